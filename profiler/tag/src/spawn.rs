@@ -1,0 +1,29 @@
+//! Tokio tasks that inherit their spawner's tag.
+
+use crate::current;
+use std::future::Future;
+use tokio::task::JoinHandle;
+
+/// [`tokio::spawn`] under the tag of the spawner.
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(current().wrap(future))
+}
+
+/// [`tokio::task::spawn_blocking`] under the tag of the spawner.
+#[track_caller]
+pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let tag = current();
+    tokio::task::spawn_blocking(move || {
+        let _guard = tag.enter();
+        work()
+    })
+}
