@@ -1,0 +1,100 @@
+use super::*;
+use crate::{Limits, folded};
+
+fn tree(folded_stacks: &str) -> FlameTree {
+    let profile =
+        folded::decode(folded_stacks.as_bytes(), &Limits::default()).expect("valid input");
+    let mut tree = FlameTree::new();
+    tree.add_profile(&profile, 0, Grain::Function);
+    tree
+}
+
+#[test]
+fn recursion_is_counted_once_in_a_functions_total() {
+    let top = tree("a;b;a;a 5\na;b 2\nc 1\n").top(10);
+    let row = |name: &str| {
+        top.iter()
+            .find(|f| f.name == name)
+            .map(|f| (f.own, f.total))
+            .expect("the function is there")
+    };
+    assert_eq!(row("a"), (5, 7));
+    assert_eq!(row("b"), (2, 7));
+    assert_eq!(row("c"), (1, 1));
+    assert_eq!(top[0].name, "a", "sorted by own value");
+}
+
+#[test]
+fn pruning_keeps_every_total_exact() {
+    let whole = tree("a;b;c 5\na;b;d 1\na;e 1\nf 9\n");
+    let pruned = whole.prune(3);
+    assert_eq!(pruned.stacks.len(), 4, "three nodes and the root");
+    assert_eq!(pruned.totals()[0], whole.totals()[0]);
+    assert_eq!(folded::encode(&pruned), "a 1\na;b 6\nf 9\n");
+}
+
+#[test]
+fn merging_two_trees_adds_their_values() {
+    let mut both = tree("a;b 1\n");
+    both.merge(&tree("a;b 2\na;c 3\n"));
+    assert_eq!(folded::encode(&both), "a;b 3\na;c 3\n");
+}
+
+#[test]
+fn focus_keeps_the_stacks_through_a_function_and_ignore_the_others() {
+    let mut focused = tree("a;b;c 1\na;d 2\nb 4\n");
+    focused.retain(|name| name == "b", true);
+    assert_eq!(folded::encode(&focused), "a;b;c 1\nb 4\n");
+    let mut ignoring = tree("a;b;c 1\na;d 2\nb 4\n");
+    ignoring.retain(|name| name == "b", false);
+    assert_eq!(folded::encode(&ignoring), "a;d 2\n");
+}
+
+#[test]
+fn hiding_a_function_joins_its_callers_to_its_callees() {
+    let hidden = tree("a;b;c 1\na;c 2\nb 4\n").hide(|name| name == "b");
+    assert_eq!(folded::encode(&hidden), "a;c 3\n");
+    assert_eq!(
+        hidden.values[0], 4,
+        "what is left without a frame stays at the root"
+    );
+}
+
+#[test]
+fn a_tree_goes_out_as_a_profile_and_comes_back() {
+    let whole = tree("a;b;c 5\na;b;d 1\na;e 1\nf 9\n");
+    let profile = whole.to_profile("cpu", "nanoseconds");
+    let mut back = FlameTree::new();
+    back.add_profile(&profile, 0, Grain::Function);
+    assert_eq!(folded::encode(&back), folded::encode(&whole));
+}
+
+#[test]
+fn inlined_frames_stand_below_the_function_that_holds_them() {
+    let mut profile = crate::Profile::new();
+    profile.add_sample_type("cpu", "nanoseconds");
+    let line = |profile: &mut crate::Profile, name: &str, line| {
+        let name = profile.strings.intern(name);
+        let function = profile.function(crate::Function {
+            name,
+            ..Default::default()
+        });
+        crate::Line {
+            function,
+            line,
+            column: 0,
+        }
+    };
+    let lines = [
+        line(&mut profile, "inlined", 3),
+        line(&mut profile, "holder", 9),
+    ];
+    let place = profile.location(None, 16, &lines);
+    let main = profile.named_location("main");
+    let stack = profile.stack([main, place]);
+    profile.add_sample(stack, crate::LabelSetId(0), &[7]);
+    let mut tree = FlameTree::new();
+    tree.add_profile(&profile, 0, Grain::Line);
+    assert_eq!(folded::encode(&tree), "main;holder;inlined 7\n");
+    assert_eq!(tree.frames[0].line, 9);
+}

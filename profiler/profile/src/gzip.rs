@@ -1,0 +1,137 @@
+//! Packing and bounded unpacking.
+
+use crate::{Error, Limits};
+use flate2::Compression;
+use flate2::bufread::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use std::borrow::Cow;
+use std::io::{ErrorKind, Read as _, Write as _};
+
+/// Below this size a stream is never called a bomb, whatever its ratio.
+const BOMB_FLOOR: usize = 1 << 20;
+
+/// Whether the bytes begin as gzip does.
+pub fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+/// Unpacks gzip, several members after each other included; other bytes are given back as they are.
+///
+/// Stops as soon as `limits.bytes` or `limits.ratio` is passed, so that what is held never exceeds
+/// the limit by more than one read.
+pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Error> {
+    if !is_gzip(bytes) {
+        if bytes.len() > limits.bytes {
+            return Err(Error::TooLarge {
+                limit: limits.bytes,
+            });
+        }
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let mut decoder = MultiGzDecoder::new(bytes);
+    let mut out = Vec::with_capacity(
+        (bytes.len() * 4)
+            .clamp(4 << 10, 1 << 20)
+            .min(limits.bytes + 1),
+    );
+    loop {
+        // Grows by doubling up to the limit and one byte, which tells "at" from "past" the limit.
+        let room = out
+            .len()
+            .clamp(64 << 10, 4 << 20)
+            .min(limits.bytes + 1 - out.len());
+        let before = out.len();
+        let read = (&mut decoder)
+            .take(room as u64)
+            .read_to_end(&mut out)
+            .map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => Error::GzipTruncated,
+                _ => Error::Gzip(error.to_string()),
+            })?;
+        if out.len() > limits.bytes {
+            return Err(Error::TooLarge {
+                limit: limits.bytes,
+            });
+        }
+        if out.len() > BOMB_FLOOR && out.len() / limits.ratio.max(1) > bytes.len() {
+            return Err(Error::Bomb {
+                ratio: limits.ratio,
+            });
+        }
+        debug_assert_eq!(before + read, out.len());
+        if read < room {
+            return Ok(Cow::Owned(out));
+        }
+    }
+}
+
+/// Packs at a fast level.
+pub fn compress(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(
+        Vec::with_capacity(bytes.len() / 3 + 64),
+        Compression::fast(),
+    );
+    let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    packed.expect("writing to a vector does not fail")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(bytes: usize, ratio: usize) -> Limits {
+        Limits {
+            bytes,
+            ratio,
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn what_was_packed_is_unpacked() {
+        let text = b"flame ".repeat(100_000);
+        let packed = compress(&text);
+        assert_eq!(
+            unpack(&packed, &limits(1 << 20, 10_000)).as_deref(),
+            Ok(&text[..])
+        );
+        let twice = [packed.clone(), packed].concat();
+        assert_eq!(
+            unpack(&twice, &limits(2 << 20, 10_000)).map(|b| b.len()),
+            Ok(1_200_000)
+        );
+        assert_eq!(
+            unpack(b"plain", &limits(100, 1)).as_deref(),
+            Ok(&b"plain"[..])
+        );
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_the_limit() {
+        let packed = compress(&vec![0; 50 << 20]);
+        let check = |limits: Limits, expected: Result<usize, Error>| {
+            assert_eq!(unpack(&packed, &limits).map(|bytes| bytes.len()), expected);
+        };
+        check(limits(64 << 20, 50), Err(Error::Bomb { ratio: 50 }));
+        check(
+            limits(1 << 20, 100_000),
+            Err(Error::TooLarge { limit: 1 << 20 }),
+        );
+        check(limits(50 << 20, 100_000), Ok(50 << 20));
+    }
+
+    #[test]
+    fn a_broken_stream_is_refused() {
+        let packed = compress(b"some bytes that are long enough to be cut somewhere");
+        for cut in 2..packed.len() {
+            assert!(
+                unpack(&packed[..cut], &Limits::default()).is_err(),
+                "cut at {cut}"
+            );
+        }
+        let mut broken = packed;
+        let middle = broken.len() / 2;
+        broken[middle] ^= 0xff;
+        assert!(unpack(&broken, &Limits::default()).is_err());
+    }
+}

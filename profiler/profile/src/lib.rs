@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+pub mod flame;
+pub mod folded;
+pub mod gzip;
+mod labels;
+mod model;
+pub mod pprof;
+mod stacks;
+mod strings;
+pub mod view;
+mod wire;
+
+pub use error::{Error, Limits};
+pub use flame::{FlameTree, Frame, FrameKind};
+pub use labels::{Label, LabelSetId, LabelSets, LabelValue};
+pub use model::{Function, Line, Location, Mapping, Profile, Samples, ValueType};
+pub use stacks::{NodeId, StackTree};
+pub use strings::{StringId, StringTable};

@@ -1,0 +1,152 @@
+//! Stacks as a tree that shares their common beginnings.
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+use std::hash::BuildHasher;
+
+/// Index of a node in its [`StackTree`]; 0 is the root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// The node of the empty stack.
+    pub const ROOT: Self = Self(0);
+
+    /// As an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Each node is one stack: its parent's stack and one more item below it.
+///
+/// A parent's number is always lower than its children's, so one pass over the numbers, backwards,
+/// adds values up the tree, and one forwards hands anything down.
+#[derive(Clone, Debug)]
+pub struct StackTree {
+    parents: Vec<u32>,
+    items: Vec<u32>,
+    index: HashTable<u32>,
+}
+
+impl Default for StackTree {
+    fn default() -> Self {
+        Self {
+            parents: vec![0],
+            items: vec![u32::MAX],
+            index: HashTable::new(),
+        }
+    }
+}
+
+fn hash(parent: u32, item: u32) -> u64 {
+    FxBuildHasher.hash_one(u64::from(parent) << 32 | u64::from(item))
+}
+
+impl StackTree {
+    /// A tree of the root alone.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many nodes there are, the root included.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a tree is never without its root"
+    )]
+    pub fn len(&self) -> usize {
+        self.parents.len()
+    }
+
+    /// The node for `item` under `parent`, made if it is new.
+    ///
+    /// `parent` must be a node of this tree.
+    #[inline]
+    pub fn child(&mut self, parent: NodeId, item: u32) -> NodeId {
+        debug_assert!(
+            parent.index() < self.parents.len(),
+            "the parent is of this tree"
+        );
+        let Self {
+            parents,
+            items,
+            index,
+        } = self;
+        let entry = index.entry(
+            hash(parent.0, item),
+            |&i| parents[i as usize] == parent.0 && items[i as usize] == item,
+            |&i| hash(parents[i as usize], items[i as usize]),
+        );
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(found) => NodeId(*found.get()),
+            hashbrown::hash_table::Entry::Vacant(free) => {
+                let id = parents.len() as u32;
+                free.insert(id);
+                parents.push(parent.0);
+                items.push(item);
+                NodeId(id)
+            }
+        }
+    }
+
+    /// The parent of a node; the root is its own.
+    pub fn parent(&self, node: NodeId) -> NodeId {
+        NodeId(self.parents[node.index()])
+    }
+
+    /// What the node adds to its parent's stack; `u32::MAX` at the root.
+    pub fn item(&self, node: NodeId) -> u32 {
+        self.items[node.index()]
+    }
+
+    /// Parents by node number.
+    pub fn parents(&self) -> &[u32] {
+        &self.parents
+    }
+
+    /// Items by node number.
+    pub fn items(&self) -> &[u32] {
+        &self.items
+    }
+
+    /// The items of a node's stack from the leaf up to the root.
+    pub fn leaf_to_root(&self, node: NodeId) -> impl Iterator<Item = u32> {
+        let mut at = node.index();
+        std::iter::from_fn(move || {
+            (at != 0).then(|| {
+                let item = self.items[at];
+                at = self.parents[at] as usize;
+                item
+            })
+        })
+    }
+
+    /// Turns values of single nodes into values of whole subtrees, in place.
+    ///
+    /// `values` holds one number a node.
+    pub fn add_up(&self, values: &mut [i64]) {
+        for node in (1..self.parents.len().min(values.len())).rev() {
+            let parent = self.parents[node] as usize;
+            values[parent] = values[parent].saturating_add(values[node]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_come_before_their_children_and_values_add_up() {
+        let mut tree = StackTree::new();
+        let a = tree.child(NodeId::ROOT, 7);
+        let b = tree.child(a, 8);
+        assert_eq!(tree.child(a, 8), b);
+        let c = tree.child(a, 9);
+        assert_eq!(tree.leaf_to_root(c).collect::<Vec<_>>(), [9, 7]);
+        let mut values = vec![0, 1, 10, 100];
+        tree.add_up(&mut values);
+        assert_eq!(values, [111, 111, 10, 100]);
+        assert!((1..tree.len()).all(|i| (tree.parents()[i] as usize) < i));
+    }
+}
