@@ -1,0 +1,57 @@
+// The query API, on the origin that served the page.
+
+import type { SeriesAnswer } from '../logic/timeline';
+import type { Row } from '../logic/top';
+import { ProblemError, problemFrom } from './problem';
+
+export interface Query {
+  type?: string;
+  selector?: string;
+  from: number;
+  until: number;
+  by?: string;
+  step?: number;
+  max_nodes?: number;
+  limit?: number;
+  name?: string;
+}
+
+export interface TopAnswer {
+  type: string;
+  unit: string;
+  total: number;
+  partial: string[];
+  functions: Row[];
+}
+
+export type Operation = 'types' | 'labels' | 'series' | 'flamegraph' | 'top' | 'pprof' | 'folded' | 'svg';
+
+export function urlOf(operation: Operation, query: Query, base = document.baseURI): string {
+  const url = new URL(`api/v1/profiles/${operation}`, new URL('.', base));
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== undefined && value !== '') url.searchParams.set(key, String(value));
+  }
+  return url.href;
+}
+
+async function get(operation: Operation, query: Query, accept: string, signal: AbortSignal): Promise<Response> {
+  const response = await fetch(urlOf(operation, query), { signal, headers: { accept } });
+  if (response.ok) return response;
+  const type = response.headers.get('content-type') ?? '';
+  throw new ProblemError(problemFrom(response.status, type, await response.text()));
+}
+
+async function json<T>(operation: Operation, query: Query, signal: AbortSignal): Promise<T> {
+  const response = await get(operation, query, 'application/json', signal);
+  return (await response.json()) as T;
+}
+
+export const types = (q: Query, signal: AbortSignal): Promise<string[]> => json('types', q, signal);
+export const labels = (q: Query, signal: AbortSignal): Promise<string[]> => json('labels', q, signal);
+export const series = (q: Query, signal: AbortSignal): Promise<SeriesAnswer> => json('series', q, signal);
+export const top = (q: Query, signal: AbortSignal): Promise<TopAnswer> => json('top', q, signal);
+
+export async function flamegraph(q: Query, signal: AbortSignal): Promise<ArrayBuffer> {
+  const response = await get('flamegraph', q, 'application/vnd.davy.flamegraph', signal);
+  return response.arrayBuffer();
+}

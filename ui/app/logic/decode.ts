@@ -1,0 +1,199 @@
+// Reads the viewer's binary format, DAVYTREE version 1: a header of 64 bytes, then columns in
+// preorder, each padded to 8 bytes. Nothing is allocated before the header's counts have been held
+// against the limits and against the length of what arrived.
+
+import { crc32 } from './crc32';
+
+export const LIMITS = {
+  nodes: 8_000_000,
+  frames: 4_000_000,
+  strings: 8_000_000,
+  stringBytes: 512 * 1024 * 1024,
+  metaBytes: 4 * 1024 * 1024,
+  depth: 65_535,
+};
+
+export const HEADER_BYTES = 64;
+const FLAG_DIFF = 1;
+
+export const FrameKind = { Function: 0, Group: 1, Cut: 2 } as const;
+
+export interface Meta {
+  type: string;
+  unit: string;
+  from: number;
+  until: number;
+  selector: string;
+  by: string[];
+  partial: string[];
+  windows: number;
+}
+
+/** The columns as they arrived: one entry a node, in preorder. */
+export interface Columns {
+  n: number;
+  total: number;
+  self: Float64Array;
+  hidden: Float64Array;
+  frame: Uint32Array;
+  hiddenChildren: Uint32Array;
+  depth: Uint16Array;
+}
+
+export interface Frames {
+  names: string[];
+  files: string[];
+  lines: Uint32Array;
+  kinds: Uint8Array;
+}
+
+export interface Decoded {
+  columns: Columns;
+  frames: Frames;
+  meta: Meta;
+  baseTotal: number;
+  base: { self: Float64Array; hidden: Float64Array } | null;
+}
+
+export class DecodeError extends Error {
+  override name = 'DecodeError';
+}
+
+const fail = (text: string): never => {
+  throw new DecodeError(`The flame graph that the server sent cannot be read: ${text}.`);
+};
+
+const padded = (bytes: number): number => Math.ceil(bytes / 8) * 8;
+
+export function decode(buffer: ArrayBuffer): Decoded {
+  if (buffer.byteLength < HEADER_BYTES) {
+    fail(`${buffer.byteLength} bytes is shorter than the header of ${HEADER_BYTES}`);
+  }
+  const head = new DataView(buffer);
+  let magic = '';
+  for (let i = 0; i < 8; i++) magic += String.fromCharCode(head.getUint8(i));
+  if (magic !== 'DAVYTREE') fail('it does not begin with DAVYTREE');
+  const version = head.getUint16(8, true);
+  if (version !== 1) fail(`it is version ${version}, and this page reads version 1; reload the page`);
+  const flags = head.getUint16(10, true);
+  if (flags & ~FLAG_DIFF) fail(`it has unknown flags 0x${flags.toString(16)}`);
+  const diff = (flags & FLAG_DIFF) !== 0;
+  const n = count(head, 12, 'nodes', LIMITS.nodes);
+  if (n === 0) fail('it has no root');
+  const k = count(head, 16, 'frames', LIMITS.frames);
+  const m = count(head, 20, 'strings', LIMITS.strings);
+  const s = count(head, 24, 'bytes of strings', LIMITS.stringBytes);
+  const j = count(head, 28, 'bytes of meta', LIMITS.metaBytes);
+  const total = head.getFloat64(40, true);
+  const baseTotal = head.getFloat64(48, true);
+  if (!Number.isFinite(total) || total < 0) fail(`its total is ${total}`);
+  if (!Number.isFinite(baseTotal)) fail(`its base total is ${baseTotal}`);
+
+  const sizes = [
+    n * 8, n * 8, diff ? n * 8 : 0, diff ? n * 8 : 0, n * 4, n * 4, n * 2,
+    k * 4, k * 4, k * 4, k, m * 4, s, j,
+  ];
+  const offsets: number[] = [];
+  let at = HEADER_BYTES;
+  for (const size of sizes) {
+    offsets.push(at);
+    at += padded(size);
+  }
+  if (at !== buffer.byteLength) fail(`it should be ${at} bytes long and is ${buffer.byteLength}`);
+  const said = head.getUint32(32, true);
+  const is = crc32(new Uint8Array(buffer, HEADER_BYTES));
+  if (said !== is) {
+    fail(`its checksum is ${is.toString(16)} where the header says ${said.toString(16)}, so it was damaged on the way`);
+  }
+
+  const columns: Columns = {
+    n,
+    total,
+    self: new Float64Array(buffer, offsets[0], n),
+    hidden: new Float64Array(buffer, offsets[1], n),
+    frame: new Uint32Array(buffer, offsets[4], n),
+    hiddenChildren: new Uint32Array(buffer, offsets[5], n),
+    depth: new Uint16Array(buffer, offsets[6], n),
+  };
+  const base = diff
+    ? { self: new Float64Array(buffer, offsets[2], n), hidden: new Float64Array(buffer, offsets[3], n) }
+    : null;
+  checkNodes(columns, k);
+
+  const strings = readStrings(
+    new Uint32Array(buffer, offsets[11], m),
+    new Uint8Array(buffer, offsets[12], s),
+  );
+  const name = new Uint32Array(buffer, offsets[7], k);
+  const file = new Uint32Array(buffer, offsets[8], k);
+  const names = new Array<string>(k);
+  const files = new Array<string>(k);
+  for (let i = 0; i < k; i++) {
+    if (name[i] >= m || file[i] >= m) fail(`frame ${i} names a string that is not there`);
+    names[i] = strings[name[i]];
+    files[i] = strings[file[i]];
+  }
+  const kinds = new Uint8Array(buffer, offsets[10], k);
+  for (let i = 0; i < k; i++) if (kinds[i] > 2) fail(`frame ${i} is of unknown kind ${kinds[i]}`);
+
+  return {
+    columns,
+    frames: { names, files, lines: new Uint32Array(buffer, offsets[9], k), kinds },
+    meta: readMeta(new Uint8Array(buffer, offsets[13], j)),
+    baseTotal,
+    base,
+  };
+}
+
+function count(head: DataView, at: number, what: string, limit: number): number {
+  const value = head.getUint32(at, true);
+  if (value > limit) fail(`it says ${value} ${what}, and the limit is ${limit}`);
+  return value;
+}
+
+function checkNodes({ n, self, hidden, frame, depth }: Columns, k: number): void {
+  if (depth[0] !== 0) fail(`its root is at depth ${depth[0]}`);
+  for (let i = 0; i < n; i++) {
+    if (frame[i] >= k) fail(`node ${i} names a frame that is not there`);
+    // Written so that NaN fails too.
+    if (!(self[i] >= 0 && self[i] < Infinity && hidden[i] >= 0 && hidden[i] < Infinity)) {
+      fail(`node ${i} has the value ${self[i]} and the hidden value ${hidden[i]}`);
+    }
+    if (i > 0 && (depth[i] === 0 || depth[i] > depth[i - 1] + 1)) {
+      fail(`node ${i} is at depth ${depth[i]} after one at depth ${depth[i - 1]}`);
+    }
+  }
+}
+
+function readStrings(ends: Uint32Array, data: Uint8Array): string[] {
+  const utf8 = new TextDecoder();
+  const strings = new Array<string>(ends.length);
+  let start = 0;
+  for (let i = 0; i < ends.length; i++) {
+    const end = ends[i];
+    if (end < start || end > data.length) fail(`string ${i} ends at ${end}, outside of its data`);
+    strings[i] = utf8.decode(data.subarray(start, end));
+    start = end;
+  }
+  return strings;
+}
+
+function readMeta(bytes: Uint8Array): Meta {
+  let raw: Partial<Meta> = {};
+  try {
+    raw = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Meta>;
+  } catch {
+    fail('its meta part is not JSON');
+  }
+  const texts = (x: unknown): string[] => (Array.isArray(x) ? x.map(String) : []);
+  return {
+    type: String(raw.type ?? ''),
+    unit: String(raw.unit ?? ''),
+    from: Number(raw.from ?? 0),
+    until: Number(raw.until ?? 0),
+    selector: String(raw.selector ?? ''),
+    by: texts(raw.by),
+    partial: texts(raw.partial),
+    windows: Number(raw.windows ?? 0),
+  };
+}

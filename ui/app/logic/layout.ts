@@ -1,0 +1,91 @@
+// Turns columns into a tree that can be drawn, searched and walked without recursion: totals,
+// where each node starts, where its subtree ends, its parent. One pass down, one pass up.
+
+import type { Columns } from './decode';
+
+export interface Tree extends Columns {
+  /** Self + hidden + the children's totals, in the profile's unit. */
+  sum: Float64Array;
+  /** Where the node's left edge is, in the profile's unit from the left edge of the root. */
+  start: Float64Array;
+  /** The first node after the subtree: `i + 1 .. end[i]` are the descendants of `i`. */
+  end: Uint32Array;
+  /** The parent, and for the root itself 0. */
+  parent: Uint32Array;
+  maxDepth: number;
+}
+
+export function layout(c: Columns): Tree {
+  const { n, self, hidden, depth } = c;
+  let maxDepth = 0;
+  for (let i = 0; i < n; i++) if (depth[i] > maxDepth) maxDepth = depth[i];
+  const sum = new Float64Array(n);
+  const start = new Float64Array(n);
+  const end = new Uint32Array(n);
+  const parent = new Uint32Array(n);
+  const last = new Uint32Array(maxDepth + 1);
+  for (let i = 0; i < n; i++) {
+    const d = depth[i];
+    last[d] = i;
+    if (d > 0) parent[i] = last[d - 1];
+    sum[i] = self[i] + hidden[i];
+    end[i] = i + 1;
+  }
+  for (let i = n - 1; i > 0; i--) {
+    const p = parent[i];
+    sum[p] += sum[i];
+    if (end[p] < end[i]) end[p] = end[i];
+  }
+  const cursor = new Float64Array(maxDepth + 2);
+  for (let i = 1; i < n; i++) {
+    const d = depth[i];
+    const x = cursor[d];
+    start[i] = x;
+    cursor[d] = x + sum[i];
+    cursor[d + 1] = x;
+  }
+  return { ...c, sum, start, end, parent, maxDepth };
+}
+
+export type Order = 'heavy' | 'name';
+
+/**
+ * The same tree with its siblings sorted by name. The nodes themselves move, so that a walk in
+ * preorder still goes from left to right; so node ids differ between the two orders.
+ */
+export function byName(tree: Tree, names: string[]): Columns {
+  const { n, frame, end } = tree;
+  const rank = new Uint32Array(names.length);
+  Array.from(names.keys())
+    .sort((a, b) => (names[a] < names[b] ? -1 : names[a] > names[b] ? 1 : a - b))
+    .forEach((id, at) => {
+      rank[id] = at;
+    });
+  const moved: Columns = {
+    n,
+    total: tree.total,
+    self: new Float64Array(n),
+    hidden: new Float64Array(n),
+    frame: new Uint32Array(n),
+    hiddenChildren: new Uint32Array(n),
+    depth: new Uint16Array(n),
+  };
+  // A stack of nodes yet to be written; children are pushed last name first.
+  const stack: number[] = [0];
+  let at = 0;
+  const kids: number[] = [];
+  while (stack.length > 0) {
+    const i = stack.pop()!;
+    moved.self[at] = tree.self[i];
+    moved.hidden[at] = tree.hidden[i];
+    moved.frame[at] = frame[i];
+    moved.hiddenChildren[at] = tree.hiddenChildren[i];
+    moved.depth[at] = tree.depth[i];
+    at++;
+    kids.length = 0;
+    for (let c = i + 1; c < end[i]; c = end[c]) kids.push(c);
+    if (kids.length > 1) kids.sort((a, b) => rank[frame[b]] - rank[frame[a]]);
+    for (let k = 0; k < kids.length; k++) stack.push(kids[k]);
+  }
+  return moved;
+}

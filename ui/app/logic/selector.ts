@@ -1,0 +1,114 @@
+// Label selectors: `{service_name="x",member=~"gc.*"}`.
+
+export const OPS = ['=', '!=', '=~', '!~'] as const;
+export type Op = (typeof OPS)[number];
+
+export interface Matcher {
+  name: string;
+  op: Op;
+  value: string;
+}
+
+export type Parsed = { ok: true; matchers: Matcher[] } | { ok: false; error: string; at: number };
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_.]*/;
+const OP = /^(=~|!~|!=|=)/;
+
+/** Braces may be left out. The error tells what was expected and where. */
+export function parseSelector(text: string): Parsed {
+  let at = 0;
+  const space = (): void => {
+    while (at < text.length && /\s/.test(text[at])) at++;
+  };
+  const bad = (error: string): Parsed => ({ ok: false, error: `${error} at character ${at + 1}`, at });
+  const matchers: Matcher[] = [];
+  space();
+  const braces = text[at] === '{';
+  if (braces) at++;
+  for (;;) {
+    space();
+    if (at >= text.length) return braces ? bad('a closing } is missing') : { ok: true, matchers };
+    if (text[at] === '}' && braces) break;
+    const name = NAME.exec(text.slice(at))?.[0];
+    if (name === undefined) return bad('a label name is expected');
+    at += name.length;
+    space();
+    const op = OP.exec(text.slice(at))?.[0] as Op | undefined;
+    if (op === undefined) return bad(`=, !=, =~ or !~ is expected after ${name}`);
+    at += op.length;
+    space();
+    const value = readString(text, at);
+    if (value === null) return bad(`a value in double quotes is expected after ${name}${op}`);
+    at = value.end;
+    const wrong = op.endsWith('~') ? regexError(value.text) : null;
+    if (wrong) return bad(`${name}${op} has no valid regular expression`);
+    matchers.push({ name, op, value: value.text });
+    space();
+    if (text[at] === ',') at++;
+    else if (at < text.length && text[at] !== '}') return bad('a comma is expected');
+  }
+  at++;
+  space();
+  return at < text.length ? bad('nothing is expected after }') : { ok: true, matchers };
+}
+
+function readString(text: string, from: number): { text: string; end: number } | null {
+  if (text[from] !== '"') return null;
+  let out = '';
+  for (let i = from + 1; i < text.length; i++) {
+    if (text[i] === '"') return { text: out, end: i + 1 };
+    if (text[i] === '\\') {
+      const next = text[++i];
+      if (next === undefined) return null;
+      out += next === 'n' ? '\n' : next === '"' || next === '\\' ? next : `\\${next}`;
+    } else {
+      out += text[i];
+    }
+  }
+  return null;
+}
+
+function regexError(source: string): boolean {
+  try {
+    new RegExp(source);
+    return false;
+  } catch {
+    // The server speaks RE2, which knows a few more inline flags than the browser.
+    return !/\(\?[a-zA-Z]/.test(source);
+  }
+}
+
+const quoted = (value: string): string =>
+  `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
+
+export function formatMatcher(m: Matcher): string {
+  return `${m.name}${m.op}${quoted(m.value)}`;
+}
+
+export function formatSelector(matchers: Matcher[]): string {
+  return `{${matchers.map(formatMatcher).join(',')}}`;
+}
+
+export const SERVICE = 'service_name';
+
+/** The one service that the selector names, if it names exactly one. */
+export function serviceOf(matchers: Matcher[]): string | null {
+  const named = matchers.filter((m) => m.name === SERVICE);
+  return named.length === 1 && named[0].op === '=' ? named[0].value : null;
+}
+
+/** Another service: its matcher is replaced and the filters, which were about the old one, go. */
+export function withService(service: string): Matcher[] {
+  return [{ name: SERVICE, op: '=', value: service }];
+}
+
+export function filtersOf(matchers: Matcher[]): Matcher[] {
+  return matchers.filter((m) => !(m.name === SERVICE && m.op === '='));
+}
+
+/** A choice of several values is one matcher: `a|b` as an anchored regular expression. */
+export function matcherFor(name: string, op: Op, values: string[]): Matcher {
+  if (values.length === 1) return { name, op, value: values[0] };
+  const either = values.map((v) => v.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');
+  return { name, op: op.startsWith('!') ? '!~' : '=~', value: either };
+}

@@ -1,0 +1,50 @@
+// The table of functions of one subtree, from the tree at hand. The table of the whole profile
+// comes from the server, which also counts what is not drawn.
+
+import type { Frames } from './decode';
+import { FrameKind } from './decode';
+import type { Tree } from './layout';
+
+export interface Row {
+  name: string;
+  file: string;
+  self: number;
+  total: number;
+}
+
+/** A function that calls itself is counted once in its total. Group frames are not functions. */
+export function topOf(tree: Tree, frames: Frames, root = 0): Row[] {
+  const { frame, depth, self, sum, end, maxDepth } = tree;
+  const k = frames.names.length;
+  const selfs = new Float64Array(k);
+  const totals = new Float64Array(k);
+  const open = new Uint32Array(k);
+  const stack = new Uint32Array(maxDepth + 1);
+  let height = 0;
+  const base = depth[root];
+  for (let i = root; i < end[root]; i++) {
+    const d = depth[i] - base;
+    while (height > d) open[stack[--height]]--;
+    const f = frame[i];
+    selfs[f] += self[i];
+    if (open[f]++ === 0) totals[f] += sum[i];
+    stack[height++] = f;
+  }
+  const rows: Row[] = [];
+  const rootFrame = frame[0];
+  for (let f = 0; f < k; f++) {
+    if (totals[f] === 0 || f === rootFrame || frames.kinds[f] !== FrameKind.Function) continue;
+    rows.push({ name: frames.names[f], file: frames.files[f], self: selfs[f], total: totals[f] });
+  }
+  return rows;
+}
+
+export type SortKey = 'self' | 'total' | 'name';
+
+export function sortRows(rows: Row[], key: SortKey, descending: boolean): Row[] {
+  const sign = descending ? -1 : 1;
+  const byText = (a: Row, b: Row): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  return [...rows].sort((a, b) =>
+    key === 'name' ? sign * byText(a, b) : sign * (a[key] - b[key]) || byText(a, b),
+  );
+}

@@ -1,0 +1,169 @@
+// Puts a plan on a canvas. Rectangles are sorted by colour first: setting fillStyle is what costs.
+
+import { type Frames, FrameKind } from '../logic/decode';
+import { GREY_SLOT, type Palette } from '../logic/colours';
+import { formatShare } from '../logic/format';
+import type { Tree } from '../logic/layout';
+import { shorten } from '../logic/names';
+import { formatCount } from '../logic/format';
+import { DIMMED, type Plan } from './plan';
+
+export interface Skin {
+  palette: Palette;
+  background: string;
+  dimFill: string;
+  dimInk: string;
+  hatch: string;
+  hatchInk: string;
+  mark: string;
+}
+
+export const ROW = 18;
+const FONT = 'ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", "Liberation Mono", Consolas, monospace';
+
+export interface Sheet {
+  ctx: CanvasRenderingContext2D;
+  width: number;
+  height: number;
+  dpr: number;
+  /** The device pixel where a row's box begins. */
+  rowTop: (row: number) => number;
+}
+
+const counts = new Uint32Array(257);
+let order = new Uint32Array(4096);
+
+export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet): void {
+  const { ctx, dpr, rowTop } = sheet;
+  const rects = plan.rects;
+  const high = Math.round(ROW * dpr) - Math.max(1, Math.round(dpr));
+  const gap = Math.max(1, Math.round(dpr));
+  ctx.fillStyle = skin.background;
+  ctx.fillRect(0, 0, sheet.width, sheet.height);
+
+  // Counting sort of the rectangles by colour.
+  if (order.length < rects.length) order = new Uint32Array(rects.x.length);
+  counts.fill(0);
+  for (let i = 0; i < rects.length; i++) counts[rects.colour[i] + 1]++;
+  for (let c = 0; c < 256; c++) counts[c + 1] += counts[c];
+  for (let i = 0; i < rects.length; i++) order[counts[rects.colour[i]]++] = i;
+  let current = -1;
+  for (let k = 0; k < rects.length; k++) {
+    const i = order[k];
+    const colour = rects.colour[i];
+    if (colour !== current) {
+      current = colour;
+      ctx.fillStyle = colour === DIMMED ? skin.dimFill : skin.palette.fill[colour];
+    }
+    const w = rects.w[i];
+    ctx.fillRect(rects.x[i], rowTop(rects.row[i]), w > 3 * gap ? w - gap : w, high);
+  }
+  hatch(plan, skin, sheet, high);
+  labels(plan, tree, frames, skin, sheet);
+  marks(plan, skin, sheet, high, gap);
+}
+
+function hatch(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Sheet, high: number): void {
+  const { hatched } = plan;
+  if (hatched.length === 0) return;
+  ctx.save();
+  ctx.beginPath();
+  for (let i = 0; i < hatched.length; i++) ctx.rect(hatched.x[i], rowTop(hatched.row[i]), hatched.w[i], high);
+  ctx.clip();
+  ctx.strokeStyle = skin.hatch;
+  ctx.lineWidth = Math.max(1, dpr);
+  ctx.beginPath();
+  const step = 6 * dpr;
+  for (let i = 0; i < hatched.length; i++) {
+    const top = rowTop(hatched.row[i]);
+    const until = hatched.x[i] + hatched.w[i];
+    // The lines stand on a grid of their own, so that they don't swim while zooming.
+    for (let x = Math.floor((hatched.x[i] - high) / step) * step; x < until; x += step) {
+      ctx.moveTo(x, top + high);
+      ctx.lineTo(x + high, top);
+    }
+  }
+  ctx.stroke();
+  ctx.restore();
+}
+
+function marks(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Sheet, high: number, gap: number): void {
+  const m = plan.marks;
+  if (m.length === 0) return;
+  ctx.fillStyle = skin.mark;
+  const strip = Math.max(2, Math.round(2 * dpr));
+  for (let i = 0; i < m.length; i++) {
+    const top = rowTop(m.row[i]);
+    const w = m.w[i];
+    if (w <= 3 * gap) ctx.fillRect(m.x[i], top, Math.max(gap, w), high);
+    else ctx.fillRect(m.x[i], top + high - strip, w - gap, strip);
+  }
+}
+
+let charWidth = 0;
+let charWidthFor = '';
+
+function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet): void {
+  const { ctx, dpr, rowTop } = sheet;
+  const normal = `${11 * dpr}px ${FONT}`;
+  const bold = `600 ${11 * dpr}px ${FONT}`;
+  ctx.font = normal;
+  ctx.textBaseline = 'middle';
+  ctx.textAlign = 'left';
+  if (charWidthFor !== normal) {
+    charWidth = ctx.measureText('mmmmmmmmmm').width / 10;
+    charWidthFor = normal;
+  }
+  const pad = 4 * dpr;
+  const middle = (ROW * dpr) / 2;
+  const room = (w: number): number => Math.floor((w - 2 * pad + 1) / charWidth);
+  const rects = plan.rects;
+  let font = normal;
+  for (let k = 0; k < rects.length; k++) {
+    const i = order[k];
+    const node = rects.node[i];
+    if (node < 0) continue;
+    const chars = room(rects.w[i]);
+    if (chars < 2) continue;
+    const f = tree.frame[node];
+    const kind = frames.kinds[f];
+    let text = shorten(frames.names[f], chars);
+    const strong = kind === FrameKind.Group || node === 0;
+    if (strong) {
+      const more = `${frames.names[f]}  ${formatShare(tree.sum[node], tree.sum[0])}`;
+      if (node !== 0 && more.length <= chars) text = more;
+    } else if (kind === FrameKind.Cut) {
+      text = shorten(`✂ ${frames.names[f]}`, chars);
+    }
+    if (text === '') continue;
+    const wanted = strong ? bold : normal;
+    if (font !== wanted) {
+      font = wanted;
+      ctx.font = wanted;
+    }
+    const colour = rects.colour[i];
+    const ink = colour === DIMMED ? skin.dimInk : skin.palette.ink[node === 0 ? GREY_SLOT * 3 : colour];
+    if (ctx.fillStyle !== ink) ctx.fillStyle = ink;
+    ctx.fillText(text, rects.x[i] + pad, rowTop(rects.row[i]) + middle);
+  }
+  ctx.font = normal;
+  ctx.fillStyle = skin.hatchInk;
+  const { hatched } = plan;
+  for (let i = 0; i < hatched.length; i++) {
+    const chars = room(hatched.w[i]);
+    if (chars < 6) continue;
+    const text = hiddenText(tree, hatched.node[i]);
+    const long = `${text} – click to load`;
+    ctx.fillText(long.length <= chars ? long : shortenEnd(text, chars), hatched.x[i] + pad, rowTop(hatched.row[i]) + middle);
+  }
+}
+
+const shortenEnd = (text: string, chars: number): string =>
+  text.length <= chars ? text : `${text.slice(0, chars - 1)}…`;
+
+/** What is said of a node's undrawn children. */
+export function hiddenText(tree: Tree, node: number): string {
+  const count = tree.hiddenChildren[node];
+  const what = count === 1 ? '1 child' : count === 0 ? 'deeper frames' : `${formatCount(count)} children`;
+  return `${what}, ${formatShare(tree.hidden[node], tree.sum[0])}, not drawn`;
+}

@@ -1,0 +1,155 @@
+// Decides what a draw puts on the canvas: which frames are wide enough to be rectangles, which runs
+// of narrower ones become one, where undrawn frames are hatched. It knows the tree and the view, and
+// nothing of canvases, so it runs in Node. Everything is in device pixels; row 0 is the root's.
+
+import type { Tree } from '../logic/layout';
+import { hiddenStart } from '../logic/nav';
+import { nodeId } from '../logic/units';
+
+export interface Match {
+  /** By frame: 1 when its name matches. */
+  hit: Uint8Array;
+  /** By node: the number of matches among the nodes before it. */
+  before: Uint32Array;
+}
+
+export interface Window {
+  /** The visible part of the horizontal axis, in the profile's unit. */
+  from: number;
+  until: number;
+  firstRow: number;
+  lastRow: number;
+  width: number;
+}
+
+/** Rectangles grow by doubling and are kept between draws, so a draw allocates next to nothing. */
+class Rects {
+  x = new Int32Array(4096);
+  w = new Int32Array(4096);
+  row = new Uint16Array(4096);
+  colour = new Uint8Array(4096);
+  /** The node, or -1 for a run of several. */
+  node = new Int32Array(4096);
+  length = 0;
+
+  push(x: number, w: number, row: number, colour: number, node: number): void {
+    if (this.length === this.x.length) this.grow();
+    const i = this.length++;
+    this.x[i] = x;
+    this.w[i] = w;
+    this.row[i] = row;
+    this.colour[i] = colour;
+    this.node[i] = node;
+  }
+
+  private grow(): void {
+    const bigger = this.x.length * 2;
+    const copy = <T extends Int32Array | Uint16Array | Uint8Array>(from: T, to: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.x = copy(this.x, new Int32Array(bigger));
+    this.w = copy(this.w, new Int32Array(bigger));
+    this.row = copy(this.row, new Uint16Array(bigger));
+    this.colour = copy(this.colour, new Uint8Array(bigger));
+    this.node = copy(this.node, new Int32Array(bigger));
+  }
+}
+
+/** The colour index of a frame that a search has left behind. */
+export const DIMMED = 255;
+/** Narrower frames join the run of their row. */
+const NARROW = 1;
+
+export class Plan {
+  readonly rects = new Rects();
+  /** Undrawn children: where they would be. */
+  readonly hatched = new Rects();
+  /** Matches, at least one pixel wide each. */
+  readonly marks = new Rects();
+  visited = 0;
+
+  private runFrom = new Int32Array(0);
+  private runUntil = new Int32Array(0);
+  private runColour = new Uint8Array(0);
+  private lastMark = new Int32Array(0);
+
+  build(tree: Tree, colours: Uint8Array, match: Match | null, win: Window): void {
+    const { n, start, sum, end, depth, frame, hidden } = tree;
+    const { rects, hatched, marks } = this;
+    rects.length = 0;
+    hatched.length = 0;
+    marks.length = 0;
+    this.prepareRuns(tree.maxDepth);
+    const { runFrom, runUntil, runColour, lastMark } = this;
+    const span = win.until - win.from;
+    if (!(span > 0)) return;
+    const scale = win.width / span;
+    let visited = 0;
+    let i = 0;
+    while (i < n) {
+      visited++;
+      const s = start[i];
+      const w = sum[i];
+      const d = depth[i];
+      if (s + w <= win.from || s >= win.until || d > win.lastRow) {
+        i = end[i];
+        continue;
+      }
+      const left = (s - win.from) * scale;
+      const right = left + w * scale;
+      if (right - left < NARROW) {
+        if (d >= win.firstRow) {
+          const x = Math.max(0, Math.floor(left));
+          if (match !== null && match.before[end[i]] > match.before[i] && lastMark[d] !== x) {
+            lastMark[d] = x;
+            marks.push(x, 1, d, 0, i);
+          }
+          if (x <= runUntil[d]) {
+            if (x + 1 > runUntil[d]) runUntil[d] = x + 1;
+          } else {
+            this.flush(d);
+            runFrom[d] = x;
+            runUntil[d] = x + 1;
+            runColour[d] = match === null ? colours[i] : DIMMED;
+          }
+        }
+        i = end[i];
+        continue;
+      }
+      const x0 = Math.max(0, Math.round(left));
+      const x1 = Math.min(win.width, Math.round(right));
+      if (d >= win.firstRow && x1 > x0) {
+        const hit = match === null || match.hit[frame[i]] === 1;
+        rects.push(x0, x1 - x0, d, hit ? colours[i] : DIMMED, i);
+        if (hit && match !== null) marks.push(x0, x1 - x0, d, 0, i);
+      }
+      if (hidden[i] > 0 && d + 1 >= win.firstRow && d < win.lastRow) {
+        const from = (hiddenStart(tree, nodeId(i)) - win.from) * scale;
+        const a = Math.max(0, Math.round(from));
+        const b = Math.min(win.width, Math.round(from + hidden[i] * scale));
+        if (b > a) hatched.push(a, b - a, d + 1, 0, i);
+      }
+      i++;
+    }
+    for (let d = 0; d <= tree.maxDepth; d++) this.flush(d);
+    this.visited = visited;
+  }
+
+  private prepareRuns(maxDepth: number): void {
+    if (this.runFrom.length <= maxDepth) {
+      this.runFrom = new Int32Array(maxDepth + 1);
+      this.runUntil = new Int32Array(maxDepth + 1);
+      this.runColour = new Uint8Array(maxDepth + 1);
+      this.lastMark = new Int32Array(maxDepth + 1);
+    }
+    this.runUntil.fill(-1);
+    this.lastMark.fill(-1);
+  }
+
+  private flush(d: number): void {
+    if (this.runUntil[d] < 0) return;
+    this.rects.push(this.runFrom[d], this.runUntil[d] - this.runFrom[d], d, this.runColour[d], -1);
+    this.runUntil[d] = -1;
+  }
+}

@@ -1,0 +1,174 @@
+// Everything that is fetched: what for, when, and with which defaults.
+
+import { computed, effect, signal } from '@preact/signals';
+import * as api from '../api/client';
+import { type Problem, problemOf } from '../api/problem';
+import { Hues, type ColourBy } from '../logic/colours';
+import { stepFor } from '../logic/range';
+import { SERVICE, formatSelector, withService } from '../logic/selector';
+import { shape } from '../logic/timeline';
+import { UNTAGGED } from '../logic/names';
+import { TreeWorker } from '../worker/client';
+import type { Loaded } from '../worker/protocol';
+import { maxNodes, now, picked, selector, service, span, state, update } from './explore';
+import { resource } from './resource';
+
+const MINUTE = 60_000;
+// What exists changes slowly: those requests go by whole minutes, so a live page repeats few.
+const coarse = computed(() =>
+  span.value === null
+    ? null
+    : {
+        from: Math.floor(span.value.from / MINUTE) * MINUTE,
+        until: Math.ceil(span.value.until / MINUTE) * MINUTE,
+      },
+);
+
+const ask = (query: object | null): string | null => (query === null ? null : JSON.stringify(query));
+const asked = (key: string): api.Query => JSON.parse(key) as api.Query;
+
+export const services = resource(
+  () => ask(coarse.value && { name: SERVICE, ...coarse.value }),
+  (key, signal) => api.labels(asked(key), signal),
+);
+
+export const types = resource(
+  () =>
+    ask(coarse.value && {
+      ...coarse.value,
+      selector: service.value === null ? '' : formatSelector(withService(service.value)),
+    }),
+  (key, signal) => api.types(asked(key), signal),
+);
+
+export const labelNames = resource(
+  () =>
+    ask(
+      coarse.value && service.value !== null && state.value.type !== ''
+        ? { ...coarse.value, type: state.value.type, selector: formatSelector(withService(service.value)) }
+        : null,
+    ),
+  (key, signal) => api.labels(asked(key), signal),
+);
+
+/** The values of a label within the service, for the filter editor. */
+export function labelValues(name: string, signal: AbortSignal): Promise<string[]> {
+  const within = service.peek() === null ? '' : formatSelector(withService(service.peek()!));
+  return api.labels({ name, type: state.peek().type, selector: within, ...coarse.peek()! }, signal);
+}
+
+// First look: a service and a type are chosen for the user, who sees a flame graph and not a form.
+effect(() => {
+  const known = services.state.value.data;
+  if (!known || known.length === 0 || state.value.matchers.length > 0) return;
+  update({ matchers: withService(known.includes('davy') ? 'davy' : known[0]) }, 'tweak');
+});
+effect(() => {
+  const known = types.state.value.data;
+  if (!known || known.length === 0 || state.value.type !== '') return;
+  update({ type: known.find((t) => t.startsWith('process_cpu:')) ?? known[0] }, 'tweak');
+});
+
+/** The labels grouped by; null while it is not known whether the service has members. */
+export const grouping = computed<string[] | null>(() => {
+  if (state.value.by !== null) return state.value.by;
+  const { data, problem } = labelNames.state.value;
+  if (data !== null) return data.includes('member') ? ['member'] : [];
+  return problem !== null || service.value === null ? [] : null;
+});
+
+export const colouring = computed<ColourBy>(
+  () => state.value.colour ?? ((grouping.value?.length ?? 0) > 0 ? 'group' : 'package'),
+);
+
+const ready = computed(() => state.value.type !== '' && state.value.matchers.length > 0);
+const by = computed(() => grouping.value?.join(',') ?? null);
+
+export const series = resource(
+  () =>
+    ask(
+      ready.value && span.value && by.value !== null
+        ? {
+            type: state.value.type,
+            selector: selector.value,
+            from: span.value.from,
+            until: span.value.until,
+            step: stepFor(span.value),
+            by: by.value,
+          }
+        : null,
+    ),
+  (key, signal) => api.series(asked(key), signal),
+);
+
+/** What the flame graph, the table and the exports are about. */
+export const subject = computed<api.Query | null>(() =>
+  ready.value && picked.value
+    ? { type: state.value.type, selector: selector.value, from: picked.value.from, until: picked.value.until }
+    : null,
+);
+
+const worker = new TreeWorker();
+export const asks = worker.ask.bind(worker);
+
+export const flame = resource<Loaded>(
+  () =>
+    ask(subject.value && by.value !== null ? { ...subject.value, by: by.value, max_nodes: maxNodes.value } : null),
+  async (key, signal) => {
+    const buffer = await api.flamegraph(asked(key), signal);
+    return worker.ask({ kind: 'load', buffer, order: state.peek().order });
+  },
+);
+
+export const top = resource(
+  () => ask(subject.value && state.value.view !== 'flame' ? { ...subject.value, limit: 5000 } : null),
+  (key, signal) => api.top(asked(key), signal),
+);
+
+/** The tree on show, in the order asked for. */
+export const shown = signal<Loaded | null>(null);
+export const viewerProblem = signal<Problem | null>(null);
+let arranged: string = state.peek().order;
+effect(() => {
+  const loaded = flame.state.value.data;
+  if (loaded !== null) shown.value = loaded;
+});
+effect(() => {
+  const { order } = state.value;
+  if (shown.peek() === null || order === arranged) {
+    arranged = order;
+    return;
+  }
+  arranged = order;
+  asks({ kind: 'order', order }).then(
+    (loaded) => { shown.value = loaded; },
+    (error) => { viewerProblem.value = problemOf(error); },
+  );
+});
+
+export const hues = new Hues();
+export const shaped = computed(() => {
+  const answer = series.state.value.data;
+  if (answer === null) return null;
+  // Grouping as it was asked, not as it is being asked now.
+  const key = series.state.value.key;
+  const grouped = (key ? (asked(key).by ?? '') : '').split(',').filter(Boolean);
+  const result = shape(answer, grouped, state.value.plot === 'stack');
+  hues.assign(result.lines.filter((l) => !l.rest && l.group !== UNTAGGED).map((l) => l.group));
+  return { ...result, grouped, unit: answer.unit };
+});
+
+/** Sentences about what is missing from the answers on show, each once. */
+export const partial = computed(() => {
+  const all = [
+    ...(shown.value?.meta.partial ?? []),
+    ...(series.state.value.data?.partial ?? []),
+    ...(top.state.value.data?.partial ?? []),
+  ];
+  return [...new Set(all)];
+});
+
+export const busy = computed(
+  () => flame.state.value.loading || series.state.value.loading || (state.value.view !== 'flame' && top.state.value.loading),
+);
+export const refreshedAt = computed(() => now.value);

@@ -1,0 +1,91 @@
+// The zoom, the search and the focus, over whichever tree is on show.
+
+import { computed, effect, signal } from '@preact/signals';
+import { type NodeId, ROOT } from '../logic/units';
+import { findPath, pathOf } from '../logic/zoompath';
+import type { Row } from '../logic/top';
+import type { Found } from '../worker/protocol';
+import { asks, shown } from './data';
+import { state, update } from './explore';
+
+const zoomKey = computed(() => JSON.stringify(state.value.zoom));
+
+/** The zoomed frame, found again by its names in every new tree. */
+export const zoom = computed(() => {
+  zoomKey.value;
+  const loaded = shown.value;
+  if (loaded === null) return { node: ROOT, depth: 0, missing: 0 };
+  const path = state.peek().zoom;
+  const found = findPath(loaded.tree, loaded.frames.names, path);
+  return { ...found, missing: path.length - found.depth };
+});
+export const zoomNode = computed(() => zoom.value.node);
+
+export function zoomTo(node: NodeId): void {
+  const loaded = shown.peek();
+  if (loaded) update({ zoom: pathOf(loaded.tree, loaded.frames.names, node) });
+}
+
+/** One frame towards the root. */
+export function zoomOut(): boolean {
+  const loaded = shown.peek();
+  const node = zoomNode.peek();
+  if (!loaded || node === ROOT) return false;
+  update({ zoom: state.peek().zoom.slice(0, -1 - zoom.peek().missing) });
+  return true;
+}
+
+export const focusPath = signal<string[] | null>(null);
+export const focusNode = computed<NodeId | null>(() => {
+  const loaded = shown.value;
+  if (loaded === null || focusPath.value === null) return null;
+  return findPath(loaded.tree, loaded.frames.names, focusPath.value).node;
+});
+export function focus(node: NodeId | null): void {
+  const loaded = shown.peek();
+  focusPath.value = loaded && node !== null ? pathOf(loaded.tree, loaded.frames.names, node) : null;
+}
+
+/** The matches of the search, for the tree that they were found in. */
+export const found = signal<{ result: Found; of: object } | null>(null);
+const search = computed(() => state.value.search);
+let searches = 0;
+effect(() => {
+  const loaded = shown.value;
+  const text = search.value;
+  const root = zoomNode.value;
+  const mine = ++searches;
+  if (loaded === null || text === '') {
+    found.value = null;
+    return;
+  }
+  asks({ kind: 'search', text, root }).then(
+    (result) => {
+      if (mine === searches) found.value = result && { result, of: loaded.tree };
+    },
+    () => {
+      if (mine === searches) found.value = null;
+    },
+  );
+});
+
+/** The table of the zoomed frame; null when nothing is zoomed, and the server's table holds. */
+export const zoomedTop = signal<Row[] | null>(null);
+let tables = 0;
+effect(() => {
+  const loaded = shown.value;
+  const root = zoomNode.value;
+  const mine = ++tables;
+  if (loaded === null || root === ROOT || state.value.view === 'flame') {
+    zoomedTop.value = null;
+    return;
+  }
+  asks({ kind: 'top', root }).then(
+    (rows) => {
+      if (mine === tables) zoomedTop.value = rows;
+    },
+    () => {
+      if (mine === tables) zoomedTop.value = null;
+    },
+  );
+});

@@ -1,0 +1,71 @@
+import { useEffect, useRef } from 'preact/hooks';
+import { flame, services } from '../state/data';
+import { pick, span, state } from '../state/explore';
+import { zoomOut } from '../state/viewing';
+import { Breadcrumb } from './Breadcrumb';
+import { Empty } from './Empty';
+import { Filters } from './Filters';
+import { FlamePane } from './FlamePane';
+import { Header } from './Header';
+import { Notices } from './Notices';
+import { StatusBar } from './StatusBar';
+import { Timeline } from './Timeline';
+import { Toolbar } from './Toolbar';
+import { TopTable } from './TopTable';
+
+/** Whether a key belongs to the field that has the focus. */
+function typing(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null;
+}
+
+export function App() {
+  const search = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const key = (e: KeyboardEvent): void => {
+      if (e.ctrlKey || e.metaKey || e.altKey || typing(e.target)) return;
+      if (e.key === '/') {
+        e.preventDefault();
+        search.current?.focus();
+        search.current?.select();
+      } else if (e.key === 'Escape' && !zoomOut() && state.value.pick) {
+        pick(null);
+      }
+    };
+    addEventListener('keydown', key);
+    return () => removeEventListener('keydown', key);
+  }, []);
+
+  const { view } = state.value;
+  return (
+    <div class="page">
+      <Header />
+      <Filters />
+      <Notices />
+      <Body view={view} search={search} />
+      <StatusBar />
+    </div>
+  );
+}
+
+function Body({ view, search }: { view: string; search: preact.RefObject<HTMLInputElement | null> }) {
+  const known = services.state.value;
+  const graph = flame.state.value;
+  const nothing = graph.data !== null && !graph.loading && graph.data.tree.sum[0] === 0;
+  if (span.value === null) return <main class="empty"><p>The range is not readable: its start has to come before its end.</p></main>;
+  if (known.data?.length === 0 && state.value.matchers.length === 0) return <Empty reason="nothing" />;
+  return (
+    <>
+      <Timeline />
+      <Toolbar search={search} />
+      <Breadcrumb />
+      {nothing ? (
+        <Empty reason="range" />
+      ) : (
+        <main class={`panes panes-${view}`}>
+          {view !== 'flame' && <TopTable />}
+          {view !== 'table' && <FlamePane />}
+        </main>
+      )}
+    </>
+  );
+}

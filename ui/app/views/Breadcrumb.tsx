@@ -1,0 +1,43 @@
+import { useEffect, useRef } from 'preact/hooks';
+import { formatShare, formatValue } from '../logic/format';
+import { ROOT } from '../logic/units';
+import { shorten } from '../logic/names';
+import { ancestors } from '../logic/zoompath';
+import { shown } from '../state/data';
+import { zoomNode, zoomTo } from '../state/viewing';
+
+/** The callers of the zoomed frame; any of them is a click away. */
+export function Breadcrumb() {
+  const end = useRef<HTMLDivElement>(null);
+  const loaded = shown.value;
+  const node = zoomNode.value;
+  useEffect(() => {
+    if (end.current) end.current.scrollLeft = end.current.scrollWidth;
+  }, [node, loaded]);
+  if (loaded === null) return <nav class="crumbs" />;
+  const { tree, frames, meta } = loaded;
+  return (
+    <nav class="crumbs" aria-label="Zoom">
+      <div class="trail" ref={end}>
+        {ancestors(tree, node).map((n, i, all) => (
+          <span key={n}>
+            {i > 0 && <i aria-hidden="true">›</i>}
+            <button
+              type="button"
+              title={frames.names[tree.frame[n]]}
+              aria-current={i === all.length - 1 ? 'true' : undefined}
+              onClick={() => zoomTo(n)}
+            >
+              {n === ROOT ? 'total' : shorten(frames.names[tree.frame[n]], i === all.length - 1 ? 60 : 28)}
+            </button>
+          </span>
+        ))}
+      </div>
+      <span class="share">
+        {formatValue(tree.sum[node], meta.unit)}
+        {node !== ROOT && <> · {formatShare(tree.sum[node], tree.sum[0])} of all</>}
+      </span>
+      {node !== ROOT && <button type="button" class="ghost" id="reset-zoom" title="Back to all (Home)" onClick={() => zoomTo(ROOT)}>Reset zoom</button>}
+    </nav>
+  );
+}

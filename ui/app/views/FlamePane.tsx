@@ -1,0 +1,161 @@
+import { effect, signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { colourNodes } from '../logic/colours';
+import { formatShare, formatValue } from '../logic/format';
+import { type Direction, neighbour } from '../logic/nav';
+import { ROOT } from '../logic/units';
+import { Flame, type Spot } from '../render/flame';
+import { attach } from '../render/input';
+import { hiddenText } from '../render/paint';
+import { skinOf, theme } from '../render/skin';
+import { colouring, flame as fetched, hues, shaped, shown } from '../state/data';
+import { maxNodes, state } from '../state/explore';
+import { focus, focusNode, focusPath, found, zoomNode, zoomOut, zoomTo } from '../state/viewing';
+import { drawStats } from './StatusBar';
+import { type Pointed, Tooltip } from './Tooltip';
+
+/** The server is asked for at most this many frames, and so is the browser. */
+const MOST_NODES = 2_000_000;
+
+const pointed = signal<Pointed | null>(null);
+const said = signal('');
+let current: Flame | null = null;
+
+export function FlamePane() {
+  const host = useRef<HTMLDivElement>(null);
+  useEffect(() => mount(host.current!), []);
+  const { loading, data } = fetched.state.value;
+  return (
+    <section class="flame-pane" aria-busy={loading}>
+      <div class="flame-host" ref={host} />
+      <p class="visually-hidden" aria-live="polite" id="focused-frame">{said.value}</p>
+      {data === null && loading && <p class="curtain">Loading the flame graph…</p>}
+      <div class={loading ? 'progress on' : 'progress'} />
+      <Tooltip pointed={pointed} />
+    </section>
+  );
+}
+
+/** Ties the canvas, which knows no framework, to the state. */
+function mount(host: HTMLElement): () => void {
+  const flame = new Flame(host);
+  current = flame;
+  flame.onDraw = (stats) => {
+    drawStats.value = stats;
+    host.dataset['drawn'] = String(stats.drawn);
+  };
+  const { canvas } = flame;
+  canvas.tabIndex = 0;
+  canvas.setAttribute('role', 'application');
+  canvas.setAttribute('aria-describedby', 'focused-frame');
+
+  const stops = [
+    effect(() => flame.setSkin(skinOf(theme.value))),
+    effect(() => flame.setGrowth(state.value.growth)),
+    effect(() => {
+      const loaded = shown.value;
+      const by = colouring.value;
+      // Members get their hues in the order of the timeline, so the two agree.
+      shaped.value;
+      if (loaded === null) return;
+      const colours = colourNodes(loaded.tree, loaded.frames, by, hues);
+      pointed.value = null;
+      flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours }, zoomNode.peek(), focusNode.peek());
+      host.dataset['nodes'] = String(loaded.tree.n);
+      canvas.setAttribute(
+        'aria-label',
+        `Flame graph of ${formatValue(loaded.tree.sum[0], loaded.meta.unit)} in ${loaded.tree.n} frames. Arrow keys walk, Enter zooms, Escape zooms out.`,
+      );
+    }),
+    effect(() => flame.zoomTo(zoomNode.value)),
+    effect(() => flame.setFocus(focusNode.value)),
+    effect(() => {
+      const f = found.value;
+      flame.setMatch(f !== null && f.of === shown.value?.tree ? f.result : null);
+    }),
+    effect(() => {
+      const node = focusNode.value;
+      const loaded = shown.value;
+      if (loaded === null || node === null) return;
+      const { tree, frames, meta } = loaded;
+      said.value = `${frames.names[tree.frame[node]]}, ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of all, depth ${tree.depth[node]}`;
+    }),
+    attach(flame, {
+      hover: (spot, x, y) => { pointed.value = spot && { spot, x, y }; },
+      click: (spot) => choose(flame, spot),
+      walk,
+      enter: () => zoomTo(focusNode.peek() ?? ROOT),
+      out: () => {
+        if (!flame.settled) flame.zoomTo(zoomNode.peek());
+        else if (!zoomOut() && focusPath.peek() !== null) focus(null);
+      },
+      reset: () => {
+        zoomTo(ROOT);
+        flame.zoomTo(ROOT);
+      },
+      growth: () => state.peek().growth,
+    }),
+  ];
+  const focused = (): void => {
+    if (focusPath.peek() === null) focus(zoomNode.peek());
+  };
+  canvas.addEventListener('focus', focused);
+  return () => {
+    for (const stop of stops) stop();
+    flame.dispose();
+    current = null;
+    drawStats.value = null;
+    pointed.value = null;
+  };
+}
+
+function choose(flame: Flame, spot: Spot): void {
+  if (spot.hidden) {
+    loadMore();
+    return;
+  }
+  focus(spot.node);
+  if (spot.node === zoomNode.peek()) flame.zoomTo(spot.node);
+  else zoomTo(spot.node);
+}
+
+function loadMore(): void {
+  maxNodes.value = Math.min(MOST_NODES, maxNodes.value * 8);
+}
+
+function walk(direction: Direction): void {
+  const loaded = shown.peek();
+  if (loaded === null) return;
+  const from = focusNode.peek() ?? zoomNode.peek();
+  const to = neighbour(loaded.tree, from, direction);
+  focus(to);
+  if (direction === 'callee' && to === from && loaded.tree.hidden[from] > 0) {
+    said.value = `${hiddenText(loaded.tree, from)}. Press Enter to zoom here.`;
+  }
+}
+
+export function savePng(): void {
+  current?.canvas.toBlob((blob) => {
+    if (blob === null) return;
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(blob);
+    link.download = 'flamegraph.png';
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  });
+}
+
+/** For the browser tests: where a frame of this name is drawn, widest first. */
+export function boxesOf(name: string): { x: number; y: number; w: number; h: number }[] {
+  const loaded = shown.peek();
+  if (loaded === null || current === null) return [];
+  const { tree, frames } = loaded;
+  const rect = current.canvas.getBoundingClientRect();
+  const boxes = [];
+  for (let i = 0; i < tree.n; i++) {
+    if (frames.names[tree.frame[i]] !== name) continue;
+    const box = current.boxOf({ node: i as Spot['node'], hidden: false });
+    if (box) boxes.push({ ...box, x: box.x + rect.left, y: box.y + rect.top });
+  }
+  return boxes.sort((a, b) => b.w - a.w);
+}

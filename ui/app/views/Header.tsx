@@ -1,0 +1,144 @@
+import { useState } from 'preact/hooks';
+import { typeLabel } from '../logic/format';
+import { PRESETS, resolve } from '../logic/range';
+import { withService } from '../logic/selector';
+import { LIVE } from '../logic/urlstate';
+import { busy, grouping, labelNames, services, types } from '../state/data';
+import { maxNodes, moving, now, refresh, service, setRange, state, update } from '../state/explore';
+
+const START_NODES = 20_000;
+
+export function Header() {
+  return (
+    <header class="bar">
+      <a class="brand" href="./" title="Davy: start over">
+        <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+          <path d="M8 1c1 3-3 4-3 8a3 3 0 0 0 6 0c0-1-.4-1.8-.9-2.5C9.9 8 9 8.3 9 8.3 9.6 6 9.5 3 8 1z" fill="currentColor" />
+          <path d="M3 14.5h10" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" />
+        </svg>
+        Davy
+      </a>
+      <ServicePicker />
+      <TypePicker />
+      <GroupPicker />
+      <span class="grow" />
+      <RangePicker />
+      <LivePicker />
+      <button type="button" class={busy.value ? 'icon busy' : 'icon'} title="Refresh now" aria-label="Refresh now" onClick={refresh}>
+        <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
+          <path d="M13.5 8a5.5 5.5 0 1 1-1.7-4M13.5 1.5v3h-3" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" />
+        </svg>
+      </button>
+    </header>
+  );
+}
+
+function ServicePicker() {
+  const known = services.state.value.data ?? [];
+  const current = service.value;
+  const list = current !== null && !known.includes(current) ? [current, ...known] : known;
+  const choose = (value: string): void => {
+    maxNodes.value = START_NODES;
+    update({ matchers: withService(value), zoom: [], by: null });
+  };
+  return (
+    <label class="field">
+      <span>service</span>
+      <select id="service" value={current ?? ''} onChange={(e) => choose(e.currentTarget.value)}>
+        {current === null && <option value="">{state.value.matchers.length > 0 ? '(by selector)' : '…'}</option>}
+        {list.map((name) => <option key={name} value={name}>{name}</option>)}
+      </select>
+    </label>
+  );
+}
+
+function TypePicker() {
+  const known = types.state.value.data ?? [];
+  const current = state.value.type;
+  const list = current !== '' && !known.includes(current) ? [current, ...known] : known;
+  return (
+    <label class="field">
+      <span>profile</span>
+      <select id="type" value={current} title={current} onChange={(e) => update({ type: e.currentTarget.value })}>
+        {list.map((id) => <option key={id} value={id}>{typeLabel(id)}</option>)}
+      </select>
+    </label>
+  );
+}
+
+function GroupPicker() {
+  const known = (labelNames.state.value.data ?? []).filter((n) => n !== 'service_name');
+  const current = grouping.value?.join(',') ?? '';
+  const choices = ['', 'member', 'member,op', ...known].filter(
+    (c, i, all) => all.indexOf(c) === i && c.split(',').every((n) => n === '' || known.includes(n)),
+  );
+  if (!choices.includes(current)) choices.push(current);
+  const choose = (value: string): void => update({ by: value.split(',').filter(Boolean), zoom: [] });
+  return (
+    <label class="field">
+      <span>group by</span>
+      <select id="by" value={current} onChange={(e) => choose(e.currentTarget.value)}>
+        {choices.map((c) => <option key={c} value={c}>{c === '' ? 'none' : c.replace(',', ', ')}</option>)}
+      </select>
+    </label>
+  );
+}
+
+function RangePicker() {
+  const { range } = state.value;
+  const [open, setOpen] = useState(false);
+  const preset = range.until === 'now' ? PRESETS.find((p) => p.from === range.from) : undefined;
+  return (
+    <div class="range">
+      <fieldset class="segments" aria-label="Range">
+        {PRESETS.map((p) => (
+          <button type="button" key={p.label} title={p.name} aria-pressed={preset === p} onClick={() => setRange(p.from, 'now')}>
+            {p.label}
+          </button>
+        ))}
+        <button type="button" title="From and until" aria-pressed={!preset} aria-expanded={open} onClick={() => setOpen(!open)}>
+          {preset || moving.value ? 'custom' : 'absolute'}
+        </button>
+      </fieldset>
+      {open && <RangeForm done={() => setOpen(false)} />}
+    </div>
+  );
+}
+
+/** What an absolute end looks like in its field: local time, to the second. */
+function shown(text: string): string {
+  if (!/^\d{10,14}$/.test(text)) return text;
+  const t = new Date(Number(text));
+  return new Date(t.getTime() - t.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+function RangeForm({ done }: { done: () => void }) {
+  const [from, setFrom] = useState(shown(state.value.range.from));
+  const [until, setUntil] = useState(shown(state.value.range.until));
+  const valid = resolve({ from, until }, now.value) !== null;
+  const apply = (e: Event): void => {
+    e.preventDefault();
+    if (!valid) return;
+    setRange(from.trim(), until.trim());
+    done();
+  };
+  return (
+    <form class="popover range-form" onSubmit={apply} onKeyDown={(e) => e.key === 'Escape' && done()}>
+      <label>from <input value={from} autofocus onInput={(e) => setFrom(e.currentTarget.value)} /></label>
+      <label>until <input value={until} onInput={(e) => setUntil(e.currentTarget.value)} /></label>
+      <p class={valid ? 'hint' : 'hint bad'}>now-90m, 2026-03-01 03:10, RFC 3339 or unix milliseconds</p>
+      <button type="submit" class="primary" disabled={!valid}>Apply</button>
+    </form>
+  );
+}
+
+function LivePicker() {
+  return (
+    <label class={state.value.live > 0 ? 'field live on' : 'field live'}>
+      <span>live</span>
+      <select id="live" value={String(state.value.live)} onChange={(e) => update({ live: Number(e.currentTarget.value) }, 'tweak')}>
+        {LIVE.map((s) => <option key={s} value={String(s)}>{s === 0 ? 'off' : `${s}s`}</option>)}
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,34 @@
+import { signal } from '@preact/signals';
+import { formatCount, formatDuration, formatTime, formatValue, isGauge } from '../logic/format';
+import { shown } from '../state/data';
+import { now, picked, state } from '../state/explore';
+import type { DrawStats } from '../render/flame';
+
+export const drawStats = signal<DrawStats | null>(null);
+
+export function StatusBar() {
+  const loaded = shown.value;
+  const range = picked.value;
+  const draw = drawStats.value;
+  return (
+    <footer class="status">
+      {loaded && range && (
+        <>
+          <span>
+            <b>{formatValue(loaded.tree.sum[0], loaded.meta.unit)}</b>
+            {isGauge(state.value.type) ? ' on average' : ''} · {formatTime(range.from, now.value)} – {formatTime(range.until, now.value)} ({formatDuration(range.until - range.from)})
+            {loaded.meta.windows > 0 && <> · {formatCount(loaded.meta.windows)} windows</>}
+          </span>
+          <span class="quiet">
+            {formatCount(loaded.tree.n)} frames, laid out in {loaded.ms.toFixed(0)} ms
+            {draw && <>, drawn in {draw.ms.toFixed(1)} ms</>}
+          </span>
+        </>
+      )}
+      <span class="grow" />
+      <span class="quiet keys">
+        <kbd>/</kbd> search <kbd>←↑↓→</kbd> walk <kbd>Enter</kbd> zoom <kbd>Esc</kbd> out <kbd>Ctrl</kbd>+wheel zoom <kbd>w a s d</kbd> move
+      </span>
+    </footer>
+  );
+}

@@ -1,0 +1,108 @@
+import { signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { GREY_SLOT } from '../logic/colours';
+import { formatDuration, formatTime, formatValue, isGauge, typeLabel } from '../logic/format';
+import { UNTAGGED } from '../logic/names';
+import { absolute, widened } from '../logic/range';
+import { millis } from '../logic/units';
+import { skinOf, theme } from '../render/skin';
+import { hues, series, shaped } from '../state/data';
+import { now, pick, setRange, span, state, update } from '../state/explore';
+import { type Drawn, Plot } from './plot';
+
+const hovered = signal<number | null>(null);
+
+/** Totals over time; a part of them is chosen by dragging. */
+export function Timeline() {
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<Plot | null>(null);
+  const data = shaped.value;
+  const range = span.value;
+  const picked = state.value.pick;
+  useEffect(() => {
+    plot.current = new Plot(host.current!, {
+      picked: (from, until) => pick({ from: millis(from), until: millis(until) }),
+      hovered: (bucket) => { hovered.value = bucket; },
+    });
+    return () => plot.current?.dispose();
+  }, []);
+  useEffect(() => {
+    if (!data || !range) return;
+    const stacked = state.value.plot === 'stack';
+    const lines: Drawn[] = data.lines.map((line, i) => ({ ...line, colour: colourOf(line.group, line.rest, i) }));
+    plot.current?.show({ times: data.times, step: data.step, lines, stacked, unit: data.unit, range, pick: picked });
+  }, [data, range?.from, range?.until, picked, theme.value]);
+  const { loading } = series.state.value;
+  return (
+    <section class="timeline" aria-label="Timeline" aria-busy={loading}>
+      <div class="timeline-head">
+        <b>{typeLabel(state.value.type)}</b>
+        {data && data.step > 0 && <span class="quiet">{isGauge(state.value.type) ? 'average' : 'sum'} per {formatDuration(data.step)}</span>}
+        <span class="grow" />
+        {picked ? (
+          <>
+            <span id="picked">{formatTime(picked.from, now.value)} – {formatTime(picked.until, now.value)} ({formatDuration(picked.until - picked.from)})</span>
+            <button type="button" id="zoom-timeline" class="ghost" title="Make the timeline this range" onClick={() => { const r = absolute(picked); setRange(r.from, r.until); }}>Zoom in</button>
+            <button type="button" id="clear-pick" class="ghost" title="Back to the whole timeline (Escape)" onClick={() => pick(null)}>Whole timeline</button>
+          </>
+        ) : (
+          <span class="quiet">drag to choose a range</span>
+        )}
+        <button type="button" id="widen" class="ghost" title="Twice the range" onClick={() => { if (range) { const r = absolute(widened(range, Date.now())); setRange(r.from, r.until); } }}>Zoom out</button>
+        <fieldset class="segments" aria-label="Timeline as">
+          <button type="button" aria-pressed={state.value.plot === 'stack'} onClick={() => update({ plot: 'stack' }, 'tweak')}>Stack</button>
+          <button type="button" aria-pressed={state.value.plot === 'lines'} onClick={() => update({ plot: 'lines' }, 'tweak')}>Lines</button>
+        </fieldset>
+      </div>
+      <div class="timeline-body">
+        <div class="plot" ref={host} />
+        <Legend />
+      </div>
+    </section>
+  );
+}
+
+function colourOf(group: string, rest: boolean, index: number): string {
+  const fill = skinOf(theme.value).palette.fill;
+  if (rest) return theme.value === 'dark' ? '#5b636f' : '#9aa2ad';
+  if (group === '') return fill[0];
+  const slot = group === UNTAGGED ? GREY_SLOT : hues.slot(group);
+  return fill[slot * 3 + (index % 3)];
+}
+
+/** Names with their values: of the bucket under the pointer, else of the whole range. */
+function Legend() {
+  const data = shaped.value;
+  if (!data || data.grouped.length === 0) return null;
+  const bucket = hovered.value;
+  const label = data.grouped[0];
+  const only = (group: string): void =>
+    update({
+      matchers: [
+        ...state.value.matchers.filter((m) => m.name !== label),
+        { name: label, op: '=', value: group === UNTAGGED ? '' : group },
+      ],
+      zoom: [],
+    });
+  const average = isGauge(state.value.type);
+  return (
+    <ul class="legend">
+      {data.lines.map((line, i) => {
+        const filled = line.values.filter((v) => v !== null).length || 1;
+        const value = bucket === null ? (average ? line.sum / filled : line.sum) : line.values[bucket];
+        const swatch = <i style={{ background: colourOf(line.group, line.rest, i) }} />;
+        return (
+          <li key={line.name}>
+            {line.rest ? (
+              <span class="entry" title="The smaller ones, together">{swatch}<span>{line.name}</span></span>
+            ) : (
+              <button type="button" class="entry" title={`Only ${label}=${line.group}`} onClick={() => only(line.group)}>{swatch}<span>{line.name}</span></button>
+            )}
+            <b>{value === null || value === undefined ? '–' : formatValue(value, data.unit)}</b>
+          </li>
+        );
+      })}
+      <li class="when">{bucket === null ? 'whole range' : formatTime(data.times[bucket], now.value)}</li>
+    </ul>
+  );
+}

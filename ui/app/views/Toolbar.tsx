@@ -1,0 +1,126 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { urlOf } from '../api/client';
+import { formatShare } from '../logic/format';
+import { ROOT } from '../logic/units';
+import type { ColourBy } from '../logic/colours';
+import type { View } from '../logic/urlstate';
+import { colouring, grouping, subject } from '../state/data';
+import { state, update } from '../state/explore';
+import { found, zoomNode } from '../state/viewing';
+import { savePng } from './FlamePane';
+
+const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame'], ['table', 'Table']];
+
+export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement | null> }) {
+  const { view, order, growth } = state.value;
+  return (
+    <div class="bar tools">
+      <fieldset class="segments" aria-label="View">
+        {VIEWS.map(([id, name]) => (
+          <button type="button" key={id} id={`view-${id}`} aria-pressed={view === id} onClick={() => update({ view: id })}>{name}</button>
+        ))}
+      </fieldset>
+      <SearchBox input={search} />
+      <span class="grow" />
+      <label class="field">
+        <span>colour</span>
+        <select id="colour" value={colouring.value} onChange={(e) => update({ colour: e.currentTarget.value as ColourBy }, 'tweak')}>
+          {(grouping.value?.length ?? 0) > 0 && <option value="group">{grouping.value![0]}</option>}
+          <option value="package">package</option>
+          <option value="value">self value</option>
+        </select>
+      </label>
+      <fieldset class="segments" aria-label="Order of siblings">
+        <button type="button" title="Largest first" aria-pressed={order === 'heavy'} onClick={() => update({ order: 'heavy' }, 'tweak')}>Heavy</button>
+        <button type="button" title="By name" aria-pressed={order === 'name'} onClick={() => update({ order: 'name' }, 'tweak')}>A–Z</button>
+      </fieldset>
+      <fieldset class="segments" aria-label="Direction">
+        <button type="button" title="Root at the top (icicle)" aria-label="Root at the top" aria-pressed={growth === 'down'} onClick={() => update({ growth: 'down' }, 'tweak')}>↓</button>
+        <button type="button" title="Root at the bottom (flame)" aria-label="Root at the bottom" aria-pressed={growth === 'up'} onClick={() => update({ growth: 'up' }, 'tweak')}>↑</button>
+      </fieldset>
+      <Exports />
+    </div>
+  );
+}
+
+function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null> }) {
+  const current = state.value.search;
+  const [draft, setDraft] = useState(current);
+  const timer = useRef(0);
+  useEffect(() => setDraft(current), [current]);
+  const type = (text: string): void => {
+    setDraft(text);
+    clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => update({ search: text }, 'tweak'), 100);
+  };
+  const key = (e: KeyboardEvent): void => {
+    if (e.key === 'Escape') {
+      e.stopPropagation();
+      if (draft === '') input.current?.blur();
+      type('');
+    } else if (e.key === 'Enter') {
+      e.preventDefault();
+      document.querySelector<HTMLElement>('.flame-host canvas')?.focus();
+    }
+  };
+  return (
+    <div class="search">
+      <input
+        ref={input}
+        id="search"
+        type="search"
+        placeholder="Search, regex (/)"
+        aria-label="Search frames by regular expression"
+        aria-describedby="matched"
+        spellcheck={false}
+        autocomplete="off"
+        value={draft}
+        onInput={(e) => type(e.currentTarget.value)}
+        onKeyDown={key}
+      />
+      <output id="matched" class="matched"><Matched /></output>
+    </div>
+  );
+}
+
+function Matched() {
+  const result = found.value?.result;
+  if (!result || state.value.search === '') return null;
+  const { whole, zoomed, note } = result;
+  const { matched, unknown, of, nodes } = zoomNode.value === ROOT ? whole : zoomed;
+  return (
+    <>
+      {nodes === 0 && unknown === 0 ? (
+        <b>no match</b>
+      ) : (
+        <>
+          <b>{formatShare(matched, of)}</b> matched
+          {unknown > 0 && <span title="Frames too small to be drawn may match too"> + up to {formatShare(unknown, of)} not drawn</span>}
+          {zoomNode.value !== ROOT && <> of the zoom, {formatShare(whole.matched, whole.of)} of all</>}
+        </>
+      )}
+      {note && <em> {note}</em>}
+    </>
+  );
+}
+
+function Exports() {
+  const menu = useRef<HTMLDetailsElement>(null);
+  const query = subject.value;
+  const by = grouping.value?.join(',') ?? '';
+  if (query === null) return null;
+  const close = (): void => {
+    if (menu.current) menu.current.open = false;
+  };
+  return (
+    <details class="menu" ref={menu} onKeyDown={(e) => e.key === 'Escape' && close()} onFocusOut={(e) => { if (!menu.current?.contains(e.relatedTarget as Node)) close(); }}>
+      <summary>Export</summary>
+      <div class="popover">
+        <a href={urlOf('svg', { ...query, by })} download="flamegraph.svg">SVG, self-contained</a>
+        <a href={urlOf('pprof', { ...query, by })} download="profile.pb.gz">pprof</a>
+        <a href={urlOf('folded', { ...query, by })} download="profile.folded">Folded stacks</a>
+        <button type="button" onClick={() => { savePng(); close(); }}>PNG of this view</button>
+      </div>
+    </details>
+  );
+}

@@ -1,0 +1,136 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { formatCount, formatShare, formatValue } from '../logic/format';
+import { compile, escapeRegex } from '../logic/search';
+import { type Row, type SortKey, sortRows } from '../logic/top';
+import { ROOT } from '../logic/units';
+import { shown, top } from '../state/data';
+import { state, update } from '../state/explore';
+import { zoomNode, zoomedTop } from '../state/viewing';
+
+const ROW_HEIGHT = 22;
+const SPARE = 8;
+
+export function TopTable() {
+  const [sort, setSort] = useState<SortKey>('self');
+  const [descending, setDescending] = useState(true);
+  const { data, loading } = top.state.value;
+  const loaded = shown.value;
+  const zoom = zoomNode.value;
+  const within = zoom !== ROOT && zoomedTop.value !== null && loaded !== null;
+  const rows = within ? zoomedTop.value! : data?.functions;
+  const total = within ? loaded.tree.sum[zoom] : (data?.total ?? 0);
+  const unit = data?.unit ?? loaded?.meta.unit ?? '';
+  const text = state.value.search;
+  const listed = useMemo(() => {
+    const query = compile(text);
+    const kept = query ? (rows ?? []).filter((r) => query.regex.test(r.name)) : (rows ?? []);
+    return sortRows(kept, sort, descending);
+  }, [rows, text, sort, descending]);
+  const by = (key: SortKey): void => {
+    setDescending(key === sort ? !descending : key !== 'name');
+    setSort(key);
+  };
+  const head = (key: SortKey, label: string) => (
+    <button type="button" class={`th ${key}`} aria-label={`Sort by ${label}`} aria-pressed={sort === key} onClick={() => by(key)}>
+      {label}{sort === key ? (descending ? ' ▾' : ' ▴') : ''}
+    </button>
+  );
+  return (
+    <section class="top-table" aria-busy={loading} aria-label="Functions">
+      <div class="thead">{head('self', 'self')}{head('total', 'total')}{head('name', 'function')}</div>
+      {rows === undefined ? <p class="hint pad">{loading ? 'Loading the table…' : ''}</p> : <Rows rows={listed} total={total} unit={unit} />}
+      <p class="tfoot">
+        {rows !== undefined && (
+          <>
+            {text !== '' ? `${formatCount(listed.length)} of ${formatCount(rows.length)}` : formatCount(rows.length)} functions
+            {within && <span title="Counted in the browser from the frames that are drawn"> within the zoom{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
+          </>
+        )}
+      </p>
+    </section>
+  );
+}
+
+function hiddenBelow(root: number): boolean {
+  const { tree } = shown.value!;
+  for (let i = root; i < tree.end[root]; i++) if (tree.hidden[i] > 0) return true;
+  return false;
+}
+
+/** Only the rows in view are in the document. */
+function Rows({ rows, total, unit }: { rows: Row[]; total: number; unit: string }) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const [first, setFirst] = useState(0);
+  const [height, setHeight] = useState(400);
+  const [at, setAt] = useState(0);
+  useEffect(() => {
+    const div = scroller.current!;
+    const observer = new ResizeObserver(() => setHeight(div.clientHeight));
+    observer.observe(div);
+    return () => observer.disconnect();
+  }, []);
+  const count = Math.ceil(height / ROW_HEIGHT) + 2 * SPARE;
+  const from = Math.max(0, Math.min(first - SPARE, rows.length - count));
+  const choose = (row: Row): void => {
+    const exact = `^${escapeRegex(row.name)}$`;
+    update({ search: state.value.search === exact ? '' : exact });
+  };
+  const key = (e: KeyboardEvent): void => {
+    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20 }[e.key];
+    if (by !== undefined) {
+      e.preventDefault();
+      const next = Math.max(0, Math.min(rows.length - 1, at + by));
+      setAt(next);
+      const div = scroller.current!;
+      const y = next * ROW_HEIGHT;
+      if (y < div.scrollTop) div.scrollTop = y;
+      else if (y + ROW_HEIGHT > div.scrollTop + div.clientHeight) div.scrollTop = y + ROW_HEIGHT - div.clientHeight;
+    } else if (e.key === 'Enter' && rows[at]) {
+      e.preventDefault();
+      choose(rows[at]);
+    }
+  };
+  const selected = state.value.search;
+  return (
+    <div
+      class="tbody"
+      ref={scroller}
+      role="listbox"
+      tabIndex={0}
+      aria-label="Functions"
+      aria-activedescendant={rows[at] ? `row-${at}` : undefined}
+      onKeyDown={key}
+      onScroll={(e) => setFirst(Math.floor(e.currentTarget.scrollTop / ROW_HEIGHT))}
+    >
+      <div class="tall" style={{ height: `${rows.length * ROW_HEIGHT}px` }}>
+        {rows.slice(from, from + count).map((row, i) => (
+          <div
+            key={`${from + i}`}
+            id={`row-${from + i}`}
+            role="option"
+            aria-selected={selected === `^${escapeRegex(row.name)}$`}
+            class={from + i === at ? 'tr at' : 'tr'}
+            style={{ transform: `translateY(${(from + i) * ROW_HEIGHT}px)` }}
+            title={row.file ? `${row.name}\n${row.file}` : row.name}
+            onClick={() => { setAt(from + i); choose(row); }}
+          >
+            <Cell value={row.self} total={total} unit={unit} />
+            <Cell value={row.total} total={total} unit={unit} />
+            <span class="name">{row.name}</span>
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function Cell({ value, total, unit }: { value: number; total: number; unit: string }) {
+  const share = total > 0 ? Math.min(100, (value / total) * 100) : 0;
+  return (
+    <span class="num" title={formatValue(value, unit)}>
+      <i style={{ width: `${share}%` }} />
+      <span>{formatValue(value, unit)}</span>
+      <b>{formatShare(value, total)}</b>
+    </span>
+  );
+}

@@ -1,0 +1,32 @@
+// The page's side of the worker: one promise a request, answered in order.
+
+import type { Answers, Reply, Request } from './protocol';
+
+export class TreeWorker {
+  private readonly worker = new Worker(new URL('./tree.worker.ts', import.meta.url), { type: 'module' });
+  private readonly waiting = new Map<number, { done: (answer: unknown) => void; fail: (e: Error) => void }>();
+  private next = 1;
+
+  constructor() {
+    this.worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+      const waiter = this.waiting.get(data.id);
+      this.waiting.delete(data.id);
+      if ('error' in data) waiter?.fail(new Error(data.error));
+      else waiter?.done(data.answer);
+    };
+    this.worker.onerror = (event) => {
+      const reason = new Error(`The viewer's worker stopped: ${event.message || 'it could not be loaded'}.`);
+      for (const waiter of this.waiting.values()) waiter.fail(reason);
+      this.waiting.clear();
+    };
+  }
+
+  ask<R extends Request>(request: R): Promise<Answers[R['kind']]> {
+    const id = this.next++;
+    const transfer = request.kind === 'load' ? [request.buffer] : [];
+    return new Promise((done, fail) => {
+      this.waiting.set(id, { done: done as (answer: unknown) => void, fail });
+      this.worker.postMessage({ id, request }, transfer);
+    });
+  }
+}
