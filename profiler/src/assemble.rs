@@ -1,0 +1,234 @@
+//! From summed addresses to a profile with names.
+
+use crate::aggregate::{Aggregate, CUT, TABLE_FULL};
+use crate::cpu::MAX_FRAMES;
+use crate::modules::{self, Module};
+use crate::symbol::Symbols;
+use davy_base::Timestamp;
+use davy_profile::{Function, Label, LabelSetId, LabelValue, Line, Mapping, NodeId, Profile, ValueType};
+use davy_tag::Tag;
+use rustc_hash::FxHashMap;
+use std::time::Duration;
+
+/// What a profile measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// CPU time; the period is in nanoseconds.
+    Cpu,
+    /// Sampled allocations; the period is the mean distance between samples in bytes.
+    Heap,
+}
+
+impl Kind {
+    /// The label `__name__` of its series.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "process_cpu",
+            Self::Heap => "memory",
+        }
+    }
+
+    fn sample_types(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Cpu => &[("cpu", "nanoseconds")],
+            Self::Heap => &[
+                ("alloc_objects", "count"),
+                ("alloc_space", "bytes"),
+                ("inuse_objects", "count"),
+                ("inuse_space", "bytes"),
+            ],
+        }
+    }
+
+    fn period_type(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cpu => ("cpu", "nanoseconds"),
+            Self::Heap => ("space", "bytes"),
+        }
+    }
+}
+
+/// When and how an aggregate was taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    pub(crate) kind: Kind,
+    pub(crate) start: Timestamp,
+    pub(crate) span: Duration,
+    pub(crate) period: i64,
+}
+
+/// Frames at the leaf of an allocation's stack among which the allocator's are looked for.
+const ALLOCATOR_FRAMES_MAX: usize = 24;
+
+/// The profile of an aggregate, with whatever names `symbols` has.
+pub(crate) fn assemble(
+    aggregate: &Aggregate,
+    taken: Taken,
+    modules: &[Module],
+    symbols: &Symbols,
+) -> Profile {
+    let mut profile = Profile::new();
+    for (kind, unit) in taken.kind.sample_types() {
+        profile.add_sample_type(kind, unit);
+    }
+    let (kind, unit) = taken.kind.period_type();
+    profile.period_type = ValueType {
+        kind: profile.strings.intern(kind),
+        unit: profile.strings.intern(unit),
+    };
+    if let Some((default, _)) = taken.kind.sample_types().last() {
+        profile.default_sample_type = profile.strings.intern(default);
+    }
+    profile.period = taken.period;
+    profile.time_nanos = taken.start.nanos();
+    profile.duration_nanos = i64::try_from(taken.span.as_nanos()).unwrap_or(i64::MAX);
+
+    let mut places = Places::new(modules, symbols);
+    let locations: Vec<u32> = aggregate
+        .addresses
+        .iter()
+        .map(|address| places.location(&mut profile, *address))
+        .collect();
+    let is_allocator: Vec<bool> = match taken.kind {
+        Kind::Cpu => Vec::new(),
+        Kind::Heap => aggregate
+            .addresses
+            .iter()
+            .map(|address| places.is_allocator(*address))
+            .collect(),
+    };
+
+    // Parents come before their children, so one pass carries the tree over.
+    let mut nodes = vec![NodeId::ROOT; aggregate.stacks.len()];
+    for node in 1..nodes.len() {
+        let node_id = NodeId(node as u32);
+        let parent = nodes[aggregate.stacks.parent(node_id).index()];
+        let location = locations[aggregate.stacks.item(node_id) as usize];
+        nodes[node] = profile.stacks.child(parent, location);
+    }
+    let mut labels = FxHashMap::default();
+    for ((node, tag), values) in &aggregate.samples {
+        let node = match taken.kind {
+            Kind::Cpu => *node,
+            Kind::Heap => without_allocator(aggregate, *node, &is_allocator),
+        };
+        let labels = *labels
+            .entry(*tag)
+            .or_insert_with(|| label_set(&mut profile, *tag));
+        let width = profile.sample_types.len();
+        profile.add_sample(nodes[node.index()], labels, &values[..width]);
+    }
+    profile
+}
+
+/// The labels of a tag; what is untagged gets none.
+fn label_set(profile: &mut Profile, tag: Tag) -> LabelSetId {
+    let mut set = Vec::with_capacity(2);
+    for (key, value) in [("member", tag.member()), ("op", tag.op())] {
+        if !value.is_empty() {
+            set.push(Label {
+                key: profile.strings.intern(key),
+                value: LabelValue::Text(profile.strings.intern(value)),
+            });
+        }
+    }
+    profile.label_sets.intern(&set)
+}
+
+/// The stack without the allocator's own frames at its leaf.
+fn without_allocator(aggregate: &Aggregate, leaf: NodeId, is_allocator: &[bool]) -> NodeId {
+    let (mut at, mut trimmed) = (leaf, leaf);
+    for _ in 0..ALLOCATOR_FRAMES_MAX {
+        if at == NodeId::ROOT {
+            break;
+        }
+        let parent = aggregate.stacks.parent(at);
+        if is_allocator[aggregate.stacks.item(at) as usize] && parent != NodeId::ROOT {
+            trimmed = parent;
+        }
+        at = parent;
+    }
+    trimmed
+}
+
+struct Places<'a> {
+    modules: &'a [Module],
+    symbols: &'a Symbols,
+    /// The profile's mapping of each module.
+    mappings: Vec<Option<u32>>,
+}
+
+impl<'a> Places<'a> {
+    fn new(modules: &'a [Module], symbols: &'a Symbols) -> Self {
+        let mappings = vec![None; modules.len()];
+        Self { modules, symbols, mappings }
+    }
+
+    fn location(&mut self, profile: &mut Profile, address: u64) -> u32 {
+        match address {
+            CUT => return profile.named_location(&format!("(stack cut at {MAX_FRAMES} frames)")),
+            TABLE_FULL => return profile.named_location("(stack table full)"),
+            _ => {}
+        }
+        let Some(index) = modules::containing(self.modules, address) else {
+            return profile.location(None, address, &[]);
+        };
+        let module = &self.modules[index];
+        let frames = self.symbols.lookup(module, address);
+        let mapping = *self.mappings[index].get_or_insert_with(|| {
+            let mapping = Mapping {
+                start: module.text.start,
+                limit: module.text.end,
+                file_offset: module.text_offset,
+                file: profile.strings.intern(&module.name),
+                build_id: profile.strings.intern(&module.build_id),
+                ..Mapping::default()
+            };
+            profile.mappings.push(mapping);
+            profile.mappings.len() as u32 - 1
+        });
+        let flags = &mut profile.mappings[mapping as usize];
+        flags.has_functions |= !frames.is_empty();
+        flags.has_inline_frames |= frames.len() > 1;
+        flags.has_line_numbers |= frames.iter().any(|frame| frame.line > 0);
+        flags.has_filenames = flags.has_line_numbers;
+        let mut lines = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let name = profile.strings.intern(self.symbols.text(frame.function));
+            let file = profile.strings.intern(self.symbols.text(frame.file));
+            let function = profile.function(Function {
+                name,
+                system_name: name,
+                file,
+                start_line: 0,
+            });
+            lines.push(Line { function, line: i64::from(frame.line), column: 0 });
+        }
+        profile.location(Some(mapping), address, &lines)
+    }
+
+    fn is_allocator(&self, address: u64) -> bool {
+        const PREFIXES: [&str; 9] = [
+            "_rjem_",
+            "je_",
+            "prof_",
+            "tikv_jemallocator::",
+            "<tikv_jemallocator::",
+            "davy_profiler::heap::",
+            "__rust_",
+            "__rustc::__r",
+            "alloc::alloc::",
+        ];
+        let Some(index) = modules::containing(self.modules, address) else {
+            return false;
+        };
+        self.symbols
+            .lookup(&self.modules[index], address)
+            .iter()
+            .any(|frame| {
+                let name = self.symbols.text(frame.function);
+                PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+                    || self.symbols.text(frame.file).contains("/jemalloc/src/")
+            })
+    }
+}

@@ -1,0 +1,264 @@
+//! From settings to a running profiler, and its end.
+
+use crate::cpu::Engine;
+use crate::drain::{Command, Desk, Drainer};
+use crate::handle::{Handle, check_hz};
+use crate::push::{Archiver, Outbox};
+use crate::symbol::Symbols;
+use crate::{Error, heap};
+use davy_base::{Clock, Random};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A process has one profiler at a time.
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW_MIN: Duration = Duration::from_secs(1);
+const WINDOW_MAX: Duration = Duration::from_secs(3_600);
+const SPOOL_BYTES: usize = 64 << 20;
+/// How long a dropped profiler waits for its own threads.
+const DROP_DEADLINE: Duration = Duration::from_millis(200);
+
+/// Settings of a profiler; the defaults fit a service in production.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is profiled before `start`"]
+pub struct Builder {
+    service: String,
+    process: Option<String>,
+    instance: Option<String>,
+    labels: Vec<(String, String)>,
+    archivers: Vec<String>,
+    token: Option<String>,
+    hz: u32,
+    window: Duration,
+    spool_bytes: usize,
+    clock: Clock,
+}
+
+impl Builder {
+    /// For the service of this name: the label `service_name` of all its profiles.
+    pub fn new(service: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+            process: None,
+            instance: None,
+            labels: Vec::new(),
+            archivers: Vec::new(),
+            token: None,
+            hz: 100,
+            window: WINDOW,
+            spool_bytes: SPOOL_BYTES,
+            clock: Clock::system(),
+        }
+    }
+
+    /// The kind of process: the label `process`. Default: the service's name.
+    pub fn process(mut self, kind: impl Into<String>) -> Self {
+        self.process = Some(kind.into());
+        self
+    }
+
+    /// Which of many like it: the label `instance`. Default: host name and process id.
+    pub fn instance(mut self, instance: impl Into<String>) -> Self {
+        self.instance = Some(instance.into());
+        self
+    }
+
+    /// One more label of all profiles, such as `version` or `region`.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.push((name.into(), value.into()));
+        self
+    }
+
+    /// Pushes to this archiver, such as `http://127.0.0.1:4040`; several are tried in turn. May
+    /// also be told later, by [`Handle::push_to`].
+    pub fn archiver(mut self, url: impl Into<String>) -> Self {
+        self.archivers.push(url.into());
+        self
+    }
+
+    /// Sent to archivers as a bearer token.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// CPU samples a second of CPU time, 1 to 1000. Default: 100.
+    pub fn hz(mut self, hz: u32) -> Self {
+        self.hz = hz;
+        self
+    }
+
+    /// The span of samples that is pushed at once, a second to an hour. Default: 10 s.
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Bytes of windows that wait for an archiver; past it the oldest goes first. Default: 64 MiB.
+    pub fn spool_bytes(mut self, bytes: usize) -> Self {
+        self.spool_bytes = bytes;
+        self
+    }
+
+    /// Starts sampling every thread of the process, those to come included.
+    ///
+    /// Where the allocator is not jemalloc (see [`use_jemalloc!`](crate::use_jemalloc)) there are
+    /// no heap profiles, which is logged once and told by [`Handle::stats`].
+    pub fn start(self) -> Result<Profiler, Error> {
+        check_hz(self.hz, 1)?;
+        if !(WINDOW_MIN..=WINDOW_MAX).contains(&self.window) {
+            return Err(Error::Setting {
+                name: "window",
+                value: format!("{} s", self.window.as_secs_f64()),
+                allowed: "at least 1 s and at most 3600 s",
+            });
+        }
+        let archivers: Result<Vec<_>, _> =
+            self.archivers.iter().map(|url| Archiver::parse(url)).collect();
+        let archivers = archivers?;
+        if RUNNING.swap(true, Ordering::AcqRel) {
+            return Err(Error::AlreadyRunning);
+        }
+        // From here on, leaving early must let the next one start.
+        let running = Running;
+        let mut random = Random::system();
+        let engine = Engine::start(self.hz, Random::seeded(random.next_u64()))?;
+        if let Err(reason) = heap::start() {
+            tracing::info!(reason, "heap profiling is off");
+        }
+        let symbols = Arc::new(Mutex::new(Symbols::default()));
+        let outbox = Arc::new(Outbox::new(
+            archivers,
+            self.spool_bytes,
+            self.clock.clone(),
+            Arc::clone(&symbols),
+        ));
+        let desk = Arc::new(Desk::default());
+        let drainer = Drainer::new(
+            engine,
+            Arc::clone(&desk),
+            Arc::clone(&outbox),
+            self.clock.clone(),
+            self.window,
+        );
+        let labels = self.labels();
+        let drain = spawn("davy-profiler", move || drainer.run())?;
+        let handle = Handle { desk, outbox: Arc::clone(&outbox), symbols };
+        let mut profiler = Profiler {
+            handle,
+            drain: Some(drain),
+            push: None,
+            process: std::process::id(),
+            _running: running,
+        };
+        let token = self.token;
+        let push = spawn("davy-push", move || outbox.run(token.as_deref(), &labels, random))?;
+        profiler.push = Some(push);
+        Ok(profiler)
+    }
+
+    fn labels(&self) -> Vec<(String, String)> {
+        let process = self.process.clone().unwrap_or_else(|| self.service.clone());
+        let instance = self.instance.clone().unwrap_or_else(default_instance);
+        let own = [
+            ("service_name", self.service.clone()),
+            ("process", process),
+            ("instance", instance),
+        ];
+        let mut labels: Vec<(String, String)> =
+            own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        for (name, value) in &self.labels {
+            match labels.iter_mut().find(|(known, _)| known == name) {
+                Some(label) => label.1.clone_from(value),
+                None => labels.push((name.clone(), value.clone())),
+            }
+        }
+        labels
+    }
+}
+
+fn default_instance() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), std::process::id())
+}
+
+fn spawn(
+    name: &'static str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|source| Error::Thread { name, source })
+}
+
+/// Lets the next profiler start.
+#[derive(Debug)]
+struct Running;
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        heap::stop();
+        RUNNING.store(false, Ordering::Release);
+    }
+}
+
+/// A running profiler; dropping it stops it without waiting for archivers.
+#[derive(Debug)]
+#[must_use = "dropping the profiler stops it"]
+pub struct Profiler {
+    handle: Handle,
+    drain: Option<JoinHandle<()>>,
+    push: Option<JoinHandle<()>>,
+    process: u32,
+    _running: Running,
+}
+
+impl Profiler {
+    /// For asking and changing the profiler from anywhere.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Stops sampling, cuts the last window short and delivers everything, in at most `deadline`.
+    pub fn shutdown(mut self, deadline: Duration) -> Result<(), Error> {
+        self.stop(deadline)
+    }
+
+    fn stop(&mut self, deadline: Duration) -> Result<(), Error> {
+        let Some(drain) = self.drain.take() else {
+            return Ok(());
+        };
+        // In a forked child the threads are not there, and what they hold is the parent's.
+        if std::process::id() != self.process {
+            return Ok(());
+        }
+        let _ = self.handle.desk.ask(Command::Stop);
+        let _ = drain.join();
+        let left = self.handle.outbox.stop(deadline);
+        if left.is_none()
+            && let Some(push) = self.push.take()
+        {
+            let _ = push.join();
+        }
+        match left {
+            None => Ok(()),
+            Some(left) => Err(Error::Undelivered {
+                windows: left.windows,
+                bytes: left.bytes,
+                reason: left.reason,
+            }),
+        }
+    }
+}
+
+impl Drop for Profiler {
+    fn drop(&mut self) {
+        // What is not delivered by now is given up, as the documentation of the type says.
+        let _ = self.stop(DROP_DEADLINE);
+    }
+}

@@ -1,0 +1,209 @@
+//! The CPU engine: a timer for every thread, and the rings that their handlers fill.
+
+mod ring;
+mod signal;
+mod timer;
+
+pub(crate) use ring::{MAX_FRAMES, Record};
+
+use crate::{Error, modules, unwind};
+use davy_base::Random;
+use rustc_hash::{FxHashMap, FxHashSet};
+use signal::{SLOTS, Slot};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use timer::Timer;
+
+/// Lists of modules that are put up with; each one that is replaced stays in memory.
+const MODULE_LISTS_MAX: usize = 256;
+
+/// Samples every thread of the process. Owned and driven by one thread.
+pub(crate) struct Engine {
+    hz: u32,
+    random: Random,
+    threads: FxHashMap<libc::pid_t, Thread>,
+    idle: Vec<&'static Slot>,
+    slots: Vec<&'static Slot>,
+    modules: Arc<[modules::Module]>,
+    module_generation: u64,
+    module_lists: usize,
+    /// Threads that could not be given a timer, and so are not in the profile.
+    unsampled: FxHashSet<libc::pid_t>,
+}
+
+struct Thread {
+    slot: &'static Slot,
+    timer: Option<Timer>,
+}
+
+/// What the engine counted since it began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) samples: u64,
+    pub(crate) ring_full: u64,
+    pub(crate) cut: u64,
+    pub(crate) overruns: u64,
+    pub(crate) strays: u64,
+    pub(crate) handler_nanos: u64,
+    pub(crate) threads: usize,
+    pub(crate) unsampled_threads: usize,
+    pub(crate) slots: usize,
+}
+
+/// Slots outlive an engine, because signals may; the next engine takes them over.
+static POOL: std::sync::Mutex<Vec<&'static Slot>> = std::sync::Mutex::new(Vec::new());
+
+impl Engine {
+    /// Takes SIGPROF and reads the unwind tables; samples nothing before [`Engine::scan`].
+    pub(crate) fn start(hz: u32, random: Random) -> Result<Self, Error> {
+        signal::install()?;
+        let list = modules::list();
+        unwind::publish(&list);
+        let slots = lock(&POOL).clone();
+        Ok(Self {
+            hz,
+            random,
+            threads: FxHashMap::default(),
+            idle: slots.clone(),
+            slots,
+            modules: list.into(),
+            module_generation: modules::generation(),
+            module_lists: 1,
+            unsampled: FxHashSet::default(),
+        })
+    }
+
+    pub(crate) fn modules(&self) -> Arc<[modules::Module]> {
+        Arc::clone(&self.modules)
+    }
+
+    pub(crate) fn hz(&self) -> u32 {
+        self.hz
+    }
+
+    /// Changes the rate; 0 switches sampling off.
+    pub(crate) fn set_hz(&mut self, hz: u32) {
+        if hz == self.hz {
+            return;
+        }
+        self.hz = hz;
+        for (tid, thread) in &mut self.threads {
+            thread.timer = None;
+            arm(*tid, thread, hz, &mut self.random);
+        }
+    }
+
+    /// Finds new threads and modules, and takes back what dead threads leave. `drained` must have
+    /// been called on the rings just before, or the dead threads' last samples are read under the
+    /// next owner of their ring, which loses nothing.
+    pub(crate) fn scan(&mut self) {
+        self.scan_modules();
+        let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+            return;
+        };
+        let alive: FxHashSet<libc::pid_t> = tasks
+            .flatten()
+            .filter_map(|task| task.file_name().to_str()?.parse().ok())
+            .collect();
+        let idle = &mut self.idle;
+        self.threads.retain(|tid, thread| {
+            let lives = alive.contains(tid)
+                && thread.timer.as_ref().is_none_or(Timer::is_alive);
+            if !lives {
+                idle.push(thread.slot);
+            }
+            lives
+        });
+        self.unsampled.retain(|tid| alive.contains(tid));
+        for tid in alive {
+            if !self.threads.contains_key(&tid) {
+                self.adopt(tid);
+            }
+        }
+    }
+
+    fn adopt(&mut self, tid: libc::pid_t) {
+        if self.hz == 0 {
+            return;
+        }
+        let slot = match self.idle.pop() {
+            Some(slot) => slot,
+            None if self.slots.len() < SLOTS => {
+                let slot = Slot::leak(self.slots.len());
+                self.slots.push(slot);
+                lock(&POOL).push(slot);
+                slot
+            }
+            None => {
+                self.unsampled.insert(tid);
+                return;
+            }
+        };
+        let mut thread = Thread { slot, timer: None };
+        if arm(tid, &mut thread, self.hz, &mut self.random) {
+            self.unsampled.remove(&tid);
+            self.threads.insert(tid, thread);
+        } else {
+            self.unsampled.insert(tid);
+            self.idle.push(slot);
+        }
+    }
+
+    fn scan_modules(&mut self) {
+        let generation = modules::generation();
+        if generation == self.module_generation || self.module_lists >= MODULE_LISTS_MAX {
+            return;
+        }
+        let list = modules::list();
+        unwind::publish(&list);
+        self.modules = list.into();
+        self.module_generation = generation;
+        self.module_lists += 1;
+    }
+
+    /// Reads every sample that was taken since the last call.
+    pub(crate) fn drain(&self, mut read: impl FnMut(&Record<'_>)) {
+        for slot in &self.slots {
+            slot.ring.drain(&mut read);
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = Counts {
+            strays: signal::strays(),
+            threads: self.threads.len(),
+            unsampled_threads: self.unsampled.len(),
+            slots: self.slots.len(),
+            ..Counts::default()
+        };
+        for slot in &self.slots {
+            counts.samples += slot.counts.samples.load(Ordering::Relaxed);
+            counts.ring_full += slot.counts.ring_full.load(Ordering::Relaxed);
+            counts.cut += slot.counts.cut.load(Ordering::Relaxed);
+            counts.overruns += slot.counts.overruns.load(Ordering::Relaxed);
+            counts.handler_nanos += slot.counts.handler_nanos.load(Ordering::Relaxed);
+        }
+        counts
+    }
+}
+
+/// Arms a thread's timer at a random phase; without one, threads and processes that were started
+/// together would be sampled in lockstep.
+fn arm(tid: libc::pid_t, thread: &mut Thread, hz: u32, random: &mut Random) -> bool {
+    if hz == 0 {
+        return true;
+    }
+    let period = Duration::from_nanos(1_000_000_000 / u64::from(hz));
+    let phase = Duration::from_nanos(1 + random.below(period.as_nanos() as u64));
+    thread
+        .slot
+        .period_nanos
+        .store(period.as_nanos() as u64, Ordering::Relaxed);
+    thread.timer = Timer::arm(tid, thread.slot.signal_value(), period, phase).ok();
+    thread.timer.is_some()
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

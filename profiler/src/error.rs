@@ -1,0 +1,64 @@
+//! What can go wrong, for whoever starts, asks or stops a profiler.
+
+/// Why the profiler could not start, answer or finish.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The application handles SIGPROF itself; two owners can't share it.
+    #[error("SIGPROF belongs to a handler of the application, so CPU time can't be sampled")]
+    SignalTaken,
+    /// The signal handler could not be installed.
+    #[error("can't install the handler of SIGPROF: {0}")]
+    Signal(std::io::Error),
+    /// A thread of the profiler could not be started.
+    #[error("can't start the thread {name}: {source}")]
+    Thread {
+        /// The thread's name.
+        name: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A process has one set of threads, one SIGPROF and one allocator, so it has one profiler.
+    #[error("a profiler is running in this process already")]
+    AlreadyRunning,
+    /// The profiler was stopped.
+    #[error("the profiler was stopped")]
+    Stopped,
+    /// A setting is out of its range.
+    #[error("{name} is {value}, and must be {allowed}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What may be given.
+        allowed: &'static str,
+    },
+    /// The address of an archiver can't be used.
+    #[error("can't push to {url}: {reason}")]
+    Archiver {
+        /// What was given.
+        url: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Heap profiles are not available in this program.
+    #[error("heap profiling is off: {0}")]
+    HeapOff(&'static str),
+    /// Too many profiles are being taken at once.
+    #[error("{0} profiles are being taken already")]
+    TooManyProfiles(usize),
+    /// This system has no CPU engine.
+    #[error("the CPU engine is not available on this system (it needs Linux on x86_64 or aarch64)")]
+    Unsupported,
+    /// The deadline passed before everything was stored.
+    #[error("{windows} windows ({bytes} bytes) were not delivered: {reason}")]
+    Undelivered {
+        /// Windows that no archiver has acknowledged.
+        windows: usize,
+        /// Their size, as far as they were encoded.
+        bytes: usize,
+        /// What the last attempt met.
+        reason: String,
+    },
+}

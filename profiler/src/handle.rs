@@ -1,0 +1,145 @@
+//! What the rest of a program asks a running profiler.
+
+use crate::aggregate::Filter;
+use crate::assemble::assemble;
+use crate::drain::{Collected, Command, Desk};
+use crate::push::{Archiver, Outbox};
+use crate::stats::{Dropped, Stats};
+use crate::symbol::Symbols;
+use crate::{Error, heap};
+use davy_profile::Profile;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+/// The longest profile that may be asked for.
+pub const PROFILE_SPAN_MAX: Duration = Duration::from_secs(600);
+
+/// The highest rate of CPU samples. Above the kernel's own tick samples weigh more rather than
+/// come more often.
+pub const HZ_MAX: u32 = 1_000;
+
+/// A running profiler, for asking and for changing it. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) symbols: Arc<Mutex<Symbols>>,
+}
+
+impl Handle {
+    /// Pushes windows to this archiver too, from now on; windows that were cut before are kept
+    /// for it as far as their bound allows. With several, the next is tried when one fails.
+    pub fn push_to(&self, url: &str) -> Result<(), Error> {
+        self.outbox.add_archiver(Archiver::parse(url)?);
+        Ok(())
+    }
+
+    /// Changes the rate of CPU samples, at once; 0 switches them off.
+    pub fn set_hz(&self, hz: u32) -> Result<(), Error> {
+        check_hz(hz, 0)?;
+        self.desk.ask(Command::SetHz(hz))
+    }
+
+    /// Takes a CPU profile for a span, beside the windows. Blocks the calling thread for that
+    /// long, and for the time that the names of its functions take.
+    pub fn cpu_profile(&self, span: Duration, filter: &Filter) -> Result<Profile, Error> {
+        let (sender, receiver) = mpsc::channel();
+        self.collect_cpu(span, filter, move |collected| {
+            let _ = sender.send(collected);
+        })?;
+        let collected = receiver.recv().map_err(|_| Error::Stopped)??;
+        Ok(self.name(&collected))
+    }
+
+    /// The heap now: what lives, and all that was allocated since the profiler began, as far as
+    /// the filter keeps it. Blocks until the names of its functions are known.
+    pub fn heap_profile(&self, filter: &Filter) -> Result<Profile, Error> {
+        let (sender, receiver) = mpsc::channel();
+        let reply = Box::new(move |collected| {
+            let _ = sender.send(collected);
+        });
+        let filter = filter.clone();
+        self.desk.ask(Command::Heap { filter, reply })?;
+        let collected = receiver.recv().map_err(|_| Error::Stopped)??;
+        Ok(self.name(&collected))
+    }
+
+    /// Hands the samples of a span to `reply`, on the drainer's thread. A profiler that stops
+    /// drops `reply` without a call.
+    pub(crate) fn collect_cpu(
+        &self,
+        span: Duration,
+        filter: &Filter,
+        reply: impl FnOnce(Result<Collected, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        if span.is_zero() || span > PROFILE_SPAN_MAX {
+            return Err(Error::Setting {
+                name: "the span of a profile",
+                value: format!("{} s", span.as_secs_f64()),
+                allowed: "above 0 and at most 600 s",
+            });
+        }
+        let filter = filter.clone();
+        let reply = Box::new(reply);
+        self.desk.ask(Command::Cpu { span, filter, reply })
+    }
+
+    /// Finds the names of what was collected.
+    pub(crate) fn name(&self, collected: &Collected) -> Profile {
+        let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        symbols.resolve(&collected.modules, &collected.aggregate.addresses);
+        assemble(&collected.aggregate, collected.taken, &collected.modules, &symbols)
+    }
+
+    /// What the profiler did, dropped and cost so far; at most a tick old.
+    pub fn stats(&self) -> Stats {
+        let drain = self.desk.counts();
+        let push = self.outbox.counts();
+        let engine = drain.engine;
+        Stats {
+            samples: engine.samples,
+            dropped: Dropped {
+                ring_full: engine.ring_full,
+                stray_signals: engine.strays,
+                window_full_nanos: drain.lost_nanos,
+                windows_overflow: push.overflowed,
+                windows_refused: push.refused,
+                tags: davy_tag::overflowed(),
+            },
+            stacks_cut: engine.cut,
+            overruns: engine.overruns,
+            threads: engine.threads,
+            threads_unsampled: engine.unsampled_threads,
+            rings: engine.slots,
+            handler_seconds: engine.handler_nanos as f64 / 1e9,
+            thread_seconds: (drain.cpu_nanos + push.cpu_nanos) as f64 / 1e9,
+            windows_pushed: push.pushed,
+            windows_pending: push.pending,
+            spool_bytes: push.bytes,
+            push_failures: push.failures,
+            ack_delay: push.ack_delay,
+            symbol_children: self
+                .symbols
+                .try_lock()
+                .map_or(0, |symbols| symbols.children),
+            heap: heap::stats(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn check_hz(hz: u32, min: u32) -> Result<(), Error> {
+    if (min..=HZ_MAX).contains(&hz) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        name: "hz",
+        value: hz.to_string(),
+        allowed: "at least 1 and at most 1000",
+    })
+}

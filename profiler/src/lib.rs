@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod aggregate;
+mod assemble;
+mod builder;
+mod clock;
+mod cpu;
+mod drain;
+mod error;
+mod handle;
+pub mod heap;
+mod modules;
+mod push;
+mod stats;
+mod symbol;
+mod thread;
+mod unwind;
+
+pub use aggregate::Filter;
+pub use builder::{Builder, Profiler};
+pub use error::Error;
+pub use handle::{HZ_MAX, Handle, PROFILE_SPAN_MAX};
+pub use stats::{Dropped, HeapStats, Stats};
+pub use symbol::serve_if_asked;
+pub use thread::register_thread;

@@ -1,0 +1,326 @@
+//! Windows on their way to an archiver, on a thread of their own.
+
+mod http;
+mod queue;
+mod wire;
+
+pub(crate) use http::Archiver;
+
+use crate::aggregate::Aggregate;
+use crate::assemble::{Taken, assemble};
+use crate::modules::Module;
+use crate::symbol::Symbols;
+use davy_base::{Clock, Random, Timestamp};
+use davy_tag::Tag;
+use http::{Client, Outcome};
+use queue::{Queue, Window};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Windows that wait to be encoded; encoding is faster than windows come, so more than a few are
+/// only seen while no archiver is known.
+const RAW_MAX: usize = 12;
+const BACKOFF_MIN: Duration = Duration::from_millis(250);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Retry-After is honoured up to this.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Children that may be started one after the other when the profiler is new.
+const EAGER_CHILDREN: u64 = 4;
+/// After that, a child may take this share of one CPU: one part in so many.
+const CHILD_SHARE: u32 = 50;
+
+/// A window as it was cut.
+pub(crate) struct Raw {
+    pub(crate) taken: Taken,
+    pub(crate) aggregate: Aggregate,
+    pub(crate) modules: Arc<[Module]>,
+}
+
+/// What is not delivered when the deadline passes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) windows: usize,
+    pub(crate) bytes: usize,
+    pub(crate) reason: String,
+}
+
+/// What the outbox counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) pushed: u64,
+    pub(crate) pending: usize,
+    pub(crate) bytes: usize,
+    pub(crate) overflowed: u64,
+    pub(crate) refused: u64,
+    pub(crate) failures: u64,
+    pub(crate) ack_delay: Option<Duration>,
+    pub(crate) cpu_nanos: u64,
+}
+
+/// Where windows are put in, and the pusher takes them out.
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    changed: Condvar,
+    clock: Clock,
+    symbols: Arc<Mutex<Symbols>>,
+}
+
+struct State {
+    raw: VecDeque<Raw>,
+    queue: Queue,
+    archivers: Vec<Archiver>,
+    /// The archiver that is tried next.
+    at: usize,
+    /// No push before this, by the monotonic clock.
+    not_before: Duration,
+    backoff: Duration,
+    child_not_before: Duration,
+    /// Once set: deliver what is there until then, and end.
+    stop_at: Option<Duration>,
+    ended: bool,
+    last_reason: String,
+    counts: Counts,
+}
+
+enum Step {
+    Encode(Raw),
+    Send(Arc<Window>, Archiver),
+    End,
+}
+
+impl Outbox {
+    pub(crate) fn new(
+        archivers: Vec<Archiver>,
+        bytes_max: usize,
+        clock: Clock,
+        symbols: Arc<Mutex<Symbols>>,
+    ) -> Self {
+        let state = State {
+            raw: VecDeque::new(),
+            queue: Queue::new(bytes_max),
+            archivers,
+            at: 0,
+            not_before: Duration::ZERO,
+            backoff: BACKOFF_MIN,
+            child_not_before: Duration::ZERO,
+            stop_at: None,
+            ended: false,
+            last_reason: "no archiver is known".to_owned(),
+            counts: Counts::default(),
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new(), clock, symbols }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a window in; past the bound the oldest that was not encoded yet goes first.
+    pub(crate) fn add(&self, raw: Raw) {
+        let mut state = self.lock();
+        state.raw.push_back(raw);
+        if state.raw.len() > RAW_MAX {
+            state.raw.pop_front();
+            state.counts.overflowed += 1;
+        }
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn add_archiver(&self, archiver: Archiver) {
+        let mut state = self.lock();
+        if !state.archivers.contains(&archiver) {
+            state.archivers.push(archiver);
+        }
+        state.not_before = Duration::ZERO;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.lock();
+        Counts {
+            pending: state.raw.len() + state.queue.len(),
+            bytes: state.queue.bytes(),
+            overflowed: state.counts.overflowed + state.queue.overflowed(),
+            ..state.counts
+        }
+    }
+
+    /// Delivers what is there until the deadline, and waits for that.
+    pub(crate) fn stop(&self, deadline: Duration) -> Option<Left> {
+        let stop_at = self.clock.monotonic() + deadline;
+        let mut state = self.lock();
+        state.stop_at = Some(stop_at);
+        state.not_before = Duration::ZERO;
+        self.changed.notify_all();
+        while !state.ended {
+            let left = stop_at.saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let windows = state.raw.len() + state.queue.len();
+        (windows > 0).then(|| Left {
+            windows,
+            bytes: state.queue.bytes(),
+            reason: state.last_reason.clone(),
+        })
+    }
+
+    /// The pusher's thread.
+    pub(crate) fn run(&self, token: Option<&str>, labels: &[(String, String)], mut random: Random) {
+        let _guard = Tag::new("profiler", "push").enter();
+        let client = Client::new(token);
+        loop {
+            match self.next_step() {
+                Step::Encode(raw) => {
+                    let window = self.encode(raw, labels, &mut random);
+                    self.lock().queue.add(window);
+                }
+                Step::Send(window, archiver) => {
+                    let outcome = client.push(&archiver, &window.body);
+                    self.settle(&window, outcome, &mut random);
+                }
+                Step::End => break,
+            }
+            self.lock().counts.cpu_nanos = crate::clock::thread_cpu_nanos();
+        }
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until there is something to do.
+    fn next_step(&self) -> Step {
+        let mut state = self.lock();
+        loop {
+            let now = self.clock.monotonic();
+            let is_stopping = state.stop_at.is_some();
+            let is_done = state.raw.is_empty() && state.queue.len() == 0;
+            if is_stopping && (is_done || state.archivers.is_empty())
+                || state.stop_at.is_some_and(|stop_at| stop_at <= now)
+            {
+                return Step::End;
+            }
+            let mut wait = Duration::from_secs(3_600);
+            if !state.archivers.is_empty() {
+                let may_encode = is_stopping
+                    || now >= state.child_not_before
+                    || state.raw.len() * 2 > RAW_MAX;
+                if may_encode && let Some(raw) = state.raw.pop_front() {
+                    return Step::Encode(raw);
+                }
+                if !state.raw.is_empty() {
+                    wait = wait.min(state.child_not_before.saturating_sub(now));
+                }
+                if let Some(window) = state.queue.first() {
+                    if now >= state.not_before {
+                        let at = state.at % state.archivers.len();
+                        return Step::Send(window, state.archivers[at].clone());
+                    }
+                    wait = wait.min(state.not_before - now);
+                }
+            }
+            if let Some(stop_at) = state.stop_at {
+                wait = wait.min(stop_at.saturating_sub(now));
+            }
+            let waited = self.changed.wait_timeout(state, wait);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn encode(&self, raw: Raw, labels: &[(String, String)], random: &mut Random) -> Window {
+        let profile = {
+            let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = symbols.children;
+            symbols.resolve(&raw.modules, &raw.aggregate.addresses);
+            if symbols.children > before && symbols.children > EAGER_CHILDREN {
+                let pause = symbols.last_child.saturating_mul(CHILD_SHARE);
+                self.lock().child_not_before = self.clock.monotonic() + pause;
+            }
+            assemble(&raw.aggregate, raw.taken, &raw.modules, &symbols)
+        };
+        let bytes = davy_profile::gzip::compress(&davy_profile::pprof::encode(&profile));
+        let name = ("__name__".to_owned(), raw.taken.kind.name().to_owned());
+        let labels: Vec<_> = std::iter::once(name).chain(labels.iter().cloned()).collect();
+        Window {
+            body: wire::request(&labels, &bytes, &uuid(random)),
+            end: raw.taken.start.plus(raw.taken.span),
+        }
+    }
+
+    fn settle(&self, window: &Arc<Window>, outcome: Outcome, random: &mut Random) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        match outcome {
+            Outcome::Stored => {
+                state.queue.remove(window);
+                state.counts.pushed += 1;
+                state.counts.ack_delay = Some(delay(window.end, now));
+                state.backoff = BACKOFF_MIN;
+            }
+            Outcome::Refused { reason } => {
+                tracing::warn!(%reason, "an archiver refused a window for good");
+                state.queue.remove(window);
+                state.counts.refused += 1;
+                state.last_reason = reason;
+            }
+            Outcome::Later { reason, after } => {
+                if state.last_reason != reason {
+                    tracing::warn!(%reason, "a window waits for an archiver");
+                }
+                state.last_reason = reason;
+                state.counts.failures += 1;
+                state.at = state.at.wrapping_add(1);
+                // Full jitter over the second half, so that a fleet does not come back at once.
+                let backoff = state.backoff.mul_f64(0.5 + 0.5 * random.unit());
+                let pause = match after {
+                    Some(after) => after.min(RETRY_AFTER_MAX).max(backoff),
+                    None => backoff,
+                };
+                // While it stops, the deadline bounds the attempts, and each one counts.
+                let pause = match state.stop_at {
+                    Some(_) => pause.min(BACKOFF_MIN),
+                    None => pause,
+                };
+                state.not_before = self.clock.monotonic() + pause;
+                state.backoff = (state.backoff * 2).min(BACKOFF_MAX);
+            }
+        }
+    }
+}
+
+fn delay(end: Timestamp, now: Timestamp) -> Duration {
+    now.since(end)
+}
+
+/// A random identifier, RFC 9562 version 4.
+fn uuid(random: &mut Random) -> String {
+    let (high, low) = (random.next_u64(), random.next_u64());
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xfff,
+        0x8000 | (low >> 50),
+        low & 0xffff_ffff_ffff
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn window_ids_are_version_4_and_differ() {
+        let mut random = Random::seeded(1);
+        let (a, b) = (uuid(&mut random), uuid(&mut random));
+        assert_ne!(a, b);
+        for id in [a, b] {
+            assert_eq!(id.len(), 36);
+            assert_eq!(id.as_bytes()[14], b'4');
+            assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{id}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! One kept-open connection to an archiver.
+
+use crate::Error;
+use std::time::Duration;
+
+const PATH: &str = "push.v1.PusherService/Push";
+const TIMEOUT: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of an error's body that are read for the log.
+const REASON_MAX: u64 = 512;
+
+/// What became of a push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The window is in the bucket.
+    Stored,
+    /// Another time, or another archiver; perhaps not before a while.
+    Later { reason: String, after: Option<Duration> },
+    /// This window will never be taken.
+    Refused { reason: String },
+}
+
+/// Where windows are pushed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Archiver(String);
+
+impl Archiver {
+    /// From the address of an archiver, such as `http://127.0.0.1:4040`.
+    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
+        let refuse = |reason| Error::Archiver { url: url.to_owned(), reason };
+        if url.starts_with("https://") {
+            return Err(refuse(
+                "https is not supported yet; put a local proxy in between, or use http",
+            ));
+        }
+        let rest = url
+            .strip_prefix("http://")
+            .ok_or_else(|| refuse("the address must begin with http://"))?;
+        if rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains([' ', '?', '#']) {
+            return Err(refuse("the address must be http://HOST:PORT"));
+        }
+        Ok(Self(format!("{}/{PATH}", url.trim_end_matches('/'))))
+    }
+}
+
+/// A client that keeps its connections open.
+pub(super) struct Client {
+    agent: ureq::Agent,
+    authorization: Option<String>,
+}
+
+impl Client {
+    pub(super) fn new(token: Option<&str>) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_global(Some(TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .max_idle_connections_per_host(1)
+            .user_agent(concat!("davy-profiler/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self {
+            agent: config.new_agent(),
+            authorization: token.map(|token| format!("Bearer {token}")),
+        }
+    }
+
+    pub(super) fn push(&self, archiver: &Archiver, body: &[u8]) -> Outcome {
+        let mut request = self
+            .agent
+            .post(&archiver.0)
+            .header("Content-Type", "application/proto");
+        if let Some(authorization) = &self.authorization {
+            request = request.header("Authorization", authorization);
+        }
+        match request.send(body) {
+            Ok(mut response) => {
+                let after = response
+                    .headers()
+                    .get("Retry-After")
+                    .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+                    .map(Duration::from_secs);
+                let status = response.status().as_u16();
+                let body = response.body_mut().with_config().limit(REASON_MAX);
+                let body = body.lossy_utf8(true).read_to_string().unwrap_or_default();
+                outcome(status, after, &body)
+            }
+            Err(error) => Outcome::Later { reason: error.to_string(), after: None },
+        }
+    }
+}
+
+/// 4xx is about the window, and final; except where it is about the moment, or about the token,
+/// which an operator may put right while the window waits.
+fn outcome(status: u16, after: Option<Duration>, body: &str) -> Outcome {
+    let reason = format!("status {status}: {}", body.trim());
+    match status {
+        200..=299 => Outcome::Stored,
+        401 | 403 | 404 | 408 | 421 | 425 | 429 => Outcome::Later { reason, after },
+        400..=499 => Outcome::Refused { reason },
+        _ => Outcome::Later { reason, after },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_cannot_be_used_are_refused_with_a_reason() {
+        let check = |url: &str, expected: Option<&str>| {
+            assert_eq!(Archiver::parse(url).ok().map(|a| a.0).as_deref(), expected, "{url}");
+        };
+        check(
+            "http://127.0.0.1:4040",
+            Some("http://127.0.0.1:4040/push.v1.PusherService/Push"),
+        );
+        check("http://h/base/", Some("http://h/base/push.v1.PusherService/Push"));
+        check("https://h", None);
+        check("127.0.0.1:4040", None);
+        check("http://", None);
+        let error = Archiver::parse("https://h").expect_err("no TLS").to_string();
+        assert!(error.contains("https is not supported yet"), "{error}");
+    }
+
+    #[test]
+    fn a_status_says_whether_to_try_again() {
+        let is_later = |status| matches!(outcome(status, None, ""), Outcome::Later { .. });
+        let is_refused = |status| matches!(outcome(status, None, ""), Outcome::Refused { .. });
+        assert_eq!(outcome(200, None, ""), Outcome::Stored);
+        assert!([429, 503, 500, 502, 404, 401, 302].into_iter().all(is_later));
+        assert!([400, 413, 415, 422].into_iter().all(is_refused));
+    }
+}

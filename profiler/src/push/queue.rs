@@ -1,0 +1,99 @@
+//! Windows that no archiver has acknowledged, bounded by their bytes.
+
+use davy_base::Timestamp;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// An encoded window; it keeps its id however often it is sent.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// The whole body of its push, its id included.
+    pub(super) body: Vec<u8>,
+    pub(super) end: Timestamp,
+}
+
+/// First in, first out; past the bound the oldest goes first.
+#[derive(Debug)]
+pub(super) struct Queue {
+    windows: VecDeque<Arc<Window>>,
+    bytes: usize,
+    bytes_max: usize,
+    overflowed: u64,
+}
+
+impl Queue {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { windows: VecDeque::new(), bytes: 0, bytes_max, overflowed: 0 }
+    }
+
+    pub(super) fn add(&mut self, window: Window) {
+        self.bytes += window.body.len();
+        self.windows.push_back(Arc::new(window));
+        while self.bytes > self.bytes_max
+            && let Some(oldest) = self.windows.pop_front()
+        {
+            self.bytes -= oldest.body.len();
+            self.overflowed += 1;
+        }
+    }
+
+    /// The window to send next.
+    pub(super) fn first(&self) -> Option<Arc<Window>> {
+        self.windows.front().cloned()
+    }
+
+    /// Takes a window out, wherever it is by now; it may have been dropped meanwhile.
+    pub(super) fn remove(&mut self, window: &Arc<Window>) -> bool {
+        let Some(at) = self.windows.iter().position(|w| Arc::ptr_eq(w, window)) else {
+            return false;
+        };
+        self.windows.remove(at);
+        self.bytes -= window.body.len();
+        true
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.windows.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Windows dropped because of the bound.
+    pub(super) fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(size: usize) -> Window {
+        Window { body: vec![0; size], end: Timestamp::EPOCH }
+    }
+
+    #[test]
+    fn past_its_bound_the_oldest_window_goes_first_and_is_counted() {
+        let mut queue = Queue::new(100);
+        queue.add(window(40));
+        let oldest = queue.first().expect("one is there");
+        queue.add(window(41));
+        queue.add(window(42));
+        assert_eq!((queue.len(), queue.bytes(), queue.overflowed()), (2, 83, 1));
+        assert!(!queue.remove(&oldest), "it was dropped while it was being sent");
+        queue.add(window(101));
+        assert_eq!((queue.len(), queue.bytes(), queue.overflowed()), (0, 0, 4));
+    }
+
+    #[test]
+    fn an_acknowledged_window_is_taken_out() {
+        let mut queue = Queue::new(100);
+        queue.add(window(1));
+        queue.add(window(2));
+        let first = queue.first().expect("one is there");
+        assert!(queue.remove(&first));
+        assert_eq!((queue.len(), queue.bytes()), (1, 2));
+    }
+}

@@ -1,0 +1,77 @@
+//! What the profiler did, dropped and cost.
+
+use std::time::Duration;
+
+/// Counted since the profiler was started.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// CPU samples taken.
+    pub samples: u64,
+    /// What was dropped, by kind.
+    pub dropped: Dropped,
+    /// Samples whose stack was deeper than a record, and was cut at its root.
+    pub stacks_cut: u64,
+    /// Ticks that came while a signal was pending; they are part of their sample's weight.
+    pub overruns: u64,
+    /// Threads that are sampled now.
+    pub threads: usize,
+    /// Threads that could not be given a timer.
+    pub threads_unsampled: usize,
+    /// Rings that were ever needed at once.
+    pub rings: usize,
+    /// Seconds spent in signal handlers.
+    pub handler_seconds: f64,
+    /// CPU seconds of the profiler's own threads.
+    pub thread_seconds: f64,
+    /// Windows that an archiver has acknowledged.
+    pub windows_pushed: u64,
+    /// Windows that wait for their acknowledgement.
+    pub windows_pending: usize,
+    /// Bytes that wait for their acknowledgement.
+    pub spool_bytes: usize,
+    /// Pushes that failed and were, or will be, tried again.
+    pub push_failures: u64,
+    /// From the end of the last window that was acknowledged to its acknowledgement.
+    pub ack_delay: Option<Duration>,
+    /// Symbolizing children that were started.
+    pub symbol_children: u64,
+    /// The heap sampler, or why there is none.
+    pub heap: HeapStats,
+}
+
+/// What was dropped, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// Samples that found their thread's ring full.
+    pub ring_full: u64,
+    /// SIGPROF that was not ours.
+    pub stray_signals: u64,
+    /// Nanoseconds of samples that a window had no place for.
+    pub window_full_nanos: u64,
+    /// Windows that were the oldest when the bound of unacknowledged bytes was reached.
+    pub windows_overflow: u64,
+    /// Windows that an archiver refused for good.
+    pub windows_refused: u64,
+    /// Tags that found the table of tags full.
+    pub tags: u64,
+}
+
+/// What the heap sampler did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeapStats {
+    /// Why there is no heap profile; empty where there is one.
+    pub off_because: &'static str,
+    /// Mean distance between sampled bytes.
+    pub rate_bytes: u64,
+    /// Allocations sampled.
+    pub samples: u64,
+    /// Sampled allocations that live.
+    pub live: u64,
+    /// Sampled allocations that found the table of live ones full, and are not in `inuse`.
+    pub live_dropped: u64,
+    /// Allocations whose stack found the table of stacks full; they keep their tag.
+    pub stacks_dropped: u64,
+}

@@ -1,0 +1,214 @@
+//! The short-lived child, both ends of it.
+//!
+//! The child is the same executable. It must not become a second copy of the service, so it turns
+//! off before `main`: a function in `.init_array` looks for one environment variable, serves and
+//! exits. A constructor rather than a call at the top of `main`, because a service that only calls
+//! `Builder::start` must not be able to forget it. Where the linker dropped the constructor, it
+//! has not run in the parent either; the parent knows and starts no child.
+//!
+//! Both directions are lines of text:
+//!
+//! ```text
+//! to the child      M <path>              a file, numbered from 0
+//!                   A <hex>               an address of it
+//! from the child    S <text>              a text, numbered from 0
+//!                   R <file> <hex> <len>  a range of addresses
+//!                   F <function> <file> <line>   a frame of it, innermost first
+//! ```
+
+use super::{Request, Resolved, ResolvedFrame, resolve};
+use davy_tag::Tag;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const VARIABLE: &str = "DAVY_PROFILER_SYMBOLIZE";
+
+/// The child is killed by the kernel after this, whatever it does.
+const SECONDS_MAX: libc::c_uint = 20;
+
+/// Bytes that the child may answer.
+const ANSWER_MAX: u64 = 256 << 20;
+
+static CONSTRUCTED: AtomicBool = AtomicBool::new(false);
+
+#[used]
+#[cfg(target_os = "linux")]
+// SAFETY: the section holds pointers to functions that the loader calls before `main`; this one
+// touches nothing that needs `main` to have begun.
+#[unsafe(link_section = ".init_array.65535")]
+static CONSTRUCTOR: extern "C" fn() = construct;
+
+extern "C" fn construct() {
+    CONSTRUCTED.store(true, Ordering::Relaxed);
+    serve_if_asked();
+}
+
+/// Serves as the symbolizing child, and ends the process, if this process was started as one.
+///
+/// Runs by itself before `main`. Call it first in `main` only where the crate is linked in a way
+/// that drops constructors.
+pub fn serve_if_asked() {
+    CONSTRUCTED.store(true, Ordering::Relaxed);
+    if std::env::var_os(VARIABLE).is_none() {
+        return;
+    }
+    // SAFETY: no handler is involved: the default action of SIGALRM ends this child.
+    unsafe { libc::alarm(SECONDS_MAX) };
+    // SAFETY: asks for less of the CPU, for this process alone.
+    unsafe { libc::nice(5) };
+    let served = std::panic::catch_unwind(|| {
+        let output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        serve(io::stdin().lock(), output)
+    });
+    let code = libc::c_int::from(!matches!(served, Ok(Ok(()))));
+    // SAFETY: ends the process without running anything of a service that never began.
+    unsafe { libc::_exit(code) };
+}
+
+/// The child's side.
+fn serve(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+    let mut files: Vec<(Vec<u8>, Vec<u64>)> = Vec::new();
+    for line in input.split(b'\n') {
+        let line = line?;
+        match (line.first_chunk::<2>(), files.last_mut()) {
+            (Some(b"M "), _) => files.push((line[2..].to_vec(), Vec::new())),
+            (Some(b"A "), Some((_, addresses))) => {
+                addresses.extend(hex(&String::from_utf8_lossy(&line[2..])));
+            }
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+    let mut texts = rustc_hash::FxHashMap::<String, usize>::default();
+    for (index, (path, addresses)) in files.iter().enumerate() {
+        let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+        let mut failed = Ok(());
+        resolve::file(path, addresses, |start, length, frames| {
+            if failed.is_ok() {
+                failed = write_range(&mut output, &mut texts, (index, start, length), frames);
+            }
+        });
+        failed?;
+    }
+    output.flush()
+}
+
+fn write_range(
+    output: &mut impl Write,
+    texts: &mut rustc_hash::FxHashMap<String, usize>,
+    (file, start, length): (usize, u64, u64),
+    frames: &[resolve::Frame],
+) -> io::Result<()> {
+    let mut numbers = Vec::with_capacity(frames.len());
+    for frame in frames {
+        let mut number = |text: &str| -> io::Result<usize> {
+            if let Some(number) = texts.get(text) {
+                return Ok(*number);
+            }
+            let number = texts.len();
+            texts.insert(text.to_owned(), number);
+            writeln!(output, "S {}", text.replace(['\n', '\r'], " "))?;
+            Ok(number)
+        };
+        numbers.push((number(&frame.function)?, number(&frame.file)?, frame.line));
+    }
+    writeln!(output, "R {file} {start:x} {length}")?;
+    for (function, file, line) in numbers {
+        writeln!(output, "F {function} {file} {line}")?;
+    }
+    Ok(())
+}
+
+/// The parent's side: starts a child, asks and waits for its end.
+pub(super) fn ask(requests: &[Request<'_>]) -> io::Result<Vec<Resolved>> {
+    let _guard = Tag::new("profiler", "symbolize").enter();
+    if !CONSTRUCTED.load(Ordering::Relaxed) {
+        return Err(io::Error::other("the program was linked without its constructors"));
+    }
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0("davy-symbolize")
+        .env_clear()
+        .env(VARIABLE, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    for (name, value) in std::env::vars_os() {
+        if name.as_bytes().starts_with(b"LD_") {
+            command.env(name, value);
+        }
+    }
+    let mut child = command.spawn()?;
+    // The child reads all before it writes, so neither waits for the other.
+    let asked = match child.stdin.take() {
+        Some(stdin) => write_requests(BufWriter::new(stdin), requests),
+        None => Err(io::ErrorKind::BrokenPipe.into()),
+    };
+    let answer = match child.stdout.take() {
+        Some(stdout) => read_answer(BufReader::with_capacity(1 << 16, stdout.take(ANSWER_MAX))),
+        None => Err(io::ErrorKind::BrokenPipe.into()),
+    };
+    if asked.is_err() || answer.is_err() {
+        let _ = child.kill();
+    }
+    // An application that reaps all children may have taken this one's end away; its answer was
+    // whole or `read_answer` failed.
+    let _ = child.wait();
+    asked.and(answer)
+}
+
+fn write_requests(mut output: impl Write, requests: &[Request<'_>]) -> io::Result<()> {
+    for request in requests {
+        output.write_all(b"M ")?;
+        output.write_all(request.module.path.as_os_str().as_bytes())?;
+        output.write_all(b"\n")?;
+        for address in &request.addresses {
+            writeln!(output, "A {address:x}")?;
+        }
+    }
+    output.flush()
+}
+
+fn read_answer(input: impl BufRead) -> io::Result<Vec<Resolved>> {
+    let bad = || io::Error::from(io::ErrorKind::InvalidData);
+    let mut texts: Vec<Rc<str>> = Vec::new();
+    let mut resolved: Vec<Resolved> = Vec::new();
+    for line in input.lines() {
+        let line = line?;
+        let (kind, rest) = line.split_at_checked(2).ok_or_else(bad)?;
+        if kind == "S " {
+            texts.push(rest.into());
+            continue;
+        }
+        let mut words = rest.split(' ');
+        let mut word = || words.next().ok_or_else(bad);
+        if kind == "R " {
+            resolved.push(Resolved {
+                request: word()?.parse().map_err(|_| bad())?,
+                start: hex(word()?).ok_or_else(bad)?,
+                length: word()?.parse().map_err(|_| bad())?,
+                frames: Vec::new(),
+            });
+            continue;
+        }
+        let mut number = || word()?.parse::<usize>().map_err(|_| bad());
+        let text = |index: usize| texts.get(index).cloned().ok_or_else(bad);
+        let frame = ResolvedFrame {
+            function: text(number()?)?,
+            file: text(number()?)?,
+            line: number()? as u32,
+        };
+        resolved.last_mut().ok_or_else(bad)?.frames.push(frame);
+    }
+    if resolved.is_empty() {
+        return Err(io::Error::other("the symbolizing child gave no answer"));
+    }
+    Ok(resolved)
+}
+
+fn hex(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok()
+}

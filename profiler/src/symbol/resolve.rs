@@ -1,0 +1,125 @@
+//! In the child: names from line tables, and from symbol tables where there are none.
+
+use super::{demangle, table};
+use addr2line::Loader;
+use std::path::Path;
+
+/// Bytes of code on either side of an address whose lines are told along with it.
+const AROUND: u64 = 8 << 10;
+/// Lines told along with one address.
+const ROWS_MAX: usize = 1_000;
+
+/// A function, its file and a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) function: String,
+    pub(super) file: String,
+    pub(super) line: u32,
+}
+
+/// Tells the frames of each address, and of the rest of its function, in ranges: start, length,
+/// frames with the innermost first. Addresses must be sorted.
+pub(super) fn file(path: &Path, addresses: &[u64], mut tell: impl FnMut(u64, u64, &[Frame])) {
+    let Ok(loader) = Loader::new(path) else {
+        return table::file(path, addresses, tell);
+    };
+    let mut without_lines = Vec::new();
+    // Ranges come in the order of addresses, so what is below this was told.
+    let mut told = 0;
+    for address in addresses.iter().copied() {
+        if address < told {
+            continue;
+        }
+        let Some(end) = function(&loader, address, told, &mut tell) else {
+            without_lines.push(address);
+            continue;
+        };
+        told = end;
+    }
+    table::file(path, &without_lines, tell);
+}
+
+/// Tells the lines of the function around `address` from `from` on; answers where it stopped.
+fn function(
+    loader: &Loader,
+    address: u64,
+    from: u64,
+    tell: &mut impl FnMut(u64, u64, &[Frame]),
+) -> Option<u64> {
+    let own = frames(loader, address);
+    if own.is_empty() {
+        return None;
+    }
+    let start = loader.find_symbol_info(address).map(|symbol| symbol.address());
+    let low = start.unwrap_or(address).max(from).max(address.saturating_sub(AROUND));
+    let mut pending: Option<(u64, u64, Vec<Frame>)> = None;
+    let mut end = address;
+    if let Ok(rows) = loader.find_location_range(low, address + AROUND) {
+        for (count, (row, length, _)) in rows.enumerate() {
+            let row_end = row + length;
+            let row = row.max(low);
+            let of_function = loader.find_symbol_info(row).map(|symbol| symbol.address()) == start;
+            if row_end <= row || !of_function || (count > ROWS_MAX && row > address) {
+                if row > address {
+                    break;
+                }
+                continue;
+            }
+            let frames = frames(loader, row);
+            match &mut pending {
+                Some((first, length, same)) if *same == frames && *first + *length == row => {
+                    *length = row_end - *first;
+                }
+                _ => {
+                    if let Some((first, length, frames)) = pending.take() {
+                        tell(first, length, &frames);
+                    }
+                    pending = Some((row, row_end - row, frames));
+                }
+            }
+            end = row_end;
+        }
+    }
+    if let Some((first, length, frames)) = pending {
+        tell(first, length, &frames);
+    }
+    if end <= address {
+        tell(address, 1, &own);
+        end = address + 1;
+    }
+    Some(end)
+}
+
+fn frames(loader: &Loader, address: u64) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let Ok(mut found) = loader.find_frames(address) else {
+        return frames;
+    };
+    while let Ok(Some(frame)) = found.next() {
+        let location = frame.location;
+        let name = frame
+            .function
+            .as_ref()
+            .and_then(|function| Some(demangle(&function.raw_name().ok()?)));
+        frames.push(Frame {
+            function: name.unwrap_or_default(),
+            file: location
+                .as_ref()
+                .and_then(|location| location.file)
+                .unwrap_or_default()
+                .to_owned(),
+            line: location.and_then(|location| location.line).unwrap_or(0),
+        });
+    }
+    // Line tables alone name inlined functions and not always the one that holds them.
+    if let Some(outermost) = frames.last_mut()
+        && outermost.function.is_empty()
+    {
+        match loader.find_symbol(address) {
+            Some(name) => outermost.function = demangle(name),
+            None => return Vec::new(),
+        }
+    }
+    frames.retain(|frame| !frame.function.is_empty());
+    frames
+}
