@@ -1,2 +1,31 @@
-//! Being laid.
-fn main() {}
+//! The binary `davy`: the one place that composes the rooms.
+
+mod cli;
+mod client;
+mod config;
+mod http;
+mod logs;
+mod members;
+mod metrics;
+mod push;
+mod query;
+mod quickstart;
+mod store;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+// Every allocation can be sampled, with the member and the operation that made it.
+davy_profiler::use_jemalloc!();
+
+fn main() -> ExitCode {
+    // A child that the profiler started to read debug information does that and no more.
+    davy_profiler::serve_if_asked();
+    match cli::run(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("davy: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

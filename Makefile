@@ -1,0 +1,38 @@
+# The house's commands. `make run` and `make test` install what they need and ask nothing.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+export DAVY_DEV := $(CURDIR)/.dev
+
+.PHONY: help run build ui test lint bench clean
+
+help: ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: build ## Install what is missing, build, start `davy quickstart` and print its address
+	@exec target/release/davy quickstart $(ARGS)
+
+build: ui ## The binary, with the page in it
+	@echo "davy: building the binary (some minutes the first time)"
+	@$(CARGO) build --release --quiet --package davy
+
+ui: ## The browser app
+	@ops/dev/need node cc
+	@ops/dev/build-ui
+
+test: ui ## Install what the tests need, start it in a scratch folder, run every test, stop it
+	@ops/dev/need node cc go chromium python
+	@ops/dev/test
+
+lint: ## Format, clippy, licences, unused dependencies, the page's types
+	@ops/dev/need node cc deny
+	@ops/dev/lint
+
+bench: ui ## The tables of BENCHMARKS.md, as ratios within one run
+	@ops/dev/need cc go
+	@ops/dev/bench
+
+clean: ## Everything that was built or started here
+	@rm -rf target ui/dist ui/node_modules .dev

@@ -1,0 +1,124 @@
+//! The command line.
+
+use crate::{config, members, push, query, quickstart};
+use clap::{Parser, Subcommand};
+
+/// Profiles live systems and keeps their flame graphs.
+#[derive(Debug, Parser)]
+#[command(name = "davy", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Everything in one process, on a folder and a file: page, API, archive, and a profile of itself
+    Quickstart(config::Flags),
+    /// The members of the running process: state and since when
+    Members(members::Options),
+    /// Push profiles (pprof, packed or not, or folded stacks) into the archive
+    Push(push::Options),
+    /// Ask the archive: a flame graph as text, a table, pprof, folded stacks, SVG or JSON
+    Query(query::Options),
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Every setting with its value and where it comes from
+    Show(config::Flags),
+    /// Whether the configuration can be used; exit 2 and one sentence if not
+    Check(config::Flags),
+}
+
+/// The running Davy that a command asks.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Server {
+    /// Address of the running Davy
+    #[arg(long, env = "DAVY_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub(crate) server: String,
+    /// Token to show it
+    #[arg(long, env = "DAVY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Quickstart(flags) => quickstart::run(&flags),
+        Command::Members(options) => members::run(&options),
+        Command::Push(options) => push::run(&options),
+        Command::Query(options) => query::run(&options),
+        Command::Config(ConfigCommand::Show(flags)) => config_show(&flags),
+        Command::Config(ConfigCommand::Check(flags)) => {
+            config::Config::new(&load(&flags)?)?;
+            println!("the configuration can be used");
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "davy", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// The configuration of this process's surroundings.
+pub(crate) fn load(flags: &config::Flags) -> Result<config::Loaded, Failure> {
+    Ok(config::Loaded::read(flags, std::env::vars())?)
+}
+
+fn config_show(flags: &config::Flags) -> Result<(), Failure> {
+    let loaded = load(flags)?;
+    for (key, value, source) in loaded.iter() {
+        println!("{key} = {value:?}  # {source}");
+    }
+    config::Config::new(&loaded)?;
+    Ok(())
+}
+
+/// Why a command ends with an exit code other than 0. One sentence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Wrong usage or configuration: exit 2.
+    #[error("{0}")]
+    Usage(String),
+    /// It failed: exit 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

@@ -1,0 +1,96 @@
+//! Configuration: one table of settings, four sources, and the source of every value.
+
+mod load;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use load::{Flags, Loaded, Source};
+pub(crate) use settings::{SETTINGS, Setting};
+
+use davy_base::size::{parse_bytes, parse_duration};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a configuration can't be used; one sentence that names the value, its source and the way out.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Error(pub(crate) String);
+
+/// Where logs go and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people on a terminal, JSON otherwise.
+    Auto,
+    Human,
+    Json,
+}
+
+/// The values, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) database: String,
+    pub(crate) store_url: String,
+    pub(crate) region: String,
+    pub(crate) log_level: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) http_listen: SocketAddr,
+    pub(crate) archive_listen: SocketAddr,
+    pub(crate) debug_listen: SocketAddr,
+    pub(crate) flush_interval: Duration,
+    pub(crate) flush_bytes: usize,
+    pub(crate) compact_interval: Duration,
+    pub(crate) cache_bytes: usize,
+    pub(crate) profiler_enabled: bool,
+    pub(crate) profiler_service: String,
+    pub(crate) profiler_hz: u32,
+    pub(crate) profiler_window: Duration,
+}
+
+impl Config {
+    /// Checks every value of a loaded configuration.
+    pub(crate) fn new(loaded: &Loaded) -> Result<Self, Error> {
+        let text = |key: &str| loaded.value(key).to_owned();
+        let address = |key: &str| {
+            loaded.parse(key, "an address and port such as 127.0.0.1:8080 (port 0: any free one)", |t| t.parse().ok())
+        };
+        let duration = |key: &str| {
+            loaded.parse(key, "a duration such as 250ms, 5s or 1h30m, longer than nothing", |t| {
+                parse_duration(t).filter(|span| !span.is_zero())
+            })
+        };
+        let bytes = |key: &str| {
+            loaded.parse(key, "a size such as 8MiB", |t| parse_bytes(t).filter(|b| *b > 0 && *b <= 1 << 40))
+        };
+        let data_dir = std::path::absolute(text("data_dir"))
+            .map_err(|error| Error(format!("data_dir {:?} can't be used: {error}", text("data_dir"))))?;
+        let or = |value: String, default: String| if value.is_empty() { default } else { value };
+        Ok(Self {
+            database: or(text("database"), format!("sqlite:{}", data_dir.join("davy.db").display())),
+            store_url: or(text("store.url"), format!("file://{}", data_dir.join("store").display())),
+            data_dir,
+            region: text("region"),
+            log_level: text("log.level"),
+            log_format: loaded.parse("log.format", "auto, human or json", |t| match t {
+                "auto" => Some(LogFormat::Auto),
+                "human" => Some(LogFormat::Human),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            })?,
+            http_listen: address("http.listen")?,
+            archive_listen: address("archive.listen")?,
+            debug_listen: address("debug.listen")?,
+            flush_interval: duration("archive.flush_interval")?,
+            flush_bytes: bytes("archive.flush_bytes")? as usize,
+            compact_interval: duration("archive.compact_interval")?,
+            cache_bytes: bytes("archive.cache_bytes")? as usize,
+            profiler_enabled: loaded.parse("profiler.enabled", "true or false", |t| t.parse().ok())?,
+            profiler_service: text("profiler.service"),
+            profiler_hz: loaded
+                .parse("profiler.hz", "a whole number from 1 to 1000", |t| t.parse().ok().filter(|hz| (1..=1_000).contains(hz)))?,
+            profiler_window: duration("profiler.window")?,
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! Reads the sources: built-in defaults, then `davy.toml`, then the environment, then flags.
+
+use super::settings::nearest;
+use super::{Error, SETTINGS, Setting};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Default,
+    File(PathBuf),
+    Environment(String),
+    Flag(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(name) => write!(f, "flag --{name}"),
+        }
+    }
+}
+
+/// Flags of all settings, for the commands that take a configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// `--config`.
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) values: BTreeMap<&'static str, String>,
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let file = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .env("DAVY_CONFIG")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("Configuration file [default: davy.toml, where there is one]");
+        SETTINGS.iter().fold(command.arg(file), |command, setting| {
+            let default = if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
+            command.arg(
+                Arg::new(setting.key)
+                    .long(setting.flag())
+                    .value_name("VALUE")
+                    .help(format!("{}{default}", setting.help))
+                    .help_heading("Settings"),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.file = matches.get_one::<PathBuf>("config").cloned();
+        for setting in SETTINGS {
+            if let Some(value) = matches.get_one::<String>(setting.key) {
+                self.values.insert(setting.key, value.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every setting's value and where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    values: BTreeMap<&'static str, (String, Source)>,
+}
+
+/// Variables that begin with DAVY_ and are no settings.
+const OTHER_VARIABLES: &[&str] = &["DAVY_CONFIG", "DAVY_SERVER", "DAVY_TOKEN"];
+/// Variables of Davy's own child processes.
+const INTERNAL_PREFIX: &str = "DAVY_INTERNAL_";
+
+impl Loaded {
+    /// Reads all sources. An unknown name in any of them is an error with the nearest right one.
+    pub(crate) fn read(
+        flags: &Flags,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let mut values: BTreeMap<_, _> =
+            SETTINGS.iter().map(|s| (s.key, (s.default.to_owned(), Source::Default))).collect();
+        let file = match &flags.file {
+            Some(file) => Some(file.clone()),
+            None => Some(PathBuf::from("davy.toml")).filter(|file| file.exists()),
+        };
+        if let Some(file) = file {
+            for (setting, value) in read_file(&file)? {
+                values.insert(setting.key, (value, Source::File(file.clone())));
+            }
+        }
+        let variables: BTreeMap<String, &Setting> = SETTINGS.iter().map(|s| (s.variable(), s)).collect();
+        for (name, value) in environment {
+            if let Some(setting) = variables.get(&name) {
+                values.insert(setting.key, (value, Source::Environment(name)));
+            } else if name.starts_with("DAVY_")
+                && !name.starts_with(INTERNAL_PREFIX)
+                && !OTHER_VARIABLES.contains(&name.as_str())
+            {
+                return Err(unknown("environment variable", &name, variables.keys().map(String::as_str)));
+            }
+        }
+        for (key, value) in &flags.values {
+            let flag = Setting::find(key).map_or_else(String::new, Setting::flag);
+            values.insert(key, (value.clone(), Source::Flag(flag)));
+        }
+        Ok(Self { values })
+    }
+
+    /// The value of a setting.
+    pub(crate) fn value(&self, key: &str) -> &str {
+        self.values.get(key).map_or("", |(value, _)| value)
+    }
+
+    /// Every setting with its value and source, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str, &Source)> {
+        self.values.iter().map(|(key, (value, source))| (*key, value.as_str(), source))
+    }
+
+    /// The value of a setting, read by `parse`, or an error that says what it should be.
+    pub(super) fn parse<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, Error> {
+        let (value, source) =
+            self.values.get(key).map_or(("", &Source::Default), |(value, source)| (value.as_str(), source));
+        parse(value.trim()).ok_or_else(|| Error(format!("{key} = {value:?} ({source}) is not {expected}")))
+    }
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let hint = match nearest(name, known) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "`davy config show` lists all settings".to_owned(),
+    };
+    Error(format!("unknown {what} {name}; {hint}"))
+}
+
+fn read_file(path: &Path) -> Result<Vec<(&'static Setting, String)>, Error> {
+    let named = |error: &dyn fmt::Display| Error(format!("configuration file {} can't be read: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        named(&format!("line {line}: {}", error.message()))
+    })?;
+    let mut values = Vec::new();
+    flatten("", &table, path, &mut values)?;
+    Ok(values)
+}
+
+fn flatten(
+    prefix: &str,
+    table: &toml::Table,
+    path: &Path,
+    values: &mut Vec<(&'static Setting, String)>,
+) -> Result<(), Error> {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let is_section = SETTINGS.iter().any(|s| s.key.starts_with(&format!("{key}.")));
+        match (value, Setting::find(&key)) {
+            (toml::Value::Table(inner), None) if is_section => flatten(&key, inner, path, values)?,
+            (toml::Value::String(text), Some(setting)) => values.push((setting, text.clone())),
+            (toml::Value::Integer(_) | toml::Value::Boolean(_) | toml::Value::Float(_), Some(setting)) => {
+                values.push((setting, value.to_string()));
+            }
+            (_, Some(_)) => {
+                return Err(Error(format!("{key} in {} must be a single value", path.display())));
+            }
+            (_, None) => {
+                let what = format!("key in {}:", path.display());
+                return Err(unknown(&what, &key, SETTINGS.iter().map(|s| s.key)));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! The description of `/api/v1`, made from the table of operations.
+
+use super::operations::{Operation, parameters};
+use serde_json::{Map, Value, json};
+
+/// Describes every operation under `/api/v1` (OpenAPI 3.1).
+pub(super) fn describe(operations: &[Operation]) -> Value {
+    let mut paths = Map::new();
+    for operation in operations.iter().filter(|op| op.path.starts_with("/api/v1/")) {
+        let parameters: Vec<Value> = parameters(operation.id)
+            .iter()
+            .map(|parameter| {
+                json!({
+                    "name": parameter.name,
+                    "in": "query",
+                    "required": parameter.required,
+                    "description": parameter.description,
+                    "schema": {"type": parameter.kind},
+                })
+            })
+            .collect();
+        let answer = |description: &str, media_type: &str| {
+            json!({"description": description, "content": {media_type: {}}})
+        };
+        let described = json!({
+            "operationId": operation.id,
+            "summary": operation.summary,
+            "tags": [operation.member],
+            "parameters": parameters,
+            "responses": {
+                "200": answer("The answer", operation.media_type()),
+                "default": answer("What is wrong, and the way out", "application/problem+json"),
+            },
+        });
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        path[operation.method.to_lowercase()] = described;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Davy",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Profiles of live systems, by service, member and operation.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let operations: Vec<Operation> =
+            super::super::operations::OWN.iter().copied().chain(super::super::operations::of_archive()).collect();
+        let names: BTreeSet<&str> = operations.iter().map(|op| op.id).collect();
+        assert_eq!(names.len(), operations.len());
+        let described = describe(&operations);
+        let paths = described["paths"].as_object().expect("an object");
+        assert!(paths.contains_key("/api/v1/profiles/flamegraph"), "{paths:?}");
+        assert_eq!(paths["/api/v1/members"]["get"]["operationId"], "ListMembers");
+    }
+}

@@ -1,0 +1,28 @@
+//! Logs: for people on a terminal, JSON otherwise; always on standard error.
+
+use crate::config::{Config, LogFormat};
+use crate::cli::Failure;
+use std::io::IsTerminal as _;
+use tracing_subscriber::EnvFilter;
+
+/// Sets up the process's log.
+pub(crate) fn start(config: &Config) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.log_level).map_err(|error| {
+        Failure::Usage(format!(
+            "log.level = {:?} is not a level (error, warn, info, debug, trace) or a filter: {error}",
+            config.log_level
+        ))
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let human = match config.log_format {
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    };
+    if human {
+        builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+    Ok(())
+}
