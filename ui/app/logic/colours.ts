@@ -33,7 +33,7 @@ export function palette(theme: Theme): Palette {
   const dim = theme === 'dark' ? 0.86 : 1;
   const fill = [...HUES, GREY].flatMap((hue) => [1, 0.93, 1.06].map((f) => lit(hue, f * dim)));
   fill.push(...RAMP);
-  return { fill, ink: fill.map((f) => (luminance(f) > 0.28 ? '#15181d' : '#ffffff')) };
+  return { fill, ink: fill.map((f) => (luminance(f) > 0.18 ? '#15181d' : '#ffffff')) };
 }
 
 function channels(hex: string): number[] {

@@ -63,10 +63,13 @@ export function absolute(span: Span): Range {
 }
 
 const STEPS = [
-  10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 604_800,
+  10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 604_800,
 ];
 
-/** Seconds a bucket, so that about 300 fit into the span; a multiple of the profiler's window. */
+/**
+ * Seconds a bucket, so that about 300 fit into the span. Each is a multiple of the profiler's window
+ * of 10 s: buckets of 15 s would hold one window and two in turn, and the timeline would comb.
+ */
 export function stepFor(span: Span, points = 300): number {
   const wanted = (span.until - span.from) / 1000 / points;
   return STEPS.find((s) => s >= wanted) ?? STEPS[STEPS.length - 1];

@@ -2,10 +2,9 @@
 
 import { type Frames, FrameKind } from '../logic/decode';
 import { GREY_SLOT, type Palette } from '../logic/colours';
-import { formatShare } from '../logic/format';
+import { formatCount, formatShare } from '../logic/format';
 import type { Tree } from '../logic/layout';
-import { shorten } from '../logic/names';
-import { formatCount } from '../logic/format';
+import { groupValue, shorten } from '../logic/names';
 import { DIMMED, type Plan } from './plan';
 
 export interface Skin {
@@ -130,8 +129,10 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet
     let text = shorten(frames.names[f], chars);
     const strong = kind === FrameKind.Group || node === 0;
     if (strong) {
-      const more = `${frames.names[f]}  ${formatShare(tree.sum[node], tree.sum[0])}`;
+      const name = frames.names[f];
+      const more = `${name}  ${formatShare(tree.sum[node], tree.sum[0])}`;
       if (node !== 0 && more.length <= chars) text = more;
+      else text = name.length <= chars ? name : shortenEnd(groupValue(name), chars);
     } else if (kind === FrameKind.Cut) {
       text = shorten(`✂ ${frames.names[f]}`, chars);
     }

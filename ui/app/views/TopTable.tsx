@@ -91,6 +91,7 @@ function Rows({ rows, total, unit }: { rows: Row[]; total: number; unit: string 
     }
   };
   const selected = state.value.search;
+  const most = useMemo(() => rows.reduce((m, r) => Math.max(m, r.self), 0), [rows]);
   return (
     <div
       class="tbody"
@@ -114,8 +115,8 @@ function Rows({ rows, total, unit }: { rows: Row[]; total: number; unit: string 
             title={row.file ? `${row.name}\n${row.file}` : row.name}
             onClick={() => { setAt(from + i); choose(row); }}
           >
-            <Cell value={row.self} total={total} unit={unit} />
-            <Cell value={row.total} total={total} unit={unit} />
+            <Cell value={row.self} total={total} most={most} unit={unit} />
+            <Cell value={row.total} total={total} most={total} unit={unit} />
             <span class="name">{row.name}</span>
           </div>
         ))}
@@ -124,8 +125,9 @@ function Rows({ rows, total, unit }: { rows: Row[]; total: number; unit: string 
   );
 }
 
-function Cell({ value, total, unit }: { value: number; total: number; unit: string }) {
-  const share = total > 0 ? Math.min(100, (value / total) * 100) : 0;
+/** The bar is a share of the column's largest value, the number one of the profile. */
+function Cell({ value, total, most, unit }: { value: number; total: number; most: number; unit: string }) {
+  const share = most > 0 ? Math.min(100, (value / most) * 100) : 0;
   return (
     <span class="num" title={formatValue(value, unit)}>
       <i style={{ width: `${share}%` }} />

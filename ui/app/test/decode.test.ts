@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest';
+import { encode, seal } from '../../fixture/encode.mjs';
+import { synthetic } from '../../fixture/synthetic.mjs';
+import { crc32 as plain } from '../../fixture/crc.mjs';
+import { crc32 } from '../logic/crc32';
+import { decode } from '../logic/decode';
+import { META, SHOP, binary } from './fixtures';
+
+const NODES = 64;
+const changed = (change: (view: DataView) => void, sealed = true): ArrayBuffer => {
+  const buffer = binary(SHOP).slice(0);
+  change(new DataView(buffer));
+  if (sealed) seal(buffer);
+  return buffer;
+};
+const refuses = (buffer: ArrayBuffer, why: RegExp): void => expect(() => decode(buffer)).toThrow(why);
+
+test('a flame graph comes back as it was written', () => {
+  const { columns, frames, meta } = decode(binary(SHOP));
+  expect(columns.n).toBe(10);
+  expect(columns.total).toBe(60);
+  expect([...columns.depth]).toEqual([0, 1, 2, 3, 4, 3, 2, 1, 2, 3]);
+  expect(meta).toEqual(META);
+  expect(frames.files[frames.names.indexOf('query')]).toBe('query.rs');
+  expect([...frames.kinds].filter((k) => k === 1)).toHaveLength(2);
+});
+
+test('names outside of ASCII survive', () => {
+  const buffer = encode({ nodes: [{ self: 1, frame: 0, depth: 0 }], frames: [{ name: 'größe::计算::🔥' }], meta: META });
+  expect(decode(buffer).frames.names).toEqual(['größe::计算::🔥']);
+});
+
+test('the fast checksum is the plain one, at every length', () => {
+  expect(crc32(new TextEncoder().encode('123456789'))).toBe(0xcbf43926);
+  const bytes = Uint8Array.from({ length: 77 }, (_, i) => i * 37);
+  for (let n = 0; n <= bytes.length; n++) expect(crc32(bytes.subarray(0, n))).toBe(plain(bytes.subarray(0, n)));
+});
+
+test('what is not a flame graph is refused with a reason', () => {
+  refuses(new ArrayBuffer(10), /10 bytes is shorter than the header/);
+  refuses(new TextEncoder().encode('<!doctype html>'.padEnd(80)).buffer as ArrayBuffer, /does not begin with DAVYTREE/);
+  refuses(changed((v) => v.setUint16(8, 2, true)), /version 2, and this page reads version 1/);
+  refuses(changed((v) => v.setUint16(10, 8, true)), /unknown flags 0x8/);
+});
+
+test('counts past the limits are refused before anything is allocated', () => {
+  refuses(changed((v) => v.setUint32(12, 0xffffffff, true)), /4294967295 nodes, and the limit/);
+  refuses(changed((v) => v.setUint32(24, 0xffffffff, true)), /bytes of strings/);
+  refuses(changed((v) => v.setUint32(12, 0, true)), /has no root/);
+  refuses(changed((v) => v.setUint32(12, 100, true)), /should be \d+ bytes long and is \d+/);
+});
+
+test('a flame graph that was cut short is refused', () => {
+  const whole = binary(SHOP);
+  refuses(whole.slice(0, whole.byteLength - 8), /should be \d+ bytes long/);
+});
+
+test('a damaged byte anywhere after the header is noticed', () => {
+  const length = binary(SHOP).byteLength;
+  for (let at = 64; at < length; at++) {
+    refuses(changed((v) => v.setUint8(at, v.getUint8(at) ^ 0x40), false), /checksum/);
+  }
+});
+
+test('nodes that make no tree are refused even under a right checksum', () => {
+  const n = 10;
+  const depth = NODES + n * 8 * 2 + n * 4 * 2;
+  refuses(changed((v) => v.setUint16(depth + 2, 3, true)), /node 1 is at depth 3 after one at depth 0/);
+  refuses(changed((v) => v.setUint16(depth + 4, 0, true)), /node 2 is at depth 0/);
+  refuses(changed((v) => v.setFloat64(NODES + 8, Number.NaN, true)), /node 1 has the value NaN/);
+  refuses(changed((v) => v.setFloat64(NODES + n * 8 + 8, -1, true)), /the hidden value -1/);
+  refuses(changed((v) => v.setUint32(NODES + n * 16 + 4, 99, true)), /node 1 names a frame that is not there/);
+});
+
+test('a diff carries its base columns', () => {
+  const plainOne = binary('total 1\n  a 2');
+  const bytes = new Uint8Array(plainOne);
+  // Two more columns of two doubles each after the first two.
+  const diff = new Uint8Array(bytes.length + 32);
+  diff.set(bytes.subarray(0, 96));
+  diff.set(bytes.subarray(96), 128);
+  const view = new DataView(diff.buffer);
+  view.setUint16(10, 1, true);
+  view.setFloat64(104, 9, true);
+  seal(diff.buffer);
+  const decoded = decode(diff.buffer);
+  expect([...decoded.base!.self]).toEqual([0, 9]);
+  expect([...decoded.columns.self]).toEqual([1, 2]);
+});
+
+test('the synthetic trees of the benchmark are well formed', () => {
+  const { columns, frames } = synthetic(5_000, 3);
+  expect(decode(encode({ nodes: null, columns, frames, meta: META })).columns.n).toBe(5_000);
+});
