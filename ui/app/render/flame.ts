@@ -70,14 +70,22 @@ export class Flame {
   /** Another tree; the view stays where it was within the zoomed frame. */
   setScene(scene: Scene, zoomed: NodeId, focused: NodeId | null): void {
     const before = this.scene ? edges(this.scene.tree, this.zoomed) : null;
-    const after = edges(scene.tree, zoomed);
+    const from = this.target();
     this.scene = scene;
     this.zoomed = zoomed;
     this.focused = focused;
     this.hovered = null;
+    // Matches are of the tree that they were found in.
+    this.match = null;
     this.flight = null;
-    this.camera = before ? carried(this.camera, before, after) : { ...after, top: px(0) };
-    if (!before) this.camera = this.home(zoomed);
+    this.camera = before
+      ? clamp(carried(from, before, edges(scene.tree, zoomed)), this.contentHeight(), this.height)
+      : this.home(zoomed);
+    this.schedule();
+  }
+
+  setColours(colours: Uint8Array): void {
+    if (this.scene) this.scene = { ...this.scene, colours };
     this.schedule();
   }
 

@@ -11,6 +11,7 @@ import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, hues, shaped, shown } from '../state/data';
 import { maxNodes, state } from '../state/explore';
 import { focus, focusNode, focusPath, found, zoomNode, zoomOut, zoomTo } from '../state/viewing';
+import type { Loaded } from '../worker/protocol';
 import { drawStats } from './StatusBar';
 import { type Pointed, Tooltip } from './Tooltip';
 
@@ -49,26 +50,34 @@ function mount(host: HTMLElement): () => void {
   canvas.setAttribute('role', 'application');
   canvas.setAttribute('aria-describedby', 'focused-frame');
 
+  const last: Record<'loaded' | 'zoomed' | 'focused' | 'by' | 'ranked', unknown> = {
+    loaded: null, zoomed: ROOT, focused: null, by: null, ranked: null,
+  };
   const stops = [
     effect(() => flame.setSkin(skinOf(theme.value))),
     effect(() => flame.setGrowth(state.value.growth)),
     effect(() => {
+      // One effect for all that must change together: a new tree gives the zoomed and the focused
+      // frame new numbers, and the old numbers mean other frames in it.
       const loaded = shown.value;
+      const zoomed = zoomNode.value;
+      const focused = focusNode.value;
       const by = colouring.value;
       // Members get their hues in the order of the timeline, so the two agree.
-      shaped.value;
+      const ranked = shaped.value;
       if (loaded === null) return;
-      const colours = colourNodes(loaded.tree, loaded.frames, by, hues);
-      pointed.value = null;
-      flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours }, zoomNode.peek(), focusNode.peek());
-      host.dataset['nodes'] = String(loaded.tree.n);
-      canvas.setAttribute(
-        'aria-label',
-        `Flame graph of ${formatValue(loaded.tree.sum[0], loaded.meta.unit)} in ${loaded.tree.n} frames. Arrow keys walk, Enter zooms, Escape zooms out.`,
-      );
+      if (loaded !== last.loaded) {
+        const colours = colourNodes(loaded.tree, loaded.frames, by, hues);
+        flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours }, zoomed, focused);
+        describe(flame, host, loaded);
+        pointed.value = null;
+      } else {
+        if (by !== last.by || ranked !== last.ranked) flame.setColours(colourNodes(loaded.tree, loaded.frames, by, hues));
+        if (zoomed !== last.zoomed) flame.zoomTo(zoomed);
+        if (focused !== last.focused) flame.setFocus(focused);
+      }
+      Object.assign(last, { loaded, zoomed, focused, by, ranked });
     }),
-    effect(() => flame.zoomTo(zoomNode.value)),
-    effect(() => flame.setFocus(focusNode.value)),
     effect(() => {
       const f = found.value;
       flame.setMatch(f !== null && f.of === shown.value?.tree ? f.result : null);
@@ -109,6 +118,14 @@ function mount(host: HTMLElement): () => void {
   };
 }
 
+function describe({ canvas }: Flame, host: HTMLElement, { tree, meta }: Loaded): void {
+  host.dataset['nodes'] = String(tree.n);
+  canvas.setAttribute(
+    'aria-label',
+    `Flame graph of ${formatValue(tree.sum[0], meta.unit)} in ${tree.n} frames. Arrow keys walk, Enter zooms, Escape zooms out.`,
+  );
+}
+
 function choose(flame: Flame, spot: Spot): void {
   if (spot.hidden) {
     loadMore();
@@ -143,19 +160,4 @@ export function savePng(): void {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   });
-}
-
-/** For the browser tests: where a frame of this name is drawn, widest first. */
-export function boxesOf(name: string): { x: number; y: number; w: number; h: number }[] {
-  const loaded = shown.peek();
-  if (loaded === null || current === null) return [];
-  const { tree, frames } = loaded;
-  const rect = current.canvas.getBoundingClientRect();
-  const boxes = [];
-  for (let i = 0; i < tree.n; i++) {
-    if (frames.names[tree.frame[i]] !== name) continue;
-    const box = current.boxOf({ node: i as Spot['node'], hidden: false });
-    if (box) boxes.push({ ...box, x: box.x + rect.left, y: box.y + rect.top });
-  }
-  return boxes.sort((a, b) => b.w - a.w);
 }

@@ -1,0 +1,64 @@
+// How long the worker's and the renderer's steps take at 100,000 and 1,000,000 frames, and how that
+// compares with the least that any step over a tree costs: one walk adding up a column.
+
+import { encode } from '../fixture/encode.mjs';
+import { synthetic } from '../fixture/synthetic.mjs';
+import { Hues, colourNodes } from '../app/logic/colours';
+import { decode } from '../app/logic/decode';
+import { byName, layout } from '../app/logic/layout';
+import { compile, matchNames, matchesBefore, share } from '../app/logic/search';
+import { topOf } from '../app/logic/top';
+import { Plan } from '../app/render/plan';
+
+const RUNS = 7;
+
+function median(step: () => unknown): number {
+  const times: number[] = [];
+  for (let i = 0; i < RUNS; i++) {
+    (globalThis as { gc?: () => void }).gc?.();
+    const began = performance.now();
+    step();
+    times.push(performance.now() - began);
+  }
+  return times.sort((a, b) => a - b)[RUNS >> 1];
+}
+
+for (const n of [100_000, 1_000_000]) {
+  const { columns, frames } = synthetic(n, 7);
+  const buffer = encode({ nodes: null, columns, frames, meta: {} });
+  const decoded = decode(buffer);
+  const tree = layout(decoded.columns);
+  const { names } = decoded.frames;
+  const query = compile('merge|flush')!;
+  const hit = matchNames(names, query);
+  const before = matchesBefore(tree, hit);
+  const plan = new Plan();
+  const colours = colourNodes(tree, decoded.frames, 'package', new Hues());
+  const window = (from: number, until: number) => ({ from, until, firstRow: 0, lastRow: 60, width: 1600 });
+  const total = tree.sum[0];
+
+  let sink = 0;
+  const walk = median(() => {
+    for (let i = 0; i < n; i++) sink += tree.self[i];
+  });
+  const steps: [string, () => unknown][] = [
+    ['decode', () => decode(buffer)],
+    ['layout', () => layout(decoded.columns)],
+    ['decode + layout', () => layout(decode(buffer).columns)],
+    ['order by name', () => layout(byName(tree, names))],
+    ['search + share', () => share(tree, matchNames(names, query))],
+    ['matches by subtree', () => matchesBefore(tree, hit)],
+    ['colour', () => colourNodes(tree, decoded.frames, 'package', new Hues())],
+    ['top table', () => topOf(tree, decoded.frames)],
+    ['plan, whole', () => plan.build(tree, colours, null, window(0, total))],
+    ['plan, whole, searched', () => plan.build(tree, colours, { hit, before }, window(0, total))],
+    ['plan, a tenth', () => plan.build(tree, colours, null, window(total * 0.3, total * 0.4))],
+  ];
+  console.log(`\n${n.toLocaleString('en-US')} frames, ${names.length.toLocaleString('en-US')} names, ${tree.maxDepth} levels, ${(buffer.byteLength / 1e6).toFixed(1)} MB; one walk ${walk.toFixed(2)} ms`);
+  console.log('| step | ms | x one walk |\n|---|---|---|');
+  for (const [name, step] of steps) {
+    const ms = median(step);
+    console.log(`| ${name} | ${ms.toFixed(1)} | ${(ms / walk).toFixed(0)} |`);
+  }
+  if (sink < 0) console.log(sink);
+}

@@ -1,0 +1,11 @@
+// Node 20 does not run TypeScript: the benchmark is bundled first.
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  build: {
+    ssr: 'bench/bench.ts',
+    outDir: 'node_modules/.cache/davy-bench',
+    emptyOutDir: true,
+    target: 'node20',
+  },
+});

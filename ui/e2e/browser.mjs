@@ -1,0 +1,82 @@
+// Debian's Chromium, and the few moves that the checks are made of.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+export const ROW = 18;
+
+export const launch = () =>
+  chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+
+/** A page that remembers what went wrong in it. */
+export async function open(browser, url, { theme = 'dark', width = 1600, height = 900 } = {}) {
+  const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme });
+  const faults = [];
+  page.on('console', (m) => {
+    if (m.type() === 'error' || m.type() === 'warning') faults.push(`console: ${m.text()}`);
+  });
+  page.on('pageerror', (e) => faults.push(`error: ${e.message}`));
+  await page.goto(url);
+  return { page, faults };
+}
+
+/** Waits for a flame graph of more than a few frames that is not being loaded anew. */
+export async function drawn(page, timeout = 15_000) {
+  await page.waitForFunction(
+    () => {
+      const host = document.querySelector('.flame-host');
+      const pane = document.querySelector('.flame-pane');
+      return Number(host?.dataset.nodes ?? 0) > 5 && Number(host?.dataset.drawn ?? 0) > 3 && pane?.getAttribute('aria-busy') === 'false';
+    },
+    null,
+    { timeout },
+  );
+  await settle(page);
+}
+
+/** Past the zoom's flight and a debounced keystroke. */
+export const settle = (page) => page.waitForTimeout(400);
+
+/** What is drawn: how much of the canvas is not its ground, and in how many colours. */
+export const pixels = (page) =>
+  page.evaluate(() => {
+    const canvas = document.querySelector('.flame-host canvas');
+    const { width, height } = canvas;
+    const { data } = canvas.getContext('2d').getImageData(0, 0, width, Math.min(height, 400));
+    const ground = `${data[data.length - 4]},${data[data.length - 3]},${data[data.length - 2]}`;
+    const colours = new Map();
+    for (let i = 0; i < data.length; i += 4 * 7) {
+      const c = `${data[i]},${data[i + 1]},${data[i + 2]}`;
+      colours.set(c, (colours.get(c) ?? 0) + 1);
+    }
+    const all = data.length / 28;
+    const large = [...colours].filter(([c, n]) => c !== ground && n > all / 500).length;
+    return { filled: 1 - (colours.get(ground) ?? 0) / all, large };
+  });
+
+/** The frames along a row, left to right, as their tooltips name them, each with a place in it. */
+export async function row(page, depth, step = 12) {
+  const box = await page.locator('.flame-host canvas').boundingBox();
+  const up = await page.locator('button[aria-label="Root at the bottom"]').getAttribute('aria-pressed');
+  const y = up === 'true' ? box.y + box.height - depth * ROW - ROW / 2 : box.y + depth * ROW + ROW / 2;
+  const found = [];
+  for (let x = box.x + 3; x < box.x + box.width - 2; x += step) {
+    await page.mouse.move(x, y);
+    const name = await page.evaluate(() => new Promise((done) => requestAnimationFrame(() =>
+      done(document.querySelector('.tooltip strong')?.textContent ?? null))));
+    if (name !== null && found.at(-1)?.name !== name) found.push({ name, x, y });
+  }
+  await page.mouse.move(2, 2);
+  return found;
+}
+
+export async function shot(page, name) {
+  const folder = process.env.SCREENSHOTS;
+  if (!folder) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`) });
+}

@@ -1,0 +1,134 @@
+// What holds for any Davy that profiles itself, and for the fixture.
+import assert from 'node:assert/strict';
+import { drawn, open, pixels, row, settle, shot } from './browser.mjs';
+
+/** A Davy that has just begun to profile itself needs some windows first. */
+const PATIENCE = 90_000;
+
+async function ready(browser, url, path = '/', options = {}) {
+  const { page, faults } = await open(browser, url + path, options);
+  await drawn(page, PATIENCE);
+  return { page, faults };
+}
+
+const text = (page, selector) => page.locator(selector).innerText();
+const address = (page) => new URL(page.url());
+
+export const common = [
+  ['the page opens without an error and shows a flame graph of davy', async (browser, url) => {
+    const { page, faults } = await ready(browser, url);
+    const services = await page.locator('#service option').allInnerTexts();
+    assert.ok(services.includes('davy'), `the service picker has ${services.join(', ')}`);
+    assert.equal(await page.locator('#service').inputValue(), 'davy');
+    const { filled, large } = await pixels(page);
+    assert.ok(filled > 0.1, `only ${(filled * 100).toFixed(1)} % of the canvas is drawn on`);
+    assert.ok(large >= 3, `only ${large} colours are drawn`);
+    assert.deepEqual(faults, []);
+    await shot(page, 'explore');
+  }],
+
+  ['members are told apart at first sight', async (browser, url) => {
+    const { page } = await ready(browser, url);
+    const answer = await page.request.get(`${url}/api/v1/profiles/labels?name=member&selector=${encodeURIComponent('{service_name="davy"}')}&from=now-1h&until=now`);
+    const members = await answer.json();
+    assert.ok(members.length >= 2, `davy has the members ${members.join(', ')}`);
+    const groups = (await row(page, 1)).map((f) => f.name);
+    const named = groups.filter((g) => g.startsWith('member=')).map((g) => g.slice(7));
+    assert.ok(new Set(named).size >= 2, `the first row is ${groups.join(', ')}`);
+    for (const name of named) assert.ok(name === '(untagged)' || members.includes(name), `${name} is a member`);
+    const legend = await page.locator('.legend .entry').allInnerTexts();
+    assert.ok(legend.length >= 2, 'the timeline names the members');
+  }],
+
+  ['a search tells how much of the profile matches', async (browser, url) => {
+    const { page } = await ready(browser, url);
+    await page.keyboard.press('/');
+    await page.keyboard.type('poll|run|main');
+    await page.waitForFunction(() => /\d %\s*matched/.test(document.querySelector('#matched')?.textContent ?? ''));
+    assert.equal(address(page).searchParams.get('search'), 'poll|run|main');
+    const share = Number.parseFloat(await text(page, '#matched b'));
+    assert.ok(share > 0 && share <= 100, `${share} % matched`);
+    await shot(page, 'search');
+  }],
+
+  ['dragging over the timeline changes the range, and Escape brings it back', async (browser, url) => {
+    const { page } = await ready(browser, url);
+    const before = await text(page, '.status b');
+    const over = await page.locator('.plot .u-over').boundingBox();
+    const y = over.y + over.height / 2;
+    await page.mouse.move(over.x + over.width * 0.7, y);
+    await page.mouse.down();
+    await page.mouse.move(over.x + over.width * 0.8, y, { steps: 5 });
+    await page.mouse.move(over.x + over.width - 4, y, { steps: 5 });
+    await page.mouse.up();
+    await page.waitForFunction(() => new URLSearchParams(location.search).has('pick'));
+    await drawn(page);
+    const [from, until] = address(page).searchParams.get('pick').split('-').map(Number);
+    assert.ok(until - from > 10 * 60_000 && until - from < 25 * 60_000, `picked ${(until - from) / 60_000} minutes of an hour`);
+    await page.locator('#picked').waitFor();
+    await shot(page, 'picked');
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => !new URLSearchParams(location.search).has('pick'));
+    await drawn(page);
+    assert.ok(before.length > 0);
+  }],
+
+  ['a click zooms, the address keeps it, and a reload restores everything', async (browser, url) => {
+    const { page } = await ready(browser, url);
+    const [first] = (await row(page, 1)).filter((f) => f.name.startsWith('member='));
+    await page.mouse.click(first.x, first.y);
+    await page.waitForFunction(() => location.hash.includes('z='));
+    await page.locator('#search').fill('poll');
+    await page.locator('button', { hasText: 'A–Z' }).click();
+    await page.locator('#view-flame').click();
+    await settle(page);
+    const zoomed = () => page.locator('.trail [aria-current]').getAttribute('title');
+    assert.equal(await zoomed(), first.name);
+    await page.mouse.move(2, 2);
+    await shot(page, 'zoomed');
+    const there = page.url();
+    await page.reload();
+    await drawn(page, PATIENCE);
+    assert.equal(page.url(), there);
+    assert.equal(await zoomed(), first.name);
+    assert.equal(await page.locator('#search').inputValue(), 'poll');
+    assert.equal(await page.locator('button', { hasText: 'A–Z' }).getAttribute('aria-pressed'), 'true');
+    assert.equal(await page.locator('.top-table').count(), 0);
+    const wide = await row(page, 1, 40);
+    assert.deepEqual(wide.map((f) => f.name), [first.name], 'the zoomed frame fills its row');
+    await page.goBack();
+    await page.goBack();
+    await settle(page);
+    assert.equal(address(page).hash, '');
+  }],
+
+  ['the keyboard walks, zooms and goes out, and the focused frame is announced', async (browser, url) => {
+    const { page } = await ready(browser, url);
+    await page.locator('.flame-host canvas').focus();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    await page.waitForFunction(() => /of all, depth 2/.test(document.querySelector('#focused-frame')?.textContent ?? ''));
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => new URLSearchParams(location.hash.slice(1)).getAll('z').length === 2);
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => new URLSearchParams(location.hash.slice(1)).getAll('z').length === 1);
+    await page.keyboard.press('Home');
+    await page.waitForFunction(() => location.hash === '');
+  }],
+
+  ['the table sorts, and a click on a function finds it in the graph', async (browser, url) => {
+    const { page } = await ready(browser, url);
+    await page.locator('.tr').first().waitFor();
+    assert.ok((await page.locator('.tr').count()) < 100, 'only the rows in view are in the document');
+    await page.locator('.th.name').click();
+    const names = await page.locator('.tr .name').allInnerTexts();
+    assert.deepEqual(names, names.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
+    await page.locator('.th.self').click();
+    await page.locator('.tr').nth(2).click();
+    await page.waitForFunction(() => /matched/.test(document.querySelector('#matched')?.textContent ?? ''));
+    assert.ok(address(page).searchParams.get('search').startsWith('^'));
+    assert.equal(await page.locator('.tr').count(), 1);
+    await page.locator('.tr').first().click();
+    await page.waitForFunction(() => !new URLSearchParams(location.search).has('search'));
+  }],
+];

@@ -1,0 +1,169 @@
+// What only made-up profiles can show: failures, gaps, sizes.
+import assert from 'node:assert/strict';
+import { serve } from '../fixture/server.mjs';
+import { drawn, open, pixels, row, settle, shot } from './browser.mjs';
+
+const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
+const HEAP = 'memory:inuse_space:bytes:space:bytes';
+const query = (parts) => `/?${new URLSearchParams(parts)}`;
+const service = (name, more = '') => `{service_name="${name}"${more}}`;
+
+export const onlyFixture = [
+  ['the light theme, and the root at the bottom', async (browser, url) => {
+    const { page, faults } = await open(browser, url + query({ type: HEAP, selector: service('davy'), growth: 'up', by: 'member,op' }), { theme: 'light' });
+    await drawn(page);
+    const names = (await row(page, 2, 25)).map((f) => f.name);
+    assert.ok(names.every((n) => n.startsWith('op=')), names.join(', '));
+    await shot(page, 'light-up');
+    assert.deepEqual(faults, []);
+  }],
+
+  ['undrawn children say what they are, and a click loads them', async (browser, url) => {
+    const asked = [];
+    const { page } = await open(browser, 'about:blank');
+    page.on('request', (r) => {
+      const max = new URL(r.url()).searchParams.get('max_nodes');
+      if (max) asked.push(Number(max));
+    });
+    // The fixture cuts to a few frames on demand, so that the rest is wide enough to meet.
+    await page.route('**/flamegraph?*max_nodes=20000*', (route) =>
+      route.continue({ url: route.request().url().replace('max_nodes=20000', 'max_nodes=120') }));
+    await page.goto(url + query({ type: CPU, selector: service('davy'), view: 'flame' }));
+    await drawn(page);
+    await shot(page, 'hidden');
+    let rest = null;
+    for (let depth = 4; depth < 14 && !rest; depth++) {
+      rest = (await row(page, depth, 30)).find((f) => f.name.includes('not drawn')) ?? null;
+    }
+    assert.ok(rest, 'a hatched part is met');
+    assert.match(rest.name, /child(ren)?, [\d.<]+\s?[\d.]* %, not drawn/);
+    await page.mouse.click(rest.x, rest.y);
+    await page.waitForFunction(() => Number(document.querySelector('.flame-host').dataset.nodes) > 1000);
+    assert.deepEqual(asked, [20_000, 160_000]);
+  }],
+
+  ['a search that is no regular expression says that it is taken as text', async (browser, url) => {
+    const { page } = await open(browser, url + query({ search: '<davy_tag::Tagged<F> as (' }));
+    await drawn(page);
+    await page.waitForFunction(() => /plain text/.test(document.querySelector('#matched')?.textContent ?? ''));
+  }],
+
+  ['a failure is a sentence with a way to try again', async (browser, url) => {
+    const { page } = await open(browser, url + query({ type: CPU, selector: service('broken') }));
+    await page.locator('.notice.error').first().waitFor();
+    const said = await page.locator('.notices').innerText();
+    assert.match(said, /The archive is switched off\. Switched off by ada at 03:12: disk nearly full \(HTTP 503\)\./);
+    assert.equal(await page.locator('.notice.error').count(), 1, 'one cause is one notice');
+    await shot(page, 'failure');
+    const again = page.waitForRequest(/flamegraph/);
+    await page.locator('.notice button').click();
+    await again;
+  }],
+
+  ['an empty answer explains how to push', async (browser, url) => {
+    const { page } = await open(browser, url + query({ type: CPU, selector: service('nobody') }));
+    await page.locator('main.empty').waitFor();
+    assert.match(await page.locator('main.empty').innerText(), /davy push .*service_name=nobody/);
+    await shot(page, 'empty');
+  }],
+
+  ['an answer that is not the whole says so', async (browser) => {
+    const { server, url } = await serve({ partial: ['2 of 36 segments could not be read: bucket timed out.'] });
+    try {
+      const { page } = await open(browser, url);
+      await drawn(page);
+      assert.match(await page.locator('#partial').innerText(), /not the whole.*2 of 36 segments/);
+      await shot(page, 'partial');
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }],
+
+  ['a live page keeps zoom, focus and search over a refresh', async (browser, url) => {
+    const { page, faults } = await open(browser, url);
+    await drawn(page);
+    const [, second] = await row(page, 1);
+    await page.mouse.click(second.x, second.y);
+    await page.locator('#search').fill('poll');
+    await settle(page);
+    const requests = [];
+    page.on('request', (r) => requests.push(r.url()));
+    const refreshed = page.waitForResponse(/flamegraph/);
+    await page.locator('button[aria-label="Refresh now"]').click();
+    await refreshed;
+    await drawn(page);
+    assert.equal(await page.locator('.trail [aria-current]').getAttribute('title'), second.name);
+    assert.equal(await page.locator('#search').inputValue(), 'poll');
+    assert.deepEqual((await row(page, 1, 60)).map((f) => f.name), [second.name]);
+    await page.locator('#live').selectOption('5');
+    await page.waitForResponse(/flamegraph/, { timeout: 9_000 });
+    assert.equal(new URL(page.url()).searchParams.get('live'), '5');
+    assert.deepEqual(faults, []);
+  }],
+
+  ['chips and the written selector are one state', async (browser, url) => {
+    const { page } = await open(browser, url);
+    await drawn(page);
+    await page.locator('#add-filter').click();
+    await page.locator('.values label', { hasText: 'gc.containers' }).click();
+    await page.locator('.values label', { hasText: 'gc.volumes' }).click();
+    await shot(page, 'filter');
+    await page.locator('.filter-form button[type=submit]').click();
+    await drawn(page);
+    assert.equal(await page.locator('#selector').inputValue(), '{service_name="davy",member=~"gc\\\\.containers|gc\\\\.volumes"}');
+    assert.deepEqual([...new Set((await row(page, 1)).map((f) => f.name))].sort(), ['member=gc.containers', 'member=gc.volumes']);
+    await page.locator('#selector').fill('{service_name="davy",member="api"');
+    assert.match(await page.locator('.field-error').innerText(), /closing \} is missing/);
+    await page.locator('#selector').fill('{service_name="davy",member="api"}');
+    await page.keyboard.press('Enter');
+    await drawn(page);
+    assert.equal(await page.locator('.chip').innerText().then((t) => t.replace(/\s/g, '')), 'member=api×');
+    await page.locator('.chip .x').click();
+    await drawn(page);
+    assert.equal(await page.locator('.chip').count(), 0);
+  }],
+
+  ['a service without members is not grouped and is coloured by package', async (browser, url) => {
+    const { page } = await open(browser, url);
+    await drawn(page);
+    await page.locator('#service').selectOption('shop-frontend');
+    await settle(page);
+    await drawn(page);
+    assert.equal(await page.locator('#by').inputValue(), '');
+    assert.equal(await page.locator('#colour').inputValue(), 'package');
+    assert.ok((await pixels(page)).large >= 3);
+    await shot(page, 'package');
+  }],
+
+  ['the exports lead to the interface of the query', async (browser, url) => {
+    const { page } = await open(browser, url);
+    await drawn(page);
+    const links = await page.locator('.menu a').evaluateAll((all) => all.map((a) => a.href));
+    assert.deepEqual(links.map((l) => new URL(l).pathname), ['svg', 'pprof', 'folded'].map((x) => `/api/v1/profiles/${x}`));
+    await page.locator('.menu summary').click();
+    const download = page.waitForEvent('download');
+    await page.locator('.menu button').click();
+    assert.equal((await download).suggestedFilename(), 'flamegraph.png');
+  }],
+
+  ['a million frames are drawn and zoomed without a pause', async (browser, url) => {
+    const { page, faults } = await open(browser, url + query({ type: CPU, selector: '{service_name="big",nodes="1000000"}', by: '', view: 'flame' }));
+    await drawn(page, 60_000);
+    const times = [];
+    const box = await page.locator('.flame-host canvas').boundingBox();
+    for (let i = 0; i < 12; i++) {
+      await page.mouse.move(box.x + box.width * (0.2 + 0.05 * i), box.y + 120);
+      await page.keyboard.down('Control');
+      await page.mouse.wheel(0, i < 8 ? -180 : 180);
+      await page.keyboard.up('Control');
+      await page.waitForTimeout(60);
+      times.push(Number(/drawn in ([\d.]+) ms/.exec(await page.locator('.status').innerText())?.[1]));
+    }
+    times.sort((a, b) => a - b);
+    console.log(`        1,000,000 frames: ${await page.locator('.status .quiet').first().innerText()}; zoom draws: median ${times[6]} ms, worst ${times[11]} ms`);
+    await shot(page, 'million');
+    assert.ok(times[6] < 60, `a zoom draw takes ${times[6]} ms`);
+    assert.deepEqual(faults, []);
+  }],
+];

@@ -1,0 +1,32 @@
+// The browser test: against a running Davy that profiles itself (DAVY_URL), or with --fixture
+// against made-up profiles, where more can be checked.
+import { launch } from './browser.mjs';
+import { common } from './common.mjs';
+import { onlyFixture } from './fixture.mjs';
+import { serve } from '../fixture/server.mjs';
+
+const own = process.argv.includes('--fixture');
+const fixture = own ? await serve() : null;
+const url = fixture?.url ?? (process.env.DAVY_URL ?? 'http://127.0.0.1:8080').replace(/\/$/, '');
+const only = process.argv.find((a) => a.startsWith('--only='))?.slice(7);
+const browser = await launch();
+let passed = 0;
+let failed = 0;
+const checks = own ? [...common, ...onlyFixture] : common;
+for (const [name, check] of checks) {
+  if (only && !name.includes(only)) continue;
+  try {
+    await check(browser, url);
+    console.log(`ok      ${name}`);
+    passed++;
+  } catch (error) {
+    console.log(`failed  ${name}\n        ${String(error.stack ?? error).replaceAll('\n', '\n        ')}`);
+    failed++;
+  } finally {
+    for (const context of browser.contexts()) await context.close();
+  }
+}
+await browser.close();
+fixture?.server.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed > 0 || passed === 0 ? 1 : 0);
