@@ -1,0 +1,49 @@
+//! Programs in other languages, with the agents that they already have.
+
+use crate::running::{Place, Running};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace is two folders up").to_owned()
+}
+
+/// The folder into which `make test` installs.
+fn dev() -> PathBuf {
+    std::env::var_os("DAVY_DEV").map_or_else(|| root().join(".dev"), PathBuf::from)
+}
+
+fn run(mut command: Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs it"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The function is in the service's CPU profile, with the program's own label.
+fn appears(running: &Running, service: &str, function: &str) {
+    let path = format!(
+        "/api/v1/profiles/folded?type=process_cpu:cpu:nanoseconds:cpu:nanoseconds&selector={{service_name=\"{service}\",language=~\".+\"}}&from=now-10m"
+    );
+    running.until(&format!("{function} of {service}"), || running.get(&path).text().contains(function).then_some(()));
+    let services = running.json("/api/v1/profiles/labels?name=service_name&from=now-10m");
+    assert!(services.as_array().expect("an array").iter().any(|name| name == service), "{services}");
+}
+
+#[test]
+fn a_python_program_with_pyroscope_io_appears() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let mut program = Command::new(dev().join("tools/bin/python"));
+    program.arg(root().join("core/cmd/tests/agents/program.py")).arg(&running.archive);
+    run(program);
+    appears(&running, "python-program", "busy");
+}
+
+#[test]
+fn a_go_program_with_pyroscope_go_appears() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let mut program = Command::new("go");
+    program.args(["run", ".", &running.archive]).current_dir(root().join("core/cmd/tests/agents/go"));
+    run(program);
+    appears(&running, "go-program", "main.busy");
+}

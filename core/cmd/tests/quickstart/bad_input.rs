@@ -1,0 +1,146 @@
+//! What must not come in is refused by name, nothing of it is stored, and nobody else suffers.
+
+use crate::http::{self, Answer};
+use crate::profiles::{cpu, field, profile, push_request};
+use crate::running::{Place, Running};
+use davy_profile::{gzip, pprof};
+
+const GOOD: &[(&str, &str)] = &[("__name__", "process_cpu"), ("service_name", "good")];
+
+fn push(running: &Running, body: &[u8]) -> Answer {
+    http::post(&format!("{}/push.v1.PusherService/Push", running.archive), "application/proto", body)
+}
+
+fn push_profile(running: &Running, profile: &[u8]) -> Answer {
+    push(running, &push_request(GOOD, "", profile))
+}
+
+/// The answer is a client's error, says what is wrong, and names no thing of ours.
+fn refused(what: &str, answer: &Answer, expected: &str) {
+    assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, answer.text());
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_else(|e| panic!("{what}: {e}: {}", answer.text()));
+    let message = body["message"].as_str().or(body["detail"].as_str()).unwrap_or_default();
+    assert!(message.contains(expected), "{what}: {message:?} does not say {expected:?}");
+    assert!(!message.contains("src/") && !message.contains("panicked"), "{what}: {message}");
+}
+
+fn at(nanoseconds: i64) -> Vec<u8> {
+    let mut profile = profile(&["main"], 1);
+    profile.time_nanos = nanoseconds;
+    gzip::compress(&pprof::encode(&profile))
+}
+
+fn now() -> i64 {
+    davy_base::Clock::system().now().nanos()
+}
+
+const DAY: i64 = 86_400_000_000_000;
+
+#[test]
+fn bad_profiles_are_refused_by_name_and_leave_nothing() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let packed = cpu(&["main"], 1);
+    let check = |what: &str, profile: &[u8], expected: &str| {
+        refused(what, &push_profile(&running, profile), expected);
+    };
+    check("text", b"this is not a profile", "pprof");
+    check("nothing", b"", "");
+    check("a truncated gzip", &packed[..packed.len() / 2], "gzip");
+    check("a gzip bomb", &gzip::compress(&vec![0; 60 << 20]), "gzip bomb");
+    check("more than one profile may hold", &gzip::compress(&vec![b'x'; 100 << 20]), "");
+    let dangling = [field(1, &[8, 1, 16, 1]), field(2, &[8, 9, 16, 1]), field(6, b""), field(6, b"cpu")].concat();
+    check("a dangling location", &dangling, "location 9");
+    let mut deep = field(2, &[field(1, &vec![1; 1_000_000]), vec![16, 1]].concat());
+    deep.extend([field(1, &[8, 1, 16, 1]), field(4, &[8, 1]), field(6, b""), field(6, b"cpu")].concat());
+    check("a stack of a million frames", &deep, "1000000 frames deep");
+    check("a name of a megabyte", &cpu(&["main", &"x".repeat(1 << 20)], 1), "string");
+    check("the far past", &at(now() - 400 * DAY), "retention");
+    check("the far future", &at(now() + DAY), "future");
+
+    let types = running.json("/api/v1/profiles/types?from=now-2h&until=now");
+    assert_eq!(types, serde_json::json!([]), "nothing of it is stored");
+    assert_eq!(push_profile(&running, &packed).status, 200, "and what is good still comes in");
+    let types = running.json("/api/v1/profiles/types?from=now-2h&until=now");
+    assert_eq!(types.as_array().map(Vec::len), Some(1), "{types}");
+}
+
+#[test]
+fn bad_labels_are_refused_by_name() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let profile = cpu(&["main"], 1);
+    let check = |what: &str, labels: &[(&str, &str)], expected: &str| {
+        refused(what, &push(&running, &push_request(labels, "", &profile)), expected);
+    };
+    check("no service", &[("__name__", "process_cpu")], "service_name");
+    check("no type", &[("service_name", "x")], "__name__");
+    let long = "v".repeat(1 << 20);
+    check("a value of a megabyte", &[GOOD, &[("k", &long)]].concat(), "k");
+    check("a name of a megabyte", &[GOOD, &[(&long, "v")]].concat(), "name");
+    check("a NUL in a name", &[GOOD, &[("a\0b", "v")]].concat(), "label");
+    let many: Vec<(String, String)> = (0..200).map(|i| (format!("l{i}"), "v".to_owned())).collect();
+    let many: Vec<(&str, &str)> = GOOD.iter().copied().chain(many.iter().map(|(k, v)| (k.as_str(), v.as_str()))).collect();
+    check("two hundred labels", &many, "labels");
+}
+
+#[test]
+fn no_label_leaves_its_folder() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    for service in ["../../../escape", "/etc/escape", "..", "a/b/c", "\u{202e}x", "%2e%2e"] {
+        let labels = [("__name__", "process_cpu"), ("service_name", service), ("x", "../../escape")];
+        let answer = push(&running, &push_request(&labels, "", &cpu(&["main"], 1)));
+        assert!(answer.status == 200 || (400..500).contains(&answer.status), "{service}: {}", answer.text());
+    }
+    let mut outside = Vec::new();
+    let mut pending = vec![place.path().to_owned()];
+    while let Some(folder) = pending.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() {
+                pending.push(entry);
+            } else if entry.to_string_lossy().contains("escape") {
+                outside.push(entry);
+            }
+        }
+    }
+    assert!(outside.is_empty(), "{outside:?}");
+    let services = running.json("/api/v1/profiles/labels?name=service_name&from=now-2h");
+    assert!(services.to_string().contains("a/b/c"), "a label is stored as it is: {services}");
+}
+
+#[test]
+fn a_flood_of_bombs_leaves_memory_bounded() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let bomb = push_request(GOOD, "", &gzip::compress(&vec![0; 60 << 20]));
+    let before = running.resident();
+    for _ in 0..40 {
+        assert!((400..500).contains(&push(&running, &bomb).status));
+    }
+    let grown = running.resident().saturating_sub(before);
+    assert!(grown < 128 << 20, "memory grew by {} MiB", grown >> 20);
+}
+
+#[test]
+fn wrong_questions_are_answered_with_the_way_out() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let check = |query: &str, expected: &str| {
+        let answer = running.get(&format!("/api/v1/profiles/{query}"));
+        assert_eq!(answer.status, 400, "{query}: {}", answer.text());
+        assert_eq!(answer.content_type, "application/problem+json", "{query}");
+        refused(query, &answer, expected);
+    };
+    let cpu = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
+    check("flamegraph", "type");
+    check("flamegraph?type=cpu", "type");
+    check(&format!("flamegraph?type={cpu}&selector={{service_name=x}}"), "selector");
+    check(&format!("flamegraph?type={cpu}&selector={{a=~\"(\"}}"), "(");
+    check(&format!("flamegraph?type={cpu}&from=yesterday"), "from");
+    check(&format!("flamegraph?type={cpu}&from=now&until=now-1h"), "until");
+    check(&format!("flamegraph?type={cpu}&max_nodes=many"), "max_nodes");
+    check(&format!("series?type={cpu}&step=0"), "step");
+    let nowhere = running.get("/api/v1/nowhere");
+    assert_eq!((nowhere.status, nowhere.content_type.as_str()), (404, "application/problem+json"));
+}

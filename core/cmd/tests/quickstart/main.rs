@@ -1,0 +1,12 @@
+//! `davy quickstart` as its users meet it: the real binary, real HTTP, real files, real faults.
+
+mod agents;
+mod bad_input;
+mod commands;
+mod durability;
+mod faults;
+mod http;
+mod page;
+mod profiles;
+mod running;
+mod self_profile;

@@ -1,0 +1,44 @@
+//! Profiles to push.
+
+use davy_profile::{Profile, gzip, pprof};
+
+/// A CPU profile of one stack, packed.
+pub(crate) fn cpu(stack: &[&str], nanoseconds: i64) -> Vec<u8> {
+    gzip::compress(&pprof::encode(&profile(stack, nanoseconds)))
+}
+
+/// A CPU profile of one stack.
+pub(crate) fn profile(stack: &[&str], nanoseconds: i64) -> Profile {
+    let mut profile = Profile::new();
+    profile.add_sample_type("cpu", "nanoseconds");
+    profile.period_type = profile.sample_types[0];
+    profile.period = 10_000_000;
+    let locations: Vec<u32> = stack.iter().map(|name| profile.named_location(name)).collect();
+    let node = profile.stack(locations);
+    profile.add_sample(node, davy_profile::LabelSetId(0), &[nanoseconds]);
+    profile
+}
+
+/// A field of bytes of a protobuf message.
+pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// A `PushRequest` of one series with one profile.
+pub(crate) fn push_request(labels: &[(&str, &str)], id: &str, profile: &[u8]) -> Vec<u8> {
+    let mut series = Vec::new();
+    for (name, value) in labels {
+        series.extend(field(1, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat()));
+    }
+    let sample = [field(1, profile), field(2, id.as_bytes())].concat();
+    series.extend(field(2, &sample));
+    field(1, &series)
+}
