@@ -11,6 +11,7 @@ import { topOf } from '../app/logic/top';
 import { Plan } from '../app/render/plan';
 
 const RUNS = 7;
+const painter = () => ({ groups: new Hues(), packages: new Hues() });
 
 function median(step: () => unknown): number {
   const times: number[] = [];
@@ -33,7 +34,7 @@ for (const n of [100_000, 1_000_000]) {
   const hit = matchNames(names, query);
   const before = matchesBefore(tree, hit);
   const plan = new Plan();
-  const colours = colourNodes(tree, decoded.frames, 'package', new Hues());
+  const colours = colourNodes(tree, decoded.frames, 'package', painter());
   const window = (from: number, until: number) => ({ from, until, firstRow: 0, lastRow: 60, width: 1600 });
   const total = tree.sum[0];
 
@@ -48,7 +49,7 @@ for (const n of [100_000, 1_000_000]) {
     ['order by name', () => layout(byName(tree, names))],
     ['search + share', () => share(tree, matchNames(names, query))],
     ['matches by subtree', () => matchesBefore(tree, hit)],
-    ['colour', () => colourNodes(tree, decoded.frames, 'package', new Hues())],
+    ['colour', () => colourNodes(tree, decoded.frames, 'package', painter())],
     ['top table', () => topOf(tree, decoded.frames)],
     ['plan, whole', () => plan.build(tree, colours, null, window(0, total))],
     ['plan, whole, searched', () => plan.build(tree, colours, { hit, before }, window(0, total))],

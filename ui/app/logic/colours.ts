@@ -91,8 +91,14 @@ export class Hues {
   }
 }
 
+/** The hues of what the graph can be coloured by; kept for as long as the page lives. */
+export interface Painter {
+  groups: Hues;
+  packages: Hues;
+}
+
 /** Each node's index into the palette. */
-export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, hues: Hues): Uint8Array {
+export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, { groups, packages }: Painter): Uint8Array {
   const { n, frame, depth } = tree;
   const out = new Uint8Array(n);
   const k = frames.names.length;
@@ -102,9 +108,10 @@ export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, hues: Hues
   if (by === 'value') return heat(tree, out);
   const grey = GREY_SLOT * SHADES;
   if (by === 'package') {
+    packages.assign(heaviest(tree, home));
     const slot = new Uint8Array(k);
     for (let f = 0; f < k; f++) {
-      slot[f] = home[f] === '' || frames.kinds[f] === FrameKind.Cut ? GREY_SLOT : hash(home[f]) % HUES.length;
+      slot[f] = frames.kinds[f] === FrameKind.Function ? packages.slot(home[f]) : GREY_SLOT;
     }
     for (let i = 1; i < n; i++) out[i] = slot[frame[i]] * SHADES + shade[frame[i]];
   } else {
@@ -112,13 +119,23 @@ export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, hues: Hues
     for (let i = 1; i < n; i++) {
       const f = frame[i];
       if (depth[i] === 1) {
-        slot = frames.kinds[f] === FrameKind.Group ? hues.slot(groupValue(frames.names[f])) : GREY_SLOT;
+        slot = frames.kinds[f] === FrameKind.Group ? groups.slot(groupValue(frames.names[f])) : GREY_SLOT;
       }
       out[i] = slot * SHADES + (frames.kinds[f] === FrameKind.Group ? 0 : shade[f]);
     }
   }
   out[0] = grey;
   return out;
+}
+
+// The packages that most is spent in, first: those get a hue to themselves.
+function heaviest(tree: Tree, home: string[]): string[] {
+  const spent = new Map<string, number>();
+  for (let i = 0; i < tree.n; i++) {
+    const name = home[tree.frame[i]];
+    spent.set(name, (spent.get(name) ?? 0) + tree.self[i]);
+  }
+  return [...spent].sort((a, b) => b[1] - a[1]).map(([name]) => name);
 }
 
 // Bright is where much is spent in the frame itself; the root of the share spreads the small ones.

@@ -205,7 +205,10 @@ export class Flame {
   }
 
   private flyTo(camera: Camera): void {
-    if (matchMedia('(prefers-reduced-motion: reduce)').matches) return this.moveTo(camera);
+    if (matchMedia('(prefers-reduced-motion: reduce)').matches) {
+      this.moveTo(camera);
+      return;
+    }
     this.flight = { from: this.camera, to: camera, began: performance.now() };
     this.schedule();
   }
@@ -249,7 +252,12 @@ export class Flame {
   }
 
   private draw(): void {
-    if (!this.scene || !this.skin || this.width === 0 || this.height === 0) return;
+    if (!this.skin || this.width === 0 || this.height === 0) return;
+    if (!this.scene) {
+      this.ctx.fillStyle = this.skin.background;
+      this.ctx.fillRect(0, 0, this.canvas.width, this.canvas.height);
+      return;
+    }
     const began = performance.now();
     const { tree, frames, colours } = this.scene;
     const total = tree.sum[0];

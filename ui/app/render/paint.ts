@@ -152,10 +152,11 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet
   const { hatched } = plan;
   for (let i = 0; i < hatched.length; i++) {
     const chars = room(hatched.w[i]);
-    if (chars < 6) continue;
     const text = hiddenText(tree, hatched.node[i]);
-    const long = `${text} – click to load`;
-    ctx.fillText(long.length <= chars ? long : shortenEnd(text, chars), hatched.x[i] + pad, rowTop(hatched.row[i]) + middle);
+    const forms = [`${text} – click to load`, text, `+ ${formatCount(tree.hiddenChildren[hatched.node[i]])}`];
+    const fits = forms.find((form) => form.length <= chars);
+    if (fits === undefined) continue;
+    ctx.fillText(fits, hatched.x[i] + pad, rowTop(hatched.row[i]) + middle);
   }
 }
 

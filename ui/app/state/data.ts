@@ -3,7 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import * as api from '../api/client';
 import { type Problem, problemOf } from '../api/problem';
-import { Hues, type ColourBy } from '../logic/colours';
+import { type ColourBy, Hues, type Painter } from '../logic/colours';
 import { stepFor } from '../logic/range';
 import { SERVICE, formatSelector, withService } from '../logic/selector';
 import { shape } from '../logic/timeline';
@@ -147,6 +147,7 @@ effect(() => {
 });
 
 export const hues = new Hues();
+export const painter: Painter = { groups: hues, packages: new Hues() };
 export const shaped = computed(() => {
   const answer = series.state.value.data;
   if (answer === null) return null;

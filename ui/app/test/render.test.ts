@@ -101,6 +101,8 @@ describe('camera', () => {
 });
 
 describe('colours', () => {
+  const painter = () => ({ groups: new Hues(), packages: new Hues() });
+
   test('text is readable on every fill of both themes', () => {
     for (const theme of ['light', 'dark'] as const) {
       const { fill, ink } = palette(theme);
@@ -127,19 +129,27 @@ describe('colours', () => {
   });
 
   test('by group, a subtree has the hue of its group', () => {
-    const hues = new Hues();
-    const slots = [...colourNodes(shop.tree, shop.frames, 'group', hues)].map((c) => Math.floor(c / 3));
+    const given = painter();
+    const hues = given.groups;
+    const slots = [...colourNodes(shop.tree, shop.frames, 'group', given)].map((c) => Math.floor(c / 3));
     expect(slots).toEqual([GREY_SLOT, ...Array(6).fill(hues.slot('api')), ...Array(3).fill(hues.slot('gc'))]);
   });
 
   test('by package, frames of one package have one hue wherever they are', () => {
     const t = tree('total 0\n  a::x 1\n    b::y 1\n      a::z 1');
-    const [, x, , z] = [...colourNodes(t.tree, t.frames, 'package', new Hues())].map((c) => Math.floor(c / 3));
+    const [, x, , z] = [...colourNodes(t.tree, t.frames, 'package', painter())].map((c) => Math.floor(c / 3));
     expect(x).toBe(z);
   });
 
+  test('by package, the eight heaviest packages have eight hues', () => {
+    const crates = ['tokio', 'hyper', 'axum', 'serde', 'core', 'alloc', 'std', 'davy'];
+    const t = tree(`total 0\n${crates.map((c) => `  ${c}::f 5`).join('\n')}`);
+    const slots = [...colourNodes(t.tree, t.frames, 'package', painter())].slice(1).map((c) => Math.floor(c / 3));
+    expect(new Set(slots).size).toBe(8);
+  });
+
   test('by value, the largest self has the brightest end of the ramp', () => {
-    const c = colourNodes(shop.tree, shop.frames, 'value', new Hues());
+    const c = colourNodes(shop.tree, shop.frames, 'value', painter());
     expect(Math.max(...c)).toBe(PALETTE_SIZE - 1);
     expect(names[shop.tree.frame[c.indexOf(PALETTE_SIZE - 1)]]).toBe('query');
   });

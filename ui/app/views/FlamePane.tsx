@@ -8,7 +8,7 @@ import { Flame, type Spot } from '../render/flame';
 import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
-import { colouring, flame as fetched, hues, shaped, shown } from '../state/data';
+import { colouring, flame as fetched, painter, shaped, shown } from '../state/data';
 import { maxNodes, state } from '../state/explore';
 import { focus, focusNode, focusPath, found, zoomNode, zoomOut, zoomTo } from '../state/viewing';
 import type { Loaded } from '../worker/protocol';
@@ -43,7 +43,7 @@ function mount(host: HTMLElement): () => void {
   current = flame;
   flame.onDraw = (stats) => {
     drawStats.value = stats;
-    host.dataset['drawn'] = String(stats.drawn);
+    host.dataset.drawn = String(stats.drawn);
   };
   const { canvas } = flame;
   canvas.tabIndex = 0;
@@ -67,12 +67,12 @@ function mount(host: HTMLElement): () => void {
       const ranked = shaped.value;
       if (loaded === null) return;
       if (loaded !== last.loaded) {
-        const colours = colourNodes(loaded.tree, loaded.frames, by, hues);
+        const colours = colourNodes(loaded.tree, loaded.frames, by, painter);
         flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours }, zoomed, focused);
         describe(flame, host, loaded);
         pointed.value = null;
       } else {
-        if (by !== last.by || ranked !== last.ranked) flame.setColours(colourNodes(loaded.tree, loaded.frames, by, hues));
+        if (by !== last.by || ranked !== last.ranked) flame.setColours(colourNodes(loaded.tree, loaded.frames, by, painter));
         if (zoomed !== last.zoomed) flame.zoomTo(zoomed);
         if (focused !== last.focused) flame.setFocus(focused);
       }
@@ -119,7 +119,7 @@ function mount(host: HTMLElement): () => void {
 }
 
 function describe({ canvas }: Flame, host: HTMLElement, { tree, meta }: Loaded): void {
-  host.dataset['nodes'] = String(tree.n);
+  host.dataset.nodes = String(tree.n);
   canvas.setAttribute(
     'aria-label',
     `Flame graph of ${formatValue(tree.sum[0], meta.unit)} in ${tree.n} frames. Arrow keys walk, Enter zooms, Escape zooms out.`,

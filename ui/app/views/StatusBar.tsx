@@ -20,7 +20,7 @@ export function StatusBar() {
             {loaded.meta.windows > 0 && <> · {formatCount(loaded.meta.windows)} windows</>}
           </span>
           <span class="quiet">
-            {formatCount(loaded.tree.n)} frames, laid out in {loaded.ms.toFixed(0)} ms
+            {formatCount(loaded.tree.n)} {loaded.tree.n === 1 ? 'frame' : 'frames'}, laid out in {loaded.ms.toFixed(0)} ms
             {draw && <>, drawn in {draw.ms.toFixed(1)} ms</>}
           </span>
         </>

@@ -46,7 +46,7 @@ export function Timeline() {
             <button type="button" id="clear-pick" class="ghost" title="Back to the whole timeline (Escape)" onClick={() => pick(null)}>Whole timeline</button>
           </>
         ) : (
-          <span class="quiet">drag to choose a range</span>
+          data !== null && data.lines.length > 0 && <span class="quiet">drag to choose a range</span>
         )}
         <button type="button" id="widen" class="ghost" title="Twice the range" onClick={() => { if (range) { const r = absolute(widened(range, Date.now())); setRange(r.from, r.until); } }}>Zoom out</button>
         <fieldset class="segments" aria-label="Timeline as">
@@ -56,6 +56,7 @@ export function Timeline() {
       </div>
       <div class="timeline-body">
         <div class="plot" ref={host} />
+        {data?.lines.length === 0 && !loading && <p class="nothing">nothing was received in this range</p>}
         <Legend />
       </div>
     </section>
@@ -85,11 +86,15 @@ function Legend() {
       zoom: [],
     });
   const average = isGauge(state.value.type);
+  const { pick: part } = state.value;
+  const inside = (b: number): boolean =>
+    bucket === null ? part === null || (data.times[b] + data.step > part.from && data.times[b] < part.until) : b === bucket;
   return (
     <ul class="legend">
       {data.lines.map((line, i) => {
-        const filled = line.values.filter((v) => v !== null).length || 1;
-        const value = bucket === null ? (average ? line.sum / filled : line.sum) : line.values[bucket];
+        const there = line.values.filter((v, b): v is number => v !== null && inside(b));
+        const sum = there.reduce((a, v) => a + v, 0);
+        const value = there.length === 0 ? null : average ? sum / there.length : sum;
         const swatch = <i style={{ background: colourOf(line.group, line.rest, i) }} />;
         return (
           <li key={line.name}>
@@ -98,11 +103,11 @@ function Legend() {
             ) : (
               <button type="button" class="entry" title={`Only ${label}=${line.group}`} onClick={() => only(line.group)}>{swatch}<span>{line.name}</span></button>
             )}
-            <b>{value === null || value === undefined ? '–' : formatValue(value, data.unit)}</b>
+            <b>{value === null ? '–' : formatValue(value, data.unit)}</b>
           </li>
         );
       })}
-      <li class="when">{bucket === null ? 'whole range' : formatTime(data.times[bucket], now.value)}</li>
+      <li class="when">{bucket === null ? (part ? 'picked range' : 'whole range') : formatTime(data.times[bucket], now.value)}</li>
     </ul>
   );
 }

@@ -25,7 +25,7 @@ export interface Events {
   hovered(bucket: number | null): void;
 }
 
-const HEIGHT = 118;
+const HEIGHT = 130;
 /** A drag narrower than this was meant as a click. */
 const SLACK = 4;
 
@@ -88,7 +88,7 @@ export class Plot {
           ...axis, size: 22, gap: 2, space: 70,
           values: (_u, ticks) => clock(ticks, this.picture!.range),
         },
-        { ...axis, size: 64, gap: 4, space: 26, values: (_u, ticks) => ticks.map((t) => formatValue(t, picture.unit)) },
+        { ...axis, size: 64, gap: 4, space: 26, incrs: stepsOf(picture.unit), values: (_u, ticks) => ticks.map((t) => formatValue(t, picture.unit)) },
       ],
       series: [
         {},
@@ -205,6 +205,19 @@ export class Plot {
   private resize(): void {
     this.plot?.setSize({ width: Math.max(50, this.host.clientWidth), height: HEIGHT });
   }
+}
+
+/** Distances between ticks that are round in the unit: bytes go by powers of two, seconds by minutes. */
+function stepsOf(unit: string): number[] {
+  const decimal = (from: number, until: number): number[] => {
+    const steps = [];
+    for (let p = from; p <= until; p *= 10) steps.push(p, 2 * p, 5 * p);
+    return steps;
+  };
+  if (unit === 'bytes') return Array.from({ length: 52 }, (_, i) => 2 ** i);
+  if (unit !== 'nanoseconds') return decimal(1e-3, 1e15);
+  const seconds = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800].map((s) => s * 1e9);
+  return [...decimal(1, 1e8), ...seconds, ...decimal(1, 1e6).map((h) => h * 3600e9)];
 }
 
 /** Clock times, and the date where it is the first tick of a day. */
