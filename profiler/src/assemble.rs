@@ -1,7 +1,7 @@
 //! From summed addresses to a profile with names.
 
 use crate::aggregate::{Aggregate, CUT, TABLE_FULL};
-use crate::cpu::MAX_FRAMES;
+use crate::{cpu, heap};
 use crate::modules::{self, Module};
 use crate::symbol::Symbols;
 use davy_base::Timestamp;
@@ -83,7 +83,7 @@ pub(crate) fn assemble(
     profile.time_nanos = taken.start.nanos();
     profile.duration_nanos = i64::try_from(taken.span.as_nanos()).unwrap_or(i64::MAX);
 
-    let mut places = Places::new(modules, symbols);
+    let mut places = Places::new(taken.kind, modules, symbols);
     let locations: Vec<u32> = aggregate
         .addresses
         .iter()
@@ -152,6 +152,7 @@ fn without_allocator(aggregate: &Aggregate, leaf: NodeId, is_allocator: &[bool])
 }
 
 struct Places<'a> {
+    kind: Kind,
     modules: &'a [Module],
     symbols: &'a Symbols,
     /// The profile's mapping of each module.
@@ -159,14 +160,20 @@ struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    fn new(modules: &'a [Module], symbols: &'a Symbols) -> Self {
+    fn new(kind: Kind, modules: &'a [Module], symbols: &'a Symbols) -> Self {
         let mappings = vec![None; modules.len()];
-        Self { modules, symbols, mappings }
+        Self { kind, modules, symbols, mappings }
     }
 
     fn location(&mut self, profile: &mut Profile, address: u64) -> u32 {
         match address {
-            CUT => return profile.named_location(&format!("(stack cut at {MAX_FRAMES} frames)")),
+            CUT => {
+                let frames = match self.kind {
+                    Kind::Cpu => cpu::MAX_FRAMES,
+                    Kind::Heap => heap::MAX_FRAMES,
+                };
+                return profile.named_location(&format!("(stack cut at {frames} frames)"));
+            }
             TABLE_FULL => return profile.named_location("(stack table full)"),
             _ => {}
         }
@@ -203,6 +210,18 @@ impl<'a> Places<'a> {
                 start_line: 0,
             });
             lines.push(Line { function, line: i64::from(frame.line), column: 0 });
+        }
+        if lines.is_empty() {
+            // Offsets are the same in every process of this build, addresses are not.
+            let file = module.name.rsplit('/').next().unwrap_or_default();
+            let name = format!("{file}+{:#x}", address.wrapping_sub(module.bias));
+            let name = profile.strings.intern(&name);
+            let function = profile.function(Function {
+                name,
+                system_name: name,
+                ..Function::default()
+            });
+            lines.push(Line { function, line: 0, column: 0 });
         }
         profile.location(Some(mapping), address, &lines)
     }

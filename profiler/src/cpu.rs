@@ -94,9 +94,8 @@ impl Engine {
         }
     }
 
-    /// Finds new threads and modules, and takes back what dead threads leave. `drained` must have
-    /// been called on the rings just before, or the dead threads' last samples are read under the
-    /// next owner of their ring, which loses nothing.
+    /// Finds new threads and modules, and takes back what dead threads leave. Their last samples
+    /// stay in their rings and are drained from there, whoever owns the ring by then.
     pub(crate) fn scan(&mut self) {
         self.scan_modules();
         let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
@@ -116,6 +115,12 @@ impl Engine {
             lives
         });
         self.unsampled.retain(|tid| alive.contains(tid));
+        // A timer may have been refused when the rate was changed (RLIMIT_SIGPENDING).
+        for (tid, thread) in &mut self.threads {
+            if thread.timer.is_none() {
+                arm(*tid, thread, self.hz, &mut self.random);
+            }
+        }
         for tid in alive {
             if !self.threads.contains_key(&tid) {
                 self.adopt(tid);
@@ -169,11 +174,18 @@ impl Engine {
         }
     }
 
+    fn without_timer(&self) -> usize {
+        if self.hz == 0 {
+            return 0;
+        }
+        self.threads.values().filter(|thread| thread.timer.is_none()).count()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts {
             strays: signal::strays(),
             threads: self.threads.len(),
-            unsampled_threads: self.unsampled.len(),
+            unsampled_threads: self.unsampled.len() + self.without_timer(),
             slots: self.slots.len(),
             ..Counts::default()
         };

@@ -112,6 +112,8 @@ pub(crate) struct Drainer {
     start: Timestamp,
     begun: Duration,
     cut_at: Duration,
+    /// Nanoseconds between samples; of the last rate where sampling is off.
+    period: i64,
     collectors: Vec<Collector>,
     lost_nanos: u64,
 }
@@ -127,6 +129,7 @@ impl Drainer {
         let (start, begun) = (clock.now(), clock.monotonic());
         let to_boundary = window.saturating_sub(start.since(start.floor(window)));
         Self {
+            period: period(engine.hz()),
             engine,
             desk,
             outbox,
@@ -197,6 +200,9 @@ impl Drainer {
                 self.cut(self.clock.monotonic());
                 self.engine.set_hz(hz);
                 self.engine.scan();
+                if hz > 0 {
+                    self.period = period(hz);
+                }
             }
             Command::Cpu { reply, .. } if self.collectors.len() >= COLLECTORS_MAX => {
                 reply(Err(Error::TooManyProfiles(COLLECTORS_MAX)));
@@ -247,7 +253,7 @@ impl Drainer {
                 kind: Kind::Cpu,
                 start: done.start,
                 span: now.saturating_sub(done.begun),
-                period: self.period(),
+                period: self.period,
             };
             (done.reply)(Ok(Collected {
                 aggregate: done.aggregate,
@@ -266,7 +272,7 @@ impl Drainer {
             kind: Kind::Cpu,
             start: self.start,
             span,
-            period: self.period(),
+            period: self.period,
         };
         if !aggregate.samples.is_empty() {
             let modules = self.engine.modules();
@@ -296,10 +302,6 @@ impl Drainer {
         self.cut_at = now + to_boundary;
     }
 
-    fn period(&self) -> i64 {
-        1_000_000_000 / i64::from(self.engine.hz().max(1))
-    }
-
     fn count(&self) {
         self.desk.lock().counts = Counts {
             engine: self.engine.counts(),
@@ -307,6 +309,10 @@ impl Drainer {
             cpu_nanos: crate::clock::thread_cpu_nanos(),
         };
     }
+}
+
+fn period(hz: u32) -> i64 {
+    1_000_000_000 / i64::from(hz.max(1))
 }
 
 struct Closing(Arc<Desk>);

@@ -146,7 +146,7 @@ impl Outbox {
         }
     }
 
-    /// Delivers what is there until the deadline, and waits for that.
+    /// Delivers what is there until the deadline, and waits for that. Answers what is left.
     pub(crate) fn stop(&self, deadline: Duration) -> Option<Left> {
         let stop_at = self.clock.monotonic() + deadline;
         let mut state = self.lock();
@@ -161,8 +161,9 @@ impl Outbox {
             let waited = self.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        // Where nobody is to be pushed to, nothing is left undone.
         let windows = state.raw.len() + state.queue.len();
-        (windows > 0).then(|| Left {
+        (windows > 0 && !state.archivers.is_empty()).then(|| Left {
             windows,
             bytes: state.queue.bytes(),
             reason: state.last_reason.clone(),

@@ -10,7 +10,7 @@ mod child;
 mod resolve;
 mod table;
 
-pub(crate) use cache::{Frame, Symbols};
+pub(crate) use cache::Symbols;
 pub use child::serve_if_asked;
 
 use crate::modules::Module;

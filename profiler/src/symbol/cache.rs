@@ -61,14 +61,6 @@ impl Symbols {
         (relative - start < u64::from(range.length)).then_some(range)
     }
 
-    /// How many of these addresses were never asked for.
-    pub(crate) fn unknown(&self, modules: &[Module], addresses: &[u64]) -> usize {
-        self.requests(modules, addresses)
-            .iter()
-            .map(|request| request.addresses.len())
-            .sum()
-    }
-
     fn requests<'a>(&self, modules: &'a [Module], addresses: &[u64]) -> Vec<Request<'a>> {
         let mut by_module: FxHashMap<usize, Vec<u64>> = FxHashMap::default();
         for address in addresses {

@@ -111,14 +111,10 @@ fn frames(loader: &Loader, address: u64) -> Vec<Frame> {
             line: location.and_then(|location| location.line).unwrap_or(0),
         });
     }
-    // Line tables alone name inlined functions and not always the one that holds them.
-    if let Some(outermost) = frames.last_mut()
-        && outermost.function.is_empty()
-    {
-        match loader.find_symbol(address) {
-            Some(name) => outermost.function = demangle(name),
-            None => return Vec::new(),
-        }
+    // Debug information that is only line tables has short names (`{closure#0}`). The function that
+    // holds the code has its whole name in the symbol table.
+    if let (Some(outermost), Some(name)) = (frames.last_mut(), loader.find_symbol(address)) {
+        outermost.function = demangle(name);
     }
     frames.retain(|frame| !frame.function.is_empty());
     frames

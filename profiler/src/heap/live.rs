@@ -1,0 +1,104 @@
+//! Sampled allocations that live, by their address.
+//!
+//! Open addressing without locks. It needs none: between the end of an allocation and the
+//! beginning of its release only one thread speaks of an address.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// 131,072 samples are 64 GiB of live heap at one in 512 KiB.
+const SLOTS: usize = 1 << 17;
+const PROBES_MAX: usize = 64;
+
+const FREE: u64 = 0;
+/// Was taken, and may be again; a search goes on behind it.
+const LEFT: u64 = 1;
+/// Taken, its value not yet written.
+const CLAIMED: u64 = 2;
+
+const SIZE_BITS: u32 = 48;
+
+static KEYS: [AtomicU64; SLOTS] = [const { AtomicU64::new(FREE) }; SLOTS];
+static VALUES: [AtomicU64; SLOTS] = [const { AtomicU64::new(0) }; SLOTS];
+
+/// What is known of a sampled allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sample {
+    /// Its stack and tag, by number.
+    pub(super) stack: u16,
+    /// Its size in bytes, below 2^48.
+    pub(super) size: u64,
+}
+
+fn first_slot(address: u64) -> usize {
+    // Fibonacci hashing; sampled allocations begin at pages.
+    ((address >> 12).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SLOTS
+}
+
+fn slots(address: u64) -> impl Iterator<Item = usize> {
+    let first = first_slot(address);
+    (0..PROBES_MAX).map(move |probe| (first + probe) % SLOTS)
+}
+
+/// Remembers an allocation; `false` where there is no place for it.
+pub(super) fn insert(address: u64, sample: Sample) -> bool {
+    for slot in slots(address) {
+        let key = KEYS[slot].load(Ordering::Relaxed);
+        if key > LEFT {
+            continue;
+        }
+        let claimed =
+            KEYS[slot].compare_exchange(key, CLAIMED, Ordering::AcqRel, Ordering::Relaxed);
+        if claimed.is_ok() {
+            let value = u64::from(sample.stack) << SIZE_BITS | sample.size;
+            VALUES[slot].store(value, Ordering::Relaxed);
+            KEYS[slot].store(address, Ordering::Release);
+            return true;
+        }
+    }
+    false
+}
+
+/// Forgets an allocation and tells what was known of it.
+pub(super) fn remove(address: u64) -> Option<Sample> {
+    for slot in slots(address) {
+        let key = KEYS[slot].load(Ordering::Acquire);
+        if key == address {
+            let value = VALUES[slot].load(Ordering::Relaxed);
+            KEYS[slot].store(LEFT, Ordering::Release);
+            return Some(Sample {
+                stack: (value >> SIZE_BITS) as u16,
+                size: value & ((1 << SIZE_BITS) - 1),
+            });
+        }
+        if key == FREE {
+            return None;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocations_are_remembered_until_they_are_released() {
+        std::thread::scope(|scope| {
+            for thread in 0..4u64 {
+                scope.spawn(move || {
+                    let address = |i: u64| (1 << 40) + (thread * 10_000 + i) * 4_096;
+                    let sample = |i: u64| Sample { stack: thread as u16, size: i + 1 };
+                    for round in 0..20 {
+                        for i in 0..2_000 {
+                            assert!(insert(address(i), sample(i)), "round {round}");
+                        }
+                        for i in 0..2_000 {
+                            assert_eq!(remove(address(i)), Some(sample(i)));
+                            assert_eq!(remove(address(i)), None);
+                        }
+                    }
+                });
+            }
+        });
+    }
+}

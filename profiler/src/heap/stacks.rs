@@ -1,0 +1,171 @@
+//! Sums of sampled allocations by stack and tag, in tables of fixed size that need no lock.
+//!
+//! The first numbers belong to the tags themselves: an allocation whose stack finds no place is
+//! still counted for its member and operation.
+
+use davy_tag::{MAX_TAGS, Tag};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+/// Stacks and tags together; all numbers fit 16 bits.
+const STACKS: usize = 1 << 15;
+/// Words of all stacks together, lazily backed by memory.
+const WORDS: usize = 1 << 20;
+const PROBES_MAX: usize = 64;
+
+/// A sample stands for many objects and a fraction: they are summed in 1,024ths.
+pub(super) const OBJECT: f64 = 1_024.0;
+
+/// The entry's frames are not written yet.
+const PENDING: u64 = 0;
+/// The entry has no frames, because there was no place for them.
+const NO_PLACE: u64 = u64::MAX;
+const LENGTH_BITS: u32 = 16;
+
+/// What one stack under one tag allocated, estimated.
+pub(super) struct Entry {
+    /// 0 while the entry is free.
+    hash: AtomicU64,
+    /// Offset and length of the frames, or one of the constants above.
+    place: AtomicU64,
+    tag: AtomicU64,
+    pub(super) allocated_objects: AtomicI64,
+    pub(super) allocated_bytes: AtomicI64,
+    pub(super) live_objects: AtomicI64,
+    pub(super) live_bytes: AtomicI64,
+}
+
+impl Entry {
+    const fn new() -> Self {
+        Self {
+            hash: AtomicU64::new(0),
+            place: AtomicU64::new(PENDING),
+            tag: AtomicU64::new(0),
+            allocated_objects: AtomicI64::new(0),
+            allocated_bytes: AtomicI64::new(0),
+            live_objects: AtomicI64::new(0),
+            live_bytes: AtomicI64::new(0),
+        }
+    }
+}
+
+static ENTRIES: [Entry; MAX_TAGS + STACKS] = [const { Entry::new() }; MAX_TAGS + STACKS];
+static FRAMES: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
+static FRAMES_USED: AtomicUsize = AtomicUsize::new(0);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Allocations whose stack found no place.
+pub(super) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+/// The sums of a number that [`find`] gave.
+pub(super) fn entry(number: u16) -> &'static Entry {
+    &ENTRIES[usize::from(number) % ENTRIES.len()]
+}
+
+/// The number of a stack, from its leaf to its root, under a tag.
+pub(super) fn find(tag: Tag, frames: &[u64]) -> u16 {
+    let hash = hash(tag, frames);
+    let first = hash as usize % STACKS;
+    for probe in 0..PROBES_MAX {
+        let index = MAX_TAGS + (first + probe) % STACKS;
+        let entry = &ENTRIES[index];
+        let known = match entry.hash.compare_exchange(
+            0,
+            hash,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => {
+                entry.tag.store(u64::from(tag.index()), Ordering::Relaxed);
+                entry.place.store(place(frames), Ordering::Release);
+                hash
+            }
+            Err(known) => known,
+        };
+        if known == hash {
+            if entry.place.load(Ordering::Acquire) == NO_PLACE {
+                break;
+            }
+            return index as u16;
+        }
+    }
+    DROPPED.fetch_add(1, Ordering::Relaxed);
+    tag.index() as u16
+}
+
+/// Copies the frames to where they stay.
+fn place(frames: &[u64]) -> u64 {
+    let begin = FRAMES_USED.fetch_add(frames.len(), Ordering::Relaxed);
+    if frames.is_empty() || begin + frames.len() > WORDS {
+        return NO_PLACE;
+    }
+    for (word, frame) in FRAMES[begin..].iter().zip(frames) {
+        word.store(*frame, Ordering::Relaxed);
+    }
+    (begin as u64) << LENGTH_BITS | frames.len() as u64
+}
+
+/// 64 bits are taken as the identity of a stack: two of 32,768 collide once in 10^10 processes.
+fn hash(tag: Tag, frames: &[u64]) -> u64 {
+    let start = u64::from(tag.index()).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = frames.iter().fold(start, |hash, frame| {
+        let mixed = (hash ^ frame).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        mixed ^ (mixed >> 32)
+    });
+    mixed.max(1)
+}
+
+/// Visits every entry that was ever counted on, with its number and frames; no frames where they
+/// found no place.
+pub(super) fn visit(mut each: impl FnMut(u16, Tag, &[u64], &Entry)) {
+    let mut frames = Vec::new();
+    for (number, entry) in ENTRIES.iter().enumerate() {
+        frames.clear();
+        let tag = if number < MAX_TAGS {
+            if entry.allocated_bytes.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            Tag::from_index(number as u32)
+        } else {
+            let place = entry.place.load(Ordering::Acquire);
+            if place == PENDING || place == NO_PLACE {
+                continue;
+            }
+            let begin = (place >> LENGTH_BITS) as usize;
+            let length = (place & ((1 << LENGTH_BITS) - 1)) as usize;
+            let words = FRAMES[begin..begin + length].iter();
+            frames.extend(words.map(|word| word.load(Ordering::Relaxed)));
+            Tag::from_index(entry.tag.load(Ordering::Relaxed) as u32)
+        };
+        each(number as u16, tag, &frames, entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_under_a_tag_has_one_number() {
+        let (a, b) = (Tag::new("stacks", "a"), Tag::new("stacks", "b"));
+        let number = find(a, &[3, 2, 1]);
+        assert_eq!(find(a, &[3, 2, 1]), number);
+        assert_ne!(find(b, &[3, 2, 1]), number);
+        assert_ne!(find(a, &[3, 2]), number);
+        let mut seen = 0;
+        visit(|of, tag, frames, _| {
+            if of == number {
+                assert_eq!((tag, frames), (a, [3, 2, 1].as_slice()));
+                seen += 1;
+            }
+        });
+        assert_eq!(seen, 1);
+    }
+
+    #[test]
+    fn a_stack_without_a_place_is_counted_for_its_tag() {
+        let tag = Tag::new("stacks", "no place");
+        assert_eq!(find(tag, &[]), tag.index() as u16);
+    }
+}

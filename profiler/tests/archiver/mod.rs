@@ -1,0 +1,156 @@
+//! A small real archiver on a loopback port: speaks HTTP/1.1, keeps what is pushed.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+
+use davy_profile::{Limits, Profile};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+/// What one push held.
+pub struct Push {
+    pub labels: Vec<(String, String)>,
+    pub id: String,
+    pub profile: Profile,
+    pub authorization: Option<String>,
+    /// The status it was answered with.
+    pub status: u16,
+}
+
+impl Push {
+    pub fn label(&self, name: &str) -> &str {
+        let found = self.labels.iter().find(|(key, _)| key == name);
+        found.map_or("", |(_, value)| value)
+    }
+}
+
+pub struct Archiver {
+    pub address: SocketAddr,
+    pub pushes: mpsc::Receiver<Push>,
+    /// Status and headers of the next answers; 200 when there are no more.
+    pub answers: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
+    pub connections: Arc<AtomicUsize>,
+}
+
+impl Archiver {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (sender, pushes) = mpsc::channel();
+        let answers = Arc::new(Mutex::new(VecDeque::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (scripted, counted) = (Arc::clone(&answers), Arc::clone(&connections));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let (sender, answers) = (sender.clone(), Arc::clone(&scripted));
+                std::thread::spawn(move || serve(stream, &sender, &answers));
+            }
+        });
+        Self { address, pushes, answers, connections }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn answer(&self, status: u16, headers: &'static str) {
+        self.answers.lock().expect("no panic").push_back((status, headers));
+    }
+
+    /// The next push, which must come within half a minute.
+    pub fn next(&self) -> Push {
+        self.pushes
+            .recv_timeout(Duration::from_secs(30))
+            .expect("a window is pushed")
+    }
+
+    /// All that came so far.
+    pub fn all(&self) -> Vec<Push> {
+        self.pushes.try_iter().collect()
+    }
+}
+
+fn serve(stream: TcpStream, sender: &mpsc::Sender<Push>, answers: &Mutex<VecDeque<(u16, &'static str)>>) {
+    let mut writer = stream.try_clone().expect("a second handle");
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if line == "\r\n" {
+                break;
+            }
+            head.push(line.trim().to_owned());
+        }
+        assert_eq!(head[0], "POST /push.v1.PusherService/Push HTTP/1.1");
+        let header = |name: &str| {
+            head.iter().find_map(|line| {
+                let (key, value) = line.split_once(':')?;
+                key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            })
+        };
+        assert_eq!(header("content-type").as_deref(), Some("application/proto"));
+        let length = header("content-length").expect("a length").parse().expect("a number");
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).expect("a whole body");
+        let (status, headers) = answers.lock().expect("no panic").pop_front().unwrap_or((200, ""));
+        let mut push = parse(&body);
+        push.authorization = header("authorization");
+        push.status = status;
+        // Kept first: a client that was answered may ask at once what there is.
+        let _ = sender.send(push);
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{headers}\r\n");
+        let _ = writer.write_all(answer.as_bytes());
+    }
+}
+
+/// The fields of a protobuf message that are length-delimited, as all here are.
+fn fields(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut fields = Vec::new();
+    while let Some((key, rest)) = bytes.split_first() {
+        assert_eq!(key & 7, 2, "length-delimited");
+        let (mut length, mut shift, mut at) = (0usize, 0, 0);
+        loop {
+            length |= usize::from(rest[at] & 0x7f) << shift;
+            shift += 7;
+            at += 1;
+            if rest[at - 1] & 0x80 == 0 {
+                break;
+            }
+        }
+        fields.push((key >> 3, &rest[at..at + length]));
+        bytes = &rest[at + length..];
+    }
+    fields
+}
+
+fn parse(body: &[u8]) -> Push {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    let series = fields(body);
+    assert_eq!(series.len(), 1);
+    let (mut labels, mut id, mut profile) = (Vec::new(), String::new(), None);
+    for (number, bytes) in fields(series[0].1) {
+        let parts = fields(bytes);
+        if number == 1 {
+            labels.push((text(parts[0].1), text(parts[1].1)));
+        } else {
+            id = text(parts[1].1);
+            profile = Some(unpack(parts[0].1));
+        }
+    }
+    let profile = profile.expect("a sample");
+    Push { labels, id, profile, authorization: None, status: 0 }
+}
+
+/// The profile in gzipped pprof bytes.
+pub fn unpack(bytes: &[u8]) -> Profile {
+    let limits = Limits::default();
+    let bytes = davy_profile::gzip::unpack(bytes, &limits).expect("gzip");
+    davy_profile::pprof::decode(&bytes, &limits).expect("pprof")
+}

@@ -1,0 +1,255 @@
+//! CPU samples: how many, whose, and in what weather.
+
+mod archiver;
+mod work;
+
+use archiver::{Archiver, Push};
+use davy_profiler::{Builder, Error, Profiler};
+use davy_tag::Tag;
+use std::time::Duration;
+use work::{burn, label, stack, sum, turn};
+
+const SHUTDOWN: Duration = Duration::from_secs(20);
+
+fn start(hz: u32, archiver: &Archiver) -> Profiler {
+    Builder::new("test")
+        .hz(hz)
+        .archiver(archiver.url())
+        .start()
+        .expect("nobody else owns SIGPROF")
+}
+
+/// Everything that was pushed, after a shutdown that delivers all.
+fn finish(profiler: Profiler, archiver: &Archiver) -> Vec<Push> {
+    profiler.shutdown(SHUTDOWN).expect("all is delivered");
+    archiver.all()
+}
+
+fn member_nanos(pushes: &[Push], member: &str) -> i64 {
+    pushes
+        .iter()
+        .filter(|push| push.label("__name__") == "process_cpu")
+        .map(|push| sum(&push.profile, "cpu", |m, _| m == member))
+        .sum()
+}
+
+/// Two threads, each two seconds of CPU, and the CPU that the windows show for them.
+fn samples_match_cpu_time(hz: u32, member: &str, tolerance: f64) {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(hz, &archiver);
+    let used: Duration = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    // Until its timer is armed a new thread is not sampled: the first tagged work
+                    // waits for that as long as the profiler may take to find a thread.
+                    burn(Duration::from_millis(250));
+                    let _guard = Tag::new(member, "burn").enter();
+                    burn(Duration::from_secs(2))
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    });
+    let pushes = finish(profiler, &archiver);
+    let ratio = member_nanos(&pushes, member) as f64 / used.as_nanos() as f64;
+    println!("{hz} Hz: samples over CPU time {ratio:.4}");
+    assert!((1.0 - tolerance..=1.0 + tolerance).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn samples_at_100_hz_match_the_cpu_time_of_two_threads() {
+    samples_match_cpu_time(100, "hundred", 0.03);
+}
+
+#[test]
+fn samples_at_1000_hz_match_the_cpu_time_of_two_threads() {
+    samples_match_cpu_time(1_000, "thousand", 0.03);
+}
+
+#[test]
+fn two_members_on_one_thread_are_told_apart_by_their_share() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(1_000, &archiver);
+    let (small, large) = (Tag::new("small", "s"), Tag::new("large", "l"));
+    let (mut small_used, mut large_used) = (Duration::ZERO, Duration::ZERO);
+    burn(Duration::from_millis(250));
+    let outer = large.enter();
+    for _ in 0..40 {
+        large_used += burn(Duration::from_millis(37));
+        let guard = small.enter();
+        small_used += burn(Duration::from_millis(13));
+        drop(guard);
+    }
+    drop(outer);
+    let pushes = finish(profiler, &archiver);
+    let (small, large) = (member_nanos(&pushes, "small"), member_nanos(&pushes, "large"));
+    let share = small as f64 / (small + large) as f64;
+    let truth = small_used.as_secs_f64() / (small_used + large_used).as_secs_f64();
+    assert!((share - truth).abs() < 0.03, "share {share:.3}, truth {truth:.3}");
+}
+
+#[test]
+fn a_thread_that_appears_later_is_sampled_with_names_lines_and_its_tag() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(1_000, &archiver);
+    burn(Duration::from_millis(300));
+    std::thread::spawn(|| {
+        let _guard = Tag::new("late", "thread").enter();
+        burn(Duration::from_millis(800));
+    })
+    .join()
+    .expect("no panic");
+    let pushes = finish(profiler, &archiver);
+    assert!(member_nanos(&pushes, "late") > 500_000_000);
+    let push = pushes
+        .iter()
+        .max_by_key(|push| sum(&push.profile, "cpu", |member, _| member == "late"))
+        .expect("a window");
+    let profile = &push.profile;
+    assert_eq!(profile.text(profile.period_type.kind), "cpu");
+    assert_eq!(profile.period, 1_000_000);
+    let of_late = (0..profile.sample_count()).filter(|s| label(profile, *s, "member") == "late");
+    let stacks: Vec<Vec<String>> = of_late.map(|sample| stack(profile, sample)).collect();
+    let whole = stacks.iter().filter(|stack| {
+        let at = |needle: &str| stack.iter().any(|name| name.contains(needle));
+        at("work::burn") && at("a_thread_that_appears_later") && at("thread_start")
+    });
+    let whole = whole.count();
+    assert!(whole * 10 >= stacks.len() * 9, "{whole} of {} whole: {:?}", stacks.len(), stacks.first());
+    assert!(profile.lines.iter().any(|line| line.line > 0), "lines are known");
+    let files = profile.functions.iter().map(|function| profile.text(function.file));
+    assert!(files.into_iter().any(|file| file.ends_with("work/mod.rs")));
+    assert!(stacks.iter().flatten().all(|name| !name.contains("::h0") && !name.starts_with("_ZN")));
+}
+
+#[test]
+fn rings_of_dead_threads_are_used_again() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(1_000, &archiver);
+    for _ in 0..120 {
+        std::thread::spawn(|| burn(Duration::from_millis(6))).join().expect("no panic");
+    }
+    burn(Duration::from_millis(300));
+    let stats = profiler.handle().stats();
+    assert!(stats.threads < 40, "dead threads are forgotten: {stats:?}");
+    assert!(stats.rings < 60, "rings are reused: {stats:?}");
+    finish(profiler, &archiver);
+}
+
+#[inline(never)]
+fn recurse(depth: u32, work: &mut dyn FnMut()) -> u32 {
+    if depth == 0 {
+        work();
+        return 0;
+    }
+    std::hint::black_box(recurse(std::hint::black_box(depth - 1), work)) + 1
+}
+
+#[test]
+fn deep_recursion_is_cut_and_marked() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(1_000, &archiver);
+    std::thread::Builder::new()
+        .stack_size(256 << 20)
+        .spawn(|| {
+            let _guard = Tag::new("deep", "recursion").enter();
+            recurse(100_000, &mut || {
+                burn(Duration::from_millis(600));
+            });
+        })
+        .expect("a thread")
+        .join()
+        .expect("no panic");
+    let handle = profiler.handle();
+    let pushes = finish(profiler, &archiver);
+    let mut marked = 0;
+    for push in &pushes {
+        for sample in 0..push.profile.sample_count() {
+            if label(&push.profile, sample, "member") == "deep" {
+                let stack = stack(&push.profile, sample);
+                let root = stack.last().map(String::as_str);
+                marked += usize::from(root == Some("(stack cut at 400 frames)"));
+            }
+        }
+    }
+    assert!(marked > 0 && handle.stats().stacks_cut > 0, "{marked}");
+}
+
+#[test]
+fn threads_that_come_go_and_panic_under_1000_hz_do_no_harm() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(1_000, &archiver);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut panics = 0;
+    for round in 0..400 {
+        let threads: Vec<_> = (0..8)
+            .map(|i| {
+                std::thread::spawn(move || {
+                    if i % 4 == 0 {
+                        davy_profiler::register_thread();
+                    }
+                    let _guard = Tag::new("storm", "thread").enter();
+                    burn(Duration::from_micros(700));
+                    assert!(i != round % 8, "on purpose");
+                })
+            })
+            .collect();
+        for thread in threads {
+            panics += u32::from(thread.join().is_err());
+        }
+    }
+    std::panic::set_hook(hook);
+    assert_eq!(panics, 400);
+    let handle = profiler.handle();
+    finish(profiler, &archiver);
+    let stats = handle.stats();
+    assert_eq!(stats.dropped.ring_full, 0, "{stats:?}");
+    assert!(stats.samples > 100, "{stats:?}");
+}
+
+#[test]
+fn the_rate_is_changed_and_switched_off_and_on_while_it_runs() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(100, &archiver);
+    let handle = profiler.handle();
+    let settle = || burn(Duration::from_millis(250));
+    handle.set_hz(0).expect("it runs");
+    settle();
+    {
+        let _guard = Tag::new("rate", "off").enter();
+        burn(Duration::from_millis(500));
+    }
+    handle.set_hz(1_000).expect("it runs");
+    settle();
+    {
+        let _guard = Tag::new("rate", "on").enter();
+        burn(Duration::from_millis(500));
+    }
+    assert!(matches!(handle.set_hz(1_001), Err(Error::Setting { .. })));
+    let pushes = finish(profiler, &archiver);
+    let of = |op: &str| -> i64 {
+        let cpu = pushes.iter().filter(|push| push.label("__name__") == "process_cpu");
+        cpu.map(|push| sum(&push.profile, "cpu", |member, o| member == "rate" && o == op)).sum()
+    };
+    assert_eq!(of("off"), 0);
+    assert!((450_000_000..550_000_000).contains(&of("on")), "{}", of("on"));
+}
+
+#[test]
+fn a_process_has_one_profiler_at_a_time() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let first = start(100, &archiver);
+    assert!(matches!(Builder::new("second").start(), Err(Error::AlreadyRunning)));
+    drop(first);
+    drop(Builder::new("third").start().expect("the first one ended"));
+}

@@ -1,0 +1,166 @@
+//! Heap profiles, in a program whose allocator is jemalloc.
+
+mod archiver;
+mod work;
+
+use archiver::Archiver;
+use davy_profile::Profile;
+use davy_profiler::{Builder, Filter};
+use davy_tag::Tag;
+use std::hint::black_box;
+use std::time::Duration;
+use work::{label, stack, sum, turn};
+
+davy_profiler::use_jemalloc!();
+
+const RATE: f64 = 524_288.0;
+
+/// Allocates about `total` bytes in pieces of many sizes; answers them and their sum.
+#[inline(never)]
+fn hoard(total: usize, seed: u64) -> (Vec<Vec<u8>>, usize) {
+    let mut pieces = Vec::with_capacity(total / 2_048);
+    let (mut sum, mut x) = (pieces.capacity() * size_of::<Vec<u8>>(), seed);
+    while sum < total {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        // Sizes of jemalloc's own classes, so that what is asked for is what is taken.
+        let size = 64usize << (x % 9);
+        pieces.push(black_box(Vec::with_capacity(size)));
+        sum += size;
+    }
+    (pieces, sum)
+}
+
+/// Three standard errors of an estimate of `bytes`, as a share of it: sqrt(rate / bytes).
+fn tolerance(bytes: usize) -> f64 {
+    3.0 * (RATE / bytes as f64).sqrt()
+}
+
+fn close(estimate: i64, truth: usize) {
+    let error = estimate as f64 / truth as f64 - 1.0;
+    println!("estimate {estimate}, truth {truth}, error {:+.1} %", error * 100.0);
+    assert!(error.abs() <= tolerance(truth), "{estimate} for {truth}");
+}
+
+fn of_member(profile: &Profile, kind: &str, name: &str) -> i64 {
+    sum(profile, kind, |member, _| member == name)
+}
+
+#[test]
+fn live_bytes_belong_to_the_member_that_allocated_them_until_anybody_releases_them() {
+    let _turn = turn();
+    let profiler = Builder::new("heap").start().expect("started");
+    let handle = profiler.handle();
+    assert_eq!(handle.stats().heap.off_because, "");
+    let (a, b) = (Tag::new("heap a", "hoard"), Tag::new("heap b", "hoard"));
+    let kept_a = a.enter();
+    let (pieces_a, bytes_a) = hoard(96 << 20, 1);
+    drop(kept_a);
+    let kept_b = b.enter();
+    let (pieces_b, bytes_b) = hoard(32 << 20, 2);
+    drop(kept_b);
+    let profile = handle.heap_profile(&Filter::default()).expect("a heap");
+    close(of_member(&profile, "inuse_space", "heap a"), bytes_a);
+    close(of_member(&profile, "inuse_space", "heap b"), bytes_b);
+    close(of_member(&profile, "alloc_space", "heap a"), bytes_a);
+    let objects = of_member(&profile, "inuse_objects", "heap a") as f64;
+    assert!((objects / pieces_a.len() as f64 - 1.0).abs() < 0.6, "{objects}");
+
+    // Another thread, under another tag, releases them.
+    std::thread::spawn(move || {
+        let _guard = Tag::new("heap c", "release").enter();
+        drop(pieces_a);
+    })
+    .join()
+    .expect("no panic");
+    let filter = Filter { member: Some("heap a".to_owned()), op: None };
+    let after = handle.heap_profile(&filter).expect("a heap");
+    // Only the vector of vectors may be left of it, and that was released too.
+    assert_eq!(of_member(&after, "inuse_space", "heap a"), 0);
+    close(of_member(&after, "alloc_space", "heap a"), bytes_a);
+    assert_eq!(of_member(&after, "alloc_space", "heap b"), 0, "the filter keeps one member");
+    drop(pieces_b);
+    profiler.shutdown(Duration::ZERO).expect("nothing is to be delivered without an archiver");
+}
+
+#[test]
+fn stacks_are_whole_and_begin_at_the_code_that_allocates() {
+    let _turn = turn();
+    let profiler = Builder::new("heap").start().expect("started");
+    let guard = Tag::new("heap stacks", "hoard").enter();
+    let (pieces, _) = hoard(48 << 20, 3);
+    drop(guard);
+    let profile = profiler.handle().heap_profile(&Filter::default()).expect("a heap");
+    let mut seen = 0;
+    for sample in 0..profile.sample_count() {
+        if label(&profile, sample, "member") != "heap stacks" {
+            continue;
+        }
+        let stack = stack(&profile, sample);
+        seen += 1;
+        assert!(stack.iter().any(|name| name == "heap::hoard" || name == "hoard"), "{stack:?}");
+        assert!(stack.iter().any(|name| name.contains("thread_start")), "{stack:?}");
+        let noise = ["_rjem_", "prof_", "davy_profiler::heap"];
+        let is_noise = |name: &&String| noise.iter().any(|noise| name.contains(noise));
+        assert_eq!(stack.iter().find(is_noise), None, "{stack:?}");
+    }
+    assert!(seen > 0);
+    drop(pieces);
+}
+
+#[test]
+fn allocations_of_a_window_are_its_own_and_add_up_to_all() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = Builder::new("heap")
+        .window(Duration::from_secs(1))
+        .archiver(archiver.url())
+        .start()
+        .expect("started");
+    let guard = Tag::new("heap delta", "churn").enter();
+    let mut bytes = 0;
+    let (mut windows, mut all) = (0, 0);
+    while windows < 3 {
+        let (pieces, sum) = hoard(16 << 20, 11 + bytes as u64);
+        bytes += sum;
+        drop(pieces);
+        for push in archiver.all() {
+            if push.label("__name__") == "memory" {
+                windows += 1;
+                all += of_member(&push.profile, "alloc_space", "heap delta");
+            }
+        }
+    }
+    drop(guard);
+    profiler.shutdown(Duration::from_secs(20)).expect("delivered");
+    for push in archiver.all() {
+        if push.label("__name__") == "memory" {
+            all += of_member(&push.profile, "alloc_space", "heap delta");
+            assert_eq!(push.profile.text(push.profile.period_type.kind), "space");
+        }
+    }
+    close(all, bytes);
+}
+
+#[test]
+fn threads_that_allocate_under_sampling_do_no_harm() {
+    let _turn = turn();
+    let profiler = Builder::new("heap").hz(1_000).start().expect("started");
+    std::thread::scope(|scope| {
+        for thread in 0..6u64 {
+            scope.spawn(move || {
+                let _guard = Tag::new("heap storm", &format!("{thread}")).enter();
+                for round in 0..12 {
+                    let (pieces, _) = hoard(8 << 20, thread * 100 + round + 1);
+                    let held = pieces.into_iter().step_by(2).collect::<Vec<_>>();
+                    std::thread::spawn(move || drop(held)).join().expect("no panic");
+                }
+            });
+        }
+    });
+    let profile = profiler.handle().heap_profile(&Filter::default()).expect("a heap");
+    assert_eq!(of_member(&profile, "inuse_space", "heap storm"), 0);
+    assert!(of_member(&profile, "alloc_space", "heap storm") > 400 << 20);
+    assert_eq!(profiler.handle().stats().heap.live_dropped, 0);
+}

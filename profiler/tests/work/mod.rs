@@ -1,0 +1,74 @@
+//! Work to be profiled, and questions to a profile.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+
+use davy_profile::{LabelValue, Profile};
+use std::hint::black_box;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A process has one profiler, so the tests of one binary take turns.
+pub fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// CPU time of this thread.
+pub fn thread_cpu() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time lives through the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Uses this much CPU time, in a function that a profile can name; answers how much it was.
+#[inline(never)]
+pub fn burn(span: Duration) -> Duration {
+    let begin = thread_cpu();
+    let mut x = 0x9e37_79b9_7f4a_7c15u64;
+    while thread_cpu() - begin < span {
+        for _ in 0..20_000 {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            x = black_box(x);
+        }
+    }
+    thread_cpu() - begin
+}
+
+/// The values of the samples whose labels `keep`, summed.
+pub fn sum(profile: &Profile, kind: &str, keep: impl Fn(&str, &str) -> bool) -> i64 {
+    let types = &profile.sample_types;
+    let at = types.iter().position(|t| profile.text(t.kind) == kind).expect("the sample type");
+    (0..profile.sample_count())
+        .filter(|sample| keep(&label(profile, *sample, "member"), &label(profile, *sample, "op")))
+        .map(|sample| profile.values(sample)[at])
+        .sum()
+}
+
+pub fn label(profile: &Profile, sample: usize, name: &str) -> String {
+    let labels = profile.label_sets.get(profile.samples.labels[sample]);
+    let found = labels.iter().find(|label| profile.text(label.key) == name);
+    match found.map(|label| label.value) {
+        Some(LabelValue::Text(text)) => profile.text(text).to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The function names of a sample, from the leaf to the root.
+pub fn stack(profile: &Profile, sample: usize) -> Vec<String> {
+    profile
+        .stacks
+        .leaf_to_root(profile.samples.stacks[sample])
+        .flat_map(|location| {
+            let location = &profile.locations[location as usize];
+            let lines = profile.lines_of(location);
+            let names = lines.iter().map(|line| {
+                let function = &profile.functions[line.function as usize];
+                profile.text(function.name).to_owned()
+            });
+            let names: Vec<_> = names.collect();
+            if names.is_empty() { vec![format!("{:#x}", location.address)] } else { names }
+        })
+        .collect()
+}
