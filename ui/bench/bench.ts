@@ -13,7 +13,13 @@ import { Plan } from '../app/render/plan';
 const RUNS = 7;
 const painter = () => ({ groups: new Hues(), packages: new Hues() });
 
-function median(step: () => unknown): number {
+interface Took {
+  best: number;
+  median: number;
+}
+
+/** The best run tells what the code costs, the median what a busy machine makes of it. */
+function time(step: () => unknown): Took {
   const times: number[] = [];
   for (let i = 0; i < RUNS; i++) {
     (globalThis as { gc?: () => void }).gc?.();
@@ -21,7 +27,8 @@ function median(step: () => unknown): number {
     step();
     times.push(performance.now() - began);
   }
-  return times.sort((a, b) => a - b)[RUNS >> 1];
+  times.sort((a, b) => a - b);
+  return { best: times[0], median: times[RUNS >> 1] };
 }
 
 for (const n of [100_000, 1_000_000]) {
@@ -39,7 +46,7 @@ for (const n of [100_000, 1_000_000]) {
   const total = tree.sum[0];
 
   let sink = 0;
-  const walk = median(() => {
+  const walk = time(() => {
     for (let i = 0; i < n; i++) sink += tree.self[i];
   });
   const steps: [string, () => unknown][] = [
@@ -55,11 +62,11 @@ for (const n of [100_000, 1_000_000]) {
     ['plan, whole, searched', () => plan.build(tree, colours, { hit, before }, window(0, total))],
     ['plan, a tenth', () => plan.build(tree, colours, null, window(total * 0.3, total * 0.4))],
   ];
-  console.log(`\n${n.toLocaleString('en-US')} frames, ${names.length.toLocaleString('en-US')} names, ${tree.maxDepth} levels, ${(buffer.byteLength / 1e6).toFixed(1)} MB; one walk ${walk.toFixed(2)} ms`);
-  console.log('| step | ms | x one walk |\n|---|---|---|');
+  console.log(`\n${n.toLocaleString('en-US')} frames, ${names.length.toLocaleString('en-US')} names, ${tree.maxDepth} levels, ${(buffer.byteLength / 1e6).toFixed(1)} MB; one walk ${walk.best.toFixed(2)} ms`);
+  console.log('| step | best ms | median ms | best: x one walk |\n|---|---|---|---|');
   for (const [name, step] of steps) {
-    const ms = median(step);
-    console.log(`| ${name} | ${ms.toFixed(1)} | ${(ms / walk).toFixed(0)} |`);
+    const { best, median } = time(step);
+    console.log(`| ${name} | ${best.toFixed(1)} | ${median.toFixed(1)} | ${(best / walk.best).toFixed(1)} |`);
   }
   if (sink < 0) console.log(sink);
 }

@@ -130,11 +130,12 @@ export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, { groups, 
 
 // The packages that most is spent in, first: those get a hue to themselves.
 function heaviest(tree: Tree, home: string[]): string[] {
+  const byFrame = new Float64Array(home.length);
+  for (let i = 0; i < tree.n; i++) byFrame[tree.frame[i]] += tree.self[i];
   const spent = new Map<string, number>();
-  for (let i = 0; i < tree.n; i++) {
-    const name = home[tree.frame[i]];
-    spent.set(name, (spent.get(name) ?? 0) + tree.self[i]);
-  }
+  home.forEach((name, f) => {
+    spent.set(name, (spent.get(name) ?? 0) + byFrame[f]);
+  });
   return [...spent].sort((a, b) => b[1] - a[1]).map(([name]) => name);
 }
 

@@ -10,8 +10,8 @@ import { shape } from '../logic/timeline';
 import { UNTAGGED } from '../logic/names';
 import { TreeWorker } from '../worker/client';
 import type { Loaded } from '../worker/protocol';
-import { maxNodes, now, picked, selector, service, span, state, update } from './explore';
-import { resource } from './resource';
+import { maxNodes, picked, selector, service, span, state, update } from './explore';
+import { type Resource, resource } from './resource';
 
 const MINUTE = 60_000;
 // What exists changes slowly: those requests go by whole minutes, so a live page repeats few.
@@ -41,15 +41,22 @@ export const types = resource(
   (key, signal) => api.types(asked(key), signal),
 );
 
-export const labelNames = resource(
+const labelling = resource(
   () =>
     ask(
       coarse.value && service.value !== null && state.value.type !== ''
         ? { ...coarse.value, type: state.value.type, selector: formatSelector(withService(service.value)) }
         : null,
     ),
-  (key, signal) => api.labels(asked(key), signal),
+  async (key, signal) => ({ of: asked(key).selector, names: await api.labels(asked(key), signal) }),
 );
+
+/** The labels of the service on show; null while only those of another one are known. */
+export const labelNames = computed<string[] | null>(() => {
+  const { data } = labelling.state.value;
+  const current = service.value === null ? null : formatSelector(withService(service.value));
+  return data !== null && data.of === current ? data.names : null;
+});
 
 /** The values of a label within the service, for the filter editor. */
 export function labelValues(name: string, signal: AbortSignal): Promise<string[]> {
@@ -72,9 +79,8 @@ effect(() => {
 /** The labels grouped by; null while it is not known whether the service has members. */
 export const grouping = computed<string[] | null>(() => {
   if (state.value.by !== null) return state.value.by;
-  const { data, problem } = labelNames.state.value;
-  if (data !== null) return data.includes('member') ? ['member'] : [];
-  return problem !== null || service.value === null ? [] : null;
+  if (labelNames.value !== null) return labelNames.value.includes('member') ? ['member'] : [];
+  return labelling.state.value.problem !== null || service.value === null ? [] : null;
 });
 
 export const colouring = computed<ColourBy>(
@@ -84,6 +90,8 @@ export const colouring = computed<ColourBy>(
 const ready = computed(() => state.value.type !== '' && state.value.matchers.length > 0);
 const by = computed(() => grouping.value?.join(',') ?? null);
 
+const aligned = (t: number, step: number): number => Math.floor(t / step) * step;
+
 export const series = resource(
   () =>
     ask(
@@ -91,7 +99,8 @@ export const series = resource(
         ? {
             type: state.value.type,
             selector: selector.value,
-            from: span.value.from,
+            // Whole buckets from the first: a part of one would look like a slump.
+            from: aligned(span.value.from, stepFor(span.value) * 1000),
             until: span.value.until,
             step: stepFor(span.value),
             by: by.value,
@@ -159,6 +168,16 @@ export const shaped = computed(() => {
   return { ...result, grouped, unit: answer.unit };
 });
 
+/** Every request of the page, with the words for it in a notice. */
+export const everything: [string, Resource<unknown>][] = [
+  ['The services', services],
+  ['The profile types', types],
+  ['The labels', labelling],
+  ['The timeline', series],
+  ['The flame graph', flame],
+  ['The table', top],
+].map(([what, of]) => [what as string, of as Resource<unknown>]);
+
 /** Sentences about what is missing from the answers on show, each once. */
 export const partial = computed(() => {
   const all = [
@@ -172,4 +191,3 @@ export const partial = computed(() => {
 export const busy = computed(
   () => flame.state.value.loading || series.state.value.loading || (state.value.view !== 'flame' && top.state.value.loading),
 );
-export const refreshedAt = computed(() => now.value);

@@ -30,10 +30,12 @@ test('names outside of ASCII survive', () => {
   expect(decode(buffer).frames.names).toEqual(['größe::计算::🔥']);
 });
 
-test('the fast checksum is the plain one, at every length', () => {
+test('the fast checksum is the plain one, at every length and offset', () => {
   expect(crc32(new TextEncoder().encode('123456789'))).toBe(0xcbf43926);
   const bytes = Uint8Array.from({ length: 77 }, (_, i) => i * 37);
-  for (let n = 0; n <= bytes.length; n++) expect(crc32(bytes.subarray(0, n))).toBe(plain(bytes.subarray(0, n)));
+  for (let from = 0; from < 9; from++) {
+    for (let n = from; n <= bytes.length; n++) expect(crc32(bytes.subarray(from, n))).toBe(plain(bytes.subarray(from, n)));
+  }
 });
 
 test('what is not a flame graph is refused with a reason', () => {

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { typeLabel } from '../logic/format';
 import { flame, services } from '../state/data';
-import { pick, span, state } from '../state/explore';
+import { pick, service, span, state } from '../state/explore';
 import { zoomOut } from '../state/viewing';
 import { Breadcrumb } from './Breadcrumb';
 import { Empty } from './Empty';
@@ -35,7 +36,11 @@ export function App() {
     return () => removeEventListener('keydown', key);
   }, []);
 
-  const { view } = state.value;
+  const { view, type } = state.value;
+  const name = service.value;
+  useEffect(() => {
+    document.title = name === null ? 'Davy' : `${name} · ${typeLabel(type)} · Davy`;
+  }, [name, type]);
   return (
     <div class="page">
       <Header />

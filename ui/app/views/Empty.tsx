@@ -1,9 +1,11 @@
 import { formatTime, typeLabel } from '../logic/format';
-import { now, picked, pick, selector, service, setRange, state } from '../state/explore';
+import { types } from '../state/data';
+import { now, picked, pick, selector, service, setRange, state, update } from '../state/explore';
 
 /** Nothing to draw: why, and how to change that. */
 export function Empty({ reason }: { reason: 'nothing' | 'range' }) {
   const name = service.value ?? 'my-service';
+  const others = (types.state.value.data ?? []).filter((id) => id !== state.value.type);
   const host = location.hostname || '127.0.0.1';
   return (
     <main class="empty">
@@ -23,6 +25,12 @@ export function Empty({ reason }: { reason: 'nothing' | 'range' }) {
         <button type="button" onClick={() => setRange('now-24h', 'now')}>Last 24 hours</button>
         <button type="button" onClick={() => setRange('now-7d', 'now')}>Last 7 days</button>
       </p>
+      {others.length > 0 && (
+        <p class="row">
+          What there is:
+          {others.map((id) => <button type="button" key={id} title={id} onClick={() => update({ type: id, zoom: [] })}>{typeLabel(id)}</button>)}
+        </p>
+      )}
       <h3>Push a profile</h3>
       <p>A pprof or folded file from any language:</p>
       <pre>davy push cpu.pb.gz --label service_name={name}</pre>

@@ -1,13 +1,16 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import {
   type Matcher, OPS, type Op, SERVICE, filtersOf, formatMatcher, matcherFor, parseSelector,
 } from '../logic/selector';
+import { useDismiss } from './dismiss';
 import { labelNames, labelValues } from '../state/data';
 import { selector, state, update } from '../state/explore';
 
 /** Chips for people, the selector as text for those who type; both are the same state. */
 export function Filters() {
   const [editing, setEditing] = useState<Matcher | 'new' | null>(null);
+  const anchor = useRef<HTMLSpanElement>(null);
+  useDismiss(anchor, editing !== null, () => setEditing(null));
   const filters = filtersOf(state.value.matchers);
   const remove = (m: Matcher): void => update({ matchers: state.value.matchers.filter((x) => x !== m) });
   const save = (m: Matcher): void => {
@@ -25,7 +28,7 @@ export function Filters() {
           <button type="button" class="x" aria-label={`Remove ${formatMatcher(m)}`} onClick={() => remove(m)}>×</button>
         </span>
       ))}
-      <span class="anchor">
+      <span class="anchor" ref={anchor}>
         <button type="button" id="add-filter" class="ghost" onClick={() => setEditing(editing === 'new' ? null : 'new')}>+ filter</button>
         {editing !== null && (
           <FilterForm
@@ -48,7 +51,7 @@ interface FormProps {
 }
 
 function FilterForm({ initial, save, cancel }: FormProps) {
-  const names = (labelNames.state.value.data ?? []).filter((n) => n !== SERVICE);
+  const names = (labelNames.value ?? []).filter((n) => n !== SERVICE);
   const [name, setName] = useState(initial?.name ?? (names.includes('member') ? 'member' : (names[0] ?? '')));
   const [op, setOp] = useState<Op>(initial?.op ?? '=');
   const [text, setText] = useState(initial?.value ?? '');

@@ -9,7 +9,7 @@ import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, painter, shaped, shown } from '../state/data';
-import { maxNodes, state } from '../state/explore';
+import { maxNodes, pick, state } from '../state/explore';
 import { focus, focusNode, focusPath, found, zoomNode, zoomOut, zoomTo } from '../state/viewing';
 import type { Loaded } from '../worker/protocol';
 import { drawStats } from './StatusBar';
@@ -96,7 +96,10 @@ function mount(host: HTMLElement): () => void {
       enter: () => zoomTo(focusNode.peek() ?? ROOT),
       out: () => {
         if (!flame.settled) flame.zoomTo(zoomNode.peek());
-        else if (!zoomOut() && focusPath.peek() !== null) focus(null);
+        else if (!zoomOut()) {
+          if (focusPath.peek() !== null && focusPath.peek()!.length > 0) focus(ROOT);
+          else if (state.peek().pick) pick(null);
+        }
       },
       reset: () => {
         zoomTo(ROOT);

@@ -1,8 +1,9 @@
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { typeLabel } from '../logic/format';
 import { PRESETS, resolve } from '../logic/range';
 import { withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
+import { useDismiss } from './dismiss';
 import { busy, grouping, labelNames, services, types } from '../state/data';
 import { maxNodes, moving, now, refresh, service, setRange, state, update } from '../state/explore';
 
@@ -67,7 +68,7 @@ function TypePicker() {
 }
 
 function GroupPicker() {
-  const known = (labelNames.state.value.data ?? []).filter((n) => n !== 'service_name');
+  const known = (labelNames.value ?? []).filter((n) => n !== 'service_name');
   const current = grouping.value?.join(',') ?? '';
   const choices = ['', 'member', 'member,op', ...known].filter(
     (c, i, all) => all.indexOf(c) === i && c.split(',').every((n) => n === '' || known.includes(n)),
@@ -87,9 +88,11 @@ function GroupPicker() {
 function RangePicker() {
   const { range } = state.value;
   const [open, setOpen] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
+  useDismiss(box, open, () => setOpen(false));
   const preset = range.until === 'now' ? PRESETS.find((p) => p.from === range.from) : undefined;
   return (
-    <div class="range">
+    <div class="range" ref={box}>
       <fieldset class="segments" aria-label="Range">
         {PRESETS.map((p) => (
           <button type="button" key={p.label} title={p.name} aria-pressed={preset === p} onClick={() => setRange(p.from, 'now')}>

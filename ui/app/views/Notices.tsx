@@ -1,21 +1,12 @@
-import type { Fetched, Resource } from '../state/resource';
+import type { Resource } from '../state/resource';
 import { sentence } from '../api/problem';
-import { flame, labelNames, partial, series, services, top, types, viewerProblem } from '../state/data';
+import { everything, flame, partial, series, top, viewerProblem } from '../state/data';
 import { zoom } from '../state/viewing';
 import { update, state } from '../state/explore';
 
-const WHAT: [string, Resource<unknown>][] = [
-  ['The services', services as Resource<unknown>],
-  ['The profile types', types as Resource<unknown>],
-  ['The labels', labelNames as Resource<unknown>],
-  ['The timeline', series as Resource<unknown>],
-  ['The flame graph', flame as Resource<unknown>],
-  ['The table', top as Resource<unknown>],
-];
-
 /** What failed, and what the answers on show lack. One failure that hit everything is said once. */
 export function Notices() {
-  const failed = WHAT.filter(([, r]) => (r.state.value as Fetched<unknown>).problem !== null);
+  const failed = everything.filter(([, r]) => r.state.value.problem !== null);
   const groups = new Map<string, [string, Resource<unknown>][]>();
   for (const entry of failed) {
     const text = sentence(entry[1].state.value.problem!);

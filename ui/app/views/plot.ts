@@ -32,6 +32,7 @@ const SLACK = 4;
 export class Plot {
   private plot: uPlot | null = null;
   private picture: Picture | null = null;
+  private waiting: Picture | null = null;
   private look = '';
   private tops: (number | null)[][] = [];
   private readonly observer = new ResizeObserver(() => this.resize());
@@ -48,6 +49,12 @@ export class Plot {
   }
 
   show(picture: Picture): void {
+    // A refresh waits for the drag to end: it would take the selection away under the hand.
+    if (this.plot && this.plot.select.width > 0) {
+      this.waiting = picture;
+      return;
+    }
+    this.waiting = null;
     this.picture = picture;
     this.tops = picture.stacked ? piled(picture.lines) : picture.lines.map((l) => l.values);
     const data = [picture.times, ...this.tops] as uPlot.AlignedData;
@@ -158,6 +165,7 @@ export class Plot {
     const until = Math.round(u.posToVal(left + width, 'x'));
     u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
     if (until > from) this.events.picked(from, until);
+    if (this.waiting) this.show(this.waiting);
   }
 
   private cursor(u: uPlot): void {
