@@ -1,0 +1,222 @@
+//! Several pieces into one block: each window once, stacks by one dictionary a service.
+//!
+//! Pieces come in a fixed order and the first that has a window gives its rows, so the same inputs
+//! make the same bytes. When more rows than allowed are in memory, the largest service so far
+//! becomes a row group and begins anew: a service may have several row groups.
+
+use crate::error::Result;
+use crate::format::batch::{Batch, Row, Series, Source, Window, WindowId};
+use crate::format::block::{BlockWriter, Meta};
+use crate::format::columns::Group;
+use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
+use crate::format::Table;
+use bytes::Bytes;
+use davy_profile::{Frame, NodeId};
+use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Services with fewer rows share a row group.
+const SMALL_ROWS: usize = 8_192;
+
+/// The row groups of one piece that belong together.
+pub(super) struct Tables {
+    pub(super) series: Group,
+    pub(super) windows: Group,
+    pub(super) frames: Group,
+    pub(super) nodes: Group,
+    pub(super) samples: Group,
+}
+
+/// A merge in progress.
+pub(super) struct Merge {
+    batches: BTreeMap<String, Batch>,
+    seen: FxHashSet<WindowId>,
+    writer: BlockWriter,
+    rows: usize,
+    rows_max: usize,
+}
+
+/// Indices of a batch for those of a piece, found when first needed.
+struct Map {
+    frames: Vec<u32>,
+    nodes: Vec<u32>,
+}
+
+impl Merge {
+    pub(super) fn new(rows_max: usize) -> Result<Self> {
+        Ok(Self {
+            batches: BTreeMap::new(),
+            seen: FxHashSet::default(),
+            writer: BlockWriter::new()?,
+            rows: 0,
+            rows_max,
+        })
+    }
+
+    /// Adds a group of a piece.
+    pub(super) fn add(&mut self, tables: &Tables) -> Result<()> {
+        let series = SeriesTable::read(&tables.series)?;
+        let windows = WindowTable::read(&tables.windows, &series)?;
+        let dictionary = Dictionary::read(&tables.nodes, &tables.frames)?;
+        let values = Values::samples(&tables.samples, &series, &windows, Some(&dictionary))?;
+
+        let mut by_service: BTreeMap<&str, Map> = BTreeMap::new();
+        let mut new_windows = Vec::with_capacity(windows.rows.len());
+        for window in &windows.rows {
+            let source: &Source = &series.sources[window.source as usize];
+            if !self.seen.insert(window.id) {
+                new_windows.push(u32::MAX);
+                continue;
+            }
+            let batch = self.batches.entry(source.service().to_owned()).or_insert_with(Batch::new);
+            let source = batch.source(source);
+            new_windows.push(batch.window(Window { source, ..*window }).unwrap_or(u32::MAX));
+        }
+        let mut new_series: Vec<u32> = vec![u32::MAX; series.rows.len()];
+        for (at, (source, kind, labels)) in series.rows.iter().enumerate() {
+            let source = &series.sources[*source as usize];
+            // Services all of whose windows were there already have no batch, and need none.
+            if let Some(batch) = self.batches.get_mut(source.service()) {
+                let source = batch.source(source);
+                new_series[at] =
+                    batch.one_series(Series { source, kind: Arc::clone(kind), labels: Arc::clone(labels) });
+            }
+        }
+        let mut at = 0;
+        for run in values.series.chunk_by(|a, b| a == b) {
+            let range = at..at + run.len();
+            at = range.end;
+            let (source, ..) = &series.rows[run[0] as usize];
+            let service = series.sources[*source as usize].service();
+            let Some(batch) = self.batches.get_mut(service) else { continue };
+            let map = by_service.entry(service).or_insert_with(|| Map {
+                frames: vec![u32::MAX; dictionary.frame_count()],
+                nodes: {
+                    let mut nodes = vec![u32::MAX; dictionary.parents.len()];
+                    nodes[0] = 0;
+                    nodes
+                },
+            });
+            let before = batch.rows.len();
+            for row in range {
+                let window = new_windows[values.windows[row] as usize];
+                if window == u32::MAX {
+                    continue;
+                }
+                let node = map.node(batch, &dictionary, values.nodes[row])?;
+                batch.rows.push(Row { series: new_series[run[0] as usize], node, window, value: values.values[row] });
+            }
+            self.rows += batch.rows.len() - before;
+        }
+        while self.rows > self.rows_max {
+            let largest = self.batches.iter().max_by_key(|(_, batch)| batch.rows.len());
+            let Some(service) = largest.map(|(service, _)| service.clone()) else { break };
+            if let Some(batch) = self.batches.remove(&service) {
+                self.rows -= batch.rows.len();
+                self.writer.group(batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The files of the block.
+    pub(super) fn finish(mut self, segments: Vec<String>, inputs: Vec<String>) -> Result<(Vec<(Table, Bytes)>, Meta)> {
+        let mut small = Batch::new();
+        for (_, batch) in std::mem::take(&mut self.batches) {
+            if batch.rows.len() >= SMALL_ROWS {
+                self.writer.group(batch)?;
+                continue;
+            }
+            absorb(&mut small, batch);
+            if small.rows.len() >= SMALL_ROWS {
+                self.writer.group(std::mem::replace(&mut small, Batch::new()))?;
+            }
+        }
+        if !small.windows.is_empty() {
+            self.writer.group(small)?;
+        }
+        self.writer.finish(segments, inputs)
+    }
+}
+
+impl Map {
+    fn node(&mut self, batch: &mut Batch, dictionary: &Dictionary, node: u32) -> Result<u32> {
+        let known = self.nodes[node as usize];
+        if known != u32::MAX {
+            return Ok(known);
+        }
+        let mut path = vec![];
+        let mut at = node as usize;
+        while self.nodes[at] == u32::MAX {
+            path.push(at);
+            at = dictionary.parents[at] as usize;
+        }
+        let mut result = self.nodes[at];
+        for below in path.into_iter().rev() {
+            let frame = dictionary.node_frames[below] as usize;
+            if self.frames[frame] == u32::MAX {
+                let texts = dictionary.frame(frame)?;
+                let strings = &mut batch.stacks.strings;
+                let taken = Frame {
+                    name: strings.intern(texts.name),
+                    file: strings.intern(texts.file),
+                    start_line: texts.start_line,
+                    line: texts.line,
+                    module: strings.intern(texts.module),
+                    build_id: strings.intern(texts.build_id),
+                    address: texts.address,
+                    kind: texts.kind,
+                };
+                self.frames[frame] = batch.stacks.frame(taken);
+            }
+            result = batch.stacks.child(NodeId(result), self.frames[frame]).0;
+            self.nodes[below] = result;
+        }
+        Ok(result)
+    }
+}
+
+/// Adds one batch to another. Their windows differ.
+fn absorb(to: &mut Batch, from: Batch) {
+    let sources: Vec<u32> = from.sources.iter().map(|source| to.source(source)).collect();
+    let series: Vec<u32> = from
+        .series
+        .into_iter()
+        .map(|series| to.one_series(Series { source: sources[series.source as usize], ..series }))
+        .collect();
+    let windows: Vec<Option<u32>> = from
+        .windows
+        .into_iter()
+        .map(|window| to.window(Window { source: sources[window.source as usize], ..window }))
+        .collect();
+    let tree = &from.stacks;
+    let frames: Vec<u32> = tree
+        .frames
+        .iter()
+        .map(|frame| {
+            let mut text = |id| to.stacks.strings.intern(tree.strings.get(id));
+            let taken = Frame {
+                name: text(frame.name),
+                file: text(frame.file),
+                module: text(frame.module),
+                build_id: text(frame.build_id),
+                ..*frame
+            };
+            to.stacks.frame(taken)
+        })
+        .collect();
+    let mut nodes = vec![NodeId::ROOT; tree.stacks.len()];
+    for node in 1..tree.stacks.len() {
+        let parent = nodes[tree.stacks.parents()[node] as usize];
+        nodes[node] = to.stacks.child(parent, frames[tree.stacks.items()[node] as usize]);
+    }
+    to.rows.extend(from.rows.into_iter().filter_map(|row| {
+        Some(Row {
+            series: series[row.series as usize],
+            node: nodes[row.node as usize].0,
+            window: windows[row.window as usize]?,
+            value: row.value,
+        })
+    }));
+}

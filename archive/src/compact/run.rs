@@ -1,0 +1,215 @@
+//! The compactor's loop.
+
+use super::merge::{Merge, Tables};
+use crate::error::{Error, Kind, Result};
+use crate::format::Table;
+use crate::format::block::id;
+use crate::format::segment::Segment;
+use crate::key::{BlockId, Hour, META, Tenant};
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::plan::{Piece, plan};
+use crate::rule::{Listing, select};
+use crate::store::{Missing, Store};
+use bytes::Bytes;
+use object_store::path::Path;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Compacts. Any number of them may work on the same bucket.
+#[derive(Clone)]
+pub struct Compactor {
+    options: Options,
+    store: Arc<Store>,
+    metrics: Metrics,
+}
+
+/// What one round did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Blocks written.
+    pub merged: usize,
+    /// Pieces deleted.
+    pub deleted: usize,
+    /// What failed; the next round tries again.
+    pub failed: Vec<String>,
+}
+
+impl Compactor {
+    pub(crate) fn new(options: Options, store: Arc<Store>, metrics: Metrics) -> Self {
+        Self { options, store, metrics }
+    }
+
+    /// Compacts again and again until told to stop; a merge that is under way is dropped, which is
+    /// safe since a block exists only when its last object is written.
+    pub async fn run(self, drain: CancellationToken) {
+        let work = async {
+            loop {
+                match self.once().await {
+                    Ok(done) if done.merged + done.deleted > 0 => {
+                        tracing::info!(merged = done.merged, deleted = done.deleted, "compacted");
+                    }
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "compaction failed"),
+                }
+                tokio::time::sleep(self.options.compact_interval).await;
+            }
+        };
+        tokio::select! {
+            () = drain.cancelled() => {}
+            () = work => {}
+        }
+    }
+
+    /// One round over all tenants.
+    pub async fn once(&self) -> Result<Done> {
+        let mut done = Done::default();
+        let (mut segments, mut blocks, mut lag) = (0, 0, 0);
+        for tenant in self.store.tenants().await? {
+            let now = self.options.clock.now();
+            for (hour, listing) in self.hours(&tenant).await? {
+                let plan = plan(&listing, hour, now, &self.options.policy);
+                let open = select(&listing).segments.len();
+                segments += open;
+                blocks += listing.blocks.len();
+                if open > 0 {
+                    lag = lag.max(now.since(hour.end()).as_secs());
+                }
+                if !plan.merge.is_empty() {
+                    let merged = self.merge(&tenant, hour, &listing, &plan.merge).await;
+                    self.metrics.compactions.with_label_values(&[if merged.is_ok() { "done" } else { "failed" }]).inc();
+                    match merged {
+                        Ok(_) => done.merged += 1,
+                        Err(error) => {
+                            tracing::warn!(tenant = tenant.key(), %hour, %error, "merge failed");
+                            done.failed.push(format!("{hour}: {error}"));
+                        }
+                    }
+                }
+                for piece in &plan.delete {
+                    match self.delete(&tenant, hour, piece).await {
+                        Ok(()) => done.deleted += 1,
+                        Err(error) => done.failed.push(format!("{hour}: {error}")),
+                    }
+                }
+            }
+        }
+        self.metrics.segments.set(segments as i64);
+        self.metrics.blocks.set(blocks as i64);
+        self.metrics.compaction_lag.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        Ok(done)
+    }
+
+    /// The hours that have segments, or that were today or yesterday, with their listings.
+    async fn hours(&self, tenant: &Tenant) -> Result<impl IntoIterator<Item = (Hour, Listing)> + use<>> {
+        let keys = &self.store.keys;
+        let today = Hour::of(self.options.clock.now()).0.div_euclid(24);
+        let mut days: BTreeSet<i64> = [today - 1, today].into();
+        let all = keys.segments(tenant, None);
+        for object in self.store.list(&all).await? {
+            if let Some(crate::key::Named::Segment(hour, _)) = keys.parse(tenant, &object.location) {
+                days.insert(hour.0.div_euclid(24));
+            }
+        }
+        let days = days.into_iter().map(|day| Hour(day * 24));
+        let folders: Vec<Path> =
+            days.flat_map(|day| [keys.segments_of_day(tenant, day), keys.blocks_of_day(tenant, day)]).collect();
+        let (hours, faults) = self.store.listing(tenant, &folders).await?;
+        for fault in faults {
+            tracing::warn!(fault, "block left out of compaction");
+        }
+        Ok(hours)
+    }
+
+    /// Makes one block of some pieces.
+    async fn merge(&self, tenant: &Tenant, hour: Hour, listing: &Listing, pieces: &[Piece]) -> Result<BlockId> {
+        let mut pieces: Vec<&Piece> = pieces.iter().collect();
+        pieces.sort();
+        let (mut inputs, mut leaves) = (Vec::new(), BTreeSet::new());
+        let mut merge = Merge::new(self.options.merge_rows)?;
+        for piece in pieces {
+            match piece {
+                Piece::Segment(name) => {
+                    inputs.push(name.to_string());
+                    leaves.insert(*name);
+                    let segment = self.store.segment(tenant, hour, *name).await.map_err(read)?;
+                    merge = add(merge, of_segment(&segment)?).await?;
+                }
+                Piece::Block(block) => {
+                    inputs.push(block.0.clone());
+                    let entry = listing.blocks.iter().find(|entry| entry.id == *block);
+                    leaves.extend(entry.into_iter().flat_map(|entry| entry.leaves.iter().copied()));
+                    let meta = self.store.meta(tenant, hour, block).await.map_err(read)?;
+                    for group in 0..meta.groups.len() {
+                        let table = |table| self.store.group((tenant, hour, block), &meta, table, group);
+                        let (series, windows, frames, nodes, samples) = futures_util::try_join!(
+                            table(Table::Series),
+                            table(Table::Windows),
+                            table(Table::Frames),
+                            table(Table::Nodes),
+                            table(Table::Samples),
+                        )
+                        .map_err(read)?;
+                        merge = add(merge, Tables { series, windows, frames, nodes, samples }).await?;
+                    }
+                }
+            }
+        }
+        let name = id(&inputs);
+        let leaves = leaves.iter().map(ToString::to_string).collect();
+        let (files, meta) = work(move || merge.finish(leaves, inputs)).await??;
+        for (table, bytes) in files {
+            self.store.put(&self.store.keys.block(tenant, hour, &name, &table.file()), bytes).await?;
+        }
+        let text = serde_json::to_vec(&meta).map_err(Error::corrupt)?;
+        self.store.put(&self.store.keys.block(tenant, hour, &name, META), Bytes::from(text)).await?;
+        Ok(name)
+    }
+
+    /// Deletes a piece; of a block first the object that makes it exist.
+    async fn delete(&self, tenant: &Tenant, hour: Hour, piece: &Piece) -> Result<()> {
+        let keys = &self.store.keys;
+        let kind = match piece {
+            Piece::Segment(name) => {
+                self.store.delete(&keys.segment(tenant, hour, *name)).await?;
+                "segment"
+            }
+            Piece::Block(block) => {
+                self.store.delete(&keys.block(tenant, hour, block, META)).await?;
+                for table in Table::ALL {
+                    self.store.delete(&keys.block(tenant, hour, block, &table.file())).await?;
+                }
+                "block"
+            }
+        };
+        self.metrics.deleted.with_label_values(&[kind]).inc();
+        Ok(())
+    }
+}
+
+fn read(missing: Missing) -> Error {
+    match missing {
+        Missing::Gone => Error::new(Kind::Unavailable, "an input went away; the next round looks again"),
+        Missing::Failed(error) => error,
+    }
+}
+
+fn of_segment(segment: &Segment) -> Result<Tables> {
+    Ok(Tables {
+        series: segment.table(Table::Series)?,
+        windows: segment.table(Table::Windows)?,
+        frames: segment.table(Table::Frames)?,
+        nodes: segment.table(Table::Nodes)?,
+        samples: segment.table(Table::Samples)?,
+    })
+}
+
+async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Error::new(Kind::Internal, "a merge's thread failed unexpectedly"))
+}
+
+async fn add(mut merge: Merge, tables: Tables) -> Result<Merge> {
+    work(move || merge.add(&tables).map(|()| merge)).await?
+}

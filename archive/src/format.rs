@@ -1,0 +1,60 @@
+//! The bytes of segments and blocks, as FORMAT.md draws them.
+
+pub mod batch;
+pub mod block;
+pub mod columns;
+pub mod order;
+pub mod segment;
+pub mod tables;
+
+/// Version of segments, blocks and their tables.
+pub const VERSION: u32 = 1;
+
+/// A table; segments and blocks have the same ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Series and their labels.
+    Series,
+    /// Windows, with their ids.
+    Windows,
+    /// Distinct frames.
+    Frames,
+    /// Distinct stacks.
+    Nodes,
+    /// Values of (series, stack, window).
+    Samples,
+    /// Values of (series, stack), over all windows. Blocks only.
+    Sums,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Self; 6] =
+        [Self::Series, Self::Windows, Self::Frames, Self::Nodes, Self::Samples, Self::Sums];
+
+    /// The tables of a segment.
+    pub const OF_SEGMENT: [Self; 5] =
+        [Self::Series, Self::Windows, Self::Frames, Self::Nodes, Self::Samples];
+
+    /// The table's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Series => "series",
+            Self::Windows => "windows",
+            Self::Frames => "frames",
+            Self::Nodes => "nodes",
+            Self::Samples => "samples",
+            Self::Sums => "sums",
+        }
+    }
+
+    /// The table of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// The name of the table's file in a block.
+    pub fn file(self) -> String {
+        format!("{}.parquet", self.name())
+    }
+}

@@ -1,0 +1,197 @@
+//! A folder of tables, and the object that makes it exist.
+
+use super::batch::Batch;
+use super::columns::{Group, Span, Writer, footer};
+use super::order::ordered;
+use super::tables::{Bases, write};
+use super::{Table, VERSION};
+use crate::error::{Error, Kind, Result};
+use crate::key::BlockId;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// zstd's level: a block is written once and read for years.
+const LEVEL: i32 = 3;
+
+/// The content of `meta.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Version of the block.
+    pub version: u32,
+    /// Names of the segments whose windows it holds, sorted.
+    pub segments: Vec<String>,
+    /// Names of the segments and blocks that it was made of, sorted.
+    pub inputs: Vec<String>,
+    /// How many windows.
+    pub windows: usize,
+    /// How many rows.
+    pub rows: usize,
+    /// Row groups; every table has the same.
+    pub groups: Vec<GroupMeta>,
+    /// Files.
+    pub tables: BTreeMap<String, FileMeta>,
+}
+
+/// A row group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupMeta {
+    /// Services, sorted.
+    pub services: Vec<String>,
+    /// How many windows.
+    pub windows: usize,
+    /// How many rows.
+    pub rows: usize,
+    /// Start of the first window, in milliseconds.
+    pub from_ms: i64,
+    /// Start of the last window, in milliseconds.
+    pub last_ms: i64,
+}
+
+/// A file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMeta {
+    /// Length.
+    pub bytes: u64,
+    /// Where the footer begins.
+    pub footer: u64,
+    /// CRC-32 of the footer.
+    pub footer_crc32: u32,
+    /// First byte, end and CRC-32 of each row group.
+    pub groups: Vec<(u64, u64, u32)>,
+}
+
+/// The name of the block that is made of these inputs by this version.
+pub fn id(inputs: &[String]) -> BlockId {
+    let text = format!("{VERSION}\n{}\n{}", env!("CARGO_PKG_VERSION"), inputs.join("\n"));
+    BlockId(format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes())))
+}
+
+/// Writes a block, one row group after the other.
+pub struct BlockWriter {
+    writers: Vec<(Table, Writer)>,
+    bases: Bases,
+    groups: Vec<GroupMeta>,
+}
+
+impl BlockWriter {
+    /// An empty block.
+    pub fn new() -> Result<Self> {
+        let writers = Table::ALL.into_iter().map(|table| Ok((table, table.writer(LEVEL)?)));
+        Ok(Self { writers: writers.collect::<Result<_>>()?, bases: Bases::default(), groups: Vec::new() })
+    }
+
+    /// Adds a row group to every table.
+    pub fn group(&mut self, batch: Batch) -> Result<()> {
+        let services = batch.services();
+        let content = ordered(batch);
+        let starts = || content.windows.iter().map(|window| window.start_ms);
+        self.groups.push(GroupMeta {
+            services,
+            windows: content.windows.len(),
+            rows: content.rows.len(),
+            from_ms: starts().min().unwrap_or(0),
+            last_ms: starts().max().unwrap_or(0),
+        });
+        for (table, writer) in &mut self.writers {
+            write(*table, &content, self.bases, writer)?;
+        }
+        self.bases = self.bases.after(&content);
+        Ok(())
+    }
+
+    /// The files, and the object that must be written last.
+    pub fn finish(self, segments: Vec<String>, inputs: Vec<String>) -> Result<(Vec<(Table, Bytes)>, Meta)> {
+        let mut files = Vec::new();
+        let mut tables = BTreeMap::new();
+        let services: Vec<&Vec<String>> = self.groups.iter().map(|group| &group.services).collect();
+        let services = serde_json::to_string(&services).map_err(Error::corrupt)?;
+        for (table, writer) in self.writers {
+            let facts = [("davy.version", VERSION.to_string()), ("davy.services", services.clone())];
+            let (bytes, ranges) = writer.finish(&facts)?;
+            let crc = |from: u64, to: u64| crc32fast::hash(&bytes[from as usize..to as usize]);
+            let footer = ranges.last().map_or(4, |(_, end)| *end);
+            let meta = FileMeta {
+                bytes: bytes.len() as u64,
+                footer,
+                footer_crc32: crc(footer, bytes.len() as u64),
+                groups: ranges.iter().map(|(from, to)| (*from, *to, crc(*from, *to))).collect(),
+            };
+            tables.insert(table.name().to_owned(), meta);
+            files.push((table, Bytes::from(bytes)));
+        }
+        let meta = Meta {
+            version: VERSION,
+            segments,
+            inputs,
+            windows: self.groups.iter().map(|group| group.windows).sum(),
+            rows: self.groups.iter().map(|group| group.rows).sum(),
+            groups: self.groups,
+            tables,
+        };
+        Ok((files, meta))
+    }
+}
+
+impl Meta {
+    /// Reads `meta.json`.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let Version { version } = serde_json::from_slice(bytes).map_err(Error::corrupt)?;
+        if version > VERSION {
+            return Err(Error::new(
+                Kind::Internal,
+                format!("a block has version {version}, this archiver reads up to {VERSION}: update it"),
+            ));
+        }
+        serde_json::from_slice(bytes).map_err(Error::corrupt)
+    }
+
+    /// A file.
+    pub fn file(&self, table: Table) -> Result<&FileMeta> {
+        self.tables.get(table.name()).ok_or_else(|| Error::corrupt("a block lacks a table"))
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.tables.values().map(|file| file.bytes).sum()
+    }
+}
+
+impl FileMeta {
+    /// Where the footer is.
+    pub fn footer_range(&self) -> std::ops::Range<u64> {
+        self.footer..self.bytes
+    }
+
+    /// Checks and reads the footer.
+    pub fn open_footer(&self, bytes: Bytes) -> Result<std::sync::Arc<parquet::file::metadata::ParquetMetaData>> {
+        if crc32fast::hash(&bytes) != self.footer_crc32 {
+            return Err(Error::corrupt("the checksum of a footer does not match"));
+        }
+        footer(&Span { start: self.footer, bytes, length: self.bytes })
+    }
+
+    /// Where a row group is.
+    pub fn group_range(&self, group: usize) -> Result<std::ops::Range<u64>> {
+        let (from, to, _) = self.groups.get(group).ok_or_else(|| Error::corrupt("a row group is missing"))?;
+        Ok(*from..*to)
+    }
+
+    /// Checks and opens a row group.
+    pub fn open_group(
+        &self,
+        group: usize,
+        meta: std::sync::Arc<parquet::file::metadata::ParquetMetaData>,
+        bytes: Bytes,
+    ) -> Result<Group> {
+        let (from, _, crc) = self.groups.get(group).ok_or_else(|| Error::corrupt("a row group is missing"))?;
+        if crc32fast::hash(&bytes) != *crc {
+            return Err(Error::corrupt("the checksum of a row group does not match"));
+        }
+        Ok(Group { meta, index: group, span: Span { start: *from, bytes, length: self.bytes } })
+    }
+}

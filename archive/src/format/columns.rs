@@ -1,0 +1,246 @@
+//! Parquet files of plain columns: no nulls, no nesting.
+
+use crate::error::{Error, Result};
+use bytes::{Buf, Bytes};
+use parquet::basic::{Compression, ConvertedType, Encoding, Repetition, Type as Physical, ZstdLevel};
+use parquet::column::reader::ColumnReaderImpl;
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnPath, Type};
+use std::sync::Arc;
+
+/// How a column is laid down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// 32 bits, as differences.
+    Delta32,
+    /// 64 bits, as differences.
+    Delta64,
+    /// 32 bits, few distinct numbers.
+    Dictionary32,
+    /// 64 bits, by a dictionary while that is small.
+    Dictionary64,
+    /// UTF-8, by a dictionary.
+    Text,
+}
+
+/// Values of a column.
+pub enum Column<'a> {
+    /// Of [`Layout::Delta32`] and [`Layout::Dictionary32`].
+    I32(&'a [i32]),
+    /// Of [`Layout::Delta64`] and [`Layout::Dictionary64`].
+    I64(&'a [i64]),
+    /// Of [`Layout::Text`].
+    Text(&'a [&'a str]),
+}
+
+/// Writes one file, one row group at a time.
+pub struct Writer {
+    file: SerializedFileWriter<Vec<u8>>,
+}
+
+impl Writer {
+    /// A file of these columns. `level` is zstd's.
+    pub fn new(columns: &[(&str, Layout)], level: i32) -> Result<Self> {
+        let mut fields = Vec::with_capacity(columns.len());
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(level)?))
+            .set_writer_version(WriterVersion::PARQUET_1_0)
+            .set_created_by("davy-archive".to_owned())
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_offset_index_disabled(true)
+            .set_data_page_size_limit(1 << 20)
+            .set_data_page_row_count_limit(1 << 18)
+            .set_write_batch_size(1 << 14)
+            .set_dictionary_page_size_limit(1 << 18);
+        for (name, layout) in columns {
+            let path = ColumnPath::from(*name);
+            let (physical, dictionary) = match layout {
+                Layout::Delta32 => (Physical::INT32, false),
+                Layout::Dictionary32 => (Physical::INT32, true),
+                Layout::Delta64 => (Physical::INT64, false),
+                Layout::Dictionary64 => (Physical::INT64, true),
+                Layout::Text => (Physical::BYTE_ARRAY, true),
+            };
+            let mut field = Type::primitive_type_builder(name, physical).with_repetition(Repetition::REQUIRED);
+            if physical == Physical::BYTE_ARRAY {
+                field = field.with_converted_type(ConvertedType::UTF8);
+                properties = properties.set_column_encoding(path.clone(), Encoding::DELTA_BYTE_ARRAY);
+            } else {
+                properties = properties.set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
+            }
+            properties = properties.set_column_dictionary_enabled(path, dictionary);
+            fields.push(Arc::new(field.build()?));
+        }
+        let schema = Type::group_type_builder("davy").with_fields(fields).build()?;
+        let file = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties.build()))?;
+        Ok(Self { file })
+    }
+
+    /// Writes a row group; the columns come in the order of the file's.
+    pub fn group(&mut self, columns: &[Column<'_>]) -> Result<()> {
+        let mut group = self.file.next_row_group()?;
+        for column in columns {
+            let Some(mut writer) = group.next_column()? else { break };
+            match column {
+                Column::I32(values) => {
+                    writer.typed::<Int32Type>().write_batch(values, None, None)?;
+                }
+                Column::I64(values) => {
+                    writer.typed::<Int64Type>().write_batch(values, None, None)?;
+                }
+                Column::Text(values) => {
+                    // One buffer for all texts; each value is a view of it.
+                    let all = Bytes::from(values.concat());
+                    let mut at = 0;
+                    let views: Vec<ByteArray> = values
+                        .iter()
+                        .map(|text| {
+                            at += text.len();
+                            ByteArray::from(all.slice(at - text.len()..at))
+                        })
+                        .collect();
+                    writer.typed::<ByteArrayType>().write_batch(&views, None, None)?;
+                }
+            }
+            writer.close()?;
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    /// The bytes of the file, with facts about it in its footer, and each row group's range.
+    pub fn finish(mut self, facts: &[(&str, String)]) -> Result<(Vec<u8>, Vec<(u64, u64)>)> {
+        for (key, value) in facts {
+            self.file.append_key_value_metadata(KeyValue::new((*key).to_owned(), value.clone()));
+        }
+        let ranges = self.file.flushed_row_groups().iter().map(|group| group_range(group)).collect();
+        Ok((self.file.into_inner()?, ranges))
+    }
+}
+
+/// First byte and the byte after the last of a row group.
+fn group_range(group: &RowGroupMetaData) -> (u64, u64) {
+    let chunks = group.columns().iter().map(|column| column.byte_range());
+    chunks.fold((u64::MAX, 0), |(from, to), (start, length)| (from.min(start), to.max(start + length)))
+}
+
+/// A piece of a file of `length` bytes that begins at `start`.
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// Where it begins in the file.
+    pub start: u64,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Length of the whole file.
+    pub length: u64,
+}
+
+impl Span {
+    /// A whole file.
+    pub fn whole(bytes: Bytes) -> Self {
+        Self { start: 0, length: bytes.len() as u64, bytes }
+    }
+}
+
+impl Length for Span {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for Span {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let at = start.checked_sub(self.start).filter(|at| *at <= self.bytes.len() as u64);
+        let at = at.ok_or_else(|| ParquetError::EOF(format!("byte {start} is outside the piece")))?;
+        Ok(self.bytes.slice(at as usize..).reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let outside = || ParquetError::EOF(format!("bytes {start}+{length} are outside the piece"));
+        let at = start.checked_sub(self.start).ok_or_else(outside)?;
+        let end = at.checked_add(length as u64).filter(|end| *end <= self.bytes.len() as u64);
+        Ok(self.bytes.slice(at as usize..end.ok_or_else(outside)? as usize))
+    }
+}
+
+/// Reads a file's footer from a piece that holds its end.
+pub fn footer(span: &Span) -> Result<Arc<ParquetMetaData>> {
+    Ok(Arc::new(ParquetMetaDataReader::new().parse_and_finish(span)?))
+}
+
+/// One row group of a file.
+#[derive(Clone)]
+pub struct Group {
+    /// The file's footer.
+    pub meta: Arc<ParquetMetaData>,
+    /// Which row group.
+    pub index: usize,
+    /// A piece of the file that holds it.
+    pub span: Span,
+}
+
+impl Group {
+    fn read<T: DataType>(&self, column: usize) -> Result<Vec<T::T>> {
+        let group = self.meta.row_groups().get(self.index);
+        let group = group.ok_or_else(|| Error::corrupt("a row group is missing"))?;
+        let chunk = group.columns().get(column).ok_or_else(|| Error::corrupt("a column is missing"))?;
+        if chunk.column_type() != T::get_physical_type() {
+            return Err(Error::corrupt("a column has another type"));
+        }
+        let rows = usize::try_from(group.num_rows()).map_err(Error::corrupt)?;
+        let pages = SerializedPageReader::new(Arc::new(self.span.clone()), chunk, rows, None)?;
+        let mut reader = ColumnReaderImpl::<T>::new(chunk.column_descr_ptr(), Box::new(pages));
+        // A damaged footer could claim any number of rows, so no more is set aside than is likely.
+        let mut values = Vec::with_capacity(rows.min(1 << 20));
+        while values.len() < rows {
+            let (read, ..) = reader.read_records(rows - values.len(), None, None, &mut values)?;
+            if read == 0 {
+                return Err(Error::corrupt("a column ends early"));
+            }
+        }
+        Ok(values)
+    }
+
+    /// A column of 32-bit numbers.
+    pub fn i32(&self, column: usize) -> Result<Vec<i32>> {
+        self.read::<Int32Type>(column)
+    }
+
+    /// A column of 64-bit numbers.
+    pub fn i64(&self, column: usize) -> Result<Vec<i64>> {
+        self.read::<Int64Type>(column)
+    }
+
+    /// A column of texts.
+    pub fn text(&self, column: usize) -> Result<Texts> {
+        Ok(Texts(self.read::<ByteArrayType>(column)?))
+    }
+}
+
+/// Texts as they were read.
+pub struct Texts(Vec<ByteArray>);
+
+impl Texts {
+    /// A text; one that is not UTF-8 or not there is a damage.
+    pub fn get(&self, row: usize) -> Result<&str> {
+        let value = self.0.get(row).ok_or_else(|| Error::corrupt("a text is missing"))?;
+        value.as_utf8().map_err(|_| Error::corrupt("a text is not UTF-8"))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

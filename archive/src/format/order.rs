@@ -1,0 +1,148 @@
+//! The canonical order of a batch: the same content gives the same bytes, however it came together.
+//!
+//! Frames are sorted by what they are, nodes stand in preorder with siblings in the order of their
+//! frames, so a parent always stands before its children and a subtree is a range. Sources, series
+//! and windows are sorted too, and rows by (series, node, window): each column then climbs slowly,
+//! which is what makes its differences small.
+
+use super::batch::{Batch, Row, Series, Window};
+use davy_profile::{Frame, StringTable};
+
+/// A batch in canonical order.
+#[derive(Debug)]
+pub struct Ordered {
+    /// Canonical texts of the sources' labels.
+    pub sources: Vec<String>,
+    /// Services of the sources.
+    pub services: Vec<String>,
+    /// Series with the canonical texts of their labels.
+    pub series: Vec<(Series, String)>,
+    /// Windows.
+    pub windows: Vec<Window>,
+    /// Texts of the frames.
+    pub strings: StringTable,
+    /// Frames.
+    pub frames: Vec<Frame>,
+    /// Parents of the nodes; node `i + 1` stands at `i`, node 0 is the root.
+    pub parents: Vec<i32>,
+    /// Frames of the nodes.
+    pub node_frames: Vec<i32>,
+    /// Rows, each key once, none zero.
+    pub rows: Vec<Row>,
+}
+
+/// The permutation that sorts: `(order, rank)` with `order[new] = old` and `rank[old] = new`.
+fn permutation<K: Ord>(count: usize, key: impl Fn(usize) -> K) -> (Vec<u32>, Vec<u32>) {
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    order.sort_by_key(|index| key(*index as usize));
+    let mut rank = vec![0; count];
+    for (new, old) in order.iter().enumerate() {
+        rank[*old as usize] = new as u32;
+    }
+    (order, rank)
+}
+
+/// Brings a batch into its canonical order.
+pub fn ordered(batch: Batch) -> Ordered {
+    let source_texts: Vec<String> = batch.sources.iter().map(|source| source.to_json()).collect();
+    let (source_order, source_rank) = permutation(batch.sources.len(), |i| {
+        (batch.sources[i].service(), source_texts[i].as_str())
+    });
+
+    let series_texts: Vec<String> = batch.series.iter().map(|series| series.labels.to_json()).collect();
+    let (series_order, series_rank) = permutation(batch.series.len(), |i| {
+        let series = &batch.series[i];
+        (source_rank[series.source as usize], &*series.kind, series_texts[i].as_str())
+    });
+    let series = series_order
+        .iter()
+        .map(|old| {
+            let (series, text) = (&batch.series[*old as usize], &series_texts[*old as usize]);
+            (Series { source: source_rank[series.source as usize], ..series.clone() }, text.clone())
+        })
+        .collect();
+
+    let (window_order, window_rank) = permutation(batch.windows.len(), |i| {
+        let window = &batch.windows[i];
+        (source_rank[window.source as usize], window.start_ms, window.id)
+    });
+    let windows = window_order
+        .iter()
+        .map(|old| {
+            let window = batch.windows[*old as usize];
+            Window { source: source_rank[window.source as usize], ..window }
+        })
+        .collect();
+
+    let tree = &batch.stacks;
+    let text = |id| tree.strings.get(id);
+    let (frame_order, frame_rank) = permutation(tree.frames.len(), |i| {
+        let frame = &tree.frames[i];
+        let place = (text(frame.module), text(frame.build_id), frame.address, frame.kind);
+        (text(frame.name), text(frame.file), frame.start_line, frame.line, place)
+    });
+    let frames = frame_order.iter().map(|old| tree.frames[*old as usize]).collect();
+
+    let (parents, node_frames, node_rank) =
+        preorder(tree.stacks.parents(), tree.stacks.items(), &frame_rank);
+
+    let mut rows = batch.rows;
+    for row in &mut rows {
+        row.series = series_rank[row.series as usize];
+        row.node = node_rank[row.node as usize];
+        row.window = window_rank[row.window as usize];
+    }
+    rows.sort_unstable_by_key(|row| (u64::from(row.series) << 32 | u64::from(row.node), row.window));
+    rows.dedup_by(|row, kept| {
+        let same = (row.series, row.node, row.window) == (kept.series, kept.node, kept.window);
+        if same {
+            kept.value = kept.value.saturating_add(row.value);
+        }
+        same
+    });
+    rows.retain(|row| row.value != 0);
+
+    Ordered {
+        services: source_order.iter().map(|old| batch.sources[*old as usize].service().to_owned()).collect(),
+        sources: source_order.iter().map(|old| source_texts[*old as usize].clone()).collect(),
+        series,
+        windows,
+        strings: batch.stacks.strings,
+        frames,
+        parents,
+        node_frames,
+        rows,
+    }
+}
+
+/// Numbers nodes in preorder, siblings by the rank of their frames. Gives the columns and the rank
+/// of each old node.
+fn preorder(parents: &[u32], items: &[u32], frame_rank: &[u32]) -> (Vec<i32>, Vec<i32>, Vec<u32>) {
+    let count = parents.len();
+    // Children of a node stand together; the last sibling first, since a stack turns them round.
+    let mut edges: Vec<(u64, u32)> = (1..count)
+        .map(|node| {
+            let rank = frame_rank[items[node] as usize];
+            (u64::from(parents[node]) << 32 | u64::from(u32::MAX - rank), node as u32)
+        })
+        .collect();
+    edges.sort_unstable();
+    let mut starts = vec![0u32; count + 1];
+    for (key, _) in &edges {
+        starts[(key >> 32) as usize + 1] += 1;
+    }
+    for node in 0..count {
+        starts[node + 1] += starts[node];
+    }
+    let mut rank = vec![0u32; count];
+    let (mut new_parents, mut frames) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let children = |node: u32| &edges[starts[node as usize] as usize..starts[node as usize + 1] as usize];
+    let mut pending: Vec<u32> = children(0).iter().map(|(_, node)| *node).collect();
+    while let Some(node) = pending.pop() {
+        rank[node as usize] = new_parents.len() as u32 + 1;
+        new_parents.push(rank[parents[node as usize] as usize] as i32);
+        frames.push(frame_rank[items[node as usize] as usize] as i32);
+        pending.extend(children(node).iter().map(|(_, child)| *child));
+    }
+    (new_parents, frames, rank)
+}

@@ -1,0 +1,187 @@
+//! `push.v1.PusherService/Push`: a list of series with labels and profiles, as protobuf or JSON.
+//!
+//! ```text
+//! PushRequest       { repeated RawProfileSeries series = 1; }
+//! RawProfileSeries  { repeated LabelPair labels = 1; repeated RawSample samples = 2; }
+//! LabelPair         { string name = 1; string value = 2; }
+//! RawSample         { bytes rawProfile = 1; string ID = 2; }
+//! ```
+
+use super::decode::{Format, Push, WindowIdentity};
+use crate::error::{Error, Result};
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use serde::Deserialize;
+
+/// Base 64 with or without padding, as JSON mappings of protobuf write it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A field of a message: its number and, where it is bytes, these.
+struct Fields {
+    rest: Bytes,
+}
+
+fn malformed() -> Error {
+    Error::invalid("the body is not a PushRequest in protobuf")
+}
+
+impl Fields {
+    fn varint(&mut self) -> Result<u64> {
+        let mut value = 0u64;
+        for (at, byte) in self.rest.iter().take(10).enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * at);
+            if byte & 0x80 == 0 {
+                self.rest = self.rest.slice(at + 1..);
+                return Ok(value);
+            }
+        }
+        Err(malformed())
+    }
+
+    fn take(&mut self, length: usize) -> Result<Bytes> {
+        if length > self.rest.len() {
+            return Err(malformed());
+        }
+        Ok(self.rest.split_to(length))
+    }
+
+    /// The next field; fields that are not bytes come without any.
+    fn next(&mut self) -> Result<Option<(u64, Bytes)>> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let key = self.varint()?;
+        let bytes = match key & 7 {
+            0 => {
+                self.varint()?;
+                Bytes::new()
+            }
+            1 => self.take(8).map(|_| Bytes::new())?,
+            2 => {
+                let length = usize::try_from(self.varint()?).map_err(|_| malformed())?;
+                self.take(length)?
+            }
+            5 => self.take(4).map(|_| Bytes::new())?,
+            _ => return Err(malformed()),
+        };
+        Ok(Some((key >> 3, bytes)))
+    }
+}
+
+fn text(bytes: &Bytes) -> Result<String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Error::invalid("a label or an ID is not UTF-8"))?;
+    Ok(text.to_owned())
+}
+
+/// A series of a request.
+struct Series {
+    labels: Vec<(String, String)>,
+    samples: Vec<(Bytes, String)>,
+}
+
+/// Profiles of one request, at most.
+const SAMPLES: usize = 10_000;
+
+/// Reads a request in protobuf.
+pub(super) fn from_protobuf(body: Bytes) -> Result<Vec<(String, Push)>> {
+    let mut all = Vec::new();
+    let mut fields = Fields { rest: body };
+    while let Some((number, bytes)) = fields.next()? {
+        if number != 1 {
+            continue;
+        }
+        let mut series = Series { labels: Vec::new(), samples: Vec::new() };
+        let mut fields = Fields { rest: bytes };
+        while let Some((number, bytes)) = fields.next()? {
+            let (mut first, mut second) = (Bytes::new(), Bytes::new());
+            let mut parts = Fields { rest: bytes };
+            while let Some((part, bytes)) = parts.next()? {
+                match part {
+                    1 => first = bytes,
+                    2 => second = bytes,
+                    _ => {}
+                }
+            }
+            match number {
+                1 => series.labels.push((text(&first)?, text(&second)?)),
+                2 => series.samples.push((first, text(&second)?)),
+                _ => {}
+            }
+        }
+        all.push(series);
+    }
+    pushes(all)
+}
+
+#[derive(Deserialize)]
+struct JsonRequest {
+    #[serde(default)]
+    series: Vec<JsonSeries>,
+}
+
+#[derive(Deserialize)]
+struct JsonSeries {
+    #[serde(default)]
+    labels: Vec<JsonLabel>,
+    #[serde(default)]
+    samples: Vec<JsonSample>,
+}
+
+#[derive(Deserialize)]
+struct JsonLabel {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct JsonSample {
+    #[serde(default, alias = "raw_profile", rename = "rawProfile")]
+    raw_profile: String,
+    #[serde(default, rename = "ID", alias = "id")]
+    id: String,
+}
+
+/// Reads a request in JSON.
+pub(super) fn from_json(body: &[u8]) -> Result<Vec<(String, Push)>> {
+    let request: JsonRequest =
+        serde_json::from_slice(body).map_err(|error| Error::invalid(format!("the body is not a PushRequest in JSON: {error}")))?;
+    let mut all = Vec::new();
+    for series in request.series {
+        let labels = series.labels.into_iter().map(|label| (label.name, label.value)).collect();
+        let mut samples = Vec::new();
+        for sample in series.samples {
+            // Both alphabets are allowed in JSON.
+            let standard = sample.raw_profile.replace('-', "+").replace('_', "/");
+            let bytes = BASE64.decode(standard).map_err(|error| Error::invalid(format!("rawProfile is not base 64: {error}")))?;
+            samples.push((bytes.into(), sample.id));
+        }
+        all.push(Series { labels, samples });
+    }
+    pushes(all)
+}
+
+fn pushes(all: Vec<Series>) -> Result<Vec<(String, Push)>> {
+    let count: usize = all.iter().map(|series| series.samples.len()).sum();
+    if count == 0 {
+        return Err(Error::invalid("the request has no profile"));
+    }
+    if count > SAMPLES {
+        return Err(Error::invalid(format!("the request has {count} profiles, the limit is {SAMPLES}; send fewer at once")));
+    }
+    let mut pushes = Vec::with_capacity(count);
+    for (at, series) in all.into_iter().enumerate() {
+        for (which, (body, id)) in series.samples.into_iter().enumerate() {
+            let identity = if id.is_empty() { WindowIdentity::Content } else { WindowIdentity::Client(id) };
+            let push = Push { labels: series.labels.clone(), identity, span: None, format: Format::Pprof(None), body };
+            pushes.push((format!("series {at}, sample {which}"), push));
+        }
+    }
+    Ok(pushes)
+}

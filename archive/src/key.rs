@@ -1,0 +1,222 @@
+//! Names of objects. What comes from outside is encoded here and nowhere else.
+
+use davy_base::{Timestamp, Ulid};
+use davy_base::clock::Civil;
+use object_store::path::Path;
+use std::fmt;
+use std::time::Duration;
+
+/// An hour of data, UTC: hours since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hour(pub i64);
+
+const HOUR: Duration = Duration::from_hours(1);
+
+impl Hour {
+    /// The hour in which `time` lies.
+    pub fn of(time: Timestamp) -> Self {
+        Self(time.seconds().div_euclid(3_600))
+    }
+
+    /// Its first moment.
+    pub fn start(self) -> Timestamp {
+        Timestamp::from_seconds(self.0 * 3_600)
+    }
+
+    /// The first moment after it.
+    pub fn end(self) -> Timestamp {
+        self.start().plus(HOUR)
+    }
+
+    /// `YYYY-MM-DD`.
+    pub fn date(self) -> String {
+        let Civil { year, month, day, .. } = self.start().civil();
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
+    /// Reads `YYYY-MM-DD` and `HH`.
+    fn parse(date: &str, hour: &str) -> Option<Self> {
+        let text = format!("{date}T{hour}:00:00Z");
+        Timestamp::parse_rfc3339(&text).map(Self::of)
+    }
+}
+
+impl fmt::Display for Hour {
+    /// `YYYY-MM-DD/HH`, as in keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{:02}", self.date(), self.start().civil().hour)
+    }
+}
+
+/// Whose data it is, as a part of a key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tenant(String);
+
+impl Tenant {
+    /// The tenant of a request that names none.
+    pub fn anonymous() -> Self {
+        Self("anonymous".to_owned())
+    }
+
+    /// Encodes a tenant's name; `None` where it is empty or longer than 128 bytes.
+    pub fn new(name: &str) -> Option<Self> {
+        (!name.is_empty() && name.len() <= 128).then(|| Self(encode(name)))
+    }
+
+    /// As a part of a key.
+    pub fn key(&self) -> &str {
+        &self.0
+    }
+
+    /// From a part of a key.
+    pub(crate) fn from_key(key: &str) -> Self {
+        Self(key.to_owned())
+    }
+}
+
+/// Makes one part of a key of any text: letters, digits, `-`, `_` and inner dots stay, every other
+/// byte becomes `=` and two hexadecimal digits. Two texts never give the same part.
+pub fn encode(text: &str) -> String {
+    let mut part = String::with_capacity(text.len());
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => part.push(char::from(byte)),
+            b'.' if at > 0 => part.push('.'),
+            _ => part.push_str(&format!("={byte:02x}")),
+        }
+    }
+    part
+}
+
+/// What a block's folder is called: the hash of its inputs' names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockId(pub String);
+
+/// Where things lie below a prefix of the bucket.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    prefix: Vec<String>,
+}
+
+/// What a key names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A segment.
+    Segment(Hour, Ulid),
+    /// A file of a block, with the file's name.
+    Block(Hour, BlockId, String),
+}
+
+/// The object whose presence makes a block exist.
+pub const META: &str = "meta.json";
+const SEGMENT: &str = ".segment";
+
+impl Keys {
+    /// Keys below `prefix`, a path such as `davy/prod`; "" is the whole bucket.
+    pub fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.split('/').filter(|part| !part.is_empty()).map(encode).collect() }
+    }
+
+    fn path(&self, parts: &[&str]) -> Path {
+        self.prefix.iter().map(String::as_str).chain(parts.iter().copied()).collect()
+    }
+
+    /// The folder of all tenants.
+    pub fn root(&self) -> Path {
+        self.path(&[])
+    }
+
+    /// The folder of a tenant's segments, or of those of an hour.
+    pub fn segments(&self, tenant: &Tenant, hour: Option<Hour>) -> Path {
+        match hour {
+            None => self.path(&[tenant.key(), "segments"]),
+            Some(hour) => self.path(&[tenant.key(), "segments", &hour.date(), &hh(hour)]),
+        }
+    }
+
+    /// The folder of a day's segments.
+    pub fn segments_of_day(&self, tenant: &Tenant, hour: Hour) -> Path {
+        self.path(&[tenant.key(), "segments", &hour.date()])
+    }
+
+    /// A segment.
+    pub fn segment(&self, tenant: &Tenant, hour: Hour, name: Ulid) -> Path {
+        let file = format!("{name}{SEGMENT}");
+        self.path(&[tenant.key(), "segments", &hour.date(), &hh(hour), &file])
+    }
+
+    /// The folder of a tenant's hour blocks, or of those of an hour.
+    pub fn blocks(&self, tenant: &Tenant, hour: Option<Hour>) -> Path {
+        match hour {
+            None => self.path(&[tenant.key(), "blocks", "hour"]),
+            Some(hour) => self.path(&[tenant.key(), "blocks", "hour", &hour.date(), &hh(hour)]),
+        }
+    }
+
+    /// The folder of a day's hour blocks.
+    pub fn blocks_of_day(&self, tenant: &Tenant, hour: Hour) -> Path {
+        self.path(&[tenant.key(), "blocks", "hour", &hour.date()])
+    }
+
+    /// A file of a block.
+    pub fn block(&self, tenant: &Tenant, hour: Hour, id: &BlockId, file: &str) -> Path {
+        self.path(&[tenant.key(), "blocks", "hour", &hour.date(), &hh(hour), &id.0, file])
+    }
+
+    /// What a key names; `None` where it is nothing of the archive's.
+    pub fn parse(&self, tenant: &Tenant, path: &Path) -> Option<Named> {
+        let parts: Vec<String> = path.parts().map(|part| part.as_ref().to_owned()).collect();
+        let rest = parts.strip_prefix(self.prefix.as_slice())?;
+        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+        match rest.as_slice() {
+            [of, "segments", date, hour, file] if *of == tenant.key() => {
+                let name = file.strip_suffix(SEGMENT)?.parse().ok()?;
+                Some(Named::Segment(Hour::parse(date, hour)?, name))
+            }
+            [of, "blocks", "hour", date, hour, id, file] if *of == tenant.key() => {
+                let known = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+                known.then(|| {
+                    Some(Named::Block(Hour::parse(date, hour)?, BlockId((*id).to_owned()), (*file).to_owned()))
+                })?
+            }
+            _ => None,
+        }
+    }
+}
+
+fn hh(hour: Hour) -> String {
+    format!("{:02}", hour.start().civil().hour)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_leaves_its_folder() {
+        let check = |text: &str, part: &str| assert_eq!(encode(text), part, "{text}");
+        check("web-1.eu_west", "web-1.eu_west");
+        check("..", "=2e.");
+        check("../../etc", "=2e.=2f..=2fetc");
+        check("a\0b", "a=00b");
+        check("ä%", "=c3=a4=25");
+        assert_eq!(Tenant::new(""), None);
+    }
+
+    #[test]
+    fn keys_are_read_back() {
+        let keys = Keys::new("davy/x y");
+        let tenant = Tenant::new("../t").expect("a name");
+        let hour = Hour::of(Timestamp::parse_rfc3339("2026-11-22T10:59:59Z").expect("valid"));
+        let path = keys.segment(&tenant, hour, Ulid(7));
+        assert_eq!(
+            path.as_ref(),
+            "davy/x=20y/=2e.=2ft/segments/2026-11-22/10/00000000000000000000000007.segment"
+        );
+        assert_eq!(keys.parse(&tenant, &path), Some(Named::Segment(hour, Ulid(7))));
+        assert_eq!(keys.parse(&Tenant::anonymous(), &path), None);
+        let id = BlockId("0".repeat(32));
+        let path = keys.block(&tenant, hour, &id, META);
+        assert_eq!(keys.parse(&tenant, &path), Some(Named::Block(hour, id, META.to_owned())));
+    }
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod archive;
+mod cache;
+pub mod compact;
+pub mod error;
+pub mod format;
+pub mod ingest;
+pub mod key;
+pub mod labels;
+mod metrics;
+mod options;
+pub mod plan;
+pub mod query;
+pub mod rule;
+pub mod selector;
+pub mod store;
+
+pub use archive::{Archive, OPERATIONS};
+pub use error::{Error, Kind, Result};
+pub use options::Options;

@@ -1,0 +1,16 @@
+//! From a range and a selector to an answer.
+
+mod answer;
+mod diff;
+mod flame;
+mod http;
+mod metadata;
+mod params;
+mod scan;
+mod series;
+mod svg;
+
+pub use flame::{flame, Flame};
+pub use http::router;
+pub use params::Ask;
+pub use scan::{Query, Report};

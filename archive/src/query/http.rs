@@ -1,0 +1,254 @@
+//! The routes of queries.
+
+use super::answer::{bytes, problem};
+use super::flame::{Flame, flame};
+use super::metadata::{Gather, Wanted};
+use super::params::{Ask, Parameters};
+use super::scan::{Query, Report, blocking};
+use super::{series, svg};
+use crate::error::{Error, Kind, Result};
+use crate::ingest::tenant;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
+use axum::{Json, Router, response::IntoResponse};
+use davy_base::Timestamp;
+use davy_profile::flame::Grain;
+use davy_profile::{FlameTree, folded, gzip, pprof, view};
+use regex::RegexBuilder;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `/api/v1/profiles/*`.
+pub fn router(query: Query) -> Router {
+    Router::new()
+        .route("/api/v1/profiles/types", route("ListProfileTypes"))
+        .route("/api/v1/profiles/labels", route("ListProfileLabels"))
+        .route("/api/v1/profiles/series", route("QuerySeries"))
+        .route("/api/v1/profiles/flamegraph", route("QueryFlamegraph"))
+        .route("/api/v1/profiles/diff", route("QueryDiff"))
+        .route("/api/v1/profiles/top", route("QueryTop"))
+        .route("/api/v1/profiles/pprof", route("QueryPprof"))
+        .route("/api/v1/profiles/folded", route("QueryFolded"))
+        .route("/api/v1/profiles/svg", route("QuerySvg"))
+        .with_state(query)
+}
+
+fn route(operation: &'static str) -> MethodRouter<Query> {
+    get(move |state: State<Query>, request: Request| answer(state, request, operation))
+}
+
+async fn answer(State(query): State<Query>, request: Request, operation: &'static str) -> Response {
+    let started = query.options.clock.monotonic();
+    let (request, _body) = request.into_parts();
+    let answered = async {
+        let parameters: BTreeMap<String, String> =
+            axum::extract::Query::try_from_uri(&request.uri).map_err(|error| Error::invalid(error.to_string()))?.0;
+        let accept = request.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let call = Call {
+            parameters: Parameters(parameters),
+            json: accept.contains("application/json"),
+            now: query.options.clock.now(),
+            tenant: tenant(&request.headers)?,
+            query: query.clone(),
+        };
+        let _slot = query.slots.acquire().await.map_err(|_| Error::new(Kind::Unavailable, "the archiver is stopping"))?;
+        match operation {
+            "ListProfileTypes" => call.gather(Wanted::Types).await,
+            "ListProfileLabels" => call.labels().await,
+            "QuerySeries" => call.series().await,
+            "QueryDiff" => call.diff().await,
+            _ => call.tree(operation).await,
+        }
+    };
+    let response = answered.await.unwrap_or_else(|error| problem(&error));
+    let taken = query.options.clock.monotonic().saturating_sub(started);
+    query.metrics.query_duration.with_label_values(&[operation]).observe(taken.as_secs_f64());
+    response
+}
+
+/// One request.
+struct Call {
+    query: Query,
+    tenant: crate::key::Tenant,
+    parameters: Parameters,
+    json: bool,
+    now: Timestamp,
+}
+
+/// Texts of one answer to types and labels, at most.
+const TEXTS: usize = 100_000;
+/// Nodes of an answer where the request does not say.
+const NODES: usize = 16_384;
+/// Nodes of an answer, at most.
+const NODES_MAX: usize = 1_000_000;
+/// Nodes of a drawing.
+const NODES_SVG: usize = 8_192;
+
+impl Call {
+    fn note(&self, report: &Report) {
+        if !report.partial.is_empty() {
+            self.query.metrics.query_partial.inc();
+        }
+    }
+
+    async fn gather(&self, wanted: Wanted) -> Result<Response> {
+        let ask = self.parameters.any_type(&self.tenant, self.now)?;
+        let gather = Gather { wanted, found: BTreeSet::new(), limit: TEXTS, cut: false };
+        let (gather, mut report) = self.query.scan(&ask, gather).await?;
+        if gather.cut {
+            report.partial.push(format!("there are more than {TEXTS}; narrow the selector"));
+        }
+        self.note(&report);
+        let mut response = Json(gather.found.into_iter().collect::<Vec<_>>()).into_response();
+        if !report.partial.is_empty() {
+            let text = report.partial.join("; ").chars().filter(|c| (' '..='~').contains(c)).take(1_000).collect::<String>();
+            if let Ok(value) = text.parse() {
+                response.headers_mut().insert("davy-partial", value);
+            }
+        }
+        Ok(response)
+    }
+
+    async fn labels(&self) -> Result<Response> {
+        match self.parameters.get("name") {
+            None => self.gather(Wanted::Names).await,
+            Some(name) => self.gather(Wanted::Values(name.to_owned())).await,
+        }
+    }
+
+    async fn series(&self) -> Result<Response> {
+        let ask = self.parameters.one_type(&self.tenant, self.now)?;
+        let span = ask.until.since(ask.from).as_secs().max(1) as usize;
+        let step = self.parameters.number("step", span.div_ceil(240).max(1), usize::try_from(i32::MAX).unwrap_or(1))?;
+        let step_ms = step as i64 * 1_000;
+        let (series, cut, report) = series::series(&self.query, &ask, step_ms).await?;
+        self.note(&report);
+        Ok(Json(json!({
+            "type": ask.kind,
+            "unit": ask.kind_and_unit().1,
+            "step_ms": step_ms,
+            "from": ask.from.millis(),
+            "until": ask.until.millis(),
+            "partial": report.partial,
+            "cut": cut,
+            "series": series,
+        }))
+        .into_response())
+    }
+
+    /// Merges a range and applies `focus`, `ignore` and `hide`.
+    async fn merged(&self, ask: &Ask, grain: Grain) -> Result<(FlameTree, Report)> {
+        let regex = |name: &str| {
+            let build = |text: &str| {
+                RegexBuilder::new(text)
+                    .size_limit(1 << 20)
+                    .build()
+                    .map_err(|error| Error::invalid(format!("{name}: `{text}` is not a regular expression: {error}")))
+            };
+            self.parameters.get(name).map(build).transpose()
+        };
+        let (focus, ignore, hide) = (regex("focus")?, regex("ignore")?, regex("hide")?);
+        let (Flame { mut tree, .. }, report) = flame(&self.query, ask, grain).await?;
+        self.note(&report);
+        if focus.is_some() || ignore.is_some() || hide.is_some() {
+            tree = blocking(move || {
+                if let Some(focus) = focus {
+                    tree.retain(|name| focus.is_match(name), true);
+                }
+                if let Some(ignore) = ignore {
+                    tree.retain(|name| ignore.is_match(name), false);
+                }
+                match hide {
+                    Some(hide) => tree.hide(|name| hide.is_match(name)),
+                    None => tree,
+                }
+            })
+            .await?;
+        }
+        Ok((tree, report))
+    }
+
+    fn meta(ask: &Ask, report: &Report) -> Value {
+        json!({
+            "type": ask.kind,
+            "unit": ask.kind_and_unit().1,
+            "from": ask.from.millis(),
+            "until": ask.until.millis(),
+            "selector": ask.selector.text(),
+            "by": ask.by,
+            "partial": report.partial,
+            "windows": report.windows,
+        })
+    }
+
+    /// Everything that is made of one merged tree.
+    async fn tree(&self, operation: &'static str) -> Result<Response> {
+        let ask = self.parameters.one_type(&self.tenant, self.now)?;
+        let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
+        let limit = self.parameters.number("limit", 100, 100_000)?;
+        let grain = if operation == "QueryPprof" { Grain::Line } else { Grain::Function };
+        let (tree, report) = self.merged(&ask, grain).await?;
+        let json = self.json;
+        blocking(move || {
+            let meta = Self::meta(&ask, &report);
+            let (kind, unit) = ask.kind_and_unit();
+            match operation {
+                "QueryTop" => {
+                    let total = tree.values.iter().fold(0i64, |sum, value| sum.saturating_add(*value));
+                    let functions: Vec<Value> = tree
+                        .top(limit)
+                        .into_iter()
+                        .map(|of| json!({ "name": of.name, "file": of.file, "self": of.own, "total": of.total }))
+                        .collect();
+                    let body = json!({
+                        "type": ask.kind,
+                        "unit": unit,
+                        "total": total,
+                        "windows": report.windows,
+                        "partial": report.partial,
+                        "functions": functions,
+                    });
+                    Ok(Json(body).into_response())
+                }
+                "QueryPprof" => {
+                    let mut profile = tree.to_profile(kind, unit);
+                    profile.time_nanos = ask.from.nanos();
+                    profile.duration_nanos = i64::try_from(ask.until.since(ask.from).as_nanos()).unwrap_or(i64::MAX);
+                    for note in &report.partial {
+                        let comment = profile.strings.intern(&format!("incomplete: {note}"));
+                        profile.comments.push(comment);
+                    }
+                    Ok(bytes("application/octet-stream", gzip::compress(&pprof::encode(&profile))))
+                }
+                "QueryFolded" => Ok(bytes("text/plain; charset=utf-8", folded::encode(&tree))),
+                "QuerySvg" => {
+                    let kind = ask.kind.as_deref().unwrap_or("");
+                    let title = format!("{kind} {} {} to {}", ask.selector.text(), ask.from, ask.until);
+                    let drawing = svg::svg(&tree.prune(nodes.min(NODES_SVG)), &title, unit)?;
+                    Ok(bytes("image/svg+xml", drawing))
+                }
+                _ if json => Ok(bytes("application/json", view::to_json(&tree, nodes))),
+                _ => Ok(bytes(view::MEDIA_TYPE, view::encode(&tree, nodes, &meta))),
+            }
+        })
+        .await?
+    }
+
+    /// Two trees side by side.
+    async fn diff(&self) -> Result<Response> {
+        let ask = self.parameters.one_type(&self.tenant, self.now)?;
+        let base_ask = self.parameters.base(&ask, self.now)?;
+        let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
+        let (tree, report) = self.merged(&ask, Grain::Function).await?;
+        let (base, base_report) = self.merged(&base_ask, Grain::Function).await?;
+        let json = self.json;
+        blocking(move || {
+            let mut meta = Self::meta(&ask, &report);
+            meta["base"] = Self::meta(&base_ask, &base_report);
+            super::diff::answer(&tree, &base, nodes, &meta, json)
+        })
+        .await
+    }
+}

@@ -1,0 +1,23 @@
+//! Flame graphs as SVG.
+
+use crate::error::{Error, Kind, Result};
+use davy_profile::FlameTree;
+use inferno::flamegraph::{Options, from_lines};
+
+/// Draws a tree. It should have been pruned: what is narrower than a tenth of a pixel is not drawn.
+pub(super) fn svg(tree: &FlameTree, title: &str, unit: &str) -> Result<Vec<u8>> {
+    let folded = davy_profile::folded::encode(tree);
+    let mut options = Options::default();
+    title.clone_into(&mut options.title);
+    unit.clone_into(&mut options.count_name);
+    options.no_javascript = false;
+    let mut out = Vec::new();
+    if folded.trim().is_empty() {
+        return Ok(EMPTY.into());
+    }
+    from_lines(&mut options, folded.lines(), &mut out)
+        .map_err(|error| Error::new(Kind::Internal, format!("the graph cannot be drawn: {error}")))?;
+    Ok(out)
+}
+
+const EMPTY: &str = "<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1200\" height=\"60\"><text x=\"600\" y=\"34\" text-anchor=\"middle\" font-family=\"monospace\" font-size=\"14\">no samples in this range</text></svg>\n";

@@ -1,0 +1,187 @@
+//! The reader's rule: which pieces of an hour a query or a compaction reads.
+//!
+//! A *leaf* is a segment, by its name. A block holds the windows of the leaves that it names; a
+//! segment those of itself. The rule is a pure function of a listing:
+//!
+//! 1. Sort the blocks by how many leaves they name, most first, then by name. Go through them and
+//!    take each that shares no leaf with those taken.
+//! 2. Go through them again, in the same order, and take each that names a leaf that is neither
+//!    covered by now nor listed as a segment: that leaf was deleted, and only blocks still hold it.
+//! 3. Take every listed segment that no taken block covers.
+//!
+//! **Nothing is missed.** Every leaf that the listing mentions, as a segment or in a block, is in a
+//! taken piece: if it is not covered after step 1, then either it is listed, and step 3 takes it
+//! unless step 2 covered it, or it is not, and step 2 takes a block that names it. A leaf that the
+//! listing does not mention was written after the listing was made, or its deletion was seen and
+//! the block that allowed it was not. The second does not happen while listings lag by less than
+//! the grace period, since an input is deleted only when a block that names all of its leaves has
+//! been readable for that long (`plan`).
+//!
+//! **Nothing is lost by deleting.** An object is deleted only for the sake of a block whose leaves
+//! are a superset of its own, and, where they are the same, whose name comes first. That is a
+//! strict order, so the greatest elements above any leaf are never deleted by anybody, whatever
+//! listings the deleters saw.
+//!
+//! **Nothing counts twice.** Steps 1 and 3 alone give disjoint leaves. Step 2 can take a block that
+//! overlaps another, and one window can be in two leaves, when a client sent it again to another
+//! archiver. Both are settled by the windows' ids: whoever reads the taken pieces goes through them
+//! in the order of this rule and drops every window that an earlier piece had.
+
+use crate::key::BlockId;
+use davy_base::{Timestamp, Ulid};
+use std::collections::BTreeSet;
+
+/// A segment as listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentEntry {
+    /// Its name.
+    pub name: Ulid,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// A block as listed, with what its `meta.json` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockEntry {
+    /// Its name.
+    pub id: BlockId,
+    /// The segments whose windows it holds.
+    pub leaves: BTreeSet<Ulid>,
+    /// Size of its files.
+    pub bytes: u64,
+    /// When its `meta.json` was written.
+    pub since: Timestamp,
+}
+
+/// What is listed of an hour.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Segments.
+    pub segments: Vec<SegmentEntry>,
+    /// Blocks.
+    pub blocks: Vec<BlockEntry>,
+}
+
+/// What is to be read, as indices into a listing, in reading order: blocks first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Blocks.
+    pub blocks: Vec<usize>,
+    /// Segments.
+    pub segments: Vec<usize>,
+}
+
+/// The rule.
+pub fn select(listing: &Listing) -> Selection {
+    let blocks = &listing.blocks;
+    let listed: BTreeSet<Ulid> = listing.segments.iter().map(|segment| segment.name).collect();
+    let mut order: Vec<usize> = (0..blocks.len()).collect();
+    order.sort_by_key(|at| (std::cmp::Reverse(blocks[*at].leaves.len()), &blocks[*at].id));
+    order.dedup_by_key(|at| &blocks[*at].id);
+    let mut covered: BTreeSet<Ulid> = BTreeSet::new();
+    let mut taken = Vec::new();
+    for at in &order {
+        if blocks[*at].leaves.is_disjoint(&covered) && !blocks[*at].leaves.is_empty() {
+            covered.extend(&blocks[*at].leaves);
+            taken.push(*at);
+        }
+    }
+    for at in &order {
+        let lost = |leaf: &Ulid| !covered.contains(leaf) && !listed.contains(leaf);
+        if blocks[*at].leaves.iter().any(lost) {
+            covered.extend(&blocks[*at].leaves);
+            taken.push(*at);
+        }
+    }
+    let mut segments: Vec<usize> =
+        (0..listing.segments.len()).filter(|at| !covered.contains(&listing.segments[*at].name)).collect();
+    segments.sort_by_key(|at| listing.segments[*at].name);
+    segments.dedup_by_key(|at| listing.segments[*at].name);
+    Selection { blocks: taken, segments }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use davy_base::Random;
+
+    pub(crate) fn block(name: u64, leaves: impl IntoIterator<Item = u64>) -> BlockEntry {
+        let leaves: BTreeSet<Ulid> = leaves.into_iter().map(|leaf| Ulid(leaf.into())).collect();
+        BlockEntry {
+            id: BlockId(format!("{name:032x}")),
+            bytes: leaves.len() as u64 * 1_000,
+            leaves,
+            since: Timestamp::EPOCH,
+        }
+    }
+
+    pub(crate) fn segments(names: impl IntoIterator<Item = u64>) -> Vec<SegmentEntry> {
+        names.into_iter().map(|name| SegmentEntry { name: Ulid(name.into()), bytes: 1_000 }).collect()
+    }
+
+    /// The leaves of what is read, with how often each is.
+    fn read(listing: &Listing) -> std::collections::BTreeMap<Ulid, usize> {
+        let selection = select(listing);
+        let mut count = std::collections::BTreeMap::new();
+        for at in &selection.blocks {
+            for leaf in &listing.blocks[*at].leaves {
+                *count.entry(*leaf).or_insert(0) += 1;
+            }
+        }
+        for at in &selection.segments {
+            *count.entry(listing.segments[*at].name).or_insert(0) += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn the_largest_disjoint_blocks_come_first() {
+        let listing = Listing {
+            segments: segments(1..=9),
+            blocks: vec![block(1, 1..=3), block(2, 3..=7), block(3, 8..=8)],
+        };
+        let selection = select(&listing);
+        assert_eq!(selection.blocks, [1, 2]);
+        assert_eq!(selection.segments, [0, 1, 8]);
+    }
+
+    #[test]
+    fn a_deleted_leaf_is_read_from_an_overlapping_block() {
+        let listing = Listing { segments: segments([1]), blocks: vec![block(1, 1..=3), block(2, 3..=7)] };
+        let read = read(&listing);
+        assert_eq!(read.len(), 7);
+        assert_eq!(select(&listing).blocks, [1, 0]);
+    }
+
+    #[test]
+    fn any_listing_covers_every_leaf_and_its_order_does_not_matter() {
+        for seed in 0..2_000 {
+            let mut random = Random::seeded(seed);
+            let leaves = 1 + random.below(12);
+            let listed: Vec<u64> = (0..leaves).filter(|_| random.below(3) > 0).collect();
+            let mut blocks = Vec::new();
+            for name in 0..random.below(6) {
+                let from = random.below(leaves);
+                let to = from + 1 + random.below(leaves - from);
+                blocks.push(block(name, (from..to).filter(|_| random.below(4) > 0)));
+            }
+            let mut listing = Listing { segments: segments(listed), blocks };
+            let mut expected: BTreeSet<Ulid> = listing.segments.iter().map(|s| s.name).collect();
+            expected.extend(listing.blocks.iter().flat_map(|b| b.leaves.iter().copied()));
+            let names = |listing: &Listing| {
+                let selection = select(listing);
+                let blocks: Vec<_> = selection.blocks.iter().map(|b| listing.blocks[*b].id.clone()).collect();
+                let segments: Vec<_> = selection.segments.iter().map(|s| listing.segments[*s].name).collect();
+                (blocks, segments)
+            };
+            let before = names(&listing);
+            assert_eq!(read(&listing).into_keys().collect::<BTreeSet<_>>(), expected, "seed {seed}");
+            listing.blocks.reverse();
+            listing.segments.reverse();
+            assert_eq!(names(&listing), before, "seed {seed}");
+            // Where all segments are still there, every leaf is read once.
+            listing.segments = segments(0..leaves);
+            assert!(read(&listing).values().all(|times| *times == 1), "seed {seed}");
+        }
+    }
+}

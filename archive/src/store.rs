@@ -1,0 +1,236 @@
+//! The bucket: every request is counted, and none waits for ever.
+
+use crate::cache::{Cache, Entry};
+use crate::error::{Error, Kind, Result};
+use crate::format::Table;
+use crate::format::block::Meta;
+use crate::format::columns::Group;
+use crate::format::segment::Segment;
+use crate::key::{BlockId, Hour, Keys, META, Named, Tenant};
+use crate::metrics::Metrics;
+use crate::rule::{BlockEntry, Listing, SegmentEntry};
+use bytes::Bytes;
+use davy_base::{Timestamp, Ulid};
+use futures_util::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Requests to the bucket.
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    /// Names of objects.
+    pub keys: Keys,
+    timeout: Duration,
+    cache: Cache,
+    metrics: Metrics,
+}
+
+/// Why an object was not read.
+pub enum Missing {
+    /// It is not there: deleted since it was listed.
+    Gone,
+    /// The store fails, or the object is damaged.
+    Failed(Error),
+}
+
+impl From<Error> for Missing {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Store {
+    /// A bucket.
+    pub fn new(inner: Arc<dyn ObjectStore>, prefix: &str, timeout: Duration, cache: usize, metrics: Metrics) -> Self {
+        Self { inner, keys: Keys::new(prefix), timeout, cache: Cache::new(cache), metrics }
+    }
+
+    async fn request<T>(
+        &self,
+        what: &'static str,
+        key: &Path,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Missing> {
+        self.metrics.store_requests.with_label_values(&[what]).inc();
+        let failed = |why: String| {
+            self.metrics.store_errors.with_label_values(&[what]).inc();
+            Missing::Failed(Error::new(Kind::Unavailable, format!("cannot {what} {key}: {why}")))
+        };
+        match tokio::time::timeout(self.timeout, request).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(object_store::Error::NotFound { .. })) => Err(Missing::Gone),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Err(_) => Err(failed(format!("no answer within {:?}", self.timeout))),
+        }
+    }
+
+    fn failed(missing: Missing, key: &Path) -> Error {
+        match missing {
+            Missing::Gone => Error::new(Kind::Unavailable, format!("{key} is not there")),
+            Missing::Failed(error) => error,
+        }
+    }
+
+    /// Writes an object.
+    pub async fn put(&self, key: &Path, bytes: Bytes) -> Result<()> {
+        let put = self.request("put", key, self.inner.put(key, bytes.into())).await;
+        put.map(|_| ()).map_err(|missing| Self::failed(missing, key))
+    }
+
+    /// Deletes an object; one that is gone already is fine.
+    pub async fn delete(&self, key: &Path) -> Result<()> {
+        match self.request("delete", key, self.inner.delete(key)).await {
+            Ok(()) | Err(Missing::Gone) => Ok(()),
+            Err(Missing::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Reads an object.
+    async fn get(&self, key: &Path) -> Result<Bytes, Missing> {
+        if let Some(Entry::Bytes(bytes)) = self.cache.get(key.as_ref(), 0) {
+            return Ok(bytes);
+        }
+        let read = async { self.inner.get(key).await?.bytes().await };
+        let bytes = self.request("get", key, read).await?;
+        self.keep(key, 0, Entry::Bytes(bytes.clone()), bytes.len());
+        Ok(bytes)
+    }
+
+    /// Reads a part of an object.
+    async fn get_range(&self, key: &Path, range: Range<u64>) -> Result<Bytes, Missing> {
+        if let Some(Entry::Bytes(bytes)) = self.cache.get(key.as_ref(), range.start) {
+            return Ok(bytes);
+        }
+        let start = range.start;
+        let bytes = self.request("get", key, self.inner.get_range(key, range)).await?;
+        self.keep(key, start, Entry::Bytes(bytes.clone()), bytes.len());
+        Ok(bytes)
+    }
+
+    fn keep(&self, key: &Path, at: u64, entry: Entry, bytes: usize) {
+        self.cache.put(key.as_ref(), at, entry, bytes);
+        self.metrics.cache_bytes.set(self.cache.bytes() as i64);
+    }
+
+    /// Everything below a folder.
+    pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
+        let listed = self.request("list", folder, self.inner.list(Some(folder)).try_collect::<Vec<_>>()).await;
+        match listed {
+            Ok(listed) => Ok(listed),
+            Err(Missing::Gone) => Ok(Vec::new()),
+            Err(Missing::Failed(error)) => Err(error),
+        }
+    }
+
+    /// The folders within a folder, by their names.
+    pub async fn folders(&self, folder: &Path) -> Result<Vec<String>> {
+        let listed = self.request("list", folder, self.inner.list_with_delimiter(Some(folder))).await;
+        match listed {
+            Ok(listed) => Ok(listed
+                .common_prefixes
+                .iter()
+                .filter_map(|path| path.parts().next_back().map(|part| part.as_ref().to_owned()))
+                .collect()),
+            Err(Missing::Gone) => Ok(Vec::new()),
+            Err(Missing::Failed(error)) => Err(error),
+        }
+    }
+
+    /// The tenants that have anything.
+    pub async fn tenants(&self) -> Result<Vec<Tenant>> {
+        let mut names = self.folders(&self.keys.root()).await?;
+        names.sort();
+        Ok(names.iter().map(|name| Tenant::from_key(name)).collect())
+    }
+
+    /// A block's meta object.
+    pub async fn meta(&self, tenant: &Tenant, hour: Hour, id: &BlockId) -> Result<Arc<Meta>, Missing> {
+        let key = self.keys.block(tenant, hour, id, META);
+        if let Some(Entry::Meta(meta)) = self.cache.get(key.as_ref(), 0) {
+            return Ok(meta);
+        }
+        let read = async { self.inner.get(&key).await?.bytes().await };
+        let bytes = self.request("get", &key, read).await?;
+        let meta = Arc::new(Meta::read(&bytes)?);
+        self.keep(&key, 0, Entry::Meta(Arc::clone(&meta)), bytes.len());
+        Ok(meta)
+    }
+
+    /// A segment.
+    pub async fn segment(&self, tenant: &Tenant, hour: Hour, name: Ulid) -> Result<Segment, Missing> {
+        let key = self.keys.segment(tenant, hour, name);
+        let bytes = self.get(&key).await?;
+        Segment::open(bytes).map_err(|error| error.within(&key).into())
+    }
+
+    /// One row group of a block's table.
+    pub async fn group(
+        &self,
+        (tenant, hour, id): (&Tenant, Hour, &BlockId),
+        meta: &Meta,
+        table: Table,
+        group: usize,
+    ) -> Result<Group, Missing> {
+        let key = self.keys.block(tenant, hour, id, &table.file());
+        let file = meta.file(table)?;
+        let footer = match self.cache.get(key.as_ref(), file.footer) {
+            Some(Entry::Footer(footer)) => footer,
+            _ => {
+                let range = file.footer_range();
+                let size = (range.end - range.start) as usize;
+                let bytes = self.request("get", &key, self.inner.get_range(&key, range)).await?;
+                let footer = file.open_footer(bytes).map_err(|error| error.within(&key))?;
+                self.keep(&key, file.footer, Entry::Footer(Arc::clone(&footer)), size * 4);
+                footer
+            }
+        };
+        let bytes = self.get_range(&key, file.group_range(group)?).await?;
+        file.open_group(group, footer, bytes).map_err(|error| error.within(&key).into())
+    }
+
+    /// Lists some folders of segments and blocks, by hour. The second part holds what could not be
+    /// read, as sentences: a block whose meta object cannot be read is left out.
+    pub async fn listing(
+        &self,
+        tenant: &Tenant,
+        folders: &[Path],
+    ) -> Result<(BTreeMap<Hour, Listing>, Vec<String>)> {
+        let mut hours: BTreeMap<Hour, Listing> = BTreeMap::new();
+        let mut blocks: BTreeMap<(Hour, BlockId), (u64, Option<Timestamp>)> = BTreeMap::new();
+        let mut faults = Vec::new();
+        for folder in folders {
+            for object in self.list(folder).await? {
+                let since = Timestamp::from_millis(object.last_modified.timestamp_millis());
+                match self.keys.parse(tenant, &object.location) {
+                    Some(Named::Segment(hour, name)) => {
+                        hours.entry(hour).or_default().segments.push(SegmentEntry { name, bytes: object.size });
+                    }
+                    Some(Named::Block(hour, id, file)) => {
+                        let block = blocks.entry((hour, id)).or_default();
+                        block.0 += object.size;
+                        if file == META {
+                            block.1 = Some(since);
+                        }
+                    }
+                    None => {}
+                }
+            }
+        }
+        for ((hour, id), (bytes, since)) in blocks {
+            let Some(since) = since else { continue };
+            match self.meta(tenant, hour, &id).await {
+                Ok(meta) => {
+                    let leaves = meta.segments.iter().filter_map(|name| name.parse().ok()).collect();
+                    hours.entry(hour).or_default().blocks.push(BlockEntry { id, leaves, bytes, since });
+                }
+                Err(Missing::Gone) => {}
+                Err(Missing::Failed(error)) => faults.push(format!("block {} of {hour}: {error}", id.0)),
+            }
+        }
+        Ok((hours, faults))
+    }
+}

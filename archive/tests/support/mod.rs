@@ -1,0 +1,187 @@
+//! An archive on a scratch bucket, and profiles to push.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use davy_archive::{Archive, Options};
+use davy_base::{Clock, Random};
+use davy_profile::{Function, Line, Profile, gzip, pprof};
+use http_body_util::BodyExt;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+pub const CPU: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
+pub const LIVE: &str = "memory:inuse_space:bytes:space:bytes";
+
+pub struct World {
+    pub archive: Archive,
+    pub store: Arc<dyn ObjectStore>,
+    pub clock: Clock,
+    pub drain: CancellationToken,
+}
+
+/// A clock that stands in the middle of an hour that the machine's clock has just left, so that
+/// the store's times of objects fit to it.
+pub fn clock() -> Clock {
+    let now = Clock::system().now();
+    Clock::manual(now.floor(Duration::from_hours(1)).plus(Duration::from_mins(30)))
+}
+
+pub fn options(store: Arc<dyn ObjectStore>, clock: &Clock) -> Options {
+    Options {
+        prefix: "davy".to_owned(),
+        clock: clock.clone(),
+        random: Random::system(),
+        flush_interval: Duration::from_millis(1),
+        ..Options::new(store)
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::on(Arc::new(InMemory::new()), &clock())
+    }
+
+    pub fn on(store: Arc<dyn ObjectStore>, clock: &Clock) -> Self {
+        Self::with(options(store, clock))
+    }
+
+    pub fn with(options: Options) -> Self {
+        let (store, clock) = (Arc::clone(&options.store), options.clock.clone());
+        let archive = Archive::new(options, &prometheus::Registry::new()).expect("fresh registry");
+        let drain = CancellationToken::new();
+        tokio::spawn(archive.ingest().run(drain.clone()));
+        Self { archive, store, clock, drain }
+    }
+
+    pub async fn call(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
+        while !self.archive.ingest().is_accepting() && !self.drain.is_cancelled() {
+            tokio::task::yield_now().await;
+        }
+        let app = self.archive.ingest_router().merge(self.archive.query_router());
+        let response = app.oneshot(request).await.expect("routers do not fail");
+        let status = response.status();
+        let body = response.into_body().collect().await.expect("whole").to_bytes().to_vec();
+        (status, body)
+    }
+
+    pub async fn push(&self, tenant: &str, labels: &[(&str, &str)], id: &str, raw: &[u8]) -> (StatusCode, String) {
+        let request = Request::post("/push.v1.PusherService/Push")
+            .header("content-type", "application/proto")
+            .header("x-scope-orgid", tenant)
+            .body(Body::from(push_request(labels, id, raw)))
+            .expect("a request");
+        let (status, body) = self.call(request).await;
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    pub async fn get_as(&self, tenant: &str, path: &str) -> (StatusCode, Vec<u8>) {
+        let request = Request::get(path)
+            .header("x-scope-orgid", tenant)
+            .header("accept", "application/json")
+            .body(Body::empty())
+            .expect("a request");
+        self.call(request).await
+    }
+
+    pub async fn json(&self, path: &str) -> serde_json::Value {
+        let (status, body) = self.get_as("anonymous", path).await;
+        assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    pub async fn folded(&self, rest: &str) -> String {
+        let (status, body) = self.get_as("anonymous", &format!("/api/v1/profiles/folded?{}", self.range(rest))).await;
+        assert_eq!(status, 200, "{rest}: {}", String::from_utf8_lossy(&body));
+        let mut lines: Vec<&str> = std::str::from_utf8(&body).expect("text").lines().collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+
+    /// Two hours around the clock's time, and more parameters.
+    pub fn range(&self, rest: &str) -> String {
+        let now = self.clock.now().millis();
+        format!("from={}&until={}&{rest}", now - 7_200_000, now + 600_000)
+    }
+
+    pub async fn keys(&self) -> Vec<String> {
+        use futures_util::TryStreamExt;
+        let mut keys: Vec<String> =
+            self.store.list(None).map_ok(|object| object.location.to_string()).try_collect().await.expect("listing");
+        keys.sort();
+        keys
+    }
+}
+
+fn varint(mut value: usize, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn field(number: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(number << 3 | 2);
+    varint(bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+pub fn push_request(labels: &[(&str, &str)], id: &str, raw: &[u8]) -> Vec<u8> {
+    let mut series = Vec::new();
+    for (name, value) in labels {
+        let mut pair = Vec::new();
+        field(1, name.as_bytes(), &mut pair);
+        field(2, value.as_bytes(), &mut pair);
+        field(1, &pair, &mut series);
+    }
+    let mut sample = Vec::new();
+    field(1, raw, &mut sample);
+    field(2, id.as_bytes(), &mut sample);
+    field(2, &sample, &mut series);
+    let mut request = Vec::new();
+    field(1, &series, &mut request);
+    request
+}
+
+/// A CPU profile: stacks of names with nanoseconds and labels.
+pub fn cpu(clock: &Clock, samples: &[(&[&str], i64, &[(&str, &str)])]) -> Vec<u8> {
+    profile(clock, ("cpu", "nanoseconds"), ("cpu", "nanoseconds"), samples)
+}
+
+pub fn profile(
+    clock: &Clock,
+    kind: (&str, &str),
+    period: (&str, &str),
+    samples: &[(&[&str], i64, &[(&str, &str)])],
+) -> Vec<u8> {
+    let mut profile = Profile::new();
+    profile.add_sample_type(kind.0, kind.1);
+    profile.period_type.kind = profile.strings.intern(period.0);
+    profile.period_type.unit = profile.strings.intern(period.1);
+    profile.period = 10_000_000;
+    profile.time_nanos = clock.now().nanos();
+    profile.duration_nanos = 10_000_000_000;
+    for (stack, value, labels) in samples {
+        let locations: Vec<u32> = stack
+            .iter()
+            .enumerate()
+            .map(|(depth, name)| {
+                let id = profile.strings.intern(name);
+                let file = profile.strings.intern("main.rs");
+                let function = profile.function(Function { name: id, system_name: id, file, start_line: 7 });
+                profile.location(None, 0, &[Line { function, line: 10 + depth as i64, column: 0 }])
+            })
+            .collect();
+        let stack = profile.stack(locations);
+        let labels = profile.text_labels(labels);
+        profile.add_sample(stack, labels, &[*value]);
+    }
+    gzip::compress(&pprof::encode(&profile))
+}
+
+pub const WEB: &[(&str, &str)] = &[("service_name", "web"), ("__name__", "process_cpu")];
