@@ -55,11 +55,9 @@ impl Handle {
     /// the filter keeps it. Blocks until the names of its functions are known.
     pub fn heap_profile(&self, filter: &Filter) -> Result<Profile, Error> {
         let (sender, receiver) = mpsc::channel();
-        let reply = Box::new(move |collected| {
+        self.collect_heap(filter, move |collected| {
             let _ = sender.send(collected);
-        });
-        let filter = filter.clone();
-        self.desk.ask(Command::Heap { filter, reply })?;
+        })?;
         let collected = receiver.recv().map_err(|_| Error::Stopped)??;
         Ok(self.name(&collected))
     }
@@ -82,6 +80,17 @@ impl Handle {
         let filter = filter.clone();
         let reply = Box::new(reply);
         self.desk.ask(Command::Cpu { span, filter, reply })
+    }
+
+    /// Hands the heap to `reply`, on the drainer's thread.
+    pub(crate) fn collect_heap(
+        &self,
+        filter: &Filter,
+        reply: impl FnOnce(Result<Collected, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        let filter = filter.clone();
+        let reply = Box::new(reply);
+        self.desk.ask(Command::Heap { filter, reply })
     }
 
     /// Finds the names of what was collected.

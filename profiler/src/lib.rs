@@ -5,6 +5,8 @@ mod assemble;
 mod builder;
 mod clock;
 mod cpu;
+#[cfg(feature = "axum")]
+mod debug;
 mod drain;
 mod error;
 mod handle;
@@ -17,6 +19,8 @@ mod thread;
 mod unwind;
 
 pub use aggregate::Filter;
+#[cfg(feature = "axum")]
+pub use debug::debug_router;
 pub use builder::{Builder, Profiler};
 pub use error::Error;
 pub use handle::{HZ_MAX, Handle, PROFILE_SPAN_MAX};
