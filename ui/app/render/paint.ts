@@ -1,7 +1,7 @@
 // Puts a plan on a canvas. Rectangles are sorted by colour first: setting fillStyle is what costs.
 
 import { type Frames, FrameKind } from '../logic/decode';
-import { GREY_SLOT, type Palette } from '../logic/colours';
+import type { Palette } from '../logic/colours';
 import { formatCount, formatShare } from '../logic/format';
 import type { Tree } from '../logic/layout';
 import { groupValue, shorten } from '../logic/names';
@@ -143,7 +143,7 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet
       ctx.font = wanted;
     }
     const colour = rects.colour[i];
-    const ink = colour === DIMMED ? skin.dimInk : skin.palette.ink[node === 0 ? GREY_SLOT * 3 : colour];
+    const ink = colour === DIMMED ? skin.dimInk : skin.palette.ink[colour];
     if (ctx.fillStyle !== ink) ctx.fillStyle = ink;
     ctx.fillText(text, rects.x[i] + pad, rowTop(rects.row[i]) + middle);
   }

@@ -129,8 +129,10 @@ export const flame = resource<Loaded>(
   },
 );
 
+/** The server is asked for this many functions, those with the largest self. */
+export const TABLE_ROWS = 5_000;
 export const top = resource(
-  () => ask(subject.value && state.value.view !== 'flame' ? { ...subject.value, limit: 5000 } : null),
+  () => ask(subject.value && state.value.view !== 'flame' ? { ...subject.value, limit: TABLE_ROWS } : null),
   (key, signal) => api.top(asked(key), signal),
 );
 

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { encode } from '../../fixture/encode.mjs';
+import { decode } from '../logic/decode';
 import { byName, layout } from '../logic/layout';
 import { hiddenStart, neighbour, nodeAt } from '../logic/nav';
 import { compile, matchNames, matchesBefore, share } from '../logic/search';
@@ -166,6 +168,21 @@ describe('zoom path', () => {
 
   test('a path that is gone leads to the deepest caller that is left', () => {
     expect(findPath(shop.tree, names, ['member=api', 'serve', 'gone', 'query'])).toEqual({ node: at('serve'), depth: 2 });
+  });
+
+  test('siblings of one name are told apart by their rank, in either order', () => {
+    const t = decode(encode({
+      nodes: [[0, 0, 0], [1, 1, 5], [1, 2, 9], [1, 3, 7]].map(([depth, frame, self]) => ({ depth, frame, self })),
+      frames: ['total', 'f', 'f', 'f'].map((name, line) => ({ name, line })),
+      meta: {},
+    }));
+    const heavy = layout(t.columns);
+    for (const one of [heavy, layout(byName(heavy, t.frames.names))]) {
+      const sums = [1, 2, 3].map((n) => one.sum[findPath(one, t.frames.names, pathOf(one, t.frames.names, nodeId(n))).node]);
+      expect(sums).toEqual([1, 2, 3].map((n) => one.sum[n]));
+    }
+    expect(heavy.sum[findPath(heavy, t.frames.names, ['f']).node]).toBe(9);
+    expect(heavy.sum[findPath(heavy, t.frames.names, ['f\t2']).node]).toBe(5);
   });
 
   test('callers are listed from the root down', () => {

@@ -3,7 +3,7 @@ import { formatCount, formatShare, formatValue } from '../logic/format';
 import { compile, escapeRegex } from '../logic/search';
 import { type Row, type SortKey, sortRows } from '../logic/top';
 import { ROOT } from '../logic/units';
-import { shown, top } from '../state/data';
+import { TABLE_ROWS, shown, top } from '../state/data';
 import { state, update } from '../state/explore';
 import { zoomNode, zoomedTop } from '../state/viewing';
 
@@ -18,6 +18,7 @@ export function TopTable() {
   const zoom = zoomNode.value;
   const within = zoom !== ROOT && zoomedTop.value !== null && loaded !== null;
   const rows = within ? zoomedTop.value! : data?.functions;
+  const cut = !within && (rows?.length ?? 0) >= TABLE_ROWS;
   const total = within ? loaded.tree.sum[zoom] : (data?.total ?? 0);
   const unit = data?.unit ?? loaded?.meta.unit ?? '';
   const text = state.value.search;
@@ -42,7 +43,7 @@ export function TopTable() {
       <p class="tfoot">
         {rows !== undefined && (
           <>
-            {text !== '' ? `${formatCount(listed.length)} of ${formatCount(rows.length)}` : formatCount(rows.length)} functions
+            {text !== '' && `${formatCount(listed.length)} of `}{cut && 'the '}{formatCount(rows.length)} functions{cut && ' with the largest self'}
             {within && <span title="Counted in the browser from the frames that are drawn"> within the zoom{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
           </>
         )}
