@@ -30,8 +30,13 @@ export function problemOf(error: unknown): Problem {
   return { title: error instanceof Error ? error.message : String(error), detail: '', status: 0 };
 }
 
+const REASONS =
+  /^(bad request|unauthorized|forbidden|not found|not acceptable|conflict|payload too large|content too large|unprocessable (entity|content)|too many requests|internal server error|bad gateway|service unavailable|gateway timeout)$/i;
+
 export function sentence({ title, detail, status }: Problem): string {
-  const parts = [title, detail].map((t) => t.trim().replace(/\.$/, '')).filter(Boolean);
+  // "Bad Request" says nothing that the detail and the status don't.
+  const bare = detail !== '' && REASONS.test(title);
+  const parts = [bare ? '' : title, detail].map((t) => t.trim().replace(/\.$/, '')).filter(Boolean);
   const unique = parts.filter((t, i) => parts.indexOf(t) === i);
   const joined = unique.map((t) => t[0].toUpperCase() + t.slice(1)).join('. ');
   return `${joined}${status > 0 ? ` (HTTP ${status})` : ''}.`;

@@ -9,7 +9,10 @@ export const state = signal<State>(fromUrl(location.search, location.hash));
 
 /** The moment that "now" means in every request of one refresh. */
 export const now = signal(Date.now());
-export const maxNodes = signal(20_000);
+export const START_NODES = 20_000;
+/** The server gives no more frames than this at once. */
+export const MOST_NODES = 1_000_000;
+export const maxNodes = signal(START_NODES);
 /** A refresh that the tab slept through is made up for when it is looked at again. */
 export const visible = signal(document.visibilityState === 'visible');
 

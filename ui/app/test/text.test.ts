@@ -134,6 +134,12 @@ describe('problems', () => {
     );
   });
 
+  test('a title that only repeats the status is left out', () => {
+    const body = JSON.stringify({ title: 'Bad Request', status: 400, detail: 'selector: a closing } is missing' });
+    expect(sentence(problemFrom(400, 'application/problem+json', body))).toBe('Selector: a closing } is missing (HTTP 400).');
+    expect(sentence({ title: 'Not Found', detail: '', status: 404 })).toBe('Not Found (HTTP 404).');
+  });
+
   test('an answer that is no problem document is told by its status, and never as markup', () => {
     expect(sentence(problemFrom(502, 'text/html', '<html>bad gateway</html>'))).toBe('The server failed (HTTP 502).');
     expect(sentence(problemFrom(503, 'application/json', 'oops'))).toContain('switched off or not ready');

@@ -9,14 +9,11 @@ import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, painter, shaped, shown } from '../state/data';
-import { maxNodes, pick, state } from '../state/explore';
+import { MOST_NODES, maxNodes, pick, state } from '../state/explore';
 import { focus, focusNode, focusPath, found, zoomNode, zoomOut, zoomTo } from '../state/viewing';
 import type { Loaded } from '../worker/protocol';
 import { drawStats } from './StatusBar';
 import { type Pointed, Tooltip } from './Tooltip';
-
-/** The server is asked for at most this many frames, and so is the browser. */
-const MOST_NODES = 2_000_000;
 
 const pointed = signal<Pointed | null>(null);
 const said = signal('');

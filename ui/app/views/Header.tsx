@@ -5,9 +5,7 @@ import { withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
 import { busy, grouping, labelNames, services, types } from '../state/data';
-import { maxNodes, moving, now, refresh, service, setRange, state, update } from '../state/explore';
-
-const START_NODES = 20_000;
+import { START_NODES, maxNodes, moving, now, refresh, service, setRange, state, update } from '../state/explore';
 
 export function Header() {
   return (

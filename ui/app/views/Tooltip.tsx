@@ -7,6 +7,7 @@ import { ROOT } from '../logic/units';
 import { hiddenText } from '../render/paint';
 import type { Spot } from '../render/flame';
 import { shown } from '../state/data';
+import { MOST_NODES, maxNodes } from '../state/explore';
 import { found, zoomNode } from '../state/viewing';
 
 export interface Pointed {
@@ -42,7 +43,11 @@ function Hidden({ spot }: { spot: Spot }) {
       <strong>{hiddenText(tree, spot.node)}</strong>
       <p class="where">called by {frames.names[tree.frame[spot.node]]}</p>
       <dl><dt>together</dt><dd>{formatValue(tree.hidden[spot.node], meta.unit)}</dd></dl>
-      <p class="where">Click to load more frames.</p>
+      <p class="where">
+        {maxNodes.value < MOST_NODES
+          ? 'Click to load more frames.'
+          : 'The server gives no more frames at once; a filter or a shorter range shows them.'}
+      </p>
     </>
   );
 }
