@@ -61,6 +61,16 @@ pub(crate) struct Counts {
     pub(crate) cpu_nanos: u64,
 }
 
+/// The desk of the profiler that runs, if one does.
+static OPEN: Mutex<Option<Arc<Desk>>> = Mutex::new(None);
+
+/// Has the drainer look for new threads now rather than at its next tick.
+pub(crate) fn nudge() {
+    if let Some(desk) = &*OPEN.lock().unwrap_or_else(PoisonError::into_inner) {
+        desk.changed.notify_all();
+    }
+}
+
 impl Desk {
     fn lock(&self) -> MutexGuard<'_, DeskState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -149,6 +159,7 @@ impl Drainer {
         let _guard = Tag::new("profiler", "drain").enter();
         // A closed desk answers everybody, even if this thread ends by a panic.
         let _closing = Closing(Arc::clone(&self.desk));
+        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&self.desk));
         self.engine.scan();
         loop {
             let tick = if self.engine.hz() > 250 { TICK_ABOVE_250_HZ } else { TICK };
@@ -319,6 +330,7 @@ struct Closing(Arc<Desk>);
 
 impl Drop for Closing {
     fn drop(&mut self) {
+        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let mut state = self.0.lock();
         state.is_closed = true;
         // Their senders learn from the dropped replies.

@@ -48,9 +48,6 @@ pub enum Error {
     /// Too many profiles are being taken at once.
     #[error("{0} profiles are being taken already")]
     TooManyProfiles(usize),
-    /// This system has no CPU engine.
-    #[error("the CPU engine is not available on this system (it needs Linux on x86_64 or aarch64)")]
-    Unsupported,
     /// The deadline passed before everything was stored.
     #[error("{windows} windows ({bytes} bytes) were not delivered: {reason}")]
     Undelivered {

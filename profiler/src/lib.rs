@@ -1,5 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+compile_error!("the CPU engine of davy-profiler is not available on this system: it needs Linux on x86_64 or aarch64");
+
 mod aggregate;
 mod assemble;
 mod builder;

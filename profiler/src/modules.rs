@@ -168,7 +168,9 @@ fn build_id(notes: &Range<u64>) -> Option<String> {
         let begin = 12 + name_len.next_multiple_of(4);
         let description = rest.get(begin..begin.checked_add(len)?)?;
         if kind == NT_GNU_BUILD_ID && rest.get(12..16) == Some(b"GNU\0") {
-            return Some(description.iter().map(|b| format!("{b:02x}")).collect());
+            let hex = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+            let digits = description.iter().flat_map(|b| [hex(b >> 4), hex(b & 15)]);
+            return Some(digits.collect());
         }
         rest = rest.get(begin + len.next_multiple_of(4)..)?;
     }

@@ -220,7 +220,7 @@ impl Outbox {
                         let at = state.at % state.archivers.len();
                         return Step::Send(window, state.archivers[at].clone());
                     }
-                    wait = wait.min(state.not_before - now);
+                    wait = wait.min(state.not_before.saturating_sub(now));
                 }
             }
             if let Some(stop_at) = state.stop_at {

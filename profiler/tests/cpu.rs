@@ -77,10 +77,12 @@ fn two_members_on_one_thread_are_told_apart_by_their_share() {
     let (mut small_used, mut large_used) = (Duration::ZERO, Duration::ZERO);
     burn(Duration::from_millis(250));
     let outer = large.enter();
-    for _ in 0..40 {
-        large_used += burn(Duration::from_millis(37));
+    // Spans of changing length: the kernel's tick would beat against a fixed one.
+    let mut random = davy_base::Random::seeded(5);
+    for _ in 0..60 {
+        large_used += burn(Duration::from_micros(20_000 + random.below(30_000)));
         let guard = small.enter();
-        small_used += burn(Duration::from_millis(13));
+        small_used += burn(Duration::from_micros(5_000 + random.below(15_000)));
         drop(guard);
     }
     drop(outer);
@@ -242,6 +244,71 @@ fn the_rate_is_changed_and_switched_off_and_on_while_it_runs() {
     };
     assert_eq!(of("off"), 0);
     assert!((450_000_000..550_000_000).contains(&of("on")), "{}", of("on"));
+}
+
+#[test]
+fn a_forked_child_lives_and_ends_as_if_there_were_no_profiler() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(1_000, &archiver);
+    burn(Duration::from_millis(250));
+    for _ in 0..20 {
+        // SAFETY: the child only computes and ends, which is safe after a fork.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            burn(Duration::from_millis(10));
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(7) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child that was just made.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status:#x}");
+    }
+    finish(profiler, &archiver);
+}
+
+#[test]
+fn a_registered_thread_is_sampled_from_its_first_milliseconds() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(1_000, &archiver);
+    let handle = profiler.handle();
+    while handle.stats().threads < 2 {
+        burn(Duration::from_millis(1));
+    }
+    let used: Duration = (0..10)
+        .map(|_| {
+            let thread = std::thread::spawn(|| {
+                davy_profiler::register_thread();
+                let _guard = Tag::new("registered", "thread").enter();
+                burn(Duration::from_millis(60))
+            });
+            thread.join().expect("no panic")
+        })
+        .sum();
+    let pushes = finish(profiler, &archiver);
+    let share = member_nanos(&pushes, "registered") as f64 / used.as_nanos() as f64;
+    assert!(share > 0.7, "{share}");
+}
+
+#[test]
+fn the_profilers_own_threads_are_in_its_profile() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(1_000, &archiver);
+    let handle = profiler.handle();
+    // Two pushed windows are work enough to be seen.
+    let member = |push: &Push| sum(&push.profile, "cpu", |member, _| member == "profiler");
+    let mut own = 0;
+    while own == 0 {
+        handle.set_hz(999).expect("it runs");
+        burn(Duration::from_millis(100));
+        handle.set_hz(1_000).expect("it runs");
+        burn(Duration::from_millis(100));
+        own += archiver.all().iter().map(member).sum::<i64>();
+    }
+    finish(profiler, &archiver);
 }
 
 #[test]

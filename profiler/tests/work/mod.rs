@@ -25,7 +25,7 @@ pub fn thread_cpu() -> Duration {
 pub fn burn(span: Duration) -> Duration {
     let begin = thread_cpu();
     let mut x = 0x9e37_79b9_7f4a_7c15u64;
-    while thread_cpu() - begin < span {
+    while thread_cpu().saturating_sub(begin) < span {
         for _ in 0..20_000 {
             x ^= x << 13;
             x ^= x >> 7;
@@ -33,7 +33,7 @@ pub fn burn(span: Duration) -> Duration {
             x = black_box(x);
         }
     }
-    thread_cpu() - begin
+    thread_cpu().saturating_sub(begin)
 }
 
 /// The values of the samples whose labels `keep`, summed.
