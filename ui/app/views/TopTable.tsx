@@ -106,8 +106,6 @@ function Rows({ rows, total, unit }: { rows: Row[]; total: number; unit: string 
     >
       <div class="tall" style={{ height: `${rows.length * ROW_HEIGHT}px` }}>
         {rows.slice(from, from + count).map((row, i) => (
-          // biome-ignore lint/a11y/useFocusableInteractive: the list box has the focus and names its active option
-          // biome-ignore lint/a11y/useKeyWithClickEvents: the list box takes the keys
           <div
             key={`${from + i}`}
             id={`row-${from + i}`}
