@@ -67,6 +67,24 @@ export const onlyFixture = [
     await shot(page, 'empty');
   }],
 
+  ['a page that is opened before anything arrived fills by itself', async (browser) => {
+    let quiet = true;
+    const { server, url } = await serve({ quiet: () => quiet });
+    try {
+      const { page, faults } = await open(browser, url);
+      await page.locator('main.empty').waitFor();
+      assert.match(await page.locator('main.empty').innerText(), /looks again every 5 seconds/);
+      await shot(page, 'fresh');
+      quiet = false;
+      await drawn(page);
+      assert.equal(await page.locator('#service').inputValue(), 'davy');
+      assert.deepEqual(faults, []);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }],
+
   ['an answer that is not the whole says so', async (browser) => {
     const { server, url } = await serve({ partial: ['2 of 36 segments could not be read: bucket timed out.'] });
     try {

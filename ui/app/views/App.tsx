@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { typeLabel } from '../logic/format';
-import { flame, services } from '../state/data';
+import { flame, services, types } from '../state/data';
 import { pick, service, span, state } from '../state/explore';
 import { zoomOut } from '../state/viewing';
 import { Breadcrumb } from './Breadcrumb';
@@ -55,9 +55,11 @@ export function App() {
 function Body({ view, search }: { view: string; search: preact.RefObject<HTMLInputElement | null> }) {
   const known = services.state.value;
   const graph = flame.state.value;
-  const nothing = graph.data !== null && !graph.loading && graph.data.tree.sum[0] === 0;
+  const nothing = graph.data !== null && graph.data.tree.sum[0] === 0;
   if (span.value === null) return <main class="empty"><p>The range is not readable: its start has to come before its end.</p></main>;
-  if (known.data?.length === 0 && state.value.matchers.length === 0) return <Empty reason="nothing" />;
+  const noService = known.data?.length === 0 && state.value.matchers.length === 0;
+  const noType = types.state.value.data?.length === 0 && state.value.type === '';
+  if (noService || noType) return <Empty reason="nothing" />;
   return (
     <>
       <Timeline />

@@ -1,9 +1,22 @@
+import { useEffect } from 'preact/hooks';
 import { formatTime, typeLabel } from '../logic/format';
-import { types } from '../state/data';
-import { now, picked, pick, selector, service, setRange, state, update } from '../state/explore';
+import { services, types } from '../state/data';
+import { moving, now, picked, pick, refresh, selector, service, setRange, state, update } from '../state/explore';
+
+const LOOK_AGAIN_MS = 5_000;
 
 /** Nothing to draw: why, and how to change that. */
 export function Empty({ reason }: { reason: 'nothing' | 'range' }) {
+  const waits = moving.value && state.value.pick === null;
+  useEffect(() => {
+    if (!waits) return;
+    const timer = setInterval(() => {
+      refresh();
+      services.retry();
+      types.retry();
+    }, LOOK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [waits]);
   const name = service.value ?? 'my-service';
   const others = (types.state.value.data ?? []).filter((id) => id !== state.value.type);
   const host = location.hostname || '127.0.0.1';
@@ -20,6 +33,7 @@ export function Empty({ reason }: { reason: 'nothing' | 'range' }) {
           </p>
         </>
       )}
+      {waits && <p class="quiet">A Davy that has just started profiles itself and has something to show within a minute. This page looks again every {LOOK_AGAIN_MS / 1000} seconds.</p>}
       <p class="row">
         {state.value.pick && <button type="button" class="primary" onClick={() => pick(null)}>Whole timeline</button>}
         <button type="button" onClick={() => setRange('now-24h', 'now')}>Last 24 hours</button>
