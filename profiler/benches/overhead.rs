@@ -11,10 +11,13 @@ use std::time::Duration;
 
 davy_profiler::use_jemalloc!();
 
-const PHASE: Duration = Duration::from_millis(400);
+const PHASE: Duration = Duration::from_millis(300);
 
 fn clock(id: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: the time lives through the call.
     unsafe { libc::clock_gettime(id, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -44,7 +47,10 @@ struct Load {
 
 impl Load {
     fn start() -> Self {
-        let (units, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (units, stop) = (
+            Arc::new(AtomicU64::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
         let threads = (0..2u64).map(|seed| {
             let (units, stop) = (Arc::clone(&units), Arc::clone(&stop));
             std::thread::spawn(move || {
@@ -58,12 +64,19 @@ impl Load {
             })
         });
         let threads = threads.collect();
-        Self { units, stop, threads }
+        Self {
+            units,
+            stop,
+            threads,
+        }
     }
 
     /// CPU nanoseconds of the whole process for each unit of work, over one phase.
     fn phase(&self) -> f64 {
-        let begin = (self.units.load(Ordering::Relaxed), clock(libc::CLOCK_PROCESS_CPUTIME_ID));
+        let begin = (
+            self.units.load(Ordering::Relaxed),
+            clock(libc::CLOCK_PROCESS_CPUTIME_ID),
+        );
         let until = clock(libc::CLOCK_MONOTONIC) + PHASE.as_nanos() as u64;
         while clock(libc::CLOCK_MONOTONIC) < until {
             std::thread::park_timeout(Duration::from_millis(50));
@@ -91,7 +104,9 @@ fn pairs<G>(name: &str, load: &Load, count: usize, on: impl Fn() -> G) {
         .map(|pair| {
             let without = |load: &Load| load.phase();
             let with = |load: &Load| {
+                // What a start costs is not what running costs.
                 let _guard = on();
+                load.phase();
                 load.phase()
             };
             let (off, on) = if pair % 2 == 0 {
@@ -158,7 +173,9 @@ fn handler_cost(load: &Load) {
 }
 
 fn main() {
-    let count = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(16);
+    let count = std::env::args()
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(16);
     tag_cost();
     let load = Load::start();
     handler_cost(&load);

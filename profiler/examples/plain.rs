@@ -16,7 +16,9 @@ fn main() -> Result<(), davy_profiler::Error> {
 
     let work = std::thread::spawn(|| {
         let _guard = Tag::new("sums", "even").enter();
-        (0..2_000_000_000u64).filter(|n| black_box(*n) % 2 == 0).sum::<u64>()
+        (0..2_000_000_000u64)
+            .filter(|n| black_box(*n) % 2 == 0)
+            .sum::<u64>()
     });
     let profile = handle.cpu_profile(Duration::from_secs(1), &davy_profiler::Filter::default())?;
     println!("{} stacks in the last second", profile.sample_count());

@@ -1,11 +1,13 @@
 //! From summed addresses to a profile with names.
 
 use crate::aggregate::{Aggregate, CUT, TABLE_FULL};
-use crate::{cpu, heap};
 use crate::modules::{self, Module};
 use crate::symbol::Symbols;
+use crate::{cpu, heap};
 use davy_base::Timestamp;
-use davy_profile::{Function, Label, LabelSetId, LabelValue, Line, Mapping, NodeId, Profile, ValueType};
+use davy_profile::{
+    Function, Label, LabelSetId, LabelValue, Line, Mapping, NodeId, Profile, ValueType,
+};
 use davy_tag::Tag;
 use rustc_hash::FxHashMap;
 use std::time::Duration;
@@ -162,7 +164,12 @@ struct Places<'a> {
 impl<'a> Places<'a> {
     fn new(kind: Kind, modules: &'a [Module], symbols: &'a Symbols) -> Self {
         let mappings = vec![None; modules.len()];
-        Self { kind, modules, symbols, mappings }
+        Self {
+            kind,
+            modules,
+            symbols,
+            mappings,
+        }
     }
 
     fn location(&mut self, profile: &mut Profile, address: u64) -> u32 {
@@ -209,7 +216,11 @@ impl<'a> Places<'a> {
                 file,
                 start_line: 0,
             });
-            lines.push(Line { function, line: i64::from(frame.line), column: 0 });
+            lines.push(Line {
+                function,
+                line: i64::from(frame.line),
+                column: 0,
+            });
         }
         if lines.is_empty() {
             // Offsets are the same in every process of this build, addresses are not.
@@ -221,7 +232,11 @@ impl<'a> Places<'a> {
                 system_name: name,
                 ..Function::default()
             });
-            lines.push(Line { function, line: 0, column: 0 });
+            lines.push(Line {
+                function,
+                line: 0,
+                column: 0,
+            });
         }
         profile.location(Some(mapping), address, &lines)
     }

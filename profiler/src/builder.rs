@@ -117,8 +117,11 @@ impl Builder {
                 allowed: "at least 1 s and at most 3600 s",
             });
         }
-        let archivers: Result<Vec<_>, _> =
-            self.archivers.iter().map(|url| Archiver::parse(url)).collect();
+        let archivers: Result<Vec<_>, _> = self
+            .archivers
+            .iter()
+            .map(|url| Archiver::parse(url))
+            .collect();
         let archivers = archivers?;
         if RUNNING.swap(true, Ordering::AcqRel) {
             return Err(Error::AlreadyRunning);
@@ -147,7 +150,11 @@ impl Builder {
         );
         let labels = self.labels();
         let drain = spawn("davy-profiler", move || drainer.run())?;
-        let handle = Handle { desk, outbox: Arc::clone(&outbox), symbols };
+        let handle = Handle {
+            desk,
+            outbox: Arc::clone(&outbox),
+            symbols,
+        };
         let mut profiler = Profiler {
             handle,
             drain: Some(drain),
@@ -156,7 +163,9 @@ impl Builder {
             _running: running,
         };
         let token = self.token;
-        let push = spawn("davy-push", move || outbox.run(token.as_deref(), &labels, random))?;
+        let push = spawn("davy-push", move || {
+            outbox.run(token.as_deref(), &labels, random)
+        })?;
         profiler.push = Some(push);
         Ok(profiler)
     }
@@ -169,8 +178,10 @@ impl Builder {
             ("process", process),
             ("instance", instance),
         ];
-        let mut labels: Vec<(String, String)> =
-            own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut labels: Vec<(String, String)> = own
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         for (name, value) in &self.labels {
             match labels.iter_mut().find(|(known, _)| known == name) {
                 Some(label) => label.1.clone_from(value),
@@ -186,10 +197,7 @@ fn default_instance() -> String {
     format!("{}:{}", host.trim(), std::process::id())
 }
 
-fn spawn(
-    name: &'static str,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, Error> {
+fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)

@@ -107,8 +107,7 @@ impl Engine {
             .collect();
         let idle = &mut self.idle;
         self.threads.retain(|tid, thread| {
-            let lives = alive.contains(tid)
-                && thread.timer.as_ref().is_none_or(Timer::is_alive);
+            let lives = alive.contains(tid) && thread.timer.as_ref().is_none_or(Timer::is_alive);
             if !lives {
                 idle.push(thread.slot);
             }
@@ -178,7 +177,10 @@ impl Engine {
         if self.hz == 0 {
             return 0;
         }
-        self.threads.values().filter(|thread| thread.timer.is_none()).count()
+        self.threads
+            .values()
+            .filter(|thread| thread.timer.is_none())
+            .count()
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -217,5 +219,7 @@ fn arm(tid: libc::pid_t, thread: &mut Thread, hz: u32, random: &mut Random) -> b
 }
 
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -42,7 +42,10 @@ struct Wanted {
 impl Wanted {
     fn filter(self) -> Filter {
         let named = |name: Option<String>| name.filter(|name| !name.is_empty());
-        Filter { member: named(self.member), op: named(self.op) }
+        Filter {
+            member: named(self.member),
+            op: named(self.op),
+        }
     }
 }
 

@@ -33,9 +33,16 @@ type Reply = Box<dyn FnOnce(Result<Collected, Error>) + Send>;
 pub(crate) enum Command {
     SetHz(u32),
     /// CPU samples from now on for a span.
-    Cpu { span: Duration, filter: Filter, reply: Reply },
+    Cpu {
+        span: Duration,
+        filter: Filter,
+        reply: Reply,
+    },
     /// The heap as it is.
-    Heap { filter: Filter, reply: Reply },
+    Heap {
+        filter: Filter,
+        reply: Reply,
+    },
     Stop,
 }
 
@@ -162,7 +169,11 @@ impl Drainer {
         *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&self.desk));
         self.engine.scan();
         loop {
-            let tick = if self.engine.hz() > 250 { TICK_ABOVE_250_HZ } else { TICK };
+            let tick = if self.engine.hz() > 250 {
+                TICK_ABOVE_250_HZ
+            } else {
+                TICK
+            };
             let now = self.clock.monotonic();
             let next = self.collectors.iter().map(|c| c.until).min();
             let next = next.map_or(self.cut_at, |next| next.min(self.cut_at));
@@ -186,14 +197,21 @@ impl Drainer {
     }
 
     fn drain(&mut self) {
-        let Self { engine, aggregate, collectors, .. } = self;
+        let Self {
+            engine,
+            aggregate,
+            collectors,
+            ..
+        } = self;
         engine.drain(|record| {
             let tag = Tag::from_index(record.tag);
             let nanos = i64::try_from(record.nanos).unwrap_or(i64::MAX);
             let values = [nanos, 0, 0, 0];
             aggregate.add(record.frames, record.is_cut, tag, values);
             for collector in collectors.iter_mut().filter(|c| c.filter.keeps(tag)) {
-                collector.aggregate.add(record.frames, record.is_cut, tag, values);
+                collector
+                    .aggregate
+                    .add(record.frames, record.is_cut, tag, values);
             }
         });
     }
@@ -218,7 +236,11 @@ impl Drainer {
             Command::Cpu { reply, .. } if self.collectors.len() >= COLLECTORS_MAX => {
                 reply(Err(Error::TooManyProfiles(COLLECTORS_MAX)));
             }
-            Command::Cpu { span, filter, reply } => {
+            Command::Cpu {
+                span,
+                filter,
+                reply,
+            } => {
                 let begun = self.clock.monotonic();
                 self.collectors.push(Collector {
                     filter,
@@ -287,11 +309,19 @@ impl Drainer {
         };
         if !aggregate.samples.is_empty() {
             let modules = self.engine.modules();
-            self.outbox.add(Raw { taken, aggregate, modules });
+            self.outbox.add(Raw {
+                taken,
+                aggregate,
+                modules,
+            });
         }
         if let Ok(state) = heap::state() {
             let mut aggregate = Aggregate::default();
-            heap::snapshot(&mut aggregate, &Filter::default(), Some(&mut self.heap_totals));
+            heap::snapshot(
+                &mut aggregate,
+                &Filter::default(),
+                Some(&mut self.heap_totals),
+            );
             let taken = Taken {
                 kind: Kind::Heap,
                 period: state.rate_bytes,
@@ -299,7 +329,11 @@ impl Drainer {
             };
             if !aggregate.samples.is_empty() {
                 let modules = self.engine.modules();
-                self.outbox.add(Raw { taken, aggregate, modules });
+                self.outbox.add(Raw {
+                    taken,
+                    aggregate,
+                    modules,
+                });
             }
         }
         self.start = self.clock.now();

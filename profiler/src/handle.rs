@@ -79,7 +79,11 @@ impl Handle {
         }
         let filter = filter.clone();
         let reply = Box::new(reply);
-        self.desk.ask(Command::Cpu { span, filter, reply })
+        self.desk.ask(Command::Cpu {
+            span,
+            filter,
+            reply,
+        })
     }
 
     /// Hands the heap to `reply`, on the drainer's thread.
@@ -97,7 +101,12 @@ impl Handle {
     pub(crate) fn name(&self, collected: &Collected) -> Profile {
         let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
         symbols.resolve(&collected.modules, &collected.aggregate.addresses);
-        assemble(&collected.aggregate, collected.taken, &collected.modules, &symbols)
+        assemble(
+            &collected.aggregate,
+            collected.taken,
+            &collected.modules,
+            &symbols,
+        )
     }
 
     /// What the profiler did, dropped and cost so far; at most a tick old.
@@ -127,10 +136,7 @@ impl Handle {
             spool_bytes: push.bytes,
             push_failures: push.failures,
             ack_delay: push.ack_delay,
-            symbol_children: self
-                .symbols
-                .try_lock()
-                .map_or(0, |symbols| symbols.children),
+            symbol_children: crate::symbol::children(),
             heap: heap::stats(),
         }
     }

@@ -82,7 +82,10 @@ mod off {
     }
 
     pub(crate) fn stats() -> HeapStats {
-        HeapStats { off_because: REASON, ..HeapStats::default() }
+        HeapStats {
+            off_because: REASON,
+            ..HeapStats::default()
+        }
     }
 
     pub(crate) fn snapshot(_: &mut Aggregate, _: &Filter, _: Option<&mut Totals>) {}

@@ -4,7 +4,9 @@
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 )))]
-compile_error!("the CPU engine of davy-profiler is not available on this system: it needs Linux on x86_64 or aarch64");
+compile_error!(
+    "the CPU engine of davy-profiler is not available on this system: it needs Linux on x86_64 or aarch64"
+);
 
 mod aggregate;
 mod assemble;
@@ -25,9 +27,9 @@ mod thread;
 mod unwind;
 
 pub use aggregate::Filter;
+pub use builder::{Builder, Profiler};
 #[cfg(feature = "axum")]
 pub use debug::debug_router;
-pub use builder::{Builder, Profiler};
 pub use error::Error;
 pub use handle::{HZ_MAX, Handle, PROFILE_SPAN_MAX};
 pub use stats::{Dropped, HeapStats, Stats};

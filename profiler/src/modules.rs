@@ -98,7 +98,11 @@ fn module(info: &libc::dl_phdr_info, is_executable: bool) -> Option<Module> {
         let start = bias.wrapping_add(header.p_vaddr);
         start..start + header.p_memsz
     };
-    let loads = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+    let loads = || {
+        headers
+            .iter()
+            .filter(|header| header.p_type == libc::PT_LOAD)
+    };
     let code = loads().find(|header| header.p_flags & libc::PF_X != 0)?;
     let range = loads().map(|l| span(l).start).min()?..loads().map(|l| span(l).end).max()?;
     let name = if info.dlpi_name.is_null() {
@@ -124,8 +128,13 @@ fn module(info: &libc::dl_phdr_info, is_executable: bool) -> Option<Module> {
             let holder = loads().map(span).find(|load| load.contains(&frame))?;
             Some((header, frame..holder.end))
         });
-    let notes = headers.iter().filter(|header| header.p_type == libc::PT_NOTE);
-    let build_id = notes.map(span).find_map(|note| build_id(&note)).unwrap_or_default();
+    let notes = headers
+        .iter()
+        .filter(|header| header.p_type == libc::PT_NOTE);
+    let build_id = notes
+        .map(span)
+        .find_map(|note| build_id(&note))
+        .unwrap_or_default();
     Some(Module {
         is_vdso: name.starts_with("linux-vdso"),
         path,
@@ -183,11 +192,16 @@ mod tests {
     #[test]
     fn this_function_lies_in_the_executable_with_its_unwind_tables() {
         let modules = list();
-        let address = this_function_lies_in_the_executable_with_its_unwind_tables as *const () as u64;
+        let address =
+            this_function_lies_in_the_executable_with_its_unwind_tables as *const () as u64;
         let module = &modules[containing(&modules, address).expect("the executable is listed")];
         assert!(module.text.contains(&address) && module.unwind.is_some());
         assert!(std::fs::metadata(&module.path).is_ok());
-        assert!(modules.iter().any(|m| m.name.contains("libc") && !m.build_id.is_empty()));
+        assert!(
+            modules
+                .iter()
+                .any(|m| m.name.contains("libc") && !m.build_id.is_empty())
+        );
         assert_eq!(containing(&modules, 1), None);
     }
 }

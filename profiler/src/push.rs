@@ -26,7 +26,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Retry-After is honoured up to this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// Children that may be started one after the other when the profiler is new.
-const EAGER_CHILDREN: u64 = 4;
+const EAGER_ROUNDS: u64 = 4;
 /// After that, a child may take this share of one CPU: one part in so many.
 const CHILD_SHARE: u32 = 50;
 
@@ -109,7 +109,12 @@ impl Outbox {
             last_reason: "no archiver is known".to_owned(),
             counts: Counts::default(),
         };
-        Self { state: Mutex::new(state), changed: Condvar::new(), clock, symbols }
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            clock,
+            symbols,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -206,9 +211,8 @@ impl Outbox {
             }
             let mut wait = Duration::from_secs(3_600);
             if !state.archivers.is_empty() {
-                let may_encode = is_stopping
-                    || now >= state.child_not_before
-                    || state.raw.len() * 2 > RAW_MAX;
+                let may_encode =
+                    is_stopping || now >= state.child_not_before || state.raw.len() * 2 > RAW_MAX;
                 if may_encode && let Some(raw) = state.raw.pop_front() {
                     return Step::Encode(raw);
                 }
@@ -234,17 +238,19 @@ impl Outbox {
     fn encode(&self, raw: Raw, labels: &[(String, String)], random: &mut Random) -> Window {
         let profile = {
             let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = symbols.children;
+            let before = symbols.rounds;
             symbols.resolve(&raw.modules, &raw.aggregate.addresses);
-            if symbols.children > before && symbols.children > EAGER_CHILDREN {
-                let pause = symbols.last_child.saturating_mul(CHILD_SHARE);
+            if symbols.rounds > before && symbols.rounds > EAGER_ROUNDS {
+                let pause = symbols.last_round.saturating_mul(CHILD_SHARE);
                 self.lock().child_not_before = self.clock.monotonic() + pause;
             }
             assemble(&raw.aggregate, raw.taken, &raw.modules, &symbols)
         };
         let bytes = davy_profile::gzip::compress(&davy_profile::pprof::encode(&profile));
         let name = ("__name__".to_owned(), raw.taken.kind.name().to_owned());
-        let labels: Vec<_> = std::iter::once(name).chain(labels.iter().cloned()).collect();
+        let labels: Vec<_> = std::iter::once(name)
+            .chain(labels.iter().cloned())
+            .collect();
         Window {
             body: wire::request(&labels, &bytes, &uuid(random)),
             end: raw.taken.start.plus(raw.taken.span),
@@ -321,7 +327,10 @@ mod tests {
         for id in [a, b] {
             assert_eq!(id.len(), 36);
             assert_eq!(id.as_bytes()[14], b'4');
-            assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{id}");
+            assert!(
+                matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'),
+                "{id}"
+            );
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Stats {
     pub push_failures: u64,
     /// From the end of the last window that was acknowledged to its acknowledgement.
     pub ack_delay: Option<Duration>,
-    /// Symbolizing children that were started.
+    /// Symbolizing children that this process ever started.
     pub symbol_children: u64,
     /// The heap sampler, or why there is none.
     pub heap: HeapStats,

@@ -11,6 +11,7 @@ mod resolve;
 mod table;
 
 pub(crate) use cache::Symbols;
+pub(crate) use child::children;
 pub use child::serve_if_asked;
 
 use crate::modules::Module;

@@ -195,11 +195,7 @@ fn by_tables(
     }
 }
 
-fn by_frame_pointers(
-    start: Registers,
-    stack: &mut StackReader,
-    mut push: impl FnMut(u64) -> bool,
-) {
+fn by_frame_pointers(start: Registers, stack: &mut StackReader, mut push: impl FnMut(u64) -> bool) {
     let (mut sp, mut fp) = (start.sp, start.fp);
     let mut more = push(start.pc);
     while more {

@@ -50,12 +50,18 @@ fn samples_match_cpu_time(hz: u32, member: &str, tolerance: f64) {
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .sum()
     });
     let pushes = finish(profiler, &archiver);
     let ratio = member_nanos(&pushes, member) as f64 / used.as_nanos() as f64;
     println!("{hz} Hz: samples over CPU time {ratio:.4}");
-    assert!((1.0 - tolerance..=1.0 + tolerance).contains(&ratio), "{ratio}");
+    assert!(
+        (1.0 - tolerance..=1.0 + tolerance).contains(&ratio),
+        "{ratio}"
+    );
 }
 
 #[test]
@@ -87,10 +93,16 @@ fn two_members_on_one_thread_are_told_apart_by_their_share() {
     }
     drop(outer);
     let pushes = finish(profiler, &archiver);
-    let (small, large) = (member_nanos(&pushes, "small"), member_nanos(&pushes, "large"));
+    let (small, large) = (
+        member_nanos(&pushes, "small"),
+        member_nanos(&pushes, "large"),
+    );
     let share = small as f64 / (small + large) as f64;
     let truth = small_used.as_secs_f64() / (small_used + large_used).as_secs_f64();
-    assert!((share - truth).abs() < 0.03, "share {share:.3}, truth {truth:.3}");
+    assert!(
+        (share - truth).abs() < 0.03,
+        "share {share:.3}, truth {truth:.3}"
+    );
 }
 
 #[test]
@@ -121,11 +133,27 @@ fn a_thread_that_appears_later_is_sampled_with_names_lines_and_its_tag() {
         at("work::burn") && at("a_thread_that_appears_later") && at("thread_start")
     });
     let whole = whole.count();
-    assert!(whole * 10 >= stacks.len() * 9, "{whole} of {} whole: {:?}", stacks.len(), stacks.first());
-    assert!(profile.lines.iter().any(|line| line.line > 0), "lines are known");
-    let files = profile.functions.iter().map(|function| profile.text(function.file));
+    assert!(
+        whole * 10 >= stacks.len() * 9,
+        "{whole} of {} whole: {:?}",
+        stacks.len(),
+        stacks.first()
+    );
+    assert!(
+        profile.lines.iter().any(|line| line.line > 0),
+        "lines are known"
+    );
+    let files = profile
+        .functions
+        .iter()
+        .map(|function| profile.text(function.file));
     assert!(files.into_iter().any(|file| file.ends_with("work/mod.rs")));
-    assert!(stacks.iter().flatten().all(|name| !name.contains("::h0") && !name.starts_with("_ZN")));
+    assert!(
+        stacks
+            .iter()
+            .flatten()
+            .all(|name| !name.contains("::h0") && !name.starts_with("_ZN"))
+    );
 }
 
 #[test]
@@ -134,7 +162,9 @@ fn rings_of_dead_threads_are_used_again() {
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
     for _ in 0..120 {
-        std::thread::spawn(|| burn(Duration::from_millis(6))).join().expect("no panic");
+        std::thread::spawn(|| burn(Duration::from_millis(6)))
+            .join()
+            .expect("no panic");
     }
     burn(Duration::from_millis(300));
     let stats = profiler.handle().stats();
@@ -239,11 +269,22 @@ fn the_rate_is_changed_and_switched_off_and_on_while_it_runs() {
     assert!(matches!(handle.set_hz(1_001), Err(Error::Setting { .. })));
     let pushes = finish(profiler, &archiver);
     let of = |op: &str| -> i64 {
-        let cpu = pushes.iter().filter(|push| push.label("__name__") == "process_cpu");
-        cpu.map(|push| sum(&push.profile, "cpu", |member, o| member == "rate" && o == op)).sum()
+        let cpu = pushes
+            .iter()
+            .filter(|push| push.label("__name__") == "process_cpu");
+        cpu.map(|push| {
+            sum(&push.profile, "cpu", |member, o| {
+                member == "rate" && o == op
+            })
+        })
+        .sum()
     };
     assert_eq!(of("off"), 0);
-    assert!((450_000_000..550_000_000).contains(&of("on")), "{}", of("on"));
+    assert!(
+        (450_000_000..550_000_000).contains(&of("on")),
+        "{}",
+        of("on")
+    );
 }
 
 #[test]
@@ -263,7 +304,10 @@ fn a_forked_child_lives_and_ends_as_if_there_were_no_profiler() {
         let mut status = 0;
         // SAFETY: waits for the child that was just made.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status:#x}");
+        assert!(
+            libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7,
+            "{status:#x}"
+        );
     }
     finish(profiler, &archiver);
 }
@@ -316,7 +360,10 @@ fn a_process_has_one_profiler_at_a_time() {
     let _turn = turn();
     let archiver = Archiver::start();
     let first = start(100, &archiver);
-    assert!(matches!(Builder::new("second").start(), Err(Error::AlreadyRunning)));
+    assert!(matches!(
+        Builder::new("second").start(),
+        Err(Error::AlreadyRunning)
+    ));
     drop(first);
     drop(Builder::new("third").start().expect("the first one ended"));
 }

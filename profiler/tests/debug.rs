@@ -48,16 +48,29 @@ impl Server {
                 }
             })
         });
-        Self { address, profiler, runtime, stop, threads: threads.into() }
+        Self {
+            address,
+            profiler,
+            runtime,
+            stop,
+            threads: threads.into(),
+        }
     }
 
     /// Status, head and body of an answer.
     fn get(&self, path: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .expect("sent");
         let mut all = Vec::new();
         stream.read_to_end(&mut all).expect("an answer");
-        let end = all.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
+        let end = all
+            .windows(4)
+            .position(|w| w == b"\r\n\r\n")
+            .expect("a head");
         let head = String::from_utf8_lossy(&all[..end]).to_ascii_lowercase();
         let status = head[9..12].parse().expect("a status");
         (status, head, all[end + 4..].to_vec())
@@ -81,7 +94,10 @@ fn go_tool_pprof(arguments: &[&str]) -> String {
         .env("PPROF_TMPDIR", std::env::temp_dir())
         .output()
         .expect("Go is installed, as the tests need it");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "{err}");
     out.into_owned()
 }
@@ -93,8 +109,14 @@ fn go_tool_pprof_opens_the_live_cpu_profile_with_names_and_members() {
     let url = format!("http://{}/debug/pprof/profile", server.address);
     let raw = go_tool_pprof(&["-raw", "-seconds", "1", &url]);
     assert!(raw.contains("cpu/nanoseconds"), "{raw}");
-    assert!(raw.contains("work::burn") && raw.contains("tests/work/mod.rs"), "{raw}");
-    assert!(raw.contains("member:[red]") && raw.contains("member:[blue]"), "{raw}");
+    assert!(
+        raw.contains("work::burn") && raw.contains("tests/work/mod.rs"),
+        "{raw}"
+    );
+    assert!(
+        raw.contains("member:[red]") && raw.contains("member:[blue]"),
+        "{raw}"
+    );
     let top = go_tool_pprof(&["-top", "-seconds", "1", "-tagfocus", "member=red", &url]);
     assert!(top.contains("work::burn"), "{top}");
     server.finish();
@@ -104,9 +126,15 @@ fn go_tool_pprof_opens_the_live_cpu_profile_with_names_and_members() {
 fn go_tool_pprof_opens_the_heap() {
     let _turn = turn();
     let server = Server::start();
-    let top = go_tool_pprof(&["-top", &format!("http://{}/debug/pprof/heap", server.address)]);
+    let top = go_tool_pprof(&[
+        "-top",
+        &format!("http://{}/debug/pprof/heap", server.address),
+    ]);
     assert!(top.contains("Type: inuse_space"), "{top}");
-    let allocs = go_tool_pprof(&["-top", &format!("http://{}/debug/pprof/allocs", server.address)]);
+    let allocs = go_tool_pprof(&[
+        "-top",
+        &format!("http://{}/debug/pprof/allocs", server.address),
+    ]);
     assert!(allocs.contains("Type: alloc_space"), "{allocs}");
     server.finish();
 }
@@ -117,12 +145,22 @@ fn a_member_and_an_operation_can_be_asked_for_alone() {
     let server = Server::start();
     let (status, head, body) = server.get("/debug/pprof/profile?seconds=1&member=red&op=burn");
     assert_eq!(status, 200);
-    assert!(head.contains("content-disposition: attachment; filename=\"profile.pb.gz\""), "{head}");
+    assert!(
+        head.contains("content-disposition: attachment; filename=\"profile.pb.gz\""),
+        "{head}"
+    );
     let profile = unpack(&body);
-    assert!(sum(&profile, "cpu", |member, op| member == "red" && op == "burn") > 100_000_000);
+    assert!(
+        sum(&profile, "cpu", |member, op| member == "red"
+            && op == "burn")
+            > 100_000_000
+    );
     assert_eq!(sum(&profile, "cpu", |member, _| member != "red"), 0);
     assert!((900_000_000..2_000_000_000).contains(&profile.duration_nanos));
-    assert!((0..profile.sample_count()).any(|s| stack(&profile, s).contains(&"debug::work::burn".to_owned())));
+    assert!(
+        (0..profile.sample_count())
+            .any(|s| stack(&profile, s).contains(&"debug::work::burn".to_owned()))
+    );
     server.finish();
 }
 
@@ -135,7 +173,10 @@ fn profiles_may_be_taken_at_the_same_time() {
         for (member, millis) in [("red", 400), ("blue", 700), ("red", 900)] {
             let handle = handle.clone();
             scope.spawn(move || {
-                let filter = Filter { member: Some(member.to_owned()), op: None };
+                let filter = Filter {
+                    member: Some(member.to_owned()),
+                    op: None,
+                };
                 let profile = handle.cpu_profile(Duration::from_millis(millis), &filter);
                 let profile = profile.expect("a profile");
                 assert!(sum(&profile, "cpu", |m, _| m == member) > 0);
@@ -153,7 +194,10 @@ fn errors_are_sentences_with_a_status() {
     let check = |path: &str, status: u16, words: &str| {
         let (got, _, body) = server.get(path);
         let body = String::from_utf8_lossy(&body).into_owned();
-        assert!(got == status && body.contains(words), "{path}: {got} {body}");
+        assert!(
+            got == status && body.contains(words),
+            "{path}: {got} {body}"
+        );
     };
     check("/debug/pprof/profile?seconds=601", 400, "at most 600 s");
     check("/debug/pprof/profile?seconds=0", 400, "above 0");

@@ -39,7 +39,10 @@ fn tolerance(bytes: usize) -> f64 {
 
 fn close(estimate: i64, truth: usize) {
     let error = estimate as f64 / truth as f64 - 1.0;
-    println!("estimate {estimate}, truth {truth}, error {:+.1} %", error * 100.0);
+    println!(
+        "estimate {estimate}, truth {truth}, error {:+.1} %",
+        error * 100.0
+    );
     assert!(error.abs() <= tolerance(truth), "{estimate} for {truth}");
 }
 
@@ -65,7 +68,10 @@ fn live_bytes_belong_to_the_member_that_allocated_them_until_anybody_releases_th
     close(of_member(&profile, "inuse_space", "heap b"), bytes_b);
     close(of_member(&profile, "alloc_space", "heap a"), bytes_a);
     let objects = of_member(&profile, "inuse_objects", "heap a") as f64;
-    assert!((objects / pieces_a.len() as f64 - 1.0).abs() < 0.6, "{objects}");
+    assert!(
+        (objects / pieces_a.len() as f64 - 1.0).abs() < 0.6,
+        "{objects}"
+    );
 
     // Another thread, under another tag, releases them.
     std::thread::spawn(move || {
@@ -74,14 +80,23 @@ fn live_bytes_belong_to_the_member_that_allocated_them_until_anybody_releases_th
     })
     .join()
     .expect("no panic");
-    let filter = Filter { member: Some("heap a".to_owned()), op: None };
+    let filter = Filter {
+        member: Some("heap a".to_owned()),
+        op: None,
+    };
     let after = handle.heap_profile(&filter).expect("a heap");
     // Only the vector of vectors may be left of it, and that was released too.
     assert_eq!(of_member(&after, "inuse_space", "heap a"), 0);
     close(of_member(&after, "alloc_space", "heap a"), bytes_a);
-    assert_eq!(of_member(&after, "alloc_space", "heap b"), 0, "the filter keeps one member");
+    assert_eq!(
+        of_member(&after, "alloc_space", "heap b"),
+        0,
+        "the filter keeps one member"
+    );
     drop(pieces_b);
-    profiler.shutdown(Duration::ZERO).expect("nothing is to be delivered without an archiver");
+    profiler
+        .shutdown(Duration::ZERO)
+        .expect("nothing is to be delivered without an archiver");
 }
 
 #[test]
@@ -91,7 +106,10 @@ fn stacks_are_whole_and_begin_at_the_code_that_allocates() {
     let guard = Tag::new("heap stacks", "hoard").enter();
     let (pieces, _) = hoard(48 << 20, 3);
     drop(guard);
-    let profile = profiler.handle().heap_profile(&Filter::default()).expect("a heap");
+    let profile = profiler
+        .handle()
+        .heap_profile(&Filter::default())
+        .expect("a heap");
     let mut seen = 0;
     for sample in 0..profile.sample_count() {
         if label(&profile, sample, "member") != "heap stacks" {
@@ -99,8 +117,16 @@ fn stacks_are_whole_and_begin_at_the_code_that_allocates() {
         }
         let stack = stack(&profile, sample);
         seen += 1;
-        assert!(stack.iter().any(|name| name == "heap::hoard" || name == "hoard"), "{stack:?}");
-        assert!(stack.iter().any(|name| name.contains("thread_start")), "{stack:?}");
+        assert!(
+            stack
+                .iter()
+                .any(|name| name == "heap::hoard" || name == "hoard"),
+            "{stack:?}"
+        );
+        assert!(
+            stack.iter().any(|name| name.contains("thread_start")),
+            "{stack:?}"
+        );
         let noise = ["_rjem_", "prof_", "davy_profiler::heap"];
         let is_noise = |name: &&String| noise.iter().any(|noise| name.contains(noise));
         assert_eq!(stack.iter().find(is_noise), None, "{stack:?}");
@@ -133,7 +159,9 @@ fn allocations_of_a_window_are_its_own_and_add_up_to_all() {
         }
     }
     drop(guard);
-    profiler.shutdown(Duration::from_secs(20)).expect("delivered");
+    profiler
+        .shutdown(Duration::from_secs(20))
+        .expect("delivered");
     for push in archiver.all() {
         if push.label("__name__") == "memory" {
             all += of_member(&push.profile, "alloc_space", "heap delta");
@@ -154,12 +182,17 @@ fn threads_that_allocate_under_sampling_do_no_harm() {
                 for round in 0..12 {
                     let (pieces, _) = hoard(8 << 20, thread * 100 + round + 1);
                     let held = pieces.into_iter().step_by(2).collect::<Vec<_>>();
-                    std::thread::spawn(move || drop(held)).join().expect("no panic");
+                    std::thread::spawn(move || drop(held))
+                        .join()
+                        .expect("no panic");
                 }
             });
         }
     });
-    let profile = profiler.handle().heap_profile(&Filter::default()).expect("a heap");
+    let profile = profiler
+        .handle()
+        .heap_profile(&Filter::default())
+        .expect("a heap");
     assert_eq!(of_member(&profile, "inuse_space", "heap storm"), 0);
     assert!(of_member(&profile, "alloc_space", "heap storm") > 400 << 20);
     assert_eq!(profiler.handle().stats().heap.live_dropped, 0);

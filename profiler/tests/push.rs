@@ -30,8 +30,14 @@ fn a_window_is_sent_again_under_its_id_until_it_is_acknowledged() {
         .expect("started");
     burn(Duration::from_millis(600));
     let tries: Vec<_> = (0..4).map(|_| archiver.next()).collect();
-    assert_eq!(tries.iter().map(|push| push.status).collect::<Vec<_>>(), [503, 429, 500, 200]);
-    assert!(tries.iter().all(|push| push.id == tries[0].id), "one window, one id");
+    assert_eq!(
+        tries.iter().map(|push| push.status).collect::<Vec<_>>(),
+        [503, 429, 500, 200]
+    );
+    assert!(
+        tries.iter().all(|push| push.id == tries[0].id),
+        "one window, one id"
+    );
     let push = &tries[3];
     for (name, value) in [
         ("__name__", "process_cpu"),
@@ -47,7 +53,11 @@ fn a_window_is_sent_again_under_its_id_until_it_is_acknowledged() {
     let handle = profiler.handle();
     profiler.shutdown(SHUTDOWN).expect("delivered");
     let stats = handle.stats();
-    assert_eq!((stats.push_failures, stats.windows_pending), (3, 0), "{stats:?}");
+    assert_eq!(
+        (stats.push_failures, stats.windows_pending),
+        (3, 0),
+        "{stats:?}"
+    );
     assert!(stats.ack_delay.is_some());
 }
 
@@ -69,7 +79,9 @@ fn the_first_window_comes_within_seconds_and_connections_stay_open() {
         }
     }
     profiler.shutdown(SHUTDOWN).expect("delivered");
-    let connections = archiver.connections.load(std::sync::atomic::Ordering::SeqCst);
+    let connections = archiver
+        .connections
+        .load(std::sync::atomic::Ordering::SeqCst);
     assert_eq!(connections, 1);
 }
 
@@ -86,14 +98,20 @@ fn windows_lie_end_to_end_and_on_the_wall_clocks_seconds() {
     while spans.len() < 4 {
         burn(Duration::from_millis(50));
         let new = archiver.all();
-        spans.extend(new.iter().map(|p| (p.profile.time_nanos, p.profile.duration_nanos)));
+        spans.extend(
+            new.iter()
+                .map(|p| (p.profile.time_nanos, p.profile.duration_nanos)),
+        );
     }
     drop(profiler);
     for pair in spans.windows(2) {
         let gap = pair[1].0 - (pair[0].0 + pair[0].1);
         assert!(gap.abs() < 50_000_000, "a gap of {gap} ns");
         let from_second = pair[1].0 % 1_000_000_000;
-        assert!(from_second < 300_000_000, "{from_second} ns after the second");
+        assert!(
+            from_second < 300_000_000,
+            "{from_second} ns after the second"
+        );
     }
 }
 
@@ -101,7 +119,11 @@ fn windows_lie_end_to_end_and_on_the_wall_clocks_seconds() {
 fn shutdown_delivers_the_last_window() {
     let _turn = turn();
     let archiver = Archiver::start();
-    let profiler = Builder::new("push").hz(1_000).archiver(archiver.url()).start().expect("started");
+    let profiler = Builder::new("push")
+        .hz(1_000)
+        .archiver(archiver.url())
+        .start()
+        .expect("started");
     burn(Duration::from_millis(300));
     {
         let _guard = Tag::new("last", "words").enter();
@@ -109,17 +131,26 @@ fn shutdown_delivers_the_last_window() {
     }
     profiler.shutdown(SHUTDOWN).expect("delivered");
     let pushes = archiver.all();
-    let nanos: i64 = pushes.iter().map(|p| sum(&p.profile, "cpu", |member, _| member == "last")).sum();
+    let nanos: i64 = pushes
+        .iter()
+        .map(|p| sum(&p.profile, "cpu", |member, _| member == "last"))
+        .sum();
     assert!((250_000_000..350_000_000).contains(&nanos), "{nanos}");
 }
 
 #[test]
 fn an_archiver_that_is_known_late_gets_what_was_cut_before() {
     let _turn = turn();
-    let profiler = Builder::new("push").window(Duration::from_secs(1)).start().expect("started");
+    let profiler = Builder::new("push")
+        .window(Duration::from_secs(1))
+        .start()
+        .expect("started");
     burn(Duration::from_millis(1_300));
     let archiver = Archiver::start();
-    profiler.handle().push_to(&archiver.url()).expect("an address");
+    profiler
+        .handle()
+        .push_to(&archiver.url())
+        .expect("an address");
     let first = archiver.next();
     assert!(sum(&first.profile, "cpu", |_, _| true) > 0);
     profiler.shutdown(SHUTDOWN).expect("delivered");
@@ -128,7 +159,9 @@ fn an_archiver_that_is_known_late_gets_what_was_cut_before() {
 #[test]
 fn the_next_archiver_is_tried_when_one_is_gone() {
     let _turn = turn();
-    let gone = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("a port");
     let archiver = Archiver::start();
     let profiler = Builder::new("push")
         .archiver(format!("http://{gone}"))
@@ -143,7 +176,9 @@ fn the_next_archiver_is_tried_when_one_is_gone() {
 #[test]
 fn without_an_archiver_memory_is_bounded_and_what_is_dropped_is_counted() {
     let _turn = turn();
-    let gone = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("a port");
     let bound = 16 << 10;
     let profiler = Builder::new("push")
         .hz(1_000)
@@ -160,7 +195,10 @@ fn without_an_archiver_memory_is_bounded_and_what_is_dropped_is_counted() {
     }
     assert!(most > 0 && most <= bound, "{most}");
     let undelivered = profiler.shutdown(Duration::from_millis(500));
-    let Err(Error::Undelivered { windows, reason, .. }) = undelivered else {
+    let Err(Error::Undelivered {
+        windows, reason, ..
+    }) = undelivered
+    else {
         panic!("nobody could take it: {undelivered:?}");
     };
     assert!(windows > 0 && !reason.is_empty());
@@ -171,7 +209,10 @@ fn a_window_that_is_refused_for_good_is_given_up_and_counted() {
     let _turn = turn();
     let archiver = Archiver::start();
     archiver.answer(400, "");
-    let profiler = Builder::new("push").archiver(archiver.url()).start().expect("started");
+    let profiler = Builder::new("push")
+        .archiver(archiver.url())
+        .start()
+        .expect("started");
     burn(Duration::from_millis(300));
     let handle = profiler.handle();
     profiler.shutdown(SHUTDOWN).expect("nothing is left");

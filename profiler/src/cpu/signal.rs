@@ -15,8 +15,7 @@ pub(super) const SLOTS: usize = 4_096;
 /// Marks our timers' values, so that another timer's SIGPROF is told apart.
 const MAGIC: usize = 0x4441_5659 << 32;
 
-static BY_INDEX: [AtomicPtr<Slot>; SLOTS] =
-    [const { AtomicPtr::new(std::ptr::null_mut()) }; SLOTS];
+static BY_INDEX: [AtomicPtr<Slot>; SLOTS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; SLOTS];
 
 /// SIGPROF that none of our timers sent.
 static STRAYS: AtomicU64 = AtomicU64::new(0);

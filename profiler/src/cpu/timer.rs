@@ -43,9 +43,8 @@ impl Timer {
         };
         let mut id: libc::c_int = 0;
         // SAFETY: the event and the id live through the call, and have the kernel's layout.
-        let made = unsafe {
-            libc::syscall(libc::SYS_timer_create, clock, &raw mut event, &raw mut id)
-        };
+        let made =
+            unsafe { libc::syscall(libc::SYS_timer_create, clock, &raw mut event, &raw mut id) };
         if made != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -61,10 +60,13 @@ impl Timer {
             it_value: timespec(phase.max(Duration::from_nanos(1))),
         };
         // SAFETY: the specification lives through the call; no old value is asked for.
-        let set = unsafe {
-            libc::syscall(libc::SYS_timer_settime, self.0, 0, &raw const spec, 0usize)
-        };
-        if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        let set =
+            unsafe { libc::syscall(libc::SYS_timer_settime, self.0, 0, &raw const spec, 0usize) };
+        if set == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 
     /// Whether the thread that it was made for still lives: the kernel shows the interval of a

@@ -64,11 +64,20 @@ fn install() -> Result<(), &'static str> {
             (0..CACHES).map(|_| pooled()).collect()
         });
         RATE.store(1 << log2, Ordering::Release);
-        let installed = write(c"experimental.hooks.prof_backtrace", on_backtrace as Backtrace)
-            && write(c"experimental.hooks.prof_sample", on_sample as Sampled)
-            && write(c"experimental.hooks.prof_sample_free", on_release as Released)
+        let installed = write(
+            c"experimental.hooks.prof_backtrace",
+            on_backtrace as Backtrace,
+        ) && write(c"experimental.hooks.prof_sample", on_sample as Sampled)
+            && write(
+                c"experimental.hooks.prof_sample_free",
+                on_release as Released,
+            )
             && write(c"prof.active", true);
-        if installed { Ok(()) } else { Err("this jemalloc has no profiling hooks") }
+        if installed {
+            Ok(())
+        } else {
+            Err("this jemalloc has no profiling hooks")
+        }
     }
 }
 
@@ -126,7 +135,9 @@ unsafe extern "C" fn on_backtrace(frames: *mut *mut c_void, count: *mut c_uint, 
     };
     let here = Registers::here();
     let pool = POOL.get().map_or(&[][..], |pool| pool);
-    let free = pool.iter().find(|pooled| !pooled.is_busy.swap(true, Ordering::Acquire));
+    let free = pool
+        .iter()
+        .find(|pooled| !pooled.is_busy.swap(true, Ordering::Acquire));
     match free {
         Some(pooled) => {
             // SAFETY: `is_busy` is held.
@@ -158,7 +169,9 @@ unsafe extern "C" fn on_sample(
     let size = size as u64;
     let entry = stacks::entry(stack);
     let (objects, bytes) = weight(size);
-    entry.allocated_objects.fetch_add(objects, Ordering::Relaxed);
+    entry
+        .allocated_objects
+        .fetch_add(objects, Ordering::Relaxed);
     entry.allocated_bytes.fetch_add(bytes, Ordering::Relaxed);
     SAMPLES.fetch_add(1, Ordering::Relaxed);
     if live::insert(address as u64, live::Sample { stack, size }) {
@@ -243,7 +256,11 @@ pub(crate) fn snapshot(
             entry.live_bytes.load(Ordering::Relaxed).max(0),
         ];
         if values != [0; 4] {
-            let frames = if frames.is_empty() { &[TABLE_FULL] } else { frames };
+            let frames = if frames.is_empty() {
+                &[TABLE_FULL]
+            } else {
+                frames
+            };
             let is_cut = frames.len() >= super::MAX_FRAMES;
             aggregate.add(frames, is_cut, tag, values);
         }

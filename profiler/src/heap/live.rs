@@ -87,7 +87,10 @@ mod tests {
             for thread in 0..4u64 {
                 scope.spawn(move || {
                     let address = |i: u64| (1 << 40) + (thread * 10_000 + i) * 4_096;
-                    let sample = |i: u64| Sample { stack: thread as u16, size: i + 1 };
+                    let sample = |i: u64| Sample {
+                        stack: thread as u16,
+                        size: i + 1,
+                    };
                     for round in 0..20 {
                         for i in 0..2_000 {
                             assert!(insert(address(i), sample(i)), "round {round}");

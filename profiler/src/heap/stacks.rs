@@ -70,12 +70,10 @@ pub(super) fn find(tag: Tag, frames: &[u64]) -> u16 {
     for probe in 0..PROBES_MAX {
         let index = MAX_TAGS + (first + probe) % STACKS;
         let entry = &ENTRIES[index];
-        let known = match entry.hash.compare_exchange(
-            0,
-            hash,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
+        let known = match entry
+            .hash
+            .compare_exchange(0, hash, Ordering::AcqRel, Ordering::Acquire)
+        {
             Ok(_) => {
                 entry.tag.store(u64::from(tag.index()), Ordering::Relaxed);
                 entry.place.store(place(frames), Ordering::Release);

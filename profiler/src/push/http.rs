@@ -15,7 +15,10 @@ pub(super) enum Outcome {
     /// The window is in the bucket.
     Stored,
     /// Another time, or another archiver; perhaps not before a while.
-    Later { reason: String, after: Option<Duration> },
+    Later {
+        reason: String,
+        after: Option<Duration>,
+    },
     /// This window will never be taken.
     Refused { reason: String },
 }
@@ -27,7 +30,10 @@ pub(crate) struct Archiver(String);
 impl Archiver {
     /// From the address of an archiver, such as `http://127.0.0.1:4040`.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
-        let refuse = |reason| Error::Archiver { url: url.to_owned(), reason };
+        let refuse = |reason| Error::Archiver {
+            url: url.to_owned(),
+            reason,
+        };
         if url.starts_with("https://") {
             return Err(refuse(
                 "https is not supported yet; put a local proxy in between, or use http",
@@ -86,7 +92,10 @@ impl Client {
                 let body = body.lossy_utf8(true).read_to_string().unwrap_or_default();
                 outcome(status, after, &body)
             }
-            Err(error) => Outcome::Later { reason: error.to_string(), after: None },
+            Err(error) => Outcome::Later {
+                reason: error.to_string(),
+                after: None,
+            },
         }
     }
 }
@@ -110,17 +119,26 @@ mod tests {
     #[test]
     fn addresses_that_cannot_be_used_are_refused_with_a_reason() {
         let check = |url: &str, expected: Option<&str>| {
-            assert_eq!(Archiver::parse(url).ok().map(|a| a.0).as_deref(), expected, "{url}");
+            assert_eq!(
+                Archiver::parse(url).ok().map(|a| a.0).as_deref(),
+                expected,
+                "{url}"
+            );
         };
         check(
             "http://127.0.0.1:4040",
             Some("http://127.0.0.1:4040/push.v1.PusherService/Push"),
         );
-        check("http://h/base/", Some("http://h/base/push.v1.PusherService/Push"));
+        check(
+            "http://h/base/",
+            Some("http://h/base/push.v1.PusherService/Push"),
+        );
         check("https://h", None);
         check("127.0.0.1:4040", None);
         check("http://", None);
-        let error = Archiver::parse("https://h").expect_err("no TLS").to_string();
+        let error = Archiver::parse("https://h")
+            .expect_err("no TLS")
+            .to_string();
         assert!(error.contains("https is not supported yet"), "{error}");
     }
 
@@ -129,7 +147,11 @@ mod tests {
         let is_later = |status| matches!(outcome(status, None, ""), Outcome::Later { .. });
         let is_refused = |status| matches!(outcome(status, None, ""), Outcome::Refused { .. });
         assert_eq!(outcome(200, None, ""), Outcome::Stored);
-        assert!([429, 503, 500, 502, 404, 401, 302].into_iter().all(is_later));
+        assert!(
+            [429, 503, 500, 502, 404, 401, 302]
+                .into_iter()
+                .all(is_later)
+        );
         assert!([400, 413, 415, 422].into_iter().all(is_refused));
     }
 }

@@ -23,7 +23,12 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { windows: VecDeque::new(), bytes: 0, bytes_max, overflowed: 0 }
+        Self {
+            windows: VecDeque::new(),
+            bytes: 0,
+            bytes_max,
+            overflowed: 0,
+        }
     }
 
     pub(super) fn add(&mut self, window: Window) {
@@ -71,7 +76,10 @@ mod tests {
     use super::*;
 
     fn window(size: usize) -> Window {
-        Window { body: vec![0; size], end: Timestamp::EPOCH }
+        Window {
+            body: vec![0; size],
+            end: Timestamp::EPOCH,
+        }
     }
 
     #[test]
@@ -82,7 +90,10 @@ mod tests {
         queue.add(window(41));
         queue.add(window(42));
         assert_eq!((queue.len(), queue.bytes(), queue.overflowed()), (2, 83, 1));
-        assert!(!queue.remove(&oldest), "it was dropped while it was being sent");
+        assert!(
+            !queue.remove(&oldest),
+            "it was dropped while it was being sent"
+        );
         queue.add(window(101));
         assert_eq!((queue.len(), queue.bytes(), queue.overflowed()), (0, 0, 4));
     }

@@ -35,10 +35,9 @@ pub(crate) struct Symbols {
     frames: Vec<Frame>,
     range_count: usize,
     files: FxHashMap<String, BTreeMap<u64, Range>>,
-    /// Children that were started, and how long the last one took.
-    pub(crate) children: u64,
-    pub(crate) last_child: Duration,
-    pub(crate) forgotten: u64,
+    /// How often names were asked for, and how long the last time took.
+    pub(crate) rounds: u64,
+    pub(crate) last_round: Duration,
 }
 
 impl Symbols {
@@ -92,9 +91,12 @@ impl Symbols {
             return;
         }
         if self.range_count > RANGES_MAX || self.strings.text_len() > TEXT_MAX {
-            let (children, last_child) = (self.children, self.last_child);
-            let forgotten = self.forgotten + 1;
-            *self = Self { children, last_child, forgotten, ..Self::default() };
+            let (rounds, last_round) = (self.rounds, self.last_round);
+            *self = Self {
+                rounds,
+                last_round,
+                ..Self::default()
+            };
             return self.resolve_requests(&self.requests(modules, addresses));
         }
         self.resolve_requests(&requests);
@@ -106,8 +108,8 @@ impl Symbols {
             tracing::debug!(%error, "no symbolizing child, names come from the symbol tables");
             table::resolve(requests)
         });
-        self.children += 1;
-        self.last_child = Duration::from_nanos(crate::clock::thread_safe_nanos() - begin);
+        self.rounds += 1;
+        self.last_round = Duration::from_nanos(crate::clock::thread_safe_nanos() - begin);
         let mut known: FxHashMap<Rc<str>, StringId> = FxHashMap::default();
         for range in &resolved {
             self.insert(requests, range, &mut known);
@@ -117,8 +119,15 @@ impl Symbols {
             for address in &request.addresses {
                 let absolute = address.wrapping_add(request.module.bias);
                 if self.range(request.module, absolute).is_none() {
-                    let none = Range { length: 1, first_frame: 0, frame_count: 0 };
-                    let ranges = self.files.entry(key(request.module).to_owned()).or_default();
+                    let none = Range {
+                        length: 1,
+                        first_frame: 0,
+                        frame_count: 0,
+                    };
+                    let ranges = self
+                        .files
+                        .entry(key(request.module).to_owned())
+                        .or_default();
                     ranges.insert(*address, none);
                     self.range_count += 1;
                 }
@@ -143,14 +152,21 @@ impl Symbols {
                     .or_insert_with(|| self.strings.intern(text))
             };
             let (function, file) = (intern(&frame.function), intern(&frame.file));
-            self.frames.push(Frame { function, file, line: frame.line });
+            self.frames.push(Frame {
+                function,
+                file,
+                line: frame.line,
+            });
         }
         let range = Range {
             length: u32::try_from(resolved.length).unwrap_or(u32::MAX),
             first_frame,
             frame_count: resolved.frames.len() as u16,
         };
-        let ranges = self.files.entry(key(request.module).to_owned()).or_default();
+        let ranges = self
+            .files
+            .entry(key(request.module).to_owned())
+            .or_default();
         self.range_count += usize::from(ranges.insert(resolved.start, range).is_none());
     }
 }

@@ -23,7 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const VARIABLE: &str = "DAVY_PROFILER_SYMBOLIZE";
 
@@ -34,6 +34,12 @@ const SECONDS_MAX: libc::c_uint = 20;
 const ANSWER_MAX: u64 = 256 << 20;
 
 static CONSTRUCTED: AtomicBool = AtomicBool::new(false);
+static CHILDREN: AtomicU64 = AtomicU64::new(0);
+
+/// Children that were started.
+pub(crate) fn children() -> u64 {
+    CHILDREN.load(Ordering::Relaxed)
+}
 
 #[used]
 #[cfg(target_os = "linux")]
@@ -126,7 +132,9 @@ fn write_range(
 pub(super) fn ask(requests: &[Request<'_>]) -> io::Result<Vec<Resolved>> {
     let _guard = Tag::new("profiler", "symbolize").enter();
     if !CONSTRUCTED.load(Ordering::Relaxed) {
-        return Err(io::Error::other("the program was linked without its constructors"));
+        return Err(io::Error::other(
+            "the program was linked without its constructors",
+        ));
     }
     let mut command = Command::new("/proc/self/exe");
     command
@@ -142,6 +150,7 @@ pub(super) fn ask(requests: &[Request<'_>]) -> io::Result<Vec<Resolved>> {
         }
     }
     let mut child = command.spawn()?;
+    CHILDREN.fetch_add(1, Ordering::Relaxed);
     // The child reads all before it writes, so neither waits for the other.
     let asked = match child.stdin.take() {
         Some(stdin) => write_requests(BufWriter::new(stdin), requests),

@@ -50,8 +50,13 @@ fn function(
     if own.is_empty() {
         return None;
     }
-    let start = loader.find_symbol_info(address).map(|symbol| symbol.address());
-    let low = start.unwrap_or(address).max(from).max(address.saturating_sub(AROUND));
+    let start = loader
+        .find_symbol_info(address)
+        .map(|symbol| symbol.address());
+    let low = start
+        .unwrap_or(address)
+        .max(from)
+        .max(address.saturating_sub(AROUND));
     let mut pending: Option<(u64, u64, Vec<Frame>)> = None;
     let mut end = address;
     if let Ok(rows) = loader.find_location_range(low, address + AROUND) {

@@ -10,19 +10,23 @@ use std::path::Path;
 pub(super) fn resolve(requests: &[Request<'_>]) -> Vec<Resolved> {
     let mut resolved = Vec::new();
     for (index, request) in requests.iter().enumerate() {
-        file(&request.module.path, &request.addresses, |start, length, frames| {
-            let frames = frames.iter().map(|frame| ResolvedFrame {
-                function: frame.function.as_str().into(),
-                file: "".into(),
-                line: 0,
-            });
-            resolved.push(Resolved {
-                request: index,
-                start,
-                length,
-                frames: frames.collect(),
-            });
-        });
+        file(
+            &request.module.path,
+            &request.addresses,
+            |start, length, frames| {
+                let frames = frames.iter().map(|frame| ResolvedFrame {
+                    function: frame.function.as_str().into(),
+                    file: "".into(),
+                    line: 0,
+                });
+                resolved.push(Resolved {
+                    request: index,
+                    start,
+                    length,
+                    frames: frames.collect(),
+                });
+            },
+        );
     }
     resolved
 }
@@ -67,6 +71,14 @@ pub(super) fn file(path: &Path, addresses: &[u64], mut tell: impl FnMut(u64, u64
         }
         told = start + size;
         let function = demangle(name);
-        tell(start, size, &[Frame { function, file: String::new(), line: 0 }]);
+        tell(
+            start,
+            size,
+            &[Frame {
+                function,
+                file: String::new(),
+                line: 0,
+            }],
+        );
     }
 }

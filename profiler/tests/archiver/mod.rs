@@ -1,5 +1,9 @@
 //! A small real archiver on a loopback port: speaks HTTP/1.1, keeps what is pushed.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part"
+)]
 
 use davy_profile::{Limits, Profile};
 use std::collections::VecDeque;
@@ -49,7 +53,12 @@ impl Archiver {
                 std::thread::spawn(move || serve(stream, &sender, &answers));
             }
         });
-        Self { address, pushes, answers, connections }
+        Self {
+            address,
+            pushes,
+            answers,
+            connections,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -57,7 +66,10 @@ impl Archiver {
     }
 
     pub fn answer(&self, status: u16, headers: &'static str) {
-        self.answers.lock().expect("no panic").push_back((status, headers));
+        self.answers
+            .lock()
+            .expect("no panic")
+            .push_back((status, headers));
     }
 
     /// The next push, which must come within half a minute.
@@ -73,7 +85,11 @@ impl Archiver {
     }
 }
 
-fn serve(stream: TcpStream, sender: &mpsc::Sender<Push>, answers: &Mutex<VecDeque<(u16, &'static str)>>) {
+fn serve(
+    stream: TcpStream,
+    sender: &mpsc::Sender<Push>,
+    answers: &Mutex<VecDeque<(u16, &'static str)>>,
+) {
     let mut writer = stream.try_clone().expect("a second handle");
     let mut reader = BufReader::new(stream);
     loop {
@@ -92,14 +108,22 @@ fn serve(stream: TcpStream, sender: &mpsc::Sender<Push>, answers: &Mutex<VecDequ
         let header = |name: &str| {
             head.iter().find_map(|line| {
                 let (key, value) = line.split_once(':')?;
-                key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+                key.eq_ignore_ascii_case(name)
+                    .then(|| value.trim().to_owned())
             })
         };
         assert_eq!(header("content-type").as_deref(), Some("application/proto"));
-        let length = header("content-length").expect("a length").parse().expect("a number");
+        let length = header("content-length")
+            .expect("a length")
+            .parse()
+            .expect("a number");
         let mut body = vec![0; length];
         reader.read_exact(&mut body).expect("a whole body");
-        let (status, headers) = answers.lock().expect("no panic").pop_front().unwrap_or((200, ""));
+        let (status, headers) = answers
+            .lock()
+            .expect("no panic")
+            .pop_front()
+            .unwrap_or((200, ""));
         let mut push = parse(&body);
         push.authorization = header("authorization");
         push.status = status;
@@ -145,7 +169,13 @@ fn parse(body: &[u8]) -> Push {
         }
     }
     let profile = profile.expect("a sample");
-    Push { labels, id, profile, authorization: None, status: 0 }
+    Push {
+        labels,
+        id,
+        profile,
+        authorization: None,
+        status: 0,
+    }
 }
 
 /// The profile in gzipped pprof bytes.

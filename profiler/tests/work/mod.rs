@@ -1,5 +1,9 @@
 //! Work to be profiled, and questions to a profile.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part"
+)]
 
 use davy_profile::{LabelValue, Profile};
 use std::hint::black_box;
@@ -14,7 +18,10 @@ pub fn turn() -> MutexGuard<'static, ()> {
 
 /// CPU time of this thread.
 pub fn thread_cpu() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: the time lives through the call.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -39,9 +46,17 @@ pub fn burn(span: Duration) -> Duration {
 /// The values of the samples whose labels `keep`, summed.
 pub fn sum(profile: &Profile, kind: &str, keep: impl Fn(&str, &str) -> bool) -> i64 {
     let types = &profile.sample_types;
-    let at = types.iter().position(|t| profile.text(t.kind) == kind).expect("the sample type");
+    let at = types
+        .iter()
+        .position(|t| profile.text(t.kind) == kind)
+        .expect("the sample type");
     (0..profile.sample_count())
-        .filter(|sample| keep(&label(profile, *sample, "member"), &label(profile, *sample, "op")))
+        .filter(|sample| {
+            keep(
+                &label(profile, *sample, "member"),
+                &label(profile, *sample, "op"),
+            )
+        })
         .map(|sample| profile.values(sample)[at])
         .sum()
 }
@@ -68,7 +83,11 @@ pub fn stack(profile: &Profile, sample: usize) -> Vec<String> {
                 profile.text(function.name).to_owned()
             });
             let names: Vec<_> = names.collect();
-            if names.is_empty() { vec![format!("{:#x}", location.address)] } else { names }
+            if names.is_empty() {
+                vec![format!("{:#x}", location.address)]
+            } else {
+                names
+            }
         })
         .collect()
 }
