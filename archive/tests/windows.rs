@@ -15,7 +15,9 @@ use support::{CPU, LIVE, WEB, World, clock, cpu, options, profile};
 async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_after_compaction() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
-    let world = World::on(store, &clock());
+    let mut options = options(store, &clock());
+    options.policy.grace = Duration::from_hours(2);
+    let world = World::with(options);
     let raw = cpu(&world.clock, &[(&["main", "work"], 30, &[]), (&["main"], 12, &[])]);
     assert_eq!(world.push("", WEB, "id-1", &raw).await.0, 200);
     let keys = world.keys().await;
@@ -35,13 +37,13 @@ async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_aft
     assert_eq!(world.keys().await.len(), 9);
     assert_eq!(world.folded(&format!("type={CPU}")).await, expected);
 
-    // Nothing is done twice, and the inputs go only after an hour.
+    // Nothing is done twice, and the inputs go only after the grace period.
     assert_eq!(world.archive.compactor().once().await.expect("compaction").merged, 0);
-    world.clock.advance(Duration::from_mins(80));
+    world.clock.advance(Duration::from_mins(240));
     let done = world.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, done.deleted), (0, 2), "{done:?}");
     assert_eq!(world.keys().await.len(), 7);
-    let wide = format!("from=now-5h&until=now&type={CPU}");
+    let wide = format!("from=now-9h&until=now&type={CPU}");
     let (_, body) = world.get_as("anonymous", &format!("/api/v1/profiles/folded?{wide}")).await;
     assert_eq!(String::from_utf8_lossy(&body).lines().count(), 2);
 }

@@ -102,7 +102,7 @@ impl Compactor {
     }
 
     /// The hours that have segments, or that were today or yesterday, with their listings.
-    async fn hours(&self, tenant: &Tenant) -> Result<impl IntoIterator<Item = (Hour, Listing)> + use<>> {
+    async fn hours(&self, tenant: &Tenant) -> Result<impl IntoIterator<Item = (Hour, Listing), IntoIter: Send> + use<>> {
         let keys = &self.store.keys;
         let today = Hour::of(self.options.clock.now()).0.div_euclid(24);
         let mut days: BTreeSet<i64> = [today - 1, today].into();

@@ -231,6 +231,12 @@ impl Ingest {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).accepting
     }
 
+    /// Windows that wait for their segment to be written.
+    pub fn open_windows(&self) -> usize {
+        let open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.segments.values().map(|segment| segment.batch.windows.len()).sum()
+    }
+
     /// Takes pushes and writes segments until told to stop; then writes what is open, answers the
     /// waiting pushes and returns. Pushes that come later get 503.
     pub async fn run(self, drain: CancellationToken) {

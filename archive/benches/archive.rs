@@ -1,0 +1,321 @@
+//! Ratios of ingestion, storage and queries to what is physically needed, measured in one run.
+//!
+//! `cargo bench -p davy-archive` pushes an hour of profiles by a seeded generator: services of
+//! thousands of distinct stacks by Zipf's law. `SERVICES`, `WINDOWS` and `SAMPLES` change its size.
+
+use davy_archive::ingest::{Format, Push, WindowIdentity};
+use davy_archive::key::Tenant;
+use davy_archive::query::{Ask, flame};
+use davy_archive::selector::Selector;
+use davy_archive::{Archive, Options};
+use davy_base::{Clock, Random, Timestamp};
+use davy_profile::flame::Grain;
+use davy_profile::{Function, Limits, Line, NodeId, Profile, gzip, pprof};
+use futures_util::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, ObjectStoreExt};
+use prost::Message;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// pprof's messages for a plain decoder, the peer that ingestion is measured against.
+mod wire {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Profile {
+        #[prost(message, repeated, tag = "1")]
+        pub sample_type: Vec<ValueType>,
+        #[prost(message, repeated, tag = "2")]
+        pub sample: Vec<Sample>,
+        #[prost(message, repeated, tag = "3")]
+        pub mapping: Vec<Mapping>,
+        #[prost(message, repeated, tag = "4")]
+        pub location: Vec<Location>,
+        #[prost(message, repeated, tag = "5")]
+        pub function: Vec<Function>,
+        #[prost(string, repeated, tag = "6")]
+        pub string_table: Vec<String>,
+        #[prost(int64, tag = "9")]
+        pub time_nanos: i64,
+        #[prost(int64, tag = "10")]
+        pub duration_nanos: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct ValueType {
+        #[prost(int64, tag = "1")]
+        pub kind: i64,
+        #[prost(int64, tag = "2")]
+        pub unit: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Sample {
+        #[prost(uint64, repeated, tag = "1")]
+        pub location_id: Vec<u64>,
+        #[prost(int64, repeated, tag = "2")]
+        pub value: Vec<i64>,
+        #[prost(message, repeated, tag = "3")]
+        pub label: Vec<Label>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Label {
+        #[prost(int64, tag = "1")]
+        pub key: i64,
+        #[prost(int64, tag = "2")]
+        pub text: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Mapping {
+        #[prost(uint64, tag = "1")]
+        pub id: u64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Location {
+        #[prost(uint64, tag = "1")]
+        pub id: u64,
+        #[prost(uint64, tag = "3")]
+        pub address: u64,
+        #[prost(message, repeated, tag = "4")]
+        pub line: Vec<Line>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Line {
+        #[prost(uint64, tag = "1")]
+        pub function_id: u64,
+        #[prost(int64, tag = "2")]
+        pub line: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Function {
+        #[prost(uint64, tag = "1")]
+        pub id: u64,
+        #[prost(int64, tag = "2")]
+        pub name: i64,
+        #[prost(int64, tag = "3")]
+        pub system_name: i64,
+        #[prost(int64, tag = "4")]
+        pub filename: i64,
+    }
+}
+
+/// One service's program: functions, and stacks by falling frequency.
+struct Program {
+    names: Vec<String>,
+    stacks: Vec<Vec<(u32, u32)>>,
+}
+
+fn program(service: usize, random: &mut Random) -> Program {
+    let names = (0..2_000)
+        .map(|f| format!("service{}::module{}::Type{}::function_{f}", service % 7, random.below(60), random.below(300)))
+        .collect();
+    let count = 4_000 + random.below(8_000) as usize;
+    let mut stacks: Vec<Vec<(u32, u32)>> = vec![vec![(0, 1)]];
+    while stacks.len() < count {
+        let like = stacks[random.below(stacks.len() as u64) as usize].clone();
+        let kept = 1 + random.below(like.len() as u64) as usize;
+        let mut stack = like[..kept].to_vec();
+        for _ in 0..1 + random.below(9) {
+            if stack.len() < 70 {
+                stack.push((random.below(2_000) as u32, 1 + random.below(40) as u32));
+            }
+        }
+        stacks.push(stack);
+    }
+    Program { names, stacks }
+}
+
+fn window(program: &Program, samples: usize, time: Timestamp, random: &mut Random) -> Vec<u8> {
+    let mut profile = Profile::new();
+    profile.add_sample_type("cpu", "nanoseconds");
+    profile.period_type = profile.sample_types[0];
+    profile.period = 10_000_000;
+    profile.time_nanos = time.nanos();
+    profile.duration_nanos = 10_000_000_000;
+    let mut counts = std::collections::BTreeMap::new();
+    for _ in 0..samples {
+        // Zipf with exponent 1: the rank is the count's power of a uniform number.
+        let rank = (program.stacks.len() as f64).powf(random.unit()) as usize - 1;
+        *counts.entry(rank).or_insert(0i64) += 1 + random.below(2) as i64;
+    }
+    for (rank, count) in counts {
+        let mut at = NodeId::ROOT;
+        for (function, line) in &program.stacks[rank] {
+            let name = profile.strings.intern(&program.names[*function as usize]);
+            let file = profile.strings.intern(&format!("/src/service/module_{}.rs", function / 40));
+            let function = profile.function(Function { name, system_name: name, file, start_line: 0 });
+            let line = Line { function, line: i64::from(*line), column: 0 };
+            let address = u64::from(profile.functions.len() as u32) << 16 | u64::from(line.line as u32);
+            let location = profile.location(None, address, &[line]);
+            at = profile.stacks.child(at, location);
+        }
+        profile.add_sample(at, davy_profile::LabelSetId(0), &[count * 10_000_000]);
+    }
+    gzip::compress(&pprof::encode(&profile))
+}
+
+/// CPU time of this process.
+fn cpu() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for a timespec for the whole call.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn status(key: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(key)).unwrap_or("");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0) / 1_024
+}
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn measured<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let before = cpu();
+    let result = work();
+    (result, (cpu() - before).as_secs_f64())
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() {
+    let (services, windows, samples) = (number("SERVICES", 20), number("WINDOWS", 100), number("SAMPLES", 700));
+    let hour = Clock::system().now().floor(Duration::from_hours(1));
+    let clock = Clock::manual(hour.plus(Duration::from_mins(59)));
+    let mut random = Random::seeded(7);
+    let mut profiles = Vec::new();
+    for service in 0..services {
+        let program = program(service, &mut random);
+        for at in 0..windows {
+            let time = hour.plus(Duration::from_secs(3_500 * at as u64 / windows as u64));
+            // Profiles of many sizes, as from busy and idle services.
+            let size = samples / 10 + (samples as f64 * random.unit() * 1.8) as usize;
+            profiles.push((service, window(&program, size, time, &mut random)));
+        }
+    }
+    profiles.sort_by_key(|(service, raw)| (raw.len() * 2_654_435_761) ^ service);
+    let packed: usize = profiles.iter().map(|(_, raw)| raw.len()).sum();
+    let limits = Limits::default();
+
+    let ((raw, rows), floor) = measured(|| {
+        let (mut raw, mut rows) = (0, 0);
+        for (_, profile) in &profiles {
+            let bytes = gzip::unpack(profile, &limits).expect("gzip");
+            raw += bytes.len();
+            rows += wire::Profile::decode(&*bytes).expect("pprof").sample.len();
+        }
+        (raw, rows)
+    });
+    let ((), gunzip) = measured(|| {
+        for (_, profile) in &profiles {
+            std::hint::black_box(gzip::unpack(profile, &limits).expect("gzip"));
+        }
+    });
+    let ((), model) = measured(|| {
+        for (_, profile) in &profiles {
+            let bytes = gzip::unpack(profile, &limits).expect("gzip");
+            std::hint::black_box(pprof::decode(&bytes, &limits).expect("pprof"));
+        }
+    });
+    let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+    println!("{} profiles, {:.1} MiB packed, {:.1} MiB raw, {rows} rows", profiles.len(), mib(packed), mib(raw));
+    println!("floor: gunzip {gunzip:.3} s, gunzip + protobuf decode {floor:.3} s, gunzip + davy-profile decode {model:.3} s CPU");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
+    let options = Options { clock: clock.clone(), flush_interval: Duration::from_millis(500), ..Options::new(Arc::clone(&store)) };
+    let archive = Archive::new(options.clone(), &prometheus::Registry::new()).expect("fresh");
+    let drain = CancellationToken::new();
+    let flusher = tokio::spawn(archive.ingest().run(drain.clone()));
+    let tenant = Tenant::anonymous();
+    while !archive.ingest().is_accepting() {
+        tokio::task::yield_now().await;
+    }
+    let before = cpu();
+    let pushes = profiles.iter().enumerate().map(|(at, (service, raw))| {
+        let push = Push {
+            labels: vec![("service_name".into(), format!("service-{service}")), ("__name__".into(), "process_cpu".into())],
+            identity: WindowIdentity::Client(at.to_string()),
+            span: None,
+            format: Format::Pprof(None),
+            body: raw.clone().into(),
+        };
+        let (ingest, tenant) = (archive.ingest(), tenant.clone());
+        async move { ingest.push(&tenant, vec![(String::new(), push)]).await }
+    });
+    futures_util::stream::iter(pushes.map(Ok)).try_for_each_concurrent(number("CLIENTS", 200), |push| push).await.expect("pushed");
+    let ingest = (cpu() - before).as_secs_f64();
+    drain.cancel();
+    flusher.await.expect("drained");
+    println!(
+        "ingest: {ingest:.3} s CPU = {:.2} x floor; {:.0} profiles a CPU second; peak RSS {} MiB",
+        ingest / floor,
+        profiles.len() as f64 / ingest,
+        status("VmHWM")
+    );
+
+    let sizes = async |what: &str| {
+        let objects: Vec<_> = store.list(None).try_collect().await.expect("listing");
+        let chosen: Vec<_> = objects.into_iter().filter(|object| object.location.as_ref().contains(what)).collect();
+        (chosen.len(), chosen.iter().map(|object| object.size).sum::<u64>(), chosen)
+    };
+    let (count, bytes, _) = sizes("segments/").await;
+    println!("segments: {count}, {:.2} MiB, {:.2} B a row", mib(bytes as usize), bytes as f64 / rows as f64);
+    let ask = |selector: &str| Ask {
+        tenant: tenant.clone(),
+        kind: Some("process_cpu:cpu:nanoseconds:cpu:nanoseconds".into()),
+        selector: Selector::parse(selector).expect("selector"),
+        from: hour,
+        until: hour.plus(Duration::from_hours(1)),
+        by: vec![],
+    };
+    let mut expected = None;
+    let mut run = async |archive: &Archive, name: &str, ask: &Ask, all: bool| {
+        let (wall, before) = (clock_now(), cpu());
+        let (flame, report) = flame(&archive.query(), ask, Grain::Function).await.expect("answer");
+        let (wall, cpu) = (clock_now() - wall, (cpu() - before).as_secs_f64());
+        let total: i64 = flame.tree.values.iter().sum();
+        println!(
+            "{name}: {:.1} ms wall, {:.1} ms CPU, {} windows, {} nodes, peak RSS {} MiB",
+            wall.as_secs_f64() * 1e3, cpu * 1e3, report.windows, flame.tree.stacks.len(), status("VmHWM")
+        );
+        if all {
+            assert_eq!(*expected.get_or_insert(total), total, "every window once");
+        }
+        cpu
+    };
+    run(&archive, "merge of segments, all services", &ask(""), true).await;
+
+    clock.advance(Duration::from_mins(10));
+    let (done, compaction) = {
+        let before = cpu();
+        let done = archive.compactor().once().await.expect("compaction");
+        (done, (cpu() - before).as_secs_f64())
+    };
+    let (_, bytes, objects) = sizes("blocks/").await;
+    println!("compaction: {compaction:.3} s CPU = {:.2} x floor, {} merged, peak RSS {} MiB", compaction / floor, done.merged, status("VmHWM"));
+    for object in &objects {
+        println!("  {:<16} {:>9} B  {:.2} B a row", object.location.filename().unwrap_or(""), object.size, object.size as f64 / rows as f64);
+    }
+    println!("block: {:.2} MiB, {:.2} B a row ({:.0} x smaller than pprof.gz)", mib(bytes as usize), bytes as f64 / rows as f64, packed as f64 / bytes as f64);
+
+    let ((), read) = {
+        let before = cpu();
+        for object in &objects {
+            let _ = store.get(&object.location).await.expect("read").bytes().await.expect("read");
+        }
+        ((), (cpu() - before).as_secs_f64())
+    };
+    let cold = Archive::new(options, &prometheus::Registry::new()).expect("fresh");
+    let merge = run(&cold, "merge of the block, all services (sums)", &ask(""), true).await;
+    println!("  reading the same bytes: {:.1} ms CPU; merge = {:.1} x", read * 1e3, merge / read);
+    run(&cold, "again, cached", &ask(""), true).await;
+    run(&cold, "one service", &ask("{service_name=\"service-3\"}"), false).await;
+    let part = Ask { until: hour.plus(Duration::from_secs(3_599)), from: hour.plus(Duration::from_secs(1)), ..ask("") };
+    run(&cold, "all services by windows (no sums)", &part, false).await;
+}
+
+fn clock_now() -> Duration {
+    use std::sync::OnceLock;
+    static CLOCK: OnceLock<Clock> = OnceLock::new();
+    CLOCK.get_or_init(Clock::system).monotonic()
+}

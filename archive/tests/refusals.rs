@@ -1,0 +1,203 @@
+//! What is refused, and that refusing leaves nothing behind.
+
+mod support;
+
+use axum::body::Body;
+use axum::http::Request;
+use davy_profile::gzip;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+use support::{CPU, WEB, World, clock, cpu, options};
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_nothing_of_it_is_stored() {
+    let world = World::new();
+    let good = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    let check = async |labels: &[(&str, &str)], raw: &[u8], status: u16, named: &str| {
+        let (got, body) = world.push("", labels, "x", raw).await;
+        assert_eq!(got.as_u16(), status, "{named}: {body}");
+        assert!(body.contains(named), "{named}: {body}");
+        assert!(body.contains("\"code\"") && body.contains("\"message\""), "{body}");
+        assert_eq!(world.keys().await, Vec::<String>::new(), "{named}");
+    };
+    check(&[("__name__", "process_cpu")], &good, 400, "service_name is missing").await;
+    check(&[("service_name", "x"), (&"n".repeat(1 << 20), "v")], &good, 400, "1048576 bytes long").await;
+    check(&[("service_name", &"s".repeat(1 << 20))], &good, 400, "value of the label service_name").await;
+    check(WEB, &good[..good.len() / 2], 400, "gzip stream").await;
+    check(WEB, &gzip::compress(&vec![0u8; 200 << 20]), 413, "").await;
+    check(WEB, b"no profile at all", 400, "not a pprof profile").await;
+    check(WEB, &[], 400, "sample type").await;
+    // A sample that names a location which is not there: sample_type {1, 2}, sample {location 9}.
+    let dangling = [0x0a, 4, 8, 1, 0x10, 2, 0x12, 4, 8, 9, 0x10, 1, 0x32, 0, 0x32, 1, b'a', 0x32, 1, b'b'];
+    check(WEB, &dangling, 400, "9").await;
+
+    let start = world.clock.now();
+    let old = davy_base::Clock::manual(start.minus(Duration::from_hours(15 * 24)));
+    check(WEB, &cpu(&old, &[(&["main"], 5, &[])]), 400, "longer ago than windows are kept").await;
+    let ahead = davy_base::Clock::manual(start.plus(Duration::from_mins(11)));
+    check(WEB, &cpu(&ahead, &[(&["main"], 5, &[])]), 400, "ahead of").await;
+
+    let long = "v".repeat(3_000);
+    check(WEB, &cpu(&world.clock, &[(&["main"], 5, &[("op", &long)])]), 400, "a sample's labels").await;
+    let (status, body) = world.push(&"t".repeat(200), WEB, "x", &good).await;
+    assert_eq!(status, 400, "{body}");
+}
+
+#[tokio::test]
+async fn no_label_leaves_its_folder() {
+    let world = World::new();
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[("../../op", "/../\0x")])]);
+    let labels = [("service_name", "../../../etc/passwd"), ("a/b", "..")];
+    assert_eq!(world.push("../../x", &labels, "1", &raw).await.0, 200);
+    let keys = world.keys().await;
+    assert_eq!(keys.len(), 1);
+    assert!(keys[0].starts_with("davy/=2e.=2f..=2fx/segments/2"), "{keys:?}");
+    let path = format!("/api/v1/profiles/labels?name=service_name&{}", world.range(""));
+    let (_, body) = world.get_as("../../x", &path).await;
+    assert_eq!(String::from_utf8_lossy(&body), "[\"../../../etc/passwd\"]");
+}
+
+#[tokio::test]
+async fn tenants_see_nothing_of_each_other() {
+    let world = World::new();
+    for tenant in ["one", "two"] {
+        let raw = cpu(&world.clock, &[(&[tenant], 5, &[])]);
+        assert_eq!(world.push(tenant, &[("service_name", tenant)], "1", &raw).await.0, 200);
+    }
+    assert_eq!(world.keys().await.len(), 2);
+    for round in 0..2 {
+        for tenant in ["one", "two"] {
+            let path = format!("/api/v1/profiles/folded?{}", world.range(&format!("type={CPU}")));
+            let (_, body) = world.get_as(tenant, &path).await;
+            assert_eq!(String::from_utf8_lossy(&body).trim(), format!("{tenant} 5"), "round {round}");
+            let path = format!("/api/v1/profiles/labels?name=service_name&{}", world.range(""));
+            let (_, body) = world.get_as(tenant, &path).await;
+            assert_eq!(String::from_utf8_lossy(&body), format!("[\"{tenant}\"]"));
+        }
+        assert_eq!(world.json(&format!("/api/v1/profiles/types?{}", world.range(""))).await, serde_json::json!([]));
+        world.clock.advance(Duration::from_mins(40));
+        world.archive.compactor().once().await.expect("compaction");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_gives_503_and_heals_by_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
+    let world = World::on(store, &clock());
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    // A file where the folder should be stops even a root user.
+    std::fs::write(folder.path().join("davy"), b"").expect("written");
+    let (status, body) = world.push("", WEB, "1", &raw).await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("cannot put"), "{body}");
+    std::fs::remove_file(folder.path().join("davy")).expect("removed");
+    assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
+    assert_eq!(world.folded(&format!("type={CPU}")).await, "main 5");
+    let all = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), all).expect("set");
+}
+
+#[tokio::test]
+async fn full_buffers_push_back() {
+    let mut options = options(Arc::new(InMemory::new()), &clock());
+    options.buffer_bytes = 100;
+    let world = World::with(options);
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    let (status, body) = world.push("", WEB, "1", &raw).await;
+    assert_eq!(status, 429, "{body}");
+    assert!(body.contains("resource_exhausted"), "{body}");
+}
+
+#[tokio::test]
+async fn a_drained_archive_has_flushed_what_it_took_and_takes_no_more() {
+    let mut options = options(Arc::new(InMemory::new()), &clock());
+    options.flush_interval = Duration::from_hours(1);
+    let world = World::with(options);
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    let drain = async {
+        // The push is in the open segment as soon as a flush would find it.
+        while world.archive.ingest().open_windows() == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.drain.cancel();
+    };
+    let (pushed, ()) = tokio::join!(world.push("", WEB, "1", &raw), drain);
+    assert_eq!(pushed.0, 200, "{}", pushed.1);
+    assert_eq!(world.keys().await.len(), 1);
+    let (status, body) = world.push("", WEB, "2", &raw).await;
+    assert_eq!(status, 503, "{body}");
+    assert_eq!(world.folded(&format!("type={CPU}")).await, "main 5");
+}
+
+#[tokio::test]
+async fn queries_say_what_is_wrong_with_them() {
+    let world = World::new();
+    let check = async |path: &str, named: &str| {
+        let (status, body) = world.get_as("anonymous", &format!("/api/v1/profiles/{path}")).await;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        assert_eq!(status, 400, "{path}: {body}");
+        assert!(body.contains(named) && body.contains("\"detail\""), "{path}: {body}");
+    };
+    check("flamegraph", "`type` is missing").await;
+    check("flamegraph?type=cpu", "is not name:type:unit").await;
+    check(&format!("top?type={CPU}&selector=%7Bx"), "expected =, !=, =~ or !~ at character 2").await;
+    check(&format!("top?type={CPU}&from=yesterday"), "from: `yesterday` is no time").await;
+    check(&format!("top?type={CPU}&from=now&until=now-1h"), "is not before").await;
+    check(&format!("series?type={CPU}&from=now-14d&step=1"), "take a longer step").await;
+    check(&format!("flamegraph?type={CPU}&max_nodes=0"), "max_nodes").await;
+    check(&format!("flamegraph?type={CPU}&focus=("), "not a regular expression").await;
+}
+
+#[tokio::test]
+async fn a_damaged_object_makes_the_answer_partial_and_a_dead_store_makes_it_503() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
+    let world = World::on(store, &clock());
+    for (id, name) in [("1", "a"), ("2", "b")] {
+        let raw = cpu(&world.clock, &[(&[name], 5, &[])]);
+        assert_eq!(world.push("", WEB, id, &raw).await.0, 200);
+    }
+    let key = world.keys().await.remove(0);
+    let path = folder.path().join(&key);
+    let mut bytes = std::fs::read(&path).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).expect("written");
+    let top = world.json(&format!("/api/v1/profiles/top?{}", world.range(&format!("type={CPU}")))).await;
+    assert_eq!(top["total"], 5, "{top}");
+    let partial = top["partial"][0].as_str().expect("a sentence");
+    assert!(partial.contains("checksum") && partial.contains("segments"), "{partial}");
+    for key in world.keys().await {
+        std::fs::write(folder.path().join(key), b"DAVYSEG1").expect("written");
+    }
+    // Another archiver, which has nothing in its cache.
+    let world = World::on(Arc::clone(&world.store), &world.clock);
+    let path = format!("/api/v1/profiles/top?{}", world.range(&format!("type={CPU}")));
+    assert_eq!(world.get_as("anonymous", &path).await.0, 503);
+}
+
+#[tokio::test]
+async fn formats_that_are_not_taken_are_named_with_those_that_are() {
+    let world = World::new();
+    let check = async |path: &str, kind: &str, status: u16, named: &str| {
+        let request = Request::post(path).header("content-type", kind).body(Body::from("a;b 1")).expect("a request");
+        let (got, body) = world.call(request).await;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        assert_eq!(got.as_u16(), status, "{path}: {body}");
+        assert!(body.contains(named), "{path}: {body}");
+    };
+    check("/ingest?name=a&format=jfr", "", 422, "jfr is not taken; pprof, folded").await;
+    check("/ingest?name=a&format=speedscope", "", 422, "speedscope is not taken").await;
+    check("/ingest?name=a", "binary/octet-stream+trie", 422, "trie is not taken").await;
+    check("/ingest", "", 400, "`name` is missing").await;
+    check("/ingest?name=a%7B", "", 400, "`}` is missing").await;
+    check("/ingest?name=a&from=x", "", 400, "from: `x` is no time").await;
+    check("/ingest?name=a&sampleRate=0", "", 400, "sampleRate").await;
+    check("/push.v1.PusherService/Push", "text/plain", 415, "application/proto and application/json").await;
+    check("/push.v1.PusherService/Push", "application/json", 400, "not a PushRequest in JSON").await;
+    assert_eq!(world.keys().await, Vec::<String>::new());
+}
