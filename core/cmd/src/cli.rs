@@ -5,7 +5,12 @@ use clap::{Parser, Subcommand};
 
 /// Profiles live systems and keeps their flame graphs.
 #[derive(Debug, Parser)]
-#[command(name = "davy", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "davy",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -45,7 +50,12 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Server {
     /// Address of the running Davy
-    #[arg(long, env = "DAVY_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(
+        long,
+        env = "DAVY_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
     pub(crate) server: String,
     /// Token to show it
     #[arg(long, env = "DAVY_TOKEN", value_name = "TOKEN", hide_env_values = true)]

@@ -29,12 +29,19 @@ impl Client {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .build()
             .new_agent();
-        Ok(Self { agent, server: url.to_owned(), token: server.token.clone() })
+        Ok(Self {
+            agent,
+            server: url.to_owned(),
+            token: server.token.clone(),
+        })
     }
 
-    /// Gets a path with a query.
+    /// Gets a path with a query; where an answer has several forms, the JSON one.
     pub(crate) fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, Failure> {
-        let mut request = self.agent.get(format!("{}{path}", self.server));
+        let mut request = self
+            .agent
+            .get(format!("{}{path}", self.server))
+            .header("accept", "application/json, */*;q=0.1");
         for (name, value) in query {
             request = request.query(name, value);
         }
@@ -52,7 +59,10 @@ impl Client {
         content_type: &str,
         body: &[u8],
     ) -> Result<Vec<u8>, Failure> {
-        let mut request = self.agent.post(format!("{}{path}", self.server)).header("content-type", content_type);
+        let mut request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("content-type", content_type);
         for (name, value) in query {
             request = request.query(name, value);
         }
@@ -62,7 +72,10 @@ impl Client {
         self.answer(request.send(body))
     }
 
-    fn answer(&self, result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Vec<u8>, Failure> {
+    fn answer(
+        &self,
+        result: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Vec<u8>, Failure> {
         let server = &self.server;
         let mut response = result.map_err(|error| {
             Failure::Failed(format!(
@@ -70,20 +83,45 @@ impl Client {
             ))
         })?;
         let status = response.status();
-        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let body = body.map_err(|error| Failure::Failed(format!("the answer of {server} broke off: {error}")))?;
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_vec();
+        let body = body.map_err(|error| {
+            Failure::Failed(format!("the answer of {server} broke off: {error}"))
+        })?;
         if status.is_success() {
             return Ok(body);
         }
-        Err(Failure::Failed(format!("{server} refused: {}", reason(&body, status.as_u16()))))
+        Err(Failure::Failed(format!(
+            "{server} refused: {}",
+            reason(&body, status.as_u16())
+        )))
     }
 }
 
 /// What an error's body says: a problem document's detail, an agent's message, or the text itself.
 fn reason(body: &[u8], status: u16) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let field = |name: &str| json.as_ref().and_then(|j| j[name].as_str()).map(str::to_owned);
-    let text = field("detail").or_else(|| field("message")).or_else(|| field("title"));
-    let text = text.unwrap_or_else(|| String::from_utf8_lossy(body).trim().chars().take(300).collect());
-    if text.is_empty() { format!("status {status}") } else { format!("{text} (status {status})") }
+    let field = |name: &str| {
+        json.as_ref()
+            .and_then(|j| j[name].as_str())
+            .map(str::to_owned)
+    };
+    let text = field("detail")
+        .or_else(|| field("message"))
+        .or_else(|| field("title"));
+    let text = text.unwrap_or_else(|| {
+        String::from_utf8_lossy(body)
+            .trim()
+            .chars()
+            .take(300)
+            .collect()
+    });
+    if text.is_empty() {
+        format!("status {status}")
+    } else {
+        format!("{text} (status {status})")
+    }
 }

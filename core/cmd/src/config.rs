@@ -5,7 +5,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use load::{Flags, Loaded, Source};
+pub(crate) use load::{Flags, Loaded};
 pub(crate) use settings::{SETTINGS, Setting};
 
 use davy_base::size::{parse_bytes, parse_duration};
@@ -54,22 +54,40 @@ impl Config {
     pub(crate) fn new(loaded: &Loaded) -> Result<Self, Error> {
         let text = |key: &str| loaded.value(key).to_owned();
         let address = |key: &str| {
-            loaded.parse(key, "an address and port such as 127.0.0.1:8080 (port 0: any free one)", |t| t.parse().ok())
+            loaded.parse(
+                key,
+                "an address and port such as 127.0.0.1:8080 (port 0: any free one)",
+                |t| t.parse().ok(),
+            )
         };
         let duration = |key: &str| {
-            loaded.parse(key, "a duration such as 250ms, 5s or 1h30m, longer than nothing", |t| {
-                parse_duration(t).filter(|span| !span.is_zero())
-            })
+            loaded.parse(
+                key,
+                "a duration such as 250ms, 5s or 1h30m, longer than nothing",
+                |t| parse_duration(t).filter(|span| !span.is_zero()),
+            )
         };
         let bytes = |key: &str| {
-            loaded.parse(key, "a size such as 8MiB", |t| parse_bytes(t).filter(|b| *b > 0 && *b <= 1 << 40))
+            loaded.parse(key, "a size such as 8MiB", |t| {
+                parse_bytes(t).filter(|b| *b > 0 && *b <= 1 << 40)
+            })
         };
-        let data_dir = std::path::absolute(text("data_dir"))
-            .map_err(|error| Error(format!("data_dir {:?} can't be used: {error}", text("data_dir"))))?;
+        let data_dir = std::path::absolute(text("data_dir")).map_err(|error| {
+            Error(format!(
+                "data_dir {:?} can't be used: {error}",
+                text("data_dir")
+            ))
+        })?;
         let or = |value: String, default: String| if value.is_empty() { default } else { value };
         Ok(Self {
-            database: or(text("database"), format!("sqlite:{}", data_dir.join("davy.db").display())),
-            store_url: or(text("store.url"), format!("file://{}", data_dir.join("store").display())),
+            database: or(
+                text("database"),
+                format!("sqlite:{}", data_dir.join("davy.db").display()),
+            ),
+            store_url: or(
+                text("store.url"),
+                format!("file://{}", data_dir.join("store").display()),
+            ),
             data_dir,
             region: text("region"),
             log_level: text("log.level"),
@@ -86,10 +104,12 @@ impl Config {
             flush_bytes: bytes("archive.flush_bytes")? as usize,
             compact_interval: duration("archive.compact_interval")?,
             cache_bytes: bytes("archive.cache_bytes")? as usize,
-            profiler_enabled: loaded.parse("profiler.enabled", "true or false", |t| t.parse().ok())?,
+            profiler_enabled: loaded
+                .parse("profiler.enabled", "true or false", |t| t.parse().ok())?,
             profiler_service: text("profiler.service"),
-            profiler_hz: loaded
-                .parse("profiler.hz", "a whole number from 1 to 1000", |t| t.parse().ok().filter(|hz| (1..=1_000).contains(hz)))?,
+            profiler_hz: loaded.parse("profiler.hz", "a whole number from 1 to 1000", |t| {
+                t.parse().ok().filter(|hz| (1..=1_000).contains(hz))
+            })?,
             profiler_window: duration("profiler.window")?,
         })
     }

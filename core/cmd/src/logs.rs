@@ -1,7 +1,7 @@
 //! Logs: for people on a terminal, JSON otherwise; always on standard error.
 
-use crate::config::{Config, LogFormat};
 use crate::cli::Failure;
+use crate::config::{Config, LogFormat};
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
@@ -13,14 +13,19 @@ pub(crate) fn start(config: &Config) -> Result<(), Failure> {
             config.log_level
         ))
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let human = match config.log_format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
     if human {
-        builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
+        builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .init();
     } else {
         builder.json().flatten_event(true).init();
     }

@@ -19,8 +19,6 @@ use std::process::ExitCode;
 davy_profiler::use_jemalloc!();
 
 fn main() -> ExitCode {
-    // A child that the profiler started to read debug information does that and no more.
-    davy_profiler::serve_if_asked();
     match cli::run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -34,12 +34,18 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let rows: Vec<Row> = serde_json::from_slice(&body)
         .map_err(|error| Failure::Failed(format!("the answer is no list of members: {error}")))?;
     let now = Clock::system().now();
-    println!("{:<20} {:<12} {:>8}  {:<9} {:>8}", "MEMBER", "PROCESS", "PID", "STATE", "SINCE");
+    println!(
+        "{:<20} {:<12} {:>8}  {:<9} {:>8}",
+        "MEMBER", "PROCESS", "PID", "STATE", "SINCE"
+    );
     for row in rows {
         let age = now.since(Timestamp::from_millis(row.since)).as_secs();
         let age = davy_base::size::format_duration(std::time::Duration::from_secs(age));
         let error = row.error.unwrap_or_default();
-        let line = format!("{:<20} {:<12} {:>8}  {:<9} {age:>8} {error}", row.name, row.process, row.pid, row.state);
+        let line = format!(
+            "{:<20} {:<12} {:>8}  {:<9} {age:>8} {error}",
+            row.name, row.process, row.pid, row.state
+        );
         println!("{}", line.trim_end());
     }
     Ok(())

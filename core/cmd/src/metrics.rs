@@ -13,18 +13,33 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Adds the process's own figures to a registry.
-    pub(crate) fn new(registry: Registry, profiler: Option<Handle>) -> Result<Self, prometheus::Error> {
-        let up = IntGaugeVec::new(Opts::new("davy_member_up", "1 while the member is ready, otherwise 0"), &["member"])?;
+    pub(crate) fn new(
+        registry: Registry,
+        profiler: Option<Handle>,
+    ) -> Result<Self, prometheus::Error> {
+        let up = IntGaugeVec::new(
+            Opts::new("davy_member_up", "1 while the member is ready, otherwise 0"),
+            &["member"],
+        )?;
         registry.register(Box::new(up.clone()))?;
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        let profiler = profiler.map(|handle| Ok::<_, prometheus::Error>((handle, Profiler::new(&registry)?)));
-        Ok(Self { registry, up, profiler: profiler.transpose()? })
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        let profiler =
+            profiler.map(|handle| Ok::<_, prometheus::Error>((handle, Profiler::new(&registry)?)));
+        Ok(Self {
+            registry,
+            up,
+            profiler: profiler.transpose()?,
+        })
     }
 
     /// All figures in Prometheus's text format.
     pub(crate) fn text(&self, states: &States) -> Result<String, prometheus::Error> {
         for member in states.all() {
-            self.up.with_label_values(&[&member.name]).set(i64::from(member.state == State::Ready));
+            self.up
+                .with_label_values(&[&member.name])
+                .set(i64::from(member.state == State::Ready));
         }
         if let Some((handle, figures)) = &self.profiler {
             figures.set(&handle.stats());
@@ -49,13 +64,25 @@ impl Profiler {
         let name = |name: &str| format!("davy_profiler_{name}");
         let figures = Self {
             samples: Counter::new(name("samples_total"), "CPU samples taken")?,
-            dropped: CounterVec::new(Opts::new(name("dropped_total"), "What the profiler dropped, by kind"), &["kind"])?,
+            dropped: CounterVec::new(
+                Opts::new(name("dropped_total"), "What the profiler dropped, by kind"),
+                &["kind"],
+            )?,
             overhead: CounterVec::new(
-                Opts::new(name("overhead_seconds_total"), "CPU time of the profiler itself, by part"),
+                Opts::new(
+                    name("overhead_seconds_total"),
+                    "CPU time of the profiler itself, by part",
+                ),
                 &["part"],
             )?,
-            windows: Counter::new(name("windows_total"), "Windows that an archiver has acknowledged")?,
-            spool_bytes: Gauge::new(name("spool_bytes"), "Bytes that wait for their acknowledgement")?,
+            windows: Counter::new(
+                name("windows_total"),
+                "Windows that an archiver has acknowledged",
+            )?,
+            spool_bytes: Gauge::new(
+                name("spool_bytes"),
+                "Bytes that wait for their acknowledgement",
+            )?,
             ack_delay: Gauge::new(
                 name("ack_delay_seconds"),
                 "From the end of the last acknowledged window to its acknowledgement",
@@ -88,10 +115,17 @@ impl Profiler {
         ] {
             set(&self.dropped.with_label_values(&[kind]), count as f64);
         }
-        set(&self.overhead.with_label_values(&["handler"]), stats.handler_seconds);
-        set(&self.overhead.with_label_values(&["threads"]), stats.thread_seconds);
+        set(
+            &self.overhead.with_label_values(&["handler"]),
+            stats.handler_seconds,
+        );
+        set(
+            &self.overhead.with_label_values(&["threads"]),
+            stats.thread_seconds,
+        );
         self.spool_bytes.set(stats.spool_bytes as f64);
-        self.ack_delay.set(stats.ack_delay.unwrap_or_default().as_secs_f64());
+        self.ack_delay
+            .set(stats.ack_delay.unwrap_or_default().as_secs_f64());
         self.threads.set(stats.threads as f64);
     }
 }

@@ -41,14 +41,34 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// Checks every file, then pushes them one after the other.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let client = Client::new(&options.server)?;
-    let read: Vec<Input> = options.files.iter().map(|file| Input::read(file, options)).collect::<Result<_, _>>()?;
+    let read: Vec<Input> = options
+        .files
+        .iter()
+        .map(|file| Input::read(file, options))
+        .collect::<Result<_, _>>()?;
     for input in &read {
-        client.post("/ingest", &input.query, "application/octet-stream", &input.body).map_err(|failure| {
-            let old = failure.to_string().contains("retention");
-            let hint = if old { "; --at now puts it at the present" } else { "" };
-            Failure::Failed(format!("{}: {failure}{hint}", input.path.display()))
-        })?;
-        println!("{}: {} samples pushed as {}", input.path.display(), input.samples, input.service);
+        client
+            .post(
+                "/ingest",
+                &input.query,
+                "application/octet-stream",
+                &input.body,
+            )
+            .map_err(|failure| {
+                let old = failure.to_string().contains("retention");
+                let hint = if old {
+                    "; --at now puts it at the present"
+                } else {
+                    ""
+                };
+                Failure::Failed(format!("{}: {failure}{hint}", input.path.display()))
+            })?;
+        println!(
+            "{}: {} samples pushed as {}",
+            input.path.display(),
+            input.samples,
+            input.service
+        );
     }
     Ok(())
 }
@@ -63,7 +83,8 @@ struct Input {
 
 impl Input {
     fn read(path: &Path, options: &Options) -> Result<Self, Failure> {
-        let named = |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", path.display()));
+        let named =
+            |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", path.display()));
         let body = std::fs::read(path).map_err(|error| named(&error))?;
         let limits = Limits::default();
         let bytes = gzip::unpack(&body, &limits).map_err(|error| named(&error))?;
@@ -73,15 +94,27 @@ impl Input {
             Err(not_pprof) => match folded::decode(&bytes, &limits) {
                 Ok(profile) => ("folded", profile),
                 Err(not_folded) => {
-                    return Err(named(&format!("neither pprof ({not_pprof}) nor folded stacks ({not_folded})")));
+                    return Err(named(&format!(
+                        "neither pprof ({not_pprof}) nor folded stacks ({not_folded})"
+                    )));
                 }
             },
         };
-        let stem = path.file_stem().map_or_else(|| "profile".into(), |stem| stem.to_string_lossy());
+        let stem = path
+            .file_stem()
+            .map_or_else(|| "profile".into(), |stem| stem.to_string_lossy());
         let stem = stem.split('.').next().unwrap_or("profile").to_owned();
         let service = options.service.clone().unwrap_or(stem);
-        let labels: Vec<String> = options.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        let suffix = if format == "folded" { format!(".{}", options.kind) } else { String::new() };
+        let labels: Vec<String> = options
+            .labels
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect();
+        let suffix = if format == "folded" {
+            format!(".{}", options.kind)
+        } else {
+            String::new()
+        };
         let mut query = vec![
             ("name", format!("{service}{suffix}{{{}}}", labels.join(","))),
             ("format", format.to_owned()),
@@ -91,7 +124,9 @@ impl Input {
         if let Some(at) = &options.at {
             let now = davy_base::Clock::system().now();
             let Some(at) = davy_base::Timestamp::parse(at, now) else {
-                return Err(Failure::Usage(format!("--at {at:?} is no time; write RFC 3339, unix time, now or now-1h")));
+                return Err(Failure::Usage(format!(
+                    "--at {at:?} is no time; write RFC 3339, unix time, now or now-1h"
+                )));
             };
             query.push(("from", at.nanos().to_string()));
             query.push(("until", at.nanos().to_string()));
@@ -110,6 +145,12 @@ impl Input {
             ("pprof", false) => gzip::compress(&plain),
             _ => plain,
         };
-        Ok(Self { path: path.to_owned(), service, samples, query, body })
+        Ok(Self {
+            path: path.to_owned(),
+            service,
+            samples,
+            query,
+            body,
+        })
     }
 }

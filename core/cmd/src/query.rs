@@ -88,14 +88,15 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         }
         Format::Json => {
             limit("max_nodes", None);
-            query.push(("format", "json".to_owned()));
             "flamegraph"
         }
     };
     let body = client.get(&format!("/api/v1/profiles/{path}"), &query)?;
     let unit = query[0].1.split(':').nth(2).unwrap_or("").to_owned();
     let body = match options.format {
-        Format::Flamegraph => text::tree(&body, &unit, options.max_nodes.unwrap_or(TEXT_NODES))?.into_bytes(),
+        Format::Flamegraph => {
+            text::tree(&body, &unit, options.max_nodes.unwrap_or(TEXT_NODES))?.into_bytes()
+        }
         Format::Top => text::table(&body)?.into_bytes(),
         _ => body,
     };
@@ -103,13 +104,17 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 fn write(body: &[u8], options: &Options) -> Result<(), Failure> {
-    let failed = |to: &dyn std::fmt::Display, error: std::io::Error| Failure::Failed(format!("can't write to {to}: {error}"));
+    let failed = |to: &dyn std::fmt::Display, error: std::io::Error| {
+        Failure::Failed(format!("can't write to {to}: {error}"))
+    };
     if let Some(path) = &options.output {
         return std::fs::write(path, body).map_err(|error| failed(&path.display(), error));
     }
     let mut out = std::io::stdout();
     if options.format == Format::Pprof && out.is_terminal() {
-        return Err(Failure::Usage("pprof is not for a terminal; name a file with -o FILE".to_owned()));
+        return Err(Failure::Usage(
+            "pprof is not for a terminal; name a file with -o FILE".to_owned(),
+        ));
     }
     match out.write_all(body).and_then(|()| out.flush()) {
         // The reader has seen enough, as `head` has.

@@ -56,7 +56,9 @@ fn start_profiler(config: &Config, id: Ulid) -> Result<Option<Profiler>, Failure
         builder = builder.label("region", &config.region);
     }
     let profiler = builder.start().map_err(|error| {
-        Failure::Failed(format!("the profiler can't start: {error}; --profiler-enabled=false runs without it"))
+        Failure::Failed(format!(
+            "the profiler can't start: {error}; --profiler-enabled=false runs without it"
+        ))
     })?;
     Ok(Some(profiler))
 }
@@ -79,7 +81,9 @@ impl Doors {
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
-    listener.local_addr().map_err(|error| Failure::Failed(format!("a listener has no address: {error}")))
+    listener
+        .local_addr()
+        .map_err(|error| Failure::Failed(format!("a listener has no address: {error}")))
 }
 
 async fn serve(
@@ -96,11 +100,14 @@ async fn serve(
             config.data_dir.display()
         ))
     })?;
-    let store = Store::open(&config.database).await.map_err(|error| Failure::Usage(error.to_string()))?;
+    let store = Store::open(&config.database)
+        .await
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     remember_start(&store, id, clock.now()).await?;
 
     let registry = Registry::new();
-    let registered = |error: prometheus::Error| Failure::Failed(format!("a metric is there twice: {error}"));
+    let registered =
+        |error: prometheus::Error| Failure::Failed(format!("a metric is there twice: {error}"));
     let mut options = davy_archive::Options::new(store::open(&config.store_url)?);
     options.clock = clock.clone();
     options.random = random;
@@ -113,12 +120,26 @@ async fn serve(
     let handle = profiler.as_ref().map(Profiler::handle);
     let metrics = Arc::new(Metrics::new(registry, handle).map_err(registered)?);
 
-    let (http_at, archive_at, debug_at) = (address(&doors.http)?, address(&doors.archive)?, address(&doors.debug)?);
+    let (http_at, archive_at, debug_at) = (
+        address(&doors.http)?,
+        address(&doors.archive)?,
+        address(&doors.debug)?,
+    );
     if let Some(profiler) = &profiler {
-        profiler.handle().push_to(&format!("http://{archive_at}"));
+        profiler
+            .handle()
+            .push_to(&format!("http://{archive_at}"))
+            .map_err(|error| Failure::Failed(format!("the profiler can't push: {error}")))?;
     }
     let drain = CancellationToken::new();
-    let parts = Parts { doors, archive, endpoints, metrics, store: store.clone(), profiler };
+    let parts = Parts {
+        doors,
+        archive,
+        endpoints,
+        metrics,
+        store: store.clone(),
+        profiler,
+    };
     let process = compose(clock.clone(), parts);
     watch_signals(drain.clone())?;
     announce(process.states(), http_at, archive_at, debug_at, &config);
@@ -144,39 +165,54 @@ struct Parts {
 /// The members in the order of their start. The profiler is the last to start and the first to stop,
 /// so that its last windows still find an archiver.
 fn compose(clock: Clock, parts: Parts) -> Process {
-    let Parts { doors, archive, endpoints, metrics, store, profiler } = parts;
+    let Parts {
+        doors,
+        archive,
+        endpoints,
+        metrics,
+        store,
+        profiler,
+    } = parts;
     let process = Process::new(clock);
     let states = process.states();
-    let shared =
-        http::Shared { endpoints: endpoints.clone(), states: states.clone(), store, process: KIND };
-    let archive_routes = || davy_archive::ingest_router(archive.handle()).merge(davy_archive::query_router(archive.handle()));
+    let shared = http::Shared {
+        endpoints: endpoints.clone(),
+        states: states.clone(),
+        store,
+        process: KIND,
+    };
+    let archive_routes = || archive.ingest_router().merge(archive.query_router());
     let health = || http::health(states.clone(), metrics.clone());
     let archive_door = http::finish(archive_routes().merge(health()), &endpoints);
-    let http_door =
-        http::finish(http::api(shared).merge(archive_routes()).merge(health()).merge(http::assets()), &endpoints);
+    let http_door = http::finish(
+        http::api(shared)
+            .merge(archive_routes())
+            .merge(health())
+            .merge(http::assets()),
+        &endpoints,
+    );
     let mut debug_routes = health();
     if let Some(profiler) = &profiler {
         debug_routes = debug_routes.merge(davy_profiler::debug_router(profiler.handle()));
     }
     let debug_door = http::finish(debug_routes, &endpoints);
 
-    let ingest = archive.clone();
-    let compactor = archive.clone();
+    let (ingest, compactor) = (archive.ingest(), archive.compactor());
     let mut process = process
         .member(Member::new("archive.ingest", move |context| async move {
-            let flushing = context.spawn("flush", {
-                let drain = context.drain();
-                async move { ingest.run_ingest(drain).await }
-            });
+            let flushing = context.spawn("flush", ingest.run(context.drain()));
             context.ready();
             http::serve(doors.archive, archive_door, context.drain()).await?;
             Ok(flushing.await?)
         }))
-        .member(Member::new("archive.compactor", move |context| async move {
-            context.ready();
-            compactor.run_compactor(context.drain()).await;
-            Ok(())
-        }))
+        .member(Member::new(
+            "archive.compactor",
+            move |context| async move {
+                context.ready();
+                compactor.run(context.drain()).await;
+                Ok(())
+            },
+        ))
         .member(Member::served("archive.query"))
         .member(Member::new("api", move |context| async move {
             context.ready();
@@ -219,17 +255,21 @@ fn announce(
         "davy is up"
     );
     // The one line for the person who typed the command, whatever the log is set to.
-    println!("Davy is at http://{http_at}/ (archive: http://{archive_at}, debug: http://{debug_at}/debug/pprof/)");
+    println!(
+        "Davy is at http://{http_at}/ (archive: http://{archive_at}, debug: http://{debug_at}/debug/pprof/)"
+    );
 }
 
 /// The first signal drains, the second ends at once.
 fn watch_signals(drain: CancellationToken) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: std::io::Error| Failure::Failed(format!("signals can't be watched: {error}"));
+    let failed =
+        |error: std::io::Error| Failure::Failed(format!("signals can't be watched: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     tokio::spawn(davy_tag::tagged("api", "signals", async move {
-        let mut next = async || tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () };
+        let mut next =
+            async || tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () };
         next().await;
         tracing::info!("stopping; a second signal ends at once");
         drain.cancel();
@@ -241,7 +281,14 @@ fn watch_signals(drain: CancellationToken) -> Result<(), Failure> {
 }
 
 async fn remember_start(store: &Store, id: Ulid, now: Timestamp) -> Result<(), Failure> {
-    let row = ProcessRow::new(id, KIND, &host(), std::process::id(), env!("CARGO_PKG_VERSION"), now);
+    let row = ProcessRow::new(
+        id,
+        KIND,
+        &host(),
+        std::process::id(),
+        env!("CARGO_PKG_VERSION"),
+        now,
+    );
     match store.process_started(&row).await {
         Ok(None) => Ok(()),
         Ok(Some(before)) => {
@@ -253,7 +300,11 @@ async fn remember_start(store: &Store, id: Ulid, now: Timestamp) -> Result<(), F
 }
 
 async fn remember_end(store: &Store, id: Ulid, now: Timestamp, trace: &Trace) {
-    let ending = if trace.is_clean() { "drained".to_owned() } else { trace.to_string() };
+    let ending = if trace.is_clean() {
+        "drained".to_owned()
+    } else {
+        trace.to_string()
+    };
     if let Err(error) = store.process_stopped(&id.to_string(), now, &ending).await {
         tracing::warn!(%error, "the end of this process could not be remembered");
     }
@@ -263,5 +314,9 @@ async fn remember_end(store: &Store, id: Ulid, now: Timestamp, trace: &Trace) {
 fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name.to_owned()
+    }
 }

@@ -17,10 +17,14 @@ pub(crate) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, Failure> {
         )));
     };
     if !folder.starts_with('/') {
-        return Err(Failure::Usage(format!("store.url = {url:?} must name a whole path, as file:///FOLDER does")));
+        return Err(Failure::Usage(format!(
+            "store.url = {url:?} must name a whole path, as file:///FOLDER does"
+        )));
     }
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::Usage(format!("the store's folder {folder} can't be used: {error}; give another one with --store-url"))
+        Failure::Usage(format!(
+            "the store's folder {folder} can't be used: {error}; give another one with --store-url"
+        ))
     };
     std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
     let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| failed(&error))?;

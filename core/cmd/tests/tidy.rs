@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace is two folders up").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("the workspace is two folders up")
+        .to_owned()
 }
 
 /// Every package and its floor. A new package says here where it stands.
@@ -24,12 +28,23 @@ const FLOORS: &[(&str, u32)] = &[
 #[test]
 fn packages_import_only_from_lower_floors() {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
     let floors: BTreeMap<&str, u32> = FLOORS.iter().copied().collect();
     let mut wrong = Vec::new();
     for package in metadata["packages"].as_array().expect("packages") {
@@ -46,7 +61,9 @@ fn packages_import_only_from_lower_floors() {
                 && below >= floor
                 && !for_tests
             {
-                wrong.push(format!("{name} (floor {floor}) imports {on} (floor {below})"));
+                wrong.push(format!(
+                    "{name} (floor {floor}) imports {on} (floor {below})"
+                ));
             }
         }
     }
@@ -60,12 +77,21 @@ fn files() -> Vec<PathBuf> {
         .current_dir(root())
         .output()
         .expect("git runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).lines().map(|line| root().join(line)).filter(|path| path.exists()).collect()
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| root().join(line))
+        .filter(|path| path.exists())
+        .collect()
 }
 
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    path.extension().is_some_and(|e| extensions.iter().any(|extension| e == *extension))
+    path.extension()
+        .is_some_and(|e| extensions.iter().any(|extension| e == *extension))
 }
 
 /// Lines of a source file, at most.
@@ -88,7 +114,10 @@ fn no_source_file_is_longer_than_a_reader_can_hold() {
 fn links_between_documents_lead_somewhere() {
     let link = regex::Regex::new(r"\]\(([^)#\s]+)(#[^)]*)?\)").expect("a valid expression");
     let mut broken = Vec::new();
-    for path in files().into_iter().filter(|path| has_extension(path, &["md"])) {
+    for path in files()
+        .into_iter()
+        .filter(|path| has_extension(path, &["md"]))
+    {
         let text = std::fs::read_to_string(&path).expect("a document is text");
         let folder = path.parent().expect("a document is in a folder");
         for found in link.captures_iter(&text) {
@@ -104,7 +133,10 @@ fn links_between_documents_lead_somewhere() {
 
 #[test]
 fn every_room_says_what_it_takes_off_your_hands() {
-    for file in files().into_iter().filter(|path| path.ends_with("Cargo.toml") && *path != root().join("Cargo.toml")) {
+    for file in files()
+        .into_iter()
+        .filter(|path| path.ends_with("Cargo.toml") && *path != root().join("Cargo.toml"))
+    {
         let readme = file.with_file_name("README.md");
         assert!(readme.exists(), "{} is missing", readme.display());
     }

@@ -44,11 +44,16 @@ impl Args for Flags {
             .value_parser(clap::value_parser!(PathBuf))
             .help("Configuration file [default: davy.toml, where there is one]");
         SETTINGS.iter().fold(command.arg(file), |command, setting| {
-            let default = if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
+            let default = if setting.default.is_empty() {
+                String::new()
+            } else {
+                format!(" [default: {}]", setting.default)
+            };
             command.arg(
                 Arg::new(setting.key)
                     .long(setting.flag())
                     .value_name("VALUE")
+                    .overrides_with(setting.key)
                     .help(format!("{}{default}", setting.help))
                     .help_heading("Settings"),
             )
@@ -95,8 +100,10 @@ impl Loaded {
         flags: &Flags,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
-        let mut values: BTreeMap<_, _> =
-            SETTINGS.iter().map(|s| (s.key, (s.default.to_owned(), Source::Default))).collect();
+        let mut values: BTreeMap<_, _> = SETTINGS
+            .iter()
+            .map(|s| (s.key, (s.default.to_owned(), Source::Default)))
+            .collect();
         let file = match &flags.file {
             Some(file) => Some(file.clone()),
             None => Some(PathBuf::from("davy.toml")).filter(|file| file.exists()),
@@ -106,7 +113,8 @@ impl Loaded {
                 values.insert(setting.key, (value, Source::File(file.clone())));
             }
         }
-        let variables: BTreeMap<String, &Setting> = SETTINGS.iter().map(|s| (s.variable(), s)).collect();
+        let variables: BTreeMap<String, &Setting> =
+            SETTINGS.iter().map(|s| (s.variable(), s)).collect();
         for (name, value) in environment {
             if let Some(setting) = variables.get(&name) {
                 values.insert(setting.key, (value, Source::Environment(name)));
@@ -114,7 +122,11 @@ impl Loaded {
                 && !name.starts_with(INTERNAL_PREFIX)
                 && !OTHER_VARIABLES.contains(&name.as_str())
             {
-                return Err(unknown("environment variable", &name, variables.keys().map(String::as_str)));
+                return Err(unknown(
+                    "environment variable",
+                    &name,
+                    variables.keys().map(String::as_str),
+                ));
             }
         }
         for (key, value) in &flags.values {
@@ -131,7 +143,9 @@ impl Loaded {
 
     /// Every setting with its value and source, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str, &Source)> {
-        self.values.iter().map(|(key, (value, source))| (*key, value.as_str(), source))
+        self.values
+            .iter()
+            .map(|(key, (value, source))| (*key, value.as_str(), source))
     }
 
     /// The value of a setting, read by `parse`, or an error that says what it should be.
@@ -141,9 +155,14 @@ impl Loaded {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, Error> {
-        let (value, source) =
-            self.values.get(key).map_or(("", &Source::Default), |(value, source)| (value.as_str(), source));
-        parse(value.trim()).ok_or_else(|| Error(format!("{key} = {value:?} ({source}) is not {expected}")))
+        let (value, source) = self
+            .values
+            .get(key)
+            .map_or(("", &Source::Default), |(value, source)| {
+                (value.as_str(), source)
+            });
+        parse(value.trim())
+            .ok_or_else(|| Error(format!("{key} = {value:?} ({source}) is not {expected}")))
     }
 }
 
@@ -156,10 +175,17 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> 
 }
 
 fn read_file(path: &Path) -> Result<Vec<(&'static Setting, String)>, Error> {
-    let named = |error: &dyn fmt::Display| Error(format!("configuration file {} can't be read: {error}", path.display()));
+    let named = |error: &dyn fmt::Display| {
+        Error(format!(
+            "configuration file {} can't be read: {error}",
+            path.display()
+        ))
+    };
     let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        let line = error.span().map_or(1, |span| {
+            text[..span.start.min(text.len())].lines().count().max(1)
+        });
         named(&format!("line {line}: {}", error.message()))
     })?;
     let mut values = Vec::new();
@@ -174,16 +200,28 @@ fn flatten(
     values: &mut Vec<(&'static Setting, String)>,
 ) -> Result<(), Error> {
     for (name, value) in table {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        let is_section = SETTINGS.iter().any(|s| s.key.starts_with(&format!("{key}.")));
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        let is_section = SETTINGS
+            .iter()
+            .any(|s| s.key.starts_with(&format!("{key}.")));
         match (value, Setting::find(&key)) {
             (toml::Value::Table(inner), None) if is_section => flatten(&key, inner, path, values)?,
             (toml::Value::String(text), Some(setting)) => values.push((setting, text.clone())),
-            (toml::Value::Integer(_) | toml::Value::Boolean(_) | toml::Value::Float(_), Some(setting)) => {
-                values.push((setting, value.to_string()));
+            (toml::Value::Integer(number), Some(setting)) => {
+                values.push((setting, number.to_string()))
+            }
+            (toml::Value::Boolean(truth), Some(setting)) => {
+                values.push((setting, truth.to_string()))
             }
             (_, Some(_)) => {
-                return Err(Error(format!("{key} in {} must be a single value", path.display())));
+                return Err(Error(format!(
+                    "{key} in {} must be a single value",
+                    path.display()
+                )));
             }
             (_, None) => {
                 let what = format!("key in {}:", path.display());

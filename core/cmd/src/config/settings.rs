@@ -18,23 +18,91 @@ const fn setting(key: &'static str, default: &'static str, help: &'static str) -
 
 /// All settings.
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("data_dir", ".davy", "folder of the embedded database and object store"),
-    setting("database", "", "database, sqlite:PATH [default: davy.db in data_dir]"),
-    setting("region", "", "label `region` of this process's own profiles"),
-    setting("store.url", "", "object store, file:///FOLDER or memory: [default: the folder store in data_dir]"),
-    setting("http.listen", "127.0.0.1:8080", "address of the page and the API"),
-    setting("archive.listen", "127.0.0.1:4040", "address of ingestion and query"),
-    setting("archive.flush_interval", "5s", "how long an archiver gathers windows before it writes a segment"),
-    setting("archive.flush_bytes", "8MiB", "how much it gathers at the most"),
-    setting("archive.compact_interval", "1m", "how often it looks for segments to merge into blocks"),
-    setting("archive.cache_bytes", "32MiB", "memory for parts of the archive that were read before"),
-    setting("debug.listen", "127.0.0.1:8079", "address of /debug/pprof; a taken port moves on to the next free one"),
-    setting("profiler.enabled", "true", "whether this process profiles itself"),
-    setting("profiler.service", "davy", "label `service_name` of this process's own profiles"),
-    setting("profiler.hz", "100", "CPU samples a second of CPU time, 1 to 1000"),
-    setting("profiler.window", "10s", "span of samples that is pushed at once"),
-    setting("log.level", "info", "error, warn, info, debug or trace; or a filter such as davy_archive=debug"),
-    setting("log.format", "auto", "human, json, or auto: human on a terminal"),
+    setting(
+        "data_dir",
+        ".davy",
+        "folder of the embedded database and object store",
+    ),
+    setting(
+        "database",
+        "",
+        "database, sqlite:PATH [default: davy.db in data_dir]",
+    ),
+    setting(
+        "region",
+        "",
+        "label `region` of this process's own profiles",
+    ),
+    setting(
+        "store.url",
+        "",
+        "object store, file:///FOLDER or memory: [default: the folder store in data_dir]",
+    ),
+    setting(
+        "http.listen",
+        "127.0.0.1:8080",
+        "address of the page and the API",
+    ),
+    setting(
+        "archive.listen",
+        "127.0.0.1:4040",
+        "address of ingestion and query",
+    ),
+    setting(
+        "archive.flush_interval",
+        "5s",
+        "how long an archiver gathers windows before it writes a segment",
+    ),
+    setting(
+        "archive.flush_bytes",
+        "8MiB",
+        "how much it gathers at the most",
+    ),
+    setting(
+        "archive.compact_interval",
+        "1m",
+        "how often it looks for segments to merge into blocks",
+    ),
+    setting(
+        "archive.cache_bytes",
+        "32MiB",
+        "memory for parts of the archive that were read before",
+    ),
+    setting(
+        "debug.listen",
+        "127.0.0.1:8079",
+        "address of /debug/pprof; a taken port moves on to the next free one",
+    ),
+    setting(
+        "profiler.enabled",
+        "true",
+        "whether this process profiles itself",
+    ),
+    setting(
+        "profiler.service",
+        "davy",
+        "label `service_name` of this process's own profiles",
+    ),
+    setting(
+        "profiler.hz",
+        "100",
+        "CPU samples a second of CPU time, 1 to 1000",
+    ),
+    setting(
+        "profiler.window",
+        "10s",
+        "span of samples that is pushed at once",
+    ),
+    setting(
+        "log.level",
+        "info",
+        "error, warn, info, debug or trace; or a filter such as davy_archive=debug",
+    ),
+    setting(
+        "log.format",
+        "auto",
+        "human, json, or auto: human on a terminal",
+    ),
 ];
 
 impl Setting {

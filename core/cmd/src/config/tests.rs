@@ -1,18 +1,31 @@
 use super::*;
 use std::io::Write as _;
 
-fn load(file: Option<&str>, environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Loaded, Error> {
+fn load(
+    file: Option<&str>,
+    environment: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+) -> Result<Loaded, Error> {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let path = folder.path().join("davy.toml");
     if let Some(text) = file {
-        let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+        let written =
+            std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
         written.expect("the scratch folder can be written");
     }
     let flags = Flags {
         file: file.map(|_| path),
-        values: flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(),
+        values: flags
+            .iter()
+            .map(|(key, value)| (*key, (*value).to_owned()))
+            .collect(),
     };
-    let result = Loaded::read(&flags, environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    let result = Loaded::read(
+        &flags,
+        environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+    );
     result.map_err(|Error(text)| Error(text.replace(&folder.path().display().to_string(), "")))
 }
 
@@ -21,15 +34,27 @@ fn a_stronger_source_wins_and_is_named() {
     let file = "[archive]\nflush_interval = \"1s\"\n[profiler]\nhz = 50\n";
     let loaded = load(
         Some(file),
-        &[("DAVY_ARCHIVE_FLUSH_INTERVAL", "2s"), ("HOME", "/root"), ("DAVY_SERVER", "http://x")],
+        &[
+            ("DAVY_ARCHIVE_FLUSH_INTERVAL", "2s"),
+            ("HOME", "/root"),
+            ("DAVY_SERVER", "http://x"),
+        ],
         &[("profiler.hz", "200")],
     )
     .expect("valid");
     let config = Config::new(&loaded).expect("valid");
     assert_eq!(config.flush_interval, Duration::from_secs(2));
     assert_eq!(config.profiler_hz, 200);
-    let source = |key: &str| loaded.iter().find(|(k, ..)| *k == key).map(|(.., source)| source.to_string());
-    assert_eq!(source("archive.flush_interval").as_deref(), Some("environment DAVY_ARCHIVE_FLUSH_INTERVAL"));
+    let source = |key: &str| {
+        loaded
+            .iter()
+            .find(|(k, ..)| *k == key)
+            .map(|(.., source)| source.to_string())
+    };
+    assert_eq!(
+        source("archive.flush_interval").as_deref(),
+        Some("environment DAVY_ARCHIVE_FLUSH_INTERVAL")
+    );
     assert_eq!(source("profiler.hz").as_deref(), Some("flag --profiler-hz"));
     assert_eq!(source("http.listen").as_deref(), Some("default"));
 }
@@ -37,7 +62,10 @@ fn a_stronger_source_wins_and_is_named() {
 #[test]
 fn an_unknown_name_is_refused_with_the_nearest_right_one() {
     let check = |file: Option<&str>, environment: &[(&str, &str)], expected: &str| {
-        assert_eq!(load(file, environment, &[]).map(|_| ()), Err(Error(expected.to_owned())));
+        assert_eq!(
+            load(file, environment, &[]).map(|_| ()),
+            Err(Error(expected.to_owned()))
+        );
     };
     check(
         Some("[archive]\nflush_intervall = \"1s\""),
@@ -54,22 +82,37 @@ fn an_unknown_name_is_refused_with_the_nearest_right_one() {
         &[],
         "unknown key in /davy.toml: a; `davy config show` lists all settings",
     );
-    check(Some("\n[archive"), &[], "configuration file /davy.toml can't be read: line 2: unclosed table, expected `]`");
-    check(Some("[http]\nlisten = []"), &[], "http.listen in /davy.toml must be a single value");
+    check(
+        Some("\n[archive"),
+        &[],
+        "configuration file /davy.toml can't be read: line 2: unclosed table, expected `]`",
+    );
+    check(
+        Some("[http]\nlisten = []"),
+        &[],
+        "http.listen in /davy.toml must be a single value",
+    );
 }
 
 #[test]
 fn a_value_that_cannot_be_read_is_refused_with_its_source() {
     let check = |key: &'static str, value: &str, expected: &str| {
         let loaded = load(None, &[], &[(key, value)]).expect("the names are right");
-        assert_eq!(Config::new(&loaded).map(|_| ()), Err(Error(expected.to_owned())));
+        assert_eq!(
+            Config::new(&loaded).map(|_| ()),
+            Err(Error(expected.to_owned()))
+        );
     };
     check(
         "http.listen",
         "8080",
         "http.listen = \"8080\" (flag --http-listen) is not an address and port such as 127.0.0.1:8080 (port 0: any free one)",
     );
-    check("profiler.hz", "0", "profiler.hz = \"0\" (flag --profiler-hz) is not a whole number from 1 to 1000");
+    check(
+        "profiler.hz",
+        "0",
+        "profiler.hz = \"0\" (flag --profiler-hz) is not a whole number from 1 to 1000",
+    );
     check(
         "archive.flush_interval",
         "5",

@@ -62,7 +62,10 @@ async fn processes(State(shared): State<Shared>) -> Result<Json<Vec<ProcessRow>>
         Ok(rows) => Ok(Json(rows)),
         Err(error) => {
             tracing::error!(%error, "listing processes failed");
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{error}; try again")))
+            Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{error}; try again"),
+            ))
         }
     }
 }

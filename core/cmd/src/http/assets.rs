@@ -2,19 +2,23 @@
 
 use super::Problem;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use davy_ui::Asset;
 
-/// Scripts, styles and data come from here alone; the flame graph runs in a worker.
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
-                      worker-src 'self' blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+/// Everything comes from here alone, and nothing is inline.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+                      connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
 
 /// Routes of the page and its parts.
 pub(crate) fn router() -> Router {
-    Router::new().route("/", get(page)).route("/{*path}", get(part))
+    Router::new()
+        .route("/", get(page))
+        .route("/{*path}", get(part))
 }
 
 async fn page(headers: HeaderMap) -> Response {
@@ -25,21 +29,32 @@ async fn part(Path(path): Path<String>, headers: HeaderMap) -> Response {
     if let Some(asset) = davy_ui::asset(&path) {
         return send(asset, &headers);
     }
-    let is_place_in_app = !path.contains('.') && !path.starts_with("api/") && !path.starts_with("debug/");
+    let is_place_in_app =
+        !path.contains('.') && !path.starts_with("api/") && !path.starts_with("debug/");
     if is_place_in_app {
         return send(davy_ui::index(), &headers);
     }
-    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at /{path}; /api/v1/openapi.json describes the API"))
-        .into_response()
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at /{path}; /api/v1/openapi.json describes the API"),
+    )
+    .into_response()
 }
 
 fn send(asset: Asset, request: &HeaderMap) -> Response {
-    let etag = asset.etag.to_string();
-    if request.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+    let etag = asset.etag;
+    if request
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known.as_bytes() == etag.as_bytes())
+    {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
     // Names of immutable parts hold a hash of what is in them.
-    let cache = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = if asset.immutable {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let headers = [
         (header::CONTENT_TYPE, asset.content_type.to_owned()),
         (header::CACHE_CONTROL, cache.to_owned()),
@@ -47,6 +62,19 @@ fn send(asset: Asset, request: &HeaderMap) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (header::REFERRER_POLICY, "no-referrer".to_owned()),
+        (header::VARY, "accept-encoding".to_owned()),
     ];
-    (headers, axum::body::Body::from(asset.bytes)).into_response()
+    let accepts_gzip = request
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|encodings| encodings.contains("gzip"));
+    match asset.gzip {
+        Some(packed) if accepts_gzip => (
+            headers,
+            [(header::CONTENT_ENCODING, "gzip")],
+            Body::from(packed.into_owned()),
+        )
+            .into_response(),
+        _ => (headers, Body::from(asset.bytes.into_owned())).into_response(),
+    }
 }

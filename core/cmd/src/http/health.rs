@@ -30,16 +30,25 @@ async fn ready(State(health): State<Health>) -> Response {
         .iter()
         .map(|member| serde_json::json!({"member": member.name, "state": member.state.as_str(), "error": member.error}))
         .collect();
-    let status = if unready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(serde_json::json!({"ready": unready.is_empty(), "unready": rows}))).into_response()
+    let status = if unready.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(serde_json::json!({"ready": unready.is_empty(), "unready": rows})),
+    )
+        .into_response()
 }
 
 async fn figures(State(health): State<Health>) -> Response {
     match health.metrics.text(&health.states) {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
-        Err(error) => {
-            super::Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the figures can't be written: {error}"))
-                .into_response()
-        }
+        Err(error) => super::Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the figures can't be written: {error}"),
+        )
+        .into_response(),
     }
 }

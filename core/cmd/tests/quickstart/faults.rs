@@ -7,7 +7,11 @@ use crate::running::{Place, Running, davy};
 fn push(running: &Running) -> http::Answer {
     let labels = [("__name__", "process_cpu"), ("service_name", "x")];
     let body = push_request(&labels, "", &cpu(&["main"], 1));
-    http::post(&format!("{}/push.v1.PusherService/Push", running.archive), "application/proto", &body)
+    http::post(
+        &format!("{}/push.v1.PusherService/Push", running.archive),
+        "application/proto",
+        &body,
+    )
 }
 
 #[test]
@@ -25,7 +29,9 @@ fn an_unwritable_store_answers_503_and_recovers_by_itself() {
     assert_eq!(running.get("/livez").status, 200, "the process goes on");
     std::fs::remove_file(&store).expect("the file can be removed");
     std::fs::rename(&aside, &store).expect("the folder can be moved back");
-    let recovered = running.until("recovery", || Some(push(&running)).filter(|answer| answer.status == 200));
+    let recovered = running.until("recovery", || {
+        Some(push(&running)).filter(|answer| answer.status == 200)
+    });
     assert_eq!(recovered.status, 200);
     let types = running.json("/api/v1/profiles/types?from=now-2h&until=now");
     assert_eq!(types.as_array().map(Vec::len), Some(1));
@@ -46,9 +52,15 @@ fn clients_that_vanish_hold_nothing_up() {
 fn exit(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let place = Place::new();
     let mut command = davy();
-    command.args(arguments).current_dir(place.path()).envs(environment.iter().copied());
+    command
+        .args(arguments)
+        .current_dir(place.path())
+        .envs(environment.iter().copied());
     let output = command.output().expect("the binary can be run");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 #[test]
@@ -62,19 +74,52 @@ fn a_wrong_start_ends_with_2_and_one_sentence() {
         assert!(text.contains(expected), "{arguments:?}: {text}");
     };
     let _listener = std::net::TcpListener::bind(&taken);
-    let free = ["--archive-listen", "127.0.0.1:0", "--debug-listen", "127.0.0.1:0"];
+    let free = [
+        "--archive-listen",
+        "127.0.0.1:0",
+        "--debug-listen",
+        "127.0.0.1:0",
+    ];
     check(
         &[&["quickstart", "--http-listen", &taken], &free[..]].concat(),
         &[],
         "another program listens there already; give another address with --http-listen",
     );
-    check(&["quickstart", "--http-listen", "nonsense"], &[], "is not an address and port");
-    check(&["quickstart"], &[("DAVY_HTTP_LISTN", "x")], "did you mean DAVY_HTTP_LISTEN?");
-    check(&["quickstart", "--config", "nowhere.toml"], &[], "nowhere.toml can't be read");
-    check(&["quickstart", "--store-url", "ftp://x"], &[], "is no object store of this version");
-    check(&["quickstart", "--store-url", "file:///dev/null/store"], &[], "can't be used");
-    check(&["quickstart", "--database", "mysql://x"], &[], "write sqlite:PATH");
-    check(&["config", "check", "--profiler-hz", "0"], &[], "a whole number from 1 to 1000");
+    check(
+        &["quickstart", "--http-listen", "nonsense"],
+        &[],
+        "is not an address and port",
+    );
+    check(
+        &["quickstart"],
+        &[("DAVY_HTTP_LISTN", "x")],
+        "did you mean DAVY_HTTP_LISTEN?",
+    );
+    check(
+        &["quickstart", "--config", "nowhere.toml"],
+        &[],
+        "nowhere.toml can't be read",
+    );
+    check(
+        &["quickstart", "--store-url", "ftp://x"],
+        &[],
+        "is no object store of this version",
+    );
+    check(
+        &["quickstart", "--store-url", "file:///dev/null/store"],
+        &[],
+        "can't be used",
+    );
+    check(
+        &["quickstart", "--database", "mysql://x"],
+        &[],
+        "write sqlite:PATH",
+    );
+    check(
+        &["config", "check", "--profiler-hz", "0"],
+        &[],
+        "a whole number from 1 to 1000",
+    );
 }
 
 #[test]
@@ -84,7 +129,12 @@ fn a_second_signal_ends_at_once() {
     // A client that never finishes keeps the drain waiting.
     http::abandon(&running.archive, "/ingest?name=x");
     running.signal(libc::SIGTERM);
-    running.until("the drain", || running.log().contains("a second signal ends at once").then_some(()));
+    running.until("the drain", || {
+        running
+            .log()
+            .contains("a second signal ends at once")
+            .then_some(())
+    });
     running.signal(libc::SIGTERM);
     let status = running.wait();
     assert!(matches!(status.code(), Some(0 | 1)), "{status}");

@@ -17,36 +17,77 @@ impl Answer {
 
     pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.status, 200, "{}", self.text());
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 
 fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).build().new_agent()
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .new_agent()
 }
 
 fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let mut response = result.unwrap_or_else(|error| panic!("no answer: {error}"));
-    let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
-    let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a whole body");
-    Answer { status: response.status().as_u16(), content_type, body }
+    let content_type = response
+        .headers()
+        .get("content-type")
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("")
+        .to_owned();
+    let body = response
+        .body_mut()
+        .with_config()
+        .limit(1 << 30)
+        .read_to_vec()
+        .expect("a whole body");
+    Answer {
+        status: response.status().as_u16(),
+        content_type,
+        body,
+    }
 }
 
-/// Gets a URL whose query is written by hand; braces and quotes are encoded here.
+/// The URL with those letters of selectors encoded that a URL may not hold.
+fn encoded(url: &str) -> String {
+    let letters = [
+        ('{', "%7B"),
+        ('}', "%7D"),
+        ('"', "%22"),
+        ('+', "%2B"),
+        (' ', "%20"),
+    ];
+    letters.iter().fold(url.to_owned(), |url, (letter, code)| {
+        url.replace(*letter, code)
+    })
+}
+
+/// Gets a URL whose query is written by hand. Where an answer has several forms, the JSON one.
 pub(crate) fn get(url: &str) -> Answer {
-    let url = url.replace('{', "%7B").replace('}', "%7D").replace('"', "%22").replace('~', "%7E").replace(' ', "%20");
-    answer(agent().get(url).call())
+    answer(
+        agent()
+            .get(encoded(url))
+            .header("accept", "application/json, */*;q=0.1")
+            .call(),
+    )
 }
 
 /// Posts a body with a content type.
 pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> Answer {
-    let url = url.replace('{', "%7B").replace('}', "%7D").replace('"', "%22").replace(' ', "%20");
-    answer(agent().post(url).header("content-type", content_type).send(body))
+    answer(
+        agent()
+            .post(encoded(url))
+            .header("content-type", content_type)
+            .send(body),
+    )
 }
 
 /// Begins a request and goes away in the middle of its body.
 pub(crate) fn abandon(address: &str, path: &str) {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("it listens");
-    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nonly this");
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nonly this");
     stream.write_all(head.as_bytes()).expect("it reads");
 }

@@ -6,7 +6,10 @@ use std::process::Command;
 
 #[test]
 fn the_page_shows_the_running_process_by_member() {
-    assert!(davy_ui::built(), "the page is not built; `make test` does that");
+    assert!(
+        davy_ui::built(),
+        "the page is not built; `make test` does that"
+    );
     let place = Place::new();
     let running = place.start(&["--profiler-hz", "500"]);
     let members = "/api/v1/profiles/labels?name=member&from=now-5m";
@@ -14,8 +17,13 @@ fn the_page_shows_the_running_process_by_member() {
         let names = running.json(members);
         (names.as_array()?.len() >= 3).then_some(())
     });
-    let screenshots = std::env::var_os("SCREENSHOTS").map_or_else(|| place.path().join("shots"), Into::into);
-    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders up").join("ui");
+    let screenshots =
+        std::env::var_os("SCREENSHOTS").map_or_else(|| place.path().join("shots"), Into::into);
+    let ui = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("two folders up")
+        .join("ui");
     let output = Command::new("npm")
         .args(["run", "--silent", "e2e"])
         .current_dir(ui)

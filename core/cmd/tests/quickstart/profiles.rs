@@ -13,7 +13,10 @@ pub(crate) fn profile(stack: &[&str], nanoseconds: i64) -> Profile {
     profile.add_sample_type("cpu", "nanoseconds");
     profile.period_type = profile.sample_types[0];
     profile.period = 10_000_000;
-    let locations: Vec<u32> = stack.iter().map(|name| profile.named_location(name)).collect();
+    let locations: Vec<u32> = stack
+        .iter()
+        .map(|name| profile.named_location(name))
+        .collect();
     let node = profile.stack(locations);
     profile.add_sample(node, davy_profile::LabelSetId(0), &[nanoseconds]);
     profile
@@ -36,7 +39,10 @@ pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
 pub(crate) fn push_request(labels: &[(&str, &str)], id: &str, profile: &[u8]) -> Vec<u8> {
     let mut series = Vec::new();
     for (name, value) in labels {
-        series.extend(field(1, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat()));
+        series.extend(field(
+            1,
+            &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat(),
+        ));
     }
     let sample = [field(1, profile), field(2, id.as_bytes())].concat();
     series.extend(field(2, &sample));

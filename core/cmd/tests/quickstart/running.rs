@@ -41,7 +41,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new().expect("a scratch folder") }
+        Self {
+            folder: TempDir::new().expect("a scratch folder"),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -57,8 +59,18 @@ impl Place {
         let mut command = davy();
         command
             .arg("quickstart")
-            .args(["--http-listen", "127.0.0.1:0", "--archive-listen", "127.0.0.1:0"])
-            .args(["--debug-listen", "127.0.0.1:0", "--archive-flush-interval", "100ms"])
+            .args([
+                "--http-listen",
+                "127.0.0.1:0",
+                "--archive-listen",
+                "127.0.0.1:0",
+            ])
+            .args([
+                "--debug-listen",
+                "127.0.0.1:0",
+                "--archive-flush-interval",
+                "100ms",
+            ])
             .args(["--profiler-window", "1s", "--data-dir"])
             .arg(self.path().join("data"))
             .args(arguments)
@@ -94,14 +106,26 @@ impl Running {
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
         let mut first = String::new();
         stdout.read_line(&mut first).expect("stdout is text");
-        let mut urls = first.split(['(', ' ', ',', ')', '\n']).filter(|word| word.starts_with("http://"));
+        let mut urls = first
+            .split(['(', ' ', ',', ')', '\n'])
+            .filter(|word| word.starts_with("http://"));
         let mut next = || urls.next().map(|url| url.trim_end_matches('/').to_owned());
         let (Some(page), Some(archive), Some(debug)) = (next(), next(), next()) else {
             let _ = child.wait();
-            panic!("it did not start: {first:?} {}", log.lock().expect("the log"));
+            panic!(
+                "it did not start: {first:?} {}",
+                log.lock().expect("the log")
+            );
         };
         let debug = debug.trim_end_matches("/debug/pprof").to_owned();
-        Self { child, lines, log, page, archive, debug }
+        Self {
+            child,
+            lines,
+            log,
+            page,
+            archive,
+            debug,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -161,9 +185,17 @@ impl Running {
     pub(crate) fn resident(&self) -> u64 {
         let mut status = String::new();
         let file = std::fs::File::open(format!("/proc/{}/status", self.pid()));
-        file.and_then(|mut file| file.read_to_string(&mut status)).expect("the process is alive");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a process has memory");
-        let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
+        file.and_then(|mut file| file.read_to_string(&mut status))
+            .expect("the process is alive");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("a process has memory");
+        let kib: u64 = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse().ok())
+            .expect("a number");
         kib * 1_024
     }
 }

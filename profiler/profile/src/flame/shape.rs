@@ -18,9 +18,9 @@ pub struct FunctionTotal {
 }
 
 impl FlameTree {
-    /// Which nodes to keep so that at most `max_nodes` besides the root remain: those of the
-    /// largest totals by magnitude, among equals those nearer to the root. A kept node's ancestors
-    /// are kept.
+    /// Which nodes to keep so that at most `max_nodes` besides the root remain: groups before all
+    /// others, since somebody asked for them by name, then those of the largest totals by
+    /// magnitude, among equals those nearer to the root. A kept node's ancestors are kept.
     pub(crate) fn largest(&self, max_nodes: usize) -> Vec<bool> {
         let count = self.stacks.len();
         if count - 1 <= max_nodes {
@@ -29,9 +29,18 @@ impl FlameTree {
         let mut weights: Vec<i64> = self.values.iter().map(|v| v.saturating_abs()).collect();
         self.stacks.add_up(&mut weights);
         let mut order: Vec<u32> = (1..count as u32).collect();
-        // A parent weighs at least as much as its child and has the lower number, so it always
-        // stands before it, and the first `max_nodes` hold every kept node's parent.
-        let key = |node: &u32| (std::cmp::Reverse(weights[*node as usize]), *node);
+        let is_group: Vec<bool> = self
+            .frames
+            .iter()
+            .map(|f| f.kind == FrameKind::Group)
+            .collect();
+        // A parent weighs at least as much as its child and has the lower number, and above a group
+        // there are only groups: so a parent always stands before its child, and the first
+        // `max_nodes` hold every kept node's parent.
+        let key = |node: &u32| {
+            let group = is_group[self.stacks.items()[*node as usize] as usize];
+            (!group, std::cmp::Reverse(weights[*node as usize]), *node)
+        };
         if max_nodes > 0 {
             order.select_nth_unstable_by_key(max_nodes - 1, key);
         }

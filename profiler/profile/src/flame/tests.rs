@@ -98,3 +98,23 @@ fn inlined_frames_stand_below_the_function_that_holds_them() {
     assert_eq!(folded::encode(&tree), "main;holder;inlined 7\n");
     assert_eq!(tree.frames[0].line, 9);
 }
+
+#[test]
+fn a_small_group_is_not_pruned() {
+    let mut tree = FlameTree::new();
+    let mut add = |group: &str, names: &[&str], value| {
+        let group = tree.named_frame(group, FrameKind::Group);
+        let group = tree.child(NodeId::ROOT, group);
+        let node = names.iter().fold(group, |at, name| {
+            let frame = tree.named_frame(name, FrameKind::Function);
+            tree.child(at, frame)
+        });
+        tree.add(node, value);
+    };
+    add("member=large", &["a", "b", "c"], 1_000);
+    add("member=small", &["a"], 1);
+    assert_eq!(
+        folded::encode(&tree.prune(3)),
+        "member=large;a 1000\nmember=small 1\n"
+    );
+}
