@@ -56,6 +56,8 @@ pub(crate) struct Desk {
 #[derive(Default)]
 struct DeskState {
     commands: Vec<Command>,
+    /// A new thread said that it is there.
+    is_nudged: bool,
     is_closed: bool,
     counts: Counts,
 }
@@ -74,6 +76,7 @@ static OPEN: Mutex<Option<Arc<Desk>>> = Mutex::new(None);
 /// Has the drainer look for new threads now rather than at its next tick.
 pub(crate) fn nudge() {
     if let Some(desk) = &*OPEN.lock().unwrap_or_else(PoisonError::into_inner) {
+        desk.lock().is_nudged = true;
         desk.changed.notify_all();
     }
 }
@@ -98,13 +101,18 @@ impl Desk {
         self.lock().counts
     }
 
-    fn wait(&self, span: Duration) -> Vec<Command> {
+    /// Waits for commands or new threads; answers the commands, and whether there are threads.
+    fn wait(&self, span: Duration) -> (Vec<Command>, bool) {
         let mut state = self.lock();
-        if state.commands.is_empty() {
+        if state.commands.is_empty() && !state.is_nudged {
             let waited = self.changed.wait_timeout(state, span);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        std::mem::take(&mut state.commands)
+        let state = &mut *state;
+        (
+            std::mem::take(&mut state.commands),
+            std::mem::take(&mut state.is_nudged),
+        )
     }
 }
 
@@ -168,6 +176,7 @@ impl Drainer {
         let _closing = Closing(Arc::clone(&self.desk));
         *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&self.desk));
         self.engine.scan();
+        let mut scanned = self.clock.monotonic();
         loop {
             let tick = if self.engine.hz() > 250 {
                 TICK_ABOVE_250_HZ
@@ -177,8 +186,14 @@ impl Drainer {
             let now = self.clock.monotonic();
             let next = self.collectors.iter().map(|c| c.until).min();
             let next = next.map_or(self.cut_at, |next| next.min(self.cut_at));
-            let commands = self.desk.wait(tick.min(next.saturating_sub(now)));
-            self.engine.scan();
+            let wait = tick.min(next.saturating_sub(now));
+            let (commands, is_nudged) = self.desk.wait(wait);
+            // Listing the threads costs more than draining them.
+            let now = self.clock.monotonic();
+            if is_nudged || !commands.is_empty() || now >= scanned + TICK {
+                self.engine.scan();
+                scanned = now;
+            }
             self.drain();
             let mut stop = false;
             for command in commands {
@@ -187,7 +202,7 @@ impl Drainer {
             let now = self.clock.monotonic();
             self.answer(now);
             if stop || now >= self.cut_at {
-                self.cut(now);
+                self.cut();
             }
             self.count();
             if stop {
@@ -226,7 +241,7 @@ impl Drainer {
             }
             Command::SetHz(hz) => {
                 // A window has one period, so a new rate begins a new window.
-                self.cut(self.clock.monotonic());
+                self.cut();
                 self.engine.set_hz(hz);
                 self.engine.scan();
                 if hz > 0 {
@@ -297,7 +312,8 @@ impl Drainer {
     }
 
     /// Ends the window that is open and begins the next.
-    fn cut(&mut self, now: Duration) {
+    fn cut(&mut self) {
+        let (end, now) = (self.clock.now(), self.clock.monotonic());
         let span = now.saturating_sub(self.begun);
         let aggregate = std::mem::take(&mut self.aggregate);
         self.lost_nanos += aggregate.lost.max(0) as u64;
@@ -336,7 +352,7 @@ impl Drainer {
                 });
             }
         }
-        self.start = self.clock.now();
+        self.start = end;
         self.begun = now;
         let past = self.start.since(self.start.floor(self.window));
         let mut to_boundary = self.window.saturating_sub(past);

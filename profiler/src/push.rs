@@ -84,7 +84,7 @@ struct State {
 }
 
 enum Step {
-    Encode(Raw),
+    Encode(Box<Raw>),
     Send(Arc<Window>, Archiver),
     End,
 }
@@ -214,7 +214,7 @@ impl Outbox {
                 let may_encode =
                     is_stopping || now >= state.child_not_before || state.raw.len() * 2 > RAW_MAX;
                 if may_encode && let Some(raw) = state.raw.pop_front() {
-                    return Step::Encode(raw);
+                    return Step::Encode(Box::new(raw));
                 }
                 if !state.raw.is_empty() {
                     wait = wait.min(state.child_not_before.saturating_sub(now));
@@ -235,7 +235,7 @@ impl Outbox {
         }
     }
 
-    fn encode(&self, raw: Raw, labels: &[(String, String)], random: &mut Random) -> Window {
+    fn encode(&self, raw: Box<Raw>, labels: &[(String, String)], random: &mut Random) -> Window {
         let profile = {
             let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
             let before = symbols.rounds;
