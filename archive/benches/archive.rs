@@ -105,7 +105,14 @@ struct Program {
 
 fn program(service: usize, random: &mut Random) -> Program {
     let names = (0..2_000)
-        .map(|f| format!("service{}::module{}::Type{}::function_{f}", service % 7, random.below(60), random.below(300)))
+        .map(|f| {
+            format!(
+                "service{}::module{}::Type{}::function_{f}",
+                service % 7,
+                random.below(60),
+                random.below(300)
+            )
+        })
         .collect();
     let count = 4_000 + random.below(8_000) as usize;
     let mut stacks: Vec<Vec<(u32, u32)>> = vec![vec![(0, 1)]];
@@ -114,8 +121,11 @@ fn program(service: usize, random: &mut Random) -> Program {
         let kept = 1 + random.below(like.len() as u64) as usize;
         let mut stack = like[..kept].to_vec();
         for _ in 0..1 + random.below(9) {
+            // A function calls a handful of others, each from one line.
+            let (caller, call) = (u64::from(stack[stack.len() - 1].0), random.below(6));
             if stack.len() < 70 {
-                stack.push((random.below(2_000) as u32, 1 + random.below(40) as u32));
+                let callee = (caller * 31 + call * call * 977 + 17) * 0x9e37_79b9 % 2_000;
+                stack.push((callee as u32, 1 + (caller * 7 + call * 5) as u32 % 60));
             }
         }
         stacks.push(stack);
@@ -140,10 +150,22 @@ fn window(program: &Program, samples: usize, time: Timestamp, random: &mut Rando
         let mut at = NodeId::ROOT;
         for (function, line) in &program.stacks[rank] {
             let name = profile.strings.intern(&program.names[*function as usize]);
-            let file = profile.strings.intern(&format!("/src/service/module_{}.rs", function / 40));
-            let function = profile.function(Function { name, system_name: name, file, start_line: 0 });
-            let line = Line { function, line: i64::from(*line), column: 0 };
-            let address = u64::from(profile.functions.len() as u32) << 16 | u64::from(line.line as u32);
+            let file = profile
+                .strings
+                .intern(&format!("/src/service/module_{}.rs", function / 40));
+            let function = profile.function(Function {
+                name,
+                system_name: name,
+                file,
+                start_line: 0,
+            });
+            let line = Line {
+                function,
+                line: i64::from(*line),
+                column: 0,
+            };
+            let address =
+                u64::from(profile.functions.len() as u32) << 16 | u64::from(line.line as u32);
             let location = profile.location(None, address, &[line]);
             at = profile.stacks.child(at, location);
         }
@@ -154,7 +176,10 @@ fn window(program: &Program, samples: usize, time: Timestamp, random: &mut Rando
 
 /// CPU time of this process.
 fn cpu() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is a valid place for a timespec for the whole call.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -162,12 +187,22 @@ fn cpu() -> Duration {
 
 fn status(key: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with(key)).unwrap_or("");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0) / 1_024
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(key))
+        .unwrap_or("");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse().ok())
+        .unwrap_or(0)
+        / 1_024
 }
 
 fn number(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 fn measured<T>(work: impl FnOnce() -> T) -> (T, f64) {
@@ -178,9 +213,13 @@ fn measured<T>(work: impl FnOnce() -> T) -> (T, f64) {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
-    let (services, windows, samples) = (number("SERVICES", 20), number("WINDOWS", 100), number("SAMPLES", 700));
-    let hour = Clock::system().now().floor(Duration::from_hours(1));
-    let clock = Clock::manual(hour.plus(Duration::from_mins(59)));
+    let (services, windows, samples) = (
+        number("SERVICES", 20),
+        number("WINDOWS", 100),
+        number("SAMPLES", 700),
+    );
+    let hour = Clock::system().now().floor(Duration::from_secs(3_600 * 1));
+    let clock = Clock::manual(hour.plus(Duration::from_secs(60 * 59)));
     let mut random = Random::seeded(7);
     let mut profiles = Vec::new();
     for service in 0..services {
@@ -217,12 +256,24 @@ async fn main() {
         }
     });
     let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
-    println!("{} profiles, {:.1} MiB packed, {:.1} MiB raw, {rows} rows", profiles.len(), mib(packed), mib(raw));
-    println!("floor: gunzip {gunzip:.3} s, gunzip + protobuf decode {floor:.3} s, gunzip + davy-profile decode {model:.3} s CPU");
+    println!(
+        "{} profiles, {:.1} MiB packed, {:.1} MiB raw, {rows} rows",
+        profiles.len(),
+        mib(packed),
+        mib(raw)
+    );
+    println!(
+        "floor: gunzip {gunzip:.3} s, gunzip + protobuf decode {floor:.3} s, gunzip + davy-profile decode {model:.3} s CPU"
+    );
 
     let folder = tempfile::tempdir().expect("a folder");
-    let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
-    let options = Options { clock: clock.clone(), flush_interval: Duration::from_millis(500), ..Options::new(Arc::clone(&store)) };
+    let store: Arc<dyn ObjectStore> =
+        Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
+    let options = Options {
+        clock: clock.clone(),
+        flush_interval: Duration::from_millis(500),
+        ..Options::new(Arc::clone(&store))
+    };
     let archive = Archive::new(options.clone(), &prometheus::Registry::new()).expect("fresh");
     let drain = CancellationToken::new();
     let flusher = tokio::spawn(archive.ingest().run(drain.clone()));
@@ -233,7 +284,10 @@ async fn main() {
     let before = cpu();
     let pushes = profiles.iter().enumerate().map(|(at, (service, raw))| {
         let push = Push {
-            labels: vec![("service_name".into(), format!("service-{service}")), ("__name__".into(), "process_cpu".into())],
+            labels: vec![
+                ("service_name".into(), format!("service-{service}")),
+                ("__name__".into(), "process_cpu".into()),
+            ],
             identity: WindowIdentity::Client(at.to_string()),
             span: None,
             format: Format::Pprof(None),
@@ -242,7 +296,10 @@ async fn main() {
         let (ingest, tenant) = (archive.ingest(), tenant.clone());
         async move { ingest.push(&tenant, vec![(String::new(), push)]).await }
     });
-    futures_util::stream::iter(pushes.map(Ok)).try_for_each_concurrent(number("CLIENTS", 200), |push| push).await.expect("pushed");
+    futures_util::stream::iter(pushes.map(Ok))
+        .try_for_each_concurrent(number("CLIENTS", 200), |push| push)
+        .await
+        .expect("pushed");
     let ingest = (cpu() - before).as_secs_f64();
     drain.cancel();
     flusher.await.expect("drained");
@@ -255,28 +312,45 @@ async fn main() {
 
     let sizes = async |what: &str| {
         let objects: Vec<_> = store.list(None).try_collect().await.expect("listing");
-        let chosen: Vec<_> = objects.into_iter().filter(|object| object.location.as_ref().contains(what)).collect();
-        (chosen.len(), chosen.iter().map(|object| object.size).sum::<u64>(), chosen)
+        let chosen: Vec<_> = objects
+            .into_iter()
+            .filter(|object| object.location.as_ref().contains(what))
+            .collect();
+        (
+            chosen.len(),
+            chosen.iter().map(|object| object.size).sum::<u64>(),
+            chosen,
+        )
     };
     let (count, bytes, _) = sizes("segments/").await;
-    println!("segments: {count}, {:.2} MiB, {:.2} B a row", mib(bytes as usize), bytes as f64 / rows as f64);
+    println!(
+        "segments: {count}, {:.2} MiB, {:.2} B a row",
+        mib(bytes as usize),
+        bytes as f64 / rows as f64
+    );
     let ask = |selector: &str| Ask {
         tenant: tenant.clone(),
         kind: Some("process_cpu:cpu:nanoseconds:cpu:nanoseconds".into()),
         selector: Selector::parse(selector).expect("selector"),
         from: hour,
-        until: hour.plus(Duration::from_hours(1)),
+        until: hour.plus(Duration::from_secs(3_600 * 1)),
         by: vec![],
     };
     let mut expected = None;
     let mut run = async |archive: &Archive, name: &str, ask: &Ask, all: bool| {
         let (wall, before) = (clock_now(), cpu());
-        let (flame, report) = flame(&archive.query(), ask, Grain::Function).await.expect("answer");
+        let (flame, report) = flame(&archive.query(), ask, Grain::Function)
+            .await
+            .expect("answer");
         let (wall, cpu) = (clock_now() - wall, (cpu() - before).as_secs_f64());
         let total: i64 = flame.tree.values.iter().sum();
         println!(
             "{name}: {:.1} ms wall, {:.1} ms CPU, {} windows, {} nodes, peak RSS {} MiB",
-            wall.as_secs_f64() * 1e3, cpu * 1e3, report.windows, flame.tree.stacks.len(), status("VmHWM")
+            wall.as_secs_f64() * 1e3,
+            cpu * 1e3,
+            report.windows,
+            flame.tree.stacks.len(),
+            status("VmHWM")
         );
         if all {
             assert_eq!(*expected.get_or_insert(total), total, "every window once");
@@ -285,32 +359,73 @@ async fn main() {
     };
     run(&archive, "merge of segments, all services", &ask(""), true).await;
 
-    clock.advance(Duration::from_mins(10));
+    clock.advance(Duration::from_secs(60 * 10));
     let (done, compaction) = {
         let before = cpu();
         let done = archive.compactor().once().await.expect("compaction");
         (done, (cpu() - before).as_secs_f64())
     };
     let (_, bytes, objects) = sizes("blocks/").await;
-    println!("compaction: {compaction:.3} s CPU = {:.2} x floor, {} merged, peak RSS {} MiB", compaction / floor, done.merged, status("VmHWM"));
+    println!(
+        "compaction: {compaction:.3} s CPU = {:.2} x floor, {} merged, peak RSS {} MiB",
+        compaction / floor,
+        done.merged,
+        status("VmHWM")
+    );
     for object in &objects {
-        println!("  {:<16} {:>9} B  {:.2} B a row", object.location.filename().unwrap_or(""), object.size, object.size as f64 / rows as f64);
+        println!(
+            "  {:<16} {:>9} B  {:.2} B a row",
+            object.location.filename().unwrap_or(""),
+            object.size,
+            object.size as f64 / rows as f64
+        );
     }
-    println!("block: {:.2} MiB, {:.2} B a row ({:.0} x smaller than pprof.gz)", mib(bytes as usize), bytes as f64 / rows as f64, packed as f64 / bytes as f64);
+    println!(
+        "block: {:.2} MiB, {:.2} B a row ({:.0} x smaller than pprof.gz)",
+        mib(bytes as usize),
+        bytes as f64 / rows as f64,
+        packed as f64 / bytes as f64
+    );
 
     let ((), read) = {
         let before = cpu();
         for object in &objects {
-            let _ = store.get(&object.location).await.expect("read").bytes().await.expect("read");
+            let _ = store
+                .get(&object.location)
+                .await
+                .expect("read")
+                .bytes()
+                .await
+                .expect("read");
         }
         ((), (cpu() - before).as_secs_f64())
     };
     let cold = Archive::new(options, &prometheus::Registry::new()).expect("fresh");
-    let merge = run(&cold, "merge of the block, all services (sums)", &ask(""), true).await;
-    println!("  reading the same bytes: {:.1} ms CPU; merge = {:.1} x", read * 1e3, merge / read);
+    let merge = run(
+        &cold,
+        "merge of the block, all services (sums)",
+        &ask(""),
+        true,
+    )
+    .await;
+    println!(
+        "  reading the same bytes: {:.1} ms CPU; merge = {:.1} x",
+        read * 1e3,
+        merge / read
+    );
     run(&cold, "again, cached", &ask(""), true).await;
-    run(&cold, "one service", &ask("{service_name=\"service-3\"}"), false).await;
-    let part = Ask { until: hour.plus(Duration::from_secs(3_599)), from: hour.plus(Duration::from_secs(1)), ..ask("") };
+    run(
+        &cold,
+        "one service",
+        &ask("{service_name=\"service-3\"}"),
+        false,
+    )
+    .await;
+    let part = Ask {
+        until: hour.plus(Duration::from_secs(3_599)),
+        from: hour.plus(Duration::from_secs(1)),
+        ..ask("")
+    };
     run(&cold, "all services by windows (no sums)", &part, false).await;
 }
 

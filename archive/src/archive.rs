@@ -20,7 +20,10 @@ pub struct Archive {
 
 impl Archive {
     /// An archive on a bucket; its metrics go into `registry`, which must not have them already.
-    pub fn new(options: Options, registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
+    pub fn new(
+        options: Options,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, prometheus::Error> {
         let metrics = Metrics::new(registry)?;
         let store = Arc::new(Store::new(
             Arc::clone(&options.store),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A piece that is kept.
 #[derive(Clone)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// Bytes as stored.
     Bytes(Bytes),
     /// The meta object of a block.
@@ -28,19 +28,22 @@ struct Inner {
 }
 
 /// Pieces by the object's key and the piece's first byte; the least recently used goes first.
-pub struct Cache {
+pub(crate) struct Cache {
     inner: Mutex<Inner>,
     limit: usize,
 }
 
 impl Cache {
     /// At most `limit` bytes.
-    pub fn new(limit: usize) -> Self {
-        Self { inner: Mutex::default(), limit }
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            inner: Mutex::default(),
+            limit,
+        }
     }
 
     /// A piece, if it is there.
-    pub fn get(&self, key: &str, at: u64) -> Option<Entry> {
+    pub(crate) fn get(&self, key: &str, at: u64) -> Option<Entry> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let inner = &mut *inner;
         let (entry, _, used) = inner.entries.get_mut(&(key.to_owned(), at))?;
@@ -53,7 +56,7 @@ impl Cache {
     }
 
     /// Keeps a piece that takes `bytes`; pieces above a quarter of the limit are not kept.
-    pub fn put(&self, key: &str, at: u64, entry: Entry, bytes: usize) {
+    pub(crate) fn put(&self, key: &str, at: u64, entry: Entry, bytes: usize) {
         let bytes = bytes + key.len() * 2 + 128;
         if bytes > self.limit / 4 {
             return;
@@ -69,7 +72,9 @@ impl Cache {
         }
         inner.bytes += bytes;
         while inner.bytes > self.limit {
-            let Some((_, oldest)) = inner.order.pop_first() else { break };
+            let Some((_, oldest)) = inner.order.pop_first() else {
+                break;
+            };
             if let Some((_, freed, _)) = inner.entries.remove(&oldest) {
                 inner.bytes -= freed;
             }
@@ -77,8 +82,11 @@ impl Cache {
     }
 
     /// Bytes kept now.
-    pub fn bytes(&self) -> usize {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    pub(crate) fn bytes(&self) -> usize {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bytes
     }
 }
 

@@ -25,8 +25,18 @@ impl Kind {
         match self {
             Self::Invalid => (400, "Bad Request", "invalid_argument", "invalid"),
             Self::TooLarge => (413, "Content Too Large", "resource_exhausted", "too_large"),
-            Self::Unsupported => (415, "Unsupported Media Type", "invalid_argument", "unsupported"),
-            Self::Unprocessable => (422, "Unprocessable Content", "invalid_argument", "unprocessable"),
+            Self::Unsupported => (
+                415,
+                "Unsupported Media Type",
+                "invalid_argument",
+                "unsupported",
+            ),
+            Self::Unprocessable => (
+                422,
+                "Unprocessable Content",
+                "invalid_argument",
+                "unprocessable",
+            ),
             Self::Busy => (429, "Too Many Requests", "resource_exhausted", "busy"),
             Self::Unavailable => (503, "Service Unavailable", "unavailable", "unavailable"),
             Self::Internal => (500, "Internal Server Error", "internal", "internal"),
@@ -47,7 +57,10 @@ pub struct Error {
 impl Error {
     /// A fault of this kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 
     /// The request is wrong.
@@ -76,7 +89,10 @@ impl From<parquet::errors::ParquetError> for Error {
 
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
-        Self::new(Kind::Unavailable, format!("the object store fails: {error}"))
+        Self::new(
+            Kind::Unavailable,
+            format!("the object store fails: {error}"),
+        )
     }
 }
 

@@ -29,12 +29,23 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 6] =
-        [Self::Series, Self::Windows, Self::Frames, Self::Nodes, Self::Samples, Self::Sums];
+    pub const ALL: [Self; 6] = [
+        Self::Series,
+        Self::Windows,
+        Self::Frames,
+        Self::Nodes,
+        Self::Samples,
+        Self::Sums,
+    ];
 
     /// The tables of a segment.
-    pub const OF_SEGMENT: [Self; 5] =
-        [Self::Series, Self::Windows, Self::Frames, Self::Nodes, Self::Samples];
+    pub const OF_SEGMENT: [Self; 5] = [
+        Self::Series,
+        Self::Windows,
+        Self::Frames,
+        Self::Nodes,
+        Self::Samples,
+    ];
 
     /// The table's name.
     pub fn name(self) -> &'static str {

@@ -1,7 +1,7 @@
 //! Names of objects. What comes from outside is encoded here and nowhere else.
 
-use davy_base::{Timestamp, Ulid};
 use davy_base::clock::Civil;
+use davy_base::{Timestamp, Ulid};
 use object_store::path::Path;
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hour(pub i64);
 
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 impl Hour {
     /// The hour in which `time` lies.
@@ -30,7 +30,9 @@ impl Hour {
 
     /// `YYYY-MM-DD`.
     pub fn date(self) -> String {
-        let Civil { year, month, day, .. } = self.start().civil();
+        let Civil {
+            year, month, day, ..
+        } = self.start().civil();
         format!("{year:04}-{month:02}-{day:02}")
     }
 
@@ -114,11 +116,21 @@ const SEGMENT: &str = ".segment";
 impl Keys {
     /// Keys below `prefix`, a path such as `davy/prod`; "" is the whole bucket.
     pub fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.split('/').filter(|part| !part.is_empty()).map(encode).collect() }
+        Self {
+            prefix: prefix
+                .split('/')
+                .filter(|part| !part.is_empty())
+                .map(encode)
+                .collect(),
+        }
     }
 
     fn path(&self, parts: &[&str]) -> Path {
-        self.prefix.iter().map(String::as_str).chain(parts.iter().copied()).collect()
+        self.prefix
+            .iter()
+            .map(String::as_str)
+            .chain(parts.iter().copied())
+            .collect()
     }
 
     /// The folder of all tenants.
@@ -160,7 +172,15 @@ impl Keys {
 
     /// A file of a block.
     pub fn block(&self, tenant: &Tenant, hour: Hour, id: &BlockId, file: &str) -> Path {
-        self.path(&[tenant.key(), "blocks", "hour", &hour.date(), &hh(hour), &id.0, file])
+        self.path(&[
+            tenant.key(),
+            "blocks",
+            "hour",
+            &hour.date(),
+            &hh(hour),
+            &id.0,
+            file,
+        ])
     }
 
     /// What a key names; `None` where it is nothing of the archive's.
@@ -176,7 +196,11 @@ impl Keys {
             [of, "blocks", "hour", date, hour, id, file] if *of == tenant.key() => {
                 let known = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
                 known.then(|| {
-                    Some(Named::Block(Hour::parse(date, hour)?, BlockId((*id).to_owned()), (*file).to_owned()))
+                    Some(Named::Block(
+                        Hour::parse(date, hour)?,
+                        BlockId((*id).to_owned()),
+                        (*file).to_owned(),
+                    ))
                 })?
             }
             _ => None,
@@ -213,10 +237,16 @@ mod tests {
             path.as_ref(),
             "davy/x=20y/=2e.=2ft/segments/2026-11-22/10/00000000000000000000000007.segment"
         );
-        assert_eq!(keys.parse(&tenant, &path), Some(Named::Segment(hour, Ulid(7))));
+        assert_eq!(
+            keys.parse(&tenant, &path),
+            Some(Named::Segment(hour, Ulid(7)))
+        );
         assert_eq!(keys.parse(&Tenant::anonymous(), &path), None);
         let id = BlockId("0".repeat(32));
         let path = keys.block(&tenant, hour, &id, META);
-        assert_eq!(keys.parse(&tenant, &path), Some(Named::Block(hour, id, META.to_owned())));
+        assert_eq!(
+            keys.parse(&tenant, &path),
+            Some(Named::Block(hour, id, META.to_owned()))
+        );
     }
 }

@@ -28,6 +28,10 @@ pub enum Fault {
     NameTooLong(String, usize),
     #[error("the value of the label {0} is {1} bytes long, the limit is {VALUE_BYTES}")]
     ValueTooLong(String, usize),
+    #[error("the label name {0:?} holds {1}; use letters, digits, `_`, `-` and single dots")]
+    NameLetter(String, &'static str),
+    #[error("the value {1:?} of the label {0} holds {2}")]
+    ValueLetter(String, String, &'static str),
     #[error("the series has {0} labels, the limit is {COUNT}")]
     TooMany(usize),
     #[error("the label {0} is there twice with two values")]
@@ -52,7 +56,42 @@ pub fn check(name: &str, value: &str) -> Result<(), Fault> {
     if value.len() > VALUE_BYTES {
         return Err(Fault::ValueTooLong(beginning(name), value.len()));
     }
+    if let Some(what) = wrong_in_name(name) {
+        return Err(Fault::NameLetter(beginning(name), what));
+    }
+    if let Some(what) = wrong_in_value(value) {
+        return Err(Fault::ValueLetter(beginning(name), beginning(value), what));
+    }
     Ok(())
+}
+
+/// What selectors could not say, or what looks like a way out of a folder.
+fn wrong_in_name(name: &str) -> Option<&'static str> {
+    let letter = |c: char| c.is_control() || "/\\\"'{}=,~!".contains(c);
+    if name.contains('\0') {
+        Some("a NUL")
+    } else if name.contains("..") {
+        Some("two dots")
+    } else if name.contains('/') {
+        Some("a slash")
+    } else if name.contains(letter) {
+        Some("a letter that is not for names")
+    } else {
+        None
+    }
+}
+
+/// A slash is a part of many good values (`/api/v1/users`), a step upwards of none.
+fn wrong_in_value(value: &str) -> Option<&'static str> {
+    if value.contains('\0') {
+        Some("a NUL")
+    } else if value.contains(char::is_control) {
+        Some("a control character")
+    } else if value.split(['/', '\\']).any(|step| step == "..") {
+        Some("the path segment `..`")
+    } else {
+        None
+    }
 }
 
 impl Labels {
@@ -78,7 +117,13 @@ impl Labels {
 
     /// From pairs that are known to be good; the last value of a name wins.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(pairs.into_iter().collect::<std::collections::BTreeMap<_, _>>().into_iter().collect())
+        Self(
+            pairs
+                .into_iter()
+                .collect::<std::collections::BTreeMap<_, _>>()
+                .into_iter()
+                .collect(),
+        )
     }
 
     /// The value of a label; absent labels are empty.
@@ -95,7 +140,9 @@ impl Labels {
 
     /// Names and values in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether there is none.
@@ -110,8 +157,12 @@ impl Labels {
 
     /// The canonical text: a JSON object, sorted by name.
     pub fn to_json(&self) -> String {
-        Value::Object(self.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
-            .to_string()
+        Value::Object(
+            self.iter()
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect::<Map<_, _>>(),
+        )
+        .to_string()
     }
 
     /// Reads the canonical text.
@@ -131,10 +182,11 @@ mod tests {
 
     #[test]
     fn labels_survive_a_round_trip_in_one_order() {
-        let labels = Labels::checked([pair("b", "2\"\0"), pair("a", "../x"), pair("c", "")]).expect("good");
-        assert_eq!(labels.to_json(), "{\"a\":\"../x\",\"b\":\"2\\\"\\u0000\"}");
+        let labels =
+            Labels::checked([pair("b", "2\"ä"), pair("a", "/api/x"), pair("c", "")]).expect("good");
+        assert_eq!(labels.to_json(), "{\"a\":\"/api/x\",\"b\":\"2\\\"ä\"}");
         assert_eq!(Labels::from_json(&labels.to_json()), Some(labels.clone()));
-        assert_eq!((labels.get("a"), labels.get("zz")), ("../x", ""));
+        assert_eq!((labels.get("a"), labels.get("zz")), ("/api/x", ""));
     }
 
     #[test]
@@ -147,6 +199,14 @@ mod tests {
         check(vec![(("n".repeat(1 << 20)), "x".into())], "1048576 bytes");
         check(vec![pair("n", &"v".repeat(3_000))], "label n is 3000 bytes");
         check(vec![pair("n", "1"), pair("n", "2")], "twice");
-        check((0..65).map(|i| pair(&format!("n{i}"), "1")).collect(), "65 labels");
+        check(vec![pair("a\0b", "1")], "a NUL");
+        check(vec![pair("a/b", "1")], "a slash");
+        check(vec![pair("..", "1")], "two dots");
+        check(vec![pair("n", "../x")], "the path segment `..`");
+        check(vec![pair("n", "a\nb")], "a control character");
+        check(
+            (0..65).map(|i| pair(&format!("n{i}"), "1")).collect(),
+            "65 labels",
+        );
     }
 }

@@ -6,6 +6,7 @@ pub mod compact;
 pub mod error;
 pub mod format;
 pub mod ingest;
+pub mod inspect;
 pub mod key;
 pub mod labels;
 mod metrics;

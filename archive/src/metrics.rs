@@ -6,39 +6,39 @@ use prometheus::{
 
 /// The archive's metrics.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "each is described where it is made")]
-pub struct Metrics {
-    pub ingest_bytes: IntCounter,
-    pub windows: IntCounter,
-    pub duplicate_windows: IntCounter,
-    pub rejected: IntCounterVec,
-    pub dropped_labels: IntCounterVec,
-    pub buffered_bytes: IntGauge,
-    pub flush_duration: Histogram,
-    pub flush_errors: IntCounter,
-    pub flushed_bytes: IntCounter,
-    pub segments: IntGauge,
-    pub blocks: IntGauge,
-    pub compaction_lag: IntGauge,
-    pub compactions: IntCounterVec,
-    pub deleted: IntCounterVec,
-    pub query_duration: HistogramVec,
-    pub query_partial: IntCounter,
-    pub cache_bytes: IntGauge,
-    pub store_requests: IntCounterVec,
-    pub store_errors: IntCounterVec,
+pub(crate) struct Metrics {
+    pub(crate) ingest_bytes: IntCounter,
+    pub(crate) windows: IntCounter,
+    pub(crate) duplicate_windows: IntCounter,
+    pub(crate) rejected: IntCounterVec,
+    pub(crate) dropped_labels: IntCounterVec,
+    pub(crate) buffered_bytes: IntGauge,
+    pub(crate) flush_duration: Histogram,
+    pub(crate) flush_errors: IntCounter,
+    pub(crate) flushed_bytes: IntCounter,
+    pub(crate) segments: IntGauge,
+    pub(crate) blocks: IntGauge,
+    pub(crate) compaction_lag: IntGauge,
+    pub(crate) compactions: IntCounterVec,
+    pub(crate) deleted: IntCounterVec,
+    pub(crate) query_duration: HistogramVec,
+    pub(crate) query_partial: IntCounter,
+    pub(crate) cache_bytes: IntGauge,
+    pub(crate) store_requests: IntCounterVec,
+    pub(crate) store_errors: IntCounterVec,
 }
 
 impl Metrics {
     /// Makes the metrics and registers them.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let counter = |name: &str, help: &str| {
             let metric = IntCounter::new(format!("davy_archive_{name}"), help)?;
             registry.register(Box::new(metric.clone()))?;
             Ok::<_, prometheus::Error>(metric)
         };
         let counters = |name: &str, help: &str, label: &str| {
-            let metric = IntCounterVec::new(Opts::new(format!("davy_archive_{name}"), help), &[label])?;
+            let metric =
+                IntCounterVec::new(Opts::new(format!("davy_archive_{name}"), help), &[label])?;
             registry.register(Box::new(metric.clone()))?;
             Ok::<_, prometheus::Error>(metric)
         };
@@ -47,7 +47,9 @@ impl Metrics {
             registry.register(Box::new(metric.clone()))?;
             Ok::<_, prometheus::Error>(metric)
         };
-        let buckets = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+        let buckets = vec![
+            0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        ];
         let flush_duration = Histogram::with_opts(
             HistogramOpts::new(
                 "davy_archive_flush_duration_seconds",
@@ -57,25 +59,42 @@ impl Metrics {
         )?;
         registry.register(Box::new(flush_duration.clone()))?;
         let query_duration = HistogramVec::new(
-            HistogramOpts::new("davy_archive_query_duration_seconds", "Time to answer a query.")
-                .buckets(buckets),
+            HistogramOpts::new(
+                "davy_archive_query_duration_seconds",
+                "Time to answer a query.",
+            )
+            .buckets(buckets),
             &["op"],
         )?;
         registry.register(Box::new(query_duration.clone()))?;
         Ok(Self {
-            ingest_bytes: counter("ingest_bytes_total", "Bytes of pushed profiles, as received.")?,
+            ingest_bytes: counter(
+                "ingest_bytes_total",
+                "Bytes of pushed profiles, as received.",
+            )?,
             windows: counter("windows_total", "Windows that were acknowledged.")?,
             duplicate_windows: counter(
                 "duplicate_windows_total",
                 "Windows that were pushed again while their segment was open.",
             )?,
-            rejected: counters("rejected_total", "Pushes that were refused, by reason.", "reason")?,
-            dropped_labels: counters("dropped_labels_total", "Sample labels left out, by reason.", "reason")?,
+            rejected: counters(
+                "rejected_total",
+                "Pushes that were refused, by reason.",
+                "reason",
+            )?,
+            dropped_labels: counters(
+                "dropped_labels_total",
+                "Sample labels left out, by reason.",
+                "reason",
+            )?,
             buffered_bytes: gauge("buffered_bytes", "Memory of bodies and open segments.")?,
             flush_duration,
             flush_errors: counter("flush_errors_total", "Segments that could not be written.")?,
             flushed_bytes: counter("flushed_bytes_total", "Bytes of segments written.")?,
-            segments: gauge("segments", "Segments that no block covers, at the last look.")?,
+            segments: gauge(
+                "segments",
+                "Segments that no block covers, at the last look.",
+            )?,
             blocks: gauge("blocks", "Blocks, at the last look.")?,
             compaction_lag: gauge(
                 "compaction_lag_seconds",
@@ -84,10 +103,21 @@ impl Metrics {
             compactions: counters("compactions_total", "Merges, by result.", "result")?,
             deleted: counters("deleted_total", "Covered pieces deleted, by kind.", "kind")?,
             query_duration,
-            query_partial: counter("query_partial_total", "Answers that said that something was missing.")?,
+            query_partial: counter(
+                "query_partial_total",
+                "Answers that said that something was missing.",
+            )?,
             cache_bytes: gauge("cache_bytes", "Bytes of objects kept in memory.")?,
-            store_requests: counters("store_requests_total", "Requests to the object store.", "request")?,
-            store_errors: counters("store_errors_total", "Failed requests to the object store.", "request")?,
+            store_requests: counters(
+                "store_requests_total",
+                "Requests to the object store.",
+                "request",
+            )?,
+            store_errors: counters(
+                "store_errors_total",
+                "Failed requests to the object store.",
+                "request",
+            )?,
         })
     }
 }

@@ -24,7 +24,8 @@ pub struct Options {
     pub body_bytes: usize,
     /// How long a window waits for company, at most.
     pub flush_interval: Duration,
-    /// Open segments are written when they take this much memory together.
+    /// Open segments are written when they take this much memory together, which is about ten times
+    /// the size of the objects.
     pub flush_bytes: usize,
     /// Bodies and open segments together may take this much memory; beyond, pushes get 429.
     pub buffer_bytes: usize,
@@ -67,12 +68,12 @@ impl Options {
             profile: Limits::default(),
             body_bytes: 64 << 20,
             flush_interval: Duration::from_secs(5),
-            flush_bytes: 8 << 20,
+            flush_bytes: 32 << 20,
             buffer_bytes: 128 << 20,
             decoders: 2,
             label_sets: 1_000,
-            retention: Duration::from_hours(14 * 24),
-            future: Duration::from_mins(10),
+            retention: Duration::from_secs(14 * 86_400),
+            future: Duration::from_secs(600),
             store_timeout: Duration::from_secs(30),
             cache_bytes: 32 << 20,
             queries: 4,

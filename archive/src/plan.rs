@@ -25,9 +25,9 @@ impl Default for Policy {
         Self {
             segments: 32,
             segments_at_once: 256,
-            settle: Duration::from_mins(2),
+            settle: Duration::from_secs(120),
             ratio: 4,
-            grace: Duration::from_hours(1),
+            grace: Duration::from_secs(3_600),
         }
     }
 }
@@ -93,7 +93,10 @@ pub fn plan(listing: &Listing, hour: Hour, now: Timestamp, policy: &Policy) -> P
         .collect();
     let mut delete = Vec::new();
     for segment in &listing.segments {
-        if covers.iter().any(|at| listing.blocks[*at].leaves.contains(&segment.name)) {
+        if covers
+            .iter()
+            .any(|at| listing.blocks[*at].leaves.contains(&segment.name))
+        {
             delete.push(Piece::Segment(segment.name));
         }
     }
@@ -116,15 +119,22 @@ mod tests {
     const HOUR: Hour = Hour(1_000);
 
     fn at(minutes: u64) -> Timestamp {
-        HOUR.start().plus(Duration::from_mins(minutes))
+        HOUR.start().plus(Duration::from_secs(60 * minutes))
     }
 
     #[test]
     fn an_open_hour_is_compacted_when_segments_gather() {
         let check = |count: u64, minutes: u64, expected: usize| {
-            let listing = Listing { segments: segments(0..count), blocks: vec![] };
+            let listing = Listing {
+                segments: segments(0..count),
+                blocks: vec![],
+            };
             let plan = plan(&listing, HOUR, at(minutes), &Policy::default());
-            assert_eq!(plan.merge.len(), expected, "{count} segments, minute {minutes}");
+            assert_eq!(
+                plan.merge.len(),
+                expected,
+                "{count} segments, minute {minutes}"
+            );
             assert!(plan.delete.is_empty());
         };
         check(31, 30, 0);
@@ -137,26 +147,46 @@ mod tests {
 
     #[test]
     fn a_late_segment_makes_a_late_block_and_leaves_the_large_one_alone() {
-        let listing = Listing { segments: segments([99]), blocks: vec![block(1, 0..50)] };
+        let listing = Listing {
+            segments: segments([99]),
+            blocks: vec![block(1, 0..50)],
+        };
         let plan = plan(&listing, HOUR, at(300), &Policy::default());
         assert_eq!(plan.merge, [Piece::Segment(Ulid(99))]);
     }
 
     #[test]
     fn blocks_of_like_size_become_one() {
-        let listing = Listing { segments: vec![], blocks: vec![block(1, 0..32), block(2, 32..64)] };
+        let listing = Listing {
+            segments: vec![],
+            blocks: vec![block(1, 0..32), block(2, 32..64)],
+        };
         let merged = plan(&listing, HOUR, at(70), &Policy::default()).merge;
         assert_eq!(merged.len(), 2);
-        let alone = Listing { segments: vec![], blocks: vec![block(1, 0..32)] };
-        assert!(plan(&alone, HOUR, at(70), &Policy::default()).merge.is_empty());
+        let alone = Listing {
+            segments: vec![],
+            blocks: vec![block(1, 0..32)],
+        };
+        assert!(
+            plan(&alone, HOUR, at(70), &Policy::default())
+                .merge
+                .is_empty()
+        );
     }
 
     #[test]
     fn inputs_are_deleted_only_when_a_block_has_covered_them_for_an_hour() {
         let mut covering = block(1, 0..3);
         covering.since = at(70);
-        let listing = Listing { segments: segments(0..4), blocks: vec![covering, block(2, 0..2)] };
-        assert!(plan(&listing, HOUR, at(129), &Policy::default()).delete.is_empty());
+        let listing = Listing {
+            segments: segments(0..4),
+            blocks: vec![covering, block(2, 0..2)],
+        };
+        assert!(
+            plan(&listing, HOUR, at(129), &Policy::default())
+                .delete
+                .is_empty()
+        );
         let deleted = plan(&listing, HOUR, at(130), &Policy::default()).delete;
         let names: Vec<Piece> = (0..3).map(|name| Piece::Segment(Ulid(name))).collect();
         assert_eq!(deleted[..3], names[..]);
@@ -168,7 +198,10 @@ mod tests {
     fn compactors_with_different_listings_never_lose_a_leaf() {
         for seed in 0..500 {
             let mut random = Random::seeded(seed);
-            let policy = Policy { segments: 2, ..Policy::default() };
+            let policy = Policy {
+                segments: 2,
+                ..Policy::default()
+            };
             let mut bucket = Listing::default();
             let mut written = BTreeSet::new();
             let mut next = 0u64;
@@ -199,13 +232,24 @@ mod tests {
                 });
                 if whole && !leaves.is_empty() {
                     let mut made = block(random.next_u64(), []);
-                    (made.bytes, made.leaves, made.since) = (leaves.len() as u64 * 1_000, leaves, at(minute));
+                    (made.bytes, made.leaves, made.since) =
+                        (leaves.len() as u64 * 1_000, leaves, at(minute));
                     bucket.blocks.push(made);
                 }
-                bucket.segments.retain(|segment| !plan.delete.contains(&Piece::Segment(segment.name)));
-                bucket.blocks.retain(|block| !plan.delete.contains(&Piece::Block(block.id.clone())));
-                let mut held: BTreeSet<Ulid> = bucket.segments.iter().map(|segment| segment.name).collect();
-                held.extend(bucket.blocks.iter().flat_map(|block| block.leaves.iter().copied()));
+                bucket
+                    .segments
+                    .retain(|segment| !plan.delete.contains(&Piece::Segment(segment.name)));
+                bucket
+                    .blocks
+                    .retain(|block| !plan.delete.contains(&Piece::Block(block.id.clone())));
+                let mut held: BTreeSet<Ulid> =
+                    bucket.segments.iter().map(|segment| segment.name).collect();
+                held.extend(
+                    bucket
+                        .blocks
+                        .iter()
+                        .flat_map(|block| block.leaves.iter().copied()),
+                );
                 assert_eq!(held, written, "seed {seed}, minute {minute}");
             }
         }

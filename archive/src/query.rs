@@ -10,7 +10,7 @@ mod scan;
 mod series;
 mod svg;
 
-pub use flame::{flame, Flame};
+pub use flame::{Flame, flame};
 pub use http::router;
 pub use params::Ask;
 pub use scan::{Query, Report};

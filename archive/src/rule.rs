@@ -74,7 +74,11 @@ pub struct Selection {
 /// The rule.
 pub fn select(listing: &Listing) -> Selection {
     let blocks = &listing.blocks;
-    let listed: BTreeSet<Ulid> = listing.segments.iter().map(|segment| segment.name).collect();
+    let listed: BTreeSet<Ulid> = listing
+        .segments
+        .iter()
+        .map(|segment| segment.name)
+        .collect();
     let mut order: Vec<usize> = (0..blocks.len()).collect();
     order.sort_by_key(|at| (std::cmp::Reverse(blocks[*at].leaves.len()), &blocks[*at].id));
     order.dedup_by_key(|at| &blocks[*at].id);
@@ -93,11 +97,15 @@ pub fn select(listing: &Listing) -> Selection {
             taken.push(*at);
         }
     }
-    let mut segments: Vec<usize> =
-        (0..listing.segments.len()).filter(|at| !covered.contains(&listing.segments[*at].name)).collect();
+    let mut segments: Vec<usize> = (0..listing.segments.len())
+        .filter(|at| !covered.contains(&listing.segments[*at].name))
+        .collect();
     segments.sort_by_key(|at| listing.segments[*at].name);
     segments.dedup_by_key(|at| listing.segments[*at].name);
-    Selection { blocks: taken, segments }
+    Selection {
+        blocks: taken,
+        segments,
+    }
 }
 
 #[cfg(test)]
@@ -116,7 +124,13 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn segments(names: impl IntoIterator<Item = u64>) -> Vec<SegmentEntry> {
-        names.into_iter().map(|name| SegmentEntry { name: Ulid(name.into()), bytes: 1_000 }).collect()
+        names
+            .into_iter()
+            .map(|name| SegmentEntry {
+                name: Ulid(name.into()),
+                bytes: 1_000,
+            })
+            .collect()
     }
 
     /// The leaves of what is read, with how often each is.
@@ -147,7 +161,10 @@ pub(crate) mod tests {
 
     #[test]
     fn a_deleted_leaf_is_read_from_an_overlapping_block() {
-        let listing = Listing { segments: segments([1]), blocks: vec![block(1, 1..=3), block(2, 3..=7)] };
+        let listing = Listing {
+            segments: segments([1]),
+            blocks: vec![block(1, 1..=3), block(2, 3..=7)],
+        };
         let read = read(&listing);
         assert_eq!(read.len(), 7);
         assert_eq!(select(&listing).blocks, [1, 0]);
@@ -165,23 +182,41 @@ pub(crate) mod tests {
                 let to = from + 1 + random.below(leaves - from);
                 blocks.push(block(name, (from..to).filter(|_| random.below(4) > 0)));
             }
-            let mut listing = Listing { segments: segments(listed), blocks };
+            let mut listing = Listing {
+                segments: segments(listed),
+                blocks,
+            };
             let mut expected: BTreeSet<Ulid> = listing.segments.iter().map(|s| s.name).collect();
             expected.extend(listing.blocks.iter().flat_map(|b| b.leaves.iter().copied()));
             let names = |listing: &Listing| {
                 let selection = select(listing);
-                let blocks: Vec<_> = selection.blocks.iter().map(|b| listing.blocks[*b].id.clone()).collect();
-                let segments: Vec<_> = selection.segments.iter().map(|s| listing.segments[*s].name).collect();
+                let blocks: Vec<_> = selection
+                    .blocks
+                    .iter()
+                    .map(|b| listing.blocks[*b].id.clone())
+                    .collect();
+                let segments: Vec<_> = selection
+                    .segments
+                    .iter()
+                    .map(|s| listing.segments[*s].name)
+                    .collect();
                 (blocks, segments)
             };
             let before = names(&listing);
-            assert_eq!(read(&listing).into_keys().collect::<BTreeSet<_>>(), expected, "seed {seed}");
+            assert_eq!(
+                read(&listing).into_keys().collect::<BTreeSet<_>>(),
+                expected,
+                "seed {seed}"
+            );
             listing.blocks.reverse();
             listing.segments.reverse();
             assert_eq!(names(&listing), before, "seed {seed}");
             // Where all segments are still there, every leaf is read once.
             listing.segments = segments(0..leaves);
-            assert!(read(&listing).values().all(|times| *times == 1), "seed {seed}");
+            assert!(
+                read(&listing).values().all(|times| *times == 1),
+                "seed {seed}"
+            );
         }
     }
 }

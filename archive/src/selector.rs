@@ -36,36 +36,53 @@ impl Selector {
     /// Reads a selector; an empty text selects everything. The error says what is wrong and where.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > BYTES {
-            return Err(format!("the selector is {} bytes long, the limit is {BYTES}", text.len()));
+            return Err(format!(
+                "the selector is {} bytes long, the limit is {BYTES}",
+                text.len()
+            ));
         }
         let mut rest = text.trim();
         let wrong = |rest: &str, what: &str| {
             let at = text.len() - rest.len();
-            Err(format!("selector: {what} at character {at} of `{text}`; write {{name=\"value\",other=~\"regex.*\"}}"))
+            Err(format!(
+                "selector: {what} at character {at} of `{text}`; write {{name=\"value\",other=~\"regex.*\"}}"
+            ))
         };
         let mut tests = Vec::new();
         if !rest.is_empty() {
-            let Some(inner) = rest.strip_prefix('{') else { return wrong(rest, "expected `{`") };
+            let Some(inner) = rest.strip_prefix('{') else {
+                return wrong(rest, "expected `{`");
+            };
             rest = inner.trim_start();
             while !rest.starts_with('}') {
                 let end = rest.find(['=', '!']).unwrap_or(rest.len());
                 let name = rest[..end].trim();
-                let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+                let name = name
+                    .strip_prefix('"')
+                    .and_then(|name| name.strip_suffix('"'))
+                    .unwrap_or(name);
                 if name.is_empty() || name.contains(['"', ',', '{', '}']) {
                     return wrong(rest, "expected the name of a label");
                 }
                 rest = &rest[end..];
                 let operators = ["=~", "!~", "!=", "="];
-                let Some(operator) = operators.into_iter().find(|operator| rest.starts_with(operator)) else {
+                let Some(operator) = operators
+                    .into_iter()
+                    .find(|operator| rest.starts_with(operator))
+                else {
                     return wrong(rest, "expected =, !=, =~ or !~");
                 };
                 rest = rest[operator.len()..].trim_start();
-                let Some((value, after)) = quoted(rest) else { return wrong(rest, "expected a quoted value") };
+                let Some((value, after)) = quoted(rest) else {
+                    return wrong(rest, "expected a quoted value");
+                };
                 let regex = |value: &str| {
                     RegexBuilder::new(&format!("^(?s:{value})$"))
                         .size_limit(1 << 20)
                         .build()
-                        .map_err(|error| format!("selector: `{value}` is not a regular expression: {error}"))
+                        .map_err(|error| {
+                            format!("selector: `{value}` is not a regular expression: {error}")
+                        })
                 };
                 let test = match operator {
                     "=~" => Test::Matches(regex(&value)?),
@@ -86,20 +103,30 @@ impl Selector {
                 return wrong(rest, "unexpected text");
             }
         }
-        Ok(Self { tests, text: text.trim().to_owned() })
+        Ok(Self {
+            tests,
+            text: text.trim().to_owned(),
+        })
     }
 
     /// Whether a series is selected. The labels of samples win over those of their source.
     pub fn selects(&self, source: &Labels, sample: &Labels) -> bool {
         self.tests.iter().all(|(name, test)| {
             let value = sample.get(name);
-            test.holds(if value.is_empty() { source.get(name) } else { value })
+            test.holds(if value.is_empty() {
+                source.get(name)
+            } else {
+                value
+            })
         })
     }
 
     /// Whether series of this service can be selected.
     pub fn selects_service(&self, service: &str) -> bool {
-        self.tests.iter().filter(|(name, _)| name == SERVICE).all(|(_, test)| test.holds(service))
+        self.tests
+            .iter()
+            .filter(|(name, _)| name == SERVICE)
+            .all(|(_, test)| test.holds(service))
     }
 
     /// The text that was read.
@@ -110,7 +137,10 @@ impl Selector {
 
 /// Reads a text in double or single quotes or backticks; gives what follows it.
 fn quoted(text: &str) -> Option<(String, &str)> {
-    let quote = text.chars().next().filter(|quote| matches!(quote, '"' | '\'' | '`'))?;
+    let quote = text
+        .chars()
+        .next()
+        .filter(|quote| matches!(quote, '"' | '\'' | '`'))?;
     let mut value = String::new();
     let mut letters = text[1..].char_indices();
     while let Some((at, letter)) = letters.next() {
@@ -135,7 +165,11 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        Labels::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        Labels::from_pairs(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
     }
 
     #[test]

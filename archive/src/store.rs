@@ -45,8 +45,20 @@ impl From<Error> for Missing {
 
 impl Store {
     /// A bucket.
-    pub fn new(inner: Arc<dyn ObjectStore>, prefix: &str, timeout: Duration, cache: usize, metrics: Metrics) -> Self {
-        Self { inner, keys: Keys::new(prefix), timeout, cache: Cache::new(cache), metrics }
+    pub(crate) fn new(
+        inner: Arc<dyn ObjectStore>,
+        prefix: &str,
+        timeout: Duration,
+        cache: usize,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            inner,
+            keys: Keys::new(prefix),
+            timeout,
+            cache: Cache::new(cache),
+            metrics,
+        }
     }
 
     async fn request<T>(
@@ -58,7 +70,10 @@ impl Store {
         self.metrics.store_requests.with_label_values(&[what]).inc();
         let failed = |why: String| {
             self.metrics.store_errors.with_label_values(&[what]).inc();
-            Missing::Failed(Error::new(Kind::Unavailable, format!("cannot {what} {key}: {why}")))
+            Missing::Failed(Error::new(
+                Kind::Unavailable,
+                format!("cannot {what} {key}: {why}"),
+            ))
         };
         match tokio::time::timeout(self.timeout, request).await {
             Ok(Ok(value)) => Ok(value),
@@ -77,8 +92,11 @@ impl Store {
 
     /// Writes an object.
     pub async fn put(&self, key: &Path, bytes: Bytes) -> Result<()> {
-        let put = self.request("put", key, self.inner.put(key, bytes.into())).await;
-        put.map(|_| ()).map_err(|missing| Self::failed(missing, key))
+        let put = self
+            .request("put", key, self.inner.put(key, bytes.into()))
+            .await;
+        put.map(|_| ())
+            .map_err(|missing| Self::failed(missing, key))
     }
 
     /// Deletes an object; one that is gone already is fine.
@@ -106,7 +124,9 @@ impl Store {
             return Ok(bytes);
         }
         let start = range.start;
-        let bytes = self.request("get", key, self.inner.get_range(key, range)).await?;
+        let bytes = self
+            .request("get", key, self.inner.get_range(key, range))
+            .await?;
         self.keep(key, start, Entry::Bytes(bytes.clone()), bytes.len());
         Ok(bytes)
     }
@@ -118,7 +138,13 @@ impl Store {
 
     /// Everything below a folder.
     pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
-        let listed = self.request("list", folder, self.inner.list(Some(folder)).try_collect::<Vec<_>>()).await;
+        let listed = self
+            .request(
+                "list",
+                folder,
+                self.inner.list(Some(folder)).try_collect::<Vec<_>>(),
+            )
+            .await;
         match listed {
             Ok(listed) => Ok(listed),
             Err(Missing::Gone) => Ok(Vec::new()),
@@ -128,12 +154,18 @@ impl Store {
 
     /// The folders within a folder, by their names.
     pub async fn folders(&self, folder: &Path) -> Result<Vec<String>> {
-        let listed = self.request("list", folder, self.inner.list_with_delimiter(Some(folder))).await;
+        let listed = self
+            .request("list", folder, self.inner.list_with_delimiter(Some(folder)))
+            .await;
         match listed {
             Ok(listed) => Ok(listed
                 .common_prefixes
                 .iter()
-                .filter_map(|path| path.parts().next_back().map(|part| part.as_ref().to_owned()))
+                .filter_map(|path| {
+                    path.parts()
+                        .next_back()
+                        .map(|part| part.as_ref().to_owned())
+                })
                 .collect()),
             Err(Missing::Gone) => Ok(Vec::new()),
             Err(Missing::Failed(error)) => Err(error),
@@ -148,7 +180,12 @@ impl Store {
     }
 
     /// A block's meta object.
-    pub async fn meta(&self, tenant: &Tenant, hour: Hour, id: &BlockId) -> Result<Arc<Meta>, Missing> {
+    pub async fn meta(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        id: &BlockId,
+    ) -> Result<Arc<Meta>, Missing> {
         let key = self.keys.block(tenant, hour, id, META);
         if let Some(Entry::Meta(meta)) = self.cache.get(key.as_ref(), 0) {
             return Ok(meta);
@@ -161,7 +198,12 @@ impl Store {
     }
 
     /// A segment.
-    pub async fn segment(&self, tenant: &Tenant, hour: Hour, name: Ulid) -> Result<Segment, Missing> {
+    pub async fn segment(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        name: Ulid,
+    ) -> Result<Segment, Missing> {
         let key = self.keys.segment(tenant, hour, name);
         let bytes = self.get(&key).await?;
         Segment::open(bytes).map_err(|error| error.within(&key).into())
@@ -177,19 +219,29 @@ impl Store {
     ) -> Result<Group, Missing> {
         let key = self.keys.block(tenant, hour, id, &table.file());
         let file = meta.file(table)?;
-        let footer = match self.cache.get(key.as_ref(), file.footer) {
-            Some(Entry::Footer(footer)) => footer,
-            _ => {
-                let range = file.footer_range();
-                let size = (range.end - range.start) as usize;
-                let bytes = self.request("get", &key, self.inner.get_range(&key, range)).await?;
-                let footer = file.open_footer(bytes).map_err(|error| error.within(&key))?;
-                self.keep(&key, file.footer, Entry::Footer(Arc::clone(&footer)), size * 4);
-                footer
-            }
+        let footer = if let Some(Entry::Footer(footer)) = self.cache.get(key.as_ref(), file.footer)
+        {
+            footer
+        } else {
+            let range = file.footer_range();
+            let size = (range.end - range.start) as usize;
+            let bytes = self
+                .request("get", &key, self.inner.get_range(&key, range))
+                .await?;
+            let footer = file
+                .open_footer(bytes)
+                .map_err(|error| error.within(&key))?;
+            self.keep(
+                &key,
+                file.footer,
+                Entry::Footer(Arc::clone(&footer)),
+                size * 4,
+            );
+            footer
         };
         let bytes = self.get_range(&key, file.group_range(group)?).await?;
-        file.open_group(group, footer, bytes).map_err(|error| error.within(&key).into())
+        file.open_group(group, footer, bytes)
+            .map_err(|error| error.within(&key).into())
     }
 
     /// Lists some folders of segments and blocks, by hour. The second part holds what could not be
@@ -207,7 +259,10 @@ impl Store {
                 let since = Timestamp::from_millis(object.last_modified.timestamp_millis());
                 match self.keys.parse(tenant, &object.location) {
                     Some(Named::Segment(hour, name)) => {
-                        hours.entry(hour).or_default().segments.push(SegmentEntry { name, bytes: object.size });
+                        hours.entry(hour).or_default().segments.push(SegmentEntry {
+                            name,
+                            bytes: object.size,
+                        });
                     }
                     Some(Named::Block(hour, id, file)) => {
                         let block = blocks.entry((hour, id)).or_default();
@@ -224,11 +279,22 @@ impl Store {
             let Some(since) = since else { continue };
             match self.meta(tenant, hour, &id).await {
                 Ok(meta) => {
-                    let leaves = meta.segments.iter().filter_map(|name| name.parse().ok()).collect();
-                    hours.entry(hour).or_default().blocks.push(BlockEntry { id, leaves, bytes, since });
+                    let leaves = meta
+                        .segments
+                        .iter()
+                        .filter_map(|name| name.parse().ok())
+                        .collect();
+                    hours.entry(hour).or_default().blocks.push(BlockEntry {
+                        id,
+                        leaves,
+                        bytes,
+                        since,
+                    });
                 }
                 Err(Missing::Gone) => {}
-                Err(Missing::Failed(error)) => faults.push(format!("block {} of {hour}: {error}", id.0)),
+                Err(Missing::Failed(error)) => {
+                    faults.push(format!("block {} of {hour}: {error}", id.0))
+                }
             }
         }
         Ok((hours, faults))

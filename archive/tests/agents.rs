@@ -21,7 +21,13 @@ async fn the_go_agents_multipart_becomes_a_series_of_each_sample_type() {
     profile.add_sample(stack, labels, &[3, 30_000_000]);
     let raw = gzip::compress(&pprof::encode(&profile));
     let mut body = Vec::new();
-    for (name, content) in [("profile", raw.as_slice()), ("sample_type_config", b"{\"cpu\":{\"units\":\"nanoseconds\",\"sampled\":true}}")] {
+    for (name, content) in [
+        ("profile", raw.as_slice()),
+        (
+            "sample_type_config",
+            b"{\"cpu\":{\"units\":\"nanoseconds\",\"sampled\":true}}",
+        ),
+    ] {
         body.extend_from_slice(
             format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"profile.pprof\"\r\nContent-Type: application/octet-stream\r\n\r\n").as_bytes(),
         );
@@ -30,41 +36,78 @@ async fn the_go_agents_multipart_becomes_a_series_of_each_sample_type() {
     }
     body.extend_from_slice(b"--XX--\r\n");
     let now = world.clock.now().seconds();
-    let uri = format!("/ingest?name=shop.app%7Bregion%3Deu%7D&from={}&until={now}&spyName=gospy&sampleRate=100&units=&aggregationType=sum", now - 15);
+    let uri = format!(
+        "/ingest?name=shop.app%7Bregion%3Deu%7D&from={}&until={now}&spyName=gospy&sampleRate=100&units=&aggregationType=sum",
+        now - 15
+    );
     let request = Request::post(uri)
         .header("content-type", "multipart/form-data; boundary=XX")
         .body(Body::from(body))
         .expect("a request");
     let (status, body) = world.call(request).await;
     assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
-    let types = world.json(&format!("/api/v1/profiles/types?{}", world.range(""))).await;
-    assert_eq!(types, serde_json::json!([CPU, "process_cpu:samples:count:cpu:nanoseconds"]));
-    let names = world.json(&format!("/api/v1/profiles/labels?{}", world.range(""))).await;
-    assert_eq!(names, serde_json::json!(["__name__", "op", "region", "service_name"]));
-    assert_eq!(world.folded(&format!("type={CPU}&by=op,region")).await, "op=List;region=eu;main.main 30000000");
+    let types = world
+        .json(&format!("/api/v1/profiles/types?{}", world.range("")))
+        .await;
+    assert_eq!(
+        types,
+        serde_json::json!([CPU, "process_cpu:samples:count:cpu:nanoseconds"])
+    );
+    let names = world
+        .json(&format!("/api/v1/profiles/labels?{}", world.range("")))
+        .await;
+    assert_eq!(
+        names,
+        serde_json::json!(["__name__", "op", "region", "service_name"])
+    );
+    assert_eq!(
+        world.folded(&format!("type={CPU}&by=op,region")).await,
+        "op=List;region=eu;main.main 30000000"
+    );
 }
 
 #[tokio::test]
 async fn the_python_agents_folded_text_is_scaled_to_nanoseconds() {
     let world = World::new();
     let now = world.clock.now().seconds();
-    let uri = format!("/pyroscope/ingest?name=py%7Bx%3D1%7D&from={}&until={now}&format=folded&sampleRate=100&spyName=pyspy", now - 10);
+    let uri = format!(
+        "/pyroscope/ingest?name=py%7Bx%3D1%7D&from={}&until={now}&format=folded&sampleRate=100&spyName=pyspy",
+        now - 10
+    );
     let body = gzip::compress(b"main.py:run;main.py:work 7\nmain.py:run 1\n");
-    let request = Request::post(uri).header("content-encoding", "gzip").body(Body::from(body)).expect("a request");
+    let request = Request::post(uri)
+        .header("content-encoding", "gzip")
+        .body(Body::from(body))
+        .expect("a request");
     let (status, body) = world.call(request).await;
     assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
-    let folded = world.folded(&format!("type={CPU}&selector=%7Bservice_name%3D%22py%22%7D")).await;
-    assert_eq!(folded, "main.py:run 10000000\nmain.py:run;main.py:work 70000000");
+    let folded = world
+        .folded(&format!(
+            "type={CPU}&selector=%7Bservice_name%3D%22py%22%7D"
+        ))
+        .await;
+    assert_eq!(
+        folded,
+        "main.py:run 10000000\nmain.py:run;main.py:work 70000000"
+    );
     let uri = format!("/ingest?name=rb.wall&until={now}&format=lines&sampleRate=100");
-    let request = Request::post(uri).body(Body::from("a;b\na;b\n")).expect("a request");
+    let request = Request::post(uri)
+        .body(Body::from("a;b\na;b\n"))
+        .expect("a request");
     assert_eq!(world.call(request).await.0, 200);
-    assert_eq!(world.folded("type=wall:wall:nanoseconds:wall:nanoseconds").await, "a;b 20000000");
+    assert_eq!(
+        world
+            .folded("type=wall:wall:nanoseconds:wall:nanoseconds")
+            .await,
+        "a;b 20000000"
+    );
 }
 
 #[tokio::test]
 async fn a_push_in_json_is_taken() {
     let world = World::new();
-    let raw = base64::engine::general_purpose::STANDARD.encode(cpu(&world.clock, &[(&["main"], 5, &[])]));
+    let raw =
+        base64::engine::general_purpose::STANDARD.encode(cpu(&world.clock, &[(&["main"], 5, &[])]));
     let body = serde_json::json!({"series": [{
         "labels": [{"name": "service_name", "value": "web"}, {"name": "__name__", "value": "process_cpu"}],
         "samples": [{"rawProfile": raw, "ID": "b7e6a3f0-0000-4000-8000-000000000000"}],
@@ -75,16 +118,33 @@ async fn a_push_in_json_is_taken() {
         .body(Body::from(gzip::compress(body.to_string().as_bytes())))
         .expect("a request");
     let (status, answer) = world.call(request).await;
-    assert_eq!((status.as_u16(), answer.as_slice()), (200, b"{}".as_slice()));
+    assert_eq!(
+        (status.as_u16(), answer.as_slice()),
+        (200, b"{}".as_slice())
+    );
     assert_eq!(world.folded(&format!("type={CPU}")).await, "main 5");
 }
 
 #[tokio::test]
 async fn lines_survive_to_pprof_and_graphs_merge_them() {
     let world = World::new();
-    let raw = cpu(&world.clock, &[(&["main", "work"], 30, &[("member", "api")]), (&["work"], 12, &[])]);
+    let raw = cpu(
+        &world.clock,
+        &[
+            (&["main", "work"], 30, &[("member", "api")]),
+            (&["work"], 12, &[]),
+        ],
+    );
     assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
-    let (status, body) = world.get_as("anonymous", &format!("/api/v1/profiles/pprof?{}", world.range(&format!("type={CPU}")))).await;
+    let (status, body) = world
+        .get_as(
+            "anonymous",
+            &format!(
+                "/api/v1/profiles/pprof?{}",
+                world.range(&format!("type={CPU}"))
+            ),
+        )
+        .await;
     assert_eq!(status, 200);
     let bytes = gzip::unpack(&body, &Limits::default()).expect("gzip");
     let profile = pprof::decode(&bytes, &Limits::default()).expect("pprof");
@@ -92,20 +152,48 @@ async fn lines_survive_to_pprof_and_graphs_merge_them() {
     lines.sort_unstable();
     assert_eq!(lines, [10, 10, 11]);
     assert_eq!(profile.functions.len(), 2);
-    assert!(profile.functions.iter().all(|f| f.start_line == 7 && profile.text(f.file) == "main.rs"));
+    assert!(
+        profile
+            .functions
+            .iter()
+            .all(|f| f.start_line == 7 && profile.text(f.file) == "main.rs")
+    );
 
-    let top = world.json(&format!("/api/v1/profiles/top?{}", world.range(&format!("type={CPU}")))).await;
-    assert_eq!(top["functions"][0], serde_json::json!({"name": "work", "file": "main.rs", "self": 42, "total": 42}));
+    let top = world
+        .json(&format!(
+            "/api/v1/profiles/top?{}",
+            world.range(&format!("type={CPU}"))
+        ))
+        .await;
+    assert_eq!(
+        top["functions"][0],
+        serde_json::json!({"name": "work", "file": "main.rs", "self": 42, "total": 42})
+    );
     let by = world.folded(&format!("type={CPU}&by=member")).await;
     assert_eq!(by, "member=(untagged);work 12\nmember=api;main;work 30");
     let focus = world.folded(&format!("type={CPU}&focus=main")).await;
     assert_eq!(focus, "main;work 30");
-    let selected = world.folded(&format!("type={CPU}&selector=%7Bmember%3D~%22a.*%22%7D")).await;
+    let selected = world
+        .folded(&format!("type={CPU}&selector=%7Bmember%3D~%22a.*%22%7D"))
+        .await;
     assert_eq!(selected, "main;work 30");
 
-    let tree = world.json(&format!("/api/v1/profiles/flamegraph?{}", world.range(&format!("type={CPU}")))).await;
+    let tree = world
+        .json(&format!(
+            "/api/v1/profiles/flamegraph?{}",
+            world.range(&format!("type={CPU}"))
+        ))
+        .await;
     assert_eq!(tree["total"], 42, "{tree}");
-    let (_, svg) = world.get_as("anonymous", &format!("/api/v1/profiles/svg?{}", world.range(&format!("type={CPU}")))).await;
+    let (_, svg) = world
+        .get_as(
+            "anonymous",
+            &format!(
+                "/api/v1/profiles/svg?{}",
+                world.range(&format!("type={CPU}"))
+            ),
+        )
+        .await;
     assert!(String::from_utf8_lossy(&svg).contains("<svg"));
 }
 
@@ -113,17 +201,34 @@ async fn lines_survive_to_pprof_and_graphs_merge_them() {
 async fn a_difference_has_both_sides() {
     let world = World::new();
     let before = world.clock.now();
-    let raw = cpu(&world.clock, &[(&["main", "old"], 30, &[]), (&["main"], 1, &[])]);
+    let raw = cpu(
+        &world.clock,
+        &[(&["main", "old"], 30, &[]), (&["main"], 1, &[])],
+    );
     assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
-    world.clock.advance(std::time::Duration::from_mins(1));
-    let raw = cpu(&world.clock, &[(&["main", "new"], 40, &[]), (&["main"], 2, &[])]);
+    world.clock.advance(std::time::Duration::from_secs(60 * 1));
+    let raw = cpu(
+        &world.clock,
+        &[(&["main", "new"], 40, &[]), (&["main"], 2, &[])],
+    );
     assert_eq!(world.push("", WEB, "2", &raw).await.0, 200);
     let (from, until) = (world.clock.now().millis(), world.clock.now().millis() + 1);
-    let path = format!("/api/v1/profiles/diff?type={CPU}&from={from}&until={until}&base_from={}&base_until={from}", before.millis());
+    let path = format!(
+        "/api/v1/profiles/diff?type={CPU}&from={from}&until={until}&base_from={}&base_until={from}",
+        before.millis()
+    );
     let diff = world.json(&path).await;
     let main = &diff["tree"]["children"][0];
-    assert_eq!((&main["total"], &main["base_total"]), (&42.into(), &31.into()), "{diff}");
-    assert_eq!((&main["self"], &main["base_self"]), (&2.into(), &1.into()), "{diff}");
+    assert_eq!(
+        (&main["total"], &main["base_total"]),
+        (&42.into(), &31.into()),
+        "{diff}"
+    );
+    assert_eq!(
+        (&main["self"], &main["base_self"]),
+        (&2.into(), &1.into()),
+        "{diff}"
+    );
     assert_eq!(main["children"].as_array().map(Vec::len), Some(2), "{diff}");
 }
 
@@ -131,12 +236,22 @@ async fn a_difference_has_both_sides() {
 async fn one_bad_label_does_not_blow_up_the_series() {
     let world = World::new();
     let ids: Vec<String> = (0..1_500).map(|id| id.to_string()).collect();
-    let labels: Vec<[(&str, &str); 2]> = ids.iter().map(|id| [("request", id.as_str()), ("op", "List")]).collect();
-    let samples: Vec<(&[&str], i64, &[(&str, &str)])> =
-        labels.iter().map(|labels| (["main"].as_slice(), 1, labels.as_slice())).collect();
+    let labels: Vec<[(&str, &str); 2]> = ids
+        .iter()
+        .map(|id| [("request", id.as_str()), ("op", "List")])
+        .collect();
+    let samples: Vec<(&[&str], i64, &[(&str, &str)])> = labels
+        .iter()
+        .map(|labels| (["main"].as_slice(), 1, labels.as_slice()))
+        .collect();
     let raw = cpu(&world.clock, &samples);
     assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
-    let names = world.json(&format!("/api/v1/profiles/labels?{}", world.range(""))).await;
+    let names = world
+        .json(&format!("/api/v1/profiles/labels?{}", world.range("")))
+        .await;
     assert_eq!(names, serde_json::json!(["__name__", "op", "service_name"]));
-    assert_eq!(world.folded(&format!("type={CPU}&by=op")).await, "op=List;main 1500");
+    assert_eq!(
+        world.folded(&format!("type={CPU}&by=op")).await,
+        "op=List;main 1500"
+    );
 }

@@ -20,28 +20,63 @@ async fn what_is_wrong_is_named_and_nothing_of_it_is_stored() {
         let (got, body) = world.push("", labels, "x", raw).await;
         assert_eq!(got.as_u16(), status, "{named}: {body}");
         assert!(body.contains(named), "{named}: {body}");
-        assert!(body.contains("\"code\"") && body.contains("\"message\""), "{body}");
+        assert!(
+            body.contains("\"code\"") && body.contains("\"message\""),
+            "{body}"
+        );
         assert_eq!(world.keys().await, Vec::<String>::new(), "{named}");
     };
-    check(&[("__name__", "process_cpu")], &good, 400, "service_name is missing").await;
-    check(&[("service_name", "x"), (&"n".repeat(1 << 20), "v")], &good, 400, "1048576 bytes long").await;
-    check(&[("service_name", &"s".repeat(1 << 20))], &good, 400, "value of the label service_name").await;
+    check(
+        &[("__name__", "process_cpu")],
+        &good,
+        400,
+        "service_name is missing",
+    )
+    .await;
+    check(
+        &[("service_name", "x"), (&"n".repeat(1 << 20), "v")],
+        &good,
+        400,
+        "1048576 bytes long",
+    )
+    .await;
+    check(
+        &[("service_name", &"s".repeat(1 << 20))],
+        &good,
+        400,
+        "value of the label service_name",
+    )
+    .await;
     check(WEB, &good[..good.len() / 2], 400, "gzip stream").await;
     check(WEB, &gzip::compress(&vec![0u8; 200 << 20]), 413, "").await;
     check(WEB, b"no profile at all", 400, "not a pprof profile").await;
     check(WEB, &[], 400, "sample type").await;
     // A sample that names a location which is not there: sample_type {1, 2}, sample {location 9}.
-    let dangling = [0x0a, 4, 8, 1, 0x10, 2, 0x12, 4, 8, 9, 0x10, 1, 0x32, 0, 0x32, 1, b'a', 0x32, 1, b'b'];
+    let dangling = [
+        0x0a, 4, 8, 1, 0x10, 2, 0x12, 4, 8, 9, 0x10, 1, 0x32, 0, 0x32, 1, b'a', 0x32, 1, b'b',
+    ];
     check(WEB, &dangling, 400, "9").await;
 
     let start = world.clock.now();
-    let old = davy_base::Clock::manual(start.minus(Duration::from_hours(15 * 24)));
-    check(WEB, &cpu(&old, &[(&["main"], 5, &[])]), 400, "longer ago than windows are kept").await;
-    let ahead = davy_base::Clock::manual(start.plus(Duration::from_mins(11)));
+    let old = davy_base::Clock::manual(start.minus(Duration::from_secs(3_600 * 15 * 24)));
+    check(
+        WEB,
+        &cpu(&old, &[(&["main"], 5, &[])]),
+        400,
+        "longer ago than windows are kept",
+    )
+    .await;
+    let ahead = davy_base::Clock::manual(start.plus(Duration::from_secs(60 * 11)));
     check(WEB, &cpu(&ahead, &[(&["main"], 5, &[])]), 400, "ahead of").await;
 
     let long = "v".repeat(3_000);
-    check(WEB, &cpu(&world.clock, &[(&["main"], 5, &[("op", &long)])]), 400, "a sample's labels").await;
+    check(
+        WEB,
+        &cpu(&world.clock, &[(&["main"], 5, &[("op", &long)])]),
+        400,
+        "a sample's labels",
+    )
+    .await;
     let (status, body) = world.push(&"t".repeat(200), WEB, "x", &good).await;
     assert_eq!(status, 400, "{body}");
 }
@@ -54,8 +89,14 @@ async fn no_label_leaves_its_folder() {
     assert_eq!(world.push("../../x", &labels, "1", &raw).await.0, 200);
     let keys = world.keys().await;
     assert_eq!(keys.len(), 1);
-    assert!(keys[0].starts_with("davy/=2e.=2f..=2fx/segments/2"), "{keys:?}");
-    let path = format!("/api/v1/profiles/labels?name=service_name&{}", world.range(""));
+    assert!(
+        keys[0].starts_with("davy/=2e.=2f..=2fx/segments/2"),
+        "{keys:?}"
+    );
+    let path = format!(
+        "/api/v1/profiles/labels?name=service_name&{}",
+        world.range("")
+    );
     let (_, body) = world.get_as("../../x", &path).await;
     assert_eq!(String::from_utf8_lossy(&body), "[\"../../../etc/passwd\"]");
 }
@@ -65,20 +106,41 @@ async fn tenants_see_nothing_of_each_other() {
     let world = World::new();
     for tenant in ["one", "two"] {
         let raw = cpu(&world.clock, &[(&[tenant], 5, &[])]);
-        assert_eq!(world.push(tenant, &[("service_name", tenant)], "1", &raw).await.0, 200);
+        assert_eq!(
+            world
+                .push(tenant, &[("service_name", tenant)], "1", &raw)
+                .await
+                .0,
+            200
+        );
     }
     assert_eq!(world.keys().await.len(), 2);
     for round in 0..2 {
         for tenant in ["one", "two"] {
-            let path = format!("/api/v1/profiles/folded?{}", world.range(&format!("type={CPU}")));
+            let path = format!(
+                "/api/v1/profiles/folded?{}",
+                world.range(&format!("type={CPU}"))
+            );
             let (_, body) = world.get_as(tenant, &path).await;
-            assert_eq!(String::from_utf8_lossy(&body).trim(), format!("{tenant} 5"), "round {round}");
-            let path = format!("/api/v1/profiles/labels?name=service_name&{}", world.range(""));
+            assert_eq!(
+                String::from_utf8_lossy(&body).trim(),
+                format!("{tenant} 5"),
+                "round {round}"
+            );
+            let path = format!(
+                "/api/v1/profiles/labels?name=service_name&{}",
+                world.range("")
+            );
             let (_, body) = world.get_as(tenant, &path).await;
             assert_eq!(String::from_utf8_lossy(&body), format!("[\"{tenant}\"]"));
         }
-        assert_eq!(world.json(&format!("/api/v1/profiles/types?{}", world.range(""))).await, serde_json::json!([]));
-        world.clock.advance(Duration::from_mins(40));
+        assert_eq!(
+            world
+                .json(&format!("/api/v1/profiles/types?{}", world.range("")))
+                .await,
+            serde_json::json!([])
+        );
+        world.clock.advance(Duration::from_secs(60 * 40));
         world.archive.compactor().once().await.expect("compaction");
     }
 }
@@ -115,7 +177,7 @@ async fn full_buffers_push_back() {
 #[tokio::test]
 async fn a_drained_archive_has_flushed_what_it_took_and_takes_no_more() {
     let mut options = options(Arc::new(InMemory::new()), &clock());
-    options.flush_interval = Duration::from_hours(1);
+    options.flush_interval = Duration::from_secs(3_600 * 1);
     let world = World::with(options);
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
     let drain = async {
@@ -137,19 +199,44 @@ async fn a_drained_archive_has_flushed_what_it_took_and_takes_no_more() {
 async fn queries_say_what_is_wrong_with_them() {
     let world = World::new();
     let check = async |path: &str, named: &str| {
-        let (status, body) = world.get_as("anonymous", &format!("/api/v1/profiles/{path}")).await;
+        let (status, body) = world
+            .get_as("anonymous", &format!("/api/v1/profiles/{path}"))
+            .await;
         let body = String::from_utf8_lossy(&body).into_owned();
         assert_eq!(status, 400, "{path}: {body}");
-        assert!(body.contains(named) && body.contains("\"detail\""), "{path}: {body}");
+        assert!(
+            body.contains(named) && body.contains("\"detail\""),
+            "{path}: {body}"
+        );
     };
     check("flamegraph", "`type` is missing").await;
     check("flamegraph?type=cpu", "is not name:type:unit").await;
-    check(&format!("top?type={CPU}&selector=%7Bx"), "expected =, !=, =~ or !~ at character 2").await;
-    check(&format!("top?type={CPU}&from=yesterday"), "from: `yesterday` is no time").await;
-    check(&format!("top?type={CPU}&from=now&until=now-1h"), "is not before").await;
-    check(&format!("series?type={CPU}&from=now-14d&step=1"), "take a longer step").await;
+    check(
+        &format!("top?type={CPU}&selector=%7Bx"),
+        "expected =, !=, =~ or !~ at character 2",
+    )
+    .await;
+    check(
+        &format!("top?type={CPU}&from=yesterday"),
+        "from: `yesterday` is no time",
+    )
+    .await;
+    check(
+        &format!("top?type={CPU}&from=now&until=now-1h"),
+        "is not before",
+    )
+    .await;
+    check(
+        &format!("series?type={CPU}&from=now-14d&step=1"),
+        "take a longer step",
+    )
+    .await;
     check(&format!("flamegraph?type={CPU}&max_nodes=0"), "max_nodes").await;
-    check(&format!("flamegraph?type={CPU}&focus=("), "not a regular expression").await;
+    check(
+        &format!("flamegraph?type={CPU}&focus=("),
+        "not a regular expression",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -167,16 +254,27 @@ async fn a_damaged_object_makes_the_answer_partial_and_a_dead_store_makes_it_503
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).expect("written");
-    let top = world.json(&format!("/api/v1/profiles/top?{}", world.range(&format!("type={CPU}")))).await;
+    let top = world
+        .json(&format!(
+            "/api/v1/profiles/top?{}",
+            world.range(&format!("type={CPU}"))
+        ))
+        .await;
     assert_eq!(top["total"], 5, "{top}");
     let partial = top["partial"][0].as_str().expect("a sentence");
-    assert!(partial.contains("checksum") && partial.contains("segments"), "{partial}");
+    assert!(
+        partial.contains("checksum") && partial.contains("segments"),
+        "{partial}"
+    );
     for key in world.keys().await {
         std::fs::write(folder.path().join(key), b"DAVYSEG1").expect("written");
     }
     // Another archiver, which has nothing in its cache.
     let world = World::on(Arc::clone(&world.store), &world.clock);
-    let path = format!("/api/v1/profiles/top?{}", world.range(&format!("type={CPU}")));
+    let path = format!(
+        "/api/v1/profiles/top?{}",
+        world.range(&format!("type={CPU}"))
+    );
     assert_eq!(world.get_as("anonymous", &path).await.0, 503);
 }
 
@@ -184,20 +282,53 @@ async fn a_damaged_object_makes_the_answer_partial_and_a_dead_store_makes_it_503
 async fn formats_that_are_not_taken_are_named_with_those_that_are() {
     let world = World::new();
     let check = async |path: &str, kind: &str, status: u16, named: &str| {
-        let request = Request::post(path).header("content-type", kind).body(Body::from("a;b 1")).expect("a request");
+        let request = Request::post(path)
+            .header("content-type", kind)
+            .body(Body::from("a;b 1"))
+            .expect("a request");
         let (got, body) = world.call(request).await;
         let body = String::from_utf8_lossy(&body).into_owned();
         assert_eq!(got.as_u16(), status, "{path}: {body}");
         assert!(body.contains(named), "{path}: {body}");
     };
-    check("/ingest?name=a&format=jfr", "", 422, "jfr is not taken; pprof, folded").await;
-    check("/ingest?name=a&format=speedscope", "", 422, "speedscope is not taken").await;
-    check("/ingest?name=a", "binary/octet-stream+trie", 422, "trie is not taken").await;
+    check(
+        "/ingest?name=a&format=jfr",
+        "",
+        422,
+        "jfr is not taken; pprof, folded",
+    )
+    .await;
+    check(
+        "/ingest?name=a&format=speedscope",
+        "",
+        422,
+        "speedscope is not taken",
+    )
+    .await;
+    check(
+        "/ingest?name=a",
+        "binary/octet-stream+trie",
+        422,
+        "trie is not taken",
+    )
+    .await;
     check("/ingest", "", 400, "`name` is missing").await;
     check("/ingest?name=a%7B", "", 400, "`}` is missing").await;
     check("/ingest?name=a&from=x", "", 400, "from: `x` is no time").await;
     check("/ingest?name=a&sampleRate=0", "", 400, "sampleRate").await;
-    check("/push.v1.PusherService/Push", "text/plain", 415, "application/proto and application/json").await;
-    check("/push.v1.PusherService/Push", "application/json", 400, "not a PushRequest in JSON").await;
+    check(
+        "/push.v1.PusherService/Push",
+        "text/plain",
+        415,
+        "application/proto and application/json",
+    )
+    .await;
+    check(
+        "/push.v1.PusherService/Push",
+        "application/json",
+        400,
+        "not a PushRequest in JSON",
+    )
+    .await;
     assert_eq!(world.keys().await, Vec::<String>::new());
 }

@@ -3,10 +3,10 @@
 mod support;
 
 use davy_base::Random;
+use object_store::ObjectStoreExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::ObjectStoreExt;
 use std::sync::Arc;
 use std::time::Duration;
 use support::{CPU, LIVE, WEB, World, clock, cpu, options, profile};
@@ -16,9 +16,12 @@ async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_aft
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
     let mut options = options(store, &clock());
-    options.policy.grace = Duration::from_hours(2);
+    options.policy.grace = Duration::from_secs(3_600 * 2);
     let world = World::with(options);
-    let raw = cpu(&world.clock, &[(&["main", "work"], 30, &[]), (&["main"], 12, &[])]);
+    let raw = cpu(
+        &world.clock,
+        &[(&["main", "work"], 30, &[]), (&["main"], 12, &[])],
+    );
     assert_eq!(world.push("", WEB, "id-1", &raw).await.0, 200);
     let keys = world.keys().await;
     assert_eq!(keys.len(), 1);
@@ -31,20 +34,36 @@ async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_aft
     assert_eq!(world.keys().await.len(), 2);
     assert_eq!(world.folded(&format!("type={CPU}")).await, expected);
 
-    world.clock.advance(Duration::from_mins(40));
+    world.clock.advance(Duration::from_secs(60 * 40));
     let done = world.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, done.deleted), (1, 0), "{done:?}");
     assert_eq!(world.keys().await.len(), 9);
     assert_eq!(world.folded(&format!("type={CPU}")).await, expected);
 
     // Nothing is done twice, and the inputs go only after the grace period.
-    assert_eq!(world.archive.compactor().once().await.expect("compaction").merged, 0);
-    world.clock.advance(Duration::from_mins(240));
+    assert_eq!(
+        world
+            .archive
+            .compactor()
+            .once()
+            .await
+            .expect("compaction")
+            .merged,
+        0
+    );
+    world.clock.advance(Duration::from_secs(60 * 240));
     let done = world.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, done.deleted), (0, 2), "{done:?}");
     assert_eq!(world.keys().await.len(), 7);
+    let verified = world.archive.verify().await.expect("listing");
+    assert!(
+        verified.len() == 1 && verified[0].fault.is_none() && verified[0].read,
+        "{verified:?}"
+    );
     let wide = format!("from=now-9h&until=now&type={CPU}");
-    let (_, body) = world.get_as("anonymous", &format!("/api/v1/profiles/folded?{wide}")).await;
+    let (_, body) = world
+        .get_as("anonymous", &format!("/api/v1/profiles/folded?{wide}"))
+        .await;
     assert_eq!(String::from_utf8_lossy(&body).lines().count(), 2);
 }
 
@@ -52,16 +71,44 @@ async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_aft
 async fn a_block_without_its_meta_object_does_not_exist() {
     let world = World::new();
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
-    assert_eq!(world.push("", WEB, "a", &raw).await, (axum::http::StatusCode::OK, String::new()));
-    world.clock.advance(Duration::from_mins(40));
-    assert_eq!(world.archive.compactor().once().await.expect("compaction").merged, 1);
+    assert_eq!(
+        world.push("", WEB, "a", &raw).await,
+        (axum::http::StatusCode::OK, String::new())
+    );
+    world.clock.advance(Duration::from_secs(60 * 40));
+    assert_eq!(
+        world
+            .archive
+            .compactor()
+            .once()
+            .await
+            .expect("compaction")
+            .merged,
+        1
+    );
     let keys = world.keys().await;
-    let meta = keys.iter().find(|key| key.ends_with("meta.json")).expect("a block");
-    world.store.delete(&Path::from(meta.as_str())).await.expect("deleted");
+    let meta = keys
+        .iter()
+        .find(|key| key.ends_with("meta.json"))
+        .expect("a block");
+    world
+        .store
+        .delete(&Path::from(meta.as_str()))
+        .await
+        .expect("deleted");
     let other = World::on(Arc::clone(&world.store), &world.clock);
     assert_eq!(other.folded(&format!("type={CPU}")).await, "main 5");
     // The next round makes the same block of the same segment.
-    assert_eq!(other.archive.compactor().once().await.expect("compaction").merged, 1);
+    assert_eq!(
+        other
+            .archive
+            .compactor()
+            .once()
+            .await
+            .expect("compaction")
+            .merged,
+        1
+    );
     assert_eq!(other.keys().await, keys);
 }
 
@@ -77,7 +124,7 @@ async fn any_history_counts_every_window_once() {
             .map(|_| {
                 let mut options = options(Arc::clone(&store) as _, &clock);
                 options.policy.segments = 3;
-                options.policy.grace = Duration::from_mins(10);
+                options.policy.grace = Duration::from_secs(60 * 10);
                 options.merge_rows = 4;
                 World::with(options)
             })
@@ -89,7 +136,10 @@ async fn any_history_counts_every_window_once() {
             match random.below(5) {
                 0 | 1 => {
                     let name = ["a", "b", "c"][random.below(3) as usize];
-                    let raw = cpu(&clock, &[(&["main", name], 1i64 << step, &[]), (&["idle"], 1, &[])]);
+                    let raw = cpu(
+                        &clock,
+                        &[(&["main", name], 1i64 << step, &[]), (&["idle"], 1, &[])],
+                    );
                     expected += (1i64 << step) + 1;
                     assert_eq!(world.push("", WEB, &step.to_string(), &raw).await.0, 200);
                     sent.push((step.to_string(), raw));
@@ -102,11 +152,14 @@ async fn any_history_counts_every_window_once() {
                     let done = world.archive.compactor().once().await.expect("compaction");
                     assert_eq!(done.failed, Vec::<String>::new());
                 }
-                _ => clock.advance(Duration::from_mins(random.below(6))),
+                _ => clock.advance(Duration::from_secs(60 * (random.below(6)))),
             }
             let answer = &worlds[random.below(2) as usize];
             let top = answer
-                .json(&format!("/api/v1/profiles/top?from=now-6h&until=now%2B&type={CPU}").replace("now%2B", &(clock.now().millis() + 1).to_string()))
+                .json(
+                    &format!("/api/v1/profiles/top?from=now-6h&until=now%2B&type={CPU}")
+                        .replace("now%2B", &(clock.now().millis() + 1).to_string()),
+                )
                 .await;
             assert_eq!(top["total"], expected, "seed {seed}, step {step}: {top}");
             assert_eq!(top["partial"].as_array().map(Vec::len), Some(0), "{top}");
@@ -122,21 +175,34 @@ async fn a_part_of_an_hour_is_answered_window_by_window() {
         starts.push(world.clock.now().millis());
         let raw = cpu(&world.clock, &[(&["main"], 1 << minute, &[])]);
         assert_eq!(world.push("", WEB, &minute.to_string(), &raw).await.0, 200);
-        world.clock.advance(Duration::from_mins(1));
+        world.clock.advance(Duration::from_secs(60 * 1));
     }
     for round in 0..2 {
         let total = async |from: i64, until: i64| {
-            world.json(&format!("/api/v1/profiles/top?type={CPU}&from={from}&until={until}")).await["total"].clone()
+            world
+                .json(&format!(
+                    "/api/v1/profiles/top?type={CPU}&from={from}&until={until}"
+                ))
+                .await["total"]
+                .clone()
         };
         assert_eq!(total(starts[0], starts[0] + 1).await, 1, "round {round}");
         assert_eq!(total(starts[1], starts[3]).await, 6, "round {round}");
-        assert_eq!(total(starts[0] - 1, starts[3] + 1).await, 15, "round {round}");
-        let path = format!("/api/v1/profiles/series?type={CPU}&from={}&until={}&step=120", starts[0], starts[3] + 60_000);
+        assert_eq!(
+            total(starts[0] - 1, starts[3] + 1).await,
+            15,
+            "round {round}"
+        );
+        let path = format!(
+            "/api/v1/profiles/series?type={CPU}&from={}&until={}&step=120",
+            starts[0],
+            starts[3] + 60_000
+        );
         let series = world.json(&path).await;
         let points = &series["series"][0]["points"];
         assert_eq!(points[0][1], 3, "{series}");
         assert_eq!(points[1][1], 12, "{series}");
-        world.clock.advance(Duration::from_mins(45));
+        world.clock.advance(Duration::from_secs(60 * 45));
         world.archive.compactor().once().await.expect("compaction");
     }
 }
@@ -144,8 +210,21 @@ async fn a_part_of_an_hour_is_answered_window_by_window() {
 #[tokio::test]
 async fn states_are_averaged_over_the_windows_of_each_source_and_sources_add_up() {
     let world = World::new();
-    let heap = |value: i64| profile(&world.clock, ("inuse_space", "bytes"), ("space", "bytes"), &[(&["main"], value, &[])]);
-    let source = |instance: &'static str| [("service_name", "web"), ("__name__", "memory"), ("instance", instance)];
+    let heap = |value: i64| {
+        profile(
+            &world.clock,
+            ("inuse_space", "bytes"),
+            ("space", "bytes"),
+            &[(&["main"], value, &[])],
+        )
+    };
+    let source = |instance: &'static str| {
+        [
+            ("service_name", "web"),
+            ("__name__", "memory"),
+            ("instance", instance),
+        ]
+    };
     // One instance with 100 and 200, another with 30, and nothing in its second window.
     assert_eq!(world.push("", &source("1"), "a", &heap(100)).await.0, 200);
     assert_eq!(world.push("", &source("1"), "b", &heap(200)).await.0, 200);
@@ -155,9 +234,23 @@ async fn states_are_averaged_over_the_windows_of_each_source_and_sources_add_up(
         assert_eq!(world.folded(&format!("type={LIVE}")).await, "main 165");
         let grouped = world.folded(&format!("type={LIVE}&by=instance")).await;
         assert_eq!(grouped, "instance=1;main 150\ninstance=2;main 15");
-        let series = world.json(&format!("/api/v1/profiles/series?step=3600&{}", world.range(&format!("type={LIVE}")))).await;
+        let series = world
+            .json(&format!(
+                "/api/v1/profiles/series?step=3600&{}",
+                world.range(&format!("type={LIVE}"))
+            ))
+            .await;
         assert_eq!(series["series"][0]["points"][0][1], 165, "{series}");
-        world.clock.advance(Duration::from_mins(40));
-        assert_eq!(world.archive.compactor().once().await.expect("compaction").merged, 1 - round);
+        world.clock.advance(Duration::from_secs(60 * 40));
+        assert_eq!(
+            world
+                .archive
+                .compactor()
+                .once()
+                .await
+                .expect("compaction")
+                .merged,
+            1 - round
+        );
     }
 }

@@ -5,11 +5,11 @@
 //! becomes a row group and begins anew: a service may have several row groups.
 
 use crate::error::Result;
+use crate::format::Table;
 use crate::format::batch::{Batch, Row, Series, Source, Window, WindowId};
 use crate::format::block::{BlockWriter, Meta};
 use crate::format::columns::Group;
 use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
-use crate::format::Table;
 use bytes::Bytes;
 use davy_profile::{Frame, NodeId};
 use rustc_hash::FxHashSet;
@@ -69,9 +69,13 @@ impl Merge {
                 new_windows.push(u32::MAX);
                 continue;
             }
-            let batch = self.batches.entry(source.service().to_owned()).or_insert_with(Batch::new);
+            let batch = self.batches.entry(source.service().to_owned()).or_default();
             let source = batch.source(source);
-            new_windows.push(batch.window(Window { source, ..*window }).unwrap_or(u32::MAX));
+            new_windows.push(
+                batch
+                    .window(Window { source, ..*window })
+                    .unwrap_or(u32::MAX),
+            );
         }
         let mut new_series: Vec<u32> = vec![u32::MAX; series.rows.len()];
         for (at, (source, kind, labels)) in series.rows.iter().enumerate() {
@@ -79,8 +83,11 @@ impl Merge {
             // Services all of whose windows were there already have no batch, and need none.
             if let Some(batch) = self.batches.get_mut(source.service()) {
                 let source = batch.source(source);
-                new_series[at] =
-                    batch.one_series(Series { source, kind: Arc::clone(kind), labels: Arc::clone(labels) });
+                new_series[at] = batch.one_series(Series {
+                    source,
+                    kind: Arc::clone(kind),
+                    labels: Arc::clone(labels),
+                });
             }
         }
         let mut at = 0;
@@ -89,7 +96,9 @@ impl Merge {
             at = range.end;
             let (source, ..) = &series.rows[run[0] as usize];
             let service = series.sources[*source as usize].service();
-            let Some(batch) = self.batches.get_mut(service) else { continue };
+            let Some(batch) = self.batches.get_mut(service) else {
+                continue;
+            };
             let map = by_service.entry(service).or_insert_with(|| Map {
                 frames: vec![u32::MAX; dictionary.frame_count()],
                 nodes: {
@@ -105,13 +114,23 @@ impl Merge {
                     continue;
                 }
                 let node = map.node(batch, &dictionary, values.nodes[row])?;
-                batch.rows.push(Row { series: new_series[run[0] as usize], node, window, value: values.values[row] });
+                batch.rows.push(Row {
+                    series: new_series[run[0] as usize],
+                    node,
+                    window,
+                    value: values.values[row],
+                });
             }
             self.rows += batch.rows.len() - before;
         }
         while self.rows > self.rows_max {
-            let largest = self.batches.iter().max_by_key(|(_, batch)| batch.rows.len());
-            let Some(service) = largest.map(|(service, _)| service.clone()) else { break };
+            let largest = self
+                .batches
+                .iter()
+                .max_by_key(|(_, batch)| batch.rows.len());
+            let Some(service) = largest.map(|(service, _)| service.clone()) else {
+                break;
+            };
             if let Some(batch) = self.batches.remove(&service) {
                 self.rows -= batch.rows.len();
                 self.writer.group(batch)?;
@@ -121,7 +140,11 @@ impl Merge {
     }
 
     /// The files of the block.
-    pub(super) fn finish(mut self, segments: Vec<String>, inputs: Vec<String>) -> Result<(Vec<(Table, Bytes)>, Meta)> {
+    pub(super) fn finish(
+        mut self,
+        segments: Vec<String>,
+        inputs: Vec<String>,
+    ) -> Result<(Vec<(Table, Bytes)>, Meta)> {
         let mut small = Batch::new();
         for (_, batch) in std::mem::take(&mut self.batches) {
             if batch.rows.len() >= SMALL_ROWS {
@@ -130,7 +153,8 @@ impl Merge {
             }
             absorb(&mut small, batch);
             if small.rows.len() >= SMALL_ROWS {
-                self.writer.group(std::mem::replace(&mut small, Batch::new()))?;
+                self.writer
+                    .group(std::mem::replace(&mut small, Batch::new()))?;
             }
         }
         if !small.windows.is_empty() {
@@ -168,7 +192,7 @@ impl Map {
                     address: texts.address,
                     kind: texts.kind,
                 };
-                self.frames[frame] = batch.stacks.frame(taken);
+                self.frames[frame] = batch.frame(taken);
             }
             result = batch.stacks.child(NodeId(result), self.frames[frame]).0;
             self.nodes[below] = result;
@@ -179,16 +203,30 @@ impl Map {
 
 /// Adds one batch to another. Their windows differ.
 fn absorb(to: &mut Batch, from: Batch) {
-    let sources: Vec<u32> = from.sources.iter().map(|source| to.source(source)).collect();
+    let sources: Vec<u32> = from
+        .sources
+        .iter()
+        .map(|source| to.source(source))
+        .collect();
     let series: Vec<u32> = from
         .series
         .into_iter()
-        .map(|series| to.one_series(Series { source: sources[series.source as usize], ..series }))
+        .map(|series| {
+            to.one_series(Series {
+                source: sources[series.source as usize],
+                ..series
+            })
+        })
         .collect();
     let windows: Vec<Option<u32>> = from
         .windows
         .into_iter()
-        .map(|window| to.window(Window { source: sources[window.source as usize], ..window }))
+        .map(|window| {
+            to.window(Window {
+                source: sources[window.source as usize],
+                ..window
+            })
+        })
         .collect();
     let tree = &from.stacks;
     let frames: Vec<u32> = tree
@@ -203,13 +241,15 @@ fn absorb(to: &mut Batch, from: Batch) {
                 build_id: text(frame.build_id),
                 ..*frame
             };
-            to.stacks.frame(taken)
+            to.frame(taken)
         })
         .collect();
     let mut nodes = vec![NodeId::ROOT; tree.stacks.len()];
     for node in 1..tree.stacks.len() {
         let parent = nodes[tree.stacks.parents()[node] as usize];
-        nodes[node] = to.stacks.child(parent, frames[tree.stacks.items()[node] as usize]);
+        nodes[node] = to
+            .stacks
+            .child(parent, frames[tree.stacks.items()[node] as usize]);
     }
     to.rows.extend(from.rows.into_iter().filter_map(|row| {
         Some(Row {

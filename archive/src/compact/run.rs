@@ -38,7 +38,11 @@ pub struct Done {
 
 impl Compactor {
     pub(crate) fn new(options: Options, store: Arc<Store>, metrics: Metrics) -> Self {
-        Self { options, store, metrics }
+        Self {
+            options,
+            store,
+            metrics,
+        }
     }
 
     /// Compacts again and again until told to stop; a merge that is under way is dropped, which is
@@ -78,7 +82,10 @@ impl Compactor {
                 }
                 if !plan.merge.is_empty() {
                     let merged = self.merge(&tenant, hour, &listing, &plan.merge).await;
-                    self.metrics.compactions.with_label_values(&[if merged.is_ok() { "done" } else { "failed" }]).inc();
+                    self.metrics
+                        .compactions
+                        .with_label_values(&[if merged.is_ok() { "done" } else { "failed" }])
+                        .inc();
                     match merged {
                         Ok(_) => done.merged += 1,
                         Err(error) => {
@@ -97,24 +104,36 @@ impl Compactor {
         }
         self.metrics.segments.set(segments as i64);
         self.metrics.blocks.set(blocks as i64);
-        self.metrics.compaction_lag.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        self.metrics
+            .compaction_lag
+            .set(i64::try_from(lag).unwrap_or(i64::MAX));
         Ok(done)
     }
 
     /// The hours that have segments, or that were today or yesterday, with their listings.
-    async fn hours(&self, tenant: &Tenant) -> Result<impl IntoIterator<Item = (Hour, Listing), IntoIter: Send> + use<>> {
+    async fn hours(
+        &self,
+        tenant: &Tenant,
+    ) -> Result<impl IntoIterator<Item = (Hour, Listing), IntoIter: Send> + use<>> {
         let keys = &self.store.keys;
         let today = Hour::of(self.options.clock.now()).0.div_euclid(24);
         let mut days: BTreeSet<i64> = [today - 1, today].into();
         let all = keys.segments(tenant, None);
         for object in self.store.list(&all).await? {
-            if let Some(crate::key::Named::Segment(hour, _)) = keys.parse(tenant, &object.location) {
+            if let Some(crate::key::Named::Segment(hour, _)) = keys.parse(tenant, &object.location)
+            {
                 days.insert(hour.0.div_euclid(24));
             }
         }
         let days = days.into_iter().map(|day| Hour(day * 24));
-        let folders: Vec<Path> =
-            days.flat_map(|day| [keys.segments_of_day(tenant, day), keys.blocks_of_day(tenant, day)]).collect();
+        let folders: Vec<Path> = days
+            .flat_map(|day| {
+                [
+                    keys.segments_of_day(tenant, day),
+                    keys.blocks_of_day(tenant, day),
+                ]
+            })
+            .collect();
         let (hours, faults) = self.store.listing(tenant, &folders).await?;
         for fault in faults {
             tracing::warn!(fault, "block left out of compaction");
@@ -123,7 +142,13 @@ impl Compactor {
     }
 
     /// Makes one block of some pieces.
-    async fn merge(&self, tenant: &Tenant, hour: Hour, listing: &Listing, pieces: &[Piece]) -> Result<BlockId> {
+    async fn merge(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        listing: &Listing,
+        pieces: &[Piece],
+    ) -> Result<BlockId> {
         let mut pieces: Vec<&Piece> = pieces.iter().collect();
         pieces.sort();
         let (mut inputs, mut leaves) = (Vec::new(), BTreeSet::new());
@@ -133,16 +158,25 @@ impl Compactor {
                 Piece::Segment(name) => {
                     inputs.push(name.to_string());
                     leaves.insert(*name);
-                    let segment = self.store.segment(tenant, hour, *name).await.map_err(read)?;
+                    let segment = self
+                        .store
+                        .segment(tenant, hour, *name)
+                        .await
+                        .map_err(read)?;
                     merge = add(merge, of_segment(&segment)?).await?;
                 }
                 Piece::Block(block) => {
                     inputs.push(block.0.clone());
                     let entry = listing.blocks.iter().find(|entry| entry.id == *block);
-                    leaves.extend(entry.into_iter().flat_map(|entry| entry.leaves.iter().copied()));
+                    leaves.extend(
+                        entry
+                            .into_iter()
+                            .flat_map(|entry| entry.leaves.iter().copied()),
+                    );
                     let meta = self.store.meta(tenant, hour, block).await.map_err(read)?;
                     for group in 0..meta.groups.len() {
-                        let table = |table| self.store.group((tenant, hour, block), &meta, table, group);
+                        let table =
+                            |table| self.store.group((tenant, hour, block), &meta, table, group);
                         let (series, windows, frames, nodes, samples) = futures_util::try_join!(
                             table(Table::Series),
                             table(Table::Windows),
@@ -151,7 +185,17 @@ impl Compactor {
                             table(Table::Samples),
                         )
                         .map_err(read)?;
-                        merge = add(merge, Tables { series, windows, frames, nodes, samples }).await?;
+                        merge = add(
+                            merge,
+                            Tables {
+                                series,
+                                windows,
+                                frames,
+                                nodes,
+                                samples,
+                            },
+                        )
+                        .await?;
                     }
                 }
             }
@@ -160,10 +204,20 @@ impl Compactor {
         let leaves = leaves.iter().map(ToString::to_string).collect();
         let (files, meta) = work(move || merge.finish(leaves, inputs)).await??;
         for (table, bytes) in files {
-            self.store.put(&self.store.keys.block(tenant, hour, &name, &table.file()), bytes).await?;
+            self.store
+                .put(
+                    &self.store.keys.block(tenant, hour, &name, &table.file()),
+                    bytes,
+                )
+                .await?;
         }
         let text = serde_json::to_vec(&meta).map_err(Error::corrupt)?;
-        self.store.put(&self.store.keys.block(tenant, hour, &name, META), Bytes::from(text)).await?;
+        self.store
+            .put(
+                &self.store.keys.block(tenant, hour, &name, META),
+                Bytes::from(text),
+            )
+            .await?;
         Ok(name)
     }
 
@@ -172,13 +226,19 @@ impl Compactor {
         let keys = &self.store.keys;
         let kind = match piece {
             Piece::Segment(name) => {
-                self.store.delete(&keys.segment(tenant, hour, *name)).await?;
+                self.store
+                    .delete(&keys.segment(tenant, hour, *name))
+                    .await?;
                 "segment"
             }
             Piece::Block(block) => {
-                self.store.delete(&keys.block(tenant, hour, block, META)).await?;
+                self.store
+                    .delete(&keys.block(tenant, hour, block, META))
+                    .await?;
                 for table in Table::ALL {
-                    self.store.delete(&keys.block(tenant, hour, block, &table.file())).await?;
+                    self.store
+                        .delete(&keys.block(tenant, hour, block, &table.file()))
+                        .await?;
                 }
                 "block"
             }
@@ -190,7 +250,10 @@ impl Compactor {
 
 fn read(missing: Missing) -> Error {
     match missing {
-        Missing::Gone => Error::new(Kind::Unavailable, "an input went away; the next round looks again"),
+        Missing::Gone => Error::new(
+            Kind::Unavailable,
+            "an input went away; the next round looks again",
+        ),
         Missing::Failed(error) => error,
     }
 }
@@ -206,7 +269,7 @@ fn of_segment(segment: &Segment) -> Result<Tables> {
 }
 
 async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = davy_tag::spawn_blocking(work).await;
     done.map_err(|_| Error::new(Kind::Internal, "a merge's thread failed unexpectedly"))
 }
 

@@ -1,8 +1,10 @@
 //! What one row group of every table holds, in memory.
 
 use crate::labels::Labels;
-use davy_profile::FlameTree;
-use rustc_hash::FxHashMap;
+use davy_profile::{FlameTree, Frame};
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// The identity of a window: the same window, pushed twice, has the same.
@@ -64,14 +66,47 @@ pub struct Batch {
     source_index: FxHashMap<Source, u32>,
     series_index: FxHashMap<Series, u32>,
     window_index: FxHashMap<WindowId, u32>,
+    /// Frames by hash. Four bytes an entry keep it near the processor, which the tree's own index
+    /// of whole frames does not stay.
+    frame_index: HashTable<u32>,
     /// Bytes of the labels.
     label_bytes: usize,
+}
+
+/// Of what tells frames apart: names and lines, or of unsymbolized ones the address.
+fn frame_hash(frame: &Frame) -> u64 {
+    let texts = u64::from(frame.name.0) << 32 | u64::from(frame.file.0);
+    let lines = u64::from(frame.line) << 32 | u64::from(frame.start_line);
+    FxBuildHasher.hash_one((texts, lines ^ frame.address))
 }
 
 impl Batch {
     /// An empty one.
     pub fn new() -> Self {
-        Self { stacks: FlameTree::new(), ..Self::default() }
+        Self {
+            stacks: FlameTree::new(),
+            ..Self::default()
+        }
+    }
+
+    /// The index of a frame, which is added if it is new. Its texts are of the tree's table.
+    #[inline]
+    pub fn frame(&mut self, frame: Frame) -> u32 {
+        let frames = &mut self.stacks.frames;
+        let entry = self.frame_index.entry(
+            frame_hash(&frame),
+            |index| frames[*index as usize] == frame,
+            |index| frame_hash(&frames[*index as usize]),
+        );
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(found) => *found.get(),
+            hashbrown::hash_table::Entry::Vacant(free) => {
+                let index = frames.len() as u32;
+                free.insert(index);
+                frames.push(frame);
+                index
+            }
+        }
     }
 
     /// The index of a source, which is added if it is new.
@@ -80,7 +115,11 @@ impl Batch {
             return *found;
         }
         let index = self.sources.len() as u32;
-        self.label_bytes += source.iter().map(|(n, v)| n.len() + v.len() + 64).sum::<usize>() + 128;
+        self.label_bytes += source
+            .iter()
+            .map(|(n, v)| n.len() + v.len() + 64)
+            .sum::<usize>()
+            + 128;
         self.sources.push(Arc::clone(source));
         self.source_index.insert(Arc::clone(source), index);
         index
@@ -92,7 +131,12 @@ impl Batch {
             return *found;
         }
         let index = self.series.len() as u32;
-        self.label_bytes += series.labels.iter().map(|(n, v)| n.len() + v.len() + 64).sum::<usize>() + 192;
+        self.label_bytes += series
+            .labels
+            .iter()
+            .map(|(n, v)| n.len() + v.len() + 64)
+            .sum::<usize>()
+            + 192;
         self.series.push(series.clone());
         self.series_index.insert(series, index);
         index
@@ -129,8 +173,11 @@ impl Batch {
 
     /// The services of its sources, sorted.
     pub fn services(&self) -> Vec<String> {
-        let mut services: Vec<String> =
-            self.sources.iter().map(|source| source.service().to_owned()).collect();
+        let mut services: Vec<String> = self
+            .sources
+            .iter()
+            .map(|source| source.service().to_owned())
+            .collect();
         services.sort();
         services.dedup();
         services

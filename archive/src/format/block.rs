@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::columns::{Group, Span, Writer, footer};
-use super::order::ordered;
+use super::order::{Texts, ordered};
 use super::tables::{Bases, write};
 use super::{Table, VERSION};
 use crate::error::{Error, Kind, Result};
@@ -63,8 +63,15 @@ pub struct FileMeta {
 
 /// The name of the block that is made of these inputs by this version.
 pub fn id(inputs: &[String]) -> BlockId {
-    let text = format!("{VERSION}\n{}\n{}", env!("CARGO_PKG_VERSION"), inputs.join("\n"));
-    BlockId(format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes())))
+    let text = format!(
+        "{VERSION}\n{}\n{}",
+        env!("CARGO_PKG_VERSION"),
+        inputs.join("\n")
+    );
+    BlockId(format!(
+        "{:032x}",
+        xxhash_rust::xxh3::xxh3_128(text.as_bytes())
+    ))
 }
 
 /// Writes a block, one row group after the other.
@@ -77,14 +84,20 @@ pub struct BlockWriter {
 impl BlockWriter {
     /// An empty block.
     pub fn new() -> Result<Self> {
-        let writers = Table::ALL.into_iter().map(|table| Ok((table, table.writer(LEVEL)?)));
-        Ok(Self { writers: writers.collect::<Result<_>>()?, bases: Bases::default(), groups: Vec::new() })
+        let writers = Table::ALL
+            .into_iter()
+            .map(|table| Ok((table, table.writer(LEVEL)?)));
+        Ok(Self {
+            writers: writers.collect::<Result<_>>()?,
+            bases: Bases::default(),
+            groups: Vec::new(),
+        })
     }
 
     /// Adds a row group to every table.
     pub fn group(&mut self, batch: Batch) -> Result<()> {
         let services = batch.services();
-        let content = ordered(batch);
+        let content = ordered(batch, Texts::Sorted);
         let starts = || content.windows.iter().map(|window| window.start_ms);
         self.groups.push(GroupMeta {
             services,
@@ -101,13 +114,20 @@ impl BlockWriter {
     }
 
     /// The files, and the object that must be written last.
-    pub fn finish(self, segments: Vec<String>, inputs: Vec<String>) -> Result<(Vec<(Table, Bytes)>, Meta)> {
+    pub fn finish(
+        self,
+        segments: Vec<String>,
+        inputs: Vec<String>,
+    ) -> Result<(Vec<(Table, Bytes)>, Meta)> {
         let mut files = Vec::new();
         let mut tables = BTreeMap::new();
         let services: Vec<&Vec<String>> = self.groups.iter().map(|group| &group.services).collect();
         let services = serde_json::to_string(&services).map_err(Error::corrupt)?;
         for (table, writer) in self.writers {
-            let facts = [("davy.version", VERSION.to_string()), ("davy.services", services.clone())];
+            let facts = [
+                ("davy.version", VERSION.to_string()),
+                ("davy.services", services.clone()),
+            ];
             let (bytes, ranges) = writer.finish(&facts)?;
             let crc = |from: u64, to: u64| crc32fast::hash(&bytes[from as usize..to as usize]);
             let footer = ranges.last().map_or(4, |(_, end)| *end);
@@ -115,7 +135,10 @@ impl BlockWriter {
                 bytes: bytes.len() as u64,
                 footer,
                 footer_crc32: crc(footer, bytes.len() as u64),
-                groups: ranges.iter().map(|(from, to)| (*from, *to, crc(*from, *to))).collect(),
+                groups: ranges
+                    .iter()
+                    .map(|(from, to)| (*from, *to, crc(*from, *to)))
+                    .collect(),
             };
             tables.insert(table.name().to_owned(), meta);
             files.push((table, Bytes::from(bytes)));
@@ -144,7 +167,9 @@ impl Meta {
         if version > VERSION {
             return Err(Error::new(
                 Kind::Internal,
-                format!("a block has version {version}, this archiver reads up to {VERSION}: update it"),
+                format!(
+                    "a block has version {version}, this archiver reads up to {VERSION}: update it"
+                ),
             ));
         }
         serde_json::from_slice(bytes).map_err(Error::corrupt)
@@ -152,7 +177,9 @@ impl Meta {
 
     /// A file.
     pub fn file(&self, table: Table) -> Result<&FileMeta> {
-        self.tables.get(table.name()).ok_or_else(|| Error::corrupt("a block lacks a table"))
+        self.tables
+            .get(table.name())
+            .ok_or_else(|| Error::corrupt("a block lacks a table"))
     }
 
     /// Bytes of all files.
@@ -168,16 +195,26 @@ impl FileMeta {
     }
 
     /// Checks and reads the footer.
-    pub fn open_footer(&self, bytes: Bytes) -> Result<std::sync::Arc<parquet::file::metadata::ParquetMetaData>> {
+    pub fn open_footer(
+        &self,
+        bytes: Bytes,
+    ) -> Result<std::sync::Arc<parquet::file::metadata::ParquetMetaData>> {
         if crc32fast::hash(&bytes) != self.footer_crc32 {
             return Err(Error::corrupt("the checksum of a footer does not match"));
         }
-        footer(&Span { start: self.footer, bytes, length: self.bytes })
+        footer(&Span {
+            start: self.footer,
+            bytes,
+            length: self.bytes,
+        })
     }
 
     /// Where a row group is.
     pub fn group_range(&self, group: usize) -> Result<std::ops::Range<u64>> {
-        let (from, to, _) = self.groups.get(group).ok_or_else(|| Error::corrupt("a row group is missing"))?;
+        let (from, to, _) = self
+            .groups
+            .get(group)
+            .ok_or_else(|| Error::corrupt("a row group is missing"))?;
         Ok(*from..*to)
     }
 
@@ -188,10 +225,21 @@ impl FileMeta {
         meta: std::sync::Arc<parquet::file::metadata::ParquetMetaData>,
         bytes: Bytes,
     ) -> Result<Group> {
-        let (from, _, crc) = self.groups.get(group).ok_or_else(|| Error::corrupt("a row group is missing"))?;
+        let (from, _, crc) = self
+            .groups
+            .get(group)
+            .ok_or_else(|| Error::corrupt("a row group is missing"))?;
         if crc32fast::hash(&bytes) != *crc {
             return Err(Error::corrupt("the checksum of a row group does not match"));
         }
-        Ok(Group { meta, index: group, span: Span { start: *from, bytes, length: self.bytes } })
+        Ok(Group {
+            meta,
+            index: group,
+            span: Span {
+                start: *from,
+                bytes,
+                length: self.bytes,
+            },
+        })
     }
 }

@@ -2,11 +2,15 @@
 
 use crate::error::{Error, Result};
 use bytes::{Buf, Bytes};
-use parquet::basic::{Compression, ConvertedType, Encoding, Repetition, Type as Physical, ZstdLevel};
+use parquet::basic::{
+    Compression, ConvertedType, Encoding, Repetition, Type as Physical, ZstdLevel,
+};
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
 use parquet::file::writer::SerializedFileWriter;
@@ -66,18 +70,24 @@ impl Writer {
                 Layout::Dictionary64 => (Physical::INT64, true),
                 Layout::Text => (Physical::BYTE_ARRAY, true),
             };
-            let mut field = Type::primitive_type_builder(name, physical).with_repetition(Repetition::REQUIRED);
+            let mut field =
+                Type::primitive_type_builder(name, physical).with_repetition(Repetition::REQUIRED);
             if physical == Physical::BYTE_ARRAY {
                 field = field.with_converted_type(ConvertedType::UTF8);
-                properties = properties.set_column_encoding(path.clone(), Encoding::DELTA_BYTE_ARRAY);
+                properties =
+                    properties.set_column_encoding(path.clone(), Encoding::DELTA_BYTE_ARRAY);
             } else {
-                properties = properties.set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
+                properties =
+                    properties.set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
             }
             properties = properties.set_column_dictionary_enabled(path, dictionary);
             fields.push(Arc::new(field.build()?));
         }
-        let schema = Type::group_type_builder("davy").with_fields(fields).build()?;
-        let file = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties.build()))?;
+        let schema = Type::group_type_builder("davy")
+            .with_fields(fields)
+            .build()?;
+        let file =
+            SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties.build()))?;
         Ok(Self { file })
     }
 
@@ -85,13 +95,19 @@ impl Writer {
     pub fn group(&mut self, columns: &[Column<'_>]) -> Result<()> {
         let mut group = self.file.next_row_group()?;
         for column in columns {
-            let Some(mut writer) = group.next_column()? else { break };
+            let Some(mut writer) = group.next_column()? else {
+                break;
+            };
             match column {
                 Column::I32(values) => {
-                    writer.typed::<Int32Type>().write_batch(values, None, None)?;
+                    writer
+                        .typed::<Int32Type>()
+                        .write_batch(values, None, None)?;
                 }
                 Column::I64(values) => {
-                    writer.typed::<Int64Type>().write_batch(values, None, None)?;
+                    writer
+                        .typed::<Int64Type>()
+                        .write_batch(values, None, None)?;
                 }
                 Column::Text(values) => {
                     // One buffer for all texts; each value is a view of it.
@@ -104,7 +120,9 @@ impl Writer {
                             ByteArray::from(all.slice(at - text.len()..at))
                         })
                         .collect();
-                    writer.typed::<ByteArrayType>().write_batch(&views, None, None)?;
+                    writer
+                        .typed::<ByteArrayType>()
+                        .write_batch(&views, None, None)?;
                 }
             }
             writer.close()?;
@@ -114,19 +132,29 @@ impl Writer {
     }
 
     /// The bytes of the file, with facts about it in its footer, and each row group's range.
-    pub fn finish(mut self, facts: &[(&str, String)]) -> Result<(Vec<u8>, Vec<(u64, u64)>)> {
+    pub fn finish(mut self, facts: &[(&str, String)]) -> Result<(Vec<u8>, Vec<Extent>)> {
         for (key, value) in facts {
-            self.file.append_key_value_metadata(KeyValue::new((*key).to_owned(), value.clone()));
+            self.file
+                .append_key_value_metadata(KeyValue::new((*key).to_owned(), value.clone()));
         }
-        let ranges = self.file.flushed_row_groups().iter().map(|group| group_range(group)).collect();
+        let ranges = self
+            .file
+            .flushed_row_groups()
+            .iter()
+            .map(group_range)
+            .collect();
         Ok((self.file.into_inner()?, ranges))
     }
 }
 
-/// First byte and the byte after the last of a row group.
-fn group_range(group: &RowGroupMetaData) -> (u64, u64) {
-    let chunks = group.columns().iter().map(|column| column.byte_range());
-    chunks.fold((u64::MAX, 0), |(from, to), (start, length)| (from.min(start), to.max(start + length)))
+/// First byte of a row group and the byte after its last.
+pub type Extent = (u64, u64);
+
+fn group_range(group: &RowGroupMetaData) -> Extent {
+    let chunks = group.columns().iter().map(ColumnChunkMetaData::byte_range);
+    chunks.fold((u64::MAX, 0), |(from, to), (start, length)| {
+        (from.min(start), to.max(start + length))
+    })
 }
 
 /// A piece of a file of `length` bytes that begins at `start`.
@@ -143,7 +171,11 @@ pub struct Span {
 impl Span {
     /// A whole file.
     pub fn whole(bytes: Bytes) -> Self {
-        Self { start: 0, length: bytes.len() as u64, bytes }
+        Self {
+            start: 0,
+            length: bytes.len() as u64,
+            bytes,
+        }
     }
 }
 
@@ -157,22 +189,31 @@ impl ChunkReader for Span {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        let at = start.checked_sub(self.start).filter(|at| *at <= self.bytes.len() as u64);
-        let at = at.ok_or_else(|| ParquetError::EOF(format!("byte {start} is outside the piece")))?;
+        let at = start
+            .checked_sub(self.start)
+            .filter(|at| *at <= self.bytes.len() as u64);
+        let at =
+            at.ok_or_else(|| ParquetError::EOF(format!("byte {start} is outside the piece")))?;
         Ok(self.bytes.slice(at as usize..).reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
         let outside = || ParquetError::EOF(format!("bytes {start}+{length} are outside the piece"));
         let at = start.checked_sub(self.start).ok_or_else(outside)?;
-        let end = at.checked_add(length as u64).filter(|end| *end <= self.bytes.len() as u64);
-        Ok(self.bytes.slice(at as usize..end.ok_or_else(outside)? as usize))
+        let end = at
+            .checked_add(length as u64)
+            .filter(|end| *end <= self.bytes.len() as u64);
+        Ok(self
+            .bytes
+            .slice(at as usize..end.ok_or_else(outside)? as usize))
     }
 }
 
 /// Reads a file's footer from a piece that holds its end.
 pub fn footer(span: &Span) -> Result<Arc<ParquetMetaData>> {
-    Ok(Arc::new(ParquetMetaDataReader::new().parse_and_finish(span)?))
+    Ok(Arc::new(
+        ParquetMetaDataReader::new().parse_and_finish(span)?,
+    ))
 }
 
 /// One row group of a file.
@@ -190,7 +231,10 @@ impl Group {
     fn read<T: DataType>(&self, column: usize) -> Result<Vec<T::T>> {
         let group = self.meta.row_groups().get(self.index);
         let group = group.ok_or_else(|| Error::corrupt("a row group is missing"))?;
-        let chunk = group.columns().get(column).ok_or_else(|| Error::corrupt("a column is missing"))?;
+        let chunk = group
+            .columns()
+            .get(column)
+            .ok_or_else(|| Error::corrupt("a column is missing"))?;
         if chunk.column_type() != T::get_physical_type() {
             return Err(Error::corrupt("a column has another type"));
         }
@@ -230,8 +274,13 @@ pub struct Texts(Vec<ByteArray>);
 impl Texts {
     /// A text; one that is not UTF-8 or not there is a damage.
     pub fn get(&self, row: usize) -> Result<&str> {
-        let value = self.0.get(row).ok_or_else(|| Error::corrupt("a text is missing"))?;
-        value.as_utf8().map_err(|_| Error::corrupt("a text is not UTF-8"))
+        let value = self
+            .0
+            .get(row)
+            .ok_or_else(|| Error::corrupt("a text is missing"))?;
+        value
+            .as_utf8()
+            .map_err(|_| Error::corrupt("a text is not UTF-8"))
     }
 
     /// How many there are.

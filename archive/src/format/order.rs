@@ -6,7 +6,7 @@
 //! which is what makes its differences small.
 
 use super::batch::{Batch, Row, Series, Window};
-use davy_profile::{Frame, StringTable};
+use davy_profile::{Frame, StringId, StringTable};
 
 /// A batch in canonical order.
 #[derive(Debug)]
@@ -42,46 +42,98 @@ fn permutation<K: Ord>(count: usize, key: impl Fn(usize) -> K) -> (Vec<u32>, Vec
     (order, rank)
 }
 
+/// By what frames are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Texts {
+    /// By their texts, as in blocks.
+    Sorted,
+    /// By the order in which their texts were first seen: quicker, for segments, which live for an
+    /// hour and are never compared.
+    AsTheyCame,
+}
+
 /// Brings a batch into its canonical order.
-pub fn ordered(batch: Batch) -> Ordered {
-    let source_texts: Vec<String> = batch.sources.iter().map(|source| source.to_json()).collect();
+pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
+    let source_texts: Vec<String> = batch
+        .sources
+        .iter()
+        .map(|source| source.to_json())
+        .collect();
     let (source_order, source_rank) = permutation(batch.sources.len(), |i| {
         (batch.sources[i].service(), source_texts[i].as_str())
     });
 
-    let series_texts: Vec<String> = batch.series.iter().map(|series| series.labels.to_json()).collect();
+    let series_texts: Vec<String> = batch
+        .series
+        .iter()
+        .map(|series| series.labels.to_json())
+        .collect();
     let (series_order, series_rank) = permutation(batch.series.len(), |i| {
         let series = &batch.series[i];
-        (source_rank[series.source as usize], &*series.kind, series_texts[i].as_str())
+        (
+            source_rank[series.source as usize],
+            &*series.kind,
+            series_texts[i].as_str(),
+        )
     });
     let series = series_order
         .iter()
         .map(|old| {
             let (series, text) = (&batch.series[*old as usize], &series_texts[*old as usize]);
-            (Series { source: source_rank[series.source as usize], ..series.clone() }, text.clone())
+            (
+                Series {
+                    source: source_rank[series.source as usize],
+                    ..series.clone()
+                },
+                text.clone(),
+            )
         })
         .collect();
 
     let (window_order, window_rank) = permutation(batch.windows.len(), |i| {
         let window = &batch.windows[i];
-        (source_rank[window.source as usize], window.start_ms, window.id)
+        (
+            source_rank[window.source as usize],
+            window.start_ms,
+            window.id,
+        )
     });
     let windows = window_order
         .iter()
         .map(|old| {
             let window = batch.windows[*old as usize];
-            Window { source: source_rank[window.source as usize], ..window }
+            Window {
+                source: source_rank[window.source as usize],
+                ..window
+            }
         })
         .collect();
 
     let tree = &batch.stacks;
-    let text = |id| tree.strings.get(id);
+    // Each text is compared once, and not once for each frame that has it.
+    let text_rank = match texts {
+        Texts::Sorted => {
+            permutation(tree.strings.len(), |i| tree.strings.get(StringId(i as u32))).1
+        }
+        Texts::AsTheyCame => (0..tree.strings.len() as u32).collect(),
+    };
+    let text = |id: StringId| u64::from(text_rank[id.0 as usize]);
     let (frame_order, frame_rank) = permutation(tree.frames.len(), |i| {
         let frame = &tree.frames[i];
-        let place = (text(frame.module), text(frame.build_id), frame.address, frame.kind);
-        (text(frame.name), text(frame.file), frame.start_line, frame.line, place)
+        let names = text(frame.name) << 32 | text(frame.file);
+        let lines = u64::from(frame.start_line) << 32 | u64::from(frame.line);
+        (
+            names,
+            lines,
+            text(frame.module) << 32 | text(frame.build_id),
+            frame.address,
+            frame.kind,
+        )
     });
-    let frames = frame_order.iter().map(|old| tree.frames[*old as usize]).collect();
+    let frames = frame_order
+        .iter()
+        .map(|old| tree.frames[*old as usize])
+        .collect();
 
     let (parents, node_frames, node_rank) =
         preorder(tree.stacks.parents(), tree.stacks.items(), &frame_rank);
@@ -92,7 +144,12 @@ pub fn ordered(batch: Batch) -> Ordered {
         row.node = node_rank[row.node as usize];
         row.window = window_rank[row.window as usize];
     }
-    rows.sort_unstable_by_key(|row| (u64::from(row.series) << 32 | u64::from(row.node), row.window));
+    rows.sort_unstable_by_key(|row| {
+        (
+            u64::from(row.series) << 32 | u64::from(row.node),
+            row.window,
+        )
+    });
     rows.dedup_by(|row, kept| {
         let same = (row.series, row.node, row.window) == (kept.series, kept.node, kept.window);
         if same {
@@ -103,8 +160,14 @@ pub fn ordered(batch: Batch) -> Ordered {
     rows.retain(|row| row.value != 0);
 
     Ordered {
-        services: source_order.iter().map(|old| batch.sources[*old as usize].service().to_owned()).collect(),
-        sources: source_order.iter().map(|old| source_texts[*old as usize].clone()).collect(),
+        services: source_order
+            .iter()
+            .map(|old| batch.sources[*old as usize].service().to_owned())
+            .collect(),
+        sources: source_order
+            .iter()
+            .map(|old| source_texts[*old as usize].clone())
+            .collect(),
         series,
         windows,
         strings: batch.stacks.strings,
@@ -123,7 +186,10 @@ fn preorder(parents: &[u32], items: &[u32], frame_rank: &[u32]) -> (Vec<i32>, Ve
     let mut edges: Vec<(u64, u32)> = (1..count)
         .map(|node| {
             let rank = frame_rank[items[node] as usize];
-            (u64::from(parents[node]) << 32 | u64::from(u32::MAX - rank), node as u32)
+            (
+                u64::from(parents[node]) << 32 | u64::from(u32::MAX - rank),
+                node as u32,
+            )
         })
         .collect();
     edges.sort_unstable();
@@ -136,7 +202,8 @@ fn preorder(parents: &[u32], items: &[u32], frame_rank: &[u32]) -> (Vec<i32>, Ve
     }
     let mut rank = vec![0u32; count];
     let (mut new_parents, mut frames) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let children = |node: u32| &edges[starts[node as usize] as usize..starts[node as usize + 1] as usize];
+    let children =
+        |node: u32| &edges[starts[node as usize] as usize..starts[node as usize + 1] as usize];
     let mut pending: Vec<u32> = children(0).iter().map(|(_, node)| *node).collect();
     while let Some(node) = pending.pop() {
         rank[node as usize] = new_parents.len() as u32 + 1;

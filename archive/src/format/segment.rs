@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::columns::{Group, Span, footer};
-use super::order::ordered;
+use super::order::{Texts, ordered};
 use super::tables::{Bases, write};
 use super::{Table, VERSION};
 use crate::error::{Error, Kind, Result};
@@ -34,7 +34,7 @@ pub struct Directory {
 /// Makes a segment of a batch.
 pub fn encode(batch: Batch) -> Result<(Bytes, Directory)> {
     let services = batch.services();
-    let content = ordered(batch);
+    let content = ordered(batch, Texts::AsTheyCame);
     let mut out = MAGIC.to_vec();
     let starts = || content.windows.iter().map(|window| window.start_ms);
     let mut directory = Directory {
@@ -49,7 +49,11 @@ pub fn encode(batch: Batch) -> Result<(Bytes, Directory)> {
         let mut writer = table.writer(LEVEL)?;
         write(table, &content, Bases::default(), &mut writer)?;
         let (bytes, _) = writer.finish(&[("davy.version", VERSION.to_string())])?;
-        directory.tables.push((table.name().to_owned(), out.len() as u64, bytes.len() as u64));
+        directory.tables.push((
+            table.name().to_owned(),
+            out.len() as u64,
+            bytes.len() as u64,
+        ));
         out.extend_from_slice(&bytes);
     }
     let text = serde_json::to_vec(&directory).map_err(Error::corrupt)?;
@@ -86,25 +90,40 @@ impl Segment {
         if version > VERSION {
             return Err(Error::new(
                 Kind::Internal,
-                format!("a segment has version {version}, this archiver reads up to {VERSION}: update it"),
+                format!(
+                    "a segment has version {version}, this archiver reads up to {VERSION}: update it"
+                ),
             ));
         }
         if crc32fast::hash(&bytes[..tail + 8]) != number(tail + 8) {
             return Err(Error::corrupt("the checksum of a segment does not match"));
         }
-        let start = tail.checked_sub(number(tail + 4) as usize).filter(|start| *start >= MAGIC.len());
+        let start = tail
+            .checked_sub(number(tail + 4) as usize)
+            .filter(|start| *start >= MAGIC.len());
         let start = start.ok_or_else(|| Error::corrupt("a segment's directory"))?;
-        let directory: Directory = serde_json::from_slice(&bytes[start..tail]).map_err(Error::corrupt)?;
+        let directory: Directory =
+            serde_json::from_slice(&bytes[start..tail]).map_err(Error::corrupt)?;
         Ok(Self { directory, bytes })
     }
 
     /// The one row group of a table.
     pub fn table(&self, table: Table) -> Result<Group> {
-        let entry = self.directory.tables.iter().find(|(name, ..)| name == table.name());
+        let entry = self
+            .directory
+            .tables
+            .iter()
+            .find(|(name, ..)| name == table.name());
         let (_, start, length) = entry.ok_or_else(|| Error::corrupt("a segment lacks a table"))?;
-        let end = start.checked_add(*length).filter(|end| *end <= self.bytes.len() as u64);
+        let end = start
+            .checked_add(*length)
+            .filter(|end| *end <= self.bytes.len() as u64);
         let end = end.ok_or_else(|| Error::corrupt("a segment's directory"))?;
         let span = Span::whole(self.bytes.slice(*start as usize..end as usize));
-        Ok(Group { meta: footer(&span)?, index: 0, span })
+        Ok(Group {
+            meta: footer(&span)?,
+            index: 0,
+            span,
+        })
     }
 }

@@ -41,10 +41,17 @@ impl Table {
                 ("kind", Dictionary32),
             ],
             Self::Nodes => &[("node", Delta32), ("parent", Delta32), ("frame", Delta32)],
-            Self::Samples => {
-                &[("series", Delta32), ("node", Delta32), ("window", Delta32), ("value", Dictionary64)]
-            }
-            Self::Sums => &[("series", Delta32), ("node", Delta32), ("value", Dictionary64)],
+            Self::Samples => &[
+                ("series", Delta32),
+                ("node", Delta32),
+                ("window", Delta32),
+                ("value", Dictionary64),
+            ],
+            Self::Sums => &[
+                ("series", Delta32),
+                ("node", Delta32),
+                ("value", Dictionary64),
+            ],
         }
     }
 
@@ -84,16 +91,28 @@ fn numbers(base: i32, count: usize) -> Vec<i32> {
 /// Writes one table's row group.
 pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer) -> Result<()> {
     // The root is number 0 in every row group; all other nodes are numbered on.
-    let node = |node: u32| if node == 0 { 0 } else { bases.nodes + node as i32 };
+    let node = |node: u32| {
+        if node == 0 {
+            0
+        } else {
+            bases.nodes + node as i32
+        }
+    };
     match table {
         Table::Series => {
             let rows = &content.series;
             let column = |i: usize| content.series[i].0.source as usize;
-            let sources: Vec<i32> = rows.iter().map(|row| bases.sources + row.0.source as i32).collect();
-            let services: Vec<&str> = (0..rows.len()).map(|i| content.services[column(i)].as_str()).collect();
+            let sources: Vec<i32> = rows
+                .iter()
+                .map(|row| bases.sources + row.0.source as i32)
+                .collect();
+            let services: Vec<&str> = (0..rows.len())
+                .map(|i| content.services[column(i)].as_str())
+                .collect();
             let kinds: Vec<&str> = rows.iter().map(|row| &*row.0.kind).collect();
-            let source_labels: Vec<&str> =
-                (0..rows.len()).map(|i| content.sources[column(i)].as_str()).collect();
+            let source_labels: Vec<&str> = (0..rows.len())
+                .map(|i| content.sources[column(i)].as_str())
+                .collect();
             let labels: Vec<&str> = rows.iter().map(|row| row.1.as_str()).collect();
             writer.group(&[
                 Column::I32(&numbers(bases.series, rows.len())),
@@ -106,7 +125,10 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
         }
         Table::Windows => {
             let rows = &content.windows;
-            let sources: Vec<i32> = rows.iter().map(|row| bases.sources + row.source as i32).collect();
+            let sources: Vec<i32> = rows
+                .iter()
+                .map(|row| bases.sources + row.source as i32)
+                .collect();
             let ids: Vec<String> = rows.iter().map(|row| format!("{:032x}", row.id)).collect();
             let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
             let starts: Vec<i64> = rows.iter().map(|row| row.start_ms).collect();
@@ -122,7 +144,9 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
         Table::Frames => {
             let rows = &content.frames;
             let text = |of: fn(&davy_profile::Frame) -> davy_profile::StringId| -> Vec<&str> {
-                rows.iter().map(|row| content.strings.get(of(row))).collect()
+                rows.iter()
+                    .map(|row| content.strings.get(of(row)))
+                    .collect()
             };
             let start_lines: Vec<i32> = rows.iter().map(|row| row.start_line as i32).collect();
             let lines: Vec<i32> = rows.iter().map(|row| row.line as i32).collect();
@@ -141,8 +165,16 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
             ])
         }
         Table::Nodes => {
-            let parents: Vec<i32> = content.parents.iter().map(|parent| node(*parent as u32)).collect();
-            let frames: Vec<i32> = content.node_frames.iter().map(|frame| bases.frames + frame).collect();
+            let parents: Vec<i32> = content
+                .parents
+                .iter()
+                .map(|parent| node(*parent as u32))
+                .collect();
+            let frames: Vec<i32> = content
+                .node_frames
+                .iter()
+                .map(|frame| bases.frames + frame)
+                .collect();
             writer.group(&[
                 Column::I32(&numbers(bases.nodes + 1, parents.len())),
                 Column::I32(&parents),
@@ -151,9 +183,15 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
         }
         Table::Samples => {
             let rows = &content.rows;
-            let series: Vec<i32> = rows.iter().map(|row| bases.series + row.series as i32).collect();
+            let series: Vec<i32> = rows
+                .iter()
+                .map(|row| bases.series + row.series as i32)
+                .collect();
             let nodes: Vec<i32> = rows.iter().map(|row| node(row.node)).collect();
-            let windows: Vec<i32> = rows.iter().map(|row| bases.windows + row.window as i32).collect();
+            let windows: Vec<i32> = rows
+                .iter()
+                .map(|row| bases.windows + row.window as i32)
+                .collect();
             let values: Vec<i64> = rows.iter().map(|row| row.value).collect();
             writer.group(&[
                 Column::I32(&series),
@@ -164,12 +202,22 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
         }
         Table::Sums => {
             let (mut series, mut nodes, mut values) = (Vec::new(), Vec::new(), Vec::new());
-            for same in content.rows.chunk_by(|a, b| (a.series, a.node) == (b.series, b.node)) {
+            for same in content
+                .rows
+                .chunk_by(|a, b| (a.series, a.node) == (b.series, b.node))
+            {
                 series.push(bases.series + same[0].series as i32);
                 nodes.push(node(same[0].node));
-                values.push(same.iter().fold(0i64, |sum, row| sum.saturating_add(row.value)));
+                values.push(
+                    same.iter()
+                        .fold(0i64, |sum, row| sum.saturating_add(row.value)),
+                );
             }
-            writer.group(&[Column::I32(&series), Column::I32(&nodes), Column::I64(&values)])
+            writer.group(&[
+                Column::I32(&series),
+                Column::I32(&nodes),
+                Column::I64(&values),
+            ])
         }
     }
 }
@@ -180,7 +228,11 @@ fn local(numbers: Vec<i32>, base: i32, count: usize, what: &str) -> Result<Vec<u
         .into_iter()
         .map(|number| {
             let number = number.wrapping_sub(base) as u32;
-            if (number as usize) < count { Ok(number) } else { Err(Error::corrupt(what)) }
+            if (number as usize) < count {
+                Ok(number)
+            } else {
+                Err(Error::corrupt(what))
+            }
         })
         .collect()
 }
@@ -202,9 +254,19 @@ impl SeriesTable {
         let (kinds, source_labels, labels) = (group.text(3)?, group.text(4)?, group.text(5)?);
         let base = numbers.first().copied().unwrap_or(0);
         let source_base = sources.iter().copied().min().unwrap_or(0);
-        let mut table = Self { base, source_base, sources: Vec::new(), rows: Vec::with_capacity(numbers.len()) };
-        let parse = |text: &str| Labels::from_json(text).map(Arc::new).ok_or_else(|| Error::corrupt("labels"));
-        let mut known: rustc_hash::FxHashMap<String, Arc<Labels>> = rustc_hash::FxHashMap::default();
+        let mut table = Self {
+            base,
+            source_base,
+            sources: Vec::new(),
+            rows: Vec::with_capacity(numbers.len()),
+        };
+        let parse = |text: &str| {
+            Labels::from_json(text)
+                .map(Arc::new)
+                .ok_or_else(|| Error::corrupt("labels"))
+        };
+        let mut known: rustc_hash::FxHashMap<String, Arc<Labels>> =
+            rustc_hash::FxHashMap::default();
         let mut kind: Arc<str> = "".into();
         for (row, source) in sources.iter().enumerate() {
             let source = source.wrapping_sub(source_base) as usize;
@@ -217,13 +279,12 @@ impl SeriesTable {
                 kind = kinds.get(row)?.into();
             }
             let text = labels.get(row)?;
-            let labels = match known.get(text) {
-                Some(found) => Arc::clone(found),
-                None => {
-                    let new = parse(text)?;
-                    known.insert(text.to_owned(), Arc::clone(&new));
-                    new
-                }
+            let labels = if let Some(found) = known.get(text) {
+                Arc::clone(found)
+            } else {
+                let new = parse(text)?;
+                known.insert(text.to_owned(), Arc::clone(&new));
+                new
             };
             table.rows.push((source as u32, Arc::clone(&kind), labels));
         }
@@ -243,13 +304,27 @@ impl WindowTable {
     pub fn read(group: &Group, series: &SeriesTable) -> Result<Self> {
         let (numbers, sources, ids) = (group.i32(0)?, group.i32(1)?, group.text(2)?);
         let (starts, durations) = (group.i64(3)?, group.i64(4)?);
-        let sources = local(sources, series.source_base, series.sources.len(), "a window's source")?;
+        let sources = local(
+            sources,
+            series.source_base,
+            series.sources.len(),
+            "a window's source",
+        )?;
         let mut rows = Vec::with_capacity(sources.len());
         for (row, source) in sources.into_iter().enumerate() {
-            let id = u128::from_str_radix(ids.get(row)?, 16).map_err(|_| Error::corrupt("a window's id"))?;
-            rows.push(Window { source, id, start_ms: starts[row], duration_ms: durations[row] });
+            let id = u128::from_str_radix(ids.get(row)?, 16)
+                .map_err(|_| Error::corrupt("a window's id"))?;
+            rows.push(Window {
+                source,
+                id,
+                start_ms: starts[row],
+                duration_ms: durations[row],
+            });
         }
-        Ok(Self { base: numbers.first().copied().unwrap_or(0), rows })
+        Ok(Self {
+            base: numbers.first().copied().unwrap_or(0),
+            rows,
+        })
     }
 }
 
@@ -294,14 +369,23 @@ impl Dictionary {
         let mut local_parents = Vec::with_capacity(parents.len() + 1);
         local_parents.push(0);
         for (row, parent) in parents.iter().enumerate() {
-            let parent = if *parent == 0 { 0 } else { parent.wrapping_sub(base) as u32 };
+            let parent = if *parent == 0 {
+                0
+            } else {
+                parent.wrapping_sub(base) as u32
+            };
             if parent as usize > row {
                 return Err(Error::corrupt("a node stands before its parent"));
             }
             local_parents.push(parent);
         }
         let mut local_frames = vec![u32::MAX];
-        local_frames.extend(local(node_frames, frame_base, frame_numbers.len(), "a node's frame")?);
+        local_frames.extend(local(
+            node_frames,
+            frame_base,
+            frame_numbers.len(),
+            "a node's frame",
+        )?);
         Ok(Self {
             base,
             parents: local_parents,
@@ -354,9 +438,15 @@ pub struct Values {
 }
 
 fn local_nodes(mut nodes: Vec<i32>, dictionary: Option<&Dictionary>) -> Result<Vec<u32>> {
-    let Some(dictionary) = dictionary else { return Ok(Vec::new()) };
+    let Some(dictionary) = dictionary else {
+        return Ok(Vec::new());
+    };
     for node in &mut nodes {
-        *node = if *node == 0 { 0 } else { node.wrapping_sub(dictionary.base) };
+        *node = if *node == 0 {
+            0
+        } else {
+            node.wrapping_sub(dictionary.base)
+        };
     }
     local(nodes, 0, dictionary.parents.len(), "a sample's node")
 }
@@ -369,20 +459,47 @@ impl Values {
         windows: &WindowTable,
         dictionary: Option<&Dictionary>,
     ) -> Result<Self> {
-        let nodes = if dictionary.is_some() { group.i32(1)? } else { Vec::new() };
+        let nodes = if dictionary.is_some() {
+            group.i32(1)?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
-            series: local(group.i32(0)?, series.base, series.rows.len(), "a sample's series")?,
+            series: local(
+                group.i32(0)?,
+                series.base,
+                series.rows.len(),
+                "a sample's series",
+            )?,
             nodes: local_nodes(nodes, dictionary)?,
-            windows: local(group.i32(2)?, windows.base, windows.rows.len(), "a sample's window")?,
+            windows: local(
+                group.i32(2)?,
+                windows.base,
+                windows.rows.len(),
+                "a sample's window",
+            )?,
             values: group.i64(3)?,
         })
     }
 
     /// Reads sums.
-    pub fn sums(group: &Group, series: &SeriesTable, dictionary: Option<&Dictionary>) -> Result<Self> {
-        let nodes = if dictionary.is_some() { group.i32(1)? } else { Vec::new() };
+    pub fn sums(
+        group: &Group,
+        series: &SeriesTable,
+        dictionary: Option<&Dictionary>,
+    ) -> Result<Self> {
+        let nodes = if dictionary.is_some() {
+            group.i32(1)?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
-            series: local(group.i32(0)?, series.base, series.rows.len(), "a sum's series")?,
+            series: local(
+                group.i32(0)?,
+                series.base,
+                series.rows.len(),
+                "a sum's series",
+            )?,
             nodes: local_nodes(nodes, dictionary)?,
             windows: Vec::new(),
             values: group.i64(2)?,

@@ -10,18 +10,32 @@ use http_body_util::BodyExt;
 
 /// Reads a body and unpacks its content encoding. The memory is accounted for until the
 /// reservation goes.
-pub(super) async fn read(ingest: &Ingest, headers: &HeaderMap, mut body: Body) -> Result<(Bytes, Reservation)> {
+pub(super) async fn read(
+    ingest: &Ingest,
+    headers: &HeaderMap,
+    mut body: Body,
+) -> Result<(Bytes, Reservation)> {
     let limit = ingest.options().body_bytes;
-    let too_large = || Error::new(Kind::TooLarge, format!("the body is larger than {limit} bytes, the limit"));
+    let too_large = || {
+        Error::new(
+            Kind::TooLarge,
+            format!("the body is larger than {limit} bytes, the limit"),
+        )
+    };
     let mut reservation = ingest.reserve();
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Error::invalid(format!("the body ends early: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let frame =
+            frame.map_err(|error| Error::invalid(format!("the body ends early: {error}")))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if whole.len() + data.len() > limit {
             return Err(too_large());
         }
@@ -29,14 +43,23 @@ pub(super) async fn read(ingest: &Ingest, headers: &HeaderMap, mut body: Body) -
         whole.extend_from_slice(&data);
     }
     let whole = whole.freeze();
-    let encoding = headers.get(header::CONTENT_ENCODING).map_or("identity", |value| value.to_str().unwrap_or("?"));
+    let encoding = headers
+        .get(header::CONTENT_ENCODING)
+        .map_or("identity", |value| value.to_str().unwrap_or("?"));
     match encoding.trim().to_ascii_lowercase().as_str() {
         "" | "identity" => Ok((whole, reservation)),
         "gzip" | "x-gzip" => {
-            let limits = Limits { bytes: limit, ..ingest.options().profile };
+            let limits = Limits {
+                bytes: limit,
+                ..ingest.options().profile
+            };
             let packed = whole.len();
-            let unpacked = tokio::task::spawn_blocking(move || Ok::<_, Error>(gzip::unpack(&whole, &limits)?.into_owned()));
-            let unpacked = unpacked.await.map_err(|_| Error::new(Kind::Internal, "unpacking failed unexpectedly"))??;
+            let unpacked = davy_tag::spawn_blocking(move || {
+                Ok::<_, Error>(gzip::unpack(&whole, &limits)?.into_owned())
+            });
+            let unpacked = unpacked
+                .await
+                .map_err(|_| Error::new(Kind::Internal, "unpacking failed unexpectedly"))??;
             reservation.grow(unpacked.len().saturating_sub(packed))?;
             Ok((unpacked.into(), reservation))
         }

@@ -68,7 +68,10 @@ impl Reservation {
         self.bytes += bytes;
         shared.metrics.buffered_bytes.set((before + bytes) as i64);
         if before + bytes > shared.options.buffer_bytes {
-            return Err(Error::new(Kind::Busy, "the buffers of this archiver are full; send it again in a second"));
+            return Err(Error::new(
+                Kind::Busy,
+                "the buffers of this archiver are full; send it again in a second",
+            ));
         }
         Ok(())
     }
@@ -104,12 +107,18 @@ impl Ingest {
     }
 
     pub(super) fn reserve(&self) -> Reservation {
-        Reservation { ingest: self.clone(), bytes: 0 }
+        Reservation {
+            ingest: self.clone(),
+            bytes: 0,
+        }
     }
 
     fn release(&self, bytes: usize) {
         let before = self.0.buffered.fetch_sub(bytes, Ordering::AcqRel);
-        self.0.metrics.buffered_bytes.set((before - bytes.min(before)) as i64);
+        self.0
+            .metrics
+            .buffered_bytes
+            .set((before - bytes.min(before)) as i64);
     }
 
     /// Takes profiles of one request: all or none. Returns when they are in the bucket.
@@ -117,19 +126,26 @@ impl Ingest {
         let shared = &self.0;
         let received: usize = pushes.iter().map(|(_, push)| push.body.len()).sum();
         let permit = shared.decoders.acquire().await;
-        let permit = permit.map_err(|_| Error::new(Kind::Unavailable, "the archiver is stopping"))?;
+        let permit =
+            permit.map_err(|_| Error::new(Kind::Unavailable, "the archiver is stopping"))?;
         let (this, owner) = (self.clone(), tenant.clone());
-        let waiting = tokio::task::spawn_blocking(move || this.take(&owner, pushes)).await;
+        let waiting = davy_tag::spawn_blocking(move || this.take(&owner, pushes)).await;
         drop(permit);
-        let waiting = waiting.map_err(|_| Error::new(Kind::Internal, "decoding failed unexpectedly"))??;
+        let waiting =
+            waiting.map_err(|_| Error::new(Kind::Internal, "decoding failed unexpectedly"))??;
         let windows = waiting.len();
         for mut outcome in waiting {
             // The sender goes only after it has told the outcome.
-            let outcome = outcome.wait_for(Option::is_some).await.map(|outcome| (*outcome).clone());
+            let outcome = outcome
+                .wait_for(Option::is_some)
+                .await
+                .map(|outcome| (*outcome).clone());
             match outcome {
                 Ok(Some(Ok(()))) => {}
                 Ok(Some(Err(why))) => return Err(Error::new(Kind::Unavailable, why)),
-                Ok(None) | Err(_) => return Err(Error::new(Kind::Unavailable, "the archiver is stopping")),
+                Ok(None) | Err(_) => {
+                    return Err(Error::new(Kind::Unavailable, "the archiver is stopping"));
+                }
             }
         }
         shared.metrics.ingest_bytes.inc_by(received as u64);
@@ -138,7 +154,11 @@ impl Ingest {
     }
 
     /// Decodes all, then adds all. Gives what tells of each window's segment.
-    fn take(&self, tenant: &Tenant, pushes: Vec<(String, Push)>) -> Result<Vec<watch::Receiver<Outcome>>> {
+    fn take(
+        &self,
+        tenant: &Tenant,
+        pushes: Vec<(String, Push)>,
+    ) -> Result<Vec<watch::Receiver<Outcome>>> {
         let shared = &self.0;
         let now = shared.options.clock.now();
         let mut left = shared.options.profile.bytes.saturating_mul(2);
@@ -150,7 +170,10 @@ impl Ingest {
         }
         let mut open = shared.open.lock().unwrap_or_else(PoisonError::into_inner);
         if !open.accepting {
-            return Err(Error::new(Kind::Unavailable, "ingestion is stopped on this archiver; push to another one"));
+            return Err(Error::new(
+                Kind::Unavailable,
+                "ingestion is stopped on this archiver; push to another one",
+            ));
         }
         let was_empty = open.segments.is_empty();
         let mut waiting = Vec::with_capacity(decoded.len());
@@ -203,38 +226,56 @@ impl Ingest {
             outcome.send_replace(Some(result.map_err(|error| error.message)));
             self.release(bytes);
         });
-        futures_util::stream::iter(writes).buffer_unordered(4).for_each(|()| async {}).await;
+        futures_util::stream::iter(writes)
+            .buffer_unordered(4)
+            .for_each(|()| async {})
+            .await;
         let taken = shared.options.clock.monotonic().saturating_sub(started);
         shared.metrics.flush_duration.observe(taken.as_secs_f64());
     }
 
     async fn write(&self, tenant: &Tenant, hour: Hour, batch: Batch) -> Result<()> {
         let shared = &self.0;
-        let encoded = tokio::task::spawn_blocking(move || segment::encode(batch)).await;
-        let (bytes, _) = encoded.map_err(|_| Error::new(Kind::Internal, "encoding failed unexpectedly"))??;
+        let encoded = davy_tag::spawn_blocking(move || segment::encode(batch)).await;
+        let (bytes, _) =
+            encoded.map_err(|_| Error::new(Kind::Internal, "encoding failed unexpectedly"))??;
         let name = {
             let mut random = shared.random.lock().unwrap_or_else(PoisonError::into_inner);
             Ulid::new(&shared.options.clock, &mut random)
         };
         let size = bytes.len() as u64;
-        shared.store.put(&shared.store.keys.segment(tenant, hour, name), bytes).await?;
+        shared
+            .store
+            .put(&shared.store.keys.segment(tenant, hour, name), bytes)
+            .await?;
         shared.metrics.flushed_bytes.inc_by(size);
         Ok(())
     }
 
     fn accept(&self, accepting: bool) {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).accepting = accepting;
+        self.0
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .accepting = accepting;
     }
 
     /// Whether pushes are taken.
     pub fn is_accepting(&self) -> bool {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).accepting
+        self.0
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .accepting
     }
 
     /// Windows that wait for their segment to be written.
     pub fn open_windows(&self) -> usize {
         let open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.segments.values().map(|segment| segment.batch.windows.len()).sum()
+        open.segments
+            .values()
+            .map(|segment| segment.batch.windows.len())
+            .sum()
     }
 
     /// Takes pushes and writes segments until told to stop; then writes what is open, answers the
@@ -282,7 +323,10 @@ impl Drop for Refuse<'_> {
         self.0.accept(false);
         let mut open = self.0.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         // Dropping the senders answers the pushes that wait.
-        let left: usize = std::mem::take(&mut open.segments).into_values().map(|segment| segment.bytes).sum();
+        let left: usize = std::mem::take(&mut open.segments)
+            .into_values()
+            .map(|segment| segment.bytes)
+            .sum();
         open.bytes = 0;
         drop(open);
         self.0.release(left);

@@ -74,7 +74,8 @@ impl Fields {
 }
 
 fn text(bytes: &Bytes) -> Result<String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Error::invalid("a label or an ID is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| Error::invalid("a label or an ID is not UTF-8"))?;
     Ok(text.to_owned())
 }
 
@@ -95,7 +96,10 @@ pub(super) fn from_protobuf(body: Bytes) -> Result<Vec<(String, Push)>> {
         if number != 1 {
             continue;
         }
-        let mut series = Series { labels: Vec::new(), samples: Vec::new() };
+        let mut series = Series {
+            labels: Vec::new(),
+            samples: Vec::new(),
+        };
         let mut fields = Fields { rest: bytes };
         while let Some((number, bytes)) = fields.next()? {
             let (mut first, mut second) = (Bytes::new(), Bytes::new());
@@ -150,16 +154,23 @@ struct JsonSample {
 
 /// Reads a request in JSON.
 pub(super) fn from_json(body: &[u8]) -> Result<Vec<(String, Push)>> {
-    let request: JsonRequest =
-        serde_json::from_slice(body).map_err(|error| Error::invalid(format!("the body is not a PushRequest in JSON: {error}")))?;
+    let request: JsonRequest = serde_json::from_slice(body).map_err(|error| {
+        Error::invalid(format!("the body is not a PushRequest in JSON: {error}"))
+    })?;
     let mut all = Vec::new();
     for series in request.series {
-        let labels = series.labels.into_iter().map(|label| (label.name, label.value)).collect();
+        let labels = series
+            .labels
+            .into_iter()
+            .map(|label| (label.name, label.value))
+            .collect();
         let mut samples = Vec::new();
         for sample in series.samples {
             // Both alphabets are allowed in JSON.
             let standard = sample.raw_profile.replace('-', "+").replace('_', "/");
-            let bytes = BASE64.decode(standard).map_err(|error| Error::invalid(format!("rawProfile is not base 64: {error}")))?;
+            let bytes = BASE64
+                .decode(standard)
+                .map_err(|error| Error::invalid(format!("rawProfile is not base 64: {error}")))?;
             samples.push((bytes.into(), sample.id));
         }
         all.push(Series { labels, samples });
@@ -173,13 +184,25 @@ fn pushes(all: Vec<Series>) -> Result<Vec<(String, Push)>> {
         return Err(Error::invalid("the request has no profile"));
     }
     if count > SAMPLES {
-        return Err(Error::invalid(format!("the request has {count} profiles, the limit is {SAMPLES}; send fewer at once")));
+        return Err(Error::invalid(format!(
+            "the request has {count} profiles, the limit is {SAMPLES}; send fewer at once"
+        )));
     }
     let mut pushes = Vec::with_capacity(count);
     for (at, series) in all.into_iter().enumerate() {
         for (which, (body, id)) in series.samples.into_iter().enumerate() {
-            let identity = if id.is_empty() { WindowIdentity::Content } else { WindowIdentity::Client(id) };
-            let push = Push { labels: series.labels.clone(), identity, span: None, format: Format::Pprof(None), body };
+            let identity = if id.is_empty() {
+                WindowIdentity::Content
+            } else {
+                WindowIdentity::Client(id)
+            };
+            let push = Push {
+                labels: series.labels.clone(),
+                identity,
+                span: None,
+                format: Format::Pprof(None),
+                body,
+            };
             pushes.push((format!("series {at}, sample {which}"), push));
         }
     }

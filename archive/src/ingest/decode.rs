@@ -100,7 +100,10 @@ pub(super) fn decode(
         return Err(labels::Fault::NoService.into());
     }
 
-    let limits = Limits { bytes: options.profile.bytes.min(*left), ..options.profile };
+    let limits = Limits {
+        bytes: options.profile.bytes.min(*left),
+        ..options.profile
+    };
     let bytes = gzip::unpack(&push.body, &limits)?;
     *left -= bytes.len().min(*left);
     let profile = match push.format {
@@ -112,9 +115,19 @@ pub(super) fn decode(
 
     let (name, kinds, scale) = if let Some((kind, rate)) = text {
         let id: Arc<str> = format!("{}:{}", kind.name, kind.rest).into();
-        (kind.name.to_owned(), vec![id], if kind.sampled { 1_000_000_000 / i64::from(rate) } else { 1 })
+        (
+            kind.name.to_owned(),
+            vec![id],
+            if kind.sampled {
+                1_000_000_000 / i64::from(rate)
+            } else {
+                1
+            },
+        )
     } else {
-        let Format::Pprof(config) = &push.format else { unreachable_format()? };
+        let Format::Pprof(config) = &push.format else {
+            unreachable_format()?
+        };
         let name = match source.get(NAME) {
             "" => kinds::of_pprof(&profile, config.as_ref()),
             name => name.to_owned(),
@@ -129,7 +142,16 @@ pub(super) fn decode(
     let (start, duration_ms) = when(push.span, &profile, options, now)?;
     let id = identity(&push.identity, &source, &profile, push.span, &push.body);
     let labels = sample_labels(&profile, options.label_sets, metrics)?;
-    Ok(Decoded { profile, source: Arc::new(source), kinds, labels, id, start, duration_ms, scale })
+    Ok(Decoded {
+        profile,
+        source: Arc::new(source),
+        kinds,
+        labels,
+        id,
+        start,
+        duration_ms,
+        scale,
+    })
 }
 
 fn unreachable_format<T>() -> Result<T> {
@@ -168,7 +190,10 @@ fn type_ids(name: &str, profile: &Profile) -> Result<Vec<Arc<str>>> {
         let parts = [of.kind, of.unit, period.kind, period.unit].map(|id| profile.text(id));
         let id = format!("{name}:{}", parts.join(":"));
         if id.len() > labels::VALUE_BYTES {
-            return Err(Error::invalid(format!("a sample type's name is {} bytes long", id.len())));
+            return Err(Error::invalid(format!(
+                "a sample type's name is {} bytes long",
+                id.len()
+            )));
         }
         Ok(id.into())
     });
@@ -185,7 +210,10 @@ fn when(
     let (start, duration_ms) = match span {
         Some((from, until)) => (from, (until.millis() - from.millis()).max(0)),
         None if profile.time_nanos == 0 => (now, profile.duration_nanos.max(0) / 1_000_000),
-        None => (Timestamp::from_nanos(profile.time_nanos), profile.duration_nanos.max(0) / 1_000_000),
+        None => (
+            Timestamp::from_nanos(profile.time_nanos),
+            profile.duration_nanos.max(0) / 1_000_000,
+        ),
     };
     if start < now.minus(options.retention) {
         return Err(Error::invalid(format!(
@@ -241,7 +269,8 @@ fn sample_labels(profile: &Profile, limit: usize, metrics: &Metrics) -> Result<V
                 LabelValue::Text(_) if key == SERVICE || key == NAME => reserved += 1,
                 LabelValue::Text(value) => {
                     let value = profile.text(value);
-                    labels::check(key, value).map_err(|fault| Error::invalid(format!("a sample's labels: {fault}")))?;
+                    labels::check(key, value)
+                        .map_err(|fault| Error::invalid(format!("a sample's labels: {fault}")))?;
                     if !value.is_empty() {
                         pairs.push((key.to_owned(), value.to_owned()));
                     }
@@ -249,15 +278,27 @@ fn sample_labels(profile: &Profile, limit: usize, metrics: &Metrics) -> Result<V
             }
         }
         if pairs.len() > labels::COUNT {
-            return Err(Error::invalid(format!("a sample's labels: {}", labels::Fault::TooMany(pairs.len()))));
+            return Err(Error::invalid(format!(
+                "a sample's labels: {}",
+                labels::Fault::TooMany(pairs.len())
+            )));
         }
         sets.push(pairs);
     }
-    metrics.dropped_labels.with_label_values(&["number"]).inc_by(numbers);
-    metrics.dropped_labels.with_label_values(&["reserved"]).inc_by(reserved);
+    metrics
+        .dropped_labels
+        .with_label_values(&["number"])
+        .inc_by(numbers);
+    metrics
+        .dropped_labels
+        .with_label_values(&["reserved"])
+        .inc_by(reserved);
 
     loop {
-        let labels: Vec<Labels> = sets.iter().map(|pairs| Labels::from_pairs(pairs.iter().cloned())).collect();
+        let labels: Vec<Labels> = sets
+            .iter()
+            .map(|pairs| Labels::from_pairs(pairs.iter().cloned()))
+            .collect();
         let distinct: FxHashSet<&Labels> = labels.iter().collect();
         if distinct.len() <= limit {
             return Ok(labels.into_iter().map(Arc::new).collect());
@@ -266,13 +307,23 @@ fn sample_labels(profile: &Profile, limit: usize, metrics: &Metrics) -> Result<V
         for (key, value) in sets.iter().flatten() {
             values.entry(key).or_default().insert(value);
         }
-        let Some((worst, count)) =
-            values.into_iter().map(|(key, values)| (key.to_owned(), values.len())).max_by_key(|of| of.1)
+        let Some((worst, count)) = values
+            .into_iter()
+            .map(|(key, values)| (key.to_owned(), values.len()))
+            .max_by_key(|of| of.1)
         else {
             return Ok(labels.into_iter().map(Arc::new).collect());
         };
-        metrics.dropped_labels.with_label_values(&["too_many_sets"]).inc_by(count as u64);
-        tracing::warn!(label = worst, values = count, limit, "sample label left out, it makes too many series");
+        metrics
+            .dropped_labels
+            .with_label_values(&["too_many_sets"])
+            .inc_by(count as u64);
+        tracing::warn!(
+            label = worst,
+            values = count,
+            limit,
+            "sample label left out, it makes too many series"
+        );
         for pairs in &mut sets {
             pairs.retain(|(key, _)| *key != worst);
         }

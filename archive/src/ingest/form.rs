@@ -4,24 +4,34 @@ use super::decode::{Format, Push, WindowIdentity};
 use crate::error::{Error, Kind, Result};
 use crate::labels::SERVICE;
 use bytes::Bytes;
-use davy_base::clock::Civil;
 use davy_base::Timestamp;
+use davy_base::clock::Civil;
 use std::collections::BTreeMap;
 
 /// Splits `app{k=v,...}` into the app and its labels.
 pub(super) fn parse_name(name: &str) -> Result<Vec<(String, String)>> {
     let name = name.trim();
-    let (app, rest) = name.split_once('{').map_or((name, None), |(app, rest)| (app, Some(rest)));
+    let (app, rest) = name
+        .split_once('{')
+        .map_or((name, None), |(app, rest)| (app, Some(rest)));
     let mut labels = vec![(SERVICE.to_owned(), app.trim().to_owned())];
     if let Some(rest) = rest {
         let inner = rest.trim_end().strip_suffix('}');
         let inner = inner.ok_or_else(|| Error::invalid("name: a `}` is missing at the end"))?;
-        for pair in inner.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-            let (key, value) =
-                pair.split_once('=').ok_or_else(|| Error::invalid(format!("name: `{pair}` is not `key=value`")))?;
+        for pair in inner
+            .split(',')
+            .map(str::trim)
+            .filter(|pair| !pair.is_empty())
+        {
+            let (key, value) = pair
+                .split_once('=')
+                .ok_or_else(|| Error::invalid(format!("name: `{pair}` is not `key=value`")))?;
             // The application names the service; a label cannot make it another one.
             if key.trim() != SERVICE {
-                labels.push((key.trim().to_owned(), value.trim().trim_matches('"').to_owned()));
+                labels.push((
+                    key.trim().to_owned(),
+                    value.trim().trim_matches('"').to_owned(),
+                ));
             }
         }
     }
@@ -33,7 +43,14 @@ pub(super) fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
     if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number = |from: usize, to: usize| text[from..to].parse().ok();
         let (year, month, day): (u32, u32, u32) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-        let civil = Civil { year: year as i32, month, day, hour: 0, minute: 0, second: 0 };
+        let civil = Civil {
+            year: year as i32,
+            month,
+            day,
+            hour: 0,
+            minute: 0,
+            second: 0,
+        };
         return Timestamp::from_civil(civil);
     }
     Timestamp::parse(text, now)
@@ -44,7 +61,8 @@ async fn parts(body: Bytes, boundary: String) -> Result<BTreeMap<String, Bytes>>
     let stream = futures_util::stream::once(async move { Ok::<_, std::io::Error>(body) });
     let mut multipart = multer::Multipart::new(stream, boundary);
     let mut parts = BTreeMap::new();
-    let fault = |error: multer::Error| Error::invalid(format!("the multipart body is malformed: {error}"));
+    let fault =
+        |error: multer::Error| Error::invalid(format!("the multipart body is malformed: {error}"));
     while let Some(field) = multipart.next_field().await.map_err(fault)? {
         let name = field.name().unwrap_or_default().to_owned();
         if parts.len() >= 16 {
@@ -62,12 +80,16 @@ pub(super) async fn read(
     body: Bytes,
     now: Timestamp,
 ) -> Result<Push> {
-    let name = query.get("name").ok_or_else(|| Error::invalid("the parameter `name` is missing"))?;
+    let name = query
+        .get("name")
+        .ok_or_else(|| Error::invalid("the parameter `name` is missing"))?;
     let labels = parse_name(name)?;
     let time = |key: &str| match query.get(key).filter(|text| !text.is_empty()) {
         None => Ok(None),
         Some(text) => parse_time(text, now).map(Some).ok_or_else(|| {
-            Error::invalid(format!("{key}: `{text}` is no time; write unix seconds, RFC 3339 or now-1h"))
+            Error::invalid(format!(
+                "{key}: `{text}` is no time; write unix seconds, RFC 3339 or now-1h"
+            ))
         }),
     };
     let span = match (time("from")?, time("until")?) {
@@ -80,8 +102,15 @@ pub(super) async fn read(
     let rate = match query.get("sampleRate").filter(|text| !text.is_empty()) {
         None => 100,
         Some(text) => {
-            let rate = text.parse().ok().filter(|rate| (1..=1_000_000_000).contains(rate));
-            rate.ok_or_else(|| Error::invalid(format!("sampleRate: `{text}` is not a number of samples a second")))?
+            let rate = text
+                .parse()
+                .ok()
+                .filter(|rate| (1..=1_000_000_000).contains(rate));
+            rate.ok_or_else(|| {
+                Error::invalid(format!(
+                    "sampleRate: `{text}` is not a number of samples a second"
+                ))
+            })?
         }
     };
 
@@ -93,7 +122,8 @@ pub(super) async fn read(
     };
     let asked = query.get("format").map_or("", String::as_str);
     let refused = |format: &str| {
-        let message = format!("the format {format} is not taken; pprof, folded (groups) and lines are");
+        let message =
+            format!("the format {format} is not taken; pprof, folded (groups) and lines are");
         Err(Error::new(Kind::Unprocessable, message))
     };
     let asked = match (asked, content_type) {
@@ -105,10 +135,13 @@ pub(super) async fn read(
     };
     let format = match asked {
         "pprof" => {
-            let config = parts.get("sample_type_config").filter(|config| !config.is_empty());
+            let config = parts
+                .get("sample_type_config")
+                .filter(|config| !config.is_empty());
             let config = config.map(|config| {
-                serde_json::from_slice(config)
-                    .map_err(|error| Error::invalid(format!("sample_type_config is not JSON: {error}")))
+                serde_json::from_slice(config).map_err(|error| {
+                    Error::invalid(format!("sample_type_config is not JSON: {error}"))
+                })
             });
             Format::Pprof(config.transpose()?)
         }
@@ -129,9 +162,17 @@ pub(super) async fn read(
         body
     };
     if body.is_empty() {
-        return Err(Error::invalid("the body is empty: there is no profile in it"));
+        return Err(Error::invalid(
+            "the body is empty: there is no profile in it",
+        ));
     }
-    Ok(Push { labels, identity: WindowIdentity::Content, span, format, body })
+    Ok(Push {
+        labels,
+        identity: WindowIdentity::Content,
+        span,
+        format,
+        body,
+    })
 }
 
 #[cfg(test)]
@@ -142,12 +183,18 @@ mod tests {
     fn names_carry_labels() {
         let check = |name: &str, expected: &[(&str, &str)]| {
             let labels = parse_name(name).expect("good");
-            let labels: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let labels: Vec<(&str, &str)> = labels
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str()))
+                .collect();
             assert_eq!(labels, expected, "{name}");
         };
         check("app", &[("service_name", "app")]);
         check("app.cpu{}", &[("service_name", "app.cpu")]);
-        check("a{x=1, y = b=c ,}", &[("service_name", "a"), ("x", "1"), ("y", "b=c")]);
+        check(
+            "a{x=1, y = b=c ,}",
+            &[("service_name", "a"), ("x", "1"), ("y", "b=c")],
+        );
         check("a{service_name=b}", &[("service_name", "a")]);
         assert!(parse_name("a{x=1").is_err());
         assert!(parse_name("a{x}").is_err());

@@ -18,7 +18,9 @@ pub(crate) const TENANT: &str = "x-scope-orgid";
 
 /// Whose request it is.
 pub(crate) fn tenant(headers: &HeaderMap) -> Result<Tenant> {
-    let Some(value) = headers.get(TENANT) else { return Ok(Tenant::anonymous()) };
+    let Some(value) = headers.get(TENANT) else {
+        return Ok(Tenant::anonymous());
+    };
     // Any bytes may stand in a header; they are encoded before they become part of a key.
     let name = String::from_utf8_lossy(value.as_bytes());
     if name.is_empty() {
@@ -37,7 +39,10 @@ pub fn router(ingest: Ingest) -> Router {
 }
 
 fn content_type(headers: &HeaderMap) -> &str {
-    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("")
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("")
 }
 
 /// Errors as the agents expect them.
@@ -51,7 +56,9 @@ fn refusal(ingest: &Ingest, error: &Error, connect: bool) -> Response {
     let body = axum::Json(json!({ "code": code, "message": error.message }));
     let mut response = (status, body).into_response();
     if matches!(error.kind, Kind::Busy | Kind::Unavailable) {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }
@@ -68,7 +75,9 @@ async fn take_ingest(
         let (bytes, _reservation) = body::read(&ingest, &parts.headers, body).await?;
         let now = ingest.options().clock.now();
         let push = form::read(&query, content_type(&parts.headers), bytes, now).await?;
-        ingest.push(&tenant, vec![("the profile".to_owned(), push)]).await
+        ingest
+            .push(&tenant, vec![("the profile".to_owned(), push)])
+            .await
     };
     match taken.await {
         Ok(()) => StatusCode::OK.into_response(),
@@ -86,11 +95,20 @@ enum Wire {
 async fn take_push(State(ingest): State<Ingest>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let taken = async {
-        let wire = match content_type(&parts.headers).split(';').next().unwrap_or("").trim() {
-            "application/proto" | "application/protobuf" | "application/x-protobuf" => Wire::Protobuf,
+        let wire = match content_type(&parts.headers)
+            .split(';')
+            .next()
+            .unwrap_or("")
+            .trim()
+        {
+            "application/proto" | "application/protobuf" | "application/x-protobuf" => {
+                Wire::Protobuf
+            }
             "application/json" => Wire::Json,
             other => {
-                let message = format!("the content type `{other}` is not taken; application/proto and application/json are");
+                let message = format!(
+                    "the content type `{other}` is not taken; application/proto and application/json are"
+                );
                 return Err(Error::new(Kind::Unsupported, message));
             }
         };

@@ -5,17 +5,67 @@ use davy_profile::Profile;
 /// A text format's type: the suffix of the name that asks for it, the type, and whether the values
 /// are samples that a sample rate turns into nanoseconds.
 const TEXT: [(&str, &str, &str, bool); 11] = [
-    ("cpu", "process_cpu", "cpu:nanoseconds:cpu:nanoseconds", true),
+    (
+        "cpu",
+        "process_cpu",
+        "cpu:nanoseconds:cpu:nanoseconds",
+        true,
+    ),
     ("wall", "wall", "wall:nanoseconds:wall:nanoseconds", true),
-    ("inuse_space", "memory", "inuse_space:bytes:space:bytes", false),
-    ("inuse_objects", "memory", "inuse_objects:count:space:bytes", false),
-    ("alloc_space", "memory", "alloc_space:bytes:space:bytes", false),
-    ("alloc_objects", "memory", "alloc_objects:count:space:bytes", false),
-    ("goroutines", "goroutines", "goroutine:count:goroutine:count", false),
-    ("mutex_count", "mutex", "contentions:count:contentions:count", false),
-    ("mutex_duration", "mutex", "delay:nanoseconds:contentions:count", false),
-    ("block_count", "block", "contentions:count:contentions:count", false),
-    ("block_duration", "block", "delay:nanoseconds:contentions:count", false),
+    (
+        "inuse_space",
+        "memory",
+        "inuse_space:bytes:space:bytes",
+        false,
+    ),
+    (
+        "inuse_objects",
+        "memory",
+        "inuse_objects:count:space:bytes",
+        false,
+    ),
+    (
+        "alloc_space",
+        "memory",
+        "alloc_space:bytes:space:bytes",
+        false,
+    ),
+    (
+        "alloc_objects",
+        "memory",
+        "alloc_objects:count:space:bytes",
+        false,
+    ),
+    (
+        "goroutines",
+        "goroutines",
+        "goroutine:count:goroutine:count",
+        false,
+    ),
+    (
+        "mutex_count",
+        "mutex",
+        "contentions:count:contentions:count",
+        false,
+    ),
+    (
+        "mutex_duration",
+        "mutex",
+        "delay:nanoseconds:contentions:count",
+        false,
+    ),
+    (
+        "block_count",
+        "block",
+        "contentions:count:contentions:count",
+        false,
+    ),
+    (
+        "block_duration",
+        "block",
+        "delay:nanoseconds:contentions:count",
+        false,
+    ),
 ];
 
 /// What a text format's values are.
@@ -31,7 +81,11 @@ pub(crate) struct TextKind {
 
 /// Splits `app.cpu` into the service and the type; a name without a known suffix is one of CPU.
 pub(crate) fn of_text(name: &str) -> (&str, TextKind) {
-    let kind = |(_, name, rest, sampled): (&str, &'static str, &'static str, bool)| TextKind { name, rest, sampled };
+    let kind = |(_, name, rest, sampled): (&str, &'static str, &'static str, bool)| TextKind {
+        name,
+        rest,
+        sampled,
+    };
     if let Some((service, suffix)) = name.rsplit_once('.')
         && let Some(found) = TEXT.into_iter().find(|row| row.0 == suffix)
         && !service.is_empty()
@@ -44,14 +98,22 @@ pub(crate) fn of_text(name: &str) -> (&str, TextKind) {
 /// The name of a pprof profile whose push does not say one, by its sample types. `config` is the
 /// agent's description of them, which tells blocking from mutexes.
 pub(crate) fn of_pprof(profile: &Profile, config: Option<&serde_json::Value>) -> String {
-    let types: Vec<&str> = profile.sample_types.iter().map(|of| profile.text(of.kind)).collect();
+    let types: Vec<&str> = profile
+        .sample_types
+        .iter()
+        .map(|of| profile.text(of.kind))
+        .collect();
     let has = |kind: &str| types.contains(&kind);
     let shown_as = |what: &str| config.is_some_and(|config| config.to_string().contains(what));
     let period = profile.text(profile.period_type.kind);
     if has("inuse_space") || has("alloc_space") || has("inuse_objects") || has("alloc_objects") {
         "memory".to_owned()
     } else if has("contentions") || has("delay") {
-        if shown_as("block") { "block".to_owned() } else { "mutex".to_owned() }
+        if shown_as("block") {
+            "block".to_owned()
+        } else {
+            "mutex".to_owned()
+        }
     } else if has("goroutine") || has("goroutines") {
         "goroutines".to_owned()
     } else if has("wall") || period == "wall" {
@@ -68,7 +130,9 @@ pub(crate) fn of_pprof(profile: &Profile, config: Option<&serde_json::Value>) ->
 pub(crate) fn is_gauge(kind: &str) -> bool {
     let mut parts = kind.split(':');
     let (name, what) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-    what.starts_with("inuse_") || matches!(what, "tasks" | "goroutine" | "goroutines") || name == "tasks"
+    what.starts_with("inuse_")
+        || matches!(what, "tasks" | "goroutine" | "goroutines")
+        || name == "tasks"
 }
 
 #[cfg(test)]
@@ -79,12 +143,31 @@ mod tests {
     fn text_types_come_from_the_last_suffix() {
         let check = |name: &str, service: &str, kind: &str| {
             let (got, of) = of_text(name);
-            assert_eq!((got, format!("{}:{}", of.name, of.rest).as_str()), (service, kind));
+            assert_eq!(
+                (got, format!("{}:{}", of.name, of.rest).as_str()),
+                (service, kind)
+            );
         };
-        check("shop.cpu", "shop", "process_cpu:cpu:nanoseconds:cpu:nanoseconds");
-        check("shop.eu.wall", "shop.eu", "wall:wall:nanoseconds:wall:nanoseconds");
-        check("shop.eu", "shop.eu", "process_cpu:cpu:nanoseconds:cpu:nanoseconds");
-        check(".cpu", ".cpu", "process_cpu:cpu:nanoseconds:cpu:nanoseconds");
+        check(
+            "shop.cpu",
+            "shop",
+            "process_cpu:cpu:nanoseconds:cpu:nanoseconds",
+        );
+        check(
+            "shop.eu.wall",
+            "shop.eu",
+            "wall:wall:nanoseconds:wall:nanoseconds",
+        );
+        check(
+            "shop.eu",
+            "shop.eu",
+            "process_cpu:cpu:nanoseconds:cpu:nanoseconds",
+        );
+        check(
+            ".cpu",
+            ".cpu",
+            "process_cpu:cpu:nanoseconds:cpu:nanoseconds",
+        );
     }
 
     #[test]

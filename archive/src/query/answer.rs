@@ -9,11 +9,15 @@ use serde_json::json;
 /// An RFC 9457 problem document.
 pub(super) fn problem(error: &Error) -> Response {
     let (status, title, ..) = error.kind.table();
-    let body = json!({ "type": "about:blank", "title": title, "status": status, "detail": error.message });
+    let body =
+        json!({ "type": "about:blank", "title": title, "status": status, "detail": error.message });
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Body::from(body.to_string())).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     if matches!(error.kind, Kind::Busy | Kind::Unavailable) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }

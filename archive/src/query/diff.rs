@@ -14,7 +14,13 @@ struct Node {
 }
 
 /// The largest nodes of either side, in JSON: `{name,self,total,base_self,base_total,children}`.
-pub(super) fn answer(tree: &FlameTree, base: &FlameTree, max_nodes: usize, meta: &Value, _json: bool) -> Response {
+pub(super) fn answer(
+    tree: &FlameTree,
+    base: &FlameTree,
+    max_nodes: usize,
+    meta: &Value,
+    _json: bool,
+) -> Response {
     let mut both = tree.clone();
     both.merge(base);
     // Values of each side by the node of both; taking over finds nodes and makes none.
@@ -29,12 +35,21 @@ pub(super) fn answer(tree: &FlameTree, base: &FlameTree, max_nodes: usize, meta:
     let (own, total) = side(tree, &mut both);
     let (base_own, base_total) = side(base, &mut both);
     let mut order: Vec<u32> = (1..both.stacks.len() as u32).collect();
-    let weight = |node: &u32| total[*node as usize].saturating_abs().max(base_total[*node as usize].saturating_abs());
+    let weight = |node: &u32| {
+        total[*node as usize]
+            .saturating_abs()
+            .max(base_total[*node as usize].saturating_abs())
+    };
     order.sort_by_key(|node| (std::cmp::Reverse(weight(node)), *node));
     order.truncate(max_nodes);
     order.sort_unstable();
     let mut kept = vec![usize::MAX; both.stacks.len()];
-    let mut nodes = vec![Node { name: "total".into(), children: vec![], own: [own[0], base_own[0]], total: [total[0], base_total[0]] }];
+    let mut nodes = vec![Node {
+        name: "total".into(),
+        children: vec![],
+        own: [own[0], base_own[0]],
+        total: [total[0], base_total[0]],
+    }];
     kept[0] = 0;
     for node in order {
         let parent = kept[both.stacks.parent(NodeId(node)).index()];

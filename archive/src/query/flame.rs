@@ -28,7 +28,12 @@ impl Visitor for Count {
 
     fn visit(&mut self, view: &View<'_>) -> Result<()> {
         if let Some(windows) = view.windows {
-            for (window, _) in windows.rows.iter().zip(view.included).filter(|(_, included)| **included) {
+            for (window, _) in windows
+                .rows
+                .iter()
+                .zip(view.included)
+                .filter(|(_, included)| **included)
+            {
                 let source = &view.series.sources[window.source as usize];
                 *self.0.entry(Arc::clone(source)).or_default() += 1;
             }
@@ -50,9 +55,10 @@ pub struct Flame {
 
 /// Merges a range.
 pub async fn flame(query: &Query, ask: &Ask, grain: Grain) -> Result<(Flame, Report)> {
-    let counts = match ask.gauge() {
-        true => Some(query.scan(ask, Count::default()).await?.0.0),
-        false => None,
+    let counts = if ask.gauge() {
+        Some(query.scan(ask, Count::default()).await?.0.0)
+    } else {
+        None
     };
     let visitor = Flame {
         tree: FlameTree::new(),
@@ -81,7 +87,9 @@ impl Visitor for Flame {
     const DEPTH: Depth = Depth::Stacks;
 
     fn visit(&mut self, view: &View<'_>) -> Result<()> {
-        let (Some(values), Some(dictionary)) = (view.values, view.dictionary) else { return Ok(()) };
+        let (Some(values), Some(dictionary)) = (view.values, view.dictionary) else {
+            return Ok(());
+        };
         // Runs of rows that go to the same place with the same weight: (place, source) -> runs.
         let mut cells: BTreeMap<(u32, u32), Vec<std::ops::Range<usize>>> = BTreeMap::new();
         let mut places: Vec<Option<(u32, u32)>> = vec![None; view.wanted.len()];
@@ -100,7 +108,14 @@ impl Visitor for Flame {
                         "" => view.series.sources[*source as usize].get(by),
                         value => value,
                     };
-                    let text = format!("{by}={}", if value.is_empty() { "(untagged)" } else { value });
+                    let text = format!(
+                        "{by}={}",
+                        if value.is_empty() {
+                            "(untagged)"
+                        } else {
+                            value
+                        }
+                    );
                     let frame = self.tree.named_frame(&text, FrameKind::Group);
                     at = self.tree.child(at, frame);
                 }
@@ -121,7 +136,11 @@ impl Visitor for Flame {
         let mut place_before = None;
         for ((place, source), runs) in cells {
             for row in runs.into_iter().flatten() {
-                if values.windows.get(row).is_some_and(|window| !view.included[*window as usize]) {
+                if values
+                    .windows
+                    .get(row)
+                    .is_some_and(|window| !view.included[*window as usize])
+                {
                     continue;
                 }
                 let node = values.nodes[row];
@@ -148,7 +167,8 @@ impl Visitor for Flame {
                 let value = match count {
                     None => sum,
                     Some(count) => (i128::from(sum) * i128::from(FRACTIONS) / i128::from(count))
-                        .clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64,
+                        .clamp(i128::from(i64::MIN), i128::from(i64::MAX))
+                        as i64,
                 };
                 let at = merge.node(&mut self.tree, node)?;
                 self.tree.add(at, value);
@@ -194,7 +214,11 @@ impl Merge<'_> {
                 name: tree.strings.intern(texts.name),
                 file: tree.strings.intern(texts.file),
                 start_line: texts.start_line,
-                line: if self.grain == Grain::Line { texts.line } else { 0 },
+                line: if self.grain == Grain::Line {
+                    texts.line
+                } else {
+                    0
+                },
                 module: tree.strings.intern(texts.module),
                 build_id: tree.strings.intern(texts.build_id),
                 address: texts.address,

@@ -43,9 +43,14 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
     let started = query.options.clock.monotonic();
     let (request, _body) = request.into_parts();
     let answered = async {
-        let parameters: BTreeMap<String, String> =
-            axum::extract::Query::try_from_uri(&request.uri).map_err(|error| Error::invalid(error.to_string()))?.0;
-        let accept = request.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let parameters: BTreeMap<String, String> = axum::extract::Query::try_from_uri(&request.uri)
+            .map_err(|error| Error::invalid(error.to_string()))?
+            .0;
+        let accept = request
+            .headers
+            .get(header::ACCEPT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
         let call = Call {
             parameters: Parameters(parameters),
             json: accept.contains("application/json"),
@@ -53,7 +58,11 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
             tenant: tenant(&request.headers)?,
             query: query.clone(),
         };
-        let _slot = query.slots.acquire().await.map_err(|_| Error::new(Kind::Unavailable, "the archiver is stopping"))?;
+        let _slot = query
+            .slots
+            .acquire()
+            .await
+            .map_err(|_| Error::new(Kind::Unavailable, "the archiver is stopping"))?;
         match operation {
             "ListProfileTypes" => call.gather(Wanted::Types).await,
             "ListProfileLabels" => call.labels().await,
@@ -64,7 +73,11 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
     };
     let response = answered.await.unwrap_or_else(|error| problem(&error));
     let taken = query.options.clock.monotonic().saturating_sub(started);
-    query.metrics.query_duration.with_label_values(&[operation]).observe(taken.as_secs_f64());
+    query
+        .metrics
+        .query_duration
+        .with_label_values(&[operation])
+        .observe(taken.as_secs_f64());
     response
 }
 
@@ -95,15 +108,28 @@ impl Call {
 
     async fn gather(&self, wanted: Wanted) -> Result<Response> {
         let ask = self.parameters.any_type(&self.tenant, self.now)?;
-        let gather = Gather { wanted, found: BTreeSet::new(), limit: TEXTS, cut: false };
+        let gather = Gather {
+            wanted,
+            found: BTreeSet::new(),
+            limit: TEXTS,
+            cut: false,
+        };
         let (gather, mut report) = self.query.scan(&ask, gather).await?;
         if gather.cut {
-            report.partial.push(format!("there are more than {TEXTS}; narrow the selector"));
+            report
+                .partial
+                .push(format!("there are more than {TEXTS}; narrow the selector"));
         }
         self.note(&report);
         let mut response = Json(gather.found.into_iter().collect::<Vec<_>>()).into_response();
         if !report.partial.is_empty() {
-            let text = report.partial.join("; ").chars().filter(|c| (' '..='~').contains(c)).take(1_000).collect::<String>();
+            let text = report
+                .partial
+                .join("; ")
+                .chars()
+                .filter(|c| (' '..='~').contains(c))
+                .take(1_000)
+                .collect::<String>();
             if let Ok(value) = text.parse() {
                 response.headers_mut().insert("davy-partial", value);
             }
@@ -121,7 +147,11 @@ impl Call {
     async fn series(&self) -> Result<Response> {
         let ask = self.parameters.one_type(&self.tenant, self.now)?;
         let span = ask.until.since(ask.from).as_secs().max(1) as usize;
-        let step = self.parameters.number("step", span.div_ceil(240).max(1), usize::try_from(i32::MAX).unwrap_or(1))?;
+        let step = self.parameters.number(
+            "step",
+            span.div_ceil(240).max(1),
+            usize::try_from(i32::MAX).unwrap_or(1),
+        )?;
         let step_ms = step as i64 * 1_000;
         let (series, cut, report) = series::series(&self.query, &ask, step_ms).await?;
         self.note(&report);
@@ -145,7 +175,11 @@ impl Call {
                 RegexBuilder::new(text)
                     .size_limit(1 << 20)
                     .build()
-                    .map_err(|error| Error::invalid(format!("{name}: `{text}` is not a regular expression: {error}")))
+                    .map_err(|error| {
+                        Error::invalid(format!(
+                            "{name}: `{text}` is not a regular expression: {error}"
+                        ))
+                    })
             };
             self.parameters.get(name).map(build).transpose()
         };
@@ -188,7 +222,11 @@ impl Call {
         let ask = self.parameters.one_type(&self.tenant, self.now)?;
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
         let limit = self.parameters.number("limit", 100, 100_000)?;
-        let grain = if operation == "QueryPprof" { Grain::Line } else { Grain::Function };
+        let grain = if operation == "QueryPprof" {
+            Grain::Line
+        } else {
+            Grain::Function
+        };
         let (tree, report) = self.merged(&ask, grain).await?;
         let json = self.json;
         blocking(move || {

@@ -27,7 +27,13 @@ impl Visitor for Gather {
     const DEPTH: Depth = Depth::Series;
 
     fn visit(&mut self, view: &View<'_>) -> Result<()> {
-        for ((source, kind, labels), _) in view.series.rows.iter().zip(view.wanted).filter(|(_, wanted)| **wanted) {
+        for ((source, kind, labels), _) in view
+            .series
+            .rows
+            .iter()
+            .zip(view.wanted)
+            .filter(|(_, wanted)| **wanted)
+        {
             let source = &view.series.sources[*source as usize];
             match &self.wanted {
                 Wanted::Types => {

@@ -34,38 +34,74 @@ const BY: usize = 8;
 impl Parameters {
     /// A parameter; an empty one counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     fn time(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
         Timestamp::parse(text, now).map(Some).ok_or_else(|| {
-            Error::invalid(format!("{name}: `{text}` is no time; write unix milliseconds, RFC 3339, now or now-1h"))
+            Error::invalid(format!(
+                "{name}: `{text}` is no time; write unix milliseconds, RFC 3339, now or now-1h"
+            ))
         })
     }
 
     /// A number within bounds.
     pub(super) fn number(&self, name: &str, default: usize, max: usize) -> Result<usize> {
-        let Some(text) = self.get(name) else { return Ok(default) };
-        let number = text.parse().ok().filter(|number| (1..=max).contains(number));
-        number.ok_or_else(|| Error::invalid(format!("{name}: `{text}` is not a number from 1 to {max}")))
+        let Some(text) = self.get(name) else {
+            return Ok(default);
+        };
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (1..=max).contains(number));
+        number.ok_or_else(|| {
+            Error::invalid(format!("{name}: `{text}` is not a number from 1 to {max}"))
+        })
     }
 
     /// The range and selector; `prefix` is that of the other side of a comparison.
     fn range(&self, tenant: &Tenant, now: Timestamp, prefix: &str) -> Result<Ask> {
         let name = |name: &str| format!("{prefix}{name}");
         let until = self.time(&name("until"), now)?.unwrap_or(now);
-        let from = self.time(&name("from"), now)?.unwrap_or_else(|| until.minus(Duration::from_hours(1)));
+        let from = self
+            .time(&name("from"), now)?
+            .unwrap_or_else(|| until.minus(Duration::from_secs(3_600)));
         if from >= until {
-            return Err(Error::invalid(format!("{}: {from} is not before {until}", name("from"))));
+            return Err(Error::invalid(format!(
+                "{}: {from} is not before {until}",
+                name("from")
+            )));
         }
-        let selector = Selector::parse(self.get(&name("selector")).unwrap_or("")).map_err(Error::invalid)?;
-        let by: Vec<String> =
-            self.get("by").unwrap_or("").split(',').map(str::trim).filter(|by| !by.is_empty()).map(str::to_owned).collect();
+        let selector =
+            Selector::parse(self.get(&name("selector")).unwrap_or("")).map_err(Error::invalid)?;
+        let by: Vec<String> = self
+            .get("by")
+            .unwrap_or("")
+            .split(',')
+            .map(str::trim)
+            .filter(|by| !by.is_empty())
+            .map(str::to_owned)
+            .collect();
         if by.len() > BY {
-            return Err(Error::invalid(format!("by: {} labels, the limit is {BY}", by.len())));
+            return Err(Error::invalid(format!(
+                "by: {} labels, the limit is {BY}",
+                by.len()
+            )));
         }
-        Ok(Ask { tenant: tenant.clone(), kind: None, selector, from, until, by })
+        Ok(Ask {
+            tenant: tenant.clone(),
+            kind: None,
+            selector,
+            from,
+            until,
+            by,
+        })
     }
 
     /// A query of any type, or of the one that is named.
@@ -103,7 +139,9 @@ impl Parameters {
             )
         })?;
         if !(5..=6).contains(&kind.split(':').count()) {
-            return Err(Error::invalid(format!("type: `{kind}` is not name:type:unit:periodtype:periodunit")));
+            return Err(Error::invalid(format!(
+                "type: `{kind}` is not name:type:unit:periodtype:periodunit"
+            )));
         }
         Ok(kind.to_owned())
     }
@@ -114,7 +152,9 @@ impl Ask {
     pub(super) fn may_be_in(&self, services: &[String], from_ms: i64, last_ms: i64) -> bool {
         from_ms < self.until.millis()
             && last_ms >= self.from.millis()
-            && services.iter().any(|service| self.selector.selects_service(service))
+            && services
+                .iter()
+                .any(|service| self.selector.selects_service(service))
     }
 
     /// Whether values are averaged over windows and not summed.

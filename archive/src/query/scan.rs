@@ -84,7 +84,12 @@ enum Part {
 impl Query {
     pub(crate) fn new(options: Options, store: Arc<Store>, metrics: Metrics) -> Self {
         let slots = Arc::new(Semaphore::new(options.queries.max(1)));
-        Self { store, options, metrics, slots }
+        Self {
+            store,
+            options,
+            metrics,
+            slots,
+        }
     }
 
     /// The folders to list for the hours from `first` to `last`: those of hours for a short range,
@@ -93,10 +98,23 @@ impl Query {
         let keys = &self.store.keys;
         if last.0 - first.0 < 6 {
             let hours = (first.0..=last.0).map(Hour);
-            hours.flat_map(|hour| [keys.segments(tenant, Some(hour)), keys.blocks(tenant, Some(hour))]).collect()
+            hours
+                .flat_map(|hour| {
+                    [
+                        keys.segments(tenant, Some(hour)),
+                        keys.blocks(tenant, Some(hour)),
+                    ]
+                })
+                .collect()
         } else {
             let days = (first.0.div_euclid(24)..=last.0.div_euclid(24)).map(|day| Hour(day * 24));
-            days.flat_map(|day| [keys.segments_of_day(tenant, day), keys.blocks_of_day(tenant, day)]).collect()
+            days.flat_map(|day| {
+                [
+                    keys.segments_of_day(tenant, day),
+                    keys.blocks_of_day(tenant, day),
+                ]
+            })
+            .collect()
         }
     }
 
@@ -108,7 +126,10 @@ impl Query {
         if last < first {
             return Ok((visitor, report));
         }
-        let (mut hours, faults) = self.store.listing(&ask.tenant, &self.folders(&ask.tenant, first, last)).await?;
+        let (mut hours, faults) = self
+            .store
+            .listing(&ask.tenant, &self.folders(&ask.tenant, first, last))
+            .await?;
         hours.retain(|hour, _| (first..=last).contains(hour));
         report.partial.extend(faults);
         let (mut before, mut seen) = (FxHashSet::default(), FxHashSet::default());
@@ -118,13 +139,30 @@ impl Query {
         for (hour, mut listing) in listed {
             // A window without a time of its own, sent twice around the turn of an hour, is in two
             // hours; so the ids of the hour before are kept.
-            before = if previous == Some(Hour(hour.0 - 1)) { std::mem::take(&mut seen) } else { FxHashSet::default() };
+            before = if previous == Some(Hour(hour.0 - 1)) {
+                std::mem::take(&mut seen)
+            } else {
+                FxHashSet::default()
+            };
             seen.clear();
             previous = Some(hour);
             for attempt in 0.. {
                 let mut gone = 0;
-                for part in self.parts(ask, hour, &listing, &mut report, &mut gone).await {
-                    let result = self.group(ask, hour, part, visitor, &mut before, &mut seen, &mut report).await;
+                for part in self
+                    .parts(ask, hour, &listing, &mut report, &mut gone)
+                    .await
+                {
+                    let result = self
+                        .group(
+                            ask,
+                            hour,
+                            part,
+                            visitor,
+                            &mut before,
+                            &mut seen,
+                            &mut report,
+                        )
+                        .await;
                     match result {
                         (back, Ok(())) => {
                             visitor = back;
@@ -144,23 +182,38 @@ impl Query {
                     break;
                 }
                 if attempt == 2 {
-                    report.partial.push(format!("{hour}: {gone} objects went away while they were read; ask again"));
+                    report.partial.push(format!(
+                        "{hour}: {gone} objects went away while they were read; ask again"
+                    ));
                     break;
                 }
                 // A compactor has put a block in their place. What was counted stays counted.
-                let (mut again, _) = self.store.listing(&ask.tenant, &self.folders(&ask.tenant, hour, hour)).await?;
+                let (mut again, _) = self
+                    .store
+                    .listing(&ask.tenant, &self.folders(&ask.tenant, hour, hour))
+                    .await?;
                 listing = again.remove(&hour).unwrap_or_default();
             }
         }
         drop(before);
         if visited == 0 && !report.partial.is_empty() {
-            return Err(Error::new(Kind::Unavailable, format!("nothing of the range can be read: {}", report.partial[0])));
+            return Err(Error::new(
+                Kind::Unavailable,
+                format!("nothing of the range can be read: {}", report.partial[0]),
+            ));
         }
         Ok((visitor, report))
     }
 
     /// What of an hour may hold what is asked for, in the order of the reader's rule.
-    async fn parts(&self, ask: &Ask, hour: Hour, listing: &Listing, report: &mut Report, gone: &mut usize) -> Vec<Part> {
+    async fn parts(
+        &self,
+        ask: &Ask,
+        hour: Hour,
+        listing: &Listing,
+        report: &mut Report,
+        gone: &mut usize,
+    ) -> Vec<Part> {
         let selection = select(listing);
         let mut parts = Vec::new();
         for at in selection.blocks {
@@ -183,16 +236,29 @@ impl Query {
         parts
     }
 
-    async fn table(&self, ask: &Ask, hour: Hour, part: &Part, table: Table) -> Result<Group, Missing> {
+    async fn table(
+        &self,
+        ask: &Ask,
+        hour: Hour,
+        part: &Part,
+        table: Table,
+    ) -> Result<Group, Missing> {
         match part {
             Part::Listed(_) => Err(Error::new(Kind::Internal, "a segment that is not open").into()),
             Part::Segment(segment) => Ok(segment.table(table)?),
-            Part::Block(id, meta, group) => self.store.group((&ask.tenant, hour, id), meta, table, *group).await,
+            Part::Block(id, meta, group) => {
+                self.store
+                    .group((&ask.tenant, hour, id), meta, table, *group)
+                    .await
+            }
         }
     }
 
     /// Shows one group. The visitor always comes back.
-    #[expect(clippy::too_many_arguments, reason = "the state of the scan, used here only")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of the scan, used here only"
+    )]
     async fn group<V: Visitor>(
         &self,
         ask: &Ask,
@@ -244,9 +310,17 @@ impl Query {
                 return Ok::<_, Missing>((None, None, None));
             }
             if V::DEPTH == Depth::Totals {
-                return Ok((Some(self.table(ask, hour, part, Table::Samples).await?), None, None));
+                return Ok((
+                    Some(self.table(ask, hour, part, Table::Samples).await?),
+                    None,
+                    None,
+                ));
             }
-            let values = if use_sums { Table::Sums } else { Table::Samples };
+            let values = if use_sums {
+                Table::Sums
+            } else {
+                Table::Samples
+            };
             let (values, nodes, frames) = futures_util::try_join!(
                 self.table(ask, hour, part, values),
                 self.table(ask, hour, part, Table::Nodes),
@@ -260,7 +334,12 @@ impl Query {
         };
         let shown = blocking(move || {
             let mut visitor = visitor;
-            let result = show(&head, tail, use_sums && V::DEPTH == Depth::Stacks, &mut visitor);
+            let result = show(
+                &head,
+                tail,
+                use_sums && V::DEPTH == Depth::Stacks,
+                &mut visitor,
+            );
             (visitor, result.map(|()| head))
         });
         match shown.await {
@@ -283,8 +362,10 @@ impl Query {
 }
 
 /// Runs work that takes time on a thread for it.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let done = davy_tag::spawn_blocking(work).await;
     done.map_err(|_| Error::new(Kind::Internal, "a query's thread failed unexpectedly"))
 }
 
@@ -312,7 +393,10 @@ fn open(
         .iter()
         .map(|(source, kind, labels)| {
             let right = ask.kind.as_deref().is_none_or(|asked| asked == &**kind);
-            let wanted = right && ask.selector.selects(&series.sources[*source as usize], labels);
+            let wanted = right
+                && ask
+                    .selector
+                    .selects(&series.sources[*source as usize], labels);
             sources[*source as usize] |= wanted;
             wanted
         })
@@ -321,7 +405,13 @@ fn open(
         return Ok(None);
     }
     let Some(windows) = windows else {
-        return Ok(Some(Head { series, wanted, windows: None, included: Vec::new(), all: false }));
+        return Ok(Some(Head {
+            series,
+            wanted,
+            windows: None,
+            included: Vec::new(),
+            all: false,
+        }));
     };
     let windows = WindowTable::read(windows, &series)?;
     let range = ask.from.millis()..ask.until.millis();
@@ -334,7 +424,9 @@ fn open(
             if !sources[window.source as usize] {
                 return false;
             }
-            let fresh = !seen.contains(&window.id) && !before.contains(&window.id) && within.insert(window.id);
+            let fresh = !seen.contains(&window.id)
+                && !before.contains(&window.id)
+                && within.insert(window.id);
             let included = fresh && range.contains(&window.start_ms);
             all &= included;
             included
@@ -343,7 +435,13 @@ fn open(
     if !included.contains(&true) {
         return Ok(None);
     }
-    Ok(Some(Head { series, wanted, windows: Some(windows), included, all }))
+    Ok(Some(Head {
+        series,
+        wanted,
+        windows: Some(windows),
+        included,
+        all,
+    }))
 }
 
 fn show<V: Visitor>(
@@ -358,7 +456,12 @@ fn show<V: Visitor>(
     };
     let values = match (&values, &head.windows) {
         (Some(values), _) if sums => Some(Values::sums(values, &head.series, dictionary.as_ref())?),
-        (Some(values), Some(windows)) => Some(Values::samples(values, &head.series, windows, dictionary.as_ref())?),
+        (Some(values), Some(windows)) => Some(Values::samples(
+            values,
+            &head.series,
+            windows,
+            dictionary.as_ref(),
+        )?),
         _ => None,
     };
     visitor.visit(&View {

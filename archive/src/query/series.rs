@@ -29,13 +29,29 @@ impl Visitor for Buckets {
     const DEPTH: Depth = Depth::Totals;
 
     fn visit(&mut self, view: &View<'_>) -> Result<()> {
-        let (Some(values), Some(windows)) = (view.values, view.windows) else { return Ok(()) };
+        let (Some(values), Some(windows)) = (view.values, view.windows) else {
+            return Ok(());
+        };
         let bucket = |start_ms: i64| ((start_ms - self.from_ms) / self.step_ms) as u32;
-        let buckets: Vec<u32> = windows.rows.iter().map(|window| bucket(window.start_ms)).collect();
+        let buckets: Vec<u32> = windows
+            .rows
+            .iter()
+            .map(|window| bucket(window.start_ms))
+            .collect();
         if self.gauge {
-            for (at, window) in windows.rows.iter().enumerate().filter(|(at, _)| view.included[*at]) {
+            for (at, window) in windows
+                .rows
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| view.included[*at])
+            {
                 let source = &view.series.sources[window.source as usize];
-                *self.windows.entry(source.clone()).or_default().entry(buckets[at]).or_default() += 1;
+                *self
+                    .windows
+                    .entry(source.clone())
+                    .or_default()
+                    .entry(buckets[at])
+                    .or_default() += 1;
             }
         }
         let mut start = 0;
@@ -57,13 +73,20 @@ impl Visitor for Buckets {
                 "" => source.get(by).to_owned(),
                 value => value.to_owned(),
             };
-            let key = (self.by.iter().map(value_of).collect(), self.gauge.then(|| source.clone()));
+            let key = (
+                self.by.iter().map(value_of).collect(),
+                self.gauge.then(|| source.clone()),
+            );
             if self.sums.len() >= self.limit && !self.sums.contains_key(&key) {
                 self.refused = true;
                 continue;
             }
             let points = self.sums.entry(key).or_default();
-            for (window, sum) in by_window.iter().enumerate().filter(|(at, sum)| view.included[*at] && **sum != 0) {
+            for (window, sum) in by_window
+                .iter()
+                .enumerate()
+                .filter(|(at, sum)| view.included[*at] && **sum != 0)
+            {
                 let point = points.entry(buckets[window]).or_default();
                 *point = point.saturating_add(*sum);
             }
@@ -73,7 +96,11 @@ impl Visitor for Buckets {
 }
 
 /// Series and how many were left out.
-pub(super) async fn series(query: &Query, ask: &Ask, step_ms: i64) -> Result<(Vec<Value>, usize, Report)> {
+pub(super) async fn series(
+    query: &Query,
+    ask: &Ask,
+    step_ms: i64,
+) -> Result<(Vec<Value>, usize, Report)> {
     let from_ms = ask.from.millis();
     let points = (ask.until.millis() - from_ms).div_euclid(step_ms);
     if points > query.options.query_points as i64 {
@@ -97,8 +124,11 @@ pub(super) async fn series(query: &Query, ask: &Ask, step_ms: i64) -> Result<(Ve
     for ((key, source), points) in &buckets.sums {
         let group = groups.entry(key.clone()).or_default();
         for (bucket, sum) in points {
-            let windows = source.as_ref().and_then(|source| buckets.windows.get(source)?.get(bucket));
-            *group.entry(*bucket).or_default() += *sum as f64 / windows.copied().unwrap_or(1).max(1) as f64;
+            let windows = source
+                .as_ref()
+                .and_then(|source| buckets.windows.get(source)?.get(bucket));
+            *group.entry(*bucket).or_default() +=
+                *sum as f64 / windows.copied().unwrap_or(1).max(1) as f64;
         }
     }
     groups.retain(|_, points| !points.is_empty());
@@ -108,17 +138,30 @@ pub(super) async fn series(query: &Query, ask: &Ask, step_ms: i64) -> Result<(Ve
     let cut = ranked.len().saturating_sub(query.options.query_series);
     ranked.truncate(query.options.query_series);
     if cut > 0 {
-        report.partial.push(format!("{cut} of the smallest series are left out; narrow the selector or group by less"));
+        report.partial.push(format!(
+            "{cut} of the smallest series are left out; narrow the selector or group by less"
+        ));
     }
     if buckets.refused {
-        report.partial.push("there are too many groups to count them all; narrow the selector or group by less".to_owned());
+        report.partial.push(
+            "there are too many groups to count them all; narrow the selector or group by less"
+                .to_owned(),
+        );
     }
     let series = ranked.into_iter().map(|(key, points)| {
-        let labels: Map<String, Value> =
-            ask.by.iter().cloned().zip(key).filter(|(_, value)| !value.is_empty()).map(|(n, v)| (n, v.into())).collect();
+        let labels: Map<String, Value> = ask
+            .by
+            .iter()
+            .cloned()
+            .zip(key)
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(n, v)| (n, v.into()))
+            .collect();
         let points: Vec<Value> = points
             .into_iter()
-            .map(|(bucket, value)| json!([from_ms + i64::from(bucket) * step_ms, value.round() as i64]))
+            .map(|(bucket, value)| {
+                json!([from_ms + i64::from(bucket) * step_ms, value.round() as i64])
+            })
             .collect();
         json!({ "labels": labels, "points": points })
     });

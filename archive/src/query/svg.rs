@@ -15,8 +15,12 @@ pub(super) fn svg(tree: &FlameTree, title: &str, unit: &str) -> Result<Vec<u8>> 
     if folded.trim().is_empty() {
         return Ok(EMPTY.into());
     }
-    from_lines(&mut options, folded.lines(), &mut out)
-        .map_err(|error| Error::new(Kind::Internal, format!("the graph cannot be drawn: {error}")))?;
+    from_lines(&mut options, folded.lines(), &mut out).map_err(|error| {
+        Error::new(
+            Kind::Internal,
+            format!("the graph cannot be drawn: {error}"),
+        )
+    })?;
     Ok(out)
 }
 

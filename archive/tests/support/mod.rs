@@ -1,5 +1,10 @@
 //! An archive on a scratch bucket, and profiles to push.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::type_complexity,
+    reason = "each test file uses a part of it"
+)]
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -28,7 +33,10 @@ pub struct World {
 /// the store's times of objects fit to it.
 pub fn clock() -> Clock {
     let now = Clock::system().now();
-    Clock::manual(now.floor(Duration::from_hours(1)).plus(Duration::from_mins(30)))
+    Clock::manual(
+        now.floor(Duration::from_secs(3_600))
+            .plus(Duration::from_secs(1_800)),
+    )
 }
 
 pub fn options(store: Arc<dyn ObjectStore>, clock: &Clock) -> Options {
@@ -55,21 +63,41 @@ impl World {
         let archive = Archive::new(options, &prometheus::Registry::new()).expect("fresh registry");
         let drain = CancellationToken::new();
         tokio::spawn(archive.ingest().run(drain.clone()));
-        Self { archive, store, clock, drain }
+        Self {
+            archive,
+            store,
+            clock,
+            drain,
+        }
     }
 
     pub async fn call(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
         while !self.archive.ingest().is_accepting() && !self.drain.is_cancelled() {
             tokio::task::yield_now().await;
         }
-        let app = self.archive.ingest_router().merge(self.archive.query_router());
+        let app = self
+            .archive
+            .ingest_router()
+            .merge(self.archive.query_router());
         let response = app.oneshot(request).await.expect("routers do not fail");
         let status = response.status();
-        let body = response.into_body().collect().await.expect("whole").to_bytes().to_vec();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .expect("whole")
+            .to_bytes()
+            .to_vec();
         (status, body)
     }
 
-    pub async fn push(&self, tenant: &str, labels: &[(&str, &str)], id: &str, raw: &[u8]) -> (StatusCode, String) {
+    pub async fn push(
+        &self,
+        tenant: &str,
+        labels: &[(&str, &str)],
+        id: &str,
+        raw: &[u8],
+    ) -> (StatusCode, String) {
         let request = Request::post("/push.v1.PusherService/Push")
             .header("content-type", "application/proto")
             .header("x-scope-orgid", tenant)
@@ -95,7 +123,12 @@ impl World {
     }
 
     pub async fn folded(&self, rest: &str) -> String {
-        let (status, body) = self.get_as("anonymous", &format!("/api/v1/profiles/folded?{}", self.range(rest))).await;
+        let (status, body) = self
+            .get_as(
+                "anonymous",
+                &format!("/api/v1/profiles/folded?{}", self.range(rest)),
+            )
+            .await;
         assert_eq!(status, 200, "{rest}: {}", String::from_utf8_lossy(&body));
         let mut lines: Vec<&str> = std::str::from_utf8(&body).expect("text").lines().collect();
         lines.sort_unstable();
@@ -110,8 +143,13 @@ impl World {
 
     pub async fn keys(&self) -> Vec<String> {
         use futures_util::TryStreamExt;
-        let mut keys: Vec<String> =
-            self.store.list(None).map_ok(|object| object.location.to_string()).try_collect().await.expect("listing");
+        let mut keys: Vec<String> = self
+            .store
+            .list(None)
+            .map_ok(|object| object.location.to_string())
+            .try_collect()
+            .await
+            .expect("listing");
         keys.sort();
         keys
     }
@@ -150,7 +188,12 @@ pub fn push_request(labels: &[(&str, &str)], id: &str, raw: &[u8]) -> Vec<u8> {
 
 /// A CPU profile: stacks of names with nanoseconds and labels.
 pub fn cpu(clock: &Clock, samples: &[(&[&str], i64, &[(&str, &str)])]) -> Vec<u8> {
-    profile(clock, ("cpu", "nanoseconds"), ("cpu", "nanoseconds"), samples)
+    profile(
+        clock,
+        ("cpu", "nanoseconds"),
+        ("cpu", "nanoseconds"),
+        samples,
+    )
 }
 
 pub fn profile(
@@ -173,8 +216,21 @@ pub fn profile(
             .map(|(depth, name)| {
                 let id = profile.strings.intern(name);
                 let file = profile.strings.intern("main.rs");
-                let function = profile.function(Function { name: id, system_name: id, file, start_line: 7 });
-                profile.location(None, 0, &[Line { function, line: 10 + depth as i64, column: 0 }])
+                let function = profile.function(Function {
+                    name: id,
+                    system_name: id,
+                    file,
+                    start_line: 7,
+                });
+                profile.location(
+                    None,
+                    0,
+                    &[Line {
+                        function,
+                        line: 10 + depth as i64,
+                        column: 0,
+                    }],
+                )
             })
             .collect();
         let stack = profile.stack(locations);

@@ -1,0 +1,183 @@
+//! What is in the bucket, for `davy archive ls` and `davy archive verify`.
+
+use crate::archive::Archive;
+use crate::error::{Error, Kind, Result};
+use crate::format::Table;
+use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
+use crate::key::{Hour, Tenant};
+use crate::rule::select;
+use crate::store::{Missing, Store};
+use serde::Serialize;
+
+/// A segment or a block.
+#[derive(Clone, Debug, Serialize)]
+pub struct Item {
+    /// The tenant, as in keys.
+    pub tenant: String,
+    /// `YYYY-MM-DD/HH`.
+    pub hour: String,
+    /// `segment` or `block`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Segments whose windows it holds.
+    pub segments: usize,
+    /// Whether queries read it; otherwise a block covers it.
+    pub read: bool,
+    /// What [`Archive::verify`] found wrong with it.
+    pub fault: Option<String>,
+}
+
+impl Archive {
+    /// Every segment and block of every tenant.
+    pub async fn ls(&self) -> Result<Vec<Item>> {
+        self.items(false).await
+    }
+
+    /// Every segment and block, read to its last row: checksums, references, order.
+    pub async fn verify(&self) -> Result<Vec<Item>> {
+        self.items(true).await
+    }
+
+    async fn items(&self, verify: bool) -> Result<Vec<Item>> {
+        let store = self.store();
+        let mut items = Vec::new();
+        for tenant in store.tenants().await? {
+            let folders = [
+                store.keys.segments(&tenant, None),
+                store.keys.blocks(&tenant, None),
+            ];
+            let (hours, faults) = store.listing(&tenant, &folders).await?;
+            let item = |kind, hour: &Hour| Item {
+                tenant: tenant.key().to_owned(),
+                hour: hour.to_string(),
+                kind,
+                name: String::new(),
+                bytes: 0,
+                segments: 1,
+                read: true,
+                fault: None,
+            };
+            for fault in faults {
+                items.push(Item {
+                    fault: Some(fault),
+                    hour: String::new(),
+                    ..item("block", &Hour(0))
+                });
+            }
+            for (hour, listing) in &hours {
+                let read = select(listing);
+                for (at, block) in listing.blocks.iter().enumerate() {
+                    let fault = if verify {
+                        verify_block(store, &tenant, *hour, block).await.err()
+                    } else {
+                        None
+                    };
+                    items.push(Item {
+                        name: block.id.0.clone(),
+                        bytes: block.bytes,
+                        segments: block.leaves.len(),
+                        read: read.blocks.contains(&at),
+                        fault: fault.map(told),
+                        ..item("block", hour)
+                    });
+                }
+                for (at, segment) in listing.segments.iter().enumerate() {
+                    let fault = if verify {
+                        verify_segment(store, &tenant, *hour, segment.name)
+                            .await
+                            .err()
+                    } else {
+                        None
+                    };
+                    items.push(Item {
+                        name: segment.name.to_string(),
+                        bytes: segment.bytes,
+                        read: read.segments.contains(&at),
+                        fault: fault.map(told),
+                        ..item("segment", hour)
+                    });
+                }
+            }
+        }
+        Ok(items)
+    }
+}
+
+fn told(missing: Missing) -> String {
+    match missing {
+        Missing::Gone => "it went away while it was read".to_owned(),
+        Missing::Failed(error) => error.message,
+    }
+}
+
+async fn verify_segment(
+    store: &Store,
+    tenant: &Tenant,
+    hour: Hour,
+    name: davy_base::Ulid,
+) -> Result<(), Missing> {
+    let segment = store.segment(tenant, hour, name).await?;
+    let checked = davy_tag::spawn_blocking(move || {
+        let series = SeriesTable::read(&segment.table(Table::Series)?)?;
+        let windows = WindowTable::read(&segment.table(Table::Windows)?, &series)?;
+        let dictionary = Dictionary::read(
+            &segment.table(Table::Nodes)?,
+            &segment.table(Table::Frames)?,
+        )?;
+        Values::samples(
+            &segment.table(Table::Samples)?,
+            &series,
+            &windows,
+            Some(&dictionary),
+        )
+        .map(|_| ())
+    });
+    Ok(checked
+        .await
+        .map_err(|_| Error::new(Kind::Internal, "verifying failed unexpectedly"))??)
+}
+
+async fn verify_block(
+    store: &Store,
+    tenant: &Tenant,
+    hour: Hour,
+    block: &crate::rule::BlockEntry,
+) -> Result<(), Missing> {
+    let meta = store.meta(tenant, hour, &block.id).await?;
+    for group in 0..meta.groups.len() {
+        let table = |table| store.group((tenant, hour, &block.id), &meta, table, group);
+        let (series, windows, nodes) = futures_util::try_join!(
+            table(Table::Series),
+            table(Table::Windows),
+            table(Table::Nodes)
+        )?;
+        let (frames, samples, sums) = futures_util::try_join!(
+            table(Table::Frames),
+            table(Table::Samples),
+            table(Table::Sums)
+        )?;
+        let checked = davy_tag::spawn_blocking(move || {
+            let series = SeriesTable::read(&series)?;
+            let windows = WindowTable::read(&windows, &series)?;
+            let dictionary = Dictionary::read(&nodes, &frames)?;
+            let samples = Values::samples(&samples, &series, &windows, Some(&dictionary))?;
+            let sums = Values::sums(&sums, &series, Some(&dictionary))?;
+            let total = |values: &[i64]| {
+                values
+                    .iter()
+                    .fold(0i128, |sum, value| sum + i128::from(*value))
+            };
+            if total(&samples.values) != total(&sums.values) {
+                return Err(Error::corrupt("the sums are not those of the samples"));
+            }
+            Ok(())
+        });
+        checked
+            .await
+            .map_err(|_| Error::new(Kind::Internal, "verifying failed unexpectedly"))??;
+    }
+    Ok(())
+}
