@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
                 &input.body,
             )
             .map_err(|failure| {
-                let old = failure.to_string().contains("retention");
+                let old = failure.to_string().contains("longer ago");
                 let hint = if old {
                     "; --at now puts it at the present"
                 } else {

@@ -104,8 +104,16 @@ fn bad_profiles_are_refused_by_name_and_leave_nothing() {
         &cpu(&["main", &name], 1),
         "a string is 1048576 bytes long",
     );
-    check("the far past", &at(now() - 400 * DAY), "retention");
-    check("the far future", &at(now() + DAY), "future");
+    check(
+        "the far past",
+        &at(now() - 400 * DAY),
+        "longer ago than windows are kept",
+    );
+    check(
+        "the far future",
+        &at(now() + DAY),
+        "check the client's clock",
+    );
 
     let types = running.json("/api/v1/profiles/types?from=now-2h&until=now");
     assert_eq!(types, serde_json::json!([]), "nothing of it is stored");

@@ -83,7 +83,6 @@ fn go_tool_pprof_opens_the_debug_port_and_the_archives_answer() {
         let output = Command::new("go")
             .args(["tool", "pprof", "-top", "-nodecount=2000", source])
             .env("PPROF_TMPDIR", place.path())
-            .env("HOME", place.path())
             .output()
             .expect("Go is installed (`make test` does that)");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
