@@ -57,6 +57,21 @@ async fn what_is_wrong_is_named_and_nothing_of_it_is_stored() {
     ];
     check(WEB, &dangling, 400, "9").await;
 
+    check(
+        &[("service_name", "../../../etc/passwd")],
+        &good,
+        400,
+        "`..`",
+    )
+    .await;
+    check(
+        &[("service_name", "x"), ("a/../b", "v")],
+        &good,
+        400,
+        "holds two dots",
+    )
+    .await;
+
     let start = world.clock.now();
     let old = davy_base::Clock::manual(start.minus(Duration::from_secs(3_600 * 15 * 24)));
     check(
@@ -84,9 +99,10 @@ async fn what_is_wrong_is_named_and_nothing_of_it_is_stored() {
 #[tokio::test]
 async fn no_label_leaves_its_folder() {
     let world = World::new();
-    let raw = cpu(&world.clock, &[(&["main"], 5, &[("../../op", "/../\0x")])]);
-    let labels = [("service_name", "../../../etc/passwd"), ("a/b", "..")];
-    assert_eq!(world.push("../../x", &labels, "1", &raw).await.0, 200);
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[("a.op", "%2e%2e/x\\y")])]);
+    let labels = [("service_name", "/etc/passwd=2e"), ("a.b", "...")];
+    let (status, body) = world.push("../../x", &labels, "1", &raw).await;
+    assert_eq!(status, 200, "{body}");
     let keys = world.keys().await;
     assert_eq!(keys.len(), 1);
     assert!(
@@ -98,7 +114,7 @@ async fn no_label_leaves_its_folder() {
         world.range("")
     );
     let (_, body) = world.get_as("../../x", &path).await;
-    assert_eq!(String::from_utf8_lossy(&body), "[\"../../../etc/passwd\"]");
+    assert_eq!(String::from_utf8_lossy(&body), "[\"/etc/passwd=2e\"]");
 }
 
 #[tokio::test]
