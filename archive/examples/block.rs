@@ -1,0 +1,58 @@
+//! Writes one block into the folder named on the command line, for a look at it with other tools.
+
+use davy_archive::ingest::{Format, Push, WindowIdentity};
+use davy_archive::key::Tenant;
+use davy_archive::{Archive, Options};
+use davy_base::Clock;
+use davy_profile::{Profile, gzip, pprof};
+use object_store::local::LocalFileSystem;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = std::env::args().nth(1).ok_or("usage: block FOLDER")?;
+    let clock = Clock::manual(Clock::system().now());
+    let store = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
+    let options = Options {
+        clock: clock.clone(),
+        flush_interval: Duration::from_millis(1),
+        ..Options::new(store)
+    };
+    let archive = Archive::new(options, &prometheus::Registry::new())?;
+    let drain = CancellationToken::new();
+    let flusher = tokio::spawn(archive.ingest().run(drain.clone()));
+    while !archive.ingest().is_accepting() {
+        tokio::task::yield_now().await;
+    }
+    for window in 0..3 {
+        let mut profile = Profile::new();
+        profile.add_sample_type("cpu", "nanoseconds");
+        profile.period_type = profile.sample_types[0];
+        profile.time_nanos = clock.now().nanos();
+        let path = ["main", "work"].map(|name| profile.named_location(name));
+        let stack = profile.stack(path);
+        let labels = profile.text_labels(&[("member", "api")]);
+        profile.add_sample(stack, labels, &[10_000_000 * (window + 1)]);
+        let push = Push {
+            labels: vec![
+                ("service_name".into(), "web".into()),
+                ("__name__".into(), "process_cpu".into()),
+            ],
+            identity: WindowIdentity::Client(window.to_string()),
+            span: None,
+            format: Format::Pprof(None),
+            body: gzip::compress(&pprof::encode(&profile)).into(),
+        };
+        archive
+            .ingest()
+            .push(&Tenant::anonymous(), vec![(String::new(), push)])
+            .await?;
+    }
+    drain.cancel();
+    flusher.await?;
+    clock.advance(Duration::from_secs(7_200));
+    println!("{:?}", archive.compactor().once().await?);
+    Ok(())
+}
