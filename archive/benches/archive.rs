@@ -120,7 +120,7 @@ fn program(service: usize, random: &mut Random) -> Program {
         let like = stacks[random.below(stacks.len() as u64) as usize].clone();
         let kept = 1 + random.below(like.len() as u64) as usize;
         let mut stack = like[..kept].to_vec();
-        for _ in 0..1 + random.below(9) {
+        for _ in 0..=random.below(9) {
             // A function calls a handful of others, each from one line.
             let (caller, call) = (u64::from(stack[stack.len() - 1].0), random.below(6));
             if stack.len() < 70 {

@@ -206,7 +206,7 @@ async fn a_difference_has_both_sides() {
         &[(&["main", "old"], 30, &[]), (&["main"], 1, &[])],
     );
     assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
-    world.clock.advance(std::time::Duration::from_secs(60 * 1));
+    world.clock.advance(std::time::Duration::from_secs(60));
     let raw = cpu(
         &world.clock,
         &[(&["main", "new"], 40, &[]), (&["main"], 2, &[])],
@@ -240,7 +240,7 @@ async fn one_bad_label_does_not_blow_up_the_series() {
         .iter()
         .map(|id| [("request", id.as_str()), ("op", "List")])
         .collect();
-    let samples: Vec<(&[&str], i64, &[(&str, &str)])> = labels
+    let samples: Vec<_> = labels
         .iter()
         .map(|labels| (["main"].as_slice(), 1, labels.as_slice()))
         .collect();

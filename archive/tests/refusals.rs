@@ -193,7 +193,7 @@ async fn full_buffers_push_back() {
 #[tokio::test]
 async fn a_drained_archive_has_flushed_what_it_took_and_takes_no_more() {
     let mut options = options(Arc::new(InMemory::new()), &clock());
-    options.flush_interval = Duration::from_secs(3_600 * 1);
+    options.flush_interval = Duration::from_secs(3_600);
     let world = World::with(options);
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
     let drain = async {

@@ -175,7 +175,7 @@ async fn a_part_of_an_hour_is_answered_window_by_window() {
         starts.push(world.clock.now().millis());
         let raw = cpu(&world.clock, &[(&["main"], 1 << minute, &[])]);
         assert_eq!(world.push("", WEB, &minute.to_string(), &raw).await.0, 200);
-        world.clock.advance(Duration::from_secs(60 * 1));
+        world.clock.advance(Duration::from_secs(60));
     }
     for round in 0..2 {
         let total = async |from: i64, until: i64| {
