@@ -12,11 +12,14 @@ use crate::store::Store;
 use davy_base::{Random, Ulid};
 use futures_util::StreamExt;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+
+/// How long a window waits for company when the process is about to stop.
+const HURRIED_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How a segment ended: not yet, written, or why not.
 type Outcome = Option<Result<(), String>>;
@@ -47,6 +50,8 @@ struct Shared {
     begun: Notify,
     /// The buffer is large enough to be written.
     full: Notify,
+    /// Windows no longer wait for company.
+    hurried: AtomicBool,
     decoders: Semaphore,
 }
 
@@ -95,6 +100,7 @@ impl Ingest {
             buffered: AtomicUsize::new(0),
             begun: Notify::new(),
             full: Notify::new(),
+            hurried: AtomicBool::new(false),
         }))
     }
 
@@ -304,8 +310,18 @@ impl Ingest {
         self.flush().await;
     }
 
+    /// From now on a window is written almost at once: the process is about to stop, and those that
+    /// push their last windows should not wait for company that won't come.
+    pub fn hurry(&self) {
+        self.0.hurried.store(true, Ordering::Release);
+        self.0.full.notify_one();
+    }
+
     /// How long to wait for company: nothing where there is enough already.
     fn wait(&self) -> Duration {
+        if self.0.hurried.load(Ordering::Acquire) {
+            return HURRIED_INTERVAL;
+        }
         let open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.bytes >= self.0.options.flush_bytes || open.segments.is_empty() {
             Duration::ZERO

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 const KIND: &str = "quickstart";
 /// How long the profiler may take to deliver its last windows.
-const PROFILER_DEADLINE: Duration = Duration::from_secs(8);
+const PROFILER_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Runs until a signal.
 pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
@@ -197,12 +197,13 @@ fn compose(clock: Clock, parts: Parts) -> Process {
     }
     let debug_door = http::finish(debug_routes, &endpoints);
 
-    let (ingest, compactor) = (archive.ingest(), archive.compactor());
+    let (ingest, compactor, last_pushes) =
+        (archive.ingest(), archive.compactor(), archive.ingest());
     let mut process = process
         .member(Member::new("archive.ingest", move |context| async move {
             let flushing = context.spawn("flush", ingest.run(context.drain()));
             context.ready();
-            http::serve(doors.archive, archive_door, context.drain()).await?;
+            http::serve(&context, doors.archive, archive_door).await;
             Ok(flushing.await?)
         }))
         .member(Member::new(
@@ -216,18 +217,21 @@ fn compose(clock: Clock, parts: Parts) -> Process {
         .member(Member::served("archive.query"))
         .member(Member::new("api", move |context| async move {
             context.ready();
-            http::serve(doors.http, http_door, context.drain()).await
+            http::serve(&context, doors.http, http_door).await;
+            Ok(())
         }))
         .member(Member::served("ui"))
         .member(Member::new("debug", move |context| async move {
             context.ready();
-            http::serve(doors.debug, debug_door, context.drain()).await
+            http::serve(&context, doors.debug, debug_door).await;
+            Ok(())
         }));
     if let Some(profiler) = profiler {
         process = process.member(
             Member::new("profiler", move |context| async move {
                 context.ready();
                 context.draining().await;
+                last_pushes.hurry();
                 davy_tag::spawn_blocking(move || profiler.shutdown(PROFILER_DEADLINE)).await??;
                 Ok(())
             })

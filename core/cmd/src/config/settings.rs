@@ -55,8 +55,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting(
         "archive.flush_bytes",
-        "8MiB",
-        "how much it gathers at the most",
+        "32MiB",
+        "memory of gathered windows at which it writes at once; a segment is a tenth of that",
     ),
     setting(
         "archive.compact_interval",

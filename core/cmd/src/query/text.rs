@@ -30,7 +30,7 @@ pub(super) fn tree(folded_stacks: &[u8], unit: &str, max_nodes: usize) -> Result
     while let Some((node, indent)) = pending.pop() {
         let total = totals[node.index()];
         let share = total as f64 * 100.0 / all as f64;
-        let name = tree.frame_name(tree.stacks.item(node));
+        let name = shortened(&tree.frame_name(tree.stacks.item(node)));
         out.push_str(&format!(
             "{share:5.1} % {:>10}  {indent}{name}\n",
             format_value(total, unit)
@@ -111,10 +111,21 @@ pub(super) fn table(json: &[u8]) -> Result<String, Failure> {
             row.own as f64 * 100.0 / all,
             format_value(row.total, &top.unit),
             row.total as f64 * 100.0 / all,
-            row.name
+            shortened(&row.name)
         ));
     }
     Ok(out)
+}
+
+/// Letters of a name in a line; Rust's generic names can be a thousand long.
+const NAME_MAX: usize = 100;
+
+/// A name that fits a line. `--format folded` has the whole ones.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(NAME_MAX) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
 }
 
 /// A value in a unit that a person reads at a glance.
