@@ -25,9 +25,9 @@ impl Default for Policy {
         Self {
             segments: 32,
             segments_at_once: 256,
-            settle: Duration::from_secs(120),
+            settle: Duration::from_mins(2),
             ratio: 4,
-            grace: Duration::from_secs(3_600),
+            grace: Duration::from_hours(1),
         }
     }
 }

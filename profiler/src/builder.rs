@@ -17,7 +17,7 @@ static RUNNING: AtomicBool = AtomicBool::new(false);
 
 const WINDOW: Duration = Duration::from_secs(10);
 const WINDOW_MIN: Duration = Duration::from_secs(1);
-const WINDOW_MAX: Duration = Duration::from_secs(3_600);
+const WINDOW_MAX: Duration = Duration::from_hours(1);
 const SPOOL_BYTES: usize = 64 << 20;
 /// How long a dropped profiler waits for its own threads.
 const DROP_DEADLINE: Duration = Duration::from_millis(200);

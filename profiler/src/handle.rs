@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 /// The longest profile that may be asked for.
-pub const PROFILE_SPAN_MAX: Duration = Duration::from_secs(600);
+pub const PROFILE_SPAN_MAX: Duration = Duration::from_mins(10);
 
 /// The highest rate of CPU samples. Above the kernel's own tick samples weigh more rather than
 /// come more often.

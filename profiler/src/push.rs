@@ -24,7 +24,7 @@ const RAW_MAX: usize = 12;
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Retry-After is honoured up to this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 /// Children that may be started one after the other when the profiler is new.
 const EAGER_ROUNDS: u64 = 4;
 /// After that, a child may take this share of one CPU: one part in so many.
@@ -209,7 +209,7 @@ impl Outbox {
             {
                 return Step::End;
             }
-            let mut wait = Duration::from_secs(3_600);
+            let mut wait = Duration::from_hours(1);
             if !state.archivers.is_empty() {
                 let may_encode =
                     is_stopping || now >= state.child_not_before || state.raw.len() * 2 > RAW_MAX;

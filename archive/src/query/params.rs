@@ -71,7 +71,7 @@ impl Parameters {
         let until = self.time(&name("until"), now)?.unwrap_or(now);
         let from = self
             .time(&name("from"), now)?
-            .unwrap_or_else(|| until.minus(Duration::from_secs(3_600)));
+            .unwrap_or_else(|| until.minus(Duration::from_hours(1)));
         if from >= until {
             return Err(Error::invalid(format!(
                 "{}: {from} is not before {until}",

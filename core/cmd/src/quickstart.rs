@@ -48,7 +48,7 @@ fn start_profiler(config: &Config, id: Ulid) -> Result<Option<Profiler>, Failure
     }
     let mut builder = davy_profiler::Builder::new(&config.profiler_service)
         .process(KIND)
-        .instance(&format!("{}:{id}", host()))
+        .instance(format!("{}:{id}", host()))
         .label("version", env!("CARGO_PKG_VERSION"))
         .hz(config.profiler_hz)
         .window(config.profiler_window);

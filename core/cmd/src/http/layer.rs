@@ -94,7 +94,11 @@ async fn account(
     let start = endpoints.clock.monotonic();
     let response = tag.wrap(next.run(request)).await;
     drop(in_flight);
-    let seconds = (endpoints.clock.monotonic() - start).as_secs_f64();
+    let seconds = endpoints
+        .clock
+        .monotonic()
+        .saturating_sub(start)
+        .as_secs_f64();
     endpoints
         .duration
         .with_label_values(&[member, op])
