@@ -1,8 +1,6 @@
 //! Stacks as a tree that shares their common beginnings.
 
-use hashbrown::HashTable;
-use rustc_hash::FxBuildHasher;
-use std::hash::BuildHasher;
+use crate::pairs::Pairs;
 
 /// Index of a node in its [`StackTree`]; 0 is the root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,7 +24,8 @@ impl NodeId {
 pub struct StackTree {
     parents: Vec<u32>,
     items: Vec<u32>,
-    index: HashTable<u32>,
+    /// Nodes by (parent, item).
+    index: Pairs,
 }
 
 impl Default for StackTree {
@@ -34,13 +33,9 @@ impl Default for StackTree {
         Self {
             parents: vec![0],
             items: vec![u32::MAX],
-            index: HashTable::new(),
+            index: Pairs::new(),
         }
     }
-}
-
-fn hash(parent: u32, item: u32) -> u64 {
-    FxBuildHasher.hash_one(u64::from(parent) << 32 | u64::from(item))
 }
 
 impl StackTree {
@@ -67,26 +62,20 @@ impl StackTree {
             parent.index() < self.parents.len(),
             "the parent is of this tree"
         );
-        let Self {
-            parents,
-            items,
-            index,
-        } = self;
-        let entry = index.entry(
-            hash(parent.0, item),
-            |&i| parents[i as usize] == parent.0 && items[i as usize] == item,
-            |&i| hash(parents[i as usize], items[i as usize]),
-        );
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(found) => NodeId(*found.get()),
-            hashbrown::hash_table::Entry::Vacant(free) => {
-                let id = parents.len() as u32;
-                free.insert(id);
-                parents.push(parent.0);
-                items.push(item);
-                NodeId(id)
-            }
+        let id = self.parents.len() as u32;
+        let found = self.index.find_or_insert(parent.0, item, id);
+        if found == id {
+            self.parents.push(parent.0);
+            self.items.push(item);
         }
+        NodeId(found)
+    }
+
+    /// Makes room for this many more nodes.
+    pub fn reserve(&mut self, nodes: usize) {
+        self.parents.reserve(nodes);
+        self.items.reserve(nodes);
+        self.index.reserve(nodes);
     }
 
     /// The parent of a node; the root is its own.

@@ -1,6 +1,7 @@
 //! One growing text with offsets, and an index that is built only when somebody looks a string up.
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 use std::hash::BuildHasher;
 
@@ -14,8 +15,8 @@ pub struct StringTable {
     text: String,
     /// End offset of each string in `text`.
     ends: Vec<u32>,
-    /// Numbers of strings by hash; holds the strings below `indexed`.
-    index: HashTable<u32>,
+    /// Hashes and numbers of strings; holds the strings below `indexed`.
+    index: HashTable<(u32, u32)>,
     indexed: usize,
 }
 
@@ -30,8 +31,14 @@ impl Default for StringTable {
     }
 }
 
-fn hash(text: &str) -> u64 {
-    FxBuildHasher.hash_one(text.as_bytes())
+/// What the index keeps of a string's hash, so that it grows without reading the strings again.
+fn hash(text: &str) -> u32 {
+    (FxBuildHasher.hash_one(text.as_bytes()) >> 32) as u32
+}
+
+/// The kept hash over all bits, as the index needs it.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl StringTable {
@@ -80,13 +87,18 @@ impl StringTable {
             ..
         } = self;
         let key = hash(text);
-        if let Some(&found) = index.find(key, |&i| span(all, ends, i as usize) == text) {
-            return StringId(found);
-        }
         let id = ends.len() as u32;
+        let entry = index.entry(
+            spread(key),
+            |&(hash, i)| hash == key && span(all, ends, i as usize) == text,
+            |&(hash, _)| spread(hash),
+        );
+        match entry {
+            Entry::Occupied(found) => return StringId(found.get().1),
+            Entry::Vacant(free) => free.insert((key, id)),
+        };
         all.push_str(text);
         ends.push(all.len() as u32);
-        index.insert_unique(key, id, |&i| hash(span(all, ends, i as usize)));
         self.indexed = self.ends.len();
         StringId(id)
     }
@@ -97,10 +109,11 @@ impl StringTable {
             return Some(StringId(0));
         }
         self.catch_up();
-        let found = self.index.find(hash(text), |&i| {
-            span(&self.text, &self.ends, i as usize) == text
+        let key = hash(text);
+        let found = self.index.find(spread(key), |&(hash, i)| {
+            hash == key && span(&self.text, &self.ends, i as usize) == text
         });
-        found.map(|&i| StringId(i))
+        found.map(|&(_, i)| StringId(i))
     }
 
     /// Every string in the order of its number.
@@ -118,11 +131,10 @@ impl StringTable {
         for i in (*indexed).max(1)..ends.len() {
             let string = span(text, ends, i);
             let key = hash(string);
-            if index
-                .find(key, |&j| span(text, ends, j as usize) == string)
-                .is_none()
-            {
-                index.insert_unique(key, i as u32, |&j| hash(span(text, ends, j as usize)));
+            let same =
+                |&(hash, j): &(u32, u32)| hash == key && span(text, ends, j as usize) == string;
+            if let Entry::Vacant(free) = index.entry(spread(key), same, |&(hash, _)| spread(hash)) {
+                free.insert((key, i as u32));
             }
         }
         *indexed = ends.len();

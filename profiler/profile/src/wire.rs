@@ -16,57 +16,80 @@ pub(crate) enum Value<'a> {
 /// Reads the fields of one message.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    /// Where `bytes` begins in the whole input, for messages.
-    base: usize,
+    rest: &'a [u8],
+    /// Where the message ends in the whole input, for messages of errors.
+    end: usize,
 }
 
 impl<'a> Reader<'a> {
+    /// A message that begins at `base` in the whole input.
     pub(crate) fn new(bytes: &'a [u8], base: usize) -> Self {
-        Self { bytes, at: 0, base }
+        Self {
+            rest: bytes,
+            end: base + bytes.len(),
+        }
     }
 
+    #[cold]
     fn wrong<T>(&self, what: &'static str) -> Result<T, Error> {
         Err(Error::Wire {
             what,
-            at: self.base + self.at,
+            at: self.position(),
         })
     }
 
     /// Position in the whole input.
+    #[inline]
     pub(crate) fn position(&self) -> usize {
-        self.base + self.at
+        self.end - self.rest.len()
     }
 
+    #[inline]
     pub(crate) fn is_at_end(&self) -> bool {
-        self.at >= self.bytes.len()
+        self.rest.is_empty()
     }
 
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, Error> {
-        let rest = &self.bytes[self.at..];
         // One and two bytes are nearly all that pprof holds.
-        match rest {
-            [a, ..] if *a < 0x80 => {
-                self.at += 1;
-                return Ok(u64::from(*a));
+        match self.rest {
+            [a, rest @ ..] if *a < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*a))
             }
-            [a, b, ..] if *b < 0x80 => {
-                self.at += 2;
-                return Ok(u64::from(a & 0x7f) | u64::from(*b) << 7);
+            [a, b, rest @ ..] if *b < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(a & 0x7f) | u64::from(*b) << 7)
             }
-            _ => {}
+            _ => self.long_varint(),
+        }
+    }
+
+    /// A number of any length: addresses, times and values.
+    fn long_varint(&mut self) -> Result<u64, Error> {
+        const ENDS: u64 = 0x8080_8080_8080_8080;
+        if let Some(eight) = self.rest.first_chunk::<8>() {
+            let word = u64::from_le_bytes(*eight);
+            let ends = !word & ENDS;
+            if ends != 0 {
+                let bits = ends.trailing_zeros() + 1;
+                // Seven bits a byte, then fourteen every two, then twenty-eight every four.
+                let sevens = word & (u64::MAX >> (64 - bits)) & !ENDS;
+                let pairs = sevens & 0x007f_007f_007f_007f | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
+                let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+                self.rest = &self.rest[bits as usize / 8..];
+                return Ok(fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4);
+            }
         }
         let mut value = 0u64;
-        for (i, byte) in rest.iter().take(10).enumerate() {
+        for (i, byte) in self.rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
             if *byte < 0x80 {
-                self.at += i + 1;
+                self.rest = &self.rest[i + 1..];
                 return Ok(value);
             }
         }
-        if rest.len() < 10 {
+        if self.rest.len() < 10 {
             self.wrong("it ends inside a number")
         } else {
             self.wrong("a number of more than ten bytes")
@@ -82,19 +105,15 @@ impl<'a> Reader<'a> {
         let key = self.varint()?;
         let value = match key & 7 {
             0 => Value::Varint(self.varint()?),
-            1 => self.skip(8)?,
             2 => {
-                let length = self.varint()?;
-                let rest = &self.bytes[self.at..];
-                let Some(bytes) = usize::try_from(length)
-                    .ok()
-                    .and_then(|length| rest.get(..length))
-                else {
+                let length = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
+                let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
                     return self.wrong("a field is longer than what is left");
                 };
-                self.at += bytes.len();
+                self.rest = rest;
                 Value::Bytes(bytes)
             }
+            1 => self.skip(8)?,
             5 => self.skip(4)?,
             _ => return self.wrong("a field of a kind that protobuf 3 does not have"),
         };
@@ -105,10 +124,10 @@ impl<'a> Reader<'a> {
     }
 
     fn skip(&mut self, bytes: usize) -> Result<Value<'a>, Error> {
-        if self.bytes.len() - self.at < bytes {
+        let Some(rest) = self.rest.get(bytes..) else {
             return self.wrong("it ends inside a number");
-        }
-        self.at += bytes;
+        };
+        self.rest = rest;
         Ok(Value::Fixed)
     }
 }
@@ -179,5 +198,33 @@ impl Writer {
         if !scratch.0.is_empty() {
             self.bytes(field, &scratch.0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_any_length_is_read_as_it_was_written() {
+        for bits in 0..=64 {
+            for number in [
+                u64::MAX.checked_shr(64 - bits).unwrap_or(0),
+                1 << (bits % 64),
+            ] {
+                let mut writer = Writer::default();
+                writer.varint(number);
+                let length = writer.0.len();
+                for padding in [0, 1, 9] {
+                    let bytes = [&writer.0[..], &vec![0xff; padding]].concat();
+                    let mut reader = Reader::new(&bytes, 5);
+                    assert_eq!(reader.varint(), Ok(number));
+                    assert_eq!(reader.position(), 5 + length);
+                }
+                let mut cut = Reader::new(&writer.0[..length - 1], 0);
+                assert!(cut.varint().is_err());
+            }
+        }
+        assert!(Reader::new(&[0x80; 12], 0).varint().is_err());
     }
 }

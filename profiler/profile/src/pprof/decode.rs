@@ -219,28 +219,42 @@ impl Late<'_> {
             .reserve_exact(self.samples.len() * width);
         profile.samples.stacks.reserve_exact(self.samples.len());
         profile.samples.labels.reserve_exact(self.samples.len());
+        // Samples of real programs bring some eight new nodes each.
+        let nodes = (self.samples.len() * 8).min(limits.nodes).min(1 << 16);
+        profile.stacks.reserve(nodes);
         let mut labels: Vec<Label> = Vec::new();
         // The path of the sample at hand and of the one before, leaf first, and the nodes of the
         // latter, root first: what two neighbours share is not looked up again.
         let (mut path, mut last): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut nodes: Vec<NodeId> = Vec::new();
+        // A place may be many frames, all but one of them inlined; those are what others expand.
+        let frames_of: Vec<usize> =
+            profile.locations.iter().map(|location| location.line_count.max(1) as usize).collect();
+        let mut frames = 0usize;
         for (index, (message, base)) in self.samples.iter().enumerate() {
             path.clear();
             labels.clear();
             let values_before = profile.samples.values.len();
             let mut missing = None;
+            // What passes a limit is counted and not kept.
+            let (mut too_deep, mut too_wide) = (0usize, 0usize);
             let mut reader = Reader::new(message, *base);
             while let Some((number, value)) = reader.field()? {
                 match (number, value) {
                     (1, value) => repeated(value, reader.position(), |id| {
                         match self.location_ids.index(id) {
-                            Some(found) => path.push(found),
+                            Some(found) if path.len() <= limits.depth => path.push(found),
+                            Some(_) => too_deep += 1,
                             None => missing = Some(id),
                         }
                     })?,
                     (2, value) => {
                         repeated(value, reader.position(), |v| {
-                            profile.samples.values.push(v as i64)
+                            if profile.samples.values.len() - values_before < width {
+                                profile.samples.values.push(v as i64);
+                            } else {
+                                too_wide += 1;
+                            }
                         })?;
                     }
                     (3, Value::Bytes(message)) => {
@@ -263,7 +277,7 @@ impl Late<'_> {
                     id,
                 });
             }
-            let got = profile.samples.values.len() - values_before;
+            let got = profile.samples.values.len() - values_before + too_wide;
             if got != width {
                 return Err(Error::ValueCount {
                     index,
@@ -271,10 +285,12 @@ impl Late<'_> {
                     expected: width,
                 });
             }
-            if path.len() > limits.depth {
+            let frames_on_path = path.iter().map(|location| frames_of[*location as usize]);
+            let depth = frames_on_path.sum::<usize>() + too_deep;
+            if depth > limits.depth {
                 return Err(Error::TooDeep {
                     index,
-                    depth: path.len(),
+                    depth,
                     limit: limits.depth,
                 });
             }
@@ -287,14 +303,17 @@ impl Late<'_> {
             nodes.truncate(shared);
             let mut node = nodes.last().copied().unwrap_or(NodeId::ROOT);
             for &location in path.iter().rev().skip(shared) {
+                let known = profile.stacks.len();
                 node = profile.stacks.child(node, location);
                 nodes.push(node);
+                if profile.stacks.len() > known {
+                    frames += frames_of[location as usize];
+                }
             }
-            if profile.stacks.len() > limits.nodes {
-                let got = profile.stacks.len();
+            if frames > limits.nodes {
                 return Err(Error::TooMany {
                     what: "distinct stack frames",
-                    got,
+                    got: frames,
                     limit: limits.nodes,
                 });
             }
