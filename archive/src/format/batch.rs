@@ -1,10 +1,8 @@
 //! What one row group of every table holds, in memory.
 
 use crate::labels::Labels;
-use davy_profile::{FlameTree, Frame};
-use hashbrown::HashTable;
-use rustc_hash::{FxBuildHasher, FxHashMap};
-use std::hash::BuildHasher;
+use davy_profile::{FlameTree, Frame, Pairs, StringId};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// The identity of a window: the same window, pushed twice, has the same.
@@ -50,6 +48,16 @@ pub struct Row {
     pub value: i64,
 }
 
+/// A frame without its last number, and that: the line, or of an unsymbolized place the lower half
+/// of its address. Different frames stay different.
+fn split(frame: Frame) -> (Frame, u32) {
+    if frame.address == 0 {
+        return (Frame { line: 0, ..frame }, frame.line);
+    }
+    let address = frame.address | u64::from(u32::MAX);
+    (Frame { address, ..frame }, frame.address as u32)
+}
+
 /// Windows of some sources with the dictionary of their stacks.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -66,18 +74,18 @@ pub struct Batch {
     source_index: FxHashMap<Source, u32>,
     series_index: FxHashMap<Series, u32>,
     window_index: FxHashMap<WindowId, u32>,
-    /// Frames by hash. Four bytes an entry keep it near the processor, which the tree's own index
-    /// of whole frames does not stay.
-    frame_index: HashTable<u32>,
+    /// Distinct places but for their last number; the tree's own index of frames is not used.
+    places: Vec<Frame>,
+    /// Numbers, counted from 1, of (name, file).
+    symbol_index: Pairs,
+    /// Functions among the places, counted from 1, by (symbol, first line).
+    function_index: Pairs,
+    /// The other places.
+    place_index: FxHashMap<Frame, u32>,
+    /// Frames, counted from 1, by (place, last number).
+    frame_index: Pairs,
     /// Bytes of the labels.
     label_bytes: usize,
-}
-
-/// Of what tells frames apart: names and lines, or of unsymbolized ones the address.
-fn frame_hash(frame: &Frame) -> u64 {
-    let texts = u64::from(frame.name.0) << 32 | u64::from(frame.file.0);
-    let lines = u64::from(frame.line) << 32 | u64::from(frame.start_line);
-    FxBuildHasher.hash_one((texts, lines ^ frame.address))
 }
 
 impl Batch {
@@ -90,23 +98,57 @@ impl Batch {
     }
 
     /// The index of a frame, which is added if it is new. Its texts are of the tree's table.
-    #[inline]
     pub fn frame(&mut self, frame: Frame) -> u32 {
-        let frames = &mut self.stacks.frames;
-        let entry = self.frame_index.entry(
-            frame_hash(&frame),
-            |index| frames[*index as usize] == frame,
-            |index| frame_hash(&frames[*index as usize]),
-        );
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(found) => *found.get(),
-            hashbrown::hash_table::Entry::Vacant(free) => {
-                let index = frames.len() as u32;
-                free.insert(index);
-                frames.push(frame);
-                index
-            }
+        let (place, last) = split(frame);
+        let function = Frame {
+            name: place.name,
+            file: place.file,
+            start_line: place.start_line,
+            ..Frame::default()
+        };
+        let index = if place == function {
+            self.function(place.name, place.file, place.start_line)
+        } else {
+            *self.place_index.entry(place).or_insert_with(|| {
+                self.places.push(place);
+                self.places.len() as u32 - 1
+            })
+        };
+        self.frame_at(index, last, |_| frame)
+    }
+
+    /// The index of a function's frames. Many frames differ in their line alone, so whoever knows
+    /// the function's index finds them quicker by [`Batch::line`].
+    pub fn function(&mut self, name: StringId, file: StringId, start_line: u32) -> u32 {
+        let next = self.symbol_index.len() as u32 + 1;
+        let symbol = self.symbol_index.find_or_insert(name.0, file.0, next);
+        let next = self.places.len() as u32 + 1;
+        let found = self.function_index.find_or_insert(symbol, start_line, next);
+        if found == next {
+            self.places.push(Frame {
+                name,
+                file,
+                start_line,
+                ..Frame::default()
+            });
         }
+        found - 1
+    }
+
+    /// The index of the frame of a function's line.
+    #[inline]
+    pub fn line(&mut self, function: u32, line: u32) -> u32 {
+        self.frame_at(function, line, |function| Frame { line, ..*function })
+    }
+
+    #[inline]
+    fn frame_at(&mut self, place: u32, last: u32, make: impl FnOnce(&Frame) -> Frame) -> u32 {
+        let next = self.stacks.frames.len() as u32 + 1;
+        let found = self.frame_index.find_or_insert(place, last, next);
+        if found == next {
+            self.stacks.frames.push(make(&self.places[place as usize]));
+        }
+        found - 1
     }
 
     /// The index of a source, which is added if it is new.
@@ -163,10 +205,11 @@ impl Batch {
     /// An estimate of the memory that it takes.
     pub fn bytes(&self) -> usize {
         self.rows.len() * size_of::<Row>()
-            + self.stacks.stacks.len() * 24
+            + self.stacks.stacks.len() * 40
             + self.stacks.frames.len() * 96
             + self.stacks.strings.text_len()
-            + self.stacks.strings.len() * 12
+            + self.stacks.strings.len() * 24
+            + self.places.len() * 160
             + self.windows.len() * 96
             + self.label_bytes
     }
@@ -181,5 +224,43 @@ impl Batch {
         services.sort();
         services.dedup();
         services
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_that_differ_in_anything_stay_apart() {
+        let name = |name| Frame {
+            name: StringId(name),
+            ..Frame::default()
+        };
+        let mut frames = vec![name(0), name(1)];
+        for last in [1, 5, u32::MAX] {
+            let line = Frame {
+                line: last,
+                ..name(0)
+            };
+            frames.push(line);
+            for high in [0, 1 << 32, 1 << 63] {
+                let address = u64::from(last) | high;
+                frames.push(Frame { address, ..name(0) });
+                frames.push(Frame { address, ..line });
+            }
+        }
+        let mut batch = Batch::new();
+        for round in 0..2 {
+            for (index, frame) in frames.iter().enumerate() {
+                assert_eq!(batch.frame(*frame), index as u32, "round {round}");
+            }
+        }
+        assert_eq!(batch.stacks.frames, frames);
+        let function = batch.function(StringId(0), StringId(0), 0);
+        assert_eq!(
+            batch.line(function, 5),
+            batch.frame(Frame { line: 5, ..name(0) })
+        );
     }
 }

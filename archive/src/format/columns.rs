@@ -110,16 +110,7 @@ impl Writer {
                         .write_batch(values, None, None)?;
                 }
                 Column::Text(values) => {
-                    // One buffer for all texts; each value is a view of it.
-                    let all = Bytes::from(values.concat());
-                    let mut at = 0;
-                    let views: Vec<ByteArray> = values
-                        .iter()
-                        .map(|text| {
-                            at += text.len();
-                            ByteArray::from(all.slice(at - text.len()..at))
-                        })
-                        .collect();
+                    let views = views(values);
                     writer
                         .typed::<ByteArrayType>()
                         .write_batch(&views, None, None)?;
@@ -145,6 +136,24 @@ impl Writer {
             .collect();
         Ok((self.file.into_inner()?, ranges))
     }
+}
+
+/// Texts as the writer takes them: views of one buffer, which has what comes several times in a
+/// row only once.
+fn views(texts: &[&str]) -> Vec<ByteArray> {
+    let runs = || texts.chunk_by(|a, b| std::ptr::eq(*a, *b) || a == b);
+    let mut all = Vec::with_capacity(runs().map(|run| run[0].len()).sum());
+    for run in runs() {
+        all.extend_from_slice(run[0].as_bytes());
+    }
+    let (all, mut at) = (Bytes::from(all), 0);
+    let mut views = Vec::with_capacity(texts.len());
+    for run in runs() {
+        let view = ByteArray::from(all.slice(at..at + run[0].len()));
+        at += run[0].len();
+        views.resize(views.len() + run.len(), view);
+    }
+    views
 }
 
 /// First byte of a row group and the byte after its last.

@@ -117,19 +117,7 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
         }
         Texts::AsTheyCame => (0..tree.strings.len() as u32).collect(),
     };
-    let text = |id: StringId| u64::from(text_rank[id.0 as usize]);
-    let (frame_order, frame_rank) = permutation(tree.frames.len(), |i| {
-        let frame = &tree.frames[i];
-        let names = text(frame.name) << 32 | text(frame.file);
-        let lines = u64::from(frame.start_line) << 32 | u64::from(frame.line);
-        (
-            names,
-            lines,
-            text(frame.module) << 32 | text(frame.build_id),
-            frame.address,
-            frame.kind,
-        )
-    });
+    let (frame_order, frame_rank) = frame_order(&tree.frames, &text_rank);
     let frames = frame_order
         .iter()
         .map(|old| tree.frames[*old as usize])
@@ -178,38 +166,77 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
     }
 }
 
+/// The permutation that sorts frames, all of which differ.
+fn frame_order(frames: &[Frame], text_rank: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let text = |id: StringId| text_rank[id.0 as usize];
+    // Functions and lines nearly always decide, and are compared without looking at the frames.
+    let mut keys: Vec<(u64, u64, u32)> = frames
+        .iter()
+        .enumerate()
+        .map(|(index, frame)| {
+            let names = u64::from(text(frame.name)) << 32 | u64::from(text(frame.file));
+            let lines = u64::from(frame.start_line) << 32 | u64::from(frame.line);
+            (names, lines, index as u32)
+        })
+        .collect();
+    let rest = |index: u32| {
+        let frame = &frames[index as usize];
+        let (module, build_id) = (text(frame.module), text(frame.build_id));
+        (module, build_id, frame.address, frame.kind)
+    };
+    keys.sort_unstable_by(|a, b| {
+        let lines = (a.0, a.1).cmp(&(b.0, b.1));
+        lines.then_with(|| rest(a.2).cmp(&rest(b.2)))
+    });
+    let mut rank = vec![0; frames.len()];
+    for (new, (.., old)) in keys.iter().enumerate() {
+        rank[*old as usize] = new as u32;
+    }
+    (keys.into_iter().map(|(.., old)| old).collect(), rank)
+}
+
+/// The indices of `keys`, below `count` each, by their keys; `order` says in which order equal ones
+/// stand. Also gives where each key begins.
+fn sorted_by(keys: &[u32], count: usize, order: impl Iterator<Item = u32>) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0u32; count + 1];
+    for key in keys {
+        starts[*key as usize + 1] += 1;
+    }
+    for key in 0..count {
+        starts[key + 1] += starts[key];
+    }
+    let mut next = starts.clone();
+    let mut sorted = vec![0u32; keys.len()];
+    for index in order {
+        let at = &mut next[keys[index as usize] as usize];
+        sorted[*at as usize] = index;
+        *at += 1;
+    }
+    (sorted, starts)
+}
+
 /// Numbers nodes in preorder, siblings by the rank of their frames. Gives the columns and the rank
 /// of each old node.
 fn preorder(parents: &[u32], items: &[u32], frame_rank: &[u32]) -> (Vec<i32>, Vec<i32>, Vec<u32>) {
     let count = parents.len();
-    // Children of a node stand together; the last sibling first, since a stack turns them round.
-    let mut edges: Vec<(u64, u32)> = (1..count)
-        .map(|node| {
-            let rank = frame_rank[items[node] as usize];
-            (
-                u64::from(parents[node]) << 32 | u64::from(u32::MAX - rank),
-                node as u32,
-            )
-        })
+    // Edges, one a node below the root; by their frames first and then by their parents.
+    let ranks: Vec<u32> = items[1..]
+        .iter()
+        .map(|item| frame_rank[*item as usize])
         .collect();
-    edges.sort_unstable();
-    let mut starts = vec![0u32; count + 1];
-    for (key, _) in &edges {
-        starts[(key >> 32) as usize + 1] += 1;
-    }
-    for node in 0..count {
-        starts[node + 1] += starts[node];
-    }
-    let mut rank = vec![0u32; count];
-    let (mut new_parents, mut frames) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (by_rank, _) = sorted_by(&ranks, frame_rank.len(), 0..count as u32 - 1);
+    // The last sibling stands first, since a stack turns them round.
+    let (edges, starts) = sorted_by(&parents[1..], count, by_rank.into_iter().rev());
     let children =
         |node: u32| &edges[starts[node as usize] as usize..starts[node as usize + 1] as usize];
-    let mut pending: Vec<u32> = children(0).iter().map(|(_, node)| *node).collect();
+    let mut rank = vec![0u32; count];
+    let (mut new_parents, mut frames) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut pending: Vec<u32> = children(0).iter().map(|edge| edge + 1).collect();
     while let Some(node) = pending.pop() {
         rank[node as usize] = new_parents.len() as u32 + 1;
         new_parents.push(rank[parents[node as usize] as usize] as i32);
-        frames.push(frame_rank[items[node as usize] as usize] as i32);
-        pending.extend(children(node).iter().map(|(_, child)| *child));
+        frames.push(ranks[node as usize - 1] as i32);
+        pending.extend(children(node).iter().map(|edge| edge + 1));
     }
     (new_parents, frames, rank)
 }

@@ -2,7 +2,7 @@
 
 use super::decode::Decoded;
 use crate::format::batch::{Batch, Row, Series, Window};
-use davy_profile::{Frame, Function, Line, NodeId, Profile, StringId};
+use davy_profile::{Frame, Line, NodeId, Profile, StringId};
 use std::sync::Arc;
 
 /// Adds a profile; false where its window is there already.
@@ -72,63 +72,12 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
 
 /// The batch's node for each stack of a profile.
 fn nodes(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
-    let mut texts = vec![StringId(u32::MAX); profile.strings.len()];
-    // Frames of each location, the outermost first, laid end to end.
-    let mut frames: Vec<u32> = Vec::with_capacity(profile.lines.len());
-    let mut ends: Vec<u32> = Vec::with_capacity(profile.locations.len());
-    for location in &profile.locations {
-        let mut text = |id: StringId| {
-            let known = &mut texts[id.0 as usize];
-            if known.0 == u32::MAX {
-                *known = batch.stacks.strings.intern(profile.text(id));
-            }
-            *known
-        };
-        let lines = profile.lines_of(location);
-        if lines.is_empty() {
-            let mapping = location
-                .mapping
-                .map(|mapping| profile.mappings[mapping as usize])
-                .unwrap_or_default();
-            let frame = Frame {
-                module: text(mapping.file),
-                build_id: text(mapping.build_id),
-                address: location.address,
-                ..Frame::default()
-            };
-            frames.push(batch.frame(frame));
-        }
-        for line in lines.iter().rev() {
-            let mut text = |id: StringId| {
-                let known = &mut texts[id.0 as usize];
-                if known.0 == u32::MAX {
-                    *known = batch.stacks.strings.intern(profile.text(id));
-                }
-                *known
-            };
-            let function = match line.function {
-                Line::NO_FUNCTION => Function::default(),
-                function => profile.functions[function as usize],
-            };
-            let named = if function.name.0 == 0 {
-                function.system_name
-            } else {
-                function.name
-            };
-            let frame = Frame {
-                name: text(named),
-                file: text(function.file),
-                start_line: function.start_line.clamp(0, i32::MAX.into()) as u32,
-                line: line.line.clamp(0, i32::MAX.into()) as u32,
-                ..Frame::default()
-            };
-            frames.push(batch.frame(frame));
-        }
-        ends.push(frames.len() as u32);
-    }
+    let (frames, ends) = frames(batch, profile);
     let (parents, items) = (profile.stacks.parents(), profile.stacks.items());
     let mut nodes = vec![0u32; parents.len()];
-    for node in 1..parents.len() {
+    // Level by level: a look-up then need not wait for the one of its parent.
+    for node in by_depth(parents) {
+        let node = node as usize;
         let location = items[node] as usize;
         let start = if location == 0 { 0 } else { ends[location - 1] };
         let mut at = NodeId(nodes[parents[node] as usize]);
@@ -138,4 +87,88 @@ fn nodes(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
         nodes[node] = at.0;
     }
     nodes
+}
+
+/// All nodes but the root, those near it first. A parent's number is lower than its children's.
+fn by_depth(parents: &[u32]) -> Vec<u32> {
+    let mut depths = vec![0u32; parents.len()];
+    let mut starts = vec![0u32, 0];
+    for node in 1..parents.len() {
+        let depth = depths[parents[node] as usize] + 1;
+        depths[node] = depth;
+        if starts.len() == depth as usize + 1 {
+            starts.push(0);
+        }
+        starts[depth as usize + 1] += 1;
+    }
+    for depth in 1..starts.len() {
+        starts[depth] += starts[depth - 1];
+    }
+    let mut order = vec![0u32; parents.len() - 1];
+    for (node, depth) in depths.iter().enumerate().skip(1) {
+        let at = &mut starts[*depth as usize];
+        order[*at as usize] = node as u32;
+        *at += 1;
+    }
+    order
+}
+
+/// The batch's frames of each location, the outermost first, laid end to end, and where each
+/// location's end.
+fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
+    let functions = functions(batch, profile);
+    let strings = &mut batch.stacks.strings;
+    let modules = profile.mappings.iter().map(|mapping| Frame {
+        module: strings.intern(profile.text(mapping.file)),
+        build_id: strings.intern(profile.text(mapping.build_id)),
+        ..Frame::default()
+    });
+    let modules: Vec<Frame> = modules.collect();
+    let mut frames: Vec<u32> = Vec::with_capacity(profile.lines.len());
+    let mut ends: Vec<u32> = Vec::with_capacity(profile.locations.len());
+    for location in &profile.locations {
+        let lines = profile.lines_of(location);
+        if lines.is_empty() {
+            let module = match location.mapping {
+                Some(mapping) => modules[mapping as usize],
+                None => Frame::default(),
+            };
+            frames.push(batch.frame(Frame {
+                address: location.address,
+                ..module
+            }));
+        }
+        for line in lines.iter().rev() {
+            let function = match line.function {
+                Line::NO_FUNCTION => batch.function(StringId(0), StringId(0), 0),
+                function => functions[function as usize],
+            };
+            frames.push(batch.line(function, line.line.clamp(0, i32::MAX.into()) as u32));
+        }
+        ends.push(frames.len() as u32);
+    }
+    (frames, ends)
+}
+
+/// The batch's function for each of a profile.
+fn functions(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
+    let mut texts = vec![StringId(u32::MAX); profile.strings.len()];
+    let functions = profile.functions.iter().map(|function| {
+        let mut text = |id: StringId| {
+            let known = &mut texts[id.0 as usize];
+            if known.0 == u32::MAX {
+                *known = batch.stacks.strings.intern(profile.text(id));
+            }
+            *known
+        };
+        let named = if function.name.0 == 0 {
+            function.system_name
+        } else {
+            function.name
+        };
+        let (name, file) = (text(named), text(function.file));
+        let start_line = function.start_line.clamp(0, i32::MAX.into()) as u32;
+        batch.function(name, file, start_line)
+    });
+    functions.collect()
 }
