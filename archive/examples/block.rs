@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     drain.cancel();
     flusher.await?;
-    clock.advance(Duration::from_secs(7_200));
+    clock.advance(Duration::from_hours(2));
     println!("{:?}", archive.compactor().once().await?);
     Ok(())
 }

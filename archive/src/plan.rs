@@ -119,7 +119,7 @@ mod tests {
     const HOUR: Hour = Hour(1_000);
 
     fn at(minutes: u64) -> Timestamp {
-        HOUR.start().plus(Duration::from_secs(60 * minutes))
+        HOUR.start().plus(Duration::from_mins(minutes))
     }
 
     #[test]

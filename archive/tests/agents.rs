@@ -206,7 +206,7 @@ async fn a_difference_has_both_sides() {
         &[(&["main", "old"], 30, &[]), (&["main"], 1, &[])],
     );
     assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
-    world.clock.advance(std::time::Duration::from_secs(60));
+    world.clock.advance(std::time::Duration::from_mins(1));
     let raw = cpu(
         &world.clock,
         &[(&["main", "new"], 40, &[]), (&["main"], 2, &[])],

@@ -73,7 +73,7 @@ async fn what_is_wrong_is_named_and_nothing_of_it_is_stored() {
     .await;
 
     let start = world.clock.now();
-    let old = davy_base::Clock::manual(start.minus(Duration::from_secs(3_600 * 15 * 24)));
+    let old = davy_base::Clock::manual(start.minus(Duration::from_hours(15 * 24)));
     check(
         WEB,
         &cpu(&old, &[(&["main"], 5, &[])]),
@@ -81,7 +81,7 @@ async fn what_is_wrong_is_named_and_nothing_of_it_is_stored() {
         "longer ago than windows are kept",
     )
     .await;
-    let ahead = davy_base::Clock::manual(start.plus(Duration::from_secs(60 * 11)));
+    let ahead = davy_base::Clock::manual(start.plus(Duration::from_mins(11)));
     check(WEB, &cpu(&ahead, &[(&["main"], 5, &[])]), 400, "ahead of").await;
 
     let long = "v".repeat(3_000);
@@ -156,7 +156,7 @@ async fn tenants_see_nothing_of_each_other() {
                 .await,
             serde_json::json!([])
         );
-        world.clock.advance(Duration::from_secs(60 * 40));
+        world.clock.advance(Duration::from_mins(40));
         world.archive.compactor().once().await.expect("compaction");
     }
 }
@@ -193,7 +193,7 @@ async fn full_buffers_push_back() {
 #[tokio::test]
 async fn a_drained_archive_has_flushed_what_it_took_and_takes_no_more() {
     let mut options = options(Arc::new(InMemory::new()), &clock());
-    options.flush_interval = Duration::from_secs(3_600);
+    options.flush_interval = Duration::from_hours(1);
     let world = World::with(options);
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
     let drain = async {

@@ -16,7 +16,7 @@ async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_aft
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
     let mut options = options(store, &clock());
-    options.policy.grace = Duration::from_secs(3_600 * 2);
+    options.policy.grace = Duration::from_hours(2);
     let world = World::with(options);
     let raw = cpu(
         &world.clock,
@@ -34,7 +34,7 @@ async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_aft
     assert_eq!(world.keys().await.len(), 2);
     assert_eq!(world.folded(&format!("type={CPU}")).await, expected);
 
-    world.clock.advance(Duration::from_secs(60 * 40));
+    world.clock.advance(Duration::from_mins(40));
     let done = world.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, done.deleted), (1, 0), "{done:?}");
     assert_eq!(world.keys().await.len(), 9);
@@ -51,7 +51,7 @@ async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_aft
             .merged,
         0
     );
-    world.clock.advance(Duration::from_secs(60 * 240));
+    world.clock.advance(Duration::from_hours(4));
     let done = world.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, done.deleted), (0, 2), "{done:?}");
     assert_eq!(world.keys().await.len(), 7);
@@ -75,7 +75,7 @@ async fn a_block_without_its_meta_object_does_not_exist() {
         world.push("", WEB, "a", &raw).await,
         (axum::http::StatusCode::OK, String::new())
     );
-    world.clock.advance(Duration::from_secs(60 * 40));
+    world.clock.advance(Duration::from_mins(40));
     assert_eq!(
         world
             .archive
@@ -124,7 +124,7 @@ async fn any_history_counts_every_window_once() {
             .map(|_| {
                 let mut options = options(Arc::clone(&store) as _, &clock);
                 options.policy.segments = 3;
-                options.policy.grace = Duration::from_secs(60 * 10);
+                options.policy.grace = Duration::from_mins(10);
                 options.merge_rows = 4;
                 World::with(options)
             })
@@ -152,7 +152,7 @@ async fn any_history_counts_every_window_once() {
                     let done = world.archive.compactor().once().await.expect("compaction");
                     assert_eq!(done.failed, Vec::<String>::new());
                 }
-                _ => clock.advance(Duration::from_secs(60 * (random.below(6)))),
+                _ => clock.advance(Duration::from_mins(random.below(6))),
             }
             let answer = &worlds[random.below(2) as usize];
             let top = answer
@@ -175,7 +175,7 @@ async fn a_part_of_an_hour_is_answered_window_by_window() {
         starts.push(world.clock.now().millis());
         let raw = cpu(&world.clock, &[(&["main"], 1 << minute, &[])]);
         assert_eq!(world.push("", WEB, &minute.to_string(), &raw).await.0, 200);
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
     }
     for round in 0..2 {
         let total = async |from: i64, until: i64| {
@@ -202,7 +202,7 @@ async fn a_part_of_an_hour_is_answered_window_by_window() {
         let points = &series["series"][0]["points"];
         assert_eq!(points[0][1], 3, "{series}");
         assert_eq!(points[1][1], 12, "{series}");
-        world.clock.advance(Duration::from_secs(60 * 45));
+        world.clock.advance(Duration::from_mins(45));
         world.archive.compactor().once().await.expect("compaction");
     }
 }
@@ -241,7 +241,7 @@ async fn states_are_averaged_over_the_windows_of_each_source_and_sources_add_up(
             ))
             .await;
         assert_eq!(series["series"][0]["points"][0][1], 165, "{series}");
-        world.clock.advance(Duration::from_secs(60 * 40));
+        world.clock.advance(Duration::from_mins(40));
         assert_eq!(
             world
                 .archive

@@ -34,8 +34,8 @@ pub struct World {
 pub fn clock() -> Clock {
     let now = Clock::system().now();
     Clock::manual(
-        now.floor(Duration::from_secs(3_600))
-            .plus(Duration::from_secs(1_800)),
+        now.floor(Duration::from_hours(1))
+            .plus(Duration::from_mins(30)),
     )
 }
 

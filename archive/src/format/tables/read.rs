@@ -1,0 +1,293 @@
+//! From columns to memory: numbers are made local to their row group and checked.
+
+use crate::error::{Error, Result};
+use crate::format::batch::{Source, Window};
+use crate::format::columns::{Group, Texts};
+use crate::labels::Labels;
+use davy_profile::FrameKind;
+use std::sync::Arc;
+
+/// Numbers counted from the row group's first; each must be below `count`.
+fn local(numbers: Vec<i32>, base: i32, count: usize, what: &str) -> Result<Vec<u32>> {
+    numbers
+        .into_iter()
+        .map(|number| {
+            let number = number.wrapping_sub(base) as u32;
+            if (number as usize) < count {
+                Ok(number)
+            } else {
+                Err(Error::corrupt(what))
+            }
+        })
+        .collect()
+}
+
+/// Sources and series of a row group.
+pub struct SeriesTable {
+    base: i32,
+    source_base: i32,
+    /// Sources; some may be absent from a damaged file and are then empty.
+    pub sources: Vec<Source>,
+    /// Source, type and labels of the samples.
+    pub rows: Vec<(u32, Arc<str>, Arc<Labels>)>,
+}
+
+impl SeriesTable {
+    /// Reads it.
+    pub fn read(group: &Group) -> Result<Self> {
+        let (numbers, sources) = (group.i32(0)?, group.i32(1)?);
+        let (kinds, source_labels, labels) = (group.text(3)?, group.text(4)?, group.text(5)?);
+        let base = numbers.first().copied().unwrap_or(0);
+        let source_base = sources.iter().copied().min().unwrap_or(0);
+        let mut table = Self {
+            base,
+            source_base,
+            sources: Vec::new(),
+            rows: Vec::with_capacity(numbers.len()),
+        };
+        let parse = |text: &str| {
+            Labels::from_json(text)
+                .map(Arc::new)
+                .ok_or_else(|| Error::corrupt("labels"))
+        };
+        let mut known: rustc_hash::FxHashMap<String, Arc<Labels>> =
+            rustc_hash::FxHashMap::default();
+        let mut kind: Arc<str> = "".into();
+        for (row, source) in sources.iter().enumerate() {
+            let source = source.wrapping_sub(source_base) as usize;
+            if source == table.sources.len() {
+                table.sources.push(parse(source_labels.get(row)?)?);
+            } else if source > table.sources.len() {
+                return Err(Error::corrupt("sources are not in order"));
+            }
+            if &*kind != kinds.get(row)? {
+                kind = kinds.get(row)?.into();
+            }
+            let text = labels.get(row)?;
+            let labels = if let Some(found) = known.get(text) {
+                Arc::clone(found)
+            } else {
+                let new = parse(text)?;
+                known.insert(text.to_owned(), Arc::clone(&new));
+                new
+            };
+            table.rows.push((source as u32, Arc::clone(&kind), labels));
+        }
+        Ok(table)
+    }
+}
+
+/// Windows of a row group.
+pub struct WindowTable {
+    base: i32,
+    /// The windows; their sources are indices into the row group's.
+    pub rows: Vec<Window>,
+}
+
+impl WindowTable {
+    /// Reads it.
+    pub fn read(group: &Group, series: &SeriesTable) -> Result<Self> {
+        let (numbers, sources, ids) = (group.i32(0)?, group.i32(1)?, group.text(2)?);
+        let (starts, durations) = (group.i64(3)?, group.i64(4)?);
+        let sources = local(
+            sources,
+            series.source_base,
+            series.sources.len(),
+            "a window's source",
+        )?;
+        let mut rows = Vec::with_capacity(sources.len());
+        for (row, source) in sources.into_iter().enumerate() {
+            let id = u128::from_str_radix(ids.get(row)?, 16)
+                .map_err(|_| Error::corrupt("a window's id"))?;
+            rows.push(Window {
+                source,
+                id,
+                start_ms: starts[row],
+                duration_ms: durations[row],
+            });
+        }
+        Ok(Self {
+            base: numbers.first().copied().unwrap_or(0),
+            rows,
+        })
+    }
+}
+
+/// Stacks and frames of a row group.
+pub struct Dictionary {
+    base: i32,
+    /// Parents; node 0 is the root and its own parent. A parent's number is the lower one.
+    pub parents: Vec<u32>,
+    /// Frames of the nodes; of the root nothing.
+    pub node_frames: Vec<u32>,
+    names: Texts,
+    files: Texts,
+    modules: Texts,
+    build_ids: Texts,
+    start_lines: Vec<i32>,
+    lines: Vec<i32>,
+    addresses: Vec<i64>,
+    kinds: Vec<i32>,
+}
+
+/// A frame with its texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in davy_profile::Frame")]
+pub struct FrameTexts<'a> {
+    pub name: &'a str,
+    pub file: &'a str,
+    pub module: &'a str,
+    pub build_id: &'a str,
+    pub start_line: u32,
+    pub line: u32,
+    pub address: u64,
+    pub kind: FrameKind,
+}
+
+impl Dictionary {
+    /// Reads both tables.
+    pub fn read(nodes: &Group, frames: &Group) -> Result<Self> {
+        let (numbers, parents, node_frames) = (nodes.i32(0)?, nodes.i32(1)?, nodes.i32(2)?);
+        let frame_numbers = frames.i32(0)?;
+        let base = numbers.first().map_or(0, |first| first - 1);
+        let frame_base = frame_numbers.first().copied().unwrap_or(0);
+        let mut local_parents = Vec::with_capacity(parents.len() + 1);
+        local_parents.push(0);
+        for (row, parent) in parents.iter().enumerate() {
+            let parent = if *parent == 0 {
+                0
+            } else {
+                parent.wrapping_sub(base) as u32
+            };
+            if parent as usize > row {
+                return Err(Error::corrupt("a node stands before its parent"));
+            }
+            local_parents.push(parent);
+        }
+        let mut local_frames = vec![u32::MAX];
+        local_frames.extend(local(
+            node_frames,
+            frame_base,
+            frame_numbers.len(),
+            "a node's frame",
+        )?);
+        Ok(Self {
+            base,
+            parents: local_parents,
+            node_frames: local_frames,
+            names: frames.text(1)?,
+            files: frames.text(2)?,
+            start_lines: frames.i32(3)?,
+            lines: frames.i32(4)?,
+            modules: frames.text(5)?,
+            build_ids: frames.text(6)?,
+            addresses: frames.i64(7)?,
+            kinds: frames.i32(8)?,
+        })
+    }
+
+    /// How many frames there are.
+    pub fn frame_count(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// A frame.
+    pub fn frame(&self, frame: usize) -> Result<FrameTexts<'_>> {
+        Ok(FrameTexts {
+            name: self.names.get(frame)?,
+            file: self.files.get(frame)?,
+            module: self.modules.get(frame)?,
+            build_id: self.build_ids.get(frame)?,
+            start_line: self.start_lines[frame] as u32,
+            line: self.lines[frame] as u32,
+            address: self.addresses[frame] as u64,
+            kind: match self.kinds[frame] {
+                1 => FrameKind::Group,
+                2 => FrameKind::Cut,
+                _ => FrameKind::Function,
+            },
+        })
+    }
+}
+
+/// Values of a row group. The numbers are local ones, and all of them are in range.
+pub struct Values {
+    /// Series.
+    pub series: Vec<u32>,
+    /// Nodes.
+    pub nodes: Vec<u32>,
+    /// Windows; empty where the values are sums over all of them.
+    pub windows: Vec<u32>,
+    /// Values.
+    pub values: Vec<i64>,
+}
+
+fn local_nodes(mut nodes: Vec<i32>, dictionary: Option<&Dictionary>) -> Result<Vec<u32>> {
+    let Some(dictionary) = dictionary else {
+        return Ok(Vec::new());
+    };
+    for node in &mut nodes {
+        *node = if *node == 0 {
+            0
+        } else {
+            node.wrapping_sub(dictionary.base)
+        };
+    }
+    local(nodes, 0, dictionary.parents.len(), "a sample's node")
+}
+
+impl Values {
+    /// Reads samples; without a dictionary, without their nodes.
+    pub fn samples(
+        group: &Group,
+        series: &SeriesTable,
+        windows: &WindowTable,
+        dictionary: Option<&Dictionary>,
+    ) -> Result<Self> {
+        let nodes = if dictionary.is_some() {
+            group.i32(1)?
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            series: local(
+                group.i32(0)?,
+                series.base,
+                series.rows.len(),
+                "a sample's series",
+            )?,
+            nodes: local_nodes(nodes, dictionary)?,
+            windows: local(
+                group.i32(2)?,
+                windows.base,
+                windows.rows.len(),
+                "a sample's window",
+            )?,
+            values: group.i64(3)?,
+        })
+    }
+
+    /// Reads sums.
+    pub fn sums(
+        group: &Group,
+        series: &SeriesTable,
+        dictionary: Option<&Dictionary>,
+    ) -> Result<Self> {
+        let nodes = if dictionary.is_some() {
+            group.i32(1)?
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            series: local(
+                group.i32(0)?,
+                series.base,
+                series.rows.len(),
+                "a sum's series",
+            )?,
+            nodes: local_nodes(nodes, dictionary)?,
+            windows: Vec::new(),
+            values: group.i64(2)?,
+        })
+    }
+}
