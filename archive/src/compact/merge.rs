@@ -9,7 +9,7 @@ use crate::format::Table;
 use crate::format::batch::{Batch, Row, Series, Source, Window, WindowId};
 use crate::format::block::{BlockWriter, Meta};
 use crate::format::columns::Group;
-use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
+use crate::format::tables::{Dictionary, Frames, SeriesTable, Values, WindowTable};
 use bytes::Bytes;
 use davy_profile::{Frame, NodeId};
 use rustc_hash::FxHashSet;
@@ -38,7 +38,8 @@ pub(super) struct Merge {
 }
 
 /// Indices of a batch for those of a piece, found when first needed.
-struct Map {
+struct Map<'a> {
+    texts: Frames<'a>,
     frames: Vec<u32>,
     nodes: Vec<u32>,
 }
@@ -61,7 +62,7 @@ impl Merge {
         let dictionary = Dictionary::read(&tables.nodes, &tables.frames)?;
         let values = Values::samples(&tables.samples, &series, &windows, Some(&dictionary))?;
 
-        let mut by_service: BTreeMap<&str, Map> = BTreeMap::new();
+        let mut by_service: BTreeMap<&str, Map<'_>> = BTreeMap::new();
         let mut new_windows = Vec::with_capacity(windows.rows.len());
         for window in &windows.rows {
             let source: &Source = &series.sources[window.source as usize];
@@ -100,6 +101,7 @@ impl Merge {
                 continue;
             };
             let map = by_service.entry(service).or_insert_with(|| Map {
+                texts: Frames::of(&dictionary),
                 frames: vec![u32::MAX; dictionary.frame_count()],
                 nodes: {
                     let mut nodes = vec![u32::MAX; dictionary.parents.len()];
@@ -164,7 +166,7 @@ impl Merge {
     }
 }
 
-impl Map {
+impl Map<'_> {
     fn node(&mut self, batch: &mut Batch, dictionary: &Dictionary, node: u32) -> Result<u32> {
         let known = self.nodes[node as usize];
         if known != u32::MAX {
@@ -180,18 +182,7 @@ impl Map {
         for below in path.into_iter().rev() {
             let frame = dictionary.node_frames[below] as usize;
             if self.frames[frame] == u32::MAX {
-                let texts = dictionary.frame(frame)?;
-                let strings = &mut batch.stacks.strings;
-                let taken = Frame {
-                    name: strings.intern(texts.name),
-                    file: strings.intern(texts.file),
-                    start_line: texts.start_line,
-                    line: texts.line,
-                    module: strings.intern(texts.module),
-                    build_id: strings.intern(texts.build_id),
-                    address: texts.address,
-                    kind: texts.kind,
-                };
+                let taken = self.texts.frame(frame, &mut batch.stacks.strings)?;
                 self.frames[frame] = batch.frame(taken);
             }
             result = batch.stacks.child(NodeId(result), self.frames[frame]).0;

@@ -273,18 +273,35 @@ impl Group {
 
     /// A column of texts.
     pub fn text(&self, column: usize) -> Result<Texts> {
-        Ok(Texts(self.read::<ByteArrayType>(column)?))
+        Ok(Texts::new(self.read::<ByteArrayType>(column)?))
     }
 }
 
 /// Texts as they were read.
-pub struct Texts(Vec<ByteArray>);
+pub struct Texts {
+    rows: Vec<ByteArray>,
+    runs: Vec<u32>,
+}
 
 impl Texts {
+    fn new(rows: Vec<ByteArray>) -> Self {
+        let mut runs = Vec::with_capacity(rows.len());
+        for (run, same) in rows.chunk_by(|a, b| a.data() == b.data()).enumerate() {
+            runs.resize(runs.len() + same.len(), run as u32);
+        }
+        Self { rows, runs }
+    }
+
+    /// The number of each row's run of equal texts, so that whoever looks texts up does it once a
+    /// run.
+    pub fn runs(&self) -> &[u32] {
+        &self.runs
+    }
+
     /// A text; one that is not UTF-8 or not there is a damage.
     pub fn get(&self, row: usize) -> Result<&str> {
         let value = self
-            .0
+            .rows
             .get(row)
             .ok_or_else(|| Error::corrupt("a text is missing"))?;
         value
@@ -294,11 +311,11 @@ impl Texts {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.rows.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rows.is_empty()
     }
 }

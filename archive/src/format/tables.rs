@@ -2,7 +2,7 @@
 
 mod read;
 
-pub use read::{Dictionary, FrameTexts, SeriesTable, Values, WindowTable};
+pub use read::{Dictionary, Frames, SeriesTable, Values, WindowTable};
 
 use super::Table;
 use super::columns::{Column, Layout, Writer};

@@ -8,9 +8,9 @@ use super::params::Ask;
 use super::scan::{Depth, Query, Report, View, Visitor};
 use crate::error::Result;
 use crate::format::batch::Source;
-use crate::format::tables::Dictionary;
+use crate::format::tables::{Dictionary, Frames};
 use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, Frame, FrameKind, NodeId};
+use davy_profile::{FlameTree, FrameKind, NodeId};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -126,6 +126,7 @@ impl Visitor for Flame {
 
         let mut merge = Merge {
             dictionary,
+            texts: Frames::of(dictionary),
             grain: self.grain,
             frames: vec![u32::MAX; dictionary.frame_count()],
             nodes: vec![u32::MAX; dictionary.parents.len()],
@@ -185,6 +186,7 @@ impl Visitor for Flame {
 /// Takes nodes of a dictionary over into a tree, each once.
 struct Merge<'a> {
     dictionary: &'a Dictionary,
+    texts: Frames<'a>,
     grain: Grain,
     frames: Vec<u32>,
     nodes: Vec<u32>,
@@ -209,21 +211,10 @@ impl Merge<'_> {
 
     fn frame(&mut self, tree: &mut FlameTree, frame: usize) -> Result<u32> {
         if self.frames[frame] == u32::MAX {
-            let texts = self.dictionary.frame(frame)?;
-            let taken = Frame {
-                name: tree.strings.intern(texts.name),
-                file: tree.strings.intern(texts.file),
-                start_line: texts.start_line,
-                line: if self.grain == Grain::Line {
-                    texts.line
-                } else {
-                    0
-                },
-                module: tree.strings.intern(texts.module),
-                build_id: tree.strings.intern(texts.build_id),
-                address: texts.address,
-                kind: texts.kind,
-            };
+            let mut taken = self.texts.frame(frame, &mut tree.strings)?;
+            if self.grain != Grain::Line {
+                taken.line = 0;
+            }
             self.frames[frame] = tree.frame(taken);
         }
         Ok(self.frames[frame])

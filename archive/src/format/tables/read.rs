@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::format::batch::{Source, Window};
 use crate::format::columns::{Group, Texts};
 use crate::labels::Labels;
-use davy_profile::FrameKind;
+use davy_profile::{Frame, FrameKind, StringId, StringTable};
 use std::sync::Arc;
 
 /// Numbers counted from the row group's first; each must be below `count`.
@@ -130,20 +130,6 @@ pub struct Dictionary {
     kinds: Vec<i32>,
 }
 
-/// A frame with its texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in davy_profile::Frame")]
-pub struct FrameTexts<'a> {
-    pub name: &'a str,
-    pub file: &'a str,
-    pub module: &'a str,
-    pub build_id: &'a str,
-    pub start_line: u32,
-    pub line: u32,
-    pub address: u64,
-    pub kind: FrameKind,
-}
-
 impl Dictionary {
     /// Reads both tables.
     pub fn read(nodes: &Group, frames: &Group) -> Result<Self> {
@@ -191,21 +177,58 @@ impl Dictionary {
         self.kinds.len()
     }
 
-    /// A frame.
-    pub fn frame(&self, frame: usize) -> Result<FrameTexts<'_>> {
-        Ok(FrameTexts {
-            name: self.names.get(frame)?,
-            file: self.files.get(frame)?,
-            module: self.modules.get(frame)?,
-            build_id: self.build_ids.get(frame)?,
-            start_line: self.start_lines[frame] as u32,
-            line: self.lines[frame] as u32,
-            address: self.addresses[frame] as u64,
-            kind: match self.kinds[frame] {
-                1 => FrameKind::Group,
-                2 => FrameKind::Cut,
-                _ => FrameKind::Function,
-            },
+    fn kind(&self, frame: usize) -> FrameKind {
+        match self.kinds[frame] {
+            1 => FrameKind::Group,
+            2 => FrameKind::Cut,
+            _ => FrameKind::Function,
+        }
+    }
+}
+
+/// Frames of a dictionary with their texts in another table, each text looked up once.
+pub struct Frames<'a> {
+    dictionary: &'a Dictionary,
+    names: Vec<Option<StringId>>,
+    files: Vec<Option<StringId>>,
+    modules: Vec<Option<StringId>>,
+    build_ids: Vec<Option<StringId>>,
+}
+
+impl<'a> Frames<'a> {
+    /// Of this dictionary; nothing is looked up yet.
+    pub fn of(dictionary: &'a Dictionary) -> Self {
+        let unknown =
+            |texts: &Texts| vec![None; texts.runs().last().map_or(0, |run| *run as usize + 1)];
+        Self {
+            names: unknown(&dictionary.names),
+            files: unknown(&dictionary.files),
+            modules: unknown(&dictionary.modules),
+            build_ids: unknown(&dictionary.build_ids),
+            dictionary,
+        }
+    }
+
+    /// A frame with its texts in `strings`, which must always be the same table.
+    pub fn frame(&mut self, frame: usize, strings: &mut StringTable) -> Result<Frame> {
+        let of = self.dictionary;
+        let mut text = |texts: &Texts, known: &mut Vec<Option<StringId>>| -> Result<StringId> {
+            let run = texts.runs().get(frame).map(|run| &mut known[*run as usize]);
+            let run = run.ok_or_else(|| Error::corrupt("a text is missing"))?;
+            if let Some(known) = run {
+                return Ok(*known);
+            }
+            Ok(*run.insert(strings.intern(texts.get(frame)?)))
+        };
+        Ok(Frame {
+            name: text(&of.names, &mut self.names)?,
+            file: text(&of.files, &mut self.files)?,
+            start_line: of.start_lines[frame] as u32,
+            line: of.lines[frame] as u32,
+            module: text(&of.modules, &mut self.modules)?,
+            build_id: text(&of.build_ids, &mut self.build_ids)?,
+            address: of.addresses[frame] as u64,
+            kind: of.kind(frame),
         })
     }
 }
