@@ -228,8 +228,11 @@ impl Late<'_> {
         let (mut path, mut last): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut nodes: Vec<NodeId> = Vec::new();
         // A place may be many frames, all but one of them inlined; those are what others expand.
-        let frames_of: Vec<usize> =
-            profile.locations.iter().map(|location| location.line_count.max(1) as usize).collect();
+        let frames_of: Vec<usize> = profile
+            .locations
+            .iter()
+            .map(|location| location.line_count.max(1) as usize)
+            .collect();
         let mut frames = 0usize;
         for (index, (message, base)) in self.samples.iter().enumerate() {
             path.clear();

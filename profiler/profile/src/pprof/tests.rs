@@ -241,8 +241,14 @@ fn inlined_frames_count_as_frames() {
     let bytes = |repeats: usize| {
         raw(&[
             (field::SAMPLE_TYPE, message(&[(1, 1)])),
-            (field::SAMPLE, [raw(&[(1, vec![1; repeats])]), message(&[(2, 1)])].concat()),
-            (field::LOCATION, [message(&[(1, 1)]), lines.clone()].concat()),
+            (
+                field::SAMPLE,
+                [raw(&[(1, vec![1; repeats])]), message(&[(2, 1)])].concat(),
+            ),
+            (
+                field::LOCATION,
+                [message(&[(1, 1)]), lines.clone()].concat(),
+            ),
             (field::STRING_TABLE, vec![]),
             (field::STRING_TABLE, b"x".to_vec()),
         ])
@@ -250,8 +256,37 @@ fn inlined_frames_count_as_frames() {
     let check = |repeats: usize, limits: Limits, expected: Result<(), Error>| {
         assert_eq!(decode(&bytes(repeats), &limits).map(|_| ()), expected);
     };
-    check(1, Limits { depth: 60, ..Limits::default() }, Ok(()));
-    check(2, Limits { depth: 119, ..Limits::default() }, Err(Error::TooDeep { index: 0, depth: 120, limit: 119 }));
-    let got = Error::TooMany { what: "distinct stack frames", got: 120, limit: 100 };
-    check(2, Limits { nodes: 100, ..Limits::default() }, Err(got));
+    check(
+        1,
+        Limits {
+            depth: 60,
+            ..Limits::default()
+        },
+        Ok(()),
+    );
+    check(
+        2,
+        Limits {
+            depth: 119,
+            ..Limits::default()
+        },
+        Err(Error::TooDeep {
+            index: 0,
+            depth: 120,
+            limit: 119,
+        }),
+    );
+    let got = Error::TooMany {
+        what: "distinct stack frames",
+        got: 120,
+        limit: 100,
+    };
+    check(
+        2,
+        Limits {
+            nodes: 100,
+            ..Limits::default()
+        },
+        Err(got),
+    );
 }
