@@ -11,6 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use davy_tag::Tag;
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -71,9 +72,16 @@ async fn index(State(handle): State<Handle>) -> Html<String> {
 async fn cpu(State(handle): State<Handle>, Query(wanted): Query<Wanted>) -> Response {
     let span = Duration::from_secs(wanted.seconds.unwrap_or(SECONDS));
     let (sender, receiver) = oneshot::channel();
-    let asked = handle.collect_cpu(span, &wanted.filter(), move |collected| {
-        let _ = sender.send(collected);
-    });
+    // Goes with this request, also when the client does before the profile is taken.
+    let waiting = Arc::new(());
+    let asked = handle.collect_cpu(
+        span,
+        &wanted.filter(),
+        Arc::downgrade(&waiting),
+        move |collected| {
+            let _ = sender.send(collected);
+        },
+    );
     if let Err(error) = asked {
         return refuse(&error);
     }

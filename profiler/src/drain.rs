@@ -9,7 +9,7 @@ use crate::modules::Module;
 use crate::push::{Outbox, Raw};
 use davy_base::{Clock, Timestamp};
 use davy_tag::Tag;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// Profiles that may be taken at once, beside the windows.
@@ -27,6 +27,9 @@ pub(crate) struct Collected {
     pub(crate) modules: Arc<[Module]>,
 }
 
+/// Whoever waits for a profile holds the other end; once nobody does, its place is free.
+pub(crate) type Asker = Weak<()>;
+
 type Reply = Box<dyn FnOnce(Result<Collected, Error>) + Send>;
 
 /// What the drainer is asked for.
@@ -36,6 +39,7 @@ pub(crate) enum Command {
     Cpu {
         span: Duration,
         filter: Filter,
+        asker: Asker,
         reply: Reply,
     },
     /// The heap as it is.
@@ -122,6 +126,7 @@ struct Collector {
     start: Timestamp,
     begun: Duration,
     until: Duration,
+    asker: Asker,
     reply: Reply,
 }
 
@@ -248,12 +253,13 @@ impl Drainer {
                     self.period = period(hz);
                 }
             }
-            Command::Cpu { reply, .. } if self.collectors.len() >= COLLECTORS_MAX => {
+            Command::Cpu { reply, .. } if self.waited_for() >= COLLECTORS_MAX => {
                 reply(Err(Error::TooManyProfiles(COLLECTORS_MAX)));
             }
             Command::Cpu {
                 span,
                 filter,
+                asker,
                 reply,
             } => {
                 let begun = self.clock.monotonic();
@@ -263,6 +269,7 @@ impl Drainer {
                     start: self.clock.now(),
                     begun,
                     until: begun + span,
+                    asker,
                     reply,
                 });
             }
@@ -287,6 +294,13 @@ impl Drainer {
             }
         }
         false
+    }
+
+    /// How many profiles somebody waits for; those that nobody does are given up.
+    fn waited_for(&mut self) -> usize {
+        self.collectors
+            .retain(|collector| collector.asker.strong_count() > 0);
+        self.collectors.len()
     }
 
     fn answer(&mut self, now: Duration) {

@@ -2,7 +2,7 @@
 
 use crate::aggregate::Filter;
 use crate::assemble::assemble;
-use crate::drain::{Collected, Command, Desk};
+use crate::drain::{Asker, Collected, Command, Desk};
 use crate::push::{Archiver, Outbox};
 use crate::stats::{Dropped, Stats};
 use crate::symbol::Symbols;
@@ -44,7 +44,8 @@ impl Handle {
     /// long, and for the time that the names of its functions take.
     pub fn cpu_profile(&self, span: Duration, filter: &Filter) -> Result<Profile, Error> {
         let (sender, receiver) = mpsc::channel();
-        self.collect_cpu(span, filter, move |collected| {
+        let waiting = Arc::new(());
+        self.collect_cpu(span, filter, Arc::downgrade(&waiting), move |collected| {
             let _ = sender.send(collected);
         })?;
         let collected = receiver.recv().map_err(|_| Error::Stopped)??;
@@ -63,11 +64,12 @@ impl Handle {
     }
 
     /// Hands the samples of a span to `reply`, on the drainer's thread. A profiler that stops
-    /// drops `reply` without a call.
+    /// drops `reply` without a call, and so may one whose asker is gone.
     pub(crate) fn collect_cpu(
         &self,
         span: Duration,
         filter: &Filter,
+        asker: Asker,
         reply: impl FnOnce(Result<Collected, Error>) + Send + 'static,
     ) -> Result<(), Error> {
         if span.is_zero() || span > PROFILE_SPAN_MAX {
@@ -82,6 +84,7 @@ impl Handle {
         self.desk.ask(Command::Cpu {
             span,
             filter,
+            asker,
             reply,
         })
     }

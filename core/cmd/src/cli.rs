@@ -2,6 +2,7 @@
 
 use crate::{config, members, push, query, quickstart};
 use clap::{Parser, Subcommand};
+use std::io::{ErrorKind, Write as _};
 
 /// Profiles live systems and keeps their flame graphs.
 #[derive(Debug, Parser)]
@@ -71,14 +72,16 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Query(options) => query::run(&options),
         Command::Config(ConfigCommand::Show(flags)) => config_show(&flags),
         Command::Config(ConfigCommand::Check(flags)) => {
-            config::Config::new(&load(&flags)?)?;
-            println!("the configuration can be used");
-            Ok(())
+            let config = config::Config::new(&load(&flags)?)?;
+            crate::store::check(&config.store_url)?;
+            crate::logs::check(&config.log_level)?;
+            print("the configuration can be used\n")
         }
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "davy", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "davy", &mut script);
+            print_bytes(&script)
         }
     }
 }
@@ -90,11 +93,28 @@ pub(crate) fn load(flags: &config::Flags) -> Result<config::Loaded, Failure> {
 
 fn config_show(flags: &config::Flags) -> Result<(), Failure> {
     let loaded = load(flags)?;
-    for (key, value, source) in loaded.iter() {
-        println!("{key} = {value:?}  # {source}");
-    }
+    let lines: String = loaded
+        .iter()
+        .map(|(key, value, source)| format!("{key} = {value:?}  # {source}\n"))
+        .collect();
+    print(&lines)?;
     config::Config::new(&loaded)?;
     Ok(())
+}
+
+/// Prints an answer on standard output.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints an answer on standard output. A reader that has seen enough, as `head` has, is no fault.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result
+            .map_err(|error| Failure::Failed(format!("can't write to standard output: {error}"))),
+    }
 }
 
 /// Why a command ends with an exit code other than 0. One sentence.

@@ -83,11 +83,19 @@ impl Client {
             ))
         })?;
         let status = response.status();
+        // An answer from less than the whole range says so, in whatever form it comes.
+        let partial = response
+            .headers()
+            .get("davy-partial")
+            .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
         let body = response
             .body_mut()
             .with_config()
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec();
+        if let Some(missing) = partial {
+            eprintln!("davy: incomplete: {missing}");
+        }
         let body = body.map_err(|error| {
             Failure::Failed(format!("the answer of {server} broke off: {error}"))
         })?;

@@ -5,14 +5,18 @@ use crate::config::{Config, LogFormat};
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
+/// The filter that a level names, or what is wrong with it.
+pub(crate) fn check(level: &str) -> Result<EnvFilter, Failure> {
+    EnvFilter::try_new(level).map_err(|error| {
+        Failure::Usage(format!(
+            "log.level = {level:?} is not a level (error, warn, info, debug, trace) or a filter: {error}"
+        ))
+    })
+}
+
 /// Sets up the process's log.
 pub(crate) fn start(config: &Config) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&config.log_level).map_err(|error| {
-        Failure::Usage(format!(
-            "log.level = {:?} is not a level (error, warn, info, debug, trace) or a filter: {error}",
-            config.log_level
-        ))
-    })?;
+    let filter = check(&config.log_level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

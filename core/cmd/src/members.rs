@@ -1,6 +1,6 @@
 //! `davy members`: what the members of the running process do.
 
-use crate::cli::{Failure, Server};
+use crate::cli::{Failure, Server, print};
 use crate::client::Client;
 use davy_base::{Clock, Timestamp};
 
@@ -28,14 +28,13 @@ struct Row {
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let body = Client::new(&options.server)?.get("/api/v1/members", &[])?;
     if options.json {
-        println!("{}", String::from_utf8_lossy(&body));
-        return Ok(());
+        return print(&format!("{}\n", String::from_utf8_lossy(&body)));
     }
     let rows: Vec<Row> = serde_json::from_slice(&body)
         .map_err(|error| Failure::Failed(format!("the answer is no list of members: {error}")))?;
     let now = Clock::system().now();
-    println!(
-        "{:<20} {:<12} {:>8}  {:<9} {:>8}",
+    let mut table = format!(
+        "{:<20} {:<12} {:>8}  {:<9} {:>8}\n",
         "MEMBER", "PROCESS", "PID", "STATE", "SINCE"
     );
     for row in rows {
@@ -46,7 +45,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             "{:<20} {:<12} {:>8}  {:<9} {age:>8} {error}",
             row.name, row.process, row.pid, row.state
         );
-        println!("{}", line.trim_end());
+        table.push_str(line.trim_end());
+        table.push('\n');
     }
-    Ok(())
+    print(&table)
 }

@@ -1,9 +1,20 @@
 //! `davy push`: files into the archive.
 
-use crate::cli::{Failure, Server};
+use crate::cli::{Failure, Server, print};
 use crate::client::Client;
 use davy_profile::{Limits, folded, gzip, pprof};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+/// What folded stacks can count.
+const KINDS: [&str; 6] = [
+    "cpu",
+    "wall",
+    "inuse_space",
+    "inuse_objects",
+    "alloc_space",
+    "alloc_objects",
+];
 
 /// Options of `davy push`.
 #[derive(Debug, clap::Args)]
@@ -15,14 +26,14 @@ pub(crate) struct Options {
     #[arg(long = "label", value_name = "K=V", value_parser = label)]
     labels: Vec<(String, String)>,
     /// The service that was profiled [default: the file's name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = plain)]
     service: Option<String>,
     /// When the profile was taken, for a file that doesn't say so or is not to be believed: unix
     /// time, RFC 3339, now, or now-1h [default: what the file says, otherwise now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// What folded stacks count: cpu, wall, inuse_space, alloc_space, ...
-    #[arg(long = "type", value_name = "TYPE", default_value = "cpu")]
+    /// What folded stacks count
+    #[arg(long = "type", value_name = "TYPE", default_value = "cpu", value_parser = KINDS)]
     kind: String,
     /// Samples a second of folded stacks, by which CPU and wall counts become time
     #[arg(long, value_name = "HZ", default_value_t = 100)]
@@ -33,8 +44,19 @@ pub(crate) struct Options {
 
 fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some((name, value)) if !name.is_empty() => Ok((plain(name)?, plain(value)?)),
         _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+/// A text without the letters that hold a name and its labels together on the wire.
+fn plain(text: &str) -> Result<String, String> {
+    match text.find(['{', '}', ',', '=']) {
+        Some(at) => Err(format!(
+            "{text:?} holds {:?}; leave out braces, commas and equal signs",
+            &text[at..=at]
+        )),
+        None => Ok(text.to_owned()),
     }
 }
 
@@ -63,14 +85,25 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
                 };
                 Failure::Failed(format!("{}: {failure}{hint}", input.path.display()))
             })?;
-        println!(
-            "{}: {} samples pushed as {}",
-            input.path.display(),
-            input.samples,
-            input.service
-        );
+        let (path, samples, service) = (input.path.display(), input.samples, &input.service);
+        print(&format!("{path}: {samples} samples pushed as {service}\n"))?;
     }
     Ok(())
+}
+
+/// Reads a file, unless it is larger than any profile may be.
+fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    std::fs::File::open(path)?
+        .take(limit as u64 + 1)
+        .read_to_end(&mut body)?;
+    if body.len() > limit {
+        let limit = davy_base::size::format_bytes(limit as u64);
+        return Err(std::io::Error::other(format!(
+            "it is larger than {limit}, the limit for one profile"
+        )));
+    }
+    Ok(body)
 }
 
 struct Input {
@@ -85,8 +118,8 @@ impl Input {
     fn read(path: &Path, options: &Options) -> Result<Self, Failure> {
         let named =
             |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", path.display()));
-        let body = std::fs::read(path).map_err(|error| named(&error))?;
         let limits = Limits::default();
+        let body = read_bounded(path, limits.bytes).map_err(|error| named(&error))?;
         let bytes = gzip::unpack(&body, &limits).map_err(|error| named(&error))?;
         let as_pprof = pprof::decode(&bytes, &limits);
         let (format, profile) = match as_pprof {
@@ -104,7 +137,11 @@ impl Input {
             .file_stem()
             .map_or_else(|| "profile".into(), |stem| stem.to_string_lossy());
         let stem = stem.split('.').next().unwrap_or("profile").to_owned();
-        let service = options.service.clone().unwrap_or(stem);
+        let service = match &options.service {
+            Some(service) => service.clone(),
+            None => plain(&stem)
+                .map_err(|why| Failure::Usage(format!("{why}; name the service with --service")))?,
+        };
         let labels: Vec<String> = options
             .labels
             .iter()

@@ -2,9 +2,9 @@
 
 mod text;
 
-use crate::cli::{Failure, Server};
+use crate::cli::{Failure, Server, print_bytes};
 use crate::client::Client;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// Options of `davy query`.
@@ -104,23 +104,17 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 fn write(body: &[u8], options: &Options) -> Result<(), Failure> {
-    let failed = |to: &dyn std::fmt::Display, error: std::io::Error| {
-        Failure::Failed(format!("can't write to {to}: {error}"))
-    };
     if let Some(path) = &options.output {
-        return std::fs::write(path, body).map_err(|error| failed(&path.display(), error));
+        return std::fs::write(path, body).map_err(|error| {
+            Failure::Failed(format!("can't write to {}: {error}", path.display()))
+        });
     }
-    let mut out = std::io::stdout();
-    if options.format == Format::Pprof && out.is_terminal() {
+    if options.format == Format::Pprof && std::io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "pprof is not for a terminal; name a file with -o FILE".to_owned(),
         ));
     }
-    match out.write_all(body).and_then(|()| out.flush()) {
-        // The reader has seen enough, as `head` has.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(|error| failed(&"standard output", error)),
-    }
+    print_bytes(body)
 }
 
 /// The full id of a type that people call by a short name.

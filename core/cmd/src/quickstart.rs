@@ -259,9 +259,12 @@ fn announce(
         "davy is up"
     );
     // The one line for the person who typed the command, whatever the log is set to.
-    println!(
-        "Davy is at http://{http_at}/ (archive: http://{archive_at}, debug: http://{debug_at}/debug/pprof/)"
+    let line = format!(
+        "Davy is at http://{http_at}/ (archive: http://{archive_at}, debug: http://{debug_at}/debug/pprof/)\n"
     );
+    if let Err(failure) = crate::cli::print(&line) {
+        tracing::warn!(%failure, "the addresses are only in the log");
+    }
 }
 
 /// The first signal drains, the second ends at once.

@@ -6,10 +6,10 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use std::sync::Arc;
 
-/// Opens `file:///FOLDER` (made if it is not there) or `memory:`.
-pub(crate) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, Failure> {
+/// The folder of `file:///FOLDER`, none of `memory:`; anything else is refused.
+pub(crate) fn check(url: &str) -> Result<Option<&str>, Failure> {
     if url == "memory:" || url == "memory://" {
-        return Ok(Arc::new(InMemory::new()));
+        return Ok(None);
     }
     let Some(folder) = url.strip_prefix("file://") else {
         return Err(Failure::Usage(format!(
@@ -21,6 +21,14 @@ pub(crate) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, Failure> {
             "store.url = {url:?} must name a whole path, as file:///FOLDER does"
         )));
     }
+    Ok(Some(folder))
+}
+
+/// Opens `file:///FOLDER` (made if it is not there) or `memory:`.
+pub(crate) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, Failure> {
+    let Some(folder) = check(url)? else {
+        return Ok(Arc::new(InMemory::new()));
+    };
     let failed = |error: &dyn std::fmt::Display| {
         Failure::Usage(format!(
             "the store's folder {folder} can't be used: {error}; give another one with --store-url"

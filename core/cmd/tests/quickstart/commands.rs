@@ -117,6 +117,7 @@ fn a_command_that_fails_says_what_and_the_way_out() {
         assert!(error.contains(expected), "{arguments:?}: {error}");
     };
     check(&["push", "notes.txt"], 1, "notes.txt: neither pprof");
+    check(&["push", "/dev/zero"], 1, "larger than 64.0 MiB");
     check(&["push", "nowhere.pb"], 1, "nowhere.pb: No such file");
     check(&["query", "cpu", "--selector", "{x"], 1, "selector");
     check(&["query", "nonsense"], 1, "type");
@@ -173,4 +174,19 @@ fn configuration_shows_the_source_of_every_value() {
         shown.contains("archive.listen = \"127.0.0.1:4040\"  # default"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_fault() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    for arguments in [&["members"][..], &["config", "show"], &["completions", "bash"]] {
+        let mut command = davy();
+        command.args(arguments).env("DAVY_SERVER", &running.page).current_dir(place.path());
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = command.stdout(writer).output().expect("the binary can be run");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), error.as_str()), (Some(0), ""), "{arguments:?}");
+    }
 }
