@@ -30,7 +30,11 @@ pub struct Selector {
 }
 
 /// Bytes of a selector, at most.
-const BYTES: usize = 16 << 10;
+const BYTES: usize = 8 << 10;
+/// Tests of a selector, at most.
+const TESTS: usize = 32;
+/// Bytes of one compiled regular expression, at most.
+const REGEX_BYTES: usize = 256 << 10;
 
 impl Selector {
     /// Reads a selector; an empty text selects everything. The error says what is wrong and where.
@@ -55,6 +59,11 @@ impl Selector {
             };
             rest = inner.trim_start();
             while !rest.starts_with('}') {
+                if tests.len() == TESTS {
+                    return Err(format!(
+                        "selector: there are more than {TESTS} tests, the limit"
+                    ));
+                }
                 let end = rest.find(['=', '!']).unwrap_or(rest.len());
                 let name = rest[..end].trim();
                 let name = name
@@ -78,7 +87,8 @@ impl Selector {
                 };
                 let regex = |value: &str| {
                     RegexBuilder::new(&format!("^(?s:{value})$"))
-                        .size_limit(1 << 20)
+                        .size_limit(REGEX_BYTES)
+                        .dfa_size_limit(REGEX_BYTES)
                         .build()
                         .map_err(|error| {
                             format!("selector: `{value}` is not a regular expression: {error}")
@@ -208,5 +218,11 @@ mod tests {
         check("{a=~\"(\"}", "not a regular expression");
         check("{a=\"b\"} x", "unexpected text");
         check("{a=\"b\"", "expected `,` or `}`");
+        check(
+            &format!("{{{}}}", "a=~\"b.*\",".repeat(33)),
+            "more than 32 tests",
+        );
+        check(&"x".repeat(9_000), "9000 bytes long");
+        check("{a=~\"(\\\\w{100}){100}\"}", "not a regular expression");
     }
 }
