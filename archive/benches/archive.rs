@@ -294,10 +294,11 @@ async fn main() {
     let before = cpu();
     let pushes = profiles.iter().enumerate().map(|(at, (service, raw))| {
         let push = Push {
-            labels: vec![
+            labels: [
                 ("service_name".into(), format!("service-{service}")),
                 ("__name__".into(), "process_cpu".into()),
-            ],
+            ]
+            .into(),
             identity: WindowIdentity::Client(at.to_string()),
             span: None,
             format: Format::Pprof(None),

@@ -36,10 +36,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let labels = profile.text_labels(&[("member", "api")]);
         profile.add_sample(stack, labels, &[10_000_000 * (window + 1)]);
         let push = Push {
-            labels: vec![
+            labels: [
                 ("service_name".into(), "web".into()),
                 ("__name__".into(), "process_cpu".into()),
-            ],
+            ]
+            .into(),
             identity: WindowIdentity::Client(window.to_string()),
             span: None,
             format: Format::Pprof(None),

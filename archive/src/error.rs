@@ -5,6 +5,8 @@
 pub enum Kind {
     /// The request is wrong.
     Invalid,
+    /// The body did not come in time.
+    Late,
     /// The body is larger than is taken.
     TooLarge,
     /// The format of the body is not one that is taken.
@@ -24,6 +26,7 @@ impl Kind {
     pub fn table(self) -> (u16, &'static str, &'static str, &'static str) {
         match self {
             Self::Invalid => (400, "Bad Request", "invalid_argument", "invalid"),
+            Self::Late => (408, "Request Timeout", "deadline_exceeded", "late"),
             Self::TooLarge => (413, "Content Too Large", "resource_exhausted", "too_large"),
             Self::Unsupported => (
                 415,

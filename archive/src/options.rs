@@ -22,6 +22,10 @@ pub struct Options {
     pub profile: Limits,
     /// Bytes of one request's body, at most.
     pub body_bytes: usize,
+    /// How long a body may send nothing.
+    pub body_idle: Duration,
+    /// How long a body may take.
+    pub body_total: Duration,
     /// How long a window waits for company, at most.
     pub flush_interval: Duration,
     /// Open segments are written when they take this much memory together, which is about ten times
@@ -67,6 +71,8 @@ impl Options {
             random: Random::system(),
             profile: Limits::default(),
             body_bytes: 64 << 20,
+            body_idle: Duration::from_secs(10),
+            body_total: Duration::from_mins(1),
             flush_interval: Duration::from_secs(5),
             flush_bytes: 32 << 20,
             buffer_bytes: 128 << 20,

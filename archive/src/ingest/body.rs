@@ -7,6 +7,38 @@ use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use davy_profile::{Limits, gzip};
 use http_body_util::BodyExt;
+use std::time::Duration;
+
+/// Waits for the next part of a body: not for ever, and not when nobody would take it.
+async fn next(
+    ingest: &Ingest,
+    body: &mut Body,
+    deadline: tokio::time::Instant,
+) -> Result<Option<Bytes>> {
+    let options = ingest.options();
+    let idle = tokio::time::Instant::now() + options.body_idle;
+    let late = |what: &str, of: Duration| {
+        let message = format!("{what} {of:?}, the limit; send it again");
+        Err(Error::new(Kind::Late, message))
+    };
+    tokio::select! {
+        frame = body.frame() => match frame {
+            None => Ok(None),
+            // Trailers count as nothing.
+            Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+            Some(Err(error)) => Err(Error::invalid(format!("the body ends early: {error}"))),
+        },
+        () = ingest.stopped() => Err(Error::new(
+            Kind::Unavailable,
+            "ingestion is stopped on this archiver; push to another one",
+        )),
+        () = tokio::time::sleep_until(idle.min(deadline)) => if deadline < idle {
+            late("the body took longer than", options.body_total)
+        } else {
+            late("nothing of the body came for", options.body_idle)
+        },
+    }
+}
 
 /// Reads a body and unpacks its content encoding. The memory is accounted for until the
 /// reservation goes.
@@ -30,16 +62,12 @@ pub(super) async fn read(
         return Err(too_large());
     }
     let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|error| Error::invalid(format!("the body ends early: {error}")))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
+    let deadline = tokio::time::Instant::now() + ingest.options().body_total;
+    while let Some(data) = next(ingest, &mut body, deadline).await? {
         if whole.len() + data.len() > limit {
             return Err(too_large());
         }
-        reservation.grow(data.len())?;
+        reservation.grow_body(data.len())?;
         whole.extend_from_slice(&data);
     }
     let whole = whole.freeze();

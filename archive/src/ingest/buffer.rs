@@ -1,7 +1,7 @@
 //! Open segments: filled by pushes, written by the flush loop, which then answers the pushes.
 
 use super::add::add;
-use super::decode::{Decoded, Push, decode};
+use super::decode::{self, Decoded, Push, decode};
 use crate::error::{Error, Kind, Result};
 use crate::format::batch::Batch;
 use crate::format::segment;
@@ -43,6 +43,8 @@ struct Shared {
     store: Arc<Store>,
     metrics: Metrics,
     open: Mutex<Open>,
+    /// Tells the requests whose body is still coming whether pushes are taken.
+    accepting: watch::Sender<bool>,
     random: Mutex<Random>,
     /// Bytes of bodies and segments in memory.
     buffered: AtomicUsize,
@@ -66,6 +68,17 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
+    /// Accounts for more of a body that is still coming. A quarter of the buffers is left to small
+    /// ones: large bodies that come slowly must not keep everybody else out.
+    pub(super) fn grow_body(&mut self, bytes: usize) -> Result<()> {
+        let limit = self.ingest.0.options.buffer_bytes;
+        let before = self.ingest.0.buffered.load(Ordering::Acquire);
+        if self.bytes + bytes > SMALL_BYTES && before + bytes > limit / 4 * 3 {
+            return Err(full());
+        }
+        self.grow(bytes)
+    }
+
     /// Accounts for more; refused when buffers are full.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<()> {
         let shared = &self.ingest.0;
@@ -73,13 +86,20 @@ impl Reservation {
         self.bytes += bytes;
         shared.metrics.buffered_bytes.set((before + bytes) as i64);
         if before + bytes > shared.options.buffer_bytes {
-            return Err(Error::new(
-                Kind::Busy,
-                "the buffers of this archiver are full; send it again in a second",
-            ));
+            return Err(full());
         }
         Ok(())
     }
+}
+
+/// A body up to this size may use the last quarter of the buffers.
+const SMALL_BYTES: usize = 1 << 20;
+
+fn full() -> Error {
+    Error::new(
+        Kind::Busy,
+        "the buffers of this archiver are full; send it again in a second",
+    )
 }
 
 impl Drop for Reservation {
@@ -97,6 +117,7 @@ impl Ingest {
             store,
             metrics,
             open: Mutex::default(),
+            accepting: watch::Sender::new(false),
             buffered: AtomicUsize::new(0),
             begun: Notify::new(),
             full: Notify::new(),
@@ -170,8 +191,16 @@ impl Ingest {
         let mut left = shared.options.profile.bytes.saturating_mul(2);
         let several = pushes.len() > 1;
         let mut decoded: Vec<Decoded> = Vec::with_capacity(pushes.len());
+        let mut series = decode::Shared::default();
         for (which, push) in pushes {
-            let one = decode(push, &shared.options, &shared.metrics, now, &mut left);
+            let one = decode(
+                push,
+                &shared.options,
+                &shared.metrics,
+                now,
+                &mut left,
+                &mut series,
+            );
             decoded.push(one.map_err(|error| if several { error.within(which) } else { error })?);
         }
         let mut open = shared.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -264,6 +293,14 @@ impl Ingest {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .accepting = accepting;
+        self.0.accepting.send_replace(accepting);
+    }
+
+    /// Returns when pushes are not taken.
+    pub(super) async fn stopped(&self) {
+        let mut accepting = self.0.accepting.subscribe();
+        // The sender lives as long as this does.
+        let _ = accepting.wait_for(|accepting| !accepting).await;
     }
 
     /// Whether pushes are taken.

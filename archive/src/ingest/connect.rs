@@ -8,12 +8,15 @@
 //! ```
 
 use super::decode::{Format, Push, WindowIdentity};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::labels;
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde::Deserialize;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Base 64 with or without padding, as JSON mappings of protobuf write it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -85,16 +88,50 @@ struct Series {
     samples: Vec<(Bytes, String)>,
 }
 
-/// Profiles of one request, at most.
+/// Profiles of one request, at most; and series.
 const SAMPLES: usize = 10_000;
+/// Objects of one request in JSON, at most: series, labels and samples together.
+const OBJECTS: usize = 200_000;
+/// Bytes of a window's ID, at most.
+const ID_BYTES: usize = 1_024;
+
+fn too_many(what: &str) -> Error {
+    Error::new(
+        Kind::TooLarge,
+        format!("the request has more than {SAMPLES} {what}, the limit; send fewer at once"),
+    )
+}
+
+/// Checks what was read of a series so far, so that nothing large is kept of what is refused.
+fn check(series: &Series) -> Result<()> {
+    if series.labels.len() > labels::COUNT {
+        return Err(labels::Fault::TooMany(series.labels.len()).into());
+    }
+    if let Some((name, value)) = series.labels.last() {
+        labels::check(name, value)?;
+    }
+    if series
+        .samples
+        .last()
+        .is_some_and(|(_, id)| id.len() > ID_BYTES)
+    {
+        return Err(Error::invalid(format!(
+            "an ID is longer than {ID_BYTES} bytes, the limit"
+        )));
+    }
+    Ok(())
+}
 
 /// Reads a request in protobuf.
 pub(super) fn from_protobuf(body: Bytes) -> Result<Vec<(String, Push)>> {
-    let mut all = Vec::new();
+    let (mut all, mut samples) = (Vec::new(), 0usize);
     let mut fields = Fields { rest: body };
     while let Some((number, bytes)) = fields.next()? {
         if number != 1 {
             continue;
+        }
+        if all.len() == SAMPLES {
+            return Err(too_many("series"));
         }
         let mut series = Series {
             labels: Vec::new(),
@@ -113,9 +150,14 @@ pub(super) fn from_protobuf(body: Bytes) -> Result<Vec<(String, Push)>> {
             }
             match number {
                 1 => series.labels.push((text(&first)?, text(&second)?)),
-                2 => series.samples.push((first, text(&second)?)),
+                2 if samples == SAMPLES => return Err(too_many("profiles")),
+                2 => {
+                    samples += 1;
+                    series.samples.push((first, text(&second)?));
+                }
                 _ => {}
             }
+            check(&series)?;
         }
         all.push(series);
     }
@@ -123,17 +165,19 @@ pub(super) fn from_protobuf(body: Bytes) -> Result<Vec<(String, Push)>> {
 }
 
 #[derive(Deserialize)]
-struct JsonRequest {
+#[serde(bound(deserialize = "'de: 'a"))]
+struct JsonRequest<'a> {
     #[serde(default)]
-    series: Vec<JsonSeries>,
+    series: Vec<JsonSeries<'a>>,
 }
 
 #[derive(Deserialize)]
-struct JsonSeries {
+#[serde(bound(deserialize = "'de: 'a"))]
+struct JsonSeries<'a> {
     #[serde(default)]
     labels: Vec<JsonLabel>,
     #[serde(default)]
-    samples: Vec<JsonSample>,
+    samples: Vec<JsonSample<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -145,37 +189,75 @@ struct JsonLabel {
 }
 
 #[derive(Deserialize)]
-struct JsonSample {
-    #[serde(default, alias = "raw_profile", rename = "rawProfile")]
-    raw_profile: String,
+struct JsonSample<'a> {
+    #[serde(borrow, default, alias = "raw_profile", rename = "rawProfile")]
+    raw_profile: Cow<'a, str>,
     #[serde(default, rename = "ID", alias = "id")]
     id: String,
 }
 
 /// Reads a request in JSON.
 pub(super) fn from_json(body: &[u8]) -> Result<Vec<(String, Push)>> {
-    let request: JsonRequest = serde_json::from_slice(body).map_err(|error| {
+    if objects(body) > OBJECTS {
+        return Err(Error::new(
+            Kind::TooLarge,
+            format!(
+                "the request has more than {OBJECTS} series, labels and profiles, the limit; send fewer at once"
+            ),
+        ));
+    }
+    let request: JsonRequest<'_> = serde_json::from_slice(body).map_err(|error| {
         Error::invalid(format!("the body is not a PushRequest in JSON: {error}"))
     })?;
+    if request.series.len() > SAMPLES {
+        return Err(too_many("series"));
+    }
     let mut all = Vec::new();
-    for series in request.series {
-        let labels = series
-            .labels
-            .into_iter()
-            .map(|label| (label.name, label.value))
-            .collect();
-        let mut samples = Vec::new();
-        for sample in series.samples {
-            // Both alphabets are allowed in JSON.
-            let standard = sample.raw_profile.replace('-', "+").replace('_', "/");
-            let bytes = BASE64
-                .decode(standard)
-                .map_err(|error| Error::invalid(format!("rawProfile is not base 64: {error}")))?;
-            samples.push((bytes.into(), sample.id));
+    let mut count = 0;
+    for of in request.series {
+        count += of.samples.len();
+        if count > SAMPLES {
+            return Err(too_many("profiles"));
         }
-        all.push(Series { labels, samples });
+        let mut series = Series {
+            labels: Vec::new(),
+            samples: Vec::new(),
+        };
+        for label in of.labels {
+            series.labels.push((label.name, label.value));
+            check(&series)?;
+        }
+        for sample in of.samples {
+            // Both alphabets are allowed in JSON.
+            let raw = &*sample.raw_profile;
+            let bytes = if raw.contains(['-', '_']) {
+                BASE64.decode(raw.replace('-', "+").replace('_', "/"))
+            } else {
+                BASE64.decode(raw)
+            };
+            let bytes = bytes
+                .map_err(|error| Error::invalid(format!("rawProfile is not base 64: {error}")))?;
+            series.samples.push((bytes.into(), sample.id));
+            check(&series)?;
+        }
+        all.push(series);
     }
     pushes(all)
+}
+
+/// Objects of a JSON text, counted before any of them takes memory.
+fn objects(body: &[u8]) -> usize {
+    let (mut count, mut quoted, mut escaped) = (0, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 fn pushes(all: Vec<Series>) -> Result<Vec<(String, Push)>> {
@@ -183,13 +265,9 @@ fn pushes(all: Vec<Series>) -> Result<Vec<(String, Push)>> {
     if count == 0 {
         return Err(Error::invalid("the request has no profile"));
     }
-    if count > SAMPLES {
-        return Err(Error::invalid(format!(
-            "the request has {count} profiles, the limit is {SAMPLES}; send fewer at once"
-        )));
-    }
     let mut pushes = Vec::with_capacity(count);
     for (at, series) in all.into_iter().enumerate() {
+        let labels: Arc<[(String, String)]> = series.labels.into();
         for (which, (body, id)) in series.samples.into_iter().enumerate() {
             let identity = if id.is_empty() {
                 WindowIdentity::Content
@@ -197,7 +275,7 @@ fn pushes(all: Vec<Series>) -> Result<Vec<(String, Push)>> {
                 WindowIdentity::Client(id)
             };
             let push = Push {
-                labels: series.labels.clone(),
+                labels: Arc::clone(&labels),
                 identity,
                 span: None,
                 format: Format::Pprof(None),

@@ -9,7 +9,7 @@ use crate::options::Options;
 use bytes::Bytes;
 use davy_base::Timestamp;
 use davy_profile::{LabelSetId, LabelValue, Limits, Profile, folded, gzip, pprof};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
@@ -23,7 +23,83 @@ pub enum Format {
     Folded(u32),
     /// Lines of `a;b;c`, each one sample.
     Lines(u32),
+    /// Not said: pprof where it cannot be text, or else lines of `a;b;c 12` of a rate in Hz.
+    Unnamed(u32),
 }
+
+/// Whether a body is no text: pprof begins with bytes that no line has.
+fn is_binary(bytes: &[u8]) -> bool {
+    let begin = &bytes[..bytes.len().min(512)];
+    begin
+        .iter()
+        .any(|byte| byte.is_ascii_control() && !b"\t\n\r".contains(byte))
+}
+
+/// What the pushes of one series share; a request may have thousands of them.
+#[derive(Default)]
+pub(super) struct Shared {
+    pairs: Option<Arc<[(String, String)]>>,
+    /// By the name of the profile: the labels and their text.
+    sources: BTreeMap<String, (Source, Arc<str>)>,
+    /// The checked labels.
+    labels: Labels,
+}
+
+impl Shared {
+    /// Checks labels, once for a series.
+    fn labels(
+        &mut self,
+        pairs: &Arc<[(String, String)]>,
+        kind: Option<&mut TextKind>,
+    ) -> Result<()> {
+        if kind.is_none()
+            && self
+                .pairs
+                .as_ref()
+                .is_some_and(|known| Arc::ptr_eq(known, pairs))
+        {
+            return Ok(());
+        }
+        let mut copy = pairs.to_vec();
+        if let Some(kind) = kind {
+            *kind = split_service(&mut copy);
+        }
+        self.pairs = None;
+        self.sources.clear();
+        self.labels = Labels::checked(copy)?;
+        if self.labels.service().is_empty() {
+            return Err(labels::Fault::NoService.into());
+        }
+        self.pairs = Some(Arc::clone(pairs));
+        Ok(())
+    }
+
+    /// The labels with the profile's name, and their canonical text.
+    fn source(&mut self, name: String) -> Result<(Source, Arc<str>)> {
+        if self.sources.len() >= TYPES && !self.sources.contains_key(&name) {
+            return Err(Error::invalid(format!(
+                "the profiles of the series have more than {TYPES} names, the limit"
+            )));
+        }
+        let known = self.sources.entry(name);
+        let (source, text) = known.or_insert_with_key(|name| {
+            let source = if self.labels.get(NAME).is_empty() {
+                self.labels
+                    .overlaid(&Labels::from_pairs([(NAME.to_owned(), name.clone())]))
+            } else {
+                self.labels.clone()
+            };
+            let text = source.to_json().into();
+            (Arc::new(source), text)
+        });
+        Ok((Arc::clone(source), Arc::clone(text)))
+    }
+}
+
+/// Sample types of a profile, at most.
+const TYPES: usize = 64;
+/// Text labels of a profile's label sets together, at most.
+const PAIRS: usize = 1_000_000;
 
 /// How a push names its window, so that the same one is known again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +114,7 @@ pub enum WindowIdentity {
 #[derive(Clone, Debug)]
 pub struct Push {
     /// Labels, unchecked. For text formats the service's name still has the type's suffix.
-    pub labels: Vec<(String, String)>,
+    pub labels: Arc<[(String, String)]>,
     /// Its identity.
     pub identity: WindowIdentity,
     /// From when to when, where the request says so.
@@ -89,29 +165,42 @@ pub(super) fn decode(
     metrics: &Metrics,
     now: Timestamp,
     left: &mut usize,
+    shared: &mut Shared,
 ) -> Result<Decoded> {
-    let mut pairs = push.labels;
-    let text: Option<(TextKind, u32)> = match push.format {
-        Format::Pprof(_) => None,
-        Format::Folded(rate) | Format::Lines(rate) => Some((split_service(&mut pairs), rate)),
-    };
-    let mut source = Labels::checked(pairs)?;
-    if source.service().is_empty() {
-        return Err(labels::Fault::NoService.into());
-    }
-
     let limits = Limits {
         bytes: options.profile.bytes.min(*left),
         ..options.profile
     };
     let bytes = gzip::unpack(&push.body, &limits)?;
     *left -= bytes.len().min(*left);
-    let profile = match push.format {
+    let format = match push.format {
+        Format::Unnamed(_) if is_binary(&bytes) => Format::Pprof(None),
+        Format::Unnamed(rate) => Format::Folded(rate),
+        named => named,
+    };
+    let text: Option<(TextKind, u32)> = match format {
+        Format::Pprof(_) => {
+            shared.labels(&push.labels, None)?;
+            None
+        }
+        Format::Folded(rate) | Format::Lines(rate) | Format::Unnamed(rate) => {
+            let mut kind = kinds::of_text("").1;
+            shared.labels(&push.labels, Some(&mut kind))?;
+            Some((kind, rate))
+        }
+    };
+    let profile = match format {
         Format::Pprof(_) => pprof::decode(&bytes, &limits)?,
-        Format::Folded(_) => folded::decode(&bytes, &limits)?,
+        Format::Folded(_) | Format::Unnamed(_) => folded::decode(&bytes, &limits)?,
         Format::Lines(_) => folded::decode(&counted(&bytes), &limits)?,
     };
     drop(bytes);
+    if profile.sample_types.len() > TYPES {
+        return Err(Error::invalid(format!(
+            "the profile has {} sample types, the limit is {TYPES}",
+            profile.sample_types.len()
+        )));
+    }
 
     let (name, kinds, scale) = if let Some((kind, rate)) = text {
         let id: Arc<str> = format!("{}:{}", kind.name, kind.rest).into();
@@ -125,26 +214,30 @@ pub(super) fn decode(
             },
         )
     } else {
-        let Format::Pprof(config) = &push.format else {
+        let Format::Pprof(config) = &format else {
             unreachable_format()?
         };
-        let name = match source.get(NAME) {
+        let name = match shared.labels.get(NAME) {
             "" => kinds::of_pprof(&profile, config.as_ref()),
             name => name.to_owned(),
         };
         let ids = type_ids(&name, &profile)?;
         (name, ids, 1)
     };
-    if source.get(NAME).is_empty() {
-        source = source.overlaid(&Labels::from_pairs([(NAME.to_owned(), name)]));
-    }
+    let (source, source_text) = shared.source(name)?;
 
     let (start, duration_ms) = when(push.span, &profile, options, now)?;
-    let id = identity(&push.identity, &source, &profile, push.span, &push.body);
+    let id = identity(
+        &push.identity,
+        &source_text,
+        &profile,
+        push.span,
+        &push.body,
+    );
     let labels = sample_labels(&profile, options.label_sets, metrics)?;
     Ok(Decoded {
         profile,
-        source: Arc::new(source),
+        source,
         kinds,
         labels,
         id,
@@ -233,13 +326,13 @@ fn when(
 /// A window is the same one if the client says so, of the same series.
 fn identity(
     identity: &WindowIdentity,
-    source: &Labels,
+    source: &str,
     profile: &Profile,
     span: Option<(Timestamp, Timestamp)>,
     body: &[u8],
 ) -> WindowId {
     let mut hash = Xxh3::new();
-    hash.update(source.to_json().as_bytes());
+    hash.update(source.as_bytes());
     match identity {
         WindowIdentity::Client(id) => {
             hash.update(b"\0client\0");
@@ -256,76 +349,140 @@ fn identity(
 }
 
 /// The labels to store for each label set of a profile: texts only, and no more distinct sets than
-/// allowed. Where there are more, the keys with the most values are left out.
+/// allowed. Where there are more, the keys with the most values are left out: keys are taken in the
+/// order of how many values they have, and each splits the sets further, until there would be too
+/// many.
 fn sample_labels(profile: &Profile, limit: usize, metrics: &Metrics) -> Result<Vec<Arc<Labels>>> {
-    let mut sets: Vec<Vec<(String, String)>> = Vec::with_capacity(profile.label_sets.len());
-    let (mut numbers, mut reserved) = (0u64, 0u64);
-    for set in 0..profile.label_sets.len() as u32 {
-        let mut pairs = Vec::new();
+    let sets = profile.label_sets.len();
+    let mut by_key: BTreeMap<&str, Vec<(u32, &str)>> = BTreeMap::new();
+    let (mut numbers, mut reserved, mut all) = (0u64, 0u64, 0usize);
+    for set in 0..sets as u32 {
+        let mut count = 0;
         for label in profile.label_sets.get(LabelSetId(set)) {
             let key = profile.text(label.key);
-            match label.value {
-                LabelValue::Number(..) => numbers += 1,
-                LabelValue::Text(_) if key == SERVICE || key == NAME => reserved += 1,
-                LabelValue::Text(value) => {
-                    let value = profile.text(value);
-                    labels::check(key, value)
-                        .map_err(|fault| Error::invalid(format!("a sample's labels: {fault}")))?;
-                    if !value.is_empty() {
-                        pairs.push((key.to_owned(), value.to_owned()));
-                    }
+            let value = match label.value {
+                LabelValue::Number(..) => {
+                    numbers += 1;
+                    continue;
                 }
+                LabelValue::Text(_) if key == SERVICE || key == NAME => {
+                    reserved += 1;
+                    continue;
+                }
+                LabelValue::Text(value) => profile.text(value),
+            };
+            labels::check(key, value)
+                .map_err(|fault| Error::invalid(format!("a sample's labels: {fault}")))?;
+            if value.is_empty() {
+                continue;
+            }
+            count += 1;
+            let pairs = by_key.entry(key).or_default();
+            match pairs.last_mut() {
+                // The last value of a name wins.
+                Some(last) if last.0 == set => last.1 = value,
+                _ => pairs.push((set, value)),
             }
         }
-        if pairs.len() > labels::COUNT {
+        if count > labels::COUNT {
             return Err(Error::invalid(format!(
                 "a sample's labels: {}",
-                labels::Fault::TooMany(pairs.len())
+                labels::Fault::TooMany(count)
             )));
         }
-        sets.push(pairs);
+        all += count;
+        if all > PAIRS {
+            return Err(Error::new(
+                Kind::TooLarge,
+                format!("the label sets of the profile have more than {PAIRS} labels, the limit"),
+            ));
+        }
     }
-    metrics
-        .dropped_labels
-        .with_label_values(&["number"])
-        .inc_by(numbers);
-    metrics
-        .dropped_labels
-        .with_label_values(&["reserved"])
-        .inc_by(reserved);
+    let dropped = |why: &str, count: u64| {
+        let counter = metrics.dropped_labels.with_label_values(&[why]);
+        counter.inc_by(count);
+    };
+    dropped("number", numbers);
+    dropped("reserved", reserved);
 
-    loop {
-        let labels: Vec<Labels> = sets
-            .iter()
-            .map(|pairs| Labels::from_pairs(pairs.iter().cloned()))
-            .collect();
-        let distinct: FxHashSet<&Labels> = labels.iter().collect();
-        if distinct.len() <= limit {
-            return Ok(labels.into_iter().map(Arc::new).collect());
-        }
-        let mut values: BTreeMap<&str, FxHashSet<&str>> = BTreeMap::new();
-        for (key, value) in sets.iter().flatten() {
-            values.entry(key).or_default().insert(value);
-        }
-        let Some((worst, count)) = values
-            .into_iter()
-            .map(|(key, values)| (key.to_owned(), values.len()))
-            .max_by_key(|of| of.1)
-        else {
-            return Ok(labels.into_iter().map(Arc::new).collect());
-        };
-        metrics
-            .dropped_labels
-            .with_label_values(&["too_many_sets"])
-            .inc_by(count as u64);
+    let mut keys: Vec<(usize, &str)> = by_key
+        .iter()
+        .map(|(key, pairs)| {
+            let values: FxHashSet<&str> = pairs.iter().map(|(_, value)| *value).collect();
+            (values.len(), *key)
+        })
+        .collect();
+    keys.sort_unstable();
+    let (groups, kept) = split(&keys, &by_key, sets, limit);
+    if let (Some((values, worst)), left_out) = (keys.last(), &keys[kept..])
+        && !left_out.is_empty()
+    {
+        let count: usize = left_out.iter().map(|(values, _)| values).sum();
+        dropped("too_many_sets", count as u64);
         tracing::warn!(
             label = worst,
-            values = count,
+            values,
+            labels = left_out.len(),
             limit,
-            "sample label left out, it makes too many series"
+            "sample labels left out, they make too many series"
         );
-        for pairs in &mut sets {
-            pairs.retain(|(key, _)| *key != worst);
+    }
+
+    // Every set of a group has the same labels: those of its first set.
+    let mut first: FxHashMap<u32, u32> = FxHashMap::default();
+    for (set, group) in groups.iter().enumerate() {
+        first.entry(*group).or_insert(set as u32);
+    }
+    let mut pairs: FxHashMap<u32, Vec<(String, String)>> = FxHashMap::default();
+    for (_, key) in &keys[..kept] {
+        for (set, value) in &by_key[key] {
+            let group = groups[*set as usize];
+            if first[&group] == *set {
+                let of = pairs.entry(group).or_default();
+                of.push(((*key).to_owned(), (*value).to_owned()));
+            }
         }
     }
+    let mut labels: FxHashMap<u32, Arc<Labels>> = pairs
+        .into_iter()
+        .map(|(group, pairs)| (group, Arc::new(Labels::from_pairs(pairs))))
+        .collect();
+    let of_set = |group: &u32| Arc::clone(labels.entry(*group).or_default());
+    Ok(groups.iter().map(of_set).collect())
+}
+
+/// Groups sets by the values of as many keys as make no more groups than allowed: the group of each
+/// set, and how many keys were taken.
+fn split(
+    keys: &[(usize, &str)],
+    by_key: &BTreeMap<&str, Vec<(u32, &str)>>,
+    sets: usize,
+    limit: usize,
+) -> (Vec<u32>, usize) {
+    let mut groups = vec![0u32; sets];
+    let mut sizes = vec![sets];
+    let mut distinct = 1;
+    for (taken, (_, key)) in keys.iter().enumerate() {
+        let mut next: FxHashMap<(u32, &str), u32> = FxHashMap::default();
+        let mut moved: Vec<(u32, u32)> = Vec::new();
+        for (set, value) in &by_key[key] {
+            let old = groups[*set as usize];
+            let new = *next.entry((old, value)).or_insert_with(|| {
+                sizes.push(0);
+                distinct += 1;
+                (sizes.len() - 1) as u32
+            });
+            sizes[new as usize] += 1;
+            sizes[old as usize] -= 1;
+            distinct -= usize::from(sizes[old as usize] == 0);
+            moved.push((*set, new));
+        }
+        if distinct > limit {
+            return (groups, taken);
+        }
+        for (set, group) in moved {
+            groups[set as usize] = group;
+        }
+    }
+    (groups, keys.len())
 }

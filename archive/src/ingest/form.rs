@@ -115,6 +115,16 @@ pub(super) async fn read(
     };
 
     let boundary = multer::parse_boundary(content_type).ok();
+    if boundary.is_none()
+        && content_type
+            .trim_start()
+            .to_ascii_lowercase()
+            .starts_with("multipart/")
+    {
+        return Err(Error::invalid(
+            "the content type says multipart but not its boundary; write multipart/form-data; boundary=…",
+        ));
+    }
     let multipart = boundary.is_some();
     let mut parts = match boundary {
         Some(boundary) => parts(body.clone(), boundary).await?,
@@ -145,9 +155,10 @@ pub(super) async fn read(
             });
             Format::Pprof(config.transpose()?)
         }
-        "jfr" | "trie" | "tree" | "speedscope" => return refused(asked),
         "lines" => Format::Lines(rate),
-        _ => Format::Folded(rate),
+        "folded" | "groups" => Format::Folded(rate),
+        "" => Format::Unnamed(rate),
+        other => return refused(&other.chars().take(40).collect::<String>()),
     };
     if parts.contains_key("prev_profile") {
         return Err(Error::new(
@@ -167,7 +178,7 @@ pub(super) async fn read(
         ));
     }
     Ok(Push {
-        labels,
+        labels: labels.into(),
         identity: WindowIdentity::Content,
         span,
         format,

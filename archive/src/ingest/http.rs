@@ -21,12 +21,13 @@ pub(crate) fn tenant(headers: &HeaderMap) -> Result<Tenant> {
     let Some(value) = headers.get(TENANT) else {
         return Ok(Tenant::anonymous());
     };
-    // Any bytes may stand in a header; they are encoded before they become part of a key.
-    let name = String::from_utf8_lossy(value.as_bytes());
+    // Two tenants must not become one, so nothing is replaced in a name.
+    let name = std::str::from_utf8(value.as_bytes())
+        .map_err(|_| Error::invalid("X-Scope-OrgID is not UTF-8"))?;
     if name.is_empty() {
         return Ok(Tenant::anonymous());
     }
-    Tenant::new(&name).ok_or_else(|| Error::invalid("X-Scope-OrgID is longer than 128 bytes"))
+    Tenant::new(name).ok_or_else(|| Error::invalid("X-Scope-OrgID is longer than 128 bytes"))
 }
 
 /// `/ingest` and Push.
@@ -114,10 +115,13 @@ async fn take_push(State(ingest): State<Ingest>, request: Request) -> Response {
         };
         let tenant = tenant(&parts.headers)?;
         let (bytes, _reservation) = body::read(&ingest, &parts.headers, body).await?;
-        let pushes = match wire {
-            Wire::Protobuf => connect::from_protobuf(bytes)?,
-            Wire::Json => connect::from_json(&bytes)?,
-        };
+        let read = davy_tag::spawn_blocking(move || match wire {
+            Wire::Protobuf => connect::from_protobuf(bytes),
+            Wire::Json => connect::from_json(&bytes),
+        });
+        let pushes = read
+            .await
+            .map_err(|_| Error::new(Kind::Internal, "reading failed unexpectedly"))??;
         ingest.push(&tenant, pushes).await?;
         Ok(wire)
     };
