@@ -37,7 +37,7 @@ impl Hour {
     }
 
     /// Reads `YYYY-MM-DD` and `HH`.
-    fn parse(date: &str, hour: &str) -> Option<Self> {
+    pub(crate) fn parse(date: &str, hour: &str) -> Option<Self> {
         let text = format!("{date}T{hour}:00:00Z");
         Timestamp::parse_rfc3339(&text).map(Self::of)
     }

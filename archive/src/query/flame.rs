@@ -2,7 +2,8 @@
 //!
 //! Amounts (CPU time, allocations) add up over windows. States (live heap, tasks) do not: for each
 //! source, which is the label set of its pushes, the mean over its windows of the range is taken,
-//! and the means of the sources are added. Means are held in 1,024ths until the end.
+//! and the means of the sources are added. Means are held in 1,024ths until the end,
+//! so a node of states ends at 2^53; amounts end at the ends of 64 bits.
 
 use super::params::Ask;
 use super::scan::{Depth, Query, Report, View, Visitor};
@@ -77,7 +78,7 @@ pub async fn flame(query: &Query, ask: &Ask, grain: Grain) -> Result<(Flame, Rep
     }
     if flame.counts.is_some() {
         for value in &mut flame.tree.values {
-            *value = (*value + FRACTIONS / 2).div_euclid(FRACTIONS);
+            *value = value.saturating_add(FRACTIONS / 2).div_euclid(FRACTIONS);
         }
     }
     Ok((flame, report))

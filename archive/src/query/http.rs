@@ -8,6 +8,7 @@ use super::scan::{Query, Report, blocking};
 use super::{series, svg};
 use crate::error::{Error, Kind, Result};
 use crate::ingest::tenant;
+use crate::key::Tenant;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::Response;
@@ -84,7 +85,7 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
 /// One request.
 struct Call {
     query: Query,
-    tenant: crate::key::Tenant,
+    tenant: Tenant,
     parameters: Parameters,
     json: bool,
     now: Timestamp,
@@ -99,7 +100,32 @@ const NODES_MAX: usize = 1_000_000;
 /// Nodes of a drawing.
 const NODES_SVG: usize = 8_192;
 
+/// Tells in a header what could not be read: not every answer has a place for it.
+fn say(response: &mut Response, partial: &[String]) {
+    if partial.is_empty() {
+        return;
+    }
+    let text = partial
+        .join("; ")
+        .chars()
+        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
+        .take(1_000)
+        .collect::<String>();
+    if let Ok(value) = text.parse() {
+        response.headers_mut().insert("davy-partial", value);
+    }
+}
+
 impl Call {
+    /// Reads the parameters, on a thread that may take time: compiling a selector does.
+    async fn ask(
+        &self,
+        read: impl FnOnce(&Parameters, &Tenant, Timestamp) -> Result<Ask> + Send + 'static,
+    ) -> Result<Ask> {
+        let (parameters, tenant, now) = (self.parameters.clone(), self.tenant.clone(), self.now);
+        blocking(move || read(&parameters, &tenant, now)).await?
+    }
+
     fn note(&self, report: &Report) {
         if !report.partial.is_empty() {
             self.query.metrics.query_partial.inc();
@@ -107,7 +133,7 @@ impl Call {
     }
 
     async fn gather(&self, wanted: Wanted) -> Result<Response> {
-        let ask = self.parameters.any_type(&self.tenant, self.now)?;
+        let ask = self.ask(Parameters::any_type).await?;
         let gather = Gather {
             wanted,
             found: BTreeSet::new(),
@@ -122,18 +148,7 @@ impl Call {
         }
         self.note(&report);
         let mut response = Json(gather.found.into_iter().collect::<Vec<_>>()).into_response();
-        if !report.partial.is_empty() {
-            let text = report
-                .partial
-                .join("; ")
-                .chars()
-                .filter(|c| (' '..='~').contains(c))
-                .take(1_000)
-                .collect::<String>();
-            if let Ok(value) = text.parse() {
-                response.headers_mut().insert("davy-partial", value);
-            }
-        }
+        say(&mut response, &report.partial);
         Ok(response)
     }
 
@@ -145,7 +160,7 @@ impl Call {
     }
 
     async fn series(&self) -> Result<Response> {
-        let ask = self.parameters.one_type(&self.tenant, self.now)?;
+        let ask = self.ask(Parameters::one_type).await?;
         let span = ask.until.since(ask.from).as_secs().max(1) as usize;
         let step = self.parameters.number(
             "step",
@@ -155,7 +170,7 @@ impl Call {
         let step_ms = step as i64 * 1_000;
         let (series, cut, report) = series::series(&self.query, &ask, step_ms).await?;
         self.note(&report);
-        Ok(Json(json!({
+        let mut response = Json(json!({
             "type": ask.kind,
             "unit": ask.kind_and_unit().1,
             "step_ms": step_ms,
@@ -165,7 +180,9 @@ impl Call {
             "cut": cut,
             "series": series,
         }))
-        .into_response())
+        .into_response();
+        say(&mut response, &report.partial);
+        Ok(response)
     }
 
     /// Merges a range and applies `focus`, `ignore` and `hide`.
@@ -219,7 +236,7 @@ impl Call {
 
     /// Everything that is made of one merged tree.
     async fn tree(&self, operation: &'static str) -> Result<Response> {
-        let ask = self.parameters.one_type(&self.tenant, self.now)?;
+        let ask = self.ask(Parameters::one_type).await?;
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
         let limit = self.parameters.number("limit", 100, 100_000)?;
         let grain = if operation == "QueryPprof" {
@@ -232,9 +249,10 @@ impl Call {
         blocking(move || {
             let meta = Self::meta(&ask, &report);
             let (kind, unit) = ask.kind_and_unit();
-            match operation {
+            let answer = match operation {
                 "QueryTop" => {
-                    let total = tree.values.iter().fold(0i64, |sum, value| sum.saturating_add(*value));
+                    let total: i128 = tree.values.iter().map(|value| i128::from(*value)).sum();
+                    let total = total.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
                     let functions: Vec<Value> = tree
                         .top(limit)
                         .into_iter()
@@ -267,17 +285,30 @@ impl Call {
                     let drawing = svg::svg(&tree.prune(nodes.min(NODES_SVG)), &title, unit)?;
                     Ok(bytes("image/svg+xml", drawing))
                 }
-                _ if json => Ok(bytes("application/json", view::to_json(&tree, nodes))),
+                _ if json => {
+                    let mut text = view::to_json(&tree, nodes);
+                    // The root's object is the answer's; it takes what is said beside the tree.
+                    text.truncate(text.trim_end().len() - 1);
+                    text.push_str(&format!(",\"partial\":{}}}", json!(report.partial)));
+                    Ok(bytes("application/json", text))
+                }
                 _ => Ok(bytes(view::MEDIA_TYPE, view::encode(&tree, nodes, &meta))),
-            }
+            };
+            answer.map(|mut response: Response| {
+                say(&mut response, &report.partial);
+                response
+            })
         })
         .await?
     }
 
     /// Two trees side by side.
     async fn diff(&self) -> Result<Response> {
-        let ask = self.parameters.one_type(&self.tenant, self.now)?;
-        let base_ask = self.parameters.base(&ask, self.now)?;
+        let ask = self.ask(Parameters::one_type).await?;
+        let side = ask.clone();
+        let base_ask = self
+            .ask(move |parameters, _, now| parameters.base(&side, now))
+            .await?;
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
         let (tree, report) = self.merged(&ask, Grain::Function).await?;
         let (base, base_report) = self.merged(&base_ask, Grain::Function).await?;
@@ -285,7 +316,12 @@ impl Call {
         blocking(move || {
             let mut meta = Self::meta(&ask, &report);
             meta["base"] = Self::meta(&base_ask, &base_report);
-            super::diff::answer(&tree, &base, nodes, &meta, json)
+            let mut response = super::diff::answer(&tree, &base, nodes, &meta, json);
+            say(
+                &mut response,
+                &[report.partial, base_report.partial].concat(),
+            );
+            response
         })
         .await
     }

@@ -26,6 +26,7 @@ pub struct Ask {
 }
 
 /// The parameters of a request's URL.
+#[derive(Clone)]
 pub(super) struct Parameters(pub(super) BTreeMap<String, String>);
 
 /// Labels to group by, at most.

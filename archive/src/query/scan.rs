@@ -42,6 +42,9 @@ pub struct Report {
     pub windows: u64,
 }
 
+/// A longer range looks which days there are, and does not ask for each.
+const DAYS_LISTED: i64 = 3;
+
 /// How much of a group a visitor wants to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Depth {
@@ -93,10 +96,22 @@ impl Query {
     }
 
     /// The folders to list for the hours from `first` to `last`: those of hours for a short range,
-    /// those of days for a long one.
-    fn folders(&self, tenant: &Tenant, first: Hour, last: Hour) -> Vec<Path> {
+    /// those of days for a long one, and for a very long one those of the days that are there.
+    async fn folders(&self, tenant: &Tenant, first: Hour, last: Hour) -> Result<Vec<Path>> {
         let keys = &self.store.keys;
-        if last.0 - first.0 < 6 {
+        if last.0 - first.0 >= DAYS_LISTED * 24 {
+            let mut folders = Vec::new();
+            for all in [keys.segments(tenant, None), keys.blocks(tenant, None)] {
+                for date in self.store.folders(&all).await? {
+                    let day = Hour::parse(&date, "00");
+                    if day.is_some_and(|day| day.0 + 23 >= first.0 && day <= last) {
+                        folders.push(all.clone().join(date));
+                    }
+                }
+            }
+            return Ok(folders);
+        }
+        Ok(if last.0 - first.0 < 6 {
             let hours = (first.0..=last.0).map(Hour);
             hours
                 .flat_map(|hour| {
@@ -115,7 +130,7 @@ impl Query {
                 ]
             })
             .collect()
-        }
+        })
     }
 
     /// Shows a visitor every group of the range that may hold what is asked for.
@@ -128,7 +143,7 @@ impl Query {
         }
         let (mut hours, faults) = self
             .store
-            .listing(&ask.tenant, &self.folders(&ask.tenant, first, last))
+            .listing(&ask.tenant, &self.folders(&ask.tenant, first, last).await?)
             .await?;
         hours.retain(|hour, _| (first..=last).contains(hour));
         report.partial.extend(faults);
@@ -190,7 +205,7 @@ impl Query {
                 // A compactor has put a block in their place. What was counted stays counted.
                 let (mut again, _) = self
                     .store
-                    .listing(&ask.tenant, &self.folders(&ask.tenant, hour, hour))
+                    .listing(&ask.tenant, &self.folders(&ask.tenant, hour, hour).await?)
                     .await?;
                 listing = again.remove(&hour).unwrap_or_default();
             }

@@ -16,7 +16,7 @@ struct Buckets {
     from_ms: i64,
     step_ms: i64,
     /// Sums by group and bucket, and, of states, by source.
-    sums: FxHashMap<(Key, Option<Source>), BTreeMap<u32, i64>>,
+    sums: FxHashMap<(Key, Option<Source>), BTreeMap<u32, i128>>,
     /// Windows of each source by bucket.
     windows: FxHashMap<Source, BTreeMap<u32, u64>>,
     gauge: bool,
@@ -55,7 +55,7 @@ impl Visitor for Buckets {
             }
         }
         let mut start = 0;
-        let mut by_window = vec![0i64; windows.rows.len()];
+        let mut by_window = vec![0i128; windows.rows.len()];
         for run in values.series.chunk_by(|a, b| a == b) {
             let (series, range) = (run[0] as usize, start..start + run.len());
             start = range.end;
@@ -65,7 +65,7 @@ impl Visitor for Buckets {
             by_window.fill(0);
             for row in range {
                 let sum = &mut by_window[values.windows[row] as usize];
-                *sum = sum.saturating_add(values.values[row]);
+                *sum += i128::from(values.values[row]);
             }
             let (source, _, labels) = &view.series.rows[series];
             let source = &view.series.sources[*source as usize];
