@@ -12,9 +12,10 @@ use crate::plan::{Piece, plan};
 use crate::rule::{Listing, select};
 use crate::store::{Missing, Store};
 use bytes::Bytes;
+use davy_base::Ulid;
 use object_store::path::Path;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// Compacts. Any number of them may work on the same bucket.
@@ -23,7 +24,13 @@ pub struct Compactor {
     options: Options,
     store: Arc<Store>,
     metrics: Metrics,
+    /// Pieces that were found damaged. They are left out of merges, stay where they are, and
+    /// whoever reads the hour tells of them; after a restart they are tried again.
+    damaged: Arc<Mutex<BTreeSet<(Tenant, Hour, Piece)>>>,
 }
+
+/// Damaged pieces that are remembered, at most.
+const DAMAGED: usize = 100_000;
 
 /// What one round did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +49,7 @@ impl Compactor {
             options,
             store,
             metrics,
+            damaged: Arc::default(),
         }
     }
 
@@ -72,7 +80,8 @@ impl Compactor {
         let (mut segments, mut blocks, mut lag) = (0, 0, 0);
         for tenant in self.store.tenants().await? {
             let now = self.options.clock.now();
-            for (hour, listing) in self.hours(&tenant).await? {
+            for (hour, mut listing) in self.hours(&tenant).await? {
+                self.leave_out_damaged(&tenant, hour, &mut listing);
                 let plan = plan(&listing, hour, now, &self.options.policy);
                 let open = select(&listing).segments.len();
                 segments += open;
@@ -87,7 +96,7 @@ impl Compactor {
                         .with_label_values(&[if merged.is_ok() { "done" } else { "failed" }])
                         .inc();
                     match merged {
-                        Ok(_) => done.merged += 1,
+                        Ok(made) => done.merged += usize::from(made.is_some()),
                         Err(error) => {
                             tracing::warn!(tenant = tenant.key(), %hour, %error, "merge failed");
                             done.failed.push(format!("{hour}: {error}"));
@@ -141,19 +150,68 @@ impl Compactor {
         Ok(hours)
     }
 
-    /// Makes one block of some pieces.
+    fn leave_out_damaged(&self, tenant: &Tenant, hour: Hour, listing: &mut Listing) {
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.is_empty() {
+            return;
+        }
+        let good = |piece| !damaged.contains(&(tenant.clone(), hour, piece));
+        let segments = &mut listing.segments;
+        segments.retain(|entry| good(Piece::Segment(entry.name)));
+        let blocks = &mut listing.blocks;
+        blocks.retain(|entry| good(Piece::Block(entry.id.clone())));
+    }
+
+    /// Whether a merge goes on without the piece that gave this fault.
+    fn is_damage(&self, tenant: &Tenant, hour: Hour, piece: &Piece, error: &Error) -> bool {
+        if error.kind != Kind::Internal {
+            return false;
+        }
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.len() < DAMAGED && damaged.insert((tenant.clone(), hour, piece.clone())) {
+            tracing::error!(tenant = tenant.key(), %hour, ?piece, %error, "damaged piece left out of compaction");
+        }
+        true
+    }
+
+    /// Makes one block of some pieces; none where too few of them can be read.
     async fn merge(
         &self,
         tenant: &Tenant,
         hour: Hour,
         listing: &Listing,
         pieces: &[Piece],
-    ) -> Result<BlockId> {
+    ) -> Result<Option<BlockId>> {
         let mut pieces: Vec<&Piece> = pieces.iter().collect();
         pieces.sort();
+        // A merge may have taken a part of what turns out to be damaged, so it begins anew.
+        loop {
+            match self.merge_all(tenant, hour, listing, &pieces).await {
+                Ok(made) => return Ok(Some(made)),
+                Err((Some(at), error)) if self.is_damage(tenant, hour, pieces[at], &error) => {
+                    pieces.remove(at);
+                }
+                Err((_, error)) => return Err(error),
+            }
+            if matches!(pieces.as_slice(), [] | [Piece::Block(_)]) {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn merge_all(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        listing: &Listing,
+        pieces: &[&Piece],
+    ) -> Result<BlockId, (Option<usize>, Error)> {
         let (mut inputs, mut leaves) = (Vec::new(), BTreeSet::new());
-        let mut merge = Merge::new(self.options.merge_rows)?;
-        for piece in pieces {
+        let whole = |error: Error| (None, error);
+        let mut merge = Merge::new(self.options.merge_rows).map_err(whole)?;
+        for (at, piece) in pieces.iter().enumerate() {
+            let of = |error: Error| (Some(at), error);
+            let read = |missing: Missing| of(read(missing));
             match piece {
                 Piece::Segment(name) => {
                     inputs.push(name.to_string());
@@ -163,7 +221,9 @@ impl Compactor {
                         .segment(tenant, hour, *name)
                         .await
                         .map_err(read)?;
-                    merge = add(merge, of_segment(&segment)?).await?;
+                    merge = add(merge, of_segment(&segment).map_err(of)?)
+                        .await
+                        .map_err(of)?;
                 }
                 Piece::Block(block) => {
                     inputs.push(block.0.clone());
@@ -195,11 +255,26 @@ impl Compactor {
                                 samples,
                             },
                         )
-                        .await?;
+                        .await
+                        .map_err(of)?;
                     }
                 }
             }
         }
+        self.write(tenant, hour, merge, leaves, inputs)
+            .await
+            .map_err(whole)
+    }
+
+    /// Writes the block; its meta object, which makes it exist, last.
+    async fn write(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        merge: Merge,
+        leaves: BTreeSet<Ulid>,
+        inputs: Vec<String>,
+    ) -> Result<BlockId> {
         let name = id(&inputs);
         let leaves = leaves.iter().map(ToString::to_string).collect();
         let (files, meta) = work(move || merge.finish(leaves, inputs)).await??;

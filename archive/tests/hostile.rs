@@ -1,0 +1,384 @@
+//! What a hostile client sends, and what becomes of those beside it.
+
+mod support;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Request};
+use davy_archive::Options;
+use davy_profile::{Profile, gzip, pprof};
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use support::{CPU, LIVE, WEB, World, clock, cpu, options, profile, push_request};
+
+const PUSH: &str = "/push.v1.PusherService/Push";
+
+async fn post(world: &World, path: &str, kind: &str, body: impl Into<Body>) -> (u16, String) {
+    let request = Request::post(path)
+        .header("content-type", kind)
+        .body(body.into())
+        .expect("a request");
+    let (status, body) = world.call(request).await;
+    (status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+}
+
+/// A body that sends a little and then nothing.
+fn stalled(begin: &'static [u8]) -> Body {
+    use futures_util::StreamExt;
+    let first = futures_util::stream::once(async move { Ok::<_, std::io::Error>(begin) });
+    Body::from_stream(first.chain(futures_util::stream::pending()))
+}
+
+fn with(change: impl FnOnce(&mut Options)) -> World {
+    let mut options = options(Arc::new(InMemory::new()), &clock());
+    change(&mut options);
+    World::with(options)
+}
+
+#[tokio::test]
+async fn a_request_of_too_many_things_is_refused_before_it_takes_memory() {
+    let world = World::new();
+    let check = async |kind: &str, body: Vec<u8>, status: u16, named: &str| {
+        let started = Instant::now();
+        let (got, answer) = post(&world, PUSH, kind, body).await;
+        assert_eq!(got, status, "{named}: {answer}");
+        assert!(answer.contains(named), "{named}: {answer}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{named}");
+    };
+    let proto = "application/proto";
+    // One label of half a megabyte and 10,000 samples.
+    let mut large = push_request(&[("service_name", &"s".repeat(500_000))], "x", b"");
+    large.extend([0x12, 0].repeat(10_000));
+    check(proto, large, 400, "500000 bytes long").await;
+    check(proto, [0x0a, 0].repeat(1 << 20), 413, "10000 series").await;
+    let samples = [0x12, 0].repeat(10_001);
+    let mut body = vec![0x0a, 0xa2, 0x9c, 1];
+    body.extend(samples);
+    check(proto, body, 413, "10000 profiles").await;
+    let mut labels = vec![0x0a, 0xe8, 7];
+    labels.extend([0x0a, 8, 0x0a, 1, b'a', 0x12, 3, b'1', b'2', b'3'].repeat(100));
+    check(proto, labels, 400, "65 labels").await;
+
+    let json = "application/json";
+    let many = |count: usize| format!("{{\"series\":[{}{{}}]}}", "{},".repeat(count));
+    check(json, many(1 << 20).into(), 413, "200000 series, labels").await;
+    check(json, many(20_000).into(), 413, "10000 series").await;
+    let samples = format!(
+        "{{\"series\":[{{\"samples\":[{}{{}}]}}]}}",
+        "{},".repeat(10_000)
+    );
+    check(json, samples.into(), 413, "10000 profiles").await;
+    assert_eq!(world.keys().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_is_given_up() {
+    let world = with(|options| options.body_idle = Duration::from_millis(30));
+    let (status, body) = post(&world, PUSH, "application/proto", stalled(b"\x0a")).await;
+    assert_eq!(status, 408, "{body}");
+    assert!(body.contains("nothing of the body came for"), "{body}");
+    let world = with(|options| options.body_total = Duration::from_millis(30));
+    let (status, body) = post(&world, "/ingest?name=a", "", stalled(b"a;b")).await;
+    assert_eq!(status, 408, "{body}");
+    assert!(body.contains("took longer than"), "{body}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_still_coming_when_the_archive_stops_gets_503() {
+    let world = World::new();
+    let drain = async {
+        while !world.archive.ingest().is_accepting() {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        world.drain.cancel();
+    };
+    let push = post(&world, PUSH, "application/proto", stalled(b"\x0a"));
+    let ((status, body), ()) = tokio::join!(push, drain);
+    assert_eq!(status, 503, "{body}");
+}
+
+#[tokio::test]
+async fn large_bodies_leave_room_for_small_ones() {
+    let world = with(|options| options.buffer_bytes = 4 << 20);
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    let large: &'static [u8] = Box::leak(vec![b'a'; 2_900 << 10].into());
+    let small = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (status, body) = post(&world, "/ingest?name=a", "", vec![b'a'; 1_000 << 10]).await;
+        assert_ne!(status, 429, "{body}");
+        let (status, body) = post(&world, "/ingest?name=a", "", vec![b'a'; 2 << 20]).await;
+        assert_eq!(status, 429, "{body}");
+        assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
+        world.drain.cancel();
+    };
+    let ((status, _), ()) = tokio::join!(post(&world, "/ingest?name=a", "", stalled(large)), small);
+    assert_eq!(status, 503);
+}
+
+#[tokio::test]
+async fn a_farm_of_selectors_is_refused() {
+    let world = World::new();
+    let farm = "a%3D~%22b.*%22,".repeat(100);
+    let path = format!("/api/v1/profiles/top?type={CPU}&selector=%7B{farm}%7D");
+    let (status, body) = world.get_as("anonymous", &path).await;
+    assert_eq!(status, 400);
+    assert!(String::from_utf8_lossy(&body).contains("more than 32 tests"));
+}
+
+#[tokio::test]
+async fn a_range_of_centuries_is_answered_at_once() {
+    let world = World::new();
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
+    let check = async |range: &str| {
+        let started = Instant::now();
+        let path = format!("/api/v1/profiles/top?type={CPU}&{range}");
+        assert_eq!(world.json(&path).await["total"], 5, "{range}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{range}");
+    };
+    let until = world.clock.now().millis() + 600_000;
+    check("from=1678-01-01T00:00:00Z&until=2262-01-01T00:00:00Z").await;
+    check(&format!("from=0&until={until}")).await;
+    check(&format!("from={}&until={until}", until - 100 * 3_600_000)).await;
+    world.clock.advance(Duration::from_hours(2));
+    world.archive.compactor().once().await.expect("compaction");
+    check(&format!("from=0&until={until}")).await;
+}
+
+#[tokio::test]
+async fn labels_with_the_most_values_go_and_the_others_stay() {
+    let world = with(|options| options.label_sets = 10);
+    let texts: Vec<String> = (0..200).map(|at| at.to_string()).collect();
+    let pairs: Vec<[(&str, &str); 3]> = (0..200)
+        .map(|at| {
+            let few = if at % 2 == 0 { "even" } else { "odd" };
+            [("op", few), ("id", &texts[at]), ("half", &texts[at / 100])]
+        })
+        .collect();
+    let samples: Vec<(&[&str], i64, &[(&str, &str)])> = pairs
+        .iter()
+        .map(|labels| (&["main"][..], 1, &labels[..]))
+        .collect();
+    let raw = cpu(&world.clock, &samples);
+    assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
+    assert_eq!(
+        world.folded(&format!("type={CPU}&by=op,half,id")).await,
+        [
+            "op=even;half=0;id=(untagged);main 50",
+            "op=even;half=1;id=(untagged);main 50",
+            "op=odd;half=0;id=(untagged);main 50",
+            "op=odd;half=1;id=(untagged);main 50",
+        ]
+        .join("\n")
+    );
+}
+
+/// A world with two segments of an hour, one of them damaged.
+async fn half_damaged(folder: &tempfile::TempDir) -> World {
+    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
+    let world = World::on(store, &clock());
+    for (id, name) in [("1", "a"), ("2", "a"), ("3", "a")] {
+        let raw = cpu(&world.clock, &[(&[name], 5, &[])]);
+        assert_eq!(world.push("", WEB, id, &raw).await.0, 200);
+    }
+    let path = folder.path().join(world.keys().await.remove(0));
+    let mut bytes = std::fs::read(&path).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).expect("written");
+    world
+}
+
+async fn said(world: &World, path: &str) -> (String, Vec<u8>) {
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+    let path = format!(
+        "/api/v1/profiles/{path}&{}",
+        world.range(&format!("type={CPU}"))
+    );
+    let request = Request::get(&path)
+        .header("accept", "application/json")
+        .body(Body::empty())
+        .expect("a request");
+    let app = world.archive.query_router();
+    let response = app.oneshot(request).await.expect("an answer");
+    assert_eq!(response.status(), 200, "{path}");
+    let header = response.headers().get("davy-partial");
+    let said = header.map_or("", |value| value.to_str().expect("text"));
+    let said = said.to_owned();
+    let body = response.into_body().collect().await.expect("whole");
+    (said, body.to_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn every_answer_says_that_it_is_partial() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = half_damaged(&folder).await;
+    for operation in [
+        "types",
+        "labels",
+        "series",
+        "flamegraph",
+        "diff",
+        "top",
+        "pprof",
+        "folded",
+        "svg",
+    ] {
+        let base = world.clock.now().millis();
+        let rest = format!("base_from={}&base_until={base}", base - 1);
+        let (said, _) = said(&world, &format!("{operation}?{rest}")).await;
+        assert!(said.contains("checksum"), "{operation}: {said}");
+    }
+    let (_, nested) = said(&world, "flamegraph?x=1").await;
+    let nested: serde_json::Value = serde_json::from_slice(&nested).expect("JSON");
+    assert_eq!(
+        (&nested["name"], &nested["total"]),
+        (&"total".into(), &10.into())
+    );
+    let sentence = nested["partial"][0].as_str().expect("a sentence");
+    assert!(sentence.contains("checksum"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_damaged_segment_is_left_out_of_its_hours_block_and_still_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = half_damaged(&folder).await;
+    world.clock.advance(Duration::from_mins(60));
+    let compactor = world.archive.compactor();
+    let done = compactor.once().await.expect("compaction");
+    assert_eq!((done.merged, &done.failed), (1, &Vec::new()));
+    for _ in 0..3 {
+        let done = compactor.once().await.expect("compaction");
+        assert_eq!((done.merged, &done.failed), (0, &Vec::new()));
+        let (said, body) = said(&world, "top?x=1").await;
+        assert!(said.contains("checksum"), "{said}");
+        let top: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(top["total"], 10);
+        world.clock.advance(Duration::from_mins(20));
+    }
+    // One that has not seen the damage yet does not write the block again either.
+    let other = World::on(Arc::clone(&world.store), &world.clock);
+    let done = other.archive.compactor().once().await.expect("compaction");
+    assert_eq!((done.merged, &done.failed), (0, &Vec::new()));
+    assert!(folder.path().join(&world.keys().await[0]).exists());
+    let segments = world.keys().await;
+    let segments = segments.iter().filter(|key| key.contains("/segments/"));
+    assert_eq!(segments.count(), 1);
+}
+
+#[tokio::test]
+async fn values_at_the_ends_of_their_range_stay_on_their_side() {
+    let world = World::new();
+    let kind = ("inuse_space", "bytes");
+    let live = [("service_name", "web"), ("__name__", "memory")];
+    for (id, value) in [("1", 1 << 62), ("2", 1 << 62), ("3", 7)] {
+        let samples: &[(&[&str], i64, &[(&str, &str)])] = &[(&["main"], value, &[])];
+        let raw = profile(&world.clock, kind, ("space", "bytes"), samples);
+        let labels = [live[0], live[1], ("pod", id)];
+        assert_eq!(world.push("", &labels, id, &raw).await.0, 200);
+    }
+    assert_eq!(
+        world.folded(&format!("type={LIVE}")).await,
+        format!("main {}", i64::MAX / 1_024)
+    );
+
+    let samples: &[(&[&str], i64, &[(&str, &str)])] = &[
+        (&["a"], i64::MAX, &[]),
+        (&["b"], i64::MAX, &[]),
+        (&["c"], i64::MIN, &[]),
+    ];
+    let raw = cpu(&world.clock, samples);
+    assert_eq!(world.push("", WEB, "4", &raw).await.0, 200);
+    let path = |of: &str| {
+        let range = world.range(&format!("type={CPU}&step=100000"));
+        format!("/api/v1/profiles/{of}?{range}")
+    };
+    assert_eq!(world.json(&path("top")).await["total"], i64::MAX - 1);
+    let series = world.json(&path("series")).await;
+    let point = series["series"][0]["points"][0][1]
+        .as_i64()
+        .expect("a point");
+    assert!(point >= i64::MAX - 1, "{series}");
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_not_utf_8_is_refused() {
+    let world = World::new();
+    for (method, path) in [
+        ("POST", "/ingest?name=a"),
+        ("GET", "/api/v1/profiles/types"),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(
+                "x-scope-orgid",
+                HeaderValue::from_bytes(b"\xe4").expect("a value"),
+            )
+            .body(Body::from("a;b 1"))
+            .expect("a request");
+        let (status, body) = world.call(request).await;
+        assert_eq!(status, 400);
+        assert!(String::from_utf8_lossy(&body).contains("not UTF-8"));
+    }
+}
+
+#[tokio::test]
+async fn a_profile_of_very_many_types_is_refused() {
+    let world = World::new();
+    let mut profile = Profile::new();
+    for at in 0..65 {
+        profile.add_sample_type(&format!("t{at}"), "count");
+    }
+    profile.time_nanos = world.clock.now().nanos();
+    let raw = gzip::compress(&pprof::encode(&profile));
+    let (status, body) = world.push("", WEB, "1", &raw).await;
+    assert_eq!(status, 400);
+    assert!(body.contains("65 sample types, the limit is 64"), "{body}");
+}
+
+#[tokio::test]
+async fn a_drawing_is_xml_whatever_the_frames_are_called() {
+    let world = World::new();
+    let name = "a\u{1}b\u{1b}<c>&\u{ffff}";
+    let raw = cpu(&world.clock, &[(&["main", name], 5, &[])]);
+    assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
+    let (_, svg) = said(&world, "svg?selector=%7Bx!=%22%01%22%7D").await;
+    let svg = String::from_utf8(svg).expect("text");
+    let illegal = |c: char| (c < ' ' && !"\n\r\t".contains(c)) || c == '\u{ffff}';
+    assert_eq!(svg.find(illegal), None);
+    assert!(
+        svg.contains('\u{fffd}') && svg.contains("&lt;c&gt;"),
+        "{svg}"
+    );
+}
+
+#[tokio::test]
+async fn ingest_says_which_formats_it_takes_and_knows_pprof_unasked() {
+    let world = World::new();
+    let check = async |path: &str, kind: &str, body: &[u8], status: u16, named: &str| {
+        let (got, answer) = post(&world, path, kind, body.to_vec()).await;
+        assert_eq!(got, status, "{path}: {answer}");
+        assert!(answer.contains(named), "{path}: {answer}");
+    };
+    let text = b"a;b 1";
+    check(
+        "/ingest?name=a",
+        "multipart/form-data",
+        text,
+        400,
+        "boundary",
+    )
+    .await;
+    let named = "wat is not taken; pprof, folded";
+    check("/ingest?name=a&format=wat", "", text, 422, named).await;
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    check("/ingest?name=a", "", &raw, 200, "").await;
+    let plain = gzip::unpack(&raw, &davy_profile::Limits::default()).expect("gzip");
+    check("/ingest?name=b", "", &plain, 200, "").await;
+    assert_eq!(world.folded(&format!("type={CPU}")).await, "main 10");
+    check("/ingest?name=c", "", &gzip::compress(text), 200, "").await;
+}
