@@ -8,6 +8,7 @@ mod decode;
 mod form;
 mod http;
 mod kinds;
+mod label_sets;
 
 pub use buffer::Ingest;
 pub use decode::{Format, Push, WindowIdentity};
