@@ -198,6 +198,7 @@ mod tests {
         check("{member=~\"gc\\.vol.*\"}", true);
         check("{member!~\"gc.*\"}", false);
         check("{op=\"Sweep\"}", true);
+        check("{member=~`[\\w-]+[.]\\w+`,op=~`(?i)sw\\w+`}", true);
         check("{absent=\"\"}", true);
         check("{absent!=\"\"}", false);
         check("{region=`eu`,service_name='web'}", true);

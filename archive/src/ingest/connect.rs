@@ -88,8 +88,9 @@ struct Series {
     samples: Vec<(Bytes, String)>,
 }
 
-/// Profiles of one request, at most; and series.
-const SAMPLES: usize = 10_000;
+/// Profiles of one request, at most; and series. All are decoded before the first is kept, and even
+/// an empty one takes 20 KB then.
+const SAMPLES: usize = 2_000;
 /// Objects of one request in JSON, at most: series, labels and samples together.
 const OBJECTS: usize = 200_000;
 /// Bytes of a window's ID, at most.
