@@ -201,7 +201,11 @@ fn compose(clock: Clock, parts: Parts) -> Process {
         (archive.ingest(), archive.compactor(), archive.ingest());
     let mut process = process
         .member(Member::new("archive.ingest", move |context| async move {
-            let flushing = context.spawn("flush", ingest.run(context.drain()));
+            let flushing = context.spawn("flush", ingest.clone().run(context.drain()));
+            // A push that came before the flush loop would be told that ingestion is stopped.
+            while !ingest.is_accepting() {
+                tokio::task::yield_now().await;
+            }
             context.ready();
             http::serve(&context, doors.archive, archive_door).await;
             Ok(flushing.await?)

@@ -169,25 +169,20 @@ fn bad_labels_are_refused_by_name() {
 fn no_label_leaves_its_folder() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
-    for service in [
-        "../../../escape",
-        "/etc/escape",
-        "..",
-        "a/b/c",
-        "\u{202e}x",
-        "%2e%2e",
+    for (service, status) in [
+        ("../../escape", 400),
+        ("/etc/escape", 200),
+        ("a/b/c", 200),
+        ("\u{202e}escape", 200),
+        ("%2e%2e/escape", 200),
     ] {
         let labels = [
             ("__name__", "process_cpu"),
             ("service_name", service),
-            ("x", "../../escape"),
+            ("x", "/escape"),
         ];
         let answer = push(&running, &push_request(&labels, "", &cpu(&["main"], 1)));
-        assert!(
-            answer.status == 200 || (400..500).contains(&answer.status),
-            "{service}: {}",
-            answer.text()
-        );
+        assert_eq!(answer.status, status, "{service}: {}", answer.text());
     }
     let mut outside = Vec::new();
     let mut pending = vec![place.path().to_owned()];

@@ -180,13 +180,27 @@ fn configuration_shows_the_source_of_every_value() {
 fn a_reader_that_has_seen_enough_is_no_fault() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
-    for arguments in [&["members"][..], &["config", "show"], &["completions", "bash"]] {
+    for arguments in [
+        &["members"][..],
+        &["config", "show"],
+        &["completions", "bash"],
+    ] {
         let mut command = davy();
-        command.args(arguments).env("DAVY_SERVER", &running.page).current_dir(place.path());
+        command
+            .args(arguments)
+            .env("DAVY_SERVER", &running.page)
+            .current_dir(place.path());
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let output = command.stdout(writer).output().expect("the binary can be run");
+        let output = command
+            .stdout(writer)
+            .output()
+            .expect("the binary can be run");
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!((output.status.code(), error.as_str()), (Some(0), ""), "{arguments:?}");
+        assert_eq!(
+            (output.status.code(), error.as_str()),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
     }
 }

@@ -101,11 +101,20 @@ fn a_wrong_start_ends_with_2_and_one_sentence() {
         "nowhere.toml can't be read",
     );
     let anywhere = [&["quickstart", "--http-listen", "127.0.0.1:0"], &free[..]].concat();
-    let check_elsewhere = |arguments: &[&str], expected: &str| check(&[&anywhere[..], arguments].concat(), &[], expected);
-    check_elsewhere(&["--store-url", "ftp://x"], "is no object store of this version");
+    let check_elsewhere = |arguments: &[&str], expected: &str| {
+        check(&[&anywhere[..], arguments].concat(), &[], expected)
+    };
+    check_elsewhere(
+        &["--store-url", "ftp://x"],
+        "is no object store of this version",
+    );
     check_elsewhere(&["--store-url", "file:///dev/null/store"], "can't be used");
     check_elsewhere(&["--database", "mysql://x"], "write sqlite:PATH");
-    check(&["config", "check", "--store-url", "s3://bucket"], &[], "is no object store of this version");
+    check(
+        &["config", "check", "--store-url", "s3://bucket"],
+        &[],
+        "is no object store of this version",
+    );
     check(
         &["config", "check", "--profiler-hz", "0"],
         &[],
@@ -129,4 +138,25 @@ fn a_second_signal_ends_at_once() {
     running.signal(libc::SIGTERM);
     let status = running.wait();
     assert!(matches!(status.code(), Some(0 | 1)), "{status}");
+}
+
+#[test]
+fn profiles_that_nobody_waits_for_any_more_free_their_places() {
+    let place = Place::new();
+    let running = place.start(&[]);
+    let waiting: Vec<_> = (0..40)
+        .map(|_| http::ask_and_wait(&running.debug, "/debug/pprof/profile?seconds=300"))
+        .collect();
+    let in_flight = "davy_endpoint_in_flight{member=\"debug\",op=\"GetCpuProfile\"} 16";
+    running.until("all places taken", || {
+        running
+            .get("/metrics")
+            .text()
+            .contains(in_flight)
+            .then_some(())
+    });
+    let status = || http::get(&format!("{}/debug/pprof/profile?seconds=1", running.debug)).status;
+    assert_eq!(status(), 429);
+    drop(waiting);
+    running.until("a place", || (status() == 200).then_some(()));
 }

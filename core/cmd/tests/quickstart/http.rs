@@ -91,3 +91,12 @@ pub(crate) fn abandon(address: &str, path: &str) {
         format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nonly this");
     stream.write_all(head.as_bytes()).expect("it reads");
 }
+
+/// Asks for something and gives the connection on which the answer would come.
+pub(crate) fn ask_and_wait(address: &str, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("it listens");
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
+        .expect("it reads");
+    stream
+}
