@@ -93,10 +93,10 @@ pub(crate) fn load(flags: &config::Flags) -> Result<config::Loaded, Failure> {
 
 fn config_show(flags: &config::Flags) -> Result<(), Failure> {
     let loaded = load(flags)?;
-    let lines: String = loaded
-        .iter()
-        .map(|(key, value, source)| format!("{key} = {value:?}  # {source}\n"))
-        .collect();
+    let mut lines = String::new();
+    for (key, value, source) in loaded.iter() {
+        lines.push_str(&format!("{key} = {value:?}  # {source}\n"));
+    }
     print(&lines)?;
     config::Config::new(&loaded)?;
     Ok(())
