@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 CARGO ?= cargo
-export DAVY_DEV := $(CURDIR)/.dev
+export DEV_FOLDER := $(CURDIR)/.dev
 
 .PHONY: help run build ui test lint bench clean
 

@@ -98,7 +98,6 @@ async fn a_body_that_is_still_coming_when_the_archive_stops_gets_503() {
         while !world.archive.ingest().is_accepting() {
             tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(30)).await;
         world.drain.cancel();
     };
     let push = post(&world, PUSH, "application/proto", stalled(b"\x0a"));

@@ -14,7 +14,7 @@ fn root() -> PathBuf {
 
 /// The folder into which `make test` installs.
 fn dev() -> PathBuf {
-    std::env::var_os("DAVY_DEV").map_or_else(|| root().join(".dev"), PathBuf::from)
+    std::env::var_os("DEV_FOLDER").map_or_else(|| root().join(".dev"), PathBuf::from)
 }
 
 fn run(mut command: Command) {
