@@ -245,10 +245,12 @@ pub struct Values {
     pub values: Vec<i64>,
 }
 
-fn local_nodes(mut nodes: Vec<i32>, dictionary: Option<&Dictionary>) -> Result<Vec<u32>> {
+/// The second column, as indices into the dictionary; without one, it is not read.
+fn local_nodes(group: &Group, dictionary: Option<&Dictionary>) -> Result<Vec<u32>> {
     let Some(dictionary) = dictionary else {
         return Ok(Vec::new());
     };
+    let mut nodes = group.i32(1)?;
     for node in &mut nodes {
         *node = if *node == 0 {
             0
@@ -267,11 +269,6 @@ impl Values {
         windows: &WindowTable,
         dictionary: Option<&Dictionary>,
     ) -> Result<Self> {
-        let nodes = if dictionary.is_some() {
-            group.i32(1)?
-        } else {
-            Vec::new()
-        };
         Ok(Self {
             series: local(
                 group.i32(0)?,
@@ -279,7 +276,7 @@ impl Values {
                 series.rows.len(),
                 "a sample's series",
             )?,
-            nodes: local_nodes(nodes, dictionary)?,
+            nodes: local_nodes(group, dictionary)?,
             windows: local(
                 group.i32(2)?,
                 windows.base,
@@ -296,11 +293,6 @@ impl Values {
         series: &SeriesTable,
         dictionary: Option<&Dictionary>,
     ) -> Result<Self> {
-        let nodes = if dictionary.is_some() {
-            group.i32(1)?
-        } else {
-            Vec::new()
-        };
         Ok(Self {
             series: local(
                 group.i32(0)?,
@@ -308,7 +300,7 @@ impl Values {
                 series.rows.len(),
                 "a sum's series",
             )?,
-            nodes: local_nodes(nodes, dictionary)?,
+            nodes: local_nodes(group, dictionary)?,
             windows: Vec::new(),
             values: group.i64(2)?,
         })
