@@ -4,9 +4,11 @@
 
 use davy_profiler::Builder;
 use davy_tag::Tag;
+use std::future::Future;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 davy_profiler::use_jemalloc!();
@@ -124,35 +126,33 @@ fn pairs<G>(name: &str, load: &Load, count: usize, on: impl Fn() -> G) {
     println!("{name:28} {middle:+.2} % CPU (quartiles {low:+.2} to {high:+.2}, {count} pairs)");
 }
 
-fn tag_cost() {
+/// CPU nanoseconds of one round, the median of nine times.
+fn round_nanos(work: &mut dyn FnMut()) -> f64 {
+    const ROUNDS: u64 = 5_000_000;
+    let mut times: Vec<f64> = (0..9)
+        .map(|_| {
+            let begin = clock(libc::CLOCK_THREAD_CPUTIME_ID);
+            (0..ROUNDS).for_each(|_| work());
+            (clock(libc::CLOCK_THREAD_CPUTIME_ID) - begin) as f64 / ROUNDS as f64
+        })
+        .collect();
+    median(&mut times)
+}
+
+/// What the tag of a poll costs, above the same poll without one.
+fn tag_cost(name: &str) {
     let tag = Tag::new("bench", "tag");
-    let rounds = 20_000_000u64;
-    let time = |work: &dyn Fn(u64)| {
-        let begin = clock(libc::CLOCK_THREAD_CPUTIME_ID);
-        work(rounds);
-        (clock(libc::CLOCK_THREAD_CPUTIME_ID) - begin) as f64 / rounds as f64
-    };
-    let mut empty: Vec<f64> = (0..9)
-        .map(|_| {
-            time(&|rounds| {
-                for round in 0..rounds {
-                    black_box(round);
-                }
-            })
-        })
-        .collect();
-    let mut tagged: Vec<f64> = (0..9)
-        .map(|_| {
-            time(&|rounds| {
-                for round in 0..rounds {
-                    let _guard = tag.enter();
-                    black_box(round);
-                }
-            })
-        })
-        .collect();
-    let cost = median(&mut tagged) - median(&mut empty);
-    println!("{:28} {cost:.2} ns to set and take back", "a tag");
+    let context = || Context::from_waker(Waker::noop());
+    let mut plain = Box::pin(std::future::poll_fn(|_| black_box(Poll::<()>::Pending)));
+    let plain_nanos = round_nanos(&mut || {
+        let _ = black_box(plain.as_mut().poll(&mut context()));
+    });
+    let inner = std::future::poll_fn(|_| black_box(Poll::<()>::Pending));
+    let mut tagged = Box::pin(tag.wrap(inner));
+    let tagged_nanos = round_nanos(&mut || {
+        let _ = black_box(tagged.as_mut().poll(&mut context()));
+    });
+    println!("{name:28} {:.2} ns a poll", tagged_nanos - plain_nanos);
 }
 
 fn handler_cost(load: &Load) {
@@ -176,7 +176,9 @@ fn main() {
     let count = std::env::args()
         .find_map(|argument| argument.parse().ok())
         .unwrap_or(16);
-    tag_cost();
+    tag_cost("a tag");
+    davy_tag::start_accounting();
+    tag_cost("a tag with exact accounting");
     let load = Load::start();
     handler_cost(&load);
     let ours = |hz| move || Builder::new("bench").hz(hz).start().expect("started");

@@ -1,6 +1,6 @@
 //! The tag of this thread.
 
-use crate::Tag;
+use crate::{Tag, account};
 use std::cell::Cell;
 use std::marker::PhantomData;
 
@@ -16,19 +16,24 @@ pub fn current() -> Tag {
     Tag::from_index(CURRENT.with(Cell::get))
 }
 
-/// The one place where a thread changes hands: from the tag that is returned to `next`.
-///
-/// Exact accounting of CPU time and allocations belongs here and nowhere else.
+/// The one place where a thread changes hands: to `next`, at ticks that are answered where
+/// somebody counts them; 0 where nobody does.
 #[inline]
-fn switch(next: Tag) -> Tag {
-    Tag::from_index(CURRENT.with(|current| current.replace(next.index())))
+fn switch(next: u32) -> u64 {
+    CURRENT.with(|current| current.set(next));
+    if account::is_on() {
+        account::switched(next)
+    } else {
+        0
+    }
 }
 
 /// Holds a tag on this thread; dropping it brings back the tag before.
 #[derive(Debug)]
 #[must_use = "the tag lasts only as long as its guard"]
 pub struct Guard {
-    before: Tag,
+    before: u32,
+    is_counted: bool,
     /// A guard undoes what was done to its own thread, so it can't leave it.
     not_send: PhantomData<*const ()>,
 }
@@ -37,8 +42,11 @@ impl Tag {
     /// Tags this thread until the guard is dropped. Guards nest.
     #[inline]
     pub fn enter(self) -> Guard {
+        let before = CURRENT.with(Cell::get);
+        let is_counted = switch(self.index()) != 0;
         Guard {
-            before: switch(self),
+            before,
+            is_counted,
             not_send: PhantomData,
         }
     }
@@ -47,6 +55,34 @@ impl Tag {
 impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
-        switch(self.before);
+        CURRENT.with(|current| current.set(self.before));
+        if self.is_counted {
+            account::switched(self.before);
+        }
+    }
+}
+
+/// Holds a tag on this thread for one poll, which is counted.
+pub(crate) struct PollGuard {
+    before: u32,
+    begun: u64,
+}
+
+impl PollGuard {
+    #[inline]
+    pub(crate) fn enter(tag: Tag) -> Self {
+        let before = CURRENT.with(Cell::get);
+        let begun = switch(tag.index());
+        Self { before, begun }
+    }
+}
+
+impl Drop for PollGuard {
+    #[inline]
+    fn drop(&mut self) {
+        CURRENT.with(|current| current.set(self.before));
+        if self.begun != 0 {
+            account::polled(self.begun, self.before);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Futures that carry a tag.
 
 use crate::Tag;
+use crate::current::PollGuard;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
@@ -47,7 +48,7 @@ impl<F: Future> Future for Tagged<F> {
             let this = self.get_unchecked_mut();
             (this.tag, Pin::new_unchecked(&mut *this.inner))
         };
-        let _guard = tag.enter();
+        let _guard = PollGuard::enter(tag);
         inner.poll(context)
     }
 }

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod account;
 mod current;
 mod future;
 #[cfg(feature = "tokio")]
 mod spawn;
 mod table;
 
+pub use account::{Bill, POLL_BOUNDS_SECONDS, Task, bills, set_allocated_source, start_accounting};
 pub use current::{Guard, current};
 pub use future::{Tagged, tagged};
 #[cfg(feature = "tokio")]

@@ -1,20 +1,21 @@
 //! Tokio tasks that inherit their spawner's tag.
 
+use crate::account::Counted;
 use crate::current;
 use std::future::Future;
 use tokio::task::JoinHandle;
 
-/// [`tokio::spawn`] under the tag of the spawner.
+/// [`tokio::spawn`] under the tag of the spawner, counted as a task of it.
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(current().wrap(future))
+    tokio::spawn(current().task(future))
 }
 
-/// [`tokio::task::spawn_blocking`] under the tag of the spawner.
+/// [`tokio::task::spawn_blocking`] under the tag of the spawner, counted as a task of it.
 #[track_caller]
 pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
 where
@@ -22,7 +23,9 @@ where
     R: Send + 'static,
 {
     let tag = current();
+    let counted = Counted::new(tag);
     tokio::task::spawn_blocking(move || {
+        let _counted = counted;
         let _guard = tag.enter();
         work()
     })

@@ -1,0 +1,123 @@
+//! What each tag cost: CPU time, polls, allocated bytes and tasks, counted rather than sampled.
+//!
+//! A thread that changes hands reads the processor's cycle counter and charges what has passed to
+//! the tag that had it. Cycles pass while a thread waits, so a segment above 100 us is not
+//! believed: the thread's own CPU clock, which costs twenty times as much, is read at its end and
+//! says what the segment took. Short segments are charged as they are.
+//!
+//! Each thread writes its own ledger and nobody else does; [`bills`] adds the ledgers up.
+
+mod ledger;
+mod tasks;
+mod ticks;
+
+pub(crate) use ledger::{polled, switched};
+#[cfg(feature = "tokio")]
+pub(crate) use tasks::Counted;
+pub use tasks::Task;
+
+use crate::Tag;
+use crate::table::MAX_TAGS;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+/// Upper bounds of the durations of polls, in seconds; above the last there is one bucket more.
+pub const POLL_BOUNDS_SECONDS: [f64; 6] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0];
+
+const BUCKETS: usize = POLL_BOUNDS_SECONDS.len() + 1;
+
+static IS_ON: AtomicBool = AtomicBool::new(false);
+/// A `fn() -> *const u64`, or null.
+static ALLOCATED_SOURCE: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Whether segments and polls are charged. One relaxed load.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    IS_ON.load(Ordering::Relaxed)
+}
+
+/// Switches exact accounting on, for the process and for good. Until then a change of hands costs
+/// one load more than nothing.
+pub fn start_accounting() {
+    ticks::begin();
+    IS_ON.store(true, Ordering::Release);
+}
+
+/// Says where a thread's count of allocated bytes lies, such as jemalloc's `thread.allocatedp`.
+///
+/// `source` is called once on each thread and answers null where there is no count. What it
+/// answers must stay readable until the thread's thread-locals are destroyed.
+pub fn set_allocated_source(source: fn() -> *const u64) {
+    ALLOCATED_SOURCE.store(source as *mut (), Ordering::Release);
+}
+
+fn allocated_source() -> Option<fn() -> *const u64> {
+    let source = ALLOCATED_SOURCE.load(Ordering::Acquire);
+    // SAFETY: what is not null was a function of this type, in `set_allocated_source`.
+    (!source.is_null())
+        .then(|| unsafe { std::mem::transmute::<*mut (), fn() -> *const u64>(source) })
+}
+
+/// What a tag has cost since accounting began, tags nested in it not included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bill {
+    /// Whose bill this is.
+    pub tag: Tag,
+    /// CPU time in nanoseconds. Work that is under way counts once it has lasted 100 us.
+    pub cpu_nanos: u64,
+    /// Polls of tagged futures.
+    pub polls: u64,
+    /// What those polls lasted, in nanoseconds of elapsed time, nested ones included.
+    pub poll_nanos: u64,
+    /// Polls by duration: one bucket for each of [`POLL_BOUNDS_SECONDS`], one for all above.
+    pub poll_buckets: [u64; BUCKETS],
+    /// Bytes that were allocated, if somebody called [`set_allocated_source`]. Counted when the
+    /// tag hands its thread on.
+    pub allocated_bytes: u64,
+    /// Tasks that live now.
+    pub tasks: u64,
+    /// Tasks that ever lived, since the process began.
+    pub tasks_total: u64,
+}
+
+impl Bill {
+    fn empty(tag: Tag) -> Self {
+        Self {
+            tag,
+            cpu_nanos: 0,
+            polls: 0,
+            poll_nanos: 0,
+            poll_buckets: [0; BUCKETS],
+            allocated_bytes: 0,
+            tasks: 0,
+            tasks_total: 0,
+        }
+    }
+}
+
+/// The bills of every tag that has one, summed over threads that live and that have ended.
+///
+/// Counters only grow, but for [`Bill::tasks`]. Costs some microseconds, and one system call for
+/// each thread that is in a long segment.
+pub fn bills() -> Vec<Bill> {
+    let mut sums: Vec<Option<ledger::Sum>> = vec![None; MAX_TAGS];
+    ledger::add_all(&mut sums);
+    let mut bills = Vec::new();
+    for (index, sum) in sums.into_iter().enumerate() {
+        let tag = Tag::from_index(index as u32);
+        let (tasks, tasks_total) = tasks::counts(tag);
+        if sum.is_none() && tasks_total == 0 {
+            continue;
+        }
+        let mut bill = Bill::empty(tag);
+        if let Some(sum) = sum {
+            bill.cpu_nanos = ticks::to_nanos(sum.cpu_ticks) + sum.cpu_nanos;
+            bill.polls = sum.poll_buckets.iter().sum();
+            bill.poll_nanos = ticks::to_nanos(sum.poll_ticks);
+            bill.poll_buckets = sum.poll_buckets;
+            bill.allocated_bytes = sum.allocated_bytes;
+        }
+        (bill.tasks, bill.tasks_total) = (tasks, tasks_total);
+        bills.push(bill);
+    }
+    bills
+}

@@ -1,0 +1,39 @@
+//! Alone in its process, because the source of allocated bytes is the process's.
+
+use davy_tag::{Tag, bills, set_allocated_source, start_accounting};
+use std::cell::Cell;
+
+thread_local! {
+    static ALLOCATED: Cell<u64> = const { Cell::new(1_000_000) };
+}
+
+fn allocate(bytes: u64) {
+    ALLOCATED.with(|count| count.set(count.get() + bytes));
+}
+
+#[test]
+fn bytes_are_charged_to_the_tag_that_had_the_thread() {
+    set_allocated_source(|| ALLOCATED.with(Cell::as_ptr).cast_const());
+    start_accounting();
+    let (outer, inner) = (Tag::new("bytes", "outer"), Tag::new("bytes", "inner"));
+    for _ in 0..2 {
+        std::thread::spawn(move || {
+            let guard = outer.enter();
+            allocate(100);
+            let nested = inner.enter();
+            allocate(7);
+            drop(nested);
+            allocate(1);
+            drop(guard);
+            allocate(5_000);
+        })
+        .join()
+        .expect("no panic");
+    }
+    let of = |tag| {
+        let bill = bills().into_iter().find(|bill| bill.tag == tag);
+        bill.map(|bill| bill.allocated_bytes)
+    };
+    assert_eq!(of(outer), Some(202));
+    assert_eq!(of(inner), Some(14));
+}
