@@ -104,7 +104,8 @@ impl Builder {
         self
     }
 
-    /// Starts sampling every thread of the process, those to come included.
+    /// Starts sampling every thread of the process, those to come included, and exact accounting
+    /// by member and operation ([`davy_tag::start_accounting`]).
     ///
     /// Where the allocator is not jemalloc (see [`use_jemalloc!`](crate::use_jemalloc)) there are
     /// no heap profiles, which is logged once and told by [`Handle::stats`].
@@ -133,6 +134,7 @@ impl Builder {
         if let Err(reason) = heap::start() {
             tracing::info!(reason, "heap profiling is off");
         }
+        davy_tag::start_accounting();
         let symbols = Arc::new(Mutex::new(Symbols::default()));
         let outbox = Arc::new(Outbox::new(
             archivers,

@@ -4,7 +4,7 @@ use crate::aggregate::Filter;
 use crate::assemble::assemble;
 use crate::drain::{Asker, Collected, Command, Desk};
 use crate::push::{Archiver, Outbox};
-use crate::stats::{Dropped, Stats};
+use crate::stats::{Dropped, LiveHeap, Stats};
 use crate::symbol::Symbols;
 use crate::{Error, heap};
 use davy_profile::Profile;
@@ -110,6 +110,12 @@ impl Handle {
             &collected.modules,
             &symbols,
         )
+    }
+
+    /// What lives in the heap by member and operation, in some microseconds: for counters that are
+    /// read often.
+    pub fn live_heap(&self) -> LiveHeap {
+        heap::live_heap()
     }
 
     /// What the profiler did, dropped and cost so far; at most a tick old.

@@ -12,13 +12,13 @@ mod live;
 mod stacks;
 
 #[cfg(feature = "jemalloc")]
-pub(crate) use hooks::{Totals, snapshot, start, state, stats, stop};
+pub(crate) use hooks::{Totals, live_heap, snapshot, start, state, stats, stop};
 #[cfg(feature = "jemalloc")]
 #[doc(hidden)]
 pub use tikv_jemallocator;
 
 #[cfg(not(feature = "jemalloc"))]
-pub(crate) use off::{Totals, snapshot, start, state, stats, stop};
+pub(crate) use off::{Totals, live_heap, snapshot, start, state, stats, stop};
 
 /// Frames of one stack: jemalloc's own default (`opt.prof_bt_max`).
 pub(crate) const MAX_FRAMES: usize = 128;
@@ -29,6 +29,13 @@ pub(crate) struct State {
     /// Mean distance between sampled bytes.
     pub(crate) rate_bytes: i64,
 }
+
+/// Profiling is ready, and off until the profiler starts; a thread of jemalloc's own hands memory
+/// that was released back to the kernel within seconds, also in a process that does nothing.
+#[cfg(feature = "jemalloc")]
+#[doc(hidden)]
+pub const MALLOC_CONF: &[u8; 106] = b"prof:true,prof_active:false,lg_prof_sample:19,\
+    background_thread:true,dirty_decay_ms:5000,muzzy_decay_ms:0\0";
 
 /// Makes jemalloc the allocator of this program, ready for heap profiles.
 ///
@@ -51,7 +58,7 @@ macro_rules! use_jemalloc {
         // and a reference to an array is one.
         #[allow(non_upper_case_globals, missing_docs, reason = "jemalloc's own name")]
         #[unsafe(export_name = "_rjem_malloc_conf")]
-        pub static malloc_conf: &[u8; 46] = b"prof:true,prof_active:false,lg_prof_sample:19\0";
+        pub static malloc_conf: &[u8; $crate::heap::MALLOC_CONF.len()] = $crate::heap::MALLOC_CONF;
     };
 }
 
@@ -59,7 +66,7 @@ macro_rules! use_jemalloc {
 mod off {
     use super::State;
     use crate::aggregate::{Aggregate, Filter};
-    use crate::stats::HeapStats;
+    use crate::stats::{HeapStats, LiveHeap};
 
     const REASON: &str = "davy-profiler was built without its feature `jemalloc`";
 
@@ -79,6 +86,10 @@ mod off {
 
     pub(crate) fn state() -> Result<State, &'static str> {
         Err(REASON)
+    }
+
+    pub(crate) fn live_heap() -> LiveHeap {
+        LiveHeap::default()
     }
 
     pub(crate) fn stats() -> HeapStats {

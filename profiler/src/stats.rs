@@ -1,5 +1,6 @@
 //! What the profiler did, dropped and cost.
 
+use davy_tag::Tag;
 use std::time::Duration;
 
 /// Counted since the profiler was started.
@@ -74,4 +75,28 @@ pub struct HeapStats {
     pub live_dropped: u64,
     /// Allocations whose stack found the table of stacks full; they keep their tag.
     pub stacks_dropped: u64,
+}
+
+/// What lives in the heap, by member and operation; nothing where heap profiling is off.
+///
+/// An estimate from samples, right on average: `bytes` has a standard error of about
+/// `sqrt(rate_bytes * bytes)`, which is 6 MiB of 64 MiB and 700 KiB of 1 MiB at one sample in
+/// 512 KiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveHeap {
+    /// Mean distance between sampled bytes; 0 where heap profiling is off.
+    pub rate_bytes: u64,
+    /// Each tag that something lives of, untagged included.
+    pub tags: Vec<LiveBytes>,
+}
+
+/// What lives of one tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveBytes {
+    /// Whose allocations.
+    pub tag: Tag,
+    /// Bytes.
+    pub bytes: u64,
+    /// Allocations.
+    pub objects: u64,
 }

@@ -63,7 +63,14 @@ fn live_bytes_belong_to_the_member_that_allocated_them_until_anybody_releases_th
     let kept_b = b.enter();
     let (pieces_b, bytes_b) = hoard(32 << 20, 2);
     drop(kept_b);
+    let live = |member: &str| {
+        let live = handle.live_heap();
+        let of = live.tags.iter().filter(|live| live.tag.member() == member);
+        of.map(|live| live.bytes as i64).sum::<i64>()
+    };
+    close(live("heap a"), bytes_a);
     let profile = handle.heap_profile(&Filter::default()).expect("a heap");
+    assert_eq!(of_member(&profile, "inuse_space", "heap b"), live("heap b"));
     close(of_member(&profile, "inuse_space", "heap a"), bytes_a);
     close(of_member(&profile, "inuse_space", "heap b"), bytes_b);
     close(of_member(&profile, "alloc_space", "heap a"), bytes_a);
@@ -87,6 +94,7 @@ fn live_bytes_belong_to_the_member_that_allocated_them_until_anybody_releases_th
     let after = handle.heap_profile(&filter).expect("a heap");
     // Only the vector of vectors may be left of it, and that was released too.
     assert_eq!(of_member(&after, "inuse_space", "heap a"), 0);
+    assert_eq!(live("heap a"), 0);
     close(of_member(&after, "alloc_space", "heap a"), bytes_a);
     assert_eq!(
         of_member(&after, "alloc_space", "heap b"),
@@ -169,6 +177,47 @@ fn allocations_of_a_window_are_its_own_and_add_up_to_all() {
         }
     }
     close(all, bytes);
+}
+
+#[test]
+fn allocated_bytes_on_a_bill_are_exact() {
+    let _turn = turn();
+    let profiler = Builder::new("heap").start().expect("started");
+    let tag = Tag::new("heap bill", "hoard");
+    let bytes = std::thread::spawn(move || {
+        let _guard = tag.enter();
+        hoard(8 << 20, 5).1
+    });
+    let bytes = bytes.join().expect("no panic") as u64;
+    let bill = davy_tag::bills().into_iter().find(|bill| bill.tag == tag);
+    let allocated = bill.expect("a bill").allocated_bytes;
+    // The vector of vectors is a little more than its capacity.
+    assert!(
+        (bytes..bytes + bytes / 50).contains(&allocated),
+        "{allocated} of {bytes}"
+    );
+    drop(profiler);
+}
+
+#[test]
+fn released_memory_goes_back_to_the_kernel_in_a_process_that_does_nothing() {
+    let _turn = turn();
+    let resident = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("linux");
+        let pages = statm.split(' ').nth(1).map(str::parse::<usize>);
+        pages.expect("a second field").expect("a number") * 4_096
+    };
+    let before = resident();
+    let pieces: Vec<Vec<u8>> = (0..1_000).map(|i| vec![i as u8; 64 << 10]).collect();
+    assert!(resident() > before + (48 << 20));
+    drop(pieces);
+    let begin = davy_base::Clock::system().monotonic();
+    let (_sender, receiver) = std::sync::mpsc::channel::<()>();
+    while resident() > before + (16 << 20) {
+        let waited = davy_base::Clock::system().monotonic().saturating_sub(begin);
+        assert!(waited < Duration::from_secs(15), "{}", resident());
+        let _ = receiver.recv_timeout(Duration::from_millis(50));
+    }
 }
 
 #[test]

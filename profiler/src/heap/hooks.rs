@@ -6,8 +6,9 @@
 
 use super::{State, live, stacks};
 use crate::aggregate::{Aggregate, Filter, TABLE_FULL};
-use crate::stats::HeapStats;
+use crate::stats::{HeapStats, LiveBytes, LiveHeap};
 use crate::unwind::{self, Cache, Registers};
+use davy_tag::Tag;
 use rustc_hash::FxHashMap;
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_uint, c_void};
@@ -64,6 +65,7 @@ fn install() -> Result<(), &'static str> {
             (0..CACHES).map(|_| pooled()).collect()
         });
         RATE.store(1 << log2, Ordering::Release);
+        davy_tag::set_allocated_source(allocated_by_thread);
         let installed = write(
             c"experimental.hooks.prof_backtrace",
             on_backtrace as Backtrace,
@@ -97,6 +99,28 @@ pub(crate) fn state() -> Result<State, &'static str> {
     Err(*REASON.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// What lives now, by tag.
+pub(crate) fn live_heap() -> LiveHeap {
+    let Ok(State { rate_bytes }) = state() else {
+        return LiveHeap::default();
+    };
+    let of = |index: usize| {
+        let live = stacks::live(index);
+        LiveBytes {
+            tag: Tag::from_index(index as u32),
+            bytes: live.bytes.load(Ordering::Relaxed).max(0) as u64,
+            objects: round(live.objects.load(Ordering::Relaxed)).max(0) as u64,
+        }
+    };
+    LiveHeap {
+        rate_bytes: rate_bytes as u64,
+        tags: (0..davy_tag::count())
+            .map(of)
+            .filter(|live| live.bytes > 0)
+            .collect(),
+    }
+}
+
 pub(crate) fn stats() -> HeapStats {
     let samples = SAMPLES.load(Ordering::Relaxed);
     let live_dropped = LIVE_DROPPED.load(Ordering::Relaxed);
@@ -108,6 +132,13 @@ pub(crate) fn stats() -> HeapStats {
         live_dropped,
         stacks_dropped: stacks::dropped(),
     }
+}
+
+/// Where the calling thread's count of allocated bytes lies.
+fn allocated_by_thread() -> *const u64 {
+    // SAFETY: jemalloc documents a pointer to a u64, which is the thread's own for its life.
+    let pointer = unsafe { read::<usize>(c"thread.allocatedp") };
+    pointer.unwrap_or(0) as *const u64
 }
 
 type Backtrace = unsafe extern "C" fn(*mut *mut c_void, *mut c_uint, c_uint);
@@ -175,8 +206,7 @@ unsafe extern "C" fn on_sample(
     entry.allocated_bytes.fetch_add(bytes, Ordering::Relaxed);
     SAMPLES.fetch_add(1, Ordering::Relaxed);
     if live::insert(address as u64, live::Sample { stack, size }) {
-        entry.live_objects.fetch_add(objects, Ordering::Relaxed);
-        entry.live_bytes.fetch_add(bytes, Ordering::Relaxed);
+        stacks::add_live(stack, objects, bytes);
     } else {
         LIVE_DROPPED.fetch_add(1, Ordering::Relaxed);
     }
@@ -188,10 +218,8 @@ unsafe extern "C" fn on_release(address: *const c_void, _size: usize) {
     let Some(sample) = live::remove(address as u64) else {
         return;
     };
-    let entry = stacks::entry(sample.stack);
     let (objects, bytes) = weight(sample.size);
-    entry.live_objects.fetch_sub(objects, Ordering::Relaxed);
-    entry.live_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    stacks::add_live(sample.stack, -objects, -bytes);
     RELEASED.fetch_add(1, Ordering::Relaxed);
 }
 

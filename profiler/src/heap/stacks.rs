@@ -58,6 +58,41 @@ pub(super) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
+/// What lives by tag, estimated: the sums of all entries of a tag, kept so that nobody has to sum.
+pub(super) struct Live {
+    pub(super) objects: AtomicI64,
+    pub(super) bytes: AtomicI64,
+}
+
+static LIVE: [Live; MAX_TAGS] = [const {
+    Live {
+        objects: AtomicI64::new(0),
+        bytes: AtomicI64::new(0),
+    }
+}; MAX_TAGS];
+
+/// What lives of the tag with this index.
+pub(super) fn live(index: usize) -> &'static Live {
+    &LIVE[index % MAX_TAGS]
+}
+
+/// Adds to what lives of a number that [`find`] gave, and to its tag's sum.
+pub(super) fn add_live(number: u16, objects: i64, bytes: i64) {
+    let entry = entry(number);
+    let live = live(match usize::from(number) {
+        tag if tag < MAX_TAGS => tag,
+        _ => entry.tag.load(Ordering::Relaxed) as usize,
+    });
+    for (sum, amount) in [
+        (&entry.live_objects, objects),
+        (&entry.live_bytes, bytes),
+        (&live.objects, objects),
+        (&live.bytes, bytes),
+    ] {
+        sum.fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
 /// The sums of a number that [`find`] gave.
 pub(super) fn entry(number: u16) -> &'static Entry {
     &ENTRIES[usize::from(number) % ENTRIES.len()]

@@ -141,6 +141,8 @@ pub(super) fn ask(requests: &[Request<'_>]) -> io::Result<Vec<Resolved>> {
         .arg0("davy-symbolize")
         .env_clear()
         .env(VARIABLE, "1")
+        // A child of tenths of a second has no use for a thread of its allocator's.
+        .env("_RJEM_MALLOC_CONF", "background_thread:false")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
