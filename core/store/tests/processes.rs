@@ -43,21 +43,6 @@ async fn a_start_survives_a_restart_of_the_database() -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn old_starts_are_forgotten() -> Result<(), Error> {
-    let folder = tempfile::tempdir().expect("a scratch folder");
-    let store = Store::open(&format!(
-        "sqlite:{}",
-        folder.path().join("davy.db").display()
-    ))
-    .await?;
-    for id in 0..1_005 {
-        store.process_started(&row(id, id as i64)).await?;
-    }
-    assert_eq!(store.processes(2_000).await?.len(), 1_000);
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_database_that_cannot_be_opened_is_named() {
     let check = async |url: &str, expected: &str| {
         let error = Store::open(url)

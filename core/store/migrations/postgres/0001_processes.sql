@@ -1,0 +1,14 @@
+-- A row for each start of a unix process. Times are milliseconds since 1970 UTC.
+CREATE TABLE processes (
+    id         TEXT    PRIMARY KEY,
+    kind       TEXT    NOT NULL,
+    host       TEXT    NOT NULL,
+    pid        BIGINT  NOT NULL,
+    version    TEXT    NOT NULL,
+    started_at BIGINT  NOT NULL,
+    stopped_at BIGINT,
+    -- How it ended: NULL while it runs, and for ever after a kill.
+    ending     TEXT
+);
+
+CREATE INDEX processes_by_start ON processes (started_at DESC);
