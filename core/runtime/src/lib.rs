@@ -1,11 +1,32 @@
 #![doc = include_str!("../README.md")]
 
+mod child;
+mod context;
+mod engine;
+mod gate;
+mod graph;
+mod group;
+mod handle;
 mod member;
+mod notify;
+pub mod policy;
 mod process;
 mod state;
+mod stop;
+mod switches;
+mod tasks;
 mod trace;
 
-pub use member::{Context, Error, Member};
-pub use process::Process;
+pub use context::Context;
+pub use gate::{Gate, Slot};
+pub use graph::Refused;
+pub use group::Group;
+pub use handle::Handle;
+pub use member::{Error, Member};
+pub use notify::{notify, notify_ready};
+pub use policy::Kind;
+pub use process::{Builder, Process};
 pub use state::{MemberState, State, States};
-pub use trace::{End, Ending, Trace};
+pub use stop::Stop;
+pub use switches::{Effective, SLOT_DEFAULT, Setting, SwitchRefused, Switched, Switches, Target};
+pub use trace::{End, Ending, Next, Trace};

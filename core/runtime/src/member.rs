@@ -1,96 +1,118 @@
-//! A named task with readiness, a drain token and a stop deadline.
+//! A named unit of long-running work.
 
-use crate::state::{State, States};
+use crate::child;
+use crate::context::Context;
+use crate::policy::{self, Kind, Limits};
 use futures_util::future::BoxFuture;
+use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 /// What a member may fail with.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-type Run = Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<(), Error>> + Send>;
-
-/// How long a member may take to stop unless it says otherwise.
-const STOP_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) type Run = Arc<dyn Fn(Context) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
 /// A unit of long-running work: the unit that an operator places, switches and reads the bill of.
+#[derive(Clone)]
 pub struct Member {
-    pub(crate) name: String,
-    pub(crate) run: Run,
-    pub(crate) stop_deadline: Duration,
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: Kind,
+    pub(crate) after: Vec<String>,
+    /// `None` where the work is done by requests that others take in.
+    pub(crate) run: Option<Run>,
+    pub(crate) limits: Limits,
+    /// Whether it is cut off by being killed rather than aborted.
+    pub(crate) is_process: bool,
 }
 
 impl Member {
-    /// A member that runs `run` until it is told to drain.
-    pub fn new<F, R>(name: &str, run: R) -> Self
+    /// A member that runs `run` until it is told to drain. It is called once for every run: what a run
+    /// uses up, such as a listener, has to be made in it.
+    pub fn new<F, R>(name: &str, kind: Kind, run: R) -> Self
     where
-        R: FnOnce(Context) -> F + Send + 'static,
+        R: Fn(Context) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
+        Self::with(
+            name,
+            kind,
+            Some(Arc::new(move |context| Box::pin(run(context)))),
+        )
+    }
+
+    /// A member without a task of its own: its work is done by requests that others take in. Only its
+    /// state changes; those others ask for it.
+    pub fn served(name: &str) -> Self {
+        Self::with(name, Kind::Listener, None)
+    }
+
+    /// A unix process, supervised exactly as a task is. `command` is called once for every run.
+    ///
+    /// The child is ready when it says so by [`crate::notify_ready`] (`sd_notify` in other languages),
+    /// is drained by SIGTERM, and killed with its process group by SIGKILL past its deadline. It leads
+    /// a process group of its own, so that a Ctrl-C reaches only the supervisor, which then stops it in
+    /// its turn; it reads nothing from the terminal; it is killed when the supervisor dies.
+    pub fn child<C>(name: &str, command: C) -> Self
+    where
+        C: Fn() -> tokio::process::Command + Send + Sync + 'static,
+    {
+        let command = Arc::new(command);
+        let keep = move |context| child::keep(context, command());
         Self {
-            name: name.to_owned(),
-            run: Box::new(move |context| Box::pin(run(context))),
-            stop_deadline: STOP_DEADLINE,
+            is_process: true,
+            ..Self::new(name, Kind::Child, keep)
         }
     }
 
-    /// A member without a task of its own: its work is done by requests that others take in.
-    pub fn served(name: &str) -> Self {
-        Self::new(name, |context| async move {
-            context.ready();
-            context.draining().await;
-            Ok(())
-        })
+    fn with(name: &str, kind: Kind, run: Option<Run>) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            after: Vec::new(),
+            run,
+            limits: policy::limits(kind),
+            is_process: false,
+        }
     }
 
-    /// How long it may take from the drain to its end; then it is aborted.
-    pub fn stop_deadline(mut self, deadline: Duration) -> Self {
-        self.stop_deadline = deadline;
+    /// Starts when these are ready, and stops before they do.
+    pub fn after<I>(mut self, names: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.after.extend(names.into_iter().map(Into::into));
         self
     }
-}
 
-/// What a running member is handed.
-#[derive(Clone, Debug)]
-pub struct Context {
-    pub(crate) name: String,
-    pub(crate) drain: CancellationToken,
-    pub(crate) ready: watch::Sender<bool>,
-    pub(crate) states: States,
-}
+    /// How long it may take from the drain to its end; then it is cut off.
+    pub fn stop_deadline(mut self, deadline: Duration) -> Self {
+        self.limits.stop_deadline = deadline;
+        self.limits = self.limits.with_reachable_span();
+        self
+    }
 
-impl Context {
-    /// The member's name.
+    /// How long it may take from its start until it is ready; then it is stopped, which counts as a fall.
+    pub fn ready_deadline(mut self, deadline: Duration) -> Self {
+        self.limits.ready_deadline = deadline;
+        self.limits = self.limits.with_reachable_span();
+        self
+    }
+
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
+}
 
-    /// Says that the member does its work from now on; later calls change nothing.
-    pub fn ready(&self) {
-        if !self.ready.send_replace(true) {
-            self.states.set(&self.name, State::Ready, None);
-        }
-    }
-
-    /// Returns when the member is to finish what it has and end.
-    pub async fn draining(&self) {
-        self.drain.cancelled().await;
-    }
-
-    /// The token behind [`Context::draining`], to be handed on.
-    pub fn drain(&self) -> CancellationToken {
-        self.drain.clone()
-    }
-
-    /// A task of this member, tagged with one of its operations.
-    pub fn spawn<F>(&self, op: &str, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        tokio::spawn(davy_tag::tagged(&self.name, op, future))
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("after", &self.after)
+            .finish_non_exhaustive()
     }
 }

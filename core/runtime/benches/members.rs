@@ -1,0 +1,99 @@
+//! How long a thousand members take to start and to stop, as a chain and side by side; and what asking
+//! the switches costs. `cargo bench -p davy-runtime`.
+
+use davy_base::{Clock, Timestamp};
+use davy_runtime::{Context, Gate, Group, Kind, Member, Process, Setting, Stop, Switches, Target};
+use std::hint::black_box;
+use std::time::Duration;
+
+const MEMBERS: usize = 1_000;
+const ASKED: u32 = 1_000_000;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    for (name, group) in [
+        ("a chain", Group::ordered(members())),
+        ("side by side", Group::parallel(members())),
+    ] {
+        let (start, stop) = runtime.block_on(start_and_stop(group));
+        println!("{MEMBERS} members, {name}: started in {start:.1?}, stopped in {stop:.1?}");
+    }
+    ask_switches();
+}
+
+fn members() -> impl Iterator<Item = Member> {
+    (0..MEMBERS).map(|i| {
+        Member::new(
+            &format!("m{i}"),
+            Kind::Loop,
+            |context: Context| async move {
+                context.ready();
+                context.draining().await;
+                Ok(())
+            },
+        )
+    })
+}
+
+async fn start_and_stop(group: Group) -> (Duration, Duration) {
+    let clock = Clock::system();
+    let process = Process::new(clock.clone())
+        .group(group)
+        .build()
+        .expect("they are well-formed");
+    let (states, stop) = (process.states(), Stop::new());
+    let stopper = stop.clone();
+    let watch = clock.clone();
+    let before = clock.monotonic();
+    let started = tokio::spawn(async move {
+        // Woken by every change, it looks at all of them only when that may be the last one.
+        let mut changed = states.changed();
+        while !states.unready().is_empty() {
+            changed.changed().await.expect("the states are there");
+        }
+        let at = watch.monotonic();
+        stopper.drain();
+        at
+    });
+    let trace = process.run(stop).await;
+    let after = clock.monotonic();
+    let started = started.await.expect("it does not panic");
+    assert!(trace.is_clean(), "{trace}");
+    (
+        started.saturating_sub(before),
+        after.saturating_sub(started),
+    )
+}
+
+fn ask_switches() {
+    let (clock, switches, gate) = (Clock::system(), Switches::new(), Gate::new());
+    let target = |i: usize| Target::Endpoint(format!("Operation{i}"));
+    let setting = |i: u32| Setting {
+        enabled: Some(!i.is_multiple_of(2)),
+        limit: Some(i),
+        slot: None,
+        who: "bench".to_owned(),
+        why: String::new(),
+        at: Timestamp::EPOCH,
+        source: "davy.toml".to_owned(),
+    };
+    let settings = (0..100).map(|i| (target(i as usize), setting(i)));
+    switches.set_configured(settings.collect());
+    for (name, target) in [("set", target(50)), ("unset", target(500))] {
+        let before = clock.monotonic();
+        for _ in 0..ASKED {
+            black_box(switches.effective(black_box(&target)));
+        }
+        let each = clock.monotonic().saturating_sub(before) / ASKED;
+        println!("switches, {name} target: {each:.0?} an asking");
+    }
+    let before = clock.monotonic();
+    for _ in 0..ASKED {
+        black_box(gate.enter(black_box(Some(5))));
+    }
+    let each = clock.monotonic().saturating_sub(before) / ASKED;
+    println!("gate: {each:.0?} an entering and leaving");
+}

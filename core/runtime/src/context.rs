@@ -1,0 +1,123 @@
+//! What a running member is handed.
+
+use crate::state::States;
+use crate::tasks::Tasks;
+use davy_tag::Tag;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A run of a member said that it is ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    pub(crate) slot: usize,
+    pub(crate) run: u64,
+}
+
+/// A member's side of its own life. Cheap to clone; clones belong to the same run.
+#[derive(Clone, Debug)]
+pub struct Context(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) name: Arc<str>,
+    pub(crate) drain: CancellationToken,
+    /// Only a child's keeper listens to it; a task is aborted instead.
+    pub(crate) kill: CancellationToken,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) states: States,
+    pub(crate) is_ready: AtomicBool,
+    /// Bounded by what is sent: a run says once that it is ready.
+    pub(crate) readiness: mpsc::UnboundedSender<Ready>,
+    pub(crate) slot: usize,
+    pub(crate) run: u64,
+    pub(crate) restarts: u64,
+}
+
+impl Context {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// The member's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Which run of the member this is, from 1.
+    pub fn run_number(&self) -> u64 {
+        self.0.run
+    }
+
+    /// How often the member was restarted before this run, after falls and by operators.
+    pub fn restarts(&self) -> u64 {
+        self.0.restarts
+    }
+
+    /// Says that the member does its work from now on; later calls change nothing.
+    pub fn ready(&self) {
+        if !self.0.is_ready.swap(true, Ordering::AcqRel) {
+            let Inner { slot, run, .. } = *self.0;
+            // Nobody hears it where the process is gone.
+            let _ = self.0.readiness.send(Ready { slot, run });
+        }
+    }
+
+    /// Returns when the member is to finish what it has and end.
+    pub async fn draining(&self) {
+        self.0.drain.cancelled().await;
+    }
+
+    /// The token behind [`Context::draining`], to be handed on.
+    pub fn drain(&self) -> CancellationToken {
+        self.0.drain.clone()
+    }
+
+    /// A task of this member, tagged with one of its operations. It ends with the run at the latest:
+    /// what is still alive then is cancelled, and counted as leaked.
+    #[track_caller]
+    pub fn spawn<F>(&self, op: &str, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let tag = Tag::new(self.name(), op);
+        self.0.tasks.spawn(|alive| {
+            tokio::spawn(tag.wrap(async move {
+                let _alive = alive;
+                future.await
+            }))
+        })
+    }
+
+    /// Blocking work of this member, tagged with one of its operations. Once begun it can't be
+    /// cancelled; what outlives the run is counted as leaked.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, op: &str, work: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let tag = Tag::new(self.name(), op);
+        self.0.tasks.spawn(|alive| {
+            tokio::task::spawn_blocking(move || {
+                let _alive = alive;
+                let _tag = tag.enter();
+                work()
+            })
+        })
+    }
+
+    pub(crate) async fn killed(&self) {
+        self.0.kill.cancelled().await;
+    }
+
+    pub(crate) fn set_pid(&self, pid: Option<u32>) {
+        self.0
+            .states
+            .update(&self.0.name, |member| member.pid = pid);
+    }
+}

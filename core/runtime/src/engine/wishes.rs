@@ -1,0 +1,105 @@
+//! What operators wish while the process runs.
+
+use super::Engine;
+use super::slot::{Phase, Reason};
+use crate::handle::Command;
+
+impl Engine {
+    pub(super) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Insert(member) => {
+                let place = self.slots.len();
+                self.take_in(vec![*member]);
+                if self.stopping {
+                    // It never counted among those that hold others up.
+                    self.slots[place].released = true;
+                    self.enter(place, Phase::Stopped);
+                } else {
+                    self.woken.push_back(place);
+                }
+            }
+            Command::Switch { slot, enabled, why } => self.switch(slot, enabled, why),
+            Command::Restart { slot, why } => self.restart(slot, why),
+        }
+    }
+
+    fn switch(&mut self, slot: usize, enabled: bool, why: String) {
+        if self.stopping {
+            return;
+        }
+        let name = self.slots[slot].member.name.clone();
+        tracing::info!(member = %name, enabled, why, "member switched");
+        self.slots[slot].enabled = enabled;
+        self.states.update(&name, |member| {
+            member.enabled = enabled;
+            member.why = Some(why);
+        });
+        let phase = self.slots[slot].phase;
+        if enabled {
+            match phase {
+                Phase::Off | Phase::GivenUp => self.begin_anew(slot),
+                // It changed its mind before the run had ended.
+                Phase::Draining(Reason::Off) => self.enter(slot, Phase::Draining(Reason::Restart)),
+                Phase::CutOff(Reason::Off) => self.enter(slot, Phase::CutOff(Reason::Restart)),
+                Phase::Hung(Reason::Off) => self.enter(slot, Phase::Hung(Reason::Restart)),
+                _ => {}
+            }
+            return;
+        }
+        match phase {
+            Phase::Starting | Phase::Ready if self.slots[slot].run.is_some() => {
+                self.drain(slot, Reason::Off);
+            }
+            Phase::Starting
+            | Phase::Ready
+            | Phase::Waiting
+            | Phase::BackingOff
+            | Phase::Done
+            | Phase::GivenUp => self.off(slot),
+            Phase::Draining(_) => self.enter(slot, Phase::Draining(Reason::Off)),
+            Phase::CutOff(_) => self.enter(slot, Phase::CutOff(Reason::Off)),
+            Phase::Hung(_) => self.enter(slot, Phase::Hung(Reason::Off)),
+            Phase::Off | Phase::Stopped => {}
+        }
+    }
+
+    fn off(&mut self, slot: usize) {
+        self.set_timer(slot, None);
+        self.enter(slot, Phase::Off);
+        self.wake_dependents(slot);
+    }
+
+    fn begin_anew(&mut self, slot: usize) {
+        self.slots[slot].falls.clear();
+        self.begin(slot);
+    }
+
+    fn restart(&mut self, slot: usize, why: String) {
+        if self.stopping {
+            return;
+        }
+        let name = self.slots[slot].member.name.clone();
+        tracing::info!(member = %name, why, "member restarted");
+        self.slots[slot].falls.clear();
+        self.say_why(slot, Some(why));
+        match self.slots[slot].phase {
+            Phase::Starting | Phase::Ready if self.slots[slot].run.is_some() => {
+                self.drain(slot, Reason::Restart);
+            }
+            Phase::BackingOff => self.begin(slot),
+            Phase::Starting | Phase::Ready | Phase::Done | Phase::GivenUp => self.restarted(slot),
+            Phase::Draining(Reason::NotReady) => {
+                self.enter(slot, Phase::Draining(Reason::Restart));
+            }
+            Phase::CutOff(Reason::NotReady) => self.enter(slot, Phase::CutOff(Reason::Restart)),
+            Phase::Hung(Reason::NotReady) => self.enter(slot, Phase::Hung(Reason::Restart)),
+            // It is about to start, is restarted already, or is not to run.
+            Phase::Waiting
+            | Phase::Draining(_)
+            | Phase::CutOff(_)
+            | Phase::Hung(_)
+            | Phase::Off
+            | Phase::Stopped => {}
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a process promises of its members.
+
+mod order;
+
+use davy_base::{Clock, Random};
+use davy_runtime::{Builder, Context, Kind, Member, Process, State, States, Stop};
+use std::sync::{Arc, Mutex};
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn note(&self, text: impl Into<String>) {
+        self.0.lock().expect("nobody panics here").push(text.into());
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().expect("nobody panics here"))
+    }
+}
+
+fn process() -> Builder {
+    Process::new(Clock::system()).random(Random::seeded(1))
+}
+
+/// Is ready at once, and ends when it is told to.
+fn good(name: &str) -> Member {
+    Member::new(name, Kind::Loop, |context: Context| async move {
+        context.ready();
+        context.draining().await;
+        Ok(())
+    })
+}
+
+/// A good member that notes its start and its end.
+fn logging(name: &str, log: &Log) -> Member {
+    let log = log.clone();
+    Member::new(name, Kind::Loop, move |context: Context| {
+        let log = log.clone();
+        async move {
+            log.note(format!("{} starts", context.name()));
+            context.ready();
+            context.draining().await;
+            log.note(format!("{} stops", context.name()));
+            Ok(())
+        }
+    })
+}
+
+async fn until(states: &States, name: &str, state: State) {
+    let is = |states: &States| states.get(name).is_some_and(|member| member.state == state);
+    states.until(is).await;
+}
+
+/// Runs a process in the background, as the paused clock wants it.
+fn spawn(process: Builder) -> (davy_runtime::Handle, Stop, Running) {
+    let (process, stop) = (process.build().expect("it is well-formed"), Stop::new());
+    let (handle, running) = (process.handle(), tokio::spawn(process.run(stop.clone())));
+    (handle, stop, running)
+}
+
+type Running = tokio::task::JoinHandle<davy_runtime::Trace>;
+
+async fn ended(running: Running) -> davy_runtime::Trace {
+    running.await.expect("the supervisor does not panic")
+}
