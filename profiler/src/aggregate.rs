@@ -13,6 +13,9 @@ pub(crate) const CUT: u64 = u64::MAX;
 /// Stands for the stack of an allocation that found the table of stacks full.
 pub(crate) const TABLE_FULL: u64 = u64::MAX - 1;
 
+/// Stands for CPU time of a tag that was counted while no sample met the tag.
+pub(crate) const UNSAMPLED: u64 = u64::MAX - 2;
+
 /// Values of one stack under one tag; a CPU profile uses only the first.
 pub(crate) type Values = [i64; 4];
 

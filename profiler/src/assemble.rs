@@ -1,6 +1,6 @@
 //! From summed addresses to a profile with names.
 
-use crate::aggregate::{Aggregate, CUT, TABLE_FULL};
+use crate::aggregate::{Aggregate, CUT, TABLE_FULL, UNSAMPLED};
 use crate::modules::{self, Module};
 use crate::symbol::Symbols;
 use crate::{cpu, heap};
@@ -182,6 +182,7 @@ impl<'a> Places<'a> {
                 return profile.named_location(&format!("(stack cut at {frames} frames)"));
             }
             TABLE_FULL => return profile.named_location("(stack table full)"),
+            UNSAMPLED => return profile.named_location("(CPU time as counted, not sampled)"),
             _ => {}
         }
         let Some(index) = modules::containing(self.modules, address) else {

@@ -35,6 +35,7 @@ pub struct Builder {
     hz: u32,
     window: Duration,
     spool_bytes: usize,
+    is_controlled: bool,
     clock: Clock,
 }
 
@@ -51,6 +52,7 @@ impl Builder {
             hz: 100,
             window: WINDOW,
             spool_bytes: SPOOL_BYTES,
+            is_controlled: true,
             clock: Clock::system(),
         }
     }
@@ -104,6 +106,13 @@ impl Builder {
         self
     }
 
+    /// Whether CPU samples are scaled to exact accounting, so that work in step with the kernel's
+    /// tick gets its true share. Default: yes; no is for looking at what sampling alone says.
+    pub fn control_totals(mut self, is_on: bool) -> Self {
+        self.is_controlled = is_on;
+        self
+    }
+
     /// Starts sampling every thread of the process, those to come included, and exact accounting
     /// by member and operation ([`davy_tag::start_accounting`]).
     ///
@@ -149,6 +158,7 @@ impl Builder {
             Arc::clone(&outbox),
             self.clock.clone(),
             self.window,
+            self.is_controlled,
         );
         let labels = self.labels();
         let drain = spawn("davy-profiler", move || drainer.run())?;

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::aggregate::{Aggregate, Filter};
 use crate::assemble::{Kind, Taken};
+use crate::control::{self, Used};
 use crate::cpu::Engine;
 use crate::heap;
 use crate::modules::Module;
@@ -126,6 +127,7 @@ struct Collector {
     start: Timestamp,
     begun: Duration,
     until: Duration,
+    used: Option<Used>,
     asker: Asker,
     reply: Reply,
 }
@@ -137,6 +139,12 @@ pub(crate) struct Drainer {
     outbox: Arc<Outbox>,
     clock: Clock,
     window: Duration,
+    /// Whether samples are scaled to exact accounting.
+    is_controlled: bool,
+    /// Whether the window that is open is sampled at all.
+    is_sampled: bool,
+    /// What had been used when the window was begun.
+    used: Used,
     aggregate: Aggregate,
     heap_totals: heap::Totals,
     start: Timestamp,
@@ -155,15 +163,19 @@ impl Drainer {
         outbox: Arc<Outbox>,
         clock: Clock,
         window: Duration,
+        is_controlled: bool,
     ) -> Self {
         let (start, begun) = (clock.now(), clock.monotonic());
         let to_boundary = window.saturating_sub(start.since(start.floor(window)));
         Self {
             period: period(engine.hz()),
+            is_sampled: engine.hz() > 0,
             engine,
             desk,
             outbox,
             window,
+            is_controlled,
+            used: Used::now(),
             aggregate: Aggregate::default(),
             heap_totals: heap::Totals::now(),
             start,
@@ -249,6 +261,7 @@ impl Drainer {
                 self.cut();
                 self.engine.set_hz(hz);
                 self.engine.scan();
+                self.is_sampled = hz > 0;
                 if hz > 0 {
                     self.period = period(hz);
                 }
@@ -269,6 +282,7 @@ impl Drainer {
                     start: self.clock.now(),
                     begun,
                     until: begun + span,
+                    used: self.is_controlled.then(Used::now),
                     asker,
                     reply,
                 });
@@ -310,7 +324,12 @@ impl Drainer {
                 at += 1;
                 continue;
             }
-            let done = self.collectors.swap_remove(at);
+            let mut done = self.collectors.swap_remove(at);
+            if let Some(used) = &done.used
+                && self.is_sampled
+            {
+                control::apply(&mut done.aggregate, used, &Used::now(), &done.filter);
+            }
             let taken = Taken {
                 kind: Kind::Cpu,
                 start: done.start,
@@ -329,7 +348,7 @@ impl Drainer {
     fn cut(&mut self) {
         let (end, now) = (self.clock.now(), self.clock.monotonic());
         let span = now.saturating_sub(self.begun);
-        let aggregate = std::mem::take(&mut self.aggregate);
+        let mut aggregate = std::mem::take(&mut self.aggregate);
         self.lost_nanos += aggregate.lost.max(0) as u64;
         let taken = Taken {
             kind: Kind::Cpu,
@@ -337,6 +356,14 @@ impl Drainer {
             span,
             period: self.period,
         };
+        // A window that no sample met is not pushed; what it used is the next one's.
+        if !aggregate.samples.is_empty() || !self.is_sampled {
+            let used = Used::now();
+            if self.is_controlled && self.is_sampled {
+                control::apply(&mut aggregate, &self.used, &used, &Filter::default());
+            }
+            self.used = used;
+        }
         if !aggregate.samples.is_empty() {
             let modules = self.engine.modules();
             self.outbox.add(Raw {

@@ -12,6 +12,7 @@ mod aggregate;
 mod assemble;
 mod builder;
 mod clock;
+mod control;
 mod cpu;
 #[cfg(feature = "axum")]
 mod debug;

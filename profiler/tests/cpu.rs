@@ -105,6 +105,54 @@ fn two_members_on_one_thread_are_told_apart_by_their_share() {
     );
 }
 
+/// Two members with equal CPU time, in bursts that begin every 4 ms as the kernel's ticks do;
+/// answers the first one's share, and its true one.
+fn share_in_step_with_the_tick(hz: u32, is_controlled: bool) -> (f64, f64) {
+    let archiver = Archiver::start();
+    let profiler = Builder::new("test")
+        .hz(hz)
+        .control_totals(is_controlled)
+        .archiver(archiver.url())
+        .start()
+        .expect("nobody else owns SIGPROF");
+    let tags = ["first", "second"].map(|op| Tag::new("bursts", op));
+    let clock = davy_base::Clock::system();
+    let mut used = [Duration::ZERO; 2];
+    burn(Duration::from_millis(250));
+    let begin = clock.monotonic();
+    for round in 1..=500u32 {
+        for (tag, used) in tags.into_iter().zip(&mut used) {
+            let _guard = tag.enter();
+            *used += burn(Duration::from_micros(1_500));
+        }
+        let next = begin + Duration::from_millis(4) * round;
+        while clock.monotonic() < next {
+            std::thread::park_timeout(next.saturating_sub(clock.monotonic()));
+        }
+    }
+    let pushes = finish(profiler, &archiver);
+    let of = |op: &str| -> i64 {
+        let of = |push: &Push| sum(&push.profile, "cpu", |_, o| o == op);
+        let is_cpu = |push: &&Push| push.label("__name__") == "process_cpu";
+        pushes.iter().filter(is_cpu).map(of).sum()
+    };
+    let (first, second) = (of("first"), of("second"));
+    let truth = used[0].as_secs_f64() / (used[0] + used[1]).as_secs_f64();
+    (first as f64 / (first + second).max(1) as f64, truth)
+}
+
+#[test]
+fn work_in_step_with_the_kernels_tick_gets_its_true_share() {
+    let _turn = turn();
+    let (plain, _) = share_in_step_with_the_tick(100, false);
+    let (share, truth) = share_in_step_with_the_tick(100, true);
+    println!("sampled {plain:.3}, with control totals {share:.3}, truth {truth:.3}");
+    assert!(
+        (share - truth).abs() <= 0.02,
+        "{share:.3}, truth {truth:.3}"
+    );
+}
+
 #[test]
 fn a_thread_that_appears_later_is_sampled_with_names_lines_and_its_tag() {
     let _turn = turn();

@@ -211,10 +211,11 @@ fn released_memory_goes_back_to_the_kernel_in_a_process_that_does_nothing() {
     let pieces: Vec<Vec<u8>> = (0..1_000).map(|i| vec![i as u8; 64 << 10]).collect();
     assert!(resident() > before + (48 << 20));
     drop(pieces);
-    let begin = davy_base::Clock::system().monotonic();
+    let clock = davy_base::Clock::system();
+    let begin = clock.monotonic();
     let (_sender, receiver) = std::sync::mpsc::channel::<()>();
     while resident() > before + (16 << 20) {
-        let waited = davy_base::Clock::system().monotonic().saturating_sub(begin);
+        let waited = clock.monotonic().saturating_sub(begin);
         assert!(waited < Duration::from_secs(15), "{}", resident());
         let _ = receiver.recv_timeout(Duration::from_millis(50));
     }
