@@ -86,7 +86,7 @@ impl Context {
     {
         let tag = Tag::new(self.name(), op);
         self.0.tasks.spawn(|alive| {
-            tokio::spawn(tag.wrap(async move {
+            tokio::spawn(tag.task(async move {
                 let _alive = alive;
                 future.await
             }))
@@ -103,9 +103,9 @@ impl Context {
     {
         let tag = Tag::new(self.name(), op);
         self.0.tasks.spawn(|alive| {
-            tokio::task::spawn_blocking(move || {
+            let _tag = tag.enter();
+            davy_tag::spawn_blocking(move || {
                 let _alive = alive;
-                let _tag = tag.enter();
                 work()
             })
         })

@@ -1,5 +1,6 @@
 //! How a process is told to stop.
 
+use davy_tag::Tag;
 use tokio_util::sync::CancellationToken;
 
 /// Tells a process to stop, and then to stop at once. Cheap to clone; clones tell the same process.
@@ -22,7 +23,7 @@ impl Stop {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let stop = Self::new();
         let told = stop.clone();
-        tokio::spawn(davy_tag::tagged("runtime", "signals", async move {
+        tokio::spawn(Tag::new("runtime", "signals").task(async move {
             let mut next =
                 async || tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () };
             next().await;

@@ -319,3 +319,6 @@ fn check(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

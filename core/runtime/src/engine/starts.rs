@@ -4,6 +4,7 @@ use super::Engine;
 use super::slot::{Phase, Run};
 use crate::context::{Context, Inner, Ready};
 use crate::tasks::Tasks;
+use davy_tag::Tag;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::time::Instant;
@@ -52,7 +53,7 @@ impl Engine {
             restarts: slot.restarts,
         });
         // The closure runs inside the task: a panic before its first await is the member's too.
-        let work = davy_tag::tagged(&name, "run", async move { run(context).await });
+        let work = Tag::new(&name, "run").task(async move { run(context).await });
         let task = self.runs.spawn(work);
         self.owners.insert(task.id(), place);
         slot.run = Some(Run {

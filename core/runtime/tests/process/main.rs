@@ -1,6 +1,11 @@
 //! What a process promises of its members.
 
+mod children;
+mod falls;
+mod leaks;
+mod operators;
 mod order;
+mod stops;
 
 use davy_base::{Clock, Random};
 use davy_runtime::{Builder, Context, Kind, Member, Process, State, States, Stop};
@@ -64,4 +69,20 @@ type Running = tokio::task::JoinHandle<davy_runtime::Trace>;
 
 async fn ended(running: Running) -> davy_runtime::Trace {
     running.await.expect("the supervisor does not panic")
+}
+
+fn name_of(member: &davy_runtime::MemberState) -> &str {
+    &member.name
+}
+
+/// Falls at once in its first `falls` runs, then is good.
+fn falling(name: &str, kind: Kind, falls: u64) -> Member {
+    Member::new(name, kind, move |context: Context| async move {
+        if context.run_number() <= falls {
+            return Err(format!("run {} is too early", context.run_number()).into());
+        }
+        context.ready();
+        context.draining().await;
+        Ok(())
+    })
 }

@@ -1,0 +1,134 @@
+//! What outlives the run that spawned it.
+
+use crate::{ended, process, spawn, until};
+use davy_runtime::{Context, Kind, Member, State};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// Notices that it was dropped.
+struct Canary(watch::Sender<u32>);
+
+impl Drop for Canary {
+    fn drop(&mut self) {
+        self.0.send_modify(|dropped| *dropped += 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_that_outlive_their_member_are_cancelled_and_counted_by_name() {
+    let dropped = watch::Sender::new(0);
+    let canary = dropped.clone();
+    let leaking = Member::new("leaking", Kind::Loop, move |context: Context| {
+        let canary = canary.clone();
+        async move {
+            context.spawn("short", async {}).await?;
+            for _ in 0..3 {
+                let canary = Canary(canary.clone());
+                context.spawn("endless", async move {
+                    let _canary = canary;
+                    std::future::pending::<()>().await;
+                });
+            }
+            context.ready();
+            context.draining().await;
+            Ok(())
+        }
+    });
+    let (handle, stop, running) = spawn(process().member(leaking));
+    until(&handle.states(), "leaking", State::Ready).await;
+    assert_eq!(*dropped.borrow(), 0);
+    stop.drain();
+    let trace = ended(running).await;
+    assert_eq!(trace.to_string(), "leaking drained, leaving 3 tasks behind");
+    assert_eq!(trace.leaked(), 3);
+    assert_eq!(handle.states().get("leaking").map(|m| m.leaked), Some(3));
+    let mut dropped = dropped.subscribe();
+    dropped
+        .wait_for(|dropped| *dropped == 3)
+        .await
+        .expect("they are gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_of_a_fallen_run_do_not_live_on_in_the_next() {
+    let dropped = watch::Sender::new(0);
+    let canary = dropped.clone();
+    let panics = Member::new("panics", Kind::Loop, move |context: Context| {
+        let canary = Canary(canary.clone());
+        async move {
+            assert!(context.run_number() < 3, "it falls twice");
+            context.spawn("endless", async move {
+                let _canary = canary;
+                std::future::pending::<()>().await;
+            });
+            panic!("run {}", context.run_number());
+        }
+    });
+    let (handle, stop, running) = spawn(process().member(panics));
+    let twice = |states: &davy_runtime::States| states.get("panics").is_some_and(|m| m.leaked == 2);
+    handle.states().until(twice).await;
+    let mut dropped = dropped.subscribe();
+    dropped
+        .wait_for(|dropped| *dropped >= 2)
+        .await
+        .expect("they are gone");
+    stop.hurry();
+    let trace = ended(running).await;
+    assert_eq!(
+        trace.ends()[0].to_string(),
+        "panics panicked: run 1, leaving 1 task behind (restarted)"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_context_that_outlives_its_run_spawns_nothing_that_lives() {
+    let kept: Arc<Mutex<Option<Context>>> = Arc::default();
+    let keep = kept.clone();
+    let member = Member::new("m", Kind::Loop, move |context: Context| {
+        *keep.lock().expect("nobody panics here") = Some(context.clone());
+        async move {
+            context.ready();
+            context.draining().await;
+            Ok(())
+        }
+    });
+    let (handle, stop, running) = spawn(process().member(member));
+    until(&handle.states(), "m", State::Ready).await;
+    stop.drain();
+    ended(running).await;
+    let context = kept
+        .lock()
+        .expect("nobody panics here")
+        .take()
+        .expect("it ran");
+    let late = context.spawn("late", std::future::pending::<()>());
+    assert!(late.await.expect_err("it was cancelled").is_cancelled());
+}
+
+#[tokio::test]
+async fn blocking_work_that_outlives_its_member_is_counted() {
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Arc::new(Mutex::new(blocked));
+    let member = Member::new("m", Kind::Loop, move |context: Context| {
+        let blocked = blocked.clone();
+        async move {
+            let (begun, has_begun) = tokio::sync::oneshot::channel();
+            context.spawn_blocking("hash", move || {
+                let _ = begun.send(());
+                let _ = blocked.lock().expect("nobody else has it").recv();
+            });
+            has_begun.await?;
+            context.ready();
+            context.draining().await;
+            Ok(())
+        }
+    });
+    let (handle, stop, running) = spawn(process().member(member));
+    until(&handle.states(), "m", State::Ready).await;
+    stop.drain();
+    assert_eq!(
+        ended(running).await.to_string(),
+        "m drained, leaving 1 task behind"
+    );
+    drop(release);
+}

@@ -1,0 +1,185 @@
+//! Stops: bounded, never early, never taken for a member's end.
+
+use crate::{Log, ended, good, logging, process, spawn, until};
+use davy_base::Clock;
+use davy_runtime::{Context, Ending, Kind, Member, Process, State, Stop};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+use tokio::time::Instant;
+
+fn hanging(name: &str) -> Member {
+    Member::new(name, Kind::Loop, |context: Context| async move {
+        context.ready();
+        std::future::pending::<()>().await;
+        Ok(())
+    })
+    .stop_deadline(Duration::from_secs(3))
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_on_stop_is_cut_off_at_its_deadline_and_the_others_stop_in_order() {
+    let log = Log::default();
+    let built = process()
+        .member(logging("database", &log))
+        .member(hanging("hanging").after(["database"]))
+        .member(logging("api", &log).after(["hanging"]));
+    let (handle, stop, running) = spawn(built);
+    until(&handle.states(), "api", State::Ready).await;
+    log.take();
+    let before = Instant::now();
+    stop.drain();
+    let trace = ended(running).await;
+    assert_eq!(before.elapsed().as_secs(), 3);
+    assert_eq!(
+        trace.to_string(),
+        "api drained; then hanging did not stop within 3s and was cut off; then database drained"
+    );
+    assert_eq!(
+        trace.culprit().map(|end| end.member.as_str()),
+        Some("hanging")
+    );
+    assert_eq!(log.take(), ["api stops", "database stops"]);
+}
+
+#[test]
+fn one_that_does_not_even_yield_is_named_hung_and_the_process_goes_on_stopping() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (release, blocked) = mpsc::channel::<()>();
+    let blocked = Arc::new(Mutex::new(blocked));
+    let blocking = Member::new("blocking", Kind::Loop, move |context: Context| {
+        let blocked = blocked.clone();
+        async move {
+            context.ready();
+            context.draining().await;
+            // Ends when the test lets go of the other side, and not before.
+            let _ = blocked.lock().expect("nobody else has it").recv();
+            Ok(())
+        }
+    })
+    .stop_deadline(Duration::from_millis(20));
+    let log = Log::default();
+    let process = Process::new(Clock::system())
+        .member(logging("database", &log))
+        .member(blocking.after(["database"]))
+        .build()
+        .expect("well-formed");
+    let (stop, states) = (Stop::new(), process.states());
+    let trace = runtime.block_on(async {
+        let stopper = stop.clone();
+        let watched = states.clone();
+        tokio::spawn(async move {
+            until(&watched, "blocking", State::Ready).await;
+            stopper.drain();
+        });
+        process.run(stop).await
+    });
+    assert_eq!(
+        trace.to_string(),
+        "blocking is hung: it went on although it was cut off; then database drained"
+    );
+    assert_eq!(states.get("blocking").map(|m| m.state), Some(State::Failed));
+    assert_eq!(log.take(), ["database starts", "database stops"]);
+    drop(release);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_cuts_everything_off_at_once() {
+    let built = process()
+        .member(good("database"))
+        .member(
+            hanging("hanging")
+                .after(["database"])
+                .stop_deadline(Duration::from_hours(1)),
+        )
+        .member(
+            hanging("too")
+                .after(["hanging"])
+                .stop_deadline(Duration::from_hours(1)),
+        );
+    let (handle, stop, running) = spawn(built);
+    until(&handle.states(), "too", State::Ready).await;
+    let before = Instant::now();
+    stop.drain();
+    until(&handle.states(), "too", State::Draining).await;
+    stop.hurry();
+    let trace = ended(running).await;
+    assert!(before.elapsed() < Duration::from_millis(100));
+    for name in ["hanging", "too"] {
+        let end = trace.ends().iter().find(|end| end.member == name);
+        assert_eq!(
+            end.map(|end| &end.ending),
+            Some(&Ending::Hurried),
+            "{trace}"
+        );
+    }
+    assert_eq!(trace.ends().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_is_asked_for_twice_is_one_stop_and_returns_no_earlier() {
+    let slow = Member::new("slow", Kind::Loop, |context: Context| async move {
+        context.ready();
+        context.draining().await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Ok(())
+    });
+    let (handle, stop, running) = spawn(process().member(slow));
+    until(&handle.states(), "slow", State::Ready).await;
+    let before = Instant::now();
+    stop.drain();
+    until(&handle.states(), "slow", State::Draining).await;
+    stop.drain();
+    let trace = ended(running).await;
+    assert_eq!(before.elapsed().as_secs(), 5);
+    assert_eq!(trace.to_string(), "slow drained");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_during_starts_and_backoffs_leaves_nobody_behind() {
+    let starting = Member::new("starting", Kind::Loop, |context: Context| async move {
+        context.draining().await;
+        Ok(())
+    });
+    let falls = Member::new("falls", Kind::Loop, |_| async { Err("no".into()) });
+    let log = Log::default();
+    let built = process()
+        .member(starting)
+        .member(falls)
+        .member(logging("waiting", &log).after(["starting"]));
+    let (handle, stop, running) = spawn(built);
+    until(&handle.states(), "falls", State::BackingOff).await;
+    stop.drain();
+    let trace = ended(running).await;
+    assert!(trace.is_clean(), "{trace}");
+    assert_eq!(
+        trace.to_string(),
+        "falls failed: no (restarted); then starting drained"
+    );
+    let stopped = |m: &davy_runtime::MemberState| m.state == State::Stopped;
+    assert!(handle.states().all().iter().all(stopped));
+    assert!(log.take().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_while_it_stops_is_named_and_the_rest_drains() {
+    let fails = Member::new("fails", Kind::Loop, |context: Context| async move {
+        context.ready();
+        context.draining().await;
+        Err("the last flush was refused".into())
+    });
+    let (handle, stop, running) = spawn(
+        process()
+            .member(good("database"))
+            .member(fails.after(["database"])),
+    );
+    until(&handle.states(), "fails", State::Ready).await;
+    stop.drain();
+    assert_eq!(
+        ended(running).await.to_string(),
+        "fails failed: the last flush was refused; then database drained"
+    );
+}
