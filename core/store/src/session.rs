@@ -8,10 +8,12 @@ use crate::{Error, Store};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Postgres, SqlSafeStr, SqlStr, Sqlite};
+use sqlx::{FromRow, Postgres, SqlSafeStr, Sqlite};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 /// How long a query may take. Postgres itself gives up two seconds earlier and says why; this bound
 /// is for a server that says nothing at all.
@@ -149,17 +151,21 @@ impl Session {
         args: &[Value<'_>],
     ) -> Result<u64, Error> {
         let sql = sql.into_sql_str();
-        self.run(args, async |raw| match raw {
-            Raw::Sqlite(connection) => bound!(sqlx::query(sql), args)
-                .execute(&mut **connection)
-                .await
-                .map(|done| done.rows_affected()),
-            Raw::Postgres(connection) => bound!(sqlx::query(sql), args)
-                .execute(&mut **connection)
-                .await
-                .map(|done| done.rows_affected()),
-        })
-        .await
+        let started = self.start(args)?;
+        let answer = match &mut self.raw {
+            Some(Raw::Sqlite(connection)) => {
+                let query = bound!(sqlx::query(sql), args).execute(&mut **connection);
+                let done = timeout(QUERY_MAX, query).await;
+                done.map(|done| done.map(|done| done.rows_affected()))
+            }
+            Some(Raw::Postgres(connection)) => {
+                let query = bound!(sqlx::query(sql), args).execute(&mut **connection);
+                let done = timeout(QUERY_MAX, query).await;
+                done.map(|done| done.map(|done| done.rows_affected()))
+            }
+            None => Ok(Err(sqlx::Error::PoolClosed)),
+        };
+        self.end(started, answer)
     }
 
     /// All rows of a query.
@@ -168,20 +174,20 @@ impl Session {
         sql: impl SqlSafeStr,
         args: &[Value<'_>],
     ) -> Result<Vec<T>, Error> {
-        let sql: SqlStr = sql.into_sql_str();
-        self.run(args, async |raw| match raw {
-            Raw::Sqlite(connection) => {
-                bound!(sqlx::query_as::<Sqlite, T>(sql), args)
-                    .fetch_all(&mut **connection)
-                    .await
+        let sql = sql.into_sql_str();
+        let started = self.start(args)?;
+        let answer = match &mut self.raw {
+            Some(Raw::Sqlite(connection)) => {
+                let query = bound!(sqlx::query_as::<Sqlite, T>(sql), args);
+                timeout(QUERY_MAX, query.fetch_all(&mut **connection)).await
             }
-            Raw::Postgres(connection) => {
-                bound!(sqlx::query_as::<Postgres, T>(sql), args)
-                    .fetch_all(&mut **connection)
-                    .await
+            Some(Raw::Postgres(connection)) => {
+                let query = bound!(sqlx::query_as::<Postgres, T>(sql), args);
+                timeout(QUERY_MAX, query.fetch_all(&mut **connection)).await
             }
-        })
-        .await
+            None => Ok(Err(sqlx::Error::PoolClosed)),
+        };
+        self.end(started, answer)
     }
 
     /// The first row of a query that has at most one.
@@ -211,19 +217,19 @@ impl Session {
         Ok(())
     }
 
-    async fn run<T>(
-        &mut self,
-        args: &[Value<'_>],
-        work: impl AsyncFnOnce(&mut Raw) -> Result<T, sqlx::Error>,
-    ) -> Result<T, Error> {
+    /// The connection is dirty from here until the answer is complete.
+    fn start(&mut self, args: &[Value<'_>]) -> Result<Duration, Error> {
         refuse_zero_bytes(args)?;
-        let Some(raw) = &mut self.raw else {
-            return Err(Error::Query(sqlx::Error::PoolClosed));
-        };
-        let started = self.inner.clock.monotonic();
-        // Until the answer is complete.
         self.is_dirty = true;
-        let result = match tokio::time::timeout(QUERY_MAX, work(raw)).await {
+        Ok(self.inner.clock.monotonic())
+    }
+
+    fn end<T>(
+        &mut self,
+        started: Duration,
+        answer: Result<Result<T, sqlx::Error>, Elapsed>,
+    ) -> Result<T, Error> {
+        let result = match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(Error::of_query(&self.inner.name, error)),
             Err(_) => Err(Error::Timeout {

@@ -1,0 +1,47 @@
+//! Who changed what.
+
+use crate::backend::Database;
+use davy_store::{NewAudit, Source, Store};
+
+async fn fill(store: &Store, rows: i64) -> Vec<i64> {
+    let mut ids = Vec::new();
+    for at in 0..rows {
+        let row = NewAudit {
+            at,
+            who: "file".to_owned(),
+            what: "member.disable".to_owned(),
+            name: "gc".to_owned(),
+            detail: None,
+            why: None,
+            process: None,
+            source: Source::Sighup,
+        };
+        ids.push(store.audit_add(&row).await.unwrap());
+    }
+    ids
+}
+
+pub(crate) async fn audit_rows_come_in_pages_the_newest_first(database: Database) {
+    let store = database.store().await;
+    let ids = fill(&store, 5).await;
+    let page = async |before| -> Vec<i64> {
+        let rows = store.audit(2, before).await.unwrap();
+        assert!(rows.iter().all(|row| row.source == "sighup"));
+        rows.into_iter().map(|row| row.id).collect()
+    };
+    assert_eq!(page(None).await, [ids[4], ids[3]]);
+    assert_eq!(page(Some(ids[3])).await, [ids[2], ids[1]]);
+    assert_eq!(page(Some(ids[1])).await, [ids[0]]);
+    assert!(page(Some(ids[0])).await.is_empty());
+}
+
+pub(crate) async fn old_audit_rows_are_forgotten(database: Database) {
+    let store = database.store().await;
+    let ids = fill(&store, 5).await;
+    assert_eq!(store.forget_audit(3).await.unwrap(), 3);
+    let kept = store.audit(10, None).await.unwrap();
+    assert_eq!(kept.iter().map(|row| row.at).collect::<Vec<_>>(), [4, 3]);
+    // An id is never given twice, so a reader's place in the pages stays right.
+    assert_eq!(store.forget_audit(10).await.unwrap(), 2);
+    assert!(fill(&store, 1).await[0] > ids[4]);
+}

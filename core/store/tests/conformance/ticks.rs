@@ -1,0 +1,168 @@
+//! Leases, fences and wishes.
+
+use crate::backend::Database;
+use davy_store::{Claim, Outcome, Store};
+
+const INTERVAL: i64 = 1_000;
+const LEASE: i64 = 300;
+
+async fn claim(store: &Store, holder: &str, now: i64) -> Option<Claim> {
+    store
+        .claim("gc", holder, now, INTERVAL, LEASE)
+        .await
+        .unwrap()
+}
+
+async fn finish(store: &Store, claim: &Claim, now: i64, outcome: Outcome) -> bool {
+    store
+        .finish("gc", claim.fence, now, outcome, None)
+        .await
+        .unwrap()
+}
+
+pub(crate) async fn one_of_many_claims_a_tick(database: Database) {
+    let stores = [database.store().await, database.store().await];
+    for round in 0..20 {
+        let now = round * INTERVAL;
+        let asked: Vec<_> = (0..8)
+            .map(|holder| {
+                let store = stores[holder % 2].clone();
+                tokio::spawn(async move { claim(&store, &holder.to_string(), now).await })
+            })
+            .collect();
+        let mut claims = Vec::new();
+        for asked in asked {
+            claims.extend(asked.await.expect("it was answered"));
+        }
+        assert_eq!(claims.len(), 1, "round {round}: {claims:?}");
+        assert_eq!(claims[0].fence, round + 1);
+        assert!(finish(&stores[0], &claims[0], now + 1, Outcome::Done).await);
+    }
+}
+
+pub(crate) async fn a_tick_is_due_when_its_interval_is_over(database: Database) {
+    let store = database.store().await;
+    let first = claim(&store, "a", 100).await.expect("never ran");
+    assert_eq!((first.fence, first.lease_until), (1, 400));
+    assert_eq!(claim(&store, "b", 399).await, None, "a has it");
+    assert!(finish(&store, &first, 350, Outcome::Done).await);
+    assert_eq!(claim(&store, "b", 1_099).await, None, "not due");
+    let second = claim(&store, "b", 1_100).await.expect("due");
+    assert_eq!(second.fence, 2);
+
+    let tick = store.ticks().await.unwrap().remove(0);
+    assert_eq!((&*tick.name, tick.holder.as_deref()), ("gc", Some("b")));
+    assert_eq!((tick.interval_ms, tick.known_since), (INTERVAL, Some(100)));
+    assert_eq!((tick.started_at, tick.finished_at), (Some(1_100), None));
+    assert_eq!((tick.last_run, tick.duration_ms), (Some(350), Some(250)));
+    assert_eq!(tick.outcome.as_deref(), Some("done"));
+    assert!(!tick.is_stale(2_350) && tick.is_stale(2_351));
+}
+
+pub(crate) async fn a_holder_whose_lease_ran_out_is_fenced_off(database: Database) {
+    let (first, second) = (database.store().await, database.store().await);
+    let late = claim(&first, "a", 0).await.expect("never ran");
+    assert_eq!(claim(&second, "b", LEASE - 1).await, None);
+    // Long before the interval is over: the run never ended.
+    let now = claim(&second, "b", LEASE).await.expect("the lease is over");
+    assert!(now.fence > late.fence);
+    assert!(!first.renew("gc", late.fence, 10_000).await.unwrap());
+    assert!(!finish(&first, &late, LEASE + 1, Outcome::Done).await);
+    assert_eq!(second.ticks().await.unwrap()[0].last_run, None);
+    assert!(second.renew("gc", now.fence, 900).await.unwrap());
+    assert!(finish(&second, &now, 899, Outcome::Done).await);
+    let tick = second.ticks().await.unwrap().remove(0);
+    assert_eq!((tick.last_run, tick.duration_ms), (Some(899), Some(599)));
+    assert!(!second.renew("gc", now.fence, 9_000).await.unwrap());
+    assert!(!finish(&second, &now, 899, Outcome::Done).await);
+}
+
+pub(crate) async fn a_holder_whose_lease_ran_out_cannot_finish(database: Database) {
+    let store = database.store().await;
+    let late = claim(&store, "a", 0).await.expect("never ran");
+    assert!(!finish(&store, &late, LEASE, Outcome::Done).await);
+    assert_eq!(store.ticks().await.unwrap()[0].last_run, None);
+}
+
+pub(crate) async fn a_late_holder_that_nobody_followed_keeps_its_lease(database: Database) {
+    let store = database.store().await;
+    let late = claim(&store, "a", 0).await.expect("never ran");
+    assert!(store.renew("gc", late.fence, 1_000).await.unwrap());
+    assert_eq!(claim(&store, "b", 999).await, None);
+    assert!(finish(&store, &late, 999, Outcome::Done).await);
+}
+
+pub(crate) async fn a_wake_while_it_runs_is_remembered(database: Database) {
+    let (runner, other) = (database.store().await, database.store().await);
+    let first = claim(&runner, "a", 0).await.expect("never ran");
+    other.wake("gc").await.unwrap();
+    assert_eq!(claim(&other, "b", 10).await, None, "it runs");
+    assert!(finish(&runner, &first, 20, Outcome::Done).await);
+    assert!(runner.ticks().await.unwrap()[0].woken);
+    let again = claim(&other, "b", 21).await.expect("it was woken");
+    assert!(!runner.ticks().await.unwrap()[0].woken);
+    assert!(finish(&other, &again, 22, Outcome::Done).await);
+    assert_eq!(claim(&runner, "a", 23).await, None, "once more, not twice");
+    runner.wake("gc").await.unwrap();
+    assert!(claim(&runner, "a", 24).await.is_some());
+}
+
+pub(crate) async fn a_wake_before_the_first_claim_is_remembered(database: Database) {
+    let store = database.store().await;
+    store.wake("gc").await.unwrap();
+    let tick = store.ticks().await.unwrap().remove(0);
+    assert!(tick.woken && !tick.is_stale(i64::MAX));
+    assert_eq!(claim(&store, "a", 5).await.expect("due").fence, 1);
+    let tick = store.ticks().await.unwrap().remove(0);
+    assert_eq!((tick.interval_ms, tick.known_since), (INTERVAL, Some(5)));
+}
+
+pub(crate) async fn a_failed_run_is_no_last_run(database: Database) {
+    let store = database.store().await;
+    let first = claim(&store, "a", 0).await.expect("never ran");
+    assert!(finish(&store, &first, 10, Outcome::Done).await);
+    let second = claim(&store, "a", INTERVAL).await.expect("due");
+    let written = store
+        .finish(
+            "gc",
+            second.fence,
+            1_200,
+            Outcome::Failed,
+            Some("no volume"),
+        )
+        .await;
+    assert!(written.unwrap());
+    let tick = store.ticks().await.unwrap().remove(0);
+    assert_eq!(tick.outcome.as_deref(), Some("failed"));
+    assert_eq!(tick.error.as_deref(), Some("no volume"));
+    assert_eq!((tick.last_run, tick.finished_at), (Some(10), Some(1_200)));
+    assert_eq!(claim(&store, "a", 1_999).await, None, "not at once");
+    let third = claim(&store, "a", 2_000).await.expect("at its next time");
+    assert!(finish(&store, &third, 2_001, Outcome::Done).await);
+    assert_eq!(store.ticks().await.unwrap()[0].error, None);
+}
+
+pub(crate) async fn a_run_that_was_stopped_is_due_at_once(database: Database) {
+    let store = database.store().await;
+    let first = claim(&store, "a", 0).await.expect("never ran");
+    assert!(finish(&store, &first, 10, Outcome::Stopped).await);
+    assert_eq!(claim(&store, "b", 11).await.expect("due").fence, 2);
+}
+
+pub(crate) async fn ticks_that_are_no_more_are_forgotten(database: Database) {
+    let store = database.store().await;
+    for (name, now) in [("old", 0), ("held", 0), ("new", 10_000)] {
+        let lease = if name == "held" { 20_000 } else { LEASE };
+        let claimed = store.claim(name, "a", now, INTERVAL, lease).await.unwrap();
+        assert!(claimed.is_some());
+    }
+    assert_eq!(store.forget_ticks(10_000).await.unwrap(), 1);
+    let names: Vec<String> = store
+        .ticks()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|tick| tick.name)
+        .collect();
+    assert_eq!(names, ["held", "new"]);
+}
