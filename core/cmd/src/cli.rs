@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{config, members, push, query, quickstart};
+use crate::{config, members, process, push, query};
 use clap::{Parser, Subcommand};
 use std::io::{ErrorKind, Write as _};
 
@@ -21,7 +21,35 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Everything in one process, on a folder and a file: page, API, archive, and a profile of itself
-    Quickstart(config::Flags),
+    Quickstart {
+        /// Each kind of process as a child of its own
+        #[arg(long)]
+        split: bool,
+        #[command(flatten)]
+        flags: config::Flags,
+    },
+    /// Frontend and backend in one process
+    Web(config::Flags),
+    /// Page, API and queries
+    Frontend(config::Flags),
+    /// The work behind them
+    Backend(config::Flags),
+    /// Ingestion, compaction and queries
+    Archiver(config::Flags),
+    /// A process that davy.toml defines: [process.NAME] members = [...]
+    Run {
+        /// Its name
+        process: String,
+        #[command(flatten)]
+        flags: config::Flags,
+    },
+    #[command(hide = true)]
+    Child {
+        #[command(flatten)]
+        parent: process::Parent,
+        #[command(flatten)]
+        flags: config::Flags,
+    },
     /// The members of the running process: state and since when
     Members(members::Options),
     /// Push profiles (pprof, packed or not, or folded stacks) into the archive
@@ -66,7 +94,14 @@ pub(crate) struct Server {
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Command::Quickstart(flags) => quickstart::run(&flags),
+        Command::Quickstart { split: true, flags } => process::run_split(&flags),
+        Command::Quickstart { flags, .. } => process::run("quickstart", &flags),
+        Command::Web(flags) => process::run("web", &flags),
+        Command::Frontend(flags) => process::run("frontend", &flags),
+        Command::Backend(flags) => process::run("backend", &flags),
+        Command::Archiver(flags) => process::run("archiver", &flags),
+        Command::Run { process, flags } => process::run(&process, &flags),
+        Command::Child { parent, flags } => process::run_child(parent, &flags),
         Command::Members(options) => members::run(&options),
         Command::Push(options) => push::run(&options),
         Command::Query(options) => query::run(&options),
@@ -95,6 +130,12 @@ fn config_show(flags: &config::Flags) -> Result<(), Failure> {
     let loaded = load(flags)?;
     let mut lines = String::new();
     for (key, value, source) in loaded.iter() {
+        let is_one_of_many = config::Setting::find(key).is_some_and(|setting| setting.one_of_many);
+        if is_one_of_many && *source == config::Source::Default {
+            continue;
+        }
+        let is_secret = key.ends_with("token") && !value.is_empty();
+        let value = if is_secret { "(secret)" } else { value };
         lines.push_str(&format!("{key} = {value:?}  # {source}\n"));
     }
     print(&lines)?;

@@ -5,8 +5,8 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use load::{Flags, Loaded};
-pub(crate) use settings::{SETTINGS, Setting};
+pub(crate) use load::{Flags, Loaded, Source};
+pub(crate) use settings::{SETTINGS, Setting, nearest};
 
 use davy_base::size::{parse_bytes, parse_duration};
 use std::net::SocketAddr;
@@ -37,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
     pub(crate) http_listen: SocketAddr,
+    pub(crate) http_token: String,
     pub(crate) archive_listen: SocketAddr,
     pub(crate) debug_listen: SocketAddr,
     pub(crate) flush_interval: Duration,
@@ -47,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) profiler_service: String,
     pub(crate) profiler_hz: u32,
     pub(crate) profiler_window: Duration,
+    /// Where this process's own windows go; empty: to `archive.listen`.
+    pub(crate) profiler_archive: String,
 }
 
 impl Config {
@@ -78,10 +81,26 @@ impl Config {
                 text("data_dir")
             ))
         })?;
+        // What should not stand in a file that many read can stand in one of its own.
+        let secret = |key: &str| {
+            let (value, file) = (text(key), text(&format!("{key}_file")));
+            if file.is_empty() {
+                return Ok(value);
+            }
+            if !value.is_empty() {
+                return Err(Error(format!(
+                    "{key} and {key}_file are both set; keep one"
+                )));
+            }
+            let read = std::fs::read_to_string(&file);
+            let read = read
+                .map_err(|error| Error(format!("{key}_file = {file:?} can't be read: {error}")))?;
+            Ok(read.trim().to_owned())
+        };
         let or = |value: String, default: String| if value.is_empty() { default } else { value };
         Ok(Self {
             database: or(
-                text("database"),
+                secret("database")?,
                 format!("sqlite:{}", data_dir.join("davy.db").display()),
             ),
             store_url: or(
@@ -98,6 +117,7 @@ impl Config {
                 _ => None,
             })?,
             http_listen: address("http.listen")?,
+            http_token: secret("http.token")?,
             archive_listen: address("archive.listen")?,
             debug_listen: address("debug.listen")?,
             flush_interval: duration("archive.flush_interval")?,
@@ -111,6 +131,7 @@ impl Config {
                 t.parse().ok().filter(|hz| (1..=1_000).contains(hz))
             })?,
             profiler_window: duration("profiler.window")?,
+            profiler_archive: text("profiler.archive"),
         })
     }
 }

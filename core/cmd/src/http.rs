@@ -1,17 +1,11 @@
-//! The process's doors: what each listener serves, whose work a request is, and its figures.
+//! The process's doors: what each listener serves, and the way to members in child processes.
 
-mod api;
 mod assets;
-mod health;
-mod layer;
-mod openapi;
-mod operations;
-mod problem;
+mod forward;
+mod listener;
 mod serve;
 
-pub(crate) use api::{Shared, router as api};
 pub(crate) use assets::router as assets;
-pub(crate) use health::router as health;
-pub(crate) use layer::{Endpoints, finish};
-pub(crate) use problem::Problem;
-pub(crate) use serve::{bind, bind_near, serve};
+pub(crate) use forward::{absent, ask, forward};
+pub(crate) use listener::{Listener, bind, bind_near, bind_socket};
+pub(crate) use serve::serve;

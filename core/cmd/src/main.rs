@@ -1,15 +1,16 @@
 //! The binary `davy`: the one place that composes the rooms.
 
+mod catalogue;
 mod cli;
 mod client;
 mod config;
 mod http;
 mod logs;
 mod members;
-mod metrics;
+mod placement;
+mod process;
 mod push;
 mod query;
-mod quickstart;
 mod store;
 
 use clap::Parser as _;

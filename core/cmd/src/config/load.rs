@@ -1,6 +1,6 @@
 //! Reads the sources: built-in defaults, then `davy.toml`, then the environment, then flags.
 
-use super::settings::nearest;
+use super::settings::{nearest, of_process};
 use super::{Error, SETTINGS, Setting};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use std::collections::BTreeMap;
@@ -43,7 +43,11 @@ impl Args for Flags {
             .env("DAVY_CONFIG")
             .value_parser(clap::value_parser!(PathBuf))
             .help("Configuration file [default: davy.toml, where there is one]");
-        SETTINGS.iter().fold(command.arg(file), |command, setting| {
+        let command = command.arg(file).after_help(
+            "Each member has --member-NAME-enabled, -isolate and, where it is periodic, -interval; each \
+             endpoint --endpoint-NAME-enabled, -limit and -slot; each process --process-NAME-members.",
+        );
+        SETTINGS.iter().fold(command, |command, setting| {
             let default = if setting.default.is_empty() {
                 String::new()
             } else {
@@ -55,6 +59,7 @@ impl Args for Flags {
                     .value_name("VALUE")
                     .overrides_with(setting.key)
                     .help(format!("{}{default}", setting.help))
+                    .hide(setting.one_of_many)
                     .help_heading("Settings"),
             )
         })
@@ -74,7 +79,7 @@ impl FromArgMatches for Flags {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         self.file = matches.get_one::<PathBuf>("config").cloned();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             if let Some(value) = matches.get_one::<String>(setting.key) {
                 self.values.insert(setting.key, value.clone());
             }
@@ -87,6 +92,21 @@ impl FromArgMatches for Flags {
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     values: BTreeMap<&'static str, (String, Source)>,
+}
+
+impl Flags {
+    /// The arguments that say the same again, for a process of the same configuration.
+    pub(crate) fn to_arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        if let Some(file) = &self.file {
+            arguments.extend(["--config".to_owned(), file.display().to_string()]);
+        }
+        for (key, value) in &self.values {
+            let flag = Setting::find(key).map_or_else(String::new, Setting::flag);
+            arguments.push(format!("--{flag}={value}"));
+        }
+        arguments
+    }
 }
 
 /// Variables that begin with DAVY_ and are no settings.
@@ -110,7 +130,7 @@ impl Loaded {
         };
         if let Some(file) = file {
             for (setting, value) in read_file(&file)? {
-                values.insert(setting.key, (value, Source::File(file.clone())));
+                values.insert(setting, (value, Source::File(file.clone())));
             }
         }
         let variables: BTreeMap<String, &Setting> =
@@ -141,6 +161,21 @@ impl Loaded {
         self.values.get(key).map_or("", |(value, _)| value)
     }
 
+    /// The value of a setting and where it comes from.
+    pub(crate) fn sourced(&self, key: &str) -> Option<(&str, &Source)> {
+        let (value, source) = self.values.get(key)?;
+        Some((value, source))
+    }
+
+    /// The processes that the operator defined or changed, by name.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = String> {
+        let names = self.values.iter().filter_map(|(key, (value, _))| {
+            let name = key.strip_prefix("process.")?.strip_suffix(".members")?;
+            (!value.is_empty()).then(|| name.to_owned())
+        });
+        names.collect::<Vec<_>>().into_iter()
+    }
+
     /// Every setting with its value and source, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str, &Source)> {
         self.values
@@ -149,7 +184,7 @@ impl Loaded {
     }
 
     /// The value of a setting, read by `parse`, or an error that says what it should be.
-    pub(super) fn parse<T>(
+    pub(crate) fn parse<T>(
         &self,
         key: &str,
         expected: &str,
@@ -174,7 +209,7 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> 
     Error(format!("unknown {what} {name}; {hint}"))
 }
 
-fn read_file(path: &Path) -> Result<Vec<(&'static Setting, String)>, Error> {
+fn read_file(path: &Path) -> Result<Vec<(&'static str, String)>, Error> {
     let named = |error: &dyn fmt::Display| {
         Error(format!(
             "configuration file {} can't be read: {error}",
@@ -197,7 +232,7 @@ fn flatten(
     prefix: &str,
     table: &toml::Table,
     path: &Path,
-    values: &mut Vec<(&'static Setting, String)>,
+    values: &mut Vec<(&'static str, String)>,
 ) -> Result<(), Error> {
     for (name, value) in table {
         let key = if prefix.is_empty() {
@@ -208,21 +243,22 @@ fn flatten(
         let is_section = SETTINGS
             .iter()
             .any(|s| s.key.starts_with(&format!("{key}.")));
-        match (value, Setting::find(&key)) {
+        let known = Setting::find(&key).map(|setting| setting.key);
+        match (value, known) {
             (toml::Value::Table(inner), None) if is_section => flatten(&key, inner, path, values)?,
-            (toml::Value::String(text), Some(setting)) => values.push((setting, text.clone())),
-            (toml::Value::Integer(number), Some(setting)) => {
-                values.push((setting, number.to_string()))
+            // Processes are the operator's to define.
+            (toml::Value::Table(inner), None) if prefix == "process" => {
+                for (name, value) in inner {
+                    if name != "members" {
+                        let what = format!("key in {}:", path.display());
+                        let wrong = format!("{key}.{name}");
+                        let right = format!("{key}.members");
+                        return Err(unknown(&what, &wrong, std::iter::once(right.as_str())));
+                    }
+                    values.push((of_process(key_end(&key)).key, single(&key, value, path)?));
+                }
             }
-            (toml::Value::Boolean(truth), Some(setting)) => {
-                values.push((setting, truth.to_string()))
-            }
-            (_, Some(_)) => {
-                return Err(Error(format!(
-                    "{key} in {} must be a single value",
-                    path.display()
-                )));
-            }
+            (_, Some(known)) => values.push((known, single(&key, value, path)?)),
             (_, None) => {
                 let what = format!("key in {}:", path.display());
                 return Err(unknown(&what, &key, SETTINGS.iter().map(|s| s.key)));
@@ -230,4 +266,23 @@ fn flatten(
         }
     }
     Ok(())
+}
+
+fn key_end(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(_, end)| end)
+}
+
+/// The text of a value; that of a list has commas.
+fn single(key: &str, value: &toml::Value, path: &Path) -> Result<String, Error> {
+    let wrong = |what: &str| Err(Error(format!("{key} in {} must be {what}", path.display())));
+    match value {
+        toml::Value::String(text) => Ok(text.clone()),
+        toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Boolean(truth) => Ok(truth.to_string()),
+        toml::Value::Array(items) if key.starts_with("process.") => {
+            let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+            texts.map_or_else(|| wrong("a list of names"), |texts| Ok(texts.join(",")))
+        }
+        _ => wrong("a single value"),
+    }
 }

@@ -1,6 +1,9 @@
 //! Every setting by its one name: the key in `davy.toml`, with `_` the environment variable, with
 //! `-` the flag.
 
+use crate::catalogue::{Kind, MEMBERS};
+use std::sync::LazyLock;
+
 /// A setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
@@ -10,14 +13,35 @@ pub(crate) struct Setting {
     pub(crate) default: &'static str,
     /// What it does.
     pub(crate) help: &'static str,
+    /// The members that it is for; none where it is for every process.
+    pub(crate) members: &'static [&'static str],
+    /// Whether it is one of many alike, which help does not list.
+    pub(crate) one_of_many: bool,
 }
 
 const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, default, help }
+    setting_of(key, default, help, &[])
 }
 
-/// All settings.
-pub(crate) const SETTINGS: &[Setting] = &[
+const fn setting_of(
+    key: &'static str,
+    default: &'static str,
+    help: &'static str,
+    members: &'static [&'static str],
+) -> Setting {
+    Setting {
+        key,
+        default,
+        help,
+        members,
+        one_of_many: false,
+    }
+}
+
+const ARCHIVE: &[&str] = &["archive.ingest", "archive.query", "archive.compactor"];
+
+/// The settings that are not of one member, endpoint or process alone.
+const GENERAL: &[Setting] = &[
     setting(
         "data_dir",
         ".davy",
@@ -26,47 +50,64 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "database",
         "",
-        "database, sqlite:PATH [default: davy.db in data_dir]",
+        "database, sqlite:PATH or postgres://USER@HOST/NAME [default: davy.db in data_dir]",
+    ),
+    setting(
+        "database_file",
+        "",
+        "file that holds the database's URL, for one with a password in it",
     ),
     setting(
         "region",
         "",
         "label `region` of this process's own profiles",
     ),
-    setting(
+    setting_of(
         "store.url",
         "",
         "object store, file:///FOLDER or memory: [default: the folder store in data_dir]",
+        ARCHIVE,
     ),
-    setting(
+    setting_of(
         "http.listen",
         "127.0.0.1:8080",
         "address of the page and the API",
+        &["api", "ui"],
     ),
+    setting(
+        "http.token",
+        "",
+        "what a change must show as its bearer token [default: changes only from this machine]",
+    ),
+    setting("http.token_file", "", "file that holds http.token"),
     setting(
         "archive.listen",
         "127.0.0.1:4040",
-        "address of ingestion and query",
+        "address of ingestion and query, and where a process pushes its own profiles",
     ),
-    setting(
+    setting_of(
         "archive.flush_interval",
         "5s",
         "how long an archiver gathers windows before it writes a segment",
+        &["archive.ingest"],
     ),
-    setting(
+    setting_of(
         "archive.flush_bytes",
         "32MiB",
         "memory of gathered windows at which it writes at once; a segment is a tenth of that",
+        &["archive.ingest"],
     ),
-    setting(
+    setting_of(
         "archive.compact_interval",
         "1m",
         "how often it looks for segments to merge into blocks",
+        &["archive.compactor"],
     ),
-    setting(
+    setting_of(
         "archive.cache_bytes",
         "32MiB",
         "memory for parts of the archive that were read before",
+        ARCHIVE,
     ),
     setting(
         "debug.listen",
@@ -94,6 +135,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "span of samples that is pushed at once",
     ),
     setting(
+        "profiler.archive",
+        "",
+        "archiver that this process pushes its own profiles to [default: http:// and archive.listen]",
+    ),
+    setting(
         "log.level",
         "info",
         "error, warn, info, debug or trace; or a filter such as davy_archive=debug",
@@ -105,6 +151,91 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
 ];
 
+/// All settings: the general ones, then those of every process, member and endpoint.
+pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+    let mut all: Vec<Setting> = Vec::new();
+    for general in GENERAL {
+        all.push(Setting { ..*general });
+    }
+    for kind in Kind::ALL {
+        all.push(of_process(kind.name()));
+    }
+    for entry in MEMBERS {
+        let mut add = |name: &str, default, help| {
+            all.push(one_of_many(
+                "member", entry.name, name, default, help, entry.name,
+            ));
+        };
+        add("enabled", "true", "whether the member runs");
+        add(
+            "isolate",
+            "task",
+            "task, or process: a unix process of its own",
+        );
+        if !entry.interval.is_empty() {
+            add("interval", entry.interval, "time from one run to the next");
+        }
+    }
+    for operation in davy_control::operations() {
+        // One name may have several routes.
+        if all
+            .iter()
+            .any(|known| known.key == format!("endpoint.{}.enabled", operation.id))
+        {
+            continue;
+        }
+        let mut add = |name: &str, default, help| {
+            all.push(one_of_many(
+                "endpoint",
+                operation.id,
+                name,
+                default,
+                help,
+                operation.member,
+            ));
+        };
+        add("enabled", "true", "whether the endpoint answers");
+        add(
+            "limit",
+            "",
+            "requests at a time, in all processes together [default: no limit]",
+        );
+        add(
+            "slot",
+            "30s",
+            "how long a request may hold its place under a limit",
+        );
+    }
+    all
+});
+
+/// `process.NAME.members`.
+pub(crate) fn of_process(name: &str) -> Setting {
+    let help = "members, with commas between them; `*` stands for any text";
+    Setting {
+        members: &[],
+        ..one_of_many("process", name, "members", "", help, "")
+    }
+}
+
+fn one_of_many(
+    section: &str,
+    owner: &str,
+    name: &str,
+    default: &'static str,
+    help: &'static str,
+    member: &'static str,
+) -> Setting {
+    // Made once, and as long-lived as the table of the others.
+    Setting {
+        key: String::leak(format!("{section}.{owner}.{name}")),
+        default,
+        help,
+        members: Vec::leak(vec![member]),
+        one_of_many: true,
+    }
+}
+
 impl Setting {
     /// The setting of this key.
     pub(crate) fn find(key: &str) -> Option<&'static Self> {
@@ -113,7 +244,7 @@ impl Setting {
 
     /// Its environment variable, such as `DAVY_ARCHIVE_FLUSH_INTERVAL`.
     pub(crate) fn variable(&self) -> String {
-        format!("DAVY_{}", self.key.replace('.', "_").to_uppercase())
+        format!("DAVY_{}", self.key.replace(['.', '-'], "_").to_uppercase())
     }
 
     /// Its flag without the dashes, such as `archive-flush-interval`.

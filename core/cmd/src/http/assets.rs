@@ -1,12 +1,12 @@
 //! The page.
 
-use super::Problem;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use davy_control::Problem;
 use davy_ui::Asset;
 
 /// Everything comes from here alone, and nothing is inline.

@@ -1,9 +1,11 @@
-//! Listeners: bound before anything runs, served until the drain.
+//! Serves a listener until the drain.
 
-use crate::cli::Failure;
+use super::forward::PEER;
+use super::listener::{Listener, Stream};
 use axum::Router;
 use axum::http::Request;
 use axum::response::Response;
+use davy_control::Peer;
 use davy_runtime::Context;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -12,50 +14,12 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
-use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-
-/// Binds an address, or says in one sentence why not.
-pub(crate) async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| refused(key, address, &error))
-}
-
-/// How many ports after a taken one are tried.
-const PORTS_TRIED: u16 = 100;
-
-/// Binds an address or, where its port is taken, the next free one.
-pub(crate) async fn bind_near(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
-    let mut at = address;
-    for _ in 0..PORTS_TRIED {
-        match TcpListener::bind(at).await {
-            Err(error) if error.kind() == ErrorKind::AddrInUse && at.port() < u16::MAX => {
-                at.set_port(at.port() + 1)
-            }
-            result => return result.map_err(|error| refused(key, at, &error)),
-        }
-    }
-    Err(Failure::Usage(format!(
-        "no port from {address} to {at} is free; give another one with {key}"
-    )))
-}
-
-fn refused(key: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
-    let flag = key.replace('.', "-");
-    let why = match error.kind() {
-        ErrorKind::AddrInUse => "another program listens there already".to_owned(),
-        _ => error.to_string(),
-    };
-    Failure::Usage(format!(
-        "can't listen on {address}: {why}; give another address with --{flag}"
-    ))
-}
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long to wait when the process has no file descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -70,20 +34,14 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 ///
 /// Every connection is a task of the member's operation `connection`: what is spent on reading,
 /// packing and writing, outside of any endpoint, is on the bill of the listener's member.
-pub(crate) async fn serve(context: &Context, listener: TcpListener, router: Router) {
+pub(crate) async fn serve(context: &Context, listener: Listener, router: Router) {
     let drain = context.drain();
-    let connections = GracefulShutdown::new();
+    let door = Door {
+        builder: builder(),
+        connections: GracefulShutdown::new(),
+        router,
+    };
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(HEAD_TIMEOUT)
-        .keep_alive_timeout(HEAD_TIMEOUT);
     loop {
         let accepted = async {
             let place = places.clone().acquire_owned().await;
@@ -93,40 +51,21 @@ pub(crate) async fn serve(context: &Context, listener: TcpListener, router: Rout
             accepted = accepted => accepted,
             () = drain.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
+        match (accepted, place) {
+            (Ok(Stream::Tcp(stream, peer)), Ok(place)) => {
+                door.serve(context, stream, Some(peer), place);
+            }
+            (Ok(Stream::Unix(stream)), Ok(place)) => door.serve(context, stream, None, place),
+            (Err(error), _) => {
                 // The client went away again, or the process has no file descriptor left.
                 tracing::warn!(member = context.name(), %error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
-        // Answers are small and waited for.
-        let _ = stream.set_nodelay(true);
-        let asked = Arc::new(AtomicBool::new(false));
-        let service = Noting {
-            router: TowerToHyperService::new(router.clone()),
-            asked: asked.clone(),
-        };
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = connections.watch(connection);
-        context.spawn("connection", async move {
-            let _place = place;
-            tokio::select! {
-                ended = connection => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection broke");
-                    }
-                }
-                () = silence(&asked) => tracing::debug!("a connection asked for nothing and was closed"),
-            }
-        });
+            // The places are never closed.
+            (_, Err(_)) => break,
+        }
     }
-    drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown())
+    if tokio::time::timeout(DRAIN_TIMEOUT, door.connections.shutdown())
         .await
         .is_err()
     {
@@ -139,10 +78,67 @@ pub(crate) async fn serve(context: &Context, listener: TcpListener, router: Rout
     }
 }
 
-/// Notes that a connection asked for something.
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEAD_TIMEOUT)
+        .keep_alive_timeout(HEAD_TIMEOUT);
+    builder
+}
+
+struct Door {
+    builder: Builder<TokioExecutor>,
+    connections: GracefulShutdown,
+    router: Router,
+}
+
+impl Door {
+    fn serve<S>(
+        &self,
+        context: &Context,
+        stream: S,
+        peer: Option<IpAddr>,
+        place: OwnedSemaphorePermit,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let asked = Arc::new(AtomicBool::new(false));
+        let service = Noting {
+            router: TowerToHyperService::new(self.router.clone()),
+            asked: asked.clone(),
+            peer,
+        };
+        let connection = self
+            .builder
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
+        let connection = self.connections.watch(connection);
+        context.spawn("connection", async move {
+            let _place = place;
+            tokio::select! {
+                ended = connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection broke");
+                    }
+                }
+                () = silence(&asked) => tracing::debug!("a connection asked for nothing and was closed"),
+            }
+        });
+    }
+}
+
+/// Notes that a connection asked for something, and who it is.
 struct Noting {
     router: TowerToHyperService<Router>,
     asked: Arc<AtomicBool>,
+    /// None on the socket of a parent, which says who asks.
+    peer: Option<IpAddr>,
 }
 
 impl Service<Request<Incoming>> for Noting {
@@ -150,8 +146,11 @@ impl Service<Request<Incoming>> for Noting {
     type Error = Infallible;
     type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.asked.store(true, Ordering::Relaxed);
+        let said = request.headers_mut().remove(PEER);
+        let said = said.and_then(|peer| peer.to_str().ok()?.parse().ok());
+        request.extensions_mut().insert(Peer(self.peer.or(said)));
         self.router.call(request)
     }
 }

@@ -1,27 +1,31 @@
 //! The description of `/api/v1`, made from the table of operations.
 
-use super::operations::{Operation, parameters};
+use crate::operations::Operation;
 use serde_json::{Map, Value, json};
 
 /// Describes every operation under `/api/v1` (OpenAPI 3.1).
-pub(super) fn describe(operations: &[Operation]) -> Value {
+pub(crate) fn describe(operations: &[Operation]) -> Value {
     let mut paths = Map::new();
     for operation in operations
         .iter()
         .filter(|op| op.path.starts_with("/api/v1/"))
     {
-        let parameters: Vec<Value> = parameters(operation.id)
-            .iter()
-            .map(|parameter| {
-                json!({
-                    "name": parameter.name,
-                    "in": "query",
-                    "required": parameter.required,
-                    "description": parameter.description,
-                    "schema": {"type": parameter.kind},
-                })
+        let in_path = operation.path.split('/').filter_map(|part| {
+            let name = part.strip_prefix('{')?.strip_suffix('}')?;
+            Some(
+                json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}),
+            )
+        });
+        let in_query = operation.parameters.iter().map(|parameter| {
+            json!({
+                "name": parameter.name,
+                "in": "query",
+                "required": parameter.required,
+                "description": parameter.description,
+                "schema": {"type": parameter.kind},
             })
-            .collect();
+        });
+        let parameters: Vec<Value> = in_path.chain(in_query).collect();
         let answer = |description: &str, media_type: &str| json!({"description": description, "content": {media_type: {}}});
         let described = json!({
             "operationId": operation.id,
@@ -54,11 +58,7 @@ mod tests {
 
     #[test]
     fn every_operation_is_described_under_its_name() {
-        let operations: Vec<Operation> = super::super::operations::OWN
-            .iter()
-            .copied()
-            .chain(super::super::operations::of_archive())
-            .collect();
+        let operations: Vec<Operation> = crate::operations().collect();
         let described = describe(&operations);
         for operation in operations {
             assert!(

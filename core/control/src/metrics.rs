@@ -1,27 +1,41 @@
-//! Figures for Prometheus that are read when somebody asks: members, the profiler, the process.
+//! Figures for Prometheus: those that count for themselves, and those of members, which are read
+//! from their bills when somebody asks.
 
+mod families;
+mod merge;
+
+use crate::control::Control;
 use davy_profiler::{Handle, Stats};
-use davy_runtime::{State, States};
-use prometheus::{Counter, CounterVec, Gauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use futures_util::future::BoxFuture;
+use prometheus::proto::MetricFamily;
+use prometheus::{Counter, CounterVec, Gauge, Opts, Registry, TextEncoder};
+use std::collections::HashMap;
+
+/// Asks the child processes for their figures; each answers with its text.
+pub type Children = Box<dyn Fn() -> BoxFuture<'static, Vec<String>> + Send + Sync>;
 
 /// The registry of the process, and what is filled in at each reading.
-pub(crate) struct Metrics {
+pub struct Metrics {
     registry: Registry,
-    up: IntGaugeVec,
+    process: String,
     profiler: Option<(Handle, Profiler)>,
+    children: Option<Children>,
+}
+
+/// A registry whose every figure carries the name of the process.
+pub fn registry(process: &str) -> Result<Registry, prometheus::Error> {
+    let labels = HashMap::from([("process".to_owned(), process.to_owned())]);
+    Registry::new_custom(None, Some(labels))
 }
 
 impl Metrics {
     /// Adds the process's own figures to a registry.
-    pub(crate) fn new(
+    pub fn new(
         registry: Registry,
+        process: &str,
         profiler: Option<Handle>,
+        children: Option<Children>,
     ) -> Result<Self, prometheus::Error> {
-        let up = IntGaugeVec::new(
-            Opts::new("davy_member_up", "1 while the member is ready, otherwise 0"),
-            &["member"],
-        )?;
-        registry.register(Box::new(up.clone()))?;
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
         ))?;
@@ -29,22 +43,25 @@ impl Metrics {
             profiler.map(|handle| Ok::<_, prometheus::Error>((handle, Profiler::new(&registry)?)));
         Ok(Self {
             registry,
-            up,
+            process: process.to_owned(),
             profiler: profiler.transpose()?,
+            children,
         })
     }
 
-    /// All figures in Prometheus's text format.
-    pub(crate) fn text(&self, states: &States) -> Result<String, prometheus::Error> {
-        for member in states.all() {
-            self.up
-                .with_label_values(&[&member.name])
-                .set(i64::from(member.state == State::Ready));
-        }
+    /// All figures of this process and of its children in Prometheus's text format.
+    pub(crate) async fn text(&self, control: &Control) -> Result<String, prometheus::Error> {
         if let Some((handle, figures)) = &self.profiler {
             figures.set(&handle.stats());
         }
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut families: Vec<MetricFamily> = self.registry.gather();
+        families.extend(families::of_members(control, &self.process).await);
+        let own = TextEncoder::new().encode_to_string(&families)?;
+        let Some(children) = &self.children else {
+            return Ok(own);
+        };
+        let texts = children().await;
+        Ok(merge::merge(std::iter::once(own).chain(texts)))
     }
 }
 

@@ -1,0 +1,191 @@
+//! A process of Davy's: whatever its kind, it is put together, run and stopped here.
+
+mod children;
+mod compose;
+mod doors;
+mod signals;
+mod switches;
+
+use crate::cli::{Failure, load};
+use crate::config::{Config, Flags, Loaded};
+use crate::logs;
+use crate::placement::Placement;
+use davy_base::{Clock, Random, Ulid};
+use davy_profiler::Profiler;
+use davy_runtime::Stop;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long the profiler may take to deliver its last windows.
+const PROFILER_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What a process starts from.
+pub(crate) struct Plan {
+    pub(crate) flags: Flags,
+    pub(crate) loaded: Loaded,
+    pub(crate) config: Config,
+    pub(crate) placement: Placement,
+    /// Of a child: what its parent told it.
+    pub(crate) parent: Option<Parent>,
+}
+
+/// What a child knows of the process that started it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Parent {
+    /// The name of the child
+    #[arg(long = "child-process")]
+    process: String,
+    /// Its members, with commas between them
+    #[arg(long = "child-members", value_delimiter = ',')]
+    members: Vec<String>,
+    /// The socket that its parent sends requests to
+    #[arg(long = "child-socket")]
+    pub(crate) socket: PathBuf,
+    /// The id of its parent
+    #[arg(long = "child-of")]
+    pub(crate) id: String,
+    /// Where its parent takes windows
+    #[arg(long = "child-archive", default_value = "")]
+    pub(crate) archive: String,
+}
+
+/// `davy KIND` and `davy run NAME`: runs until a signal.
+pub(crate) fn run(process: &str, flags: &Flags) -> Result<(), Failure> {
+    let loaded = load(flags)?;
+    let placement = Placement::of_process(&loaded, process)?;
+    start(flags, loaded, placement, None)
+}
+
+/// `davy quickstart --split`: every kind in a process of its own.
+pub(crate) fn run_split(flags: &Flags) -> Result<(), Failure> {
+    let loaded = load(flags)?;
+    let placement = Placement::split(&loaded)?;
+    start(flags, loaded, placement, None)
+}
+
+/// A child of one of these.
+pub(crate) fn run_child(parent: Parent, flags: &Flags) -> Result<(), Failure> {
+    let loaded = load(flags)?;
+    let placement = Placement::of_child(&loaded, &parent.process, parent.members.clone())?;
+    start(flags, loaded, placement, Some(parent))
+}
+
+fn start(
+    flags: &Flags,
+    loaded: Loaded,
+    placement: Placement,
+    parent: Option<Parent>,
+) -> Result<(), Failure> {
+    let config = Config::new(&loaded)?;
+    logs::start(&config)?;
+    let clock = Clock::system();
+    let mut random = Random::system();
+    let id = Ulid::new(&clock, &mut random);
+    // The profiler comes first: it sees the rest start.
+    let profiler = start_profiler(&config, &placement.process, id)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("davy-worker")
+        .on_thread_start(davy_profiler::register_thread)
+        .build()
+        .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
+    let plan = Plan {
+        flags: flags.clone(),
+        loaded,
+        config,
+        placement,
+        parent,
+    };
+    let result = runtime.block_on(serve(plan, clock, random, id, profiler));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+fn start_profiler(config: &Config, process: &str, id: Ulid) -> Result<Option<Profiler>, Failure> {
+    // Bills are exact whether profiles are taken or not.
+    davy_tag::start_accounting();
+    if !config.profiler_enabled {
+        return Ok(None);
+    }
+    let mut builder = davy_profiler::Builder::new(&config.profiler_service)
+        .process(process)
+        .instance(format!("{}:{id}", host()))
+        .label("version", env!("CARGO_PKG_VERSION"))
+        .hz(config.profiler_hz)
+        .window(config.profiler_window);
+    if !config.region.is_empty() {
+        builder = builder.label("region", &config.region);
+    }
+    let profiler = builder.start().map_err(|error| {
+        Failure::Failed(format!(
+            "the profiler can't start: {error}; --profiler-enabled=false runs without it"
+        ))
+    })?;
+    Ok(Some(profiler))
+}
+
+async fn serve(
+    plan: Plan,
+    clock: Clock,
+    random: Random,
+    id: Ulid,
+    profiler: Option<Profiler>,
+) -> Result<(), Failure> {
+    let doors = doors::Doors::bind(&plan).await?;
+    std::fs::create_dir_all(&plan.config.data_dir).map_err(|error| {
+        Failure::Usage(format!(
+            "the data folder {} can't be made: {error}; give another one with --data-dir",
+            plan.config.data_dir.display()
+        ))
+    })?;
+    let announcement = doors.announcement();
+    let stop = Stop::new();
+    let composed = compose::compose(&plan, doors, clock, random, id, profiler, &stop)?;
+    signals::watch(&stop, &plan, &composed)?;
+    if plan.parent.is_none() {
+        announce(&announcement, &plan);
+    } else {
+        let states = composed.process.states();
+        tokio::spawn(davy_tag::tagged("control", "ready", async move {
+            states.until(|states| states.unready().is_empty()).await;
+            if let Err(error) = davy_runtime::notify_ready() {
+                tracing::warn!(%error, "whoever started this process can't be told that it is ready");
+            }
+        }));
+    }
+    let trace = composed.process.run(stop).await;
+    composed.store.close().await;
+    if trace.is_clean() {
+        tracing::info!(
+            process = plan.placement.process,
+            "stopped; everything is written"
+        );
+        return Ok(());
+    }
+    Err(Failure::Failed(format!("stopped because {trace}")))
+}
+
+/// Says where everything is.
+fn announce(addresses: &str, plan: &Plan) {
+    tracing::info!(
+        process = plan.placement.process,
+        addresses,
+        store = plan.config.store_url,
+        "davy is up"
+    );
+    // The one line for the person who typed the command, whatever the log is set to.
+    if let Err(failure) = crate::cli::print(&format!("Davy is at {addresses}\n")) {
+        tracing::warn!(%failure, "the addresses are only in the log");
+    }
+}
+
+/// The machine's name.
+pub(crate) fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name.to_owned()
+    }
+}

@@ -1,0 +1,251 @@
+//! The lists of members and endpoints, as the API, `davy members`, `davy top` and the page show them.
+
+use crate::bill::Bill;
+use crate::control::Control;
+use crate::report::{Connections, Kernel, OperationReport, Report};
+use axum::Json;
+use axum::extract::{Query, State};
+use davy_runtime::Target;
+use davy_store::Tick;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A member of a process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemberRow {
+    /// Its name.
+    pub name: String,
+    /// The process that hosts it; several, with commas, where rows are summed.
+    pub process: String,
+    /// The machine of that process.
+    pub host: String,
+    /// The unix process.
+    pub pid: u32,
+    /// The address of that process's debug port.
+    pub debug: String,
+    /// Its state.
+    pub state: String,
+    /// Since when, in milliseconds since 1970.
+    pub since: i64,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Tasks that it left behind when it ended.
+    pub leaked: u64,
+    /// The unix process of a member that is one.
+    pub child_pid: Option<u32>,
+    /// Why it fell.
+    pub error: Option<String>,
+    /// What it says of itself, such as what it waits for.
+    pub note: Option<String>,
+    /// How it is switched.
+    pub switch: SwitchRow,
+    /// Of periodic members: the last run in the fleet.
+    pub last_run: Option<LastRun>,
+    /// Database connections.
+    pub connections: Option<Connections>,
+    /// How old the report of its process is, in seconds.
+    pub age_seconds: f64,
+    /// What the kernel counts of its process.
+    pub kernel: Kernel,
+    /// What it costs.
+    #[serde(flatten)]
+    pub bill: Bill,
+    /// What each of its operations costs.
+    pub operations: Vec<OperationReport>,
+}
+
+/// How something is switched, and who said so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwitchRow {
+    /// Whether it may run or answer.
+    pub enabled: bool,
+    /// Requests at a time.
+    pub limit: Option<u32>,
+    /// How long a request may hold its place under the limit.
+    pub slot_seconds: Option<f64>,
+    /// Who switched it; nobody where it is as built in.
+    pub who: Option<String>,
+    /// Why.
+    pub why: Option<String>,
+    /// When, in milliseconds since 1970.
+    pub at: Option<i64>,
+    /// Where that was said: a file, a variable, a flag, or live.
+    pub source: Option<String>,
+}
+
+/// The last run of a periodic member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// The end of the last success, in milliseconds since 1970.
+    pub at: Option<i64>,
+    /// How the last run ended.
+    pub outcome: Option<String>,
+    /// What went wrong in it.
+    pub error: Option<String>,
+    /// How long it took.
+    pub duration_seconds: Option<f64>,
+    /// From one run to the next.
+    pub interval_seconds: f64,
+    /// Whether the last success is more than two intervals ago.
+    pub stale: bool,
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndpointRow {
+    /// Its name.
+    pub operation: String,
+    /// Its method.
+    pub method: String,
+    /// Its path.
+    pub path: String,
+    /// The member that serves it.
+    pub member: String,
+    /// What it does.
+    pub summary: String,
+    /// How it is switched.
+    pub switch: SwitchRow,
+    /// What it costs in all processes.
+    #[serde(flatten)]
+    pub bill: Bill,
+}
+
+#[derive(Deserialize)]
+pub(super) struct By {
+    by: Option<String>,
+}
+
+impl Control {
+    fn switch_row(&self, target: &Target) -> SwitchRow {
+        let effective = self.0.switches.effective(target);
+        let by = effective.by.as_ref();
+        SwitchRow {
+            enabled: effective.enabled,
+            limit: effective.limit,
+            slot_seconds: effective.limit.map(|_| effective.slot.as_secs_f64()),
+            who: by.map(|by| by.who.clone()).filter(|who| !who.is_empty()),
+            why: by.map(|by| by.why.clone()).filter(|why| !why.is_empty()),
+            at: by.map(|by| by.at.millis()).filter(|at| *at > 0),
+            source: by.map(|by| by.source.clone()),
+        }
+    }
+
+    /// The rows of every member of every process.
+    pub(crate) async fn member_rows(&self) -> Vec<MemberRow> {
+        let (reports, ticks) = self.fleet().await;
+        let now = self.0.clock.now().millis();
+        let rows = |report: Report| {
+            let age_seconds = (now - report.at).max(0) as f64 / 1e3;
+            let kernel = report.kernel;
+            report
+                .members
+                .into_iter()
+                .map(|member| MemberRow {
+                    switch: self.switch_row(&Target::Member(member.name.clone())),
+                    last_run: ticks
+                        .iter()
+                        .find(|tick| tick.name == member.name)
+                        .map(|tick| last_run(tick, now)),
+                    process: report.process.clone(),
+                    host: report.host.clone(),
+                    pid: report.pid,
+                    debug: report.debug.clone(),
+                    name: member.name,
+                    state: member.state,
+                    since: member.since,
+                    restarts: member.restarts,
+                    leaked: member.leaked,
+                    child_pid: member.child_pid,
+                    error: member.error,
+                    note: member.note,
+                    connections: member.connections,
+                    age_seconds,
+                    kernel,
+                    bill: member.bill,
+                    operations: member.operations,
+                })
+                .collect::<Vec<_>>()
+        };
+        reports.into_iter().flat_map(rows).collect()
+    }
+}
+
+/// The last run of a tick, at a time in milliseconds since 1970.
+pub(crate) fn last_run(tick: &Tick, now: i64) -> LastRun {
+    LastRun {
+        at: tick.last_run,
+        outcome: tick.outcome.clone(),
+        error: tick.error.clone(),
+        duration_seconds: tick.duration_ms.map(|ms| ms as f64 / 1e3),
+        interval_seconds: tick.interval_ms as f64 / 1e3,
+        stale: tick.is_stale(now),
+    }
+}
+
+pub(super) async fn members(
+    State(control): State<Control>,
+    Query(by): Query<By>,
+) -> Json<Vec<MemberRow>> {
+    let rows = control.member_rows().await;
+    Json(match by.by.as_deref() {
+        Some("member") => summed(rows),
+        _ => rows,
+    })
+}
+
+/// One row a member, for all processes together. Of states the most telling one is shown.
+fn summed(rows: Vec<MemberRow>) -> Vec<MemberRow> {
+    let mut sums: BTreeMap<String, MemberRow> = BTreeMap::new();
+    for row in rows {
+        let Some(sum) = sums.get_mut(&row.name) else {
+            sums.insert(row.name.clone(), row);
+            continue;
+        };
+        sum.bill.add(&row.bill);
+        sum.process = format!("{}, {}", sum.process, row.process);
+        sum.restarts += row.restarts;
+        sum.leaked += row.leaked;
+        if sum.state == "ready" && row.state != "ready" {
+            sum.state = row.state;
+            sum.since = row.since;
+            sum.error = row.error;
+            sum.note = row.note;
+        }
+        for operation in row.operations {
+            match sum
+                .operations
+                .iter_mut()
+                .find(|known| known.op == operation.op)
+            {
+                Some(known) => known.bill.add(&operation.bill),
+                None => sum.operations.push(operation),
+            }
+        }
+    }
+    sums.into_values().collect()
+}
+
+pub(super) async fn endpoints(State(control): State<Control>) -> Json<Vec<EndpointRow>> {
+    let (reports, _) = control.fleet().await;
+    let mut bills: BTreeMap<(String, String), Bill> = BTreeMap::new();
+    for member in reports.iter().flat_map(|report| &report.members) {
+        for operation in &member.operations {
+            let key = (member.name.clone(), operation.op.clone());
+            bills.entry(key).or_default().add(&operation.bill);
+        }
+    }
+    let rows = control.0.endpoints.operations().iter().map(|op| {
+        let key = (op.member.to_owned(), op.id.to_owned());
+        EndpointRow {
+            operation: op.id.to_owned(),
+            method: op.method.to_owned(),
+            path: op.path.to_owned(),
+            member: op.member.to_owned(),
+            summary: op.summary.to_owned(),
+            switch: control.switch_row(&Target::Endpoint(op.id.to_owned())),
+            bill: bills.get(&key).cloned().unwrap_or_default(),
+        }
+    });
+    Json(rows.collect())
+}

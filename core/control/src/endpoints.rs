@@ -1,0 +1,289 @@
+//! What every request passes: whether its endpoint answers now, whose work it is, its figures.
+
+mod body;
+mod figures;
+mod slots;
+
+pub(crate) use figures::{DURATION_BOUNDS_SECONDS, EndpointFigures};
+pub use slots::Fleet;
+
+use crate::operations::{Operation, operations};
+use crate::problem::Problem;
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use body::Accounted;
+use davy_base::Clock;
+use davy_runtime::{Effective, Switches, Target};
+use davy_tag::Tag;
+use figures::Figures;
+use prometheus::Registry;
+use slots::Slots;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
+
+/// All endpoints with their switches and figures.
+#[derive(Debug)]
+pub struct Endpoints {
+    clock: Clock,
+    switches: Switches,
+    operations: Vec<Operation>,
+    /// By operation, each once.
+    doors: Vec<Door>,
+    by_route: HashMap<(&'static str, &'static str), usize>,
+    figures: Figures,
+    slots: Slots,
+}
+
+/// What is known of an endpoint before a request comes.
+#[derive(Debug)]
+struct Door {
+    operation: Operation,
+    tag: Tag,
+    debug_tag: Tag,
+    member: Target,
+    endpoint: Target,
+}
+
+/// Who asks: the listener that a request came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// A listener for everybody: switches hold.
+    Public,
+    /// The process's own debug port. It stays open whatever is switched off, so that switches can
+    /// be thrown there; its work is on the bill of the member `debug`.
+    Debug,
+}
+
+/// Whose work a request is that matches no operation.
+const UNKNOWN: (&str, &str) = ("api", "(unknown)");
+
+impl Endpoints {
+    /// Registers the figures of all endpoints. `fleet` shares limits between processes.
+    pub fn new(
+        clock: Clock,
+        switches: Switches,
+        fleet: Option<Fleet>,
+        registry: &Registry,
+    ) -> Result<Arc<Self>, prometheus::Error> {
+        let operations: Vec<Operation> = operations().collect();
+        let mut doors: Vec<Door> = Vec::new();
+        let mut by_route = HashMap::new();
+        for operation in &operations {
+            let known = doors
+                .iter()
+                .position(|door| door.operation.id == operation.id);
+            let index = known.unwrap_or_else(|| {
+                doors.push(Door {
+                    operation: *operation,
+                    tag: Tag::new(operation.member, operation.id),
+                    debug_tag: Tag::new("debug", operation.id),
+                    member: Target::Member(operation.member.to_owned()),
+                    endpoint: Target::Endpoint(operation.id.to_owned()),
+                });
+                doors.len() - 1
+            });
+            by_route.insert((operation.method, operation.path), index);
+        }
+        let slots = Slots::new(clock.clone(), fleet, doors.len());
+        Ok(Arc::new(Self {
+            figures: Figures::new(registry)?,
+            clock,
+            switches,
+            operations,
+            doors,
+            by_route,
+            slots,
+        }))
+    }
+
+    /// Every operation; one with several routes comes several times.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// The figures of every operation that was asked for: member, operation, figures.
+    pub(crate) fn all_figures(&self) -> Vec<(String, String, EndpointFigures)> {
+        self.figures.read()
+    }
+}
+
+/// Why a request is not let in.
+enum Refusal {
+    Off(String),
+    Limited(String),
+    Late(String),
+}
+
+impl Refusal {
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Off(_) => "off",
+            Self::Limited(_) => "limited",
+            Self::Late(_) => "slot",
+        }
+    }
+
+    fn problem(self) -> Problem {
+        match self {
+            Self::Off(detail) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail),
+            Self::Limited(detail) => {
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(1)
+            }
+            Self::Late(detail) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail),
+        }
+    }
+}
+
+/// The sentence for a switch that is off.
+fn off(what: &str, effective: &Effective) -> Refusal {
+    let Some(by) = &effective.by else {
+        return Refusal::Off(format!("{what} is switched off"));
+    };
+    let who = if by.who.is_empty() {
+        &by.source
+    } else {
+        &by.who
+    };
+    let why = if by.why.is_empty() {
+        "no reason was given"
+    } else {
+        &by.why
+    };
+    Refusal::Off(format!(
+        "{what} was switched off by {who} at {}: {why}",
+        by.at
+    ))
+}
+
+#[derive(Clone)]
+struct Layer {
+    endpoints: Arc<Endpoints>,
+    listener: Listener,
+}
+
+async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Response {
+    let Layer {
+        endpoints,
+        listener,
+    } = layer;
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    let found = endpoints.by_route.get(&(request.method().as_str(), path));
+    let Some(index) = found.copied() else {
+        let (member, op) = UNKNOWN;
+        let begun = endpoints.figures.begin(member, op);
+        let start = endpoints.clock.monotonic();
+        let response = Tag::new(member, op).wrap(next.run(request)).await;
+        let took = endpoints.clock.monotonic().saturating_sub(start);
+        begun.answered(response.status(), took);
+        return response;
+    };
+    let door = &endpoints.doors[index];
+    let (tag, member) = match listener {
+        Listener::Public => (door.tag, door.operation.member),
+        Listener::Debug => (door.debug_tag, "debug"),
+    };
+    let begun = endpoints.figures.begin(member, door.operation.id);
+    let start = endpoints.clock.monotonic();
+    let served = match listener {
+        Listener::Public => endpoints.gated(index, tag, request, next).await,
+        Listener::Debug => Ok((tag.wrap(next.run(request)).await, None)),
+    };
+    let (response, slot) = match served {
+        Ok((response, slot)) => (response, slot),
+        Err(refusal) => {
+            begun.refused(refusal.reason());
+            (refusal.problem().into_response(), None)
+        }
+    };
+    let took = endpoints.clock.monotonic().saturating_sub(start);
+    begun.answered(response.status(), took);
+    response.map(|inner| axum::body::Body::new(Accounted::new(inner, tag, begun, slot)))
+}
+
+impl Endpoints {
+    /// Lets a request in as its switches say, and holds its place until the answer is sent.
+    async fn gated(
+        &self,
+        index: usize,
+        tag: Tag,
+        request: Request,
+        next: Next,
+    ) -> Result<(Response, Option<slots::Held>), Refusal> {
+        let door = &self.doors[index];
+        let member = self.switches.effective(&door.member);
+        if !member.enabled {
+            return Err(off(&format!("member {}", door.operation.member), &member));
+        }
+        let endpoint = self.switches.effective(&door.endpoint);
+        let op = door.operation.id;
+        if !endpoint.enabled {
+            return Err(off(op, &endpoint));
+        }
+        let Some(limit) = endpoint.limit else {
+            return Ok((tag.wrap(next.run(request)).await, None));
+        };
+        let held = self.slots.take(index, op, limit, endpoint.slot).await;
+        let held = held.ok_or_else(|| {
+            Refusal::Limited(format!(
+                "{op} is limited to {limit} requests at a time; try again in a second"
+            ))
+        })?;
+        let work = tag.wrap(next.run(request));
+        match tokio::time::timeout(endpoint.slot, work).await {
+            Ok(response) => Ok((response, Some(held))),
+            Err(_) => Err(Refusal::Late(format!(
+                "{op} took longer than the {} that a request may hold its place under a limit",
+                davy_base::size::format_duration(endpoint.slot)
+            ))),
+        }
+    }
+}
+
+async fn nothing_here(uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!(
+            "there is nothing at {}; /api/v1/openapi.json describes the API",
+            uri.path()
+        ),
+    )
+}
+
+/// Answers below this size are not worth packing.
+const COMPRESS_ABOVE: u64 = 1_024;
+
+/// Puts the layers around a listener's routes. Packing is inside of the account: it is on the bill
+/// of the endpoint whose answer it is.
+pub fn finish(router: Router, endpoints: &Arc<Endpoints>, listener: Listener) -> Router {
+    let worth_it =
+        SizeAbove::new(COMPRESS_ABOVE).and(not_packed_already as fn(_, _, &_, &_) -> bool);
+    let layer = Layer {
+        endpoints: endpoints.clone(),
+        listener,
+    };
+    router
+        .fallback(nothing_here)
+        .layer(CompressionLayer::new().gzip(true).compress_when(worth_it))
+        .layer(middleware::from_fn_with_state(layer, account))
+}
+
+/// pprof goes out packed, under a media type of its own.
+fn not_packed_already(
+    _status: StatusCode,
+    _version: axum::http::Version,
+    headers: &axum::http::HeaderMap,
+    _extensions: &axum::http::Extensions,
+) -> bool {
+    let media_type = headers
+        .get(axum::http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    !media_type.is_some_and(|media_type| media_type.starts_with("application/octet-stream"))
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod bill;
+mod control;
+mod endpoints;
+pub mod gc;
+mod metrics;
+mod names;
+mod openapi;
+mod operations;
+mod periodic;
+mod problem;
+mod report;
+mod switching;
+mod sync;
+
+pub use api::change::Peer;
+pub use api::health::health_router;
+pub use api::{EndpointRow, LastRun, MemberRow, SwitchRow, emergency_router, router as api_router};
+pub use bill::Bill;
+pub use control::{Control, Identity, Options};
+pub use endpoints::{Endpoints, Fleet, Listener, finish};
+pub use metrics::{Children, Metrics, registry};
+pub use operations::{Operation, Parameter, operations};
+pub use periodic::{Plan, Run, periodic};
+pub use problem::Problem;
+pub use report::{Connections, Kernel, MemberReport, OperationReport, Report};
+pub use sync::{control as control_member, database as database_member};

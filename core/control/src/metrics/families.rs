@@ -1,0 +1,293 @@
+//! The families of figures that are made from members' bills.
+
+use crate::bill::Bill;
+use crate::control::{Control, Database};
+use davy_tag::POLL_BOUNDS_SECONDS;
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
+
+/// The figures of a member's operations, each with its labels `member`, `op` and `process`.
+struct Families<'a> {
+    process: &'a str,
+    families: Vec<MetricFamily>,
+}
+
+impl Families<'_> {
+    fn label(name: &str, value: &str) -> LabelPair {
+        let mut label = LabelPair::default();
+        label.set_name(name.to_owned());
+        label.set_value(value.to_owned());
+        label
+    }
+
+    fn metric(&self, labels: &[(&str, &str)]) -> Metric {
+        let mut pairs: Vec<LabelPair> = labels
+            .iter()
+            .map(|(name, value)| Self::label(name, value))
+            .collect();
+        pairs.push(Self::label("process", self.process));
+        Metric::from_label(pairs)
+    }
+
+    fn add(&mut self, name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) {
+        if metrics.is_empty() {
+            return;
+        }
+        let mut family = MetricFamily::default();
+        family.set_name(name.to_owned());
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        family.set_metric(metrics);
+        self.families.push(family);
+    }
+
+    fn counters(&mut self, name: &str, help: &str, values: &[(&[(&str, &str)], f64)]) {
+        let metrics = values.iter().map(|(labels, value)| {
+            let mut counter = Counter::default();
+            counter.set_value(*value);
+            let mut metric = self.metric(labels);
+            metric.set_counter(counter);
+            metric
+        });
+        let metrics = metrics.collect();
+        self.add(name, help, MetricType::COUNTER, metrics);
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, values: &[(&[(&str, &str)], f64)]) {
+        let metrics = values.iter().map(|(labels, value)| {
+            let mut gauge = Gauge::default();
+            gauge.set_value(*value);
+            let mut metric = self.metric(labels);
+            metric.set_gauge(gauge);
+            metric
+        });
+        let metrics = metrics.collect();
+        self.add(name, help, MetricType::GAUGE, metrics);
+    }
+}
+
+/// Everything that is known of this process's members.
+pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFamily> {
+    let report = control.report();
+    let mut families = Families {
+        process,
+        families: Vec::new(),
+    };
+    let mut labels: Vec<[(&str, &str); 2]> = Vec::new();
+    let mut bills: Vec<&Bill> = Vec::new();
+    for member in &report.members {
+        for operation in &member.operations {
+            labels.push([("member", &member.name), ("op", &operation.op)]);
+            bills.push(&operation.bill);
+        }
+    }
+    let of = |value: fn(&Bill) -> f64| -> Vec<(&[(&str, &str)], f64)> {
+        let pairs = labels.iter().zip(&bills);
+        pairs
+            .map(|(labels, bill)| (labels.as_slice(), value(bill)))
+            .collect()
+    };
+    families.counters(
+        "davy_member_cpu_seconds_total",
+        "CPU time, measured at each poll",
+        &of(|bill| bill.cpu_seconds),
+    );
+    families.gauges(
+        "davy_member_heap_bytes",
+        "Live heap, estimated from samples",
+        &of(|bill| bill.heap_bytes as f64),
+    );
+    families.counters(
+        "davy_member_alloc_bytes_total",
+        "Bytes allocated",
+        &of(|bill| bill.alloc_bytes as f64),
+    );
+    families.gauges(
+        "davy_member_tasks",
+        "Tasks alive",
+        &of(|bill| bill.tasks as f64),
+    );
+    poll_durations(&mut families);
+
+    let members: Vec<_> = report
+        .members
+        .iter()
+        .filter(|member| member.state != "-")
+        .collect();
+    let names: Vec<[(&str, &str); 1]> = members
+        .iter()
+        .map(|member| [("member", member.name.as_str())])
+        .collect();
+    let up: Vec<f64> = members
+        .iter()
+        .map(|m| f64::from(u8::from(m.state == "ready")))
+        .collect();
+    let restarts: Vec<f64> = members
+        .iter()
+        .map(|member| member.restarts as f64)
+        .collect();
+    let leaked: Vec<f64> = members.iter().map(|member| member.leaked as f64).collect();
+    let with = |values: Vec<f64>| -> Vec<(&[(&str, &str)], f64)> {
+        names.iter().map(<[_; 1]>::as_slice).zip(values).collect()
+    };
+    families.gauges(
+        "davy_member_up",
+        "1 while the member is ready, otherwise 0",
+        &with(up),
+    );
+    families.counters(
+        "davy_member_restarts_total",
+        "Starts after the first",
+        &with(restarts),
+    );
+    families.counters(
+        "davy_member_leaked_tasks_total",
+        "Tasks that outlived their member and were cancelled",
+        &with(leaked),
+    );
+    database(&mut families, control);
+    last_runs(&mut families, control).await;
+    families.families
+}
+
+fn poll_durations(families: &mut Families<'_>) {
+    let mut metrics = Vec::new();
+    for bill in davy_tag::bills() {
+        if bill.tag.is_untagged() || bill.polls == 0 {
+            continue;
+        }
+        let mut cumulative = 0;
+        let mut buckets = Vec::with_capacity(POLL_BOUNDS_SECONDS.len());
+        for (bound, count) in POLL_BOUNDS_SECONDS.iter().zip(bill.poll_buckets) {
+            cumulative += count;
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound);
+            bucket.set_cumulative_count(cumulative);
+            buckets.push(bucket);
+        }
+        let mut histogram = Histogram::default();
+        histogram.set_sample_count(bill.polls);
+        histogram.set_sample_sum(bill.poll_nanos as f64 / 1e9);
+        histogram.set_bucket(buckets);
+        let mut metric = families.metric(&[("member", bill.tag.member()), ("op", bill.tag.op())]);
+        metric.set_histogram(histogram);
+        metrics.push(metric);
+    }
+    families.add(
+        "davy_member_poll_duration_seconds",
+        "How long one poll kept its thread",
+        MetricType::HISTOGRAM,
+        metrics,
+    );
+}
+
+fn database(families: &mut Families<'_>, control: &Control) {
+    let figures = control.0.store.figures();
+    let mut queries = Vec::new();
+    let mut errors = Vec::new();
+    let mut durations = Vec::new();
+    for row in &figures.queries {
+        let labels = [("member", row.member.as_str()), ("op", row.op.as_str())];
+        let mut counter = Counter::default();
+        counter.set_value(row.queries as f64);
+        let mut metric = families.metric(&labels);
+        metric.set_counter(counter);
+        queries.push(metric);
+        let mut counter = Counter::default();
+        counter.set_value(row.errors as f64);
+        let mut metric = families.metric(&labels);
+        metric.set_counter(counter);
+        errors.push(metric);
+        let mut histogram = Histogram::default();
+        histogram.set_sample_count(row.queries);
+        histogram.set_sample_sum(row.seconds);
+        let mut cumulative = 0;
+        let bounds = davy_store::BUCKETS_SECONDS.iter().zip(&row.buckets);
+        let buckets = bounds.map(|(bound, count)| {
+            cumulative += count;
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound);
+            bucket.set_cumulative_count(cumulative);
+            bucket
+        });
+        histogram.set_bucket(buckets.collect());
+        let mut metric = families.metric(&labels);
+        metric.set_histogram(histogram);
+        durations.push(metric);
+    }
+    families.add(
+        "davy_db_queries_total",
+        "Queries",
+        MetricType::COUNTER,
+        queries,
+    );
+    families.add(
+        "davy_db_errors_total",
+        "Queries that failed",
+        MetricType::COUNTER,
+        errors,
+    );
+    families.add(
+        "davy_db_query_duration_seconds",
+        "Time of a query, waiting for its connection included",
+        MetricType::HISTOGRAM,
+        durations,
+    );
+    let mut gauges = Vec::new();
+    for budget in &figures.budgets {
+        for (state, count) in [
+            ("in_use", budget.in_use),
+            ("budget", budget.connections),
+            ("waiting", budget.waiting),
+        ] {
+            let mut gauge = Gauge::default();
+            gauge.set_value(f64::from(count));
+            let labels = [("member", budget.member.as_str()), ("state", state)];
+            let mut metric = families.metric(&labels);
+            metric.set_gauge(gauge);
+            gauges.push(metric);
+        }
+    }
+    families.add(
+        "davy_db_connections",
+        "Connections in use, allowed, and waited for",
+        MetricType::GAUGE,
+        gauges,
+    );
+    let up = f64::from(u8::from(control.database() == Database::Up));
+    families.gauges("davy_db_up", "1 while the database answers", &[(&[], up)]);
+}
+
+async fn last_runs(families: &mut Families<'_>, control: &Control) {
+    let (_, ticks) = control.fleet().await;
+    let mut at = Vec::new();
+    let mut took = Vec::new();
+    for tick in &ticks {
+        let labels = [("member", tick.name.as_str())];
+        let mut gauge = Gauge::default();
+        gauge.set_value(tick.last_run.unwrap_or(0) as f64 / 1e3);
+        let mut metric = families.metric(&labels);
+        metric.set_gauge(gauge);
+        at.push(metric);
+        let outcome = tick.outcome.as_deref().unwrap_or("none");
+        let labels = [("member", tick.name.as_str()), ("outcome", outcome)];
+        let mut gauge = Gauge::default();
+        gauge.set_value(tick.duration_ms.unwrap_or(0) as f64 / 1e3);
+        let mut metric = families.metric(&labels);
+        metric.set_gauge(gauge);
+        took.push(metric);
+    }
+    families.add(
+        "davy_member_last_run_seconds",
+        "When a periodic member's run last succeeded in the fleet, in seconds since 1970",
+        MetricType::GAUGE,
+        at,
+    );
+    families.add(
+        "davy_member_run_duration_seconds",
+        "How long its last run took, and how it ended",
+        MetricType::GAUGE,
+        took,
+    );
+}
