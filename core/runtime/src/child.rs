@@ -46,7 +46,7 @@ impl fmt::Display for Exit {
 
 impl std::error::Error for Exit {}
 
-/// Kills a child's process group unless the child was seen to end.
+/// Kills a child's process group, at the latest when nobody keeps the child any more.
 struct Group(Option<i32>);
 
 impl Group {
@@ -89,6 +89,8 @@ pub(crate) async fn keep(context: Context, mut command: Command) -> Result<(), E
                 context.ready();
             }
             status = child.wait() => {
+                // What it has left behind in its group goes with it, as a task's tasks do.
+                group.kill();
                 group.0 = None;
                 return Err(Exit::of(status?).into());
             }

@@ -118,7 +118,7 @@ impl Engine {
             }
             self.settle();
         }
-        self.trace
+        std::mem::take(&mut self.trace)
     }
 
     /// Whether nobody runs any more, but for the hung.
@@ -190,5 +190,15 @@ impl Engine {
             tracing::error!(member = end.member, run = end.run, "{end}");
         }
         self.trace.push(end);
+    }
+}
+
+impl Drop for Engine {
+    /// Whoever drops the supervisor before its time leaves no task behind either: the runs go with
+    /// their set, children with their keepers, and the tasks that runs have spawned here.
+    fn drop(&mut self) {
+        for run in self.slots.iter().filter_map(|slot| slot.run.as_ref()) {
+            run.tasks.cancel();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Unix processes as members. The children are this test's own executable in a role.
 
-use crate::{Log, ended, logging, process, spawn, until};
-use davy_runtime::{Ending, Member, State, States, notify_ready};
+use crate::{Log, Running, logging, process, spawn};
+use davy_runtime::{Context, Ending, Kind, Member, State, States, Stop, Trace, notify_ready};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
@@ -13,10 +13,10 @@ const ROLE: &str = "DAVY_RUNTIME_TEST_ROLE";
 /// Not a test of its own: what a child does. Without a role it is none.
 #[test]
 fn as_a_child() {
-    let Ok(role) = std::env::var(ROLE) else {
+    let Ok(my_role) = std::env::var(ROLE) else {
         return;
     };
-    match role.as_str() {
+    match my_role.as_str() {
         "good" => {
             notify_ready().expect("the supervisor listens");
             park();
@@ -31,6 +31,13 @@ fn as_a_child() {
         }
         "mute" => park(),
         "supervisor" => supervise(),
+        "leaver" => {
+            let mut left = role("mute").into_std();
+            let mut left = left.stdin(Stdio::null()).spawn().expect("it starts");
+            notify_ready().expect("the supervisor listens");
+            let _ = left.wait();
+        }
+        "slow" => drain_slowly(),
         status => std::process::exit(status.parse().expect("a role or a status")),
     }
 }
@@ -49,9 +56,49 @@ fn supervise() {
             spawn(process().member(Member::child("child", || role("good"))));
         until(&handle.states(), "child", State::Ready).await;
         let pid = pid(&handle.states()).expect("it runs");
-        writeln!(std::io::stdout(), "\npid {pid}").expect("the test reads");
-        ended(running).await;
+        say(&pid.to_string());
+        crate::ended(running).await;
     });
+}
+
+/// Says "draining" when a signal came, never drains, and says what came of it.
+fn drain_slowly() {
+    let slow = Member::new("slow", Kind::Loop, |context: Context| async move {
+        context.ready();
+        say("ready");
+        context.draining().await;
+        say("draining");
+        std::future::pending::<()>().await;
+        Ok(())
+    });
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let trace = runtime.block_on(async {
+        let stop = Stop::on_signals().expect("signals");
+        let slow = slow.stop_deadline(Duration::from_hours(1));
+        let process = process().member(slow).build().expect("well-formed");
+        process.run(stop).await
+    });
+    say(&trace.to_string());
+}
+
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "\nsays {line}").expect("the test reads");
+}
+
+/// The next line that a child says, past what the test harness says.
+fn heard(output: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert_ne!(
+            output.read_line(&mut line).expect("text"),
+            0,
+            "it said no more"
+        );
+        if let Some(said) = line.trim().strip_prefix("says ") {
+            return said.to_owned();
+        }
+    }
 }
 
 fn role(name: &str) -> Command {
@@ -78,6 +125,23 @@ fn child(role_name: &'static str) -> Member {
 
 fn pid(states: &States) -> Option<u32> {
     states.get("child")?.pid
+}
+
+/// Children live in real time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn until(states: &States, name: &str, state: State) {
+    let waited = tokio::time::timeout(PATIENCE, crate::until(states, name, state)).await;
+    assert!(
+        waited.is_ok(),
+        "{name} never came to it: {:#?}",
+        states.all()
+    );
+}
+
+async fn ended(running: Running) -> Trace {
+    let ended = tokio::time::timeout(PATIENCE, crate::ended(running)).await;
+    ended.expect("the process ends")
 }
 
 fn kill(pid: u32, signal: i32) {
@@ -197,18 +261,7 @@ fn a_child_dies_with_its_supervisor_even_by_kill_9() {
         .spawn()
         .expect("it starts");
     let mut output = BufReader::new(supervisor.stdout.take().expect("it is piped"));
-    let mut line = String::new();
-    let child: u32 = loop {
-        line.clear();
-        assert_ne!(
-            output.read_line(&mut line).expect("text"),
-            0,
-            "it said no pid"
-        );
-        if let Some(pid) = line.trim().strip_prefix("pid ") {
-            break pid.parse().expect("a pid");
-        }
-    };
+    let child: u32 = heard(&mut output).parse().expect("a pid");
     kill(child, 0);
     supervisor.kill().expect("it runs");
     assert_eq!(
@@ -217,4 +270,40 @@ fn a_child_dies_with_its_supervisor_even_by_kill_9() {
     );
     // The child holds the other end of the pipe until it is dead, too.
     output.read_to_end(&mut Vec::new()).expect("the pipe ends");
+}
+
+#[test]
+fn the_first_signal_drains_and_the_second_stops_at_once() {
+    let mut slow = role("slow").into_std();
+    let mut slow = slow.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut output = BufReader::new(slow.stdout.take().expect("it is piped"));
+    assert_eq!(heard(&mut output), "ready");
+    kill(slow.id(), libc::SIGTERM);
+    assert_eq!(heard(&mut output), "draining");
+    kill(slow.id(), libc::SIGINT);
+    assert_eq!(
+        heard(&mut output),
+        "slow was cut off, for the stop had to be at once"
+    );
+    assert!(slow.wait().expect("it ended").success());
+}
+
+#[tokio::test]
+async fn what_a_child_leaves_in_its_group_is_killed_with_it() {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let leaver = Member::child("child", move || {
+        let mut command = role("leaver");
+        command.stdout(writer.try_clone().expect("a pipe"));
+        command
+    });
+    let (handle, stop, running) = spawn(process().member(leaver));
+    until(&handle.states(), "child", State::Ready).await;
+    stop.drain();
+    assert!(ended(running).await.is_clean());
+    // Whoever is left would hold the other end.
+    let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));
+    let read = tokio::time::timeout(PATIENCE, read).await;
+    read.expect("nobody is left")
+        .expect("no panic")
+        .expect("the pipe ends");
 }

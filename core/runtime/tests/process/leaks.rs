@@ -1,6 +1,6 @@
 //! What outlives the run that spawned it.
 
-use crate::{ended, process, spawn, until};
+use crate::{PATIENCE, ended, process, spawn, until, until_it};
 use davy_runtime::{Context, Kind, Member, State};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -12,6 +12,12 @@ impl Drop for Canary {
     fn drop(&mut self) {
         self.0.send_modify(|dropped| *dropped += 1);
     }
+}
+
+async fn gone(dropped: &watch::Sender<u32>, enough: impl FnMut(&u32) -> bool) {
+    let mut dropped = dropped.subscribe();
+    let waited = tokio::time::timeout(PATIENCE, dropped.wait_for(enough)).await;
+    assert!(waited.is_ok(), "they live on");
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,11 +48,7 @@ async fn tasks_that_outlive_their_member_are_cancelled_and_counted_by_name() {
     assert_eq!(trace.to_string(), "leaking drained, leaving 3 tasks behind");
     assert_eq!(trace.leaked(), 3);
     assert_eq!(handle.states().get("leaking").map(|m| m.leaked), Some(3));
-    let mut dropped = dropped.subscribe();
-    dropped
-        .wait_for(|dropped| *dropped == 3)
-        .await
-        .expect("they are gone");
+    gone(&dropped, |dropped| *dropped == 3).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,13 +67,8 @@ async fn tasks_of_a_fallen_run_do_not_live_on_in_the_next() {
         }
     });
     let (handle, stop, running) = spawn(process().member(panics));
-    let twice = |states: &davy_runtime::States| states.get("panics").is_some_and(|m| m.leaked == 2);
-    handle.states().until(twice).await;
-    let mut dropped = dropped.subscribe();
-    dropped
-        .wait_for(|dropped| *dropped >= 2)
-        .await
-        .expect("they are gone");
+    until_it(&handle.states(), "panics", |m| m.leaked == 2).await;
+    gone(&dropped, |dropped| *dropped >= 2).await;
     stop.hurry();
     let trace = ended(running).await;
     assert_eq!(
@@ -131,4 +128,27 @@ async fn blocking_work_that_outlives_its_member_is_counted() {
         "m drained, leaving 1 task behind"
     );
     drop(release);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_is_dropped_leaves_no_task_behind() {
+    let dropped = watch::Sender::new(0);
+    let canary = dropped.clone();
+    let member = Member::new("m", Kind::Loop, move |context: Context| {
+        let (own, spawned) = (Canary(canary.clone()), Canary(canary.clone()));
+        async move {
+            let _own = own;
+            context.spawn("endless", async move {
+                let _spawned = spawned;
+                std::future::pending::<()>().await;
+            });
+            context.ready();
+            std::future::pending::<()>().await;
+            Ok(())
+        }
+    });
+    let (handle, _stop, running) = spawn(process().member(member));
+    until(&handle.states(), "m", State::Ready).await;
+    running.abort();
+    gone(&dropped, |dropped| *dropped == 2).await;
 }

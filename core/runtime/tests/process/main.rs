@@ -8,8 +8,9 @@ mod order;
 mod stops;
 
 use davy_base::{Clock, Random};
-use davy_runtime::{Builder, Context, Kind, Member, Process, State, States, Stop};
+use davy_runtime::{Builder, Context, Kind, Member, MemberState, Process, State, States, Stop};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What happened, in order.
 #[derive(Clone, Default)]
@@ -53,9 +54,21 @@ fn logging(name: &str, log: &Log) -> Member {
     })
 }
 
+/// How long a test waits for what must come: mostly of the paused clock, so that nothing hangs.
+const PATIENCE: Duration = Duration::from_mins(20);
+
 async fn until(states: &States, name: &str, state: State) {
-    let is = |states: &States| states.get(name).is_some_and(|member| member.state == state);
-    states.until(is).await;
+    until_it(states, name, |member| member.state == state).await;
+}
+
+async fn until_it(states: &States, name: &str, is: impl Fn(&MemberState) -> bool) {
+    let holds = |states: &States| states.get(name).is_some_and(|member| is(&member));
+    let waited = tokio::time::timeout(PATIENCE, states.until(holds)).await;
+    assert!(
+        waited.is_ok(),
+        "{name} never came to it: {:#?}",
+        states.all()
+    );
 }
 
 /// Runs a process in the background, as the paused clock wants it.
@@ -68,10 +81,12 @@ fn spawn(process: Builder) -> (davy_runtime::Handle, Stop, Running) {
 type Running = tokio::task::JoinHandle<davy_runtime::Trace>;
 
 async fn ended(running: Running) -> davy_runtime::Trace {
-    running.await.expect("the supervisor does not panic")
+    let ended = tokio::time::timeout(PATIENCE, running).await;
+    let ended = ended.expect("the process ends");
+    ended.expect("the supervisor does not panic")
 }
 
-fn name_of(member: &davy_runtime::MemberState) -> &str {
+fn name_of(member: &MemberState) -> &str {
     &member.name
 }
 

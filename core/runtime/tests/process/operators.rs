@@ -1,7 +1,7 @@
 //! What operators can do to a process that runs.
 
-use crate::{Log, ended, falling, good, logging, process, spawn, until};
-use davy_runtime::{Context, Kind, Member, Refused, State};
+use crate::{Log, ended, falling, good, logging, process, spawn, until, until_it};
+use davy_runtime::{Context, Kind, Member, MemberState, Refused, State};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -129,11 +129,8 @@ async fn a_restart_drains_and_starts_again_is_counted_and_leaves_others_alone() 
     handle
         .restart("database", "new certificates")
         .expect("it is on");
-    let again = |states: &davy_runtime::States| {
-        let database = states.get("database");
-        database.is_some_and(|m| m.restarts == 1 && m.state == State::Ready)
-    };
-    handle.states().until(again).await;
+    let again = |m: &MemberState| m.restarts == 1 && m.state == State::Ready;
+    until_it(&handle.states(), "database", again).await;
     assert_eq!(log.take(), ["database stops", "database starts"]);
     handle.restart("api", "because").expect("it is on");
     handle
@@ -185,10 +182,7 @@ async fn a_served_member_only_changes_its_state() {
         .expect("it is known");
     until(&handle.states(), "ui", State::Ready).await;
     handle.restart("ui", "because").expect("it is on");
-    handle
-        .states()
-        .until(|states| states.get("ui").is_some_and(|ui| ui.restarts == 1))
-        .await;
+    until_it(&handle.states(), "ui", |ui| ui.restarts == 1).await;
     stop.drain();
     let trace = ended(running).await;
     assert!(trace.ends().is_empty(), "nothing ran: {trace}");

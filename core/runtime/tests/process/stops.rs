@@ -1,8 +1,7 @@
 //! Stops: bounded, never early, never taken for a member's end.
 
-use crate::{Log, ended, good, logging, process, spawn, until};
-use davy_base::Clock;
-use davy_runtime::{Context, Ending, Kind, Member, Process, State, Stop};
+use crate::{Log, ended, good, logging, process, spawn, until, until_it};
+use davy_runtime::{Context, Ending, Kind, Member, State, Stop};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,41 +40,52 @@ async fn one_that_hangs_on_stop_is_cut_off_at_its_deadline_and_the_others_stop_i
     assert_eq!(log.take(), ["api stops", "database stops"]);
 }
 
-#[test]
-fn one_that_does_not_even_yield_is_named_hung_and_the_process_goes_on_stopping() {
+/// Blocks its thread when it is told to end, until the test drops the sender.
+fn blocking() -> (mpsc::Sender<()>, Member) {
+    let (release, blocked) = mpsc::channel();
+    let blocked = Arc::new(Mutex::new(blocked));
+    let member = Member::new("blocking", Kind::Loop, move |context: Context| {
+        let blocked = blocked.clone();
+        async move {
+            context.ready();
+            context.draining().await;
+            let _ = blocked.lock().expect("nobody else has it").recv();
+            Ok(())
+        }
+    });
+    (release, member.stop_deadline(Duration::from_millis(20)))
+}
+
+/// What blocks a thread needs another one to be noticed by, and real time.
+fn on_threads<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    let (release, blocked) = mpsc::channel::<()>();
-    let blocked = Arc::new(Mutex::new(blocked));
-    let blocking = Member::new("blocking", Kind::Loop, move |context: Context| {
-        let blocked = blocked.clone();
-        async move {
-            context.ready();
-            context.draining().await;
-            // Ends when the test lets go of the other side, and not before.
-            let _ = blocked.lock().expect("nobody else has it").recv();
-            Ok(())
-        }
-    })
-    .stop_deadline(Duration::from_millis(20));
+    let bounded = async { tokio::time::timeout(Duration::from_secs(20), test).await };
+    runtime.block_on(bounded).expect("it ends")
+}
+
+#[test]
+fn one_that_does_not_even_yield_is_named_hung_and_the_process_goes_on_stopping() {
+    let (release, blocking) = blocking();
     let log = Log::default();
-    let process = Process::new(Clock::system())
+    let built = process()
         .member(logging("database", &log))
         .member(blocking.after(["database"]))
         .build()
         .expect("well-formed");
-    let (stop, states) = (Stop::new(), process.states());
-    let trace = runtime.block_on(async {
-        let stopper = stop.clone();
-        let watched = states.clone();
+    let (stop, states) = (Stop::new(), built.states());
+    let trace = on_threads(async {
+        let (stopper, watched) = (stop.clone(), states.clone());
         tokio::spawn(async move {
             until(&watched, "blocking", State::Ready).await;
             stopper.drain();
         });
-        process.run(stop).await
+        let trace = built.run(stop).await;
+        drop(release);
+        trace
     });
     assert_eq!(
         trace.to_string(),
@@ -83,7 +93,35 @@ fn one_that_does_not_even_yield_is_named_hung_and_the_process_goes_on_stopping()
     );
     assert_eq!(states.get("blocking").map(|m| m.state), Some(State::Failed));
     assert_eq!(log.take(), ["database starts", "database stops"]);
-    drop(release);
+}
+
+#[test]
+fn a_hung_run_is_never_joined_by_a_second_one_and_is_followed_when_it_ends() {
+    let (release, blocking) = blocking();
+    on_threads(async {
+        let built = process().member(blocking).build().expect("well-formed");
+        let (handle, stop) = (built.handle(), Stop::new());
+        let (operator, stopper) = (handle.clone(), stop.clone());
+        let operate = tokio::spawn(async move {
+            let states = operator.states();
+            until(&states, "blocking", State::Ready).await;
+            operator
+                .set_enabled("blocking", false, "off")
+                .expect("known");
+            until(&states, "blocking", State::Failed).await;
+            operator.set_enabled("blocking", true, "on").expect("known");
+            until_it(&states, "blocking", |m| m.enabled).await;
+            let hung = states.get("blocking").expect("known");
+            assert_eq!(hung.state, State::Failed, "its first run still blocks");
+            drop(release);
+            until(&states, "blocking", State::Ready).await;
+            stopper.drain();
+        });
+        let trace = built.run(stop).await;
+        operate.await.expect("the operator is content");
+        assert_eq!(trace.ends()[0].ending, Ending::Hung);
+        assert_eq!(trace.ends()[1].to_string(), "blocking drained");
+    });
 }
 
 #[tokio::test(start_paused = true)]
