@@ -150,6 +150,16 @@ impl Ingest {
 
     /// Takes profiles of one request: all or none. Returns when they are in the bucket.
     pub async fn push(&self, tenant: &Tenant, pushes: Vec<(String, Push)>) -> Result<()> {
+        self.push_and(tenant, pushes, false).await
+    }
+
+    /// As [`Ingest::push`], for a client that is about to end: what is open is written at once.
+    pub(super) async fn push_and(
+        &self,
+        tenant: &Tenant,
+        pushes: Vec<(String, Push)>,
+        hurry: bool,
+    ) -> Result<()> {
         let shared = &self.0;
         let received: usize = pushes.iter().map(|(_, push)| push.body.len()).sum();
         let permit = shared.decoders.acquire().await;
@@ -161,6 +171,9 @@ impl Ingest {
         let waiting =
             waiting.map_err(|_| Error::new(Kind::Internal, "decoding failed unexpectedly"))??;
         let windows = waiting.len();
+        if hurry {
+            shared.full.notify_one();
+        }
         for mut outcome in waiting {
             // The sender goes only after it has told the outcome.
             let outcome = outcome

@@ -39,6 +39,9 @@ pub fn router(ingest: Ingest) -> Router {
         .with_state(ingest)
 }
 
+/// A client that is about to end says so, and does not wait for a segment to fill.
+const HURRY: &str = "davy-hurry";
+
 fn content_type(headers: &HeaderMap) -> &str {
     headers
         .get(header::CONTENT_TYPE)
@@ -122,7 +125,8 @@ async fn take_push(State(ingest): State<Ingest>, request: Request) -> Response {
         let pushes = read
             .await
             .map_err(|_| Error::new(Kind::Internal, "reading failed unexpectedly"))??;
-        ingest.push(&tenant, pushes).await?;
+        let hurry = parts.headers.contains_key(HURRY);
+        ingest.push_and(&tenant, pushes, hurry).await?;
         Ok(wire)
     };
     let answer = |kind: &'static str, body: &'static str| {
