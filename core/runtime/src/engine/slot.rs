@@ -88,7 +88,6 @@ pub(super) struct Slot {
     pub(super) holders: usize,
     /// While the process stops: those that it comes after no longer wait for it.
     pub(super) released: bool,
-    pub(super) enabled: bool,
     pub(super) run_number: u64,
     pub(super) restarts: u64,
     /// When it fell, within the span; never more than the restarts allowed and one.
@@ -109,7 +108,6 @@ impl Slot {
             waits_for: None,
             holders: 0,
             released: false,
-            enabled: true,
             run_number: 0,
             restarts: 0,
             falls: VecDeque::new(),

@@ -29,12 +29,14 @@ impl Engine {
         }
         let name = self.slots[slot].member.name.clone();
         tracing::info!(member = %name, enabled, why, "member switched");
-        self.slots[slot].enabled = enabled;
+        let phase = self.slots[slot].phase;
         self.states.update(&name, |member| {
             member.enabled = enabled;
-            member.why = Some(why);
+            // One that is on and waits goes on saying for whom.
+            if !enabled || phase != Phase::Waiting {
+                member.why = Some(why);
+            }
         });
-        let phase = self.slots[slot].phase;
         if enabled {
             match phase {
                 Phase::Off | Phase::GivenUp => self.begin_anew(slot),
@@ -81,7 +83,9 @@ impl Engine {
         let name = self.slots[slot].member.name.clone();
         tracing::info!(member = %name, why, "member restarted");
         self.slots[slot].falls.clear();
-        self.say_why(slot, Some(why));
+        if self.slots[slot].phase != Phase::Waiting {
+            self.say_why(slot, Some(why));
+        }
         match self.slots[slot].phase {
             Phase::Starting | Phase::Ready if self.slots[slot].run.is_some() => {
                 self.drain(slot, Reason::Restart);

@@ -109,6 +109,14 @@ async fn one_that_waits_or_backs_off_can_be_switched_off_and_on() {
         .expect("it is known");
     until(&handle.states(), "falls", State::Ready).await;
     until(&handle.states(), "waits", State::Waiting).await;
+    handle.restart("waits", "in vain").expect("it is on");
+    handle
+        .set_enabled("waits", true, "still")
+        .expect("it is known");
+    handle.insert(good("last")).expect("its name is free");
+    until(&handle.states(), "last", State::Ready).await;
+    let waits = handle.states().get("waits").expect("it is known");
+    assert_eq!(waits.why.as_deref(), Some("waits for never"));
     handle
         .set_enabled("never", false, "hopeless")
         .expect("it is known");
