@@ -39,6 +39,7 @@ macro_rules! conformance {
 conformance! {
     processes {
         a_start_tells_of_the_one_before_that_never_ended
+        processes_that_start_at_once_are_all_remembered
         live_processes_are_those_heard_of_lately
         a_report_of_an_unknown_process_is_refused
         processes_heard_of_least_recently_are_forgotten

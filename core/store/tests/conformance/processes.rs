@@ -35,6 +35,29 @@ pub(crate) async fn a_start_tells_of_the_one_before_that_never_ended(database: D
     assert_eq!(newest.len(), 2);
 }
 
+pub(crate) async fn processes_that_start_at_once_are_all_remembered(database: Database) {
+    const EACH: u128 = 20;
+    let stores = [database.store().await, database.store().await];
+    let starting: Vec<_> = (0..4)
+        .map(|process| {
+            let store = stores[process as usize % 2].clone();
+            tokio::spawn(async move {
+                for start in 0..EACH {
+                    let row = row(process * EACH + start, start as i64);
+                    store
+                        .process_started(&row)
+                        .await
+                        .expect("nobody is in the way");
+                }
+            })
+        })
+        .collect();
+    for started in starting {
+        started.await.expect("all were remembered");
+    }
+    assert_eq!(stores[0].processes(1_000).await.unwrap().len(), 80);
+}
+
 pub(crate) async fn live_processes_are_those_heard_of_lately(database: Database) {
     let store = database.store().await;
     for id in 1..=4 {

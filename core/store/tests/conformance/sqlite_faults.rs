@@ -61,7 +61,7 @@ async fn the_child_that_is_killed() {
     std::future::pending::<()>().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_the_first_version_is_brought_up_to_date() {
     on_sqlite(async |database: Database| {
         let first = tempfile::tempdir().expect("a scratch folder");
@@ -82,6 +82,16 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         .unwrap();
         raw.close().await.unwrap();
 
+        // Several processes of the new version start at once.
+        let migrating: Vec<_> = (0..8)
+            .map(|_| {
+                let store = database.unmigrated();
+                tokio::spawn(async move { store.migrate().await })
+            })
+            .collect();
+        for migrated in migrating {
+            migrated.await.expect("it ended").expect("it migrated");
+        }
         let store = database.store().await;
         let processes = store.processes(10).await.unwrap();
         let seen: Vec<_> = processes
