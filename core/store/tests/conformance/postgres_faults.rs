@@ -167,6 +167,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A failure to stop it must not hide why the test failed; the script will stop it.
         if !std::thread::panicking() {
             self.script(&["stop", "immediate"]);
         }
@@ -177,10 +178,12 @@ impl Drop for Server {
 async fn a_server_that_crashes_and_comes_back_is_used_again() {
     // Says how to run this where there is no Postgres at all.
     server();
+    // Where the script stops it even if this test is killed.
+    let scratch = std::env::var_os("DEV_POSTGRES_SCRATCH").map(std::path::PathBuf::from);
     let server = Server(
         tempfile::Builder::new()
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir()
+            .tempdir_in(scratch.unwrap_or_else(std::env::temp_dir))
             .expect("a scratch folder"),
     );
     let url = server.script(&["start"]);
