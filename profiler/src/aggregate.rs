@@ -16,6 +16,9 @@ pub(crate) const TABLE_FULL: u64 = u64::MAX - 1;
 /// Stands for CPU time of a tag that was counted while no sample met the tag.
 pub(crate) const UNSAMPLED: u64 = u64::MAX - 2;
 
+/// Addresses from here on are indices of an aggregate's names; user space ends far below.
+pub(crate) const NAMED: u64 = 1 << 63;
+
 /// Values of one stack under one tag; a CPU profile uses only the first.
 pub(crate) type Values = [i64; 4];
 
@@ -42,6 +45,9 @@ pub(crate) struct Aggregate {
     pub(crate) stacks: StackTree,
     /// The addresses that items of the stack tree are indices of.
     pub(crate) addresses: Vec<u64>,
+    /// What addresses from [`NAMED`] on are called.
+    pub(crate) names: Vec<String>,
+    name_index: FxHashMap<String, u64>,
     index: FxHashMap<u64, u32>,
     /// The node of a whole stack by its hash: hot stacks come again and again, and comparing one is
     /// twenty times cheaper than finding its way down the tree.
@@ -62,6 +68,17 @@ impl Aggregate {
         for (sum, value) in sums.iter_mut().zip(values) {
             *sum += value;
         }
+    }
+
+    /// An address for something that has only a name.
+    pub(crate) fn named(&mut self, name: &str) -> u64 {
+        if let Some(known) = self.name_index.get(name) {
+            return *known;
+        }
+        let address = NAMED + self.names.len() as u64;
+        self.names.push(name.to_owned());
+        self.name_index.insert(name.to_owned(), address);
+        address
     }
 
     fn node(&mut self, leaf_to_root: &[u64], is_cut: bool) -> Option<NodeId> {

@@ -1,6 +1,6 @@
 //! From summed addresses to a profile with names.
 
-use crate::aggregate::{Aggregate, CUT, TABLE_FULL, UNSAMPLED};
+use crate::aggregate::{Aggregate, CUT, NAMED, TABLE_FULL, UNSAMPLED};
 use crate::modules::{self, Module};
 use crate::symbol::Symbols;
 use crate::{cpu, heap};
@@ -19,6 +19,12 @@ pub(crate) enum Kind {
     Cpu,
     /// Sampled allocations; the period is the mean distance between samples in bytes.
     Heap,
+    /// Elapsed time of threads.
+    Wall,
+    /// Tasks that live.
+    Tasks,
+    /// Threads that live, and what they did so far.
+    Threads,
 }
 
 impl Kind {
@@ -27,6 +33,9 @@ impl Kind {
         match self {
             Self::Cpu => "process_cpu",
             Self::Heap => "memory",
+            Self::Wall => "wall",
+            Self::Tasks => "tasks",
+            Self::Threads => "threads",
         }
     }
 
@@ -39,6 +48,44 @@ impl Kind {
                 ("inuse_objects", "count"),
                 ("inuse_space", "bytes"),
             ],
+            Self::Wall => &[("wall", "nanoseconds")],
+            Self::Tasks => &[
+                ("polls", "count"),
+                ("age", "nanoseconds"),
+                ("tasks", "count"),
+            ],
+            Self::Threads => &[
+                ("running", "nanoseconds"),
+                ("runnable", "nanoseconds"),
+                ("waiting", "nanoseconds"),
+                ("threads", "count"),
+            ],
+        }
+    }
+
+    /// Functions at the leaf that only lead to the sample, by the beginning of their names.
+    fn trimmed(self) -> &'static [&'static str] {
+        match self {
+            Self::Heap => &[
+                "_rjem_",
+                "je_",
+                "prof_",
+                "tikv_jemallocator::",
+                "<tikv_jemallocator::",
+                "davy_profiler::heap::",
+                "__rust_",
+                "__rustc::__r",
+                "alloc::alloc::",
+            ],
+            Self::Tasks => &[
+                "davy_profiler::tasks::",
+                "davy_profiler::unwind::",
+                "davy_tag::task::",
+                "<davy_tag::task::watch::",
+                "core::task::wake::",
+                "<core::task::wake::Waker",
+            ],
+            Self::Cpu | Self::Wall | Self::Threads => &[],
         }
     }
 
@@ -46,6 +93,8 @@ impl Kind {
         match self {
             Self::Cpu => ("cpu", "nanoseconds"),
             Self::Heap => ("space", "bytes"),
+            Self::Wall => ("wall", "nanoseconds"),
+            Self::Tasks | Self::Threads => ("", ""),
         }
     }
 }
@@ -59,8 +108,8 @@ pub(crate) struct Taken {
     pub(crate) period: i64,
 }
 
-/// Frames at the leaf of an allocation's stack among which the allocator's are looked for.
-const ALLOCATOR_FRAMES_MAX: usize = 24;
+/// Frames at the leaf of a stack among which those that are trimmed are looked for.
+const TRIMMED_MAX: usize = 24;
 
 /// The profile of an aggregate, with whatever names `symbols` has.
 pub(crate) fn assemble(
@@ -85,18 +134,18 @@ pub(crate) fn assemble(
     profile.time_nanos = taken.start.nanos();
     profile.duration_nanos = i64::try_from(taken.span.as_nanos()).unwrap_or(i64::MAX);
 
-    let mut places = Places::new(taken.kind, modules, symbols);
+    let mut places = Places::new(taken.kind, &aggregate.names, modules, symbols);
     let locations: Vec<u32> = aggregate
         .addresses
         .iter()
         .map(|address| places.location(&mut profile, *address))
         .collect();
-    let is_allocator: Vec<bool> = match taken.kind {
-        Kind::Cpu => Vec::new(),
-        Kind::Heap => aggregate
+    let is_trimmed: Vec<bool> = match taken.kind.trimmed() {
+        [] => Vec::new(),
+        prefixes => aggregate
             .addresses
             .iter()
-            .map(|address| places.is_allocator(*address))
+            .map(|address| places.is_trimmed(*address, prefixes))
             .collect(),
     };
 
@@ -110,10 +159,7 @@ pub(crate) fn assemble(
     }
     let mut labels = FxHashMap::default();
     for ((node, tag), values) in &aggregate.samples {
-        let node = match taken.kind {
-            Kind::Cpu => *node,
-            Kind::Heap => without_allocator(aggregate, *node, &is_allocator),
-        };
+        let node = trim(aggregate, *node, &is_trimmed);
         let labels = *labels
             .entry(*tag)
             .or_insert_with(|| label_set(&mut profile, *tag));
@@ -137,15 +183,18 @@ fn label_set(profile: &mut Profile, tag: Tag) -> LabelSetId {
     profile.label_sets.intern(&set)
 }
 
-/// The stack without the allocator's own frames at its leaf.
-fn without_allocator(aggregate: &Aggregate, leaf: NodeId, is_allocator: &[bool]) -> NodeId {
+/// The stack without the frames at its leaf that only led to the sample.
+fn trim(aggregate: &Aggregate, leaf: NodeId, is_trimmed: &[bool]) -> NodeId {
+    if is_trimmed.is_empty() {
+        return leaf;
+    }
     let (mut at, mut trimmed) = (leaf, leaf);
-    for _ in 0..ALLOCATOR_FRAMES_MAX {
+    for _ in 0..TRIMMED_MAX {
         if at == NodeId::ROOT {
             break;
         }
         let parent = aggregate.stacks.parent(at);
-        if is_allocator[aggregate.stacks.item(at) as usize] && parent != NodeId::ROOT {
+        if is_trimmed[aggregate.stacks.item(at) as usize] && parent != NodeId::ROOT {
             trimmed = parent;
         }
         at = parent;
@@ -155,6 +204,7 @@ fn without_allocator(aggregate: &Aggregate, leaf: NodeId, is_allocator: &[bool])
 
 struct Places<'a> {
     kind: Kind,
+    names: &'a [String],
     modules: &'a [Module],
     symbols: &'a Symbols,
     /// The profile's mapping of each module.
@@ -162,10 +212,11 @@ struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    fn new(kind: Kind, modules: &'a [Module], symbols: &'a Symbols) -> Self {
+    fn new(kind: Kind, names: &'a [String], modules: &'a [Module], symbols: &'a Symbols) -> Self {
         let mappings = vec![None; modules.len()];
         Self {
             kind,
+            names,
             modules,
             symbols,
             mappings,
@@ -176,13 +227,17 @@ impl<'a> Places<'a> {
         match address {
             CUT => {
                 let frames = match self.kind {
-                    Kind::Cpu => cpu::MAX_FRAMES,
                     Kind::Heap => heap::MAX_FRAMES,
+                    _ => cpu::MAX_FRAMES,
                 };
                 return profile.named_location(&format!("(stack cut at {frames} frames)"));
             }
             TABLE_FULL => return profile.named_location("(stack table full)"),
             UNSAMPLED => return profile.named_location("(CPU time as counted, not sampled)"),
+            NAMED.. => {
+                let name = self.names.get((address - NAMED) as usize);
+                return profile.named_location(name.map_or("(unknown)", String::as_str));
+            }
             _ => {}
         }
         let Some(index) = modules::containing(self.modules, address) else {
@@ -209,6 +264,16 @@ impl<'a> Places<'a> {
         flags.has_filenames = flags.has_line_numbers;
         let mut lines = Vec::with_capacity(frames.len());
         for frame in frames {
+            // The root of every task, into which the task's own functions may be inlined.
+            if self.kind == Kind::Tasks
+                && frames.len() > 1
+                && self
+                    .symbols
+                    .text(frame.function)
+                    .starts_with("davy_tag::task::watch::poll")
+            {
+                continue;
+            }
             let name = profile.strings.intern(self.symbols.text(frame.function));
             let file = profile.strings.intern(self.symbols.text(frame.file));
             let function = profile.function(Function {
@@ -242,28 +307,16 @@ impl<'a> Places<'a> {
         profile.location(Some(mapping), address, &lines)
     }
 
-    fn is_allocator(&self, address: u64) -> bool {
-        const PREFIXES: [&str; 9] = [
-            "_rjem_",
-            "je_",
-            "prof_",
-            "tikv_jemallocator::",
-            "<tikv_jemallocator::",
-            "davy_profiler::heap::",
-            "__rust_",
-            "__rustc::__r",
-            "alloc::alloc::",
-        ];
+    fn is_trimmed(&self, address: u64, prefixes: &[&str]) -> bool {
         let Some(index) = modules::containing(self.modules, address) else {
             return false;
         };
-        self.symbols
-            .lookup(&self.modules[index], address)
-            .iter()
-            .any(|frame| {
-                let name = self.symbols.text(frame.function);
-                PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-                    || self.symbols.text(frame.file).contains("/jemalloc/src/")
-            })
+        let mut frames = self.symbols.lookup(&self.modules[index], address).iter();
+        frames.any(|frame| {
+            let name = self.symbols.text(frame.function);
+            prefixes.iter().any(|prefix| name.starts_with(prefix))
+                || self.kind == Kind::Heap
+                    && self.symbols.text(frame.file).contains("/jemalloc/src/")
+        })
     }
 }

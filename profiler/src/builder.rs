@@ -5,7 +5,7 @@ use crate::drain::{Command, Desk, Drainer};
 use crate::handle::{Handle, check_hz};
 use crate::push::{Archiver, Outbox};
 use crate::symbol::Symbols;
-use crate::{Error, heap};
+use crate::{Error, heap, tasks};
 use davy_base::{Clock, Random};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -144,6 +144,7 @@ impl Builder {
             tracing::info!(reason, "heap profiling is off");
         }
         davy_tag::start_accounting();
+        tasks::start();
         let symbols = Arc::new(Mutex::new(Symbols::default()));
         let outbox = Arc::new(Outbox::new(
             archivers,

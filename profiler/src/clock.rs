@@ -17,6 +17,11 @@ pub(crate) fn process_cpu_nanos() -> u64 {
     read(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// Since the kernel's boot, suspension included.
+pub(crate) fn boot_nanos() -> u64 {
+    read(libc::CLOCK_BOOTTIME)
+}
+
 fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,

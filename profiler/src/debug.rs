@@ -1,8 +1,10 @@
 //! `/debug/pprof/*` for an axum server.
 
+mod listing;
+
 use crate::Error;
 use crate::aggregate::Filter;
-use crate::drain::Collected;
+use crate::drain::{Collected, Sort};
 use crate::handle::Handle;
 use axum::Router;
 use axum::extract::{Query, State};
@@ -19,104 +21,128 @@ use tokio::sync::oneshot;
 const SECONDS: u64 = 10;
 
 /// Routes that `go tool pprof` understands: `/debug/pprof/` (what there is),
-/// `/debug/pprof/{profile,heap,allocs,cmdline}`; parameters `seconds`, `member`, `op`.
+/// `/debug/pprof/{profile,wall,heap,allocs,tasks,threads,cmdline}`, and `/debug/pprof/watch`, which
+/// has windows of a second pushed for `seconds`. Parameters: `seconds`, `member`, `op`, `hz` of
+/// `profile`, `base` of `heap` and `allocs`, `debug=1` of `tasks`.
 pub fn debug_router(handle: Handle) -> Router {
+    let profile = |sort: Sort, name: &'static str, shown_first: &'static str| {
+        get(
+            async move |State(handle): State<Handle>, Query(wanted): Query<Wanted>| {
+                profile(handle, wanted, sort, (name, shown_first)).await
+            },
+        )
+    };
     Router::new()
         .route("/debug/pprof", get(index))
         .route("/debug/pprof/", get(index))
-        .route("/debug/pprof/profile", get(cpu))
-        .route("/debug/pprof/heap", get(heap))
-        .route("/debug/pprof/allocs", get(allocs))
+        .route("/debug/pprof/profile", profile(Sort::Cpu, "profile", "cpu"))
+        .route("/debug/pprof/wall", profile(Sort::Wall, "wall", "wall"))
+        .route(
+            "/debug/pprof/heap",
+            profile(Sort::Heap, "heap", "inuse_space"),
+        )
+        .route(
+            "/debug/pprof/allocs",
+            profile(Sort::Heap, "allocs", "alloc_space"),
+        )
+        .route("/debug/pprof/tasks", profile(Sort::Tasks, "tasks", "tasks"))
+        .route(
+            "/debug/pprof/threads",
+            profile(Sort::Threads, "threads", "threads"),
+        )
+        .route("/debug/pprof/watch", get(watch).post(watch))
         .route("/debug/pprof/cmdline", get(cmdline))
-        .route("/debug/pprof/wall", get(not_yet))
-        .route("/debug/pprof/tasks", get(not_yet))
         .with_state(handle)
 }
 
 #[derive(Debug, Deserialize)]
 struct Wanted {
     seconds: Option<u64>,
+    base: Option<u64>,
+    hz: Option<u32>,
+    debug: Option<u8>,
     member: Option<String>,
     op: Option<String>,
 }
 
 impl Wanted {
-    fn filter(self) -> Filter {
-        let named = |name: Option<String>| name.filter(|name| !name.is_empty());
+    fn filter(&self) -> Filter {
+        let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
         Filter {
-            member: named(self.member),
-            op: named(self.op),
+            member: named(&self.member),
+            op: named(&self.op),
         }
+    }
+
+    /// How long to collect; none for what is there at once.
+    fn span(&self, sort: Sort) -> Option<Duration> {
+        let seconds = match sort {
+            Sort::Cpu | Sort::Wall => Some(self.seconds.unwrap_or(SECONDS)),
+            Sort::Heap | Sort::Tasks => self.seconds,
+            Sort::HeapSince(_) | Sort::Threads => None,
+        };
+        seconds.map(Duration::from_secs)
     }
 }
 
 async fn index(State(handle): State<Handle>) -> Html<String> {
-    let stats = handle.stats();
-    let heap = match stats.heap.off_because {
-        "" => "on",
-        reason => reason,
-    };
-    Html(format!(
-        "<!doctype html><title>/debug/pprof/</title><h1>/debug/pprof/</h1><ul>\
-         <li><a href=profile?seconds=10>profile</a>: CPU time, for <code>?seconds=</code>\
-         <li><a href=heap>heap</a>: what lives in the heap ({heap})\
-         <li><a href=allocs>allocs</a>: what was allocated since the start ({heap})\
-         <li><a href=cmdline>cmdline</a>: how this process was started</ul>\
-         <p>Everywhere <code>?member=</code> and <code>?op=</code> keep one member or operation. \
-         Open with <code>go tool pprof http://HOST/debug/pprof/profile</code>.\
-         <p>{} threads, {} samples, {:.3} s in handlers, {:.3} s in the profiler's own threads.",
-        stats.threads, stats.samples, stats.handler_seconds, stats.thread_seconds
-    ))
+    Html(listing::index(&handle.stats()))
 }
 
-async fn cpu(State(handle): State<Handle>, Query(wanted): Query<Wanted>) -> Response {
-    let span = Duration::from_secs(wanted.seconds.unwrap_or(SECONDS));
-    let (sender, receiver) = oneshot::channel();
-    // Goes with this request, also when the client does before the profile is taken.
-    let waiting = Arc::new(());
-    let asked = handle.collect_cpu(
-        span,
-        &wanted.filter(),
-        Arc::downgrade(&waiting),
-        move |collected| {
-            let _ = sender.send(collected);
-        },
-    );
-    if let Err(error) = asked {
-        return refuse(&error);
-    }
-    match receiver.await {
-        Ok(Ok(collected)) => answer(handle, collected, "profile", None).await,
-        Ok(Err(error)) => refuse(&error),
-        Err(_) => refuse(&Error::Stopped),
-    }
-}
-
-async fn heap(State(handle): State<Handle>, Query(wanted): Query<Wanted>) -> Response {
-    heap_answer(handle, wanted, "heap", "inuse_space").await
-}
-
-async fn allocs(State(handle): State<Handle>, Query(wanted): Query<Wanted>) -> Response {
-    heap_answer(handle, wanted, "allocs", "alloc_space").await
-}
-
-async fn heap_answer(
+async fn profile(
     handle: Handle,
     wanted: Wanted,
-    name: &'static str,
-    shown_first: &'static str,
+    sort: Sort,
+    (name, shown_first): (&'static str, &'static str),
 ) -> Response {
+    let sort = match (sort, wanted.base) {
+        (Sort::Heap, Some(ago)) => Sort::HeapSince(Duration::from_secs(ago)),
+        _ => sort,
+    };
+    let filter = wanted.filter();
     let (sender, receiver) = oneshot::channel();
-    let asked = handle.collect_heap(&wanted.filter(), move |collected| {
+    let reply = move |collected| {
         let _ = sender.send(collected);
-    });
+    };
+    // Goes with this request, also when the client does before the profile is taken.
+    let waiting = Arc::new(());
+    let asked = match wanted.span(sort) {
+        Some(span) => {
+            let asker = Arc::downgrade(&waiting);
+            handle.collect(sort, (span, wanted.hz.unwrap_or(0)), &filter, asker, reply)
+        }
+        None => handle.collect_now(sort, &filter, reply),
+    };
     if let Err(error) = asked {
         return refuse(&error);
     }
     match receiver.await {
-        Ok(Ok(collected)) => answer(handle, collected, name, Some(shown_first)).await,
+        Ok(Ok(collected)) if wanted.debug == Some(1) && sort == Sort::Tasks => {
+            list_tasks(handle, collected, filter).await
+        }
+        Ok(Ok(collected)) => answer(handle, collected, name, shown_first).await,
         Ok(Err(error)) => refuse(&error),
         Err(_) => refuse(&Error::Stopped),
+    }
+}
+
+/// Every task in a line, as text.
+async fn list_tasks(handle: Handle, collected: Collected, filter: Filter) -> Response {
+    let listed = tokio::task::spawn_blocking(move || {
+        let _guard = Tag::new("profiler", "debug").enter();
+        listing::tasks(&handle, &collected, &filter)
+    });
+    match listed.await {
+        Ok(text) => text.into_response(),
+        Err(_) => refuse(&Error::Stopped),
+    }
+}
+
+async fn watch(State(handle): State<Handle>, Query(wanted): Query<Wanted>) -> Response {
+    let span = Duration::from_secs(wanted.seconds.unwrap_or(SECONDS));
+    match handle.watch(span) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => refuse(&error),
     }
 }
 
@@ -125,14 +151,12 @@ async fn answer(
     handle: Handle,
     collected: Collected,
     name: &'static str,
-    shown_first: Option<&'static str>,
+    shown_first: &'static str,
 ) -> Response {
     let packed = tokio::task::spawn_blocking(move || {
         let _guard = Tag::new("profiler", "debug").enter();
         let mut profile = handle.name(&collected);
-        if let Some(kind) = shown_first {
-            profile.default_sample_type = profile.strings.intern(kind);
-        }
+        profile.default_sample_type = profile.strings.intern(shown_first);
         davy_profile::gzip::compress(&davy_profile::pprof::encode(&profile))
     });
     match packed.await {
@@ -157,17 +181,12 @@ async fn cmdline() -> String {
     arguments.join("\0")
 }
 
-async fn not_yet() -> Response {
-    let sentence = "this profiler has no such profile yet; \
-                    there are /debug/pprof/profile, /debug/pprof/heap and /debug/pprof/allocs\n";
-    (StatusCode::NOT_IMPLEMENTED, sentence).into_response()
-}
-
 fn refuse(error: &Error) -> Response {
     let status = match error {
         Error::Setting { .. } => StatusCode::BAD_REQUEST,
         Error::TooManyProfiles(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::HeapOff(_) => StatusCode::NOT_IMPLEMENTED,
+        Error::NoHistory(_) => StatusCode::NOT_FOUND,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, format!("{error}\n")).into_response()

@@ -1,136 +1,32 @@
 //! The thread that reads samples, cuts windows and serves whoever watches.
 
+mod collect;
+mod desk;
+
+pub(crate) use collect::{Asker, COLLECTORS_MAX, Collected, Sort};
+pub(crate) use desk::{Command, Desk, nudge};
+
 use crate::Error;
 use crate::aggregate::{Aggregate, Filter};
 use crate::assemble::{Kind, Taken};
 use crate::control::{self, Used};
 use crate::cpu::Engine;
-use crate::heap;
-use crate::modules::Module;
 use crate::push::{Outbox, Raw};
+use crate::{heap, tasks, wall};
+use collect::Collector;
 use davy_base::{Clock, Timestamp};
 use davy_tag::Tag;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use desk::Counts;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Profiles that may be taken at once, beside the windows.
-pub(crate) const COLLECTORS_MAX: usize = 16;
 /// The first window is short, so that a new process is visible at once.
 const FIRST_WINDOW: Duration = Duration::from_secs(2);
+/// Windows while somebody watches.
+const WATCHED_WINDOW: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 /// Rings hold some 200 usual samples, and not less than 20.
 const TICK_ABOVE_250_HZ: Duration = Duration::from_millis(25);
-
-/// A profile that was taken beside the windows.
-pub(crate) struct Collected {
-    pub(crate) aggregate: Aggregate,
-    pub(crate) taken: Taken,
-    pub(crate) modules: Arc<[Module]>,
-}
-
-/// Whoever waits for a profile holds the other end; once nobody does, its place is free.
-pub(crate) type Asker = Weak<()>;
-
-type Reply = Box<dyn FnOnce(Result<Collected, Error>) + Send>;
-
-/// What the drainer is asked for.
-pub(crate) enum Command {
-    SetHz(u32),
-    /// CPU samples from now on for a span.
-    Cpu {
-        span: Duration,
-        filter: Filter,
-        asker: Asker,
-        reply: Reply,
-    },
-    /// The heap as it is.
-    Heap {
-        filter: Filter,
-        reply: Reply,
-    },
-    Stop,
-}
-
-/// Commands on their way to the drainer, and its counts on their way back.
-#[derive(Default)]
-pub(crate) struct Desk {
-    state: Mutex<DeskState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct DeskState {
-    commands: Vec<Command>,
-    /// A new thread said that it is there.
-    is_nudged: bool,
-    is_closed: bool,
-    counts: Counts,
-}
-
-/// What the drainer counted.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) engine: crate::cpu::Counts,
-    pub(crate) lost_nanos: u64,
-    pub(crate) cpu_nanos: u64,
-}
-
-/// The desk of the profiler that runs, if one does.
-static OPEN: Mutex<Option<Arc<Desk>>> = Mutex::new(None);
-
-/// Has the drainer look for new threads now rather than at its next tick.
-pub(crate) fn nudge() {
-    if let Some(desk) = &*OPEN.lock().unwrap_or_else(PoisonError::into_inner) {
-        desk.lock().is_nudged = true;
-        desk.changed.notify_all();
-    }
-}
-
-impl Desk {
-    fn lock(&self) -> MutexGuard<'_, DeskState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks the drainer; after its end the answer is that it was stopped.
-    pub(crate) fn ask(&self, command: Command) -> Result<(), Error> {
-        let mut state = self.lock();
-        if state.is_closed {
-            return Err(Error::Stopped);
-        }
-        state.commands.push(command);
-        self.changed.notify_all();
-        Ok(())
-    }
-
-    pub(crate) fn counts(&self) -> Counts {
-        self.lock().counts
-    }
-
-    /// Waits for commands or new threads; answers the commands, and whether there are threads.
-    fn wait(&self, span: Duration) -> (Vec<Command>, bool) {
-        let mut state = self.lock();
-        if state.commands.is_empty() && !state.is_nudged {
-            let waited = self.changed.wait_timeout(state, span);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        let state = &mut *state;
-        (
-            std::mem::take(&mut state.commands),
-            std::mem::take(&mut state.is_nudged),
-        )
-    }
-}
-
-struct Collector {
-    filter: Filter,
-    aggregate: Aggregate,
-    start: Timestamp,
-    begun: Duration,
-    until: Duration,
-    used: Option<Used>,
-    asker: Asker,
-    reply: Reply,
-}
 
 /// Everything the thread works with.
 pub(crate) struct Drainer {
@@ -138,22 +34,34 @@ pub(crate) struct Drainer {
     desk: Arc<Desk>,
     outbox: Arc<Outbox>,
     clock: Clock,
+    /// Samples a second as they were asked for; a profile that is being taken may raise them.
+    hz: u32,
     window: Duration,
+    /// Until then windows are short.
+    watched_until: Duration,
     /// Whether samples are scaled to exact accounting.
     is_controlled: bool,
-    /// Whether the window that is open is sampled at all.
-    is_sampled: bool,
-    /// What had been used when the window was begun.
-    used: Used,
-    aggregate: Aggregate,
-    heap_totals: heap::Totals,
+    open: Window,
+    heap_history: heap::History,
+    /// When tasks are next asked where they wait.
+    ask_at: Duration,
+    collectors: Vec<Collector>,
+    lost_nanos: u64,
+}
+
+/// The window that is open, and what had been counted when it was begun.
+struct Window {
     start: Timestamp,
     begun: Duration,
     cut_at: Duration,
+    aggregate: Aggregate,
+    used: Used,
+    heap: heap::Totals,
+    wall: wall::Counted,
+    /// Whether it is sampled at all.
+    is_sampled: bool,
     /// Nanoseconds between samples; of the last rate where sampling is off.
     period: i64,
-    collectors: Vec<Collector>,
-    lost_nanos: u64,
 }
 
 impl Drainer {
@@ -168,20 +76,27 @@ impl Drainer {
         let (start, begun) = (clock.now(), clock.monotonic());
         let to_boundary = window.saturating_sub(start.since(start.floor(window)));
         Self {
-            period: period(engine.hz()),
-            is_sampled: engine.hz() > 0,
+            open: Window {
+                start,
+                begun,
+                cut_at: begun + to_boundary.min(FIRST_WINDOW),
+                aggregate: Aggregate::default(),
+                used: Used::now(),
+                heap: heap::Totals::now(),
+                wall: wall::Counted::now(begun),
+                is_sampled: engine.hz() > 0,
+                period: period(engine.hz()),
+            },
+            hz: engine.hz(),
             engine,
             desk,
             outbox,
-            window,
-            is_controlled,
-            used: Used::now(),
-            aggregate: Aggregate::default(),
-            heap_totals: heap::Totals::now(),
-            start,
-            begun,
-            cut_at: begun + to_boundary.min(FIRST_WINDOW),
             clock,
+            window,
+            watched_until: Duration::ZERO,
+            is_controlled,
+            heap_history: heap::History::default(),
+            ask_at: begun,
             collectors: Vec::new(),
             lost_nanos: 0,
         }
@@ -189,9 +104,7 @@ impl Drainer {
 
     pub(crate) fn run(mut self) {
         let _guard = Tag::new("profiler", "drain").enter();
-        // A closed desk answers everybody, even if this thread ends by a panic.
-        let _closing = Closing(Arc::clone(&self.desk));
-        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&self.desk));
+        let _closing = desk::open(&self.desk);
         self.engine.scan();
         let mut scanned = self.clock.monotonic();
         loop {
@@ -202,7 +115,7 @@ impl Drainer {
             };
             let now = self.clock.monotonic();
             let next = self.collectors.iter().map(|c| c.until).min();
-            let next = next.map_or(self.cut_at, |next| next.min(self.cut_at));
+            let next = next.map_or(self.open.cut_at, |next| next.min(self.open.cut_at));
             let wait = tick.min(next.saturating_sub(now));
             let (commands, is_nudged) = self.desk.wait(wait);
             // Listing the threads costs more than draining them.
@@ -216,10 +129,16 @@ impl Drainer {
             for command in commands {
                 stop |= self.obey(command);
             }
+            if let Some(span) = self.outbox.take_watch() {
+                self.watch(span);
+            }
             let now = self.clock.monotonic();
             self.answer(now);
-            if stop || now >= self.cut_at {
+            if stop || now >= self.open.cut_at {
                 self.cut();
+            }
+            if now >= self.ask_at {
+                self.ask_at = now + tasks::ask();
             }
             self.count();
             if stop {
@@ -231,7 +150,7 @@ impl Drainer {
     fn drain(&mut self) {
         let Self {
             engine,
-            aggregate,
+            open,
             collectors,
             ..
         } = self;
@@ -239,11 +158,12 @@ impl Drainer {
             let tag = Tag::from_index(record.tag);
             let nanos = i64::try_from(record.nanos).unwrap_or(i64::MAX);
             let values = [nanos, 0, 0, 0];
-            aggregate.add(record.frames, record.is_cut, tag, values);
-            for collector in collectors.iter_mut().filter(|c| c.filter.keeps(tag)) {
-                collector
-                    .aggregate
-                    .add(record.frames, record.is_cut, tag, values);
+            let wanted = collectors
+                .iter_mut()
+                .filter(|c| c.sort == Sort::Cpu && c.filter.keeps(tag))
+                .map(|c| &mut c.aggregate);
+            for aggregate in std::iter::once(&mut open.aggregate).chain(wanted) {
+                aggregate.add(record.frames, record.is_cut, tag, values);
             }
         });
     }
@@ -257,57 +177,76 @@ impl Drainer {
                 return true;
             }
             Command::SetHz(hz) => {
-                // A window has one period, so a new rate begins a new window.
-                self.cut();
-                self.engine.set_hz(hz);
-                self.engine.scan();
-                self.is_sampled = hz > 0;
-                if hz > 0 {
-                    self.period = period(hz);
-                }
+                self.hz = hz;
+                self.set_rate();
             }
-            Command::Cpu { reply, .. } if self.waited_for() >= COLLECTORS_MAX => {
+            Command::Watch(span) => self.watch(span),
+            Command::Span { reply, .. } if self.waited_for() >= COLLECTORS_MAX => {
                 reply(Err(Error::TooManyProfiles(COLLECTORS_MAX)));
             }
-            Command::Cpu {
+            Command::Span {
+                sort,
                 span,
+                hz,
                 filter,
                 asker,
                 reply,
             } => {
-                let begun = self.clock.monotonic();
-                self.collectors.push(Collector {
-                    filter,
-                    aggregate: Aggregate::default(),
-                    start: self.clock.now(),
-                    begun,
-                    until: begun + span,
-                    used: self.is_controlled.then(Used::now),
-                    asker,
-                    reply,
-                });
+                let to = (asker, reply);
+                let collector = Collector::begin((sort, span, hz), filter, to, &self.clock);
+                self.collectors.push(collector);
+                self.set_rate();
             }
-            Command::Heap { filter, reply } => {
-                reply(match heap::state() {
-                    Ok(state) => {
-                        let mut aggregate = Aggregate::default();
-                        heap::snapshot(&mut aggregate, &filter, None);
-                        Ok(Collected {
-                            aggregate,
-                            taken: Taken {
-                                kind: Kind::Heap,
-                                start: self.clock.now(),
-                                span: Duration::ZERO,
-                                period: state.rate_bytes,
-                            },
-                            modules: self.engine.modules(),
-                        })
-                    }
-                    Err(reason) => Err(Error::HeapOff(reason)),
-                });
-            }
+            Command::Now {
+                sort,
+                filter,
+                reply,
+            } => reply(self.instant(sort, &filter)),
         }
         false
+    }
+
+    fn instant(&self, sort: Sort, filter: &Filter) -> Result<Collected, Error> {
+        let mut aggregate = Aggregate::default();
+        let mut taken = collect::instant(sort, &mut aggregate, filter, &self.clock)?;
+        if let Sort::HeapSince(ago) = sort {
+            let now = self.clock.monotonic();
+            let base = self.heap_history.find(now.saturating_sub(ago));
+            let (at, base) = base.ok_or(Error::NoHistory(ago))?;
+            taken.span = now.saturating_sub(at);
+            aggregate = Aggregate::default();
+            let totals = heap::Totals::now();
+            heap::add(&mut aggregate, filter, &totals, Some(base), Some(base));
+        }
+        Ok(Collected {
+            aggregate,
+            taken,
+            modules: self.engine.modules(),
+        })
+    }
+
+    /// Brings the engine to the highest rate that is wanted.
+    fn set_rate(&mut self) {
+        let wanted = self.collectors.iter().map(|c| c.hz).max().unwrap_or(0);
+        let hz = self.hz.max(wanted);
+        if hz == self.engine.hz() {
+            return;
+        }
+        // A window has one period, so a new rate begins a new window.
+        self.cut();
+        self.engine.set_hz(hz);
+        self.engine.scan();
+        self.open.is_sampled = hz > 0;
+        if hz > 0 {
+            self.open.period = period(hz);
+        }
+    }
+
+    /// Short windows from now on, for a span.
+    fn watch(&mut self, span: Duration) {
+        let now = self.clock.monotonic();
+        self.watched_until = self.watched_until.max(now + span);
+        self.open.cut_at = self.open.cut_at.min(now + WATCHED_WINDOW);
     }
 
     /// How many profiles somebody waits for; those that nobody does are given up.
@@ -324,46 +263,106 @@ impl Drainer {
                 at += 1;
                 continue;
             }
-            let mut done = self.collectors.swap_remove(at);
-            if let Some(used) = &done.used
-                && self.is_sampled
-            {
-                control::apply(&mut done.aggregate, used, &Used::now(), &done.filter);
-            }
-            let taken = Taken {
-                kind: Kind::Cpu,
-                start: done.start,
-                span: now.saturating_sub(done.begun),
-                period: self.period,
-            };
-            (done.reply)(Ok(Collected {
-                aggregate: done.aggregate,
+            let done = self.collectors.swap_remove(at);
+            let is_scaled = self.is_controlled && self.open.is_sampled;
+            let (reply, ended) = done.end(now, self.open.period, is_scaled, &self.clock);
+            let modules = self.engine.modules();
+            reply(ended.map(|(aggregate, taken)| Collected {
+                aggregate,
                 taken,
-                modules: self.engine.modules(),
+                modules,
             }));
+            self.set_rate();
         }
     }
 
     /// Ends the window that is open and begins the next.
     fn cut(&mut self) {
         let (end, now) = (self.clock.now(), self.clock.monotonic());
-        let span = now.saturating_sub(self.begun);
-        let mut aggregate = std::mem::take(&mut self.aggregate);
-        self.lost_nanos += aggregate.lost.max(0) as u64;
         let taken = Taken {
             kind: Kind::Cpu,
-            start: self.start,
-            span,
-            period: self.period,
+            start: self.open.start,
+            span: now.saturating_sub(self.open.begun),
+            period: self.open.period,
         };
-        // A window that no sample met is not pushed; what it used is the next one's.
-        if !aggregate.samples.is_empty() || !self.is_sampled {
-            let used = Used::now();
-            if self.is_controlled && self.is_sampled {
-                control::apply(&mut aggregate, &self.used, &used, &Filter::default());
-            }
-            self.used = used;
+        self.cut_cpu(taken);
+        self.cut_heap(taken, now);
+        let counted = wall::Counted::now(now);
+        let mut aggregate = Aggregate::default();
+        wall::add(
+            &mut aggregate,
+            &self.open.wall,
+            &counted,
+            &Filter::default(),
+        );
+        self.open.wall = counted;
+        self.push(
+            aggregate,
+            Taken {
+                kind: Kind::Wall,
+                period: 1,
+                ..taken
+            },
+        );
+        let mut aggregate = Aggregate::default();
+        tasks::snapshot(&mut aggregate, &Filter::default());
+        self.push(
+            aggregate,
+            Taken {
+                kind: Kind::Tasks,
+                period: 1,
+                ..taken
+            },
+        );
+        self.open.start = end;
+        self.open.begun = now;
+        let window = if now < self.watched_until {
+            WATCHED_WINDOW.min(self.window)
+        } else {
+            self.window
+        };
+        let mut to_boundary = window.saturating_sub(end.since(end.floor(window)));
+        // A boundary that is nearly here was this cut's own, met a little early.
+        if to_boundary < window / 50 {
+            to_boundary += window;
         }
+        self.open.cut_at = now + to_boundary;
+    }
+
+    fn cut_cpu(&mut self, taken: Taken) {
+        let mut aggregate = std::mem::take(&mut self.open.aggregate);
+        self.lost_nanos += aggregate.lost.max(0) as u64;
+        // A window that no sample met is not pushed; what it used is the next one's.
+        if !aggregate.samples.is_empty() || !self.open.is_sampled {
+            let used = Used::now();
+            if self.is_controlled && self.open.is_sampled {
+                control::apply(&mut aggregate, &self.open.used, &used, &Filter::default());
+            }
+            self.open.used = used;
+        }
+        self.push(aggregate, taken);
+    }
+
+    fn cut_heap(&mut self, taken: Taken, now: Duration) {
+        let Ok(state) = heap::state() else {
+            return;
+        };
+        let (totals, mut aggregate) = (heap::Totals::now(), Aggregate::default());
+        let since = Some(&self.open.heap);
+        heap::add(&mut aggregate, &Filter::default(), &totals, since, None);
+        self.push(
+            aggregate,
+            Taken {
+                kind: Kind::Heap,
+                period: state.rate_bytes,
+                ..taken
+            },
+        );
+        self.heap_history.keep(now, totals.clone());
+        self.open.heap = totals;
+    }
+
+    fn push(&self, aggregate: Aggregate, taken: Taken) {
         if !aggregate.samples.is_empty() {
             let modules = self.engine.modules();
             self.outbox.add(Raw {
@@ -372,36 +371,6 @@ impl Drainer {
                 modules,
             });
         }
-        if let Ok(state) = heap::state() {
-            let mut aggregate = Aggregate::default();
-            heap::snapshot(
-                &mut aggregate,
-                &Filter::default(),
-                Some(&mut self.heap_totals),
-            );
-            let taken = Taken {
-                kind: Kind::Heap,
-                period: state.rate_bytes,
-                ..taken
-            };
-            if !aggregate.samples.is_empty() {
-                let modules = self.engine.modules();
-                self.outbox.add(Raw {
-                    taken,
-                    aggregate,
-                    modules,
-                });
-            }
-        }
-        self.start = end;
-        self.begun = now;
-        let past = self.start.since(self.start.floor(self.window));
-        let mut to_boundary = self.window.saturating_sub(past);
-        // A boundary that is nearly here was this cut's own, met a little early.
-        if to_boundary < self.window / 50 {
-            to_boundary += self.window;
-        }
-        self.cut_at = now + to_boundary;
     }
 
     fn count(&self) {
@@ -415,16 +384,4 @@ impl Drainer {
 
 fn period(hz: u32) -> i64 {
     1_000_000_000 / i64::from(hz.max(1))
-}
-
-struct Closing(Arc<Desk>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let mut state = self.0.lock();
-        state.is_closed = true;
-        // Their senders learn from the dropped replies.
-        state.commands.clear();
-    }
 }

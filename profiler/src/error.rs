@@ -45,6 +45,9 @@ pub enum Error {
     /// Heap profiles are not available in this program.
     #[error("heap profiling is off: {0}")]
     HeapOff(&'static str),
+    /// Nothing is known of the heap from before.
+    #[error("no heap was kept from {} s ago; the first is kept at the end of the first window", .0.as_secs())]
+    NoHistory(std::time::Duration),
     /// Too many profiles are being taken at once.
     #[error("{0} profiles are being taken already")]
     TooManyProfiles(usize),

@@ -2,7 +2,7 @@
 
 use crate::aggregate::Filter;
 use crate::assemble::assemble;
-use crate::drain::{Asker, Collected, Command, Desk};
+use crate::drain::{Asker, Collected, Command, Desk, Sort};
 use crate::push::{Archiver, Outbox};
 use crate::stats::{Dropped, LiveHeap, Stats};
 use crate::symbol::Symbols;
@@ -40,34 +40,73 @@ impl Handle {
         self.desk.ask(Command::SetHz(hz))
     }
 
+    /// Cuts windows of one second rather than longer ones for a span from now on: somebody watches.
+    /// An archiver asks for the same by the header `Davy-Watch-Seconds` of its answer to a push.
+    pub fn watch(&self, span: Duration) -> Result<(), Error> {
+        self.desk.ask(Command::Watch(span.min(PROFILE_SPAN_MAX)))
+    }
+
     /// Takes a CPU profile for a span, beside the windows. Blocks the calling thread for that
     /// long, and for the time that the names of its functions take.
     pub fn cpu_profile(&self, span: Duration, filter: &Filter) -> Result<Profile, Error> {
-        let (sender, receiver) = mpsc::channel();
-        let waiting = Arc::new(());
-        self.collect_cpu(span, filter, Arc::downgrade(&waiting), move |collected| {
-            let _ = sender.send(collected);
-        })?;
-        let collected = receiver.recv().map_err(|_| Error::Stopped)??;
-        Ok(self.name(&collected))
+        self.over(Sort::Cpu, span, filter)
+    }
+
+    /// As [`Handle::cpu_profile`], of elapsed time: for each thread, who had it, and whether it
+    /// ran, was ready to run, or waited. Counted, not sampled.
+    pub fn wall_profile(&self, span: Duration, filter: &Filter) -> Result<Profile, Error> {
+        self.over(Sort::Wall, span, filter)
     }
 
     /// The heap now: what lives, and all that was allocated since the profiler began, as far as
     /// the filter keeps it. Blocks until the names of its functions are known.
     pub fn heap_profile(&self, filter: &Filter) -> Result<Profile, Error> {
+        self.now(Sort::Heap, filter)
+    }
+
+    /// What the heap grew by since so long ago; where it shrank, values are negative. Windows that
+    /// ended are known, recent ones better than old ones; the profile tells the exact span.
+    pub fn heap_growth(&self, ago: Duration, filter: &Filter) -> Result<Profile, Error> {
+        self.now(Sort::HeapSince(ago), filter)
+    }
+
+    /// The tasks that live ([`davy_tag::Task`]), and where each one waits.
+    pub fn tasks_profile(&self, filter: &Filter) -> Result<Profile, Error> {
+        self.now(Sort::Tasks, filter)
+    }
+
+    /// The threads that live, and what each one did since it began.
+    pub fn threads_profile(&self, filter: &Filter) -> Result<Profile, Error> {
+        self.now(Sort::Threads, filter)
+    }
+
+    fn over(&self, sort: Sort, span: Duration, filter: &Filter) -> Result<Profile, Error> {
         let (sender, receiver) = mpsc::channel();
-        self.collect_heap(filter, move |collected| {
+        let waiting = Arc::new(());
+        let asker = Arc::downgrade(&waiting);
+        self.collect(sort, (span, 0), filter, asker, move |collected| {
             let _ = sender.send(collected);
         })?;
         let collected = receiver.recv().map_err(|_| Error::Stopped)??;
         Ok(self.name(&collected))
     }
 
-    /// Hands the samples of a span to `reply`, on the drainer's thread. A profiler that stops
-    /// drops `reply` without a call, and so may one whose asker is gone.
-    pub(crate) fn collect_cpu(
+    fn now(&self, sort: Sort, filter: &Filter) -> Result<Profile, Error> {
+        let (sender, receiver) = mpsc::channel();
+        self.collect_now(sort, filter, move |collected| {
+            let _ = sender.send(collected);
+        })?;
+        let collected = receiver.recv().map_err(|_| Error::Stopped)??;
+        Ok(self.name(&collected))
+    }
+
+    /// Hands what happens in a span to `reply`, on the drainer's thread; CPU time at a rate of at
+    /// least `hz`. A profiler that stops drops `reply` without a call, and so may one whose asker
+    /// is gone.
+    pub(crate) fn collect(
         &self,
-        span: Duration,
+        sort: Sort,
+        (span, hz): (Duration, u32),
         filter: &Filter,
         asker: Asker,
         reply: impl FnOnce(Result<Collected, Error>) + Send + 'static,
@@ -79,25 +118,29 @@ impl Handle {
                 allowed: "above 0 and at most 600 s",
             });
         }
-        let filter = filter.clone();
-        let reply = Box::new(reply);
-        self.desk.ask(Command::Cpu {
+        check_hz(hz, 0)?;
+        self.desk.ask(Command::Span {
+            sort,
             span,
-            filter,
+            hz,
+            filter: filter.clone(),
             asker,
-            reply,
+            reply: Box::new(reply),
         })
     }
 
-    /// Hands the heap to `reply`, on the drainer's thread.
-    pub(crate) fn collect_heap(
+    /// Hands what is now to `reply`, on the drainer's thread.
+    pub(crate) fn collect_now(
         &self,
+        sort: Sort,
         filter: &Filter,
         reply: impl FnOnce(Result<Collected, Error>) + Send + 'static,
     ) -> Result<(), Error> {
-        let filter = filter.clone();
-        let reply = Box::new(reply);
-        self.desk.ask(Command::Heap { filter, reply })
+        self.desk.ask(Command::Now {
+            sort,
+            filter: filter.clone(),
+            reply: Box::new(reply),
+        })
     }
 
     /// Finds the names of what was collected.

@@ -10,15 +10,22 @@ mod hooks;
 mod live;
 #[cfg(feature = "jemalloc")]
 mod stacks;
-
 #[cfg(feature = "jemalloc")]
-pub(crate) use hooks::{Totals, live_heap, snapshot, start, state, stats, stop};
+mod totals;
+
+mod history;
+
+pub(crate) use history::History;
+#[cfg(feature = "jemalloc")]
+pub(crate) use hooks::{live_heap, start, state, stats, stop};
 #[cfg(feature = "jemalloc")]
 #[doc(hidden)]
 pub use tikv_jemallocator;
+#[cfg(feature = "jemalloc")]
+pub(crate) use totals::{Totals, add};
 
 #[cfg(not(feature = "jemalloc"))]
-pub(crate) use off::{Totals, live_heap, snapshot, start, state, stats, stop};
+pub(crate) use off::{Totals, add, live_heap, start, state, stats, stop};
 
 /// Frames of one stack: jemalloc's own default (`opt.prof_bt_max`).
 pub(crate) const MAX_FRAMES: usize = 128;
@@ -70,11 +77,17 @@ mod off {
 
     const REASON: &str = "davy-profiler was built without its feature `jemalloc`";
 
+    #[derive(Clone, Debug, Default)]
     pub(crate) struct Totals;
 
     impl Totals {
         pub(crate) fn now() -> Self {
             Self
+        }
+
+        #[expect(clippy::unused_self, reason = "as where there are some")]
+        pub(super) fn len(&self) -> usize {
+            0
         }
     }
 
@@ -99,5 +112,12 @@ mod off {
         }
     }
 
-    pub(crate) fn snapshot(_: &mut Aggregate, _: &Filter, _: Option<&mut Totals>) {}
+    pub(crate) fn add(
+        _: &mut Aggregate,
+        _: &Filter,
+        _: &Totals,
+        _: Option<&Totals>,
+        _: Option<&Totals>,
+    ) {
+    }
 }

@@ -24,8 +24,10 @@ mod modules;
 mod push;
 mod stats;
 mod symbol;
+mod tasks;
 mod thread;
 mod unwind;
+mod wall;
 
 pub use aggregate::Filter;
 pub use builder::{Builder, Profiler};

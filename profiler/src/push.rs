@@ -20,7 +20,11 @@ use std::time::Duration;
 
 /// Windows that wait to be encoded; encoding is faster than windows come, so more than a few are
 /// only seen while no archiver is known.
-const RAW_MAX: usize = 12;
+const RAW_MAX: usize = 24;
+/// Windows of one request; an archiver answers when they are stored, which may take its flush
+/// interval, so that one at a time would not keep up.
+const BATCH_MAX: usize = 64;
+const BATCH_BYTES_MAX: usize = 4 << 20;
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Retry-After is honoured up to this.
@@ -79,13 +83,18 @@ struct State {
     /// Once set: deliver what is there until then, and end.
     stop_at: Option<Duration>,
     ended: bool,
+    /// So many windows are sent alone, for one of them was refused.
+    alone: usize,
     last_reason: String,
+    /// For how long an archiver asks for short windows.
+    watch: Option<Duration>,
     counts: Counts,
 }
 
 enum Step {
     Encode(Box<Raw>),
-    Send(Arc<Window>, Archiver),
+    /// The windows of one request, and whether nobody is to wait for a segment to fill.
+    Send(Vec<Arc<Window>>, Archiver, bool),
     End,
 }
 
@@ -106,7 +115,9 @@ impl Outbox {
             child_not_before: Duration::ZERO,
             stop_at: None,
             ended: false,
+            alone: 0,
             last_reason: "no archiver is known".to_owned(),
+            watch: None,
             counts: Counts::default(),
         };
         Self {
@@ -139,6 +150,11 @@ impl Outbox {
         }
         state.not_before = Duration::ZERO;
         self.changed.notify_all();
+    }
+
+    /// For how long somebody watches from now on, if an archiver said so since the last call.
+    pub(crate) fn take_watch(&self) -> Option<Duration> {
+        self.lock().watch.take()
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -185,9 +201,14 @@ impl Outbox {
                     let window = self.encode(raw, labels, &mut random);
                     self.lock().queue.add(window);
                 }
-                Step::Send(window, archiver) => {
-                    let outcome = client.push(&archiver, &window.body);
-                    self.settle(&window, outcome, &mut random);
+                Step::Send(windows, archiver, hurry) => {
+                    // Requests of one series each, one after the other, are a request of them all.
+                    let body: Vec<u8> = windows
+                        .iter()
+                        .flat_map(|w| w.body.iter().copied())
+                        .collect();
+                    let outcome = client.push(&archiver, &body, hurry);
+                    self.settle(&windows, outcome, &mut random);
                 }
                 Step::End => break,
             }
@@ -219,10 +240,12 @@ impl Outbox {
                 if !state.raw.is_empty() {
                     wait = wait.min(state.child_not_before.saturating_sub(now));
                 }
-                if let Some(window) = state.queue.first() {
+                let count = if state.alone > 0 { 1 } else { BATCH_MAX };
+                let windows = state.queue.first(count, BATCH_BYTES_MAX);
+                if !windows.is_empty() {
                     if now >= state.not_before {
                         let at = state.at % state.archivers.len();
-                        return Step::Send(window, state.archivers[at].clone());
+                        return Step::Send(windows, state.archivers[at].clone(), is_stopping);
                     }
                     wait = wait.min(state.not_before.saturating_sub(now));
                 }
@@ -257,20 +280,29 @@ impl Outbox {
         }
     }
 
-    fn settle(&self, window: &Arc<Window>, outcome: Outcome, random: &mut Random) {
+    fn settle(&self, windows: &[Arc<Window>], outcome: Outcome, random: &mut Random) {
         let now = self.clock.now();
         let mut state = self.lock();
         match outcome {
-            Outcome::Stored => {
-                state.queue.remove(window);
-                state.counts.pushed += 1;
-                state.counts.ack_delay = Some(delay(window.end, now));
+            Outcome::Stored { watch } => {
+                state.watch = watch.or(state.watch);
+                for window in windows {
+                    state.queue.remove(window);
+                    state.counts.pushed += 1;
+                    state.counts.ack_delay = Some(delay(window.end, now));
+                }
+                state.alone = state.alone.saturating_sub(windows.len());
                 state.backoff = BACKOFF_MIN;
             }
+            // One bad window must not take the good ones beside it along.
+            Outcome::Refused { .. } if windows.len() > 1 => state.alone = windows.len(),
             Outcome::Refused { reason } => {
                 tracing::warn!(%reason, "an archiver refused a window for good");
-                state.queue.remove(window);
-                state.counts.refused += 1;
+                for window in windows {
+                    state.queue.remove(window);
+                    state.counts.refused += 1;
+                }
+                state.alone = state.alone.saturating_sub(1);
                 state.last_reason = reason;
             }
             Outcome::Later { reason, after } => {

@@ -77,6 +77,16 @@ impl StackReader {
         }
     }
 
+    /// For the part of the calling thread's stack below an address of it.
+    pub(crate) fn up_to(stack_pointer: u64, below: usize) -> Self {
+        Self {
+            low: stack_pointer as usize,
+            high: below,
+            pages_left: 0,
+            is_tight: false,
+        }
+    }
+
     /// Whether little stack is left for the handler itself.
     pub(crate) fn is_tight(&self) -> bool {
         self.is_tight

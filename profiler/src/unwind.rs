@@ -8,7 +8,9 @@ use crate::thread::StackReader;
 use framehop::{
     ExplicitModuleSectionInfo, FrameAddress, MustNotAllocateDuringUnwind, Unwinder as _,
 };
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::cell::UnsafeCell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 #[cfg(target_arch = "aarch64")]
 use framehop::aarch64::{
@@ -27,6 +29,49 @@ pub(crate) type Cache = ArchCache<MustNotAllocateDuringUnwind>;
 /// An empty cache.
 pub(crate) fn new_cache() -> Cache {
     Cache::new_in()
+}
+
+/// Threads that may unwind by tables at once outside of the signal handler; the others follow
+/// frame pointers.
+const POOLED: usize = 16;
+
+static POOL: OnceLock<Box<[Pooled]>> = OnceLock::new();
+
+struct Pooled {
+    is_busy: AtomicBool,
+    cache: UnsafeCell<Cache>,
+}
+
+// SAFETY: the cache is only touched by the thread that holds `is_busy`.
+unsafe impl Sync for Pooled {}
+// SAFETY: a cache is memory of rules and rows; it belongs to no thread.
+unsafe impl Send for Pooled {}
+
+/// Makes the caches that [`with_cache`] lends.
+pub(crate) fn fill_pool() {
+    POOL.get_or_init(|| {
+        let pooled = || Pooled {
+            is_busy: AtomicBool::new(false),
+            cache: UnsafeCell::new(new_cache()),
+        };
+        (0..POOLED).map(|_| pooled()).collect()
+    });
+}
+
+/// Lends a cache, if one is free. Waits for nothing and allocates nothing.
+pub(crate) fn with_cache(work: impl FnOnce(Option<&mut Cache>)) {
+    let pool = POOL.get().map_or(&[][..], |pool| pool);
+    let free = pool
+        .iter()
+        .find(|pooled| !pooled.is_busy.swap(true, Ordering::Acquire));
+    match free {
+        Some(pooled) => {
+            // SAFETY: `is_busy` is held.
+            work(Some(unsafe { &mut *pooled.cache.get() }));
+            pooled.is_busy.store(false, Ordering::Release);
+        }
+        None => work(None),
+    }
 }
 
 /// The tables of all modules. Never changed in place: a new list replaces the old, which stays in
@@ -102,7 +147,6 @@ impl Registers {
     }
 
     /// Of the function that this is inlined into.
-    #[cfg(feature = "jemalloc")]
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call would read its own frame")]
     pub(crate) fn here() -> Self {
@@ -148,7 +192,27 @@ impl Registers {
 /// little stack left, only frame pointers are followed.
 #[inline]
 pub(crate) fn walk(start: Registers, cache: Option<&mut Cache>, push: impl FnMut(u64) -> bool) {
-    let mut stack = StackReader::new(start.sp);
+    walk_in(start, StackReader::new(start.sp), cache, push);
+}
+
+/// As [`walk`], but of the frames only that lie below an address of this stack.
+#[inline]
+pub(crate) fn walk_below(
+    below: usize,
+    start: Registers,
+    cache: Option<&mut Cache>,
+    push: impl FnMut(u64) -> bool,
+) {
+    walk_in(start, StackReader::up_to(start.sp, below), cache, push);
+}
+
+#[inline]
+fn walk_in(
+    start: Registers,
+    mut stack: StackReader,
+    cache: Option<&mut Cache>,
+    push: impl FnMut(u64) -> bool,
+) {
     // SAFETY: null, or a table that `publish` leaked.
     let tables = unsafe { TABLES.load(Ordering::Acquire).as_ref() };
     match (tables, cache) {

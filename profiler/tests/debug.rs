@@ -202,9 +202,155 @@ fn errors_are_sentences_with_a_status() {
     check("/debug/pprof/profile?seconds=601", 400, "at most 600 s");
     check("/debug/pprof/profile?seconds=0", 400, "above 0");
     check("/debug/pprof/profile?seconds=many", 400, "seconds");
-    check("/debug/pprof/wall", 501, "/debug/pprof/profile");
-    check("/debug/pprof/tasks", 501, "/debug/pprof/heap");
+    check("/debug/pprof/profile?hz=1001", 400, "at most 1000");
+    check("/debug/pprof/heap?base=60", 404, "first window");
     check("/debug/pprof/", 200, "allocs");
     check("/debug/pprof/cmdline", 200, "debug");
+    server.finish();
+}
+
+#[test]
+fn go_tool_pprof_opens_wall_tasks_and_threads() {
+    let _turn = turn();
+    let server = Server::start();
+    let (sender, mut receiver) = tokio::sync::mpsc::channel::<()>(1);
+    let tag = Tag::new("green", "waits");
+    server
+        .runtime
+        .spawn(tag.task(async move { receiver.recv().await }));
+    let open = |path: &str| {
+        let url = format!("http://{}/debug/pprof/{path}", server.address);
+        go_tool_pprof(&["-raw", &url])
+    };
+    let wall = open("wall?seconds=1");
+    assert!(wall.contains("wall/nanoseconds"), "{wall}");
+    assert!(
+        wall.contains("member:[red]") && wall.contains("(running)"),
+        "{wall}"
+    );
+    assert!(
+        wall.contains("davy-push") && wall.contains("(waiting)"),
+        "{wall}"
+    );
+    let tasks = open("tasks");
+    assert!(tasks.contains("tasks/count"), "{tasks}");
+    assert!(tasks.contains("member:[green]"), "{tasks}");
+    let threads = open("threads");
+    assert!(threads.contains("threads/count[dflt]"), "{threads}");
+    assert!(threads.contains("tokio-rt-worker"), "{threads}");
+    drop(sender);
+    server.finish();
+}
+
+async fn inner_wait(gate: &tokio::sync::Notify) {
+    gate.notified().await;
+}
+
+async fn outer_wait(gate: std::sync::Arc<tokio::sync::Notify>) {
+    inner_wait(&gate).await;
+}
+
+#[test]
+fn a_task_shows_where_it_waits_down_to_what_it_waits_for() {
+    let _turn = turn();
+    let server = Server::start();
+    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
+    let tag = Tag::new("green", "gate");
+    for _ in 0..3 {
+        let gate = gate.clone();
+        server.runtime.spawn(tag.task(outer_wait(gate)));
+    }
+    let handle = server.profiler.handle();
+    let filter = Filter {
+        member: Some("green".to_owned()),
+        op: Some("gate".to_owned()),
+    };
+    let polled = |profile: &davy_profile::Profile| sum(profile, "polls", |_, op| op == "gate");
+    let mut profile = handle.tasks_profile(&filter).expect("tasks");
+    while polled(&profile) < 3 {
+        profile = handle.tasks_profile(&filter).expect("tasks");
+    }
+    assert_eq!(sum(&profile, "tasks", |_, _| true), 3);
+    assert!(sum(&profile, "age", |_, _| true) > 0);
+    let stack = stack(&profile, 0);
+    let at = |needle: &str| stack.iter().position(|name| name.contains(needle));
+    let (leaf, inner, outer) = (at("Notified"), at("debug.rs::{async_fn"), at("outer_wait"));
+    assert!(leaf < inner && inner < outer && leaf.is_some(), "{stack:?}");
+    let noise = ["davy_tag::task::watch", "davy_profiler", "wake::Waker"];
+    let is_noise = |name: &&String| noise.iter().any(|noise| name.contains(noise));
+    assert_eq!(stack.iter().find(is_noise), None, "{stack:?}");
+
+    let (status, _, listed) = server.get("/debug/pprof/tasks?debug=1&member=green");
+    let listed = String::from_utf8_lossy(&listed).into_owned();
+    assert_eq!((status, listed.lines().count()), (200, 1 + 3), "{listed}");
+    assert!(
+        listed.contains("green\tgate\t") && listed.contains("outer_wait"),
+        "{listed}"
+    );
+    gate.notify_waiters();
+    while sum(
+        &handle.tasks_profile(&filter).expect("tasks"),
+        "tasks",
+        |_, _| true,
+    ) > 0
+    {}
+    server.finish();
+}
+
+#[test]
+fn the_heap_tells_what_it_grew_by_over_a_span_to_come_and_since_the_last_window() {
+    let _turn = turn();
+    let server = Server::start();
+    let handle = server.profiler.handle();
+    let filter = Filter {
+        member: Some("grows".to_owned()),
+        op: None,
+    };
+    // The first windows end within seconds, and with each the heap of its end is kept.
+    while handle.heap_growth(Duration::ZERO, &filter).is_err() {}
+    let grow = || {
+        let _guard = Tag::new("grows", "op").enter();
+        (0..64).map(|_| vec![1u8; 1 << 20]).collect::<Vec<_>>()
+    };
+    let first = grow();
+    let grown = handle.heap_growth(Duration::from_mins(10), &filter);
+    let grown = sum(&grown.expect("kept"), "inuse_space", |_, _| true);
+    assert!((40 << 20..90 << 20).contains(&grown), "{grown}");
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| server.get("/debug/pprof/heap?seconds=4&member=grows"));
+        burn(Duration::from_millis(200));
+        drop(first);
+        let (status, _, body) = asked.join().expect("no panic");
+        assert_eq!(status, 200);
+        let p = unpack(&body);
+        println!(
+            "{} {:?} {:?}",
+            p.sample_count(),
+            p.samples.values,
+            p.duration_nanos
+        );
+        let shrunk = sum(&unpack(&body), "inuse_space", |_, _| true);
+        assert!((-(90 << 20)..-(40 << 20)).contains(&shrunk), "{shrunk}");
+    });
+    server.finish();
+}
+
+#[test]
+fn a_profile_may_be_taken_at_a_higher_rate_than_the_windows() {
+    let _turn = turn();
+    let profiler = Builder::new("rate").hz(10).start().expect("started");
+    let handle = profiler.handle();
+    drop(profiler);
+    assert!(
+        handle
+            .cpu_profile(Duration::from_secs(1), &Filter::default())
+            .is_err()
+    );
+    let server = Server::start();
+    server.profiler.handle().set_hz(20).expect("it runs");
+    let (_, _, body) = server.get("/debug/pprof/profile?seconds=1&hz=500");
+    assert_eq!(unpack(&body).period, 2_000_000);
+    let (_, _, body) = server.get("/debug/pprof/profile?seconds=1");
+    assert_eq!(unpack(&body).period, 50_000_000);
     server.finish();
 }

@@ -29,7 +29,7 @@ fn a_window_is_sent_again_under_its_id_until_it_is_acknowledged() {
         .start()
         .expect("started");
     burn(Duration::from_millis(600));
-    let tries: Vec<_> = (0..4).map(|_| archiver.next()).collect();
+    let tries: Vec<_> = (0..4).map(|_| archiver.next_of("process_cpu")).collect();
     assert_eq!(
         tries.iter().map(|push| push.status).collect::<Vec<_>>(),
         [503, 429, 500, 200]
@@ -71,7 +71,7 @@ fn the_first_window_comes_within_seconds_and_connections_stay_open() {
         .start()
         .expect("started");
     let mut ids = BTreeSet::new();
-    while ids.len() < 4 {
+    while ids.len() < 12 {
         burn(Duration::from_millis(50));
         for push in archiver.all() {
             assert!(push.profile.duration_nanos < 2_200_000_000);
@@ -100,6 +100,7 @@ fn windows_lie_end_to_end_and_on_the_wall_clocks_seconds() {
         let new = archiver.all();
         spans.extend(
             new.iter()
+                .filter(|p| p.label("__name__") == "process_cpu")
                 .map(|p| (p.profile.time_nanos, p.profile.duration_nanos)),
         );
     }
@@ -151,7 +152,7 @@ fn an_archiver_that_is_known_late_gets_what_was_cut_before() {
         .handle()
         .push_to(&archiver.url())
         .expect("an address");
-    let first = archiver.next();
+    let first = archiver.next_of("process_cpu");
     assert!(sum(&first.profile, "cpu", |_, _| true) > 0);
     profiler.shutdown(SHUTDOWN).expect("delivered");
 }
@@ -205,9 +206,11 @@ fn without_an_archiver_memory_is_bounded_and_what_is_dropped_is_counted() {
 }
 
 #[test]
-fn a_window_that_is_refused_for_good_is_given_up_and_counted() {
+fn a_window_that_is_refused_for_good_is_given_up_and_counted_and_takes_no_other_along() {
     let _turn = turn();
     let archiver = Archiver::start();
+    // All together, then the first of them alone.
+    archiver.answer(400, "");
     archiver.answer(400, "");
     let profiler = Builder::new("push")
         .archiver(archiver.url())
@@ -217,5 +220,64 @@ fn a_window_that_is_refused_for_good_is_given_up_and_counted() {
     let handle = profiler.handle();
     profiler.shutdown(SHUTDOWN).expect("nothing is left");
     assert_eq!(handle.stats().dropped.windows_refused, 1);
-    assert_eq!(archiver.all().len(), 1);
+    let pushes = archiver.all();
+    let ids = |status| -> BTreeSet<&str> {
+        let of = pushes.iter().filter(|push| push.status == status);
+        of.map(|push| push.id.as_str()).collect()
+    };
+    let (refused, stored) = (ids(400), ids(200));
+    assert_eq!(refused.difference(&stored).count(), 1, "{refused:?}");
+    assert!(stored.is_subset(&refused) && !stored.is_empty());
+}
+
+#[test]
+fn while_somebody_watches_windows_last_a_second() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    archiver.answer(200, "Davy-Watch-Seconds: 30\r\n");
+    let profiler = Builder::new("watched")
+        .archiver(archiver.url())
+        .start()
+        .expect("started");
+    let mut spans = Vec::new();
+    while spans.len() < 5 {
+        burn(Duration::from_millis(50));
+        for push in archiver.all() {
+            if push.label("__name__") == "process_cpu" {
+                spans.push(push.profile.duration_nanos);
+            }
+        }
+    }
+    let is_short = |span: &i64| *span < 1_300_000_000;
+    assert!(spans[2..].iter().all(is_short), "{spans:?}");
+    drop(profiler);
+}
+
+#[test]
+fn wall_time_and_tasks_are_pushed_with_every_window() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = Builder::new("kinds")
+        .archiver(archiver.url())
+        .start()
+        .expect("started");
+    let tag = Tag::new("kinds", "task");
+    let task = tag.task(std::future::pending::<()>());
+    let guard = tag.enter();
+    burn(Duration::from_millis(100));
+    drop(guard);
+    profiler.shutdown(SHUTDOWN).expect("delivered");
+    drop(task);
+    let pushes = archiver.all();
+    let of = |name: &str| {
+        let push = pushes.iter().rfind(|push| push.label("__name__") == name);
+        push.unwrap_or_else(|| panic!("{name} is pushed"))
+    };
+    let wall = &of("wall").profile;
+    let nanos = sum(wall, "wall", |member, _| member == "kinds");
+    assert!((90_000_000..1_000_000_000).contains(&nanos), "{nanos}");
+    assert_eq!(wall.text(wall.period_type.kind), "wall");
+    let tasks = &of("tasks").profile;
+    assert_eq!(sum(tasks, "tasks", |member, _| member == "kinds"), 1);
+    assert_eq!(tasks.text(tasks.period_type.kind), "");
 }

@@ -5,22 +5,16 @@
 //! itself, not even in a child that was forked in the middle of one.
 
 use super::{State, live, stacks};
-use crate::aggregate::{Aggregate, Filter, TABLE_FULL};
 use crate::stats::{HeapStats, LiveBytes, LiveHeap};
-use crate::unwind::{self, Cache, Registers};
+use crate::unwind::{self, Registers};
 use davy_tag::Tag;
-use rustc_hash::FxHashMap;
-use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_uint, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 const OFF: &str = "the allocator is not jemalloc with profiling; \
                    put `davy_profiler::use_jemalloc!();` into the main file of the program";
 const NOT_STARTED: &str = "the heap sampler is not running";
-
-/// Threads that may unwind by tables at once; the others follow frame pointers.
-const CACHES: usize = 16;
 
 /// Mean distance between sampled bytes; 0 while the hooks are not installed.
 static RATE: AtomicU64 = AtomicU64::new(0);
@@ -29,18 +23,6 @@ static SAMPLES: AtomicU64 = AtomicU64::new(0);
 static RELEASED: AtomicU64 = AtomicU64::new(0);
 static LIVE_DROPPED: AtomicU64 = AtomicU64::new(0);
 static REASON: Mutex<&str> = Mutex::new(NOT_STARTED);
-static POOL: OnceLock<Box<[Pooled]>> = OnceLock::new();
-
-struct Pooled {
-    is_busy: AtomicBool,
-    cache: UnsafeCell<Cache>,
-}
-
-// SAFETY: the cache is only touched by the thread that holds `is_busy`.
-unsafe impl Sync for Pooled {}
-// SAFETY: a cache is memory of rules and rows; it belongs to no thread.
-unsafe impl Send for Pooled {}
-
 /// Begins to sample, if the allocator can.
 pub(crate) fn start() -> Result<(), &'static str> {
     let started = install();
@@ -57,13 +39,7 @@ fn install() -> Result<(), &'static str> {
             return Err(OFF);
         }
         let log2: usize = read(c"prof.lg_sample").ok_or("jemalloc tells no sampling rate")?;
-        POOL.get_or_init(|| {
-            let pooled = || Pooled {
-                is_busy: AtomicBool::new(false),
-                cache: UnsafeCell::new(unwind::new_cache()),
-            };
-            (0..CACHES).map(|_| pooled()).collect()
-        });
+        unwind::fill_pool();
         RATE.store(1 << log2, Ordering::Release);
         davy_tag::set_allocated_source(allocated_by_thread);
         let installed = write(
@@ -109,7 +85,7 @@ pub(crate) fn live_heap() -> LiveHeap {
         LiveBytes {
             tag: Tag::from_index(index as u32),
             bytes: live.bytes.load(Ordering::Relaxed).max(0) as u64,
-            objects: round(live.objects.load(Ordering::Relaxed)).max(0) as u64,
+            objects: stacks::objects(live.objects.load(Ordering::Relaxed)).max(0) as u64,
         }
     };
     LiveHeap {
@@ -165,18 +141,7 @@ unsafe extern "C" fn on_backtrace(frames: *mut *mut c_void, count: *mut c_uint, 
         true
     };
     let here = Registers::here();
-    let pool = POOL.get().map_or(&[][..], |pool| pool);
-    let free = pool
-        .iter()
-        .find(|pooled| !pooled.is_busy.swap(true, Ordering::Acquire));
-    match free {
-        Some(pooled) => {
-            // SAFETY: `is_busy` is held.
-            unwind::walk(here, Some(unsafe { &mut *pooled.cache.get() }), push);
-            pooled.is_busy.store(false, Ordering::Release);
-        }
-        None => unwind::walk(here, None, push),
-    }
+    unwind::with_cache(|cache| unwind::walk(here, cache, push));
     // SAFETY: jemalloc's own counter, and errno as above.
     unsafe {
         *count = written;
@@ -233,66 +198,6 @@ fn weight(size: u64) -> (i64, i64) {
     let size = size as f64;
     let objects = 1.0 / -f64::exp_m1(-size.max(1.0) / rate);
     ((objects * stacks::OBJECT) as i64, (objects * size) as i64)
-}
-
-/// What had been allocated when the last window was cut.
-#[derive(Debug, Default)]
-pub(crate) struct Totals(FxHashMap<u16, (i64, i64)>);
-
-impl Totals {
-    /// What has been allocated by now.
-    pub(crate) fn now() -> Self {
-        let mut totals = Self::default();
-        stacks::visit(|number, _, _, entry| {
-            totals.0.insert(number, allocated(entry));
-        });
-        totals
-    }
-}
-
-fn allocated(entry: &stacks::Entry) -> (i64, i64) {
-    (
-        round(entry.allocated_objects.load(Ordering::Relaxed)),
-        entry.allocated_bytes.load(Ordering::Relaxed),
-    )
-}
-
-fn round(objects: i64) -> i64 {
-    (objects as f64 / stacks::OBJECT).round() as i64
-}
-
-/// Adds the heap to an aggregate: what lives, and what was allocated since `totals` were taken,
-/// which are brought up to now; without them, since ever.
-pub(crate) fn snapshot(
-    aggregate: &mut Aggregate,
-    filter: &Filter,
-    mut totals: Option<&mut Totals>,
-) {
-    stacks::visit(|number, tag, frames, entry| {
-        if !filter.keeps(tag) {
-            return;
-        }
-        let now = allocated(entry);
-        let before = match &mut totals {
-            Some(totals) => totals.0.insert(number, now).unwrap_or_default(),
-            None => (0, 0),
-        };
-        let values = [
-            now.0 - before.0,
-            now.1 - before.1,
-            round(entry.live_objects.load(Ordering::Relaxed)).max(0),
-            entry.live_bytes.load(Ordering::Relaxed).max(0),
-        ];
-        if values != [0; 4] {
-            let frames = if frames.is_empty() {
-                &[TABLE_FULL]
-            } else {
-                frames
-            };
-            let is_cut = frames.len() >= super::MAX_FRAMES;
-            aggregate.add(frames, is_cut, tag, values);
-        }
-    });
 }
 
 /// # Safety

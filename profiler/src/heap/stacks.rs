@@ -15,6 +15,11 @@ const PROBES_MAX: usize = 64;
 /// A sample stands for many objects and a fraction: they are summed in 1,024ths.
 pub(super) const OBJECT: f64 = 1_024.0;
 
+/// Whole objects, from the sum of 1,024ths.
+pub(super) fn objects(sum: i64) -> i64 {
+    (sum as f64 / OBJECT).round() as i64
+}
+
 /// The entry's frames are not written yet.
 const PENDING: u64 = 0;
 /// The entry has no frames, because there was no place for them.

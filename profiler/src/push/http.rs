@@ -6,14 +6,16 @@ use std::time::Duration;
 const PATH: &str = "push.v1.PusherService/Push";
 const TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// An archiver may ask for short windows for so long at a time.
+const WATCH_MAX: Duration = Duration::from_mins(5);
 /// Bytes of an error's body that are read for the log.
 const REASON_MAX: u64 = 512;
 
 /// What became of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The window is in the bucket.
-    Stored,
+    /// The window is in the bucket; perhaps somebody watches for a while.
+    Stored { watch: Option<Duration> },
     /// Another time, or another archiver; perhaps not before a while.
     Later {
         reason: String,
@@ -72,7 +74,8 @@ impl Client {
         }
     }
 
-    pub(super) fn push(&self, archiver: &Archiver, body: &[u8]) -> Outcome {
+    /// Pushes; with `hurry` the archiver is asked to store it at once.
+    pub(super) fn push(&self, archiver: &Archiver, body: &[u8], hurry: bool) -> Outcome {
         let mut request = self
             .agent
             .post(&archiver.0)
@@ -80,17 +83,25 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             request = request.header("Authorization", authorization);
         }
+        if hurry {
+            request = request.header("Davy-Hurry", "1");
+        }
         match request.send(body) {
             Ok(mut response) => {
-                let after = response
-                    .headers()
-                    .get("Retry-After")
-                    .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-                    .map(Duration::from_secs);
+                let seconds = |name: &str| {
+                    let value = response.headers().get(name)?;
+                    let seconds = value.to_str().ok()?.trim().parse().ok()?;
+                    Some(Duration::from_secs(seconds))
+                };
+                let after = seconds("Retry-After");
+                let watch = seconds("Davy-Watch-Seconds").map(|watch| watch.min(WATCH_MAX));
                 let status = response.status().as_u16();
                 let body = response.body_mut().with_config().limit(REASON_MAX);
                 let body = body.lossy_utf8(true).read_to_string().unwrap_or_default();
-                outcome(status, after, &body)
+                match outcome(status, after, &body) {
+                    Outcome::Stored { .. } => Outcome::Stored { watch },
+                    other => other,
+                }
             }
             Err(error) => Outcome::Later {
                 reason: error.to_string(),
@@ -105,7 +116,7 @@ impl Client {
 fn outcome(status: u16, after: Option<Duration>, body: &str) -> Outcome {
     let reason = format!("status {status}: {}", body.trim());
     match status {
-        200..=299 => Outcome::Stored,
+        200..=299 => Outcome::Stored { watch: None },
         401 | 403 | 404 | 408 | 421 | 425 | 429 => Outcome::Later { reason, after },
         400..=499 => Outcome::Refused { reason },
         _ => Outcome::Later { reason, after },
@@ -146,7 +157,8 @@ mod tests {
     fn a_status_says_whether_to_try_again() {
         let is_later = |status| matches!(outcome(status, None, ""), Outcome::Later { .. });
         let is_refused = |status| matches!(outcome(status, None, ""), Outcome::Refused { .. });
-        assert_eq!(outcome(200, None, ""), Outcome::Stored);
+        let stored = Outcome::Stored { watch: None };
+        assert_eq!(outcome(200, None, ""), stored);
         assert!(
             [429, 503, 500, 502, 404, 401, 302]
                 .into_iter()

@@ -42,9 +42,19 @@ impl Queue {
         }
     }
 
-    /// The window to send next.
-    pub(super) fn first(&self) -> Option<Arc<Window>> {
-        self.windows.front().cloned()
+    /// The windows to send next, at most so many and, but for the first, so many bytes.
+    pub(super) fn first(&self, count: usize, bytes: usize) -> Vec<Arc<Window>> {
+        let mut sum = 0;
+        let fits = |window: &&Arc<Window>| {
+            sum += window.body.len();
+            sum <= bytes || sum == window.body.len()
+        };
+        self.windows
+            .iter()
+            .take(count)
+            .take_while(fits)
+            .cloned()
+            .collect()
     }
 
     /// Takes a window out, wherever it is by now; it may have been dropped meanwhile.
@@ -86,7 +96,7 @@ mod tests {
     fn past_its_bound_the_oldest_window_goes_first_and_is_counted() {
         let mut queue = Queue::new(100);
         queue.add(window(40));
-        let oldest = queue.first().expect("one is there");
+        let oldest = queue.first(1, 100).pop().expect("one is there");
         queue.add(window(41));
         queue.add(window(42));
         assert_eq!((queue.len(), queue.bytes(), queue.overflowed()), (2, 83, 1));
@@ -99,11 +109,32 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_is_bounded_by_its_windows_and_bytes_but_never_empty() {
+        let mut queue = Queue::new(1_000);
+        for size in [60, 30, 20] {
+            queue.add(window(size));
+        }
+        let check = |count, bytes, expected| {
+            assert_eq!(
+                queue.first(count, bytes).len(),
+                expected,
+                "{count} of {bytes} bytes"
+            );
+        };
+        check(9, 1_000, 3);
+        check(2, 1_000, 2);
+        check(9, 90, 2);
+        check(9, 89, 1);
+        check(9, 10, 1);
+        assert!(Queue::new(1).first(9, 9).is_empty());
+    }
+
+    #[test]
     fn an_acknowledged_window_is_taken_out() {
         let mut queue = Queue::new(100);
         queue.add(window(1));
         queue.add(window(2));
-        let first = queue.first().expect("one is there");
+        let first = queue.first(1, 100).pop().expect("one is there");
         assert!(queue.remove(&first));
         assert_eq!((queue.len(), queue.bytes()), (1, 2));
     }

@@ -121,6 +121,34 @@ fn frames(loader: &Loader, address: u64) -> Vec<Frame> {
     if let (Some(outermost), Some(name)) = (frames.last_mut(), loader.find_symbol(address)) {
         outermost.function = demangle(name);
     }
+    for frame in &mut frames {
+        if frame.function.starts_with('{') {
+            frame.function = placed(&frame.function, &frame.file);
+        }
+    }
     frames.retain(|frame| !frame.function.is_empty());
     frames
+}
+
+/// `{closure#0}` says nothing without a path; the name of its file stands in for one.
+fn placed(name: &str, file: &str) -> String {
+    let mut parts = file.rsplitn(3, '/');
+    match (parts.next(), parts.next()) {
+        (Some(file), Some(folder)) if !file.is_empty() => format!("{folder}/{file}::{name}"),
+        (Some(file), None) if !file.is_empty() => format!("{file}::{name}"),
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closure_without_a_path_is_named_by_its_file() {
+        let check = |file, expected| assert_eq!(placed("{closure#0}", file), expected);
+        check("/home/x/service/src/api.rs", "src/api.rs::{closure#0}");
+        check("api.rs", "api.rs::{closure#0}");
+        check("", "{closure#0}");
+    }
 }

@@ -8,16 +8,13 @@
 //! Each thread writes its own ledger and nobody else does; [`bills`] adds the ledgers up.
 
 mod ledger;
-mod tasks;
-mod ticks;
+pub(crate) mod ticks;
 
+pub use ledger::{TagTime, ThreadBill, threads};
 pub(crate) use ledger::{polled, switched};
-#[cfg(feature = "tokio")]
-pub(crate) use tasks::Counted;
-pub use tasks::Task;
 
-use crate::Tag;
 use crate::table::MAX_TAGS;
+use crate::{Tag, task};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 /// Upper bounds of the durations of polls, in seconds; above the last there is one bucket more.
@@ -104,7 +101,7 @@ pub fn bills() -> Vec<Bill> {
     let mut bills = Vec::new();
     for (index, sum) in sums.into_iter().enumerate() {
         let tag = Tag::from_index(index as u32);
-        let (tasks, tasks_total) = tasks::counts(tag);
+        let (tasks, tasks_total) = task::counts(tag);
         if sum.is_none() && tasks_total == 0 {
             continue;
         }

@@ -6,10 +6,18 @@ mod future;
 #[cfg(feature = "tokio")]
 mod spawn;
 mod table;
+mod task;
 
-pub use account::{Bill, POLL_BOUNDS_SECONDS, Task, bills, set_allocated_source, start_accounting};
+pub use account::{
+    Bill, POLL_BOUNDS_SECONDS, TagTime, ThreadBill, bills, set_allocated_source, start_accounting,
+    threads,
+};
 pub use current::{Guard, current};
 pub use future::{Tagged, tagged};
 #[cfg(feature = "tokio")]
 pub use spawn::{spawn, spawn_blocking};
 pub use table::{MAX_NAME_BYTES, MAX_TAGS, Tag, count, for_each_tag, overflowed};
+pub use task::{
+    StackSource, TASKS_LISTED_MAX, Task, TaskNow, ask_tasks, for_each_task, set_stack_source,
+    task_count,
+};

@@ -1,7 +1,7 @@
 //! Tokio tasks that inherit their spawner's tag.
 
-use crate::account::Counted;
 use crate::current;
+use crate::task::Counted;
 use std::future::Future;
 use tokio::task::JoinHandle;
 

@@ -248,3 +248,34 @@ fn tags_that_are_dropped_while_their_thread_ends_do_no_harm() {
         .expect("no panic");
     }
 }
+
+#[test]
+fn a_thread_tells_what_it_spent_on_a_tag_waits_included() {
+    start_accounting();
+    let tag = Tag::new("thread", "waits");
+    let (asked, ask) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let _guard = tag.enter();
+        burn(Duration::from_millis(5));
+        // SAFETY: asks for a number.
+        begun.send(unsafe { libc::gettid() }).expect("asked");
+        let _ = ask.recv();
+    });
+    let id = has_begun.recv().expect("begun");
+    let (_sender, receiver) = mpsc::channel::<()>();
+    let _ = receiver.recv_timeout(Duration::from_millis(20));
+    let bills = davy_tag::threads();
+    let bill = bills.iter().find(|bill| bill.thread == Some(id));
+    let bill = bill.expect("the thread has a bill");
+    assert_eq!(bill.tag, tag);
+    let time = bill.times.iter().find(|time| time.tag == tag);
+    let time = time.expect("the tag had the thread");
+    assert!(time.wall_nanos >= 24_000_000, "{time:?}");
+    assert!(
+        (4_000_000..15_000_000).contains(&time.cpu_nanos),
+        "{time:?}"
+    );
+    drop(asked);
+    thread.join().expect("no panic");
+}

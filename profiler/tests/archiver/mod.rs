@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-/// What one push held.
+/// One window of a push.
 pub struct Push {
     pub labels: Vec<(String, String)>,
     pub id: String,
@@ -79,6 +79,13 @@ impl Archiver {
             .expect("a window is pushed")
     }
 
+    /// The next window of this kind.
+    pub fn next_of(&self, name: &str) -> Push {
+        std::iter::repeat_with(|| self.next())
+            .find(|push| push.label("__name__") == name)
+            .expect("one comes, or `next` panics")
+    }
+
     /// All that came so far.
     pub fn all(&self) -> Vec<Push> {
         self.pushes.try_iter().collect()
@@ -124,11 +131,12 @@ fn serve(
             .expect("no panic")
             .pop_front()
             .unwrap_or((200, ""));
-        let mut push = parse(&body);
-        push.authorization = header("authorization");
-        push.status = status;
         // Kept first: a client that was answered may ask at once what there is.
-        let _ = sender.send(push);
+        for mut push in parse(&body) {
+            push.authorization = header("authorization");
+            push.status = status;
+            let _ = sender.send(push);
+        }
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{headers}\r\n");
         let _ = writer.write_all(answer.as_bytes());
     }
@@ -154,28 +162,32 @@ fn fields(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     fields
 }
 
-fn parse(body: &[u8]) -> Push {
+/// The windows of a request, a series each.
+fn parse(body: &[u8]) -> Vec<Push> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-    let series = fields(body);
-    assert_eq!(series.len(), 1);
-    let (mut labels, mut id, mut profile) = (Vec::new(), String::new(), None);
-    for (number, bytes) in fields(series[0].1) {
-        let parts = fields(bytes);
-        if number == 1 {
-            labels.push((text(parts[0].1), text(parts[1].1)));
-        } else {
-            id = text(parts[1].1);
-            profile = Some(unpack(parts[0].1));
+    let series = |bytes: &[u8]| {
+        let (mut labels, mut id, mut profile) = (Vec::new(), String::new(), None);
+        for (number, bytes) in fields(bytes) {
+            let parts = fields(bytes);
+            if number == 1 {
+                labels.push((text(parts[0].1), text(parts[1].1)));
+            } else {
+                id = text(parts[1].1);
+                profile = Some(unpack(parts[0].1));
+            }
         }
-    }
-    let profile = profile.expect("a sample");
-    Push {
-        labels,
-        id,
-        profile,
-        authorization: None,
-        status: 0,
-    }
+        Push {
+            labels,
+            id,
+            profile: profile.expect("a sample"),
+            authorization: None,
+            status: 0,
+        }
+    };
+    fields(body)
+        .iter()
+        .map(|(_, bytes)| series(bytes))
+        .collect()
 }
 
 /// The profile in gzipped pprof bytes.

@@ -6,6 +6,7 @@
 //! that is forked at any instant finds a list that it can read and take from.
 
 use super::{BUCKETS, allocated_source, ticks};
+use crate::Tag;
 use crate::table::MAX_TAGS;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
@@ -24,8 +25,9 @@ const LONG_UNTAGGED: u64 = 10;
 struct Account {
     /// Short segments, in ticks.
     cpu_ticks: AtomicU64,
-    /// Long segments, in nanoseconds.
+    /// CPU time of long segments, in nanoseconds, and their length, in ticks.
     cpu_nanos: AtomicU64,
+    long_ticks: AtomicU64,
     poll_ticks: AtomicU64,
     allocated_bytes: AtomicU64,
     poll_buckets: [AtomicU64; BUCKETS],
@@ -234,6 +236,7 @@ impl Ledger {
         let reading = ticks::thread_cpu_nanos();
         if passed > long {
             add(&self.current().cpu_nanos, self.cpu_of(passed, reading));
+            add(&self.current().long_ticks, passed);
         } else {
             add(&self.current().cpu_ticks, passed);
         }
@@ -289,6 +292,42 @@ fn ledgers() -> impl Iterator<Item = &'static Ledger> {
     std::iter::successors(follow(&FIRST), move |ledger| follow(&ledger.next))
 }
 
+/// What a thread spent on one tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagTime {
+    /// The tag.
+    pub tag: Tag,
+    /// CPU time in nanoseconds.
+    pub cpu_nanos: u64,
+    /// Elapsed time in nanoseconds that the tag had the thread.
+    pub wall_nanos: u64,
+}
+
+/// What one thread spent on each tag. A thread takes over the counters that one which ended has
+/// left, so only differences say something of a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadBill {
+    /// Which counters these are; stays theirs when the thread changes.
+    pub counters: usize,
+    /// The kernel's number of the thread that has them now; none where it has ended.
+    pub thread: Option<i32>,
+    /// The tag that has the thread now.
+    pub tag: Tag,
+    /// By tag, without the untagged.
+    pub times: Vec<TagTime>,
+}
+
+/// What each thread that was ever tagged spent on each tag, work under way included.
+pub fn threads() -> Vec<ThreadBill> {
+    let mut bills: Vec<_> = ledgers().map(Ledger::bill).collect();
+    // Ledgers are put in front, so that the last is the first that there was.
+    bills.reverse();
+    for (counters, bill) in bills.iter_mut().enumerate() {
+        bill.counters = counters;
+    }
+    bills
+}
+
 /// Adds every ledger to the sums, which are by tag.
 pub(super) fn add_all(sums: &mut [Option<Sum>]) {
     for ledger in ledgers() {
@@ -304,8 +343,8 @@ pub(super) fn add_all(sums: &mut [Option<Sum>]) {
                 }
             }
         }
-        if let Some((tag, nanos)) = ledger.under_way() {
-            sums[tag].get_or_insert_default().cpu_nanos += nanos;
+        if let Some((tag, nanos, _)) = ledger.under_way() {
+            sums[tag as usize].get_or_insert_default().cpu_nanos += nanos;
         }
     }
 }
@@ -340,8 +379,8 @@ impl Account {
 }
 
 impl Ledger {
-    /// The CPU time of the long segment that the ledger's thread is in, and its tag.
-    fn under_way(&self) -> Option<(usize, u64)> {
+    /// The tag of the long segment that the ledger's thread is in, its CPU time and its ticks.
+    fn under_way(&self) -> Option<(u32, u64, u64)> {
         if !self.is_owned.load(Ordering::Acquire) {
             return None;
         }
@@ -356,6 +395,41 @@ impl Ledger {
         fence(Ordering::Acquire);
         // A thread that changed hands meanwhile has charged the segment itself.
         let is_same = self.since.load(Ordering::Relaxed) == since;
-        is_same.then_some((tag as usize, nanos))
+        is_same.then_some((tag, nanos, passed))
+    }
+
+    fn bill(&self) -> ThreadBill {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let under_way = self.under_way();
+        let mut times = Vec::new();
+        for (number, chunk) in self.chunks.iter().enumerate() {
+            // SAFETY: null, or a chunk that was leaked.
+            let Some(chunk) = (unsafe { chunk.load(Ordering::Acquire).as_ref() }) else {
+                continue;
+            };
+            for (at, account) in chunk.iter().enumerate() {
+                let tag = (number * CHUNK + at) as u32;
+                let (nanos, ticks) = match under_way {
+                    Some((of, nanos, ticks)) if of == tag => (nanos, ticks),
+                    _ => (0, 0),
+                };
+                let short = ticks::to_nanos(read(&account.cpu_ticks));
+                let long = ticks::to_nanos(read(&account.long_ticks) + ticks);
+                if tag != 0 && short + long > 0 {
+                    times.push(TagTime {
+                        tag: Tag::from_index(tag),
+                        cpu_nanos: short + read(&account.cpu_nanos) + nanos,
+                        wall_nanos: short + long,
+                    });
+                }
+            }
+        }
+        let thread = ticks::thread_of(self.clock.load(Ordering::Relaxed));
+        ThreadBill {
+            counters: 0,
+            thread: thread.filter(|_| self.is_owned.load(Ordering::Acquire)),
+            tag: Tag::from_index(self.tag.load(Ordering::Relaxed)),
+            times,
+        }
     }
 }

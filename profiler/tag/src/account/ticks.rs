@@ -19,19 +19,19 @@ static SCALE: OnceLock<Scale> = OnceLock::new();
 static FINAL: AtomicU64 = AtomicU64::new(0);
 
 /// [`POLL_BOUNDS_SECONDS`] in ticks, once the scale is known.
-pub(super) static POLL_BOUNDS: [AtomicU64; POLL_BOUNDS_SECONDS.len()] =
+pub(crate) static POLL_BOUNDS: [AtomicU64; POLL_BOUNDS_SECONDS.len()] =
     [const { AtomicU64::new(u64::MAX) }; POLL_BOUNDS_SECONDS.len()];
 
 /// What ticks are worth, good to a thousandth.
 #[derive(Debug)]
-pub(super) struct Scale {
+pub(crate) struct Scale {
     nanos_per_tick: f64,
-    pub(super) long: u64,
+    pub(crate) long: u64,
 }
 
 /// The counter now. It counts at a fixed rate, whatever the thread does.
 #[inline]
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
         // SAFETY: every x86_64 has the counter, and no system that Linux runs on forbids reading it.
@@ -51,7 +51,7 @@ pub(super) fn now() -> u64 {
 }
 
 /// Notes where the counter stands.
-pub(super) fn begin() {
+pub(crate) fn begin() {
     BEGIN.get_or_init(both);
 }
 
@@ -83,7 +83,7 @@ fn measure() -> (f64, u64) {
 }
 
 /// Known once 100 us have passed since the beginning; the first to ask may spin that long.
-pub(super) fn scale() -> &'static Scale {
+pub(crate) fn scale() -> &'static Scale {
     SCALE.get_or_init(|| {
         let (nanos_per_tick, _) = measure();
         let ticks = |seconds: f64| (seconds * 1e9 / nanos_per_tick) as u64;
@@ -99,13 +99,13 @@ pub(super) fn scale() -> &'static Scale {
 
 impl Scale {
     /// Good to a thousandth, for spans below a second.
-    pub(super) fn to_nanos(&self, ticks: u64) -> u64 {
+    pub(crate) fn to_nanos(&self, ticks: u64) -> u64 {
         (ticks as f64 * self.nanos_per_tick) as u64
     }
 }
 
 /// Ticks in nanoseconds, by a rate that is measured again until a second has passed.
-pub(super) fn to_nanos(ticks: u64) -> u64 {
+pub(crate) fn to_nanos(ticks: u64) -> u64 {
     let mut rate = f64::from_bits(FINAL.load(Ordering::Relaxed));
     if rate == 0.0 {
         let (measured, over) = measure();
@@ -131,12 +131,12 @@ fn monotonic_nanos() -> u64 {
 }
 
 /// CPU time of the calling thread.
-pub(super) fn thread_cpu_nanos() -> u64 {
+pub(crate) fn thread_cpu_nanos() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
 }
 
 /// The number of the calling thread's CPU clock, for others to read it by.
-pub(super) fn own_cpu_clock() -> libc::clockid_t {
+pub(crate) fn own_cpu_clock() -> libc::clockid_t {
     #[cfg(target_os = "linux")]
     {
         // The kernel's include/linux/posix-timers.h: a thread's number, and what it counts.
@@ -150,8 +150,14 @@ pub(super) fn own_cpu_clock() -> libc::clockid_t {
     }
 }
 
+/// The thread whose CPU clock has this number.
+pub(crate) fn thread_of(clock: libc::clockid_t) -> Option<i32> {
+    // -1 is no thread's clock.
+    (clock != -1).then_some(!(clock >> 3))
+}
+
 /// CPU time of another thread of this process; none where it has ended.
-pub(super) fn cpu_nanos_of(clock: libc::clockid_t) -> Option<u64> {
+pub(crate) fn cpu_nanos_of(clock: libc::clockid_t) -> Option<u64> {
     read(clock)
 }
 
