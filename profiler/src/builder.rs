@@ -3,10 +3,11 @@
 use crate::cpu::Engine;
 use crate::drain::{Command, Desk, Drainer};
 use crate::handle::{Handle, check_hz};
-use crate::push::{Archiver, Outbox};
+use crate::push::{Archiver, Outbox, Settings};
 use crate::symbol::Symbols;
 use crate::{Error, heap, tasks};
 use davy_base::{Clock, Random};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -35,6 +36,7 @@ pub struct Builder {
     hz: u32,
     window: Duration,
     spool_bytes: usize,
+    spool: Option<PathBuf>,
     is_controlled: bool,
     clock: Clock,
 }
@@ -52,6 +54,7 @@ impl Builder {
             hz: 100,
             window: WINDOW,
             spool_bytes: SPOOL_BYTES,
+            spool: None,
             is_controlled: true,
             clock: Clock::system(),
         }
@@ -97,6 +100,14 @@ impl Builder {
     /// The span of samples that is pushed at once, a second to an hour. Default: 10 s.
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
+        self
+    }
+
+    /// Keeps windows in this folder until an archiver has acknowledged them, so that they outlive
+    /// the process: the next one that is given the same folder delivers them. Many processes may
+    /// share it. Default: they are kept in memory.
+    pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spool = Some(folder.into());
         self
     }
 
@@ -161,7 +172,11 @@ impl Builder {
             self.window,
             self.is_controlled,
         );
-        let labels = self.labels();
+        let settings = Settings {
+            labels: self.labels(),
+            token: self.token.clone(),
+            spool: self.spool.clone(),
+        };
         let drain = spawn("davy-profiler", move || drainer.run())?;
         let handle = Handle {
             desk,
@@ -175,10 +190,7 @@ impl Builder {
             process: std::process::id(),
             _running: running,
         };
-        let token = self.token;
-        let push = spawn("davy-push", move || {
-            outbox.run(token.as_deref(), &labels, random)
-        })?;
+        let push = spawn("davy-push", move || outbox.run(&settings, random))?;
         profiler.push = Some(push);
         Ok(profiler)
     }

@@ -2,6 +2,7 @@
 
 mod http;
 mod queue;
+mod spool;
 mod wire;
 
 pub(crate) use http::Archiver;
@@ -14,7 +15,9 @@ use davy_base::{Clock, Random, Timestamp};
 use davy_tag::Tag;
 use http::{Client, Outcome};
 use queue::{Queue, Window};
+use spool::Spool;
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,8 +28,12 @@ const RAW_MAX: usize = 24;
 /// interval, so that one at a time would not keep up.
 const BATCH_MAX: usize = 64;
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Bytes of windows that are kept in memory beside the disk.
+const MEMORY_MAX: usize = 4 << 20;
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// How long after its deadline a stop waits for a pusher that is not in the middle of a request.
+const GRACE: Duration = Duration::from_millis(100);
 /// Retry-After is honoured up to this.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 /// Children that may be started one after the other when the profiler is new.
@@ -39,6 +46,15 @@ pub(crate) struct Raw {
     pub(crate) taken: Taken,
     pub(crate) aggregate: Aggregate,
     pub(crate) modules: Arc<[Module]>,
+}
+
+/// How windows are sent and kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) token: Option<String>,
+    pub(crate) labels: Vec<(String, String)>,
+    /// The folder that windows outlive the process in.
+    pub(crate) spool: Option<PathBuf>,
 }
 
 /// What is not delivered when the deadline passes.
@@ -174,8 +190,9 @@ impl Outbox {
         state.stop_at = Some(stop_at);
         state.not_before = Duration::ZERO;
         self.changed.notify_all();
+        // The pusher ends when the deadline passes; whoever comes next finds the disk let go.
         while !state.ended {
-            let left = stop_at.saturating_sub(self.clock.monotonic());
+            let left = (stop_at + GRACE).saturating_sub(self.clock.monotonic());
             if left.is_zero() {
                 break;
             }
@@ -192,21 +209,22 @@ impl Outbox {
     }
 
     /// The pusher's thread.
-    pub(crate) fn run(&self, token: Option<&str>, labels: &[(String, String)], mut random: Random) {
+    pub(crate) fn run(&self, settings: &Settings, mut random: Random) {
         let _guard = Tag::new("profiler", "push").enter();
-        let client = Client::new(token);
+        let client = Client::new(settings.token.as_deref());
+        let mut spool = settings
+            .spool
+            .as_ref()
+            .and_then(|folder| self.open(folder, &mut random));
         loop {
             match self.next_step() {
                 Step::Encode(raw) => {
-                    let window = self.encode(raw, labels, &mut random);
+                    let mut window = self.encode(raw, &settings.labels, &mut random);
+                    self.spool(spool.as_mut(), &mut window);
                     self.lock().queue.add(window);
                 }
                 Step::Send(windows, archiver, hurry) => {
-                    // Requests of one series each, one after the other, are a request of them all.
-                    let body: Vec<u8> = windows
-                        .iter()
-                        .flat_map(|w| w.body.iter().copied())
-                        .collect();
+                    let body = self.read(&windows);
                     let outcome = client.push(&archiver, &body, hurry);
                     self.settle(&windows, outcome, &mut random);
                 }
@@ -214,8 +232,58 @@ impl Outbox {
             }
             self.lock().counts.cpu_nanos = crate::clock::thread_cpu_nanos();
         }
+        drop(spool);
         self.lock().ended = true;
         self.changed.notify_all();
+    }
+
+    /// Takes over what is on disk from processes that ended.
+    fn open(&self, folder: &Path, random: &mut Random) -> Option<Spool> {
+        match Spool::open(folder, random) {
+            Ok((spool, found)) => {
+                let mut state = self.lock();
+                for found in found {
+                    let end = found.written;
+                    let window = Window::found(found.path, found.bytes, end);
+                    state.queue.add(window);
+                }
+                Some(spool)
+            }
+            Err(error) => {
+                let folder = folder.display();
+                tracing::warn!(%folder, %error, "windows are kept in memory, not on disk");
+                None
+            }
+        }
+    }
+
+    /// Writes a window to the disk, if there is a place for it.
+    fn spool(&self, spool: Option<&mut Spool>, window: &mut Window) {
+        let Some((spool, Ok(body))) = spool.map(|spool| (spool, window.body())) else {
+            return;
+        };
+        let written = spool.write(&body);
+        drop(body);
+        match written {
+            Ok(file) => window.spooled(file, self.lock().queue.bytes() < MEMORY_MAX),
+            Err(error) => tracing::warn!(%error, "a window is kept in memory, not on disk"),
+        }
+    }
+
+    /// The body of a request of these windows. Requests of one series each, one after the other,
+    /// are a request of them all.
+    fn read(&self, windows: &[Arc<Window>]) -> Vec<u8> {
+        let mut all = Vec::new();
+        for window in windows {
+            match window.body() {
+                Ok(body) => all.extend_from_slice(&body),
+                Err(error) => {
+                    tracing::warn!(%error, "a window on disk can't be read, and is lost");
+                    self.lock().queue.lost(window);
+                }
+            }
+        }
+        all
     }
 
     /// Waits until there is something to do.
@@ -274,10 +342,8 @@ impl Outbox {
         let labels: Vec<_> = std::iter::once(name)
             .chain(labels.iter().cloned())
             .collect();
-        Window {
-            body: wire::request(&labels, &bytes, &uuid(random)),
-            end: raw.taken.start.plus(raw.taken.span),
-        }
+        let body = wire::request(&labels, &bytes, &uuid(random));
+        Window::new(body, raw.taken.start.plus(raw.taken.span))
     }
 
     fn settle(&self, windows: &[Arc<Window>], outcome: Outcome, random: &mut Random) {
@@ -287,8 +353,7 @@ impl Outbox {
             Outcome::Stored { watch } => {
                 state.watch = watch.or(state.watch);
                 for window in windows {
-                    state.queue.remove(window);
-                    state.counts.pushed += 1;
+                    state.counts.pushed += u64::from(state.queue.remove(window));
                     state.counts.ack_delay = Some(delay(window.end, now));
                 }
                 state.alone = state.alone.saturating_sub(windows.len());

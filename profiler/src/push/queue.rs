@@ -1,15 +1,63 @@
 //! Windows that no archiver has acknowledged, bounded by their bytes.
 
 use davy_base::Timestamp;
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An encoded window; it keeps its id however often it is sent.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// The whole body of its push, its id included.
-    pub(super) body: Vec<u8>,
+    /// The whole body of its push, its id included; none where only the file has it.
+    body: Option<Vec<u8>>,
+    file: Option<PathBuf>,
+    bytes: usize,
     pub(super) end: Timestamp,
+}
+
+impl Window {
+    pub(super) fn new(body: Vec<u8>, end: Timestamp) -> Self {
+        Self {
+            bytes: body.len(),
+            body: Some(body),
+            file: None,
+            end,
+        }
+    }
+
+    /// One that an earlier process left on disk.
+    pub(super) fn found(file: PathBuf, bytes: usize, end: Timestamp) -> Self {
+        Self {
+            body: None,
+            file: Some(file),
+            bytes,
+            end,
+        }
+    }
+
+    /// Says where it lies on disk; in memory it need not be any more.
+    pub(super) fn spooled(&mut self, file: PathBuf, keep_in_memory: bool) {
+        self.file = Some(file);
+        if !keep_in_memory {
+            self.body = None;
+        }
+    }
+
+    /// The body of its push.
+    pub(super) fn body(&self) -> std::io::Result<Cow<'_, [u8]>> {
+        match (&self.body, &self.file) {
+            (Some(body), _) => Ok(Cow::Borrowed(body)),
+            (None, Some(file)) => std::fs::read(file).map(Cow::Owned),
+            (None, None) => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn delete(&self) {
+        if let Some(file) = &self.file {
+            let _ = std::fs::remove_file(file);
+        }
+    }
 }
 
 /// First in, first out; past the bound the oldest goes first.
@@ -32,22 +80,28 @@ impl Queue {
     }
 
     pub(super) fn add(&mut self, window: Window) {
-        self.bytes += window.body.len();
+        self.bytes += window.bytes;
         self.windows.push_back(Arc::new(window));
         while self.bytes > self.bytes_max
             && let Some(oldest) = self.windows.pop_front()
         {
-            self.bytes -= oldest.body.len();
+            self.bytes -= oldest.bytes;
+            oldest.delete();
             self.overflowed += 1;
         }
+    }
+
+    /// Takes out a window that can't be read from disk any more.
+    pub(super) fn lost(&mut self, window: &Arc<Window>) {
+        self.overflowed += u64::from(self.remove(window));
     }
 
     /// The windows to send next, at most so many and, but for the first, so many bytes.
     pub(super) fn first(&self, count: usize, bytes: usize) -> Vec<Arc<Window>> {
         let mut sum = 0;
         let fits = |window: &&Arc<Window>| {
-            sum += window.body.len();
-            sum <= bytes || sum == window.body.len()
+            sum += window.bytes;
+            sum <= bytes || sum == window.bytes
         };
         self.windows
             .iter()
@@ -63,7 +117,8 @@ impl Queue {
             return false;
         };
         self.windows.remove(at);
-        self.bytes -= window.body.len();
+        window.delete();
+        self.bytes -= window.bytes;
         true
     }
 
@@ -86,10 +141,7 @@ mod tests {
     use super::*;
 
     fn window(size: usize) -> Window {
-        Window {
-            body: vec![0; size],
-            end: Timestamp::EPOCH,
-        }
+        Window::new(vec![0; size], Timestamp::EPOCH)
     }
 
     #[test]
@@ -127,6 +179,27 @@ mod tests {
         check(9, 89, 1);
         check(9, 10, 1);
         assert!(Queue::new(1).first(9, 9).is_empty());
+    }
+
+    #[test]
+    fn a_window_on_disk_goes_with_its_acknowledgement_and_past_the_bound() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spooled = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, [7; 60]).expect("written");
+            let mut window = window(60);
+            window.spooled(path.clone(), false);
+            (window, path)
+        };
+        let mut queue = Queue::new(100);
+        let ((first, first_path), (second, second_path)) = (spooled("a"), spooled("b"));
+        queue.add(first);
+        queue.add(second);
+        assert_eq!((first_path.exists(), second_path.exists()), (false, true));
+        let second = queue.first(1, 100).pop().expect("one is there");
+        assert_eq!(second.body().expect("it can be read").as_ref(), [7; 60]);
+        queue.remove(&second);
+        assert!(!second_path.exists());
     }
 
     #[test]
