@@ -62,3 +62,17 @@ impl Stop {
         self.hurry.cancelled().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_at_once_is_a_stop_and_every_clone_knows() {
+        let stop = Stop::new();
+        let other = stop.clone();
+        assert!(!other.is_draining());
+        stop.hurry();
+        assert!(other.is_draining());
+    }
+}
