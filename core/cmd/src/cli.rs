@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{config, members, process, push, query};
+use crate::{config, drill, members, process, push, query, switch, top};
 use clap::{Parser, Subcommand};
 use std::io::{ErrorKind, Write as _};
 
@@ -50,8 +50,25 @@ pub(crate) enum Command {
         #[command(flatten)]
         flags: config::Flags,
     },
-    /// The members of the running process: state and since when
+    /// Every member of every process: state, restarts, CPU, heap
     Members(members::Options),
+    /// Every endpoint: the member that serves it, its switch, its requests
+    Endpoints(members::Options),
+    /// What members and operations cost, live
+    Top(top::Options),
+    /// Switch a member on or off, restart it, or wake it
+    #[command(subcommand)]
+    Member(switch::MemberCommand),
+    /// Switch an endpoint on or off, or limit it
+    #[command(subcommand)]
+    Endpoint(switch::EndpointCommand),
+    /// Who changed what, when and why
+    Audit(switch::AuditOptions),
+    /// Play an incident against a real Davy and judge the answer; exit 1 if it fails
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
+    /// Bring the database's tables up to date
+    Migrate(config::Flags),
     /// Push profiles (pprof, packed or not, or folded stacks) into the archive
     Push(push::Options),
     /// Ask the archive: a flame graph as text, a table, pprof, folded stacks, SVG or JSON
@@ -102,7 +119,14 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Archiver(flags) => process::run("archiver", &flags),
         Command::Run { process, flags } => process::run(&process, &flags),
         Command::Child { parent, flags } => process::run_child(parent, &flags),
-        Command::Members(options) => members::run(&options),
+        Command::Members(options) => members::members(&options),
+        Command::Endpoints(options) => members::endpoints(&options),
+        Command::Top(options) => top::run(&options),
+        Command::Member(command) => switch::member(&command),
+        Command::Endpoint(command) => switch::endpoint(&command),
+        Command::Audit(options) => switch::audit(&options),
+        Command::Drill(command) => drill::run(&command),
+        Command::Migrate(flags) => process::migrate(&flags),
         Command::Push(options) => push::run(&options),
         Command::Query(options) => query::run(&options),
         Command::Config(ConfigCommand::Show(flags)) => config_show(&flags),
@@ -110,6 +134,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             let config = config::Config::new(&load(&flags)?)?;
             crate::store::check(&config.store_url)?;
             crate::logs::check(&config.log_level)?;
+            process::check(&load(&flags)?)?;
             print("the configuration can be used\n")
         }
         Command::Completions { shell } => {

@@ -27,6 +27,7 @@ impl Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
+            .user_agent(concat!("davy/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
         Ok(Self {
@@ -70,6 +71,35 @@ impl Client {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         self.answer(request.send(body))
+    }
+
+    /// Sends a change, in the name of somebody. What it names wrongly is wrong usage.
+    pub(crate) fn change(
+        &self,
+        verb: &str,
+        path: &str,
+        body: &serde_json::Value,
+        who: &str,
+    ) -> Result<Vec<u8>, Failure> {
+        let url = format!("{}{path}", self.server);
+        let request = match verb {
+            "PUT" => self.agent.put(url),
+            _ => self.agent.post(url),
+        };
+        let mut request = request
+            .header("content-type", "application/json")
+            .header("davy-user", who);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let result = request.send(body.to_string().as_bytes());
+        let is_unknown = result
+            .as_ref()
+            .is_ok_and(|response| response.status() == 404);
+        self.answer(result).map_err(|failure| match failure {
+            Failure::Failed(text) if is_unknown => Failure::Usage(text),
+            other => other,
+        })
     }
 
     fn answer(

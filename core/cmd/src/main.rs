@@ -4,6 +4,8 @@ mod catalogue;
 mod cli;
 mod client;
 mod config;
+mod drill;
+mod figures;
 mod http;
 mod logs;
 mod members;
@@ -12,6 +14,8 @@ mod process;
 mod push;
 mod query;
 mod store;
+mod switch;
+mod top;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -1,10 +1,12 @@
-//! `davy members`: what the members of the running process do.
+//! `davy members` and `davy endpoints`: what there is, how it is switched, what it costs.
 
 use crate::cli::{Failure, Server, print};
 use crate::client::Client;
+use crate::figures::{bytes, seconds};
 use davy_base::{Clock, Timestamp};
+use davy_control::{EndpointRow, MemberRow, SwitchRow};
 
-/// Options of `davy members`.
+/// Options of `davy members` and `davy endpoints`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -14,39 +16,111 @@ pub(crate) struct Options {
     json: bool,
 }
 
-#[derive(serde::Deserialize)]
-struct Row {
-    name: String,
-    process: String,
-    pid: u32,
-    state: String,
-    since: i64,
-    error: Option<String>,
-}
-
-/// Asks and prints.
-pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+/// Prints the members.
+pub(crate) fn members(options: &Options) -> Result<(), Failure> {
     let body = Client::new(&options.server)?.get("/api/v1/members", &[])?;
     if options.json {
         return print(&format!("{}\n", String::from_utf8_lossy(&body)));
     }
-    let rows: Vec<Row> = serde_json::from_slice(&body)
-        .map_err(|error| Failure::Failed(format!("the answer is no list of members: {error}")))?;
-    let now = Clock::system().now();
-    let mut table = format!(
-        "{:<20} {:<12} {:>8}  {:<9} {:>8}\n",
-        "MEMBER", "PROCESS", "PID", "STATE", "SINCE"
+    let rows: Vec<MemberRow> = read("members", &body)?;
+    print(&table(&rows, Clock::system().now()))
+}
+
+/// Prints the endpoints.
+pub(crate) fn endpoints(options: &Options) -> Result<(), Failure> {
+    let body = Client::new(&options.server)?.get("/api/v1/endpoints", &[])?;
+    if options.json {
+        return print(&format!("{}\n", String::from_utf8_lossy(&body)));
+    }
+    let rows: Vec<EndpointRow> = read("endpoints", &body)?;
+    let mut lines = format!(
+        "{:<20} {:<17} {:<7} {:<40} {:>8} {:>9}  {}\n",
+        "OPERATION", "MEMBER", "METHOD", "PATH", "REQUESTS", "HEAP", "SWITCH"
     );
-    for row in rows {
+    for row in &rows {
+        let line = format!(
+            "{:<20} {:<17} {:<7} {:<40} {:>8} {:>9}  {}",
+            row.operation,
+            row.member,
+            row.method,
+            row.path,
+            row.bill.requests,
+            bytes(row.bill.heap_bytes as f64),
+            switch(&row.switch)
+        );
+        lines.push_str(line.trim_end());
+        lines.push('\n');
+    }
+    print(&lines)
+}
+
+pub(crate) fn read<T: serde::de::DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body)
+        .map_err(|error| Failure::Failed(format!("the answer is no list of {what}: {error}")))
+}
+
+fn table(rows: &[MemberRow], now: Timestamp) -> String {
+    let mut table = format!(
+        "{:<20} {:<14} {:>8}  {:<11} {:>8} {:>8} {:>6} {:>9}  {}\n",
+        "MEMBER", "PROCESS", "PID", "STATE", "SINCE", "RESTARTS", "CPU", "HEAP", "NOTE"
+    );
+    for row in rows.iter().filter(|row| row.state != "-") {
         let age = now.since(Timestamp::from_millis(row.since)).as_secs();
         let age = davy_base::size::format_duration(std::time::Duration::from_secs(age));
-        let error = row.error.unwrap_or_default();
+        let pid = row.child_pid.unwrap_or(row.pid);
         let line = format!(
-            "{:<20} {:<12} {:>8}  {:<9} {age:>8} {error}",
-            row.name, row.process, row.pid, row.state
+            "{:<20} {:<14} {pid:>8}  {:<11} {age:>8} {:>8} {:>5.1}% {:>9}  {}",
+            row.name,
+            row.process,
+            row.state,
+            row.restarts,
+            row.bill.cpu * 100.0,
+            bytes(row.bill.heap_bytes as f64),
+            note(row)
         );
         table.push_str(line.trim_end());
         table.push('\n');
     }
-    print(&table)
+    table
+}
+
+/// What there is to say of a member besides its figures.
+fn note(row: &MemberRow) -> String {
+    let mut notes = Vec::new();
+    if !row.switch.enabled {
+        notes.push(switch(&row.switch));
+    }
+    notes.extend(row.error.clone());
+    notes.extend(row.note.clone().filter(|_| row.switch.enabled));
+    if let Some(run) = &row.last_run {
+        let outcome = run.outcome.as_deref().unwrap_or("not run yet");
+        let took = run
+            .duration_seconds
+            .map_or_else(String::new, |s| format!(" in {}", seconds(s)));
+        let late = if run.stale { ", late" } else { "" };
+        notes.push(format!("last run: {outcome}{took}{late}"));
+    }
+    if row.leaked > 0 {
+        notes.push(format!("{} tasks leaked", row.leaked));
+    }
+    if row.age_seconds > 5.0 {
+        notes.push(format!("{} ago", seconds(row.age_seconds)));
+    }
+    notes.join("; ")
+}
+
+/// A switch in words.
+pub(crate) fn switch(switch: &SwitchRow) -> String {
+    let state = match (switch.enabled, switch.limit) {
+        (false, _) => "off".to_owned(),
+        (true, Some(limit)) => format!("limit {limit}"),
+        (true, None) => return String::new(),
+    };
+    let who = switch.who.as_ref().or(switch.source.as_ref());
+    let who = who.map_or_else(String::new, |who| format!(" by {who}"));
+    let why = switch
+        .why
+        .as_ref()
+        .map_or_else(String::new, |why| format!(": {why}"));
+    format!("{state}{who}{why}")
 }

@@ -165,6 +165,30 @@ async fn serve(
     Err(Failure::Failed(format!("stopped because {trace}")))
 }
 
+/// Whether every process of this configuration could be put together.
+pub(crate) fn check(loaded: &Loaded) -> Result<(), Failure> {
+    Placement::split(loaded)?;
+    switches::configured(loaded)?;
+    Ok(())
+}
+
+/// `davy migrate`: brings the database's tables up to date, and says so.
+pub(crate) fn migrate(flags: &Flags) -> Result<(), Failure> {
+    let config = Config::new(&load(flags)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
+    runtime.block_on(async {
+        let store = compose::open_store(&config, &[], &Clock::system())?;
+        let migrated = store.migrate().await;
+        migrated.map_err(|error| Failure::Failed(error.to_string()))?;
+        crate::cli::print(&format!("{} is up to date\n", store.name()))?;
+        store.close().await;
+        Ok(())
+    })
+}
+
 /// Says where everything is.
 fn announce(addresses: &str, plan: &Plan) {
     tracing::info!(

@@ -23,25 +23,14 @@ const PROCESSES_MAX: u32 = 100;
 /// Changes listed at once.
 const AUDIT_MAX: u32 = 1_000;
 
-/// What the handlers need.
-#[derive(Clone)]
-struct Shared {
-    control: Control,
-    /// The database, on the budget of the member `api`.
-    store: Store,
-}
-
 /// Every route of the member `api`.
 pub fn router(control: &Control, store: Store) -> Router {
-    let shared = Shared {
-        control: control.clone(),
-        store: store.clone(),
-    };
+    // What is small is not on the budget of `api`: a storm on what is large must not block it.
     let reads = Router::new()
         .route("/api/v1/openapi.json", get(description))
         .route("/api/v1/processes", get(processes))
         .route("/api/v1/audit", get(audit))
-        .with_state(shared);
+        .with_state(control.clone());
     reads
         .merge(emergency_router(control))
         .merge(jobs::router(store))
@@ -61,12 +50,12 @@ pub fn emergency_router(control: &Control) -> Router {
         .with_state(control.clone())
 }
 
-async fn description(State(shared): State<Shared>) -> Json<Value> {
-    Json(openapi::describe(shared.control.0.endpoints.operations()))
+async fn description(State(control): State<Control>) -> Json<Value> {
+    Json(openapi::describe(control.0.endpoints.operations()))
 }
 
-async fn processes(State(shared): State<Shared>) -> Result<Json<Vec<ProcessRow>>, Problem> {
-    let rows = shared.store.processes(PROCESSES_MAX).await;
+async fn processes(State(control): State<Control>) -> Result<Json<Vec<ProcessRow>>, Problem> {
+    let rows = control.0.store.processes(PROCESSES_MAX).await;
     let mut rows = rows.map_err(|error| database_problem("processes", error))?;
     for row in &mut rows {
         // It is what `/api/v1/members` shows.
@@ -82,11 +71,11 @@ struct Page {
 }
 
 async fn audit(
-    State(shared): State<Shared>,
+    State(control): State<Control>,
     Query(page): Query<Page>,
 ) -> Result<Json<Vec<AuditRow>>, Problem> {
     let limit = page.limit.unwrap_or(PROCESSES_MAX).min(AUDIT_MAX);
-    let rows = shared.store.audit(limit, page.before).await;
+    let rows = control.0.store.audit(limit, page.before).await;
     Ok(Json(
         rows.map_err(|error| database_problem("changes", error))?,
     ))

@@ -22,6 +22,7 @@ use figures::Figures;
 use prometheus::Registry;
 use slots::Slots;
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
@@ -166,6 +167,9 @@ struct Layer {
     listener: Listener,
 }
 
+/// Ends when an endpoint is switched off.
+type UntilOff = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Response {
     let Layer {
         endpoints,
@@ -194,41 +198,81 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
     let start = endpoints.clock.monotonic();
     let served = match listener {
         Listener::Public => endpoints.gated(index, tag, request, next).await,
-        Listener::Debug => Ok((tag.wrap(next.run(request)).await, None)),
+        Listener::Debug => Ok((tag.wrap(next.run(request)).await, Hold::default())),
     };
-    let (response, slot) = match served {
-        Ok((response, slot)) => (response, slot),
+    let (response, hold) = match served {
+        Ok((response, hold)) => (response, hold),
         Err(refusal) => {
             begun.refused(refusal.reason());
-            (refusal.problem().into_response(), None)
+            (refusal.problem().into_response(), Hold::default())
         }
     };
     let took = endpoints.clock.monotonic().saturating_sub(start);
     begun.answered(response.status(), took);
-    response.map(|inner| axum::body::Body::new(Accounted::new(inner, tag, begun, slot)))
+    response.map(|inner| axum::body::Body::new(Accounted::new(inner, tag, begun, hold)))
+}
+
+/// What an answer that is being sent holds, and what ends it.
+#[derive(Default)]
+struct Hold {
+    slot: Option<slots::Held>,
+    until_off: Option<UntilOff>,
 }
 
 impl Endpoints {
+    /// Why an endpoint does not answer, if it doesn't.
+    fn closed(&self, index: usize) -> Option<Refusal> {
+        let door = &self.doors[index];
+        let member = self.switches.effective(&door.member);
+        if !member.enabled {
+            return Some(off(&format!("member {}", door.operation.member), &member));
+        }
+        let endpoint = self.switches.effective(&door.endpoint);
+        (!endpoint.enabled).then(|| off(door.operation.id, &endpoint))
+    }
+
+    /// Ends when an endpoint is switched off: what it holds is to go at once then.
+    fn until_off(self: &Arc<Self>, index: usize) -> UntilOff {
+        let (this, mut changed) = (self.clone(), self.switches.changed());
+        Box::pin(async move {
+            while this.closed(index).is_none() {
+                if changed.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        })
+    }
+
     /// Lets a request in as its switches say, and holds its place until the answer is sent.
     async fn gated(
-        &self,
+        self: &Arc<Self>,
         index: usize,
         tag: Tag,
         request: Request,
         next: Next,
-    ) -> Result<(Response, Option<slots::Held>), Refusal> {
-        let door = &self.doors[index];
-        let member = self.switches.effective(&door.member);
-        if !member.enabled {
-            return Err(off(&format!("member {}", door.operation.member), &member));
+    ) -> Result<(Response, Hold), Refusal> {
+        if let Some(refusal) = self.closed(index) {
+            return Err(refusal);
         }
+        let mut until_off = self.until_off(index);
+        let door = &self.doors[index];
         let endpoint = self.switches.effective(&door.endpoint);
         let op = door.operation.id;
-        if !endpoint.enabled {
-            return Err(off(op, &endpoint));
-        }
+        let mut work = std::pin::pin!(tag.wrap(next.run(request)));
+        let cut = || {
+            self.closed(index)
+                .unwrap_or_else(|| Refusal::Off(format!("{op} was switched off")))
+        };
         let Some(limit) = endpoint.limit else {
-            return Ok((tag.wrap(next.run(request)).await, None));
+            let response = tokio::select! {
+                response = &mut work => response,
+                () = &mut until_off => return Err(cut()),
+            };
+            let hold = Hold {
+                slot: None,
+                until_off: Some(until_off),
+            };
+            return Ok((response, hold));
         };
         let held = self.slots.take(index, op, limit, endpoint.slot).await;
         let held = held.ok_or_else(|| {
@@ -236,9 +280,18 @@ impl Endpoints {
                 "{op} is limited to {limit} requests at a time; try again in a second"
             ))
         })?;
-        let work = tag.wrap(next.run(request));
-        match tokio::time::timeout(endpoint.slot, work).await {
-            Ok(response) => Ok((response, Some(held))),
+        let served = tokio::select! {
+            served = tokio::time::timeout(endpoint.slot, &mut work) => served,
+            () = &mut until_off => return Err(cut()),
+        };
+        match served {
+            Ok(response) => Ok((
+                response,
+                Hold {
+                    slot: Some(held),
+                    until_off: Some(until_off),
+                },
+            )),
             Err(_) => Err(Refusal::Late(format!(
                 "{op} took longer than the {} that a request may hold its place under a limit",
                 davy_base::size::format_duration(endpoint.slot)

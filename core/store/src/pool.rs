@@ -13,7 +13,7 @@ const PROOF_MAX: Duration = Duration::from_millis(500);
 /// A connection that was idle for less is trusted: if it is gone nevertheless, one query says so.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// An idle connection is closed after this time.
-const IDLE_MAX: Duration = Duration::from_mins(1);
+const IDLE_MAX: Duration = Duration::from_secs(15);
 
 /// The connections of a process to one database.
 #[derive(Clone, Debug)]

@@ -10,6 +10,10 @@ use std::time::Duration;
 /// How long a writer of SQLite waits for another before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Memory of a SQLite connection for pages, negative for KiB as SQLite wants it. The kernel keeps the
+/// pages as well, once for all connections.
+const CACHE_KIB: i32 = -512;
+
 /// Postgres's side of the bounds on waiting, so that a client that vanished leaves no lock behind:
 /// a statement, a transaction between two statements, and a peer that no longer answers.
 const POSTGRES_BOUNDS: [(&str, &str); 5] = [
@@ -39,7 +43,9 @@ impl Target {
                 .map_err(|error| failed(&error))?
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
-                .busy_timeout(BUSY_TIMEOUT);
+                .busy_timeout(BUSY_TIMEOUT)
+                .pragma("cache_size", CACHE_KIB.to_string())
+                .disable_statement_logging();
             return Ok(Self::Sqlite(options));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {

@@ -123,7 +123,11 @@ pub(crate) fn compose(
     })
 }
 
-fn open_store(config: &Config, here: &[&Entry], clock: &Clock) -> Result<Store, Failure> {
+pub(super) fn open_store(
+    config: &Config,
+    here: &[&Entry],
+    clock: &Clock,
+) -> Result<Store, Failure> {
     let budgets: u32 = here.iter().map(|entry| entry.connections).sum();
     let options = davy_store::Options {
         url: config.database.clone(),

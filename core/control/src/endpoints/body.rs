@@ -1,7 +1,7 @@
 //! The body of an answer: whose work it is to make it, and how long it may take.
 
+use super::Hold;
 use super::figures::Begun;
-use super::slots::Held;
 use axum::body::{Body, Bytes};
 use davy_tag::Tag;
 use http_body::{Frame, SizeHint};
@@ -15,16 +15,16 @@ pub(super) struct Accounted {
     inner: Body,
     tag: Tag,
     _begun: Begun,
-    slot: Option<Held>,
+    hold: Hold,
 }
 
 impl Accounted {
-    pub(super) fn new(inner: Body, tag: Tag, begun: Begun, slot: Option<Held>) -> Self {
+    pub(super) fn new(inner: Body, tag: Tag, begun: Begun, hold: Hold) -> Self {
         Self {
             inner,
             tag,
             _begun: begun,
-            slot,
+            hold,
         }
     }
 }
@@ -38,8 +38,18 @@ impl http_body::Body for Accounted {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let _guard = self.tag.enter();
+        if let Some(until_off) = &mut self.hold.until_off
+            && until_off.as_mut().poll(context).is_ready()
+        {
+            let off = io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the endpoint was switched off",
+            );
+            self.inner = Body::empty();
+            return Poll::Ready(Some(Err(axum::Error::new(off))));
+        }
         // A client that reads slowly would hold its place for as long as it likes.
-        if let Some(slot) = &mut self.slot
+        if let Some(slot) = &mut self.hold.slot
             && slot.deadline().poll(context).is_ready()
         {
             let late = io::Error::new(

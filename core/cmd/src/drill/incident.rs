@@ -1,0 +1,386 @@
+//! The incident `list-all-jobs`, step by step.
+
+use super::place::{Place, davy};
+use super::storm::{Storm, agent, ask};
+use super::table::Line;
+use super::{Must, Spec};
+use crate::cli::Failure;
+use crate::figures::bytes;
+use davy_base::Clock;
+use davy_control::MemberRow;
+use davy_profile::flame::Grain;
+use davy_profile::{FlameTree, Limits};
+use davy_store::{NewJob, Store};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How often something is looked at that takes time.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long the processes may take to start, and memory to settle.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The team whose jobs these are.
+const TEAM: &str = "drill";
+/// Of memory that has settled, two looks three seconds apart differ by less than this.
+const SETTLED_RATIO: f64 = 0.02;
+const SETTLED_SPAN: Duration = Duration::from_secs(3);
+
+/// Plays it.
+pub(super) fn play(spec: &Spec, place: &Place) -> Result<Vec<Line>, Failure> {
+    let incident = Incident {
+        spec,
+        place,
+        clock: Clock::system(),
+        agent: agent(),
+    };
+    incident.until_ready()?;
+    with_store(&place.database, async |store| {
+        store.delete_jobs(TEAM).await?;
+        store
+            .load_jobs((0..spec.jobs).map(|number| job(number, spec.config_bytes)))
+            .await
+    })?;
+    let lines = incident.play();
+    with_store(&place.database, async |store| store.delete_jobs(TEAM).await)?;
+    lines
+}
+
+struct Incident<'a> {
+    spec: &'a Spec,
+    place: &'a Place,
+    clock: Clock,
+    agent: ureq::Agent,
+}
+
+impl Incident<'_> {
+    fn play(&self) -> Result<Vec<Line>, Failure> {
+        let Must {
+            named_seconds,
+            recovered_seconds,
+            recovered_ratio,
+            others_milliseconds,
+        } = self.spec.must;
+        let frontend = &self.place.frontends[0];
+        for frontend in &self.place.frontends {
+            for path in ["/api/v1/jobs", "/api/v1/members", "/api/v1/processes", "/"] {
+                ask(&self.agent, &format!("{frontend}{path}"));
+            }
+        }
+        let baseline = self.settled_memory()?;
+        let storm = Storm::begin(&self.place.frontends, self.spec.clients);
+        let mut peak = baseline;
+        let storming = self.clock.monotonic();
+        self.look(Duration::from_secs(self.spec.storm_seconds), || {
+            peak = peak.max(self.memory()?);
+            Ok(None::<()>)
+        })?;
+        let during = storm.take_slowest();
+
+        let start = self.clock.monotonic();
+        let mut first = String::new();
+        let named = self.look(Duration::from_secs_f64(named_seconds), || {
+            peak = peak.max(self.memory()?);
+            first = first_row(frontend)?;
+            Ok((first == "api/ListAllJobs").then_some(()))
+        })?;
+        let named_after = self.clock.monotonic().saturating_sub(start);
+        let mut guilty = None;
+        self.look(Duration::from_secs(10), || {
+            guilty = self.guilty_frame()?;
+            Ok(guilty.as_ref().map(|_| ()))
+        })?;
+        let answered = storm.answered.load(Ordering::Relaxed);
+        let span = self
+            .clock
+            .monotonic()
+            .saturating_sub(storming)
+            .as_secs_f64();
+
+        run(&[
+            "endpoint",
+            "disable",
+            "ListAllJobs",
+            "--why",
+            "drill",
+            "--server",
+            frontend,
+        ])?;
+        let switched = self.clock.monotonic();
+        let refused = self.look(Duration::from_secs(5), || {
+            let refuses = |frontend: &String| {
+                ask(&self.agent, &format!("{frontend}/api/v1/jobs")) == Some(503)
+            };
+            Ok(self.place.frontends.iter().all(refuses).then_some(()))
+        })?;
+        let obeyed_after = self.clock.monotonic().saturating_sub(switched);
+        // What was asked before the switch may still be on its way.
+        storm.take_slowest();
+        let enough = baseline as f64 * recovered_ratio;
+        let mut now = peak;
+        let recovered = self.look(Duration::from_secs_f64(recovered_seconds), || {
+            now = self.memory()?;
+            Ok((now as f64 <= enough).then_some(()))
+        })?;
+        let recovered_after = self.clock.monotonic().saturating_sub(switched);
+        let after = storm.take_slowest();
+        storm.end();
+        run(&[
+            "endpoint",
+            "enable",
+            "ListAllJobs",
+            "--why",
+            "drill is over",
+            "--server",
+            frontend,
+        ])?;
+
+        let mib = |value: u64| bytes(value as f64);
+        let line = |what, found, must, holds| Line {
+            what,
+            found,
+            must,
+            holds,
+        };
+        Ok(vec![
+            line(
+                "memory before",
+                format!("{} in {} processes", mib(baseline), self.processes()?.len()),
+                String::new(),
+                true,
+            ),
+            line(
+                "memory in the storm",
+                format!(
+                    "{} at {:.1} answers a second",
+                    mib(peak),
+                    answered as f64 / span
+                ),
+                "above the baseline".to_owned(),
+                peak > baseline,
+            ),
+            line(
+                "slowest other endpoint in the storm",
+                format!("{} ms ({})", during.0.as_millis(), during.1),
+                String::new(),
+                true,
+            ),
+            line(
+                "first row of davy top --once --json",
+                format!("{first} after {:.1} s", named_after.as_secs_f64()),
+                format!("api/ListAllJobs in {named_seconds} s"),
+                named,
+            ),
+            line(
+                "heap profile of that operation",
+                guilty
+                    .clone()
+                    .unwrap_or_else(|| "no frame of it".to_owned()),
+                "its handler's frame".to_owned(),
+                guilty.is_some(),
+            ),
+            line(
+                "obeyed by every frontend",
+                format!("after {} ms", obeyed_after.as_millis()),
+                "in a second".to_owned(),
+                refused && obeyed_after <= Duration::from_secs(1) + LOOK,
+            ),
+            line(
+                "memory after the switch",
+                format!("{} after {:.1} s", mib(now), recovered_after.as_secs_f64()),
+                format!("{} in {recovered_seconds} s", mib(enough as u64)),
+                recovered,
+            ),
+            line(
+                "slowest other endpoint after the switch",
+                format!("{} ms ({})", after.0.as_millis(), after.1),
+                format!("{others_milliseconds} ms"),
+                after.0.as_secs_f64() * 1e3 <= others_milliseconds,
+            ),
+        ])
+    }
+
+    /// Looks until there is something, or for so long.
+    fn look<T>(
+        &self,
+        patience: Duration,
+        mut look: impl FnMut() -> Result<Option<T>, Failure>,
+    ) -> Result<bool, Failure> {
+        let end = self.clock.monotonic() + patience;
+        loop {
+            if look()?.is_some() {
+                return Ok(true);
+            }
+            if self.clock.monotonic() >= end {
+                return Ok(false);
+            }
+            std::thread::park_timeout(LOOK);
+        }
+    }
+
+    fn until_ready(&self) -> Result<(), Failure> {
+        let is_ready =
+            |frontend: &String| ask(&self.agent, &format!("{frontend}/api/v1/jobs")) == Some(200);
+        let all = || Ok(self.place.frontends.iter().all(is_ready).then_some(()));
+        if self.look(PATIENCE, all)? {
+            return Ok(());
+        }
+        Err(Failure::Failed(
+            "the drill's processes did not become ready within a minute".to_owned(),
+        ))
+    }
+
+    /// Resident memory of each process, by its pid.
+    fn processes(&self) -> Result<BTreeMap<u32, u64>, Failure> {
+        let rows = members(&self.place.frontends[0])?;
+        let alive = rows.into_iter().map(|row| row.pid);
+        Ok(alive.map(|pid| (pid, resident_bytes(pid))).collect())
+    }
+
+    fn memory(&self) -> Result<u64, Failure> {
+        Ok(self.processes()?.values().sum())
+    }
+
+    fn settled_memory(&self) -> Result<u64, Failure> {
+        let mut last = (self.clock.monotonic(), self.memory()?);
+        self.look(PATIENCE, || {
+            let now = self.clock.monotonic();
+            if now.saturating_sub(last.0) < SETTLED_SPAN {
+                return Ok(None);
+            }
+            let memory = self.memory()?;
+            let change = (memory as f64 - last.1 as f64).abs() / last.1.max(1) as f64;
+            last = (now, memory);
+            Ok((change < SETTLED_RATIO).then_some(()))
+        })?;
+        Ok(last.1)
+    }
+
+    /// The handler's frame in the heap profile of that operation, from a process that serves it.
+    fn guilty_frame(&self) -> Result<Option<String>, Failure> {
+        let rows = members(&self.place.frontends[0])?;
+        let serving = rows.iter().filter(|row| row.name == "api");
+        for row in serving {
+            let url = format!(
+                "http://{}/debug/pprof/heap?member=api&op=ListAllJobs",
+                row.debug
+            );
+            let Ok(mut response) = self.agent.get(&url).call() else {
+                continue;
+            };
+            let Ok(body) = response
+                .body_mut()
+                .with_config()
+                .limit(64 << 20)
+                .read_to_vec()
+            else {
+                continue;
+            };
+            if let Some(frame) = live_frame(&body) {
+                return Ok(Some(frame));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A frame of the handler that memory lives of, in a heap profile.
+fn live_frame(pprof: &[u8]) -> Option<String> {
+    let limits = Limits::default();
+    let unpacked = davy_profile::gzip::unpack(pprof, &limits).ok()?;
+    let profile = davy_profile::pprof::decode(&unpacked, &limits).ok()?;
+    let live = profile
+        .sample_types
+        .iter()
+        .position(|of| profile.text(of.kind) == "inuse_space")?;
+    let mut tree = FlameTree::default();
+    tree.add_profile(&profile, live, Grain::Function);
+    let mut functions = tree
+        .top(usize::MAX)
+        .into_iter()
+        .filter(|function| function.total > 0);
+    let of_handler = |name: &str| name.contains("list_all_jobs") || name.contains("Store>::jobs");
+    functions
+        .find(|function| of_handler(&function.name))
+        .map(|function| function.name)
+}
+
+/// The first row of `davy top`, as a program reads it.
+fn first_row(server: &str) -> Result<String, Failure> {
+    let out = run(&[
+        "top", "--once", "--json", "--sort", "heap", "--limit", "1", "--server", server,
+    ])?;
+    let rows: serde_json::Value = serde_json::from_slice(&out)
+        .map_err(|error| Failure::Failed(format!("davy top printed no JSON: {error}")))?;
+    let text = |name: &str| rows[0][name].as_str().unwrap_or("").to_owned();
+    Ok(format!("{}/{}", text("member"), text("op")))
+}
+
+/// Runs a command of this program, as a person would.
+fn run(arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    let output = davy()?.args(arguments).output();
+    let output = output.map_err(|error| Failure::Failed(format!("davy can't be run: {error}")))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Failure::Failed(format!(
+        "davy {} failed: {said}",
+        arguments.join(" ")
+    )))
+}
+
+fn members(server: &str) -> Result<Vec<MemberRow>, Failure> {
+    let options = crate::cli::Server {
+        server: server.to_owned(),
+        token: None,
+    };
+    let body = crate::client::Client::new(&options)?.get("/api/v1/members", &[])?;
+    crate::members::read("members", &body)
+}
+
+/// What the kernel says of a process on this machine; nothing of one that is gone.
+fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1_024
+}
+
+fn with_store<T>(
+    url: &str,
+    work: impl AsyncFnOnce(&Store) -> Result<T, davy_store::Error>,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
+    let result = runtime.block_on(async {
+        let store = Store::open(url).await?;
+        let result = work(&store).await;
+        store.close().await;
+        result
+    });
+    result.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// A job as a real one looks: a configuration of some size, two builds.
+fn job(number: usize, config_bytes: usize) -> NewJob {
+    let build = |state: &str| {
+        format!(
+            "{{\"id\":{number},\"name\":\"{}\",\"status\":\"{state}\",\"start_time\":1790000000,\"end_time\":1790000300}}",
+            number % 97
+        )
+    };
+    NewJob {
+        team: TEAM.to_owned(),
+        pipeline: format!("pipeline-{}", number / 40),
+        name: format!("job-{}", number % 40),
+        paused: number.is_multiple_of(50),
+        config: format!(
+            "{{\"plan\":[{{\"get\":\"repo\"}},{{\"task\":\"{}\"}}]}}",
+            "x".repeat(config_bytes)
+        ),
+        last_build: Some(build("succeeded")),
+        next_build: number.is_multiple_of(10).then(|| build("started")),
+    }
+}

@@ -1,0 +1,146 @@
+//! The rows of `davy top`: bills summed over processes, the dearest first.
+
+use clap::ValueEnum;
+use davy_control::{Bill, MemberRow};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a row is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Grain {
+    /// A member.
+    Member,
+    /// An operation of a member.
+    Operation,
+}
+
+/// The figure that comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Sort {
+    Heap,
+    Cpu,
+    Alloc,
+    Tasks,
+    Requests,
+    P99,
+    Db,
+    Name,
+}
+
+impl Sort {
+    /// The figure that rows are sorted by; for names, that of the heap.
+    pub(super) fn figure(self, bill: &Bill) -> f64 {
+        match self {
+            Self::Heap | Self::Name => bill.heap_bytes as f64,
+            Self::Cpu => bill.cpu,
+            Self::Alloc => bill.alloc_bytes_per_second,
+            Self::Tasks => bill.tasks as f64,
+            Self::Requests => bill.requests_per_second,
+            Self::P99 => bill.request_p99_seconds,
+            Self::Db => bill.db_queries as f64,
+        }
+    }
+}
+
+/// What one member or operation costs in all processes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Row {
+    pub(super) member: String,
+    pub(super) op: String,
+    /// The processes that it runs in.
+    pub(super) processes: Vec<String>,
+    #[serde(flatten)]
+    pub(super) bill: Bill,
+}
+
+/// The rows of an answer.
+pub(super) fn rows(members: &[MemberRow], by: Grain, sort: Sort) -> Vec<Row> {
+    let mut sums: BTreeMap<(String, String), Row> = BTreeMap::new();
+    let mut add = |member: &MemberRow, op: &str, bill: &Bill| {
+        let key = (member.name.clone(), op.to_owned());
+        let row = sums.entry(key).or_insert_with(|| Row {
+            member: member.name.clone(),
+            op: op.to_owned(),
+            processes: Vec::new(),
+            bill: Bill::default(),
+        });
+        row.bill.add(bill);
+        if !row.processes.contains(&member.process) {
+            row.processes.push(member.process.clone());
+        }
+    };
+    for member in members {
+        match by {
+            Grain::Member => add(member, "", &member.bill),
+            Grain::Operation => {
+                for operation in &member.operations {
+                    add(member, &operation.op, &operation.bill);
+                }
+            }
+        }
+    }
+    let mut rows: Vec<Row> = sums.into_values().collect();
+    if sort != Sort::Name {
+        rows.sort_by(|a, b| sort.figure(&b.bill).total_cmp(&sort.figure(&a.bill)));
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use davy_control::OperationReport;
+
+    fn member(process: &str, name: &str, operations: &[(&str, u64)]) -> MemberRow {
+        let bill = |heap_bytes| Bill {
+            heap_bytes,
+            ..Bill::default()
+        };
+        let value = serde_json::json!({
+            "name": name, "process": process, "host": "h", "pid": 1, "debug": "", "state": "ready",
+            "since": 0, "restarts": 0, "leaked": 0, "child_pid": null, "error": null, "note": null,
+            "switch": {}, "last_run": null, "connections": null, "age_seconds": 0.0, "kernel": {},
+            "operations": [],
+        });
+        let mut row: MemberRow = serde_json::from_value(value).expect("a row");
+        for (op, heap) in operations {
+            row.bill.add(&bill(*heap));
+            row.operations.push(OperationReport {
+                op: (*op).to_owned(),
+                bill: bill(*heap),
+            });
+        }
+        row
+    }
+
+    #[test]
+    fn rows_are_summed_over_processes_and_the_dearest_comes_first() {
+        let members = [
+            member("web-1", "api", &[("ListAllJobs", 70), ("ListMembers", 5)]),
+            member("web-2", "api", &[("ListAllJobs", 30)]),
+            member("web-1", "ui", &[("GetPage", 90)]),
+        ];
+        let told = |by| -> Vec<String> {
+            let rows = rows(&members, by, Sort::Heap).into_iter();
+            rows.map(|row| {
+                format!(
+                    "{} {} {} {}",
+                    row.member,
+                    row.op,
+                    row.bill.heap_bytes,
+                    row.processes.len()
+                )
+            })
+            .collect()
+        };
+        assert_eq!(
+            told(Grain::Operation),
+            [
+                "api ListAllJobs 100 2",
+                "ui GetPage 90 1",
+                "api ListMembers 5 1"
+            ]
+        );
+        assert_eq!(told(Grain::Member), ["api  105 2", "ui  90 1"]);
+    }
+}
