@@ -112,7 +112,8 @@ fn start_profiler(config: &Config, process: &str, id: Ulid) -> Result<Option<Pro
         .instance(format!("{}:{id}", host()))
         .label("version", env!("CARGO_PKG_VERSION"))
         .hz(config.profiler_hz)
-        .window(config.profiler_window);
+        .window(config.profiler_window)
+        .spool(config.data_dir.join("spool"));
     if !config.region.is_empty() {
         builder = builder.label("region", &config.region);
     }
@@ -144,15 +145,15 @@ async fn serve(
     signals::watch(&stop, &plan, &composed)?;
     if plan.parent.is_none() {
         announce(&announcement, &plan);
-    } else {
-        let states = composed.process.states();
-        tokio::spawn(davy_tag::tagged("control", "ready", async move {
-            states.until(|states| states.unready().is_empty()).await;
-            if let Err(error) = davy_runtime::notify_ready() {
-                tracing::warn!(%error, "whoever started this process can't be told that it is ready");
-            }
-        }));
     }
+    let states = composed.process.states();
+    tokio::spawn(davy_tag::tagged("control", "ready", async move {
+        states.until(|states| states.unready().is_empty()).await;
+        // A parent process waits for it, or systemd.
+        if let Err(error) = davy_runtime::notify_ready() {
+            tracing::warn!(%error, "whoever started this process can't be told that it is ready");
+        }
+    }));
     let trace = composed.process.run(stop).await;
     composed.store.close().await;
     if trace.is_clean() {

@@ -294,14 +294,13 @@ fn live_frame(pprof: &[u8]) -> Option<String> {
         .position(|of| profile.text(of.kind) == "inuse_space")?;
     let mut tree = FlameTree::default();
     tree.add_profile(&profile, live, Grain::Function);
-    let mut functions = tree
-        .top(usize::MAX)
-        .into_iter()
-        .filter(|function| function.total > 0);
-    let of_handler = |name: &str| name.contains("list_all_jobs") || name.contains("Store>::jobs");
-    functions
-        .find(|function| of_handler(&function.name))
-        .map(|function| function.name)
+    let functions = tree.top(usize::MAX).into_iter();
+    let live = functions.filter(|function| function.total > 0);
+    let of_handler = |name: &String| name.contains("list_all_jobs");
+    // Wrappers of a future carry its name within theirs.
+    live.map(|function| function.name)
+        .filter(of_handler)
+        .min_by_key(String::len)
 }
 
 /// The first row of `davy top`, as a program reads it.

@@ -4,7 +4,7 @@ use super::compose::Composed;
 use super::{Plan, switches};
 use crate::cli::Failure;
 use crate::config::Loaded;
-use davy_runtime::Stop;
+use davy_runtime::{State, Stop};
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -54,7 +54,12 @@ fn reload(
                     continue;
                 }
             }
-            for pid in states.all().into_iter().filter_map(|member| member.pid) {
+            // One that is not ready yet may not listen to this signal, and would die of it.
+            let ready = states
+                .all()
+                .into_iter()
+                .filter(|member| member.state == State::Ready);
+            for pid in ready.filter_map(|member| member.pid) {
                 // SAFETY: kill takes two numbers; a pid that is gone is an error that is ignored.
                 unsafe { libc::kill(pid.cast_signed(), libc::SIGHUP) };
             }
