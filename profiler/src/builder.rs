@@ -4,8 +4,9 @@ use crate::cpu::Engine;
 use crate::drain::{Command, Desk, Drainer};
 use crate::handle::{Handle, check_hz};
 use crate::push::{Archiver, Outbox, Settings};
+use crate::recorder::Switch;
 use crate::symbol::Symbols;
-use crate::{Error, heap, tasks};
+use crate::{Error, heap, recorder, tasks};
 use davy_base::{Clock, Random};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -183,13 +184,23 @@ impl Builder {
             outbox: Arc::clone(&outbox),
             symbols,
         };
+        let recorder = Arc::new(Switch::default());
         let mut profiler = Profiler {
             handle,
+            recorder: Arc::clone(&recorder),
             drain: Some(drain),
             push: None,
             process: std::process::id(),
             _running: running,
         };
+        if heap::state().is_ok() {
+            let (outbox, settings) = (Arc::clone(&outbox), settings.clone());
+            let clock = self.clock.clone();
+            // It may be in the middle of a request when the profiler stops; it ends after that.
+            drop(spawn("davy-recorder", move || {
+                recorder::run(&outbox, &settings, &clock, &recorder);
+            })?);
+        }
         let push = spawn("davy-push", move || outbox.run(&settings, random))?;
         profiler.push = Some(push);
         Ok(profiler)
@@ -245,6 +256,7 @@ impl Drop for Running {
 #[must_use = "dropping the profiler stops it"]
 pub struct Profiler {
     handle: Handle,
+    recorder: Arc<Switch>,
     drain: Option<JoinHandle<()>>,
     push: Option<JoinHandle<()>>,
     process: u32,
@@ -270,6 +282,7 @@ impl Profiler {
         if std::process::id() != self.process {
             return Ok(());
         }
+        self.recorder.stop();
         let _ = self.handle.desk.ask(Command::Stop);
         let _ = drain.join();
         let left = self.handle.outbox.stop(deadline);

@@ -22,6 +22,7 @@ mod handle;
 pub mod heap;
 mod modules;
 mod push;
+mod recorder;
 mod stats;
 mod symbol;
 mod tasks;

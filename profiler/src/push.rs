@@ -3,15 +3,17 @@
 mod http;
 mod queue;
 mod spool;
+mod urgent;
 mod wire;
 
 pub(crate) use http::Archiver;
 
 use crate::aggregate::Aggregate;
-use crate::assemble::{Taken, assemble};
+use crate::assemble::{Kind, Taken, assemble};
 use crate::modules::Module;
 use crate::symbol::Symbols;
 use davy_base::{Clock, Random, Timestamp};
+use davy_profile::Profile;
 use davy_tag::Tag;
 use http::{Client, Outcome};
 use queue::{Queue, Window};
@@ -102,12 +104,15 @@ struct State {
     /// So many windows are sent alone, for one of them was refused.
     alone: usize,
     last_reason: String,
+    /// Something whose names will soon be needed.
+    to_name: Option<Box<Aggregate>>,
     /// For how long an archiver asks for short windows.
     watch: Option<Duration>,
     counts: Counts,
 }
 
 enum Step {
+    Name(Box<Aggregate>),
     Encode(Box<Raw>),
     /// The windows of one request, and whether nobody is to wait for a segment to fill.
     Send(Vec<Arc<Window>>, Archiver, bool),
@@ -133,6 +138,7 @@ impl Outbox {
             ended: false,
             alone: 0,
             last_reason: "no archiver is known".to_owned(),
+            to_name: None,
             watch: None,
             counts: Counts::default(),
         };
@@ -156,6 +162,12 @@ impl Outbox {
             state.raw.pop_front();
             state.counts.overflowed += 1;
         }
+        self.changed.notify_all();
+    }
+
+    /// Has names looked up that will soon be needed.
+    pub(crate) fn name_soon(&self, aggregate: Aggregate) {
+        self.lock().to_name = Some(Box::new(aggregate));
         self.changed.notify_all();
     }
 
@@ -218,6 +230,10 @@ impl Outbox {
             .and_then(|folder| self.open(folder, &mut random));
         loop {
             match self.next_step() {
+                Step::Name(aggregate) => {
+                    let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+                    symbols.resolve(&crate::modules::list(), &aggregate.addresses);
+                }
                 Step::Encode(raw) => {
                     let mut window = self.encode(raw, &settings.labels, &mut random);
                     self.spool(spool.as_mut(), &mut window);
@@ -298,6 +314,9 @@ impl Outbox {
             {
                 return Step::End;
             }
+            if let Some(aggregate) = state.to_name.take() {
+                return Step::Name(aggregate);
+            }
             let mut wait = Duration::from_hours(1);
             if !state.archivers.is_empty() {
                 let may_encode =
@@ -337,12 +356,7 @@ impl Outbox {
             }
             assemble(&raw.aggregate, raw.taken, &raw.modules, &symbols)
         };
-        let bytes = davy_profile::gzip::compress(&davy_profile::pprof::encode(&profile));
-        let name = ("__name__".to_owned(), raw.taken.kind.name().to_owned());
-        let labels: Vec<_> = std::iter::once(name)
-            .chain(labels.iter().cloned())
-            .collect();
-        let body = wire::request(&labels, &bytes, &uuid(random));
+        let body = pack(&profile, raw.taken.kind, labels, &uuid(random));
         Window::new(body, raw.taken.start.plus(raw.taken.span))
     }
 
@@ -393,6 +407,16 @@ impl Outbox {
             }
         }
     }
+}
+
+/// The body of a push of one window.
+fn pack(profile: &Profile, kind: Kind, labels: &[(String, String)], id: &str) -> Vec<u8> {
+    let bytes = davy_profile::gzip::compress(&davy_profile::pprof::encode(profile));
+    let name = ("__name__".to_owned(), kind.name().to_owned());
+    let labels: Vec<_> = std::iter::once(name)
+        .chain(labels.iter().cloned())
+        .collect();
+    wire::request(&labels, &bytes, id)
 }
 
 fn delay(end: Timestamp, now: Timestamp) -> Duration {

@@ -59,6 +59,24 @@ fn install() -> Result<(), &'static str> {
     }
 }
 
+/// Gives the calling thread an arena of its own, with so much address space in it that it need not
+/// ask the kernel for any. Not one page of it is touched.
+pub(crate) fn reserve(bytes: usize) {
+    /// Larger blocks share an arena with those of everybody.
+    const BLOCK: usize = 1 << 20;
+    // SAFETY: jemalloc documents an unsigned for both.
+    unsafe {
+        let Some(arena) = read::<c_uint>(c"arenas.create") else {
+            return;
+        };
+        write(c"thread.arena", arena);
+    }
+    let blocks: Vec<Vec<u8>> = (0..bytes / BLOCK)
+        .map(|_| Vec::with_capacity(BLOCK))
+        .collect();
+    drop(std::hint::black_box(blocks));
+}
+
 /// Takes no new samples; those that live are still followed to their end.
 pub(crate) fn stop() {
     if IS_ACTIVE.swap(false, Ordering::AcqRel) {
@@ -170,6 +188,7 @@ unsafe extern "C" fn on_sample(
         .fetch_add(objects, Ordering::Relaxed);
     entry.allocated_bytes.fetch_add(bytes, Ordering::Relaxed);
     SAMPLES.fetch_add(1, Ordering::Relaxed);
+    crate::recorder::on_allocated(bytes as u64);
     if live::insert(address as u64, live::Sample { stack, size }) {
         stacks::add_live(stack, objects, bytes);
     } else {

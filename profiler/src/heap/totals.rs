@@ -26,6 +26,14 @@ impl Totals {
         totals
     }
 
+    /// Those with the most living bytes, at most so many.
+    pub(crate) fn largest(self, count: usize) -> Self {
+        let mut all: Vec<_> = self.0.into_iter().collect();
+        all.sort_unstable_by_key(|(_, values)| std::cmp::Reverse(values[3]));
+        all.truncate(count);
+        Self(all.into_iter().collect())
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -35,18 +35,23 @@ pub(super) struct Found {
 }
 
 impl Spool {
-    /// Makes a folder of this process's own in `folder`, and moves into it what processes that
-    /// ended have left, which is answered, the oldest first.
-    pub(super) fn open(folder: &Path, random: &mut Random) -> io::Result<(Self, Vec<Found>)> {
+    /// Makes a folder of its own in `folder`.
+    pub(super) fn create(folder: &Path, random: &mut Random) -> io::Result<Self> {
         let own = folder.join(format!("{:016x}", random.next_u64()));
         fs::create_dir_all(&own)?;
         let lock = try_lock(&own)?
             .ok_or_else(|| io::Error::other("another process has a folder of the same name"))?;
-        let mut spool = Self {
+        Ok(Self {
             own,
             next: 0,
             _lock: lock,
-        };
+        })
+    }
+
+    /// As [`Spool::create`], and moves into it what processes that ended have left, which is
+    /// answered, the oldest first.
+    pub(super) fn open(folder: &Path, random: &mut Random) -> io::Result<(Self, Vec<Found>)> {
+        let mut spool = Self::create(folder, random)?;
         let mut left: Vec<(std::time::SystemTime, PathBuf)> = Vec::new();
         let mut folders = Vec::new();
         for entry in fs::read_dir(folder)?.flatten() {

@@ -91,15 +91,30 @@ impl Symbols {
             return;
         }
         if self.range_count > RANGES_MAX || self.strings.text_len() > TEXT_MAX {
-            let (rounds, last_round) = (self.rounds, self.last_round);
-            *self = Self {
-                rounds,
-                last_round,
-                ..Self::default()
-            };
+            self.forget();
             return self.resolve_requests(&self.requests(modules, addresses));
         }
         self.resolve_requests(&requests);
+    }
+
+    /// Forgets every name.
+    pub(crate) fn forget(&mut self) {
+        let (rounds, last_round) = (self.rounds, self.last_round);
+        *self = Self {
+            rounds,
+            last_round,
+            ..Self::default()
+        };
+    }
+
+    /// As [`Symbols::resolve`], from the symbol tables of those files only that are smaller than
+    /// `room`: quick, and in next to no memory.
+    pub(crate) fn resolve_by_tables(&mut self, modules: &[Module], addresses: &[u64], room: u64) {
+        let mut requests = self.requests(modules, addresses);
+        let size = |path: &std::path::Path| std::fs::metadata(path).map_or(u64::MAX, |m| m.len());
+        requests.retain(|request| size(&request.module.path) < room);
+        let resolved = table::resolve(&requests);
+        self.insert_all(&requests, &resolved);
     }
 
     fn resolve_requests(&mut self, requests: &[Request<'_>]) {
@@ -110,8 +125,12 @@ impl Symbols {
         });
         self.rounds += 1;
         self.last_round = Duration::from_nanos(crate::clock::thread_safe_nanos() - begin);
+        self.insert_all(requests, &resolved);
+    }
+
+    fn insert_all(&mut self, requests: &[Request<'_>], resolved: &[Resolved]) {
         let mut known: FxHashMap<Rc<str>, StringId> = FxHashMap::default();
-        for range in &resolved {
+        for range in resolved {
             self.insert(requests, range, &mut known);
         }
         // What nobody knows is not asked for again.

@@ -86,6 +86,15 @@ impl Archiver {
             .expect("one comes, or `next` panics")
     }
 
+    /// All that came, of a client that has ended: what it sent last may still be on its way here.
+    pub fn all_now(&self) -> Vec<Push> {
+        let mut all = self.all();
+        while let Ok(push) = self.pushes.recv_timeout(Duration::from_millis(300)) {
+            all.push(push);
+        }
+        all
+    }
+
     /// All that came so far.
     pub fn all(&self) -> Vec<Push> {
         self.pushes.try_iter().collect()
