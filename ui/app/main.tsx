@@ -1,8 +1,12 @@
-import { render } from 'preact';
-import 'uplot/dist/uPlot.min.css';
 import './style/theme.css';
 import './style/page.css';
-import './style/panes.css';
-import { App } from './views/App';
+import { render } from 'preact';
+import { pageOf } from './logic/route';
 
-render(<App />, document.getElementById('app')!);
+// Each page is a chunk of its own: what Explore fetches as soon as it is loaded, Members never asks for.
+const root = document.getElementById('app')!;
+if (pageOf(location.pathname) === 'members') {
+  void import('./views/members/MembersPage').then(({ MembersPage }) => render(<MembersPage />, root));
+} else {
+  void import('./views/App').then(({ App }) => render(<App />, root));
+}

@@ -3,6 +3,7 @@
 import { launch } from './browser.mjs';
 import { common } from './common.mjs';
 import { onlyFixture } from './fixture.mjs';
+import { commonMembers, fixtureMembers } from './members.mjs';
 import { serve } from '../fixture/server.mjs';
 
 const own = process.argv.includes('--fixture');
@@ -12,7 +13,8 @@ const only = process.argv.find((a) => a.startsWith('--only='))?.slice(7);
 const browser = await launch();
 let passed = 0;
 let failed = 0;
-const checks = own ? [...common, ...onlyFixture] : common;
+const both = [...common, ...commonMembers];
+const checks = own ? [...both, ...onlyFixture, ...fixtureMembers] : both;
 for (const [name, check] of checks) {
   if (only && !name.includes(only)) continue;
   try {

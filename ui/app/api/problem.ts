@@ -39,7 +39,8 @@ export function sentence({ title, detail, status }: Problem): string {
   const parts = [bare ? '' : title, detail].map((t) => t.trim().replace(/\.$/, '')).filter(Boolean);
   const unique = parts.filter((t, i) => parts.indexOf(t) === i);
   const joined = unique.map((t) => t[0].toUpperCase() + t.slice(1)).join('. ');
-  return `${joined}${status > 0 ? ` (HTTP ${status})` : ''}.`;
+  const said = `${joined}${status > 0 ? ` (HTTP ${status})` : ''}`;
+  return /[?!]$/.test(said) ? said : `${said}.`;
 }
 
 function titleOf(status: number): string {

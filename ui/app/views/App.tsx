@@ -1,3 +1,5 @@
+import 'uplot/dist/uPlot.min.css';
+import '../style/panes.css';
 import { useEffect, useRef } from 'preact/hooks';
 import { typeLabel } from '../logic/format';
 import { flame, services, types } from '../state/data';

@@ -4,19 +4,14 @@ import { PRESETS, resolve } from '../logic/range';
 import { withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
+import { Nav } from './Nav';
 import { busy, grouping, labelNames, services, types } from '../state/data';
 import { START_NODES, maxNodes, moving, now, refresh, service, setRange, state, update } from '../state/explore';
 
 export function Header() {
   return (
     <header class="bar">
-      <a class="brand" href="./" title="Davy: start over">
-        <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
-          <path d="M8 1c1 3-3 4-3 8a3 3 0 0 0 6 0c0-1-.4-1.8-.9-2.5C9.9 8 9 8.3 9 8.3 9.6 6 9.5 3 8 1z" fill="currentColor" />
-          <path d="M3 14.5h10" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" />
-        </svg>
-        Davy
-      </a>
+      <Nav page="explore" />
       <ServicePicker />
       <TypePicker />
       <GroupPicker />

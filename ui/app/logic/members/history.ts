@@ -1,0 +1,81 @@
+// The last two minutes of every line, kept while the page is open. A look that failed or was slept
+// through leaves a gap: no line is drawn across it.
+
+import type { Figure } from './bill';
+
+export const SPAN_MS = 120_000;
+/** The sparklines follow one of these. */
+export const TRENDS = ['heap', 'cpu', 'alloc', 'tasks', 'rate', 'flight'] as const satisfies readonly Figure[];
+export type Trend = (typeof TRENDS)[number];
+export type Sample = Record<Trend, number>;
+
+/** More than this between two looks is a gap. */
+const GAP_MS = 7_000;
+
+interface Track {
+  at: number[];
+  samples: Sample[];
+}
+
+export interface Point {
+  at: number;
+  value: number;
+}
+
+export class History {
+  private readonly tracks = new Map<string, Track>();
+
+  /** What every line shows at a time; lines that are gone are forgotten once their span is over. */
+  add(at: number, samples: Iterable<readonly [string, Sample]>): void {
+    for (const [key, sample] of samples) {
+      let track = this.tracks.get(key);
+      if (track === undefined) {
+        track = { at: [], samples: [] };
+        this.tracks.set(key, track);
+      }
+      track.at.push(at);
+      track.samples.push(sample);
+    }
+    for (const [key, track] of this.tracks) {
+      let old = 0;
+      while (old < track.at.length && track.at[old] <= at - SPAN_MS) old++;
+      track.at.splice(0, old);
+      track.samples.splice(0, old);
+      if (track.at.length === 0) this.tracks.delete(key);
+    }
+  }
+
+  of(key: string, trend: Trend): Point[] {
+    const track = this.tracks.get(key);
+    return track === undefined ? [] : track.at.map((at, i) => ({ at, value: track.samples[i][trend] }));
+  }
+
+  /** By how much it changed over what was seen of it. */
+  change(key: string, trend: Trend): number {
+    const track = this.tracks.get(key);
+    if (track === undefined || track.samples.length < 2) return 0;
+    return track.samples[track.samples.length - 1][trend] - track.samples[0][trend];
+  }
+
+  get size(): number {
+    return this.tracks.size;
+  }
+}
+
+/**
+ * The points as an SVG path in a box, the newest at the right edge and zero at the bottom. `least` is
+ * what the box is high at least, so that the noise of a small one does not look like a mountain.
+ */
+export function path(points: readonly Point[], now: number, least: number, width: number, height: number): string {
+  const most = points.reduce((m, p) => Math.max(m, p.value), least);
+  if (points.length === 0 || !(most > 0)) return '';
+  const x = (at: number): number => width * (1 - (now - at) / SPAN_MS);
+  const y = (value: number): number => height - 1 - (Math.max(0, value) / most) * (height - 2);
+  let out = '';
+  let last = -Infinity;
+  for (const { at, value } of points) {
+    out += `${at - last > GAP_MS ? 'M' : 'L'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+    last = at;
+  }
+  return out;
+}

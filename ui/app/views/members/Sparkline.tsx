@@ -1,0 +1,27 @@
+import { figure } from '../../logic/members/bill';
+import { path } from '../../logic/members/history';
+import type { Line } from '../../logic/members/lines';
+import { mostFor } from '../../logic/members/order';
+import { history, seenAt } from '../../state/fleet';
+import { most, trend } from '../../state/membersview';
+
+const WIDTH = 76;
+const HEIGHT = 18;
+/** A line of less than this share of the largest is drawn low: its noise is nothing to look at. */
+const LEAST = 0.02;
+
+export function Sparkline({ line }: { line: Line }) {
+  const now = seenAt.value;
+  const shows = figure(trend.value);
+  const points = history.of(line.key, trend.value);
+  const drawn = path(points, now, mostFor(line, most.value)[shows.id] * LEAST, WIDTH, HEIGHT);
+  if (drawn === '') return null;
+  const [first, last] = [points[0].value, points[points.length - 1].value];
+  const text = `${shows.label}, last 2 minutes: from ${shows.format(first)} to ${shows.format(last)}`;
+  return (
+    <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} width={WIDTH} height={HEIGHT} role="img" aria-label={text}>
+      <title>{text}</title>
+      <path d={drawn} fill="none" stroke="currentColor" stroke-width="1.4" stroke-linejoin="round" stroke-linecap="round" />
+    </svg>
+  );
+}
