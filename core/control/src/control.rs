@@ -81,8 +81,6 @@ pub(crate) struct Inner {
     /// Changes that were taken here and are not in the database yet.
     pub(crate) pending: Mutex<VecDeque<davy_store::SwitchChange>>,
     fleet: Mutex<Fleet>,
-    /// Changes when this process's report does.
-    pub(crate) changed: watch::Sender<()>,
 }
 
 /// The reports of the other processes and the last runs of periodic members, as last read.
@@ -130,7 +128,6 @@ impl Control {
             notes: Mutex::default(),
             pending: Mutex::default(),
             fleet: Mutex::default(),
-            changed: watch::Sender::new(()),
         }))
     }
 
@@ -138,6 +135,8 @@ impl Control {
     pub fn attach(&self, runtime: Runtime) {
         // A second call would be a second process in this one, which nothing makes.
         let _ = self.0.runtime.set(runtime);
+        // What the configuration switches off is not even started.
+        self.apply();
     }
 
     /// Who this process is.

@@ -6,6 +6,8 @@ use davy_runtime::{Context, Kind, Member, Target};
 use davy_store::{ProcessRow, SWITCHES, Switch, SwitchKind};
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// Longer than any process runs.
 const FOR_EVER: Duration = Duration::from_hours(24 * 365);
@@ -127,6 +129,23 @@ pub fn control(control: &Control) -> Member {
     .after(["database"])
 }
 
+/// Ends at the next change; never where nothing can change any more.
+async fn news(changes: &mut Option<watch::Receiver<u64>>) {
+    let changed = match changes {
+        Some(changes) => changes.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn ticker(period: Duration) -> Interval {
+    let mut ticker = tokio::time::interval(period);
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticker
+}
+
 struct Sync {
     control: Control,
     /// The last revision of switches that was obeyed.
@@ -149,18 +168,19 @@ impl Sync {
 
     async fn run(&mut self) {
         let inner = self.control.0.clone();
-        let mut local = inner.switches.changed();
-        let mut report_asked = inner.changed.subscribe();
-        let mut report = tokio::time::interval(REPORT);
-        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut listener = inner.store.listen(SWITCHES);
-        let mut seen_states = self.control.states_key();
+        let mut look = ticker(if listener.is_some() {
+            SAFETY_POLL
+        } else {
+            POLL
+        });
+        let mut report = ticker(REPORT);
+        let mut switched = inner.switches.changed();
+        let mut states = inner
+            .runtime
+            .get()
+            .map(|runtime| runtime.states().changed());
         loop {
-            let poll = if listener.is_some() {
-                SAFETY_POLL
-            } else {
-                POLL
-            };
             let called = async {
                 match &mut listener {
                     Some(listener) => listener.next().await,
@@ -175,15 +195,10 @@ impl Sync {
                     }
                     self.obey().await;
                 }
-                () = tokio::time::sleep(poll) => self.obey().await,
-                _ = local.changed() => self.control.apply(),
-                _ = report_asked.changed() => self.report().await,
+                _ = look.tick() => self.obey().await,
+                _ = switched.changed() => self.control.apply(),
+                () = news(&mut states) => self.report().await,
                 _ = report.tick() => self.report().await,
-            }
-            let states = self.control.states_key();
-            if states != seen_states {
-                seen_states = states;
-                self.report().await;
             }
         }
     }
@@ -256,15 +271,6 @@ impl Sync {
 }
 
 impl Control {
-    /// What states are made of, as far as others must hear of it at once.
-    fn states_key(&self) -> Vec<(String, &'static str, u64)> {
-        let states = self.0.runtime.get().map(|runtime| runtime.states().all());
-        let states = states.unwrap_or_default().into_iter();
-        states
-            .map(|member| (member.name, member.state.as_str(), member.restarts))
-            .collect()
-    }
-
     /// Makes the members of this process run or stop as the switches say.
     pub(crate) fn apply(&self) {
         let Some(runtime) = self.0.runtime.get() else {
@@ -296,7 +302,6 @@ impl Control {
                 tracing::warn!(member = member.name, %error, "a switch can't be obeyed");
             }
         }
-        self.0.changed.send_replace(());
     }
 
     pub(crate) fn restart_here(&self, name: &str) {

@@ -73,7 +73,7 @@ pub(crate) fn compose(
     let settings = Switches::new();
     settings.set_configured(switches::configured(&plan.loaded)?);
     let fleet = Fleet {
-        store: store.member("api", 8),
+        store: store.member("control", CONTROL_CONNECTIONS),
         process: id,
     };
     let endpoints = Endpoints::new(clock.clone(), settings.clone(), Some(fleet), &registry)
@@ -267,10 +267,10 @@ impl Parts<'_> {
             "archive.ingest" => ingest(archive()?),
             "archive.compactor" => compactor(archive()?),
             "gc.processes" => {
-                davy_control::gc::processes(&self.control, store(), interval()?).after(["database"])
+                davy_control::gc::processes(&self.control, store(), interval()?).after(["control"])
             }
             "gc.audit" => {
-                davy_control::gc::audit(&self.control, store(), interval()?).after(["database"])
+                davy_control::gc::audit(&self.control, store(), interval()?).after(["control"])
             }
             served => Member::served(served),
         })

@@ -185,10 +185,10 @@ fn authorize(
     if token.is_empty() {
         // Without a token only this machine may change anything; another page in its browser may not.
         let is_local = peer.is_none_or(|peer| peer.0.0.is_none_or(|ip| ip.is_loopback()));
-        if !is_local {
+        if !is_local || !names_this_machine(headers) {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
-                "changes are taken only from this machine while no http.token is set",
+                "changes are taken only from this machine, by its address, while no http.token is set",
             ));
         }
     } else {
@@ -214,6 +214,20 @@ fn authorize(
         _ => Source::Api,
     };
     Ok((who, source))
+}
+
+/// Whether the request was sent to an address rather than to somebody's domain, which may have been
+/// bent to point to this machine (DNS rebinding).
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("");
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    name.is_empty() || name == "localhost" || name == "davy" || name.parse::<IpAddr>().is_ok()
 }
 
 /// Compares in a time that does not tell how much was right.
