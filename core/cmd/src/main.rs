@@ -11,6 +11,7 @@ mod logs;
 mod members;
 mod placement;
 mod process;
+mod profile;
 mod push;
 mod query;
 mod store;

@@ -1,6 +1,6 @@
 //! `davy query`: answers from the archive, as a person or a program wants them.
 
-mod text;
+pub(crate) mod text;
 
 use crate::cli::{Failure, Server, print_bytes};
 use crate::client::Client;

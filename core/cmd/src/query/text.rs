@@ -22,6 +22,11 @@ pub(super) fn tree(folded_stacks: &[u8], unit: &str, max_nodes: usize) -> Result
         .map_err(|error| Failure::Failed(format!("the answer is not folded stacks: {error}")))?;
     let mut whole = FlameTree::new();
     whole.add_profile(&profile, 0, Grain::Function);
+    Ok(of_tree(&whole, unit, max_nodes))
+}
+
+/// A tree of the largest nodes.
+pub(crate) fn of_tree(whole: &FlameTree, unit: &str, max_nodes: usize) -> String {
     let tree = whole.prune(max_nodes);
     let totals = tree.totals();
     let all = totals[0].max(1);
@@ -47,7 +52,7 @@ pub(super) fn tree(folded_stacks: &[u8], unit: &str, max_nodes: usize) -> Result
     if left_out > 0 {
         out.push_str(&format!("{left_out} smaller nodes are not drawn; their values are in the lines above them (--max-nodes)\n"));
     }
-    Ok(out)
+    out
 }
 
 fn sorted_children(

@@ -1,0 +1,175 @@
+//! `davy profile`: a profile of a running process, now.
+
+use crate::cli::{Failure, Server, print, print_bytes};
+use crate::client::Client;
+use crate::members::read;
+use crate::query::text;
+use davy_control::MemberRow;
+use davy_profile::flame::Grain;
+use davy_profile::{FlameTree, Limits, folded};
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// CPU time of the coming seconds
+    Cpu,
+    /// Time of the coming seconds, waiting included
+    Wall,
+    /// What lives on the heap
+    Heap,
+    /// What was allocated since the process began
+    Allocs,
+    /// Tasks and where they wait
+    Tasks,
+}
+
+impl Kind {
+    /// The endpoint, and the sample type to show.
+    const fn source(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cpu => ("profile", "cpu"),
+            Self::Wall => ("wall", "wall"),
+            Self::Heap => ("heap", "inuse_space"),
+            Self::Allocs => ("allocs", "alloc_space"),
+            Self::Tasks => ("tasks", "tasks"),
+        }
+    }
+}
+
+/// Options of `davy profile`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// What to measure
+    #[arg(value_enum)]
+    kind: Kind,
+    /// Of this process, as `davy members` names it
+    #[arg(long)]
+    process: Option<String>,
+    /// Of the unix process with this number
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Only of this member
+    #[arg(long)]
+    member: Option<String>,
+    /// Only of this operation
+    #[arg(long)]
+    op: Option<String>,
+    /// For how long, where time is measured
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// Samples a second of CPU time
+    #[arg(long)]
+    hz: Option<u32>,
+    /// File to write to: folded stacks as .folded, else pprof
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Nodes of the flame graph
+    #[arg(long, default_value_t = 80)]
+    max_nodes: usize,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Measures and shows.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let debug = debug_port(options)?;
+    let (endpoint, sample_type) = options.kind.source();
+    let mut query = Vec::new();
+    let mut add = |name, value: Option<String>| query.extend(value.map(|value| (name, value)));
+    add("member", options.member.clone());
+    add("op", options.op.clone());
+    if matches!(options.kind, Kind::Cpu | Kind::Wall) {
+        add("seconds", Some(options.seconds.to_string()));
+    }
+    if options.kind == Kind::Cpu {
+        add("hz", options.hz.map(|hz| hz.to_string()));
+    }
+    let server = Server {
+        server: format!("http://{debug}"),
+        token: None,
+    };
+    let pprof = Client::new(&server)?.get(&format!("/debug/pprof/{endpoint}"), &query)?;
+    let is_folded = options
+        .output
+        .as_ref()
+        .is_some_and(|path| path.extension().is_some_and(|e| e == "folded"));
+    if let Some(path) = &options.output {
+        let bytes = if is_folded {
+            folded::encode(&tree(&pprof, sample_type)?.0).into_bytes()
+        } else {
+            pprof
+        };
+        return std::fs::write(path, bytes).map_err(|error| {
+            Failure::Failed(format!("can't write to {}: {error}", path.display()))
+        });
+    }
+    if !std::io::stdout().is_terminal() {
+        return print_bytes(&pprof);
+    }
+    let (tree, unit) = tree(&pprof, sample_type)?;
+    print(&text::of_tree(&tree, &unit, options.max_nodes))
+}
+
+/// The debug port of the one process that is meant.
+fn debug_port(options: &Options) -> Result<String, Failure> {
+    let body = Client::new(&options.server)?.get("/api/v1/members", &[])?;
+    let rows: Vec<MemberRow> = read("members", &body)?;
+    let is_meant = |row: &&MemberRow| {
+        let by_name = options
+            .process
+            .as_ref()
+            .is_none_or(|name| row.process == *name);
+        let by_pid = options.pid.is_none_or(|pid| row.pid == pid);
+        let by_member = options
+            .member
+            .as_ref()
+            .is_none_or(|name| row.name == *name && row.state != "-");
+        by_name && by_pid && by_member
+    };
+    let meant: BTreeMap<u32, &MemberRow> = rows
+        .iter()
+        .filter(is_meant)
+        .map(|row| (row.pid, row))
+        .collect();
+    let mut found = meant.values();
+    match (found.next(), found.next()) {
+        (Some(row), None) => Ok(row.debug.clone()),
+        (None, _) => Err(Failure::Usage(
+            "no process is meant by that; `davy members` lists them with their members".to_owned(),
+        )),
+        (Some(_), Some(_)) => {
+            let names: Vec<String> = meant
+                .values()
+                .map(|row| format!("{} (--pid {})", row.process, row.pid))
+                .collect();
+            Err(Failure::Usage(format!(
+                "several processes are meant; choose one: {}",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// The flame graph of one sample type, and its unit.
+fn tree(pprof: &[u8], sample_type: &str) -> Result<(FlameTree, String), Failure> {
+    let limits = Limits::default();
+    let failed =
+        |error: davy_profile::Error| Failure::Failed(format!("the answer is no pprof: {error}"));
+    let unpacked = davy_profile::gzip::unpack(pprof, &limits).map_err(failed)?;
+    let profile = davy_profile::pprof::decode(&unpacked, &limits).map_err(failed)?;
+    let types = &profile.sample_types;
+    let index = types
+        .iter()
+        .position(|of| profile.text(of.kind) == sample_type)
+        .unwrap_or(0);
+    let unit = types
+        .get(index)
+        .map_or("", |of| profile.text(of.unit))
+        .to_owned();
+    let mut tree = FlameTree::new();
+    tree.add_profile(&profile, index, Grain::Function);
+    Ok((tree, unit))
+}
