@@ -2,7 +2,7 @@
 
 use crate::aggregate::{Aggregate, CUT, NAMED, TABLE_FULL, UNSAMPLED};
 use crate::modules::{self, Module};
-use crate::symbol::Symbols;
+use crate::symbol::{Symbols, fold_generics};
 use crate::{cpu, heap};
 use davy_base::Timestamp;
 use davy_profile::{
@@ -135,6 +135,10 @@ pub(crate) fn assemble(
     profile.duration_nanos = i64::try_from(taken.span.as_nanos()).unwrap_or(i64::MAX);
 
     let mut places = Places::new(taken.kind, &aggregate.names, modules, symbols);
+    // The first mapping is the main one: tools name the program by it.
+    if let Some(executable) = modules.iter().position(|module| module.is_executable) {
+        places.mapping(&mut profile, executable);
+    }
     let locations: Vec<u32> = aggregate
         .addresses
         .iter()
@@ -204,6 +208,7 @@ fn trim(aggregate: &Aggregate, leaf: NodeId, is_trimmed: &[bool]) -> NodeId {
 
 struct Places<'a> {
     kind: Kind,
+    folds: bool,
     names: &'a [String],
     modules: &'a [Module],
     symbols: &'a Symbols,
@@ -216,6 +221,7 @@ impl<'a> Places<'a> {
         let mappings = vec![None; modules.len()];
         Self {
             kind,
+            folds: symbols.folds,
             names,
             modules,
             symbols,
@@ -245,18 +251,7 @@ impl<'a> Places<'a> {
         };
         let module = &self.modules[index];
         let frames = self.symbols.lookup(module, address);
-        let mapping = *self.mappings[index].get_or_insert_with(|| {
-            let mapping = Mapping {
-                start: module.text.start,
-                limit: module.text.end,
-                file_offset: module.text_offset,
-                file: profile.strings.intern(&module.name),
-                build_id: profile.strings.intern(&module.build_id),
-                ..Mapping::default()
-            };
-            profile.mappings.push(mapping);
-            profile.mappings.len() as u32 - 1
-        });
+        let mapping = self.mapping(profile, index);
         let flags = &mut profile.mappings[mapping as usize];
         flags.has_functions |= !frames.is_empty();
         flags.has_inline_frames |= frames.len() > 1;
@@ -274,7 +269,12 @@ impl<'a> Places<'a> {
             {
                 continue;
             }
-            let name = profile.strings.intern(self.symbols.text(frame.function));
+            let name = self.symbols.text(frame.function);
+            let name = if self.folds {
+                profile.strings.intern(&fold_generics(name))
+            } else {
+                profile.strings.intern(name)
+            };
             let file = profile.strings.intern(self.symbols.text(frame.file));
             let function = profile.function(Function {
                 name,
@@ -305,6 +305,22 @@ impl<'a> Places<'a> {
             });
         }
         profile.location(Some(mapping), address, &lines)
+    }
+
+    fn mapping(&mut self, profile: &mut Profile, index: usize) -> u32 {
+        let module = &self.modules[index];
+        *self.mappings[index].get_or_insert_with(|| {
+            let mapping = Mapping {
+                start: module.text.start,
+                limit: module.text.end,
+                file_offset: module.text_offset,
+                file: profile.strings.intern(&module.name),
+                build_id: profile.strings.intern(&module.build_id),
+                ..Mapping::default()
+            };
+            profile.mappings.push(mapping);
+            profile.mappings.len() as u32 - 1
+        })
     }
 
     fn is_trimmed(&self, address: u64, prefixes: &[&str]) -> bool {

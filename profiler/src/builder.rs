@@ -39,6 +39,7 @@ pub struct Builder {
     spool_bytes: usize,
     spool: Option<PathBuf>,
     is_controlled: bool,
+    folds_generics: bool,
     clock: Clock,
 }
 
@@ -57,6 +58,7 @@ impl Builder {
             spool_bytes: SPOOL_BYTES,
             spool: None,
             is_controlled: true,
+            folds_generics: false,
             clock: Clock::system(),
         }
     }
@@ -118,6 +120,13 @@ impl Builder {
         self
     }
 
+    /// Shows functions without their generic arguments, so that all that were made of one are one.
+    /// Default: no.
+    pub fn fold_generics(mut self, is_on: bool) -> Self {
+        self.folds_generics = is_on;
+        self
+    }
+
     /// Whether CPU samples are scaled to exact accounting, so that work in step with the kernel's
     /// tick gets its true share. Default: yes; no is for looking at what sampling alone says.
     pub fn control_totals(mut self, is_on: bool) -> Self {
@@ -157,7 +166,7 @@ impl Builder {
         }
         davy_tag::start_accounting();
         tasks::start();
-        let symbols = Arc::new(Mutex::new(Symbols::default()));
+        let symbols = Arc::new(Mutex::new(Symbols::new(self.folds_generics)));
         let outbox = Arc::new(Outbox::new(
             archivers,
             self.spool_bytes,

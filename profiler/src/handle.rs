@@ -40,6 +40,19 @@ impl Handle {
         self.desk.ask(Command::SetHz(hz))
     }
 
+    /// Changes how many bytes lie between samples of the heap on average, at once: a power of two
+    /// from 4 KiB to 1 GiB. What lives keeps the weight that it was sampled with.
+    pub fn set_heap_rate(&self, bytes: u64) -> Result<(), Error> {
+        if !bytes.is_power_of_two() || !(1 << 12..=1 << 30).contains(&bytes) {
+            return Err(Error::Setting {
+                name: "the rate of heap samples",
+                value: format!("{bytes} bytes"),
+                allowed: "a power of two from 4096 to 1073741824",
+            });
+        }
+        heap::set_rate(bytes.trailing_zeros() as u8).map_err(Error::HeapOff)
+    }
+
     /// Cuts windows of one second rather than longer ones for a span from now on: somebody watches.
     /// An archiver asks for the same by the header `Davy-Watch-Seconds` of its answer to a push.
     pub fn watch(&self, span: Duration) -> Result<(), Error> {

@@ -17,7 +17,7 @@ mod history;
 
 pub(crate) use history::History;
 #[cfg(feature = "jemalloc")]
-pub(crate) use hooks::{live_heap, reserve, start, state, stats, stop};
+pub(crate) use hooks::{live_heap, reserve, set_rate, start, state, stats, stop};
 #[cfg(feature = "jemalloc")]
 #[doc(hidden)]
 pub use tikv_jemallocator;
@@ -25,7 +25,7 @@ pub use tikv_jemallocator;
 pub(crate) use totals::{Totals, add};
 
 #[cfg(not(feature = "jemalloc"))]
-pub(crate) use off::{Totals, add, live_heap, reserve, start, state, stats, stop};
+pub(crate) use off::{Totals, add, live_heap, reserve, set_rate, start, state, stats, stop};
 
 /// Frames of one stack: jemalloc's own default (`opt.prof_bt_max`).
 pub(crate) const MAX_FRAMES: usize = 128;
@@ -106,6 +106,10 @@ mod off {
     }
 
     pub(crate) fn reserve(_: usize) {}
+
+    pub(crate) fn set_rate(_: u8) -> Result<(), &'static str> {
+        Err(REASON)
+    }
 
     pub(crate) fn live_heap() -> LiveHeap {
         LiveHeap::default()

@@ -24,6 +24,7 @@ pub(crate) struct Module {
     pub(crate) build_id: String,
     /// `.eh_frame_hdr` and `.eh_frame`, as they lie in memory.
     pub(crate) unwind: Option<(Range<u64>, Range<u64>)>,
+    pub(crate) is_executable: bool,
     pub(crate) is_vdso: bool,
 }
 
@@ -136,6 +137,7 @@ fn module(info: &libc::dl_phdr_info, is_executable: bool) -> Option<Module> {
         .find_map(|note| build_id(&note))
         .unwrap_or_default();
     Some(Module {
+        is_executable,
         is_vdso: name.starts_with("linux-vdso"),
         path,
         name,
@@ -166,6 +168,13 @@ fn eh_frame_start(header: &Range<u64>) -> Option<u64> {
         .then(|| (header.start + 4).wrapping_add_signed(i64::from(i32::from_le_bytes(offset))))
 }
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    let digits = bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]);
+    digits.collect()
+}
+
 /// The build id among the notes of a segment: name size, description size, type, name,
 /// description, each padded to four bytes.
 fn build_id(notes: &Range<u64>) -> Option<String> {
@@ -177,9 +186,7 @@ fn build_id(notes: &Range<u64>) -> Option<String> {
         let begin = 12 + name_len.next_multiple_of(4);
         let description = rest.get(begin..begin.checked_add(len)?)?;
         if kind == NT_GNU_BUILD_ID && rest.get(12..16) == Some(b"GNU\0") {
-            let hex = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-            let digits = description.iter().flat_map(|b| [hex(b >> 4), hex(b & 15)]);
-            return Some(digits.collect());
+            return Some(hex(description));
         }
         rest = rest.get(begin + len.next_multiple_of(4)..)?;
     }

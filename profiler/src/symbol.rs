@@ -7,12 +7,15 @@
 
 mod cache;
 mod child;
+mod fold;
 mod resolve;
+mod separate;
 mod table;
 
 pub(crate) use cache::Symbols;
 pub(crate) use child::children;
 pub use child::serve_if_asked;
+pub(crate) use fold::fold_generics;
 
 use crate::modules::Module;
 

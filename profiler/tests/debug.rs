@@ -118,6 +118,10 @@ fn go_tool_pprof_opens_the_live_cpu_profile_with_names_and_members() {
         "{raw}"
     );
     let top = go_tool_pprof(&["-top", "-seconds", "1", "-tagfocus", "member=red", &url]);
+    assert!(
+        top.contains("File: debug-"),
+        "the executable, not a library: {top}"
+    );
     assert!(top.contains("work::burn"), "{top}");
     server.finish();
 }

@@ -222,6 +222,39 @@ fn released_memory_goes_back_to_the_kernel_in_a_process_that_does_nothing() {
 }
 
 #[test]
+fn the_rate_is_changed_while_it_runs_and_what_lives_keeps_its_weight() {
+    let _turn = turn();
+    let profiler = Builder::new("heap").start().expect("started");
+    let handle = profiler.handle();
+    let live = |op: &str| -> i64 {
+        let live = handle.live_heap();
+        let of = live.tags.iter().filter(|live| live.tag.op() == op);
+        of.map(|live| live.bytes as i64).sum()
+    };
+    let keep = |op: &str, seed| {
+        let _guard = Tag::new("heap rate", op).enter();
+        hoard(48 << 20, seed)
+    };
+    let (coarse, coarse_bytes) = keep("coarse", 21);
+    let before = live("coarse");
+    handle.set_heap_rate(16 << 10).expect("it runs");
+    assert_eq!(live("coarse"), before, "nothing was allocated or released");
+    let (fine, fine_bytes) = keep("fine", 22);
+    close(before, coarse_bytes);
+    let error = live("fine") as f64 / fine_bytes as f64 - 1.0;
+    assert!(
+        error.abs() < 3.0 * (16_384.0 / fine_bytes as f64).sqrt(),
+        "{error}"
+    );
+    let profile = handle.heap_profile(&Filter::default()).expect("a heap");
+    assert_eq!(profile.period, 16 << 10);
+    drop((coarse, fine));
+    assert_eq!((live("coarse"), live("fine")), (0, 0));
+    assert!(handle.set_heap_rate(1_000).is_err());
+    handle.set_heap_rate(512 << 10).expect("it runs");
+}
+
+#[test]
 fn threads_that_allocate_under_sampling_do_no_harm() {
     let _turn = turn();
     let profiler = Builder::new("heap").hz(1_000).start().expect("started");

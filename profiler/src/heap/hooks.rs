@@ -9,15 +9,16 @@ use crate::stats::{HeapStats, LiveBytes, LiveHeap};
 use crate::unwind::{self, Registers};
 use davy_tag::Tag;
 use std::ffi::{CStr, c_uint, c_void};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 const OFF: &str = "the allocator is not jemalloc with profiling; \
                    put `davy_profiler::use_jemalloc!();` into the main file of the program";
 const NOT_STARTED: &str = "the heap sampler is not running";
 
-/// Mean distance between sampled bytes; 0 while the hooks are not installed.
-static RATE: AtomicU64 = AtomicU64::new(0);
+/// The mean distance between sampled bytes is two to the power of this; 0 while the hooks are not
+/// installed.
+static RATE: AtomicU8 = AtomicU8::new(0);
 static IS_ACTIVE: AtomicBool = AtomicBool::new(false);
 static SAMPLES: AtomicU64 = AtomicU64::new(0);
 static RELEASED: AtomicU64 = AtomicU64::new(0);
@@ -40,7 +41,7 @@ fn install() -> Result<(), &'static str> {
         }
         let log2: usize = read(c"prof.lg_sample").ok_or("jemalloc tells no sampling rate")?;
         unwind::fill_pool();
-        RATE.store(1 << log2, Ordering::Release);
+        RATE.store(log2 as u8, Ordering::Release);
         davy_tag::set_allocated_source(allocated_by_thread);
         let installed = write(
             c"experimental.hooks.prof_backtrace",
@@ -77,6 +78,19 @@ pub(crate) fn reserve(bytes: usize) {
     drop(std::hint::black_box(blocks));
 }
 
+/// Changes the mean distance between sampled bytes to a power of two.
+pub(crate) fn set_rate(log2: u8) -> Result<(), &'static str> {
+    state()?;
+    RATE.store(log2, Ordering::Release);
+    // SAFETY: jemalloc documents a size_t. It forgets its own statistics, which nobody asks for;
+    // samples that live are told of when they are released as before.
+    if unsafe { write(c"prof.reset", usize::from(log2)) } {
+        Ok(())
+    } else {
+        Err("this jemalloc can't change its rate")
+    }
+}
+
 /// Takes no new samples; those that live are still followed to their end.
 pub(crate) fn stop() {
     if IS_ACTIVE.swap(false, Ordering::AcqRel) {
@@ -87,7 +101,7 @@ pub(crate) fn stop() {
 
 pub(crate) fn state() -> Result<State, &'static str> {
     if IS_ACTIVE.load(Ordering::Acquire) {
-        let rate_bytes = RATE.load(Ordering::Acquire) as i64;
+        let rate_bytes = 1 << RATE.load(Ordering::Acquire);
         return Ok(State { rate_bytes });
     }
     Err(*REASON.lock().unwrap_or_else(PoisonError::into_inner))
@@ -120,7 +134,10 @@ pub(crate) fn stats() -> HeapStats {
     let live_dropped = LIVE_DROPPED.load(Ordering::Relaxed);
     HeapStats {
         off_because: state().err().unwrap_or(""),
-        rate_bytes: RATE.load(Ordering::Relaxed),
+        rate_bytes: match RATE.load(Ordering::Relaxed) {
+            0 => 0,
+            rate => 1 << rate,
+        },
         samples,
         live: samples.saturating_sub(RELEASED.load(Ordering::Relaxed) + live_dropped),
         live_dropped,
@@ -182,14 +199,15 @@ unsafe extern "C" fn on_sample(
     let stack = stacks::find(davy_tag::current(), frames);
     let size = size as u64;
     let entry = stacks::entry(stack);
-    let (objects, bytes) = weight(size);
+    let rate = RATE.load(Ordering::Relaxed);
+    let (objects, bytes) = weight(size, rate);
     entry
         .allocated_objects
         .fetch_add(objects, Ordering::Relaxed);
     entry.allocated_bytes.fetch_add(bytes, Ordering::Relaxed);
     SAMPLES.fetch_add(1, Ordering::Relaxed);
     crate::recorder::on_allocated(bytes as u64);
-    if live::insert(address as u64, live::Sample { stack, size }) {
+    if live::insert(address as u64, live::Sample { stack, rate, size }) {
         stacks::add_live(stack, objects, bytes);
     } else {
         LIVE_DROPPED.fetch_add(1, Ordering::Relaxed);
@@ -202,7 +220,7 @@ unsafe extern "C" fn on_release(address: *const c_void, _size: usize) {
     let Some(sample) = live::remove(address as u64) else {
         return;
     };
-    let (objects, bytes) = weight(sample.size);
+    let (objects, bytes) = weight(sample.size, sample.rate);
     stacks::add_live(sample.stack, -objects, -bytes);
     RELEASED.fetch_add(1, Ordering::Relaxed);
 }
@@ -210,10 +228,10 @@ unsafe extern "C" fn on_release(address: *const c_void, _size: usize) {
 /// What a sample of this size stands for: objects in 1,024ths, and bytes.
 ///
 /// A size is sampled with probability `1 - exp(-size / rate)`, since the gaps between sampled bytes
-/// are exponential. The same size always weighs the same, so a release takes away exactly what its
-/// allocation added.
-fn weight(size: u64) -> (i64, i64) {
-    let rate = RATE.load(Ordering::Relaxed).max(1) as f64;
+/// are exponential. A release takes away exactly what its allocation added, also where the rate
+/// was changed in between.
+fn weight(size: u64, rate: u8) -> (i64, i64) {
+    let rate = (1u64 << rate) as f64;
     let size = size as f64;
     let objects = 1.0 / -f64::exp_m1(-size.max(1.0) / rate);
     ((objects * stacks::OBJECT) as i64, (objects * size) as i64)

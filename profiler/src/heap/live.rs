@@ -15,7 +15,9 @@ const LEFT: u64 = 1;
 /// Taken, its value not yet written.
 const CLAIMED: u64 = 2;
 
-const SIZE_BITS: u32 = 48;
+/// A value is the stack, the rate's logarithm and the size, from the highest bits to the lowest.
+const SIZE_BITS: u32 = 42;
+const RATE_BITS: u32 = 6;
 
 static KEYS: [AtomicU64; SLOTS] = [const { AtomicU64::new(FREE) }; SLOTS];
 static VALUES: [AtomicU64; SLOTS] = [const { AtomicU64::new(0) }; SLOTS];
@@ -25,7 +27,9 @@ static VALUES: [AtomicU64; SLOTS] = [const { AtomicU64::new(0) }; SLOTS];
 pub(super) struct Sample {
     /// Its stack and tag, by number.
     pub(super) stack: u16,
-    /// Its size in bytes, below 2^48.
+    /// The rate at which it was sampled, as a power of two.
+    pub(super) rate: u8,
+    /// Its size in bytes, below 2^42.
     pub(super) size: u64,
 }
 
@@ -49,7 +53,9 @@ pub(super) fn insert(address: u64, sample: Sample) -> bool {
         let claimed =
             KEYS[slot].compare_exchange(key, CLAIMED, Ordering::AcqRel, Ordering::Relaxed);
         if claimed.is_ok() {
-            let value = u64::from(sample.stack) << SIZE_BITS | sample.size;
+            let value = u64::from(sample.stack) << (SIZE_BITS + RATE_BITS)
+                | u64::from(sample.rate) << SIZE_BITS
+                | sample.size.min((1 << SIZE_BITS) - 1);
             VALUES[slot].store(value, Ordering::Relaxed);
             KEYS[slot].store(address, Ordering::Release);
             return true;
@@ -66,7 +72,8 @@ pub(super) fn remove(address: u64) -> Option<Sample> {
             let value = VALUES[slot].load(Ordering::Relaxed);
             KEYS[slot].store(LEFT, Ordering::Release);
             return Some(Sample {
-                stack: (value >> SIZE_BITS) as u16,
+                stack: (value >> (SIZE_BITS + RATE_BITS)) as u16,
+                rate: (value >> SIZE_BITS) as u8 & ((1 << RATE_BITS) - 1),
                 size: value & ((1 << SIZE_BITS) - 1),
             });
         }
@@ -89,6 +96,7 @@ mod tests {
                     let address = |i: u64| (1 << 40) + (thread * 10_000 + i) * 4_096;
                     let sample = |i: u64| Sample {
                         stack: thread as u16,
+                        rate: 19 + thread as u8,
                         size: i + 1,
                     };
                     for round in 0..20 {

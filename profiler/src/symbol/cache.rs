@@ -31,6 +31,8 @@ struct Range {
 /// Known names. Memory is bounded by [`RANGES_MAX`] and [`TEXT_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
+    /// Whether names are shown without generic arguments.
+    pub(crate) folds: bool,
     strings: StringTable,
     frames: Vec<Frame>,
     range_count: usize,
@@ -41,6 +43,13 @@ pub(crate) struct Symbols {
 }
 
 impl Symbols {
+    pub(crate) fn new(folds: bool) -> Self {
+        Self {
+            folds,
+            ..Self::default()
+        }
+    }
+
     /// The frames of an address, innermost first; none where they are not known.
     pub(crate) fn lookup(&self, module: &Module, address: u64) -> &[Frame] {
         self.range(module, address).map_or(&[], |range| {
@@ -99,8 +108,9 @@ impl Symbols {
 
     /// Forgets every name.
     pub(crate) fn forget(&mut self) {
-        let (rounds, last_round) = (self.rounds, self.last_round);
+        let (folds, rounds, last_round) = (self.folds, self.rounds, self.last_round);
         *self = Self {
+            folds,
             rounds,
             last_round,
             ..Self::default()

@@ -1,6 +1,6 @@
 //! In the child: names from line tables, and from symbol tables where there are none.
 
-use super::{demangle, table};
+use super::{demangle, separate, table};
 use addr2line::Loader;
 use std::path::Path;
 
@@ -20,6 +20,7 @@ pub(super) struct Frame {
 /// Tells the frames of each address, and of the rest of its function, in ranges: start, length,
 /// frames with the innermost first. Addresses must be sorted.
 pub(super) fn file(path: &Path, addresses: &[u64], mut tell: impl FnMut(u64, u64, &[Frame])) {
+    let path = &separate::find(path);
     let Ok(loader) = Loader::new(path) else {
         return table::file(path, addresses, tell);
     };
