@@ -1,11 +1,11 @@
 // What the fleet says of itself, asked again and again while somebody looks.
 
-import { computed, effect, signal } from '@preact/signals';
+import { type Signal, batch, computed, effect, signal } from '@preact/signals';
 import * as api from '../api/control';
 import { type Problem, problemOf } from '../api/problem';
 import { everyLine, lines } from '../logic/members/lines';
 import { History, type Sample, TRENDS } from '../logic/members/history';
-import { figure } from '../logic/members/bill';
+import { NOTHING, figure } from '../logic/members/bill';
 
 export const EVERY_MS = 2_000;
 const CHANGES_SHOWN = 20;
@@ -20,11 +20,11 @@ export const health = signal<api.Health | null>(null);
 /** When what is shown was true, by this page's clock; 0 before anything came. */
 export const seenAt = signal(0);
 export const visible = signal(document.visibilityState === 'visible');
-/** This page's clock, in steps of a second: ages are told by it. */
+/** This page's clock, in steps of a second: how old it all is, is told by it. */
 export const clock = signal(Date.now());
 const skew = signal(0);
-/** The server's clock, by which everything in its answers is dated. */
-export const serverNow = computed(() => clock.value + skew.value);
+/** When what is shown was true, by the server's clock, by which everything in it is dated. */
+export const serverNow = computed(() => seenAt.value + skew.value);
 
 /** Debug ports, which take switches while everything else is gone. */
 export const doors = computed(() => [...new Set((members.value ?? []).map((row) => row.debug).filter(Boolean))]);
@@ -50,6 +50,11 @@ async function part<T>(name: Part, ask: () => Promise<T>, take: (answer: T) => v
   }
 }
 
+/** Takes what is new: a table of a thousand lines is not drawn again for the same answer. */
+function renew<T>(into: Signal<T>, answer: T): void {
+  if (JSON.stringify(into.peek()) !== JSON.stringify(answer)) into.value = answer;
+}
+
 function remember(rows: api.MemberRow[], at: number): void {
   const samples: [string, Sample][] = [];
   for (const by of ['member', 'process'] as const) {
@@ -60,22 +65,27 @@ function remember(rows: api.MemberRow[], at: number): void {
   history.add(at, samples);
 }
 
+/** The bill of an endpoint is in its member's row. */
+const quiet = (row: api.EndpointRow): api.EndpointRow => ({ ...row, ...NOTHING });
+
 let looks = 0;
 async function look(): Promise<void> {
   const seldom = looks++ % SELDOM === 0 || hurry > 0 || lost.peek() !== null;
   await Promise.all([
     part('members', api.members, ({ data, at }) => {
       const now = Date.now();
-      // The server tells whole seconds: half of one is the best guess, and less is no difference.
-      if (Math.abs(at + 500 - now - skew.peek()) > 1_500) skew.value = at + 500 - now;
       remember(data, now);
-      clock.value = now;
-      seenAt.value = now;
-      members.value = data;
+      batch(() => {
+        // The server tells whole seconds: half of one is the best guess, and less is no difference.
+        if (Math.abs(at + 500 - now - skew.peek()) > 1_500) skew.value = at + 500 - now;
+        clock.value = now;
+        seenAt.value = now;
+        members.value = data;
+      });
     }),
-    part('endpoints', api.endpoints, ({ data }) => { endpoints.value = data; }),
-    part('health', api.health, (answer) => { health.value = answer; }),
-    ...(seldom ? [part('changes', () => api.audit(CHANGES_SHOWN), ({ data }) => { changes.value = data; })] : []),
+    part('endpoints', api.endpoints, ({ data }) => renew(endpoints, data.map(quiet))),
+    part('health', api.health, (answer) => renew(health, answer)),
+    ...(seldom ? [part('changes', () => api.audit(CHANGES_SHOWN), ({ data }) => renew(changes, data))] : []),
   ]);
 }
 

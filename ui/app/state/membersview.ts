@@ -57,5 +57,13 @@ effect(() => {
   places = placesOf(ordered.value);
 });
 
-export const onShow = computed(() => placed(ordered.value, new Set([...shown.value.open, ...kept.value.open])));
+const all = computed(() => placed(ordered.value, new Set([...shown.value.open, ...kept.value.open])));
+/** So many lines at first: drawing a thousand anew every other second keeps a machine busy. */
+const LINES = 250;
+export const wanted = signal(LINES);
+export const onShow = computed(() => all.value.slice(0, wanted.value));
+export const below = computed(() => all.value.length - onShow.value.length);
+export function showMore(): void {
+  wanted.value *= 4;
+}
 export const hidden = computed(() => tree.value.length - kept.value.tree.length);

@@ -72,13 +72,18 @@ describe('lines', () => {
 });
 
 describe('order', () => {
-  const some = lines([member('b', { heap_bytes: 1, restarts: 2 }), member('c', { heap_bytes: 3 }), member('a', { heap_bytes: 1 })], [], 'member');
+  const some = lines([member('b', { heap_bytes: 1, restarts: 2 }), member('c', { heap_bytes: 3 }), member('a', { heap_bytes: 1, polls: 1 })], [], 'member');
 
   test('sorts by figure and by name, equal ones always from A', () => {
     expect(names(sorted(some, order()))).toEqual(['c', 'a', 'b']);
     expect(names(sorted(some, order({ descending: false })))).toEqual(['a', 'b', 'c']);
     expect(names(sorted(some, order({ sort: 'name', descending: false })))).toEqual(['a', 'b', 'c']);
     expect(names(sorted(some, order({ sort: 'restarts' })))).toEqual(['b', 'a', 'c']);
+  });
+
+  test('among equal ones, what never did anything comes last', () => {
+    const tree = lines([member('a'), member('b', { requests: 3 })], [], 'member');
+    expect(names(sorted(tree, order({ sort: 'cpu' })))).toEqual(['b', 'a']);
   });
 
   test('the worst state comes first, and an unknown one before all', () => {
@@ -162,6 +167,7 @@ describe('address', () => {
     expect(fromAddress(toAddress(s))).toEqual(s);
     expect(toAddress(DEFAULT_SHOWN)).toBe('');
     expect(fromAddress('')).toEqual(DEFAULT_SHOWN);
+    expect(toAddress({ ...DEFAULT_SHOWN, sort: 'name', descending: false })).toBe('?sort=name');
   });
 
   test('what an address has wrong falls back', () => {

@@ -116,6 +116,10 @@ export function lines(rows: readonly MemberRow[], endpoints: readonly EndpointRo
   return members.flatMap((member) => member.children.map((child) => ({ ...child, state: member.state })));
 }
 
+/** Whether nothing was ever done in its name. */
+export const isIdle = ({ bill }: Line): boolean =>
+  bill.polls === 0 && bill.requests === 0 && bill.heap_bytes === 0 && bill.cpu_seconds === 0 && bill.alloc_bytes === 0;
+
 /** Every line of a tree, the outer ones first. */
 export function* everyLine(tree: readonly Line[]): Generator<Line> {
   for (const line of tree) {

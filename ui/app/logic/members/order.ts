@@ -2,7 +2,7 @@
 
 import { type Figure, FIGURES, figure } from './bill';
 import type { Sort } from './address';
-import { type Line, severity } from './lines';
+import { type Line, isIdle, severity } from './lines';
 import type { History, Trend } from './history';
 
 export interface Order {
@@ -36,13 +36,16 @@ function lateness(run: { at: number | null; interval_seconds: number; stale: boo
 const byName = (a: Line, b: Line): number =>
   a.name < b.name ? -1 : a.name > b.name ? 1 : a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
 
-/** Sorted, each list of siblings by itself; equal ones by name, whichever way the rest goes. */
+/** Equal ones: what never did anything after the rest, then by name. */
+const settled = (a: Line, b: Line): number => Number(isIdle(a)) - Number(isIdle(b)) || byName(a, b);
+
+/** Sorted, each list of siblings by itself; equal ones stay put, whichever way the rest goes. */
 export function sorted(tree: readonly Line[], order: Order): Line[] {
   const ranked = tree.map((line) => ({ line, rank: weight(line, order) }));
   const way = order.descending ? -1 : 1;
   ranked.sort((a, b) => {
     if (order.sort === 'name') return way * byName(a.line, b.line);
-    return a.rank === b.rank ? byName(a.line, b.line) : a.rank < b.rank ? -way : way;
+    return a.rank === b.rank ? settled(a.line, b.line) : a.rank < b.rank ? -way : way;
   });
   return ranked.map(({ line }) => ({ ...line, children: sorted(line.children, order) }));
 }

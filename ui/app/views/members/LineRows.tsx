@@ -2,7 +2,7 @@ import { formatDuration } from '../../logic/format';
 import { FIGURES, type FigureColumn, figure } from '../../logic/members/bill';
 import { ACTIONS, actionsOf, isCut, isSwitchable, switchWord } from '../../logic/members/change';
 import { type About, flameAddress } from '../../logic/members/flamelink';
-import { NO_STATE, type Line } from '../../logic/members/lines';
+import { NO_STATE, type Line, isIdle } from '../../logic/members/lines';
 import { agoShort, factsOf, notesOf } from '../../logic/members/notes';
 import { type Placed, mostFor } from '../../logic/members/order';
 import { serverNow, service } from '../../state/fleet';
@@ -20,7 +20,7 @@ export function LineRows({ line, depth, open, asked }: Placed & { asked: boolean
   const now = serverNow.value;
   const notes = notesOf(line, now);
   const answer = said.value.get(line.key);
-  const idle = line.kind === 'operation' && line.bill.polls === 0 && line.bill.requests === 0;
+  const idle = line.kind === 'operation' && isIdle(line);
   const classes = ['line', line.kind, `depth-${depth}`, idle ? 'idle' : '', line.state === NO_STATE ? 'foreign' : '', open ? 'open' : ''];
   return (
     <>

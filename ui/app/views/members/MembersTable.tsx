@@ -1,7 +1,8 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { formatCount } from '../../logic/format';
 import { FIGURES, figure } from '../../logic/members/bill';
 import { type Sort, sortedBy } from '../../logic/members/address';
-import { inside, onShow, show, shown, trend } from '../../state/membersview';
+import { below, inside, onShow, show, showMore, shown, trend } from '../../state/membersview';
 import { form } from '../../state/switching';
 import { COLUMNS, FactRows, LineRows } from './LineRows';
 
@@ -31,6 +32,11 @@ export function MembersTable() {
           ) : (
             <LineRows key={placed.line.key} {...placed} asked={form.value?.line.key === placed.line.key} />
           ),
+        )}
+        {below.value > 0 && (
+          <tr class="more">
+            <td colSpan={COLUMNS}>{formatCount(below.value)} more lines: filter, or <button type="button" onClick={showMore}>show more</button></td>
+          </tr>
         )}
         {listed.length === 0 && <tr><td colSpan={COLUMNS} class="hint pad">Nothing has all the words of the filter.</td></tr>}
       </tbody>
