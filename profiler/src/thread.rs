@@ -11,8 +11,39 @@ thread_local! {
 /// Pages above the stack pointer that may be probed for one sample of an unregistered thread.
 const PROBED_PAGES_MAX: usize = 512;
 
-/// Below this much free stack the handler keeps to the cheapest way of unwinding.
-const TIGHT_BYTES: usize = 24 << 10;
+const PAGE: usize = 4_096;
+
+/// Below this much free stack the handler keeps to the cheapest way of unwinding. Evaluating an
+/// unwind table takes 22 KiB of stack; the kernel's frame of a signal 3 KiB, and 12 with AMX.
+const TIGHT_BYTES: usize = 44 << 10;
+
+thread_local! {
+    /// Addresses of this thread's stack between which every page was found to be there. A stack
+    /// never shrinks, so they stay.
+    static KNOWN: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// Whether a thread whose bounds are not known has stack to spare below `low`.
+fn has_room(low: usize) -> bool {
+    let needed = low.saturating_sub(TIGHT_BYTES);
+    let (from, to) = KNOWN.with(Cell::get);
+    if from <= needed && low <= to {
+        return true;
+    }
+    // The farthest first: where a stack is small, one look is enough.
+    if !(needed..low).step_by(PAGE).all(is_readable) {
+        return false;
+    }
+    let overlaps = needed <= to && from <= low;
+    KNOWN.with(|known| {
+        known.set(if overlaps {
+            (from.min(needed), to.max(low))
+        } else {
+            (needed, low)
+        });
+    });
+    true
+}
 
 /// Tells the profiler about the calling thread, which is then sampled at once and a little cheaper.
 ///
@@ -73,7 +104,7 @@ impl StackReader {
             low,
             high: low,
             pages_left: PROBED_PAGES_MAX,
-            is_tight: false,
+            is_tight: !has_room(low),
         }
     }
 
@@ -111,7 +142,6 @@ impl StackReader {
 
     #[cold]
     fn grow(&mut self) -> Result<(), ()> {
-        const PAGE: usize = 4_096;
         if self.pages_left == 0 || !is_readable(self.high) {
             self.pages_left = 0;
             return Err(());
@@ -151,6 +181,26 @@ mod tests {
         assert!(is_readable(std::ptr::from_ref(&here) as usize));
         assert!(!is_readable(8));
         assert!(!is_readable(usize::MAX - 4_096));
+    }
+
+    #[test]
+    fn a_small_stack_is_known_to_be_tight_and_a_large_one_not() {
+        let is_tight = |size: usize| {
+            let thread = std::thread::Builder::new().stack_size(size);
+            let thread = thread.spawn(|| {
+                let here = 7u64;
+                let address = std::ptr::from_ref(&here) as u64;
+                let first = StackReader::new(address).is_tight();
+                let again = StackReader::new(address).is_tight();
+                register_thread();
+                let registered = StackReader::new(address).is_tight();
+                assert_eq!((first, again), (registered, registered));
+                first
+            });
+            thread.expect("a thread").join().expect("no panic")
+        };
+        assert!(is_tight(32 << 10));
+        assert!(!is_tight(256 << 10));
     }
 
     #[test]

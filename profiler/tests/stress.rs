@@ -1,0 +1,135 @@
+//! Everything at once, at 1000 Hz. `STRESS_SECONDS` sets how long; a few by default.
+
+mod work;
+
+use davy_profiler::Builder;
+use davy_tag::Tag;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use work::burn;
+
+davy_profiler::use_jemalloc!();
+
+const THREADS: usize = 64;
+/// The smallest that is promised: the kernel's frame of a signal alone takes 3 to 12 KiB of it.
+const TINY_STACK: usize = 32 << 10;
+
+#[inline(never)]
+fn recurse(depth: u32) -> u64 {
+    if depth == 0 {
+        burn(Duration::from_millis(2));
+        return 0;
+    }
+    black_box(recurse(black_box(depth - 1))) + 1
+}
+
+fn come_and_go(round: u64) {
+    let _guard = Tag::new("stress", "spawn").enter();
+    let thread = std::thread::Builder::new().stack_size(TINY_STACK << (round % 3));
+    let thread = thread.spawn(move || {
+        let _guard = Tag::new("stress", "thread").enter();
+        let held: Vec<Vec<u8>> = (0..8).map(|i| vec![i; 1 << (10 + round % 8)]).collect();
+        burn(Duration::from_micros(500));
+        drop(held);
+        assert!(!round.is_multiple_of(4), "on purpose");
+    });
+    let ended = thread.expect("a thread").join();
+    assert_eq!(ended.is_err(), round.is_multiple_of(4));
+}
+
+fn load_a_library() {
+    let _guard = Tag::new("stress", "dlopen").enter();
+    for name in [c"libm.so.6", c"libresolv.so.2", c"libutil.so.1"] {
+        // SAFETY: loads a library of the system, and lets go of it.
+        unsafe {
+            let handle = libc::dlopen(name.as_ptr(), libc::RTLD_NOW);
+            if !handle.is_null() {
+                libc::dlclose(handle);
+            }
+        }
+    }
+    burn(Duration::from_micros(200));
+}
+
+fn fork() {
+    // SAFETY: the child computes and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        burn(Duration::from_millis(1));
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(7) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child that was just made.
+    while unsafe { libc::waitpid(child, &raw mut status, 0) } == -1 {}
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7);
+}
+
+fn go_deep() {
+    let thread = std::thread::Builder::new().stack_size(64 << 20);
+    let thread = thread.spawn(|| recurse(100_000)).expect("a thread");
+    assert_eq!(thread.join().expect("no panic"), 100_000);
+}
+
+#[test]
+fn threads_forks_libraries_panics_depth_and_tiny_stacks_under_1000_hz_do_no_harm() {
+    let seconds = std::env::var("STRESS_SECONDS").ok();
+    let seconds = seconds.and_then(|s| s.parse().ok()).unwrap_or(4);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let is_meant = info.payload_as_str() == Some("on purpose");
+        if !is_meant {
+            hook(info);
+        }
+    }));
+    let profiler = Builder::new("stress").hz(1_000).start().expect("started");
+    let handle = profiler.handle();
+    handle.set_heap_rate(16 << 10).expect("it runs");
+    let stop = Arc::new(AtomicBool::new(false));
+    let rounds = Arc::new(AtomicU64::new(0));
+    let threads: Vec<_> = (0..THREADS)
+        .map(|number| {
+            let (stop, rounds) = (Arc::clone(&stop), Arc::clone(&rounds));
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let round = rounds.fetch_add(1, Ordering::Relaxed);
+                    match number {
+                        0 => fork(),
+                        1 => load_a_library(),
+                        2 => go_deep(),
+                        _ => come_and_go(round),
+                    }
+                }
+            })
+        })
+        .collect();
+    let clock = davy_base::Clock::system();
+    let (begin, mut profiles) = (clock.monotonic(), 0);
+    while clock.monotonic().saturating_sub(begin) < Duration::from_secs(seconds) {
+        // Whoever asks meanwhile gets an answer.
+        let filter = davy_profiler::Filter::default();
+        handle
+            .wall_profile(Duration::from_millis(50), &filter)
+            .expect("an answer");
+        handle.heap_profile(&filter).expect("an answer");
+        handle.threads_profile(&filter).expect("an answer");
+        handle.set_hz(1_000 - profiles % 2).expect("it runs");
+        profiles += 1;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        thread.join().expect("no panic but those on purpose");
+    }
+    let stats = handle.stats();
+    println!(
+        "{} rounds, {profiles} profiles, {stats:#?}",
+        rounds.load(Ordering::Relaxed)
+    );
+    assert!(stats.samples > 100 && profiles > 0, "{stats:?}");
+    assert_eq!(stats.dropped.stray_signals, 0, "{stats:?}");
+    profiler
+        .shutdown(Duration::ZERO)
+        .expect("nobody to deliver to");
+}
