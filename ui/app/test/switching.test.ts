@@ -96,7 +96,17 @@ describe('notes', () => {
   test('of several processes each note says whose it is', () => {
     const [sum] = lines([member('x'), member('x', { process: 'backend', host: 'node-2', pid: 9, error: 'fell', state: 'failed' })], [], 'member');
     expect(notesOf(sum, NOW)[0]).toEqual({ tone: 'bad', text: 'backend (node-2): fell' });
-    expect(factsOf(sum, NOW).map((f) => f.name)).toEqual(['in web', 'in backend', 'live heap', 'since the start']);
+    expect(factsOf(sum, NOW).map((f) => f.name)).toEqual(['in web', 'in backend', 'since the start']);
+  });
+
+  test('an open line tells where it runs, its error bar and its totals', () => {
+    const facts = factsOf(line('api', { heap_bytes: 4 << 20, heap_error_bytes: 1 << 20, requests: 7, refused: 2, child_pid: 9, last_run: run() }), NOW);
+    expect(facts.map(({ name, text }) => `${name}: ${text}`)).toEqual([
+      'in web: ready for 1 min · pid 7, child 9 on node-1 · debug 127.0.0.1:6060',
+      'live heap: 4.00 MiB ± 1.00 MiB (standard error of the samples)',
+      'since the start: CPU – · allocated 0 B · 0 polls · 7 requests, 2 of them refused',
+      'last run: done, 30 s ago, took 400 ms, every 1 min',
+    ]);
   });
 
   test('a process near its memory limit, or not heard of, is bad news', () => {

@@ -105,8 +105,10 @@ export function factsOf(line: Line, now: number): { name: string; text: string }
       ...(row.connections === null ? [] : [`${row.connections.in_use} of ${row.connections.budget} connections in use`]),
     ].join(' · '),
   }));
-  const heap = `${formatValue(bill.heap_bytes, 'bytes')}${bill.heap_error_bytes > 0 ? ` ± ${formatValue(bill.heap_error_bytes, 'bytes')}` : ''}`;
-  out.push({ name: 'live heap', text: `${heap} (standard error of the samples)` });
+  if (bill.heap_error_bytes > 0) {
+    const error = formatValue(bill.heap_error_bytes, 'bytes');
+    out.push({ name: 'live heap', text: `${formatValue(bill.heap_bytes, 'bytes')} ± ${error} (standard error of the samples)` });
+  }
   const totals = [`CPU ${formatSeconds(bill.cpu_seconds)}`, `allocated ${formatValue(bill.alloc_bytes, 'bytes')}`, `${formatCount(bill.polls)} polls`];
   if (bill.requests > 0) totals.push(`${formatCount(bill.requests)} requests, ${formatCount(bill.refused)} of them refused`);
   if (bill.db_queries > 0) totals.push(`${formatCount(bill.db_queries)} queries in ${formatSeconds(bill.db_seconds)}`);
