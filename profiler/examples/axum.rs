@@ -1,0 +1,34 @@
+//! A server on axum with `/debug/pprof/*`: `cargo run --features axum --example axum -- http://127.0.0.1:4040`,
+//! then `go tool pprof http://127.0.0.1:3000/debug/pprof/profile?member=api`.
+
+use axum::{Router, extract::Request, middleware, routing::get};
+use davy_profiler::{Builder, debug_router};
+
+davy_profiler::use_jemalloc!();
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut builder = Builder::new("on-axum").spool(std::env::temp_dir().join("on-axum"));
+    if let Some(archiver) = std::env::args().nth(1) {
+        builder = builder.archiver(archiver);
+    }
+    let profiler = builder.start()?;
+    let by_path = |request: Request, next: middleware::Next| {
+        let path = request.uri().path().to_owned();
+        davy_tag::tagged("api", &path, next.run(request))
+    };
+    let app = Router::new()
+        .route(
+            "/sum",
+            get(async || (0..50_000_000u64).sum::<u64>().to_string()),
+        )
+        .layer(middleware::from_fn(by_path))
+        .merge(debug_router(profiler.handle()));
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+            axum::serve(listener, app).await
+        })?;
+    Ok(())
+}
