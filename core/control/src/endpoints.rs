@@ -4,6 +4,7 @@ mod body;
 mod figures;
 mod slots;
 
+pub use body::Cut;
 pub(crate) use figures::{DURATION_BOUNDS_SECONDS, EndpointFigures};
 pub use slots::Fleet;
 
@@ -11,7 +12,7 @@ use crate::operations::{Operation, operations};
 use crate::problem::Problem;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use body::Accounted;
@@ -179,7 +180,12 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
         .extensions()
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
-    let found = endpoints.by_route.get(&(request.method().as_str(), path));
+    // Where GET is answered HEAD is too, and costs the same.
+    let method = match *request.method() {
+        Method::HEAD => "GET",
+        ref method => method.as_str(),
+    };
+    let found = endpoints.by_route.get(&(method, path));
     let Some(index) = found.copied() else {
         let (member, op) = UNKNOWN;
         let begun = endpoints.figures.begin(member, op);
@@ -189,6 +195,7 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
         begun.answered(response.status(), took);
         return response;
     };
+    let cut = request.extensions().get::<Cut>().cloned();
     let door = &endpoints.doors[index];
     let (tag, member) = match listener {
         Listener::Public => (door.tag, door.operation.member),
@@ -209,7 +216,7 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
     };
     let took = endpoints.clock.monotonic().saturating_sub(start);
     begun.answered(response.status(), took);
-    response.map(|inner| axum::body::Body::new(Accounted::new(inner, tag, begun, hold)))
+    response.map(|inner| axum::body::Body::new(Accounted::new(inner, tag, begun, hold, cut)))
 }
 
 /// What an answer that is being sent holds, and what ends it.

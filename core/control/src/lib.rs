@@ -20,7 +20,7 @@ pub use api::health::health_router;
 pub use api::{EndpointRow, LastRun, MemberRow, SwitchRow, emergency_router, router as api_router};
 pub use bill::Bill;
 pub use control::{Control, Identity, Options};
-pub use endpoints::{Endpoints, Fleet, Listener, finish};
+pub use endpoints::{Cut, Endpoints, Fleet, Listener, finish};
 pub use metrics::{Children, Metrics, registry};
 pub use operations::{Operation, Parameter, operations};
 pub use periodic::{Plan, Run, periodic};

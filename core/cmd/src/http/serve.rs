@@ -5,7 +5,7 @@ use super::listener::{Listener, Stream};
 use axum::Router;
 use axum::http::Request;
 use axum::response::Response;
-use davy_control::Peer;
+use davy_control::{Cut, Peer};
 use davy_runtime::Context;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -109,9 +109,11 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let asked = Arc::new(AtomicBool::new(false));
+        let cut = Cut::default();
         let service = Noting {
             router: TowerToHyperService::new(self.router.clone()),
             asked: asked.clone(),
+            cut: cut.clone(),
             peer,
         };
         let connection = self
@@ -127,6 +129,7 @@ impl Door {
                         tracing::debug!(%error, "a connection broke");
                     }
                 }
+                () = cut.wished() => tracing::debug!("a connection held an answer for too long and was cut"),
                 () = silence(&asked) => tracing::debug!("a connection asked for nothing and was closed"),
             }
         });
@@ -137,6 +140,7 @@ impl Door {
 struct Noting {
     router: TowerToHyperService<Router>,
     asked: Arc<AtomicBool>,
+    cut: Cut,
     /// None on the socket of a parent, which says who asks.
     peer: Option<IpAddr>,
 }
@@ -151,6 +155,7 @@ impl Service<Request<Incoming>> for Noting {
         let said = request.headers_mut().remove(PEER);
         let said = said.and_then(|peer| peer.to_str().ok()?.parse().ok());
         request.extensions_mut().insert(Peer(self.peer.or(said)));
+        request.extensions_mut().insert(self.cut.clone());
         self.router.call(request)
     }
 }

@@ -126,6 +126,11 @@ impl Held {
     pub(super) fn deadline(&mut self) -> Pin<&mut Sleep> {
         self.deadline.as_mut()
     }
+
+    /// When that is.
+    pub(super) fn ends_at(&self) -> tokio::time::Instant {
+        self.deadline.deadline()
+    }
 }
 
 struct Shared {
