@@ -135,6 +135,12 @@ const OWN: &[Operation] = &[
         "Whether every member is ready; the unready are named",
     ),
     get(
+        "/debug/pprof",
+        "GetDebugIndex",
+        "debug",
+        "What the debug port has",
+    ),
+    get(
         "/debug/pprof/",
         "GetDebugIndex",
         "debug",
@@ -175,6 +181,19 @@ const OWN: &[Operation] = &[
         "GetThreadsProfile",
         "debug",
         "Threads, as pprof",
+    ),
+    get(
+        "/debug/pprof/watch",
+        "WatchProfiles",
+        "debug",
+        "Pushes short windows for the coming seconds, as somebody is watching",
+    ),
+    operation(
+        "POST",
+        "/debug/pprof/watch",
+        "WatchProfiles",
+        "debug",
+        "Pushes short windows for the coming seconds, as somebody is watching",
     ),
     get(
         "/debug/pprof/cmdline",

@@ -83,8 +83,14 @@ impl Control {
         row.parent.clone_from(&identity.parent);
         row.debug = Some(identity.debug.clone());
         let before = inner.store.process_started(&row).await?;
-        // Of a child its parent knows better how it ended.
-        if let Some(before) = before.filter(|_| identity.parent.is_none()) {
+        // Of a child its parent knows better how it ended. One that lives is another process of
+        // this kind, not the one before; in a container the one before had this one's pid.
+        let is_gone = |pid: i64| {
+            pid == i64::from(std::process::id())
+                || !std::path::Path::new(&format!("/proc/{pid}")).exists()
+        };
+        let before = before.filter(|before| identity.parent.is_none() && is_gone(before.pid));
+        if let Some(before) = before {
             let started = davy_base::Timestamp::from_millis(before.started_at);
             tracing::warn!(pid = before.pid, %started, "the process before this one was killed");
         }

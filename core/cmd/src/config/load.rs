@@ -259,6 +259,11 @@ fn flatten(
                 }
             }
             (_, Some(known)) => values.push((known, single(&key, value, path)?)),
+            (toml::Value::Table(_), None) => {
+                let what = format!("key in {}:", path.display());
+                let sections = SETTINGS.iter().filter_map(|s| s.key.rsplit_once('.'));
+                return Err(unknown(&what, &key, sections.map(|(section, _)| section)));
+            }
             (_, None) => {
                 let what = format!("key in {}:", path.display());
                 return Err(unknown(&what, &key, SETTINGS.iter().map(|s| s.key)));
