@@ -8,7 +8,7 @@ mod metadata;
 mod params;
 mod scan;
 mod series;
-mod svg;
+pub mod svg;
 
 pub use flame::{Flame, flame};
 pub use http::router;

@@ -5,7 +5,7 @@ use davy_profile::FlameTree;
 use inferno::flamegraph::{Options, from_lines};
 
 /// Draws a tree. It should have been pruned: what is narrower than a tenth of a pixel is not drawn.
-pub(super) fn svg(tree: &FlameTree, title: &str, unit: &str) -> Result<Vec<u8>> {
+pub fn svg(tree: &FlameTree, title: &str, unit: &str) -> Result<Vec<u8>> {
     let folded = legal(&davy_profile::folded::encode(tree));
     let mut options = Options::default();
     options.title = legal(title);

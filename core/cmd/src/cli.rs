@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{config, drill, members, process, profile, push, query, switch, top};
+use crate::{config, drill, members, process, profile, push, query, record, switch, top};
 use clap::{Parser, Subcommand};
 use std::io::{ErrorKind, Write as _};
 
@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Migrate(config::Flags),
     /// A profile of a running process, now: a flame graph, or pprof into a file or a pipe
     Profile(profile::Options),
+    /// Sample any program of this machine: `davy record -- COMMAND`, `davy record --pid N`
+    Record(record::Options),
     /// Push profiles (pprof, packed or not, or folded stacks) into the archive
     Push(push::Options),
     /// Ask the archive: a flame graph as text, a table, pprof, folded stacks, SVG or JSON
@@ -130,6 +132,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Drill(command) => drill::run(&command),
         Command::Migrate(flags) => process::migrate(&flags),
         Command::Profile(options) => profile::run(&options),
+        Command::Record(options) => record::run(&options),
         Command::Push(options) => push::run(&options),
         Command::Query(options) => query::run(&options),
         Command::Config(ConfigCommand::Show(flags)) => config_show(&flags),

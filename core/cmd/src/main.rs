@@ -14,6 +14,7 @@ mod process;
 mod profile;
 mod push;
 mod query;
+mod record;
 mod store;
 mod switch;
 mod top;

@@ -19,9 +19,11 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-profile", 0),
     ("davy-ui", 0),
     ("davy-profiler", 1),
+    ("davy-record", 1),
     ("davy-runtime", 2),
     ("davy-store", 2),
     ("davy-archive", 2),
+    ("davy-control", 3),
     ("davy", 4),
 ];
 

@@ -96,14 +96,22 @@ impl Maps {
         let has_file = self.files[mapping.file as usize].starts_with('/');
         Some(Place {
             file: mapping.file,
-            offset: if has_file { address - start + mapping.offset } else { address },
+            offset: if has_file {
+                address - start + mapping.offset
+            } else {
+                address
+            },
             pid: if has_file { 0 } else { pid },
         })
     }
 
     fn number(&mut self, name: &str) -> u32 {
         // The kernel says //anon of what has no file.
-        let name = if name.is_empty() || name.starts_with("//") { ANONYMOUS } else { name };
+        let name = if name.is_empty() || name.starts_with("//") {
+            ANONYMOUS
+        } else {
+            name
+        };
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
@@ -136,7 +144,8 @@ mod tests {
         maps.fork(2, 1);
         maps.map(1, 0x1000, 0x2000, 0, "/bin/b");
         let at = |maps: &Maps, pid, address| {
-            maps.place(pid, address).map(|place| (maps.files()[place.file as usize].clone(), place.offset))
+            maps.place(pid, address)
+                .map(|place| (maps.files()[place.file as usize].clone(), place.offset))
         };
         assert_eq!(at(&maps, 1, 0x1010), Some(("/bin/b".to_owned(), 0x10)));
         assert_eq!(at(&maps, 2, 0x1010), Some(("/bin/a".to_owned(), 0x410)));
@@ -147,9 +156,18 @@ mod tests {
     #[test]
     fn lines_of_the_kernel_are_read_if_they_are_of_code() {
         let line = "7f00-8f00 r-xp 00001000 fe:00 123                   /usr/lib/a b.so";
-        assert_eq!(code_of(line), Some((0x7f00, 0x8f00, 0x1000, "/usr/lib/a b.so")));
-        assert_eq!(code_of("7f00-8f00 rw-p 00001000 fe:00 123 /usr/lib/x.so"), None);
-        assert_eq!(code_of("7f00-8f00 r-xp 00000000 00:00 0 "), Some((0x7f00, 0x8f00, 0, "")));
+        assert_eq!(
+            code_of(line),
+            Some((0x7f00, 0x8f00, 0x1000, "/usr/lib/a b.so"))
+        );
+        assert_eq!(
+            code_of("7f00-8f00 rw-p 00001000 fe:00 123 /usr/lib/x.so"),
+            None
+        );
+        assert_eq!(
+            code_of("7f00-8f00 r-xp 00000000 00:00 0 "),
+            Some((0x7f00, 0x8f00, 0, ""))
+        );
         assert_eq!(code_of("nonsense"), None);
     }
 }

@@ -42,7 +42,9 @@ fn of_file(
     let offsets: Vec<u64> = places.iter().map(|place| place.offset).collect();
     let source = Source::Elf(Elf::new(path));
     // A file that is gone, or is none, has no names; its places keep their offsets.
-    let symbols = symbolizer.symbolize(&source, Input::FileOffset(&offsets)).unwrap_or_default();
+    let symbols = symbolizer
+        .symbolize(&source, Input::FileOffset(&offsets))
+        .unwrap_or_default();
     let short = path.rsplit('/').next().unwrap_or(path);
     for (index, place) in places.iter().enumerate() {
         let location = match symbols.get(index) {
@@ -62,7 +64,11 @@ fn of_file(
     }
 }
 
-fn line(profile: &mut Profile, name: &str, code: Option<&blazesym::symbolize::CodeInfo<'_>>) -> Line {
+fn line(
+    profile: &mut Profile,
+    name: &str,
+    code: Option<&blazesym::symbolize::CodeInfo<'_>>,
+) -> Line {
     let file = code.map_or_else(String::new, |code| code.to_path().display().to_string());
     let name = profile.strings.intern(name);
     let file = profile.strings.intern(&file);
@@ -88,7 +94,9 @@ fn of_no_file(
 ) {
     let mut written: FxHashMap<u32, BTreeMap<u64, (u64, String)>> = FxHashMap::default();
     for place in places {
-        let functions = written.entry(place.pid).or_insert_with(|| perf_map(place.pid));
+        let functions = written
+            .entry(place.pid)
+            .or_insert_with(|| perf_map(place.pid));
         let function = functions.range(..=place.offset).next_back();
         let function = function.filter(|(start, (size, _))| place.offset - **start < *size);
         let name = function.map_or(name, |(_, (_, name))| name);

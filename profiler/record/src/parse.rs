@@ -32,7 +32,9 @@ impl Record {
     /// When; records that tell no time come first.
     pub(crate) fn time(&self) -> u64 {
         match self {
-            Self::Sample { time, .. } | Self::Mapped { time, .. } | Self::Forked { time, .. } => *time,
+            Self::Sample { time, .. } | Self::Mapped { time, .. } | Self::Forked { time, .. } => {
+                *time
+            }
             Self::Lost(_) => 0,
         }
     }
@@ -148,8 +150,14 @@ mod tests {
     #[test]
     fn what_is_cut_off_is_no_record() {
         for length in 0..24 {
-            assert_eq!(Record::parse(bindings::PERF_RECORD_MMAP2, &vec![0; length]), None);
-            assert_eq!(Record::parse(bindings::PERF_RECORD_FORK, &vec![0; length.min(20)]), None);
+            assert_eq!(
+                Record::parse(bindings::PERF_RECORD_MMAP2, &vec![0; length]),
+                None
+            );
+            assert_eq!(
+                Record::parse(bindings::PERF_RECORD_FORK, &vec![0; length.min(20)]),
+                None
+            );
         }
     }
 }

@@ -119,7 +119,11 @@ impl Recorder {
 
     /// Samples so far.
     pub fn samples(&self) -> u64 {
-        self.stacks.values().map(|(_, samples)| samples).sum::<u64>() + self.overflow.1
+        self.stacks
+            .values()
+            .map(|(_, samples)| samples)
+            .sum::<u64>()
+            + self.overflow.1
     }
 
     /// Records that the kernel had no place for.
@@ -146,7 +150,11 @@ impl Recorder {
             } => {
                 let leaf_first = stack.iter().enumerate().map(|(depth, address)| {
                     // Callers are known by where they go on; the call is before that.
-                    let address = if depth == 0 { *address } else { address.saturating_sub(1) };
+                    let address = if depth == 0 {
+                        *address
+                    } else {
+                        address.saturating_sub(1)
+                    };
                     self.maps.place(pid, address)
                 });
                 let stack: Stack = leaf_first.collect();
@@ -203,7 +211,11 @@ impl Recorder {
         if self.overflow.1 > 0 {
             let overflow = profile.named_location("(overflow)");
             let node = profile.stack([overflow]);
-            profile.add_sample(node, labels, &[self.overflow.1 as i64, self.overflow.0 as i64]);
+            profile.add_sample(
+                node,
+                labels,
+                &[self.overflow.1 as i64, self.overflow.0 as i64],
+            );
         }
         profile
     }

@@ -42,7 +42,8 @@ impl Ring {
             )
         };
         let failed = || Error::Failed {
-            what: "the kernel gives no memory for samples (kernel.perf_event_mlock_kb limits it)".to_owned(),
+            what: "the kernel gives no memory for samples (kernel.perf_event_mlock_kb limits it)"
+                .to_owned(),
             source: io::Error::last_os_error(),
         };
         if base == libc::MAP_FAILED {
@@ -55,7 +56,9 @@ impl Ring {
     /// Hands every new record, whole and in one piece, to `visit`: its type and what follows its head.
     pub(crate) fn drain(&mut self, mut visit: impl FnMut(u32, &[u8])) {
         let size = PAGES * self.page;
-        let head = self.counter(offset_of!(perf_event_mmap_page, data_head)).load(Ordering::Acquire);
+        let head = self
+            .counter(offset_of!(perf_event_mmap_page, data_head))
+            .load(Ordering::Acquire);
         let tail = self.counter(offset_of!(perf_event_mmap_page, data_tail));
         let mut at = tail.load(Ordering::Relaxed);
         let mut record = Vec::new();

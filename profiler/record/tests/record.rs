@@ -8,21 +8,30 @@ use std::time::Duration;
 /// Spends CPU time in a function of a known name, in this test's own binary.
 #[inline(never)]
 fn burn_for_the_recorder(rounds: u64) -> u64 {
-    (0..rounds).fold(0, |sum, round| std::hint::black_box(sum ^ round.wrapping_mul(31)))
+    (0..rounds).fold(0, |sum, round| {
+        std::hint::black_box(sum ^ round.wrapping_mul(31))
+    })
 }
 
 fn total_of(profile: &davy_profile::Profile, name: &str) -> (i64, i64) {
     let mut tree = FlameTree::new();
     tree.add_profile(profile, 1, Grain::Function);
     let top = tree.top(usize::MAX);
-    let of_name = top.iter().filter(|function| function.name.contains(name)).map(|function| function.total);
+    let of_name = top
+        .iter()
+        .filter(|function| function.name.contains(name))
+        .map(|function| function.total);
     (of_name.max().unwrap_or(0), tree.totals()[0])
 }
 
 fn is_forbidden(result: &Result<Recorder, Error>) -> bool {
     match result {
         Err(Error::Forbidden { .. }) => {
-            let text = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            let text = result
+                .as_ref()
+                .err()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             assert!(text.contains("perf_event_paranoid"), "{text}");
             true
         }
@@ -88,9 +97,16 @@ fn a_command_is_recorded_with_what_it_starts() {
 
 #[test]
 fn what_cannot_be_recorded_is_said_in_a_sentence() {
-    let error = Recorder::start(Target::Pid(u32::MAX - 1), 99).err().expect("no such process");
-    assert_eq!(error.to_string(), format!("there is no process {}", u32::MAX - 1));
-    let error = Recorder::start(Target::NextChild, 0).err().expect("no rate");
+    let error = Recorder::start(Target::Pid(u32::MAX - 1), 99)
+        .err()
+        .expect("no such process");
+    assert_eq!(
+        error.to_string(),
+        format!("there is no process {}", u32::MAX - 1)
+    );
+    let error = Recorder::start(Target::NextChild, 0)
+        .err()
+        .expect("no rate");
     assert!(error.to_string().contains("at least 1"), "{error}");
 }
 
