@@ -102,17 +102,16 @@ fn beside<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 fn samples_and_stacks(hz: u32) {
     let profiler = start(hz, false);
     let handle = profiler.handle();
-    let filter = Filter::default();
     let ((profile, cpu), _) = beside(|| {
         let process = || clock(libc::CLOCK_PROCESS_CPUTIME_ID);
-        // Once its names are known, a profile is there as soon as its span ends.
-        for _ in 0..2 {
-            let warm = handle.cpu_profile(Duration::from_millis(500), &filter);
-            drop(warm.expect("a profile"));
-        }
-        let begin = process();
-        let profile = handle.cpu_profile(SPAN, &filter).expect("a profile");
-        (profile, process().saturating_sub(begin))
+        wait_until(monotonic() + Duration::from_millis(300));
+        let (begin, then) = (process(), monotonic() + SPAN);
+        let asked = handle.clone();
+        let asked = std::thread::spawn(move || asked.cpu_profile(SPAN, &Filter::default()));
+        // Names take longer than the span.
+        wait_until(then);
+        let cpu = process().saturating_sub(begin);
+        (asked.join().expect("no panic").expect("a profile"), cpu)
     });
     let (mut all, mut whole) = (0.0, 0.0);
     for sample in 0..profile.sample_count() {

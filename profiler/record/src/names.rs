@@ -58,7 +58,8 @@ fn of_file(
                 lines.push(line(profile, &symbol.name, symbol.code_info.as_deref()));
                 profile.location(None, place.offset, &lines)
             }
-            _ => profile.named_location(&format!("{short}+{:#x}", place.offset)),
+            // One frame for all of a file without names, rather than one for each address.
+            _ => profile.named_location(&format!("[{short}]")),
         };
         found.insert(*place, location);
     }
