@@ -142,7 +142,7 @@ fn sigterm_exits_0_and_nothing_is_lost() {
         running
             .get("/metrics")
             .text()
-            .contains("davy_endpoint_in_flight{member=\"archive.ingest\",op=\"Push\"} 3")
+            .contains("davy_endpoint_in_flight{member=\"archive.ingest\",op=\"Push\",process=\"quickstart\"} 3")
             .then_some(())
     });
     let status = running.stop();

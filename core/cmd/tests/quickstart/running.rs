@@ -54,7 +54,7 @@ impl Place {
         self.path().join("data/store")
     }
 
-    /// A quickstart with short intervals, so that nobody waits.
+    /// A quickstart with short intervals, so that nobody waits; it is ready.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut command = davy();
         command
@@ -75,7 +75,11 @@ impl Place {
             .arg(self.path().join("data"))
             .args(arguments)
             .current_dir(self.path());
-        Running::spawn(command)
+        let running = Running::spawn(command);
+        running.until("readiness", || {
+            (running.get("/readyz").status == 200).then_some(())
+        });
+        running
     }
 
     /// As [`Place::start`], but without profiling itself: the archive holds only what a test pushes.

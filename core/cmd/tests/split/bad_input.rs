@@ -1,0 +1,313 @@
+//! What is asked wrongly is told at once, with the way out.
+
+use crate::database::Database;
+use crate::fleet::{Fleet, Placement, jobs, metrics};
+use crate::http::{self, Answer};
+use crate::process::davy;
+use tempfile::TempDir;
+
+/// A start that ends with 2 and one sentence.
+fn refused(file: &str, arguments: &[&str], expected: &[&str]) {
+    let folder = TempDir::new().expect("a scratch folder");
+    std::fs::write(folder.path().join("davy.toml"), file).expect("a file");
+    let output = davy(folder.path())
+        .args(arguments)
+        .output()
+        .expect("the binary can be run");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+    assert_eq!(error.lines().count(), 1, "{arguments:?}: {error}");
+    for part in expected {
+        assert!(error.contains(part), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_wrong_process_is_refused_with_the_nearest_name() {
+    refused(
+        "",
+        &["run", "frontent"],
+        &["no process frontent", "did you mean frontend?"],
+    );
+    refused("", &["run", "nosuch"], &["no process nosuch"]);
+    let two = "[process.edge]\nmembers = [\"api\", \"ui\"]\n";
+    refused(two, &["run", "edgy"], &["did you mean edge?"]);
+}
+
+#[test]
+fn a_wrong_list_of_members_is_refused_with_the_whole_story() {
+    let check = |file: &str, expected: &[&str]| {
+        refused(file, &["backend"], expected);
+        refused(file, &["config", "check"], expected);
+    };
+    check(
+        "[process.backend]\nmembers = [\"gc.processes\"]\n",
+        &[
+            "member gc.audit is in no process",
+            "backend = gc.processes (davy.toml)",
+            "enabled = false",
+        ],
+    );
+    check(
+        "[process.backend]\nmembers = [\"gc.*\", \"gd.*\"]\n",
+        &[
+            "there is no member gd.*",
+            "process.backend.members (davy.toml)",
+        ],
+    );
+    check(
+        "[process.backend]\nmembers = [\"gc.*\", \"gc.*\"]\n",
+        &["lists gc.* twice", "process.backend.members (davy.toml)"],
+    );
+    check(
+        "[process.backend]\nmembers = [\"gc.adit\"]\n",
+        &["there is no member gc.adit", "did you mean gc.audit?"],
+    );
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_one() {
+    let check = |file: &str, expected: &[&str]| {
+        refused(file, &["config", "check"], expected);
+        let listen =
+            ["http", "archive", "debug"].map(|name| format!("--{name}-listen=127.0.0.1:0"));
+        let mut start = vec!["quickstart"];
+        start.extend(listen.iter().map(String::as_str));
+        refused(file, &start, expected);
+    };
+    check(
+        "[member.\"gc.audit\"]\nenable = false\n",
+        &[
+            "member.gc.audit.enable",
+            "did you mean member.gc.audit.enabled?",
+        ],
+    );
+    check(
+        "[member.\"gc.adit\"]\nenabled = false\n",
+        &["did you mean member.gc.audit"],
+    );
+    check(
+        "[endpoint.ListAlJobs]\nlimit = 1\n",
+        &["did you mean endpoint.ListAllJobs"],
+    );
+    check(
+        "[endpoint.ListAllJobs]\nlimits = 1\n",
+        &["did you mean endpoint.ListAllJobs.limit?"],
+    );
+    check(
+        "[process.edge]\nmember = [\"api\"]\n",
+        &["process.edge.member", "did you mean process.edge.members?"],
+    );
+    check(
+        "[endpoint.ListAllJobs]\nlimit = 0\n",
+        &["endpoint.ListAllJobs.limit", "a whole number above 0"],
+    );
+    check(
+        "[member.\"gc.audit\"]\nisolate = \"thread\"\n",
+        &["member.gc.audit.isolate", "task or process"],
+    );
+}
+
+#[test]
+fn a_flag_of_another_kind_is_refused_with_the_name_of_that_kind() {
+    refused(
+        "",
+        &["frontend", "--archive-flush-interval", "5s"],
+        &[
+            "flag --archive-flush-interval is not for frontend",
+            "archiver",
+        ],
+    );
+    refused(
+        "",
+        &["archiver", "--http-listen", "127.0.0.1:0"],
+        &["frontend"],
+    );
+    refused(
+        "",
+        &["frontend", "--member-gc-audit-interval", "5s"],
+        &["backend"],
+    );
+}
+
+#[test]
+fn an_unknown_name_ends_a_command_with_2_and_the_nearest_one() {
+    let fleet = Fleet::start(Placement::One, Database::Sqlite);
+    let check = |arguments: &[&str], expected: &str| {
+        let output = fleet.davy(arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    };
+    check(&["member", "disable", "gc.adit"], "did you mean gc.audit?");
+    check(&["member", "restart", "gc.adit"], "did you mean gc.audit?");
+    check(&["member", "wake", "gc.adit"], "did you mean gc.audit?");
+    check(
+        &["endpoint", "disable", "ListAlJobs"],
+        "did you mean ListAllJobs?",
+    );
+    check(&["endpoint", "enable", "zzz"], "`davy endpoints` lists all");
+    check(&["endpoint", "disable", "a/b"], "is no name");
+    check(&["endpoint", "limit", "ListAllJobs", "0"], "0");
+    assert_eq!(
+        fleet.json(&["audit"]),
+        serde_json::json!([]),
+        "nothing was changed"
+    );
+}
+
+fn put(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let url = format!("{address}/api/v1/{path}");
+    let answer = http::ask("PUT", &url, headers, body.as_bytes());
+    answer.unwrap_or_else(|| panic!("no answer from {url}"))
+}
+
+const WHO: (&str, &str) = ("davy-user", "tester");
+
+#[test]
+fn a_wrong_change_is_refused_with_the_way_out() {
+    let fleet = Fleet::start(Placement::One, Database::Sqlite);
+    let (frontend, debug) = (fleet.frontends()[0], &fleet.processes[0].debug);
+    let off = "{\"enabled\": false}";
+    for address in [frontend, debug] {
+        let check = |path: &str, headers: &[_], body: &str, status: u16, expected: &str| {
+            let answer = put(address, path, headers, body);
+            assert_eq!(answer.status, status, "{path} {body}: {}", answer.text());
+            assert_eq!(answer.content_type, "application/problem+json");
+            assert!(answer.text().contains(expected), "{}", answer.text());
+        };
+        let job = "endpoints/ListAllJobs";
+        check(job, &[], off, 400, "Davy-User");
+        check(job, &[WHO], "nonsense", 400, "it is JSON such as");
+        check(job, &[WHO], "{}", 400, "true or false");
+        check(job, &[WHO], "{\"enable\": false}", 400, "unknown field");
+        check(job, &[WHO], "{\"limit\": 0}", 400, "lets nobody in");
+        check(
+            job,
+            &[WHO],
+            "{\"enabled\": false, \"limit\": 2}",
+            400,
+            "either",
+        );
+        check(
+            job,
+            &[WHO],
+            "{\"limit\": 2, \"slot\": \"soon\"}",
+            400,
+            "duration",
+        );
+        check("endpoints/ListAlJobs", &[WHO], off, 404, "ListAllJobs?");
+        check("members/gc.adit", &[WHO], off, 404, "gc.audit?");
+        check(
+            "members/gc.audit",
+            &[WHO],
+            "{\"limit\": 2}",
+            400,
+            "no limit",
+        );
+        for needed in ["control", "debug", "database", "listener.http"] {
+            let path = format!("members/{needed}");
+            check(&path, &[WHO], off, 409, "can't be switched off");
+        }
+    }
+    let why = format!("{{\"enabled\": false, \"why\": \"{}\"}}", "x".repeat(3_000));
+    assert_eq!(
+        put(frontend, "endpoints/ListAllJobs", &[WHO], &why).status,
+        400
+    );
+    let foreign = [WHO, ("host", "davy.example.org")];
+    assert_eq!(
+        put(frontend, "endpoints/ListAllJobs", &foreign, off).status,
+        403
+    );
+    assert_eq!(jobs(frontend).map(|answer| answer.status), Some(200));
+}
+
+#[test]
+fn a_change_shows_the_token_where_there_is_one() {
+    let mut fleet = Fleet::prepare(Placement::Isolated, Database::Sqlite, "");
+    fleet.change_file("[http]\n", "[http]\ntoken = \"s3cret\"\n");
+    fleet.start_processes();
+    fleet.until_ready();
+    let (frontend, debug) = (fleet.frontends()[0], &fleet.processes[0].debug);
+    for address in [frontend, debug] {
+        for (token, status) in [
+            (None, 401),
+            (Some("Bearer wrong"), 401),
+            (Some("Bearer s3cre"), 401),
+            (Some("s3cret"), 401),
+            (Some("Bearer s3cret"), 200),
+        ] {
+            let mut headers = vec![WHO];
+            headers.extend(token.map(|token| ("authorization", token)));
+            let body = "{\"enabled\": true}";
+            let answer = put(address, "endpoints/QueryTop", &headers, body);
+            assert_eq!(answer.status, status, "{token:?}: {}", answer.text());
+        }
+    }
+    let refused = fleet.davy(&["endpoint", "enable", "QueryTop"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let taken = fleet.davy(&["endpoint", "enable", "QueryTop", "--token", "s3cret"]);
+    assert!(taken.status.success());
+    assert_eq!(
+        jobs(frontend).map(|answer| answer.status),
+        Some(200),
+        "to read needs none"
+    );
+}
+
+#[test]
+fn every_path_of_every_listener_is_an_operation() {
+    let mut fleet = Fleet::prepare(Placement::One, Database::Sqlite, "");
+    fleet.change_file("enabled = false", "enabled = true");
+    fleet.start_processes();
+    fleet.until_ready();
+    let process = &fleet.processes[0];
+    let rows = http::get(&format!("{}/api/v1/endpoints", process.debug)).json();
+    for row in rows.as_array().expect("a list") {
+        let text = |name: &str| row[name].as_str().expect("a text").to_owned();
+        let path = text("path").replace("{*path}", "favicon.svg");
+        let path = path
+            .replace("{name}", "nosuch")
+            .replace("{operation}", "nosuch");
+        let listener = match text("member").as_str() {
+            "debug" => &process.debug,
+            "archive.ingest" => process.archive.as_ref().expect("an archiver"),
+            _ => process.page.as_ref().expect("a page"),
+        };
+        let query = if path.starts_with("/debug/pprof/") {
+            "?seconds=1"
+        } else {
+            ""
+        };
+        let url = format!("{listener}{path}{query}");
+        let answer = http::ask(&text("method"), &url, &[], b"{}");
+        let answer = answer.unwrap_or_else(|| panic!("no answer from {url}"));
+        assert_ne!(answer.status, 405, "{url}");
+        assert!(
+            !answer.text().contains("there is nothing at"),
+            "{url}: {}",
+            answer.text()
+        );
+    }
+    let unknown: Vec<_> = metrics(&process.debug)
+        .into_iter()
+        .filter(|line| line.contains("op=\"(unknown)\""))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+#[test]
+fn a_head_request_passes_the_switch_too() {
+    let fleet = Fleet::start(Placement::One, Database::Sqlite);
+    let frontend = fleet.frontends()[0];
+    let url = format!("{frontend}/api/v1/jobs");
+    let head = || http::ask("HEAD", &url, &[], b"").map(|answer| answer.status);
+    assert_eq!(head(), Some(200));
+    let off = "{\"enabled\": false}";
+    assert_eq!(
+        put(frontend, "endpoints/ListAllJobs", &[WHO], off).status,
+        200
+    );
+    assert_eq!(head(), Some(503));
+}

@@ -1,0 +1,113 @@
+//! Processes that die, and signals.
+
+use crate::database::Database;
+use crate::fleet::{Fleet, Placement, members, metrics};
+use crate::http;
+use crate::process::{PATIENCE, lives, signal, within};
+use std::time::Duration;
+
+/// The unix process of the child that hosts a member.
+fn child_of(fleet: &Fleet, member: &str) -> u32 {
+    let process = format!("process.quickstart/{member}");
+    fleet.until(&format!("the child of {member}"), || {
+        let rows = fleet.rows(&process);
+        rows.first()?["child_pid"].as_u64().map(|pid| pid as u32)
+    })
+}
+
+fn children(fleet: &Fleet) -> Vec<u32> {
+    let rows = members(&fleet.processes[0].debug).expect("it answers");
+    let pids = rows.iter().filter_map(|row| row["child_pid"].as_u64());
+    pids.map(|pid| pid as u32).collect()
+}
+
+#[test]
+fn a_killed_child_is_started_again_and_nobody_else_notices() {
+    let fleet = Fleet::start(Placement::Isolated, Database::Sqlite);
+    let frontend = fleet.frontends()[0].to_owned();
+    let before = child_of(&fleet, "archive.query");
+    signal(before, libc::SIGKILL);
+    let after = within(PATIENCE, || {
+        for path in ["/", "/api/v1/jobs", "/livez"] {
+            let answer = http::get(&format!("{frontend}{path}"));
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        }
+        let now = child_of(&fleet, "archive.query");
+        (now != before).then_some(now)
+    });
+    assert!(
+        after.is_some(),
+        "no other child:\n{}",
+        fleet.processes[0].log()
+    );
+    fleet.until_ready();
+    let row = &fleet.rows("process.quickstart/archive.query")[0];
+    assert_eq!(row["restarts"], 1, "{row}");
+    let counted = metrics(&fleet.processes[0].debug).into_iter().any(|line| {
+        line.starts_with("davy_member_restarts_total{member=\"process.quickstart/archive.query\"")
+            && line.ends_with(" 1")
+    });
+    assert!(counted, "{:?}", metrics(&fleet.processes[0].debug));
+}
+
+#[test]
+fn a_request_for_a_dead_child_is_told_to_try_again() {
+    let fleet = Fleet::start(Placement::Isolated, Database::Sqlite);
+    let frontend = fleet.frontends()[0];
+    let url = format!("{frontend}/api/v1/profiles/types");
+    assert_eq!(http::get(&url).status, 200);
+    // Stopped, it can't answer; killed, it needs a while to be back.
+    let refused = fleet.until("a refusal", || {
+        signal(child_of(&fleet, "archive.query"), libc::SIGKILL);
+        let answered = within(Duration::from_secs(2), || {
+            Some(http::get(&url)).filter(|answer| answer.status != 200)
+        });
+        answered.map(|(answer, _)| answer)
+    });
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(refused.retry_after.as_deref(), Some("1"));
+    assert!(
+        refused.text().contains("quickstart/archive.query"),
+        "{}",
+        refused.text()
+    );
+    fleet.until("an answer", || {
+        (http::get(&url).status == 200).then_some(())
+    });
+}
+
+#[test]
+fn no_child_outlives_its_killed_parent() {
+    for placement in [Placement::Isolated, Placement::Split] {
+        let mut fleet = Fleet::start(placement, Database::Sqlite);
+        let pids = children(&fleet);
+        assert!(pids.len() >= 3, "{pids:?}");
+        assert!(pids.iter().all(|pid| lives(*pid)));
+        fleet.processes[0].signal(libc::SIGKILL);
+        fleet.processes[0].ends_within(PATIENCE).expect("it ends");
+        fleet.until("the end of all children", || {
+            (!pids.iter().any(|pid| lives(*pid))).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_fleet_fast() {
+    let mut fleet = Fleet::start(Placement::Split, Database::Sqlite);
+    let pids = children(&fleet);
+    // A client that reads nothing keeps the drain waiting.
+    let archive = fleet.archive().trim_start_matches("http://").to_owned();
+    let mut waiting = std::net::TcpStream::connect(archive).expect("it listens");
+    let head = b"POST /ingest?name=x HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nonly";
+    std::io::Write::write_all(&mut waiting, head).expect("it reads");
+    let process = &mut fleet.processes[0];
+    process.signal(libc::SIGTERM);
+    let drains = within(PATIENCE, || {
+        process.log().contains("a second signal").then_some(())
+    });
+    assert!(drains.is_some(), "{}", process.log());
+    process.signal(libc::SIGTERM);
+    let (_, took) = process.ends_within(PATIENCE).expect("it ends");
+    assert!(took < Duration::from_secs(3), "it took {took:?}");
+    assert!(!pids.into_iter().any(lives), "a child is left");
+}

@@ -1,0 +1,109 @@
+//! SIGHUP: the configuration is read again, and switches follow it.
+
+use crate::database::Database;
+use crate::fleet::{Fleet, Placement, jobs, members};
+use crate::http;
+use serde_json::Value;
+
+/// The switch of the jobs' endpoint, as a process obeys it.
+fn endpoint(address: &str) -> Option<Value> {
+    let rows = http::try_get(&format!("{address}/api/v1/endpoints"))?.json();
+    let rows = rows.as_array()?;
+    let row = rows.iter().find(|row| row["operation"] == "ListAllJobs")?;
+    Some(row["switch"].clone())
+}
+
+fn state(address: &str, process: &str, member: &str) -> Option<Value> {
+    let rows = members(address)?;
+    let row = rows
+        .into_iter()
+        .find(|row| row["name"] == member && row["process"] == process)?;
+    Some(row["state"].clone())
+}
+
+fn hang_up(fleet: &Fleet) {
+    for process in &fleet.processes {
+        process.signal(libc::SIGHUP);
+    }
+}
+
+fn obeys_a_changed_file(placement: Placement, backend: &str) {
+    let fleet = Fleet::start(placement, Database::Sqlite);
+    let frontend = fleet.frontends()[0];
+    let reads = || {
+        let logs = fleet.processes.iter().map(|process| process.log());
+        logs.map(|log| log.matches("the one before stays").count())
+            .sum::<usize>()
+    };
+    fleet.configure("[endpoint.ListAllJobs]\nlimit = 7\nslot = \"3s\"\n");
+    hang_up(&fleet);
+    fleet.until("the limit of the file", || {
+        (endpoint(frontend)?["limit"] == 7).then_some(())
+    });
+    let switch = endpoint(frontend).expect("it answers");
+    assert_eq!(switch["slot_seconds"], 3.0, "{switch}");
+    assert_eq!(switch["source"], "davy.toml", "{switch}");
+    let audit = || {
+        let rows = fleet.json(&["audit"]);
+        rows.as_array().expect("a list").clone()
+    };
+    let row = fleet.until("the audit", || {
+        let mut rows = audit().into_iter();
+        rows.find(|row| row["what"] == "endpoint.configure" && row["name"] == "ListAllJobs")
+    });
+    assert_eq!(row["source"], "sighup", "{row}");
+    assert!(row["detail"].to_string().contains("limit 7"), "{row}");
+
+    std::fs::write(fleet.path().join("davy.toml"), "[endpoint.ListAllJobs\n").expect("a file");
+    let before = reads();
+    hang_up(&fleet);
+    fleet.until("the refusal of the file", || {
+        (reads() > before).then_some(())
+    });
+    assert_eq!(endpoint(frontend).expect("it answers")["limit"], 7);
+
+    fleet.configure("");
+    hang_up(&fleet);
+    fleet.until("no limit any more", || {
+        endpoint(frontend)?["limit"].is_null().then_some(())
+    });
+    assert_eq!(jobs(frontend).map(|answer| answer.status), Some(200));
+    assert_eq!(state(frontend, backend, "gc.audit"), Some("ready".into()));
+}
+
+#[test]
+fn separate_processes_obey_a_changed_file() {
+    obeys_a_changed_file(Placement::Kinds, "backend");
+}
+
+#[test]
+fn child_processes_obey_a_changed_file() {
+    obeys_a_changed_file(Placement::Split, "backend");
+}
+
+#[test]
+fn a_member_that_the_file_switches_off_stops_and_is_no_matter_of_a_live_switch() {
+    let fleet = Fleet::start(Placement::One, Database::Sqlite);
+    let frontend = fleet.frontends()[0];
+    let (on, off) = (
+        "[member.\"gc.audit\"]\n",
+        "[member.\"gc.audit\"]\nenabled = false\n",
+    );
+    fleet.change_file(on, off);
+    hang_up(&fleet);
+    let is = |expected: &str| {
+        fleet.until(expected, || {
+            (state(frontend, "quickstart", "gc.audit")? == expected).then_some(())
+        });
+    };
+    is("off");
+    // To switch it on live would change nothing, and is told so.
+    let refused = fleet.davy(&["member", "enable", "gc.audit"]);
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    assert!(error.contains("davy.toml"), "{error}");
+    assert!(error.contains("status 409"), "{error}");
+    fleet.change_file(off, on);
+    hang_up(&fleet);
+    is("ready");
+}
