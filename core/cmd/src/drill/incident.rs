@@ -66,6 +66,14 @@ impl Incident<'_> {
                 ask(&self.agent, &format!("{frontend}{path}"));
             }
         }
+        // Every screen is served once: threads, connections and the profiler's names are there, as
+        // they are in a process that has worked for a while.
+        std::thread::scope(|scope| {
+            for client in 0..self.spec.clients {
+                let frontend = &self.place.frontends[client % self.place.frontends.len()];
+                scope.spawn(move || ask(&agent(), &format!("{frontend}/api/v1/jobs")));
+            }
+        });
         let baseline = self.settled_memory()?;
         let storm = Storm::begin(&self.place.frontends, self.spec.clients);
         let mut peak = baseline;
