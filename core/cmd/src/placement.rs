@@ -38,6 +38,8 @@ impl Placement {
         check_coverage(loaded)?;
         let children = parts(loaded).into_iter().map(|process| {
             let members = members_of(loaded, &process)?;
+            // The child divides them again; what it would refuse is refused here.
+            divide(loaded, members.clone())?;
             Ok(Child {
                 process,
                 members,

@@ -287,11 +287,23 @@ impl Parts<'_> {
     }
 
     fn listener(&self, name: &str, listener: Listener, router: Router) -> Member {
+        let (ingest, stop) = (
+            self.archive.as_ref().map(Archive::ingest),
+            self.stop.clone(),
+        );
         Member::new(name, Kind::Listener, move |context: Context| {
             let (listener, router) = (listener.clone(), router.clone());
+            let (ingest, stop) = (ingest.clone(), stop.clone());
             async move {
                 context.ready();
-                http::serve(&context, listener, router).await;
+                let hurry = async {
+                    context.draining().await;
+                    // What was pushed waits to be written, and this listener waits for its answer.
+                    if let Some(ingest) = ingest.filter(|_| stop.is_draining()) {
+                        ingest.hurry();
+                    }
+                };
+                tokio::join!(http::serve(&context, listener, router), hurry);
                 Ok(())
             }
         })

@@ -233,15 +233,15 @@ impl Fleet {
     }
 
     pub(crate) fn until<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
-        let found = within(PATIENCE, ask);
-        found.map(|(found, _)| found).unwrap_or_else(|| {
+        let Some((found, _)) = within(PATIENCE, ask) else {
             let logs: Vec<String> = self
                 .processes
                 .iter()
                 .map(|process| format!("--- {}\n{}", process.kind, process.log()))
                 .collect();
             panic!("waited in vain for {what}:\n{}", logs.concat())
-        })
+        };
+        found
     }
 }
 
