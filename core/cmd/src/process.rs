@@ -6,10 +6,12 @@ mod doors;
 mod signals;
 mod switches;
 
+use crate::catalogue::{Entry, MEMBERS};
 use crate::cli::{Failure, load};
 use crate::config::{Config, Flags, Loaded};
 use crate::logs;
 use crate::placement::Placement;
+use davy_base::size::parse_duration;
 use davy_base::{Clock, Random, Ulid};
 use davy_profiler::Profiler;
 use davy_runtime::Stop;
@@ -77,6 +79,7 @@ fn start(
     parent: Option<Parent>,
 ) -> Result<(), Failure> {
     let config = Config::new(&loaded)?;
+    check(&loaded)?;
     logs::start(&config)?;
     let clock = Clock::system();
     let mut random = Random::system();
@@ -170,7 +173,18 @@ async fn serve(
 pub(crate) fn check(loaded: &Loaded) -> Result<(), Failure> {
     Placement::split(loaded)?;
     switches::configured(loaded)?;
+    for entry in MEMBERS.iter().filter(|entry| !entry.interval.is_empty()) {
+        interval(loaded, entry)?;
+    }
     Ok(())
+}
+
+/// The time from one run of a periodic member to the next.
+fn interval(loaded: &Loaded, entry: &Entry) -> Result<Duration, Failure> {
+    let key = format!("member.{}.interval", entry.name);
+    Ok(loaded.parse(&key, "a duration such as 30s", |text| {
+        parse_duration(text).filter(|span| !span.is_zero())
+    })?)
 }
 
 /// `davy migrate`: brings the database's tables up to date, and says so.

@@ -10,7 +10,6 @@ use crate::http::{self, Listener};
 use crate::store;
 use axum::Router;
 use davy_archive::Archive;
-use davy_base::size::parse_duration;
 use davy_base::{Clock, Random, Ulid};
 use davy_control::{Control, Endpoints, Fleet, Identity, Metrics};
 use davy_profiler::Profiler;
@@ -257,7 +256,7 @@ impl Parts<'_> {
 
     fn member(&self, entry: &Entry) -> Result<Member, Failure> {
         let store = || self.store.member(entry.name, entry.connections);
-        let interval = || self.interval(entry);
+        let interval = || super::interval(&self.plan.loaded, entry);
         let archive = || {
             // It is made for every process that hosts one of its members.
             let missing = || Failure::Failed(format!("{} has no archive", entry.name));
@@ -274,16 +273,6 @@ impl Parts<'_> {
             }
             served => Member::served(served),
         })
-    }
-
-    fn interval(&self, entry: &Entry) -> Result<Duration, Failure> {
-        let key = format!("member.{}.interval", entry.name);
-        Ok(self
-            .plan
-            .loaded
-            .parse(&key, "a duration such as 30s", |text| {
-                parse_duration(text).filter(|span| !span.is_zero())
-            })?)
     }
 
     fn listener(&self, name: &str, listener: Listener, router: Router) -> Member {
