@@ -30,14 +30,22 @@ pub(super) fn ask(agent: &ureq::Agent, url: &str) -> Option<u16> {
     Some(status)
 }
 
+/// The slowest answer of another endpoint to a question asked since the last look.
+#[derive(Default)]
+struct Slowest {
+    since: Duration,
+    took: Duration,
+    path: String,
+}
+
 /// Threads that ask until they are stopped.
 pub(super) struct Storm {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     /// Answers that were whole.
     pub(super) answered: Arc<AtomicU64>,
-    /// The slowest answer of another endpoint since the last look, and which it was.
-    slowest: Arc<Mutex<(Duration, String)>>,
+    clock: Clock,
+    slowest: Arc<Mutex<Slowest>>,
 }
 
 impl Storm {
@@ -47,6 +55,7 @@ impl Storm {
             stop: Arc::default(),
             threads: Vec::new(),
             answered: Arc::default(),
+            clock: Clock::system(),
             slowest: Arc::default(),
         };
         let listers = (0..clients).map(|client| {
@@ -66,18 +75,27 @@ impl Storm {
             })
         });
         let mut threads: Vec<_> = listers.collect();
-        let (stop, slowest) = (storm.stop.clone(), storm.slowest.clone());
+        let (stop, slowest, clock) = (
+            storm.stop.clone(),
+            storm.slowest.clone(),
+            storm.clock.clone(),
+        );
         let frontends = frontends.to_vec();
         threads.push(std::thread::spawn(move || {
-            others(&frontends, &stop, &slowest)
+            others(&frontends, &stop, &slowest, &clock)
         }));
         Self { threads, ..storm }
     }
 
-    /// The slowest answer of another endpoint since the last call.
+    /// The slowest answer of another endpoint, of those asked since the last call.
     pub(super) fn take_slowest(&self) -> (Duration, String) {
         let mut slowest = self.slowest.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut slowest)
+        let fresh = Slowest {
+            since: self.clock.monotonic(),
+            ..Slowest::default()
+        };
+        let Slowest { took, path, .. } = std::mem::replace(&mut *slowest, fresh);
+        (took, path)
     }
 
     pub(super) fn end(self) {
@@ -89,8 +107,8 @@ impl Storm {
     }
 }
 
-fn others(frontends: &[String], stop: &AtomicBool, slowest: &Mutex<(Duration, String)>) {
-    let (agent, clock) = (agent(), Clock::system());
+fn others(frontends: &[String], stop: &AtomicBool, slowest: &Mutex<Slowest>, clock: &Clock) {
+    let agent = agent();
     while !stop.load(Ordering::Relaxed) {
         for path in OTHERS {
             for frontend in frontends {
@@ -99,8 +117,9 @@ fn others(frontends: &[String], stop: &AtomicBool, slowest: &Mutex<(Duration, St
                 let took = clock.monotonic().saturating_sub(start);
                 let took = if status == Some(200) { took } else { TIMEOUT };
                 let mut slowest = slowest.lock().unwrap_or_else(PoisonError::into_inner);
-                if took > slowest.0 {
-                    *slowest = (took, path.to_owned());
+                if start >= slowest.since && took > slowest.took {
+                    slowest.took = took;
+                    path.clone_into(&mut slowest.path);
                 }
             }
         }
