@@ -3,18 +3,25 @@
 use crate::database::Database;
 use crate::fleet::{Fleet, Placement, jobs, metrics};
 use crate::http::{self, Answer};
-use crate::process::davy;
+use crate::process::{PATIENCE, davy, within};
+use std::process::Stdio;
 use tempfile::TempDir;
 
 /// A start that ends with 2 and one sentence.
 fn refused(file: &str, arguments: &[&str], expected: &[&str]) {
     let folder = TempDir::new().expect("a scratch folder");
     std::fs::write(folder.path().join("davy.toml"), file).expect("a file");
-    let output = davy(folder.path())
+    let mut child = davy(folder.path())
         .args(arguments)
-        .output()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("the binary can be run");
+    let ended = within(PATIENCE / 6, || child.try_wait().expect("it is ours"));
+    let _ = child.kill();
+    let output = child.wait_with_output().expect("it can be waited for");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(ended.is_some(), "{arguments:?} was not refused: {error}");
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
     assert_eq!(error.lines().count(), 1, "{arguments:?}: {error}");
     for part in expected {

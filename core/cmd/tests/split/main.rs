@@ -9,6 +9,7 @@ mod http;
 mod outage;
 mod placements;
 mod process;
+mod profiles;
 mod reload;
 mod routes;
 mod suite;
