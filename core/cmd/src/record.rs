@@ -56,7 +56,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let interrupted = interruption()?;
     let clock = Clock::system();
     let default = options.pid.map(|_| SECONDS);
-    let end = options.seconds.or(default).map(|span| clock.monotonic() + Duration::from_secs(span));
+    let end = options
+        .seconds
+        .or(default)
+        .map(|span| clock.monotonic() + Duration::from_secs(span));
     let goes_on = |now: Duration| end.is_none_or(|end| now < end) && !interrupted();
     if options.pid.is_some() {
         recorder.record_while(goes_on);
@@ -77,7 +80,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 fn spawn(command: &[String]) -> Result<Child, Failure> {
     let [program, arguments @ ..] = command else {
-        return Err(Failure::Usage("name a command after --, or a process with --pid".to_owned()));
+        return Err(Failure::Usage(
+            "name a command after --, or a process with --pid".to_owned(),
+        ));
     };
     let child = Command::new(program).args(arguments).spawn();
     child.map_err(|error| Failure::Failed(format!("{program} can't be started: {error}")))
@@ -85,7 +90,8 @@ fn spawn(command: &[String]) -> Result<Child, Failure> {
 
 /// Whether a Ctrl-C has come, which ends the recording and not this program.
 fn interruption() -> Result<impl Fn() -> bool, Failure> {
-    let failed = |error: std::io::Error| Failure::Failed(format!("signals can't be watched: {error}"));
+    let failed =
+        |error: std::io::Error| Failure::Failed(format!("signals can't be watched: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -136,12 +142,19 @@ fn deliver(profile: &Profile, options: &Options) -> Result<(), Failure> {
 
 /// What was sampled, by its name.
 fn service(options: &Options) -> String {
-    let name = |path: &str| Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = |path: &str| {
+        Path::new(path)
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
     let of_pid = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
     let found = options
         .service
         .clone()
         .or_else(|| options.pid.and_then(of_pid))
         .or_else(|| name(options.command.first()?));
-    found.unwrap_or_else(|| "recorded".to_owned()).trim().to_owned()
+    found
+        .unwrap_or_else(|| "recorded".to_owned())
+        .trim()
+        .to_owned()
 }

@@ -91,11 +91,9 @@ fn cells(row: &Row) -> [String; 10] {
 
 fn picture(rows: &[Row]) -> String {
     let line = |cells: &[String]| {
-        let figures: String = cells[2..]
-            .iter()
-            .map(|cell| format!(" {cell:>9}"))
-            .collect();
-        format!("{:<20} {:<20}{figures}\n", cells[0], cells[1])
+        let names = format!("{:<20} {:<20}", cells[0], cells[1]);
+        let figures = cells[2..].iter();
+        figures.fold(names, |line, cell| format!("{line} {cell:>9}")) + "\n"
     };
     let head: Vec<String> = COLUMNS.iter().map(|&name| name.to_owned()).collect();
     rows.iter()

@@ -231,9 +231,9 @@ impl Control {
         }
         for (name, operations) in others {
             let mut bill = Bill::default();
-            operations
-                .iter()
-                .for_each(|operation| bill.add(&operation.bill));
+            for operation in &operations {
+                bill.add(&operation.bill);
+            }
             let name = if name.is_empty() {
                 "(untagged)".to_owned()
             } else {

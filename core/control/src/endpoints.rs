@@ -132,11 +132,12 @@ impl Refusal {
 
     fn problem(self) -> Problem {
         match self {
-            Self::Off(detail) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail),
+            Self::Off(detail) | Self::Late(detail) => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
             Self::Limited(detail) => {
                 Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(1)
             }
-            Self::Late(detail) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail),
         }
     }
 }

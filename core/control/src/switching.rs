@@ -236,20 +236,21 @@ impl Control {
             obeyed_by: "this process",
         })
     }
+}
 
-    /// What a row of the database says.
-    pub(crate) fn setting_of(&self, switch: &Switch) -> Option<Setting> {
-        let enabled = switch.enabled?;
-        Some(Setting {
-            enabled: Some(enabled),
-            limit: switch.limit_to.and_then(|limit| limit.try_into().ok()),
-            slot: switch
-                .slot_ms
-                .map(|ms| Duration::from_millis(ms.unsigned_abs())),
-            who: switch.who.clone(),
-            why: switch.why.clone().unwrap_or_default(),
-            at: davy_base::Timestamp::from_millis(switch.at),
-            source: "live".to_owned(),
-        })
-    }
+/// What a row of the database says.
+pub(crate) fn setting_of(switch: &Switch) -> Option<Setting> {
+    let enabled = switch.enabled?;
+    let slot = switch
+        .slot_ms
+        .map(|ms| Duration::from_millis(ms.unsigned_abs()));
+    Some(Setting {
+        enabled: Some(enabled),
+        limit: switch.limit_to.and_then(|limit| limit.try_into().ok()),
+        slot,
+        who: switch.who.clone(),
+        why: switch.why.clone().unwrap_or_default(),
+        at: davy_base::Timestamp::from_millis(switch.at),
+        source: "live".to_owned(),
+    })
 }

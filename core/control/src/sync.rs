@@ -238,7 +238,7 @@ impl Sync {
         if let Err(error) = control
             .0
             .switches
-            .set_live(target, control.setting_of(switch))
+            .set_live(target, crate::switching::setting_of(switch))
         {
             tracing::debug!(name = switch.name, %error, "a live switch has no effect here");
         }

@@ -2,6 +2,9 @@
 
 use perf_event_open_sys::bindings;
 
+/// What is at or above this in a stack says whose the next addresses are (`PERF_CONTEXT_MAX`).
+const CONTEXT_MARKS: u64 = -4_095_i64 as u64;
+
 /// A record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
@@ -49,7 +52,7 @@ impl Record {
                 let count = reader.u64()?;
                 let chain = (0..count).map_while(|_| reader.u64());
                 // What is above this says whose the next addresses are, and is no address.
-                let stack = chain.filter(|address| *address < bindings::PERF_CONTEXT_MAX as u64);
+                let stack = chain.filter(|address| *address < CONTEXT_MARKS);
                 Some(Self::Sample {
                     pid,
                     time,
@@ -134,7 +137,7 @@ mod tests {
     #[test]
     fn a_sample_is_read_without_the_marks_between_its_addresses() {
         let ids = u64::from_ne_bytes([7, 0, 0, 0, 8, 0, 0, 0]);
-        let user_mark = bindings::PERF_CONTEXT_USER as u64;
+        let user_mark = -512_i64 as u64;
         let record = bytes(&[ids, 1_000, 250, 3, user_mark, 0x10, 0x20]);
         assert_eq!(
             Record::parse(bindings::PERF_RECORD_SAMPLE, &record),

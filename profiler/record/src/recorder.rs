@@ -37,7 +37,7 @@ pub struct Recorder {
     hz: u32,
     rings: Vec<Ring>,
     /// Kept open for as long as it records.
-    _events: Vec<Event>,
+    events: Vec<Event>,
     maps: Maps,
     /// Nanoseconds and samples by stack, the leaf first.
     stacks: FxHashMap<Stack, (u64, u64)>,
@@ -61,7 +61,7 @@ impl Recorder {
             clock,
             hz,
             rings: Vec::new(),
-            _events: Vec::new(),
+            events: Vec::new(),
             maps: Maps::default(),
             stacks: FxHashMap::default(),
             overflow: (0, 0),
@@ -87,18 +87,15 @@ impl Recorder {
                 }
                 event => event?,
             };
-            match &leader {
-                Some(leader) => {
-                    event.write_into(leader)?;
-                    self._events.push(event);
-                }
-                None => {
-                    self.rings.push(Ring::map(&event)?);
-                    leader = Some(event);
-                }
+            if let Some(leader) = &leader {
+                event.write_into(leader)?;
+                self.events.push(event);
+            } else {
+                self.rings.push(Ring::map(&event)?);
+                leader = Some(event);
             }
         }
-        self._events.extend(leader);
+        self.events.extend(leader);
         Ok(())
     }
 

@@ -78,6 +78,7 @@ impl Ring {
         tail.store(head, Ordering::Release);
     }
 
+    #[expect(clippy::cast_ptr_alignment, reason = "see the argument inside")]
     fn counter(&self, offset: usize) -> &AtomicU64 {
         // SAFETY: the first page is this structure for as long as the mapping lives; both counters
         // are aligned, and shared with the kernel, which reads and writes them as whole words.

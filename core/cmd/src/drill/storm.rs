@@ -11,7 +11,7 @@ const OTHERS: [&str; 4] = ["/api/v1/members", "/api/v1/processes", "/livez", "/"
 /// From one question to the next.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a client waits for an answer.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()

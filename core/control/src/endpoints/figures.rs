@@ -124,7 +124,7 @@ fn by_bucket(histogram: &prometheus::proto::Histogram) -> Vec<u64> {
     let cumulative = histogram
         .get_bucket()
         .iter()
-        .map(|bucket| bucket.cumulative_count());
+        .map(prometheus::proto::Bucket::cumulative_count);
     cumulative
         .chain([histogram.get_sample_count()])
         .map(|count| count - std::mem::replace(&mut below, count))
