@@ -107,7 +107,8 @@ impl Control {
         let targets: BTreeSet<&Target> = before.keys().chain(after.keys()).collect();
         for target in targets {
             let (old, new) = (before.get(target), after.get(target));
-            if old == new {
+            // What a child reads again, its parent has read too.
+            if old == new || self.0.identity.parent.is_some() {
                 continue;
             }
             let kind = match target {

@@ -149,7 +149,7 @@ impl Fleet {
         }
         for frontend in self.frontends() {
             self.until("every member in the list, ready", || {
-                let counts = self.ready_counts(frontend)?;
+                let counts = Self::ready_counts(frontend)?;
                 let is_there = |(member, home): &(&str, &str)| {
                     counts.get(*member) == Some(&self.placement.hosts(member, home))
                 };
@@ -159,7 +159,7 @@ impl Fleet {
     }
 
     /// How many processes say that they host a member which is ready.
-    fn ready_counts(&self, frontend: &str) -> Option<BTreeMap<String, usize>> {
+    fn ready_counts(frontend: &str) -> Option<BTreeMap<String, usize>> {
         let mut counts = BTreeMap::new();
         for row in members(frontend)? {
             if row["state"] == "ready" {

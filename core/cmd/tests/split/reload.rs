@@ -3,6 +3,7 @@
 use crate::database::Database;
 use crate::fleet::{Fleet, Placement, jobs, members};
 use crate::http;
+use crate::process::Process;
 use serde_json::Value;
 
 /// The switch of the jobs' endpoint, as a process obeys it.
@@ -31,7 +32,7 @@ fn obeys_a_changed_file(placement: Placement, backend: &str) {
     let fleet = Fleet::start(placement, Database::Sqlite);
     let frontend = fleet.frontends()[0];
     let reads = || {
-        let logs = fleet.processes.iter().map(|process| process.log());
+        let logs = fleet.processes.iter().map(Process::log);
         logs.map(|log| log.matches("the one before stays").count())
             .sum::<usize>()
     };
