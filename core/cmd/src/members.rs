@@ -64,18 +64,20 @@ fn table(rows: &[MemberRow], now: Timestamp) -> String {
         "{:<20} {:<14} {:>8}  {:<11} {:>8} {:>8} {:>6} {:>9}  {}\n",
         "MEMBER", "PROCESS", "PID", "STATE", "SINCE", "RESTARTS", "CPU", "HEAP", "NOTE"
     );
-    for row in rows.iter().filter(|row| row.state != "-") {
-        let age = now.since(Timestamp::from_millis(row.since)).as_secs();
+    for row in rows.iter().filter(|row| row.member.state != "-") {
+        let age = now
+            .since(Timestamp::from_millis(row.member.since))
+            .as_secs();
         let age = davy_base::size::format_duration(std::time::Duration::from_secs(age));
-        let pid = row.child_pid.unwrap_or(row.pid);
+        let pid = row.member.child_pid.unwrap_or(row.pid);
         let line = format!(
             "{:<20} {:<14} {pid:>8}  {:<11} {age:>8} {:>8} {:>5.1}% {:>9}  {}",
-            row.name,
+            row.member.name,
             row.process,
-            row.state,
-            row.restarts,
-            row.bill.cpu * 100.0,
-            bytes(row.bill.heap_bytes as f64),
+            row.member.state,
+            row.member.restarts,
+            row.member.bill.cpu * 100.0,
+            bytes(row.member.bill.heap_bytes as f64),
             note(row)
         );
         table.push_str(line.trim_end());
@@ -90,8 +92,9 @@ fn note(row: &MemberRow) -> String {
     if !row.switch.enabled {
         notes.push(switch(&row.switch));
     }
-    notes.extend(row.error.clone());
-    notes.extend(row.note.clone().filter(|_| row.switch.enabled));
+    notes.extend(row.member.error.clone());
+    let note = row.member.note.clone();
+    notes.extend(note.filter(|_| row.switch.enabled));
     if let Some(run) = &row.last_run {
         let outcome = run.outcome.as_deref().unwrap_or("not run yet");
         let took = run
@@ -100,8 +103,8 @@ fn note(row: &MemberRow) -> String {
         let late = if run.stale { ", late" } else { "" };
         notes.push(format!("last run: {outcome}{took}{late}"));
     }
-    if row.leaked > 0 {
-        notes.push(format!("{} tasks leaked", row.leaked));
+    if row.member.leaked > 0 {
+        notes.push(format!("{} tasks leaked", row.member.leaked));
     }
     if row.age_seconds > 5.0 {
         notes.push(format!("{} ago", seconds(row.age_seconds)));

@@ -126,7 +126,7 @@ fn debug_port(options: &Options) -> Result<String, Failure> {
         let by_member = options
             .member
             .as_ref()
-            .is_none_or(|name| row.name == *name && row.state != "-");
+            .is_none_or(|name| row.member.name == *name && row.member.state != "-");
         by_name && by_pid && by_member
     };
     let meant: BTreeMap<u32, &MemberRow> = rows

@@ -60,12 +60,13 @@ pub struct MemberReport {
     pub error: Option<String>,
     /// What it says of itself, such as what it waits for.
     pub note: Option<String>,
+    /// Database connections that it holds, and may hold.
+    pub connections: Option<Connections>,
     /// What it costs.
+    #[serde(flatten)]
     pub bill: Bill,
     /// What each of its operations costs.
     pub operations: Vec<OperationReport>,
-    /// Database connections that it holds, and may hold.
-    pub connections: Option<Connections>,
 }
 
 /// What an operation costs.

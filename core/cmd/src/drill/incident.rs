@@ -266,7 +266,7 @@ impl Incident<'_> {
     /// The handler's frame in the heap profile of that operation, from a process that serves it.
     fn guilty_frame(&self) -> Result<Option<String>, Failure> {
         let rows = members(&self.place.frontends[0])?;
-        let serving = rows.iter().filter(|row| row.name == "api");
+        let serving = rows.iter().filter(|row| row.member.name == "api");
         for row in serving {
             let url = format!(
                 "http://{}/debug/pprof/heap?member=api&op=ListAllJobs",

@@ -57,9 +57,9 @@ pub(super) struct Row {
 pub(super) fn rows(members: &[MemberRow], by: Grain, sort: Sort) -> Vec<Row> {
     let mut sums: BTreeMap<(String, String), Row> = BTreeMap::new();
     let mut add = |member: &MemberRow, op: &str, bill: &Bill| {
-        let key = (member.name.clone(), op.to_owned());
+        let key = (member.member.name.clone(), op.to_owned());
         let row = sums.entry(key).or_insert_with(|| Row {
-            member: member.name.clone(),
+            member: member.member.name.clone(),
             op: op.to_owned(),
             processes: Vec::new(),
             bill: Bill::default(),
@@ -71,9 +71,9 @@ pub(super) fn rows(members: &[MemberRow], by: Grain, sort: Sort) -> Vec<Row> {
     };
     for member in members {
         match by {
-            Grain::Member => add(member, "", &member.bill),
+            Grain::Member => add(member, "", &member.member.bill),
             Grain::Operation => {
-                for operation in &member.operations {
+                for operation in &member.member.operations {
                     add(member, &operation.op, &operation.bill);
                 }
             }
@@ -104,8 +104,8 @@ mod tests {
         });
         let mut row: MemberRow = serde_json::from_value(value).expect("a row");
         for (op, heap) in operations {
-            row.bill.add(&bill(*heap));
-            row.operations.push(OperationReport {
+            row.member.bill.add(&bill(*heap));
+            row.member.operations.push(OperationReport {
                 op: (*op).to_owned(),
                 bill: bill(*heap),
             });

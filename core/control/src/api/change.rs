@@ -5,10 +5,11 @@ use crate::problem::Problem;
 use crate::switching::{Taken, Wanted};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use davy_base::size::parse_duration;
-use davy_store::{Action, Source, SwitchKind};
+use davy_store::{Action, NewAudit, Source, SwitchKind};
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -33,13 +34,26 @@ struct Body {
 }
 
 type Answer = Result<Json<Taken>, Problem>;
-type PeerInfo = Option<axum::Extension<Peer>>;
+
+/// Somebody who may change something.
+pub(super) struct Asker {
+    who: String,
+    source: Source,
+}
+
+impl FromRequestParts<Control> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        authorize(control, peer, &parts.headers)
+    }
+}
 
 pub(super) async fn member(
     State(control): State<Control>,
     Path(name): Path<String>,
-    peer: PeerInfo,
-    headers: HeaderMap,
+    asker: Asker,
     body: Bytes,
 ) -> Answer {
     let body = read(&body)?;
@@ -53,23 +67,15 @@ pub(super) async fn member(
         }
         (None, None) => return Err(wrong("say \"enabled\": true or false".to_owned())),
     };
-    change(
-        &control,
-        SwitchKind::Member,
-        name,
-        action,
-        &body.why,
-        peer,
-        &headers,
-    )
-    .await
+    asker
+        .change(&control, SwitchKind::Member, name, action, &body.why)
+        .await
 }
 
 pub(super) async fn endpoint(
     State(control): State<Control>,
     Path(name): Path<String>,
-    peer: PeerInfo,
-    headers: HeaderMap,
+    asker: Asker,
     body: Bytes,
 ) -> Answer {
     let body = read(&body)?;
@@ -89,28 +95,19 @@ pub(super) async fn endpoint(
         (Some(true), None) => Action::Clear,
         (Some(false), Some(_)) => return Err(wrong("it is either off or limited".to_owned())),
         (None, None) => {
-            return Err(wrong(
-                "say \"enabled\": true or false, or \"limit\": a number".to_owned(),
-            ));
+            let either = "say \"enabled\": true or false, or \"limit\": a number";
+            return Err(wrong(either.to_owned()));
         }
     };
-    change(
-        &control,
-        SwitchKind::Endpoint,
-        name,
-        action,
-        &body.why,
-        peer,
-        &headers,
-    )
-    .await
+    asker
+        .change(&control, SwitchKind::Endpoint, name, action, &body.why)
+        .await
 }
 
 pub(super) async fn restart(
     State(control): State<Control>,
     Path(name): Path<String>,
-    peer: PeerInfo,
-    headers: HeaderMap,
+    asker: Asker,
     body: Bytes,
 ) -> Answer {
     let why = if body.is_empty() {
@@ -118,30 +115,35 @@ pub(super) async fn restart(
     } else {
         read(&body)?.why
     };
-    change(
-        &control,
-        SwitchKind::Member,
-        name,
-        Action::Restart,
-        &why,
-        peer,
-        &headers,
-    )
-    .await
+    asker
+        .change(&control, SwitchKind::Member, name, Action::Restart, &why)
+        .await
 }
 
 pub(super) async fn wake(
     State(control): State<Control>,
     Path(name): Path<String>,
-    peer: PeerInfo,
-    headers: HeaderMap,
+    asker: Asker,
 ) -> Answer {
-    authorize(&control, peer, &headers)?;
     control.check_periodic(&name).await?;
-    let woken = control.0.store.wake(&name).await;
+    let row = NewAudit {
+        at: control.0.clock.now().millis(),
+        who: asker.who,
+        what: "member.wake".to_owned(),
+        name: name.clone(),
+        detail: None,
+        why: None,
+        process: Some(control.identity().id.to_string()),
+        source: asker.source,
+    };
+    let woken = async {
+        control.0.store.wake(&name).await?;
+        control.0.store.audit_add(&row).await
+    };
+    let woken = woken.await;
     control.database_said(&woken);
     match woken {
-        Ok(()) => Ok(Json(Taken {
+        Ok(_) => Ok(Json(Taken {
             detail: format!("{name} runs within a few seconds, wherever it is hosted"),
             name,
             obeyed_by: "everywhere",
@@ -150,41 +152,37 @@ pub(super) async fn wake(
     }
 }
 
-async fn change(
-    control: &Control,
-    kind: SwitchKind,
-    name: String,
-    action: Action,
-    why: &str,
-    peer: PeerInfo,
-    headers: &HeaderMap,
-) -> Answer {
-    let (who, source) = authorize(control, peer, headers)?;
-    if why.len() > WHY_BYTES_MAX {
-        return Err(wrong(format!("a reason has at most {WHY_BYTES_MAX} bytes")));
+impl Asker {
+    async fn change(
+        self,
+        control: &Control,
+        kind: SwitchKind,
+        name: String,
+        action: Action,
+        why: &str,
+    ) -> Answer {
+        if why.len() > WHY_BYTES_MAX {
+            return Err(wrong(format!("a reason has at most {WHY_BYTES_MAX} bytes")));
+        }
+        let wanted = Wanted {
+            kind,
+            name,
+            action,
+            who: self.who,
+            why: why.trim().to_owned(),
+            source: self.source,
+        };
+        control.switch(wanted).await.map(Json)
     }
-    let wanted = Wanted {
-        kind,
-        name,
-        action,
-        who,
-        why: why.trim().to_owned(),
-        source,
-    };
-    control.switch(wanted).await.map(Json)
 }
 
 /// Who asks, if they may.
-fn authorize(
-    control: &Control,
-    peer: PeerInfo,
-    headers: &HeaderMap,
-) -> Result<(String, Source), Problem> {
+fn authorize(control: &Control, peer: Option<Peer>, headers: &HeaderMap) -> Result<Asker, Problem> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let token = &control.0.token;
     if token.is_empty() {
         // Without a token only this machine may change anything; another page in its browser may not.
-        let is_local = peer.is_none_or(|peer| peer.0.0.is_none_or(|ip| ip.is_loopback()));
+        let is_local = peer.is_none_or(|Peer(ip)| ip.is_none_or(|ip| ip.is_loopback()));
         if !is_local || !names_this_machine(headers) {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -213,7 +211,7 @@ fn authorize(
         Some(agent) if agent.starts_with("davy/") => Source::Cli,
         _ => Source::Api,
     };
-    Ok((who, source))
+    Ok(Asker { who, source })
 }
 
 /// Whether the request was sent to an address rather than to somebody's domain, which may have been

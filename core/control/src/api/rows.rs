@@ -2,7 +2,7 @@
 
 use crate::bill::Bill;
 use crate::control::Control;
-use crate::report::{Connections, Kernel, OperationReport, Report};
+use crate::report::{Kernel, MemberReport, Report};
 use axum::Json;
 use axum::extract::{Query, State};
 use davy_runtime::Target;
@@ -10,11 +10,12 @@ use davy_store::Tick;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A member of a process.
+/// A member, with the process that hosts it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MemberRow {
-    /// Its name.
-    pub name: String,
+    /// Its state and its bill.
+    #[serde(flatten)]
+    pub member: MemberReport,
     /// The process that hosts it; several, with commas, where rows are summed.
     pub process: String,
     /// The machine of that process.
@@ -23,35 +24,14 @@ pub struct MemberRow {
     pub pid: u32,
     /// The address of that process's debug port.
     pub debug: String,
-    /// Its state.
-    pub state: String,
-    /// Since when, in milliseconds since 1970.
-    pub since: i64,
-    /// How often it was started again.
-    pub restarts: u64,
-    /// Tasks that it left behind when it ended.
-    pub leaked: u64,
-    /// The unix process of a member that is one.
-    pub child_pid: Option<u32>,
-    /// Why it fell.
-    pub error: Option<String>,
-    /// What it says of itself, such as what it waits for.
-    pub note: Option<String>,
-    /// How it is switched.
+    /// How the member is switched.
     pub switch: SwitchRow,
     /// Of periodic members: the last run in the fleet.
     pub last_run: Option<LastRun>,
-    /// Database connections.
-    pub connections: Option<Connections>,
     /// How old the report of its process is, in seconds.
     pub age_seconds: f64,
     /// What the kernel counts of its process.
     pub kernel: Kernel,
-    /// What it costs.
-    #[serde(flatten)]
-    pub bill: Bill,
-    /// What each of its operations costs.
-    pub operations: Vec<OperationReport>,
 }
 
 /// How something is switched, and who said so.
@@ -151,19 +131,9 @@ impl Control {
                     host: report.host.clone(),
                     pid: report.pid,
                     debug: report.debug.clone(),
-                    name: member.name,
-                    state: member.state,
-                    since: member.since,
-                    restarts: member.restarts,
-                    leaked: member.leaked,
-                    child_pid: member.child_pid,
-                    error: member.error,
-                    note: member.note,
-                    connections: member.connections,
                     age_seconds,
                     kernel,
-                    bill: member.bill,
-                    operations: member.operations,
+                    member,
                 })
                 .collect::<Vec<_>>()
         };
@@ -198,21 +168,22 @@ pub(super) async fn members(
 fn summed(rows: Vec<MemberRow>) -> Vec<MemberRow> {
     let mut sums: BTreeMap<String, MemberRow> = BTreeMap::new();
     for row in rows {
-        let Some(sum) = sums.get_mut(&row.name) else {
-            sums.insert(row.name.clone(), row);
+        let Some(sum) = sums.get_mut(&row.member.name) else {
+            sums.insert(row.member.name.clone(), row);
             continue;
         };
-        sum.bill.add(&row.bill);
         sum.process = format!("{}, {}", sum.process, row.process);
-        sum.restarts += row.restarts;
-        sum.leaked += row.leaked;
-        if sum.state == "ready" && row.state != "ready" {
-            sum.state = row.state;
-            sum.since = row.since;
-            sum.error = row.error;
-            sum.note = row.note;
+        let (sum, member) = (&mut sum.member, row.member);
+        sum.bill.add(&member.bill);
+        sum.restarts += member.restarts;
+        sum.leaked += member.leaked;
+        if sum.state == "ready" && member.state != "ready" {
+            sum.state = member.state;
+            sum.since = member.since;
+            sum.error = member.error;
+            sum.note = member.note;
         }
-        for operation in row.operations {
+        for operation in member.operations {
             match sum
                 .operations
                 .iter_mut()
