@@ -12,8 +12,10 @@ fn the_page_shows_the_running_process_by_member() {
     );
     let place = Place::new();
     let running = place.start(&["--profiler-hz", "500"]);
-    let members = "/api/v1/profiles/labels?name=member&from=now-5m";
-    running.until("two members in the archive", || {
+    // A range that is dragged in the page ends a few seconds before its right end: what it shows has to
+    // be older than that.
+    let members = "/api/v1/profiles/labels?name=member&from=now-5m&until=now-20s";
+    running.until("three members in the archive for a while", || {
         let names = running.json(members);
         (names.as_array()?.len() >= 3).then_some(())
     });

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod database;
+mod drill;
 mod faults;
 mod fleet;
 mod http;
