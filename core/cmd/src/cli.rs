@@ -137,10 +137,11 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Query(options) => query::run(&options),
         Command::Config(ConfigCommand::Show(flags)) => config_show(&flags),
         Command::Config(ConfigCommand::Check(flags)) => {
-            let config = config::Config::new(&load(&flags)?)?;
+            let loaded = load(&flags)?;
+            let config = config::Config::new(&loaded)?;
             crate::store::check(&config.store_url)?;
             crate::logs::check(&config.log_level)?;
-            process::check(&load(&flags)?)?;
+            process::check(&loaded)?;
             print("the configuration can be used\n")
         }
         Command::Completions { shell } => {

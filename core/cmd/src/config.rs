@@ -6,7 +6,7 @@ mod settings;
 mod tests;
 
 pub(crate) use load::{Flags, Loaded, Source};
-pub(crate) use settings::{SETTINGS, Setting, nearest};
+pub(crate) use settings::{SETTINGS, Setting};
 
 use davy_base::size::{parse_bytes, parse_duration};
 use std::net::SocketAddr;

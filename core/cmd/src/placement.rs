@@ -1,7 +1,8 @@
 //! Which members a process hosts, and which of those in a unix process of their own.
 
 use crate::catalogue::{self, Kind, MEMBERS};
-use crate::config::{Error, Loaded, Setting, Source, nearest};
+use crate::config::{Error, Loaded, Setting, Source};
+use davy_control::nearest;
 use std::collections::BTreeSet;
 
 /// What a process hosts.

@@ -22,6 +22,7 @@ pub use bill::Bill;
 pub use control::{Control, Identity, Options};
 pub use endpoints::{Cut, Endpoints, Fleet, Listener, finish};
 pub use metrics::{Children, Metrics, registry};
+pub use names::nearest;
 pub use operations::{Operation, Parameter, operations};
 pub use periodic::{Plan, Run, periodic};
 pub use problem::Problem;

@@ -73,15 +73,20 @@ impl Names {
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>, all: &str) -> Refused {
-    let nearest = known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, known)| *distance <= known.len().max(name.len()) / 2)
-        .min();
-    let hint = match nearest {
-        Some((_, near)) => format!("did you mean {near}?"),
+    let hint = match nearest(name, known) {
+        Some(near) => format!("did you mean {near}?"),
         None => all.to_owned(),
     };
     Refused::Unknown(format!("there is no {what} {name}; {hint}"))
+}
+
+/// The known name nearest to a wrong one, if any is near enough to be meant.
+pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
+        .filter(|(distance, name)| *distance <= name.len().max(wrong.len()) / 2)
+        .min()
+        .map(|(_, name)| name)
 }
 
 #[cfg(test)]

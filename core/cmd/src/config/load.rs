@@ -1,8 +1,9 @@
 //! Reads the sources: built-in defaults, then `davy.toml`, then the environment, then flags.
 
-use super::settings::{nearest, of_process};
+use super::settings::of_process;
 use super::{Error, SETTINGS, Setting};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use davy_control::nearest;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 //! `-` the flag.
 
 use crate::catalogue::{Kind, MEMBERS};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// A setting.
@@ -176,12 +177,10 @@ pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             add("interval", entry.interval, "time from one run to the next");
         }
     }
+    let mut named = BTreeSet::new();
     for operation in davy_control::operations() {
         // One name may have several routes.
-        if all
-            .iter()
-            .any(|known| known.key == format!("endpoint.{}.enabled", operation.id))
-        {
+        if !named.insert(operation.id) {
             continue;
         }
         let mut add = |name: &str, default, help| {
@@ -251,13 +250,4 @@ impl Setting {
     pub(crate) fn flag(&self) -> String {
         self.key.replace(['.', '_'], "-")
     }
-}
-
-/// The known name nearest to a wrong one, if any is near enough to be meant.
-pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .filter(|(distance, name)| *distance <= name.len().max(wrong.len()) / 2)
-        .min()
-        .map(|(_, name)| name)
 }

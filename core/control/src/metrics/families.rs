@@ -42,26 +42,59 @@ impl Families<'_> {
         self.families.push(family);
     }
 
-    fn counters(&mut self, name: &str, help: &str, values: &[(&[(&str, &str)], f64)]) {
-        let metrics = values.iter().map(|(labels, value)| {
-            let mut counter = Counter::default();
-            counter.set_value(*value);
-            let mut metric = self.metric(labels);
-            metric.set_counter(counter);
-            metric
+    fn counter(&self, labels: &[(&str, &str)], value: f64) -> Metric {
+        let mut counter = Counter::default();
+        counter.set_value(value);
+        let mut metric = self.metric(labels);
+        metric.set_counter(counter);
+        metric
+    }
+
+    fn gauge(&self, labels: &[(&str, &str)], value: f64) -> Metric {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        let mut metric = self.metric(labels);
+        metric.set_gauge(gauge);
+        metric
+    }
+
+    /// `counts` are of each bucket alone, `bounds` their upper ends.
+    fn histogram(
+        &self,
+        labels: &[(&str, &str)],
+        (total, sum): (u64, f64),
+        bounds: &[f64],
+        counts: &[u64],
+    ) -> Metric {
+        let mut cumulative = 0;
+        let buckets = bounds.iter().zip(counts).map(|(bound, count)| {
+            cumulative += count;
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound);
+            bucket.set_cumulative_count(cumulative);
+            bucket
         });
+        let mut histogram = Histogram::default();
+        histogram.set_bucket(buckets.collect());
+        histogram.set_sample_count(total);
+        histogram.set_sample_sum(sum);
+        let mut metric = self.metric(labels);
+        metric.set_histogram(histogram);
+        metric
+    }
+
+    fn counters(&mut self, name: &str, help: &str, values: &[(&[(&str, &str)], f64)]) {
+        let metrics = values
+            .iter()
+            .map(|(labels, value)| self.counter(labels, *value));
         let metrics = metrics.collect();
         self.add(name, help, MetricType::COUNTER, metrics);
     }
 
     fn gauges(&mut self, name: &str, help: &str, values: &[(&[(&str, &str)], f64)]) {
-        let metrics = values.iter().map(|(labels, value)| {
-            let mut gauge = Gauge::default();
-            gauge.set_value(*value);
-            let mut metric = self.metric(labels);
-            metric.set_gauge(gauge);
-            metric
-        });
+        let metrics = values
+            .iter()
+            .map(|(labels, value)| self.gauge(labels, *value));
         let metrics = metrics.collect();
         self.add(name, help, MetricType::GAUGE, metrics);
     }
@@ -157,21 +190,12 @@ fn poll_durations(families: &mut Families<'_>) {
         if bill.tag.is_untagged() || bill.polls == 0 {
             continue;
         }
-        let mut cumulative = 0;
-        let mut buckets = Vec::with_capacity(POLL_BOUNDS_SECONDS.len());
-        for (bound, count) in POLL_BOUNDS_SECONDS.iter().zip(bill.poll_buckets) {
-            cumulative += count;
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(*bound);
-            bucket.set_cumulative_count(cumulative);
-            buckets.push(bucket);
-        }
-        let mut histogram = Histogram::default();
-        histogram.set_sample_count(bill.polls);
-        histogram.set_sample_sum(bill.poll_nanos as f64 / 1e9);
-        histogram.set_bucket(buckets);
-        let mut metric = families.metric(&[("member", bill.tag.member()), ("op", bill.tag.op())]);
-        metric.set_histogram(histogram);
+        let metric = families.histogram(
+            &[("member", bill.tag.member()), ("op", bill.tag.op())],
+            (bill.polls, bill.poll_nanos as f64 / 1e9),
+            &POLL_BOUNDS_SECONDS,
+            &bill.poll_buckets,
+        );
         metrics.push(metric);
     }
     families.add(
@@ -189,32 +213,14 @@ fn database(families: &mut Families<'_>, control: &Control) {
     let mut durations = Vec::new();
     for row in &figures.queries {
         let labels = [("member", row.member.as_str()), ("op", row.op.as_str())];
-        let mut counter = Counter::default();
-        counter.set_value(row.queries as f64);
-        let mut metric = families.metric(&labels);
-        metric.set_counter(counter);
-        queries.push(metric);
-        let mut counter = Counter::default();
-        counter.set_value(row.errors as f64);
-        let mut metric = families.metric(&labels);
-        metric.set_counter(counter);
-        errors.push(metric);
-        let mut histogram = Histogram::default();
-        histogram.set_sample_count(row.queries);
-        histogram.set_sample_sum(row.seconds);
-        let mut cumulative = 0;
-        let bounds = davy_store::BUCKETS_SECONDS.iter().zip(&row.buckets);
-        let buckets = bounds.map(|(bound, count)| {
-            cumulative += count;
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(*bound);
-            bucket.set_cumulative_count(cumulative);
-            bucket
-        });
-        histogram.set_bucket(buckets.collect());
-        let mut metric = families.metric(&labels);
-        metric.set_histogram(histogram);
-        durations.push(metric);
+        queries.push(families.counter(&labels, row.queries as f64));
+        errors.push(families.counter(&labels, row.errors as f64));
+        durations.push(families.histogram(
+            &labels,
+            (row.queries, row.seconds),
+            &davy_store::BUCKETS_SECONDS,
+            &row.buckets,
+        ));
     }
     families.add(
         "davy_db_queries_total",
@@ -241,12 +247,8 @@ fn database(families: &mut Families<'_>, control: &Control) {
             ("budget", budget.connections),
             ("waiting", budget.waiting),
         ] {
-            let mut gauge = Gauge::default();
-            gauge.set_value(f64::from(count));
             let labels = [("member", budget.member.as_str()), ("state", state)];
-            let mut metric = families.metric(&labels);
-            metric.set_gauge(gauge);
-            gauges.push(metric);
+            gauges.push(families.gauge(&labels, f64::from(count)));
         }
     }
     families.add(
@@ -265,18 +267,10 @@ async fn last_runs(families: &mut Families<'_>, control: &Control) {
     let mut took = Vec::new();
     for tick in &ticks {
         let labels = [("member", tick.name.as_str())];
-        let mut gauge = Gauge::default();
-        gauge.set_value(tick.last_run.unwrap_or(0) as f64 / 1e3);
-        let mut metric = families.metric(&labels);
-        metric.set_gauge(gauge);
-        at.push(metric);
+        at.push(families.gauge(&labels, tick.last_run.unwrap_or(0) as f64 / 1e3));
         let outcome = tick.outcome.as_deref().unwrap_or("none");
         let labels = [("member", tick.name.as_str()), ("outcome", outcome)];
-        let mut gauge = Gauge::default();
-        gauge.set_value(tick.duration_ms.unwrap_or(0) as f64 / 1e3);
-        let mut metric = families.metric(&labels);
-        metric.set_gauge(gauge);
-        took.push(metric);
+        took.push(families.gauge(&labels, tick.duration_ms.unwrap_or(0) as f64 / 1e3));
     }
     families.add(
         "davy_member_last_run_seconds",
