@@ -91,7 +91,8 @@ pub(crate) struct Entry {
     pub(crate) needs_database: bool,
     /// For periodic members: the time from one run to the next.
     pub(crate) interval: &'static str,
-    /// Database connections that it may hold at a time.
+    /// Database connections that it may hold at a time, where no configuration says otherwise; none
+    /// for a member that asks nothing of the database.
     pub(crate) connections: u32,
 }
 

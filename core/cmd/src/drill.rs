@@ -1,5 +1,6 @@
 //! `davy drill`: plays an incident against a real Davy, and judges the answer with a stop watch.
 
+mod evidence;
 mod incident;
 mod place;
 mod storm;

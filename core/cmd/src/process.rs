@@ -17,6 +17,7 @@ use davy_profiler::Profiler;
 use davy_runtime::Stop;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// How long the profiler may take to deliver its last windows.
 const PROFILER_DEADLINE: Duration = Duration::from_secs(20);
@@ -29,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) placement: Placement,
     /// Of a child: what its parent told it.
     pub(crate) parent: Option<Parent>,
+    /// The runtime that members run on.
+    pub(crate) workers: Handle,
 }
 
 /// What a child knows of the process that started it.
@@ -86,21 +89,32 @@ fn start(
     let id = Ulid::new(&clock, &mut random);
     // The profiler comes first: it sees the rest start.
     let profiler = start_profiler(&config, &placement.process, id)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let failed = |error| Failure::Failed(format!("the runtime can't start: {error}"));
+    // The main thread supervises, on a runtime of its own: signals, deadlines, switches and the debug
+    // port work also while every worker is busy or hangs.
+    let supervisor = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name("davy-control")
+        .on_thread_start(davy_profiler::register_thread)
+        .build()
+        .map_err(failed)?;
+    let workers = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("davy-worker")
         .on_thread_start(davy_profiler::register_thread)
         .build()
-        .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
+        .map_err(failed)?;
     let plan = Plan {
         flags: flags.clone(),
         loaded,
         config,
         placement,
         parent,
+        workers: workers.handle().clone(),
     };
-    let result = runtime.block_on(serve(plan, clock, random, id, profiler));
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    let result = supervisor.block_on(serve(plan, clock, random, id, profiler));
+    workers.shutdown_timeout(Duration::from_secs(1));
+    supervisor.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
@@ -135,7 +149,7 @@ async fn serve(
     id: Ulid,
     profiler: Option<Profiler>,
 ) -> Result<(), Failure> {
-    let doors = doors::Doors::bind(&plan).await?;
+    let doors = doors::Doors::bind(&plan)?;
     std::fs::create_dir_all(&plan.config.data_dir).map_err(|error| {
         Failure::Usage(format!(
             "the data folder {} can't be made: {error}; give another one with --data-dir",
@@ -176,7 +190,23 @@ pub(crate) fn check(loaded: &Loaded) -> Result<(), Failure> {
     for entry in MEMBERS.iter().filter(|entry| !entry.interval.is_empty()) {
         interval(loaded, entry)?;
     }
+    for entry in MEMBERS {
+        connections(loaded, entry)?;
+    }
     Ok(())
+}
+
+/// Database connections that a member may hold at a time.
+fn connections(loaded: &Loaded, entry: &Entry) -> Result<u32, Failure> {
+    if entry.connections == 0 {
+        return Ok(0);
+    }
+    let key = format!("member.{}.connections", entry.name);
+    Ok(loaded.parse(&key, "a whole number from 1 to 1000", |text| {
+        text.parse()
+            .ok()
+            .filter(|count| (1..=1_000).contains(count))
+    })?)
 }
 
 /// The time from one run of a periodic member to the next.
@@ -195,7 +225,7 @@ pub(crate) fn migrate(flags: &Flags) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
     runtime.block_on(async {
-        let store = compose::open_store(&config, &[], &Clock::system())?;
+        let store = compose::open_store(&config, 0, &Clock::system())?;
         let migrated = store.migrate().await;
         migrated.map_err(|error| Failure::Failed(error.to_string()))?;
         crate::cli::print(&format!("{} is up to date\n", store.name()))?;

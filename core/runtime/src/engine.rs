@@ -27,6 +27,7 @@ pub(crate) struct Engine {
     handle: Handle,
     states: States,
     random: Random,
+    workers: Option<tokio::runtime::Handle>,
     commands: mpsc::Receiver<Command>,
     readiness: (mpsc::UnboundedSender<Ready>, mpsc::UnboundedReceiver<Ready>),
     slots: Vec<Slot>,
@@ -46,6 +47,7 @@ impl Engine {
     pub(crate) fn new(
         handle: Handle,
         random: Random,
+        workers: Option<tokio::runtime::Handle>,
         commands: mpsc::Receiver<Command>,
         members: Vec<Member>,
     ) -> Self {
@@ -53,6 +55,7 @@ impl Engine {
             states: handle.states(),
             handle,
             random,
+            workers,
             commands,
             readiness: mpsc::unbounded_channel(),
             slots: Vec::with_capacity(members.len()),

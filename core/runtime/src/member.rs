@@ -25,6 +25,8 @@ pub struct Member {
     pub(crate) limits: Limits,
     /// Whether it is cut off by being killed rather than aborted.
     pub(crate) is_process: bool,
+    /// Whether it runs on the supervisor's own runtime.
+    pub(crate) is_beside_supervisor: bool,
 }
 
 impl Member {
@@ -60,10 +62,11 @@ impl Member {
     {
         let command = Arc::new(command);
         let keep = move |context| child::keep(context, command());
-        Self {
+        let child = Self {
             is_process: true,
             ..Self::new(name, Kind::Child, keep)
-        }
+        };
+        child.beside_supervisor()
     }
 
     fn with(name: &str, kind: Kind, run: Option<Run>) -> Self {
@@ -74,6 +77,7 @@ impl Member {
             run,
             limits: policy::limits(kind),
             is_process: false,
+            is_beside_supervisor: false,
         }
     }
 
@@ -98,6 +102,14 @@ impl Member {
     pub fn ready_deadline(mut self, deadline: Duration) -> Self {
         self.limits.ready_deadline = deadline;
         self.limits = self.limits.with_reachable_span();
+        self
+    }
+
+    /// It runs on the supervisor's own runtime, not on that of [`crate::Builder::workers`]: for what
+    /// must answer also while every worker is busy or hangs. Such a member never blocks its thread.
+    /// Children are supervised there in any case.
+    pub fn beside_supervisor(mut self) -> Self {
+        self.is_beside_supervisor = true;
         self
     }
 

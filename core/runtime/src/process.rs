@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 pub struct Builder {
     members: Vec<Member>,
     random: Random,
+    workers: Option<tokio::runtime::Handle>,
     handle: Handle,
     commands: mpsc::Receiver<Command>,
 }
@@ -34,6 +35,7 @@ impl Process {
         Builder {
             members: Vec::new(),
             random: Random::system(),
+            workers: None,
             handle: Handle::new(States::new(clock), sender),
             commands,
         }
@@ -52,16 +54,18 @@ impl Process {
     /// Runs until `stop` asks for an end or a member's fall does, then stops every member in the
     /// reverse order of the dependencies. Returns when every member has ended or is known to be hung.
     ///
-    /// Await it in `block_on` rather than in a spawned task: a member that blocks a worker thread can
-    /// then never keep the supervisor itself from being polled.
+    /// Await it in `block_on` rather than in a spawned task, best of a runtime that it has to itself
+    /// ([`Builder::workers`]): a member that blocks a worker thread can then never keep the supervisor
+    /// from being polled, nor its deadlines and signals from being seen.
     pub async fn run(self, stop: Stop) -> Trace {
         let Builder {
             members,
             random,
+            workers,
             handle,
             commands,
         } = self.0;
-        Engine::new(handle, random, commands, members)
+        Engine::new(handle, random, workers, commands, members)
             .run(stop)
             .await
     }
@@ -83,6 +87,13 @@ impl Builder {
     /// Where the jitter of back-offs comes from.
     pub fn random(mut self, random: Random) -> Self {
         self.random = random;
+        self
+    }
+
+    /// The runtime that members run on. Without one they run on that of the supervisor, and members
+    /// that keep all its threads busy delay every deadline, every signal and every restart.
+    pub fn workers(mut self, runtime: tokio::runtime::Handle) -> Self {
+        self.workers = Some(runtime);
         self
     }
 

@@ -45,8 +45,8 @@ impl Args for Flags {
             .value_parser(clap::value_parser!(PathBuf))
             .help("Configuration file [default: davy.toml, where there is one]");
         let command = command.arg(file).after_help(
-            "Each member has --member-NAME-enabled, -isolate and, where it is periodic, -interval; each \
-             endpoint --endpoint-NAME-enabled, -limit and -slot; each process --process-NAME-members.",
+            "Each member has --member-NAME-enabled, -isolate, where it is periodic -interval, and where it \
+             asks the database -connections; each endpoint --endpoint-NAME-enabled, -limit and -slot; each process --process-NAME-members.",
         );
         SETTINGS.iter().fold(command, |command, setting| {
             let default = if setting.default.is_empty() {

@@ -176,6 +176,12 @@ pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
         if !entry.interval.is_empty() {
             add("interval", entry.interval, "time from one run to the next");
         }
+        if entry.connections > 0 {
+            // Made once, as the table is.
+            let default = String::leak(entry.connections.to_string());
+            let help = "database connections that it may hold at a time";
+            add("connections", default, help);
+        }
     }
     let mut named = BTreeSet::new();
     for operation in davy_control::operations() {

@@ -1,5 +1,6 @@
 //! The incident `list-all-jobs`, step by step.
 
+use super::evidence::{Figure, GUILTY};
 use super::place::{Place, davy};
 use super::storm::{Storm, agent, ask};
 use super::table::Line;
@@ -8,8 +9,6 @@ use crate::cli::Failure;
 use crate::figures::bytes;
 use davy_base::Clock;
 use davy_control::MemberRow;
-use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, Limits};
 use davy_store::{NewJob, Store};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -84,19 +83,34 @@ impl Incident<'_> {
         })?;
         let during = storm.take_slowest();
 
-        let start = self.clock.monotonic();
-        let mut first = String::new();
-        let named = self.look(Duration::from_secs_f64(named_seconds), || {
-            peak = peak.max(self.memory()?);
-            first = first_row(frontend)?;
-            Ok((first == "api/ListAllJobs").then_some(()))
-        })?;
-        let named_after = self.clock.monotonic().saturating_sub(start);
-        let mut guilty = None;
-        self.look(Duration::from_secs(30), || {
-            guilty = self.guilty_frame()?;
-            Ok(guilty.as_ref().map(|_| ()))
-        })?;
+        let mut evidence = Vec::new();
+        for figure in [Figure::Heap, Figure::Cpu] {
+            let start = self.clock.monotonic();
+            let mut first = String::new();
+            let named = self.look(Duration::from_secs_f64(named_seconds), || {
+                peak = peak.max(self.memory()?);
+                first = figure.first_row(frontend)?;
+                Ok((first == GUILTY).then_some(()))
+            })?;
+            let after = self.clock.monotonic().saturating_sub(start);
+            evidence.push(Line {
+                what: figure.row_line(),
+                found: format!("{first} after {:.1} s", after.as_secs_f64()),
+                must: format!("{GUILTY} in {named_seconds} s"),
+                holds: named,
+            });
+            let mut frame = None;
+            self.look(Duration::from_secs(30), || {
+                frame = figure.guilty_frame(&self.agent, &members(frontend)?);
+                Ok(frame.as_ref().map(|_| ()))
+            })?;
+            evidence.push(Line {
+                what: figure.profile_line(),
+                holds: frame.is_some(),
+                found: frame.unwrap_or_else(|| "no frame of it".to_owned()),
+                must: "its handler's frame".to_owned(),
+            });
+        }
         let answered = storm.answered.load(Ordering::Relaxed);
         let span = self
             .clock
@@ -149,7 +163,7 @@ impl Incident<'_> {
             must,
             holds,
         };
-        Ok(vec![
+        let mut lines = vec![
             line(
                 "memory before",
                 format!("{} in {} processes", mib(baseline), self.processes()?.len()),
@@ -172,20 +186,9 @@ impl Incident<'_> {
                 String::new(),
                 true,
             ),
-            line(
-                "first row of davy top --once --json",
-                format!("{first} after {:.1} s", named_after.as_secs_f64()),
-                format!("api/ListAllJobs in {named_seconds} s"),
-                named,
-            ),
-            line(
-                "heap profile of that operation",
-                guilty
-                    .clone()
-                    .unwrap_or_else(|| "no frame of it".to_owned()),
-                "its handler's frame".to_owned(),
-                guilty.is_some(),
-            ),
+        ];
+        lines.append(&mut evidence);
+        lines.extend([
             line(
                 "obeyed by every frontend",
                 format!("after {} ms", obeyed_after.as_millis()),
@@ -204,7 +207,8 @@ impl Incident<'_> {
                 format!("{others_milliseconds} ms"),
                 after.0.as_secs_f64() * 1e3 <= others_milliseconds,
             ),
-        ])
+        ]);
+        Ok(lines)
     }
 
     /// Looks until there is something, or for so long.
@@ -262,70 +266,10 @@ impl Incident<'_> {
         })?;
         Ok(last.1)
     }
-
-    /// The handler's frame in the heap profile of that operation, from a process that serves it.
-    fn guilty_frame(&self) -> Result<Option<String>, Failure> {
-        let rows = members(&self.place.frontends[0])?;
-        let serving = rows.iter().filter(|row| row.member.name == "api");
-        for row in serving {
-            let url = format!(
-                "http://{}/debug/pprof/heap?member=api&op=ListAllJobs",
-                row.debug
-            );
-            let Ok(mut response) = self.agent.get(&url).call() else {
-                continue;
-            };
-            let Ok(body) = response
-                .body_mut()
-                .with_config()
-                .limit(64 << 20)
-                .read_to_vec()
-            else {
-                continue;
-            };
-            if let Some(frame) = live_frame(&body) {
-                return Ok(Some(frame));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// A frame of the handler that memory lives of, in a heap profile.
-fn live_frame(pprof: &[u8]) -> Option<String> {
-    let limits = Limits::default();
-    let unpacked = davy_profile::gzip::unpack(pprof, &limits).ok()?;
-    let profile = davy_profile::pprof::decode(&unpacked, &limits).ok()?;
-    let live = profile
-        .sample_types
-        .iter()
-        .position(|of| profile.text(of.kind) == "inuse_space")?;
-    let mut tree = FlameTree::default();
-    tree.add_profile(&profile, live, Grain::Function);
-    let functions = tree.top(usize::MAX).into_iter();
-    let live = functions.filter(|function| function.total > 0);
-    // What was inlined has the place of its source for a name.
-    let of_handler =
-        |name: &String| name.contains("list_all_jobs") || name.starts_with("api/jobs.rs");
-    // Wrappers of a future carry its name within theirs.
-    live.map(|function| function.name)
-        .filter(of_handler)
-        .min_by_key(String::len)
-}
-
-/// The first row of `davy top`, as a program reads it.
-fn first_row(server: &str) -> Result<String, Failure> {
-    let out = run(&[
-        "top", "--once", "--json", "--sort", "heap", "--limit", "1", "--server", server,
-    ])?;
-    let rows: serde_json::Value = serde_json::from_slice(&out)
-        .map_err(|error| Failure::Failed(format!("davy top printed no JSON: {error}")))?;
-    let text = |name: &str| rows[0][name].as_str().unwrap_or("").to_owned();
-    Ok(format!("{}/{}", text("member"), text("op")))
 }
 
 /// Runs a command of this program, as a person would.
-fn run(arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+pub(super) fn run(arguments: &[&str]) -> Result<Vec<u8>, Failure> {
     let output = davy()?.args(arguments).output();
     let output = output.map_err(|error| Failure::Failed(format!("davy can't be run: {error}")))?;
     if output.status.success() {

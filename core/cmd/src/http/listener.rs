@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 /// What connections come in by. It outlives the runs of the member that accepts them.
 #[derive(Clone, Debug)]
@@ -39,26 +39,34 @@ impl Listener {
     }
 }
 
-/// Binds an address, or says in one sentence why not.
-pub(crate) async fn bind(
-    key: &str,
-    address: SocketAddr,
-) -> Result<(Listener, SocketAddr), Failure> {
-    let listener = TcpListener::bind(address).await;
-    named(listener.map_err(|error| refused(key, address, &error))?)
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
+/// Binds an address, or says in one sentence why not. Connections come in on the runtime that this is
+/// called in.
+pub(crate) fn bind(key: &str, address: SocketAddr) -> Result<(Listener, SocketAddr), Failure> {
+    named(listen(address).map_err(|error| refused(key, address, &error))?)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // The next process may have the port at once when this one is gone.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// How many ports after a taken one are tried.
 const PORTS_TRIED: u16 = 100;
 
-/// Binds an address or, where its port is taken, the next free one.
-pub(crate) async fn bind_near(
-    key: &str,
-    address: SocketAddr,
-) -> Result<(Listener, SocketAddr), Failure> {
+/// As [`bind`], but where the port is taken, the next free one.
+pub(crate) fn bind_near(key: &str, address: SocketAddr) -> Result<(Listener, SocketAddr), Failure> {
     let mut at = address;
     for _ in 0..PORTS_TRIED {
-        match TcpListener::bind(at).await {
+        match listen(at) {
             Err(error) if error.kind() == ErrorKind::AddrInUse && at.port() < u16::MAX => {
                 at.set_port(at.port() + 1)
             }

@@ -16,6 +16,7 @@ use davy_profiler::Profiler;
 use davy_runtime::{Context, Kind, Member, Process, Stop, Switches};
 use davy_store::Store;
 use prometheus::Registry;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub(crate) struct Composed {
 struct Parts<'a> {
     plan: &'a Plan,
     store: Store,
+    /// Database connections of each member that is here.
+    budgets: BTreeMap<&'static str, u32>,
     control: Control,
     metrics: Arc<Metrics>,
     endpoints: Arc<Endpoints>,
@@ -61,7 +64,12 @@ pub(crate) fn compose(
         .iter()
         .filter_map(|name| catalogue::find(name))
         .collect();
-    let store = open_store(config, &here, &clock)?;
+    let mut budgets = BTreeMap::new();
+    for entry in &here {
+        budgets.insert(entry.name, super::connections(&plan.loaded, entry)?);
+    }
+    let connections_max = CONTROL_CONNECTIONS + budgets.values().sum::<u32>();
+    let store = open_store(config, connections_max, &clock)?;
     let (children, sockets) = children::place(plan, id)?;
     let handle = profiler.as_ref().map(Profiler::handle);
 
@@ -105,6 +113,7 @@ pub(crate) fn compose(
     let parts = Parts {
         plan,
         store: store.clone(),
+        budgets,
         control: control.clone(),
         metrics: Arc::new(metrics.map_err(registered)?),
         endpoints,
@@ -124,13 +133,12 @@ pub(crate) fn compose(
 
 pub(super) fn open_store(
     config: &Config,
-    here: &[&Entry],
+    connections_max: u32,
     clock: &Clock,
 ) -> Result<Store, Failure> {
-    let budgets: u32 = here.iter().map(|entry| entry.connections).sum();
     let options = davy_store::Options {
         url: config.database.clone(),
-        connections_max: budgets + CONTROL_CONNECTIONS,
+        connections_max,
         clock: clock.clone(),
     };
     if let Some(folder) = config.database.strip_prefix("sqlite:").and_then(|path| {
@@ -205,14 +213,13 @@ impl Parts<'_> {
         profiler: Option<Profiler>,
     ) -> Result<Process, Failure> {
         let optional = !here.iter().any(|entry| entry.needs_database);
+        let debug = self.debug_routes(profiler.as_ref());
+        let debug = self.listener("debug", doors.debug.clone(), debug);
         let mut process = Process::new(clock.clone())
-            .member(davy_control::database_member(&self.control, optional))
-            .member(davy_control::control_member(&self.control))
-            .member(self.listener(
-                "debug",
-                doors.debug.clone(),
-                self.debug_routes(profiler.as_ref()),
-            ));
+            .workers(self.plan.workers.clone())
+            .member(davy_control::database_member(&self.control, optional).beside_supervisor())
+            .member(davy_control::control_member(&self.control).beside_supervisor())
+            .member(debug.beside_supervisor());
         for entry in here {
             process = process.member(self.member(entry)?);
         }
@@ -254,8 +261,14 @@ impl Parts<'_> {
             .map_err(|error| Failure::Usage(error.to_string()))
     }
 
+    /// The database, on a member's budget.
+    fn store_of(&self, entry: &Entry) -> Store {
+        let connections = self.budgets.get(entry.name).copied().unwrap_or_default();
+        self.store.member(entry.name, connections)
+    }
+
     fn member(&self, entry: &Entry) -> Result<Member, Failure> {
-        let store = || self.store.member(entry.name, entry.connections);
+        let store = || self.store_of(entry);
         let interval = || super::interval(&self.plan.loaded, entry);
         let archive = || {
             // It is made for every process that hosts one of its members.
@@ -357,7 +370,7 @@ impl Parts<'_> {
             local = match (entry.name, &self.archive) {
                 ("api", _) => local.merge(davy_control::api_router(
                     &self.control,
-                    self.store.member("api", entry.connections),
+                    self.store_of(entry),
                 )),
                 ("ui", _) => local.merge(http::assets()),
                 ("archive.ingest", Some(archive)) => local.merge(archive.ingest_router()),

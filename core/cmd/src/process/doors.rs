@@ -18,10 +18,12 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
-    /// Binds what the members of this process and of its children need.
-    pub(crate) async fn bind(plan: &Plan) -> Result<Self, Failure> {
+    /// Binds what the members of this process and of its children need. Requests come in on the
+    /// workers; the debug port is the supervisor's, so that it answers whatever the workers do.
+    pub(crate) fn bind(plan: &Plan) -> Result<Self, Failure> {
         let config = &plan.config;
-        let (debug, debug_at) = http::bind_near("debug.listen", config.debug_listen).await?;
+        let (debug, debug_at) = http::bind_near("debug.listen", config.debug_listen)?;
+        let _on_workers = plan.workers.enter();
         let mut doors = Self {
             public: Vec::new(),
             socket: None,
@@ -47,12 +49,12 @@ impl Doors {
                         .any(|entry| entry.doors.first() == Some(&door)))
         };
         if opened(Door::Http) {
-            let (listener, at) = http::bind("http.listen", config.http_listen).await?;
+            let (listener, at) = http::bind("http.listen", config.http_listen)?;
             doors.public.push((Door::Http, listener));
             doors.http_at = Some(at);
         }
         if opened(Door::Archive) {
-            let (listener, at) = http::bind("archive.listen", config.archive_listen).await?;
+            let (listener, at) = http::bind("archive.listen", config.archive_listen)?;
             doors.public.push((Door::Archive, listener));
             doors.archive_at = Some(at);
         }

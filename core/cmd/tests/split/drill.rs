@@ -30,7 +30,7 @@ fn the_drill_names_the_guilty_operation_and_one_switch_gives_its_memory_back() {
                 .is_some_and(|what| what.starts_with("slowest"))
         })
         .collect();
-    assert!(judged.len() >= 6, "{lines:#?}");
+    assert!(judged.len() >= 8, "{lines:#?}");
     assert!(
         judged.iter().all(|line| line["holds"] == true),
         "{lines:#?} {said}"

@@ -175,6 +175,13 @@ impl Fleet {
         self.start_processes();
     }
 
+    /// Starts the same processes again, once all have ended.
+    pub(crate) fn restart_ended(&mut self) {
+        self.processes.clear();
+        self.start_processes();
+        self.until_ready();
+    }
+
     /// Stops every process as an operator does; each has to end well and in time.
     pub(crate) fn stop(&mut self) {
         for process in &self.processes {

@@ -6,6 +6,7 @@ mod database;
 mod drill;
 mod faults;
 mod fleet;
+mod hang;
 mod http;
 mod outage;
 mod placements;

@@ -31,6 +31,8 @@ impl Engine {
 
     fn start(&mut self, place: usize) {
         let slot = &mut self.slots[place];
+        let workers = self.workers.as_ref();
+        let workers = workers.filter(|_| !slot.member.is_beside_supervisor);
         slot.run_number += 1;
         slot.cut = None;
         let name = slot.member.name.clone();
@@ -54,7 +56,10 @@ impl Engine {
         });
         // The closure runs inside the task: a panic before its first await is the member's too.
         let work = Tag::new(&name, "run").task(async move { run(context).await });
-        let task = self.runs.spawn(work);
+        let task = match workers {
+            Some(workers) => self.runs.spawn_on(work, workers),
+            None => self.runs.spawn(work),
+        };
         self.owners.insert(task.id(), place);
         slot.run = Some(Run {
             task,

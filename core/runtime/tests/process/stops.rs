@@ -1,6 +1,6 @@
 //! Stops: bounded, never early, never taken for a member's end.
 
-use crate::{Log, ended, good, logging, process, spawn, until, until_it};
+use crate::{Log, PATIENCE, ended, good, logging, process, spawn, until, until_it};
 use davy_runtime::{Context, Ending, Kind, Member, State, Stop};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -42,13 +42,19 @@ async fn one_that_hangs_on_stop_is_cut_off_at_its_deadline_and_the_others_stop_i
 
 /// Blocks its thread when it is told to end, until the test drops the sender.
 fn blocking() -> (mpsc::Sender<()>, Member) {
+    blocking_from(false)
+}
+
+fn blocking_from(the_start: bool) -> (mpsc::Sender<()>, Member) {
     let (release, blocked) = mpsc::channel();
     let blocked = Arc::new(Mutex::new(blocked));
     let member = Member::new("blocking", Kind::Loop, move |context: Context| {
         let blocked = blocked.clone();
         async move {
             context.ready();
-            context.draining().await;
+            if !the_start {
+                context.draining().await;
+            }
             let _ = blocked.lock().expect("nobody else has it").recv();
             Ok(())
         }
@@ -93,6 +99,53 @@ fn one_that_does_not_even_yield_is_named_hung_and_the_process_goes_on_stopping()
     );
     assert_eq!(states.get("blocking").map(|m| m.state), Some(State::Failed));
     assert_eq!(log.take(), ["database starts", "database stops"]);
+}
+
+#[test]
+fn what_stands_beside_the_supervisor_works_while_every_worker_hangs() {
+    let (release, blocking) = blocking_from(true);
+    let log = Log::default();
+    let workers = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let built = process()
+        .workers(workers.handle().clone())
+        .member(logging("debug", &log).beside_supervisor())
+        .member(blocking)
+        .build()
+        .expect("well-formed");
+    let (operator, stop, states) = (built.handle(), Stop::new(), built.states());
+    let alone = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let trace = alone.block_on(async {
+        let (stopper, watched) = (stop.clone(), states.clone());
+        tokio::spawn(async move {
+            until(&watched, "blocking", State::Ready).await;
+            // The one worker is gone; what is beside the supervisor can still be started again.
+            operator.restart("debug", "asked for").expect("known");
+            until_it(&watched, "debug", |m| {
+                m.restarts == 1 && m.state == State::Ready
+            })
+            .await;
+            stopper.drain();
+        });
+        tokio::time::timeout(Duration::from_secs(20), built.run(stop)).await
+    });
+    drop(release);
+    let trace = trace.expect("it ends");
+    workers.shutdown_timeout(PATIENCE);
+    assert!(
+        trace.to_string().contains("blocking is hung"),
+        "its deadline was seen: {trace}"
+    );
+    assert_eq!(
+        log.take(),
+        ["debug starts", "debug stops", "debug starts", "debug stops"]
+    );
 }
 
 #[test]
