@@ -2,7 +2,7 @@
 
 use super::evidence::{Figure, GUILTY};
 use super::place::{Place, davy};
-use super::storm::{Storm, agent, ask};
+use super::storm::{OTHERS, Storm, agent, ask};
 use super::table::Line;
 use super::{Must, Spec};
 use crate::cli::Failure;
@@ -18,6 +18,9 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(250);
 /// How long the processes may take to start, and memory to settle.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How often each screen lists the jobs before the storm, and the time from one to the next.
+const NORMAL_ROUNDS: usize = 4;
+const NORMAL_PAUSE: Duration = Duration::from_secs(3);
 /// The team whose jobs these are.
 const TEAM: &str = "drill";
 /// Of memory that has settled, two looks three seconds apart differ by less than this.
@@ -60,19 +63,7 @@ impl Incident<'_> {
             others_milliseconds,
         } = self.spec.must;
         let frontend = &self.place.frontends[0];
-        for frontend in &self.place.frontends {
-            for path in ["/api/v1/jobs", "/api/v1/members", "/api/v1/processes", "/"] {
-                ask(&self.agent, &format!("{frontend}{path}"));
-            }
-        }
-        // Every screen is served once: threads, connections and the profiler's names are there, as
-        // they are in a process that has worked for a while.
-        std::thread::scope(|scope| {
-            for client in 0..self.spec.clients {
-                let frontend = &self.place.frontends[client % self.place.frontends.len()];
-                scope.spawn(move || ask(&agent(), &format!("{frontend}/api/v1/jobs")));
-            }
-        });
+        self.use_normally()?;
         let baseline = self.settled_memory()?;
         let storm = Storm::begin(&self.place.frontends, self.spec.clients);
         let mut peak = baseline;
@@ -209,6 +200,34 @@ impl Incident<'_> {
             ),
         ]);
         Ok(lines)
+    }
+
+    /// A while of normal use: each screen lists the jobs now and then, other endpoints are asked, a
+    /// profile is taken. Threads, connections and the profiler's names are there afterwards, as they
+    /// are in a process that has worked for a day.
+    fn use_normally(&self) -> Result<(), Failure> {
+        let frontends = &self.place.frontends;
+        for _ in 0..NORMAL_ROUNDS {
+            std::thread::scope(|scope| {
+                for client in 0..self.spec.clients {
+                    let frontend = &frontends[client % frontends.len()];
+                    scope.spawn(move || ask(&agent(), &format!("{frontend}/api/v1/jobs")));
+                }
+            });
+            self.look(NORMAL_PAUSE, || {
+                for frontend in frontends {
+                    for path in OTHERS {
+                        ask(&self.agent, &format!("{frontend}{path}"));
+                    }
+                }
+                Ok(None::<()>)
+            })?;
+        }
+        let members = members(&frontends[0])?;
+        for figure in [Figure::Heap, Figure::Cpu] {
+            figure.guilty_frame(&self.agent, &members);
+        }
+        Ok(())
     }
 
     /// Looks until there is something, or for so long.

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What is asked beside the endpoint that hurts.
-const OTHERS: [&str; 4] = ["/api/v1/members", "/api/v1/processes", "/livez", "/"];
+pub(super) const OTHERS: [&str; 4] = ["/api/v1/members", "/api/v1/processes", "/livez", "/"];
 /// From one question to the next.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a client waits for an answer.
