@@ -42,6 +42,16 @@ pub enum Error {
         /// The migration that this build does not know.
         version: i64,
     },
+    /// The server's certificate is not trusted, or there is no TLS where the URL asks for it.
+    #[error(
+        "database {database} can't be spoken to by TLS: {source}; name the CA of its certificate in the URL with ?sslrootcert=FILE, or say how much is checked with ?sslmode=verify-full, verify-ca, require or disable"
+    )]
+    Tls {
+        /// The database, without a password.
+        database: String,
+        /// What was found.
+        source: sqlx::Error,
+    },
     /// The connection was refused or lost, or the server is starting, stopping or out of resources.
     #[error("database {database} can't be reached and is tried again by the next query: {source}")]
     Unreachable {
@@ -102,9 +112,11 @@ impl Error {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } => Kind::Unreachable,
             Self::Budget { .. } => Kind::Busy,
-            Self::Url { .. } | Self::Open { .. } | Self::Migrate { .. } | Self::Newer { .. } => {
-                Kind::Settings
-            }
+            Self::Url { .. }
+            | Self::Open { .. }
+            | Self::Tls { .. }
+            | Self::Migrate { .. }
+            | Self::Newer { .. } => Kind::Settings,
             Self::ZeroByte { .. } | Self::Query(_) => Kind::Refused,
         }
     }
@@ -130,7 +142,15 @@ impl Error {
     /// Of an attempt to get a connection.
     pub(crate) fn of_opening(database: &str, source: sqlx::Error) -> Self {
         let database = database.to_owned();
-        if is_passing(&source) {
+        let is_of_tls = match &source {
+            sqlx::Error::Tls(_) => true,
+            // A handshake that one side has refused, such as for a certificate.
+            sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+            _ => false,
+        };
+        if is_of_tls {
+            Self::Tls { database, source }
+        } else if is_passing(&source) {
             Self::Unreachable { database, source }
         } else {
             Self::Open { database, source }

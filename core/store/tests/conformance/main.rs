@@ -9,6 +9,7 @@ mod backend;
 mod budgets;
 mod jobs;
 mod postgres_faults;
+mod postgres_tls;
 mod processes;
 mod proxy;
 mod schema;
