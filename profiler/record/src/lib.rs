@@ -9,6 +9,7 @@ mod parse;
 mod recorder;
 mod refusal;
 mod ring;
+mod roots;
 mod stacks;
 mod tables;
 mod walk;
@@ -43,7 +44,7 @@ impl Default for Options {
         Self {
             hz: 99,
             call_graph: CallGraph::Auto,
-            stack_bytes: 16 << 10,
+            stack_bytes: 32 << 10,
         }
     }
 }
@@ -125,7 +126,9 @@ pub enum Error {
         hz: u32,
     },
     /// A setting is out of its range.
-    #[error("{bytes} bytes of stack can't be copied: at least {STACK_BYTES_MIN} and at most {STACK_BYTES_MAX}")]
+    #[error(
+        "{bytes} bytes of stack can't be copied: at least {STACK_BYTES_MIN} and at most {STACK_BYTES_MAX}"
+    )]
     StackBytes {
         /// As given.
         bytes: u32,

@@ -163,8 +163,8 @@ fn told_apart(mut file: FileId) -> (FileId, Kind) {
     }
     // The kernel says //anon of what has no file; the rest are files that never had a name.
     let nameless = ["//", "/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage"];
-    let has_file = file.name.starts_with('/')
-        && !nameless.iter().any(|start| file.name.starts_with(start));
+    let has_file =
+        file.name.starts_with('/') && !nameless.iter().any(|start| file.name.starts_with(start));
     if !has_file {
         return (without(ANONYMOUS), Kind::Made);
     }
@@ -208,7 +208,10 @@ mod tests {
 
     fn at(maps: &Maps, pid: u32, address: u64) -> Option<(String, u64)> {
         let place = maps.place(pid, address)?;
-        Some((maps.files()[place.file as usize].id.name.clone(), place.offset))
+        Some((
+            maps.files()[place.file as usize].id.name.clone(),
+            place.offset,
+        ))
     }
 
     #[test]

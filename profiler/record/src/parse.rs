@@ -152,7 +152,8 @@ fn sample(mut reader: Reader<'_>, flags: u16, parts: Parts) -> Option<Sample> {
         }
     }
     let user = if parts.stack_bytes > 0 {
-        reader.user()?
+        let (is_64_bit, user) = reader.user()?;
+        is_64_bit.then_some(user)
     } else {
         None
     };
@@ -191,9 +192,9 @@ impl<'a> Reader<'a> {
         Some(u64::from_ne_bytes(*first))
     }
 
-    /// Registers and stack: `{ u64 abi; u64 registers[]; u64 size; char stack[size]; u64 valid }`,
+    /// Whether it is a program of 64 bits, with its registers and stack: `{ u64 abi; u64 registers[]; u64 size; char stack[size]; u64 valid }`,
     /// without registers for a kernel thread, without `valid` where the size is 0.
-    fn user(&mut self) -> Option<Option<User>> {
+    fn user(&mut self) -> Option<(bool, User)> {
         let abi = self.u64()?;
         let mut values = [0; registers::COUNT];
         if abi != u64::from(bindings::PERF_SAMPLE_REGS_ABI_NONE) {
@@ -205,10 +206,11 @@ impl<'a> Reader<'a> {
         let stack = self.take(size)?;
         let valid = if size > 0 { self.u64()? as usize } else { 0 };
         let is_64_bit = abi == u64::from(bindings::PERF_SAMPLE_REGS_ABI_64);
-        Some(is_64_bit.then(|| User {
+        let user = User {
             registers: values,
             stack: stack[..valid.min(size)].to_vec(),
-        }))
+        };
+        Some((is_64_bit, user))
     }
 
     /// A text that ends with a zero byte.
@@ -268,11 +270,11 @@ mod tests {
             stack_bytes: 16,
             kernel: false,
         };
-        let check = |abi: u32, words: &[u64], expected: Option<Option<User>>| {
+        let check = |abi: u32, words: &[u64], expected: Result<Option<User>, ()>| {
             let head = [ids(7, 8), 1_000, 250, u64::from(abi)];
             let record = bytes(&[&head, words].concat());
             let read = Record::parse(bindings::PERF_RECORD_SAMPLE, 2, &record, parts);
-            let user = read.map(|record| match record {
+            let user = read.ok_or(()).map(|record| match record {
                 Record::Sample(sample) => sample.user,
                 other => panic!("{other:?} is no sample"),
             });
@@ -284,12 +286,12 @@ mod tests {
             registers: std::array::from_fn(|index| index as u64 + 1),
             stack: 0xaa_u64.to_ne_bytes().to_vec(),
         };
-        check(bindings::PERF_SAMPLE_REGS_ABI_64, &words, Some(Some(user)));
-        check(bindings::PERF_SAMPLE_REGS_ABI_32, &words, Some(None));
-        check(bindings::PERF_SAMPLE_REGS_ABI_NONE, &[0], Some(None));
+        check(bindings::PERF_SAMPLE_REGS_ABI_64, &words, Ok(Some(user)));
+        check(bindings::PERF_SAMPLE_REGS_ABI_32, &words, Ok(None));
+        check(bindings::PERF_SAMPLE_REGS_ABI_NONE, &[0], Ok(None));
         // A size that leads out of the record.
         words[registers::COUNT] = u64::MAX;
-        check(bindings::PERF_SAMPLE_REGS_ABI_64, &words, None);
+        check(bindings::PERF_SAMPLE_REGS_ABI_64, &words, Err(()));
     }
 
     #[test]

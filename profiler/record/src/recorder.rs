@@ -6,6 +6,7 @@ use crate::maps::Maps;
 use crate::names;
 use crate::parse::{Record, Sample};
 use crate::ring::{self, Ring};
+use crate::roots::Roots;
 use crate::stacks::{Stack, Stacks};
 use crate::walk::{self, End, Walker};
 use crate::{CallGraph, Error, Options, Recording};
@@ -46,6 +47,7 @@ pub struct Recorder {
     maps: Maps,
     files: Files,
     walker: Walker,
+    roots: Roots,
     stacks: Stacks,
     lost: u64,
     throttled: u64,
@@ -75,6 +77,7 @@ impl Recorder {
             maps: Maps::default(),
             files: Files::default(),
             walker: Walker::new(),
+            roots: Roots::default(),
             stacks: Stacks::default(),
             lost: 0,
             throttled: 0,
@@ -98,7 +101,9 @@ impl Recorder {
             self.parts = parts;
             self.rings.clear();
             self.events.clear();
-            result = cpus().into_iter().try_for_each(|cpu| self.open(follows, cpu));
+            result = cpus()
+                .into_iter()
+                .try_for_each(|cpu| self.open(follows, cpu));
             if result.is_ok() {
                 break;
             }
@@ -229,7 +234,10 @@ impl Recorder {
                 ..
             } => self.maps.map(pid, start, length, offset, file),
             Record::Forked { pid, parent, .. } => self.maps.fork(pid, parent),
-            Record::Executed { pid, .. } => self.maps.exec(pid),
+            Record::Executed { pid, .. } => {
+                self.maps.exec(pid);
+                self.roots.forget(pid);
+            }
             Record::Lost(records) => self.lost += records,
             Record::Throttled => self.throttled += 1,
         }
@@ -272,15 +280,14 @@ impl Recorder {
         };
         let (maps, files) = (&self.maps, &mut self.files);
         let (mut frames, mut end) = self.walker.walk(pid, user, maps, files);
-        if end != End::Root {
-            let is_code = |address: &&u64| maps.place(pid, address.wrapping_sub(1)).is_some();
-            let chain: Vec<u64> = chain.iter().take_while(is_code).copied().collect();
-            if walk::go_on(&mut frames, &chain)
-                && let Some(last) = frames.last()
-                && self.walker.is_root(pid, *last, maps, files)
-            {
-                end = End::Root;
-            }
+        if end == End::Root {
+            self.roots.learn(pid, &frames);
+            return (frames, Some(end));
+        }
+        let is_code = |address: &&u64| maps.place(pid, address.wrapping_sub(1)).is_some();
+        let chain: Vec<u64> = chain.iter().take_while(is_code).copied().collect();
+        if walk::go_on(&mut frames, &chain) && self.roots.complete(pid, &mut frames) {
+            end = End::Root;
         }
         (frames, Some(end))
     }

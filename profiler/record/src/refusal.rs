@@ -95,9 +95,21 @@ mod tests {
                 assert!(text.contains(part), "{part:?} is not in {text:?}");
             }
         };
-        check(Some(3), 1_000, None, false, &["is 3", "set it to 2", "CAP_PERFMON"]);
+        check(
+            Some(3),
+            1_000,
+            None,
+            false,
+            &["is 3", "set it to 2", "CAP_PERFMON"],
+        );
         check(Some(2), 1_000, Some(0), false, &["of user 0", "as root"]);
-        check(Some(2), 1_000, Some(1_000), false, &["allows it", "--cap-add PERFMON"]);
+        check(
+            Some(2),
+            1_000,
+            Some(1_000),
+            false,
+            &["allows it", "--cap-add PERFMON"],
+        );
         check(Some(4), 0, None, false, &["a filter of system calls"]);
         check(Some(2), 1_000, None, true, &["a filter of system calls"]);
         check(None, 0, None, false, &["no perf events"]);

@@ -143,7 +143,13 @@ pub(crate) fn wait<'a>(rings: impl Iterator<Item = &'a Ring>, span: Duration) {
         .collect();
     loop {
         // SAFETY: the list lives until the call returns, and its length is given.
-        unsafe { libc::poll(waits.as_mut_ptr(), waits.len() as _, span.as_millis() as i32) };
+        unsafe {
+            libc::poll(
+                waits.as_mut_ptr(),
+                waits.len() as _,
+                span.as_millis() as i32,
+            )
+        };
         let mut has_ended = false;
         for wait in &mut waits {
             // The thread of this event has ended, which is told at once for ever.

@@ -109,7 +109,10 @@ mod tests {
         let own = fs::File::open("/proc/self/exe").expect("it runs");
         let tables = Tables::read(&own, BYTES_MAX).expect("it has tables");
         assert!(tables.bytes > 1_000, "{} bytes", tables.bytes);
-        assert!(Tables::read(&own, 100).is_none(), "more than there is room for");
+        assert!(
+            Tables::read(&own, 100).is_none(),
+            "more than there is room for"
+        );
     }
 
     #[test]

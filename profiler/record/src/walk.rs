@@ -7,9 +7,10 @@ use crate::maps::{Kind, Maps};
 use crate::parse::User;
 use crate::tables::{self, Tables, Unwinder};
 use framehop::{
-    CacheNative, FrameAddress, MayAllocateDuringUnwind, Unwinder as _, UnwindRegsNative,
+    CacheNative, FrameAddress, MayAllocateDuringUnwind, UnwindRegsNative, Unwinder as _,
 };
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
 
 /// Frames of a stack; what is beyond is cut off at the root.
 const FRAMES_MAX: usize = 1_024;
@@ -55,9 +56,9 @@ impl Walker {
     ) -> (Vec<u64>, End) {
         let mut registers = registers_of(user);
         let bottom = user.registers[registers::SP];
-        let mut is_short = false;
+        let is_short = Cell::new(false);
         let mut read = |address: u64| -> Result<u64, ()> {
-            is_short = address >= bottom.saturating_add(user.stack.len() as u64);
+            is_short.set(address >= bottom.saturating_add(user.stack.len() as u64));
             let start = usize::try_from(address.checked_sub(bottom).ok_or(())?).map_err(|_| ())?;
             let word = user.stack.get(start..).and_then(<[u8]>::first_chunk);
             word.map(|word| u64::from_le_bytes(*word)).ok_or(())
@@ -67,6 +68,7 @@ impl Walker {
             let is_leaf = frames.len() == 1;
             let frame = frames[frames.len() - 1];
             let sp = registers.sp();
+            is_short.set(false);
             let caller = self.step(
                 (pid, frame, is_leaf),
                 &mut registers,
@@ -83,28 +85,13 @@ impl Walker {
                 {
                     frames.push(caller);
                 }
-                _ if is_short => return (frames, End::Short),
+                // Where a thread begins, there is no frame pointer yet.
+                Err(_) if frame_pointer(&registers) == 0 => return (frames, End::Root),
+                _ if is_short.get() => return (frames, End::Short),
                 _ => return (frames, End::Cut),
             }
         }
         (frames, End::Cut)
-    }
-
-    /// Whether a thread begins at the function that this address goes on in.
-    pub(crate) fn is_root(
-        &mut self,
-        pid: u32,
-        address: u64,
-        maps: &Maps,
-        files: &mut Files,
-    ) -> bool {
-        let nowhere = User {
-            registers: [u64::MAX / 2; registers::COUNT],
-            stack: Vec::new(),
-        };
-        let mut registers = registers_of(&nowhere);
-        let at = (pid, address, false);
-        self.step(at, &mut registers, &mut |_| Err(()), maps, files) == Ok(None)
     }
 
     fn step(
@@ -116,7 +103,11 @@ impl Walker {
         files: &mut Files,
     ) -> Result<Option<u64>, framehop::Error> {
         // Callers are known by where they go on; the call is before that.
-        let inside = if is_leaf { frame } else { frame.wrapping_sub(1) };
+        let inside = if is_leaf {
+            frame
+        } else {
+            frame.wrapping_sub(1)
+        };
         let place = maps.place(pid, inside);
         if let Some(place) = place {
             self.load(place.file, maps, files);
@@ -169,6 +160,13 @@ fn registers_of(user: &User) -> UnwindRegsNative {
         register(registers::SP),
         register(registers::FP),
     );
+}
+
+fn frame_pointer(registers: &UnwindRegsNative) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    return registers.bp();
+    #[cfg(target_arch = "aarch64")]
+    return registers.fp();
 }
 
 /// A walk that was cut, gone on with what the kernel found by frame pointers: from the last frame on

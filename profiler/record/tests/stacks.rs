@@ -1,64 +1,23 @@
-//! Stacks of a C program without frame pointers, in a C library without them.
+//! Stacks of C programs without frame pointers, in a C library without them.
 
-use davy_profile::{FlameTree, flame::Grain, folded};
-use davy_record::{CallGraph, Error, Options, Recorder, Recording, Target};
-use std::path::{Path, PathBuf};
+#[path = "programs/mod.rs"]
+mod programs;
+
+use davy_record::{CallGraph, Options, Recording, Target};
+use programs::{built, recorder, share};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The program, built as distributions build theirs.
-fn built(folder: &Path, arguments: &[&str]) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/libc.c");
-    let program = folder.join("program");
-    let built = Command::new("cc")
-        .args(["-O2", "-fomit-frame-pointer", "-pthread"])
-        .args(arguments)
-        .arg("-o")
-        .arg(&program)
-        .arg(source)
-        .status();
-    assert!(built.expect("cc can be run").success());
-    program
-}
-
-/// A recording of it to its end; none where the kernel forbids it.
-fn recorded(program: &Path, options: Options) -> Option<Recording> {
-    let mut recorder = match Recorder::start(Target::NextChild, options) {
-        Err(Error::Forbidden { .. }) => return None,
-        recorder => recorder.expect("the kernel allows it"),
-    };
+/// A recording of a program to its end, and its number.
+fn recorded(program: &Path, options: Options) -> Option<(Recording, u32)> {
+    let mut recorder = recorder(Target::NextChild, options)?;
     let mut child = Command::new(program)
         .arg("0.3")
         .stdout(Stdio::null())
         .spawn()
         .expect("it runs");
     recorder.record_while(|_| child.try_wait().expect("it can be waited for").is_none());
-    Some(recorder.finish())
-}
-
-/// Samples by stack, the root first.
-fn stacks(recording: &Recording) -> Vec<(Vec<String>, u64)> {
-    let mut tree = FlameTree::new();
-    tree.add_profile(&recording.profile, 0, Grain::Function);
-    let stacks = folded::encode(&tree);
-    let stacks = stacks.lines().map(|line| {
-        let (stack, samples) = line.rsplit_once(' ').expect("a stack and its samples");
-        let frames = stack.split(';').map(str::to_owned).collect();
-        (frames, samples.parse().expect("a number"))
-    });
-    stacks.collect()
-}
-
-/// The share of samples whose stack has these functions, from the root to the leaf; the first is the
-/// root itself.
-fn share(recording: &Recording, functions: &[&str]) -> f64 {
-    let is_whole = |stack: &[String]| {
-        let mut frames = stack.iter();
-        stack.first().is_some_and(|root| root == functions[0])
-            && functions.iter().all(|name| frames.any(|frame| frame == name))
-    };
-    let stacks = stacks(recording);
-    let whole = stacks.iter().filter(|(stack, _)| is_whole(stack));
-    whole.map(|(_, samples)| samples).sum::<u64>() as f64 / recording.samples as f64
+    Some((recorder.finish(), child.id()))
 }
 
 fn options(call_graph: CallGraph) -> Options {
@@ -74,17 +33,17 @@ const WORK: [&str; 4] = ["sorts", "copies", "prints", "allocates"];
 #[test]
 fn stacks_through_the_c_library_are_whole_without_frame_pointers() {
     let folder = tempfile::tempdir().expect("a folder");
-    let program = built(folder.path(), &[]);
+    let program = built(folder.path(), "libc", &[]);
     let mut found = Vec::new();
     for call_graph in [CallGraph::Fp, CallGraph::Dwarf, CallGraph::Auto] {
-        let Some(recording) = recorded(&program, options(call_graph)) else {
+        let Some((recording, _)) = recorded(&program, options(call_graph)) else {
             return;
         };
         assert!(recording.samples > 300, "{} samples", recording.samples);
         assert_eq!(recording.call_graph, call_graph);
-        let whole = share(&recording, &["_start", "main", "turns"]);
-        let of_work = WORK.map(|work| share(&recording, &["_start", "main", "turns", work]));
-        println!("{call_graph:?}: {whole:.3} whole, {of_work:.3?} {WORK:?}, {} cut", recording.cut);
+        let whole = share(&recording, &["/_start", "main", "turns"]);
+        let of_work = WORK.map(|work| share(&recording, &["/_start", "main", "turns", work]));
+        println!("{call_graph:?}: {whole:.3} whole, {of_work:.3?} in {WORK:?}");
         found.push((whole, of_work));
     }
     assert!(found[0].0 < 0.5, "by frame pointers: {:.3}", found[0].0);
@@ -94,4 +53,45 @@ fn stacks_through_the_c_library_are_whole_without_frame_pointers() {
             assert!(*share > 0.1, "{work}: {share:.3}");
         }
     }
+}
+
+#[test]
+fn a_stack_deeper_than_its_copy_goes_on_along_frame_pointers_or_says_that_it_is_cut() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = built(folder.path(), "deep", &["-fno-omit-frame-pointer"]);
+    let check = |call_graph, stack_bytes| {
+        let options = Options {
+            stack_bytes,
+            ..options(call_graph)
+        };
+        let (recording, _) = recorded(&program, options)?;
+        let of = |functions: &[&str]| share(&recording, functions) > 0.95;
+        let all = ["/_start", "main", "descends", "burns"];
+        let is_short = recording.short * 2 > recording.samples;
+        Some((of(&all), of(&all[1..]), of(&["/(stack cut)"]), is_short))
+    };
+    let (is_whole, has_main, is_cut, is_short) = (true, true, true, true);
+    if let Some(found) = check(CallGraph::Dwarf, 16 << 10) {
+        assert_eq!(found, (!is_whole, !has_main, is_cut, is_short));
+    }
+    if let Some(found) = check(CallGraph::Dwarf, 60 << 10) {
+        assert_eq!(found, (is_whole, has_main, !is_cut, !is_short));
+    }
+    // Whether it gets beyond main depends on how the C library was built.
+    if let Some((_, found, ..)) = check(CallGraph::Auto, 16 << 10) {
+        assert_eq!(found, has_main);
+    }
+}
+
+#[test]
+fn code_made_at_run_time_has_its_callers_and_the_name_that_was_written_down() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = built(folder.path(), "made", &[]);
+    let Some((recording, pid)) = recorded(&program, options(CallGraph::Auto)) else {
+        return;
+    };
+    std::fs::remove_file(format!("/tmp/perf-{pid}.map")).expect("it was written");
+    let stack = ["/_start", "main", "calls", "counts_down_made_at_run_time"];
+    let whole = share(&recording, &stack);
+    assert!(whole > 0.9, "{whole:.3}");
 }
