@@ -128,3 +128,23 @@ fn nothing_but_the_command_is_recorded() {
     recorder.record_for(Duration::from_millis(60));
     assert_eq!(recorder.samples(), 0);
 }
+
+#[test]
+fn time_that_the_kernel_spends_for_a_program_is_shown_where_it_allows_that() {
+    let started = Recorder::start(Target::NextChild, options(997));
+    if is_forbidden(&started) {
+        return;
+    }
+    let mut recorder = started.expect("the kernel allows it");
+    let mut child = Command::new("head")
+        .args(["-c", "2000000000", "/dev/zero"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("head can be run");
+    recorder.record_while(|_| child.try_wait().expect("it can be waited for").is_none());
+    let recording = recorder.finish();
+    if recording.has_kernel {
+        let (in_kernel, all) = total_of(&recording.profile, "[kernel]");
+        assert!(in_kernel * 2 > all && all > 0, "{in_kernel} of {all} ns");
+    }
+}
