@@ -18,13 +18,10 @@ pub(crate) struct Files(FxHashMap<u32, Result<fs::File, String>>);
 impl Files {
     /// The file, opened if it was not.
     pub(crate) fn open(&mut self, number: u32, file: &File) -> Result<&fs::File, &str> {
-        let is_full = self.0.len() >= HELD_MAX;
-        let entry = self.0.entry(number).or_insert_with(|| {
-            if is_full {
-                return Err(format!("{HELD_MAX} files are held open already"));
-            }
-            find(file)
-        });
+        if self.0.len() >= HELD_MAX && !self.0.contains_key(&number) {
+            return Err("too many files are held open already");
+        }
+        let entry = self.0.entry(number).or_insert_with(|| find(file));
         match entry {
             Ok(file) => Ok(file),
             Err(why) => Err(why),
@@ -81,10 +78,10 @@ fn find(file: &File) -> Result<fs::File, String> {
         });
         match found {
             Ok(found) => return Ok(found),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                refused = Some(error);
-            }
-            Err(_) => {}
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidInput => {}
+                _ => refused = Some(error),
+            },
         }
     }
     Err(match (replaced, refused) {
@@ -162,5 +159,41 @@ mod tests {
     fn what_is_no_regular_file_is_not_opened() {
         let why = find(&mapped("/dev/null", 0)).expect_err("it is a device");
         assert!(why.contains("deleted"), "{why}");
+    }
+
+    #[test]
+    fn a_file_is_found_as_the_process_sees_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = folder.path().join("file");
+        let script = "mount -t tmpfs none \"$0\" && echo inside > \"$0/file\" && read line";
+        let mut process = std::process::Command::new("unshare")
+            .args(["--mount", "sh", "-c", script])
+            .arg(folder.path())
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("unshare can be run");
+        let name = name.to_str().expect("a plain name");
+        let seen = format!("/proc/{}/root{name}", process.id());
+        let inode = loop {
+            match fs::metadata(&seen) {
+                // The shell writes after it has made it.
+                Ok(found) if found.len() > 0 => break found.ino(),
+                _ => {}
+            }
+            // Where namespaces can't be made there is nothing to show.
+            if process.try_wait().expect("it can be waited for").is_some() {
+                return;
+            }
+        };
+        let file = File {
+            seen: (process.id(), 0x1000, 0x2000),
+            ..mapped(name, inode)
+        };
+        let mut text = String::new();
+        let found = find(&file).map(|mut found| found.read_to_string(&mut text));
+        drop(process.stdin.take());
+        process.wait().expect("it ends");
+        assert!(found.is_ok(), "{found:?}");
+        assert_eq!(text, "inside\n");
     }
 }

@@ -14,6 +14,7 @@ mod stacks;
 mod tables;
 mod walk;
 
+pub use names::Names;
 pub use recorder::{Recorder, Target};
 
 /// How the callers of a sample are found.

@@ -9,9 +9,26 @@ use davy_profile::{Function, Line, Profile};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
+/// What was read of files for names; whoever takes several profiles of a recording keeps it.
+pub struct Names(Symbolizer);
+
+impl Names {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self(Symbolizer::new())
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Gives each place its location in a profile. Also names the files without names, and says why.
 pub(crate) fn locate(
     profile: &mut Profile,
+    names: &Names,
     maps: &Maps,
     files: &mut Files,
     places: impl Iterator<Item = Place>,
@@ -20,7 +37,6 @@ pub(crate) fn locate(
     for place in places {
         by_file.entry(place.file).or_default().push(place);
     }
-    let symbolizer = Symbolizer::new();
     let mut made = Made::default();
     let mut found = FxHashMap::default();
     let mut nameless = Vec::new();
@@ -37,7 +53,7 @@ pub(crate) fn locate(
             continue;
         }
         match files.path(number, file) {
-            Ok(path) => of_file(profile, &symbolizer, (&path, name), &places, &mut found),
+            Ok(path) => of_file(profile, &names.0, (&path, name), &places, &mut found),
             Err(why) => {
                 nameless.push((name.clone(), why));
                 let location = profile.named_location(&without_names(name));

@@ -3,7 +3,7 @@
 use crate::event::{Event, Follow, Parts};
 use crate::files::Files;
 use crate::maps::Maps;
-use crate::names;
+use crate::names::{self, Names};
 use crate::parse::{Record, Sample};
 use crate::ring::{self, Ring};
 use crate::roots::Roots;
@@ -49,6 +49,8 @@ pub struct Recorder {
     walker: Walker,
     roots: Roots,
     stacks: Stacks,
+    /// Samples of profiles that were made already.
+    taken: u64,
     lost: u64,
     throttled: u64,
     cut: u64,
@@ -79,6 +81,7 @@ impl Recorder {
             walker: Walker::new(),
             roots: Roots::default(),
             stacks: Stacks::default(),
+            taken: 0,
             lost: 0,
             throttled: 0,
             cut: 0,
@@ -182,7 +185,18 @@ impl Recorder {
 
     /// Samples so far.
     pub fn samples(&self) -> u64 {
-        self.stacks.samples()
+        self.taken + self.stacks.samples()
+    }
+
+    /// Records so far that the kernel had no place for.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// What was recorded since it began or since this was last asked, as a profile of its own.
+    pub fn take_profile(&mut self, names: &Names) -> Profile {
+        self.drain();
+        self.profile(names).0
     }
 
     /// Takes the records that no other one can come before any more: what one CPU did has to be seen
@@ -299,22 +313,10 @@ impl Recorder {
         // The kernel need not sample this program at its reading.
         self.rings.clear();
         self.events.clear();
-        let ended = self.clock.now();
-        let mut profile = Profile::new();
-        profile.add_sample_type("samples", "count");
-        profile.add_sample_type("cpu", "nanoseconds");
-        profile.default_sample_type = profile.strings.intern("cpu");
-        profile.period_type = profile.sample_types[1];
-        profile.period = 1_000_000_000 / i64::from(self.options.hz);
-        profile.time_nanos = self.began.nanos();
-        profile.duration_nanos = ended.since(self.began).as_nanos() as i64;
-        let places = self.stacks.places();
-        let (locations, nameless) =
-            names::locate(&mut profile, &self.maps, &mut self.files, places);
-        self.stacks.write(&mut profile, &locations);
+        let (profile, nameless) = self.profile(&Names::new());
         Recording {
             profile,
-            samples: self.stacks.samples(),
+            samples: self.taken,
             lost: self.lost,
             throttled: self.throttled,
             cut: self.cut,
@@ -327,6 +329,30 @@ impl Recorder {
             },
             nameless,
         }
+    }
+
+    /// The stacks that are gathered, with their names, and the files without, and why.
+    fn profile(&mut self, names: &Names) -> (Profile, Vec<(String, String)>) {
+        let began = std::mem::replace(&mut self.began, self.clock.now());
+        let stacks = std::mem::take(&mut self.stacks);
+        self.taken += stacks.samples();
+        let mut profile = Profile::new();
+        profile.add_sample_type("samples", "count");
+        profile.add_sample_type("cpu", "nanoseconds");
+        profile.default_sample_type = profile.strings.intern("cpu");
+        profile.period_type = profile.sample_types[1];
+        profile.period = 1_000_000_000 / i64::from(self.options.hz);
+        profile.time_nanos = began.nanos();
+        profile.duration_nanos = self.began.since(began).as_nanos() as i64;
+        let (locations, nameless) = names::locate(
+            &mut profile,
+            names,
+            &self.maps,
+            &mut self.files,
+            stacks.places(),
+        );
+        stacks.write(&mut profile, &locations);
+        (profile, nameless)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Real programs, recorded by the real kernel. Where it forbids that, the error must say so.
 
 use davy_profile::{FlameTree, flame::Grain};
-use davy_record::{Error, Options, Recorder, Target};
+use davy_record::{Error, Names, Options, Recorder, Target};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -147,4 +147,41 @@ fn time_that_the_kernel_spends_for_a_program_is_shown_where_it_allows_that() {
         let (in_kernel, all) = total_of(&recording.profile, "[kernel]");
         assert!(in_kernel * 2 > all && all > 0, "{in_kernel} of {all} ns");
     }
+}
+
+#[test]
+fn profiles_that_are_taken_on_the_way_have_each_sample_once() {
+    let started = Recorder::start(Target::NextChild, options(997));
+    if is_forbidden(&started) {
+        return;
+    }
+    let mut recorder = started.expect("the kernel allows it");
+    let mut child = Command::new(std::env::current_exe().expect("this test's file"))
+        .args(["--exact", "a_child_that_burns"])
+        .env("BURN", "1")
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let names = Names::new();
+    let clock = davy_base::Clock::system();
+    let began = clock.monotonic();
+    let (mut samples, mut nanos, mut profiles_with_samples) = (0, 0, 0);
+    let mut add = |profile: &davy_profile::Profile| {
+        for sample in 0..profile.sample_count() {
+            samples += profile.values(sample)[0];
+            nanos += profile.values(sample)[1];
+        }
+        profiles_with_samples += u32::from(profile.sample_count() > 0);
+    };
+    while child.try_wait().expect("it can be waited for").is_none() {
+        recorder.record_for(Duration::from_millis(50));
+        add(&recorder.take_profile(&names));
+    }
+    let recording = recorder.finish();
+    add(&recording.profile);
+    assert!(samples > 20 && profiles_with_samples > 1, "{samples}");
+    assert_eq!(recording.samples as i64, samples);
+    // It has one thread that works: its CPU time can't be longer than it took.
+    let elapsed = clock.monotonic().saturating_sub(began).as_nanos() as i64;
+    assert!(nanos < elapsed + elapsed / 4, "{nanos} of {elapsed} ns");
 }

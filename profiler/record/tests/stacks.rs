@@ -95,3 +95,14 @@ fn code_made_at_run_time_has_its_callers_and_the_name_that_was_written_down() {
     let whole = share(&recording, &stack);
     assert!(whole > 0.9, "{whole:.3}");
 }
+
+#[test]
+fn a_stack_ends_where_there_is_no_frame_pointer_yet_although_no_table_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = built(folder.path(), "bare", &["-static", "-nostdlib"]);
+    let Some((recording, _)) = recorded(&program, options(CallGraph::Dwarf)) else {
+        return;
+    };
+    let whole = share(&recording, &["/_start", "begins", "burns"]);
+    assert!(whole > 0.95, "{whole:.3}");
+}
