@@ -1,6 +1,7 @@
 //! `davy record`: samples any program of this machine.
 
 mod command;
+mod live;
 mod output;
 
 use crate::cli::{Failure, Server};
@@ -28,6 +29,9 @@ pub(crate) struct Options {
     /// For how long [default: until the program ends, or Ctrl-C; 10 with --pid]
     #[arg(long)]
     seconds: Option<u64>,
+    /// Show the last seconds in the terminal, as they pass
+    #[arg(long, requires = "pid", conflicts_with_all = ["command", "output", "push", "seconds"])]
+    live: bool,
     /// File to write to: .svg a picture, .folded folded stacks, else pprof
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -75,18 +79,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Samples, then names, then shows. The exit code of a command is passed on.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    if let (true, Some(pid)) = (options.live, options.pid) {
+        return live::run(pid, options);
+    }
     let service = service(options);
     output::check(options)?;
-    let how = davy_record::Options {
-        hz: options.hz,
-        call_graph: options.call_graph.into(),
-        stack_bytes: options.stack_bytes,
-    };
     let target = options.pid.map_or(Target::NextChild, Target::Pid);
-    let mut recorder = Recorder::start(target, how).map_err(|error| match error {
-        Error::Hz { .. } | Error::StackBytes { .. } => Failure::Usage(error.to_string()),
-        error => Failure::Failed(error.to_string()),
-    })?;
+    let mut recorder = Recorder::start(target, how(options)).map_err(failure_of)?;
     let interruption = Interruption::watch()?;
     let clock = Clock::system();
     let default = options.pid.map(|_| SECONDS);
@@ -113,7 +112,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         running.ended()
     };
     let recording = recorder.finish();
-    say(&recording, &ended);
+    say(&recording, ended);
     output::deliver(&recording, &service, options)?;
     match ended.exit_code() {
         None | Some(0) => Ok(()),
@@ -122,8 +121,23 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
 }
 
+fn how(options: &Options) -> davy_record::Options {
+    davy_record::Options {
+        hz: options.hz,
+        call_graph: options.call_graph.into(),
+        stack_bytes: options.stack_bytes,
+    }
+}
+
+fn failure_of(error: Error) -> Failure {
+    match error {
+        Error::Hz { .. } | Error::StackBytes { .. } => Failure::Usage(error.to_string()),
+        error => Failure::Failed(error.to_string()),
+    }
+}
+
 /// Tells what happened, and what is missing, on standard error.
-fn say(recording: &Recording, ended: &Ended) {
+fn say(recording: &Recording, ended: Ended) {
     let Recording { samples, lost, .. } = recording;
     if let Some(sentence) = ended.sentence() {
         eprintln!("davy: {sentence}");
