@@ -1,15 +1,14 @@
 //! `davy record`: samples any program of this machine.
 
-use crate::cli::{Failure, Server, print, print_bytes};
-use crate::client::Client;
-use crate::query::text;
+mod command;
+mod live;
+mod output;
+
+use crate::cli::{Failure, Server};
+use command::{Ended, Interruption, Running};
 use davy_base::Clock;
-use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, Profile, folded, gzip, pprof};
-use davy_record::{Recorder, Target};
-use std::io::IsTerminal as _;
+use davy_record::{CallGraph, Error, Recorder, Recording, Target};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
 use std::time::Duration;
 
 /// Options of `davy record`.
@@ -21,9 +20,18 @@ pub(crate) struct Options {
     /// Samples a second of CPU time
     #[arg(long, default_value_t = 99)]
     hz: u32,
+    /// How callers are found
+    #[arg(long, value_enum, default_value_t = Callers::Auto)]
+    call_graph: Callers,
+    /// Bytes of the stack that are copied with each sample, for unwind tables
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 10)]
+    stack_bytes: u32,
     /// For how long [default: until the program ends, or Ctrl-C; 10 with --pid]
     #[arg(long)]
     seconds: Option<u64>,
+    /// Show the last seconds in the terminal, as they pass
+    #[arg(long, requires = "pid", conflicts_with_all = ["command", "output", "push", "seconds"])]
+    live: bool,
     /// File to write to: .svg a picture, .folded folded stacks, else pprof
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -43,104 +51,149 @@ pub(crate) struct Options {
     command: Vec<String>,
 }
 
+/// How callers are found.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Callers {
+    /// By unwind tables, and where those end, along frame pointers
+    Auto,
+    /// By unwind tables
+    Dwarf,
+    /// Along frame pointers: the least work, and whole only if all code keeps them
+    Fp,
+}
+
+impl From<Callers> for CallGraph {
+    fn from(callers: Callers) -> Self {
+        match callers {
+            Callers::Auto => Self::Auto,
+            Callers::Dwarf => Self::Dwarf,
+            Callers::Fp => Self::Fp,
+        }
+    }
+}
+
 /// How long a process is sampled unless told otherwise.
 const SECONDS: u64 = 10;
 /// How long a program may take to end after it was interrupted.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Samples, then names, then shows.
+/// Samples, then names, then shows. The exit code of a command is passed on.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    if let (true, Some(pid)) = (options.live, options.pid) {
+        return live::run(pid, options);
+    }
+    let service = service(options);
+    output::check(options)?;
     let target = options.pid.map_or(Target::NextChild, Target::Pid);
-    let recorder = Recorder::start(target, options.hz);
-    let mut recorder = recorder.map_err(|error| Failure::Failed(error.to_string()))?;
-    let interrupted = interruption()?;
+    let mut recorder = Recorder::start(target, how(options)).map_err(failure_of)?;
+    let interruption = Interruption::watch()?;
     let clock = Clock::system();
     let default = options.pid.map(|_| SECONDS);
     let end = options
         .seconds
         .or(default)
         .map(|span| clock.monotonic() + Duration::from_secs(span));
-    let goes_on = |now: Duration| end.is_none_or(|end| now < end) && !interrupted();
-    if options.pid.is_some() {
-        recorder.record_while(goes_on);
+    let goes_on = |now: Duration| end.is_none_or(|end| now < end) && interruption.times() == 0;
+    let ended = if let Some(pid) = options.pid {
+        let folder = PathBuf::from(format!("/proc/{pid}"));
+        recorder.record_while(|now| goes_on(now) && folder.exists());
+        Ended::NotOurs
     } else {
-        let mut child = spawn(&options.command)?;
-        recorder.record_while(|now| goes_on(now) && matches!(child.try_wait(), Ok(None)));
-        // A Ctrl-C has reached it as well; a span that is over ends only the recording.
-        let patience = clock.monotonic() + FAREWELL;
-        recorder.record_while(|now| {
-            interrupted() && now < patience && matches!(child.try_wait(), Ok(None))
-        });
-    }
-    let (samples, lost) = (recorder.samples(), recorder.lost());
-    let profile = recorder.finish();
-    eprintln!("davy: {samples} samples, {lost} lost");
-    deliver(&profile, options)
-}
-
-fn spawn(command: &[String]) -> Result<Child, Failure> {
-    let [program, arguments @ ..] = command else {
-        return Err(Failure::Usage(
-            "name a command after --, or a process with --pid".to_owned(),
-        ));
-    };
-    let child = Command::new(program).args(arguments).spawn();
-    child.map_err(|error| Failure::Failed(format!("{program} can't be started: {error}")))
-}
-
-/// Whether a Ctrl-C has come, which ends the recording and not this program.
-fn interruption() -> Result<impl Fn() -> bool, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::Failed(format!("signals can't be watched: {error}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(failed)?;
-    let (sender, receiver) = tokio::sync::watch::channel(false);
-    runtime.spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            sender.send_replace(true);
+        let mut running = Running::start(&options.command)?;
+        recorder.record_while(|now| goes_on(now) && running.is_running());
+        if interruption.times() > 0 {
+            // A Ctrl-C has reached it as well, and a second one ends the patience.
+            running.pass_on(&interruption);
+            let patience = clock.monotonic() + FAREWELL;
+            recorder.record_while(|now| {
+                interruption.times() < 2 && now < patience && running.is_running()
+            });
         }
-    });
-    Ok(move || {
-        let _kept = &runtime;
-        *receiver.borrow()
-    })
+        running.ended()
+    };
+    let recording = recorder.finish();
+    say(&recording, ended);
+    output::deliver(&recording, &service, options)?;
+    match ended.exit_code() {
+        None | Some(0) => Ok(()),
+        // As `time` and `env` do: davy itself has done what it was asked to.
+        Some(code) => std::process::exit(code),
+    }
 }
 
-fn deliver(profile: &Profile, options: &Options) -> Result<(), Failure> {
-    let packed = || gzip::compress(&pprof::encode(profile));
-    if options.push {
-        let service = service(options);
-        let query = [("name", service.clone()), ("format", "pprof".to_owned())];
-        let client = Client::new(&options.server)?;
-        client.post("/ingest", &query, "application/octet-stream", &packed())?;
-        print(&format!("pushed as {service}\n"))?;
+fn how(options: &Options) -> davy_record::Options {
+    davy_record::Options {
+        hz: options.hz,
+        call_graph: options.call_graph.into(),
+        stack_bytes: options.stack_bytes,
     }
-    let mut tree = FlameTree::new();
-    tree.add_profile(profile, 1, Grain::Function);
-    if let Some(path) = &options.output {
-        let bytes = match path.extension().and_then(|e| e.to_str()) {
-            Some("svg") => davy_archive::query::svg::svg(&tree, &service(options), "ns")
-                .map_err(|error| Failure::Failed(error.to_string()))?,
-            Some("folded") => folded::encode(&tree).into_bytes(),
-            _ => packed(),
+}
+
+fn failure_of(error: Error) -> Failure {
+    match error {
+        Error::Hz { .. } | Error::StackBytes { .. } => Failure::Usage(error.to_string()),
+        error => Failure::Failed(error.to_string()),
+    }
+}
+
+/// Tells what happened, and what is missing, on standard error.
+fn say(recording: &Recording, ended: Ended) {
+    let Recording { samples, lost, .. } = recording;
+    if let Some(sentence) = ended.sentence() {
+        eprintln!("davy: {sentence}");
+    }
+    eprintln!("davy: {samples} samples, {lost} lost");
+    for sentence in sentences(recording) {
+        eprintln!("davy: {sentence}");
+    }
+}
+
+/// Files without names that are told one by one.
+const NAMELESS_MAX: usize = 5;
+
+fn sentences(recording: &Recording) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if recording.samples == 0 {
+        sentences
+            .push("the program spent less CPU time than there is between two samples".to_owned());
+    }
+    if recording.throttled > 0 {
+        sentences.push(format!(
+            "the kernel left out samples {} times, because taking them took too long",
+            recording.throttled
+        ));
+    }
+    if recording.cut > 0 {
+        let hint = if recording.short > recording.cut / 2 {
+            "; a larger --stack-bytes keeps more"
+        } else {
+            ""
         };
-        return std::fs::write(path, bytes).map_err(|error| {
-            Failure::Failed(format!("can't write to {}: {error}", path.display()))
-        });
+        sentences.push(format!(
+            "{} stacks are not known up to their root{hint}",
+            recording.cut
+        ));
     }
-    if options.push {
-        return Ok(());
+    if !recording.has_kernel {
+        sentences.push(
+            "time in the kernel is left out; it takes kernel.perf_event_paranoid=1 or CAP_PERFMON"
+                .to_owned(),
+        );
     }
-    if std::io::stdout().is_terminal() {
-        return print(&text::of_tree(&tree, "nanoseconds", options.max_nodes));
+    let nameless = recording.nameless.iter();
+    sentences.extend(
+        nameless
+            .take(NAMELESS_MAX)
+            .map(|(file, why)| format!("no names for {file}: {why}")),
+    );
+    if recording.nameless.len() > NAMELESS_MAX {
+        let more = recording.nameless.len() - NAMELESS_MAX;
+        sentences.push(format!("no names for {more} more files"));
     }
-    print_bytes(&packed())
+    sentences
 }
 
-/// What was sampled, by its name.
+/// What is sampled, by its name, without the letters that hold a name and its labels together.
 fn service(options: &Options) -> String {
     let name = |path: &str| {
         Path::new(path)
@@ -156,5 +209,43 @@ fn service(options: &Options) -> String {
     found
         .unwrap_or_else(|| "recorded".to_owned())
         .trim()
-        .to_owned()
+        .replace(['{', '}', ',', '='], "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let recording = Recording {
+            profile: davy_profile::Profile::new(),
+            samples: 10,
+            lost: 0,
+            throttled: 2,
+            cut: 3,
+            short: 2,
+            has_kernel: false,
+            call_graph: CallGraph::Auto,
+            nameless: vec![("/bin/x".to_owned(), "it was replaced by another".to_owned()); 7],
+        };
+        let text = sentences(&recording).join("\n");
+        for part in [
+            "left out samples 2 times",
+            "3 stacks are not known up to their root; a larger --stack-bytes",
+            "time in the kernel is left out",
+            "no names for /bin/x: it was replaced by another",
+            "no names for 2 more files",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+        let whole = Recording {
+            throttled: 0,
+            cut: 0,
+            has_kernel: true,
+            nameless: Vec::new(),
+            ..recording
+        };
+        assert_eq!(sentences(&whole), Vec::<String>::new());
+    }
 }

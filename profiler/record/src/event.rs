@@ -1,18 +1,13 @@
 //! Events of the kernel's CPU clock.
 
-use crate::Error;
+use crate::refusal;
+use crate::{Error, Options};
 use perf_event_open_sys as sys;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
-/// What each sample carries, in this order: the process and thread, the time, the period, the stack.
-const SAMPLE_TYPE: u64 = (sys::bindings::PERF_SAMPLE_TID
-    | sys::bindings::PERF_SAMPLE_TIME
-    | sys::bindings::PERF_SAMPLE_PERIOD
-    | sys::bindings::PERF_SAMPLE_CALLCHAIN) as u64;
-
 /// Whom an event follows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Follow {
     /// A thread that runs, from now on.
     Thread(i32),
@@ -20,27 +15,91 @@ pub(crate) enum Follow {
     NextChild,
 }
 
+/// What each sample carries beside the process, the thread, the time and the period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts {
+    /// The callers as the kernel finds them, by frame pointers.
+    pub(crate) chain: bool,
+    /// Bytes of the user's stack, with the registers; 0 for none.
+    pub(crate) stack_bytes: u32,
+    /// Time that the kernel spends for the program.
+    pub(crate) kernel: bool,
+}
+
+/// The registers that a walk begins with, in the order of their bits, which is that of a sample.
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod registers {
+    use perf_event_open_sys::bindings::{PERF_REG_X86_BP, PERF_REG_X86_IP, PERF_REG_X86_SP};
+    pub(crate) const MASK: u64 = 1 << PERF_REG_X86_BP | 1 << PERF_REG_X86_SP | 1 << PERF_REG_X86_IP;
+    pub(crate) const COUNT: usize = 3;
+    pub(crate) const FP: usize = 0;
+    pub(crate) const SP: usize = 1;
+    pub(crate) const PC: usize = 2;
+}
+/// The registers that a walk begins with, in the order of their bits, which is that of a sample.
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod registers {
+    use perf_event_open_sys::bindings::{
+        PERF_REG_ARM64_LR, PERF_REG_ARM64_PC, PERF_REG_ARM64_SP, PERF_REG_ARM64_X29,
+    };
+    pub(crate) const MASK: u64 = 1 << PERF_REG_ARM64_X29
+        | 1 << PERF_REG_ARM64_LR
+        | 1 << PERF_REG_ARM64_SP
+        | 1 << PERF_REG_ARM64_PC;
+    pub(crate) const COUNT: usize = 4;
+    pub(crate) const FP: usize = 0;
+    pub(crate) const LR: usize = 1;
+    pub(crate) const SP: usize = 2;
+    pub(crate) const PC: usize = 3;
+}
+
+impl Parts {
+    fn sample_type(self) -> u64 {
+        use sys::bindings as kernel;
+        let mut parts =
+            kernel::PERF_SAMPLE_TID | kernel::PERF_SAMPLE_TIME | kernel::PERF_SAMPLE_PERIOD;
+        if self.chain {
+            parts |= kernel::PERF_SAMPLE_CALLCHAIN;
+        }
+        if self.stack_bytes > 0 {
+            parts |= kernel::PERF_SAMPLE_REGS_USER | kernel::PERF_SAMPLE_STACK_USER;
+        }
+        u64::from(parts)
+    }
+}
+
 /// An event on one CPU; closed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Event(OwnedFd);
 
 impl Event {
-    pub(crate) fn open(follow: Follow, cpu: i32, hz: u32) -> Result<Self, Error> {
+    pub(crate) fn open(
+        follow: Follow,
+        cpu: i32,
+        options: Options,
+        parts: Parts,
+    ) -> Result<Self, Error> {
         let mut attributes = sys::bindings::perf_event_attr {
             type_: sys::bindings::PERF_TYPE_SOFTWARE,
             size: size_of::<sys::bindings::perf_event_attr>() as u32,
             config: u64::from(sys::bindings::PERF_COUNT_SW_CPU_CLOCK),
-            sample_type: SAMPLE_TYPE,
+            sample_type: parts.sample_type(),
             ..Default::default()
         };
-        attributes.__bindgen_anon_1.sample_freq = u64::from(hz);
+        attributes.__bindgen_anon_1.sample_freq = u64::from(options.hz);
+        if parts.stack_bytes > 0 {
+            attributes.sample_regs_user = registers::MASK;
+            attributes.sample_stack_user = parts.stack_bytes;
+        }
         attributes.set_freq(1);
         attributes.set_inherit(1);
-        attributes.set_exclude_kernel(1);
+        attributes.set_exclude_kernel(u64::from(!parts.kernel));
         attributes.set_exclude_hv(1);
         attributes.set_exclude_callchain_kernel(1);
         attributes.set_mmap(1);
         attributes.set_mmap2(1);
+        attributes.set_comm(1);
+        attributes.set_comm_exec(1);
         attributes.set_task(1);
         attributes.set_sample_id_all(1);
         let thread = match follow {
@@ -58,7 +117,7 @@ impl Event {
             // SAFETY: the kernel has just given this descriptor to us alone.
             return Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }));
         }
-        Err(refused(follow, io::Error::last_os_error()))
+        Err(refusal::of(follow, options.hz, io::Error::last_os_error()))
     }
 
     pub(crate) fn fd(&self) -> RawFd {
@@ -66,9 +125,9 @@ impl Event {
     }
 
     /// Lets this event write into the ring of another one on the same CPU.
-    pub(crate) fn write_into(&self, other: &Self) -> Result<(), Error> {
+    pub(crate) fn write_into(&self, other: RawFd) -> Result<(), Error> {
         // SAFETY: both descriptors are open events; the call takes nothing else.
-        let result = unsafe { sys::ioctls::SET_OUTPUT(self.fd(), other.fd()) };
+        let result = unsafe { sys::ioctls::SET_OUTPUT(self.fd(), other) };
         if result == 0 {
             return Ok(());
         }
@@ -76,27 +135,5 @@ impl Event {
             what: "events can't share a ring".to_owned(),
             source: io::Error::last_os_error(),
         })
-    }
-}
-
-fn refused(follow: Follow, source: io::Error) -> Error {
-    let what = match follow {
-        Follow::Thread(thread) => format!("thread {thread}"),
-        Follow::NextChild => "a command".to_owned(),
-    };
-    match source.raw_os_error() {
-        Some(libc::EACCES | libc::EPERM | libc::ENOSYS) => {
-            let path = "/proc/sys/kernel/perf_event_paranoid";
-            let paranoid = std::fs::read_to_string(path).unwrap_or_else(|_| "unknown".to_owned());
-            Error::Forbidden {
-                what,
-                paranoid: paranoid.trim().to_owned(),
-                source,
-            }
-        }
-        _ => Error::Failed {
-            what: format!("{what} can't be sampled"),
-            source,
-        },
     }
 }

@@ -1,5 +1,6 @@
 //! The kernel's records (`linux/perf_event.h`), those that matter here.
 
+use crate::event::{Parts, registers};
 use perf_event_open_sys::bindings;
 
 /// What is at or above this in a stack says whose the next addresses are (`PERF_CONTEXT_MAX`).
@@ -8,97 +9,175 @@ const CONTEXT_MARKS: u64 = -4_095_i64 as u64;
 /// A record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
-    /// A stack, the leaf first.
-    Sample {
-        pid: u32,
-        time: u64,
-        period: u64,
-        stack: Vec<u64>,
-    },
-    /// A file, or nothing, was mapped.
+    /// What a thread was doing.
+    Sample(Sample),
+    /// Code was mapped.
     Mapped {
         pid: u32,
         time: u64,
         start: u64,
         length: u64,
         offset: u64,
-        is_code: bool,
-        name: String,
+        file: FileId,
     },
-    /// A process was made.
-    Forked { pid: u32, parent: u32, time: u64 },
+    /// A process or a thread was made.
+    Forked {
+        pid: u32,
+        parent: u32,
+        thread: u32,
+        time: u64,
+    },
+    /// A process became another program.
+    Executed { pid: u32, time: u64 },
     /// So many records did not fit.
     Lost(u64),
+    /// Samples were left out, because taking them took too long.
+    Throttled,
+}
+
+/// A file by what the kernel knows of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct FileId {
+    pub(crate) name: String,
+    /// 0 where it is not known.
+    pub(crate) inode: u64,
+    /// Major and minor number.
+    pub(crate) device: (u32, u32),
+}
+
+/// What a thread was doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sample {
+    pub(crate) pid: u32,
+    pub(crate) time: u64,
+    pub(crate) period: u64,
+    /// In the kernel, for the program.
+    pub(crate) in_kernel: bool,
+    /// The stack as the kernel walked it, the leaf first.
+    pub(crate) chain: Vec<u64>,
+    /// What it takes to walk it oneself; none for programs of 32 bits.
+    pub(crate) user: Option<User>,
+}
+
+/// Registers and stack of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) registers: [u64; registers::COUNT],
+    /// From the stack pointer on.
+    pub(crate) stack: Vec<u8>,
 }
 
 impl Record {
     /// When; records that tell no time come first.
     pub(crate) fn time(&self) -> u64 {
         match self {
-            Self::Sample { time, .. } | Self::Mapped { time, .. } | Self::Forked { time, .. } => {
-                *time
-            }
-            Self::Lost(_) => 0,
+            Self::Sample(Sample { time, .. })
+            | Self::Mapped { time, .. }
+            | Self::Forked { time, .. }
+            | Self::Executed { time, .. } => *time,
+            Self::Lost(_) | Self::Throttled => 0,
         }
     }
 
-    /// From what follows a record's head; none where it does not matter or is not whole.
-    pub(crate) fn parse(kind: u32, bytes: &[u8]) -> Option<Self> {
+    /// From a record's flags and what follows its head; none where it does not matter or is not
+    /// whole.
+    pub(crate) fn parse(kind: u32, flags: u16, bytes: &[u8], parts: Parts) -> Option<Self> {
         let mut reader = Reader(bytes);
         match kind {
-            bindings::PERF_RECORD_SAMPLE => {
-                let (pid, _tid) = (reader.u32()?, reader.u32()?);
-                let (time, period) = (reader.u64()?, reader.u64()?);
-                let count = reader.u64()?;
-                let chain = (0..count).map_while(|_| reader.u64());
-                // What is above this says whose the next addresses are, and is no address.
-                let stack = chain.filter(|address| *address < CONTEXT_MARKS);
-                Some(Self::Sample {
-                    pid,
-                    time,
-                    period,
-                    stack: stack.collect(),
-                })
-            }
+            bindings::PERF_RECORD_SAMPLE => sample(reader, flags, parts).map(Self::Sample),
             bindings::PERF_RECORD_MMAP2 => {
                 let (pid, _tid) = (reader.u32()?, reader.u32()?);
                 let (start, length, offset) = (reader.u64()?, reader.u64()?, reader.u64()?);
-                // Device, inode and generation, or the build id.
-                reader.skip(24)?;
+                let device = (reader.u32()?, reader.u32()?);
+                let (inode, _generation) = (reader.u64()?, reader.u64()?);
                 let protection = reader.u32()?;
                 reader.skip(4)?;
                 let name = reader.text()?;
-                Some(Self::Mapped {
+                let time = reader.time_at_end()?;
+                let is_code = protection & libc::PROT_EXEC as u32 != 0;
+                is_code.then_some(Self::Mapped {
                     pid,
-                    time: reader.time_at_end()?,
+                    time,
                     start,
                     length,
                     offset,
-                    is_code: protection & libc::PROT_EXEC as u32 != 0,
-                    name,
+                    file: FileId {
+                        name,
+                        inode,
+                        device,
+                    },
                 })
             }
             bindings::PERF_RECORD_FORK => {
                 let (pid, parent) = (reader.u32()?, reader.u32()?);
-                reader.skip(8)?;
+                let (thread, _parent_thread) = (reader.u32()?, reader.u32()?);
                 let time = reader.u64()?;
-                Some(Self::Forked { pid, parent, time })
+                Some(Self::Forked {
+                    pid,
+                    parent,
+                    thread,
+                    time,
+                })
+            }
+            bindings::PERF_RECORD_COMM
+                if u32::from(flags) & bindings::PERF_RECORD_MISC_COMM_EXEC != 0 =>
+            {
+                let pid = reader.u32()?;
+                let time = reader.time_at_end()?;
+                Some(Self::Executed { pid, time })
             }
             bindings::PERF_RECORD_LOST => {
                 reader.skip(8)?;
                 Some(Self::Lost(reader.u64()?))
             }
+            bindings::PERF_RECORD_THROTTLE => Some(Self::Throttled),
             _ => None,
         }
     }
 }
 
+fn sample(mut reader: Reader<'_>, flags: u16, parts: Parts) -> Option<Sample> {
+    let (pid, _tid) = (reader.u32()?, reader.u32()?);
+    let (time, period) = (reader.u64()?, reader.u64()?);
+    let mode = u32::from(flags) & bindings::PERF_RECORD_MISC_CPUMODE_MASK;
+    let mut chain = Vec::new();
+    if parts.chain {
+        let count = reader.u64()?;
+        for _ in 0..count {
+            let address = reader.u64()?;
+            // What is above this says whose the next addresses are, and is no address.
+            if address < CONTEXT_MARKS {
+                chain.push(address);
+            }
+        }
+    }
+    let user = if parts.stack_bytes > 0 {
+        let (is_64_bit, user) = reader.user()?;
+        is_64_bit.then_some(user)
+    } else {
+        None
+    };
+    Some(Sample {
+        pid,
+        time,
+        period,
+        in_kernel: mode == bindings::PERF_RECORD_MISC_KERNEL,
+        chain,
+        user,
+    })
+}
+
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
+        let (first, rest) = self.0.split_at_checked(bytes)?;
+        self.0 = rest;
+        Some(first)
+    }
+
     fn skip(&mut self, bytes: usize) -> Option<()> {
-        self.0 = self.0.get(bytes..)?;
-        Some(())
+        self.take(bytes).map(|_| ())
     }
 
     fn u32(&mut self) -> Option<u32> {
@@ -111,6 +190,27 @@ impl Reader<'_> {
         let (first, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(u64::from_ne_bytes(*first))
+    }
+
+    /// Whether it is a program of 64 bits, with its registers and stack: `{ u64 abi; u64 registers[]; u64 size; char stack[size]; u64 valid }`,
+    /// without registers for a kernel thread, without `valid` where the size is 0.
+    fn user(&mut self) -> Option<(bool, User)> {
+        let abi = self.u64()?;
+        let mut values = [0; registers::COUNT];
+        if abi != u64::from(bindings::PERF_SAMPLE_REGS_ABI_NONE) {
+            for value in &mut values {
+                *value = self.u64()?;
+            }
+        }
+        let size = self.u64()? as usize;
+        let stack = self.take(size)?;
+        let valid = if size > 0 { self.u64()? as usize } else { 0 };
+        let is_64_bit = abi == u64::from(bindings::PERF_SAMPLE_REGS_ABI_64);
+        let user = User {
+            registers: values,
+            stack: stack[..valid.min(size)].to_vec(),
+        };
+        Some((is_64_bit, user))
     }
 
     /// A text that ends with a zero byte.
@@ -130,37 +230,83 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
+    const CHAIN: Parts = Parts {
+        chain: true,
+        stack_bytes: 0,
+        kernel: true,
+    };
+
     fn bytes(words: &[u64]) -> Vec<u8> {
         words.iter().flat_map(|word| word.to_ne_bytes()).collect()
     }
 
+    fn ids(pid: u32, thread: u32) -> u64 {
+        let [a, b, c, d] = pid.to_ne_bytes();
+        let [e, f, g, h] = thread.to_ne_bytes();
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+    }
+
     #[test]
     fn a_sample_is_read_without_the_marks_between_its_addresses() {
-        let ids = u64::from_ne_bytes([7, 0, 0, 0, 8, 0, 0, 0]);
         let user_mark = -512_i64 as u64;
-        let record = bytes(&[ids, 1_000, 250, 3, user_mark, 0x10, 0x20]);
+        let record = bytes(&[ids(7, 8), 1_000, 250, 3, user_mark, 0x10, 0x20]);
         assert_eq!(
-            Record::parse(bindings::PERF_RECORD_SAMPLE, &record),
-            Some(Record::Sample {
+            Record::parse(bindings::PERF_RECORD_SAMPLE, 1, &record, CHAIN),
+            Some(Record::Sample(Sample {
                 pid: 7,
                 time: 1_000,
                 period: 250,
-                stack: vec![0x10, 0x20]
-            })
+                in_kernel: true,
+                chain: vec![0x10, 0x20],
+                user: None,
+            }))
         );
     }
 
     #[test]
+    fn of_a_stack_only_what_the_kernel_could_copy_is_taken() {
+        let parts = Parts {
+            chain: false,
+            stack_bytes: 16,
+            kernel: false,
+        };
+        let check = |abi: u32, words: &[u64], expected: Result<Option<User>, ()>| {
+            let head = [ids(7, 8), 1_000, 250, u64::from(abi)];
+            let record = bytes(&[&head, words].concat());
+            let read = Record::parse(bindings::PERF_RECORD_SAMPLE, 2, &record, parts);
+            let user = read.ok_or(()).map(|record| match record {
+                Record::Sample(sample) => sample.user,
+                other => panic!("{other:?} is no sample"),
+            });
+            assert_eq!(user, expected);
+        };
+        let mut words: Vec<u64> = (1..=registers::COUNT as u64).collect();
+        words.extend([16, 0xaa, 0xbb, 8]);
+        let user = User {
+            registers: std::array::from_fn(|index| index as u64 + 1),
+            stack: 0xaa_u64.to_ne_bytes().to_vec(),
+        };
+        check(bindings::PERF_SAMPLE_REGS_ABI_64, &words, Ok(Some(user)));
+        check(bindings::PERF_SAMPLE_REGS_ABI_32, &words, Ok(None));
+        check(bindings::PERF_SAMPLE_REGS_ABI_NONE, &[0], Ok(None));
+        // A size that leads out of the record.
+        words[registers::COUNT] = u64::MAX;
+        check(bindings::PERF_SAMPLE_REGS_ABI_64, &words, Err(()));
+    }
+
+    #[test]
     fn what_is_cut_off_is_no_record() {
-        for length in 0..24 {
-            assert_eq!(
-                Record::parse(bindings::PERF_RECORD_MMAP2, &vec![0; length]),
-                None
-            );
-            assert_eq!(
-                Record::parse(bindings::PERF_RECORD_FORK, &vec![0; length.min(20)]),
-                None
-            );
+        for kind in [
+            bindings::PERF_RECORD_MMAP2,
+            bindings::PERF_RECORD_FORK,
+            bindings::PERF_RECORD_SAMPLE,
+            bindings::PERF_RECORD_COMM,
+        ] {
+            let exec = bindings::PERF_RECORD_MISC_COMM_EXEC as u16;
+            for length in 0..8 {
+                let parsed = Record::parse(kind, exec, &vec![0; length], CHAIN);
+                assert!(parsed.is_none() || length >= 8, "{parsed:?}");
+            }
         }
     }
 }

@@ -1,14 +1,18 @@
 //! A recording: events opened, rings emptied, stacks counted.
 
-use crate::Error;
-use crate::event::{Event, Follow};
-use crate::maps::{Maps, Place};
-use crate::names;
-use crate::parse::Record;
-use crate::ring::Ring;
+use crate::event::{Event, Follow, Parts};
+use crate::files::Files;
+use crate::maps::Maps;
+use crate::names::{self, Names};
+use crate::parse::{Record, Sample};
+use crate::ring::{self, Ring};
+use crate::roots::Roots;
+use crate::stacks::{Stack, Stacks};
+use crate::walk::{self, End, Walker};
+use crate::{CallGraph, Error, Options, Recording};
 use davy_base::{Clock, Timestamp};
 use davy_profile::Profile;
-use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,79 +27,144 @@ pub enum Target {
 
 /// How often the rings are emptied.
 const DRAIN_EVERY: Duration = Duration::from_millis(50);
-/// Different stacks that are kept apart; what comes beyond is counted as `(overflow)`.
-const STACKS_MAX: usize = 200_000;
-const HZ_MAX: u32 = 10_000;
-
-/// What a sample's time was spent on; a place that is not known is none.
-type Stack = Vec<Option<Place>>;
+/// How often threads are listed again at the start, for those that began meanwhile.
+const LISTINGS_MAX: usize = 8;
 
 /// A recording under way. It ends when it is finished or dropped.
 pub struct Recorder {
     clock: Clock,
     began: Timestamp,
-    hz: u32,
-    rings: Vec<Ring>,
-    /// Kept open for as long as it records.
+    options: Options,
+    parts: Parts,
+    /// One a CPU.
+    rings: Vec<(i32, Ring)>,
+    /// Those beside the rings' own, kept open for as long as it records.
     events: Vec<Event>,
+    /// Records that others may still come before.
+    pending: Vec<Record>,
+    /// The time of the newest record.
+    newest: u64,
     maps: Maps,
-    /// Nanoseconds and samples by stack, the leaf first.
-    stacks: FxHashMap<Stack, (u64, u64)>,
-    overflow: (u64, u64),
+    files: Files,
+    walker: Walker,
+    roots: Roots,
+    stacks: Stacks,
+    /// Samples of profiles that were made already.
+    taken: u64,
     lost: u64,
+    throttled: u64,
+    cut: u64,
+    /// Of those that were cut, those whose copy of the stack was too short.
+    short: u64,
 }
 
 impl Recorder {
-    /// Begins, with so many samples a second of each thread's CPU time.
-    pub fn start(target: Target, hz: u32) -> Result<Self, Error> {
-        if !(1..=HZ_MAX).contains(&hz) {
-            return Err(Error::Hz { hz });
-        }
-        let follows = match target {
-            Target::Pid(pid) => threads(pid)?,
-            Target::NextChild => vec![Follow::NextChild],
-        };
+    /// Begins.
+    pub fn start(target: Target, options: Options) -> Result<Self, Error> {
+        options.check()?;
         let clock = Clock::system();
         let mut recorder = Self {
             began: clock.now(),
             clock,
-            hz,
+            options,
+            parts: Parts {
+                chain: true,
+                stack_bytes: 0,
+                kernel: false,
+            },
             rings: Vec::new(),
             events: Vec::new(),
+            pending: Vec::new(),
+            newest: 0,
             maps: Maps::default(),
-            stacks: FxHashMap::default(),
-            overflow: (0, 0),
+            files: Files::default(),
+            walker: Walker::new(),
+            roots: Roots::default(),
+            stacks: Stacks::default(),
+            taken: 0,
             lost: 0,
+            throttled: 0,
+            cut: 0,
+            short: 0,
         };
-        for cpu in cpus() {
-            recorder.open(&follows, cpu)?;
-        }
-        if let Target::Pid(pid) = target {
-            recorder.maps.read(pid);
+        match target {
+            Target::NextChild => recorder.open_first(&[Follow::NextChild])?,
+            Target::Pid(pid) => {
+                recorder.open_threads(pid)?;
+                recorder.maps.read(pid);
+            }
         }
         Ok(recorder)
     }
 
+    /// Opens events with as much as the kernel gives.
+    fn open_first(&mut self, follows: &[Follow]) -> Result<(), Error> {
+        let mut result = Ok(());
+        for parts in parts_to_try(self.options) {
+            self.parts = parts;
+            self.rings.clear();
+            self.events.clear();
+            result = cpus()
+                .into_iter()
+                .try_for_each(|cpu| self.open(follows, cpu));
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Opens the events of all threads, those included that begin while this is done: some of them
+    /// are followed already, because the thread that began them is, and the kernel tells of those.
+    fn open_threads(&mut self, pid: u32) -> Result<(), Error> {
+        let mut known = BTreeSet::new();
+        for _ in 0..LISTINGS_MAX {
+            let listed = threads(pid)?;
+            self.drain_rings();
+            known.extend(self.pending.iter().filter_map(|record| match record {
+                Record::Forked { thread, .. } => Some(*thread as i32),
+                _ => None,
+            }));
+            let new: Vec<Follow> = listed
+                .into_iter()
+                .filter(|thread| known.insert(*thread))
+                .map(Follow::Thread)
+                .collect();
+            if new.is_empty() {
+                break;
+            }
+            if self.rings.is_empty() {
+                self.open_first(&new)?;
+            } else {
+                for cpu in cpus() {
+                    self.open(&new, cpu)?;
+                }
+            }
+        }
+        if self.rings.is_empty() {
+            return Err(Error::NoProcess { pid });
+        }
+        Ok(())
+    }
+
     /// Opens the events of one CPU, which share a ring.
     fn open(&mut self, follows: &[Follow], cpu: i32) -> Result<(), Error> {
-        let mut leader: Option<Event> = None;
         for follow in follows {
-            let event = match Event::open(*follow, cpu, self.hz) {
+            let event = match Event::open(*follow, cpu, self.options, self.parts) {
                 // A thread may have ended since it was listed.
                 Err(Error::Failed { source, .. }) if source.raw_os_error() == Some(libc::ESRCH) => {
                     continue;
                 }
                 event => event?,
             };
-            if let Some(leader) = &leader {
-                event.write_into(leader)?;
+            let ring = self.rings.iter().find(|(of, _)| *of == cpu);
+            if let Some((_, ring)) = ring {
+                event.write_into(ring.fd())?;
                 self.events.push(event);
             } else {
-                self.rings.push(Ring::map(&event)?);
-                leader = Some(event);
+                self.rings.push((cpu, Ring::map(event)?));
             }
         }
-        self.events.extend(leader);
         Ok(())
     }
 
@@ -109,121 +178,209 @@ impl Recorder {
     /// monotonic time. Blocks.
     pub fn record_while(&mut self, mut goes_on: impl FnMut(Duration) -> bool) {
         while goes_on(self.clock.monotonic()) {
-            std::thread::park_timeout(DRAIN_EVERY);
+            ring::wait(self.rings.iter().map(|(_, ring)| ring), DRAIN_EVERY);
             self.drain();
         }
     }
 
     /// Samples so far.
     pub fn samples(&self) -> u64 {
-        self.stacks
-            .values()
-            .map(|(_, samples)| samples)
-            .sum::<u64>()
-            + self.overflow.1
+        self.taken + self.stacks.samples()
     }
 
-    /// Records that the kernel had no place for.
+    /// Records so far that the kernel had no place for.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
+    /// What was recorded since it began or since this was last asked, as a profile of its own.
+    pub fn take_profile(&mut self, names: &Names) -> Profile {
+        self.drain();
+        self.profile(names).0
+    }
+
+    /// Takes the records that no other one can come before any more: what one CPU did has to be seen
+    /// in the light of what another one did earlier, and whose ring was emptied too soon.
     fn drain(&mut self) {
-        let mut records = Vec::new();
-        for ring in &mut self.rings {
-            ring.drain(|kind, bytes| records.extend(Record::parse(kind, bytes)));
+        let settled = self.newest;
+        self.drain_rings();
+        self.settle(settled);
+    }
+
+    fn drain_rings(&mut self) {
+        let Self {
+            rings,
+            pending,
+            newest,
+            parts,
+            ..
+        } = self;
+        for (_, ring) in rings {
+            ring.drain(|kind, flags, bytes| {
+                if let Some(record) = Record::parse(kind, flags, bytes, *parts) {
+                    *newest = record.time().max(*newest);
+                    pending.push(record);
+                }
+            });
         }
-        // What one CPU did has to be seen in the light of what another one did before.
-        records.sort_by_key(Record::time);
-        for record in records {
+    }
+
+    fn settle(&mut self, until: u64) {
+        self.pending.sort_by_key(Record::time);
+        let settled = self
+            .pending
+            .partition_point(|record| record.time() <= until);
+        let later = self.pending.split_off(settled);
+        for record in std::mem::replace(&mut self.pending, later) {
             self.take(record);
         }
     }
 
     fn take(&mut self, record: Record) {
         match record {
-            Record::Sample {
-                pid, period, stack, ..
-            } => {
-                let leaf_first = stack.iter().enumerate().map(|(depth, address)| {
-                    // Callers are known by where they go on; the call is before that.
-                    let address = if depth == 0 {
-                        *address
-                    } else {
-                        address.saturating_sub(1)
-                    };
-                    self.maps.place(pid, address)
-                });
-                let stack: Stack = leaf_first.collect();
-                let sum = if self.stacks.len() < STACKS_MAX || self.stacks.contains_key(&stack) {
-                    self.stacks.entry(stack).or_default()
-                } else {
-                    &mut self.overflow
-                };
-                sum.0 += period;
-                sum.1 += 1;
-            }
+            Record::Sample(sample) => self.take_sample(sample),
             Record::Mapped {
                 pid,
                 start,
                 length,
                 offset,
-                is_code,
-                name,
+                file,
                 ..
-            } => {
-                if is_code {
-                    self.maps.map(pid, start, length, offset, &name);
-                }
-            }
+            } => self.maps.map(pid, start, length, offset, file),
             Record::Forked { pid, parent, .. } => self.maps.fork(pid, parent),
+            Record::Executed { pid, .. } => {
+                self.maps.exec(pid);
+                self.roots.forget(pid);
+            }
             Record::Lost(records) => self.lost += records,
+            Record::Throttled => self.throttled += 1,
         }
     }
 
+    fn take_sample(&mut self, sample: Sample) {
+        let pid = sample.pid;
+        let (frames, end) = self.frames(sample.user.as_ref(), sample.chain, pid);
+        let is_cut = !matches!(end, None | Some(End::Root));
+        self.cut += u64::from(is_cut);
+        self.short += u64::from(end == Some(End::Short));
+        let places = frames.iter().enumerate().map(|(depth, address)| {
+            // Callers are known by where they go on; the call is before that.
+            let inside = address.wrapping_sub(u64::from(depth > 0));
+            let place = self.maps.place(pid, inside);
+            if let Some(place) = place {
+                // From now on it stays the one that ran; why it can't be had is told at the end.
+                let file = &self.maps.files()[place.file as usize];
+                let _held = self.files.open(place.file, file);
+            }
+            place
+        });
+        let stack = Stack {
+            places: places.collect(),
+            in_kernel: sample.in_kernel,
+            is_cut,
+        };
+        self.stacks.add(stack, sample.period);
+    }
+
+    /// The frames of a sample, the leaf first, and how the walk ended; the kernel does not say.
+    fn frames(
+        &mut self,
+        user: Option<&crate::parse::User>,
+        chain: Vec<u64>,
+        pid: u32,
+    ) -> (Vec<u64>, Option<End>) {
+        let Some(user) = user else {
+            return (chain, None);
+        };
+        let (maps, files) = (&self.maps, &mut self.files);
+        let (mut frames, mut end) = self.walker.walk(pid, user, maps, files);
+        if end == End::Root {
+            self.roots.learn(pid, &frames);
+            return (frames, Some(end));
+        }
+        let is_code = |address: &&u64| maps.place(pid, address.wrapping_sub(1)).is_some();
+        let chain: Vec<u64> = chain.iter().take_while(is_code).copied().collect();
+        if walk::go_on(&mut frames, &chain) && self.roots.complete(pid, &mut frames) {
+            end = End::Root;
+        }
+        (frames, Some(end))
+    }
+
     /// Ends the recording and finds the names. Samples have their number and their CPU time.
-    pub fn finish(mut self) -> Profile {
-        self.drain();
-        let ended = self.clock.now();
+    pub fn finish(mut self) -> Recording {
+        self.drain_rings();
+        self.settle(u64::MAX);
+        // The kernel need not sample this program at its reading.
+        self.rings.clear();
+        self.events.clear();
+        let (profile, nameless) = self.profile(&Names::new());
+        Recording {
+            profile,
+            samples: self.taken,
+            lost: self.lost,
+            throttled: self.throttled,
+            cut: self.cut,
+            short: self.short,
+            has_kernel: self.parts.kernel,
+            call_graph: match (self.parts.stack_bytes, self.parts.chain) {
+                (0, _) => CallGraph::Fp,
+                (_, true) => CallGraph::Auto,
+                (_, false) => CallGraph::Dwarf,
+            },
+            nameless,
+        }
+    }
+
+    /// The stacks that are gathered, with their names, and the files without, and why.
+    fn profile(&mut self, names: &Names) -> (Profile, Vec<(String, String)>) {
+        let began = std::mem::replace(&mut self.began, self.clock.now());
+        let stacks = std::mem::take(&mut self.stacks);
+        self.taken += stacks.samples();
         let mut profile = Profile::new();
         profile.add_sample_type("samples", "count");
         profile.add_sample_type("cpu", "nanoseconds");
         profile.default_sample_type = profile.strings.intern("cpu");
         profile.period_type = profile.sample_types[1];
-        profile.period = 1_000_000_000 / i64::from(self.hz);
-        profile.time_nanos = self.began.nanos();
-        profile.duration_nanos = ended.since(self.began).as_nanos() as i64;
-        let places = self.stacks.keys().flatten().flatten().copied();
-        let locations = names::locate(&mut profile, &self.maps, places);
-        let unknown = profile.named_location("[unknown]");
-        let labels = profile.text_labels(&[]);
-        for (stack, (nanos, samples)) in &self.stacks {
-            let root_first = stack.iter().rev().map(|place| match place {
-                Some(place) => locations.get(place).copied().unwrap_or(unknown),
-                None => unknown,
-            });
-            let node = profile.stack(root_first.collect::<Vec<_>>());
-            profile.add_sample(node, labels, &[*samples as i64, *nanos as i64]);
-        }
-        if self.overflow.1 > 0 {
-            let overflow = profile.named_location("(overflow)");
-            let node = profile.stack([overflow]);
-            profile.add_sample(
-                node,
-                labels,
-                &[self.overflow.1 as i64, self.overflow.0 as i64],
-            );
-        }
-        profile
+        profile.period = 1_000_000_000 / i64::from(self.options.hz);
+        profile.time_nanos = began.nanos();
+        profile.duration_nanos = self.began.since(began).as_nanos() as i64;
+        let (locations, nameless) = names::locate(
+            &mut profile,
+            names,
+            &self.maps,
+            &mut self.files,
+            stacks.places(),
+        );
+        stacks.write(&mut profile, &locations);
+        (profile, nameless)
     }
 }
 
+/// What to ask the kernel for, the best first.
+fn parts_to_try(options: Options) -> Vec<Parts> {
+    let chain = (true, 0);
+    let stacks = match options.call_graph {
+        CallGraph::Auto => vec![(true, options.stack_bytes), chain],
+        CallGraph::Dwarf => vec![(false, options.stack_bytes)],
+        CallGraph::Fp => vec![chain],
+    };
+    let of = |(chain, stack_bytes): (bool, u32)| {
+        [true, false].map(|kernel| Parts {
+            chain,
+            // The kernel copies whole words.
+            stack_bytes: stack_bytes / 8 * 8,
+            kernel,
+        })
+    };
+    stacks.into_iter().flat_map(of).collect()
+}
+
 /// The threads of a process, as they are now.
-fn threads(pid: u32) -> Result<Vec<Follow>, Error> {
+fn threads(pid: u32) -> Result<Vec<i32>, Error> {
     let folder = format!("/proc/{pid}/task");
     let listed = std::fs::read_dir(Path::new(&folder)).map_err(|_| Error::NoProcess { pid })?;
     let names = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    Ok(names.map(Follow::Thread).collect())
+    Ok(names.collect())
 }
 
 /// The CPUs that are on, from the kernel's list such as `0-3,6`.

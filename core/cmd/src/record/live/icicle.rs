@@ -1,0 +1,345 @@
+//! A flame graph in letters, the root above: what is drawn where, and what the keys do.
+
+use crate::figures::seconds;
+use davy_profile::{FlameTree, NodeId};
+use ratatui::Frame;
+use ratatui::crossterm::event::{KeyCode, KeyModifiers};
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::widgets::Paragraph;
+
+/// Flame colours of the terminal's 256, all of them dark enough for white letters.
+const COLOURS: [u8; 6] = [124, 130, 166, 160, 94, 131];
+
+/// What a key asks of whoever shows the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Nothing,
+    Hold,
+    End,
+}
+
+/// A box of the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Block {
+    node: NodeId,
+    row: usize,
+    left: u16,
+    width: u16,
+}
+
+/// The picture. Places in it are paths of names, which outlast the tree that they were found in.
+#[derive(Debug, Default)]
+pub(super) struct Icicle {
+    tree: FlameTree,
+    totals: Vec<i64>,
+    children: Vec<Vec<NodeId>>,
+    /// What fills the width.
+    zoom: Vec<String>,
+    selected: Vec<String>,
+}
+
+impl Icicle {
+    /// Shows another tree.
+    pub(super) fn show(&mut self, tree: FlameTree) {
+        self.totals = tree.totals();
+        let parents = tree.stacks.parents();
+        let mut children = vec![Vec::new(); parents.len()];
+        for node in 1..parents.len() as u32 {
+            children[parents[node as usize] as usize].push(NodeId(node));
+        }
+        for siblings in &mut children {
+            // By name, so that they stay where they are while their shares change.
+            siblings.sort_by_cached_key(|node| name(&tree, *node));
+        }
+        self.children = children;
+        self.tree = tree;
+    }
+
+    /// What a key does to the picture, and what it asks beyond that.
+    pub(super) fn key(&mut self, key: KeyCode, modifiers: KeyModifiers) -> Asked {
+        match key {
+            KeyCode::Char('q') => return Asked::End,
+            KeyCode::Char('c') if modifiers.contains(KeyModifiers::CONTROL) => return Asked::End,
+            KeyCode::Char(' ') => return Asked::Hold,
+            KeyCode::Up if self.selected.len() > self.zoom.len() => {
+                self.selected.pop();
+            }
+            KeyCode::Down => {
+                let (node, _) = self.find(&self.selected);
+                let below = self.children_of(node).iter();
+                let largest = below.max_by_key(|child| self.totals[child.index()]);
+                if let Some(child) = largest {
+                    let name = name(&self.tree, *child);
+                    self.selected.push(name);
+                }
+            }
+            KeyCode::Left => self.step(-1),
+            KeyCode::Right => self.step(1),
+            KeyCode::Enter => self.zoom.clone_from(&self.selected),
+            KeyCode::Esc | KeyCode::Backspace => {
+                self.zoom.pop();
+                self.selected.clone_from(&self.zoom);
+            }
+            _ => {}
+        }
+        Asked::Nothing
+    }
+
+    /// To another child of the same caller.
+    fn step(&mut self, by: isize) {
+        if self.selected.len() <= self.zoom.len() {
+            return;
+        }
+        let own = self.selected.pop().unwrap_or_default();
+        let (parent, _) = self.find(&self.selected);
+        let siblings = self.children_of(parent);
+        let names: Vec<String> = siblings
+            .iter()
+            .map(|node| name(&self.tree, *node))
+            .collect();
+        let at = names.iter().position(|name| *name == own).unwrap_or(0);
+        let next = at.checked_add_signed(by).and_then(|next| names.get(next));
+        let next = next.cloned().unwrap_or(own);
+        self.selected.push(next);
+    }
+
+    fn children_of(&self, node: NodeId) -> &[NodeId] {
+        self.children.get(node.index()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The node of a path, as far as there is one, and how far that is.
+    fn find(&self, path: &[String]) -> (NodeId, usize) {
+        let mut node = NodeId::ROOT;
+        for (depth, wanted) in path.iter().enumerate() {
+            let mut below = self.children_of(node).iter();
+            match below.find(|child| name(&self.tree, **child) == *wanted) {
+                Some(child) => node = *child,
+                None => return (node, depth),
+            }
+        }
+        (node, path.len())
+    }
+
+    /// The boxes that have a letter's width at least: callers of what is zoomed, and all below it.
+    fn blocks(&self, width: u16) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        if self.totals.is_empty() {
+            return blocks;
+        }
+        let (zoomed, depth) = self.find(&self.zoom);
+        for row in 0..depth {
+            let (node, _) = self.find(&self.zoom[..row]);
+            let (left, width) = (0, width);
+            blocks.push(Block {
+                node,
+                row,
+                left,
+                width,
+            });
+        }
+        let all = self.totals[zoomed.index()].max(1) as f64;
+        let column = |value: i64| (value as f64 / all * f64::from(width)).round() as u16;
+        let mut pending = vec![(zoomed, depth, 0_i64)];
+        while let Some((node, row, start)) = pending.pop() {
+            let end = start + self.totals[node.index()];
+            let (left, right) = (column(start), column(end));
+            if right <= left {
+                continue;
+            }
+            blocks.push(Block {
+                node,
+                row,
+                left,
+                width: right - left,
+            });
+            let mut start = start;
+            for child in self.children_of(node) {
+                pending.push((*child, row + 1, start));
+                start += self.totals[child.index()];
+            }
+        }
+        blocks
+    }
+
+    /// Draws it with a line above and two below.
+    pub(super) fn draw(&self, frame: &mut Frame<'_>, headline: &str) {
+        let line = Constraint::Length(1);
+        let parts = Layout::vertical([line, Constraint::Min(1), line, line]);
+        let [head, body, about, foot] = parts.areas(frame.area());
+        let (selected, depth) = self.find(&self.selected);
+        // What is selected is seen, however deep it is.
+        let first = (depth + 1).saturating_sub(usize::from(body.height));
+        for block in self.blocks(body.width) {
+            let Some(row) = block.row.checked_sub(first) else {
+                continue;
+            };
+            if row < usize::from(body.height) {
+                let area = Rect {
+                    x: body.x + block.left,
+                    y: body.y + row as u16,
+                    // A gap shows where one ends; the narrowest have none to spare.
+                    width: (block.width - 1).max(1),
+                    height: 1,
+                };
+                let name = name(&self.tree, block.node);
+                let style = style(&name, block.node == selected);
+                frame.render_widget(Paragraph::new(name).style(style), area);
+            }
+        }
+        let all = self.totals.first().copied().unwrap_or(0);
+        let own = self.totals.get(selected.index()).copied().unwrap_or(0);
+        let about_selected = format!(
+            "{:.1} %, {}: {}",
+            own as f64 * 100.0 / all.max(1) as f64,
+            seconds(own as f64 / 1e9),
+            name(&self.tree, selected)
+        );
+        let keys = "q quit  arrows choose  enter zoom  esc back  space hold";
+        let dim = Style::new().add_modifier(Modifier::DIM);
+        frame.render_widget(Paragraph::new(headline), head);
+        frame.render_widget(Paragraph::new(about_selected), about);
+        frame.render_widget(Paragraph::new(keys).style(dim), foot);
+    }
+}
+
+fn name(tree: &FlameTree, node: NodeId) -> String {
+    if node == NodeId::ROOT {
+        return "all".to_owned();
+    }
+    tree.frame_name(tree.stacks.item(node)).into_owned()
+}
+
+/// The same function has the same colour in every picture.
+fn style(name: &str, is_selected: bool) -> Style {
+    let sum = name.bytes().fold(0_usize, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(usize::from(byte))
+    });
+    let style = Style::new().fg(Color::Indexed(231));
+    if is_selected {
+        return style.bg(Color::Indexed(25)).add_modifier(Modifier::BOLD);
+    }
+    style.bg(Color::Indexed(COLOURS[sum % COLOURS.len()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use davy_profile::flame::Grain;
+    use davy_profile::{Limits, folded};
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    fn icicle(stacks: &str) -> Icicle {
+        let profile = folded::decode(stacks.as_bytes(), &Limits::default()).expect("folded");
+        let mut tree = FlameTree::new();
+        tree.add_profile(&profile, 0, Grain::Function);
+        let mut icicle = Icicle::default();
+        icicle.show(tree);
+        icicle
+    }
+
+    fn drawn(icicle: &Icicle, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+        let drawn = terminal.draw(|frame| icicle.draw(frame, "head"));
+        drawn.expect("it is drawn");
+        let buffer = terminal.backend().buffer();
+        let line = |row: u16| -> String {
+            let cells = (0..width).map(|column| buffer[(column, row)].symbol());
+            cells.collect::<String>().trim_end().to_owned()
+        };
+        (0..height).map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    fn press(icicle: &mut Icicle, keys: &[KeyCode]) {
+        for key in keys {
+            assert_eq!(icicle.key(*key, KeyModifiers::NONE), Asked::Nothing);
+        }
+    }
+
+    const SHOP: &str = "main;pay;bank 600000000\nmain;list 300000000\nidle 100000000\n";
+
+    #[test]
+    fn a_box_is_as_wide_as_its_share_and_siblings_stand_by_name() {
+        insta::assert_snapshot!(drawn(&icicle(SHOP), 40, 7), @r"
+        head
+        all
+        idl main
+            list        pay
+                        bank
+        100.0 %, 1.00 s: all
+        q quit  arrows choose  enter zoom  esc b
+        ");
+    }
+
+    #[test]
+    fn a_zoomed_box_fills_the_width_and_keeps_its_callers() {
+        let mut icicle = icicle(SHOP);
+        press(&mut icicle, &[KeyCode::Down, KeyCode::Down, KeyCode::Enter]);
+        insta::assert_snapshot!(drawn(&icicle, 30, 8), @r"
+        head
+        all
+        main
+        pay
+        bank
+
+        60.0 %, 600 ms: pay
+        q quit  arrows choose  enter z
+        ");
+        // Where the next picture has no such function, the nearest caller is shown.
+        let mut without = self::icicle("main;list 300000000\n");
+        without.zoom.clone_from(&icicle.zoom);
+        without.selected.clone_from(&icicle.selected);
+        assert!(drawn(&without, 30, 8).contains("100.0 %, 300 ms: main"));
+        press(&mut icicle, &[KeyCode::Esc, KeyCode::Esc]);
+        assert!(drawn(&icicle, 30, 8).contains("100.0 %, 1.00 s: all"));
+    }
+
+    #[test]
+    fn arrows_lead_to_callers_callees_and_siblings() {
+        let mut icicle = icicle(SHOP);
+        let check = |icicle: &mut Icicle, keys: &[KeyCode], expected: &[&str]| {
+            press(icicle, keys);
+            assert_eq!(icicle.selected, expected);
+        };
+        check(&mut icicle, &[KeyCode::Up, KeyCode::Left], &[]);
+        check(
+            &mut icicle,
+            &[KeyCode::Down, KeyCode::Down],
+            &["main", "pay"],
+        );
+        check(&mut icicle, &[KeyCode::Right], &["main", "pay"]);
+        check(&mut icicle, &[KeyCode::Left], &["main", "list"]);
+        check(&mut icicle, &[KeyCode::Down], &["main", "list"]);
+        check(&mut icicle, &[KeyCode::Up, KeyCode::Left], &["idle"]);
+    }
+
+    #[test]
+    fn what_is_selected_is_seen_however_deep_it_is() {
+        let mut icicle = icicle("a;b;c;d;e;f;g;h 1\n");
+        press(&mut icicle, &[KeyCode::Down; 8]);
+        let picture = drawn(&icicle, 20, 6);
+        assert!(picture.contains("\ng\nh\n"), "{picture}");
+        assert!(!picture.contains("\na\n"), "{picture}");
+    }
+
+    #[test]
+    fn nothing_and_no_room_are_drawn_as_well() {
+        for (width, height) in [(1, 1), (3, 2), (200, 60)] {
+            drawn(&Icicle::default(), width, height);
+            drawn(&icicle(SHOP), width, height);
+        }
+    }
+
+    #[test]
+    fn q_and_ctrl_c_end_it() {
+        let mut icicle = Icicle::default();
+        let none = KeyModifiers::NONE;
+        assert_eq!(icicle.key(KeyCode::Char('q'), none), Asked::End);
+        assert_eq!(
+            icicle.key(KeyCode::Char('c'), KeyModifiers::CONTROL),
+            Asked::End
+        );
+        assert_eq!(icicle.key(KeyCode::Char(' '), none), Asked::Hold);
+    }
+}
