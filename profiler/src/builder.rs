@@ -3,7 +3,9 @@
 use crate::cpu::Engine;
 use crate::drain::{Command, Desk, Drainer};
 use crate::handle::{Handle, check_hz};
-use crate::push::{Archiver, Outbox, Settings};
+#[cfg(feature = "tls")]
+use crate::push::Trust;
+use crate::push::{Archiver, Compression, Outbox, Settings};
 use crate::recorder::Switch;
 use crate::symbol::Symbols;
 use crate::{Error, heap, recorder, tasks};
@@ -34,6 +36,9 @@ pub struct Builder {
     labels: Vec<(String, String)>,
     archivers: Vec<String>,
     token: Option<String>,
+    #[cfg(feature = "tls")]
+    ca_file: Option<PathBuf>,
+    compression: Compression,
     hz: u32,
     window: Duration,
     spool_bytes: usize,
@@ -53,6 +58,9 @@ impl Builder {
             labels: Vec::new(),
             archivers: Vec::new(),
             token: None,
+            #[cfg(feature = "tls")]
+            ca_file: None,
+            compression: Compression::Gzip,
             hz: 100,
             window: WINDOW,
             spool_bytes: SPOOL_BYTES,
@@ -81,8 +89,9 @@ impl Builder {
         self
     }
 
-    /// Pushes to this archiver, such as `http://127.0.0.1:4040`; several are tried in turn. May
-    /// also be told later, by [`Handle::push_to`].
+    /// Pushes to this archiver, such as `http://127.0.0.1:4040` or, with the feature `tls`,
+    /// `https://archive.corp`; several are tried in turn. May also be told later, by
+    /// [`Handle::push_to`].
     pub fn archiver(mut self, url: impl Into<String>) -> Self {
         self.archivers.push(url.into());
         self
@@ -91,6 +100,20 @@ impl Builder {
     /// Sent to archivers as a bearer token.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Trusts archivers whose certificate was signed by one of this PEM file, and no others. It is
+    /// read once, by [`Builder::start`]. Default: what the system trusts.
+    #[cfg(feature = "tls")]
+    pub fn ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// How windows are packed. Default: gzip.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
         self
     }
 
@@ -154,6 +177,7 @@ impl Builder {
             .map(|url| Archiver::parse(url))
             .collect();
         let archivers = archivers?;
+        let settings = self.settings()?;
         if RUNNING.swap(true, Ordering::AcqRel) {
             return Err(Error::AlreadyRunning);
         }
@@ -182,11 +206,6 @@ impl Builder {
             self.window,
             self.is_controlled,
         );
-        let settings = Settings {
-            labels: self.labels(),
-            token: self.token.clone(),
-            spool: self.spool.clone(),
-        };
         let drain = spawn("davy-profiler", move || drainer.run())?;
         let handle = Handle {
             desk,
@@ -213,6 +232,20 @@ impl Builder {
         let push = spawn("davy-push", move || outbox.run(&settings, random))?;
         profiler.push = Some(push);
         Ok(profiler)
+    }
+
+    fn settings(&self) -> Result<Settings, Error> {
+        Ok(Settings {
+            labels: self.labels(),
+            token: self.token.clone(),
+            spool: self.spool.clone(),
+            #[cfg(feature = "tls")]
+            trust: match &self.ca_file {
+                Some(file) => Trust::read(file)?,
+                None => Trust::System,
+            },
+            compression: self.compression,
+        })
     }
 
     fn labels(&self) -> Vec<(String, String)> {

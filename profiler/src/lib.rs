@@ -36,6 +36,7 @@ pub use builder::{Builder, Profiler};
 pub use debug::debug_router;
 pub use error::Error;
 pub use handle::{HZ_MAX, Handle, PROFILE_SPAN_MAX};
+pub use push::Compression;
 pub use stats::{Dropped, HeapStats, LiveBytes, LiveHeap, Stats};
 pub use symbol::serve_if_asked;
 pub use thread::register_thread;
