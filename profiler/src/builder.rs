@@ -1,6 +1,6 @@
 //! From settings to a running profiler, and its end.
 
-use crate::cpu::Engine;
+use crate::cpu;
 use crate::drain::{Command, Desk, Drainer};
 use crate::handle::{Handle, check_hz};
 #[cfg(feature = "tls")]
@@ -26,6 +26,20 @@ const SPOOL_BYTES: usize = 64 << 20;
 /// How long a dropped profiler waits for its own threads.
 const DROP_DEADLINE: Duration = Duration::from_millis(200);
 
+/// What takes CPU samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// A timer a thread, each sample with its member and operation.
+    #[default]
+    Native,
+    /// The crate pprof: one timer for the process, which is less at high rates or with many threads.
+    /// Its samples have no tag, so all are untagged, and none is scaled; what each member used is
+    /// known from [`davy_tag::bills`] alone. It is for comparison.
+    #[cfg(feature = "pprof-engine")]
+    Pprof,
+}
+
 /// Settings of a profiler; the defaults fit a service in production.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is profiled before `start`"]
@@ -39,6 +53,7 @@ pub struct Builder {
     #[cfg(feature = "tls")]
     ca_file: Option<PathBuf>,
     compression: Compression,
+    engine: Engine,
     hz: u32,
     window: Duration,
     spool_bytes: usize,
@@ -61,6 +76,7 @@ impl Builder {
             #[cfg(feature = "tls")]
             ca_file: None,
             compression: Compression::Gzip,
+            engine: Engine::Native,
             hz: 100,
             window: WINDOW,
             spool_bytes: SPOOL_BYTES,
@@ -114,6 +130,12 @@ impl Builder {
     /// How windows are packed. Default: gzip.
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
+        self
+    }
+
+    /// What takes CPU samples. Default: [`Engine::Native`].
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
         self
     }
 
@@ -184,7 +206,12 @@ impl Builder {
         // From here on, leaving early must let the next one start.
         let running = Running;
         let mut random = Random::system();
-        let engine = Engine::start(self.hz, Random::seeded(random.next_u64()))?;
+        let seeded = Random::seeded(random.next_u64());
+        let engine = match self.engine {
+            Engine::Native => cpu::Engine::start(self.hz, seeded)?,
+            #[cfg(feature = "pprof-engine")]
+            Engine::Pprof => cpu::Engine::start_pprof(self.hz, seeded)?,
+        };
         if let Err(reason) = heap::start() {
             tracing::info!(reason, "heap profiling is off");
         }
@@ -204,7 +231,8 @@ impl Builder {
             Arc::clone(&outbox),
             self.clock.clone(),
             self.window,
-            self.is_controlled,
+            // Without tags on samples there is nothing to scale by.
+            self.is_controlled && self.engine == Engine::Native,
         );
         let drain = spawn("davy-profiler", move || drainer.run())?;
         let handle = Handle {

@@ -31,7 +31,7 @@ mod unwind;
 mod wall;
 
 pub use aggregate::Filter;
-pub use builder::{Builder, Profiler};
+pub use builder::{Builder, Engine, Profiler};
 #[cfg(feature = "axum")]
 pub use debug::debug_router;
 pub use error::Error;
