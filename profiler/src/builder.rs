@@ -30,14 +30,29 @@ const DROP_DEADLINE: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Engine {
-    /// A timer a thread, each sample with its member and operation.
-    #[default]
+    /// A timer a thread, each sample with its member and operation. The default where it is there:
+    /// on Linux on x86_64 and aarch64.
+    #[cfg(native)]
+    #[cfg_attr(native, default)]
     Native,
     /// The crate pprof: one timer for the process, which is less at high rates or with many threads.
     /// Its samples have no tag, so all are untagged, and none is scaled; what each member used is
-    /// known from [`davy_tag::bills`] alone. It is for comparison.
+    /// known from [`davy_tag::bills`] alone. For other systems, and
+    /// for comparison.
     #[cfg(feature = "pprof-engine")]
+    #[cfg_attr(not(native), default)]
     Pprof,
+}
+
+impl Engine {
+    fn has_tags(self) -> bool {
+        match self {
+            #[cfg(native)]
+            Self::Native => true,
+            #[cfg(feature = "pprof-engine")]
+            Self::Pprof => false,
+        }
+    }
 }
 
 /// Settings of a profiler; the defaults fit a service in production.
@@ -76,7 +91,7 @@ impl Builder {
             #[cfg(feature = "tls")]
             ca_file: None,
             compression: Compression::Gzip,
-            engine: Engine::Native,
+            engine: Engine::default(),
             hz: 100,
             window: WINDOW,
             spool_bytes: SPOOL_BYTES,
@@ -133,7 +148,7 @@ impl Builder {
         self
     }
 
-    /// What takes CPU samples. Default: [`Engine::Native`].
+    /// What takes CPU samples. Default: [`Engine::default`].
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = engine;
         self
@@ -199,7 +214,14 @@ impl Builder {
             .map(|url| Archiver::parse(url))
             .collect();
         let archivers = archivers?;
-        let settings = self.settings()?;
+        let settings = Settings {
+            labels: self.labels(),
+            token: self.token.clone(),
+            spool: self.spool.clone(),
+            #[cfg(feature = "tls")]
+            trust: self.trust()?,
+            compression: self.compression,
+        };
         if RUNNING.swap(true, Ordering::AcqRel) {
             return Err(Error::AlreadyRunning);
         }
@@ -208,6 +230,7 @@ impl Builder {
         let mut random = Random::system();
         let seeded = Random::seeded(random.next_u64());
         let engine = match self.engine {
+            #[cfg(native)]
             Engine::Native => cpu::Engine::start(self.hz, seeded)?,
             #[cfg(feature = "pprof-engine")]
             Engine::Pprof => cpu::Engine::start_pprof(self.hz, seeded)?,
@@ -232,7 +255,7 @@ impl Builder {
             self.clock.clone(),
             self.window,
             // Without tags on samples there is nothing to scale by.
-            self.is_controlled && self.engine == Engine::Native,
+            self.is_controlled && self.engine.has_tags(),
         );
         let drain = spawn("davy-profiler", move || drainer.run())?;
         let handle = Handle {
@@ -262,18 +285,10 @@ impl Builder {
         Ok(profiler)
     }
 
-    fn settings(&self) -> Result<Settings, Error> {
-        Ok(Settings {
-            labels: self.labels(),
-            token: self.token.clone(),
-            spool: self.spool.clone(),
-            #[cfg(feature = "tls")]
-            trust: match &self.ca_file {
-                Some(file) => Trust::read(file)?,
-                None => Trust::System,
-            },
-            compression: self.compression,
-        })
+    #[cfg(feature = "tls")]
+    fn trust(&self) -> Result<Trust, Error> {
+        let file = self.ca_file.as_deref();
+        file.map_or(Ok(Trust::System), Trust::read)
     }
 
     fn labels(&self) -> Vec<(String, String)> {

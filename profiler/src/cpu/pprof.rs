@@ -54,7 +54,10 @@ impl Sampler {
         sampler.begin(hz)?;
         let action = installed()?;
         sampler.handler = action.sa_sigaction;
-        sampler.restorer = action.sa_restorer.map_or(0, |restorer| restorer as usize);
+        #[cfg(target_os = "linux")]
+        {
+            sampler.restorer = action.sa_restorer.map_or(0, |restorer| restorer as usize);
+        }
         Ok(sampler)
     }
 
