@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
 use davy_profile::{Limits, gzip, pprof};
-use support::{CPU, WEB, World, cpu};
+use support::{CPU, WEB, World, cpu, push_request};
 
 #[tokio::test]
 async fn the_go_agents_multipart_becomes_a_series_of_each_sample_type() {
@@ -123,6 +123,27 @@ async fn a_push_in_json_is_taken() {
         (200, b"{}".as_slice())
     );
     assert_eq!(world.folded(&format!("type={CPU}")).await, "main 5");
+}
+
+#[tokio::test]
+async fn a_body_in_zstd_is_taken_whether_it_is_one_frame_or_several() {
+    let world = World::new();
+    let frame = |id: &str, nanos: i64| {
+        let raw = cpu(&world.clock, &[(&["main"], nanos, &[])]);
+        zstd::bulk::compress(&push_request(WEB, id, &raw), 3).expect("packed")
+    };
+    let push = async |body: Vec<u8>| {
+        let request = Request::post("/push.v1.PusherService/Push")
+            .header("content-type", "application/proto")
+            .header("content-encoding", "zstd")
+            .body(Body::from(body))
+            .expect("a request");
+        let (status, answer) = world.call(request).await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+    };
+    push(frame("1", 5)).await;
+    push([frame("2", 10), frame("3", 20)].concat()).await;
+    assert_eq!(world.folded(&format!("type={CPU}")).await, "main 35");
 }
 
 #[tokio::test]

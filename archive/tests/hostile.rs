@@ -80,6 +80,31 @@ async fn a_request_of_too_many_things_is_refused_before_it_takes_memory() {
 }
 
 #[tokio::test]
+async fn a_body_in_zstd_that_is_a_bomb_or_broken_is_refused_in_bounded_memory() {
+    let world = World::new();
+    let check = async |body: Vec<u8>, status: u16, named: &str| {
+        let request = Request::post(PUSH)
+            .header("content-type", "application/proto")
+            .header("content-encoding", "zstd")
+            .body(Body::from(body))
+            .expect("a request");
+        let (got, answer) = world.call(request).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(got, status, "{named}: {answer}");
+        assert!(answer.contains(named), "{named}: {answer}");
+    };
+    let pack = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).expect("packed");
+    check(pack(&vec![0; 60 << 20]), 413, "times").await;
+    let good = pack(&push_request(WEB, "x", b"no profile"));
+    check(good[..good.len() - 1].to_vec(), 400, "not a zstd stream").await;
+    check(b"plain".to_vec(), 400, "not a zstd stream").await;
+    // A frame that asks for 2 GiB before its first byte: no single segment, window 2^31.
+    let greedy = [0x28, 0xb5, 0x2f, 0xfd, 0, 0xa8, 1, 0, 0];
+    check(greedy.to_vec(), 400, "too much memory").await;
+    assert_eq!(world.keys().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_body_that_stalls_is_given_up() {
     let world = with(|options| options.body_idle = Duration::from_millis(30));
     let (status, body) = post(&world, PUSH, "application/proto", stalled(b"\x0a")).await;

@@ -1,9 +1,11 @@
 //! From settings to a running profiler, and its end.
 
-use crate::cpu::Engine;
+use crate::cpu;
 use crate::drain::{Command, Desk, Drainer};
 use crate::handle::{Handle, check_hz};
-use crate::push::{Archiver, Outbox, Settings};
+#[cfg(feature = "tls")]
+use crate::push::Trust;
+use crate::push::{Archiver, Compression, Outbox, Settings};
 use crate::recorder::Switch;
 use crate::symbol::Symbols;
 use crate::{Error, heap, recorder, tasks};
@@ -24,6 +26,35 @@ const SPOOL_BYTES: usize = 64 << 20;
 /// How long a dropped profiler waits for its own threads.
 const DROP_DEADLINE: Duration = Duration::from_millis(200);
 
+/// What takes CPU samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// A timer a thread, each sample with its member and operation. The default where it is there:
+    /// on Linux on x86_64 and aarch64.
+    #[cfg(native)]
+    #[cfg_attr(native, default)]
+    Native,
+    /// The crate pprof: one timer for the process, which is less at high rates or with many threads.
+    /// Its samples have no tag, so all are untagged, and none is scaled; what each member used is
+    /// known from [`davy_tag::bills`] alone. For other systems, and
+    /// for comparison.
+    #[cfg(feature = "pprof-engine")]
+    #[cfg_attr(not(native), default)]
+    Pprof,
+}
+
+impl Engine {
+    fn has_tags(self) -> bool {
+        match self {
+            #[cfg(native)]
+            Self::Native => true,
+            #[cfg(feature = "pprof-engine")]
+            Self::Pprof => false,
+        }
+    }
+}
+
 /// Settings of a profiler; the defaults fit a service in production.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is profiled before `start`"]
@@ -34,6 +65,10 @@ pub struct Builder {
     labels: Vec<(String, String)>,
     archivers: Vec<String>,
     token: Option<String>,
+    #[cfg(feature = "tls")]
+    ca_file: Option<PathBuf>,
+    compression: Compression,
+    engine: Engine,
     hz: u32,
     window: Duration,
     spool_bytes: usize,
@@ -53,6 +88,10 @@ impl Builder {
             labels: Vec::new(),
             archivers: Vec::new(),
             token: None,
+            #[cfg(feature = "tls")]
+            ca_file: None,
+            compression: Compression::Gzip,
+            engine: Engine::default(),
             hz: 100,
             window: WINDOW,
             spool_bytes: SPOOL_BYTES,
@@ -81,8 +120,9 @@ impl Builder {
         self
     }
 
-    /// Pushes to this archiver, such as `http://127.0.0.1:4040`; several are tried in turn. May
-    /// also be told later, by [`Handle::push_to`].
+    /// Pushes to this archiver, such as `http://127.0.0.1:4040` or, with the feature `tls`,
+    /// `https://archive.corp`; several are tried in turn. May also be told later, by
+    /// [`Handle::push_to`].
     pub fn archiver(mut self, url: impl Into<String>) -> Self {
         self.archivers.push(url.into());
         self
@@ -91,6 +131,26 @@ impl Builder {
     /// Sent to archivers as a bearer token.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Trusts archivers whose certificate was signed by one of this PEM file, and no others. It is
+    /// read once, by [`Builder::start`]. Default: what the system trusts.
+    #[cfg(feature = "tls")]
+    pub fn ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// How windows are packed. Default: gzip.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// What takes CPU samples. Default: [`Engine::default`].
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
         self
     }
 
@@ -154,13 +214,27 @@ impl Builder {
             .map(|url| Archiver::parse(url))
             .collect();
         let archivers = archivers?;
+        let settings = Settings {
+            labels: self.labels(),
+            token: self.token.clone(),
+            spool: self.spool.clone(),
+            #[cfg(feature = "tls")]
+            trust: self.trust()?,
+            compression: self.compression,
+        };
         if RUNNING.swap(true, Ordering::AcqRel) {
             return Err(Error::AlreadyRunning);
         }
         // From here on, leaving early must let the next one start.
         let running = Running;
         let mut random = Random::system();
-        let engine = Engine::start(self.hz, Random::seeded(random.next_u64()))?;
+        let seeded = Random::seeded(random.next_u64());
+        let engine = match self.engine {
+            #[cfg(native)]
+            Engine::Native => cpu::Engine::start(self.hz, seeded)?,
+            #[cfg(feature = "pprof-engine")]
+            Engine::Pprof => cpu::Engine::start_pprof(self.hz, seeded)?,
+        };
         if let Err(reason) = heap::start() {
             tracing::info!(reason, "heap profiling is off");
         }
@@ -180,13 +254,9 @@ impl Builder {
             Arc::clone(&outbox),
             self.clock.clone(),
             self.window,
-            self.is_controlled,
+            // Without tags on samples there is nothing to scale by.
+            self.is_controlled && self.engine.has_tags(),
         );
-        let settings = Settings {
-            labels: self.labels(),
-            token: self.token.clone(),
-            spool: self.spool.clone(),
-        };
         let drain = spawn("davy-profiler", move || drainer.run())?;
         let handle = Handle {
             desk,
@@ -213,6 +283,12 @@ impl Builder {
         let push = spawn("davy-push", move || outbox.run(&settings, random))?;
         profiler.push = Some(push);
         Ok(profiler)
+    }
+
+    #[cfg(feature = "tls")]
+    fn trust(&self) -> Result<Trust, Error> {
+        let file = self.ca_file.as_deref();
+        file.map_or(Ok(Trust::System), Trust::read)
     }
 
     fn labels(&self) -> Vec<(String, String)> {

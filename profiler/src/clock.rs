@@ -19,7 +19,11 @@ pub(crate) fn process_cpu_nanos() -> u64 {
 
 /// Since the kernel's boot, suspension included.
 pub(crate) fn boot_nanos() -> u64 {
-    read(libc::CLOCK_BOOTTIME)
+    #[cfg(target_os = "linux")]
+    let id = libc::CLOCK_BOOTTIME;
+    #[cfg(not(target_os = "linux"))]
+    let id = libc::CLOCK_MONOTONIC;
+    read(id)
 }
 
 fn read(clock: libc::clockid_t) -> u64 {

@@ -1,5 +1,7 @@
 //! The CPU engine: a timer for every thread, and the rings that their handlers fill.
 
+#[cfg(feature = "pprof-engine")]
+mod pprof;
 mod ring;
 mod signal;
 mod timer;
@@ -30,6 +32,12 @@ pub(crate) struct Engine {
     module_lists: usize,
     /// Threads that could not be given a timer, and so are not in the profile.
     unsampled: FxHashSet<libc::pid_t>,
+    /// Samples in place of all these threads' timers.
+    #[cfg(feature = "pprof-engine")]
+    pprof: Option<pprof::Sampler>,
+    /// What it sampled before its rate changed.
+    #[cfg(feature = "pprof-engine")]
+    undrained: Vec<(u64, Vec<u64>)>,
 }
 
 struct Thread {
@@ -58,10 +66,23 @@ impl Engine {
     /// Takes SIGPROF and reads the unwind tables; samples nothing before [`Engine::scan`].
     pub(crate) fn start(hz: u32, random: Random) -> Result<Self, Error> {
         signal::install()?;
+        Ok(Self::new(hz, random))
+    }
+
+    /// As [`Engine::start`], with the crate pprof to sample.
+    #[cfg(feature = "pprof-engine")]
+    pub(crate) fn start_pprof(hz: u32, random: Random) -> Result<Self, Error> {
+        let sampler = pprof::Sampler::start(hz, signal::own())?;
+        let mut engine = Self::new(hz, random);
+        engine.pprof = Some(sampler);
+        Ok(engine)
+    }
+
+    fn new(hz: u32, random: Random) -> Self {
         let list = modules::list();
         unwind::publish(&list);
         let slots = lock(&POOL).clone();
-        Ok(Self {
+        Self {
             hz,
             random,
             threads: FxHashMap::default(),
@@ -71,7 +92,11 @@ impl Engine {
             module_generation: modules::generation(),
             module_lists: 1,
             unsampled: FxHashSet::default(),
-        })
+            #[cfg(feature = "pprof-engine")]
+            pprof: None,
+            #[cfg(feature = "pprof-engine")]
+            undrained: Vec::new(),
+        }
     }
 
     pub(crate) fn modules(&self) -> Arc<[modules::Module]> {
@@ -88,6 +113,14 @@ impl Engine {
             return;
         }
         self.hz = hz;
+        #[cfg(feature = "pprof-engine")]
+        if let Some(sampler) = &mut self.pprof {
+            let undrained = &mut self.undrained;
+            sampler.set_hz(hz, |record| {
+                undrained.push((record.nanos, record.frames.to_vec()))
+            });
+            return;
+        }
         for (tid, thread) in &mut self.threads {
             thread.timer = None;
             arm(*tid, thread, hz, &mut self.random);
@@ -98,6 +131,10 @@ impl Engine {
     /// stay in their rings and are drained from there, whoever owns the ring by then.
     pub(crate) fn scan(&mut self) {
         self.scan_modules();
+        #[cfg(feature = "pprof-engine")]
+        if self.pprof.is_some() {
+            return;
+        }
         let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
             return;
         };
@@ -166,8 +203,28 @@ impl Engine {
         self.module_lists += 1;
     }
 
+    /// Has the next [`Engine::drain`] read all there is, whatever that costs.
+    #[cfg(feature = "pprof-engine")]
+    pub(crate) fn read_now(&mut self) {
+        if let Some(sampler) = &mut self.pprof {
+            sampler.read_now();
+        }
+    }
+
     /// Reads every sample that was taken since the last call.
-    pub(crate) fn drain(&self, mut read: impl FnMut(&Record<'_>)) {
+    pub(crate) fn drain(&mut self, mut read: impl FnMut(&Record<'_>)) {
+        #[cfg(feature = "pprof-engine")]
+        if let Some(sampler) = &mut self.pprof {
+            for (nanos, frames) in self.undrained.drain(..) {
+                read(&Record {
+                    nanos,
+                    tag: 0,
+                    is_cut: false,
+                    frames: &frames,
+                });
+            }
+            sampler.drain(&mut read);
+        }
         for slot in &self.slots {
             slot.ring.drain(&mut read);
         }
@@ -191,6 +248,10 @@ impl Engine {
             slots: self.slots.len(),
             ..Counts::default()
         };
+        #[cfg(feature = "pprof-engine")]
+        if let Some(sampler) = &self.pprof {
+            counts.samples += sampler.samples();
+        }
         for slot in &self.slots {
             counts.samples += slot.counts.samples.load(Ordering::Relaxed);
             counts.ring_full += slot.counts.ring_full.load(Ordering::Relaxed);

@@ -124,6 +124,10 @@ impl Drainer {
                 self.engine.scan();
                 scanned = now;
             }
+            #[cfg(feature = "pprof-engine")]
+            if now >= next || !commands.is_empty() {
+                self.engine.read_now();
+            }
             self.drain();
             let mut stop = false;
             for command in commands {

@@ -42,6 +42,14 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// The file of trusted certificates can't be used.
+    #[error("can't trust what {} holds: {reason}", .file.display())]
+    CaFile {
+        /// What was given.
+        file: std::path::PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Heap profiles are not available in this program.
     #[error("heap profiling is off: {0}")]
     HeapOff(&'static str),

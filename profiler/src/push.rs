@@ -1,21 +1,27 @@
 //! Windows on their way to an archiver, on a thread of their own.
 
 mod http;
+mod pack;
 mod queue;
 mod spool;
+#[cfg(feature = "tls")]
+mod tls;
 mod urgent;
 mod wire;
 
 pub(crate) use http::Archiver;
+pub use pack::Compression;
+#[cfg(feature = "tls")]
+pub(crate) use tls::Trust;
 
 use crate::aggregate::Aggregate;
-use crate::assemble::{Kind, Taken, assemble};
+use crate::assemble::{Taken, assemble};
 use crate::modules::Module;
 use crate::symbol::Symbols;
 use davy_base::{Clock, Random, Timestamp};
-use davy_profile::Profile;
 use davy_tag::Tag;
 use http::{Client, Outcome};
+use pack::{is_zstd, pack};
 use queue::{Queue, Window};
 use spool::Spool;
 use std::collections::VecDeque;
@@ -30,6 +36,8 @@ const RAW_MAX: usize = 24;
 /// interval, so that one at a time would not keep up.
 const BATCH_MAX: usize = 64;
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// The same of a body that is packed as a whole, which its receiver's bound sees unpacked.
+const ZSTD_BATCH_BYTES_MAX: usize = 1 << 20;
 /// Bytes of windows that are kept in memory beside the disk.
 const MEMORY_MAX: usize = 4 << 20;
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
@@ -57,6 +65,9 @@ pub(crate) struct Settings {
     pub(crate) labels: Vec<(String, String)>,
     /// The folder that windows outlive the process in.
     pub(crate) spool: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    pub(crate) trust: Trust,
+    pub(crate) compression: Compression,
 }
 
 /// What is not delivered when the deadline passes.
@@ -223,7 +234,7 @@ impl Outbox {
     /// The pusher's thread.
     pub(crate) fn run(&self, settings: &Settings, mut random: Random) {
         let _guard = Tag::new("profiler", "push").enter();
-        let client = Client::new(settings.token.as_deref());
+        let client = Client::new(settings);
         let mut spool = settings
             .spool
             .as_ref()
@@ -235,12 +246,12 @@ impl Outbox {
                     symbols.resolve(&crate::modules::list(), &aggregate.addresses);
                 }
                 Step::Encode(raw) => {
-                    let mut window = self.encode(raw, &settings.labels, &mut random);
+                    let mut window = self.encode(raw, settings, &mut random);
                     self.spool(spool.as_mut(), &mut window);
                     self.lock().queue.add(window);
                 }
-                Step::Send(windows, archiver, hurry) => {
-                    let body = self.read(&windows);
+                Step::Send(mut windows, archiver, hurry) => {
+                    let body = self.read(&mut windows);
                     let outcome = client.push(&archiver, &body, hurry);
                     self.settle(&windows, outcome, &mut random);
                 }
@@ -287,18 +298,30 @@ impl Outbox {
     }
 
     /// The body of a request of these windows. Requests of one series each, one after the other,
-    /// are a request of them all.
-    fn read(&self, windows: &[Arc<Window>]) -> Vec<u8> {
+    /// are a request of them all; so are frames of zstd. The windows are cut where one is packed
+    /// otherwise than those before it.
+    fn read(&self, windows: &mut Vec<Arc<Window>>) -> Vec<u8> {
         let mut all = Vec::new();
-        for window in windows {
+        let mut fit = windows.len();
+        for (at, window) in windows.iter().enumerate() {
             match window.body() {
-                Ok(body) => all.extend_from_slice(&body),
+                Ok(body) => {
+                    let bytes = all.len() + body.len();
+                    let is_alike = is_zstd(&all) == is_zstd(&body);
+                    let is_large = is_zstd(&all) && bytes > ZSTD_BATCH_BYTES_MAX;
+                    if !all.is_empty() && (is_large || !is_alike) {
+                        fit = at;
+                        break;
+                    }
+                    all.extend_from_slice(&body);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a window on disk can't be read, and is lost");
                     self.lock().queue.lost(window);
                 }
             }
         }
+        windows.truncate(fit);
         all
     }
 
@@ -345,7 +368,7 @@ impl Outbox {
         }
     }
 
-    fn encode(&self, raw: Box<Raw>, labels: &[(String, String)], random: &mut Random) -> Window {
+    fn encode(&self, raw: Box<Raw>, settings: &Settings, random: &mut Random) -> Window {
         let profile = {
             let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
             let before = symbols.rounds;
@@ -356,7 +379,8 @@ impl Outbox {
             }
             assemble(&raw.aggregate, raw.taken, &raw.modules, &symbols)
         };
-        let body = pack(&profile, raw.taken.kind, labels, &uuid(random));
+        let (labels, compression) = (&settings.labels, settings.compression);
+        let body = pack(&profile, raw.taken.kind, labels, &uuid(random), compression);
         Window::new(body, raw.taken.start.plus(raw.taken.span))
     }
 
@@ -409,16 +433,6 @@ impl Outbox {
     }
 }
 
-/// The body of a push of one window.
-fn pack(profile: &Profile, kind: Kind, labels: &[(String, String)], id: &str) -> Vec<u8> {
-    let bytes = davy_profile::gzip::compress(&davy_profile::pprof::encode(profile));
-    let name = ("__name__".to_owned(), kind.name().to_owned());
-    let labels: Vec<_> = std::iter::once(name)
-        .chain(labels.iter().cloned())
-        .collect();
-    wire::request(&labels, &bytes, id)
-}
-
 fn delay(end: Timestamp, now: Timestamp) -> Duration {
     now.since(end)
 }
@@ -435,6 +449,9 @@ fn uuid(random: &mut Random) -> String {
         low & 0xffff_ffff_ffff
     )
 }
+
+#[cfg(test)]
+mod outage;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ mod archiver;
 mod work;
 
 use archiver::{Archiver, Push};
-use davy_profiler::{Builder, Error};
+use davy_profiler::{Builder, Compression, Error};
 use davy_tag::Tag;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -325,4 +325,90 @@ fn wall_time_and_tasks_are_pushed_with_every_window() {
     let tasks = &tasks.last().expect("pushed").profile;
     assert_eq!(sum(tasks, "tasks", |member, _| member == "kinds"), 1);
     assert_eq!(tasks.text(tasks.period_type.kind), "");
+}
+
+#[test]
+fn windows_in_zstd_are_pushed_together_and_outlive_a_process_that_packed_otherwise() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().expect("a folder");
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("a port");
+    // What a process leaves in gzip, and after it one in zstd, the third delivers.
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let left = Builder::new("zstd")
+            .spool(folder.path())
+            .compression(compression)
+            .archiver(format!("http://{gone}"));
+        let left = left.start().expect("started");
+        burn(Duration::from_millis(200));
+        let undelivered = left.shutdown(Duration::from_secs(2));
+        assert!(matches!(undelivered, Err(Error::Undelivered { .. })));
+    }
+    let archiver = Archiver::start();
+    let profiler = Builder::new("zstd")
+        .spool(folder.path())
+        .archiver(archiver.url())
+        .start()
+        .expect("started");
+    profiler.shutdown(SHUTDOWN).expect("delivered");
+    let pushes = archiver.all();
+    let of = |encoding: Option<&str>| {
+        let of = pushes.iter().filter(|p| p.encoding.as_deref() == encoding);
+        of.map(|p| p.id.as_str()).collect::<BTreeSet<_>>()
+    };
+    let (plain, packed) = (of(None), of(Some("zstd")));
+    assert!(
+        plain.len() >= 2 && packed.len() >= 2,
+        "{plain:?} {packed:?}"
+    );
+    assert_eq!(plain.len() + packed.len(), pushes.len(), "each once");
+}
+
+#[test]
+fn an_archiver_that_does_not_take_zstd_gets_the_same_windows_unpacked_from_then_on() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    archiver.answer(415, "");
+    let profiler = Builder::new("zstd")
+        .window(Duration::from_secs(1))
+        .compression(Compression::Zstd)
+        .archiver(archiver.url())
+        .start()
+        .expect("started");
+    let mut pushes: Vec<Push> = Vec::new();
+    let ids = |pushes: &[Push], status| -> BTreeSet<String> {
+        let of = pushes.iter().filter(|push| push.status == status);
+        of.map(|push| push.id.clone()).collect()
+    };
+    while ids(&pushes, 200).len() < 8 {
+        burn(Duration::from_millis(50));
+        pushes.extend(archiver.all());
+    }
+    let handle = profiler.handle();
+    profiler.shutdown(SHUTDOWN).expect("delivered");
+    for push in &pushes {
+        let expected = (push.status == 415).then_some("zstd");
+        assert_eq!(push.encoding.as_deref(), expected);
+    }
+    let (refused, stored) = (ids(&pushes, 415), ids(&pushes, 200));
+    assert!(!refused.is_empty() && refused.is_subset(&stored));
+    let stats = handle.stats();
+    assert_eq!((stats.push_failures, stats.dropped.windows_refused), (0, 0));
+}
+
+#[test]
+fn windows_that_are_not_packed_are_taken_too() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = Builder::new("plain")
+        .compression(Compression::None)
+        .archiver(archiver.url())
+        .start()
+        .expect("started");
+    burn(Duration::from_millis(200));
+    profiler.shutdown(SHUTDOWN).expect("delivered");
+    let pushes = archiver.all();
+    let nanos = |push: &Push| sum(&push.profile, "cpu", |_, _| true);
+    assert!(pushes.iter().map(nanos).sum::<i64>() > 100_000_000);
 }

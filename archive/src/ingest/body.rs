@@ -74,26 +74,47 @@ pub(super) async fn read(
     let encoding = headers
         .get(header::CONTENT_ENCODING)
         .map_or("identity", |value| value.to_str().unwrap_or("?"));
-    match encoding.trim().to_ascii_lowercase().as_str() {
-        "" | "identity" => Ok((whole, reservation)),
-        "gzip" | "x-gzip" => {
-            let limits = Limits {
-                bytes: limit,
-                ..ingest.options().profile
-            };
-            let packed = whole.len();
-            let unpacked = davy_tag::spawn_blocking(move || {
-                Ok::<_, Error>(gzip::unpack(&whole, &limits)?.into_owned())
-            });
-            let unpacked = unpacked
-                .await
-                .map_err(|_| Error::new(Kind::Internal, "unpacking failed unexpectedly"))??;
-            reservation.grow(unpacked.len().saturating_sub(packed))?;
-            Ok((unpacked.into(), reservation))
+    let unpack = match encoding.trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => return Ok((whole, reservation)),
+        "gzip" | "x-gzip" => unpack_gzip,
+        "zstd" => unpack_zstd,
+        other => {
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("content encoding {other} is not taken; gzip, zstd and identity are"),
+            ));
         }
-        other => Err(Error::new(
-            Kind::Unsupported,
-            format!("content encoding {other} is not taken; gzip and identity are"),
-        )),
-    }
+    };
+    let limits = Limits {
+        bytes: limit,
+        ..ingest.options().profile
+    };
+    let packed = whole.len();
+    let unpacked = davy_tag::spawn_blocking(move || unpack(&whole, &limits)).await;
+    let unpacked =
+        unpacked.map_err(|_| Error::new(Kind::Internal, "unpacking failed unexpectedly"))??;
+    reservation.grow(unpacked.len().saturating_sub(packed))?;
+    Ok((unpacked.into(), reservation))
+}
+
+fn unpack_gzip(packed: &[u8], limits: &Limits) -> Result<Vec<u8>> {
+    Ok(gzip::unpack(packed, limits)?.into_owned())
+}
+
+/// The largest window that a decoder must have, as a power of two (RFC 9659: 8 MB). It bounds the
+/// memory that a frame can ask for before it has shown a byte.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// Unpacks frames of zstd, several after each other included.
+fn unpack_zstd(packed: &[u8], limits: &Limits) -> Result<Vec<u8>> {
+    let broken = |error: std::io::Error| {
+        let message = format!("the body is not a zstd stream: {error}");
+        Error::new(Kind::Unprocessable, message)
+    };
+    let decoder = zstd::stream::read::Decoder::with_buffer(packed).and_then(|mut decoder| {
+        decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+        Ok(decoder)
+    });
+    let decoder = decoder.map_err(broken)?;
+    gzip::read_within(decoder, packed.len(), limits, broken)
 }

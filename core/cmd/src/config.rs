@@ -9,6 +9,7 @@ pub(crate) use load::{Flags, Loaded, Source};
 pub(crate) use settings::{SETTINGS, Setting};
 
 use davy_base::size::{parse_bytes, parse_duration};
+use davy_profiler::Compression;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,6 +51,9 @@ pub(crate) struct Config {
     pub(crate) profiler_window: Duration,
     /// Where this process's own windows go; empty: to `archive.listen`.
     pub(crate) profiler_archive: String,
+    /// Empty: what the system trusts.
+    pub(crate) profiler_ca_file: PathBuf,
+    pub(crate) profiler_compression: Compression,
 }
 
 impl Config {
@@ -132,6 +136,17 @@ impl Config {
             })?,
             profiler_window: duration("profiler.window")?,
             profiler_archive: text("profiler.archive"),
+            profiler_ca_file: text("profiler.ca_file").into(),
+            profiler_compression: loaded.parse(
+                "profiler.compression",
+                "gzip, zstd or none",
+                |t| match t {
+                    "gzip" => Some(Compression::Gzip),
+                    "zstd" => Some(Compression::Zstd),
+                    "none" => Some(Compression::None),
+                    _ => None,
+                },
+            )?,
         })
     }
 }

@@ -130,9 +130,13 @@ fn start_profiler(config: &Config, process: &str, id: Ulid) -> Result<Option<Pro
         .label("version", env!("CARGO_PKG_VERSION"))
         .hz(config.profiler_hz)
         .window(config.profiler_window)
+        .compression(config.profiler_compression)
         .spool(config.data_dir.join("spool"));
     if !config.region.is_empty() {
         builder = builder.label("region", &config.region);
+    }
+    if !config.profiler_ca_file.as_os_str().is_empty() {
+        builder = builder.ca_file(&config.profiler_ca_file);
     }
     let profiler = builder.start().map_err(|error| {
         Failure::Failed(format!(

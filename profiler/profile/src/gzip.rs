@@ -5,7 +5,7 @@ use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use std::borrow::Cow;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write as _};
 
 /// Below this size a stream is never called a bomb, whatever its ratio.
 const BOMB_FLOOR: usize = 1 << 20;
@@ -28,39 +28,45 @@ pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Err
         }
         return Ok(Cow::Borrowed(bytes));
     }
-    let mut decoder = MultiGzDecoder::new(bytes);
-    let mut out = Vec::with_capacity(
-        (bytes.len() * 4)
-            .clamp(4 << 10, 1 << 20)
-            .min(limits.bytes + 1),
-    );
+    let decoder = MultiGzDecoder::new(bytes);
+    let broken = |error: std::io::Error| match error.kind() {
+        ErrorKind::UnexpectedEof => Error::GzipTruncated,
+        _ => Error::Gzip(error.to_string()),
+    };
+    read_within(decoder, bytes.len(), limits, broken).map(Cow::Owned)
+}
+
+/// Reads what a decoder makes of so many packed bytes, whatever their packing. `broken` is told of
+/// a stream that can't be decoded.
+///
+/// Stops as [`unpack`] does.
+pub fn read_within<E: From<Error>>(
+    mut decoder: impl Read,
+    packed: usize,
+    limits: &Limits,
+    broken: impl FnOnce(std::io::Error) -> E,
+) -> Result<Vec<u8>, E> {
+    let mut out = Vec::with_capacity((packed * 4).clamp(4 << 10, 1 << 20).min(limits.bytes + 1));
     loop {
         // Grows by doubling up to the limit and one byte, which tells "at" from "past" the limit.
         let room = out
             .len()
             .clamp(64 << 10, 4 << 20)
             .min(limits.bytes + 1 - out.len());
-        let before = out.len();
-        let read = (&mut decoder)
-            .take(room as u64)
-            .read_to_end(&mut out)
-            .map_err(|error| match error.kind() {
-                ErrorKind::UnexpectedEof => Error::GzipTruncated,
-                _ => Error::Gzip(error.to_string()),
-            })?;
+        let read = match (&mut decoder).take(room as u64).read_to_end(&mut out) {
+            Ok(read) => read,
+            Err(error) => return Err(broken(error)),
+        };
         if out.len() > limits.bytes {
-            return Err(Error::TooLarge {
-                limit: limits.bytes,
-            });
+            let limit = limits.bytes;
+            return Err(Error::TooLarge { limit }.into());
         }
-        if out.len() > BOMB_FLOOR && out.len() / limits.ratio.max(1) > bytes.len() {
-            return Err(Error::Bomb {
-                ratio: limits.ratio,
-            });
+        if out.len() > BOMB_FLOOR && out.len() / limits.ratio.max(1) > packed {
+            let ratio = limits.ratio;
+            return Err(Error::Bomb { ratio }.into());
         }
-        debug_assert_eq!(before + read, out.len());
         if read < room {
-            return Ok(Cow::Owned(out));
+            return Ok(out);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! One kept-open connection to an archiver.
 
+use super::Settings;
+use super::pack::{is_zstd, unpack};
 use crate::Error;
+use std::cell::RefCell;
 use std::time::Duration;
 
 const PATH: &str = "push.v1.PusherService/Push";
@@ -30,24 +33,32 @@ pub(super) enum Outcome {
 pub(crate) struct Archiver(String);
 
 impl Archiver {
-    /// From the address of an archiver, such as `http://127.0.0.1:4040`.
+    /// From the address of an archiver, such as `http://127.0.0.1:4040` or `https://archive.corp`.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
         let refuse = |reason| Error::Archiver {
             url: url.to_owned(),
             reason,
         };
-        if url.starts_with("https://") {
+        let is_tls = url.starts_with("https://");
+        if is_tls && !cfg!(feature = "tls") {
             return Err(refuse(
-                "https is not supported yet; put a local proxy in between, or use http",
+                "https needs the feature tls of davy-profiler, which this program was built without",
             ));
         }
         let rest = url
-            .strip_prefix("http://")
-            .ok_or_else(|| refuse("the address must begin with http://"))?;
+            .strip_prefix(if is_tls { "https://" } else { "http://" })
+            .ok_or_else(|| refuse("the address must begin with http:// or https://"))?;
         if rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains([' ', '?', '#']) {
-            return Err(refuse("the address must be http://HOST:PORT"));
+            return Err(refuse(
+                "the address must be http://HOST:PORT or https://HOST:PORT",
+            ));
         }
         Ok(Self(format!("{}/{PATH}", url.trim_end_matches('/'))))
+    }
+
+    /// The address as it was given.
+    fn address(&self) -> &str {
+        self.0.trim_end_matches(PATH).trim_end_matches('/')
     }
 }
 
@@ -55,10 +66,12 @@ impl Archiver {
 pub(super) struct Client {
     agent: ureq::Agent,
     authorization: Option<String>,
+    /// Those that were seen not to take zstd, and to take the same without.
+    without_zstd: RefCell<Vec<Archiver>>,
 }
 
 impl Client {
-    pub(super) fn new(token: Option<&str>) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -66,16 +79,46 @@ impl Client {
             .timeout_global(Some(TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .max_idle_connections_per_host(1)
-            .user_agent(concat!("davy-profiler/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("davy-profiler/", env!("CARGO_PKG_VERSION")));
+        #[cfg(feature = "tls")]
+        let config = config.tls_config(settings.trust.config());
+        let token = settings.token.as_ref();
         Self {
-            agent: config.new_agent(),
+            agent: config.build().new_agent(),
             authorization: token.map(|token| format!("Bearer {token}")),
+            without_zstd: RefCell::default(),
         }
     }
 
     /// Pushes; with `hurry` the archiver is asked to store it at once.
     pub(super) fn push(&self, archiver: &Archiver, body: &[u8], hurry: bool) -> Outcome {
+        if !is_zstd(body) {
+            return self.send(archiver, body, hurry).1;
+        }
+        let is_known = self.without_zstd.borrow().contains(archiver);
+        if !is_known {
+            let (status, outcome) = self.send(archiver, body, hurry);
+            // What a server says of an encoding that it does not know: HTTP, Connect, old Connect.
+            if !matches!(status, 415 | 501 | 404) {
+                return outcome;
+            }
+        }
+        let Some(body) = unpack(body) else {
+            let reason = format!("{} does not take zstd", archiver.address());
+            return Outcome::Later {
+                reason,
+                after: None,
+            };
+        };
+        let (_, outcome) = self.send(archiver, &body, hurry);
+        if !is_known && matches!(outcome, Outcome::Stored { .. }) {
+            self.without_zstd.borrow_mut().push(archiver.clone());
+        }
+        outcome
+    }
+
+    /// Sends a body as it is; answers the status too, 0 where none came.
+    fn send(&self, archiver: &Archiver, body: &[u8], hurry: bool) -> (u16, Outcome) {
         let mut request = self
             .agent
             .post(&archiver.0)
@@ -85,6 +128,9 @@ impl Client {
         }
         if hurry {
             request = request.header("Davy-Hurry", "1");
+        }
+        if is_zstd(body) {
+            request = request.header("Content-Encoding", "zstd");
         }
         match request.send(body) {
             Ok(mut response) => {
@@ -98,17 +144,34 @@ impl Client {
                 let status = response.status().as_u16();
                 let body = response.body_mut().with_config().limit(REASON_MAX);
                 let body = body.lossy_utf8(true).read_to_string().unwrap_or_default();
-                match outcome(status, after, &body) {
+                let outcome = match outcome(status, after, &body) {
                     Outcome::Stored { .. } => Outcome::Stored { watch },
                     other => other,
-                }
+                };
+                (status, outcome)
             }
-            Err(error) => Outcome::Later {
-                reason: error.to_string(),
-                after: None,
-            },
+            Err(error) => {
+                let reason = explain(archiver, &error);
+                (
+                    0,
+                    Outcome::Later {
+                        reason,
+                        after: None,
+                    },
+                )
+            }
         }
     }
+}
+
+/// Why an archiver could not be spoken to.
+fn explain(archiver: &Archiver, error: &ureq::Error) -> String {
+    let address = archiver.address();
+    #[cfg(feature = "tls")]
+    if let Some(reason) = super::tls::explain(error) {
+        return format!("{address}: {reason}");
+    }
+    format!("{address}: {error}")
 }
 
 /// 4xx is about the window, and final; except where it is about the moment, or about the token,
@@ -144,13 +207,17 @@ mod tests {
             "http://h/base/",
             Some("http://h/base/push.v1.PusherService/Push"),
         );
-        check("https://h", None);
+        check("https://", None);
+        check("ftp://h", None);
         check("127.0.0.1:4040", None);
         check("http://", None);
-        let error = Archiver::parse("https://h")
-            .expect_err("no TLS")
-            .to_string();
-        assert!(error.contains("https is not supported yet"), "{error}");
+        #[cfg(feature = "tls")]
+        check(
+            "https://h:443",
+            Some("https://h:443/push.v1.PusherService/Push"),
+        );
+        #[cfg(not(feature = "tls"))]
+        check("https://h:443", None);
     }
 
     #[test]

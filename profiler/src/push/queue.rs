@@ -130,6 +130,13 @@ impl Queue {
         self.bytes
     }
 
+    /// Bytes of windows that are held in memory, on disk or not.
+    #[cfg(test)]
+    pub(super) fn memory_bytes(&self) -> usize {
+        let bodies = self.windows.iter().filter_map(|w| w.body.as_ref());
+        bodies.map(Vec::len).sum()
+    }
+
     /// Windows dropped because of the bound.
     pub(super) fn overflowed(&self) -> u64 {
         self.overflowed

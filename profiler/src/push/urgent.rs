@@ -1,9 +1,10 @@
 //! Windows that can't wait: straight from the thread that made them, past the queue.
 
 use super::http::{Client, Outcome};
+use super::pack::pack;
 use super::queue::Window;
 use super::spool::Spool;
-use super::{Outbox, Settings, pack, uuid};
+use super::{Outbox, Settings, uuid};
 use crate::aggregate::Aggregate;
 use crate::assemble::{Taken, assemble};
 use crate::modules::{self, Module};
@@ -30,7 +31,7 @@ impl Outbox {
         Urgent {
             outbox: self,
             settings,
-            client: Client::new(settings.token.as_deref()),
+            client: Client::new(settings),
             spool,
             random,
         }
@@ -90,6 +91,11 @@ impl Urgent<'_> {
         let profile = assemble(aggregate, taken, modules, symbols);
         drop(shared);
         let id = uuid(&mut self.random);
-        pack(&profile, taken.kind, &self.settings.labels, &id)
+        let Settings {
+            labels,
+            compression,
+            ..
+        } = self.settings;
+        pack(&profile, taken.kind, labels, &id, *compression)
     }
 }

@@ -16,11 +16,23 @@ pub fn current() -> Tag {
     Tag::from_index(CURRENT.with(Cell::get))
 }
 
+/// Writes down who has this thread.
+#[inline]
+fn hold(tag: u32) {
+    CURRENT.with(|current| current.set(tag));
+    #[cfg(all(
+        feature = "otel",
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
+    crate::otel::switched(tag);
+}
+
 /// The one place where a thread changes hands: to `next`, at ticks that are answered where
 /// somebody counts them; 0 where nobody does.
 #[inline]
 fn switch(next: u32) -> u64 {
-    CURRENT.with(|current| current.set(next));
+    hold(next);
     if account::is_on() {
         account::switched(next)
     } else {
@@ -55,7 +67,7 @@ impl Tag {
 impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.with(|current| current.set(self.before));
+        hold(self.before);
         if self.is_counted {
             account::switched(self.before);
         }
@@ -80,7 +92,7 @@ impl PollGuard {
 impl Drop for PollGuard {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.with(|current| current.set(self.before));
+        hold(self.before);
         if self.begun != 0 {
             account::polled(self.begun, self.before);
         }

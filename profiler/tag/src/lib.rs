@@ -3,6 +3,12 @@
 mod account;
 mod current;
 mod future;
+#[cfg(all(
+    feature = "otel",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod otel;
 #[cfg(feature = "tokio")]
 mod spawn;
 mod table;

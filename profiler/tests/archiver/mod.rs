@@ -19,6 +19,8 @@ pub struct Push {
     pub id: String,
     pub profile: Profile,
     pub authorization: Option<String>,
+    /// The encoding of the body that it came in.
+    pub encoding: Option<String>,
     /// The status it was answered with.
     pub status: u16,
 }
@@ -30,7 +32,13 @@ impl Push {
     }
 }
 
+/// A connection, encrypted or not.
+pub trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
 pub struct Archiver {
+    scheme: &'static str,
     pub address: SocketAddr,
     pub pushes: mpsc::Receiver<Push>,
     /// Status and headers of the next answers; 200 when there are no more.
@@ -40,7 +48,29 @@ pub struct Archiver {
 
 impl Archiver {
     pub fn start() -> Self {
+        Self::start_with("http", |stream, serve| serve(Box::new(stream)))
+    }
+
+    /// One at an address that was another's before.
+    pub fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).expect("nobody took the port meanwhile");
+        Self::start_on("http", listener, |stream, serve| serve(Box::new(stream)))
+    }
+
+    /// One whose connections `accept` makes of those of TCP, to be served then.
+    pub fn start_with(
+        scheme: &'static str,
+        accept: impl Fn(TcpStream, &dyn Fn(Box<dyn Stream>)) + Clone + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::start_on(scheme, listener, accept)
+    }
+
+    fn start_on(
+        scheme: &'static str,
+        listener: TcpListener,
+        accept: impl Fn(TcpStream, &dyn Fn(Box<dyn Stream>)) + Clone + Send + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("bound");
         let (sender, pushes) = mpsc::channel();
         let answers = Arc::new(Mutex::new(VecDeque::new()));
@@ -50,10 +80,14 @@ impl Archiver {
             for stream in listener.incoming().flatten() {
                 counted.fetch_add(1, Ordering::SeqCst);
                 let (sender, answers) = (sender.clone(), Arc::clone(&scripted));
-                std::thread::spawn(move || serve(stream, &sender, &answers));
+                let accept = accept.clone();
+                std::thread::spawn(move || {
+                    accept(stream, &|stream| serve(stream, &sender, &answers));
+                });
             }
         });
         Self {
+            scheme,
             address,
             pushes,
             answers,
@@ -62,7 +96,7 @@ impl Archiver {
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     pub fn answer(&self, status: u16, headers: &'static str) {
@@ -102,11 +136,10 @@ impl Archiver {
 }
 
 fn serve(
-    stream: TcpStream,
+    stream: impl Read + Write,
     sender: &mpsc::Sender<Push>,
     answers: &Mutex<VecDeque<(u16, &'static str)>>,
 ) {
-    let mut writer = stream.try_clone().expect("a second handle");
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = Vec::new();
@@ -140,14 +173,24 @@ fn serve(
             .expect("no panic")
             .pop_front()
             .unwrap_or((200, ""));
+        let encoding = header("content-encoding");
+        let body = match encoding.as_deref() {
+            Some("zstd") => zstd::stream::decode_all(&body[..]).expect("zstd"),
+            other => {
+                assert_eq!(other, None);
+                body
+            }
+        };
         // Kept first: a client that was answered may ask at once what there is.
         for mut push in parse(&body) {
             push.authorization = header("authorization");
+            push.encoding.clone_from(&encoding);
             push.status = status;
             let _ = sender.send(push);
         }
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{headers}\r\n");
-        let _ = writer.write_all(answer.as_bytes());
+        let _ = reader.get_mut().write_all(answer.as_bytes());
+        let _ = reader.get_mut().flush();
     }
 }
 
@@ -190,6 +233,7 @@ fn parse(body: &[u8]) -> Vec<Push> {
             id,
             profile: profile.expect("a sample"),
             authorization: None,
+            encoding: None,
             status: 0,
         }
     };

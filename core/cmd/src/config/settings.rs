@@ -141,6 +141,16 @@ const GENERAL: &[Setting] = &[
         "archiver that this process pushes its own profiles to [default: http:// and archive.listen]",
     ),
     setting(
+        "profiler.ca_file",
+        "",
+        "PEM file of the CAs that an https:// archiver's certificate is to be of [default: the system's]",
+    ),
+    setting(
+        "profiler.compression",
+        "gzip",
+        "how profiles are packed on their way: gzip, zstd or none",
+    ),
+    setting(
         "log.level",
         "info",
         "error, warn, info, debug or trace; or a filter such as davy_archive=debug",

@@ -114,6 +114,11 @@ fn a_value_that_cannot_be_read_is_refused_with_its_source() {
         "profiler.hz = \"0\" (flag --profiler-hz) is not a whole number from 1 to 1000",
     );
     check(
+        "profiler.compression",
+        "zip",
+        "profiler.compression = \"zip\" (flag --profiler-compression) is not gzip, zstd or none",
+    );
+    check(
         "archive.flush_interval",
         "5",
         "archive.flush_interval = \"5\" (flag --archive-flush-interval) is not a duration such as 250ms, 5s or 1h30m, longer than nothing",

@@ -136,11 +136,11 @@ pub(crate) fn thread_cpu_nanos() -> u64 {
 }
 
 /// The number of the calling thread's CPU clock, for others to read it by.
-pub(crate) fn own_cpu_clock() -> libc::clockid_t {
+pub(crate) fn own_cpu_clock() -> i32 {
     #[cfg(target_os = "linux")]
     {
         // The kernel's include/linux/posix-timers.h: a thread's number, and what it counts.
-        const SCHED_OF_THREAD: libc::clockid_t = 0b110;
+        const SCHED_OF_THREAD: i32 = 0b110;
         // SAFETY: asks for a number.
         (!unsafe { libc::gettid() } << 3) | SCHED_OF_THREAD
     }
@@ -151,14 +151,15 @@ pub(crate) fn own_cpu_clock() -> libc::clockid_t {
 }
 
 /// The thread whose CPU clock has this number.
-pub(crate) fn thread_of(clock: libc::clockid_t) -> Option<i32> {
+pub(crate) fn thread_of(clock: i32) -> Option<i32> {
     // -1 is no thread's clock.
     (clock != -1).then_some(!(clock >> 3))
 }
 
 /// CPU time of another thread of this process; none where it has ended.
-pub(crate) fn cpu_nanos_of(clock: libc::clockid_t) -> Option<u64> {
-    read(clock)
+pub(crate) fn cpu_nanos_of(clock: i32) -> Option<u64> {
+    // The type is unsigned on some systems; none of theirs is -1 as well.
+    read(clock as libc::clockid_t)
 }
 
 fn read(clock: libc::clockid_t) -> Option<u64> {

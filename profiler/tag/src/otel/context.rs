@@ -1,0 +1,139 @@
+//! What readers need to decode a record, in memory that they find by its name (OTEP 4719).
+//!
+//! ```text
+//! header   0  "OTEL_CTX", written last
+//!          8  version            u32, 2
+//!         12  bytes of payload   u32
+//!         16  published at       u64, nanoseconds of the clock since boot
+//!         24  address of payload u64
+//! payload     ProcessContext { Resource resource = 1; repeated KeyValue attributes = 2 }
+//! ```
+
+use super::KEYS;
+use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const NAME: &std::ffi::CStr = c"OTEL_CTX";
+const SIGNATURE: u64 = u64::from_ne_bytes(*b"OTEL_CTX");
+const VERSION: u32 = 2;
+/// What readers of the first version of OTEP 4947 look for.
+const SCHEMA: &str = "tlsdesc_v1_dev";
+
+#[repr(C)]
+struct Header {
+    signature: AtomicU64,
+    version: u32,
+    payload_bytes: u32,
+    published_at: u64,
+    payload: *const u8,
+}
+
+/// Publishes the context of this process, for its life.
+pub(super) fn publish(resource: &[(&str, &str)]) -> io::Result<()> {
+    let (header, is_named) = map()?;
+    // Leaked: readers may come at any time.
+    let payload = Vec::leak(payload(resource));
+    // SAFETY: the mapping is new, writable, larger than a header, aligned to a page, and only this
+    // function knows it.
+    unsafe {
+        header.write(Header {
+            signature: AtomicU64::new(0),
+            version: VERSION,
+            payload_bytes: payload.len() as u32,
+            published_at: boot_nanos().max(1),
+            payload: payload.as_ptr(),
+        });
+        (*header).signature.store(SIGNATURE, Ordering::Release);
+    }
+    // SAFETY: names memory that is mapped for the life of the process.
+    let named = unsafe {
+        libc::prctl(
+            libc::PR_SET_VMA,
+            libc::PR_SET_VMA_ANON_NAME as libc::c_ulong,
+            header as libc::c_ulong,
+            size_of::<Header>() as libc::c_ulong,
+            NAME.as_ptr() as libc::c_ulong,
+        )
+    };
+    if named != 0 && !is_named {
+        let error = io::Error::last_os_error();
+        // SAFETY: the mapping was made here, and nobody else has heard of it.
+        unsafe { libc::munmap(header.cast(), size_of::<Header>()) };
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Memory for the header, and whether it has its name already.
+fn map() -> io::Result<(*mut Header, bool)> {
+    let bytes = size_of::<Header>();
+    // SAFETY: the name is a string of C.
+    let file = unsafe { libc::memfd_create(NAME.as_ptr(), libc::MFD_CLOEXEC) };
+    // SAFETY: the file was just made.
+    let is_file = file >= 0 && unsafe { libc::ftruncate(file, bytes as libc::off_t) } == 0;
+    let (flags, source) = if is_file {
+        (libc::MAP_PRIVATE, file)
+    } else {
+        (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
+    };
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping, at a place that the kernel chooses.
+    let memory = unsafe { libc::mmap(ptr::null_mut(), bytes, access, flags, source, 0) };
+    let error = io::Error::last_os_error();
+    if file >= 0 {
+        // SAFETY: the file was made here; the mapping does not need it any more.
+        unsafe { libc::close(file) };
+    }
+    if memory == libc::MAP_FAILED {
+        return Err(error);
+    }
+    // A child that is forked is another process, with a context of its own or none.
+    // SAFETY: the mapping was just made.
+    if unsafe { libc::madvise(memory, bytes, libc::MADV_DONTFORK) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((memory.cast(), is_file))
+}
+
+fn boot_nanos() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the time lives through the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+fn payload(resource: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| field(1, text.as_bytes());
+    let pair = |key: &str, value: &[u8]| [field(1, key.as_bytes()), field(2, value)].concat();
+    let attributes = resource
+        .iter()
+        .map(|(key, value)| field(1, &pair(key, &text(value))));
+    let attributes: Vec<Vec<u8>> = attributes.collect();
+    let keys: Vec<Vec<u8>> = KEYS.iter().map(|key| field(1, &text(key))).collect();
+    let schema = pair("threadlocal.schema_version", &text(SCHEMA));
+    // An array is the fifth kind of value.
+    let keys = pair("threadlocal.attribute_key_map", &field(5, &keys.concat()));
+    [
+        field(1, &attributes.concat()),
+        field(2, &schema),
+        field(2, &keys),
+    ]
+    .concat()
+}
+
+/// A length-delimited field of protobuf.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(bytes);
+    out
+}
