@@ -1,191 +1,153 @@
-//! What profiling costs, as ratios of the same run: none, ours, and the `pprof` crate's.
+//! What profiling costs two busy threads: ours and the `pprof` crate's, each against none.
 //!
-//! `cargo bench -p davy-profiler [-- PAIRS]`
+//! One profiler runs all the time, and its sampling is switched on and off in short phases, so that
+//! a start costs nothing that is measured here. What the working threads pay is the mean of many
+//! units of work, without those that somebody else's preemption fell into; what the profiler's own
+//! threads pay is the kernel's count of their CPU time, over whole windows that are named, encoded
+//! and pushed.
+//!
+//! `cargo bench -p davy-profiler --bench overhead [-- ROUNDS]`
 
-use davy_profiler::Builder;
-use davy_tag::Tag;
-use std::future::Future;
-use std::hint::black_box;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+mod load;
+mod receiver;
+mod table;
+
+use davy_profiler::{Builder, Handle};
+use load::Load;
 use std::time::Duration;
+use table::{head, median, quantile, row, wait};
 
 davy_profiler::use_jemalloc!();
 
-const PHASE: Duration = Duration::from_millis(300);
+const PHASE: Duration = Duration::from_millis(60);
+/// From a change of the rate until every timer is set.
+const SETTLE: Duration = Duration::from_millis(8);
+/// Whole windows.
+const STEADY: Duration = Duration::from_secs(20);
 
-fn clock(id: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the time lives through the call.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-#[inline(never)]
-fn recurse(depth: u32, x: u64) -> u64 {
-    if depth == 0 {
-        let mut x = x;
-        for _ in 0..20_000 {
-            x ^= x << 13;
-            x ^= x >> 7;
-            x ^= x << 17;
-            x = black_box(x);
-        }
-        return x;
-    }
-    black_box(recurse(depth - 1, black_box(x)).wrapping_add(1))
-}
-
-/// Two threads that do units of work, 24 calls deep, until they are told to stop.
-struct Load {
-    units: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    threads: Vec<std::thread::JoinHandle<()>>,
-}
-
-impl Load {
-    fn start() -> Self {
-        let (units, stop) = (
-            Arc::new(AtomicU64::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let threads = (0..2u64).map(|seed| {
-            let (units, stop) = (Arc::clone(&units), Arc::clone(&stop));
-            std::thread::spawn(move || {
-                davy_profiler::register_thread();
-                let mut x = seed + 1;
-                while !stop.load(Ordering::Relaxed) {
-                    let _guard = Tag::new("bench", "unit").enter();
-                    x = recurse(24, x);
-                    units.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        });
-        let threads = threads.collect();
-        Self {
-            units,
-            stop,
-            threads,
-        }
-    }
-
-    /// CPU nanoseconds of the whole process for each unit of work, over one phase.
-    fn phase(&self) -> f64 {
-        let begin = (
-            self.units.load(Ordering::Relaxed),
-            clock(libc::CLOCK_PROCESS_CPUTIME_ID),
-        );
-        let until = clock(libc::CLOCK_MONOTONIC) + PHASE.as_nanos() as u64;
-        while clock(libc::CLOCK_MONOTONIC) < until {
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        let units = self.units.load(Ordering::Relaxed) - begin.0;
-        (clock(libc::CLOCK_PROCESS_CPUTIME_ID) - begin.1) as f64 / units as f64
-    }
-
-    fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
-            let _ = thread.join();
-        }
+/// SIGPROF's handler, for giving it back after the `pprof` crate had it.
+fn handler() -> libc::sigaction {
+    // SAFETY: plain data that the call fills.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGPROF, std::ptr::null(), &raw mut action);
+        action
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// Mean nanoseconds of a unit in a phase with none, ours, and the `pprof` crate, of one round.
+fn round(load: &Load, handle: &Handle, hz: u32, first: usize) -> [f64; 3] {
+    let mut means = [0.0; 3];
+    for which in (0..3).map(|at| (at + first) % 3) {
+        means[which] = match which {
+            0 => load.phase(PHASE),
+            1 => {
+                handle.set_hz(hz).expect("it runs");
+                wait(SETTLE);
+                let mean = load.phase(PHASE);
+                handle.set_hz(0).expect("it runs");
+                wait(SETTLE);
+                mean
+            }
+            _ => {
+                let ours = handler();
+                let guard = pprof::ProfilerGuard::new(hz as i32).expect("started");
+                let mean = load.phase(PHASE);
+                drop(guard);
+                // SAFETY: what was installed before.
+                unsafe { libc::sigaction(libc::SIGPROF, &raw const ours, std::ptr::null_mut()) };
+                mean
+            }
+        };
+    }
+    means
 }
 
-/// Prints the extra CPU of `on` against nothing, in alternating pairs.
-fn pairs<G>(name: &str, load: &Load, count: usize, on: impl Fn() -> G) {
-    let mut extra: Vec<f64> = (0..count)
-        .map(|pair| {
-            let without = |load: &Load| load.phase();
-            let with = |load: &Load| {
-                // What a start costs is not what running costs.
-                let _guard = on();
-                load.phase();
-                load.phase()
-            };
-            let (off, on) = if pair % 2 == 0 {
-                let off = without(load);
-                (off, with(load))
-            } else {
-                let on = with(load);
-                (without(load), on)
-            };
-            (on / off - 1.0) * 100.0
-        })
-        .collect();
-    let middle = median(&mut extra);
-    let (low, high) = (extra[count / 4], extra[count * 3 / 4]);
-    println!("{name:28} {middle:+.2} % CPU (quartiles {low:+.2} to {high:+.2}, {count} pairs)");
+fn extra(rounds: &[[f64; 3]], which: usize) -> Vec<f64> {
+    let extra = rounds
+        .iter()
+        .map(|means| (means[which] / means[0] - 1.0) * 100.0);
+    extra.collect()
 }
 
-/// CPU nanoseconds of one round, the median of nine times.
-fn round_nanos(work: &mut dyn FnMut()) -> f64 {
-    const ROUNDS: u64 = 5_000_000;
-    let mut times: Vec<f64> = (0..9)
-        .map(|_| {
-            let begin = clock(libc::CLOCK_THREAD_CPUTIME_ID);
-            (0..ROUNDS).for_each(|_| work());
-            (clock(libc::CLOCK_THREAD_CPUTIME_ID) - begin) as f64 / ROUNDS as f64
-        })
-        .collect();
-    median(&mut times)
-}
-
-/// What the tag of a poll costs, above the same poll without one.
-fn tag_cost(name: &str) {
-    let tag = Tag::new("bench", "tag");
-    let context = || Context::from_waker(Waker::noop());
-    let mut plain = Box::pin(std::future::poll_fn(|_| black_box(Poll::<()>::Pending)));
-    let plain_nanos = round_nanos(&mut || {
-        let _ = black_box(plain.as_mut().poll(&mut context()));
-    });
-    let inner = std::future::poll_fn(|_| black_box(Poll::<()>::Pending));
-    let mut tagged = Box::pin(tag.wrap(inner));
-    let tagged_nanos = round_nanos(&mut || {
-        let _ = black_box(tagged.as_mut().poll(&mut context()));
-    });
-    println!("{name:28} {:.2} ns a poll", tagged_nanos - plain_nanos);
-}
-
-fn handler_cost(load: &Load) {
-    let profiler = Builder::new("bench").hz(1_000).start().expect("started");
-    let before = clock(libc::CLOCK_PROCESS_CPUTIME_ID);
-    (0..6).for_each(|_| {
-        load.phase();
-    });
-    let cpu = (clock(libc::CLOCK_PROCESS_CPUTIME_ID) - before) as f64 / 1e9;
-    let stats = profiler.handle().stats();
-    let nanos = stats.handler_seconds * 1e9 / stats.samples as f64;
-    println!(
-        "{:28} {nanos:.0} ns a sample in the handler, {:.3} % of CPU; own threads {:.3} %",
-        "ours at 1000 Hz, 24 deep",
-        stats.handler_seconds / cpu * 100.0,
-        stats.thread_seconds / cpu * 100.0,
-    );
+fn quartiles(values: &mut [f64]) -> String {
+    let (low, high) = (quantile(values, 0.25), quantile(values, 0.75));
+    format!("{low:+.3} to {high:+.3}")
 }
 
 fn main() {
     let count = std::env::args()
         .find_map(|argument| argument.parse().ok())
-        .unwrap_or(16);
-    tag_cost("a tag");
-    davy_tag::start_accounting();
-    tag_cost("a tag with exact accounting");
-    let load = Load::start();
-    handler_cost(&load);
-    let ours = |hz| move || Builder::new("bench").hz(hz).start().expect("started");
-    pairs("ours at 100 Hz", &load, count, ours(100));
-    pairs("ours at 1000 Hz", &load, count, ours(1_000));
-    // Last, because it takes SIGPROF for itself.
-    let theirs = || pprof::ProfilerGuard::new(100).expect("started");
-    pairs("the pprof crate at 100 Hz", &load, count, theirs);
+        .unwrap_or(120);
+    let load = Load::start(2);
+    let profiler = Builder::new("bench").hz(100).start().expect("started");
+    let handle = profiler.handle();
+    wait(Duration::from_millis(500));
+
+    head("CPU overhead, two busy threads, 24 calls deep");
+    handle.set_hz(0).expect("it runs");
+    wait(SETTLE);
+    let mut working = 0.0;
+    for hz in [100, 1_000] {
+        let rounds: Vec<_> = (0..count / if hz == 100 { 1 } else { 4 })
+            .map(|at| round(&load, &handle, hz, at))
+            .collect();
+        let (mut ours, mut theirs) = (extra(&rounds, 1), extra(&rounds, 2));
+        let bound = if hz == 100 {
+            "0.1 %, with own threads"
+        } else {
+            ""
+        };
+        row(
+            &format!("working threads at {hz} Hz, ours against none"),
+            format!(
+                "{:+.3} % (quartiles {})",
+                median(&mut ours),
+                quartiles(&mut ours)
+            ),
+            bound,
+            format!(
+                "the `pprof` crate {:+.3} % (quartiles {})",
+                median(&mut theirs),
+                quartiles(&mut theirs)
+            ),
+        );
+        if hz == 100 {
+            working = median(&mut ours);
+        }
+    }
+
+    handle.set_hz(100).expect("it runs");
+    let receiver = receiver::start();
+    handle.push_to(&receiver).expect("a URL");
+    // The first windows have names to find.
+    wait(Duration::from_secs(12));
+    let (busy, own) = (load.cpu(), load::own_threads());
+    wait(STEADY);
+    let busy = (load.cpu() - busy) as f64;
+    let mut all = 0.0;
+    let mut each = Vec::new();
+    for (name, nanos) in load::own_threads() {
+        let before = own
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map_or(0, |(_, nanos)| *nanos);
+        let share = (nanos - before) as f64 / STEADY.as_nanos() as f64 * 100.0;
+        all += share;
+        each.push(format!("{name} {share:.4}"));
+    }
+    let of_busy = all * STEADY.as_nanos() as f64 / busy;
+    row(
+        "own threads at 100 Hz, exact",
+        format!("{all:.4} % of a core: {}", each.join(", ")),
+        "",
+        format!("{of_busy:.4} % of what the two threads used"),
+    );
+    row(
+        "the whole profiler at 100 Hz",
+        format!("{:+.3} %", working + of_busy),
+        "0.1 %",
+        format!("{:?}", handle.stats()),
+    );
     load.stop();
 }

@@ -1,12 +1,16 @@
 //! The CPU engine: a timer for every thread, and the rings that their handlers fill.
 
+mod census;
+mod probe;
 mod ring;
 mod signal;
 mod timer;
 
+pub use probe::Probe;
 pub(crate) use ring::{MAX_FRAMES, Record};
 
 use crate::{Error, modules, unwind};
+use census::Census;
 use davy_base::Random;
 use rustc_hash::{FxHashMap, FxHashSet};
 use signal::{SLOTS, Slot};
@@ -25,6 +29,7 @@ pub(crate) struct Engine {
     threads: FxHashMap<libc::pid_t, Thread>,
     idle: Vec<&'static Slot>,
     slots: Vec<&'static Slot>,
+    census: Option<Census>,
     modules: Arc<[modules::Module]>,
     module_generation: u64,
     module_lists: usize,
@@ -67,6 +72,7 @@ impl Engine {
             threads: FxHashMap::default(),
             idle: slots.clone(),
             slots,
+            census: None,
             modules: list.into(),
             module_generation: modules::generation(),
             module_lists: 1,
@@ -91,6 +97,16 @@ impl Engine {
         for (tid, thread) in &mut self.threads {
             thread.timer = None;
             arm(*tid, thread, hz, &mut self.random);
+        }
+    }
+
+    /// As [`Engine::scan`], where new threads or modules may have come by now, an instant of the
+    /// monotonic clock.
+    pub(crate) fn look(&mut self, now: Duration) {
+        if self.census.get_or_insert_with(Census::new).is_due(now) {
+            self.scan();
+        } else {
+            self.scan_modules();
         }
     }
 
@@ -131,18 +147,14 @@ impl Engine {
         if self.hz == 0 {
             return;
         }
-        let slot = match self.idle.pop() {
-            Some(slot) => slot,
-            None if self.slots.len() < SLOTS => {
-                let slot = Slot::leak(self.slots.len());
-                self.slots.push(slot);
-                lock(&POOL).push(slot);
-                slot
-            }
-            None => {
-                self.unsampled.insert(tid);
-                return;
-            }
+        let slot = if let Some(slot) = self.idle.pop() {
+            slot
+        } else if let Some(slot) = next_slot() {
+            self.slots.push(slot);
+            slot
+        } else {
+            self.unsampled.insert(tid);
+            return;
         };
         let mut thread = Thread { slot, timer: None };
         if arm(tid, &mut thread, self.hz, &mut self.random) {
@@ -216,6 +228,16 @@ fn arm(tid: libc::pid_t, thread: &mut Thread, hz: u32, random: &mut Random) -> b
         .store(period.as_nanos() as u64, Ordering::Relaxed);
     thread.timer = Timer::arm(tid, thread.slot.signal_value(), period, phase).ok();
     thread.timer.is_some()
+}
+
+/// A slot that no engine had so far; none where there are as many as there may be.
+fn next_slot() -> Option<&'static Slot> {
+    let mut pool = lock(&POOL);
+    (pool.len() < SLOTS).then(|| {
+        let slot = Slot::leak(pool.len());
+        pool.push(slot);
+        slot
+    })
 }
 
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

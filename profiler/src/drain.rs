@@ -106,7 +106,7 @@ impl Drainer {
         let _guard = Tag::new("profiler", "drain").enter();
         let _closing = desk::open(&self.desk);
         self.engine.scan();
-        let mut scanned = self.clock.monotonic();
+        let mut looked = self.clock.monotonic();
         loop {
             let tick = if self.engine.hz() > 250 {
                 TICK_ABOVE_250_HZ
@@ -118,11 +118,12 @@ impl Drainer {
             let next = next.map_or(self.open.cut_at, |next| next.min(self.open.cut_at));
             let wait = tick.min(next.saturating_sub(now));
             let (commands, is_nudged) = self.desk.wait(wait);
-            // Listing the threads costs more than draining them.
             let now = self.clock.monotonic();
-            if is_nudged || !commands.is_empty() || now >= scanned + TICK {
+            if is_nudged || !commands.is_empty() {
                 self.engine.scan();
-                scanned = now;
+            } else if now >= looked + TICK {
+                self.engine.look(now);
+                looked = now;
             }
             self.drain();
             let mut stop = false;
