@@ -29,7 +29,7 @@ pub(crate) struct Engine {
     threads: FxHashMap<libc::pid_t, Thread>,
     idle: Vec<&'static Slot>,
     slots: Vec<&'static Slot>,
-    census: Option<Census>,
+    census: Census,
     modules: Arc<[modules::Module]>,
     module_generation: u64,
     module_lists: usize,
@@ -72,7 +72,7 @@ impl Engine {
             threads: FxHashMap::default(),
             idle: slots.clone(),
             slots,
-            census: None,
+            census: Census::new(),
             modules: list.into(),
             module_generation: modules::generation(),
             module_lists: 1,
@@ -100,11 +100,12 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::scan`], where new threads or modules may have come by now, an instant of the
-    /// monotonic clock.
+    /// As [`Engine::scan`], if threads or modules may have come by now, an instant of the monotonic
+    /// clock.
     pub(crate) fn look(&mut self, now: Duration) {
-        if self.census.get_or_insert_with(Census::new).is_due(now) {
-            self.scan();
+        let is_gone = |thread: &Thread| !thread.timer.as_ref().is_none_or(Timer::is_alive);
+        if self.census.is_due(now) || self.threads.values().any(is_gone) {
+            self.scan(now);
         } else {
             self.scan_modules();
         }
@@ -112,8 +113,9 @@ impl Engine {
 
     /// Finds new threads and modules, and takes back what dead threads leave. Their last samples
     /// stay in their rings and are drained from there, whoever owns the ring by then.
-    pub(crate) fn scan(&mut self) {
+    pub(crate) fn scan(&mut self, now: Duration) {
         self.scan_modules();
+        let before = self.census.count();
         let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
             return;
         };
@@ -121,6 +123,7 @@ impl Engine {
             .flatten()
             .filter_map(|task| task.file_name().to_str()?.parse().ok())
             .collect();
+        self.census.listed(now, before, alive.len());
         let idle = &mut self.idle;
         self.threads.retain(|tid, thread| {
             let lives = alive.contains(tid) && thread.timer.as_ref().is_none_or(Timer::is_alive);

@@ -105,8 +105,8 @@ impl Drainer {
     pub(crate) fn run(mut self) {
         let _guard = Tag::new("profiler", "drain").enter();
         let _closing = desk::open(&self.desk);
-        self.engine.scan();
         let mut looked = self.clock.monotonic();
+        self.engine.scan(looked);
         loop {
             let tick = if self.engine.hz() > 250 {
                 TICK_ABOVE_250_HZ
@@ -120,7 +120,7 @@ impl Drainer {
             let (commands, is_nudged) = self.desk.wait(wait);
             let now = self.clock.monotonic();
             if is_nudged || !commands.is_empty() {
-                self.engine.scan();
+                self.engine.scan(now);
             } else if now >= looked + TICK {
                 self.engine.look(now);
                 looked = now;
@@ -236,7 +236,7 @@ impl Drainer {
         // A window has one period, so a new rate begins a new window.
         self.cut();
         self.engine.set_hz(hz);
-        self.engine.scan();
+        self.engine.scan(self.clock.monotonic());
         self.open.is_sampled = hz > 0;
         if hz > 0 {
             self.open.period = period(hz);

@@ -1,6 +1,6 @@
 //! Threads that are busy with units of work, each of which is timed.
 
-use crate::table::{monotonic, nanos, wait};
+use crate::table::{monotonic, wait};
 use davy_tag::Tag;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -26,10 +26,21 @@ fn recurse(depth: u32, x: u64) -> u64 {
     black_box(recurse(depth - 1, black_box(x)).wrapping_add(1))
 }
 
+/// Works 24 calls deep.
+pub(crate) fn deep(work: &mut dyn FnMut()) -> u64 {
+    fn recurse(depth: u32, work: &mut dyn FnMut()) -> u64 {
+        if depth == 0 {
+            work();
+            return 0;
+        }
+        black_box(recurse(black_box(depth - 1), work)) + 1
+    }
+    recurse(24, work)
+}
+
 /// What one thread counted since the phase began.
 #[derive(Default)]
 struct Counts {
-    clock: AtomicU64,
     nanos: AtomicU64,
     units: AtomicU64,
 }
@@ -70,12 +81,6 @@ impl Load {
         (end.0 - begin.0) as f64 / (end.1 - begin.1).max(1) as f64
     }
 
-    /// CPU nanoseconds of the threads so far.
-    pub(crate) fn cpu(&self) -> u64 {
-        let clocks = self.counts.iter().map(|c| c.clock.load(Ordering::Relaxed));
-        clocks.map(|clock| nanos(clock as libc::clockid_t)).sum()
-    }
-
     pub(crate) fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
@@ -86,10 +91,6 @@ impl Load {
 
 fn work(seed: u64, counts: &Counts, stop: &AtomicBool) {
     davy_profiler::register_thread();
-    let mut clock: libc::clockid_t = 0;
-    // SAFETY: the clock lives through the call.
-    unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
-    counts.clock.store(clock as u64, Ordering::Relaxed);
     let mut usual = u64::MAX;
     let mut x = seed;
     for _ in 0..2_000 {
