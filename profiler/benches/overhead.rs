@@ -1,191 +1,206 @@
-//! What profiling costs, as ratios of the same run: none, ours, and the `pprof` crate's.
+//! What profiling costs two busy threads: ours and the `pprof` crate's, each against none.
 //!
-//! `cargo bench -p davy-profiler [-- PAIRS]`
+//! One profiler runs all the time, and its sampling is switched on and off in short phases, so that
+//! a start costs nothing that is measured here. What the working threads pay is the mean of many
+//! units of work, without those that somebody else's preemption fell into; what the profiler's own
+//! threads pay is the kernel's count of their CPU time, over whole windows that are named, encoded
+//! and pushed.
+//!
+//! `cargo bench -p davy-profiler --bench overhead [-- ROUNDS]`
 
-use davy_profiler::Builder;
-use davy_tag::Tag;
-use std::future::Future;
-use std::hint::black_box;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+mod load;
+mod receiver;
+mod table;
+
+use davy_profiler::{Builder, Handle, Probe};
+use load::{Load, own_threads};
 use std::time::Duration;
+use table::{head, median, monotonic, quantile, row, wait};
 
 davy_profiler::use_jemalloc!();
 
-const PHASE: Duration = Duration::from_millis(300);
+const PHASE: Duration = Duration::from_millis(60);
+/// From a change of the rate until every timer is set.
+const SETTLE: Duration = Duration::from_millis(8);
+/// Whole windows.
+const STEADY: Duration = Duration::from_secs(20);
 
-fn clock(id: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the time lives through the call.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-#[inline(never)]
-fn recurse(depth: u32, x: u64) -> u64 {
-    if depth == 0 {
-        let mut x = x;
-        for _ in 0..20_000 {
-            x ^= x << 13;
-            x ^= x >> 7;
-            x ^= x << 17;
-            x = black_box(x);
-        }
-        return x;
+/// SIGPROF's handler, for giving it back after the `pprof` crate had it.
+fn handler() -> libc::sigaction {
+    // SAFETY: plain data that the call fills.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGPROF, std::ptr::null(), &raw mut action);
+        action
     }
-    black_box(recurse(depth - 1, black_box(x)).wrapping_add(1))
 }
 
-/// Two threads that do units of work, 24 calls deep, until they are told to stop.
-struct Load {
-    units: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    threads: Vec<std::thread::JoinHandle<()>>,
+/// Mean nanoseconds of a unit in a phase with none, ours, and the `pprof` crate, of one round.
+fn round(load: &Load, handle: &Handle, hz: u32, first: usize) -> [f64; 3] {
+    let mut means = [0.0; 3];
+    for which in (0..3).map(|at| (at + first) % 3) {
+        means[which] = match which {
+            0 => load.phase(PHASE),
+            1 => {
+                handle.set_hz(hz).expect("it runs");
+                wait(SETTLE);
+                let mean = load.phase(PHASE);
+                handle.set_hz(0).expect("it runs");
+                wait(SETTLE);
+                mean
+            }
+            _ => {
+                let ours = handler();
+                let guard = pprof::ProfilerGuard::new(hz as i32).expect("started");
+                let mean = load.phase(PHASE);
+                drop(guard);
+                // SAFETY: what was installed before.
+                unsafe { libc::sigaction(libc::SIGPROF, &raw const ours, std::ptr::null_mut()) };
+                mean
+            }
+        };
+    }
+    means
 }
 
-impl Load {
-    fn start() -> Self {
-        let (units, stop) = (
-            Arc::new(AtomicU64::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let threads = (0..2u64).map(|seed| {
-            let (units, stop) = (Arc::clone(&units), Arc::clone(&stop));
-            std::thread::spawn(move || {
-                davy_profiler::register_thread();
-                let mut x = seed + 1;
-                while !stop.load(Ordering::Relaxed) {
-                    let _guard = Tag::new("bench", "unit").enter();
-                    x = recurse(24, x);
-                    units.fetch_add(1, Ordering::Relaxed);
+fn extra(rounds: &[[f64; 3]], which: usize) -> Vec<f64> {
+    let extra = rounds
+        .iter()
+        .map(|means| (means[which] / means[0] - 1.0) * 100.0);
+    extra.collect()
+}
+
+/// The median, how well it is known, and the quartiles.
+fn spread(values: &mut [f64]) -> String {
+    let (low, high) = (quantile(values, 0.25), quantile(values, 0.75));
+    // Of a normal distribution: 1.349 standard deviations lie between the quartiles, and the
+    // standard error of a median is 1.253 times that of a mean.
+    let error = 1.253 * (high - low) / 1.349 / (values.len() as f64).sqrt();
+    let middle = median(values);
+    format!("{middle:+.2} +- {error:.2} % (quartiles {low:+.2} to {high:+.2})")
+}
+
+/// What a sample costs its thread, in nanoseconds: the signal, what its handler does, and what it
+/// finds cold after work that left nothing of it in the nearer caches. Ours, and the `pprof` crate's.
+///
+/// Between two samples at 100 Hz much more is driven out, by ours as by theirs.
+fn sample_cost() -> (f64, f64) {
+    const SAMPLES: usize = 4_000;
+    let probe = Probe::new().expect("SIGPROF is ours");
+    let mut memory = vec![0u8; 1 << 20];
+    let mut cost = |send: &mut dyn FnMut()| {
+        let mut took: Vec<f64> = (0..SAMPLES)
+            .map(|at| {
+                for byte in memory.iter_mut().step_by(64) {
+                    *byte = byte.wrapping_add(at as u8);
                 }
+                let mut nanos = 0;
+                load::deep(&mut || {
+                    let begin = monotonic();
+                    send();
+                    nanos = monotonic() - begin;
+                });
+                nanos as f64
             })
-        });
-        let threads = threads.collect();
-        Self {
-            units,
-            stop,
-            threads,
-        }
-    }
-
-    /// CPU nanoseconds of the whole process for each unit of work, over one phase.
-    fn phase(&self) -> f64 {
-        let begin = (
-            self.units.load(Ordering::Relaxed),
-            clock(libc::CLOCK_PROCESS_CPUTIME_ID),
-        );
-        let until = clock(libc::CLOCK_MONOTONIC) + PHASE.as_nanos() as u64;
-        while clock(libc::CLOCK_MONOTONIC) < until {
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        let units = self.units.load(Ordering::Relaxed) - begin.0;
-        (clock(libc::CLOCK_PROCESS_CPUTIME_ID) - begin.1) as f64 / units as f64
-    }
-
-    fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// Prints the extra CPU of `on` against nothing, in alternating pairs.
-fn pairs<G>(name: &str, load: &Load, count: usize, on: impl Fn() -> G) {
-    let mut extra: Vec<f64> = (0..count)
-        .map(|pair| {
-            let without = |load: &Load| load.phase();
-            let with = |load: &Load| {
-                // What a start costs is not what running costs.
-                let _guard = on();
-                load.phase();
-                load.phase()
-            };
-            let (off, on) = if pair % 2 == 0 {
-                let off = without(load);
-                (off, with(load))
-            } else {
-                let on = with(load);
-                (without(load), on)
-            };
-            (on / off - 1.0) * 100.0
-        })
-        .collect();
-    let middle = median(&mut extra);
-    let (low, high) = (extra[count / 4], extra[count * 3 / 4]);
-    println!("{name:28} {middle:+.2} % CPU (quartiles {low:+.2} to {high:+.2}, {count} pairs)");
-}
-
-/// CPU nanoseconds of one round, the median of nine times.
-fn round_nanos(work: &mut dyn FnMut()) -> f64 {
-    const ROUNDS: u64 = 5_000_000;
-    let mut times: Vec<f64> = (0..9)
-        .map(|_| {
-            let begin = clock(libc::CLOCK_THREAD_CPUTIME_ID);
-            (0..ROUNDS).for_each(|_| work());
-            (clock(libc::CLOCK_THREAD_CPUTIME_ID) - begin) as f64 / ROUNDS as f64
-        })
-        .collect();
-    median(&mut times)
-}
-
-/// What the tag of a poll costs, above the same poll without one.
-fn tag_cost(name: &str) {
-    let tag = Tag::new("bench", "tag");
-    let context = || Context::from_waker(Waker::noop());
-    let mut plain = Box::pin(std::future::poll_fn(|_| black_box(Poll::<()>::Pending)));
-    let plain_nanos = round_nanos(&mut || {
-        let _ = black_box(plain.as_mut().poll(&mut context()));
+            .collect();
+        median(&mut took)
+    };
+    let mut nothing = cost(&mut || {});
+    let mut ours = cost(&mut || {
+        probe.signal();
+        probe.drain();
     });
-    let inner = std::future::poll_fn(|_| black_box(Poll::<()>::Pending));
-    let mut tagged = Box::pin(tag.wrap(inner));
-    let tagged_nanos = round_nanos(&mut || {
-        let _ = black_box(tagged.as_mut().poll(&mut context()));
+    // What emptying the ring takes is the drainer's.
+    let drain = cost(&mut || {
+        probe.drain();
     });
-    println!("{name:28} {:.2} ns a poll", tagged_nanos - plain_nanos);
-}
-
-fn handler_cost(load: &Load) {
-    let profiler = Builder::new("bench").hz(1_000).start().expect("started");
-    let before = clock(libc::CLOCK_PROCESS_CPUTIME_ID);
-    (0..6).for_each(|_| {
-        load.phase();
-    });
-    let cpu = (clock(libc::CLOCK_PROCESS_CPUTIME_ID) - before) as f64 / 1e9;
-    let stats = profiler.handle().stats();
-    let nanos = stats.handler_seconds * 1e9 / stats.samples as f64;
-    println!(
-        "{:28} {nanos:.0} ns a sample in the handler, {:.3} % of CPU; own threads {:.3} %",
-        "ours at 1000 Hz, 24 deep",
-        stats.handler_seconds / cpu * 100.0,
-        stats.thread_seconds / cpu * 100.0,
-    );
+    let before = handler();
+    let guard = pprof::ProfilerGuard::new(1).expect("started");
+    let theirs = cost(&mut || {
+        // SAFETY: the handler is the crate's.
+        unsafe { libc::raise(libc::SIGPROF) };
+    }) - nothing;
+    drop(guard);
+    // SAFETY: what was installed before.
+    unsafe { libc::sigaction(libc::SIGPROF, &raw const before, std::ptr::null_mut()) };
+    nothing = nothing.max(drain);
+    ours -= nothing;
+    (ours, theirs)
 }
 
 fn main() {
-    let count = std::env::args()
+    let count: usize = std::env::args()
         .find_map(|argument| argument.parse().ok())
-        .unwrap_or(16);
-    tag_cost("a tag");
-    davy_tag::start_accounting();
-    tag_cost("a tag with exact accounting");
-    let load = Load::start();
-    handler_cost(&load);
-    let ours = |hz| move || Builder::new("bench").hz(hz).start().expect("started");
-    pairs("ours at 100 Hz", &load, count, ours(100));
-    pairs("ours at 1000 Hz", &load, count, ours(1_000));
-    // Last, because it takes SIGPROF for itself.
-    let theirs = || pprof::ProfilerGuard::new(100).expect("started");
-    pairs("the pprof crate at 100 Hz", &load, count, theirs);
+        .unwrap_or(120);
+    let load = Load::start(2);
+    let profiler = Builder::new("bench").hz(100).start().expect("started");
+    let handle = profiler.handle();
+    wait(Duration::from_millis(500));
+
+    head("CPU overhead, two busy threads, 24 calls deep");
+    handle.set_hz(0).expect("it runs");
+    wait(SETTLE);
+    let (ours, theirs) = sample_cost();
+    let percent = |nanos: f64| nanos * 100.0 / 1e9 * 100.0;
+    row(
+        "a sample, from the signal to its end, caches cold",
+        format!("{:.2} us, at 100 Hz {:.4} %", ours / 1e3, percent(ours)),
+        "",
+        format!(
+            "the `pprof` crate {:.2} us, {:.4} %",
+            theirs / 1e3,
+            percent(theirs)
+        ),
+    );
+    for hz in [100, 1_000] {
+        let rounds: Vec<_> = (0..count / if hz == 100 { 1 } else { 4 })
+            .map(|at| round(&load, &handle, hz, at))
+            .collect();
+        let (mut ours, mut theirs) = (extra(&rounds, 1), extra(&rounds, 2));
+        row(
+            &format!("working threads at {hz} Hz, against none, paired"),
+            spread(&mut ours),
+            if hz == 100 { "0.1 %" } else { "" },
+            format!("the `pprof` crate {}", spread(&mut theirs)),
+        );
+    }
+
+    handle.set_hz(100).expect("it runs");
+    handle.push_to(&receiver::start()).expect("a URL");
+    // The first windows have names to find.
+    for _ in 0..40 {
+        wait(Duration::from_secs(1));
+        let stats = handle.stats();
+        if stats.windows_pushed > 0 && stats.windows_pending == 0 {
+            break;
+        }
+    }
+    let (before, pushed) = (own_threads(), handle.stats().windows_pushed);
+    wait(STEADY);
+    let pushed = handle.stats().windows_pushed - pushed;
+    let mut own = 0.0;
+    let mut each = Vec::new();
+    for (name, nanos) in own_threads() {
+        let earlier = before.iter().find(|(known, _)| *known == name);
+        let nanos = nanos - earlier.map_or(0, |(_, nanos)| *nanos);
+        let share = nanos as f64 / STEADY.as_nanos() as f64 * 100.0;
+        own += share;
+        each.push(format!("{name} {share:.3}"));
+    }
+    row(
+        "own threads at 100 Hz, pushing, by the kernel's count",
+        format!("{own:.3} % of one core"),
+        "",
+        format!("{}; {pushed} windows", each.join(", ")),
+    );
+    row(
+        "the whole profiler at 100 Hz, of two busy cores, counted",
+        format!("{:.3} %", percent(ours) + own / 2.0),
+        "0.1 %",
+        format!(
+            "samples and own threads; the `pprof` crate {:.3} %, samples alone",
+            percent(theirs)
+        ),
+    );
     load.stop();
 }

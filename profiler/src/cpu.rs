@@ -1,14 +1,21 @@
 //! The CPU engine: a timer for every thread, and the rings that their handlers fill.
 
+<<<<<<< HEAD
 #[cfg(feature = "pprof-engine")]
 mod pprof;
+=======
+mod census;
+mod probe;
+>>>>>>> h-speed
 mod ring;
 mod signal;
 mod timer;
 
+pub use probe::Probe;
 pub(crate) use ring::{MAX_FRAMES, Record};
 
 use crate::{Error, modules, unwind};
+use census::Census;
 use davy_base::Random;
 use rustc_hash::{FxHashMap, FxHashSet};
 use signal::{SLOTS, Slot};
@@ -27,6 +34,7 @@ pub(crate) struct Engine {
     threads: FxHashMap<libc::pid_t, Thread>,
     idle: Vec<&'static Slot>,
     slots: Vec<&'static Slot>,
+    census: Census,
     modules: Arc<[modules::Module]>,
     module_generation: u64,
     module_lists: usize,
@@ -88,6 +96,7 @@ impl Engine {
             threads: FxHashMap::default(),
             idle: slots.clone(),
             slots,
+            census: Census::new(),
             modules: list.into(),
             module_generation: modules::generation(),
             module_lists: 1,
@@ -127,14 +136,29 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::scan`], if threads or modules may have come by now, an instant of the monotonic
+    /// clock.
+    pub(crate) fn look(&mut self, now: Duration) {
+        let is_gone = |thread: &Thread| !thread.timer.as_ref().is_none_or(Timer::is_alive);
+        if self.census.is_due(now) || self.threads.values().any(is_gone) {
+            self.scan(now);
+        } else {
+            self.scan_modules();
+        }
+    }
+
     /// Finds new threads and modules, and takes back what dead threads leave. Their last samples
     /// stay in their rings and are drained from there, whoever owns the ring by then.
-    pub(crate) fn scan(&mut self) {
+    pub(crate) fn scan(&mut self, now: Duration) {
         self.scan_modules();
+<<<<<<< HEAD
         #[cfg(feature = "pprof-engine")]
         if self.pprof.is_some() {
             return;
         }
+=======
+        let before = self.census.count();
+>>>>>>> h-speed
         let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
             return;
         };
@@ -142,6 +166,7 @@ impl Engine {
             .flatten()
             .filter_map(|task| task.file_name().to_str()?.parse().ok())
             .collect();
+        self.census.listed(now, before, alive.len());
         let idle = &mut self.idle;
         self.threads.retain(|tid, thread| {
             let lives = alive.contains(tid) && thread.timer.as_ref().is_none_or(Timer::is_alive);
@@ -168,18 +193,14 @@ impl Engine {
         if self.hz == 0 {
             return;
         }
-        let slot = match self.idle.pop() {
-            Some(slot) => slot,
-            None if self.slots.len() < SLOTS => {
-                let slot = Slot::leak(self.slots.len());
-                self.slots.push(slot);
-                lock(&POOL).push(slot);
-                slot
-            }
-            None => {
-                self.unsampled.insert(tid);
-                return;
-            }
+        let slot = if let Some(slot) = self.idle.pop() {
+            slot
+        } else if let Some(slot) = next_slot() {
+            self.slots.push(slot);
+            slot
+        } else {
+            self.unsampled.insert(tid);
+            return;
         };
         let mut thread = Thread { slot, timer: None };
         if arm(tid, &mut thread, self.hz, &mut self.random) {
@@ -277,6 +298,16 @@ fn arm(tid: libc::pid_t, thread: &mut Thread, hz: u32, random: &mut Random) -> b
         .store(period.as_nanos() as u64, Ordering::Relaxed);
     thread.timer = Timer::arm(tid, thread.slot.signal_value(), period, phase).ok();
     thread.timer.is_some()
+}
+
+/// A slot that no engine had so far; none where there are as many as there may be.
+fn next_slot() -> Option<&'static Slot> {
+    let mut pool = lock(&POOL);
+    (pool.len() < SLOTS).then(|| {
+        let slot = Slot::leak(pool.len());
+        pool.push(slot);
+        slot
+    })
 }
 
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -105,8 +105,8 @@ impl Drainer {
     pub(crate) fn run(mut self) {
         let _guard = Tag::new("profiler", "drain").enter();
         let _closing = desk::open(&self.desk);
-        self.engine.scan();
-        let mut scanned = self.clock.monotonic();
+        let mut looked = self.clock.monotonic();
+        self.engine.scan(looked);
         loop {
             let tick = if self.engine.hz() > 250 {
                 TICK_ABOVE_250_HZ
@@ -118,11 +118,12 @@ impl Drainer {
             let next = next.map_or(self.open.cut_at, |next| next.min(self.open.cut_at));
             let wait = tick.min(next.saturating_sub(now));
             let (commands, is_nudged) = self.desk.wait(wait);
-            // Listing the threads costs more than draining them.
             let now = self.clock.monotonic();
-            if is_nudged || !commands.is_empty() || now >= scanned + TICK {
-                self.engine.scan();
-                scanned = now;
+            if is_nudged || !commands.is_empty() {
+                self.engine.scan(now);
+            } else if now >= looked + TICK {
+                self.engine.look(now);
+                looked = now;
             }
             #[cfg(feature = "pprof-engine")]
             if now >= next || !commands.is_empty() {
@@ -239,7 +240,7 @@ impl Drainer {
         // A window has one period, so a new rate begins a new window.
         self.cut();
         self.engine.set_hz(hz);
-        self.engine.scan();
+        self.engine.scan(self.clock.monotonic());
         self.open.is_sampled = hz > 0;
         if hz > 0 {
             self.open.period = period(hz);

@@ -37,6 +37,8 @@ mod wall;
 
 pub use aggregate::Filter;
 pub use builder::{Builder, Engine, Profiler};
+#[doc(hidden)]
+pub use cpu::Probe;
 #[cfg(feature = "axum")]
 pub use debug::debug_router;
 pub use error::Error;

@@ -13,8 +13,8 @@ const PROBED_PAGES_MAX: usize = 512;
 
 const PAGE: usize = 4_096;
 
-/// Below this much free stack the handler keeps to the cheapest way of unwinding. Evaluating an
-/// unwind table takes 22 KiB of stack; the kernel's frame of a signal 3 KiB, and 12 with AMX.
+/// Below this much free stack the handler leaves unwind tables with expressions alone. Evaluating one
+/// takes 22 KiB of stack; the kernel's frame of a signal 3 KiB, and 12 with AMX.
 const TIGHT_BYTES: usize = 44 << 10;
 
 thread_local! {

@@ -1,13 +1,23 @@
 //! Walking the calling thread's stack from a signal handler or an allocator hook.
 //!
-//! By the unwind tables of each module, through `framehop`; where a frame has none, by its frame
-//! pointer. Allocates nothing, locks nothing.
+//! By the unwind tables of each module; where a frame has none, by its frame pointer. Nearly every
+//! frame has a rule of two offsets, which is found and kept here; the few whose tables hold whole
+//! expressions go through `framehop`. Allocates nothing, locks nothing.
+
+mod rules;
+#[cfg(target_arch = "x86_64")]
+mod table;
+
+mod registers;
+
+pub(crate) use registers::Registers;
 
 use crate::modules::{self, Module};
 use crate::thread::StackReader;
 use framehop::{
     ExplicitModuleSectionInfo, FrameAddress, MustNotAllocateDuringUnwind, Unwinder as _,
 };
+use rules::{Index, Rules, Step};
 use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -21,14 +31,26 @@ use framehop::x86_64::{
     CacheX86_64 as ArchCache, UnwindRegsX86_64 as ArchRegisters, UnwinderX86_64 as ArchUnwinder,
 };
 
-type Tables = ArchUnwinder<&'static [u8], MustNotAllocateDuringUnwind>;
+type Framehop = ArchUnwinder<&'static [u8], MustNotAllocateDuringUnwind>;
+
+/// The unwind tables of all modules.
+struct Tables {
+    index: Index,
+    framehop: Framehop,
+}
 
 /// Unwind rules that were worked out before; one for each thread that may unwind.
-pub(crate) type Cache = ArchCache<MustNotAllocateDuringUnwind>;
+pub(crate) struct Cache {
+    rules: Rules,
+    framehop: ArchCache<MustNotAllocateDuringUnwind>,
+}
 
 /// An empty cache.
 pub(crate) fn new_cache() -> Cache {
-    Cache::new_in()
+    Cache {
+        rules: Rules::new(),
+        framehop: ArchCache::new_in(),
+    }
 }
 
 /// Threads that may unwind by tables at once outside of the signal handler; the others follow
@@ -80,7 +102,7 @@ static TABLES: AtomicPtr<Tables> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Makes these modules known to all walks that begin from now on.
 pub(crate) fn publish(modules: &[Module]) {
-    let mut tables = Tables::new();
+    let mut framehop = Framehop::new();
     for module in modules {
         let Some((header, frame)) = &module.unwind else {
             continue;
@@ -98,98 +120,23 @@ pub(crate) fn publish(modules: &[Module]) {
             eh_frame_hdr: Some(modules::bytes(header)),
             ..ExplicitModuleSectionInfo::default()
         };
-        tables.add_module(framehop::Module::new(
+        framehop.add_module(framehop::Module::new(
             module.name.clone(),
             module.range.clone(),
             module.bias,
             sections,
         ));
     }
-    TABLES.store(Box::into_raw(Box::new(tables)), Ordering::Release);
-}
-
-/// Where a walk begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Registers {
-    pub(crate) pc: u64,
-    pub(crate) sp: u64,
-    pub(crate) fp: u64,
-    #[cfg(target_arch = "aarch64")]
-    pub(crate) lr: u64,
-}
-
-impl Registers {
-    /// Of the code that a signal interrupted.
-    ///
-    /// # Safety
-    /// `context` is what the kernel gave to a handler with `SA_SIGINFO`.
-    pub(crate) unsafe fn of_signal(context: *const libc::c_void) -> Self {
-        // SAFETY: as the caller promises.
-        let context = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
-        #[cfg(target_arch = "x86_64")]
-        {
-            let register = |name: libc::c_int| context.gregs[name as usize] as u64;
-            Self {
-                pc: register(libc::REG_RIP),
-                sp: register(libc::REG_RSP),
-                fp: register(libc::REG_RBP),
-            }
-        }
-        #[cfg(target_arch = "aarch64")]
-        {
-            Self {
-                pc: context.pc,
-                sp: context.sp,
-                fp: context.regs[29],
-                lr: context.regs[30],
-            }
-        }
-    }
-
-    /// Of the function that this is inlined into.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a call would read its own frame")]
-    pub(crate) fn here() -> Self {
-        let (pc, sp, fp): (u64, u64, u64);
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: reads three registers and changes nothing.
-        unsafe {
-            std::arch::asm!(
-                "lea {pc}, [rip]", "mov {sp}, rsp", "mov {fp}, rbp",
-                pc = out(reg) pc, sp = out(reg) sp, fp = out(reg) fp,
-                options(nomem, nostack, preserves_flags)
-            );
-        }
-        #[cfg(target_arch = "x86_64")]
-        return Self { pc, sp, fp };
-        #[cfg(target_arch = "aarch64")]
-        {
-            let lr: u64;
-            // SAFETY: reads four registers and changes nothing.
-            unsafe {
-                std::arch::asm!(
-                    "adr {pc}, .", "mov {sp}, sp", "mov {fp}, x29", "mov {lr}, x30",
-                    pc = out(reg) pc, sp = out(reg) sp, fp = out(reg) fp, lr = out(reg) lr,
-                    options(nomem, nostack, preserves_flags)
-                );
-            }
-            Self { pc, sp, fp, lr }
-        }
-    }
-
-    fn arch(self) -> ArchRegisters {
-        #[cfg(target_arch = "x86_64")]
-        return ArchRegisters::new(self.pc, self.sp, self.fp);
-        #[cfg(target_arch = "aarch64")]
-        return ArchRegisters::new(self.lr, self.sp, self.fp);
-    }
+    let index = Index::new(modules);
+    let tables = Box::new(Tables { index, framehop });
+    TABLES.store(Box::into_raw(tables), Ordering::Release);
 }
 
 /// Gives every frame to `push`, from the leaf to the root, until `push` answers `false`.
 ///
 /// A frame is the address to look up: of the instruction at the leaf, and within the call
-/// instruction (one byte before the return address) in its callers. Without a cache, or with
-/// little stack left, only frame pointers are followed.
+/// instruction (one byte before the return address) in its callers. Without a cache only frame
+/// pointers are followed.
 #[inline]
 pub(crate) fn walk(start: Registers, cache: Option<&mut Cache>, push: impl FnMut(u64) -> bool) {
     walk_in(start, StackReader::new(start.sp), cache, push);
@@ -216,9 +163,7 @@ fn walk_in(
     // SAFETY: null, or a table that `publish` leaked.
     let tables = unsafe { TABLES.load(Ordering::Acquire).as_ref() };
     match (tables, cache) {
-        (Some(tables), Some(cache)) if !stack.is_tight() => {
-            by_tables(start, tables, cache, &mut stack, push);
-        }
+        (Some(tables), Some(cache)) => by_tables(start, tables, cache, &mut stack, push),
         _ => by_frame_pointers(start, &mut stack, push),
     }
 }
@@ -230,63 +175,96 @@ fn by_tables(
     stack: &mut StackReader,
     mut push: impl FnMut(u64) -> bool,
 ) {
-    let mut registers = start.arch();
-    let mut address = FrameAddress::from_instruction_pointer(start.pc);
-    if !push(start.pc) {
-        return;
-    }
-    loop {
-        let (sp, fp) = (registers.sp(), frame_pointer(&registers));
-        let mut read = |at| stack.read(at);
-        let caller = match tables.unwind_frame(address, &mut registers, cache, &mut read) {
-            Ok(Some(caller)) => caller,
-            Ok(None) => return,
-            Err(_) => {
-                let Some((caller, next)) = frame_pointer_step(sp, fp, stack) else {
+    let (mut frame, mut address, mut is_leaf) = (start, start.pc, true);
+    cache.rules.belong_to(&tables.index);
+    while push(address) {
+        let before = frame;
+        let rule = cache.rules.of(address, &tables.index);
+        let step = match rule.step(is_leaf, &mut frame, stack) {
+            // The evaluation of an expression needs a stack that is not nearly used up.
+            Step::Complex if stack.is_tight() => Step::Failed,
+            Step::Complex => by_framehop(tables, cache, is_leaf, &mut frame, stack),
+            step => step,
+        };
+        let caller = match step {
+            Step::Caller(caller) => caller,
+            Step::Root | Step::Complex => return,
+            Step::Failed => {
+                frame = before;
+                let Some(caller) = frame_pointer_step(&mut frame, stack) else {
                     return;
                 };
-                registers = next;
                 caller
             }
         };
-        let Some(next) = FrameAddress::from_return_address(caller) else {
-            return;
-        };
-        if caller < 4_096 || registers.sp() < sp || !push(caller - 1) {
+        if caller < 4_096 || frame.sp < before.sp {
             return;
         }
-        address = next;
+        (address, is_leaf) = (caller - 1, false);
+    }
+}
+
+/// One step by tables that take more than two offsets. Never inlined: it takes 22 KiB of stack.
+#[inline(never)]
+fn by_framehop(
+    tables: &Tables,
+    cache: &mut Cache,
+    is_leaf: bool,
+    frame: &mut Registers,
+    stack: &mut StackReader,
+) -> Step {
+    let address = if is_leaf {
+        Some(FrameAddress::from_instruction_pointer(frame.pc))
+    } else {
+        FrameAddress::from_return_address(frame.pc)
+    };
+    let Some(address) = address else {
+        return Step::Failed;
+    };
+    let mut registers = frame.to_arch();
+    let mut read = |at| stack.read(at);
+    let caches = &mut cache.framehop;
+    let stepped = tables
+        .framehop
+        .unwind_frame(address, &mut registers, caches, &mut read);
+    match stepped {
+        Ok(Some(caller)) => {
+            frame.set_arch(&registers);
+            frame.pc = caller;
+            Step::Caller(caller)
+        }
+        Ok(None) => Step::Root,
+        Err(_) => Step::Failed,
     }
 }
 
 fn by_frame_pointers(start: Registers, stack: &mut StackReader, mut push: impl FnMut(u64) -> bool) {
-    let (mut sp, mut fp) = (start.sp, start.fp);
+    let mut frame = start;
     let mut more = push(start.pc);
     while more {
-        let Some((caller, next)) = frame_pointer_step(sp, fp, stack) else {
+        let Some(caller) = frame_pointer_step(&mut frame, stack) else {
             return;
         };
-        (sp, fp) = (next.sp(), frame_pointer(&next));
         more = caller >= 4_096 && push(caller - 1);
     }
 }
 
-/// The return address that the frame pointer leads to, and the registers of the caller.
-fn frame_pointer_step(sp: u64, fp: u64, stack: &mut StackReader) -> Option<(u64, ArchRegisters)> {
-    if fp < sp {
+/// Goes to the caller that the frame pointer leads to; answers its return address.
+fn frame_pointer_step(frame: &mut Registers, stack: &mut StackReader) -> Option<u64> {
+    if frame.fp < frame.sp {
         return None;
     }
-    let (next, caller) = (stack.read(fp).ok()?, stack.read(fp + 8).ok()?);
-    #[cfg(target_arch = "x86_64")]
-    let registers = ArchRegisters::new(caller, fp + 16, next);
+    let (next, caller) = (
+        stack.read(frame.fp).ok()?,
+        stack.read(frame.fp.checked_add(8)?).ok()?,
+    );
+    (frame.sp, frame.fp, frame.pc) = (frame.fp + 16, next, caller);
     #[cfg(target_arch = "aarch64")]
-    let registers = ArchRegisters::new(caller, fp + 16, next);
-    Some((caller, registers))
+    {
+        frame.lr = caller;
+    }
+    Some(caller)
 }
 
-fn frame_pointer(registers: &ArchRegisters) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    return registers.bp();
-    #[cfg(target_arch = "aarch64")]
-    return registers.fp();
-}
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;

@@ -7,9 +7,9 @@ use std::process::Command;
 /// Where the walk begins.
 const HANDLER: &str = "davy_profiler::cpu::signal::on_sigprof";
 
-/// Calls what it is given: a closure of `by_tables`, where the walk begins as well.
+/// Calls what it is given: a closure of `by_framehop`, where the walk begins as well.
 const CALLS_BACK: &str = "framehop::dwarf::eval_expr";
-const CALLED_BACK: &str = "davy_profiler::unwind::by_tables";
+const CALLED_BACK: &str = "davy_profiler::unwind::by_framehop";
 
 /// What may be reached, by the beginning of its name.
 const ALLOWED: [&str; 13] = [

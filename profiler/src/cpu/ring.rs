@@ -17,7 +17,7 @@ const CUT: u64 = 1 << 16;
 
 /// Written by one thread's handler, read by one drainer; neither ever waits.
 pub(crate) struct Ring {
-    words: Box<[AtomicU64]>,
+    words: Box<[AtomicU64; WORDS]>,
     /// Words written since ever.
     head: AtomicUsize,
     /// Words read since ever.
@@ -43,8 +43,12 @@ pub(crate) struct Record<'a> {
 
 impl Ring {
     pub(crate) fn new() -> Self {
+        let words: Box<[AtomicU64]> = (0..WORDS).map(|_| AtomicU64::new(0)).collect();
         Self {
-            words: (0..WORDS).map(|_| AtomicU64::new(0)).collect(),
+            // Of a length that the compiler knows, so that no access is checked.
+            words: words
+                .try_into()
+                .unwrap_or_else(|_| unreachable!("so many were made")),
             head: AtomicUsize::new(0),
             tail: AtomicUsize::new(0),
         }

@@ -61,6 +61,15 @@ impl Slot {
         slot
     }
 
+    /// Empties the cache, unless its handler runs.
+    pub(super) fn forget(&self) {
+        if !self.is_busy.swap(true, Ordering::Acquire) {
+            // SAFETY: `is_busy` is held.
+            unsafe { *self.cache.get() = unwind::new_cache() };
+            self.is_busy.store(false, Ordering::Release);
+        }
+    }
+
     /// What this slot's timer is to carry.
     pub(super) fn signal_value(&self) -> usize {
         MAGIC | self.index
@@ -153,6 +162,33 @@ struct TimerInfo {
     value: usize,
 }
 
+/// Sends the calling thread what this slot's timer would send.
+pub(super) fn send(slot: &Slot) {
+    /// The kernel copies a whole `siginfo_t`.
+    #[repr(C)]
+    struct Padded(TimerInfo, [u8; 128 - size_of::<TimerInfo>()]);
+    let info = TimerInfo {
+        signal: libc::SIGPROF,
+        errno: 0,
+        code: libc::SI_TIMER,
+        padding: 0,
+        timer: 0,
+        overrun: 0,
+        value: slot.signal_value(),
+    };
+    let info = Padded(info, [0; 128 - size_of::<TimerInfo>()]);
+    // SAFETY: the information lives through the call, and goes to this very thread.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::getpid(),
+            libc::gettid(),
+            libc::SIGPROF,
+            &raw const info,
+        );
+    }
+}
+
 extern "C" fn on_sigprof(
     _signal: libc::c_int,
     info: *mut libc::siginfo_t,
@@ -183,7 +219,7 @@ extern "C" fn on_sigprof(
     unsafe { *errno = before };
 }
 
-fn record(slot: &Slot, registers: Registers, overruns: u64) {
+pub(super) fn record(slot: &Slot, registers: Registers, overruns: u64) {
     let begin = clock::thread_safe_nanos();
     let counts = &slot.counts;
     let nanos = (1 + overruns).saturating_mul(slot.period_nanos.load(Ordering::Relaxed));

@@ -64,8 +64,6 @@ pub fn serve_if_asked() {
     }
     // SAFETY: no handler is involved: the default action of SIGALRM ends this child.
     unsafe { libc::alarm(SECONDS_MAX) };
-    // SAFETY: asks for less of the CPU, for this process alone.
-    unsafe { libc::nice(5) };
     let served = std::panic::catch_unwind(|| {
         let output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
         serve(io::stdin().lock(), output)
@@ -73,6 +71,33 @@ pub fn serve_if_asked() {
     let code = libc::c_int::from(!matches!(served, Ok(Ok(()))));
     // SAFETY: ends the process without running anything of a service that never began.
     unsafe { libc::_exit(code) };
+}
+
+/// CPU time that a child takes as everybody does, since somebody may wait for the first profile; what
+/// takes longer does so beside the work of the service.
+const SWIFT_NANOS: u64 = 150_000_000;
+/// Ranges that are told between two looks at the clock.
+const LOOK_EVERY: u32 = 256;
+
+/// Asks for less of the CPU once the child has used some.
+#[derive(Default)]
+struct Modesty {
+    ranges: u32,
+    is_nice: bool,
+}
+
+impl Modesty {
+    fn look(&mut self) {
+        self.ranges += 1;
+        if !self.is_nice
+            && self.ranges.is_multiple_of(LOOK_EVERY)
+            && crate::clock::thread_cpu_nanos() > SWIFT_NANOS
+        {
+            self.is_nice = true;
+            // SAFETY: changes the priority of this process alone.
+            unsafe { libc::nice(5) };
+        }
+    }
 }
 
 /// The child's side.
@@ -89,10 +114,12 @@ fn serve(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
         }
     }
     let mut texts = rustc_hash::FxHashMap::<String, usize>::default();
+    let mut modesty = Modesty::default();
     for (index, (path, addresses)) in files.iter().enumerate() {
         let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
         let mut failed = Ok(());
         resolve::file(path, addresses, |start, length, frames| {
+            modesty.look();
             if failed.is_ok() {
                 failed = write_range(&mut output, &mut texts, (index, start, length), frames);
             }

@@ -2,7 +2,9 @@
 
 use super::{demangle, separate, table};
 use addr2line::Loader;
+use rustc_hash::FxHashMap;
 use std::path::Path;
+use std::rc::Rc;
 
 /// Bytes of code on either side of an address whose lines are told along with it.
 const AROUND: u64 = 8 << 10;
@@ -12,9 +14,39 @@ const ROWS_MAX: usize = 1_000;
 /// A function, its file and a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
-    pub(super) function: String,
-    pub(super) file: String,
+    pub(super) function: Rc<str>,
+    pub(super) file: Rc<str>,
     pub(super) line: u32,
+}
+
+/// Texts that were met before: a function has many lines, and is inlined in many places.
+#[derive(Default)]
+struct Texts {
+    demangled: FxHashMap<Box<str>, Rc<str>>,
+    files: FxHashMap<Box<str>, Rc<str>>,
+}
+
+impl Texts {
+    fn function(&mut self, name: &str) -> Rc<str> {
+        Self::text(&mut self.demangled, name, |name| demangle(name).into())
+    }
+
+    fn file(&mut self, name: &str) -> Rc<str> {
+        Self::text(&mut self.files, name, |name| name.into())
+    }
+
+    fn text(
+        known: &mut FxHashMap<Box<str>, Rc<str>>,
+        name: &str,
+        make: impl FnOnce(&str) -> Rc<str>,
+    ) -> Rc<str> {
+        if let Some(text) = known.get(name) {
+            return Rc::clone(text);
+        }
+        let text = make(name);
+        known.insert(name.into(), Rc::clone(&text));
+        text
+    }
 }
 
 /// Tells the frames of each address, and of the rest of its function, in ranges: start, length,
@@ -24,30 +56,33 @@ pub(super) fn file(path: &Path, addresses: &[u64], mut tell: impl FnMut(u64, u64
     let Ok(loader) = Loader::new(path) else {
         return table::file(path, addresses, tell);
     };
-    let mut without_lines = Vec::new();
+    let (mut without_lines, mut texts) = (Vec::new(), Texts::default());
     // Ranges come in the order of addresses, so what is below this was told.
     let mut told = 0;
     for address in addresses.iter().copied() {
         if address < told {
             continue;
         }
-        let Some(end) = function(&loader, address, told, &mut tell) else {
+        let Some(end) = function(&loader, &mut texts, address, told, &mut tell) else {
             without_lines.push(address);
             continue;
         };
         told = end;
     }
     table::file(path, &without_lines, tell);
+    // A child ends soon; to give back each unit's memory would take longer than all its symbols.
+    std::mem::forget(loader);
 }
 
 /// Tells the lines of the function around `address` from `from` on; answers where it stopped.
 fn function(
     loader: &Loader,
+    texts: &mut Texts,
     address: u64,
     from: u64,
     tell: &mut impl FnMut(u64, u64, &[Frame]),
 ) -> Option<u64> {
-    let own = frames(loader, address);
+    let own = frames(loader, texts, address);
     if own.is_empty() {
         return None;
     }
@@ -71,7 +106,7 @@ fn function(
                 }
                 continue;
             }
-            let frames = frames(loader, row);
+            let frames = frames(loader, texts, row);
             match &mut pending {
                 Some((first, length, same)) if *same == frames && *first + *length == row => {
                     *length = row_end - *first;
@@ -96,35 +131,30 @@ fn function(
     Some(end)
 }
 
-fn frames(loader: &Loader, address: u64) -> Vec<Frame> {
+fn frames(loader: &Loader, texts: &mut Texts, address: u64) -> Vec<Frame> {
     let mut frames = Vec::new();
     let Ok(mut found) = loader.find_frames(address) else {
         return frames;
     };
     while let Ok(Some(frame)) = found.next() {
         let location = frame.location;
-        let name = frame
-            .function
-            .as_ref()
-            .and_then(|function| Some(demangle(&function.raw_name().ok()?)));
+        let file = location.as_ref().and_then(|location| location.file);
+        let name = frame.function.as_ref();
+        let name = name.and_then(|function| function.raw_name().ok());
         frames.push(Frame {
-            function: name.unwrap_or_default(),
-            file: location
-                .as_ref()
-                .and_then(|location| location.file)
-                .unwrap_or_default()
-                .to_owned(),
+            function: texts.function(&name.unwrap_or_default()),
+            file: texts.file(file.unwrap_or_default()),
             line: location.and_then(|location| location.line).unwrap_or(0),
         });
     }
     // Debug information that is only line tables has short names (`{closure#0}`). The function that
     // holds the code has its whole name in the symbol table.
     if let (Some(outermost), Some(name)) = (frames.last_mut(), loader.find_symbol(address)) {
-        outermost.function = demangle(name);
+        outermost.function = texts.function(name);
     }
     for frame in &mut frames {
         if frame.function.starts_with('{') {
-            frame.function = placed(&frame.function, &frame.file);
+            frame.function = placed(&frame.function, &frame.file).into();
         }
     }
     frames.retain(|frame| !frame.function.is_empty());

@@ -14,8 +14,8 @@ pub(super) fn resolve(requests: &[Request<'_>]) -> Vec<Resolved> {
             &request.module.path,
             &request.addresses,
             |start, length, frames| {
-                let frames = frames.iter().map(|frame| ResolvedFrame {
-                    function: frame.function.as_str().into(),
+                let frames = frames.iter().cloned().map(|frame| ResolvedFrame {
+                    function: frame.function,
                     file: "".into(),
                     line: 0,
                 });
@@ -75,8 +75,8 @@ pub(super) fn file(path: &Path, addresses: &[u64], mut tell: impl FnMut(u64, u64
             start,
             size,
             &[Frame {
-                function,
-                file: String::new(),
+                function: function.into(),
+                file: "".into(),
                 line: 0,
             }],
         );
