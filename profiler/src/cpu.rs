@@ -1,12 +1,9 @@
 //! The CPU engine: a timer for every thread, and the rings that their handlers fill.
 
-<<<<<<< HEAD
+mod census;
 #[cfg(feature = "pprof-engine")]
 mod pprof;
-=======
-mod census;
 mod probe;
->>>>>>> h-speed
 mod ring;
 mod signal;
 mod timer;
@@ -151,14 +148,11 @@ impl Engine {
     /// stay in their rings and are drained from there, whoever owns the ring by then.
     pub(crate) fn scan(&mut self, now: Duration) {
         self.scan_modules();
-<<<<<<< HEAD
         #[cfg(feature = "pprof-engine")]
         if self.pprof.is_some() {
             return;
         }
-=======
         let before = self.census.count();
->>>>>>> h-speed
         let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
             return;
         };

@@ -37,6 +37,7 @@ mod wall;
 
 pub use aggregate::Filter;
 pub use builder::{Builder, Engine, Profiler};
+#[cfg(native)]
 #[doc(hidden)]
 pub use cpu::Probe;
 #[cfg(feature = "axum")]

@@ -7,6 +7,7 @@ use crate::{Error, modules};
 use davy_base::Random;
 use pprof::Sampler;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// pprof's bound on the frames of a stack.
 pub(crate) const MAX_FRAMES: usize = 128;
@@ -71,7 +72,11 @@ impl Engine {
 
     /// The kernel finds the threads here.
     #[expect(clippy::unused_self, reason = "the other engine has something to do")]
-    pub(crate) fn scan(&mut self) {}
+    pub(crate) fn scan(&mut self, _now: Duration) {}
+
+    /// As [`Engine::scan`].
+    #[expect(clippy::unused_self, reason = "the other engine has something to do")]
+    pub(crate) fn look(&mut self, _now: Duration) {}
 
     pub(crate) fn read_now(&mut self) {
         self.sampler.read_now();
