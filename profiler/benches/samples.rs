@@ -89,7 +89,7 @@ fn sums(profile: &Profile) -> (f64, f64) {
 }
 
 fn weights(hz: u32) {
-    const SPAN: Duration = Duration::from_secs(4);
+    const SPAN: Duration = Duration::from_secs(8);
     let profiler = start(hz, false);
     let handle = profiler.handle();
     let work = |_: u64, stop: &AtomicBool| {
@@ -100,17 +100,20 @@ fn weights(hz: u32) {
     };
     let ((profile, cpu), _) = beside(work, || {
         wait(Duration::from_millis(300));
-        let (begin, asked) = (process_cpu(), handle.clone());
+        let (cpu, begin, asked) = (process_cpu(), monotonic(), handle.clone());
         let asked = std::thread::spawn(move || asked.cpu_profile(SPAN, &Filter::default()));
         wait(SPAN);
-        let cpu = process_cpu() - begin;
-        (asked.join().expect("no panic").expect("a profile"), cpu)
+        // On a busy machine neither span is quite the other's.
+        let used = (process_cpu() - cpu) as f64 / (monotonic() - begin) as f64;
+        let profile = asked.join().expect("no panic").expect("a profile");
+        let cpu = used * profile.duration_nanos as f64;
+        (profile, cpu)
     });
     let (all, whole) = sums(&profile);
     let stats = handle.stats();
     row(
         &format!("samples x period / CPU time, {hz} Hz, not scaled"),
-        format!("{:.4}", all / cpu as f64),
+        format!("{:.4}", all / cpu),
         "0.99 to 1.01",
         format!(
             "{} samples, {} ticks that came while one was pending",

@@ -10,6 +10,7 @@ mod child;
 mod fold;
 mod resolve;
 mod separate;
+mod source;
 mod table;
 
 pub(crate) use cache::Symbols;

@@ -40,6 +40,14 @@ fn switch(next: u32) -> u64 {
     }
 }
 
+/// Does what is not the work of whoever has the thread: what it allocates is nobody's.
+pub(crate) fn untagged<T>(work: impl FnOnce() -> T) -> T {
+    let before = CURRENT.with(|current| current.replace(0));
+    let done = work();
+    CURRENT.with(|current| current.set(before));
+    done
+}
+
 /// Holds a tag on this thread; dropping it brings back the tag before.
 #[derive(Debug)]
 #[must_use = "the tag lasts only as long as its guard"]

@@ -7,6 +7,7 @@
 
 use super::{BUCKETS, allocated_source, ticks};
 use crate::Tag;
+use crate::current::untagged;
 use crate::table::MAX_TAGS;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
@@ -126,7 +127,7 @@ fn open(next: u32) -> u64 {
     if IS_OVER.with(Cell::get) || GIVE_BACK.try_with(|_| ()).is_err() {
         return ticks::now();
     }
-    let ledger = Ledger::take();
+    let ledger = untagged(Ledger::take);
     LEDGER.with(|own| own.set(Some(ledger)));
     ledger.begin(next)
 }
@@ -281,7 +282,7 @@ impl Ledger {
 
 #[cold]
 fn new_chunk(slot: &AtomicPtr<Chunk>) -> *mut Chunk {
-    let chunk = Box::leak(Box::new(std::array::from_fn(|_| Account::default())));
+    let chunk = untagged(|| Box::leak(Box::new(std::array::from_fn(|_| Account::default()))));
     slot.store(chunk, Ordering::Release);
     chunk
 }
