@@ -6,7 +6,7 @@ SHELL := bash
 CARGO ?= cargo
 export DEV_FOLDER := $(CURDIR)/.dev
 
-.PHONY: help run build ui test lint bench clean
+.PHONY: help run build ui test lint bench sanitize outside clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,13 @@ lint: ## Format, clippy, licences, unused dependencies, the page's types
 bench: ui ## The tables of BENCHMARKS.md, as ratios within one run
 	@ops/dev/need cc go
 	@ops/dev/bench
+
+sanitize: ## The profiler's stress test under AddressSanitizer and valgrind; SANITIZE_SECONDS each
+	@ops/dev/need cc valgrind
+	@ops/dev/sanitize
+
+outside: build ## A service of 20 lines that knows only the profiler's crates, seen by member in a running Davy
+	@ops/dev/outside target/release/davy
 
 clean: ## Everything that was built or started here
 	@rm -rf target ui/dist ui/node_modules .dev
