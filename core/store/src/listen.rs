@@ -69,7 +69,10 @@ impl Store {
         let mut closing = pool.close_event();
         let task = davy_tag::spawn(async move {
             // The only outcome is that the store was closed.
-            let _ = closing.do_until(listen(options, channel, sender)).await;
+            // Opening a connection by TLS is a large state.
+            let _ = closing
+                .do_until(Box::pin(listen(options, channel, sender)))
+                .await;
         });
         Some(Listener { events, task })
     }
