@@ -44,7 +44,7 @@ pub use cpu::Probe;
 pub use debug::debug_router;
 pub use error::Error;
 pub use handle::{HZ_MAX, Handle, PROFILE_SPAN_MAX};
-pub use push::Compression;
+pub use push::{Compression, check_archiver};
 pub use stats::{Dropped, HeapStats, LiveBytes, LiveHeap, Stats};
 pub use symbol::serve_if_asked;
 pub use thread::register_thread;

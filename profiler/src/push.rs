@@ -51,6 +51,11 @@ const EAGER_ROUNDS: u64 = 4;
 /// After that, a child may take this share of one CPU: one part in so many.
 const CHILD_SHARE: u32 = 50;
 
+/// Says why an archiver of this address could not be pushed to, if it could not; asks nobody.
+pub fn check_archiver(url: &str) -> Result<(), crate::Error> {
+    Archiver::parse(url).map(drop)
+}
+
 /// A window as it was cut.
 pub(crate) struct Raw {
     pub(crate) taken: Taken,

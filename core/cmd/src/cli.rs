@@ -167,7 +167,11 @@ fn config_show(flags: &config::Flags) -> Result<(), Failure> {
             continue;
         }
         let is_secret = key.ends_with("token") && !value.is_empty();
-        let value = if is_secret { "(secret)" } else { value };
+        let value = match key {
+            _ if is_secret => "(secret)".to_owned(),
+            "database" => davy_store::without_password(value),
+            _ => value.to_owned(),
+        };
         lines.push_str(&format!("{key} = {value:?}  # {source}\n"));
     }
     print(&lines)?;

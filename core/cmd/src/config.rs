@@ -49,8 +49,9 @@ pub(crate) struct Config {
     pub(crate) profiler_service: String,
     pub(crate) profiler_hz: u32,
     pub(crate) profiler_window: Duration,
-    /// Where this process's own windows go; empty: to `archive.listen`.
-    pub(crate) profiler_archive: String,
+    /// Where this process's own windows go; none: to `archive.listen`.
+    pub(crate) profiler_archives: Vec<String>,
+    pub(crate) profiler_token: String,
     /// Empty: what the system trusts.
     pub(crate) profiler_ca_file: PathBuf,
     pub(crate) profiler_compression: Compression,
@@ -101,6 +102,14 @@ impl Config {
                 .map_err(|error| Error(format!("{key}_file = {file:?} can't be read: {error}")))?;
             Ok(read.trim().to_owned())
         };
+        let archivers = |list: &str| -> Result<Vec<String>, Error> {
+            let urls = list.split(',').map(str::trim).filter(|url| !url.is_empty());
+            let checked = urls.map(|url| match davy_profiler::check_archiver(url) {
+                Ok(()) => Ok(url.to_owned()),
+                Err(error) => Err(Error(format!("profiler.archive: {error}"))),
+            });
+            checked.collect()
+        };
         let or = |value: String, default: String| if value.is_empty() { default } else { value };
         Ok(Self {
             database: or(
@@ -135,7 +144,8 @@ impl Config {
                 t.parse().ok().filter(|hz| (1..=1_000).contains(hz))
             })?,
             profiler_window: duration("profiler.window")?,
-            profiler_archive: text("profiler.archive"),
+            profiler_archives: archivers(&text("profiler.archive"))?,
+            profiler_token: secret("profiler.token")?,
             profiler_ca_file: text("profiler.ca_file").into(),
             profiler_compression: loaded.parse(
                 "profiler.compression",

@@ -135,6 +135,9 @@ fn start_profiler(config: &Config, process: &str, id: Ulid) -> Result<Option<Pro
     if !config.region.is_empty() {
         builder = builder.label("region", &config.region);
     }
+    if !config.profiler_token.is_empty() {
+        builder = builder.token(&config.profiler_token);
+    }
     if !config.profiler_ca_file.as_os_str().is_empty() {
         builder = builder.ca_file(&config.profiler_ca_file);
     }

@@ -26,3 +26,4 @@ pub use processes::ProcessRow;
 pub use store::{Options, Store};
 pub use switches::{Action, Switch, SwitchChange, SwitchKind, UnknownKind};
 pub use ticks::{Claim, Outcome, Tick};
+pub use url::without_password;

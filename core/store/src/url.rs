@@ -79,8 +79,9 @@ impl Target {
     }
 }
 
-/// What stands between the user's name and the last `@` of the authority becomes `***`.
-fn without_password(url: &str) -> String {
+/// A database's URL for people: what stands between the user's name and the last `@` of the authority
+/// becomes `***`.
+pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };

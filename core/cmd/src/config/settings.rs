@@ -138,8 +138,14 @@ const GENERAL: &[Setting] = &[
     setting(
         "profiler.archive",
         "",
-        "archiver that this process pushes its own profiles to [default: http:// and archive.listen]",
+        "archivers that take this process's own profiles, with commas between them; any one will do [default: http:// and archive.listen]",
     ),
+    setting(
+        "profiler.token",
+        "",
+        "what archivers are shown as a bearer token",
+    ),
+    setting("profiler.token_file", "", "file that holds profiler.token"),
     setting(
         "profiler.ca_file",
         "",

@@ -192,15 +192,18 @@ fn push_profiles(plan: &Plan, doors: &Doors, profiler: Option<&Profiler>) -> Res
     let Some(profiler) = profiler else {
         return Ok(());
     };
-    let configured = &plan.config.profiler_archive;
+    let configured = &plan.config.profiler_archives;
     let own = doors.archive_at.unwrap_or(plan.config.archive_listen);
-    let url = match &plan.parent {
+    let urls = match &plan.parent {
         _ if !configured.is_empty() => configured.clone(),
-        Some(parent) if !parent.archive.is_empty() => parent.archive.clone(),
-        _ => format!("http://{own}"),
+        Some(parent) if !parent.archive.is_empty() => vec![parent.archive.clone()],
+        _ => vec![format!("http://{own}")],
     };
-    let pushed = profiler.handle().push_to(&url);
-    pushed.map_err(|error| Failure::Failed(format!("the profiler can't push: {error}")))
+    for url in urls {
+        let pushed = profiler.handle().push_to(&url);
+        pushed.map_err(|error| Failure::Failed(format!("the profiler can't push: {error}")))?;
+    }
+    Ok(())
 }
 
 impl Parts<'_> {

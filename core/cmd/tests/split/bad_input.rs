@@ -113,6 +113,14 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
         "[member.\"gc.audit\"]\nisolate = \"thread\"\n",
         &["member.gc.audit.isolate", "task or process"],
     );
+    check(
+        "[member.api]\nconnections = 0\n",
+        &["member.api.connections", "a whole number from 1 to 1000"],
+    );
+    check(
+        "[profiler]\nenabled = true\narchive = \"http://127.0.0.1:4040, ftp://x\"\n",
+        &["profiler.archive", "ftp://x"],
+    );
 }
 
 #[test]
