@@ -56,6 +56,7 @@ fn pairs(x: &mut u64) -> f64 {
 }
 
 fn cost() {
+    let _guard = Tag::new("bench", "pairs").enter();
     let mut x = 7;
     let mut off = Vec::with_capacity(ROUNDS);
     let mut extra: Vec<f64> = (0..ROUNDS)

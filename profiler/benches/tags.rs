@@ -82,6 +82,16 @@ fn main() {
         "",
         format!("without accounting {:.2} ns", task - plain),
     );
+    let within = {
+        let _guard = tag.enter();
+        poll(Box::pin(tag.wrap(nothing()))) - plain_again
+    };
+    row(
+        "the same within one of the same tag",
+        format!("{within:.1} ns"),
+        "",
+        "",
+    );
     let guard = least(ROUNDS, POLLS, || drop(black_box(tag.enter())));
     row(
         "a guard, taken and dropped",

@@ -63,8 +63,11 @@ pub(crate) fn list() -> Vec<Module> {
     let mut modules: Vec<Module> = Vec::new();
     // SAFETY: the callback is given the vector that lives through the call.
     unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut modules).cast()) };
-    for module in modules.iter().skip(1).filter(|module| !module.is_vdso) {
-        pin(module);
+    for module in modules.iter_mut().filter(|module| !module.is_executable && !module.is_vdso) {
+        // One that has left since it was listed takes its tables with it.
+        if !pin(module) {
+            module.unwind = None;
+        }
     }
     modules.sort_by_key(|module| module.range.start);
     modules
@@ -77,17 +80,16 @@ pub(crate) fn containing(modules: &[Module], address: u64) -> Option<usize> {
     modules[index].range.contains(&address).then_some(index)
 }
 
-fn pin(module: &Module) {
+/// Keeps a library in memory for the life of the process; answers whether it is there.
+fn pin(module: &Module) -> bool {
     let Ok(name) = std::ffi::CString::new(module.path.as_os_str().as_bytes()) else {
-        return;
+        return false;
     };
     let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
     // SAFETY: only marks a library that is loaded already; the handle is given back.
     unsafe {
         let handle = libc::dlopen(name.as_ptr(), flags);
-        if !handle.is_null() {
-            libc::dlclose(handle);
-        }
+        !handle.is_null() && libc::dlclose(handle) == 0
     }
 }
 

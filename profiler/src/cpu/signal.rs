@@ -80,15 +80,15 @@ pub(super) fn strays() -> u64 {
     STRAYS.load(Ordering::Relaxed)
 }
 
-/// Takes SIGPROF, unless the application has a handler of its own for it.
-///
-/// The handler stays for the life of the process: a late signal must find it.
 /// The handler's address, by which it is known.
 #[cfg(feature = "pprof-engine")]
 pub(super) fn own() -> usize {
     on_sigprof as *const () as usize
 }
 
+/// Takes SIGPROF, unless the application has a handler of its own for it.
+///
+/// The handler stays for the life of the process: a late signal must find it.
 pub(super) fn install() -> Result<(), Error> {
     // SAFETY: plain data; the first call only reads what is installed.
     let mut before: libc::sigaction = unsafe { std::mem::zeroed() };

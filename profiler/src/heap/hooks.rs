@@ -145,8 +145,10 @@ pub(crate) fn stats() -> HeapStats {
     }
 }
 
-/// Where the calling thread's count of allocated bytes lies.
+/// Where the calling thread's count of allocated bytes lies. Asked at the thread's first tag, which
+/// is also the time to learn where its stack lies.
 fn allocated_by_thread() -> *const u64 {
+    crate::thread::learn_bounds();
     // SAFETY: jemalloc documents a pointer to a u64, which is the thread's own for its life.
     let pointer = unsafe { read::<usize>(c"thread.allocatedp") };
     pointer.unwrap_or(0) as *const u64

@@ -20,6 +20,10 @@ pub(super) enum Step {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "every frame goes through framehop")
+)]
 pub(super) enum Base {
     /// There is no rule of this kind.
     Complex,

@@ -29,9 +29,12 @@ fn hold(tag: u32) {
 }
 
 /// The one place where a thread changes hands: to `next`, at ticks that are answered where
-/// somebody counts them; 0 where nobody does.
+/// somebody counts them; 0 where nobody does, and where the thread stays in the same hands.
 #[inline]
-fn switch(next: u32) -> u64 {
+fn switch(before: u32, next: u32) -> u64 {
+    if before == next {
+        return 0;
+    }
     hold(next);
     if account::is_on() {
         account::switched(next)
@@ -63,7 +66,7 @@ impl Tag {
     #[inline]
     pub fn enter(self) -> Guard {
         let before = CURRENT.with(Cell::get);
-        let is_counted = switch(self.index()) != 0;
+        let is_counted = switch(before, self.index()) != 0;
         Guard {
             before,
             is_counted,
@@ -92,7 +95,8 @@ impl PollGuard {
     #[inline]
     pub(crate) fn enter(tag: Tag) -> Self {
         let before = CURRENT.with(Cell::get);
-        let begun = switch(tag.index());
+        // A poll within one of the same tag is a part of it, and is not counted.
+        let begun = switch(before, tag.index());
         Self { before, begun }
     }
 }

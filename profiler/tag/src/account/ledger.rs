@@ -112,13 +112,9 @@ pub(crate) fn polled(begun: u64, next: u32) {
     let Some(ledger) = LEDGER.with(Cell::get) else {
         return;
     };
-    let tag = ledger.tag.load(Ordering::Relaxed);
     let account = ledger.current();
     let ended = ledger.charge(next);
-    // A poll within one of the same tag is a part of it.
-    if tag != next {
-        account.count_poll(ended.saturating_sub(begun));
-    }
+    account.count_poll(ended.saturating_sub(begun));
 }
 
 /// The thread's first change of hands, or one after its ledger is gone.
