@@ -5,7 +5,7 @@
 mod table;
 
 use davy_base::Random;
-use davy_profile::{LabelValue, Profile};
+use davy_profile::Profile;
 use davy_profiler::{Builder, Filter, Profiler};
 use davy_tag::Tag;
 use std::sync::Arc;
@@ -22,20 +22,11 @@ fn start(hz: u32, is_controlled: bool) -> Profiler {
     builder.start().expect("started")
 }
 
-fn text(profile: &Profile, sample: usize, name: &str) -> String {
-    let labels = profile.label_sets.get(profile.samples.labels[sample]);
-    let found = labels.iter().find(|label| profile.text(label.key) == name);
-    match found.map(|label| label.value) {
-        Some(LabelValue::Text(text)) => profile.text(text).to_owned(),
-        _ => String::new(),
-    }
-}
-
 /// Nanoseconds of the samples of a member and, unless it is empty, an operation.
 fn nanos(profile: &Profile, member: &str, op: &str) -> f64 {
     let is_of = |sample: &usize| {
-        text(profile, *sample, "member") == member
-            && (op.is_empty() || text(profile, *sample, "op") == op)
+        profile.label(*sample, "member") == member
+            && (op.is_empty() || profile.label(*sample, "op") == op)
     };
     let of = (0..profile.sample_count()).filter(is_of);
     of.map(|sample| profile.values(sample)[0] as f64).sum()

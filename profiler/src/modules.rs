@@ -63,7 +63,10 @@ pub(crate) fn list() -> Vec<Module> {
     let mut modules: Vec<Module> = Vec::new();
     // SAFETY: the callback is given the vector that lives through the call.
     unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut modules).cast()) };
-    for module in modules.iter_mut().filter(|module| !module.is_executable && !module.is_vdso) {
+    for module in modules
+        .iter_mut()
+        .filter(|module| !module.is_executable && !module.is_vdso)
+    {
         // One that has left since it was listed takes its tables with it.
         if !pin(module) {
             module.unwind = None;

@@ -7,6 +7,7 @@ mod config;
 mod drill;
 mod figures;
 mod http;
+mod live;
 mod logs;
 mod members;
 mod placement;

@@ -1,7 +1,10 @@
 //! `davy profile`: a profile of a running process, now.
 
+mod live;
+
 use crate::cli::{Failure, Server, print, print_bytes};
 use crate::client::Client;
+use crate::live::Picture;
 use crate::members::read;
 use crate::query::text;
 use davy_control::MemberRow;
@@ -40,7 +43,7 @@ impl Kind {
 }
 
 /// Options of `davy profile`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// What to measure
     #[arg(value_enum)]
@@ -63,6 +66,12 @@ pub(crate) struct Options {
     /// Samples a second of CPU time
     #[arg(long)]
     hz: Option<u32>,
+    /// Labels to group by, such as member,op
+    #[arg(long, value_name = "LABELS", value_delimiter = ',')]
+    by: Vec<String>,
+    /// Show it in the terminal, anew every second
+    #[arg(long, conflicts_with_all = ["output", "seconds", "max_nodes"])]
+    live: bool,
     /// File to write to: folded stacks as .folded, else pprof
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -75,30 +84,15 @@ pub(crate) struct Options {
 
 /// Measures and shows.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let debug = debug_port(options)?;
-    let (endpoint, sample_type) = options.kind.source();
-    let mut query = Vec::new();
-    let mut add = |name, value: Option<String>| query.extend(value.map(|value| (name, value)));
-    add("member", options.member.clone());
-    add("op", options.op.clone());
-    if matches!(options.kind, Kind::Cpu | Kind::Wall) {
-        add("seconds", Some(options.seconds.to_string()));
+    let asked = Asked::of(options)?;
+    if options.live {
+        return live::run(asked, options);
     }
-    if options.kind == Kind::Cpu {
-        add("hz", options.hz.map(|hz| hz.to_string()));
-    }
-    let server = Server {
-        server: format!("http://{debug}"),
-        token: None,
-    };
-    let pprof = Client::new(&server)?.get(&format!("/debug/pprof/{endpoint}"), &query)?;
-    let is_folded = options
-        .output
-        .as_ref()
-        .is_some_and(|path| path.extension().is_some_and(|e| e == "folded"));
+    let is_timed = matches!(options.kind, Kind::Cpu | Kind::Wall);
+    let pprof = asked.ask(is_timed.then_some(options.seconds.into()))?;
     if let Some(path) = &options.output {
-        let bytes = if is_folded {
-            folded::encode(&tree(&pprof, sample_type)?.0).into_bytes()
+        let bytes = if path.extension().is_some_and(|e| e == "folded") {
+            folded::encode(&asked.picture(&pprof)?.tree).into_bytes()
         } else {
             pprof
         };
@@ -109,12 +103,80 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if !std::io::stdout().is_terminal() {
         return print_bytes(&pprof);
     }
-    let (tree, unit) = tree(&pprof, sample_type)?;
+    let Picture { tree, unit } = asked.picture(&pprof)?;
     print(&text::of_tree(&tree, &unit, options.max_nodes))
 }
 
-/// The debug port of the one process that is meant.
-fn debug_port(options: &Options) -> Result<String, Failure> {
+/// What one process is asked for.
+struct Asked {
+    kind: Kind,
+    /// The process's name and number, to show.
+    process: String,
+    client: Client,
+    query: Vec<(&'static str, String)>,
+    by: Vec<String>,
+}
+
+impl Asked {
+    fn of(options: &Options) -> Result<Self, Failure> {
+        let row = process(options)?;
+        let hz = options.hz.filter(|_| options.kind == Kind::Cpu);
+        let query = [
+            ("member", options.member.clone()),
+            ("op", options.op.clone()),
+            ("hz", hz.map(|hz| hz.to_string())),
+        ];
+        let server = Server {
+            server: format!("http://{}", row.debug),
+            token: None,
+        };
+        Ok(Self {
+            kind: options.kind,
+            process: format!("{} ({})", row.process, row.pid),
+            client: Client::new(&server)?,
+            query: query
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
+            by: options.by.clone(),
+        })
+    }
+
+    /// The answer as pprof; of so many seconds, where time is measured.
+    fn ask(&self, seconds: Option<u64>) -> Result<Vec<u8>, Failure> {
+        let (endpoint, _) = self.kind.source();
+        let mut query = self.query.clone();
+        query.extend(seconds.map(|seconds| ("seconds", seconds.to_string())));
+        self.client.get(&format!("/debug/pprof/{endpoint}"), &query)
+    }
+
+    /// The flame graph of an answer.
+    fn picture(&self, pprof: &[u8]) -> Result<Picture, Failure> {
+        let limits = Limits::default();
+        let failed = |error: davy_profile::Error| {
+            Failure::Failed(format!("the answer is no pprof: {error}"))
+        };
+        let unpacked = davy_profile::gzip::unpack(pprof, &limits).map_err(failed)?;
+        let profile = davy_profile::pprof::decode(&unpacked, &limits).map_err(failed)?;
+        let (_, sample_type) = self.kind.source();
+        let types = &profile.sample_types;
+        let index = types
+            .iter()
+            .position(|of| profile.text(of.kind) == sample_type)
+            .unwrap_or(0);
+        let unit = types.get(index).map_or("", |of| profile.text(of.unit));
+        let by: Vec<&str> = self.by.iter().map(String::as_str).collect();
+        let mut tree = FlameTree::new();
+        tree.add_profile_by(&profile, index, Grain::Function, &by);
+        Ok(Picture {
+            tree,
+            unit: unit.to_owned(),
+        })
+    }
+}
+
+/// The one process that is meant, as a row of one of its members.
+fn process(options: &Options) -> Result<MemberRow, Failure> {
     let body = Client::new(&options.server)?.get("/api/v1/members", &[])?;
     let rows: Vec<MemberRow> = read("members", &body)?;
     let is_meant = |row: &&MemberRow| {
@@ -136,7 +198,7 @@ fn debug_port(options: &Options) -> Result<String, Failure> {
         .collect();
     let mut found = meant.values();
     match (found.next(), found.next()) {
-        (Some(row), None) => Ok(row.debug.clone()),
+        (Some(row), None) => Ok((*row).clone()),
         (None, _) => Err(Failure::Usage(
             "no process is meant by that; `davy members` lists them with their members".to_owned(),
         )),
@@ -151,25 +213,4 @@ fn debug_port(options: &Options) -> Result<String, Failure> {
             )))
         }
     }
-}
-
-/// The flame graph of one sample type, and its unit.
-fn tree(pprof: &[u8], sample_type: &str) -> Result<(FlameTree, String), Failure> {
-    let limits = Limits::default();
-    let failed =
-        |error: davy_profile::Error| Failure::Failed(format!("the answer is no pprof: {error}"));
-    let unpacked = davy_profile::gzip::unpack(pprof, &limits).map_err(failed)?;
-    let profile = davy_profile::pprof::decode(&unpacked, &limits).map_err(failed)?;
-    let types = &profile.sample_types;
-    let index = types
-        .iter()
-        .position(|of| profile.text(of.kind) == sample_type)
-        .unwrap_or(0);
-    let unit = types
-        .get(index)
-        .map_or("", |of| profile.text(of.unit))
-        .to_owned();
-    let mut tree = FlameTree::new();
-    tree.add_profile(&profile, index, Grain::Function);
-    Ok((tree, unit))
 }

@@ -1,6 +1,6 @@
 //! A profile as pprof knows it, with its stacks as a tree.
 
-use crate::{Label, LabelSetId, LabelSets, NodeId, StackTree, StringId, StringTable};
+use crate::{Label, LabelSetId, LabelSets, LabelValue, NodeId, StackTree, StringId, StringTable};
 use rustc_hash::FxHashMap;
 
 /// What a number counts, and in which unit: (`cpu`, `nanoseconds`).
@@ -213,7 +213,7 @@ impl Profile {
             .iter()
             .map(|(key, value)| Label {
                 key: self.strings.intern(key),
-                value: crate::LabelValue::Text(self.strings.intern(value)),
+                value: LabelValue::Text(self.strings.intern(value)),
             })
             .collect();
         self.label_sets.intern(&labels)
@@ -240,6 +240,16 @@ impl Profile {
     pub fn values(&self, sample: usize) -> &[i64] {
         let width = self.sample_types.len();
         &self.samples.values[sample * width..(sample + 1) * width]
+    }
+
+    /// The text that a sample has under this label; "" where it has none.
+    pub fn label(&self, sample: usize, name: &str) -> &str {
+        let labels = self.label_sets.get(self.samples.labels[sample]);
+        let found = labels.iter().find(|label| self.text(label.key) == name);
+        match found.map(|label| label.value) {
+            Some(LabelValue::Text(text)) => self.text(text),
+            _ => "",
+        }
     }
 
     /// The lines of a location, the innermost inlined one first.

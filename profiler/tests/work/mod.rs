@@ -5,7 +5,7 @@
     reason = "each test binary uses its own part"
 )]
 
-use davy_profile::{LabelValue, Profile};
+use davy_profile::Profile;
 use std::hint::black_box;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,12 +61,7 @@ pub fn sum(profile: &Profile, kind: &str, keep: impl Fn(&str, &str) -> bool) -> 
 }
 
 pub fn label(profile: &Profile, sample: usize, name: &str) -> String {
-    let labels = profile.label_sets.get(profile.samples.labels[sample]);
-    let found = labels.iter().find(|label| profile.text(label.key) == name);
-    match found.map(|label| label.value) {
-        Some(LabelValue::Text(text)) => profile.text(text).to_owned(),
-        _ => String::new(),
-    }
+    profile.label(sample, name).to_owned()
 }
 
 /// The function names of a sample, from the leaf to the root.

@@ -134,7 +134,7 @@ fn shortened(name: &str) -> String {
 }
 
 /// A value in a unit that a person reads at a glance.
-fn format_value(value: i64, unit: &str) -> String {
+pub(crate) fn format_value(value: i64, unit: &str) -> String {
     match unit {
         "nanoseconds" => {
             let seconds = value as f64 / 1e9;

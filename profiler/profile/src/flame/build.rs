@@ -1,7 +1,11 @@
 //! Profiles and trees into a tree, and out again.
 
-use super::{FlameTree, Frame};
-use crate::{Function, Line, Mapping, NodeId, Profile, StringId, StringTable};
+use super::{FlameTree, Frame, FrameKind};
+use crate::{Function, Line, Mapping, NodeId, Profile, StackTree, StringId, StringTable};
+use std::collections::BTreeMap;
+
+/// In the place of a label that a sample does not have.
+const UNTAGGED: &str = "(untagged)";
 
 /// What tells two frames of the same function apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,68 @@ impl Translation {
 impl FlameTree {
     /// Adds all samples of a profile, by the sample type of this index.
     pub fn add_profile(&mut self, profile: &Profile, sample_type: usize, grain: Grain) {
+        self.add_profile_by(profile, sample_type, grain, &[]);
+    }
+
+    /// As [`add_profile`](Self::add_profile), each sample below a group for each of these labels,
+    /// such as `member=api`; a sample without the label is in `member=(untagged)`.
+    pub fn add_profile_by(
+        &mut self,
+        profile: &Profile,
+        sample_type: usize,
+        grain: Grain,
+        by: &[&str],
+    ) {
+        let frames = self.frames_of(profile, grain);
+        let mut groups: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
+        for sample in 0..profile.sample_count() {
+            let group = by.iter().map(|label| profile.label(sample, label));
+            groups.entry(group.collect()).or_default().push(sample);
+        }
+        for (group, samples) in groups {
+            let group = by.iter().zip(group);
+            let under = group.fold(NodeId::ROOT, |node, (label, value)| {
+                let value = if value.is_empty() { UNTAGGED } else { value };
+                let frame = self.named_frame(&format!("{label}={value}"), FrameKind::Group);
+                self.child(node, frame)
+            });
+            let mut nodes = vec![None; profile.stacks.len()];
+            nodes[NodeId::ROOT.index()] = Some(under);
+            for sample in samples {
+                let stack = profile.samples.stacks[sample].index();
+                let node = self.node_of(stack, &profile.stacks, &frames, &mut nodes);
+                self.add(node, profile.values(sample)[sample_type]);
+            }
+        }
+    }
+
+    /// The node of another tree's stack; those that are known are in `nodes`, among them its root.
+    fn node_of(
+        &mut self,
+        stack: usize,
+        stacks: &StackTree,
+        frames: &[Vec<u32>],
+        nodes: &mut [Option<NodeId>],
+    ) -> NodeId {
+        let mut path = Vec::new();
+        let mut at = stack;
+        let mut node = loop {
+            match nodes[at] {
+                Some(node) => break node,
+                None => path.push(at),
+            }
+            at = stacks.parents()[at] as usize;
+        };
+        for at in path.into_iter().rev() {
+            let frames = frames[stacks.items()[at] as usize].iter();
+            node = frames.fold(node, |node, frame| self.child(node, *frame));
+            nodes[at] = Some(node);
+        }
+        node
+    }
+
+    /// The frames of each location, from the root to the leaf.
+    fn frames_of(&mut self, profile: &Profile, grain: Grain) -> Vec<Vec<u32>> {
         let mut texts = Translation::new(&profile.strings);
         let mut frames: Vec<Vec<u32>> = vec![Vec::new(); profile.locations.len()];
         for (index, location) in profile.locations.iter().enumerate() {
@@ -79,22 +145,7 @@ impl FlameTree {
                 frames[index].push(self.frame(frame));
             }
         }
-        let mut values = vec![0i64; profile.stacks.len()];
-        for sample in 0..profile.sample_count() {
-            let own = &mut values[profile.samples.stacks[sample].index()];
-            *own = own.saturating_add(profile.values(sample)[sample_type]);
-        }
-        let mut nodes = vec![NodeId::ROOT; profile.stacks.len()];
-        for node in 0..profile.stacks.len() {
-            if node > 0 {
-                let parent = nodes[profile.stacks.parents()[node] as usize];
-                let location = profile.stacks.items()[node] as usize;
-                nodes[node] = frames[location]
-                    .iter()
-                    .fold(parent, |at, frame| self.child(at, *frame));
-            }
-            self.add(nodes[node], values[node]);
-        }
+        frames
     }
 
     /// Adds another tree's values to this one's.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Limits, folded};
+use crate::{Limits, Profile, folded};
 
 fn tree(folded_stacks: &str) -> FlameTree {
     let profile =
@@ -116,5 +116,40 @@ fn a_small_group_is_not_pruned() {
     assert_eq!(
         folded::encode(&tree.prune(3)),
         "member=large;a 1000\nmember=small 1\n"
+    );
+}
+
+#[test]
+fn samples_stand_below_their_labels_and_without_one_below_untagged() {
+    let mut profile = Profile::new();
+    profile.add_sample_type("cpu", "nanoseconds");
+    let (main, pay) = (
+        profile.named_location("main"),
+        profile.named_location("pay"),
+    );
+    let (outer, inner) = (profile.stack([main]), profile.stack([main, pay]));
+    let api = profile.text_labels(&[("member", "api"), ("op", "Pay")]);
+    let gc = profile.text_labels(&[("member", "gc")]);
+    let none = profile.text_labels(&[]);
+    for (stack, labels, value) in [
+        (inner, api, 5),
+        (inner, gc, 2),
+        (outer, gc, 1),
+        (outer, none, 7),
+    ] {
+        profile.add_sample(stack, labels, &[value]);
+    }
+    let by = |labels: &[&str]| {
+        let mut tree = FlameTree::new();
+        tree.add_profile_by(&profile, 0, Grain::Function, labels);
+        crate::folded::encode(&tree)
+    };
+    assert_eq!(by(&[]), "main 8\nmain;pay 7\n");
+    assert_eq!(
+        by(&["member", "op"]),
+        "member=(untagged);op=(untagged);main 7\n\
+         member=api;op=Pay;main;pay 5\n\
+         member=gc;op=(untagged);main 1\n\
+         member=gc;op=(untagged);main;pay 2\n"
     );
 }

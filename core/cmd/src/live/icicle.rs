@@ -1,6 +1,6 @@
 //! A flame graph in letters, the root above: what is drawn where, and what the keys do.
 
-use crate::figures::seconds;
+use crate::query::text::format_value;
 use davy_profile::{FlameTree, NodeId};
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
@@ -32,6 +32,7 @@ struct Block {
 #[derive(Debug, Default)]
 pub(super) struct Icicle {
     tree: FlameTree,
+    unit: String,
     totals: Vec<i64>,
     children: Vec<Vec<NodeId>>,
     /// What fills the width.
@@ -41,7 +42,7 @@ pub(super) struct Icicle {
 
 impl Icicle {
     /// Shows another tree.
-    pub(super) fn show(&mut self, tree: FlameTree) {
+    pub(super) fn show(&mut self, tree: FlameTree, unit: String) {
         self.totals = tree.totals();
         let parents = tree.stacks.parents();
         let mut children = vec![Vec::new(); parents.len()];
@@ -53,7 +54,7 @@ impl Icicle {
             siblings.sort_by_cached_key(|node| name(&tree, *node));
         }
         self.children = children;
-        self.tree = tree;
+        (self.tree, self.unit) = (tree, unit);
     }
 
     /// What a key does to the picture, and what it asks beyond that.
@@ -192,7 +193,7 @@ impl Icicle {
         let about_selected = format!(
             "{:.1} %, {}: {}",
             own as f64 * 100.0 / all.max(1) as f64,
-            seconds(own as f64 / 1e9),
+            format_value(own, &self.unit),
             name(&self.tree, selected)
         );
         let keys = "q quit  arrows choose  enter zoom  esc back  space hold";
@@ -235,7 +236,7 @@ mod tests {
         let mut tree = FlameTree::new();
         tree.add_profile(&profile, 0, Grain::Function);
         let mut icicle = Icicle::default();
-        icicle.show(tree);
+        icicle.show(tree, "nanoseconds".to_owned());
         icicle
     }
 
@@ -283,14 +284,14 @@ mod tests {
         pay
         bank
 
-        60.0 %, 600 ms: pay
+        60.0 %, 600.0 ms: pay
         q quit  arrows choose  enter z
         ");
         // Where the next picture has no such function, the nearest caller is shown.
         let mut without = self::icicle("main;list 300000000\n");
         without.zoom.clone_from(&icicle.zoom);
         without.selected.clone_from(&icicle.selected);
-        assert!(drawn(&without, 30, 8).contains("100.0 %, 300 ms: main"));
+        assert!(drawn(&without, 30, 8).contains("100.0 %, 300.0 ms: main"));
         press(&mut icicle, &[KeyCode::Esc, KeyCode::Esc]);
         assert!(drawn(&icicle, 30, 8).contains("100.0 %, 1.00 s: all"));
     }
