@@ -1,7 +1,8 @@
 //! A server on axum with `/debug/pprof/*`: `cargo run --features axum --example axum -- http://127.0.0.1:4040`,
 //! then `go tool pprof http://127.0.0.1:3000/debug/pprof/profile?member=api`.
 
-use axum::{Router, extract::Request, middleware, routing::get};
+use axum::extract::{MatchedPath, Request};
+use axum::{Router, middleware, routing::get};
 use davy_profiler::{Builder, debug_router};
 
 davy_profiler::use_jemalloc!();
@@ -12,16 +13,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         builder = builder.archiver(archiver);
     }
     let profiler = builder.start()?;
-    let by_path = |request: Request, next: middleware::Next| {
-        let path = request.uri().path().to_owned();
-        davy_tag::tagged("api", &path, next.run(request))
+    // By the route, of which there are few, and not by the path, of which clients make any number.
+    let by_route = |route: MatchedPath, request: Request, next: middleware::Next| async move {
+        davy_tag::tagged("api", route.as_str(), next.run(request)).await
     };
     let app = Router::new()
         .route(
             "/sum",
             get(async || (0..50_000_000u64).sum::<u64>().to_string()),
         )
-        .layer(middleware::from_fn(by_path))
+        .route_layer(middleware::from_fn(by_route))
         .merge(debug_router(profiler.handle()));
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -3,6 +3,8 @@
 use crate::cpu;
 use crate::drain::{Command, Desk, Drainer};
 use crate::handle::{Handle, check_hz};
+#[cfg(native)]
+use crate::modules;
 #[cfg(feature = "tls")]
 use crate::push::Trust;
 use crate::push::{Archiver, Compression, Outbox, Settings};
@@ -11,18 +13,20 @@ use crate::symbol::Symbols;
 use crate::{Error, heap, recorder, tasks};
 use davy_base::{Clock, Random};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A process has one profiler at a time.
-static RUNNING: AtomicBool = AtomicBool::new(false);
+/// The process that has a profiler: one at a time.
+static RUNNING: AtomicU32 = AtomicU32::new(NONE);
+const NONE: u32 = 0;
 
 const WINDOW: Duration = Duration::from_secs(10);
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 const WINDOW_MAX: Duration = Duration::from_hours(1);
 const SPOOL_BYTES: usize = 64 << 20;
+const SPOOL_BYTES_MIN: usize = 16 << 10;
 /// How long a dropped profiler waits for its own threads.
 const DROP_DEADLINE: Duration = Duration::from_millis(200);
 
@@ -200,14 +204,7 @@ impl Builder {
     /// Where the allocator is not jemalloc (see [`use_jemalloc!`](crate::use_jemalloc)) there are
     /// no heap profiles, which is logged once and told by [`Handle::stats`].
     pub fn start(self) -> Result<Profiler, Error> {
-        check_hz(self.hz, 1)?;
-        if !(WINDOW_MIN..=WINDOW_MAX).contains(&self.window) {
-            return Err(Error::Setting {
-                name: "window",
-                value: format!("{} s", self.window.as_secs_f64()),
-                allowed: "at least 1 s and at most 3600 s",
-            });
-        }
+        self.check()?;
         let archivers: Result<Vec<_>, _> = self
             .archivers
             .iter()
@@ -222,11 +219,8 @@ impl Builder {
             trust: self.trust()?,
             compression: self.compression,
         };
-        if RUNNING.swap(true, Ordering::AcqRel) {
-            return Err(Error::AlreadyRunning);
-        }
         // From here on, leaving early must let the next one start.
-        let running = Running;
+        let running = Running::begin()?;
         let mut random = Random::system();
         let seeded = Random::seeded(random.next_u64());
         let engine = match self.engine {
@@ -285,6 +279,50 @@ impl Builder {
         Ok(profiler)
     }
 
+    fn check(&self) -> Result<(), Error> {
+        #[cfg(native)]
+        if !modules::is_in_executable(check_hz as *const () as u64) {
+            return Err(Error::InLibrary);
+        }
+        check_hz(self.hz, 1)?;
+        let refuse = |name, value: String, allowed| {
+            Err(Error::Setting {
+                name,
+                value,
+                allowed,
+            })
+        };
+        if !(WINDOW_MIN..=WINDOW_MAX).contains(&self.window) {
+            let value = format!("{} s", self.window.as_secs_f64());
+            return refuse("window", value, "at least 1 s and at most 3600 s");
+        }
+        if self.spool_bytes < SPOOL_BYTES_MIN {
+            let value = self.spool_bytes.to_string();
+            return refuse("spool_bytes", value, "at least 16384");
+        }
+        if self.service.is_empty() {
+            return refuse("service", "empty".to_owned(), "the name of the service");
+        }
+        let is_token = |token: &String| token.bytes().all(|byte| byte.is_ascii_graphic());
+        if !self.token.as_ref().is_none_or(is_token) {
+            let value = "of other characters".to_owned();
+            return refuse("token", value, "visible ASCII characters");
+        }
+        let is_letter = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+        let is_name = |name: &str| {
+            let is_plain = !name.is_empty() && name.chars().all(is_letter);
+            is_plain && !name.starts_with("__") && !name.contains("..")
+        };
+        match self.labels.iter().find(|(name, _)| !is_name(name)) {
+            Some((name, _)) => refuse(
+                "the name of a label",
+                format!("{name:?}"),
+                "of letters, digits, `_`, `-` and single dots, and not begin with `__`",
+            ),
+            None => Ok(()),
+        }
+    }
+
     #[cfg(feature = "tls")]
     fn trust(&self) -> Result<Trust, Error> {
         let file = self.ca_file.as_deref();
@@ -325,14 +363,27 @@ fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<Join
         .map_err(|source| Error::Thread { name, source })
 }
 
-/// Lets the next profiler start.
+/// The process whose profiler runs; dropping it lets the next one start.
 #[derive(Debug)]
-struct Running;
+struct Running(u32);
+
+impl Running {
+    fn begin() -> Result<Self, Error> {
+        let own = std::process::id();
+        // The profiler of the process that this one was forked from is not here.
+        if RUNNING.swap(own, Ordering::AcqRel) == own {
+            return Err(Error::AlreadyRunning);
+        }
+        Ok(Self(own))
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        heap::stop();
-        RUNNING.store(false, Ordering::Release);
+        if self.0 == std::process::id() {
+            heap::stop();
+            RUNNING.store(NONE, Ordering::Release);
+        }
     }
 }
 

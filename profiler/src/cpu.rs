@@ -17,12 +17,67 @@ use davy_base::Random;
 use rustc_hash::{FxHashMap, FxHashSet};
 use signal::{SLOTS, Slot};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use timer::Timer;
 
-/// Lists of modules that are put up with; each one that is replaced stays in memory.
+/// Lists of modules that a process puts up with; each one that is replaced stays in memory.
 const MODULE_LISTS_MAX: usize = 256;
+
+/// Why a thread beyond [`SLOTS`] is not sampled.
+const TOO_MANY: &str = "no more than 4096 threads are sampled at a time";
+
+/// The modules whose tables walks go by.
+#[derive(Clone)]
+struct Known {
+    generation: u64,
+    /// How many lists there were.
+    lists: usize,
+    list: Arc<[modules::Module]>,
+}
+
+impl Known {
+    /// Those of now, where that is not the same list as before.
+    fn look(before: Option<&Self>) -> Option<Self> {
+        // Read first: what is loaded while the list is made is found at the next look.
+        let generation = modules::generation();
+        let lists = before.map_or(0, |before| before.lists);
+        if before.is_some_and(|before| before.generation == generation) || lists >= MODULE_LISTS_MAX
+        {
+            return None;
+        }
+        let list = modules::list();
+        unwind::publish(&list);
+        Some(Self {
+            generation,
+            lists: lists + 1,
+            list: list.into(),
+        })
+    }
+}
+
+/// Why threads are not sampled.
+#[derive(Debug, Default)]
+struct Refusal {
+    reason: Arc<str>,
+}
+
+impl Refusal {
+    /// Says it once, with the way out.
+    fn note(&mut self, what: &str, error: &std::io::Error) {
+        let way_out = match error.raw_os_error() {
+            Some(libc::EAGAIN) => "; raise the limit of pending signals (`ulimit -i`)",
+            Some(libc::EPERM | libc::ENOSYS) => "; allow it in the container's seccomp profile",
+            Some(libc::ENOENT) => "; mount /proc",
+            _ => "",
+        };
+        let reason = format!("{what}: {error}{way_out}");
+        if *self.reason != *reason {
+            tracing::warn!(reason, "threads are missing from the CPU profile");
+            self.reason = reason.into();
+        }
+    }
+}
 
 /// Samples every thread of the process. Owned and driven by one thread.
 pub(crate) struct Engine {
@@ -32,11 +87,13 @@ pub(crate) struct Engine {
     idle: Vec<&'static Slot>,
     slots: Vec<&'static Slot>,
     census: Census,
-    modules: Arc<[modules::Module]>,
-    module_generation: u64,
-    module_lists: usize,
+    modules: Known,
     /// Threads that could not be given a timer, and so are not in the profile.
     unsampled: FxHashSet<libc::pid_t>,
+    /// Why there are such, as the system last said it.
+    refusal: Refusal,
+    /// What the slots had counted before.
+    before: Counts,
     /// Samples in place of all these threads' timers.
     #[cfg(feature = "pprof-engine")]
     pprof: Option<pprof::Sampler>,
@@ -67,6 +124,12 @@ pub(crate) struct Counts {
 /// Slots outlive an engine, because signals may; the next engine takes them over.
 static POOL: std::sync::Mutex<Vec<&'static Slot>> = std::sync::Mutex::new(Vec::new());
 
+/// The process whose engine had them last.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// The list of modules outlives it as well.
+static KNOWN: std::sync::Mutex<Option<Known>> = std::sync::Mutex::new(None);
+
 impl Engine {
     /// Takes SIGPROF and reads the unwind tables; samples nothing before [`Engine::scan`].
     pub(crate) fn start(hz: u32, random: Random) -> Result<Self, Error> {
@@ -84,29 +147,44 @@ impl Engine {
     }
 
     fn new(hz: u32, random: Random) -> Self {
-        let list = modules::list();
-        unwind::publish(&list);
+        let modules = {
+            let mut known = lock(&KNOWN);
+            if let Some(new) = Known::look(known.as_ref()) {
+                *known = Some(new);
+            }
+            known
+                .clone()
+                .unwrap_or_else(|| unreachable!("the first look finds a list"))
+        };
         let slots = lock(&POOL).clone();
-        Self {
+        let own = std::process::id();
+        let is_forked = PROCESS.swap(own, Ordering::Relaxed) != own;
+        for slot in &slots {
+            // What came after the engine before had read its last is nobody's.
+            slot.begin_anew(is_forked);
+        }
+        let mut engine = Self {
             hz,
             random,
             threads: FxHashMap::default(),
             idle: slots.clone(),
             slots,
             census: Census::new(),
-            modules: list.into(),
-            module_generation: modules::generation(),
-            module_lists: 1,
+            modules,
             unsampled: FxHashSet::default(),
+            refusal: Refusal::default(),
+            before: Counts::default(),
             #[cfg(feature = "pprof-engine")]
             pprof: None,
             #[cfg(feature = "pprof-engine")]
             undrained: Vec::new(),
-        }
+        };
+        engine.before = engine.counted();
+        engine
     }
 
     pub(crate) fn modules(&self) -> Arc<[modules::Module]> {
-        Arc::clone(&self.modules)
+        Arc::clone(&self.modules.list)
     }
 
     pub(crate) fn hz(&self) -> u32 {
@@ -129,7 +207,7 @@ impl Engine {
         }
         for (tid, thread) in &mut self.threads {
             thread.timer = None;
-            arm(*tid, thread, hz, &mut self.random);
+            arm(*tid, thread, hz, &mut self.random, &mut self.refusal);
         }
     }
 
@@ -153,8 +231,13 @@ impl Engine {
             return;
         }
         let before = self.census.count();
-        let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
-            return;
+        let tasks = match std::fs::read_dir("/proc/self/task") {
+            Ok(tasks) => tasks,
+            Err(error) => {
+                return self
+                    .refusal
+                    .note("can't list threads in /proc/self/task", &error);
+            }
         };
         let alive: FxHashSet<libc::pid_t> = tasks
             .flatten()
@@ -173,7 +256,7 @@ impl Engine {
         // A timer may have been refused when the rate was changed (RLIMIT_SIGPENDING).
         for (tid, thread) in &mut self.threads {
             if thread.timer.is_none() {
-                arm(*tid, thread, self.hz, &mut self.random);
+                arm(*tid, thread, self.hz, &mut self.random, &mut self.refusal);
             }
         }
         for tid in alive {
@@ -193,11 +276,13 @@ impl Engine {
             self.slots.push(slot);
             slot
         } else {
+            self.refusal.reason = TOO_MANY.into();
             self.unsampled.insert(tid);
             return;
         };
         let mut thread = Thread { slot, timer: None };
-        if arm(tid, &mut thread, self.hz, &mut self.random) {
+        let (random, refusal) = (&mut self.random, &mut self.refusal);
+        if arm(tid, &mut thread, self.hz, random, refusal) {
             self.unsampled.remove(&tid);
             self.threads.insert(tid, thread);
         } else {
@@ -207,15 +292,10 @@ impl Engine {
     }
 
     fn scan_modules(&mut self) {
-        let generation = modules::generation();
-        if generation == self.module_generation || self.module_lists >= MODULE_LISTS_MAX {
-            return;
+        if let Some(new) = Known::look(Some(&self.modules)) {
+            self.modules = new.clone();
+            *lock(&KNOWN) = Some(new);
         }
-        let list = modules::list();
-        unwind::publish(&list);
-        self.modules = list.into();
-        self.module_generation = generation;
-        self.module_lists += 1;
     }
 
     /// Has the next [`Engine::drain`] read all there is, whatever that costs.
@@ -255,7 +335,25 @@ impl Engine {
             .count()
     }
 
+    /// Why threads are not sampled; empty where all are.
+    pub(crate) fn refusal(&self) -> Arc<str> {
+        Arc::clone(&self.refusal.reason)
+    }
+
     pub(crate) fn counts(&self) -> Counts {
+        let mut counts = self.counted();
+        let before = &self.before;
+        counts.samples -= before.samples;
+        counts.ring_full -= before.ring_full;
+        counts.cut -= before.cut;
+        counts.overruns -= before.overruns;
+        counts.handler_nanos -= before.handler_nanos;
+        counts.strays -= before.strays;
+        counts
+    }
+
+    /// As [`Engine::counts`], by all engines that there were.
+    fn counted(&self) -> Counts {
         let mut counts = Counts {
             strays: signal::strays(),
             threads: self.threads.len(),
@@ -280,7 +378,13 @@ impl Engine {
 
 /// Arms a thread's timer at a random phase; without one, threads and processes that were started
 /// together would be sampled in lockstep.
-fn arm(tid: libc::pid_t, thread: &mut Thread, hz: u32, random: &mut Random) -> bool {
+fn arm(
+    tid: libc::pid_t,
+    thread: &mut Thread,
+    hz: u32,
+    random: &mut Random,
+    refusal: &mut Refusal,
+) -> bool {
     if hz == 0 {
         return true;
     }
@@ -290,7 +394,14 @@ fn arm(tid: libc::pid_t, thread: &mut Thread, hz: u32, random: &mut Random) -> b
         .slot
         .period_nanos
         .store(period.as_nanos() as u64, Ordering::Relaxed);
-    thread.timer = Timer::arm(tid, thread.slot.signal_value(), period, phase).ok();
+    let armed = Timer::arm(tid, thread.slot.signal_value(), period, phase);
+    match &armed {
+        // It has ended since it was listed.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+        Err(error) => refusal.note("can't make a timer for a thread", error),
+        Ok(_) => {}
+    }
+    thread.timer = armed.ok();
     thread.timer.is_some()
 }
 

@@ -13,6 +13,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use davy_tag::Tag;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -56,6 +57,7 @@ pub fn debug_router(handle: Handle) -> Router {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     seconds: Option<u64>,
     base: Option<u64>,
@@ -100,6 +102,9 @@ async fn profile(
         _ => sort,
     };
     let filter = wanted.filter();
+    if let Err(error) = check(&wanted, sort) {
+        return refuse(&error);
+    }
     let (sender, receiver) = oneshot::channel();
     let reply = move |collected| {
         let _ = sender.send(collected);
@@ -124,6 +129,34 @@ async fn profile(
         Ok(Err(error)) => refuse(&error),
         Err(_) => refuse(&Error::Stopped),
     }
+}
+
+/// Refuses what would be answered with nothing, or with something else.
+fn check(wanted: &Wanted, sort: Sort) -> Result<(), Error> {
+    if let Some(hz) = wanted.hz
+        && sort != Sort::Cpu
+    {
+        return Err(Error::Setting {
+            name: "hz",
+            value: hz.to_string(),
+            allowed: "given for /debug/pprof/profile only",
+        });
+    }
+    let Some(asked) = wanted.filter().member else {
+        return Ok(());
+    };
+    let mut known = BTreeSet::new();
+    davy_tag::for_each_tag(|tag| {
+        known.insert(tag.member().to_owned());
+    });
+    if known.contains(&asked) {
+        return Ok(());
+    }
+    let known: Vec<String> = known.into_iter().filter(|name| !name.is_empty()).collect();
+    Err(Error::UnknownMember {
+        asked,
+        known: known.join(", "),
+    })
 }
 
 /// Every task in a line, as text.
@@ -186,7 +219,7 @@ fn refuse(error: &Error) -> Response {
         Error::Setting { .. } => StatusCode::BAD_REQUEST,
         Error::TooManyProfiles(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::HeapOff(_) => StatusCode::NOT_IMPLEMENTED,
-        Error::NoHistory(_) => StatusCode::NOT_FOUND,
+        Error::NoHistory(_) | Error::UnknownMember { .. } => StatusCode::NOT_FOUND,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, format!("{error}\n")).into_response()

@@ -25,8 +25,11 @@ const FIRST_WINDOW: Duration = Duration::from_secs(2);
 /// Windows while somebody watches.
 const WATCHED_WINDOW: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
-/// Rings hold some 200 usual samples, and not less than 20.
-const TICK_ABOVE_250_HZ: Duration = Duration::from_millis(25);
+/// Rings hold some 200 usual samples, and not less than 20: as many as come in a tick at this rate.
+const HZ_OF_A_TICK: u32 = 200;
+const SHORT_TICK: Duration = Duration::from_millis(20);
+/// The rate of a profile that is asked for while sampling is off.
+const HZ_WHEN_OFF: u32 = 100;
 
 /// Everything the thread works with.
 pub(crate) struct Drainer {
@@ -108,8 +111,8 @@ impl Drainer {
         let mut looked = self.clock.monotonic();
         self.engine.scan(looked);
         loop {
-            let tick = if self.engine.hz() > 250 {
-                TICK_ABOVE_250_HZ
+            let tick = if self.engine.hz() > HZ_OF_A_TICK {
+                SHORT_TICK
             } else {
                 TICK
             };
@@ -182,6 +185,10 @@ impl Drainer {
                 return true;
             }
             Command::SetHz(hz) => {
+                if hz != self.hz {
+                    // A window says one period.
+                    self.cut();
+                }
                 self.hz = hz;
                 self.set_rate();
             }
@@ -198,6 +205,9 @@ impl Drainer {
                 reply,
             } => {
                 let to = (asker, reply);
+                // Who asks for a profile while nobody samples wants one all the same.
+                let is_off = sort == Sort::Cpu && self.hz == 0 && hz == 0;
+                let hz = if is_off { HZ_WHEN_OFF } else { hz };
                 let collector = Collector::begin((sort, span, hz), filter, to, &self.clock);
                 self.collectors.push(collector);
                 self.set_rate();
@@ -237,13 +247,16 @@ impl Drainer {
         if hz == self.engine.hz() {
             return;
         }
-        // A window has one period, so a new rate begins a new window.
-        self.cut();
+        // Each sample has its own weight, so a rate that somebody wants for a while ends no window;
+        // that sampling begins or ends does.
+        if hz == 0 || !self.open.is_sampled {
+            self.cut();
+        }
         self.engine.set_hz(hz);
         self.engine.scan(self.clock.monotonic());
         self.open.is_sampled = hz > 0;
         if hz > 0 {
-            self.open.period = period(hz);
+            self.open.period = period(if self.hz > 0 { self.hz } else { hz });
         }
     }
 
@@ -270,7 +283,8 @@ impl Drainer {
             }
             let done = self.collectors.swap_remove(at);
             let is_scaled = self.is_controlled && self.open.is_sampled;
-            let (reply, ended) = done.end(now, self.open.period, is_scaled, &self.clock);
+            let period = period(self.engine.hz());
+            let (reply, ended) = done.end(now, period, is_scaled, &self.clock);
             let modules = self.engine.modules();
             reply(ended.map(|(aggregate, taken)| Collected {
                 aggregate,
@@ -381,6 +395,7 @@ impl Drainer {
     fn count(&self) {
         self.desk.lock().counts = Counts {
             engine: self.engine.counts(),
+            refusal: self.engine.refusal(),
             lost_nanos: self.lost_nanos,
             cpu_nanos: crate::clock::thread_cpu_nanos(),
         };

@@ -7,6 +7,13 @@ pub enum Error {
     /// The application handles SIGPROF itself; two owners can't share it.
     #[error("SIGPROF belongs to a handler of the application, so CPU time can't be sampled")]
     SignalTaken,
+    /// This code was loaded into a running program. There a thread's first look at a thread-local may
+    /// allocate, which a signal handler must not.
+    #[error(
+        "the profiler is part of a library that was loaded into this program, and works only in a program's own executable; \
+         profile it from outside, by `davy record --pid`"
+    )]
+    InLibrary,
     /// The signal handler could not be installed.
     #[error("can't install the handler of SIGPROF: {0}")]
     Signal(std::io::Error),
@@ -56,6 +63,14 @@ pub enum Error {
     /// Nothing is known of the heap from before.
     #[error("no heap was kept from {} s ago; the first is kept at the end of the first window", .0.as_secs())]
     NoHistory(std::time::Duration),
+    /// Nothing has run under a member's name.
+    #[error("nothing has run as member {asked:?} in this process; what has: {known}")]
+    UnknownMember {
+        /// What was asked for.
+        asked: String,
+        /// The members that there are.
+        known: String,
+    },
     /// Too many profiles are being taken at once.
     #[error("{0} profiles are being taken already")]
     TooManyProfiles(usize),

@@ -193,6 +193,7 @@ impl Handle {
             overruns: engine.overruns,
             threads: engine.threads,
             threads_unsampled: engine.unsampled_threads,
+            unsampled_because: drain.refusal.to_string(),
             rings: engine.slots,
             handler_seconds: engine.handler_nanos as f64 / 1e9,
             thread_seconds: (drain.cpu_nanos + push.cpu_nanos) as f64 / 1e9,
@@ -220,6 +221,9 @@ pub(crate) fn check_hz(hz: u32, min: u32) -> Result<(), Error> {
     Err(Error::Setting {
         name: "hz",
         value: hz.to_string(),
-        allowed: "at least 1 and at most 1000",
+        allowed: match min {
+            0 => "at most 1000",
+            _ => "at least 1 and at most 1000",
+        },
     })
 }

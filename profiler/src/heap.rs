@@ -9,6 +9,8 @@ mod hooks;
 #[cfg(feature = "jemalloc")]
 mod live;
 #[cfg(feature = "jemalloc")]
+mod rate;
+#[cfg(feature = "jemalloc")]
 mod stacks;
 #[cfg(feature = "jemalloc")]
 mod totals;

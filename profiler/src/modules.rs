@@ -50,6 +50,34 @@ pub(crate) fn generation() -> u64 {
 /// Libraries are pinned in memory: an unwinder may read their tables at any instant, so none may
 /// vanish under it.
 pub(crate) fn list() -> Vec<Module> {
+    let mut modules = loaded();
+    for module in &modules {
+        if !module.is_executable && !module.is_vdso {
+            pin(module);
+        }
+    }
+    // Whatever lies where it lay before it was pinned stays there. What has left since, or was loaded
+    // again elsewhere, takes its tables with it.
+    let pinned = loaded();
+    for module in &mut modules {
+        let is_there = |again: &Module| again.bias == module.bias && again.name == module.name;
+        if !pinned.iter().any(is_there) {
+            module.unwind = None;
+        }
+    }
+    modules.sort_by_key(|module| module.range.start);
+    modules
+}
+
+/// Whether an address lies in the program's own executable, rather than in a library.
+pub(crate) fn is_in_executable(address: u64) -> bool {
+    let modules = loaded();
+    let own = modules.iter().find(|module| module.is_executable);
+    own.is_some_and(|module| module.range.contains(&address))
+}
+
+/// Every loaded file, the executable first.
+fn loaded() -> Vec<Module> {
     unsafe extern "C" fn each(
         info: *mut libc::dl_phdr_info,
         _size: libc::size_t,
@@ -63,16 +91,6 @@ pub(crate) fn list() -> Vec<Module> {
     let mut modules: Vec<Module> = Vec::new();
     // SAFETY: the callback is given the vector that lives through the call.
     unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut modules).cast()) };
-    for module in modules
-        .iter_mut()
-        .filter(|module| !module.is_executable && !module.is_vdso)
-    {
-        // One that has left since it was listed takes its tables with it.
-        if !pin(module) {
-            module.unwind = None;
-        }
-    }
-    modules.sort_by_key(|module| module.range.start);
     modules
 }
 
@@ -83,16 +101,18 @@ pub(crate) fn containing(modules: &[Module], address: u64) -> Option<usize> {
     modules[index].range.contains(&address).then_some(index)
 }
 
-/// Keeps a library in memory for the life of the process; answers whether it is there.
-fn pin(module: &Module) -> bool {
+/// Keeps a library in memory for the life of the process, if it is there.
+fn pin(module: &Module) {
     let Ok(name) = std::ffi::CString::new(module.path.as_os_str().as_bytes()) else {
-        return false;
+        return;
     };
     let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
     // SAFETY: only marks a library that is loaded already; the handle is given back.
     unsafe {
         let handle = libc::dlopen(name.as_ptr(), flags);
-        !handle.is_null() && libc::dlclose(handle) == 0
+        if !handle.is_null() {
+            libc::dlclose(handle);
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Stats {
     pub threads: usize,
     /// Threads that could not be given a timer.
     pub threads_unsampled: usize,
+    /// Why threads are missing, as the system last said it; empty where none are.
+    pub unsampled_because: String,
     /// Rings that were ever needed at once.
     pub rings: usize,
     /// Seconds spent in signal handlers.
@@ -59,7 +61,7 @@ pub struct Dropped {
     pub tags: u64,
 }
 
-/// What the heap sampler did.
+/// What the heap sampler did since the process began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeapStats {
@@ -83,6 +85,7 @@ pub struct HeapStats {
 /// `sqrt(rate_bytes * bytes)`, which is 6 MiB of 64 MiB and 700 KiB of 1 MiB at one sample in
 /// 512 KiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LiveHeap {
     /// Mean distance between sampled bytes; 0 where heap profiling is off.
     pub rate_bytes: u64,
@@ -92,6 +95,7 @@ pub struct LiveHeap {
 
 /// What lives of one tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LiveBytes {
     /// Whose allocations.
     pub tag: Tag,

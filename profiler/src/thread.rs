@@ -45,6 +45,17 @@ fn has_room(low: usize) -> bool {
     true
 }
 
+/// Whether little is left of the calling thread's stack below an address of it, and the stack's end
+/// where that is known.
+fn look(low: usize) -> (bool, Option<usize>) {
+    let (from, to) = BOUNDS.with(Cell::get);
+    if (from..to).contains(&low) {
+        (low - from < TIGHT_BYTES, Some(to))
+    } else {
+        (!has_room(low), None)
+    }
+}
+
 /// Tells the profiler about the calling thread, which is then sampled at once and a little cheaper.
 ///
 /// Not needed: every thread is found within a tenth of a second. Useful in tokio's
@@ -100,30 +111,27 @@ pub(crate) struct StackReader {
 impl StackReader {
     pub(crate) fn new(stack_pointer: u64) -> Self {
         let low = stack_pointer as usize;
-        let (from, to) = BOUNDS.with(Cell::get);
-        if (from..to).contains(&low) {
-            return Self {
-                low,
-                high: to,
-                pages_left: 0,
-                is_tight: low - from < TIGHT_BYTES,
-            };
-        }
+        let (is_tight, end) = look(low);
+        let (high, pages_left) = match end {
+            Some(end) => (end, 0),
+            None => (low, PROBED_PAGES_MAX),
+        };
         Self {
             low,
-            high: low,
-            pages_left: PROBED_PAGES_MAX,
-            is_tight: !has_room(low),
+            high,
+            pages_left,
+            is_tight,
         }
     }
 
     /// For the part of the calling thread's stack below an address of it.
     pub(crate) fn up_to(stack_pointer: u64, below: usize) -> Self {
+        let low = stack_pointer as usize;
         Self {
-            low: stack_pointer as usize,
+            low,
             high: below,
             pages_left: 0,
-            is_tight: false,
+            is_tight: look(low).0,
         }
     }
 

@@ -103,8 +103,17 @@ fn tag_times(before: &Counted, now: &Counted) -> (FxHashMap<i32, Times>, Times) 
     let mut ended = Vec::new();
     for bill in &now.tags {
         let earlier = before.tags.get(bill.counters);
+        let mut earlier = earlier
+            .map_or(&[][..], |bill| &bill.times)
+            .iter()
+            .peekable();
         for time in &bill.times {
-            let earlier = earlier.and_then(|bill| bill.times.iter().find(|t| t.tag == time.tag));
+            // Both are in the order of their tags, and what was once counted stays.
+            while earlier
+                .next_if(|t| t.tag.index() < time.tag.index())
+                .is_some()
+            {}
+            let earlier = earlier.next_if(|t| t.tag == time.tag);
             let (cpu, wall) = earlier.map_or((0, 0), |time| (time.cpu_nanos, time.wall_nanos));
             let time_since = Time {
                 cpu: time.cpu_nanos.saturating_sub(cpu),

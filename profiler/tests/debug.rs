@@ -207,6 +207,18 @@ fn errors_are_sentences_with_a_status() {
     check("/debug/pprof/profile?seconds=0", 400, "above 0");
     check("/debug/pprof/profile?seconds=many", 400, "seconds");
     check("/debug/pprof/profile?hz=1001", 400, "at most 1000");
+    check(
+        "/debug/pprof/profile?second=5",
+        400,
+        "unknown field `second`",
+    );
+    check(
+        "/debug/pprof/wall?hz=10",
+        400,
+        "for /debug/pprof/profile only",
+    );
+    check("/debug/pprof/heap?member=nobody", 404, "what has: ");
+    check("/debug/pprof/heap?base=86400", 404, "no heap was kept");
     check("/debug/pprof/heap?base=60", 404, "first window");
     check("/debug/pprof/", 200, "allocs");
     check("/debug/pprof/cmdline", 200, "debug");

@@ -8,6 +8,7 @@ use davy_profile::Profile;
 use davy_profiler::{Builder, Filter};
 use davy_tag::Tag;
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::time::Duration;
 use work::{label, stack, sum, turn};
 
@@ -252,6 +253,55 @@ fn the_rate_is_changed_while_it_runs_and_what_lives_keeps_its_weight() {
     assert_eq!((live("coarse"), live("fine")), (0, 0));
     assert!(handle.set_heap_rate(1_000).is_err());
     handle.set_heap_rate(512 << 10).expect("it runs");
+}
+
+#[test]
+fn a_change_of_the_rate_makes_no_memory_of_nothing() {
+    let _turn = turn();
+    let profiler = Builder::new("heap").start().expect("started");
+    let handle = profiler.handle();
+    handle.set_heap_rate(4 << 10).expect("it runs");
+    let tag = Tag::new("heap rate", "phantom");
+    // Half of the threads are sampled at the first rate, and half of them not yet.
+    let (begun, changed) = (Barrier::new(33), Barrier::new(33));
+    let (kept, done) = (Barrier::new(33), Barrier::new(33));
+    std::thread::scope(|scope| {
+        for thread in 0..32u64 {
+            let (begun, changed, kept, done) = (&begun, &changed, &kept, &done);
+            scope.spawn(move || {
+                let _guard = tag.enter();
+                let before = (thread % 2 == 0).then(|| hoard(64 << 10, thread + 1));
+                begun.wait();
+                changed.wait();
+                let after = hoard(64 << 10, thread + 100);
+                kept.wait();
+                done.wait();
+                drop((before, after));
+            });
+        }
+        begun.wait();
+        handle.set_heap_rate(1 << 30).expect("it runs");
+        changed.wait();
+        kept.wait();
+        let live = handle.live_heap();
+        let bytes = live.tags.iter().find(|live| live.tag == tag);
+        let bytes = bytes.map_or(0, |live| live.bytes);
+        done.wait();
+        assert!(bytes < 16 << 20, "{bytes} of some 3 MiB");
+    });
+    // A thread that begins later is sampled at the new rate: here most likely not at all.
+    handle.set_heap_rate(512 << 10).expect("it runs");
+    let tag = Tag::new("heap rate", "later");
+    let bytes = std::thread::spawn(move || {
+        let _guard = tag.enter();
+        let (kept, bytes) = hoard(64 << 20, 7);
+        (bytes, kept)
+    });
+    let (bytes, kept) = bytes.join().expect("no panic");
+    let live = handle.live_heap();
+    let later = live.tags.iter().find(|live| live.tag == tag);
+    close(later.map_or(0, |live| live.bytes as i64), bytes);
+    drop(kept);
 }
 
 #[test]

@@ -4,7 +4,10 @@ mod work;
 
 use davy_profiler::Builder;
 use davy_tag::Tag;
+use std::ffi::CString;
 use std::hint::black_box;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -41,15 +44,24 @@ fn come_and_go(round: u64) {
     assert_eq!(ended.is_err(), round.is_multiple_of(4));
 }
 
-fn load_a_library() {
+/// A library that the profiler sees is never unloaded, so only a new one comes and may go.
+const COPIES: u64 = 100;
+
+fn load_a_library(round: u64, copies: &Path) {
     let _guard = Tag::new("stress", "dlopen").enter();
-    for name in [c"libm.so.6", c"libresolv.so.2", c"libutil.so.1"] {
+    let mut names = vec![c"libm.so.6".to_owned(), c"libresolv.so.2".to_owned()];
+    let original = Path::new("/lib/x86_64-linux-gnu/libutil.so.1");
+    if round < COPIES && original.exists() {
+        let copy = copies.join(format!("{round}.so"));
+        std::fs::copy(original, &copy).expect("a copy");
+        names.push(CString::new(copy.as_os_str().as_bytes()).expect("no zero bytes"));
+    }
+    for name in names {
         // SAFETY: loads a library of the system, and lets go of it.
         unsafe {
             let handle = libc::dlopen(name.as_ptr(), libc::RTLD_NOW);
-            if !handle.is_null() {
-                libc::dlclose(handle);
-            }
+            assert!(!handle.is_null(), "{name:?}");
+            libc::dlclose(handle);
         }
     }
     burn(Duration::from_micros(200));
@@ -92,20 +104,24 @@ fn threads_forks_libraries_panics_depth_and_tiny_stacks_under_1000_hz_do_no_harm
     if has_heap {
         handle.set_heap_rate(16 << 10).expect("it runs");
     }
+    let copies = tempfile::tempdir().expect("a folder");
     let stop = Arc::new(AtomicBool::new(false));
     let rounds = Arc::new(AtomicU64::new(0));
     let threads: Vec<_> = (0..THREADS)
         .map(|number| {
             let (stop, rounds) = (Arc::clone(&stop), Arc::clone(&rounds));
+            let copies = copies.path().to_owned();
             std::thread::spawn(move || {
+                let mut own = 0;
                 while !stop.load(Ordering::Relaxed) {
                     let round = rounds.fetch_add(1, Ordering::Relaxed);
                     match number {
                         0 => fork(),
-                        1 => load_a_library(),
+                        1 => load_a_library(own, &copies),
                         2 => go_deep(),
                         _ => come_and_go(round),
                     }
+                    own += 1;
                 }
             })
         })

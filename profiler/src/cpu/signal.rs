@@ -61,6 +61,15 @@ impl Slot {
         slot
     }
 
+    /// Forgets what an earlier engine has left. Where that was in the process that this one was forked
+    /// from, a handler may have been under way, which here it is not.
+    pub(super) fn begin_anew(&self, is_forked: bool) {
+        if is_forked {
+            self.is_busy.store(false, Ordering::Release);
+        }
+        self.ring.drain(|_| ());
+    }
+
     /// Empties the cache, unless its handler runs.
     pub(super) fn forget(&self) {
         if !self.is_busy.swap(true, Ordering::Acquire) {

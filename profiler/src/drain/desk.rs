@@ -47,9 +47,11 @@ pub(super) struct DeskState {
 }
 
 /// What the drainer counted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) engine: crate::cpu::Counts,
+    /// Why threads are not sampled; empty where all are.
+    pub(crate) refusal: Arc<str>,
     pub(crate) lost_nanos: u64,
     pub(crate) cpu_nanos: u64,
 }
@@ -57,10 +59,14 @@ pub(crate) struct Counts {
 /// The desk of the profiler that runs, if one does.
 static OPEN: Mutex<Option<Arc<Desk>>> = Mutex::new(None);
 
-/// Has the drainer look for new threads now rather than at its next tick.
+/// Has the drainer look for new threads now rather than at its next tick. Waits for nobody: in a child
+/// that was forked while a lock was held, it is held for ever.
 pub(crate) fn nudge() {
-    if let Some(desk) = &*OPEN.lock().unwrap_or_else(PoisonError::into_inner) {
-        desk.lock().is_nudged = true;
+    if let Ok(desk) = OPEN.try_lock()
+        && let Some(desk) = &*desk
+        && let Ok(mut state) = desk.state.try_lock()
+    {
+        state.is_nudged = true;
         desk.changed.notify_all();
     }
 }
@@ -82,7 +88,7 @@ impl Desk {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        self.lock().counts
+        self.lock().counts.clone()
     }
 
     /// Waits for commands or new threads; answers the commands, and whether there are threads.

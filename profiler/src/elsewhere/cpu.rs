@@ -94,6 +94,10 @@ impl Engine {
         self.sampler.drain(read);
     }
 
+    pub(crate) fn refusal(&self) -> Arc<str> {
+        Arc::default()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         Counts {
             samples: self.sampler.samples(),

@@ -37,8 +37,8 @@ impl History {
         least.unwrap_or(0)
     }
 
-    /// The totals of an instant, or of the kept one that lies nearest before it; else, where that
-    /// is not much later, of the first that there are.
+    /// The totals of an instant, or of the kept one that lies nearest before it; else of the first
+    /// that there are, which may be much later: the answer says how long ago it was.
     pub(crate) fn find(&self, at: Duration) -> Option<(Duration, &Totals)> {
         let before = self.0.iter().rev().find(|(then, _)| *then <= at);
         let found = before.or_else(|| self.0.first())?;

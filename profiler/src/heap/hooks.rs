@@ -4,26 +4,24 @@
 //! A hook runs inside the allocator. It allocates nothing and takes no lock, so it can't wait for
 //! itself, not even in a child that was forked in the middle of one.
 
-use super::{State, live, stacks};
+use super::{State, live, rate, stacks};
 use crate::stats::{HeapStats, LiveBytes, LiveHeap};
 use crate::unwind::{self, Registers};
 use davy_tag::Tag;
 use std::ffi::{CStr, c_uint, c_void};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 const OFF: &str = "the allocator is not jemalloc with profiling; \
                    put `davy_profiler::use_jemalloc!();` into the main file of the program";
 const NOT_STARTED: &str = "the heap sampler is not running";
 
-/// The mean distance between sampled bytes is two to the power of this; 0 while the hooks are not
-/// installed.
-static RATE: AtomicU8 = AtomicU8::new(0);
 static IS_ACTIVE: AtomicBool = AtomicBool::new(false);
 static SAMPLES: AtomicU64 = AtomicU64::new(0);
 static RELEASED: AtomicU64 = AtomicU64::new(0);
 static LIVE_DROPPED: AtomicU64 = AtomicU64::new(0);
 static REASON: Mutex<&str> = Mutex::new(NOT_STARTED);
+
 /// Begins to sample, if the allocator can.
 pub(crate) fn start() -> Result<(), &'static str> {
     let started = install();
@@ -41,7 +39,7 @@ fn install() -> Result<(), &'static str> {
         }
         let log2: usize = read(c"prof.lg_sample").ok_or("jemalloc tells no sampling rate")?;
         unwind::fill_pool();
-        RATE.store(log2 as u8, Ordering::Release);
+        rate::begin(log2 as u8);
         davy_tag::set_allocated_source(allocated_by_thread);
         let installed = write(
             c"experimental.hooks.prof_backtrace",
@@ -81,10 +79,10 @@ pub(crate) fn reserve(bytes: usize) {
 /// Changes the mean distance between sampled bytes to a power of two.
 pub(crate) fn set_rate(log2: u8) -> Result<(), &'static str> {
     state()?;
-    RATE.store(log2, Ordering::Release);
     // SAFETY: jemalloc documents a size_t. It forgets its own statistics, which nobody asks for;
     // samples that live are told of when they are released as before.
-    if unsafe { write(c"prof.reset", usize::from(log2)) } {
+    let make = || unsafe { write(c"prof.reset", usize::from(log2)) };
+    if rate::change(log2, make) {
         Ok(())
     } else {
         Err("this jemalloc can't change its rate")
@@ -101,7 +99,7 @@ pub(crate) fn stop() {
 
 pub(crate) fn state() -> Result<State, &'static str> {
     if IS_ACTIVE.load(Ordering::Acquire) {
-        let rate_bytes = 1 << RATE.load(Ordering::Acquire);
+        let rate_bytes = 1 << rate::now();
         return Ok(State { rate_bytes });
     }
     Err(*REASON.lock().unwrap_or_else(PoisonError::into_inner))
@@ -134,7 +132,7 @@ pub(crate) fn stats() -> HeapStats {
     let live_dropped = LIVE_DROPPED.load(Ordering::Relaxed);
     HeapStats {
         off_because: state().err().unwrap_or(""),
-        rate_bytes: match RATE.load(Ordering::Relaxed) {
+        rate_bytes: match rate::now() {
             0 => 0,
             rate => 1 << rate,
         },
@@ -201,7 +199,7 @@ unsafe extern "C" fn on_sample(
     let stack = stacks::find(davy_tag::current(), frames);
     let size = size as u64;
     let entry = stacks::entry(stack);
-    let rate = RATE.load(Ordering::Relaxed);
+    let rate = rate::of_sample();
     let (objects, bytes) = weight(size, rate);
     entry
         .allocated_objects

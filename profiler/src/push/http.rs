@@ -4,6 +4,7 @@ use super::Settings;
 use super::pack::{is_zstd, unpack};
 use crate::Error;
 use std::cell::RefCell;
+use std::io::Read as _;
 use std::time::Duration;
 
 const PATH: &str = "push.v1.PusherService/Push";
@@ -142,8 +143,11 @@ impl Client {
                 let after = seconds("Retry-After");
                 let watch = seconds("Davy-Watch-Seconds").map(|watch| watch.min(WATCH_MAX));
                 let status = response.status().as_u16();
-                let body = response.body_mut().with_config().limit(REASON_MAX);
-                let body = body.lossy_utf8(true).read_to_string().unwrap_or_default();
+                // The beginning of a long reason is worth more than none.
+                let mut body = Vec::new();
+                let reader = response.body_mut().as_reader();
+                let _ = reader.take(REASON_MAX).read_to_end(&mut body);
+                let body = String::from_utf8_lossy(&body);
                 let outcome = match outcome(status, after, &body) {
                     Outcome::Stored { .. } => Outcome::Stored { watch },
                     other => other,

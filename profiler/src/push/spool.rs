@@ -4,19 +4,25 @@
 //! <folder>/<owner>/lock              held by the process that writes there, for as long as it lives
 //! <folder>/<owner>/<number>.window   the body of a push, complete
 //! <folder>/<owner>/<number>.part     one that is being written
+//! <folder>/<owner>.new/lock          an owner that is about to be
 //! ```
 //!
-//! Many processes may share a folder. One that begins takes over what those left that have ended:
-//! it can take their lock. Nothing is synced to the disk: windows survive the process, not a crash
+//! An owner is sixteen hexadecimal digits. Many processes may share a folder. One that begins takes
+//! over what those left that have ended: it can take their lock. Nothing but what is drawn above is
+//! ever moved or removed, so the folder may hold other things. Nothing is synced to the disk: windows survive the process, not a crash
 //! of the machine.
 
 use davy_base::{Random, Timestamp};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+const LOCK: &str = "lock";
 const SUFFIX: &str = "window";
+const PART: &str = "part";
+const OWNER_DIGITS: usize = 16;
 
 /// A folder that this process owns.
 #[derive(Debug)]
@@ -37,10 +43,13 @@ pub(super) struct Found {
 impl Spool {
     /// Makes a folder of its own in `folder`.
     pub(super) fn create(folder: &Path, random: &mut Random) -> io::Result<Self> {
-        let own = folder.join(format!("{:016x}", random.next_u64()));
-        fs::create_dir_all(&own)?;
-        let lock = try_lock(&own)?
+        let name = format!("{:0OWNER_DIGITS$x}", random.next_u64());
+        let (new, own) = (folder.join(format!("{name}.new")), folder.join(name));
+        fs::create_dir_all(&new)?;
+        // Nobody who begins meanwhile finds it unlocked: it has no owner's name yet.
+        let lock = try_lock(File::create_new(new.join(LOCK))?)?
             .ok_or_else(|| io::Error::other("another process has a folder of the same name"))?;
+        fs::rename(&new, &own)?;
         Ok(Self {
             own,
             next: 0,
@@ -56,10 +65,13 @@ impl Spool {
         let mut folders = Vec::new();
         for entry in fs::read_dir(folder)?.flatten() {
             let path = entry.path();
-            if path == spool.own || !path.is_dir() {
+            if path == spool.own || !is_owner(&entry.file_name()) {
                 continue;
             }
-            if let Ok(Some(lock)) = try_lock(&path) {
+            let Ok(lock) = File::open(path.join(LOCK)) else {
+                continue;
+            };
+            if let Ok(Some(lock)) = try_lock(lock) {
                 left.extend(windows(&path));
                 folders.push((path, lock));
             }
@@ -79,7 +91,7 @@ impl Spool {
             });
         }
         for (path, _lock) in folders {
-            fs::remove_dir_all(path)?;
+            remove(&path);
         }
         Ok((spool, found))
     }
@@ -90,7 +102,7 @@ impl Spool {
 
     /// Writes a window; it is there whole or not at all.
     pub(super) fn write(&mut self, body: &[u8]) -> io::Result<PathBuf> {
-        let (part, path) = (self.name("part"), self.name(SUFFIX));
+        let (part, path) = (self.name(PART), self.name(SUFFIX));
         fs::write(&part, body)?;
         fs::rename(&part, &path)?;
         self.next += 1;
@@ -102,9 +114,25 @@ impl Drop for Spool {
     fn drop(&mut self) {
         // Only a folder without windows is of no more use.
         if windows(&self.own).is_empty() {
-            let _ = fs::remove_dir_all(&self.own);
+            remove(&self.own);
         }
     }
+}
+
+/// Removes an owner's folder; one that holds what no spool writes stays.
+fn remove(own: &Path) {
+    for entry in fs::read_dir(own).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|suffix| suffix == PART) || entry.file_name() == LOCK {
+            let _ = fs::remove_file(path);
+        }
+    }
+    let _ = fs::remove_dir(own);
+}
+
+fn is_owner(name: &OsStr) -> bool {
+    let digits = name.as_encoded_bytes();
+    digits.len() == OWNER_DIGITS && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
 fn timestamp(time: std::time::SystemTime) -> Timestamp {
@@ -124,9 +152,8 @@ fn windows(folder: &Path) -> Vec<(std::time::SystemTime, PathBuf)> {
     windows.collect()
 }
 
-/// The lock of a folder; none where another process has it. It goes with the process.
-fn try_lock(folder: &Path) -> io::Result<Option<File>> {
-    let file = File::create(folder.join("lock"))?;
+/// The lock on a file; none where another process has it. It goes with the process.
+fn try_lock(file: File) -> io::Result<Option<File>> {
     // SAFETY: the descriptor is open for the length of the call.
     if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
         return Ok(Some(file));
@@ -167,5 +194,51 @@ mod tests {
         assert_eq!(found, []);
         drop((third, fourth));
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn what_no_spool_has_written_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let foreign = [
+            "database/lock",
+            "database/1.window",
+            "0123456789abcdef/1.window",
+            "fedcba9876543210/lock",
+            "fedcba9876543210/main.db",
+        ];
+        for file in foreign {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            fs::write(path, file).expect("written");
+        }
+        let (spool, found) = Spool::open(folder.path(), &mut Random::seeded(9)).expect("open");
+        assert_eq!(found, []);
+        drop(spool);
+        for file in foreign
+            .iter()
+            .filter(|file| **file != "fedcba9876543210/lock")
+        {
+            assert_eq!(
+                fs::read(folder.path().join(file)).expect("it is there"),
+                file.as_bytes()
+            );
+        }
+    }
+
+    #[test]
+    fn spools_that_begin_at_once_do_not_take_each_others_folders() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::thread::scope(|scope| {
+            for seed in 0..8 {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    let mut random = Random::seeded(seed);
+                    for _ in 0..50 {
+                        let (mut spool, _) = Spool::open(folder, &mut random).expect("open");
+                        spool.write(b"window").expect("its folder is there");
+                    }
+                });
+            }
+        });
     }
 }

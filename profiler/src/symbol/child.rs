@@ -17,17 +17,21 @@
 //! ```
 
 use super::{Request, Resolved, ResolvedFrame, resolve};
+use davy_base::Clock;
 use davy_tag::Tag;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 const VARIABLE: &str = "DAVY_PROFILER_SYMBOLIZE";
 
-/// The child is killed by the kernel after this, whatever it does.
+/// The child is killed by the kernel after this, whatever it does; nobody waits longer for it.
 const SECONDS_MAX: libc::c_uint = 20;
 
 /// Bytes that the child may answer.
@@ -180,13 +184,27 @@ pub(super) fn ask(requests: &[Request<'_>]) -> io::Result<Vec<Resolved>> {
     }
     let mut child = command.spawn()?;
     CHILDREN.fetch_add(1, Ordering::Relaxed);
+    let clock = Clock::system();
+    let until = clock.monotonic() + Duration::from_secs(SECONDS_MAX.into());
+    let patient = |pipe, events| Patient {
+        pipe: File::from(pipe),
+        events,
+        clock: clock.clone(),
+        until,
+    };
     // The child reads all before it writes, so neither waits for the other.
     let asked = match child.stdin.take() {
-        Some(stdin) => write_requests(BufWriter::new(stdin), requests),
+        Some(stdin) => {
+            let output = patient(OwnedFd::from(stdin), libc::POLLOUT);
+            write_requests(BufWriter::with_capacity(libc::PIPE_BUF, output), requests)
+        }
         None => Err(io::ErrorKind::BrokenPipe.into()),
     };
     let answer = match child.stdout.take() {
-        Some(stdout) => read_answer(BufReader::with_capacity(1 << 16, stdout.take(ANSWER_MAX))),
+        Some(stdout) => {
+            let input = patient(OwnedFd::from(stdout), libc::POLLIN).take(ANSWER_MAX);
+            read_answer(BufReader::with_capacity(1 << 16, input))
+        }
         None => Err(io::ErrorKind::BrokenPipe.into()),
     };
     if asked.is_err() || answer.is_err() {
@@ -196,6 +214,50 @@ pub(super) fn ask(requests: &[Request<'_>]) -> io::Result<Vec<Resolved>> {
     // whole or `read_answer` failed.
     let _ = child.wait();
     asked.and(answer)
+}
+
+/// A pipe to or from a child that may turn out to be another program, and never speak.
+struct Patient {
+    pipe: File,
+    events: libc::c_short,
+    clock: Clock,
+    until: Duration,
+}
+
+impl Patient {
+    fn wait(&self) -> io::Result<()> {
+        let left = self.until.saturating_sub(self.clock.monotonic());
+        let mut poll = libc::pollfd {
+            fd: self.pipe.as_raw_fd(),
+            events: self.events,
+            revents: 0,
+        };
+        // SAFETY: one description, which lives through the call.
+        match unsafe { libc::poll(&raw mut poll, 1, left.as_millis() as libc::c_int) } {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Read for Patient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait()?;
+        self.pipe.read(buffer)
+    }
+}
+
+impl Write for Patient {
+    /// No more than surely fits once there is room.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.wait()?;
+        self.pipe.write(&bytes[..bytes.len().min(libc::PIPE_BUF)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn write_requests(mut output: impl Write, requests: &[Request<'_>]) -> io::Result<()> {

@@ -1,13 +1,14 @@
 //! What each tag cost: CPU time, polls, allocated bytes and tasks, counted rather than sampled.
 //!
 //! A thread that changes hands reads the processor's cycle counter and charges what has passed to
-//! the tag that had it. Cycles pass while a thread waits, so a segment above 100 us is not
-//! believed: the thread's own CPU clock, which costs twenty times as much, is read at its end and
-//! says what the segment took. Short segments are charged as they are.
+//! the tag that had it. Cycles pass while a thread waits, so a segment in which it lost its processor
+//! is not believed, nor is one above 100 us: the thread's own CPU clock, which costs twenty times as
+//! much, is read at its end and says what the segment took. All others are charged as they are.
 //!
 //! Each thread writes its own ledger and nobody else does; [`bills`] adds the ledgers up.
 
 mod ledger;
+mod stay;
 pub(crate) mod ticks;
 
 pub use ledger::{TagTime, ThreadBill, threads};
@@ -41,9 +42,12 @@ pub fn start_accounting() {
 
 /// Says where a thread's count of allocated bytes lies, such as jemalloc's `thread.allocatedp`.
 ///
-/// `source` is called once on each thread and answers null where there is no count. What it
-/// answers must stay readable until the thread's thread-locals are destroyed.
-pub fn set_allocated_source(source: fn() -> *const u64) {
+/// `source` is called once on each thread and answers null where there is no count.
+///
+/// # Safety
+/// What `source` answers is null, or stays readable by the thread that it was called on until that
+/// thread's thread-locals are destroyed.
+pub unsafe fn set_allocated_source(source: fn() -> *const u64) {
     ALLOCATED_SOURCE.store(source as *mut (), Ordering::Release);
 }
 
@@ -56,6 +60,7 @@ fn allocated_source() -> Option<fn() -> *const u64> {
 
 /// What a tag has cost since accounting began, tags nested in it not included.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Bill {
     /// Whose bill this is.
     pub tag: Tag,

@@ -52,11 +52,16 @@ pub(crate) fn untagged<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// Holds a tag on this thread; dropping it brings back the tag before.
+///
+/// Guards are to be dropped in the reverse order of their making, as variables are, but neither the
+/// fields of a struct nor the items of a `Vec`: the last to go brings back what was before it. Held
+/// over an `.await`, a guard tags whatever the thread polls meanwhile; a future is tagged by
+/// [`Tag::wrap`].
 #[derive(Debug)]
 #[must_use = "the tag lasts only as long as its guard"]
 pub struct Guard {
     before: u32,
-    is_counted: bool,
+    is_change: bool,
     /// A guard undoes what was done to its own thread, so it can't leave it.
     not_send: PhantomData<*const ()>,
 }
@@ -66,10 +71,10 @@ impl Tag {
     #[inline]
     pub fn enter(self) -> Guard {
         let before = CURRENT.with(Cell::get);
-        let is_counted = switch(before, self.index()) != 0;
+        switch(before, self.index());
         Guard {
             before,
-            is_counted,
+            is_change: before != self.index(),
             not_send: PhantomData,
         }
     }
@@ -78,9 +83,12 @@ impl Tag {
 impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
-        hold(self.before);
-        if self.is_counted {
-            account::switched(self.before);
+        // Also one that was made before accounting began: it may be all that gives the thread back.
+        if self.is_change {
+            hold(self.before);
+            if account::is_on() {
+                account::switched(self.before);
+            }
         }
     }
 }

@@ -116,6 +116,54 @@ fn a_segment_that_waits_costs_what_it_computes() {
 }
 
 #[test]
+fn what_a_thread_computes_without_a_tag_is_on_nobodys_bill() {
+    start_accounting();
+    let (_sender, receiver) = mpsc::channel::<()>();
+    for micros in [400, 700, 1_500] {
+        let tag = Tag::new("sleeps", &format!("after {micros} us"));
+        let mut truth = Duration::ZERO;
+        for _ in 0..50 {
+            burn(Duration::from_micros(micros));
+            let _guard = tag.enter();
+            truth += burn(Duration::from_micros(100));
+            let _ = receiver.recv_timeout(Duration::from_millis(1));
+        }
+        // What the wait itself computes is not in the truth.
+        let (billed, computed) = (bill(tag).cpu_nanos, 50 * micros * 1_000);
+        assert!(
+            billed > truth.as_nanos() as u64 * 9 / 10,
+            "{micros}: {billed}"
+        );
+        assert!(
+            billed < truth.as_nanos() as u64 + computed / 4,
+            "{micros}: {billed}"
+        );
+    }
+}
+
+// Elsewhere the kernel does not tell a short wait from work.
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+#[test]
+fn short_waits_between_polls_do_not_lessen_the_bill_of_a_long_one() {
+    start_accounting();
+    let tag = Tag::new("waits", "shortly");
+    // SAFETY: has the kernel end this thread's waits when they are over, and not 50 us later.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
+    let (_sender, receiver) = mpsc::channel::<()>();
+    let mut truth = Duration::ZERO;
+    for _ in 0..10 {
+        for _ in 0..50 {
+            let _ = receiver.recv_timeout(Duration::from_micros(20));
+            let _guard = tag.enter();
+            truth += burn(Duration::from_micros(10));
+        }
+        let _guard = tag.enter();
+        truth += burn(Duration::from_millis(2));
+    }
+    assert_close(bill(tag).cpu_nanos, truth, 0.1);
+}
+
+#[test]
 fn a_nested_tag_pays_for_itself_and_the_outer_one_does_not() {
     start_accounting();
     let (outer, inner) = (Tag::new("nest", "outer"), Tag::new("nest", "inner"));

@@ -5,6 +5,7 @@
 //! and there are as many ledgers as there ever were threads at a time. There is no lock: a child
 //! that is forked at any instant finds a list that it can read and take from.
 
+use super::stay::Mark;
 use super::{BUCKETS, allocated_source, ticks};
 use crate::Tag;
 use crate::current::untagged;
@@ -17,18 +18,18 @@ const CHUNKS: usize = MAX_TAGS / CHUNK;
 
 /// A new reading of the thread's CPU clock is due when the last is this many long segments old.
 const READING_LASTS: u64 = 1_000;
-/// A thread without a tag mostly waits. Only a wait this many long segments long is worth a
-/// reading of its clock; a shorter one is taken to have used no CPU.
-const LONG_UNTAGGED: u64 = 10;
+/// A thread without a tag that lost its processor mostly waited. Only as many long segments of that
+/// are worth a reading of its clock; what is shorter is taken to have used no CPU.
+const LONG_UNTAGGED: u64 = 3;
 
 /// Written by the thread that owns the ledger, read by all.
 #[derive(Debug, Default)]
 struct Account {
-    /// Short segments, in ticks.
+    /// Segments that were all CPU time, in ticks.
     cpu_ticks: AtomicU64,
-    /// CPU time of long segments, in nanoseconds, and their length, in ticks.
+    /// CPU time of the others, in nanoseconds, and their length, in ticks.
     cpu_nanos: AtomicU64,
-    long_ticks: AtomicU64,
+    other_ticks: AtomicU64,
     poll_ticks: AtomicU64,
     allocated_bytes: AtomicU64,
     poll_buckets: [AtomicU64; BUCKETS],
@@ -46,11 +47,16 @@ struct Ledger {
     since: AtomicU64,
     /// What a long segment is, in ticks; a copy that lies near.
     long: AtomicU64,
+    /// Where the mark of the thread lies that says that it has kept its processor, and the mark.
+    mark_place: AtomicPtr<AtomicU64>,
+    mark: AtomicU64,
     /// The thread's CPU clock, what it showed when it was last read, and when that was; the latter
     /// moved on by every wait since, so that from there to now is CPU time by the ticks.
     clock: AtomicI32,
     reading_nanos: AtomicU64,
     reading_ticks: AtomicU64,
+    /// Waits since then that are taken to have used no CPU, in ticks.
+    waited_ticks: AtomicU64,
     /// Where the thread's count of allocated bytes lies, and what it was at the last change.
     allocated: AtomicPtr<u64>,
     allocated_before: AtomicU64,
@@ -91,6 +97,7 @@ impl Drop for GiveBack {
         IS_OVER.with(|over| over.set(true));
         if let Some(ledger) = LEDGER.with(Cell::take) {
             ledger.charge(0);
+            ledger.set_mark(Mark::NONE);
             ledger.is_owned.store(false, Ordering::Release);
         }
     }
@@ -147,9 +154,12 @@ impl Ledger {
             current: AtomicPtr::default(),
             since: AtomicU64::new(0),
             long: AtomicU64::new(u64::MAX),
+            mark_place: AtomicPtr::default(),
+            mark: AtomicU64::new(0),
             clock: AtomicI32::new(-1),
             reading_nanos: AtomicU64::new(0),
             reading_ticks: AtomicU64::new(0),
+            waited_ticks: AtomicU64::new(0),
             allocated: AtomicPtr::default(),
             allocated_before: AtomicU64::new(0),
         }));
@@ -172,10 +182,30 @@ impl Ledger {
             .store(allocated.cast_mut(), Ordering::Relaxed);
         self.allocated_before
             .store(self.allocated_now(), Ordering::Relaxed);
+        let mark = Mark::of_this_thread();
+        self.set_mark(mark);
+        mark.place.store(mark.value, Ordering::Relaxed);
         let now = ticks::now();
         self.read_clock(now, ticks::thread_cpu_nanos());
         self.hand_to(next, now);
         now
+    }
+
+    fn set_mark(&self, mark: Mark) {
+        let place = std::ptr::from_ref(mark.place).cast_mut();
+        self.mark_place.store(place, Ordering::Relaxed);
+        self.mark.store(mark.value, Ordering::Relaxed);
+    }
+
+    /// The mark of the calling thread, whose ledger this is.
+    #[inline]
+    fn mark(&self) -> Mark {
+        let place = self.mark_place.load(Ordering::Relaxed);
+        Mark {
+            // SAFETY: `begin` came first, on this thread, so it is the thread's own or a static.
+            place: unsafe { &*place },
+            value: self.mark.load(Ordering::Relaxed),
+        }
     }
 
     #[inline]
@@ -194,6 +224,7 @@ impl Ledger {
     }
 
     fn read_clock(&self, now: u64, nanos: u64) {
+        self.waited_ticks.store(0, Ordering::Relaxed);
         self.reading_ticks.store(now, Ordering::Relaxed);
         self.reading_nanos.store(nanos, Ordering::Relaxed);
     }
@@ -203,15 +234,16 @@ impl Ledger {
     /// Untagged work is charged as well, since that is cheaper than to ask; nobody reads it.
     #[inline]
     fn charge(&self, next: u32) -> u64 {
-        let now = ticks::now();
-        // A processor whose counter lags behind another's shows a little less than there was.
-        let passed = (now.wrapping_sub(self.since.load(Ordering::Relaxed)) as i64).max(0) as u64;
+        let mut now = ticks::now();
+        let passed = self.passed(now);
         let long = self.long.load(Ordering::Relaxed);
         let since_reading = now.wrapping_sub(self.reading_ticks.load(Ordering::Relaxed));
-        if passed <= long && since_reading <= long * READING_LASTS {
+        let mark = self.mark();
+        let has_stayed = mark.place.load(Ordering::Relaxed) == mark.value;
+        if has_stayed && passed <= long && since_reading <= long * READING_LASTS {
             add(&self.current().cpu_ticks, passed);
         } else {
-            self.charge_long(now, passed, long);
+            now = self.charge_by_clock(has_stayed, mark);
         }
         let allocated = self.allocated_now();
         let bytes = allocated.wrapping_sub(self.allocated_before.load(Ordering::Relaxed));
@@ -223,26 +255,49 @@ impl Ledger {
         now
     }
 
+    /// Ticks of the segment that ends now.
+    #[inline]
+    fn passed(&self, now: u64) -> u64 {
+        // A processor whose counter lags behind another's shows a little less than there was.
+        (now.wrapping_sub(self.since.load(Ordering::Relaxed)) as i64).max(0) as u64
+    }
+
+    /// Charges a segment that was not all CPU time, or may not have been; answers when it ended.
     #[cold]
-    fn charge_long(&self, now: u64, passed: u64, long: u64) {
-        let is_untagged = self.tag.load(Ordering::Relaxed) == 0;
-        if is_untagged && (long..=long * LONG_UNTAGGED).contains(&passed) {
-            add(&self.reading_ticks, passed);
-            return;
+    fn charge_by_clock(&self, has_stayed: bool, mark: Mark) -> u64 {
+        if !has_stayed && mark.place.load(Ordering::Relaxed) != 0 {
+            // Somebody else in this program has sequences, and is not to be disturbed.
+            self.set_mark(Mark::NONE);
+        } else {
+            mark.place.store(mark.value, Ordering::Relaxed);
+        }
+        // Read anew, since the mark speaks for what comes after it.
+        let now = ticks::now();
+        let passed = self.passed(now);
+        let long = self.long.load(Ordering::Relaxed);
+        let is_cpu = has_stayed && (mark.is_told() || passed <= long);
+        if self.tag.load(Ordering::Relaxed) == 0 && !is_cpu {
+            let waited = self.waited_ticks.load(Ordering::Relaxed) + passed;
+            if waited <= long * LONG_UNTAGGED {
+                self.waited_ticks.store(waited, Ordering::Relaxed);
+                add(&self.reading_ticks, passed);
+                return now;
+            }
         }
         let reading = ticks::thread_cpu_nanos();
-        if passed > long {
-            add(&self.current().cpu_nanos, self.cpu_of(passed, reading));
-            add(&self.current().long_ticks, passed);
-        } else {
+        if is_cpu && passed <= long {
             add(&self.current().cpu_ticks, passed);
+        } else {
+            add(&self.current().cpu_nanos, self.cpu_of(passed, reading));
+            add(&self.current().other_ticks, passed);
         }
         self.read_clock(now, reading);
+        now
     }
 
     /// CPU time of a segment of so many ticks at whose end the clock shows `reading`: what the
-    /// clock says since its last reading, less the short segments since, and never above the
-    /// segment's length.
+    /// clock says since its last reading, less the segments since that were all CPU time, and never
+    /// above the segment's length.
     fn cpu_of(&self, passed: u64, reading: u64) -> u64 {
         let scale = ticks::scale();
         let since = self.since.load(Ordering::Relaxed);
@@ -291,6 +346,7 @@ fn ledgers() -> impl Iterator<Item = &'static Ledger> {
 
 /// What a thread spent on one tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TagTime {
     /// The tag.
     pub tag: Tag,
@@ -303,6 +359,7 @@ pub struct TagTime {
 /// What one thread spent on each tag. A thread takes over the counters that one which ended has
 /// left, so only differences say something of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ThreadBill {
     /// Which counters these are; stays theirs when the thread changes.
     pub counters: usize,
@@ -310,7 +367,7 @@ pub struct ThreadBill {
     pub thread: Option<i32>,
     /// The tag that has the thread now.
     pub tag: Tag,
-    /// By tag, without the untagged.
+    /// In the order of [`Tag::index`], without the untagged.
     pub times: Vec<TagTime>,
 }
 
@@ -411,7 +468,7 @@ impl Ledger {
                     _ => (0, 0),
                 };
                 let short = ticks::to_nanos(read(&account.cpu_ticks));
-                let long = ticks::to_nanos(read(&account.long_ticks) + ticks);
+                let long = ticks::to_nanos(read(&account.other_ticks) + ticks);
                 if tag != 0 && short + long > 0 {
                     times.push(TagTime {
                         tag: Tag::from_index(tag),
