@@ -6,7 +6,7 @@ use crate::symbol::{Symbols, fold_generics};
 use crate::{cpu, heap};
 use davy_base::Timestamp;
 use davy_profile::{
-    Function, Label, LabelSetId, LabelValue, Line, Mapping, NodeId, Profile, ValueType,
+    Function, Label, LabelSetId, LabelValue, Line, Mapping, NodeId, Profile, StringId, ValueType,
 };
 use davy_tag::Tag;
 use rustc_hash::FxHashMap;
@@ -258,7 +258,7 @@ impl<'a> Places<'a> {
         flags.has_line_numbers |= frames.iter().any(|frame| frame.line > 0);
         flags.has_filenames = flags.has_line_numbers;
         let mut lines = Vec::with_capacity(frames.len());
-        for frame in frames {
+        for frame in &frames {
             // The root of every task, into which the task's own functions may be inlined.
             if self.kind == Kind::Tasks
                 && frames.len() > 1
@@ -278,7 +278,8 @@ impl<'a> Places<'a> {
             let file = profile.strings.intern(self.symbols.text(frame.file));
             let function = profile.function(Function {
                 name,
-                system_name: name,
+                // Not the same again: tools would take the name for a mangled one.
+                system_name: StringId(0),
                 file,
                 start_line: 0,
             });
@@ -295,7 +296,6 @@ impl<'a> Places<'a> {
             let name = profile.strings.intern(&name);
             let function = profile.function(Function {
                 name,
-                system_name: name,
                 ..Function::default()
             });
             lines.push(Line {
@@ -327,8 +327,8 @@ impl<'a> Places<'a> {
         let Some(index) = modules::containing(self.modules, address) else {
             return false;
         };
-        let mut frames = self.symbols.lookup(&self.modules[index], address).iter();
-        frames.any(|frame| {
+        let frames = self.symbols.lookup(&self.modules[index], address);
+        frames.iter().any(|frame| {
             let name = self.symbols.text(frame.function);
             prefixes.iter().any(|prefix| name.starts_with(prefix))
                 || self.kind == Kind::Heap

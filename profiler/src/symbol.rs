@@ -8,6 +8,7 @@
 mod cache;
 mod child;
 mod fold;
+mod packed;
 mod resolve;
 mod separate;
 mod source;

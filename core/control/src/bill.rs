@@ -164,7 +164,10 @@ impl Meter {
             let key = (member.to_owned(), op.to_owned());
             add(reading.entry(key).or_default());
         };
-        for bill in davy_tag::bills() {
+        let bills = davy_tag::bills();
+        let untagged = davy_tag::untagged_cpu_nanos(&bills);
+        of("", "", &mut |counts| counts.cpu_nanos = untagged);
+        for bill in bills {
             of(bill.tag.member(), bill.tag.op(), &mut |counts| {
                 counts.cpu_nanos = bill.cpu_nanos;
                 counts.alloc_bytes = bill.allocated_bytes;

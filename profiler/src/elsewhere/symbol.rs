@@ -4,6 +4,8 @@
 mod cache;
 #[path = "../symbol/fold.rs"]
 mod fold;
+#[path = "../symbol/packed.rs"]
+mod packed;
 
 pub(crate) use cache::Symbols;
 pub(crate) use fold::fold_generics;

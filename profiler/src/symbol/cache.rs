@@ -1,17 +1,19 @@
 //! What is known of addresses, by build id, in a bounded and compact form.
 
+use super::packed::{self, Range};
 use super::{Request, Resolved, child, table};
 use crate::modules::{self, Module};
 use davy_profile::{StringId, StringTable};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Ranges kept; when there are more, all are forgotten and asked for again.
-const RANGES_MAX: usize = 400_000;
-/// Bytes of names kept.
-const TEXT_MAX: usize = 32 << 20;
+/// Bytes of ranges, and of names, that are kept; when there are more, all are forgotten and asked
+/// for again.
+const BYTES_MAX: usize = 3 << 20;
+/// Ranges of one block: a search reads half of one.
+const BLOCK_RANGES: usize = 32;
 
 /// A function, its file and a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,22 +23,43 @@ pub(crate) struct Frame {
     pub(crate) line: u32,
 }
 
+/// Where a block lies in the bytes of all, and how long its code is.
 #[derive(Clone, Copy, Debug)]
-struct Range {
+struct Block {
     length: u32,
-    first_frame: u32,
-    frame_count: u16,
+    at: u32,
 }
 
-/// Known names. Memory is bounded by [`RANGES_MAX`] and [`TEXT_MAX`].
+/// What is known of one file, by addresses of its own.
+#[derive(Debug, Default)]
+struct File {
+    /// By the beginning of their code; none overlaps another.
+    blocks: BTreeMap<u64, Block>,
+    /// Addresses that nobody has a name for.
+    nameless: FxHashSet<u64>,
+}
+
+impl File {
+    /// The block that holds an address, and how far in.
+    fn block(&self, address: u64) -> Option<(&Block, u64)> {
+        let (start, block) = self.blocks.range(..=address).next_back()?;
+        let at = address - start;
+        (at < u64::from(block.length)).then_some((block, at))
+    }
+
+    fn knows(&self, address: u64) -> bool {
+        self.block(address).is_some() || self.nameless.contains(&address)
+    }
+}
+
+/// Known names. Memory is bounded by [`BYTES_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
     /// Whether names are shown without generic arguments.
     pub(crate) folds: bool,
     strings: StringTable,
-    frames: Vec<Frame>,
-    range_count: usize,
-    files: FxHashMap<String, BTreeMap<u64, Range>>,
+    ranges: Vec<u8>,
+    files: FxHashMap<String, File>,
     /// How often names were asked for, and how long the last time took.
     pub(crate) rounds: u64,
     pub(crate) last_round: Duration,
@@ -51,31 +74,31 @@ impl Symbols {
     }
 
     /// The frames of an address, innermost first; none where they are not known.
-    pub(crate) fn lookup(&self, module: &Module, address: u64) -> &[Frame] {
-        self.range(module, address).map_or(&[], |range| {
-            let first = range.first_frame as usize;
-            &self.frames[first..first + usize::from(range.frame_count)]
-        })
+    pub(crate) fn lookup(&self, module: &Module, address: u64) -> Vec<Frame> {
+        let file = self.files.get(key(module));
+        let relative = address.wrapping_sub(module.bias);
+        let found = file.and_then(|file| file.block(relative));
+        let mut frames = found.map_or(Vec::new(), |(block, at)| {
+            packed::find(&self.ranges[block.at as usize..], at)
+        });
+        frames.reverse();
+        frames
     }
 
     pub(crate) fn text(&self, id: StringId) -> &str {
         self.strings.get(id)
     }
 
-    fn range(&self, module: &Module, address: u64) -> Option<&Range> {
-        let relative = address.wrapping_sub(module.bias);
-        let ranges = self.files.get(key(module))?;
-        let (start, range) = ranges.range(..=relative).next_back()?;
-        (relative - start < u64::from(range.length)).then_some(range)
-    }
-
     fn requests<'a>(&self, modules: &'a [Module], addresses: &[u64]) -> Vec<Request<'a>> {
         let mut by_module: FxHashMap<usize, Vec<u64>> = FxHashMap::default();
         for address in addresses {
             if let Some(index) = modules::containing(modules, *address)
-                && self.range(&modules[index], *address).is_none()
+                && let relative = address.wrapping_sub(modules[index].bias)
+                && !self
+                    .files
+                    .get(key(&modules[index]))
+                    .is_some_and(|file| file.knows(relative))
             {
-                let relative = address.wrapping_sub(modules[index].bias);
                 by_module.entry(index).or_default().push(relative);
             }
         }
@@ -99,7 +122,7 @@ impl Symbols {
         if requests.is_empty() {
             return;
         }
-        if self.range_count > RANGES_MAX || self.strings.text_len() > TEXT_MAX {
+        if self.ranges.len().max(self.strings.text_len()) > BYTES_MAX {
             self.forget();
             return self.resolve_requests(&self.requests(modules, addresses));
         }
@@ -140,63 +163,73 @@ impl Symbols {
 
     fn insert_all(&mut self, requests: &[Request<'_>], resolved: &[Resolved]) {
         let mut known: FxHashMap<Rc<str>, StringId> = FxHashMap::default();
-        for range in resolved {
-            self.insert(requests, range, &mut known);
+        for of_file in resolved.chunk_by(|a, b| a.request == b.request) {
+            let Some(request) = requests.get(of_file[0].request) else {
+                continue;
+            };
+            let mut file = self.files.remove(key(request.module)).unwrap_or_default();
+            let mut run: Vec<Range> = Vec::with_capacity(BLOCK_RANGES);
+            for resolved in of_file {
+                // A function may be told again for the sake of an address that it has no line for.
+                if file.block(resolved.start).is_some() {
+                    continue;
+                }
+                let is_next = run.last().is_some_and(|last| {
+                    last.start + last.length == resolved.start && run.len() < BLOCK_RANGES
+                });
+                if !is_next {
+                    self.keep(&mut file, &mut run);
+                }
+                run.push(self.range(resolved, &mut known));
+            }
+            self.keep(&mut file, &mut run);
+            self.files.insert(key(request.module).to_owned(), file);
         }
         // What nobody knows is not asked for again.
         for request in requests {
+            let file = self.files.entry(key(request.module).to_owned());
+            let file = file.or_default();
             for address in &request.addresses {
-                let absolute = address.wrapping_add(request.module.bias);
-                if self.range(request.module, absolute).is_none() {
-                    let none = Range {
-                        length: 1,
-                        first_frame: 0,
-                        frame_count: 0,
-                    };
-                    let ranges = self
-                        .files
-                        .entry(key(request.module).to_owned())
-                        .or_default();
-                    ranges.insert(*address, none);
-                    self.range_count += 1;
+                if !file.knows(*address) {
+                    file.nameless.insert(*address);
                 }
             }
         }
     }
 
-    fn insert(
-        &mut self,
-        requests: &[Request<'_>],
-        resolved: &Resolved,
-        known: &mut FxHashMap<Rc<str>, StringId>,
-    ) {
-        let Some(request) = requests.get(resolved.request) else {
+    fn range(&mut self, resolved: &Resolved, known: &mut FxHashMap<Rc<str>, StringId>) -> Range {
+        let mut intern = |text: &Rc<str>| {
+            let id = known.entry(Rc::clone(text));
+            *id.or_insert_with(|| self.strings.intern(text))
+        };
+        let frames = resolved.frames.iter().rev().map(|frame| Frame {
+            function: intern(&frame.function),
+            file: intern(&frame.file),
+            line: frame.line,
+        });
+        Range {
+            start: resolved.start,
+            length: resolved.length.max(1),
+            frames: frames.collect(),
+        }
+    }
+
+    /// Keeps a run of ranges as a block, and empties it.
+    fn keep(&mut self, file: &mut File, run: &mut Vec<Range>) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else {
             return;
         };
-        let first_frame = self.frames.len() as u32;
-        for frame in &resolved.frames {
-            let mut intern = |text: &Rc<str>| {
-                *known
-                    .entry(Rc::clone(text))
-                    .or_insert_with(|| self.strings.intern(text))
-            };
-            let (function, file) = (intern(&frame.function), intern(&frame.file));
-            self.frames.push(Frame {
-                function,
-                file,
-                line: frame.line,
-            });
-        }
-        let range = Range {
-            length: u32::try_from(resolved.length).unwrap_or(u32::MAX),
-            first_frame,
-            frame_count: resolved.frames.len() as u16,
+        let end = last.start + last.length;
+        // Nothing that is known begins within it.
+        let next = file.blocks.range(first.start..).next();
+        let end = next.map_or(end, |(start, _)| end.min(*start));
+        let block = Block {
+            length: u32::try_from(end - first.start).unwrap_or(u32::MAX),
+            at: self.ranges.len() as u32,
         };
-        let ranges = self
-            .files
-            .entry(key(request.module).to_owned())
-            .or_default();
-        self.range_count += usize::from(ranges.insert(resolved.start, range).is_none());
+        file.blocks.insert(first.start, block);
+        packed::pack(run, &mut self.ranges);
+        run.clear();
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) use ledger::{polled, switched};
 
 use crate::table::MAX_TAGS;
 use crate::{Tag, task};
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 /// Upper bounds of the durations of polls, in seconds; above the last there is one bucket more.
 pub const POLL_BOUNDS_SECONDS: [f64; 6] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0];
@@ -94,6 +94,18 @@ impl Bill {
             tasks_total: 0,
         }
     }
+}
+
+/// CPU time in nanoseconds that the process has used since accounting began beyond all that is on
+/// these bills, which were just read.
+///
+/// Only grows: a segment that is charged late, and so was nobody's for a while, is taken off what is
+/// nobody's later on.
+pub fn untagged_cpu_nanos(bills: &[Bill]) -> u64 {
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    let tagged: u64 = bills.iter().map(|bill| bill.cpu_nanos).sum();
+    let left = ticks::process_cpu_nanos_since_begin().saturating_sub(tagged);
+    TOLD.fetch_max(left, Ordering::Relaxed).max(left)
 }
 
 /// The bills of every tag that has one, summed over threads that live and that have ended.

@@ -16,7 +16,7 @@ mod task;
 
 pub use account::{
     Bill, POLL_BOUNDS_SECONDS, TagTime, ThreadBill, bills, set_allocated_source, start_accounting,
-    threads,
+    threads, untagged_cpu_nanos,
 };
 pub use current::{Guard, current};
 pub use future::{Tagged, tagged};

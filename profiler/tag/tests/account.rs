@@ -141,6 +141,25 @@ fn what_a_thread_computes_without_a_tag_is_on_nobodys_bill() {
     }
 }
 
+#[test]
+fn cpu_time_beyond_all_tags_is_told_and_only_grows() {
+    start_accounting();
+    let untagged = || davy_tag::untagged_cpu_nanos(&bills());
+    let tag = Tag::new("beyond", "tags");
+    let (before, process) = (untagged(), clock(libc::CLOCK_PROCESS_CPUTIME_ID));
+    let truth = burn(Duration::from_millis(60));
+    let guard = tag.enter();
+    burn(Duration::from_millis(60));
+    drop(guard);
+    let (after, used) = (untagged(), clock(libc::CLOCK_PROCESS_CPUTIME_ID) - process);
+    // Tests beside this one in the process have their share of both.
+    let told = after - before;
+    assert!(told as f64 > truth.as_nanos() as f64 * 0.95, "{told}");
+    let most = used.as_nanos() as f64 - 0.95 * 60e6;
+    assert!((told as f64) < most, "{told} of {used:?}");
+    assert!(untagged() >= after);
+}
+
 // Elsewhere the kernel does not tell a short wait from work.
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 #[test]

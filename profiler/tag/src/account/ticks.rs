@@ -12,8 +12,9 @@ const LONG_SECONDS: f64 = 1e-4;
 const PROVISIONAL_NANOS: u64 = 100_000;
 const FINAL_NANOS: u64 = 1_000_000_000;
 
-/// The counter and the clock when accounting began.
+/// The counter and the clock when accounting began, and the process's CPU time by then.
 static BEGIN: OnceLock<(u64, u64)> = OnceLock::new();
+static CPU_BEGIN: OnceLock<u64> = OnceLock::new();
 static SCALE: OnceLock<Scale> = OnceLock::new();
 /// Nanoseconds for each tick, as the bits of a number, once that is known well.
 static FINAL: AtomicU64 = AtomicU64::new(0);
@@ -53,6 +54,18 @@ pub(crate) fn now() -> u64 {
 /// Notes where the counter stands.
 pub(crate) fn begin() {
     BEGIN.get_or_init(both);
+    CPU_BEGIN.get_or_init(process_cpu_nanos);
+}
+
+/// CPU time of the process since accounting began; none where it has not.
+pub(crate) fn process_cpu_nanos_since_begin() -> u64 {
+    CPU_BEGIN
+        .get()
+        .map_or(0, |begin| process_cpu_nanos().saturating_sub(*begin))
+}
+
+fn process_cpu_nanos() -> u64 {
+    read(libc::CLOCK_PROCESS_CPUTIME_ID).unwrap_or(0)
 }
 
 /// The counter and the clock at one instant: of a few tries the one that nothing came between.
