@@ -2,7 +2,7 @@
 
 use crate::aggregate::{Aggregate, CUT, NAMED, TABLE_FULL, UNSAMPLED};
 use crate::modules::{self, Module};
-use crate::symbol::{Symbols, fold_generics};
+use crate::symbol::{Frame, Symbols, fold_generics};
 use crate::{cpu, heap};
 use davy_base::Timestamp;
 use davy_profile::{
@@ -259,14 +259,7 @@ impl<'a> Places<'a> {
         flags.has_filenames = flags.has_line_numbers;
         let mut lines = Vec::with_capacity(frames.len());
         for frame in &frames {
-            // The root of every task, into which the task's own functions may be inlined.
-            if self.kind == Kind::Tasks
-                && frames.len() > 1
-                && self
-                    .symbols
-                    .text(frame.function)
-                    .starts_with("davy_tag::task::watch::poll")
-            {
+            if self.kind == Kind::Tasks && frames.len() > 1 && self.is_of_every_task(frame) {
                 continue;
             }
             let name = self.symbols.text(frame.function);
@@ -305,6 +298,15 @@ impl<'a> Places<'a> {
             });
         }
         profile.location(Some(mapping), address, &lines)
+    }
+
+    /// The root of every task, into which the task's own functions may be inlined, and the taking of a
+    /// waker at its leaf, which may be inlined into what waits.
+    fn is_of_every_task(&self, frame: &Frame) -> bool {
+        let function = self.symbols.text(frame.function);
+        let file = self.symbols.text(frame.file);
+        function.starts_with("davy_tag::task::watch::poll")
+            || file.ends_with("/core/src/task/wake.rs")
     }
 
     fn mapping(&mut self, profile: &mut Profile, index: usize) -> u32 {

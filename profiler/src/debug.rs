@@ -5,7 +5,7 @@ mod listing;
 use crate::Error;
 use crate::aggregate::Filter;
 use crate::drain::{Collected, Sort};
-use crate::handle::Handle;
+use crate::handle::{Handle, check_hz};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
@@ -16,10 +16,15 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// What `go tool pprof` asks for when it is told nothing is 30 s; people wait less.
 const SECONDS: u64 = 10;
+
+/// Names that a refusal of an unknown one tells.
+const NAMED_MAX: usize = 20;
+/// Requests for what is there at once that are answered at a time.
+const INSTANT_MAX: usize = 8;
 
 /// Routes that `go tool pprof` understands: `/debug/pprof/` (what there is),
 /// `/debug/pprof/{profile,wall,heap,allocs,tasks,threads,cmdline}`, and `/debug/pprof/watch`, which
@@ -55,6 +60,8 @@ pub fn debug_router(handle: Handle) -> Router {
         .route("/debug/pprof/cmdline", get(cmdline))
         .with_state(handle)
 }
+
+static INSTANT: Semaphore = Semaphore::const_new(INSTANT_MAX);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +116,14 @@ async fn profile(
     let reply = move |collected| {
         let _ = sender.send(collected);
     };
+    // Goes with this request as well.
+    let _place = match wanted.span(sort) {
+        None => match INSTANT.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => return refuse(&Error::TooManyProfiles(INSTANT_MAX)),
+        },
+        Some(_) => None,
+    };
     // Goes with this request, also when the client does before the profile is taken.
     let waiting = Arc::new(());
     let asked = match wanted.span(sort) {
@@ -133,6 +148,9 @@ async fn profile(
 
 /// Refuses what would be answered with nothing, or with something else.
 fn check(wanted: &Wanted, sort: Sort) -> Result<(), Error> {
+    if let Some(hz) = wanted.hz {
+        check_hz(hz, 1)?;
+    }
     if let Some(hz) = wanted.hz
         && sort != Sort::Cpu
     {
@@ -142,21 +160,45 @@ fn check(wanted: &Wanted, sort: Sort) -> Result<(), Error> {
             allowed: "given for /debug/pprof/profile only",
         });
     }
-    let Some(asked) = wanted.filter().member else {
+    if wanted.base.is_some() && wanted.seconds.is_some() {
+        return Err(Error::Setting {
+            name: "base",
+            value: "given with seconds".to_owned(),
+            allowed: "given without: it looks back, and seconds looks ahead",
+        });
+    }
+    let Filter { member, op } = wanted.filter();
+    known("member", member, Tag::member)?;
+    known("operation", op, Tag::op)
+}
+
+/// Refuses a name that nothing has run under.
+fn known(
+    what: &'static str,
+    asked: Option<String>,
+    name: fn(Tag) -> &'static str,
+) -> Result<(), Error> {
+    let Some(asked) = asked else {
         return Ok(());
     };
     let mut known = BTreeSet::new();
     davy_tag::for_each_tag(|tag| {
-        known.insert(tag.member().to_owned());
+        known.insert(name(tag));
     });
-    if known.contains(&asked) {
+    if known.contains(asked.as_str()) {
         return Ok(());
     }
-    let known: Vec<String> = known.into_iter().filter(|name| !name.is_empty()).collect();
-    Err(Error::UnknownMember {
-        asked,
-        known: known.join(", "),
-    })
+    let named: Vec<_> = known
+        .iter()
+        .filter(|name| !name.is_empty())
+        .copied()
+        .collect();
+    let more = named.len().saturating_sub(NAMED_MAX);
+    let mut known = named[..named.len() - more].join(", ");
+    if more > 0 {
+        known.push_str(&format!(" and {more} more"));
+    }
+    Err(Error::Unknown { what, asked, known })
 }
 
 /// Every task in a line, as text.
@@ -219,7 +261,7 @@ fn refuse(error: &Error) -> Response {
         Error::Setting { .. } => StatusCode::BAD_REQUEST,
         Error::TooManyProfiles(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::HeapOff(_) => StatusCode::NOT_IMPLEMENTED,
-        Error::NoHistory(_) | Error::UnknownMember { .. } => StatusCode::NOT_FOUND,
+        Error::NoHistory(_) | Error::Unknown { .. } => StatusCode::NOT_FOUND,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, format!("{error}\n")).into_response()

@@ -63,12 +63,14 @@ pub enum Error {
     /// Nothing is known of the heap from before.
     #[error("no heap was kept from {} s ago; the first is kept at the end of the first window", .0.as_secs())]
     NoHistory(std::time::Duration),
-    /// Nothing has run under a member's name.
-    #[error("nothing has run as member {asked:?} in this process; what has: {known}")]
-    UnknownMember {
+    /// Nothing has run under a name.
+    #[error("nothing has run as {what} {asked:?} in this process; what has: {known}")]
+    Unknown {
+        /// A member or an operation.
+        what: &'static str,
         /// What was asked for.
         asked: String,
-        /// The members that there are.
+        /// The names that there are.
         known: String,
     },
     /// Too many profiles are being taken at once.

@@ -201,6 +201,7 @@ impl Handle {
             windows_pending: push.pending,
             spool_bytes: push.bytes,
             push_failures: push.failures,
+            push_error: self.outbox.last_failure(),
             ack_delay: push.ack_delay,
             symbol_children: crate::symbol::children(),
             heap: heap::stats(),

@@ -196,6 +196,15 @@ impl Outbox {
         self.changed.notify_all();
     }
 
+    /// Why the last push failed; empty where it did not.
+    pub(crate) fn last_failure(&self) -> String {
+        let state = self.lock();
+        match state.counts.failures + state.counts.refused {
+            0 => String::new(),
+            _ => state.last_reason.clone(),
+        }
+    }
+
     /// For how long somebody watches from now on, if an archiver said so since the last call.
     pub(crate) fn take_watch(&self) -> Option<Duration> {
         self.lock().watch.take()
@@ -232,7 +241,10 @@ impl Outbox {
         (windows > 0 && !state.archivers.is_empty()).then(|| Left {
             windows,
             bytes: state.queue.bytes(),
-            reason: state.last_reason.clone(),
+            reason: match state.last_reason.as_str() {
+                "" => "the time was up".to_owned(),
+                reason => reason.to_owned(),
+            },
         })
     }
 
@@ -401,6 +413,7 @@ impl Outbox {
                 }
                 state.alone = state.alone.saturating_sub(windows.len());
                 state.backoff = BACKOFF_MIN;
+                state.last_reason.clear();
             }
             // One bad window must not take the good ones beside it along.
             Outcome::Refused { .. } if windows.len() > 1 => state.alone = windows.len(),

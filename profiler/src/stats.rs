@@ -35,6 +35,8 @@ pub struct Stats {
     pub spool_bytes: usize,
     /// Pushes that failed and were, or will be, tried again.
     pub push_failures: u64,
+    /// Why the last push failed; empty where the last one went through, or none was tried.
+    pub push_error: String,
     /// From the end of the last window that was acknowledged to its acknowledgement.
     pub ack_delay: Option<Duration>,
     /// Symbolizing children that this process ever started.

@@ -14,7 +14,7 @@ mod separate;
 mod source;
 mod table;
 
-pub(crate) use cache::Symbols;
+pub(crate) use cache::{Frame, Symbols};
 pub(crate) use child::children;
 pub use child::serve_if_asked;
 pub(crate) use fold::fold_generics;

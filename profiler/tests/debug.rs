@@ -40,8 +40,10 @@ impl Server {
         runtime.spawn(async move { axum::serve(listener, router).await });
         let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
         let threads = ["red", "blue"].map(|member| {
+            // Known before anybody asks for it.
+            let tag = Tag::new(member, "burn");
             std::thread::spawn(move || {
-                let _guard = Tag::new(member, "burn").enter();
+                let _guard = tag.enter();
                 let _held: Vec<u8> = Vec::with_capacity(24 << 20);
                 while !stop.load(Ordering::Relaxed) {
                     burn(Duration::from_millis(5));
@@ -218,7 +220,10 @@ fn errors_are_sentences_with_a_status() {
         "for /debug/pprof/profile only",
     );
     check("/debug/pprof/heap?member=nobody", 404, "what has: ");
+    check("/debug/pprof/heap?op=nothing", 404, "operation");
     check("/debug/pprof/heap?base=86400", 404, "no heap was kept");
+    check("/debug/pprof/heap?base=60&seconds=5", 400, "looks ahead");
+    check("/debug/pprof/profile?hz=0", 400, "at least 1");
     check("/debug/pprof/heap?base=60", 404, "first window");
     check("/debug/pprof/", 200, "allocs");
     check("/debug/pprof/cmdline", 200, "debug");

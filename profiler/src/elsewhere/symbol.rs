@@ -7,7 +7,7 @@ mod fold;
 #[path = "../symbol/packed.rs"]
 mod packed;
 
-pub(crate) use cache::Symbols;
+pub(crate) use cache::{Frame, Symbols};
 pub(crate) use fold::fold_generics;
 
 use crate::modules::Module;
