@@ -6,10 +6,10 @@ SHELL := bash
 CARGO ?= cargo
 export DEV_FOLDER := $(CURDIR)/.dev
 
-.PHONY: help run build ui test lint bench sanitize outside clean
+.PHONY: help run build ui test lint bench sanitize aarch64 outside clean
 
 help: ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: build ## Install what is missing, build, start `davy quickstart` and print its address
 	@exec target/release/davy quickstart $(ARGS)
@@ -37,6 +37,10 @@ bench: ui ## The tables of BENCHMARKS.md, as ratios within one run
 sanitize: ## The profiler's stress test under AddressSanitizer and valgrind; SANITIZE_SECONDS each
 	@ops/dev/need cc valgrind
 	@ops/dev/sanitize
+
+aarch64: ## The profiler's tests, compiled for aarch64 and run in an emulator
+	@ops/dev/need aarch64
+	@ops/dev/aarch64
 
 outside: build ## A service of 20 lines that knows only the profiler's crates, seen by member in a running Davy
 	@ops/dev/outside target/release/davy

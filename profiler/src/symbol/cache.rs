@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Bytes of ranges, and of names, that are kept; when there are more, all are forgotten and asked
-/// for again.
-const BYTES_MAX: usize = 3 << 20;
+/// Bytes of ranges, and of names, that are kept; when there are more of either, all are forgotten
+/// and asked for again.
+const RANGES_MAX: usize = 3 << 20;
+const TEXT_MAX: usize = 4 << 20;
 /// Ranges of one block: a search reads half of one.
 const BLOCK_RANGES: usize = 32;
 
@@ -52,7 +53,7 @@ impl File {
     }
 }
 
-/// Known names. Memory is bounded by [`BYTES_MAX`].
+/// Known names. Memory is bounded by [`RANGES_MAX`] and [`TEXT_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
     /// Whether names are shown without generic arguments.
@@ -122,7 +123,7 @@ impl Symbols {
         if requests.is_empty() {
             return;
         }
-        if self.ranges.len().max(self.strings.text_len()) > BYTES_MAX {
+        if self.ranges.len() > RANGES_MAX || self.strings.text_len() > TEXT_MAX {
             self.forget();
             return self.resolve_requests(&self.requests(modules, addresses));
         }
