@@ -361,6 +361,54 @@ fn a_forked_child_lives_and_ends_as_if_there_were_no_profiler() {
 }
 
 #[test]
+fn a_forked_child_may_have_a_profiler_of_its_own() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = start(1_000, &archiver);
+    burn(Duration::from_millis(100));
+    // SAFETY: the child goes on as a server does that forks its workers; its allocator can.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let own = Builder::new("child").hz(1_000).start();
+        let samples = own.map_or(0, |own| {
+            while own.handle().stats().threads < 2 {
+                burn(Duration::from_millis(1));
+            }
+            burn(Duration::from_millis(300));
+            let samples = own.handle().stats().samples;
+            drop(own);
+            samples
+        });
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(i32::from(samples < 20)) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child that was just made.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status), "{status:#x}");
+    assert_eq!(libc::WEXITSTATUS(status), 0);
+    finish(profiler, &archiver);
+}
+
+#[test]
+fn a_profiler_that_is_started_again_counts_from_nothing() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let first = start(1_000, &archiver);
+    let handle = first.handle();
+    while handle.stats().samples < 200 {
+        burn(Duration::from_millis(10));
+    }
+    finish(first, &archiver);
+    let second = start(1, &archiver);
+    while second.handle().stats().threads < 2 {
+        burn(Duration::from_millis(1));
+    }
+    assert!(second.handle().stats().samples < 20);
+    finish(second, &archiver);
+}
+
+#[test]
 fn a_registered_thread_is_sampled_from_its_first_milliseconds() {
     let _turn = turn();
     let archiver = Archiver::start();
