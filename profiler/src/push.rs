@@ -3,6 +3,7 @@
 mod http;
 mod pack;
 mod queue;
+mod resolver;
 mod spool;
 #[cfg(feature = "tls")]
 mod tls;
@@ -251,7 +252,7 @@ impl Outbox {
     /// The pusher's thread.
     pub(crate) fn run(&self, settings: &Settings, mut random: Random) {
         let _guard = Tag::new("profiler", "push").enter();
-        let client = Client::new(settings);
+        let client = Client::new(settings, false);
         let mut spool = settings
             .spool
             .as_ref()

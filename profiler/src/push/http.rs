@@ -2,10 +2,12 @@
 
 use super::Settings;
 use super::pack::{is_zstd, unpack};
+use super::resolver::Remembering;
 use crate::Error;
 use std::cell::RefCell;
 use std::io::Read as _;
 use std::time::Duration;
+use ureq::unversioned::transport::DefaultConnector;
 
 const PATH: &str = "push.v1.PusherService/Push";
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -72,7 +74,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(settings: &Settings) -> Self {
+    /// With `is_hurried` no name is looked up that was found before.
+    pub(super) fn new(settings: &Settings, is_hurried: bool) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -85,7 +88,11 @@ impl Client {
         let config = config.tls_config(settings.trust.config());
         let token = settings.token.as_ref();
         Self {
-            agent: config.build().new_agent(),
+            agent: ureq::Agent::with_parts(
+                config.build(),
+                DefaultConnector::default(),
+                Remembering::new(is_hurried),
+            ),
             authorization: token.map(|token| format!("Bearer {token}")),
             without_zstd: RefCell::default(),
         }

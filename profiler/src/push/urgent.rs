@@ -31,7 +31,7 @@ impl Outbox {
         Urgent {
             outbox: self,
             settings,
-            client: Client::new(settings),
+            client: Client::new(settings, true),
             spool,
             random,
         }
