@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Drill(drill::DrillCommand),
     /// Bring the database's tables up to date
     Migrate(config::Flags),
-    /// A profile of a running process, now: a flame graph, or pprof into a file or a pipe
+    /// A profile of a running process, now: a flame graph, or whatever --format or the file's name says
     Profile(profile::Options),
     /// Sample any program of this machine: `davy record -- COMMAND`, `davy record --pid N`
     Record(record::Options),

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod drill;
 mod figures;
+mod form;
 mod http;
 mod live;
 mod logs;

@@ -2,17 +2,15 @@
 
 mod live;
 
-use crate::cli::{Failure, Server, print, print_bytes};
+use crate::cli::{Failure, Server};
 use crate::client::Client;
+use crate::form::Form;
 use crate::live::Picture;
 use crate::members::read;
-use crate::query::text;
 use davy_control::MemberRow;
 use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, Limits, folded};
+use davy_profile::{FlameTree, Limits};
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
-use std::path::PathBuf;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -70,41 +68,28 @@ pub(crate) struct Options {
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]
     by: Vec<String>,
     /// Show it in the terminal, anew every second
-    #[arg(long, conflicts_with_all = ["output", "seconds", "max_nodes"])]
+    #[arg(long, conflicts_with_all = ["format", "output", "seconds", "max_nodes", "all_frames"])]
     live: bool,
-    /// File to write to: folded stacks as .folded, else pprof
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Nodes of the flame graph
-    #[arg(long, default_value_t = 80)]
-    max_nodes: usize,
+    #[command(flatten)]
+    form: Form,
     #[command(flatten)]
     server: Server,
 }
 
 /// Measures and shows.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let asked = Asked::of(options)?;
     if options.live {
-        return live::run(asked, options);
+        return live::run(Asked::of(options)?, options);
     }
+    let format = options.form.format()?;
+    let asked = Asked::of(options)?;
     let is_timed = matches!(options.kind, Kind::Cpu | Kind::Wall);
     let pprof = asked.ask(is_timed.then_some(options.seconds.into()))?;
-    if let Some(path) = &options.output {
-        let bytes = if path.extension().is_some_and(|e| e == "folded") {
-            folded::encode(&asked.picture(&pprof)?.tree).into_bytes()
-        } else {
-            pprof
-        };
-        return std::fs::write(path, bytes).map_err(|error| {
-            Failure::Failed(format!("can't write to {}: {error}", path.display()))
-        });
-    }
-    if !std::io::stdout().is_terminal() {
-        return print_bytes(&pprof);
-    }
     let Picture { tree, unit } = asked.picture(&pprof)?;
-    print(&text::of_tree(&tree, &unit, options.max_nodes))
+    let (_, sample_type) = options.kind.source();
+    let title = format!("{sample_type} {}", asked.process);
+    let form = &options.form;
+    form.write(&form.drawn(format, &tree, (&title, &unit), || pprof)?)
 }
 
 /// What one process is asked for.

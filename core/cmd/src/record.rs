@@ -5,6 +5,7 @@ mod live;
 mod output;
 
 use crate::cli::{Failure, Server};
+use crate::form::Form;
 use command::{Ended, Interruption, Running};
 use davy_base::Clock;
 use davy_record::{CallGraph, Error, Recorder, Recording, Target};
@@ -30,20 +31,16 @@ pub(crate) struct Options {
     #[arg(long)]
     seconds: Option<u64>,
     /// Show the last seconds in the terminal, as they pass
-    #[arg(long, requires = "pid", conflicts_with_all = ["command", "output", "push", "seconds"])]
+    #[arg(long, requires = "pid", conflicts_with_all = ["command", "format", "output", "push", "seconds", "max_nodes", "all_frames"])]
     live: bool,
-    /// File to write to: .svg a picture, .folded folded stacks, else pprof
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
     /// Push it into the archive
     #[arg(long)]
     push: bool,
     /// The service that it is pushed as [default: the program's name]
     #[arg(long)]
     service: Option<String>,
-    /// Nodes of the flame graph
-    #[arg(long, default_value_t = 80)]
-    max_nodes: usize,
+    #[command(flatten)]
+    form: Form,
     #[command(flatten)]
     server: Server,
     /// The command to start and sample
@@ -83,7 +80,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         return live::run(pid, options);
     }
     let service = service(options);
-    output::check(options)?;
+    let format = output::check(options)?;
     let target = options.pid.map_or(Target::NextChild, Target::Pid);
     let mut recorder = Recorder::start(target, how(options)).map_err(failure_of)?;
     let interruption = Interruption::watch()?;
@@ -113,7 +110,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     };
     let recording = recorder.finish();
     say(&recording, ended);
-    output::deliver(&recording, &service, options)?;
+    output::deliver(&recording, &service, format, options)?;
     match ended.exit_code() {
         None | Some(0) => Ok(()),
         // As `time` and `env` do: davy itself has done what it was asked to.
