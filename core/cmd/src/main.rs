@@ -20,6 +20,7 @@ mod record;
 mod store;
 mod switch;
 mod top;
+mod who;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -55,6 +55,36 @@ fn who_switches_the_api_off_is_told_how_to_switch_it_on_again() {
 }
 
 #[test]
+fn the_audit_names_a_user_whose_surroundings_say_nothing() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let own_name = Command::new("id").arg("-un").output().expect("id runs");
+    let own_name = String::from_utf8_lossy(&own_name.stdout).trim().to_owned();
+    let mut disable = davy();
+    disable.args(["endpoint", "disable", "QuerySvg"]);
+    for name in ["USER", "SUDO_USER", "LOGNAME"] {
+        disable.env_remove(name);
+    }
+    let output = run(&mut disable, &running, &place);
+    assert!(output.status.success(), "{output:?}");
+    let audit = run(davy().arg("audit"), &running, &place);
+    let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(audit.contains(&format!(" {own_name}@")), "{audit}");
+
+    let mut enable = davy();
+    let enable = enable.env("USER", "root").env("SUDO_USER", "ann");
+    let output = run(
+        enable.args(["endpoint", "enable", "QuerySvg"]),
+        &running,
+        &place,
+    );
+    assert!(output.status.success(), "{output:?}");
+    let audit = run(davy().arg("audit"), &running, &place);
+    let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(audit.contains(" ann@"), "{audit}");
+}
+
+#[test]
 fn the_debug_port_of_each_member_is_listed() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
