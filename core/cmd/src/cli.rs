@@ -203,6 +203,10 @@ pub(crate) enum Failure {
     /// It failed: exit 1.
     #[error("{0}")]
     Failed(String),
+    /// The command that was to be run can't be: exit 127 if there is none of that name, else 126, as of
+    /// `env`.
+    #[error("{1}")]
+    Command(u8, String),
 }
 
 impl Failure {
@@ -210,6 +214,7 @@ impl Failure {
         match self {
             Self::Usage(_) => 2,
             Self::Failed(_) => 1,
+            Self::Command(code, _) => *code,
         }
     }
 }

@@ -1,16 +1,14 @@
 //! `davy profile`: a profile of a running process, now.
 
 mod live;
+mod process;
 
 use crate::cli::{Failure, Server};
 use crate::client::Client;
 use crate::form::Form;
 use crate::live::Picture;
-use crate::members::read;
-use davy_control::MemberRow;
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, Limits};
-use std::collections::BTreeMap;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -104,7 +102,7 @@ struct Asked {
 
 impl Asked {
     fn of(options: &Options) -> Result<Self, Failure> {
-        let row = process(options)?;
+        let row = process::process(options)?;
         let hz = options.hz.filter(|_| options.kind == Kind::Cpu);
         let query = [
             ("member", options.member.clone()),
@@ -157,45 +155,5 @@ impl Asked {
             tree,
             unit: unit.to_owned(),
         })
-    }
-}
-
-/// The one process that is meant, as a row of one of its members.
-fn process(options: &Options) -> Result<MemberRow, Failure> {
-    let body = Client::new(&options.server)?.get("/api/v1/members", &[])?;
-    let rows: Vec<MemberRow> = read("members", &body)?;
-    let is_meant = |row: &&MemberRow| {
-        let by_name = options
-            .process
-            .as_ref()
-            .is_none_or(|name| row.process == *name);
-        let by_pid = options.pid.is_none_or(|pid| row.pid == pid);
-        let by_member = options
-            .member
-            .as_ref()
-            .is_none_or(|name| row.member.name == *name && row.member.state != "-");
-        by_name && by_pid && by_member
-    };
-    let meant: BTreeMap<u32, &MemberRow> = rows
-        .iter()
-        .filter(is_meant)
-        .map(|row| (row.pid, row))
-        .collect();
-    let mut found = meant.values();
-    match (found.next(), found.next()) {
-        (Some(row), None) => Ok((*row).clone()),
-        (None, _) => Err(Failure::Usage(
-            "no process is meant by that; `davy members` lists them with their members".to_owned(),
-        )),
-        (Some(_), Some(_)) => {
-            let names: Vec<String> = meant
-                .values()
-                .map(|row| format!("{} (--pid {})", row.process, row.pid))
-                .collect();
-            Err(Failure::Usage(format!(
-                "several processes are meant; choose one: {}",
-                names.join(", ")
-            )))
-        }
     }
 }

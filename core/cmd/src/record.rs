@@ -16,7 +16,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The running process to sample
-    #[arg(long, conflicts_with = "command", required_unless_present = "command")]
+    #[arg(long, conflicts_with = "command")]
     pid: Option<u32>,
     /// Samples a second of CPU time
     #[arg(long, default_value_t = 99)]
@@ -79,6 +79,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if let (true, Some(pid)) = (options.live, options.pid) {
         return live::run(pid, options);
     }
+    let command = match options.pid {
+        Some(_) => None,
+        None => Some(options.command.split_first().ok_or_else(nothing_said)?),
+    };
     let service = service(options);
     let format = output::check(options)?;
     let target = options.pid.map_or(Target::NextChild, Target::Pid);
@@ -91,12 +95,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         .or(default)
         .map(|span| clock.monotonic() + Duration::from_secs(span));
     let goes_on = |now: Duration| end.is_none_or(|end| now < end) && interruption.times() == 0;
-    let ended = if let Some(pid) = options.pid {
-        let folder = PathBuf::from(format!("/proc/{pid}"));
-        recorder.record_while(|now| goes_on(now) && folder.exists());
-        Ended::NotOurs
-    } else {
-        let mut running = Running::start(&options.command)?;
+    let ended = if let Some((program, arguments)) = command {
+        let mut running = Running::start(program, arguments)?;
         recorder.record_while(|now| goes_on(now) && running.is_running());
         if interruption.times() > 0 {
             // A Ctrl-C has reached it as well, and a second one ends the patience.
@@ -107,6 +107,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             });
         }
         running.ended()
+    } else {
+        let folder = options.pid.map(|pid| PathBuf::from(format!("/proc/{pid}")));
+        let lives = || folder.as_ref().is_none_or(|folder| folder.exists());
+        recorder.record_while(|now| goes_on(now) && lives());
+        Ended::NotOurs
     };
     let recording = recorder.finish();
     say(&recording, ended);
@@ -116,6 +121,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         // As `time` and `env` do: davy itself has done what it was asked to.
         Some(code) => std::process::exit(code),
     }
+}
+
+fn nothing_said() -> Failure {
+    Failure::Usage(
+        "say what to sample: `davy record --pid N` a running process, `davy record -- COMMAND` one that is started"
+            .to_owned(),
+    )
 }
 
 fn how(options: &Options) -> davy_record::Options {

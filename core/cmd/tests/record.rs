@@ -135,10 +135,12 @@ fn what_cannot_succeed_fails_before_the_command_begins() {
         2,
         "at least 1024",
     );
+    check(&["-o", "a.pb"], &["--", "/"], 126, "/ can't be started");
+    check(&[], &[], 2, "`davy record -- COMMAND`");
     check(
         &["-o", "a.pb"],
         &["--", "no-such-command"],
-        1,
+        127,
         "no-such-command can't be started",
     );
     check(

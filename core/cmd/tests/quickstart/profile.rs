@@ -38,6 +38,14 @@ fn a_profile_is_text_wherever_it_goes_and_whatever_else_is_asked_for() {
     check(&["-o", "heap.pb.gz"], &[0x1f, 0x8b]);
     check(&["-o", "heap.svg", "--format", "pprof"], &[0x1f, 0x8b]);
 
+    let unknown = profile(&running, &place, &["heap", "--member", "nope"]);
+    let error = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert_eq!(unknown.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("no process hosts a member nope; there are: api, "),
+        "{error}"
+    );
+
     let refused = profile(&running, &place, &["heap", "-o", "heap.png"]);
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{error}");
