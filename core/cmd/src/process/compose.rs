@@ -1,7 +1,8 @@
 //! Puts a process together: its members, its listeners, and the routes behind them.
 
-use super::children::{self, Placed, SocketFolder};
+use super::children::{self, Placed};
 use super::doors::Doors;
+use super::sockets::SocketFolder;
 use super::{PROFILER_DEADLINE, Plan, host, switches};
 use crate::catalogue::{self, Door, Entry, MEMBERS};
 use crate::cli::Failure;
