@@ -57,7 +57,8 @@ pub(crate) struct Form {
     /// --format
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Lines of a flame graph as text, nodes of a picture, or rows of a table
+    /// Lines of a flame graph as text [default: 80], rows of a table [default: 30], or nodes of a
+    /// picture or of JSON
     #[arg(long, value_name = "N")]
     max_nodes: Option<usize>,
     /// Draw every frame of the text: long runs of frames that do nothing by themselves are one line

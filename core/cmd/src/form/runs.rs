@@ -1,22 +1,32 @@
 //! Runs of frames that only call the next one, as one frame: what a runtime wraps around a program is
 //! not what a reader looks for.
 
-use davy_profile::flame::FrameKind;
+use davy_profile::flame::{Frame, FrameKind};
 use davy_profile::{FlameTree, NodeId};
+use std::collections::BTreeMap;
 
 /// Frames that are drawn one by one, whatever they do.
 const SHORT: usize = 3;
 /// Letters of the name of an end of a run.
 const END_NAME_MAX: usize = 40;
 
+/// A tree with its runs folded.
+pub(super) struct Folded {
+    pub(super) tree: FlameTree,
+    /// The frame of each run, and its name where the frame that it leads to is not drawn: that one is
+    /// the end of the run then.
+    pub(super) names_with_end: BTreeMap<u32, String>,
+}
+
 /// A tree in which one frame stands for each run of more than three frames that have no value of their
 /// own and call nothing but the next one. The frame that a run leads to stays: it branches, or has a
 /// value.
-pub(super) fn folded(whole: &FlameTree) -> FlameTree {
+pub(super) fn folded(whole: &FlameTree) -> Folded {
     let passes = passes(whole);
     let parents = whole.stacks.parents();
     let mut tree = FlameTree::new();
     tree.strings = whole.strings.clone();
+    let mut names_with_end = BTreeMap::new();
     let mut nodes = vec![NodeId::ROOT; parents.len()];
     // Up to which node each run is folded already; a node stands after its parent.
     let mut is_folded = vec![false; parents.len()];
@@ -42,13 +52,20 @@ pub(super) fn folded(whole: &FlameTree) -> FlameTree {
                 let frame = whole.stacks.items()[node];
                 cut_within(&whole.frame_name(frame))
             };
-            let name = format!(
-                "… {} frames, {} to {}",
-                run.len(),
-                name(*first),
-                name(*last)
-            );
-            tree.named_frame(&name, FrameKind::Function)
+            let named = |count: usize, end: usize| {
+                format!("… {count} frames, {} to {}", name(*first), name(end))
+            };
+            let frame = Frame {
+                name: tree.strings.intern(&named(run.len(), *last)),
+                // Each run is one of its own, whatever it is called.
+                start_line: node as u32,
+                ..Frame::default()
+            };
+            let frame = tree.frame(frame);
+            if let Some(end) = passes[*last] {
+                names_with_end.insert(frame, named(run.len() + 1, end));
+            }
+            frame
         } else {
             tree.frame(whole.frames[whole.stacks.items()[node] as usize])
         };
@@ -56,7 +73,10 @@ pub(super) fn folded(whole: &FlameTree) -> FlameTree {
         tree.add(nodes[node], whole.values[node]);
     }
     tree.add(NodeId::ROOT, whole.values[0]);
-    tree
+    Folded {
+        tree,
+        names_with_end,
+    }
 }
 
 /// The only callee of each function without a value of its own that has just one.
@@ -112,7 +132,7 @@ mod tests {
         let profile = lines::decode(stacks.as_bytes(), &Limits::default()).expect("valid");
         let mut tree = FlameTree::new();
         tree.add_profile(&profile, 0, Grain::Function);
-        assert_eq!(lines::encode(&folded(&tree)), expected);
+        assert_eq!(lines::encode(&folded(&tree).tree), expected);
     }
 
     #[test]

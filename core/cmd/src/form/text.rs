@@ -57,8 +57,8 @@ impl<'a> Text<'a> {
 
     /// A tree of the largest nodes.
     pub(super) fn tree(&self, whole: &FlameTree) -> String {
-        let shortened_runs = (!self.all_frames).then(|| folded_runs(whole));
-        let whole = shortened_runs.as_ref().unwrap_or(whole);
+        let folded = (!self.all_frames).then(|| folded_runs(whole));
+        let whole = folded.as_ref().map_or(whole, |folded| &folded.tree);
         let tree = whole.prune(self.max_nodes);
         let totals = tree.totals();
         let all = totals[0].max(1);
@@ -71,13 +71,16 @@ impl<'a> Text<'a> {
         while let Some((node, indent)) = pending.pop() {
             let total = totals[node.index()];
             let share = total as f64 * 100.0 / all as f64;
-            let name = shortened(&tree.frame_name(tree.stacks.item(node)));
+            let below = sorted_children(&tree, &totals, node, &indent);
+            let frame = tree.stacks.item(node);
+            let folded = folded.as_ref().filter(|_| below.is_empty());
+            let with_end = folded.and_then(|folded| folded.names_with_end.get(&frame));
+            let name = with_end.map_or_else(|| shortened(&tree.frame_name(frame)), Clone::clone);
             out.push_str(&format!(
                 "{share:5.1} % {:>10}  {indent}{name}\n",
                 format_value(total, self.unit)
             ));
             // A chain of single callees stays in its column: depth shows only where stacks part.
-            let below = sorted_children(&tree, &totals, node, &indent);
             let parts = below.len() > 1 || tree.values[node.index()] > 0;
             pending.extend(below.into_iter().map(|(child, indent)| {
                 let indent = if parts { format!("{indent}| ") } else { indent };
@@ -249,6 +252,13 @@ mod tests {
          22.5 %   900.0 ms  | list
         1 smaller nodes are not drawn; their values are in the lines above them (--max-nodes)
         ");
+        // What a run leads to is named also where there is no line for it.
+        let one = Text {
+            max_nodes: 1,
+            ..TEXT
+        };
+        let named = "… 51 frames, tokio::frame_0 to shop::main\n";
+        assert!(tree(&stacks, one).contains(named), "{}", tree(&stacks, one));
         let all = Text {
             max_nodes: 100,
             all_frames: true,
