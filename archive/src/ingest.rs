@@ -14,4 +14,4 @@ pub use buffer::Ingest;
 pub use decode::{Format, Push, WindowIdentity};
 pub use http::router;
 pub(crate) use http::tenant;
-pub(crate) use kinds::is_gauge;
+pub use kinds::is_gauge;

@@ -10,7 +10,8 @@ mod scan;
 mod series;
 pub mod svg;
 
+pub use crate::ingest::is_gauge;
 pub use flame::{Flame, flame};
 pub use http::router;
-pub use params::Ask;
+pub use params::{Ask, type_id};
 pub use scan::{Query, Report};

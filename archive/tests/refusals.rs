@@ -226,7 +226,11 @@ async fn queries_say_what_is_wrong_with_them() {
         );
     };
     check("flamegraph", "`type` is missing").await;
-    check("flamegraph?type=cpu", "is not name:type:unit").await;
+    check(
+        "flamegraph?type=cpus",
+        "is not name:type:unit:periodtype:periodunit, nor one of cpu, wall",
+    )
+    .await;
     check(
         &format!("top?type={CPU}&selector=%7Bx"),
         "expected =, !=, =~ or !~ at character 2",

@@ -127,7 +127,7 @@ pub(crate) fn of_pprof(profile: &Profile, config: Option<&serde_json::Value>) ->
 
 /// Whether values of this type are states and not amounts: a sum over time would mean nothing, so
 /// queries average them over the windows of each source.
-pub(crate) fn is_gauge(kind: &str) -> bool {
+pub fn is_gauge(kind: &str) -> bool {
     let mut parts = kind.split(':');
     let (name, what) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     what.starts_with("inuse_")

@@ -108,7 +108,7 @@ impl Parameters {
     /// A query of any type, or of the one that is named.
     pub(super) fn any_type(&self, tenant: &Tenant, now: Timestamp) -> Result<Ask> {
         let mut ask = self.range(tenant, now, "")?;
-        ask.kind = self.get("type").map(str::to_owned);
+        ask.kind = self.get("type").map(|name| type_id(name).to_owned());
         Ok(ask)
     }
 
@@ -134,18 +134,41 @@ impl Parameters {
     }
 
     fn kind(&self) -> Result<String> {
-        let kind = self.get("type").ok_or_else(|| {
+        let kind = self.get("type").map(type_id).ok_or_else(|| {
             Error::invalid(
-                "the parameter `type` is missing, for example process_cpu:cpu:nanoseconds:cpu:nanoseconds; /api/v1/profiles/types lists them",
+                "the parameter `type` is missing, for example cpu or process_cpu:cpu:nanoseconds:cpu:nanoseconds; /api/v1/profiles/types lists them",
             )
         })?;
         if !(5..=6).contains(&kind.split(':').count()) {
             return Err(Error::invalid(format!(
-                "type: `{kind}` is not name:type:unit:periodtype:periodunit"
+                "type: `{kind}` is not name:type:unit:periodtype:periodunit, nor one of {}",
+                SHORT.map(|(name, _)| name).join(", ")
             )));
         }
         Ok(kind.to_owned())
     }
+}
+
+/// What people call the types that are asked for most.
+const SHORT: [(&str, &str); 7] = [
+    ("cpu", "process_cpu:cpu:nanoseconds:cpu:nanoseconds"),
+    ("wall", "wall:wall:nanoseconds:wall:nanoseconds"),
+    ("heap", "memory:inuse_space:bytes:space:bytes"),
+    ("inuse_objects", "memory:inuse_objects:count:space:bytes"),
+    ("allocs", "memory:alloc_space:bytes:space:bytes"),
+    ("alloc_objects", "memory:alloc_objects:count:space:bytes"),
+    ("tasks", "tasks:tasks:count::"),
+];
+
+/// The full id of a type that is called by a short name; any other name as it is.
+pub fn type_id(name: &str) -> &str {
+    let name = match name {
+        "inuse" | "inuse_space" => "heap",
+        "alloc" | "alloc_space" => "allocs",
+        name => name,
+    };
+    let known = SHORT.iter().find(|(short, _)| *short == name);
+    known.map_or(name, |(_, id)| id)
 }
 
 impl Ask {

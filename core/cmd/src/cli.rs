@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Drill(drill::DrillCommand),
     /// Bring the database's tables up to date
     Migrate(config::Flags),
-    /// A profile of a running process, now: a flame graph, or pprof into a file or a pipe
+    /// A profile of a running process, now: a flame graph, or whatever --format or the file's name says
     Profile(profile::Options),
     /// Sample any program of this machine: `davy record -- COMMAND`, `davy record --pid N`
     Record(record::Options),
@@ -203,6 +203,10 @@ pub(crate) enum Failure {
     /// It failed: exit 1.
     #[error("{0}")]
     Failed(String),
+    /// The command that was to be run can't be: exit 127 if there is none of that name, else 126, as of
+    /// `env`.
+    #[error("{1}")]
+    Command(u8, String),
 }
 
 impl Failure {
@@ -210,6 +214,7 @@ impl Failure {
         match self {
             Self::Usage(_) => 2,
             Self::Failed(_) => 1,
+            Self::Command(code, _) => *code,
         }
     }
 }

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod drill;
 mod figures;
+mod form;
 mod http;
 mod live;
 mod logs;
@@ -19,6 +20,7 @@ mod record;
 mod store;
 mod switch;
 mod top;
+mod who;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -61,17 +61,21 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(what: &str, body: &[u8]) -> R
 
 fn table(rows: &[MemberRow], now: Timestamp) -> String {
     let mut table = format!(
-        "{:<20} {:<14} {:>8}  {:<11} {:>8} {:>8} {:>6} {:>9}  {}\n",
-        "MEMBER", "PROCESS", "PID", "STATE", "SINCE", "RESTARTS", "CPU", "HEAP", "NOTE"
+        "{:<20} {:<14} {:>8}  {:<15} {:<11} {:>8} {:>8} {:>6} {:>9}  {}\n",
+        "MEMBER", "PROCESS", "PID", "DEBUG", "STATE", "SINCE", "RESTARTS", "CPU", "HEAP", "NOTE"
     );
     for row in rows.iter().filter(|row| row.member.state != "-") {
         let age = now
             .since(Timestamp::from_millis(row.member.since))
             .as_secs();
         let age = davy_base::size::format_duration(std::time::Duration::from_secs(age));
-        let pid = row.member.child_pid.unwrap_or(row.pid);
+        // The port is that of the process that hosts the member, not of the one that the member is.
+        let (pid, debug) = match row.member.child_pid {
+            Some(child) => (child, "-"),
+            None => (row.pid, row.debug.as_str()),
+        };
         let line = format!(
-            "{:<20} {:<14} {pid:>8}  {:<11} {age:>8} {:>8} {:>5.1}% {:>9}  {}",
+            "{:<20} {:<14} {pid:>8}  {debug:<15} {:<11} {age:>8} {:>8} {:>5.1}% {:>9}  {}",
             row.member.name,
             row.process,
             row.member.state,

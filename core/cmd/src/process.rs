@@ -4,6 +4,7 @@ mod children;
 mod compose;
 mod doors;
 mod signals;
+mod sockets;
 mod switches;
 
 use crate::catalogue::{Entry, MEMBERS};

@@ -1,18 +1,14 @@
 //! `davy profile`: a profile of a running process, now.
 
 mod live;
+mod process;
 
-use crate::cli::{Failure, Server, print, print_bytes};
+use crate::cli::{Failure, Server};
 use crate::client::Client;
+use crate::form::Form;
 use crate::live::Picture;
-use crate::members::read;
-use crate::query::text;
-use davy_control::MemberRow;
 use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, Limits, folded};
-use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use davy_profile::{FlameTree, Limits};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -70,41 +66,28 @@ pub(crate) struct Options {
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]
     by: Vec<String>,
     /// Show it in the terminal, anew every second
-    #[arg(long, conflicts_with_all = ["output", "seconds", "max_nodes"])]
+    #[arg(long, conflicts_with_all = ["format", "output", "seconds", "max_nodes", "all_frames"])]
     live: bool,
-    /// File to write to: folded stacks as .folded, else pprof
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Nodes of the flame graph
-    #[arg(long, default_value_t = 80)]
-    max_nodes: usize,
+    #[command(flatten)]
+    form: Form,
     #[command(flatten)]
     server: Server,
 }
 
 /// Measures and shows.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let asked = Asked::of(options)?;
     if options.live {
-        return live::run(asked, options);
+        return live::run(Asked::of(options)?, options);
     }
+    let format = options.form.format()?;
+    let asked = Asked::of(options)?;
     let is_timed = matches!(options.kind, Kind::Cpu | Kind::Wall);
     let pprof = asked.ask(is_timed.then_some(options.seconds.into()))?;
-    if let Some(path) = &options.output {
-        let bytes = if path.extension().is_some_and(|e| e == "folded") {
-            folded::encode(&asked.picture(&pprof)?.tree).into_bytes()
-        } else {
-            pprof
-        };
-        return std::fs::write(path, bytes).map_err(|error| {
-            Failure::Failed(format!("can't write to {}: {error}", path.display()))
-        });
-    }
-    if !std::io::stdout().is_terminal() {
-        return print_bytes(&pprof);
-    }
     let Picture { tree, unit } = asked.picture(&pprof)?;
-    print(&text::of_tree(&tree, &unit, options.max_nodes))
+    let (_, sample_type) = options.kind.source();
+    let title = format!("{sample_type} {}", asked.process);
+    let form = &options.form;
+    form.write(&form.drawn(format, &tree, (&title, &unit), || pprof)?)
 }
 
 /// What one process is asked for.
@@ -119,7 +102,7 @@ struct Asked {
 
 impl Asked {
     fn of(options: &Options) -> Result<Self, Failure> {
-        let row = process(options)?;
+        let row = process::process(options)?;
         let hz = options.hz.filter(|_| options.kind == Kind::Cpu);
         let query = [
             ("member", options.member.clone()),
@@ -172,45 +155,5 @@ impl Asked {
             tree,
             unit: unit.to_owned(),
         })
-    }
-}
-
-/// The one process that is meant, as a row of one of its members.
-fn process(options: &Options) -> Result<MemberRow, Failure> {
-    let body = Client::new(&options.server)?.get("/api/v1/members", &[])?;
-    let rows: Vec<MemberRow> = read("members", &body)?;
-    let is_meant = |row: &&MemberRow| {
-        let by_name = options
-            .process
-            .as_ref()
-            .is_none_or(|name| row.process == *name);
-        let by_pid = options.pid.is_none_or(|pid| row.pid == pid);
-        let by_member = options
-            .member
-            .as_ref()
-            .is_none_or(|name| row.member.name == *name && row.member.state != "-");
-        by_name && by_pid && by_member
-    };
-    let meant: BTreeMap<u32, &MemberRow> = rows
-        .iter()
-        .filter(is_meant)
-        .map(|row| (row.pid, row))
-        .collect();
-    let mut found = meant.values();
-    match (found.next(), found.next()) {
-        (Some(row), None) => Ok((*row).clone()),
-        (None, _) => Err(Failure::Usage(
-            "no process is meant by that; `davy members` lists them with their members".to_owned(),
-        )),
-        (Some(_), Some(_)) => {
-            let names: Vec<String> = meant
-                .values()
-                .map(|row| format!("{} (--pid {})", row.process, row.pid))
-                .collect();
-            Err(Failure::Usage(format!(
-                "several processes are meant; choose one: {}",
-                names.join(", ")
-            )))
-        }
     }
 }

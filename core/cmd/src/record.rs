@@ -5,6 +5,7 @@ mod live;
 mod output;
 
 use crate::cli::{Failure, Server};
+use crate::form::Form;
 use command::{Ended, Interruption, Running};
 use davy_base::Clock;
 use davy_record::{CallGraph, Error, Recorder, Recording, Target};
@@ -15,7 +16,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The running process to sample
-    #[arg(long, conflicts_with = "command", required_unless_present = "command")]
+    #[arg(long, conflicts_with = "command")]
     pid: Option<u32>,
     /// Samples a second of CPU time
     #[arg(long, default_value_t = 99)]
@@ -30,20 +31,16 @@ pub(crate) struct Options {
     #[arg(long)]
     seconds: Option<u64>,
     /// Show the last seconds in the terminal, as they pass
-    #[arg(long, requires = "pid", conflicts_with_all = ["command", "output", "push", "seconds"])]
+    #[arg(long, requires = "pid", conflicts_with_all = ["command", "format", "output", "push", "seconds", "max_nodes", "all_frames"])]
     live: bool,
-    /// File to write to: .svg a picture, .folded folded stacks, else pprof
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
     /// Push it into the archive
     #[arg(long)]
     push: bool,
     /// The service that it is pushed as [default: the program's name]
     #[arg(long)]
     service: Option<String>,
-    /// Nodes of the flame graph
-    #[arg(long, default_value_t = 80)]
-    max_nodes: usize,
+    #[command(flatten)]
+    form: Form,
     #[command(flatten)]
     server: Server,
     /// The command to start and sample
@@ -82,8 +79,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if let (true, Some(pid)) = (options.live, options.pid) {
         return live::run(pid, options);
     }
+    let command = match options.pid {
+        Some(_) => None,
+        None => Some(options.command.split_first().ok_or_else(nothing_said)?),
+    };
     let service = service(options);
-    output::check(options)?;
+    let format = output::check(options)?;
     let target = options.pid.map_or(Target::NextChild, Target::Pid);
     let mut recorder = Recorder::start(target, how(options)).map_err(failure_of)?;
     let interruption = Interruption::watch()?;
@@ -94,12 +95,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         .or(default)
         .map(|span| clock.monotonic() + Duration::from_secs(span));
     let goes_on = |now: Duration| end.is_none_or(|end| now < end) && interruption.times() == 0;
-    let ended = if let Some(pid) = options.pid {
-        let folder = PathBuf::from(format!("/proc/{pid}"));
-        recorder.record_while(|now| goes_on(now) && folder.exists());
-        Ended::NotOurs
-    } else {
-        let mut running = Running::start(&options.command)?;
+    let ended = if let Some((program, arguments)) = command {
+        let mut running = Running::start(program, arguments)?;
         recorder.record_while(|now| goes_on(now) && running.is_running());
         if interruption.times() > 0 {
             // A Ctrl-C has reached it as well, and a second one ends the patience.
@@ -110,15 +107,27 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             });
         }
         running.ended()
+    } else {
+        let folder = options.pid.map(|pid| PathBuf::from(format!("/proc/{pid}")));
+        let lives = || folder.as_ref().is_none_or(|folder| folder.exists());
+        recorder.record_while(|now| goes_on(now) && lives());
+        Ended::NotOurs
     };
     let recording = recorder.finish();
     say(&recording, ended);
-    output::deliver(&recording, &service, options)?;
+    output::deliver(&recording, &service, format, options)?;
     match ended.exit_code() {
         None | Some(0) => Ok(()),
         // As `time` and `env` do: davy itself has done what it was asked to.
         Some(code) => std::process::exit(code),
     }
+}
+
+fn nothing_said() -> Failure {
+    Failure::Usage(
+        "say what to sample: `davy record --pid N` a running process, `davy record -- COMMAND` one that is started"
+            .to_owned(),
+    )
 }
 
 fn how(options: &Options) -> davy_record::Options {

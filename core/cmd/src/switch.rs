@@ -3,6 +3,7 @@
 use crate::cli::{Failure, Server, print};
 use crate::client::Client;
 use crate::members::read;
+use crate::who::who;
 use clap::Subcommand;
 use davy_base::Timestamp;
 use serde::Deserialize;
@@ -135,13 +136,6 @@ fn send(
     }
     let taken: Taken = read("changes", &answer)?;
     print(&format!("{}: {}\n", taken.name, taken.detail))
-}
-
-/// Who is at the keyboard.
-fn who() -> String {
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
-    let user = user.unwrap_or_else(|_| "somebody".to_owned());
-    format!("{user}@{}", crate::process::host())
 }
 
 #[derive(Deserialize)]

@@ -84,9 +84,20 @@ fn cells(row: &Row) -> [String; 10] {
         bytes(bill.alloc_bytes_per_second),
         bill.tasks.to_string(),
         format!("{:.1}", bill.requests_per_second),
-        seconds(bill.request_p99_seconds),
+        p99(bill.request_p99_seconds),
         bill.db_queries.to_string(),
     ]
+}
+
+/// The last bound of the buckets of durations: a figure above it tells no more than that.
+const P99_MAX: f64 = 10.0;
+
+fn p99(value: f64) -> String {
+    if value <= P99_MAX {
+        seconds(value)
+    } else {
+        format!("> {P99_MAX} s")
+    }
 }
 
 fn picture(rows: &[Row]) -> String {
@@ -98,4 +109,16 @@ fn picture(rows: &[Row]) -> String {
     let head: Vec<String> = COLUMNS.iter().map(|&name| name.to_owned()).collect();
     rows.iter()
         .fold(line(&head), |text, row| text + &line(&cells(row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_took_longer_than_the_last_bound_is_not_given_as_the_bound() {
+        assert_eq!(p99(5.0), "5.00 s");
+        assert_eq!(p99(10.0), "10.0 s");
+        assert_eq!(p99(10.01), "> 10 s");
+    }
 }

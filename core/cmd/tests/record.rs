@@ -24,7 +24,7 @@ const BURN: &str = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; ";
 fn a_command_keeps_its_input_output_and_exit_code() {
     let folder = tempfile::tempdir().expect("a folder");
     let script = format!("{BURN} cat; echo trouble >&2; exit 3");
-    for file in ["a.svg", "a.folded", "a.pb.gz"] {
+    for file in ["a.svg", "a.folded", "a.pb.gz", "a.txt", "a.json"] {
         let arguments = ["--hz", "997", "-o", file, "--", "sh", "-c", &script];
         let mut child = record(folder.path(), &arguments)
             .stdin(Stdio::piped())
@@ -52,6 +52,8 @@ fn a_command_keeps_its_input_output_and_exit_code() {
         let expected: &[u8] = match file {
             "a.svg" => b"<?xml",
             "a.folded" => b"_start;",
+            "a.txt" => b"total ",
+            "a.json" => b"{\"name\":\"total\"",
             _ => &[0x1f, 0x8b],
         };
         // A shell without symbols has another root.
@@ -62,6 +64,39 @@ fn a_command_keeps_its_input_output_and_exit_code() {
             text(&written)
         );
     }
+}
+
+#[test]
+fn a_process_is_shown_as_text_also_in_a_pipe_and_as_what_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = std::process::id().to_string();
+    let check = |more: &[&str], expected: &[u8]| {
+        let arguments = [&["--pid", &own, "--seconds", "1"], more].concat();
+        let output = record(folder.path(), &arguments).output().expect("it runs");
+        if is_forbidden(&output) {
+            return;
+        }
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(
+            output.stdout.starts_with(expected),
+            "{more:?}: {}",
+            text(&output.stdout)
+        );
+    };
+    check(&[], b"total ");
+    check(&["--format", "pprof"], &[0x1f, 0x8b]);
+}
+
+#[test]
+fn what_a_command_writes_and_the_profile_mix_only_if_that_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = ["--format", "text", "--", "echo", "what it says"];
+    let output = record(folder.path(), &arguments).output().expect("it runs");
+    if is_forbidden(&output) {
+        return;
+    }
+    let said = text(&output.stdout);
+    assert!(said.starts_with("what it says\ntotal "), "{said}");
 }
 
 #[test]
@@ -87,25 +122,29 @@ fn what_cannot_succeed_fails_before_the_command_begins() {
         1,
         "can't write to none/a.svg",
     );
-    check(&["-o", "."], &command, 1, "can't write to .: ");
+    let folder_of_that_name = ["-o", ".", "--format", "folded"];
+    check(&folder_of_that_name, &command, 1, "can't write to .: ");
+    check(&["-o", "a.png"], &command, 2, "end it in .txt, .folded");
     check(&[], &command, 2, "name a file with -o");
     let nobody = ["--push", "--server", "http://127.0.0.1:1"];
     check(&nobody, &command, 1, "no answer from http://127.0.0.1:1");
-    check(&["-o", "a", "--hz", "0"], &command, 2, "at least 1");
+    check(&["-o", "a.pb", "--hz", "0"], &command, 2, "at least 1");
     check(
-        &["-o", "a", "--stack-bytes", "7"],
+        &["-o", "a.pb", "--stack-bytes", "7"],
         &command,
         2,
         "at least 1024",
     );
+    check(&["-o", "a.pb"], &["--", "/"], 126, "/ can't be started");
+    check(&[], &[], 2, "`davy record -- COMMAND`");
     check(
-        &["-o", "a"],
+        &["-o", "a.pb"],
         &["--", "no-such-command"],
-        1,
+        127,
         "no-such-command can't be started",
     );
     check(
-        &["-o", "a", "--pid", "4194305"],
+        &["-o", "a.pb", "--pid", "4194305"],
         &[],
         1,
         "there is no process 4194305",

@@ -237,8 +237,12 @@ fn bill(now: &Counts, before: &Counts, span: f64, rate_bytes: u64) -> Bill {
     }
 }
 
+/// How much more than the last bound stands for whatever lies above it.
+const BEYOND: f64 = 1.001;
+
 /// The upper bound of the bucket that holds the 99th of 100, of what came since `before`. What lies
-/// above the last bound is given as the last bound.
+/// above the last bound is given as a thousandth more than that, so that it can be told from what lies
+/// below.
 fn p99(bounds: &[f64], now: &[u64], before: &[u64]) -> f64 {
     let came: Vec<u64> = now
         .iter()
@@ -254,7 +258,8 @@ fn p99(bounds: &[f64], now: &[u64], before: &[u64]) -> f64 {
     for (index, count) in came.iter().enumerate() {
         below += count;
         if below >= rank {
-            return bounds.get(index).or(bounds.last()).copied().unwrap_or(0.0);
+            let last = bounds.last().copied().unwrap_or(0.0);
+            return bounds.get(index).copied().unwrap_or(last * BEYOND);
         }
     }
     0.0
@@ -275,7 +280,8 @@ mod tests {
         assert_near(p99(&bounds, &[99, 1, 0, 0], &[]), 0.001);
         assert_near(p99(&bounds, &[98, 2, 0, 0], &[]), 0.01);
         assert_near(p99(&bounds, &[98, 2, 0, 0], &[98, 0, 0, 0]), 0.01);
-        assert_near(p99(&bounds, &[0, 0, 0, 5], &[]), 0.1);
+        assert_near(p99(&bounds, &[0, 0, 5, 0], &[]), 0.1);
+        assert_near(p99(&bounds, &[0, 0, 0, 5], &[]), 0.100_1);
         assert_near(p99(&bounds, &[7, 0, 0, 0], &[7, 0, 0, 0]), 0.0);
     }
 

@@ -10,6 +10,7 @@ pub use slots::Fleet;
 
 use crate::operations::{Operation, operations};
 use crate::problem::Problem;
+use crate::way_back::{DebugPort, is_switching};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
@@ -39,6 +40,7 @@ pub struct Endpoints {
     by_route: HashMap<(&'static str, &'static str), usize>,
     figures: Figures,
     slots: Slots,
+    debug: DebugPort,
 }
 
 /// What is known of an endpoint before a request comes.
@@ -65,11 +67,13 @@ pub enum Listener {
 const UNKNOWN: (&str, &str) = ("api", "(unknown)");
 
 impl Endpoints {
-    /// Registers the figures of all endpoints. `fleet` shares limits between processes.
+    /// Registers the figures of all endpoints. `fleet` shares limits between processes; `debug` is named
+    /// where it is the only way to switch something on again.
     pub fn new(
         clock: Clock,
         switches: Switches,
         fleet: Option<Fleet>,
+        debug: DebugPort,
         registry: &Registry,
     ) -> Result<Arc<Self>, prometheus::Error> {
         let operations: Vec<Operation> = operations().collect();
@@ -100,12 +104,18 @@ impl Endpoints {
             doors,
             by_route,
             slots,
+            debug,
         }))
     }
 
     /// Every operation; one with several routes comes several times.
     pub fn operations(&self) -> &[Operation] {
         &self.operations
+    }
+
+    /// How something that was switched off live is switched on again, where the API can't do it.
+    pub(crate) fn way_back(&self, target: &Target) -> Option<String> {
+        self.debug.way_back(target)
     }
 
     /// The figures of every operation that was asked for: member, operation, figures.
@@ -142,8 +152,8 @@ impl Refusal {
     }
 }
 
-/// The sentence for a switch that is off.
-fn off(what: &str, effective: &Effective) -> Refusal {
+/// The sentence for a switch that is off, and the way back if it needs to be told.
+fn off(what: &str, effective: &Effective, way_back: Option<String>) -> Refusal {
     let Some(by) = &effective.by else {
         return Refusal::Off(format!("{what} is switched off"));
     };
@@ -157,8 +167,11 @@ fn off(what: &str, effective: &Effective) -> Refusal {
     } else {
         &by.why
     };
+    // What the configuration says is changed there.
+    let way_back = way_back.filter(|_| by.source == "live");
+    let way_back = way_back.map_or_else(String::new, |way_back| format!("; {way_back}"));
     Refusal::Off(format!(
-        "{what} was switched off by {who} at {}: {why}",
+        "{what} was switched off by {who} at {}: {why}{way_back}",
         by.at
     ))
 }
@@ -233,14 +246,19 @@ impl Endpoints {
         let door = &self.doors[index];
         let member = self.switches.effective(&door.member);
         if !member.enabled {
-            return Some(off(&format!("member {}", door.operation.member), &member));
+            let what = format!("member {}", door.operation.member);
+            return Some(off(&what, &member, self.way_back(&door.member)));
         }
         let endpoint = self.switches.effective(&door.endpoint);
-        (!endpoint.enabled).then(|| off(door.operation.id, &endpoint))
+        (!endpoint.enabled)
+            .then(|| off(door.operation.id, &endpoint, self.way_back(&door.endpoint)))
     }
 
     /// Ends when an endpoint is switched off: what it holds is to go at once then.
     fn until_off(self: &Arc<Self>, index: usize) -> UntilOff {
+        if is_switching(self.doors[index].operation.id) {
+            return Box::pin(std::future::pending());
+        }
         let (this, mut changed) = (self.clone(), self.switches.changed());
         Box::pin(async move {
             while this.closed(index).is_none() {

@@ -14,6 +14,7 @@ mod problem;
 mod report;
 mod switching;
 mod sync;
+mod way_back;
 
 pub use api::change::Peer;
 pub use api::health::health_router;
@@ -28,3 +29,4 @@ pub use periodic::{Plan, Run, periodic};
 pub use problem::Problem;
 pub use report::{Connections, Kernel, MemberReport, OperationReport, Report};
 pub use sync::{control as control_member, database as database_member};
+pub use way_back::DebugPort;

@@ -308,7 +308,7 @@ const TYPE: Parameter = Parameter {
     name: "type",
     kind: "string",
     required: true,
-    description: "Profile type, such as process_cpu:cpu:nanoseconds:cpu:nanoseconds",
+    description: "Profile type: cpu, wall, heap, inuse_objects, allocs, alloc_objects, tasks, or an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds",
 };
 const ANY_TYPE: Parameter = parameter(
     "type",

@@ -67,6 +67,10 @@ impl Control {
         if wanted.action == Action::Clear {
             self.refuse_clear_without_effect(&target)?;
         }
+        let way_back = match wanted.action {
+            Action::Disable => inner.endpoints.way_back(&target),
+            _ => None,
+        };
         if wanted.action != Action::Restart {
             let setting = enabled.map(|enabled| Setting {
                 enabled: Some(enabled),
@@ -93,7 +97,11 @@ impl Control {
             process: Some(inner.identity.id.to_string()),
             source: wanted.source,
         };
-        self.write(change).await
+        let mut taken = self.write(change).await?;
+        if let Some(way_back) = way_back {
+            taken.detail = format!("{}; {way_back}", taken.detail);
+        }
+        Ok(taken)
     }
 
     /// Takes what the configuration says of switches, and remembers what that changed. Where it came

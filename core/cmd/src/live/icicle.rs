@@ -1,6 +1,6 @@
 //! A flame graph in letters, the root above: what is drawn where, and what the keys do.
 
-use crate::query::text::format_value;
+use crate::form::text::format_value;
 use davy_profile::{FlameTree, NodeId};
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};

@@ -1,13 +1,13 @@
 //! The processes that this one starts: their commands, and the way to them.
 
 use super::Plan;
+use super::sockets::SocketFolder;
 use crate::catalogue;
 use crate::cli::Failure;
 use crate::placement::Child;
 use davy_base::Ulid;
 use davy_runtime::Member;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -20,31 +20,6 @@ pub(crate) struct Placed {
     pub(crate) member: String,
 }
 
-/// A folder for sockets that nobody else can enter; it goes with the process. Paths of sockets are
-/// short by nature (107 bytes), so it is not in the data folder.
-pub(crate) struct SocketFolder(PathBuf);
-
-impl SocketFolder {
-    fn new(id: Ulid) -> Result<Self, Failure> {
-        let folder = std::env::temp_dir().join(format!("davy-{id}"));
-        let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
-        made.map_err(|error| {
-            Failure::Failed(format!(
-                "the folder {} for the sockets of child processes can't be made: {error}; TMPDIR names another place",
-                folder.display()
-            ))
-        })?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for SocketFolder {
-    fn drop(&mut self) {
-        // What is left of it is empty and named after a process that is gone.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Where each child of this process is going to be.
 pub(crate) fn place(plan: &Plan, id: Ulid) -> Result<(Vec<Placed>, Option<SocketFolder>), Failure> {
     if plan.placement.children.is_empty() {
@@ -54,7 +29,7 @@ pub(crate) fn place(plan: &Plan, id: Ulid) -> Result<(Vec<Placed>, Option<Socket
     let children = plan.placement.children.iter().enumerate();
     let placed = children.map(|(index, child)| Placed {
         child: child.clone(),
-        socket: folder.0.join(format!("{index}.sock")),
+        socket: folder.socket(index),
         member: format!("process.{}", child.process),
     });
     Ok((placed.collect(), Some(folder)))

@@ -1,7 +1,8 @@
 //! Puts a process together: its members, its listeners, and the routes behind them.
 
-use super::children::{self, Placed, SocketFolder};
+use super::children::{self, Placed};
 use super::doors::Doors;
+use super::sockets::SocketFolder;
 use super::{PROFILER_DEADLINE, Plan, host, switches};
 use crate::catalogue::{self, Door, Entry, MEMBERS};
 use crate::cli::Failure;
@@ -11,7 +12,7 @@ use crate::store;
 use axum::Router;
 use davy_archive::Archive;
 use davy_base::{Clock, Random, Ulid};
-use davy_control::{Control, Endpoints, Fleet, Identity, Metrics};
+use davy_control::{Control, DebugPort, Endpoints, Fleet, Identity, Metrics};
 use davy_profiler::Profiler;
 use davy_runtime::{Context, Kind, Member, Process, Stop, Switches};
 use davy_store::Store;
@@ -83,8 +84,18 @@ pub(crate) fn compose(
         store: store.member("control", CONTROL_CONNECTIONS),
         process: id,
     };
-    let endpoints = Endpoints::new(clock.clone(), settings.clone(), Some(fleet), &registry)
-        .map_err(registered)?;
+    let debug = DebugPort {
+        host: host(),
+        address: doors.debug_at.to_string(),
+    };
+    let endpoints = Endpoints::new(
+        clock.clone(),
+        settings.clone(),
+        Some(fleet),
+        debug,
+        &registry,
+    )
+    .map_err(registered)?;
     let sockets_of_children: Vec<PathBuf> = children.iter().map(|p| p.socket.clone()).collect();
     let metrics = Metrics::new(
         registry,

@@ -1,6 +1,7 @@
 //! The command that is started to be sampled, and the signals that end a recording.
 
 use crate::cli::Failure;
+use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus};
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,15 +51,15 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts it, with this program's own input, output and surroundings.
-    pub(super) fn start(command: &[String]) -> Result<Self, Failure> {
-        let [program, arguments @ ..] = command else {
-            return Err(Failure::Usage(
-                "name a command after --, or a process with --pid".to_owned(),
-            ));
-        };
+    pub(super) fn start(program: &str, arguments: &[String]) -> Result<Self, Failure> {
         let child = Command::new(program).args(arguments).spawn();
-        let child = child
-            .map_err(|error| Failure::Failed(format!("{program} can't be started: {error}")))?;
+        let child = child.map_err(|error| {
+            let why = format!("{program} can't be started: {error}");
+            match error.kind() {
+                ErrorKind::NotFound => Failure::Command(127, why),
+                _ => Failure::Command(126, why),
+            }
+        })?;
         Ok(Self {
             child,
             status: None,

@@ -1,32 +1,48 @@
 //! Where a recording goes: looked at before it begins, so that none is made in vain.
 
 use super::Options;
-use crate::cli::{Failure, print, print_bytes};
+use crate::cli::{Failure, print};
 use crate::client::Client;
-use crate::query::text;
+use crate::form::{Format, cannot_write};
 use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, folded, gzip, pprof};
+use davy_profile::{FlameTree, gzip, pprof};
 use davy_record::Recording;
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-/// Whether what the options name can be written to.
-pub(super) fn check(options: &Options) -> Result<(), Failure> {
-    if let Some(path) = &options.output {
+/// What is going to be written, if it can be; nothing where it is only pushed.
+pub(super) fn check(options: &Options) -> Result<Option<Format>, Failure> {
+    let form = &options.form;
+    if options.push && form.output().is_none() {
+        if form.is_said() {
+            return Err(Failure::Usage(
+                "--push pushes pprof; --format is of a file, name one with -o".to_owned(),
+            ));
+        }
+        reach(options)?;
+        return Ok(None);
+    }
+    let format = form.format()?;
+    if let Some(path) = form.output() {
         check_file(path).map_err(|error| cannot_write(path, &error))?;
-    }
-    if options.push {
-        Client::new(&options.server)?.get("/livez", &[])?;
-    }
-    let to_stdout = options.output.is_none() && !options.push;
-    if to_stdout && options.pid.is_none() && !std::io::stdout().is_terminal() {
+    } else if options.pid.is_none() && !form.is_said() && !std::io::stdout().is_terminal() {
+        // On a terminal one sees where the one ends and the other begins. What a command writes for
+        // a file or a pipe is not to be spoilt.
         return Err(Failure::Usage(
-            "the profile would mix with what the command writes to standard output; name a file with -o, or --push"
+            "the profile would mix with what the command writes to standard output; name a file with -o, --push, or say --format text to have it there"
                 .to_owned(),
         ));
     }
-    Ok(())
+    if options.push {
+        reach(options)?;
+    }
+    Ok(Some(format))
+}
+
+/// Whether there is an archive to push to.
+fn reach(options: &Options) -> Result<(), Failure> {
+    Client::new(&options.server)?.get("/livez", &[]).map(drop)
 }
 
 fn check_file(path: &Path) -> std::io::Result<()> {
@@ -42,39 +58,25 @@ fn check_file(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::Failed(format!("can't write to {}: {error}", path.display()))
-}
-
 /// Writes, pushes or prints it.
 pub(super) fn deliver(
     recording: &Recording,
     service: &str,
+    format: Option<Format>,
     options: &Options,
 ) -> Result<(), Failure> {
     let packed = || gzip::compress(&pprof::encode(&recording.profile));
-    let mut tree = FlameTree::new();
-    // The CPU time, which comes after the number of samples.
-    tree.add_profile(&recording.profile, 1, Grain::Function);
-    if let Some(path) = &options.output {
-        let bytes = match path.extension().and_then(|e| e.to_str()) {
-            Some("svg") => davy_archive::query::svg::svg(&tree, service, "ns")
-                .map_err(|error| Failure::Failed(error.to_string()))?,
-            Some("folded") => folded::encode(&tree).into_bytes(),
-            _ => packed(),
-        };
-        fs::write(path, bytes).map_err(|error| cannot_write(path, &error))?;
+    if let Some(format) = format {
+        let mut tree = FlameTree::new();
+        // The CPU time, which comes after the number of samples.
+        tree.add_profile(&recording.profile, 1, Grain::Function);
+        let form = &options.form;
+        form.write(&form.drawn(format, &tree, (service, "nanoseconds"), packed)?)?;
     }
     if options.push {
         push(&packed(), service, options)?;
     }
-    if options.push || options.output.is_some() {
-        return Ok(());
-    }
-    if std::io::stdout().is_terminal() {
-        return print(&text::of_tree(&tree, "nanoseconds", options.max_nodes));
-    }
-    print_bytes(&packed())
+    Ok(())
 }
 
 /// Into the archive. What it does not take is kept in a file.

@@ -21,6 +21,8 @@ use std::time::Duration;
 const POINTS: usize = 24;
 /// How often keys are looked for.
 const KEYS: Duration = Duration::from_millis(50);
+/// Letters of a figure, such as `25.2 KiB`.
+const FIGURE: u16 = 8;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Pictures as they come, or why there is none.
@@ -34,6 +36,7 @@ struct Screen {
     trouble: Option<String>,
     seen_at: Duration,
     scroll: usize,
+    interval: Duration,
     /// Figures of the last pictures, by member and operation.
     history: HashMap<(String, String), VecDeque<f64>>,
 }
@@ -59,6 +62,7 @@ pub(super) fn run(
         trouble: None,
         seen_at: clock.monotonic(),
         scroll: 0,
+        interval,
         history: HashMap::new(),
     };
     screen.remember();
@@ -154,29 +158,48 @@ impl Screen {
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>, age: Duration) {
-        let [head, body, foot] = Layout::vertical([
+        let [top, body, foot] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Min(1),
             Constraint::Length(1),
         ])
         .areas(frame.area());
-        frame.render_widget(Paragraph::new(self.headline(age)), head);
         let rows = rows(&self.members, self.by, self.sort);
         self.scroll = self.scroll.min(rows.len().saturating_sub(1));
-        let lines = rows.iter().skip(self.scroll).map(|row| {
-            let figures = cells(row).into_iter().map(Cell::from);
-            let spark = self.history.get(&(row.member.clone(), row.op.clone()));
-            TableRow::new(figures.chain([Cell::from(sparkline(spark))]))
-        });
-        let widths = [20, 22, 9, 9, 7, 9, 6, 8, 8, 8, POINTS as u16].map(Constraint::Length);
-        let header = COLUMNS.iter().copied().chain(["LAST"]).map(Cell::from);
-        let header = TableRow::new(header).style(Style::new().add_modifier(Modifier::BOLD));
-        frame.render_widget(Table::new(lines, widths).header(header), body);
+        let shown = rows.iter().skip(self.scroll);
+        let table: Vec<Vec<String>> = shown
+            .map(|row| {
+                let spark = self.history.get(&(row.member.clone(), row.op.clone()));
+                let cells = cells(row).into_iter();
+                cells.chain([sparkline(spark)]).collect()
+            })
+            .collect();
+        let header: Vec<String> = COLUMNS.iter().map(|&name| name.to_owned()).collect();
+        let header = [header, vec![self.last()]].concat();
+        let widths = fitting(&header, &table, body.width);
+        let line =
+            |cells: &[String]| TableRow::new(cells[..widths.len()].iter().cloned().map(Cell::from));
+        let lines = table.iter().map(|cells| line(cells));
+        let head = line(&header).style(Style::new().add_modifier(Modifier::BOLD));
+        let constraints = widths.iter().copied().map(Constraint::Length);
+        frame.render_widget(Table::new(lines, constraints).header(head), body);
+        let mut headline = self.headline(age);
+        if widths.len() < header.len() {
+            let hidden = header[widths.len()..].join(", ");
+            headline.push_str(&format!("  (wider: {hidden})"));
+        }
+        frame.render_widget(Paragraph::new(headline), top);
         let keys = "q quit  m members  o operations  s/left/right sort by  up/down scroll";
         frame.render_widget(
             Paragraph::new(keys).style(Style::new().add_modifier(Modifier::DIM)),
             foot,
         );
+    }
+
+    /// What the sparklines draw.
+    fn last(&self) -> String {
+        let span = self.interval.as_secs() * POINTS as u64;
+        format!("{} LAST {span} S", column(self.sort))
     }
 
     fn headline(&self, age: Duration) -> String {
@@ -192,11 +215,49 @@ impl Screen {
         let trouble = self.trouble.as_ref().map_or_else(String::new, |trouble| {
             format!("  NOT LIVE for {} s: {trouble}", age.as_secs())
         });
-        format!(
-            "davy top: {} processes, by {sort}{trouble}",
-            processes.len()
-        )
+        let processes = match processes.len() {
+            1 => "1 process".to_owned(),
+            count => format!("{count} processes"),
+        };
+        format!("davy top: {processes}, by {sort}{trouble}")
     }
+}
+
+/// The column of a figure.
+const fn column(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Heap | Sort::Name => "HEAP",
+        Sort::Cpu => "CPU",
+        Sort::Alloc => "ALLOC/S",
+        Sort::Tasks => "TASKS",
+        Sort::Requests => "REQ/S",
+        Sort::P99 => "P99",
+        Sort::Db => "DB",
+    }
+}
+
+/// The widths of the columns that have room, from the left: half a figure would be another one.
+fn fitting(header: &[String], rows: &[Vec<String>], room: u16) -> Vec<u16> {
+    let letters = |text: &String| u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+    let mut widths = Vec::new();
+    let mut taken = 0_u16;
+    for (column, name) in header.iter().enumerate() {
+        let widest = rows.iter().map(|cells| letters(&cells[column])).max();
+        // Figures change from one picture to the next: their columns should not.
+        let least = match column {
+            0 | 1 => 0,
+            _ if column + 1 == header.len() => POINTS as u16,
+            _ => FIGURE,
+        };
+        let width = letters(name).max(widest.unwrap_or(0)).max(least);
+        taken = taken.saturating_add(width);
+        if taken > room {
+            break;
+        }
+        widths.push(width);
+        taken = taken.saturating_add(1);
+    }
+    widths
 }
 
 fn sparkline(points: Option<&VecDeque<f64>>) -> String {
@@ -214,6 +275,53 @@ fn sparkline(points: Option<&VecDeque<f64>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The screen as letters.
+    fn drawn(columns: u16) -> String {
+        let member = serde_json::json!({
+            "name": "archive.compactor", "process": "web", "host": "h", "pid": 1, "debug": "",
+            "state": "ready", "since": 0, "restarts": 0, "leaked": 0, "child_pid": null,
+            "error": null, "note": null, "switch": {}, "last_run": null, "connections": null,
+            "age_seconds": 0.0, "kernel": {}, "operations": [],
+            "heap_bytes": 25_804, "alloc_bytes_per_second": 25_804.0, "request_p99_seconds": 10.01,
+        });
+        let mut screen = Screen {
+            by: Grain::Member,
+            sort: Sort::Heap,
+            members: vec![serde_json::from_value(member).expect("a member")],
+            trouble: None,
+            seen_at: Duration::ZERO,
+            scroll: 0,
+            interval: Duration::from_secs(2),
+            history: HashMap::new(),
+        };
+        screen.remember();
+        let backend = ratatui::backend::TestBackend::new(columns, 4);
+        let mut terminal = ratatui::Terminal::new(backend).expect("a terminal");
+        terminal
+            .draw(|frame| screen.draw(frame, Duration::ZERO))
+            .expect("it is drawn");
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn a_figure_is_whole_or_not_shown_and_what_is_not_is_said() {
+        let wide = drawn(140);
+        for text in ["1 process,", "25.2 KiB", "> 10 s", "HEAP LAST 48 S"] {
+            assert!(wide.contains(text), "{wide}");
+        }
+        let narrow = drawn(74);
+        assert_eq!(narrow.matches("25.2 KiB").count(), 2, "{narrow}");
+        assert!(!narrow.contains("25.2 K "), "{narrow}");
+        let smallest = drawn(50);
+        let header = smallest.lines().nth(1).unwrap_or_default();
+        assert!(
+            header.contains("HEAP") && !header.contains("ALLOC"),
+            "{smallest}"
+        );
+        let medium = drawn(120);
+        assert!(medium.contains("(wider: HEAP LAST 48 S)"), "{medium}");
+    }
 
     #[test]
     fn a_sparkline_is_relative_to_its_highest_point() {

@@ -232,7 +232,7 @@ fn wrong_questions_are_answered_with_the_way_out() {
     };
     let cpu = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
     check("flamegraph", "type");
-    check("flamegraph?type=cpu", "type");
+    check("flamegraph?type=cpus", "type");
     check(
         &format!("flamegraph?type={cpu}&selector={{service_name=x}}"),
         "selector",

@@ -57,7 +57,7 @@ fn files_go_in_and_come_out_in_every_format() {
             &[&["query", "cpu", "--format", format], SELECTOR].concat(),
         )
     };
-    insta::assert_snapshot!(text(&query("flamegraph")), @r"
+    insta::assert_snapshot!(text(&query("text")), @r"
     total 4.00 s
     100.0 %     4.00 s  main
     100.0 %     4.00 s  serve
@@ -101,6 +101,49 @@ fn files_go_in_and_come_out_in_every_format() {
         text(&grouped).starts_with("version=1.2;main;"),
         "{}",
         text(&grouped)
+    );
+}
+
+#[test]
+fn the_api_takes_the_short_names_of_types() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    std::fs::write(place.path().join("shop.folded"), "main;list 100\n").expect("a file");
+    text(&run(&running, &place, &["push", "shop.folded"]));
+    let folded = |kind: &str| {
+        let path = format!("/api/v1/profiles/folded?type={kind}&from=now-5m");
+        running.get(&path).text()
+    };
+    assert_eq!(folded("cpu"), "main;list 1000000000\n");
+    assert_eq!(
+        folded("cpu"),
+        folded("process_cpu:cpu:nanoseconds:cpu:nanoseconds")
+    );
+    let drawing = running.get("/api/v1/profiles/svg?type=cpu");
+    assert!(drawing.text().contains("<svg"), "{}", drawing.text());
+}
+
+#[test]
+fn an_average_is_called_one() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    std::fs::write(place.path().join("heap.folded"), "main;list 7340032\n").expect("a file");
+    let push = ["push", "heap.folded", "--type", "inuse_space"];
+    text(&run(&running, &place, &push));
+    let check = |arguments: &[&str], expected: &str| {
+        let said = text(&run(
+            &running,
+            &place,
+            &[&["query", "heap"], arguments].concat(),
+        ));
+        assert_eq!(said.lines().next(), Some(expected), "{said}");
+    };
+    let hint = "total 7.0 MiB on average of the range; --from now-1m shows that of the last minute";
+    check(&[], hint);
+    check(&["--format", "top"], hint);
+    check(
+        &["--from", "now-1m"],
+        "total 7.0 MiB on average of the range",
     );
 }
 

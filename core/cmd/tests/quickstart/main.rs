@@ -7,6 +7,8 @@ mod durability;
 mod faults;
 mod http;
 mod page;
+mod profile;
 mod profiles;
 mod running;
 mod self_profile;
+mod switches;

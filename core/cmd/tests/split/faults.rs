@@ -3,7 +3,7 @@
 use crate::database::Database;
 use crate::fleet::{Fleet, Placement, members, metrics};
 use crate::http;
-use crate::process::{PATIENCE, lives, signal, within};
+use crate::process::{PATIENCE, Process, davy, lives, signal, within};
 use std::time::Duration;
 
 /// The unix process of the child that hosts a member.
@@ -110,4 +110,40 @@ fn a_second_signal_ends_a_fleet_fast() {
     let (_, took) = process.ends_within(PATIENCE).expect("it ends");
     assert!(took < Duration::from_secs(3), "it took {took:?}");
     assert!(!pids.into_iter().any(lives), "a child is left");
+}
+
+#[test]
+fn the_sockets_of_a_killed_parent_are_removed_by_the_next() {
+    let mut fleet = Fleet::prepare(Placement::Split, Database::Sqlite, "");
+    let place = fleet.path().join("tmp");
+    std::fs::create_dir(&place).expect("a folder");
+    let start = |fleet: &mut Fleet| {
+        let mut command = davy(fleet.path());
+        command
+            .args(["quickstart", "--split"])
+            .env("TMPDIR", &place);
+        let process = Process::start(command, "quickstart --split");
+        fleet.processes.push(process);
+        fleet.until_ready();
+    };
+    let folders = || -> Vec<String> {
+        let entries = std::fs::read_dir(&place).expect("a folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("davy-")).collect()
+    };
+    start(&mut fleet);
+    let first = folders();
+    assert_eq!(first.len(), 1, "{first:?}");
+    fleet.processes[0].signal(libc::SIGKILL);
+    let ended = fleet.processes[0].ends_within(PATIENCE);
+    assert!(ended.is_some(), "a killed process ends");
+    assert_eq!(folders(), first, "nobody could remove it");
+    fleet.processes.clear();
+    start(&mut fleet);
+    let second = folders();
+    assert_eq!(second.len(), 1, "{second:?}");
+    assert_ne!(second, first);
+    fleet.stop();
+    assert!(folders().is_empty(), "{:?}", folders());
 }

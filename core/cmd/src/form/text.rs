@@ -1,0 +1,302 @@
+//! Flame graphs and tables for a terminal.
+
+use super::runs::folded as folded_runs;
+use crate::cli::Failure;
+use davy_profile::flame::{FrameKind, Grain};
+use davy_profile::{FlameTree, Limits, NodeId, folded};
+
+/// Nothing in the range; said in words rather than as an empty screen.
+const EMPTY: &str =
+    "no samples in this range; `davy query` looks at the last hour unless --from says otherwise\n";
+
+/// How a flame graph is drawn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text<'a> {
+    /// The unit of the values.
+    pub(super) unit: &'a str,
+    /// Lines, at most.
+    pub(super) max_nodes: usize,
+    /// Whether long runs of frames that only call the next one are drawn frame by frame.
+    pub(super) all_frames: bool,
+    /// What is said of the total, such as that it is an average.
+    pub(super) over: &'a str,
+}
+
+impl<'a> Text<'a> {
+    /// Says something of the total.
+    pub(crate) fn total_is(self, over: &'a str) -> Self {
+        Self { over, ..self }
+    }
+
+    /// A tree of the largest nodes, from folded stacks that are grouped by labels.
+    pub(crate) fn folded_stacks(&self, stacks: &[u8], by: &[&str]) -> Result<String, Failure> {
+        if stacks.trim_ascii().is_empty() {
+            return Ok(EMPTY.to_owned());
+        }
+        let limits = Limits {
+            bytes: usize::MAX,
+            nodes: usize::MAX,
+            samples: usize::MAX,
+            ..Limits::default()
+        };
+        let profile = folded::decode(stacks, &limits).map_err(|error| {
+            Failure::Failed(format!("the answer is not folded stacks: {error}"))
+        })?;
+        let mut whole = FlameTree::new();
+        whole.add_profile(&profile, 0, Grain::Function);
+        // A line does not tell groups from functions, and nobody is to miss what was asked for by name.
+        for index in 0..whole.frames.len() {
+            let name = whole.frame_name(index as u32);
+            let label = name.split_once('=').map(|(label, _)| label);
+            if label.is_some_and(|label| by.contains(&label)) {
+                whole.frames[index].kind = FrameKind::Group;
+            }
+        }
+        Ok(self.tree(&whole))
+    }
+
+    /// A tree of the largest nodes.
+    pub(super) fn tree(&self, whole: &FlameTree) -> String {
+        let folded = (!self.all_frames).then(|| folded_runs(whole));
+        let whole = folded.as_ref().map_or(whole, |folded| &folded.tree);
+        let tree = whole.prune(self.max_nodes);
+        let totals = tree.totals();
+        let all = totals[0].max(1);
+        let mut out = format!(
+            "total {}{}\n",
+            format_value(totals[0], self.unit),
+            self.over
+        );
+        let mut pending: Vec<(NodeId, String)> = sorted_children(&tree, &totals, NodeId::ROOT, "");
+        while let Some((node, indent)) = pending.pop() {
+            let total = totals[node.index()];
+            let share = total as f64 * 100.0 / all as f64;
+            let below = sorted_children(&tree, &totals, node, &indent);
+            let frame = tree.stacks.item(node);
+            let folded = folded.as_ref().filter(|_| below.is_empty());
+            let with_end = folded.and_then(|folded| folded.names_with_end.get(&frame));
+            let name = with_end.map_or_else(|| shortened(&tree.frame_name(frame)), Clone::clone);
+            out.push_str(&format!(
+                "{share:5.1} % {:>10}  {indent}{name}\n",
+                format_value(total, self.unit)
+            ));
+            // A chain of single callees stays in its column: depth shows only where stacks part.
+            let parts = below.len() > 1 || tree.values[node.index()] > 0;
+            pending.extend(below.into_iter().map(|(child, indent)| {
+                let indent = if parts { format!("{indent}| ") } else { indent };
+                (child, indent)
+            }));
+        }
+        let left_out = whole.stacks.len() - tree.stacks.len();
+        if left_out > 0 {
+            out.push_str(&format!("{left_out} smaller nodes are not drawn; their values are in the lines above them (--max-nodes)\n"));
+        }
+        out
+    }
+}
+
+fn sorted_children(
+    tree: &FlameTree,
+    totals: &[i64],
+    node: NodeId,
+    indent: &str,
+) -> Vec<(NodeId, String)> {
+    let parents = tree.stacks.parents();
+    let mut children: Vec<NodeId> = (1..parents.len() as u32)
+        .filter(|child| parents[*child as usize] == node.0)
+        .map(NodeId)
+        .collect();
+    // The largest is popped first.
+    children.sort_by_key(|child| totals[child.index()]);
+    children
+        .into_iter()
+        .map(|child| (child, indent.to_owned()))
+        .collect()
+}
+
+#[derive(serde::Deserialize)]
+struct Top {
+    unit: String,
+    total: i64,
+    #[serde(default)]
+    partial: Vec<String>,
+    functions: Vec<Row>,
+}
+
+#[derive(serde::Deserialize)]
+struct Row {
+    name: String,
+    #[serde(rename = "self")]
+    own: i64,
+    total: i64,
+}
+
+/// A table of functions, from the API's answer.
+pub(crate) fn table(json: &[u8], over: &str) -> Result<String, Failure> {
+    let top: Top = serde_json::from_slice(json).map_err(|error| {
+        Failure::Failed(format!("the answer is no table of functions: {error}"))
+    })?;
+    if top.functions.is_empty() {
+        return Ok(EMPTY.to_owned());
+    }
+    let mut out = String::new();
+    for reason in &top.partial {
+        out.push_str(&format!("incomplete: {reason}\n"));
+    }
+    out.push_str(&rows(top.total, over, &top.functions, &top.unit));
+    Ok(out)
+}
+
+/// A table of functions, from a tree that is here.
+pub(super) fn table_of(tree: &FlameTree, unit: &str, limit: usize) -> String {
+    let functions = tree.top(limit).into_iter().map(|function| Row {
+        name: function.name,
+        own: function.own,
+        total: function.total,
+    });
+    rows(tree.totals()[0], "", &functions.collect::<Vec<_>>(), unit)
+}
+
+fn rows(total: i64, over: &str, functions: &[Row], unit: &str) -> String {
+    let all = total.max(1) as f64;
+    let mut out = format!("total {}{over}\n", format_value(total, unit));
+    out.push_str(&format!(
+        "{:>10} {:>7} {:>10} {:>7}  FUNCTION\n",
+        "SELF", "", "TOTAL", ""
+    ));
+    for row in functions {
+        out.push_str(&format!(
+            "{:>10} {:5.1} % {:>10} {:5.1} %  {}\n",
+            format_value(row.own, unit),
+            row.own as f64 * 100.0 / all,
+            format_value(row.total, unit),
+            row.total as f64 * 100.0 / all,
+            shortened(&row.name)
+        ));
+    }
+    out
+}
+
+/// Letters of a name in a line; Rust's generic names can be a thousand long.
+const NAME_MAX: usize = 100;
+
+/// A name that fits a line. `--format folded` has the whole ones.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(NAME_MAX) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
+/// A value in a unit that a person reads at a glance.
+pub(crate) fn format_value(value: i64, unit: &str) -> String {
+    match unit {
+        "nanoseconds" => {
+            let seconds = value as f64 / 1e9;
+            match seconds.abs() {
+                s if s >= 120.0 => format!("{:.1} min", seconds / 60.0),
+                s if s >= 1.0 => format!("{seconds:.2} s"),
+                s if s >= 1e-3 => format!("{:.1} ms", seconds * 1e3),
+                _ => format!("{:.1} us", seconds * 1e6),
+            }
+        }
+        "bytes" => davy_base::size::format_bytes(value.max(0) as u64),
+        _ => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(stacks: &str, text: Text<'_>) -> String {
+        text.folded_stacks(stacks.as_bytes(), &["member", "op"])
+            .expect("valid")
+    }
+
+    const TEXT: Text<'_> = Text {
+        unit: "nanoseconds",
+        max_nodes: 10,
+        all_frames: false,
+        over: "",
+    };
+
+    #[test]
+    fn a_tree_shows_depth_only_where_stacks_part() {
+        let stacks = "main;run;a 3000000000\nmain;run;b 1000000000\n";
+        insta::assert_snapshot!(tree(stacks, TEXT), @r"
+        total 4.00 s
+        100.0 %     4.00 s  main
+        100.0 %     4.00 s  run
+         75.0 %     3.00 s  | a
+         25.0 %     1.00 s  | b
+        ");
+    }
+
+    #[test]
+    fn a_runtimes_wrappers_are_one_line_so_that_few_lines_show_the_program() {
+        let wrappers: Vec<String> = (0..50).map(|n| format!("tokio::frame_{n}")).collect();
+        let wrappers = wrappers.join(";");
+        let stacks = format!(
+            "{wrappers};shop::main;pay 3000000000\n{wrappers};shop::main;list 900000000\nother 100000000\n"
+        );
+        let few = Text {
+            max_nodes: 4,
+            ..TEXT
+        };
+        insta::assert_snapshot!(tree(&stacks, few), @r"
+        total 4.00 s
+         97.5 %     3.90 s  … 50 frames, tokio::frame_0 to tokio::frame_49
+         97.5 %     3.90 s  shop::main
+         75.0 %     3.00 s  | pay
+         22.5 %   900.0 ms  | list
+        1 smaller nodes are not drawn; their values are in the lines above them (--max-nodes)
+        ");
+        // What a run leads to is named also where there is no line for it.
+        let one = Text {
+            max_nodes: 1,
+            ..TEXT
+        };
+        let named = "… 51 frames, tokio::frame_0 to shop::main\n";
+        assert!(tree(&stacks, one).contains(named), "{}", tree(&stacks, one));
+        let all = Text {
+            max_nodes: 100,
+            all_frames: true,
+            ..TEXT
+        };
+        assert_eq!(tree(&stacks, all).lines().count(), 1 + 50 + 4);
+    }
+
+    #[test]
+    fn groups_are_named_whatever_lies_below_them() {
+        insta::assert_snapshot!(tree("member=api;op=List;a;b;c;d;e 7000000000\n", TEXT), @r"
+        total 7.00 s
+        100.0 %     7.00 s  member=api
+        100.0 %     7.00 s  op=List
+        100.0 %     7.00 s  … 4 frames, a to d
+        100.0 %     7.00 s  e
+        ");
+    }
+
+    #[test]
+    fn what_is_not_drawn_is_said() {
+        let two = Text {
+            unit: "count",
+            max_nodes: 2,
+            ..TEXT
+        };
+        let text = tree("a;x 5\na;y 1\nb 4\n", two);
+        assert!(text.ends_with("2 smaller nodes are not drawn; their values are in the lines above them (--max-nodes)\n"), "{text}");
+        assert_eq!(tree("\n", two), EMPTY);
+    }
+
+    #[test]
+    fn a_table_shows_shares() {
+        let json = br#"{"unit":"bytes","total":4096,"functions":[{"name":"f","file":"","self":1024,"total":4096}]}"#;
+        insta::assert_snapshot!(table(json, " on average").expect("valid"), @r"
+        total 4.0 KiB on average
+              SELF              TOTAL          FUNCTION
+           1.0 KiB  25.0 %    4.0 KiB 100.0 %  f
+        ");
+    }
+}

@@ -1,0 +1,100 @@
+//! Switching off what switches are thrown through, and the way back.
+
+use crate::running::{Place, Running, davy};
+use std::process::{Command, Output};
+
+fn run(command: &mut Command, running: &Running, place: &Place) -> Output {
+    let command = command.env("DAVY_SERVER", &running.page);
+    let command = command.current_dir(place.path());
+    command.output().expect("the binary can be run")
+}
+
+/// The command that a sentence names, without the program.
+fn told(sentence: &str) -> Vec<String> {
+    let command = sentence.split('`').nth(1).unwrap_or_default();
+    command.split(' ').skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn who_switches_the_api_off_is_told_how_to_switch_it_on_again() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    for (what, name) in [
+        ("member", "api"),
+        ("endpoint", "SwitchEndpoint"),
+        ("endpoint", "SwitchMember"),
+    ] {
+        let disable = [what, "disable", name, "--why", "too late at night"];
+        let output = run(davy().args(disable), &running, &place);
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        let way_back = told(&answer);
+        let expected = [what, "enable", name, "--server", &running.debug];
+        assert_eq!(way_back, expected, "{answer}");
+
+        if name != "SwitchMember" {
+            let output = run(davy().args([what, "enable", name]), &running, &place);
+            let refusal = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{refusal}");
+            assert!(refusal.contains("too late at night; "), "{refusal}");
+            assert_eq!(told(&refusal), expected, "{refusal}");
+        }
+        if name == "api" {
+            let output = run(davy().arg("members"), &running, &place);
+            let refusal = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(told(&refusal), expected, "{refusal}");
+        }
+
+        let output = run(davy().args(&way_back), &running, &place);
+        assert!(output.status.success(), "{output:?}");
+        running.until("the API again", || {
+            let enable = run(davy().args([what, "enable", name]), &running, &place);
+            enable.status.success().then_some(())
+        });
+    }
+}
+
+#[test]
+fn the_audit_names_a_user_whose_surroundings_say_nothing() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let own_name = Command::new("id").arg("-un").output().expect("id runs");
+    let own_name = String::from_utf8_lossy(&own_name.stdout).trim().to_owned();
+    let mut disable = davy();
+    disable.args(["endpoint", "disable", "QuerySvg"]);
+    for name in ["USER", "SUDO_USER", "LOGNAME"] {
+        disable.env_remove(name);
+    }
+    let output = run(&mut disable, &running, &place);
+    assert!(output.status.success(), "{output:?}");
+    let audit = run(davy().arg("audit"), &running, &place);
+    let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(audit.contains(&format!(" {own_name}@")), "{audit}");
+
+    let mut enable = davy();
+    let enable = enable.env("USER", "root").env("SUDO_USER", "ann");
+    let output = run(
+        enable.args(["endpoint", "enable", "QuerySvg"]),
+        &running,
+        &place,
+    );
+    assert!(output.status.success(), "{output:?}");
+    let audit = run(davy().arg("audit"), &running, &place);
+    let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(audit.contains(" ann@"), "{audit}");
+}
+
+#[test]
+fn the_debug_port_of_each_member_is_listed() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let output = run(davy().arg("members"), &running, &place);
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut lines = table.lines();
+    let head = lines.next().unwrap_or_default();
+    let column = head.find("DEBUG").expect("a column");
+    let address = running.debug.trim_start_matches("http://");
+    for line in lines {
+        assert!(line[column..].starts_with(address), "{table}");
+    }
+}
