@@ -4,7 +4,8 @@
 
 import { FrameKind, type Frames } from './decode';
 import type { Tree } from './layout';
-import { UNTAGGED, groupValue, packageOf } from './names';
+import { UNTAGGED, groupValue } from './names';
+import { packageOf } from './packages';
 
 export type ColourBy = 'group' | 'package' | 'value';
 

@@ -2,7 +2,7 @@ import type { Signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { FrameKind } from '../logic/decode';
 import { formatShare, formatValue } from '../logic/format';
-import { packageOf } from '../logic/names';
+import { packageOf } from '../logic/packages';
 import { ROOT } from '../logic/units';
 import { hiddenText } from '../render/paint';
 import type { Spot } from '../render/flame';
