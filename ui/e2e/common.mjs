@@ -103,7 +103,7 @@ export const common = [
   }],
 
   ['the keyboard walks, zooms and goes out, and the focused frame is announced', async (browser, url) => {
-    const { page } = await ready(browser, url);
+    const { page } = await ready(browser, url, '/?fold=off');
     await page.locator('.flame-host canvas').focus();
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('ArrowDown');

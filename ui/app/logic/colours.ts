@@ -5,7 +5,7 @@
 import { FrameKind, type Frames } from './decode';
 import type { Tree } from './layout';
 import { UNTAGGED, groupValue } from './names';
-import { packageOf } from './packages';
+import { packagesOf } from './packages';
 
 export type ColourBy = 'group' | 'package' | 'value';
 
@@ -15,6 +15,8 @@ export const HUES = [
 export const GREY = '#bcc1c9';
 export const GREY_SLOT = HUES.length;
 const SHADES = 3;
+/** The lightest of them. */
+const LIGHT = 2;
 const RAMP = [
   '#31446b', '#4b546c', '#666970', '#7c7b78', '#958f78', '#b0a572', '#cdbb68', '#ead35a', '#fee838',
 ];
@@ -100,10 +102,10 @@ export interface Painter {
 
 /** Each node's index into the palette. */
 export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, { groups, packages }: Painter): Uint8Array {
-  const { n, frame, depth } = tree;
+  const { n, frame, depth, span } = tree;
   const out = new Uint8Array(n);
   const k = frames.names.length;
-  const home = frames.names.map((name, i) => packageOf(name, frames.files[i]));
+  const home = packagesOf(frames.names, frames.files);
   const shade = new Uint8Array(k);
   for (let f = 0; f < k; f++) shade[f] = hash(by === 'group' ? home[f] : frames.names[f]) % SHADES;
   if (by === 'value') return heat(tree, out);
@@ -126,6 +128,10 @@ export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, { groups, 
     }
   }
   out[0] = grey;
+  // A folded run is of several packages; of a group it has the plain hue.
+  for (let i = 1; i < n; i++) {
+    if (span[i] > 1) out[i] = by === 'package' ? grey : Math.floor(out[i] / SHADES) * SHADES + LIGHT;
+  }
   return out;
 }
 

@@ -2,9 +2,8 @@
 // and nobody of it has written. Rust, Go, Java, .NET, PHP, Python and C are told apart by punctuation.
 
 /** The crate, Go package, Java package, PHP namespace or Python module; '' when there is none. */
-export function packageOf(name: string, file = ''): string {
-  // A generic function's name begins with its arguments' crates: where the file says it, it is right.
-  const sure = packageByPath(file);
+export function packageOf(name: string, file = '', sure = packageByPath(file)): string {
+  // A generic function's name begins with its arguments' crates: where the path says it, it is right.
   if (sure !== '') return sure;
   if (name.includes('::')) {
     // `<alloc::vec::Vec<T> as core::ops::Drop>::drop` belongs to the type's crate.
@@ -12,7 +11,8 @@ export function packageOf(name: string, file = ''): string {
     const crate = /^[A-Za-z_][A-Za-z0-9_]*(?=::)/.exec(bare)?.[0];
     if (crate !== undefined) return crate;
   }
-  if (/\.(rs|[chS]|cc|[ch]pp)$/.test(file)) return folderOf(file);
+  const folder = folderOf(file);
+  if (folder !== '' && /\.(rs|[chS]|cc|[ch]pp)$/.test(file)) return folder;
   if (name.includes('\\')) return name.slice(0, name.indexOf('\\'));
   const slash = name.lastIndexOf('/');
   if (slash >= 0 && !name.startsWith('/')) {
@@ -24,7 +24,7 @@ export function packageOf(name: string, file = ''): string {
   const dotted = /^([A-Za-z_][A-Za-z0-9_]*)\./.exec(name)?.[1];
   if (dotted !== undefined) return dotted;
   if (LIBC.test(name)) return 'libc';
-  return folderOf(file);
+  return folder;
 }
 
 const LIBC = /^(?:_start|start_thread|_*clone3?|__GI_.*|__libc_.*)$/;
@@ -57,9 +57,23 @@ const RUNTIME = new Set([
   'hyper', 'hyper_util', 'axum', 'axum_core', 'tower', 'tower_http', 'tower_layer', 'tower_service', 'tracing',
 ]);
 
+/** The package of each frame; many frames have one file. */
+export function packagesOf(names: string[], files: string[]): string[] {
+  const byPath = new Map<string, string>();
+  return names.map((name, f) => {
+    const file = files[f];
+    let sure = byPath.get(file);
+    if (sure === undefined) {
+      sure = packageByPath(file);
+      byPath.set(file, sure);
+    }
+    return packageOf(name, file, sure);
+  });
+}
+
 /** Whether a frame is the runtime's. C's `main` that has no source is the one before Rust's own. */
-export function isRuntime(name: string, file: string): boolean {
-  return RUNTIME.has(packageOf(name, file)) || (name === 'main' && file === '');
+export function isRuntime(name: string, file: string, home = packageOf(name, file)): boolean {
+  return RUNTIME.has(home) || (name === 'main' && file === '');
 }
 
 /** How the packages of a run are told: the three parts of Rust's library are one to its users. */

@@ -26,6 +26,8 @@ export interface State {
   colour: ColourBy | null;
   order: Order;
   growth: Growth;
+  /** Whether runs of the runtime's frames take one row each. */
+  fold: boolean;
   plot: Plot;
   /** Seconds between refreshes; 0 is off. */
   live: number;
@@ -43,6 +45,7 @@ export const DEFAULTS: State = {
   colour: null,
   order: 'heavy',
   growth: 'down',
+  fold: true,
   plot: 'stack',
   live: 0,
 };
@@ -62,6 +65,7 @@ export function toUrl(state: State): string {
   if (state.colour) q.set('colour', state.colour);
   if (state.order !== 'heavy') q.set('order', state.order);
   if (state.growth !== 'down') q.set('growth', state.growth);
+  if (!state.fold) q.set('fold', 'off');
   if (state.plot !== 'stack') q.set('plot', state.plot);
   if (state.live) q.set('live', String(state.live));
   const fragment = new URLSearchParams(state.zoom.map((name) => ['z', name]));
@@ -107,6 +111,7 @@ export function fromUrl(search: string, hash: string): State {
     colour: colour === '' ? null : colour,
     order: one<Order>('order', ['heavy', 'name'], 'heavy'),
     growth: one<Growth>('growth', ['down', 'up'], 'down'),
+    fold: q.get('fold') !== 'off',
     plot: one<Plot>('plot', ['stack', 'lines'], 'stack'),
     live: (LIVE as readonly number[]).includes(live) ? live : 0,
   };

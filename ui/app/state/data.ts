@@ -9,8 +9,9 @@ import { SERVICE, formatSelector, withService } from '../logic/selector';
 import { shape } from '../logic/timeline';
 import { UNTAGGED } from '../logic/names';
 import { TreeWorker } from '../worker/client';
-import type { Loaded } from '../worker/protocol';
+import type { Arrangement, Loaded } from '../worker/protocol';
 import { maxNodes, picked, selector, service, span, state, update } from './explore';
+import { unfolded } from './folding';
 import { type Resource, resource } from './resource';
 
 const MINUTE = 60_000;
@@ -120,12 +121,19 @@ export const subject = computed<api.Query | null>(() =>
 const worker = new TreeWorker();
 export const asks = worker.ask.bind(worker);
 
+const arrangement = computed<Arrangement>(() => ({
+  order: state.value.order,
+  fold: state.value.fold,
+  open: unfolded.value,
+}));
+const arrangementKey = computed(() => JSON.stringify(arrangement.value));
+
 export const flame = resource<Loaded>(
   () =>
     ask(subject.value && by.value !== null ? { ...subject.value, by: by.value, max_nodes: maxNodes.value } : null),
   async (key, signal) => {
     const buffer = await api.flamegraph(asked(key), signal);
-    return worker.ask({ kind: 'load', buffer, order: state.peek().order });
+    return worker.ask({ kind: 'load', buffer, as: arrangement.peek() });
   },
 );
 
@@ -136,22 +144,22 @@ export const top = resource(
   (key, signal) => api.top(asked(key), signal),
 );
 
-/** The tree on show, in the order asked for. */
+/** The tree on show, in the arrangement asked for. */
 export const shown = signal<Loaded | null>(null);
 export const viewerProblem = signal<Problem | null>(null);
-let arranged: string = state.peek().order;
+let arranged = arrangementKey.peek();
 effect(() => {
   const loaded = flame.state.value.data;
   if (loaded !== null) shown.value = loaded;
 });
 effect(() => {
-  const { order } = state.value;
-  if (shown.peek() === null || order === arranged) {
-    arranged = order;
+  const wanted = arrangementKey.value;
+  if (shown.peek() === null || wanted === arranged) {
+    arranged = wanted;
     return;
   }
-  arranged = order;
-  asks({ kind: 'order', order }).then(
+  arranged = wanted;
+  asks({ kind: 'arrange', as: arrangement.peek() }).then(
     (loaded) => { shown.value = loaded; },
     (error) => { viewerProblem.value = problemOf(error); },
   );

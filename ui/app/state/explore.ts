@@ -3,9 +3,10 @@
 import { computed, effect, signal } from '@preact/signals';
 import { type Span, isRelative, resolve } from '../logic/range';
 import { formatSelector, serviceOf } from '../logic/selector';
-import { type State, fromUrl, toUrl } from '../logic/urlstate';
+import { type State, toUrl } from '../logic/urlstate';
+import { stateOf } from './folding';
 
-export const state = signal<State>(fromUrl(location.search, location.hash));
+export const state = signal<State>(stateOf(location));
 
 /** The moment that "now" means in every request of one refresh. */
 export const now = signal(Date.now());
@@ -31,7 +32,7 @@ export function update(patch: Partial<State>, kind: Kind = 'step'): void {
 }
 
 addEventListener('popstate', () => {
-  state.value = fromUrl(location.search, location.hash);
+  state.value = stateOf(location);
 });
 document.addEventListener('visibilitychange', () => {
   visible.value = document.visibilityState === 'visible';

@@ -20,7 +20,7 @@ describe('address', () => {
       range: { from: 'now-6h', until: '1700000000000' },
       pick: { from: millis(1_700_000_000_000), until: millis(1_700_000_060_000) },
       by: ['member', 'op'], view: 'flame', zoom: ['member=api', 'a::b<c & d>', '#?=;'],
-      search: '^a+b(c|d) #', colour: 'value', order: 'name', growth: 'up', plot: 'lines', live: 15,
+      search: '^a+b(c|d) #', colour: 'value', order: 'name', growth: 'up', fold: false, plot: 'lines', live: 15,
     };
     expect(back(s)).toEqual(s);
   });

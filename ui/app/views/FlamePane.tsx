@@ -1,6 +1,7 @@
 import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { colourNodes } from '../logic/colours';
+import { isFolded, lastOf, runText } from '../logic/fold';
 import { formatShare, formatValue } from '../logic/format';
 import { type Direction, neighbour } from '../logic/nav';
 import { ROOT } from '../logic/units';
@@ -10,7 +11,7 @@ import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, painter, shaped, shown } from '../state/data';
 import { MOST_NODES, maxNodes, pick, state } from '../state/explore';
-import { focus, focusNode, focusPath, found, zoomNode, zoomOut, zoomTo } from '../state/viewing';
+import { focus, focusNode, focusPath, found, turnRun, zoomNode, zoomOut, zoomTo } from '../state/viewing';
 import type { Loaded } from '../worker/protocol';
 import { drawStats } from './StatusBar';
 import { type Pointed, Tooltip } from './Tooltip';
@@ -83,14 +84,17 @@ function mount(host: HTMLElement): () => void {
       const node = focusNode.value;
       const loaded = shown.value;
       if (loaded === null || node === null) return;
-      const { tree, frames, meta } = loaded;
-      said.value = `${frames.names[tree.frame[node]]}, ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of all, depth ${tree.depth[node]}`;
+      const { tree, meta } = loaded;
+      said.value = `${calledOf(loaded, node)}, ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of all, depth ${tree.depth[node]}`;
     }),
     attach(flame, {
       hover: (spot, x, y) => { pointed.value = spot && { spot, x, y }; },
       click: (spot) => choose(flame, spot),
       walk,
-      enter: () => zoomTo(focusNode.peek() ?? ROOT),
+      enter: () => {
+        const node = focusNode.peek() ?? ROOT;
+        if (!turnRun(node)) zoomTo(node);
+      },
       out: () => {
         if (!flame.settled) flame.zoomTo(zoomNode.peek());
         else if (!zoomOut()) {
@@ -131,9 +135,17 @@ function choose(flame: Flame, spot: Spot): void {
     loadMore();
     return;
   }
+  if (turnRun(spot.node)) return;
   focus(spot.node);
   if (spot.node === zoomNode.peek()) flame.zoomTo(spot.node);
   else zoomTo(spot.node);
+}
+
+/** What a screen reader is told a row is. */
+function calledOf({ tree, frames }: Loaded, node: number): string {
+  const name = (n: number): string => frames.names[tree.frame[n]];
+  if (isFolded(tree, node)) return `${runText(tree, frames, node)}, folded, from ${name(node)} to ${name(lastOf(tree, node))}, Enter unfolds`;
+  return tree.run[node] > 0 ? `${name(node)}, first of ${runText(tree, frames, node)}, Enter folds` : name(node);
 }
 
 function loadMore(): void {
@@ -146,8 +158,9 @@ function walk(direction: Direction): void {
   const from = focusNode.peek() ?? zoomNode.peek();
   const to = neighbour(loaded.tree, from, direction);
   focus(to);
-  if (direction === 'callee' && to === from && loaded.tree.hidden[from] > 0) {
-    said.value = `${hiddenText(loaded.tree, from)}. Press Enter to zoom here.`;
+  const last = lastOf(loaded.tree, from);
+  if (direction === 'callee' && to === from && loaded.tree.hidden[last] > 0) {
+    said.value = `${hiddenText(loaded.tree, last)}. Press Enter to zoom here.`;
   }
 }
 

@@ -6,13 +6,14 @@ import type { ColourBy } from '../logic/colours';
 import type { View } from '../logic/urlstate';
 import { colouring, grouping, subject } from '../state/data';
 import { state, update } from '../state/explore';
+import { remember, unfolded } from '../state/folding';
 import { found, zoomNode } from '../state/viewing';
 import { savePng } from './FlamePane';
 
 const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame'], ['table', 'Table']];
 
 export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement | null> }) {
-  const { view, order, growth } = state.value;
+  const { view, order, growth, fold } = state.value;
   return (
     <div class="bar tools">
       <fieldset class="segments" aria-label="View">
@@ -22,6 +23,20 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
       </fieldset>
       <SearchBox input={search} />
       <span class="grow" />
+      <button
+        type="button"
+        id="fold"
+        class="toggle"
+        aria-pressed={fold}
+        title="One row for each unbranching run of frames of std, tokio, libc and the like"
+        onClick={() => {
+          unfolded.value = [];
+          remember(!fold);
+          update({ fold: !fold }, 'tweak');
+        }}
+      >
+        Fold runtime frames
+      </button>
       <label class="field">
         <span>colour</span>
         <select id="colour" value={colouring.value} onChange={(e) => update({ colour: e.currentTarget.value as ColourBy }, 'tweak')}>
