@@ -76,4 +76,33 @@ export const fixtureFold = [
     for (let i = 0; i < crumbs.length - 1; i++) await page.keyboard.press('Escape');
     await page.waitForFunction(() => location.hash === '');
   }],
+
+  ['a search shows its widest match, and Enter and Shift+Enter lead to the next and the one before', async (browser, url) => {
+    const { page, faults } = await open(browser, `${url}/?fold=off&view=flame`, { height: 560 });
+    await drawn(page);
+    const box = await page.locator('.flame-host').boundingBox();
+    const focus = async () => {
+      await settle(page);
+      return page.locator('.flame-box-focus').boundingBox();
+    };
+    const said = () => page.locator('#focused-frame').innerText();
+    const inView = (at) => at !== null && at.y >= box.y && at.y + at.height <= box.y + box.height && at.width >= 50;
+    await page.locator('#search').fill('^parquet');
+    await page.locator('#place').waitFor();
+    assert.match(await page.locator('#place').innerText(), /^1 of \d+/);
+    assert.ok(inView(await focus()), 'the widest match is in view, and wide enough to read');
+    const first = await said();
+    await shot(page, 'stop');
+    await page.locator('#search').press('Enter');
+    await page.locator('#place', { hasText: /^2 of/ }).waitFor();
+    assert.ok(inView(await focus()));
+    assert.notEqual(await said(), first);
+    await page.locator('#search').press('Shift+Enter');
+    await page.locator('#place', { hasText: /^1 of/ }).waitFor();
+    assert.equal(await said(), first);
+    await page.locator('#search').press('ArrowUp');
+    await page.waitForFunction(() => /^(\S+) of \1$/.test(document.querySelector('#place').textContent.replaceAll('\u202f', '')));
+    assert.ok(inView(await focus()), 'the narrowest too');
+    assert.deepEqual(faults, []);
+  }],
 ];

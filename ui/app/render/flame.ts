@@ -5,7 +5,7 @@ import type { Frames } from '../logic/decode';
 import { lastOf } from '../logic/fold';
 import type { Tree } from '../logic/layout';
 import { hiddenStart, nodeAt } from '../logic/nav';
-import { type NodeId, ROOT, nodeId, px } from '../logic/units';
+import { type NodeId, ROOT, fraction, nodeId, px } from '../logic/units';
 import type { Growth } from '../logic/urlstate';
 import { type Camera, WHOLE, between, carried, clamp, edges, panBy, zoomAbout } from './camera';
 import { ROW, type Skin, paint } from './paint';
@@ -30,6 +30,8 @@ export interface DrawStats {
 }
 
 const ZOOM_MS = 140;
+/** In CSS pixels: what a search leads to is made this wide. */
+const READABLE = 60;
 
 export class Flame {
   readonly canvas = document.createElement('canvas');
@@ -198,6 +200,25 @@ export class Flame {
       c = { ...c, left: (middle - width / 2) as typeof c.left, right: (middle + width / 2) as typeof c.right };
     }
     if (c !== this.target()) this.moveTo(c);
+  }
+
+  /** Brings a frame into view, with what is around it, and wide enough to be read. */
+  lookAt(node: NodeId): void {
+    if (!this.scene) return;
+    const { tree } = this.scene;
+    const { left, right } = edges(tree, node);
+    let c = this.target();
+    const row = tree.row[node] * ROW;
+    const margin = 2 * ROW;
+    if (row < c.top + margin || row + ROW + margin > c.top + this.height) c = { ...c, top: px(row - this.height * 0.4) };
+    const width = c.right - c.left;
+    const drawn = ((Math.min(right, c.right) - Math.max(left, c.left)) / width) * this.width;
+    if (drawn < READABLE) {
+      const wide = Math.min(width, ((right - left) * this.width) / READABLE);
+      const middle = (left + right) / 2;
+      c = { ...c, left: fraction(middle - wide / 2), right: fraction(middle + wide / 2) };
+    }
+    if (c !== this.target()) this.flyTo(clamp(c, this.contentHeight(), this.height));
   }
 
   private moveTo(camera: Camera): void {

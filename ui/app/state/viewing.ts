@@ -3,7 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import { standIn } from '../logic/fold';
 import { neighbour } from '../logic/nav';
-import { type NodeId, ROOT } from '../logic/units';
+import { type NodeId, ROOT, nodeId } from '../logic/units';
 import { findPath, pathOf } from '../logic/zoompath';
 import type { Row } from '../logic/top';
 import type { Found } from '../worker/protocol';
@@ -63,6 +63,28 @@ export function turnRun(node: NodeId): boolean {
 export const found = signal<{ result: Found; of: object } | null>(null);
 const search = computed(() => state.value.search);
 let searches = 0;
+let searched = '';
+
+/** Which of the search's places is looked at; -1 for none. */
+export const at = signal(-1);
+/** A frame that is to be brought into view, however the view is now. */
+export const lookedAt = signal<{ node: NodeId; of: object } | null>(null);
+
+function stepTo(k: number): void {
+  const { result, of } = found.peek()!;
+  at.value = k;
+  const node = nodeId(result.stops[k]);
+  focus(node);
+  lookedAt.value = { node, of };
+}
+
+/** The next of the search's places, or the one before; past an end it begins at the other. */
+export function step(by: 1 | -1): void {
+  const count = found.peek()?.result.stops.length ?? 0;
+  if (count === 0) return;
+  const from = at.peek() < 0 && by < 0 ? 0 : at.peek();
+  stepTo((from + by + count) % count);
+}
 effect(() => {
   const loaded = shown.value;
   const text = search.value;
@@ -70,11 +92,17 @@ effect(() => {
   const mine = ++searches;
   if (loaded === null || text === '') {
     found.value = null;
+    if (text === '') searched = '';
     return;
   }
   asks({ kind: 'search', text, root }).then(
     (result) => {
-      if (mine === searches) found.value = result && { result, of: loaded.tree };
+      if (mine !== searches) return;
+      found.value = result && { result, of: loaded.tree };
+      at.value = result ? result.stops.indexOf(focusNode.peek() ?? -1) : -1;
+      // A refresh, another zoom or a fold leaves the view alone: only another search leads elsewhere.
+      if (text !== searched && result && result.stops.length > 0) stepTo(0);
+      searched = text;
     },
     () => {
       if (mine === searches) found.value = null;

@@ -11,7 +11,7 @@ import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, painter, shaped, shown } from '../state/data';
 import { MOST_NODES, maxNodes, pick, state } from '../state/explore';
-import { focus, focusNode, focusPath, found, turnRun, zoomNode, zoomOut, zoomTo } from '../state/viewing';
+import { focus, focusNode, focusPath, found, lookedAt, turnRun, zoomNode, zoomOut, zoomTo } from '../state/viewing';
 import type { Loaded } from '../worker/protocol';
 import { drawStats } from './StatusBar';
 import { type Pointed, Tooltip } from './Tooltip';
@@ -79,6 +79,10 @@ function mount(host: HTMLElement): () => void {
     effect(() => {
       const f = found.value;
       flame.setMatch(f !== null && f.of === shown.value?.tree ? f.result : null);
+    }),
+    effect(() => {
+      const look = lookedAt.value;
+      if (look !== null && look.of === shown.peek()?.tree) flame.lookAt(look.node);
     }),
     effect(() => {
       const node = focusNode.value;

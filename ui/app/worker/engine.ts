@@ -4,6 +4,7 @@ import { type Decoded, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { type Tree, byName, layout } from '../logic/layout';
 import { compile, matchNames, matchesBefore, share } from '../logic/search';
+import { stopsOf } from '../logic/stops';
 import { topOf } from '../logic/top';
 import { findPath } from '../logic/zoompath';
 import type { Answers, Arrangement, Loaded, Request } from './protocol';
@@ -58,11 +59,13 @@ export class Engine {
     const hit = matchNames(this.decoded.frames.names, query);
     // The root is not a frame of anybody's program.
     hit[tree.frame[0]] = 0;
+    const within = root < tree.n ? root : 0;
     return {
       hit,
       before: matchesBefore(tree, hit),
       whole: share(tree, hit),
-      zoomed: share(tree, hit, root < tree.n ? root : 0),
+      zoomed: share(tree, hit, within),
+      stops: stopsOf(tree, hit, within),
       note: query.note,
     };
   }

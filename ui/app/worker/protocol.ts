@@ -33,6 +33,8 @@ export interface Found {
   whole: Share;
   /** The same within the zoomed frame. */
   zoomed: Share;
+  /** Where a search leads to, one after the other. */
+  stops: Uint32Array;
   note: string | null;
 }
 
