@@ -3,7 +3,7 @@
 
 import { encode } from '../fixture/encode.mjs';
 import { synthetic } from '../fixture/synthetic.mjs';
-import { Hues, colourNodes } from '../app/logic/colours';
+import { colourNodes } from '../app/logic/colours';
 import { decode } from '../app/logic/decode';
 import { fold, runtimeFrames } from '../app/logic/fold';
 import { byName, layout } from '../app/logic/layout';
@@ -12,7 +12,6 @@ import { topOf } from '../app/logic/top';
 import { Plan } from '../app/render/plan';
 
 const RUNS = 7;
-const painter = () => ({ groups: new Hues(), packages: new Hues() });
 
 interface Took {
   best: number;
@@ -44,7 +43,7 @@ for (const n of [100_000, 1_000_000]) {
   const runtime = runtimeFrames(decoded.frames);
   const folded = fold(tree, decoded.frames, runtime, new Set());
   const plan = new Plan();
-  const colours = colourNodes(tree, decoded.frames, 'package', painter());
+  const colours = colourNodes(tree, decoded.frames, 'package');
   const window = (from: number, until: number) => ({ from, until, firstRow: 0, lastRow: 60, width: 1600 });
   const total = tree.sum[0];
 
@@ -61,7 +60,7 @@ for (const n of [100_000, 1_000_000]) {
     ['order by name', () => layout(byName(tree, names))],
     ['search + share', () => share(tree, matchNames(names, query))],
     ['matches by subtree', () => matchesBefore(tree, hit)],
-    ['colour', () => colourNodes(tree, decoded.frames, 'package', painter())],
+    ['colour', () => colourNodes(tree, decoded.frames, 'package')],
     ['top table', () => topOf(tree, decoded.frames)],
     ['plan, whole', () => plan.build(tree, colours, null, window(0, total))],
     ['plan, whole, searched', () => plan.build(tree, colours, { hit, before }, window(0, total))],

@@ -3,11 +3,10 @@
 import { computed, effect, signal } from '@preact/signals';
 import * as api from '../api/client';
 import { type Problem, problemOf } from '../api/problem';
-import { type ColourBy, Hues, type Painter } from '../logic/colours';
+import type { ColourBy } from '../logic/colours';
 import { stepFor } from '../logic/range';
 import { SERVICE, formatSelector, withService } from '../logic/selector';
 import { shape } from '../logic/timeline';
-import { UNTAGGED } from '../logic/names';
 import { TreeWorker } from '../worker/client';
 import type { Arrangement, Loaded } from '../worker/protocol';
 import { maxNodes, picked, selector, service, span, state, update } from './explore';
@@ -165,8 +164,6 @@ effect(() => {
   );
 });
 
-export const hues = new Hues();
-export const painter: Painter = { groups: hues, packages: new Hues() };
 export const shaped = computed(() => {
   const answer = series.state.value.data;
   if (answer === null) return null;
@@ -174,7 +171,6 @@ export const shaped = computed(() => {
   const key = series.state.value.key;
   const grouped = (key ? (asked(key).by ?? '') : '').split(',').filter(Boolean);
   const result = shape(answer, grouped, state.value.plot === 'stack');
-  hues.assign(result.lines.filter((l) => !l.rest && l.group !== UNTAGGED).map((l) => l.group));
   return { ...result, grouped, unit: answer.unit };
 });
 

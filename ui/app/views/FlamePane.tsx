@@ -9,7 +9,7 @@ import { Flame, type Spot } from '../render/flame';
 import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
-import { colouring, flame as fetched, painter, shaped, shown } from '../state/data';
+import { colouring, flame as fetched, shown } from '../state/data';
 import { MOST_NODES, maxNodes, pick, state } from '../state/explore';
 import { focus, focusNode, focusPath, found, lookedAt, turnRun, zoomNode, zoomOut, zoomTo } from '../state/viewing';
 import type { Loaded } from '../worker/protocol';
@@ -48,8 +48,8 @@ function mount(host: HTMLElement): () => void {
   canvas.setAttribute('role', 'application');
   canvas.setAttribute('aria-describedby', 'focused-frame');
 
-  const last: Record<'loaded' | 'zoomed' | 'focused' | 'by' | 'ranked', unknown> = {
-    loaded: null, zoomed: ROOT, focused: null, by: null, ranked: null,
+  const last: Record<'loaded' | 'zoomed' | 'focused' | 'by', unknown> = {
+    loaded: null, zoomed: ROOT, focused: null, by: null,
   };
   const stops = [
     effect(() => flame.setSkin(skinOf(theme.value))),
@@ -61,20 +61,18 @@ function mount(host: HTMLElement): () => void {
       const zoomed = zoomNode.value;
       const focused = focusNode.value;
       const by = colouring.value;
-      // Members get their hues in the order of the timeline, so the two agree.
-      const ranked = shaped.value;
       if (loaded === null) return;
       if (loaded !== last.loaded) {
-        const colours = colourNodes(loaded.tree, loaded.frames, by, painter);
+        const colours = colourNodes(loaded.tree, loaded.frames, by);
         flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours }, zoomed, focused);
         describe(flame, host, loaded);
         pointed.value = null;
       } else {
-        if (by !== last.by || ranked !== last.ranked) flame.setColours(colourNodes(loaded.tree, loaded.frames, by, painter));
+        if (by !== last.by) flame.setColours(colourNodes(loaded.tree, loaded.frames, by));
         if (zoomed !== last.zoomed) flame.zoomTo(zoomed);
         if (focused !== last.focused) flame.setFocus(focused);
       }
-      Object.assign(last, { loaded, zoomed, focused, by, ranked });
+      Object.assign(last, { loaded, zoomed, focused, by });
     }),
     effect(() => {
       const f = found.value;
