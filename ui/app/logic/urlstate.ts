@@ -14,6 +14,8 @@ export type Plot = 'stack' | 'lines';
 export interface State {
   type: string;
   matchers: Matcher[];
+  /** The selector of the address as it stood there, where it cannot be read; else ''. */
+  unread: string;
   range: Range;
   /** A part of the range, chosen on the timeline. */
   pick: Span | null;
@@ -36,6 +38,7 @@ export interface State {
 export const DEFAULTS: State = {
   type: '',
   matchers: [],
+  unread: '',
   range: DEFAULT_RANGE,
   pick: null,
   by: null,
@@ -56,6 +59,7 @@ export function toUrl(state: State): string {
   const q = new URLSearchParams();
   if (state.type) q.set('type', state.type);
   if (state.matchers.length > 0) q.set('selector', formatSelector(state.matchers));
+  else if (state.unread) q.set('selector', state.unread);
   if (state.range.from !== DEFAULT_RANGE.from) q.set('from', state.range.from);
   if (state.range.until !== DEFAULT_RANGE.until) q.set('until', state.range.until);
   if (state.pick) q.set('pick', `${state.pick.from}-${state.pick.until}`);
@@ -81,10 +85,11 @@ function tidy(text: string): string {
     .replaceAll('%7E', '~').replaceAll('%28', '(').replaceAll('%29', ')');
 }
 
-/** Whatever is unknown or unreadable falls back to its default: an old link still opens. */
+/** Whatever is unknown falls back to its default: an old link still opens. A selector is what the page is about, so one that cannot be read is kept to be shown. */
 export function fromUrl(search: string, hash: string): State {
   const q = new URLSearchParams(search);
-  const parsed = parseSelector(q.get('selector') ?? '');
+  const written = q.get('selector') ?? '';
+  const parsed = parseSelector(written);
   const pick = /^(\d+)-(\d+)$/.exec(q.get('pick') ?? '');
   const by = q.get('by');
   const live = Number(q.get('live') ?? 0);
@@ -96,6 +101,7 @@ export function fromUrl(search: string, hash: string): State {
   return {
     type: q.get('type') ?? '',
     matchers: parsed.ok ? parsed.matchers : [],
+    unread: parsed.ok ? '' : written,
     range: {
       from: q.get('from') || DEFAULT_RANGE.from,
       until: q.get('until') || DEFAULT_RANGE.until,

@@ -67,7 +67,7 @@ export function labelValues(name: string, signal: AbortSignal): Promise<string[]
 // First look: a service and a type are chosen for the user, who sees a flame graph and not a form.
 effect(() => {
   const known = services.state.value.data;
-  if (!known || known.length === 0 || state.value.matchers.length > 0) return;
+  if (!known || known.length === 0 || state.value.matchers.length > 0 || state.value.unread !== '') return;
   update({ matchers: withService(known.includes('davy') ? 'davy' : known[0]) }, 'tweak');
 });
 effect(() => {

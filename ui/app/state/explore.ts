@@ -22,6 +22,7 @@ type Kind = 'step' | 'tweak';
 /** A step can be gone back from; a tweak (typing, a toggle) changes the address in place. */
 export function update(patch: Partial<State>, kind: Kind = 'step'): void {
   const next = { ...state.peek(), ...patch };
+  if (patch.matchers) next.unread = '';
   const url = toUrl(next);
   const same = url === `${location.search}${location.hash}` || (url === '' && location.search + location.hash === '');
   state.value = next;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseInstant, resolve, stepFor, widened } from '../logic/range';
+import { whyEmpty } from '../logic/emptiness';
 import { type SeriesAnswer, piled, shape } from '../logic/timeline';
 import { millis } from '../logic/units';
 import { DEFAULTS, type State, fromUrl, toUrl } from '../logic/urlstate';
@@ -19,7 +20,7 @@ describe('address', () => {
       matchers: [{ name: 'service_name', op: '=', value: 'a b&c=d#e' }, { name: 'm', op: '!~', value: 'x"+%' }],
       range: { from: 'now-6h', until: '1700000000000' },
       pick: { from: millis(1_700_000_000_000), until: millis(1_700_000_060_000) },
-      by: ['member', 'op'], view: 'flame', zoom: ['member=api', 'a::b<c & d>', '#?=;'],
+      unread: '', by: ['member', 'op'], view: 'flame', zoom: ['member=api', 'a::b<c & d>', '#?=;'],
       search: '^a+b(c|d) #', colour: 'value', order: 'name', growth: 'up', fold: false, plot: 'lines', live: 15,
     };
     expect(back(s)).toEqual(s);
@@ -41,8 +42,32 @@ describe('address', () => {
     });
   });
 
+  test('a selector that cannot be read is kept as it stands, to be shown', () => {
+    expect(fromUrl('?selector=foo', '')).toMatchObject({ matchers: [], unread: 'foo' });
+    expect(back({ ...DEFAULTS, unread: '{a="b"' }).unread).toBe('{a="b"');
+    expect(fromUrl('?selector={a%3D"b"}', '').unread).toBe('');
+  });
+
   test('the zoom stays out of what is sent to a server', () => {
     expect(toUrl({ ...DEFAULTS, zoom: ['a'] })).toBe('#z=a');
+  });
+});
+
+describe('an empty answer', () => {
+  const asked = {
+    unread: '', service: 'shop', type: 'memory:inuse_space:bytes:space:bytes', filtered: true,
+    services: ['davy', 'shop'], types: ['process_cpu:cpu:nanoseconds:cpu:nanoseconds', 'memory:inuse_space:bytes:space:bytes'],
+  };
+  const check = (patch: Partial<typeof asked>, why: string): void => expect(whyEmpty({ ...asked, ...patch })).toBe(why);
+
+  test('is told by its reason', () => {
+    check({}, 'sampled');
+    check({ filtered: false }, 'match');
+    check({ type: 'process_cpu:cpu:nanoseconds:cpu:nanoseconds' }, 'match');
+    check({ type: 'wall:wall:nanoseconds:wall:nanoseconds' }, 'type');
+    check({ service: 'nope', types: [] }, 'service');
+    check({ services: [], types: [] }, 'nothing');
+    check({ unread: 'foo', services: [] }, 'selector');
   });
 });
 

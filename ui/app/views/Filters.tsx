@@ -106,12 +106,12 @@ function FilterForm({ initial, save, cancel }: FormProps) {
 
 function SelectorField() {
   const [draft, setDraft] = useState<string | null>(null);
-  const text = draft ?? selector.value;
+  const text = draft ?? (state.value.unread || selector.value);
   const parsed = parseSelector(text);
   const commit = (): void => {
     if (draft === null) return;
     if (!parsed.ok) return;
-    if (draft !== selector.value) update({ matchers: parsed.matchers });
+    if (draft !== selector.value || state.value.unread !== '') update({ matchers: parsed.matchers });
     setDraft(null);
   };
   return (

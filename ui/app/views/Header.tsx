@@ -53,7 +53,8 @@ function TypePicker() {
   return (
     <label class="field">
       <span>profile</span>
-      <select id="type" value={current} title={current} onChange={(e) => update({ type: e.currentTarget.value })}>
+      <select id="type" value={current} title={current} disabled={list.length === 0} onChange={(e) => update({ type: e.currentTarget.value })}>
+        {list.length === 0 && <option value="">{types.state.value.data === null ? '…' : 'none'}</option>}
         {list.map((id) => <option key={id} value={id}>{typeLabel(id)}</option>)}
       </select>
     </label>
