@@ -52,7 +52,7 @@ export const common = [
   }],
 
   ['dragging over the timeline changes the range, and Escape brings it back', async (browser, url) => {
-    const { page } = await ready(browser, url);
+    const { page } = await ready(browser, url, '/?from=now-1h');
     const before = await text(page, '.status b');
     const over = await page.locator('.plot .u-over').boundingBox();
     const y = over.y + over.height / 2;

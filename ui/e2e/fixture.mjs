@@ -85,6 +85,29 @@ export const onlyFixture = [
     }
   }],
 
+  ['a young Davy begins at its last 15 minutes, but a range that was chosen stays', async (browser) => {
+    const { server, url } = await serve({ young: 6 * 60_000 });
+    try {
+      const { page, faults } = await open(browser, url);
+      await drawn(page);
+      const pressed = () => page.locator('.range [aria-pressed=true]').innerText();
+      assert.equal(await pressed(), '15m');
+      assert.equal(new URL(page.url()).searchParams.get('from'), null);
+      await shot(page, 'young');
+      await page.locator('.range button', { hasText: '1h' }).click();
+      await settle(page);
+      await drawn(page);
+      assert.equal(await pressed(), '1h');
+      await page.reload();
+      await drawn(page);
+      assert.equal(await pressed(), '1h');
+      assert.deepEqual(faults, []);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }],
+
   ['an answer that is not the whole says so', async (browser) => {
     const { server, url } = await serve({ partial: ['2 of 36 segments could not be read: bucket timed out.'] });
     try {

@@ -1,7 +1,7 @@
 // All that a person would share, in the address. What is at its default is left out. The zoom is in
 // the fragment: it can be long, and no server needs it.
 
-import { DEFAULT_RANGE, type Range, type Span } from './range';
+import { DEFAULT_RANGE, type Range, type Span, isChosen } from './range';
 import type { ColourBy } from './colours';
 import type { Order } from './layout';
 import { type Matcher, formatSelector, parseSelector } from './selector';
@@ -60,7 +60,7 @@ export function toUrl(state: State): string {
   if (state.type) q.set('type', state.type);
   if (state.matchers.length > 0) q.set('selector', formatSelector(state.matchers));
   else if (state.unread) q.set('selector', state.unread);
-  if (state.range.from !== DEFAULT_RANGE.from) q.set('from', state.range.from);
+  if (isChosen(state.range)) q.set('from', state.range.from);
   if (state.range.until !== DEFAULT_RANGE.until) q.set('until', state.range.until);
   if (state.pick) q.set('pick', `${state.pick.from}-${state.pick.until}`);
   if (state.by) q.set('by', state.by.join(','));
@@ -102,10 +102,10 @@ export function fromUrl(search: string, hash: string): State {
     type: q.get('type') ?? '',
     matchers: parsed.ok ? parsed.matchers : [],
     unread: parsed.ok ? '' : written,
-    range: {
-      from: q.get('from') || DEFAULT_RANGE.from,
-      until: q.get('until') || DEFAULT_RANGE.until,
-    },
+    range:
+      q.get('from') || q.get('until')
+        ? { from: q.get('from') || DEFAULT_RANGE.from, until: q.get('until') || DEFAULT_RANGE.until }
+        : DEFAULT_RANGE,
     pick:
       pick && Number(pick[1]) < Number(pick[2])
         ? { from: millis(Number(pick[1])), until: millis(Number(pick[2])) }

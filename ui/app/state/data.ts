@@ -4,7 +4,7 @@ import { computed, effect, signal } from '@preact/signals';
 import * as api from '../api/client';
 import { type Problem, problemOf } from '../api/problem';
 import type { ColourBy } from '../logic/colours';
-import { stepFor } from '../logic/range';
+import { DEFAULT_RANGE, FRESH_RANGE, isFresh, stepFor } from '../logic/range';
 import { SERVICE, formatSelector, withService } from '../logic/selector';
 import { shape } from '../logic/timeline';
 import { TreeWorker } from '../worker/client';
@@ -109,6 +109,13 @@ export const series = resource(
     ),
   (key, signal) => api.series(asked(key), signal),
 );
+
+// An hour of which only the last minutes have data would be a strip at the right edge.
+effect(() => {
+  const { data, loading } = series.state.value;
+  if (data === null || loading || state.value.range !== DEFAULT_RANGE || state.value.pick !== null) return;
+  if (isFresh(data.series, data.until)) update({ range: FRESH_RANGE }, 'tweak');
+});
 
 /** What the flame graph, the table and the exports are about. */
 export const subject = computed<api.Query | null>(() =>

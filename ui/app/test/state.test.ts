@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseInstant, resolve, stepFor, widened } from '../logic/range';
+import { DEFAULT_RANGE, FRESH_RANGE, isChosen, isFresh, parseInstant, resolve, stepFor, widened } from '../logic/range';
 import { whyEmpty } from '../logic/emptiness';
 import { type SeriesAnswer, piled, shape } from '../logic/timeline';
 import { millis } from '../logic/units';
@@ -80,6 +80,21 @@ describe('range', () => {
     expect(parseInstant('2026-03-01 10:00', NOW)).not.toBeNull();
     expect(parseInstant('yesterday', NOW)).toBeNull();
     expect(parseInstant('2026-13-45', NOW)).toBeNull();
+  });
+
+  test('a range that was chosen is in the address, be it the default', () => {
+    expect(toUrl({ ...DEFAULTS, range: { from: 'now-1h', until: 'now' } })).toBe('?from=now-1h');
+    expect(toUrl({ ...DEFAULTS, range: FRESH_RANGE })).toBe('');
+    expect(fromUrl('', '').range).toBe(DEFAULT_RANGE);
+    expect(isChosen(fromUrl('?from=now-1h', '').range)).toBe(true);
+  });
+
+  test('a profile is fresh when all of it is of the last quarter of an hour', () => {
+    const ago = (...minutes: number[]) => [{ points: minutes.map((m): [number, number] => [NOW - m * 60_000, 1]) }];
+    expect(isFresh(ago(14, 3), NOW)).toBe(true);
+    expect(isFresh([...ago(14, 3), ...ago(16)], NOW)).toBe(false);
+    expect(isFresh([], NOW)).toBe(false);
+    expect(isFresh(ago(), NOW)).toBe(false);
   });
 
   test('an empty range is no range', () => {

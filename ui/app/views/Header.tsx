@@ -1,6 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import { typeLabel } from '../logic/format';
-import { PRESETS, resolve } from '../logic/range';
+import { DEFAULT_RANGE, PRESETS, isChosen, resolve } from '../logic/range';
 import { withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
@@ -33,7 +33,9 @@ function ServicePicker() {
   const list = current !== null && !known.includes(current) ? [current, ...known] : known;
   const choose = (value: string): void => {
     maxNodes.value = START_NODES;
-    update({ matchers: withService(value), zoom: [], by: null });
+    // Another service may be older.
+    const range = isChosen(state.value.range) ? state.value.range : DEFAULT_RANGE;
+    update({ matchers: withService(value), zoom: [], by: null, range });
   };
   return (
     <label class="field">
