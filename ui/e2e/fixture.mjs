@@ -165,6 +165,27 @@ export const onlyFixture = [
     assert.equal(await page.locator('.chip').count(), 0);
   }],
 
+  ['what has no member is a choice of the filter', async (browser, url) => {
+    const { page } = await open(browser, url);
+    await drawn(page);
+    await page.locator('#add-filter').click();
+    await page.locator('.values label', { hasText: '(untagged)' }).click();
+    await page.locator('.filter-form button[type=submit]').click();
+    await drawn(page);
+    assert.equal(await page.locator('#selector').inputValue(), '{service_name="davy",member=""}');
+    assert.deepEqual([...new Set((await row(page, 1, 60)).map((f) => f.name))], ['member=(untagged)']);
+  }],
+
+  ['nothing of Explore lies outside of a narrow window', async (browser, url) => {
+    const { page } = await open(browser, url, { width: 420, height: 850 });
+    await drawn(page);
+    const outside = await page.evaluate(() => [...document.querySelectorAll('.page *')]
+      .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.trail, .tbody, .u-wrap'))
+      .map((e) => `${e.tagName} ${e.className}`));
+    assert.deepEqual(outside, []);
+    await shot(page, 'narrow');
+  }],
+
   ['a service without members is not grouped and is coloured by package', async (browser, url) => {
     const { page } = await open(browser, url);
     await drawn(page);

@@ -49,6 +49,9 @@ describe('format', () => {
 
   test('profile types have names, unknown ones their own words', () => {
     expect(typeLabel('memory:inuse_space:bytes:space:bytes')).toBe('Heap in use, bytes');
+    expect(typeLabel('tasks:age:nanoseconds::')).toBe('Age of tasks');
+    expect(typeLabel('tasks:polls:count::')).toBe('Polls of tasks');
+    expect(typeLabel('process_cpu:samples:count:cpu:nanoseconds')).toBe('CPU samples');
     expect(typeLabel('mutex:contentions:count:mutex:count')).toBe('mutex contentions');
   });
 });

@@ -1,6 +1,7 @@
 import 'uplot/dist/uPlot.min.css';
 import '../style/panes.css';
 import '../style/tooltip.css';
+import '../style/narrow.css';
 import { useEffect, useRef } from 'preact/hooks';
 import { typeLabel } from '../logic/format';
 import { flame, services, types } from '../state/data';
