@@ -32,6 +32,9 @@ export function update(patch: Partial<State>, kind: Kind = 'step'): void {
   else history.replaceState(null, '', url.startsWith('#') ? location.pathname + url : target);
 }
 
+// What is remembered and not in the address is put there: a link shows others what one sees.
+if (!state.peek().fold) update({}, 'tweak');
+
 addEventListener('popstate', () => {
   state.value = stateOf(location);
 });
