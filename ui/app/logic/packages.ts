@@ -54,7 +54,7 @@ function folderOf(file: string): string {
 const RUNTIME = new Set([
   'std', 'core', 'alloc', '__rustc', 'compiler_builtins', 'libc', 'davy_tag',
   'tokio', 'tokio_util', 'futures', 'futures_core', 'futures_util', 'futures_executor',
-  'hyper', 'hyper_util', 'axum', 'axum_core', 'tower', 'tower_http', 'tower_layer', 'tower_service', 'tracing',
+  'hyper', 'hyper_util', 'http_body', 'http_body_util', 'axum', 'axum_core', 'tower', 'tower_http', 'tower_layer', 'tower_service', 'tracing',
 ]);
 
 /** The package of each frame; many frames have one file. */
