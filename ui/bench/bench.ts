@@ -3,15 +3,15 @@
 
 import { encode } from '../fixture/encode.mjs';
 import { synthetic } from '../fixture/synthetic.mjs';
-import { Hues, colourNodes } from '../app/logic/colours';
+import { colourNodes } from '../app/logic/colours';
 import { decode } from '../app/logic/decode';
+import { fold, runtimeFrames } from '../app/logic/fold';
 import { byName, layout } from '../app/logic/layout';
 import { compile, matchNames, matchesBefore, share } from '../app/logic/search';
 import { topOf } from '../app/logic/top';
 import { Plan } from '../app/render/plan';
 
 const RUNS = 7;
-const painter = () => ({ groups: new Hues(), packages: new Hues() });
 
 interface Took {
   best: number;
@@ -40,8 +40,10 @@ for (const n of [100_000, 1_000_000]) {
   const query = compile('merge|flush')!;
   const hit = matchNames(names, query);
   const before = matchesBefore(tree, hit);
+  const runtime = runtimeFrames(decoded.frames);
+  const folded = fold(tree, decoded.frames, runtime, new Set());
   const plan = new Plan();
-  const colours = colourNodes(tree, decoded.frames, 'package', painter());
+  const colours = colourNodes(tree, decoded.frames, 'package');
   const window = (from: number, until: number) => ({ from, until, firstRow: 0, lastRow: 60, width: 1600 });
   const total = tree.sum[0];
 
@@ -52,14 +54,17 @@ for (const n of [100_000, 1_000_000]) {
   const steps: [string, () => unknown][] = [
     ['decode', () => decode(buffer)],
     ['layout', () => layout(decoded.columns)],
+    ['tell the runtime', () => runtimeFrames(decoded.frames)],
+    ['fold', () => fold(tree, decoded.frames, runtime, new Set())],
     ['decode + layout', () => layout(decode(buffer).columns)],
     ['order by name', () => layout(byName(tree, names))],
     ['search + share', () => share(tree, matchNames(names, query))],
     ['matches by subtree', () => matchesBefore(tree, hit)],
-    ['colour', () => colourNodes(tree, decoded.frames, 'package', painter())],
+    ['colour', () => colourNodes(tree, decoded.frames, 'package')],
     ['top table', () => topOf(tree, decoded.frames)],
     ['plan, whole', () => plan.build(tree, colours, null, window(0, total))],
     ['plan, whole, searched', () => plan.build(tree, colours, { hit, before }, window(0, total))],
+    ['plan, whole, folded', () => plan.build(folded, colours, null, window(0, total))],
     ['plan, a tenth', () => plan.build(tree, colours, null, window(total * 0.3, total * 0.4))],
   ];
   console.log(`\n${n.toLocaleString('en-US')} frames, ${names.length.toLocaleString('en-US')} names, ${tree.maxDepth} levels, ${(buffer.byteLength / 1e6).toFixed(1)} MB; one walk ${walk.best.toFixed(2)} ms`);

@@ -52,7 +52,7 @@ export const common = [
   }],
 
   ['dragging over the timeline changes the range, and Escape brings it back', async (browser, url) => {
-    const { page } = await ready(browser, url);
+    const { page } = await ready(browser, url, '/?from=now-1h');
     const before = await text(page, '.status b');
     const over = await page.locator('.plot .u-over').boundingBox();
     const y = over.y + over.height / 2;
@@ -103,7 +103,7 @@ export const common = [
   }],
 
   ['the keyboard walks, zooms and goes out, and the focused frame is announced', async (browser, url) => {
-    const { page } = await ready(browser, url);
+    const { page } = await ready(browser, url, '/?fold=off');
     await page.locator('.flame-host canvas').focus();
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('ArrowDown');

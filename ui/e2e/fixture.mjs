@@ -85,6 +85,29 @@ export const onlyFixture = [
     }
   }],
 
+  ['a young Davy begins at its last 15 minutes, but a range that was chosen stays', async (browser) => {
+    const { server, url } = await serve({ young: 6 * 60_000 });
+    try {
+      const { page, faults } = await open(browser, url);
+      await drawn(page);
+      const pressed = () => page.locator('.range [aria-pressed=true]').innerText();
+      assert.equal(await pressed(), '15m');
+      assert.equal(new URL(page.url()).searchParams.get('from'), null);
+      await shot(page, 'young');
+      await page.locator('.range button', { hasText: '1h' }).click();
+      await settle(page);
+      await drawn(page);
+      assert.equal(await pressed(), '1h');
+      await page.reload();
+      await drawn(page);
+      assert.equal(await pressed(), '1h');
+      assert.deepEqual(faults, []);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }],
+
   ['an answer that is not the whole says so', async (browser) => {
     const { server, url } = await serve({ partial: ['2 of 36 segments could not be read: bucket timed out.'] });
     try {
@@ -140,6 +163,27 @@ export const onlyFixture = [
     await page.locator('.chip .x').click();
     await drawn(page);
     assert.equal(await page.locator('.chip').count(), 0);
+  }],
+
+  ['what has no member is a choice of the filter', async (browser, url) => {
+    const { page } = await open(browser, url);
+    await drawn(page);
+    await page.locator('#add-filter').click();
+    await page.locator('.values label', { hasText: '(untagged)' }).click();
+    await page.locator('.filter-form button[type=submit]').click();
+    await drawn(page);
+    assert.equal(await page.locator('#selector').inputValue(), '{service_name="davy",member=""}');
+    assert.deepEqual([...new Set((await row(page, 1, 60)).map((f) => f.name))], ['member=(untagged)']);
+  }],
+
+  ['nothing of Explore lies outside of a narrow window', async (browser, url) => {
+    const { page } = await open(browser, url, { width: 420, height: 850 });
+    await drawn(page);
+    const outside = await page.evaluate(() => [...document.querySelectorAll('.page *')]
+      .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.trail, .tbody, .u-wrap'))
+      .map((e) => `${e.tagName} ${e.className}`));
+    assert.deepEqual(outside, []);
+    await shot(page, 'narrow');
   }],
 
   ['a service without members is not grouped and is coloured by package', async (browser, url) => {

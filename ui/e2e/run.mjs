@@ -2,7 +2,9 @@
 // against made-up profiles, where more can be checked.
 import { launch } from './browser.mjs';
 import { common } from './common.mjs';
+import { fixtureEmpty } from './empty.mjs';
 import { onlyFixture } from './fixture.mjs';
+import { fixtureFold } from './fold.mjs';
 import { commonMembers, fixtureMembers } from './members.mjs';
 import { serve } from '../fixture/server.mjs';
 
@@ -14,7 +16,7 @@ const browser = await launch();
 let passed = 0;
 let failed = 0;
 const both = [...common, ...commonMembers];
-const checks = own ? [...both, ...onlyFixture, ...fixtureMembers] : both;
+const checks = own ? [...both, ...onlyFixture, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers] : both;
 for (const [name, check] of checks) {
   if (only && !name.includes(only)) continue;
   try {

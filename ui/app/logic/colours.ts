@@ -1,19 +1,23 @@
-// Colours. The eight hues are Paul Tol's "light" scheme, which is told apart by people with any
-// kind of colour blindness and carries dark text; the ramp is cividis. Grey means "untagged" or
-// "no package", never a ninth member.
+// Colours. A name's hue follows from the name alone, so that a member has one colour on every page, in
+// every service and for everybody. Twelve hues of two tones, equally light in OKLCH, all under dark
+// text; the ramp is cividis. Grey means "untagged" or "no package", never a member.
 
 import { FrameKind, type Frames } from './decode';
 import type { Tree } from './layout';
-import { UNTAGGED, groupValue, packageOf } from './names';
+import { UNTAGGED, groupValue } from './names';
+import { packagesOf } from './packages';
 
 export type ColourBy = 'group' | 'package' | 'value';
 
 export const HUES = [
-  '#77aadd', '#ee8866', '#eedd88', '#ffaabb', '#99ddff', '#44bb99', '#bbcc33', '#c3a6e0',
+  '#febebd', '#ffc2a0', '#f4ca84', '#d5d789', '#aee2a3', '#8ae7c7', '#79e5eb', '#95dcff', '#b7d2fe', '#d0c9ff', '#efbcfa', '#febad9',
+  '#f77d80', '#f18848', '#d89b07', '#aeaf23', '#71be60', '#04c49a', '#01bfc6', '#0bb7f0', '#72a7ff', '#a795ff', '#d186e2', '#ec7db5',
 ] as const;
 export const GREY = '#bcc1c9';
 export const GREY_SLOT = HUES.length;
 const SHADES = 3;
+/** The lightest of them. */
+const LIGHT = 2;
 const RAMP = [
   '#31446b', '#4b546c', '#666970', '#7c7b78', '#958f78', '#b0a572', '#cdbb68', '#ead35a', '#fee838',
 ];
@@ -54,64 +58,41 @@ export function luminance(hex: string): number {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-export function hash(text: string): number {
-  let h = 0x811c9dc5;
+export function hash(text: string, seed = 0x811c9dc5): number {
+  let h = seed;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
   return (h ^ (h >>> 13)) >>> 0;
 }
 
-/**
- * Hands each name a hue and keeps it for as long as the page lives, so that a member does not
- * change colour when its rank does. Each name has a hue of its own until all eight are given.
- */
-export class Hues {
-  private readonly given = new Map<string, number>();
-  private readonly used = new Uint32Array(HUES.length);
+/** Of all seeds that were tried, the one that tells Davy's own members apart best. */
+const SEED = 0x811e24dc;
 
-  /** Names in order of weight: the first ones get a hue to themselves. */
-  assign(names: Iterable<string>): void {
-    for (const name of names) this.slot(name);
-  }
-
-  slot(name: string): number {
-    if (name === UNTAGGED || name === '') return GREY_SLOT;
-    const known = this.given.get(name);
-    if (known !== undefined) return known;
-    const wish = hash(name) % HUES.length;
-    let best = wish;
-    for (let k = 0; k < HUES.length; k++) {
-      const slot = (wish + k) % HUES.length;
-      if (this.used[slot] < this.used[best]) best = slot;
-    }
-    this.used[best]++;
-    this.given.set(name, best);
-    return best;
-  }
+/** The hue of a name. Two names may share one: the price of a colour that never changes. */
+export function slotOf(name: string): number {
+  return name === UNTAGGED || name === '' ? GREY_SLOT : hash(name, SEED) % HUES.length;
 }
 
-/** The hues of what the graph can be coloured by; kept for as long as the page lives. */
-export interface Painter {
-  groups: Hues;
-  packages: Hues;
+/** The fill of a line of the timeline; lines of one group are told apart by their shade. */
+export function fillOf(fill: string[], group: string, name: string): string {
+  return fill[slotOf(group) * SHADES + (name === group ? 0 : hash(name) % SHADES)];
 }
 
 /** Each node's index into the palette. */
-export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, { groups, packages }: Painter): Uint8Array {
-  const { n, frame, depth } = tree;
+export function colourNodes(tree: Tree, frames: Frames, by: ColourBy): Uint8Array {
+  const { n, frame, depth, span } = tree;
   const out = new Uint8Array(n);
   const k = frames.names.length;
-  const home = frames.names.map((name, i) => packageOf(name, frames.files[i]));
+  const home = packagesOf(frames.names, frames.files);
   const shade = new Uint8Array(k);
   for (let f = 0; f < k; f++) shade[f] = hash(by === 'group' ? home[f] : frames.names[f]) % SHADES;
   if (by === 'value') return heat(tree, out);
   const grey = GREY_SLOT * SHADES;
   if (by === 'package') {
-    packages.assign(heaviest(tree, home));
     const slot = new Uint8Array(k);
     for (let f = 0; f < k; f++) {
-      slot[f] = frames.kinds[f] === FrameKind.Function ? packages.slot(home[f]) : GREY_SLOT;
+      slot[f] = frames.kinds[f] === FrameKind.Function ? slotOf(home[f]) : GREY_SLOT;
     }
     for (let i = 1; i < n; i++) out[i] = slot[frame[i]] * SHADES + shade[frame[i]];
   } else {
@@ -119,24 +100,17 @@ export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, { groups, 
     for (let i = 1; i < n; i++) {
       const f = frame[i];
       if (depth[i] === 1) {
-        slot = frames.kinds[f] === FrameKind.Group ? groups.slot(groupValue(frames.names[f])) : GREY_SLOT;
+        slot = frames.kinds[f] === FrameKind.Group ? slotOf(groupValue(frames.names[f])) : GREY_SLOT;
       }
       out[i] = slot * SHADES + (frames.kinds[f] === FrameKind.Group ? 0 : shade[f]);
     }
   }
   out[0] = grey;
+  // A folded run is of several packages; of a group it has the plain hue.
+  for (let i = 1; i < n; i++) {
+    if (span[i] > 1) out[i] = by === 'package' ? grey : Math.floor(out[i] / SHADES) * SHADES + LIGHT;
+  }
   return out;
-}
-
-// The packages that most is spent in, first: those get a hue to themselves.
-function heaviest(tree: Tree, home: string[]): string[] {
-  const byFrame = new Float64Array(home.length);
-  for (let i = 0; i < tree.n; i++) byFrame[tree.frame[i]] += tree.self[i];
-  const spent = new Map<string, number>();
-  home.forEach((name, f) => {
-    spent.set(name, (spent.get(name) ?? 0) + byFrame[f]);
-  });
-  return [...spent].sort((a, b) => b[1] - a[1]).map(([name]) => name);
 }
 
 // Bright is where much is spent in the frame itself; the root of the share spreads the small ones.

@@ -54,12 +54,15 @@ export function formatCount(value: number): string {
 
 const KNOWN: Record<string, string> = {
   'process_cpu:cpu': 'CPU time',
+  'process_cpu:samples': 'CPU samples',
   'wall:wall': 'Wall time',
   'memory:inuse_space': 'Heap in use, bytes',
   'memory:inuse_objects': 'Heap in use, objects',
   'memory:alloc_space': 'Allocated, bytes',
   'memory:alloc_objects': 'Allocated, objects',
   'tasks:tasks': 'Tasks alive',
+  'tasks:age': 'Age of tasks',
+  'tasks:polls': 'Polls of tasks',
 };
 
 /** `process_cpu:cpu:nanoseconds:cpu:nanoseconds` as "CPU time"; an unknown type by its own words. */

@@ -13,6 +13,13 @@ export interface Tree extends Columns {
   /** The parent, and for the root itself 0. */
   parent: Uint32Array;
   maxDepth: number;
+  /** The row that the node is drawn in; without folding it is the depth. */
+  row: Uint16Array;
+  /** How many frames its row stands for: more than one where a run is folded, 0 within such a run. */
+  span: Uint16Array;
+  /** The length of the run that begins at the node, folded or not; 0 where none does. */
+  run: Uint16Array;
+  maxRow: number;
 }
 
 export function layout(c: Columns): Tree {
@@ -44,7 +51,8 @@ export function layout(c: Columns): Tree {
     cursor[d] = x + sum[i];
     cursor[d + 1] = x;
   }
-  return { ...c, sum, start, end, parent, maxDepth };
+  const span = new Uint16Array(n).fill(1);
+  return { ...c, sum, start, end, parent, maxDepth, row: depth, span, run: new Uint16Array(n), maxRow: maxDepth };
 }
 
 export type Order = 'heavy' | 'name';

@@ -22,6 +22,18 @@ export const PRESETS = [
 ] as const;
 
 export const DEFAULT_RANGE: Range = { from: 'now-1h', until: 'now' };
+/** In place of the default where all that there is lies in its last part: a Davy that is young. */
+export const FRESH_RANGE: Range = { from: 'now-15m', until: 'now' };
+const FRESH_MS = 15 * 60_000;
+
+/** Whether somebody has chosen the range, be it the same as the default: these two are known by identity. */
+export const isChosen = (range: Range): boolean => range !== DEFAULT_RANGE && range !== FRESH_RANGE;
+
+/** Whether the points of a timeline, and there are some, all lie within the fresh range. */
+export function isFresh(series: { points: [number, number][] }[], until: number): boolean {
+  const first = series.reduce((least, { points }) => points.reduce((m, [t]) => Math.min(m, t), least), Infinity);
+  return first !== Infinity && first >= until - FRESH_MS;
+}
 
 const UNITS: Record<string, number> = { s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
 

@@ -1,4 +1,4 @@
-// The pages, by the last part of their path: whatever is not another page is Explore.
+// The pages, by the last part of their path.
 
 export type Page = 'explore' | 'members';
 
@@ -8,6 +8,9 @@ export const PAGES: readonly { id: Page; label: string; href: string }[] = [
   { id: 'members', label: 'Members', href: './members' },
 ];
 
-export function pageOf(pathname: string): Page {
-  return pathname.split('/').at(-1) === 'members' ? 'members' : 'explore';
+/** Null for an address that no page has. */
+export function pageOf(pathname: string): Page | null {
+  const last = pathname.split('/').at(-1);
+  if (last === '' || last === 'index.html') return 'explore';
+  return last === 'members' ? 'members' : null;
 }

@@ -2,9 +2,10 @@
 // and two boxes over it for the frame under the pointer and the frame with the keyboard's focus.
 
 import type { Frames } from '../logic/decode';
+import { lastOf } from '../logic/fold';
 import type { Tree } from '../logic/layout';
 import { hiddenStart, nodeAt } from '../logic/nav';
-import { type NodeId, ROOT, nodeId, px } from '../logic/units';
+import { type NodeId, ROOT, fraction, nodeId, px } from '../logic/units';
 import type { Growth } from '../logic/urlstate';
 import { type Camera, WHOLE, between, carried, clamp, edges, panBy, zoomAbout } from './camera';
 import { ROW, type Skin, paint } from './paint';
@@ -29,6 +30,8 @@ export interface DrawStats {
 }
 
 const ZOOM_MS = 140;
+/** In CSS pixels: what a search leads to is made this wide. */
+const READABLE = 60;
 
 export class Flame {
   readonly canvas = document.createElement('canvas');
@@ -150,9 +153,10 @@ export class Flame {
     const node = nodeAt(tree, row, value);
     if (node !== null) return { node, hidden: false };
     const above = nodeAt(tree, row - 1, value);
-    if (above === null || !(tree.hidden[above] > 0)) return null;
-    const from = hiddenStart(tree, above);
-    return value >= from && value < from + tree.hidden[above] ? { node: above, hidden: true } : null;
+    if (above === null) return null;
+    const last = lastOf(tree, above);
+    const from = hiddenStart(tree, last);
+    return value >= from && value < from + tree.hidden[last] ? { node: last, hidden: true } : null;
   }
 
   /** Where a frame is on the screen, in CSS pixels; used for the boxes and for tests. */
@@ -165,7 +169,7 @@ export class Flame {
     const wide = spot.hidden ? tree.hidden[spot.node] : tree.sum[spot.node];
     const left = Math.max(0, (from - origin) * scale);
     const right = Math.min(this.width, (from + wide - origin) * scale);
-    const y = this.rowTop(tree.depth[spot.node] + (spot.hidden ? 1 : 0));
+    const y = this.rowTop(tree.row[spot.node] + (spot.hidden ? 1 : 0));
     if (right <= left || y <= -ROW || y >= this.height) return null;
     return { x: left, y, w: Math.max(1, right - left), h: ROW - 1 };
   }
@@ -173,7 +177,7 @@ export class Flame {
   private home(node: NodeId): Camera {
     const { tree } = this.scene!;
     // Two rows of callers stay in view above the zoomed frame when the graph is taller than it.
-    const top = Math.max(0, (tree.depth[node] - 2) * ROW);
+    const top = Math.max(0, (tree.row[node] - 2) * ROW);
     const fits = this.contentHeight() <= this.height;
     return clamp({ ...edges(tree, node), top: px(fits ? 0 : top) }, this.contentHeight(), this.height);
   }
@@ -187,7 +191,7 @@ export class Flame {
     const { tree } = this.scene;
     const at = edges(tree, node);
     let c = this.target();
-    const row = tree.depth[node] * ROW;
+    const row = tree.row[node] * ROW;
     if (row < c.top) c = { ...c, top: px(row) };
     if (row + ROW > c.top + this.height) c = { ...c, top: px(row + ROW - this.height) };
     if (at.right <= c.left || at.left >= c.right) {
@@ -196,6 +200,25 @@ export class Flame {
       c = { ...c, left: (middle - width / 2) as typeof c.left, right: (middle + width / 2) as typeof c.right };
     }
     if (c !== this.target()) this.moveTo(c);
+  }
+
+  /** Brings a frame into view, with what is around it, and wide enough to be read. */
+  lookAt(node: NodeId): void {
+    if (!this.scene) return;
+    const { tree } = this.scene;
+    const { left, right } = edges(tree, node);
+    let c = this.target();
+    const row = tree.row[node] * ROW;
+    const margin = 2 * ROW;
+    if (row < c.top + margin || row + ROW + margin > c.top + this.height) c = { ...c, top: px(row - this.height * 0.4) };
+    const width = c.right - c.left;
+    const drawn = ((Math.min(right, c.right) - Math.max(left, c.left)) / width) * this.width;
+    if (drawn < READABLE) {
+      const wide = Math.min(width, ((right - left) * this.width) / READABLE);
+      const middle = (left + right) / 2;
+      c = { ...c, left: fraction(middle - wide / 2), right: fraction(middle + wide / 2) };
+    }
+    if (c !== this.target()) this.flyTo(clamp(c, this.contentHeight(), this.height));
   }
 
   private moveTo(camera: Camera): void {
@@ -214,7 +237,7 @@ export class Flame {
   }
 
   private contentHeight(): number {
-    return this.scene ? (this.scene.tree.maxDepth + 2) * ROW : 0;
+    return this.scene ? (this.scene.tree.maxRow + 2) * ROW : 0;
   }
 
   private rowTop(row: number): number {

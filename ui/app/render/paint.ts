@@ -2,10 +2,11 @@
 
 import { type Frames, FrameKind } from '../logic/decode';
 import type { Palette } from '../logic/colours';
+import { isFolded, runText } from '../logic/fold';
 import { formatCount, formatShare } from '../logic/format';
 import type { Tree } from '../logic/layout';
 import { groupValue, shorten } from '../logic/names';
-import { DIMMED, type Plan } from './plan';
+import { DIMMED, type Match, type Plan } from './plan';
 
 export interface Skin {
   palette: Palette;
@@ -133,6 +134,8 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet
       const more = `${name}  ${formatShare(tree.sum[node], tree.sum[0])}`;
       if (node !== 0 && more.length <= chars) text = more;
       else text = name.length <= chars ? name : shortenEnd(groupValue(name), chars);
+    } else if (tree.run[node] > 0) {
+      text = runLabel(tree, frames, node, chars, plan.match);
     } else if (kind === FrameKind.Cut) {
       text = shorten(`✂ ${frames.names[f]}`, chars);
     }
@@ -158,6 +161,47 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet
     if (fits === undefined) continue;
     ctx.fillText(fits, hatched.x[i] + pad, rowTop(hatched.row[i]) + middle);
   }
+}
+
+/**
+ * The longest form that fits. A run says how many of its frames match, since they can't be seen, and
+ * where a function calls it, its first name, which is what the caller has called.
+ */
+export function runLabel(tree: Tree, frames: Frames, node: number, chars: number, match: Match | null): string {
+  const length = tree.run[node];
+  const first = frames.names[tree.frame[node]];
+  if (!isFolded(tree, node)) {
+    const whole = `▾ ${first}  ${length} frames`;
+    return whole.length <= chars ? whole : shortenEnd(`▾ ${shorten(first, chars - 2)}`, chars);
+  }
+  const all = textOf(tree, frames, node);
+  const matching = match === null ? 0 : match.before[node + length] - match.before[node];
+  const more = matching > 0 ? `, ${matching} ${matching === 1 ? 'matches' : 'match'}` : '';
+  const parent = tree.parent[node];
+  const called = parent !== 0 && frames.kinds[tree.frame[parent]] === FrameKind.Function;
+  const short = shorten(first, chars - 2);
+  const forms = [
+    ...(called ? [`▸ ${first}  ${all}${more}`, `▸ ${first}  ${length} frames${more}`] : []),
+    ...(called && more === '' && short.length > 3 ? [`▸ ${short}`] : []),
+    `▸ ${all}${more}`, `▸ ${length} frames${more}`, `▸ ${length} frames`, `▸ ${length}`,
+  ];
+  return forms.find((form) => form.length <= chars) ?? '▸';
+}
+
+// A label is drawn again at each draw, and to add up its packages takes a look at every frame of it.
+const texts = new WeakMap<Tree, Map<number, string>>();
+function textOf(tree: Tree, frames: Frames, node: number): string {
+  let known = texts.get(tree);
+  if (known === undefined) {
+    known = new Map();
+    texts.set(tree, known);
+  }
+  let text = known.get(node);
+  if (text === undefined) {
+    text = runText(tree, frames, node);
+    known.set(node, text);
+  }
+  return text;
 }
 
 const shortenEnd = (text: string, chars: number): string =>

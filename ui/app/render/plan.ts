@@ -68,6 +68,7 @@ export class Plan {
   /** Matches, at least one pixel wide each. */
   readonly marks = new Rects();
   visited = 0;
+  match: Match | null = null;
 
   private runFrom = new Int32Array(0);
   private runUntil = new Int32Array(0);
@@ -75,23 +76,24 @@ export class Plan {
   private lastMark = new Int32Array(0);
 
   build(tree: Tree, colours: Uint8Array, match: Match | null, win: Window): void {
-    const { n, start, sum, end, depth, frame, hidden } = tree;
+    const { n, start, sum, end, row, span, hidden } = tree;
     const { rects, hatched, marks } = this;
     rects.length = 0;
     hatched.length = 0;
     marks.length = 0;
-    this.prepareRuns(tree.maxDepth);
+    this.match = match;
+    this.prepareRuns(tree.maxRow);
     const { runFrom, runUntil, runColour, lastMark } = this;
-    const span = win.until - win.from;
-    if (!(span > 0)) return;
-    const scale = win.width / span;
+    const wide = win.until - win.from;
+    if (!(wide > 0)) return;
+    const scale = win.width / wide;
     let visited = 0;
     let i = 0;
     while (i < n) {
       visited++;
       const s = start[i];
       const w = sum[i];
-      const d = depth[i];
+      const d = row[i];
       if (s + w <= win.from || s >= win.until || d > win.lastRow) {
         i = end[i];
         continue;
@@ -120,28 +122,30 @@ export class Plan {
       const x0 = Math.max(0, Math.round(left));
       const x1 = Math.min(win.width, Math.round(right));
       if (d >= win.firstRow && x1 > x0) {
-        const hit = match === null || match.hit[frame[i]] === 1;
+        // A folded run matches where any of its frames does.
+        const hit = match === null || match.before[i + span[i]] > match.before[i];
         rects.push(x0, x1 - x0, d, hit ? colours[i] : DIMMED, i);
         if (hit && match !== null) marks.push(x0, x1 - x0, d, 0, i);
       }
-      if (hidden[i] > 0 && d + 1 >= win.firstRow && d < win.lastRow) {
-        const from = (hiddenStart(tree, nodeId(i)) - win.from) * scale;
+      const last = i + span[i] - 1;
+      if (hidden[last] > 0 && d + 1 >= win.firstRow && d < win.lastRow) {
+        const from = (hiddenStart(tree, nodeId(last)) - win.from) * scale;
         const a = Math.max(0, Math.round(from));
-        const b = Math.min(win.width, Math.round(from + hidden[i] * scale));
-        if (b > a) hatched.push(a, b - a, d + 1, 0, i);
+        const b = Math.min(win.width, Math.round(from + hidden[last] * scale));
+        if (b > a) hatched.push(a, b - a, d + 1, 0, last);
       }
-      i++;
+      i += span[i];
     }
-    for (let d = 0; d <= tree.maxDepth; d++) this.flush(d);
+    for (let d = 0; d <= tree.maxRow; d++) this.flush(d);
     this.visited = visited;
   }
 
-  private prepareRuns(maxDepth: number): void {
-    if (this.runFrom.length <= maxDepth) {
-      this.runFrom = new Int32Array(maxDepth + 1);
-      this.runUntil = new Int32Array(maxDepth + 1);
-      this.runColour = new Uint8Array(maxDepth + 1);
-      this.lastMark = new Int32Array(maxDepth + 1);
+  private prepareRuns(maxRow: number): void {
+    if (this.runFrom.length <= maxRow) {
+      this.runFrom = new Int32Array(maxRow + 1);
+      this.runUntil = new Int32Array(maxRow + 1);
+      this.runColour = new Uint8Array(maxRow + 1);
+      this.lastMark = new Int32Array(maxRow + 1);
     }
     this.runUntil.fill(-1);
     this.lastMark.fill(-1);

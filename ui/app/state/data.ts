@@ -3,14 +3,14 @@
 import { computed, effect, signal } from '@preact/signals';
 import * as api from '../api/client';
 import { type Problem, problemOf } from '../api/problem';
-import { type ColourBy, Hues, type Painter } from '../logic/colours';
-import { stepFor } from '../logic/range';
+import type { ColourBy } from '../logic/colours';
+import { DEFAULT_RANGE, FRESH_RANGE, isFresh, stepFor } from '../logic/range';
 import { SERVICE, formatSelector, withService } from '../logic/selector';
 import { shape } from '../logic/timeline';
-import { UNTAGGED } from '../logic/names';
 import { TreeWorker } from '../worker/client';
-import type { Loaded } from '../worker/protocol';
+import type { Arrangement, Loaded } from '../worker/protocol';
 import { maxNodes, picked, selector, service, span, state, update } from './explore';
+import { unfolded } from './folding';
 import { type Resource, resource } from './resource';
 
 const MINUTE = 60_000;
@@ -67,7 +67,7 @@ export function labelValues(name: string, signal: AbortSignal): Promise<string[]
 // First look: a service and a type are chosen for the user, who sees a flame graph and not a form.
 effect(() => {
   const known = services.state.value.data;
-  if (!known || known.length === 0 || state.value.matchers.length > 0) return;
+  if (!known || known.length === 0 || state.value.matchers.length > 0 || state.value.unread !== '') return;
   update({ matchers: withService(known.includes('davy') ? 'davy' : known[0]) }, 'tweak');
 });
 effect(() => {
@@ -110,6 +110,13 @@ export const series = resource(
   (key, signal) => api.series(asked(key), signal),
 );
 
+// An hour of which only the last minutes have data would be a strip at the right edge.
+effect(() => {
+  const { data, loading } = series.state.value;
+  if (data === null || loading || state.value.range !== DEFAULT_RANGE || state.value.pick !== null) return;
+  if (isFresh(data.series, data.until)) update({ range: FRESH_RANGE }, 'tweak');
+});
+
 /** What the flame graph, the table and the exports are about. */
 export const subject = computed<api.Query | null>(() =>
   ready.value && picked.value
@@ -120,12 +127,19 @@ export const subject = computed<api.Query | null>(() =>
 const worker = new TreeWorker();
 export const asks = worker.ask.bind(worker);
 
+const arrangement = computed<Arrangement>(() => ({
+  order: state.value.order,
+  fold: state.value.fold,
+  open: unfolded.value,
+}));
+const arrangementKey = computed(() => JSON.stringify(arrangement.value));
+
 export const flame = resource<Loaded>(
   () =>
     ask(subject.value && by.value !== null ? { ...subject.value, by: by.value, max_nodes: maxNodes.value } : null),
   async (key, signal) => {
     const buffer = await api.flamegraph(asked(key), signal);
-    return worker.ask({ kind: 'load', buffer, order: state.peek().order });
+    return worker.ask({ kind: 'load', buffer, as: arrangement.peek() });
   },
 );
 
@@ -136,29 +150,27 @@ export const top = resource(
   (key, signal) => api.top(asked(key), signal),
 );
 
-/** The tree on show, in the order asked for. */
+/** The tree on show, in the arrangement asked for. */
 export const shown = signal<Loaded | null>(null);
 export const viewerProblem = signal<Problem | null>(null);
-let arranged: string = state.peek().order;
+let arranged = arrangementKey.peek();
 effect(() => {
   const loaded = flame.state.value.data;
   if (loaded !== null) shown.value = loaded;
 });
 effect(() => {
-  const { order } = state.value;
-  if (shown.peek() === null || order === arranged) {
-    arranged = order;
+  const wanted = arrangementKey.value;
+  if (shown.peek() === null || wanted === arranged) {
+    arranged = wanted;
     return;
   }
-  arranged = order;
-  asks({ kind: 'order', order }).then(
+  arranged = wanted;
+  asks({ kind: 'arrange', as: arrangement.peek() }).then(
     (loaded) => { shown.value = loaded; },
     (error) => { viewerProblem.value = problemOf(error); },
   );
 });
 
-export const hues = new Hues();
-export const painter: Painter = { groups: hues, packages: new Hues() };
 export const shaped = computed(() => {
   const answer = series.state.value.data;
   if (answer === null) return null;
@@ -166,7 +178,6 @@ export const shaped = computed(() => {
   const key = series.state.value.key;
   const grouped = (key ? (asked(key).by ?? '') : '').split(',').filter(Boolean);
   const result = shape(answer, grouped, state.value.plot === 'stack');
-  hues.assign(result.lines.filter((l) => !l.rest && l.group !== UNTAGGED).map((l) => l.group));
   return { ...result, grouped, unit: answer.unit };
 });
 

@@ -3,9 +3,10 @@
 import { computed, effect, signal } from '@preact/signals';
 import { type Span, isRelative, resolve } from '../logic/range';
 import { formatSelector, serviceOf } from '../logic/selector';
-import { type State, fromUrl, toUrl } from '../logic/urlstate';
+import { type State, toUrl } from '../logic/urlstate';
+import { stateOf } from './folding';
 
-export const state = signal<State>(fromUrl(location.search, location.hash));
+export const state = signal<State>(stateOf(location));
 
 /** The moment that "now" means in every request of one refresh. */
 export const now = signal(Date.now());
@@ -21,6 +22,7 @@ type Kind = 'step' | 'tweak';
 /** A step can be gone back from; a tweak (typing, a toggle) changes the address in place. */
 export function update(patch: Partial<State>, kind: Kind = 'step'): void {
   const next = { ...state.peek(), ...patch };
+  if (patch.matchers) next.unread = '';
   const url = toUrl(next);
   const same = url === `${location.search}${location.hash}` || (url === '' && location.search + location.hash === '');
   state.value = next;
@@ -30,8 +32,11 @@ export function update(patch: Partial<State>, kind: Kind = 'step'): void {
   else history.replaceState(null, '', url.startsWith('#') ? location.pathname + url : target);
 }
 
+// What is remembered and not in the address is put there: a link shows others what one sees.
+if (!state.peek().fold) update({}, 'tweak');
+
 addEventListener('popstate', () => {
-  state.value = fromUrl(location.search, location.hash);
+  state.value = stateOf(location);
 });
 document.addEventListener('visibilitychange', () => {
   visible.value = document.visibilityState === 'visible';

@@ -182,6 +182,6 @@ describe('address', () => {
   });
 
   test('the page is told by the last part of the path, under any prefix', () => {
-    expect(['/', '/members', '/davy/members', '/davy/', '/members/x'].map(pageOf)).toEqual(['explore', 'members', 'members', 'explore', 'explore']);
+    expect(['/', '/members', '/davy/members', '/davy/', '/members/x', '/nope'].map(pageOf)).toEqual(['explore', 'members', 'members', 'explore', null, null]);
   });
 });

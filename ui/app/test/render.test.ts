@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { GREY_SLOT, HUES, Hues, PALETTE_SIZE, colourNodes, luminance, palette } from '../logic/colours';
+import { GREY_SLOT, PALETTE_SIZE, colourNodes, fillOf, luminance, palette, slotOf } from '../logic/colours';
 import { compile, matchNames, matchesBefore } from '../logic/search';
 import { fraction, px } from '../logic/units';
 import { WHOLE, carried, clamp, edges, zoomAbout } from '../render/camera';
@@ -101,8 +101,6 @@ describe('camera', () => {
 });
 
 describe('colours', () => {
-  const painter = () => ({ groups: new Hues(), packages: new Hues() });
-
   test('text is readable on every fill of both themes', () => {
     for (const theme of ['light', 'dark'] as const) {
       const { fill, ink } = palette(theme);
@@ -114,42 +112,42 @@ describe('colours', () => {
     }
   });
 
-  test('eight members have eight hues, and each keeps its own', () => {
-    const hues = new Hues();
-    const members = ['api', 'scheduler', 'tracker', 'gc.containers', 'gc.volumes', 'scanner', 'ui', 'login'];
-    hues.assign(members);
-    expect(new Set(members.map((m) => hues.slot(m))).size).toBe(HUES.length);
-    const before = members.map((m) => hues.slot(m));
-    hues.assign(['new', ...members.toReversed()]);
-    expect(members.map((m) => hues.slot(m))).toEqual(before);
+  test('a name has one hue, whatever else is on show and in whatever order', () => {
+    const t = (text: string) => {
+      const x = tree(text);
+      return [...colourNodes(x.tree, x.frames, 'group')].map((c) => Math.floor(c / 3));
+    };
+    const alone = t('total 0\n  member=worker 1')[1];
+    expect(t('total 0\n  member=api 9\n  member=db 8\n  member=worker 1')[3]).toBe(alone);
+    expect(alone).toBe(slotOf('worker'));
+    expect(fillOf(palette('light').fill, 'worker', 'worker')).toBe(palette('light').fill[alone * 3]);
+  });
+
+  test('the members of Davy itself are told apart', () => {
+    const members = [
+      'api', 'archive.compactor', 'archive.ingest', 'archive.query', 'control', 'database', 'debug', 'gc.audit', 'gc.processes',
+      'listener.archive', 'listener.http', 'profiler', 'ui',
+    ];
+    expect(new Set(members.map(slotOf)).size).toBe(members.length);
   });
 
   test('untagged is grey', () => {
-    expect(new Hues().slot('(untagged)')).toBe(GREY_SLOT);
+    expect(slotOf('(untagged)')).toBe(GREY_SLOT);
   });
 
   test('by group, a subtree has the hue of its group', () => {
-    const given = painter();
-    const hues = given.groups;
-    const slots = [...colourNodes(shop.tree, shop.frames, 'group', given)].map((c) => Math.floor(c / 3));
-    expect(slots).toEqual([GREY_SLOT, ...Array(6).fill(hues.slot('api')), ...Array(3).fill(hues.slot('gc'))]);
+    const slots = [...colourNodes(shop.tree, shop.frames, 'group')].map((c) => Math.floor(c / 3));
+    expect(slots).toEqual([GREY_SLOT, ...Array(6).fill(slotOf('api')), ...Array(3).fill(slotOf('gc'))]);
   });
 
   test('by package, frames of one package have one hue wherever they are', () => {
     const t = tree('total 0\n  a::x 1\n    b::y 1\n      a::z 1');
-    const [, x, , z] = [...colourNodes(t.tree, t.frames, 'package', painter())].map((c) => Math.floor(c / 3));
+    const [, x, , z] = [...colourNodes(t.tree, t.frames, 'package')].map((c) => Math.floor(c / 3));
     expect(x).toBe(z);
   });
 
-  test('by package, the eight heaviest packages have eight hues', () => {
-    const crates = ['tokio', 'hyper', 'axum', 'serde', 'core', 'alloc', 'std', 'davy'];
-    const t = tree(`total 0\n${crates.map((c) => `  ${c}::f 5`).join('\n')}`);
-    const slots = [...colourNodes(t.tree, t.frames, 'package', painter())].slice(1).map((c) => Math.floor(c / 3));
-    expect(new Set(slots).size).toBe(8);
-  });
-
   test('by value, the largest self has the brightest end of the ramp', () => {
-    const c = colourNodes(shop.tree, shop.frames, 'value', painter());
+    const c = colourNodes(shop.tree, shop.frames, 'value');
     expect(Math.max(...c)).toBe(PALETTE_SIZE - 1);
     expect(names[shop.tree.frame[c.indexOf(PALETTE_SIZE - 1)]]).toBe('query');
   });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { parseInstant, resolve, stepFor, widened } from '../logic/range';
+import { DEFAULT_RANGE, FRESH_RANGE, isChosen, isFresh, parseInstant, resolve, stepFor, widened } from '../logic/range';
+import { whyEmpty } from '../logic/emptiness';
 import { type SeriesAnswer, piled, shape } from '../logic/timeline';
 import { millis } from '../logic/units';
 import { DEFAULTS, type State, fromUrl, toUrl } from '../logic/urlstate';
@@ -19,8 +20,8 @@ describe('address', () => {
       matchers: [{ name: 'service_name', op: '=', value: 'a b&c=d#e' }, { name: 'm', op: '!~', value: 'x"+%' }],
       range: { from: 'now-6h', until: '1700000000000' },
       pick: { from: millis(1_700_000_000_000), until: millis(1_700_000_060_000) },
-      by: ['member', 'op'], view: 'flame', zoom: ['member=api', 'a::b<c & d>', '#?=;'],
-      search: '^a+b(c|d) #', colour: 'value', order: 'name', growth: 'up', plot: 'lines', live: 15,
+      unread: '', by: ['member', 'op'], view: 'flame', zoom: ['member=api', 'a::b<c & d>', '#?=;'],
+      search: '^a+b(c|d) #', colour: 'value', order: 'name', growth: 'up', fold: false, plot: 'lines', live: 15,
     };
     expect(back(s)).toEqual(s);
   });
@@ -41,8 +42,32 @@ describe('address', () => {
     });
   });
 
+  test('a selector that cannot be read is kept as it stands, to be shown', () => {
+    expect(fromUrl('?selector=foo', '')).toMatchObject({ matchers: [], unread: 'foo' });
+    expect(back({ ...DEFAULTS, unread: '{a="b"' }).unread).toBe('{a="b"');
+    expect(fromUrl('?selector={a%3D"b"}', '').unread).toBe('');
+  });
+
   test('the zoom stays out of what is sent to a server', () => {
     expect(toUrl({ ...DEFAULTS, zoom: ['a'] })).toBe('#z=a');
+  });
+});
+
+describe('an empty answer', () => {
+  const asked = {
+    unread: '', service: 'shop', type: 'memory:inuse_space:bytes:space:bytes', filtered: true,
+    services: ['davy', 'shop'], types: ['process_cpu:cpu:nanoseconds:cpu:nanoseconds', 'memory:inuse_space:bytes:space:bytes'],
+  };
+  const check = (patch: Partial<typeof asked>, why: string): void => expect(whyEmpty({ ...asked, ...patch })).toBe(why);
+
+  test('is told by its reason', () => {
+    check({}, 'sampled');
+    check({ filtered: false }, 'match');
+    check({ type: 'process_cpu:cpu:nanoseconds:cpu:nanoseconds' }, 'match');
+    check({ type: 'wall:wall:nanoseconds:wall:nanoseconds' }, 'type');
+    check({ service: 'nope', types: [] }, 'service');
+    check({ services: [], types: [] }, 'nothing');
+    check({ unread: 'foo', services: [] }, 'selector');
   });
 });
 
@@ -55,6 +80,21 @@ describe('range', () => {
     expect(parseInstant('2026-03-01 10:00', NOW)).not.toBeNull();
     expect(parseInstant('yesterday', NOW)).toBeNull();
     expect(parseInstant('2026-13-45', NOW)).toBeNull();
+  });
+
+  test('a range that was chosen is in the address, be it the default', () => {
+    expect(toUrl({ ...DEFAULTS, range: { from: 'now-1h', until: 'now' } })).toBe('?from=now-1h');
+    expect(toUrl({ ...DEFAULTS, range: FRESH_RANGE })).toBe('');
+    expect(fromUrl('', '').range).toBe(DEFAULT_RANGE);
+    expect(isChosen(fromUrl('?from=now-1h', '').range)).toBe(true);
+  });
+
+  test('a profile is fresh when all of it is of the last quarter of an hour', () => {
+    const ago = (...minutes: number[]) => [{ points: minutes.map((m): [number, number] => [NOW - m * 60_000, 1]) }];
+    expect(isFresh(ago(14, 3), NOW)).toBe(true);
+    expect(isFresh([...ago(14, 3), ...ago(16)], NOW)).toBe(false);
+    expect(isFresh([], NOW)).toBe(false);
+    expect(isFresh(ago(), NOW)).toBe(false);
   });
 
   test('an empty range is no range', () => {

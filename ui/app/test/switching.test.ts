@@ -99,6 +99,10 @@ describe('notes', () => {
     expect(factsOf(sum, NOW).map((f) => f.name)).toEqual(['in web', 'in backend', 'since the start']);
   });
 
+  test('a reason without words makes no row', () => {
+    expect(texts(line('api', { note: '', error: '' }))).toEqual([]);
+  });
+
   test('an open line tells where it runs, its error bar and its totals', () => {
     const facts = factsOf(line('api', { heap_bytes: 4 << 20, heap_error_bytes: 1 << 20, requests: 7, refused: 2, child_pid: 9, last_run: run() }), NOW);
     expect(facts.map(({ name, text }) => `${name}: ${text}`)).toEqual([

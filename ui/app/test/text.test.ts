@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { problemFrom, sentence } from '../api/problem';
 import { formatDuration, formatShare, formatValue, typeLabel } from '../logic/format';
-import { packageOf, shorten } from '../logic/names';
+import { shorten } from '../logic/names';
+import { isRuntime, packageOf } from '../logic/packages';
 import {
   type Matcher, filtersOf, formatSelector, matcherFor, parseSelector, serviceOf,
 } from '../logic/selector';
@@ -48,6 +49,9 @@ describe('format', () => {
 
   test('profile types have names, unknown ones their own words', () => {
     expect(typeLabel('memory:inuse_space:bytes:space:bytes')).toBe('Heap in use, bytes');
+    expect(typeLabel('tasks:age:nanoseconds::')).toBe('Age of tasks');
+    expect(typeLabel('tasks:polls:count::')).toBe('Polls of tasks');
+    expect(typeLabel('process_cpu:samples:count:cpu:nanoseconds')).toBe('CPU samples');
     expect(typeLabel('mutex:contentions:count:mutex:count')).toBe('mutex contentions');
   });
 });
@@ -66,6 +70,33 @@ describe('names', () => {
     check('handle', 'requests', '/usr/lib/python3/site-packages/requests/api.py');
     check('main', 'serde_json', '/root/.cargo/registry/src/index/serde-json-1.0.2/src/lib.rs');
     check('memcpy', '');
+  });
+
+  test('a path that names the package is believed before a generic name, and a version is no part of it', () => {
+    const check = (file: string, expected: string, name = 'poll<shop_svc::worker::{async_fn_env#0}>'): void =>
+      expect(packageOf(name, file)).toBe(expected);
+    const registry = '/home/ada/.cargo/registry/src/index-1949cf8c6b5b557f';
+    check('/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/core/src/panic/unwind_safe.rs', 'core', 'call_once<(), x::Y>');
+    check('/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/std/src/panic.rs', 'std', 'catch_unwind<core::X>');
+    check('/rust/library/alloc/src/boxed.rs', 'alloc');
+    check(`${registry}/tokio-1.54.1/src/runtime/task/raw.rs`, 'tokio');
+    check(`${registry}/zstd-sys-2.1.2+zstd.1.5.7/zstd/lib/compress/zstd_compress.c`, 'zstd_sys', 'ZSTD_initCCtx');
+    check('/rust/deps/hashbrown-0.16.1/src/raw/mod.rs', 'hashbrown');
+    check('/x/target/release/build/tikv-jemalloc-sys-ddb2d3d9d6505e78/out/build/src/jemalloc.c', 'tikv_jemalloc_sys', 'imalloc');
+    check('./misc/../sysdeps/unix/sysv/linux/x86_64/clone3.S', 'libc', '__GI___clone3');
+    check('./nptl/pthread_create.c', 'libc', 'start_thread');
+    check('/home/ada/shop/src/cart/add.rs', 'shop', 'cart/add.rs::{closure#0}<tokio::x>');
+    check('/home/ada/shop/src/cart/add.rs', 'shop_svc', 'shop_svc::cart::add');
+  });
+
+  test('the runtime is told from what stands on it', () => {
+    expect(isRuntime('run_worker', '/c/registry/src/i/tokio-1.54.1/src/runtime/blocking/pool.rs')).toBe(true);
+    expect(isRuntime('std::sys::backtrace::__rust_begin_short_backtrace', '')).toBe(true);
+    expect(isRuntime('__libc_start_main_impl', '')).toBe(true);
+    expect(isRuntime('main', '')).toBe(true);
+    expect(isRuntime('main', '/home/ada/shop/main.c')).toBe(false);
+    expect(isRuntime('tokio_postgres::query', '')).toBe(false);
+    expect(isRuntime('poll<tokio::X>', '/home/ada/shop/src/main.rs')).toBe(false);
   });
 
   test('a name that does not fit loses its leading segments first', () => {

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { encode } from '../../fixture/encode.mjs';
 import { decode } from '../logic/decode';
+import { fold, runtimeFrames } from '../logic/fold';
 import { byName, layout } from '../logic/layout';
 import { hiddenStart, neighbour, nodeAt } from '../logic/nav';
 import { compile, matchNames, matchesBefore, share } from '../logic/search';
+import { stopsOf } from '../logic/stops';
 import { sortRows, topOf } from '../logic/top';
 import { nodeId } from '../logic/units';
 import { ancestors, findPath, pathOf } from '../logic/zoompath';
@@ -187,5 +189,30 @@ describe('zoom path', () => {
 
   test('callers are listed from the root down', () => {
     expect(ancestors(shop.tree, at('mark')).map((n) => names[shop.tree.frame[n]])).toEqual(['total', 'member=gc', 'mark']);
+  });
+});
+
+describe('the places of a search', () => {
+  const stops = (text: string, t = shop, root = 0, most = 1000) =>
+    [...stopsOf(t.tree, matchNames(t.frames.names, compile(text)!), root, most)].map((n) => `${t.frames.names[t.tree.frame[n]]} ${t.tree.sum[n]}`);
+
+  test('the widest comes first, and every match is among them', () => {
+    expect(stops('query|parse|mark')).toEqual(['query 28', 'parse 15', 'mark 10', 'parse 5', 'query 4']);
+  });
+
+  test('of very many the largest are kept', () => {
+    const many = tree(`total 0\n${Array.from({ length: 3000 }, (_, i) => `  f${i} ${1 + (i % 700)}`).join('\n')}`);
+    expect(stops('f', many, 0, 3)).toEqual(['f699 700', 'f1399 700', 'f2099 700']);
+  });
+
+  test('within a zoomed frame they are those in it', () => {
+    expect(stops('query', shop, at('member=gc'))).toEqual(['query 4']);
+  });
+
+  test('a folded run is one place, however many of its frames match', () => {
+    const t = tree('total 0\n  shop::a 1\n    std::a 0\n      std::b 0\n        std::c 0\n          shop::x 2\n          shop::y 2');
+    const folded = { ...t, tree: fold(t.tree, t.frames, runtimeFrames(t.frames), new Set()) };
+    expect(stops('std', folded)).toEqual(['std::a 4']);
+    expect(stops('std', t)).toHaveLength(3);
   });
 });

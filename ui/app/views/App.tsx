@@ -1,5 +1,7 @@
 import 'uplot/dist/uPlot.min.css';
 import '../style/panes.css';
+import '../style/tooltip.css';
+import '../style/narrow.css';
 import { useEffect, useRef } from 'preact/hooks';
 import { typeLabel } from '../logic/format';
 import { flame, services, types } from '../state/data';
@@ -61,14 +63,14 @@ function Body({ view, search }: { view: string; search: preact.RefObject<HTMLInp
   if (span.value === null) return <main class="empty"><p>The range is not readable: its start has to come before its end.</p></main>;
   const noService = known.data?.length === 0 && state.value.matchers.length === 0;
   const noType = types.state.value.data?.length === 0 && state.value.type === '';
-  if (noService || noType) return <Empty reason="nothing" />;
+  if (noService || noType || state.value.unread !== '') return <Empty />;
   return (
     <>
       <Timeline />
       <Toolbar search={search} />
       <Breadcrumb />
       {nothing ? (
-        <Empty reason="range" />
+        <Empty />
       ) : (
         <main class={`panes panes-${view}`}>
           {view !== 'flame' && <TopTable />}

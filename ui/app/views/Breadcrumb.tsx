@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { isFolded } from '../logic/fold';
 import { formatShare, formatValue } from '../logic/format';
 import { ROOT } from '../logic/units';
 import { shorten } from '../logic/names';
@@ -19,7 +20,7 @@ export function Breadcrumb() {
   return (
     <nav class="crumbs" aria-label="Zoom">
       <div class="trail" ref={end}>
-        {ancestors(tree, node).map((n, i, all) => (
+        {ancestors(tree, node).filter((n) => tree.span[n] > 0).map((n, i, all) => (
           <span key={n}>
             {i > 0 && <i aria-hidden="true">›</i>}
             <button
@@ -28,7 +29,7 @@ export function Breadcrumb() {
               aria-current={i === all.length - 1 ? 'true' : undefined}
               onClick={() => zoomTo(n)}
             >
-              {n === ROOT ? 'total' : shorten(frames.names[tree.frame[n]], i === all.length - 1 ? 60 : 28)}
+              {n === ROOT ? 'total' : isFolded(tree, n) ? `▸ ${tree.span[n]} frames` : shorten(frames.names[tree.frame[n]], i === all.length - 1 ? 60 : 28)}
             </button>
           </span>
         ))}

@@ -3,6 +3,7 @@ import {
   type Matcher, OPS, type Op, SERVICE, filtersOf, formatMatcher, matcherFor, parseSelector,
 } from '../logic/selector';
 import { useDismiss } from './dismiss';
+import { UNTAGGED } from '../logic/names';
 import { labelNames, labelValues } from '../state/data';
 import { selector, state, update } from '../state/explore';
 
@@ -61,7 +62,8 @@ function FilterForm({ initial, save, cancel }: FormProps) {
     if (name === '') return;
     setValues(null);
     const control = new AbortController();
-    labelValues(name, control.signal).then(setValues, () => setValues([]));
+    // What has no such label is asked for by the empty value, and is called what it is called elsewhere.
+    labelValues(name, control.signal).then((known) => setValues(known.length > 0 ? [...known, ''] : known), () => setValues([]));
     return () => control.abort();
   }, [name]);
 
@@ -92,7 +94,7 @@ function FilterForm({ initial, save, cancel }: FormProps) {
         {values === null && <p class="hint">loading values…</p>}
         {values?.length === 0 && <p class="hint">no values in this range</p>}
         {values?.slice(0, 200).map((v) => (
-          <label key={v}><input type="checkbox" checked={chosen.includes(v) || text === v} onChange={() => toggle(v)} /> {v}</label>
+          <label key={v}><input type="checkbox" checked={chosen.includes(v) || (text === v && (v !== '' || initial !== null))} onChange={() => toggle(v)} /> {v === '' ? UNTAGGED : v}</label>
         ))}
         {values !== null && values.length > 200 && <p class="hint">and {values.length - 200} more: type the value</p>}
       </div>
@@ -106,12 +108,12 @@ function FilterForm({ initial, save, cancel }: FormProps) {
 
 function SelectorField() {
   const [draft, setDraft] = useState<string | null>(null);
-  const text = draft ?? selector.value;
+  const text = draft ?? (state.value.unread || selector.value);
   const parsed = parseSelector(text);
   const commit = (): void => {
     if (draft === null) return;
     if (!parsed.ok) return;
-    if (draft !== selector.value) update({ matchers: parsed.matchers });
+    if (draft !== selector.value || state.value.unread !== '') update({ matchers: parsed.matchers });
     setDraft(null);
   };
   return (

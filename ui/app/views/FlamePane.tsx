@@ -1,6 +1,7 @@
 import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { colourNodes } from '../logic/colours';
+import { isFolded, lastOf, runText } from '../logic/fold';
 import { formatShare, formatValue } from '../logic/format';
 import { type Direction, neighbour } from '../logic/nav';
 import { ROOT } from '../logic/units';
@@ -8,9 +9,9 @@ import { Flame, type Spot } from '../render/flame';
 import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
-import { colouring, flame as fetched, painter, shaped, shown } from '../state/data';
+import { colouring, flame as fetched, shown } from '../state/data';
 import { MOST_NODES, maxNodes, pick, state } from '../state/explore';
-import { focus, focusNode, focusPath, found, zoomNode, zoomOut, zoomTo } from '../state/viewing';
+import { focus, focusNode, focusPath, found, lookedAt, turnRun, zoomNode, zoomOut, zoomTo } from '../state/viewing';
 import type { Loaded } from '../worker/protocol';
 import { drawStats } from './StatusBar';
 import { type Pointed, Tooltip } from './Tooltip';
@@ -47,8 +48,8 @@ function mount(host: HTMLElement): () => void {
   canvas.setAttribute('role', 'application');
   canvas.setAttribute('aria-describedby', 'focused-frame');
 
-  const last: Record<'loaded' | 'zoomed' | 'focused' | 'by' | 'ranked', unknown> = {
-    loaded: null, zoomed: ROOT, focused: null, by: null, ranked: null,
+  const last: Record<'loaded' | 'zoomed' | 'focused' | 'by', unknown> = {
+    loaded: null, zoomed: ROOT, focused: null, by: null,
   };
   const stops = [
     effect(() => flame.setSkin(skinOf(theme.value))),
@@ -60,37 +61,42 @@ function mount(host: HTMLElement): () => void {
       const zoomed = zoomNode.value;
       const focused = focusNode.value;
       const by = colouring.value;
-      // Members get their hues in the order of the timeline, so the two agree.
-      const ranked = shaped.value;
       if (loaded === null) return;
       if (loaded !== last.loaded) {
-        const colours = colourNodes(loaded.tree, loaded.frames, by, painter);
+        const colours = colourNodes(loaded.tree, loaded.frames, by);
         flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours }, zoomed, focused);
         describe(flame, host, loaded);
         pointed.value = null;
       } else {
-        if (by !== last.by || ranked !== last.ranked) flame.setColours(colourNodes(loaded.tree, loaded.frames, by, painter));
+        if (by !== last.by) flame.setColours(colourNodes(loaded.tree, loaded.frames, by));
         if (zoomed !== last.zoomed) flame.zoomTo(zoomed);
         if (focused !== last.focused) flame.setFocus(focused);
       }
-      Object.assign(last, { loaded, zoomed, focused, by, ranked });
+      Object.assign(last, { loaded, zoomed, focused, by });
     }),
     effect(() => {
       const f = found.value;
       flame.setMatch(f !== null && f.of === shown.value?.tree ? f.result : null);
     }),
     effect(() => {
+      const look = lookedAt.value;
+      if (look !== null && look.of === shown.peek()?.tree) flame.lookAt(look.node);
+    }),
+    effect(() => {
       const node = focusNode.value;
       const loaded = shown.value;
       if (loaded === null || node === null) return;
-      const { tree, frames, meta } = loaded;
-      said.value = `${frames.names[tree.frame[node]]}, ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of all, depth ${tree.depth[node]}`;
+      const { tree, meta } = loaded;
+      said.value = `${calledOf(loaded, node)}, ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of all, depth ${tree.depth[node]}`;
     }),
     attach(flame, {
       hover: (spot, x, y) => { pointed.value = spot && { spot, x, y }; },
       click: (spot) => choose(flame, spot),
       walk,
-      enter: () => zoomTo(focusNode.peek() ?? ROOT),
+      enter: () => {
+        const node = focusNode.peek() ?? ROOT;
+        if (!turnRun(node)) zoomTo(node);
+      },
       out: () => {
         if (!flame.settled) flame.zoomTo(zoomNode.peek());
         else if (!zoomOut()) {
@@ -131,9 +137,17 @@ function choose(flame: Flame, spot: Spot): void {
     loadMore();
     return;
   }
+  if (turnRun(spot.node)) return;
   focus(spot.node);
   if (spot.node === zoomNode.peek()) flame.zoomTo(spot.node);
   else zoomTo(spot.node);
+}
+
+/** What a screen reader is told a row is. */
+function calledOf({ tree, frames }: Loaded, node: number): string {
+  const name = (n: number): string => frames.names[tree.frame[n]];
+  if (isFolded(tree, node)) return `${runText(tree, frames, node)}, folded, from ${name(node)} to ${name(lastOf(tree, node))}, Enter unfolds`;
+  return tree.run[node] > 0 ? `${name(node)}, first of ${runText(tree, frames, node)}, Enter folds` : name(node);
 }
 
 function loadMore(): void {
@@ -146,8 +160,9 @@ function walk(direction: Direction): void {
   const from = focusNode.peek() ?? zoomNode.peek();
   const to = neighbour(loaded.tree, from, direction);
   focus(to);
-  if (direction === 'callee' && to === from && loaded.tree.hidden[from] > 0) {
-    said.value = `${hiddenText(loaded.tree, from)}. Press Enter to zoom here.`;
+  const last = lastOf(loaded.tree, from);
+  if (direction === 'callee' && to === from && loaded.tree.hidden[last] > 0) {
+    said.value = `${hiddenText(loaded.tree, last)}. Press Enter to zoom here.`;
   }
 }
 

@@ -1,6 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import { typeLabel } from '../logic/format';
-import { PRESETS, resolve } from '../logic/range';
+import { DEFAULT_RANGE, PRESETS, isChosen, resolve } from '../logic/range';
 import { withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
@@ -33,7 +33,9 @@ function ServicePicker() {
   const list = current !== null && !known.includes(current) ? [current, ...known] : known;
   const choose = (value: string): void => {
     maxNodes.value = START_NODES;
-    update({ matchers: withService(value), zoom: [], by: null });
+    // Another service may be older.
+    const range = isChosen(state.value.range) ? state.value.range : DEFAULT_RANGE;
+    update({ matchers: withService(value), zoom: [], by: null, range });
   };
   return (
     <label class="field">
@@ -53,7 +55,8 @@ function TypePicker() {
   return (
     <label class="field">
       <span>profile</span>
-      <select id="type" value={current} title={current} onChange={(e) => update({ type: e.currentTarget.value })}>
+      <select id="type" value={current} title={current} disabled={list.length === 0} onChange={(e) => update({ type: e.currentTarget.value })}>
+        {list.length === 0 && <option value="">{types.state.value.data === null ? '…' : 'none'}</option>}
         {list.map((id) => <option key={id} value={id}>{typeLabel(id)}</option>)}
       </select>
     </label>

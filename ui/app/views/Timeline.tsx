@@ -1,12 +1,13 @@
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { GREY_SLOT } from '../logic/colours';
+import { fillOf } from '../logic/colours';
 import { formatDuration, formatTime, formatValue, isGauge, typeLabel } from '../logic/format';
 import { UNTAGGED } from '../logic/names';
 import { absolute, widened } from '../logic/range';
+import type { Line } from '../logic/timeline';
 import { millis } from '../logic/units';
 import { skinOf, theme } from '../render/skin';
-import { hues, series, shaped } from '../state/data';
+import { series, shaped } from '../state/data';
 import { now, pick, setRange, span, state, update } from '../state/explore';
 import { type Drawn, Plot } from './plot';
 
@@ -29,7 +30,7 @@ export function Timeline() {
   useEffect(() => {
     if (!data || !range) return;
     const stacked = state.value.plot === 'stack';
-    const lines: Drawn[] = data.lines.map((line, i) => ({ ...line, colour: colourOf(line.group, line.rest, i) }));
+    const lines: Drawn[] = data.lines.map((line) => ({ ...line, colour: colourOf(line) }));
     plot.current?.show({ times: data.times, step: data.step, lines, stacked, unit: data.unit, range, pick: picked });
   }, [data, range?.from, range?.until, picked, theme.value]);
   const { loading } = series.state.value;
@@ -63,12 +64,10 @@ export function Timeline() {
   );
 }
 
-function colourOf(group: string, rest: boolean, index: number): string {
+function colourOf({ group, name, rest }: Line): string {
   const fill = skinOf(theme.value).palette.fill;
   if (rest) return theme.value === 'dark' ? '#5b636f' : '#9aa2ad';
-  if (group === '') return fill[0];
-  const slot = group === UNTAGGED ? GREY_SLOT : hues.slot(group);
-  return fill[slot * 3 + (index % 3)];
+  return group === '' ? fill[0] : fillOf(fill, group, name);
 }
 
 /** Names with their values: of the bucket under the pointer, else of the whole range. */
@@ -91,11 +90,11 @@ function Legend() {
     bucket === null ? part === null || (data.times[b] + data.step > part.from && data.times[b] < part.until) : b === bucket;
   return (
     <ul class="legend">
-      {data.lines.map((line, i) => {
+      {data.lines.map((line) => {
         const there = line.values.filter((v, b): v is number => v !== null && inside(b));
         const sum = there.reduce((a, v) => a + v, 0);
         const value = there.length === 0 ? null : average ? sum / there.length : sum;
-        const swatch = <i style={{ background: colourOf(line.group, line.rest, i) }} />;
+        const swatch = <i style={{ background: colourOf(line) }} />;
         return (
           <li key={line.name}>
             {line.rest ? (

@@ -1,18 +1,19 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { urlOf } from '../api/client';
-import { formatShare } from '../logic/format';
+import { formatCount, formatShare } from '../logic/format';
 import { ROOT } from '../logic/units';
 import type { ColourBy } from '../logic/colours';
 import type { View } from '../logic/urlstate';
 import { colouring, grouping, subject } from '../state/data';
 import { state, update } from '../state/explore';
-import { found, zoomNode } from '../state/viewing';
+import { remember, unfolded } from '../state/folding';
+import { at, found, step, zoomNode } from '../state/viewing';
 import { savePng } from './FlamePane';
 
 const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame'], ['table', 'Table']];
 
 export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement | null> }) {
-  const { view, order, growth } = state.value;
+  const { view, order, growth, fold } = state.value;
   return (
     <div class="bar tools">
       <fieldset class="segments" aria-label="View">
@@ -22,6 +23,20 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
       </fieldset>
       <SearchBox input={search} />
       <span class="grow" />
+      <button
+        type="button"
+        id="fold"
+        class="toggle"
+        aria-pressed={fold}
+        title="One row for each unbranching run of frames of std, tokio, libc and the like"
+        onClick={() => {
+          unfolded.value = [];
+          remember(!fold);
+          update({ fold: !fold }, 'tweak');
+        }}
+      >
+        Fold runtime frames
+      </button>
       <label class="field">
         <span>colour</span>
         <select id="colour" value={colouring.value} onChange={(e) => update({ colour: e.currentTarget.value as ColourBy }, 'tweak')}>
@@ -58,9 +73,12 @@ function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null>
       e.stopPropagation();
       if (draft === '') input.current?.blur();
       type('');
-    } else if (e.key === 'Enter') {
+    } else if (e.key === 'Enter' || e.key === 'ArrowDown' || e.key === 'ArrowUp') {
       e.preventDefault();
-      document.querySelector<HTMLElement>('.flame-host canvas')?.focus();
+      clearTimeout(timer.current);
+      // What was typed last is searched for first, and its first place is looked at by itself.
+      if (draft !== current) update({ search: draft }, 'tweak');
+      else step(e.key === 'ArrowUp' || e.shiftKey ? -1 : 1);
     }
   };
   return (
@@ -79,6 +97,7 @@ function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null>
         onKeyDown={key}
       />
       <output id="matched" class="matched"><Matched /></output>
+      <Steps />
     </div>
   );
 }
@@ -101,6 +120,19 @@ function Matched() {
       )}
       {note && <em> {note}</em>}
     </>
+  );
+}
+
+/** From place to place; how many there are stands between. */
+function Steps() {
+  const count = found.value?.result.stops.length ?? 0;
+  if (count === 0 || state.value.view === 'table') return null;
+  return (
+    <span class="steps">
+      <button type="button" class="ghost" title="The match before (Shift+Enter)" aria-label="The match before" onClick={() => step(-1)}>↑</button>
+      <span id="place" class="quiet" title="Rows that match, the widest first">{at.value < 0 ? '–' : formatCount(at.value + 1)} of {formatCount(count)}</span>
+      <button type="button" class="ghost" title="The next match (Enter)" aria-label="The next match" onClick={() => step(1)}>↓</button>
+    </span>
   );
 }
 

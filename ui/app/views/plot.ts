@@ -80,7 +80,8 @@ export class Plot {
       height: HEIGHT,
       ms: 1,
       legend: { show: false },
-      padding: [6, 8, 0, 0],
+      // Half of a label stands right of the last tick.
+      padding: [6, 24, 0, 0],
       cursor: {
         y: false,
         points: { show: false },

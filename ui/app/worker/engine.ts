@@ -1,22 +1,27 @@
 // The worker's work, without the worker: so that it runs in Node, in tests and in the benchmark.
 
 import { type Decoded, decode } from '../logic/decode';
+import { fold, runtimeFrames } from '../logic/fold';
 import { type Tree, byName, layout } from '../logic/layout';
 import { compile, matchNames, matchesBefore, share } from '../logic/search';
+import { stopsOf } from '../logic/stops';
 import { topOf } from '../logic/top';
-import type { Answers, Loaded, Request } from './protocol';
+import { findPath } from '../logic/zoompath';
+import type { Answers, Arrangement, Loaded, Request } from './protocol';
 
 export class Engine {
   private decoded: Decoded | null = null;
   private heavy: Tree | null = null;
+  private named: Tree | null = null;
+  private runtime: Uint8Array | null = null;
   private tree: Tree | null = null;
 
   answer(request: Request): Answers[Request['kind']] {
     switch (request.kind) {
       case 'load':
-        return this.load(request.buffer, request.order);
-      case 'order':
-        return this.arrange(request.order, performance.now());
+        return this.load(request.buffer, request.as);
+      case 'arrange':
+        return this.arrange(request.as, performance.now());
       case 'search':
         return this.search(request.text, request.root);
       case 'top':
@@ -24,17 +29,26 @@ export class Engine {
     }
   }
 
-  private load(buffer: ArrayBuffer, order: 'heavy' | 'name'): Loaded {
+  private load(buffer: ArrayBuffer, as: Arrangement): Loaded {
     const began = performance.now();
     this.decoded = decode(buffer);
     this.heavy = layout(this.decoded.columns);
-    return this.arrange(order, began);
+    this.named = null;
+    this.runtime = null;
+    return this.arrange(as, began);
   }
 
-  private arrange(order: 'heavy' | 'name', began: number): Loaded {
+  private arrange({ order, fold: folds, open }: Arrangement, began: number): Loaded {
     if (!this.decoded || !this.heavy) throw new Error('no flame graph is loaded yet');
     const { frames, meta } = this.decoded;
-    this.tree = order === 'name' ? layout(byName(this.heavy, frames.names)) : this.heavy;
+    const plain = order === 'name' ? (this.named ??= layout(byName(this.heavy, frames.names))) : this.heavy;
+    this.tree = plain;
+    if (folds) {
+      this.runtime ??= runtimeFrames(frames);
+      const found = open.map((path) => ({ path, ...findPath(plain, frames.names, path) }));
+      const heads = new Set<number>(found.filter((f) => f.depth === f.path.length).map((f) => f.node));
+      this.tree = fold(plain, frames, this.runtime, heads);
+    }
     return { tree: this.tree, frames, meta, ms: performance.now() - began };
   }
 
@@ -45,11 +59,13 @@ export class Engine {
     const hit = matchNames(this.decoded.frames.names, query);
     // The root is not a frame of anybody's program.
     hit[tree.frame[0]] = 0;
+    const within = root < tree.n ? root : 0;
     return {
       hit,
       before: matchesBefore(tree, hit),
       whole: share(tree, hit),
-      zoomed: share(tree, hit, root < tree.n ? root : 0),
+      zoomed: share(tree, hit, within),
+      stops: stopsOf(tree, hit, within),
       note: query.note,
     };
   }

@@ -5,9 +5,17 @@ import type { Order, Tree } from '../logic/layout';
 import type { Share } from '../logic/search';
 import type { Row } from '../logic/top';
 
+/** How the frames are put up. */
+export interface Arrangement {
+  order: Order;
+  fold: boolean;
+  /** Where the runs begin that are not folded all the same, as paths of names. */
+  open: string[][];
+}
+
 export type Request =
-  | { kind: 'load'; buffer: ArrayBuffer; order: Order }
-  | { kind: 'order'; order: Order }
+  | { kind: 'load'; buffer: ArrayBuffer; as: Arrangement }
+  | { kind: 'arrange'; as: Arrangement }
   | { kind: 'search'; text: string; root: number }
   | { kind: 'top'; root: number };
 
@@ -25,12 +33,14 @@ export interface Found {
   whole: Share;
   /** The same within the zoomed frame. */
   zoomed: Share;
+  /** Where a search leads to, one after the other. */
+  stops: Uint32Array;
   note: string | null;
 }
 
 export interface Answers {
   load: Loaded;
-  order: Loaded;
+  arrange: Loaded;
   search: Found | null;
   top: Row[];
 }

@@ -40,12 +40,13 @@ export function notesOf(line: Line, now: number): Note[] {
   const several = line.rows.length > 1;
   for (const row of line.rows) {
     const where = several ? `${row.process} (${row.host}): ` : '';
-    if (row.error !== null) {
+    // What has no words is nothing to say: it would be an empty row.
+    if (row.error) {
       out.push({ tone: row.state === 'ready' ? 'warn' : 'bad', text: `${where}${row.error}` });
     }
     // The state says "off", and the switch says the same words again.
     const repeats = row.note !== null && row.switch.who !== null && row.note.startsWith(`${row.switch.who}: `);
-    if (row.note !== null && !repeats) out.push({ tone: 'quiet', text: `${where}${row.note}` });
+    if (row.note && !repeats) out.push({ tone: 'quiet', text: `${where}${row.note}` });
     if (row.state !== NO_STATE && row.state !== 'ready' && row.state !== 'off') {
       out.push({ tone: 'quiet', text: `${where}${row.state} for ${formatDuration(Math.max(0, now - row.since))}` });
     }

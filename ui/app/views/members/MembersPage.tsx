@@ -13,7 +13,7 @@ import { Banners } from './Banners';
 import { Changes } from './Changes';
 import { MembersTable } from './MembersTable';
 
-const NAMES: Record<By, string> = { member: 'Members', process: 'By process', operation: 'Operations' };
+const NAMES: Record<By, string> = { member: 'By member', process: 'By process', operation: 'By operation' };
 
 export function MembersPage() {
   const filter = useRef<HTMLInputElement>(null);

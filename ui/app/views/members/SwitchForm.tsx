@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ACTIONS, actionsOf, warning } from '../../logic/members/change';
 import { doors, endpoints } from '../../state/fleet';
 import { asksName, asksToken, choose, close, form, refusal, send, sending, token, who } from '../../state/switching';
@@ -17,7 +17,8 @@ export function SwitchForm() {
   const first = useRef<HTMLInputElement>(null);
   const needsName = asksName.value;
   const needsToken = asksToken.value;
-  useEffect(() => first.current?.focus(), [needsToken]);
+  // At once: a frame later, an Enter that follows the click would press the button again.
+  useLayoutEffect(() => first.current?.focus(), [needsToken]);
   const submit = (e: Event): void => {
     e.preventDefault();
     void send({ why, who: name, token: needsToken ? secret : '', limit: limit.trim() === '' ? Number.NaN : Number(limit), slot });

@@ -1,0 +1,110 @@
+// Runs of the runtime's frames as one row, and stepping through the matches of a search.
+import assert from 'node:assert/strict';
+import { drawn, open, row, settle, shot } from './browser.mjs';
+
+const has = (page, name) => new URL(page.url()).searchParams.get(name);
+const nodesOf = (page) => page.locator('.status').innerText().then((t) => /([\d\s]+) frames/.exec(t)[1]);
+
+export const fixtureFold = [
+  ['a run of runtime frames is one row, which a click unfolds and another one folds', async (browser, url) => {
+    const { page, faults } = await open(browser, url);
+    await drawn(page);
+    const frames = await nodesOf(page);
+    const [first] = await row(page, 2);
+    assert.match(first.name, /^3 frames \(tokio, std\)$/);
+    await page.mouse.move(first.x, first.y);
+    const said = await page.locator('.tooltip').innerText();
+    assert.match(said, /lang_start_internal[\s\S]*Harness<T,S>::poll[\s\S]*Click to unfold/);
+    await shot(page, 'folded');
+    await page.mouse.click(first.x, first.y);
+    await settle(page);
+    assert.equal((await row(page, 2))[0].name, 'std::rt::lang_start_internal');
+    assert.match((await row(page, 4))[0].name, /Harness<T,S>::poll/);
+    assert.equal(await nodesOf(page), frames, 'no frame is gone');
+    assert.equal(new URL(page.url()).hash, '', 'unfolding is not zooming');
+    await page.mouse.click(first.x, first.y);
+    await settle(page);
+    assert.equal((await row(page, 2))[0].name, first.name);
+    await page.keyboard.press('Enter');
+    await settle(page);
+    assert.equal((await row(page, 2))[0].name, 'std::rt::lang_start_internal');
+    assert.deepEqual(faults, []);
+  }],
+
+  ['folding that is off is in the address and remembered, and on leaves no trace', async (browser, url) => {
+    const { page } = await open(browser, url);
+    await drawn(page);
+    assert.equal(has(page, 'fold'), null);
+    const whole = page.url();
+    await page.locator('#fold').click();
+    await settle(page);
+    assert.equal(has(page, 'fold'), 'off');
+    assert.equal((await row(page, 2))[0].name, 'std::rt::lang_start_internal');
+    await page.goto(whole);
+    await drawn(page);
+    assert.equal(await page.locator('#fold').getAttribute('aria-pressed'), 'false');
+    assert.equal(has(page, 'fold'), 'off', 'a link shows others the same');
+    await page.locator('#fold').click();
+    await settle(page);
+    assert.equal(has(page, 'fold'), null);
+    await page.goto(url);
+    await drawn(page);
+    assert.match((await row(page, 2))[0].name, /^3 frames/);
+  }],
+
+  ['a match within a folded run marks the run, which says how many match', async (browser, url) => {
+    const { page } = await open(browser, `${url}/?search=${encodeURIComponent('scheduler::multi_thread')}`);
+    await drawn(page);
+    const share = () => page.locator('#matched b').innerText();
+    await page.locator('#matched b').waitFor();
+    const folded = await share();
+    const [first] = await row(page, 2);
+    await page.mouse.move(first.x, first.y);
+    assert.match(await page.locator('.tooltip').innerText(), /1 of them matches/);
+    await shot(page, 'folded-match');
+    await page.locator('#fold').click();
+    await settle(page);
+    assert.equal(await share(), folded, 'what matches is told by all frames');
+  }],
+
+  ['Escape leaves a folded run in one step', async (browser, url) => {
+    const { page } = await open(browser, url);
+    await drawn(page);
+    const [deep] = await row(page, 4);
+    await page.mouse.click(deep.x, deep.y);
+    await page.waitForFunction(() => location.hash.includes('z='));
+    const crumbs = await page.locator('.trail button').allInnerTexts();
+    assert.ok(crumbs.some((c) => /^▸ 3 frames$/.test(c)), crumbs.join(' › '));
+    for (let i = 0; i < crumbs.length - 1; i++) await page.keyboard.press('Escape');
+    await page.waitForFunction(() => location.hash === '');
+  }],
+
+  ['a search shows its widest match, and Enter and Shift+Enter lead to the next and the one before', async (browser, url) => {
+    const { page, faults } = await open(browser, `${url}/?fold=off&view=flame`, { height: 560 });
+    await drawn(page);
+    const box = await page.locator('.flame-host').boundingBox();
+    const focus = async () => {
+      await settle(page);
+      return page.locator('.flame-box-focus').boundingBox();
+    };
+    const said = () => page.locator('#focused-frame').innerText();
+    const inView = (at) => at !== null && at.y >= box.y && at.y + at.height <= box.y + box.height && at.width >= 50;
+    await page.locator('#search').fill('^parquet');
+    await page.locator('#place').waitFor();
+    assert.match(await page.locator('#place').innerText(), /^1 of \d+/);
+    assert.ok(inView(await focus()), 'the widest match is in view, and wide enough to read');
+    const first = await said();
+    await shot(page, 'stop');
+    await page.locator('#search').press('Enter');
+    await page.locator('#place', { hasText: /^2 of/ }).waitFor();
+    assert.ok(inView(await focus()));
+    assert.notEqual(await said(), first);
+    await page.locator('#search').press('Shift+Enter');
+    await page.locator('#place', { hasText: /^1 of/ }).waitFor();
+    assert.equal(await said(), first);
+    await page.locator('#search').press('ArrowUp');
+    await page.waitForFunction(() => /^(\S+) of \1$/.test(document.querySelector('#place').textContent.replaceAll('\u202f', '')));
+    assert.ok(inView(await focus()), 'the narrowest too');
+    assert.deepEqual(faults, []);
+  }],
+];
