@@ -19,7 +19,14 @@ davy_profiler::use_jemalloc!();
 
 const THREADS: usize = 64;
 /// The smallest that is promised: the kernel's frame of a signal alone takes 3 to 12 KiB of it.
-const TINY_STACK: usize = 32 << 10;
+const TINY_STACK_KIB: usize = 32;
+const DEPTH: usize = 100_000;
+
+/// A bound that a sanitizer with bounds of its own may be given another of.
+fn bound(name: &str, usual: usize) -> usize {
+    let given = std::env::var(name).ok();
+    given.and_then(|given| given.parse().ok()).unwrap_or(usual)
+}
 
 #[inline(never)]
 fn recurse(depth: u32) -> u64 {
@@ -32,7 +39,8 @@ fn recurse(depth: u32) -> u64 {
 
 fn come_and_go(round: u64) {
     let _guard = Tag::new("stress", "spawn").enter();
-    let thread = std::thread::Builder::new().stack_size(TINY_STACK << (round % 3));
+    let thread = std::thread::Builder::new()
+        .stack_size((bound("STRESS_STACK_KIB", TINY_STACK_KIB) << 10) << (round % 3));
     let thread = thread.spawn(move || {
         let _guard = Tag::new("stress", "thread").enter();
         let held: Vec<Vec<u8>> = (0..8).map(|i| vec![i; 1 << (10 + round % 8)]).collect();
@@ -83,14 +91,14 @@ fn fork() {
 
 fn go_deep() {
     let thread = std::thread::Builder::new().stack_size(64 << 20);
-    let thread = thread.spawn(|| recurse(100_000)).expect("a thread");
-    assert_eq!(thread.join().expect("no panic"), 100_000);
+    let depth = bound("STRESS_DEPTH", DEPTH) as u32;
+    let thread = thread.spawn(move || recurse(depth)).expect("a thread");
+    assert_eq!(thread.join().expect("no panic"), u64::from(depth));
 }
 
 #[test]
 fn threads_forks_libraries_panics_depth_and_tiny_stacks_under_1000_hz_do_no_harm() {
-    let seconds = std::env::var("STRESS_SECONDS").ok();
-    let seconds = seconds.and_then(|s| s.parse().ok()).unwrap_or(4);
+    let seconds = bound("STRESS_SECONDS", 4) as u64;
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let is_meant = info.payload_as_str() == Some("on purpose");
