@@ -15,8 +15,8 @@ run: build ## Install what is missing, build, start `davy quickstart` and print 
 	@exec target/release/davy quickstart $(ARGS)
 
 build: ui ## The binary, with the page in it
-	@echo "davy: building the binary (some minutes the first time)"
-	@$(CARGO) build --release --quiet --package davy
+	@echo "davy: building the binary (ten to twenty minutes the first time)"
+	@$(CARGO) build --release --package davy $$([ -t 2 ] || echo --quiet)
 
 ui: ## The browser app
 	@ops/dev/need node cc
