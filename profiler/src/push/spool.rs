@@ -14,9 +14,8 @@
 
 use davy_base::{Random, Timestamp};
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "lock";
@@ -154,14 +153,10 @@ fn windows(folder: &Path) -> Vec<(std::time::SystemTime, PathBuf)> {
 
 /// The lock on a file; none where another process has it. It goes with the process.
 fn try_lock(file: File) -> io::Result<Option<File>> {
-    // SAFETY: the descriptor is open for the length of the call.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-        return Ok(Some(file));
-    }
-    let error = io::Error::last_os_error();
-    match error.kind() {
-        io::ErrorKind::WouldBlock => Ok(None),
-        _ => Err(error),
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

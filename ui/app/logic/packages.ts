@@ -24,6 +24,8 @@ export function packageOf(name: string, file = '', sure = packageByPath(file)): 
   const dotted = /^([A-Za-z_][A-Za-z0-9_]*)\./.exec(name)?.[1];
   if (dotted !== undefined) return dotted;
   if (LIBC.test(name)) return 'libc';
+  // What the compiler itself puts between, as `__rust_try`, has no source.
+  if (name.startsWith('__rust_')) return 'std';
   return folder;
 }
 

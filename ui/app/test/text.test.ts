@@ -93,6 +93,7 @@ describe('names', () => {
     expect(isRuntime('run_worker', '/c/registry/src/i/tokio-1.54.1/src/runtime/blocking/pool.rs')).toBe(true);
     expect(isRuntime('std::sys::backtrace::__rust_begin_short_backtrace', '')).toBe(true);
     expect(isRuntime('__libc_start_main_impl', '')).toBe(true);
+    expect(isRuntime('__rust_try', '')).toBe(true);
     expect(isRuntime('main', '')).toBe(true);
     expect(isRuntime('main', '/home/ada/shop/main.c')).toBe(false);
     expect(isRuntime('tokio_postgres::query', '')).toBe(false);
