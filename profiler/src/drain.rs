@@ -24,10 +24,10 @@ use std::time::Duration;
 const FIRST_WINDOW: Duration = Duration::from_secs(2);
 /// Windows while somebody watches.
 const WATCHED_WINDOW: Duration = Duration::from_secs(1);
-const TICK: Duration = Duration::from_millis(100);
-/// Rings hold some 200 usual samples, and not less than 20: as many as come in a tick at this rate.
-const HZ_OF_A_TICK: u32 = 200;
-const SHORT_TICK: Duration = Duration::from_millis(20);
+/// How often rings are read, at the least, and threads and modules looked for.
+const TICK: Duration = Duration::from_millis(200);
+/// Samples that a ring is sure to hold; of usual ones it holds ten times as many.
+const RING_SAMPLES: u32 = 20;
 /// The rate of a profile that is asked for while sampling is off.
 const HZ_WHEN_OFF: u32 = 100;
 
@@ -111,11 +111,8 @@ impl Drainer {
         let mut looked = self.clock.monotonic();
         self.engine.scan(looked);
         loop {
-            let tick = if self.engine.hz() > HZ_OF_A_TICK {
-                SHORT_TICK
-            } else {
-                TICK
-            };
+            let full = Duration::from_secs(RING_SAMPLES.into()) / self.engine.hz().max(1);
+            let tick = TICK.min(full);
             let now = self.clock.monotonic();
             let next = self.collectors.iter().map(|c| c.until).min();
             let next = next.map_or(self.open.cut_at, |next| next.min(self.open.cut_at));

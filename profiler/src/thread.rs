@@ -58,7 +58,7 @@ fn look(low: usize) -> (bool, Option<usize>) {
 
 /// Tells the profiler about the calling thread, which is then sampled at once and a little cheaper.
 ///
-/// Not needed: every thread is found within a tenth of a second. Useful in tokio's
+/// Not needed: every thread is found within a fifth of a second. Useful in tokio's
 /// `on_thread_start`.
 pub fn register_thread() {
     if learn_bounds() {
