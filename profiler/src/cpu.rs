@@ -37,22 +37,25 @@ struct Known {
 }
 
 impl Known {
-    /// Those of now, where that is not the same list as before.
-    fn look(before: Option<&Self>) -> Option<Self> {
+    /// Those of now, from a new list only where something has come or gone since the last.
+    fn now() -> Self {
+        let mut known = lock(&KNOWN);
         // Read first: what is loaded while the list is made is found at the next look.
         let generation = modules::generation();
-        let lists = before.map_or(0, |before| before.lists);
-        if before.is_some_and(|before| before.generation == generation) || lists >= MODULE_LISTS_MAX
-        {
-            return None;
-        }
+        let lists = match &*known {
+            Some(known) if known.generation == generation || known.lists >= MODULE_LISTS_MAX => {
+                return known.clone();
+            }
+            before => before.as_ref().map_or(0, |before| before.lists),
+        };
         let list = modules::list();
         unwind::publish(&list);
-        Some(Self {
+        let new = Self {
             generation,
             lists: lists + 1,
             list: list.into(),
-        })
+        };
+        known.insert(new).clone()
     }
 }
 
@@ -147,15 +150,6 @@ impl Engine {
     }
 
     fn new(hz: u32, random: Random) -> Self {
-        let modules = {
-            let mut known = lock(&KNOWN);
-            if let Some(new) = Known::look(known.as_ref()) {
-                *known = Some(new);
-            }
-            known
-                .clone()
-                .unwrap_or_else(|| unreachable!("the first look finds a list"))
-        };
         let slots = lock(&POOL).clone();
         let own = std::process::id();
         let is_forked = PROCESS.swap(own, Ordering::Relaxed) != own;
@@ -170,7 +164,7 @@ impl Engine {
             idle: slots.clone(),
             slots,
             census: Census::new(),
-            modules,
+            modules: Known::now(),
             unsampled: FxHashSet::default(),
             refusal: Refusal::default(),
             before: Counts::default(),
@@ -292,9 +286,8 @@ impl Engine {
     }
 
     fn scan_modules(&mut self) {
-        if let Some(new) = Known::look(Some(&self.modules)) {
-            self.modules = new.clone();
-            *lock(&KNOWN) = Some(new);
+        if modules::generation() != self.modules.generation {
+            self.modules = Known::now();
         }
     }
 

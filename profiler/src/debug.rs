@@ -150,15 +150,13 @@ async fn profile(
 fn check(wanted: &Wanted, sort: Sort) -> Result<(), Error> {
     if let Some(hz) = wanted.hz {
         check_hz(hz, 1)?;
-    }
-    if let Some(hz) = wanted.hz
-        && sort != Sort::Cpu
-    {
-        return Err(Error::Setting {
-            name: "hz",
-            value: hz.to_string(),
-            allowed: "given for /debug/pprof/profile only",
-        });
+        if sort != Sort::Cpu {
+            return Err(Error::Setting {
+                name: "hz",
+                value: hz.to_string(),
+                allowed: "given for /debug/pprof/profile only",
+            });
+        }
     }
     if wanted.base.is_some() && wanted.seconds.is_some() {
         return Err(Error::Setting {

@@ -182,10 +182,6 @@ impl Drainer {
                 return true;
             }
             Command::SetHz(hz) => {
-                if hz != self.hz {
-                    // A window says one period.
-                    self.cut();
-                }
                 self.hz = hz;
                 self.set_rate();
             }
@@ -241,19 +237,20 @@ impl Drainer {
     fn set_rate(&mut self) {
         let wanted = self.collectors.iter().map(|c| c.hz).max().unwrap_or(0);
         let hz = self.hz.max(wanted);
-        if hz == self.engine.hz() {
-            return;
-        }
-        // Each sample has its own weight, so a rate that somebody wants for a while ends no window;
-        // that sampling begins or ends does.
-        if hz == 0 || !self.open.is_sampled {
+        // Each sample has its own weight, so a rate that somebody wants for a while leaves the period
+        // of the windows as it is.
+        let period = match (self.hz, hz) {
+            (_, 0) => self.open.period,
+            (0, hz) | (hz, _) => period(hz),
+        };
+        if period != self.open.period || (hz > 0) != self.open.is_sampled {
+            // A window says one period, and is sampled or not.
             self.cut();
+            (self.open.period, self.open.is_sampled) = (period, hz > 0);
         }
-        self.engine.set_hz(hz);
-        self.engine.scan(self.clock.monotonic());
-        self.open.is_sampled = hz > 0;
-        if hz > 0 {
-            self.open.period = period(if self.hz > 0 { self.hz } else { hz });
+        if hz != self.engine.hz() {
+            self.engine.set_hz(hz);
+            self.engine.scan(self.clock.monotonic());
         }
     }
 
