@@ -117,7 +117,7 @@ async fn verify_segment(
     store: &Store,
     tenant: &Tenant,
     hour: Hour,
-    name: davy_base::Ulid,
+    name: ulid::Ulid,
 ) -> Result<(), Missing> {
     let segment = store.segment(tenant, hour, name).await?;
     let checked = davy_tag::spawn_blocking(move || {

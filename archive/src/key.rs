@@ -1,10 +1,10 @@
 //! Names of objects. What comes from outside is encoded here and nowhere else.
 
-use davy_base::clock::Civil;
-use davy_base::{Timestamp, Ulid};
+use davy_base::Timestamp;
 use object_store::path::Path;
 use std::fmt;
 use std::time::Duration;
+use ulid::Ulid;
 
 /// An hour of data, UTC: hours since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,23 +30,23 @@ impl Hour {
 
     /// `YYYY-MM-DD`.
     pub fn date(self) -> String {
-        let Civil {
-            year, month, day, ..
-        } = self.start().civil();
-        format!("{year:04}-{month:02}-{day:02}")
+        let start = jiff::Timestamp::from(self.start());
+        start.strftime("%Y-%m-%d").to_string()
     }
 
     /// Reads `YYYY-MM-DD` and `HH`.
-    pub(crate) fn parse(date: &str, hour: &str) -> Option<Self> {
-        let text = format!("{date}T{hour}:00:00Z");
-        Timestamp::parse_rfc3339(&text).map(Self::of)
+    pub(crate) fn parse(date: &str, hh: &str) -> Option<Self> {
+        let text = format!("{date}T{hh}:00:00Z");
+        let hour = Self::of(text.parse::<jiff::Timestamp>().ok()?.into());
+        // A date can be written in more ways than keys are.
+        (format!("{date}/{hh}") == hour.to_string()).then_some(hour)
     }
 }
 
 impl fmt::Display for Hour {
     /// `YYYY-MM-DD/HH`, as in keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{:02}", self.date(), self.start().civil().hour)
+        write!(f, "{}/{}", self.date(), hh(*self))
     }
 }
 
@@ -209,7 +209,7 @@ impl Keys {
 }
 
 fn hh(hour: Hour) -> String {
-    format!("{:02}", hour.start().civil().hour)
+    format!("{:02}", hour.0.rem_euclid(24))
 }
 
 #[cfg(test)]
@@ -231,7 +231,8 @@ mod tests {
     fn keys_are_read_back() {
         let keys = Keys::new("davy/x y");
         let tenant = Tenant::new("../t").expect("a name");
-        let hour = Hour::of(Timestamp::parse_rfc3339("2026-11-22T10:59:59Z").expect("valid"));
+        let hour =
+            Hour::of(crate::time::parse("2026-11-22T10:59:59Z", Timestamp::EPOCH).expect("valid"));
         let path = keys.segment(&tenant, hour, Ulid(7));
         assert_eq!(
             path.as_ref(),

@@ -16,6 +16,7 @@ pub mod query;
 pub mod rule;
 pub mod selector;
 pub mod store;
+pub mod time;
 
 pub use archive::{Archive, OPERATIONS};
 pub use error::{Error, Kind, Result};

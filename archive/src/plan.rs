@@ -2,8 +2,9 @@
 
 use crate::key::{BlockId, Hour};
 use crate::rule::{Listing, select};
-use davy_base::{Timestamp, Ulid};
+use davy_base::Timestamp;
 use std::time::Duration;
+use ulid::Ulid;
 
 /// When to compact and when to delete.
 #[derive(Clone, Copy, Debug)]

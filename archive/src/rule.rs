@@ -28,8 +28,9 @@
 //! in the order of this rule and drops every window that an earlier piece had.
 
 use crate::key::BlockId;
-use davy_base::{Timestamp, Ulid};
+use davy_base::Timestamp;
 use std::collections::BTreeSet;
+use ulid::Ulid;
 
 /// A segment as listed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::key::{BlockId, Hour, Keys, META, Named, Tenant};
 use crate::metrics::Metrics;
 use crate::rule::{BlockEntry, Listing, SegmentEntry};
 use bytes::Bytes;
-use davy_base::{Timestamp, Ulid};
+use davy_base::Timestamp;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use ulid::Ulid;
 
 /// Requests to the bucket.
 pub struct Store {

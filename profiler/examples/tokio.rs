@@ -36,12 +36,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await;
         tokio::time::sleep(Duration::from_secs(3)).await;
     });
-    for bill in davy_tag::bills() {
+    for usage in davy_tag::usages() {
         println!(
             "{:?}: {:.3} s of CPU, {} polls",
-            bill.tag,
-            bill.cpu_nanos as f64 / 1e9,
-            bill.polls
+            usage.tag,
+            usage.cpu_nanos as f64 / 1e9,
+            usage.polls
         );
     }
     profiler.shutdown(Duration::from_secs(5))?;

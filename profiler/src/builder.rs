@@ -41,7 +41,7 @@ pub enum Engine {
     Native,
     /// The crate pprof: one timer for the process, which is less at high rates or with many threads.
     /// Its samples have no tag, so all are untagged, and none is scaled; what each member used is
-    /// known from [`davy_tag::bills`] alone. For other systems, and
+    /// known from [`davy_tag::usages`] alone. For other systems, and
     /// for comparison.
     #[cfg(feature = "pprof-engine")]
     #[cfg_attr(not(native), default)]

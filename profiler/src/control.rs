@@ -21,10 +21,10 @@ impl Used {
     /// What has been used by now.
     pub(crate) fn now() -> Self {
         // The process's clock last: what ran in between is then untagged rather than negative.
-        let bills = davy_tag::bills().into_iter();
-        let by_tag = bills.filter(|bill| bill.cpu_nanos > 0);
+        let usages = davy_tag::usages().into_iter();
+        let by_tag = usages.filter(|usage| usage.cpu_nanos > 0);
         Self {
-            by_tag: by_tag.map(|bill| (bill.tag, bill.cpu_nanos)).collect(),
+            by_tag: by_tag.map(|usage| (usage.tag, usage.cpu_nanos)).collect(),
             process: clock::process_cpu_nanos(),
         }
     }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_without_a_sample_gets_its_time_and_one_without_a_bill_keeps_its_samples() {
+    fn a_tag_without_a_sample_gets_its_time_and_one_without_a_usage_keeps_its_samples() {
         let (a, b) = (Tag::new("control", "met"), Tag::new("control", "missed"));
         let expected = [(Tag::UNTAGGED, 1), (a, S), (b, S)];
         check(&[(a, S)], &[(b, S)], 2 * S + 1, &expected);

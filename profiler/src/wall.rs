@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(crate) struct Counted {
     at: Duration,
     threads: FxHashMap<i32, Kernel>,
-    tags: Vec<davy_tag::ThreadBill>,
+    tags: Vec<davy_tag::ThreadUsage>,
 }
 
 impl Counted {
@@ -101,13 +101,13 @@ type Times = Vec<(Tag, Time)>;
 fn tag_times(before: &Counted, now: &Counted) -> (FxHashMap<i32, Times>, Times) {
     let mut by_thread: FxHashMap<i32, Times> = FxHashMap::default();
     let mut ended = Vec::new();
-    for bill in &now.tags {
-        let earlier = before.tags.get(bill.counters);
+    for usage in &now.tags {
+        let earlier = before.tags.get(usage.counters);
         let mut earlier = earlier
-            .map_or(&[][..], |bill| &bill.times)
+            .map_or(&[][..], |usage| &usage.times)
             .iter()
             .peekable();
-        for time in &bill.times {
+        for time in &usage.times {
             // Both are in the order of their tags, and what was once counted stays.
             while earlier
                 .next_if(|t| t.tag.index() < time.tag.index())
@@ -122,7 +122,7 @@ fn tag_times(before: &Counted, now: &Counted) -> (FxHashMap<i32, Times>, Times) 
             if time_since.wall == 0 {
                 continue;
             }
-            match bill.thread {
+            match usage.thread {
                 Some(id) => by_thread
                     .entry(id)
                     .or_default()
@@ -156,7 +156,7 @@ pub(crate) fn add_threads(aggregate: &mut Aggregate, now: &Counted, filter: &Fil
     let tags: FxHashMap<i32, Tag> = now
         .tags
         .iter()
-        .filter_map(|bill| Some((bill.thread?, bill.tag)))
+        .filter_map(|usage| Some((usage.thread?, usage.tag)))
         .collect();
     for (id, kernel) in &now.threads {
         let tag = tags.get(id).copied().unwrap_or_default();

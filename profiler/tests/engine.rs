@@ -12,7 +12,7 @@ use work::{burn, label, stack, sum, turn};
 const SHUTDOWN: Duration = Duration::from_secs(20);
 
 #[test]
-fn pprofs_samples_are_pushed_untagged_with_their_stacks_while_bills_stay_exact() {
+fn pprofs_samples_are_pushed_untagged_with_their_stacks_while_usage_stay_exact() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = Builder::new("pprof")
@@ -65,9 +65,12 @@ fn pprofs_samples_are_pushed_untagged_with_their_stacks_while_bills_stay_exact()
         }
     }
     assert!(in_burn > sampled / 5, "{in_burn} of {sampled}");
-    let bills = davy_tag::bills();
-    let bill = bills.iter().find(|bill| bill.tag == tag).expect("counted");
-    assert!((bill.cpu_nanos as i64 - used).abs() < used / 10);
+    let usages = davy_tag::usages();
+    let usage = usages
+        .iter()
+        .find(|usage| usage.tag == tag)
+        .expect("counted");
+    assert!((usage.cpu_nanos as i64 - used).abs() < used / 10);
     assert!(stats.stats().samples > 50);
 }
 

@@ -182,17 +182,19 @@ fn allocations_of_a_window_are_its_own_and_add_up_to_all() {
 }
 
 #[test]
-fn allocated_bytes_on_a_bill_are_exact() {
+fn allocated_bytes_on_a_usage_are_exact() {
     let _turn = turn();
     let profiler = Builder::new("heap").start().expect("started");
-    let tag = Tag::new("heap bill", "hoard");
+    let tag = Tag::new("heap usage", "hoard");
     let bytes = std::thread::spawn(move || {
         let _guard = tag.enter();
         hoard(8 << 20, 5).1
     });
     let bytes = bytes.join().expect("no panic") as u64;
-    let bill = davy_tag::bills().into_iter().find(|bill| bill.tag == tag);
-    let allocated = bill.expect("a bill").allocated_bytes;
+    let usage = davy_tag::usages()
+        .into_iter()
+        .find(|usage| usage.tag == tag);
+    let allocated = usage.expect("a usage").allocated_bytes;
     // The vector of vectors is a little more than its capacity.
     assert!(
         (bytes..bytes + bytes / 50).contains(&allocated),

@@ -52,7 +52,7 @@ export const onlyFixture = [
     const { page } = await open(browser, url + query({ type: CPU, selector: service('broken') }));
     await page.locator('.notice.error').first().waitFor();
     const said = await page.locator('.notices').innerText();
-    assert.match(said, /The archive is switched off\. Switched off by ada at 03:12: disk nearly full \(HTTP 503\)\./);
+    assert.match(said, /The archive is disabled\. Toggled off by ada at 03:12: disk nearly full \(HTTP 503\)\./);
     assert.equal(await page.locator('.notice.error').count(), 1, 'one cause is one notice');
     await shot(page, 'failure');
     const again = page.waitForRequest(/flamegraph/);

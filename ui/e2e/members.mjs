@@ -17,14 +17,14 @@ async function members(browser, url, path = '/members', options = {}) {
 }
 
 async function introduce(page, name = 'ada') {
-  const field = page.locator('#switch-who');
+  const field = page.locator('#toggle-who');
   if (await field.count()) await field.fill(name);
 }
 
-async function switchOff(page, key, why) {
+async function toggleOff(page, key, why) {
   await line(page, key).locator('.toggle').click();
   await introduce(page);
-  await page.locator('#switch-why').fill(why);
+  await page.locator('#toggle-why').fill(why);
   await page.keyboard.press('Enter');
 }
 
@@ -36,7 +36,7 @@ const size = (text) => {
 const descending = (values) => values.every((v, i) => i === 0 || values[i - 1] >= v);
 
 export const commonMembers = [
-  ['every member is listed with its bill, the largest heap first', async (browser, url) => {
+  ['every member is listed with its usage, the largest heap first', async (browser, url) => {
     const { page, faults } = await members(browser, url);
     assert.deepEqual(await page.locator('nav [aria-current]').innerText(), 'Members');
     await page.locator('nav a', { hasText: 'Explore' }).waitFor();
@@ -51,14 +51,14 @@ export const commonMembers = [
     await shot(page, 'members');
   }],
 
-  ['an endpoint is switched off with a reason, says so within a second, and comes back', async (browser, url) => {
+  ['an endpoint is disabled with a reason, says so within a second, and comes back', async (browser, url) => {
     const { page, faults } = await members(browser, url, '/members?open=api');
     const key = 'api/ListAllJobs';
     const toggle = line(page, key).locator('.toggle');
-    assert.equal(await toggle.getAttribute('aria-label'), 'Switch endpoint ListAllJobs, which is on');
+    assert.equal(await toggle.getAttribute('aria-label'), 'Toggle endpoint ListAllJobs, which is on');
     await toggle.click();
     await introduce(page);
-    await page.locator('#switch-why').fill('holds the memory, see <b>#4</b>');
+    await page.locator('#toggle-why').fill('holds the memory, see <b>#4</b>');
     await shot(page, 'members-form');
     const sent = Date.now();
     await page.keyboard.press('Enter');
@@ -68,13 +68,13 @@ export const commonMembers = [
     assert.match(told, /ListAllJobs: every process obeys within a second/);
     assert.match(told, /off by ada, just now: holds the memory, see <b>#4<\/b>/);
     const change = page.locator('.changes tbody tr').first();
-    await change.filter({ hasText: 'switched off' }).waitFor({ timeout: 3_000 });
-    assert.match((await change.innerText()).replaceAll(/\s+/g, ' '), /ada ListAllJobs switched off holds the memory/);
-    assert.equal(await page.locator('.switch-form').count(), 0);
+    await change.filter({ hasText: 'disabled' }).waitFor({ timeout: 3_000 });
+    assert.match((await change.innerText()).replaceAll(/\s+/g, ' '), /ada ListAllJobs disabled holds the memory/);
+    assert.equal(await page.locator('.toggle-form').count(), 0);
     await shot(page, 'members-off');
     // The name is asked for once.
     await line(page, key).locator('.toggle').click();
-    assert.equal(await page.locator('#switch-who').count(), 0);
+    assert.equal(await page.locator('#toggle-who').count(), 0);
     await page.keyboard.press('Enter');
     await line(page, key).locator('.toggle', { hasText: 'on' }).waitFor({ timeout: 2_000 });
     await page.locator('.changes tbody tr', { hasText: 'back to the configuration' }).first().waitFor();
@@ -151,10 +151,10 @@ export const fixtureMembers = [
   ['a limit, a restart and a run now reach the server', async (browser, url) => {
     const { page } = await members(browser, url, '/members?open=api');
     await line(page, 'api/GetBuild').locator('.toggle').click();
-    await page.locator('.switch-form button', { hasText: 'Limit' }).first().click();
+    await page.locator('.toggle-form button', { hasText: 'Limit' }).first().click();
     await introduce(page);
     await page.getByLabel('Requests at a time').fill('0');
-    await page.locator('#switch-why').fill('slow disks');
+    await page.locator('#toggle-why').fill('slow disks');
     await page.keyboard.press('Enter');
     assert.match(await page.locator('.refused').innerText(), /whole number from 1/);
     await page.getByLabel('Requests at a time').fill('3');
@@ -163,9 +163,9 @@ export const fixtureMembers = [
     assert.match(await notes(page, 'api/GetBuild').innerText(), /limit 3, 30 s each by ada/);
     for (const [key, action] of [['scheduler', 'Restart'], ['gc.containers', 'Run now']]) {
       await line(page, key).locator('.toggle').click();
-      await page.locator('.switch-form .segments button', { hasText: action }).click();
-      if (action === 'Restart') await page.locator('#switch-why').fill('stuck');
-      await page.locator('.switch-form .primary').click();
+      await page.locator('.toggle-form .segments button', { hasText: action }).click();
+      if (action === 'Restart') await page.locator('#toggle-why').fill('stuck');
+      await page.locator('.toggle-form .primary').click();
       await notes(page, key).filter({ hasText: 'obeys' }).waitFor();
     }
     await page.waitForFunction(() => document.querySelector('tr[data-key=scheduler] .restarts')?.textContent === '1');
@@ -173,15 +173,15 @@ export const fixtureMembers = [
 
   ['a refusal is shown as the server says it, and Escape leaves the form', async (browser, url) => {
     const { page } = await members(browser, url);
-    await switchOff(page, 'control', 'try');
+    await toggleOff(page, 'control', 'try');
     await page.locator('.refused').waitFor();
-    assert.equal(await page.locator('.refused').innerText(), "member control can't be switched off: what is switched is switched through it; stop the process instead");
+    assert.equal(await page.locator('.refused').innerText(), "member control can't be disabled: what is toggled is toggled through it; stop the process instead");
     await page.keyboard.press('Escape');
-    assert.equal(await page.locator('.switch-form').count(), 0);
+    assert.equal(await page.locator('.toggle-form').count(), 0);
     await page.waitForFunction(() => document.activeElement?.classList.contains('toggle'));
     await line(page, 'api').locator('.toggle').click();
     assert.match(await page.locator('.caution').innerText(), /only from a terminal, or at the debug port .*127\.0\.0\.1:6061/);
-    await page.locator('#switch-why').fill('');
+    await page.locator('#toggle-why').fill('');
     await page.keyboard.press('Enter');
     assert.match(await page.locator('.refused').innerText(), /reason is needed/);
   }],
@@ -190,18 +190,18 @@ export const fixtureMembers = [
     const { server, url } = await serve({ token: 's3cret' });
     try {
       const { page } = await members(browser, url);
-      await switchOff(page, 'scheduler', 'try');
-      await page.locator('#switch-token').waitFor();
+      await toggleOff(page, 'scheduler', 'try');
+      await page.locator('#toggle-token').waitFor();
       assert.match(await page.locator('.refused').innerText(), /needs the token of http\.token/);
-      await page.locator('#switch-token').fill('wrong');
+      await page.locator('#toggle-token').fill('wrong');
       await page.keyboard.press('Enter');
-      await page.waitForFunction(() => !document.querySelector('.switch-form .primary').disabled);
-      await page.locator('#switch-token').fill('s3cret');
+      await page.waitForFunction(() => !document.querySelector('.toggle-form .primary').disabled);
+      await page.locator('#toggle-token').fill('s3cret');
       await page.keyboard.press('Enter');
       await line(page, 'scheduler').locator('.state', { hasText: 'off' }).waitFor();
       await page.reload();
       await line(page, 'scheduler').locator('.toggle').click();
-      assert.equal(await page.locator('#switch-token').count(), 0);
+      assert.equal(await page.locator('#toggle-token').count(), 0);
       await page.keyboard.press('Enter');
       await line(page, 'scheduler').locator('.state', { hasText: 'ready' }).waitFor();
       assert.equal(await page.evaluate(() => localStorage.getItem('davy.token')), null);
@@ -293,7 +293,7 @@ export const fixtureMembers = [
     assert.ok(asked > 0);
   }],
 
-  ['a narrow page has no column to scroll for, and switches too', async (browser, url) => {
+  ['a narrow page has no column to scroll for, and toggles too', async (browser, url) => {
     const { page } = await members(browser, url, '/members', { width: 400, height: 800, theme: 'light' });
     const overflow = () => page.evaluate(() => document.querySelector('.members-body').scrollWidth - document.querySelector('.members-body').clientWidth);
     assert.equal(await overflow(), 0);
@@ -301,7 +301,7 @@ export const fixtureMembers = [
     assert.ok(descending((await page.locator('tr.line td.cpu').allInnerTexts()).map(size)));
     await line(page, 'gc.containers').locator('.toggle').click();
     await introduce(page);
-    await page.locator('#switch-why').fill('too much for node-2');
+    await page.locator('#toggle-why').fill('too much for node-2');
     await shot(page, 'members-narrow');
     assert.equal(await overflow(), 0);
     await page.keyboard.press('Enter');

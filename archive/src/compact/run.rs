@@ -12,11 +12,11 @@ use crate::plan::{Piece, plan};
 use crate::rule::{Listing, select};
 use crate::store::{Missing, Store};
 use bytes::Bytes;
-use davy_base::Ulid;
 use object_store::path::Path;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
 
 /// Compacts. Any number of them may work on the same bucket.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use crate::key::{Hour, Tenant};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::store::Store;
-use davy_base::{Random, Ulid};
+use davy_base::Random;
 use futures_util::StreamExt;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
 
 /// How long a window waits for company when the process is about to stop.
 const HURRIED_INTERVAL: Duration = Duration::from_millis(50);
@@ -289,7 +290,10 @@ impl Ingest {
             encoded.map_err(|_| Error::new(Kind::Internal, "encoding failed unexpectedly"))??;
         let name = {
             let mut random = shared.random.lock().unwrap_or_else(PoisonError::into_inner);
-            Ulid::new(&shared.options.clock, &mut random)
+            Ulid::from_parts(
+                shared.options.clock.now().millis() as u64,
+                random.next_u128(),
+            )
         };
         let size = bytes.len() as u64;
         shared

@@ -309,13 +309,13 @@ fn when(
     if start < now.minus(options.retention) {
         return Err(Error::invalid(format!(
             "the profile is of {start}, which is longer ago than windows are kept ({}); check the client's clock",
-            davy_base::size::format_duration(options.retention),
+            humantime::format_duration(options.retention),
         )));
     }
     if start > now.plus(options.future) {
         return Err(Error::invalid(format!(
             "the profile is of {start}, more than {} ahead of {now}; check the client's clock",
-            davy_base::size::format_duration(options.future),
+            humantime::format_duration(options.future),
         )));
     }
     Ok((start, duration_ms))

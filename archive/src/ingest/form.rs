@@ -5,7 +5,6 @@ use crate::error::{Error, Kind, Result};
 use crate::labels::SERVICE;
 use bytes::Bytes;
 use davy_base::Timestamp;
-use davy_base::clock::Civil;
 use std::collections::BTreeMap;
 
 /// Splits `app{k=v,...}` into the app and its labels.
@@ -41,19 +40,11 @@ pub(super) fn parse_name(name: &str) -> Result<Vec<(String, String)>> {
 /// Reads a time as agents write it: as operators do, or `YYYYMMDD`.
 pub(super) fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
     if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let number = |from: usize, to: usize| text[from..to].parse().ok();
-        let (year, month, day): (u32, u32, u32) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-        let civil = Civil {
-            year: year as i32,
-            month,
-            day,
-            hour: 0,
-            minute: 0,
-            second: 0,
-        };
-        return Timestamp::from_civil(civil);
+        let date = jiff::civil::Date::strptime("%Y%m%d", text).ok()?;
+        let start = jiff::tz::TimeZone::UTC.to_timestamp(date.into()).ok()?;
+        return Some(start.into());
     }
-    Timestamp::parse(text, now)
+    crate::time::parse(text, now).ok()
 }
 
 /// Parts of a multipart body by name.

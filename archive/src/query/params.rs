@@ -45,11 +45,10 @@ impl Parameters {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
-        Timestamp::parse(text, now).map(Some).ok_or_else(|| {
-            Error::invalid(format!(
-                "{name}: `{text}` is no time; write unix milliseconds, RFC 3339, now or now-1h"
-            ))
-        })
+        match crate::time::parse(text, now) {
+            Ok(time) => Ok(Some(time)),
+            Err(error) => Err(Error::invalid(format!("{name}: {error}"))),
+        }
     }
 
     /// A number within bounds.

@@ -17,12 +17,12 @@ use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::rule::{Listing, select};
 use crate::store::{Missing, Store};
-use davy_base::Ulid;
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use ulid::Ulid;
 
 /// Answers queries. Cheap to clone.
 #[derive(Clone)]

@@ -1,5 +1,5 @@
-//! What switching costs: an endpoint that is off against one that does next to nothing, and the time
-//! from a switch until every process obeys.
+//! What toggling costs: an endpoint that is off against one that does next to nothing, and the time
+//! from a toggle until every process obeys.
 
 use davy_base::Clock;
 use std::io::{BufRead as _, BufReader};
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// Requests of one kind.
 const REQUESTS: usize = 2_000;
-/// Switches thrown.
-const SWITCHES: usize = 60;
+/// Toggles thrown.
+const TOGGLES: usize = 60;
 
 struct Davy(Child);
 
@@ -102,7 +102,7 @@ fn main() {
         taken.sort_unstable();
         (taken[REQUESTS / 2], taken[REQUESTS * 99 / 100])
     };
-    switch(&agent, &page, "GetHealth", false);
+    toggle(&agent, &page, "GetHealth", false);
     // Both over the same door and the same hop to the child.
     let off = times(&format!("{page}/api/v1/health"));
     let on = times(&format!("{page}/api/v1/openapi.json"));
@@ -110,7 +110,7 @@ fn main() {
     println!("| figure | median | 99th of 100 |");
     println!("|---|---|---|");
     println!(
-        "| a switched-off endpoint, through its parent | {:?} | {:?} |",
+        "| a toggled-off endpoint, through its parent | {:?} | {:?} |",
         off.0, off.1
     );
     println!(
@@ -120,10 +120,10 @@ fn main() {
     println!("| /livez, without the hop | {:?} | {:?} |", live.0, live.1);
 
     let mut obeyed: Vec<Duration> = Vec::new();
-    for turn in 0..SWITCHES {
+    for turn in 0..TOGGLES {
         let enabled = turn % 2 == 1;
         let start = clock.monotonic();
-        switch(&agent, &page, "ListAllJobs", enabled);
+        toggle(&agent, &page, "ListAllJobs", enabled);
         for debug in &debugs {
             let url = format!("http://{debug}/api/v1/endpoints");
             loop {
@@ -131,7 +131,7 @@ fn main() {
                 let rows: serde_json::Value = serde_json::from_str(&rows).unwrap_or_default();
                 let rows = rows.as_array().cloned().unwrap_or_default();
                 let row = rows.iter().find(|row| row["operation"] == "ListAllJobs");
-                if row.is_some_and(|row| row["switch"]["enabled"] == enabled) {
+                if row.is_some_and(|row| row["toggle"]["enabled"] == enabled) {
                     break;
                 }
                 std::thread::park_timeout(Duration::from_millis(5));
@@ -140,8 +140,8 @@ fn main() {
         obeyed.push(clock.monotonic().saturating_sub(start));
     }
     obeyed.sort_unstable();
-    let (median, worst) = (obeyed[SWITCHES / 2], obeyed[SWITCHES * 99 / 100]);
-    println!("| from a switch until 4 processes obey, SQLite | {median:?} | {worst:?} |");
+    let (median, worst) = (obeyed[TOGGLES / 2], obeyed[TOGGLES * 99 / 100]);
+    println!("| from a toggle until 4 processes obey, SQLite | {median:?} | {worst:?} |");
 }
 
 fn serves_jobs(agent: &ureq::Agent, debug: &str) -> bool {
@@ -152,7 +152,7 @@ fn serves_jobs(agent: &ureq::Agent, debug: &str) -> bool {
     text.is_some_and(|text| text.contains("davy_member_up{member=\"api\""))
 }
 
-fn switch(agent: &ureq::Agent, page: &str, operation: &str, enabled: bool) {
+fn toggle(agent: &ureq::Agent, page: &str, operation: &str, enabled: bool) {
     let body = serde_json::json!({"enabled": enabled, "why": "bench"}).to_string();
     let answer = agent
         .put(format!("{page}/api/v1/endpoints/{operation}"))

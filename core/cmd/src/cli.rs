@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{config, drill, members, process, profile, push, query, record, switch, top};
+use crate::{config, drill, members, process, profile, push, query, record, toggle, top};
 use clap::{Parser, Subcommand};
 use std::io::{ErrorKind, Write as _};
 
@@ -52,18 +52,18 @@ pub(crate) enum Command {
     },
     /// Every member of every process: state, restarts, CPU, heap
     Members(members::Options),
-    /// Every endpoint: the member that serves it, its switch, its requests
+    /// Every endpoint: the member that serves it, its toggle, its requests
     Endpoints(members::Options),
     /// What members and operations cost, live
     Top(top::Options),
-    /// Switch a member on or off, restart it, or wake it
+    /// Toggle a member on or off, restart it, or wake it
     #[command(subcommand)]
-    Member(switch::MemberCommand),
-    /// Switch an endpoint on or off, or limit it
+    Member(toggle::MemberCommand),
+    /// Toggle an endpoint on or off, or limit it
     #[command(subcommand)]
-    Endpoint(switch::EndpointCommand),
+    Endpoint(toggle::EndpointCommand),
     /// Who changed what, when and why
-    Audit(switch::AuditOptions),
+    Audit(toggle::AuditOptions),
     /// Play an incident against a real Davy and judge the answer; exit 1 if it fails
     #[command(subcommand)]
     Drill(drill::DrillCommand),
@@ -126,9 +126,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Members(options) => members::members(&options),
         Command::Endpoints(options) => members::endpoints(&options),
         Command::Top(options) => top::run(&options),
-        Command::Member(command) => switch::member(&command),
-        Command::Endpoint(command) => switch::endpoint(&command),
-        Command::Audit(options) => switch::audit(&options),
+        Command::Member(command) => toggle::member(&command),
+        Command::Endpoint(command) => toggle::endpoint(&command),
+        Command::Audit(options) => toggle::audit(&options),
         Command::Drill(command) => drill::run(&command),
         Command::Migrate(flags) => process::migrate(&flags),
         Command::Profile(options) => profile::run(&options),

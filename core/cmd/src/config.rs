@@ -8,7 +8,6 @@ mod tests;
 pub(crate) use load::{Flags, Loaded, Source};
 pub(crate) use settings::{SETTINGS, Setting};
 
-use davy_base::size::{parse_bytes, parse_duration};
 use davy_profiler::Compression;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,12 +71,19 @@ impl Config {
             loaded.parse(
                 key,
                 "a duration such as 250ms, 5s or 1h30m, longer than nothing",
-                |t| parse_duration(t).filter(|span| !span.is_zero()),
+                |t| {
+                    humantime::parse_duration(t)
+                        .ok()
+                        .filter(|span| !span.is_zero())
+                },
             )
         };
         let bytes = |key: &str| {
             loaded.parse(key, "a size such as 8MiB", |t| {
-                parse_bytes(t).filter(|b| *b > 0 && *b <= 1 << 40)
+                t.parse::<bytesize::ByteSize>()
+                    .ok()
+                    .map(|size| size.as_u64())
+                    .filter(|b| *b > 0 && *b <= 1 << 40)
             })
         };
         let data_dir = std::path::absolute(text("data_dir")).map_err(|error| {

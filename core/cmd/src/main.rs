@@ -5,7 +5,6 @@ mod cli;
 mod client;
 mod config;
 mod drill;
-mod figures;
 mod form;
 mod http;
 mod live;
@@ -18,7 +17,7 @@ mod push;
 mod query;
 mod record;
 mod store;
-mod switch;
+mod toggle;
 mod top;
 mod who;
 

@@ -1,10 +1,10 @@
-//! `davy members` and `davy endpoints`: what there is, how it is switched, what it costs.
+//! `davy members` and `davy endpoints`: what there is, how it is toggled, what it costs.
 
 use crate::cli::{Failure, Server, print};
 use crate::client::Client;
-use crate::figures::{bytes, seconds};
 use davy_base::{Clock, Timestamp};
-use davy_control::{EndpointRow, MemberRow, SwitchRow};
+use davy_control::{EndpointRow, MemberRow, ToggleRow};
+use davy_profile::units::{bytes, seconds};
 
 /// Options of `davy members` and `davy endpoints`.
 #[derive(Debug, clap::Args)]
@@ -44,9 +44,9 @@ pub(crate) fn endpoints(options: &Options) -> Result<(), Failure> {
             row.member,
             row.method,
             row.path,
-            row.bill.requests,
-            bytes(row.bill.heap_bytes as f64),
-            switch(&row.switch)
+            row.usage.requests,
+            bytes(row.usage.heap_bytes as f64),
+            toggle(&row.toggle)
         );
         lines.push_str(line.trim_end());
         lines.push('\n');
@@ -68,7 +68,7 @@ fn table(rows: &[MemberRow], now: Timestamp) -> String {
         let age = now
             .since(Timestamp::from_millis(row.member.since))
             .as_secs();
-        let age = davy_base::size::format_duration(std::time::Duration::from_secs(age));
+        let age = humantime::format_duration(std::time::Duration::from_secs(age)).to_string();
         // The port is that of the process that hosts the member, not of the one that the member is.
         let (pid, debug) = match row.member.child_pid {
             Some(child) => (child, "-"),
@@ -80,8 +80,8 @@ fn table(rows: &[MemberRow], now: Timestamp) -> String {
             row.process,
             row.member.state,
             row.member.restarts,
-            row.member.bill.cpu * 100.0,
-            bytes(row.member.bill.heap_bytes as f64),
+            row.member.usage.cpu * 100.0,
+            bytes(row.member.usage.heap_bytes as f64),
             note(row)
         );
         table.push_str(line.trim_end());
@@ -93,12 +93,12 @@ fn table(rows: &[MemberRow], now: Timestamp) -> String {
 /// What there is to say of a member besides its figures.
 fn note(row: &MemberRow) -> String {
     let mut notes = Vec::new();
-    if !row.switch.enabled {
-        notes.push(switch(&row.switch));
+    if !row.toggle.enabled {
+        notes.push(toggle(&row.toggle));
     }
     notes.extend(row.member.error.clone());
     let note = row.member.note.clone();
-    notes.extend(note.filter(|_| row.switch.enabled));
+    notes.extend(note.filter(|_| row.toggle.enabled));
     if let Some(run) = &row.last_run {
         let outcome = run.outcome.as_deref().unwrap_or("not run yet");
         let took = run
@@ -116,16 +116,16 @@ fn note(row: &MemberRow) -> String {
     notes.join("; ")
 }
 
-/// A switch in words.
-pub(crate) fn switch(switch: &SwitchRow) -> String {
-    let state = match (switch.enabled, switch.limit) {
+/// A toggle in words.
+pub(crate) fn toggle(toggle: &ToggleRow) -> String {
+    let state = match (toggle.enabled, toggle.limit) {
         (false, _) => "off".to_owned(),
         (true, Some(limit)) => format!("limit {limit}"),
         (true, None) => return String::new(),
     };
-    let who = switch.who.as_ref().or(switch.source.as_ref());
+    let who = toggle.who.as_ref().or(toggle.source.as_ref());
     let who = who.map_or_else(String::new, |who| format!(" by {who}"));
-    let why = switch
+    let why = toggle
         .why
         .as_ref()
         .map_or_else(String::new, |why| format!(": {why}"));

@@ -175,7 +175,7 @@ fn check_coverage(loaded: &Loaded) -> Result<(), Error> {
             })
             .collect();
         return Err(Error(format!(
-            "member {0} is in no process: {1}; add it to one of them, or switch it off with [member.\"{0}\"] enabled = false",
+            "member {0} is in no process: {1}; add it to one of them, or toggle it off with [member.\"{0}\"] enabled = false",
             entry.name,
             lists.join(", "),
         )));

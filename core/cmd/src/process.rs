@@ -5,20 +5,20 @@ mod compose;
 mod doors;
 mod signals;
 mod sockets;
-mod switches;
+mod toggles;
 
 use crate::catalogue::{Entry, MEMBERS};
 use crate::cli::{Failure, load};
 use crate::config::{Config, Flags, Loaded};
 use crate::logs;
 use crate::placement::Placement;
-use davy_base::size::parse_duration;
-use davy_base::{Clock, Random, Ulid};
+use davy_base::{Clock, Random};
 use davy_profiler::Profiler;
 use davy_runtime::Stop;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use ulid::Ulid;
 
 /// How long the profiler may take to deliver its last windows.
 const PROFILER_DEADLINE: Duration = Duration::from_secs(20);
@@ -87,11 +87,11 @@ fn start(
     logs::start(&config)?;
     let clock = Clock::system();
     let mut random = Random::system();
-    let id = Ulid::new(&clock, &mut random);
+    let id = Ulid::from_parts(clock.now().millis() as u64, random.next_u128());
     // The profiler comes first: it sees the rest start.
     let profiler = start_profiler(&config, &placement.process, id)?;
     let failed = |error| Failure::Failed(format!("the runtime can't start: {error}"));
-    // The main thread supervises, on a runtime of its own: signals, deadlines, switches and the debug
+    // The main thread supervises, on a runtime of its own: signals, deadlines, toggles and the debug
     // port work also while every worker is busy or hangs.
     let supervisor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -120,7 +120,7 @@ fn start(
 }
 
 fn start_profiler(config: &Config, process: &str, id: Ulid) -> Result<Option<Profiler>, Failure> {
-    // Bills are exact whether profiles are taken or not.
+    // Usages are exact whether profiles are taken or not.
     davy_tag::start_accounting();
     if !config.profiler_enabled {
         return Ok(None);
@@ -194,7 +194,7 @@ async fn serve(
 /// Whether every process of this configuration could be put together.
 pub(crate) fn check(loaded: &Loaded) -> Result<(), Failure> {
     Placement::split(loaded)?;
-    switches::configured(loaded)?;
+    toggles::configured(loaded)?;
     for entry in MEMBERS.iter().filter(|entry| !entry.interval.is_empty()) {
         interval(loaded, entry)?;
     }
@@ -221,7 +221,9 @@ fn connections(loaded: &Loaded, entry: &Entry) -> Result<u32, Failure> {
 fn interval(loaded: &Loaded, entry: &Entry) -> Result<Duration, Failure> {
     let key = format!("member.{}.interval", entry.name);
     Ok(loaded.parse(&key, "a duration such as 30s", |text| {
-        parse_duration(text).filter(|span| !span.is_zero())
+        humantime::parse_duration(text)
+            .ok()
+            .filter(|span| !span.is_zero())
     })?)
 }
 

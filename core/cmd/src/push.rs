@@ -98,7 +98,7 @@ fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
         .take(limit as u64 + 1)
         .read_to_end(&mut body)?;
     if body.len() > limit {
-        let limit = davy_base::size::format_bytes(limit as u64);
+        let limit = davy_profile::units::bytes(limit as f64);
         return Err(std::io::Error::other(format!(
             "it is larger than {limit}, the limit for one profile"
         )));
@@ -160,11 +160,8 @@ impl Input {
         ];
         if let Some(at) = &options.at {
             let now = davy_base::Clock::system().now();
-            let Some(at) = davy_base::Timestamp::parse(at, now) else {
-                return Err(Failure::Usage(format!(
-                    "--at {at:?} is no time; write RFC 3339, unix time, now or now-1h"
-                )));
-            };
+            let at = davy_archive::time::parse(at, now)
+                .map_err(|error| Failure::Usage(format!("--at: {error}")))?;
             query.push(("from", at.nanos().to_string()));
             query.push(("until", at.nanos().to_string()));
         }

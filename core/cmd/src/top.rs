@@ -5,9 +5,9 @@ mod screen;
 
 use crate::cli::{Failure, Server, print};
 use crate::client::Client;
-use crate::figures::{bytes, seconds};
 use crate::members::read;
 use davy_control::MemberRow;
+use davy_profile::units::{bytes, seconds};
 use rows::{Grain, Row, Sort, rows};
 use std::time::Duration;
 
@@ -74,18 +74,18 @@ const COLUMNS: [&str; 10] = [
 ];
 
 fn cells(row: &Row) -> [String; 10] {
-    let bill = &row.bill;
+    let usage = &row.usage;
     [
         row.member.clone(),
         row.op.clone(),
-        bytes(bill.heap_bytes as f64),
-        bytes(bill.heap_error_bytes as f64),
-        format!("{:.1}%", bill.cpu * 100.0),
-        bytes(bill.alloc_bytes_per_second),
-        bill.tasks.to_string(),
-        format!("{:.1}", bill.requests_per_second),
-        p99(bill.request_p99_seconds),
-        bill.db_queries.to_string(),
+        bytes(usage.heap_bytes as f64),
+        bytes(usage.heap_error_bytes as f64),
+        format!("{:.1}%", usage.cpu * 100.0),
+        bytes(usage.alloc_bytes_per_second),
+        usage.tasks.to_string(),
+        format!("{:.1}", usage.requests_per_second),
+        p99(usage.request_p99_seconds),
+        usage.db_queries.to_string(),
     ]
 }
 

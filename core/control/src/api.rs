@@ -1,4 +1,4 @@
-//! `/api/v1`, but for the archive's part: what runs, what it costs, and the switches.
+//! `/api/v1`, but for the archive's part: what runs, what it costs, and the toggles.
 
 pub(crate) mod change;
 pub(crate) mod health;
@@ -16,7 +16,7 @@ use davy_store::{AuditRow, ProcessRow, Store};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use rows::{EndpointRow, LastRun, MemberRow, SwitchRow};
+pub use rows::{EndpointRow, LastRun, MemberRow, ToggleRow};
 
 /// Processes listed at once.
 const PROCESSES_MAX: u32 = 100;
@@ -37,7 +37,7 @@ pub fn router(control: &Control, store: Store) -> Router {
 }
 
 /// The routes that every process has on its own debug port, whatever else is off or down: what its
-/// members do, and their switches.
+/// members do, and their toggles.
 pub fn emergency_router(control: &Control) -> Router {
     Router::new()
         .route("/api/v1/health", get(health::health))

@@ -1,17 +1,18 @@
-//! What a process knows of itself and of its fleet, and the way by which it is switched.
+//! What a process knows of itself and of its fleet, and the way by which it is toggled.
 
-use crate::bill::{Bill, Meter};
 use crate::endpoints::Endpoints;
 use crate::names::Names;
 use crate::report::{Connections, Kernel, MemberReport, OperationReport, Report};
-use davy_base::{Clock, Timestamp, Ulid};
+use crate::usage::{Meter, Usage};
+use davy_base::{Clock, Timestamp};
 use davy_profiler::Handle as Profiler;
-use davy_runtime::{Handle as Runtime, Switches};
+use davy_runtime::{Handle as Runtime, Toggles};
 use davy_store::{Store, Tick};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use ulid::Ulid;
 
 /// Who this process is.
 #[derive(Clone, Debug)]
@@ -40,8 +41,8 @@ pub struct Options {
     pub store: Store,
     /// Its endpoints.
     pub endpoints: Arc<Endpoints>,
-    /// Its switches.
-    pub switches: Switches,
+    /// Its toggles.
+    pub toggles: Toggles,
     /// Its profiler.
     pub profiler: Option<Profiler>,
     /// Every member there is, in any process.
@@ -70,7 +71,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) endpoints: Arc<Endpoints>,
-    pub(crate) switches: Switches,
+    pub(crate) toggles: Toggles,
     pub(crate) names: Names,
     pub(crate) token: String,
     pub(crate) database: watch::Sender<Database>,
@@ -79,7 +80,7 @@ pub(crate) struct Inner {
     /// What members say of themselves.
     notes: Mutex<BTreeMap<String, String>>,
     /// Changes that were taken here and are not in the database yet.
-    pub(crate) pending: Mutex<VecDeque<davy_store::SwitchChange>>,
+    pub(crate) pending: Mutex<VecDeque<davy_store::ToggleChange>>,
     fleet: Mutex<Fleet>,
 }
 
@@ -108,7 +109,7 @@ impl Control {
             clock,
             store,
             endpoints,
-            switches,
+            toggles,
             profiler,
             members,
             token,
@@ -121,7 +122,7 @@ impl Control {
             clock,
             store,
             endpoints,
-            switches,
+            toggles,
             token,
             database: watch::Sender::new(connecting),
             runtime: OnceLock::new(),
@@ -135,7 +136,7 @@ impl Control {
     pub fn attach(&self, runtime: Runtime) {
         // A second call would be a second process in this one, which nothing makes.
         let _ = self.0.runtime.set(runtime);
-        // What the configuration switches off is not even started.
+        // What the configuration disables is not even started.
         self.apply();
     }
 
@@ -186,7 +187,7 @@ impl Control {
     /// The report of this process, now.
     pub fn report(&self) -> Report {
         let inner = &self.0;
-        let mut bills = inner.meter.read();
+        let mut usages = inner.meter.read();
         let states = inner.runtime.get().map(|runtime| runtime.states().all());
         let connections = inner.store.figures().budgets;
         let notes = locked(&inner.notes).clone();
@@ -201,7 +202,7 @@ impl Control {
                 child_pid: state.pid,
                 error: state.error,
                 note: notes.get(&state.name).cloned().or(state.why),
-                bill: Bill::default(),
+                usage: Usage::default(),
                 operations: Vec::new(),
                 connections: connections
                     .iter()
@@ -215,24 +216,24 @@ impl Control {
             })
             .collect();
         for member in &mut members {
-            let own = bills.extract_if(.., |(name, _), _| *name == member.name);
-            for ((_, op), bill) in own {
-                member.bill.add(&bill);
-                member.operations.push(OperationReport { op, bill });
+            let own = usages.extract_if(.., |(name, _), _| *name == member.name);
+            for ((_, op), usage) in own {
+                member.usage.add(&usage);
+                member.operations.push(OperationReport { op, usage });
             }
         }
         // What is tagged with no member of this process, and what is not tagged.
         let mut others: BTreeMap<String, Vec<OperationReport>> = BTreeMap::new();
-        for ((member, op), bill) in bills {
+        for ((member, op), usage) in usages {
             others
                 .entry(member)
                 .or_default()
-                .push(OperationReport { op, bill });
+                .push(OperationReport { op, usage });
         }
         for (name, operations) in others {
-            let mut bill = Bill::default();
+            let mut usage = Usage::default();
             for operation in &operations {
-                bill.add(&operation.bill);
+                usage.add(&operation.usage);
             }
             let name = if name.is_empty() {
                 "(untagged)".to_owned()
@@ -248,7 +249,7 @@ impl Control {
                 child_pid: None,
                 error: None,
                 note: None,
-                bill,
+                usage,
                 operations,
                 connections: None,
             });

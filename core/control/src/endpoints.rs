@@ -10,7 +10,7 @@ pub use slots::Fleet;
 
 use crate::operations::{Operation, operations};
 use crate::problem::Problem;
-use crate::way_back::{DebugPort, is_switching};
+use crate::way_back::{DebugPort, is_toggling};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
@@ -18,7 +18,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use body::Accounted;
 use davy_base::Clock;
-use davy_runtime::{Effective, Switches, Target};
+use davy_runtime::{Effective, Target, Toggles};
 use davy_tag::Tag;
 use figures::Figures;
 use prometheus::Registry;
@@ -29,11 +29,11 @@ use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
-/// All endpoints with their switches and figures.
+/// All endpoints with their toggles and figures.
 #[derive(Debug)]
 pub struct Endpoints {
     clock: Clock,
-    switches: Switches,
+    toggles: Toggles,
     operations: Vec<Operation>,
     /// By operation, each once.
     doors: Vec<Door>,
@@ -56,10 +56,10 @@ struct Door {
 /// Who asks: the listener that a request came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
-    /// A listener for everybody: switches hold.
+    /// A listener for everybody: toggles hold.
     Public,
-    /// The process's own debug port. It stays open whatever is switched off, so that switches can
-    /// be thrown there; its work is on the bill of the member `debug`.
+    /// The process's own debug port. It stays open whatever is disabled, so that toggles can
+    /// be thrown there; its work is on the usage of the member `debug`.
     Debug,
 }
 
@@ -68,10 +68,10 @@ const UNKNOWN: (&str, &str) = ("api", "(unknown)");
 
 impl Endpoints {
     /// Registers the figures of all endpoints. `fleet` shares limits between processes; `debug` is named
-    /// where it is the only way to switch something on again.
+    /// where it is the only way to toggle something on again.
     pub fn new(
         clock: Clock,
-        switches: Switches,
+        toggles: Toggles,
         fleet: Option<Fleet>,
         debug: DebugPort,
         registry: &Registry,
@@ -99,7 +99,7 @@ impl Endpoints {
         Ok(Arc::new(Self {
             figures: Figures::new(registry)?,
             clock,
-            switches,
+            toggles,
             operations,
             doors,
             by_route,
@@ -113,7 +113,7 @@ impl Endpoints {
         &self.operations
     }
 
-    /// How something that was switched off live is switched on again, where the API can't do it.
+    /// How something that was disabled live is enabled again, where the API can't do it.
     pub(crate) fn way_back(&self, target: &Target) -> Option<String> {
         self.debug.way_back(target)
     }
@@ -152,10 +152,10 @@ impl Refusal {
     }
 }
 
-/// The sentence for a switch that is off, and the way back if it needs to be told.
+/// The sentence for a toggle that is off, and the way back if it needs to be told.
 fn off(what: &str, effective: &Effective, way_back: Option<String>) -> Refusal {
     let Some(by) = &effective.by else {
-        return Refusal::Off(format!("{what} is switched off"));
+        return Refusal::Off(format!("{what} is disabled"));
     };
     let who = if by.who.is_empty() {
         &by.source
@@ -171,7 +171,7 @@ fn off(what: &str, effective: &Effective, way_back: Option<String>) -> Refusal {
     let way_back = way_back.filter(|_| by.source == "live");
     let way_back = way_back.map_or_else(String::new, |way_back| format!("; {way_back}"));
     Refusal::Off(format!(
-        "{what} was switched off by {who} at {}: {why}{way_back}",
+        "{what} was disabled by {who} at {}: {why}{way_back}",
         by.at
     ))
 }
@@ -182,7 +182,7 @@ struct Layer {
     listener: Listener,
 }
 
-/// Ends when an endpoint is switched off.
+/// Ends when an endpoint is disabled.
 type UntilOff = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Response {
@@ -244,22 +244,22 @@ impl Endpoints {
     /// Why an endpoint does not answer, if it doesn't.
     fn closed(&self, index: usize) -> Option<Refusal> {
         let door = &self.doors[index];
-        let member = self.switches.effective(&door.member);
+        let member = self.toggles.effective(&door.member);
         if !member.enabled {
             let what = format!("member {}", door.operation.member);
             return Some(off(&what, &member, self.way_back(&door.member)));
         }
-        let endpoint = self.switches.effective(&door.endpoint);
+        let endpoint = self.toggles.effective(&door.endpoint);
         (!endpoint.enabled)
             .then(|| off(door.operation.id, &endpoint, self.way_back(&door.endpoint)))
     }
 
-    /// Ends when an endpoint is switched off: what it holds is to go at once then.
+    /// Ends when an endpoint is disabled: what it holds is to go at once then.
     fn until_off(self: &Arc<Self>, index: usize) -> UntilOff {
-        if is_switching(self.doors[index].operation.id) {
+        if is_toggling(self.doors[index].operation.id) {
             return Box::pin(std::future::pending());
         }
-        let (this, mut changed) = (self.clone(), self.switches.changed());
+        let (this, mut changed) = (self.clone(), self.toggles.changed());
         Box::pin(async move {
             while this.closed(index).is_none() {
                 if changed.changed().await.is_err() {
@@ -269,7 +269,7 @@ impl Endpoints {
         })
     }
 
-    /// Lets a request in as its switches say, and holds its place until the answer is sent.
+    /// Lets a request in as its toggles say, and holds its place until the answer is sent.
     async fn gated(
         self: &Arc<Self>,
         index: usize,
@@ -282,12 +282,12 @@ impl Endpoints {
         }
         let mut until_off = self.until_off(index);
         let door = &self.doors[index];
-        let endpoint = self.switches.effective(&door.endpoint);
+        let endpoint = self.toggles.effective(&door.endpoint);
         let op = door.operation.id;
         let mut work = std::pin::pin!(tag.wrap(next.run(request)));
         let cut = || {
             self.closed(index)
-                .unwrap_or_else(|| Refusal::Off(format!("{op} was switched off")))
+                .unwrap_or_else(|| Refusal::Off(format!("{op} was disabled")))
         };
         let Some(limit) = endpoint.limit else {
             let response = tokio::select! {
@@ -320,7 +320,7 @@ impl Endpoints {
             )),
             Err(_) => Err(Refusal::Late(format!(
                 "{op} took longer than the {} that a request may hold its place under a limit",
-                davy_base::size::format_duration(endpoint.slot)
+                humantime::format_duration(endpoint.slot)
             ))),
         }
     }
@@ -339,7 +339,7 @@ async fn nothing_here(uri: Uri) -> Problem {
 /// Answers below this size are not worth packing.
 const COMPRESS_ABOVE: u64 = 1_024;
 
-/// Puts the layers around a listener's routes. Packing is inside of the account: it is on the bill
+/// Puts the layers around a listener's routes. Packing is inside of the account: it is on the usage
 /// of the endpoint whose answer it is.
 pub fn finish(router: Router, endpoints: &Arc<Endpoints>, listener: Listener) -> Router {
     let worth_it =

@@ -1,5 +1,5 @@
 //! Figures for Prometheus: those that count for themselves, and those of members, which are read
-//! from their bills when somebody asks.
+//! from their usages when somebody asks.
 
 mod families;
 mod merge;

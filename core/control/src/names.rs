@@ -1,8 +1,8 @@
-//! The names that can be switched, and the nearest one to a wrong one.
+//! The names that can be toggled, and the nearest one to a wrong one.
 
 use crate::operations::Operation;
 
-/// Members that can't be switched off: with them the means to switch would go.
+/// Members that can't be disabled: with them the means to toggle would go.
 const NEEDED: [&str; 6] = [
     "control",
     "database",
@@ -19,7 +19,7 @@ pub(crate) struct Names {
     operations: Vec<&'static str>,
 }
 
-/// Why a name can't be switched; one sentence.
+/// Why a name can't be toggled; one sentence.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
     /// Nothing has that name.
@@ -47,11 +47,11 @@ impl Names {
         Err(unknown("member", name, members, "`davy members` lists all"))
     }
 
-    /// Whether a member has that name and may be switched off.
-    pub(crate) fn member_to_switch_off(&self, name: &str) -> Result<(), Refused> {
+    /// Whether a member has that name and may be disabled.
+    pub(crate) fn member_to_disable(&self, name: &str) -> Result<(), Refused> {
         if NEEDED.contains(&name) {
             return Err(Refused::Needed(format!(
-                "member {name} can't be switched off: what is switched is switched through it; stop the process instead"
+                "member {name} can't be disabled: what is toggled is toggled through it; stop the process instead"
             )));
         }
         self.member(name)
@@ -108,7 +108,7 @@ mod tests {
         );
         assert_eq!(names.operation("ListAllJobs"), Ok(()));
         assert!(matches!(
-            names.member_to_switch_off("debug"),
+            names.member_to_disable("debug"),
             Err(Refused::Needed(_))
         ));
     }

@@ -1,4 +1,4 @@
-//! Every endpoint under the one name that switches, figures, profiles and the API's description use.
+//! Every endpoint under the one name that toggles, figures, profiles and the API's description use.
 
 /// An endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -63,15 +63,15 @@ const OWN: &[Operation] = &[
             "/api/v1/members",
             "ListMembers",
             "api",
-            "Every member of every process: state, switch and bill",
+            "Every member of every process: state, toggle and usage",
         )
     },
     operation(
         "PUT",
         "/api/v1/members/{name}",
-        "SwitchMember",
+        "ToggleMember",
         "api",
-        "Switches a member on or off",
+        "enables a member or off",
     ),
     operation(
         "POST",
@@ -93,15 +93,15 @@ const OWN: &[Operation] = &[
             "/api/v1/endpoints",
             "ListEndpoints",
             "api",
-            "Every endpoint: the member that serves it, its switch and its bill",
+            "Every endpoint: the member that serves it, its toggle and its usage",
         )
     },
     operation(
         "PUT",
         "/api/v1/endpoints/{operation}",
-        "SwitchEndpoint",
+        "ToggleEndpoint",
         "api",
-        "Switches an endpoint on or off, or limits it",
+        "enables an endpoint or off, or limits it",
     ),
     get(
         "/api/v1/processes",

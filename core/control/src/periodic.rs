@@ -148,7 +148,7 @@ async fn run<F, R>(
             Ok(Ok(Err(error))) => (Outcome::Failed, Some(error.to_string())),
             Ok(Err(error)) => (Outcome::Failed, Some(error.to_string())),
             Err(_) => {
-                let limit = davy_base::size::format_duration(plan.run_limit);
+                let limit = humantime::format_duration(plan.run_limit);
                 (Outcome::TimedOut, Some(format!("it was not done within {limit}")))
             }
         },

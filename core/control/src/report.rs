@@ -1,7 +1,7 @@
-//! What a process says of itself: members, bills, what the kernel knows. Every process writes its
+//! What a process says of itself: members, usages, what the kernel knows. Every process writes its
 //! report into the database; whoever is asked reads all of them.
 
-use crate::bill::Bill;
+use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 /// A process and everything that it hosts.
@@ -64,7 +64,7 @@ pub struct MemberReport {
     pub connections: Option<Connections>,
     /// What it costs.
     #[serde(flatten)]
-    pub bill: Bill,
+    pub usage: Usage,
     /// What each of its operations costs.
     pub operations: Vec<OperationReport>,
 }
@@ -76,7 +76,7 @@ pub struct OperationReport {
     pub op: String,
     /// What it costs.
     #[serde(flatten)]
-    pub bill: Bill,
+    pub usage: Usage,
 }
 
 /// Database connections of a member.

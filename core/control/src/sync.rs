@@ -1,9 +1,9 @@
-//! The members `database` and `control`: the schema and this process's row in it; the switches of
+//! The members `database` and `control`: the schema and this process's row in it; the toggles of
 //! the fleet in, the report of this process out.
 
 use crate::control::{Control, Database, locked};
 use davy_runtime::{Context, Kind, Member, Target};
-use davy_store::{ProcessRow, SWITCHES, Switch, SwitchKind};
+use davy_store::{ProcessRow, TOGGLES, Toggle, ToggleKind};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 const FOR_EVER: Duration = Duration::from_hours(24 * 365);
 /// How long after a failed attempt to reach the database the next one is made.
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
-/// How often switches are looked for where the database can't call: three times within the second in
+/// How often toggles are looked for where the database can't call: three times within the second in
 /// which each is obeyed.
 const POLL: Duration = Duration::from_millis(300);
 /// How often they are looked for all the same where it can.
@@ -114,7 +114,7 @@ impl Control {
     }
 }
 
-/// The member `control`: obeys the switches of the fleet, and reports.
+/// The member `control`: obeys the toggles of the fleet, and reports.
 pub fn control(control: &Control) -> Member {
     let control = control.clone();
     Member::new("control", Kind::Loop, move |context: Context| {
@@ -154,9 +154,9 @@ fn ticker(period: Duration) -> Interval {
 
 struct Sync {
     control: Control,
-    /// The last revision of switches that was obeyed.
+    /// The last revision of toggles that was obeyed.
     revision: i64,
-    /// Whether the switches from before this process began have been read.
+    /// Whether the toggles from before this process began have been read.
     is_awake: bool,
     /// The last wish for a restart of each member that was obeyed.
     restarts: HashMap<String, i64>,
@@ -174,14 +174,14 @@ impl Sync {
 
     async fn run(&mut self) {
         let inner = self.control.0.clone();
-        let mut listener = inner.store.listen(SWITCHES);
+        let mut listener = inner.store.listen(TOGGLES);
         let mut look = ticker(if listener.is_some() {
             SAFETY_POLL
         } else {
             POLL
         });
         let mut report = ticker(REPORT);
-        let mut switched = inner.switches.changed();
+        let mut toggled = inner.toggles.changed();
         let mut states = inner
             .runtime
             .get()
@@ -202,54 +202,54 @@ impl Sync {
                     self.obey().await;
                 }
                 _ = look.tick() => self.obey().await,
-                _ = switched.changed() => self.control.apply(),
+                _ = toggled.changed() => self.control.apply(),
                 () = news(&mut states) => self.report().await,
                 _ = report.tick() => self.report().await,
             }
         }
     }
 
-    /// Looks for new switches and obeys them; brings those that were taken without the database.
+    /// Looks for new toggles and obeys them; brings those that were taken without the database.
     async fn obey(&mut self) {
         // Until the schema is there, nothing can be asked.
         if matches!(self.control.database(), Database::Connecting(..)) {
             return;
         }
         self.control.flush_pending().await;
-        let changes = self.control.0.store.switches_since(self.revision).await;
+        let changes = self.control.0.store.toggles_since(self.revision).await;
         self.control.database_said(&changes);
         let Ok((revision, changes)) = changes else {
             return;
         };
         self.revision = revision;
-        for switch in changes {
-            self.take(&switch);
+        for toggle in changes {
+            self.take(&toggle);
         }
         self.is_awake = true;
         self.control.apply();
     }
 
-    fn take(&mut self, switch: &Switch) {
+    fn take(&mut self, toggle: &Toggle) {
         let control = &self.control;
-        let target = match switch.kind {
-            SwitchKind::Member => Target::Member(switch.name.clone()),
-            SwitchKind::Endpoint => Target::Endpoint(switch.name.clone()),
+        let target = match toggle.kind {
+            ToggleKind::Member => Target::Member(toggle.name.clone()),
+            ToggleKind::Endpoint => Target::Endpoint(toggle.name.clone()),
         };
         if let Err(error) = control
             .0
-            .switches
-            .set_live(target, crate::switching::setting_of(switch))
+            .toggles
+            .set_live(target, crate::toggling::setting_of(toggle))
         {
-            tracing::debug!(name = switch.name, %error, "a live switch has no effect here");
+            tracing::debug!(name = toggle.name, %error, "a live toggle has no effect here");
         }
-        if switch.kind == SwitchKind::Member {
+        if toggle.kind == ToggleKind::Member {
             let before = self
                 .restarts
-                .insert(switch.name.clone(), switch.restart_revision);
+                .insert(toggle.name.clone(), toggle.restart_revision);
             // A wish from before this process began is fulfilled by its beginning.
-            let is_new = switch.restart_revision > before.unwrap_or(0);
+            let is_new = toggle.restart_revision > before.unwrap_or(0);
             if is_new && self.is_awake {
-                control.restart_here(&switch.name);
+                control.restart_here(&toggle.name);
             }
         }
     }
@@ -277,7 +277,7 @@ impl Sync {
 }
 
 impl Control {
-    /// Makes the members of this process run or stop as the switches say.
+    /// Makes the members of this process run or stop as the toggles say.
     pub(crate) fn apply(&self) {
         let Some(runtime) = self.0.runtime.get() else {
             return;
@@ -285,7 +285,7 @@ impl Control {
         for member in runtime.states().all() {
             let effective = self
                 .0
-                .switches
+                .toggles
                 .effective(&Target::Member(member.name.clone()));
             if effective.enabled == member.enabled {
                 continue;
@@ -302,10 +302,10 @@ impl Control {
                 member = member.name,
                 enabled = effective.enabled,
                 why,
-                "switched"
+                "toggled"
             );
             if let Err(error) = runtime.set_enabled(&member.name, effective.enabled, &why) {
-                tracing::warn!(member = member.name, %error, "a switch can't be obeyed");
+                tracing::warn!(member = member.name, %error, "a toggle can't be obeyed");
             }
         }
     }
@@ -329,13 +329,13 @@ impl Control {
             let Some(change) = locked(&self.0.pending).front().cloned() else {
                 return;
             };
-            let written = self.0.store.set_switch(&change).await;
+            let written = self.0.store.set_toggle(&change).await;
             self.database_said(&written);
             match written {
-                Ok(_) => tracing::info!(name = change.name, "a switch reached the database"),
+                Ok(_) => tracing::info!(name = change.name, "a toggle reached the database"),
                 Err(error) if error.is_unreachable() => return,
                 Err(error) => {
-                    tracing::error!(name = change.name, %error, "a switch can't be written; it holds until this process ends");
+                    tracing::error!(name = change.name, %error, "a toggle can't be written; it holds until this process ends");
                 }
             }
             locked(&self.0.pending).pop_front();

@@ -1,8 +1,8 @@
 //! How long a thousand members take to start and to stop, as a chain and side by side; and what asking
-//! the switches costs. `cargo bench -p davy-runtime`.
+//! the toggles costs. `cargo bench -p davy-runtime`.
 
 use davy_base::{Clock, Timestamp};
-use davy_runtime::{Context, Gate, Group, Kind, Member, Process, Setting, Stop, Switches, Target};
+use davy_runtime::{Context, Gate, Group, Kind, Member, Process, Setting, Stop, Target, Toggles};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn main() {
         let (start, stop) = runtime.block_on(start_and_stop(group));
         println!("{MEMBERS} members, {name}: started in {start:.1?}, stopped in {stop:.1?}");
     }
-    ask_switches();
+    ask_toggles();
 }
 
 fn members() -> impl Iterator<Item = Member> {
@@ -68,8 +68,8 @@ async fn start_and_stop(group: Group) -> (Duration, Duration) {
     )
 }
 
-fn ask_switches() {
-    let (clock, switches, gate) = (Clock::system(), Switches::new(), Gate::new());
+fn ask_toggles() {
+    let (clock, toggles, gate) = (Clock::system(), Toggles::new(), Gate::new());
     let target = |i: usize| Target::Endpoint(format!("Operation{i}"));
     let setting = |i: u32| Setting {
         enabled: Some(!i.is_multiple_of(2)),
@@ -81,14 +81,14 @@ fn ask_switches() {
         source: "davy.toml".to_owned(),
     };
     let settings = (0..100).map(|i| (target(i as usize), setting(i)));
-    switches.set_configured(settings.collect());
+    toggles.set_configured(settings.collect());
     for (name, target) in [("set", target(50)), ("unset", target(500))] {
         let before = clock.monotonic();
         for _ in 0..ASKED {
-            black_box(switches.effective(black_box(&target)));
+            black_box(toggles.effective(black_box(&target)));
         }
         let each = clock.monotonic().saturating_sub(before) / ASKED;
-        println!("switches, {name} target: {each:.0?} an asking");
+        println!("toggles, {name} target: {each:.0?} an asking");
     }
     let before = clock.monotonic();
     for _ in 0..ASKED {

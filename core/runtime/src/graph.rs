@@ -38,13 +38,13 @@ pub enum Refused {
         nearest: Option<String>,
     },
     /// A restart of a member that is off.
-    #[error("{0:?} is switched off; switch it on instead of restarting it")]
+    #[error("{0:?} is disabled; toggle it on instead of restarting it")]
     Off(String),
     /// More members than a process may have.
     #[error("a process has at most {MEMBERS_MAX} members; put the others into another process")]
     TooMany,
     /// The process takes wishes more slowly than they come.
-    #[error("too many switches are waiting to be obeyed; try again in a second")]
+    #[error("too many toggles are waiting to be obeyed; try again in a second")]
     Busy,
     /// The process has ended.
     #[error("the process has stopped; it takes no more orders")]

@@ -12,7 +12,7 @@ pub(crate) const COMMANDS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub(crate) enum Command {
     Insert(Box<Member>),
-    Switch {
+    Toggle {
         slot: usize,
         enabled: bool,
         why: String,
@@ -23,9 +23,9 @@ pub(crate) enum Command {
     },
 }
 
-/// Switches, restarts and inserts members. Cheap to clone; clones reach the same process.
+/// Toggles, restarts and inserts members. Cheap to clone; clones reach the same process.
 ///
-/// A wish is taken before the process runs, too: a member that was switched off then is never
+/// A wish is taken before the process runs, too: a member that was disabled then is never
 /// started. It is obeyed in the order in which it came; [`States`] shows when.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -57,11 +57,11 @@ impl Handle {
         self.graph().place(name).is_some()
     }
 
-    /// Switches a member on or off. Off, it is drained and stays so, while those that come after it go
+    /// enables a member or off. Off, it is drained and stays so, while those that come after it go
     /// on; on, it is started with a clean record.
     pub fn set_enabled(&self, name: &str, enabled: bool, why: &str) -> Result<(), Refused> {
         let slot = self.graph().known(name)?;
-        self.send(Command::Switch {
+        self.send(Command::Toggle {
             slot,
             enabled,
             why: why.to_owned(),

@@ -13,8 +13,8 @@ pub mod policy;
 mod process;
 mod state;
 mod stop;
-mod switches;
 mod tasks;
+mod toggles;
 mod trace;
 
 pub use context::Context;
@@ -28,5 +28,5 @@ pub use policy::Kind;
 pub use process::{Builder, Process};
 pub use state::{MemberState, State, States};
 pub use stop::Stop;
-pub use switches::{Effective, SLOT_DEFAULT, Setting, SwitchRefused, Switched, Switches, Target};
+pub use toggles::{Effective, SLOT_DEFAULT, Setting, Target, ToggleRefused, Toggled, Toggles};
 pub use trace::{End, Ending, Next, Trace};

@@ -14,7 +14,7 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) type Run = Arc<dyn Fn(Context) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
-/// A unit of long-running work: the unit that an operator places, switches and reads the bill of.
+/// A unit of long-running work: the unit that an operator places, toggles and reads the usage of.
 #[derive(Clone)]
 pub struct Member {
     pub(crate) name: Arc<str>,

@@ -20,7 +20,7 @@ pub enum State {
     Draining,
     /// Fell, and will be started again.
     BackingOff,
-    /// Was switched off by an operator.
+    /// Was disabled by an operator.
     Off,
     /// Has ended as it should.
     Stopped,
@@ -57,7 +57,7 @@ pub struct MemberState {
     pub since: Timestamp,
     /// How it fell the last time; gone when it is ready again.
     pub error: Option<String>,
-    /// Whom it waits for, or why it was switched.
+    /// Whom it waits for, or why it was toggled.
     pub why: Option<String>,
     /// How often it was started again, after falls and by operators.
     pub restarts: u64,

@@ -79,7 +79,7 @@ pub struct AuditRow {
 }
 
 impl Store {
-    /// Remembers a change that is not a switch in the database: one from a file, or one that a
+    /// Remembers a change that is not a toggle in the database: one from a file, or one that a
     /// debug port took while the database was away. Gives the row's id.
     pub async fn audit_add(&self, row: &NewAudit) -> Result<i64, Error> {
         add(&mut self.session().await?, row).await

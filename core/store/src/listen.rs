@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// The channel on which [`Store::set_switch`] tells the revision.
-pub const SWITCHES: &str = "davy_switches";
+/// The channel on which [`Store::set_toggle`] tells the revision.
+pub const TOGGLES: &str = "davy_toggles";
 /// The channel on which [`Store::wake`] tells the name.
 pub const WAKE: &str = "davy_wake";
 

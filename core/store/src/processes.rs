@@ -2,8 +2,9 @@
 
 use crate::args::args;
 use crate::{Error, Store};
-use davy_base::{Timestamp, Ulid};
+use davy_base::Timestamp;
 use serde::Serialize;
+use ulid::Ulid;
 
 /// A unix process of Davy's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]

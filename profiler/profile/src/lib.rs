@@ -10,6 +10,7 @@ mod pairs;
 pub mod pprof;
 mod stacks;
 mod strings;
+pub mod units;
 pub mod view;
 mod wire;
 

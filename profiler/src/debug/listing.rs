@@ -44,7 +44,7 @@ pub(super) fn index(stats: &Stats) -> String {
         stats.thread_seconds,
         stats.windows_pushed,
         stats.windows_pending,
-        davy_base::size::format_bytes(stats.spool_bytes as u64),
+        davy_profile::units::bytes(stats.spool_bytes as f64),
         stats.push_failures,
     )
 }

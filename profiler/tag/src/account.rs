@@ -5,13 +5,13 @@
 //! is not believed, nor is one above 100 us: the thread's own CPU clock, which costs twenty times as
 //! much, is read at its end and says what the segment took. All others are charged as they are.
 //!
-//! Each thread writes its own ledger and nobody else does; [`bills`] adds the ledgers up.
+//! Each thread writes its own ledger and nobody else does; [`usages`] adds the ledgers up.
 
 mod ledger;
 mod stay;
 pub(crate) mod ticks;
 
-pub use ledger::{TagTime, ThreadBill, threads};
+pub use ledger::{TagTime, ThreadUsage, threads};
 pub(crate) use ledger::{polled, switched};
 
 use crate::table::MAX_TAGS;
@@ -61,8 +61,8 @@ fn allocated_source() -> Option<fn() -> *const u64> {
 /// What a tag has cost since accounting began, tags nested in it not included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Bill {
-    /// Whose bill this is.
+pub struct Usage {
+    /// Whose usage this is.
     pub tag: Tag,
     /// CPU time in nanoseconds. Work that is under way counts once it has lasted 100 us.
     pub cpu_nanos: u64,
@@ -81,7 +81,7 @@ pub struct Bill {
     pub tasks_total: u64,
 }
 
-impl Bill {
+impl Usage {
     fn empty(tag: Tag) -> Self {
         Self {
             tag,
@@ -97,41 +97,41 @@ impl Bill {
 }
 
 /// CPU time in nanoseconds that the process has used since accounting began beyond all that is on
-/// these bills, which were just read.
+/// these usages, which were just read.
 ///
 /// Only grows: a segment that is charged late, and so was nobody's for a while, is taken off what is
 /// nobody's later on.
-pub fn untagged_cpu_nanos(bills: &[Bill]) -> u64 {
+pub fn untagged_cpu_nanos(usages: &[Usage]) -> u64 {
     static TOLD: AtomicU64 = AtomicU64::new(0);
-    let tagged: u64 = bills.iter().map(|bill| bill.cpu_nanos).sum();
+    let tagged: u64 = usages.iter().map(|usage| usage.cpu_nanos).sum();
     let left = ticks::process_cpu_nanos_since_begin().saturating_sub(tagged);
     TOLD.fetch_max(left, Ordering::Relaxed).max(left)
 }
 
-/// The bills of every tag that has one, summed over threads that live and that have ended.
+/// The usages of every tag that has one, summed over threads that live and that have ended.
 ///
-/// Counters only grow, but for [`Bill::tasks`]. Costs some microseconds, and one system call for
+/// Counters only grow, but for [`Usage::tasks`]. Costs some microseconds, and one system call for
 /// each thread that is in a long segment.
-pub fn bills() -> Vec<Bill> {
+pub fn usages() -> Vec<Usage> {
     let mut sums: Vec<Option<ledger::Sum>> = vec![None; MAX_TAGS];
     ledger::add_all(&mut sums);
-    let mut bills = Vec::new();
+    let mut usages = Vec::new();
     for (index, sum) in sums.into_iter().enumerate() {
         let tag = Tag::from_index(index as u32);
         let (tasks, tasks_total) = task::counts(tag);
         if sum.is_none() && tasks_total == 0 {
             continue;
         }
-        let mut bill = Bill::empty(tag);
+        let mut usage = Usage::empty(tag);
         if let Some(sum) = sum {
-            bill.cpu_nanos = ticks::to_nanos(sum.cpu_ticks) + sum.cpu_nanos;
-            bill.polls = sum.poll_buckets.iter().sum();
-            bill.poll_nanos = ticks::to_nanos(sum.poll_ticks);
-            bill.poll_buckets = sum.poll_buckets;
-            bill.allocated_bytes = sum.allocated_bytes;
+            usage.cpu_nanos = ticks::to_nanos(sum.cpu_ticks) + sum.cpu_nanos;
+            usage.polls = sum.poll_buckets.iter().sum();
+            usage.poll_nanos = ticks::to_nanos(sum.poll_ticks);
+            usage.poll_buckets = sum.poll_buckets;
+            usage.allocated_bytes = sum.allocated_bytes;
         }
-        (bill.tasks, bill.tasks_total) = (tasks, tasks_total);
-        bills.push(bill);
+        (usage.tasks, usage.tasks_total) = (tasks, tasks_total);
+        usages.push(usage);
     }
-    bills
+    usages
 }

@@ -15,8 +15,8 @@ mod table;
 mod task;
 
 pub use account::{
-    Bill, POLL_BOUNDS_SECONDS, TagTime, ThreadBill, bills, set_allocated_source, start_accounting,
-    threads, untagged_cpu_nanos,
+    POLL_BOUNDS_SECONDS, TagTime, ThreadUsage, Usage, set_allocated_source, start_accounting,
+    threads, untagged_cpu_nanos, usages,
 };
 pub use current::{Guard, current};
 pub use future::{Tagged, tagged};

@@ -1,6 +1,6 @@
-//! What bills promise, against the kernel's own clock of each thread.
+//! What usages promise, against the kernel's own clock of each thread.
 
-use davy_tag::{Bill, POLL_BOUNDS_SECONDS, Tag, bills, start_accounting};
+use davy_tag::{POLL_BOUNDS_SECONDS, Tag, Usage, start_accounting, usages};
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
@@ -33,9 +33,9 @@ fn burn(span: Duration) -> Duration {
     thread_cpu().saturating_sub(begin)
 }
 
-fn bill(tag: Tag) -> Bill {
-    let found = bills().into_iter().find(|bill| bill.tag == tag);
-    found.unwrap_or_else(|| panic!("{tag:?} has a bill"))
+fn usage(tag: Tag) -> Usage {
+    let found = usages().into_iter().find(|usage| usage.tag == tag);
+    found.unwrap_or_else(|| panic!("{tag:?} has a usage"))
 }
 
 fn assert_close(shown: u64, truth: Duration, within: f64) {
@@ -67,7 +67,7 @@ async fn yield_once() {
 }
 
 #[test]
-fn the_bills_of_busy_members_are_the_cpu_time_that_their_threads_used() {
+fn the_usage_of_busy_members_are_the_cpu_time_that_their_threads_used() {
     start_accounting();
     let members = ["even", "odd"].map(|name| Tag::new("busy", name));
     let spent: Vec<[Duration; 2]> = std::thread::scope(|scope| {
@@ -91,7 +91,7 @@ fn the_bills_of_busy_members_are_the_cpu_time_that_their_threads_used() {
     });
     for (which, tag) in members.into_iter().enumerate() {
         let truth = spent.iter().map(|spent| spent[which]).sum();
-        assert_close(bill(tag).cpu_nanos, truth, 0.05);
+        assert_close(usage(tag).cpu_nanos, truth, 0.05);
     }
 }
 
@@ -112,11 +112,11 @@ fn a_segment_that_waits_costs_what_it_computes() {
     })
     .join()
     .expect("no panic");
-    assert_close(bill(tag).cpu_nanos, truth, 0.15);
+    assert_close(usage(tag).cpu_nanos, truth, 0.15);
 }
 
 #[test]
-fn what_a_thread_computes_without_a_tag_is_on_nobodys_bill() {
+fn what_a_thread_computes_without_a_tag_is_on_nobodys_usage() {
     start_accounting();
     let (_sender, receiver) = mpsc::channel::<()>();
     for micros in [400, 700, 1_500] {
@@ -129,14 +129,14 @@ fn what_a_thread_computes_without_a_tag_is_on_nobodys_bill() {
             let _ = receiver.recv_timeout(Duration::from_millis(1));
         }
         // What the wait itself computes is not in the truth.
-        let (billed, computed) = (bill(tag).cpu_nanos, 50 * micros * 1_000);
+        let (charged, computed) = (usage(tag).cpu_nanos, 50 * micros * 1_000);
         assert!(
-            billed > truth.as_nanos() as u64 * 9 / 10,
-            "{micros}: {billed}"
+            charged > truth.as_nanos() as u64 * 9 / 10,
+            "{micros}: {charged}"
         );
         assert!(
-            billed < truth.as_nanos() as u64 + computed / 4,
-            "{micros}: {billed}"
+            charged < truth.as_nanos() as u64 + computed / 4,
+            "{micros}: {charged}"
         );
     }
 }
@@ -144,7 +144,7 @@ fn what_a_thread_computes_without_a_tag_is_on_nobodys_bill() {
 #[test]
 fn cpu_time_beyond_all_tags_is_told_and_only_grows() {
     start_accounting();
-    let untagged = || davy_tag::untagged_cpu_nanos(&bills());
+    let untagged = || davy_tag::untagged_cpu_nanos(&usages());
     let tag = Tag::new("beyond", "tags");
     let (before, process) = (untagged(), clock(libc::CLOCK_PROCESS_CPUTIME_ID));
     let truth = burn(Duration::from_millis(60));
@@ -166,7 +166,7 @@ fn cpu_time_beyond_all_tags_is_told_and_only_grows() {
 // Elsewhere the kernel does not tell a short wait from work.
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 #[test]
-fn short_waits_between_polls_do_not_lessen_the_bill_of_a_long_one() {
+fn short_waits_between_polls_do_not_lessen_the_usage_of_a_long_one() {
     start_accounting();
     let tag = Tag::new("waits", "shortly");
     // SAFETY: has the kernel end this thread's waits when they are over, and not 50 us later.
@@ -182,7 +182,7 @@ fn short_waits_between_polls_do_not_lessen_the_bill_of_a_long_one() {
         let _guard = tag.enter();
         truth += burn(Duration::from_millis(2));
     }
-    assert_close(bill(tag).cpu_nanos, truth, 0.1);
+    assert_close(usage(tag).cpu_nanos, truth, 0.1);
 }
 
 #[test]
@@ -196,12 +196,12 @@ fn a_nested_tag_pays_for_itself_and_the_outer_one_does_not() {
         let _inner = inner.enter();
         inner_truth += burn(Duration::from_millis(4));
     }
-    assert_close(bill(outer).cpu_nanos, outer_truth, 0.1);
-    assert_close(bill(inner).cpu_nanos, inner_truth, 0.1);
+    assert_close(usage(outer).cpu_nanos, outer_truth, 0.1);
+    assert_close(usage(inner).cpu_nanos, inner_truth, 0.1);
 }
 
 #[test]
-fn work_under_way_is_on_the_bill_and_stays_there_when_its_thread_has_ended() {
+fn work_under_way_is_on_the_usage_and_stays_there_when_its_thread_has_ended() {
     start_accounting();
     let tag = Tag::new("long", "loop");
     let (begun, has_begun) = mpsc::channel();
@@ -213,11 +213,11 @@ fn work_under_way_is_on_the_bill_and_stays_there_when_its_thread_has_ended() {
         burn(Duration::from_millis(10))
     });
     let first = has_begun.recv().expect("begun");
-    let under_way = bill(tag).cpu_nanos;
+    let under_way = usage(tag).cpu_nanos;
     assert_close(under_way, first, 0.1);
     go_on.send(()).expect("it waits");
     let second = thread.join().expect("no panic");
-    assert_close(bill(tag).cpu_nanos, first + second, 0.1);
+    assert_close(usage(tag).cpu_nanos, first + second, 0.1);
 }
 
 #[test]
@@ -235,23 +235,23 @@ fn polls_are_counted_by_their_duration() {
         yield_once().await;
         wait(20);
     }));
-    let bill = bill(tag);
-    assert_eq!(bill.polls, 2);
-    assert_eq!(bill.poll_buckets.iter().sum::<u64>(), 2);
+    let usage = usage(tag);
+    assert_eq!(usage.polls, 2);
+    assert_eq!(usage.poll_buckets.iter().sum::<u64>(), 2);
     let below = POLL_BOUNDS_SECONDS
         .iter()
         .take_while(|bound| **bound <= 1e-3);
     let above_one_milli = below.count();
-    assert_eq!(bill.poll_buckets[above_one_milli..].iter().sum::<u64>(), 2);
-    assert!(bill.poll_nanos >= 22_000_000, "{bill:?}");
-    assert!(bill.cpu_nanos < 10_000_000, "it waited: {bill:?}");
+    assert_eq!(usage.poll_buckets[above_one_milli..].iter().sum::<u64>(), 2);
+    assert!(usage.poll_nanos >= 22_000_000, "{usage:?}");
+    assert!(usage.cpu_nanos < 10_000_000, "it waited: {usage:?}");
 }
 
 #[test]
 fn a_task_lives_from_its_making_to_its_drop() {
     let tag = Tag::new("tasks", "op");
     let (first, second) = (tag.task(yield_once()), tag.task(yield_once()));
-    let counts = || (bill(tag).tasks, bill(tag).tasks_total);
+    let counts = || (usage(tag).tasks, usage(tag).tasks_total);
     assert_eq!(counts(), (2, 2));
     poll_twice(first);
     assert_eq!(counts(), (1, 2));
@@ -276,12 +276,12 @@ fn a_forked_child_can_go_on_counting() {
             // SAFETY: the child computes, reads what it counted and ends.
             let child = unsafe { libc::fork() };
             if child == 0 {
-                let begin = bills().iter().map(|b| b.cpu_nanos).sum::<u64>();
+                let begin = usages().iter().map(|b| b.cpu_nanos).sum::<u64>();
                 for _ in 0..4 {
                     let _guard = tag.enter();
                     burn(Duration::from_micros(500));
                 }
-                let end = bills().iter().map(|b| b.cpu_nanos).sum::<u64>();
+                let end = usages().iter().map(|b| b.cpu_nanos).sum::<u64>();
                 // SAFETY: ends the child.
                 unsafe { libc::_exit(i32::from(end <= begin)) };
             }
@@ -335,11 +335,11 @@ fn a_thread_tells_what_it_spent_on_a_tag_waits_included() {
     let id = has_begun.recv().expect("begun");
     let (_sender, receiver) = mpsc::channel::<()>();
     let _ = receiver.recv_timeout(Duration::from_millis(20));
-    let bills = davy_tag::threads();
-    let bill = bills.iter().find(|bill| bill.thread == Some(id));
-    let bill = bill.expect("the thread has a bill");
-    assert_eq!(bill.tag, tag);
-    let time = bill.times.iter().find(|time| time.tag == tag);
+    let usages = davy_tag::threads();
+    let usage = usages.iter().find(|usage| usage.thread == Some(id));
+    let usage = usage.expect("the thread has a usage");
+    assert_eq!(usage.tag, tag);
+    let time = usage.times.iter().find(|time| time.tag == tag);
     let time = time.expect("the tag had the thread");
     assert!(time.wall_nanos >= 24_000_000, "{time:?}");
     assert!(

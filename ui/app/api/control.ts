@@ -3,7 +3,7 @@
 import { ProblemError, problemFrom } from './problem';
 
 /** What work costs; rates are over the last seconds, totals since the start of the process. */
-export interface Bill {
+export interface Usage {
   cpu_seconds: number;
   cpu: number;
   heap_bytes: number;
@@ -22,7 +22,7 @@ export interface Bill {
   db_seconds: number;
 }
 
-export interface Switch {
+export interface Toggle {
   enabled: boolean;
   limit: number | null;
   slot_seconds: number | null;
@@ -49,7 +49,7 @@ export interface Kernel {
   memory_limit_bytes: number;
 }
 
-export interface MemberRow extends Bill {
+export interface MemberRow extends Usage {
   name: string;
   process: string;
   host: string;
@@ -63,21 +63,21 @@ export interface MemberRow extends Bill {
   child_pid: number | null;
   error: string | null;
   note: string | null;
-  switch: Switch;
+  toggle: Toggle;
   last_run: LastRun | null;
   connections: { in_use: number; budget: number; waiting: number } | null;
   age_seconds: number;
   kernel: Kernel;
-  operations: ({ op: string } & Bill)[];
+  operations: ({ op: string } & Usage)[];
 }
 
-export interface EndpointRow extends Bill {
+export interface EndpointRow extends Usage {
   operation: string;
   method: string;
   path: string;
   member: string;
   summary: string;
-  switch: Switch;
+  toggle: Toggle;
 }
 
 export interface AuditRow {

@@ -46,7 +46,7 @@ export function sentence({ title, detail, status }: Problem): string {
 function titleOf(status: number): string {
   if (status === 404) return 'The server does not know this request';
   if (status === 429) return 'The server is limiting this request';
-  if (status === 503) return 'This part of the server is switched off or not ready';
+  if (status === 503) return 'This part of the server is disabled or not ready';
   if (status >= 500) return 'The server failed';
   return 'The server refused the request';
 }

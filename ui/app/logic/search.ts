@@ -14,7 +14,7 @@ export const escapeRegex = (text: string): string => text.replace(/[.*+?^${}()|[
 /** Null for an empty search. Case matters only when the text has a capital letter. */
 export function compile(text: string): Query | null {
   if (text === '') return null;
-  // A class such as \W or \S must not switch case on.
+  // A class such as \W or \S must not toggle case on.
   const flags = /[A-Z]/.test(text.replace(/\\./g, '')) ? '' : 'i';
   try {
     return { regex: new RegExp(text, flags), note: null };

@@ -5,7 +5,7 @@ import * as api from '../api/control';
 import { type Problem, problemOf } from '../api/problem';
 import { everyLine, lines } from '../logic/members/lines';
 import { History, type Sample, TRENDS } from '../logic/members/history';
-import { NOTHING, figure } from '../logic/members/bill';
+import { NOTHING, figure } from '../logic/members/usage';
 
 export const EVERY_MS = 2_000;
 const CHANGES_SHOWN = 20;
@@ -26,7 +26,7 @@ const skew = signal(0);
 /** When what is shown was true, by the server's clock, by which everything in it is dated. */
 export const serverNow = computed(() => seenAt.value + skew.value);
 
-/** Debug ports, which take switches while everything else is gone. */
+/** Debug ports, which take toggles while everything else is gone. */
 export const doors = computed(() => [...new Set((members.value ?? []).map((row) => row.debug).filter(Boolean))]);
 
 export type Part = 'members' | 'endpoints' | 'changes' | 'health';
@@ -58,14 +58,14 @@ function renew<T>(into: Signal<T>, answer: T): void {
 function remember(rows: api.MemberRow[], at: number): void {
   const samples: [string, Sample][] = [];
   for (const by of ['member', 'process'] as const) {
-    for (const { key, bill } of everyLine(lines(rows, [], by))) {
-      samples.push([key, Object.fromEntries(TRENDS.map((t) => [t, figure(t).of(bill)])) as Sample]);
+    for (const { key, usage } of everyLine(lines(rows, [], by))) {
+      samples.push([key, Object.fromEntries(TRENDS.map((t) => [t, figure(t).of(usage)])) as Sample]);
     }
   }
   history.add(at, samples);
 }
 
-/** The bill of an endpoint is in its member's row. */
+/** The usage of an endpoint is in its member's row. */
 const quiet = (row: api.EndpointRow): api.EndpointRow => ({ ...row, ...NOTHING });
 
 let looks = 0;

@@ -2,12 +2,12 @@
 
 import { computed, effect, signal } from '@preact/signals';
 import { type Shown, fromAddress, toAddress } from '../logic/members/address';
-import { sum } from '../logic/members/bill';
+import { sum } from '../logic/members/usage';
 import { TRENDS, type Trend } from '../logic/members/history';
 import { everyLine, lines } from '../logic/members/lines';
 import { filtered, held, largest, placed, placesOf, sorted } from '../logic/members/order';
 import { endpoints, history, members, serverNow } from './fleet';
-import { form } from './switching';
+import { form } from './toggling';
 
 export const shown = signal<Shown>(fromAddress(location.search));
 

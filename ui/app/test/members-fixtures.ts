@@ -1,18 +1,18 @@
 // Rows of members and endpoints as the API gives them, with as little said as a test needs.
 
-import type { EndpointRow, LastRun, MemberRow, Switch } from '../api/control';
-import { NOTHING } from '../logic/members/bill';
+import type { EndpointRow, LastRun, MemberRow, Toggle } from '../api/control';
+import { NOTHING } from '../logic/members/usage';
 import { type Line, lines } from '../logic/members/lines';
 import type { By } from '../logic/members/address';
 
 export const NOW = Date.UTC(2026, 2, 1, 3, 12, 0);
-export const ON: Switch = { enabled: true, limit: null, slot_seconds: null, who: null, why: null, at: null, source: null };
-export const OFF: Switch = { ...ON, enabled: false, who: 'ada', why: 'memory', at: NOW - 240_000, source: 'live' };
+export const ON: Toggle = { enabled: true, limit: null, slot_seconds: null, who: null, why: null, at: null, source: null };
+export const OFF: Toggle = { ...ON, enabled: false, who: 'ada', why: 'memory', at: NOW - 240_000, source: 'live' };
 
 export function member(name: string, more: Partial<MemberRow> = {}): MemberRow {
   return {
     ...NOTHING, name, process: 'web', host: 'node-1', pid: 7, debug: '127.0.0.1:6060', state: 'ready', since: NOW - 60_000,
-    restarts: 0, leaked: 0, child_pid: null, error: null, note: null, switch: ON, last_run: null, connections: null,
+    restarts: 0, leaked: 0, child_pid: null, error: null, note: null, toggle: ON, last_run: null, connections: null,
     age_seconds: 0.5, operations: [],
     kernel: { resident_bytes: 0, cpu_seconds: 0, threads: 1, open_files: 3, memory_limit_bytes: 0 },
     ...more,
@@ -22,7 +22,7 @@ export function member(name: string, more: Partial<MemberRow> = {}): MemberRow {
 export const operation = (op: string, heap_bytes = 0) => ({ ...NOTHING, op, heap_bytes });
 
 export function endpoint(name: string, of = 'api', more: Partial<EndpointRow> = {}): EndpointRow {
-  return { ...NOTHING, operation: name, method: 'GET', path: `/api/v1/${name}`, member: of, summary: '', switch: ON, ...more };
+  return { ...NOTHING, operation: name, method: 'GET', path: `/api/v1/${name}`, member: of, summary: '', toggle: ON, ...more };
 }
 
 export const run = (more: Partial<LastRun> = {}): LastRun => ({

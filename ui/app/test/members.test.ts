@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_SHOWN, type Shown, fromAddress, sortedBy, toAddress } from '../logic/members/address';
-import { NOTHING, formatCores, formatRate, formatSeconds, sum } from '../logic/members/bill';
+import { NOTHING, formatCores, formatRate, formatSeconds, sum } from '../logic/members/usage';
 import { History, SPAN_MS, type Sample, path } from '../logic/members/history';
 import { type Line, everyLine, lines } from '../logic/members/lines';
 import { type Order, filtered, held, largest, placed, placesOf, sorted } from '../logic/members/order';
@@ -12,7 +12,7 @@ const order = (more: Partial<Order> = {}): Order =>
   ({ sort: 'heap', descending: true, now: NOW, history: new History(), trend: 'heap', ...more });
 const names = (tree: readonly Line[]): string[] => tree.map((l) => l.name);
 
-describe('bill', () => {
+describe('usage', () => {
   test('a sum adds figures, errors in their squares, and keeps the worst quantile', () => {
     const a = { ...NOTHING, heap_bytes: 10, heap_error_bytes: 3, poll_p99_seconds: 0.1, cpu: 0.5 };
     const b = { ...NOTHING, heap_bytes: 20, heap_error_bytes: 4, poll_p99_seconds: 0.01, cpu: 0.25 };
@@ -36,8 +36,8 @@ describe('lines', () => {
 
   test('members are summed over processes, and show their most telling state', () => {
     const [api, gc] = lines(fleet, [], 'member');
-    expect(api).toMatchObject({ key: 'api', state: 'failed', inState: 1, bill: { heap_bytes: 12 } });
-    expect(api.children[0]).toMatchObject({ key: 'api/Get', bill: { heap_bytes: 12 } });
+    expect(api).toMatchObject({ key: 'api', state: 'failed', inState: 1, usage: { heap_bytes: 12 } });
+    expect(api.children[0]).toMatchObject({ key: 'api/Get', usage: { heap_bytes: 12 } });
     expect(gc).toMatchObject({ state: 'ready', inState: 1 });
   });
 
@@ -52,18 +52,18 @@ describe('lines', () => {
     }
   });
 
-  test('an endpoint that nobody has asked for yet is there to be switched', () => {
+  test('an endpoint that nobody has asked for yet is there to be toggled', () => {
     const [api] = lines(fleet, [endpoint('Get'), endpoint('Put'), endpoint('Other', 'ui')], 'member');
     expect(names(api.children)).toEqual(['Get', 'Put']);
-    expect(api.children.map((c) => c.switch)).toEqual([ON, ON]);
+    expect(api.children.map((c) => c.toggle)).toEqual([ON, ON]);
   });
 
-  test('an operation that is no endpoint has no switch, nor has work of no member', () => {
+  test('an operation that is no endpoint has no toggle, nor has work of no member', () => {
     const tick = line('gc', { operations: [operation('tick')] }).children[0];
-    expect(tick.switch).toBeNull();
+    expect(tick.toggle).toBeNull();
     const foreign = line('api', { state: '-', operations: [operation('Get')] }, [endpoint('Get')]);
-    expect(foreign.switch).toBeNull();
-    expect(foreign.children[0].switch).toBeNull();
+    expect(foreign.toggle).toBeNull();
+    expect(foreign.children[0].toggle).toBeNull();
   });
 
   test('an operation shows the state of its member where no line above does', () => {

@@ -174,6 +174,6 @@ describe('problems', () => {
 
   test('an answer that is no problem document is told by its status, and never as markup', () => {
     expect(sentence(problemFrom(502, 'text/html', '<html>bad gateway</html>'))).toBe('The server failed (HTTP 502).');
-    expect(sentence(problemFrom(503, 'application/json', 'oops'))).toContain('switched off or not ready');
+    expect(sentence(problemFrom(503, 'application/json', 'oops'))).toContain('disabled or not ready');
   });
 });

@@ -6,9 +6,9 @@ use super::storm::{OTHERS, Storm, agent, ask};
 use super::table::Line;
 use super::{Must, Spec};
 use crate::cli::Failure;
-use crate::figures::bytes;
 use davy_base::Clock;
 use davy_control::MemberRow;
+use davy_profile::units::bytes;
 use davy_store::{NewJob, Store};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -118,15 +118,15 @@ impl Incident<'_> {
             "--server",
             frontend,
         ])?;
-        let switched = self.clock.monotonic();
+        let toggled = self.clock.monotonic();
         let refused = self.look(Duration::from_secs(5), || {
             let refuses = |frontend: &String| {
                 ask(&self.agent, &format!("{frontend}/api/v1/jobs")) == Some(503)
             };
             Ok(self.place.frontends.iter().all(refuses).then_some(()))
         })?;
-        let obeyed_after = self.clock.monotonic().saturating_sub(switched);
-        // What was asked before the switch may still be on its way.
+        let obeyed_after = self.clock.monotonic().saturating_sub(toggled);
+        // What was asked before the toggle may still be on its way.
         storm.take_slowest();
         let enough = baseline as f64 * recovered_ratio;
         let mut now = peak;
@@ -134,7 +134,7 @@ impl Incident<'_> {
             now = self.memory()?;
             Ok((now as f64 <= enough).then_some(()))
         })?;
-        let recovered_after = self.clock.monotonic().saturating_sub(switched);
+        let recovered_after = self.clock.monotonic().saturating_sub(toggled);
         let after = storm.take_slowest();
         storm.end();
         run(&[
@@ -187,13 +187,13 @@ impl Incident<'_> {
                 refused && obeyed_after <= Duration::from_secs(1) + LOOK,
             ),
             line(
-                "memory after the switch",
+                "memory after the toggle",
                 format!("{} after {:.1} s", mib(now), recovered_after.as_secs_f64()),
                 format!("{} in {recovered_seconds} s", mib(enough as u64)),
                 recovered,
             ),
             line(
-                "slowest other endpoint after the switch",
+                "slowest other endpoint after the toggle",
                 format!("{} ms ({})", after.0.as_millis(), after.1),
                 format!("{others_milliseconds} ms"),
                 after.0.as_secs_f64() * 1e3 <= others_milliseconds,

@@ -3,11 +3,12 @@
 use super::Placement;
 use crate::catalogue::MEMBERS;
 use crate::cli::Failure;
-use davy_base::{Clock, Random, Ulid};
+use davy_base::{Clock, Random};
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use ulid::Ulid;
 
 /// Running processes; they and their folder go when this is dropped.
 pub(super) struct Place {
@@ -20,7 +21,10 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn start(placement: Placement, database: &str) -> Result<Self, Failure> {
-        let id = Ulid::new(&Clock::system(), &mut Random::system());
+        let id = Ulid::from_parts(
+            Clock::system().now().millis() as u64,
+            Random::system().next_u128(),
+        );
         let folder = std::env::temp_dir().join(format!("davy-drill-{id}"));
         std::fs::create_dir_all(&folder).map_err(|error| {
             Failure::Failed(format!(

@@ -3,7 +3,7 @@
 use super::runs::folded as folded_runs;
 use crate::cli::Failure;
 use davy_profile::flame::{FrameKind, Grain};
-use davy_profile::{FlameTree, Limits, NodeId, folded};
+use davy_profile::{FlameTree, Limits, NodeId, folded, units};
 
 /// Nothing in the range; said in words rather than as an empty screen.
 const EMPTY: &str =
@@ -64,7 +64,7 @@ impl<'a> Text<'a> {
         let all = totals[0].max(1);
         let mut out = format!(
             "total {}{}\n",
-            format_value(totals[0], self.unit),
+            units::format(totals[0], self.unit),
             self.over
         );
         let mut pending: Vec<(NodeId, String)> = sorted_children(&tree, &totals, NodeId::ROOT, "");
@@ -78,7 +78,7 @@ impl<'a> Text<'a> {
             let name = with_end.map_or_else(|| shortened(&tree.frame_name(frame)), Clone::clone);
             out.push_str(&format!(
                 "{share:5.1} % {:>10}  {indent}{name}\n",
-                format_value(total, self.unit)
+                units::format(total, self.unit)
             ));
             // A chain of single callees stays in its column: depth shows only where stacks part.
             let parts = below.len() > 1 || tree.values[node.index()] > 0;
@@ -159,7 +159,7 @@ pub(super) fn table_of(tree: &FlameTree, unit: &str, limit: usize) -> String {
 
 fn rows(total: i64, over: &str, functions: &[Row], unit: &str) -> String {
     let all = total.max(1) as f64;
-    let mut out = format!("total {}{over}\n", format_value(total, unit));
+    let mut out = format!("total {}{over}\n", units::format(total, unit));
     out.push_str(&format!(
         "{:>10} {:>7} {:>10} {:>7}  FUNCTION\n",
         "SELF", "", "TOTAL", ""
@@ -167,9 +167,9 @@ fn rows(total: i64, over: &str, functions: &[Row], unit: &str) -> String {
     for row in functions {
         out.push_str(&format!(
             "{:>10} {:5.1} % {:>10} {:5.1} %  {}\n",
-            format_value(row.own, unit),
+            units::format(row.own, unit),
             row.own as f64 * 100.0 / all,
-            format_value(row.total, unit),
+            units::format(row.total, unit),
             row.total as f64 * 100.0 / all,
             shortened(&row.name)
         ));
@@ -185,23 +185,6 @@ fn shortened(name: &str) -> String {
     match name.char_indices().nth(NAME_MAX) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
-    }
-}
-
-/// A value in a unit that a person reads at a glance.
-pub(crate) fn format_value(value: i64, unit: &str) -> String {
-    match unit {
-        "nanoseconds" => {
-            let seconds = value as f64 / 1e9;
-            match seconds.abs() {
-                s if s >= 120.0 => format!("{:.1} min", seconds / 60.0),
-                s if s >= 1.0 => format!("{seconds:.2} s"),
-                s if s >= 1e-3 => format!("{:.1} ms", seconds * 1e3),
-                _ => format!("{:.1} us", seconds * 1e6),
-            }
-        }
-        "bytes" => davy_base::size::format_bytes(value.max(0) as u64),
-        _ => value.to_string(),
     }
 }
 
@@ -249,7 +232,7 @@ mod tests {
          97.5 %     3.90 s  … 50 frames, tokio::frame_0 to tokio::frame_49
          97.5 %     3.90 s  shop::main
          75.0 %     3.00 s  | pay
-         22.5 %   900.0 ms  | list
+         22.5 %     900 ms  | list
         1 smaller nodes are not drawn; their values are in the lines above them (--max-nodes)
         ");
         // What a run leads to is named also where there is no line for it.
@@ -294,9 +277,9 @@ mod tests {
     fn a_table_shows_shares() {
         let json = br#"{"unit":"bytes","total":4096,"functions":[{"name":"f","file":"","self":1024,"total":4096}]}"#;
         insta::assert_snapshot!(table(json, " on average").expect("valid"), @r"
-        total 4.0 KiB on average
+        total 4.00 KiB on average
               SELF              TOTAL          FUNCTION
-           1.0 KiB  25.0 %    4.0 KiB 100.0 %  f
+           1.00 KiB  25.0 %   4.00 KiB 100.0 %  f
         ");
     }
 }

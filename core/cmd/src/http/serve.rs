@@ -33,7 +33,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// Serves HTTP/1 and HTTP/2 until the drain, then lets what is under way finish.
 ///
 /// Every connection is a task of the member's operation `connection`: what is spent on reading,
-/// packing and writing, outside of any endpoint, is on the bill of the listener's member.
+/// packing and writing, outside of any endpoint, is on the usage of the listener's member.
 pub(crate) async fn serve(context: &Context, listener: Listener, router: Router) {
     let drain = context.drain();
     let door = Door {

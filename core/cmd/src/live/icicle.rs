@@ -1,6 +1,5 @@
 //! A flame graph in letters, the root above: what is drawn where, and what the keys do.
 
-use crate::form::text::format_value;
 use davy_profile::{FlameTree, NodeId};
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
@@ -193,7 +192,7 @@ impl Icicle {
         let about_selected = format!(
             "{:.1} %, {}: {}",
             own as f64 * 100.0 / all.max(1) as f64,
-            format_value(own, &self.unit),
+            davy_profile::units::format(own, &self.unit),
             name(&self.tree, selected)
         );
         let keys = "q quit  arrows choose  enter zoom  esc back  space hold";

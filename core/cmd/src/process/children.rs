@@ -5,11 +5,11 @@ use super::sockets::SocketFolder;
 use crate::catalogue;
 use crate::cli::Failure;
 use crate::placement::Child;
-use davy_base::Ulid;
 use davy_runtime::Member;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use ulid::Ulid;
 
 /// A child and the socket that requests for its members are sent to.
 #[derive(Clone, Debug)]

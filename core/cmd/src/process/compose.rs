@@ -3,7 +3,7 @@
 use super::children::{self, Placed};
 use super::doors::Doors;
 use super::sockets::SocketFolder;
-use super::{PROFILER_DEADLINE, Plan, host, switches};
+use super::{PROFILER_DEADLINE, Plan, host, toggles};
 use crate::catalogue::{self, Door, Entry, MEMBERS};
 use crate::cli::Failure;
 use crate::config::Config;
@@ -11,16 +11,17 @@ use crate::http::{self, Listener};
 use crate::store;
 use axum::Router;
 use davy_archive::Archive;
-use davy_base::{Clock, Random, Ulid};
+use davy_base::{Clock, Random};
 use davy_control::{Control, DebugPort, Endpoints, Fleet, Identity, Metrics};
 use davy_profiler::Profiler;
-use davy_runtime::{Context, Kind, Member, Process, Stop, Switches};
+use davy_runtime::{Context, Kind, Member, Process, Stop, Toggles};
 use davy_store::Store;
 use prometheus::Registry;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use ulid::Ulid;
 
 /// A process, ready to run.
 pub(crate) struct Composed {
@@ -78,8 +79,8 @@ pub(crate) fn compose(
         |error: prometheus::Error| Failure::Failed(format!("a metric is there twice: {error}"));
     let registry = davy_control::registry(&plan.placement.process).map_err(registered)?;
     let archive = open_archive(config, &here, &clock, random, &registry)?;
-    let settings = Switches::new();
-    settings.set_configured(switches::configured(&plan.loaded)?);
+    let settings = Toggles::new();
+    settings.set_configured(toggles::configured(&plan.loaded)?);
     let fleet = Fleet {
         store: store.member("control", CONTROL_CONNECTIONS),
         process: id,
@@ -115,9 +116,9 @@ pub(crate) fn compose(
         clock: clock.clone(),
         store: store.member("control", CONTROL_CONNECTIONS),
         endpoints: endpoints.clone(),
-        switches: settings,
+        toggles: settings,
         profiler: handle,
-        members: switches::member_names(),
+        members: toggles::member_names(),
         token: config.http_token.clone(),
     });
     push_profiles(plan, &doors, profiler.as_ref())?;
@@ -329,7 +330,7 @@ impl Parts<'_> {
         let ingest = self.archive.as_ref().map(Archive::ingest);
         let handle = profiler.handle();
         let hz = self.plan.config.profiler_hz;
-        // It is shut down once, when the process stops; switched off, it only takes no samples.
+        // It is shut down once, when the process stops; disabled, it only takes no samples.
         let profiler = Arc::new(Mutex::new(Some(profiler)));
         let stop = self.stop.clone();
         Member::new("profiler", Kind::Loop, move |context: Context| {
@@ -413,7 +414,7 @@ impl Parts<'_> {
             };
             elsewhere = elsewhere.route(operation.path, route);
         }
-        // Their endpoints' switches and figures are where their members are, so they pass no layer.
+        // Their endpoints' toggles and figures are where their members are, so they pass no layer.
         local.merge(elsewhere)
     }
 }

@@ -1,7 +1,7 @@
 //! Signals: a first one drains, a second one cuts off, SIGHUP reads the configuration again.
 
 use super::compose::Composed;
-use super::{Plan, switches};
+use super::{Plan, toggles};
 use crate::cli::Failure;
 use crate::config::Loaded;
 use davy_runtime::{State, Stop};
@@ -30,7 +30,7 @@ pub(crate) fn watch(stop: &Stop, plan: &Plan, composed: &Composed) -> Result<(),
     Ok(())
 }
 
-/// Reads the configuration at each SIGHUP and hands it on to the children. Switches follow it at
+/// Reads the configuration at each SIGHUP and hands it on to the children. Toggles follow it at
 /// once; what else has changed holds from the next start.
 fn reload(
     mut hangup: Signal,
@@ -43,10 +43,10 @@ fn reload(
     async move {
         while hangup.recv().await.is_some() {
             let read = Loaded::read(&flags, std::env::vars());
-            let read = read.and_then(|loaded| switches::configured(&loaded));
+            let read = read.and_then(|loaded| toggles::configured(&loaded));
             match read {
                 Ok(settings) => {
-                    tracing::info!("the configuration was read again; switches follow it");
+                    tracing::info!("the configuration was read again; toggles follow it");
                     control.configure(settings).await;
                 }
                 Err(error) => {

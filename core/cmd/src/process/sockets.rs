@@ -4,13 +4,13 @@
 //! lives, and removes the folders of those whose lock it gets.
 
 use crate::cli::Failure;
-use davy_base::Ulid;
 use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
 };
 use std::path::{Path, PathBuf};
+use ulid::Ulid;
 
 /// The file in a folder that the process of the folder holds a lock on.
 const LOCK: &str = "lock";

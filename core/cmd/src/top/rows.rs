@@ -1,7 +1,7 @@
-//! The rows of `davy top`: bills summed over processes, the dearest first.
+//! The rows of `davy top`: usages summed over processes, the dearest first.
 
 use clap::ValueEnum;
-use davy_control::{Bill, MemberRow};
+use davy_control::{MemberRow, Usage};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -29,15 +29,15 @@ pub(super) enum Sort {
 
 impl Sort {
     /// The figure that rows are sorted by; for names, that of the heap.
-    pub(super) fn figure(self, bill: &Bill) -> f64 {
+    pub(super) fn figure(self, usage: &Usage) -> f64 {
         match self {
-            Self::Heap | Self::Name => bill.heap_bytes as f64,
-            Self::Cpu => bill.cpu,
-            Self::Alloc => bill.alloc_bytes_per_second,
-            Self::Tasks => bill.tasks as f64,
-            Self::Requests => bill.requests_per_second,
-            Self::P99 => bill.request_p99_seconds,
-            Self::Db => bill.db_queries as f64,
+            Self::Heap | Self::Name => usage.heap_bytes as f64,
+            Self::Cpu => usage.cpu,
+            Self::Alloc => usage.alloc_bytes_per_second,
+            Self::Tasks => usage.tasks as f64,
+            Self::Requests => usage.requests_per_second,
+            Self::P99 => usage.request_p99_seconds,
+            Self::Db => usage.db_queries as f64,
         }
     }
 }
@@ -50,38 +50,38 @@ pub(super) struct Row {
     /// The processes that it runs in.
     pub(super) processes: Vec<String>,
     #[serde(flatten)]
-    pub(super) bill: Bill,
+    pub(super) usage: Usage,
 }
 
 /// The rows of an answer.
 pub(super) fn rows(members: &[MemberRow], by: Grain, sort: Sort) -> Vec<Row> {
     let mut sums: BTreeMap<(String, String), Row> = BTreeMap::new();
-    let mut add = |member: &MemberRow, op: &str, bill: &Bill| {
+    let mut add = |member: &MemberRow, op: &str, usage: &Usage| {
         let key = (member.member.name.clone(), op.to_owned());
         let row = sums.entry(key).or_insert_with(|| Row {
             member: member.member.name.clone(),
             op: op.to_owned(),
             processes: Vec::new(),
-            bill: Bill::default(),
+            usage: Usage::default(),
         });
-        row.bill.add(bill);
+        row.usage.add(usage);
         if !row.processes.contains(&member.process) {
             row.processes.push(member.process.clone());
         }
     };
     for member in members {
         match by {
-            Grain::Member => add(member, "", &member.member.bill),
+            Grain::Member => add(member, "", &member.member.usage),
             Grain::Operation => {
                 for operation in &member.member.operations {
-                    add(member, &operation.op, &operation.bill);
+                    add(member, &operation.op, &operation.usage);
                 }
             }
         }
     }
     let mut rows: Vec<Row> = sums.into_values().collect();
     if sort != Sort::Name {
-        rows.sort_by(|a, b| sort.figure(&b.bill).total_cmp(&sort.figure(&a.bill)));
+        rows.sort_by(|a, b| sort.figure(&b.usage).total_cmp(&sort.figure(&a.usage)));
     }
     rows
 }
@@ -92,22 +92,22 @@ mod tests {
     use davy_control::OperationReport;
 
     fn member(process: &str, name: &str, operations: &[(&str, u64)]) -> MemberRow {
-        let bill = |heap_bytes| Bill {
+        let usage = |heap_bytes| Usage {
             heap_bytes,
-            ..Bill::default()
+            ..Usage::default()
         };
         let value = serde_json::json!({
             "name": name, "process": process, "host": "h", "pid": 1, "debug": "", "state": "ready",
             "since": 0, "restarts": 0, "leaked": 0, "child_pid": null, "error": null, "note": null,
-            "switch": {}, "last_run": null, "connections": null, "age_seconds": 0.0, "kernel": {},
+            "toggle": {}, "last_run": null, "connections": null, "age_seconds": 0.0, "kernel": {},
             "operations": [],
         });
         let mut row: MemberRow = serde_json::from_value(value).expect("a row");
         for (op, heap) in operations {
-            row.member.bill.add(&bill(*heap));
+            row.member.usage.add(&usage(*heap));
             row.member.operations.push(OperationReport {
                 op: (*op).to_owned(),
-                bill: bill(*heap),
+                usage: usage(*heap),
             });
         }
         row
@@ -127,7 +127,7 @@ mod tests {
                     "{} {} {} {}",
                     row.member,
                     row.op,
-                    row.bill.heap_bytes,
+                    row.usage.heap_bytes,
                     row.processes.len()
                 )
             })

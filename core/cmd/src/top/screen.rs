@@ -147,7 +147,7 @@ impl Screen {
     fn remember(&mut self) {
         for grain in [Grain::Member, Grain::Operation] {
             for row in rows(&self.members, grain, self.sort) {
-                let figure = self.sort.figure(&row.bill);
+                let figure = self.sort.figure(&row.usage);
                 let points = self.history.entry((row.member, row.op)).or_default();
                 points.push_back(figure);
                 if points.len() > POINTS {
@@ -281,7 +281,7 @@ mod tests {
         let member = serde_json::json!({
             "name": "archive.compactor", "process": "web", "host": "h", "pid": 1, "debug": "",
             "state": "ready", "since": 0, "restarts": 0, "leaked": 0, "child_pid": null,
-            "error": null, "note": null, "switch": {}, "last_run": null, "connections": null,
+            "error": null, "note": null, "toggle": {}, "last_run": null, "connections": null,
             "age_seconds": 0.0, "kernel": {}, "operations": [],
             "heap_bytes": 25_804, "alloc_bytes_per_second": 25_804.0, "request_p99_seconds": 10.01,
         });

@@ -11,4 +11,4 @@ mod profile;
 mod profiles;
 mod running;
 mod self_profile;
-mod switches;
+mod toggles;

@@ -222,7 +222,7 @@ fn a_wrong_change_is_refused_with_the_way_out() {
         );
         for needed in ["control", "debug", "database", "listener.http"] {
             let path = format!("members/{needed}");
-            check(&path, &[WHO], off, 409, "can't be switched off");
+            check(&path, &[WHO], off, 409, "can't be disabled");
         }
     }
     let why = format!("{{\"enabled\": false, \"why\": \"{}\"}}", "x".repeat(3_000));
@@ -313,7 +313,7 @@ fn every_path_of_every_listener_is_an_operation() {
 }
 
 #[test]
-fn a_head_request_passes_the_switch_too() {
+fn a_head_request_passes_the_toggle_too() {
     let fleet = Fleet::start(Placement::One, Database::Sqlite);
     let frontend = fleet.frontends()[0];
     let url = format!("{frontend}/api/v1/jobs");

@@ -1,9 +1,10 @@
 //! A database of a test's own, gone when the test is.
 
-use davy_base::{Clock, Random, Ulid};
+use davy_base::{Clock, Random};
 use davy_store::Store;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use ulid::Ulid;
 
 /// A database that nobody else uses.
 pub(crate) enum Database {
@@ -34,7 +35,10 @@ fn variable(name: &str) -> String {
 }
 
 fn unique() -> String {
-    let id = Ulid::new(&Clock::system(), &mut Random::system());
+    let id = Ulid::from_parts(
+        Clock::system().now().millis() as u64,
+        Random::system().next_u128(),
+    );
     format!("davy_{id}").to_lowercase()
 }
 

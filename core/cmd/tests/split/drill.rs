@@ -4,7 +4,7 @@ use crate::process::davy;
 use serde_json::Value;
 
 #[test]
-fn the_drill_names_the_guilty_operation_and_one_switch_gives_its_memory_back() {
+fn the_drill_names_the_guilty_operation_and_one_toggle_gives_its_memory_back() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let output = davy(folder.path())
         .args([

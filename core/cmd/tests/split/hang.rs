@@ -50,7 +50,7 @@ fn trace(request: libc::c_uint, thread: i32) {
 }
 
 #[test]
-fn a_process_whose_workers_all_hang_can_be_looked_into_switched_and_told_to_stop() {
+fn a_process_whose_workers_all_hang_can_be_looked_into_toggled_and_told_to_stop() {
     let mut fleet = Fleet::start(Placement::One, Database::Sqlite);
     let debug = fleet.processes[0].debug.clone();
     let held = Held::workers_of(fleet.processes[0].pid());
@@ -71,7 +71,7 @@ fn a_process_whose_workers_all_hang_can_be_looked_into_switched_and_told_to_stop
     assert_eq!(status.code(), Some(0), "{}", process.log());
     fleet.restart_ended();
     let jobs = http::get(&format!("{}/api/v1/jobs", fleet.frontends()[0]));
-    assert_eq!(jobs.status, 503, "the switch was written: {}", jobs.text());
+    assert_eq!(jobs.status, 503, "the toggle was written: {}", jobs.text());
 }
 
 #[test]

@@ -28,8 +28,8 @@ fn note(address: &str, member: &str) -> Option<String> {
     row["note"].as_str().map(str::to_owned)
 }
 
-/// Switches an endpoint on a process's own debug port.
-fn switch(address: &str, body: &Value) -> Value {
+/// enables an endpoint a process's own debug port.
+fn toggle(address: &str, body: &Value) -> Value {
     let url = format!("{address}/api/v1/endpoints/ListAllJobs");
     let headers = [
         ("davy-user", "night watch"),
@@ -74,13 +74,12 @@ fn a_lost_database_pauses_the_fleet_which_resumes_by_itself() {
     assert!(refused.retry_after.is_some(), "{}", refused.text());
 
     let (first, second) = (&fleet.processes[1], &fleet.processes[2]);
-    let taken = switch(&first.debug, &json!({"enabled": false, "why": "dark"}));
+    let taken = toggle(&first.debug, &json!({"enabled": false, "why": "dark"}));
     assert_eq!(taken["obeyed_by"], "this process", "{taken}");
     let detail = taken["detail"].as_str().unwrap_or("");
     assert!(detail.contains("in this process only"), "{detail}");
     let off = |address: &str| {
-        jobs(address)
-            .is_some_and(|answer| answer.text().contains("was switched off by night watch"))
+        jobs(address).is_some_and(|answer| answer.text().contains("was disabled by night watch"))
     };
     let (first, second) = (first.page.as_deref(), second.page.as_deref());
     let (first, second) = first.zip(second).expect("two frontends");
@@ -88,7 +87,7 @@ fn a_lost_database_pauses_the_fleet_which_resumes_by_itself() {
     assert!(!off(second), "nobody else has heard of it");
 
     fleet.database.start_again();
-    fleet.until("the switch to reach the other", || {
+    fleet.until("the toggle to reach the other", || {
         off(second).then_some(())
     });
     assert!(off(first));

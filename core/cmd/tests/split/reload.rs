@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration is read again, and switches follow it.
+//! SIGHUP: the configuration is read again, and toggles follow it.
 
 use crate::database::Database;
 use crate::fleet::{Fleet, Placement, jobs, members};
@@ -6,12 +6,12 @@ use crate::http;
 use crate::process::Process;
 use serde_json::Value;
 
-/// The switch of the jobs' endpoint, as a process obeys it.
+/// The toggle of the jobs' endpoint, as a process obeys it.
 fn endpoint(address: &str) -> Option<Value> {
     let rows = http::try_get(&format!("{address}/api/v1/endpoints"))?.json();
     let rows = rows.as_array()?;
     let row = rows.iter().find(|row| row["operation"] == "ListAllJobs")?;
-    Some(row["switch"].clone())
+    Some(row["toggle"].clone())
 }
 
 fn state(address: &str, process: &str, member: &str) -> Option<Value> {
@@ -41,9 +41,9 @@ fn obeys_a_changed_file(placement: Placement, backend: &str) {
     fleet.until("the limit of the file", || {
         (endpoint(frontend)?["limit"] == 7).then_some(())
     });
-    let switch = endpoint(frontend).expect("it answers");
-    assert_eq!(switch["slot_seconds"], 3.0, "{switch}");
-    assert_eq!(switch["source"], "davy.toml", "{switch}");
+    let toggle = endpoint(frontend).expect("it answers");
+    assert_eq!(toggle["slot_seconds"], 3.0, "{toggle}");
+    assert_eq!(toggle["source"], "davy.toml", "{toggle}");
     let audit = || {
         let rows = fleet.json(&["audit"]);
         rows.as_array().expect("a list").clone()
@@ -83,7 +83,7 @@ fn child_processes_obey_a_changed_file() {
 }
 
 #[test]
-fn a_member_that_the_file_switches_off_stops_and_is_no_matter_of_a_live_switch() {
+fn a_member_that_the_file_toggles_off_stops_and_is_no_matter_of_a_live_toggle() {
     let fleet = Fleet::start(Placement::One, Database::Sqlite);
     let frontend = fleet.frontends()[0];
     let (on, off) = (
@@ -98,7 +98,7 @@ fn a_member_that_the_file_switches_off_stops_and_is_no_matter_of_a_live_switch()
         });
     };
     is("off");
-    // To switch it on live would change nothing, and is told so.
+    // To toggle it on live would change nothing, and is told so.
     let refused = fleet.davy(&["member", "enable", "gc.audit"]);
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{error}");

@@ -1,4 +1,4 @@
-//! Every route is an operation: without a name nobody could switch it off or read its bill.
+//! Every route is an operation: without a name nobody could toggle it off or read its usage.
 
 use std::path::{Path, PathBuf};
 
@@ -80,7 +80,7 @@ fn every_route_in_the_sources_is_an_operation() {
     let (mut all, mut wrong) = (0, Vec::new());
     for file in files {
         let source = std::fs::read_to_string(&file).expect("a source");
-        // What a test serves is nobody's to switch.
+        // What a test serves is nobody's to toggle.
         let source = source.split("#[cfg(test)]").next().unwrap_or("");
         all += routes(source).len();
         for route in nameless(source) {

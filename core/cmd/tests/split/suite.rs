@@ -8,7 +8,7 @@ use davy_store::NewJob;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// In which every process obeys a switch, and how far looks for that may lie apart.
+/// In which every process obeys a toggle, and how far looks for that may lie apart.
 const OBEYED: Duration = Duration::from_millis(1_000 + 300);
 /// How long a request may hold its place in this suite.
 const SLOT: &str = "2s";
@@ -19,11 +19,11 @@ pub(crate) fn check(mut fleet: Fleet) {
     a_profile_is_pushed_and_found(&fleet);
     every_member_is_listed_once_for_each_host(&fleet);
     figures_name_every_member(&fleet);
-    an_endpoint_is_switched_off_and_on(&fleet);
+    an_endpoint_is_disabled_and_on(&fleet);
     a_limit_holds_over_all_frontends(&fleet);
     periodic_members_run_once_in_the_fleet(&fleet);
     a_member_is_restarted(&fleet);
-    a_switched_off_member_stays_off(&mut fleet);
+    a_disabled_member_stays_off(&mut fleet);
     every_change_is_in_the_audit(&fleet);
     nobody_complains(&fleet);
     fleet.stop();
@@ -98,7 +98,7 @@ fn figures_name_every_member(fleet: &Fleet) {
     }
 }
 
-fn an_endpoint_is_switched_off_and_on(fleet: &Fleet) {
+fn an_endpoint_is_disabled_and_on(fleet: &Fleet) {
     for frontend in fleet.frontends() {
         assert_eq!(jobs(frontend).expect("it answers").status, 200);
     }
@@ -109,28 +109,25 @@ fn an_endpoint_is_switched_off_and_on(fleet: &Fleet) {
         "--why",
         "it eats memory",
     ]));
-    obeyed(fleet, "a switched-off endpoint", |frontend| {
+    obeyed(fleet, "a toggled-off endpoint", |frontend| {
         jobs(frontend).is_some_and(|answer| answer.status == 503)
     });
     for frontend in fleet.frontends() {
         let refused = jobs(frontend).expect("it answers");
         let detail = refused.json()["detail"].as_str().unwrap_or("").to_owned();
-        for part in [
-            "ListAllJobs was switched off by operator@",
-            "it eats memory",
-        ] {
+        for part in ["ListAllJobs was disabled by operator@", "it eats memory"] {
             assert!(detail.contains(part), "{detail}");
         }
         assert!(members(frontend).is_some(), "others answer");
         assert_eq!(http::get(&format!("{frontend}/")).status, 200);
     }
     text(&fleet.davy(&["endpoint", "enable", "ListAllJobs", "--why", "all is well"]));
-    obeyed(fleet, "a switched-on endpoint", |frontend| {
+    obeyed(fleet, "a toggled-on endpoint", |frontend| {
         jobs(frontend).is_some_and(|answer| answer.status == 200)
     });
 }
 
-/// Something that is switched is so at every frontend in time.
+/// Something that is toggled is so at every frontend in time.
 fn obeyed(fleet: &Fleet, what: &str, is_so: impl Fn(&str) -> bool) {
     let everywhere = || fleet.frontends().into_iter().all(&is_so).then_some(());
     let found = within(OBEYED, everywhere);
@@ -173,7 +170,7 @@ fn a_limit_holds_over_all_frontends(fleet: &Fleet) {
         let row = rows
             .into_iter()
             .find(|row| row["operation"] == "ListAllJobs")?;
-        (row["switch"]["limit"] == 1).then_some(())
+        (row["toggle"]["limit"] == 1).then_some(())
     };
     obeyed(fleet, "a limit", |frontend| limited(frontend).is_some());
 
@@ -198,7 +195,7 @@ fn a_limit_holds_over_all_frontends(fleet: &Fleet) {
     let slow = Slow::ask(fleet.frontends()[0], "/api/v1/jobs");
     assert_eq!(slow.status, "HTTP/1.1 200");
     text(&fleet.davy(&["endpoint", "disable", "ListAllJobs"]));
-    obeyed(fleet, "a switched-off endpoint", |frontend| {
+    obeyed(fleet, "a toggled-off endpoint", |frontend| {
         jobs(frontend).is_some_and(|answer| answer.status == 503)
     });
     let read = slow.read_to_end();
@@ -265,7 +262,7 @@ fn is_everywhere(fleet: &Fleet, state: &str) {
     }
 }
 
-fn a_switched_off_member_stays_off(fleet: &mut Fleet) {
+fn a_disabled_member_stays_off(fleet: &mut Fleet) {
     text(&fleet.davy(&[
         "member",
         "disable",

@@ -1,15 +1,14 @@
-//! Switching members and endpoints.
+//! Toggling members and endpoints.
 
 use crate::control::Control;
 use crate::problem::Problem;
-use crate::switching::{Taken, Wanted};
+use crate::toggling::{Taken, Wanted};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use davy_base::size::parse_duration;
-use davy_store::{Action, NewAudit, Source, SwitchKind};
+use davy_store::{Action, NewAudit, Source, ToggleKind};
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -68,7 +67,7 @@ pub(super) async fn member(
         (None, None) => return Err(wrong("say \"enabled\": true or false".to_owned())),
     };
     asker
-        .change(&control, SwitchKind::Member, name, action, &body.why)
+        .change(&control, ToggleKind::Member, name, action, &body.why)
         .await
 }
 
@@ -80,7 +79,9 @@ pub(super) async fn endpoint(
 ) -> Answer {
     let body = read(&body)?;
     let slot = body.slot.as_deref().map(|text| {
-        let span = parse_duration(text).filter(|span| !span.is_zero());
+        let span = humantime::parse_duration(text)
+            .ok()
+            .filter(|span| !span.is_zero());
         span.ok_or_else(|| wrong(format!("\"slot\": {text:?} is not a duration such as 30s")))
     });
     let slot_ms = slot.transpose()?.map(|span| span.as_millis() as i64);
@@ -100,7 +101,7 @@ pub(super) async fn endpoint(
         }
     };
     asker
-        .change(&control, SwitchKind::Endpoint, name, action, &body.why)
+        .change(&control, ToggleKind::Endpoint, name, action, &body.why)
         .await
 }
 
@@ -116,7 +117,7 @@ pub(super) async fn restart(
         read(&body)?.why
     };
     asker
-        .change(&control, SwitchKind::Member, name, Action::Restart, &why)
+        .change(&control, ToggleKind::Member, name, Action::Restart, &why)
         .await
 }
 
@@ -156,7 +157,7 @@ impl Asker {
     async fn change(
         self,
         control: &Control,
-        kind: SwitchKind,
+        kind: ToggleKind,
         name: String,
         action: Action,
         why: &str,
@@ -172,7 +173,7 @@ impl Asker {
             why: why.trim().to_owned(),
             source: self.source,
         };
-        control.switch(wanted).await.map(Json)
+        control.toggle(wanted).await.map(Json)
     }
 }
 
@@ -240,7 +241,7 @@ fn same(shown: &str, token: &str) -> bool {
 fn read(body: &[u8]) -> Result<Body, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         wrong(format!(
-            "the body is not what a switch takes ({error}); it is JSON such as {{\"enabled\": false, \"why\": \"...\"}}"
+            "the body is not what a toggle takes ({error}); it is JSON such as {{\"enabled\": false, \"why\": \"...\"}}"
         ))
     })
 }

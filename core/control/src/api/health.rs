@@ -77,7 +77,7 @@ impl Control {
             let last = last_run(&tick, now);
             let is_off = !self
                 .0
-                .switches
+                .toggles
                 .effective(&Target::Member(tick.name.clone()))
                 .enabled;
             if last.stale && !is_off {

@@ -1,8 +1,8 @@
 //! The lists of members and endpoints, as the API, `davy members`, `davy top` and the page show them.
 
-use crate::bill::Bill;
 use crate::control::Control;
 use crate::report::{Kernel, MemberReport, Report};
+use crate::usage::Usage;
 use axum::Json;
 use axum::extract::{Query, State};
 use davy_runtime::Target;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// A member, with the process that hosts it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MemberRow {
-    /// Its state and its bill.
+    /// Its state and its usage.
     #[serde(flatten)]
     pub member: MemberReport,
     /// The process that hosts it; several, with commas, where rows are summed.
@@ -24,8 +24,8 @@ pub struct MemberRow {
     pub pid: u32,
     /// The address of that process's debug port.
     pub debug: String,
-    /// How the member is switched.
-    pub switch: SwitchRow,
+    /// How the member is toggled.
+    pub toggle: ToggleRow,
     /// Of periodic members: the last run in the fleet.
     pub last_run: Option<LastRun>,
     /// How old the report of its process is, in seconds.
@@ -34,17 +34,17 @@ pub struct MemberRow {
     pub kernel: Kernel,
 }
 
-/// How something is switched, and who said so.
+/// How something is toggled, and who said so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct SwitchRow {
+pub struct ToggleRow {
     /// Whether it may run or answer.
     pub enabled: bool,
     /// Requests at a time.
     pub limit: Option<u32>,
     /// How long a request may hold its place under the limit.
     pub slot_seconds: Option<f64>,
-    /// Who switched it; nobody where it is as built in.
+    /// Who toggled it; nobody where it is as built in.
     pub who: Option<String>,
     /// Why.
     pub why: Option<String>,
@@ -84,11 +84,11 @@ pub struct EndpointRow {
     pub member: String,
     /// What it does.
     pub summary: String,
-    /// How it is switched.
-    pub switch: SwitchRow,
+    /// How it is toggled.
+    pub toggle: ToggleRow,
     /// What it costs in all processes.
     #[serde(flatten)]
-    pub bill: Bill,
+    pub usage: Usage,
 }
 
 #[derive(Deserialize)]
@@ -97,10 +97,10 @@ pub(super) struct By {
 }
 
 impl Control {
-    fn switch_row(&self, target: &Target) -> SwitchRow {
-        let effective = self.0.switches.effective(target);
+    fn toggle_row(&self, target: &Target) -> ToggleRow {
+        let effective = self.0.toggles.effective(target);
         let by = effective.by.as_ref();
-        SwitchRow {
+        ToggleRow {
             enabled: effective.enabled,
             limit: effective.limit,
             slot_seconds: effective.limit.map(|_| effective.slot.as_secs_f64()),
@@ -122,7 +122,7 @@ impl Control {
                 .members
                 .into_iter()
                 .map(|member| MemberRow {
-                    switch: self.switch_row(&Target::Member(member.name.clone())),
+                    toggle: self.toggle_row(&Target::Member(member.name.clone())),
                     last_run: ticks
                         .iter()
                         .find(|tick| tick.name == member.name)
@@ -174,7 +174,7 @@ fn summed(rows: Vec<MemberRow>) -> Vec<MemberRow> {
         };
         sum.process = format!("{}, {}", sum.process, row.process);
         let (sum, member) = (&mut sum.member, row.member);
-        sum.bill.add(&member.bill);
+        sum.usage.add(&member.usage);
         sum.restarts += member.restarts;
         sum.leaked += member.leaked;
         if sum.state == "ready" && member.state != "ready" {
@@ -189,7 +189,7 @@ fn summed(rows: Vec<MemberRow>) -> Vec<MemberRow> {
                 .iter_mut()
                 .find(|known| known.op == operation.op)
             {
-                Some(known) => known.bill.add(&operation.bill),
+                Some(known) => known.usage.add(&operation.usage),
                 None => sum.operations.push(operation),
             }
         }
@@ -199,11 +199,11 @@ fn summed(rows: Vec<MemberRow>) -> Vec<MemberRow> {
 
 pub(super) async fn endpoints(State(control): State<Control>) -> Json<Vec<EndpointRow>> {
     let (reports, _) = control.fleet().await;
-    let mut bills: BTreeMap<(String, String), Bill> = BTreeMap::new();
+    let mut usages: BTreeMap<(String, String), Usage> = BTreeMap::new();
     for member in reports.iter().flat_map(|report| &report.members) {
         for operation in &member.operations {
             let key = (member.name.clone(), operation.op.clone());
-            bills.entry(key).or_default().add(&operation.bill);
+            usages.entry(key).or_default().add(&operation.usage);
         }
     }
     let rows = control.0.endpoints.operations().iter().map(|op| {
@@ -214,8 +214,8 @@ pub(super) async fn endpoints(State(control): State<Control>) -> Json<Vec<Endpoi
             path: op.path.to_owned(),
             member: op.member.to_owned(),
             summary: op.summary.to_owned(),
-            switch: control.switch_row(&Target::Endpoint(op.id.to_owned())),
-            bill: bills.get(&key).cloned().unwrap_or_default(),
+            toggle: control.toggle_row(&Target::Endpoint(op.id.to_owned())),
+            usage: usages.get(&key).cloned().unwrap_or_default(),
         }
     });
     Json(rows.collect())

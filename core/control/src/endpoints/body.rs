@@ -110,7 +110,7 @@ impl http_body::Body for Accounted {
         {
             let off = io::Error::new(
                 io::ErrorKind::ConnectionAborted,
-                "the endpoint was switched off",
+                "the endpoint was disabled",
             );
             self.inner = Body::empty();
             return Poll::Ready(Some(Err(axum::Error::new(off))));

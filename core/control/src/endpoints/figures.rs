@@ -19,7 +19,7 @@ pub(crate) const DURATION_BOUNDS_SECONDS: [f64; 12] = [
 pub(crate) struct EndpointFigures {
     /// Requests answered, refused ones included.
     pub(crate) requests: u64,
-    /// Requests refused by a switch or a limit.
+    /// Requests refused by a toggle or a limit.
     pub(crate) refused: u64,
     /// Requests under way.
     pub(crate) in_flight: i64,

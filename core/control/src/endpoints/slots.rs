@@ -1,6 +1,6 @@
 //! Places under a limit, in this process and in all processes together.
 
-use davy_base::{Clock, Random, Ulid};
+use davy_base::{Clock, Random};
 use davy_runtime::{Gate, Slot};
 use davy_store::Store;
 use std::fmt;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Sleep;
+use ulid::Ulid;
 
 /// What makes a limit hold over all processes.
 #[derive(Clone)]
@@ -76,7 +77,7 @@ impl Slots {
         }
         let id = {
             let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-            Ulid::new(&self.clock, &mut random).to_string()
+            Ulid::from_parts(self.clock.now().millis() as u64, random.next_u128()).to_string()
         };
         let process = fleet.process.to_string();
         let at = self.clock.now();

@@ -1,7 +1,7 @@
-//! The families of figures that are made from members' bills.
+//! The families of figures that are made from members' usages.
 
-use crate::bill::Bill;
 use crate::control::{Control, Database};
+use crate::usage::Usage;
 use davy_tag::POLL_BOUNDS_SECONDS;
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
@@ -108,38 +108,38 @@ pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFa
         families: Vec::new(),
     };
     let mut labels: Vec<[(&str, &str); 2]> = Vec::new();
-    let mut bills: Vec<&Bill> = Vec::new();
+    let mut usages: Vec<&Usage> = Vec::new();
     for member in &report.members {
         for operation in &member.operations {
             labels.push([("member", &member.name), ("op", &operation.op)]);
-            bills.push(&operation.bill);
+            usages.push(&operation.usage);
         }
     }
-    let of = |value: fn(&Bill) -> f64| -> Vec<(&[(&str, &str)], f64)> {
-        let pairs = labels.iter().zip(&bills);
+    let of = |value: fn(&Usage) -> f64| -> Vec<(&[(&str, &str)], f64)> {
+        let pairs = labels.iter().zip(&usages);
         pairs
-            .map(|(labels, bill)| (labels.as_slice(), value(bill)))
+            .map(|(labels, usage)| (labels.as_slice(), value(usage)))
             .collect()
     };
     families.counters(
         "davy_member_cpu_seconds_total",
         "CPU time, measured at each poll",
-        &of(|bill| bill.cpu_seconds),
+        &of(|usage| usage.cpu_seconds),
     );
     families.gauges(
         "davy_member_heap_bytes",
         "Live heap, estimated from samples",
-        &of(|bill| bill.heap_bytes as f64),
+        &of(|usage| usage.heap_bytes as f64),
     );
     families.counters(
         "davy_member_alloc_bytes_total",
         "Bytes allocated",
-        &of(|bill| bill.alloc_bytes as f64),
+        &of(|usage| usage.alloc_bytes as f64),
     );
     families.gauges(
         "davy_member_tasks",
         "Tasks alive",
-        &of(|bill| bill.tasks as f64),
+        &of(|usage| usage.tasks as f64),
     );
     poll_durations(&mut families);
 
@@ -186,15 +186,15 @@ pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFa
 
 fn poll_durations(families: &mut Families<'_>) {
     let mut metrics = Vec::new();
-    for bill in davy_tag::bills() {
-        if bill.tag.is_untagged() || bill.polls == 0 {
+    for usage in davy_tag::usages() {
+        if usage.tag.is_untagged() || usage.polls == 0 {
             continue;
         }
         let metric = families.histogram(
-            &[("member", bill.tag.member()), ("op", bill.tag.op())],
-            (bill.polls, bill.poll_nanos as f64 / 1e9),
+            &[("member", usage.tag.member()), ("op", usage.tag.op())],
+            (usage.polls, usage.poll_nanos as f64 / 1e9),
             &POLL_BOUNDS_SECONDS,
-            &bill.poll_buckets,
+            &usage.poll_buckets,
         );
         metrics.push(metric);
     }

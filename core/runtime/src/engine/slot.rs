@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) enum Reason {
     /// The process stops.
     Stop,
-    /// It was switched off.
+    /// It was disabled.
     Off,
     /// It is to be started again, by an operator's wish.
     Restart,
@@ -61,7 +61,7 @@ impl Phase {
         }
     }
 
-    /// Whether those that come after it may start. One that is switched off holds nobody up.
+    /// Whether those that come after it may start. One that is disabled holds nobody up.
     pub(super) const fn lets_others_start(self) -> bool {
         matches!(self, Self::Ready | Self::Done | Self::Off)
     }

@@ -18,17 +18,17 @@ impl Engine {
                     self.woken.push_back(place);
                 }
             }
-            Command::Switch { slot, enabled, why } => self.switch(slot, enabled, why),
+            Command::Toggle { slot, enabled, why } => self.toggle(slot, enabled, why),
             Command::Restart { slot, why } => self.restart(slot, why),
         }
     }
 
-    fn switch(&mut self, slot: usize, enabled: bool, why: String) {
+    fn toggle(&mut self, slot: usize, enabled: bool, why: String) {
         if self.stopping {
             return;
         }
         let name = self.slots[slot].member.name.clone();
-        tracing::info!(member = %name, enabled, why, "member switched");
+        tracing::info!(member = %name, enabled, why, "member toggled");
         let phase = self.slots[slot].phase;
         self.states.update(&name, |member| {
             member.enabled = enabled;

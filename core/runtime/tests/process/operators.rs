@@ -5,7 +5,7 @@ use davy_runtime::{Context, Kind, Member, MemberState, Refused, State};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_switched_off_drains_and_its_dependents_stay() {
+async fn one_that_is_disabled_drains_and_its_dependents_stay() {
     let log = Log::default();
     let built = process()
         .member(logging("database", &log))
@@ -77,7 +77,7 @@ async fn one_that_is_off_before_the_start_is_not_started_and_holds_nobody_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_waits_or_backs_off_can_be_switched_off_and_on() {
+async fn one_that_waits_or_backs_off_can_be_disabled_and_on() {
     let never = Member::new("never", Kind::Loop, |context: Context| async move {
         context.draining().await;
         Ok(())
@@ -150,14 +150,14 @@ async fn a_restart_drains_and_starts_again_is_counted_and_leaves_others_alone() 
             .restart("api", "why not")
             .expect_err("it is off")
             .to_string(),
-        r#""api" is switched off; switch it on instead of restarting it"#
+        r#""api" is disabled; toggle it on instead of restarting it"#
     );
     stop.drain();
     assert!(ended(running).await.is_clean());
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_switched_on_while_it_drains_is_started_again() {
+async fn one_that_is_enabled_while_it_drains_is_started_again() {
     let slow = Member::new("slow", Kind::Loop, |context: Context| async move {
         context.ready();
         context.draining().await;

@@ -1,7 +1,7 @@
 //! Callers that go away in the middle.
 
 use crate::backend::{Database, until};
-use crate::switches::change;
+use crate::toggles::change;
 use davy_store::{Action, Options, Store};
 use std::future::Future;
 use std::pin::pin;
@@ -38,7 +38,7 @@ pub(crate) async fn a_change_dropped_at_any_point_happens_whole_or_not_at_all(da
     // Until it is done several times over, so that no point in between was left out.
     for times in 0..200 {
         let name = times.to_string();
-        if polled(times, store.set_switch(&change(&name, Action::Disable))).await {
+        if polled(times, store.set_toggle(&change(&name, Action::Disable))).await {
             done += 1;
         } else {
             dropped += 1;
@@ -51,20 +51,20 @@ pub(crate) async fn a_change_dropped_at_any_point_happens_whole_or_not_at_all(da
     // What was dropped while it was being committed may still be happening.
     until("the last change can be made", async || {
         store
-            .set_switch(&change("last", Action::Enable))
+            .set_toggle(&change("last", Action::Enable))
             .await
             .is_ok()
     })
     .await;
-    let (revision, switches) = store.switches().await.unwrap();
+    let (revision, toggles) = store.toggles().await.unwrap();
     let audit = store.audit(1_000, None).await.unwrap();
-    let mut names: Vec<&str> = switches.iter().map(|switch| &*switch.name).collect();
+    let mut names: Vec<&str> = toggles.iter().map(|toggle| &*toggle.name).collect();
     let mut audited: Vec<&str> = audit.iter().map(|row| &*row.name).collect();
     names.sort_unstable();
     audited.sort_unstable();
     assert_eq!(names, audited);
     assert!(names.len() > done, "what was done is there");
-    assert_eq!(revision, switches.len() as i64, "no revision was left out");
+    assert_eq!(revision, toggles.len() as i64, "no revision was left out");
 }
 
 pub(crate) async fn claims_dropped_at_any_point_leave_the_pool_whole(database: Database) {

@@ -1,11 +1,12 @@
 //! An empty database for each check, gone when the check is.
 
-use davy_base::{Clock, Random, Ulid};
+use davy_base::{Clock, Random};
 use davy_store::{Options, Store};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::LocalSet;
+use ulid::Ulid;
 
 /// A database that nobody else uses.
 #[derive(Clone)]
@@ -63,7 +64,10 @@ where
     F: Future<Output = ()> + 'static,
 {
     let server = server();
-    let id = Ulid::new(&Clock::system(), &mut Random::system());
+    let id = Ulid::from_parts(
+        Clock::system().now().millis() as u64,
+        Random::system().next_u128(),
+    );
     let name = format!("davy_{id}").to_lowercase();
     admin(&server, &format!("CREATE DATABASE {name}")).await;
     let base = server

@@ -1,11 +1,11 @@
 //! Connections by member, and what is told of them.
 
 use crate::backend::{Database, until};
-use crate::switches::change;
+use crate::toggles::change;
 use davy_store::{Action, BudgetFigures, Error, Store};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-/// Keeps everybody from changing a switch until it is dropped.
+/// Keeps everybody from changing a toggle until it is dropped.
 enum Lock {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -53,7 +53,7 @@ pub(crate) async fn a_member_uses_no_more_than_its_budget(database: Database) {
             let store = greedy.clone();
             tokio::spawn(async move {
                 let wish = change(&number.to_string(), Action::Disable);
-                store.set_switch(&wish).await
+                store.set_toggle(&wish).await
             })
         })
         .collect();
@@ -81,7 +81,7 @@ pub(crate) async fn a_member_uses_no_more_than_its_budget(database: Database) {
     let held = Lock::new(&database).await;
     let first = {
         let store = store.member("modest", 1);
-        tokio::spawn(async move { store.set_switch(&change("x", Action::Enable)).await })
+        tokio::spawn(async move { store.set_toggle(&change("x", Action::Enable)).await })
     };
     until("the only connection is used", async || {
         budget(&store, "modest").in_use == 1

@@ -15,8 +15,8 @@ mod proxy;
 mod schema;
 mod slots;
 mod sqlite_faults;
-mod switches;
 mod ticks;
+mod toggles;
 
 /// A test of each check on each database.
 macro_rules! conformance {
@@ -45,11 +45,11 @@ conformance! {
         a_report_of_an_unknown_process_is_refused
         processes_heard_of_least_recently_are_forgotten
     }
-    switches {
-        a_switch_and_its_audit_row_are_written_together
+    toggles {
+        a_toggle_and_its_audit_row_are_written_together
         a_change_whose_audit_row_is_refused_does_not_happen
-        a_restart_leaves_a_switch_as_it_is
-        a_cleared_switch_is_seen_by_those_who_poll
+        a_restart_leaves_a_toggle_as_it_is
+        a_cleared_toggle_is_seen_by_those_who_poll
         a_poll_misses_no_change_of_concurrent_writers
     }
     audit {

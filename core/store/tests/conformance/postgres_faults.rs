@@ -2,9 +2,9 @@
 
 use crate::backend::{Database, on_postgres, server, until};
 use crate::proxy::{Cable, Proxy};
-use crate::switches::change;
+use crate::toggles::change;
 use davy_base::Clock;
-use davy_store::{Action, Event, Kind, Options, SWITCHES, Store, WAKE};
+use davy_store::{Action, Event, Kind, Options, Store, TOGGLES, WAKE};
 use sqlx::{Connection, Executor, PgConnection};
 use std::path::Path;
 use std::time::Duration;
@@ -68,39 +68,39 @@ async fn a_silent_cable_hangs_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_listener_hears_of_switches_and_wakes_and_of_its_own_gaps() {
+async fn a_listener_hears_of_toggles_and_wakes_and_of_its_own_gaps() {
     on_postgres(async |database: Database| {
         let writer = database.store().await;
         let (proxy, store) = through_a_cable(&database).await;
-        let mut switches = store.listen(SWITCHES).expect("Postgres tells");
+        let mut toggles = store.listen(TOGGLES).expect("Postgres tells");
         let mut wakes = store.listen(WAKE).expect("Postgres tells");
-        assert_eq!(switches.next().await, Some(Event::Connected));
+        assert_eq!(toggles.next().await, Some(Event::Connected));
         assert_eq!(wakes.next().await, Some(Event::Connected));
         writer
-            .set_switch(&change("a", Action::Disable))
+            .set_toggle(&change("a", Action::Disable))
             .await
             .unwrap();
-        assert_eq!(switches.next().await, Some(Event::Notified("1".to_owned())));
+        assert_eq!(toggles.next().await, Some(Event::Notified("1".to_owned())));
         writer.wake("gc").await.unwrap();
         assert_eq!(wakes.next().await, Some(Event::Notified("gc".to_owned())));
 
         proxy.set(Cable::Cut);
         writer
-            .set_switch(&change("b", Action::Disable))
+            .set_toggle(&change("b", Action::Disable))
             .await
             .unwrap();
         proxy.set(Cable::Whole);
-        assert_eq!(switches.next().await, Some(Event::Connected));
-        let (revision, missed) = store.switches_since(1).await.unwrap();
+        assert_eq!(toggles.next().await, Some(Event::Connected));
+        let (revision, missed) = store.toggles_since(1).await.unwrap();
         assert_eq!((revision, &*missed[0].name), (2, "b"));
         writer
-            .set_switch(&change("c", Action::Disable))
+            .set_toggle(&change("c", Action::Disable))
             .await
             .unwrap();
-        assert_eq!(switches.next().await, Some(Event::Notified("3".to_owned())));
+        assert_eq!(toggles.next().await, Some(Event::Notified("3".to_owned())));
 
         store.close().await;
-        assert_eq!(switches.next().await, None);
+        assert_eq!(toggles.next().await, None);
     })
     .await;
 }
@@ -111,13 +111,13 @@ async fn a_connection_killed_in_the_middle_of_a_change_leaves_nothing() {
         let store = database.store().await;
         let mut raw = PgConnection::connect(&database.url).await.unwrap();
         raw.execute("BEGIN").await.unwrap();
-        // The switch is written by then, its audit row is not.
+        // The toggle is written by then, its audit row is not.
         raw.execute("LOCK TABLE audit IN ACCESS EXCLUSIVE MODE")
             .await
             .unwrap();
         let changing = {
             let store = store.clone();
-            tokio::spawn(async move { store.set_switch(&change("a", Action::Disable)).await })
+            tokio::spawn(async move { store.set_toggle(&change("a", Action::Disable)).await })
         };
         let mut killer = PgConnection::connect(&server()).await.unwrap();
         until("it was killed while it waited for the audit", async || {
@@ -137,8 +137,8 @@ async fn a_connection_killed_in_the_middle_of_a_change_leaves_nothing() {
             .expect_err("it was killed");
         assert_eq!(error.kind(), Kind::Unreachable, "{error}");
         raw.execute("ROLLBACK").await.unwrap();
-        assert_eq!(store.switches().await.unwrap(), (0, Vec::new()));
-        let next = store.set_switch(&change("a", Action::Disable)).await;
+        assert_eq!(store.toggles().await.unwrap(), (0, Vec::new()));
+        let next = store.set_toggle(&change("a", Action::Disable)).await;
         assert_eq!(next.unwrap().revision, 1);
     })
     .await;
@@ -188,17 +188,17 @@ async fn a_server_that_crashes_and_comes_back_is_used_again() {
     );
     let url = server.script(&["start"]);
     let store = Store::open(&url).await.expect("it was just started");
-    let mut listener = store.listen(SWITCHES).expect("Postgres tells");
+    let mut listener = store.listen(TOGGLES).expect("Postgres tells");
     assert_eq!(listener.next().await, Some(Event::Connected));
     store
-        .set_switch(&change("a", Action::Disable))
+        .set_toggle(&change("a", Action::Disable))
         .await
         .unwrap();
     assert_eq!(listener.next().await, Some(Event::Notified("1".to_owned())));
 
     server.script(&["stop", "immediate"]);
     let clock = Clock::system();
-    let error = store.switches().await.expect_err("it is gone");
+    let error = store.toggles().await.expect_err("it is gone");
     assert_eq!(error.kind(), Kind::Unreachable, "{error}");
     let error = store.migrate().await.expect_err("it is gone");
     assert_eq!(error.kind(), Kind::Unreachable, "{error}");
@@ -208,10 +208,10 @@ async fn a_server_that_crashes_and_comes_back_is_used_again() {
     server.script(&["start"]);
     until("it is used again", async || store.ping().await.is_ok()).await;
     assert_eq!(listener.next().await, Some(Event::Connected));
-    let (revision, switches) = store.switches().await.unwrap();
-    assert_eq!((revision, switches.len()), (1, 1));
+    let (revision, toggles) = store.toggles().await.unwrap();
+    assert_eq!((revision, toggles.len()), (1, 1));
     store
-        .set_switch(&change("a", Action::Enable))
+        .set_toggle(&change("a", Action::Enable))
         .await
         .unwrap();
     assert_eq!(listener.next().await, Some(Event::Notified("2".to_owned())));

@@ -1,9 +1,10 @@
 //! A server that is spoken to by TLS.
 
-use davy_base::{Clock, Random, Ulid};
+use davy_base::{Clock, Random};
 use davy_store::{Kind, Options, Store};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use ulid::Ulid;
 
 /// A server of this test's own, with a certificate by a CA that nobody else trusts.
 struct Server {
@@ -16,7 +17,10 @@ impl Server {
     fn start() -> Self {
         let scratch = std::env::var("DEV_POSTGRES_SCRATCH");
         let scratch = scratch.expect("run it by `ops/dev/postgres run`");
-        let id = Ulid::new(&Clock::system(), &mut Random::system());
+        let id = Ulid::from_parts(
+            Clock::system().now().millis() as u64,
+            Random::system().next_u128(),
+        );
         let folder = Path::new(&scratch).join(format!("tls_{id}"));
         let url = script("start", &folder);
         script("tls", &folder);

@@ -1,8 +1,9 @@
 //! Starts, reports and ends.
 
 use crate::backend::Database;
-use davy_base::{Timestamp, Ulid};
+use davy_base::Timestamp;
 use davy_store::ProcessRow;
+use ulid::Ulid;
 
 fn row(id: u128, at: i64) -> ProcessRow {
     ProcessRow::new(

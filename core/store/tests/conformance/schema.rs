@@ -14,7 +14,7 @@ pub(crate) async fn eight_who_migrate_at_once_make_one_schema(database: Database
         migrated.await.expect("it ended").expect("it migrated");
     }
     let store = database.store().await;
-    assert_eq!(store.switches().await.unwrap(), (0, Vec::new()));
+    assert_eq!(store.toggles().await.unwrap(), (0, Vec::new()));
     store.ping().await.unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! What can happen to a file.
 
 use crate::backend::{Database, on_sqlite};
-use crate::switches::change;
+use crate::toggles::change;
 use davy_store::{Action, Kind, Store};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor, SqliteConnection};
@@ -17,7 +17,7 @@ async fn a_process_killed_in_the_middle_of_a_change_leaves_nothing() {
     on_sqlite(async |database: Database| {
         let store = database.store().await;
         store
-            .set_switch(&change("a", Action::Disable))
+            .set_toggle(&change("a", Action::Disable))
             .await
             .unwrap();
         let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
@@ -35,11 +35,11 @@ async fn a_process_killed_in_the_middle_of_a_change_leaves_nothing() {
             }
         }
         child.kill().await.expect("it is killed");
-        let switch = store
-            .set_switch(&change("a", Action::Enable))
+        let toggle = store
+            .set_toggle(&change("a", Action::Enable))
             .await
             .unwrap();
-        assert_eq!((switch.revision, switch.enabled), (2, Some(true)));
+        assert_eq!((toggle.revision, toggle.enabled), (2, Some(true)));
         assert_eq!(store.audit(10, None).await.unwrap().len(), 2);
     })
     .await;
@@ -54,7 +54,7 @@ async fn the_child_that_is_killed() {
     let mut raw = SqliteConnection::connect(&url).await.unwrap();
     raw.execute("BEGIN IMMEDIATE").await.unwrap();
     raw.execute("UPDATE counters SET value = 40").await.unwrap();
-    raw.execute("UPDATE switches SET enabled = TRUE, revision = 40")
+    raw.execute("UPDATE toggles SET enabled = TRUE, revision = 40")
         .await
         .unwrap();
     println!("in the middle");

@@ -360,7 +360,7 @@ pub struct TagTime {
 /// left, so only differences say something of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ThreadBill {
+pub struct ThreadUsage {
     /// Which counters these are; stays theirs when the thread changes.
     pub counters: usize,
     /// The kernel's number of the thread that has them now; none where it has ended.
@@ -372,14 +372,14 @@ pub struct ThreadBill {
 }
 
 /// What each thread that was ever tagged spent on each tag, work under way included.
-pub fn threads() -> Vec<ThreadBill> {
-    let mut bills: Vec<_> = ledgers().map(Ledger::bill).collect();
+pub fn threads() -> Vec<ThreadUsage> {
+    let mut usages: Vec<_> = ledgers().map(Ledger::usage).collect();
     // Ledgers are put in front, so that the last is the first that there was.
-    bills.reverse();
-    for (counters, bill) in bills.iter_mut().enumerate() {
-        bill.counters = counters;
+    usages.reverse();
+    for (counters, usage) in usages.iter_mut().enumerate() {
+        usage.counters = counters;
     }
-    bills
+    usages
 }
 
 /// Adds every ledger to the sums, which are by tag.
@@ -452,7 +452,7 @@ impl Ledger {
         is_same.then_some((tag, nanos, passed))
     }
 
-    fn bill(&self) -> ThreadBill {
+    fn usage(&self) -> ThreadUsage {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let under_way = self.under_way();
         let mut times = Vec::new();
@@ -479,7 +479,7 @@ impl Ledger {
             }
         }
         let thread = ticks::thread_of(self.clock.load(Ordering::Relaxed));
-        ThreadBill {
+        ThreadUsage {
             counters: 0,
             thread: thread.filter(|_| self.is_owned.load(Ordering::Acquire)),
             tag: Tag::from_index(self.tag.load(Ordering::Relaxed)),

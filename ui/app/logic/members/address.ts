@@ -1,6 +1,6 @@
 // What of the page somebody would share, in its address. What is at its default is left out.
 
-import { FIGURES, type Figure } from './bill';
+import { FIGURES, type Figure } from './usage';
 
 export const VIEWS = ['member', 'process', 'operation'] as const;
 export type By = (typeof VIEWS)[number];

@@ -1,12 +1,12 @@
-// Switching: what can be done to a line, the request for it, and whether the caller is fit for it.
+// Toggling: what can be done to a line, the request for it, and whether the caller is fit for it.
 
-import type { AuditRow, Change, EndpointRow, Switch } from '../../api/control';
+import type { AuditRow, Change, EndpointRow, Toggle } from '../../api/control';
 import { NO_STATE, type Line } from './lines';
 
 export type Action = 'off' | 'limit' | 'on' | 'restart' | 'wake';
 
 export const ACTIONS: Record<Action, { label: string; title: string }> = {
-  off: { label: 'Off', title: 'Off, in every process, until somebody switches it on again' },
+  off: { label: 'Off', title: 'Off, in every process, until somebody enables it again' },
   limit: { label: 'Limit', title: 'So many requests at a time; more are refused with 429' },
   on: { label: 'On', title: 'Back to what the configuration says' },
   restart: { label: 'Restart', title: 'Stopped and started again, wherever it runs' },
@@ -15,7 +15,7 @@ export const ACTIONS: Record<Action, { label: string; title: string }> = {
 
 /** The likeliest wish comes first, and is what Enter does. */
 export function actionsOf(line: Line): Action[] {
-  const said = line.switch;
+  const said = line.toggle;
   if (said === null) return [];
   const wake = line.rows.some((row) => row.last_run !== null);
   if (line.kind === 'operation') {
@@ -66,9 +66,9 @@ export function objection(wish: Wish, who: string): string | null {
 }
 
 /** What this page itself is served by. */
-const OWN = ['GetPage', 'GetAsset', 'ListMembers', 'ListEndpoints', 'SwitchMember', 'SwitchEndpoint'];
+const OWN = ['GetPage', 'GetAsset', 'ListMembers', 'ListEndpoints', 'ToggleMember', 'ToggleEndpoint'];
 
-/** Why switching that off would take the means to switch it on again; null where it would not. */
+/** Why toggling that off would take the means to toggle it on again; null where it would not. */
 export function warning(line: Line, action: Action, endpoints: readonly EndpointRow[], debug: readonly string[]): string | null {
   if (action !== 'off') return null;
   const own = line.kind === 'operation'
@@ -76,31 +76,31 @@ export function warning(line: Line, action: Action, endpoints: readonly Endpoint
     : endpoints.some((e) => e.member === line.member && OWN.includes(e.operation));
   if (!own) return null;
   const doors = debug.length > 0 ? `the debug port of a process (${debug.slice(0, 3).join(', ')})` : 'the debug port of a process';
-  return `This page works through ${line.name}. Once off it can be switched on again only from a terminal, or at ${doors}.`;
+  return `This page works through ${line.name}. Once off it can be enabled again only from a terminal, or at ${doors}.`;
 }
 
-/** How a line is switched, in a word or two. */
-export function switchWord(said: Switch): string {
+/** How a line is toggled, in a word or two. */
+export function toggleWord(said: Toggle): string {
   if (!said.enabled) return 'off';
   return said.limit === null ? 'on' : `limit ${said.limit}`;
 }
 
 /** Whether somebody said anything about it, so that who and why belong on the line. */
-export const isSwitched = (said: Switch | null): said is Switch =>
+export const isToggled = (said: Toggle | null): said is Toggle =>
   said !== null && (!said.enabled || said.limit !== null || said.who !== null);
 
 /** Whether its work is cut: it is off, or lets in so many at a time. */
-export const isCut = (said: Switch | null): said is Switch => said !== null && (!said.enabled || said.limit !== null);
+export const isCut = (said: Toggle | null): said is Toggle => said !== null && (!said.enabled || said.limit !== null);
 
-/** Members that can be switched have a state. */
-export const isSwitchable = (line: Line): boolean => line.switch !== null && line.state !== NO_STATE;
+/** Members that can be toggled have a state. */
+export const isToggleable = (line: Line): boolean => line.toggle !== null && line.state !== NO_STATE;
 
 /** What a change did, in words; what is not known stays as the server says it. */
 export function changeWords({ what, detail }: Pick<AuditRow, 'what' | 'detail'>): string {
   const said = parsed(detail);
   const did = what.slice(what.indexOf('.') + 1);
-  if (did === 'disable') return 'switched off';
-  if (did === 'enable') return 'switched on';
+  if (did === 'disable') return 'disabled';
+  if (did === 'enable') return 'enabled';
   if (did === 'clear') return 'back to the configuration';
   if (did === 'restart') return 'restarted';
   if (did === 'wake') return 'run now';

@@ -1,7 +1,7 @@
 // The last two minutes of every line, kept while the page is open. A look that failed or was slept
 // through leaves a gap: no line is drawn across it.
 
-import type { Figure } from './bill';
+import type { Figure } from './usage';
 
 export const SPAN_MS = 120_000;
 /** The sparklines follow one of these. */

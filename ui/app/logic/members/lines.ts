@@ -1,8 +1,8 @@
 // The lines of the page: members summed over the fleet, by process, or operations. One set of rows
 // makes all three, so that a look from another side asks the server for nothing.
 
-import type { Bill, EndpointRow, MemberRow, Switch } from '../../api/control';
-import { NOTHING, sum } from './bill';
+import type { Usage, EndpointRow, MemberRow, Toggle } from '../../api/control';
+import { NOTHING, sum } from './usage';
 import type { By } from './address';
 
 export interface Line {
@@ -15,15 +15,15 @@ export interface Line {
   op: string | null;
   /** The process that it is of; null where it is summed. */
   process: string | null;
-  bill: Bill;
+  usage: Usage;
   /** What was added up: a row for each process. */
   rows: MemberRow[];
   state: string;
   /** How many of the rows are in that state. */
   inState: number;
   endpoint: EndpointRow | null;
-  /** Null where nothing can be switched. */
-  switch: Switch | null;
+  /** Null where nothing can be toggled. */
+  toggle: Toggle | null;
   children: Line[];
 }
 
@@ -36,7 +36,7 @@ export function severity(state: string): number {
   return TELLING.length - (at < 0 ? -1 : at);
 }
 
-/** Work that no member of its process does: its rows have a bill and nothing else. */
+/** Work that no member of its process does: its rows have a usage and nothing else. */
 export const NO_STATE = '-';
 
 /** Work of a member that said no finer. */
@@ -60,10 +60,10 @@ function memberLine(key: string, rows: MemberRow[], endpoints: Endpoints, proces
   const { name } = rows[0];
   const line: Line = {
     key, kind: 'member', name, member: name, op: null, process, rows, state,
-    bill: sum(rows),
+    usage: sum(rows),
     inState: rows.filter((row) => row.state === state).length,
     endpoint: null,
-    switch: rows.find((row) => row.state !== NO_STATE)?.switch ?? null,
+    toggle: rows.find((row) => row.state !== NO_STATE)?.toggle ?? null,
     children: [],
   };
   line.children = operationLines(line, endpoints);
@@ -73,23 +73,23 @@ function memberLine(key: string, rows: MemberRow[], endpoints: Endpoints, proces
 type Endpoints = Map<string, EndpointRow[]>;
 
 function operationLines(parent: Line, endpoints: Endpoints): Line[] {
-  const bills = new Map<string, Bill[]>();
+  const usages = new Map<string, Usage[]>();
   for (const row of parent.rows) {
     for (const operation of row.operations) {
-      const known = bills.get(operation.op);
+      const known = usages.get(operation.op);
       if (known) known.push(operation);
-      else bills.set(operation.op, [operation]);
+      else usages.set(operation.op, [operation]);
     }
   }
   const own = parent.state === NO_STATE ? [] : (endpoints.get(parent.member) ?? []);
-  // An endpoint that nobody has asked for yet can be switched as well.
-  for (const { operation } of own) if (!bills.has(operation)) bills.set(operation, [NOTHING]);
-  return [...bills].map(([op, parts]) => {
+  // An endpoint that nobody has asked for yet can be toggled as well.
+  for (const { operation } of own) if (!usages.has(operation)) usages.set(operation, [NOTHING]);
+  return [...usages].map(([op, parts]) => {
     const endpoint = own.find((e) => e.operation === op) ?? null;
     return {
       key: `${parent.key}/${op}`, kind: 'operation', name: op === '' ? NO_OPERATION : op, member: parent.member, op,
-      process: parent.process, bill: sum(parts), rows: [], state: '', inState: 0, endpoint,
-      switch: endpoint?.switch ?? null, children: [],
+      process: parent.process, usage: sum(parts), rows: [], state: '', inState: 0, endpoint,
+      toggle: endpoint?.toggle ?? null, children: [],
     };
   });
 }
@@ -97,8 +97,8 @@ function operationLines(parent: Line, endpoints: Endpoints): Line[] {
 function processLine(key: string, rows: MemberRow[], endpoints: Endpoints): Line {
   const { process } = rows[0];
   return {
-    key, kind: 'process', name: process, member: '', op: null, process, bill: sum(rows), rows,
-    state: '', inState: 0, endpoint: null, switch: null,
+    key, kind: 'process', name: process, member: '', op: null, process, usage: sum(rows), rows,
+    state: '', inState: 0, endpoint: null, toggle: null,
     children: rows.map((row) => memberLine(`${key}/${row.name}`, [row], endpoints, process)),
   };
 }
@@ -117,8 +117,8 @@ export function lines(rows: readonly MemberRow[], endpoints: readonly EndpointRo
 }
 
 /** Whether nothing was ever done in its name. */
-export const isIdle = ({ bill }: Line): boolean =>
-  bill.polls === 0 && bill.requests === 0 && bill.heap_bytes === 0 && bill.cpu_seconds === 0 && bill.alloc_bytes === 0;
+export const isIdle = ({ usage }: Line): boolean =>
+  usage.polls === 0 && usage.requests === 0 && usage.heap_bytes === 0 && usage.cpu_seconds === 0 && usage.alloc_bytes === 0;
 
 /** Every line of a tree, the outer ones first. */
 export function* everyLine(tree: readonly Line[]): Generator<Line> {

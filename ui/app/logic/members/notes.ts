@@ -1,9 +1,9 @@
-// What a line has to say besides its figures: why it fell, who switched it, what is late.
+// What a line has to say besides its figures: why it fell, who toggled it, what is late.
 
 import type { Health, MemberRow } from '../../api/control';
 import { formatCount, formatDuration, formatValue } from '../format';
-import { formatCores, formatSeconds } from './bill';
-import { isCut, isSwitched, switchWord } from './change';
+import { formatCores, formatSeconds } from './usage';
+import { isCut, isToggled, toggleWord } from './change';
 import { NO_STATE, type Line } from './lines';
 
 export interface Note {
@@ -26,7 +26,7 @@ export function agoShort(at: number, now: number): string {
   return /^\d+ \w+ \d+/.test(text) ? text.replace(/^(\d+ \w+) \d+ \w+/, '$1') : text;
 }
 
-function switched(what: string, said: NonNullable<Line['switch']>, now: number): string {
+function toggled(what: string, said: NonNullable<Line['toggle']>, now: number): string {
   const slot = said.limit !== null && said.slot_seconds !== null ? `, ${said.slot_seconds} s each` : '';
   const by = said.who === null ? '' : ` by ${said.who}`;
   const when = said.at === null ? '' : `, ${ago(said.at, now)}`;
@@ -44,8 +44,8 @@ export function notesOf(line: Line, now: number): Note[] {
     if (row.error) {
       out.push({ tone: row.state === 'ready' ? 'warn' : 'bad', text: `${where}${row.error}` });
     }
-    // The state says "off", and the switch says the same words again.
-    const repeats = row.note !== null && row.switch.who !== null && row.note.startsWith(`${row.switch.who}: `);
+    // The state says "off", and the toggle says the same words again.
+    const repeats = row.note !== null && row.toggle.who !== null && row.note.startsWith(`${row.toggle.who}: `);
     if (row.note && !repeats) out.push({ tone: 'quiet', text: `${where}${row.note}` });
     if (row.state !== NO_STATE && row.state !== 'ready' && row.state !== 'off') {
       out.push({ tone: 'quiet', text: `${where}${row.state} for ${formatDuration(Math.max(0, now - row.since))}` });
@@ -65,13 +65,13 @@ export function notesOf(line: Line, now: number): Note[] {
     const every = `every ${formatDuration(run.interval_seconds * 1000)}`;
     out.push({ tone: 'bad', text: `${run.stale ? 'late: ' : ''}${last}, ${every}${run.error === null ? '' : `: ${run.error}`}` });
   }
-  if (isSwitched(line.switch)) {
-    const tone = isCut(line.switch) ? 'warn' : 'quiet';
-    out.push({ tone, text: switched(switchWord(line.switch), line.switch, now) });
+  if (isToggled(line.toggle)) {
+    const tone = isCut(line.toggle) ? 'warn' : 'quiet';
+    out.push({ tone, text: toggled(toggleWord(line.toggle), line.toggle, now) });
   }
-  const cut = line.kind === 'member' ? line.children.filter((child) => isCut(child.switch)) : [];
+  const cut = line.kind === 'member' ? line.children.filter((child) => isCut(child.toggle)) : [];
   for (const child of cut.slice(0, ENDPOINTS_NAMED)) {
-    out.push({ tone: 'warn', text: switched(`${child.name} ${switchWord(child.switch!)}`, child.switch!, now) });
+    out.push({ tone: 'warn', text: toggled(`${child.name} ${toggleWord(child.toggle!)}`, child.toggle!, now) });
   }
   if (cut.length > ENDPOINTS_NAMED) out.push({ tone: 'warn', text: `and ${cut.length - ENDPOINTS_NAMED} more endpoints` });
   return out;
@@ -96,7 +96,7 @@ function processNotes({ host, pid, debug, kernel, age_seconds }: MemberRow): Not
 
 /** Where a member runs and what it has cost in all: shown where its line is open. */
 export function factsOf(line: Line, now: number): { name: string; text: string }[] {
-  const { bill } = line;
+  const { usage } = line;
   const out = line.rows.filter((row) => row.state !== NO_STATE).map((row) => ({
     name: `in ${row.process}`,
     text: [
@@ -106,13 +106,13 @@ export function factsOf(line: Line, now: number): { name: string; text: string }
       ...(row.connections === null ? [] : [`${row.connections.in_use} of ${row.connections.budget} connections in use`]),
     ].join(' · '),
   }));
-  if (bill.heap_error_bytes > 0) {
-    const error = formatValue(bill.heap_error_bytes, 'bytes');
-    out.push({ name: 'live heap', text: `${formatValue(bill.heap_bytes, 'bytes')} ± ${error} (standard error of the samples)` });
+  if (usage.heap_error_bytes > 0) {
+    const error = formatValue(usage.heap_error_bytes, 'bytes');
+    out.push({ name: 'live heap', text: `${formatValue(usage.heap_bytes, 'bytes')} ± ${error} (standard error of the samples)` });
   }
-  const totals = [`CPU ${formatSeconds(bill.cpu_seconds)}`, `allocated ${formatValue(bill.alloc_bytes, 'bytes')}`, `${formatCount(bill.polls)} polls`];
-  if (bill.requests > 0) totals.push(`${formatCount(bill.requests)} requests, ${formatCount(bill.refused)} of them refused`);
-  if (bill.db_queries > 0) totals.push(`${formatCount(bill.db_queries)} queries in ${formatSeconds(bill.db_seconds)}`);
+  const totals = [`CPU ${formatSeconds(usage.cpu_seconds)}`, `allocated ${formatValue(usage.alloc_bytes, 'bytes')}`, `${formatCount(usage.polls)} polls`];
+  if (usage.requests > 0) totals.push(`${formatCount(usage.requests)} requests, ${formatCount(usage.refused)} of them refused`);
+  if (usage.db_queries > 0) totals.push(`${formatCount(usage.db_queries)} queries in ${formatSeconds(usage.db_seconds)}`);
   out.push({ name: 'since the start', text: totals.join(' · ') });
   const run = line.rows.find((row) => row.last_run !== null)?.last_run ?? null;
   if (run !== null) {
@@ -131,13 +131,13 @@ export function healthWords(health: Health | null): { tone: 'bad' | 'warn'; text
 }
 
 /** The fleet in a sentence. */
-export function summary(rows: readonly MemberRow[], bill: Line['bill']): string {
+export function summary(rows: readonly MemberRow[], usage: Line['usage']): string {
   const members = new Set(rows.filter((row) => row.state !== NO_STATE).map((row) => row.name)).size;
   const processes = new Set(rows.map((row) => `${row.process}:${row.host}:${row.pid}`)).size;
   const words = [`${members} ${members === 1 ? 'member' : 'members'} in ${processes} ${processes === 1 ? 'process' : 'processes'}`];
   const states = new Map<string, number>();
   for (const { state } of rows) if (state !== 'ready' && state !== NO_STATE) states.set(state, (states.get(state) ?? 0) + 1);
   for (const [state, n] of states) words.push(`${n} ${state}`);
-  words.push(`heap ${formatValue(bill.heap_bytes, 'bytes')}`, `CPU ${formatCores(bill.cpu)}`);
+  words.push(`heap ${formatValue(usage.heap_bytes, 'bytes')}`, `CPU ${formatCores(usage.cpu)}`);
   return words.join(' · ');
 }

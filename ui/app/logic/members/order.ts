@@ -1,6 +1,6 @@
 // Which lines are on show, and in which order.
 
-import { type Figure, FIGURES, figure } from './bill';
+import { type Figure, FIGURES, figure } from './usage';
 import type { Sort } from './address';
 import { type Line, isIdle, severity } from './lines';
 import type { History, Trend } from './history';
@@ -22,7 +22,7 @@ function weight(line: Line, { sort, now, history, trend }: Order): number {
     case 'trend': return history.change(line.key, trend);
     case 'restarts': return line.rows.reduce((n, row) => n + row.restarts, 0);
     case 'run': return Math.max(-1, ...line.rows.map((row) => lateness(row.last_run, now)));
-    default: return figure(sort).of(line.bill);
+    default: return figure(sort).of(line.usage);
   }
 }
 
@@ -52,7 +52,7 @@ export function sorted(tree: readonly Line[], order: Order): Line[] {
 
 /**
  * As they stood before, whatever their figures are now: a line must not move away under the pointer
- * that is about to switch it off. New ones come last.
+ * that is about to toggle it off. New ones come last.
  */
 export function held(tree: readonly Line[], places: ReadonlyMap<string, number>): Line[] {
   const place = (line: Line): number => places.get(line.key) ?? Number.MAX_SAFE_INTEGER;
@@ -72,8 +72,8 @@ export function placesOf(tree: readonly Line[], places = new Map<string, number>
 function words(line: Line): string {
   const parts = [line.name, line.member, line.process ?? '', line.state];
   if (line.endpoint) parts.push(line.endpoint.path, line.endpoint.summary);
-  if (line.switch?.who) parts.push(line.switch.who, line.switch.why ?? '');
-  if (line.switch?.enabled === false) parts.push('off');
+  if (line.toggle?.who) parts.push(line.toggle.who, line.toggle.why ?? '');
+  if (line.toggle?.enabled === false) parts.push('off');
   for (const row of line.rows) parts.push(row.process, row.host, row.debug, row.error ?? '', row.note ?? '');
   return parts.join('\n').toLowerCase();
 }
@@ -130,7 +130,7 @@ export function largest(all: Iterable<Line>): Largest {
   const out: Largest = { processes: zero(), rest: zero() };
   for (const line of all) {
     const most = mostFor(line, out);
-    for (const f of FIGURES) most[f.id] = Math.max(most[f.id], f.of(line.bill));
+    for (const f of FIGURES) most[f.id] = Math.max(most[f.id], f.of(line.usage));
   }
   return out;
 }

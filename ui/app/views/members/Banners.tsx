@@ -4,7 +4,7 @@ import { healthWords } from '../../logic/members/notes';
 import { type Part, clock, doors, health, lost, problems, seenAt } from '../../state/fleet';
 
 const WHAT: Record<Exclude<Part, 'members'>, string> = {
-  endpoints: 'The endpoints and their switches',
+  endpoints: 'The endpoints and their toggles',
   changes: 'The recent changes',
   health: 'The health',
 };
@@ -24,7 +24,7 @@ export function Banners() {
               <span aria-live="off">What is shown is {formatDuration(Math.max(1000, clock.value - seenAt.value))} old, from {formatTime(seenAt.value, clock.value)}.</span>
             )}{' '}
             This page keeps asking.
-            {lost.value.status === 503 && doors.value.length > 0 && ` Switches are also taken at the debug ports: ${doors.value.join(', ')}.`}
+            {lost.value.status === 503 && doors.value.length > 0 && ` Toggles are also taken at the debug ports: ${doors.value.join(', ')}.`}
           </span>
         </p>
       ) : (

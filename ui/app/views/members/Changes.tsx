@@ -9,7 +9,7 @@ export function Changes() {
   return (
     <section class="changes" aria-labelledby="changes-title">
       <h2 id="changes-title">Recent changes</h2>
-      {rows === null ? <p class="hint">…</p> : rows.length === 0 ? <p class="hint">Nobody has switched anything yet.</p> : (
+      {rows === null ? <p class="hint">…</p> : rows.length === 0 ? <p class="hint">Nobody has toggled anything yet.</p> : (
         <table>
           <thead><tr><th>When</th><th>Who</th><th>What</th><th>Change</th><th>Why</th><th>By</th></tr></thead>
           <tbody>

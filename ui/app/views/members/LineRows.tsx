@@ -1,18 +1,18 @@
 import { formatDuration } from '../../logic/format';
-import { FIGURES, type FigureColumn, figure } from '../../logic/members/bill';
-import { ACTIONS, actionsOf, isCut, isSwitchable, switchWord } from '../../logic/members/change';
+import { FIGURES, type FigureColumn, figure } from '../../logic/members/usage';
+import { ACTIONS, actionsOf, isCut, isToggleable, toggleWord } from '../../logic/members/change';
 import { type About, flameAddress } from '../../logic/members/flamelink';
 import { NO_STATE, type Line, isIdle } from '../../logic/members/lines';
 import { agoShort, factsOf, notesOf } from '../../logic/members/notes';
 import { type Placed, mostFor } from '../../logic/members/order';
 import { serverNow, service } from '../../state/fleet';
 import { most, toggle } from '../../state/membersview';
-import { open as openForm, said, switchId } from '../../state/switching';
+import { open as openForm, said, toggleId } from '../../state/toggling';
 import { Sparkline } from './Sparkline';
 import { StateWord } from './StateWord';
-import { SwitchForm } from './SwitchForm';
+import { ToggleForm } from './ToggleForm';
 
-/** Cells of a line, name to switch. */
+/** Cells of a line, name to toggle. */
 export const COLUMNS = 7 + FIGURES.length;
 
 /** A line, what it has to say, and the form that is open under it. */
@@ -32,7 +32,7 @@ export function LineRows({ line, depth, open, asked }: Placed & { asked: boolean
         <td class="num restarts" data-label="Restarts">{restarts(line)}</td>
         <RunCell line={line} now={now} />
         <FlameCell line={line} />
-        <td class="switch">{isSwitchable(line) || line.kind === 'operation' ? <SwitchButton line={line} asked={asked} /> : null}</td>
+        <td class="toggle">{isToggleable(line) || line.kind === 'operation' ? <ToggleButton line={line} asked={asked} /> : null}</td>
       </tr>
       {(notes.length > 0 || answer !== undefined) && (
         <tr class={`notes ${line.kind} depth-${depth}`}>
@@ -42,7 +42,7 @@ export function LineRows({ line, depth, open, asked }: Placed & { asked: boolean
           </td>
         </tr>
       )}
-      {asked && <tr class="asking"><td colSpan={COLUMNS}><SwitchForm /></td></tr>}
+      {asked && <tr class="asking"><td colSpan={COLUMNS}><ToggleForm /></td></tr>}
     </>
   );
 }
@@ -92,10 +92,10 @@ function restarts(line: Line): string {
 }
 
 function FigureCell({ line, figure: f }: { line: Line; figure: FigureColumn }) {
-  const value = f.of(line.bill);
+  const value = f.of(line.usage);
   const largest = mostFor(line, most.value)[f.id];
   const share = f.bar && largest > 0 ? Math.min(100, (value / largest) * 100) : 0;
-  const error = f.id === 'heap' && line.bill.heap_error_bytes > 0 ? `, standard error ${figure('heap').format(line.bill.heap_error_bytes)}` : '';
+  const error = f.id === 'heap' && line.usage.heap_error_bytes > 0 ? `, standard error ${figure('heap').format(line.usage.heap_error_bytes)}` : '';
   const text = value === 0 && f.id !== 'heap' && f.id !== 'cpu' ? '–' : f.format(value);
   return (
     <td class={`num ${f.id}${value === 0 ? ' zero' : ''}`} data-label={f.label} title={`${f.title}: ${f.format(value)}${error}`}>
@@ -133,19 +133,19 @@ function FlameCell({ line }: { line: Line }) {
   );
 }
 
-function SwitchButton({ line, asked }: { line: Line; asked: boolean }) {
-  const now = line.switch;
+function ToggleButton({ line, asked }: { line: Line; asked: boolean }) {
+  const now = line.toggle;
   if (now === null) return null;
   const what = line.kind === 'operation' ? 'endpoint' : 'member';
-  const word = switchWord(now);
+  const word = toggleWord(now);
   const can = actionsOf(line).map((action) => ACTIONS[action].label.toLowerCase()).join(', ');
   return (
     <button
       type="button"
-      id={switchId(line.key)}
+      id={toggleId(line.key)}
       class={isCut(now) ? 'toggle cut' : 'toggle'}
       aria-expanded={asked}
-      aria-label={`Switch ${what} ${line.name}, which is ${word}`}
+      aria-label={`Toggle ${what} ${line.name}, which is ${word}`}
       title={`${word}; ${can}…`}
       onClick={() => openForm(line)}
     >

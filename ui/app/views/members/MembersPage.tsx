@@ -1,13 +1,13 @@
 import '../../style/members.css';
 import '../../style/members-narrow.css';
 import { useEffect, useRef } from 'preact/hooks';
-import { FIGURES } from '../../logic/members/bill';
+import { FIGURES } from '../../logic/members/usage';
 import { type By, type Sort, VIEWS, descendsFirst } from '../../logic/members/address';
 import { formatTime } from '../../logic/format';
 import { summary } from '../../logic/members/notes';
 import { clock, lost, members, seenAt, visible } from '../../state/fleet';
 import { hidden, holding, show, shown, total } from '../../state/membersview';
-import { asksName, form, who } from '../../state/switching';
+import { asksName, form, who } from '../../state/toggling';
 import { Nav } from '../Nav';
 import { Banners } from './Banners';
 import { Changes } from './Changes';

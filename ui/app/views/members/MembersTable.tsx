@@ -1,9 +1,9 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { formatCount } from '../../logic/format';
-import { FIGURES, figure } from '../../logic/members/bill';
+import { FIGURES, figure } from '../../logic/members/usage';
 import { type Sort, sortedBy } from '../../logic/members/address';
 import { below, inside, onShow, show, showMore, shown, trend } from '../../state/membersview';
-import { form } from '../../state/switching';
+import { form } from '../../state/toggling';
 import { COLUMNS, FactRows, LineRows } from './LineRows';
 
 export function MembersTable() {
@@ -22,7 +22,7 @@ export function MembersTable() {
           <Head sort="restarts" label="Restarts" title="How often it was started again" />
           <Head sort="run" label="Last run" title="Of periodic members: the last success in the fleet" />
           <th class="flames">Flame graph</th>
-          <th class="switch">Switch</th>
+          <th class="toggle">Toggle</th>
         </tr>
       </thead>
       <tbody ref={body}>

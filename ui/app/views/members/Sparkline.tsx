@@ -1,4 +1,4 @@
-import { figure } from '../../logic/members/bill';
+import { figure } from '../../logic/members/usage';
 import { path } from '../../logic/members/history';
 import type { Line } from '../../logic/members/lines';
 import { mostFor } from '../../logic/members/order';

@@ -1,22 +1,22 @@
-// Bills: adding them up, and the columns that show them.
+// Usages: adding them up, and the columns that show them.
 
-import type { Bill } from '../../api/control';
+import type { Usage } from '../../api/control';
 import { formatCount, formatValue } from '../format';
 
-export const NOTHING: Bill = {
+export const NOTHING: Usage = {
   cpu_seconds: 0, cpu: 0, heap_bytes: 0, heap_error_bytes: 0, alloc_bytes: 0, alloc_bytes_per_second: 0,
   tasks: 0, polls: 0, poll_p99_seconds: 0, requests: 0, requests_per_second: 0, request_p99_seconds: 0,
   in_flight: 0, refused: 0, db_queries: 0, db_seconds: 0,
 };
 
 /** Independent errors add up in their squares; quantiles don't add up, so the larger one stays. */
-export function sum(bills: readonly Bill[]): Bill {
+export function sum(usages: readonly Usage[]): Usage {
   const out = { ...NOTHING };
-  for (const bill of bills) {
-    for (const key of Object.keys(NOTHING) as (keyof Bill)[]) {
-      if (key === 'heap_error_bytes') out[key] = Math.hypot(out[key], bill[key]);
-      else if (key.endsWith('p99_seconds')) out[key] = Math.max(out[key], bill[key]);
-      else out[key] += bill[key];
+  for (const usage of usages) {
+    for (const key of Object.keys(NOTHING) as (keyof Usage)[]) {
+      if (key === 'heap_error_bytes') out[key] = Math.hypot(out[key], usage[key]);
+      else if (key.endsWith('p99_seconds')) out[key] = Math.max(out[key], usage[key]);
+      else out[key] += usage[key];
     }
   }
   return out;
@@ -29,7 +29,7 @@ export interface FigureColumn {
   label: string;
   /** What it means, in a sentence. */
   title: string;
-  of: (bill: Bill) => number;
+  of: (usage: Usage) => number;
   format: (value: number) => string;
   /** Drawn as a bar as well, relative to the largest of its kind. */
   bar?: true;

@@ -25,18 +25,18 @@ fn slot(source: &str, seconds: u64) -> Setting {
     }
 }
 
-fn switches(configured: &[Setting]) -> Switches {
-    let switches = Switches::new();
+fn toggles(configured: &[Setting]) -> Toggles {
+    let toggles = Toggles::new();
     let of_endpoint = configured
         .iter()
         .map(|setting| (endpoint(), setting.clone()));
-    switches.set_configured(of_endpoint.collect());
-    switches
+    toggles.set_configured(of_endpoint.collect());
+    toggles
 }
 
 /// What holds, as (on, limit, slot in seconds, whose setting decides).
-fn holds(switches: &Switches) -> (bool, Option<u32>, u64, Option<String>) {
-    let effective = switches.effective(&endpoint());
+fn holds(toggles: &Toggles) -> (bool, Option<u32>, u64, Option<String>) {
+    let effective = toggles.effective(&endpoint());
     let by = effective.by.map(|setting| setting.source.clone());
     (
         effective.enabled,
@@ -51,11 +51,11 @@ fn the_narrower_of_all_that_was_said_holds_and_is_named() {
     let check = |configured: &[Setting],
                  live: Option<Setting>,
                  expected: (bool, Option<u32>, u64, Option<&str>)| {
-        let switches = switches(configured);
-        switches
+        let toggles = toggles(configured);
+        toggles
             .set_live(endpoint(), live.clone())
             .expect("it narrows");
-        let (on, limit, slot, by) = holds(&switches);
+        let (on, limit, slot, by) = holds(&toggles);
         assert_eq!(
             (on, limit, slot, by.as_deref()),
             expected,
@@ -107,27 +107,27 @@ fn the_narrower_of_all_that_was_said_holds_and_is_named() {
 }
 
 #[test]
-fn a_live_switch_that_would_widen_is_refused_with_the_name_of_what_is_narrower() {
+fn a_live_toggle_that_would_widen_is_refused_with_the_name_of_what_is_narrower() {
     let check = |configured: Setting, live: Setting, expected: &str| {
-        let switches = switches(&[configured]);
-        let before = holds(&switches);
-        let refused = switches
+        let toggles = toggles(&[configured]);
+        let before = holds(&toggles);
+        let refused = toggles
             .set_live(endpoint(), Some(live))
             .expect_err("it widens");
         assert_eq!(refused.to_string(), expected);
-        assert_eq!(holds(&switches), before);
-        assert_eq!(switches.all()[0].live, None);
+        assert_eq!(holds(&toggles), before);
+        assert_eq!(toggles.all()[0].live, None);
     };
     check(
         says("davy.toml", Some(false), None),
         says("live", Some(true), None),
-        "ListAllJobs is switched off by davy.toml; change it there and reload, since a live switch \
+        "ListAllJobs is disabled by davy.toml; change it there and reload, since a live toggle \
          can only narrow what is configured",
     );
     check(
         says("davy.toml", Some(false), None),
         says("live", None, Some(3)),
-        "ListAllJobs is switched off by davy.toml; change it there and reload, since a live switch \
+        "ListAllJobs is disabled by davy.toml; change it there and reload, since a live toggle \
          can only narrow what is configured",
     );
     check(
@@ -146,29 +146,29 @@ fn a_live_switch_that_would_widen_is_refused_with_the_name_of_what_is_narrower()
 
 #[test]
 fn a_reload_replaces_the_configured_and_keeps_the_live() {
-    let switches = switches(&[says("file", None, Some(9))]);
-    switches
+    let toggles = toggles(&[says("file", None, Some(9))]);
+    toggles
         .set_live(endpoint(), Some(says("live", Some(false), None)))
         .expect("it narrows");
-    switches.set_configured(Vec::new());
-    assert_eq!(holds(&switches), (false, None, 30, Some("live".to_owned())));
-    switches
+    toggles.set_configured(Vec::new());
+    assert_eq!(holds(&toggles), (false, None, 30, Some("live".to_owned())));
+    toggles
         .set_live(endpoint(), None)
         .expect("it is taken back");
-    assert_eq!(holds(&switches), (true, None, 30, None));
-    assert!(switches.all().is_empty());
+    assert_eq!(holds(&toggles), (true, None, 30, None));
+    assert!(toggles.all().is_empty());
 }
 
 #[test]
 fn a_member_and_an_endpoint_of_one_name_are_two_targets() {
-    let switches = Switches::new();
+    let toggles = Toggles::new();
     let member = Target::Member("api".to_owned());
-    switches
+    toggles
         .set_live(member.clone(), Some(says("live", Some(false), None)))
         .expect("it narrows");
-    assert!(!switches.effective(&member).enabled);
+    assert!(!toggles.effective(&member).enabled);
     assert!(
-        switches
+        toggles
             .effective(&Target::Endpoint("api".to_owned()))
             .enabled
     );
@@ -176,43 +176,41 @@ fn a_member_and_an_endpoint_of_one_name_are_two_targets() {
 
 #[test]
 fn every_change_is_told_and_a_refused_one_is_not() {
-    let switches = switches(&[says("file", Some(false), None)]);
-    let mut changed = switches.changed();
-    assert!(!changed.has_changed().expect("the switches are there"));
+    let toggles = toggles(&[says("file", Some(false), None)]);
+    let mut changed = toggles.changed();
+    assert!(!changed.has_changed().expect("the toggles are there"));
     let widening = Some(says("live", Some(true), None));
-    switches
+    toggles
         .set_live(endpoint(), widening)
         .expect_err("it widens");
-    assert!(!changed.has_changed().expect("the switches are there"));
-    switches.clone().set_configured(Vec::new());
-    assert!(changed.has_changed().expect("the switches are there"));
+    assert!(!changed.has_changed().expect("the toggles are there"));
+    toggles.clone().set_configured(Vec::new());
+    assert!(changed.has_changed().expect("the toggles are there"));
     changed.mark_unchanged();
-    switches
+    toggles
         .set_live(endpoint(), Some(says("live", None, Some(1))))
         .expect("it narrows");
-    assert!(changed.has_changed().expect("the switches are there"));
+    assert!(changed.has_changed().expect("the toggles are there"));
 }
 
 #[test]
-fn live_switches_are_bounded() {
-    let switches = Switches::new();
+fn live_toggles_are_bounded() {
+    let toggles = Toggles::new();
     let off = || Some(says("live", Some(false), None));
     let target = |i: usize| Target::Endpoint(i.to_string());
-    let mut said = switches.said();
+    let mut said = toggles.said();
     for i in 0..LIVE_MAX {
         said.live
             .insert(target(i), Arc::new(says("live", Some(false), None)));
     }
     drop(said);
-    let refused = switches.set_live(target(LIVE_MAX), off());
-    assert_eq!(refused, Err(SwitchRefused::TooMany));
-    switches
+    let refused = toggles.set_live(target(LIVE_MAX), off());
+    assert_eq!(refused, Err(ToggleRefused::TooMany));
+    toggles
         .set_live(target(7), off())
         .expect("it is there already");
-    switches
-        .set_live(target(8), None)
-        .expect("it is taken back");
-    switches
+    toggles.set_live(target(8), None).expect("it is taken back");
+    toggles
         .set_live(target(LIVE_MAX), off())
         .expect("there is room again");
 }

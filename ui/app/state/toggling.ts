@@ -11,7 +11,7 @@ const WHO = 'davy.who';
 const TOKEN = 'davy.token';
 const ANSWER_MS = 20_000;
 
-// A browser that keeps nothing still lets one switch: the name is then asked for again.
+// A browser that keeps nothing still lets one toggle: the name is then asked for again.
 function kept(store: () => Storage, key: string): string {
   try {
     return store().getItem(key) ?? '';
@@ -65,11 +65,11 @@ export function close(): void {
   const key = form.peek()?.line.key;
   form.value = null;
   refusal.value = null;
-  if (key !== undefined) requestAnimationFrame(() => document.getElementById(switchId(key))?.focus());
+  if (key !== undefined) requestAnimationFrame(() => document.getElementById(toggleId(key))?.focus());
 }
 
 /** The element that opens the form of a line. */
-export const switchId = (key: string): string => `switch ${key}`.replaceAll(/\s/g, '-');
+export const toggleId = (key: string): string => `toggle ${key}`.replaceAll(/\s/g, '-');
 
 export interface Typed {
   why: string;

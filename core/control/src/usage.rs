@@ -17,7 +17,7 @@ use std::time::Duration;
 /// What one operation, one member or a sum of them costs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Bill {
+pub struct Usage {
     /// CPU time since the start of the process, in seconds.
     pub cpu_seconds: f64,
     /// CPU time of the last seconds by their length: 1 is one core.
@@ -44,7 +44,7 @@ pub struct Bill {
     pub request_p99_seconds: f64,
     /// Requests under way.
     pub in_flight: i64,
-    /// Requests refused by a switch or a limit since the start.
+    /// Requests refused by a toggle or a limit since the start.
     pub refused: u64,
     /// Database queries since the start.
     pub db_queries: u64,
@@ -52,7 +52,7 @@ pub struct Bill {
     pub db_seconds: f64,
 }
 
-impl Bill {
+impl Usage {
     /// Adds what another part costs. Quantiles don't add up: the larger one stays.
     pub fn add(&mut self, other: &Self) {
         self.cpu_seconds += other.cpu_seconds;
@@ -100,7 +100,7 @@ const READINGS: usize = 6;
 /// Readings are at least so far apart.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Reads the bills of this process.
+/// Reads the usages of this process.
 pub(crate) struct Meter {
     clock: Clock,
     endpoints: Arc<Endpoints>,
@@ -109,8 +109,8 @@ pub(crate) struct Meter {
     readings: Mutex<VecDeque<(Duration, Reading)>>,
 }
 
-/// Bills by member and operation.
-pub(crate) type Bills = BTreeMap<(String, String), Bill>;
+/// Usages by member and operation.
+pub(crate) type Usages = BTreeMap<(String, String), Usage>;
 
 impl Meter {
     pub(crate) fn new(
@@ -130,8 +130,8 @@ impl Meter {
         meter
     }
 
-    /// The bills now.
-    pub(crate) fn read(&self) -> Bills {
+    /// The usages now.
+    pub(crate) fn read(&self) -> Usages {
         let now = self.clock.monotonic();
         let (reading, rate_bytes) = self.counts();
         let mut readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,11 +139,11 @@ impl Meter {
         let (then, before) = readings.front().unwrap_or(&nothing);
         let span = now.saturating_sub(*then).as_secs_f64();
         let none = Counts::default();
-        let bills = reading
+        let usages = reading
             .iter()
             .map(|(key, counts)| {
                 let before = before.get(key).unwrap_or(&none);
-                (key.clone(), bill(counts, before, span, rate_bytes))
+                (key.clone(), usage(counts, before, span, rate_bytes))
             })
             .collect();
         let is_new = readings
@@ -155,7 +155,7 @@ impl Meter {
         if readings.len() > READINGS {
             readings.pop_front();
         }
-        bills
+        usages
     }
 
     fn counts(&self) -> (Reading, u64) {
@@ -164,16 +164,16 @@ impl Meter {
             let key = (member.to_owned(), op.to_owned());
             add(reading.entry(key).or_default());
         };
-        let bills = davy_tag::bills();
-        let untagged = davy_tag::untagged_cpu_nanos(&bills);
+        let usages = davy_tag::usages();
+        let untagged = davy_tag::untagged_cpu_nanos(&usages);
         of("", "", &mut |counts| counts.cpu_nanos = untagged);
-        for bill in bills {
-            of(bill.tag.member(), bill.tag.op(), &mut |counts| {
-                counts.cpu_nanos = bill.cpu_nanos;
-                counts.alloc_bytes = bill.allocated_bytes;
-                counts.tasks = bill.tasks;
-                counts.polls = bill.polls;
-                counts.poll_buckets = bill.poll_buckets.to_vec();
+        for usage in usages {
+            of(usage.tag.member(), usage.tag.op(), &mut |counts| {
+                counts.cpu_nanos = usage.cpu_nanos;
+                counts.alloc_bytes = usage.allocated_bytes;
+                counts.tasks = usage.tasks;
+                counts.polls = usage.polls;
+                counts.poll_buckets = usage.poll_buckets.to_vec();
             });
         }
         let heap = self.profiler.as_ref().map(Profiler::live_heap);
@@ -201,7 +201,7 @@ impl Meter {
     }
 }
 
-fn bill(now: &Counts, before: &Counts, span: f64, rate_bytes: u64) -> Bill {
+fn usage(now: &Counts, before: &Counts, span: f64, rate_bytes: u64) -> Usage {
     let rate = |now: u64, before: u64| {
         if span > 0.0 {
             now.saturating_sub(before) as f64 / span
@@ -209,7 +209,7 @@ fn bill(now: &Counts, before: &Counts, span: f64, rate_bytes: u64) -> Bill {
             0.0
         }
     };
-    Bill {
+    Usage {
         cpu_seconds: now.cpu_nanos as f64 / 1e9,
         cpu: rate(now.cpu_nanos, before.cpu_nanos) / 1e9,
         heap_bytes: now.heap_bytes,
@@ -296,10 +296,10 @@ mod tests {
             heap_bytes: 64 << 20,
             ..Counts::default()
         };
-        let bill = bill(&now, &before, 4.0, 512 << 10);
-        assert_near(bill.cpu_seconds, 3.0);
-        assert_near(bill.cpu, 0.5);
+        let usage = usage(&now, &before, 4.0, 512 << 10);
+        assert_near(usage.cpu_seconds, 3.0);
+        assert_near(usage.cpu, 0.5);
         // sqrt(512 KiB * 64 MiB) = 5.66 MiB
-        assert_eq!(bill.heap_error_bytes >> 10, 5_792);
+        assert_eq!(usage.heap_error_bytes >> 10, 5_792);
     }
 }

@@ -1,12 +1,11 @@
-//! What the configuration says of switches.
+//! What the configuration says of toggles.
 
 use crate::catalogue::{MEMBERS, OWN_MEMBERS};
 use crate::config::{Error, Loaded, Source};
 use davy_base::Timestamp;
-use davy_base::size::parse_duration;
 use davy_runtime::{Setting, Target};
 
-/// Every switch that some source of the configuration speaks of.
+/// Every toggle that some source of the configuration speaks of.
 pub(crate) fn configured(loaded: &Loaded) -> Result<Vec<(Target, Setting)>, Error> {
     let mut settings = Vec::new();
     for entry in MEMBERS {
@@ -38,7 +37,9 @@ pub(crate) fn configured(loaded: &Loaded) -> Result<Vec<(Target, Setting)>, Erro
             },
         )?;
         let slot = loaded.parse(&key("slot"), "a duration such as 30s", |text| {
-            parse_duration(text).filter(|span| !span.is_zero())
+            humantime::parse_duration(text)
+                .ok()
+                .filter(|span| !span.is_zero())
         })?;
         let mut setting = setting(Some(truth(loaded, &key("enabled"))?), &source);
         setting.limit = limit;

@@ -9,10 +9,10 @@ use tokio::sync::watch;
 /// How long a request may hold its slot unless a setting says otherwise.
 pub const SLOT_DEFAULT: Duration = Duration::from_secs(30);
 
-/// How many targets may be switched live.
+/// How many targets may be toggled live.
 const LIVE_MAX: usize = 4_096;
 
-/// What is switched.
+/// What is toggled.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// A member, by its name.
@@ -58,7 +58,7 @@ pub struct Effective {
     pub limit: Option<u32>,
     /// How long a request may hold its slot.
     pub slot: Duration,
-    /// The setting that decides: that which switches it off, else that of the limit, else that of the
+    /// The setting that decides: that which disables it, else that of the limit, else that of the
     /// slot, else that which says that it is on.
     pub by: Option<Arc<Setting>>,
 }
@@ -76,8 +76,8 @@ impl Default for Effective {
 
 /// A target with all that was said of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Switched {
-    /// What is switched.
+pub struct Toggled {
+    /// What is toggled.
     pub target: Target,
     /// What the configuration says of it.
     pub configured: Vec<Arc<Setting>>,
@@ -90,10 +90,10 @@ pub struct Switched {
 /// Why a live setting is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SwitchRefused {
-    /// The configuration switches the target off.
+pub enum ToggleRefused {
+    /// The configuration toggles the target off.
     #[error(
-        "{name} is switched off by {source_name}; change it there and reload, since a live switch can only narrow what is configured"
+        "{name} is disabled by {source_name}; change it there and reload, since a live toggle can only narrow what is configured"
     )]
     ConfiguredOff {
         /// The target's name.
@@ -130,16 +130,16 @@ pub enum SwitchRefused {
         source_name: String,
     },
     /// More live settings than there may be.
-    #[error("{LIVE_MAX} targets are switched live already; take some of these switches back first")]
+    #[error("{LIVE_MAX} targets are toggled live already; take some of these toggles back first")]
     TooMany,
 }
 
-/// All switches of a process. Cheap to clone; clones see the same.
+/// All toggles of a process. Cheap to clone; clones see the same.
 ///
 /// **The narrower wins**: off beats a limit beats on, the lower limit beats the higher, the shorter
-/// slot the longer. So a live switch can narrow what is configured and never widen it.
+/// slot the longer. So a live toggle can narrow what is configured and never widen it.
 #[derive(Clone, Debug)]
-pub struct Switches(Arc<Inner>);
+pub struct Toggles(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -157,13 +157,13 @@ struct Said {
     live: BTreeMap<Target, Arc<Setting>>,
 }
 
-impl Default for Switches {
+impl Default for Toggles {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Switches {
+impl Toggles {
     /// Nothing was said; everything is on.
     pub fn new() -> Self {
         Self(Arc::new(Inner {
@@ -186,12 +186,12 @@ impl Switches {
 
     /// Says something live, or takes it back by `None`. Refused where it would have no effect because
     /// the configuration is narrower.
-    pub fn set_live(&self, target: Target, setting: Option<Setting>) -> Result<(), SwitchRefused> {
+    pub fn set_live(&self, target: Target, setting: Option<Setting>) -> Result<(), ToggleRefused> {
         let mut said = self.said();
         if let Some(setting) = setting {
             check(&said.configured_of(&target), &target, &setting)?;
             if said.live.len() >= LIVE_MAX && !said.live.contains_key(&target) {
-                return Err(SwitchRefused::TooMany);
+                return Err(ToggleRefused::TooMany);
             }
             said.live.insert(target, Arc::new(setting));
         } else {
@@ -209,15 +209,15 @@ impl Switches {
     }
 
     /// Every target of which anything was said.
-    pub fn all(&self) -> Vec<Switched> {
+    pub fn all(&self) -> Vec<Toggled> {
         let said = self.said();
-        let switched = |target: Target| Switched {
+        let toggled = |target: Target| Toggled {
             configured: said.configured.get(&target).cloned().unwrap_or_default(),
             live: said.live.get(&target).cloned(),
             effective: said.effective(&target),
             target,
         };
-        said.targets().into_iter().map(switched).collect()
+        said.targets().into_iter().map(toggled).collect()
     }
 
     /// Tells of every change by a number that grows.
@@ -283,13 +283,13 @@ fn check(
     configured: &[&Arc<Setting>],
     target: &Target,
     live: &Setting,
-) -> Result<(), SwitchRefused> {
+) -> Result<(), ToggleRefused> {
     if live.enabled == Some(false) {
         return Ok(());
     }
     let name = || target.name().to_owned();
     if let Some(off) = configured.iter().find(|s| s.enabled == Some(false)) {
-        return Err(SwitchRefused::ConfiguredOff {
+        return Err(ToggleRefused::ConfiguredOff {
             name: name(),
             source_name: off.source.clone(),
         });
@@ -298,7 +298,7 @@ fn check(
         if let (Some(asked), Some(configured)) = (live.limit, setting.limit)
             && asked > configured
         {
-            return Err(SwitchRefused::ConfiguredLimit {
+            return Err(ToggleRefused::ConfiguredLimit {
                 name: name(),
                 asked,
                 configured,
@@ -309,7 +309,7 @@ fn check(
             && asked > configured
             && live.limit.is_none()
         {
-            return Err(SwitchRefused::ConfiguredSlot {
+            return Err(ToggleRefused::ConfiguredSlot {
                 name: name(),
                 asked,
                 configured,

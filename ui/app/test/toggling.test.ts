@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { actionsOf, changeWords, objection, request, switchWord, warning } from '../logic/members/change';
+import { actionsOf, changeWords, objection, request, toggleWord, warning } from '../logic/members/change';
 import { flameAddress } from '../logic/members/flamelink';
 import { lines } from '../logic/members/lines';
 import { ago, agoShort, factsOf, healthWords, notesOf, summary } from '../logic/members/notes';
@@ -8,7 +8,7 @@ import { fromUrl } from '../logic/urlstate';
 import { NOW, OFF, ON, endpoint, line, member, operation, run } from './members-fixtures';
 
 const wish = { action: 'off', why: ' memory ', limit: 4, slot: '' } as const;
-const op = (said = ON) => line('api', { operations: [operation('ListAllJobs')] }, [endpoint('ListAllJobs', 'api', { switch: said })]).children[0];
+const op = (said = ON) => line('api', { operations: [operation('ListAllJobs')] }, [endpoint('ListAllJobs', 'api', { toggle: said })]).children[0];
 const texts = (l: Parameters<typeof notesOf>[0]): string[] => notesOf(l, NOW).map((n) => `${n.tone}: ${n.text}`);
 
 describe('a change', () => {
@@ -29,7 +29,7 @@ describe('a change', () => {
 
   test('the likeliest wish comes first', () => {
     expect(actionsOf(line('api'))).toEqual(['off', 'restart']);
-    expect(actionsOf(line('api', { switch: OFF }))).toEqual(['on']);
+    expect(actionsOf(line('api', { toggle: OFF }))).toEqual(['on']);
     expect(actionsOf(line('gc', { last_run: run() }))).toEqual(['off', 'restart', 'wake']);
     expect(actionsOf(op())).toEqual(['off', 'limit']);
     expect(actionsOf(op(OFF))).toEqual(['on', 'limit']);
@@ -37,7 +37,7 @@ describe('a change', () => {
     expect(actionsOf(line('api', { operations: [operation('tick')] }).children[0])).toEqual([]);
   });
 
-  test('nobody switches off without a name and a reason; a header carries plain names only', () => {
+  test('nobody disables without a name and a reason; a header carries plain names only', () => {
     expect(objection(wish, 'ada')).toBeNull();
     expect(objection(wish, ' ')).toMatch(/name is needed/);
     expect(objection(wish, 'Zoë')).toMatch(/plain Latin/);
@@ -48,7 +48,7 @@ describe('a change', () => {
     }
   });
 
-  test('to switch off what this page works through takes a warning', () => {
+  test('to disable what this page works through takes a warning', () => {
     const endpoints = [endpoint('ListMembers'), endpoint('Push', 'archive.ingest')];
     expect(warning(line('api'), 'off', endpoints, ['127.0.0.1:6060'])).toMatch(/only from a terminal, or at .*127\.0\.0\.1:6060/);
     expect(warning(line('api'), 'restart', endpoints, [])).toBeNull();
@@ -56,9 +56,9 @@ describe('a change', () => {
     expect(warning(op(), 'off', endpoints, [])).toBeNull();
   });
 
-  test('a switch and a change are told in words', () => {
-    expect([ON, OFF, { ...ON, limit: 3 }].map(switchWord)).toEqual(['on', 'off', 'limit 3']);
-    expect(changeWords({ what: 'endpoint.disable', detail: '{}' })).toBe('switched off');
+  test('a toggle and a change are told in words', () => {
+    expect([ON, OFF, { ...ON, limit: 3 }].map(toggleWord)).toEqual(['on', 'off', 'limit 3']);
+    expect(changeWords({ what: 'endpoint.disable', detail: '{}' })).toBe('disabled');
     expect(changeWords({ what: 'endpoint.limit', detail: '{"limit_to":3,"slot_ms":30000}' })).toBe('limited to 3 at a time, 30 s each');
     expect(changeWords({ what: 'member.configure', detail: '{"before":null,"after":"off"}' })).toBe('configured off, was on');
     expect(changeWords({ what: 'member.paint', detail: 'no json' })).toBe('member.paint no json');
@@ -66,13 +66,13 @@ describe('a change', () => {
 });
 
 describe('notes', () => {
-  test('who switched it, when and why stands on the line, once', () => {
-    expect(texts(line('gc', { state: 'off', switch: OFF, note: 'ada: memory' }))).toEqual(['warn: off by ada, 4 min ago: memory']);
-    expect(texts(line('gc', { switch: { ...ON, limit: 2, slot_seconds: 30, source: 'davy.toml' } }))).toEqual(['warn: limit 2, 30 s each (davy.toml)']);
+  test('who toggled it, when and why stands on the line, once', () => {
+    expect(texts(line('gc', { state: 'off', toggle: OFF, note: 'ada: memory' }))).toEqual(['warn: off by ada, 4 min ago: memory']);
+    expect(texts(line('gc', { toggle: { ...ON, limit: 2, slot_seconds: 30, source: 'davy.toml' } }))).toEqual(['warn: limit 2, 30 s each (davy.toml)']);
   });
 
   test('a closed member tells of its endpoints that are off', () => {
-    const off = line('api', {}, ['A', 'B', 'C', 'D'].map((name) => endpoint(name, 'api', { switch: OFF })));
+    const off = line('api', {}, ['A', 'B', 'C', 'D'].map((name) => endpoint(name, 'api', { toggle: OFF })));
     expect(texts(off)).toEqual([...['A', 'B', 'C'].map((n) => `warn: ${n} off by ada, 4 min ago: memory`), 'warn: and 1 more endpoints']);
   });
 
@@ -130,7 +130,7 @@ describe('notes', () => {
     expect(healthWords({ status: 'failing', failing: [{ member: 'a', state: 'failed', error: 'x' }], degraded: [{ member: 'b', state: 'stale', error: null }] }))
       .toEqual({ tone: 'bad', text: 'a is failed (x); b is stale.' });
     const rows = [member('a'), member('a', { pid: 8 }), member('b', { state: 'off' }), member('(untagged)', { state: '-' })];
-    expect(summary(rows, line('a', { heap_bytes: 1 << 20, cpu: 0.5 }).bill)).toBe('2 members in 2 processes · 1 off · heap 1.00 MiB · CPU 50.0 %');
+    expect(summary(rows, line('a', { heap_bytes: 1 << 20, cpu: 0.5 }).usage)).toBe('2 members in 2 processes · 1 off · heap 1.00 MiB · CPU 50.0 %');
   });
 });
 

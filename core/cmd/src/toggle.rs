@@ -1,4 +1,4 @@
-//! `davy member`, `davy endpoint` and `davy audit`: throw a switch, and see who threw which.
+//! `davy member`, `davy endpoint` and `davy audit`: throw a toggle, and see who threw which.
 
 use crate::cli::{Failure, Server, print};
 use crate::client::Client;
@@ -58,7 +58,7 @@ pub(crate) struct Named {
 pub(crate) struct Change {
     #[command(flatten)]
     server: Server,
-    /// The reason, for those who find it switched
+    /// The reason, for those who find it toggled
     #[arg(long, default_value = "")]
     why: String,
     /// Print the answer of the API

@@ -1,32 +1,32 @@
 //! What an operator says of members and endpoints while they run.
 //!
-//! **Why a poll misses nothing.** A reader asks for all switches above the greatest revision that it
+//! **Why a poll misses nothing.** A reader asks for all toggles above the greatest revision that it
 //! has seen. It would miss one if a revision could become visible after a greater one. Revisions are
 //! taken from a row of `counters` by an UPDATE that is the first statement of the transaction which
-//! writes the switch; the row stays locked until that transaction has ended, so the next revision is
+//! writes the toggle; the row stays locked until that transaction has ended, so the next revision is
 //! given out only after this one was committed or undone. Hence whoever can see revision n can see
 //! every revision below n that will ever exist. (A sequence would not do: it hands out n + 1 while n
 //! is still uncommitted.) Rows are never deleted and a change moves its row to a new revision, so the
-//! greatest revision in the table is the counter's, and one SELECT reads switches and revision from
+//! greatest revision in the table is the counter's, and one SELECT reads toggles and revision from
 //! one snapshot.
 
 use crate::args::args;
 use crate::audit::{self, NewAudit, Source};
-use crate::listen::SWITCHES;
+use crate::listen::TOGGLES;
 use crate::{Error, Store};
 use serde::{Deserialize, Serialize};
 
-/// What a switch is on.
+/// What a toggle is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum SwitchKind {
+pub enum ToggleKind {
     /// A member.
     Member,
     /// An endpoint.
     Endpoint,
 }
 
-impl SwitchKind {
+impl ToggleKind {
     /// As it stands in the database and in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl SwitchKind {
     }
 }
 
-impl TryFrom<String> for SwitchKind {
+impl TryFrom<String> for ToggleKind {
     type Error = UnknownKind;
 
     fn try_from(text: String) -> Result<Self, UnknownKind> {
@@ -48,12 +48,12 @@ impl TryFrom<String> for SwitchKind {
     }
 }
 
-/// A switch in the database is on something that this version does not know.
+/// A toggle in the database is on something that this version does not know.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is neither a member nor an endpoint")]
 pub struct UnknownKind(String);
 
-/// What is to be done to a switch.
+/// What is to be done to a toggle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// On, without a limit.
@@ -88,9 +88,9 @@ impl Action {
 
 /// A wish of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SwitchChange {
-    /// What the switch is on.
-    pub kind: SwitchKind,
+pub struct ToggleChange {
+    /// What the toggle is on.
+    pub kind: ToggleKind,
     /// The name of the member or endpoint. It is not checked here.
     pub name: String,
     /// What is to be done.
@@ -107,12 +107,12 @@ pub struct SwitchChange {
     pub source: Source,
 }
 
-/// A switch as it stands.
+/// A toggle as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
-pub struct Switch {
+pub struct Toggle {
     /// What it is on.
     #[sqlx(try_from = "String")]
-    pub kind: SwitchKind,
+    pub kind: ToggleKind,
     /// The name of the member or endpoint.
     pub name: String,
     /// On or off; none where the configuration decides.
@@ -129,13 +129,13 @@ pub struct Switch {
     pub why: Option<String>,
     /// When, in milliseconds since 1970 UTC.
     pub at: i64,
-    /// Of its last change; revisions grow over all switches.
+    /// Of its last change; revisions grow over all toggles.
     pub revision: i64,
 }
 
 /// On, off, limited or cleared: everything but the last restart is new.
 const SET: &str = "
-    INSERT INTO switches
+    INSERT INTO toggles
         (kind, name, enabled, limit_to, slot_ms, restart_revision, who, why, at, revision)
     VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9)
     ON CONFLICT (kind, name) DO UPDATE SET
@@ -145,7 +145,7 @@ const SET: &str = "
 
 /// A restart: who set it on or off, and why, stays.
 const RESTART: &str = "
-    INSERT INTO switches
+    INSERT INTO toggles
         (kind, name, enabled, limit_to, slot_ms, restart_revision, who, why, at, revision)
     VALUES ($1, $2, NULL, NULL, NULL, $6, $3, $4, $5, $6)
     ON CONFLICT (kind, name) DO UPDATE SET
@@ -153,13 +153,13 @@ const RESTART: &str = "
     RETURNING kind, name, enabled, limit_to, slot_ms, restart_revision, who, why, at, revision";
 
 impl Store {
-    /// Changes a switch and remembers who did, both or neither. On Postgres, listeners of
-    /// [`SWITCHES`] are told when it is done.
-    pub async fn set_switch(&self, change: &SwitchChange) -> Result<Switch, Error> {
+    /// Changes a toggle and remembers who did, both or neither. On Postgres, listeners of
+    /// [`TOGGLES`] are told when it is done.
+    pub async fn set_toggle(&self, change: &ToggleChange) -> Result<Toggle, Error> {
         let mut transaction = self.begin().await?;
         let (revision,): (i64,) = transaction
             .one(
-                "UPDATE counters SET value = value + 1 WHERE name = 'switches' RETURNING value",
+                "UPDATE counters SET value = value + 1 WHERE name = 'toggles' RETURNING value",
                 args![],
             )
             .await?;
@@ -170,7 +170,7 @@ impl Store {
             Action::Limit { to, slot_ms } => (Some(true), Some(i64::from(to)), slot_ms),
             Action::Clear | Action::Restart => (None, None, None),
         };
-        let switch: Switch = if change.action == Action::Restart {
+        let toggle: Toggle = if change.action == Action::Restart {
             let args = args![
                 kind,
                 &change.name,
@@ -195,10 +195,10 @@ impl Store {
             transaction.one(SET, args).await?
         };
         let detail = serde_json::json!({
-            "enabled": switch.enabled,
-            "limit_to": switch.limit_to,
-            "slot_ms": switch.slot_ms,
-            "revision": switch.revision,
+            "enabled": toggle.enabled,
+            "limit_to": toggle.limit_to,
+            "slot_ms": toggle.slot_ms,
+            "revision": toggle.revision,
         });
         let row = NewAudit {
             at: change.at,
@@ -211,29 +211,29 @@ impl Store {
             source: change.source,
         };
         audit::add(&mut transaction, &row).await?;
-        transaction.notify(SWITCHES, &revision.to_string()).await?;
+        transaction.notify(TOGGLES, &revision.to_string()).await?;
         transaction.commit().await?;
-        Ok(switch)
+        Ok(toggle)
     }
 
-    /// All switches, and the revision to poll from.
-    pub async fn switches(&self) -> Result<(i64, Vec<Switch>), Error> {
-        self.switches_since(0).await
+    /// All toggles, and the revision to poll from.
+    pub async fn toggles(&self) -> Result<(i64, Vec<Toggle>), Error> {
+        self.toggles_since(0).await
     }
 
-    /// The switches that changed after `revision`, the oldest change first, and the revision to poll
+    /// The toggles that changed after `revision`, the oldest change first, and the revision to poll
     /// from the next time. No change is ever missed by asking so.
-    pub async fn switches_since(&self, revision: i64) -> Result<(i64, Vec<Switch>), Error> {
-        let switches: Vec<Switch> = self
+    pub async fn toggles_since(&self, revision: i64) -> Result<(i64, Vec<Toggle>), Error> {
+        let toggles: Vec<Toggle> = self
             .session()
             .await?
             .all(
                 "SELECT kind, name, enabled, limit_to, slot_ms, restart_revision, who, why, at, revision
-                 FROM switches WHERE revision > $1 ORDER BY revision",
+                 FROM toggles WHERE revision > $1 ORDER BY revision",
                 args![revision],
             )
             .await?;
-        let latest = switches.last().map_or(revision, |switch| switch.revision);
-        Ok((latest, switches))
+        let latest = toggles.last().map_or(revision, |toggle| toggle.revision);
+        Ok((latest, toggles))
     }
 }

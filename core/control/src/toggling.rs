@@ -4,8 +4,8 @@ use crate::control::{Control, Database, locked};
 use crate::names::Refused;
 use crate::problem::Problem;
 use axum::http::StatusCode;
-use davy_runtime::{Setting, Switches, Target};
-use davy_store::{Action, NewAudit, Source, Switch, SwitchChange, SwitchKind};
+use davy_runtime::{Setting, Target, Toggles};
+use davy_store::{Action, NewAudit, Source, Toggle, ToggleChange, ToggleKind};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const PENDING_MAX: usize = 100;
 /// A change that somebody asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    pub(crate) kind: SwitchKind,
+    pub(crate) kind: ToggleKind,
     pub(crate) name: String,
     pub(crate) action: Action,
     pub(crate) who: String,
@@ -25,15 +25,15 @@ pub(crate) struct Wanted {
 }
 
 /// What holds for every target of which anything was said, in words.
-fn effects(switches: &Switches) -> BTreeMap<Target, String> {
-    let said = switches.all().into_iter().map(|switched| {
-        let effective = switched.effective;
+fn effects(toggles: &Toggles) -> BTreeMap<Target, String> {
+    let said = toggles.all().into_iter().map(|toggled| {
+        let effective = toggled.effective;
         let words = match (effective.enabled, effective.limit) {
             (false, _) => "off".to_owned(),
             (true, None) => "on".to_owned(),
             (true, Some(limit)) => format!("limit {limit}"),
         };
-        (switched.target, words)
+        (toggled.target, words)
     });
     said.collect()
 }
@@ -51,7 +51,7 @@ pub(crate) struct Taken {
 
 impl Control {
     /// Takes a change, or says why not.
-    pub(crate) async fn switch(&self, wanted: Wanted) -> Result<Taken, Problem> {
+    pub(crate) async fn toggle(&self, wanted: Wanted) -> Result<Taken, Problem> {
         self.check_name(&wanted)?;
         let inner = &self.0;
         let now = inner.clock.now();
@@ -61,8 +61,8 @@ impl Control {
             Action::Limit { to, slot_ms } => (Some(true), Some(to), slot_ms),
         };
         let target = match wanted.kind {
-            SwitchKind::Member => Target::Member(wanted.name.clone()),
-            SwitchKind::Endpoint => Target::Endpoint(wanted.name.clone()),
+            ToggleKind::Member => Target::Member(wanted.name.clone()),
+            ToggleKind::Endpoint => Target::Endpoint(wanted.name.clone()),
         };
         if wanted.action == Action::Clear {
             self.refuse_clear_without_effect(&target)?;
@@ -82,12 +82,12 @@ impl Control {
                 source: "live".to_owned(),
             });
             inner
-                .switches
+                .toggles
                 .set_live(target, setting)
                 .map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
             self.apply();
         }
-        let change = SwitchChange {
+        let change = ToggleChange {
             kind: wanted.kind,
             name: wanted.name,
             action: wanted.action,
@@ -104,14 +104,14 @@ impl Control {
         Ok(taken)
     }
 
-    /// Takes what the configuration says of switches, and remembers what that changed. Where it came
+    /// Takes what the configuration says of toggles, and remembers what that changed. Where it came
     /// with the start of the process there is nothing to remember.
     pub async fn configure(&self, settings: Vec<(Target, Setting)>) {
-        let switches = &self.0.switches;
-        let before = effects(switches);
-        switches.set_configured(settings);
+        let toggles = &self.0.toggles;
+        let before = effects(toggles);
+        toggles.set_configured(settings);
         self.apply();
-        let after = effects(switches);
+        let after = effects(toggles);
         let targets: BTreeSet<&Target> = before.keys().chain(after.keys()).collect();
         for target in targets {
             let (old, new) = (before.get(target), after.get(target));
@@ -159,9 +159,9 @@ impl Control {
     fn check_name(&self, wanted: &Wanted) -> Result<(), Problem> {
         let names = &self.0.names;
         let checked = match (wanted.kind, wanted.action) {
-            (SwitchKind::Endpoint, _) => names.operation(&wanted.name),
-            (SwitchKind::Member, Action::Clear) => names.member(&wanted.name),
-            (SwitchKind::Member, _) => names.member_to_switch_off(&wanted.name),
+            (ToggleKind::Endpoint, _) => names.operation(&wanted.name),
+            (ToggleKind::Member, Action::Clear) => names.member(&wanted.name),
+            (ToggleKind::Member, _) => names.member_to_disable(&wanted.name),
         };
         checked.map_err(|refused| {
             let status = match refused {
@@ -172,16 +172,16 @@ impl Control {
         })
     }
 
-    /// To switch on what the configuration switches off would change nothing, and must not look as
+    /// To enable what the configuration disables would change nothing, and must not look as
     /// if it did.
     fn refuse_clear_without_effect(&self, target: &Target) -> Result<(), Problem> {
-        let switched = self
+        let toggled = self
             .0
-            .switches
+            .toggles
             .all()
             .into_iter()
             .find(|known| known.target == *target);
-        let configured = switched.map_or_else(Vec::new, |switched| switched.configured);
+        let configured = toggled.map_or_else(Vec::new, |toggled| toggled.configured);
         let Some(by) = configured
             .iter()
             .find(|setting| setting.enabled == Some(false))
@@ -192,13 +192,13 @@ impl Control {
         Err(Problem::new(
             StatusCode::CONFLICT,
             format!(
-                "{name} is switched off by {}, which a live switch can't widen; change it there and send the process SIGHUP",
+                "{name} is disabled by {}, which a live toggle can't widen; change it there and send the process SIGHUP",
                 by.source
             ),
         ))
     }
 
-    async fn write(&self, change: SwitchChange) -> Result<Taken, Problem> {
+    async fn write(&self, change: ToggleChange) -> Result<Taken, Problem> {
         let name = change.name.clone();
         let everywhere = Taken {
             name: name.clone(),
@@ -206,17 +206,17 @@ impl Control {
             detail: "every process obeys within a second".to_owned(),
         };
         let unreachable = if self.database() == Database::Up {
-            let written = self.0.store.set_switch(&change).await;
+            let written = self.0.store.set_toggle(&change).await;
             self.database_said(&written);
             match written {
                 Ok(_) => return Ok(everywhere),
                 Err(error) if error.is_unreachable() => error.to_string(),
                 Err(error) => {
-                    tracing::error!(name, %error, "a switch can't be written");
+                    tracing::error!(name, %error, "a toggle can't be written");
                     return Err(Problem::new(
                         StatusCode::INTERNAL_SERVER_ERROR,
                         format!(
-                            "{name} is switched in this process, but the change can't be written: {error}"
+                            "{name} is toggled in this process, but the change can't be written: {error}"
                         ),
                     ));
                 }
@@ -232,14 +232,14 @@ impl Control {
             return Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!(
-                    "{name} is switched in this process only: the database is down, and {PENDING_MAX} changes wait for it already"
+                    "{name} is toggled in this process only: the database is down, and {PENDING_MAX} changes wait for it already"
                 ),
             ));
         }
         pending.push_back(change);
         Ok(Taken {
             detail: format!(
-                "{name} is switched in this process only: the database is down ({unreachable}); it is written when that is back. Ask the debug port of the other processes meanwhile"
+                "{name} is toggled in this process only: the database is down ({unreachable}); it is written when that is back. Ask the debug port of the other processes meanwhile"
             ),
             name,
             obeyed_by: "this process",
@@ -248,18 +248,18 @@ impl Control {
 }
 
 /// What a row of the database says.
-pub(crate) fn setting_of(switch: &Switch) -> Option<Setting> {
-    let enabled = switch.enabled?;
-    let slot = switch
+pub(crate) fn setting_of(toggle: &Toggle) -> Option<Setting> {
+    let enabled = toggle.enabled?;
+    let slot = toggle
         .slot_ms
         .map(|ms| Duration::from_millis(ms.unsigned_abs()));
     Some(Setting {
         enabled: Some(enabled),
-        limit: switch.limit_to.and_then(|limit| limit.try_into().ok()),
+        limit: toggle.limit_to.and_then(|limit| limit.try_into().ok()),
         slot,
-        who: switch.who.clone(),
-        why: switch.why.clone().unwrap_or_default(),
-        at: davy_base::Timestamp::from_millis(switch.at),
+        who: toggle.who.clone(),
+        why: toggle.why.clone().unwrap_or_default(),
+        at: davy_base::Timestamp::from_millis(toggle.at),
         source: "live".to_owned(),
     })
 }

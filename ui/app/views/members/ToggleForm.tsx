@@ -1,19 +1,19 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ACTIONS, actionsOf, warning } from '../../logic/members/change';
 import { doors, endpoints } from '../../state/fleet';
-import { asksName, asksToken, choose, close, form, refusal, send, sending, token, who } from '../../state/switching';
+import { asksName, asksToken, choose, close, form, refusal, send, sending, token, who } from '../../state/toggling';
 
 const USUAL_LIMIT = 2;
 const USUAL_SLOT = '30s';
 
 /** Why, and where it is needed who: Enter confirms, Escape leaves. */
-export function SwitchForm() {
+export function ToggleForm() {
   const { line, action } = form.value!;
   const [why, setWhy] = useState('');
   const [name, setName] = useState(who.peek());
   const [secret, setSecret] = useState(token.peek());
-  const [limit, setLimit] = useState(String(line.switch?.limit ?? USUAL_LIMIT));
-  const [slot, setSlot] = useState(line.switch?.slot_seconds ? `${line.switch.slot_seconds}s` : USUAL_SLOT);
+  const [limit, setLimit] = useState(String(line.toggle?.limit ?? USUAL_LIMIT));
+  const [slot, setSlot] = useState(line.toggle?.slot_seconds ? `${line.toggle.slot_seconds}s` : USUAL_SLOT);
   const first = useRef<HTMLInputElement>(null);
   const needsName = asksName.value;
   const needsToken = asksToken.value;
@@ -29,8 +29,8 @@ export function SwitchForm() {
   const what = line.kind === 'operation' ? 'endpoint' : 'member';
   return (
     <form
-      class="switch-form"
-      aria-label={`Switch ${what} ${line.name}`}
+      class="toggle-form"
+      aria-label={`Toggle ${what} ${line.name}`}
       onSubmit={submit}
       onKeyDown={(e) => {
         if (e.key !== 'Escape') return;
@@ -50,13 +50,13 @@ export function SwitchForm() {
         </>
       )}
       {needsName && (
-        <label>you are <input ref={at === 'name' ? first : null} id="switch-who" class="short" autocomplete="username" value={name} onInput={(e) => setName(e.currentTarget.value)} /></label>
+        <label>you are <input ref={at === 'name' ? first : null} id="toggle-who" class="short" autocomplete="username" value={name} onInput={(e) => setName(e.currentTarget.value)} /></label>
       )}
       {needsToken && (
-        <label>token <input ref={at === 'token' ? first : null} id="switch-token" type="password" autocomplete="off" value={secret} onInput={(e) => setSecret(e.currentTarget.value)} /></label>
+        <label>token <input ref={at === 'token' ? first : null} id="toggle-token" type="password" autocomplete="off" value={secret} onInput={(e) => setSecret(e.currentTarget.value)} /></label>
       )}
       {action !== 'wake' && (
-        <label class="why">why <input ref={at === 'why' ? first : null} id="switch-why" autocomplete="off" value={why} onInput={(e) => setWhy(e.currentTarget.value)} /></label>
+        <label class="why">why <input ref={at === 'why' ? first : null} id="toggle-why" autocomplete="off" value={why} onInput={(e) => setWhy(e.currentTarget.value)} /></label>
       )}
       <button type="submit" class="primary" disabled={sending.value}>{confirmWord(action, line.name)}</button>
       <button type="button" class="ghost" onClick={close}>Leave</button>
@@ -71,8 +71,8 @@ export function SwitchForm() {
 
 function confirmWord(action: keyof typeof ACTIONS, name: string): string {
   switch (action) {
-    case 'off': return `Switch ${name} off`;
-    case 'on': return `Switch ${name} on`;
+    case 'off': return `Toggle ${name} off`;
+    case 'on': return `Toggle ${name} on`;
     case 'limit': return `Limit ${name}`;
     case 'restart': return `Restart ${name}`;
     case 'wake': return `Run ${name} now`;

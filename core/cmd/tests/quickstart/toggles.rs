@@ -1,4 +1,4 @@
-//! Switching off what switches are thrown through, and the way back.
+//! Toggling off what toggles are thrown through, and the way back.
 
 use crate::running::{Place, Running, davy};
 use std::process::{Command, Output};
@@ -16,13 +16,13 @@ fn told(sentence: &str) -> Vec<String> {
 }
 
 #[test]
-fn who_switches_the_api_off_is_told_how_to_switch_it_on_again() {
+fn who_toggles_the_api_off_is_told_how_to_toggle_it_on_again() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     for (what, name) in [
         ("member", "api"),
-        ("endpoint", "SwitchEndpoint"),
-        ("endpoint", "SwitchMember"),
+        ("endpoint", "ToggleEndpoint"),
+        ("endpoint", "ToggleMember"),
     ] {
         let disable = [what, "disable", name, "--why", "too late at night"];
         let output = run(davy().args(disable), &running, &place);
@@ -32,7 +32,7 @@ fn who_switches_the_api_off_is_told_how_to_switch_it_on_again() {
         let expected = [what, "enable", name, "--server", &running.debug];
         assert_eq!(way_back, expected, "{answer}");
 
-        if name != "SwitchMember" {
+        if name != "ToggleMember" {
             let output = run(davy().args([what, "enable", name]), &running, &place);
             let refusal = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(output.status.code(), Some(1), "{refusal}");
