@@ -16,6 +16,7 @@ fn root() -> PathBuf {
 const FLOORS: &[(&str, u32)] = &[
     ("davy-base", 0),
     ("davy-tag", 0),
+    ("davy-test-support", 0),
     ("davy-profile", 0),
     ("davy-ui", 0),
     ("davy-profiler", 1),
