@@ -1,7 +1,7 @@
-//! Quantities as people read them: at most three significant digits and a unit.
+//! Formats quantities for people: at most three significant digits and a unit.
 
-/// A value of a profile in its sample type's unit: `1.25 s`, `12.3 MiB`, `17`. Units without a scale
-/// are shown as whole numbers.
+/// Formats a profile's value in the unit of its sample type: `1.25 s`, `12.3 MiB`, `17`. Units
+/// other than nanoseconds and bytes are printed as whole numbers.
 pub fn format(value: i64, unit: &str) -> String {
     match unit {
         "nanoseconds" => seconds(value as f64 / 1e9),
@@ -10,12 +10,12 @@ pub fn format(value: i64, unit: &str) -> String {
     }
 }
 
-/// A number of bytes in binary units: `999 B`, `1.00 KiB`, `12.3 MiB`.
+/// Formats a number of bytes in binary units: `999 B`, `1.00 KiB`, `12.3 MiB`.
 pub fn bytes(value: f64) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut scaled = value;
     let mut unit = 0;
-    // Up to 999.5, since four digits would not fit and 999.6 rounds to them.
+    // 999.5 and above would round to four digits.
     while scaled.abs() >= 999.5 && unit + 1 < UNITS.len() {
         scaled /= 1_024.0;
         unit += 1;
@@ -27,9 +27,9 @@ pub fn bytes(value: f64) -> String {
     }
 }
 
-/// A span of time: `340 ms`, `1.00 s`, `12.5 min`, `3.20 h`.
+/// Formats a duration given in seconds: `340 ms`, `1.00 s`, `12.5 min`, `3.20 h`.
 pub fn seconds(value: f64) -> String {
-    // The next larger unit begins where rounding to three digits would reach it.
+    // Each bound is the value that would round up to 1,000 of its unit.
     let (scaled, unit) = match value.abs() {
         0.0 => return "0 s".to_owned(),
         size if size < 999.5e-9 => (value * 1e9, "ns"),
@@ -42,7 +42,13 @@ pub fn seconds(value: f64) -> String {
     format!("{} {unit}", digits(scaled))
 }
 
-/// Three significant digits, and all digits of the integer part.
+/// A count with its noun in the right number: `1 process`, `2 processes`.
+pub fn count(number: usize, singular: &str, plural: &str) -> String {
+    let noun = if number == 1 { singular } else { plural };
+    format!("{number} {noun}")
+}
+
+/// Formats with three significant digits, or all digits of the integer part if it has more.
 fn digits(value: f64) -> String {
     match value.abs() {
         size if size < 9.995 => format!("{value:.2}"),
@@ -76,5 +82,14 @@ mod tests {
         check(format(900_000_000, "nanoseconds"), "900 ms");
         check(format(4_096, "bytes"), "4.00 KiB");
         check(format(1_234, "count"), "1234");
+    }
+
+    #[test]
+    fn counts_agree_with_their_nouns() {
+        let processes = |number| count(number, "process", "processes");
+        assert_eq!(
+            [processes(0), processes(1), processes(2)],
+            ["0 processes", "1 process", "2 processes"]
+        );
     }
 }
