@@ -9,7 +9,7 @@ use davy_archive::ingest::{Format, Push, WindowIdentity};
 use davy_archive::key::Tenant;
 use davy_archive::query::{Ask, flame};
 use davy_archive::selector::Selector;
-use davy_archive::{Archive, Options};
+use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Clock, Random, Timestamp};
 use davy_profile::flame::Grain;
 use davy_profile::{Function, Limits, Line, NodeId, Profile, gzip, pprof};
@@ -277,12 +277,12 @@ async fn main() {
     );
 
     let folder = tempfile::tempdir().expect("a folder");
-    let store: Arc<dyn ObjectStore> =
-        Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
-    let options = Options {
+    let bucket: Arc<dyn ObjectStore> =
+        Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a bucket"));
+    let options = ArchiveOptions {
         clock: clock.clone(),
         flush_interval: Duration::from_millis(500),
-        ..Options::new(Arc::clone(&store))
+        ..ArchiveOptions::new(Arc::clone(&bucket))
     };
     let archive = Archive::new(options.clone(), &prometheus::Registry::new()).expect("fresh");
     let drain = CancellationToken::new();
@@ -325,7 +325,7 @@ async fn main() {
     );
 
     let sizes = async |what: &str| {
-        let objects: Vec<_> = store.list(None).try_collect().await.expect("listing");
+        let objects: Vec<_> = bucket.list(None).try_collect().await.expect("listing");
         let chosen: Vec<_> = objects
             .into_iter()
             .filter(|object| object.location.as_ref().contains(what))
@@ -404,7 +404,7 @@ async fn main() {
     let ((), read) = {
         let before = cpu();
         for object in &objects {
-            let _ = store
+            let _ = bucket
                 .get(&object.location)
                 .await
                 .expect("read")

@@ -2,7 +2,7 @@
 
 use davy_archive::ingest::{Format, Push, WindowIdentity};
 use davy_archive::key::Tenant;
-use davy_archive::{Archive, Options};
+use davy_archive::{Archive, ArchiveOptions};
 use davy_base::Clock;
 use davy_profile::{Profile, gzip, pprof};
 use object_store::local::LocalFileSystem;
@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("usage: block FOLDER")?;
     let clock = Clock::manual(Clock::system().now());
-    let store = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
-    let options = Options {
+    let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
+    let options = ArchiveOptions {
         clock: clock.clone(),
         flush_interval: Duration::from_millis(1),
-        ..Options::new(store)
+        ..ArchiveOptions::new(bucket)
     };
     let archive = Archive::new(options, &prometheus::Registry::new())?;
     let drain = CancellationToken::new();

@@ -1,11 +1,11 @@
 //! An archive: its parts on one bucket.
 
+use crate::bucket::Bucket;
 use crate::compact::Compactor;
 use crate::ingest::{self, Ingest};
 use crate::metrics::Metrics;
-use crate::options::Options;
+use crate::options::ArchiveOptions;
 use crate::query::{self, Query};
-use crate::store::Store;
 use axum::Router;
 use std::sync::Arc;
 
@@ -15,28 +15,28 @@ pub struct Archive {
     ingest: Ingest,
     query: Query,
     compactor: Compactor,
-    store: Arc<Store>,
+    bucket: Arc<Bucket>,
 }
 
 impl Archive {
     /// An archive on a bucket; its metrics go into `registry`, which must not have them already.
     pub fn new(
-        options: Options,
+        options: ArchiveOptions,
         registry: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
         let metrics = Metrics::new(registry)?;
-        let store = Arc::new(Store::new(
-            Arc::clone(&options.store),
+        let bucket = Arc::new(Bucket::new(
+            Arc::clone(&options.bucket),
             &options.prefix,
-            options.store_timeout,
+            options.bucket_timeout,
             options.cache_bytes,
             metrics.clone(),
         ));
         Ok(Self {
-            ingest: Ingest::new(options.clone(), Arc::clone(&store), metrics.clone()),
-            query: Query::new(options.clone(), Arc::clone(&store), metrics.clone()),
-            compactor: Compactor::new(options, Arc::clone(&store), metrics),
-            store,
+            ingest: Ingest::new(options.clone(), Arc::clone(&bucket), metrics.clone()),
+            query: Query::new(options.clone(), Arc::clone(&bucket), metrics.clone()),
+            compactor: Compactor::new(options, Arc::clone(&bucket), metrics),
+            bucket,
         })
     }
 
@@ -56,8 +56,8 @@ impl Archive {
     }
 
     /// The bucket.
-    pub fn store(&self) -> &Store {
-        &self.store
+    pub fn bucket(&self) -> &Bucket {
+        &self.bucket
     }
 
     /// The routes that agents push to.

@@ -2,7 +2,7 @@
 
 /// What the caller should do: mend the request, wait, or give up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The request is wrong.
     Invalid,
     /// The body did not come in time.
@@ -15,13 +15,13 @@ pub enum Kind {
     Unprocessable,
     /// Buffers are full; the same request can succeed in a moment.
     Busy,
-    /// The store or this member is not there; the same request can succeed later.
+    /// The bucket or this member is not there; the same request can succeed later.
     Unavailable,
     /// The fault is here.
     Internal,
 }
 
-impl Kind {
+impl ErrorKind {
     /// The HTTP status, the status' title, Connect's name of the code, and the name in metrics.
     pub fn table(self) -> (u16, &'static str, &'static str, &'static str) {
         match self {
@@ -52,14 +52,14 @@ impl Kind {
 #[error("{message}")]
 pub struct Error {
     /// What the caller should do.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// What is wrong, and the way out.
     pub message: String,
 }
 
 impl Error {
     /// A fault of this kind.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -68,12 +68,12 @@ impl Error {
 
     /// The request is wrong.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self::new(Kind::Invalid, message)
+        Self::new(ErrorKind::Invalid, message)
     }
 
     /// An object does not hold what it must.
     pub fn corrupt(what: impl std::fmt::Display) -> Self {
-        Self::new(Kind::Internal, format!("an object is damaged: {what}"))
+        Self::new(ErrorKind::Internal, format!("an object is damaged: {what}"))
     }
 
     /// The same fault, of one thing among several.
@@ -92,10 +92,7 @@ impl From<parquet::errors::ParquetError> for Error {
 
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
-        Self::new(
-            Kind::Unavailable,
-            format!("the object store fails: {error}"),
-        )
+        Self::new(ErrorKind::Unavailable, format!("the bucket fails: {error}"))
     }
 }
 

@@ -1,12 +1,12 @@
 //! What is in the bucket, for `davy archive ls` and `davy archive verify`.
 
 use crate::archive::Archive;
-use crate::error::{Error, Kind, Result};
+use crate::bucket::{Bucket, Missing};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
 use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
 use crate::key::{Hour, Tenant};
 use crate::rule::select;
-use crate::store::{Missing, Store};
 use serde::Serialize;
 
 /// A segment or a block.
@@ -42,14 +42,14 @@ impl Archive {
     }
 
     async fn items(&self, verify: bool) -> Result<Vec<Item>> {
-        let store = self.store();
+        let bucket = self.bucket();
         let mut items = Vec::new();
-        for tenant in store.tenants().await? {
+        for tenant in bucket.tenants().await? {
             let folders = [
-                store.keys.segments(&tenant, None),
-                store.keys.blocks(&tenant, None),
+                bucket.keys.segments(&tenant, None),
+                bucket.keys.blocks(&tenant, None),
             ];
-            let (hours, faults) = store.listing(&tenant, &folders).await?;
+            let (hours, faults) = bucket.listing(&tenant, &folders).await?;
             let item = |kind, hour: &Hour| Item {
                 tenant: tenant.key().to_owned(),
                 hour: hour.to_string(),
@@ -71,7 +71,7 @@ impl Archive {
                 let read = select(listing);
                 for (at, block) in listing.blocks.iter().enumerate() {
                     let fault = if verify {
-                        verify_block(store, &tenant, *hour, block).await.err()
+                        verify_block(bucket, &tenant, *hour, block).await.err()
                     } else {
                         None
                     };
@@ -86,7 +86,7 @@ impl Archive {
                 }
                 for (at, segment) in listing.segments.iter().enumerate() {
                     let fault = if verify {
-                        verify_segment(store, &tenant, *hour, segment.name)
+                        verify_segment(bucket, &tenant, *hour, segment.name)
                             .await
                             .err()
                     } else {
@@ -114,12 +114,12 @@ fn told(missing: Missing) -> String {
 }
 
 async fn verify_segment(
-    store: &Store,
+    bucket: &Bucket,
     tenant: &Tenant,
     hour: Hour,
     name: ulid::Ulid,
 ) -> Result<(), Missing> {
-    let segment = store.segment(tenant, hour, name).await?;
+    let segment = bucket.segment(tenant, hour, name).await?;
     let checked = davy_tag::spawn_blocking(move || {
         let series = SeriesTable::read(&segment.table(Table::Series)?)?;
         let windows = WindowTable::read(&segment.table(Table::Windows)?, &series)?;
@@ -137,18 +137,18 @@ async fn verify_segment(
     });
     Ok(checked
         .await
-        .map_err(|_| Error::new(Kind::Internal, "verifying failed unexpectedly"))??)
+        .map_err(|_| Error::new(ErrorKind::Internal, "verifying failed unexpectedly"))??)
 }
 
 async fn verify_block(
-    store: &Store,
+    bucket: &Bucket,
     tenant: &Tenant,
     hour: Hour,
     block: &crate::rule::BlockEntry,
 ) -> Result<(), Missing> {
-    let meta = store.meta(tenant, hour, &block.id).await?;
+    let meta = bucket.meta(tenant, hour, &block.id).await?;
     for group in 0..meta.groups.len() {
-        let table = |table| store.group((tenant, hour, &block.id), &meta, table, group);
+        let table = |table| bucket.group((tenant, hour, &block.id), &meta, table, group);
         let (series, windows, nodes) = futures_util::try_join!(
             table(Table::Series),
             table(Table::Windows),
@@ -177,7 +177,7 @@ async fn verify_block(
         });
         checked
             .await
-            .map_err(|_| Error::new(Kind::Internal, "verifying failed unexpectedly"))??;
+            .map_err(|_| Error::new(ErrorKind::Internal, "verifying failed unexpectedly"))??;
     }
     Ok(())
 }

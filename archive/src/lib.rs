@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod archive;
+pub mod bucket;
 mod cache;
 pub mod compact;
 pub mod error;
@@ -15,9 +16,8 @@ pub mod plan;
 pub mod query;
 pub mod rule;
 pub mod selector;
-pub mod store;
 pub mod time;
 
 pub use archive::{Archive, OPERATIONS};
-pub use error::{Error, Kind, Result};
-pub use options::Options;
+pub use error::{Error, ErrorKind, Result};
+pub use options::ArchiveOptions;

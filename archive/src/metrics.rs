@@ -24,8 +24,8 @@ pub(crate) struct Metrics {
     pub(crate) query_duration: HistogramVec,
     pub(crate) query_partial: IntCounter,
     pub(crate) cache_bytes: IntGauge,
-    pub(crate) store_requests: IntCounterVec,
-    pub(crate) store_errors: IntCounterVec,
+    pub(crate) bucket_requests: IntCounterVec,
+    pub(crate) bucket_errors: IntCounterVec,
 }
 
 impl Metrics {
@@ -108,14 +108,14 @@ impl Metrics {
                 "Answers that said that something was missing.",
             )?,
             cache_bytes: gauge("cache_bytes", "Bytes of objects kept in memory.")?,
-            store_requests: counters(
-                "store_requests_total",
-                "Requests to the object store.",
+            bucket_requests: counters(
+                "bucket_requests_total",
+                "Requests to the bucket.",
                 "request",
             )?,
-            store_errors: counters(
-                "store_errors_total",
-                "Failed requests to the object store.",
+            bucket_errors: counters(
+                "bucket_errors_total",
+                "Failed requests to the bucket.",
                 "request",
             )?,
         })

@@ -7,11 +7,11 @@ use object_store::ObjectStore;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Everything that an archive needs to know. The fields may be changed after [`Options::new`].
+/// Everything that an archive needs to know. The fields may be changed after [`ArchiveOptions::new`].
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct ArchiveOptions {
     /// The bucket.
-    pub store: Arc<dyn ObjectStore>,
+    pub bucket: Arc<dyn ObjectStore>,
     /// Path within the bucket.
     pub prefix: String,
     /// Time.
@@ -41,8 +41,8 @@ pub struct Options {
     pub retention: Duration,
     /// Windows that begin further ahead are refused.
     pub future: Duration,
-    /// How long one request to the store may take.
-    pub store_timeout: Duration,
+    /// How long one request to the bucket may take.
+    pub bucket_timeout: Duration,
     /// Bytes of objects kept in memory for the next query.
     pub cache_bytes: usize,
     /// Queries that are worked on at once; more wait.
@@ -61,11 +61,11 @@ pub struct Options {
     pub merge_rows: usize,
 }
 
-impl Options {
+impl ArchiveOptions {
     /// The defaults on this bucket.
-    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
+    pub fn new(bucket: Arc<dyn ObjectStore>) -> Self {
         Self {
-            store,
+            bucket,
             prefix: String::new(),
             clock: Clock::system(),
             random: Random::system(),
@@ -80,7 +80,7 @@ impl Options {
             label_sets: 1_000,
             retention: Duration::from_hours(14 * 24),
             future: Duration::from_mins(10),
-            store_timeout: Duration::from_secs(30),
+            bucket_timeout: Duration::from_secs(30),
             cache_bytes: 32 << 20,
             queries: 4,
             query_nodes: 1_000_000,

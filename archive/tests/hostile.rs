@@ -4,7 +4,7 @@ mod support;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
-use davy_archive::Options;
+use davy_archive::ArchiveOptions;
 use davy_base::Clock;
 use davy_profile::{Profile, gzip, pprof};
 use object_store::local::LocalFileSystem;
@@ -34,7 +34,7 @@ fn stalled(begin: &'static [u8]) -> Body {
     Body::from_stream(first.chain(futures_util::stream::pending()))
 }
 
-fn with(change: impl FnOnce(&mut Options)) -> World {
+fn with(change: impl FnOnce(&mut ArchiveOptions)) -> World {
     let mut options = options(Arc::new(InMemory::new()), &clock());
     change(&mut options);
     World::with(options)
@@ -211,8 +211,8 @@ async fn labels_with_the_most_values_go_and_the_others_stay() {
 
 /// A world with two segments of an hour, one of them damaged.
 async fn half_damaged(folder: &tempfile::TempDir) -> World {
-    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
-    let world = World::on(store, &clock());
+    let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a bucket"));
+    let world = World::on(bucket, &clock());
     for (id, name) in [("1", "a"), ("2", "a"), ("3", "a")] {
         let raw = cpu(&world.clock, &[(&[name], 5, &[])]);
         assert_eq!(world.push("", WEB, id, &raw).await.0, 200);
@@ -294,7 +294,7 @@ async fn a_damaged_segment_is_left_out_of_its_hours_block_and_still_told() {
         world.clock.advance(Duration::from_mins(20));
     }
     // One that has not seen the damage yet does not write the block again either.
-    let other = World::on(Arc::clone(&world.store), &world.clock);
+    let other = World::on(Arc::clone(&world.bucket), &world.clock);
     let done = other.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, &done.failed), (0, &Vec::new()));
     assert!(folder.path().join(&world.keys().await[0]).exists());

@@ -164,8 +164,8 @@ async fn tenants_see_nothing_of_each_other() {
 #[tokio::test]
 async fn a_folder_that_cannot_be_written_gives_503_and_heals_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
-    let world = World::on(store, &clock());
+    let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a bucket"));
+    let world = World::on(bucket, &clock());
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
     // A file where the folder should be stops even a root user.
     std::fs::write(folder.path().join("davy"), b"").expect("written");
@@ -262,8 +262,8 @@ async fn queries_say_what_is_wrong_with_them() {
 #[tokio::test]
 async fn a_damaged_object_makes_the_answer_partial_and_a_dead_store_makes_it_503() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
-    let world = World::on(store, &clock());
+    let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a bucket"));
+    let world = World::on(bucket, &clock());
     for (id, name) in [("1", "a"), ("2", "b")] {
         let raw = cpu(&world.clock, &[(&[name], 5, &[])]);
         assert_eq!(world.push("", WEB, id, &raw).await.0, 200);
@@ -290,7 +290,7 @@ async fn a_damaged_object_makes_the_answer_partial_and_a_dead_store_makes_it_503
         std::fs::write(folder.path().join(key), b"DAVYSEG1").expect("written");
     }
     // Another archiver, which has nothing in its cache.
-    let world = World::on(Arc::clone(&world.store), &world.clock);
+    let world = World::on(Arc::clone(&world.bucket), &world.clock);
     let path = format!(
         "/api/v1/profiles/top?{}",
         world.range(&format!("type={CPU}"))

@@ -14,8 +14,8 @@ use support::{CPU, LIVE, WEB, World, clock, cpu, options, profile};
 #[tokio::test]
 async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_after_compaction() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a store"));
-    let mut options = options(store, &clock());
+    let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a bucket"));
+    let mut options = options(bucket, &clock());
     options.policy.grace = Duration::from_hours(2);
     let world = World::with(options);
     let raw = cpu(
@@ -92,11 +92,11 @@ async fn a_block_without_its_meta_object_does_not_exist() {
         .find(|key| key.ends_with("meta.json"))
         .expect("a block");
     world
-        .store
+        .bucket
         .delete(&Path::from(meta.as_str()))
         .await
         .expect("deleted");
-    let other = World::on(Arc::clone(&world.store), &world.clock);
+    let other = World::on(Arc::clone(&world.bucket), &world.clock);
     assert_eq!(other.folded(&format!("type={CPU}")).await, "main 5");
     // The next round makes the same block of the same segment.
     assert_eq!(
@@ -118,11 +118,11 @@ async fn a_block_without_its_meta_object_does_not_exist() {
 async fn any_history_counts_every_window_once() {
     for seed in 0..12 {
         let mut random = Random::seeded(seed);
-        let store = Arc::new(InMemory::new());
+        let bucket = Arc::new(InMemory::new());
         let clock = clock();
         let worlds: Vec<World> = (0..2)
             .map(|_| {
-                let mut options = options(Arc::clone(&store) as _, &clock);
+                let mut options = options(Arc::clone(&bucket) as _, &clock);
                 options.policy.segments = 3;
                 options.policy.grace = Duration::from_mins(10);
                 options.merge_rows = 4;

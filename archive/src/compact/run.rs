@@ -1,16 +1,16 @@
 //! The compactor's loop.
 
 use super::merge::{Merge, Tables};
-use crate::error::{Error, Kind, Result};
+use crate::bucket::{Bucket, Missing};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
 use crate::format::block::id;
 use crate::format::segment::Segment;
 use crate::key::{BlockId, Hour, META, Tenant};
 use crate::metrics::Metrics;
-use crate::options::Options;
+use crate::options::ArchiveOptions;
 use crate::plan::{Piece, plan};
 use crate::rule::{Listing, select};
-use crate::store::{Missing, Store};
 use bytes::Bytes;
 use object_store::path::Path;
 use std::collections::BTreeSet;
@@ -21,8 +21,8 @@ use ulid::Ulid;
 /// Compacts. Any number of them may work on the same bucket.
 #[derive(Clone)]
 pub struct Compactor {
-    options: Options,
-    store: Arc<Store>,
+    options: ArchiveOptions,
+    bucket: Arc<Bucket>,
     metrics: Metrics,
     /// Pieces that were found damaged. They are left out of merges, stay where they are, and
     /// whoever reads the hour tells of them; after a restart they are tried again.
@@ -44,10 +44,10 @@ pub struct Done {
 }
 
 impl Compactor {
-    pub(crate) fn new(options: Options, store: Arc<Store>, metrics: Metrics) -> Self {
+    pub(crate) fn new(options: ArchiveOptions, bucket: Arc<Bucket>, metrics: Metrics) -> Self {
         Self {
             options,
-            store,
+            bucket,
             metrics,
             damaged: Arc::default(),
         }
@@ -78,7 +78,7 @@ impl Compactor {
     pub async fn once(&self) -> Result<Done> {
         let mut done = Done::default();
         let (mut segments, mut blocks, mut lag) = (0, 0, 0);
-        for tenant in self.store.tenants().await? {
+        for tenant in self.bucket.tenants().await? {
             let now = self.options.clock.now();
             for (hour, mut listing) in self.hours(&tenant).await? {
                 self.leave_out_damaged(&tenant, hour, &mut listing);
@@ -124,11 +124,11 @@ impl Compactor {
         &self,
         tenant: &Tenant,
     ) -> Result<impl IntoIterator<Item = (Hour, Listing), IntoIter: Send> + use<>> {
-        let keys = &self.store.keys;
+        let keys = &self.bucket.keys;
         let today = Hour::of(self.options.clock.now()).0.div_euclid(24);
         let mut days: BTreeSet<i64> = [today - 1, today].into();
         let all = keys.segments(tenant, None);
-        for object in self.store.list(&all).await? {
+        for object in self.bucket.list(&all).await? {
             if let Some(crate::key::Named::Segment(hour, _)) = keys.parse(tenant, &object.location)
             {
                 days.insert(hour.0.div_euclid(24));
@@ -143,7 +143,7 @@ impl Compactor {
                 ]
             })
             .collect();
-        let (hours, faults) = self.store.listing(tenant, &folders).await?;
+        let (hours, faults) = self.bucket.listing(tenant, &folders).await?;
         for fault in faults {
             tracing::warn!(fault, "block left out of compaction");
         }
@@ -164,7 +164,7 @@ impl Compactor {
 
     /// Whether a merge goes on without the piece that gave this fault.
     fn is_damage(&self, tenant: &Tenant, hour: Hour, piece: &Piece, error: &Error) -> bool {
-        if error.kind != Kind::Internal {
+        if error.kind != ErrorKind::Internal {
             return false;
         }
         let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
@@ -217,7 +217,7 @@ impl Compactor {
                     inputs.push(name.to_string());
                     leaves.insert(*name);
                     let segment = self
-                        .store
+                        .bucket
                         .segment(tenant, hour, *name)
                         .await
                         .map_err(read)?;
@@ -233,10 +233,12 @@ impl Compactor {
                             .into_iter()
                             .flat_map(|entry| entry.leaves.iter().copied()),
                     );
-                    let meta = self.store.meta(tenant, hour, block).await.map_err(read)?;
+                    let meta = self.bucket.meta(tenant, hour, block).await.map_err(read)?;
                     for group in 0..meta.groups.len() {
-                        let table =
-                            |table| self.store.group((tenant, hour, block), &meta, table, group);
+                        let table = |table| {
+                            self.bucket
+                                .group((tenant, hour, block), &meta, table, group)
+                        };
                         let (series, windows, frames, nodes, samples) = futures_util::try_join!(
                             table(Table::Series),
                             table(Table::Windows),
@@ -279,17 +281,17 @@ impl Compactor {
         let leaves = leaves.iter().map(ToString::to_string).collect();
         let (files, meta) = work(move || merge.finish(leaves, inputs)).await??;
         for (table, bytes) in files {
-            self.store
+            self.bucket
                 .put(
-                    &self.store.keys.block(tenant, hour, &name, &table.file()),
+                    &self.bucket.keys.block(tenant, hour, &name, &table.file()),
                     bytes,
                 )
                 .await?;
         }
         let text = serde_json::to_vec(&meta).map_err(Error::corrupt)?;
-        self.store
+        self.bucket
             .put(
-                &self.store.keys.block(tenant, hour, &name, META),
+                &self.bucket.keys.block(tenant, hour, &name, META),
                 Bytes::from(text),
             )
             .await?;
@@ -298,20 +300,20 @@ impl Compactor {
 
     /// Deletes a piece; of a block first the object that makes it exist.
     async fn delete(&self, tenant: &Tenant, hour: Hour, piece: &Piece) -> Result<()> {
-        let keys = &self.store.keys;
+        let keys = &self.bucket.keys;
         let kind = match piece {
             Piece::Segment(name) => {
-                self.store
+                self.bucket
                     .delete(&keys.segment(tenant, hour, *name))
                     .await?;
                 "segment"
             }
             Piece::Block(block) => {
-                self.store
+                self.bucket
                     .delete(&keys.block(tenant, hour, block, META))
                     .await?;
                 for table in Table::ALL {
-                    self.store
+                    self.bucket
                         .delete(&keys.block(tenant, hour, block, &table.file()))
                         .await?;
                 }
@@ -326,7 +328,7 @@ impl Compactor {
 fn read(missing: Missing) -> Error {
     match missing {
         Missing::Gone => Error::new(
-            Kind::Unavailable,
+            ErrorKind::Unavailable,
             "an input went away; the next round looks again",
         ),
         Missing::Failed(error) => error,
@@ -345,7 +347,7 @@ fn of_segment(segment: &Segment) -> Result<Tables> {
 
 async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let done = davy_tag::spawn_blocking(work).await;
-    done.map_err(|_| Error::new(Kind::Internal, "a merge's thread failed unexpectedly"))
+    done.map_err(|_| Error::new(ErrorKind::Internal, "a merge's thread failed unexpectedly"))
 }
 
 async fn add(mut merge: Merge, tables: Tables) -> Result<Merge> {

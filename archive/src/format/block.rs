@@ -5,7 +5,7 @@ use super::columns::{Group, Span, Writer, footer};
 use super::order::{Texts, ordered};
 use super::tables::{Bases, write};
 use super::{Table, VERSION};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::key::BlockId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -166,7 +166,7 @@ impl Meta {
         let Version { version } = serde_json::from_slice(bytes).map_err(Error::corrupt)?;
         if version > VERSION {
             return Err(Error::new(
-                Kind::Internal,
+                ErrorKind::Internal,
                 format!(
                     "a block has version {version}, this archiver reads up to {VERSION}: update it"
                 ),

@@ -5,7 +5,7 @@ use super::columns::{Group, Span, footer};
 use super::order::{Texts, ordered};
 use super::tables::{Bases, write};
 use super::{Table, VERSION};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +89,7 @@ impl Segment {
         let version = number(tail);
         if version > VERSION {
             return Err(Error::new(
-                Kind::Internal,
+                ErrorKind::Internal,
                 format!(
                     "a segment has version {version}, this archiver reads up to {VERSION}: update it"
                 ),

@@ -1,7 +1,7 @@
 //! Bodies of requests, in bounded memory.
 
 use super::buffer::{Ingest, Reservation};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ async fn next(
     let idle = tokio::time::Instant::now() + options.body_idle;
     let late = |what: &str, of: Duration| {
         let message = format!("{what} {of:?}, the limit; send it again");
-        Err(Error::new(Kind::Late, message))
+        Err(Error::new(ErrorKind::Late, message))
     };
     tokio::select! {
         frame = body.frame() => match frame {
@@ -29,7 +29,7 @@ async fn next(
             Some(Err(error)) => Err(Error::invalid(format!("the body ends early: {error}"))),
         },
         () = ingest.stopped() => Err(Error::new(
-            Kind::Unavailable,
+            ErrorKind::Unavailable,
             "ingestion is stopped on this archiver; push to another one",
         )),
         () = tokio::time::sleep_until(idle.min(deadline)) => if deadline < idle {
@@ -50,7 +50,7 @@ pub(super) async fn read(
     let limit = ingest.options().body_bytes;
     let too_large = || {
         Error::new(
-            Kind::TooLarge,
+            ErrorKind::TooLarge,
             format!("the body is larger than {limit} bytes, the limit"),
         )
     };
@@ -80,7 +80,7 @@ pub(super) async fn read(
         "zstd" => unpack_zstd,
         other => {
             return Err(Error::new(
-                Kind::Unsupported,
+                ErrorKind::Unsupported,
                 format!("content encoding {other} is not taken; gzip, zstd and identity are"),
             ));
         }
@@ -91,8 +91,8 @@ pub(super) async fn read(
     };
     let packed = whole.len();
     let unpacked = davy_tag::spawn_blocking(move || unpack(&whole, &limits)).await;
-    let unpacked =
-        unpacked.map_err(|_| Error::new(Kind::Internal, "unpacking failed unexpectedly"))??;
+    let unpacked = unpacked
+        .map_err(|_| Error::new(ErrorKind::Internal, "unpacking failed unexpectedly"))??;
     reservation.grow(unpacked.len().saturating_sub(packed))?;
     Ok((unpacked.into(), reservation))
 }
@@ -109,7 +109,7 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 fn unpack_zstd(packed: &[u8], limits: &Limits) -> Result<Vec<u8>> {
     let broken = |error: std::io::Error| {
         let message = format!("the body is not a zstd stream: {error}");
-        Error::new(Kind::Unprocessable, message)
+        Error::new(ErrorKind::Unprocessable, message)
     };
     let decoder = zstd::stream::read::Decoder::with_buffer(packed).and_then(|mut decoder| {
         decoder.window_log_max(ZSTD_WINDOW_LOG)?;

@@ -2,13 +2,13 @@
 
 use super::add::add;
 use super::decode::{self, Decoded, Push, decode};
-use crate::error::{Error, Kind, Result};
+use crate::bucket::Bucket;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::Batch;
 use crate::format::segment;
 use crate::key::{Hour, Tenant};
 use crate::metrics::Metrics;
-use crate::options::Options;
-use crate::store::Store;
+use crate::options::ArchiveOptions;
 use davy_base::Random;
 use futures_util::StreamExt;
 use std::collections::BTreeMap;
@@ -40,8 +40,8 @@ struct Open {
 }
 
 struct Shared {
-    options: Options,
-    store: Arc<Store>,
+    options: ArchiveOptions,
+    bucket: Arc<Bucket>,
     metrics: Metrics,
     open: Mutex<Open>,
     /// Tells the requests whose body is still coming whether pushes are taken.
@@ -98,7 +98,7 @@ const SMALL_BYTES: usize = 1 << 20;
 
 fn full() -> Error {
     Error::new(
-        Kind::Busy,
+        ErrorKind::Busy,
         "the buffers of this archiver are full; send it again in a second",
     )
 }
@@ -110,12 +110,12 @@ impl Drop for Reservation {
 }
 
 impl Ingest {
-    pub(crate) fn new(options: Options, store: Arc<Store>, metrics: Metrics) -> Self {
+    pub(crate) fn new(options: ArchiveOptions, bucket: Arc<Bucket>, metrics: Metrics) -> Self {
         Self(Arc::new(Shared {
             random: Mutex::new(options.random.clone()),
             decoders: Semaphore::new(options.decoders.max(1)),
             options,
-            store,
+            bucket,
             metrics,
             open: Mutex::default(),
             accepting: watch::Sender::new(false),
@@ -126,7 +126,7 @@ impl Ingest {
         }))
     }
 
-    pub(super) fn options(&self) -> &Options {
+    pub(super) fn options(&self) -> &ArchiveOptions {
         &self.0.options
     }
 
@@ -165,12 +165,12 @@ impl Ingest {
         let received: usize = pushes.iter().map(|(_, push)| push.body.len()).sum();
         let permit = shared.decoders.acquire().await;
         let permit =
-            permit.map_err(|_| Error::new(Kind::Unavailable, "the archiver is stopping"))?;
+            permit.map_err(|_| Error::new(ErrorKind::Unavailable, "the archiver is stopping"))?;
         let (this, owner) = (self.clone(), tenant.clone());
         let waiting = davy_tag::spawn_blocking(move || this.take(&owner, pushes)).await;
         drop(permit);
-        let waiting =
-            waiting.map_err(|_| Error::new(Kind::Internal, "decoding failed unexpectedly"))??;
+        let waiting = waiting
+            .map_err(|_| Error::new(ErrorKind::Internal, "decoding failed unexpectedly"))??;
         let windows = waiting.len();
         if hurry {
             shared.full.notify_one();
@@ -183,9 +183,12 @@ impl Ingest {
                 .map(|outcome| (*outcome).clone());
             match outcome {
                 Ok(Some(Ok(()))) => {}
-                Ok(Some(Err(why))) => return Err(Error::new(Kind::Unavailable, why)),
+                Ok(Some(Err(why))) => return Err(Error::new(ErrorKind::Unavailable, why)),
                 Ok(None) | Err(_) => {
-                    return Err(Error::new(Kind::Unavailable, "the archiver is stopping"));
+                    return Err(Error::new(
+                        ErrorKind::Unavailable,
+                        "the archiver is stopping",
+                    ));
                 }
             }
         }
@@ -220,7 +223,7 @@ impl Ingest {
         let mut open = shared.open.lock().unwrap_or_else(PoisonError::into_inner);
         if !open.accepting {
             return Err(Error::new(
-                Kind::Unavailable,
+                ErrorKind::Unavailable,
                 "ingestion is stopped on this archiver; push to another one",
             ));
         }
@@ -286,8 +289,8 @@ impl Ingest {
     async fn write(&self, tenant: &Tenant, hour: Hour, batch: Batch) -> Result<()> {
         let shared = &self.0;
         let encoded = davy_tag::spawn_blocking(move || segment::encode(batch)).await;
-        let (bytes, _) =
-            encoded.map_err(|_| Error::new(Kind::Internal, "encoding failed unexpectedly"))??;
+        let (bytes, _) = encoded
+            .map_err(|_| Error::new(ErrorKind::Internal, "encoding failed unexpectedly"))??;
         let name = {
             let mut random = shared.random.lock().unwrap_or_else(PoisonError::into_inner);
             Ulid::from_parts(
@@ -297,8 +300,8 @@ impl Ingest {
         };
         let size = bytes.len() as u64;
         shared
-            .store
-            .put(&shared.store.keys.segment(tenant, hour, name), bytes)
+            .bucket
+            .put(&shared.bucket.keys.segment(tenant, hour, name), bytes)
             .await?;
         shared.metrics.flushed_bytes.inc_by(size);
         Ok(())

@@ -8,7 +8,7 @@
 //! ```
 
 use super::decode::{Format, Push, WindowIdentity};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::labels;
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -98,7 +98,7 @@ const ID_BYTES: usize = 1_024;
 
 fn too_many(what: &str) -> Error {
     Error::new(
-        Kind::TooLarge,
+        ErrorKind::TooLarge,
         format!("the request has more than {SAMPLES} {what}, the limit; send fewer at once"),
     )
 }
@@ -201,7 +201,7 @@ struct JsonSample<'a> {
 pub(super) fn from_json(body: &[u8]) -> Result<Vec<(String, Push)>> {
     if objects(body) > OBJECTS {
         return Err(Error::new(
-            Kind::TooLarge,
+            ErrorKind::TooLarge,
             format!(
                 "the request has more than {OBJECTS} series, labels and profiles, the limit; send fewer at once"
             ),

@@ -2,11 +2,11 @@
 
 use super::kinds::{self, TextKind};
 use super::label_sets::sample_labels;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{Source, WindowId};
 use crate::labels::{self, Labels, NAME, SERVICE};
 use crate::metrics::Metrics;
-use crate::options::Options;
+use crate::options::ArchiveOptions;
 use bytes::Bytes;
 use davy_base::Timestamp;
 use davy_profile::{Limits, Profile, folded, gzip, pprof};
@@ -142,8 +142,8 @@ impl From<davy_profile::Error> for Error {
     fn from(error: davy_profile::Error) -> Self {
         use davy_profile::Error as Fault;
         let kind = match error {
-            Fault::TooLarge { .. } | Fault::Bomb { .. } => Kind::TooLarge,
-            _ => Kind::Unprocessable,
+            Fault::TooLarge { .. } | Fault::Bomb { .. } => ErrorKind::TooLarge,
+            _ => ErrorKind::Unprocessable,
         };
         Self::new(kind, error.to_string())
     }
@@ -159,7 +159,7 @@ impl From<labels::Fault> for Error {
 /// have.
 pub(super) fn decode(
     push: Push,
-    options: &Options,
+    options: &ArchiveOptions,
     metrics: &Metrics,
     now: Timestamp,
     left: &mut usize,
@@ -246,7 +246,10 @@ pub(super) fn decode(
 }
 
 fn unreachable_format<T>() -> Result<T> {
-    Err(Error::new(Kind::Internal, "a text format without a type"))
+    Err(Error::new(
+        ErrorKind::Internal,
+        "a text format without a type",
+    ))
 }
 
 /// Takes the type's suffix off the service's name.
@@ -295,7 +298,7 @@ fn type_ids(name: &str, profile: &Profile) -> Result<Vec<Arc<str>>> {
 fn when(
     span: Option<(Timestamp, Timestamp)>,
     profile: &Profile,
-    options: &Options,
+    options: &ArchiveOptions,
     now: Timestamp,
 ) -> Result<(Timestamp, i64)> {
     let (start, duration_ms) = match span {

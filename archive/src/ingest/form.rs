@@ -1,7 +1,7 @@
 //! `/ingest`: the query's parameters and the body's parts.
 
 use super::decode::{Format, Push, WindowIdentity};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::labels::SERVICE;
 use bytes::Bytes;
 use davy_base::Timestamp;
@@ -125,7 +125,7 @@ pub(super) async fn read(
     let refused = |format: &str| {
         let message =
             format!("the format {format} is not taken; pprof, folded (groups) and lines are");
-        Err(Error::new(Kind::Unprocessable, message))
+        Err(Error::new(ErrorKind::Unprocessable, message))
     };
     let asked = match (asked, content_type) {
         ("", kind) if kind.contains("+trie") => "trie",
@@ -153,7 +153,7 @@ pub(super) async fn read(
     };
     if parts.contains_key("prev_profile") {
         return Err(Error::new(
-            Kind::Unprocessable,
+            ErrorKind::Unprocessable,
             "prev_profile is not taken: the agent must send differences; update it",
         ));
     }

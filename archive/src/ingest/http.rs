@@ -2,7 +2,7 @@
 
 use super::buffer::Ingest;
 use super::{body, connect, form};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::key::Tenant;
 use axum::Router;
 use axum::body::Body;
@@ -52,14 +52,14 @@ fn content_type(headers: &HeaderMap) -> &str {
 /// Errors as the agents expect them.
 fn refusal(ingest: &Ingest, error: &Error, connect: bool) -> Response {
     let (mut status, _, code, reason) = error.kind.table();
-    if connect && error.kind == Kind::Unprocessable {
+    if connect && error.kind == ErrorKind::Unprocessable {
         status = 400;
     }
     ingest.metrics().rejected.with_label_values(&[reason]).inc();
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = axum::Json(json!({ "code": code, "message": error.message }));
     let mut response = (status, body).into_response();
-    if matches!(error.kind, Kind::Busy | Kind::Unavailable) {
+    if matches!(error.kind, ErrorKind::Busy | ErrorKind::Unavailable) {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -113,7 +113,7 @@ async fn take_push(State(ingest): State<Ingest>, request: Request) -> Response {
                 let message = format!(
                     "the content type `{other}` is not taken; application/proto and application/json are"
                 );
-                return Err(Error::new(Kind::Unsupported, message));
+                return Err(Error::new(ErrorKind::Unsupported, message));
             }
         };
         let tenant = tenant(&parts.headers)?;
@@ -124,7 +124,7 @@ async fn take_push(State(ingest): State<Ingest>, request: Request) -> Response {
         });
         let pushes = read
             .await
-            .map_err(|_| Error::new(Kind::Internal, "reading failed unexpectedly"))??;
+            .map_err(|_| Error::new(ErrorKind::Internal, "reading failed unexpectedly"))??;
         let hurry = parts.headers.contains_key(HURRY);
         ingest.push_and(&tenant, pushes, hurry).await?;
         Ok(wire)

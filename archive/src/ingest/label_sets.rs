@@ -1,6 +1,6 @@
 //! Which labels of a profile's samples make series.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{self, Labels, NAME, SERVICE};
 use crate::metrics::Metrics;
 use davy_profile::{LabelSetId, LabelValue, Profile};
@@ -60,7 +60,7 @@ pub(super) fn sample_labels(
         all += count;
         if all > PAIRS {
             return Err(Error::new(
-                Kind::TooLarge,
+                ErrorKind::TooLarge,
                 format!("the label sets of the profile have more than {PAIRS} labels, the limit"),
             ));
         }

@@ -1,6 +1,6 @@
 //! Answers and problem documents.
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,7 @@ pub(super) fn problem(error: &Error) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    if matches!(error.kind, Kind::Busy | Kind::Unavailable) {
+    if matches!(error.kind, ErrorKind::Busy | ErrorKind::Unavailable) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

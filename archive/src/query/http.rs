@@ -6,7 +6,7 @@ use super::metadata::{Gather, Wanted};
 use super::params::{Ask, Parameters};
 use super::scan::{Query, Report, blocking};
 use super::{series, svg};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::tenant;
 use crate::key::Tenant;
 use axum::extract::{Request, State};
@@ -63,7 +63,7 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
             .slots
             .acquire()
             .await
-            .map_err(|_| Error::new(Kind::Unavailable, "the archiver is stopping"))?;
+            .map_err(|_| Error::new(ErrorKind::Unavailable, "the archiver is stopping"))?;
         match operation {
             "ListProfileTypes" => call.gather(Wanted::Types).await,
             "ListProfileLabels" => call.labels().await,

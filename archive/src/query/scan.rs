@@ -5,7 +5,8 @@
 //! threads for blocking work; a query whose client has gone stops before its next group.
 
 use super::params::Ask;
-use crate::error::{Error, Kind, Result};
+use crate::bucket::{Bucket, Missing};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
 use crate::format::batch::WindowId;
 use crate::format::block::Meta;
@@ -14,9 +15,8 @@ use crate::format::segment::Segment;
 use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
 use crate::key::{BlockId, Hour, Tenant};
 use crate::metrics::Metrics;
-use crate::options::Options;
+use crate::options::ArchiveOptions;
 use crate::rule::{Listing, select};
-use crate::store::{Missing, Store};
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ use ulid::Ulid;
 /// Answers queries. Cheap to clone.
 #[derive(Clone)]
 pub struct Query {
-    pub(super) store: Arc<Store>,
-    pub(super) options: Options,
+    pub(super) bucket: Arc<Bucket>,
+    pub(super) options: ArchiveOptions,
     pub(super) metrics: Metrics,
     pub(super) slots: Arc<Semaphore>,
 }
@@ -85,10 +85,10 @@ enum Part {
 }
 
 impl Query {
-    pub(crate) fn new(options: Options, store: Arc<Store>, metrics: Metrics) -> Self {
+    pub(crate) fn new(options: ArchiveOptions, bucket: Arc<Bucket>, metrics: Metrics) -> Self {
         let slots = Arc::new(Semaphore::new(options.queries.max(1)));
         Self {
-            store,
+            bucket,
             options,
             metrics,
             slots,
@@ -98,11 +98,11 @@ impl Query {
     /// The folders to list for the hours from `first` to `last`: those of hours for a short range,
     /// those of days for a long one, and for a very long one those of the days that are there.
     async fn folders(&self, tenant: &Tenant, first: Hour, last: Hour) -> Result<Vec<Path>> {
-        let keys = &self.store.keys;
+        let keys = &self.bucket.keys;
         if last.0 - first.0 >= DAYS_LISTED * 24 {
             let mut folders = Vec::new();
             for all in [keys.segments(tenant, None), keys.blocks(tenant, None)] {
-                for date in self.store.folders(&all).await? {
+                for date in self.bucket.folders(&all).await? {
                     let day = Hour::parse(&date, "00");
                     if day.is_some_and(|day| day.0 + 23 >= first.0 && day <= last) {
                         folders.push(all.clone().join(date));
@@ -142,7 +142,7 @@ impl Query {
             return Ok((visitor, report));
         }
         let (mut hours, faults) = self
-            .store
+            .bucket
             .listing(&ask.tenant, &self.folders(&ask.tenant, first, last).await?)
             .await?;
         hours.retain(|hour, _| (first..=last).contains(hour));
@@ -204,7 +204,7 @@ impl Query {
                 }
                 // A compactor has put a block in their place. What was counted stays counted.
                 let (mut again, _) = self
-                    .store
+                    .bucket
                     .listing(&ask.tenant, &self.folders(&ask.tenant, hour, hour).await?)
                     .await?;
                 listing = again.remove(&hour).unwrap_or_default();
@@ -213,7 +213,7 @@ impl Query {
         drop(before);
         if visited == 0 && !report.partial.is_empty() {
             return Err(Error::new(
-                Kind::Unavailable,
+                ErrorKind::Unavailable,
                 format!("nothing of the range can be read: {}", report.partial[0]),
             ));
         }
@@ -233,7 +233,7 @@ impl Query {
         let mut parts = Vec::new();
         for at in selection.blocks {
             let id = &listing.blocks[at].id;
-            match self.store.meta(&ask.tenant, hour, id).await {
+            match self.bucket.meta(&ask.tenant, hour, id).await {
                 Ok(meta) => {
                     for (group, of) in meta.groups.iter().enumerate() {
                         if ask.may_be_in(&of.services, of.from_ms, of.last_ms) {
@@ -259,10 +259,12 @@ impl Query {
         table: Table,
     ) -> Result<Group, Missing> {
         match part {
-            Part::Listed(_) => Err(Error::new(Kind::Internal, "a segment that is not open").into()),
+            Part::Listed(_) => {
+                Err(Error::new(ErrorKind::Internal, "a segment that is not open").into())
+            }
             Part::Segment(segment) => Ok(segment.table(table)?),
             Part::Block(id, meta, group) => {
-                self.store
+                self.bucket
                     .group((&ask.tenant, hour, id), meta, table, *group)
                     .await
             }
@@ -285,7 +287,7 @@ impl Query {
         report: &mut Report,
     ) -> (V, Result<(), Missing>) {
         let part = match part {
-            Part::Listed(name) => match self.store.segment(&ask.tenant, hour, name).await {
+            Part::Listed(name) => match self.bucket.segment(&ask.tenant, hour, name).await {
                 Ok(segment) => {
                     let of = &segment.directory;
                     if !ask.may_be_in(&of.services, of.from_ms, of.last_ms) {
@@ -381,7 +383,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let done = davy_tag::spawn_blocking(work).await;
-    done.map_err(|_| Error::new(Kind::Internal, "a query's thread failed unexpectedly"))
+    done.map_err(|_| Error::new(ErrorKind::Internal, "a query's thread failed unexpectedly"))
 }
 
 struct Head {

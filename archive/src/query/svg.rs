@@ -1,6 +1,6 @@
 //! Flame graphs as SVG.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use davy_profile::FlameTree;
 use inferno::flamegraph::{Options, from_lines};
 
@@ -17,7 +17,7 @@ pub fn svg(tree: &FlameTree, title: &str, unit: &str) -> Result<Vec<u8>> {
     }
     from_lines(&mut options, folded.lines(), &mut out).map_err(|error| {
         Error::new(
-            Kind::Internal,
+            ErrorKind::Internal,
             format!("the graph cannot be drawn: {error}"),
         )
     })?;

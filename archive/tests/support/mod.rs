@@ -8,7 +8,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use davy_archive::{Archive, Options};
+use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Clock, Random};
 use davy_profile::{Function, Line, Profile, gzip, pprof};
 use http_body_util::BodyExt;
@@ -24,13 +24,13 @@ pub const LIVE: &str = "memory:inuse_space:bytes:space:bytes";
 
 pub struct World {
     pub archive: Archive,
-    pub store: Arc<dyn ObjectStore>,
+    pub bucket: Arc<dyn ObjectStore>,
     pub clock: Clock,
     pub drain: CancellationToken,
 }
 
 /// A clock that stands in the middle of an hour that the machine's clock has just left, so that
-/// the store's times of objects fit to it.
+/// the modification times of objects fit to it.
 pub fn clock() -> Clock {
     let now = Clock::system().now();
     Clock::manual(
@@ -39,13 +39,13 @@ pub fn clock() -> Clock {
     )
 }
 
-pub fn options(store: Arc<dyn ObjectStore>, clock: &Clock) -> Options {
-    Options {
+pub fn options(bucket: Arc<dyn ObjectStore>, clock: &Clock) -> ArchiveOptions {
+    ArchiveOptions {
         prefix: "davy".to_owned(),
         clock: clock.clone(),
         random: Random::system(),
         flush_interval: Duration::from_millis(1),
-        ..Options::new(store)
+        ..ArchiveOptions::new(bucket)
     }
 }
 
@@ -54,18 +54,18 @@ impl World {
         Self::on(Arc::new(InMemory::new()), &clock())
     }
 
-    pub fn on(store: Arc<dyn ObjectStore>, clock: &Clock) -> Self {
-        Self::with(options(store, clock))
+    pub fn on(bucket: Arc<dyn ObjectStore>, clock: &Clock) -> Self {
+        Self::with(options(bucket, clock))
     }
 
-    pub fn with(options: Options) -> Self {
-        let (store, clock) = (Arc::clone(&options.store), options.clock.clone());
+    pub fn with(options: ArchiveOptions) -> Self {
+        let (bucket, clock) = (Arc::clone(&options.bucket), options.clock.clone());
         let archive = Archive::new(options, &prometheus::Registry::new()).expect("fresh registry");
         let drain = CancellationToken::new();
         tokio::spawn(archive.ingest().run(drain.clone()));
         Self {
             archive,
-            store,
+            bucket,
             clock,
             drain,
         }
@@ -144,7 +144,7 @@ impl World {
     pub async fn keys(&self) -> Vec<String> {
         use futures_util::TryStreamExt;
         let mut keys: Vec<String> = self
-            .store
+            .bucket
             .list(None)
             .map_ok(|object| object.location.to_string())
             .try_collect()

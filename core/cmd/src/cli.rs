@@ -139,7 +139,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config(ConfigCommand::Check(flags)) => {
             let loaded = load(&flags)?;
             let config = config::Config::new(&loaded)?;
-            crate::store::check(&config.store_url)?;
+            crate::bucket::check(&config.bucket_url)?;
             crate::logs::check(&config.log_level)?;
             process::check(&loaded)?;
             print("the configuration can be used\n")

@@ -32,7 +32,7 @@ pub(crate) enum LogFormat {
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) database: String,
-    pub(crate) store_url: String,
+    pub(crate) bucket_url: String,
     pub(crate) region: String,
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
@@ -122,8 +122,8 @@ impl Config {
                 secret("database")?,
                 format!("sqlite:{}", data_dir.join("davy.db").display()),
             ),
-            store_url: or(
-                text("store.url"),
+            bucket_url: or(
+                text("bucket.url"),
                 format!("file://{}", data_dir.join("store").display()),
             ),
             data_dir,

@@ -1,5 +1,6 @@
 //! The binary `davy`: the one place that composes the rooms.
 
+mod bucket;
 mod catalogue;
 mod cli;
 mod client;
@@ -16,7 +17,6 @@ mod profile;
 mod push;
 mod query;
 mod record;
-mod store;
 mod toggle;
 mod top;
 mod who;

@@ -249,7 +249,7 @@ fn announce(addresses: &str, plan: &Plan) {
     tracing::info!(
         process = plan.placement.process,
         addresses,
-        store = plan.config.store_url,
+        bucket = plan.config.bucket_url,
         "davy is up"
     );
     // The one line for the person who typed the command, whatever the log is set to.

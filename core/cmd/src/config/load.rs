@@ -202,8 +202,19 @@ impl Loaded {
     }
 }
 
+/// Former names, too different from the present ones for the nearest name to find.
+const RENAMED: &[(&str, &str)] = &[
+    ("store", "bucket"),
+    ("store.url", "bucket.url"),
+    ("DAVY_STORE_URL", "DAVY_BUCKET_URL"),
+];
+
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    let hint = match nearest(name, known) {
+    let renamed = RENAMED.iter().find(|(former, _)| *former == name);
+    let hint = match renamed
+        .map(|(_, now)| *now)
+        .or_else(|| nearest(name, known))
+    {
         Some(near) => format!("did you mean {near}?"),
         None => "`davy config show` lists all settings".to_owned(),
     };

@@ -46,7 +46,7 @@ const GENERAL: &[Setting] = &[
     setting(
         "data_dir",
         ".davy",
-        "folder of the embedded database and object store",
+        "folder of the embedded database and bucket",
     ),
     setting(
         "database",
@@ -64,9 +64,9 @@ const GENERAL: &[Setting] = &[
         "label `region` of this process's own profiles",
     ),
     setting_of(
-        "store.url",
+        "bucket.url",
         "",
-        "object store, file:///FOLDER or memory: [default: the folder store in data_dir]",
+        "bucket of the archive, file:///FOLDER or memory: [default: the folder store in data_dir]",
         ARCHIVE,
     ),
     setting_of(

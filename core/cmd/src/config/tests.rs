@@ -78,6 +78,16 @@ fn an_unknown_name_is_refused_with_the_nearest_right_one() {
         "unknown environment variable DAVY_HTTP_LISTN; did you mean DAVY_HTTP_LISTEN?",
     );
     check(
+        Some("[store]\nurl = \"memory:\""),
+        &[],
+        "unknown key in /davy.toml: store; did you mean bucket?",
+    );
+    check(
+        None,
+        &[("DAVY_STORE_URL", "memory:")],
+        "unknown environment variable DAVY_STORE_URL; did you mean DAVY_BUCKET_URL?",
+    );
+    check(
         Some("a = 1"),
         &[],
         "unknown key in /davy.toml: a; `davy config show` lists all settings",

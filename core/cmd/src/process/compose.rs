@@ -4,11 +4,11 @@ use super::children::{self, Placed};
 use super::doors::Doors;
 use super::sockets::SocketFolder;
 use super::{PROFILER_DEADLINE, Plan, host, toggles};
+use crate::bucket;
 use crate::catalogue::{self, Door, Entry, MEMBERS};
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::http::{self, Listener};
-use crate::store;
 use axum::Router;
 use davy_archive::Archive;
 use davy_base::{Clock, Random};
@@ -173,7 +173,7 @@ fn open_archive(
     if !here.iter().any(|entry| entry.name.starts_with("archive.")) {
         return Ok(None);
     }
-    let mut options = davy_archive::Options::new(store::open(&config.store_url)?);
+    let mut options = davy_archive::ArchiveOptions::new(bucket::open(&config.bucket_url)?);
     options.clock = clock.clone();
     options.random = random;
     options.flush_interval = config.flush_interval;

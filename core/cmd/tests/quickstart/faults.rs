@@ -105,15 +105,18 @@ fn a_wrong_start_ends_with_2_and_one_sentence() {
         check(&[&anywhere[..], arguments].concat(), &[], expected)
     };
     check_elsewhere(
-        &["--store-url", "ftp://x"],
-        "is no object store of this version",
+        &["--bucket-url", "ftp://x"],
+        "supported are file:///FOLDER and memory:",
     );
-    check_elsewhere(&["--store-url", "file:///dev/null/store"], "can't be used");
+    check_elsewhere(
+        &["--bucket-url", "file:///dev/null/store"],
+        "cannot use the bucket folder",
+    );
     check_elsewhere(&["--database", "mysql://x"], "write sqlite:PATH");
     check(
-        &["config", "check", "--store-url", "s3://bucket"],
+        &["config", "check", "--bucket-url", "s3://bucket"],
         &[],
-        "is no object store of this version",
+        "supported are file:///FOLDER and memory:",
     );
     check(
         &["config", "check", "--profiler-hz", "0"],

@@ -1,7 +1,7 @@
 //! The bucket: every request is counted, and none waits for ever.
 
 use crate::cache::{Cache, Entry};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
 use crate::format::block::Meta;
 use crate::format::columns::Group;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use ulid::Ulid;
 
 /// Requests to the bucket.
-pub struct Store {
+pub struct Bucket {
     inner: Arc<dyn ObjectStore>,
     /// Names of objects.
     pub keys: Keys,
@@ -34,7 +34,7 @@ pub struct Store {
 pub enum Missing {
     /// It is not there: deleted since it was listed.
     Gone,
-    /// The store fails, or the object is damaged.
+    /// The bucket fails, or the object is damaged.
     Failed(Error),
 }
 
@@ -44,7 +44,7 @@ impl From<Error> for Missing {
     }
 }
 
-impl Store {
+impl Bucket {
     /// A bucket.
     pub(crate) fn new(
         inner: Arc<dyn ObjectStore>,
@@ -68,11 +68,14 @@ impl Store {
         key: &Path,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Missing> {
-        self.metrics.store_requests.with_label_values(&[what]).inc();
+        self.metrics
+            .bucket_requests
+            .with_label_values(&[what])
+            .inc();
         let failed = |why: String| {
-            self.metrics.store_errors.with_label_values(&[what]).inc();
+            self.metrics.bucket_errors.with_label_values(&[what]).inc();
             Missing::Failed(Error::new(
-                Kind::Unavailable,
+                ErrorKind::Unavailable,
                 format!("cannot {what} {key}: {why}"),
             ))
         };
@@ -86,7 +89,7 @@ impl Store {
 
     fn failed(missing: Missing, key: &Path) -> Error {
         match missing {
-            Missing::Gone => Error::new(Kind::Unavailable, format!("{key} is not there")),
+            Missing::Gone => Error::new(ErrorKind::Unavailable, format!("{key} is not there")),
             Missing::Failed(error) => error,
         }
     }
