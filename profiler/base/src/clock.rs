@@ -27,7 +27,7 @@ pub(crate) struct Manual {
     now: AtomicI64,
     start: i64,
     #[cfg(feature = "tokio")]
-    pub(crate) timers: crate::timer::Timers,
+    pub(crate) timers: crate::timers::Timers,
 }
 
 impl Manual {
@@ -54,7 +54,7 @@ impl Clock {
             now: AtomicI64::new(start.nanos()),
             start: start.nanos(),
             #[cfg(feature = "tokio")]
-            timers: crate::timer::Timers::default(),
+            timers: crate::timers::Timers::default(),
         })))
     }
 

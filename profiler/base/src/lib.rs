@@ -4,6 +4,8 @@ pub mod clock;
 pub mod random;
 #[cfg(feature = "tokio")]
 pub mod timer;
+#[cfg(feature = "tokio")]
+mod timers;
 pub mod timestamp;
 
 pub use clock::Clock;

@@ -4,12 +4,11 @@
 //! fires when [`Clock::advance`] reaches its deadline, so a simulation decides the order of events.
 
 use crate::clock::{Clock, Manual, Source};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 impl Clock {
@@ -155,51 +154,12 @@ impl Interval {
     }
 }
 
-/// The timers of a manual clock that wait, by deadline and then in the order of registration.
-#[derive(Default)]
-pub(crate) struct Timers(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    wakers: BTreeMap<(Duration, u64), Waker>,
-    last_id: u64,
-}
-
-impl Timers {
-    /// Wakes the tasks whose deadline is not after `now`, earliest first.
-    pub(crate) fn fire(&self, now: Duration) {
-        let due = {
-            let mut waiting = self.lock();
-            let later = waiting.wakers.split_off(&(now, u64::MAX));
-            std::mem::replace(&mut waiting.wakers, later)
-        };
-        due.into_values().for_each(Waker::wake);
-    }
-
-    fn register(&self, registered: Option<u64>, deadline: Duration, waker: &Waker) -> u64 {
-        let mut waiting = self.lock();
-        let id = registered.unwrap_or_else(|| {
-            waiting.last_id += 1;
-            waiting.last_id
-        });
-        waiting.wakers.insert((deadline, id), waker.clone());
-        id
-    }
-
-    fn cancel(&self, deadline: Duration, id: u64) {
-        self.lock().wakers.remove(&(deadline, id));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Timestamp;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Waker;
 
     fn manual() -> Clock {
         Clock::manual(Timestamp::EPOCH)
@@ -241,9 +201,9 @@ mod tests {
         let Source::Manual(manual) = &clock.0 else {
             unreachable!("a manual clock")
         };
-        assert_eq!(manual.timers.lock().wakers.len(), 1);
+        assert_eq!(manual.timers.waiting(), 1);
         drop(sleep);
-        assert!(manual.timers.lock().wakers.is_empty());
+        assert_eq!(manual.timers.waiting(), 0);
     }
 
     #[tokio::test]

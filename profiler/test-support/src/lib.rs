@@ -1,4 +1,4 @@
-//! Reports tests that cannot run on this machine as skipped. Only tests depend on this crate.
+#![doc = include_str!("../README.md")]
 
 use std::io::Write as _;
 
