@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { constants, gzipSync } from 'node:zlib';
 import { type Plugin, defineConfig } from 'vite';
 
-/** Writes FILE.gz beside every file that gets smaller by it, so that no server has to. */
+/** Writes FILE.gz beside every file that it makes smaller, so that the server does not compress. */
 function gzipped(): Plugin {
   const walk = (dir: string): string[] =>
     readdirSync(dir).flatMap((name) => {
@@ -29,7 +29,7 @@ function gzipped(): Plugin {
 
 export default defineConfig({
   base: './',
-  // Oxc compiles JSX for Preact; nothing else of a framework's plugin is needed.
+  // Oxc compiles JSX for Preact, so no framework plugin is needed.
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   plugins: [gzipped()],
   worker: { format: 'es' },
@@ -37,7 +37,7 @@ export default defineConfig({
     outDir: 'dist',
     emptyOutDir: true,
     target: 'es2022',
-    // Everything is a file of its own: the page's policy allows no data: URLs for scripts or fonts.
+    // No inlined assets: the content security policy does not allow data: URLs for scripts and fonts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },

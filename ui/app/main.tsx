@@ -3,13 +3,13 @@ import './style/page.css';
 import { render } from 'preact';
 import { pageOf } from './logic/route';
 
-// Each page is a chunk of its own: what Explore fetches as soon as it is loaded, Members never asks for.
+// Each page is a separate chunk: Explore starts its requests when it is loaded, and Members must not.
 const root = document.getElementById('app')!;
 const page = pageOf(location.pathname);
 if (page === 'members') {
   void import('./views/members/MembersPage').then(({ MembersPage }) => render(<MembersPage />, root));
 } else if (page === null) {
-  void import('./views/NoPage').then(({ NoPage }) => render(<NoPage />, root));
+  void import('./views/NotFound').then(({ NotFound }) => render(<NotFound />, root));
 } else {
   void import('./views/App').then(({ App }) => render(<App />, root));
 }

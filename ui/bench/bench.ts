@@ -1,5 +1,5 @@
-// How long the worker's and the renderer's steps take at 100,000 and 1,000,000 frames, and how that
-// compares with the least that any step over a tree costs: one walk adding up a column.
+// The duration of the worker's and the renderer's steps at 100,000 and 1,000,000 frames, and the ratio
+// to the least possible work on a tree: one walk that sums a column.
 
 import { encode } from '../fixture/encode.mjs';
 import { synthetic } from '../fixture/synthetic.mjs';
@@ -13,13 +13,13 @@ import { Plan } from '../app/render/plan';
 
 const RUNS = 7;
 
-interface Took {
+interface Timing {
   best: number;
   median: number;
 }
 
-/** The best run tells what the code costs, the median what a busy machine makes of it. */
-function time(step: () => unknown): Took {
+/** The best run shows the cost of the code, the median includes the noise of the machine. */
+function time(step: () => unknown): Timing {
   const times: number[] = [];
   for (let i = 0; i < RUNS; i++) {
     (globalThis as { gc?: () => void }).gc?.();
@@ -44,7 +44,7 @@ for (const n of [100_000, 1_000_000]) {
   const folded = fold(tree, decoded.frames, runtime, new Set());
   const plan = new Plan();
   const colours = colourNodes(tree, decoded.frames, 'package');
-  const window = (from: number, until: number) => ({ from, until, firstRow: 0, lastRow: 60, width: 1600 });
+  const viewport = (from: number, until: number) => ({ from, until, firstRow: 0, lastRow: 60, width: 1600 });
   const total = tree.sum[0];
 
   let sink = 0;
@@ -54,18 +54,18 @@ for (const n of [100_000, 1_000_000]) {
   const steps: [string, () => unknown][] = [
     ['decode', () => decode(buffer)],
     ['layout', () => layout(decoded.columns)],
-    ['tell the runtime', () => runtimeFrames(decoded.frames)],
+    ['runtime frames', () => runtimeFrames(decoded.frames)],
     ['fold', () => fold(tree, decoded.frames, runtime, new Set())],
     ['decode + layout', () => layout(decode(buffer).columns)],
-    ['order by name', () => layout(byName(tree, names))],
+    ['sort by name', () => layout(byName(tree, names))],
     ['search + share', () => share(tree, matchNames(names, query))],
     ['matches by subtree', () => matchesBefore(tree, hit)],
     ['colour', () => colourNodes(tree, decoded.frames, 'package')],
     ['top table', () => topOf(tree, decoded.frames)],
-    ['plan, whole', () => plan.build(tree, colours, null, window(0, total))],
-    ['plan, whole, searched', () => plan.build(tree, colours, { hit, before }, window(0, total))],
-    ['plan, whole, folded', () => plan.build(folded, colours, null, window(0, total))],
-    ['plan, a tenth', () => plan.build(tree, colours, null, window(total * 0.3, total * 0.4))],
+    ['plan, whole view', () => plan.build(tree, colours, null, viewport(0, total))],
+    ['plan, whole view, search', () => plan.build(tree, colours, { hit, before }, viewport(0, total))],
+    ['plan, whole view, folded', () => plan.build(folded, colours, null, viewport(0, total))],
+    ['plan, a tenth of the view', () => plan.build(tree, colours, null, viewport(total * 0.3, total * 0.4))],
   ];
   console.log(`\n${n.toLocaleString('en-US')} frames, ${names.length.toLocaleString('en-US')} names, ${tree.maxDepth} levels, ${(buffer.byteLength / 1e6).toFixed(1)} MB; one walk ${walk.best.toFixed(2)} ms`);
   console.log('| step | best ms | median ms | best: x one walk |\n|---|---|---|---|');

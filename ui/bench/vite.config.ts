@@ -1,4 +1,4 @@
-// Node 20 does not run TypeScript: the benchmark is bundled first.
+// Node 20 does not run TypeScript, so the benchmark is bundled first.
 import { defineConfig } from 'vite';
 
 export default defineConfig({

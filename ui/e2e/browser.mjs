@@ -1,4 +1,4 @@
-// Debian's Chromium, and the few moves that the checks are made of.
+// Chromium, and the steps that the checks share.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -12,7 +12,7 @@ export const ROW = 18;
 export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
 
-/** A page that remembers what went wrong in it. */
+/** Opens a page and collects its console errors and uncaught exceptions. */
 export async function open(browser, url, { theme = 'dark', width = 1600, height = 900 } = {}) {
   const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme });
   const faults = [];
@@ -24,7 +24,7 @@ export async function open(browser, url, { theme = 'dark', width = 1600, height 
   return { page, faults };
 }
 
-/** Waits for a flame graph of more than a few frames that is not being loaded anew. */
+/** Waits until a flame graph is loaded and drawn. */
 export async function drawn(page, timeout = 15_000) {
   await page.waitForFunction(
     () => {
@@ -38,27 +38,27 @@ export async function drawn(page, timeout = 15_000) {
   await settle(page);
 }
 
-/** Past the zoom's flight and a debounced keystroke. */
+/** Waits for the zoom animation and for debounced input. */
 export const settle = (page) => page.waitForTimeout(400);
 
-/** What is drawn: how much of the canvas is not its ground, and in how many colours. */
+/** The share of the canvas that is not background, and the number of colours that cover a large part. */
 export const pixels = (page) =>
   page.evaluate(() => {
     const canvas = document.querySelector('.flame-host canvas');
     const { width, height } = canvas;
     const { data } = canvas.getContext('2d').getImageData(0, 0, width, Math.min(height, 400));
-    const ground = `${data[data.length - 4]},${data[data.length - 3]},${data[data.length - 2]}`;
+    const background = `${data[data.length - 4]},${data[data.length - 3]},${data[data.length - 2]}`;
     const colours = new Map();
     for (let i = 0; i < data.length; i += 4 * 7) {
       const c = `${data[i]},${data[i + 1]},${data[i + 2]}`;
       colours.set(c, (colours.get(c) ?? 0) + 1);
     }
     const all = data.length / 28;
-    const large = [...colours].filter(([c, n]) => c !== ground && n > all / 500).length;
-    return { filled: 1 - (colours.get(ground) ?? 0) / all, large };
+    const large = [...colours].filter(([c, n]) => c !== background && n > all / 500).length;
+    return { filled: 1 - (colours.get(background) ?? 0) / all, large };
   });
 
-/** The frames along a row, left to right, as their tooltips name them, each with a place in it. */
+/** The frames of a row from left to right: their names in tooltips, and a point within each. */
 export async function row(page, depth, step = 12) {
   const box = await page.locator('.flame-host canvas').boundingBox();
   const up = await page.locator('button[aria-label="Root at the bottom"]').getAttribute('aria-pressed');

@@ -1,13 +1,13 @@
-// What holds for any Davy that profiles itself, and for the fixture.
+// Checks for any Davy that profiles itself, and for the fixture.
 import assert from 'node:assert/strict';
 import { drawn, open, pixels, row, settle, shot } from './browser.mjs';
 
-/** A Davy that has just begun to profile itself needs some windows first. */
-const PATIENCE = 90_000;
+/** A Davy that just started needs a few windows first. */
+const READY_TIMEOUT_MS = 90_000;
 
 async function ready(browser, url, path = '/', options = {}) {
   const { page, faults } = await open(browser, url + path, options);
-  await drawn(page, PATIENCE);
+  await drawn(page, READY_TIMEOUT_MS);
   return { page, faults };
 }
 
@@ -15,43 +15,43 @@ const text = (page, selector) => page.locator(selector).innerText();
 const address = (page) => new URL(page.url());
 
 export const common = [
-  ['the page opens without an error and shows a flame graph of davy', async (browser, url) => {
+  ['the page opens without errors and shows a flame graph of davy', async (browser, url) => {
     const { page, faults } = await ready(browser, url);
     const services = await page.locator('#service option').allInnerTexts();
-    assert.ok(services.includes('davy'), `the service picker has ${services.join(', ')}`);
+    assert.ok(services.includes('davy'), `expected davy among the services, got ${services.join(', ')}`);
     assert.equal(await page.locator('#service').inputValue(), 'davy');
     const { filled, large } = await pixels(page);
-    assert.ok(filled > 0.1, `only ${(filled * 100).toFixed(1)} % of the canvas is drawn on`);
-    assert.ok(large >= 3, `only ${large} colours are drawn`);
+    assert.ok(filled > 0.1, `only ${(filled * 100).toFixed(1)}% of the canvas is covered`);
+    assert.ok(large >= 3, `only ${large} colours`);
     assert.deepEqual(faults, []);
     await shot(page, 'explore');
   }],
 
-  ['members are told apart at first sight', async (browser, url) => {
+  ['the default view groups by member', async (browser, url) => {
     const { page } = await ready(browser, url);
     const answer = await page.request.get(`${url}/api/v1/profiles/labels?name=member&selector=${encodeURIComponent('{service_name="davy"}')}&from=now-1h&until=now`);
     const members = await answer.json();
-    assert.ok(members.length >= 2, `davy has the members ${members.join(', ')}`);
+    assert.ok(members.length >= 2, `expected several members, got ${members.join(', ')}`);
     const groups = (await row(page, 1)).map((f) => f.name);
     const named = groups.filter((g) => g.startsWith('member=')).map((g) => g.slice(7));
-    assert.ok(new Set(named).size >= 2, `the first row is ${groups.join(', ')}`);
-    for (const name of named) assert.ok(name === '(untagged)' || members.includes(name), `${name} is a member`);
+    assert.ok(new Set(named).size >= 2, `expected several members in the first row, got ${groups.join(', ')}`);
+    for (const name of named) assert.ok(name === '(untagged)' || members.includes(name), `unknown member ${name}`);
     const legend = await page.locator('.legend .entry').allInnerTexts();
-    assert.ok(legend.length >= 2, 'the timeline names the members');
+    assert.ok(legend.length >= 2, 'the timeline has a legend of members');
   }],
 
-  ['a search tells how much of the profile matches', async (browser, url) => {
+  ['a search shows how much of the profile matches', async (browser, url) => {
     const { page } = await ready(browser, url);
     await page.keyboard.press('/');
     await page.keyboard.type('poll|run|main');
-    await page.waitForFunction(() => /\d %\s*matched/.test(document.querySelector('#matched')?.textContent ?? ''));
+    await page.waitForFunction(() => /\d%\s*matched/.test(document.querySelector('#matched')?.textContent ?? ''));
     assert.equal(address(page).searchParams.get('search'), 'poll|run|main');
     const share = Number.parseFloat(await text(page, '#matched b'));
-    assert.ok(share > 0 && share <= 100, `${share} % matched`);
+    assert.ok(share > 0 && share <= 100, `${share}% matched`);
     await shot(page, 'search');
   }],
 
-  ['dragging over the timeline changes the range, and Escape brings it back', async (browser, url) => {
+  ['dragging over the timeline selects a range, and Escape clears the selection', async (browser, url) => {
     const { page } = await ready(browser, url, '/?from=now-1h');
     const before = await text(page, '.status b');
     const over = await page.locator('.plot .u-over').boundingBox();
@@ -64,7 +64,7 @@ export const common = [
     await page.waitForFunction(() => new URLSearchParams(location.search).has('pick'));
     await drawn(page);
     const [from, until] = address(page).searchParams.get('pick').split('-').map(Number);
-    assert.ok(until - from > 10 * 60_000 && until - from < 25 * 60_000, `picked ${(until - from) / 60_000} minutes of an hour`);
+    assert.ok(until - from > 10 * 60_000 && until - from < 25 * 60_000, `selected ${(until - from) / 60_000} minutes of an hour`);
     await page.locator('#picked').waitFor();
     await shot(page, 'picked');
     await page.keyboard.press('Escape');
@@ -73,7 +73,7 @@ export const common = [
     assert.ok(before.length > 0);
   }],
 
-  ['a click zooms, the address keeps it, and a reload restores everything', async (browser, url) => {
+  ['a click zooms, and a reload restores the state from the URL', async (browser, url) => {
     const { page } = await ready(browser, url);
     const [first] = (await row(page, 1)).filter((f) => f.name.startsWith('member='));
     await page.mouse.click(first.x, first.y);
@@ -88,26 +88,26 @@ export const common = [
     await shot(page, 'zoomed');
     const there = page.url();
     await page.reload();
-    await drawn(page, PATIENCE);
+    await drawn(page, READY_TIMEOUT_MS);
     assert.equal(page.url(), there);
     assert.equal(await zoomed(), first.name);
     assert.equal(await page.locator('#search').inputValue(), 'poll');
     assert.equal(await page.locator('button', { hasText: 'A–Z' }).getAttribute('aria-pressed'), 'true');
     assert.equal(await page.locator('.top-table').count(), 0);
     const wide = await row(page, 1, 40);
-    assert.deepEqual(wide.map((f) => f.name), [first.name], 'the zoomed frame fills its row');
+    assert.deepEqual(wide.map((f) => f.name), [first.name], 'the zoomed frame does not fill its row');
     await page.goBack();
     await page.goBack();
     await settle(page);
     assert.equal(address(page).hash, '');
   }],
 
-  ['the keyboard walks, zooms and goes out, and the focused frame is announced', async (browser, url) => {
+  ['the keyboard selects, zooms in and out, and the focused frame is announced', async (browser, url) => {
     const { page } = await ready(browser, url, '/?fold=off');
     await page.locator('.flame-host canvas').focus();
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('ArrowDown');
-    await page.waitForFunction(() => /of all, depth 2/.test(document.querySelector('#focused-frame')?.textContent ?? ''));
+    await page.waitForFunction(() => /of total, depth 2/.test(document.querySelector('#focused-frame')?.textContent ?? ''));
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => new URLSearchParams(location.hash.slice(1)).getAll('z').length === 2);
     await page.keyboard.press('Escape');
@@ -116,10 +116,10 @@ export const common = [
     await page.waitForFunction(() => location.hash === '');
   }],
 
-  ['the table sorts, and a click on a function finds it in the graph', async (browser, url) => {
+  ['the table sorts, and a click on a function searches for it', async (browser, url) => {
     const { page } = await ready(browser, url);
     await page.locator('.tr').first().waitFor();
-    assert.ok((await page.locator('.tr').count()) < 100, 'only the rows in view are in the document');
+    assert.ok((await page.locator('.tr').count()) < 100, 'too many rows in the document');
     await page.locator('.th.name').click();
     const names = await page.locator('.tr .name').allInnerTexts();
     assert.deepEqual(names, names.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)));

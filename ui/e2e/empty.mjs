@@ -1,16 +1,16 @@
-// What a page says that has nothing to draw, and one that there is not.
+// The empty states, and paths that are not pages.
 import assert from 'node:assert/strict';
 import { drawn, open, shot } from './browser.mjs';
 
 const HEAP = 'memory:inuse_space:bytes:space:bytes';
 const query = (parts) => `/?${new URLSearchParams(parts)}`;
-const said = (page) => page.locator('main.empty').innerText();
+const textOf = (page) => page.locator('main.empty').innerText();
 
 export const fixtureEmpty = [
-  ['a selector that cannot be read is shown with its error, and can be corrected', async (browser, url) => {
+  ['an invalid selector is shown with its error and can be corrected', async (browser, url) => {
     const { page, faults } = await open(browser, url + query({ selector: 'foo' }));
     await page.locator('main.empty').waitFor();
-    assert.match(await said(page), /cannot be read[\s\S]*foo[\s\S]*=, !=, =~ or !~ is expected after foo at character 4/);
+    assert.match(await textOf(page), /Invalid selector[\s\S]*foo[\s\S]*Expected =, !=, =~ or !~ after foo at column 4/);
     assert.equal(await page.locator('#selector').inputValue(), 'foo');
     assert.equal(await page.locator('#selector').getAttribute('aria-invalid'), 'true');
     assert.equal(new URL(page.url()).searchParams.get('selector'), 'foo');
@@ -21,33 +21,50 @@ export const fixtureEmpty = [
     assert.deepEqual(faults, []);
   }],
 
-  ['a service that sent nothing is named, and the others are offered', async (browser, url) => {
+  ['a service without profiles is named, and the available ones are offered', async (browser, url) => {
     const { page } = await open(browser, url + query({ selector: '{service_name="nope"}' }));
-    await page.locator('main.empty[data-why=service]').waitFor();
-    const text = await said(page);
-    assert.match(text, /No service nope has sent profiles in this range/);
-    assert.doesNotMatch(text, /just started/);
+    await page.locator('main.empty[data-reason=service]').waitFor();
+    const text = await textOf(page);
+    assert.match(text, /No profiles of service nope in this range/);
+    assert.doesNotMatch(text, /profiles itself/);
     await shot(page, 'empty-service');
     await page.locator('main.empty button', { hasText: 'shop-frontend' }).click();
     await drawn(page);
   }],
 
-  ['a member without a sampled heap is not told to push', async (browser, url) => {
+  ['a selector that matches several services asks for one and sends no merged query', async (browser, url) => {
+    const { page } = await open(browser, 'about:blank');
+    const selectors = [];
+    page.on('request', (r) => {
+      const { pathname, searchParams } = new URL(r.url());
+      if (/\/(flamegraph|series|top)$/.test(pathname)) selectors.push(searchParams.get('selector'));
+    });
+    await page.goto(url + query({ type: HEAP, selector: '{region="eu-1"}' }));
+    await page.locator('main.empty[data-reason=services]').waitFor();
+    assert.deepEqual(selectors, []);
+    await shot(page, 'empty-services');
+    await page.locator('main.empty button', { hasText: 'shop-frontend' }).click();
+    await drawn(page);
+    assert.equal(await page.locator('#selector').inputValue(), '{service_name="shop-frontend",region="eu-1"}');
+    assert.ok(selectors.every((s) => s.includes('service_name="shop-frontend"')), selectors.join(' '));
+  }],
+
+  ['a member without heap samples gets an explanation, not the push commands', async (browser, url) => {
     const { page } = await open(browser, url + query({ type: HEAP, selector: '{service_name="davy",member="idle"}' }));
-    await page.locator('main.empty[data-why=sampled]').waitFor();
-    const text = await said(page);
-    assert.match(text, /one allocation in every 512 KiB by default/);
+    await page.locator('main.empty[data-reason=unsampled]').waitFor();
+    const text = await textOf(page);
+    assert.match(text, /by default one allocation per 512 KiB/);
     assert.doesNotMatch(text, /Push a profile/);
-    await shot(page, 'empty-sampled');
+    await shot(page, 'empty-unsampled');
     await page.locator('#no-filter').click();
     await drawn(page);
   }],
 
-  ['an address that no page has says so', async (browser, url) => {
+  ['an unknown path shows the existing pages', async (browser, url) => {
     const { page } = await open(browser, `${url}/nope`);
     await page.locator('main.empty').waitFor();
-    assert.match(await said(page), /There is no such page[\s\S]*\/nope/);
-    await shot(page, 'no-page');
+    assert.match(await textOf(page), /Page not found[\s\S]*\/nope/);
+    await shot(page, 'not-found');
     await page.locator('main.empty a', { hasText: 'Explore' }).click();
     await drawn(page);
   }],

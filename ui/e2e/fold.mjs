@@ -1,27 +1,27 @@
-// Runs of the runtime's frames as one row, and stepping through the matches of a search.
+// Folded runs of runtime frames, and stepping through the matches of a search.
 import assert from 'node:assert/strict';
 import { drawn, open, row, settle, shot } from './browser.mjs';
 
 const has = (page, name) => new URL(page.url()).searchParams.get(name);
-const nodesOf = (page) => page.locator('.status').innerText().then((t) => /([\d\s]+) frames/.exec(t)[1]);
+const nodesOf = (page) => page.locator('.status').innerText().then((t) => /([\d,]+) frames/.exec(t)[1]);
 
 export const fixtureFold = [
-  ['a run of runtime frames is one row, which a click unfolds and another one folds', async (browser, url) => {
+  ['a click unfolds a run of runtime frames, and another folds it', async (browser, url) => {
     const { page, faults } = await open(browser, url);
     await drawn(page);
     const frames = await nodesOf(page);
     const [first] = await row(page, 2);
     assert.match(first.name, /^3 frames \(tokio, std\)$/);
     await page.mouse.move(first.x, first.y);
-    const said = await page.locator('.tooltip').innerText();
-    assert.match(said, /lang_start_internal[\s\S]*Harness<T,S>::poll[\s\S]*Click to unfold/);
+    const tooltip = await page.locator('.tooltip').innerText();
+    assert.match(tooltip, /lang_start_internal[\s\S]*Harness<T,S>::poll[\s\S]*Click to unfold/);
     await shot(page, 'folded');
     await page.mouse.click(first.x, first.y);
     await settle(page);
     assert.equal((await row(page, 2))[0].name, 'std::rt::lang_start_internal');
     assert.match((await row(page, 4))[0].name, /Harness<T,S>::poll/);
-    assert.equal(await nodesOf(page), frames, 'no frame is gone');
-    assert.equal(new URL(page.url()).hash, '', 'unfolding is not zooming');
+    assert.equal(await nodesOf(page), frames, 'unfolding changed the number of frames');
+    assert.equal(new URL(page.url()).hash, '', 'unfolding zoomed');
     await page.mouse.click(first.x, first.y);
     await settle(page);
     assert.equal((await row(page, 2))[0].name, first.name);
@@ -31,7 +31,7 @@ export const fixtureFold = [
     assert.deepEqual(faults, []);
   }],
 
-  ['folding that is off is in the address and remembered, and on leaves no trace', async (browser, url) => {
+  ['disabled folding is in the URL and in the browser storage, enabled folding in neither', async (browser, url) => {
     const { page } = await open(browser, url);
     await drawn(page);
     assert.equal(has(page, 'fold'), null);
@@ -43,7 +43,7 @@ export const fixtureFold = [
     await page.goto(whole);
     await drawn(page);
     assert.equal(await page.locator('#fold').getAttribute('aria-pressed'), 'false');
-    assert.equal(has(page, 'fold'), 'off', 'a link shows others the same');
+    assert.equal(has(page, 'fold'), 'off', 'the stored setting is not in the URL');
     await page.locator('#fold').click();
     await settle(page);
     assert.equal(has(page, 'fold'), null);
@@ -52,7 +52,7 @@ export const fixtureFold = [
     assert.match((await row(page, 2))[0].name, /^3 frames/);
   }],
 
-  ['a match within a folded run marks the run, which says how many match', async (browser, url) => {
+  ['a match within a folded run marks the run, whose tooltip counts its matches', async (browser, url) => {
     const { page } = await open(browser, `${url}/?search=${encodeURIComponent('scheduler::multi_thread')}`);
     await drawn(page);
     const share = () => page.locator('#matched b').innerText();
@@ -60,14 +60,14 @@ export const fixtureFold = [
     const folded = await share();
     const [first] = await row(page, 2);
     await page.mouse.move(first.x, first.y);
-    assert.match(await page.locator('.tooltip').innerText(), /1 of them matches/);
+    assert.match(await page.locator('.tooltip').innerText(), /1 match/);
     await shot(page, 'folded-match');
     await page.locator('#fold').click();
     await settle(page);
-    assert.equal(await share(), folded, 'what matches is told by all frames');
+    assert.equal(await share(), folded, 'folding changed the matched share');
   }],
 
-  ['Escape leaves a folded run in one step', async (browser, url) => {
+  ['Escape zooms out of a folded run in one step', async (browser, url) => {
     const { page } = await open(browser, url);
     await drawn(page);
     const [deep] = await row(page, 4);
@@ -79,7 +79,7 @@ export const fixtureFold = [
     await page.waitForFunction(() => location.hash === '');
   }],
 
-  ['a search shows its widest match, and Enter and Shift+Enter lead to the next and the one before', async (browser, url) => {
+  ['a search shows its widest match, and Enter and Shift+Enter go to the next and the previous one', async (browser, url) => {
     const { page, faults } = await open(browser, `${url}/?fold=off&view=flame`, { height: 560 });
     await drawn(page);
     const box = await page.locator('.flame-host').boundingBox();
@@ -87,24 +87,24 @@ export const fixtureFold = [
       await settle(page);
       return page.locator('.flame-box-focus').boundingBox();
     };
-    const said = () => page.locator('#focused-frame').innerText();
+    const announced = () => page.locator('#focused-frame').innerText();
     const inView = (at) => at !== null && at.y >= box.y && at.y + at.height <= box.y + box.height && at.width >= 50;
     await page.locator('#search').fill('^parquet');
-    await page.locator('#place').waitFor();
-    assert.match(await page.locator('#place').innerText(), /^1 of \d+/);
-    assert.ok(inView(await focus()), 'the widest match is in view, and wide enough to read');
-    const first = await said();
-    await shot(page, 'stop');
+    await page.locator('#match-index').waitFor();
+    assert.match(await page.locator('#match-index').innerText(), /^1 of \d+/);
+    assert.ok(inView(await focus()), 'the widest match is out of view or too narrow');
+    const first = await announced();
+    await shot(page, 'match');
     await page.locator('#search').press('Enter');
-    await page.locator('#place', { hasText: /^2 of/ }).waitFor();
+    await page.locator('#match-index', { hasText: /^2 of/ }).waitFor();
     assert.ok(inView(await focus()));
-    assert.notEqual(await said(), first);
+    assert.notEqual(await announced(), first);
     await page.locator('#search').press('Shift+Enter');
-    await page.locator('#place', { hasText: /^1 of/ }).waitFor();
-    assert.equal(await said(), first);
+    await page.locator('#match-index', { hasText: /^1 of/ }).waitFor();
+    assert.equal(await announced(), first);
     await page.locator('#search').press('ArrowUp');
-    await page.waitForFunction(() => /^(\S+) of \1$/.test(document.querySelector('#place').textContent.replaceAll('\u202f', '')));
-    assert.ok(inView(await focus()), 'the narrowest too');
+    await page.waitForFunction(() => /^(\S+) of \1$/.test(document.querySelector('#match-index').textContent.replaceAll(',', '')));
+    assert.ok(inView(await focus()), 'the narrowest match is out of view or too narrow');
     assert.deepEqual(faults, []);
   }],
 ];

@@ -1,4 +1,4 @@
-// The page Members: what holds for any Davy, and what only the made-up fleet can show.
+// The Members page: checks for any Davy, and checks that need the synthetic fleet.
 import assert from 'node:assert/strict';
 import { serve } from '../fixture/server.mjs';
 import { drawn, open, shot } from './browser.mjs';
@@ -7,8 +7,8 @@ const line = (page, key) => page.locator(`tr.line[data-key="${key}"]`);
 const notes = (page, key) => page.locator(`tr.line[data-key="${key}"] + tr.notes`);
 const names = (page) => page.locator('tr.line').evaluateAll((all) => all.map((tr) => tr.dataset.key));
 const param = (page, name) => new URL(page.url()).searchParams.get(name);
-/** A fleet that is failing says so with status 503, which Chromium writes into its console. */
-const real = (faults) => faults.filter((f) => !/status of (401|409|503)/.test(f));
+/** Without console errors about expected statuses: a failing fleet answers health requests with 503. */
+const unexpected = (faults) => faults.filter((f) => !/status of (401|409|503)/.test(f));
 
 async function members(browser, url, path = '/members', options = {}) {
   const { page, faults } = await open(browser, url + path, { width: 1280, height: 860, ...options });
@@ -16,72 +16,72 @@ async function members(browser, url, path = '/members', options = {}) {
   return { page, faults };
 }
 
-async function introduce(page, name = 'ada') {
+async function enterName(page, name = 'ada') {
   const field = page.locator('#toggle-who');
   if (await field.count()) await field.fill(name);
 }
 
-async function toggleOff(page, key, why) {
-  await line(page, key).locator('.toggle').click();
-  await introduce(page);
+async function disable(page, key, why) {
+  await line(page, key).locator('.toggle-button').click();
+  await enterName(page);
   await page.locator('#toggle-why').fill(why);
   await page.keyboard.press('Enter');
 }
 
-/** Figures with their units, as numbers that can be compared. */
+/** A figure with its unit as a number, for comparison. */
 const size = (text) => {
-  const [, number, unit] = /([\d.\u202f]+) ?([KMG]?i?B|%)/.exec(text);
-  return Number(number.replaceAll('\u202f', '')) * { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, '%': 1 }[unit];
+  const [, number, unit] = /([\d.,]+) ?([KMG]?i?B|%)/.exec(text);
+  return Number(number.replaceAll(',', '')) * { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, '%': 1 }[unit];
 };
 const descending = (values) => values.every((v, i) => i === 0 || values[i - 1] >= v);
 
 export const commonMembers = [
-  ['every member is listed with its usage, the largest heap first', async (browser, url) => {
+  ['members are listed with their usage, largest heap first', async (browser, url) => {
     const { page, faults } = await members(browser, url);
     assert.deepEqual(await page.locator('nav [aria-current]').innerText(), 'Members');
     await page.locator('nav a', { hasText: 'Explore' }).waitFor();
     const listed = await names(page);
-    for (const name of ['api', 'ui', 'control']) assert.ok(listed.includes(name), `${name} is not in ${listed.join(', ')}`);
+    for (const name of ['api', 'ui', 'control']) assert.ok(listed.includes(name), `${name} is missing in ${listed.join(', ')}`);
     assert.equal(await page.locator('th[aria-sort=descending]').innerText().then((t) => t.slice(0, 4)), 'Heap');
     const heaps = (await page.locator('tr.line td.heap').allInnerTexts()).map(size);
     assert.ok(descending(heaps), heaps.join(', '));
     assert.match(await line(page, 'api').locator('.state').innerText(), /ready/);
     await page.waitForFunction(() => document.querySelectorAll('.spark').length > 0);
-    assert.deepEqual(real(faults), []);
+    assert.deepEqual(unexpected(faults), []);
     await shot(page, 'members');
   }],
 
-  ['an endpoint is disabled with a reason, says so within a second, and comes back', async (browser, url) => {
+  ['an endpoint is disabled with a reason, shown as disabled within a second, and enabled again', async (browser, url) => {
     const { page, faults } = await members(browser, url, '/members?open=api');
     const key = 'api/ListAllJobs';
-    const toggle = line(page, key).locator('.toggle');
-    assert.equal(await toggle.getAttribute('aria-label'), 'Toggle endpoint ListAllJobs, which is on');
+    const toggle = line(page, key).locator('.toggle-button');
+    assert.equal(await toggle.getAttribute('aria-label'), 'Toggle endpoint ListAllJobs (enabled)');
     await toggle.click();
-    await introduce(page);
-    await page.locator('#toggle-why').fill('holds the memory, see <b>#4</b>');
+    await enterName(page);
+    await page.locator('#toggle-why').fill('high memory usage, see <b>#4</b>');
     await shot(page, 'members-form');
     const sent = Date.now();
     await page.keyboard.press('Enter');
-    await line(page, key).locator('.toggle', { hasText: 'off' }).waitFor({ timeout: 2_000 });
-    assert.ok(Date.now() - sent < 1_500, `it took ${Date.now() - sent} ms`);
-    const told = await notes(page, key).innerText();
-    assert.match(told, /ListAllJobs: every process obeys within a second/);
-    assert.match(told, /off by ada, just now: holds the memory, see <b>#4<\/b>/);
+    await line(page, key).locator('.toggle-button', { hasText: 'disabled' }).waitFor({ timeout: 2_000 });
+    assert.ok(Date.now() - sent < 1_500, `took ${Date.now() - sent} ms`);
+    const note = await notes(page, key).innerText();
+    assert.match(note, /ListAllJobs: .*within a second/);
+    assert.match(note, /disabled by ada, just now: high memory usage, see <b>#4<\/b>/);
     const change = page.locator('.changes tbody tr').first();
     await change.filter({ hasText: 'disabled' }).waitFor({ timeout: 3_000 });
-    assert.match((await change.innerText()).replaceAll(/\s+/g, ' '), /ada ListAllJobs disabled holds the memory/);
+    assert.match((await change.innerText()).replaceAll(/\s+/g, ' '), /ada ListAllJobs disabled high memory usage/);
     assert.equal(await page.locator('.toggle-form').count(), 0);
-    await shot(page, 'members-off');
-    // The name is asked for once.
-    await line(page, key).locator('.toggle').click();
+    await shot(page, 'members-disabled');
+    // The name is stored.
+    await line(page, key).locator('.toggle-button').click();
     assert.equal(await page.locator('#toggle-who').count(), 0);
     await page.keyboard.press('Enter');
-    await line(page, key).locator('.toggle', { hasText: 'on' }).waitFor({ timeout: 2_000 });
-    await page.locator('.changes tbody tr', { hasText: 'back to the configuration' }).first().waitFor();
-    assert.deepEqual(real(faults), []);
+    await line(page, key).locator('.toggle-button', { hasText: 'enabled' }).waitFor({ timeout: 2_000 });
+    await page.locator('.changes tbody tr', { hasText: 'toggle removed' }).first().waitFor();
+    assert.deepEqual(unexpected(faults), []);
   }],
 
-  ['a click leads to the flame graph of a member', async (browser, url) => {
+  ['a link leads to the flame graph of a member', async (browser, url) => {
     const { page } = await members(browser, url);
     await page.getByRole('link', { name: 'CPU flame graph of archive.ingest' }).click();
     await drawn(page, 90_000);
@@ -94,7 +94,7 @@ export const commonMembers = [
 ];
 
 export const fixtureMembers = [
-  ['columns sort by pointer and keyboard, the filter finds operations, and the address keeps both', async (browser, url) => {
+  ['columns sort by pointer and keyboard, the filter finds operations, and the URL keeps both', async (browser, url) => {
     const { page } = await members(browser, url);
     await page.locator('th.cpu button').click();
     const cores = (await page.locator('tr.line td.cpu').allInnerTexts()).map(size);
@@ -113,10 +113,10 @@ export const fixtureMembers = [
     await page.locator('tr.line').first().waitFor();
     assert.deepEqual(await names(page), ['api', 'api/ListAllJobs']);
     await page.locator('#filter').fill('no such thing');
-    await page.locator('td', { hasText: 'Nothing has all the words' }).waitFor();
+    await page.locator('td', { hasText: 'No lines match' }).waitFor();
   }],
 
-  ['the guilty operation is first by heap, and a click leads to what holds it', async (browser, url) => {
+  ['sorting operations by heap puts the largest first, and its link leads to the heap flame graph', async (browser, url) => {
     const { page } = await members(browser, url, '/members?by=operation');
     const [first] = await names(page);
     assert.equal(first, 'api/ListAllJobs');
@@ -127,7 +127,7 @@ export const fixtureMembers = [
     assert.equal(param(page, 'from'), 'now-15m');
   }],
 
-  ['each process has its own lines, with what the kernel says', async (browser, url) => {
+  ['each process has its own lines, with figures of the kernel', async (browser, url) => {
     const { page } = await members(browser, url);
     await page.locator('#by-process').click();
     await page.locator('tr.process').first().waitFor();
@@ -139,68 +139,68 @@ export const fixtureMembers = [
     await page.waitForFunction(() => document.querySelectorAll('tr.process').length === 0);
   }],
 
-  ['what fell and what is late is told by words, and first when sorted by state', async (browser, url) => {
+  ['failed and late members are described in words and sorted first by state', async (browser, url) => {
     const { page } = await members(browser, url, '/members?sort=state');
     assert.match(await page.locator('#health').innerText(), /^Failing\. log-collector is backing-off .*; gc\.volumes is stale/);
     assert.equal((await names(page))[0], 'log-collector');
-    assert.match(await notes(page, 'log-collector').innerText(), /the cursor went backwards.*starts again in 19 s/s);
-    assert.match(await line(page, 'gc.volumes').locator('.run').innerText(), /late, \d+ min/);
+    assert.match(await notes(page, 'log-collector').innerText(), /cursor moved backwards.*restarts in 19 s/s);
+    assert.match(await line(page, 'gc.volumes').locator('.run').innerText(), /late: \d+ min/);
     assert.equal(await line(page, 'log-collector').locator('.state svg').count(), 1);
   }],
 
-  ['a limit, a restart and a run now reach the server', async (browser, url) => {
+  ['limit, restart and run now are sent to the server', async (browser, url) => {
     const { page } = await members(browser, url, '/members?open=api');
-    await line(page, 'api/GetBuild').locator('.toggle').click();
+    await line(page, 'api/GetBuild').locator('.toggle-button').click();
     await page.locator('.toggle-form button', { hasText: 'Limit' }).first().click();
-    await introduce(page);
-    await page.getByLabel('Requests at a time').fill('0');
+    await enterName(page);
+    await page.getByLabel('Concurrent requests').fill('0');
     await page.locator('#toggle-why').fill('slow disks');
     await page.keyboard.press('Enter');
-    assert.match(await page.locator('.refused').innerText(), /whole number from 1/);
-    await page.getByLabel('Requests at a time').fill('3');
+    assert.match(await page.locator('.refused').innerText(), /whole number of at least 1/);
+    await page.getByLabel('Concurrent requests').fill('3');
     await page.keyboard.press('Enter');
-    await line(page, 'api/GetBuild').locator('.toggle', { hasText: 'limit 3' }).waitFor();
-    assert.match(await notes(page, 'api/GetBuild').innerText(), /limit 3, 30 s each by ada/);
+    await line(page, 'api/GetBuild').locator('.toggle-button', { hasText: 'limited to 3' }).waitFor();
+    assert.match(await notes(page, 'api/GetBuild').innerText(), /limited to 3, 30 s per slot by ada/);
     for (const [key, action] of [['scheduler', 'Restart'], ['gc.containers', 'Run now']]) {
-      await line(page, key).locator('.toggle').click();
+      await line(page, key).locator('.toggle-button').click();
       await page.locator('.toggle-form .segments button', { hasText: action }).click();
       if (action === 'Restart') await page.locator('#toggle-why').fill('stuck');
       await page.locator('.toggle-form .primary').click();
-      await notes(page, key).filter({ hasText: 'obeys' }).waitFor();
+      await notes(page, key).filter({ hasText: 'within a second' }).waitFor();
     }
     await page.waitForFunction(() => document.querySelector('tr[data-key=scheduler] .restarts')?.textContent === '1');
   }],
 
-  ['a refusal is shown as the server says it, and Escape leaves the form', async (browser, url) => {
+  ['a refusal shows the text of the server, and Escape closes the form', async (browser, url) => {
     const { page } = await members(browser, url);
-    await toggleOff(page, 'control', 'try');
+    await disable(page, 'control', 'try');
     await page.locator('.refused').waitFor();
-    assert.equal(await page.locator('.refused').innerText(), "member control can't be disabled: what is toggled is toggled through it; stop the process instead");
+    assert.equal(await page.locator('.refused').innerText(), 'member control cannot be disabled: toggles are delivered through it; stop the process instead');
     await page.keyboard.press('Escape');
     assert.equal(await page.locator('.toggle-form').count(), 0);
-    await page.waitForFunction(() => document.activeElement?.classList.contains('toggle'));
-    await line(page, 'api').locator('.toggle').click();
-    assert.match(await page.locator('.caution').innerText(), /only from a terminal, or at the debug port .*127\.0\.0\.1:6061/);
+    await page.waitForFunction(() => document.activeElement?.classList.contains('toggle-button'));
+    await line(page, 'api').locator('.toggle-button').click();
+    assert.match(await page.locator('.caution').innerText(), /from a terminal or through a debug listener .*127\.0\.0\.1:6061/);
     await page.locator('#toggle-why').fill('');
     await page.keyboard.press('Enter');
-    assert.match(await page.locator('.refused').innerText(), /reason is needed/);
+    assert.match(await page.locator('.refused').innerText(), /Enter a reason/);
   }],
 
-  ['a server that wants a token is given it once', async (browser) => {
+  ['the token is entered once per browser session', async (browser) => {
     const { server, url } = await serve({ token: 's3cret' });
     try {
       const { page } = await members(browser, url);
-      await toggleOff(page, 'scheduler', 'try');
+      await disable(page, 'scheduler', 'try');
       await page.locator('#toggle-token').waitFor();
-      assert.match(await page.locator('.refused').innerText(), /needs the token of http\.token/);
+      assert.match(await page.locator('.refused').innerText(), /need the token of http\.token/);
       await page.locator('#toggle-token').fill('wrong');
       await page.keyboard.press('Enter');
       await page.waitForFunction(() => !document.querySelector('.toggle-form .primary').disabled);
       await page.locator('#toggle-token').fill('s3cret');
       await page.keyboard.press('Enter');
-      await line(page, 'scheduler').locator('.state', { hasText: 'off' }).waitFor();
+      await line(page, 'scheduler').locator('.state', { hasText: 'disabled' }).waitFor();
       await page.reload();
-      await line(page, 'scheduler').locator('.toggle').click();
+      await line(page, 'scheduler').locator('.toggle-button').click();
       assert.equal(await page.locator('#toggle-token').count(), 0);
       await page.keyboard.press('Enter');
       await line(page, 'scheduler').locator('.state', { hasText: 'ready' }).waitFor();
@@ -211,14 +211,14 @@ export const fixtureMembers = [
     }
   }],
 
-  ['lines stay under the pointer while their figures change', async (browser, url) => {
+  ['lines keep their order under the pointer while figures change', async (browser, url) => {
     const [row] = await (await fetch(`${url}/api/v1/members`)).json();
     const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
-    // At each look the smallest has become the largest.
-    let look = 0;
+    // Each refresh changes the order by heap.
+    let refresh = 0;
     await page.route('**/api/v1/members?*', (route) => {
-      look++;
-      const heap = (i) => (1 + ((i + look) % 4)) * 1024;
+      refresh++;
+      const heap = (i) => (1 + ((i + refresh) % 4)) * 1024;
       return route.fulfill({ json: [0, 1, 2, 3].map((i) => ({ ...row, name: `m${i}`, heap_bytes: heap(i) })) });
     });
     await page.goto(`${url}/members`);
@@ -229,7 +229,7 @@ export const fixtureMembers = [
       await page.waitForFunction((was) => [...document.querySelectorAll('td.heap')].map((td) => td.innerText).join() !== was, then);
     };
     await line(page, 'm2').locator('.flames').hover();
-    await page.locator('.freshness', { hasText: 'order held' }).waitFor();
+    await page.locator('.freshness', { hasText: 'order paused' }).waitFor();
     const before = await names(page);
     for (let i = 0; i < 3; i++) {
       await change();
@@ -240,7 +240,7 @@ export const fixtureMembers = [
     assert.ok(descending((await figures()).map(size)), (await figures()).join());
   }],
 
-  ['a page that loses its server says how old it is, and recovers by itself', async (browser) => {
+  ['a page that loses its server shows the age of its data and recovers', async (browser) => {
     const first = await serve();
     const port = Number(new URL(first.url).port);
     const { page } = await members(browser, first.url);
@@ -248,8 +248,8 @@ export const fixtureMembers = [
     await new Promise((done) => first.server.close(done));
     await page.locator('#lost').waitFor({ timeout: 6_000 });
     await page.waitForTimeout(2_500);
-    assert.match(await page.locator('#lost').innerText(), /cannot be reached\. No answer came\. Is the process still up\? What is shown is [3-9] s old, from \d\d:\d\d:\d\d\. This page keeps asking/);
-    assert.ok((await names(page)).length > 5, 'the last answer stays');
+    assert.match(await page.locator('#lost').innerText(), /Cannot connect to Davy\. Check that the process is running\. Showing data from \d\d:\d\d:\d\d, [3-9] s old\. Retrying\./);
+    assert.ok((await names(page)).length > 5, 'the last answer is not shown');
     await shot(page, 'members-lost');
     const second = await serve({ port });
     try {
@@ -260,7 +260,7 @@ export const fixtureMembers = [
     }
   }],
 
-  ['of a thousand members the first are drawn, and any is found', async (browser, url) => {
+  ['a thousand members are drawn in part, and the filter finds any', async (browser, url) => {
     const rows = await (await fetch(`${url}/api/v1/members`)).json();
     const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
     await page.route('**/api/v1/members?*', (route) =>
@@ -276,7 +276,7 @@ export const fixtureMembers = [
     await page.waitForFunction(() => document.querySelectorAll('tr.line').length === 1000);
   }],
 
-  ['a tab that nobody looks at asks nothing', async (browser, url) => {
+  ['a hidden tab sends no requests', async (browser, url) => {
     const { page } = await members(browser, url);
     const hide = (hidden) => page.evaluate((h) => {
       Object.defineProperty(document, 'visibilityState', { value: h ? 'hidden' : 'visible', configurable: true });
@@ -293,18 +293,18 @@ export const fixtureMembers = [
     assert.ok(asked > 0);
   }],
 
-  ['a narrow page has no column to scroll for, and toggles too', async (browser, url) => {
+  ['a narrow page needs no horizontal scrolling and can toggle', async (browser, url) => {
     const { page } = await members(browser, url, '/members', { width: 400, height: 800, theme: 'light' });
     const overflow = () => page.evaluate(() => document.querySelector('.members-body').scrollWidth - document.querySelector('.members-body').clientWidth);
     assert.equal(await overflow(), 0);
     await page.locator('#sort').selectOption('cpu');
     assert.ok(descending((await page.locator('tr.line td.cpu').allInnerTexts()).map(size)));
-    await line(page, 'gc.containers').locator('.toggle').click();
-    await introduce(page);
-    await page.locator('#toggle-why').fill('too much for node-2');
+    await line(page, 'gc.containers').locator('.toggle-button').click();
+    await enterName(page);
+    await page.locator('#toggle-why').fill('too much load on node-2');
     await shot(page, 'members-narrow');
     assert.equal(await overflow(), 0);
     await page.keyboard.press('Enter');
-    await line(page, 'gc.containers').locator('.state', { hasText: 'off' }).waitFor();
+    await line(page, 'gc.containers').locator('.state', { hasText: 'disabled' }).waitFor();
   }],
 ];

@@ -1,5 +1,5 @@
-// The browser test: against a running Davy that profiles itself (DAVY_URL), or with --fixture
-// against made-up profiles, where more can be checked.
+// The browser test: against a running Davy that profiles itself (DAVY_URL), or, with --fixture, more
+// checks against synthetic profiles.
 import { launch } from './browser.mjs';
 import { common } from './common.mjs';
 import { fixtureEmpty } from './empty.mjs';

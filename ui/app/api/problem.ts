@@ -1,13 +1,13 @@
-// What went wrong, as a sentence that a person can act on.
+// Failed requests, as sentences that a person can act on.
 
 export interface Problem {
   title: string;
   detail: string;
-  /** The HTTP status; 0 when no answer came. */
+  /** The HTTP status; 0 if there was no response. */
   status: number;
 }
 
-/** RFC 9457; whatever else arrives is told by its status. */
+/** Reads an RFC 9457 problem document; any other body is described by its status. */
 export function problemFrom(status: number, contentType: string, body: string): Problem {
   if (/\bjson\b/.test(contentType)) {
     try {
@@ -15,7 +15,7 @@ export function problemFrom(status: number, contentType: string, body: string): 
       const title = typeof doc.title === 'string' ? doc.title : titleOf(status);
       return { title, detail: typeof doc.detail === 'string' ? doc.detail : '', status };
     } catch {
-      // It said JSON and is not: told by its status below.
+      // Labelled JSON but invalid: described by its status below.
     }
   }
   const text = /\bplain\b/.test(contentType) ? body.trim().slice(0, 300) : '';
@@ -24,8 +24,9 @@ export function problemFrom(status: number, contentType: string, body: string): 
 
 export function problemOf(error: unknown): Problem {
   if (error instanceof ProblemError) return error.problem;
+  // `fetch` rejects with a TypeError when the connection fails.
   if (error instanceof TypeError) {
-    return { title: 'Davy cannot be reached', detail: 'No answer came. Is the process still up?', status: 0 };
+    return { title: 'Cannot connect to Davy', detail: 'Check that the process is running', status: 0 };
   }
   return { title: error instanceof Error ? error.message : String(error), detail: '', status: 0 };
 }
@@ -33,26 +34,26 @@ export function problemOf(error: unknown): Problem {
 const REASONS =
   /^(bad request|unauthorized|forbidden|not found|not acceptable|conflict|payload too large|content too large|unprocessable (entity|content)|too many requests|internal server error|bad gateway|service unavailable|gateway timeout)$/i;
 
-export function sentence({ title, detail, status }: Problem): string {
-  // "Bad Request" says nothing that the detail and the status don't.
-  const bare = detail !== '' && REASONS.test(title);
-  const parts = [bare ? '' : title, detail].map((t) => t.trim().replace(/\.$/, '')).filter(Boolean);
+export function problemText({ title, detail, status }: Problem): string {
+  // A title that is only the status's reason phrase adds nothing to the detail.
+  const redundant = detail !== '' && REASONS.test(title);
+  const parts = [redundant ? '' : title, detail].map((t) => t.trim().replace(/\.$/, '')).filter(Boolean);
   const unique = parts.filter((t, i) => parts.indexOf(t) === i);
   const joined = unique.map((t) => t[0].toUpperCase() + t.slice(1)).join('. ');
-  const said = `${joined}${status > 0 ? ` (HTTP ${status})` : ''}`;
-  return /[?!]$/.test(said) ? said : `${said}.`;
+  const text = `${joined}${status > 0 ? ` (HTTP ${status})` : ''}`;
+  return /[?!]$/.test(text) ? text : `${text}.`;
 }
 
 function titleOf(status: number): string {
-  if (status === 404) return 'The server does not know this request';
-  if (status === 429) return 'The server is limiting this request';
-  if (status === 503) return 'This part of the server is disabled or not ready';
-  if (status >= 500) return 'The server failed';
-  return 'The server refused the request';
+  if (status === 404) return 'Not found';
+  if (status === 429) return 'Too many requests: the endpoint is limited';
+  if (status === 503) return 'Service unavailable: this part of the server is disabled or not ready';
+  if (status >= 500) return 'Server error';
+  return 'Request refused';
 }
 
 export class ProblemError extends Error {
   constructor(readonly problem: Problem) {
-    super(sentence(problem));
+    super(problemText(problem));
   }
 }

@@ -1,6 +1,6 @@
-// Colours. A name's hue follows from the name alone, so that a member has one colour on every page, in
-// every service and for everybody. Twelve hues of two tones, equally light in OKLCH, all under dark
-// text; the ramp is cividis. Grey means "untagged" or "no package", never a member.
+// Colours. A hue depends on the name alone, so a member has the same colour on every page and for
+// every user. There are twelve hues in two tones of equal OKLCH lightness, readable under dark text;
+// the ramp is cividis. Grey means "untagged" or "no package", never a member.
 
 import { FrameKind, type Frames } from './decode';
 import type { Tree } from './layout';
@@ -14,22 +14,22 @@ export const HUES = [
   '#f77d80', '#f18848', '#d89b07', '#aeaf23', '#71be60', '#04c49a', '#01bfc6', '#0bb7f0', '#72a7ff', '#a795ff', '#d186e2', '#ec7db5',
 ] as const;
 export const GREY = '#bcc1c9';
-export const GREY_SLOT = HUES.length;
+export const GREY_INDEX = HUES.length;
 const SHADES = 3;
-/** The lightest of them. */
+/** The lightest shade. */
 const LIGHT = 2;
 const RAMP = [
   '#31446b', '#4b546c', '#666970', '#7c7b78', '#958f78', '#b0a572', '#cdbb68', '#ead35a', '#fee838',
 ];
 export const RAMP_AT = (HUES.length + 1) * SHADES;
-/** Entries of a palette: every hue in three shades, grey in three, then the ramp. */
+/** Entries of a palette: three shades of every hue, three of grey, then the ramp. */
 export const PALETTE_SIZE = RAMP_AT + RAMP.length;
 
 export type Theme = 'light' | 'dark';
 
 export interface Palette {
   fill: string[];
-  /** The text colour that reads on the fill of the same index. */
+  /** The text colour with enough contrast to the fill of the same index. */
   ink: string[];
 }
 
@@ -44,7 +44,7 @@ function channels(hex: string): number[] {
   return [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
 }
 
-/** Towards white past 1, towards black below it. */
+/** Lightens by a factor above 1, darkens below 1. */
 function lit(hex: string, factor: number): string {
   const f = channels(hex).map((c) => (factor > 1 ? c + (255 - c) * (factor - 1) * 5 : c * factor));
   return `#${f.map((c) => Math.round(Math.min(255, c)).toString(16).padStart(2, '0')).join('')}`;
@@ -66,54 +66,54 @@ export function hash(text: string, seed = 0x811c9dc5): number {
   return (h ^ (h >>> 13)) >>> 0;
 }
 
-/** Of all seeds that were tried, the one that tells Davy's own members apart best. */
+/** The seed, among those tried, that gives Davy's own members the most distinct hues. */
 const SEED = 0x811e24dc;
 
-/** The hue of a name. Two names may share one: the price of a colour that never changes. */
-export function slotOf(name: string): number {
-  return name === UNTAGGED || name === '' ? GREY_SLOT : hash(name, SEED) % HUES.length;
+/** The index of a name's hue. Two names may share one: that is the cost of a colour that never changes. */
+export function hueIndex(name: string): number {
+  return name === UNTAGGED || name === '' ? GREY_INDEX : hash(name, SEED) % HUES.length;
 }
 
-/** The fill of a line of the timeline; lines of one group are told apart by their shade. */
+/** The fill of a timeline series; series of one group differ in shade. */
 export function fillOf(fill: string[], group: string, name: string): string {
-  return fill[slotOf(group) * SHADES + (name === group ? 0 : hash(name) % SHADES)];
+  return fill[hueIndex(group) * SHADES + (name === group ? 0 : hash(name) % SHADES)];
 }
 
-/** Each node's index into the palette. */
+/** The palette index of each node. */
 export function colourNodes(tree: Tree, frames: Frames, by: ColourBy): Uint8Array {
   const { n, frame, depth, span } = tree;
   const out = new Uint8Array(n);
   const k = frames.names.length;
-  const home = packagesOf(frames.names, frames.files);
+  const packages = packagesOf(frames.names, frames.files);
   const shade = new Uint8Array(k);
-  for (let f = 0; f < k; f++) shade[f] = hash(by === 'group' ? home[f] : frames.names[f]) % SHADES;
+  for (let f = 0; f < k; f++) shade[f] = hash(by === 'group' ? packages[f] : frames.names[f]) % SHADES;
   if (by === 'value') return heat(tree, out);
-  const grey = GREY_SLOT * SHADES;
+  const grey = GREY_INDEX * SHADES;
   if (by === 'package') {
-    const slot = new Uint8Array(k);
+    const hue = new Uint8Array(k);
     for (let f = 0; f < k; f++) {
-      slot[f] = frames.kinds[f] === FrameKind.Function ? slotOf(home[f]) : GREY_SLOT;
+      hue[f] = frames.kinds[f] === FrameKind.Function ? hueIndex(packages[f]) : GREY_INDEX;
     }
-    for (let i = 1; i < n; i++) out[i] = slot[frame[i]] * SHADES + shade[frame[i]];
+    for (let i = 1; i < n; i++) out[i] = hue[frame[i]] * SHADES + shade[frame[i]];
   } else {
-    let slot: number = GREY_SLOT;
+    let hue: number = GREY_INDEX;
     for (let i = 1; i < n; i++) {
       const f = frame[i];
       if (depth[i] === 1) {
-        slot = frames.kinds[f] === FrameKind.Group ? slotOf(groupValue(frames.names[f])) : GREY_SLOT;
+        hue = frames.kinds[f] === FrameKind.Group ? hueIndex(groupValue(frames.names[f])) : GREY_INDEX;
       }
-      out[i] = slot * SHADES + (frames.kinds[f] === FrameKind.Group ? 0 : shade[f]);
+      out[i] = hue * SHADES + (frames.kinds[f] === FrameKind.Group ? 0 : shade[f]);
     }
   }
   out[0] = grey;
-  // A folded run is of several packages; of a group it has the plain hue.
+  // A folded run spans several packages: grey by package, the group's plain hue by group.
   for (let i = 1; i < n; i++) {
     if (span[i] > 1) out[i] = by === 'package' ? grey : Math.floor(out[i] / SHADES) * SHADES + LIGHT;
   }
   return out;
 }
 
-// Bright is where much is spent in the frame itself; the root of the share spreads the small ones.
+// A brighter frame has a larger self value; the square root spreads out the small ones.
 function heat(tree: Tree, out: Uint8Array): Uint8Array {
   let most = 0;
   for (let i = 0; i < tree.n; i++) if (tree.self[i] > most) most = tree.self[i];

@@ -1,4 +1,4 @@
-// CRC-32 as in IEEE 802.3, eight bytes a step ("slicing by 8"): 40 MB take about 30 ms.
+// CRC-32 (IEEE 802.3), eight bytes per step ("slicing by 8"): 40 MB take about 30 ms.
 
 const TABLES: Int32Array[] = (() => {
   const tables = Array.from({ length: 8 }, () => new Int32Array(256));
@@ -20,7 +20,7 @@ export function crc32(bytes: Uint8Array): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES;
   let c = 0xffffffff;
   let i = 0;
-  // Words are read in the machine's byte order, which is little-endian wherever a browser runs.
+  // Words are read in native byte order, which is little-endian on every platform that browsers support.
   if (bytes.byteOffset % 4 === 0) {
     const pairs = bytes.length >>> 3;
     const words = new Int32Array(bytes.buffer, bytes.byteOffset, pairs * 2);

@@ -1,6 +1,6 @@
-// Reads the viewer's binary format, DAVYTREE version 1: a header of 64 bytes, then columns in
-// preorder, each padded to 8 bytes. Nothing is allocated before the header's counts have been held
-// against the limits and against the length of what arrived.
+// Decoder of the viewer's binary format, DAVYTREE version 1: a header of 64 bytes, then columns in
+// preorder, each padded to 8 bytes. The header's counts are checked against the limits and the length
+// of the input before anything is allocated.
 
 import { crc32 } from './crc32';
 
@@ -29,7 +29,7 @@ export interface Meta {
   windows: number;
 }
 
-/** The columns as they arrived: one entry a node, in preorder. */
+/** The decoded columns: one entry per node, in preorder. */
 export interface Columns {
   n: number;
   total: number;
@@ -60,34 +60,34 @@ export class DecodeError extends Error {
 }
 
 const fail = (text: string): never => {
-  throw new DecodeError(`The flame graph that the server sent cannot be read: ${text}.`);
+  throw new DecodeError(`Invalid flame graph in the server's response: ${text}.`);
 };
 
 const padded = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 
 export function decode(buffer: ArrayBuffer): Decoded {
   if (buffer.byteLength < HEADER_BYTES) {
-    fail(`${buffer.byteLength} bytes is shorter than the header of ${HEADER_BYTES}`);
+    fail(`its ${buffer.byteLength} bytes are fewer than the ${HEADER_BYTES} bytes of the header`);
   }
   const head = new DataView(buffer);
   let magic = '';
   for (let i = 0; i < 8; i++) magic += String.fromCharCode(head.getUint8(i));
-  if (magic !== 'DAVYTREE') fail('it does not begin with DAVYTREE');
+  if (magic !== 'DAVYTREE') fail('it does not start with DAVYTREE');
   const version = head.getUint16(8, true);
-  if (version !== 1) fail(`it is version ${version}, and this page reads version 1; reload the page`);
+  if (version !== 1) fail(`format version ${version} is not supported, this page reads version 1; reload the page`);
   const flags = head.getUint16(10, true);
-  if (flags & ~FLAG_DIFF) fail(`it has unknown flags 0x${flags.toString(16)}`);
+  if (flags & ~FLAG_DIFF) fail(`unknown flags 0x${flags.toString(16)}`);
   const diff = (flags & FLAG_DIFF) !== 0;
   const n = count(head, 12, 'nodes', LIMITS.nodes);
-  if (n === 0) fail('it has no root');
+  if (n === 0) fail('it has no root node');
   const k = count(head, 16, 'frames', LIMITS.frames);
   const m = count(head, 20, 'strings', LIMITS.strings);
-  const s = count(head, 24, 'bytes of strings', LIMITS.stringBytes);
-  const j = count(head, 28, 'bytes of meta', LIMITS.metaBytes);
+  const s = count(head, 24, 'string bytes', LIMITS.stringBytes);
+  const j = count(head, 28, 'metadata bytes', LIMITS.metaBytes);
   const total = head.getFloat64(40, true);
   const baseTotal = head.getFloat64(48, true);
-  if (!Number.isFinite(total) || total < 0) fail(`its total is ${total}`);
-  if (!Number.isFinite(baseTotal)) fail(`its base total is ${baseTotal}`);
+  if (!Number.isFinite(total) || total < 0) fail(`invalid total ${total}`);
+  if (!Number.isFinite(baseTotal)) fail(`invalid base total ${baseTotal}`);
 
   const sizes = [
     n * 8, n * 8, diff ? n * 8 : 0, diff ? n * 8 : 0, n * 4, n * 4, n * 2,
@@ -99,11 +99,11 @@ export function decode(buffer: ArrayBuffer): Decoded {
     offsets.push(at);
     at += padded(size);
   }
-  if (at !== buffer.byteLength) fail(`it should be ${at} bytes long and is ${buffer.byteLength}`);
-  const said = head.getUint32(32, true);
-  const is = crc32(new Uint8Array(buffer, HEADER_BYTES));
-  if (said !== is) {
-    fail(`its checksum is ${is.toString(16)} where the header says ${said.toString(16)}, so it was damaged on the way`);
+  if (at !== buffer.byteLength) fail(`expected ${at} bytes, got ${buffer.byteLength}`);
+  const expected = head.getUint32(32, true);
+  const actual = crc32(new Uint8Array(buffer, HEADER_BYTES));
+  if (expected !== actual) {
+    fail(`checksum mismatch: expected ${expected.toString(16)}, got ${actual.toString(16)}; the data was corrupted in transit`);
   }
 
   const columns: Columns = {
@@ -129,12 +129,12 @@ export function decode(buffer: ArrayBuffer): Decoded {
   const names = new Array<string>(k);
   const files = new Array<string>(k);
   for (let i = 0; i < k; i++) {
-    if (name[i] >= m || file[i] >= m) fail(`frame ${i} names a string that is not there`);
+    if (name[i] >= m || file[i] >= m) fail(`frame ${i} refers to a string that does not exist`);
     names[i] = strings[name[i]];
     files[i] = strings[file[i]];
   }
   const kinds = new Uint8Array(buffer, offsets[10], k);
-  for (let i = 0; i < k; i++) if (kinds[i] > 2) fail(`frame ${i} is of unknown kind ${kinds[i]}`);
+  for (let i = 0; i < k; i++) if (kinds[i] > 2) fail(`frame ${i} has the unknown kind ${kinds[i]}`);
 
   return {
     columns,
@@ -147,20 +147,20 @@ export function decode(buffer: ArrayBuffer): Decoded {
 
 function count(head: DataView, at: number, what: string, limit: number): number {
   const value = head.getUint32(at, true);
-  if (value > limit) fail(`it says ${value} ${what}, and the limit is ${limit}`);
+  if (value > limit) fail(`${value} ${what} exceed the limit of ${limit}`);
   return value;
 }
 
 function checkNodes({ n, self, hidden, frame, depth }: Columns, k: number): void {
-  if (depth[0] !== 0) fail(`its root is at depth ${depth[0]}`);
+  if (depth[0] !== 0) fail(`the root is at depth ${depth[0]}`);
   for (let i = 0; i < n; i++) {
-    if (frame[i] >= k) fail(`node ${i} names a frame that is not there`);
-    // Written so that NaN fails too.
+    if (frame[i] >= k) fail(`node ${i} refers to a frame that does not exist`);
+    // Phrased so that NaN fails too.
     if (!(self[i] >= 0 && self[i] < Infinity && hidden[i] >= 0 && hidden[i] < Infinity)) {
-      fail(`node ${i} has the value ${self[i]} and the hidden value ${hidden[i]}`);
+      fail(`node ${i} has an invalid value: self ${self[i]}, hidden ${hidden[i]}`);
     }
     if (i > 0 && (depth[i] === 0 || depth[i] > depth[i - 1] + 1)) {
-      fail(`node ${i} is at depth ${depth[i]} after one at depth ${depth[i - 1]}`);
+      fail(`node ${i} at depth ${depth[i]} follows a node at depth ${depth[i - 1]}`);
     }
   }
 }
@@ -171,7 +171,7 @@ function readStrings(ends: Uint32Array, data: Uint8Array): string[] {
   let start = 0;
   for (let i = 0; i < ends.length; i++) {
     const end = ends[i];
-    if (end < start || end > data.length) fail(`string ${i} ends at ${end}, outside of its data`);
+    if (end < start || end > data.length) fail(`string ${i} ends at ${end}, outside of the string data`);
     strings[i] = utf8.decode(data.subarray(start, end));
     start = end;
   }
@@ -183,7 +183,7 @@ function readMeta(bytes: Uint8Array): Meta {
   try {
     raw = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Meta>;
   } catch {
-    fail('its meta part is not JSON');
+    fail('its metadata is not JSON');
   }
   const texts = (x: unknown): string[] => (Array.isArray(x) ? x.map(String) : []);
   return {

@@ -1,88 +1,78 @@
-// Numbers as a person reads them, by the unit of the profile type.
+// Quantities as people read them: a unit, and at most three significant digits. Counts are exact.
 
 export type Unit = 'nanoseconds' | 'bytes' | 'count' | (string & {});
 
+/** Three significant digits, and all digits of the integer part. */
 function digits(value: number): string {
   const size = Math.abs(value);
-  if (size >= 100) return value.toFixed(0);
-  if (size >= 10) return value.toFixed(1);
+  if (size >= 99.95) return value.toFixed(0);
+  if (size >= 9.995) return value.toFixed(1);
   return value.toFixed(2);
 }
 
-function scaled(value: number, steps: readonly (readonly [number, string])[]): string {
-  if (value === 0) return `0 ${steps[steps.length - 1][1]}`.trim();
-  for (const [size, name] of steps) {
-    // The share is of the rounded value, so that 999.996 does not become "1000".
-    if (Math.abs(value) >= size * 0.9995) return `${digits(value / size)} ${name}`.trim();
+/** Steps are [first value shown in the unit, size of the unit, its symbol], largest first. */
+function scaled(value: number, steps: readonly (readonly [number, number, string])[], zero: string): string {
+  if (value === 0) return zero;
+  for (const [from, size, symbol] of steps) {
+    // Compared after rounding, so that 999.996 ms is shown as 1.00 s.
+    if (Math.abs(value) >= from * 0.9995) return `${digits(value / size)} ${symbol}`;
   }
-  const [size, name] = steps[steps.length - 1];
-  return `${digits(value / size)} ${name}`.trim();
+  const [, size, symbol] = steps[steps.length - 1];
+  return `${digits(value / size)} ${symbol}`;
 }
 
+const MINUTE = 60e9;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 const TIME = [
-  [86_400e9, 'd'], [3_600e9, 'h'], [60e9, 'min'], [1e9, 's'], [1e6, 'ms'], [1e3, 'µs'], [1, 'ns'],
+  [100 * HOUR, DAY, 'd'], [2 * HOUR, HOUR, 'h'], [2 * MINUTE, MINUTE, 'min'], [1e9, 1e9, 's'], [1e6, 1e6, 'ms'], [1e3, 1e3, 'µs'], [1, 1, 'ns'],
 ] as const;
-const BYTES = [
-  [1024 ** 5, 'PiB'], [1024 ** 4, 'TiB'], [1024 ** 3, 'GiB'], [1024 ** 2, 'MiB'], [1024, 'KiB'], [1, 'B'],
-] as const;
-const COUNT = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e4, 'k', 1e3]] as const;
+const BYTES = ['PiB', 'TiB', 'GiB', 'MiB', 'KiB'].map((symbol, i): [number, number, string] => [1000 * 1024 ** (4 - i), 1024 ** (5 - i), symbol]);
+const COUNT = [[1e12, 1e12, 'T'], [1e9, 1e9, 'G'], [1e6, 1e6, 'M'], [1e4, 1e3, 'k']] as const;
 
+/** A value in the unit of its profile type: `1.25 s`, `12.3 MiB`, `17`, `1 goroutine`. */
 export function formatValue(value: number, unit: Unit): string {
   if (!Number.isFinite(value)) return '–';
-  if (unit === 'nanoseconds') return scaled(value, TIME);
-  if (unit === 'bytes') return scaled(value, BYTES);
-  const tail = unit === 'count' || unit === '' ? '' : ` ${unit}`;
-  for (const [from, name, by] of COUNT.map(([f, nm, b]) => [f, nm, b ?? f] as const)) {
-    if (Math.abs(value) >= from) return `${digits(value / by)} ${name}${tail}`;
-  }
-  return `${Number.isInteger(value) ? value : digits(value)}${tail}`;
+  if (unit === 'nanoseconds') return scaled(value, TIME, '0 s');
+  if (unit === 'bytes') return formatBytes(value);
+  const size = Math.abs(value);
+  const whole = Number.isInteger(value) ? String(value) : digits(value);
+  const number = size >= 1e4 ? scaled(value, COUNT, '0') : whole;
+  return unit === 'count' || unit === '' ? number : `${number} ${size === 1 ? singular(unit) : unit}`;
 }
 
-/** A share as per cent; what is there but tiny never reads as nothing. */
+function formatBytes(value: number): string {
+  // Up to 999 B: four digits would not fit, and 999.5 rounds to four.
+  return Math.abs(value) < 999.5 ? `${value.toFixed(0)} B` : scaled(value, BYTES, '0 B');
+}
+
+const singular = (unit: string): string => unit.replace(/([^s])s$/, '$1');
+
+export const formatSeconds = (seconds: number): string => formatValue(seconds * 1e9, 'nanoseconds');
+
+/** A share in per cent; a small share is never shown as 0%. */
 export function formatShare(part: number, whole: number): string {
-  if (!(whole > 0)) return '–';
-  const p = (part / whole) * 100;
-  if (p === 0) return '0 %';
-  if (Math.abs(p) < 0.01) return '< 0.01 %';
-  if (Math.abs(p) >= 99.995) return `${p.toFixed(0)} %`;
-  return `${Math.abs(p) >= 10 ? p.toFixed(1) : p.toFixed(2)} %`;
+  return whole > 0 ? formatPercent((part / whole) * 100) : '–';
+}
+
+export function formatPercent(percent: number): string {
+  const size = Math.abs(percent);
+  if (size === 0) return '0%';
+  return size < 0.01 ? '<0.01%' : `${size > 99.99 && size < 100.5 ? '100' : digits(percent)}%`;
 }
 
 export function formatCount(value: number): string {
-  return value.toLocaleString('en-US').replaceAll(',', '\u202f');
+  return value.toLocaleString('en-US');
 }
 
-const KNOWN: Record<string, string> = {
-  'process_cpu:cpu': 'CPU time',
-  'process_cpu:samples': 'CPU samples',
-  'wall:wall': 'Wall time',
-  'memory:inuse_space': 'Heap in use, bytes',
-  'memory:inuse_objects': 'Heap in use, objects',
-  'memory:alloc_space': 'Allocated, bytes',
-  'memory:alloc_objects': 'Allocated, objects',
-  'tasks:tasks': 'Tasks alive',
-  'tasks:age': 'Age of tasks',
-  'tasks:polls': 'Polls of tasks',
-};
-
-/** `process_cpu:cpu:nanoseconds:cpu:nanoseconds` as "CPU time"; an unknown type by its own words. */
-export function typeLabel(id: string): string {
-  const [name = '', type = ''] = id.split(':');
-  return KNOWN[`${name}:${type}`] ?? (type && type !== name ? `${name} ${type}` : name).replaceAll('_', ' ');
-}
-
-export function typeUnit(id: string): Unit {
-  return id.split(':')[2] ?? '';
-}
-
-/** Types whose values are averages over the range, not sums. */
-export function isGauge(id: string): boolean {
-  return /:inuse_/.test(id) || id.startsWith('tasks:');
+/** `1 frame`, `2,000 frames`. */
+export function counted(n: number, one: string, many = `${one}s`): string {
+  return `${formatCount(n)} ${n === 1 ? one : many}`;
 }
 
 const two = (n: number): string => String(n).padStart(2, '0');
 
-/** Local time; the date only when it is not the day of `now`. */
+/** Local time; preceded by the date unless that is the date of `now`. */
 export function formatTime(ms: number, now: number, seconds = true): string {
   const t = new Date(ms);
   const day = new Date(now);
@@ -95,7 +85,7 @@ export function formatDate(ms: number): string {
   return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`;
 }
 
-/** 90 s as "1 min 30 s": two units at most. */
+/** The length of a range in at most two units: 90 s is `1 min 30 s`. */
 export function formatDuration(ms: number): string {
   let rest = Math.round(ms / 1000);
   if (rest < 1) return `${Math.round(ms)} ms`;

@@ -1,23 +1,23 @@
-// Turns columns into a tree that can be drawn, searched and walked without recursion: totals,
-// where each node starts, where its subtree ends, its parent. One pass down, one pass up.
+// Layout of decoded columns as a tree that is drawn, searched and walked without recursion: each
+// node's total, left edge, parent and end of subtree.
 
 import type { Columns } from './decode';
 
 export interface Tree extends Columns {
-  /** Self + hidden + the children's totals, in the profile's unit. */
+  /** The total: self, hidden and the children's totals, in the profile's unit. */
   sum: Float64Array;
-  /** Where the node's left edge is, in the profile's unit from the left edge of the root. */
+  /** The left edge, in the profile's unit from the left edge of the root. */
   start: Float64Array;
   /** The first node after the subtree: `i + 1 .. end[i]` are the descendants of `i`. */
   end: Uint32Array;
-  /** The parent, and for the root itself 0. */
+  /** The parent; 0 for the root. */
   parent: Uint32Array;
   maxDepth: number;
-  /** The row that the node is drawn in; without folding it is the depth. */
+  /** The row that the node is drawn in; the depth unless runs are folded. */
   row: Uint16Array;
-  /** How many frames its row stands for: more than one where a run is folded, 0 within such a run. */
+  /** The number of frames that its row shows: more than 1 at the start of a folded run, 0 within it. */
   span: Uint16Array;
-  /** The length of the run that begins at the node, folded or not; 0 where none does. */
+  /** The length of the run that starts at the node, folded or not; 0 if none does. */
   run: Uint16Array;
   maxRow: number;
 }
@@ -55,11 +55,16 @@ export function layout(c: Columns): Tree {
   return { ...c, sum, start, end, parent, maxDepth, row: depth, span, run: new Uint16Array(n), maxRow: maxDepth };
 }
 
+/** The left edge of a node's undrawn children, which are placed right of the drawn ones. */
+export function hiddenStart(tree: Tree, node: number): number {
+  return tree.start[node] + tree.sum[node] - tree.self[node] - tree.hidden[node];
+}
+
 export type Order = 'heavy' | 'name';
 
 /**
- * The same tree with its siblings sorted by name. The nodes themselves move, so that a walk in
- * preorder still goes from left to right; so node ids differ between the two orders.
+ * The same tree with siblings sorted by name. Nodes change their position, so that preorder still
+ * runs from left to right: node ids differ between the two orders.
  */
 export function byName(tree: Tree, names: string[]): Columns {
   const { n, frame, end } = tree;
@@ -78,7 +83,7 @@ export function byName(tree: Tree, names: string[]): Columns {
     hiddenChildren: new Uint32Array(n),
     depth: new Uint16Array(n),
   };
-  // A stack of nodes yet to be written; children are pushed last name first.
+  // Nodes yet to be written; children are pushed in reverse order of names.
   const stack: number[] = [0];
   let at = 0;
   const kids: number[] = [];

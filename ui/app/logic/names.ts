@@ -1,6 +1,6 @@
-// What a frame's name tells: the value of a group, and a shorter form that still tells what it does.
+// Frame names: the label value of a group frame, and shortened forms for narrow boxes.
 
-/** `member=api` as `api`; what comes before `=` names the label. */
+/** `api` for `member=api`: the label value of a group frame. */
 export function groupValue(name: string): string {
   const at = name.indexOf('=');
   return at < 0 ? name : name.slice(at + 1);
@@ -8,7 +8,7 @@ export function groupValue(name: string): string {
 
 export const UNTAGGED = '(untagged)';
 
-/** The name in at most `chars` characters: leading path segments go first, then the end is cut. */
+/** The name in at most `chars` characters: leading path segments are dropped first, then the end is cut. */
 export function shorten(name: string, chars: number): string {
   if (name.length <= chars) return name;
   if (chars < 2) return '';
@@ -17,7 +17,7 @@ export function shorten(name: string, chars: number): string {
   return chars < 3 ? '' : `${last.slice(0, chars - 1)}…`;
 }
 
-// Ever shorter ends of the name, cut where a path segment begins outside of < > and ( ).
+// The suffixes of the name that start at a path segment outside of brackets, longest first.
 function tails(name: string): string[] {
   const cuts: number[] = [];
   let nested = 0;

@@ -1,10 +1,10 @@
-// Which package a frame belongs to, and which packages are the runtime's: what a program stands on
-// and nobody of it has written. Rust, Go, Java, .NET, PHP, Python and C are told apart by punctuation.
+// The package of a frame, and which packages are the runtime's: code that programs run on and that
+// is not their own. Rust, Go, Java, .NET, PHP, Python and C are recognised by punctuation.
 
-/** The crate, Go package, Java package, PHP namespace or Python module; '' when there is none. */
-export function packageOf(name: string, file = '', sure = packageByPath(file)): string {
-  // A generic function's name begins with its arguments' crates: where the path says it, it is right.
-  if (sure !== '') return sure;
+/** The crate, Go package, Java package, PHP namespace or Python module; '' if unknown. */
+export function packageOf(name: string, file = '', fromPath = packageByPath(file)): string {
+  // The path is more reliable than the name, which can start with the crate of a type argument.
+  if (fromPath !== '') return fromPath;
   if (name.includes('::')) {
     // `<alloc::vec::Vec<T> as core::ops::Drop>::drop` belongs to the type's crate.
     const bare = name.replace(/^[<&*( ]*(?:(?:dyn|mut|const|impl|for<[^>]*>)\s+)*[<&*( ]*/, '');
@@ -24,15 +24,15 @@ export function packageOf(name: string, file = '', sure = packageByPath(file)): 
   const dotted = /^([A-Za-z_][A-Za-z0-9_]*)\./.exec(name)?.[1];
   if (dotted !== undefined) return dotted;
   if (LIBC.test(name)) return 'libc';
-  // What the compiler itself puts between, as `__rust_try`, has no source.
+  // Functions that the compiler generates, such as `__rust_try`, have no source file.
   if (name.startsWith('__rust_')) return 'std';
   return folder;
 }
 
 const LIBC = /^(?:_start|start_thread|_*clone3?|__GI_.*|__libc_.*)$/;
 
-// Paths that name the package: a toolchain's own libraries, a registry's `name-1.2.3`, what a build
-// script has compiled, and glibc, which is built in its own folder.
+// Paths that contain the package's name: a toolchain's own libraries, a registry's `name-1.2.3`, the
+// output of a build script, and glibc, whose paths are relative.
 function packageByPath(file: string): string {
   if (file === '') return '';
   const std = /\/library\/([a-z_]+)\/src\//.exec(file)?.[1];
@@ -45,7 +45,7 @@ function packageByPath(file: string): string {
   return versioned === undefined ? '' : versioned.replaceAll('-', '_');
 }
 
-// Sources lie in the package's folder, or in `src` within it.
+// Sources are in the package's folder, or in its `src`.
 function folderOf(file: string): string {
   const parts = file.split('/').filter((p) => p !== '' && p !== '.');
   const src = parts.lastIndexOf('src', parts.length - 2);
@@ -59,26 +59,26 @@ const RUNTIME = new Set([
   'hyper', 'hyper_util', 'http_body', 'http_body_util', 'axum', 'axum_core', 'tower', 'tower_http', 'tower_layer', 'tower_service', 'tracing',
 ]);
 
-/** The package of each frame; many frames have one file. */
+/** The package of each frame. Lookups by path are cached: many frames share a file. */
 export function packagesOf(names: string[], files: string[]): string[] {
   const byPath = new Map<string, string>();
   return names.map((name, f) => {
     const file = files[f];
-    let sure = byPath.get(file);
-    if (sure === undefined) {
-      sure = packageByPath(file);
-      byPath.set(file, sure);
+    let fromPath = byPath.get(file);
+    if (fromPath === undefined) {
+      fromPath = packageByPath(file);
+      byPath.set(file, fromPath);
     }
-    return packageOf(name, file, sure);
+    return packageOf(name, file, fromPath);
   });
 }
 
-/** Whether a frame is the runtime's. C's `main` that has no source is the one before Rust's own. */
-export function isRuntime(name: string, file: string, home = packageOf(name, file)): boolean {
-  return RUNTIME.has(home) || (name === 'main' && file === '');
+/** Whether a frame belongs to the runtime. A `main` without a source file is the C entry point that calls Rust's `main`. */
+export function isRuntime(name: string, file: string, of = packageOf(name, file)): boolean {
+  return RUNTIME.has(of) || (name === 'main' && file === '');
 }
 
-/** How the packages of a run are told: the three parts of Rust's library are one to its users. */
-export function familyOf(home: string): string {
-  return home === 'core' || home === 'alloc' || home === '__rustc' ? 'std' : home;
+/** The package as named in a run: the parts of Rust's standard library are all `std`. */
+export function familyOf(name: string): string {
+  return name === 'core' || name === 'alloc' || name === '__rustc' ? 'std' : name;
 }

@@ -1,8 +1,9 @@
-// Ranges of time: relative ones move with the clock, absolute ones stay.
+// Time ranges: relative ones move with the clock, absolute ones are fixed.
 
+import { type Zone, parseAgo, parseInstant } from './instant';
 import { type Millis, millis } from './units';
 
-/** As typed and as kept in the URL: `now-1h`, `now`, unix milliseconds or RFC 3339. */
+/** Both ends as they are written in the URL, in any form that `parseInstant` reads. */
 export interface Range {
   from: string;
   until: string;
@@ -14,56 +15,56 @@ export interface Span {
 }
 
 export const PRESETS = [
-  { label: '15m', name: 'last 15 minutes', from: 'now-15m' },
-  { label: '1h', name: 'last hour', from: 'now-1h' },
-  { label: '6h', name: 'last 6 hours', from: 'now-6h' },
-  { label: '24h', name: 'last 24 hours', from: 'now-24h' },
-  { label: '7d', name: 'last 7 days', from: 'now-7d' },
+  { label: '15m', name: 'Last 15 minutes', from: 'now-15m' },
+  { label: '1h', name: 'Last hour', from: 'now-1h' },
+  { label: '6h', name: 'Last 6 hours', from: 'now-6h' },
+  { label: '24h', name: 'Last 24 hours', from: 'now-24h' },
+  { label: '7d', name: 'Last 7 days', from: 'now-7d' },
 ] as const;
 
 export const DEFAULT_RANGE: Range = { from: 'now-1h', until: 'now' };
-/** In place of the default where all that there is lies in its last part: a Davy that is young. */
+/** Replaces the default range when all data lies in its last part, as it does shortly after a first start. */
 export const FRESH_RANGE: Range = { from: 'now-15m', until: 'now' };
 const FRESH_MS = 15 * 60_000;
 
-/** Whether somebody has chosen the range, be it the same as the default: these two are known by identity. */
+/** Whether the user chose the range. The two defaults are compared by identity: a user may choose an equal range. */
 export const isChosen = (range: Range): boolean => range !== DEFAULT_RANGE && range !== FRESH_RANGE;
 
-/** Whether the points of a timeline, and there are some, all lie within the fresh range. */
+/** Whether a timeline has points and all of them lie within the fresh range. */
 export function isFresh(series: { points: [number, number][] }[], until: number): boolean {
   const first = series.reduce((least, { points }) => points.reduce((m, [t]) => Math.min(m, t), least), Infinity);
   return first !== Infinity && first >= until - FRESH_MS;
 }
 
-const UNITS: Record<string, number> = { s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
-
-/** Null when the text is none of the forms. */
-export function parseInstant(text: string, now: number): Millis | null {
-  const t = text.trim();
-  if (t === 'now') return millis(now);
-  const relative = /^now-(\d+)([smhdw])$/.exec(t);
-  if (relative) return millis(now - Number(relative[1]) * UNITS[relative[2]]);
-  if (/^\d{10,14}$/.test(t)) return millis(Number(t));
-  if (/^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(t)) {
-    const ms = Date.parse(t.length > 10 ? t.replace(' ', 'T') : `${t}T00:00`);
-    return Number.isNaN(ms) ? null : millis(ms);
-  }
-  return null;
-}
-
-/** Null when an end is unreadable or the range is empty. */
-export function resolve(range: Range, now: number): Span | null {
-  const from = parseInstant(range.from, now);
-  const until = parseInstant(range.until, now);
+/** Null if an end is invalid or the range is empty. */
+export function resolve(range: Range, now: number, zone: Zone = 'utc'): Span | null {
+  const from = parseInstant(range.from, now, zone);
+  const until = parseInstant(range.until, now, zone);
   if (from === null || until === null || from >= until) return null;
   return { from, until };
 }
 
-export function isRelative(range: Range): boolean {
-  return range.until === 'now' && range.from.startsWith('now-');
+/**
+ * A range typed in local time, as it goes into the URL: absolute ends as unix milliseconds, so that a
+ * link means the same range in every time zone. Null if an end is invalid or the range is empty.
+ */
+export function rangeFromFields(from: string, until: string, now: number): Range | null {
+  const span = resolve({ from, until }, now, 'local');
+  if (span === null) return null;
+  const written = (text: string, ms: Millis): string => {
+    const t = text.trim();
+    if (parseAgo(t) === null) return String(Math.round(ms));
+    return t === 'now' || t.startsWith('now') ? t : `now-${t.replace(/^-\s*/, '')}`;
+  };
+  return { from: written(from, span.from), until: written(until, span.until) };
 }
 
-/** Twice as wide about the same middle, and never past now. */
+/** Whether the range ends now and moves with the clock. */
+export function isRelative(range: Range): boolean {
+  return range.until === 'now' && parseAgo(range.from) !== null;
+}
+
+/** Twice as wide around the same middle, but not past now. */
 export function widened(span: Span, now: number): Span {
   const width = span.until - span.from;
   const until = Math.min(now, span.until + width / 2);
@@ -79,8 +80,9 @@ const STEPS = [
 ];
 
 /**
- * Seconds a bucket, so that about 300 fit into the span. Each is a multiple of the profiler's window
- * of 10 s: buckets of 15 s would hold one window and two in turn, and the timeline would comb.
+ * Seconds per time bucket, for about 300 buckets in the span. Each step is a multiple of the
+ * profiler's window of 10 s: buckets of 15 s would hold one window and two in turn, and the timeline
+ * would look like a comb.
  */
 export function stepFor(span: Span, points = 300): number {
   const wanted = (span.until - span.from) / 1000 / points;

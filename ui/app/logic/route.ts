@@ -1,14 +1,14 @@
-// The pages, by the last part of their path.
+// The app's pages and their paths.
 
 export type Page = 'explore' | 'members';
 
-/** Addresses of pages, relative to each other: the app works under any path. */
+/** Links are relative, so that the app works under any path. */
 export const PAGES: readonly { id: Page; label: string; href: string }[] = [
   { id: 'explore', label: 'Explore', href: './' },
   { id: 'members', label: 'Members', href: './members' },
 ];
 
-/** Null for an address that no page has. */
+/** The page of a path, by its last segment; null if there is none. */
 export function pageOf(pathname: string): Page | null {
   const last = pathname.split('/').at(-1);
   if (last === '' || last === 'index.html') return 'explore';

@@ -1,27 +1,27 @@
-// Search by name: which frames match, and exactly how much of the profile they hold. A match
-// inside another match is not counted again.
+// Search by name: which frames match, and their exact share of the profile. A match inside another
+// match is not counted again.
 
 import type { Tree } from './layout';
 
 export interface Query {
   regex: RegExp;
-  /** Said to the user when the text was not a regular expression and is searched for as it stands. */
+  /** Shown to the user when the text is not a regular expression and is searched for literally. */
   note: string | null;
 }
 
 export const escapeRegex = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** Null for an empty search. Case matters only when the text has a capital letter. */
+/** Null for an empty search. Case-sensitive only if the text has a capital letter. */
 export function compile(text: string): Query | null {
   if (text === '') return null;
-  // A class such as \W or \S must not toggle case on.
+  // The letter of a class such as \W or \S is not a capital letter of the text.
   const flags = /[A-Z]/.test(text.replace(/\\./g, '')) ? '' : 'i';
   try {
     return { regex: new RegExp(text, flags), note: null };
   } catch {
     return {
       regex: new RegExp(escapeRegex(text), flags),
-      note: 'Not a regular expression, so searched for as plain text.',
+      note: 'Invalid regular expression; searching for plain text.',
     };
   }
 }
@@ -33,13 +33,13 @@ export function matchNames(names: string[], query: Query): Uint8Array {
 }
 
 export interface Share {
-  /** The value of all outermost matches. */
+  /** The total of all outermost matches. */
   matched: number;
-  /** What lies in undrawn frames outside of every match: it may match or not. */
+  /** The value of undrawn frames outside of every match, which may or may not match. */
   unknown: number;
-  /** The value of the subtree that the search was held against. */
+  /** The total of the subtree that was searched. */
   of: number;
-  /** How many drawn nodes match, nested ones included. */
+  /** The number of drawn nodes that match, nested ones included. */
   nodes: number;
 }
 
@@ -64,7 +64,7 @@ export function share(tree: Tree, hit: Uint8Array, root = 0): Share {
   return { matched, unknown, of: sum[root], nodes };
 }
 
-/** `before[i]` is the number of matches among the nodes before `i`: any subtree is asked in O(1). */
+/** `before[i]` is the number of matches among the nodes before `i`, which gives the matches of any subtree in O(1). */
 export function matchesBefore(tree: Tree, hit: Uint8Array): Uint32Array {
   const { n, frame } = tree;
   const before = new Uint32Array(n + 1);

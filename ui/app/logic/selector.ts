@@ -14,42 +14,42 @@ export type Parsed = { ok: true; matchers: Matcher[] } | { ok: false; error: str
 const NAME = /^[A-Za-z_][A-Za-z0-9_.]*/;
 const OP = /^(=~|!~|!=|=)/;
 
-/** Braces may be left out. The error tells what was expected and where. */
+/** Braces are optional. An error names what was expected, and where. */
 export function parseSelector(text: string): Parsed {
   let at = 0;
   const space = (): void => {
     while (at < text.length && /\s/.test(text[at])) at++;
   };
-  const bad = (error: string): Parsed => ({ ok: false, error: `${error} at character ${at + 1}`, at });
+  const bad = (error: string): Parsed => ({ ok: false, error: `${error} at column ${at + 1}`, at });
   const matchers: Matcher[] = [];
   space();
   const braces = text[at] === '{';
   if (braces) at++;
   for (;;) {
     space();
-    if (at >= text.length) return braces ? bad('a closing } is missing') : { ok: true, matchers };
+    if (at >= text.length) return braces ? bad('expected a closing }') : { ok: true, matchers };
     if (text[at] === '}' && braces) break;
     const name = NAME.exec(text.slice(at))?.[0];
-    if (name === undefined) return bad('a label name is expected');
+    if (name === undefined) return bad('expected a label name');
     at += name.length;
     space();
     const op = OP.exec(text.slice(at))?.[0] as Op | undefined;
-    if (op === undefined) return bad(`=, !=, =~ or !~ is expected after ${name}`);
+    if (op === undefined) return bad(`expected =, !=, =~ or !~ after ${name}`);
     at += op.length;
     space();
     const value = readString(text, at);
-    if (value === null) return bad(`a value in double quotes is expected after ${name}${op}`);
+    if (value === null) return bad(`expected a value in double quotes after ${name}${op}`);
     at = value.end;
-    const wrong = op.endsWith('~') ? regexError(value.text) : null;
-    if (wrong) return bad(`${name}${op} has no valid regular expression`);
+    const invalid = op.endsWith('~') && isInvalidRegex(value.text);
+    if (invalid) return bad(`invalid regular expression after ${name}${op}`);
     matchers.push({ name, op, value: value.text });
     space();
     if (text[at] === ',') at++;
-    else if (at < text.length && text[at] !== '}') return bad('a comma is expected');
+    else if (at < text.length && text[at] !== '}') return bad('expected a comma');
   }
   at++;
   space();
-  return at < text.length ? bad('nothing is expected after }') : { ok: true, matchers };
+  return at < text.length ? bad('unexpected text after }') : { ok: true, matchers };
 }
 
 function readString(text: string, from: number): { text: string; end: number } | null {
@@ -68,12 +68,12 @@ function readString(text: string, from: number): { text: string; end: number } |
   return null;
 }
 
-function regexError(source: string): boolean {
+function isInvalidRegex(source: string): boolean {
   try {
     new RegExp(source);
     return false;
   } catch {
-    // The server speaks RE2, which knows a few more inline flags than the browser.
+    // The server's syntax is RE2's, which has inline flags that the browser does not support.
     return !/\(\?[a-zA-Z]/.test(source);
   }
 }
@@ -91,22 +91,28 @@ export function formatSelector(matchers: Matcher[]): string {
 
 export const SERVICE = 'service_name';
 
-/** The one service that the selector names, if it names exactly one. */
+/** The service that the selector names; null if it does not name exactly one. */
 export function serviceOf(matchers: Matcher[]): string | null {
   const named = matchers.filter((m) => m.name === SERVICE);
   return named.length === 1 && named[0].op === '=' ? named[0].value : null;
 }
 
-/** Another service: its matcher is replaced and the filters, which were about the old one, go. */
+/** The matchers of a newly chosen service: filters of the previous one are dropped. */
 export function withService(service: string): Matcher[] {
   return [{ name: SERVICE, op: '=', value: service }];
 }
 
+/** The same filters for another service. */
+export function forService(service: string, matchers: Matcher[]): Matcher[] {
+  return [...withService(service), ...matchers.filter((m) => m.name !== SERVICE)];
+}
+
+/** The matchers besides the service. */
 export function filtersOf(matchers: Matcher[]): Matcher[] {
   return matchers.filter((m) => !(m.name === SERVICE && m.op === '='));
 }
 
-/** A choice of several values is one matcher: `a|b` as an anchored regular expression. */
+/** One matcher for several values: the regular expression `a|b`, which the server anchors. */
 export function matcherFor(name: string, op: Op, values: string[]): Matcher {
   if (values.length === 1) return { name, op, value: values[0] };
   const either = values.map((v) => v.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');

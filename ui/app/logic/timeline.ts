@@ -1,46 +1,32 @@
-// From the series that the server sends to the columns that the timeline draws.
+// The timeline: the server's series as columns of equal time buckets.
 
+import type { SeriesAnswer } from '../api/types';
 import { UNTAGGED } from './names';
 
-export interface Series {
-  labels: Record<string, string>;
-  /** [start of the bucket in unix ms, value]; buckets without data are absent. */
-  points: [number, number][];
-}
-
-export interface SeriesAnswer {
-  type: string;
-  unit: string;
-  step_ms: number;
-  from: number;
-  until: number;
-  partial: string[];
-  series: Series[];
-}
-
-export interface Line {
+export interface PlotLine {
   name: string;
-  /** The value of the first label grouped by: what the colour goes by. */
+  /** The value of the first grouping label, which determines the colour. */
   group: string;
+  /** Whether it sums up the smaller series. */
   rest: boolean;
   sum: number;
-  /** One value a bucket; null where nothing at all was received. */
+  /** One value per time bucket; null where no data was received. */
   values: (number | null)[];
 }
 
 export interface Shaped {
-  /** Starts of the buckets in unix ms, without holes. */
+  /** Starts of the time buckets in unix ms, without gaps. */
   times: number[];
   step: number;
-  lines: Line[];
+  lines: PlotLine[];
 }
 
 export const TOP = 8;
 
 /**
- * The `top` largest series and, if there are more, one line that says how many it stands for.
- * A bucket in which nobody sent anything is a gap in every line. A bucket in which only some did
- * is nothing (0) for those that did not when stacking, and a gap when not.
+ * The `top` largest series and, if there are more, one line for the rest. A time bucket without any
+ * data is a gap in every line. In a bucket with data of only some series, the others are 0 when
+ * stacked and a gap otherwise.
  */
 export function shape(answer: SeriesAnswer, by: string[], stacked: boolean, top = TOP): Shaped {
   const step = answer.step_ms;
@@ -53,25 +39,25 @@ export function shape(answer: SeriesAnswer, by: string[], stacked: boolean, top 
       if (t > last) last = t;
     }
   }
-  // A server need not align its buckets to the step: follow the first point that there is.
+  // The server may not align its buckets to the step: align to the first point.
   const anchor = answer.series.find((s) => s.points.length > 0)?.points[0][0] ?? first;
   first = anchor - Math.ceil((anchor - first) / step) * step;
   const buckets = Math.min(5_000, Math.floor((last - first) / step) + 1);
   const times = Array.from({ length: buckets }, (_, i) => first + i * step);
   const seen = new Uint8Array(buckets);
-  const slotOf = (t: number): number => Math.round((t - first) / step);
+  const bucketOf = (t: number): number => Math.round((t - first) / step);
   for (const s of answer.series) {
     for (const [t] of s.points) {
-      const b = slotOf(t);
+      const b = bucketOf(t);
       if (b >= 0 && b < buckets) seen[b] = 1;
     }
   }
-  const lines = answer.series.map((s): Line => {
+  const lines = answer.series.map((s): PlotLine => {
     const values = new Array<number | null>(buckets);
     for (let b = 0; b < buckets; b++) values[b] = stacked && seen[b] ? 0 : null;
     let sum = 0;
     for (const [t, v] of s.points) {
-      const b = slotOf(t);
+      const b = bucketOf(t);
       if (b < 0 || b >= buckets) continue;
       values[b] = (values[b] ?? 0) + v;
       sum += v;
@@ -92,7 +78,7 @@ export function shape(answer: SeriesAnswer, by: string[], stacked: boolean, top 
     }
     return any ? sum : null;
   });
-  const rest: Line = {
+  const rest: PlotLine = {
     name: `${tail.length} more`,
     group: '',
     rest: true,
@@ -111,8 +97,8 @@ function lineName(labels: Record<string, string>, by: string[]): string {
   return by.map((name) => labels[name] || UNTAGGED).join(' · ');
 }
 
-/** Each line's upper edge when the lines are piled up, in their order; gaps stay gaps. */
-export function piled(lines: Line[]): (number | null)[][] {
+/** The upper edge of each line when the lines are stacked in order; gaps remain gaps. */
+export function stackedTops(lines: PlotLine[]): (number | null)[][] {
   const base: number[] = [];
   return lines.map((line) =>
     line.values.map((v, b) => {

@@ -1,19 +1,13 @@
-// The table of functions of one subtree, from the tree at hand. The table of the whole profile
-// comes from the server, which also counts what is not drawn.
+// The table of functions of a zoomed subtree, computed from the drawn frames. The table of the whole
+// profile comes from the server, which also counts frames that are not drawn.
 
+import type { FunctionRow } from '../api/types';
 import type { Frames } from './decode';
 import { FrameKind } from './decode';
 import type { Tree } from './layout';
 
-export interface Row {
-  name: string;
-  file: string;
-  self: number;
-  total: number;
-}
-
-/** A function that calls itself is counted once in its total. Group frames are not functions. */
-export function topOf(tree: Tree, frames: Frames, root = 0): Row[] {
+/** A recursive function is counted once in its total. Group frames are not functions. */
+export function topOf(tree: Tree, frames: Frames, root = 0): FunctionRow[] {
   const { frame, depth, self, sum, end, maxDepth } = tree;
   const k = frames.names.length;
   const selfs = new Float64Array(k);
@@ -30,7 +24,7 @@ export function topOf(tree: Tree, frames: Frames, root = 0): Row[] {
     if (open[f]++ === 0) totals[f] += sum[i];
     stack[height++] = f;
   }
-  const rows: Row[] = [];
+  const rows: FunctionRow[] = [];
   const rootFrame = frame[0];
   for (let f = 0; f < k; f++) {
     if (totals[f] === 0 || f === rootFrame || frames.kinds[f] !== FrameKind.Function) continue;
@@ -41,9 +35,9 @@ export function topOf(tree: Tree, frames: Frames, root = 0): Row[] {
 
 export type SortKey = 'self' | 'total' | 'name';
 
-export function sortRows(rows: Row[], key: SortKey, descending: boolean): Row[] {
+export function sortRows(rows: FunctionRow[], key: SortKey, descending: boolean): FunctionRow[] {
   const sign = descending ? -1 : 1;
-  const byText = (a: Row, b: Row): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  const byText = (a: FunctionRow, b: FunctionRow): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   return [...rows].sort((a, b) =>
     key === 'name' ? sign * byText(a, b) : sign * (a[key] - b[key]) || byText(a, b),
   );

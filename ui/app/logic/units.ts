@@ -1,5 +1,5 @@
-// Coordinate spaces and units. A number of one space cannot be handed to a function of another
-// without a visible `as`, so a pixel never becomes a share of the profile by mistake.
+// Coordinate spaces and units as types: a pixel cannot be passed where a share of the profile is
+// expected without a visible cast.
 
 declare const brand: unique symbol;
 type Branded<T, B extends string> = T & { readonly [brand]: B };
@@ -8,7 +8,7 @@ type Branded<T, B extends string> = T & { readonly [brand]: B };
 export type Px = Branded<number, 'Px'>;
 /** A share of the whole profile, 0 to 1: the horizontal axis of the flame graph. */
 export type Fraction = Branded<number, 'Fraction'>;
-/** A node's place in the preorder of one tree; it does not survive a reload, a path of names does. */
+/** A node's position in the preorder of one tree. It changes with every reload; a path of names does not. */
 export type NodeId = Branded<number, 'NodeId'>;
 /** Milliseconds since the Unix epoch. */
 export type Millis = Branded<number, 'Millis'>;

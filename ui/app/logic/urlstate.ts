@@ -1,5 +1,5 @@
-// All that a person would share, in the address. What is at its default is left out. The zoom is in
-// the fragment: it can be long, and no server needs it.
+// The state of Explore in its URL: everything that a person would want to share. Defaults are left
+// out. The zoom is in the fragment: it can be long, and the server does not need it.
 
 import { DEFAULT_RANGE, type Range, type Span, isChosen } from './range';
 import type { ColourBy } from './colours';
@@ -14,31 +14,31 @@ export type Plot = 'stack' | 'lines';
 export interface State {
   type: string;
   matchers: Matcher[];
-  /** The selector of the address as it stood there, where it cannot be read; else ''. */
-  unread: string;
+  /** The selector in the URL, if it is invalid; otherwise ''. */
+  invalidSelector: string;
   range: Range;
-  /** A part of the range, chosen on the timeline. */
+  /** A part of the range, selected on the timeline. */
   pick: Span | null;
-  /** Null: by member where the service has members. */
+  /** Null: by member if the service has members. */
   by: string[] | null;
   view: View;
   zoom: string[];
   search: string;
-  /** Null: by group where there are groups, else by package. */
+  /** Null: by group if there are groups, otherwise by package. */
   colour: ColourBy | null;
   order: Order;
   growth: Growth;
-  /** Whether runs of the runtime's frames take one row each. */
+  /** Whether runs of runtime frames take one row each. */
   fold: boolean;
   plot: Plot;
-  /** Seconds between refreshes; 0 is off. */
+  /** Seconds between refreshes; 0: no refreshes. */
   live: number;
 }
 
 export const DEFAULTS: State = {
   type: '',
   matchers: [],
-  unread: '',
+  invalidSelector: '',
   range: DEFAULT_RANGE,
   pick: null,
   by: null,
@@ -59,7 +59,7 @@ export function toUrl(state: State): string {
   const q = new URLSearchParams();
   if (state.type) q.set('type', state.type);
   if (state.matchers.length > 0) q.set('selector', formatSelector(state.matchers));
-  else if (state.unread) q.set('selector', state.unread);
+  else if (state.invalidSelector) q.set('selector', state.invalidSelector);
   if (isChosen(state.range)) q.set('from', state.range.from);
   if (state.range.until !== DEFAULT_RANGE.until) q.set('until', state.range.until);
   if (state.pick) q.set('pick', `${state.pick.from}-${state.pick.until}`);
@@ -73,19 +73,22 @@ export function toUrl(state: State): string {
   if (state.plot !== 'stack') q.set('plot', state.plot);
   if (state.live) q.set('live', String(state.live));
   const fragment = new URLSearchParams(state.zoom.map((name) => ['z', name]));
-  const query = tidy(q.toString());
-  const hash = tidy(fragment.toString());
+  const query = readable(q.toString());
+  const hash = readable(fragment.toString());
   return `${query ? `?${query}` : ''}${hash ? `#${hash}` : ''}`;
 }
 
-// URLSearchParams escapes more than an address needs; these are safe and make it readable.
-function tidy(text: string): string {
+// URLSearchParams escapes more than a URL needs; these characters are safe, and readable unescaped.
+function readable(text: string): string {
   return text
     .replaceAll('%3A', ':').replaceAll('%2C', ',').replaceAll('%7B', '{').replaceAll('%7D', '}')
     .replaceAll('%7E', '~').replaceAll('%28', '(').replaceAll('%29', ')');
 }
 
-/** Whatever is unknown falls back to its default: an old link still opens. A selector is what the page is about, so one that cannot be read is kept to be shown. */
+/**
+ * Invalid parts fall back to their defaults, so that old links still open. An invalid selector is
+ * kept and shown: without it the page would show other profiles than the link asks for.
+ */
 export function fromUrl(search: string, hash: string): State {
   const q = new URLSearchParams(search);
   const written = q.get('selector') ?? '';
@@ -101,7 +104,7 @@ export function fromUrl(search: string, hash: string): State {
   return {
     type: q.get('type') ?? '',
     matchers: parsed.ok ? parsed.matchers : [],
-    unread: parsed.ok ? '' : written,
+    invalidSelector: parsed.ok ? '' : written,
     range:
       q.get('from') || q.get('until')
         ? { from: q.get('from') || DEFAULT_RANGE.from, until: q.get('until') || DEFAULT_RANGE.until }

@@ -1,13 +1,13 @@
-// The flame graph on the screen: one canvas of the size of its host, whatever the profile's size,
-// and two boxes over it for the frame under the pointer and the frame with the keyboard's focus.
+// The flame graph on the screen: one canvas of the size of its host element, and two boxes on top of
+// it for the frame under the pointer and the frame with the keyboard focus.
 
 import type { Frames } from '../logic/decode';
-import { lastOf } from '../logic/fold';
-import type { Tree } from '../logic/layout';
-import { hiddenStart, nodeAt } from '../logic/nav';
+import { lastOfRun } from '../logic/fold';
+import { nodeAt } from '../logic/hittest';
+import { type Tree, hiddenStart } from '../logic/layout';
 import { type NodeId, ROOT, fraction, nodeId, px } from '../logic/units';
 import type { Growth } from '../logic/urlstate';
-import { type Camera, WHOLE, between, carried, clamp, edges, panBy, zoomAbout } from './camera';
+import { type Camera, WHOLE, interpolate, rebased, clamp, edges, panBy, zoomAbout } from './camera';
 import { ROW, type Skin, paint } from './paint';
 import { type Match, Plan } from './plan';
 
@@ -30,8 +30,8 @@ export interface DrawStats {
 }
 
 const ZOOM_MS = 140;
-/** In CSS pixels: what a search leads to is made this wide. */
-const READABLE = 60;
+/** The minimum width of a match that a search brings into view, in CSS pixels. */
+const MATCH_WIDTH_MIN = 60;
 
 export class Flame {
   readonly canvas = document.createElement('canvas');
@@ -70,7 +70,7 @@ export class Flame {
     this.focusBox.remove();
   }
 
-  /** Another tree; the view stays where it was within the zoomed frame. */
+  /** Shows another tree; the view keeps its position relative to the zoomed frame. */
   setScene(scene: Scene, zoomed: NodeId, focused: NodeId | null): void {
     const before = this.scene ? edges(this.scene.tree, this.zoomed) : null;
     const from = this.target();
@@ -78,11 +78,11 @@ export class Flame {
     this.zoomed = zoomed;
     this.focused = focused;
     this.hovered = null;
-    // Matches are of the tree that they were found in.
+    // Matches refer to nodes of the previous tree.
     this.match = null;
     this.flight = null;
     this.camera = before
-      ? clamp(carried(from, before, edges(scene.tree, zoomed)), this.contentHeight(), this.height)
+      ? clamp(rebased(from, before, edges(scene.tree, zoomed)), this.contentHeight(), this.height)
       : this.home(zoomed);
     this.schedule();
   }
@@ -110,16 +110,16 @@ export class Flame {
   setHover(spot: Spot | null): void {
     if (spot?.node === this.hovered?.node && spot?.hidden === this.hovered?.hidden) return;
     this.hovered = spot;
-    this.placeBoxes();
+    this.updateBoxes();
   }
 
   setFocus(node: NodeId | null): void {
     this.focused = node;
     if (node !== null) this.reveal(node);
-    this.placeBoxes();
+    this.updateBoxes();
   }
 
-  /** Makes a frame as wide as the view. */
+  /** Makes a frame fill the width of the view. */
   zoomTo(node: NodeId): void {
     if (!this.scene) return;
     this.zoomed = node;
@@ -134,7 +134,7 @@ export class Flame {
     this.moveTo(panBy(this.target(), dx, this.growth === 'down' ? dy : -dy, this.width));
   }
 
-  /** Whether the view is exactly the zoomed frame. */
+  /** Whether the view shows exactly the zoomed frame. */
   get settled(): boolean {
     if (!this.scene) return true;
     const home = edges(this.scene.tree, this.zoomed);
@@ -142,7 +142,7 @@ export class Flame {
     return Math.abs(c.left - home.left) < 1e-12 && Math.abs(c.right - home.right) < 1e-12;
   }
 
-  /** What is under a point, in CSS pixels from the canvas's corner. */
+  /** The frame at a point, in CSS pixels from the canvas's top left corner. */
   spotAt(x: number, y: number): Spot | null {
     if (!this.scene || x < 0 || y < 0 || x >= this.width || y >= this.height) return null;
     const { tree } = this.scene;
@@ -154,12 +154,12 @@ export class Flame {
     if (node !== null) return { node, hidden: false };
     const above = nodeAt(tree, row - 1, value);
     if (above === null) return null;
-    const last = lastOf(tree, above);
+    const last = lastOfRun(tree, above);
     const from = hiddenStart(tree, last);
     return value >= from && value < from + tree.hidden[last] ? { node: last, hidden: true } : null;
   }
 
-  /** Where a frame is on the screen, in CSS pixels; used for the boxes and for tests. */
+  /** The position of a frame on the canvas, in CSS pixels; null if it is out of view. */
   boxOf(spot: Spot): { x: number; y: number; w: number; h: number } | null {
     if (!this.scene) return null;
     const { tree } = this.scene;
@@ -176,7 +176,7 @@ export class Flame {
 
   private home(node: NodeId): Camera {
     const { tree } = this.scene!;
-    // Two rows of callers stay in view above the zoomed frame when the graph is taller than it.
+    // Two rows of callers remain visible above the zoomed frame if the graph does not fit.
     const top = Math.max(0, (tree.row[node] - 2) * ROW);
     const fits = this.contentHeight() <= this.height;
     return clamp({ ...edges(tree, node), top: px(fits ? 0 : top) }, this.contentHeight(), this.height);
@@ -202,8 +202,8 @@ export class Flame {
     if (c !== this.target()) this.moveTo(c);
   }
 
-  /** Brings a frame into view, with what is around it, and wide enough to be read. */
-  lookAt(node: NodeId): void {
+  /** Brings a frame into view with its surroundings, wide enough to be read. */
+  bringIntoView(node: NodeId): void {
     if (!this.scene) return;
     const { tree } = this.scene;
     const { left, right } = edges(tree, node);
@@ -213,8 +213,8 @@ export class Flame {
     if (row < c.top + margin || row + ROW + margin > c.top + this.height) c = { ...c, top: px(row - this.height * 0.4) };
     const width = c.right - c.left;
     const drawn = ((Math.min(right, c.right) - Math.max(left, c.left)) / width) * this.width;
-    if (drawn < READABLE) {
-      const wide = Math.min(width, ((right - left) * this.width) / READABLE);
+    if (drawn < MATCH_WIDTH_MIN) {
+      const wide = Math.min(width, ((right - left) * this.width) / MATCH_WIDTH_MIN);
       const middle = (left + right) / 2;
       c = { ...c, left: fraction(middle - wide / 2), right: fraction(middle + wide / 2) };
     }
@@ -255,7 +255,7 @@ export class Flame {
     this.canvas.width = Math.max(1, Math.round(clientWidth * dpr));
     this.canvas.height = Math.max(1, Math.round(clientHeight * dpr));
     this.camera = clamp(this.camera, this.contentHeight(), this.height);
-    // Setting the size has wiped the canvas: drawing at once avoids a flash.
+    // Resizing clears the canvas: drawing it immediately avoids a flash.
     this.draw();
   }
 
@@ -267,7 +267,7 @@ export class Flame {
     this.scheduled = 0;
     if (this.flight) {
       const t = Math.min(1, Math.max(0, (now - this.flight.began) / ZOOM_MS));
-      this.camera = t >= 1 ? this.flight.to : between(this.flight.from, this.flight.to, t);
+      this.camera = t >= 1 ? this.flight.to : interpolate(this.flight.from, this.flight.to, t);
       if (t >= 1) this.flight = null;
       else this.schedule();
     }
@@ -298,7 +298,7 @@ export class Flame {
       dpr: this.dpr,
       rowTop: (row) => Math.round(this.rowTop(row) * this.dpr),
     });
-    this.placeBoxes();
+    this.updateBoxes();
     this.onDraw?.({
       ms: performance.now() - began,
       visited: this.plan.visited,
@@ -306,9 +306,9 @@ export class Flame {
     });
   }
 
-  private placeBoxes(): void {
-    place(this.hoverBox, this.hovered && this.boxOf(this.hovered));
-    place(this.focusBox, this.focused === null ? null : this.boxOf({ node: nodeId(this.focused), hidden: false }));
+  private updateBoxes(): void {
+    setBox(this.hoverBox, this.hovered && this.boxOf(this.hovered));
+    setBox(this.focusBox, this.focused === null ? null : this.boxOf({ node: nodeId(this.focused), hidden: false }));
   }
 }
 
@@ -319,7 +319,7 @@ function box(kind: string): HTMLDivElement {
   return div;
 }
 
-function place(div: HTMLDivElement, at: { x: number; y: number; w: number; h: number } | null): void {
+function setBox(div: HTMLDivElement, at: { x: number; y: number; w: number; h: number } | null): void {
   div.hidden = at === null;
   if (at === null) return;
   div.style.transform = `translate(${at.x}px, ${at.y}px)`;

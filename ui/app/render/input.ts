@@ -1,7 +1,7 @@
-// Pointer, wheel and keys on the flame graph, turned into a few plain events.
+// Translates pointer, wheel and key events on the flame graph into a few plain events.
 
 import type { Flame, Spot } from './flame';
-import type { Direction } from '../logic/nav';
+import type { Direction } from '../logic/neighbours';
 import type { Growth } from '../logic/urlstate';
 
 export interface Handlers {
@@ -14,7 +14,7 @@ export interface Handlers {
   growth(): Growth;
 }
 
-/** A press that moves further than this is a drag, not a click. */
+/** A press that moves further is a drag, not a click. */
 const SLACK = 4;
 
 export function attach(flame: Flame, handlers: Handlers): () => void {

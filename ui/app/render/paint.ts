@@ -1,9 +1,9 @@
-// Puts a plan on a canvas. Rectangles are sorted by colour first: setting fillStyle is what costs.
+// Draws a plan on a canvas. Rectangles are sorted by colour, since setting fillStyle is expensive.
 
 import { type Frames, FrameKind } from '../logic/decode';
 import type { Palette } from '../logic/colours';
 import { isFolded, runText } from '../logic/fold';
-import { formatCount, formatShare } from '../logic/format';
+import { counted, formatCount, formatShare } from '../logic/format';
 import type { Tree } from '../logic/layout';
 import { groupValue, shorten } from '../logic/names';
 import { DIMMED, type Match, type Plan } from './plan';
@@ -21,25 +21,25 @@ export interface Skin {
 export const ROW = 18;
 const FONT = 'ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", "Liberation Mono", Consolas, monospace';
 
-export interface Sheet {
+export interface Surface {
   ctx: CanvasRenderingContext2D;
   width: number;
   height: number;
   dpr: number;
-  /** The device pixel where a row's box begins. */
+  /** The top of a row, in device pixels. */
   rowTop: (row: number) => number;
 }
 
 const counts = new Uint32Array(257);
 let order = new Uint32Array(4096);
 
-export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet): void {
-  const { ctx, dpr, rowTop } = sheet;
+export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface): void {
+  const { ctx, dpr, rowTop } = surface;
   const rects = plan.rects;
   const high = Math.round(ROW * dpr) - Math.max(1, Math.round(dpr));
   const gap = Math.max(1, Math.round(dpr));
   ctx.fillStyle = skin.background;
-  ctx.fillRect(0, 0, sheet.width, sheet.height);
+  ctx.fillRect(0, 0, surface.width, surface.height);
 
   // Counting sort of the rectangles by colour.
   if (order.length < rects.length) order = new Uint32Array(rects.x.length);
@@ -58,12 +58,12 @@ export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet:
     const w = rects.w[i];
     ctx.fillRect(rects.x[i], rowTop(rects.row[i]), w > 3 * gap ? w - gap : w, high);
   }
-  hatch(plan, skin, sheet, high);
-  labels(plan, tree, frames, skin, sheet);
-  marks(plan, skin, sheet, high, gap);
+  hatch(plan, skin, surface, high);
+  labels(plan, tree, frames, skin, surface);
+  marks(plan, skin, surface, high, gap);
 }
 
-function hatch(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Sheet, high: number): void {
+function hatch(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Surface, high: number): void {
   const { hatched } = plan;
   if (hatched.length === 0) return;
   ctx.save();
@@ -77,7 +77,7 @@ function hatch(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Sheet, high: number
   for (let i = 0; i < hatched.length; i++) {
     const top = rowTop(hatched.row[i]);
     const until = hatched.x[i] + hatched.w[i];
-    // The lines stand on a grid of their own, so that they don't swim while zooming.
+    // The lines are aligned to a fixed grid, so that they do not move while zooming.
     for (let x = Math.floor((hatched.x[i] - high) / step) * step; x < until; x += step) {
       ctx.moveTo(x, top + high);
       ctx.lineTo(x + high, top);
@@ -87,7 +87,7 @@ function hatch(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Sheet, high: number
   ctx.restore();
 }
 
-function marks(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Sheet, high: number, gap: number): void {
+function marks(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Surface, high: number, gap: number): void {
   const m = plan.marks;
   if (m.length === 0) return;
   ctx.fillStyle = skin.mark;
@@ -103,8 +103,8 @@ function marks(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Sheet, high: number
 let charWidth = 0;
 let charWidthFor = '';
 
-function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet): void {
-  const { ctx, dpr, rowTop } = sheet;
+function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface): void {
+  const { ctx, dpr, rowTop } = surface;
   const normal = `${11 * dpr}px ${FONT}`;
   const bold = `600 ${11 * dpr}px ${FONT}`;
   ctx.font = normal;
@@ -116,14 +116,14 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet
   }
   const pad = 4 * dpr;
   const middle = (ROW * dpr) / 2;
-  const room = (w: number): number => Math.floor((w - 2 * pad + 1) / charWidth);
+  const charsIn = (w: number): number => Math.floor((w - 2 * pad + 1) / charWidth);
   const rects = plan.rects;
   let font = normal;
   for (let k = 0; k < rects.length; k++) {
     const i = order[k];
     const node = rects.node[i];
     if (node < 0) continue;
-    const chars = room(rects.w[i]);
+    const chars = charsIn(rects.w[i]);
     if (chars < 2) continue;
     const f = tree.frame[node];
     const kind = frames.kinds[f];
@@ -154,7 +154,7 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet
   ctx.fillStyle = skin.hatchInk;
   const { hatched } = plan;
   for (let i = 0; i < hatched.length; i++) {
-    const chars = room(hatched.w[i]);
+    const chars = charsIn(hatched.w[i]);
     const text = hiddenText(tree, hatched.node[i]);
     const forms = [`${text} – click to load`, text, `+ ${formatCount(tree.hiddenChildren[hatched.node[i]])}`];
     const fits = forms.find((form) => form.length <= chars);
@@ -164,31 +164,32 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, sheet: Sheet
 }
 
 /**
- * The longest form that fits. A run says how many of its frames match, since they can't be seen, and
- * where a function calls it, its first name, which is what the caller has called.
+ * The longest label of a run that fits: with its first frame if a function calls it, and with the
+ * number of frames that match the search, since they are not visible.
  */
 export function runLabel(tree: Tree, frames: Frames, node: number, chars: number, match: Match | null): string {
   const length = tree.run[node];
   const first = frames.names[tree.frame[node]];
   if (!isFolded(tree, node)) {
-    const whole = `▾ ${first}  ${length} frames`;
+    const whole = `▾ ${first}  ${counted(length, 'frame')}`;
     return whole.length <= chars ? whole : shortenEnd(`▾ ${shorten(first, chars - 2)}`, chars);
   }
   const all = textOf(tree, frames, node);
   const matching = match === null ? 0 : match.before[node + length] - match.before[node];
-  const more = matching > 0 ? `, ${matching} ${matching === 1 ? 'matches' : 'match'}` : '';
+  const more = matching > 0 ? `, ${counted(matching, 'match', 'matches')}` : '';
+  const frameCount = counted(length, 'frame');
   const parent = tree.parent[node];
   const called = parent !== 0 && frames.kinds[tree.frame[parent]] === FrameKind.Function;
   const short = shorten(first, chars - 2);
   const forms = [
-    ...(called ? [`▸ ${first}  ${all}${more}`, `▸ ${first}  ${length} frames${more}`] : []),
+    ...(called ? [`▸ ${first}  ${all}${more}`, `▸ ${first}  ${frameCount}${more}`] : []),
     ...(called && more === '' && short.length > 3 ? [`▸ ${short}`] : []),
-    `▸ ${all}${more}`, `▸ ${length} frames${more}`, `▸ ${length} frames`, `▸ ${length}`,
+    `▸ ${all}${more}`, `▸ ${frameCount}${more}`, `▸ ${frameCount}`, `▸ ${length}`,
   ];
   return forms.find((form) => form.length <= chars) ?? '▸';
 }
 
-// A label is drawn again at each draw, and to add up its packages takes a look at every frame of it.
+// Run texts are cached: a label is drawn in every frame, and its text depends on every node of the run.
 const texts = new WeakMap<Tree, Map<number, string>>();
 function textOf(tree: Tree, frames: Frames, node: number): string {
   let known = texts.get(tree);
@@ -207,9 +208,9 @@ function textOf(tree: Tree, frames: Frames, node: number): string {
 const shortenEnd = (text: string, chars: number): string =>
   text.length <= chars ? text : `${text.slice(0, chars - 1)}…`;
 
-/** What is said of a node's undrawn children. */
+/** The label of a node's undrawn children. */
 export function hiddenText(tree: Tree, node: number): string {
   const count = tree.hiddenChildren[node];
-  const what = count === 1 ? '1 child' : count === 0 ? 'deeper frames' : `${formatCount(count)} children`;
+  const what = count === 0 ? 'deeper frames' : counted(count, 'child', 'children');
   return `${what}, ${formatShare(tree.hidden[node], tree.sum[0])}, not drawn`;
 }

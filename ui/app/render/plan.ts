@@ -1,19 +1,18 @@
-// Decides what a draw puts on the canvas: which frames are wide enough to be rectangles, which runs
-// of narrower ones become one, where undrawn frames are hatched. It knows the tree and the view, and
-// nothing of canvases, so it runs in Node. Everything is in device pixels; row 0 is the root's.
+// Plans a draw: which frames are wide enough for a rectangle, which narrower neighbours share one, and
+// where undrawn frames are hatched. It does not use a canvas, so it runs in Node. Positions are in
+// device pixels; row 0 is the root's.
 
-import type { Tree } from '../logic/layout';
-import { hiddenStart } from '../logic/nav';
-import { nodeId } from '../logic/units';
+import { type Tree, hiddenStart } from '../logic/layout';
 
 export interface Match {
-  /** By frame: 1 when its name matches. */
+  /** One entry per frame: 1 if its name matches. */
   hit: Uint8Array;
-  /** By node: the number of matches among the nodes before it. */
+  /** One entry per node: the number of matches among the nodes before it. */
   before: Uint32Array;
 }
 
-export interface Window {
+/** The visible part of the tree. */
+export interface Viewport {
   /** The visible part of the horizontal axis, in the profile's unit. */
   from: number;
   until: number;
@@ -22,13 +21,13 @@ export interface Window {
   width: number;
 }
 
-/** Rectangles grow by doubling and are kept between draws, so a draw allocates next to nothing. */
+/** Rectangles in growing arrays, which are reused between draws, so that a draw allocates almost nothing. */
 class Rects {
   x = new Int32Array(4096);
   w = new Int32Array(4096);
   row = new Uint16Array(4096);
   colour = new Uint8Array(4096);
-  /** The node, or -1 for a run of several. */
+  /** The node, or -1 for several narrow ones. */
   node = new Int32Array(4096);
   length = 0;
 
@@ -56,16 +55,16 @@ class Rects {
   }
 }
 
-/** The colour index of a frame that a search has left behind. */
+/** The colour index of a frame that does not match the search. */
 export const DIMMED = 255;
-/** Narrower frames join the run of their row. */
-const NARROW = 1;
+/** Narrower frames, in device pixels, are merged with their neighbours. */
+const WIDTH_MIN = 1;
 
 export class Plan {
   readonly rects = new Rects();
-  /** Undrawn children: where they would be. */
+  /** The areas of undrawn children. */
   readonly hatched = new Rects();
-  /** Matches, at least one pixel wide each. */
+  /** Matches, each at least one pixel wide. */
   readonly marks = new Rects();
   visited = 0;
   match: Match | null = null;
@@ -75,7 +74,7 @@ export class Plan {
   private runColour = new Uint8Array(0);
   private lastMark = new Int32Array(0);
 
-  build(tree: Tree, colours: Uint8Array, match: Match | null, win: Window): void {
+  build(tree: Tree, colours: Uint8Array, match: Match | null, win: Viewport): void {
     const { n, start, sum, end, row, span, hidden } = tree;
     const { rects, hatched, marks } = this;
     rects.length = 0;
@@ -100,7 +99,7 @@ export class Plan {
       }
       const left = (s - win.from) * scale;
       const right = left + w * scale;
-      if (right - left < NARROW) {
+      if (right - left < WIDTH_MIN) {
         if (d >= win.firstRow) {
           const x = Math.max(0, Math.floor(left));
           if (match !== null && match.before[end[i]] > match.before[i] && lastMark[d] !== x) {
@@ -122,14 +121,14 @@ export class Plan {
       const x0 = Math.max(0, Math.round(left));
       const x1 = Math.min(win.width, Math.round(right));
       if (d >= win.firstRow && x1 > x0) {
-        // A folded run matches where any of its frames does.
+        // A folded run matches if any of its frames does.
         const hit = match === null || match.before[i + span[i]] > match.before[i];
         rects.push(x0, x1 - x0, d, hit ? colours[i] : DIMMED, i);
         if (hit && match !== null) marks.push(x0, x1 - x0, d, 0, i);
       }
       const last = i + span[i] - 1;
       if (hidden[last] > 0 && d + 1 >= win.firstRow && d < win.lastRow) {
-        const from = (hiddenStart(tree, nodeId(last)) - win.from) * scale;
+        const from = (hiddenStart(tree, last) - win.from) * scale;
         const a = Math.max(0, Math.round(from));
         const b = Math.min(win.width, Math.round(from + hidden[last] * scale));
         if (b > a) hatched.push(a, b - a, d + 1, 0, last);

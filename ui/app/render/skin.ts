@@ -1,4 +1,4 @@
-// The canvas's colours in the light and in the dark theme; the page's own are in style/theme.css.
+// The canvas's colours in the light and the dark theme; those of the page are in style/theme.css.
 
 import { signal } from '@preact/signals';
 import { type Theme, palette } from '../logic/colours';

@@ -1,4 +1,4 @@
-// The state of the page that is in its address, and what follows from it alone.
+// The state of Explore that is in its URL, and values derived from it alone.
 
 import { computed, effect, signal } from '@preact/signals';
 import { type Span, isRelative, resolve } from '../logic/range';
@@ -8,32 +8,32 @@ import { stateOf } from './folding';
 
 export const state = signal<State>(stateOf(location));
 
-/** The moment that "now" means in every request of one refresh. */
+/** The time that "now" refers to in every request of one refresh. */
 export const now = signal(Date.now());
-export const START_NODES = 20_000;
-/** The server gives no more frames than this at once. */
-export const MOST_NODES = 1_000_000;
-export const maxNodes = signal(START_NODES);
-/** A refresh that the tab slept through is made up for when it is looked at again. */
+export const NODES_INITIAL = 20_000;
+/** The largest number of frames that the server returns. */
+export const NODES_MAX = 1_000_000;
+export const maxNodes = signal(NODES_INITIAL);
+/** A hidden tab does not refresh; it catches up when it becomes visible again. */
 export const visible = signal(document.visibilityState === 'visible');
 
-type Kind = 'step' | 'tweak';
+type HistoryMode = 'push' | 'replace';
 
-/** A step can be gone back from; a tweak (typing, a toggle) changes the address in place. */
-export function update(patch: Partial<State>, kind: Kind = 'step'): void {
+/** `push` adds an entry to the browser's history; `replace`, used for typing and display options, does not. */
+export function update(patch: Partial<State>, mode: HistoryMode = 'push'): void {
   const next = { ...state.peek(), ...patch };
-  if (patch.matchers) next.unread = '';
+  if (patch.matchers) next.invalidSelector = '';
   const url = toUrl(next);
   const same = url === `${location.search}${location.hash}` || (url === '' && location.search + location.hash === '');
   state.value = next;
   if (same) return;
   const target = url === '' ? location.pathname : url;
-  if (kind === 'step') history.pushState(null, '', target);
+  if (mode === 'push') history.pushState(null, '', target);
   else history.replaceState(null, '', url.startsWith('#') ? location.pathname + url : target);
 }
 
-// What is remembered and not in the address is put there: a link shows others what one sees.
-if (!state.peek().fold) update({}, 'tweak');
+// A stored setting that is not in the URL is added to it, so that a shared link shows the same.
+if (!state.peek().fold) update({}, 'replace');
 
 addEventListener('popstate', () => {
   state.value = stateOf(location);
@@ -42,7 +42,7 @@ document.addEventListener('visibilitychange', () => {
   visible.value = document.visibilityState === 'visible';
 });
 
-/** Reads the clock again: relative ranges move, everything is asked for anew. */
+/** Moves relative ranges to the current time and repeats every request. */
 export function refresh(): void {
   now.value = Date.now();
 }
@@ -55,13 +55,13 @@ effect(() => {
   return () => clearInterval(timer);
 });
 
-/** The range of the timeline; null when what was typed is no range. */
+/** The range of the timeline; null if it is invalid. */
 export const span = computed<Span | null>(() => resolve(state.value.range, now.value));
-/** The range of the flame graph: the part picked on the timeline, else all of it. */
+/** The range of the flame graph: the selected part of the timeline, or all of it. */
 export const picked = computed<Span | null>(() => state.value.pick ?? span.value);
 export const service = computed(() => serviceOf(state.value.matchers));
 export const selector = computed(() => formatSelector(state.value.matchers));
-export const moving = computed(() => isRelative(state.value.range));
+export const relativeRange = computed(() => isRelative(state.value.range));
 
 export function setRange(from: string, until: string): void {
   now.value = Date.now();

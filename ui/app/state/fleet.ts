@@ -1,48 +1,48 @@
-// What the fleet says of itself, asked again and again while somebody looks.
+// The state of the fleet, refreshed periodically while the page is visible.
 
 import { type Signal, batch, computed, effect, signal } from '@preact/signals';
 import * as api from '../api/control';
 import { type Problem, problemOf } from '../api/problem';
-import { everyLine, lines } from '../logic/members/lines';
+import type { AuditRow, EndpointRow, Health, MemberRow } from '../api/types';
 import { History, type Sample, TRENDS } from '../logic/members/history';
-import { NOTHING, figure } from '../logic/members/usage';
+import { everyLine, lines } from '../logic/members/lines';
+import { NO_USAGE, figure } from '../logic/members/usage';
 
-export const EVERY_MS = 2_000;
+export const REFRESH_MS = 2_000;
 const CHANGES_SHOWN = 20;
-/** What nobody waits for is asked for at every so many looks. */
-const SELDOM = 4;
+/** The audit log is requested at every fourth refresh: it changes rarely. */
+const AUDIT_EVERY = 4;
 
-export const members = signal<api.MemberRow[] | null>(null);
-export const endpoints = signal<api.EndpointRow[]>([]);
-export const changes = signal<api.AuditRow[] | null>(null);
-export const health = signal<api.Health | null>(null);
+export const members = signal<MemberRow[] | null>(null);
+export const endpoints = signal<EndpointRow[]>([]);
+export const changes = signal<AuditRow[] | null>(null);
+export const health = signal<Health | null>(null);
 
-/** When what is shown was true, by this page's clock; 0 before anything came. */
+/** When the members were last received, by this page's clock; 0 before the first answer. */
 export const seenAt = signal(0);
 export const visible = signal(document.visibilityState === 'visible');
-/** This page's clock, in steps of a second: how old it all is, is told by it. */
+/** This page's clock in steps of a second, for the age of the data. */
 export const clock = signal(Date.now());
 const skew = signal(0);
-/** When what is shown was true, by the server's clock, by which everything in it is dated. */
+/** When the members were last received, by the server's clock, which dates everything in the answers. */
 export const serverNow = computed(() => seenAt.value + skew.value);
 
-/** Debug ports, which take toggles while everything else is gone. */
-export const doors = computed(() => [...new Set((members.value ?? []).map((row) => row.debug).filter(Boolean))]);
+/** Addresses of the debug listeners, which accept toggles while the rest of Davy is unavailable. */
+export const debugListeners = computed(() => [...new Set((members.value ?? []).map((row) => row.debug).filter(Boolean))]);
 
 export type Part = 'members' | 'endpoints' | 'changes' | 'health';
 export const problems = signal<Partial<Record<Part, Problem>>>({});
-/** What is shown is from before: the members were asked for and did not come. */
+/** The failure of the last request for members; null if it succeeded. */
 export const lost = computed(() => problems.value.members ?? null);
 
 export const history = new History();
 
-async function part<T>(name: Part, ask: () => Promise<T>, take: (answer: T) => void): Promise<void> {
+async function part<T>(name: Part, fetch: () => Promise<T>, receive: (answer: T) => void): Promise<void> {
   try {
-    const answer = await ask();
-    take(answer);
+    receive(await fetch());
     if (problems.peek()[name]) {
-      const { [name]: gone, ...rest } = problems.peek();
-      void gone;
+      const { [name]: solved, ...rest } = problems.peek();
+      void solved;
       problems.value = rest;
     }
   } catch (error) {
@@ -50,12 +50,12 @@ async function part<T>(name: Part, ask: () => Promise<T>, take: (answer: T) => v
   }
 }
 
-/** Takes what is new: a table of a thousand lines is not drawn again for the same answer. */
-function renew<T>(into: Signal<T>, answer: T): void {
+/** Sets a changed value only, so that an identical answer does not redraw a table of a thousand lines. */
+function setChanged<T>(into: Signal<T>, answer: T): void {
   if (JSON.stringify(into.peek()) !== JSON.stringify(answer)) into.value = answer;
 }
 
-function remember(rows: api.MemberRow[], at: number): void {
+function addHistory(rows: MemberRow[], at: number): void {
   const samples: [string, Sample][] = [];
   for (const by of ['member', 'process'] as const) {
     for (const { key, usage } of everyLine(lines(rows, [], by))) {
@@ -65,50 +65,50 @@ function remember(rows: api.MemberRow[], at: number): void {
   history.add(at, samples);
 }
 
-/** The usage of an endpoint is in its member's row. */
-const quiet = (row: api.EndpointRow): api.EndpointRow => ({ ...row, ...NOTHING });
+/** The usage of an endpoint is in its member's row; without it the answer rarely changes. */
+const withoutUsage = (row: EndpointRow): EndpointRow => ({ ...row, ...NO_USAGE });
 
-let looks = 0;
-async function look(): Promise<void> {
-  const seldom = looks++ % SELDOM === 0 || hurry > 0 || lost.peek() !== null;
+let refreshes = 0;
+async function fetchAll(): Promise<void> {
+  const withAudit = refreshes++ % AUDIT_EVERY === 0 || soon > 0 || lost.peek() !== null;
   await Promise.all([
     part('members', api.members, ({ data, at }) => {
       const now = Date.now();
-      remember(data, now);
+      addHistory(data, now);
       batch(() => {
-        // The server tells whole seconds: half of one is the best guess, and less is no difference.
+        // The server's date has whole seconds: half a second is the best estimate of the rest.
         if (Math.abs(at + 500 - now - skew.peek()) > 1_500) skew.value = at + 500 - now;
         clock.value = now;
         seenAt.value = now;
         members.value = data;
       });
     }),
-    part('endpoints', api.endpoints, ({ data }) => renew(endpoints, data.map(quiet))),
-    part('health', api.health, (answer) => renew(health, answer)),
-    ...(seldom ? [part('changes', () => api.audit(CHANGES_SHOWN), ({ data }) => renew(changes, data))] : []),
+    part('endpoints', api.endpoints, ({ data }) => setChanged(endpoints, data.map(withoutUsage))),
+    part('health', api.health, (answer) => setChanged(health, answer)),
+    ...(withAudit ? [part('changes', () => api.audit(CHANGES_SHOWN), ({ data }) => setChanged(changes, data))] : []),
   ]);
 }
 
-let hurry = 0;
+let soon = 0;
 let timer: number | undefined;
-let looking = false;
-async function round(): Promise<void> {
-  if (looking) return;
-  looking = true;
+let fetching = false;
+async function refresh(): Promise<void> {
+  if (fetching) return;
+  fetching = true;
   clearTimeout(timer);
-  await look();
-  looking = false;
+  await fetchAll();
+  fetching = false;
   if (!visible.peek()) return;
-  const wait = hurry > 0 ? 250 : EVERY_MS;
-  if (hurry > 0) hurry--;
-  timer = window.setTimeout(() => void round(), wait);
+  const wait = soon > 0 ? 250 : REFRESH_MS;
+  if (soon > 0) soon--;
+  timer = window.setTimeout(() => void refresh(), wait);
 }
 
-/** After a change: looks at once, and some more times soon, until every process has obeyed. */
-export function lookSoon(): void {
-  hurry = 5;
+/** Refreshes now and a few more times soon: every process applies a change within a second. */
+export function refreshSoon(): void {
+  soon = 5;
   clearTimeout(timer);
-  void round();
+  void refresh();
 }
 
 document.addEventListener('visibilitychange', () => {
@@ -117,7 +117,7 @@ document.addEventListener('visibilitychange', () => {
 effect(() => {
   if (!visible.value) return;
   clock.value = Date.now();
-  void round();
+  void refresh();
   const ticking = setInterval(() => { clock.value = Date.now(); }, 1_000);
   return () => {
     clearInterval(ticking);
@@ -125,11 +125,11 @@ effect(() => {
   };
 });
 
-/** The service that the fleet's own profiles carry: where a flame graph of it is looked for. */
+/** The service name of the fleet's own profiles, for links to flame graphs. */
 export const service = signal('davy');
 fetch(new URL('api/v1/profiles/labels?name=service_name&from=now-1h&selector=%7Bmember%3D~%22.%2B%22%7D', new URL('.', document.baseURI)))
   .then((response) => (response.ok ? (response.json() as Promise<string[]>) : []))
   .then(
     (known) => { if (known.length > 0 && !known.includes('davy')) service.value = known[0]; },
-    () => { /* The usual name stays. */ },
+    () => { /* Keep the default name. */ },
   );

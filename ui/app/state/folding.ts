@@ -1,29 +1,29 @@
-// Which runs of frames are folded: whether at all is in the address, and remembered on this machine;
-// which single runs are not, only for as long as the page lives.
+// Which runs of frames are folded. Whether runs are folded at all is in the URL and in the browser's
+// storage; runs that are unfolded individually are kept until the page is left.
 
 import { signal } from '@preact/signals';
 import { type State, fromUrl } from '../logic/urlstate';
 
 const KEY = 'davy.fold';
-/** More unfolded runs than this are not kept: the oldest is folded again. */
-const MOST = 200;
+/** Above this number of unfolded runs, the oldest is folded again. */
+const UNFOLDED_MAX = 200;
 
-/** The state of an address; where it says nothing of folding, as it was left last. */
+/** The state in a URL; folding that is not in the URL is as the user last left it. */
 export function stateOf(address: { search: string; hash: string }): State {
   const read = fromUrl(address.search, address.hash);
-  return { ...read, fold: read.fold && !leftOff() };
+  return { ...read, fold: read.fold && !storedOff() };
 }
 
-function leftOff(): boolean {
+function storedOff(): boolean {
   try {
     return localStorage.getItem(KEY) === 'off';
   } catch {
-    // Where nothing may be kept, nothing is remembered.
+    // The browser may forbid storage: use the default.
     return false;
   }
 }
 
-export function remember(fold: boolean): void {
+export function storeFold(fold: boolean): void {
   try {
     if (fold) localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, 'off');
@@ -32,11 +32,11 @@ export function remember(fold: boolean): void {
   }
 }
 
-/** Paths of names to the first frames of the runs that are unfolded. */
+/** Paths to the first frames of the unfolded runs. */
 export const unfolded = signal<string[][]>([]);
 
-export function toggleRun(path: string[]): void {
+export function foldOrUnfold(path: string[]): void {
   const key = JSON.stringify(path);
   const rest = unfolded.peek().filter((other) => JSON.stringify(other) !== key);
-  unfolded.value = rest.length < unfolded.peek().length ? rest : [...rest, path].slice(-MOST);
+  unfolded.value = rest.length < unfolded.peek().length ? rest : [...rest, path].slice(-UNFOLDED_MAX);
 }

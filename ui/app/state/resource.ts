@@ -1,12 +1,12 @@
-// A value fetched for a key. While the next one is on its way the last one stays on show, so that a
-// live page doesn't flicker; an answer that comes after its key was left is thrown away.
+// A value fetched for a key. The last value remains visible while the next is fetched, so that a live
+// page does not flicker; an answer for a key that is no longer current is discarded.
 
 import { type Signal, effect, signal } from '@preact/signals';
 import { type Problem, problemOf } from '../api/problem';
 
 export interface Fetched<T> {
   data: T | null;
-  /** The key that `data` answers. */
+  /** The key for which `data` was fetched. */
   key: string | null;
   loading: boolean;
   problem: Problem | null;
@@ -17,7 +17,7 @@ export interface Resource<T> {
   retry(): void;
 }
 
-/** `key` null means that there is nothing to ask yet. */
+/** Fetches the value whenever the key changes; a null key fetches nothing. */
 export function resource<T>(
   key: () => string | null,
   fetcher: (key: string, signal: AbortSignal) => Promise<T>,

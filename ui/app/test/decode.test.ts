@@ -13,9 +13,9 @@ const changed = (change: (view: DataView) => void, sealed = true): ArrayBuffer =
   if (sealed) seal(buffer);
   return buffer;
 };
-const refuses = (buffer: ArrayBuffer, why: RegExp): void => expect(() => decode(buffer)).toThrow(why);
+const rejects = (buffer: ArrayBuffer, why: RegExp): void => expect(() => decode(buffer)).toThrow(why);
 
-test('a flame graph comes back as it was written', () => {
+test('an encoded flame graph is decoded to the same data', () => {
   const { columns, frames, meta } = decode(binary(SHOP));
   expect(columns.n).toBe(10);
   expect(columns.total).toBe(60);
@@ -25,12 +25,12 @@ test('a flame graph comes back as it was written', () => {
   expect([...frames.kinds].filter((k) => k === 1)).toHaveLength(2);
 });
 
-test('names outside of ASCII survive', () => {
+test('names outside ASCII are preserved', () => {
   const buffer = encode({ nodes: [{ self: 1, frame: 0, depth: 0 }], frames: [{ name: 'größe::计算::🔥' }], meta: META });
   expect(decode(buffer).frames.names).toEqual(['größe::计算::🔥']);
 });
 
-test('the fast checksum is the plain one, at every length and offset', () => {
+test('the fast checksum equals the plain one at every length and offset', () => {
   expect(crc32(new TextEncoder().encode('123456789'))).toBe(0xcbf43926);
   const bytes = Uint8Array.from({ length: 77 }, (_, i) => i * 37);
   for (let from = 0; from < 9; from++) {
@@ -38,43 +38,43 @@ test('the fast checksum is the plain one, at every length and offset', () => {
   }
 });
 
-test('what is not a flame graph is refused with a reason', () => {
-  refuses(new ArrayBuffer(10), /10 bytes is shorter than the header/);
-  refuses(new TextEncoder().encode('<!doctype html>'.padEnd(80)).buffer as ArrayBuffer, /does not begin with DAVYTREE/);
-  refuses(changed((v) => v.setUint16(8, 2, true)), /version 2, and this page reads version 1/);
-  refuses(changed((v) => v.setUint16(10, 8, true)), /unknown flags 0x8/);
+test('data that is not a flame graph is rejected with the reason', () => {
+  rejects(new ArrayBuffer(10), /10 bytes are fewer than the 64 bytes of the header/);
+  rejects(new TextEncoder().encode('<!doctype html>'.padEnd(80)).buffer as ArrayBuffer, /does not start with DAVYTREE/);
+  rejects(changed((v) => v.setUint16(8, 2, true)), /version 2 is not supported/);
+  rejects(changed((v) => v.setUint16(10, 8, true)), /unknown flags 0x8/);
 });
 
-test('counts past the limits are refused before anything is allocated', () => {
-  refuses(changed((v) => v.setUint32(12, 0xffffffff, true)), /4294967295 nodes, and the limit/);
-  refuses(changed((v) => v.setUint32(24, 0xffffffff, true)), /bytes of strings/);
-  refuses(changed((v) => v.setUint32(12, 0, true)), /has no root/);
-  refuses(changed((v) => v.setUint32(12, 100, true)), /should be \d+ bytes long and is \d+/);
+test('counts above the limits are rejected before anything is allocated', () => {
+  rejects(changed((v) => v.setUint32(12, 0xffffffff, true)), /4294967295 nodes exceed the limit/);
+  rejects(changed((v) => v.setUint32(24, 0xffffffff, true)), /string bytes exceed the limit/);
+  rejects(changed((v) => v.setUint32(12, 0, true)), /has no root node/);
+  rejects(changed((v) => v.setUint32(12, 100, true)), /expected \d+ bytes, got \d+/);
 });
 
-test('a flame graph that was cut short is refused', () => {
+test('a truncated flame graph is rejected', () => {
   const whole = binary(SHOP);
-  refuses(whole.slice(0, whole.byteLength - 8), /should be \d+ bytes long/);
+  rejects(whole.slice(0, whole.byteLength - 8), /expected \d+ bytes, got \d+/);
 });
 
-test('a damaged byte anywhere after the header is noticed', () => {
+test('a corrupted byte anywhere after the header is detected', () => {
   const length = binary(SHOP).byteLength;
   for (let at = 64; at < length; at++) {
-    refuses(changed((v) => v.setUint8(at, v.getUint8(at) ^ 0x40), false), /checksum/);
+    rejects(changed((v) => v.setUint8(at, v.getUint8(at) ^ 0x40), false), /checksum mismatch/);
   }
 });
 
-test('nodes that make no tree are refused even under a right checksum', () => {
+test('nodes that do not form a tree are rejected even with a valid checksum', () => {
   const n = 10;
   const depth = NODES + n * 8 * 2 + n * 4 * 2;
-  refuses(changed((v) => v.setUint16(depth + 2, 3, true)), /node 1 is at depth 3 after one at depth 0/);
-  refuses(changed((v) => v.setUint16(depth + 4, 0, true)), /node 2 is at depth 0/);
-  refuses(changed((v) => v.setFloat64(NODES + 8, Number.NaN, true)), /node 1 has the value NaN/);
-  refuses(changed((v) => v.setFloat64(NODES + n * 8 + 8, -1, true)), /the hidden value -1/);
-  refuses(changed((v) => v.setUint32(NODES + n * 16 + 4, 99, true)), /node 1 names a frame that is not there/);
+  rejects(changed((v) => v.setUint16(depth + 2, 3, true)), /node 1 at depth 3 follows a node at depth 0/);
+  rejects(changed((v) => v.setUint16(depth + 4, 0, true)), /node 2 at depth 0/);
+  rejects(changed((v) => v.setFloat64(NODES + 8, Number.NaN, true)), /node 1 has an invalid value: self NaN/);
+  rejects(changed((v) => v.setFloat64(NODES + n * 8 + 8, -1, true)), /hidden -1/);
+  rejects(changed((v) => v.setUint32(NODES + n * 16 + 4, 99, true)), /node 1 refers to a frame that does not exist/);
 });
 
-test('a diff carries its base columns', () => {
+test('a diff is decoded with its base columns', () => {
   const plainOne = binary('total 1\n  a 2');
   const bytes = new Uint8Array(plainOne);
   // Two more columns of two doubles each after the first two.
@@ -90,7 +90,7 @@ test('a diff carries its base columns', () => {
   expect([...decoded.columns.self]).toEqual([1, 2]);
 });
 
-test('the synthetic trees of the benchmark are well formed', () => {
+test('synthetic trees of the benchmark are valid', () => {
   const { columns, frames } = synthetic(5_000, 3);
   expect(decode(encode({ nodes: null, columns, frames, meta: META })).columns.n).toBe(5_000);
 });

@@ -1,4 +1,4 @@
-// Small trees, written as people draw them: one line a node, indented by depth.
+// Small trees, written as one line per node, indented by depth.
 
 import { encode } from '../../fixture/encode.mjs';
 import { type Decoded, decode } from '../logic/decode';
@@ -9,7 +9,7 @@ export const META = {
   selector: '{service_name="x"}', by: ['member'], partial: ['one window is missing'], windows: 7,
 };
 
-/** `name self [+hidden/children]`, two spaces a level. */
+/** Each line is `name self [+hidden/children]`, indented by two spaces per level. */
 export function binary(drawing: string): ArrayBuffer {
   const frames: { name: string; file: string; line: number; kind: number }[] = [];
   const nodes = drawing.split('\n').filter((l) => l.trim() !== '').map((line) => {
@@ -29,7 +29,7 @@ export function tree(drawing: string): Decoded & { tree: Tree } {
   return { ...decoded, tree: layout(decoded.columns) };
 }
 
-/** The same drawing back, with totals: what a test reads best. */
+/** The tree in the same notation, with totals and left edges. */
 export function drawn(t: Tree, names: string[]): string[] {
   return Array.from({ length: t.n }, (_, i) => `${'  '.repeat(t.depth[i])}${names[t.frame[i]]} ${t.sum[i]} @${t.start[i]}`);
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { fold, lastOf, runText, runtimeFrames, standIn } from '../logic/fold';
-import { byName, layout } from '../logic/layout';
-import { hiddenStart, neighbour, nodeAt } from '../logic/nav';
+import { fold, lastOfRun, runText, runtimeFrames, visibleNode } from '../logic/fold';
+import { nodeAt } from '../logic/hittest';
+import { byName, hiddenStart, layout } from '../logic/layout';
+import { neighbour } from '../logic/neighbours';
 import { compile, matchNames, matchesBefore, share } from '../logic/search';
 import { topOf } from '../logic/top';
 import { nodeId } from '../logic/units';
@@ -37,7 +38,7 @@ const { frames } = whole;
 const runtime = runtimeFrames(frames);
 const folded = (open: number[] = [], of = whole.tree) => fold(of, frames, runtime, new Set(open));
 const name = (t: typeof whole.tree, i: number): string => frames.names[t.frame[i]];
-/** What is on the screen: a row a line, `[n]` for a run of n frames. */
+/** The visible rows; `[n]` is a folded run of n frames. */
 const rows = (t: typeof whole.tree, of = frames): string[] =>
   Array.from({ length: t.n }, (_, i) => i).filter((i) => t.span[i] > 0)
     .map((i) => `${'  '.repeat(t.row[i])}${t.span[i] > 1 ? `[${t.span[i]}]` : of.names[t.frame[i]]} ${t.sum[i]} @${t.start[i]}`);
@@ -46,7 +47,7 @@ describe('fold', () => {
   const t = folded();
   const head = 2;
 
-  test('an unbranching run of the runtime is one row, and what is under it moves up', () => {
+  test('an unbranching run of runtime frames takes one row, and rows below move up', () => {
     expect(rows(t)).toEqual([
       'total 15 @0',
       '  member=api 11 @0',
@@ -65,18 +66,18 @@ describe('fold', () => {
     expect(t.maxRow).toBe(6);
   });
 
-  test('a frame with a value of its own is never folded away', () => {
+  test('a frame with a self value is never folded', () => {
     for (let i = 0; i < t.n; i++) if (t.span[i] === 0 || t.span[i] > 1) expect(t.self[i]).toBe(0);
   });
 
-  test('no total, no self value and no row of the table changes', () => {
+  test('folding changes no total, self value or table row', () => {
     expect(t.sum).toEqual(whole.tree.sum);
     expect(t.self).toEqual(whole.tree.self);
     expect(t.start).toEqual(whole.tree.start);
     expect(topOf(t, frames)).toEqual(topOf(whole.tree, frames));
   });
 
-  test('an unfolded run has all its rows, and keeps to be one that can be folded', () => {
+  test('an unfolded run shows all its rows and can be folded again', () => {
     const open = folded([head]);
     expect(rows(open).slice(2, 7).map((l) => l.trim().split(' ')[0])).toEqual([
       'start_thread', 'std::thread::start', 'tokio::run', 'tokio::poll', 'shop::serve',
@@ -85,22 +86,22 @@ describe('fold', () => {
     expect(open.row[6]).toBe(6);
   });
 
-  test('in the order of names runs fold alike', () => {
+  test('runs fold the same way when sorted by name', () => {
     const other = folded([], layout(byName(whole.tree, frames.names)));
     expect(rows(other).map((l) => l.replace(/ @.*/, '')).sort()).toEqual(rows(t).map((l) => l.replace(/ @.*/, '')).sort());
   });
 
-  test('undrawn children of a run hang under its row', () => {
+  test('undrawn children of a run are hatched below its row', () => {
     const cut = tree('total 0\n  shop::a 1\n    std::a 0\n      std::b 0\n        std::c 0 +4/2\n');
     const f = fold(cut.tree, cut.frames, runtimeFrames(cut.frames), new Set());
     expect(rows(f, cut.frames)).toEqual(['total 5 @0', '  shop::a 5 @0', '    [3] 4 @0']);
-    expect(lastOf(f, 2)).toBe(4);
+    expect(lastOfRun(f, 2)).toBe(4);
     const p = new Plan();
     p.build(f, new Uint8Array(f.n), null, { from: 0, until: 5, firstRow: 0, lastRow: 9, width: 500 });
     expect([p.hatched.length, p.hatched.row[0], p.hatched.w[0], hiddenStart(f, nodeId(4))]).toEqual([1, 3, 400, 0]);
   });
 
-  test('what a whole profile has in common is folded whoever wrote it, but for the last few frames', () => {
+  test('the chain that the whole profile shares is folded except for its last frames', () => {
     const one = (text: string) => {
       const x = tree(text);
       return rows(fold(x.tree, x.frames, runtimeFrames(x.frames), new Set()), x.frames).map((l) => l.trim().split(' ')[0]);
@@ -108,11 +109,11 @@ describe('fold', () => {
     const chain = (n: number) => Array.from({ length: n }, (_, i) => `${'  '.repeat(i + 1)}Py_${i} 0`).join('\n');
     expect(one(`total 0\n${chain(9)}\n${'  '.repeat(10)}x 1\n${'  '.repeat(10)}y 1`)).toEqual(['total', '[6]', 'Py_6', 'Py_7', 'Py_8', 'x', 'y']);
     expect(one(`total 0\n${chain(4)}\n${'  '.repeat(5)}x 1\n${'  '.repeat(5)}y 1`)).toEqual(['total', 'Py_0', 'Py_1', 'Py_2', 'Py_3', 'x', 'y']);
-    // Of several members each has code of its own, and that stays.
+    // With several members there is no shared chain, and their own code is not folded.
     expect(one(`total 0\n  member=a 0\n${chain(9).replaceAll(/^/gm, '  ')} \n  member=b 1`.replaceAll(' \n', '\n').replace('Py_8 0', 'Py_8 3'))).toHaveLength(12);
   });
 
-  test('a run names its packages, and by its first name what a function has called', () => {
+  test('a run is labelled with its packages, and with its first frame if a function calls it', () => {
     expect(runText(t, frames, head)).toBe('4 frames (tokio, libc, std)');
     expect(runLabel(t, frames, head, 60, null)).toBe('▸ 4 frames (tokio, libc, std)');
     expect(runLabel(t, frames, head, 12, null)).toBe('▸ 4 frames');
@@ -123,21 +124,21 @@ describe('fold', () => {
   });
 });
 
-describe('in a folded graph', () => {
+describe('folded tree', () => {
   const t = folded();
   const hit = matchNames(frames.names, compile('tokio::(run|poll)')!);
   const before = matchesBefore(t, hit);
 
-  test('a match within a run marks the run, counts as before, and the run says how many match', () => {
+  test('a match within a run marks the run and is counted in its label', () => {
     const p = new Plan();
     p.build(t, new Uint8Array(t.n), { hit, before }, { from: 0, until: 15, firstRow: 0, lastRow: 9, width: 150 });
     expect(Array.from({ length: p.marks.length }, (_, i) => [p.marks.node[i], p.marks.row[i], p.marks.w[i]])).toEqual([[2, 2, 110]]);
     expect(share(t, hit)).toEqual(share(whole.tree, hit));
-    expect(runLabel(t, frames, 2, 60, { hit, before })).toBe('▸ 4 frames (tokio, libc, std), 2 match');
+    expect(runLabel(t, frames, 2, 60, { hit, before })).toBe('▸ 4 frames (tokio, libc, std), 2 matches');
   });
 
-  test('arrows step over a run in one step, and a place in it is the run', () => {
-    const step = (from: number, way: Parameters<typeof neighbour>[2]) => neighbour(t, nodeId(from), way);
+  test('arrow keys treat a run as one row, and so do clicks', () => {
+    const step = (from: number, direction: Parameters<typeof neighbour>[2]) => neighbour(t, nodeId(from), direction);
     expect(step(1, 'callee')).toBe(2);
     expect(name(t, step(2, 'callee'))).toBe('shop::serve');
     expect(step(6, 'caller')).toBe(2);
@@ -145,10 +146,10 @@ describe('in a folded graph', () => {
     expect(step(step(2, 'right'), 'left')).toBe(2);
     expect(nodeAt(t, 2, 3)).toBe(2);
     expect(name(t, nodeAt(t, 3, 3)!)).toBe('shop::serve');
-    expect(standIn(t, 4)).toBe(2);
+    expect(visibleNode(t, 4)).toBe(2);
   });
 
-  test('the engine folds as it is told, and unfolds the run that a path leads to', () => {
+  test('the engine folds runs except those at the open paths', () => {
     const engine = new Engine();
     const as = { order: 'heavy' as const, fold: true, open: [] as string[][] };
     const first = engine.answer({ kind: 'load', buffer: binary(drawing), as }) as Loaded;

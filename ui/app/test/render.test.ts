@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { GREY_SLOT, PALETTE_SIZE, colourNodes, fillOf, luminance, palette, slotOf } from '../logic/colours';
+import { GREY_INDEX, PALETTE_SIZE, colourNodes, fillOf, luminance, palette, hueIndex } from '../logic/colours';
 import { compile, matchNames, matchesBefore } from '../logic/search';
 import { fraction, px } from '../logic/units';
-import { WHOLE, carried, clamp, edges, zoomAbout } from '../render/camera';
+import { WHOLE, rebased, clamp, edges, zoomAbout } from '../render/camera';
 import { hiddenText } from '../render/paint';
 import { DIMMED, Plan } from '../render/plan';
 import { SHOP, tree } from './fixtures';
@@ -20,10 +20,10 @@ function plan(t: typeof shop, width: number, window: Partial<{ from: number; unt
   return p;
 }
 const list = (r: Plan['rects'], t = shop): string[] =>
-  Array.from({ length: r.length }, (_, i) => `${r.node[i] < 0 ? 'run' : t.frames.names[t.tree.frame[r.node[i]]]} ${r.x[i]}+${r.w[i]} row ${r.row[i]}`);
+  Array.from({ length: r.length }, (_, i) => `${r.node[i] < 0 ? 'narrow' : t.frames.names[t.tree.frame[r.node[i]]]} ${r.x[i]}+${r.w[i]} row ${r.row[i]}`);
 
 describe('plan', () => {
-  test('every frame is where its value says', () => {
+  test('frames are placed by their value', () => {
     expect(list(plan(shop, 600).rects)).toEqual([
       'total 0+600 row 0', 'member=api 0+500 row 1', 'serve 0+470 row 2', 'parse 0+150 row 3',
       'parse 0+50 row 4', 'query 150+280 row 3', 'idle 470+20 row 2', 'member=gc 500+100 row 1',
@@ -31,7 +31,7 @@ describe('plan', () => {
     ]);
   });
 
-  test('what is left or right of the view is not visited further', () => {
+  test('subtrees outside of the view are not visited', () => {
     const p = plan(shop, 100, { from: 50, until: 60 });
     expect(list(p.rects)).toEqual(['total 0+100 row 0', 'member=gc 0+100 row 1', 'mark 0+100 row 2', 'query 0+40 row 3']);
     expect(p.visited).toBe(5);
@@ -41,67 +41,67 @@ describe('plan', () => {
     expect(list(plan(shop, 600, { lastRow: 1 }).rects)).toHaveLength(3);
   });
 
-  test('frames narrower than a pixel become one run, whatever their number', () => {
+  test('adjacent frames narrower than a pixel are merged into one rectangle', () => {
     const many = tree(`total 0\n${Array.from({ length: 5000 }, (_, i) => `  f${i} 1`).join('\n')}`);
     const p = plan(many, 100);
-    expect(list(p.rects, many)).toEqual(['total 0+100 row 0', 'run 0+100 row 1']);
+    expect(list(p.rects, many)).toEqual(['total 0+100 row 0', 'narrow 0+100 row 1']);
   });
 
-  test('a match in a frame too narrow to draw still gets a pixel', () => {
+  test('a match in a frame too narrow to draw is marked with one pixel', () => {
     const many = tree(`total 0\n${Array.from({ length: 5000 }, (_, i) => `  f${i} 1\n    ${i === 4321 ? 'needle' : 'hay'} 1`).join('\n')}`);
     const p = plan(many, 100, {}, 'needle');
     expect(list(p.marks, many)).toEqual(['f4321 86+1 row 1']);
     expect(p.rects.colour[p.rects.length - 1]).toBe(DIMMED);
   });
 
-  test('what does not match is dimmed, what does is marked over its width', () => {
+  test('matching frames are marked over their width and others dimmed', () => {
     const p = plan(shop, 600, {}, 'query');
     expect(list(p.marks)).toEqual(['query 150+280 row 3', 'query 500+40 row 3']);
     expect(p.rects.colour[0]).toBe(DIMMED);
   });
 
-  test('undrawn children are hatched one row further, with their number and share', () => {
+  test('undrawn children are hatched one row below with their number and share', () => {
     const p = plan(shop, 600);
     const query = p.hatched.node[0];
     expect(list(p.hatched)).toEqual(['query 150+80 row 4']);
-    expect(hiddenText(shop.tree, query)).toBe('3 children, 13.3 %, not drawn');
+    expect(hiddenText(shop.tree, query)).toBe('3 children, 13.3%, not drawn');
   });
 
-  test('an empty profile draws nothing and does not fail', () => {
+  test('an empty profile draws nothing', () => {
     expect(plan(tree('total 0'), 600).rects.length).toBe(0);
   });
 });
 
 describe('camera', () => {
-  test('a wheel step leaves what is under the pointer where it is', () => {
+  test('zooming keeps the point under the pointer fixed', () => {
     const c = zoomAbout(WHOLE, 0.5, 0.25);
     expect([c.left, c.right]).toEqual([0.125, 0.625]);
     expect(zoomAbout(c, 2, 0.25)).toMatchObject({ left: 0, right: 1 });
   });
 
-  test('the view never leaves the profile', () => {
+  test('the view is clamped to the profile', () => {
     expect(clamp({ left: fraction(-1), right: fraction(-0.5), top: px(-9) }, 100, 50)).toEqual({ left: 0, right: 0.5, top: 0 });
     expect(clamp({ left: fraction(0.9), right: fraction(1.4), top: px(900) }, 100, 50)).toMatchObject({ right: 1, top: 50 });
     expect(clamp({ left: fraction(0), right: fraction(9), top: px(0) }, 10, 50)).toEqual(WHOLE);
   });
 
-  test('after a refresh the view is at the same place within the zoomed frame', () => {
+  test('a refresh keeps the view at the same position within the zoomed frame', () => {
     const before = { left: fraction(0.2), right: fraction(0.4) };
     const after = { left: fraction(0.5), right: fraction(0.9) };
-    const c = carried({ left: fraction(0.25), right: fraction(0.3), top: px(36) }, before, after);
+    const c = rebased({ left: fraction(0.25), right: fraction(0.3), top: px(36) }, before, after);
     expect(c.left).toBeCloseTo(0.6);
     expect(c.right).toBeCloseTo(0.7);
     expect(c.top).toBe(36);
   });
 
-  test('the edges of a frame are its share of the profile', () => {
+  test('the edges of a frame are fractions of the profile', () => {
     const gc = Array.from(shop.tree.frame).findIndex((f) => names[f] === 'member=gc');
     expect(edges(shop.tree, gc as Parameters<typeof edges>[1])).toEqual({ left: 50 / 60, right: 1 });
   });
 });
 
 describe('colours', () => {
-  test('text is readable on every fill of both themes', () => {
+  test('text has enough contrast on every fill of both themes', () => {
     for (const theme of ['light', 'dark'] as const) {
       const { fill, ink } = palette(theme);
       expect(fill).toHaveLength(PALETTE_SIZE);
@@ -112,41 +112,41 @@ describe('colours', () => {
     }
   });
 
-  test('a name has one hue, whatever else is on show and in whatever order', () => {
+  test('a hue depends on the name alone', () => {
     const t = (text: string) => {
       const x = tree(text);
       return [...colourNodes(x.tree, x.frames, 'group')].map((c) => Math.floor(c / 3));
     };
     const alone = t('total 0\n  member=worker 1')[1];
     expect(t('total 0\n  member=api 9\n  member=db 8\n  member=worker 1')[3]).toBe(alone);
-    expect(alone).toBe(slotOf('worker'));
+    expect(alone).toBe(hueIndex('worker'));
     expect(fillOf(palette('light').fill, 'worker', 'worker')).toBe(palette('light').fill[alone * 3]);
   });
 
-  test('the members of Davy itself are told apart', () => {
+  test('the members of Davy have distinct hues', () => {
     const members = [
       'api', 'archive.compactor', 'archive.ingest', 'archive.query', 'control', 'database', 'debug', 'gc.audit', 'gc.processes',
       'listener.archive', 'listener.http', 'profiler', 'ui',
     ];
-    expect(new Set(members.map(slotOf)).size).toBe(members.length);
+    expect(new Set(members.map(hueIndex)).size).toBe(members.length);
   });
 
   test('untagged is grey', () => {
-    expect(slotOf('(untagged)')).toBe(GREY_SLOT);
+    expect(hueIndex('(untagged)')).toBe(GREY_INDEX);
   });
 
-  test('by group, a subtree has the hue of its group', () => {
-    const slots = [...colourNodes(shop.tree, shop.frames, 'group')].map((c) => Math.floor(c / 3));
-    expect(slots).toEqual([GREY_SLOT, ...Array(6).fill(slotOf('api')), ...Array(3).fill(slotOf('gc'))]);
+  test('colouring by group gives a subtree the hue of its group', () => {
+    const hues = [...colourNodes(shop.tree, shop.frames, 'group')].map((c) => Math.floor(c / 3));
+    expect(hues).toEqual([GREY_INDEX, ...Array(6).fill(hueIndex('api')), ...Array(3).fill(hueIndex('gc'))]);
   });
 
-  test('by package, frames of one package have one hue wherever they are', () => {
+  test('colouring by package gives frames of a package one hue', () => {
     const t = tree('total 0\n  a::x 1\n    b::y 1\n      a::z 1');
     const [, x, , z] = [...colourNodes(t.tree, t.frames, 'package')].map((c) => Math.floor(c / 3));
     expect(x).toBe(z);
   });
 
-  test('by value, the largest self has the brightest end of the ramp', () => {
+  test('colouring by value gives the largest self value the brightest colour', () => {
     const c = colourNodes(shop.tree, shop.frames, 'value');
     expect(Math.max(...c)).toBe(PALETTE_SIZE - 1);
     expect(names[shop.tree.frame[c.indexOf(PALETTE_SIZE - 1)]]).toBe('query');

@@ -1,23 +1,32 @@
 import { describe, expect, test } from 'vitest';
-import { problemFrom, sentence } from '../api/problem';
-import { formatDuration, formatShare, formatValue, typeLabel } from '../logic/format';
+import { problemFrom, problemText } from '../api/problem';
+import { counted, formatDuration, formatShare, formatValue } from '../logic/format';
 import { shorten } from '../logic/names';
 import { isRuntime, packageOf } from '../logic/packages';
+import { isGauge, typeLabel } from '../logic/profiletypes';
+import { curlPush, davyPush } from '../logic/pushexample';
 import {
-  type Matcher, filtersOf, formatSelector, matcherFor, parseSelector, serviceOf,
+  type Matcher, filtersOf, forService, formatSelector, matcherFor, parseSelector, serviceOf,
 } from '../logic/selector';
 
 describe('format', () => {
   const check = (input: [number, string], expected: string): void => expect(formatValue(...input)).toBe(expected);
 
-  test('values take the unit that a person would use', () => {
-    check([0, 'nanoseconds'], '0 ns');
+  test('values have a readable unit and at most three significant digits', () => {
+    check([0, 'nanoseconds'], '0 s');
+    check([0, 'bytes'], '0 B');
+    check([0, 'count'], '0');
     check([950, 'nanoseconds'], '950 ns');
     check([1.5e6, 'nanoseconds'], '1.50 ms');
     check([2.5e9, 'nanoseconds'], '2.50 s');
-    check([90e9, 'nanoseconds'], '1.50 min');
+    check([90e9, 'nanoseconds'], '90.0 s');
+    check([150e9, 'nanoseconds'], '2.50 min');
     check([7200e9, 'nanoseconds'], '2.00 h');
+    check([480 * 3600e9, 'nanoseconds'], '20.0 d');
     check([512, 'bytes'], '512 B');
+    check([1000, 'bytes'], '0.98 KiB');
+    check([1023.9 * 1024, 'bytes'], '1.00 MiB');
+    check([-1536, 'bytes'], '-1.50 KiB');
     check([1024 * 1.5, 'bytes'], '1.50 KiB');
     check([300 * 1024 ** 2, 'bytes'], '300 MiB');
     check([42, 'count'], '42');
@@ -25,39 +34,55 @@ describe('format', () => {
     check([12_340, 'count'], '12.3 k');
     check([2.5e6, 'count'], '2.50 M');
     check([7, 'goroutines'], '7 goroutines');
+    check([1, 'goroutines'], '1 goroutine');
     check([Number.NaN, 'bytes'], '–');
   });
 
-  test('a value just below a unit is not written as a thousand of the smaller one', () => {
+  test('a value that rounds up to a larger unit is shown in that unit', () => {
     check([999_999_999, 'nanoseconds'], '1.00 s');
+    check([99.99e9, 'nanoseconds'], '100 s');
+    check([9.999e6, 'nanoseconds'], '10.0 ms');
   });
 
-  test('a share that is there never reads as nothing, and nothing never as something', () => {
-    expect(formatShare(0, 10)).toBe('0 %');
-    expect(formatShare(1, 1e9)).toBe('< 0.01 %');
-    expect(formatShare(1, 3)).toBe('33.3 %');
-    expect(formatShare(10, 10)).toBe('100 %');
+  test('a small share is never shown as 0%', () => {
+    expect(formatShare(0, 10)).toBe('0%');
+    expect(formatShare(1, 1e9)).toBe('<0.01%');
+    expect(formatShare(1, 3)).toBe('33.3%');
+    expect(formatShare(10, 10)).toBe('100%');
     expect(formatShare(1, 0)).toBe('–');
   });
 
-  test('durations have two units at most', () => {
+  test('durations have at most two units', () => {
     expect(formatDuration(90_000)).toBe('1 min 30 s');
     expect(formatDuration(3600_000)).toBe('1 h');
     expect(formatDuration(90_061_000)).toBe('1 d 1 h');
     expect(formatDuration(250)).toBe('250 ms');
   });
 
-  test('profile types have names, unknown ones their own words', () => {
-    expect(typeLabel('memory:inuse_space:bytes:space:bytes')).toBe('Heap in use, bytes');
-    expect(typeLabel('tasks:age:nanoseconds::')).toBe('Age of tasks');
-    expect(typeLabel('tasks:polls:count::')).toBe('Polls of tasks');
+  test('counts have thousands separators and the right plural', () => {
+    expect(counted(1, 'frame')).toBe('1 frame');
+    expect(counted(20_000, 'frame')).toBe('20,000 frames');
+    expect(counted(2, 'process', 'processes')).toBe('2 processes');
+  });
+
+  test('every profile type of Davy has a label, and other types are named by their id', () => {
+    expect(typeLabel('memory:inuse_space:bytes:space:bytes')).toBe('Heap in use');
+    expect(typeLabel('tasks:age:nanoseconds::')).toBe('Task age');
+    expect(typeLabel('tasks:polls:count::')).toBe('Task polls');
+    expect(typeLabel('memory:alloc_objects:count:space:bytes')).toBe('Allocations (objects)');
+    expect(typeLabel('process_cpu:cpu:nanoseconds:cpu:nanoseconds')).toBe('CPU');
     expect(typeLabel('process_cpu:samples:count:cpu:nanoseconds')).toBe('CPU samples');
     expect(typeLabel('mutex:contentions:count:mutex:count')).toBe('mutex contentions');
+  });
+
+  test('heap in use and tasks are averaged over a range, CPU and allocations are summed', () => {
+    expect(['memory:inuse_space:bytes:space:bytes', 'tasks:tasks:count::'].map(isGauge)).toEqual([true, true]);
+    expect(['process_cpu:cpu:nanoseconds:cpu:nanoseconds', 'memory:alloc_space:bytes:space:bytes'].map(isGauge)).toEqual([false, false]);
   });
 });
 
 describe('names', () => {
-  test('the package of a frame is told in the languages that are pushed here', () => {
+  test('the package is found in frame names of every supported language', () => {
     const check = (name: string, expected: string, file = ''): void => expect(packageOf(name, file)).toBe(expected);
     check('tokio::runtime::task::harness::Harness<T,S>::poll', 'tokio');
     check('<alloc::vec::Vec<T> as core::ops::drop::Drop>::drop', 'alloc');
@@ -72,7 +97,7 @@ describe('names', () => {
     check('memcpy', '');
   });
 
-  test('a path that names the package is believed before a generic name, and a version is no part of it', () => {
+  test('a path that contains the package takes precedence over the name, without its version', () => {
     const check = (file: string, expected: string, name = 'poll<shop_svc::worker::{async_fn_env#0}>'): void =>
       expect(packageOf(name, file)).toBe(expected);
     const registry = '/home/ada/.cargo/registry/src/index-1949cf8c6b5b557f';
@@ -89,7 +114,7 @@ describe('names', () => {
     check('/home/ada/shop/src/cart/add.rs', 'shop_svc', 'shop_svc::cart::add');
   });
 
-  test('the runtime is told from what stands on it', () => {
+  test('runtime frames are distinguished from the program', () => {
     expect(isRuntime('run_worker', '/c/registry/src/i/tokio-1.54.1/src/runtime/blocking/pool.rs')).toBe(true);
     expect(isRuntime('std::sys::backtrace::__rust_begin_short_backtrace', '')).toBe(true);
     expect(isRuntime('__libc_start_main_impl', '')).toBe(true);
@@ -114,7 +139,7 @@ describe('names', () => {
 describe('selector', () => {
   const parse = (text: string) => parseSelector(text);
 
-  test('what is written is read back', () => {
+  test('a formatted selector is parsed to the same matchers', () => {
     const matchers: Matcher[] = [
       { name: 'service_name', op: '=', value: 'x' },
       { name: 'member', op: '=~', value: 'gc.*' },
@@ -124,23 +149,23 @@ describe('selector', () => {
     expect(parse(formatSelector(matchers))).toEqual({ ok: true, matchers });
   });
 
-  test('spaces, a missing pair of braces and a last comma are forgiven', () => {
+  test('spaces, missing braces and a trailing comma are accepted', () => {
     const matchers = [{ name: 'a', op: '=', value: 'b' }, { name: 'c', op: '!=', value: '' }];
     expect(parse(' { a = "b" , c != "" , } ')).toEqual({ ok: true, matchers });
     expect(parse('a="b",c!=""')).toEqual({ ok: true, matchers });
     expect(parse('{}')).toEqual({ ok: true, matchers: [] });
   });
 
-  test('an error tells what was expected and where', () => {
-    expect(parse('{a="b"')).toMatchObject({ ok: false, error: 'a closing } is missing at character 7' });
-    expect(parse('{a~"b"}')).toMatchObject({ ok: false, error: '=, !=, =~ or !~ is expected after a at character 3' });
+  test('an error names what was expected and where', () => {
+    expect(parse('{a="b"')).toMatchObject({ ok: false, error: 'expected a closing } at column 7' });
+    expect(parse('{a~"b"}')).toMatchObject({ ok: false, error: 'expected =, !=, =~ or !~ after a at column 3' });
     expect(parse('{a=b}')).toMatchObject({ ok: false, error: expect.stringContaining('double quotes') });
-    expect(parse('{a=~"("}')).toMatchObject({ ok: false, error: expect.stringContaining('no valid regular expression') });
+    expect(parse('{a=~"("}')).toMatchObject({ ok: false, error: expect.stringContaining('invalid regular expression') });
     expect(parse('{a="b"} c')).toMatchObject({ ok: false });
-    expect(parse('{a="b" c="d"}')).toMatchObject({ ok: false, error: expect.stringContaining('a comma') });
+    expect(parse('{a="b" c="d"}')).toMatchObject({ ok: false, error: expect.stringContaining('expected a comma') });
   });
 
-  test('the service is what exactly one equality names', () => {
+  test('a selector names a service with exactly one equality', () => {
     const of = (text: string) => {
       const p = parse(text);
       return p.ok ? serviceOf(p.matchers) : undefined;
@@ -151,7 +176,12 @@ describe('selector', () => {
     expect(p.ok && filtersOf(p.matchers)).toEqual([{ name: 'a', op: '=', value: 'b' }]);
   });
 
-  test('several values become one expression in which each stands for itself', () => {
+  test('choosing one of several services keeps the filters', () => {
+    const p = parse('{service_name=~"x|y",a="b"}');
+    expect(p.ok && formatSelector(forService('y', p.matchers))).toBe('{service_name="y",a="b"}');
+  });
+
+  test('several values become one regular expression of escaped alternatives', () => {
     expect(matcherFor('member', '=', ['gc.volumes', 'api'])).toEqual({ name: 'member', op: '=~', value: 'gc\\.volumes|api' });
     expect(matcherFor('member', '!=', ['a', 'b']).op).toBe('!~');
     expect(matcherFor('member', '=', ['gc.volumes'])).toEqual({ name: 'member', op: '=', value: 'gc.volumes' });
@@ -159,21 +189,32 @@ describe('selector', () => {
 });
 
 describe('problems', () => {
-  test('a problem document becomes a sentence', () => {
+  test('a problem document is shown as a sentence', () => {
     const body = JSON.stringify({ type: 'about:blank', title: 'the range is too long', status: 400, detail: 'Ask for at most 731 days.' });
-    expect(sentence(problemFrom(400, 'application/problem+json', body))).toBe(
+    expect(problemText(problemFrom(400, 'application/problem+json', body))).toBe(
       'The range is too long. Ask for at most 731 days (HTTP 400).',
     );
   });
 
-  test('a title that only repeats the status is left out', () => {
-    const body = JSON.stringify({ title: 'Bad Request', status: 400, detail: 'selector: a closing } is missing' });
-    expect(sentence(problemFrom(400, 'application/problem+json', body))).toBe('Selector: a closing } is missing (HTTP 400).');
-    expect(sentence({ title: 'Not Found', detail: '', status: 404 })).toBe('Not Found (HTTP 404).');
+  test('a title that repeats the status is left out', () => {
+    const body = JSON.stringify({ title: 'Bad Request', status: 400, detail: 'selector: expected a closing }' });
+    expect(problemText(problemFrom(400, 'application/problem+json', body))).toBe('Selector: expected a closing } (HTTP 400).');
+    expect(problemText({ title: 'Not Found', detail: '', status: 404 })).toBe('Not Found (HTTP 404).');
   });
 
-  test('an answer that is no problem document is told by its status, and never as markup', () => {
-    expect(sentence(problemFrom(502, 'text/html', '<html>bad gateway</html>'))).toBe('The server failed (HTTP 502).');
-    expect(sentence(problemFrom(503, 'application/json', 'oops'))).toContain('disabled or not ready');
+  test('a body that is not a problem document is described by its status, never as markup', () => {
+    expect(problemText(problemFrom(502, 'text/html', '<html>bad gateway</html>'))).toBe('Server error (HTTP 502).');
+    expect(problemText(problemFrom(503, 'application/json', 'oops'))).toContain('disabled or not ready');
+  });
+});
+
+describe('push example', () => {
+  test('the service is quoted for the shell and encoded for the URL', () => {
+    expect(davyPush('shop')).toBe('davy push cpu.pb.gz --service shop');
+    expect(davyPush("a b's")).toBe("davy push cpu.pb.gz --service 'a b'\\''s'");
+    expect(curlPush('a b', 'davy.example')).toContain("'http://davy.example:4040/ingest?name=a%20b&format=folded'");
+    expect(curlPush('shop', '::1')).toContain("'http://[::1]:4040/");
+    expect(curlPush('shop', '[::1]')).toContain("'http://[::1]:4040/");
+    expect(curlPush("it's", '')).toContain("'http://127.0.0.1:4040/ingest?name=it'\\''s&format=folded'");
   });
 });

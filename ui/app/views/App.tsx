@@ -3,12 +3,12 @@ import '../style/panes.css';
 import '../style/tooltip.css';
 import '../style/narrow.css';
 import { useEffect, useRef } from 'preact/hooks';
-import { typeLabel } from '../logic/format';
-import { flame, services, types } from '../state/data';
+import { typeLabel } from '../logic/profiletypes';
+import { flame, matchingServices, services, types } from '../state/queries';
 import { pick, service, span, state } from '../state/explore';
-import { zoomOut } from '../state/viewing';
+import { zoomOut } from '../state/zoom';
 import { Breadcrumb } from './Breadcrumb';
-import { Empty } from './Empty';
+import { EmptyState } from './EmptyState';
 import { Filters } from './Filters';
 import { FlamePane } from './FlamePane';
 import { Header } from './Header';
@@ -18,7 +18,7 @@ import { Timeline } from './Timeline';
 import { Toolbar } from './Toolbar';
 import { TopTable } from './TopTable';
 
-/** Whether a key belongs to the field that has the focus. */
+/** Whether a key press is input to a field. */
 function typing(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null;
 }
@@ -60,17 +60,18 @@ function Body({ view, search }: { view: string; search: preact.RefObject<HTMLInp
   const known = services.state.value;
   const graph = flame.state.value;
   const nothing = graph.data !== null && graph.data.tree.sum[0] === 0;
-  if (span.value === null) return <main class="empty"><p>The range is not readable: its start has to come before its end.</p></main>;
+  if (span.value === null) return <main class="empty"><p>Invalid range: the start must be before the end. Correct it in the range menu above.</p></main>;
   const noService = known.data?.length === 0 && state.value.matchers.length === 0;
   const noType = types.state.value.data?.length === 0 && state.value.type === '';
-  if (noService || noType || state.value.unread !== '') return <Empty />;
+  const severalServices = (matchingServices.value?.length ?? 0) > 1;
+  if (noService || noType || severalServices || state.value.invalidSelector !== '') return <EmptyState />;
   return (
     <>
       <Timeline />
       <Toolbar search={search} />
       <Breadcrumb />
       {nothing ? (
-        <Empty />
+        <EmptyState />
       ) : (
         <main class={`panes panes-${view}`}>
           {view !== 'flame' && <TopTable />}

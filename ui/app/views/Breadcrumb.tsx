@@ -1,13 +1,13 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { isFolded } from '../logic/fold';
-import { formatShare, formatValue } from '../logic/format';
+import { counted, formatShare, formatValue } from '../logic/format';
 import { ROOT } from '../logic/units';
 import { shorten } from '../logic/names';
 import { ancestors } from '../logic/zoompath';
-import { shown } from '../state/data';
-import { zoomNode, zoomTo } from '../state/viewing';
+import { shown } from '../state/queries';
+import { zoomNode, zoomTo } from '../state/zoom';
 
-/** The callers of the zoomed frame; any of them is a click away. */
+/** The callers of the zoomed frame; a click zooms out to one of them. */
 export function Breadcrumb() {
   const end = useRef<HTMLDivElement>(null);
   const loaded = shown.value;
@@ -29,16 +29,16 @@ export function Breadcrumb() {
               aria-current={i === all.length - 1 ? 'true' : undefined}
               onClick={() => zoomTo(n)}
             >
-              {n === ROOT ? 'total' : isFolded(tree, n) ? `▸ ${tree.span[n]} frames` : shorten(frames.names[tree.frame[n]], i === all.length - 1 ? 60 : 28)}
+              {n === ROOT ? 'total' : isFolded(tree, n) ? `▸ ${counted(tree.span[n], 'frame')}` : shorten(frames.names[tree.frame[n]], i === all.length - 1 ? 60 : 28)}
             </button>
           </span>
         ))}
       </div>
       <span class="share">
         {formatValue(tree.sum[node], meta.unit)}
-        {node !== ROOT && <> · {formatShare(tree.sum[node], tree.sum[0])} of all</>}
+        {node !== ROOT && <> · {formatShare(tree.sum[node], tree.sum[0])} of total</>}
       </span>
-      {node !== ROOT && <button type="button" class="ghost" id="reset-zoom" title="Back to all (Home)" onClick={() => zoomTo(ROOT)}>Reset zoom</button>}
+      {node !== ROOT && <button type="button" class="ghost" id="reset-zoom" title="Show the whole profile (Home)" onClick={() => zoomTo(ROOT)}>Reset zoom</button>}
     </nav>
   );
 }

@@ -2,12 +2,13 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import {
   type Matcher, OPS, type Op, SERVICE, filtersOf, formatMatcher, matcherFor, parseSelector,
 } from '../logic/selector';
+import { formatCount } from '../logic/format';
 import { useDismiss } from './dismiss';
 import { UNTAGGED } from '../logic/names';
-import { labelNames, labelValues } from '../state/data';
+import { labelNames, labelValues } from '../state/queries';
 import { selector, state, update } from '../state/explore';
 
-/** Chips for people, the selector as text for those who type; both are the same state. */
+/** The selector, both as chips and as text; both edit the same state. */
 export function Filters() {
   const [editing, setEditing] = useState<Matcher | 'new' | null>(null);
   const anchor = useRef<HTMLSpanElement>(null);
@@ -62,12 +63,12 @@ function FilterForm({ initial, save, cancel }: FormProps) {
     if (name === '') return;
     setValues(null);
     const control = new AbortController();
-    // What has no such label is asked for by the empty value, and is called what it is called elsewhere.
+    // The empty value matches profiles without the label, shown as untagged everywhere.
     labelValues(name, control.signal).then((known) => setValues(known.length > 0 ? [...known, ''] : known), () => setValues([]));
     return () => control.abort();
   }, [name]);
 
-  const toggle = (v: string): void => {
+  const check = (v: string): void => {
     const next = chosen.includes(v) ? chosen.filter((x) => x !== v) : [...chosen, v];
     setChosen(next);
     if (next.length > 0) {
@@ -94,9 +95,9 @@ function FilterForm({ initial, save, cancel }: FormProps) {
         {values === null && <p class="hint">loading values…</p>}
         {values?.length === 0 && <p class="hint">no values in this range</p>}
         {values?.slice(0, 200).map((v) => (
-          <label key={v}><input type="checkbox" checked={chosen.includes(v) || (text === v && (v !== '' || initial !== null))} onChange={() => toggle(v)} /> {v === '' ? UNTAGGED : v}</label>
+          <label key={v}><input type="checkbox" checked={chosen.includes(v) || (text === v && (v !== '' || initial !== null))} onChange={() => check(v)} /> {v === '' ? UNTAGGED : v}</label>
         ))}
-        {values !== null && values.length > 200 && <p class="hint">and {values.length - 200} more: type the value</p>}
+        {values !== null && values.length > 200 && <p class="hint">and {formatCount(values.length - 200)} more; type the value instead</p>}
       </div>
       <div class="row end">
         <button type="button" class="ghost" onClick={cancel}>Cancel</button>
@@ -108,12 +109,12 @@ function FilterForm({ initial, save, cancel }: FormProps) {
 
 function SelectorField() {
   const [draft, setDraft] = useState<string | null>(null);
-  const text = draft ?? (state.value.unread || selector.value);
+  const text = draft ?? (state.value.invalidSelector || selector.value);
   const parsed = parseSelector(text);
   const commit = (): void => {
     if (draft === null) return;
     if (!parsed.ok) return;
-    if (draft !== selector.value || state.value.unread !== '') update({ matchers: parsed.matchers });
+    if (draft !== selector.value || state.value.invalidSelector !== '') update({ matchers: parsed.matchers });
     setDraft(null);
   };
   return (

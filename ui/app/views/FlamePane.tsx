@@ -1,23 +1,24 @@
 import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { colourNodes } from '../logic/colours';
-import { isFolded, lastOf, runText } from '../logic/fold';
-import { formatShare, formatValue } from '../logic/format';
-import { type Direction, neighbour } from '../logic/nav';
+import { isFolded, lastOfRun, runText } from '../logic/fold';
+import { counted, formatShare, formatValue } from '../logic/format';
+import { type Direction, neighbour } from '../logic/neighbours';
 import { ROOT } from '../logic/units';
 import { Flame, type Spot } from '../render/flame';
 import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
-import { colouring, flame as fetched, shown } from '../state/data';
-import { MOST_NODES, maxNodes, pick, state } from '../state/explore';
-import { focus, focusNode, focusPath, found, lookedAt, turnRun, zoomNode, zoomOut, zoomTo } from '../state/viewing';
+import { colouring, flame as fetched, shown } from '../state/queries';
+import { NODES_MAX, maxNodes, pick, state } from '../state/explore';
+import { found, revealed } from '../state/search';
+import { focus, focusNode, focusPath, foldOrUnfoldRun, zoomNode, zoomOut, zoomTo } from '../state/zoom';
 import type { Loaded } from '../worker/protocol';
 import { drawStats } from './StatusBar';
 import { type Pointed, Tooltip } from './Tooltip';
 
 const pointed = signal<Pointed | null>(null);
-const said = signal('');
+const announcement = signal('');
 let current: Flame | null = null;
 
 export function FlamePane() {
@@ -27,7 +28,7 @@ export function FlamePane() {
   return (
     <section class="flame-pane" aria-busy={loading}>
       <div class="flame-host" ref={host} />
-      <p class="visually-hidden" aria-live="polite" id="focused-frame">{said.value}</p>
+      <p class="visually-hidden" aria-live="polite" id="focused-frame">{announcement.value}</p>
       {data === null && loading && <p class="curtain">Loading the flame graph…</p>}
       <div class={loading ? 'progress on' : 'progress'} />
       <Tooltip pointed={pointed} />
@@ -35,7 +36,7 @@ export function FlamePane() {
   );
 }
 
-/** Ties the canvas, which knows no framework, to the state. */
+/** Connects the canvas, which does not use the framework, to the state. */
 function mount(host: HTMLElement): () => void {
   const flame = new Flame(host);
   current = flame;
@@ -55,8 +56,8 @@ function mount(host: HTMLElement): () => void {
     effect(() => flame.setSkin(skinOf(theme.value))),
     effect(() => flame.setGrowth(state.value.growth)),
     effect(() => {
-      // One effect for all that must change together: a new tree gives the zoomed and the focused
-      // frame new numbers, and the old numbers mean other frames in it.
+      // One effect for everything that changes together: in a new tree the zoomed and the focused
+      // frame have new ids, and the old ids belong to other frames.
       const loaded = shown.value;
       const zoomed = zoomNode.value;
       const focused = focusNode.value;
@@ -79,15 +80,15 @@ function mount(host: HTMLElement): () => void {
       flame.setMatch(f !== null && f.of === shown.value?.tree ? f.result : null);
     }),
     effect(() => {
-      const look = lookedAt.value;
-      if (look !== null && look.of === shown.peek()?.tree) flame.lookAt(look.node);
+      const look = revealed.value;
+      if (look !== null && look.of === shown.peek()?.tree) flame.bringIntoView(look.node);
     }),
     effect(() => {
       const node = focusNode.value;
       const loaded = shown.value;
       if (loaded === null || node === null) return;
       const { tree, meta } = loaded;
-      said.value = `${calledOf(loaded, node)}, ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of all, depth ${tree.depth[node]}`;
+      announcement.value = `${describeRow(loaded, node)}, ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of total, depth ${tree.depth[node]}`;
     }),
     attach(flame, {
       hover: (spot, x, y) => { pointed.value = spot && { spot, x, y }; },
@@ -95,7 +96,7 @@ function mount(host: HTMLElement): () => void {
       walk,
       enter: () => {
         const node = focusNode.peek() ?? ROOT;
-        if (!turnRun(node)) zoomTo(node);
+        if (!foldOrUnfoldRun(node)) zoomTo(node);
       },
       out: () => {
         if (!flame.settled) flame.zoomTo(zoomNode.peek());
@@ -128,7 +129,7 @@ function describe({ canvas }: Flame, host: HTMLElement, { tree, meta }: Loaded):
   host.dataset.nodes = String(tree.n);
   canvas.setAttribute(
     'aria-label',
-    `Flame graph of ${formatValue(tree.sum[0], meta.unit)} in ${tree.n} frames. Arrow keys walk, Enter zooms, Escape zooms out.`,
+    `Flame graph of ${formatValue(tree.sum[0], meta.unit)} in ${counted(tree.n, 'frame')}. Arrow keys select a frame, Enter zooms in, Escape zooms out.`,
   );
 }
 
@@ -137,21 +138,21 @@ function choose(flame: Flame, spot: Spot): void {
     loadMore();
     return;
   }
-  if (turnRun(spot.node)) return;
+  if (foldOrUnfoldRun(spot.node)) return;
   focus(spot.node);
   if (spot.node === zoomNode.peek()) flame.zoomTo(spot.node);
   else zoomTo(spot.node);
 }
 
-/** What a screen reader is told a row is. */
-function calledOf({ tree, frames }: Loaded, node: number): string {
+/** The description of a row for screen readers. */
+function describeRow({ tree, frames }: Loaded, node: number): string {
   const name = (n: number): string => frames.names[tree.frame[n]];
-  if (isFolded(tree, node)) return `${runText(tree, frames, node)}, folded, from ${name(node)} to ${name(lastOf(tree, node))}, Enter unfolds`;
-  return tree.run[node] > 0 ? `${name(node)}, first of ${runText(tree, frames, node)}, Enter folds` : name(node);
+  if (isFolded(tree, node)) return `${runText(tree, frames, node)}, folded, from ${name(node)} to ${name(lastOfRun(tree, node))}, press Enter to unfold`;
+  return tree.run[node] > 0 ? `${name(node)}, first of ${runText(tree, frames, node)}, press Enter to fold` : name(node);
 }
 
 function loadMore(): void {
-  maxNodes.value = Math.min(MOST_NODES, maxNodes.value * 8);
+  maxNodes.value = Math.min(NODES_MAX, maxNodes.value * 8);
 }
 
 function walk(direction: Direction): void {
@@ -160,9 +161,9 @@ function walk(direction: Direction): void {
   const from = focusNode.peek() ?? zoomNode.peek();
   const to = neighbour(loaded.tree, from, direction);
   focus(to);
-  const last = lastOf(loaded.tree, from);
+  const last = lastOfRun(loaded.tree, from);
   if (direction === 'callee' && to === from && loaded.tree.hidden[last] > 0) {
-    said.value = `${hiddenText(loaded.tree, last)}. Press Enter to zoom here.`;
+    announcement.value = `${hiddenText(loaded.tree, last)}. Press Enter to zoom here.`;
   }
 }
 

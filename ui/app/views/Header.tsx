@@ -1,12 +1,13 @@
 import { useRef, useState } from 'preact/hooks';
-import { typeLabel } from '../logic/format';
-import { DEFAULT_RANGE, PRESETS, isChosen, resolve } from '../logic/range';
-import { withService } from '../logic/selector';
+import { typeLabel } from '../logic/profiletypes';
+import { parseInstant } from '../logic/instant';
+import { DEFAULT_RANGE, PRESETS, isChosen, rangeFromFields } from '../logic/range';
+import { SERVICE, withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
 import { Nav } from './Nav';
-import { busy, grouping, labelNames, services, types } from '../state/data';
-import { START_NODES, maxNodes, moving, now, refresh, service, setRange, state, update } from '../state/explore';
+import { busy, grouping, labelNames, services, types } from '../state/queries';
+import { NODES_INITIAL, maxNodes, now, refresh, service, setRange, state, update } from '../state/explore';
 
 export function Header() {
   return (
@@ -32,8 +33,8 @@ function ServicePicker() {
   const current = service.value;
   const list = current !== null && !known.includes(current) ? [current, ...known] : known;
   const choose = (value: string): void => {
-    maxNodes.value = START_NODES;
-    // Another service may be older.
+    maxNodes.value = NODES_INITIAL;
+    // The range that suits a new service may hide data of another one.
     const range = isChosen(state.value.range) ? state.value.range : DEFAULT_RANGE;
     update({ matchers: withService(value), zoom: [], by: null, range });
   };
@@ -41,7 +42,7 @@ function ServicePicker() {
     <label class="field">
       <span>service</span>
       <select id="service" value={current ?? ''} onChange={(e) => choose(e.currentTarget.value)}>
-        {current === null && <option value="">{state.value.matchers.length > 0 ? '(by selector)' : '…'}</option>}
+        {current === null && <option value="">{state.value.matchers.length > 0 ? '(from selector)' : '…'}</option>}
         {list.map((name) => <option key={name} value={name}>{name}</option>)}
       </select>
     </label>
@@ -64,7 +65,7 @@ function TypePicker() {
 }
 
 function GroupPicker() {
-  const known = (labelNames.value ?? []).filter((n) => n !== 'service_name');
+  const known = (labelNames.value ?? []).filter((n) => n !== SERVICE);
   const current = grouping.value?.join(',') ?? '';
   const choices = ['', 'member', 'member,op', ...known].filter(
     (c, i, all) => all.indexOf(c) === i && c.split(',').every((n) => n === '' || known.includes(n)),
@@ -95,8 +96,8 @@ function RangePicker() {
             {p.label}
           </button>
         ))}
-        <button type="button" title="From and until" aria-pressed={!preset} aria-expanded={open} onClick={() => setOpen(!open)}>
-          {preset || moving.value ? 'custom' : 'absolute'}
+        <button type="button" title="Choose the start and end" aria-pressed={!preset} aria-expanded={open} onClick={() => setOpen(!open)}>
+          Custom
         </button>
       </fieldset>
       {open && <RangeForm done={() => setOpen(false)} />}
@@ -104,29 +105,31 @@ function RangePicker() {
   );
 }
 
-/** What an absolute end looks like in its field: local time, to the second. */
-function shown(text: string): string {
-  if (!/^\d{10,14}$/.test(text)) return text;
-  const t = new Date(Number(text));
+/** An end of the range as its field shows it: absolute times in local time, to the second. */
+function fieldText(text: string): string {
+  if (!/^\d+$/.test(text)) return text;
+  const t = new Date(parseInstant(text, 0)!);
   return new Date(t.getTime() - t.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace('T', ' ');
 }
 
 function RangeForm({ done }: { done: () => void }) {
-  const [from, setFrom] = useState(shown(state.value.range.from));
-  const [until, setUntil] = useState(shown(state.value.range.until));
-  const valid = resolve({ from, until }, now.value) !== null;
+  const [from, setFrom] = useState(fieldText(state.value.range.from));
+  const [until, setUntil] = useState(fieldText(state.value.range.until));
+  const chosen = rangeFromFields(from, until, now.value);
   const apply = (e: Event): void => {
     e.preventDefault();
-    if (!valid) return;
-    setRange(from.trim(), until.trim());
+    if (chosen === null) return;
+    setRange(chosen.from, chosen.until);
     done();
   };
   return (
     <form class="popover range-form" onSubmit={apply} onKeyDown={(e) => e.key === 'Escape' && done()}>
       <label>from <input value={from} autofocus onInput={(e) => setFrom(e.currentTarget.value)} /></label>
       <label>until <input value={until} onInput={(e) => setUntil(e.currentTarget.value)} /></label>
-      <p class={valid ? 'hint' : 'hint bad'}>now-90m, 2026-03-01 03:10, RFC 3339 or unix milliseconds</p>
-      <button type="submit" class="primary" disabled={!valid}>Apply</button>
+      <p class={chosen === null ? 'hint bad' : 'hint'}>
+        {chosen === null && 'Invalid range. '}Examples: now, 90m (ago), now-1h30m, 2026-03-01, 2026-03-01 03:10 (local time), RFC 3339, or unix time in s, ms, us or ns
+      </p>
+      <button type="submit" class="primary" disabled={chosen === null}>Apply</button>
     </form>
   );
 }
@@ -135,8 +138,8 @@ function LivePicker() {
   return (
     <label class={state.value.live > 0 ? 'field live on' : 'field live'}>
       <span>live</span>
-      <select id="live" value={String(state.value.live)} onChange={(e) => update({ live: Number(e.currentTarget.value) }, 'tweak')}>
-        {LIVE.map((s) => <option key={s} value={String(s)}>{s === 0 ? 'off' : `${s}s`}</option>)}
+      <select id="live" value={String(state.value.live)} onChange={(e) => update({ live: Number(e.currentTarget.value) }, 'replace')}>
+        {LIVE.map((s) => <option key={s} value={String(s)}>{s === 0 ? 'off' : `${s} s`}</option>)}
       </select>
     </label>
   );

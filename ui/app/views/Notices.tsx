@@ -1,15 +1,16 @@
 import type { Resource } from '../state/resource';
-import { sentence } from '../api/problem';
-import { everything, flame, partial, series, top, viewerProblem } from '../state/data';
-import { zoom } from '../state/viewing';
+import { problemText } from '../api/problem';
+import { resources, flame, partial, series, top, viewerProblem } from '../state/queries';
+import { counted } from '../logic/format';
+import { zoom } from '../state/zoom';
 import { update, state } from '../state/explore';
 
-/** What failed, and what the answers on show lack. One failure that hit everything is said once. */
+/** Failed requests, and what is missing from the shown answers. Failures with the same cause share a notice. */
 export function Notices() {
-  const failed = everything.filter(([, r]) => r.state.value.problem !== null);
+  const failed = resources.filter(([, r]) => r.state.value.problem !== null);
   const groups = new Map<string, [string, Resource<unknown>][]>();
   for (const entry of failed) {
-    const text = sentence(entry[1].state.value.problem!);
+    const text = problemText(entry[1].state.value.problem!);
     groups.set(text, [...(groups.get(text) ?? []), entry]);
   }
   const { missing, depth } = zoom.value;
@@ -18,23 +19,23 @@ export function Notices() {
       {[...groups].map(([text, entries]) => (
         <p class="notice error" role="alert" key={text}>
           <span>
-            <b>{entries.length > 2 ? 'Davy' : entries.map(([what]) => what).join(' and ')} could not answer.</b> {text}
-            {entries.some(([, r]) => r.state.value.data !== null) && ' What is shown is from before.'}
+            <b>{entries.length > 2 ? 'Profiles' : entries.map(([name], i) => (i > 0 ? name.toLowerCase() : name)).join(' and ')} could not be loaded.</b> {text}
+            {entries.some(([, r]) => r.state.value.data !== null) && ' Showing the last data received.'}
           </span>
           <button type="button" onClick={() => { for (const [, r] of entries) r.retry(); }}>Retry</button>
         </p>
       ))}
-      {viewerProblem.value && <p class="notice error" role="alert"><span>{sentence(viewerProblem.value)}</span></p>}
+      {viewerProblem.value && <p class="notice error" role="alert"><span>{problemText(viewerProblem.value)}</span></p>}
       {partial.value.length > 0 && (
         <p class="notice partial" role="status" id="partial">
-          <span><b>This answer is not the whole.</b> {partial.value.join(' ')}</span>
-          <button type="button" onClick={() => { for (const r of [flame, series, top]) r.retry(); }}>Ask again</button>
+          <span><b>Incomplete data.</b> {partial.value.join(' ')}</span>
+          <button type="button" onClick={() => { for (const r of [flame, series, top]) r.retry(); }}>Retry</button>
         </p>
       )}
       {missing > 0 && flame.state.value.data && (
         <p class="notice partial" role="status">
-          <span>{missing} of the {missing + depth} zoomed frames {missing === 1 ? 'is' : 'are'} not in this answer; the nearest caller is shown.</span>
-          <button type="button" onClick={() => update({ zoom: state.value.zoom.slice(0, depth) })}>Stay here</button>
+          <span>The zoomed frame is not in this profile ({missing} of {counted(missing + depth, 'frame')} of its path {missing === 1 ? 'is' : 'are'} missing). Showing its nearest caller.</span>
+          <button type="button" onClick={() => update({ zoom: state.value.zoom.slice(0, depth) })}>Keep this zoom</button>
         </p>
       )}
     </div>

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
-import { formatCount, formatDuration, formatTime, formatValue, isGauge } from '../logic/format';
-import { shown } from '../state/data';
+import { counted, formatDuration, formatTime, formatValue } from '../logic/format';
+import { isGauge } from '../logic/profiletypes';
+import { shown } from '../state/queries';
 import { now, picked, state } from '../state/explore';
 import type { DrawStats } from '../render/flame';
 
@@ -17,17 +18,17 @@ export function StatusBar() {
           <span>
             <b>{formatValue(loaded.tree.sum[0], loaded.meta.unit)}</b>
             {isGauge(state.value.type) ? ' on average' : ''} · {formatTime(range.from, now.value)} – {formatTime(range.until, now.value)} ({formatDuration(range.until - range.from)})
-            {loaded.meta.windows > 0 && <> · {formatCount(loaded.meta.windows)} windows</>}
+            {loaded.meta.windows > 0 && <> · {counted(loaded.meta.windows, 'window')}</>}
           </span>
           <span class="quiet">
-            {formatCount(loaded.tree.n)} {loaded.tree.n === 1 ? 'frame' : 'frames'}, laid out in {loaded.ms.toFixed(0)} ms
+            {counted(loaded.tree.n, 'frame')}, laid out in {loaded.ms.toFixed(0)} ms
             {draw && <>, drawn in {draw.ms.toFixed(1)} ms</>}
           </span>
         </>
       )}
       <span class="grow" />
       <span class="quiet keys">
-        <kbd>/</kbd> search <kbd>←↑↓→</kbd> walk <kbd>Enter</kbd> zoom <kbd>Esc</kbd> out <kbd>Ctrl</kbd>+wheel zoom <kbd>w a s d</kbd> move
+        <kbd>/</kbd> search <kbd>←↑↓→</kbd> select <kbd>Enter</kbd> zoom in <kbd>Esc</kbd> zoom out <kbd>Ctrl</kbd>+wheel zoom <kbd>w a s d</kbd> move
       </span>
     </footer>
   );

@@ -1,19 +1,20 @@
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { fillOf } from '../logic/colours';
-import { formatDuration, formatTime, formatValue, isGauge, typeLabel } from '../logic/format';
+import { formatDuration, formatTime, formatValue } from '../logic/format';
 import { UNTAGGED } from '../logic/names';
+import { isGauge, typeLabel } from '../logic/profiletypes';
 import { absolute, widened } from '../logic/range';
-import type { Line } from '../logic/timeline';
+import type { PlotLine } from '../logic/timeline';
 import { millis } from '../logic/units';
 import { skinOf, theme } from '../render/skin';
-import { series, shaped } from '../state/data';
+import { series, shaped } from '../state/queries';
 import { now, pick, setRange, span, state, update } from '../state/explore';
-import { type Drawn, Plot } from './plot';
+import { type ColouredLine, Plot } from './plot';
 
 const hovered = signal<number | null>(null);
 
-/** Totals over time; a part of them is chosen by dragging. */
+/** Totals over time; dragging selects a part of the range. */
 export function Timeline() {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
@@ -30,7 +31,7 @@ export function Timeline() {
   useEffect(() => {
     if (!data || !range) return;
     const stacked = state.value.plot === 'stack';
-    const lines: Drawn[] = data.lines.map((line) => ({ ...line, colour: colourOf(line) }));
+    const lines: ColouredLine[] = data.lines.map((line) => ({ ...line, colour: colourOf(line) }));
     plot.current?.show({ times: data.times, step: data.step, lines, stacked, unit: data.unit, range, pick: picked });
   }, [data, range?.from, range?.until, picked, theme.value]);
   const { loading } = series.state.value;
@@ -43,34 +44,34 @@ export function Timeline() {
         {picked ? (
           <>
             <span id="picked">{formatTime(picked.from, now.value)} – {formatTime(picked.until, now.value)} ({formatDuration(picked.until - picked.from)})</span>
-            <button type="button" id="zoom-timeline" class="ghost" title="Make the timeline this range" onClick={() => { const r = absolute(picked); setRange(r.from, r.until); }}>Zoom in</button>
-            <button type="button" id="clear-pick" class="ghost" title="Back to the whole timeline (Escape)" onClick={() => pick(null)}>Whole timeline</button>
+            <button type="button" id="zoom-timeline" class="ghost" title="Use the selection as the range" onClick={() => { const r = absolute(picked); setRange(r.from, r.until); }}>Zoom in</button>
+            <button type="button" id="clear-pick" class="ghost" title="Clear the selection (Escape)" onClick={() => pick(null)}>Whole timeline</button>
           </>
         ) : (
-          data !== null && data.lines.length > 0 && <span class="quiet">drag to choose a range</span>
+          data !== null && data.lines.length > 0 && <span class="quiet">drag to select a range</span>
         )}
-        <button type="button" id="widen" class="ghost" title="Twice the range" onClick={() => { if (range) { const r = absolute(widened(range, Date.now())); setRange(r.from, r.until); } }}>Zoom out</button>
-        <fieldset class="segments" aria-label="Timeline as">
-          <button type="button" aria-pressed={state.value.plot === 'stack'} onClick={() => update({ plot: 'stack' }, 'tweak')}>Stack</button>
-          <button type="button" aria-pressed={state.value.plot === 'lines'} onClick={() => update({ plot: 'lines' }, 'tweak')}>Lines</button>
+        <button type="button" id="widen" class="ghost" title="Double the range" onClick={() => { if (range) { const r = absolute(widened(range, Date.now())); setRange(r.from, r.until); } }}>Zoom out</button>
+        <fieldset class="segments" aria-label="Timeline style">
+          <button type="button" aria-pressed={state.value.plot === 'stack'} onClick={() => update({ plot: 'stack' }, 'replace')}>Stack</button>
+          <button type="button" aria-pressed={state.value.plot === 'lines'} onClick={() => update({ plot: 'lines' }, 'replace')}>Lines</button>
         </fieldset>
       </div>
       <div class="timeline-body">
         <div class="plot" ref={host} />
-        {data?.lines.length === 0 && !loading && <p class="nothing">nothing was received in this range</p>}
+        {data?.lines.length === 0 && !loading && <p class="nothing">no data in this range</p>}
         <Legend />
       </div>
     </section>
   );
 }
 
-function colourOf({ group, name, rest }: Line): string {
+function colourOf({ group, name, rest }: PlotLine): string {
   const fill = skinOf(theme.value).palette.fill;
   if (rest) return theme.value === 'dark' ? '#5b636f' : '#9aa2ad';
   return group === '' ? fill[0] : fillOf(fill, group, name);
 }
 
-/** Names with their values: of the bucket under the pointer, else of the whole range. */
+/** The series with their values: in the time bucket under the pointer, or in the whole range. */
 function Legend() {
   const data = shaped.value;
   if (!data || data.grouped.length === 0) return null;
@@ -91,22 +92,22 @@ function Legend() {
   return (
     <ul class="legend">
       {data.lines.map((line) => {
-        const there = line.values.filter((v, b): v is number => v !== null && inside(b));
-        const sum = there.reduce((a, v) => a + v, 0);
-        const value = there.length === 0 ? null : average ? sum / there.length : sum;
+        const present = line.values.filter((v, b): v is number => v !== null && inside(b));
+        const sum = present.reduce((a, v) => a + v, 0);
+        const value = present.length === 0 ? null : average ? sum / present.length : sum;
         const swatch = <i style={{ background: colourOf(line) }} />;
         return (
           <li key={line.name}>
             {line.rest ? (
-              <span class="entry" title="The smaller ones, together">{swatch}<span>{line.name}</span></span>
+              <span class="entry" title="The sum of the smaller series">{swatch}<span>{line.name}</span></span>
             ) : (
-              <button type="button" class="entry" title={`Only ${label}=${line.group}`} onClick={() => only(line.group)}>{swatch}<span>{line.name}</span></button>
+              <button type="button" class="entry" title={`Filter by ${label}=${line.group}`} onClick={() => only(line.group)}>{swatch}<span>{line.name}</span></button>
             )}
             <b>{value === null ? '–' : formatValue(value, data.unit)}</b>
           </li>
         );
       })}
-      <li class="when">{bucket === null ? (part ? 'picked range' : 'whole range') : formatTime(data.times[bucket], now.value)}</li>
+      <li class="when">{bucket === null ? (part ? 'selected range' : 'whole range') : formatTime(data.times[bucket], now.value)}</li>
     </ul>
   );
 }

@@ -1,16 +1,17 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { urlOf } from '../api/client';
+import { urlOf } from '../api/query';
 import { formatCount, formatShare } from '../logic/format';
 import { ROOT } from '../logic/units';
 import type { ColourBy } from '../logic/colours';
 import type { View } from '../logic/urlstate';
-import { colouring, grouping, subject } from '../state/data';
+import { colouring, grouping, graphQuery } from '../state/queries';
 import { state, update } from '../state/explore';
-import { remember, unfolded } from '../state/folding';
-import { at, found, step, zoomNode } from '../state/viewing';
+import { storeFold, unfolded } from '../state/folding';
+import { found, matchIndex, step } from '../state/search';
+import { zoomNode } from '../state/zoom';
 import { savePng } from './FlamePane';
 
-const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame'], ['table', 'Table']];
+const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame graph'], ['table', 'Table']];
 
 export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement | null> }) {
   const { view, order, growth, fold } = state.value;
@@ -26,32 +27,32 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
       <button
         type="button"
         id="fold"
-        class="toggle"
+        class="pressable"
         aria-pressed={fold}
-        title="One row for each unbranching run of frames of std, tokio, libc and the like"
+        title="Show each unbranching run of runtime frames (std, tokio, libc and similar) as one row"
         onClick={() => {
           unfolded.value = [];
-          remember(!fold);
-          update({ fold: !fold }, 'tweak');
+          storeFold(!fold);
+          update({ fold: !fold }, 'replace');
         }}
       >
         Fold runtime frames
       </button>
       <label class="field">
         <span>colour</span>
-        <select id="colour" value={colouring.value} onChange={(e) => update({ colour: e.currentTarget.value as ColourBy }, 'tweak')}>
+        <select id="colour" value={colouring.value} onChange={(e) => update({ colour: e.currentTarget.value as ColourBy }, 'replace')}>
           {(grouping.value?.length ?? 0) > 0 && <option value="group">{grouping.value![0]}</option>}
           <option value="package">package</option>
           <option value="value">self value</option>
         </select>
       </label>
-      <fieldset class="segments" aria-label="Order of siblings">
-        <button type="button" title="Largest first" aria-pressed={order === 'heavy'} onClick={() => update({ order: 'heavy' }, 'tweak')}>Heavy</button>
-        <button type="button" title="By name" aria-pressed={order === 'name'} onClick={() => update({ order: 'name' }, 'tweak')}>A–Z</button>
+      <fieldset class="segments" aria-label="Order of frames">
+        <button type="button" title="Largest first" aria-pressed={order === 'heavy'} onClick={() => update({ order: 'heavy' }, 'replace')}>Heavy</button>
+        <button type="button" title="By name" aria-pressed={order === 'name'} onClick={() => update({ order: 'name' }, 'replace')}>A–Z</button>
       </fieldset>
       <fieldset class="segments" aria-label="Direction">
-        <button type="button" title="Root at the top (icicle)" aria-label="Root at the top" aria-pressed={growth === 'down'} onClick={() => update({ growth: 'down' }, 'tweak')}>↓</button>
-        <button type="button" title="Root at the bottom (flame)" aria-label="Root at the bottom" aria-pressed={growth === 'up'} onClick={() => update({ growth: 'up' }, 'tweak')}>↑</button>
+        <button type="button" title="Root at the top (icicle)" aria-label="Root at the top" aria-pressed={growth === 'down'} onClick={() => update({ growth: 'down' }, 'replace')}>↓</button>
+        <button type="button" title="Root at the bottom (flame)" aria-label="Root at the bottom" aria-pressed={growth === 'up'} onClick={() => update({ growth: 'up' }, 'replace')}>↑</button>
       </fieldset>
       <Exports />
     </div>
@@ -66,7 +67,7 @@ function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null>
   const type = (text: string): void => {
     setDraft(text);
     clearTimeout(timer.current);
-    timer.current = window.setTimeout(() => update({ search: text }, 'tweak'), 100);
+    timer.current = window.setTimeout(() => update({ search: text }, 'replace'), 100);
   };
   const key = (e: KeyboardEvent): void => {
     if (e.key === 'Escape') {
@@ -76,8 +77,8 @@ function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null>
     } else if (e.key === 'Enter' || e.key === 'ArrowDown' || e.key === 'ArrowUp') {
       e.preventDefault();
       clearTimeout(timer.current);
-      // What was typed last is searched for first, and its first place is looked at by itself.
-      if (draft !== current) update({ search: draft }, 'tweak');
+      // Text that has not been searched for yet is searched for first, which goes to its first match.
+      if (draft !== current) update({ search: draft }, 'replace');
       else step(e.key === 'ArrowUp' || e.shiftKey ? -1 : 1);
     }
   };
@@ -87,7 +88,7 @@ function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null>
         ref={input}
         id="search"
         type="search"
-        placeholder="Search, regex (/)"
+        placeholder="Search by regex (/)"
         aria-label="Search frames by regular expression"
         aria-describedby="matched"
         spellcheck={false}
@@ -110,12 +111,12 @@ function Matched() {
   return (
     <>
       {nodes === 0 && unknown === 0 ? (
-        <b>no match</b>
+        <b>no matches</b>
       ) : (
         <>
           <b>{formatShare(matched, of)}</b> matched
-          {unknown > 0 && <span title="Frames too small to be drawn may match too"> + up to {formatShare(unknown, of)} not drawn</span>}
-          {zoomNode.value !== ROOT && <> of the zoom, {formatShare(whole.matched, whole.of)} of all</>}
+          {unknown > 0 && <span title="Frames that are too small to be drawn may match too"> + up to {formatShare(unknown, of)} not drawn</span>}
+          {zoomNode.value !== ROOT && <> of the zoomed frame, {formatShare(whole.matched, whole.of)} of total</>}
         </>
       )}
       {note && <em> {note}</em>}
@@ -123,22 +124,22 @@ function Matched() {
   );
 }
 
-/** From place to place; how many there are stands between. */
+/** Buttons for the previous and next match, and the position among all matches. */
 function Steps() {
-  const count = found.value?.result.stops.length ?? 0;
+  const count = found.value?.result.matches.length ?? 0;
   if (count === 0 || state.value.view === 'table') return null;
   return (
     <span class="steps">
-      <button type="button" class="ghost" title="The match before (Shift+Enter)" aria-label="The match before" onClick={() => step(-1)}>↑</button>
-      <span id="place" class="quiet" title="Rows that match, the widest first">{at.value < 0 ? '–' : formatCount(at.value + 1)} of {formatCount(count)}</span>
-      <button type="button" class="ghost" title="The next match (Enter)" aria-label="The next match" onClick={() => step(1)}>↓</button>
+      <button type="button" class="ghost" title="Previous match (Shift+Enter)" aria-label="Previous match" onClick={() => step(-1)}>↑</button>
+      <span id="match-index" class="quiet" title="Matching rows, widest first">{matchIndex.value < 0 ? '–' : formatCount(matchIndex.value + 1)} of {formatCount(count)}</span>
+      <button type="button" class="ghost" title="Next match (Enter)" aria-label="Next match" onClick={() => step(1)}>↓</button>
     </span>
   );
 }
 
 function Exports() {
   const menu = useRef<HTMLDetailsElement>(null);
-  const query = subject.value;
+  const query = graphQuery.value;
   const by = grouping.value?.join(',') ?? '';
   if (query === null) return null;
   const close = (): void => {
@@ -148,7 +149,7 @@ function Exports() {
     <details class="menu" ref={menu} onKeyDown={(e) => e.key === 'Escape' && close()} onFocusOut={(e) => { if (!menu.current?.contains(e.relatedTarget as Node)) close(); }}>
       <summary>Export</summary>
       <div class="popover">
-        <a href={urlOf('svg', { ...query, by })} download="flamegraph.svg">SVG, self-contained</a>
+        <a href={urlOf('svg', { ...query, by })} download="flamegraph.svg">Standalone SVG</a>
         <a href={urlOf('pprof', { ...query, by })} download="profile.pb.gz">pprof</a>
         <a href={urlOf('folded', { ...query, by })} download="profile.folded">Folded stacks</a>
         <button type="button" onClick={() => { savePng(); close(); }}>PNG of this view</button>

@@ -3,14 +3,15 @@ import { Fragment } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { FrameKind } from '../logic/decode';
 import { isFolded, runText } from '../logic/fold';
-import { formatCount, formatShare, formatValue } from '../logic/format';
+import { counted, formatCount, formatShare, formatValue } from '../logic/format';
 import { packageOf } from '../logic/packages';
 import { ROOT } from '../logic/units';
 import { hiddenText } from '../render/paint';
 import type { Spot } from '../render/flame';
-import { shown } from '../state/data';
-import { MOST_NODES, maxNodes } from '../state/explore';
-import { found, zoomNode } from '../state/viewing';
+import { shown } from '../state/queries';
+import { NODES_MAX, maxNodes } from '../state/explore';
+import { found } from '../state/search';
+import { zoomNode } from '../state/zoom';
 
 export interface Pointed {
   spot: Spot;
@@ -44,17 +45,17 @@ function Hidden({ spot }: { spot: Spot }) {
     <>
       <strong>{hiddenText(tree, spot.node)}</strong>
       <p class="where">called by {frames.names[tree.frame[spot.node]]}</p>
-      <dl><dt>together</dt><dd>{formatValue(tree.hidden[spot.node], meta.unit)}</dd></dl>
+      <dl><dt>total</dt><dd>{formatValue(tree.hidden[spot.node], meta.unit)}</dd></dl>
       <p class="where">
-        {maxNodes.value < MOST_NODES
+        {maxNodes.value < NODES_MAX
           ? 'Click to load more frames.'
-          : 'The server gives no more frames at once; a filter or a shorter range shows them.'}
+          : 'This is the maximum number of frames. Filter or shorten the range to see more.'}
       </p>
     </>
   );
 }
 
-/** So many frames at either end of a run are listed. */
+/** The number of frames listed at either end of a long run. */
 const ENDS = 4;
 
 function Run({ spot: { node } }: { spot: Spot }) {
@@ -76,10 +77,10 @@ function Run({ spot: { node } }: { spot: Spot }) {
         ))}
       </ol>
       <dl>
-        <dt>total</dt><dd>{formatValue(tree.sum[node], meta.unit)} <b>{formatShare(tree.sum[node], tree.sum[0])}</b> of all</dd>
-        {matching !== null && <><dt>search</dt><dd>{matching === 0 ? 'none of them matches' : `${formatCount(matching)} of them ${matching === 1 ? 'matches' : 'match'}`}</dd></>}
+        <dt>total</dt><dd>{formatValue(tree.sum[node], meta.unit)} <b>{formatShare(tree.sum[node], tree.sum[0])}</b> of total</dd>
+        {matching !== null && <><dt>search</dt><dd>{matching === 0 ? 'no matches' : counted(matching, 'match', 'matches')}</dd></>}
       </dl>
-      <p class="where">None has a value of its own or a branch. Click to unfold.</p>
+      <p class="where">These frames have no self value and no branches. Click to unfold.</p>
     </>
   );
 }
@@ -93,20 +94,20 @@ function Frame({ spot }: { spot: Spot }) {
   const hit = found.value?.of === tree ? found.value.result.hit[f] === 1 : null;
   const file = frames.files[f];
   const line = frames.lines[f];
-  const home = frames.kinds[f] === FrameKind.Function ? packageOf(frames.names[f], file) : '';
+  const pkg = frames.kinds[f] === FrameKind.Function ? packageOf(frames.names[f], file) : '';
   const sum = tree.sum[node];
   return (
     <>
       <strong>{frames.names[f]}</strong>
       {file !== '' && <p class="where">{file}{line > 0 && `:${line}`}</p>}
-      {frames.kinds[f] === FrameKind.Cut && <p class="where">The stack is deeper than the limit; its callers end here.</p>}
+      {frames.kinds[f] === FrameKind.Cut && <p class="where">The stack was truncated here: it is deeper than the limit.</p>}
       <dl>
-        <dt>total</dt><dd>{formatValue(sum, meta.unit)} <b>{formatShare(sum, tree.sum[0])}</b> of all</dd>
-        {zoom !== ROOT && inZoom && <><dt /><dd><b>{formatShare(sum, tree.sum[zoom])}</b> of the zoom</dd></>}
-        <dt>self</dt><dd>{formatValue(tree.self[node], meta.unit)} <b>{formatShare(tree.self[node], tree.sum[0])}</b> of all</dd>
+        <dt>total</dt><dd>{formatValue(sum, meta.unit)} <b>{formatShare(sum, tree.sum[0])}</b> of total</dd>
+        {zoom !== ROOT && inZoom && <><dt /><dd><b>{formatShare(sum, tree.sum[zoom])}</b> of the zoomed frame</dd></>}
+        <dt>self</dt><dd>{formatValue(tree.self[node], meta.unit)} <b>{formatShare(tree.self[node], tree.sum[0])}</b> of total</dd>
         {tree.hidden[node] > 0 && <><dt>not drawn</dt><dd>{formatValue(tree.hidden[node], meta.unit)}</dd></>}
-        {home !== '' && <><dt>package</dt><dd>{home}</dd></>}
-        {tree.run[node] > 0 && <><dt>run</dt><dd>first of {formatCount(tree.run[node])} frames; click to fold them</dd></>}
+        {pkg !== '' && <><dt>package</dt><dd>{pkg}</dd></>}
+        {tree.run[node] > 0 && <><dt>run</dt><dd>first of {counted(tree.run[node], 'frame')}; click to fold them</dd></>}
         {hit !== null && <><dt>search</dt><dd>{hit ? 'matches' : 'does not match'}</dd></>}
       </dl>
     </>

@@ -1,11 +1,12 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { formatCount, formatShare, formatValue } from '../logic/format';
+import { counted, formatCount, formatShare, formatValue } from '../logic/format';
 import { compile, escapeRegex } from '../logic/search';
-import { type Row, type SortKey, sortRows } from '../logic/top';
+import type { FunctionRow } from '../api/types';
+import { type SortKey, sortRows } from '../logic/top';
 import { ROOT } from '../logic/units';
-import { TABLE_ROWS, shown, top } from '../state/data';
+import { TABLE_ROWS, shown, top } from '../state/queries';
 import { state, update } from '../state/explore';
-import { zoomNode, zoomedTop } from '../state/viewing';
+import { zoomNode, zoomedTop } from '../state/zoom';
 
 const ROW_HEIGHT = 22;
 const SPARE = 8;
@@ -43,8 +44,8 @@ export function TopTable() {
       <p class="tfoot">
         {rows !== undefined && (
           <>
-            {text !== '' && `${formatCount(listed.length)} of `}{cut && 'the '}{formatCount(rows.length)} functions{cut && ' with the largest self'}
-            {within && <span title="Counted in the browser from the frames that are drawn"> within the zoom{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
+            {text !== '' && `${formatCount(listed.length)} of `}{cut && 'the '}{counted(rows.length, 'function')}{cut && ' with the largest self values'}
+            {within && <span title="Computed from the drawn frames"> in the zoomed frame{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
           </>
         )}
       </p>
@@ -58,8 +59,8 @@ function hiddenBelow(root: number): boolean {
   return false;
 }
 
-/** Only the rows in view are in the document. */
-function Rows({ rows, total, unit }: { rows: Row[]; total: number; unit: string }) {
+/** Only the rows in view are in the document, for large tables. */
+function Rows({ rows, total, unit }: { rows: FunctionRow[]; total: number; unit: string }) {
   const scroller = useRef<HTMLDivElement>(null);
   const [first, setFirst] = useState(0);
   const [height, setHeight] = useState(400);
@@ -72,7 +73,7 @@ function Rows({ rows, total, unit }: { rows: Row[]; total: number; unit: string 
   }, []);
   const count = Math.ceil(height / ROW_HEIGHT) + 2 * SPARE;
   const from = Math.max(0, Math.min(first - SPARE, rows.length - count));
-  const choose = (row: Row): void => {
+  const choose = (row: FunctionRow): void => {
     const exact = `^${escapeRegex(row.name)}$`;
     update({ search: state.value.search === exact ? '' : exact });
   };
@@ -126,7 +127,7 @@ function Rows({ rows, total, unit }: { rows: Row[]; total: number; unit: string 
   );
 }
 
-/** The bar is a share of the column's largest value, the number one of the profile. */
+/** The bar is relative to the column's largest value, the percentage to the profile. */
 function Cell({ value, total, most, unit }: { value: number; total: number; most: number; unit: string }) {
   const share = most > 0 ? Math.min(100, (value / most) * 100) : 0;
   return (

@@ -1,7 +1,7 @@
 import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
 
-/** Closes something that lies over the page when the user turns to the rest of it. */
+/** Closes an open popover when the user presses outside of it. */
 export function useDismiss(inside: RefObject<HTMLElement | null>, open: boolean, close: () => void): void {
   useEffect(() => {
     if (!open) return;

@@ -1,19 +1,19 @@
-// The timeline's drawing: uPlot for scales, axes and the cursor, own paths for buckets, so that a
-// bucket covers exactly its time, and one without data is a gap.
+// The timeline's drawing: uPlot for scales, axes and the cursor, and custom paths, so that a time
+// bucket covers exactly its time and a bucket without data is a gap.
 
 import uPlot from 'uplot';
 import { formatDuration, formatValue } from '../logic/format';
 import type { Span } from '../logic/range';
-import { type Line, piled } from '../logic/timeline';
+import { type PlotLine, stackedTops } from '../logic/timeline';
 
-export interface Drawn extends Line {
+export interface ColouredLine extends PlotLine {
   colour: string;
 }
 
 export interface Picture {
   times: number[];
   step: number;
-  lines: Drawn[];
+  lines: ColouredLine[];
   stacked: boolean;
   unit: string;
   range: Span;
@@ -26,7 +26,7 @@ export interface Events {
 }
 
 const HEIGHT = 130;
-/** A drag narrower than this was meant as a click. */
+/** A narrower drag counts as a click. */
 const SLACK = 4;
 
 export class Plot {
@@ -49,14 +49,14 @@ export class Plot {
   }
 
   show(picture: Picture): void {
-    // A refresh waits for the drag to end: it would take the selection away under the hand.
+    // A refresh waits for the end of a drag, which it would interrupt.
     if (this.plot && this.plot.select.width > 0) {
       this.waiting = picture;
       return;
     }
     this.waiting = null;
     this.picture = picture;
-    this.tops = picture.stacked ? piled(picture.lines) : picture.lines.map((l) => l.values);
+    this.tops = picture.stacked ? stackedTops(picture.lines) : picture.lines.map((l) => l.values);
     const data = [picture.times, ...this.tops] as uPlot.AlignedData;
     const style = getComputedStyle(this.host);
     const look = JSON.stringify([picture.lines.map((l) => [l.name, l.colour]), picture.stacked, picture.unit, style.color]);
@@ -80,7 +80,7 @@ export class Plot {
       height: HEIGHT,
       ms: 1,
       legend: { show: false },
-      // Half of a label stands right of the last tick.
+      // Room for the half of a label right of the last tick.
       padding: [6, 24, 0, 0],
       cursor: {
         y: false,
@@ -114,7 +114,7 @@ export class Plot {
     };
   }
 
-  // The boxes of one line of the pile, each over the line below it.
+  // The boxes of one series of the stack, each on top of the series below.
   private area(u: uPlot, index: number, from: number, until: number): uPlot.Series.Paths {
     const fill = new Path2D();
     const { times, step } = this.picture!;
@@ -190,7 +190,7 @@ export class Plot {
     }
   }
 
-  // What is not picked is veiled, so that the eye goes to what is.
+  // Dims everything outside of the selection.
   private shadePick(u: uPlot): void {
     const pick = this.picture?.pick;
     if (!pick) return;
@@ -216,7 +216,7 @@ export class Plot {
   }
 }
 
-/** Distances between ticks that are round in the unit: bytes go by powers of two, seconds by minutes. */
+/** Round distances between ticks: powers of two for bytes, minutes and hours for time. */
 function stepsOf(unit: string): number[] {
   const decimal = (from: number, until: number): number[] => {
     const steps = [];
@@ -229,7 +229,7 @@ function stepsOf(unit: string): number[] {
   return [...decimal(1, 1e8), ...seconds, ...decimal(1, 1e6).map((h) => h * 3600e9)];
 }
 
-/** Clock times, and the date where it is the first tick of a day. */
+/** Times of day, with the date at the first tick of a day. */
 function clock(ticks: number[], range: Span): string[] {
   const long = range.until - range.from > 26 * 3600_000;
   const fine = range.until - range.from < 10 * 60_000;

@@ -1,4 +1,4 @@
-// The page's side of the worker: one promise a request, answered in order.
+// The page's end of the worker: one promise per request.
 
 import type { Answers, Reply, Request } from './protocol';
 
@@ -15,7 +15,7 @@ export class TreeWorker {
       else waiter?.done(data.answer);
     };
     this.worker.onerror = (event) => {
-      const reason = new Error(`The viewer's worker stopped: ${event.message || 'it could not be loaded'}.`);
+      const reason = new Error(`The page's worker failed: ${event.message || 'its script could not be loaded'}; reload the page`);
       for (const waiter of this.waiting.values()) waiter.fail(reason);
       this.waiting.clear();
     };

@@ -1,10 +1,10 @@
-// The worker's work, without the worker: so that it runs in Node, in tests and in the benchmark.
+// Decoding, layout and search, independent of the worker, so that it runs in Node too.
 
 import { type Decoded, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { type Tree, byName, layout } from '../logic/layout';
 import { compile, matchNames, matchesBefore, share } from '../logic/search';
-import { stopsOf } from '../logic/stops';
+import { matchList } from '../logic/matchlist';
 import { topOf } from '../logic/top';
 import { findPath } from '../logic/zoompath';
 import type { Answers, Arrangement, Loaded, Request } from './protocol';
@@ -39,7 +39,7 @@ export class Engine {
   }
 
   private arrange({ order, fold: folds, open }: Arrangement, began: number): Loaded {
-    if (!this.decoded || !this.heavy) throw new Error('no flame graph is loaded yet');
+    if (!this.decoded || !this.heavy) throw new Error('no flame graph is loaded');
     const { frames, meta } = this.decoded;
     const plain = order === 'name' ? (this.named ??= layout(byName(this.heavy, frames.names))) : this.heavy;
     this.tree = plain;
@@ -57,7 +57,7 @@ export class Engine {
     if (query === null || !this.tree || !this.decoded) return null;
     const { tree } = this;
     const hit = matchNames(this.decoded.frames.names, query);
-    // The root is not a frame of anybody's program.
+    // The root is not a frame of the program.
     hit[tree.frame[0]] = 0;
     const within = root < tree.n ? root : 0;
     return {
@@ -65,7 +65,7 @@ export class Engine {
       before: matchesBefore(tree, hit),
       whole: share(tree, hit),
       zoomed: share(tree, hit, within),
-      stops: stopsOf(tree, hit, within),
+      matches: matchList(tree, hit, within),
       note: query.note,
     };
   }

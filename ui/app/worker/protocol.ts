@@ -1,15 +1,15 @@
-// What passes between the page and the worker that decodes, lays out and searches.
+// Messages between the page and the worker that decodes, lays out and searches.
 
+import type { FunctionRow } from '../api/types';
 import type { Frames, Meta } from '../logic/decode';
 import type { Order, Tree } from '../logic/layout';
 import type { Share } from '../logic/search';
-import type { Row } from '../logic/top';
 
-/** How the frames are put up. */
+/** How the frames are arranged. */
 export interface Arrangement {
   order: Order;
   fold: boolean;
-  /** Where the runs begin that are not folded all the same, as paths of names. */
+  /** Paths to the first frames of runs that are unfolded individually. */
   open: string[][];
 }
 
@@ -23,18 +23,19 @@ export interface Loaded {
   tree: Tree;
   frames: Frames;
   meta: Meta;
-  /** How long decoding and laying out took. */
+  /** The duration of decoding and layout, in milliseconds. */
   ms: number;
 }
 
 export interface Found {
   hit: Uint8Array;
   before: Uint32Array;
+  /** The share of the whole profile. */
   whole: Share;
-  /** The same within the zoomed frame. */
+  /** The share of the zoomed frame. */
   zoomed: Share;
-  /** Where a search leads to, one after the other. */
-  stops: Uint32Array;
+  /** The matching rows, widest first. */
+  matches: Uint32Array;
   note: string | null;
 }
 
@@ -42,7 +43,7 @@ export interface Answers {
   load: Loaded;
   arrange: Loaded;
   search: Found | null;
-  top: Row[];
+  top: FunctionRow[];
 }
 
 export type Envelope = { id: number; request: Request };

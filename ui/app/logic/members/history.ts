@@ -1,15 +1,15 @@
-// The last two minutes of every line, kept while the page is open. A look that failed or was slept
-// through leaves a gap: no line is drawn across it.
+// The last two minutes of every line, kept while the page is open. A failed or missed refresh leaves
+// a gap that no sparkline is drawn across.
 
 import type { Figure } from './usage';
 
 export const SPAN_MS = 120_000;
-/** The sparklines follow one of these. */
+/** The figures that a sparkline can show. */
 export const TRENDS = ['heap', 'cpu', 'alloc', 'tasks', 'rate', 'flight'] as const satisfies readonly Figure[];
 export type Trend = (typeof TRENDS)[number];
 export type Sample = Record<Trend, number>;
 
-/** More than this between two looks is a gap. */
+/** A longer pause between two refreshes is a gap. */
 const GAP_MS = 7_000;
 
 interface Track {
@@ -25,7 +25,7 @@ export interface Point {
 export class History {
   private readonly tracks = new Map<string, Track>();
 
-  /** What every line shows at a time; lines that are gone are forgotten once their span is over. */
+  /** Adds one sample per line; a line that disappeared is dropped after two minutes. */
   add(at: number, samples: Iterable<readonly [string, Sample]>): void {
     for (const [key, sample] of samples) {
       let track = this.tracks.get(key);
@@ -50,7 +50,7 @@ export class History {
     return track === undefined ? [] : track.at.map((at, i) => ({ at, value: track.samples[i][trend] }));
   }
 
-  /** By how much it changed over what was seen of it. */
+  /** The difference between the latest and the oldest sample. */
   change(key: string, trend: Trend): number {
     const track = this.tracks.get(key);
     if (track === undefined || track.samples.length < 2) return 0;
@@ -63,8 +63,8 @@ export class History {
 }
 
 /**
- * The points as an SVG path in a box, the newest at the right edge and zero at the bottom. `least` is
- * what the box is high at least, so that the noise of a small one does not look like a mountain.
+ * The points as an SVG path in a box, now at the right edge and zero at the bottom. The height of the
+ * box is at least the value `least`, so that noise of a small value stays small.
  */
 export function path(points: readonly Point[], now: number, least: number, width: number, height: number): string {
   const most = points.reduce((m, p) => Math.max(m, p.value), least);

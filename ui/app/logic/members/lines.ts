@@ -1,45 +1,49 @@
-// The lines of the page: members summed over the fleet, by process, or operations. One set of rows
-// makes all three, so that a look from another side asks the server for nothing.
+// The lines of the table: members summed over the fleet, processes, or operations. All three come
+// from the same rows, so changing the grouping needs no request.
 
-import type { Usage, EndpointRow, MemberRow, Toggle } from '../../api/control';
-import { NOTHING, sum } from './usage';
-import type { By } from './address';
+import type { EndpointRow, MemberRow, Toggle, Usage } from '../../api/types';
+import type { By } from './urlstate';
+import { NO_USAGE, sum } from './usage';
 
-export interface Line {
-  /** The same from one look to the next; it can stand in an address. */
+export interface TableLine {
+  /** Stable across refreshes; it appears in the URL. */
   key: string;
   kind: 'process' | 'member' | 'operation';
   name: string;
-  /** The member that it is or belongs to; '' for a process. */
+  /** The member itself, or the member of an operation; '' for a process. */
   member: string;
   op: string | null;
-  /** The process that it is of; null where it is summed. */
+  /** The process; null if the line is a sum over processes. */
   process: string | null;
   usage: Usage;
-  /** What was added up: a row for each process. */
+  /** The rows that were summed: one per process. */
   rows: MemberRow[];
   state: string;
-  /** How many of the rows are in that state. */
+  /** The number of rows in that state. */
   inState: number;
   endpoint: EndpointRow | null;
-  /** Null where nothing can be toggled. */
+  /** Null if the line cannot be toggled. */
   toggle: Toggle | null;
-  children: Line[];
+  children: TableLine[];
 }
 
-/** The most telling state first; of several processes that one is shown. */
-const TELLING = ['failed', 'backing-off', 'waiting', 'starting', 'draining', 'off', 'stopped', 'ready', '-'];
+/** The most severe state first; a line over several processes shows the most severe one. */
+const STATES = ['failed', 'backing-off', 'waiting', 'starting', 'draining', 'disabled', 'stopped', 'ready', '-'];
 
-/** How telling a state is; one that this page does not know is more so than any that it does. */
+/** Larger for a more severe state. A state that this page does not know is the most severe. */
 export function severity(state: string): number {
-  const at = TELLING.indexOf(state);
-  return TELLING.length - (at < 0 ? -1 : at);
+  const at = STATES.indexOf(stateText(state));
+  return STATES.length - (at < 0 ? -1 : at);
 }
 
-/** Work that no member of its process does: its rows have a usage and nothing else. */
+/** The state of untagged usage, which does not belong to a member. */
 export const NO_STATE = '-';
 
-/** Work of a member that said no finer. */
+/** The state as shown; the runtime calls a disabled member `off`. */
+export const stateText = (state: string): string => (state === 'off' ? 'disabled' : state);
+export const isDisabled = (state: string): boolean => stateText(state) === 'disabled';
+
+/** Usage of a member outside of its operations. */
 export const NO_OPERATION = '(no operation)';
 
 const processKey = (row: MemberRow): string => `${row.process}:${row.host}:${row.pid}`;
@@ -55,10 +59,10 @@ function grouped(rows: readonly MemberRow[], of: (row: MemberRow) => string): Ma
   return groups;
 }
 
-function memberLine(key: string, rows: MemberRow[], endpoints: Endpoints, process: string | null): Line {
+function memberLine(key: string, rows: MemberRow[], endpoints: Endpoints, process: string | null): TableLine {
   const state = rows.reduce((worst, row) => (severity(row.state) > severity(worst) ? row.state : worst), rows[0].state);
   const { name } = rows[0];
-  const line: Line = {
+  const line: TableLine = {
     key, kind: 'member', name, member: name, op: null, process, rows, state,
     usage: sum(rows),
     inState: rows.filter((row) => row.state === state).length,
@@ -72,19 +76,19 @@ function memberLine(key: string, rows: MemberRow[], endpoints: Endpoints, proces
 
 type Endpoints = Map<string, EndpointRow[]>;
 
-function operationLines(parent: Line, endpoints: Endpoints): Line[] {
-  const usages = new Map<string, Usage[]>();
+function operationLines(parent: TableLine, endpoints: Endpoints): TableLine[] {
+  const byOperation = new Map<string, Usage[]>();
   for (const row of parent.rows) {
     for (const operation of row.operations) {
-      const known = usages.get(operation.op);
+      const known = byOperation.get(operation.op);
       if (known) known.push(operation);
-      else usages.set(operation.op, [operation]);
+      else byOperation.set(operation.op, [operation]);
     }
   }
   const own = parent.state === NO_STATE ? [] : (endpoints.get(parent.member) ?? []);
-  // An endpoint that nobody has asked for yet can be toggled as well.
-  for (const { operation } of own) if (!usages.has(operation)) usages.set(operation, [NOTHING]);
-  return [...usages].map(([op, parts]) => {
+  // An endpoint without requests so far can be toggled as well.
+  for (const { operation } of own) if (!byOperation.has(operation)) byOperation.set(operation, [NO_USAGE]);
+  return [...byOperation].map(([op, parts]) => {
     const endpoint = own.find((e) => e.operation === op) ?? null;
     return {
       key: `${parent.key}/${op}`, kind: 'operation', name: op === '' ? NO_OPERATION : op, member: parent.member, op,
@@ -94,7 +98,7 @@ function operationLines(parent: Line, endpoints: Endpoints): Line[] {
   });
 }
 
-function processLine(key: string, rows: MemberRow[], endpoints: Endpoints): Line {
+function processLine(key: string, rows: MemberRow[], endpoints: Endpoints): TableLine {
   const { process } = rows[0];
   return {
     key, kind: 'process', name: process, member: '', op: null, process, usage: sum(rows), rows,
@@ -103,25 +107,25 @@ function processLine(key: string, rows: MemberRow[], endpoints: Endpoints): Line
   };
 }
 
-/** The lines, as a tree and in no order. */
-export function lines(rows: readonly MemberRow[], endpoints: readonly EndpointRow[], by: By): Line[] {
-  const served: Endpoints = new Map();
-  for (const endpoint of endpoints) served.set(endpoint.member, [...(served.get(endpoint.member) ?? []), endpoint]);
+/** The lines as a tree, unordered. */
+export function lines(rows: readonly MemberRow[], endpoints: readonly EndpointRow[], by: By): TableLine[] {
+  const byMember: Endpoints = new Map();
+  for (const endpoint of endpoints) byMember.set(endpoint.member, [...(byMember.get(endpoint.member) ?? []), endpoint]);
   if (by === 'process') {
-    return [...grouped(rows, processKey)].map(([key, group]) => processLine(key, group, served));
+    return [...grouped(rows, processKey)].map(([key, group]) => processLine(key, group, byMember));
   }
-  const members = [...grouped(rows, (row) => row.name)].map(([name, group]) => memberLine(name, group, served, null));
+  const members = [...grouped(rows, (row) => row.name)].map(([name, group]) => memberLine(name, group, byMember, null));
   if (by === 'member') return members;
-  // Nothing above an operation shows that its member is off.
+  // The operation shows the state of its member, which has no line here.
   return members.flatMap((member) => member.children.map((child) => ({ ...child, state: member.state })));
 }
 
-/** Whether nothing was ever done in its name. */
-export const isIdle = ({ usage }: Line): boolean =>
+/** Whether the line has no usage at all. */
+export const isIdle = ({ usage }: TableLine): boolean =>
   usage.polls === 0 && usage.requests === 0 && usage.heap_bytes === 0 && usage.cpu_seconds === 0 && usage.alloc_bytes === 0;
 
-/** Every line of a tree, the outer ones first. */
-export function* everyLine(tree: readonly Line[]): Generator<Line> {
+/** Every line of a tree, parents first. */
+export function* everyLine(tree: readonly TableLine[]): Generator<TableLine> {
   for (const line of tree) {
     yield line;
     yield* everyLine(line.children);

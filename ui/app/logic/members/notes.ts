@@ -1,143 +1,145 @@
-// What a line has to say besides its figures: why it fell, who toggled it, what is late.
+// Texts below a line: why a member failed, who toggled it, what is late; and the summary of the fleet.
 
-import type { Health, MemberRow } from '../../api/control';
-import { formatCount, formatDuration, formatValue } from '../format';
-import { formatCores, formatSeconds } from './usage';
-import { isCut, isToggled, toggleWord } from './change';
-import { NO_STATE, type Line } from './lines';
+import type { Health, MemberRow, Toggle } from '../../api/types';
+import { counted, formatDuration, formatSeconds, formatValue } from '../format';
+import { isRestricted, isToggled, toggleText } from './actions';
+import { NO_STATE, type TableLine, isDisabled, stateText } from './lines';
+import { formatCores } from './usage';
 
 export interface Note {
   tone: 'bad' | 'warn' | 'quiet';
   text: string;
 }
 
-/** Reports come every second or so; one that is older tells of the past. */
+/** Processes report about every second; an older report is outdated. */
 export const OLD_REPORT_SECONDS = 10;
 const ENDPOINTS_NAMED = 3;
 
-/** Past is told in whole seconds: a second that runs backwards between two clocks is no news. */
+/** Whole seconds: clocks that differ by less than one must not show a time in the future. */
 export function ago(at: number, now: number): string {
   return now - at < 1_000 ? 'just now' : `${formatDuration(now - at)} ago`;
 }
 
-/** The same in the largest unit alone, for a column. */
+/** `ago` with the largest unit only, for a column. */
 export function agoShort(at: number, now: number): string {
   const text = ago(at, now);
   return /^\d+ \w+ \d+/.test(text) ? text.replace(/^(\d+ \w+) \d+ \w+/, '$1') : text;
 }
 
-function toggled(what: string, said: NonNullable<Line['toggle']>, now: number): string {
-  const slot = said.limit !== null && said.slot_seconds !== null ? `, ${said.slot_seconds} s each` : '';
-  const by = said.who === null ? '' : ` by ${said.who}`;
-  const when = said.at === null ? '' : `, ${ago(said.at, now)}`;
-  const where = said.source !== null && said.source !== 'live' ? ` (${said.source})` : '';
-  return `${what}${slot}${by}${where}${when}${said.why === null ? '' : `: ${said.why}`}`;
+function toggleNote(what: string, toggle: Toggle, now: number): string {
+  const slot = toggle.limit !== null && toggle.slot_seconds !== null ? `, ${toggle.slot_seconds} s per slot` : '';
+  const by = toggle.who === null ? '' : ` by ${toggle.who}`;
+  const when = toggle.at === null ? '' : `, ${ago(toggle.at, now)}`;
+  const where = toggle.source !== null && toggle.source !== 'live' ? ` (${toggle.source})` : '';
+  return `${what}${slot}${by}${where}${when}${toggle.why === null ? '' : `: ${toggle.why}`}`;
 }
 
-export function notesOf(line: Line, now: number): Note[] {
+const lastReport = (age_seconds: number): string => `last report ${formatDuration(age_seconds * 1000)} ago`;
+
+export function notesOf(line: TableLine, now: number): Note[] {
   if (line.kind === 'process') return processNotes(line.rows[0]);
   const out: Note[] = [];
   const several = line.rows.length > 1;
   for (const row of line.rows) {
     const where = several ? `${row.process} (${row.host}): ` : '';
-    // What has no words is nothing to say: it would be an empty row.
+    // An empty text would make an empty note.
     if (row.error) {
       out.push({ tone: row.state === 'ready' ? 'warn' : 'bad', text: `${where}${row.error}` });
     }
-    // The state says "off", and the toggle says the same words again.
+    // The note of a disabled member repeats the operator and reason of its toggle.
     const repeats = row.note !== null && row.toggle.who !== null && row.note.startsWith(`${row.toggle.who}: `);
     if (row.note && !repeats) out.push({ tone: 'quiet', text: `${where}${row.note}` });
-    if (row.state !== NO_STATE && row.state !== 'ready' && row.state !== 'off') {
+    if (row.state !== NO_STATE && row.state !== 'ready' && !isDisabled(row.state)) {
       out.push({ tone: 'quiet', text: `${where}${row.state} for ${formatDuration(Math.max(0, now - row.since))}` });
     }
-    if (row.leaked > 0) out.push({ tone: 'warn', text: `${where}${row.leaked} leaked ${row.leaked === 1 ? 'task' : 'tasks'}` });
+    if (row.leaked > 0) out.push({ tone: 'warn', text: `${where}${counted(row.leaked, 'leaked task')}` });
     if (row.connections !== null && row.connections.waiting > 0) {
       const { waiting, budget } = row.connections;
-      out.push({ tone: 'warn', text: `${where}${waiting} ${waiting === 1 ? 'query waits' : 'queries wait'} for one of ${budget} connections` });
+      out.push({ tone: 'warn', text: `${where}${counted(waiting, 'query', 'queries')} waiting for ${budget === 1 ? 'the only connection' : `one of ${budget} connections`}` });
     }
-    if (row.age_seconds > OLD_REPORT_SECONDS) {
-      out.push({ tone: 'warn', text: `${where}last heard of ${formatDuration(row.age_seconds * 1000)} ago` });
-    }
+    if (row.age_seconds > OLD_REPORT_SECONDS) out.push({ tone: 'warn', text: `${where}${lastReport(row.age_seconds)}` });
   }
   const run = line.rows.find((row) => row.last_run !== null)?.last_run ?? null;
   if (run !== null && (run.stale || run.error !== null)) {
-    const last = run.at === null ? 'no run has succeeded' : `last success ${ago(run.at, now)}`;
-    const every = `every ${formatDuration(run.interval_seconds * 1000)}`;
+    const last = run.at === null ? 'no successful run yet' : `last success ${ago(run.at, now)}`;
+    const every = `runs every ${formatDuration(run.interval_seconds * 1000)}`;
     out.push({ tone: 'bad', text: `${run.stale ? 'late: ' : ''}${last}, ${every}${run.error === null ? '' : `: ${run.error}`}` });
   }
   if (isToggled(line.toggle)) {
-    const tone = isCut(line.toggle) ? 'warn' : 'quiet';
-    out.push({ tone, text: toggled(toggleWord(line.toggle), line.toggle, now) });
+    const tone = isRestricted(line.toggle) ? 'warn' : 'quiet';
+    out.push({ tone, text: toggleNote(toggleText(line.toggle), line.toggle, now) });
   }
-  const cut = line.kind === 'member' ? line.children.filter((child) => isCut(child.toggle)) : [];
-  for (const child of cut.slice(0, ENDPOINTS_NAMED)) {
-    out.push({ tone: 'warn', text: toggled(`${child.name} ${toggleWord(child.toggle!)}`, child.toggle!, now) });
+  const restricted = line.kind === 'member' ? line.children.filter((child) => isRestricted(child.toggle)) : [];
+  for (const child of restricted.slice(0, ENDPOINTS_NAMED)) {
+    out.push({ tone: 'warn', text: toggleNote(`${child.name} ${toggleText(child.toggle!)}`, child.toggle!, now) });
   }
-  if (cut.length > ENDPOINTS_NAMED) out.push({ tone: 'warn', text: `and ${cut.length - ENDPOINTS_NAMED} more endpoints` });
+  const more = restricted.length - ENDPOINTS_NAMED;
+  if (more > 0) out.push({ tone: 'warn', text: `and ${counted(more, 'more endpoint')}` });
   return out;
 }
+
+const bytes = (n: number): string => formatValue(n, 'bytes');
 
 function processNotes({ host, pid, debug, kernel, age_seconds }: MemberRow): Note[] {
-  const bytes = (n: number): string => formatValue(n, 'bytes');
   const limit = kernel.memory_limit_bytes;
-  const tight = limit > 0 && kernel.resident_bytes > 0.8 * limit;
+  const nearLimit = limit > 0 && kernel.resident_bytes > 0.8 * limit;
   const out: Note[] = [
     { tone: 'quiet', text: `pid ${pid} on ${host}` },
-    { tone: tight ? 'bad' : 'quiet', text: `resident ${bytes(kernel.resident_bytes)}${limit > 0 ? ` of ${bytes(limit)}` : ''}` },
-    { tone: 'quiet', text: `${formatCount(kernel.threads)} threads` },
-    { tone: 'quiet', text: `${formatCount(kernel.open_files)} open files` },
+    { tone: nearLimit ? 'bad' : 'quiet', text: `resident ${bytes(kernel.resident_bytes)}${limit > 0 ? ` of ${bytes(limit)}` : ''}` },
+    { tone: 'quiet', text: counted(kernel.threads, 'thread') },
+    { tone: 'quiet', text: counted(kernel.open_files, 'open file') },
   ];
   if (debug !== '') out.push({ tone: 'quiet', text: `debug ${debug}` });
-  if (age_seconds > OLD_REPORT_SECONDS) {
-    out.unshift({ tone: 'bad', text: `last heard of ${formatDuration(age_seconds * 1000)} ago` });
-  }
+  if (age_seconds > OLD_REPORT_SECONDS) out.unshift({ tone: 'bad', text: lastReport(age_seconds) });
   return out;
 }
 
-/** Where a member runs and what it has cost in all: shown where its line is open. */
-export function factsOf(line: Line, now: number): { name: string; text: string }[] {
+/** Where a member runs and its totals; shown below its open line. */
+export function factsOf(line: TableLine, now: number): { name: string; text: string }[] {
   const { usage } = line;
   const out = line.rows.filter((row) => row.state !== NO_STATE).map((row) => ({
     name: `in ${row.process}`,
     text: [
-      `${row.state} for ${formatDuration(Math.max(0, now - row.since))}`,
+      `${stateText(row.state)} for ${formatDuration(Math.max(0, now - row.since))}`,
       `pid ${row.pid}${row.child_pid === null ? '' : `, child ${row.child_pid}`} on ${row.host}`,
       `debug ${row.debug}`,
-      ...(row.connections === null ? [] : [`${row.connections.in_use} of ${row.connections.budget} connections in use`]),
+      ...(row.connections === null ? [] : [`${row.connections.in_use} of ${counted(row.connections.budget, 'connection')} in use`]),
     ].join(' · '),
   }));
   if (usage.heap_error_bytes > 0) {
-    const error = formatValue(usage.heap_error_bytes, 'bytes');
-    out.push({ name: 'live heap', text: `${formatValue(usage.heap_bytes, 'bytes')} ± ${error} (standard error of the samples)` });
+    out.push({ name: 'live heap', text: `${bytes(usage.heap_bytes)} ± ${bytes(usage.heap_error_bytes)} (standard error of sampling)` });
   }
-  const totals = [`CPU ${formatSeconds(usage.cpu_seconds)}`, `allocated ${formatValue(usage.alloc_bytes, 'bytes')}`, `${formatCount(usage.polls)} polls`];
-  if (usage.requests > 0) totals.push(`${formatCount(usage.requests)} requests, ${formatCount(usage.refused)} of them refused`);
-  if (usage.db_queries > 0) totals.push(`${formatCount(usage.db_queries)} queries in ${formatSeconds(usage.db_seconds)}`);
-  out.push({ name: 'since the start', text: totals.join(' · ') });
+  const totals = [`CPU ${formatSeconds(usage.cpu_seconds)}`, `${bytes(usage.alloc_bytes)} allocated`, counted(usage.polls, 'poll')];
+  if (usage.requests > 0) totals.push(`${counted(usage.requests, 'request')}, ${counted(usage.refused, 'refused', 'refused')}`);
+  if (usage.db_queries > 0) totals.push(`${counted(usage.db_queries, 'query', 'queries')} in ${formatSeconds(usage.db_seconds)}`);
+  out.push({ name: 'since start', text: totals.join(' · ') });
   const run = line.rows.find((row) => row.last_run !== null)?.last_run ?? null;
   if (run !== null) {
     const took = run.duration_seconds === null ? '' : `, took ${formatSeconds(run.duration_seconds)}`;
-    out.push({ name: 'last run', text: `${run.outcome ?? 'none'}${run.at === null ? '' : `, ${ago(run.at, now)}`}${took}, every ${formatDuration(run.interval_seconds * 1000)}` });
+    out.push({ name: 'last run', text: `${run.outcome ?? 'none'}${run.at === null ? '' : `, ${ago(run.at, now)}`}${took}, runs every ${formatDuration(run.interval_seconds * 1000)}` });
   }
   return out;
 }
 
-/** What is wrong, as the process that answered sees it; null when nothing is. */
-export function healthWords(health: Health | null): { tone: 'bad' | 'warn'; text: string } | null {
+/** The health issues that the answering process reports; null if there are none. */
+export function healthText(health: Health | null): { tone: 'bad' | 'warn'; text: string } | null {
   if (health === null || health.status === 'ok') return null;
-  const all = [...health.failing, ...health.degraded];
-  const told = all.map(({ member, state, error }) => `${member} is ${state}${error === null ? '' : ` (${error})`}`);
-  return { tone: health.status === 'failing' ? 'bad' : 'warn', text: `${told.join('; ') || 'no reason was given'}.` };
+  const issues = [...health.failing, ...health.degraded];
+  const texts = issues.map(({ member, state, error }) => `${member} is ${stateText(state)}${error === null ? '' : ` (${error})`}`);
+  return { tone: health.status === 'failing' ? 'bad' : 'warn', text: `${texts.join('; ') || 'no details reported'}.` };
 }
 
-/** The fleet in a sentence. */
-export function summary(rows: readonly MemberRow[], usage: Line['usage']): string {
+/** The fleet in one sentence. */
+export function summary(rows: readonly MemberRow[], usage: TableLine['usage']): string {
   const members = new Set(rows.filter((row) => row.state !== NO_STATE).map((row) => row.name)).size;
   const processes = new Set(rows.map((row) => `${row.process}:${row.host}:${row.pid}`)).size;
-  const words = [`${members} ${members === 1 ? 'member' : 'members'} in ${processes} ${processes === 1 ? 'process' : 'processes'}`];
+  const words = [`${counted(members, 'member')} in ${counted(processes, 'process', 'processes')}`];
   const states = new Map<string, number>();
-  for (const { state } of rows) if (state !== 'ready' && state !== NO_STATE) states.set(state, (states.get(state) ?? 0) + 1);
+  for (const { state } of rows) {
+    const text = stateText(state);
+    if (state !== 'ready' && state !== NO_STATE) states.set(text, (states.get(text) ?? 0) + 1);
+  }
   for (const [state, n] of states) words.push(`${n} ${state}`);
-  words.push(`heap ${formatValue(usage.heap_bytes, 'bytes')}`, `CPU ${formatCores(usage.cpu)}`);
+  words.push(`heap ${bytes(usage.heap_bytes)}`, `CPU ${formatCores(usage.cpu)}`);
   return words.join(' · ');
 }

@@ -1,42 +1,42 @@
-import { sentence } from '../../api/problem';
+import { problemText } from '../../api/problem';
 import { formatDuration, formatTime } from '../../logic/format';
-import { healthWords } from '../../logic/members/notes';
-import { type Part, clock, doors, health, lost, problems, seenAt } from '../../state/fleet';
+import { healthText } from '../../logic/members/notes';
+import { type Part, clock, debugListeners, health, lost, problems, seenAt } from '../../state/fleet';
 
-const WHAT: Record<Exclude<Part, 'members'>, string> = {
-  endpoints: 'The endpoints and their toggles',
-  changes: 'The recent changes',
-  health: 'The health',
+const PART_NAMES: Record<Exclude<Part, 'members'>, string> = {
+  endpoints: 'Endpoints and their toggles',
+  changes: 'Recent changes',
+  health: 'Health',
 };
 
-/** What is wrong with the fleet, and with what this page knows of it. */
+/** Health issues of the fleet, and failed requests of this page. */
 export function Banners() {
-  const said = healthWords(health.value);
-  const parts = (Object.keys(WHAT) as Exclude<Part, 'members'>[]).filter((name) => problems.value[name] !== undefined);
+  const issues = healthText(health.value);
+  const failed = (Object.keys(PART_NAMES) as Exclude<Part, 'members'>[]).filter((name) => problems.value[name] !== undefined);
   return (
     <div class="notices">
       {lost.value !== null ? (
         <p class="notice error" role="alert" id="lost">
           <span>
-            <b>The members could not be asked.</b> {sentence(lost.value)}{' '}
-            {/* The age goes on ticking, and is not announced each second. */}
+            <b>Members could not be loaded.</b> {problemText(lost.value)}{' '}
+            {/* The age changes every second and is not announced. */}
             {seenAt.value > 0 && (
-              <span aria-live="off">What is shown is {formatDuration(Math.max(1000, clock.value - seenAt.value))} old, from {formatTime(seenAt.value, clock.value)}.</span>
+              <span aria-live="off">Showing data from {formatTime(seenAt.value, clock.value)}, {formatDuration(Math.max(1000, clock.value - seenAt.value))} old.</span>
             )}{' '}
-            This page keeps asking.
-            {lost.value.status === 503 && doors.value.length > 0 && ` Toggles are also taken at the debug ports: ${doors.value.join(', ')}.`}
+            Retrying.
+            {lost.value.status === 503 && debugListeners.value.length > 0 && ` Debug listeners accept toggles too: ${debugListeners.value.join(', ')}.`}
           </span>
         </p>
       ) : (
         <>
-          {said !== null && (
-            <p class={said.tone === 'bad' ? 'notice error' : 'notice partial'} role="alert" id="health">
-              <span><b>{health.value?.status === 'failing' ? 'Failing' : 'Degraded'}.</b> {said.text}</span>
+          {issues !== null && (
+            <p class={issues.tone === 'bad' ? 'notice error' : 'notice partial'} role="alert" id="health">
+              <span><b>{health.value?.status === 'failing' ? 'Failing' : 'Degraded'}.</b> {issues.text}</span>
             </p>
           )}
-          {parts.map((name) => (
+          {failed.map((name) => (
             <p class="notice partial" role="status" key={name}>
-              <span><b>{WHAT[name]} could not be asked.</b> {sentence(problems.value[name]!)} What is shown of them is from before.</span>
+              <span><b>{PART_NAMES[name]} could not be loaded.</b> {problemText(problems.value[name]!)} Showing the last data received.</span>
             </p>
           ))}
         </>

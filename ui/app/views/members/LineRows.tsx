@@ -1,25 +1,25 @@
 import { formatDuration } from '../../logic/format';
 import { FIGURES, type FigureColumn, figure } from '../../logic/members/usage';
-import { ACTIONS, actionsOf, isCut, isToggleable, toggleWord } from '../../logic/members/change';
-import { type About, flameAddress } from '../../logic/members/flamelink';
-import { NO_STATE, type Line, isIdle } from '../../logic/members/lines';
+import { ACTIONS, actionsOf, isRestricted, isToggleable, toggleText } from '../../logic/members/actions';
+import { type About, flameUrl } from '../../logic/members/flamelink';
+import { NO_STATE, type TableLine, isIdle, stateText } from '../../logic/members/lines';
 import { agoShort, factsOf, notesOf } from '../../logic/members/notes';
-import { type Placed, mostFor } from '../../logic/members/order';
+import { type VisibleLine, scaleFor } from '../../logic/members/order';
 import { serverNow, service } from '../../state/fleet';
-import { most, toggle } from '../../state/membersview';
-import { open as openForm, said, toggleId } from '../../state/toggling';
+import { openOrClose, scales } from '../../state/membersview';
+import { open as openForm, replies, toggleId } from '../../state/toggleform';
 import { Sparkline } from './Sparkline';
 import { StateWord } from './StateWord';
 import { ToggleForm } from './ToggleForm';
 
-/** Cells of a line, name to toggle. */
+/** The number of columns. */
 export const COLUMNS = 7 + FIGURES.length;
 
-/** A line, what it has to say, and the form that is open under it. */
-export function LineRows({ line, depth, open, asked }: Placed & { asked: boolean }) {
+/** A line with its notes and, if open, its form. */
+export function LineRows({ line, depth, open, formOpen }: VisibleLine & { formOpen: boolean }) {
   const now = serverNow.value;
   const notes = notesOf(line, now);
-  const answer = said.value.get(line.key);
+  const reply = replies.value.get(line.key);
   const idle = line.kind === 'operation' && isIdle(line);
   const classes = ['line', line.kind, `depth-${depth}`, idle ? 'idle' : '', line.state === NO_STATE ? 'foreign' : '', open ? 'open' : ''];
   return (
@@ -32,23 +32,23 @@ export function LineRows({ line, depth, open, asked }: Placed & { asked: boolean
         <td class="num restarts" data-label="Restarts">{restarts(line)}</td>
         <RunCell line={line} now={now} />
         <FlameCell line={line} />
-        <td class="toggle">{isToggleable(line) || line.kind === 'operation' ? <ToggleButton line={line} asked={asked} /> : null}</td>
+        <td class="toggle">{isToggleable(line) || line.kind === 'operation' ? <ToggleButton line={line} formOpen={formOpen} /> : null}</td>
       </tr>
-      {(notes.length > 0 || answer !== undefined) && (
+      {(notes.length > 0 || reply !== undefined) && (
         <tr class={`notes ${line.kind} depth-${depth}`}>
           <td colSpan={COLUMNS}>
-            {answer !== undefined && <span class="note answer" role="status">{answer.text}</span>}
+            {reply !== undefined && <span class="note reply" role="status">{reply.text}</span>}
             {notes.map((note) => <span key={note.text} class={`note ${note.tone}`}>{note.text}</span>)}
           </td>
         </tr>
       )}
-      {asked && <tr class="asking"><td colSpan={COLUMNS}><ToggleForm /></td></tr>}
+      {formOpen && <tr class="form-row"><td colSpan={COLUMNS}><ToggleForm /></td></tr>}
     </>
   );
 }
 
-/** Where a member runs and what it has cost in all. */
-export function FactRows({ line, depth }: Placed) {
+/** Where a member runs, and its totals. */
+export function FactRows({ line, depth }: VisibleLine) {
   return (
     <tr class={`facts depth-${depth}`}>
       <td colSpan={COLUMNS}>
@@ -58,13 +58,13 @@ export function FactRows({ line, depth }: Placed) {
   );
 }
 
-function NameCell({ line, depth, open }: { line: Line; depth: number; open: boolean }) {
+function NameCell({ line, depth, open }: { line: TableLine; depth: number; open: boolean }) {
   const { kind, name, endpoint } = line;
   const title = endpoint === null ? undefined : `${endpoint.method} ${endpoint.path}\n${endpoint.summary}`;
   if (kind === 'member' && line.children.length > 0) {
     return (
       <th scope="row" class="name">
-        <button type="button" aria-expanded={open} aria-label={`${name}: its operations`} onClick={() => toggle(line.key)}>
+        <button type="button" aria-expanded={open} aria-label={`Operations of ${name}`} onClick={() => openOrClose(line.key)}>
           <i aria-hidden="true" class="twist" />{name}
         </button>
       </th>
@@ -73,7 +73,7 @@ function NameCell({ line, depth, open }: { line: Line; depth: number; open: bool
   return (
     <th scope="row" class="name" title={title}>
       <span class="plain">
-        {/* Nothing above the line says whose operation it is. */}
+        {/* At the top level no other line names the member. */}
         {kind === 'operation' && depth === 0 && <span class="of">{line.member} / </span>}
         {name}
       </span>
@@ -81,19 +81,19 @@ function NameCell({ line, depth, open }: { line: Line; depth: number; open: bool
   );
 }
 
-function since({ kind, rows, state }: Line, now: number): string | undefined {
+function since({ kind, rows, state }: TableLine, now: number): string | undefined {
   if (kind !== 'member' || state === NO_STATE) return undefined;
-  return rows.map((row) => `${row.process} on ${row.host}: ${row.state} for ${formatDuration(Math.max(0, now - row.since))}`).join('\n');
+  return rows.map((row) => `${row.process} on ${row.host}: ${stateText(row.state)} for ${formatDuration(Math.max(0, now - row.since))}`).join('\n');
 }
 
-function restarts(line: Line): string {
+function restarts(line: TableLine): string {
   if (line.kind === 'operation' || line.state === NO_STATE) return '';
   return String(line.rows.reduce((n, row) => n + row.restarts, 0));
 }
 
-function FigureCell({ line, figure: f }: { line: Line; figure: FigureColumn }) {
+function FigureCell({ line, figure: f }: { line: TableLine; figure: FigureColumn }) {
   const value = f.of(line.usage);
-  const largest = mostFor(line, most.value)[f.id];
+  const largest = scaleFor(line, scales.value)[f.id];
   const share = f.bar && largest > 0 ? Math.min(100, (value / largest) * 100) : 0;
   const error = f.id === 'heap' && line.usage.heap_error_bytes > 0 ? `, standard error ${figure('heap').format(line.usage.heap_error_bytes)}` : '';
   const text = value === 0 && f.id !== 'heap' && f.id !== 'cpu' ? '–' : f.format(value);
@@ -105,51 +105,51 @@ function FigureCell({ line, figure: f }: { line: Line; figure: FigureColumn }) {
   );
 }
 
-function RunCell({ line, now }: { line: Line; now: number }) {
+function RunCell({ line, now }: { line: TableLine; now: number }) {
   const run = line.kind === 'member' ? (line.rows.find((row) => row.last_run !== null)?.last_run ?? null) : null;
   if (run === null) return <td class="num run" data-label="Last run" />;
   const when = run.at === null ? 'never' : agoShort(run.at, now);
   const failed = run.error !== null;
   return (
     <td class={run.stale || failed ? 'num run late' : 'num run'} data-label="Last run">
-      {run.stale ? 'late, ' : failed ? 'failed, ' : ''}{when}
+      {run.stale ? 'late: ' : failed ? 'failed: ' : ''}{when}
     </td>
   );
 }
 
-/** What Explore is asked for: the processes' names stand in the profiles' labels. */
-function FlameCell({ line }: { line: Line }) {
+/** Links to Explore. The process name is a label of the profiles. */
+function FlameCell({ line }: { line: TableLine }) {
   const about: About = {
     ...(line.process === null ? {} : { process: line.process }),
     ...(line.kind === 'process' ? {} : { member: line.member }),
     ...(line.op === null ? {} : { op: line.op }),
   };
-  const whose = line.op === null ? line.name : `${line.member} ${line.op}`;
+  const subject = line.op === null ? line.name : `${line.member} ${line.op}`;
   return (
     <td class="flames">
-      <a href={flameAddress(service.value, about, 'cpu')} aria-label={`CPU flame graph of ${whose}`}>CPU</a>
-      <a href={flameAddress(service.value, about, 'heap')} aria-label={`Heap flame graph of ${whose}`}>heap</a>
+      <a href={flameUrl(service.value, about, 'cpu')} aria-label={`CPU flame graph of ${subject}`}>CPU</a>
+      <a href={flameUrl(service.value, about, 'heap')} aria-label={`Heap flame graph of ${subject}`}>Heap</a>
     </td>
   );
 }
 
-function ToggleButton({ line, asked }: { line: Line; asked: boolean }) {
+function ToggleButton({ line, formOpen }: { line: TableLine; formOpen: boolean }) {
   const now = line.toggle;
   if (now === null) return null;
-  const what = line.kind === 'operation' ? 'endpoint' : 'member';
-  const word = toggleWord(now);
-  const can = actionsOf(line).map((action) => ACTIONS[action].label.toLowerCase()).join(', ');
+  const kind = line.kind === 'operation' ? 'endpoint' : 'member';
+  const text = toggleText(now);
+  const actions = actionsOf(line).map((action) => ACTIONS[action].label.toLowerCase()).join(', ');
   return (
     <button
       type="button"
       id={toggleId(line.key)}
-      class={isCut(now) ? 'toggle cut' : 'toggle'}
-      aria-expanded={asked}
-      aria-label={`Toggle ${what} ${line.name}, which is ${word}`}
-      title={`${word}; ${can}…`}
+      class={isRestricted(now) ? 'toggle-button restricted' : 'toggle-button'}
+      aria-expanded={formOpen}
+      aria-label={`Toggle ${kind} ${line.name} (${text})`}
+      title={`${text}; click to ${actions}`}
       onClick={() => openForm(line)}
     >
-      <i aria-hidden="true" class={now.enabled ? 'knob on' : 'knob'} />{word}
+      <i aria-hidden="true" class={now.enabled ? 'knob enabled' : 'knob'} />{text}
     </button>
   );
 }

@@ -2,12 +2,12 @@ import '../../style/members.css';
 import '../../style/members-narrow.css';
 import { useEffect, useRef } from 'preact/hooks';
 import { FIGURES } from '../../logic/members/usage';
-import { type By, type Sort, VIEWS, descendsFirst } from '../../logic/members/address';
-import { formatTime } from '../../logic/format';
+import { type By, type Sort, VIEWS, descendsFirst } from '../../logic/members/urlstate';
+import { formatCount, formatTime } from '../../logic/format';
 import { summary } from '../../logic/members/notes';
-import { clock, lost, members, seenAt, visible } from '../../state/fleet';
-import { hidden, holding, show, shown, total } from '../../state/membersview';
-import { asksName, form, who } from '../../state/toggling';
+import { REFRESH_MS, clock, lost, members, seenAt, visible } from '../../state/fleet';
+import { hidden, holding, show, total, view } from '../../state/membersview';
+import { asksName, form, who } from '../../state/toggleform';
 import { Nav } from '../Nav';
 import { Banners } from './Banners';
 import { Changes } from './Changes';
@@ -30,16 +30,16 @@ export function MembersPage() {
   }, []);
   const isLost = lost.value !== null;
   useEffect(() => {
-    document.title = `${isLost ? '(no answer) ' : ''}Members · Davy`;
+    document.title = `${isLost ? '(disconnected) ' : ''}Members · Davy`;
   }, [isLost]);
   const rows = members.value;
   return (
     <div class="page members-page">
       <header class="bar">
         <Nav page="members" />
-        <fieldset class="segments" aria-label="Lines">
+        <fieldset class="segments" aria-label="Group by">
           {VIEWS.map((by) => (
-            <button type="button" key={by} id={`by-${by}`} aria-pressed={shown.value.by === by} onClick={() => show({ by, open: [] })}>{NAMES[by]}</button>
+            <button type="button" key={by} id={`by-${by}`} aria-pressed={view.value.by === by} onClick={() => show({ by, open: [] })}>{NAMES[by]}</button>
           ))}
         </fieldset>
         <input
@@ -50,15 +50,15 @@ export function MembersPage() {
           aria-label="Filter by name, state, process or reason"
           spellcheck={false}
           autocomplete="off"
-          value={shown.value.filter}
-          onInput={(e) => show({ filter: e.currentTarget.value }, 'tweak')}
-          onKeyDown={(e) => e.key === 'Escape' && show({ filter: '' }, 'tweak')}
+          value={view.value.filter}
+          onInput={(e) => show({ filter: e.currentTarget.value }, 'replace')}
+          onKeyDown={(e) => e.key === 'Escape' && show({ filter: '' }, 'replace')}
         />
         <SortPicker />
         <span class="grow" />
         {who.value !== '' && (
-          <button type="button" class="ghost who" title="Another name for your changes" aria-pressed={asksName.value} onClick={() => { asksName.value = !asksName.peek(); }}>
-            as {who.value}
+          <button type="button" class="ghost who" title="Change the name recorded with your changes" aria-pressed={asksName.value} onClick={() => { asksName.value = !asksName.peek(); }}>
+            operator: {who.value}
           </button>
         )}
         <Freshness />
@@ -68,10 +68,10 @@ export function MembersPage() {
         {rows !== null && (
           <p class="summary" role="status">
             {summary(rows, total.value)}
-            {hidden.value > 0 && ` · ${hidden.value} hidden by the filter`}
+            {hidden.value > 0 && ` · ${formatCount(hidden.value)} hidden by the filter`}
           </p>
         )}
-        {rows === null ? <p class="hint pad">{isLost ? '' : 'Asking every process…'}</p> : <MembersTable />}
+        {rows === null ? <p class="hint pad">{isLost ? '' : 'Loading…'}</p> : <MembersTable />}
         <Changes />
       </main>
     </div>
@@ -80,20 +80,20 @@ export function MembersPage() {
 
 function Freshness() {
   if (seenAt.value === 0) return null;
-  const state = !visible.value ? 'paused' : holding.value ? 'order held' : 'live';
-  const title = state === 'order held'
-    ? 'Lines stay where they are while you point at the table; their figures go on'
-    : 'Asked again every 2 seconds while this tab is looked at';
+  const state = !visible.value ? 'paused' : holding.value ? 'order paused' : 'live';
+  const title = state === 'order paused'
+    ? 'Lines keep their order while you use the table; figures are still updated'
+    : `Refreshed every ${REFRESH_MS / 1000} seconds while this tab is visible`;
   return (
     <span class="freshness" title={title}>
-      <span class="quiet">{lost.value === null ? state : 'no answer'}</span> {formatTime(seenAt.value, clock.value)}
+      <span class="quiet">{lost.value === null ? state : 'disconnected'}</span> {formatTime(seenAt.value, clock.value)}
     </span>
   );
 }
 
-/** Where there is no room for the columns' heads. */
+/** Replaces the column headers in a narrow window. */
 function SortPicker() {
-  const { sort, descending } = shown.value;
+  const { sort, descending } = view.value;
   const choices: [Sort, string][] = [
     ['name', 'Name'], ['state', 'State'], ...FIGURES.map((f): [Sort, string] => [f.id, f.label]),
     ['trend', 'Change'], ['restarts', 'Restarts'], ['run', 'Last run'],

@@ -1,20 +1,20 @@
 import { figure } from '../../logic/members/usage';
 import { path } from '../../logic/members/history';
-import type { Line } from '../../logic/members/lines';
-import { mostFor } from '../../logic/members/order';
+import type { TableLine } from '../../logic/members/lines';
+import { scaleFor } from '../../logic/members/order';
 import { history, seenAt } from '../../state/fleet';
-import { most, trend } from '../../state/membersview';
+import { scales, trend } from '../../state/membersview';
 
 const WIDTH = 76;
 const HEIGHT = 18;
-/** A line of less than this share of the largest is drawn low: its noise is nothing to look at. */
+/** The height of the sparkline is at least this share of the column's largest value, so that noise of small values stays small. */
 const LEAST = 0.02;
 
-export function Sparkline({ line }: { line: Line }) {
+export function Sparkline({ line }: { line: TableLine }) {
   const now = seenAt.value;
   const shows = figure(trend.value);
   const points = history.of(line.key, trend.value);
-  const drawn = path(points, now, mostFor(line, most.value)[shows.id] * LEAST, WIDTH, HEIGHT);
+  const drawn = path(points, now, scaleFor(line, scales.value)[shows.id] * LEAST, WIDTH, HEIGHT);
   if (drawn === '') return null;
   const [first, last] = [points[0].value, points[points.length - 1].value];
   const text = `${shows.label}, last 2 minutes: from ${shows.format(first)} to ${shows.format(last)}`;

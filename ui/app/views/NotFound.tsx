@@ -2,17 +2,17 @@ import { useEffect } from 'preact/hooks';
 import { PAGES } from '../logic/route';
 import { Nav } from './Nav';
 
-/** An address that no page has. */
-export function NoPage() {
+/** Shown for a path that is not one of the app's pages. */
+export function NotFound() {
   useEffect(() => {
-    document.title = 'No such page · Davy';
+    document.title = 'Page not found · Davy';
   }, []);
   return (
     <div class="page">
       <header class="bar"><Nav page={null} /></header>
       <main class="empty">
-        <h2>There is no such page</h2>
-        <p><code>{location.pathname}</code> is not one of Davy’s pages. They are:</p>
+        <h2>Page not found</h2>
+        <p>Davy has no page at <code>{location.pathname}</code>. Its pages are:</p>
         <ul>{PAGES.map(({ id, label, href }) => <li key={id}><a href={href}>{label}</a></li>)}</ul>
       </main>
     </div>

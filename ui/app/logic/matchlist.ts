@@ -1,17 +1,17 @@
-// The places that a search leads to, one after the other: the widest match first.
+// The matches that a search steps through, the widest first.
 
-import { standIn } from './fold';
+import { visibleNode } from './fold';
 import type { Tree } from './layout';
 
-/** Nobody steps through more. */
-export const MOST_STOPS = 1000;
+/** More matches than a person steps through. */
+export const MATCHES_MAX = 1000;
 
-/** The rows below and at `root` that match, largest first; a folded run is one of them. */
-export function stopsOf(tree: Tree, hit: Uint8Array, root = 0, most = MOST_STOPS): Uint32Array {
+/** The matching rows in the subtree of `root`, widest first; a folded run counts as one row. */
+export function matchList(tree: Tree, hit: Uint8Array, root = 0, most = MATCHES_MAX): Uint32Array {
   const { frame, sum, end } = tree;
   let count = 0;
   for (let i = root; i < end[root]; i++) count += hit[frame[i]];
-  // Of very many matches only the largest are sorted; numbers alone sort fast.
+  // With more matches than the maximum only the widest are collected; sorting bare numbers is fast.
   let least = 0;
   if (count > most) {
     const sums = new Float64Array(count);
@@ -23,7 +23,7 @@ export function stopsOf(tree: Tree, hit: Uint8Array, root = 0, most = MOST_STOPS
   let last = -1;
   for (let i = root; i < end[root] && found.length < 2 * most; i++) {
     if (hit[frame[i]] === 0 || sum[i] < least) continue;
-    const row = standIn(tree, i);
+    const row = visibleNode(tree, i);
     if (row === last) continue;
     last = row;
     found.push(row);

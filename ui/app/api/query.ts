@@ -1,8 +1,7 @@
-// The query API, on the origin that served the page.
+// The query API on the origin that served the page.
 
-import type { SeriesAnswer } from '../logic/timeline';
-import type { Row } from '../logic/top';
 import { ProblemError, problemFrom } from './problem';
+import type { SeriesAnswer, TopAnswer } from './types';
 
 export interface Query {
   type?: string;
@@ -14,14 +13,6 @@ export interface Query {
   max_nodes?: number;
   limit?: number;
   name?: string;
-}
-
-export interface TopAnswer {
-  type: string;
-  unit: string;
-  total: number;
-  partial: string[];
-  functions: Row[];
 }
 
 export type Operation = 'types' | 'labels' | 'series' | 'flamegraph' | 'top' | 'pprof' | 'folded' | 'svg';

@@ -1,7 +1,7 @@
-// Everything that is fetched: what for, when, and with which defaults.
+// The page's requests: what is fetched, when, and with which defaults.
 
 import { computed, effect, signal } from '@preact/signals';
-import * as api from '../api/client';
+import * as api from '../api/query';
 import { type Problem, problemOf } from '../api/problem';
 import type { ColourBy } from '../logic/colours';
 import { DEFAULT_RANGE, FRESH_RANGE, isFresh, stepFor } from '../logic/range';
@@ -14,8 +14,9 @@ import { unfolded } from './folding';
 import { type Resource, resource } from './resource';
 
 const MINUTE = 60_000;
-// What exists changes slowly: those requests go by whole minutes, so a live page repeats few.
-const coarse = computed(() =>
+// Names of services, types and labels change slowly: ranges in whole minutes avoid most requests of a
+// live page.
+const wholeMinutes = computed(() =>
   span.value === null
     ? null
     : {
@@ -24,36 +25,36 @@ const coarse = computed(() =>
       },
 );
 
-const ask = (query: object | null): string | null => (query === null ? null : JSON.stringify(query));
-const asked = (key: string): api.Query => JSON.parse(key) as api.Query;
+const keyOf = (query: object | null): string | null => (query === null ? null : JSON.stringify(query));
+const queryOf = (key: string): api.Query => JSON.parse(key) as api.Query;
 
 export const services = resource(
-  () => ask(coarse.value && { name: SERVICE, ...coarse.value }),
-  (key, signal) => api.labels(asked(key), signal),
+  () => keyOf(wholeMinutes.value && { name: SERVICE, ...wholeMinutes.value }),
+  (key, signal) => api.labels(queryOf(key), signal),
 );
 
 export const types = resource(
   () =>
-    ask(coarse.value && {
-      ...coarse.value,
+    keyOf(wholeMinutes.value && {
+      ...wholeMinutes.value,
       selector: service.value === null ? '' : formatSelector(withService(service.value)),
     }),
-  (key, signal) => api.types(asked(key), signal),
+  (key, signal) => api.types(queryOf(key), signal),
 );
 
-const labelling = resource(
+const labelResource = resource(
   () =>
-    ask(
-      coarse.value && service.value !== null && state.value.type !== ''
-        ? { ...coarse.value, type: state.value.type, selector: formatSelector(withService(service.value)) }
+    keyOf(
+      wholeMinutes.value && service.value !== null && state.value.type !== ''
+        ? { ...wholeMinutes.value, type: state.value.type, selector: formatSelector(withService(service.value)) }
         : null,
     ),
-  async (key, signal) => ({ of: asked(key).selector, names: await api.labels(asked(key), signal) }),
+  async (key, signal) => ({ of: queryOf(key).selector, names: await api.labels(queryOf(key), signal) }),
 );
 
-/** The labels of the service on show; null while only those of another one are known. */
+/** The label names of the shown service; null until they are known. */
 export const labelNames = computed<string[] | null>(() => {
-  const { data } = labelling.state.value;
+  const { data } = labelResource.state.value;
   const current = service.value === null ? null : formatSelector(withService(service.value));
   return data !== null && data.of === current ? data.names : null;
 });
@@ -61,45 +62,62 @@ export const labelNames = computed<string[] | null>(() => {
 /** The values of a label within the service, for the filter editor. */
 export function labelValues(name: string, signal: AbortSignal): Promise<string[]> {
   const within = service.peek() === null ? '' : formatSelector(withService(service.peek()!));
-  return api.labels({ name, type: state.peek().type, selector: within, ...coarse.peek()! }, signal);
+  return api.labels({ name, type: state.peek().type, selector: within, ...wholeMinutes.peek()! }, signal);
 }
 
-// First look: a service and a type are chosen for the user, who sees a flame graph and not a form.
+// A page without a service or type in its URL chooses them, so that it opens with a flame graph.
 effect(() => {
   const known = services.state.value.data;
-  if (!known || known.length === 0 || state.value.matchers.length > 0 || state.value.unread !== '') return;
-  update({ matchers: withService(known.includes('davy') ? 'davy' : known[0]) }, 'tweak');
+  if (!known || known.length === 0 || state.value.matchers.length > 0 || state.value.invalidSelector !== '') return;
+  update({ matchers: withService(known.includes('davy') ? 'davy' : known[0]) }, 'replace');
 });
 effect(() => {
   const known = types.state.value.data;
   if (!known || known.length === 0 || state.value.type !== '') return;
-  update({ type: known.find((t) => t.startsWith('process_cpu:')) ?? known[0] }, 'tweak');
+  update({ type: known.find((t) => t.startsWith('process_cpu:')) ?? known[0] }, 'replace');
 });
 
-/** The labels grouped by; null while it is not known whether the service has members. */
+/** The grouping labels; null until it is known whether the service has members. */
 export const grouping = computed<string[] | null>(() => {
   if (state.value.by !== null) return state.value.by;
   if (labelNames.value !== null) return labelNames.value.includes('member') ? ['member'] : [];
-  return labelling.state.value.problem !== null || service.value === null ? [] : null;
+  return labelResource.state.value.problem !== null || service.value === null ? [] : null;
 });
 
 export const colouring = computed<ColourBy>(
   () => state.value.colour ?? ((grouping.value?.length ?? 0) > 0 ? 'group' : 'package'),
 );
 
-const ready = computed(() => state.value.type !== '' && state.value.matchers.length > 0);
+/** The services that a selector without a single service matches. */
+const matchingResource = resource(
+  () =>
+    keyOf(
+      wholeMinutes.value && service.value === null && state.value.matchers.length > 0
+        ? { name: SERVICE, ...wholeMinutes.value, selector: selector.value }
+        : null,
+    ),
+  async (key, signal) => ({ of: queryOf(key).selector, names: await api.labels(queryOf(key), signal) }),
+);
+export const matchingServices = computed<string[] | null>(() => {
+  const { data } = matchingResource.state.value;
+  return service.value === null && data !== null && data.of === selector.value ? data.names : null;
+});
+
+// Profiles of several services are not merged: the user chooses one of them first.
+const oneService = computed(() => service.value !== null || (matchingServices.value !== null && matchingServices.value.length <= 1));
+const ready = computed(() => state.value.type !== '' && state.value.matchers.length > 0 && oneService.value);
 const by = computed(() => grouping.value?.join(',') ?? null);
 
 const aligned = (t: number, step: number): number => Math.floor(t / step) * step;
 
 export const series = resource(
   () =>
-    ask(
+    keyOf(
       ready.value && span.value && by.value !== null
         ? {
             type: state.value.type,
             selector: selector.value,
-            // Whole buckets from the first: a part of one would look like a slump.
+            // Starts with a whole time bucket: a partial one would look like a drop.
             from: aligned(span.value.from, stepFor(span.value) * 1000),
             until: span.value.until,
             step: stepFor(span.value),
@@ -107,25 +125,25 @@ export const series = resource(
           }
         : null,
     ),
-  (key, signal) => api.series(asked(key), signal),
+  (key, signal) => api.series(queryOf(key), signal),
 );
 
-// An hour of which only the last minutes have data would be a strip at the right edge.
+// An hour with data in its last minutes only would be a narrow strip at the right edge.
 effect(() => {
   const { data, loading } = series.state.value;
   if (data === null || loading || state.value.range !== DEFAULT_RANGE || state.value.pick !== null) return;
-  if (isFresh(data.series, data.until)) update({ range: FRESH_RANGE }, 'tweak');
+  if (isFresh(data.series, data.until)) update({ range: FRESH_RANGE }, 'replace');
 });
 
-/** What the flame graph, the table and the exports are about. */
-export const subject = computed<api.Query | null>(() =>
+/** The query of the flame graph, the table and the exports. */
+export const graphQuery = computed<api.Query | null>(() =>
   ready.value && picked.value
     ? { type: state.value.type, selector: selector.value, from: picked.value.from, until: picked.value.until }
     : null,
 );
 
 const worker = new TreeWorker();
-export const asks = worker.ask.bind(worker);
+export const askWorker = worker.ask.bind(worker);
 
 const arrangement = computed<Arrangement>(() => ({
   order: state.value.order,
@@ -136,21 +154,21 @@ const arrangementKey = computed(() => JSON.stringify(arrangement.value));
 
 export const flame = resource<Loaded>(
   () =>
-    ask(subject.value && by.value !== null ? { ...subject.value, by: by.value, max_nodes: maxNodes.value } : null),
+    keyOf(graphQuery.value && by.value !== null ? { ...graphQuery.value, by: by.value, max_nodes: maxNodes.value } : null),
   async (key, signal) => {
-    const buffer = await api.flamegraph(asked(key), signal);
+    const buffer = await api.flamegraph(queryOf(key), signal);
     return worker.ask({ kind: 'load', buffer, as: arrangement.peek() });
   },
 );
 
-/** The server is asked for this many functions, those with the largest self. */
+/** The number of functions requested for the table: those with the largest self values. */
 export const TABLE_ROWS = 5_000;
 export const top = resource(
-  () => ask(subject.value && state.value.view !== 'flame' ? { ...subject.value, limit: TABLE_ROWS } : null),
-  (key, signal) => api.top(asked(key), signal),
+  () => keyOf(graphQuery.value && state.value.view !== 'flame' ? { ...graphQuery.value, limit: TABLE_ROWS } : null),
+  (key, signal) => api.top(queryOf(key), signal),
 );
 
-/** The tree on show, in the arrangement asked for. */
+/** The shown tree, in the current arrangement. */
 export const shown = signal<Loaded | null>(null);
 export const viewerProblem = signal<Problem | null>(null);
 let arranged = arrangementKey.peek();
@@ -165,7 +183,7 @@ effect(() => {
     return;
   }
   arranged = wanted;
-  asks({ kind: 'arrange', as: arrangement.peek() }).then(
+  askWorker({ kind: 'arrange', as: arrangement.peek() }).then(
     (loaded) => { shown.value = loaded; },
     (error) => { viewerProblem.value = problemOf(error); },
   );
@@ -174,24 +192,25 @@ effect(() => {
 export const shaped = computed(() => {
   const answer = series.state.value.data;
   if (answer === null) return null;
-  // Grouping as it was asked, not as it is being asked now.
+  // The grouping of the answer, which may differ from the current one.
   const key = series.state.value.key;
-  const grouped = (key ? (asked(key).by ?? '') : '').split(',').filter(Boolean);
+  const grouped = (key ? (queryOf(key).by ?? '') : '').split(',').filter(Boolean);
   const result = shape(answer, grouped, state.value.plot === 'stack');
   return { ...result, grouped, unit: answer.unit };
 });
 
-/** Every request of the page, with the words for it in a notice. */
-export const everything: [string, Resource<unknown>][] = [
-  ['The services', services],
-  ['The profile types', types],
-  ['The labels', labelling],
-  ['The timeline', series],
-  ['The flame graph', flame],
-  ['The table', top],
+/** The page's resources, with their names in notices. */
+export const resources: [string, Resource<unknown>][] = [
+  ['Services', services],
+  ['Profile types', types],
+  ['Labels', labelResource],
+  ['Matching services', matchingResource],
+  ['Timeline', series],
+  ['Flame graph', flame],
+  ['Table', top],
 ].map(([what, of]) => [what as string, of as Resource<unknown>]);
 
-/** Sentences about what is missing from the answers on show, each once. */
+/** Sentences that name what is missing from the shown answers, without duplicates. */
 export const partial = computed(() => {
   const all = [
     ...(shown.value?.meta.partial ?? []),

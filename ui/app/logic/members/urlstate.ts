@@ -1,4 +1,4 @@
-// What of the page somebody would share, in its address. What is at its default is left out.
+// The state of Members in its URL: everything that a person would want to share. Defaults are left out.
 
 import { FIGURES, type Figure } from './usage';
 
@@ -8,24 +8,24 @@ export type By = (typeof VIEWS)[number];
 export const SORTS = ['name', 'state', 'trend', 'restarts', 'run', ...FIGURES.map((f) => f.id)] as const;
 export type Sort = 'name' | 'state' | 'trend' | 'restarts' | 'run' | Figure;
 
-export interface Shown {
+export interface MembersView {
   by: By;
   sort: Sort;
   descending: boolean;
   filter: string;
-  /** Keys of the lines that are open. */
+  /** Keys of the open lines. */
   open: string[];
 }
 
-/** Names read from A; of everything else the most is what one looks for. */
+/** Names are sorted from A; other columns start with their largest value. */
 export const descendsFirst = (sort: Sort): boolean => sort !== 'name';
 
-export const DEFAULT_SHOWN: Shown = { by: 'member', sort: 'heap', descending: true, filter: '', open: [] };
+export const DEFAULT_VIEW: MembersView = { by: 'member', sort: 'heap', descending: true, filter: '', open: [] };
 
-export function toAddress(s: Shown): string {
+export function membersToUrl(s: MembersView): string {
   const q = new URLSearchParams();
-  if (s.by !== DEFAULT_SHOWN.by) q.set('by', s.by);
-  if (s.sort !== DEFAULT_SHOWN.sort) q.set('sort', s.sort);
+  if (s.by !== DEFAULT_VIEW.by) q.set('by', s.by);
+  if (s.sort !== DEFAULT_VIEW.sort) q.set('sort', s.sort);
   if (s.descending !== descendsFirst(s.sort)) q.set('order', s.descending ? 'desc' : 'asc');
   if (s.filter !== '') q.set('filter', s.filter);
   for (const key of s.open) q.append('open', key);
@@ -33,14 +33,14 @@ export function toAddress(s: Shown): string {
   return text === '' ? '' : `?${text}`;
 }
 
-export function fromAddress(search: string): Shown {
+export function membersFromUrl(search: string): MembersView {
   const q = new URLSearchParams(search);
   const by = q.get('by') as By | null;
   const sort = q.get('sort') as Sort | null;
-  const sorted = sort !== null && SORTS.includes(sort) ? sort : DEFAULT_SHOWN.sort;
+  const sorted = sort !== null && SORTS.includes(sort) ? sort : DEFAULT_VIEW.sort;
   const order = q.get('order');
   return {
-    by: by !== null && VIEWS.includes(by) ? by : DEFAULT_SHOWN.by,
+    by: by !== null && VIEWS.includes(by) ? by : DEFAULT_VIEW.by,
     sort: sorted,
     descending: order === 'asc' ? false : order === 'desc' ? true : descendsFirst(sorted),
     filter: q.get('filter') ?? '',
@@ -48,7 +48,7 @@ export function fromAddress(search: string): Shown {
   };
 }
 
-/** The order after a click on a column's head. */
-export function sortedBy(s: Shown, sort: Sort): Shown {
+/** The view after a click on a column header. */
+export function sortedBy(s: MembersView, sort: Sort): MembersView {
   return { ...s, sort, descending: s.sort === sort ? !s.descending : descendsFirst(sort) };
 }

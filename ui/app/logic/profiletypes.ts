@@ -1,0 +1,31 @@
+// Profile types: the names that people see, and how values of a type add up over time.
+
+import type { Unit } from './format';
+
+const LABELS: Record<string, string> = {
+  'process_cpu:cpu': 'CPU',
+  'process_cpu:samples': 'CPU samples',
+  'wall:wall': 'Wall time',
+  'memory:inuse_space': 'Heap in use',
+  'memory:inuse_objects': 'Heap in use (objects)',
+  'memory:alloc_space': 'Allocations',
+  'memory:alloc_objects': 'Allocations (objects)',
+  'tasks:tasks': 'Tasks',
+  'tasks:age': 'Task age',
+  'tasks:polls': 'Task polls',
+};
+
+/** `process_cpu:cpu:nanoseconds:cpu:nanoseconds` as "CPU"; a type without a label by the words of its id. */
+export function typeLabel(id: string): string {
+  const [name = '', type = ''] = id.split(':');
+  return LABELS[`${name}:${type}`] ?? (type && type !== name ? `${name} ${type}` : name).replaceAll('_', ' ');
+}
+
+export function typeUnit(id: string): Unit {
+  return id.split(':')[2] ?? '';
+}
+
+/** Whether a value over a range is the average of its windows instead of their sum. */
+export function isGauge(id: string): boolean {
+  return /:inuse_/.test(id) || id.startsWith('tasks:');
+}

@@ -1,0 +1,60 @@
+// The search: its matches in the shown tree, and the match that the view is at.
+
+import { computed, effect, signal } from '@preact/signals';
+import { type NodeId, nodeId } from '../logic/units';
+import type { Found } from '../worker/protocol';
+import { state } from './explore';
+import { askWorker, shown } from './queries';
+import { focus, focusNode, zoomNode } from './zoom';
+
+/** The matches, with the tree in which they were found. */
+export const found = signal<{ result: Found; of: object } | null>(null);
+const search = computed(() => state.value.search);
+let requests = 0;
+let searched = '';
+
+/** The index of the match that the view is at; -1 if it is at none. */
+export const matchIndex = signal(-1);
+/** A frame to bring into view. */
+export const revealed = signal<{ node: NodeId; of: object } | null>(null);
+
+function goTo(index: number): void {
+  const { result, of } = found.peek()!;
+  matchIndex.value = index;
+  const node = nodeId(result.matches[index]);
+  focus(node);
+  revealed.value = { node, of };
+}
+
+/** Goes to the next or the previous match, and from either end to the other. */
+export function step(by: 1 | -1): void {
+  const count = found.peek()?.result.matches.length ?? 0;
+  if (count === 0) return;
+  const from = matchIndex.peek() < 0 && by < 0 ? 0 : matchIndex.peek();
+  goTo((from + by + count) % count);
+}
+
+effect(() => {
+  const loaded = shown.value;
+  const text = search.value;
+  const root = zoomNode.value;
+  const request = ++requests;
+  if (loaded === null || text === '') {
+    found.value = null;
+    if (text === '') searched = '';
+    return;
+  }
+  askWorker({ kind: 'search', text, root }).then(
+    (result) => {
+      if (request !== requests) return;
+      found.value = result && { result, of: loaded.tree };
+      matchIndex.value = result ? result.matches.indexOf(focusNode.peek() ?? -1) : -1;
+      // Only a new search moves the view; a refresh, zoom or fold repeats the search and does not.
+      if (text !== searched && result && result.matches.length > 0) goTo(0);
+      searched = text;
+    },
+    () => {
+      if (request === requests) found.value = null;
+    },
+  );
+});
