@@ -1,4 +1,4 @@
-# `make run` and `make test` install what they need and ask no questions.
+# The house's commands. `make run` and `make test` install what they need and ask nothing.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -6,53 +6,44 @@ SHELL := bash
 CARGO ?= cargo
 export DEV_FOLDER := $(CURDIR)/.dev
 
-# The release artefacts: davy (stripped) and davy.debug.
-DIST := target/dist
+.PHONY: help run build ui test lint bench sanitize aarch64 outside clean
 
-.PHONY: help run build ui test lint msrv bench sanitize aarch64 outside clean
-
-help: ## List the targets
+help: ## What can be made
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: build ## Install what is missing, build, start `davy quickstart` and print its address
-	@exec $(DIST)/davy quickstart $(ARGS)
+	@exec target/release/davy quickstart $(ARGS)
 
-build: ui ## Build target/dist/davy (stripped, with the page in it) and davy.debug, and print their sizes
-	@ops/dev/need cc
-	@[ -e target/release/davy ] || echo "davy: first build: ten to twenty minutes on two cores"
+build: ui ## The binary, with the page in it
+	@echo "davy: building the binary (ten to twenty minutes the first time)"
 	@$(CARGO) build --release --package davy $$([ -t 2 ] || echo --quiet)
-	@ops/dev/package target/release/davy $(DIST)
 
-ui: ## Build the browser app
+ui: ## The browser app
 	@ops/dev/need node cc
 	@ops/dev/build-ui
 
-test: ui ## Run every test, with the servers that they need; list the tests that could not run here
+test: ui ## Install what the tests need, start it in a scratch folder, run every test, stop it
 	@ops/dev/need node cc go chromium python
 	@ops/dev/test
 
-lint: ## Check formatting, clippy, unused dependencies, licences, duplicates, rustdoc and the page's types
-	@ops/dev/need node cc deny shear
+lint: ## Format, clippy, licences, unused dependencies, the page's types
+	@ops/dev/need node cc deny
 	@ops/dev/lint
 
-msrv: ## Compile with the oldest supported Rust versions
-	@ops/dev/need cc
-	@ops/dev/msrv
-
-bench: build ## Print the tables of BENCHMARKS.md, as ratios within one run
+bench: ui ## The tables of BENCHMARKS.md, as ratios within one run
 	@ops/dev/need cc go
 	@ops/dev/bench
 
-sanitize: ## Run the profiler's stress test under AddressSanitizer and valgrind, SANITIZE_SECONDS each
+sanitize: ## The profiler's stress test under AddressSanitizer and valgrind; SANITIZE_SECONDS each
 	@ops/dev/need cc valgrind
 	@ops/dev/sanitize
 
-aarch64: ## Run the profiler's tests, compiled for aarch64, in an emulator
+aarch64: ## The profiler's tests, compiled for aarch64 and run in an emulator
 	@ops/dev/need aarch64
 	@ops/dev/aarch64
 
-outside: build ## Check that a 20-line service with only the profiler's crates shows up by member in Davy
-	@ops/dev/outside $(DIST)/davy
+outside: build ## A service of 20 lines that knows only the profiler's crates, seen by member in a running Davy
+	@ops/dev/outside target/release/davy
 
-clean: ## Remove everything that was built or installed here
+clean: ## Everything that was built or started here
 	@rm -rf target ui/dist ui/node_modules .dev

@@ -1,15 +1,17 @@
-//! What toggling costs: an endpoint that is off against one that does next to nothing, and the time
-//! from a toggle until every process obeys.
+//! The cost of toggles: the latency of a disabled endpoint against that of a small enabled one, and the
+//! time from a change until every process has applied it.
 
 use davy_base::Clock;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Requests of one kind.
+/// Requests for each row of the table.
 const REQUESTS: usize = 2_000;
-/// Toggles thrown.
+/// Changes that are timed.
 const TOGGLES: usize = 60;
+/// Processes of `davy quickstart --split`: a parent and three children.
+const PROCESSES: usize = 4;
 
 struct Davy(Child);
 
@@ -41,16 +43,19 @@ fn main() {
         .args(["--debug-listen", "127.0.0.1:0"])
         .current_dir(folder.path())
         .stdout(Stdio::piped());
-    let mut davy = Davy(command.spawn().expect("the binary can be run"));
-    let mut first = String::new();
+    let mut davy = Davy(command.spawn().expect("the binary runs"));
+    let mut announcement = String::new();
     let stdout = davy.0.stdout.take().expect("stdout is a pipe");
     BufReader::new(stdout)
-        .read_line(&mut first)
+        .read_line(&mut announcement)
         .expect("stdout is text");
-    let page = first
+    let page = announcement
         .split_whitespace()
         .find(|word| word.starts_with("http://"));
-    let page = page.expect("an address").trim_end_matches('/').to_owned();
+    let page = page
+        .expect("an address in the first line")
+        .trim_end_matches('/')
+        .to_owned();
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
@@ -61,71 +66,69 @@ fn main() {
             .get(url)
             .call()
             .ok()
-            .and_then(|mut answer| answer.body_mut().read_to_string().ok())
+            .and_then(|mut response| response.body_mut().read_to_string().ok())
     };
 
-    // Every process, by the address of its debug port.
-    let debugs = loop {
+    let debug_ports = loop {
         let rows = get(&format!("{page}/api/v1/members")).unwrap_or_default();
         let rows: serde_json::Value = serde_json::from_str(&rows).unwrap_or_default();
-        let ready = |row: &&serde_json::Value| row["name"] == "control" && row["state"] == "ready";
-        let debugs: Vec<String> = rows
+        let is_ready =
+            |row: &&serde_json::Value| row["name"] == "control" && row["state"] == "ready";
+        let debug_ports: Vec<String> = rows
             .as_array()
             .map(|rows| {
                 rows.iter()
-                    .filter(ready)
+                    .filter(is_ready)
                     .map(|row| row["debug"].as_str().unwrap_or("").to_owned())
                     .collect()
             })
             .unwrap_or_default();
-        if debugs.len() == 4 {
-            break debugs;
+        if debug_ports.len() == PROCESSES {
+            break debug_ports;
         }
         std::thread::park_timeout(Duration::from_millis(100));
     };
 
-    let debug = format!(
-        "http://{}",
-        debugs
-            .iter()
-            .find(|at| serves_jobs(&agent, at))
-            .expect("a frontend")
-    );
-    let times = |url: &str| {
-        let mut taken: Vec<Duration> = (0..REQUESTS)
+    let frontend = debug_ports.iter().find(|port| hosts_api(&agent, port));
+    let frontend = format!("http://{}", frontend.expect("a process that hosts api"));
+    let latency = |url: &str| {
+        let mut durations: Vec<Duration> = (0..REQUESTS)
             .map(|_| {
                 let start = clock.monotonic();
                 get(url);
                 clock.monotonic().saturating_sub(start)
             })
             .collect();
-        taken.sort_unstable();
-        (taken[REQUESTS / 2], taken[REQUESTS * 99 / 100])
+        durations.sort_unstable();
+        (durations[REQUESTS / 2], durations[REQUESTS * 99 / 100])
     };
     toggle(&agent, &page, "GetHealth", false);
-    // Both over the same door and the same hop to the child.
-    let off = times(&format!("{page}/api/v1/health"));
-    let on = times(&format!("{page}/api/v1/openapi.json"));
-    let live = times(&format!("{debug}/livez"));
-    println!("| figure | median | 99th of 100 |");
+    // Both through the same listener and the same hop to the child.
+    let disabled = latency(&format!("{page}/api/v1/health"));
+    let enabled = latency(&format!("{page}/api/v1/openapi.json"));
+    let direct = latency(&format!("{frontend}/livez"));
+    println!("| measurement | median | p99 |");
     println!("|---|---|---|");
     println!(
-        "| a toggled-off endpoint, through its parent | {:?} | {:?} |",
-        off.0, off.1
+        "| disabled endpoint in a child process | {:?} | {:?} |",
+        disabled.0, disabled.1
     );
     println!(
-        "| a small endpoint that is on, the same way | {:?} | {:?} |",
-        on.0, on.1
+        "| small enabled endpoint in a child process | {:?} | {:?} |",
+        enabled.0, enabled.1
     );
-    println!("| /livez, without the hop | {:?} | {:?} |", live.0, live.1);
+    println!(
+        "| /livez, without the hop | {:?} | {:?} |",
+        direct.0, direct.1
+    );
 
-    let mut obeyed: Vec<Duration> = Vec::new();
+    let mut applied: Vec<Duration> = Vec::new();
     for turn in 0..TOGGLES {
         let enabled = turn % 2 == 1;
         let start = clock.monotonic();
         toggle(&agent, &page, "ListAllJobs", enabled);
-        for debug in &debugs {
-            let url = format!("http://{debug}/api/v1/endpoints");
+        for port in &debug_ports {
+            let url = format!("http://{port}/api/v1/endpoints");
             loop {
                 let rows = get(&url).unwrap_or_default();
                 let rows: serde_json::Value = serde_json::from_str(&rows).unwrap_or_default();
@@ -137,26 +140,28 @@ fn main() {
                 std::thread::park_timeout(Duration::from_millis(5));
             }
         }
-        obeyed.push(clock.monotonic().saturating_sub(start));
+        applied.push(clock.monotonic().saturating_sub(start));
     }
-    obeyed.sort_unstable();
-    let (median, worst) = (obeyed[TOGGLES / 2], obeyed[TOGGLES * 99 / 100]);
-    println!("| from a toggle until 4 processes obey, SQLite | {median:?} | {worst:?} |");
+    applied.sort_unstable();
+    let (median, p99) = (applied[TOGGLES / 2], applied[TOGGLES * 99 / 100]);
+    println!(
+        "| change until {PROCESSES} processes have applied it, SQLite | {median:?} | {p99:?} |"
+    );
 }
 
-fn serves_jobs(agent: &ureq::Agent, debug: &str) -> bool {
-    let answer = agent.get(format!("http://{debug}/metrics")).call();
-    let text = answer
+fn hosts_api(agent: &ureq::Agent, port: &str) -> bool {
+    let response = agent.get(format!("http://{port}/metrics")).call();
+    let text = response
         .ok()
-        .and_then(|mut answer| answer.body_mut().read_to_string().ok());
+        .and_then(|mut response| response.body_mut().read_to_string().ok());
     text.is_some_and(|text| text.contains("davy_member_up{member=\"api\""))
 }
 
 fn toggle(agent: &ureq::Agent, page: &str, operation: &str, enabled: bool) {
     let body = serde_json::json!({"enabled": enabled, "why": "bench"}).to_string();
-    let answer = agent
+    let response = agent
         .put(format!("{page}/api/v1/endpoints/{operation}"))
         .header("davy-user", "bench")
         .send(body.as_bytes());
-    assert_eq!(answer.expect("an answer").status(), 200);
+    assert_eq!(response.expect("a response").status(), 200);
 }

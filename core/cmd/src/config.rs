@@ -9,6 +9,7 @@ pub(crate) use load::{Flags, Loaded, Source};
 pub(crate) use settings::{SETTINGS, Setting};
 
 use davy_profiler::Compression;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     pub(crate) http_listen: SocketAddr,
     pub(crate) http_token: String,
+    pub(crate) http_require_token: bool,
+    pub(crate) http_hosts: Vec<String>,
+    pub(crate) http_trusted_proxies: Vec<IpNet>,
     pub(crate) archive_listen: SocketAddr,
     pub(crate) debug_listen: SocketAddr,
     pub(crate) flush_interval: Duration,
@@ -116,6 +120,33 @@ impl Config {
             });
             checked.collect()
         };
+        let hosts = loaded.parse(
+            "http.hosts",
+            "a comma-separated list of host names without scheme and port, such as davy.example.com",
+            |text| {
+                let name = |name: &str| {
+                    let is_valid = name
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+                    is_valid.then(|| name.to_ascii_lowercase())
+                };
+                items(text).map(name).collect()
+            },
+        )?;
+        let trusted_proxies = loaded.parse(
+            "http.trusted_proxies",
+            "a comma-separated list of IP addresses or networks such as 127.0.0.1, 10.0.0.0/8",
+            |text| items(text).map(network).collect(),
+        )?;
+        let http_token = secret("http.token")?;
+        let require_token =
+            loaded.parse("http.require_token", "true or false", |t| t.parse().ok())?;
+        if require_token && http_token.is_empty() {
+            return Err(Error(
+                "http.require_token is true but no token is set; set http.token or http.token_file"
+                    .to_owned(),
+            ));
+        }
         let or = |value: String, default: String| if value.is_empty() { default } else { value };
         Ok(Self {
             database: or(
@@ -136,7 +167,10 @@ impl Config {
                 _ => None,
             })?,
             http_listen: address("http.listen")?,
-            http_token: secret("http.token")?,
+            http_token,
+            http_require_token: require_token,
+            http_hosts: hosts,
+            http_trusted_proxies: trusted_proxies,
             archive_listen: address("archive.listen")?,
             debug_listen: address("debug.listen")?,
             flush_interval: duration("archive.flush_interval")?,
@@ -165,4 +199,17 @@ impl Config {
             )?,
         })
     }
+}
+
+/// The items of a comma-separated list.
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}
+
+/// A network, or the network of a single address.
+fn network(text: &str) -> Option<IpNet> {
+    let address = || Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?));
+    text.parse().ok().or_else(address)
 }

@@ -1,11 +1,12 @@
-//! The process's doors: what each listener serves, and the way to members in child processes.
+//! HTTP: listeners, the page's assets, and requests for members in child processes.
 
 mod assets;
 mod forward;
 mod listener;
 mod serve;
+mod unix;
 
 pub(crate) use assets::router as assets;
-pub(crate) use forward::{absent, ask, forward};
+pub(crate) use forward::{ChildClient, absent};
 pub(crate) use listener::{Listener, bind, bind_near, bind_socket};
 pub(crate) use serve::serve;

@@ -1,4 +1,4 @@
-//! `/api/v1`, but for the archive's part: what runs, what it costs, and the toggles.
+//! The routes of `/api/v1` except the archive's: members, endpoints, processes, the audit log, health.
 
 pub(crate) mod change;
 pub(crate) mod health;
@@ -6,28 +6,28 @@ mod jobs;
 mod rows;
 
 use crate::control::Control;
-use crate::openapi;
+use crate::parameters::Parameters;
 use crate::problem::Problem;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use davy_store::{AuditRow, ProcessRow, Store};
 use serde::Deserialize;
-use serde_json::Value;
 
-pub use rows::{EndpointRow, LastRun, MemberRow, ToggleRow};
+pub use rows::{EndpointRow, LastRun, MemberRow};
 
-/// Processes listed at once.
+/// Processes in a response, at most.
 const PROCESSES_MAX: u32 = 100;
-/// Changes listed at once.
+/// Audit entries in a response if the request sets no limit.
+const AUDIT_DEFAULT: u32 = 100;
+/// Audit entries in a response, at most.
 const AUDIT_MAX: u32 = 1_000;
 
-/// Every route of the member `api`.
-pub fn router(control: &Control, store: Store) -> Router {
-    // What is small is not on the budget of `api`: a storm on what is large must not block it.
+/// The routes of the member `api`, except the description. `store` is on the budget of that member.
+pub(crate) fn router(control: &Control, store: Store) -> Router {
+    // Small responses use the budget of `control`, so that a storm on `ListAllJobs`, the large one,
+    // can't block them.
     let reads = Router::new()
-        .route("/api/v1/openapi.json", get(description))
         .route("/api/v1/processes", get(processes))
         .route("/api/v1/audit", get(audit))
         .with_state(control.clone());
@@ -36,8 +36,7 @@ pub fn router(control: &Control, store: Store) -> Router {
         .merge(jobs::router(store))
 }
 
-/// The routes that every process has on its own debug port, whatever else is off or down: what its
-/// members do, and their toggles.
+/// The routes that the debug port of every process serves too, whatever else is disabled or down.
 pub fn emergency_router(control: &Control) -> Router {
     Router::new()
         .route("/api/v1/health", get(health::health))
@@ -50,15 +49,11 @@ pub fn emergency_router(control: &Control) -> Router {
         .with_state(control.clone())
 }
 
-async fn description(State(control): State<Control>) -> Json<Value> {
-    Json(openapi::describe(control.0.endpoints.operations()))
-}
-
 async fn processes(State(control): State<Control>) -> Result<Json<Vec<ProcessRow>>, Problem> {
     let rows = control.0.store.processes(PROCESSES_MAX).await;
-    let mut rows = rows.map_err(|error| database_problem("processes", error))?;
+    let mut rows = rows.map_err(|error| Problem::query_failed("processes", error))?;
     for row in &mut rows {
-        // It is what `/api/v1/members` shows.
+        // `/api/v1/members` shows the reports.
         row.report = None;
     }
     Ok(Json(rows))
@@ -72,22 +67,11 @@ struct Page {
 
 async fn audit(
     State(control): State<Control>,
-    Query(page): Query<Page>,
+    Parameters(page): Parameters<Page>,
 ) -> Result<Json<Vec<AuditRow>>, Problem> {
-    let limit = page.limit.unwrap_or(PROCESSES_MAX).min(AUDIT_MAX);
+    let limit = page.limit.unwrap_or(AUDIT_DEFAULT).min(AUDIT_MAX);
     let rows = control.0.store.audit(limit, page.before).await;
-    Ok(Json(
-        rows.map_err(|error| database_problem("changes", error))?,
-    ))
-}
-
-/// The database failed a request.
-fn database_problem(what: &str, error: davy_store::Error) -> Problem {
-    tracing::warn!(what, %error, "the database failed a request");
-    let status = if error.is_unreachable() {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::INTERNAL_SERVER_ERROR
-    };
-    Problem::new(status, format!("{what} can't be read: {error}; try again")).retry_after(1)
+    Ok(Json(rows.map_err(|error| {
+        Problem::query_failed("audit entries", error)
+    })?))
 }

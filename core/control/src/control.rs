@@ -1,9 +1,11 @@
-//! What a process knows of itself and of its fleet, and the way by which it is toggled.
+//! The control of a process: its identity, its toggles, and its view of the fleet.
 
+use crate::access::Access;
 use crate::endpoints::Endpoints;
+use crate::meter::Meter;
 use crate::names::Names;
-use crate::report::{Connections, Kernel, MemberReport, OperationReport, Report};
-use crate::usage::{Meter, Usage};
+use crate::report::{Connections, KernelStatistics, MemberReport, OperationReport, Report};
+use crate::usage::Usage;
 use davy_base::{Clock, Timestamp};
 use davy_profiler::Handle as Profiler;
 use davy_runtime::{Handle as Runtime, Toggles};
@@ -14,16 +16,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use ulid::Ulid;
 
-/// Who this process is.
+/// The identity of a process.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// New at each start.
+    /// Its id, new at each start.
     pub id: Ulid,
-    /// Its kind, or what the operator called it.
+    /// Its kind, or the name that the operator gave it.
     pub process: String,
     /// The machine's name.
     pub host: String,
-    /// The process that started it.
+    /// The id of the process that started it.
     pub parent: Option<String>,
     /// The version of the program.
     pub version: &'static str,
@@ -31,38 +33,38 @@ pub struct Identity {
     pub debug: String,
 }
 
-/// What a process's control is made of.
-pub struct Options {
-    /// Who it is.
+/// The parts of a [`Control`].
+pub struct ControlOptions {
+    /// The identity of the process.
     pub identity: Identity,
-    /// Time.
+    /// The clock of the process.
     pub clock: Clock,
-    /// The database; its budget is that of the member `control`.
+    /// The database, on the budget of the member `control`.
     pub store: Store,
-    /// Its endpoints.
+    /// The endpoints of the process.
     pub endpoints: Arc<Endpoints>,
-    /// Its toggles.
+    /// The toggles of the process.
     pub toggles: Toggles,
-    /// Its profiler.
+    /// The profiler of the process, if it runs.
     pub profiler: Option<Profiler>,
-    /// Every member there is, in any process.
+    /// The names of all members, wherever they run.
     pub members: Vec<String>,
-    /// What a change must show as its bearer token; empty: changes only from this machine.
-    pub token: String,
+    /// Who may change something.
+    pub access: Access,
 }
 
-/// Whether the database answers.
+/// The state of the connection to the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Database {
-    /// It was not reached yet, since then.
+    /// Not reached since the process started, with the time of the start and the last error.
     Connecting(Timestamp, String),
-    /// It answers.
+    /// Reachable.
     Up,
-    /// It does not answer any more, since then.
+    /// Unreachable since that time, with the error.
     Lost(Timestamp, String),
 }
 
-/// A process's control. Cheap to clone; clones are the same.
+/// The control of a process. Cheap to clone; all clones share their state.
 #[derive(Clone)]
 pub struct Control(pub(crate) Arc<Inner>);
 
@@ -73,18 +75,18 @@ pub(crate) struct Inner {
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) toggles: Toggles,
     pub(crate) names: Names,
-    pub(crate) token: String,
+    pub(crate) access: Access,
     pub(crate) database: watch::Sender<Database>,
     pub(crate) runtime: OnceLock<Runtime>,
     pub(crate) meter: Meter,
-    /// What members say of themselves.
+    /// Notes of members about themselves, by member.
     notes: Mutex<BTreeMap<String, String>>,
-    /// Changes that were taken here and are not in the database yet.
+    /// Changes that are applied in this process and not in the database yet.
     pub(crate) pending: Mutex<VecDeque<davy_store::ToggleChange>>,
     fleet: Mutex<Fleet>,
 }
 
-/// The reports of the other processes and the last runs of periodic members, as last read.
+/// The last read reports of the other processes and runs of periodic members.
 #[derive(Default)]
 struct Fleet {
     read_at: Option<Duration>,
@@ -92,9 +94,9 @@ struct Fleet {
     ticks: Vec<Tick>,
 }
 
-/// A process that has said nothing for so long is not counted any more.
+/// A process that has not reported for this long counts as gone.
 pub(crate) const SILENCE: Duration = Duration::from_secs(10);
-/// How old the other processes' reports may be before they are read again.
+/// The age at which the reports of other processes are read again.
 const FLEET_AGE: Duration = Duration::from_millis(500);
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -102,9 +104,9 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Control {
-    /// The control of a process whose members run when [`Control::attach`] is called.
-    pub fn new(options: Options) -> Self {
-        let Options {
+    /// A control whose members are handed over later, by [`Control::attach`].
+    pub fn new(options: ControlOptions) -> Self {
+        let ControlOptions {
             identity,
             clock,
             store,
@@ -112,9 +114,9 @@ impl Control {
             toggles,
             profiler,
             members,
-            token,
+            access,
         } = options;
-        let connecting = Database::Connecting(clock.now(), "not tried yet".to_owned());
+        let connecting = Database::Connecting(clock.now(), "no connection attempt yet".to_owned());
         Self(Arc::new(Inner {
             meter: Meter::new(clock.clone(), endpoints.clone(), store.clone(), profiler),
             names: Names::new(members, endpoints.operations()),
@@ -123,7 +125,7 @@ impl Control {
             store,
             endpoints,
             toggles,
-            token,
+            access,
             database: watch::Sender::new(connecting),
             runtime: OnceLock::new(),
             notes: Mutex::default(),
@@ -134,18 +136,18 @@ impl Control {
 
     /// Hands over the members of this process.
     pub fn attach(&self, runtime: Runtime) {
-        // A second call would be a second process in this one, which nothing makes.
+        // Called once for each process; a second call would be ignored.
         let _ = self.0.runtime.set(runtime);
-        // What the configuration disables is not even started.
+        // Members that the configuration disables never start.
         self.apply();
     }
 
-    /// Who this process is.
+    /// The identity of the process.
     pub fn identity(&self) -> &Identity {
         &self.0.identity
     }
 
-    /// What a member says of itself from now on, such as what it waits for; nothing with `None`.
+    /// Sets or removes the note of a member about itself, such as what it waits for.
     pub(crate) fn note(&self, member: &str, note: Option<String>) {
         let mut notes = locked(&self.0.notes);
         match note {
@@ -154,18 +156,18 @@ impl Control {
         };
     }
 
-    /// Whether the database answers.
+    /// The state of the connection to the database.
     pub(crate) fn database(&self) -> Database {
         self.0.database.borrow().clone()
     }
 
-    /// Notes what a call of the database came to.
-    pub(crate) fn database_said<T>(&self, result: &Result<T, davy_store::Error>) {
+    /// Derives the state of the connection from the result of a query.
+    pub(crate) fn observe_database<T>(&self, result: &Result<T, davy_store::Error>) {
         let now = self.0.clock.now();
         self.0.database.send_if_modified(|state| {
             let next = match (&*state, result) {
                 (Database::Up, Err(error)) if error.is_unreachable() => {
-                    tracing::warn!(%error, "the database is lost; members that need it pause");
+                    tracing::warn!(%error, "database lost; members that need it pause");
                     Database::Lost(now, error.to_string())
                 }
                 (Database::Connecting(since, _), Err(error)) => {
@@ -173,7 +175,7 @@ impl Control {
                 }
                 (Database::Lost(since, _), Ok(_)) => {
                     let seconds = now.since(*since).as_secs();
-                    tracing::info!(seconds, "the database is back");
+                    tracing::info!(seconds, "database reachable again");
                     Database::Up
                 }
                 (Database::Connecting(..), Ok(_)) => Database::Up,
@@ -184,7 +186,7 @@ impl Control {
         });
     }
 
-    /// The report of this process, now.
+    /// The current report of this process.
     pub fn report(&self) -> Report {
         let inner = &self.0;
         let mut usages = inner.meter.read();
@@ -222,7 +224,7 @@ impl Control {
                 member.operations.push(OperationReport { op, usage });
             }
         }
-        // What is tagged with no member of this process, and what is not tagged.
+        // Work tagged with a member of another process, and untagged work.
         let mut others: BTreeMap<String, Vec<OperationReport>> = BTreeMap::new();
         for ((member, op), usage) in usages {
             others
@@ -261,13 +263,13 @@ impl Control {
             pid: std::process::id(),
             debug: inner.identity.debug.clone(),
             at: inner.clock.now().millis(),
-            kernel: Kernel::read(),
+            kernel: KernelStatistics::read(),
             members,
         }
     }
 
-    /// The reports of every process that lives, this one's first and fresh, and the last runs of
-    /// periodic members. While the database is down they are those read last.
+    /// The reports of every live process, this one's first, and the last runs of periodic members.
+    /// While the database is unreachable, the ones read last.
     pub async fn fleet(&self) -> (Vec<Report>, Vec<Tick>) {
         self.refresh().await;
         let mut reports = vec![self.report()];
@@ -290,19 +292,19 @@ impl Control {
         }
         let since = self.0.clock.now().minus(SILENCE).millis();
         let rows = self.0.store.live_processes(since).await;
-        self.database_said(&rows);
+        self.observe_database(&rows);
         let ticks = self.0.store.ticks().await;
         let mut fleet = locked(&self.0.fleet);
         fleet.read_at = Some(now);
         match rows {
             Ok(rows) => {
                 let texts = rows.iter().filter_map(|row| row.report.as_deref());
-                // A report of another version may have another shape; it is then left out.
+                // A report of another version of Davy may have another shape and is skipped.
                 fleet.reports = texts
                     .filter_map(|text| serde_json::from_str(text).ok())
                     .collect();
             }
-            Err(error) => tracing::warn!(%error, "the other processes' reports can't be read"),
+            Err(error) => tracing::warn!(%error, "can't read the reports of other processes"),
         }
         if let Ok(ticks) = ticks {
             fleet.ticks = ticks;

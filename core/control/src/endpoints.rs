@@ -1,74 +1,75 @@
-//! What every request passes: whether its endpoint answers now, whose work it is, its figures.
+//! The layer that every request passes: parameters, toggle, limit, tag, metrics.
 
 mod body;
-mod figures;
 mod slots;
+mod statistics;
 
-pub use body::Cut;
-pub(crate) use figures::{DURATION_BOUNDS_SECONDS, EndpointFigures};
+pub use body::Disconnect;
 pub use slots::Fleet;
+pub(crate) use statistics::{DURATION_BOUNDS_SECONDS, EndpointStatistics};
 
+use crate::debug_port::{DebugPort, is_toggling};
 use crate::operations::{Operation, operations};
+use crate::parameters;
 use crate::problem::Problem;
-use crate::way_back::{DebugPort, is_toggling};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use body::Accounted;
+use body::{Disabled, Hold, MeteredBody};
 use davy_base::Clock;
+use davy_profile::units;
 use davy_runtime::{Effective, Target, Toggles};
 use davy_tag::Tag;
-use figures::Figures;
 use prometheus::Registry;
 use slots::Slots;
+use statistics::RequestMetrics;
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
-/// All endpoints with their toggles and figures.
+/// All endpoints with their toggles, limits and metrics.
 #[derive(Debug)]
 pub struct Endpoints {
     clock: Clock,
     toggles: Toggles,
     operations: Vec<Operation>,
-    /// By operation, each once.
-    doors: Vec<Door>,
+    /// One for each operation id.
+    endpoints: Vec<Endpoint>,
+    /// Index into `endpoints`, by method and route.
     by_route: HashMap<(&'static str, &'static str), usize>,
-    figures: Figures,
+    metrics: RequestMetrics,
     slots: Slots,
     debug: DebugPort,
 }
 
-/// What is known of an endpoint before a request comes.
+/// An operation with everything that a request needs, prepared once.
 #[derive(Debug)]
-struct Door {
+struct Endpoint {
     operation: Operation,
     tag: Tag,
     debug_tag: Tag,
     member: Target,
-    endpoint: Target,
+    target: Target,
 }
 
-/// Who asks: the listener that a request came in by.
+/// The kind of listener that a request came in through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listener {
-    /// A listener for everybody: toggles hold.
+pub enum ListenerKind {
+    /// Serves users and agents: toggles and limits apply.
     Public,
-    /// The process's own debug port. It stays open whatever is disabled, so that toggles can
-    /// be thrown there; its work is on the usage of the member `debug`.
+    /// The debug port of the process. It answers whatever is disabled, so that toggles can be changed
+    /// there; its work is attributed to the member `debug`.
     Debug,
 }
 
-/// Whose work a request is that matches no operation.
+/// Member and operation of requests that match no operation.
 const UNKNOWN: (&str, &str) = ("api", "(unknown)");
 
 impl Endpoints {
-    /// Registers the figures of all endpoints. `fleet` shares limits between processes; `debug` is named
-    /// where it is the only way to toggle something on again.
+    /// Registers the metrics of all endpoints. With `fleet`, limits hold over all processes.
     pub fn new(
         clock: Clock,
         toggles: Toggles,
@@ -77,101 +78,102 @@ impl Endpoints {
         registry: &Registry,
     ) -> Result<Arc<Self>, prometheus::Error> {
         let operations: Vec<Operation> = operations().collect();
-        let mut doors: Vec<Door> = Vec::new();
+        let mut endpoints: Vec<Endpoint> = Vec::new();
         let mut by_route = HashMap::new();
         for operation in &operations {
-            let known = doors
+            let known = endpoints
                 .iter()
-                .position(|door| door.operation.id == operation.id);
+                .position(|endpoint| endpoint.operation.id == operation.id);
             let index = known.unwrap_or_else(|| {
-                doors.push(Door {
+                endpoints.push(Endpoint {
                     operation: *operation,
                     tag: Tag::new(operation.member, operation.id),
                     debug_tag: Tag::new("debug", operation.id),
                     member: Target::Member(operation.member.to_owned()),
-                    endpoint: Target::Endpoint(operation.id.to_owned()),
+                    target: Target::Endpoint(operation.id.to_owned()),
                 });
-                doors.len() - 1
+                endpoints.len() - 1
             });
             by_route.insert((operation.method, operation.path), index);
         }
-        let slots = Slots::new(clock.clone(), fleet, doors.len());
+        let slots = Slots::new(clock.clone(), fleet, endpoints.len());
         Ok(Arc::new(Self {
-            figures: Figures::new(registry)?,
+            metrics: RequestMetrics::new(registry)?,
             clock,
             toggles,
             operations,
-            doors,
+            endpoints,
             by_route,
             slots,
             debug,
         }))
     }
 
-    /// Every operation; one with several routes comes several times.
+    /// Every operation, once for each of its routes.
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }
 
-    /// How something that was disabled live is enabled again, where the API can't do it.
-    pub(crate) fn way_back(&self, target: &Target) -> Option<String> {
-        self.debug.way_back(target)
+    /// The command that enables a target again, if the API can't.
+    pub(crate) fn recovery(&self, target: &Target) -> Option<String> {
+        self.debug.recovery(target)
     }
 
-    /// The figures of every operation that was asked for: member, operation, figures.
-    pub(crate) fn all_figures(&self) -> Vec<(String, String, EndpointFigures)> {
-        self.figures.read()
+    /// The request statistics of every endpoint, with its member and operation.
+    pub(crate) fn statistics(&self) -> Vec<(String, String, EndpointStatistics)> {
+        self.metrics.read()
     }
 }
 
-/// Why a request is not let in.
+/// Why a request is not served.
 enum Refusal {
-    Off(String),
-    Limited(String),
-    Late(String),
+    Disabled(String),
+    LimitReached(String),
+    SlotExpired(String),
 }
 
 impl Refusal {
+    /// The value of the metric label `reason`.
     const fn reason(&self) -> &'static str {
         match self {
-            Self::Off(_) => "off",
-            Self::Limited(_) => "limited",
-            Self::Late(_) => "slot",
+            Self::Disabled(_) => "disabled",
+            Self::LimitReached(_) => "limit",
+            Self::SlotExpired(_) => "slot",
         }
     }
 
     fn problem(self) -> Problem {
         match self {
-            Self::Off(detail) | Self::Late(detail) => {
+            Self::Disabled(detail) | Self::SlotExpired(detail) => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             }
-            Self::Limited(detail) => {
+            Self::LimitReached(detail) => {
                 Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(1)
             }
         }
     }
 }
 
-/// The sentence for a toggle that is off, and the way back if it needs to be told.
-fn off(what: &str, effective: &Effective, way_back: Option<String>) -> Refusal {
+/// The refusal of a disabled member or endpoint: by whom, when, why, and how to enable it.
+fn disabled(name: &str, effective: &Effective, recovery: Option<String>) -> Refusal {
     let Some(by) = &effective.by else {
-        return Refusal::Off(format!("{what} is disabled"));
+        return Refusal::Disabled(format!("{name} is disabled"));
     };
-    let who = if by.who.is_empty() {
+    let operator = if by.who.is_empty() {
         &by.source
     } else {
         &by.who
     };
     let why = if by.why.is_empty() {
-        "no reason was given"
+        "no reason given"
     } else {
         &by.why
     };
-    // What the configuration says is changed there.
-    let way_back = way_back.filter(|_| by.source == "live");
-    let way_back = way_back.map_or_else(String::new, |way_back| format!("; {way_back}"));
-    Refusal::Off(format!(
-        "{what} was disabled by {who} at {}: {why}{way_back}",
+    // A live command can't enable what the configuration disables.
+    let recovery = recovery.filter(|_| by.source == "live");
+    let recovery = recovery.map_or_else(String::new, |recovery| format!("; {recovery}"));
+    Refusal::Disabled(format!(
+        "{name} was disabled by {operator} at {}: {why}{recovery}",
         by.at
     ))
 }
@@ -179,11 +181,8 @@ fn off(what: &str, effective: &Effective, way_back: Option<String>) -> Refusal {
 #[derive(Clone)]
 struct Layer {
     endpoints: Arc<Endpoints>,
-    listener: Listener,
+    listener: ListenerKind,
 }
-
-/// Ends when an endpoint is disabled.
-type UntilOff = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Response {
     let Layer {
@@ -194,7 +193,7 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
         .extensions()
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
-    // Where GET is answered HEAD is too, and costs the same.
+    // Routes for GET answer HEAD too, at the same cost.
     let method = match *request.method() {
         Method::HEAD => "GET",
         ref method => method.as_str(),
@@ -202,66 +201,66 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
     let found = endpoints.by_route.get(&(method, path));
     let Some(index) = found.copied() else {
         let (member, op) = UNKNOWN;
-        let begun = endpoints.figures.begin(member, op);
+        let in_flight = endpoints.metrics.begin(member, op);
         let start = endpoints.clock.monotonic();
         let response = Tag::new(member, op).wrap(next.run(request)).await;
-        let took = endpoints.clock.monotonic().saturating_sub(start);
-        begun.answered(response.status(), took);
+        let duration = endpoints.clock.monotonic().saturating_sub(start);
+        in_flight.answered(response.status(), duration);
         return response;
     };
-    let cut = request.extensions().get::<Cut>().cloned();
-    let door = &endpoints.doors[index];
+    let disconnect = request.extensions().get::<Disconnect>().cloned();
+    let endpoint = &endpoints.endpoints[index];
     let (tag, member) = match listener {
-        Listener::Public => (door.tag, door.operation.member),
-        Listener::Debug => (door.debug_tag, "debug"),
+        ListenerKind::Public => (endpoint.tag, endpoint.operation.member),
+        ListenerKind::Debug => (endpoint.debug_tag, "debug"),
     };
-    let begun = endpoints.figures.begin(member, door.operation.id);
+    let in_flight = endpoints.metrics.begin(member, endpoint.operation.id);
     let start = endpoints.clock.monotonic();
-    let served = match listener {
-        Listener::Public => endpoints.gated(index, tag, request, next).await,
-        Listener::Debug => Ok((tag.wrap(next.run(request)).await, Hold::default())),
+    let served = match parameters::check(&endpoint.operation, request.uri()) {
+        Err(problem) => Ok((problem.into_response(), Hold::default())),
+        Ok(()) => match listener {
+            ListenerKind::Public => endpoints.gated(index, tag, request, next).await,
+            ListenerKind::Debug => Ok((tag.wrap(next.run(request)).await, Hold::default())),
+        },
     };
     let (response, hold) = match served {
         Ok((response, hold)) => (response, hold),
         Err(refusal) => {
-            begun.refused(refusal.reason());
+            in_flight.refused(refusal.reason());
             (refusal.problem().into_response(), Hold::default())
         }
     };
-    let took = endpoints.clock.monotonic().saturating_sub(start);
-    begun.answered(response.status(), took);
-    response.map(|inner| axum::body::Body::new(Accounted::new(inner, tag, begun, hold, cut)))
-}
-
-/// What an answer that is being sent holds, and what ends it.
-#[derive(Default)]
-struct Hold {
-    slot: Option<slots::Held>,
-    until_off: Option<UntilOff>,
+    let duration = endpoints.clock.monotonic().saturating_sub(start);
+    in_flight.answered(response.status(), duration);
+    response.map(|inner| {
+        axum::body::Body::new(MeteredBody::new(inner, tag, in_flight, hold, disconnect))
+    })
 }
 
 impl Endpoints {
-    /// Why an endpoint does not answer, if it doesn't.
-    fn closed(&self, index: usize) -> Option<Refusal> {
-        let door = &self.doors[index];
-        let member = self.toggles.effective(&door.member);
+    /// The refusal, if the endpoint or its member is disabled.
+    fn refusal(&self, index: usize) -> Option<Refusal> {
+        let endpoint = &self.endpoints[index];
+        let member = self.toggles.effective(&endpoint.member);
         if !member.enabled {
-            let what = format!("member {}", door.operation.member);
-            return Some(off(&what, &member, self.way_back(&door.member)));
+            let name = format!("member {}", endpoint.operation.member);
+            return Some(disabled(&name, &member, self.recovery(&endpoint.member)));
         }
-        let endpoint = self.toggles.effective(&door.endpoint);
-        (!endpoint.enabled)
-            .then(|| off(door.operation.id, &endpoint, self.way_back(&door.endpoint)))
+        let effective = self.toggles.effective(&endpoint.target);
+        (!effective.enabled).then(|| {
+            let recovery = self.recovery(&endpoint.target);
+            disabled(endpoint.operation.id, &effective, recovery)
+        })
     }
 
-    /// Ends when an endpoint is disabled: what it holds is to go at once then.
-    fn until_off(self: &Arc<Self>, index: usize) -> UntilOff {
-        if is_toggling(self.doors[index].operation.id) {
+    /// Completes when an endpoint is disabled, so that requests in flight can be ended.
+    fn until_disabled(self: &Arc<Self>, index: usize) -> Disabled {
+        if is_toggling(self.endpoints[index].operation.id) {
             return Box::pin(std::future::pending());
         }
         let (this, mut changed) = (self.clone(), self.toggles.changed());
         Box::pin(async move {
-            while this.closed(index).is_none() {
+            while this.refusal(index).is_none() {
                 if changed.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
@@ -269,7 +268,7 @@ impl Endpoints {
         })
     }
 
-    /// Lets a request in as its toggles say, and holds its place until the answer is sent.
+    /// Serves a request as its toggles allow. The result holds the slot until the response is sent.
     async fn gated(
         self: &Arc<Self>,
         index: usize,
@@ -277,85 +276,89 @@ impl Endpoints {
         request: Request,
         next: Next,
     ) -> Result<(Response, Hold), Refusal> {
-        if let Some(refusal) = self.closed(index) {
+        if let Some(refusal) = self.refusal(index) {
             return Err(refusal);
         }
-        let mut until_off = self.until_off(index);
-        let door = &self.doors[index];
-        let endpoint = self.toggles.effective(&door.endpoint);
-        let op = door.operation.id;
+        let mut disabled = self.until_disabled(index);
+        let endpoint = &self.endpoints[index];
+        let effective = self.toggles.effective(&endpoint.target);
+        let op = endpoint.operation.id;
         let mut work = std::pin::pin!(tag.wrap(next.run(request)));
-        let cut = || {
-            self.closed(index)
-                .unwrap_or_else(|| Refusal::Off(format!("{op} was disabled")))
+        let was_disabled = || {
+            self.refusal(index)
+                .unwrap_or_else(|| Refusal::Disabled(format!("{op} was disabled")))
         };
-        let Some(limit) = endpoint.limit else {
+        let Some(limit) = effective.limit else {
             let response = tokio::select! {
                 response = &mut work => response,
-                () = &mut until_off => return Err(cut()),
+                () = &mut disabled => return Err(was_disabled()),
             };
             let hold = Hold {
                 slot: None,
-                until_off: Some(until_off),
+                disabled: Some(disabled),
             };
             return Ok((response, hold));
         };
-        let held = self.slots.take(index, op, limit, endpoint.slot).await;
+        let held = self.slots.take(index, op, limit, effective.slot).await;
         let held = held.ok_or_else(|| {
-            Refusal::Limited(format!(
-                "{op} is limited to {limit} requests at a time; try again in a second"
+            let requests =
+                units::count(limit as usize, "concurrent request", "concurrent requests");
+            Refusal::LimitReached(format!(
+                "{op} is limited to {requests}; try again in a second"
             ))
         })?;
         let served = tokio::select! {
-            served = tokio::time::timeout(endpoint.slot, &mut work) => served,
-            () = &mut until_off => return Err(cut()),
+            served = self.clock.timeout(effective.slot, &mut work) => served,
+            () = &mut disabled => return Err(was_disabled()),
         };
-        match served {
-            Ok(response) => Ok((
-                response,
-                Hold {
-                    slot: Some(held),
-                    until_off: Some(until_off),
-                },
-            )),
-            Err(_) => Err(Refusal::Late(format!(
-                "{op} took longer than the {} that a request may hold its place under a limit",
-                humantime::format_duration(endpoint.slot)
-            ))),
-        }
+        let Ok(response) = served else {
+            return Err(Refusal::SlotExpired(format!(
+                "{op} took longer than {}, the time that a request may hold a slot under the limit",
+                humantime::format_duration(effective.slot)
+            )));
+        };
+        let hold = Hold {
+            slot: Some(held),
+            disabled: Some(disabled),
+        };
+        Ok((response, hold))
     }
 }
 
-async fn nothing_here(uri: Uri) -> Problem {
+async fn not_found(uri: Uri) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         format!(
-            "there is nothing at {}; /api/v1/openapi.json describes the API",
+            "{} not found; /api/v1/openapi.json describes the API",
             uri.path()
         ),
     )
 }
 
-/// Answers below this size are not worth packing.
-const COMPRESS_ABOVE: u64 = 1_024;
+/// Responses below this size are not compressed.
+const COMPRESS_ABOVE_BYTES: u64 = 1_024;
 
-/// Puts the layers around a listener's routes. Packing is inside of the account: it is on the usage
-/// of the endpoint whose answer it is.
-pub fn finish(router: Router, endpoints: &Arc<Endpoints>, listener: Listener) -> Router {
-    let worth_it =
-        SizeAbove::new(COMPRESS_ABOVE).and(not_packed_already as fn(_, _, &_, &_) -> bool);
+/// Adds the fallback and the layers to the routes of a listener. Compression is inside the accounting
+/// layer, so its CPU time is attributed to the endpoint.
+pub fn finish(router: Router, endpoints: &Arc<Endpoints>, listener: ListenerKind) -> Router {
+    let compressible =
+        SizeAbove::new(COMPRESS_ABOVE_BYTES).and(is_not_compressed as fn(_, _, &_, &_) -> bool);
     let layer = Layer {
         endpoints: endpoints.clone(),
         listener,
     };
     router
-        .fallback(nothing_here)
-        .layer(CompressionLayer::new().gzip(true).compress_when(worth_it))
+        .fallback(not_found)
+        .layer(
+            CompressionLayer::new()
+                .gzip(true)
+                .compress_when(compressible),
+        )
         .layer(middleware::from_fn_with_state(layer, account))
 }
 
-/// pprof goes out packed, under a media type of its own.
-fn not_packed_already(
+/// pprof responses are gzip already, without a `Content-Encoding`.
+fn is_not_compressed(
     _status: StatusCode,
     _version: axum::http::Version,
     headers: &axum::http::HeaderMap,

@@ -1,4 +1,4 @@
-//! Removes what nobody needs any more from the database.
+//! Periodic members that delete old rows from the database.
 
 use crate::control::Control;
 use crate::periodic::{Plan, periodic};
@@ -6,14 +6,14 @@ use davy_runtime::Member;
 use davy_store::Store;
 use std::time::Duration;
 
-/// How long the start and the end of a process are remembered.
-const PROCESSES_KEPT: Duration = Duration::from_hours(30 * 24);
-/// How long it is remembered who changed what.
-const AUDIT_KEPT: Duration = Duration::from_hours(731 * 24);
+/// How long processes are kept after they were last seen.
+const PROCESS_RETENTION: Duration = Duration::from_hours(30 * 24);
+/// How long audit entries are kept: two years, longer than profiles.
+const AUDIT_RETENTION: Duration = Duration::from_hours(731 * 24);
 /// How long a run may take.
 const RUN_LIMIT: Duration = Duration::from_secs(30);
 
-/// The member `gc.processes`: forgets processes that ended, or fell silent, long ago.
+/// The member `gc.processes`: deletes processes that stopped, or were last seen, 30 days ago.
 pub fn processes(control: &Control, store: Store, interval: Duration) -> Member {
     let plan = Plan {
         name: "gc.processes".to_owned(),
@@ -21,16 +21,16 @@ pub fn processes(control: &Control, store: Store, interval: Duration) -> Member 
         run_limit: RUN_LIMIT,
     };
     periodic(control, store, plan, |run| async move {
-        let before = run.store.now().await?.minus(PROCESSES_KEPT).millis();
-        let forgotten = run.store.forget_processes(before).await?;
-        if forgotten > 0 {
-            tracing::info!(forgotten, "old processes were forgotten");
+        let before = run.store.now().await?.minus(PROCESS_RETENTION).millis();
+        let deleted = run.store.forget_processes(before).await?;
+        if deleted > 0 {
+            tracing::info!(deleted, "old processes deleted");
         }
         Ok(())
     })
 }
 
-/// The member `gc.audit`: forgets changes from longer ago than profiles are kept.
+/// The member `gc.audit`: deletes audit entries that are two years old.
 pub fn audit(control: &Control, store: Store, interval: Duration) -> Member {
     let plan = Plan {
         name: "gc.audit".to_owned(),
@@ -38,10 +38,10 @@ pub fn audit(control: &Control, store: Store, interval: Duration) -> Member {
         run_limit: RUN_LIMIT,
     };
     periodic(control, store, plan, |run| async move {
-        let before = run.store.now().await?.minus(AUDIT_KEPT).millis();
-        let forgotten = run.store.forget_audit(before).await?;
-        if forgotten > 0 {
-            tracing::info!(forgotten, "old changes were forgotten");
+        let before = run.store.now().await?.minus(AUDIT_RETENTION).millis();
+        let deleted = run.store.forget_audit(before).await?;
+        if deleted > 0 {
+            tracing::info!(deleted, "old audit entries deleted");
         }
         Ok(())
     })

@@ -1,32 +1,39 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod api;
 mod control;
+mod debug_port;
 mod endpoints;
 pub mod gc;
+mod meter;
 mod metrics;
 mod names;
 mod openapi;
 mod operations;
+mod parameters;
 mod periodic;
 mod problem;
+mod references;
 mod report;
 mod sync;
 mod toggling;
 mod usage;
-mod way_back;
 
-pub use api::change::Peer;
+pub use access::{Access, AccessOptions, Caller, Connection};
 pub use api::health::health_router;
-pub use api::{EndpointRow, LastRun, MemberRow, ToggleRow, emergency_router, router as api_router};
-pub use control::{Control, Identity, Options};
-pub use endpoints::{Cut, Endpoints, Fleet, Listener, finish};
-pub use metrics::{Children, Metrics, registry};
+pub use api::{EndpointRow, LastRun, MemberRow, emergency_router};
+pub use control::{Control, ControlOptions, Identity};
+pub use debug_port::DebugPort;
+pub use endpoints::{Disconnect, Endpoints, Fleet, ListenerKind, finish};
+pub use metrics::{Children, METRICS, MetricEntry, MetricKind, Metrics, registry};
 pub use names::nearest;
-pub use operations::{Operation, Parameter, operations};
+pub use openapi::router as api_router;
+pub use operations::{Operation, Parameter, ParameterKind, operations};
 pub use periodic::{Plan, Run, periodic};
 pub use problem::Problem;
-pub use report::{Connections, Kernel, MemberReport, OperationReport, Report};
+pub use references::{http_api_reference, metrics_reference};
+pub use report::{Connections, KernelStatistics, MemberReport, OperationReport, Report};
 pub use sync::{control as control_member, database as database_member};
+pub use toggling::ToggleRow;
 pub use usage::Usage;
-pub use way_back::DebugPort;

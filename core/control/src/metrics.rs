@@ -1,8 +1,11 @@
-//! Figures for Prometheus: those that count for themselves, and those of members, which are read
-//! from their usages when somebody asks.
+//! Metrics in Prometheus's text format: those of a registry, and those of members, which are read from
+//! their usage at each scrape.
 
+mod catalogue;
 mod families;
 mod merge;
+
+pub use catalogue::{METRICS, MetricEntry, MetricKind};
 
 use crate::control::Control;
 use davy_profiler::{Handle, Stats};
@@ -11,25 +14,25 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Counter, CounterVec, Gauge, Opts, Registry, TextEncoder};
 use std::collections::HashMap;
 
-/// Asks the child processes for their figures; each answers with its text.
+/// Scrapes the child processes; returns the text of each that responds.
 pub type Children = Box<dyn Fn() -> BoxFuture<'static, Vec<String>> + Send + Sync>;
 
-/// The registry of the process, and what is filled in at each reading.
+/// The metrics of a process and its children.
 pub struct Metrics {
     registry: Registry,
     process: String,
-    profiler: Option<(Handle, Profiler)>,
+    profiler: Option<(Handle, ProfilerMetrics)>,
     children: Option<Children>,
 }
 
-/// A registry whose every figure carries the name of the process.
+/// A registry that adds the label `process` to every metric.
 pub fn registry(process: &str) -> Result<Registry, prometheus::Error> {
     let labels = HashMap::from([("process".to_owned(), process.to_owned())]);
     Registry::new_custom(None, Some(labels))
 }
 
 impl Metrics {
-    /// Adds the process's own figures to a registry.
+    /// Registers the metrics of the unix process and of the profiler.
     pub fn new(
         registry: Registry,
         process: &str,
@@ -39,8 +42,8 @@ impl Metrics {
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
         ))?;
-        let profiler =
-            profiler.map(|handle| Ok::<_, prometheus::Error>((handle, Profiler::new(&registry)?)));
+        let profiler = profiler
+            .map(|handle| Ok::<_, prometheus::Error>((handle, ProfilerMetrics::new(&registry)?)));
         Ok(Self {
             registry,
             process: process.to_owned(),
@@ -49,10 +52,10 @@ impl Metrics {
         })
     }
 
-    /// All figures of this process and of its children in Prometheus's text format.
+    /// The metrics of this process and its children in Prometheus's text format.
     pub(crate) async fn text(&self, control: &Control) -> Result<String, prometheus::Error> {
-        if let Some((handle, figures)) = &self.profiler {
-            figures.set(&handle.stats());
+        if let Some((handle, metrics)) = &self.profiler {
+            metrics.set(&handle.stats());
         }
         let mut families: Vec<MetricFamily> = self.registry.gather();
         families.extend(families::of_members(control, &self.process).await);
@@ -65,8 +68,8 @@ impl Metrics {
     }
 }
 
-/// The profiler counts for itself; these hold what it had counted at the last reading.
-struct Profiler {
+/// The statistics of the profiler at the last scrape.
+struct ProfilerMetrics {
     samples: Counter,
     dropped: CounterVec,
     overhead: CounterVec,
@@ -76,13 +79,16 @@ struct Profiler {
     threads: Gauge,
 }
 
-impl Profiler {
+impl ProfilerMetrics {
     fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let name = |name: &str| format!("davy_profiler_{name}");
-        let figures = Self {
+        let metrics = Self {
             samples: Counter::new(name("samples_total"), "CPU samples taken")?,
             dropped: CounterVec::new(
-                Opts::new(name("dropped_total"), "What the profiler dropped, by kind"),
+                Opts::new(
+                    name("dropped_total"),
+                    "Samples, windows, tags and stacks dropped by the profiler, by kind",
+                ),
                 &["kind"],
             )?,
             overhead: CounterVec::new(
@@ -92,28 +98,25 @@ impl Profiler {
                 ),
                 &["part"],
             )?,
-            windows: Counter::new(
-                name("windows_total"),
-                "Windows that an archiver has acknowledged",
-            )?,
+            windows: Counter::new(name("windows_total"), "Windows acknowledged by an archiver")?,
             spool_bytes: Gauge::new(
                 name("spool_bytes"),
-                "Bytes that wait for their acknowledgement",
+                "Bytes of windows that are not acknowledged yet",
             )?,
             ack_delay: Gauge::new(
                 name("ack_delay_seconds"),
-                "From the end of the last acknowledged window to its acknowledgement",
+                "Time from the end of the last acknowledged window to its acknowledgement",
             )?,
-            threads: Gauge::new(name("threads"), "Threads that are sampled")?,
+            threads: Gauge::new(name("threads"), "Sampled threads")?,
         };
-        registry.register(Box::new(figures.samples.clone()))?;
-        registry.register(Box::new(figures.dropped.clone()))?;
-        registry.register(Box::new(figures.overhead.clone()))?;
-        registry.register(Box::new(figures.windows.clone()))?;
-        registry.register(Box::new(figures.spool_bytes.clone()))?;
-        registry.register(Box::new(figures.ack_delay.clone()))?;
-        registry.register(Box::new(figures.threads.clone()))?;
-        Ok(figures)
+        registry.register(Box::new(metrics.samples.clone()))?;
+        registry.register(Box::new(metrics.dropped.clone()))?;
+        registry.register(Box::new(metrics.overhead.clone()))?;
+        registry.register(Box::new(metrics.windows.clone()))?;
+        registry.register(Box::new(metrics.spool_bytes.clone()))?;
+        registry.register(Box::new(metrics.ack_delay.clone()))?;
+        registry.register(Box::new(metrics.threads.clone()))?;
+        Ok(metrics)
     }
 
     fn set(&self, stats: &Stats) {

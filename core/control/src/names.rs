@@ -1,9 +1,9 @@
-//! The names that can be toggled, and the nearest one to a wrong one.
+//! The names that can be toggled, and suggestions for misspelt ones.
 
 use crate::operations::Operation;
 
-/// Members that can't be disabled: with them the means to toggle would go.
-const NEEDED: [&str; 6] = [
+/// Members that can't be disabled: toggles are received and applied through them.
+const REQUIRED: [&str; 6] = [
     "control",
     "database",
     "debug",
@@ -19,15 +19,21 @@ pub(crate) struct Names {
     operations: Vec<&'static str>,
 }
 
-/// Why a name can't be toggled; one sentence.
+/// Why a name can't be toggled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refused {
-    /// Nothing has that name.
-    #[error("{0}")]
-    Unknown(String),
-    /// It has to run.
-    #[error("{0}")]
-    Needed(String),
+pub(crate) enum NameError {
+    /// Neither a member nor an operation has that name.
+    #[error("{kind} {name} not found; {hint}")]
+    Unknown {
+        kind: &'static str,
+        name: String,
+        hint: String,
+    },
+    /// The member has to run.
+    #[error(
+        "member {name} can't be disabled: the process needs it to apply toggles; stop the process instead"
+    )]
+    Required { name: String },
 }
 
 impl Names {
@@ -38,8 +44,8 @@ impl Names {
         }
     }
 
-    /// Whether a member has that name.
-    pub(crate) fn member(&self, name: &str) -> Result<(), Refused> {
+    /// Checks that a member has that name.
+    pub(crate) fn member(&self, name: &str) -> Result<(), NameError> {
         if self.members.iter().any(|known| known == name) {
             return Ok(());
         }
@@ -47,18 +53,18 @@ impl Names {
         Err(unknown("member", name, members, "`davy members` lists all"))
     }
 
-    /// Whether a member has that name and may be disabled.
-    pub(crate) fn member_to_disable(&self, name: &str) -> Result<(), Refused> {
-        if NEEDED.contains(&name) {
-            return Err(Refused::Needed(format!(
-                "member {name} can't be disabled: what is toggled is toggled through it; stop the process instead"
-            )));
+    /// Checks that a member has that name and may be disabled.
+    pub(crate) fn member_to_disable(&self, name: &str) -> Result<(), NameError> {
+        if REQUIRED.contains(&name) {
+            return Err(NameError::Required {
+                name: name.to_owned(),
+            });
         }
         self.member(name)
     }
 
-    /// Whether an operation has that name.
-    pub(crate) fn operation(&self, name: &str) -> Result<(), Refused> {
+    /// Checks that an operation has that name.
+    pub(crate) fn operation(&self, name: &str) -> Result<(), NameError> {
         if self.operations.contains(&name) {
             return Ok(());
         }
@@ -72,15 +78,24 @@ impl Names {
     }
 }
 
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>, all: &str) -> Refused {
+fn unknown<'a>(
+    kind: &'static str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+    list_command: &str,
+) -> NameError {
     let hint = match nearest(name, known) {
         Some(near) => format!("did you mean {near}?"),
-        None => all.to_owned(),
+        None => list_command.to_owned(),
     };
-    Refused::Unknown(format!("there is no {what} {name}; {hint}"))
+    NameError::Unknown {
+        kind,
+        name: name.to_owned(),
+        hint,
+    }
 }
 
-/// The known name nearest to a wrong one, if any is near enough to be meant.
+/// The name with the smallest edit distance, unless more than half of its characters differ.
 pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     names
         .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
@@ -94,22 +109,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_name_is_answered_by_the_nearest_right_one() {
-        let operations: Vec<Operation> = crate::operations().collect();
+    fn misspelt_name_is_refused_with_the_nearest_known_one() {
+        let operations: Vec<Operation> = crate::operations::operations().collect();
         let names = Names::new(vec!["gc.audit".to_owned()], &operations);
-        let said = |result: Result<(), Refused>| result.expect_err("it is refused").to_string();
+        let text = |result: Result<(), NameError>| result.expect_err("unknown name").to_string();
         assert_eq!(
-            said(names.member("gc.adit")),
-            "there is no member gc.adit; did you mean gc.audit?"
+            text(names.member("gc.adit")),
+            "member gc.adit not found; did you mean gc.audit?"
         );
         assert_eq!(
-            said(names.operation("ListAlJobs")),
-            "there is no endpoint ListAlJobs; did you mean ListAllJobs?"
+            text(names.operation("ListAlJobs")),
+            "endpoint ListAlJobs not found; did you mean ListAllJobs?"
+        );
+        assert_eq!(
+            text(names.operation("x")),
+            "endpoint x not found; `davy endpoints` lists all"
         );
         assert_eq!(names.operation("ListAllJobs"), Ok(()));
+    }
+
+    #[test]
+    fn required_members_cannot_be_disabled() {
+        let names = Names::new(vec!["debug".to_owned(), "ui".to_owned()], &[]);
+        assert_eq!(names.member_to_disable("ui"), Ok(()));
         assert!(matches!(
             names.member_to_disable("debug"),
-            Err(Refused::Needed(_))
+            Err(NameError::Required { .. })
         ));
+        assert_eq!(names.member("debug"), Ok(()));
     }
 }

@@ -1,78 +1,218 @@
-//! The description of `/api/v1`, made from the table of operations.
+//! The OpenAPI description of `/api/v1`, made from the table of operations.
 
-use crate::operations::Operation;
+mod content;
+mod rows;
+
+use crate::api;
+use crate::control::Control;
+use crate::operations::{Operation, ParameterKind};
+use crate::problem;
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use content::Media;
+use davy_store::Store;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-/// Describes every operation under `/api/v1` (OpenAPI 3.1).
+/// The routes of the member `api`. `store` is on the budget of that member.
+pub fn router(control: &Control, store: Store) -> Router {
+    let description = Router::new()
+        .route("/api/v1/openapi.json", get(description))
+        .with_state(control.clone());
+    api::router(control, store).merge(description)
+}
+
+async fn description(State(control): State<Control>) -> Json<Value> {
+    Json(describe(control.0.endpoints.operations()))
+}
+
+/// Whether the description includes an operation.
+pub(crate) fn is_described(operation: &Operation) -> bool {
+    operation.path.starts_with("/api/v1/")
+}
+
+/// The description of every operation under `/api/v1` (OpenAPI 3.1).
 pub(crate) fn describe(operations: &[Operation]) -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    settings.meta_schema = None;
+    let mut generator = settings.into_generator();
     let mut paths = Map::new();
     for operation in operations
         .iter()
-        .filter(|op| op.path.starts_with("/api/v1/"))
+        .filter(|operation| is_described(operation))
     {
-        let in_path = operation.path.split('/').filter_map(|part| {
-            let name = part.strip_prefix('{')?.strip_suffix('}')?;
-            Some(
-                json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}),
-            )
-        });
-        let in_query = operation.parameters.iter().map(|parameter| {
-            json!({
-                "name": parameter.name,
-                "in": "query",
-                "required": parameter.required,
-                "description": parameter.description,
-                "schema": {"type": parameter.kind},
-            })
-        });
-        let parameters: Vec<Value> = in_path.chain(in_query).collect();
-        let answer = |description: &str, media_type: &str| json!({"description": description, "content": {media_type: {}}});
-        let described = json!({
-            "operationId": operation.id,
-            "summary": operation.summary,
-            "tags": [operation.member],
-            "parameters": parameters,
-            "responses": {
-                "200": answer("The answer", operation.media_type()),
-                "default": answer("What is wrong, and the way out", "application/problem+json"),
-            },
-        });
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method.to_lowercase()] = described;
+        path[operation.method.to_lowercase()] = describe_operation(operation, &mut generator);
     }
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Davy",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Profiles of live systems, by service, member and operation.",
+            "description": "Members, endpoints and profiles of a Davy fleet. \
+                Changes need the header Davy-User and, if http.token is set, a bearer token.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "The value of http.token"}},
+        },
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn describe_operation(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+    let is_change = operation.method != "GET";
+    let mut parameters = path_parameters(operation.path);
+    if is_change {
+        parameters.push(json!({
+            "name": "Davy-User",
+            "in": "header",
+            "required": true,
+            "description": "The operator, for the audit log",
+            "schema": {"type": "string"},
+            "example": "alice@laptop",
+        }));
+    }
+    parameters.extend(operation.parameters.iter().map(|parameter| {
+        let example = match parameter.kind {
+            ParameterKind::Integer => parameter
+                .example
+                .parse::<u64>()
+                .map_or(Value::Null, Value::from),
+            ParameterKind::Seconds => parameter
+                .example
+                .parse::<f64>()
+                .map_or(Value::Null, Value::from),
+            _ => Value::from(parameter.example),
+        };
+        json!({
+            "name": parameter.name,
+            "in": "query",
+            "required": parameter.required,
+            "description": parameter.description,
+            "schema": parameter_schema(parameter.kind),
+            "example": example,
+        })
+    }));
+    let mut described = json!({
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [operation.member],
+        "parameters": parameters,
+        "responses": responses(operation, is_change, generator),
+    });
+    if let Some((media, required)) = content::request(operation.id) {
+        described["requestBody"] =
+            json!({"required": required, "content": content(&[media], generator)});
+    }
+    if is_change {
+        // Either the token, or none for local callers while no token is configured.
+        described["security"] = json!([{"token": []}, {}]);
+    }
+    described
+}
 
-    #[test]
-    fn every_operation_is_described_under_its_name() {
-        let operations: Vec<Operation> = crate::operations().collect();
-        let described = describe(&operations);
-        for operation in operations {
-            assert!(
-                !operation.summary.is_empty(),
-                "{} says nothing of itself",
-                operation.id
-            );
-            if operation.path.starts_with("/api/v1/") {
-                let method = operation.method.to_lowercase();
-                assert_eq!(
-                    described["paths"][operation.path][method]["operationId"],
-                    operation.id
-                );
-            }
-        }
+/// The parameters in `{braces}`.
+fn path_parameters(path: &str) -> Vec<Value> {
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    names
+        .map(|name| {
+            let (description, example) = match name {
+                "operation" => ("The operation, as ListEndpoints lists it", "ListAllJobs"),
+                _ => ("The member, as ListMembers lists it", "gc.audit"),
+            };
+            json!({
+                "name": name,
+                "in": "path",
+                "required": true,
+                "description": description,
+                "schema": {"type": "string"},
+                "example": example,
+            })
+        })
+        .collect()
+}
+
+fn parameter_schema(kind: ParameterKind) -> Value {
+    match kind {
+        ParameterKind::Text => json!({"type": "string"}),
+        ParameterKind::Integer => json!({"type": "integer", "minimum": 1}),
+        ParameterKind::Seconds => json!({"type": "number", "exclusiveMinimum": 0}),
+        ParameterKind::Choice(choices) => json!({"type": "string", "enum": choices}),
+        ParameterKind::Time => json!({
+            "type": "string",
+            "description": "RFC 3339, a date, a unix time in s, ms, us or ns, or a time relative to now such as now-1h",
+        }),
     }
 }
+
+fn responses(operation: &Operation, is_change: bool, generator: &mut SchemaGenerator) -> Value {
+    let mut responses = Map::new();
+    let success = content(&content::response(operation.id), generator);
+    responses.insert(
+        "200".to_owned(),
+        json!({"description": operation.summary, "content": success}),
+    );
+    if operation.id == "GetHealth" {
+        let failing = content(&content::response(operation.id), generator);
+        let response = json!({"description": "The fleet is failing", "content": failing});
+        responses.insert("503".to_owned(), response);
+    }
+    let mut problems = vec![
+        ("400", "Invalid parameter or body"),
+        ("421", "Foreign Host header"),
+        ("429", "Limit of the endpoint reached"),
+    ];
+    if is_change {
+        problems.extend([
+            ("401", "Missing or wrong token"),
+            (
+                "403",
+                "Change from another machine without a token, or from another site",
+            ),
+            ("404", "Unknown member or operation"),
+            (
+                "409",
+                "The configuration or the kind of member rules the change out",
+            ),
+        ]);
+    }
+    for (status, description) in problems {
+        let response = problem_response(description, generator);
+        responses.insert(status.to_owned(), response);
+    }
+    let rest = problem_response("Any other error", generator);
+    responses.insert("default".to_owned(), rest);
+    Value::Object(responses)
+}
+
+fn problem_response(description: &str, generator: &mut SchemaGenerator) -> Value {
+    json!({
+        "description": description,
+        "content": {problem::MEDIA_TYPE: {"schema": schema::<problem::ProblemDocument>(generator)}},
+    })
+}
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+fn content(media: &[Media], generator: &mut SchemaGenerator) -> Value {
+    let entries = media.iter().map(|media| {
+        let schema = match media.schema {
+            Some(schema) => schema(generator).to_value(),
+            None => json!({"type": "string"}),
+        };
+        (media.media_type.to_owned(), json!({"schema": schema}))
+    });
+    Value::Object(entries.collect())
+}
+
+#[cfg(test)]
+mod tests;

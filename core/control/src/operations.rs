@@ -1,214 +1,238 @@
-//! Every endpoint under the one name that toggles, figures, profiles and the API's description use.
+//! The table of operations: every endpoint under the one name that toggles, metrics, profiles and the
+//! description of the API use.
 
-/// An endpoint.
+mod archive;
+mod parameter;
+
+pub use parameter::{Parameter, ParameterKind};
+
+/// A route of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
-    /// `GET`, `PUT`, ...
+    /// The HTTP method.
     pub method: &'static str,
-    /// Its path, with `{name}` for a part that varies.
+    /// The path, with `{name}` for variable parts.
     pub path: &'static str,
-    /// Its name.
+    /// The name of the endpoint. Several routes can have the same one.
     pub id: &'static str,
-    /// The member whose work it is.
+    /// The member that serves it.
     pub member: &'static str,
-    /// What it does, in a sentence without its full stop.
+    /// What it does; a sentence without full stop.
     pub summary: &'static str,
-    /// Its parameters in the query.
+    /// Its query parameters.
     pub parameters: &'static [Parameter],
 }
 
-const fn operation(
-    method: &'static str,
-    path: &'static str,
-    id: &'static str,
-    member: &'static str,
-    summary: &'static str,
-) -> Operation {
-    Operation {
-        method,
-        path,
-        id,
-        member,
-        summary,
-        parameters: &[],
+impl Operation {
+    const fn new(
+        method: &'static str,
+        path: &'static str,
+        id: &'static str,
+        member: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            id,
+            member,
+            summary,
+            parameters: &[],
+        }
+    }
+
+    const fn with(self, parameters: &'static [Parameter]) -> Self {
+        Self { parameters, ..self }
     }
 }
 
-const fn get(
+/// An operation of the member `api`.
+const fn api(
+    method: &'static str,
     path: &'static str,
     id: &'static str,
-    member: &'static str,
     summary: &'static str,
 ) -> Operation {
-    operation("GET", path, id, member, summary)
+    Operation::new(method, path, id, "api", summary)
 }
 
-/// The operations that are not the archive's.
+/// An operation of the member `debug`.
+const fn debug(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new("GET", path, id, "debug", summary)
+}
+
+/// All operations except those of the archive.
 const OWN: &[Operation] = &[
-    get(
+    api(
+        "GET",
         "/api/v1/openapi.json",
         "GetOpenApi",
-        "api",
-        "The description of this API",
+        "Returns the OpenAPI description of this API",
     ),
-    get(
+    api(
+        "GET",
         "/api/v1/health",
         "GetHealth",
-        "api",
-        "ok, degraded or failing, with what is late or lost",
+        "Returns the health of the fleet: ok, degraded or failing, with the reasons",
     ),
-    Operation {
-        parameters: &[BY_PROCESS],
-        ..get(
-            "/api/v1/members",
-            "ListMembers",
-            "api",
-            "Every member of every process: state, toggle and usage",
-        )
-    },
-    operation(
+    api(
+        "GET",
+        "/api/v1/members",
+        "ListMembers",
+        "Lists every member of every process with state, toggle and usage",
+    )
+    .with(&[BY]),
+    api(
         "PUT",
         "/api/v1/members/{name}",
         "ToggleMember",
-        "api",
-        "enables a member or off",
+        "Enables or disables a member in every process",
     ),
-    operation(
+    api(
         "POST",
         "/api/v1/members/{name}/restart",
         "RestartMember",
-        "api",
-        "Restarts a member, wherever it runs",
+        "Restarts a member in every process",
     ),
-    operation(
+    api(
         "POST",
         "/api/v1/members/{name}/wake",
         "WakeMember",
-        "api",
-        "Runs a periodic member now, once",
+        "Runs a periodic member once, now",
     ),
-    Operation {
-        parameters: &[BY_PROCESS],
-        ..get(
-            "/api/v1/endpoints",
-            "ListEndpoints",
-            "api",
-            "Every endpoint: the member that serves it, its toggle and its usage",
-        )
-    },
-    operation(
+    api(
+        "GET",
+        "/api/v1/endpoints",
+        "ListEndpoints",
+        "Lists every endpoint with its member, toggle and usage",
+    ),
+    api(
         "PUT",
         "/api/v1/endpoints/{operation}",
         "ToggleEndpoint",
-        "api",
-        "enables an endpoint or off, or limits it",
+        "Enables, disables or limits an endpoint in every process",
     ),
-    get(
+    api(
+        "GET",
         "/api/v1/processes",
         "ListProcesses",
-        "api",
-        "Starts and ends of Davy's processes, the newest first",
+        "Lists the last 100 processes of the fleet, newest first",
     ),
-    Operation {
-        parameters: &[LIMIT, BEFORE],
-        ..get(
-            "/api/v1/audit",
-            "ListAudit",
-            "api",
-            "Who changed what, when and why, the newest first",
-        )
-    },
-    get(
+    api(
+        "GET",
+        "/api/v1/audit",
+        "ListAudit",
+        "Lists the audit log: who changed what, when and why, newest first",
+    )
+    .with(&[LIMIT, BEFORE]),
+    api(
+        "GET",
         "/api/v1/jobs",
         "ListAllJobs",
-        "api",
-        "All jobs of all teams, with their last builds",
+        "Lists the jobs of all teams with their last builds",
     ),
-    get("/", "GetPage", "ui", "The page"),
-    get("/{*path}", "GetAsset", "ui", "Parts of the page"),
-    get("/metrics", "GetMetrics", "debug", "Figures for Prometheus"),
-    get("/livez", "GetLive", "debug", "Whether the process runs"),
-    get(
+    Operation::new("GET", "/", "GetPage", "ui", "Returns the page"),
+    Operation::new(
+        "GET",
+        "/{*path}",
+        "GetAsset",
+        "ui",
+        "Returns an asset of the page",
+    ),
+    debug(
+        "/metrics",
+        "GetMetrics",
+        "Returns metrics in Prometheus's text format",
+    ),
+    debug(
+        "/livez",
+        "GetLive",
+        "Returns 200 as long as the process runs",
+    ),
+    debug(
         "/readyz",
         "GetReady",
-        "debug",
-        "Whether every member is ready; the unready are named",
+        "Returns 200 when every member is ready; names those that are not",
     ),
-    get(
+    debug(
         "/debug/pprof",
         "GetDebugIndex",
-        "debug",
-        "What the debug port has",
+        "Lists the profiles of the debug port",
     ),
-    get(
+    debug(
         "/debug/pprof/",
         "GetDebugIndex",
-        "debug",
-        "What the debug port has",
+        "Lists the profiles of the debug port",
     ),
-    get(
+    debug(
         "/debug/pprof/profile",
         "GetCpuProfile",
-        "debug",
-        "CPU profile of the coming seconds, as pprof",
+        "Returns a CPU profile of the next seconds as pprof",
     ),
-    get(
+    debug(
         "/debug/pprof/heap",
         "GetHeapProfile",
-        "debug",
-        "Live heap, as pprof",
+        "Returns the live heap as pprof",
     ),
-    get(
+    debug(
         "/debug/pprof/allocs",
         "GetAllocsProfile",
-        "debug",
-        "Allocations since the start, as pprof",
+        "Returns the allocations since the start as pprof",
     ),
-    get(
+    debug(
         "/debug/pprof/wall",
         "GetWallProfile",
-        "debug",
-        "Wall time of the coming seconds, as pprof",
+        "Returns a wall-clock profile of the next seconds as pprof",
     ),
-    get(
+    debug(
         "/debug/pprof/tasks",
         "GetTasksProfile",
-        "debug",
-        "Tasks and where they wait, as pprof",
+        "Returns all tasks and where they wait as pprof",
     ),
-    get(
+    debug(
         "/debug/pprof/threads",
         "GetThreadsProfile",
-        "debug",
-        "Threads, as pprof",
+        "Returns all threads as pprof",
     ),
-    get(
-        "/debug/pprof/watch",
-        "WatchProfiles",
-        "debug",
-        "Pushes short windows for the coming seconds, as somebody is watching",
-    ),
-    operation(
-        "POST",
-        "/debug/pprof/watch",
-        "WatchProfiles",
-        "debug",
-        "Pushes short windows for the coming seconds, as somebody is watching",
-    ),
-    get(
+    debug("/debug/pprof/watch", "WatchProfiles", WATCH),
+    Operation {
+        method: "POST",
+        ..debug("/debug/pprof/watch", "WatchProfiles", WATCH)
+    },
+    debug(
         "/debug/pprof/cmdline",
         "GetCommandLine",
-        "debug",
-        "The process's command line",
+        "Returns the command line of the process",
     ),
 ];
 
-/// Every operation of every member.
+const WATCH: &str = "Pushes shorter windows for the next seconds, for a live view";
+
+const BY: Parameter = Parameter::new(
+    "by",
+    ParameterKind::Choice(&["process", "member"]),
+    "member",
+    "One row for each member of each process (default), or one for each member",
+);
+const LIMIT: Parameter = Parameter::new(
+    "limit",
+    ParameterKind::Integer,
+    "50",
+    "Entries in the response, at most; 100 by default, 1,000 at most",
+);
+const BEFORE: Parameter = Parameter::new(
+    "before",
+    ParameterKind::Integer,
+    "1200",
+    "Only entries with an id smaller than this; for paging",
+);
+
+/// Every operation of every member, once for each route.
 pub fn operations() -> impl Iterator<Item = Operation> {
     OWN.iter().copied().chain(of_archive())
 }
 
-/// The archive's operations: ingestion belongs to one member, queries to another.
+/// Ingestion belongs to one member, queries to another.
 fn of_archive() -> impl Iterator<Item = Operation> {
     davy_archive::OPERATIONS.iter().map(|&(method, path, id)| {
         let member = if path.starts_with("/api/v1/") {
@@ -216,141 +240,27 @@ fn of_archive() -> impl Iterator<Item = Operation> {
         } else {
             "archive.ingest"
         };
-        let (summary, parameters) = described(id);
-        Operation {
-            parameters,
-            ..operation(method, path, id, member, summary)
-        }
+        let (summary, parameters) = archive::description(id);
+        Operation::new(method, path, id, member, summary).with(parameters)
     })
 }
 
-/// What an operation of the archive does, and its parameters.
-fn described(id: &str) -> (&'static str, &'static [Parameter]) {
-    match id {
-        "Ingest" => (
-            "A profile in pprof or folded stacks, as Pyroscope's agents send it",
-            &[],
-        ),
-        "Push" => (
-            "Series of pprofs, as Pyroscope's and Davy's own profilers send them",
-            &[],
-        ),
-        "ListProfileTypes" => ("The profile types of a range", &[SELECTOR, FROM, UNTIL]),
-        "ListProfileLabels" => (
-            "The label names of a range, or the values of one",
-            &[NAME, ANY_TYPE, SELECTOR, FROM, UNTIL],
-        ),
-        "QuerySeries" => ("Totals over time", &[TYPE, SELECTOR, FROM, UNTIL, STEP, BY]),
-        "QueryFlamegraph" => (
-            "A merged flame graph; JSON where the client accepts only that",
-            &[TYPE, SELECTOR, FROM, UNTIL, BY, MAX_NODES],
-        ),
-        "QueryDiff" => (
-            "Two flame graphs in one",
-            &[TYPE, SELECTOR, FROM, UNTIL, BY, MAX_NODES],
-        ),
-        "QueryTop" => (
-            "The functions of the largest own values",
-            &[TYPE, SELECTOR, FROM, UNTIL, LIMIT],
-        ),
-        "QueryPprof" => (
-            "A merged profile as pprof, packed",
-            &[TYPE, SELECTOR, FROM, UNTIL, BY],
-        ),
-        "QueryFolded" => (
-            "A merged profile as folded stacks",
-            &[TYPE, SELECTOR, FROM, UNTIL, BY],
-        ),
-        "QuerySvg" => (
-            "A merged flame graph as a picture",
-            &[TYPE, SELECTOR, FROM, UNTIL, BY],
-        ),
-        _ => ("", &[]),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Operation {
-    /// The media type of its answer.
-    pub(crate) fn media_type(&self) -> &'static str {
-        match self.path.rsplit('/').next().unwrap_or("") {
-            "flamegraph" | "diff" => davy_profile::view::MEDIA_TYPE,
-            "pprof" => "application/octet-stream",
-            "folded" => "text/plain",
-            "svg" => "image/svg+xml",
-            _ => "application/json",
+    #[test]
+    fn every_operation_has_a_summary_and_described_parameters() {
+        for operation in operations() {
+            assert!(!operation.summary.is_empty(), "{}", operation.id);
+            for parameter in operation.parameters {
+                let place = format!("{} {}", operation.id, parameter.name);
+                assert!(!parameter.description.is_empty(), "{place}");
+                assert!(!parameter.example.is_empty(), "{place}");
+                if let ParameterKind::Choice(choices) = parameter.kind {
+                    assert!(choices.contains(&parameter.example), "{place}");
+                }
+            }
         }
     }
 }
-
-/// A parameter of a query.
-#[derive(Clone, Copy, Debug)]
-pub struct Parameter {
-    /// Its name.
-    pub name: &'static str,
-    /// Its type in JSON Schema.
-    pub kind: &'static str,
-    /// Whether it must be there.
-    pub required: bool,
-    /// What it does.
-    pub description: &'static str,
-}
-
-const fn parameter(name: &'static str, kind: &'static str, description: &'static str) -> Parameter {
-    Parameter {
-        name,
-        kind,
-        required: false,
-        description,
-    }
-}
-
-const TYPE: Parameter = Parameter {
-    name: "type",
-    kind: "string",
-    required: true,
-    description: "Profile type: cpu, wall, heap, inuse_objects, allocs, alloc_objects, tasks, or an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds",
-};
-const ANY_TYPE: Parameter = parameter(
-    "type",
-    "string",
-    "Profile type; all of them where it is left out",
-);
-const SELECTOR: Parameter = parameter(
-    "selector",
-    "string",
-    "Series, such as {service_name=\"x\",member=~\"gc.*\"}",
-);
-const FROM: Parameter = parameter(
-    "from",
-    "string",
-    "Begin: unix milliseconds, RFC 3339 or now-1h [default: now-1h]",
-);
-const UNTIL: Parameter = parameter("until", "string", "End, not included [default: now]");
-const BY: Parameter = parameter(
-    "by",
-    "string",
-    "Labels to group by, with commas between them",
-);
-const STEP: Parameter = parameter(
-    "step",
-    "number",
-    "Seconds of a point; point t covers t to t + step",
-);
-const MAX_NODES: Parameter = parameter(
-    "max_nodes",
-    "integer",
-    "Nodes, at most; what is cut is told exactly",
-);
-const LIMIT: Parameter = parameter("limit", "integer", "Rows, at most");
-const NAME: Parameter = parameter(
-    "name",
-    "string",
-    "Label whose values to list; names where it is left out",
-);
-
-const BY_PROCESS: Parameter = parameter(
-    "by",
-    "string",
-    "process: a row for each process; member: one row for all of them [default: process]",
-);
-const BEFORE: Parameter = parameter("before", "integer", "Only entries older than this id");

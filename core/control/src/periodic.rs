@@ -1,8 +1,8 @@
-//! Periodic members: each runs once in the whole fleet at each of its ticks.
+//! Periodic members: each runs once in the fleet at each tick.
 //!
-//! Whoever claims a tick holds a lease with a fencing token. A run has a time limit below that of its
-//! lease, so a hung one frees the tick by itself; a holder that was cut off finds, at the end, that
-//! its token is outdated. A wake-up that comes while a run is under way is remembered.
+//! The process that claims a tick holds a lease with a fencing token. A run must end before its lease
+//! does, so a hung run frees the tick by itself; a holder that lost the database finds its token
+//! outdated when it finishes. A wake-up during a run starts another run after it.
 
 use crate::control::{Control, Database};
 use davy_runtime::{Context, Error, Kind, Member};
@@ -11,10 +11,10 @@ use std::future::Future;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A periodic member's plan.
+/// When a periodic member runs.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The member's name, which is the tick's too.
+    /// The name of the member and of its tick.
     pub name: String,
     /// From the start of one run to the start of the next.
     pub interval: Duration,
@@ -22,26 +22,27 @@ pub struct Plan {
     pub run_limit: Duration,
 }
 
-/// What a run is handed.
+/// What a run works with.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// The database, on the member's budget.
+    /// The database, on the budget of the member.
     pub store: Store,
-    /// Grows with each claim of the tick in the fleet.
+    /// The fencing token; grows with each claim in the fleet.
     pub fence: i64,
 }
 
-/// From the limit of a run to the end of its lease.
+/// How much longer a lease lasts than the run limit.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// How often a member looks for its tick, at most and at least.
+/// The shortest and the longest pause between two looks for a due tick.
 const LOOK_MIN: Duration = Duration::from_millis(200);
 const LOOK_MAX: Duration = Duration::from_secs(2);
-/// How long a run may go on after its process was asked to stop.
+/// How long a run may go on during a drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
-/// The operation that runs are tagged with.
+/// The operation of the runs.
 const OP: &str = "tick";
 
-/// A member that runs `work` at each tick. The error of a run is its outcome; it is no fall.
+/// A member that runs `work` at each tick. An error or panic of `work` is the outcome of that run; the
+/// member itself keeps running.
 pub fn periodic<F, R>(control: &Control, store: Store, plan: Plan, work: F) -> Member
 where
     F: Fn(Run) -> R + Clone + Send + Sync + 'static,
@@ -71,23 +72,27 @@ where
     let drain = context.drain();
     while !drain.is_cancelled() {
         tokio::select! {
-            () = wait_for(&mut database, control, &plan.name) => {}
+            () = wait_for_database(&mut database, control, &plan.name) => {}
             () = drain.cancelled() => return,
         }
-        // Not to be dropped half-way: a tick that was claimed and not run is late by its lease.
+        // Not cancelled by the drain: a tick that is claimed and not run is delayed by a whole lease.
         if let Some(claim) = claim(control, store, plan).await {
             run(context, control, store, plan, work, claim).await;
             continue;
         }
         tokio::select! {
-            () = tokio::time::sleep(look) => {}
+            () = control.0.clock.sleep(look) => {}
             () = drain.cancelled() => return,
         }
     }
 }
 
-/// Waits while the database is down, and says so.
-async fn wait_for(database: &mut watch::Receiver<Database>, control: &Control, name: &str) {
+/// Waits while the database is unreachable, with a note on the member.
+async fn wait_for_database(
+    database: &mut watch::Receiver<Database>,
+    control: &Control,
+    name: &str,
+) {
     let state = database.borrow_and_update().clone();
     if state == Database::Up {
         return;
@@ -95,12 +100,10 @@ async fn wait_for(database: &mut watch::Receiver<Database>, control: &Control, n
     if let Database::Lost(since, _) | Database::Connecting(since, _) = state {
         control.note(
             name,
-            Some(format!(
-                "paused since {since}: the database can't be reached"
-            )),
+            Some(format!("paused since {since}: database unreachable")),
         );
     }
-    // The sender lives as long as the control that is borrowed here.
+    // Can't fail: the borrowed control holds the sender.
     let _ = database.wait_for(|state| *state == Database::Up).await;
     control.note(name, None);
 }
@@ -114,9 +117,9 @@ async fn claim(control: &Control, store: &Store, plan: &Plan) -> Option<Claim> {
         store.claim(&plan.name, &holder, now, interval, lease).await
     };
     let claimed = claimed.await;
-    control.database_said(&claimed);
+    control.observe_database(&claimed);
     claimed.unwrap_or_else(|error| {
-        tracing::warn!(member = plan.name, %error, "a tick can't be claimed");
+        tracing::warn!(member = plan.name, %error, "can't claim a tick");
         None
     })
 }
@@ -132,24 +135,25 @@ async fn run<F, R>(
     F: Fn(Run) -> R,
     R: Future<Output = Result<(), Error>> + Send + 'static,
 {
+    let clock = &control.0.clock;
     let run = Run {
         store: store.clone(),
         fence: claim.fence,
     };
-    // A task of its own: a panic in a run is that run's outcome.
+    // A separate task, so that a panic becomes the outcome of the run.
     let mut task = context.spawn(OP, work(run));
     let drained = async {
         context.draining().await;
-        tokio::time::sleep(DRAIN_LIMIT).await;
+        clock.sleep(DRAIN_LIMIT).await;
     };
     let (outcome, error) = tokio::select! {
-        ended = tokio::time::timeout(plan.run_limit, &mut task) => match ended {
+        ended = clock.timeout(plan.run_limit, &mut task) => match ended {
             Ok(Ok(Ok(()))) => (Outcome::Done, None),
             Ok(Ok(Err(error))) => (Outcome::Failed, Some(error.to_string())),
             Ok(Err(error)) => (Outcome::Failed, Some(error.to_string())),
             Err(_) => {
                 let limit = humantime::format_duration(plan.run_limit);
-                (Outcome::TimedOut, Some(format!("it was not done within {limit}")))
+                (Outcome::TimedOut, Some(format!("timed out after {limit}")))
             }
         },
         () = drained => (Outcome::Stopped, None),
@@ -157,7 +161,7 @@ async fn run<F, R>(
     task.abort();
     if let Some(error) = &error {
         let outcome = outcome.as_str();
-        tracing::warn!(member = plan.name, outcome, error, "a run went wrong");
+        tracing::warn!(member = plan.name, outcome, error, "run failed");
     }
     let finished = async {
         let now = store.now().await?.millis();
@@ -169,11 +173,11 @@ async fn run<F, R>(
         Ok(true) => {}
         Ok(false) => tracing::warn!(
             member = plan.name,
-            "a run outlived its lease; another process has the tick"
+            "run outlived its lease; another process has claimed the tick"
         ),
         Err(error) => {
-            tracing::warn!(member = plan.name, %error, "the end of a run can't be written");
-            control.database_said(&Err::<(), _>(error));
+            tracing::warn!(member = plan.name, %error, "can't record the end of a run");
+            control.observe_database(&Err::<(), _>(error));
         }
     }
 }

@@ -1,97 +1,99 @@
-//! What a process says of itself: members, usages, what the kernel knows. Every process writes its
-//! report into the database; whoever is asked reads all of them.
+//! The report of a process: its members, their usage, and its resources as the kernel counts them.
+//! Every process writes its report into the database, where the others read it.
 
 use crate::usage::Usage;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A process and everything that it hosts.
+/// A process and the members that it hosts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// The process's id, new at each start.
+    /// The id of the process, new at each start.
     pub id: String,
-    /// Its name: a kind, or what the operator called it.
+    /// The kind of the process, or the name that the operator gave it.
     pub process: String,
     /// The machine's name.
     pub host: String,
-    /// The process id on that machine.
+    /// The unix process id.
     pub pid: u32,
     /// The address of its debug port.
     pub debug: String,
     /// When the report was made, in milliseconds since 1970.
     pub at: i64,
-    /// What the kernel counts of it.
-    pub kernel: Kernel,
+    /// Its resources as the kernel counts them.
+    pub kernel: KernelStatistics,
     /// Its members.
     pub members: Vec<MemberReport>,
 }
 
-/// The kernel's figures of a process, from /proc and its cgroup.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The resources of a process, from /proc and its cgroup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Kernel {
-    /// Resident memory.
+#[schemars(rename = "KernelStatistics")]
+pub struct KernelStatistics {
+    /// Resident memory, in bytes.
     pub resident_bytes: u64,
-    /// CPU time, user and system.
+    /// User and system CPU time, in seconds.
     pub cpu_seconds: f64,
-    /// Threads.
+    /// Number of threads.
     pub threads: u64,
-    /// Open files.
+    /// Number of open file descriptors.
     pub open_files: u64,
-    /// The memory limit of its cgroup; 0 where there is none.
+    /// The memory limit of its cgroup, in bytes; 0 without a limit.
     pub memory_limit_bytes: u64,
 }
 
 /// A member of a process.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MemberReport {
     /// Its name.
     pub name: String,
-    /// Its state.
+    /// Its state, such as `ready`; `-` for work without a member in this process.
     pub state: String,
-    /// Since when, in milliseconds since 1970.
+    /// When it entered that state, in milliseconds since 1970.
     pub since: i64,
-    /// How often it was started again.
+    /// Number of restarts.
     pub restarts: u64,
-    /// Tasks that it left behind when it ended.
+    /// Tasks that outlived it and were cancelled.
     pub leaked: u64,
-    /// The unix process of a member that is one.
+    /// The unix process id of an isolated member.
     pub child_pid: Option<u32>,
-    /// Why it fell.
+    /// The error with which it failed.
     pub error: Option<String>,
-    /// What it says of itself, such as what it waits for.
+    /// A note of the member about itself, such as what it waits for.
     pub note: Option<String>,
-    /// Database connections that it holds, and may hold.
+    /// Its database connections.
     pub connections: Option<Connections>,
-    /// What it costs.
+    /// Its usage.
     #[serde(flatten)]
     pub usage: Usage,
-    /// What each of its operations costs.
+    /// The usage of each of its operations.
     pub operations: Vec<OperationReport>,
 }
 
-/// What an operation costs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The usage of an operation.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OperationReport {
     /// Its name.
     pub op: String,
-    /// What it costs.
+    /// Its usage.
     #[serde(flatten)]
     pub usage: Usage,
 }
 
 /// Database connections of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
-    /// Queries under way.
+    /// Connections in use.
     pub in_use: u32,
-    /// Queries under way at most.
+    /// Connections that the member may use concurrently.
     pub budget: u32,
-    /// Queries that wait for one of the others to end.
+    /// Queries that wait for a connection.
     pub waiting: u32,
 }
 
-impl Kernel {
-    /// Of this process, as far as the kernel tells.
+impl KernelStatistics {
+    /// The resources of this process; 0 for values that can't be read.
     pub(crate) fn read() -> Self {
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let status = text("/proc/self/status");
@@ -110,11 +112,11 @@ impl Kernel {
     }
 }
 
-/// Ticks a second of the times in /proc/PID/stat, the same on every Linux.
+/// The unit of the times in /proc/PID/stat; the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// User and system time, from `/proc/self/stat`; its fields are counted after the name, which may
-/// hold anything.
+/// User and system CPU time from the text of `/proc/self/stat`, in seconds. Fields are counted from the
+/// last `)`, since the process name in front of it may contain spaces and parentheses.
 fn cpu_seconds(stat: &str) -> f64 {
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let fields: Vec<&str> = after_name.split_whitespace().collect();
@@ -127,7 +129,7 @@ fn cpu_seconds(stat: &str) -> f64 {
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
 
-/// The smallest limit on the way from this process's cgroup (v2) to the root.
+/// The smallest memory limit from this process's cgroup (v2) up to the root; 0 without a limit.
 fn memory_limit(cgroup: &str) -> u64 {
     let Some(path) = cgroup.lines().find_map(|line| line.strip_prefix("0::/")) else {
         return 0;
@@ -149,15 +151,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_knows_this_process() {
-        let kernel = Kernel::read();
+    fn statistics_of_this_process_are_plausible() {
+        let kernel = KernelStatistics::read();
         assert!(kernel.resident_bytes > 1 << 20, "{kernel:?}");
         assert!(kernel.threads >= 1, "{kernel:?}");
         assert!(kernel.open_files >= 3, "{kernel:?}");
     }
 
     #[test]
-    fn a_name_with_brackets_and_spaces_does_not_shift_the_times() {
+    fn process_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 1 0 0 0 150 50 0 0 20 0";
         assert!((cpu_seconds(stat) - 2.0).abs() < 1e-9);
     }

@@ -1,5 +1,5 @@
-//! The members `database` and `control`: the schema and this process's row in it; the toggles of
-//! the fleet in, the report of this process out.
+//! The members `database` and `control`. `database` migrates the schema and registers the process;
+//! `control` applies the toggles of the fleet and writes the report of this process.
 
 use crate::control::{Control, Database, locked};
 use davy_runtime::{Context, Kind, Member, Target};
@@ -7,22 +7,21 @@ use davy_store::{ProcessRow, TOGGLES, Toggle, ToggleKind};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior};
 
 /// Longer than any process runs.
-const FOR_EVER: Duration = Duration::from_hours(24 * 365);
-/// How long after a failed attempt to reach the database the next one is made.
+const NEVER: Duration = Duration::from_hours(24 * 365);
+/// The pause between two attempts to reach the database.
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
-/// How often toggles are looked for where the database can't call: three times within the second in
-/// which each is obeyed.
+/// How often toggles are read if the database has no notifications: three times within the second in
+/// which every process has to apply them.
 const POLL: Duration = Duration::from_millis(300);
-/// How often they are looked for all the same where it can.
+/// How often they are read in addition to notifications, which can be lost.
 const SAFETY_POLL: Duration = Duration::from_secs(3);
-/// How often a process reports, besides at each change of a state.
+/// How often a process reports. It also reports at each change of a member's state.
 const REPORT: Duration = Duration::from_secs(2);
 
-/// The member `database`: ready when the schema is there and this process is written into it. Where
-/// the process can do its work without, it is ready at once.
+/// The member `database`: ready when the schema is migrated and the process registered; ready
+/// immediately if it is `optional` for the process.
 pub fn database(control: &Control, optional: bool) -> Member {
     let control = control.clone();
     Member::new("database", Kind::Loop, move |context: Context| {
@@ -38,38 +37,40 @@ pub fn database(control: &Control, optional: bool) -> Member {
             }
             context.ready();
             context.draining().await;
-            // Everything that uses the database has stopped by now.
-            control.say_goodbye().await;
+            // The members that use the database have stopped before.
+            control.deregister().await;
             Ok(())
         }
     })
-    // A process waits for its database for as long as it takes.
-    .ready_deadline(FOR_EVER)
+    // A process waits for its database without a time limit.
+    .ready_deadline(NEVER)
 }
 
 async fn connect(control: &Control) {
     let inner = &control.0;
-    let mut said = String::new();
+    let mut logged = String::new();
     loop {
         let result = async {
             inner.store.migrate().await?;
-            control.say_hello().await
+            control.register().await
         };
         let result = result.await;
-        control.database_said(&result);
+        control.observe_database(&result);
         let Err(error) = result else { return };
         let text = error.to_string();
-        if text != said {
-            tracing::warn!(error = text, "the database can't be used yet; trying again");
-            said = text;
+        // Once for each different error, not once a second.
+        if text != logged {
+            tracing::warn!(error = text, "database unavailable; retrying");
+            logged = text;
         }
         control.note("database", Some(error.to_string()));
-        tokio::time::sleep(CONNECT_PAUSE).await;
+        inner.clock.sleep(CONNECT_PAUSE).await;
     }
 }
 
 impl Control {
-    async fn say_hello(&self) -> Result<(), davy_store::Error> {
+    /// Writes the row of this process, and logs if the process before it was killed.
+    async fn register(&self) -> Result<(), davy_store::Error> {
         let inner = &self.0;
         let identity = &inner.identity;
         let mut row = ProcessRow::new(
@@ -83,8 +84,8 @@ impl Control {
         row.parent.clone_from(&identity.parent);
         row.debug = Some(identity.debug.clone());
         let before = inner.store.process_started(&row).await?;
-        // Of a child its parent knows better how it ended. One that lives is another process of
-        // this kind, not the one before; in a container the one before had this one's pid.
+        // The end of a child is logged by its parent. A row whose pid is still in use belongs to another
+        // live process of this kind, unless it is our own pid: in a container every run has the same.
         let is_gone = |pid: i64| {
             pid == i64::from(std::process::id())
                 || !std::path::Path::new(&format!("/proc/{pid}")).exists()
@@ -92,29 +93,30 @@ impl Control {
         let before = before.filter(|before| identity.parent.is_none() && is_gone(before.pid));
         if let Some(before) = before {
             let started = davy_base::Timestamp::from_millis(before.started_at);
-            tracing::warn!(pid = before.pid, %started, "the process before this one was killed");
+            tracing::warn!(pid = before.pid, %started, "the previous process was killed");
         }
         self.note("database", None);
         Ok(())
     }
 
-    async fn say_goodbye(&self) {
+    /// Records a clean stop.
+    async fn deregister(&self) {
         let id = self.0.identity.id.to_string();
         if self.database() != Database::Up {
             return;
         }
-        let said = self
+        let written = self
             .0
             .store
             .process_stopped(&id, self.0.clock.now(), "drained")
             .await;
-        if let Err(error) = said {
-            tracing::warn!(%error, "the end of this process could not be remembered");
+        if let Err(error) = written {
+            tracing::warn!(%error, "can't record the end of this process");
         }
     }
 }
 
-/// The member `control`: obeys the toggles of the fleet, and reports.
+/// The member `control`: applies the toggles of the fleet, and reports.
 pub fn control(control: &Control) -> Member {
     let control = control.clone();
     Member::new("control", Kind::Loop, move |context: Context| {
@@ -122,7 +124,7 @@ pub fn control(control: &Control) -> Member {
         async move {
             let drain = context.drain();
             let mut sync = Sync::new(control);
-            sync.obey().await;
+            sync.read_toggles().await;
             context.ready();
             tokio::select! {
                 () = drain.cancelled() => {}
@@ -135,8 +137,8 @@ pub fn control(control: &Control) -> Member {
     .after(["database"])
 }
 
-/// Ends at the next change; never where nothing can change any more.
-async fn news(changes: &mut Option<watch::Receiver<u64>>) {
+/// Completes at the next change; never once the sender is gone.
+async fn changed(changes: &mut Option<watch::Receiver<u64>>) {
     let changed = match changes {
         Some(changes) => changes.changed().await.is_ok(),
         None => false,
@@ -146,19 +148,13 @@ async fn news(changes: &mut Option<watch::Receiver<u64>>) {
     }
 }
 
-fn ticker(period: Duration) -> Interval {
-    let mut ticker = tokio::time::interval(period);
-    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticker
-}
-
 struct Sync {
     control: Control,
-    /// The last revision of toggles that was obeyed.
+    /// The last toggle revision that was applied.
     revision: i64,
-    /// Whether the toggles from before this process began have been read.
-    is_awake: bool,
-    /// The last wish for a restart of each member that was obeyed.
+    /// Whether the toggles from before the start of this process have been read.
+    has_read: bool,
+    /// By member: the revision of the last restart command.
     restarts: HashMap<String, i64>,
 }
 
@@ -167,7 +163,7 @@ impl Sync {
         Self {
             control,
             revision: 0,
-            is_awake: false,
+            has_read: false,
             restarts: HashMap::new(),
         }
     }
@@ -175,61 +171,62 @@ impl Sync {
     async fn run(&mut self) {
         let inner = self.control.0.clone();
         let mut listener = inner.store.listen(TOGGLES);
-        let mut look = ticker(if listener.is_some() {
+        let poll = if listener.is_some() {
             SAFETY_POLL
         } else {
             POLL
-        });
-        let mut report = ticker(REPORT);
+        };
+        let mut poll = inner.clock.interval(poll);
+        let mut report = inner.clock.interval(REPORT);
         let mut toggled = inner.toggles.changed();
         let mut states = inner
             .runtime
             .get()
             .map(|runtime| runtime.states().changed());
         loop {
-            let called = async {
+            let notified = async {
                 match &mut listener {
                     Some(listener) => listener.next().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                // A new line, too, is a reason to look: the old one may have swallowed a call.
-                called = called => {
-                    if called.is_none() {
+                // Also after a reconnect, which may have lost a notification.
+                notification = notified => {
+                    if notification.is_none() {
                         listener = None;
                     }
-                    self.obey().await;
+                    self.read_toggles().await;
                 }
-                _ = look.tick() => self.obey().await,
+                () = poll.tick() => self.read_toggles().await,
                 _ = toggled.changed() => self.control.apply(),
-                () = news(&mut states) => self.report().await,
-                _ = report.tick() => self.report().await,
+                () = changed(&mut states) => self.report().await,
+                () = report.tick() => self.report().await,
             }
         }
     }
 
-    /// Looks for new toggles and obeys them; brings those that were taken without the database.
-    async fn obey(&mut self) {
-        // Until the schema is there, nothing can be asked.
+    /// Writes pending changes, then reads and applies new toggles.
+    async fn read_toggles(&mut self) {
+        // Before the migration there may be no tables.
         if matches!(self.control.database(), Database::Connecting(..)) {
             return;
         }
         self.control.flush_pending().await;
         let changes = self.control.0.store.toggles_since(self.revision).await;
-        self.control.database_said(&changes);
+        self.control.observe_database(&changes);
         let Ok((revision, changes)) = changes else {
             return;
         };
         self.revision = revision;
         for toggle in changes {
-            self.take(&toggle);
+            self.apply_toggle(&toggle);
         }
-        self.is_awake = true;
+        self.has_read = true;
         self.control.apply();
     }
 
-    fn take(&mut self, toggle: &Toggle) {
+    fn apply_toggle(&mut self, toggle: &Toggle) {
         let control = &self.control;
         let target = match toggle.kind {
             ToggleKind::Member => Target::Member(toggle.name.clone()),
@@ -240,15 +237,15 @@ impl Sync {
             .toggles
             .set_live(target, crate::toggling::setting_of(toggle))
         {
-            tracing::debug!(name = toggle.name, %error, "a live toggle has no effect here");
+            tracing::debug!(name = toggle.name, %error, "live toggle ignored: the configuration is narrower");
         }
         if toggle.kind == ToggleKind::Member {
             let before = self
                 .restarts
                 .insert(toggle.name.clone(), toggle.restart_revision);
-            // A wish from before this process began is fulfilled by its beginning.
+            // A command from before the start of this process was fulfilled by that start.
             let is_new = toggle.restart_revision > before.unwrap_or(0);
-            if is_new && self.is_awake {
+            if is_new && self.has_read {
                 control.restart_here(&toggle.name);
             }
         }
@@ -262,22 +259,22 @@ impl Sync {
         let report = match serde_json::to_string(&control.report()) {
             Ok(report) => report,
             Err(error) => {
-                tracing::error!(%error, "this process's report can't be written");
+                tracing::error!(%error, "can't serialize the report of this process");
                 return;
             }
         };
         let id = control.0.identity.id.to_string();
-        let said = control
+        let written = control
             .0
             .store
             .process_report(&id, control.0.clock.now().millis(), &report)
             .await;
-        control.database_said(&said);
+        control.observe_database(&written);
     }
 }
 
 impl Control {
-    /// Makes the members of this process run or stop as the toggles say.
+    /// Runs or stops the members of this process according to the toggles.
     pub(crate) fn apply(&self) {
         let Some(runtime) = self.0.runtime.get() else {
             return;
@@ -291,21 +288,21 @@ impl Control {
                 continue;
             }
             let why = effective.by.map_or_else(String::new, |by| {
-                let who = if by.who.is_empty() {
+                let operator = if by.who.is_empty() {
                     &by.source
                 } else {
                     &by.who
                 };
-                format!("{who}: {}", by.why)
+                format!("{operator}: {}", by.why)
             });
             tracing::info!(
                 member = member.name,
                 enabled = effective.enabled,
                 why,
-                "toggled"
+                "member toggled"
             );
             if let Err(error) = runtime.set_enabled(&member.name, effective.enabled, &why) {
-                tracing::warn!(member = member.name, %error, "a toggle can't be obeyed");
+                tracing::warn!(member = member.name, %error, "can't apply a toggle");
             }
         }
     }
@@ -317,25 +314,25 @@ impl Control {
             .get()
             .filter(|runtime| runtime.is_known(name));
         let Some(runtime) = here else { return };
-        match runtime.restart(name, "asked for by an operator") {
-            Ok(()) => tracing::info!(member = name, "restarting, as asked"),
-            Err(error) => tracing::warn!(member = name, %error, "it can't be restarted"),
+        match runtime.restart(name, "restarted by an operator") {
+            Ok(()) => tracing::info!(member = name, "restarting by command"),
+            Err(error) => tracing::warn!(member = name, %error, "can't restart a member"),
         }
     }
 
-    /// Writes the changes that were taken while the database was down.
+    /// Writes the changes that were made while the database was unreachable.
     async fn flush_pending(&self) {
         loop {
             let Some(change) = locked(&self.0.pending).front().cloned() else {
                 return;
             };
             let written = self.0.store.set_toggle(&change).await;
-            self.database_said(&written);
+            self.observe_database(&written);
             match written {
-                Ok(_) => tracing::info!(name = change.name, "a toggle reached the database"),
+                Ok(_) => tracing::info!(name = change.name, "pending toggle written"),
                 Err(error) if error.is_unreachable() => return,
                 Err(error) => {
-                    tracing::error!(name = change.name, %error, "a toggle can't be written; it holds until this process ends");
+                    tracing::error!(name = change.name, %error, "can't write a toggle; it holds until this process stops");
                 }
             }
             locked(&self.0.pending).pop_front();

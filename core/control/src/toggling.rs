@@ -1,121 +1,228 @@
-//! Taking a change: checked, obeyed here at once, written for the rest of the fleet, audited.
+//! Changes of toggles: checked, applied in this process, written for the fleet, audited.
 
 use crate::control::{Control, Database, locked};
-use crate::names::Refused;
+use crate::names::NameError;
 use crate::problem::Problem;
 use axum::http::StatusCode;
-use davy_runtime::{Setting, Target, Toggles};
+use davy_base::Timestamp;
+use davy_profile::units;
+use davy_runtime::{Effective, Setting, Target, Toggles};
 use davy_store::{Action, NewAudit, Source, Toggle, ToggleChange, ToggleKind};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Changes kept while the database is down.
+/// Changes kept in memory while the database is unreachable.
 const PENDING_MAX: usize = 100;
 
-/// A change that somebody asked for.
+/// A change that an operator requests.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct ToggleCommand {
     pub(crate) kind: ToggleKind,
     pub(crate) name: String,
     pub(crate) action: Action,
-    pub(crate) who: String,
+    pub(crate) operator: String,
     pub(crate) why: String,
     pub(crate) source: Source,
 }
 
-/// What holds for every target of which anything was said, in words.
-fn effects(toggles: &Toggles) -> BTreeMap<Target, String> {
-    let said = toggles.all().into_iter().map(|toggled| {
-        let effective = toggled.effective;
-        let words = match (effective.enabled, effective.limit) {
-            (false, _) => "off".to_owned(),
-            (true, None) => "on".to_owned(),
-            (true, Some(limit)) => format!("limit {limit}"),
-        };
-        (toggled.target, words)
-    });
-    said.collect()
+/// The effective state of a member or an endpoint, and the setting that decides it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ToggleRow {
+    /// Whether the member may run, or the endpoint answers.
+    pub enabled: bool,
+    /// How many requests the fleet serves concurrently; null without a limit.
+    pub limit: Option<u32>,
+    /// How long a request may hold a slot under the limit, in seconds.
+    pub slot_seconds: Option<f64>,
+    /// The operator who set it; null for the configuration and built-in defaults.
+    pub who: Option<String>,
+    /// The operator's reason.
+    pub why: Option<String>,
+    /// When it was set, in milliseconds since 1970.
+    pub at: Option<i64>,
+    /// What set it: a file, an environment variable, a flag, or `live`.
+    pub source: Option<String>,
 }
 
-/// What became of a change.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Taken {
+/// The result of a change.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct ToggleOutcome {
     /// The member or operation.
     pub(crate) name: String,
-    /// `everywhere`, or `this process` while the database is down.
-    pub(crate) obeyed_by: &'static str,
-    /// What follows, in a sentence.
+    /// Whether the change had an effect. One without effect is not audited.
+    pub(crate) changed: bool,
+    /// The effective state after the change.
+    pub(crate) toggle: ToggleRow,
+    /// `everywhere`, or `this process` while the database is unreachable.
+    pub(crate) obeyed_by: Scope,
+    /// The resulting state and what follows, in words.
     pub(crate) detail: String,
 }
 
+/// Where a change is in effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) enum Scope {
+    /// In every process, within a second.
+    #[serde(rename = "everywhere")]
+    Fleet,
+    /// In this process, until the database is reachable again.
+    #[serde(rename = "this process")]
+    Process,
+}
+
+/// A state in words: `disabled`, `enabled`, `limited to 5 concurrent requests`.
+fn state(effective: &Effective) -> String {
+    match (effective.enabled, effective.limit) {
+        (false, _) => "disabled".to_owned(),
+        (true, None) => "enabled".to_owned(),
+        (true, Some(limit)) => {
+            let requests =
+                units::count(limit as usize, "concurrent request", "concurrent requests");
+            format!("limited to {requests}")
+        }
+    }
+}
+
+/// The state of every target that the configuration or an operator has set.
+fn states(toggles: &Toggles) -> BTreeMap<Target, String> {
+    let toggled = toggles.all().into_iter();
+    toggled
+        .map(|toggled| (toggled.target, state(&toggled.effective)))
+        .collect()
+}
+
+fn target(kind: ToggleKind, name: &str) -> Target {
+    match kind {
+        ToggleKind::Member => Target::Member(name.to_owned()),
+        ToggleKind::Endpoint => Target::Endpoint(name.to_owned()),
+    }
+}
+
+/// Whether two live settings have the same effect, whoever set them and why.
+fn is_same_state(a: Option<&Setting>, b: Option<&Setting>) -> bool {
+    let state = |setting: &Setting| (setting.enabled, setting.limit, setting.slot);
+    a.map(state) == b.map(state)
+}
+
 impl Control {
-    /// Takes a change, or says why not.
-    pub(crate) async fn toggle(&self, wanted: Wanted) -> Result<Taken, Problem> {
-        self.check_name(&wanted)?;
+    /// The effective state of a target.
+    pub(crate) fn toggle_row(&self, target: &Target) -> ToggleRow {
+        let effective = self.0.toggles.effective(target);
+        let by = effective.by.as_ref();
+        ToggleRow {
+            enabled: effective.enabled,
+            limit: effective.limit,
+            slot_seconds: effective.limit.map(|_| effective.slot.as_secs_f64()),
+            who: by.map(|by| by.who.clone()).filter(|who| !who.is_empty()),
+            why: by.map(|by| by.why.clone()).filter(|why| !why.is_empty()),
+            at: by.map(|by| by.at.millis()).filter(|at| *at > 0),
+            source: by.map(|by| by.source.clone()),
+        }
+    }
+
+    /// The outcome of a change that is in effect everywhere.
+    pub(crate) fn outcome(&self, kind: ToggleKind, name: String, detail: String) -> ToggleOutcome {
+        ToggleOutcome {
+            changed: true,
+            toggle: self.toggle_row(&target(kind, &name)),
+            obeyed_by: Scope::Fleet,
+            detail,
+            name,
+        }
+    }
+
+    /// Applies a change in this process, writes and audits it. A change without effect is neither
+    /// written nor audited.
+    pub(crate) async fn toggle(&self, command: ToggleCommand) -> Result<ToggleOutcome, Problem> {
+        self.check_name(&command)?;
         let inner = &self.0;
         let now = inner.clock.now();
-        let (enabled, limit, slot_ms) = match wanted.action {
-            Action::Clear | Action::Enable | Action::Restart => (None, None, None),
-            Action::Disable => (Some(false), None, None),
-            Action::Limit { to, slot_ms } => (Some(true), Some(to), slot_ms),
-        };
-        let target = match wanted.kind {
-            ToggleKind::Member => Target::Member(wanted.name.clone()),
-            ToggleKind::Endpoint => Target::Endpoint(wanted.name.clone()),
-        };
-        if wanted.action == Action::Clear {
+        let target = target(command.kind, &command.name);
+        if command.action == Action::Clear {
             self.refuse_clear_without_effect(&target)?;
         }
-        let way_back = match wanted.action {
-            Action::Disable => inner.endpoints.way_back(&target),
-            _ => None,
-        };
-        if wanted.action != Action::Restart {
-            let setting = enabled.map(|enabled| Setting {
-                enabled: Some(enabled),
-                limit,
-                slot: slot_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
-                who: wanted.who.clone(),
-                why: wanted.why.clone(),
-                at: now,
-                source: "live".to_owned(),
-            });
+        if command.action != Action::Restart {
+            let setting = live_setting(&command, now);
+            if self
+                .is_in_effect(command.kind, &target, setting.as_ref())
+                .await
+            {
+                let state = state(&inner.toggles.effective(&target));
+                let detail = format!("already {state}; nothing changed");
+                let unchanged = self.outcome(command.kind, command.name, detail);
+                return Ok(ToggleOutcome {
+                    changed: false,
+                    ..unchanged
+                });
+            }
             inner
                 .toggles
-                .set_live(target, setting)
+                .set_live(target.clone(), setting)
                 .map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
             self.apply();
         }
+        let recovery = match command.action {
+            Action::Disable => inner.endpoints.recovery(&target),
+            _ => None,
+        };
         let change = ToggleChange {
-            kind: wanted.kind,
-            name: wanted.name,
-            action: wanted.action,
-            who: wanted.who,
-            why: Some(wanted.why).filter(|why| !why.is_empty()),
+            kind: command.kind,
+            name: command.name,
+            action: command.action,
+            who: command.operator,
+            why: Some(command.why).filter(|why| !why.is_empty()),
             at: now.millis(),
             process: Some(inner.identity.id.to_string()),
-            source: wanted.source,
+            source: command.source,
         };
-        let mut taken = self.write(change).await?;
-        if let Some(way_back) = way_back {
-            taken.detail = format!("{}; {way_back}", taken.detail);
+        let mut outcome = self.write(change, &target).await?;
+        if let Some(recovery) = recovery {
+            outcome.detail = format!("{}; {recovery}", outcome.detail);
         }
-        Ok(taken)
+        Ok(outcome)
     }
 
-    /// Takes what the configuration says of toggles, and remembers what that changed. Where it came
-    /// with the start of the process there is nothing to remember.
+    /// Whether the live setting of a target is already `wanted`.
+    ///
+    /// This process may not have read the last changes of others yet, so the database decides. While
+    /// it is unreachable nothing counts as in effect.
+    async fn is_in_effect(
+        &self,
+        kind: ToggleKind,
+        target: &Target,
+        wanted: Option<&Setting>,
+    ) -> bool {
+        let known = self.0.toggles.all();
+        let live = known
+            .iter()
+            .find(|toggled| toggled.target == *target)
+            .and_then(|toggled| toggled.live.as_deref());
+        if !is_same_state(live, wanted) || self.database() != Database::Up {
+            return false;
+        }
+        let rows = self.0.store.toggles_since(0).await;
+        self.observe_database(&rows);
+        let Ok((_, rows)) = rows else { return false };
+        let row = rows
+            .iter()
+            .find(|row| row.kind == kind && row.name == target.name());
+        is_same_state(row.and_then(setting_of).as_ref(), wanted)
+    }
+
+    /// Replaces the configured toggles, and audits what that changed.
     pub async fn configure(&self, settings: Vec<(Target, Setting)>) {
         let toggles = &self.0.toggles;
-        let before = effects(toggles);
+        let before = states(toggles);
         toggles.set_configured(settings);
         self.apply();
-        let after = effects(toggles);
+        let after = states(toggles);
         let targets: BTreeSet<&Target> = before.keys().chain(after.keys()).collect();
         for target in targets {
             let (old, new) = (before.get(target), after.get(target));
-            // What a child reads again, its parent has read too.
+            // A child reads the same configuration as its parent, which audits the change.
             if old == new || self.0.identity.parent.is_some() {
                 continue;
             }
@@ -129,21 +236,21 @@ impl Control {
                 what: format!("{kind}.configure"),
                 name: target.name().to_owned(),
                 detail: Some(serde_json::json!({"before": old, "after": new}).to_string()),
-                why: Some("the configuration was read again".to_owned()),
+                why: Some("the configuration was reloaded".to_owned()),
                 process: Some(self.0.identity.id.to_string()),
                 source: Source::Sighup,
             };
             let written = self.0.store.audit_add(&row).await;
-            self.database_said(&written);
+            self.observe_database(&written);
             if let Err(error) = written {
-                tracing::warn!(name = row.name, %error, "a change of the configuration is not in the audit");
+                tracing::warn!(name = row.name, %error, "configuration change not audited");
             }
         }
     }
 
-    /// Whether a periodic member has that name and has run before.
+    /// Refuses names that are not those of a periodic member.
     pub(crate) async fn check_periodic(&self, name: &str) -> Result<(), Problem> {
-        let unknown = |refused: Refused| Problem::new(StatusCode::NOT_FOUND, refused.to_string());
+        let unknown = |error: NameError| Problem::new(StatusCode::NOT_FOUND, error.to_string());
         self.0.names.member(name).map_err(unknown)?;
         let (_, ticks) = self.fleet().await;
         if ticks.iter().any(|tick| tick.name == name) {
@@ -152,28 +259,30 @@ impl Control {
         let known: Vec<&str> = ticks.iter().map(|tick| tick.name.as_str()).collect();
         Err(Problem::new(
             StatusCode::CONFLICT,
-            format!("{name} is not periodic; these are: {}", known.join(", ")),
+            format!(
+                "member {name} is not periodic; periodic members: {}",
+                known.join(", ")
+            ),
         ))
     }
 
-    fn check_name(&self, wanted: &Wanted) -> Result<(), Problem> {
+    fn check_name(&self, command: &ToggleCommand) -> Result<(), Problem> {
         let names = &self.0.names;
-        let checked = match (wanted.kind, wanted.action) {
-            (ToggleKind::Endpoint, _) => names.operation(&wanted.name),
-            (ToggleKind::Member, Action::Clear) => names.member(&wanted.name),
-            (ToggleKind::Member, _) => names.member_to_disable(&wanted.name),
+        let checked = match (command.kind, command.action) {
+            (ToggleKind::Endpoint, _) => names.operation(&command.name),
+            (ToggleKind::Member, Action::Clear) => names.member(&command.name),
+            (ToggleKind::Member, _) => names.member_to_disable(&command.name),
         };
-        checked.map_err(|refused| {
-            let status = match refused {
-                Refused::Unknown(_) => StatusCode::NOT_FOUND,
-                Refused::Needed(_) => StatusCode::CONFLICT,
+        checked.map_err(|error| {
+            let status = match error {
+                NameError::Unknown { .. } => StatusCode::NOT_FOUND,
+                NameError::Required { .. } => StatusCode::CONFLICT,
             };
-            Problem::new(status, refused.to_string())
+            Problem::new(status, error.to_string())
         })
     }
 
-    /// To enable what the configuration disables would change nothing, and must not look as
-    /// if it did.
+    /// Enabling a target that the configuration disables would report success and change nothing.
     fn refuse_clear_without_effect(&self, target: &Target) -> Result<(), Problem> {
         let toggled = self
             .0
@@ -188,66 +297,87 @@ impl Control {
         else {
             return Ok(());
         };
-        let name = target.name();
         Err(Problem::new(
             StatusCode::CONFLICT,
             format!(
-                "{name} is disabled by {}, which a live toggle can't widen; change it there and send the process SIGHUP",
+                "{} is disabled by the configuration ({}), which a live toggle can't override; change it there and send the process SIGHUP",
+                target.name(),
                 by.source
             ),
         ))
     }
 
-    async fn write(&self, change: ToggleChange) -> Result<Taken, Problem> {
+    async fn write(&self, change: ToggleChange, target: &Target) -> Result<ToggleOutcome, Problem> {
         let name = change.name.clone();
-        let everywhere = Taken {
-            name: name.clone(),
-            obeyed_by: "everywhere",
-            detail: "every process obeys within a second".to_owned(),
+        let state = match change.action {
+            Action::Restart => "restarting".to_owned(),
+            _ => state(&self.0.toggles.effective(target)),
         };
         let unreachable = if self.database() == Database::Up {
             let written = self.0.store.set_toggle(&change).await;
-            self.database_said(&written);
+            self.observe_database(&written);
             match written {
-                Ok(_) => return Ok(everywhere),
+                Ok(_) => {
+                    let detail = format!("{state}; every process applies this within a second");
+                    return Ok(self.outcome(change.kind, name, detail));
+                }
                 Err(error) if error.is_unreachable() => error.to_string(),
                 Err(error) => {
-                    tracing::error!(name, %error, "a toggle can't be written");
+                    tracing::error!(name, %error, "toggle not written");
                     return Err(Problem::new(
                         StatusCode::INTERNAL_SERVER_ERROR,
                         format!(
-                            "{name} is toggled in this process, but the change can't be written: {error}"
+                            "{name} is {state} in this process, but the change can't be written: {error}"
                         ),
                     ));
                 }
             }
         } else {
-            "it is not connected".to_owned()
+            "not connected".to_owned()
         };
         if change.action == Action::Restart {
             self.restart_here(&name);
         }
+        let kind = change.kind;
         let mut pending = locked(&self.0.pending);
         if pending.len() >= PENDING_MAX {
             return Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!(
-                    "{name} is toggled in this process only: the database is down, and {PENDING_MAX} changes wait for it already"
+                    "{name} is {state} in this process only: the database is unreachable and {PENDING_MAX} changes are already waiting for it"
                 ),
             ));
         }
         pending.push_back(change);
-        Ok(Taken {
-            detail: format!(
-                "{name} is toggled in this process only: the database is down ({unreachable}); it is written when that is back. Ask the debug port of the other processes meanwhile"
-            ),
-            name,
-            obeyed_by: "this process",
+        let detail = format!(
+            "{state} in this process only: the database is unreachable ({unreachable}). The change is written when it is back; until then, send it to the debug port of every other process"
+        );
+        Ok(ToggleOutcome {
+            obeyed_by: Scope::Process,
+            ..self.outcome(kind, name, detail)
         })
     }
 }
 
-/// What a row of the database says.
+/// The live setting that a command asks for; `None` removes the present one.
+fn live_setting(command: &ToggleCommand, now: Timestamp) -> Option<Setting> {
+    let (enabled, limit, slot_ms) = match command.action {
+        Action::Clear | Action::Enable | Action::Restart => return None,
+        Action::Disable => (false, None, None),
+        Action::Limit { to, slot_ms } => (true, Some(to), slot_ms),
+    };
+    Some(Setting {
+        enabled: Some(enabled),
+        limit,
+        slot: slot_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
+        who: command.operator.clone(),
+        why: command.why.clone(),
+        at: now,
+        source: "live".to_owned(),
+    })
+}
+
+/// The live setting in a row of the database; `None` if the toggle was removed.
 pub(crate) fn setting_of(toggle: &Toggle) -> Option<Setting> {
     let enabled = toggle.enabled?;
     let slot = toggle
@@ -259,7 +389,10 @@ pub(crate) fn setting_of(toggle: &Toggle) -> Option<Setting> {
         slot,
         who: toggle.who.clone(),
         why: toggle.why.clone().unwrap_or_default(),
-        at: davy_base::Timestamp::from_millis(toggle.at),
+        at: Timestamp::from_millis(toggle.at),
         source: "live".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -296,10 +296,15 @@ fn single(key: &str, value: &toml::Value, path: &Path) -> Result<String, Error> 
         toml::Value::String(text) => Ok(text.clone()),
         toml::Value::Integer(number) => Ok(number.to_string()),
         toml::Value::Boolean(truth) => Ok(truth.to_string()),
-        toml::Value::Array(items) if key.starts_with("process.") => {
+        toml::Value::Array(items) if is_list(key) => {
             let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
             texts.map_or_else(|| wrong("a list of names"), |texts| Ok(texts.join(",")))
         }
         _ => wrong("a single value"),
     }
+}
+
+/// Whether the value of a setting may be a list.
+fn is_list(key: &str) -> bool {
+    key.starts_with("process.") || matches!(key, "http.hosts" | "http.trusted_proxies")
 }

@@ -82,6 +82,21 @@ const GENERAL: &[Setting] = &[
     ),
     setting("http.token_file", "", "file that holds http.token"),
     setting(
+        "http.require_token",
+        "false",
+        "require http.token for every change; without it, programs on this machine need none while it is empty",
+    ),
+    setting(
+        "http.hosts",
+        "",
+        "host names, comma-separated, that requests to a loopback address may carry besides IP addresses and localhost; pages of these hosts may also send changes and profiles",
+    ),
+    setting(
+        "http.trusted_proxies",
+        "",
+        "IP addresses or networks, comma-separated, of reverse proxies on this machine whose forwarding headers are believed",
+    ),
+    setting(
         "archive.listen",
         "127.0.0.1:4040",
         "address of ingestion and query, and where a process pushes its own profiles",

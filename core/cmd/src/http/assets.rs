@@ -1,4 +1,4 @@
-//! The page.
+//! The routes of the page and its assets.
 
 use axum::Router;
 use axum::body::Body;
@@ -9,34 +9,33 @@ use axum::routing::get;
 use davy_control::Problem;
 use davy_ui::Asset;
 
-/// Everything comes from here alone, and nothing is inline.
+/// Allows resources of this server only, and no inline scripts or styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                       connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// Routes of the page and its parts.
+/// The page, and every path that may be an asset or a view of the page.
 pub(crate) fn router() -> Router {
     Router::new()
         .route("/", get(page))
-        .route("/{*path}", get(part))
+        .route("/{*path}", get(asset))
 }
 
 async fn page(headers: HeaderMap) -> Response {
     send(davy_ui::index(), &headers)
 }
 
-async fn part(Path(path): Path<String>, headers: HeaderMap) -> Response {
+async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
     if let Some(asset) = davy_ui::asset(&path) {
         return send(asset, &headers);
     }
-    let is_place_in_app =
-        !path.contains('.') && !path.starts_with("api/") && !path.starts_with("debug/");
-    if is_place_in_app {
+    let is_view = !path.contains('.') && !path.starts_with("api/") && !path.starts_with("debug/");
+    if is_view {
         return send(davy_ui::index(), &headers);
     }
     Problem::new(
         StatusCode::NOT_FOUND,
-        format!("there is nothing at /{path}; /api/v1/openapi.json describes the API"),
+        format!("/{path} not found; /api/v1/openapi.json describes the API"),
     )
     .into_response()
 }
@@ -49,7 +48,7 @@ fn send(asset: Asset, request: &HeaderMap) -> Response {
     {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
-    // Names of immutable parts hold a hash of what is in them.
+    // The name of an immutable asset contains a hash of its content.
     let cache = if asset.immutable {
         "public, max-age=31536000, immutable"
     } else {
@@ -69,10 +68,10 @@ fn send(asset: Asset, request: &HeaderMap) -> Response {
         .and_then(|value| value.to_str().ok())
         .is_some_and(|encodings| encodings.contains("gzip"));
     match asset.gzip {
-        Some(packed) if accepts_gzip => (
+        Some(compressed) if accepts_gzip => (
             headers,
             [(header::CONTENT_ENCODING, "gzip")],
-            Body::from(packed.into_owned()),
+            Body::from(compressed.into_owned()),
         )
             .into_response(),
         _ => (headers, Body::from(asset.bytes.into_owned())).into_response(),

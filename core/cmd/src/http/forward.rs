@@ -1,22 +1,27 @@
-//! The way to members in child processes: a request goes on over the child's socket.
+//! Forwards requests for members in child processes over the child's socket.
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, any};
-use davy_control::{Peer, Problem};
+use davy_base::Clock;
+use davy_control::{Caller, Problem};
 use http_body_util::{BodyExt as _, Limited};
-use hyper_util::rt::TokioIo;
-use std::path::{Path, PathBuf};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioTimer;
+use std::path::PathBuf;
 use std::time::Duration;
-use tokio::net::UnixStream;
 
-/// Who asks, as a parent tells its child. No one else's word is taken: a door that others can reach
-/// removes it.
-pub(super) const PEER: &str = "davy-peer";
+use super::unix::{SpawnTagged, UnixConnector};
 
-/// Headers that are between two ends of one connection.
-const OF_CONNECTION: [HeaderName; 5] = [
+/// The header by which a parent tells its child where a request comes from. TCP listeners remove it.
+pub(super) const CALLER: &str = "davy-caller";
+/// Its value for [`Caller::Local`]; any other one means [`Caller::Remote`].
+pub(super) const LOCAL: &str = "local";
+
+/// Headers that are meant for one connection only (hop-by-hop).
+const HOP_BY_HOP: [HeaderName; 5] = [
     header::CONNECTION,
     header::TE,
     header::TRAILER,
@@ -24,85 +29,112 @@ const OF_CONNECTION: [HeaderName; 5] = [
     header::UPGRADE,
 ];
 
-/// A route that a child answers.
-pub(crate) fn forward(process: &str, socket: PathBuf) -> MethodRouter {
-    let process = process.to_owned();
-    any(
-        async move |request: Request<Body>| match send(&socket, request).await {
-            Ok(response) => response,
-            Err(error) => {
-                tracing::debug!(process, %error, "a request could not be handed on");
-                let detail = format!(
-                    "process {process} does not answer ({error}); it is being started again, try again in a second"
-                );
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-                    .retry_after(1)
-                    .into_response()
-            }
-        },
-    )
+/// How long an unused connection to a child is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Unused connections kept to one child.
+const IDLE_CONNECTIONS_MAX: usize = 32;
+/// How long a child may take to return its metrics.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The size of the metrics of a child, at most.
+const SCRAPE_BYTES_MAX: usize = 16 << 20;
+
+/// A pooled HTTP client for one child process. Cheap to clone; clones share the pool.
+#[derive(Clone)]
+pub(crate) struct ChildClient {
+    process: String,
+    client: Client<UnixConnector, Body>,
+    clock: Clock,
 }
 
-/// A route of a member that runs in another process altogether.
+impl ChildClient {
+    /// A client for the child `process` that listens on `socket`.
+    pub(crate) fn new(process: &str, socket: PathBuf, clock: Clock) -> Self {
+        let client = Client::builder(SpawnTagged)
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .build(UnixConnector::new(socket));
+        Self {
+            process: process.to_owned(),
+            client,
+            clock,
+        }
+    }
+
+    /// A route that the child answers.
+    pub(crate) fn route(&self) -> MethodRouter {
+        let this = self.clone();
+        any(
+            async move |request: Request<Body>| match this.send(request).await {
+                Ok(response) => response,
+                Err(error) => {
+                    tracing::debug!(process = this.process, %error, "can't forward a request");
+                    let detail = format!(
+                        "process {} does not respond ({error}); it is being restarted, try again in a second",
+                        this.process
+                    );
+                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+                        .retry_after(1)
+                        .into_response()
+                }
+            },
+        )
+    }
+
+    /// The metrics of the child; `None` if it doesn't return them in time.
+    pub(crate) async fn metrics(&self) -> Option<String> {
+        let request = Request::get("/metrics").body(Body::empty()).ok()?;
+        let scrape = async {
+            let response = self.send(request).await.ok()?;
+            let body = Limited::new(response.into_body(), SCRAPE_BYTES_MAX);
+            let bytes = body.collect().await.ok()?.to_bytes();
+            String::from_utf8(bytes.to_vec()).ok()
+        };
+        self.clock.timeout(SCRAPE_TIMEOUT, scrape).await.ok()?
+    }
+
+    async fn send(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Response, Box<dyn std::error::Error + Send + Sync>> {
+        for name in HOP_BY_HOP {
+            request.headers_mut().remove(name);
+        }
+        if request.extensions().get() == Some(&Caller::Local) {
+            let local = HeaderValue::from_static(LOCAL);
+            request.headers_mut().insert(CALLER, local);
+        }
+        let path = request.uri().path_and_query().cloned();
+        // The connector ignores the authority; it is the key of the pool.
+        *request.uri_mut() = Uri::builder()
+            .scheme("http")
+            .authority("child")
+            .path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
+            .build()?;
+        *request.version_mut() = axum::http::Version::HTTP_11;
+        let mut response = self.client.request(request).await.map_err(cause)?;
+        for name in HOP_BY_HOP {
+            response.headers_mut().remove(name);
+        }
+        Ok(response.map(Body::new))
+    }
+}
+
+/// The innermost error, which names the reason: the outer ones only say that the request failed.
+fn cause(error: hyper_util::client::legacy::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    let mut source = std::error::Error::source(&error);
+    let mut text = error.to_string();
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    text.into()
+}
+
+/// A route of a member that runs in a process to which requests are not forwarded.
 pub(crate) fn absent(operation: &'static str, member: &'static str, process: &str) -> MethodRouter {
     let detail = format!(
         "{operation} is served by member {member}, which is not in this process ({process}); `davy members` shows where it runs"
     );
     any(async move || Problem::new(StatusCode::NOT_FOUND, detail))
-}
-
-async fn send(
-    socket: &Path,
-    mut request: Request<Body>,
-) -> Result<Response, Box<dyn std::error::Error + Send + Sync>> {
-    for name in OF_CONNECTION {
-        request.headers_mut().remove(name);
-    }
-    if let Some(Peer(Some(peer))) = request.extensions().get::<Peer>() {
-        let peer = HeaderValue::from_str(&peer.to_string())?;
-        request.headers_mut().insert(PEER, peer);
-    }
-    // Over HTTP/2 the host is part of the address.
-    if !request.headers().contains_key(header::HOST) {
-        let host = HeaderValue::from_static("davy");
-        request.headers_mut().insert(header::HOST, host);
-    }
-    let origin = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |path| path.as_str());
-    *request.uri_mut() = origin.parse()?;
-    *request.version_mut() = axum::http::Version::HTTP_11;
-    let stream = UnixStream::connect(socket).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    davy_tag::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "the connection to a child process broke");
-        }
-    });
-    let mut response = sender.send_request(request).await?;
-    for name in OF_CONNECTION {
-        response.headers_mut().remove(name);
-    }
-    Ok(response.map(Body::new))
-}
-
-/// How long a child may take to tell its figures, and how much it may tell.
-const ASK_TIMEOUT: Duration = Duration::from_secs(2);
-const ASK_BYTES_MAX: usize = 16 << 20;
-
-/// Asks a child for a text.
-pub(crate) async fn ask(socket: &Path, path: &str) -> Option<String> {
-    let request = Request::get(path).body(Body::empty()).ok()?;
-    let asked = async {
-        let response = send(socket, request).await.ok()?;
-        let body = Limited::new(response.into_body(), ASK_BYTES_MAX);
-        let bytes = body.collect().await.ok()?.to_bytes();
-        String::from_utf8(bytes.to_vec()).ok()
-    };
-    tokio::time::timeout(ASK_TIMEOUT, asked)
-        .await
-        .ok()
-        .flatten()
 }

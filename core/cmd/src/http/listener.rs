@@ -1,24 +1,25 @@
-//! Listeners: bound before anything runs.
+//! Listeners. They are bound before any member runs.
 
 use crate::cli::Failure;
+use davy_control::Connection;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
-/// What connections come in by. It outlives the runs of the member that accepts them.
+/// A bound socket. It outlives the runs of the member that accepts its connections.
 #[derive(Clone, Debug)]
 pub(crate) enum Listener {
     Tcp(Arc<TcpListener>),
-    /// The socket that a parent sends requests to.
+    /// The socket of a child process, for requests from its parent.
     Unix(Arc<UnixListener>),
 }
 
-/// A connection.
+/// An accepted connection.
 pub(crate) enum Stream {
-    Tcp(TcpStream, IpAddr),
+    Tcp(TcpStream, Connection),
     Unix(UnixStream),
 }
 
@@ -27,9 +28,13 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // Answers are small and waited for.
+                // Most responses are small, and their clients wait for them.
                 let _ = stream.set_nodelay(true);
-                Ok(Stream::Tcp(stream, peer.ip()))
+                let connection = Connection {
+                    peer: peer.ip(),
+                    local: stream.local_addr()?.ip(),
+                };
+                Ok(Stream::Tcp(stream, connection))
             }
             Self::Unix(listener) => listener
                 .accept()
@@ -39,11 +44,11 @@ impl Listener {
     }
 }
 
-/// Connections that wait to be accepted.
+/// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
 
-/// Binds an address, or says in one sentence why not. Connections come in on the runtime that this is
-/// called in.
+/// Binds an address. Has to be called in the runtime that is to accept the connections. `key` is the
+/// setting to name in an error.
 pub(crate) fn bind(key: &str, address: SocketAddr) -> Result<(Listener, SocketAddr), Failure> {
     named(listen(address).map_err(|error| refused(key, address, &error))?)
 }
@@ -53,16 +58,16 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // The next process may have the port at once when this one is gone.
+    // Lets the next process bind the port as soon as this one has stopped.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// How many ports after a taken one are tried.
+/// How many consecutive ports are tried.
 const PORTS_TRIED: u16 = 100;
 
-/// As [`bind`], but where the port is taken, the next free one.
+/// Like [`bind`], but takes the next free port if the given one is in use.
 pub(crate) fn bind_near(key: &str, address: SocketAddr) -> Result<(Listener, SocketAddr), Failure> {
     let mut at = address;
     for _ in 0..PORTS_TRIED {
@@ -74,11 +79,12 @@ pub(crate) fn bind_near(key: &str, address: SocketAddr) -> Result<(Listener, Soc
         }
     }
     Err(Failure::Usage(format!(
-        "no port from {address} to {at} is free; give another one with {key}"
+        "no free port from {address} to {at}; set another address with --{}",
+        key.replace('.', "-")
     )))
 }
 
-/// Binds a socket of the file system; one that a killed process left there is removed.
+/// Binds a unix socket. Removes one that a killed process has left at the same path.
 pub(crate) fn bind_socket(path: &Path) -> Result<Listener, Failure> {
     let failed =
         |error: io::Error| Failure::Failed(format!("can't listen on {}: {error}", path.display()));
@@ -93,19 +99,19 @@ pub(crate) fn bind_socket(path: &Path) -> Result<Listener, Failure> {
 }
 
 fn named(listener: TcpListener) -> Result<(Listener, SocketAddr), Failure> {
-    let at = listener
-        .local_addr()
-        .map_err(|error| Failure::Failed(format!("a listener has no address: {error}")))?;
+    let at = listener.local_addr().map_err(|error| {
+        Failure::Failed(format!("can't read the address of a listener: {error}"))
+    })?;
     Ok((Listener::Tcp(Arc::new(listener)), at))
 }
 
 fn refused(key: &str, address: SocketAddr, error: &io::Error) -> Failure {
     let flag = key.replace('.', "-");
     let why = match error.kind() {
-        ErrorKind::AddrInUse => "another program listens there already".to_owned(),
+        ErrorKind::AddrInUse => "address already in use".to_owned(),
         _ => error.to_string(),
     };
     Failure::Usage(format!(
-        "can't listen on {address}: {why}; give another address with --{flag}"
+        "can't listen on {address}: {why}; set another address with --{flag}"
     ))
 }

@@ -1,12 +1,14 @@
 //! Serves a listener until the drain.
 
-use super::forward::PEER;
+use super::forward::{CALLER, LOCAL};
 use super::listener::{Listener, Stream};
 use axum::Router;
 use axum::http::Request;
-use axum::response::Response;
-use davy_control::{Cut, Peer};
+use axum::response::{IntoResponse as _, Response};
+use davy_base::Clock;
+use davy_control::{Access, Caller, Connection, Disconnect};
 use davy_runtime::Context;
+use futures_util::future::{Either, Ready, ready};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -14,66 +16,71 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long to wait when the process has no file descriptor left for a connection.
+/// The pause after a failed accept, usually for want of a file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// Connections of a listener at a time; more wait to be accepted.
+/// Concurrent connections of a listener; further ones wait in the backlog.
 const CONNECTIONS_MAX: usize = 1_024;
-/// How long a drain waits for requests that are under way.
+/// How long a drain waits for requests in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Serves HTTP/1 and HTTP/2 until the drain, then lets what is under way finish.
+/// Serves HTTP/1 and HTTP/2 until the drain, then finishes the requests in flight.
 ///
-/// Every connection is a task of the member's operation `connection`: what is spent on reading,
-/// packing and writing, outside of any endpoint, is on the usage of the listener's member.
-pub(crate) async fn serve(context: &Context, listener: Listener, router: Router) {
+/// Every connection is a task of the operation `connection` of the listener's member, which pays for
+/// reading and writing outside of endpoints.
+pub(crate) async fn serve(
+    context: &Context,
+    clock: &Clock,
+    listener: Listener,
+    router: Router,
+    access: Access,
+) {
     let drain = context.drain();
-    let door = Door {
+    let server = Server {
         builder: builder(),
         connections: GracefulShutdown::new(),
         router,
+        access,
+        clock: clock.clone(),
     };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = async {
-            let place = places.clone().acquire_owned().await;
-            (listener.accept().await, place)
+            let permit = permits.clone().acquire_owned().await;
+            (listener.accept().await, permit)
         };
-        let (accepted, place) = tokio::select! {
+        let (accepted, permit) = tokio::select! {
             accepted = accepted => accepted,
             () = drain.cancelled() => break,
         };
-        match (accepted, place) {
-            (Ok(Stream::Tcp(stream, peer)), Ok(place)) => {
-                door.serve(context, stream, Some(peer), place);
+        match (accepted, permit) {
+            (Ok(Stream::Tcp(stream, connection)), Ok(permit)) => {
+                server.serve(context, stream, Some(connection), permit);
             }
-            (Ok(Stream::Unix(stream)), Ok(place)) => door.serve(context, stream, None, place),
+            (Ok(Stream::Unix(stream)), Ok(permit)) => server.serve(context, stream, None, permit),
             (Err(error), _) => {
-                // The client went away again, or the process has no file descriptor left.
-                tracing::warn!(member = context.name(), %error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                // The client disconnected already, or the process has no file descriptor left.
+                tracing::warn!(member = context.name(), %error, "can't accept a connection");
+                clock.sleep(ACCEPT_PAUSE).await;
             }
-            // The places are never closed.
+            // The semaphore is never closed.
             (_, Err(_)) => break,
         }
     }
-    if tokio::time::timeout(DRAIN_TIMEOUT, door.connections.shutdown())
-        .await
-        .is_err()
-    {
-        let left = CONNECTIONS_MAX - places.available_permits();
+    let drained = clock.timeout(DRAIN_TIMEOUT, server.connections.shutdown());
+    if drained.await.is_err() {
+        let open = CONNECTIONS_MAX - permits.available_permits();
         tracing::warn!(
             member = context.name(),
-            left,
-            "connections that did not finish were cut"
+            open,
+            "connections still open after the drain; closing them"
         );
     }
 }
@@ -92,79 +99,95 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-struct Door {
+struct Server {
     builder: Builder<TokioExecutor>,
     connections: GracefulShutdown,
     router: Router,
+    access: Access,
+    clock: Clock,
 }
 
-impl Door {
+impl Server {
     fn serve<S>(
         &self,
         context: &Context,
         stream: S,
-        peer: Option<IpAddr>,
-        place: OwnedSemaphorePermit,
+        connection: Option<Connection>,
+        permit: OwnedSemaphorePermit,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let asked = Arc::new(AtomicBool::new(false));
-        let cut = Cut::default();
-        let service = Noting {
+        let has_request = Arc::new(AtomicBool::new(false));
+        let disconnect = Disconnect::default();
+        let service = Admission {
             router: TowerToHyperService::new(self.router.clone()),
-            asked: asked.clone(),
-            cut: cut.clone(),
-            peer,
+            access: self.access.clone(),
+            has_request: has_request.clone(),
+            disconnect: disconnect.clone(),
+            connection,
         };
         let connection = self
             .builder
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();
         let connection = self.connections.watch(connection);
+        let clock = self.clock.clone();
         context.spawn("connection", async move {
-            let _place = place;
+            let _permit = permit;
             tokio::select! {
                 ended = connection => {
                     if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection broke");
+                        tracing::debug!(%error, "connection failed");
                     }
                 }
-                () = cut.wished() => tracing::debug!("a connection held an answer for too long and was cut"),
-                () = silence(&asked) => tracing::debug!("a connection asked for nothing and was closed"),
+                () = disconnect.requested() => tracing::debug!("connection closed: its response was ended"),
+                () = no_request(&clock, &has_request) => tracing::debug!("connection closed: no request in time"),
             }
         });
     }
 }
 
-/// Notes that a connection asked for something, and who it is.
-struct Noting {
+/// Admits the requests of a connection to the router.
+struct Admission {
     router: TowerToHyperService<Router>,
-    asked: Arc<AtomicBool>,
-    cut: Cut,
-    /// None on the socket of a parent, which says who asks.
-    peer: Option<IpAddr>,
+    access: Access,
+    has_request: Arc<AtomicBool>,
+    disconnect: Disconnect,
+    /// `None` on the socket of a parent, which has admitted the request already.
+    connection: Option<Connection>,
 }
 
-impl Service<Request<Incoming>> for Noting {
+impl Service<Request<Incoming>> for Admission {
     type Response = Response;
     type Error = Infallible;
-    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+    type Future = Either<
+        Ready<Result<Response, Infallible>>,
+        <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future,
+    >;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        self.asked.store(true, Ordering::Relaxed);
-        let said = request.headers_mut().remove(PEER);
-        let said = said.and_then(|peer| peer.to_str().ok()?.parse().ok());
-        request.extensions_mut().insert(Peer(self.peer.or(said)));
-        request.extensions_mut().insert(self.cut.clone());
-        self.router.call(request)
+        self.has_request.store(true, Ordering::Relaxed);
+        let forwarded = request.headers_mut().remove(CALLER);
+        let caller = match self.connection {
+            Some(connection) => self.access.admit(connection, &request),
+            None if forwarded.is_some_and(|caller| caller == LOCAL) => Ok(Caller::Local),
+            None => Ok(Caller::Remote),
+        };
+        match caller {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                request.extensions_mut().insert(self.disconnect.clone());
+                Either::Right(self.router.call(request))
+            }
+            Err(problem) => Either::Left(ready(Ok(problem.into_response()))),
+        }
     }
 }
 
-/// Ends when a connection has asked for nothing in time. From the first request on, the timeouts of
-/// HTTP itself hold.
-async fn silence(asked: &AtomicBool) {
-    tokio::time::sleep(HEAD_TIMEOUT).await;
-    if asked.load(Ordering::Relaxed) {
+/// Completes if a connection has sent no request in time. After the first one the timeouts of HTTP apply.
+async fn no_request(clock: &Clock, has_request: &AtomicBool) {
+    clock.sleep(HEAD_TIMEOUT).await;
+    if has_request.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }
 }

@@ -8,17 +8,19 @@ use crate::bucket;
 use crate::catalogue::{self, Door, Entry, MEMBERS};
 use crate::cli::Failure;
 use crate::config::Config;
-use crate::http::{self, Listener};
+use crate::http::{self, ChildClient, Listener};
 use axum::Router;
 use davy_archive::Archive;
 use davy_base::{Clock, Random};
-use davy_control::{Control, DebugPort, Endpoints, Fleet, Identity, Metrics};
+use davy_control::{
+    Access, AccessOptions, Control, ControlOptions, DebugPort, Endpoints, Fleet, Identity,
+    ListenerKind, Metrics,
+};
 use davy_profiler::Profiler;
 use davy_runtime::{Context, Kind, Member, Process, Stop, Toggles};
 use davy_store::Store;
 use prometheus::Registry;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ulid::Ulid;
@@ -43,6 +45,10 @@ struct Parts<'a> {
     endpoints: Arc<Endpoints>,
     archive: Option<Archive>,
     children: Vec<Placed>,
+    /// By process name.
+    clients: BTreeMap<String, ChildClient>,
+    access: Access,
+    clock: Clock,
     stop: Stop,
 }
 
@@ -76,7 +82,7 @@ pub(crate) fn compose(
     let handle = profiler.as_ref().map(Profiler::handle);
 
     let registered =
-        |error: prometheus::Error| Failure::Failed(format!("a metric is there twice: {error}"));
+        |error: prometheus::Error| Failure::Failed(format!("can't register the metrics: {error}"));
     let registry = davy_control::registry(&plan.placement.process).map_err(registered)?;
     let archive = open_archive(config, &here, &clock, random, &registry)?;
     let settings = Toggles::new();
@@ -97,14 +103,31 @@ pub(crate) fn compose(
         &registry,
     )
     .map_err(registered)?;
-    let sockets_of_children: Vec<PathBuf> = children.iter().map(|p| p.socket.clone()).collect();
+    let access = Access::new(
+        AccessOptions {
+            token: config.http_token.clone(),
+            require_token: config.http_require_token,
+            hosts: config.http_hosts.clone(),
+            trusted_proxies: config.http_trusted_proxies.clone(),
+        },
+        &registry,
+    )
+    .map_err(registered)?;
+    let clients: BTreeMap<String, ChildClient> = children
+        .iter()
+        .map(|placed| {
+            let process = &placed.child.process;
+            let client = ChildClient::new(process, placed.socket.clone(), clock.clone());
+            (process.clone(), client)
+        })
+        .collect();
     let metrics = Metrics::new(
         registry,
         &plan.placement.process,
         handle.clone(),
-        ask_children(sockets_of_children),
+        scrape_children(clients.values().cloned().collect()),
     );
-    let control = Control::new(davy_control::Options {
+    let control = Control::new(ControlOptions {
         identity: Identity {
             id,
             process: plan.placement.process.clone(),
@@ -119,7 +142,7 @@ pub(crate) fn compose(
         toggles: settings,
         profiler: handle,
         members: toggles::member_names(),
-        token: config.http_token.clone(),
+        access: access.clone(),
     });
     push_profiles(plan, &doors, profiler.as_ref())?;
     let parts = Parts {
@@ -131,6 +154,9 @@ pub(crate) fn compose(
         endpoints,
         archive,
         children,
+        clients,
+        access,
+        clock: clock.clone(),
         stop: stop.clone(),
     };
     let process = parts.process(&clock, &here, doors, id, profiler)?;
@@ -181,20 +207,20 @@ fn open_archive(
     options.compact_interval = config.compact_interval;
     options.cache_bytes = config.cache_bytes;
     let archive = Archive::new(options, registry)
-        .map_err(|error| Failure::Failed(format!("a metric is there twice: {error}")))?;
+        .map_err(|error| Failure::Failed(format!("can't register the metrics: {error}")))?;
     Ok(Some(archive))
 }
 
-fn ask_children(sockets: Vec<PathBuf>) -> Option<davy_control::Children> {
-    if sockets.is_empty() {
+fn scrape_children(clients: Vec<ChildClient>) -> Option<davy_control::Children> {
+    if clients.is_empty() {
         return None;
     }
     Some(Box::new(move || {
-        let sockets = sockets.clone();
+        let clients = clients.clone();
         Box::pin(async move {
-            let asked = sockets.iter().map(|socket| http::ask(socket, "/metrics"));
-            let answers = futures_util::future::join_all(asked).await;
-            answers.into_iter().flatten().collect()
+            let scrapes = clients.iter().map(ChildClient::metrics);
+            let texts = futures_util::future::join_all(scrapes).await;
+            texts.into_iter().flatten().collect()
         })
     }))
 }
@@ -308,9 +334,11 @@ impl Parts<'_> {
             self.archive.as_ref().map(Archive::ingest),
             self.stop.clone(),
         );
+        let (clock, access) = (self.clock.clone(), self.access.clone());
         Member::new(name, Kind::Listener, move |context: Context| {
             let (listener, router) = (listener.clone(), router.clone());
             let (ingest, stop) = (ingest.clone(), stop.clone());
+            let (clock, access) = (clock.clone(), access.clone());
             async move {
                 context.ready();
                 let hurry = async {
@@ -320,7 +348,10 @@ impl Parts<'_> {
                         ingest.hurry();
                     }
                 };
-                tokio::join!(http::serve(&context, listener, router), hurry);
+                tokio::join!(
+                    http::serve(&context, &clock, listener, router, access),
+                    hurry
+                );
                 Ok(())
             }
         })
@@ -373,7 +404,7 @@ impl Parts<'_> {
         if let Some(profiler) = profiler {
             routes = routes.merge(davy_profiler::debug_router(profiler.handle()));
         }
-        davy_control::finish(routes, &self.endpoints, davy_control::Listener::Debug)
+        davy_control::finish(routes, &self.endpoints, ListenerKind::Debug)
     }
 
     /// What comes in by a door: routes of members here, of members in children, and an answer for
@@ -393,7 +424,7 @@ impl Parts<'_> {
                 _ => local,
             };
         }
-        let local = davy_control::finish(local, &self.endpoints, davy_control::Listener::Public);
+        let local = davy_control::finish(local, &self.endpoints, ListenerKind::Public);
         let mut elsewhere = Router::new();
         let mut paths = std::collections::BTreeSet::new();
         let process = &self.plan.placement.process;
@@ -407,7 +438,7 @@ impl Parts<'_> {
             }
             let child = door.and_then(|door| children::of_member(&self.children, door, entry.name));
             let route = match child {
-                Some(placed) => http::forward(&placed.child.process, placed.socket.clone()),
+                Some(placed) => self.clients[&placed.child.process].route(),
                 // The page takes every path that is left; without it there is nothing there.
                 None if entry.name == "ui" => continue,
                 None => http::absent(operation.id, operation.member, process),

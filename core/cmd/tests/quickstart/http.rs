@@ -87,8 +87,9 @@ pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> Answer {
 /// Begins a request and goes away in the middle of its body.
 pub(crate) fn abandon(address: &str, path: &str) {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("it listens");
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nonly this");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000000\r\n\r\nonly this"
+    );
     stream.write_all(head.as_bytes()).expect("it reads");
 }
 
@@ -96,7 +97,7 @@ pub(crate) fn abandon(address: &str, path: &str) {
 pub(crate) fn ask_and_wait(address: &str, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("it listens");
     stream
-        .write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").as_bytes())
         .expect("it reads");
     stream
 }

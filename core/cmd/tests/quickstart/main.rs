@@ -1,5 +1,6 @@
 //! `davy quickstart` as its users meet it: the real binary, real HTTP, real files, real faults.
 
+mod access;
 mod agents;
 mod bad_input;
 mod commands;

@@ -98,7 +98,8 @@ fn a_second_signal_ends_a_fleet_fast() {
     // A client that reads nothing keeps the drain waiting.
     let archive = fleet.archive().trim_start_matches("http://").to_owned();
     let mut waiting = std::net::TcpStream::connect(archive).expect("it listens");
-    let head = b"POST /ingest?name=x HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nonly";
+    let head =
+        b"POST /ingest?name=x HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000000\r\n\r\nonly";
     std::io::Write::write_all(&mut waiting, head).expect("it reads");
     let process = &mut fleet.processes[0];
     process.signal(libc::SIGTERM);

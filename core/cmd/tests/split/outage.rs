@@ -138,7 +138,7 @@ fn a_fleet_that_finds_no_database_waits_for_it_and_says_so() {
         fleet.until("the status", || (status() == expected).then_some(()));
         assert!(said.text().contains("unreachable"), "{}", said.text());
         assert!(
-            process.log().contains("the database can't be used yet"),
+            process.log().contains("database unavailable; retrying"),
             "{}",
             process.log()
         );

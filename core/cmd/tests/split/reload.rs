@@ -53,7 +53,12 @@ fn obeys_a_changed_file(placement: Placement, backend: &str) {
         rows.find(|row| row["what"] == "endpoint.configure" && row["name"] == "ListAllJobs")
     });
     assert_eq!(row["source"], "sighup", "{row}");
-    assert!(row["detail"].to_string().contains("limit 7"), "{row}");
+    assert!(
+        row["detail"]
+            .to_string()
+            .contains("limited to 7 concurrent requests"),
+        "{row}"
+    );
 
     std::fs::write(fleet.path().join("davy.toml"), "[endpoint.ListAllJobs\n").expect("a file");
     let before = reads();

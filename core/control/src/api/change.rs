@@ -1,72 +1,113 @@
-//! Toggling members and endpoints.
+//! Changes of members and endpoints.
 
+use crate::access::Caller;
 use crate::control::Control;
 use crate::problem::Problem;
-use crate::toggling::{Taken, Wanted};
+use crate::toggling::{ToggleCommand, ToggleOutcome};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, State};
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
 use davy_store::{Action, NewAudit, Source, ToggleKind};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use std::net::IpAddr;
 
-/// Who asks for a change, as `davy` sends it.
-const WHO: &str = "davy-user";
-const NAME_BYTES_MAX: usize = 200;
-const WHY_BYTES_MAX: usize = 2_000;
+/// The header that names the operator.
+const OPERATOR: &str = "davy-user";
+const OPERATOR_CHARS_MAX: usize = 200;
+const REASON_BYTES_MAX: usize = 2_000;
 
-/// The other end of a connection, as far as it is known.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub Option<IpAddr>);
-
-#[derive(Deserialize)]
+/// The body of a change of a member.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
-    enabled: Option<bool>,
-    limit: Option<u32>,
-    /// A duration such as `30s`.
-    slot: Option<String>,
+pub(crate) struct MemberChange {
+    /// `false` stops the member in every process; `true` runs it as configured.
+    enabled: bool,
+    /// The reason, shown to everybody who finds the member disabled. At most 2,000 bytes.
     #[serde(default)]
+    #[schemars(length(max = REASON_BYTES_MAX))]
     why: String,
 }
 
-type Answer = Result<Json<Taken>, Problem>;
+/// The body of a change of an endpoint.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EndpointChange {
+    /// `false` refuses requests; `true` without `limit` serves them as configured.
+    enabled: Option<bool>,
+    /// How many requests the fleet serves concurrently, at least 1.
+    #[schemars(range(min = 1))]
+    limit: Option<u32>,
+    /// How long a request may hold a slot under the limit, such as `30s`.
+    slot: Option<String>,
+    /// The reason, shown to everybody whose request is refused. At most 2,000 bytes.
+    #[serde(default)]
+    #[schemars(length(max = REASON_BYTES_MAX))]
+    why: String,
+}
 
-/// Somebody who may change something.
-pub(super) struct Asker {
-    who: String,
+/// The body of a restart. May be left out.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Restart {
+    /// The reason, for the audit log. At most 2,000 bytes.
+    #[serde(default)]
+    #[schemars(length(max = REASON_BYTES_MAX))]
+    why: String,
+}
+
+type Answer = Result<Json<ToggleOutcome>, Problem>;
+
+/// An operator who may change something. Extracting it authorizes the request.
+pub(super) struct Operator {
+    name: String,
     source: Source,
 }
 
-impl FromRequestParts<Control> for Asker {
+impl FromRequestParts<Control> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().copied();
-        authorize(control, peer, &parts.headers)
+        let caller = parts.extensions.get().copied().unwrap_or(Caller::Remote);
+        control.0.access.may_change(caller, &parts.headers)?;
+        let text = |name: &str| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        // A browser sends a header like this one to another site only after that site has allowed it.
+        let Some(name) = text(OPERATOR) else {
+            return Err(Problem::bad_request(
+                "missing header Davy-User; it names the operator in the audit log",
+            ));
+        };
+        let is_cli = text(header::USER_AGENT.as_str()).is_some_and(|a| a.starts_with("davy/"));
+        Ok(Self {
+            name: name
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(OPERATOR_CHARS_MAX)
+                .collect(),
+            source: if is_cli { Source::Cli } else { Source::Api },
+        })
     }
 }
 
 pub(super) async fn member(
     State(control): State<Control>,
     Path(name): Path<String>,
-    asker: Asker,
+    operator: Operator,
     body: Bytes,
 ) -> Answer {
-    let body = read(&body)?;
-    let action = match (body.enabled, body.limit) {
-        (Some(true), None) => Action::Clear,
-        (Some(false), None) => Action::Disable,
-        (_, Some(_)) => {
-            return Err(wrong(
-                "a member has no limit; its endpoints have".to_owned(),
-            ));
-        }
-        (None, None) => return Err(wrong("say \"enabled\": true or false".to_owned())),
+    let body: MemberChange = parse(&body, "{\"enabled\": false, \"why\": \"...\"}")?;
+    let action = if body.enabled {
+        Action::Clear
+    } else {
+        Action::Disable
     };
-    asker
+    operator
         .change(&control, ToggleKind::Member, name, action, &body.why)
         .await
 }
@@ -74,33 +115,43 @@ pub(super) async fn member(
 pub(super) async fn endpoint(
     State(control): State<Control>,
     Path(name): Path<String>,
-    asker: Asker,
+    operator: Operator,
     body: Bytes,
 ) -> Answer {
-    let body = read(&body)?;
+    let example = "{\"enabled\": false, \"why\": \"...\"} or {\"limit\": 5, \"slot\": \"30s\"}";
+    let body: EndpointChange = parse(&body, example)?;
     let slot = body.slot.as_deref().map(|text| {
         let span = humantime::parse_duration(text)
             .ok()
             .filter(|span| !span.is_zero());
-        span.ok_or_else(|| wrong(format!("\"slot\": {text:?} is not a duration such as 30s")))
+        span.ok_or_else(|| {
+            Problem::bad_request(format!(
+                "invalid slot {text:?}: expected a duration such as 30s"
+            ))
+        })
     });
     let slot_ms = slot.transpose()?.map(|span| span.as_millis() as i64);
     let action = match (body.enabled, body.limit) {
         (_, Some(0)) => {
-            return Err(wrong(
-                "a limit of 0 lets nobody in; say \"enabled\": false".to_owned(),
+            return Err(Problem::bad_request(
+                "invalid limit 0: expected at least 1; to refuse all requests, send \"enabled\": false",
             ));
         }
         (Some(false), None) => Action::Disable,
         (Some(true) | None, Some(to)) => Action::Limit { to, slot_ms },
         (Some(true), None) => Action::Clear,
-        (Some(false), Some(_)) => return Err(wrong("it is either off or limited".to_owned())),
+        (Some(false), Some(_)) => {
+            return Err(Problem::bad_request(
+                "\"enabled\": false and \"limit\" exclude each other; send one of them",
+            ));
+        }
         (None, None) => {
-            let either = "say \"enabled\": true or false, or \"limit\": a number";
-            return Err(wrong(either.to_owned()));
+            return Err(Problem::bad_request(
+                "nothing to change; send \"enabled\": true or false, or \"limit\": N",
+            ));
         }
     };
-    asker
+    operator
         .change(&control, ToggleKind::Endpoint, name, action, &body.why)
         .await
 }
@@ -108,52 +159,58 @@ pub(super) async fn endpoint(
 pub(super) async fn restart(
     State(control): State<Control>,
     Path(name): Path<String>,
-    asker: Asker,
+    operator: Operator,
     body: Bytes,
 ) -> Answer {
-    let why = if body.is_empty() {
-        String::new()
+    let body = if body.is_empty() {
+        Restart::default()
     } else {
-        read(&body)?.why
+        parse(&body, "{\"why\": \"...\"}")?
     };
-    asker
-        .change(&control, ToggleKind::Member, name, Action::Restart, &why)
+    operator
+        .change(
+            &control,
+            ToggleKind::Member,
+            name,
+            Action::Restart,
+            &body.why,
+        )
         .await
 }
 
 pub(super) async fn wake(
     State(control): State<Control>,
     Path(name): Path<String>,
-    asker: Asker,
+    operator: Operator,
 ) -> Answer {
     control.check_periodic(&name).await?;
     let row = NewAudit {
         at: control.0.clock.now().millis(),
-        who: asker.who,
+        who: operator.name,
         what: "member.wake".to_owned(),
         name: name.clone(),
         detail: None,
         why: None,
         process: Some(control.identity().id.to_string()),
-        source: asker.source,
+        source: operator.source,
     };
     let woken = async {
         control.0.store.wake(&name).await?;
         control.0.store.audit_add(&row).await
     };
     let woken = woken.await;
-    control.database_said(&woken);
+    control.observe_database(&woken);
     match woken {
-        Ok(_) => Ok(Json(Taken {
-            detail: format!("{name} runs within a few seconds, wherever it is hosted"),
+        Ok(_) => Ok(Json(control.outcome(
+            ToggleKind::Member,
             name,
-            obeyed_by: "everywhere",
-        })),
-        Err(error) => Err(super::database_problem("ticks", error)),
+            "runs within a few seconds in the process that hosts it".to_owned(),
+        ))),
+        Err(error) => Err(Problem::query_failed("ticks", error)),
     }
 }
 
-impl Asker {
+impl Operator {
     async fn change(
         self,
         control: &Control,
@@ -162,90 +219,28 @@ impl Asker {
         action: Action,
         why: &str,
     ) -> Answer {
-        if why.len() > WHY_BYTES_MAX {
-            return Err(wrong(format!("a reason has at most {WHY_BYTES_MAX} bytes")));
+        if why.len() > REASON_BYTES_MAX {
+            return Err(Problem::bad_request(format!(
+                "why has {} bytes; at most {REASON_BYTES_MAX} are allowed",
+                why.len()
+            )));
         }
-        let wanted = Wanted {
+        let command = ToggleCommand {
             kind,
             name,
             action,
-            who: self.who,
+            operator: self.name,
             why: why.trim().to_owned(),
             source: self.source,
         };
-        control.toggle(wanted).await.map(Json)
+        control.toggle(command).await.map(Json)
     }
 }
 
-/// Who asks, if they may.
-fn authorize(control: &Control, peer: Option<Peer>, headers: &HeaderMap) -> Result<Asker, Problem> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let token = &control.0.token;
-    if token.is_empty() {
-        // Without a token only this machine may change anything; another page in its browser may not.
-        let is_local = peer.is_none_or(|Peer(ip)| ip.is_none_or(|ip| ip.is_loopback()));
-        if !is_local || !names_this_machine(headers) {
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "changes are taken only from this machine, by its address, while no http.token is set",
-            ));
-        }
-    } else {
-        let shown = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        if !shown.is_some_and(|shown| same(shown.trim(), token)) {
-            return Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "a change needs the token of http.token: --token or DAVY_TOKEN, or Authorization: Bearer",
-            ));
-        }
-    }
-    // A browser sends this header for no other page's request without having asked first.
-    let Some(who) = text(WHO) else {
-        return Err(wrong("say who you are in the header Davy-User".to_owned()));
-    };
-    let who: String = who
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(NAME_BYTES_MAX)
-        .collect();
-    let source = match text(header::USER_AGENT.as_str()) {
-        Some(agent) if agent.starts_with("davy/") => Source::Cli,
-        _ => Source::Api,
-    };
-    Ok(Asker { who, source })
-}
-
-/// Whether the request was sent to an address rather than to somebody's domain, which may have been
-/// bent to point to this machine (DNS rebinding).
-fn names_this_machine(headers: &HeaderMap) -> bool {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("");
-    let name = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-    let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    name.is_empty() || name == "localhost" || name == "davy" || name.parse::<IpAddr>().is_ok()
-}
-
-/// Compares in a time that does not tell how much was right.
-fn same(shown: &str, token: &str) -> bool {
-    let difference = shown
-        .bytes()
-        .zip(token.bytes())
-        .fold(0, |sum, (a, b)| sum | (a ^ b));
-    shown.len() == token.len() && difference == 0
-}
-
-fn read(body: &[u8]) -> Result<Body, Problem> {
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8], example: &str) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
-        wrong(format!(
-            "the body is not what a toggle takes ({error}); it is JSON such as {{\"enabled\": false, \"why\": \"...\"}}"
+        Problem::bad_request(format!(
+            "invalid body: {error}; expected JSON such as {example}"
         ))
     })
-}
-
-fn wrong(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
 }

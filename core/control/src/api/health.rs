@@ -1,4 +1,4 @@
-//! Alive, ready, healthy.
+//! Liveness, readiness, health and metrics.
 
 use super::rows::last_run;
 use crate::control::{Control, Database};
@@ -9,9 +9,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use davy_profile::units;
 use davy_runtime::Target;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 use std::sync::Arc;
 
 #[derive(Clone)]
@@ -20,29 +21,62 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// Routes that every listener has.
+/// The routes that every listener serves.
 pub fn health_router(control: &Control, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .route("/metrics", get(figures))
+        .route("/metrics", get(scrape))
         .with_state(Shared {
             control: control.clone(),
             metrics,
         })
 }
 
-/// Something that is not as it should be.
-#[derive(Clone, Debug, Serialize)]
-struct Complaint {
+/// A member that is not ready, late or unreachable.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct HealthIssue {
+    /// The member.
     member: String,
+    /// Its state, `unreachable` or `stale`.
     state: String,
+    /// The reason, if known.
     error: Option<String>,
 }
 
+/// The readiness of a process.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Readiness {
+    /// Whether every member that should run is ready.
+    ready: bool,
+    /// The members that are not.
+    unready: Vec<HealthIssue>,
+    /// Problems that don't prevent work.
+    degraded: Vec<HealthIssue>,
+}
+
+/// The health of the fleet as a process sees it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Health {
+    /// `failing` if a member of this process is not ready, otherwise `degraded` if there is any problem.
+    status: HealthStatus,
+    /// The members of this process that are not ready.
+    failing: Vec<HealthIssue>,
+    /// Problems that don't prevent work.
+    degraded: Vec<HealthIssue>,
+}
+
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum HealthStatus {
+    Ok,
+    Degraded,
+    Failing,
+}
+
 impl Control {
-    /// Members of this process that should be ready and are not.
-    fn unready(&self) -> Vec<Complaint> {
+    /// The members of this process that should be ready and are not.
+    fn unready(&self) -> Vec<HealthIssue> {
         let states = self
             .0
             .runtime
@@ -50,7 +84,7 @@ impl Control {
             .map(|runtime| runtime.states().unready());
         let states = states.unwrap_or_default().into_iter();
         states
-            .map(|member| Complaint {
+            .map(|member| HealthIssue {
                 member: member.name,
                 state: member.state.as_str().to_owned(),
                 error: member.error,
@@ -58,13 +92,13 @@ impl Control {
             .collect()
     }
 
-    /// What works, but not as it should: a lost database, and periodic members that are late.
-    async fn degraded(&self) -> Vec<Complaint> {
-        let mut complaints = Vec::new();
+    /// Problems that don't prevent work: an unreachable database, and periodic members that are late.
+    async fn degraded(&self) -> Vec<HealthIssue> {
+        let mut issues = Vec::new();
         match self.database() {
             Database::Up => {}
             Database::Connecting(since, error) | Database::Lost(since, error) => {
-                complaints.push(Complaint {
+                issues.push(HealthIssue {
                     member: "database".to_owned(),
                     state: "unreachable".to_owned(),
                     error: Some(format!("since {since}: {error}")),
@@ -75,24 +109,22 @@ impl Control {
         let now = self.0.clock.now().millis();
         for tick in ticks {
             let last = last_run(&tick, now);
-            let is_off = !self
-                .0
-                .toggles
-                .effective(&Target::Member(tick.name.clone()))
-                .enabled;
-            if last.stale && !is_off {
-                complaints.push(Complaint {
+            let effective = self.0.toggles.effective(&Target::Member(tick.name.clone()));
+            if last.stale && effective.enabled {
+                issues.push(HealthIssue {
                     error: Some(format!(
-                        "no run has succeeded for more than twice its interval of {} s; the last: {}",
-                        last.interval_seconds,
-                        last.error.or(last.outcome).unwrap_or_else(|| "none".to_owned()),
+                        "no successful run for more than twice the interval of {}; last run: {}",
+                        units::seconds(last.interval_seconds),
+                        last.error
+                            .or(last.outcome)
+                            .unwrap_or_else(|| "none".to_owned()),
                     )),
                     member: tick.name,
                     state: "stale".to_owned(),
                 });
             }
         }
-        complaints
+        issues
     }
 }
 
@@ -104,29 +136,37 @@ async fn ready(State(shared): State<Shared>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let answer = json!({"ready": unready.is_empty(), "unready": unready, "degraded": degraded});
-    (status, Json(answer)).into_response()
+    let readiness = Readiness {
+        ready: unready.is_empty(),
+        unready,
+        degraded,
+    };
+    (status, Json(readiness)).into_response()
 }
 
-/// The health of the fleet as this process sees it: ok and degraded answer 200, failing 503.
+/// Answers 200 for `ok` and `degraded`, 503 for `failing`.
 pub(super) async fn health(State(control): State<Control>) -> Response {
     let unready = control.unready();
     let degraded = control.degraded().await;
-    let (status, word) = match (unready.is_empty(), degraded.is_empty()) {
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "failing"),
-        (true, false) => (StatusCode::OK, "degraded"),
-        (true, true) => (StatusCode::OK, "ok"),
+    let (code, status) = match (unready.is_empty(), degraded.is_empty()) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, HealthStatus::Failing),
+        (true, false) => (StatusCode::OK, HealthStatus::Degraded),
+        (true, true) => (StatusCode::OK, HealthStatus::Ok),
     };
-    let answer = json!({"status": word, "failing": unready, "degraded": degraded});
-    (status, Json(answer)).into_response()
+    let health = Health {
+        status,
+        failing: unready,
+        degraded,
+    };
+    (code, Json(health)).into_response()
 }
 
-async fn figures(State(shared): State<Shared>) -> Response {
+async fn scrape(State(shared): State<Shared>) -> Response {
     match shared.metrics.text(&shared.control).await {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            format!("the figures can't be written: {error}"),
+            format!("can't encode the metrics: {error}"),
         )
         .into_response(),
     }

@@ -1,10 +1,9 @@
 //! The jobs of all teams.
 
-use super::database_problem;
 use crate::problem::Problem;
 use axum::Router;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use davy_store::Store;
@@ -15,22 +14,21 @@ pub(super) fn router(store: Store) -> Router {
         .with_state(store)
 }
 
-/// All jobs at once, as a dashboard wants them.
 async fn list_all_jobs(State(store): State<Store>) -> Result<Response, Problem> {
     let jobs = store.jobs().await;
-    let jobs = jobs.map_err(|error| database_problem("jobs", error))?;
-    // Tens of thousands take longer than a task may keep its thread.
+    let jobs = jobs.map_err(|error| Problem::query_failed("jobs", error))?;
+    // Encoding tens of thousands of jobs takes longer than a task may block its thread.
     let encoded = davy_tag::spawn_blocking(move || serde_json::to_vec(&jobs)).await;
     match encoded {
         Ok(Ok(body)) => Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response()),
-        Ok(Err(error)) => Err(failed(&error)),
-        Err(error) => Err(failed(&error)),
+        Ok(Err(error)) => Err(encoding_failed(&error)),
+        Err(error) => Err(encoding_failed(&error)),
     }
 }
 
-fn failed(error: &dyn std::fmt::Display) -> Problem {
+fn encoding_failed(error: &dyn std::fmt::Display) -> Problem {
     Problem::new(
-        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
-        format!("the jobs can't be written as JSON: {error}"),
+        StatusCode::INTERNAL_SERVER_ERROR,
+        format!("can't encode the jobs as JSON: {error}"),
     )
 }

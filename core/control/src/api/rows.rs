@@ -1,117 +1,96 @@
-//! The lists of members and endpoints, as the API, `davy members`, `davy top` and the page show them.
+//! The lists of members and endpoints that `davy members`, `davy top` and the page show.
 
 use crate::control::Control;
-use crate::report::{Kernel, MemberReport, Report};
+use crate::parameters::Parameters;
+use crate::report::{KernelStatistics, MemberReport, Report};
+use crate::toggling::ToggleRow;
 use crate::usage::Usage;
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use davy_runtime::Target;
 use davy_store::Tick;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A member, with the process that hosts it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A member in a process.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MemberRow {
-    /// Its state and its usage.
+    /// State and usage of the member.
     #[serde(flatten)]
     pub member: MemberReport,
-    /// The process that hosts it; several, with commas, where rows are summed.
+    /// The process that hosts it; comma-separated with `by=member`.
     pub process: String,
     /// The machine of that process.
     pub host: String,
-    /// The unix process.
+    /// The unix process id.
     pub pid: u32,
-    /// The address of that process's debug port.
+    /// The address of the debug port of that process.
     pub debug: String,
-    /// How the member is toggled.
+    /// The effective toggle of the member.
     pub toggle: ToggleRow,
-    /// Of periodic members: the last run in the fleet.
+    /// The last run in the fleet, for periodic members.
     pub last_run: Option<LastRun>,
-    /// How old the report of its process is, in seconds.
+    /// The age of the report of its process, in seconds.
     pub age_seconds: f64,
-    /// What the kernel counts of its process.
-    pub kernel: Kernel,
-}
-
-/// How something is toggled, and who said so.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ToggleRow {
-    /// Whether it may run or answer.
-    pub enabled: bool,
-    /// Requests at a time.
-    pub limit: Option<u32>,
-    /// How long a request may hold its place under the limit.
-    pub slot_seconds: Option<f64>,
-    /// Who toggled it; nobody where it is as built in.
-    pub who: Option<String>,
-    /// Why.
-    pub why: Option<String>,
-    /// When, in milliseconds since 1970.
-    pub at: Option<i64>,
-    /// Where that was said: a file, a variable, a flag, or live.
-    pub source: Option<String>,
+    /// The resources of its process as the kernel counts them.
+    pub kernel: KernelStatistics,
 }
 
 /// The last run of a periodic member.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LastRun {
-    /// The end of the last success, in milliseconds since 1970.
+    /// When a run last succeeded, in milliseconds since 1970.
     pub at: Option<i64>,
-    /// How the last run ended.
+    /// The outcome of the last run: `done`, `failed`, `timed-out` or `stopped`.
     pub outcome: Option<String>,
-    /// What went wrong in it.
+    /// The error of the last run.
     pub error: Option<String>,
-    /// How long it took.
+    /// The duration of the last run, in seconds.
     pub duration_seconds: Option<f64>,
-    /// From one run to the next.
+    /// The time between the starts of two runs, in seconds.
     pub interval_seconds: f64,
-    /// Whether the last success is more than two intervals ago.
+    /// Whether no run has succeeded for more than two intervals.
     pub stale: bool,
 }
 
-/// An endpoint.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A route of an endpoint.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointRow {
-    /// Its name.
+    /// The operation: the endpoint's name in toggles, metrics and profiles.
     pub operation: String,
-    /// Its method.
+    /// The HTTP method.
     pub method: String,
-    /// Its path.
+    /// The path, with `{name}` for variable parts.
     pub path: String,
     /// The member that serves it.
     pub member: String,
-    /// What it does.
+    /// A description.
     pub summary: String,
-    /// How it is toggled.
+    /// The effective toggle.
     pub toggle: ToggleRow,
-    /// What it costs in all processes.
+    /// Its usage in all processes.
     #[serde(flatten)]
     pub usage: Usage,
 }
 
+/// How the rows of members are grouped.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Grouping {
+    #[default]
+    Process,
+    Member,
+}
+
 #[derive(Deserialize)]
-pub(super) struct By {
-    by: Option<String>,
+pub(super) struct Grouped {
+    #[serde(default)]
+    by: Grouping,
 }
 
 impl Control {
-    fn toggle_row(&self, target: &Target) -> ToggleRow {
-        let effective = self.0.toggles.effective(target);
-        let by = effective.by.as_ref();
-        ToggleRow {
-            enabled: effective.enabled,
-            limit: effective.limit,
-            slot_seconds: effective.limit.map(|_| effective.slot.as_secs_f64()),
-            who: by.map(|by| by.who.clone()).filter(|who| !who.is_empty()),
-            why: by.map(|by| by.why.clone()).filter(|why| !why.is_empty()),
-            at: by.map(|by| by.at.millis()).filter(|at| *at > 0),
-            source: by.map(|by| by.source.clone()),
-        }
-    }
-
-    /// The rows of every member of every process.
+    /// A row for each member of each process.
     pub(crate) async fn member_rows(&self) -> Vec<MemberRow> {
         let (reports, ticks) = self.fleet().await;
         let now = self.0.clock.now().millis();
@@ -141,7 +120,7 @@ impl Control {
     }
 }
 
-/// The last run of a tick, at a time in milliseconds since 1970.
+/// The last run of a tick; `now` is in milliseconds since 1970.
 pub(crate) fn last_run(tick: &Tick, now: i64) -> LastRun {
     LastRun {
         at: tick.last_run,
@@ -155,17 +134,18 @@ pub(crate) fn last_run(tick: &Tick, now: i64) -> LastRun {
 
 pub(super) async fn members(
     State(control): State<Control>,
-    Query(by): Query<By>,
+    Parameters(grouped): Parameters<Grouped>,
 ) -> Json<Vec<MemberRow>> {
     let rows = control.member_rows().await;
-    Json(match by.by.as_deref() {
-        Some("member") => summed(rows),
-        _ => rows,
+    Json(match grouped.by {
+        Grouping::Member => by_member(rows),
+        Grouping::Process => rows,
     })
 }
 
-/// One row a member, for all processes together. Of states the most telling one is shown.
-fn summed(rows: Vec<MemberRow>) -> Vec<MemberRow> {
+/// One row for each member, over all processes. Its state is that of a process in which it is not
+/// ready, if there is one.
+fn by_member(rows: Vec<MemberRow>) -> Vec<MemberRow> {
     let mut sums: BTreeMap<String, MemberRow> = BTreeMap::new();
     for row in rows {
         let Some(sum) = sums.get_mut(&row.member.name) else {
@@ -199,11 +179,11 @@ fn summed(rows: Vec<MemberRow>) -> Vec<MemberRow> {
 
 pub(super) async fn endpoints(State(control): State<Control>) -> Json<Vec<EndpointRow>> {
     let (reports, _) = control.fleet().await;
-    let mut usages: BTreeMap<(String, String), Usage> = BTreeMap::new();
+    let mut usage: BTreeMap<(String, String), Usage> = BTreeMap::new();
     for member in reports.iter().flat_map(|report| &report.members) {
         for operation in &member.operations {
             let key = (member.name.clone(), operation.op.clone());
-            usages.entry(key).or_default().add(&operation.usage);
+            usage.entry(key).or_default().add(&operation.usage);
         }
     }
     let rows = control.0.endpoints.operations().iter().map(|op| {
@@ -215,7 +195,7 @@ pub(super) async fn endpoints(State(control): State<Control>) -> Json<Vec<Endpoi
             member: op.member.to_owned(),
             summary: op.summary.to_owned(),
             toggle: control.toggle_row(&Target::Endpoint(op.id.to_owned())),
-            usage: usages.get(&key).cloned().unwrap_or_default(),
+            usage: usage.get(&key).cloned().unwrap_or_default(),
         }
     });
     Json(rows.collect())

@@ -1,56 +1,73 @@
-//! The body of an answer: whose work it is to make it, and how long it may take.
+//! Response bodies that are produced under their endpoint's tag and hold a slot until they are sent.
 //!
-//! A server takes a whole frame at once and asks for nothing more while its client reads nothing. So
-//! large frames go out in slices: the place is held until the last of them is about to be sent. And
-//! what ends a long answer is waited for beside it, and cuts the connection.
+//! hyper takes a whole frame at once and polls for no more while the client reads nothing. So large
+//! frames are sliced, and the slot is held until the last slice is about to be sent. A separate task
+//! waits for the reasons to end a long response and closes the connection.
 
-use super::Hold;
-use super::figures::Begun;
+use super::slots::HeldSlot;
+use super::statistics::InFlight;
 use axum::body::{Body, Bytes};
 use davy_tag::Tag;
 use http_body::{Frame, SizeHint};
-use std::future::Future as _;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-/// What is handed to the server at once.
+/// The size of a slice.
 const SLICE_BYTES: usize = 64 << 10;
 
-/// The way to end a connection whose client reads nothing; a request carries that of its own.
+/// Closes the connection of a request, even if its client reads nothing. The server puts one into the
+/// extensions of each request.
 #[derive(Clone, Debug, Default)]
-pub struct Cut(CancellationToken);
+pub struct Disconnect(CancellationToken);
 
-impl Cut {
-    /// Ends when the connection is to be closed, whatever is still to be sent.
-    pub async fn wished(&self) {
+impl Disconnect {
+    /// Completes when the connection is to be closed, whatever is left to be sent.
+    pub async fn requested(&self) {
         self.0.cancelled().await;
     }
 }
 
-/// A body that is made under its endpoint's tag, and holds its place until it is sent.
-pub(super) struct Accounted {
+/// Completes when an endpoint is disabled.
+pub(super) type Disabled = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a response holds while it is sent, and what ends it.
+#[derive(Default)]
+pub(super) struct Hold {
+    pub(super) slot: Option<HeldSlot>,
+    pub(super) disabled: Option<Disabled>,
+}
+
+/// A body that is produced under its endpoint's tag and holds its slot until it is sent.
+pub(super) struct MeteredBody {
     inner: Body,
-    /// Of the last frame of `inner` what has not been handed on yet.
+    /// The part of the last frame of `inner` that is not sent yet.
     rest: Bytes,
     tag: Tag,
-    _begun: Begun,
+    _in_flight: InFlight,
     hold: Hold,
-    cut: Option<Cut>,
+    disconnect: Option<Disconnect>,
     watch: Option<AbortHandle>,
 }
 
-impl Accounted {
-    pub(super) fn new(inner: Body, tag: Tag, begun: Begun, hold: Hold, cut: Option<Cut>) -> Self {
+impl MeteredBody {
+    pub(super) fn new(
+        inner: Body,
+        tag: Tag,
+        in_flight: InFlight,
+        hold: Hold,
+        disconnect: Option<Disconnect>,
+    ) -> Self {
         Self {
             inner,
             rest: Bytes::new(),
             tag,
-            _begun: begun,
+            _in_flight: in_flight,
             hold,
-            cut,
+            disconnect,
             watch: None,
         }
     }
@@ -60,35 +77,37 @@ impl Accounted {
         self.rest.split_to(length)
     }
 
-    /// Cuts the connection when the time of this answer is over, even if nobody asks for more of it.
+    /// Closes the connection when the endpoint is disabled or the slot expires, even if the body is not
+    /// polled any more.
     fn watch(&mut self) {
-        let Some(cut) = self.cut.take() else { return };
-        let until_off = self.hold.until_off.take();
-        let deadline = self.hold.slot.as_ref().map(super::slots::Held::ends_at);
-        if until_off.is_none() && deadline.is_none() {
+        let Some(disconnect) = self.disconnect.take() else {
+            return;
+        };
+        let disabled = self.hold.disabled.take();
+        let expiry = self.hold.slot.as_ref().map(HeldSlot::expiry_timer);
+        if disabled.is_none() && expiry.is_none() {
             return;
         }
         let watch = davy_tag::spawn(async move {
-            let off = async {
-                match until_off {
-                    Some(until_off) => until_off.await,
-                    None => std::future::pending().await,
-                }
-            };
-            let late = async {
-                match deadline {
-                    Some(deadline) => tokio::time::sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! { () = off => {}, () = late => {} }
-            cut.0.cancel();
+            tokio::select! {
+                () = completed(disabled) => {}
+                () = completed(expiry) => {}
+            }
+            disconnect.0.cancel();
         });
         self.watch = Some(watch.abort_handle());
     }
 }
 
-impl Drop for Accounted {
+/// Completes with the future; never without one.
+async fn completed(future: Option<impl Future<Output = ()>>) {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Drop for MeteredBody {
     fn drop(&mut self) {
         if let Some(watch) = &self.watch {
             watch.abort();
@@ -96,7 +115,7 @@ impl Drop for Accounted {
     }
 }
 
-impl http_body::Body for Accounted {
+impl http_body::Body for MeteredBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -105,25 +124,25 @@ impl http_body::Body for Accounted {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let _guard = self.tag.enter();
-        if let Some(until_off) = &mut self.hold.until_off
-            && until_off.as_mut().poll(context).is_ready()
+        if let Some(disabled) = &mut self.hold.disabled
+            && disabled.as_mut().poll(context).is_ready()
         {
-            let off = io::Error::new(
+            let error = io::Error::new(
                 io::ErrorKind::ConnectionAborted,
                 "the endpoint was disabled",
             );
             self.inner = Body::empty();
-            return Poll::Ready(Some(Err(axum::Error::new(off))));
+            return Poll::Ready(Some(Err(axum::Error::new(error))));
         }
-        // A client that reads slowly would hold its place for as long as it likes.
+        // A client that reads slowly would hold its slot for as long as it likes.
         if let Some(slot) = &mut self.hold.slot
-            && slot.deadline().poll(context).is_ready()
+            && Pin::new(slot.expiry()).poll(context).is_ready()
         {
-            let late = io::Error::new(
+            let error = io::Error::new(
                 io::ErrorKind::TimedOut,
-                "the answer held its slot for too long",
+                "the response held its slot for too long",
             );
-            return Poll::Ready(Some(Err(axum::Error::new(late))));
+            return Poll::Ready(Some(Err(axum::Error::new(error))));
         }
         if self.rest.is_empty() {
             let frame = match ready!(Pin::new(&mut self.inner).poll_frame(context)) {

@@ -1,22 +1,21 @@
-//! Places under a limit, in this process and in all processes together.
+//! Slots under a limit, in this process and in the fleet.
 
+use davy_base::timer::Sleep;
 use davy_base::{Clock, Random};
 use davy_runtime::{Gate, Slot};
 use davy_store::Store;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Sleep;
 use ulid::Ulid;
 
 /// What makes a limit hold over all processes.
 #[derive(Clone)]
 pub struct Fleet {
-    /// Where places are taken.
+    /// The database that counts the slots.
     pub store: Store,
-    /// This process.
+    /// The id of this process.
     pub process: Ulid,
 }
 
@@ -28,8 +27,8 @@ impl fmt::Debug for Fleet {
     }
 }
 
-/// For how long a process that found no place free in the fleet doesn't ask again: refused requests
-/// must not become load on the database.
+/// How long a process refuses by itself after the fleet had no free slot, so that refused requests
+/// don't load the database.
 const FULL_FOR: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -37,8 +36,9 @@ pub(super) struct Slots {
     clock: Clock,
     random: Mutex<Random>,
     fleet: Option<Fleet>,
+    /// By endpoint.
     gates: Vec<Gate>,
-    /// Until when an endpoint counts as full, in monotonic milliseconds.
+    /// By endpoint: until when it counts as full, in monotonic milliseconds.
     full_until: Vec<AtomicU64>,
 }
 
@@ -53,20 +53,21 @@ impl Slots {
         }
     }
 
-    /// Takes a place, if one is free here and in the fleet. While the database is down the limit
-    /// holds in each process.
+    /// Takes a slot for `span`, if one is free in this process and in the fleet. While the database is
+    /// unreachable, the limit holds in each process separately.
     pub(super) async fn take(
         &self,
         endpoint: usize,
         op: &str,
         limit: u32,
         span: Duration,
-    ) -> Option<Held> {
+    ) -> Option<HeldSlot> {
         let local = self.gates[endpoint].enter(Some(limit))?;
-        let mut held = Held {
+        let mut held = HeldSlot {
             _local: local,
             shared: None,
-            deadline: Box::pin(tokio::time::sleep(span)),
+            expiry: self.clock.sleep(span),
+            clock: self.clock.clone(),
         };
         let Some(fleet) = &self.fleet else {
             return Some(held);
@@ -94,7 +95,7 @@ impl Slots {
             .await;
         match taken {
             Ok(true) => {
-                held.shared = Some(Shared {
+                held.shared = Some(SharedSlot {
                     store: fleet.store.clone(),
                     op: op.to_owned(),
                     id,
@@ -107,60 +108,62 @@ impl Slots {
                 None
             }
             Err(error) => {
-                tracing::debug!(op, %error, "the limit holds in this process only");
+                tracing::debug!(op, %error, "can't take a slot in the database; limiting in this process only");
                 Some(held)
             }
         }
     }
 }
 
-/// A place that is held; dropping it frees it everywhere.
+/// A slot of one request. Dropping it frees the slot in this process and in the fleet.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldSlot {
     _local: Slot,
-    shared: Option<Shared>,
-    deadline: Pin<Box<Sleep>>,
+    shared: Option<SharedSlot>,
+    expiry: Sleep,
+    clock: Clock,
 }
 
-impl Held {
-    /// Is over when the place has been held for as long as it may be.
-    pub(super) fn deadline(&mut self) -> Pin<&mut Sleep> {
-        self.deadline.as_mut()
+impl HeldSlot {
+    /// Completes when the slot has been held for as long as it may be.
+    pub(super) fn expiry(&mut self) -> &mut Sleep {
+        &mut self.expiry
     }
 
-    /// When that is.
-    pub(super) fn ends_at(&self) -> tokio::time::Instant {
-        self.deadline.deadline()
+    /// A second timer for the same time, independent of the slot.
+    pub(super) fn expiry_timer(&self) -> Sleep {
+        self.clock.sleep_until(self.expiry.deadline())
     }
 }
 
-struct Shared {
+/// The row of a slot in the database.
+struct SharedSlot {
     store: Store,
     op: String,
     id: String,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for SharedSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
+        f.debug_struct("SharedSlot")
             .field("op", &self.op)
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldSlot {
     fn drop(&mut self) {
-        let Some(Shared { store, op, id }) = self.shared.take() else {
+        let Some(SharedSlot { store, op, id }) = self.shared.take() else {
             return;
         };
-        // Without a runtime the process is ending, and its slots end with it.
+        // Without a runtime the process is ending, and its slots expire.
         if tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         davy_tag::spawn(async move {
             if let Err(error) = store.give_slot(&op, &id).await {
-                tracing::debug!(op, %error, "a slot was not given back; it frees itself at its time limit");
+                tracing::debug!(op, %error, "slot not released; it expires by itself");
             }
         });
     }

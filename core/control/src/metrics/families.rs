@@ -1,4 +1,4 @@
-//! The families of figures that are made from members' usages.
+//! Metric families that are made from the report of the process.
 
 use crate::control::{Control, Database};
 use crate::usage::Usage;
@@ -7,7 +7,7 @@ use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
-/// The figures of a member's operations, each with its labels `member`, `op` and `process`.
+/// Collects metric families, each with the label `process`.
 struct Families<'a> {
     process: &'a str,
     families: Vec<MetricFamily>,
@@ -58,7 +58,7 @@ impl Families<'_> {
         metric
     }
 
-    /// `counts` are of each bucket alone, `bounds` their upper ends.
+    /// `counts` has one count for each of `bounds`, not cumulative.
     fn histogram(
         &self,
         labels: &[(&str, &str)],
@@ -100,7 +100,7 @@ impl Families<'_> {
     }
 }
 
-/// Everything that is known of this process's members.
+/// The families of the members of this process.
 pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFamily> {
     let report = control.report();
     let mut families = Families {
@@ -108,15 +108,15 @@ pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFa
         families: Vec::new(),
     };
     let mut labels: Vec<[(&str, &str); 2]> = Vec::new();
-    let mut usages: Vec<&Usage> = Vec::new();
+    let mut usage: Vec<&Usage> = Vec::new();
     for member in &report.members {
         for operation in &member.operations {
             labels.push([("member", &member.name), ("op", &operation.op)]);
-            usages.push(&operation.usage);
+            usage.push(&operation.usage);
         }
     }
     let of = |value: fn(&Usage) -> f64| -> Vec<(&[(&str, &str)], f64)> {
-        let pairs = labels.iter().zip(&usages);
+        let pairs = labels.iter().zip(&usage);
         pairs
             .map(|(labels, usage)| (labels.as_slice(), value(usage)))
             .collect()
@@ -138,7 +138,7 @@ pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFa
     );
     families.gauges(
         "davy_member_tasks",
-        "Tasks alive",
+        "Live tasks",
         &of(|usage| usage.tasks as f64),
     );
     poll_durations(&mut families);
@@ -169,11 +169,7 @@ pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFa
         "1 while the member is ready, otherwise 0",
         &with(up),
     );
-    families.counters(
-        "davy_member_restarts_total",
-        "Starts after the first",
-        &with(restarts),
-    );
+    families.counters("davy_member_restarts_total", "Restarts", &with(restarts));
     families.counters(
         "davy_member_leaked_tasks_total",
         "Tasks that outlived their member and were cancelled",
@@ -200,18 +196,18 @@ fn poll_durations(families: &mut Families<'_>) {
     }
     families.add(
         "davy_member_poll_duration_seconds",
-        "How long one poll kept its thread",
+        "Duration of polls",
         MetricType::HISTOGRAM,
         metrics,
     );
 }
 
 fn database(families: &mut Families<'_>, control: &Control) {
-    let figures = control.0.store.figures();
+    let statistics = control.0.store.figures();
     let mut queries = Vec::new();
     let mut errors = Vec::new();
     let mut durations = Vec::new();
-    for row in &figures.queries {
+    for row in &statistics.queries {
         let labels = [("member", row.member.as_str()), ("op", row.op.as_str())];
         queries.push(families.counter(&labels, row.queries as f64));
         errors.push(families.counter(&labels, row.errors as f64));
@@ -224,24 +220,24 @@ fn database(families: &mut Families<'_>, control: &Control) {
     }
     families.add(
         "davy_db_queries_total",
-        "Queries",
+        "Database queries",
         MetricType::COUNTER,
         queries,
     );
     families.add(
         "davy_db_errors_total",
-        "Queries that failed",
+        "Failed database queries",
         MetricType::COUNTER,
         errors,
     );
     families.add(
         "davy_db_query_duration_seconds",
-        "Time of a query, waiting for its connection included",
+        "Duration of queries, including the wait for a connection",
         MetricType::HISTOGRAM,
         durations,
     );
     let mut gauges = Vec::new();
-    for budget in &figures.budgets {
+    for budget in &statistics.budgets {
         for (state, count) in [
             ("in_use", budget.in_use),
             ("budget", budget.connections),
@@ -253,12 +249,16 @@ fn database(families: &mut Families<'_>, control: &Control) {
     }
     families.add(
         "davy_db_connections",
-        "Connections in use, allowed, and waited for",
+        "Database connections in use, allowed and waited for, by state",
         MetricType::GAUGE,
         gauges,
     );
     let up = f64::from(u8::from(control.database() == Database::Up));
-    families.gauges("davy_db_up", "1 while the database answers", &[(&[], up)]);
+    families.gauges(
+        "davy_db_up",
+        "1 while the database is reachable, otherwise 0",
+        &[(&[], up)],
+    );
 }
 
 async fn last_runs(families: &mut Families<'_>, control: &Control) {
@@ -274,13 +274,13 @@ async fn last_runs(families: &mut Families<'_>, control: &Control) {
     }
     families.add(
         "davy_member_last_run_seconds",
-        "When a periodic member's run last succeeded in the fleet, in seconds since 1970",
+        "When a run of the periodic member last succeeded in the fleet, in seconds since 1970",
         MetricType::GAUGE,
         at,
     );
     families.add(
         "davy_member_run_duration_seconds",
-        "How long its last run took, and how it ended",
+        "Duration of the last run of the periodic member, by outcome",
         MetricType::GAUGE,
         took,
     );

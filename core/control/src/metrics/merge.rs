@@ -1,15 +1,15 @@
-//! Several texts of figures as one: each family once, with the samples of all.
+//! Merges several scrapes into one: each family once, with the samples of all.
 
 use std::collections::BTreeMap;
 
 #[derive(Default)]
 struct Family {
-    /// `# HELP` and `# TYPE`, of whoever came first.
+    /// `# HELP` and `# TYPE` of the first text that has the family.
     head: String,
     samples: String,
 }
 
-/// One text of all. Every sample has a label that says whose it is, so that none is there twice.
+/// Merges texts. Their samples differ in the label `process`, so no sample is a duplicate.
 pub(super) fn merge(texts: impl Iterator<Item = String>) -> String {
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     for text in texts {
@@ -20,10 +20,10 @@ pub(super) fn merge(texts: impl Iterator<Item = String>) -> String {
                 .strip_prefix("# HELP ")
                 .or_else(|| line.strip_prefix("# TYPE "));
             if let Some(comment) = comment {
-                let of = comment.split(' ').next().unwrap_or("");
-                if of != name {
-                    of.clone_into(&mut name);
-                    is_first = !families.contains_key(of);
+                let family = comment.split(' ').next().unwrap_or("");
+                if family != name {
+                    family.clone_into(&mut name);
+                    is_first = !families.contains_key(family);
                 }
                 let family = families.entry(name.clone()).or_default();
                 if is_first {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_family_of_two_processes_is_described_once() {
+    fn family_of_two_processes_is_described_once() {
         let text = |process: &str| {
             format!(
                 "# HELP a_total A.\n# TYPE a_total counter\na_total{{process=\"{process}\"}} 1\n# HELP b B.\n# TYPE b gauge\nb{{process=\"{process}\"}} 2\n"

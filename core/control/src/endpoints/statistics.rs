@@ -1,4 +1,4 @@
-//! The figures of endpoints.
+//! Request metrics of endpoints.
 
 use axum::http::StatusCode;
 use prometheus::core::Collector as _;
@@ -9,35 +9,37 @@ use prometheus::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Upper bounds of the buckets of request durations, in seconds.
+/// Upper bounds of the histogram buckets of request durations, in seconds.
 pub(crate) const DURATION_BOUNDS_SECONDS: [f64; 12] = [
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// What was counted of one endpoint since the process began.
+/// Request counts of one endpoint since the start of the process.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct EndpointFigures {
-    /// Requests answered, refused ones included.
+pub(crate) struct EndpointStatistics {
+    /// Requests answered, including refused ones.
     pub(crate) requests: u64,
     /// Requests refused by a toggle or a limit.
     pub(crate) refused: u64,
-    /// Requests under way.
+    /// Requests whose response is not sent yet.
     pub(crate) in_flight: i64,
-    /// Requests by duration: up to each of [`DURATION_BOUNDS_SECONDS`], then above all.
+    /// Requests by duration: one count for each of [`DURATION_BOUNDS_SECONDS`], then one for all longer
+    /// ones. Not cumulative.
     pub(crate) buckets: Vec<u64>,
 }
 
+/// The metrics of all endpoints.
 #[derive(Debug)]
-pub(super) struct Figures {
+pub(super) struct RequestMetrics {
     requests: IntCounterVec,
     refused: IntCounterVec,
     duration: HistogramVec,
     in_flight: IntGaugeVec,
 }
 
-impl Figures {
+impl RequestMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let figures = Self {
+        let metrics = Self {
             requests: IntCounterVec::new(
                 Opts::new("davy_endpoint_requests_total", "Requests answered"),
                 &["member", "op", "status"],
@@ -45,14 +47,14 @@ impl Figures {
             refused: IntCounterVec::new(
                 Opts::new(
                     "davy_endpoint_refused_total",
-                    "Requests refused: the endpoint is off, is at its limit, or held its slot for too long",
+                    "Requests refused: endpoint disabled, limit reached, or slot held for too long",
                 ),
                 &["member", "op", "reason"],
             )?,
             duration: HistogramVec::new(
                 histogram_opts!(
                     "davy_endpoint_duration_seconds",
-                    "Time from a request to the head of its answer",
+                    "Time from a request to the head of its response",
                     DURATION_BOUNDS_SECONDS.to_vec()
                 ),
                 &["member", "op"],
@@ -60,23 +62,23 @@ impl Figures {
             in_flight: IntGaugeVec::new(
                 Opts::new(
                     "davy_endpoint_in_flight",
-                    "Requests whose answer is not sent yet",
+                    "Requests whose response is not sent yet",
                 ),
                 &["member", "op"],
             )?,
         };
-        registry.register(Box::new(figures.requests.clone()))?;
-        registry.register(Box::new(figures.refused.clone()))?;
-        registry.register(Box::new(figures.duration.clone()))?;
-        registry.register(Box::new(figures.in_flight.clone()))?;
-        Ok(figures)
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.duration.clone()))?;
+        registry.register(Box::new(metrics.in_flight.clone()))?;
+        Ok(metrics)
     }
 
-    /// A request has come.
-    pub(super) fn begin(&self, member: &str, op: &str) -> Begun {
+    /// Counts a request as in flight until the result is dropped.
+    pub(super) fn begin(&self, member: &str, op: &str) -> InFlight {
         let in_flight = self.in_flight.with_label_values(&[member, op]);
         in_flight.inc();
-        Begun {
+        InFlight {
             in_flight,
             requests: self.requests.clone(),
             refused: self.refused.clone(),
@@ -86,9 +88,9 @@ impl Figures {
         }
     }
 
-    /// What was counted of every endpoint so far.
-    pub(super) fn read(&self) -> Vec<(String, String, EndpointFigures)> {
-        let mut found: BTreeMap<(String, String), EndpointFigures> = BTreeMap::new();
+    /// The statistics of every endpoint that has received a request, with its member and operation.
+    pub(super) fn read(&self) -> Vec<(String, String, EndpointStatistics)> {
+        let mut found: BTreeMap<(String, String), EndpointStatistics> = BTreeMap::new();
         let collected = [
             self.duration.collect(),
             self.in_flight.collect(),
@@ -100,26 +102,26 @@ impl Figures {
                     let found = metric.get_label().iter().find(|label| label.name() == name);
                     found.map_or_else(String::new, |label| label.value().to_owned())
                 };
-                let figures = found.entry((label("member"), label("op"))).or_default();
+                let entry = found.entry((label("member"), label("op"))).or_default();
                 match family.get_field_type() {
                     MetricType::HISTOGRAM => {
                         let histogram = metric.get_histogram();
-                        figures.requests = histogram.get_sample_count();
-                        figures.buckets = by_bucket(histogram);
+                        entry.requests = histogram.get_sample_count();
+                        entry.buckets = counts_by_bucket(histogram);
                     }
-                    MetricType::GAUGE => figures.in_flight = metric.get_gauge().get_value() as i64,
-                    _ => figures.refused += metric.get_counter().get_value() as u64,
+                    MetricType::GAUGE => entry.in_flight = metric.get_gauge().get_value() as i64,
+                    _ => entry.refused += metric.get_counter().get_value() as u64,
                 }
             }
         }
         let rows = found.into_iter();
-        rows.map(|((member, op), figures)| (member, op, figures))
+        rows.map(|((member, op), statistics)| (member, op, statistics))
             .collect()
     }
 }
 
-/// Counts of each bucket alone; the last is of what lies above all bounds.
-fn by_bucket(histogram: &prometheus::proto::Histogram) -> Vec<u64> {
+/// The counts of a histogram, not cumulative; the last one is above all bounds.
+fn counts_by_bucket(histogram: &prometheus::proto::Histogram) -> Vec<u64> {
     let mut below = 0;
     let cumulative = histogram
         .get_bucket()
@@ -131,9 +133,9 @@ fn by_bucket(histogram: &prometheus::proto::Histogram) -> Vec<u64> {
         .collect()
 }
 
-/// A request under way; it is counted down also when the client goes away in the middle.
+/// A request in flight. Dropping it ends the count, also when the client disconnects early.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct InFlight {
     in_flight: IntGauge,
     requests: IntCounterVec,
     refused: IntCounterVec,
@@ -142,23 +144,23 @@ pub(super) struct Begun {
     op: String,
 }
 
-impl Begun {
+impl InFlight {
     pub(super) fn refused(&self, reason: &str) {
         self.refused
             .with_label_values(&[&self.member, &self.op, reason])
             .inc();
     }
 
-    /// The head of the answer is there.
-    pub(super) fn answered(&self, status: StatusCode, took: Duration) {
-        self.duration.observe(took.as_secs_f64());
+    /// Records the head of the response.
+    pub(super) fn answered(&self, status: StatusCode, duration: Duration) {
+        self.duration.observe(duration.as_secs_f64());
         self.requests
             .with_label_values(&[&self.member, &self.op, &status.as_str().to_owned()])
             .inc();
     }
 }
 
-impl Drop for Begun {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.in_flight.dec();
     }

@@ -1,0 +1,327 @@
+//! Every metric that a process of Davy can export.
+
+/// A metric family.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: MetricKind,
+    /// Its labels, besides `process`.
+    pub labels: &'static [&'static str],
+    /// Its help text.
+    pub help: &'static str,
+}
+
+/// The type of a metric family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows, and starts at 0 with the process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of observations by size.
+    Histogram,
+}
+
+impl MetricKind {
+    /// Its name in `# TYPE`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+impl MetricEntry {
+    /// The unit of its values, from its name.
+    pub fn unit(&self) -> &'static str {
+        let base = self.name.strip_suffix("_total").unwrap_or(self.name);
+        if base.ends_with("_seconds") {
+            "seconds"
+        } else if base.ends_with("_bytes") {
+            "bytes"
+        } else {
+            "count"
+        }
+    }
+}
+
+const fn entry(
+    kind: MetricKind,
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricEntry {
+    MetricEntry {
+        name,
+        kind,
+        labels,
+        help,
+    }
+}
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricEntry {
+    entry(MetricKind::Counter, name, labels, help)
+}
+
+const fn gauge(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricEntry {
+    entry(MetricKind::Gauge, name, labels, help)
+}
+
+const fn histogram(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricEntry {
+    entry(MetricKind::Histogram, name, labels, help)
+}
+
+const OPERATION: &[&str] = &["member", "op"];
+
+/// Every metric, by name.
+pub const METRICS: &[MetricEntry] = &[
+    gauge("davy_archive_blocks", &[], "Blocks, at the last look."),
+    counter(
+        "davy_archive_bucket_errors_total",
+        &["request"],
+        "Failed requests to the bucket.",
+    ),
+    counter(
+        "davy_archive_bucket_requests_total",
+        &["request"],
+        "Requests to the bucket.",
+    ),
+    gauge(
+        "davy_archive_buffered_bytes",
+        &[],
+        "Memory of bodies and open segments.",
+    ),
+    gauge(
+        "davy_archive_cache_bytes",
+        &[],
+        "Bytes of objects kept in memory.",
+    ),
+    gauge(
+        "davy_archive_compaction_lag_seconds",
+        &[],
+        "Age of the oldest closed hour that still has uncompacted segments.",
+    ),
+    counter(
+        "davy_archive_compactions_total",
+        &["result"],
+        "Merges, by result.",
+    ),
+    counter(
+        "davy_archive_deleted_total",
+        &["kind"],
+        "Covered pieces deleted, by kind.",
+    ),
+    counter(
+        "davy_archive_dropped_labels_total",
+        &["reason"],
+        "Sample labels left out, by reason.",
+    ),
+    counter(
+        "davy_archive_duplicate_windows_total",
+        &[],
+        "Windows that were pushed again while their segment was open.",
+    ),
+    histogram(
+        "davy_archive_flush_duration_seconds",
+        &[],
+        "Time to encode and write the open segments.",
+    ),
+    counter(
+        "davy_archive_flush_errors_total",
+        &[],
+        "Segments that could not be written.",
+    ),
+    counter(
+        "davy_archive_flushed_bytes_total",
+        &[],
+        "Bytes of segments written.",
+    ),
+    counter(
+        "davy_archive_ingest_bytes_total",
+        &[],
+        "Bytes of pushed profiles, as received.",
+    ),
+    histogram(
+        "davy_archive_query_duration_seconds",
+        &["op"],
+        "Time to answer a query.",
+    ),
+    counter(
+        "davy_archive_query_partial_total",
+        &[],
+        "Answers that said that something was missing.",
+    ),
+    counter(
+        "davy_archive_rejected_total",
+        &["reason"],
+        "Pushes that were refused, by reason.",
+    ),
+    gauge(
+        "davy_archive_segments",
+        &[],
+        "Segments that no block covers, at the last look.",
+    ),
+    counter(
+        "davy_archive_windows_total",
+        &[],
+        "Windows that were acknowledged.",
+    ),
+    gauge(
+        "davy_db_connections",
+        &["member", "state"],
+        "Database connections in use, allowed and waited for, by state",
+    ),
+    counter("davy_db_errors_total", OPERATION, "Failed database queries"),
+    counter("davy_db_queries_total", OPERATION, "Database queries"),
+    histogram(
+        "davy_db_query_duration_seconds",
+        OPERATION,
+        "Duration of queries, including the wait for a connection",
+    ),
+    gauge(
+        "davy_db_up",
+        &[],
+        "1 while the database is reachable, otherwise 0",
+    ),
+    histogram(
+        "davy_endpoint_duration_seconds",
+        OPERATION,
+        "Time from a request to the head of its response",
+    ),
+    gauge(
+        "davy_endpoint_in_flight",
+        OPERATION,
+        "Requests whose response is not sent yet",
+    ),
+    counter(
+        "davy_endpoint_refused_total",
+        &["member", "op", "reason"],
+        "Requests refused: endpoint disabled, limit reached, or slot held for too long",
+    ),
+    counter(
+        "davy_endpoint_requests_total",
+        &["member", "op", "status"],
+        "Requests answered",
+    ),
+    counter(
+        "davy_http_refused_total",
+        &["reason"],
+        "Requests refused before routing, by reason",
+    ),
+    counter(
+        "davy_member_alloc_bytes_total",
+        OPERATION,
+        "Bytes allocated",
+    ),
+    counter(
+        "davy_member_cpu_seconds_total",
+        OPERATION,
+        "CPU time, measured at each poll",
+    ),
+    gauge(
+        "davy_member_heap_bytes",
+        OPERATION,
+        "Live heap, estimated from samples",
+    ),
+    gauge(
+        "davy_member_last_run_seconds",
+        &["member"],
+        "When a run of the periodic member last succeeded in the fleet, in seconds since 1970",
+    ),
+    counter(
+        "davy_member_leaked_tasks_total",
+        &["member"],
+        "Tasks that outlived their member and were cancelled",
+    ),
+    histogram(
+        "davy_member_poll_duration_seconds",
+        OPERATION,
+        "Duration of polls",
+    ),
+    counter("davy_member_restarts_total", &["member"], "Restarts"),
+    gauge(
+        "davy_member_run_duration_seconds",
+        &["member", "outcome"],
+        "Duration of the last run of the periodic member, by outcome",
+    ),
+    gauge("davy_member_tasks", OPERATION, "Live tasks"),
+    gauge(
+        "davy_member_up",
+        &["member"],
+        "1 while the member is ready, otherwise 0",
+    ),
+    gauge(
+        "davy_profiler_ack_delay_seconds",
+        &[],
+        "Time from the end of the last acknowledged window to its acknowledgement",
+    ),
+    counter(
+        "davy_profiler_dropped_total",
+        &["kind"],
+        "Samples, windows, tags and stacks dropped by the profiler, by kind",
+    ),
+    counter(
+        "davy_profiler_overhead_seconds_total",
+        &["part"],
+        "CPU time of the profiler itself, by part",
+    ),
+    counter("davy_profiler_samples_total", &[], "CPU samples taken"),
+    gauge(
+        "davy_profiler_spool_bytes",
+        &[],
+        "Bytes of windows that are not acknowledged yet",
+    ),
+    gauge("davy_profiler_threads", &[], "Sampled threads"),
+    counter(
+        "davy_profiler_windows_total",
+        &[],
+        "Windows acknowledged by an archiver",
+    ),
+    counter(
+        "process_cpu_seconds_total",
+        &[],
+        "Total user and system CPU time spent in seconds.",
+    ),
+    gauge(
+        "process_max_fds",
+        &[],
+        "Maximum number of open file descriptors.",
+    ),
+    gauge("process_open_fds", &[], "Number of open file descriptors."),
+    gauge(
+        "process_resident_memory_bytes",
+        &[],
+        "Resident memory size in bytes.",
+    ),
+    gauge(
+        "process_start_time_seconds",
+        &[],
+        "Start time of the process since unix epoch in seconds.",
+    ),
+    gauge(
+        "process_threads",
+        &[],
+        "Number of OS threads in the process.",
+    ),
+    gauge(
+        "process_virtual_memory_bytes",
+        &[],
+        "Virtual memory size in bytes.",
+    ),
+];

@@ -1,0 +1,229 @@
+//! Schemas of responses whose types belong to other packages: the database's rows and the archive's
+//! answers. Tests compare them with real ones.
+
+use schemars::JsonSchema;
+use std::collections::BTreeMap;
+
+/// A unix process of the fleet.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct ProcessSummary {
+    /// The id of the process, new at each start.
+    id: String,
+    /// Its kind, such as `quickstart` or `archiver`.
+    kind: String,
+    /// The machine's name.
+    host: String,
+    /// The unix process id.
+    pid: i64,
+    /// The version of Davy.
+    version: String,
+    /// When it started, in milliseconds since 1970.
+    started_at: i64,
+    /// When it stopped, in milliseconds since 1970; null while it runs and after a kill.
+    stopped_at: Option<i64>,
+    /// How it stopped.
+    ending: Option<String>,
+    /// When it last reported, in milliseconds since 1970.
+    seen_at: i64,
+    /// The id of the process that started it.
+    parent: Option<String>,
+    /// The address of its debug port.
+    debug: Option<String>,
+    /// Always null; ListMembers returns the reports.
+    report: Option<String>,
+}
+
+/// An entry of the audit log.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct AuditEntry {
+    /// Grows with every entry.
+    id: i64,
+    /// When, in milliseconds since 1970.
+    at: i64,
+    /// The operator.
+    who: String,
+    /// The change, such as `endpoint.disable`.
+    what: String,
+    /// The member or operation.
+    name: String,
+    /// Details as JSON text.
+    detail: Option<String>,
+    /// The operator's reason.
+    why: Option<String>,
+    /// The id of the process that received the change.
+    process: Option<String>,
+    /// Where it came from: `cli`, `api`, `ui`, `sighup`, ...
+    source: String,
+}
+
+/// A job of a pipeline.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct JobRow {
+    /// The id of the job.
+    id: i64,
+    /// The team that owns the pipeline.
+    team: String,
+    /// The pipeline.
+    pipeline: String,
+    /// The name of the job, unique within its pipeline.
+    name: String,
+    /// Whether it is paused.
+    paused: bool,
+    /// Its configuration as JSON text.
+    config: String,
+    /// Its last build as JSON text.
+    last_build: Option<String>,
+    /// Its next build as JSON text.
+    next_build: Option<String>,
+}
+
+/// Totals over time.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct SeriesResponse {
+    /// The profile type.
+    r#type: String,
+    /// The unit of the values.
+    unit: String,
+    /// The time between two points, in milliseconds.
+    step_ms: i64,
+    /// Start of the range, in milliseconds since 1970.
+    from: i64,
+    /// End of the range, exclusive, in milliseconds since 1970.
+    until: i64,
+    /// What could not be read; empty if the response is complete.
+    partial: Vec<String>,
+    /// How many of the smallest series are left out.
+    cut: u64,
+    /// The series, largest first.
+    series: Vec<Series>,
+}
+
+/// One series of totals.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct Series {
+    /// The labels of `by` with their values.
+    labels: BTreeMap<String, String>,
+    /// Pairs of time (milliseconds since 1970) and value. Points without samples are left out.
+    points: Vec<(i64, i64)>,
+}
+
+/// A node of a flame graph. The root is named `total` and has the member `partial` besides.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct FlameNode {
+    /// The function.
+    name: String,
+    /// The value of samples that end in this node.
+    #[schemars(rename = "self")]
+    own: i64,
+    /// The value of samples through this node.
+    total: i64,
+    /// The value of children that are left out because of `max_nodes`.
+    hidden: Option<i64>,
+    /// How many children are left out.
+    hidden_children: Option<u64>,
+    /// The nodes called from this one.
+    children: Vec<FlameNode>,
+    /// Only in the root: what could not be read; empty if the response is complete.
+    partial: Option<Vec<String>>,
+}
+
+/// Two profiles in one tree.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct DiffResponse {
+    /// The queries of both sides.
+    meta: DiffMeta,
+    /// The root of the tree.
+    tree: DiffNode,
+}
+
+/// A merged range of profiles.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct RangeMeta {
+    /// The profile type.
+    r#type: String,
+    /// The unit of the values.
+    unit: String,
+    /// Start of the range, in milliseconds since 1970.
+    from: i64,
+    /// End of the range, exclusive, in milliseconds since 1970.
+    until: i64,
+    /// The label selector.
+    selector: String,
+    /// The labels that are grouped by.
+    by: Vec<String>,
+    /// What could not be read; empty if the response is complete.
+    partial: Vec<String>,
+    /// How many windows were merged.
+    windows: u64,
+}
+
+/// The queries of both sides of a comparison.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct DiffMeta {
+    /// The side of `self` and `total`.
+    #[schemars(flatten)]
+    side: RangeMeta,
+    /// The side of `base_self` and `base_total`.
+    base: RangeMeta,
+}
+
+/// A node with a value of each side.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct DiffNode {
+    /// The function.
+    name: String,
+    /// The value of samples that end in this node.
+    #[schemars(rename = "self")]
+    own: i64,
+    /// The value of samples through this node.
+    total: i64,
+    /// `self` of the base.
+    base_self: i64,
+    /// `total` of the base.
+    base_total: i64,
+    /// The nodes called from this one.
+    children: Vec<DiffNode>,
+}
+
+/// The functions with the largest self values.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct TopResponse {
+    /// The profile type.
+    r#type: String,
+    /// The unit of the values.
+    unit: String,
+    /// The value of all samples.
+    total: i64,
+    /// How many windows were merged.
+    windows: u64,
+    /// What could not be read; empty if the response is complete.
+    partial: Vec<String>,
+    /// The functions, largest self value first.
+    functions: Vec<TopFunction>,
+}
+
+/// A function in a list of the largest ones.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct TopFunction {
+    /// The function.
+    name: String,
+    /// Its source file, if known.
+    file: Option<String>,
+    /// The value of samples that end in it.
+    #[schemars(rename = "self")]
+    own: i64,
+    /// The value of samples through it.
+    total: i64,
+}

@@ -1,0 +1,94 @@
+use super::*;
+use crate::operations::operations;
+use davy_base::Timestamp;
+use davy_store::ProcessRow;
+use std::collections::BTreeSet;
+
+fn description() -> Value {
+    let operations: Vec<Operation> = operations().collect();
+    describe(&operations)
+}
+
+#[test]
+fn every_operation_is_described_completely() {
+    let description = description();
+    for operation in operations().filter(is_described) {
+        let method = operation.method.to_lowercase();
+        let described = &description["paths"][operation.path][method];
+        let id = operation.id;
+        assert_eq!(described["operationId"], id);
+        assert_eq!(described["summary"], operation.summary, "{id}");
+        let success = &described["responses"]["200"]["content"];
+        let bodies = success.as_object().expect("an object");
+        assert!(!bodies.is_empty(), "{id} has no response schema");
+        assert!(
+            bodies.values().all(|body| body["schema"].is_object()),
+            "{id}"
+        );
+        let problem = &described["responses"]["default"]["content"][problem::MEDIA_TYPE];
+        assert_eq!(
+            problem["schema"]["$ref"], "#/components/schemas/Problem",
+            "{id}"
+        );
+        for parameter in described["parameters"].as_array().expect("a list") {
+            for key in ["name", "in", "description", "schema", "example"] {
+                assert!(!parameter[key].is_null(), "{id} {parameter} has no {key}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_to_a_schema() {
+    fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(Value::as_str));
+                fields.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let description = description();
+    let mut found = BTreeSet::new();
+    references(&description, &mut found);
+    assert!(found.len() > 10, "{found:?}");
+    for reference in found {
+        let pointer = reference.trim_start_matches('#');
+        assert!(description.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+/// The schema has the fields of the serialized value.
+#[track_caller]
+fn check_fields<T: JsonSchema>(serialized: Value) {
+    let schema = schemars::schema_for!(T).to_value();
+    let fields = |value: &Value| -> BTreeSet<String> {
+        value
+            .as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect()
+    };
+    assert_eq!(fields(&schema["properties"]), fields(&serialized));
+}
+
+#[test]
+fn schemas_of_database_rows_have_the_fields_of_the_rows() {
+    let row = ProcessRow::new(ulid::Ulid(7), "web", "shop-1", 1, "1.0.0", Timestamp::EPOCH);
+    check_fields::<rows::ProcessSummary>(json!(row));
+    let row = davy_store::AuditRow {
+        id: 1,
+        at: 2,
+        who: "alice".to_owned(),
+        what: "member.wake".to_owned(),
+        name: "gc.audit".to_owned(),
+        detail: None,
+        why: None,
+        process: None,
+        source: "api".to_owned(),
+    };
+    check_fields::<rows::AuditEntry>(json!(row));
+}

@@ -1,0 +1,194 @@
+//! What the operations of the archive do, and their parameters.
+
+use super::parameter::{Parameter, ParameterKind};
+
+/// Summary and query parameters of an operation of the archive; empty for an unknown one.
+pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
+    match id {
+        "Ingest" => (
+            "Stores a profile (pprof or folded stacks), as Pyroscope agents push it",
+            &[NAME_OF_APP, INGEST_FROM, INGEST_UNTIL, FORMAT],
+        ),
+        "Push" => (
+            "Stores series of pprof profiles, as Pyroscope agents and Davy's own profiler push them",
+            &[],
+        ),
+        "ListProfileTypes" => (
+            "Lists the profile types of a range",
+            &[SELECTOR, FROM, UNTIL],
+        ),
+        "ListProfileLabels" => (
+            "Lists the label names of a range, or the values of one label",
+            &[NAME, ANY_TYPE, SELECTOR, FROM, UNTIL],
+        ),
+        "QuerySeries" => (
+            "Returns totals over time",
+            &[TYPE, SELECTOR, FROM, UNTIL, STEP, BY],
+        ),
+        "QueryFlamegraph" => (
+            "Returns a merged flame graph, as JSON if the client accepts JSON",
+            &[
+                TYPE, SELECTOR, FROM, UNTIL, BY, MAX_NODES, FOCUS, IGNORE, HIDE,
+            ],
+        ),
+        "QueryDiff" => (
+            "Returns two merged profiles as one tree with a value of each side for every node",
+            &[
+                TYPE,
+                SELECTOR,
+                FROM,
+                UNTIL,
+                BASE_SELECTOR,
+                BASE_FROM,
+                BASE_UNTIL,
+                BY,
+                MAX_NODES,
+                FOCUS,
+                IGNORE,
+                HIDE,
+            ],
+        ),
+        "QueryTop" => (
+            "Lists the functions with the largest self values",
+            &[TYPE, SELECTOR, FROM, UNTIL, LIMIT, FOCUS, IGNORE, HIDE],
+        ),
+        "QueryPprof" => (
+            "Returns a merged profile as gzipped pprof",
+            &[TYPE, SELECTOR, FROM, UNTIL, BY, FOCUS, IGNORE, HIDE],
+        ),
+        "QueryFolded" => (
+            "Returns a merged profile as folded stacks",
+            &[TYPE, SELECTOR, FROM, UNTIL, BY, FOCUS, IGNORE, HIDE],
+        ),
+        "QuerySvg" => (
+            "Returns a merged flame graph as an SVG image",
+            &[
+                TYPE, SELECTOR, FROM, UNTIL, BY, MAX_NODES, FOCUS, IGNORE, HIDE,
+            ],
+        ),
+        _ => ("", &[]),
+    }
+}
+
+const TYPE: Parameter = Parameter::new(
+    "type",
+    ParameterKind::Text,
+    "cpu",
+    "Profile type: cpu, wall, heap, inuse_objects, allocs, alloc_objects, tasks, or an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds",
+)
+.required();
+const ANY_TYPE: Parameter = Parameter::new(
+    "type",
+    ParameterKind::Text,
+    "cpu",
+    "Profile type; all of them by default",
+);
+const SELECTOR: Parameter = Parameter::new(
+    "selector",
+    ParameterKind::Text,
+    "{service_name=\"api\",member=~\"gc.*\"}",
+    "Label selector; all series by default",
+);
+const FROM: Parameter = Parameter::new(
+    "from",
+    ParameterKind::Time,
+    "now-1h",
+    "Start of the range; an hour before its end by default",
+);
+const UNTIL: Parameter = Parameter::new(
+    "until",
+    ParameterKind::Time,
+    "now",
+    "End of the range, exclusive; now by default",
+);
+const BY: Parameter = Parameter::new(
+    "by",
+    ParameterKind::Text,
+    "member,op",
+    "Labels to group by, comma-separated; at most 8",
+);
+const STEP: Parameter = Parameter::new(
+    "step",
+    ParameterKind::Seconds,
+    "15",
+    "Time between two points; the point at t covers t (inclusive) to t + step; a 240th of the range by default",
+);
+const MAX_NODES: Parameter = Parameter::new(
+    "max_nodes",
+    ParameterKind::Integer,
+    "16384",
+    "Nodes in the response, at most; the largest ones are kept and the rest is summed up exactly",
+);
+const LIMIT: Parameter = Parameter::new(
+    "limit",
+    ParameterKind::Integer,
+    "100",
+    "Functions in the response, at most; 100 by default",
+);
+const FOCUS: Parameter = Parameter::new(
+    "focus",
+    ParameterKind::Text,
+    "serde",
+    "Keeps stacks that contain a frame matching this regular expression",
+);
+const IGNORE: Parameter = Parameter::new(
+    "ignore",
+    ParameterKind::Text,
+    "idle",
+    "Drops stacks that contain a frame matching this regular expression",
+);
+const HIDE: Parameter = Parameter::new(
+    "hide",
+    ParameterKind::Text,
+    "^tokio::",
+    "Removes frames matching this regular expression from all stacks",
+);
+const BASE_SELECTOR: Parameter = Parameter::new(
+    "base_selector",
+    ParameterKind::Text,
+    "{service_name=\"api\"}",
+    "Label selector of the base; that of the other side by default",
+);
+const BASE_FROM: Parameter = Parameter::new(
+    "base_from",
+    ParameterKind::Time,
+    "now-2h",
+    "Start of the base's range; by default the base is the range of the same length before `from`",
+);
+const BASE_UNTIL: Parameter = Parameter::new(
+    "base_until",
+    ParameterKind::Time,
+    "now-1h",
+    "End of the base's range, exclusive",
+);
+const NAME: Parameter = Parameter::new(
+    "name",
+    ParameterKind::Text,
+    "service_name",
+    "Label whose values are listed; without it, label names are listed",
+);
+const NAME_OF_APP: Parameter = Parameter::new(
+    "name",
+    ParameterKind::Text,
+    "api.cpu{region=\"eu\"}",
+    "Application with optional labels: service, profile type suffix, label set",
+)
+.required();
+const INGEST_FROM: Parameter = Parameter::new(
+    "from",
+    ParameterKind::Time,
+    "1700000000",
+    "Start of the window; taken from the profile or the time of arrival by default",
+);
+const INGEST_UNTIL: Parameter = Parameter::new(
+    "until",
+    ParameterKind::Time,
+    "1700000010",
+    "End of the window",
+);
+const FORMAT: Parameter = Parameter::new(
+    "format",
+    ParameterKind::Choice(&["pprof", "folded", "groups", "lines"]),
+    "pprof",
+    "Format of the body; detected by default",
+);

@@ -1,0 +1,147 @@
+use super::*;
+use crate::access::{Access, AccessOptions};
+use crate::control::{ControlOptions, Identity};
+use crate::debug_port::DebugPort;
+use crate::endpoints::Endpoints;
+use davy_base::Clock;
+use davy_store::Store;
+use prometheus::Registry;
+use tempfile::TempDir;
+use ulid::Ulid;
+
+/// A control on a database of its own.
+async fn control(folder: &TempDir) -> Control {
+    let clock = Clock::manual(Timestamp::from_seconds(1_000));
+    let url = format!("sqlite:{}", folder.path().join("davy.db").display());
+    let store = Store::new(davy_store::Options {
+        url,
+        connections_max: 2,
+        clock: clock.clone(),
+    })
+    .expect("a valid URL");
+    let migrated = store.migrate().await;
+    let registry = Registry::new();
+    let toggles = Toggles::new();
+    let debug = DebugPort {
+        host: "shop-1".to_owned(),
+        address: "127.0.0.1:8079".to_owned(),
+    };
+    let endpoints = Endpoints::new(
+        clock.clone(),
+        toggles.clone(),
+        None,
+        debug.clone(),
+        &registry,
+    );
+    let access = Access::new(AccessOptions::default(), &registry);
+    let control = Control::new(ControlOptions {
+        identity: Identity {
+            id: Ulid(7),
+            process: "web".to_owned(),
+            host: debug.host,
+            parent: None,
+            version: "0",
+            debug: debug.address,
+        },
+        clock,
+        store: store.member("control", 2),
+        endpoints: endpoints.expect("metrics are registered once"),
+        toggles,
+        profiler: None,
+        members: vec!["gc.audit".to_owned()],
+        access: access.expect("metrics are registered once"),
+    });
+    control.observe_database(&migrated);
+    control
+}
+
+fn command(action: Action) -> ToggleCommand {
+    ToggleCommand {
+        kind: ToggleKind::Endpoint,
+        name: "ListAllJobs".to_owned(),
+        action,
+        operator: "alice".to_owned(),
+        why: "test".to_owned(),
+        source: Source::Api,
+    }
+}
+
+#[tokio::test]
+async fn change_without_effect_is_not_audited_and_names_the_state() {
+    let folder = TempDir::new().expect("a scratch folder");
+    let control = control(&folder).await;
+    let limit = Action::Limit {
+        to: 1,
+        slot_ms: None,
+    };
+    let steps = [
+        (Action::Clear, false, "already enabled; nothing changed"),
+        (
+            Action::Disable,
+            true,
+            "disabled; every process applies this within a second",
+        ),
+        (Action::Disable, false, "already disabled; nothing changed"),
+        (
+            limit,
+            true,
+            "limited to 1 concurrent request; every process applies this within a second",
+        ),
+        (
+            limit,
+            false,
+            "already limited to 1 concurrent request; nothing changed",
+        ),
+        (
+            Action::Clear,
+            true,
+            "enabled; every process applies this within a second",
+        ),
+        (Action::Clear, false, "already enabled; nothing changed"),
+    ];
+    let mut audited = 0;
+    for (action, changed, detail) in steps {
+        let outcome = control
+            .toggle(command(action))
+            .await
+            .expect("a valid change");
+        assert_eq!(
+            (outcome.changed, outcome.detail.as_str()),
+            (changed, detail)
+        );
+        assert_eq!(outcome.toggle.enabled, action != Action::Disable);
+        audited += usize::from(changed);
+        let entries = control.0.store.audit(100, None).await.expect("a database");
+        assert_eq!(entries.len(), audited, "{action:?}");
+    }
+}
+
+#[tokio::test]
+async fn change_is_written_if_another_process_has_changed_the_toggle_meanwhile() {
+    let folder = TempDir::new().expect("a scratch folder");
+    let control = control(&folder).await;
+    let change = ToggleChange {
+        kind: ToggleKind::Endpoint,
+        name: "ListAllJobs".to_owned(),
+        action: Action::Disable,
+        who: "bob".to_owned(),
+        why: None,
+        at: 1,
+        process: None,
+        source: Source::Cli,
+    };
+    // This process has not read it yet, so for itself the endpoint is enabled.
+    control
+        .0
+        .store
+        .set_toggle(&change)
+        .await
+        .expect("a database");
+    let outcome = control
+        .toggle(command(Action::Clear))
+        .await
+        .expect("a valid change");
+    assert!(outcome.changed, "{}", outcome.detail);
+    let (_, toggles) = control.0.store.toggles_since(0).await.expect("a database");
+    assert_eq!(toggles.last().map(|toggle| toggle.enabled), Some(None));
+}
