@@ -1,4 +1,4 @@
-# The house's commands. `make run` and `make test` install what they need and ask nothing.
+# `make run` and `make test` install what they need and ask no questions.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -6,44 +6,53 @@ SHELL := bash
 CARGO ?= cargo
 export DEV_FOLDER := $(CURDIR)/.dev
 
-.PHONY: help run build ui test lint bench sanitize aarch64 outside clean
+# The release artefacts: davy (stripped) and davy.debug.
+DIST := target/dist
 
-help: ## What can be made
+.PHONY: help run build ui test lint msrv bench sanitize aarch64 outside clean
+
+help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: build ## Install what is missing, build, start `davy quickstart` and print its address
-	@exec target/release/davy quickstart $(ARGS)
+	@exec $(DIST)/davy quickstart $(ARGS)
 
-build: ui ## The binary, with the page in it
-	@echo "davy: building the binary (ten to twenty minutes the first time)"
+build: ui ## Build target/dist/davy (stripped, with the page in it) and davy.debug, and print their sizes
+	@ops/dev/need cc
+	@[ -e target/release/davy ] || echo "davy: first build: ten to twenty minutes on two cores"
 	@$(CARGO) build --release --package davy $$([ -t 2 ] || echo --quiet)
+	@ops/dev/package target/release/davy $(DIST)
 
-ui: ## The browser app
+ui: ## Build the browser app
 	@ops/dev/need node cc
 	@ops/dev/build-ui
 
-test: ui ## Install what the tests need, start it in a scratch folder, run every test, stop it
+test: ui ## Run every test, with the servers that they need; list the tests that could not run here
 	@ops/dev/need node cc go chromium python
 	@ops/dev/test
 
-lint: ## Format, clippy, licences, unused dependencies, the page's types
-	@ops/dev/need node cc deny
+lint: ## Check formatting, clippy, unused dependencies, licences, duplicates, rustdoc and the page's types
+	@ops/dev/need node cc deny shear
 	@ops/dev/lint
 
-bench: ui ## The tables of BENCHMARKS.md, as ratios within one run
+msrv: ## Compile with the oldest supported Rust versions
+	@ops/dev/need cc
+	@ops/dev/msrv
+
+bench: build ## Print the tables of BENCHMARKS.md, as ratios within one run
 	@ops/dev/need cc go
 	@ops/dev/bench
 
-sanitize: ## The profiler's stress test under AddressSanitizer and valgrind; SANITIZE_SECONDS each
+sanitize: ## Run the profiler's stress test under AddressSanitizer and valgrind, SANITIZE_SECONDS each
 	@ops/dev/need cc valgrind
 	@ops/dev/sanitize
 
-aarch64: ## The profiler's tests, compiled for aarch64 and run in an emulator
+aarch64: ## Run the profiler's tests, compiled for aarch64, in an emulator
 	@ops/dev/need aarch64
 	@ops/dev/aarch64
 
-outside: build ## A service of 20 lines that knows only the profiler's crates, seen by member in a running Davy
-	@ops/dev/outside target/release/davy
+outside: build ## Check that a 20-line service with only the profiler's crates shows up by member in Davy
+	@ops/dev/outside $(DIST)/davy
 
-clean: ## Everything that was built or started here
+clean: ## Remove everything that was built or installed here
 	@rm -rf target ui/dist ui/node_modules .dev
