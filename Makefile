@@ -9,7 +9,7 @@ export DEV_FOLDER := $(CURDIR)/.dev
 # The release artefacts: davy (stripped) and davy.debug.
 DIST := target/dist
 
-.PHONY: help run build ui test lint msrv bench sanitize aarch64 outside clean
+.PHONY: help run build ui test lint msrv targets bench sanitize aarch64 outside clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,6 +38,10 @@ lint: ## Check formatting, clippy, unused dependencies, licences, duplicates, ru
 msrv: ## Compile with the oldest supported Rust versions
 	@ops/dev/need cc
 	@ops/dev/msrv
+
+targets: ## Compile the profiler for the systems on which it is not tested here (macOS, musl)
+	@ops/dev/need cc
+	@ops/dev/targets
 
 bench: build ## Print the tables of BENCHMARKS.md, as ratios within one run
 	@ops/dev/need cc go
