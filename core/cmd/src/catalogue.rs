@@ -1,29 +1,31 @@
-//! Every member that this binary has, and the kinds of process that host it unless told otherwise.
+//! Every member of this binary, what it needs, and the process kinds that host it by default.
 
-/// A kind of process: what `davy KIND` runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Everything.
+use clap::ValueEnum;
+use std::fmt;
+
+/// A kind of process: `davy KIND` runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProcessKind {
+    /// Hosts every member.
     Quickstart,
-    /// What people and programs ask, and the work behind it.
+    /// Hosts the members of the frontend and of the backend.
     Web,
-    /// What people and programs ask.
+    /// Serves the page, the API and queries.
     Frontend,
-    /// The work behind it.
+    /// Runs the periodic members.
     Backend,
-    /// Takes profiles, keeps them, answers from them.
+    /// Ingests, compacts and queries profiles.
     Archiver,
 }
 
-impl Kind {
+impl ProcessKind {
     /// All kinds.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Quickstart,
-        Self::Web,
-        Self::Frontend,
-        Self::Backend,
-        Self::Archiver,
-    ];
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied()
+    }
+
+    /// The kinds that share all members between them; `--split` starts a process of each.
+    pub(crate) const PARTS: [Self; 3] = [Self::Frontend, Self::Backend, Self::Archiver];
 
     /// Its name on the command line, in `[process.NAME]` and in the label `process`.
     pub(crate) const fn name(self) -> &'static str {
@@ -36,151 +38,212 @@ impl Kind {
         }
     }
 
-    /// The kind of that name.
+    /// The kind with a name.
     pub(crate) fn find(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::all().find(|kind| kind.name() == name)
     }
 
-    /// The kinds that hold no member of another one of them: what `--split` makes processes of.
-    pub(crate) const PARTS: [Self; 3] = [Self::Frontend, Self::Backend, Self::Archiver];
-
-    fn hosts(self, entry: &Entry) -> bool {
+    fn hosts(self, member: MemberId) -> bool {
         match self {
             Self::Quickstart => true,
-            Self::Web => Self::Frontend.hosts(entry) || Self::Backend.hosts(entry),
-            part => entry.homes.contains(&part),
+            Self::Web => Self::Frontend.hosts(member) || Self::Backend.hosts(member),
+            part => member.spec().hosted_by.contains(&part),
         }
     }
 
-    /// The members that it hosts where no configuration says otherwise.
-    pub(crate) fn members(self) -> Vec<&'static str> {
-        let hosted = MEMBERS.iter().filter(|entry| self.hosts(entry));
-        hosted.map(|entry| entry.name).collect()
+    /// The members that it hosts by default.
+    pub(crate) fn members(self) -> Vec<MemberId> {
+        MemberId::all()
+            .filter(|member| self.hosts(*member))
+            .collect()
     }
 }
 
-/// A listener that requests for members come in by.
+/// A listener that accepts requests for members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Door {
+pub(crate) enum PublicListener {
     /// The page and the API.
     Http,
-    /// Ingestion and query.
+    /// Ingestion and queries.
     Archive,
 }
 
-impl Door {
+impl PublicListener {
     /// The member that accepts its connections.
-    pub(crate) const fn member(self) -> &'static str {
+    pub(crate) const fn member(self) -> BuiltinMember {
         match self {
-            Self::Http => "listener.http",
-            Self::Archive => "listener.archive",
+            Self::Http => BuiltinMember::ListenerHttp,
+            Self::Archive => BuiltinMember::ListenerArchive,
         }
     }
 }
 
-/// A member that an operator places.
-#[derive(Debug)]
-pub(crate) struct Entry {
+/// A member that an operator can place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum MemberId {
+    Api,
+    Ui,
+    ArchiveQuery,
+    ArchiveIngest,
+    ArchiveCompactor,
+    GcProcesses,
+    GcAudit,
+}
+
+/// Properties of a member.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MemberSpec {
     pub(crate) name: &'static str,
-    pub(crate) homes: &'static [Kind],
-    /// The listeners that its requests come in by.
-    pub(crate) doors: &'static [Door],
+    /// The process kinds that host it by default.
+    pub(crate) hosted_by: &'static [ProcessKind],
+    /// The listeners that accept requests for it, the preferred one first.
+    pub(crate) listeners: &'static [PublicListener],
     /// The listener that a process opens because it hosts this member.
-    pub(crate) opens: Option<Door>,
-    /// Whether it does nothing without the database.
+    pub(crate) opens: Option<PublicListener>,
+    /// Whether it can't work without the database.
     pub(crate) needs_database: bool,
-    /// For periodic members: the time from one run to the next.
-    pub(crate) interval: &'static str,
-    /// Database connections that it may hold at a time, where no configuration says otherwise; none
-    /// for a member that asks nothing of the database.
+    /// For periodic members: the default time between two ticks.
+    pub(crate) interval: Option<&'static str>,
+    /// The default of `member.NAME.connections`; 0 for a member that does not use the database.
     pub(crate) connections: u32,
 }
 
-/// Every member that an operator places. Each process has besides these: `database` and `control`
-/// where a member needs the database, its listeners, `debug` and `profiler`.
-pub(crate) const MEMBERS: &[Entry] = &[
-    Entry {
-        name: "api",
-        homes: &[Kind::Frontend],
-        doors: &[Door::Http],
-        opens: Some(Door::Http),
-        needs_database: true,
-        interval: "",
-        connections: 8,
-    },
-    Entry {
-        name: "ui",
-        homes: &[Kind::Frontend],
-        doors: &[Door::Http],
-        opens: Some(Door::Http),
-        needs_database: false,
-        interval: "",
-        connections: 0,
-    },
-    Entry {
-        name: "archive.query",
-        homes: &[Kind::Frontend, Kind::Archiver],
-        doors: &[Door::Archive, Door::Http],
-        opens: None,
-        needs_database: false,
-        interval: "",
-        connections: 0,
-    },
-    Entry {
-        name: "archive.ingest",
-        homes: &[Kind::Archiver],
-        doors: &[Door::Http, Door::Archive],
-        opens: Some(Door::Archive),
-        needs_database: false,
-        interval: "",
-        connections: 0,
-    },
-    Entry {
-        name: "archive.compactor",
-        homes: &[Kind::Archiver],
-        doors: &[],
-        opens: None,
-        needs_database: false,
-        interval: "",
-        connections: 0,
-    },
-    Entry {
-        name: "gc.processes",
-        homes: &[Kind::Backend],
-        doors: &[],
-        opens: None,
-        needs_database: true,
-        interval: "1m",
-        connections: 1,
-    },
-    Entry {
-        name: "gc.audit",
-        homes: &[Kind::Backend],
-        doors: &[],
-        opens: None,
-        needs_database: true,
-        interval: "1h",
-        connections: 1,
-    },
-];
+/// A member that uses neither a listener nor the database.
+const PLAIN: MemberSpec = MemberSpec {
+    name: "",
+    hosted_by: &[],
+    listeners: &[],
+    opens: None,
+    needs_database: false,
+    interval: None,
+    connections: 0,
+};
 
-/// Names of the members that a process has by itself; they are not placed.
-pub(crate) const OWN_MEMBERS: [&str; 7] = [
-    "database",
-    "control",
-    "listener.http",
-    "listener.archive",
-    "listener.parent",
-    "debug",
-    "profiler",
-];
+impl MemberId {
+    /// All members.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied()
+    }
 
-/// The entry of a member.
-pub(crate) fn find(name: &str) -> Option<&'static Entry> {
-    MEMBERS.iter().find(|entry| entry.name == name)
+    /// The properties of this member.
+    pub(crate) const fn spec(self) -> MemberSpec {
+        match self {
+            Self::Api => MemberSpec {
+                name: "api",
+                hosted_by: &[ProcessKind::Frontend],
+                listeners: &[PublicListener::Http],
+                opens: Some(PublicListener::Http),
+                needs_database: true,
+                connections: 8,
+                ..PLAIN
+            },
+            Self::Ui => MemberSpec {
+                name: "ui",
+                hosted_by: &[ProcessKind::Frontend],
+                listeners: &[PublicListener::Http],
+                opens: Some(PublicListener::Http),
+                ..PLAIN
+            },
+            Self::ArchiveQuery => MemberSpec {
+                name: "archive.query",
+                hosted_by: &[ProcessKind::Frontend, ProcessKind::Archiver],
+                listeners: &[PublicListener::Archive, PublicListener::Http],
+                ..PLAIN
+            },
+            Self::ArchiveIngest => MemberSpec {
+                name: "archive.ingest",
+                hosted_by: &[ProcessKind::Archiver],
+                listeners: &[PublicListener::Http, PublicListener::Archive],
+                opens: Some(PublicListener::Archive),
+                ..PLAIN
+            },
+            Self::ArchiveCompactor => MemberSpec {
+                name: "archive.compactor",
+                hosted_by: &[ProcessKind::Archiver],
+                ..PLAIN
+            },
+            Self::GcProcesses => MemberSpec {
+                name: "gc.processes",
+                hosted_by: &[ProcessKind::Backend],
+                needs_database: true,
+                interval: Some("1m"),
+                connections: 1,
+                ..PLAIN
+            },
+            Self::GcAudit => MemberSpec {
+                name: "gc.audit",
+                hosted_by: &[ProcessKind::Backend],
+                needs_database: true,
+                interval: Some("1h"),
+                connections: 1,
+                ..PLAIN
+            },
+        }
+    }
+
+    /// Its name in the configuration, the API and in labels.
+    pub(crate) const fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// The member with a name.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        Self::all().find(|member| member.name() == name)
+    }
+
+    /// Whether it works on the archive.
+    pub(crate) const fn uses_archive(self) -> bool {
+        match self {
+            Self::ArchiveQuery | Self::ArchiveIngest | Self::ArchiveCompactor => true,
+            Self::Api | Self::Ui | Self::GcProcesses | Self::GcAudit => false,
+        }
+    }
+
+    /// Whether a listener accepts requests for it.
+    pub(crate) fn is_behind(self, listener: PublicListener) -> bool {
+        self.spec().listeners.contains(&listener)
+    }
 }
 
-/// Whether a name matches a pattern, in which `*` stands for any text.
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A member that every process which needs it has; an operator can't place it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BuiltinMember {
+    Database,
+    Control,
+    ListenerHttp,
+    ListenerArchive,
+    ListenerParent,
+    Debug,
+    Profiler,
+}
+
+impl BuiltinMember {
+    /// All of them.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied()
+    }
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Control => "control",
+            Self::ListenerHttp => "listener.http",
+            Self::ListenerArchive => "listener.archive",
+            Self::ListenerParent => "listener.parent",
+            Self::Debug => "debug",
+            Self::Profiler => "profiler",
+        }
+    }
+}
+
+/// Whether a name matches a pattern, in which `*` matches any text.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else {
         return pattern == name;
@@ -191,4 +254,41 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     (0..=rest.len())
         .filter(|at| rest.is_char_boundary(*at))
         .any(|at| matches(after, &rest[at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_operation_belongs_to_a_member_of_the_catalogue() {
+        for operation in davy_control::operations() {
+            let builtin = BuiltinMember::all().any(|member| member.name() == operation.member);
+            assert!(
+                builtin || MemberId::find(operation.member).is_some(),
+                "{} belongs to unknown member {:?}",
+                operation.id,
+                operation.member
+            );
+        }
+    }
+
+    #[test]
+    fn member_names_are_unique() {
+        let names = MemberId::all().map(MemberId::name);
+        let names: Vec<_> = names
+            .chain(BuiltinMember::all().map(BuiltinMember::name))
+            .collect();
+        let unique: BTreeSet<_> = names.iter().collect();
+        assert_eq!(unique.len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn parts_host_every_member() {
+        for member in MemberId::all() {
+            let hosted = ProcessKind::PARTS.iter().any(|kind| kind.hosts(member));
+            assert!(hosted, "{member} is in no process kind");
+        }
+    }
 }

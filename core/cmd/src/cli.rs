@@ -1,10 +1,13 @@
-//! The command line.
+//! The command line: every command and the module that runs it.
 
-use crate::{config, drill, members, process, profile, push, query, record, toggle, top};
+use crate::failure::Failure;
+use crate::stdout::print_bytes;
+use crate::{
+    config, drill, members, process, profile, push, query, record, reference, settings, toggle, top,
+};
 use clap::{Parser, Subcommand};
-use std::io::{ErrorKind, Write as _};
 
-/// Profiles live systems and keeps their flame graphs.
+/// Profiles live systems and archives their flame graphs.
 #[derive(Debug, Parser)]
 #[command(
     name = "davy",
@@ -17,28 +20,28 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Everything in one process, on a folder and a file: page, API, archive, and a profile of itself
+    /// Run everything in one process with local storage: page, API, archive, and a profile of itself
     Quickstart {
-        /// Each kind of process as a child of its own
+        /// Run the frontend, the backend and the archiver as child processes
         #[arg(long)]
         split: bool,
         #[command(flatten)]
         flags: config::Flags,
     },
-    /// Frontend and backend in one process
+    /// Run the frontend and the backend in one process
     Web(config::Flags),
-    /// Page, API and queries
+    /// Run the page, the API and queries
     Frontend(config::Flags),
-    /// The work behind them
+    /// Run the periodic members
     Backend(config::Flags),
-    /// Ingestion, compaction and queries
+    /// Run ingestion, compaction and queries
     Archiver(config::Flags),
-    /// A process that davy.toml defines: [process.NAME] members = [...]
+    /// Run a process that davy.toml defines: [process.NAME] members = [...]
     Run {
-        /// Its name
+        /// Name of the process
         process: String,
         #[command(flatten)]
         flags: config::Flags,
@@ -50,66 +53,46 @@ pub(crate) enum Command {
         #[command(flatten)]
         flags: config::Flags,
     },
-    /// Every member of every process: state, restarts, CPU, heap
-    Members(members::Options),
-    /// Every endpoint: the member that serves it, its toggle, its requests
-    Endpoints(members::Options),
-    /// What members and operations cost, live
-    Top(top::Options),
-    /// Toggle a member on or off, restart it, or wake it
+    /// List every member of every process: state, restarts, CPU, heap
+    Members(members::MembersOptions),
+    /// List every endpoint: the member that serves it, its toggle, its requests
+    Endpoints(members::MembersOptions),
+    /// Show the usage of members and operations, live
+    Top(top::TopOptions),
+    /// Enable, disable, restart or wake a member
     #[command(subcommand)]
     Member(toggle::MemberCommand),
-    /// Toggle an endpoint on or off, or limit it
+    /// Enable, disable or limit an endpoint
     #[command(subcommand)]
     Endpoint(toggle::EndpointCommand),
-    /// Who changed what, when and why
+    /// List changes: who changed what, when and why
     Audit(toggle::AuditOptions),
-    /// Play an incident against a real Davy and judge the answer; exit 1 if it fails
+    /// Reproduce an incident against a real Davy and check the response; exits with 1 on failure
     #[command(subcommand)]
     Drill(drill::DrillCommand),
-    /// Bring the database's tables up to date
+    /// Create or upgrade the tables of the database
     Migrate(config::Flags),
-    /// A profile of a running process, now: a flame graph, or whatever --format or the file's name says
-    Profile(profile::Options),
-    /// Sample any program of this machine: `davy record -- COMMAND`, `davy record --pid N`
-    Record(record::Options),
-    /// Push profiles (pprof, packed or not, or folded stacks) into the archive
-    Push(push::Options),
-    /// Ask the archive: a flame graph as text, a table, pprof, folded stacks, SVG or JSON
-    Query(query::Options),
+    /// Profile a running process of Davy now and show a flame graph
+    Profile(profile::ProfileOptions),
+    /// Sample any program on this machine: `davy record -- COMMAND`, `davy record --pid N`
+    Record(record::RecordCommandOptions),
+    /// Push profiles (pprof or folded stacks) to the archive
+    Push(push::PushOptions),
+    /// Query the archive: a flame graph as text, a table, pprof, folded stacks, SVG or JSON
+    Query(query::QueryOptions),
     /// Show or check the configuration
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(settings::ConfigCommand),
+    #[command(hide = true)]
+    Reference {
+        /// The document to print
+        document: reference::ReferenceDocument,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-/// What to do with the configuration.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Every setting with its value and where it comes from
-    Show(config::Flags),
-    /// Whether the configuration can be used; exit 2 and one sentence if not
-    Check(config::Flags),
-}
-
-/// The running Davy that a command asks.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Server {
-    /// Address of the running Davy
-    #[arg(
-        long,
-        env = "DAVY_SERVER",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
-    pub(crate) server: String,
-    /// Token to show it
-    #[arg(long, env = "DAVY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
 }
 
 /// Runs the command.
@@ -135,94 +118,19 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Record(options) => record::run(&options),
         Command::Push(options) => push::run(&options),
         Command::Query(options) => query::run(&options),
-        Command::Config(ConfigCommand::Show(flags)) => config_show(&flags),
-        Command::Config(ConfigCommand::Check(flags)) => {
-            let loaded = load(&flags)?;
-            let config = config::Config::new(&loaded)?;
-            crate::bucket::check(&config.bucket_url)?;
-            crate::logs::check(&config.log_level)?;
-            process::check(&loaded)?;
-            print("the configuration can be used\n")
+        Command::Config(command) => settings::run(&command),
+        Command::Reference { document } => {
+            reference::run(document, <Cli as clap::CommandFactory>::command())
         }
-        Command::Completions { shell } => {
-            let mut command = <Cli as clap::CommandFactory>::command();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "davy", &mut script);
-            print_bytes(&script)
-        }
+        Command::Completions { shell } => completions(shell),
     }
 }
 
-/// The configuration of this process's surroundings.
-pub(crate) fn load(flags: &config::Flags) -> Result<config::Loaded, Failure> {
-    Ok(config::Loaded::read(flags, std::env::vars())?)
-}
-
-fn config_show(flags: &config::Flags) -> Result<(), Failure> {
-    let loaded = load(flags)?;
-    let mut lines = String::new();
-    for (key, value, source) in loaded.iter() {
-        let is_one_of_many = config::Setting::find(key).is_some_and(|setting| setting.one_of_many);
-        if is_one_of_many && *source == config::Source::Default {
-            continue;
-        }
-        let is_secret = key.ends_with("token") && !value.is_empty();
-        let value = match key {
-            _ if is_secret => "(secret)".to_owned(),
-            "database" => davy_store::without_password(value),
-            _ => value.to_owned(),
-        };
-        lines.push_str(&format!("{key} = {value:?}  # {source}\n"));
-    }
-    print(&lines)?;
-    config::Config::new(&loaded)?;
-    Ok(())
-}
-
-/// Prints an answer on standard output.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    print_bytes(text.as_bytes())
-}
-
-/// Prints an answer on standard output. A reader that has seen enough, as `head` has, is no fault.
-pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = std::io::stdout();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result
-            .map_err(|error| Failure::Failed(format!("can't write to standard output: {error}"))),
-    }
-}
-
-/// Why a command ends with an exit code other than 0. One sentence.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    /// Wrong usage or configuration: exit 2.
-    #[error("{0}")]
-    Usage(String),
-    /// It failed: exit 1.
-    #[error("{0}")]
-    Failed(String),
-    /// The command that was to be run can't be: exit 127 if there is none of that name, else 126, as of
-    /// `env`.
-    #[error("{1}")]
-    Command(u8, String),
-}
-
-impl Failure {
-    pub(crate) const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Usage(_) => 2,
-            Self::Failed(_) => 1,
-            Self::Command(code, _) => *code,
-        }
-    }
-}
-
-impl From<config::Error> for Failure {
-    fn from(error: config::Error) -> Self {
-        Self::Usage(error.to_string())
-    }
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut command = <Cli as clap::CommandFactory>::command();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "davy", &mut script);
+    print_bytes(&script)
 }
 
 #[cfg(test)]
@@ -230,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn command_line_definition_is_valid() {
         <Cli as clap::CommandFactory>::command().debug_assert();
     }
 }

@@ -1,14 +1,17 @@
-//! Asks a running Davy over HTTP.
+//! Client of the HTTP API of a running Davy.
 
-use crate::cli::{Failure, Server};
+use crate::failure::Failure;
+use crate::server::Server;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// How much of an answer is taken; a whole day's pprof stays far below it.
-const ANSWER_BYTES_MAX: u64 = 1 << 30;
-/// How long a connection may take to be made.
+/// Maximum size of a response. A pprof profile of a whole day is well below it.
+const RESPONSE_BYTES_MAX: u64 = 1 << 30;
+/// Timeout for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection to a running Davy.
+/// A client of one server.
+#[derive(Clone)]
 pub(crate) struct Client {
     agent: ureq::Agent,
     server: String,
@@ -16,12 +19,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// For the server that the command line names.
+    /// A client of the server that the command line names.
     pub(crate) fn new(server: &Server) -> Result<Self, Failure> {
         let url = server.server.trim_end_matches('/');
         if !url.starts_with("http://") {
-            return Err(Failure::Usage(format!(
-                "--server {url:?} must be a http:// address, such as http://127.0.0.1:8080"
+            return Err(Failure::usage(format!(
+                "invalid --server {url:?}: expected an http:// URL such as http://127.0.0.1:8080"
             )));
         }
         let agent = ureq::Agent::config_builder()
@@ -37,7 +40,7 @@ impl Client {
         })
     }
 
-    /// Gets a path with a query; where an answer has several forms, the JSON one.
+    /// Gets a path with a query. Prefers JSON where a response has several representations.
     pub(crate) fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, Failure> {
         let mut request = self
             .agent
@@ -49,7 +52,16 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        self.answer(request.call())
+        self.response(request.call())
+    }
+
+    /// Gets a path and deserializes the JSON in the response.
+    pub(crate) fn get_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
+        from_json(&self.get(path, query)?)
     }
 
     /// Posts a body to a path with a query.
@@ -70,50 +82,57 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        self.answer(request.send(body))
+        self.response(request.send(body))
     }
 
-    /// Sends a change, in the name of somebody. What it names wrongly is wrong usage.
+    /// Sends a change on behalf of an operator. An unknown name (404) is invalid usage.
     pub(crate) fn change(
         &self,
-        verb: &str,
+        method: &str,
         path: &str,
         body: &serde_json::Value,
-        who: &str,
+        operator: &str,
     ) -> Result<Vec<u8>, Failure> {
         let url = format!("{}{path}", self.server);
-        let request = match verb {
+        let request = match method {
             "PUT" => self.agent.put(url),
             _ => self.agent.post(url),
         };
         let mut request = request
             .header("content-type", "application/json")
-            .header("davy-user", who);
+            .header("davy-user", operator);
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let result = request.send(body.to_string().as_bytes());
-        let is_unknown = result
-            .as_ref()
-            .is_ok_and(|response| response.status() == 404);
-        self.answer(result).map_err(|failure| match failure {
-            Failure::Failed(text) if is_unknown => Failure::Usage(text),
+        let sent = request.send(body.to_string().as_bytes());
+        self.response(sent).map_err(|failure| match failure {
+            Failure::Refused {
+                status: 404,
+                reason,
+                ..
+            } => Failure::usage(reason),
             other => other,
         })
     }
 
-    fn answer(
+    fn response(
         &self,
         result: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Vec<u8>, Failure> {
         let server = &self.server;
-        let mut response = result.map_err(|error| {
-            Failure::Failed(format!(
-                "no answer from {server}: {error}; is `davy quickstart` running there? (--server or DAVY_SERVER name another)"
-            ))
-        })?;
+        let mut response = match result {
+            Ok(response) => response,
+            Err(ureq::Error::Io(source)) => {
+                let server = server.clone();
+                return Err(Failure::Unreachable { server, source });
+            }
+            Err(error) => {
+                return Err(Failure::because(format!("request to {server} failed"))(
+                    error,
+                ));
+            }
+        };
         let status = response.status();
-        // An answer from less than the whole range says so, in whatever form it comes.
         let partial = response
             .headers()
             .get("davy-partial")
@@ -121,26 +140,35 @@ impl Client {
         let body = response
             .body_mut()
             .with_config()
-            .limit(ANSWER_BYTES_MAX)
+            .limit(RESPONSE_BYTES_MAX)
             .read_to_vec();
         if let Some(missing) = partial {
-            eprintln!("davy: incomplete: {missing}");
+            eprintln!("davy: incomplete result: {missing}");
         }
-        let body = body.map_err(|error| {
-            Failure::Failed(format!("the answer of {server} broke off: {error}"))
-        })?;
+        let body = body.map_err(Failure::because(format!(
+            "the response of {server} is incomplete"
+        )))?;
         if status.is_success() {
             return Ok(body);
         }
-        Err(Failure::Failed(format!(
-            "{server} refused: {}",
-            reason(&body, status.as_u16())
-        )))
+        Err(Failure::Refused {
+            server: server.clone(),
+            status: status.as_u16(),
+            reason: reason(&body),
+        })
     }
 }
 
-/// What an error's body says: a problem document's detail, an agent's message, or the text itself.
-fn reason(body: &[u8], status: u16) -> String {
+/// Deserializes JSON of the API.
+pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::because("unexpected response")(error)
+            .with_hint("is the server a Davy of the same version?")
+    })
+}
+
+/// The text of an error response: the detail of a problem document, an agent's message, or the body.
+fn reason(body: &[u8]) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let field = |name: &str| {
         json.as_ref()
@@ -158,8 +186,8 @@ fn reason(body: &[u8], status: u16) -> String {
             .collect()
     });
     if text.is_empty() {
-        format!("status {status}")
+        "no reason given".to_owned()
     } else {
-        format!("{text} (status {status})")
+        text
     }
 }

@@ -1,71 +1,74 @@
-//! A flame graph in the terminal that is drawn again every second.
+//! A flame graph in the terminal that is updated every second.
 
 mod icicle;
 
-use crate::cli::Failure;
+use crate::failure::Failure;
+use crate::output::fold;
 use davy_profile::FlameTree;
-use icicle::{Asked, Icicle};
+use icicle::{Icicle, KeyAction};
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use std::collections::VecDeque;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-/// From one picture to the next.
-pub(crate) const PICTURE: Duration = Duration::from_secs(1);
-/// How often keys are looked for.
+/// Time between two snapshots.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+/// Interval at which keys are polled.
 const KEYS: Duration = Duration::from_millis(50);
 
-/// Where pictures come from.
+/// A source of snapshots.
 pub(crate) trait Source {
-    /// Waits about as long as `patience`; a picture, if one is there.
-    fn next(&mut self, patience: Duration) -> Option<Picture>;
+    /// The next snapshot, or `None` if there is none within `patience`.
+    fn next(&mut self, patience: Duration) -> Option<Snapshot>;
 
-    /// What is shown, where so many pictures are shown together.
-    fn headline(&self, together: usize) -> String;
+    /// The line above the flame graph, which shows the last `seconds`.
+    fn headline(&self, seconds: usize) -> String;
 }
 
-/// What the last second was like.
-pub(crate) struct Picture {
+/// The flame graph of one interval.
+pub(crate) struct Snapshot {
     pub(crate) tree: FlameTree,
     pub(crate) unit: String,
 }
 
-/// Shows the sum of the last `together` pictures until `q`.
-pub(crate) fn run(source: &mut impl Source, together: usize) -> Result<(), Failure> {
+/// Shows the sum of the last `count` snapshots until `q`. Unless `all_frames` is set, long runs of
+/// frames without a value of their own are folded.
+pub(crate) fn run(source: &mut impl Source, count: usize, all_frames: bool) -> Result<(), Failure> {
     if !std::io::stdout().is_terminal() {
-        return Err(Failure::Usage(
-            "--live needs a terminal; -o writes the flame graph to a file".to_owned(),
+        return Err(Failure::usage(
+            "--live needs a terminal; pass -o to write the flame graph to a file",
         ));
     }
     let mut terminal = ratatui::init();
-    let result = show(&mut terminal, source, together);
+    let result = show(&mut terminal, source, count, all_frames);
     ratatui::restore();
-    result.map_err(|error| Failure::Failed(format!("the terminal can't be used: {error}")))
+    result.map_err(Failure::because("cannot use the terminal"))
 }
 
 fn show(
     terminal: &mut ratatui::DefaultTerminal,
     source: &mut impl Source,
-    together: usize,
+    count: usize,
+    all_frames: bool,
 ) -> std::io::Result<()> {
-    let mut pictures: VecDeque<FlameTree> = VecDeque::new();
+    let mut snapshots: VecDeque<FlameTree> = VecDeque::new();
     let mut icicle = Icicle::default();
-    let mut is_held = false;
+    let mut is_paused = false;
     loop {
-        let state = if is_held { ", held: space goes on" } else { "" };
-        let headline = format!("{}{state}", source.headline(pictures.len()));
+        let state = if is_paused {
+            ", paused: press space to resume"
+        } else {
+            ""
+        };
+        let headline = format!("{}{state}", source.headline(snapshots.len()));
         terminal.draw(|frame| icicle.draw(frame, &headline))?;
-        if let Some(Picture { tree, unit }) = source.next(KEYS) {
-            pictures.push_back(tree);
-            if pictures.len() > together {
-                pictures.pop_front();
+        if let Some(Snapshot { tree, unit }) = source.next(KEYS) {
+            snapshots.push_back(tree);
+            if snapshots.len() > count {
+                snapshots.pop_front();
             }
-            if !is_held {
-                let mut all = FlameTree::new();
-                for picture in &pictures {
-                    all.merge(picture);
-                }
-                icicle.show(all, unit);
+            if !is_paused {
+                icicle.show(merged(&snapshots, all_frames), unit);
             }
         }
         while event::poll(Duration::ZERO)? {
@@ -76,10 +79,43 @@ fn show(
                 continue;
             }
             match icicle.key(key.code, key.modifiers) {
-                Asked::End => return Ok(()),
-                Asked::Hold => is_held = !is_held,
-                Asked::Nothing => {}
+                KeyAction::Quit => return Ok(()),
+                KeyAction::TogglePause => is_paused = !is_paused,
+                KeyAction::None => {}
             }
         }
+    }
+}
+
+/// The sum of the snapshots.
+fn merged(snapshots: &VecDeque<FlameTree>, all_frames: bool) -> FlameTree {
+    let mut sum = FlameTree::new();
+    for snapshot in snapshots {
+        sum.merge(snapshot);
+    }
+    if all_frames { sum } else { fold(&sum).tree }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use davy_profile::flame::Grain;
+    use davy_profile::{Limits, folded};
+
+    #[test]
+    fn runtime_frames_are_folded_unless_all_frames_are_requested() {
+        let stacks = b"tokio::a;tokio::b;tokio::c;tokio::d;shop::pay 5\n";
+        let profile = folded::decode(stacks, &Limits::default()).expect("decode the stacks");
+        let mut tree = FlameTree::new();
+        tree.add_profile(&profile, 0, Grain::Function);
+        let snapshots = VecDeque::from([tree.clone(), tree]);
+        assert_eq!(
+            folded::encode(&merged(&snapshots, false)),
+            "… 4 frames, tokio::a to tokio::d;shop::pay 10\n"
+        );
+        assert_eq!(
+            folded::encode(&merged(&snapshots, true)),
+            "tokio::a;tokio::b;tokio::c;tokio::d;shop::pay 10\n"
+        );
     }
 }

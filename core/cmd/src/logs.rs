@@ -1,20 +1,18 @@
-//! Logs: for people on a terminal, JSON otherwise; always on standard error.
+//! Logs on standard error: readable text on a terminal, JSON otherwise.
 
-use crate::cli::Failure;
 use crate::config::{Config, LogFormat};
+use crate::failure::Failure;
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
-/// The filter that a level names, or what is wrong with it.
+/// The filter for a log level, or an error if the level is invalid.
 pub(crate) fn check(level: &str) -> Result<EnvFilter, Failure> {
-    EnvFilter::try_new(level).map_err(|error| {
-        Failure::Usage(format!(
-            "log.level = {level:?} is not a level (error, warn, info, debug, trace) or a filter: {error}"
-        ))
-    })
+    EnvFilter::try_new(level).map_err(Failure::invalid(format!(
+        "invalid log.level {level:?}: expected error, warn, info, debug, trace or a filter such as davy_archive=debug"
+    )))
 }
 
-/// Sets up the process's log.
+/// Starts logging.
 pub(crate) fn start(config: &Config) -> Result<(), Failure> {
     let filter = check(&config.log_level)?;
     let builder = tracing_subscriber::fmt()

@@ -1,4 +1,4 @@
-//! The binary `davy`: the one place that composes the rooms.
+//! The `davy` binary: parses the command line and runs a command.
 
 mod bucket;
 mod catalogue;
@@ -6,32 +6,39 @@ mod cli;
 mod client;
 mod config;
 mod drill;
-mod form;
+mod failure;
+mod hostname;
 mod http;
+mod labels;
 mod live;
 mod logs;
 mod members;
+mod operator;
+mod output;
 mod placement;
 mod process;
 mod profile;
 mod push;
 mod query;
 mod record;
+mod reference;
+mod server;
+mod settings;
+mod stdout;
 mod toggle;
 mod top;
-mod who;
 
 use clap::Parser as _;
 use std::process::ExitCode;
 
-// Every allocation can be sampled, with the member and the operation that made it.
+// Samples allocations with the member and the operation that made them.
 davy_profiler::use_jemalloc!();
 
 fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("davy: {failure}");
+            eprintln!("davy: {}", failure.report());
             ExitCode::from(failure.exit_code())
         }
     }

@@ -1,41 +1,44 @@
-//! `davy members` and `davy endpoints`: what there is, how it is toggled, what it costs.
+//! `davy members` and `davy endpoints`: what runs, how it is toggled, and its usage.
 
-use crate::cli::{Failure, Server, print};
-use crate::client::Client;
+use crate::client::{Client, from_json};
+use crate::failure::Failure;
+use crate::server::Server;
+use crate::stdout::print;
 use davy_base::{Clock, Timestamp};
 use davy_control::{EndpointRow, MemberRow, ToggleRow};
-use davy_profile::units::{bytes, seconds};
+use davy_profile::units::{bytes, count, seconds};
+use std::collections::BTreeMap;
 
 /// Options of `davy members` and `davy endpoints`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct MembersOptions {
     #[command(flatten)]
     server: Server,
-    /// Print the answer of the API
+    /// Print the response of the API as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Prints the members.
-pub(crate) fn members(options: &Options) -> Result<(), Failure> {
+/// Prints the members of each process.
+pub(crate) fn members(options: &MembersOptions) -> Result<(), Failure> {
     let body = Client::new(&options.server)?.get("/api/v1/members", &[])?;
     if options.json {
         return print(&format!("{}\n", String::from_utf8_lossy(&body)));
     }
-    let rows: Vec<MemberRow> = read("members", &body)?;
+    let rows: Vec<MemberRow> = from_json(&body)?;
     print(&table(&rows, Clock::system().now()))
 }
 
 /// Prints the endpoints.
-pub(crate) fn endpoints(options: &Options) -> Result<(), Failure> {
+pub(crate) fn endpoints(options: &MembersOptions) -> Result<(), Failure> {
     let body = Client::new(&options.server)?.get("/api/v1/endpoints", &[])?;
     if options.json {
         return print(&format!("{}\n", String::from_utf8_lossy(&body)));
     }
-    let rows: Vec<EndpointRow> = read("endpoints", &body)?;
+    let rows: Vec<EndpointRow> = from_json(&body)?;
     let mut lines = format!(
         "{:<20} {:<17} {:<7} {:<40} {:>8} {:>9}  {}\n",
-        "OPERATION", "MEMBER", "METHOD", "PATH", "REQUESTS", "HEAP", "SWITCH"
+        "OPERATION", "MEMBER", "METHOD", "PATH", "REQUESTS", "HEAP", "TOGGLE"
     );
     for row in &rows {
         let line = format!(
@@ -54,45 +57,68 @@ pub(crate) fn endpoints(options: &Options) -> Result<(), Failure> {
     print(&lines)
 }
 
-pub(crate) fn read<T: serde::de::DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body)
-        .map_err(|error| Failure::Failed(format!("the answer is no list of {what}: {error}")))
-}
+/// Width that every line fits in, unless a note is longer.
+const COLUMNS: usize = 80;
 
+/// The members below a line for each process.
 fn table(rows: &[MemberRow], now: Timestamp) -> String {
-    let mut table = format!(
-        "{:<20} {:<14} {:>8}  {:<15} {:<11} {:>8} {:>8} {:>6} {:>9}  {}\n",
-        "MEMBER", "PROCESS", "PID", "DEBUG", "STATE", "SINCE", "RESTARTS", "CPU", "HEAP", "NOTE"
-    );
+    let mut processes: BTreeMap<(&str, &str, u32), Vec<&MemberRow>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.member.state != "-") {
-        let age = now
-            .since(Timestamp::from_millis(row.member.since))
-            .as_secs();
-        let age = humantime::format_duration(std::time::Duration::from_secs(age)).to_string();
-        // The port is that of the process that hosts the member, not of the one that the member is.
-        let (pid, debug) = match row.member.child_pid {
-            Some(child) => (child, "-"),
-            None => (row.pid, row.debug.as_str()),
-        };
-        let line = format!(
-            "{:<20} {:<14} {pid:>8}  {debug:<15} {:<11} {age:>8} {:>8} {:>5.1}% {:>9}  {}",
-            row.member.name,
-            row.process,
-            row.member.state,
-            row.member.restarts,
-            row.member.usage.cpu * 100.0,
-            bytes(row.member.usage.heap_bytes as f64),
-            note(row)
-        );
-        table.push_str(line.trim_end());
-        table.push('\n');
+        let process = (row.process.as_str(), row.host.as_str(), row.pid);
+        processes.entry(process).or_default().push(row);
+    }
+    let mut table = String::new();
+    for ((process, host, pid), members) in processes {
+        if !table.is_empty() {
+            table.push('\n');
+        }
+        let debug = members.first().map_or("", |row| row.debug.as_str());
+        table.push_str(&format!("{process}: pid {pid} on {host}, debug {debug}\n"));
+        table.push_str(&format!(
+            "{:<26} {:<9} {:>11} {:>8} {:>7} {:>10}\n",
+            "MEMBER", "STATE", "SINCE", "RESTARTS", "CPU", "HEAP"
+        ));
+        for row in members {
+            table.push_str(&lines(row, now));
+        }
     }
     table
 }
 
-/// What there is to say of a member besides its figures.
-fn note(row: &MemberRow) -> String {
+/// The line of a member, and a second one if it has notes that don't fit.
+fn lines(row: &MemberRow, now: Timestamp) -> String {
+    let since = Timestamp::from_millis(row.member.since);
+    let since = now.since(since).as_secs();
+    let since = humantime::format_duration(std::time::Duration::from_secs(since)).to_string();
+    // The two largest units.
+    let since: Vec<&str> = since.split(' ').take(2).collect();
+    let line = format!(
+        "{:<26} {:<9} {:>11} {:>8} {:>6.1}% {:>10}",
+        row.member.name,
+        row.member.state,
+        since.join(" "),
+        row.member.restarts,
+        row.member.usage.cpu * 100.0,
+        bytes(row.member.usage.heap_bytes as f64),
+    );
+    let notes = notes(row);
+    if notes.is_empty() {
+        return format!("{line}\n");
+    }
+    let joined = format!("{line}  {}", notes.join("; "));
+    if joined.chars().count() <= COLUMNS {
+        return format!("{joined}\n");
+    }
+    let notes = notes.iter().map(|note| format!("    {note}\n"));
+    format!("{line}\n{}", notes.collect::<String>())
+}
+
+/// What the columns don't show.
+fn notes(row: &MemberRow) -> Vec<String> {
     let mut notes = Vec::new();
+    if let Some(child) = row.member.child_pid {
+        notes.push(format!("child pid {child}"));
+    }
     if !row.toggle.enabled {
         notes.push(toggle(&row.toggle));
     }
@@ -100,27 +126,28 @@ fn note(row: &MemberRow) -> String {
     let note = row.member.note.clone();
     notes.extend(note.filter(|_| row.toggle.enabled));
     if let Some(run) = &row.last_run {
-        let outcome = run.outcome.as_deref().unwrap_or("not run yet");
+        let outcome = run.outcome.as_deref().unwrap_or("no tick yet");
         let took = run
             .duration_seconds
             .map_or_else(String::new, |s| format!(" in {}", seconds(s)));
         let late = if run.stale { ", late" } else { "" };
-        notes.push(format!("last run: {outcome}{took}{late}"));
+        notes.push(format!("last tick: {outcome}{took}{late}"));
     }
     if row.member.leaked > 0 {
-        notes.push(format!("{} tasks leaked", row.member.leaked));
+        let tasks = count(row.member.leaked as usize, "task", "tasks");
+        notes.push(format!("{tasks} leaked"));
     }
     if row.age_seconds > 5.0 {
-        notes.push(format!("{} ago", seconds(row.age_seconds)));
+        notes.push(format!("reported {} ago", seconds(row.age_seconds)));
     }
-    notes.join("; ")
+    notes
 }
 
-/// A toggle in words.
-pub(crate) fn toggle(toggle: &ToggleRow) -> String {
+/// A toggle in words; empty if it is enabled without a limit.
+fn toggle(toggle: &ToggleRow) -> String {
     let state = match (toggle.enabled, toggle.limit) {
-        (false, _) => "off".to_owned(),
-        (true, Some(limit)) => format!("limit {limit}"),
+        (false, _) => "disabled".to_owned(),
+        (true, Some(limit)) => format!("limited to {limit}"),
         (true, None) => return String::new(),
     };
     let who = toggle.who.as_ref().or(toggle.source.as_ref());
@@ -130,4 +157,41 @@ pub(crate) fn toggle(toggle: &ToggleRow) -> String {
         .as_ref()
         .map_or_else(String::new, |why| format!(": {why}"));
     format!("{state}{who}{why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(process: &str, name: &str, last_run: &serde_json::Value) -> MemberRow {
+        let value = serde_json::json!({
+            "name": name, "process": process, "host": "h", "pid": 4_194_303, "debug": "127.0.0.1:8079",
+            "state": "restarting", "since": 0, "restarts": 12, "leaked": 1, "child_pid": null,
+            "error": null, "note": null, "toggle": {"enabled": true}, "last_run": last_run,
+            "connections": null, "age_seconds": 0.0, "kernel": {}, "operations": [],
+        });
+        serde_json::from_value(value).expect("deserialize a row")
+    }
+
+    #[test]
+    fn members_fit_eighty_columns() {
+        let tick = serde_json::json!({
+            "at": 0, "outcome": "succeeded", "error": null, "duration_seconds": 0.012,
+            "interval_seconds": 60.0, "stale": true,
+        });
+        let rows = [
+            row("quickstart", "archive.compactor", &serde_json::Value::Null),
+            row("quickstart", "gc.processes", &tick),
+            row("quickstart", "process.quickstart/archive.query", &tick),
+        ];
+        let table = table(&rows, Timestamp::from_seconds(987_654));
+        for line in table.lines() {
+            assert!(line.chars().count() <= COLUMNS, "{line}\n{table}");
+        }
+        assert!(
+            table.contains("last tick: succeeded in 12.0 ms, late"),
+            "{table}"
+        );
+        assert!(table.contains("1 task leaked"), "{table}");
+    }
 }

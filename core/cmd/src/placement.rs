@@ -1,103 +1,98 @@
-//! Which members a process hosts, and which of those in a unix process of their own.
+//! Placement: which members a process hosts, and which of them run in child processes.
 
-use crate::catalogue::{self, Kind, MEMBERS};
+use crate::catalogue::{self, MemberId, ProcessKind};
 use crate::config::{Error, Loaded, Setting, Source};
 use davy_control::nearest;
 use std::collections::BTreeSet;
 
-/// What a process hosts.
+/// The members of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placement {
-    /// The process's name: a kind, or what `[process.NAME]` says.
+    /// Name of the process: a process kind or the NAME of `[process.NAME]`.
     pub(crate) process: String,
-    /// Members that run in it, by name.
-    pub(crate) here: Vec<String>,
+    /// Members that run in this process.
+    pub(crate) local: Vec<MemberId>,
     /// The processes that it starts.
-    pub(crate) children: Vec<Child>,
+    pub(crate) children: Vec<ChildPlacement>,
 }
 
-/// A unix process that another one starts and keeps.
+/// The members of a child process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Child {
+pub(crate) struct ChildPlacement {
     pub(crate) process: String,
-    pub(crate) members: Vec<String>,
-    /// Whether the configuration isolated one member, rather than the command all kinds.
-    pub(crate) isolated: bool,
+    pub(crate) members: Vec<MemberId>,
 }
 
 impl Placement {
-    /// Of `davy KIND` and `davy run NAME`.
+    /// The placement of `davy KIND` and `davy run NAME`.
     pub(crate) fn of_process(loaded: &Loaded, process: &str) -> Result<Self, Error> {
         check_coverage(loaded)?;
         let members = members_of(loaded, process)?;
-        check_own(loaded, process, &members)?;
+        check_owners(loaded, process, &members)?;
         Self::divided(loaded, process, members)
     }
 
-    /// Of `davy quickstart --split`: nothing here, every process a child.
+    /// The placement of `davy quickstart --split`: no local members, a child for every process.
     pub(crate) fn split(loaded: &Loaded) -> Result<Self, Error> {
         check_coverage(loaded)?;
         let children = parts(loaded).into_iter().map(|process| {
             let members = members_of(loaded, &process)?;
-            // The child divides them again; what it would refuse is refused here.
+            // The child divides them again; an error is reported here, before it starts.
             divide(loaded, members.clone())?;
-            Ok(Child {
-                process,
-                members,
-                isolated: false,
-            })
+            Ok(ChildPlacement { process, members })
         });
         Ok(Self {
-            process: Kind::Quickstart.name().to_owned(),
-            here: Vec::new(),
+            process: ProcessKind::Quickstart.name().to_owned(),
+            local: Vec::new(),
             children: children.collect::<Result<_, Error>>()?,
         })
     }
 
-    /// Of a child: the members that it was told, those isolated that are not alone.
+    /// The placement of a child process that hosts these members. A single member is local even if the
+    /// configuration isolates it: the child is its isolated process.
     pub(crate) fn of_child(
         loaded: &Loaded,
         process: &str,
-        members: Vec<String>,
+        members: Vec<MemberId>,
     ) -> Result<Self, Error> {
         if members.len() == 1 {
             return Ok(Self {
                 process: process.to_owned(),
-                here: members,
+                local: members,
                 children: Vec::new(),
             });
         }
         Self::divided(loaded, process, members)
     }
 
-    fn divided(loaded: &Loaded, process: &str, members: Vec<String>) -> Result<Self, Error> {
-        let (isolated, here) = divide(loaded, members)?;
-        let children = isolated.into_iter().map(|member| Child {
+    fn divided(loaded: &Loaded, process: &str, members: Vec<MemberId>) -> Result<Self, Error> {
+        let (isolated, local) = divide(loaded, members)?;
+        let children = isolated.into_iter().map(|member| ChildPlacement {
             process: format!("{process}/{member}"),
             members: vec![member],
-            isolated: true,
         });
         Ok(Self {
             process: process.to_owned(),
-            here,
+            local,
             children: children.collect(),
         })
     }
 
     /// Every member of this process and of its children.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
-        let theirs = self.children.iter().flat_map(|child| &child.members);
-        self.here.iter().chain(theirs).map(String::as_str)
+    pub(crate) fn all(&self) -> impl Iterator<Item = MemberId> {
+        let in_children = self.children.iter().flat_map(|child| &child.members);
+        self.local.iter().chain(in_children).copied()
     }
 }
 
-/// The processes that share all members: the built-in ones, and those of the configuration.
+/// The processes that share all members: the built-in parts and those of the configuration.
 fn parts(loaded: &Loaded) -> Vec<String> {
-    let mut parts: Vec<String> = Kind::PARTS
+    let mut parts: Vec<String> = ProcessKind::PARTS
         .iter()
         .map(|kind| kind.name().to_owned())
         .collect();
-    parts.extend(loaded.processes().filter(|name| Kind::find(name).is_none()));
+    let configured = loaded.processes();
+    parts.extend(configured.filter(|name| ProcessKind::find(name).is_none()));
     parts
 }
 
@@ -105,16 +100,16 @@ fn key_of(process: &str) -> String {
     format!("process.{process}.members")
 }
 
-/// The members of a process, as the configuration lists them or as its kind has them.
-fn members_of(loaded: &Loaded, process: &str) -> Result<Vec<String>, Error> {
+/// The members of a process, as configured or by default.
+fn members_of(loaded: &Loaded, process: &str) -> Result<Vec<MemberId>, Error> {
     let key = key_of(process);
     let listed = loaded.sourced(&key);
     let Some((patterns, source)) = listed.filter(|(patterns, _)| !patterns.trim().is_empty())
     else {
-        let Some(kind) = Kind::find(process) else {
-            return Err(no_such_process(loaded, process));
+        return match ProcessKind::find(process) {
+            Some(kind) => Ok(kind.members()),
+            None => Err(unknown_process(loaded, process)),
         };
-        return Ok(kind.members().into_iter().map(str::to_owned).collect());
     };
     let patterns: Vec<&str> = patterns.split(',').map(str::trim).collect();
     let mut seen = BTreeSet::new();
@@ -122,49 +117,46 @@ fn members_of(loaded: &Loaded, process: &str) -> Result<Vec<String>, Error> {
         if !seen.insert(pattern) {
             return Err(Error(format!("{key} ({source}) lists {pattern} twice")));
         }
-        if !MEMBERS
-            .iter()
-            .any(|entry| catalogue::matches(pattern, entry.name))
-        {
-            let near = nearest(pattern, MEMBERS.iter().map(|entry| entry.name));
-            let hint = near.map_or_else(
-                || "`davy members` lists all".to_owned(),
-                |near| format!("did you mean {near}?"),
-            );
+        if !MemberId::all().any(|member| catalogue::matches(pattern, member.name())) {
+            let hint = match nearest(pattern, MemberId::all().map(MemberId::name)) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "`davy members` lists all members".to_owned(),
+            };
             return Err(Error(format!(
-                "{key} ({source}): there is no member {pattern}; {hint}"
+                "{key} ({source}): unknown member {pattern}; {hint}"
             )));
         }
     }
-    let matched = MEMBERS
-        .iter()
-        .filter(|entry| patterns.iter().any(|p| catalogue::matches(p, entry.name)));
-    Ok(matched.map(|entry| entry.name.to_owned()).collect())
+    let is_listed = |member: &MemberId| {
+        patterns
+            .iter()
+            .any(|pattern| catalogue::matches(pattern, member.name()))
+    };
+    Ok(MemberId::all().filter(is_listed).collect())
 }
 
-fn no_such_process(loaded: &Loaded, process: &str) -> Error {
-    let mut known: Vec<String> = Kind::ALL
-        .iter()
+fn unknown_process(loaded: &Loaded, process: &str) -> Error {
+    let mut known: Vec<String> = ProcessKind::all()
         .map(|kind| kind.name().to_owned())
         .collect();
     known.extend(loaded.processes());
     let hint = match nearest(process, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean {near}?"),
-        None => format!("write [process.{process}] members = [...] into davy.toml"),
+        None => format!("define it in davy.toml: [process.{process}] members = [...]"),
     };
-    Error(format!("there is no process {process}; {hint}"))
+    Error(format!("unknown process {process}; {hint}"))
 }
 
-/// Refuses a configuration that leaves a member without a process.
+/// Rejects a configuration in which an enabled member is in no process.
 fn check_coverage(loaded: &Loaded) -> Result<(), Error> {
     let parts = parts(loaded);
     let mut hosted = BTreeSet::new();
     for part in &parts {
         hosted.extend(members_of(loaded, part)?);
     }
-    for entry in MEMBERS {
-        let is_off = loaded.value(&format!("member.{}.enabled", entry.name)) == "false";
-        if hosted.contains(entry.name) || is_off {
+    for member in MemberId::all() {
+        let is_disabled = loaded.value(&format!("member.{member}.enabled")) == "false";
+        if hosted.contains(&member) || is_disabled {
             continue;
         }
         let lists: Vec<String> = parts
@@ -175,48 +167,46 @@ fn check_coverage(loaded: &Loaded) -> Result<(), Error> {
             })
             .collect();
         return Err(Error(format!(
-            "member {0} is in no process: {1}; add it to one of them, or toggle it off with [member.\"{0}\"] enabled = false",
-            entry.name,
+            "member {member} is in no process: {}; add it to one of them, or disable it: [member.\"{member}\"] enabled = false",
             lists.join(", "),
         )));
     }
     Ok(())
 }
 
-/// Refuses flags and variables that are for members of other processes. The file may hold them: it
-/// describes all processes.
-fn check_own(loaded: &Loaded, process: &str, members: &[String]) -> Result<(), Error> {
+/// Rejects flags and environment variables of members that other processes host. The file may have
+/// them: it describes all processes.
+fn check_owners(loaded: &Loaded, process: &str, members: &[MemberId]) -> Result<(), Error> {
     for (key, _, source) in loaded.iter() {
-        let said_here = matches!(source, Source::Flag(_) | Source::Environment(_));
-        let Some(setting) = Setting::find(key).filter(|_| said_here) else {
+        let is_for_this_process = matches!(source, Source::Flag(_) | Source::Environment(_));
+        let Some(setting) = Setting::find(key).filter(|_| is_for_this_process) else {
             continue;
         };
-        let mut owners = setting
-            .members
-            .iter()
-            .filter(|owner| !owner.is_empty())
-            .peekable();
-        if owners.peek().is_none() || owners.any(|owner| members.iter().any(|m| m == owner)) {
+        let owners = setting.members;
+        if owners.is_empty() || owners.iter().any(|owner| members.contains(owner)) {
             continue;
         }
-        let kinds: Vec<&str> = Kind::ALL
-            .iter()
-            .filter(|kind| setting.members.iter().any(|m| kind.members().contains(m)))
-            .map(|kind| kind.name())
+        let kinds: Vec<&str> = ProcessKind::all()
+            .filter(|kind| kind.members().iter().any(|member| owners.contains(member)))
+            .map(ProcessKind::name)
             .collect();
+        let owners: Vec<&str> = owners.iter().map(|owner| owner.name()).collect();
         return Err(Error(format!(
-            "{source} is not for {process}: {key} belongs to {} ({})",
-            setting.members.join(", "),
+            "{source} does not apply to {process}: {key} belongs to {} ({})",
+            owners.join(", "),
             kinds.join(", "),
         )));
     }
     Ok(())
 }
 
-/// The members that the configuration isolates, and the others.
-fn divide(loaded: &Loaded, members: Vec<String>) -> Result<(Vec<String>, Vec<String>), Error> {
+/// Divides members into isolated and local ones.
+fn divide(
+    loaded: &Loaded,
+    members: Vec<MemberId>,
+) -> Result<(Vec<MemberId>, Vec<MemberId>), Error> {
     let mut isolated = Vec::new();
-    let mut here = Vec::new();
+    let mut local = Vec::new();
     for member in members {
         let key = format!("member.{member}.isolate");
         let is_isolated = loaded.parse(&key, "task or process", |value| match value {
@@ -227,8 +217,8 @@ fn divide(loaded: &Loaded, members: Vec<String>) -> Result<(Vec<String>, Vec<Str
         if is_isolated {
             isolated.push(member);
         } else {
-            here.push(member);
+            local.push(member);
         }
     }
-    Ok((isolated, here))
+    Ok((isolated, local))
 }

@@ -1,59 +1,81 @@
-//! `davy query`: answers from the archive, as a person or a program wants them.
+//! `davy query`: queries the archive.
 
-use crate::cli::{Failure, Server};
 use crate::client::Client;
-use crate::form::{Form, Format, ROWS, text};
+use crate::failure::Failure;
+use crate::output::{Format, OutputOptions, ROWS, text};
+use crate::server::Server;
 use davy_archive::query::{is_gauge, type_id};
+use davy_base::Clock;
+use davy_control::nearest;
 
-/// Where a range begins unless told otherwise.
+/// The default start of the range.
 const FROM: &str = "now-1h";
+/// Maximum number of services that an error message lists.
+const SERVICES_LISTED_MAX: usize = 20;
 
 /// Options of `davy query`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct QueryOptions {
     /// Profile type: an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or cpu, wall, heap,
     /// inuse_objects, allocs, alloc_objects, tasks
     #[arg(value_name = "TYPE")]
-    kind: String,
-    /// Which series, such as '{service_name="davy",member=~"archive.*"}'
-    #[arg(long, default_value = "{}", value_name = "SELECTOR")]
-    selector: String,
-    /// Begin: unix time, RFC 3339, or now-1h
-    #[arg(long, default_value = FROM, value_name = "TIME")]
+    profile_type: String,
+    /// Series to query, such as '{service_name="davy",member=~"archive.*"}' [default: the only service]
+    #[arg(long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Merge the profiles of all services
+    #[arg(long, conflicts_with = "selector")]
+    all_services: bool,
+    /// Start: 1h (ago), now-90m, 2026-11-28, "2026-11-28 13:00" (UTC), RFC 3339 or unix time
+    #[arg(long, default_value = FROM, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     from: String,
-    /// End, not included
-    #[arg(long, default_value = "now", value_name = "TIME")]
+    /// End, exclusive
+    #[arg(long, default_value = "now", value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     until: String,
     /// Labels to group by, such as member,op
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]
     by: Vec<String>,
     #[command(flatten)]
-    form: Form,
+    output: OutputOptions,
     #[command(flatten)]
     server: Server,
 }
 
-/// Asks and prints.
-pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let format = options.form.format()?;
+/// Checks a time. The server interprets it, relative to its own clock.
+fn time(text: &str) -> Result<String, String> {
+    match davy_archive::time::parse(text, Clock::system().now()) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Queries the archive and writes the result.
+pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
+    let format = options.output.format()?;
     let client = Client::new(&options.server)?;
-    let kind = type_id(&options.kind).to_owned();
+    let profile_type = type_id(&options.profile_type).to_owned();
     let mut query = vec![
-        ("type", kind.clone()),
-        ("selector", options.selector.clone()),
+        ("type", profile_type.clone()),
         ("from", options.from.clone()),
         ("until", options.until.clone()),
     ];
-    if !options.by.is_empty() {
-        query.push(("by", options.by.join(",")));
+    match &options.selector {
+        Some(selector) => query.push(("selector", selector.clone())),
+        None if options.all_services => query.push(("all_services", "true".to_owned())),
+        None => check_single_service(&client, &query)?,
+    }
+    let by: Vec<&str> = options.by.iter().map(|label| label.trim()).collect();
+    if !by.is_empty() {
+        check_labels(&client, &query, &by)?;
+        query.push(("by", by.join(",")));
     }
     let mut limit = |name, default: Option<usize>| {
-        if let Some(number) = options.form.max_nodes().or(default) {
+        if let Some(number) = options.output.max_nodes().or(default) {
             query.push((name, number.to_string()));
         }
     };
     let path = match format {
-        // The tree is cut here, from all of the stacks, so that every number in it is exact.
+        // The client prunes the tree, so the server sends all stacks and every value is exact.
         Format::Text | Format::Folded => "folded",
         Format::Pprof => "pprof",
         Format::Svg => {
@@ -70,20 +92,64 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         }
     };
     let body = client.get(&format!("/api/v1/profiles/{path}"), &query)?;
-    let unit = kind.split(':').nth(2).unwrap_or("");
-    let over = match (is_gauge(&kind), options.from == FROM) {
+    let unit = profile_type.split(':').nth(2).unwrap_or("");
+    let total_note = match (is_gauge(&profile_type), options.from == FROM) {
         (false, _) => "",
-        (true, true) => " on average of the range; --from now-1m shows that of the last minute",
+        (true, true) => " on average of the range; pass --from now-1m for the last minute",
         (true, false) => " on average of the range",
     };
     let body = match format {
         Format::Text => {
-            let by: Vec<&str> = options.by.iter().map(|label| label.trim()).collect();
-            let text = options.form.text(unit).total_is(over);
+            let text = options.output.text(unit).with_total_note(total_note);
             text.folded_stacks(&body, &by)?.into_bytes()
         }
-        Format::Top => text::table(&body, over)?.into_bytes(),
+        Format::Top => text::table(&body, total_note)?.into_bytes(),
         _ => body,
     };
-    options.form.write(&body)
+    options.output.write(&body)
+}
+
+/// Rejects a query that would merge the profiles of several services.
+fn check_single_service(client: &Client, query: &[(&str, String)]) -> Result<(), Failure> {
+    let mut query = query.to_vec();
+    query.push(("name", davy_archive::labels::SERVICE.to_owned()));
+    let services: Vec<String> = client.get_json("/api/v1/profiles/labels", &query)?;
+    let [first, _, ..] = services.as_slice() else {
+        return Ok(());
+    };
+    let listed = services
+        .iter()
+        .take(SERVICES_LISTED_MAX)
+        .map(String::as_str);
+    let mut listed: Vec<&str> = listed.collect();
+    if services.len() > SERVICES_LISTED_MAX {
+        listed.push("...");
+    }
+    Err(Failure::usage(format!(
+        "the range has profiles of {} services ({}); select one with --selector '{{service_name=\"{first}\"}}', or merge them with --all-services",
+        services.len(),
+        listed.join(", "),
+    )))
+}
+
+/// Rejects labels to group by that no series in the range has.
+fn check_labels(client: &Client, query: &[(&str, String)], by: &[&str]) -> Result<(), Failure> {
+    let known: Vec<String> = client.get_json("/api/v1/profiles/labels", query)?;
+    // Without any series the query itself reports that there are no samples.
+    if known.is_empty() {
+        return Ok(());
+    }
+    for label in by {
+        if known.iter().any(|known| known == label) {
+            continue;
+        }
+        let hint = match nearest(label, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("known labels: {}", known.join(", ")),
+        };
+        return Err(Failure::usage(format!(
+            "unknown label {label:?} in --by; {hint}"
+        )));
+    }
+    Ok(())
 }

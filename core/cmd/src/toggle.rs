@@ -1,9 +1,10 @@
-//! `davy member`, `davy endpoint` and `davy audit`: throw a toggle, and see who threw which.
+//! `davy member` and `davy endpoint` change toggles; `davy audit` lists the changes.
 
-use crate::cli::{Failure, Server, print};
-use crate::client::Client;
-use crate::members::read;
-use crate::who::who;
+use crate::client::{Client, from_json};
+use crate::failure::Failure;
+use crate::operator::operator;
+use crate::server::Server;
+use crate::stdout::print;
 use clap::Subcommand;
 use davy_base::Timestamp;
 use serde::Deserialize;
@@ -12,56 +13,56 @@ use serde_json::json;
 /// What to do with a member.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MemberCommand {
-    /// Let it run again, as the configuration says
-    Enable(Named),
+    /// Run it as configured, in every process
+    Enable(ToggleTarget),
     /// Stop it, in every process
-    Disable(Named),
+    Disable(ToggleTarget),
     /// Stop it and start it again, in every process
-    Restart(Named),
+    Restart(ToggleTarget),
     /// Run a periodic member now, once
-    Wake(Named),
+    Wake(ToggleTarget),
 }
 
 /// What to do with an endpoint.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EndpointCommand {
-    /// Let it answer again, as the configuration says
-    Enable(Named),
+    /// Serve its requests as configured, in every process
+    Enable(ToggleTarget),
     /// Refuse its requests, in every process
-    Disable(Named),
-    /// Let only so many requests in at a time, in all processes together
+    Disable(ToggleTarget),
+    /// Limit its concurrent requests across all processes
     Limit {
         /// The operation, as `davy endpoints` lists it
         name: String,
-        /// Requests at a time
+        /// Maximum number of concurrent requests
         #[arg(value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
-        /// How long a request may hold its place, such as 30s
+        /// How long a request may hold its slot, such as 30s
         #[arg(long)]
         slot: Option<String>,
         #[command(flatten)]
-        change: Change,
+        change: ChangeOptions,
     },
 }
 
-/// A member or an operation, and the reason.
+/// The member or operation to change.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Named {
+pub(crate) struct ToggleTarget {
     /// Its name, as `davy members` and `davy endpoints` list it
     name: String,
     #[command(flatten)]
-    change: Change,
+    change: ChangeOptions,
 }
 
-/// What every change has.
+/// Options of every change.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Change {
+pub(crate) struct ChangeOptions {
     #[command(flatten)]
     server: Server,
-    /// The reason, for those who find it toggled
+    /// Reason, which errors and the audit log show
     #[arg(long, default_value = "")]
     why: String,
-    /// Print the answer of the API
+    /// Print the response of the API as JSON
     #[arg(long)]
     json: bool,
 }
@@ -71,32 +72,41 @@ pub(crate) struct Change {
 pub(crate) struct AuditOptions {
     #[command(flatten)]
     server: Server,
-    /// Changes, at most
+    /// Maximum number of changes
     #[arg(long, default_value_t = 50)]
     limit: u32,
-    /// Print the answer of the API
+    /// Print the response of the API as JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn member(command: &MemberCommand) -> Result<(), Failure> {
-    let (verb, tail, named, enabled) = match command {
-        MemberCommand::Enable(named) => ("PUT", "", named, Some(true)),
-        MemberCommand::Disable(named) => ("PUT", "", named, Some(false)),
-        MemberCommand::Restart(named) => ("POST", "/restart", named, None),
-        MemberCommand::Wake(named) => ("POST", "/wake", named, None),
+    let (method, suffix, target, enabled) = match command {
+        MemberCommand::Enable(target) => ("PUT", "", target, Some(true)),
+        MemberCommand::Disable(target) => ("PUT", "", target, Some(false)),
+        MemberCommand::Restart(target) => ("POST", "/restart", target, None),
+        MemberCommand::Wake(target) => ("POST", "/wake", target, None),
     };
-    let mut body = json!({"why": named.change.why});
+    let mut body = json!({"why": target.change.why});
     if let Some(enabled) = enabled {
         body["enabled"] = json!(enabled);
     }
-    send(&named.change, verb, "members", &named.name, tail, &body)
+    send(
+        &target.change,
+        method,
+        "members",
+        &target.name,
+        suffix,
+        &body,
+    )
 }
 
 pub(crate) fn endpoint(command: &EndpointCommand) -> Result<(), Failure> {
-    let (named, change, body) = match command {
-        EndpointCommand::Enable(named) => (&named.name, &named.change, json!({"enabled": true})),
-        EndpointCommand::Disable(named) => (&named.name, &named.change, json!({"enabled": false})),
+    let (operation, change, body) = match command {
+        EndpointCommand::Enable(target) => (&target.name, &target.change, json!({"enabled": true})),
+        EndpointCommand::Disable(target) => {
+            (&target.name, &target.change, json!({"enabled": false}))
+        }
         EndpointCommand::Limit {
             name,
             limit,
@@ -106,36 +116,37 @@ pub(crate) fn endpoint(command: &EndpointCommand) -> Result<(), Failure> {
     };
     let mut body = body;
     body["why"] = json!(change.why);
-    send(change, "PUT", "endpoints", named, "", &body)
+    send(change, "PUT", "endpoints", operation, "", &body)
 }
 
 #[derive(Deserialize)]
-struct Taken {
+struct ChangeResponse {
     name: String,
     detail: String,
 }
 
 fn send(
-    change: &Change,
-    verb: &str,
-    what: &str,
+    change: &ChangeOptions,
+    method: &str,
+    collection: &str,
     name: &str,
-    tail: &str,
+    suffix: &str,
     body: &serde_json::Value,
 ) -> Result<(), Failure> {
-    // A name goes into a path; one that can't be a name is unknown in any case.
+    // The name becomes part of a path.
     if name.is_empty() || name.contains(['/', '?', '#', '%', ' ']) {
-        return Err(Failure::Usage(format!(
-            "{name:?} is no name; `davy {what}` lists all"
+        return Err(Failure::usage(format!(
+            "invalid name {name:?}; `davy {collection}` lists all names"
         )));
     }
     let client = Client::new(&change.server)?;
-    let answer = client.change(verb, &format!("/api/v1/{what}/{name}{tail}"), body, &who())?;
+    let path = format!("/api/v1/{collection}/{name}{suffix}");
+    let response = client.change(method, &path, body, &operator())?;
     if change.json {
-        return print(&format!("{}\n", String::from_utf8_lossy(&answer)));
+        return print(&format!("{}\n", String::from_utf8_lossy(&response)));
     }
-    let taken: Taken = read("changes", &answer)?;
-    print(&format!("{}: {}\n", taken.name, taken.detail))
+    let changed: ChangeResponse = from_json(&response)?;
+    print(&format!("{}: {}\n", changed.name, changed.detail))
 }
 
 #[derive(Deserialize)]
@@ -148,14 +159,14 @@ struct AuditRow {
     source: String,
 }
 
-/// Prints who changed what, when and why.
+/// Prints the audit log.
 pub(crate) fn audit(options: &AuditOptions) -> Result<(), Failure> {
     let query = [("limit", options.limit.to_string())];
     let body = Client::new(&options.server)?.get("/api/v1/audit", &query)?;
     if options.json {
         return print(&format!("{}\n", String::from_utf8_lossy(&body)));
     }
-    let rows: Vec<AuditRow> = read("changes", &body)?;
+    let rows: Vec<AuditRow> = from_json(&body)?;
     let mut table = format!(
         "{:<25} {:<20} {:<7} {:<18} {:<20} {}\n",
         "WHEN", "WHO", "BY", "WHAT", "NAME", "WHY"

@@ -1,5 +1,6 @@
-//! `davy record` as a user runs it. Where the kernel forbids it there is nothing to show.
+//! `davy record`. Skipped where the kernel does not allow sampling.
 
+use davy_test_support::skip;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -18,11 +19,14 @@ fn is_forbidden(output: &Output) -> bool {
     text(&output.stderr).contains("the kernel does not allow")
 }
 
+/// Why a test is skipped.
+const NOT_ALLOWED: &str = "the kernel does not allow sampling";
+
 const BURN: &str = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; ";
 
 #[test]
-fn a_command_keeps_its_input_output_and_exit_code() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn command_keeps_its_input_output_and_exit_code() {
+    let folder = tempfile::tempdir().expect("create a temporary folder");
     let script = format!("{BURN} cat; echo trouble >&2; exit 3");
     for file in ["a.svg", "a.folded", "a.pb.gz", "a.txt", "a.json"] {
         let arguments = ["--hz", "997", "-o", file, "--", "sh", "-c", &script];
@@ -31,13 +35,14 @@ fn a_command_keeps_its_input_output_and_exit_code() {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("it runs");
-        let mut input = child.stdin.take().expect("a pipe");
-        // It may have ended before, where the kernel forbids it.
+            .expect("run the binary");
+        let mut input = child.stdin.take().expect("piped standard input");
+        // Where the kernel does not allow sampling, it may have exited already.
         let _ = input.write_all(b"what came in");
         drop(input);
-        let output = child.wait_with_output().expect("it ends");
+        let output = child.wait_with_output().expect("the process exits");
         if is_forbidden(&output) {
+            skip(NOT_ALLOWED);
             return;
         }
         let errors = text(&output.stderr);
@@ -45,10 +50,10 @@ fn a_command_keeps_its_input_output_and_exit_code() {
         assert_eq!(output.status.code(), Some(3), "{errors}");
         assert!(errors.contains("trouble\n"), "{errors}");
         assert!(
-            errors.contains("the command ended with exit code 3"),
+            errors.contains("the command exited with code 3"),
             "{errors}"
         );
-        let written = std::fs::read(folder.path().join(file)).expect("it was written");
+        let written = std::fs::read(folder.path().join(file)).expect("read the output file");
         let expected: &[u8] = match file {
             "a.svg" => b"<?xml",
             "a.folded" => b"_start;",
@@ -56,7 +61,7 @@ fn a_command_keeps_its_input_output_and_exit_code() {
             "a.json" => b"{\"name\":\"total\"",
             _ => &[0x1f, 0x8b],
         };
-        // A shell without symbols has another root.
+        // The root frame of a shell without symbols has another name.
         let is_expected = written.starts_with(expected) || file == "a.folded";
         assert!(
             is_expected && !written.is_empty(),
@@ -67,13 +72,16 @@ fn a_command_keeps_its_input_output_and_exit_code() {
 }
 
 #[test]
-fn a_process_is_shown_as_text_also_in_a_pipe_and_as_what_is_asked_for() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn process_is_shown_as_text_in_a_pipe() {
+    let folder = tempfile::tempdir().expect("create a temporary folder");
     let own = std::process::id().to_string();
     let check = |more: &[&str], expected: &[u8]| {
         let arguments = [&["--pid", &own, "--seconds", "1"], more].concat();
-        let output = record(folder.path(), &arguments).output().expect("it runs");
+        let output = record(folder.path(), &arguments)
+            .output()
+            .expect("run the binary");
         if is_forbidden(&output) {
+            skip(NOT_ALLOWED);
             return;
         }
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -88,28 +96,36 @@ fn a_process_is_shown_as_text_also_in_a_pipe_and_as_what_is_asked_for() {
 }
 
 #[test]
-fn what_a_command_writes_and_the_profile_mix_only_if_that_is_said() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let arguments = ["--format", "text", "--", "echo", "what it says"];
-    let output = record(folder.path(), &arguments).output().expect("it runs");
-    if is_forbidden(&output) {
-        return;
+fn profile_of_a_command_is_text_in_a_pipe() {
+    let folder = tempfile::tempdir().expect("create a temporary folder");
+    for format in [&[][..], &["--format", "text"]] {
+        let arguments = [format, &["--", "echo", "hello"]].concat();
+        let output = record(folder.path(), &arguments)
+            .output()
+            .expect("run the binary");
+        if is_forbidden(&output) {
+            skip(NOT_ALLOWED);
+            return;
+        }
+        let stdout = text(&output.stdout);
+        assert!(stdout.starts_with("hello\ntotal "), "{stdout}");
     }
-    let said = text(&output.stdout);
-    assert!(said.starts_with("what it says\ntotal "), "{said}");
 }
 
 #[test]
-fn what_cannot_succeed_fails_before_the_command_begins() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn invalid_output_fails_before_the_command_starts() {
+    let folder = tempfile::tempdir().expect("create a temporary folder");
     let command = ["--", "sh", "-c", "echo it ran; touch ran"];
     let check = |arguments: &[&str], command: &[&str], code: i32, expected: &str| {
         let arguments = [arguments, command].concat();
-        let output = record(folder.path(), &arguments).output().expect("it runs");
+        let output = record(folder.path(), &arguments)
+            .output()
+            .expect("run the binary");
         let errors = text(&output.stderr);
         assert_eq!(text(&output.stdout), "");
         assert!(!folder.path().join("ran").exists(), "{arguments:?}");
         if is_forbidden(&output) {
+            skip(NOT_ALLOWED);
             return;
         }
         assert_eq!(output.status.code(), Some(code), "{errors}");
@@ -120,14 +136,23 @@ fn what_cannot_succeed_fails_before_the_command_begins() {
         &["-o", "none/a.svg"],
         &command,
         1,
-        "can't write to none/a.svg",
+        "cannot write none/a.svg",
     );
-    let folder_of_that_name = ["-o", ".", "--format", "folded"];
-    check(&folder_of_that_name, &command, 1, "can't write to .: ");
-    check(&["-o", "a.png"], &command, 2, "end it in .txt, .folded");
-    check(&[], &command, 2, "name a file with -o");
-    let nobody = ["--push", "--server", "http://127.0.0.1:1"];
-    check(&nobody, &command, 1, "no answer from http://127.0.0.1:1");
+    let existing_folder = ["-o", ".", "--format", "folded"];
+    check(&existing_folder, &command, 1, "cannot write .: ");
+    check(
+        &["-o", "a.png"],
+        &command,
+        2,
+        "expected one of the suffixes .txt, .folded",
+    );
+    let unreachable = ["--push", "--server", "http://127.0.0.1:1"];
+    check(
+        &unreachable,
+        &command,
+        1,
+        "no Davy is listening at http://127.0.0.1:1",
+    );
     check(&["-o", "a.pb", "--hz", "0"], &command, 2, "at least 1");
     check(
         &["-o", "a.pb", "--stack-bytes", "7"],
@@ -135,13 +160,13 @@ fn what_cannot_succeed_fails_before_the_command_begins() {
         2,
         "at least 1024",
     );
-    check(&["-o", "a.pb"], &["--", "/"], 126, "/ can't be started");
+    check(&["-o", "a.pb"], &["--", "/"], 126, "cannot start /");
     check(&[], &[], 2, "`davy record -- COMMAND`");
     check(
-        &["-o", "a.pb"],
+        &[],
         &["--", "no-such-command"],
         127,
-        "no-such-command can't be started",
+        "cannot start no-such-command",
     );
     check(
         &["-o", "a.pb", "--pid", "4194305"],
@@ -150,23 +175,23 @@ fn what_cannot_succeed_fails_before_the_command_begins() {
         "there is no process 4194305",
     );
     let left: Vec<_> = std::fs::read_dir(folder.path())
-        .expect("a folder")
+        .expect("the folder")
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
-fn an_interruption_ends_the_recording_and_not_what_it_brought() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn interruption_ends_the_recording_and_keeps_the_profile() {
+    let folder = tempfile::tempdir().expect("create a temporary folder");
     let own = std::process::id().to_string();
     for (signal, name) in [(libc::SIGINT, "int.folded"), (libc::SIGTERM, "term.folded")] {
         let arguments = ["--pid", &own, "--seconds", "600", "-o", name];
         let child = record(folder.path(), &arguments)
             .stderr(Stdio::piped())
             .spawn()
-            .expect("it runs");
+            .expect("run the binary");
         let pid = child.id();
-        // Until it watches for the signal, or has ended: the mask of what it catches is in its status.
+        // Waits until it handles the signal or has exited. /proc has the mask of handled signals.
         let watches = || {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -176,10 +201,11 @@ fn an_interruption_ends_the_recording_and_not_what_it_brought() {
         while !watches() {
             std::hint::black_box((0..1_000_000_u64).sum::<u64>());
         }
-        // SAFETY: the child is not waited for yet, so its number is still its own.
+        // SAFETY: kill takes two integers; the child has not been waited for, so its pid is its own.
         unsafe { libc::kill(pid as libc::pid_t, signal) };
-        let output = child.wait_with_output().expect("it ends");
+        let output = child.wait_with_output().expect("the process exits");
         if is_forbidden(&output) {
+            skip(NOT_ALLOWED);
             return;
         }
         let errors = text(&output.stderr);

@@ -185,3 +185,28 @@ fn metrics_are_listed_once_in_the_order_of_their_names() {
     let unique: BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(unique.len(), names.len());
 }
+
+/// The document that `davy reference` prints.
+fn reference(document: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("DAVY_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command.args(["reference", document]).output();
+    let output = output.expect("run the binary");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).expect("a document is text")
+}
+
+#[test]
+fn cli_reference_is_up_to_date() {
+    check("cli.md", &reference("cli"));
+}
+
+#[test]
+fn configuration_reference_is_up_to_date() {
+    check("configuration.md", &reference("configuration"));
+}

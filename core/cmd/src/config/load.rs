@@ -1,14 +1,14 @@
-//! Reads the sources: built-in defaults, then `davy.toml`, then the environment, then flags.
+//! Reads the sources, each overriding the one before: defaults, `davy.toml`, environment, flags.
 
-use super::settings::of_process;
-use super::{Error, SETTINGS, Setting};
+use super::error::Error;
+use super::settings::{SETTINGS, Setting, of_process};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use davy_control::nearest;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Default,
@@ -28,7 +28,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Flags of all settings, for the commands that take a configuration.
+/// The flags of all settings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flags {
     /// `--config`.
@@ -43,10 +43,12 @@ impl Args for Flags {
             .value_name("FILE")
             .env("DAVY_CONFIG")
             .value_parser(clap::value_parser!(PathBuf))
-            .help("Configuration file [default: davy.toml, where there is one]");
+            .help("Configuration file [default: davy.toml if it exists]");
         let command = command.arg(file).after_help(
-            "Each member has --member-NAME-enabled, -isolate, where it is periodic -interval, and where it \
-             asks the database -connections; each endpoint --endpoint-NAME-enabled, -limit and -slot; each process --process-NAME-members.",
+            "Each member also has --member-NAME-enabled and --member-NAME-isolate; periodic members have \
+             --member-NAME-interval, members that use the database have --member-NAME-connections. Each endpoint \
+             has --endpoint-NAME-enabled, --endpoint-NAME-limit and --endpoint-NAME-slot. Each process has \
+             --process-NAME-members.",
         );
         SETTINGS.iter().fold(command, |command, setting| {
             let default = if setting.default.is_empty() {
@@ -89,14 +91,14 @@ impl FromArgMatches for Flags {
     }
 }
 
-/// Every setting's value and where it comes from.
+/// The value and the source of every setting.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     values: BTreeMap<&'static str, (String, Source)>,
 }
 
 impl Flags {
-    /// The arguments that say the same again, for a process of the same configuration.
+    /// These flags as arguments, for a child process with the same configuration.
     pub(crate) fn to_arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         if let Some(file) = &self.file {
@@ -110,13 +112,25 @@ impl Flags {
     }
 }
 
-/// Variables that begin with DAVY_ and are no settings.
+/// Variables with the prefix DAVY_ that are not settings.
 const OTHER_VARIABLES: &[&str] = &["DAVY_CONFIG", "DAVY_SERVER", "DAVY_TOKEN"];
 /// Variables of Davy's own child processes.
 const INTERNAL_PREFIX: &str = "DAVY_INTERNAL_";
 
+/// Former names of settings, and their names now.
+const RENAMED: &[(&str, &str)] = &[
+    ("store", "bucket"),
+    ("store.url", "bucket.url"),
+    ("DAVY_STORE_URL", "DAVY_BUCKET_URL"),
+];
+
 impl Loaded {
-    /// Reads all sources. An unknown name in any of them is an error with the nearest right one.
+    /// Reads all sources with the environment of this process.
+    pub(crate) fn from_environment(flags: &Flags) -> Result<Self, Error> {
+        Self::read(flags, std::env::vars())
+    }
+
+    /// Reads all sources. An unknown name in any of them is an error that suggests the nearest known one.
     pub(crate) fn read(
         flags: &Flags,
         environment: impl Iterator<Item = (String, String)>,
@@ -162,13 +176,13 @@ impl Loaded {
         self.values.get(key).map_or("", |(value, _)| value)
     }
 
-    /// The value of a setting and where it comes from.
+    /// The value and the source of a setting.
     pub(crate) fn sourced(&self, key: &str) -> Option<(&str, &Source)> {
         let (value, source) = self.values.get(key)?;
         Some((value, source))
     }
 
-    /// The processes that the operator defined or changed, by name.
+    /// Names of the processes whose members are configured.
     pub(crate) fn processes(&self) -> impl Iterator<Item = String> {
         let names = self.values.iter().filter_map(|(key, (value, _))| {
             let name = key.strip_prefix("process.")?.strip_suffix(".members")?;
@@ -177,14 +191,14 @@ impl Loaded {
         names.collect::<Vec<_>>().into_iter()
     }
 
-    /// Every setting with its value and source, by name.
+    /// Key, value and source of every setting, sorted by key.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str, &Source)> {
         self.values
             .iter()
             .map(|(key, (value, source))| (*key, value.as_str(), source))
     }
 
-    /// The value of a setting, read by `parse`, or an error that says what it should be.
+    /// Parses the value of a setting. The error names the value, its source and what is expected.
     pub(crate) fn parse<T>(
         &self,
         key: &str,
@@ -197,22 +211,18 @@ impl Loaded {
             .map_or(("", &Source::Default), |(value, source)| {
                 (value.as_str(), source)
             });
-        parse(value.trim())
-            .ok_or_else(|| Error(format!("{key} = {value:?} ({source}) is not {expected}")))
+        parse(value.trim()).ok_or_else(|| {
+            Error(format!(
+                "invalid {key} = {value:?} ({source}): expected {expected}"
+            ))
+        })
     }
 }
 
-/// Former names, too different from the present ones for the nearest name to find.
-const RENAMED: &[(&str, &str)] = &[
-    ("store", "bucket"),
-    ("store.url", "bucket.url"),
-    ("DAVY_STORE_URL", "DAVY_BUCKET_URL"),
-];
-
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    let renamed = RENAMED.iter().find(|(former, _)| *former == name);
+    let renamed = RENAMED.iter().find(|(old, _)| *old == name);
     let hint = match renamed
-        .map(|(_, now)| *now)
+        .map(|(_, new)| *new)
         .or_else(|| nearest(name, known))
     {
         Some(near) => format!("did you mean {near}?"),
@@ -224,7 +234,7 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> 
 fn read_file(path: &Path) -> Result<Vec<(&'static str, String)>, Error> {
     let named = |error: &dyn fmt::Display| {
         Error(format!(
-            "configuration file {} can't be read: {error}",
+            "cannot read configuration file {}: {error}",
             path.display()
         ))
     };
@@ -258,7 +268,7 @@ fn flatten(
         let known = Setting::find(&key).map(|setting| setting.key);
         match (value, known) {
             (toml::Value::Table(inner), None) if is_section => flatten(&key, inner, path, values)?,
-            // Processes are the operator's to define.
+            // The operator may define any process.
             (toml::Value::Table(inner), None) if prefix == "process" => {
                 for (name, value) in inner {
                     if name != "members" {
@@ -289,7 +299,7 @@ fn key_end(key: &str) -> &str {
     key.split_once('.').map_or(key, |(_, end)| end)
 }
 
-/// The text of a value; that of a list has commas.
+/// The text of a value. Items of a list are joined by commas.
 fn single(key: &str, value: &toml::Value, path: &Path) -> Result<String, Error> {
     let wrong = |what: &str| Err(Error(format!("{key} in {} must be {what}", path.display())));
     match value {

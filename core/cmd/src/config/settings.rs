@@ -1,22 +1,21 @@
-//! Every setting by its one name: the key in `davy.toml`, with `_` the environment variable, with
-//! `-` the flag.
+//! Every setting. Its key in `davy.toml` determines its environment variable and its flag.
 
-use crate::catalogue::{Kind, MEMBERS};
+use crate::catalogue::{MemberId, ProcessKind};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// A setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
-    /// Its name, such as `archive.flush_interval`.
+    /// Its key, such as `archive.flush_interval`.
     pub(crate) key: &'static str,
-    /// Its value where no source has one.
+    /// Its value if no source sets it.
     pub(crate) default: &'static str,
     /// What it does.
     pub(crate) help: &'static str,
-    /// The members that it is for; none where it is for every process.
-    pub(crate) members: &'static [&'static str],
-    /// Whether it is one of many alike, which help does not list.
+    /// The members that read it; empty if every process does.
+    pub(crate) members: &'static [MemberId],
+    /// Whether it belongs to one member, endpoint or process. `--help` does not list these.
     pub(crate) one_of_many: bool,
 }
 
@@ -28,7 +27,7 @@ const fn setting_of(
     key: &'static str,
     default: &'static str,
     help: &'static str,
-    members: &'static [&'static str],
+    members: &'static [MemberId],
 ) -> Setting {
     Setting {
         key,
@@ -39,14 +38,18 @@ const fn setting_of(
     }
 }
 
-const ARCHIVE: &[&str] = &["archive.ingest", "archive.query", "archive.compactor"];
+const ARCHIVE: &[MemberId] = &[
+    MemberId::ArchiveIngest,
+    MemberId::ArchiveQuery,
+    MemberId::ArchiveCompactor,
+];
 
-/// The settings that are not of one member, endpoint or process alone.
+/// The settings that don't belong to one member, endpoint or process.
 const GENERAL: &[Setting] = &[
     setting(
         "data_dir",
         ".davy",
-        "folder of the embedded database and bucket",
+        "folder for the embedded database, the bucket and the spool",
     ),
     setting(
         "database",
@@ -56,146 +59,182 @@ const GENERAL: &[Setting] = &[
     setting(
         "database_file",
         "",
-        "file that holds the database's URL, for one with a password in it",
+        "file with the URL of the database, for a URL with a password",
     ),
-    setting(
-        "region",
-        "",
-        "label `region` of this process's own profiles",
-    ),
+    setting("region", "", "label `region` of the process's own profiles"),
     setting_of(
         "bucket.url",
         "",
-        "bucket of the archive, file:///FOLDER or memory: [default: the folder store in data_dir]",
+        "bucket of the archive, file:///FOLDER or memory: [default: folder store in data_dir]",
         ARCHIVE,
     ),
     setting_of(
         "http.listen",
         "127.0.0.1:8080",
         "address of the page and the API",
-        &["api", "ui"],
+        &[MemberId::Api, MemberId::Ui],
     ),
     setting(
         "http.token",
         "",
-        "what a change must show as its bearer token [default: changes only from this machine]",
+        "bearer token required for changes [default: changes only from this machine]",
     ),
-    setting("http.token_file", "", "file that holds http.token"),
+    setting("http.token_file", "", "file with http.token"),
     setting(
         "http.require_token",
         "false",
-        "require http.token for every change; without it, programs on this machine need none while it is empty",
+        "whether every change needs http.token, also those from this machine",
     ),
     setting(
         "http.hosts",
         "",
-        "host names, comma-separated, that requests to a loopback address may carry besides IP addresses and localhost; pages of these hosts may also send changes and profiles",
+        "host names, separated by commas, that requests to a loopback address may have besides IP addresses and localhost; pages of these hosts may also send changes and profiles",
     ),
     setting(
         "http.trusted_proxies",
         "",
-        "IP addresses or networks, comma-separated, of reverse proxies on this machine whose forwarding headers are believed",
+        "IP addresses or networks, separated by commas, of reverse proxies whose forwarding headers are trusted",
     ),
     setting(
         "archive.listen",
         "127.0.0.1:4040",
-        "address of ingestion and query, and where a process pushes its own profiles",
+        "address of ingestion and queries; processes push their own profiles to it",
     ),
     setting_of(
         "archive.flush_interval",
         "5s",
-        "how long an archiver gathers windows before it writes a segment",
-        &["archive.ingest"],
+        "time between two flushes of windows to a segment",
+        &[MemberId::ArchiveIngest],
     ),
     setting_of(
         "archive.flush_bytes",
         "32MiB",
-        "memory of gathered windows at which it writes at once; a segment is a tenth of that",
-        &["archive.ingest"],
+        "memory of buffered windows that triggers a flush; the segment is about a tenth of it",
+        &[MemberId::ArchiveIngest],
+    ),
+    setting_of(
+        "archive.buffer_bytes",
+        "128MiB",
+        "memory of request bodies and buffered windows above which pushes are refused with 429",
+        &[MemberId::ArchiveIngest],
+    ),
+    setting_of(
+        "archive.retention",
+        "14d",
+        "age above which pushed windows are refused",
+        &[MemberId::ArchiveIngest],
+    ),
+    setting_of(
+        "archive.future_lead",
+        "10m",
+        "how far in the future a pushed window may start",
+        &[MemberId::ArchiveIngest],
+    ),
+    setting_of(
+        "bucket.timeout",
+        "30s",
+        "timeout of a request to the bucket",
+        ARCHIVE,
+    ),
+    setting_of(
+        "archive.queries",
+        "4",
+        "maximum number of concurrent queries; further ones wait",
+        &[MemberId::ArchiveQuery],
+    ),
+    setting_of(
+        "archive.query_nodes",
+        "1000000",
+        "maximum number of nodes of a flame graph during a query; the smallest are merged into their callers",
+        &[MemberId::ArchiveQuery],
+    ),
+    setting_of(
+        "archive.query_series",
+        "1000",
+        "maximum number of series in a response; the smallest are left out",
+        &[MemberId::ArchiveQuery],
     ),
     setting_of(
         "archive.compact_interval",
         "1m",
-        "how often it looks for segments to merge into blocks",
-        &["archive.compactor"],
+        "interval at which segments are compacted into blocks",
+        &[MemberId::ArchiveCompactor],
     ),
     setting_of(
         "archive.cache_bytes",
         "32MiB",
-        "memory for parts of the archive that were read before",
+        "memory for cached parts of segments and blocks",
         ARCHIVE,
     ),
     setting(
         "debug.listen",
         "127.0.0.1:8079",
-        "address of /debug/pprof; a taken port moves on to the next free one",
+        "address of the debug port; if the port is in use, the next free one",
     ),
     setting(
         "profiler.enabled",
         "true",
-        "whether this process profiles itself",
+        "whether the process profiles itself",
     ),
     setting(
         "profiler.service",
         "davy",
-        "label `service_name` of this process's own profiles",
+        "label `service_name` of the process's own profiles",
     ),
     setting(
         "profiler.hz",
         "100",
-        "CPU samples a second of CPU time, 1 to 1000",
+        "samples per second of CPU time, 1 to 1000",
     ),
-    setting(
-        "profiler.window",
-        "10s",
-        "span of samples that is pushed at once",
-    ),
+    setting("profiler.window", "10s", "duration of a window of samples"),
     setting(
         "profiler.archive",
         "",
-        "archivers that take this process's own profiles, with commas between them; any one will do [default: http:// and archive.listen]",
+        "URLs of archivers for the process's own profiles, separated by commas; each window is pushed to one of them [default: http://ARCHIVE.LISTEN]",
     ),
-    setting(
-        "profiler.token",
-        "",
-        "what archivers are shown as a bearer token",
-    ),
-    setting("profiler.token_file", "", "file that holds profiler.token"),
+    setting("profiler.token", "", "bearer token for the archivers"),
+    setting("profiler.token_file", "", "file with profiler.token"),
     setting(
         "profiler.ca_file",
         "",
-        "PEM file of the CAs that an https:// archiver's certificate is to be of [default: the system's]",
+        "PEM file with the CAs to trust for https:// archivers [default: the CAs of the system]",
     ),
     setting(
         "profiler.compression",
         "gzip",
-        "how profiles are packed on their way: gzip, zstd or none",
+        "compression of pushed profiles: gzip, zstd or none",
     ),
     setting(
         "log.level",
         "info",
-        "error, warn, info, debug or trace; or a filter such as davy_archive=debug",
+        "error, warn, info, debug, trace, or a filter such as davy_archive=debug",
     ),
     setting(
         "log.format",
         "auto",
-        "human, json, or auto: human on a terminal",
+        "human, json, or auto: human on a terminal and json otherwise",
     ),
 ];
 
-/// All settings: the general ones, then those of every process, member and endpoint.
+/// All settings: the general ones, then those of each process, member and endpoint.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     let mut all: Vec<Setting> = Vec::new();
     for general in GENERAL {
         all.push(Setting { ..*general });
     }
-    for kind in Kind::ALL {
+    for kind in ProcessKind::all() {
         all.push(of_process(kind.name()));
     }
-    for entry in MEMBERS {
+    for member in MemberId::all() {
+        let spec = member.spec();
         let mut add = |name: &str, default, help| {
             all.push(one_of_many(
-                "member", entry.name, name, default, help, entry.name,
+                "member",
+                spec.name,
+                name,
+                default,
+                help,
+                Some(member),
             ));
         };
         add("enabled", "true", "whether the member runs");
@@ -204,19 +243,19 @@ pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             "task",
             "task, or process: a unix process of its own",
         );
-        if !entry.interval.is_empty() {
-            add("interval", entry.interval, "time from one run to the next");
+        if let Some(interval) = spec.interval {
+            add("interval", interval, "time between two ticks");
         }
-        if entry.connections > 0 {
-            // Made once, as the table is.
-            let default = String::leak(entry.connections.to_string());
-            let help = "database connections that it may hold at a time";
+        if spec.connections > 0 {
+            // Leaked once, because the table is static.
+            let default = String::leak(spec.connections.to_string());
+            let help = "maximum number of database connections";
             add("connections", default, help);
         }
     }
     let mut named = BTreeSet::new();
     for operation in davy_control::operations() {
-        // One name may have several routes.
+        // An operation may have several routes.
         if !named.insert(operation.id) {
             continue;
         }
@@ -227,19 +266,19 @@ pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
                 name,
                 default,
                 help,
-                operation.member,
+                MemberId::find(operation.member),
             ));
         };
-        add("enabled", "true", "whether the endpoint answers");
+        add("enabled", "true", "whether the endpoint serves requests");
         add(
             "limit",
             "",
-            "requests at a time, in all processes together [default: no limit]",
+            "maximum number of concurrent requests across all processes [default: no limit]",
         );
         add(
             "slot",
             "30s",
-            "how long a request may hold its place under a limit",
+            "how long a request may hold its slot of the limit",
         );
     }
     all
@@ -247,10 +286,10 @@ pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
 
 /// `process.NAME.members`.
 pub(crate) fn of_process(name: &str) -> Setting {
-    let help = "members, with commas between them; `*` stands for any text";
+    let help = "members, separated by commas; `*` matches any text";
     Setting {
         members: &[],
-        ..one_of_many("process", name, "members", "", help, "")
+        ..one_of_many("process", name, "members", "", help, None)
     }
 }
 
@@ -260,22 +299,44 @@ fn one_of_many(
     name: &str,
     default: &'static str,
     help: &'static str,
-    member: &'static str,
+    member: Option<MemberId>,
 ) -> Setting {
-    // Made once, and as long-lived as the table of the others.
+    // Leaked once per key, because the table is static.
     Setting {
         key: String::leak(format!("{section}.{owner}.{name}")),
         default,
         help,
-        members: Vec::leak(vec![member]),
+        members: Vec::leak(Vec::from_iter(member)),
         one_of_many: true,
     }
 }
 
 impl Setting {
-    /// The setting of this key.
+    /// The setting with a key.
     pub(crate) fn find(key: &str) -> Option<&'static Self> {
         SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The type and unit of its value, by the last part of its key.
+    pub(crate) fn value_type(&self) -> &'static str {
+        let name = self.key.rsplit('.').next().unwrap_or_default();
+        match name {
+            "enabled" | "require_token" => "true or false",
+            "hosts" | "trusted_proxies" => "list",
+            "hz" => "samples/s",
+            "connections" | "limit" | "queries" | "query_nodes" | "query_series" => "count",
+            "listen" => "address:port",
+            "members" => "list of names",
+            "isolate" => "task or process",
+            "url" | "database" => "URL",
+            "archive" => "list of URLs",
+            "data_dir" => "path",
+            "interval" | "slot" | "window" | "retention" | "timeout" => "duration",
+            _ if name.ends_with("_interval") || name.ends_with("_lead") => "duration",
+            _ if name.ends_with("_bytes") => "size",
+            _ if name.ends_with("_file") => "path",
+            _ => "text",
+        }
     }
 
     /// Its environment variable, such as `DAVY_ARCHIVE_FLUSH_INTERVAL`.

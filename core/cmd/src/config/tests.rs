@@ -1,17 +1,20 @@
-use super::*;
+use super::error::Error;
+use super::load::{Flags, Loaded};
+use super::values::Config;
 use std::io::Write as _;
+use std::time::Duration;
 
 fn load(
     file: Option<&str>,
     environment: &[(&str, &str)],
     flags: &[(&'static str, &str)],
 ) -> Result<Loaded, Error> {
-    let folder = tempfile::tempdir().expect("a scratch folder");
+    let folder = tempfile::tempdir().expect("create a temporary folder");
     let path = folder.path().join("davy.toml");
     if let Some(text) = file {
         let written =
             std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
-        written.expect("the scratch folder can be written");
+        written.expect("write davy.toml");
     }
     let flags = Flags {
         file: file.map(|_| path),
@@ -30,7 +33,7 @@ fn load(
 }
 
 #[test]
-fn a_stronger_source_wins_and_is_named() {
+fn flag_overrides_environment_overrides_file_and_source_is_recorded() {
     let file = "[archive]\nflush_interval = \"1s\"\n[profiler]\nhz = 50\n";
     let loaded = load(
         Some(file),
@@ -60,7 +63,7 @@ fn a_stronger_source_wins_and_is_named() {
 }
 
 #[test]
-fn an_unknown_name_is_refused_with_the_nearest_right_one() {
+fn unknown_name_is_refused_with_the_nearest_one() {
     let check = |file: Option<&str>, environment: &[(&str, &str)], expected: &str| {
         assert_eq!(
             load(file, environment, &[]).map(|_| ()),
@@ -95,7 +98,17 @@ fn an_unknown_name_is_refused_with_the_nearest_right_one() {
     check(
         Some("\n[archive"),
         &[],
-        "configuration file /davy.toml can't be read: line 2: unclosed table, expected `]`",
+        "cannot read configuration file /davy.toml: line 2: unclosed table, expected `]`",
+    );
+    check(
+        Some("[store]\nurl = \"memory:\""),
+        &[],
+        "unknown key in /davy.toml: store; did you mean bucket?",
+    );
+    check(
+        None,
+        &[("DAVY_STORE_URL", "memory:")],
+        "unknown environment variable DAVY_STORE_URL; did you mean DAVY_BUCKET_URL?",
     );
     check(
         Some("[http]\nlisten = []"),
@@ -105,9 +118,9 @@ fn an_unknown_name_is_refused_with_the_nearest_right_one() {
 }
 
 #[test]
-fn a_value_that_cannot_be_read_is_refused_with_its_source() {
+fn invalid_value_is_refused_with_its_source() {
     let check = |key: &'static str, value: &str, expected: &str| {
-        let loaded = load(None, &[], &[(key, value)]).expect("the names are right");
+        let loaded = load(None, &[], &[(key, value)]).expect("known names");
         assert_eq!(
             Config::new(&loaded).map(|_| ()),
             Err(Error(expected.to_owned()))
@@ -116,26 +129,26 @@ fn a_value_that_cannot_be_read_is_refused_with_its_source() {
     check(
         "http.listen",
         "8080",
-        "http.listen = \"8080\" (flag --http-listen) is not an address and port such as 127.0.0.1:8080 (port 0: any free one)",
+        "invalid http.listen = \"8080\" (flag --http-listen): expected an address and port such as 127.0.0.1:8080 (port 0 selects a free port)",
     );
     check(
         "profiler.hz",
         "0",
-        "profiler.hz = \"0\" (flag --profiler-hz) is not a whole number from 1 to 1000",
+        "invalid profiler.hz = \"0\" (flag --profiler-hz): expected a whole number from 1 to 1000",
     );
     check(
         "profiler.compression",
         "zip",
-        "profiler.compression = \"zip\" (flag --profiler-compression) is not gzip, zstd or none",
+        "invalid profiler.compression = \"zip\" (flag --profiler-compression): expected gzip, zstd or none",
     );
     check(
         "archive.flush_interval",
         "5",
-        "archive.flush_interval = \"5\" (flag --archive-flush-interval) is not a duration such as 250ms, 5s or 1h30m, longer than nothing",
+        "invalid archive.flush_interval = \"5\" (flag --archive-flush-interval): expected a duration above 0 such as 250ms, 5s or 1h30m",
     );
 }
 
 #[test]
 fn every_default_is_valid() {
-    Config::new(&load(None, &[], &[]).expect("no source is wrong")).expect("no default is wrong");
+    Config::new(&load(None, &[], &[]).expect("load the defaults")).expect("valid defaults");
 }

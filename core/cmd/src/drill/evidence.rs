@@ -1,37 +1,38 @@
-//! Who is guilty, as an incident responder finds it: by `davy top`, then by a profile.
+//! Finds the operation that causes the incident, as an operator would: with `davy top`, then with a
+//! profile.
 
-use super::incident::run;
-use crate::cli::Failure;
+use super::command::run;
+use crate::failure::Failure;
 use davy_control::MemberRow;
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, Limits};
 
-/// Whom the drill makes guilty.
-pub(super) const GUILTY: &str = "api/ListAllJobs";
+/// The operation that causes the incident.
+pub(super) const CULPRIT: &str = "api/ListAllJobs";
 
-/// What the guilty one uses up.
+/// The resource that the operation uses.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Figure {
+pub(super) enum Resource {
     Heap,
     Cpu,
 }
 
-impl Figure {
-    pub(super) fn row_line(self) -> &'static str {
+impl Resource {
+    pub(super) fn row_check(self) -> &'static str {
         match self {
             Self::Heap => "first row of davy top --once --json",
             Self::Cpu => "first row of davy top --sort cpu",
         }
     }
 
-    pub(super) fn profile_line(self) -> &'static str {
+    pub(super) fn profile_check(self) -> &'static str {
         match self {
             Self::Heap => "heap profile of that operation",
             Self::Cpu => "CPU profile of that operation",
         }
     }
 
-    /// The first row of `davy top`, as a program reads it.
+    /// The member and operation in the first row of `davy top`.
     pub(super) fn first_row(self, server: &str) -> Result<String, Failure> {
         let sort = match self {
             Self::Heap => "heap",
@@ -41,13 +42,17 @@ impl Figure {
             "top", "--once", "--json", "--sort", sort, "--limit", "1", "--server", server,
         ])?;
         let rows: serde_json::Value = serde_json::from_slice(&out)
-            .map_err(|error| Failure::Failed(format!("davy top printed no JSON: {error}")))?;
+            .map_err(Failure::because("davy top --json printed invalid JSON"))?;
         let text = |name: &str| rows[0][name].as_str().unwrap_or("").to_owned();
         Ok(format!("{}/{}", text("member"), text("op")))
     }
 
-    /// The handler's frame in a profile of that operation, from a process that serves it.
-    pub(super) fn guilty_frame(self, agent: &ureq::Agent, members: &[MemberRow]) -> Option<String> {
+    /// The frame of the handler in a profile of the operation, from a process that serves it.
+    pub(super) fn handler_frame(
+        self,
+        agent: &ureq::Agent,
+        members: &[MemberRow],
+    ) -> Option<String> {
         let (path, sample_type) = match self {
             Self::Heap => ("heap?", "inuse_space"),
             Self::Cpu => ("profile?seconds=2&", "cpu"),
@@ -60,12 +65,12 @@ impl Figure {
             let body = response.body_mut().with_config().limit(64 << 20);
             body.read_to_vec().ok()
         });
-        profiles.find_map(|pprof| handlers_frame(&pprof, sample_type))
+        profiles.find_map(|pprof| handler_in(&pprof, sample_type))
     }
 }
 
-/// A frame of the handler that something was spent under, in a profile.
-fn handlers_frame(pprof: &[u8], sample_type: &str) -> Option<String> {
+/// The frame of the handler in a profile, if samples are below it.
+fn handler_in(pprof: &[u8], sample_type: &str) -> Option<String> {
     let limits = Limits::default();
     let unpacked = davy_profile::gzip::unpack(pprof, &limits).ok()?;
     let profile = davy_profile::pprof::decode(&unpacked, &limits).ok()?;
@@ -76,13 +81,13 @@ fn handlers_frame(pprof: &[u8], sample_type: &str) -> Option<String> {
     let mut tree = FlameTree::default();
     tree.add_profile(&profile, column, Grain::Function);
     let functions = tree.top(usize::MAX).into_iter();
-    let spent = functions.filter(|function| function.total > 0);
-    // What was inlined has the place of its source for a name.
-    let of_handler =
+    let sampled = functions.filter(|function| function.total > 0);
+    // An inlined function may be named by its source location.
+    let is_handler =
         |name: &String| name.contains("list_all_jobs") || name.starts_with("api/jobs.rs");
-    // Wrappers of a future carry its name within theirs.
-    spent
+    // Wrappers of the handler's future contain its name; the shortest name is the handler.
+    sampled
         .map(|function| function.name)
-        .filter(of_handler)
+        .filter(is_handler)
         .min_by_key(String::len)
 }

@@ -1,270 +1,273 @@
 //! The incident `list-all-jobs`, step by step.
 
-use super::evidence::{Figure, GUILTY};
-use super::place::{Place, davy};
-use super::storm::{OTHERS, Storm, agent, ask};
-use super::table::Line;
-use super::{Must, Spec};
-use crate::cli::Failure;
+use super::command::run;
+use super::evidence::{CULPRIT, Resource};
+use super::load::{Load, OTHER_PATHS, agent, get};
+use super::placement::DrillFleet;
+use super::report::{Check, progress};
+use super::spec::{DrillSpec, Requirements};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::server::Server;
 use davy_base::Clock;
 use davy_control::MemberRow;
-use davy_profile::units::bytes;
+use davy_profile::units::{bytes, seconds};
 use davy_store::{NewJob, Store};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How often something is looked at that takes time.
-const LOOK: Duration = Duration::from_millis(250);
-/// How long the processes may take to start, and memory to settle.
+/// Interval at which a condition is polled.
+const POLL: Duration = Duration::from_millis(250);
+/// Timeout for processes to start and for memory to settle.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How often each screen lists the jobs before the storm, and the time from one to the next.
+/// Rounds of normal use before the storm, and the pause between them.
 const NORMAL_ROUNDS: usize = 4;
 const NORMAL_PAUSE: Duration = Duration::from_secs(3);
-/// The team whose jobs these are.
+/// The team that owns the jobs.
 const TEAM: &str = "drill";
-/// Of memory that has settled, two looks three seconds apart differ by less than this.
+/// Memory has settled when it changes by less than this ratio within the span.
 const SETTLED_RATIO: f64 = 0.02;
 const SETTLED_SPAN: Duration = Duration::from_secs(3);
 
-/// Plays it.
-pub(super) fn play(spec: &Spec, place: &Place) -> Result<Vec<Line>, Failure> {
+/// Loads the jobs, plays the incident and returns the checks.
+pub(super) fn play(spec: &DrillSpec, fleet: &DrillFleet) -> Result<Vec<Check>, Failure> {
     let incident = Incident {
         spec,
-        place,
+        fleet,
         clock: Clock::system(),
         agent: agent(),
     };
     incident.until_ready()?;
-    with_store(&place.database, async |store| {
+    progress(&format!("loading {} jobs into the database", spec.jobs));
+    with_store(&fleet.database, async |store| {
         store.delete_jobs(TEAM).await?;
         store
             .load_jobs((0..spec.jobs).map(|number| job(number, spec.config_bytes)))
             .await
     })?;
-    let lines = incident.play();
-    with_store(&place.database, async |store| store.delete_jobs(TEAM).await)?;
-    lines
+    let checks = incident.play();
+    progress("deleting the jobs");
+    with_store(&fleet.database, async |store| store.delete_jobs(TEAM).await)?;
+    checks
 }
 
 struct Incident<'a> {
-    spec: &'a Spec,
-    place: &'a Place,
+    spec: &'a DrillSpec,
+    fleet: &'a DrillFleet,
     clock: Clock,
     agent: ureq::Agent,
 }
 
 impl Incident<'_> {
-    fn play(&self) -> Result<Vec<Line>, Failure> {
-        let Must {
-            named_seconds,
-            recovered_seconds,
-            recovered_ratio,
-            others_milliseconds,
-        } = self.spec.must;
-        let frontend = &self.place.frontends[0];
+    fn play(&self) -> Result<Vec<Check>, Failure> {
+        let frontend = &self.fleet.frontends[0];
+        progress("normal use");
         self.use_normally()?;
+        progress("waiting for memory to settle");
         let baseline = self.settled_memory()?;
-        let storm = Storm::begin(&self.place.frontends, self.spec.clients);
+        let mut checks = vec![Check {
+            name: "memory before",
+            measured: format!("{} in {}", mib(baseline), plural(self.processes()?.len())),
+            required: String::new(),
+            passed: true,
+        }];
+        progress(&format!(
+            "{} clients list all jobs for {} s",
+            self.spec.clients, self.spec.storm_seconds
+        ));
+        let load = Load::start(&self.fleet.frontends, self.spec.clients);
         let mut peak = baseline;
-        let storming = self.clock.monotonic();
-        self.look(Duration::from_secs(self.spec.storm_seconds), || {
+        let start = self.clock.monotonic();
+        self.poll(Duration::from_secs(self.spec.storm_seconds), || {
             peak = peak.max(self.memory()?);
             Ok(None::<()>)
         })?;
-        let during = storm.take_slowest();
-
-        let mut evidence = Vec::new();
-        for figure in [Figure::Heap, Figure::Cpu] {
-            let start = self.clock.monotonic();
-            let mut first = String::new();
-            let named = self.look(Duration::from_secs_f64(named_seconds), || {
-                peak = peak.max(self.memory()?);
-                first = figure.first_row(frontend)?;
-                Ok((first == GUILTY).then_some(()))
-            })?;
-            let after = self.clock.monotonic().saturating_sub(start);
-            evidence.push(Line {
-                what: figure.row_line(),
-                found: format!("{first} after {:.1} s", after.as_secs_f64()),
-                must: format!("{GUILTY} in {named_seconds} s"),
-                holds: named,
-            });
-            let mut frame = None;
-            self.look(Duration::from_secs(30), || {
-                frame = figure.guilty_frame(&self.agent, &members(frontend)?);
-                Ok(frame.as_ref().map(|_| ()))
-            })?;
-            evidence.push(Line {
-                what: figure.profile_line(),
-                holds: frame.is_some(),
-                found: frame.unwrap_or_else(|| "no frame of it".to_owned()),
-                must: "its handler's frame".to_owned(),
-            });
-        }
-        let answered = storm.answered.load(Ordering::Relaxed);
-        let span = self
-            .clock
-            .monotonic()
-            .saturating_sub(storming)
-            .as_secs_f64();
-
-        run(&[
-            "endpoint",
-            "disable",
-            "ListAllJobs",
-            "--why",
-            "drill",
-            "--server",
-            frontend,
-        ])?;
-        let toggled = self.clock.monotonic();
-        let refused = self.look(Duration::from_secs(5), || {
-            let refuses = |frontend: &String| {
-                ask(&self.agent, &format!("{frontend}/api/v1/jobs")) == Some(503)
-            };
-            Ok(self.place.frontends.iter().all(refuses).then_some(()))
-        })?;
-        let obeyed_after = self.clock.monotonic().saturating_sub(toggled);
-        // What was asked before the toggle may still be on its way.
-        storm.take_slowest();
-        let enough = baseline as f64 * recovered_ratio;
-        let mut now = peak;
-        let recovered = self.look(Duration::from_secs_f64(recovered_seconds), || {
-            now = self.memory()?;
-            Ok((now as f64 <= enough).then_some(()))
-        })?;
-        let recovered_after = self.clock.monotonic().saturating_sub(toggled);
-        let after = storm.take_slowest();
-        storm.end();
-        run(&[
-            "endpoint",
-            "enable",
-            "ListAllJobs",
-            "--why",
-            "drill is over",
-            "--server",
-            frontend,
-        ])?;
-
-        let mib = |value: u64| bytes(value as f64);
-        let line = |what, found, must, holds| Line {
-            what,
-            found,
-            must,
-            holds,
-        };
-        let mut lines = vec![
-            line(
-                "memory before",
-                format!("{} in {} processes", mib(baseline), self.processes()?.len()),
-                String::new(),
-                true,
+        let during = load.take_slowest();
+        progress("finding the operation with davy top and a profile");
+        let evidence = self.evidence(frontend, &mut peak)?;
+        let completed = load.completed.load(Ordering::Relaxed);
+        let span = self.clock.monotonic().saturating_sub(start).as_secs_f64();
+        checks.push(Check {
+            name: "memory in the storm",
+            measured: format!(
+                "{} at {:.1} responses/s",
+                mib(peak),
+                completed as f64 / span
             ),
-            line(
-                "memory in the storm",
-                format!(
-                    "{} at {:.1} answers a second",
-                    mib(peak),
-                    answered as f64 / span
-                ),
-                "above the baseline".to_owned(),
-                peak > baseline,
-            ),
-            line(
-                "slowest other endpoint in the storm",
-                format!("{} ms ({})", during.0.as_millis(), during.1),
-                String::new(),
-                true,
-            ),
-        ];
-        lines.append(&mut evidence);
-        lines.extend([
-            line(
-                "obeyed by every frontend",
-                format!("after {} ms", obeyed_after.as_millis()),
-                "in a second".to_owned(),
-                refused && obeyed_after <= Duration::from_secs(1) + LOOK,
-            ),
-            line(
-                "memory after the toggle",
-                format!("{} after {:.1} s", mib(now), recovered_after.as_secs_f64()),
-                format!("{} in {recovered_seconds} s", mib(enough as u64)),
-                recovered,
-            ),
-            line(
-                "slowest other endpoint after the toggle",
-                format!("{} ms ({})", after.0.as_millis(), after.1),
-                format!("{others_milliseconds} ms"),
-                after.0.as_secs_f64() * 1e3 <= others_milliseconds,
-            ),
-        ]);
-        Ok(lines)
+            required: "above the baseline".to_owned(),
+            passed: peak > baseline,
+        });
+        checks.push(Check {
+            name: "slowest other endpoint in the storm",
+            measured: latency(&during),
+            required: String::new(),
+            passed: true,
+        });
+        checks.extend(evidence);
+        progress("disabling the endpoint and waiting for memory to recover");
+        checks.extend(self.recovery(frontend, load, baseline, peak)?);
+        Ok(checks)
     }
 
-    /// A while of normal use: each screen lists the jobs now and then, other endpoints are asked, a
-    /// profile is taken. Threads, connections and the profiler's names are there afterwards, as they
-    /// are in a process that has worked for a day.
+    /// Whether `davy top` and a profile find the operation.
+    fn evidence(&self, frontend: &str, peak: &mut u64) -> Result<Vec<Check>, Failure> {
+        let named_seconds = self.spec.must.named_seconds;
+        let mut checks = Vec::new();
+        for resource in [Resource::Heap, Resource::Cpu] {
+            let start = self.clock.monotonic();
+            let mut first = String::new();
+            let is_named = self.poll(Duration::from_secs_f64(named_seconds), || {
+                *peak = (*peak).max(self.memory()?);
+                first = resource.first_row(frontend)?;
+                Ok((first == CULPRIT).then_some(()))
+            })?;
+            let took = self.clock.monotonic().saturating_sub(start);
+            checks.push(Check {
+                name: resource.row_check(),
+                measured: format!("{first} after {}", seconds(took.as_secs_f64())),
+                required: format!("{CULPRIT} within {named_seconds} s"),
+                passed: is_named,
+            });
+            let mut frame = None;
+            self.poll(Duration::from_secs(30), || {
+                frame = resource.handler_frame(&self.agent, &members(frontend)?);
+                Ok(frame.as_ref().map(|_| ()))
+            })?;
+            checks.push(Check {
+                name: resource.profile_check(),
+                passed: frame.is_some(),
+                measured: frame.unwrap_or_else(|| "not found".to_owned()),
+                required: "the handler's frame".to_owned(),
+            });
+        }
+        Ok(checks)
+    }
+
+    /// Disables the endpoint and measures how fast the fleet recovers.
+    fn recovery(
+        &self,
+        frontend: &str,
+        load: Load,
+        baseline: u64,
+        peak: u64,
+    ) -> Result<Vec<Check>, Failure> {
+        let Requirements {
+            recovered_seconds,
+            recovered_ratio,
+            others_milliseconds,
+            ..
+        } = self.spec.must;
+        toggle("disable", "drill", frontend)?;
+        let disabled_at = self.clock.monotonic();
+        let is_refused = self.poll(Duration::from_secs(5), || {
+            let refuses =
+                |url: &String| get(&self.agent, &format!("{url}/api/v1/jobs")) == Some(503);
+            Ok(self.fleet.frontends.iter().all(refuses).then_some(()))
+        })?;
+        let refused_after = self.clock.monotonic().saturating_sub(disabled_at);
+        // Discards measurements of requests that were sent before the endpoint was disabled.
+        load.take_slowest();
+        let target = baseline as f64 * recovered_ratio;
+        let mut memory = peak;
+        let is_recovered = self.poll(Duration::from_secs_f64(recovered_seconds), || {
+            memory = self.memory()?;
+            Ok((memory as f64 <= target).then_some(()))
+        })?;
+        let recovered_after = self.clock.monotonic().saturating_sub(disabled_at);
+        let after = load.take_slowest();
+        load.stop();
+        toggle("enable", "drill is over", frontend)?;
+        Ok(vec![
+            Check {
+                name: "disabled on every frontend",
+                measured: format!("after {}", seconds(refused_after.as_secs_f64())),
+                required: "within 1 s".to_owned(),
+                passed: is_refused && refused_after <= Duration::from_secs(1) + POLL,
+            },
+            Check {
+                name: "memory after the endpoint was disabled",
+                measured: format!(
+                    "{} after {}",
+                    mib(memory),
+                    seconds(recovered_after.as_secs_f64())
+                ),
+                required: format!("{} within {recovered_seconds} s", mib(target as u64)),
+                passed: is_recovered,
+            },
+            Check {
+                name: "slowest other endpoint afterwards",
+                measured: latency(&after),
+                required: format!("at most {others_milliseconds} ms"),
+                passed: after.0.as_secs_f64() * 1e3 <= others_milliseconds,
+            },
+        ])
+    }
+
+    /// Normal use: every client lists the jobs a few times, the other endpoints are requested, profiles
+    /// are taken. Afterwards threads, connections and the profiler's symbols exist as in a process that
+    /// has run for a day.
     fn use_normally(&self) -> Result<(), Failure> {
-        let frontends = &self.place.frontends;
+        let frontends = &self.fleet.frontends;
         for _ in 0..NORMAL_ROUNDS {
             std::thread::scope(|scope| {
                 for client in 0..self.spec.clients {
                     let frontend = &frontends[client % frontends.len()];
-                    scope.spawn(move || ask(&agent(), &format!("{frontend}/api/v1/jobs")));
+                    scope.spawn(move || get(&agent(), &format!("{frontend}/api/v1/jobs")));
                 }
             });
-            self.look(NORMAL_PAUSE, || {
+            self.poll(NORMAL_PAUSE, || {
                 for frontend in frontends {
-                    for path in OTHERS {
-                        ask(&self.agent, &format!("{frontend}{path}"));
+                    for path in OTHER_PATHS {
+                        get(&self.agent, &format!("{frontend}{path}"));
                     }
                 }
                 Ok(None::<()>)
             })?;
         }
         let members = members(&frontends[0])?;
-        for figure in [Figure::Heap, Figure::Cpu] {
-            figure.guilty_frame(&self.agent, &members);
+        for resource in [Resource::Heap, Resource::Cpu] {
+            resource.handler_frame(&self.agent, &members);
         }
         Ok(())
     }
 
-    /// Looks until there is something, or for so long.
-    fn look<T>(
+    /// Polls until the condition returns a value or the timeout passes. Returns whether it did.
+    fn poll<T>(
         &self,
-        patience: Duration,
-        mut look: impl FnMut() -> Result<Option<T>, Failure>,
+        timeout: Duration,
+        mut condition: impl FnMut() -> Result<Option<T>, Failure>,
     ) -> Result<bool, Failure> {
-        let end = self.clock.monotonic() + patience;
+        let end = self.clock.monotonic() + timeout;
         loop {
-            if look()?.is_some() {
+            if condition()?.is_some() {
                 return Ok(true);
             }
             if self.clock.monotonic() >= end {
                 return Ok(false);
             }
-            std::thread::park_timeout(LOOK);
+            std::thread::park_timeout(POLL);
         }
     }
 
     fn until_ready(&self) -> Result<(), Failure> {
         let is_ready =
-            |frontend: &String| ask(&self.agent, &format!("{frontend}/api/v1/jobs")) == Some(200);
-        let all = || Ok(self.place.frontends.iter().all(is_ready).then_some(()));
-        if self.look(PATIENCE, all)? {
+            |frontend: &String| get(&self.agent, &format!("{frontend}/api/v1/jobs")) == Some(200);
+        let all = || Ok(self.fleet.frontends.iter().all(is_ready).then_some(()));
+        if self.poll(PATIENCE, all)? {
             return Ok(());
         }
-        Err(Failure::Failed(
-            "the drill's processes did not become ready within a minute".to_owned(),
-        ))
+        Err(Failure::failed(format!(
+            "the processes did not become ready within {} s",
+            PATIENCE.as_secs()
+        )))
     }
 
-    /// Resident memory of each process, by its pid.
+    /// The resident bytes of each process of the fleet, by pid.
     fn processes(&self) -> Result<BTreeMap<u32, u64>, Failure> {
-        let rows = members(&self.place.frontends[0])?;
-        let alive = rows.into_iter().map(|row| row.pid);
-        Ok(alive.map(|pid| (pid, resident_bytes(pid))).collect())
+        let rows = members(&self.fleet.frontends[0])?;
+        let pids = rows.into_iter().map(|row| row.pid);
+        Ok(pids.map(|pid| (pid, resident_bytes(pid))).collect())
     }
 
     fn memory(&self) -> Result<u64, Failure> {
@@ -273,7 +276,7 @@ impl Incident<'_> {
 
     fn settled_memory(&self) -> Result<u64, Failure> {
         let mut last = (self.clock.monotonic(), self.memory()?);
-        self.look(PATIENCE, || {
+        self.poll(PATIENCE, || {
             let now = self.clock.monotonic();
             if now.saturating_sub(last.0) < SETTLED_SPAN {
                 return Ok(None);
@@ -287,30 +290,46 @@ impl Incident<'_> {
     }
 }
 
-/// Runs a command of this program, as a person would.
-pub(super) fn run(arguments: &[&str]) -> Result<Vec<u8>, Failure> {
-    let output = davy()?.args(arguments).output();
-    let output = output.map_err(|error| Failure::Failed(format!("davy can't be run: {error}")))?;
-    if output.status.success() {
-        return Ok(output.stdout);
+fn toggle(verb: &str, why: &str, frontend: &str) -> Result<(), Failure> {
+    let arguments = [
+        "endpoint",
+        verb,
+        "ListAllJobs",
+        "--why",
+        why,
+        "--server",
+        frontend,
+    ];
+    run(&arguments).map(drop)
+}
+
+fn mib(value: u64) -> String {
+    bytes(value as f64)
+}
+
+fn plural(processes: usize) -> String {
+    match processes {
+        1 => "1 process".to_owned(),
+        count => format!("{count} processes"),
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Failure::Failed(format!(
-        "davy {} failed: {said}",
-        arguments.join(" ")
-    )))
+}
+
+fn latency((took, path): &(Duration, String)) -> String {
+    if path.is_empty() {
+        return "no request".to_owned();
+    }
+    format!("{} ({path})", seconds(took.as_secs_f64()))
 }
 
 fn members(server: &str) -> Result<Vec<MemberRow>, Failure> {
-    let options = crate::cli::Server {
+    let server = Server {
         server: server.to_owned(),
         token: None,
     };
-    let body = crate::client::Client::new(&options)?.get("/api/v1/members", &[])?;
-    crate::members::read("members", &body)
+    Client::new(&server)?.get_json("/api/v1/members", &[])
 }
 
-/// What the kernel says of a process on this machine; nothing of one that is gone.
+/// Resident memory of a process on this machine; 0 for one that has exited.
 fn resident_bytes(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -325,17 +344,17 @@ fn with_store<T>(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::Failed(format!("the runtime can't start: {error}")))?;
+        .map_err(Failure::because("cannot start the runtime"))?;
     let result = runtime.block_on(async {
         let store = Store::open(url).await?;
         let result = work(&store).await;
         store.close().await;
         result
     });
-    result.map_err(|error| Failure::Failed(error.to_string()))
+    result.map_err(Failure::because("database access failed"))
 }
 
-/// A job as a real one looks: a configuration of some size, two builds.
+/// A job as a real one looks: a configuration of `config_bytes`, up to two builds.
 fn job(number: usize, config_bytes: usize) -> NewJob {
     let build = |state: &str| {
         format!(

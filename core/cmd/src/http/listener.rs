@@ -1,6 +1,6 @@
 //! Listeners. They are bound before any member runs.
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use davy_control::Connection;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -78,7 +78,7 @@ pub(crate) fn bind_near(key: &str, address: SocketAddr) -> Result<(Listener, Soc
             result => return named(result.map_err(|error| refused(key, at, &error))?),
         }
     }
-    Err(Failure::Usage(format!(
+    Err(Failure::usage(format!(
         "no free port from {address} to {at}; set another address with --{}",
         key.replace('.', "-")
     )))
@@ -87,7 +87,7 @@ pub(crate) fn bind_near(key: &str, address: SocketAddr) -> Result<(Listener, Soc
 /// Binds a unix socket. Removes one that a killed process has left at the same path.
 pub(crate) fn bind_socket(path: &Path) -> Result<Listener, Failure> {
     let failed =
-        |error: io::Error| Failure::Failed(format!("can't listen on {}: {error}", path.display()));
+        |error: io::Error| Failure::failed(format!("can't listen on {}: {error}", path.display()));
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
@@ -100,7 +100,7 @@ pub(crate) fn bind_socket(path: &Path) -> Result<Listener, Failure> {
 
 fn named(listener: TcpListener) -> Result<(Listener, SocketAddr), Failure> {
     let at = listener.local_addr().map_err(|error| {
-        Failure::Failed(format!("can't read the address of a listener: {error}"))
+        Failure::failed(format!("can't read the address of a listener: {error}"))
     })?;
     Ok((Listener::Tcp(Arc::new(listener)), at))
 }
@@ -111,7 +111,7 @@ fn refused(key: &str, address: SocketAddr, error: &io::Error) -> Failure {
         ErrorKind::AddrInUse => "address already in use".to_owned(),
         _ => error.to_string(),
     };
-    Failure::Usage(format!(
+    Failure::usage(format!(
         "can't listen on {address}: {why}; set another address with --{flag}"
     ))
 }

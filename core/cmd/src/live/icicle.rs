@@ -1,4 +1,4 @@
-//! A flame graph in letters, the root above: what is drawn where, and what the keys do.
+//! A flame graph as text with the root at the top: its layout and its keys.
 
 use davy_profile::{FlameTree, NodeId};
 use ratatui::Frame;
@@ -7,18 +7,18 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::widgets::Paragraph;
 
-/// Flame colours of the terminal's 256, all of them dark enough for white letters.
+/// Colours of the 256-colour palette that are dark enough for white text.
 const COLOURS: [u8; 6] = [124, 130, 166, 160, 94, 131];
 
-/// What a key asks of whoever shows the picture.
+/// What the caller must do after a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    Nothing,
-    Hold,
-    End,
+pub(super) enum KeyAction {
+    None,
+    TogglePause,
+    Quit,
 }
 
-/// A box of the picture.
+/// A box of the flame graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Block {
     node: NodeId,
@@ -27,20 +27,21 @@ struct Block {
     width: u16,
 }
 
-/// The picture. Places in it are paths of names, which outlast the tree that they were found in.
+/// The flame graph. The zoomed and the selected node are paths of names, so that they stay valid when
+/// the tree is replaced.
 #[derive(Debug, Default)]
 pub(super) struct Icicle {
     tree: FlameTree,
     unit: String,
     totals: Vec<i64>,
     children: Vec<Vec<NodeId>>,
-    /// What fills the width.
+    /// The node that fills the width.
     zoom: Vec<String>,
     selected: Vec<String>,
 }
 
 impl Icicle {
-    /// Shows another tree.
+    /// Replaces the tree.
     pub(super) fn show(&mut self, tree: FlameTree, unit: String) {
         self.totals = tree.totals();
         let parents = tree.stacks.parents();
@@ -49,19 +50,21 @@ impl Icicle {
             children[parents[node as usize] as usize].push(NodeId(node));
         }
         for siblings in &mut children {
-            // By name, so that they stay where they are while their shares change.
+            // Sorted by name, so that boxes keep their order while their values change.
             siblings.sort_by_cached_key(|node| name(&tree, *node));
         }
         self.children = children;
         (self.tree, self.unit) = (tree, unit);
     }
 
-    /// What a key does to the picture, and what it asks beyond that.
-    pub(super) fn key(&mut self, key: KeyCode, modifiers: KeyModifiers) -> Asked {
+    /// Handles a key.
+    pub(super) fn key(&mut self, key: KeyCode, modifiers: KeyModifiers) -> KeyAction {
         match key {
-            KeyCode::Char('q') => return Asked::End,
-            KeyCode::Char('c') if modifiers.contains(KeyModifiers::CONTROL) => return Asked::End,
-            KeyCode::Char(' ') => return Asked::Hold,
+            KeyCode::Char('q') => return KeyAction::Quit,
+            KeyCode::Char('c') if modifiers.contains(KeyModifiers::CONTROL) => {
+                return KeyAction::Quit;
+            }
+            KeyCode::Char(' ') => return KeyAction::TogglePause,
             KeyCode::Up if self.selected.len() > self.zoom.len() => {
                 self.selected.pop();
             }
@@ -83,10 +86,10 @@ impl Icicle {
             }
             _ => {}
         }
-        Asked::Nothing
+        KeyAction::None
     }
 
-    /// To another child of the same caller.
+    /// Selects another child of the same caller.
     fn step(&mut self, by: isize) {
         if self.selected.len() <= self.zoom.len() {
             return;
@@ -108,7 +111,7 @@ impl Icicle {
         self.children.get(node.index()).map_or(&[], Vec::as_slice)
     }
 
-    /// The node of a path, as far as there is one, and how far that is.
+    /// The deepest existing node of a path, and its depth.
     fn find(&self, path: &[String]) -> (NodeId, usize) {
         let mut node = NodeId::ROOT;
         for (depth, wanted) in path.iter().enumerate() {
@@ -121,7 +124,7 @@ impl Icicle {
         (node, path.len())
     }
 
-    /// The boxes that have a letter's width at least: callers of what is zoomed, and all below it.
+    /// The boxes that are at least one column wide: the callers of the zoomed node, and all nodes below it.
     fn blocks(&self, width: u16) -> Vec<Block> {
         let mut blocks = Vec::new();
         if self.totals.is_empty() {
@@ -162,13 +165,13 @@ impl Icicle {
         blocks
     }
 
-    /// Draws it with a line above and two below.
+    /// Draws the flame graph with a line above it and two below.
     pub(super) fn draw(&self, frame: &mut Frame<'_>, headline: &str) {
         let line = Constraint::Length(1);
         let parts = Layout::vertical([line, Constraint::Min(1), line, line]);
         let [head, body, about, foot] = parts.areas(frame.area());
         let (selected, depth) = self.find(&self.selected);
-        // What is selected is seen, however deep it is.
+        // Scrolls so that the selected node is visible.
         let first = (depth + 1).saturating_sub(usize::from(body.height));
         for block in self.blocks(body.width) {
             let Some(row) = block.row.checked_sub(first) else {
@@ -178,7 +181,7 @@ impl Icicle {
                 let area = Rect {
                     x: body.x + block.left,
                     y: body.y + row as u16,
-                    // A gap shows where one ends; the narrowest have none to spare.
+                    // A gap of one column separates boxes that are wide enough.
                     width: (block.width - 1).max(1),
                     height: 1,
                 };
@@ -189,16 +192,16 @@ impl Icicle {
         }
         let all = self.totals.first().copied().unwrap_or(0);
         let own = self.totals.get(selected.index()).copied().unwrap_or(0);
-        let about_selected = format!(
+        let details = format!(
             "{:.1} %, {}: {}",
             own as f64 * 100.0 / all.max(1) as f64,
             davy_profile::units::format(own, &self.unit),
             name(&self.tree, selected)
         );
-        let keys = "q quit  arrows choose  enter zoom  esc back  space hold";
+        let keys = "q quit  arrows select  enter zoom  esc back  space pause";
         let dim = Style::new().add_modifier(Modifier::DIM);
         frame.render_widget(Paragraph::new(headline), head);
-        frame.render_widget(Paragraph::new(about_selected), about);
+        frame.render_widget(Paragraph::new(details), about);
         frame.render_widget(Paragraph::new(keys).style(dim), foot);
     }
 }
@@ -210,7 +213,7 @@ fn name(tree: &FlameTree, node: NodeId) -> String {
     tree.frame_name(tree.stacks.item(node)).into_owned()
 }
 
-/// The same function has the same colour in every picture.
+/// The style of a box. A function has the same colour in every snapshot.
 fn style(name: &str, is_selected: bool) -> Style {
     let sum = name.bytes().fold(0_usize, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add(usize::from(byte))
@@ -231,7 +234,8 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     fn icicle(stacks: &str) -> Icicle {
-        let profile = folded::decode(stacks.as_bytes(), &Limits::default()).expect("folded");
+        let profile =
+            folded::decode(stacks.as_bytes(), &Limits::default()).expect("decode the stacks");
         let mut tree = FlameTree::new();
         tree.add_profile(&profile, 0, Grain::Function);
         let mut icicle = Icicle::default();
@@ -240,9 +244,10 @@ mod tests {
     }
 
     fn drawn(icicle: &Icicle, width: u16, height: u16) -> String {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+        let mut terminal =
+            Terminal::new(TestBackend::new(width, height)).expect("create a terminal");
         let drawn = terminal.draw(|frame| icicle.draw(frame, "head"));
-        drawn.expect("it is drawn");
+        drawn.expect("draw the flame graph");
         let buffer = terminal.backend().buffer();
         let line = |row: u16| -> String {
             let cells = (0..width).map(|column| buffer[(column, row)].symbol());
@@ -253,14 +258,14 @@ mod tests {
 
     fn press(icicle: &mut Icicle, keys: &[KeyCode]) {
         for key in keys {
-            assert_eq!(icicle.key(*key, KeyModifiers::NONE), Asked::Nothing);
+            assert_eq!(icicle.key(*key, KeyModifiers::NONE), KeyAction::None);
         }
     }
 
     const SHOP: &str = "main;pay;bank 600000000\nmain;list 300000000\nidle 100000000\n";
 
     #[test]
-    fn a_box_is_as_wide_as_its_share_and_siblings_stand_by_name() {
+    fn box_width_is_proportional_and_siblings_are_sorted_by_name() {
         insta::assert_snapshot!(drawn(&icicle(SHOP), 40, 7), @r"
         head
         all
@@ -268,12 +273,12 @@ mod tests {
             list        pay
                         bank
         100.0 %, 1.00 s: all
-        q quit  arrows choose  enter zoom  esc b
+        q quit  arrows select  enter zoom  esc b
         ");
     }
 
     #[test]
-    fn a_zoomed_box_fills_the_width_and_keeps_its_callers() {
+    fn zoomed_box_fills_the_width_below_its_callers() {
         let mut icicle = icicle(SHOP);
         press(&mut icicle, &[KeyCode::Down, KeyCode::Down, KeyCode::Enter]);
         insta::assert_snapshot!(drawn(&icicle, 30, 8), @r"
@@ -284,9 +289,9 @@ mod tests {
         bank
 
         60.0 %, 600.0 ms: pay
-        q quit  arrows choose  enter z
+        q quit  arrows select  enter z
         ");
-        // Where the next picture has no such function, the nearest caller is shown.
+        // If the next tree lacks the function, its nearest caller is selected.
         let mut without = self::icicle("main;list 300000000\n");
         without.zoom.clone_from(&icicle.zoom);
         without.selected.clone_from(&icicle.selected);
@@ -296,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn arrows_lead_to_callers_callees_and_siblings() {
+    fn arrows_select_callers_callees_and_siblings() {
         let mut icicle = icicle(SHOP);
         let check = |icicle: &mut Icicle, keys: &[KeyCode], expected: &[&str]| {
             press(icicle, keys);
@@ -315,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_selected_is_seen_however_deep_it_is() {
+    fn selected_box_is_scrolled_into_view() {
         let mut icicle = icicle("a;b;c;d;e;f;g;h 1\n");
         press(&mut icicle, &[KeyCode::Down; 8]);
         let picture = drawn(&icicle, 20, 6);
@@ -324,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_no_room_are_drawn_as_well() {
+    fn empty_tree_and_tiny_terminal_are_drawn() {
         for (width, height) in [(1, 1), (3, 2), (200, 60)] {
             drawn(&Icicle::default(), width, height);
             drawn(&icicle(SHOP), width, height);
@@ -332,14 +337,14 @@ mod tests {
     }
 
     #[test]
-    fn q_and_ctrl_c_end_it() {
+    fn q_and_ctrl_c_quit() {
         let mut icicle = Icicle::default();
         let none = KeyModifiers::NONE;
-        assert_eq!(icicle.key(KeyCode::Char('q'), none), Asked::End);
+        assert_eq!(icicle.key(KeyCode::Char('q'), none), KeyAction::Quit);
         assert_eq!(
             icicle.key(KeyCode::Char('c'), KeyModifiers::CONTROL),
-            Asked::End
+            KeyAction::Quit
         );
-        assert_eq!(icicle.key(KeyCode::Char(' '), none), Asked::Hold);
+        assert_eq!(icicle.key(KeyCode::Char(' '), none), KeyAction::TogglePause);
     }
 }

@@ -1,83 +1,108 @@
-//! The processes that this one starts: their commands, and the way to them.
+//! The child processes of this process: their commands and sockets.
 
-use super::Plan;
+use super::plan::Plan;
 use super::sockets::SocketFolder;
-use crate::catalogue;
-use crate::cli::Failure;
-use crate::placement::Child;
+use crate::catalogue::{PublicListener, MemberId};
+use crate::failure::Failure;
+use crate::http::ChildClient;
+use crate::placement::ChildPlacement;
+use davy_base::Clock;
 use davy_runtime::Member;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use ulid::Ulid;
 
-/// A child and the socket that requests for its members are sent to.
+/// A child process and the socket to which requests for its members are forwarded.
 #[derive(Clone, Debug)]
-pub(crate) struct Placed {
-    pub(crate) child: Child,
-    pub(crate) socket: PathBuf,
-    /// The name of the member that keeps it.
-    pub(crate) member: String,
+pub(super) struct PlacedChild {
+    pub(super) placement: ChildPlacement,
+    pub(super) socket: PathBuf,
+    /// Name of the member that supervises it.
+    pub(super) member: String,
 }
 
-/// Where each child of this process is going to be.
-pub(crate) fn place(plan: &Plan, id: Ulid) -> Result<(Vec<Placed>, Option<SocketFolder>), Failure> {
+/// Assigns a socket to each child of this process.
+pub(super) fn place(
+    plan: &Plan,
+    id: Ulid,
+) -> Result<(Vec<PlacedChild>, Option<SocketFolder>), Failure> {
     if plan.placement.children.is_empty() {
         return Ok((Vec::new(), None));
     }
     let folder = SocketFolder::new(id)?;
     let children = plan.placement.children.iter().enumerate();
-    let placed = children.map(|(index, child)| Placed {
-        child: child.clone(),
+    let placed = children.map(|(index, child)| PlacedChild {
+        placement: child.clone(),
         socket: folder.socket(index),
         member: format!("process.{}", child.process),
     });
     Ok((placed.collect(), Some(folder)))
 }
 
-/// The members that keep the children. Those that take windows start first and stop last: the others
-/// push to them.
-pub(crate) fn members(
+/// A client of each child, by process name.
+pub(super) fn clients(
+    children: &[PlacedChild],
+    clock: &Clock,
+) -> BTreeMap<String, ChildClient> {
+    let clients = children.iter().map(|child| {
+        let process = &child.placement.process;
+        let client = ChildClient::new(process, child.socket.clone(), clock.clone());
+        (process.clone(), client)
+    });
+    clients.collect()
+}
+
+/// The members that supervise the children. Children that ingest start first and stop last, because the
+/// rest push their windows to them.
+pub(super) fn members(
     plan: &Plan,
     id: Ulid,
-    placed: &[Placed],
+    children: &[PlacedChild],
     archive_at: Option<SocketAddr>,
-    doors: &[String],
+    listeners: &[String],
 ) -> Result<Vec<Member>, Failure> {
-    let program = std::env::current_exe().map_err(|error| {
-        Failure::Failed(format!("this program's own file can't be found: {error}"))
-    })?;
-    let takes_windows = |p: &Placed| p.child.members.iter().any(|m| m == "archive.ingest");
-    let first: Vec<String> = placed
+    let program = std::env::current_exe().map_err(Failure::because(
+        "cannot find the executable of this process",
+    ))?;
+    let ingests = |child: &PlacedChild| child.placement.members.contains(&MemberId::ArchiveIngest);
+    let ingesting: Vec<String> = children
         .iter()
-        .filter(|p| takes_windows(p))
-        .map(|p| p.member.clone())
+        .filter(|child| ingests(child))
+        .map(|child| child.member.clone())
         .collect();
     let archive = match (&plan.parent, archive_at) {
         (Some(parent), _) => parent.archive.clone(),
         (None, Some(at)) => format!("http://{at}"),
         (None, None) => String::new(),
     };
-    let members = placed.iter().map(|placed| {
-        let arguments = arguments(plan, id, placed, &archive);
+    let members = children.iter().map(|child| {
+        let arguments = arguments(plan, id, child, &archive);
         let program = program.clone();
-        let member = Member::child(&placed.member, move || command(&program, &arguments));
-        let member = member.after(doors.to_vec());
-        if takes_windows(placed) {
+        let member = Member::child(&child.member, move || command(&program, &arguments));
+        let member = member.after(listeners.to_vec());
+        if ingests(child) {
             member
         } else {
-            member.after(first.clone())
+            member.after(ingesting.clone())
         }
     });
     Ok(members.collect())
 }
 
-fn arguments(plan: &Plan, id: Ulid, placed: &Placed, archive: &str) -> Vec<String> {
+fn arguments(plan: &Plan, id: Ulid, child: &PlacedChild, archive: &str) -> Vec<String> {
+    let members: Vec<&str> = child
+        .placement
+        .members
+        .iter()
+        .map(|member| member.name())
+        .collect();
     let mut arguments = vec![
         "child".to_owned(),
-        format!("--child-process={}", placed.child.process),
-        format!("--child-members={}", placed.child.members.join(",")),
-        format!("--child-socket={}", placed.socket.display()),
+        format!("--child-process={}", child.placement.process),
+        format!("--child-members={}", members.join(",")),
+        format!("--child-socket={}", child.socket.display()),
         format!("--child-of={id}"),
         format!("--child-archive={archive}"),
     ];
@@ -91,21 +116,20 @@ fn command(program: &Path, arguments: &[String]) -> tokio::process::Command {
     command
 }
 
-/// The child that answers for a member, behind a door.
-pub(crate) fn of_member<'a>(
-    placed: &'a [Placed],
-    door: catalogue::Door,
-    member: &str,
-) -> Option<&'a Placed> {
-    let mut hosts: Vec<&Placed> = placed
+/// The child that serves a member's requests from a listener.
+pub(super) fn host_of(
+    children: &[PlacedChild],
+    listener: PublicListener,
+    member: MemberId,
+) -> Option<&PlacedChild> {
+    let mut hosts: Vec<&PlacedChild> = children
         .iter()
-        .filter(|p| p.child.members.iter().any(|m| m == member))
+        .filter(|child| child.placement.members.contains(&member))
         .collect();
-    // Where several host it, the one that has this door at home.
+    // If several children host it, prefer the one whose members open this listener by default.
     hosts.sort_by_key(|host| {
-        let opens =
-            |name: &String| catalogue::find(name).is_some_and(|entry| entry.opens == Some(door));
-        !host.child.members.iter().any(opens)
+        let opens = |member: &MemberId| member.spec().opens == Some(listener);
+        !host.placement.members.iter().any(opens)
     });
     hosts.first().copied()
 }

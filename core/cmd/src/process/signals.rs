@@ -1,19 +1,20 @@
-//! Signals: a first one drains, a second one cuts off, SIGHUP reads the configuration again.
+//! Signals: the first SIGTERM or SIGINT drains, the second stops immediately, SIGHUP reloads the
+//! configuration.
 
 use super::compose::Composed;
-use super::{Plan, toggles};
-use crate::cli::Failure;
+use super::plan::Plan;
+use super::toggles;
 use crate::config::Loaded;
+use crate::failure::Failure;
 use davy_runtime::{State, Stop};
-use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Watches from now on.
-pub(crate) fn watch(stop: &Stop, plan: &Plan, composed: &Composed) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::Failed(format!("signals can't be watched: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let hangup = signal(SignalKind::hangup()).map_err(failed)?;
+/// Starts handling signals.
+pub(super) fn watch(stop: &Stop, plan: &Plan, composed: &Composed) -> Result<(), Failure> {
+    let handler = |kind| signal(kind).map_err(Failure::because("cannot handle signals"));
+    let mut terminate = handler(SignalKind::terminate())?;
+    let mut interrupt = handler(SignalKind::interrupt())?;
+    let hangup = handler(SignalKind::hangup())?;
     let stop = stop.clone();
     tokio::spawn(davy_tag::tagged("control", "signals", async move {
         let mut next =
@@ -22,7 +23,7 @@ pub(crate) fn watch(stop: &Stop, plan: &Plan, composed: &Composed) -> Result<(),
         tracing::info!("stopping; a second signal skips the deadlines");
         stop.drain();
         next().await;
-        tracing::warn!("stopping at once, by a second signal");
+        tracing::warn!("second signal received, stopping immediately");
         stop.hurry();
     }));
     let reload = reload(hangup, plan, composed);
@@ -30,8 +31,8 @@ pub(crate) fn watch(stop: &Stop, plan: &Plan, composed: &Composed) -> Result<(),
     Ok(())
 }
 
-/// Reads the configuration at each SIGHUP and hands it on to the children. Toggles follow it at
-/// once; what else has changed holds from the next start.
+/// Reloads the configuration at each SIGHUP and forwards the signal to the children. Toggles change
+/// immediately; other settings take effect at the next start.
 fn reload(
     mut hangup: Signal,
     plan: &Plan,
@@ -42,25 +43,25 @@ fn reload(
     let control = composed.control.clone();
     async move {
         while hangup.recv().await.is_some() {
-            let read = Loaded::read(&flags, std::env::vars());
-            let read = read.and_then(|loaded| toggles::configured(&loaded));
-            match read {
+            let loaded = Loaded::from_environment(&flags);
+            match loaded.and_then(|loaded| toggles::configured(&loaded)) {
                 Ok(settings) => {
-                    tracing::info!("the configuration was read again; toggles follow it");
+                    tracing::info!("configuration reloaded; toggles are in effect");
                     control.configure(settings).await;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the configuration can't be used; the one before stays");
+                    tracing::error!(%error, "invalid configuration; keeping the previous one");
                     continue;
                 }
             }
-            // One that is not ready yet may not listen to this signal, and would die of it.
+            // A child that is not ready may not handle SIGHUP yet, and the signal would kill it.
             let ready = states
                 .all()
                 .into_iter()
                 .filter(|member| member.state == State::Ready);
             for pid in ready.filter_map(|member| member.pid) {
-                // SAFETY: kill takes two numbers; a pid that is gone is an error that is ignored.
+                // SAFETY: kill takes two integers; for a process that has exited it returns an error,
+                // which is ignored.
                 unsafe { libc::kill(pid.cast_signed(), libc::SIGHUP) };
             }
         }

@@ -1,9 +1,9 @@
-//! The folder of a process's sockets to its children, and those that killed processes have left.
+//! The folder of a process's sockets to its children.
 //!
-//! A killed process can't remove its folder. So each holds a lock on a file in its own for as long as it
-//! lives, and removes the folders of those whose lock it gets.
+//! A killed process can't remove its folder. Each process therefore holds a lock on a file in its folder
+//! while it runs, and removes the folders whose lock it can acquire.
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{
@@ -12,53 +12,54 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 use ulid::Ulid;
 
-/// The file in a folder that the process of the folder holds a lock on.
+/// The file in a folder that the process of the folder locks.
 const LOCK: &str = "lock";
-/// That file before it is locked; nobody looks at it.
+/// The name of that file before it is locked; other processes ignore it.
 const UNLOCKED: &str = "lock.new";
-/// Entries of the folder for temporary files that are looked at.
+/// Maximum number of entries of the temporary folder that are checked.
 const ENTRIES_MAX: usize = 100_000;
 
-/// A folder for sockets that nobody else can enter; it goes with the process. Paths of sockets are
-/// short by nature (107 bytes), so it is not in the data folder.
+/// A folder for sockets that only this user can enter, removed on drop. It is in the temporary folder
+/// because the path of a socket has at most 107 bytes, which a data folder may exceed.
 pub(crate) struct SocketFolder {
     path: PathBuf,
-    /// Locked for as long as the process lives.
+    /// Locked while the process runs.
     _lock: File,
 }
 
 impl SocketFolder {
-    /// One for this process, once those of processes that are gone have been removed.
+    /// Removes the folders of killed processes, then creates the folder of this process.
     pub(super) fn new(id: Ulid) -> Result<Self, Failure> {
-        let place = std::env::temp_dir();
-        let swept = sweep(&place);
-        if swept > 0 {
+        let temporary = std::env::temp_dir();
+        let removed = remove_abandoned(&temporary);
+        if removed > 0 {
             tracing::info!(
-                folders = swept,
-                "removed the socket folders of processes that were killed"
+                folders = removed,
+                "removed the socket folders of killed processes"
             );
         }
-        Self::make(&place, id).map_err(|error| {
-            Failure::Failed(format!(
-                "the folder for the sockets of child processes can't be made in {}: {error}; TMPDIR names another place",
-                place.display()
-            ))
+        Self::create(&temporary, id).map_err(|error| {
+            Failure::because(format!(
+                "cannot create the folder for the sockets of child processes in {}",
+                temporary.display()
+            ))(error)
+            .with_hint("set TMPDIR to another folder")
         })
     }
 
-    fn make(place: &Path, id: Ulid) -> io::Result<Self> {
-        let path = place.join(format!("davy-{id}"));
+    fn create(temporary: &Path, id: Ulid) -> io::Result<Self> {
+        let path = temporary.join(format!("davy-{id}"));
         DirBuilder::new().mode(0o700).create(&path)?;
-        // It has its name only when it is locked, so that nobody gets the lock in between.
+        // The file is renamed once it is locked, so that no other process can lock it first.
         let lock = File::create_new(path.join(UNLOCKED))?;
-        // Where nothing can be locked, nobody removes what is left.
+        // On a file system without locks the folder is never removed after a kill.
         if lock.try_lock().is_ok() {
             fs::rename(path.join(UNLOCKED), path.join(LOCK))?;
         }
         Ok(Self { path, _lock: lock })
     }
 
-    /// The path of a socket in it.
+    /// The path of a socket in the folder.
     pub(super) fn socket(&self, index: usize) -> PathBuf {
         self.path.join(format!("{index}.sock"))
     }
@@ -66,51 +67,52 @@ impl SocketFolder {
 
 impl Drop for SocketFolder {
     fn drop(&mut self) {
-        // What can't be removed now is removed by the next process that starts.
+        // If this fails, the next process that starts removes the folder.
         let _ = clear(&self.path);
     }
 }
 
-/// Removes the folders of processes that are gone; tells how many.
-fn sweep(place: &Path) -> usize {
-    let Ok(entries) = fs::read_dir(place) else {
-        // Whoever makes a folder in there is told why it can't be.
+/// Removes the socket folders of processes that have exited and returns their number.
+fn remove_abandoned(temporary: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(temporary) else {
+        // Creating a folder in it reports the error.
         return 0;
     };
     let entries = entries.take(ENTRIES_MAX).flatten();
-    let removed = entries.filter(|entry| is_folder_of_ours(entry) && is_abandoned(&entry.path()));
+    let removed = entries
+        .filter(|entry| is_socket_folder_of_user(entry) && remove_if_abandoned(&entry.path()));
     removed.count()
 }
 
-fn is_folder_of_ours(entry: &DirEntry) -> bool {
+fn is_socket_folder_of_user(entry: &DirEntry) -> bool {
     let name = entry.file_name();
     let id = name.to_str().and_then(|name| name.strip_prefix("davy-"));
-    // The metadata are those of a link itself.
+    // `DirEntry::metadata` does not follow links.
     id.is_some_and(|id| id.parse::<Ulid>().is_ok())
         && entry
             .metadata()
-            .is_ok_and(|found| found.is_dir() && is_ours(found.uid()))
+            .is_ok_and(|found| found.is_dir() && is_owned_by_user(found.uid()))
 }
 
-fn is_ours(uid: u32) -> bool {
-    // SAFETY: it takes nothing, and can't fail.
+fn is_owned_by_user(uid: u32) -> bool {
+    // SAFETY: geteuid takes no argument and can't fail.
     uid == unsafe { libc::geteuid() }
 }
 
-/// Whether the process of a folder is gone, and its folder now too.
-fn is_abandoned(folder: &Path) -> bool {
+/// Removes a folder whose process has exited. Returns whether it did.
+fn remove_if_abandoned(folder: &Path) -> bool {
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(folder.join(LOCK));
     let Ok(lock) = opened else { return false };
-    let is_a_lock = lock
+    let is_lock_file = lock
         .metadata()
-        .is_ok_and(|found| found.is_file() && is_ours(found.uid()));
-    is_a_lock && lock.try_lock().is_ok() && clear(folder).is_ok()
+        .is_ok_and(|found| found.is_file() && is_owned_by_user(found.uid()));
+    is_lock_file && lock.try_lock().is_ok() && clear(folder).is_ok()
 }
 
-/// Removes the sockets, the lock and the folder; one in which there is anything else stays.
+/// Removes the sockets and the lock, then the folder unless it contains anything else.
 fn clear(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -134,43 +136,43 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
-    const DEAD: &str = "davy-01J00000000000000000000000";
+    const ABANDONED: &str = "davy-01J00000000000000000000000";
 
-    /// A folder as a killed process leaves it, wherever it is called so.
+    /// Creates a socket folder as a killed process leaves it.
     fn abandoned(folder: &Path) {
-        fs::create_dir(folder).expect("a folder");
-        fs::write(folder.join(LOCK), "").expect("a file");
-        UnixListener::bind(folder.join("0.sock")).expect("a socket");
+        fs::create_dir(folder).expect("create a folder");
+        fs::write(folder.join(LOCK), "").expect("create a file");
+        UnixListener::bind(folder.join("0.sock")).expect("bind a socket");
     }
 
     #[test]
-    fn the_folder_of_a_process_that_is_gone_is_removed_and_that_of_a_living_one_is_not() {
-        let place = tempfile::tempdir().expect("a folder");
-        abandoned(&place.path().join(DEAD));
-        let living = SocketFolder::make(place.path(), Ulid(7)).expect("a folder");
-        UnixListener::bind(living.socket(0)).expect("a socket");
-        assert_eq!(sweep(place.path()), 1);
-        assert!(!place.path().join(DEAD).exists());
-        assert!(living.socket(0).exists());
-        drop(living);
-        let left = fs::read_dir(place.path()).expect("a folder");
+    fn only_folders_of_exited_processes_are_removed() {
+        let temporary = tempfile::tempdir().expect("create a folder");
+        abandoned(&temporary.path().join(ABANDONED));
+        let running = SocketFolder::create(temporary.path(), Ulid(7)).expect("create a folder");
+        UnixListener::bind(running.socket(0)).expect("bind a socket");
+        assert_eq!(remove_abandoned(temporary.path()), 1);
+        assert!(!temporary.path().join(ABANDONED).exists());
+        assert!(running.socket(0).exists());
+        drop(running);
+        let left = fs::read_dir(temporary.path()).expect("list the folder");
         assert_eq!(left.count(), 0);
     }
 
     #[test]
-    fn what_is_not_a_processs_folder_is_not_touched() {
-        let place = tempfile::tempdir().expect("a folder");
-        let elsewhere = tempfile::tempdir().expect("a folder");
-        // Another name, a link, and a lock that is a link.
-        let named = place.path().join("davy-data");
+    fn foreign_folders_and_links_are_untouched() {
+        let temporary = tempfile::tempdir().expect("create a folder");
+        let outside = tempfile::tempdir().expect("create a folder");
+        // A name that is not an id, a link to a folder, and a folder whose lock is a link.
+        let named = temporary.path().join("davy-data");
         abandoned(&named);
-        let target = elsewhere.path().join("target");
+        let target = outside.path().join("target");
         abandoned(&target);
-        symlink(&target, place.path().join(DEAD)).expect("a link");
-        let linked = place.path().join("davy-01J00000000000000000000001");
-        fs::create_dir(&linked).expect("a folder");
-        symlink(target.join(LOCK), linked.join(LOCK)).expect("a link");
-        assert_eq!(sweep(place.path()), 0);
+        symlink(&target, temporary.path().join(ABANDONED)).expect("create a link");
+        let linked = temporary.path().join("davy-01J00000000000000000000001");
+        fs::create_dir(&linked).expect("create a folder");
+        symlink(target.join(LOCK), linked.join(LOCK)).expect("create a link");
+        assert_eq!(remove_abandoned(temporary.path()), 0);
         for kept in [&named, &target] {
             assert!(kept.join("0.sock").exists() && kept.join(LOCK).exists());
         }
@@ -178,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn other_files_in_a_folder_stay_with_it() {
-        let place = tempfile::tempdir().expect("a folder");
-        let folder = place.path().join(DEAD);
+    fn folder_with_other_files_is_kept() {
+        let temporary = tempfile::tempdir().expect("create a folder");
+        let folder = temporary.path().join(ABANDONED);
         abandoned(&folder);
-        fs::write(folder.join("notes.txt"), "mine").expect("a file");
-        fs::write(folder.join("file.sock"), "no socket").expect("a file");
-        assert_eq!(sweep(place.path()), 0);
+        fs::write(folder.join("notes.txt"), "mine").expect("create a file");
+        fs::write(folder.join("file.sock"), "not a socket").expect("create a file");
+        assert_eq!(remove_abandoned(temporary.path()), 0);
         assert!(folder.join("notes.txt").exists() && folder.join("file.sock").exists());
         assert!(!folder.join("0.sock").exists());
     }

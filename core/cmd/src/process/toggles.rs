@@ -1,34 +1,36 @@
-//! What the configuration says of toggles.
+//! The toggles that the configuration sets.
 
-use crate::catalogue::{MEMBERS, OWN_MEMBERS};
+use crate::catalogue::{BuiltinMember, MemberId};
 use crate::config::{Error, Loaded, Source};
 use davy_base::Timestamp;
 use davy_runtime::{Setting, Target};
 
-/// Every toggle that some source of the configuration speaks of.
-pub(crate) fn configured(loaded: &Loaded) -> Result<Vec<(Target, Setting)>, Error> {
+/// Every toggle that a source other than the defaults sets.
+pub(super) fn configured(loaded: &Loaded) -> Result<Vec<(Target, Setting)>, Error> {
     let mut settings = Vec::new();
-    for entry in MEMBERS {
-        let key = |name: &str| format!("member.{}.{name}", entry.name);
-        if let Some(source) = said(loaded, &key("enabled")) {
-            let enabled = truth(loaded, &key("enabled"))?;
-            let target = Target::Member(entry.name.to_owned());
+    for member in MemberId::all() {
+        let key = format!("member.{member}.enabled");
+        if let Some(source) = configured_source(loaded, &key) {
+            let enabled = boolean(loaded, &key)?;
+            let target = Target::Member(member.name().to_owned());
             settings.push((target, setting(Some(enabled), &source)));
         }
     }
     for operation in davy_control::operations() {
         let key = |name: &str| format!("endpoint.{}.{name}", operation.id);
         let target = Target::Endpoint(operation.id.to_owned());
+        // An operation with several routes has one toggle.
         if settings.iter().any(|(known, _)| *known == target) {
             continue;
         }
-        let sources = ["enabled", "limit", "slot"].map(|name| said(loaded, &key(name)));
+        let sources =
+            ["enabled", "limit", "slot"].map(|name| configured_source(loaded, &key(name)));
         let Some(source) = sources.into_iter().flatten().next() else {
             continue;
         };
         let limit = loaded.parse(
             &key("limit"),
-            "a whole number above 0, or nothing",
+            "a whole number above 0, or empty for no limit",
             |text| {
                 if text.is_empty() {
                     return Some(None);
@@ -41,7 +43,7 @@ pub(crate) fn configured(loaded: &Loaded) -> Result<Vec<(Target, Setting)>, Erro
                 .ok()
                 .filter(|span| !span.is_zero())
         })?;
-        let mut setting = setting(Some(truth(loaded, &key("enabled"))?), &source);
+        let mut setting = setting(Some(boolean(loaded, &key("enabled"))?), &source);
         setting.limit = limit;
         setting.slot = Some(slot);
         settings.push((target, setting));
@@ -49,19 +51,20 @@ pub(crate) fn configured(loaded: &Loaded) -> Result<Vec<(Target, Setting)>, Erro
     Ok(settings)
 }
 
-/// Every member that there is, placed or a process's own.
-pub(crate) fn member_names() -> Vec<String> {
-    let placed = MEMBERS.iter().map(|entry| entry.name);
-    placed.chain(OWN_MEMBERS).map(str::to_owned).collect()
+/// Names of all members, placed and built-in.
+pub(super) fn member_names() -> Vec<String> {
+    let placed = MemberId::all().map(MemberId::name);
+    let builtin = BuiltinMember::all().map(BuiltinMember::name);
+    placed.chain(builtin).map(str::to_owned).collect()
 }
 
-/// Where a setting was said, if not only built in.
-fn said(loaded: &Loaded, key: &str) -> Option<String> {
+/// The source of a setting, unless it has its default.
+fn configured_source(loaded: &Loaded, key: &str) -> Option<String> {
     let (_, source) = loaded.sourced(key)?;
     (*source != Source::Default).then(|| source.to_string())
 }
 
-fn truth(loaded: &Loaded, key: &str) -> Result<bool, Error> {
+fn boolean(loaded: &Loaded, key: &str) -> Result<bool, Error> {
     loaded.parse(key, "true or false", |text| text.parse().ok())
 }
 

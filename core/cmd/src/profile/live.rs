@@ -1,99 +1,103 @@
-//! `davy profile --live`: what a process of Davy does, as it does it.
+//! `davy profile --live`: the flame graph of a process of Davy, updated every second.
 
-use super::{Asked, Kind, Options};
-use crate::cli::Failure;
-use crate::live::{self, PICTURE, Picture, Source};
+use super::options::{ProfileMetric, ProfileOptions};
+use super::request::ProfileRequest;
+use crate::failure::Failure;
+use crate::live::{self, INTERVAL, Snapshot, Source};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// Seconds of time that are shown together.
+/// Seconds of a timed metric that are shown together.
 const SECONDS: usize = 10;
 
-/// Shows it until `q`.
-pub(super) fn run(asked: Asked, options: &Options) -> Result<(), Failure> {
-    // Time passes, what lives is there: only the former is summed.
-    let (together, what) = match options.kind {
-        Kind::Cpu => (SECONDS, "CPU time"),
-        Kind::Wall => (SECONDS, "time, waiting included"),
-        Kind::Heap => (1, "what lives on the heap"),
-        Kind::Allocs => (1, "what was allocated since it began"),
-        Kind::Tasks => (1, "tasks and where they wait"),
+/// Shows the flame graph until `q`.
+pub(super) fn run(request: ProfileRequest, options: &ProfileOptions) -> Result<(), Failure> {
+    // Time is summed over the last seconds. The rest is a state, of which only the latest is shown.
+    let snapshots_shown = if options.metric.is_timed() {
+        SECONDS
+    } else {
+        1
     };
-    let (pictures, received) = channel();
-    let (_running, ended) = channel();
-    let (process, options) = (asked.process.clone(), options.clone());
-    std::thread::spawn(move || ask(asked, &options, &pictures, &ended));
-    let mut asking = Asking {
+    let (snapshots, received) = channel();
+    let (_running, stopped) = channel();
+    let process = request.process.clone();
+    let all_frames = options.output.all_frames();
+    let metric = options.metric;
+    let options = options.clone();
+    std::thread::spawn(move || poll(request, &options, &snapshots, &stopped));
+    let mut polled = PolledProfiles {
         received,
         process,
-        what,
-        is_summed: together > 1,
-        failure: None,
+        metric,
+        error: None,
     };
-    live::run(&mut asking, together)
+    live::run(&mut polled, snapshots_shown, all_frames)
 }
 
-/// Asks again and again, until nobody waits for an answer.
-fn ask(
-    mut asked: Asked,
-    options: &Options,
-    pictures: &Sender<Result<Picture, Failure>>,
-    ended: &Receiver<()>,
+/// Requests profiles until the receiver is dropped.
+fn poll(
+    mut request: ProfileRequest,
+    options: &ProfileOptions,
+    snapshots: &Sender<Result<Snapshot, Failure>>,
+    stopped: &Receiver<()>,
 ) {
     loop {
-        let answer = asked.ask(Some(PICTURE.as_secs()));
-        // An answer about time has taken the time that it tells of.
-        let pause = match (&answer, asked.kind) {
-            (Ok(_), Kind::Cpu | Kind::Wall) => Duration::ZERO,
-            _ => PICTURE,
+        let response = request.send(Some(INTERVAL.as_secs()));
+        // A timed profile takes as long as the span that it measures.
+        let pause = if response.is_ok() && request.metric.is_timed() {
+            Duration::ZERO
+        } else {
+            INTERVAL
         };
-        let is_failed = answer.is_err();
-        let picture = answer.and_then(|pprof| asked.picture(&pprof));
-        if pictures.send(picture).is_err()
-            || ended.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected)
+        let is_error = response.is_err();
+        let snapshot = response.and_then(|pprof| request.decode(&pprof));
+        if snapshots.send(snapshot).is_err()
+            || stopped.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected)
         {
             return;
         }
-        if is_failed && let Ok(again) = Asked::of(options) {
-            // One that was started again has another port.
-            asked = again;
+        if is_error && let Ok(found) = ProfileRequest::new(options) {
+            // A process that was restarted has another debug port.
+            request = found;
         }
     }
 }
 
-struct Asking {
-    received: Receiver<Result<Picture, Failure>>,
+struct PolledProfiles {
+    received: Receiver<Result<Snapshot, Failure>>,
     process: String,
-    what: &'static str,
-    is_summed: bool,
-    /// Why there was no answer the last time.
-    failure: Option<String>,
+    metric: ProfileMetric,
+    /// The error of the last request.
+    error: Option<String>,
 }
 
-impl Source for Asking {
-    fn next(&mut self, patience: Duration) -> Option<Picture> {
-        let answer = self.received.recv_timeout(patience).ok()?;
-        match answer {
-            Ok(picture) => {
-                self.failure = None;
-                Some(picture)
+impl Source for PolledProfiles {
+    fn next(&mut self, patience: Duration) -> Option<Snapshot> {
+        let result = self.received.recv_timeout(patience).ok()?;
+        match result {
+            Ok(snapshot) => {
+                self.error = None;
+                Some(snapshot)
             }
             Err(failure) => {
-                self.failure = Some(failure.to_string());
+                self.error = Some(failure.report());
                 None
             }
         }
     }
 
-    fn headline(&self, together: usize) -> String {
-        let (process, what) = (&self.process, self.what);
-        if let Some(failure) = &self.failure {
-            return format!("davy profile: {process} gives no answer, asking on: {failure}");
+    fn headline(&self, seconds: usize) -> String {
+        let process = &self.process;
+        if let Some(error) = &self.error {
+            return format!("davy profile: {process} is not responding; retrying: {error}");
         }
-        if self.is_summed {
-            format!("davy profile: {process}: the last {together} s of {what}")
-        } else {
-            format!("davy profile: {process}: {what}")
-        }
+        let shown = match self.metric {
+            ProfileMetric::Cpu => format!("CPU time of the last {seconds} s"),
+            ProfileMetric::Wall => format!("wall-clock time of the last {seconds} s"),
+            ProfileMetric::Heap => "memory in use on the heap".to_owned(),
+            ProfileMetric::Allocs => "memory allocated since the process started".to_owned(),
+            ProfileMetric::Tasks => "tasks and where they wait".to_owned(),
+        };
+        format!("davy profile: {process}: {shown}")
     }
 }

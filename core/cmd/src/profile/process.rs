@@ -1,53 +1,52 @@
-//! Which process is meant, by its name, its number or a member of it.
+//! Selects a process by its name, its pid or a member that it hosts.
 
-use super::Options;
-use crate::cli::Failure;
+use super::options::ProfileOptions;
 use crate::client::Client;
-use crate::members::read;
+use crate::failure::Failure;
 use davy_control::MemberRow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The one process that is meant, as a row of one of its members.
-pub(super) fn process(options: &Options) -> Result<MemberRow, Failure> {
-    let body = Client::new(&options.server)?.get("/api/v1/members", &[])?;
-    let rows: Vec<MemberRow> = read("members", &body)?;
-    let meant = Meant {
+/// Finds the process that the options select and returns a row of one of its members.
+pub(super) fn find(options: &ProfileOptions) -> Result<MemberRow, Failure> {
+    let client = Client::new(&options.server)?;
+    let rows: Vec<MemberRow> = client.get_json("/api/v1/members", &[])?;
+    let selection = Selection {
         process: options.process.as_deref(),
         pid: options.pid,
         member: options.member.as_deref(),
     };
-    meant.among(&rows).cloned().map_err(Failure::Usage)
+    selection.find(&rows).cloned().map_err(Failure::usage)
 }
 
-/// What was said of it.
+/// The conditions that a process must meet.
 #[derive(Clone, Copy, Debug, Default)]
-struct Meant<'a> {
+struct Selection<'a> {
     process: Option<&'a str>,
     pid: Option<u32>,
     member: Option<&'a str>,
 }
 
-impl Meant<'_> {
-    fn among<'a>(&self, rows: &'a [MemberRow]) -> Result<&'a MemberRow, String> {
-        let is_named = |row: &MemberRow| self.process.is_none_or(|name| row.process == name);
-        let is_numbered = |row: &MemberRow| self.pid.is_none_or(|pid| row.pid == pid);
+impl Selection<'_> {
+    fn find<'a>(&self, rows: &'a [MemberRow]) -> Result<&'a MemberRow, String> {
+        let has_name = |row: &MemberRow| self.process.is_none_or(|name| row.process == name);
+        let has_pid = |row: &MemberRow| self.pid.is_none_or(|pid| row.pid == pid);
         let hosts = |row: &MemberRow| {
             self.member
                 .is_none_or(|name| row.member.name == name && row.member.state != "-")
         };
         if let Some(name) = self.process
-            && !rows.iter().any(is_named)
+            && !rows.iter().any(has_name)
         {
             return Err(format!(
-                "there is no process {name}; there are: {}",
+                "unknown process {name}; running processes: {}",
                 listed(rows.iter())
             ));
         }
         if let Some(pid) = self.pid
-            && !rows.iter().any(is_numbered)
+            && !rows.iter().any(has_pid)
         {
             return Err(format!(
-                "no process of Davy has the number {pid} (`davy record --pid {pid}` samples any other); there are: {}",
+                "process {pid} is not a process of Davy; running processes: {}; `davy record --pid {pid}` samples any process",
                 listed(rows.iter())
             ));
         }
@@ -58,25 +57,25 @@ impl Meant<'_> {
             let members: BTreeSet<&str> = hosted.map(|row| row.member.name.as_str()).collect();
             let members: Vec<&str> = members.into_iter().collect();
             return Err(format!(
-                "no process hosts a member {name}; there are: {}",
+                "no process hosts member {name}; hosted members: {}",
                 members.join(", ")
             ));
         }
-        let meant = |row: &&MemberRow| is_named(row) && is_numbered(row) && hosts(row);
+        let is_selected = |row: &&MemberRow| has_name(row) && has_pid(row) && hosts(row);
         let found: BTreeMap<u32, &MemberRow> = rows
             .iter()
-            .filter(meant)
+            .filter(is_selected)
             .map(|row| (row.pid, row))
             .collect();
-        let mut one = found.values();
-        match (one.next(), one.next()) {
+        let mut candidates = found.values();
+        match (candidates.next(), candidates.next()) {
             (Some(row), None) => Ok(row),
             (None, _) => Err(format!(
-                "no process is all of what was said; there are: {}",
+                "no process matches all of --process, --pid and --member; processes that host the member: {}",
                 listed(rows.iter().filter(|row| hosts(row)))
             )),
             (Some(_), Some(_)) => Err(format!(
-                "several processes are meant; choose one: {}",
+                "several processes match; select one: {}",
                 listed(found.values().copied())
             )),
         }
@@ -102,57 +101,59 @@ mod tests {
             "toggle": {}, "last_run": null, "connections": null, "age_seconds": 0.0, "kernel": {},
             "operations": [],
         });
-        serde_json::from_value(value).expect("a row")
+        serde_json::from_value(value).expect("deserialize a row")
     }
 
     #[test]
-    fn what_is_not_there_is_named_with_what_is() {
+    fn unmatched_selection_lists_the_candidates() {
         let rows = [
             row("web", 7, "api"),
             row("web", 7, "ui"),
             row("archiver", 9, "archive.query"),
         ];
-        let check = |meant: Meant<'_>, expected: Result<u32, &str>| {
-            let found = meant.among(&rows).map(|row| row.pid);
+        let check = |selection: Selection<'_>, expected: Result<u32, &str>| {
+            let found = selection.find(&rows).map(|row| row.pid);
             assert_eq!(found, expected.map_err(str::to_owned));
         };
-        let any = Meant::default();
-        let member = |name| Meant {
+        let any = Selection::default();
+        let member = |name| Selection {
             member: Some(name),
             ..any
         };
         check(member("ui"), Ok(7));
         check(
             member("nope"),
-            Err("no process hosts a member nope; there are: api, archive.query, ui"),
+            Err("no process hosts member nope; hosted members: api, archive.query, ui"),
         );
         check(
-            Meant {
+            Selection {
                 pid: Some(999_999),
                 ..any
             },
             Err(
-                "no process of Davy has the number 999999 (`davy record --pid 999999` samples any other); there are: web (--pid 7), archiver (--pid 9)",
+                "process 999999 is not a process of Davy; running processes: web (--pid 7), archiver (--pid 9); `davy record --pid 999999` samples any process",
             ),
         );
-        let process = |name| Meant {
+        let process = |name| Selection {
             process: Some(name),
             ..any
         };
         check(
             process("nope"),
-            Err("there is no process nope; there are: web (--pid 7), archiver (--pid 9)"),
+            Err("unknown process nope; running processes: web (--pid 7), archiver (--pid 9)"),
         );
         check(
-            Meant {
+            Selection {
                 process: Some("archiver"),
                 ..member("ui")
             },
-            Err("no process is all of what was said; there are: web (--pid 7)"),
+            Err(
+                "no process matches all of --process, --pid and --member; processes that host the member: web (--pid 7)",
+            ),
         );
         check(
             any,
-            Err("several processes are meant; choose one: web (--pid 7), archiver (--pid 9)"),
+            Err("several processes match; select one: web (--pid 7), archiver (--pid 9)"),
         );
     }
 }

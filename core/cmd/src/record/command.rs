@@ -1,64 +1,60 @@
-//! The command that is started to be sampled, and the signals that end a recording.
+//! The command to record, and the signals that end a recording.
 
-use crate::cli::Failure;
-use std::io::ErrorKind;
+use crate::failure::Failure;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// How the sampled program ended.
+/// How the recorded command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// It was not started here.
-    NotOurs,
-    /// With this status.
-    With(ExitStatus),
-    /// It goes on.
-    StillRuns(u32),
+pub(super) enum CommandEnd {
+    /// No command was started.
+    NotStarted,
+    /// It exited with this status.
+    Exited(ExitStatus),
+    /// It is still running with this pid.
+    Running(u32),
 }
 
-impl Ended {
-    /// What to exit with, as a shell would tell it.
+impl CommandEnd {
+    /// The exit code as a shell reports it.
     pub(super) fn exit_code(self) -> Option<i32> {
         match self {
-            Self::With(status) => status.code().or_else(|| Some(128 + status.signal()?)),
-            Self::NotOurs | Self::StillRuns(_) => None,
+            Self::Exited(status) => status.code().or_else(|| Some(128 + status.signal()?)),
+            Self::NotStarted | Self::Running(_) => None,
         }
     }
 
-    /// What to say of it.
+    /// A message for the operator.
     pub(super) fn sentence(self) -> Option<String> {
         match self {
-            Self::With(status) if !status.success() => Some(match status.signal() {
-                Some(signal) => format!("the command was ended by signal {signal}"),
+            Self::Exited(status) if !status.success() => Some(match status.signal() {
+                Some(signal) => format!("the command was terminated by signal {signal}"),
                 None => format!(
-                    "the command ended with exit code {}",
+                    "the command exited with code {}",
                     status.code().unwrap_or_default()
                 ),
             }),
-            Self::StillRuns(pid) => Some(format!("the command still runs, as process {pid}")),
-            Self::NotOurs | Self::With(_) => None,
+            Self::Running(pid) => Some(format!("the command is still running with pid {pid}")),
+            Self::NotStarted | Self::Exited(_) => None,
         }
     }
 }
 
-/// A command under way.
-pub(super) struct Running {
+/// A command that was started.
+pub(super) struct RunningCommand {
     child: Child,
     status: Option<ExitStatus>,
 }
 
-impl Running {
-    /// Starts it, with this program's own input, output and surroundings.
+impl RunningCommand {
+    /// Starts it with the input, output and environment of this process.
     pub(super) fn start(program: &str, arguments: &[String]) -> Result<Self, Failure> {
         let child = Command::new(program).args(arguments).spawn();
-        let child = child.map_err(|error| {
-            let why = format!("{program} can't be started: {error}");
-            match error.kind() {
-                ErrorKind::NotFound => Failure::Command(127, why),
-                _ => Failure::Command(126, why),
-            }
+        let child = child.map_err(|source| Failure::Spawn {
+            program: program.to_owned(),
+            source,
         })?;
         Ok(Self {
             child,
@@ -73,22 +69,22 @@ impl Running {
         self.status.is_none()
     }
 
-    /// Hands on a request to end that has reached this program alone: a Ctrl-C reaches both.
-    pub(super) fn pass_on(&mut self, interruption: &Interruption) {
+    /// Forwards a SIGTERM, which only this process has received. Ctrl-C reaches both processes.
+    pub(super) fn forward(&mut self, interruption: &Interruption) {
         if interruption.is_termination() && self.is_running() {
-            // SAFETY: the child is not waited for yet, so its number is still its own.
+            // SAFETY: kill takes two integers; the child has not been waited for, so its pid is its own.
             unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
         }
     }
 
-    pub(super) fn ended(mut self) -> Ended {
-        let _still = self.is_running();
+    pub(super) fn end(mut self) -> CommandEnd {
+        let _ = self.is_running();
         self.status
-            .map_or_else(|| Ended::StillRuns(self.child.id()), Ended::With)
+            .map_or_else(|| CommandEnd::Running(self.child.id()), CommandEnd::Exited)
     }
 }
 
-/// Requests to end, by Ctrl-C or SIGTERM, which end the recording and not this program.
+/// Ctrl-C and SIGTERM: they end the recording, not this process.
 pub(super) struct Interruption {
     _runtime: tokio::runtime::Runtime,
     seen: watch::Receiver<Seen>,
@@ -96,15 +92,14 @@ pub(super) struct Interruption {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    times: u32,
+    count: u32,
     terminate: bool,
 }
 
 impl Interruption {
-    /// Watches from now on.
+    /// Starts handling the signals.
     pub(super) fn watch() -> Result<Self, Failure> {
-        let failed =
-            |error: std::io::Error| Failure::Failed(format!("signals can't be watched: {error}"));
+        let failed = |error: std::io::Error| Failure::because("cannot handle signals")(error);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -122,7 +117,7 @@ impl Interruption {
                     _ = terminate.recv() => true,
                 };
                 sender.send_modify(|seen| {
-                    seen.times += 1;
+                    seen.count += 1;
                     seen.terminate |= is_termination;
                 });
             }
@@ -133,9 +128,9 @@ impl Interruption {
         })
     }
 
-    /// How many came.
-    pub(super) fn times(&self) -> u32 {
-        self.seen.borrow().times
+    /// Number of signals received.
+    pub(super) fn count(&self) -> u32 {
+        self.seen.borrow().count
     }
 
     /// Whether one of them was a SIGTERM.
@@ -149,19 +144,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_told_as_a_shell_tells_it() {
+    fn exit_code_is_that_of_a_shell() {
         let check = |raw: i32, code: i32, sentence: Option<&str>| {
-            let ended = Ended::With(ExitStatus::from_raw(raw));
+            let ended = CommandEnd::Exited(ExitStatus::from_raw(raw));
             assert_eq!(ended.exit_code(), Some(code));
             assert_eq!(ended.sentence().as_deref(), sentence);
         };
         check(0, 0, None);
-        check(3 << 8, 3, Some("the command ended with exit code 3"));
-        check(9, 137, Some("the command was ended by signal 9"));
-        assert_eq!(Ended::NotOurs.exit_code(), None);
+        check(3 << 8, 3, Some("the command exited with code 3"));
+        check(9, 137, Some("the command was terminated by signal 9"));
+        assert_eq!(CommandEnd::NotStarted.exit_code(), None);
         assert_eq!(
-            Ended::StillRuns(7).sentence().as_deref(),
-            Some("the command still runs, as process 7")
+            CommandEnd::Running(7).sentence().as_deref(),
+            Some("the command is still running with pid 7")
         );
     }
 }

@@ -1,8 +1,8 @@
-//! `davy record --live`: what any process did in the last seconds.
+//! `davy record --live`: the flame graph of the last seconds of any process.
 
-use super::{Options, how};
-use crate::cli::Failure;
-use crate::live::{self, PICTURE, Picture, Source};
+use super::options::{RecordCommandOptions, recorder_options, start_failure};
+use crate::failure::Failure;
+use crate::live::{self, INTERVAL, Snapshot, Source};
 use davy_base::Clock;
 use davy_profile::FlameTree;
 use davy_profile::flame::Grain;
@@ -13,23 +13,24 @@ use std::time::Duration;
 /// Seconds that are shown together.
 const SECONDS: usize = 10;
 
-/// Shows it until `q`.
-pub(super) fn run(pid: u32, options: &Options) -> Result<(), Failure> {
-    let recorder = Recorder::start(Target::Pid(pid), how(options)).map_err(super::failure_of)?;
+/// Shows the flame graph until `q`.
+pub(super) fn run(pid: u32, options: &RecordCommandOptions) -> Result<(), Failure> {
+    let recorder =
+        Recorder::start(Target::Pid(pid), recorder_options(options)).map_err(start_failure)?;
     let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let clock = Clock::system();
-    let mut recorded = Recorded {
+    let mut live_recorder = LiveRecorder {
         recorder,
         names: Names::new(),
         program: format!("{} ({pid})", comm.trim()),
         folder: PathBuf::from(format!("/proc/{pid}")),
-        due: clock.monotonic() + PICTURE,
+        due: clock.monotonic() + INTERVAL,
         clock,
     };
-    live::run(&mut recorded, SECONDS)
+    live::run(&mut live_recorder, SECONDS, options.output.all_frames())
 }
 
-struct Recorded {
+struct LiveRecorder {
     recorder: Recorder,
     names: Names,
     program: String,
@@ -38,35 +39,35 @@ struct Recorded {
     clock: Clock,
 }
 
-impl Source for Recorded {
-    fn next(&mut self, patience: Duration) -> Option<Picture> {
+impl Source for LiveRecorder {
+    fn next(&mut self, patience: Duration) -> Option<Snapshot> {
         self.recorder.record_for(patience);
         let now = self.clock.monotonic();
         if now < self.due {
             return None;
         }
-        self.due = now + PICTURE;
+        self.due = now + INTERVAL;
         let mut tree = FlameTree::new();
-        // The CPU time, which comes after the number of samples.
+        // Column 0 is the number of samples, column 1 the CPU time.
         let profile = self.recorder.take_profile(&self.names);
         tree.add_profile(&profile, 1, Grain::Function);
-        Some(Picture {
+        Some(Snapshot {
             tree,
             unit: "nanoseconds".to_owned(),
         })
     }
 
-    fn headline(&self, together: usize) -> String {
+    fn headline(&self, seconds: usize) -> String {
         let program = &self.program;
         let ended = if self.folder.exists() {
             ""
         } else {
-            ", which has ended"
+            " (exited)"
         };
         let lost = match self.recorder.lost() {
             0 => String::new(),
             lost => format!(", {lost} records lost"),
         };
-        format!("davy record: {program}{ended}: the last {together} s of CPU time{lost}")
+        format!("davy record: {program}{ended}: CPU time of the last {seconds} s{lost}")
     }
 }

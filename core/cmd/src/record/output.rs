@@ -1,47 +1,40 @@
-//! Where a recording goes: looked at before it begins, so that none is made in vain.
+//! Destinations of a recording. They are checked before it starts, so that no recording is lost.
 
-use super::Options;
-use crate::cli::{Failure, print};
+use super::options::RecordCommandOptions;
 use crate::client::Client;
-use crate::form::{Format, cannot_write};
+use crate::failure::Failure;
+use crate::output::{Format, cannot_write};
+use crate::stdout::print;
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, gzip, pprof};
 use davy_record::Recording;
 use std::fs;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-/// What is going to be written, if it can be; nothing where it is only pushed.
-pub(super) fn check(options: &Options) -> Result<Option<Format>, Failure> {
-    let form = &options.form;
-    if options.push && form.output().is_none() {
-        if form.is_said() {
-            return Err(Failure::Usage(
-                "--push pushes pprof; --format is of a file, name one with -o".to_owned(),
+/// Checks that the output can be written. Returns its format, or `None` if the profile is only pushed.
+pub(super) fn check(options: &RecordCommandOptions) -> Result<Option<Format>, Failure> {
+    let output = &options.output;
+    if options.push && output.file().is_none() {
+        if output.has_format() {
+            return Err(Failure::usage(
+                "--format needs an output file with --push, which always pushes pprof; pass -o FILE",
             ));
         }
-        reach(options)?;
+        check_server(options)?;
         return Ok(None);
     }
-    let format = form.format()?;
-    if let Some(path) = form.output() {
-        check_file(path).map_err(|error| cannot_write(path, &error))?;
-    } else if options.pid.is_none() && !form.is_said() && !std::io::stdout().is_terminal() {
-        // On a terminal one sees where the one ends and the other begins. What a command writes for
-        // a file or a pipe is not to be spoilt.
-        return Err(Failure::Usage(
-            "the profile would mix with what the command writes to standard output; name a file with -o, --push, or say --format text to have it there"
-                .to_owned(),
-        ));
+    let format = output.format()?;
+    if let Some(path) = output.file() {
+        check_file(path).map_err(|error| cannot_write(path, error))?;
     }
     if options.push {
-        reach(options)?;
+        check_server(options)?;
     }
     Ok(Some(format))
 }
 
-/// Whether there is an archive to push to.
-fn reach(options: &Options) -> Result<(), Failure> {
+/// Checks that the server is reachable.
+fn check_server(options: &RecordCommandOptions) -> Result<(), Failure> {
     Client::new(&options.server)?.get("/livez", &[]).map(drop)
 }
 
@@ -49,7 +42,7 @@ fn check_file(path: &Path) -> std::io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(std::io::ErrorKind::IsADirectory.into()),
         Ok(found) if found.is_file() => fs::OpenOptions::new().append(true).open(path).map(drop),
-        // A pipe or a device is opened once only, when there is something to write.
+        // A pipe or a device is opened only to write the profile.
         Ok(_) => Ok(()),
         Err(_) => {
             fs::File::create_new(path)?;
@@ -58,20 +51,20 @@ fn check_file(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Writes, pushes or prints it.
+/// Writes or prints the profile, and pushes it.
 pub(super) fn deliver(
     recording: &Recording,
     service: &str,
     format: Option<Format>,
-    options: &Options,
+    options: &RecordCommandOptions,
 ) -> Result<(), Failure> {
     let packed = || gzip::compress(&pprof::encode(&recording.profile));
     if let Some(format) = format {
         let mut tree = FlameTree::new();
-        // The CPU time, which comes after the number of samples.
+        // Column 0 is the number of samples, column 1 the CPU time.
         tree.add_profile(&recording.profile, 1, Grain::Function);
-        let form = &options.form;
-        form.write(&form.drawn(format, &tree, (service, "nanoseconds"), packed)?)?;
+        let output = &options.output;
+        output.write(&output.render(format, &tree, (service, "nanoseconds"), packed)?)?;
     }
     if options.push {
         push(&packed(), service, options)?;
@@ -79,23 +72,22 @@ pub(super) fn deliver(
     Ok(())
 }
 
-/// Into the archive. What it does not take is kept in a file.
-fn push(packed: &[u8], service: &str, options: &Options) -> Result<(), Failure> {
+/// Pushes the profile to the archive. If that fails, writes it to a file.
+fn push(packed: &[u8], service: &str, options: &RecordCommandOptions) -> Result<(), Failure> {
     let query = [("name", service.to_owned()), ("format", "pprof".to_owned())];
     let client = Client::new(&options.server)?;
     let pushed = client.post("/ingest", &query, "application/octet-stream", packed);
     let Err(failure) = pushed else {
         return print(&format!("pushed as {service}\n"));
     };
-    let kept = PathBuf::from(format!("davy-{}.pb.gz", std::process::id()));
-    fs::write(&kept, packed).map_err(|error| {
-        Failure::Failed(format!(
-            "{failure}; nor can it be kept as {}: {error}",
-            kept.display()
-        ))
-    })?;
-    Err(Failure::Failed(format!(
-        "{failure}; the profile is kept: davy push {} --service {service}",
-        kept.display()
+    let file = PathBuf::from(format!("davy-{}.pb.gz", std::process::id()));
+    let failure = failure.report();
+    fs::write(&file, packed).map_err(Failure::because(format!(
+        "{failure}; cannot write the profile to {} either",
+        file.display()
+    )))?;
+    Err(Failure::failed(format!(
+        "{failure}; the profile is in {0}; push it with `davy push {0} --service {service}`",
+        file.display()
     )))
 }

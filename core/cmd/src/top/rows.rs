@@ -1,22 +1,24 @@
-//! The rows of `davy top`: usages summed over processes, the dearest first.
+//! The rows of `davy top`: usage summed over processes, in descending order.
 
+use crate::client::Client;
+use crate::failure::Failure;
 use clap::ValueEnum;
 use davy_control::{MemberRow, Usage};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a row is of.
+/// What a row stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Grain {
-    /// A member.
+pub(super) enum TopGrain {
+    /// A member
     Member,
-    /// An operation of a member.
+    /// An operation of a member
     Operation,
 }
 
-/// The figure that comes first.
+/// The column that rows are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Sort {
+pub(super) enum TopSort {
     Heap,
     Cpu,
     Alloc,
@@ -27,9 +29,9 @@ pub(super) enum Sort {
     Name,
 }
 
-impl Sort {
-    /// The figure that rows are sorted by; for names, that of the heap.
-    pub(super) fn figure(self, usage: &Usage) -> f64 {
+impl TopSort {
+    /// The value to sort by. For names it is the heap, which the sparkline shows.
+    pub(super) fn value(self, usage: &Usage) -> f64 {
         match self {
             Self::Heap | Self::Name => usage.heap_bytes as f64,
             Self::Cpu => usage.cpu,
@@ -42,19 +44,24 @@ impl Sort {
     }
 }
 
-/// What one member or operation costs in all processes.
+/// The usage of a member or operation in all processes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Row {
     pub(super) member: String,
     pub(super) op: String,
-    /// The processes that it runs in.
+    /// The processes that host it.
     pub(super) processes: Vec<String>,
     #[serde(flatten)]
     pub(super) usage: Usage,
 }
 
-/// The rows of an answer.
-pub(super) fn rows(members: &[MemberRow], by: Grain, sort: Sort) -> Vec<Row> {
+/// Fetches the members of all processes.
+pub(super) fn fetch(client: &Client) -> Result<Vec<MemberRow>, Failure> {
+    client.get_json("/api/v1/members", &[])
+}
+
+/// Sums and sorts the usage of members.
+pub(super) fn rows(members: &[MemberRow], by: TopGrain, sort: TopSort) -> Vec<Row> {
     let mut sums: BTreeMap<(String, String), Row> = BTreeMap::new();
     let mut add = |member: &MemberRow, op: &str, usage: &Usage| {
         let key = (member.member.name.clone(), op.to_owned());
@@ -71,8 +78,8 @@ pub(super) fn rows(members: &[MemberRow], by: Grain, sort: Sort) -> Vec<Row> {
     };
     for member in members {
         match by {
-            Grain::Member => add(member, "", &member.member.usage),
-            Grain::Operation => {
+            TopGrain::Member => add(member, "", &member.member.usage),
+            TopGrain::Operation => {
                 for operation in &member.member.operations {
                     add(member, &operation.op, &operation.usage);
                 }
@@ -80,8 +87,8 @@ pub(super) fn rows(members: &[MemberRow], by: Grain, sort: Sort) -> Vec<Row> {
         }
     }
     let mut rows: Vec<Row> = sums.into_values().collect();
-    if sort != Sort::Name {
-        rows.sort_by(|a, b| sort.figure(&b.usage).total_cmp(&sort.figure(&a.usage)));
+    if sort != TopSort::Name {
+        rows.sort_by(|a, b| sort.value(&b.usage).total_cmp(&sort.value(&a.usage)));
     }
     rows
 }
@@ -102,7 +109,7 @@ mod tests {
             "toggle": {}, "last_run": null, "connections": null, "age_seconds": 0.0, "kernel": {},
             "operations": [],
         });
-        let mut row: MemberRow = serde_json::from_value(value).expect("a row");
+        let mut row: MemberRow = serde_json::from_value(value).expect("deserialize a row");
         for (op, heap) in operations {
             row.member.usage.add(&usage(*heap));
             row.member.operations.push(OperationReport {
@@ -114,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_summed_over_processes_and_the_dearest_comes_first() {
+    fn rows_sum_processes_and_sort_descending() {
         let members = [
             member("web-1", "api", &[("ListAllJobs", 70), ("ListMembers", 5)]),
             member("web-2", "api", &[("ListAllJobs", 30)]),
             member("web-1", "ui", &[("GetPage", 90)]),
         ];
-        let told = |by| -> Vec<String> {
-            let rows = rows(&members, by, Sort::Heap).into_iter();
+        let summary = |by| -> Vec<String> {
+            let rows = rows(&members, by, TopSort::Heap).into_iter();
             rows.map(|row| {
                 format!(
                     "{} {} {} {}",
@@ -134,13 +141,13 @@ mod tests {
             .collect()
         };
         assert_eq!(
-            told(Grain::Operation),
+            summary(TopGrain::Operation),
             [
                 "api ListAllJobs 100 2",
                 "ui GetPage 90 1",
                 "api ListMembers 5 1"
             ]
         );
-        assert_eq!(told(Grain::Member), ["api  105 2", "ui  90 1"]);
+        assert_eq!(summary(TopGrain::Member), ["api  105 2", "ui  90 1"]);
     }
 }

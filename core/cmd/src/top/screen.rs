@@ -1,9 +1,9 @@
 //! The screen of `davy top`.
 
-use super::rows::{Grain, Sort, rows};
-use super::{COLUMNS, cells, fetch};
-use crate::cli::Failure;
+use super::rows::{TopGrain, TopSort, fetch, rows};
+use super::table::{COLUMNS, cells};
 use crate::client::Client;
+use crate::failure::Failure;
 use clap::ValueEnum as _;
 use davy_base::Clock;
 use davy_control::MemberRow;
@@ -19,39 +19,38 @@ use std::time::Duration;
 
 /// Points of a sparkline.
 const POINTS: usize = 24;
-/// How often keys are looked for.
+/// Interval at which keys are polled.
 const KEYS: Duration = Duration::from_millis(50);
-/// Letters of a figure, such as `25.2 KiB`.
-const FIGURE: u16 = 8;
+/// Minimum width of a value such as `25.2 KiB`.
+const VALUE_WIDTH: u16 = 8;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Pictures as they come, or why there is none.
-type Pictures = Receiver<Result<Vec<MemberRow>, String>>;
+/// Fetched members, or the error.
+type Updates = Receiver<Result<Vec<MemberRow>, String>>;
 
 struct Screen {
-    by: Grain,
-    sort: Sort,
+    by: TopGrain,
+    sort: TopSort,
     members: Vec<MemberRow>,
-    /// Why the last picture could not be had.
-    trouble: Option<String>,
-    seen_at: Duration,
+    /// The error of the last update.
+    error: Option<String>,
+    updated_at: Duration,
     scroll: usize,
     interval: Duration,
-    /// Figures of the last pictures, by member and operation.
+    /// Values of the last updates, by member and operation.
     history: HashMap<(String, String), VecDeque<f64>>,
 }
 
 /// Shows it until `q`.
 pub(super) fn run(
     client: &Client,
-    by: Grain,
-    sort: Sort,
+    by: TopGrain,
+    sort: TopSort,
     interval: Duration,
 ) -> Result<(), Failure> {
     if !std::io::stdout().is_terminal() {
-        return Err(Failure::Usage(
-            "davy top needs a terminal; --once prints a picture, --once --json one for programs"
-                .to_owned(),
+        return Err(Failure::usage(
+            "davy top needs a terminal; pass --once to print the rows once, and --json to print JSON",
         ));
     }
     let clock = Clock::system();
@@ -59,54 +58,54 @@ pub(super) fn run(
         by,
         sort,
         members: fetch(client)?,
-        trouble: None,
-        seen_at: clock.monotonic(),
+        error: None,
+        updated_at: clock.monotonic(),
         scroll: 0,
         interval,
         history: HashMap::new(),
     };
     screen.remember();
     let result = std::thread::scope(|scope| {
-        let (sender, pictures) = mpsc::sync_channel(1);
+        let (sender, updates) = mpsc::sync_channel(1);
         let (stop, stopped) = mpsc::channel::<()>();
-        // A server that does not answer must not keep the keys from being read.
+        // Keys are handled while a server does not respond.
         scope.spawn(move || {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
-                let picture = fetch(client).map_err(|failure| failure.to_string());
-                if sender.send(picture).is_err() {
+                let update = fetch(client).map_err(|failure| failure.report());
+                if sender.send(update).is_err() {
                     break;
                 }
             }
         });
         let mut terminal = ratatui::init();
-        let result = show(&mut terminal, &mut screen, &pictures, &clock);
+        let result = show(&mut terminal, &mut screen, &updates, &clock);
         ratatui::restore();
-        drop(pictures);
+        drop(updates);
         drop(stop);
         result
     });
-    result.map_err(|error| Failure::Failed(format!("the terminal can't be used: {error}")))
+    result.map_err(Failure::because("cannot use the terminal"))
 }
 
 fn show(
     terminal: &mut ratatui::DefaultTerminal,
     screen: &mut Screen,
-    pictures: &Pictures,
+    updates: &Updates,
     clock: &Clock,
 ) -> std::io::Result<()> {
     loop {
-        while let Ok(picture) = pictures.try_recv() {
-            match picture {
+        while let Ok(update) = updates.try_recv() {
+            match update {
                 Ok(members) => {
                     screen.members = members;
-                    screen.trouble = None;
-                    screen.seen_at = clock.monotonic();
+                    screen.error = None;
+                    screen.updated_at = clock.monotonic();
                     screen.remember();
                 }
-                Err(trouble) => screen.trouble = Some(trouble),
+                Err(error) => screen.error = Some(error),
             }
         }
-        let age = clock.monotonic().saturating_sub(screen.seen_at);
+        let age = clock.monotonic().saturating_sub(screen.updated_at);
         terminal.draw(|frame| screen.draw(frame, age))?;
         if !event::poll(KEYS)? {
             continue;
@@ -120,10 +119,10 @@ fn show(
         match key.code {
             KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
             KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Ok(()),
-            KeyCode::Char('m') => screen.by = Grain::Member,
-            KeyCode::Char('o') => screen.by = Grain::Operation,
-            KeyCode::Char('s') | KeyCode::Right => screen.turn(1),
-            KeyCode::Left => screen.turn(Sort::value_variants().len() - 1),
+            KeyCode::Char('m') => screen.by = TopGrain::Member,
+            KeyCode::Char('o') => screen.by = TopGrain::Operation,
+            KeyCode::Char('s') | KeyCode::Right => screen.change_sort(1),
+            KeyCode::Left => screen.change_sort(TopSort::value_variants().len() - 1),
             KeyCode::Down => screen.scroll += 1,
             KeyCode::Up => screen.scroll = screen.scroll.saturating_sub(1),
             _ => {}
@@ -132,8 +131,8 @@ fn show(
 }
 
 impl Screen {
-    fn turn(&mut self, by: usize) {
-        let sorts = Sort::value_variants();
+    fn change_sort(&mut self, by: usize) {
+        let sorts = TopSort::value_variants();
         let now = sorts
             .iter()
             .position(|sort| *sort == self.sort)
@@ -143,13 +142,13 @@ impl Screen {
         self.remember();
     }
 
-    /// Puts the figures of the picture at the end of each sparkline.
+    /// Appends the current values to the sparklines.
     fn remember(&mut self) {
-        for grain in [Grain::Member, Grain::Operation] {
+        for grain in [TopGrain::Member, TopGrain::Operation] {
             for row in rows(&self.members, grain, self.sort) {
-                let figure = self.sort.figure(&row.usage);
+                let value = self.sort.value(&row.usage);
                 let points = self.history.entry((row.member, row.op)).or_default();
-                points.push_back(figure);
+                points.push_back(value);
                 if points.len() > POINTS {
                     points.pop_front();
                 }
@@ -175,7 +174,7 @@ impl Screen {
             })
             .collect();
         let header: Vec<String> = COLUMNS.iter().map(|&name| name.to_owned()).collect();
-        let header = [header, vec![self.last()]].concat();
+        let header = [header, vec![self.sparkline_header()]].concat();
         let widths = fitting(&header, &table, body.width);
         let line =
             |cells: &[String]| TableRow::new(cells[..widths.len()].iter().cloned().map(Cell::from));
@@ -186,18 +185,18 @@ impl Screen {
         let mut headline = self.headline(age);
         if widths.len() < header.len() {
             let hidden = header[widths.len()..].join(", ");
-            headline.push_str(&format!("  (wider: {hidden})"));
+            headline.push_str(&format!("  (hidden: {hidden})"));
         }
         frame.render_widget(Paragraph::new(headline), top);
-        let keys = "q quit  m members  o operations  s/left/right sort by  up/down scroll";
+        let keys = "q quit  m members  o operations  s/left/right sort  up/down scroll";
         frame.render_widget(
             Paragraph::new(keys).style(Style::new().add_modifier(Modifier::DIM)),
             foot,
         );
     }
 
-    /// What the sparklines draw.
-    fn last(&self) -> String {
+    /// The header of the sparklines.
+    fn sparkline_header(&self) -> String {
         let span = self.interval.as_secs() * POINTS as u64;
         format!("{} LAST {span} S", column(self.sort))
     }
@@ -212,46 +211,47 @@ impl Screen {
             .sort
             .to_possible_value()
             .map_or_else(String::new, |value| value.get_name().to_owned());
-        let trouble = self.trouble.as_ref().map_or_else(String::new, |trouble| {
-            format!("  NOT LIVE for {} s: {trouble}", age.as_secs())
+        let error = self.error.as_ref().map_or_else(String::new, |error| {
+            format!("  NO UPDATE for {} s: {error}", age.as_secs())
         });
         let processes = match processes.len() {
             1 => "1 process".to_owned(),
             count => format!("{count} processes"),
         };
-        format!("davy top: {processes}, by {sort}{trouble}")
+        format!("davy top: {processes}, sorted by {sort}{error}")
     }
 }
 
-/// The column of a figure.
-const fn column(sort: Sort) -> &'static str {
+/// The column of a sort key.
+const fn column(sort: TopSort) -> &'static str {
     match sort {
-        Sort::Heap | Sort::Name => "HEAP",
-        Sort::Cpu => "CPU",
-        Sort::Alloc => "ALLOC/S",
-        Sort::Tasks => "TASKS",
-        Sort::Requests => "REQ/S",
-        Sort::P99 => "P99",
-        Sort::Db => "DB",
+        TopSort::Heap | TopSort::Name => "HEAP",
+        TopSort::Cpu => "CPU",
+        TopSort::Alloc => "ALLOC/S",
+        TopSort::Tasks => "TASKS",
+        TopSort::Requests => "REQ/S",
+        TopSort::P99 => "P99",
+        TopSort::Db => "DB",
     }
 }
 
-/// The widths of the columns that have room, from the left: half a figure would be another one.
-fn fitting(header: &[String], rows: &[Vec<String>], room: u16) -> Vec<u16> {
+/// The widths of the leftmost columns that fit. A column that does not fit is left out, because a
+/// truncated value would read as a different one.
+fn fitting(header: &[String], rows: &[Vec<String>], available: u16) -> Vec<u16> {
     let letters = |text: &String| u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
     let mut widths = Vec::new();
     let mut taken = 0_u16;
     for (column, name) in header.iter().enumerate() {
         let widest = rows.iter().map(|cells| letters(&cells[column])).max();
-        // Figures change from one picture to the next: their columns should not.
+        // Values change with every update; the width of their columns must not.
         let least = match column {
             0 | 1 => 0,
             _ if column + 1 == header.len() => POINTS as u16,
-            _ => FIGURE,
+            _ => VALUE_WIDTH,
         };
         let width = letters(name).max(widest.unwrap_or(0)).max(least);
         taken = taken.saturating_add(width);
-        if taken > room {
+        if taken > available {
             break;
         }
         widths.push(width);
@@ -276,7 +276,7 @@ fn sparkline(points: Option<&VecDeque<f64>>) -> String {
 mod tests {
     use super::*;
 
-    /// The screen as letters.
+    /// The screen as text.
     fn drawn(columns: u16) -> String {
         let member = serde_json::json!({
             "name": "archive.compactor", "process": "web", "host": "h", "pid": 1, "debug": "",
@@ -286,26 +286,26 @@ mod tests {
             "heap_bytes": 25_804, "alloc_bytes_per_second": 25_804.0, "request_p99_seconds": 10.01,
         });
         let mut screen = Screen {
-            by: Grain::Member,
-            sort: Sort::Heap,
-            members: vec![serde_json::from_value(member).expect("a member")],
-            trouble: None,
-            seen_at: Duration::ZERO,
+            by: TopGrain::Member,
+            sort: TopSort::Heap,
+            members: vec![serde_json::from_value(member).expect("deserialize a member")],
+            error: None,
+            updated_at: Duration::ZERO,
             scroll: 0,
             interval: Duration::from_secs(2),
             history: HashMap::new(),
         };
         screen.remember();
         let backend = ratatui::backend::TestBackend::new(columns, 4);
-        let mut terminal = ratatui::Terminal::new(backend).expect("a terminal");
+        let mut terminal = ratatui::Terminal::new(backend).expect("create a terminal");
         terminal
             .draw(|frame| screen.draw(frame, Duration::ZERO))
-            .expect("it is drawn");
+            .expect("draw the screen");
         terminal.backend().to_string()
     }
 
     #[test]
-    fn a_figure_is_whole_or_not_shown_and_what_is_not_is_said() {
+    fn columns_that_do_not_fit_are_left_out_and_listed() {
         let wide = drawn(140);
         for text in ["1 process,", "25.2 KiB", "> 10 s", "HEAP LAST 48 S"] {
             assert!(wide.contains(text), "{wide}");
@@ -320,11 +320,11 @@ mod tests {
             "{smallest}"
         );
         let medium = drawn(120);
-        assert!(medium.contains("(wider: HEAP LAST 48 S)"), "{medium}");
+        assert!(medium.contains("(hidden: HEAP LAST 48 S)"), "{medium}");
     }
 
     #[test]
-    fn a_sparkline_is_relative_to_its_highest_point() {
+    fn sparkline_is_relative_to_its_maximum() {
         let check = |points: &[f64], expected: &str| {
             assert_eq!(sparkline(Some(&points.iter().copied().collect())), expected);
         };

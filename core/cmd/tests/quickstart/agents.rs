@@ -1,4 +1,4 @@
-//! Programs in other languages, with the agents that they already have.
+//! Programs in other languages with their own agents.
 
 use crate::running::{Place, Running};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// The folder into which `make test` installs.
+/// The folder in which `make test` installs tools.
 fn dev() -> PathBuf {
     std::env::var_os("DEV_FOLDER").map_or_else(|| root().join(".dev"), PathBuf::from)
 }
@@ -28,7 +28,7 @@ fn run(mut command: Command) {
     );
 }
 
-/// The function is in the service's CPU profile, with the program's own label.
+/// Waits until the function is in the CPU profile of the service, with the label of the program.
 fn appears(running: &Running, service: &str, function: &str) {
     let path = format!(
         "/api/v1/profiles/folded?type=process_cpu:cpu:nanoseconds:cpu:nanoseconds&selector={{service_name=\"{service}\",language=~\".+\"}}&from=now-10m"
@@ -48,7 +48,7 @@ fn appears(running: &Running, service: &str, function: &str) {
 }
 
 #[test]
-fn a_python_program_with_pyroscope_io_appears() {
+fn python_program_with_pyroscope_io_is_profiled() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let mut program = Command::new(dev().join("tools/bin/python"));
@@ -60,7 +60,7 @@ fn a_python_program_with_pyroscope_io_appears() {
 }
 
 #[test]
-fn a_go_program_with_pyroscope_go_appears() {
+fn go_program_with_pyroscope_go_is_profiled() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let mut program = Command::new("go");

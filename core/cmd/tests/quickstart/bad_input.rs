@@ -1,13 +1,13 @@
-//! What must not come in is refused by name, nothing of it is stored, and nobody else suffers.
+//! Invalid input is refused with a reason, nothing of it is stored, and other clients are unaffected.
 
-use crate::http::{self, Answer};
+use crate::http::{self, Response};
 use crate::profiles::{cpu, field, profile, push_request};
 use crate::running::{Place, Running};
 use davy_profile::{gzip, pprof};
 
 const GOOD: &[(&str, &str)] = &[("__name__", "process_cpu"), ("service_name", "good")];
 
-fn push(running: &Running, body: &[u8]) -> Answer {
+fn push(running: &Running, body: &[u8]) -> Response {
     http::post(
         &format!("{}/push.v1.PusherService/Push", running.archive),
         "application/proto",
@@ -15,12 +15,12 @@ fn push(running: &Running, body: &[u8]) -> Answer {
     )
 }
 
-fn push_profile(running: &Running, profile: &[u8]) -> Answer {
+fn push_profile(running: &Running, profile: &[u8]) -> Response {
     push(running, &push_request(GOOD, "", profile))
 }
 
-/// The answer is a client's error, says what is wrong, and names no thing of ours.
-fn refused(what: &str, answer: &Answer, expected: &str) {
+/// Asserts that the response is a client error that names the problem and no internals.
+fn refused(what: &str, answer: &Response, expected: &str) {
     assert!(
         (400..500).contains(&answer.status),
         "{what}: {} {}",
@@ -35,7 +35,7 @@ fn refused(what: &str, answer: &Answer, expected: &str) {
         .unwrap_or_default();
     assert!(
         message.contains(expected),
-        "{what}: {message:?} does not say {expected:?}"
+        "{what}: {message:?} does not contain {expected:?}"
     );
     assert!(
         !message.contains("src/") && !message.contains("panicked"),
@@ -56,7 +56,7 @@ fn now() -> i64 {
 const DAY: i64 = 86_400_000_000_000;
 
 #[test]
-fn bad_profiles_are_refused_by_name_and_leave_nothing() {
+fn invalid_profiles_are_refused_and_not_stored() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let packed = cpu(&["main"], 1);
@@ -115,18 +115,18 @@ fn bad_profiles_are_refused_by_name_and_leave_nothing() {
     );
 
     let types = running.json("/api/v1/profiles/types?from=now-2h&until=now");
-    assert_eq!(types, serde_json::json!([]), "nothing of it is stored");
+    assert_eq!(types, serde_json::json!([]), "nothing is stored");
     assert_eq!(
         push_profile(&running, &packed).status,
         200,
-        "and what is good still comes in"
+        "a valid profile is still accepted"
     );
     let types = running.json("/api/v1/profiles/types?from=now-2h&until=now");
     assert_eq!(types.as_array().map(Vec::len), Some(1), "{types}");
 }
 
 #[test]
-fn bad_labels_are_refused_by_name() {
+fn invalid_labels_are_refused() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let profile = cpu(&["main"], 1);
@@ -166,7 +166,7 @@ fn bad_labels_are_refused_by_name() {
 }
 
 #[test]
-fn no_label_leaves_its_folder() {
+fn labels_with_path_segments_write_nothing_outside_the_bucket() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     for (service, status) in [
@@ -188,7 +188,7 @@ fn no_label_leaves_its_folder() {
     let mut pending = vec![place.path().to_owned()];
     while let Some(folder) = pending.pop() {
         for entry in std::fs::read_dir(folder)
-            .expect("a folder")
+            .expect("the folder")
             .map(|entry| entry.expect("an entry").path())
         {
             if entry.is_dir() {
@@ -202,12 +202,12 @@ fn no_label_leaves_its_folder() {
     let services = running.json("/api/v1/profiles/labels?name=service_name&from=now-2h");
     assert!(
         services.to_string().contains("a/b/c"),
-        "a label is stored as it is: {services}"
+        "labels are stored unchanged: {services}"
     );
 }
 
 #[test]
-fn a_flood_of_bombs_leaves_memory_bounded() {
+fn gzip_bombs_leave_memory_bounded() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let bomb = push_request(GOOD, "", &gzip::compress(&vec![0; 60 << 20]));
@@ -216,12 +216,12 @@ fn a_flood_of_bombs_leaves_memory_bounded() {
         assert!((400..500).contains(&push(&running, &bomb).status));
     }
     let grown = running.resident().saturating_sub(before);
-    // The allocator of each thread that unpacked one keeps its memory for a while.
+    // The allocator of each thread that decompressed one retains memory.
     assert!(grown < 192 << 20, "memory grew by {} MiB", grown >> 20);
 }
 
 #[test]
-fn wrong_questions_are_answered_with_the_way_out() {
+fn invalid_queries_are_refused_with_the_parameter() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let check = |query: &str, expected: &str| {

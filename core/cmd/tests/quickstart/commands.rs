@@ -10,7 +10,7 @@ fn run(running: &Running, place: &Place, arguments: &[&str]) -> Output {
         .args(arguments)
         .env("DAVY_SERVER", &running.page)
         .current_dir(place.path());
-    command.output().expect("the binary can be run")
+    command.output().expect("run the binary")
 }
 
 fn text(output: &Output) -> String {
@@ -25,15 +25,16 @@ fn text(output: &Output) -> String {
 const SELECTOR: &[&str] = &["--selector", "{service_name=\"shop\"}"];
 
 #[test]
-fn files_go_in_and_come_out_in_every_format() {
+fn pushed_files_are_returned_in_every_format() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     std::fs::write(
         place.path().join("shop.pb.gz"),
         cpu(&["main", "serve", "pay"], 3_000_000_000),
     )
-    .expect("a file");
-    std::fs::write(place.path().join("shop.folded"), "main;serve;list 100\n").expect("a file");
+    .expect("write the file");
+    std::fs::write(place.path().join("shop.folded"), "main;serve;list 100\n")
+        .expect("write the file");
     let pushed = run(
         &running,
         &place,
@@ -47,7 +48,7 @@ fn files_go_in_and_come_out_in_every_format() {
     );
     assert_eq!(
         text(&pushed),
-        "shop.pb.gz: 1 samples pushed as shop\nshop.folded: 1 samples pushed as shop\n"
+        "shop.pb.gz: 1 sample pushed as shop\nshop.folded: 1 sample pushed as shop\n"
     );
 
     let query = |format: &str| {
@@ -105,10 +106,10 @@ fn files_go_in_and_come_out_in_every_format() {
 }
 
 #[test]
-fn the_api_takes_the_short_names_of_types() {
+fn api_accepts_short_names_of_profile_types() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
-    std::fs::write(place.path().join("shop.folded"), "main;list 100\n").expect("a file");
+    std::fs::write(place.path().join("shop.folded"), "main;list 100\n").expect("write the file");
     text(&run(&running, &place, &["push", "shop.folded"]));
     let folded = |kind: &str| {
         let path = format!("/api/v1/profiles/folded?type={kind}&from=now-5m");
@@ -124,34 +125,36 @@ fn the_api_takes_the_short_names_of_types() {
 }
 
 #[test]
-fn an_average_is_called_one() {
+fn total_of_a_gauge_is_marked_as_average() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
-    std::fs::write(place.path().join("heap.folded"), "main;list 7340032\n").expect("a file");
+    std::fs::write(place.path().join("heap.folded"), "main;list 7340032\n")
+        .expect("write the file");
     let push = ["push", "heap.folded", "--type", "inuse_space"];
     text(&run(&running, &place, &push));
     let check = |arguments: &[&str], expected: &str| {
-        let said = text(&run(
+        let output = text(&run(
             &running,
             &place,
             &[&["query", "heap"], arguments].concat(),
         ));
-        assert_eq!(said.lines().next(), Some(expected), "{said}");
+        assert_eq!(output.lines().next(), Some(expected), "{output}");
     };
-    let hint = "total 7.0 MiB on average of the range; --from now-1m shows that of the last minute";
+    let hint = "total 7.00 MiB on average of the range; pass --from now-1m for the last minute";
     check(&[], hint);
     check(&["--format", "top"], hint);
     check(
         &["--from", "now-1m"],
-        "total 7.0 MiB on average of the range",
+        "total 7.00 MiB on average of the range",
     );
 }
 
 #[test]
-fn a_command_that_fails_says_what_and_the_way_out() {
+fn failed_command_reports_the_cause_and_a_hint() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
-    std::fs::write(place.path().join("notes.txt"), "not a profile at all\n").expect("a file");
+    std::fs::write(place.path().join("notes.txt"), "not a profile at all\n")
+        .expect("write the file");
     let check = |arguments: &[&str], code: i32, expected: &str| {
         let output = run(&running, &place, arguments);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -159,21 +162,41 @@ fn a_command_that_fails_says_what_and_the_way_out() {
         assert_eq!(error.lines().count(), 1, "{arguments:?}: {error}");
         assert!(error.contains(expected), "{arguments:?}: {error}");
     };
-    check(&["push", "notes.txt"], 1, "notes.txt: neither pprof");
+    check(
+        &["push", "notes.txt"],
+        1,
+        "notes.txt is not a profile: it is not valid folded stacks",
+    );
     check(&["push", "/dev/zero"], 1, "larger than 64.0 MiB");
-    check(&["push", "nowhere.pb"], 1, "nowhere.pb: No such file");
+    check(
+        &["push", "nowhere.pb"],
+        1,
+        "cannot read nowhere.pb: no such file",
+    );
     check(&["query", "cpu", "--selector", "{x"], 1, "selector");
     check(&["query", "nonsense"], 1, "type");
     check(
         &["query", "cpu", "--server", "ftp://x"],
         2,
-        "must be a http:// address",
+        "expected an http:// URL",
     );
     check(
         &["query", "cpu", "--server", "http://127.0.0.1:1"],
         1,
-        "is `davy quickstart` running there?",
+        "no Davy is listening at http://127.0.0.1:1: connection refused; start one with `davy quickstart` or pass --server",
     );
+    let check_usage = |arguments: &[&str], expected: &str| {
+        let output = run(&running, &place, arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    };
+    check_usage(&["push", "a.pb", "--service", ""], "must not be empty");
+    check_usage(
+        &["push", "a.pb", "--label", "ver sion=1"],
+        "letters, digits, `_`, `-`",
+    );
+    check_usage(&["query", "cpu", "--from", "yesterday"], "invalid time");
     let empty = run(&running, &place, &["query", "cpu"]);
     assert!(
         text(&empty).starts_with("no samples in this range"),
@@ -183,11 +206,135 @@ fn a_command_that_fails_says_what_and_the_way_out() {
 }
 
 #[test]
-fn members_are_listed() {
+fn service_label_of_a_push_sets_the_service() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    std::fs::write(place.path().join("a.folded"), "main;pay 100\n").expect("write the file");
+    let push = ["push", "a.folded", "--label", "service_name=shop"];
+    assert_eq!(
+        text(&run(&running, &place, &push)),
+        "a.folded: 1 sample pushed as shop\n"
+    );
+    let services = running.json("/api/v1/profiles/labels?name=service_name&from=now-1h");
+    assert_eq!(services, serde_json::json!(["shop"]));
+    let conflict = run(
+        &running,
+        &place,
+        &[&push[..], &["--service", "bank"]].concat(),
+    );
+    let error = String::from_utf8_lossy(&conflict.stderr).into_owned();
+    assert_eq!(conflict.status.code(), Some(2), "{error}");
+    assert!(error.contains("conflicts with --service bank"), "{error}");
+}
+
+#[test]
+fn files_are_pushed_concurrently() {
+    let place = Place::new();
+    // A push is acknowledged by the flush. With this interval none is, so that all of them have to be in
+    // flight together.
+    let running = place.start_quiet(&["--archive-flush-interval", "1h"]);
+    let names: Vec<String> = (0..6)
+        .map(|number| format!("shop{number}.folded"))
+        .collect();
+    for name in &names {
+        std::fs::write(place.path().join(name), "main;pay 100\n").expect("write the file");
+    }
+    let mut push = davy()
+        .arg("push")
+        .args(&names)
+        .env("DAVY_SERVER", &running.page)
+        .current_dir(place.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("run the binary");
+    running.until("six pushes in flight", || {
+        let metrics = running.get("/metrics").text();
+        let mut lines = metrics.lines();
+        lines
+            .any(|line| {
+                line.starts_with("davy_endpoint_in_flight{member=\"archive.ingest\"")
+                    && line.ends_with(" 6")
+            })
+            .then_some(())
+    });
+    // The drain flushes and acknowledges them.
+    assert_eq!(running.stop().code(), Some(0));
+    assert!(push.wait().expect("wait for the process").success());
+    let output = push.wait_with_output().expect("read the output");
+    let expected: String = (0..6)
+        .map(|number| format!("shop{number}.folded: 1 sample pushed as shop{number}\n"))
+        .collect();
+    assert_eq!(text(&output), expected);
+    // There is no progress bar in a pipe.
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn query_of_several_services_asks_for_one() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    for service in ["bank", "shop"] {
+        let file = format!("{service}.folded");
+        std::fs::write(place.path().join(&file), "main;pay 100\n").expect("write the file");
+        text(&run(&running, &place, &["push", &file]));
+    }
+    let query = ["query", "cpu", "--format", "folded"];
+    let refused = run(&running, &place, &query);
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{error}");
+    for part in [
+        "2 services (bank, shop)",
+        "--selector '{service_name=\"bank\"}'",
+        "--all-services",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    let merged = run(
+        &running,
+        &place,
+        &[&query[..], &["--all-services"]].concat(),
+    );
+    assert_eq!(text(&merged), "main;pay 2000000000\n");
+    let selected = [&query[..], SELECTOR].concat();
+    assert_eq!(
+        text(&run(&running, &place, &selected)),
+        "main;pay 1000000000\n"
+    );
+    let grouped = [&selected[..], &["--by", "servce_name"]].concat();
+    let refused = run(&running, &place, &grouped);
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{error}");
+    assert!(error.contains("did you mean service_name?"), "{error}");
+}
+
+#[test]
+fn second_process_on_a_data_folder_is_refused_with_the_pid_of_the_first() {
+    let place = Place::new();
+    let running = place.start_quiet(&[]);
+    let second = run(
+        &running,
+        &place,
+        &[
+            "quickstart",
+            "--http-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            "data",
+        ],
+    );
+    let error = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{error}");
+    let owner = format!("process {} (quickstart)", running.pid());
+    assert!(error.contains(&owner), "{error}");
+}
+
+#[test]
+fn members_are_listed_below_their_process() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let table = text(&run(&running, &place, &["members"]));
-    assert!(table.starts_with("MEMBER"), "{table}");
+    assert!(table.starts_with("quickstart: pid "), "{table}");
     assert!(
         table
             .lines()
@@ -197,14 +344,15 @@ fn members_are_listed() {
 }
 
 #[test]
-fn configuration_shows_the_source_of_every_value() {
+fn config_show_has_the_source_of_every_value() {
     let place = Place::new();
-    std::fs::write(place.path().join("davy.toml"), "[profiler]\nhz = 50\n").expect("a file");
+    std::fs::write(place.path().join("davy.toml"), "[profiler]\nhz = 50\n")
+        .expect("write the file");
     let output = davy()
         .args(["config", "show", "--http-listen", "127.0.0.1:1"])
         .current_dir(place.path())
         .output();
-    let shown = text(&output.expect("the binary can be run"));
+    let shown = text(&output.expect("run the binary"));
     assert!(
         shown.contains("profiler.hz = \"50\"  # davy.toml"),
         "{shown}"
@@ -220,7 +368,7 @@ fn configuration_shows_the_source_of_every_value() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_fault() {
+fn closed_pipe_is_not_an_error() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     for arguments in [
@@ -233,12 +381,9 @@ fn a_reader_that_has_seen_enough_is_no_fault() {
             .args(arguments)
             .env("DAVY_SERVER", &running.page)
             .current_dir(place.path());
-        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let (reader, writer) = std::io::pipe().expect("create a pipe");
         drop(reader);
-        let output = command
-            .stdout(writer)
-            .output()
-            .expect("the binary can be run");
+        let output = command.stdout(writer).output().expect("run the binary");
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(
             (output.status.code(), error.as_str()),

@@ -1,4 +1,4 @@
-//! What was acknowledged is there, once, whatever died.
+//! Acknowledged windows survive a kill and count once.
 
 use crate::http;
 use crate::profiles::{cpu, push_request};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 const CPU: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
 
-/// Pushes a window of one second of CPU under a number of its own.
+/// Pushes a window of one second of CPU time, labelled with a unique number.
 fn push(archive: &str, number: usize) -> u16 {
     let id = format!("00000000-0000-4000-8000-{number:012}");
     let labels = [
@@ -25,7 +25,7 @@ fn push(archive: &str, number: usize) -> u16 {
     .status
 }
 
-/// The numbers whose windows the archive has, each with how many seconds it counts.
+/// The numbers whose windows are in the archive, with their CPU seconds.
 fn stored(running: &Running) -> Vec<(String, i64)> {
     let path = format!(
         "/api/v1/profiles/series?type={CPU}&selector={{service_name=\"durable\"}}&by=number&step=3600&from=now-2h&until=now-0s"
@@ -60,7 +60,7 @@ fn once(mut numbers: Vec<usize>) -> Vec<(String, i64)> {
 }
 
 #[test]
-fn an_acknowledged_window_survives_kill_9_and_counts_once() {
+fn acknowledged_windows_survive_sigkill_and_count_once() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let (acknowledged, stop) = (
@@ -77,7 +77,7 @@ fn an_acknowledged_window_survives_kill_9_and_counts_once() {
                         return;
                     }
                     let number = pusher * 1_000 + turn;
-                    // The kill cuts the connection of a push that was not acknowledged.
+                    // The kill closes the connections of pushes that are not acknowledged yet.
                     let answer = std::panic::catch_unwind(|| push(&archive, number));
                     if matches!(answer, Ok(200)) {
                         acknowledged.lock().expect("the list").push(number);
@@ -92,7 +92,7 @@ fn an_acknowledged_window_survives_kill_9_and_counts_once() {
     running.kill();
     stop.store(true, Ordering::Relaxed);
     for pusher in pushers {
-        pusher.join().expect("a pusher ends");
+        pusher.join().expect("join the thread");
     }
     let acknowledged = acknowledged.lock().expect("the list").clone();
     let running = place.start_quiet(&[]);
@@ -103,13 +103,13 @@ fn an_acknowledged_window_survives_kill_9_and_counts_once() {
             "{row:?} was acknowledged, but the archive has {stored:?}"
         );
     }
-    // A window that was stored just before the kill may be there without its acknowledgement; none
-    // is there twice.
+    // A window stored just before the kill may be in the archive without having been acknowledged, but
+    // no window may be there twice.
     assert!(stored.iter().all(|(_, count)| *count == 1), "{stored:?}");
 }
 
 #[test]
-fn a_window_that_is_pushed_again_counts_once() {
+fn window_pushed_repeatedly_counts_once() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     for _ in 0..3 {
@@ -121,15 +121,15 @@ fn a_window_that_is_pushed_again_counts_once() {
     assert_eq!(
         push(&running.archive, 7),
         200,
-        "another archiver takes it again"
+        "another archiver accepts it again"
     );
     assert_eq!(stored(&running), once(vec![7]));
 }
 
 #[test]
-fn sigterm_exits_0_and_nothing_is_lost() {
+fn sigterm_exits_with_0_and_loses_nothing() {
     let place = Place::new();
-    // A long interval: what is pushed is still in memory when the signal comes.
+    // With a long interval, pushed windows are still in memory when the signal arrives.
     let running = place.start_quiet(&["--archive-flush-interval", "1h"]);
     let archive = running.archive.clone();
     let pushers: Vec<_> = (0..3)
@@ -149,9 +149,9 @@ fn sigterm_exits_0_and_nothing_is_lost() {
     assert_eq!(status.code(), Some(0), "{status}");
     for pusher in pushers {
         assert_eq!(
-            pusher.join().expect("a pusher ends"),
+            pusher.join().expect("join the thread"),
             200,
-            "a drain answers those who wait"
+            "a drain acknowledges waiting pushes"
         );
     }
     let running = place.start_quiet(&[]);
@@ -159,7 +159,7 @@ fn sigterm_exits_0_and_nothing_is_lost() {
 }
 
 #[test]
-fn the_process_before_that_was_killed_is_remembered() {
+fn killed_process_is_reported_by_the_next_one() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     running.kill();

@@ -1,10 +1,10 @@
-//! Disks fail, clients vanish, ports are taken.
+//! Failing disks, disconnecting clients, ports in use.
 
 use crate::http;
 use crate::profiles::{cpu, push_request};
 use crate::running::{Place, Running, davy};
 
-fn push(running: &Running) -> http::Answer {
+fn push(running: &Running) -> http::Response {
     let labels = [("__name__", "process_cpu"), ("service_name", "x")];
     let body = push_request(&labels, "", &cpu(&["main"], 1));
     http::post(
@@ -15,20 +15,20 @@ fn push(running: &Running) -> http::Answer {
 }
 
 #[test]
-fn an_unwritable_store_answers_503_and_recovers_by_itself() {
+fn unwritable_bucket_returns_503_and_recovers() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     assert_eq!(push(&running).status, 200);
-    // A file in the place of the folder: nobody can write there, not even root.
-    let (store, aside) = (place.store(), place.path().join("aside"));
-    std::fs::rename(&store, &aside).expect("the folder can be moved");
-    std::fs::write(&store, "in the way").expect("a file");
+    // A file in place of the folder can't be written to, not even by root.
+    let (bucket, aside) = (place.bucket(), place.path().join("aside"));
+    std::fs::rename(&bucket, &aside).expect("move the folder");
+    std::fs::write(&bucket, "in the way").expect("write the file");
     let answer = push(&running);
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(answer.text().contains("store"), "{}", answer.text());
-    assert_eq!(running.get("/livez").status, 200, "the process goes on");
-    std::fs::remove_file(&store).expect("the file can be removed");
-    std::fs::rename(&aside, &store).expect("the folder can be moved back");
+    assert_eq!(running.get("/livez").status, 200, "the process is alive");
+    std::fs::remove_file(&bucket).expect("remove the file");
+    std::fs::rename(&aside, &bucket).expect("move the folder back");
     let recovered = running.until("recovery", || {
         Some(push(&running)).filter(|answer| answer.status == 200)
     });
@@ -38,7 +38,7 @@ fn an_unwritable_store_answers_503_and_recovers_by_itself() {
 }
 
 #[test]
-fn clients_that_vanish_hold_nothing_up() {
+fn disconnected_clients_do_not_delay_the_stop() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     for _ in 0..50 {
@@ -56,7 +56,7 @@ fn exit(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, Strin
         .args(arguments)
         .current_dir(place.path())
         .envs(environment.iter().copied());
-    let output = command.output().expect("the binary can be run");
+    let output = command.output().expect("run the binary");
     (
         output.status.code(),
         String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -64,16 +64,16 @@ fn exit(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, Strin
 }
 
 #[test]
-fn a_wrong_start_ends_with_2_and_one_sentence() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let taken = taken.local_addr().expect("an address").to_string();
+fn invalid_start_exits_with_2_and_one_sentence() {
+    let in_use = std::net::TcpListener::bind("127.0.0.1:0").expect("bind a free port");
+    let in_use = in_use.local_addr().expect("an address").to_string();
     let check = |arguments: &[&str], environment: &[(&str, &str)], expected: &str| {
         let (code, text) = exit(arguments, environment);
         assert_eq!(code, Some(2), "{arguments:?}: {text}");
         assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
         assert!(text.contains(expected), "{arguments:?}: {text}");
     };
-    let _listener = std::net::TcpListener::bind(&taken);
+    let _listener = std::net::TcpListener::bind(&in_use);
     let free = [
         "--archive-listen",
         "127.0.0.1:0",
@@ -81,14 +81,14 @@ fn a_wrong_start_ends_with_2_and_one_sentence() {
         "127.0.0.1:0",
     ];
     check(
-        &[&["quickstart", "--http-listen", &taken], &free[..]].concat(),
+        &[&["quickstart", "--http-listen", &in_use], &free[..]].concat(),
         &[],
         "another program listens there already; give another address with --http-listen",
     );
     check(
         &["quickstart", "--http-listen", "nonsense"],
         &[],
-        "is not an address and port",
+        "expected an address and port",
     );
     check(
         &["quickstart"],
@@ -98,25 +98,30 @@ fn a_wrong_start_ends_with_2_and_one_sentence() {
     check(
         &["quickstart", "--config", "nowhere.toml"],
         &[],
-        "nowhere.toml can't be read",
+        "cannot read configuration file nowhere.toml",
     );
-    let anywhere = [&["quickstart", "--http-listen", "127.0.0.1:0"], &free[..]].concat();
-    let check_elsewhere = |arguments: &[&str], expected: &str| {
-        check(&[&anywhere[..], arguments].concat(), &[], expected)
+    let start = [&["quickstart", "--http-listen", "127.0.0.1:0"], &free[..]].concat();
+    let check_start = |arguments: &[&str], expected: &str| {
+        check(&[&start[..], arguments].concat(), &[], expected)
     };
-    check_elsewhere(
+    check_start(
         &["--bucket-url", "ftp://x"],
-        "supported are file:///FOLDER and memory:",
+        "expected file:///FOLDER or memory:",
     );
-    check_elsewhere(
+    check_start(
         &["--bucket-url", "file:///dev/null/store"],
-        "cannot use the bucket folder",
+        "cannot use the folder /dev/null/store of the bucket",
     );
-    check_elsewhere(&["--database", "mysql://x"], "write sqlite:PATH");
+    check_start(&["--database", "mysql://x"], "mysql://x");
+    check(
+        &["config", "check", "--database", "mysql://x"],
+        &[],
+        "mysql://x",
+    );
     check(
         &["config", "check", "--bucket-url", "s3://bucket"],
         &[],
-        "supported are file:///FOLDER and memory:",
+        "expected file:///FOLDER or memory:",
     );
     check(
         &["config", "check", "--profiler-hz", "0"],
@@ -126,10 +131,10 @@ fn a_wrong_start_ends_with_2_and_one_sentence() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn second_signal_stops_immediately() {
     let place = Place::new();
     let mut running = place.start_quiet(&["--archive-flush-interval", "1h"]);
-    // A client that never finishes keeps the drain waiting.
+    // The drain waits for a client that never finishes its request.
     http::abandon(&running.archive, "/ingest?name=x");
     running.signal(libc::SIGTERM);
     running.until("the drain", || {
@@ -144,15 +149,15 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn profiles_that_nobody_waits_for_any_more_free_their_places() {
+fn disconnected_clients_of_profiles_free_their_slots() {
     let place = Place::new();
     let running = place.start(&[]);
     let waiting: Vec<_> = (0..40)
-        .map(|_| http::ask_and_wait(&running.debug, "/debug/pprof/profile?seconds=300"))
+        .map(|_| http::send_and_wait(&running.debug, "/debug/pprof/profile?seconds=300"))
         .collect();
     let in_flight =
         "davy_endpoint_in_flight{member=\"debug\",op=\"GetCpuProfile\",process=\"quickstart\"} 16";
-    running.until("all places taken", || {
+    running.until("all slots in use", || {
         running
             .get("/metrics")
             .text()
@@ -162,5 +167,5 @@ fn profiles_that_nobody_waits_for_any_more_free_their_places() {
     let status = || http::get(&format!("{}/debug/pprof/profile?seconds=1", running.debug)).status;
     assert_eq!(status(), 429);
     drop(waiting);
-    running.until("a place", || (status() == 200).then_some(()));
+    running.until("a free slot", || (status() == 200).then_some(()));
 }

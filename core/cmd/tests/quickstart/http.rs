@@ -1,16 +1,16 @@
-//! A client that shows answers of any status.
+//! An HTTP client that returns responses of any status.
 
 use std::io::Write as _;
 use std::net::TcpStream;
 
-/// An answer.
-pub(crate) struct Answer {
+/// A response.
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -29,8 +29,8 @@ fn agent() -> ureq::Agent {
         .new_agent()
 }
 
-fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
-    let mut response = result.unwrap_or_else(|error| panic!("no answer: {error}"));
+fn response(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Response {
+    let mut response = result.unwrap_or_else(|error| panic!("no response: {error}"));
     let content_type = response
         .headers()
         .get("content-type")
@@ -42,15 +42,15 @@ fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answ
         .with_config()
         .limit(1 << 30)
         .read_to_vec()
-        .expect("a whole body");
-    Answer {
+        .expect("read the body");
+    Response {
         status: response.status().as_u16(),
         content_type,
         body,
     }
 }
 
-/// The URL with those letters of selectors encoded that a URL may not hold.
+/// Percent-encodes the characters of a selector.
 fn encoded(url: &str) -> String {
     let letters = [
         ('{', "%7B"),
@@ -64,9 +64,9 @@ fn encoded(url: &str) -> String {
     })
 }
 
-/// Gets a URL whose query is written by hand. Where an answer has several forms, the JSON one.
-pub(crate) fn get(url: &str) -> Answer {
-    answer(
+/// Gets a URL. Prefers JSON where a response has several representations.
+pub(crate) fn get(url: &str) -> Response {
+    response(
         agent()
             .get(encoded(url))
             .header("accept", "application/json, */*;q=0.1")
@@ -75,8 +75,8 @@ pub(crate) fn get(url: &str) -> Answer {
 }
 
 /// Posts a body with a content type.
-pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> Answer {
-    answer(
+pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> Response {
+    response(
         agent()
             .post(encoded(url))
             .header("content-type", content_type)
@@ -84,20 +84,21 @@ pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> Answer {
     )
 }
 
-/// Begins a request and goes away in the middle of its body.
+/// Disconnects in the middle of the body of a request.
 pub(crate) fn abandon(address: &str, path: &str) {
-    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("it listens");
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000000\r\n\r\nonly this"
-    );
-    stream.write_all(head.as_bytes()).expect("it reads");
+    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("connect");
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000000\r\n\r\nonly this");
+    stream
+        .write_all(head.as_bytes())
+        .expect("write to the connection");
 }
 
-/// Asks for something and gives the connection on which the answer would come.
-pub(crate) fn ask_and_wait(address: &str, path: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("it listens");
+/// Sends a request and returns the connection without reading the response.
+pub(crate) fn send_and_wait(address: &str, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("connect");
     stream
         .write_all(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").as_bytes())
-        .expect("it reads");
+        .expect("write to the connection");
     stream
 }

@@ -1,4 +1,4 @@
-//! `davy quickstart` as its users meet it: the real binary, real HTTP, real files, real faults.
+//! End-to-end tests of `davy quickstart`: the binary over HTTP, with files, faults and agents.
 
 mod access;
 mod agents;

@@ -5,17 +5,17 @@ use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn the_page_shows_the_running_process_by_member() {
+fn page_shows_the_running_process_by_member() {
     assert!(
         davy_ui::built(),
         "the page is not built; `make test` does that"
     );
     let place = Place::new();
     let running = place.start(&["--profiler-hz", "500"]);
-    // A range that is dragged in the page ends a few seconds before its right end: what it shows has to
-    // be older than that.
+    // A range that is dragged in the page ends a few seconds before its right edge, so the profiles have
+    // to be older than that.
     let members = "/api/v1/profiles/labels?name=member&from=now-5m&until=now-20s";
-    running.until("three members in the archive for a while", || {
+    running.until("profiles of three members older than 20 s", || {
         let names = running.json(members);
         (names.as_array()?.len() >= 3).then_some(())
     });

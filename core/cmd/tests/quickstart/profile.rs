@@ -10,11 +10,11 @@ fn profile(running: &Running, place: &Place, arguments: &[&str]) -> Output {
         .args(arguments)
         .env("DAVY_SERVER", &running.page)
         .current_dir(place.path());
-    command.output().expect("the binary can be run")
+    command.output().expect("run the binary")
 }
 
 #[test]
-fn a_profile_is_text_wherever_it_goes_and_whatever_else_is_asked_for() {
+fn profile_is_text_by_default_and_any_format_on_request() {
     let place = Place::new();
     let running = place.start(&[]);
     let check = |arguments: &[&str], expected: &[u8]| {
@@ -23,7 +23,7 @@ fn a_profile_is_text_wherever_it_goes_and_whatever_else_is_asked_for() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
         let file = arguments.iter().position(|argument| *argument == "-o");
         let written = file.map_or(output.stdout, |at| {
-            std::fs::read(place.path().join(arguments[at + 1])).expect("it was written")
+            std::fs::read(place.path().join(arguments[at + 1])).expect("read the output file")
         });
         let begin = String::from_utf8_lossy(&written[..written.len().min(80)]).into_owned();
         assert!(written.starts_with(expected), "{arguments:?}: {begin}");
@@ -42,12 +42,15 @@ fn a_profile_is_text_wherever_it_goes_and_whatever_else_is_asked_for() {
     let error = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert_eq!(unknown.status.code(), Some(2), "{error}");
     assert!(
-        error.contains("no process hosts a member nope; there are: api, "),
+        error.contains("no process hosts member nope; hosted members: api, "),
         "{error}"
     );
 
     let refused = profile(&running, &place, &["heap", "-o", "heap.png"]);
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{error}");
-    assert!(error.contains("end it in .txt, .folded"), "{error}");
+    assert!(
+        error.contains("expected one of the suffixes .txt, .folded"),
+        "{error}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use davy_profile::{Profile, gzip, pprof};
 
-/// A CPU profile of one stack, packed.
+/// A compressed CPU profile of one stack.
 pub(crate) fn cpu(stack: &[&str], nanoseconds: i64) -> Vec<u8> {
     gzip::compress(&pprof::encode(&profile(stack, nanoseconds)))
 }
@@ -22,7 +22,7 @@ pub(crate) fn profile(stack: &[&str], nanoseconds: i64) -> Profile {
     profile
 }
 
-/// A field of bytes of a protobuf message.
+/// A length-delimited field of a protobuf message.
 pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![number << 3 | 2];
     let mut length = bytes.len();

@@ -1,6 +1,6 @@
-//! A running quickstart in a scratch folder, on ports of its own.
+//! A running quickstart in a temporary folder, on free ports.
 
-use crate::http::{self, Answer};
+use crate::http::{self, Response};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How long anything may take that is waited for.
+/// Timeout of every wait.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The binary.
+/// The binary, without the `DAVY_` variables of the environment.
 pub(crate) fn davy() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
     for (name, _) in std::env::vars() {
@@ -26,7 +26,7 @@ pub(crate) fn davy() -> Command {
 /// A process that is killed when the test ends.
 pub(crate) struct Running {
     child: Child,
-    /// Lines of its log as they come.
+    /// Lines of its log.
     lines: Receiver<String>,
     log: Arc<Mutex<String>>,
     pub(crate) page: String,
@@ -34,7 +34,7 @@ pub(crate) struct Running {
     pub(crate) debug: String,
 }
 
-/// A scratch folder in which a quickstart can run several times.
+/// A temporary folder in which a quickstart can run several times.
 pub(crate) struct Place {
     folder: TempDir,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Self {
         Self {
-            folder: TempDir::new().expect("a scratch folder"),
+            folder: TempDir::new().expect("create a temporary folder"),
         }
     }
 
@@ -50,11 +50,11 @@ impl Place {
         self.folder.path()
     }
 
-    pub(crate) fn store(&self) -> PathBuf {
+    pub(crate) fn bucket(&self) -> PathBuf {
         self.path().join("data/store")
     }
 
-    /// A quickstart with short intervals, so that nobody waits; it is ready.
+    /// Starts a quickstart with short intervals and waits until it is ready.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut command = davy();
         command
@@ -82,7 +82,7 @@ impl Place {
         running
     }
 
-    /// As [`Place::start`], but without profiling itself: the archive holds only what a test pushes.
+    /// Like [`Place::start`], without profiling itself: the archive contains only what a test pushes.
     pub(crate) fn start_quiet(&self, arguments: &[&str]) -> Running {
         self.start(&[&["--profiler-enabled", "false"], arguments].concat())
     }
@@ -95,7 +95,7 @@ impl Running {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the binary can be run");
+            .expect("run the binary");
         let (send, lines) = channel();
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, kept) = (child.stderr.take().expect("stderr is a pipe"), log.clone());
@@ -109,7 +109,7 @@ impl Running {
         });
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
         let mut first = String::new();
-        stdout.read_line(&mut first).expect("stdout is text");
+        stdout.read_line(&mut first).expect("read standard output");
         let mut urls = first
             .split(['(', ' ', ',', ')', '\n'])
             .filter(|word| word.starts_with("http://"));
@@ -117,7 +117,7 @@ impl Running {
         let (Some(page), Some(archive), Some(debug)) = (next(), next(), next()) else {
             let _ = child.wait();
             panic!(
-                "it did not start: {first:?} {}",
+                "davy quickstart did not start: {first:?} {}",
                 log.lock().expect("the log")
             );
         };
@@ -141,46 +141,46 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, signal: i32) {
-        // SAFETY: kill takes two numbers; the child is ours and has not been waited for.
+        // SAFETY: kill takes two integers; the child has not been waited for, so its pid is its own.
         let result = unsafe { libc::kill(self.pid() as i32, signal) };
-        assert_eq!(result, 0, "the process is there to be signalled");
+        assert_eq!(result, 0, "signal the process");
     }
 
-    /// Waits for its end.
+    /// Waits until it exits.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.child.wait().expect("the process can be waited for")
+        self.child.wait().expect("wait for the process")
     }
 
-    /// Stops it as an operator does.
+    /// Stops it with SIGTERM.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal(libc::SIGTERM);
         self.wait()
     }
 
-    /// Kills it as the kernel does.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(mut self) {
         self.signal(libc::SIGKILL);
         self.wait();
     }
 
-    /// Asks until the answer is the one waited for.
+    /// Polls until the condition returns a value.
     pub(crate) fn until<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let clock = davy_base::Clock::system();
         while clock.monotonic() < PATIENCE {
             if let Some(found) = ask() {
                 return found;
             }
-            // Whatever happens in the process, it logs; and if it doesn't, we ask again anyway.
+            // Polls at each log line, and without one at an interval.
             let _ = self.lines.recv_timeout(Duration::from_millis(50));
         }
-        panic!("waited in vain for {what}; the log:\n{}", self.log());
+        panic!("timed out waiting for {what}; log:\n{}", self.log());
     }
 
-    pub(crate) fn get(&self, path_and_query: &str) -> Answer {
+    pub(crate) fn get(&self, path_and_query: &str) -> Response {
         http::get(&format!("{}{path_and_query}", self.page))
     }
 
-    /// A JSON answer of the page's listener.
+    /// JSON from the listener of the page.
     pub(crate) fn json(&self, path_and_query: &str) -> serde_json::Value {
         self.get(path_and_query).json()
     }

@@ -1,4 +1,4 @@
-//! The process sees itself, member by member.
+//! The process profiles itself by member.
 
 use crate::http;
 use crate::running::{Place, Running};
@@ -7,7 +7,7 @@ use std::process::Command;
 const CPU: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
 const HEAP: &str = "memory:inuse_space:bytes:space:bytes";
 
-/// The stacks of the process itself, as `member=…;op=…;root;…;leaf value`.
+/// The stacks of the process, as `member=…;op=…;root;…;leaf value`.
 fn stacks(running: &Running, kind: &str) -> String {
     let path = format!(
         "/api/v1/profiles/folded?type={kind}&selector={{service_name=\"davy\"}}&by=member,op&from=now-5m"
@@ -16,10 +16,10 @@ fn stacks(running: &Running, kind: &str) -> String {
 }
 
 #[test]
-fn cpu_and_heap_are_told_apart_by_member() {
+fn cpu_and_heap_are_attributed_to_members() {
     let place = Place::new();
     let running = place.start(&["--profiler-hz", "1000"]);
-    // The questions are the work that is seen.
+    // The queries cause the work that is sampled.
     running.until("CPU samples of two members", || {
         let stacks = stacks(&running, CPU);
         running.get(&format!("/api/v1/profiles/top?type={CPU}&from=now-5m"));
@@ -27,7 +27,7 @@ fn cpu_and_heap_are_told_apart_by_member() {
             let mut lines = stacks.lines();
             lines.any(|line| line.starts_with(start) && line.contains(frame))
         };
-        // Frames have the names of functions.
+        // Frames are symbolized.
         let query = seen("member=archive.query;op=QueryFolded;", "davy_archive::");
         (query && seen("member=archive.ingest;op=Push;", "")).then_some(())
     });
@@ -45,7 +45,7 @@ fn cpu_and_heap_are_told_apart_by_member() {
         .sum();
     assert!(
         (1 << 16..1 << 30).contains(&total),
-        "live heap of {total} bytes is believable"
+        "implausible live heap of {total} bytes"
     );
     let types = running.json("/api/v1/profiles/types?from=now-5m");
     for kind in [
@@ -72,7 +72,7 @@ fn cpu_and_heap_are_told_apart_by_member() {
 }
 
 #[test]
-fn go_tool_pprof_opens_the_debug_port_and_the_archives_answer() {
+fn go_tool_pprof_reads_the_debug_port_and_the_archive() {
     let place = Place::new();
     let running = place.start(&[]);
     let check = |source: &str, expected: &str| {
@@ -110,12 +110,12 @@ fn go_tool_pprof_opens_the_debug_port_and_the_archives_answer() {
         (profile.sample_count() > 0).then_some(answer.body)
     });
     let file = place.path().join("heap.pb.gz");
-    std::fs::write(&file, pprof).expect("the scratch folder can be written");
+    std::fs::write(&file, pprof).expect("write the file");
     check(&file.display().to_string(), "inuse_space");
 }
 
 #[test]
-fn every_listener_is_alive_ready_and_metered() {
+fn every_listener_serves_health_and_metrics() {
     let place = Place::new();
     let running = place.start(&[]);
     for address in [&running.page, &running.archive, &running.debug] {

@@ -1,4 +1,4 @@
-//! Toggling off what toggles are thrown through, and the way back.
+//! Disabling the API that changes toggles, and enabling it again through the debug port.
 
 use crate::running::{Place, Running, davy};
 use std::process::{Command, Output};
@@ -6,17 +6,17 @@ use std::process::{Command, Output};
 fn run(command: &mut Command, running: &Running, place: &Place) -> Output {
     let command = command.env("DAVY_SERVER", &running.page);
     let command = command.current_dir(place.path());
-    command.output().expect("the binary can be run")
+    command.output().expect("run the binary")
 }
 
-/// The command that a sentence names, without the program.
-fn told(sentence: &str) -> Vec<String> {
+/// The arguments of the command that a message suggests.
+fn suggested(sentence: &str) -> Vec<String> {
     let command = sentence.split('`').nth(1).unwrap_or_default();
     command.split(' ').skip(1).map(str::to_owned).collect()
 }
 
 #[test]
-fn who_toggles_the_api_off_is_told_how_to_toggle_it_on_again() {
+fn disabling_the_api_suggests_the_command_that_enables_it() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     for (what, name) in [
@@ -28,26 +28,26 @@ fn who_toggles_the_api_off_is_told_how_to_toggle_it_on_again() {
         let output = run(davy().args(disable), &running, &place);
         let answer = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{output:?}");
-        let way_back = told(&answer);
+        let enable = suggested(&answer);
         let expected = [what, "enable", name, "--server", &running.debug];
-        assert_eq!(way_back, expected, "{answer}");
+        assert_eq!(enable, expected, "{answer}");
 
         if name != "ToggleMember" {
             let output = run(davy().args([what, "enable", name]), &running, &place);
             let refusal = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(output.status.code(), Some(1), "{refusal}");
             assert!(refusal.contains("too late at night; "), "{refusal}");
-            assert_eq!(told(&refusal), expected, "{refusal}");
+            assert_eq!(suggested(&refusal), expected, "{refusal}");
         }
         if name == "api" {
             let output = run(davy().arg("members"), &running, &place);
             let refusal = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!(told(&refusal), expected, "{refusal}");
+            assert_eq!(suggested(&refusal), expected, "{refusal}");
         }
 
-        let output = run(davy().args(&way_back), &running, &place);
+        let output = run(davy().args(&enable), &running, &place);
         assert!(output.status.success(), "{output:?}");
-        running.until("the API again", || {
+        running.until("the enabled API", || {
             let enable = run(davy().args([what, "enable", name]), &running, &place);
             enable.status.success().then_some(())
         });
@@ -55,7 +55,7 @@ fn who_toggles_the_api_off_is_told_how_to_toggle_it_on_again() {
 }
 
 #[test]
-fn the_audit_names_a_user_whose_surroundings_say_nothing() {
+fn audit_names_the_user_without_environment_variables() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let own_name = Command::new("id").arg("-un").output().expect("id runs");
@@ -85,16 +85,12 @@ fn the_audit_names_a_user_whose_surroundings_say_nothing() {
 }
 
 #[test]
-fn the_debug_port_of_each_member_is_listed() {
+fn debug_port_of_each_process_is_listed() {
     let place = Place::new();
     let running = place.start_quiet(&[]);
     let output = run(davy().arg("members"), &running, &place);
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut lines = table.lines();
-    let head = lines.next().unwrap_or_default();
-    let column = head.find("DEBUG").expect("a column");
     let address = running.debug.trim_start_matches("http://");
-    for line in lines {
-        assert!(line[column..].starts_with(address), "{table}");
-    }
+    let first = table.lines().next().unwrap_or_default();
+    assert!(first.ends_with(&format!(", debug {address}")), "{table}");
 }

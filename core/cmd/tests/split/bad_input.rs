@@ -1,25 +1,27 @@
-//! What is asked wrongly is told at once, with the way out.
+//! Invalid configurations and changes are refused with a hint.
 
 use crate::database::Database;
 use crate::fleet::{Fleet, Placement, jobs, metrics};
-use crate::http::{self, Answer};
+use crate::http::{self, Response};
 use crate::process::{PATIENCE, davy, within};
 use std::process::Stdio;
 use tempfile::TempDir;
 
-/// A start that ends with 2 and one sentence.
+/// Asserts that the command exits with 2 and one sentence.
 fn refused(file: &str, arguments: &[&str], expected: &[&str]) {
-    let folder = TempDir::new().expect("a scratch folder");
-    std::fs::write(folder.path().join("davy.toml"), file).expect("a file");
+    let folder = TempDir::new().expect("create a temporary folder");
+    std::fs::write(folder.path().join("davy.toml"), file).expect("write the file");
     let mut child = davy(folder.path())
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("the binary can be run");
-    let ended = within(PATIENCE / 6, || child.try_wait().expect("it is ours"));
+        .expect("run the binary");
+    let ended = within(PATIENCE / 6, || {
+        child.try_wait().expect("a child of this process")
+    });
     let _ = child.kill();
-    let output = child.wait_with_output().expect("it can be waited for");
+    let output = child.wait_with_output().expect("wait for the process");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(ended.is_some(), "{arguments:?} was not refused: {error}");
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
@@ -30,19 +32,19 @@ fn refused(file: &str, arguments: &[&str], expected: &[&str]) {
 }
 
 #[test]
-fn a_wrong_process_is_refused_with_the_nearest_name() {
+fn unknown_process_is_refused_with_the_nearest_name() {
     refused(
         "",
         &["run", "frontent"],
-        &["no process frontent", "did you mean frontend?"],
+        &["unknown process frontent", "did you mean frontend?"],
     );
-    refused("", &["run", "nosuch"], &["no process nosuch"]);
+    refused("", &["run", "nosuch"], &["unknown process nosuch"]);
     let two = "[process.edge]\nmembers = [\"api\", \"ui\"]\n";
     refused(two, &["run", "edgy"], &["did you mean edge?"]);
 }
 
 #[test]
-fn a_wrong_list_of_members_is_refused_with_the_whole_story() {
+fn invalid_member_list_is_refused_with_its_source() {
     let check = |file: &str, expected: &[&str]| {
         refused(file, &["backend"], expected);
         refused(file, &["config", "check"], expected);
@@ -57,10 +59,7 @@ fn a_wrong_list_of_members_is_refused_with_the_whole_story() {
     );
     check(
         "[process.backend]\nmembers = [\"gc.*\", \"gd.*\"]\n",
-        &[
-            "there is no member gd.*",
-            "process.backend.members (davy.toml)",
-        ],
+        &["unknown member gd.*", "process.backend.members (davy.toml)"],
     );
     check(
         "[process.backend]\nmembers = [\"gc.*\", \"gc.*\"]\n",
@@ -68,12 +67,12 @@ fn a_wrong_list_of_members_is_refused_with_the_whole_story() {
     );
     check(
         "[process.backend]\nmembers = [\"gc.adit\"]\n",
-        &["there is no member gc.adit", "did you mean gc.audit?"],
+        &["unknown member gc.adit", "did you mean gc.audit?"],
     );
 }
 
 #[test]
-fn an_unknown_key_is_refused_with_the_nearest_one() {
+fn unknown_key_is_refused_with_the_nearest_one() {
     let check = |file: &str, expected: &[&str]| {
         refused(file, &["config", "check"], expected);
         let listen =
@@ -124,12 +123,12 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
 }
 
 #[test]
-fn a_flag_of_another_kind_is_refused_with_the_name_of_that_kind() {
+fn flag_of_another_process_kind_is_refused_with_that_kind() {
     refused(
         "",
         &["frontend", "--archive-flush-interval", "5s"],
         &[
-            "flag --archive-flush-interval is not for frontend",
+            "flag --archive-flush-interval does not apply to frontend",
             "archiver",
         ],
     );
@@ -146,7 +145,7 @@ fn a_flag_of_another_kind_is_refused_with_the_name_of_that_kind() {
 }
 
 #[test]
-fn an_unknown_name_ends_a_command_with_2_and_the_nearest_one() {
+fn unknown_name_exits_with_2_and_the_nearest_one() {
     let fleet = Fleet::start(Placement::One, Database::Sqlite);
     let check = |arguments: &[&str], expected: &str| {
         let output = fleet.davy(arguments);
@@ -162,7 +161,7 @@ fn an_unknown_name_ends_a_command_with_2_and_the_nearest_one() {
         "did you mean ListAllJobs?",
     );
     check(&["endpoint", "enable", "zzz"], "`davy endpoints` lists all");
-    check(&["endpoint", "disable", "a/b"], "is no name");
+    check(&["endpoint", "disable", "a/b"], "invalid name \"a/b\"");
     check(&["endpoint", "limit", "ListAllJobs", "0"], "0");
     assert_eq!(
         fleet.json(&["audit"]),
@@ -171,16 +170,16 @@ fn an_unknown_name_ends_a_command_with_2_and_the_nearest_one() {
     );
 }
 
-fn put(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+fn put(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let url = format!("{address}/api/v1/{path}");
     let answer = http::ask("PUT", &url, headers, body.as_bytes());
-    answer.unwrap_or_else(|| panic!("no answer from {url}"))
+    answer.unwrap_or_else(|| panic!("no response from {url}"))
 }
 
 const WHO: (&str, &str) = ("davy-user", "tester");
 
 #[test]
-fn a_wrong_change_is_refused_with_the_way_out() {
+fn invalid_change_is_refused_with_a_hint() {
     let fleet = Fleet::start(Placement::One, Database::Sqlite);
     let (frontend, debug) = (fleet.frontends()[0], &fleet.processes[0].debug);
     let off = "{\"enabled\": false}";
@@ -239,7 +238,7 @@ fn a_wrong_change_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn a_change_shows_the_token_where_there_is_one() {
+fn change_requires_the_token_if_one_is_set() {
     let mut fleet = Fleet::prepare(Placement::Isolated, Database::Sqlite, "");
     fleet.change_file("[http]\n", "[http]\ntoken = \"s3cret\"\n");
     fleet.start_processes();
@@ -267,7 +266,7 @@ fn a_change_shows_the_token_where_there_is_one() {
     assert_eq!(
         jobs(frontend).map(|answer| answer.status),
         Some(200),
-        "to read needs none"
+        "reading needs no token"
     );
 }
 
@@ -297,7 +296,7 @@ fn every_path_of_every_listener_is_an_operation() {
         };
         let url = format!("{listener}{path}{query}");
         let answer = http::ask(&text("method"), &url, &[], b"{}");
-        let answer = answer.unwrap_or_else(|| panic!("no answer from {url}"));
+        let answer = answer.unwrap_or_else(|| panic!("no response from {url}"));
         assert_ne!(answer.status, 405, "{url}");
         assert!(
             !answer.text().contains(" not found; /api/v1/openapi.json"),
@@ -313,7 +312,7 @@ fn every_path_of_every_listener_is_an_operation() {
 }
 
 #[test]
-fn a_head_request_passes_the_toggle_too() {
+fn head_request_is_subject_to_the_toggle() {
     let fleet = Fleet::start(Placement::One, Database::Sqlite);
     let frontend = fleet.frontends()[0];
     let url = format!("{frontend}/api/v1/jobs");

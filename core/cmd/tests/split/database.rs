@@ -1,4 +1,4 @@
-//! A database of a test's own, gone when the test is.
+//! A database for one test. It is removed when the test ends.
 
 use davy_base::{Clock, Random};
 use davy_store::Store;
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use ulid::Ulid;
 
-/// A database that nobody else uses.
+/// A database that only one test uses.
 pub(crate) enum Database {
     /// A file in the fleet's folder.
     Sqlite,
-    /// A database of the server that `ops/dev/postgres` started.
+    /// A database on the server that `ops/dev/postgres` started.
     Postgres { server: String, name: String },
-    /// The database of a server of the test's own, which can be stopped.
+    /// A server that only this test uses, so that it can be stopped.
     Server { folder: PathBuf, url: String },
 }
 
@@ -69,29 +69,29 @@ impl Database {
         Self::Postgres { server, name }
     }
 
-    /// A server of its own, running.
+    /// Starts a server.
     pub(crate) fn server() -> Self {
         let folder = Path::new(&variable("DEV_POSTGRES_SCRATCH")).join(unique());
         let url = run(script(&["start"]).arg(&folder));
         Self::Server { folder, url }
     }
 
-    /// Stops the server as a crash does.
+    /// Stops the server immediately, like a crash.
     pub(crate) fn crash(&self) {
         let Self::Server { folder, .. } = self else {
-            panic!("only a server of one's own can be stopped");
+            panic!("a shared server must not be stopped");
         };
         run(script(&["stop"]).arg(folder).arg("immediate"));
     }
 
     pub(crate) fn start_again(&self) {
         let Self::Server { folder, .. } = self else {
-            panic!("only a server of one's own can be started");
+            panic!("a shared server must not be started");
         };
         run(script(&["start"]).arg(folder));
     }
 
-    /// Its URL for a fleet in a folder.
+    /// The URL for a fleet in a folder.
     pub(crate) fn url(&self, folder: &Path) -> String {
         match self {
             Self::Sqlite => format!("sqlite:{}", folder.join("davy.db").display()),
@@ -119,14 +119,14 @@ impl Drop for Database {
     }
 }
 
-/// Does something with the database past the fleet.
+/// Accesses the database directly.
 pub(crate) fn with_store<T>(url: &str, work: impl AsyncFnOnce(&Store) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("a runtime");
+        .expect("start a runtime");
     runtime.block_on(async {
-        let store = Store::open(url).await.expect("the database answers");
+        let store = Store::open(url).await.expect("open the database");
         let result = work(&store).await;
         store.close().await;
         result

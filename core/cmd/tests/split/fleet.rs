@@ -1,7 +1,7 @@
-//! A running Davy in one of its placements.
+//! A running fleet in one of the placements.
 
 use crate::database::Database;
-use crate::http::{self, Answer};
+use crate::http::{self, Response};
 use crate::process::{PATIENCE, Process, davy, text, within};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::process::Output;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Every member that an operator places, with the kind of process that it is at home in.
+/// Every placed member and the process kind that hosts it.
 pub(crate) const MEMBERS: [(&str, &str); 7] = [
     ("api", "frontend"),
     ("ui", "frontend"),
@@ -20,23 +20,23 @@ pub(crate) const MEMBERS: [(&str, &str); 7] = [
     ("gc.processes", "backend"),
     ("gc.audit", "backend"),
 ];
-/// From one run of a periodic member to the next.
+/// Time between two ticks of a periodic member.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
-/// How long a fleet may take to stop: the longest deadline of what it drains.
+/// How long a fleet may take to stop: the longest deadline of its members.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How members are divided among processes.
+/// How members are placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// Everything in one.
+    /// All in one process.
     One,
-    /// Each kind by a command of its own.
+    /// A process per kind, each started by its own command.
     Kinds,
-    /// Each member a child process.
+    /// Every member isolated.
     Isolated,
-    /// Each kind a child process.
+    /// A child process per kind.
     Split,
-    /// Two frontends, two backends, an archiver.
+    /// Two frontends, two backends and an archiver.
     Fleet,
 }
 
@@ -56,7 +56,7 @@ impl Placement {
             (Self::Fleet, "frontend" | "backend") => 2,
             _ => 1,
         };
-        // Frontends answer queries too.
+        // Frontends host queries too.
         let frontends = match (self, member) {
             (Self::Kinds | Self::Split, "archive.query") => 1,
             (Self::Fleet, "archive.query") => 2,
@@ -66,7 +66,7 @@ impl Placement {
     }
 }
 
-/// Processes of one database and one folder.
+/// Processes with one database, one bucket and one folder.
 pub(crate) struct Fleet {
     pub(crate) placement: Placement,
     pub(crate) processes: Vec<Process>,
@@ -83,9 +83,9 @@ impl Fleet {
         fleet
     }
 
-    /// A fleet that runs nothing yet, with more in its davy.toml.
+    /// A fleet without running processes. `more` is added to its davy.toml.
     pub(crate) fn prepare(placement: Placement, database: Database, more: &str) -> Self {
-        let folder = TempDir::new().expect("a scratch folder");
+        let folder = TempDir::new().expect("create a temporary folder");
         let fleet = Self {
             placement,
             processes: Vec::new(),
@@ -96,15 +96,17 @@ impl Fleet {
         fleet
     }
 
-    /// Writes davy.toml, with more in it than what all fleets have.
+    /// Writes davy.toml with `more` at its end.
     pub(crate) fn configure(&self, more: &str) {
         let mut toml = format!(
-            "database = {:?}\ndata_dir = \"data\"\n\
+            "database = {:?}\n\
+             [bucket]\nurl = \"file://{}\"\n\
              [http]\nlisten = \"127.0.0.1:0\"\n\
              [debug]\nlisten = \"127.0.0.1:0\"\n\
              [archive]\nlisten = \"127.0.0.1:0\"\nflush_interval = \"100ms\"\n\
              [profiler]\nenabled = false\n",
-            self.database.url(self.path())
+            self.database.url(self.path()),
+            self.path().join("bucket").display()
         );
         for (member, _) in MEMBERS {
             toml.push_str(&format!("[member.\"{member}\"]\n"));
@@ -116,15 +118,15 @@ impl Fleet {
             }
         }
         toml.push_str(more);
-        std::fs::write(self.path().join("davy.toml"), toml).expect("the folder can be written");
+        std::fs::write(self.path().join("davy.toml"), toml).expect("write davy.toml");
     }
 
     /// Replaces a part of davy.toml.
     pub(crate) fn change_file(&self, old: &str, new: &str) {
         let path = self.path().join("davy.toml");
-        let text = std::fs::read_to_string(&path).expect("a file");
+        let text = std::fs::read_to_string(&path).expect("write the file");
         assert!(text.contains(old), "{text}");
-        std::fs::write(&path, text.replace(old, new)).expect("a file");
+        std::fs::write(&path, text.replace(old, new)).expect("write the file");
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -132,14 +134,17 @@ impl Fleet {
     }
 
     pub(crate) fn start_processes(&mut self) {
-        for line in self.placement.commands() {
+        for (number, line) in self.placement.commands().iter().enumerate() {
             let mut command = davy(self.path());
-            command.args(line.split(' '));
+            // Two processes of one kind can't share a data folder.
+            command
+                .args(line.split(' '))
+                .args(["--data-dir", &format!("data-{number}")]);
             self.processes.push(Process::start(command, line));
         }
     }
 
-    /// Waits until every member of every process is ready and the whole fleet knows it.
+    /// Waits until every member of every process is ready and every frontend lists it.
     pub(crate) fn until_ready(&self) {
         for process in &self.processes {
             self.until(&format!("{} to be ready", process.kind), || {
@@ -148,7 +153,7 @@ impl Fleet {
             });
         }
         for frontend in self.frontends() {
-            self.until("every member in the list, ready", || {
+            self.until("every member to be listed as ready", || {
                 let counts = Self::ready_counts(frontend)?;
                 let is_there = |(member, home): &(&str, &str)| {
                     counts.get(*member) == Some(&self.placement.hosts(member, home))
@@ -158,7 +163,7 @@ impl Fleet {
         }
     }
 
-    /// How many processes say that they host a member which is ready.
+    /// Number of processes in which each member is ready.
     fn ready_counts(frontend: &str) -> Option<BTreeMap<String, usize>> {
         let mut counts = BTreeMap::new();
         for row in members(frontend)? {
@@ -169,20 +174,20 @@ impl Fleet {
         Some(counts)
     }
 
-    /// Stops every process as an operator does, and starts the same again.
+    /// Stops every process with SIGTERM and starts it again.
     pub(crate) fn restart(&mut self) {
         self.stop();
         self.start_processes();
     }
 
-    /// Starts the same processes again, once all have ended.
+    /// Starts the processes again after all of them have exited.
     pub(crate) fn restart_ended(&mut self) {
         self.processes.clear();
         self.start_processes();
         self.until_ready();
     }
 
-    /// Stops every process as an operator does; each has to end well and in time.
+    /// Stops every process with SIGTERM. Each must exit with code 0 before the deadline.
     pub(crate) fn stop(&mut self) {
         for process in &self.processes {
             process.signal(libc::SIGTERM);
@@ -190,7 +195,7 @@ impl Fleet {
         for mut process in self.processes.drain(..) {
             let ended = process.ends_within(STOP_DEADLINE);
             let (status, _) = ended.unwrap_or_else(|| {
-                panic!("{} does not stop:\n{}", process.kind, process.log());
+                panic!("{} did not stop:\n{}", process.kind, process.log());
             });
             assert_eq!(
                 status.code(),
@@ -211,7 +216,7 @@ impl Fleet {
 
     pub(crate) fn archive(&self) -> &str {
         let mut archives = self.processes.iter().filter_map(|p| p.archive.as_deref());
-        archives.next().expect("something takes profiles")
+        archives.next().expect("a process with an archive listener")
     }
 
     /// Runs `davy` against the first frontend.
@@ -222,7 +227,7 @@ impl Fleet {
     pub(crate) fn davy_at(&self, server: &str, arguments: &[&str]) -> Output {
         let mut command = davy(self.path());
         command.args(arguments).env("DAVY_SERVER", server);
-        command.output().expect("the binary can be run")
+        command.output().expect("run the binary")
     }
 
     /// The JSON that a command prints.
@@ -231,7 +236,7 @@ impl Fleet {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// The rows of a member, as the first frontend knows them.
+    /// The rows of a member on the first frontend.
     pub(crate) fn rows(&self, member: &str) -> Vec<Value> {
         let rows = members(self.frontends()[0]).unwrap_or_default();
         rows.into_iter()
@@ -246,25 +251,25 @@ impl Fleet {
                 .iter()
                 .map(|process| format!("--- {}\n{}", process.kind, process.log()))
                 .collect();
-            panic!("waited in vain for {what}:\n{}", logs.concat())
+            panic!("timed out waiting for {what}:\n{}", logs.concat())
         };
         found
     }
 }
 
-/// The list of members, as a process has it.
+/// The members that a process lists.
 pub(crate) fn members(address: &str) -> Option<Vec<Value>> {
     let answer = http::try_get(&format!("{address}/api/v1/members"))?;
     (answer.status == 200).then(|| answer.json().as_array().expect("a list").clone())
 }
 
-/// The figures of a process, a line each.
+/// The metrics of a process, one line each.
 pub(crate) fn metrics(address: &str) -> Vec<String> {
     let answer = http::get(&format!("{address}/metrics"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.text().lines().map(str::to_owned).collect()
 }
 
-pub(crate) fn jobs(address: &str) -> Option<Answer> {
+pub(crate) fn jobs(address: &str) -> Option<Response> {
     http::try_get(&format!("{address}/api/v1/jobs"))
 }

@@ -1,4 +1,4 @@
-//! Members that keep every worker thread, as a loop without an end does.
+//! A process whose worker threads are all blocked, as by an endless loop.
 
 use crate::database::Database;
 use crate::fleet::{Fleet, Placement};
@@ -7,12 +7,12 @@ use crate::process::{PATIENCE, text, within};
 use std::ptr::null_mut;
 use std::time::Duration;
 
-/// The worker threads of a process, held where they are by this thread until this is dropped.
-struct Held(Vec<i32>);
+/// The worker threads of a process, stopped by ptrace until this is dropped.
+struct StoppedWorkers(Vec<i32>);
 
-impl Held {
-    fn workers_of(pid: u32) -> Self {
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+impl StoppedWorkers {
+    fn of(pid: u32) -> Self {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("list the threads");
         let threads: Vec<i32> = tasks
             .flatten()
             .filter(|task| {
@@ -21,19 +21,19 @@ impl Held {
             })
             .filter_map(|task| task.file_name().to_str()?.parse().ok())
             .collect();
-        assert!(!threads.is_empty(), "it has workers");
+        assert!(!threads.is_empty(), "the process has worker threads");
         for thread in &threads {
             trace(libc::PTRACE_SEIZE, *thread);
             trace(libc::PTRACE_INTERRUPT, *thread);
-            // SAFETY: waits for a thread that this one traces; nothing is written.
-            let stopped = unsafe { libc::waitpid(*thread, null_mut(), libc::__WALL) };
-            assert_eq!(stopped, *thread, "it stands still");
+            // SAFETY: waits for a thread that this one traces; the null pointers mean that nothing is written.
+            let waited = unsafe { libc::waitpid(*thread, null_mut(), libc::__WALL) };
+            assert_eq!(waited, *thread, "the thread is stopped");
         }
         Self(threads)
     }
 }
 
-impl Drop for Held {
+impl Drop for StoppedWorkers {
     fn drop(&mut self) {
         for thread in &self.0 {
             trace(libc::PTRACE_DETACH, *thread);
@@ -46,14 +46,14 @@ fn trace(request: libc::c_uint, thread: i32) {
     // SAFETY: none of these requests reads or writes through its pointers.
     let result = unsafe { libc::ptrace(request, thread, nothing, nothing) };
     let error = std::io::Error::last_os_error();
-    assert_eq!(result, 0, "thread {thread} can't be traced: {error}");
+    assert_eq!(result, 0, "cannot trace thread {thread}: {error}");
 }
 
 #[test]
-fn a_process_whose_workers_all_hang_can_be_looked_into_toggled_and_told_to_stop() {
+fn process_with_blocked_workers_serves_the_debug_port_and_stops() {
     let mut fleet = Fleet::start(Placement::One, Database::Sqlite);
     let debug = fleet.processes[0].debug.clone();
-    let held = Held::workers_of(fleet.processes[0].pid());
+    let stopped = StoppedWorkers::of(fleet.processes[0].pid());
     for path in ["/livez", "/readyz", "/metrics", "/api/v1/members"] {
         let answer = http::get(&format!("{debug}{path}"));
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
@@ -62,33 +62,33 @@ fn a_process_whose_workers_all_hang_can_be_looked_into_toggled_and_told_to_stop(
     text(&fleet.davy_at(&debug, &why));
     let process = &mut fleet.processes[0];
     process.signal(libc::SIGTERM);
-    let told = within(PATIENCE, || {
+    let logged = within(PATIENCE, || {
         process.log().contains("stopping").then_some(())
     });
-    assert!(told.is_some(), "{}", process.log());
-    drop(held);
-    let (status, _) = process.ends_within(PATIENCE).expect("it ends");
+    assert!(logged.is_some(), "{}", process.log());
+    drop(stopped);
+    let (status, _) = process.ends_within(PATIENCE).expect("the process exits");
     assert_eq!(status.code(), Some(0), "{}", process.log());
     fleet.restart_ended();
     let jobs = http::get(&format!("{}/api/v1/jobs", fleet.frontends()[0]));
-    assert_eq!(jobs.status, 503, "the toggle was written: {}", jobs.text());
+    assert_eq!(jobs.status, 503, "the toggle is stored: {}", jobs.text());
 }
 
 #[test]
-fn a_second_signal_ends_a_process_whose_workers_all_hang() {
+fn second_signal_stops_a_process_with_blocked_workers() {
     let mut fleet = Fleet::start(Placement::One, Database::Sqlite);
-    let held = Held::workers_of(fleet.processes[0].pid());
+    let stopped = StoppedWorkers::of(fleet.processes[0].pid());
     let process = &mut fleet.processes[0];
     process.signal(libc::SIGTERM);
-    let told = within(PATIENCE, || {
+    let logged = within(PATIENCE, || {
         process.log().contains("stopping").then_some(())
     });
-    assert!(told.is_some(), "{}", process.log());
+    assert!(logged.is_some(), "{}", process.log());
     process.signal(libc::SIGTERM);
     let hung = within(Duration::from_secs(10), || {
         process.log().contains("is hung").then_some(())
     });
     assert!(hung.is_some(), "{}", process.log());
-    drop(held);
-    process.ends_within(PATIENCE).expect("it ends");
+    drop(stopped);
+    process.ends_within(PATIENCE).expect("the process exits");
 }

@@ -1,5 +1,4 @@
-//! A fleet as its operators meet it: the same questions to every placement of its members, and the
-//! faults that a fleet meets.
+//! End-to-end tests of fleets: one suite for every placement, and the faults of a fleet.
 
 mod bad_input;
 mod database;

@@ -1,16 +1,16 @@
-//! The database goes, and comes back.
+//! Outages of the database.
 
 use crate::database::Database;
 use crate::fleet::{Fleet, Placement, jobs, members};
-use crate::http::{self, Answer};
+use crate::http::{self, Response};
 use crate::process::text;
 use serde_json::{Value, json};
 
-fn health(address: &str) -> Option<Answer> {
+fn health(address: &str) -> Option<Response> {
     http::try_get(&format!("{address}/api/v1/health"))
 }
 
-/// What a process names as degraded.
+/// The members that a process reports as degraded.
 fn degraded(address: &str, path: &str) -> Option<Vec<Value>> {
     let answer = http::try_get(&format!("{address}{path}"))?.json();
     answer["degraded"].as_array().cloned()
@@ -22,13 +22,13 @@ fn names_the_database(address: &str, path: &str) -> Option<()> {
     is_named.then_some(())
 }
 
-fn note(address: &str, member: &str) -> Option<String> {
+fn note_of(address: &str, member: &str) -> Option<String> {
     let rows = members(address)?;
     let row = rows.iter().find(|row| row["name"] == member)?;
     row["note"].as_str().map(str::to_owned)
 }
 
-/// enables an endpoint a process's own debug port.
+/// Changes a toggle through the debug port of a process.
 fn toggle(address: &str, body: &Value) -> Value {
     let url = format!("{address}/api/v1/endpoints/ListAllJobs");
     let headers = [
@@ -36,16 +36,16 @@ fn toggle(address: &str, body: &Value) -> Value {
         ("content-type", "application/json"),
     ];
     let answer = http::ask("PUT", &url, &headers, body.to_string().as_bytes());
-    let answer = answer.expect("the debug port answers");
+    let answer = answer.expect("a response of the debug port");
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
 #[test]
-fn a_lost_database_pauses_the_fleet_which_resumes_by_itself() {
+fn fleet_pauses_without_its_database_and_resumes() {
     let fleet = Fleet::start(Placement::Fleet, Database::server());
     let backend = fleet.processes.last().expect("a backend").debug.clone();
-    fleet.until("a first run", || {
+    fleet.until("a first tick", || {
         let rows = members(&backend)?;
         let row = rows.into_iter().find(|row| row["name"] == "gc.audit")?;
         (row["last_run"]["outcome"] == "done").then_some(())
@@ -55,51 +55,54 @@ fn a_lost_database_pauses_the_fleet_which_resumes_by_itself() {
     for process in &fleet.processes {
         let needs_it = process.kind != "archiver";
         for path in ["/api/v1/health", "/readyz"] {
-            fleet.until("the loss to be known", || {
+            fleet.until("the outage to be reported", || {
                 names_the_database(&process.debug, path)
             });
         }
         if needs_it {
-            let answer = health(&process.debug).expect("it answers");
+            let answer = health(&process.debug).expect("a response");
             assert_eq!(answer.json()["status"], "degraded", "{}", answer.text());
         }
         assert_eq!(http::get(&format!("{}/livez", process.debug)).status, 200);
     }
     for member in ["gc.audit", "gc.processes"] {
-        let said = fleet.until("the pause to be told", || note(&backend, member));
-        assert!(said.starts_with("paused since"), "{said}");
+        let note = fleet.until("the pause to be reported", || note_of(&backend, member));
+        assert!(note.starts_with("paused since"), "{note}");
     }
-    let refused = jobs(fleet.frontends()[0]).expect("it answers");
+    let refused = jobs(fleet.frontends()[0]).expect("a response");
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.retry_after.is_some(), "{}", refused.text());
 
     let (first, second) = (&fleet.processes[1], &fleet.processes[2]);
-    let taken = toggle(&first.debug, &json!({"enabled": false, "why": "dark"}));
-    assert_eq!(taken["obeyed_by"], "this process", "{taken}");
-    let detail = taken["detail"].as_str().unwrap_or("");
+    let changed = toggle(&first.debug, &json!({"enabled": false, "why": "dark"}));
+    assert_eq!(changed["obeyed_by"], "this process", "{changed}");
+    let detail = changed["detail"].as_str().unwrap_or("");
     assert!(detail.contains("in this process only"), "{detail}");
-    let off = |address: &str| {
+    let is_disabled = |address: &str| {
         jobs(address).is_some_and(|answer| answer.text().contains("was disabled by night watch"))
     };
     let (first, second) = (first.page.as_deref(), second.page.as_deref());
     let (first, second) = first.zip(second).expect("two frontends");
-    assert!(off(first), "obeyed at once where it was said");
-    assert!(!off(second), "nobody else has heard of it");
+    assert!(
+        is_disabled(first),
+        "in effect in the process that was asked"
+    );
+    assert!(!is_disabled(second), "not in effect in other processes");
 
     fleet.database.start_again();
-    fleet.until("the toggle to reach the other", || {
-        off(second).then_some(())
+    fleet.until("the toggle to reach the other frontend", || {
+        is_disabled(second).then_some(())
     });
-    assert!(off(first));
+    assert!(is_disabled(first));
     for process in &fleet.processes {
-        fleet.until("all to be well", || {
+        fleet.until("a healthy fleet", || {
             let answer = health(&process.debug)?;
             (answer.status == 200 && answer.json()["status"] == "ok").then_some(())
         });
     }
     for member in ["gc.audit", "gc.processes"] {
-        fleet.until("the pause to be over", || {
-            note(&backend, member).is_none().then_some(())
+        fleet.until("the end of the pause", || {
+            note_of(&backend, member).is_none().then_some(())
         });
     }
     let rows = fleet.json(&["audit"]);
@@ -112,14 +115,14 @@ fn a_lost_database_pauses_the_fleet_which_resumes_by_itself() {
     );
     text(&fleet.davy(&["endpoint", "enable", "ListAllJobs"]));
     for frontend in [first, second] {
-        fleet.until("an answer", || {
+        fleet.until("a response", || {
             (jobs(frontend)?.status == 200).then_some(())
         });
     }
 }
 
 #[test]
-fn a_fleet_that_finds_no_database_waits_for_it_and_says_so() {
+fn fleet_waits_for_an_unreachable_database() {
     let database = Database::server();
     database.crash();
     let mut fleet = Fleet::prepare(Placement::Kinds, database, "");
@@ -127,16 +130,20 @@ fn a_fleet_that_finds_no_database_waits_for_it_and_says_so() {
     for process in &fleet.processes {
         let name_of_kind = process.kind.as_str();
         let url = format!("{}/readyz", process.debug);
-        let said = fleet.until("the reason", || {
+        let response = fleet.until("the reason", || {
             let answer = http::try_get(&url)?;
             let is_named = answer.text().contains("\"database\"");
             is_named.then_some(answer)
         });
-        // An archiver does its work without.
+        // An archiver does not need the database.
         let expected = if name_of_kind == "archiver" { 200 } else { 503 };
         let status = || http::get(&url).status;
         fleet.until("the status", || (status() == expected).then_some(()));
-        assert!(said.text().contains("unreachable"), "{}", said.text());
+        assert!(
+            response.text().contains("unreachable"),
+            "{}",
+            response.text()
+        );
         assert!(
             process.log().contains("database unavailable; retrying"),
             "{}",

@@ -6,12 +6,13 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How long anything may take that is waited for.
+/// Timeout of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-/// How often is looked.
+/// Interval of polls.
 const LOOK: Duration = Duration::from_millis(30);
 
-/// Asks until there is an answer, for so long; tells how long it took.
+/// Polls until the condition returns a value or the timeout passes. Returns the value and the time it
+/// took.
 pub(crate) fn within<T>(
     bound: Duration,
     mut ask: impl FnMut() -> Option<T>,
@@ -29,7 +30,7 @@ pub(crate) fn within<T>(
     }
 }
 
-/// The binary in a folder, without what the surroundings tell it.
+/// The binary in a folder, without the `DAVY_` variables of the environment.
 pub(crate) fn davy(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
     for (name, _) in std::env::vars() {
@@ -45,7 +46,7 @@ pub(crate) fn davy(folder: &Path) -> Command {
     command
 }
 
-/// Standard output of a command that must have gone well.
+/// Standard output of a command that must have succeeded.
 pub(crate) fn text(output: &Output) -> String {
     assert!(
         output.status.success(),
@@ -66,13 +67,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `davy KIND` and reads where it is.
+    /// Starts `davy KIND` and reads its addresses.
     pub(crate) fn start(mut command: Command, kind: &str) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the binary can be run");
+            .expect("run the binary");
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, kept) = (child.stderr.take().expect("stderr is a pipe"), log.clone());
         std::thread::spawn(move || {
@@ -82,7 +83,7 @@ impl Process {
         });
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
         let mut first = String::new();
-        stdout.read_line(&mut first).expect("stdout is text");
+        stdout.read_line(&mut first).expect("read standard output");
         let urls = first
             .split(['(', ' ', ',', ')', '\n'])
             .filter(|word| word.starts_with("http://"));
@@ -123,10 +124,10 @@ impl Process {
         signal(self.pid(), number);
     }
 
-    /// Its end, if it comes in time.
+    /// Waits until it exits, up to a timeout.
     pub(crate) fn ends_within(&mut self, bound: Duration) -> Option<(ExitStatus, Duration)> {
         within(bound, || {
-            self.child.try_wait().expect("the process is ours")
+            self.child.try_wait().expect("a child of this process")
         })
     }
 }
@@ -139,13 +140,13 @@ impl Drop for Process {
 }
 
 pub(crate) fn signal(pid: u32, number: i32) {
-    // SAFETY: kill takes two numbers; the process is ours or one that ours has started.
+    // SAFETY: kill takes two integers; the process is a descendant of this one.
     let result = unsafe { libc::kill(pid.cast_signed(), number) };
-    assert_eq!(result, 0, "process {pid} is there to be signalled");
+    assert_eq!(result, 0, "signal process {pid}");
 }
 
-/// Whether a process is there and not only its exit status.
-pub(crate) fn lives(pid: u32) -> bool {
+/// Whether a process is running, not only waiting to be reaped.
+pub(crate) fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat
         .rsplit_once(") ")

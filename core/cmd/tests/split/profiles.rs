@@ -1,10 +1,10 @@
-//! Children profile themselves as their parent does, and push to where it takes windows.
+//! Child processes profile themselves and push to the archiver of their parent.
 
 use crate::database::Database;
 use crate::fleet::{Fleet, Placement};
 use crate::http;
 
-fn are_in_the_archive(placement: Placement, processes: &[&str]) {
+fn check_profiles_of(placement: Placement, processes: &[&str]) {
     let mut fleet = Fleet::prepare(placement, Database::Sqlite, "");
     fleet.change_file("[profiler]\nenabled = false", "[profiler]\nwindow = \"1s\"");
     fleet.start_processes();
@@ -20,13 +20,13 @@ fn are_in_the_archive(placement: Placement, processes: &[&str]) {
             names.iter().any(|name| name == process).then_some(())
         });
     }
-    // Their last windows still find an archiver.
+    // The archiver still accepts the last windows during the stop.
     fleet.stop();
 }
 
 #[test]
-fn every_kind_of_a_split_quickstart_is_profiled() {
-    are_in_the_archive(
+fn every_process_of_a_split_quickstart_is_profiled() {
+    check_profiles_of(
         Placement::Split,
         &["quickstart", "frontend", "backend", "archiver"],
     );
@@ -34,7 +34,7 @@ fn every_kind_of_a_split_quickstart_is_profiled() {
 
 #[test]
 fn every_isolated_member_is_profiled() {
-    are_in_the_archive(
+    check_profiles_of(
         Placement::Isolated,
         &[
             "quickstart",

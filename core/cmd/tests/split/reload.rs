@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration is read again, and toggles follow it.
+//! SIGHUP reloads the configuration, and toggles change with it.
 
 use crate::database::Database;
 use crate::fleet::{Fleet, Placement, jobs, members};
@@ -6,7 +6,7 @@ use crate::http;
 use crate::process::Process;
 use serde_json::Value;
 
-/// The toggle of the jobs' endpoint, as a process obeys it.
+/// The toggle of ListAllJobs that is in effect in a process.
 fn endpoint(address: &str) -> Option<Value> {
     let rows = http::try_get(&format!("{address}/api/v1/endpoints"))?.json();
     let rows = rows.as_array()?;
@@ -28,12 +28,12 @@ fn hang_up(fleet: &Fleet) {
     }
 }
 
-fn obeys_a_changed_file(placement: Placement, backend: &str) {
+fn check_reload(placement: Placement, backend: &str) {
     let fleet = Fleet::start(placement, Database::Sqlite);
     let frontend = fleet.frontends()[0];
     let reads = || {
         let logs = fleet.processes.iter().map(Process::log);
-        logs.map(|log| log.matches("the one before stays").count())
+        logs.map(|log| log.matches("keeping the previous one").count())
             .sum::<usize>()
     };
     fleet.configure("[endpoint.ListAllJobs]\nlimit = 7\nslot = \"3s\"\n");
@@ -41,7 +41,7 @@ fn obeys_a_changed_file(placement: Placement, backend: &str) {
     fleet.until("the limit of the file", || {
         (endpoint(frontend)?["limit"] == 7).then_some(())
     });
-    let toggle = endpoint(frontend).expect("it answers");
+    let toggle = endpoint(frontend).expect("a response");
     assert_eq!(toggle["slot_seconds"], 3.0, "{toggle}");
     assert_eq!(toggle["source"], "davy.toml", "{toggle}");
     let audit = || {
@@ -60,17 +60,18 @@ fn obeys_a_changed_file(placement: Placement, backend: &str) {
         "{row}"
     );
 
-    std::fs::write(fleet.path().join("davy.toml"), "[endpoint.ListAllJobs\n").expect("a file");
+    std::fs::write(fleet.path().join("davy.toml"), "[endpoint.ListAllJobs\n")
+        .expect("write the file");
     let before = reads();
     hang_up(&fleet);
-    fleet.until("the refusal of the file", || {
+    fleet.until("the invalid file to be reported", || {
         (reads() > before).then_some(())
     });
-    assert_eq!(endpoint(frontend).expect("it answers")["limit"], 7);
+    assert_eq!(endpoint(frontend).expect("a response")["limit"], 7);
 
     fleet.configure("");
     hang_up(&fleet);
-    fleet.until("no limit any more", || {
+    fleet.until("the removed limit", || {
         endpoint(frontend)?["limit"].is_null().then_some(())
     });
     assert_eq!(jobs(frontend).map(|answer| answer.status), Some(200));
@@ -78,17 +79,17 @@ fn obeys_a_changed_file(placement: Placement, backend: &str) {
 }
 
 #[test]
-fn separate_processes_obey_a_changed_file() {
-    obeys_a_changed_file(Placement::Kinds, "backend");
+fn separate_processes_reload_the_file() {
+    check_reload(Placement::Kinds, "backend");
 }
 
 #[test]
-fn child_processes_obey_a_changed_file() {
-    obeys_a_changed_file(Placement::Split, "backend");
+fn child_processes_reload_the_file() {
+    check_reload(Placement::Split, "backend");
 }
 
 #[test]
-fn a_member_that_the_file_toggles_off_stops_and_is_no_matter_of_a_live_toggle() {
+fn member_disabled_by_the_file_cannot_be_enabled_live() {
     let fleet = Fleet::start(Placement::One, Database::Sqlite);
     let frontend = fleet.frontends()[0];
     let (on, off) = (
@@ -103,7 +104,7 @@ fn a_member_that_the_file_toggles_off_stops_and_is_no_matter_of_a_live_toggle() 
         });
     };
     is("off");
-    // To toggle it on live would change nothing, and is told so.
+    // Enabling it live would have no effect and is refused.
     let refused = fleet.davy(&["member", "enable", "gc.audit"]);
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{error}");

@@ -1,8 +1,8 @@
-//! Every route is an operation: without a name nobody could toggle it off or read its usage.
+//! Every route is an operation, so that it has a toggle and usage.
 
 use std::path::{Path, PathBuf};
 
-/// Where routes are made that Davy's listeners serve.
+/// The folders with routes that listeners serve.
 const SOURCES: [&str; 4] = [
     "archive/src",
     "core/cmd/src",
@@ -26,9 +26,9 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The paths of a source's routes, and the methods that are named with them.
+/// The paths of the routes in a source, with their methods.
 fn routes(source: &str) -> Vec<(String, Vec<&'static str>)> {
-    // Up to the next one, or to the end of the statement.
+    // A route ends at the next one or at the end of the statement.
     let ends = |text: &str| text.find(';').unwrap_or(text.len());
     let mut found = Vec::new();
     for text in source.split(".route(").skip(1) {
@@ -48,7 +48,7 @@ fn routes(source: &str) -> Vec<(String, Vec<&'static str>)> {
         let named = methods.iter().filter(|(call, _)| handlers.contains(call));
         let mut named: Vec<_> = named.map(|(_, method)| *method).collect();
         if named.is_empty() {
-            // Made by a function of its own, all of which answer GET.
+            // Handlers that a function returns serve GET.
             named.push("GET");
         }
         found.push((path.to_owned(), named));
@@ -56,7 +56,7 @@ fn routes(source: &str) -> Vec<(String, Vec<&'static str>)> {
     found
 }
 
-/// What a source serves that has no name.
+/// The routes in a source that are not operations.
 fn nameless(source: &str) -> Vec<String> {
     let mut nameless = Vec::new();
     for (path, methods) in routes(source) {
@@ -79,8 +79,8 @@ fn every_route_in_the_sources_is_an_operation() {
     }
     let (mut all, mut wrong) = (0, Vec::new());
     for file in files {
-        let source = std::fs::read_to_string(&file).expect("a source");
-        // What a test serves is nobody's to toggle.
+        let source = std::fs::read_to_string(&file).expect("read the source");
+        // Routes in tests are not served.
         let source = source.split("#[cfg(test)]").next().unwrap_or("");
         all += routes(source).len();
         for route in nameless(source) {
@@ -90,12 +90,12 @@ fn every_route_in_the_sources_is_an_operation() {
     assert!(all >= 30, "only {all} routes were found");
     assert!(
         wrong.is_empty(),
-        "name them in core/control/src/operations.rs: {wrong:#?}"
+        "add these to core/control/src/operations.rs: {wrong:#?}"
     );
 }
 
 #[test]
-fn a_route_without_a_name_is_found() {
+fn route_without_an_operation_is_found() {
     let source = r#"
         Router::new()
             .route("/livez", get(async || "ok"))
@@ -111,7 +111,7 @@ fn a_route_without_a_name_is_found() {
 }
 
 #[test]
-fn an_operation_has_one_member_and_a_name_that_is_a_word() {
+fn operation_has_one_member_and_an_alphanumeric_name() {
     let operations: Vec<_> = davy_control::operations().collect();
     for operation in &operations {
         assert!(!operation.summary.is_empty(), "{}", operation.id);

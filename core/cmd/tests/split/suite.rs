@@ -1,35 +1,16 @@
-//! What every placement must do, whatever runs where.
+//! What every placement must do.
 
 use crate::database::with_store;
 use crate::fleet::{Fleet, INTERVAL, MEMBERS, jobs, members, metrics};
 use crate::http::{self, Slow};
-use crate::process::{PATIENCE, text, within};
+use crate::process::text;
 use davy_store::NewJob;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-/// In which every process obeys a toggle, and how far looks for that may lie apart.
-const OBEYED: Duration = Duration::from_millis(1_000 + 300);
-/// How long a request may hold its place in this suite.
+/// How long a request may hold its slot in this suite.
 const SLOT: &str = "2s";
 
-/// Asks everything.
-pub(crate) fn check(mut fleet: Fleet) {
-    the_page_answers(&fleet);
-    a_profile_is_pushed_and_found(&fleet);
-    every_member_is_listed_once_for_each_host(&fleet);
-    figures_name_every_member(&fleet);
-    an_endpoint_is_disabled_and_on(&fleet);
-    a_limit_holds_over_all_frontends(&fleet);
-    periodic_members_run_once_in_the_fleet(&fleet);
-    a_member_is_restarted(&fleet);
-    a_disabled_member_stays_off(&mut fleet);
-    every_change_is_in_the_audit(&fleet);
-    nobody_complains(&fleet);
-    fleet.stop();
-}
-
-fn the_page_answers(fleet: &Fleet) {
+pub(crate) fn page_is_served(fleet: &mut Fleet) {
     for frontend in fleet.frontends() {
         let page = http::get(&format!("{frontend}/"));
         assert_eq!(page.status, 200, "{}", page.text());
@@ -37,8 +18,9 @@ fn the_page_answers(fleet: &Fleet) {
     }
 }
 
-fn a_profile_is_pushed_and_found(fleet: &Fleet) {
-    std::fs::write(fleet.path().join("shop.folded"), "main;serve;pay 100\n").expect("a file");
+pub(crate) fn pushed_profile_is_found_everywhere(fleet: &mut Fleet) {
+    std::fs::write(fleet.path().join("shop.folded"), "main;serve;pay 100\n")
+        .expect("write the file");
     text(&fleet.davy_at(fleet.archive(), &["push", "shop.folded"]));
     let query = [
         "query",
@@ -49,14 +31,14 @@ fn a_profile_is_pushed_and_found(fleet: &Fleet) {
         "folded",
     ];
     for address in fleet.frontends().into_iter().chain([fleet.archive()]) {
-        fleet.until("the profile that was pushed", || {
+        fleet.until("the pushed profile", || {
             let found = fleet.davy_at(address, &query);
             (text(&found) == "main;serve;pay 1000000000\n").then_some(())
         });
     }
 }
 
-fn every_member_is_listed_once_for_each_host(fleet: &Fleet) {
+pub(crate) fn member_is_listed_once_per_host(fleet: &mut Fleet) {
     let rows = fleet.json(&["members"]);
     let rows = rows.as_array().expect("a list");
     let mut hosts = BTreeSet::new();
@@ -76,7 +58,7 @@ fn every_member_is_listed_once_for_each_host(fleet: &Fleet) {
     }
 }
 
-fn figures_name_every_member(fleet: &Fleet) {
+pub(crate) fn metrics_have_every_member(fleet: &mut Fleet) {
     for process in &fleet.processes {
         let lines = metrics(&process.debug);
         let is_up = |member: &str| {
@@ -94,13 +76,17 @@ fn figures_name_every_member(fleet: &Fleet) {
         assert!(is_up("control"), "{}", lines.join("\n"));
         let types: Vec<_> = lines.iter().filter(|l| l.starts_with("# TYPE")).collect();
         let once: BTreeSet<_> = types.iter().collect();
-        assert_eq!(types.len(), once.len(), "a family comes twice: {types:?}");
+        assert_eq!(
+            types.len(),
+            once.len(),
+            "duplicate metric family: {types:?}"
+        );
     }
 }
 
-fn an_endpoint_is_disabled_and_on(fleet: &Fleet) {
+pub(crate) fn endpoint_is_disabled_and_enabled(fleet: &mut Fleet) {
     for frontend in fleet.frontends() {
-        assert_eq!(jobs(frontend).expect("it answers").status, 200);
+        assert_eq!(jobs(frontend).expect("a response").status, 200);
     }
     text(&fleet.davy(&[
         "endpoint",
@@ -109,36 +95,40 @@ fn an_endpoint_is_disabled_and_on(fleet: &Fleet) {
         "--why",
         "it eats memory",
     ]));
-    obeyed(fleet, "a toggled-off endpoint", |frontend| {
+    everywhere(fleet, "the disabled endpoint", |frontend| {
         jobs(frontend).is_some_and(|answer| answer.status == 503)
     });
     for frontend in fleet.frontends() {
-        let refused = jobs(frontend).expect("it answers");
+        let refused = jobs(frontend).expect("a response");
         let detail = refused.json()["detail"].as_str().unwrap_or("").to_owned();
         for part in ["ListAllJobs was disabled by operator@", "it eats memory"] {
             assert!(detail.contains(part), "{detail}");
         }
-        assert!(members(frontend).is_some(), "others answer");
+        assert!(members(frontend).is_some(), "other endpoints respond");
         assert_eq!(http::get(&format!("{frontend}/")).status, 200);
     }
     text(&fleet.davy(&["endpoint", "enable", "ListAllJobs", "--why", "all is well"]));
-    obeyed(fleet, "a toggled-on endpoint", |frontend| {
+    everywhere(fleet, "the enabled endpoint", |frontend| {
         jobs(frontend).is_some_and(|answer| answer.status == 200)
     });
 }
 
-/// Something that is toggled is so at every frontend in time.
-fn obeyed(fleet: &Fleet, what: &str, is_so: impl Fn(&str) -> bool) {
-    let everywhere = || fleet.frontends().into_iter().all(&is_so).then_some(());
-    let found = within(OBEYED, everywhere);
-    assert!(found.is_some(), "{what}: not everywhere after {OBEYED:?}");
+/// Waits until a toggle is in effect on every frontend.
+fn everywhere(fleet: &Fleet, what: &str, is_in_effect: impl Fn(&str) -> bool) {
+    fleet.until(&format!("{what} on every frontend"), || {
+        fleet
+            .frontends()
+            .into_iter()
+            .all(&is_in_effect)
+            .then_some(())
+    });
 }
 
-/// Enough that an answer does not fit into the buffers between server and client.
+/// Enough that a response does not fit in the buffers between server and client.
 const JOBS: usize = 1_500;
 const CONFIG_BYTES: usize = 8 << 10;
 
-fn a_limit_holds_over_all_frontends(fleet: &Fleet) {
+pub(crate) fn limit_holds_across_frontends(fleet: &mut Fleet) {
     let config = format!("\"{}\"", "x".repeat(CONFIG_BYTES));
     let job = |number| NewJob {
         team: "main".to_owned(),
@@ -152,7 +142,7 @@ fn a_limit_holds_over_all_frontends(fleet: &Fleet) {
     let url = fleet.database.url(fleet.path());
     with_store(&url, async |store| {
         let loaded = store.load_jobs((0..JOBS).map(job)).await;
-        loaded.expect("the jobs are stored");
+        loaded.expect("load the jobs");
     });
     text(&fleet.davy(&[
         "endpoint",
@@ -172,66 +162,75 @@ fn a_limit_holds_over_all_frontends(fleet: &Fleet) {
             .find(|row| row["operation"] == "ListAllJobs")?;
         (row["toggle"]["limit"] == 1).then_some(())
     };
-    obeyed(fleet, "a limit", |frontend| limited(frontend).is_some());
+    everywhere(fleet, "the limit", |frontend| limited(frontend).is_some());
 
     let slow = Slow::ask(fleet.frontends()[0], "/api/v1/jobs");
     assert_eq!(slow.status, "HTTP/1.1 200");
     for frontend in fleet.frontends() {
-        let refused = jobs(frontend).expect("it answers");
+        let refused = jobs(frontend).expect("a response");
         assert_eq!(refused.status, 429, "{frontend}");
         assert_eq!(refused.retry_after.as_deref(), Some("1"));
-        assert!(members(frontend).is_some(), "others answer");
+        assert!(members(frontend).is_some(), "other endpoints respond");
     }
     for frontend in fleet.frontends() {
-        fleet.until("a place, when the time of the slow one is over", || {
-            jobs(frontend).filter(|answer| answer.status == 200)
-        });
+        fleet.until(
+            "a free slot after the slow request has lost its slot",
+            || jobs(frontend).filter(|answer| answer.status == 200),
+        );
     }
     let read = slow.read_to_end();
-    assert!(read < JOBS * CONFIG_BYTES, "a slow client is cut off");
+    assert!(
+        read < JOBS * CONFIG_BYTES,
+        "the connection of a slow client is closed"
+    );
     text(&fleet.davy(&["endpoint", "enable", "ListAllJobs"]));
-    obeyed(fleet, "no limit", |frontend| limited(frontend).is_none());
+    everywhere(fleet, "the removed limit", |frontend| {
+        limited(frontend).is_none()
+    });
 
     let slow = Slow::ask(fleet.frontends()[0], "/api/v1/jobs");
     assert_eq!(slow.status, "HTTP/1.1 200");
     text(&fleet.davy(&["endpoint", "disable", "ListAllJobs"]));
-    obeyed(fleet, "a toggled-off endpoint", |frontend| {
+    everywhere(fleet, "the disabled endpoint", |frontend| {
         jobs(frontend).is_some_and(|answer| answer.status == 503)
     });
     let read = slow.read_to_end();
-    assert!(read < JOBS * CONFIG_BYTES, "what is under way is cut off");
+    assert!(
+        read < JOBS * CONFIG_BYTES,
+        "a request in progress is cut off"
+    );
     text(&fleet.davy(&["endpoint", "enable", "ListAllJobs"]));
     with_store(&url, async |store| {
-        store.delete_jobs("main").await.expect("the jobs go");
+        store.delete_jobs("main").await.expect("delete the jobs");
     });
 }
 
-fn periodic_members_run_once_in_the_fleet(fleet: &Fleet) {
+pub(crate) fn periodic_member_ticks_once_per_interval_in_the_fleet(fleet: &mut Fleet) {
     let url = fleet.database.url(fleet.path());
     let tick = || {
         with_store(&url, async |store| {
-            let ticks = store.ticks().await.expect("the database answers");
-            let tick = ticks.into_iter().find(|tick| tick.name == "gc.processes");
-            tick.expect("it has run")
+            let rows = store.ticks().await.expect("read the ticks");
+            let tick = rows.into_iter().find(|tick| tick.name == "gc.processes");
+            tick.expect("a first tick")
         })
     };
     let before = tick();
-    let after = fleet.until("five runs", || {
+    let after = fleet.until("five ticks", || {
         let now = tick();
         (now.fence >= before.fence + 5).then_some(now)
     });
     let span = after.started_at.zip(before.started_at);
     let span = span.map_or(0, |(after, before)| after - before);
-    let runs = after.fence - before.fence;
+    let ticks = after.fence - before.fence;
     let due = span / INTERVAL.as_millis() as i64;
-    assert!(runs <= due + 1, "{runs} runs in {span} ms: {after:?}");
+    assert!(ticks <= due + 1, "{ticks} ticks in {span} ms: {after:?}");
     assert!(after.error.is_none(), "{after:?}");
     let row = &fleet.rows("gc.processes")[0];
     assert_eq!(row["last_run"]["outcome"], "done", "{row}");
     assert_eq!(row["last_run"]["stale"], false, "{row}");
 }
 
-fn a_member_is_restarted(fleet: &Fleet) {
+pub(crate) fn member_restarts_on_every_host(fleet: &mut Fleet) {
     let restarts = || {
         let rows = fleet.rows("gc.audit").into_iter();
         rows.map(|row| row["restarts"].as_u64().unwrap_or(0))
@@ -239,7 +238,7 @@ fn a_member_is_restarted(fleet: &Fleet) {
     };
     let before = restarts();
     text(&fleet.davy(&["member", "restart", "gc.audit", "--why", "it looks stuck"]));
-    fleet.until("a restart in every host", || {
+    fleet.until("a restart on every host", || {
         let now = restarts();
         let each = now.len() == before.len() && now.iter().zip(&before).all(|(n, b)| n > b);
         each.then_some(())
@@ -247,22 +246,22 @@ fn a_member_is_restarted(fleet: &Fleet) {
     is_everywhere(fleet, "ready");
 }
 
-/// Waits until the member is in a state in every host, as every frontend sees it.
+/// Waits until every frontend reports the member in a state on every host.
 fn is_everywhere(fleet: &Fleet, state: &str) {
     let hosts = fleet.placement.hosts("gc.audit", "backend");
     for frontend in fleet.frontends() {
-        fleet.until(&format!("gc.audit {state} in every host"), || {
+        fleet.until(&format!("gc.audit {state} on every host"), || {
             let rows = members(frontend)?;
             let rows = rows.iter().filter(|row| row["name"] == "gc.audit");
             let states: Vec<_> = rows.map(|row| row["state"].clone()).collect();
-            // What stopped a moment ago may still be listed.
-            let is_so = states.len() >= hosts && states.iter().all(|is| is == state);
-            is_so.then_some(())
+            // A process that has just stopped may still be listed.
+            let is_reached = states.len() >= hosts && states.iter().all(|is| is == state);
+            is_reached.then_some(())
         });
     }
 }
 
-fn a_disabled_member_stays_off(fleet: &mut Fleet) {
+pub(crate) fn disabled_member_stays_disabled_after_a_restart(fleet: &mut Fleet) {
     text(&fleet.davy(&[
         "member",
         "disable",
@@ -272,7 +271,7 @@ fn a_disabled_member_stays_off(fleet: &mut Fleet) {
     ]));
     is_everywhere(fleet, "off");
     let table = text(&fleet.davy(&["members"]));
-    assert!(table.contains("off by operator@"), "{table}");
+    assert!(table.contains("disabled by operator@"), "{table}");
     assert!(table.contains("it deletes too much"), "{table}");
     fleet.restart();
     is_everywhere(fleet, "off");
@@ -280,34 +279,69 @@ fn a_disabled_member_stays_off(fleet: &mut Fleet) {
     is_everywhere(fleet, "ready");
 }
 
-fn every_change_is_in_the_audit(fleet: &Fleet) {
+pub(crate) fn changes_are_in_the_audit_log(fleet: &mut Fleet) {
+    let changes = [
+        (
+            "endpoint disable",
+            "ListAllJobs",
+            "endpoint.disable",
+            "it eats memory",
+        ),
+        (
+            "endpoint enable",
+            "ListAllJobs",
+            "endpoint.clear",
+            "all is well",
+        ),
+        (
+            "endpoint limit",
+            "ListAllJobs 1",
+            "endpoint.limit",
+            "one at a time",
+        ),
+        (
+            "member restart",
+            "gc.audit",
+            "member.restart",
+            "it looks stuck",
+        ),
+        (
+            "member disable",
+            "gc.audit",
+            "member.disable",
+            "it deletes too much",
+        ),
+        ("member enable", "gc.audit", "member.clear", "it is fixed"),
+    ];
+    for (command, arguments, _, why) in changes {
+        let words = command.split(' ').chain(arguments.split(' '));
+        let arguments: Vec<&str> = words.chain(["--why", why]).collect();
+        text(&fleet.davy(&arguments));
+    }
     let rows = fleet.json(&["audit"]);
     let rows = rows.as_array().expect("a list");
-    for (what, name, why) in [
-        ("endpoint.disable", "ListAllJobs", "it eats memory"),
-        ("endpoint.clear", "ListAllJobs", "all is well"),
-        ("endpoint.limit", "ListAllJobs", "one at a time"),
-        ("member.restart", "gc.audit", "it looks stuck"),
-        ("member.disable", "gc.audit", "it deletes too much"),
-        ("member.clear", "gc.audit", "it is mended"),
-    ] {
+    for (_, arguments, what, why) in changes {
         let row = rows
             .iter()
             .find(|row| row["what"] == what && row["why"] == why);
         let row = row.unwrap_or_else(|| panic!("{what} is missing: {rows:?}"));
+        let name = arguments.split(' ').next().unwrap_or_default();
         assert_eq!(row["name"], name);
         assert_eq!(row["source"], "cli");
         let who = row["who"].as_str().unwrap_or("");
         assert!(who.starts_with("operator@"), "{row}");
     }
-    let found = within(PATIENCE, || {
-        Some(text(&fleet.davy(&["audit"]))).filter(|table| table.contains("it is mended"))
-    });
-    assert!(found.is_some());
+    let table = text(&fleet.davy(&["audit"]));
+    assert!(table.contains("it is fixed"), "{table}");
 }
 
-/// In a log of a good day there is no warning.
-fn nobody_complains(fleet: &Fleet) {
+/// Toggles, restarts and a stop are normal operation.
+pub(crate) fn normal_operation_logs_no_warning(fleet: &mut Fleet) {
+    page_is_served(fleet);
+    pushed_profile_is_found_everywhere(fleet);
+    endpoint_is_disabled_and_enabled(fleet);
+    member_restarts_on_every_host(fleet);
+    disabled_member_stays_disabled_after_a_restart(fleet);
     for process in &fleet.processes {
         let log = process.log();
         for line in log.lines() {

@@ -1,4 +1,4 @@
-//! Clients that ask again and again, and others that measure what that does to everybody else.
+//! Clients that list all jobs repeatedly, and one that measures the latency of other endpoints.
 
 use davy_base::Clock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What is asked beside the endpoint that hurts.
-pub(super) const OTHERS: [&str; 4] = ["/api/v1/members", "/api/v1/processes", "/livez", "/"];
-/// From one question to the next.
+/// The endpoints whose latency is measured.
+pub(super) const OTHER_PATHS: [&str; 4] = ["/api/v1/members", "/api/v1/processes", "/livez", "/"];
+/// Pause between two rounds of requests to the other endpoints.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long a client waits for an answer.
+/// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) fn agent() -> ureq::Agent {
@@ -21,8 +21,8 @@ pub(super) fn agent() -> ureq::Agent {
         .new_agent()
 }
 
-/// Asks and reads the whole answer; gives its status.
-pub(super) fn ask(agent: &ureq::Agent, url: &str) -> Option<u16> {
+/// Gets a URL, reads the whole response and returns its status.
+pub(super) fn get(agent: &ureq::Agent, url: &str) -> Option<u16> {
     let mut response = agent.get(url).call().ok()?;
     let status = response.status().as_u16();
     let mut body = response.body_mut().as_reader();
@@ -30,7 +30,7 @@ pub(super) fn ask(agent: &ureq::Agent, url: &str) -> Option<u16> {
     Some(status)
 }
 
-/// The slowest answer of another endpoint to a question asked since the last look.
+/// The slowest request to another endpoint that was sent after `since`.
 #[derive(Default)]
 struct Slowest {
     since: Duration,
@@ -38,56 +38,52 @@ struct Slowest {
     path: String,
 }
 
-/// Threads that ask until they are stopped.
-pub(super) struct Storm {
+/// Threads that send requests until [`Load::stop`].
+pub(super) struct Load {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    /// Answers that were whole.
-    pub(super) answered: Arc<AtomicU64>,
+    /// Number of complete responses with status 200.
+    pub(super) completed: Arc<AtomicU64>,
     clock: Clock,
     slowest: Arc<Mutex<Slowest>>,
 }
 
-impl Storm {
-    /// Begins: clients that list all jobs, and one that asks everything else.
-    pub(super) fn begin(frontends: &[String], clients: usize) -> Self {
-        let storm = Self {
+impl Load {
+    /// Starts `clients` that list all jobs, and one that requests the other endpoints.
+    pub(super) fn start(frontends: &[String], clients: usize) -> Self {
+        let load = Self {
             stop: Arc::default(),
             threads: Vec::new(),
-            answered: Arc::default(),
+            completed: Arc::default(),
             clock: Clock::system(),
             slowest: Arc::default(),
         };
-        let listers = (0..clients).map(|client| {
+        let listing = (0..clients).map(|client| {
             let url = format!("{}/api/v1/jobs", frontends[client % frontends.len()]);
-            let (stop, answered) = (storm.stop.clone(), storm.answered.clone());
+            let (stop, completed) = (load.stop.clone(), load.completed.clone());
             std::thread::spawn(move || {
                 let agent = agent();
                 while !stop.load(Ordering::Relaxed) {
-                    match ask(&agent, &url) {
+                    match get(&agent, &url) {
                         Some(200) => {
-                            answered.fetch_add(1, Ordering::Relaxed);
+                            completed.fetch_add(1, Ordering::Relaxed);
                         }
-                        // A dashboard that is refused waits for its next turn.
+                        // A dashboard that is refused tries again at its next refresh.
                         _ => std::thread::park_timeout(PAUSE * 4),
                     }
                 }
             })
         });
-        let mut threads: Vec<_> = listers.collect();
-        let (stop, slowest, clock) = (
-            storm.stop.clone(),
-            storm.slowest.clone(),
-            storm.clock.clone(),
-        );
+        let mut threads: Vec<_> = listing.collect();
+        let (stop, slowest, clock) = (load.stop.clone(), load.slowest.clone(), load.clock.clone());
         let frontends = frontends.to_vec();
         threads.push(std::thread::spawn(move || {
-            others(&frontends, &stop, &slowest, &clock)
+            measure_others(&frontends, &stop, &slowest, &clock)
         }));
-        Self { threads, ..storm }
+        Self { threads, ..load }
     }
 
-    /// The slowest answer of another endpoint, of those asked since the last call.
+    /// Duration and path of the slowest request to another endpoint since the last call.
     pub(super) fn take_slowest(&self) -> (Duration, String) {
         let mut slowest = self.slowest.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = Slowest {
@@ -98,22 +94,27 @@ impl Storm {
         (took, path)
     }
 
-    pub(super) fn end(self) {
+    pub(super) fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
-            // A client that panicked has said so already.
+            // The panic of a client is on standard error already.
             let _ = thread.join();
         }
     }
 }
 
-fn others(frontends: &[String], stop: &AtomicBool, slowest: &Mutex<Slowest>, clock: &Clock) {
+fn measure_others(
+    frontends: &[String],
+    stop: &AtomicBool,
+    slowest: &Mutex<Slowest>,
+    clock: &Clock,
+) {
     let agent = agent();
     while !stop.load(Ordering::Relaxed) {
-        for path in OTHERS {
+        for path in OTHER_PATHS {
             for frontend in frontends {
                 let start = clock.monotonic();
-                let status = ask(&agent, &format!("{frontend}{path}"));
+                let status = get(&agent, &format!("{frontend}{path}"));
                 let took = clock.monotonic().saturating_sub(start);
                 let took = if status == Some(200) { took } else { TIMEOUT };
                 let mut slowest = slowest.lock().unwrap_or_else(PoisonError::into_inner);

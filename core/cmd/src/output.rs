@@ -1,34 +1,36 @@
-//! In which form a profile is written, and where to: one rule for `davy profile`, `davy record` and
-//! `davy query`.
+//! Formats and destinations of profiles, for `davy profile`, `davy record` and `davy query`.
 
 mod runs;
 pub(crate) mod text;
 
-use crate::cli::{Failure, print_bytes};
+pub(crate) use runs::fold;
+
+use crate::failure::Failure;
+use crate::stdout::print_bytes;
 use davy_profile::{FlameTree, folded, view};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use text::Text;
+use text::TextGraph;
 
-/// A form of a profile.
+/// The format of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// A flame graph as text
     Text,
     /// A table of functions
     Top,
-    /// A line a stack
+    /// One line per stack
     Folded,
-    /// pprof, packed, for `go tool pprof`
+    /// Compressed pprof, for `go tool pprof`
     Pprof,
-    /// A picture
+    /// An SVG image
     Svg,
     /// The flame graph as nested JSON
     Json,
 }
 
-/// What the name of a file ends in, and what is written to it.
-const ENDINGS: [(&str, Format); 7] = [
+/// Suffixes of file names and their formats.
+const SUFFIXES: [(&str, Format); 7] = [
     (".txt", Format::Text),
     (".folded", Format::Folded),
     (".svg", Format::Svg),
@@ -38,69 +40,74 @@ const ENDINGS: [(&str, Format); 7] = [
     (".pprof", Format::Pprof),
 ];
 
-/// Rows of a table unless told otherwise.
+/// Default number of rows of a table.
 pub(crate) const ROWS: usize = 30;
-/// Lines of a tree as text unless told otherwise: about two screens.
+/// Default number of lines of a flame graph as text: about two screens.
 const TEXT_NODES: usize = 80;
-/// Nodes of nested JSON unless told otherwise, as the archive answers.
+/// Default number of nodes of JSON; the archive has the same default.
 const JSON_NODES: usize = 16_384;
-/// Nodes of a picture unless told otherwise, as the archive draws.
+/// Default number of nodes of an SVG image; the archive has the same default.
 const SVG_NODES: usize = 8_192;
 
-/// The options of every command that writes a profile.
+/// Options of every command that writes a profile.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Form {
-    /// What to write [default: what the name of the file says, else text]
+pub(crate) struct OutputOptions {
+    /// Format [default: by the suffix of the output file, otherwise text]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// File to write to: .txt, .folded, .svg, .json, or .pb.gz, .pb or .pprof for pprof; any name with
+    /// Output file: .txt, .folded, .svg, .json, or .pb.gz, .pb or .pprof for pprof; any name with
     /// --format
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Lines of a flame graph as text [default: 80], rows of a table [default: 30], or nodes of a
-    /// picture or of JSON
+    /// Maximum number of lines of a flame graph as text [default: 80], rows of a table [default: 30], or
+    /// nodes of SVG or JSON
     #[arg(long, value_name = "N")]
     max_nodes: Option<usize>,
-    /// Draw every frame of the text: long runs of frames that do nothing by themselves are one line
-    /// otherwise
+    /// Show every frame; by default, long runs of frames that only call the next one are folded into one
+    /// line
     #[arg(long)]
     all_frames: bool,
 }
 
-impl Form {
-    /// What is going to be written; wrong usage is told before anything is measured.
+impl OutputOptions {
+    /// The format to write. Call it before measuring, so that invalid usage is reported first.
     pub(crate) fn format(&self) -> Result<Format, Failure> {
         let is_terminal = std::io::stdout().is_terminal();
-        choose(self.format, self.output.as_deref(), is_terminal).map_err(Failure::Usage)
+        choose(self.format, self.output.as_deref(), is_terminal).map_err(Failure::usage)
     }
 
-    /// The file, if it does not go to standard output.
-    pub(crate) fn output(&self) -> Option<&Path> {
+    /// The output file; `None` is standard output.
+    pub(crate) fn file(&self) -> Option<&Path> {
         self.output.as_deref()
     }
 
-    /// Whether somebody said which form it is to have.
-    pub(crate) fn is_said(&self) -> bool {
+    /// Whether `--format` was passed.
+    pub(crate) fn has_format(&self) -> bool {
         self.format.is_some()
     }
 
-    /// How many nodes or rows, if somebody said it.
+    /// The value of `--max-nodes`.
     pub(crate) fn max_nodes(&self) -> Option<usize> {
         self.max_nodes
     }
 
-    /// How a flame graph as text is drawn.
-    pub(crate) fn text<'a>(&self, unit: &'a str) -> Text<'a> {
-        Text {
+    /// Whether `--all-frames` was passed.
+    pub(crate) fn all_frames(&self) -> bool {
+        self.all_frames
+    }
+
+    /// How to draw a flame graph as text.
+    pub(crate) fn text<'a>(&self, unit: &'a str) -> TextGraph<'a> {
+        TextGraph {
             unit,
             max_nodes: self.max_nodes.unwrap_or(TEXT_NODES),
             all_frames: self.all_frames,
-            over: "",
+            total_note: "",
         }
     }
 
-    /// A profile that is here, as a tree and as pprof.
-    pub(crate) fn drawn(
+    /// Renders a profile that is available as a tree and as pprof.
+    pub(crate) fn render(
         &self,
         format: Format,
         tree: &FlameTree,
@@ -116,48 +123,48 @@ impl Form {
             Format::Svg => {
                 let tree = tree.prune(nodes(SVG_NODES));
                 davy_archive::query::svg::svg(&tree, title, unit)
-                    .map_err(|error| Failure::Failed(error.to_string()))?
+                    .map_err(Failure::because("cannot draw the SVG image"))?
             }
             Format::Json => view::to_json(tree, nodes(JSON_NODES)).into_bytes(),
         })
     }
 
-    /// Into the file, else to standard output.
+    /// Writes to the file, or to standard output.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let Some(path) = &self.output else {
             return print_bytes(bytes);
         };
-        std::fs::write(path, bytes).map_err(|error| cannot_write(path, &error))
+        std::fs::write(path, bytes).map_err(|error| cannot_write(path, error))
     }
 }
 
-pub(crate) fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::Failed(format!("can't write to {}: {error}", path.display()))
+pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> Failure {
+    Failure::because(format!("cannot write {}", path.display()))(error)
 }
 
-/// The rule: what was said, else what the file is called, else text, wherever that goes.
+/// The format: the value of `--format`, otherwise by the suffix of the file, otherwise text.
 fn choose(
-    said: Option<Format>,
+    requested: Option<Format>,
     output: Option<&Path>,
     is_terminal: bool,
 ) -> Result<Format, String> {
     let Some(path) = output else {
-        return match said.unwrap_or(Format::Text) {
+        return match requested.unwrap_or(Format::Text) {
             Format::Pprof if is_terminal => {
-                Err("pprof is not for a terminal; name a file with -o, or a pipe".to_owned())
+                Err("cannot write pprof to a terminal; pass -o FILE or use a pipe".to_owned())
             }
             format => Ok(format),
         };
     };
-    if let Some(format) = said {
+    if let Some(format) = requested {
         return Ok(format);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let ending = ENDINGS.iter().find(|(ending, _)| name.ends_with(ending));
-    ending.map(|(_, format)| *format).ok_or_else(|| {
-        let known: Vec<&str> = ENDINGS.iter().map(|(ending, _)| *ending).collect();
+    let known = SUFFIXES.iter().find(|(suffix, _)| name.ends_with(suffix));
+    known.map(|(_, format)| *format).ok_or_else(|| {
+        let known: Vec<&str> = SUFFIXES.iter().map(|(suffix, _)| *suffix).collect();
         format!(
-            "{} does not say what to write: end it in {}, or say --format",
+            "cannot infer the format of {}: expected one of the suffixes {}; or pass --format",
             path.display(),
             known.join(", ")
         )
@@ -169,9 +176,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn standard_output_is_text_unless_told_otherwise_and_a_terminal_takes_no_pprof() {
-        let check = |said, is_terminal, expected| {
-            assert_eq!(choose(said, None, is_terminal).ok(), expected);
+    fn stdout_defaults_to_text_and_pprof_is_refused_on_a_terminal() {
+        let check = |requested, is_terminal, expected| {
+            assert_eq!(choose(requested, None, is_terminal).ok(), expected);
         };
         for is_terminal in [false, true] {
             check(None, is_terminal, Some(Format::Text));
@@ -182,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_file_says_its_form_and_an_unknown_one_is_answered_with_the_known() {
-        let check = |name: &str, said, expected| {
-            let chosen = choose(said, Some(Path::new(name)), true);
+    fn file_suffix_selects_the_format_and_unknown_suffix_lists_the_known_ones() {
+        let check = |name: &str, requested, expected| {
+            let chosen = choose(requested, Some(Path::new(name)), true);
             assert_eq!(chosen.ok(), expected, "{name}");
         };
         check("a.txt", None, Some(Format::Text));
@@ -197,10 +204,10 @@ mod tests {
         check("a.svg", Some(Format::Top), Some(Format::Top));
         check("/dev/null", Some(Format::Pprof), Some(Format::Pprof));
         check("a.gz", None, None);
-        let refused = choose(None, Some(Path::new("a.png")), false).expect_err("it is unknown");
+        let refused = choose(None, Some(Path::new("a.png")), false).expect_err("unknown suffix");
         assert_eq!(
             refused,
-            "a.png does not say what to write: end it in .txt, .folded, .svg, .json, .pb.gz, .pb, .pprof, or say --format"
+            "cannot infer the format of a.png: expected one of the suffixes .txt, .folded, .svg, .json, .pb.gz, .pb, .pprof; or pass --format"
         );
     }
 }

@@ -1,34 +1,34 @@
-//! Flame graphs and tables for a terminal.
+//! Flame graphs and tables as text.
 
-use super::runs::folded as folded_runs;
-use crate::cli::Failure;
+use super::runs::fold;
+use crate::failure::Failure;
 use davy_profile::flame::{FrameKind, Grain};
 use davy_profile::{FlameTree, Limits, NodeId, folded, units};
 
-/// Nothing in the range; said in words rather than as an empty screen.
+/// Printed instead of an empty graph or table.
 const EMPTY: &str =
-    "no samples in this range; `davy query` looks at the last hour unless --from says otherwise\n";
+    "no samples in this range; the default range is the last hour, pass --from for another one\n";
 
 /// How a flame graph is drawn.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Text<'a> {
+pub(crate) struct TextGraph<'a> {
     /// The unit of the values.
     pub(super) unit: &'a str,
-    /// Lines, at most.
+    /// Maximum number of lines.
     pub(super) max_nodes: usize,
-    /// Whether long runs of frames that only call the next one are drawn frame by frame.
+    /// Whether to draw every frame of a long run.
     pub(super) all_frames: bool,
-    /// What is said of the total, such as that it is an average.
-    pub(super) over: &'a str,
+    /// A note after the total, such as that it is an average.
+    pub(super) total_note: &'a str,
 }
 
-impl<'a> Text<'a> {
-    /// Says something of the total.
-    pub(crate) fn total_is(self, over: &'a str) -> Self {
-        Self { over, ..self }
+impl<'a> TextGraph<'a> {
+    /// Adds a note after the total.
+    pub(crate) fn with_total_note(self, total_note: &'a str) -> Self {
+        Self { total_note, ..self }
     }
 
-    /// A tree of the largest nodes, from folded stacks that are grouped by labels.
+    /// Draws folded stacks that are grouped by the labels `by`.
     pub(crate) fn folded_stacks(&self, stacks: &[u8], by: &[&str]) -> Result<String, Failure> {
         if stacks.trim_ascii().is_empty() {
             return Ok(EMPTY.to_owned());
@@ -39,12 +39,11 @@ impl<'a> Text<'a> {
             samples: usize::MAX,
             ..Limits::default()
         };
-        let profile = folded::decode(stacks, &limits).map_err(|error| {
-            Failure::Failed(format!("the answer is not folded stacks: {error}"))
-        })?;
+        let profile = folded::decode(stacks, &limits)
+            .map_err(Failure::because("the response is not folded stacks"))?;
         let mut whole = FlameTree::new();
         whole.add_profile(&profile, 0, Grain::Function);
-        // A line does not tell groups from functions, and nobody is to miss what was asked for by name.
+        // Folded stacks don't distinguish groups from functions. Groups must not be folded into a run.
         for index in 0..whole.frames.len() {
             let name = whole.frame_name(index as u32);
             let label = name.split_once('=').map(|(label, _)| label);
@@ -55,9 +54,9 @@ impl<'a> Text<'a> {
         Ok(self.tree(&whole))
     }
 
-    /// A tree of the largest nodes.
+    /// Draws the largest nodes of a tree.
     pub(super) fn tree(&self, whole: &FlameTree) -> String {
-        let folded = (!self.all_frames).then(|| folded_runs(whole));
+        let folded = (!self.all_frames).then(|| fold(whole));
         let whole = folded.as_ref().map_or(whole, |folded| &folded.tree);
         let tree = whole.prune(self.max_nodes);
         let totals = tree.totals();
@@ -65,7 +64,7 @@ impl<'a> Text<'a> {
         let mut out = format!(
             "total {}{}\n",
             units::format(totals[0], self.unit),
-            self.over
+            self.total_note
         );
         let mut pending: Vec<(NodeId, String)> = sorted_children(&tree, &totals, NodeId::ROOT, "");
         while let Some((node, indent)) = pending.pop() {
@@ -80,16 +79,27 @@ impl<'a> Text<'a> {
                 "{share:5.1} % {:>10}  {indent}{name}\n",
                 units::format(total, self.unit)
             ));
-            // A chain of single callees stays in its column: depth shows only where stacks part.
-            let parts = below.len() > 1 || tree.values[node.index()] > 0;
+            // Only branches are indented: a chain of single callees keeps its column.
+            let branches = below.len() > 1 || tree.values[node.index()] > 0;
             pending.extend(below.into_iter().map(|(child, indent)| {
-                let indent = if parts { format!("{indent}| ") } else { indent };
+                let indent = if branches {
+                    format!("{indent}| ")
+                } else {
+                    indent
+                };
                 (child, indent)
             }));
         }
         let left_out = whole.stacks.len() - tree.stacks.len();
         if left_out > 0 {
-            out.push_str(&format!("{left_out} smaller nodes are not drawn; their values are in the lines above them (--max-nodes)\n"));
+            let nodes = if left_out == 1 {
+                "node is"
+            } else {
+                "nodes are"
+            };
+            out.push_str(&format!(
+                "{left_out} smaller {nodes} not shown; pass --max-nodes to show more\n"
+            ));
         }
         out
     }
@@ -106,7 +116,7 @@ fn sorted_children(
         .filter(|child| parents[*child as usize] == node.0)
         .map(NodeId)
         .collect();
-    // The largest is popped first.
+    // Ascending, because the last child is popped first.
     children.sort_by_key(|child| totals[child.index()]);
     children
         .into_iter()
@@ -131,23 +141,22 @@ struct Row {
     total: i64,
 }
 
-/// A table of functions, from the API's answer.
-pub(crate) fn table(json: &[u8], over: &str) -> Result<String, Failure> {
-    let top: Top = serde_json::from_slice(json).map_err(|error| {
-        Failure::Failed(format!("the answer is no table of functions: {error}"))
-    })?;
+/// A table of functions from a response of the API.
+pub(crate) fn table(json: &[u8], total_note: &str) -> Result<String, Failure> {
+    let top: Top = serde_json::from_slice(json)
+        .map_err(Failure::because("the response is not a table of functions"))?;
     if top.functions.is_empty() {
         return Ok(EMPTY.to_owned());
     }
     let mut out = String::new();
     for reason in &top.partial {
-        out.push_str(&format!("incomplete: {reason}\n"));
+        out.push_str(&format!("incomplete result: {reason}\n"));
     }
-    out.push_str(&rows(top.total, over, &top.functions, &top.unit));
+    out.push_str(&rows(top.total, total_note, &top.functions, &top.unit));
     Ok(out)
 }
 
-/// A table of functions, from a tree that is here.
+/// A table of functions from a tree.
 pub(super) fn table_of(tree: &FlameTree, unit: &str, limit: usize) -> String {
     let functions = tree.top(limit).into_iter().map(|function| Row {
         name: function.name,
@@ -157,9 +166,9 @@ pub(super) fn table_of(tree: &FlameTree, unit: &str, limit: usize) -> String {
     rows(tree.totals()[0], "", &functions.collect::<Vec<_>>(), unit)
 }
 
-fn rows(total: i64, over: &str, functions: &[Row], unit: &str) -> String {
+fn rows(total: i64, total_note: &str, functions: &[Row], unit: &str) -> String {
     let all = total.max(1) as f64;
-    let mut out = format!("total {}{over}\n", units::format(total, unit));
+    let mut out = format!("total {}{total_note}\n", units::format(total, unit));
     out.push_str(&format!(
         "{:>10} {:>7} {:>10} {:>7}  FUNCTION\n",
         "SELF", "", "TOTAL", ""
@@ -177,10 +186,10 @@ fn rows(total: i64, over: &str, functions: &[Row], unit: &str) -> String {
     out
 }
 
-/// Letters of a name in a line; Rust's generic names can be a thousand long.
+/// Maximum length of a name in a line. Generic names in Rust can exceed 1000 characters.
 const NAME_MAX: usize = 100;
 
-/// A name that fits a line. `--format folded` has the whole ones.
+/// A name that fits in a line. `--format folded` prints full names.
 fn shortened(name: &str) -> String {
     match name.char_indices().nth(NAME_MAX) {
         Some((end, _)) => format!("{}…", &name[..end]),
@@ -192,20 +201,20 @@ fn shortened(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn tree(stacks: &str, text: Text<'_>) -> String {
+    fn tree(stacks: &str, text: TextGraph<'_>) -> String {
         text.folded_stacks(stacks.as_bytes(), &["member", "op"])
             .expect("valid")
     }
 
-    const TEXT: Text<'_> = Text {
+    const TEXT: TextGraph<'_> = TextGraph {
         unit: "nanoseconds",
         max_nodes: 10,
         all_frames: false,
-        over: "",
+        total_note: "",
     };
 
     #[test]
-    fn a_tree_shows_depth_only_where_stacks_part() {
+    fn only_branches_are_indented() {
         let stacks = "main;run;a 3000000000\nmain;run;b 1000000000\n";
         insta::assert_snapshot!(tree(stacks, TEXT), @r"
         total 4.00 s
@@ -217,13 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn a_runtimes_wrappers_are_one_line_so_that_few_lines_show_the_program() {
+    fn run_of_runtime_frames_is_one_line() {
         let wrappers: Vec<String> = (0..50).map(|n| format!("tokio::frame_{n}")).collect();
         let wrappers = wrappers.join(";");
         let stacks = format!(
             "{wrappers};shop::main;pay 3000000000\n{wrappers};shop::main;list 900000000\nother 100000000\n"
         );
-        let few = Text {
+        let few = TextGraph {
             max_nodes: 4,
             ..TEXT
         };
@@ -233,16 +242,16 @@ mod tests {
          97.5 %     3.90 s  shop::main
          75.0 %     3.00 s  | pay
          22.5 %     900 ms  | list
-        1 smaller nodes are not drawn; their values are in the lines above them (--max-nodes)
+        1 smaller node is not shown; pass --max-nodes to show more
         ");
-        // What a run leads to is named also where there is no line for it.
-        let one = Text {
+        // The frame after a run is named even if it has no line.
+        let one = TextGraph {
             max_nodes: 1,
             ..TEXT
         };
         let named = "… 51 frames, tokio::frame_0 to shop::main\n";
         assert!(tree(&stacks, one).contains(named), "{}", tree(&stacks, one));
-        let all = Text {
+        let all = TextGraph {
             max_nodes: 100,
             all_frames: true,
             ..TEXT
@@ -251,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_named_whatever_lies_below_them() {
+    fn groups_are_never_folded() {
         insta::assert_snapshot!(tree("member=api;op=List;a;b;c;d;e 7000000000\n", TEXT), @r"
         total 7.00 s
         100.0 %     7.00 s  member=api
@@ -262,19 +271,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_drawn_is_said() {
-        let two = Text {
+    fn number_of_hidden_nodes_is_shown() {
+        let two = TextGraph {
             unit: "count",
             max_nodes: 2,
             ..TEXT
         };
         let text = tree("a;x 5\na;y 1\nb 4\n", two);
-        assert!(text.ends_with("2 smaller nodes are not drawn; their values are in the lines above them (--max-nodes)\n"), "{text}");
+        assert!(
+            text.ends_with("2 smaller nodes are not shown; pass --max-nodes to show more\n"),
+            "{text}"
+        );
         assert_eq!(tree("\n", two), EMPTY);
     }
 
     #[test]
-    fn a_table_shows_shares() {
+    fn table_shows_percentages() {
         let json = br#"{"unit":"bytes","total":4096,"functions":[{"name":"f","file":"","self":1024,"total":4096}]}"#;
         insta::assert_snapshot!(table(json, " on average").expect("valid"), @r"
         total 4.00 KiB on average

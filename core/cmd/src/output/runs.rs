@@ -1,34 +1,33 @@
-//! Runs of frames that only call the next one, as one frame: what a runtime wraps around a program is
-//! not what a reader looks for.
+//! Folds runs of frames that only call the next one into one frame: readers look for the program, not
+//! for the wrappers of its runtime.
 
 use davy_profile::flame::{Frame, FrameKind};
 use davy_profile::{FlameTree, NodeId};
 use std::collections::BTreeMap;
 
-/// Frames that are drawn one by one, whatever they do.
-const SHORT: usize = 3;
-/// Letters of the name of an end of a run.
+/// Runs of at most this length are not folded.
+const RUN_LENGTH_MIN: usize = 3;
+/// Maximum length of the names of a run's first and last frame.
 const END_NAME_MAX: usize = 40;
 
 /// A tree with its runs folded.
-pub(super) struct Folded {
-    pub(super) tree: FlameTree,
-    /// The frame of each run, and its name where the frame that it leads to is not drawn: that one is
-    /// the end of the run then.
+pub(crate) struct FoldedRuns {
+    pub(crate) tree: FlameTree,
+    /// Names of runs for the case that the frame after the run is not drawn; that frame is then part of
+    /// the run. By the frame of the run.
     pub(super) names_with_end: BTreeMap<u32, String>,
 }
 
-/// A tree in which one frame stands for each run of more than three frames that have no value of their
-/// own and call nothing but the next one. The frame that a run leads to stays: it branches, or has a
-/// value.
-pub(super) fn folded(whole: &FlameTree) -> Folded {
-    let passes = passes(whole);
+/// Replaces each run of more than three frames by one frame. Each frame of a run has no value of its own
+/// and one callee. The frame after the run is kept: it branches or has a value.
+pub(crate) fn fold(whole: &FlameTree) -> FoldedRuns {
+    let only_callees = only_callees(whole);
     let parents = whole.stacks.parents();
     let mut tree = FlameTree::new();
     tree.strings = whole.strings.clone();
     let mut names_with_end = BTreeMap::new();
     let mut nodes = vec![NodeId::ROOT; parents.len()];
-    // Up to which node each run is folded already; a node stands after its parent.
+    // Nodes that the frame of their run replaces. Parents precede their children.
     let mut is_folded = vec![false; parents.len()];
     for node in 1..parents.len() {
         let parent = parents[node] as usize;
@@ -36,33 +35,33 @@ pub(super) fn folded(whole: &FlameTree) -> Folded {
             nodes[node] = nodes[parent];
             continue;
         }
-        let run = if passes[parent].is_some() {
-            // It is within a run that is short.
+        let run = if only_callees[parent].is_some() {
+            // It is inside a run that is too short to fold.
             Vec::new()
         } else {
-            run_from(node, &passes)
+            run_from(node, &only_callees)
         };
         let frame = if let [first, .., last] = run.as_slice()
-            && run.len() > SHORT
+            && run.len() > RUN_LENGTH_MIN
         {
             for node in &run[1..] {
                 is_folded[*node] = true;
             }
             let name = |node: usize| {
                 let frame = whole.stacks.items()[node];
-                cut_within(&whole.frame_name(frame))
+                elide(&whole.frame_name(frame))
             };
             let named = |count: usize, end: usize| {
                 format!("… {count} frames, {} to {}", name(*first), name(end))
             };
             let frame = Frame {
                 name: tree.strings.intern(&named(run.len(), *last)),
-                // Each run is one of its own, whatever it is called.
+                // Makes runs with the same name distinct frames.
                 start_line: node as u32,
                 ..Frame::default()
             };
             let frame = tree.frame(frame);
-            if let Some(end) = passes[*last] {
+            if let Some(end) = only_callees[*last] {
                 names_with_end.insert(frame, named(run.len() + 1, end));
             }
             frame
@@ -73,14 +72,14 @@ pub(super) fn folded(whole: &FlameTree) -> Folded {
         tree.add(nodes[node], whole.values[node]);
     }
     tree.add(NodeId::ROOT, whole.values[0]);
-    Folded {
+    FoldedRuns {
         tree,
         names_with_end,
     }
 }
 
-/// The only callee of each function without a value of its own that has just one.
-fn passes(tree: &FlameTree) -> Vec<Option<usize>> {
+/// The callee of each function that has exactly one and no value of its own.
+fn only_callees(tree: &FlameTree) -> Vec<Option<usize>> {
     let parents = tree.stacks.parents();
     let mut callees = vec![(0_usize, 0_usize); parents.len()];
     for node in 1..parents.len() {
@@ -98,15 +97,15 @@ fn passes(tree: &FlameTree) -> Vec<Option<usize>> {
     only.collect()
 }
 
-/// The nodes of a run, from its first.
-fn run_from(first: usize, passes: &[Option<usize>]) -> Vec<usize> {
-    let next = |node: &usize| passes[*node].filter(|next| passes[*next].is_some());
-    std::iter::successors(passes[first].map(|_| first), next).collect()
+/// The nodes of the run that starts at `first`.
+fn run_from(first: usize, only_callees: &[Option<usize>]) -> Vec<usize> {
+    let next = |node: &usize| only_callees[*node].filter(|next| only_callees[*next].is_some());
+    std::iter::successors(only_callees[first].map(|_| first), next).collect()
 }
 
-/// A long name without the types that it is generic over, nor its middle: its beginning tells the
-/// crate, its end the function.
-fn cut_within(name: &str) -> String {
+/// Shortens a long name: removes generic arguments, then the middle. The crate at the beginning and the
+/// function at the end remain.
+fn elide(name: &str) -> String {
     let name = match name.find('<') {
         Some(types) if types > 0 && name.ends_with('>') => &name[..types],
         _ => name,
@@ -127,16 +126,16 @@ mod tests {
     use davy_profile::flame::Grain;
     use davy_profile::{Limits, folded as lines};
 
-    /// The stacks of a tree as they are folded.
     fn check(stacks: &str, expected: &str) {
-        let profile = lines::decode(stacks.as_bytes(), &Limits::default()).expect("valid");
+        let profile =
+            lines::decode(stacks.as_bytes(), &Limits::default()).expect("decode the stacks");
         let mut tree = FlameTree::new();
         tree.add_profile(&profile, 0, Grain::Function);
-        assert_eq!(lines::encode(&folded(&tree).tree), expected);
+        assert_eq!(lines::encode(&fold(&tree).tree), expected);
     }
 
     #[test]
-    fn a_run_is_one_frame_and_what_branches_or_has_a_value_is_named() {
+    fn run_folds_to_one_frame_up_to_a_branch_or_a_value() {
         check("a;b;c;d;e;f 5\n", "… 5 frames, a to e;f 5\n");
         check(
             "a;b;c;d;e;f 5\na;b;c;d;e;g 2\n",
@@ -149,18 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_three_frames_is_drawn() {
+    fn run_of_three_frames_is_not_folded() {
         check("a;b;c;d 5\n", "a;b;c;d 5\n");
         check("x 1\na;b;c;d 5\n", "x 1\na;b;c;d 5\n");
     }
 
     #[test]
-    fn the_name_of_a_run_keeps_the_beginning_and_the_end_of_long_names() {
+    fn long_names_are_elided_in_the_middle() {
         let long = "tokio::runtime::scheduler::multi_thread::worker::Context::run";
-        let cut = cut_within(long);
+        let cut = elide(long);
         assert_eq!(cut, "tokio::runtime::sche…orker::Context::run");
         assert_eq!(cut.chars().count(), END_NAME_MAX);
-        assert_eq!(cut_within("with_mut<tokio::runtime::Stage>"), "with_mut");
-        assert_eq!(cut_within("<F as Future>::poll"), "<F as Future>::poll");
+        assert_eq!(elide("with_mut<tokio::runtime::Stage>"), "with_mut");
+        assert_eq!(elide("<F as Future>::poll"), "<F as Future>::poll");
     }
 }

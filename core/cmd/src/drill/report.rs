@@ -1,0 +1,41 @@
+//! Progress and results of a drill.
+
+use crate::failure::Failure;
+use crate::stdout::print;
+use serde::Serialize;
+
+/// Prints what the drill does now on standard error.
+pub(super) fn progress(step: &str) {
+    eprintln!("davy drill: {step}");
+}
+
+/// A measurement, and what it had to be.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Check {
+    #[serde(rename = "check")]
+    pub(super) name: &'static str,
+    pub(super) measured: String,
+    pub(super) required: String,
+    pub(super) passed: bool,
+}
+
+/// Prints the checks as a table or as JSON.
+pub(super) fn print_checks(checks: &[Check], json: bool) -> Result<(), Failure> {
+    if json {
+        let text = serde_json::to_string_pretty(checks)
+            .map_err(Failure::because("cannot serialize the checks"))?;
+        return print(&format!("{text}\n"));
+    }
+    let mut table = format!(
+        "{:<46} {:<44} {:<22} {}\n",
+        "CHECK", "MEASURED", "REQUIRED", "RESULT"
+    );
+    for check in checks {
+        let result = if check.passed { "pass" } else { "FAIL" };
+        table.push_str(&format!(
+            "{:<46} {:<44} {:<22} {result}\n",
+            check.name, check.measured, check.required
+        ));
+    }
+    print(&table)
+}

@@ -1,0 +1,40 @@
+//! What the members and the routes of a process are made from.
+
+use super::children::PlacedChild;
+use super::plan::Plan;
+use crate::catalogue::MemberId;
+use crate::http::ChildClient;
+use davy_archive::Archive;
+use davy_base::Clock;
+use davy_control::{Access, Control, Endpoints, Metrics};
+use davy_runtime::Stop;
+use davy_store::Store;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The parts that members share.
+pub(super) struct Parts<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) store: Store,
+    /// Database connections of each local member.
+    pub(super) budgets: BTreeMap<MemberId, u32>,
+    pub(super) control: Control,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) endpoints: Arc<Endpoints>,
+    /// Set if a local member works on the archive.
+    pub(super) archive: Option<Archive>,
+    pub(super) children: Vec<PlacedChild>,
+    /// Clients of the children, by process name.
+    pub(super) clients: BTreeMap<String, ChildClient>,
+    pub(super) access: Access,
+    pub(super) clock: Clock,
+    pub(super) stop: Stop,
+}
+
+impl Parts<'_> {
+    /// The database within the connection budget of a member.
+    pub(super) fn store_of(&self, member: MemberId) -> Store {
+        let connections = self.budgets.get(&member).copied().unwrap_or_default();
+        self.store.member(member.name(), connections)
+    }
+}

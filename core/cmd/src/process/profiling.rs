@@ -1,0 +1,66 @@
+//! The profiler of a process: it starts before everything else and pushes the process's own windows.
+
+use super::listeners::Listeners;
+use super::plan::Plan;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::hostname::hostname;
+use davy_profiler::Profiler;
+use ulid::Ulid;
+
+/// Starts the profiler, unless the configuration disables it.
+pub(super) fn start(config: &Config, process: &str, id: Ulid) -> Result<Option<Profiler>, Failure> {
+    // Usage is exact even if no profile is taken.
+    davy_tag::start_accounting();
+    if !config.profiler_enabled {
+        return Ok(None);
+    }
+    let mut builder = davy_profiler::Builder::new(&config.profiler_service)
+        .process(process)
+        .instance(format!("{}:{id}", hostname()))
+        .label("version", env!("CARGO_PKG_VERSION"))
+        .hz(config.profiler_hz)
+        .window(config.profiler_window)
+        .compression(config.profiler_compression)
+        .spool(config.data_dir.join("spool"));
+    if !config.region.is_empty() {
+        builder = builder.label("region", &config.region);
+    }
+    if !config.profiler_token.is_empty() {
+        builder = builder.token(&config.profiler_token);
+    }
+    if !config.profiler_ca_file.as_os_str().is_empty() {
+        builder = builder.ca_file(&config.profiler_ca_file);
+    }
+    let profiler = builder.start().map_err(|error| {
+        Failure::because("cannot start the profiler")(error)
+            .with_hint("pass --profiler-enabled=false to run without it")
+    })?;
+    Ok(Some(profiler))
+}
+
+/// Starts pushing the process's own windows: to the configured archivers, to the parent's archiver, or
+/// to this process.
+pub(super) fn push(
+    plan: &Plan,
+    listeners: &Listeners,
+    profiler: Option<&Profiler>,
+) -> Result<(), Failure> {
+    let Some(profiler) = profiler else {
+        return Ok(());
+    };
+    let configured = &plan.config.profiler_archives;
+    let own = listeners.archive_at.unwrap_or(plan.config.archive_listen);
+    let urls = match &plan.parent {
+        _ if !configured.is_empty() => configured.clone(),
+        Some(parent) if !parent.archive.is_empty() => vec![parent.archive.clone()],
+        _ => vec![format!("http://{own}")],
+    };
+    for url in urls {
+        let pushed = profiler.handle().push_to(&url);
+        pushed.map_err(Failure::because(format!(
+            "the profiler cannot push to {url}"
+        )))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! The database and the archive of a process.
+
+use crate::bucket;
+use crate::catalogue::MemberId;
+use crate::config::{Config, Flags, Loaded};
+use crate::failure::Failure;
+use crate::stdout::print;
+use davy_archive::Archive;
+use davy_base::{Clock, Random};
+use davy_store::Store;
+use prometheus::Registry;
+
+/// Opens the database of the configuration; connections are established when they are needed.
+pub(super) fn open_store(
+    config: &Config,
+    connections_max: u32,
+    clock: &Clock,
+) -> Result<Store, Failure> {
+    if let Some(folder) = config.database.strip_prefix("sqlite:").and_then(|path| {
+        let path = std::path::Path::new(path.trim_start_matches("//"));
+        path.parent().map(std::path::Path::to_owned)
+    }) {
+        // Opening the database reports a folder that could not be created.
+        let _ = std::fs::create_dir_all(folder);
+    }
+    let options = davy_store::Options {
+        url: config.database.clone(),
+        connections_max,
+        clock: clock.clone(),
+    };
+    Store::new(options).map_err(Failure::invalid("invalid configuration"))
+}
+
+/// The archive, if one of these members works on it.
+pub(super) fn open_archive(
+    config: &Config,
+    members: &[MemberId],
+    clock: &Clock,
+    random: Random,
+    registry: &Registry,
+) -> Result<Option<Archive>, Failure> {
+    if !members.iter().any(|member| member.uses_archive()) {
+        return Ok(None);
+    }
+    let mut options = davy_archive::ArchiveOptions::new(bucket::open(&config.bucket_url)?);
+    options.clock = clock.clone();
+    options.random = random;
+    options.flush_interval = config.flush_interval;
+    options.flush_bytes = config.flush_bytes;
+    options.buffer_bytes = config.buffer_bytes;
+    options.retention = config.retention;
+    options.future = config.future_lead;
+    options.bucket_timeout = config.bucket_timeout;
+    options.queries = config.queries;
+    options.query_nodes = config.query_nodes;
+    options.query_series = config.query_series;
+    options.compact_interval = config.compact_interval;
+    options.cache_bytes = config.cache_bytes;
+    let archive = Archive::new(options, registry).map_err(Failure::because(
+        "cannot register the metrics of the archive",
+    ))?;
+    Ok(Some(archive))
+}
+
+/// Checks the URL of the database without connecting to it.
+pub(crate) fn check_database(config: &Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(Failure::because("cannot start the runtime"))?;
+    let _entered = runtime.enter();
+    let options = davy_store::Options::new(&config.database);
+    let checked = Store::new(options).map(drop);
+    checked.map_err(Failure::invalid("invalid configuration"))
+}
+
+/// `davy migrate`: creates or upgrades the tables of the database.
+pub(crate) fn migrate(flags: &Flags) -> Result<(), Failure> {
+    let config = Config::new(&Loaded::from_environment(flags)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::because("cannot start the runtime"))?;
+    runtime.block_on(async {
+        let store = open_store(&config, 0, &Clock::system())?;
+        let migrated = store.migrate().await;
+        migrated.map_err(Failure::because("cannot migrate the database"))?;
+        print(&format!("{} is up to date\n", store.name()))?;
+        store.close().await;
+        Ok(())
+    })
+}

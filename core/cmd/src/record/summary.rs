@@ -1,0 +1,98 @@
+//! What `davy record` prints on standard error after a recording.
+
+use super::command::CommandEnd;
+use davy_record::Recording;
+
+/// Prints how the command ended, the number of samples and what is missing from the profile.
+pub(super) fn print(recording: &Recording, ended: CommandEnd) {
+    let Recording { samples, lost, .. } = recording;
+    if let Some(sentence) = ended.sentence() {
+        eprintln!("davy: {sentence}");
+    }
+    eprintln!("davy: {samples} samples, {lost} lost");
+    for sentence in notes(recording) {
+        eprintln!("davy: {sentence}");
+    }
+}
+
+/// Maximum number of files without symbols that are listed.
+const NAMELESS_MAX: usize = 5;
+
+fn notes(recording: &Recording) -> Vec<String> {
+    let mut notes = Vec::new();
+    if recording.samples == 0 {
+        notes.push(
+            "no samples: the program used less CPU time than one sampling interval".to_owned(),
+        );
+    }
+    if recording.throttled > 0 {
+        notes.push(format!(
+            "the kernel throttled sampling {} times because it took too long",
+            recording.throttled
+        ));
+    }
+    if recording.cut > 0 {
+        let hint = if recording.short > recording.cut / 2 {
+            "; pass a larger --stack-bytes to unwind deeper"
+        } else {
+            ""
+        };
+        notes.push(format!("{} stacks are truncated{hint}", recording.cut));
+    }
+    if !recording.has_kernel {
+        notes.push(
+            "time in the kernel is not recorded; set kernel.perf_event_paranoid=1 or grant CAP_PERFMON"
+                .to_owned(),
+        );
+    }
+    let nameless = recording.nameless.iter();
+    notes.extend(
+        nameless
+            .take(NAMELESS_MAX)
+            .map(|(file, why)| format!("no symbols for {file}: {why}")),
+    );
+    if recording.nameless.len() > NAMELESS_MAX {
+        let more = recording.nameless.len() - NAMELESS_MAX;
+        notes.push(format!("no symbols for {more} more files"));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use davy_record::CallGraph;
+
+    #[test]
+    fn everything_missing_is_noted() {
+        let recording = Recording {
+            profile: davy_profile::Profile::new(),
+            samples: 10,
+            lost: 0,
+            throttled: 2,
+            cut: 3,
+            short: 2,
+            has_kernel: false,
+            call_graph: CallGraph::Auto,
+            nameless: vec![("/bin/x".to_owned(), "it was replaced by another".to_owned()); 7],
+        };
+        let text = notes(&recording).join("\n");
+        for part in [
+            "throttled sampling 2 times",
+            "3 stacks are truncated; pass a larger --stack-bytes",
+            "time in the kernel is not recorded",
+            "no symbols for /bin/x: it was replaced by another",
+            "no symbols for 2 more files",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing from {text}");
+        }
+        let whole = Recording {
+            throttled: 0,
+            cut: 0,
+            has_kernel: true,
+            nameless: Vec::new(),
+            ..recording
+        };
+        assert_eq!(notes(&whole), Vec::<String>::new());
+    }
+}
