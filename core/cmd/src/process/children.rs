@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::sockets::SocketFolder;
-use crate::catalogue::{PublicListener, MemberId};
+use crate::catalogue::{MemberId, PublicListener};
 use crate::failure::Failure;
 use crate::http::ChildClient;
 use crate::placement::ChildPlacement;
@@ -42,10 +42,7 @@ pub(super) fn place(
 }
 
 /// A client of each child, by process name.
-pub(super) fn clients(
-    children: &[PlacedChild],
-    clock: &Clock,
-) -> BTreeMap<String, ChildClient> {
+pub(super) fn clients(children: &[PlacedChild], clock: &Clock) -> BTreeMap<String, ChildClient> {
     let clients = children.iter().map(|child| {
         let process = &child.placement.process;
         let client = ChildClient::new(process, child.socket.clone(), clock.clone());

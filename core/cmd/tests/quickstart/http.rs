@@ -87,8 +87,9 @@ pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> Response {
 /// Disconnects in the middle of the body of a request.
 pub(crate) fn abandon(address: &str, path: &str) {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("connect");
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000000\r\n\r\nonly this");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000000\r\n\r\nonly this"
+    );
     stream
         .write_all(head.as_bytes())
         .expect("write to the connection");

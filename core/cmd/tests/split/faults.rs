@@ -100,7 +100,8 @@ fn second_signal_stops_a_fleet_without_waiting_for_clients() {
     // The drain waits for a client that never finishes its request.
     let archive = fleet.archive().trim_start_matches("http://").to_owned();
     let mut waiting = std::net::TcpStream::connect(archive).expect("connect");
-    let head = b"POST /ingest?name=x HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000000\r\n\r\nonly";
+    let head =
+        b"POST /ingest?name=x HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000000\r\n\r\nonly";
     std::io::Write::write_all(&mut waiting, head).expect("write to the connection");
     let process = &mut fleet.processes[0];
     process.signal(libc::SIGTERM);
