@@ -1,4 +1,4 @@
-//! What one sample costs the thread that it is taken of, 24 calls deep.
+//! The cost of a sample to its thread, at a stack depth of 24 calls.
 //!
 //! `cargo bench -p davy-profiler --bench handler`
 
@@ -8,11 +8,11 @@ use davy_profiler::Probe;
 use std::hint::black_box;
 use table::{head, least, row};
 
-/// Samples between two readings of the clock, and as many as a ring holds with ease.
+/// Samples between two readings of the clock. A ring holds more than that.
 const BATCH: u32 = 50;
 const ROUNDS: u32 = 3_000;
 
-/// Calls through so many functions, each of its own: one that calls itself would have one rule.
+/// Defines a chain of distinct functions. A recursive function would have a single unwind rule.
 macro_rules! levels {
     ($work:ident: $first:ident $($rest:ident)*) => {
         #[inline(never)]
@@ -29,7 +29,7 @@ macro_rules! levels {
 levels!(work: a b c d e f g h i j k l m n o p q r s);
 
 fn main() {
-    let probe = Probe::new().expect("nobody else owns SIGPROF");
+    let probe = Probe::new().expect("SIGPROF is free");
     std::thread::spawn(move || {
         davy_profiler::register_thread();
         a(&mut || measure(&probe));
@@ -38,7 +38,7 @@ fn main() {
     .expect("no panic");
 }
 
-/// Everything in turn, and the least of each: what others do to the machine only ever adds.
+/// Takes all measurements in turn and the minimum of each, because other load only ever adds time.
 fn measure(probe: &Probe) {
     probe.sample();
     let (_, frames) = probe.drain();
@@ -51,7 +51,7 @@ fn measure(probe: &Probe) {
         let inside = probe.handler_nanos() - before;
         noted = noted.min(inside as f64 / f64::from(BATCH));
         probe.drain();
-        probe.forget();
+        probe.clear_cache();
         cold = cold.min(least(1, 1, || probe.sample()));
         probe.drain();
     }
@@ -59,37 +59,37 @@ fn measure(probe: &Probe) {
         black_box(table::monotonic());
     });
     let call = least(ROUNDS, 1_000, || {
-        // SAFETY: asks for a number.
+        // SAFETY: returns a number.
         black_box(unsafe { libc::getppid() });
     });
-    head("One sample");
+    head("Cost of a sample");
     row(
-        "in the handler, every rule known",
+        "in the handler, all unwind rules cached",
         format!("{hot:.0} ns"),
         "400 ns",
         format!(
-            "{frames} frames; two readings of the clock {:.0} ns of it",
+            "{frames} frames; includes two readings of the clock, {:.0} ns",
             clock * 2.0
         ),
     );
     row(
-        "in the handler, no rule known",
+        "in the handler, no unwind rule cached",
         format!("{cold:.0} ns"),
         "5000 ns",
-        format!("{frames} frames, each of a function of its own"),
+        format!("{frames} frames of distinct functions"),
     );
     row(
-        "in the handler, as it counts in a real signal",
+        "in the handler, as measured by itself in a real signal",
         format!("{noted:.0} ns"),
         "",
-        "some frames more, from code that the kernel's entry has made cold",
+        "a few more frames, and caches that the kernel's entry has evicted",
     );
     row(
         "the whole signal",
         format!("{whole:.0} ns"),
         "",
         format!(
-            "{:.1} times the least system call ({call:.0} ns)",
+            "{:.1} times a minimal system call ({call:.0} ns)",
             whole / call
         ),
     );

@@ -1,4 +1,4 @@
-//! What heap sampling costs, and how far its estimates are off.
+//! The cost of heap sampling, and the error of its estimates.
 //!
 //! `cargo bench -p davy-profiler --bench heap`
 
@@ -12,10 +12,10 @@ use table::{head, median, quantile, row, thread_cpu};
 
 davy_profiler::use_jemalloc!();
 
-/// Pairs between two readings of the clock: some twenty samples fall into them.
+/// Pairs between two readings of the clock. They contain about twenty samples.
 const PAIRS: u32 = 20_000;
 const ROUNDS: usize = 3_000;
-const LIVING: u64 = 16 << 20;
+const LIVE: u64 = 16 << 20;
 const DRAWS: u32 = 40;
 
 unsafe extern "C" {
@@ -30,7 +30,7 @@ unsafe extern "C" {
 
 fn set_sampling(mut is_on: bool) {
     let name: &CStr = c"prof.active";
-    // SAFETY: jemalloc documents a bool, which lives through the call.
+    // SAFETY: jemalloc documents a bool, which outlives the call.
     let failed = unsafe {
         let (none, value) = (std::ptr::null_mut(), (&raw mut is_on).cast());
         _rjem_mallctl(name.as_ptr(), none, std::ptr::null_mut(), value, 1)
@@ -45,7 +45,7 @@ fn next(x: &mut u64) -> u64 {
     *x
 }
 
-/// Nanoseconds of a malloc and its free, of sizes from 16 to 2,048 bytes.
+/// Nanoseconds per malloc and free, of sizes from 16 to 2,048 bytes.
 #[inline(never)]
 fn pairs(x: &mut u64) -> f64 {
     let begin = thread_cpu();
@@ -80,19 +80,19 @@ fn cost() {
     set_sampling(true);
     let error = 1.253 * (quantile(&mut extra, 0.75) - quantile(&mut extra, 0.25)) / 1.349;
     row(
-        "heap sampling, a malloc and free of 510 bytes on average, paired",
+        "heap sampling, per malloc and free of 510 B on average, paired",
         format!(
             "{:+.2} +- {:.2} ns",
             median(&mut extra),
             error / (ROUNDS as f64).sqrt()
         ),
         "1.5 ns",
-        format!("the pair itself {:.1} ns", median(&mut off)),
+        format!("without sampling {:.1} ns", median(&mut off)),
     );
 }
 
-/// What lives of a tag, as far as samples tell.
-fn living(handle: &Handle, tag: Tag) -> f64 {
+/// Estimated live bytes of a tag.
+fn live_bytes(handle: &Handle, tag: Tag) -> f64 {
     let live = handle.live_heap();
     let of = live.tags.iter().find(|live| live.tag == tag);
     of.map_or(0.0, |live| live.bytes as f64)
@@ -100,31 +100,31 @@ fn living(handle: &Handle, tag: Tag) -> f64 {
 
 fn estimates(handle: &Handle) {
     let rate = handle.live_heap().rate_bytes as f64;
-    let standard_error = (rate * LIVING as f64).sqrt();
-    let tag = Tag::new("bench", "living");
+    let standard_error = (rate * LIVE as f64).sqrt();
+    let tag = Tag::new("bench", "live");
     let mut x = 99;
     let errors: Vec<f64> = (0..DRAWS)
         .map(|_| {
             let guard = tag.enter();
             let (mut held, mut bytes) = (Vec::with_capacity(1 << 18), 0);
-            let before = living(handle, tag);
-            while bytes < LIVING {
+            let before = live_bytes(handle, tag);
+            while bytes < LIVE {
                 let size = 16usize << (next(&mut x) % 8);
                 held.push(Vec::<u8>::with_capacity(size));
                 bytes += size as u64;
             }
             drop(guard);
-            (living(handle, tag) - before - bytes as f64) / standard_error
+            (live_bytes(handle, tag) - before - bytes as f64) / standard_error
         })
         .collect();
     let within = errors.iter().filter(|error| error.abs() <= 2.0).count();
     let mean = errors.iter().sum::<f64>() / f64::from(DRAWS);
     row(
-        "live bytes of 16 MiB, within 2 standard errors",
+        "estimates of 16 MiB of live bytes within 2 standard errors",
         format!("{within} of {DRAWS}"),
-        "95 of 100 are expected",
+        "expected: 95 of 100",
         format!(
-            "a standard error is {:.1} MiB; the mean is off by {:+.2} of its own",
+            "standard error {:.1} MiB; error of the mean {:+.2} of its standard error",
             standard_error / f64::from(1 << 20),
             mean * f64::from(DRAWS).sqrt()
         ),
@@ -132,8 +132,11 @@ fn estimates(handle: &Handle) {
 }
 
 fn main() {
-    let profiler = Builder::new("bench").hz(1).start().expect("started");
-    head("Heap");
+    let profiler = Builder::new("bench")
+        .hz(1)
+        .start()
+        .expect("profiler started");
+    head("Heap sampling");
     cost();
     estimates(&profiler.handle());
 }

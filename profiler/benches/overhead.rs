@@ -1,10 +1,9 @@
-//! What profiling costs two busy threads: ours and the `pprof` crate's, each against none.
+//! The overhead of profiling two busy threads, by this crate and by the crate `pprof`, against no profiling.
 //!
-//! One profiler runs all the time, and its sampling is switched on and off in short phases, so that
-//! a start costs nothing that is measured here. What the working threads pay is the mean of many
-//! units of work, without those that somebody else's preemption fell into; what the profiler's own
-//! threads pay is the kernel's count of their CPU time, over whole windows that are named, encoded
-//! and pushed.
+//! The profiler runs all the time, and its sampling is turned on and off in short phases, so that the cost
+//! of starting it is not included. The overhead of the working threads is measured by the mean duration of
+//! many units of work, without units that were preempted. The cost of the profiler's own threads is their
+//! CPU time as counted by the kernel, over whole windows that are symbolized, encoded and pushed.
 //!
 //! `cargo bench -p davy-profiler --bench overhead [-- ROUNDS]`
 
@@ -20,12 +19,12 @@ use table::{head, median, monotonic, quantile, row, wait};
 davy_profiler::use_jemalloc!();
 
 const PHASE: Duration = Duration::from_millis(60);
-/// From a change of the rate until every timer is set.
+/// Time from a change of the rate until all timers are set.
 const SETTLE: Duration = Duration::from_millis(8);
-/// Whole windows.
+/// Covers whole windows.
 const STEADY: Duration = Duration::from_secs(20);
 
-/// SIGPROF's handler, for giving it back after the `pprof` crate had it.
+/// The handler of SIGPROF, to restore it after the crate `pprof` has replaced it.
 fn handler() -> libc::sigaction {
     // SAFETY: plain data that the call fills.
     unsafe {
@@ -35,17 +34,17 @@ fn handler() -> libc::sigaction {
     }
 }
 
-/// Mean nanoseconds of a unit in a phase with none, ours, and the `pprof` crate, of one round.
+/// Mean nanoseconds of a unit of work without profiling, with this crate, and with the crate `pprof`.
 fn round(load: &Load, handle: &Handle, hz: u32, first: usize) -> [f64; 3] {
     let mut means = [0.0; 3];
     for which in (0..3).map(|at| (at + first) % 3) {
         means[which] = match which {
             0 => load.phase(PHASE),
             1 => {
-                handle.set_hz(hz).expect("it runs");
+                handle.set_hz(hz).expect("the profiler is running");
                 wait(SETTLE);
                 let mean = load.phase(PHASE);
-                handle.set_hz(0).expect("it runs");
+                handle.set_hz(0).expect("the profiler is running");
                 wait(SETTLE);
                 mean
             }
@@ -54,7 +53,7 @@ fn round(load: &Load, handle: &Handle, hz: u32, first: usize) -> [f64; 3] {
                 let guard = pprof::ProfilerGuard::new(hz as i32).expect("started");
                 let mean = load.phase(PHASE);
                 drop(guard);
-                // SAFETY: what was installed before.
+                // SAFETY: restores the previous handler.
                 unsafe { libc::sigaction(libc::SIGPROF, &raw const ours, std::ptr::null_mut()) };
                 mean
             }
@@ -70,20 +69,20 @@ fn extra(rounds: &[[f64; 3]], which: usize) -> Vec<f64> {
     extra.collect()
 }
 
-/// The median, how well it is known, and the quartiles.
+/// The median, its standard error, and the quartiles.
 fn spread(values: &mut [f64]) -> String {
     let (low, high) = (quantile(values, 0.25), quantile(values, 0.75));
-    // Of a normal distribution: 1.349 standard deviations lie between the quartiles, and the
-    // standard error of a median is 1.253 times that of a mean.
+    // For a normal distribution, the quartiles are 1.349 standard deviations apart, and the standard error
+    // of the median is 1.253 times that of the mean.
     let error = 1.253 * (high - low) / 1.349 / (values.len() as f64).sqrt();
     let middle = median(values);
     format!("{middle:+.2} +- {error:.2} % (quartiles {low:+.2} to {high:+.2})")
 }
 
-/// What a sample costs its thread, in nanoseconds: the signal, what its handler does, and what it
-/// finds cold after work that left nothing of it in the nearer caches. Ours, and the `pprof` crate's.
+/// The cost of a sample to its thread in nanoseconds, for this crate and for the crate `pprof`: the signal
+/// and its handler, after work that has evicted them from the nearer caches.
 ///
-/// Between two samples at 100 Hz much more is driven out, by ours as by theirs.
+/// Between two samples at 100 Hz, more is evicted, for both.
 fn sample_cost() -> (f64, f64) {
     const SAMPLES: usize = 4_000;
     let probe = Probe::new().expect("SIGPROF is ours");
@@ -105,26 +104,26 @@ fn sample_cost() -> (f64, f64) {
             .collect();
         median(&mut took)
     };
-    let mut nothing = cost(&mut || {});
+    let mut baseline = cost(&mut || {});
     let mut ours = cost(&mut || {
         probe.signal();
         probe.drain();
     });
-    // What emptying the ring takes is the drainer's.
+    // Emptying the ring is the drainer's work and is subtracted.
     let drain = cost(&mut || {
         probe.drain();
     });
     let before = handler();
     let guard = pprof::ProfilerGuard::new(1).expect("started");
     let theirs = cost(&mut || {
-        // SAFETY: the handler is the crate's.
+        // SAFETY: the handler is that of the crate `pprof`.
         unsafe { libc::raise(libc::SIGPROF) };
-    }) - nothing;
+    }) - baseline;
     drop(guard);
-    // SAFETY: what was installed before.
+    // SAFETY: restores the previous handler.
     unsafe { libc::sigaction(libc::SIGPROF, &raw const before, std::ptr::null_mut()) };
-    nothing = nothing.max(drain);
-    ours -= nothing;
+    baseline = baseline.max(drain);
+    ours -= baseline;
     (ours, theirs)
 }
 
@@ -138,16 +137,16 @@ fn main() {
     wait(Duration::from_millis(500));
 
     head("CPU overhead, two busy threads, 24 calls deep");
-    handle.set_hz(0).expect("it runs");
+    handle.set_hz(0).expect("the profiler is running");
     wait(SETTLE);
     let (ours, theirs) = sample_cost();
     let percent = |nanos: f64| nanos * 100.0 / 1e9 * 100.0;
     row(
-        "a sample, from the signal to its end, caches cold",
+        "a whole signal with its sample, caches cold",
         format!("{:.2} us, at 100 Hz {:.4} %", ours / 1e3, percent(ours)),
         "",
         format!(
-            "the `pprof` crate {:.2} us, {:.4} %",
+            "crate `pprof`: {:.2} us, {:.4} %",
             theirs / 1e3,
             percent(theirs)
         ),
@@ -158,16 +157,16 @@ fn main() {
             .collect();
         let (mut ours, mut theirs) = (extra(&rounds, 1), extra(&rounds, 2));
         row(
-            &format!("working threads at {hz} Hz, against none, paired"),
+            &format!("working threads at {hz} Hz against no profiling, paired"),
             spread(&mut ours),
             if hz == 100 { "0.1 %" } else { "" },
-            format!("the `pprof` crate {}", spread(&mut theirs)),
+            format!("crate `pprof`: {}", spread(&mut theirs)),
         );
     }
 
-    handle.set_hz(100).expect("it runs");
+    handle.set_hz(100).expect("the profiler is running");
     handle.push_to(&receiver::start()).expect("a URL");
-    // The first windows have names to find.
+    // The first windows take longer, because their names must be resolved.
     for _ in 0..40 {
         wait(Duration::from_secs(1));
         let stats = handle.stats();
@@ -188,17 +187,17 @@ fn main() {
         each.push(format!("{name} {share:.3}"));
     }
     row(
-        "own threads at 100 Hz, pushing, by the kernel's count",
+        "the profiler's own threads at 100 Hz, pushing, by the kernel's count",
         format!("{own:.3} % of one core"),
         "",
         format!("{}; {pushed} windows", each.join(", ")),
     );
     row(
-        "the whole profiler at 100 Hz, of two busy cores, counted",
+        "the whole profiler at 100 Hz, as a share of two busy cores",
         format!("{:.3} %", percent(ours) + own / 2.0),
         "0.1 %",
         format!(
-            "samples and own threads; the `pprof` crate {:.3} %, samples alone",
+            "samples and own threads; crate `pprof`: {:.3} %, samples only",
             percent(theirs)
         ),
     );

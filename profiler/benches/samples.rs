@@ -1,4 +1,4 @@
-//! Whether samples say what is true: how much CPU time, whose, and from the root on.
+//! The accuracy of samples: their weight, their attribution, and the completeness of their stacks.
 //!
 //! `cargo bench -p davy-profiler --bench samples`
 
@@ -17,12 +17,12 @@ davy_profiler::use_jemalloc!();
 
 const MEMBERS: [&str; 8] = ["m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8"];
 
-fn start(hz: u32, is_controlled: bool) -> Profiler {
-    let builder = Builder::new("bench").hz(hz).control_totals(is_controlled);
-    builder.start().expect("started")
+fn start(hz: u32, is_scaled: bool) -> Profiler {
+    let builder = Builder::new("bench").hz(hz).scale_to_accounting(is_scaled);
+    builder.start().expect("profiler started")
 }
 
-/// Nanoseconds of the samples of a member and, unless it is empty, an operation.
+/// Nanoseconds of the samples of a member and, if `op` is not empty, an operation.
 fn nanos(profile: &Profile, member: &str, op: &str) -> f64 {
     let is_of = |sample: &usize| {
         profile.label(*sample, "member") == member
@@ -32,7 +32,7 @@ fn nanos(profile: &Profile, member: &str, op: &str) -> f64 {
     of.map(|sample| profile.values(sample)[0] as f64).sum()
 }
 
-/// Runs `work` on two threads until `until` has ended; answers what both came to.
+/// Runs `work` on two threads until `until` returns. Returns its result and those of `work`.
 fn beside<T, R: Send + 'static>(
     work: impl Fn(u64, &AtomicBool) -> R + Send + Clone + 'static,
     until: impl FnOnce() -> T,
@@ -49,13 +49,13 @@ fn beside<T, R: Send + 'static>(
         .collect();
     let done = until();
     stop.store(true, Ordering::Relaxed);
-    let came_to = threads
+    let results = threads
         .into_iter()
         .map(|thread| thread.join().expect("no panic"));
-    (done, came_to.collect())
+    (done, results.collect())
 }
 
-/// The value of all samples, and of those whose stack reaches the thread's root.
+/// The sum of all samples, and of those whose stack reaches the root of its thread.
 fn sums(profile: &Profile) -> (f64, f64) {
     let (mut all, mut whole) = (0.0, 0.0);
     for sample in 0..profile.sample_count() {
@@ -91,41 +91,41 @@ fn weights(hz: u32) {
     };
     let ((profile, cpu), _) = beside(work, || {
         wait(Duration::from_millis(300));
-        let (cpu, begin, asked) = (process_cpu(), monotonic(), handle.clone());
-        let asked = std::thread::spawn(move || asked.cpu_profile(SPAN, &Filter::default()));
+        let (cpu, begin, requested) = (process_cpu(), monotonic(), handle.clone());
+        let requested = std::thread::spawn(move || requested.cpu_profile(SPAN, &Filter::default()));
         wait(SPAN);
-        // On a busy machine neither span is quite the other's.
+        // The two spans differ slightly, so rates are compared.
         let used = (process_cpu() - cpu) as f64 / (monotonic() - begin) as f64;
-        let profile = asked.join().expect("no panic").expect("a profile");
+        let profile = requested.join().expect("no panic").expect("a profile");
         let cpu = used * profile.duration_nanos as f64;
         (profile, cpu)
     });
     let (all, whole) = sums(&profile);
     let stats = handle.stats();
     row(
-        &format!("samples x period / CPU time, {hz} Hz, not scaled"),
+        &format!("sum of samples / CPU time, {hz} Hz, not scaled"),
         format!("{:.4}", all / cpu),
         "0.99 to 1.01",
         format!(
-            "{} samples, {} ticks that came while one was pending",
+            "{} samples, {} ticks while a signal was pending",
             stats.samples, stats.overruns
         ),
     );
     row(
-        &format!("stacks to the thread's root, {hz} Hz"),
+        &format!("complete stacks, {hz} Hz"),
         format!("{:.2} %", whole / all * 100.0),
         "99.5 %",
-        "a good part of the work is in the C library, without frame pointers",
+        "much of the work is in the C library, which has no frame pointers",
     );
 }
 
-/// The error of a share of two operations of equal cost, in bursts that begin with the kernel's tick.
-fn bursts(is_controlled: bool) -> String {
+/// The error of the share of two operations of equal cost, in bursts in step with the kernel's tick.
+fn bursts(is_scaled: bool) -> String {
     const SPAN: Duration = Duration::from_secs(3);
     let error = || {
-        let profiler = start(100, is_controlled);
+        let profiler = start(100, is_scaled);
         let handle = profiler.handle();
-        let asked = std::thread::spawn(move || handle.cpu_profile(SPAN, &Filter::default()));
+        let requested = std::thread::spawn(move || handle.cpu_profile(SPAN, &Filter::default()));
         let (begin, mut used) = (monotonic(), [Duration::ZERO; 2]);
         for round in 1..=(SPAN.as_millis() / 4) as u64 {
             for (used, op) in used.iter_mut().zip(["first", "second"]) {
@@ -135,7 +135,7 @@ fn bursts(is_controlled: bool) -> String {
             let next = begin + round * 4_000_000;
             wait(Duration::from_nanos(next.saturating_sub(monotonic())));
         }
-        let profile = asked.join().expect("no panic").expect("a profile");
+        let profile = requested.join().expect("no panic").expect("a profile");
         let of = |op| nanos(&profile, "bursts", op);
         let truth = used[0].as_secs_f64() / (used[0] + used[1]).as_secs_f64();
         (of("first") / (of("first") + of("second")) - truth) * 100.0
@@ -144,9 +144,9 @@ fn bursts(is_controlled: bool) -> String {
     format!("{} pp", errors.join(" and "))
 }
 
-/// The largest error of a share of eight members of different cost, which take turns at random.
-fn members(is_controlled: bool, span: Duration) -> f64 {
-    let profiler = start(100, is_controlled);
+/// The largest error of the share of eight members of different cost, which alternate at random.
+fn members(is_scaled: bool, span: Duration) -> f64 {
+    let profiler = start(100, is_scaled);
     let handle = profiler.handle();
     let work = |seed: u64, stop: &AtomicBool| {
         let tags = MEMBERS.map(|member| Tag::new(member, "work"));
@@ -165,11 +165,11 @@ fn members(is_controlled: bool, span: Duration) -> f64 {
         .map(|which| used.iter().map(|used| used[which].as_secs_f64()).sum())
         .collect();
     let seen = MEMBERS.map(|member| nanos(&profile, member, ""));
-    let (all_true, all_seen) = (truth.iter().sum::<f64>(), seen.iter().sum::<f64>());
+    let (sum_true, sum_seen) = (truth.iter().sum::<f64>(), seen.iter().sum::<f64>());
     let errors = truth
         .iter()
         .zip(seen)
-        .map(|(truth, seen)| (seen / all_seen - truth / all_true).abs());
+        .map(|(truth, seen)| (seen / sum_seen - truth / sum_true).abs());
     errors.fold(0.0, f64::max) * 100.0
 }
 
@@ -178,17 +178,17 @@ fn main() {
     weights(100);
     weights(1_000);
     row(
-        "two members of equal cost in step with the tick, 100 Hz, control totals",
+        "error of the share of two members in step with the tick, 100 Hz, scaled",
         bursts(true),
         "0.5 pp",
-        format!("by samples alone {}", bursts(false)),
+        format!("not scaled: {}", bursts(false)),
     );
     row(
-        "8 members, 30 s at 100 Hz, largest error of a share, control totals",
+        "largest error of the share of 8 members, 30 s at 100 Hz, scaled",
         format!("{:.3} pp", members(true, Duration::from_secs(30))),
         "0.5 pp",
         format!(
-            "by samples alone, 8 s: {:.2} pp",
+            "not scaled, 8 s: {:.2} pp",
             members(false, Duration::from_secs(8))
         ),
     );

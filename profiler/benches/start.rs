@@ -1,4 +1,4 @@
-//! What a start costs: memory, and the time until functions have their names.
+//! The cost of starting the profiler: memory, and the time until names are resolved.
 //!
 //! `cargo bench -p davy-profiler --bench start`
 
@@ -12,7 +12,7 @@ use table::{burn, head, median, monotonic, quantile, row, wait};
 
 davy_profiler::use_jemalloc!();
 
-/// Threads that are busy in turn until the answer is stopped.
+/// Starts threads that alternate between work and rest. The returned function stops them.
 fn busy(count: usize, rest: Duration) -> impl FnOnce() {
     let stop = Arc::new(AtomicBool::new(false));
     let threads: Vec<_> = (0..count)
@@ -37,7 +37,7 @@ fn busy(count: usize, rest: Duration) -> impl FnOnce() {
 }
 
 fn resident_mib() -> f64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("linux");
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc is mounted");
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
     pages.unwrap_or(0.0) * 4_096.0 / f64::from(1 << 20)
 }
@@ -46,33 +46,39 @@ fn memory() {
     let stop = busy(64, Duration::from_millis(20));
     wait(Duration::from_secs(1));
     let before = resident_mib();
-    let profiler = Builder::new("bench").hz(100).start().expect("started");
+    let profiler = Builder::new("bench")
+        .hz(100)
+        .start()
+        .expect("profiler started");
     wait(Duration::from_secs(5));
     row(
-        "own memory, 64 busy threads, after 5 s",
+        "memory of the profiler, 64 busy threads, after 5 s",
         format!("{:.1} MiB", resident_mib() - before),
         "16 MiB",
-        format!("{} threads are sampled", profiler.handle().stats().threads),
+        format!("{} sampled threads", profiler.handle().stats().threads),
     );
     stop();
 }
 
-/// CPU seconds of children that ended.
+/// CPU seconds of children that have ended.
 fn children() -> f64 {
     // SAFETY: plain data that the call fills.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the usage lives through the call.
+    // SAFETY: the usage outlives the call.
     unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
-/// Milliseconds from the end of a profile's span until it has its names, nothing being known.
+/// Milliseconds from the end of a profile's span until its names are resolved, without cached names.
 fn names(threads: usize) {
     const SPAN: Duration = Duration::from_millis(500);
     let (mut elapsed, mut cpu, mut stacks) = (Vec::new(), Vec::new(), 0);
     for _ in 0..7 {
-        let profiler = Builder::new("bench").hz(1_000).start().expect("started");
+        let profiler = Builder::new("bench")
+            .hz(1_000)
+            .start()
+            .expect("profiler started");
         let stop = busy(threads, Duration::ZERO);
         let (begin, before) = (monotonic(), children());
         let profile = profiler.handle().cpu_profile(SPAN, &Filter::default());
@@ -82,11 +88,11 @@ fn names(threads: usize) {
         stop();
     }
     row(
-        &format!("first profile with names, beside {threads} busy threads"),
+        &format!("names of the first profile, next to {threads} busy thread(s)"),
         format!("{:.0} ms", median(&mut elapsed)),
         "300 ms",
         format!(
-            "quartiles {:.0} to {:.0} ms; {:.0} ms of CPU in the child, {stacks} stacks",
+            "quartiles {:.0} to {:.0} ms; {:.0} ms of CPU time in the child, {stacks} stacks",
             quantile(&mut elapsed, 0.25),
             quantile(&mut elapsed, 0.75),
             median(&mut cpu)
@@ -95,7 +101,7 @@ fn names(threads: usize) {
 }
 
 fn main() {
-    head("A start");
+    head("Starting the profiler");
     memory();
     names(1);
     names(2);

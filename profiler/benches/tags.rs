@@ -1,4 +1,4 @@
-//! What it costs to know whose poll it is, and to count what it took.
+//! The cost of tagging a poll and of measuring its CPU time.
 //!
 //! `cargo bench -p davy-profiler --bench tags`
 
@@ -20,7 +20,7 @@ fn nothing() -> impl Future<Output = ()> {
     std::future::poll_fn(|_| black_box(Poll::<()>::Pending))
 }
 
-/// Nanoseconds of one poll.
+/// Nanoseconds per poll.
 fn poll(mut future: Pin<Box<impl Future<Output = ()>>>) -> f64 {
     least(ROUNDS, POLLS, || {
         let mut context = Context::from_waker(Waker::noop());
@@ -28,7 +28,7 @@ fn poll(mut future: Pin<Box<impl Future<Output = ()>>>) -> f64 {
     })
 }
 
-/// Nanoseconds of two readings of the processor's counter, which is what two changes of hands need.
+/// Nanoseconds of two readings of the cycle counter, which a change of tag and back takes.
 #[cfg(target_arch = "x86_64")]
 fn two_readings() -> f64 {
     least(ROUNDS, POLLS, || {
@@ -53,48 +53,48 @@ fn main() {
     let plain = poll(Box::pin(nothing()));
     let tagged = poll(Box::pin(tag.wrap(nothing())));
     row(
-        "tag a poll",
+        "tagging a poll",
         format!("{:.2} ns", tagged - plain),
         "1 ns",
-        format!("the poll itself {plain:.2} ns"),
+        format!("the poll itself: {plain:.2} ns"),
     );
     let task = poll(Box::pin(tag.task(nothing())));
-    // Accounting as a running profiler has it, with allocated bytes.
+    // With accounting as in a running profiler, including allocated bytes.
     let profiler = davy_profiler::Builder::new("bench").hz(1).start();
-    let profiler = profiler.expect("started");
+    let profiler = profiler.expect("profiler started");
     let readings = two_readings();
     let plain_again = poll(Box::pin(nothing()));
     let counted = poll(Box::pin(tag.wrap(nothing()))) - plain_again;
     row(
-        "tag a poll and count it exactly",
+        "tagging a poll, with accounting",
         format!("{counted:.1} ns"),
         "20 ns",
         format!(
-            "two readings of the counter {readings:.1} ns: {:.2} of it, {:.1} ns beyond",
+            "two readings of the counter: {readings:.1} ns, {:.2} of it; the rest: {:.1} ns",
             readings / counted,
             counted - readings
         ),
     );
     let counted_task = poll(Box::pin(tag.task(nothing()))) - plain_again;
     row(
-        "the same of a task that is listed",
+        "the same for a listed task",
         format!("{counted_task:.1} ns"),
         "",
-        format!("without accounting {:.2} ns", task - plain),
+        format!("without accounting: {:.2} ns", task - plain),
     );
     let within = {
         let _guard = tag.enter();
         poll(Box::pin(tag.wrap(nothing()))) - plain_again
     };
     row(
-        "the same within one of the same tag",
+        "the same within a poll of the same tag",
         format!("{within:.1} ns"),
         "",
         "",
     );
     let guard = least(ROUNDS, POLLS, || drop(black_box(tag.enter())));
     row(
-        "a guard, taken and dropped",
+        "entering and leaving a guard",
         format!("{guard:.1} ns"),
         "",
         "",

@@ -1,4 +1,4 @@
-//! What a list of 10,000 tasks costs, and whom it stops.
+//! The cost of a dump of 10,000 tasks, and the pauses that it causes.
 //!
 //! `cargo bench -p davy-profiler --bench tasks`
 
@@ -15,7 +15,7 @@ davy_profiler::use_jemalloc!();
 
 const TASKS: usize = 10_000;
 const ROUNDS: usize = 600;
-/// A dump and a little more: the longer, the likelier others preempt the worker.
+/// Slightly more than a dump takes. In a longer round, the worker would more often be preempted by other load.
 const ROUND: Duration = Duration::from_millis(2);
 
 fn main() {
@@ -23,7 +23,10 @@ fn main() {
         .worker_threads(1)
         .build()
         .expect("a runtime");
-    let profiler = Builder::new("bench").hz(100).start().expect("started");
+    let profiler = Builder::new("bench")
+        .hz(100)
+        .start()
+        .expect("profiler started");
     let handle = profiler.handle();
     let gate = Arc::new(tokio::sync::Notify::new());
     let tag = Tag::new("bench", "task");
@@ -34,7 +37,7 @@ fn main() {
     wait(Duration::from_millis(500));
     let filter = Filter::default();
     let dump = || handle.tasks_profile(&filter).expect("tasks");
-    // Names are known from now on.
+    // Names are cached from now on.
     dump();
     let mut seen = 0;
     let mut cpu: Vec<f64> = (0..30)
@@ -48,16 +51,16 @@ fn main() {
         .collect();
     head("Tasks");
     row(
-        "10,000 tasks dumped",
-        format!("{:.2} ms of CPU", median(&mut cpu)),
+        "dump of 10,000 tasks",
+        format!("{:.2} ms of CPU time", median(&mut cpu)),
         "2 ms",
         format!(
-            "{seen} seen; nine of ten below {:.2} ms",
+            "{seen} tasks; 90th percentile {:.2} ms",
             quantile(&mut cpu, 0.9)
         ),
     );
 
-    // A task that is polled as often as its worker can, and notes its longest wait for it.
+    // A task that yields all the time and notes its longest wait for the next poll.
     let longest = Arc::new(AtomicU64::new(0));
     let noted = Arc::clone(&longest);
     runtime.spawn(tag.task(async move {
@@ -92,8 +95,8 @@ fn main() {
         format!("{:.3} ms", median(&mut with)),
         "1 ms",
         format!(
-            "without a dump {:.3} ms; above 1 ms, with and without, {above_with} and {above_without} of \
-             {ROUNDS} times",
+            "without a dump {:.3} ms; above 1 ms in {above_with} rounds with and {above_without} without a dump, of \
+             {ROUNDS}",
             median(&mut without)
         ),
     );

@@ -1,5 +1,7 @@
-//! A server on axum with `/debug/pprof/*`: `cargo run --features axum --example axum -- http://127.0.0.1:4040`,
-//! then `go tool pprof http://127.0.0.1:3000/debug/pprof/profile?member=api`.
+//! An axum server with `/debug/pprof/*`.
+//!
+//! `cargo run --features axum --example axum -- http://127.0.0.1:4040`, then
+//! `go tool pprof http://127.0.0.1:3000/debug/pprof/profile?member=api`.
 
 use axum::extract::{MatchedPath, Request};
 use axum::{Router, middleware, routing::get};
@@ -13,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         builder = builder.archiver(archiver);
     }
     let profiler = builder.start()?;
-    // By the route, of which there are few, and not by the path, of which clients make any number.
+    // The operation is the route, not the path: there are few routes, but clients can make up any number of paths.
     let by_route = |route: MatchedPath, request: Request, next: middleware::Next| async move {
         davy_tag::tagged("api", route.as_str(), next.run(request)).await
     };

@@ -1,4 +1,4 @@
-//! A service without a framework that profiles itself: `cargo run --example plain -- http://127.0.0.1:4040`
+//! A service without a framework: `cargo run --example plain -- http://127.0.0.1:4040`
 
 use davy_tag::Tag;
 use std::hint::black_box;

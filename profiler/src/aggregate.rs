@@ -5,29 +5,33 @@ use davy_tag::Tag;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::hash::BuildHasher;
 
-/// Nodes of one aggregate; samples whose stack would need more are dropped and counted.
+/// Maximum number of frames of a CPU sample. Of a deeper stack, the frames nearest to the leaf are kept.
+pub(crate) const CPU_FRAMES_MAX: usize = 400;
+/// The same of a heap sample: jemalloc's default (`opt.prof_bt_max`).
+pub(crate) const HEAP_FRAMES_MAX: usize = 128;
+
+/// Maximum number of nodes of one aggregate. Samples whose stack would need more are dropped and counted.
 const NODES_MAX: usize = 500_000;
 
-/// Stands where frames nearer to the root were cut.
-pub(crate) const CUT: u64 = u64::MAX;
-/// Stands for the stack of an allocation that found the table of stacks full.
+/// Pseudo-address at the root of a truncated stack.
+pub(crate) const TRUNCATED: u64 = u64::MAX;
+/// Pseudo-address in place of the stack of an allocation that did not fit into the table of stacks.
 pub(crate) const TABLE_FULL: u64 = u64::MAX - 1;
-
-/// Stands for CPU time of a tag that was counted while no sample met the tag.
+/// Pseudo-address in place of the stack of CPU time that was measured but not sampled.
 pub(crate) const UNSAMPLED: u64 = u64::MAX - 2;
 
-/// Addresses from here on are indices of an aggregate's names; user space ends far below.
+/// Addresses from here on are indices into an aggregate's names; user space ends far below.
 pub(crate) const NAMED: u64 = 1 << 63;
 
 /// Values of one stack under one tag; a CPU profile uses only the first.
 pub(crate) type Values = [i64; 4];
 
-/// Whose samples to keep; an empty filter keeps all.
+/// Selects samples by their tag; an empty filter keeps all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only this member.
+    /// Keep only this member.
     pub member: Option<String>,
-    /// Only this operation.
+    /// Keep only this operation.
     pub op: Option<String>,
 }
 
@@ -39,28 +43,34 @@ impl Filter {
     }
 }
 
-/// A profile in the making.
+/// The samples of a profile before names are looked up.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregate {
     pub(crate) stacks: StackTree,
-    /// The addresses that items of the stack tree are indices of.
+    /// The addresses that the items of the stack tree refer to by index.
     pub(crate) addresses: Vec<u64>,
-    /// What addresses from [`NAMED`] on are called.
+    /// Names of the addresses from [`NAMED`] on.
     pub(crate) names: Vec<String>,
     name_index: FxHashMap<String, u64>,
     index: FxHashMap<u64, u32>,
-    /// The node of a whole stack by its hash: hot stacks come again and again, and comparing one is
-    /// twenty times cheaper than finding its way down the tree.
-    whole: FxHashMap<u64, NodeId>,
+    /// Leaf node by the hash of the whole stack: hot stacks recur, and comparing one is twenty times
+    /// cheaper than descending the tree.
+    leaves: FxHashMap<u64, NodeId>,
     pub(crate) samples: FxHashMap<(NodeId, Tag), Values>,
-    /// What did not fit, in the first value's unit.
+    /// Sum of the first values of samples that did not fit.
     pub(crate) lost: i64,
 }
 
 impl Aggregate {
-    /// Adds values to the stack that is given from its leaf to its root.
-    pub(crate) fn add(&mut self, leaf_to_root: &[u64], is_cut: bool, tag: Tag, values: Values) {
-        let Some(node) = self.node(leaf_to_root, is_cut) else {
+    /// Adds values to a stack, given from its leaf to its root.
+    pub(crate) fn add(
+        &mut self,
+        leaf_to_root: &[u64],
+        is_truncated: bool,
+        tag: Tag,
+        values: Values,
+    ) {
+        let Some(node) = self.node(leaf_to_root, is_truncated) else {
             self.lost += values[0];
             return;
         };
@@ -70,7 +80,7 @@ impl Aggregate {
         }
     }
 
-    /// An address for something that has only a name.
+    /// A pseudo-address that stands for a name.
     pub(crate) fn named(&mut self, name: &str) -> u64 {
         if let Some(known) = self.name_index.get(name) {
             return *known;
@@ -81,13 +91,13 @@ impl Aggregate {
         address
     }
 
-    fn node(&mut self, leaf_to_root: &[u64], is_cut: bool) -> Option<NodeId> {
-        let cut = is_cut.then_some(&CUT);
-        let hash = FxBuildHasher.hash_one((leaf_to_root, is_cut));
-        if let Some(node) = self.whole.get(&hash) {
+    fn node(&mut self, leaf_to_root: &[u64], is_truncated: bool) -> Option<NodeId> {
+        let marker = is_truncated.then_some(&TRUNCATED);
+        let hash = FxBuildHasher.hash_one((leaf_to_root, is_truncated));
+        if let Some(node) = self.leaves.get(&hash) {
             let known = self.stacks.leaf_to_root(*node);
             let known = known.map(|item| &self.addresses[item as usize]);
-            if known.eq(leaf_to_root.iter().chain(cut)) {
+            if known.eq(leaf_to_root.iter().chain(marker)) {
                 return Some(*node);
             }
         }
@@ -95,7 +105,7 @@ impl Aggregate {
             return None;
         }
         let mut node = NodeId::ROOT;
-        for address in cut.into_iter().chain(leaf_to_root.iter().rev()) {
+        for address in marker.into_iter().chain(leaf_to_root.iter().rev()) {
             let (addresses, next) = (&mut self.addresses, self.index.len() as u32);
             let item = *self.index.entry(*address).or_insert_with(|| {
                 addresses.push(*address);
@@ -103,7 +113,7 @@ impl Aggregate {
             });
             node = self.stacks.child(node, item);
         }
-        self.whole.insert(hash, node);
+        self.leaves.insert(hash, node);
         Some(node)
     }
 }
@@ -113,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_stacks_add_up_by_tag() {
+    fn values_of_equal_stacks_are_summed_by_tag() {
         let (a, b) = (Tag::new("aggregate", "a"), Tag::new("aggregate", "b"));
         let mut aggregate = Aggregate::default();
         aggregate.add(&[3, 2, 1], false, a, [10, 0, 0, 0]);
@@ -131,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_keeps_its_member_and_op() {
+    fn filter_keeps_samples_of_its_member_and_operation() {
         let tag = Tag::new("filter", "op");
         let some = |text: &str| Some(text.to_owned());
         let check = |member, op, expected| {

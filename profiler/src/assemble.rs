@@ -1,159 +1,63 @@
-//! From summed addresses to a profile with names.
+//! Turns aggregated addresses into a profile with names.
 
-use crate::aggregate::{Aggregate, CUT, NAMED, TABLE_FULL, UNSAMPLED};
+use crate::aggregate::{
+    Aggregate, CPU_FRAMES_MAX, HEAP_FRAMES_MAX, NAMED, TABLE_FULL, TRUNCATED, UNSAMPLED,
+};
 use crate::modules::{self, Module};
+use crate::sample_kind::{ProfileMeta, SampleKind};
 use crate::symbol::{Frame, Symbols, fold_generics};
-use crate::{cpu, heap};
-use davy_base::Timestamp;
 use davy_profile::{
     Function, Label, LabelSetId, LabelValue, Line, Mapping, NodeId, Profile, StringId, ValueType,
 };
 use davy_tag::Tag;
 use rustc_hash::FxHashMap;
-use std::time::Duration;
 
-/// What a profile measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// CPU time; the period is in nanoseconds.
-    Cpu,
-    /// Sampled allocations; the period is the mean distance between samples in bytes.
-    Heap,
-    /// Elapsed time of threads.
-    Wall,
-    /// Tasks that live.
-    Tasks,
-    /// Threads that live, and what they did so far.
-    Threads,
-}
-
-impl Kind {
-    /// The label `__name__` of its series.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "process_cpu",
-            Self::Heap => "memory",
-            Self::Wall => "wall",
-            Self::Tasks => "tasks",
-            Self::Threads => "threads",
-        }
-    }
-
-    fn sample_types(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Cpu => &[("cpu", "nanoseconds")],
-            Self::Heap => &[
-                ("alloc_objects", "count"),
-                ("alloc_space", "bytes"),
-                ("inuse_objects", "count"),
-                ("inuse_space", "bytes"),
-            ],
-            Self::Wall => &[("wall", "nanoseconds")],
-            Self::Tasks => &[
-                ("polls", "count"),
-                ("age", "nanoseconds"),
-                ("tasks", "count"),
-            ],
-            Self::Threads => &[
-                ("running", "nanoseconds"),
-                ("runnable", "nanoseconds"),
-                ("waiting", "nanoseconds"),
-                ("threads", "count"),
-            ],
-        }
-    }
-
-    /// Functions at the leaf that only lead to the sample, by the beginning of their names.
-    fn trimmed(self) -> &'static [&'static str] {
-        match self {
-            Self::Heap => &[
-                "_rjem_",
-                "je_",
-                "prof_",
-                "tikv_jemallocator::",
-                "<tikv_jemallocator::",
-                "davy_profiler::heap::",
-                "__rust_",
-                "__rustc::__r",
-                "alloc::alloc::",
-            ],
-            Self::Tasks => &[
-                "davy_profiler::tasks::",
-                "davy_profiler::unwind::",
-                "davy_tag::task::",
-                "<davy_tag::task::watch::",
-                "core::task::wake::",
-                "<core::task::wake::Waker",
-            ],
-            Self::Cpu | Self::Wall | Self::Threads => &[],
-        }
-    }
-
-    fn period_type(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Cpu => ("cpu", "nanoseconds"),
-            Self::Heap => ("space", "bytes"),
-            Self::Wall => ("wall", "nanoseconds"),
-            Self::Tasks | Self::Threads => ("", ""),
-        }
-    }
-}
-
-/// When and how an aggregate was taken.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    pub(crate) kind: Kind,
-    pub(crate) start: Timestamp,
-    pub(crate) span: Duration,
-    pub(crate) period: i64,
-}
-
-/// Frames at the leaf of a stack among which those that are trimmed are looked for.
+/// Number of frames at the leaf of a stack that are searched for frames to remove.
 const TRIMMED_MAX: usize = 24;
 
-/// The profile of an aggregate, with whatever names `symbols` has.
+/// The profile of an aggregate, with the names that `symbols` has.
 pub(crate) fn assemble(
     aggregate: &Aggregate,
-    taken: Taken,
+    meta: ProfileMeta,
     modules: &[Module],
     symbols: &Symbols,
 ) -> Profile {
     let mut profile = Profile::new();
-    for (kind, unit) in taken.kind.sample_types() {
+    for (kind, unit) in meta.kind.sample_types() {
         profile.add_sample_type(kind, unit);
     }
-    let (kind, unit) = taken.kind.period_type();
+    let (kind, unit) = meta.kind.period_type();
     profile.period_type = ValueType {
         kind: profile.strings.intern(kind),
         unit: profile.strings.intern(unit),
     };
-    if let Some((default, _)) = taken.kind.sample_types().last() {
+    if let Some((default, _)) = meta.kind.sample_types().last() {
         profile.default_sample_type = profile.strings.intern(default);
     }
-    profile.period = taken.period;
-    profile.time_nanos = taken.start.nanos();
-    profile.duration_nanos = i64::try_from(taken.span.as_nanos()).unwrap_or(i64::MAX);
+    profile.period = meta.period;
+    profile.time_nanos = meta.start.nanos();
+    profile.duration_nanos = i64::try_from(meta.span.as_nanos()).unwrap_or(i64::MAX);
 
-    let mut places = Places::new(taken.kind, &aggregate.names, modules, symbols);
-    // The first mapping is the main one: tools name the program by it.
+    let mut resolver = LocationResolver::new(meta.kind, &aggregate.names, modules, symbols);
+    // The first mapping must be the executable: tools take the program's name from it.
     if let Some(executable) = modules.iter().position(|module| module.is_executable) {
-        places.mapping(&mut profile, executable);
+        resolver.mapping(&mut profile, executable);
     }
     let locations: Vec<u32> = aggregate
         .addresses
         .iter()
-        .map(|address| places.location(&mut profile, *address))
+        .map(|address| resolver.location(&mut profile, *address))
         .collect();
-    let is_trimmed: Vec<bool> = match taken.kind.trimmed() {
+    let is_trimmed: Vec<bool> = match meta.kind.trimmed() {
         [] => Vec::new(),
         prefixes => aggregate
             .addresses
             .iter()
-            .map(|address| places.is_trimmed(*address, prefixes))
+            .map(|address| resolver.is_trimmed(*address, prefixes))
             .collect(),
     };
 
-    // Parents come before their children, so one pass carries the tree over.
+    // Parents come before their children, so one pass copies the tree.
     let mut nodes = vec![NodeId::ROOT; aggregate.stacks.len()];
     for node in 1..nodes.len() {
         let node_id = NodeId(node as u32);
@@ -173,7 +77,7 @@ pub(crate) fn assemble(
     profile
 }
 
-/// The labels of a tag; what is untagged gets none.
+/// The labels of a tag; empty for untagged samples.
 fn label_set(profile: &mut Profile, tag: Tag) -> LabelSetId {
     let mut set = Vec::with_capacity(2);
     for (key, value) in [("member", tag.member()), ("op", tag.op())] {
@@ -187,7 +91,7 @@ fn label_set(profile: &mut Profile, tag: Tag) -> LabelSetId {
     profile.label_sets.intern(&set)
 }
 
-/// The stack without the frames at its leaf that only led to the sample.
+/// Removes the frames at the leaf that belong to the taking of the sample.
 fn trim(aggregate: &Aggregate, leaf: NodeId, is_trimmed: &[bool]) -> NodeId {
     if is_trimmed.is_empty() {
         return leaf;
@@ -206,9 +110,9 @@ fn trim(aggregate: &Aggregate, leaf: NodeId, is_trimmed: &[bool]) -> NodeId {
     trimmed
 }
 
-struct Places<'a> {
-    kind: Kind,
-    folds: bool,
+/// Adds locations, functions and mappings to a profile.
+struct LocationResolver<'a> {
+    kind: SampleKind,
     names: &'a [String],
     modules: &'a [Module],
     symbols: &'a Symbols,
@@ -216,12 +120,16 @@ struct Places<'a> {
     mappings: Vec<Option<u32>>,
 }
 
-impl<'a> Places<'a> {
-    fn new(kind: Kind, names: &'a [String], modules: &'a [Module], symbols: &'a Symbols) -> Self {
+impl<'a> LocationResolver<'a> {
+    fn new(
+        kind: SampleKind,
+        names: &'a [String],
+        modules: &'a [Module],
+        symbols: &'a Symbols,
+    ) -> Self {
         let mappings = vec![None; modules.len()];
         Self {
             kind,
-            folds: symbols.folds,
             names,
             modules,
             symbols,
@@ -231,15 +139,15 @@ impl<'a> Places<'a> {
 
     fn location(&mut self, profile: &mut Profile, address: u64) -> u32 {
         match address {
-            CUT => {
+            TRUNCATED => {
                 let frames = match self.kind {
-                    Kind::Heap => heap::MAX_FRAMES,
-                    _ => cpu::MAX_FRAMES,
+                    SampleKind::Heap => HEAP_FRAMES_MAX,
+                    _ => CPU_FRAMES_MAX,
                 };
-                return profile.named_location(&format!("(stack cut at {frames} frames)"));
+                return profile.named_location(&format!("(stack truncated at {frames} frames)"));
             }
             TABLE_FULL => return profile.named_location("(stack table full)"),
-            UNSAMPLED => return profile.named_location("(CPU time as counted, not sampled)"),
+            UNSAMPLED => return profile.named_location("(CPU time measured, not sampled)"),
             NAMED.. => {
                 let name = self.names.get((address - NAMED) as usize);
                 return profile.named_location(name.map_or("(unknown)", String::as_str));
@@ -259,31 +167,14 @@ impl<'a> Places<'a> {
         flags.has_filenames = flags.has_line_numbers;
         let mut lines = Vec::with_capacity(frames.len());
         for frame in &frames {
-            if self.kind == Kind::Tasks && frames.len() > 1 && self.is_of_every_task(frame) {
+            let is_noise = self.kind == SampleKind::Tasks && self.is_in_every_task(frame);
+            if is_noise && frames.len() > 1 {
                 continue;
             }
-            let name = self.symbols.text(frame.function);
-            let name = if self.folds {
-                profile.strings.intern(&fold_generics(name))
-            } else {
-                profile.strings.intern(name)
-            };
-            let file = profile.strings.intern(self.symbols.text(frame.file));
-            let function = profile.function(Function {
-                name,
-                // Not the same again: tools would take the name for a mangled one.
-                system_name: StringId(0),
-                file,
-                start_line: 0,
-            });
-            lines.push(Line {
-                function,
-                line: i64::from(frame.line),
-                column: 0,
-            });
+            lines.push(self.line(profile, frame));
         }
         if lines.is_empty() {
-            // Offsets are the same in every process of this build, addresses are not.
+            // Offsets are the same in every process of a build; addresses are not.
             let file = module.name.rsplit('/').next().unwrap_or_default();
             let name = format!("{file}+{:#x}", address.wrapping_sub(module.bias));
             let name = profile.strings.intern(&name);
@@ -300,9 +191,31 @@ impl<'a> Places<'a> {
         profile.location(Some(mapping), address, &lines)
     }
 
-    /// The root of every task, into which the task's own functions may be inlined, and the taking of a
-    /// waker at its leaf, which may be inlined into what waits.
-    fn is_of_every_task(&self, frame: &Frame) -> bool {
+    fn line(&self, profile: &mut Profile, frame: &Frame) -> Line {
+        let name = self.symbols.text(frame.function);
+        let name = if self.symbols.folds_generics {
+            profile.strings.intern(&fold_generics(name))
+        } else {
+            profile.strings.intern(name)
+        };
+        let file = profile.strings.intern(self.symbols.text(frame.file));
+        let function = profile.function(Function {
+            name,
+            // Left empty: with the name repeated here, tools would take it for a mangled one.
+            system_name: StringId(0),
+            file,
+            start_line: 0,
+        });
+        Line {
+            function,
+            line: i64::from(frame.line),
+            column: 0,
+        }
+    }
+
+    /// Whether a frame is part of every task: the root of each task, into which the task's own functions
+    /// may be inlined, or the cloning of a waker at the leaf, which may be inlined into what waits.
+    fn is_in_every_task(&self, frame: &Frame) -> bool {
         let function = self.symbols.text(frame.function);
         let file = self.symbols.text(frame.file);
         function.starts_with("davy_tag::task::watch::poll")
@@ -333,7 +246,7 @@ impl<'a> Places<'a> {
         frames.iter().any(|frame| {
             let name = self.symbols.text(frame.function);
             prefixes.iter().any(|prefix| name.starts_with(prefix))
-                || self.kind == Kind::Heap
+                || self.kind == SampleKind::Heap
                     && self.symbols.text(frame.file).contains("/jemalloc/src/")
         })
     }

@@ -4,7 +4,7 @@ mod listing;
 
 use crate::Error;
 use crate::aggregate::Filter;
-use crate::drain::{Collected, Sort};
+use crate::drain::{Collected, ProfileSource};
 use crate::handle::{Handle, check_hz};
 use axum::Router;
 use axum::extract::{Query, State};
@@ -18,43 +18,43 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
-/// What `go tool pprof` asks for when it is told nothing is 30 s; people wait less.
+/// Default span of a profile. `go tool pprof` asks for 30 s by default; people prefer to wait less.
 const SECONDS: u64 = 10;
 
-/// Names that a refusal of an unknown one tells.
-const NAMED_MAX: usize = 20;
-/// Requests for what is there at once that are answered at a time.
+/// Maximum number of known names in an error about an unknown one.
+const NAMES_MAX: usize = 20;
+/// Maximum number of concurrent requests for profiles of the current state.
 const INSTANT_MAX: usize = 8;
 
-/// Routes that `go tool pprof` understands: `/debug/pprof/` (what there is),
-/// `/debug/pprof/{profile,wall,heap,allocs,tasks,threads,cmdline}`, and `/debug/pprof/watch`, which
-/// has windows of a second pushed for `seconds`. Parameters: `seconds`, `member`, `op`, `hz` of
-/// `profile`, `base` of `heap` and `allocs`, `debug=1` of `tasks`.
+/// Routes for `go tool pprof` and people: the index `/debug/pprof/`, the profiles
+/// `/debug/pprof/{profile,wall,heap,allocs,tasks,threads}`, `/debug/pprof/cmdline`, and
+/// `/debug/pprof/watch`, which makes windows one second long for `seconds`.
+///
+/// Parameters: `seconds`, `member` and `op`; `hz` for `profile`; `base` for `heap` and `allocs`; `debug=1` for
+/// `tasks`.
 pub fn debug_router(handle: Handle) -> Router {
-    let profile = |sort: Sort, name: &'static str, shown_first: &'static str| {
+    use ProfileSource::{Cpu, Heap, Tasks, Threads, Wall};
+    let profile = |source: ProfileSource, name: &'static str, default_type: &'static str| {
         get(
-            async move |State(handle): State<Handle>, Query(wanted): Query<Wanted>| {
-                profile(handle, wanted, sort, (name, shown_first)).await
+            async move |State(handle): State<Handle>, Query(query): Query<ProfileQuery>| {
+                profile(handle, query, source, (name, default_type)).await
             },
         )
     };
     Router::new()
         .route("/debug/pprof", get(index))
         .route("/debug/pprof/", get(index))
-        .route("/debug/pprof/profile", profile(Sort::Cpu, "profile", "cpu"))
-        .route("/debug/pprof/wall", profile(Sort::Wall, "wall", "wall"))
-        .route(
-            "/debug/pprof/heap",
-            profile(Sort::Heap, "heap", "inuse_space"),
-        )
+        .route("/debug/pprof/profile", profile(Cpu, "profile", "cpu"))
+        .route("/debug/pprof/wall", profile(Wall, "wall", "wall"))
+        .route("/debug/pprof/heap", profile(Heap, "heap", "inuse_space"))
         .route(
             "/debug/pprof/allocs",
-            profile(Sort::Heap, "allocs", "alloc_space"),
+            profile(Heap, "allocs", "alloc_space"),
         )
-        .route("/debug/pprof/tasks", profile(Sort::Tasks, "tasks", "tasks"))
+        .route("/debug/pprof/tasks", profile(Tasks, "tasks", "tasks"))
         .route(
             "/debug/pprof/threads",
-            profile(Sort::Threads, "threads", "threads"),
+            profile(Threads, "threads", "threads"),
         )
         .route("/debug/pprof/watch", get(watch).post(watch))
         .route("/debug/pprof/cmdline", get(cmdline))
@@ -65,7 +65,7 @@ static INSTANT: Semaphore = Semaphore::const_new(INSTANT_MAX);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct ProfileQuery {
     seconds: Option<u64>,
     base: Option<u64>,
     hz: Option<u32>,
@@ -74,21 +74,22 @@ struct Wanted {
     op: Option<String>,
 }
 
-impl Wanted {
+impl ProfileQuery {
     fn filter(&self) -> Filter {
-        let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+        let nonempty = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
         Filter {
-            member: named(&self.member),
-            op: named(&self.op),
+            member: nonempty(&self.member),
+            op: nonempty(&self.op),
         }
     }
 
-    /// How long to collect; none for what is there at once.
-    fn span(&self, sort: Sort) -> Option<Duration> {
-        let seconds = match sort {
-            Sort::Cpu | Sort::Wall => Some(self.seconds.unwrap_or(SECONDS)),
-            Sort::Heap | Sort::Tasks => self.seconds,
-            Sort::HeapSince(_) | Sort::Threads => None,
+    /// The span to collect over; none for a profile of the current state.
+    fn span(&self, source: ProfileSource) -> Option<Duration> {
+        use ProfileSource::{Cpu, Heap, HeapSince, Tasks, Threads, Wall};
+        let seconds = match source {
+            Cpu | Wall => Some(self.seconds.unwrap_or(SECONDS)),
+            Heap | Tasks => self.seconds,
+            HeapSince(_) | Threads => None,
         };
         seconds.map(Duration::from_secs)
     }
@@ -100,106 +101,109 @@ async fn index(State(handle): State<Handle>) -> Html<String> {
 
 async fn profile(
     handle: Handle,
-    wanted: Wanted,
-    sort: Sort,
-    (name, shown_first): (&'static str, &'static str),
+    query: ProfileQuery,
+    source: ProfileSource,
+    (name, default_type): (&'static str, &'static str),
 ) -> Response {
-    let sort = match (sort, wanted.base) {
-        (Sort::Heap, Some(ago)) => Sort::HeapSince(Duration::from_secs(ago)),
-        _ => sort,
+    let source = match (source, query.base) {
+        (ProfileSource::Heap, Some(ago)) => ProfileSource::HeapSince(Duration::from_secs(ago)),
+        _ => source,
     };
-    let filter = wanted.filter();
-    if let Err(error) = check(&wanted, sort) {
-        return refuse(&error);
+    let filter = query.filter();
+    if let Err(error) = check(&query, source) {
+        return error_response(&error);
     }
     let (sender, receiver) = oneshot::channel();
     let reply = move |collected| {
         let _ = sender.send(collected);
     };
-    // Goes with this request as well.
-    let _place = match wanted.span(sort) {
+    let span = query.span(source);
+    // Released when this request ends.
+    let _permit = match span {
         None => match INSTANT.try_acquire() {
-            Ok(place) => Some(place),
-            Err(_) => return refuse(&Error::TooManyProfiles(INSTANT_MAX)),
+            Ok(permit) => Some(permit),
+            Err(_) => return error_response(&Error::TooManyProfiles(INSTANT_MAX)),
         },
         Some(_) => None,
     };
-    // Goes with this request, also when the client does before the profile is taken.
+    // Dropped when this request ends, even if the client disconnects before the profile is taken.
     let waiting = Arc::new(());
-    let asked = match wanted.span(sort) {
+    let requested = match span {
         Some(span) => {
-            let asker = Arc::downgrade(&waiting);
-            handle.collect(sort, (span, wanted.hz.unwrap_or(0)), &filter, asker, reply)
+            let (hz, waiter) = (query.hz.unwrap_or(0), Arc::downgrade(&waiting));
+            handle.collect(source, (span, hz), &filter, waiter, reply)
         }
-        None => handle.collect_now(sort, &filter, reply),
+        None => handle.collect_now(source, &filter, reply),
     };
-    if let Err(error) = asked {
-        return refuse(&error);
+    if let Err(error) = requested {
+        return error_response(&error);
     }
     match receiver.await {
-        Ok(Ok(collected)) if wanted.debug == Some(1) && sort == Sort::Tasks => {
+        Ok(Ok(collected)) if query.debug == Some(1) && source == ProfileSource::Tasks => {
             list_tasks(handle, collected, filter).await
         }
-        Ok(Ok(collected)) => answer(handle, collected, name, shown_first).await,
-        Ok(Err(error)) => refuse(&error),
-        Err(_) => refuse(&Error::Stopped),
+        Ok(Ok(collected)) => pprof_response(handle, collected, name, default_type).await,
+        Ok(Err(error)) => error_response(&error),
+        Err(_) => error_response(&Error::Stopped),
     }
 }
 
-/// Refuses what would be answered with nothing, or with something else.
-fn check(wanted: &Wanted, sort: Sort) -> Result<(), Error> {
-    if let Some(hz) = wanted.hz {
+/// Rejects parameters that do not apply, and names that would select nothing.
+fn check(query: &ProfileQuery, source: ProfileSource) -> Result<(), Error> {
+    if let Some(hz) = query.hz {
         check_hz(hz, 1)?;
-        if sort != Sort::Cpu {
-            return Err(Error::Setting {
+        if source != ProfileSource::Cpu {
+            return Err(Error::Parameter {
                 name: "hz",
-                value: hz.to_string(),
-                allowed: "given for /debug/pprof/profile only",
+                reason: "applies to /debug/pprof/profile only",
             });
         }
     }
-    if wanted.base.is_some() && wanted.seconds.is_some() {
-        return Err(Error::Setting {
+    if query.base.is_some() && query.seconds.is_some() {
+        return Err(Error::Parameter {
             name: "base",
-            value: "given with seconds".to_owned(),
-            allowed: "given without: it looks back, and seconds looks ahead",
+            reason: "cannot be combined with `seconds`: it compares with the past, and `seconds` waits",
         });
     }
-    let Filter { member, op } = wanted.filter();
-    known("member", member, Tag::member)?;
-    known("operation", op, Tag::op)
+    let Filter { member, op } = query.filter();
+    check_known("member", member, Tag::member)?;
+    check_known("operation", op, Tag::op)
 }
 
-/// Refuses a name that nothing has run under.
-fn known(
+/// Rejects a member or operation that has not run in this process.
+fn check_known(
     what: &'static str,
-    asked: Option<String>,
+    requested: Option<String>,
     name: fn(Tag) -> &'static str,
 ) -> Result<(), Error> {
-    let Some(asked) = asked else {
+    let Some(requested) = requested else {
         return Ok(());
     };
     let mut known = BTreeSet::new();
     davy_tag::for_each_tag(|tag| {
         known.insert(name(tag));
     });
-    if known.contains(asked.as_str()) {
+    if known.contains(requested.as_str()) {
         return Ok(());
     }
-    let named: Vec<_> = known
+    let names: Vec<_> = known
         .iter()
         .filter(|name| !name.is_empty())
         .copied()
         .collect();
-    let more = named.len().saturating_sub(NAMED_MAX);
-    let mut known = named[..named.len() - more].join(", ");
+    let more = names.len().saturating_sub(NAMES_MAX);
+    let mut known = names[..names.len() - more].join(", ");
     if more > 0 {
         known.push_str(&format!(" and {more} more"));
     }
-    Err(Error::Unknown { what, asked, known })
+    Err(Error::Unknown {
+        what,
+        requested,
+        known,
+    })
 }
 
-/// Every task in a line, as text.
+/// A text with one task per line.
 async fn list_tasks(handle: Handle, collected: Collected, filter: Filter) -> Response {
     let listed = tokio::task::spawn_blocking(move || {
         let _guard = Tag::new("profiler", "debug").enter();
@@ -207,32 +211,32 @@ async fn list_tasks(handle: Handle, collected: Collected, filter: Filter) -> Res
     });
     match listed.await {
         Ok(text) => text.into_response(),
-        Err(_) => refuse(&Error::Stopped),
+        Err(_) => error_response(&Error::Stopped),
     }
 }
 
-async fn watch(State(handle): State<Handle>, Query(wanted): Query<Wanted>) -> Response {
-    let span = Duration::from_secs(wanted.seconds.unwrap_or(SECONDS));
+async fn watch(State(handle): State<Handle>, Query(query): Query<ProfileQuery>) -> Response {
+    let span = Duration::from_secs(query.seconds.unwrap_or(SECONDS));
     match handle.watch(span) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => refuse(&error),
+        Err(error) => error_response(&error),
     }
 }
 
-/// Names and packs on a thread that may block.
-async fn answer(
+/// Resolves names and encodes the profile, on a thread that may block.
+async fn pprof_response(
     handle: Handle,
     collected: Collected,
     name: &'static str,
-    shown_first: &'static str,
+    default_type: &'static str,
 ) -> Response {
-    let packed = tokio::task::spawn_blocking(move || {
+    let encoded = tokio::task::spawn_blocking(move || {
         let _guard = Tag::new("profiler", "debug").enter();
         let mut profile = handle.name(&collected);
-        profile.default_sample_type = profile.strings.intern(shown_first);
+        profile.default_sample_type = profile.strings.intern(default_type);
         davy_profile::gzip::compress(&davy_profile::pprof::encode(&profile))
     });
-    match packed.await {
+    match encoded.await {
         Ok(bytes) => {
             let disposition = format!("attachment; filename=\"{name}.pb.gz\"");
             let headers = [
@@ -242,11 +246,11 @@ async fn answer(
             ];
             (headers, bytes).into_response()
         }
-        Err(_) => refuse(&Error::Stopped),
+        Err(_) => error_response(&Error::Stopped),
     }
 }
 
-/// The arguments, with zero bytes between them, as Go does.
+/// The arguments of this process, separated by zero bytes, as in Go.
 async fn cmdline() -> String {
     let arguments: Vec<_> = std::env::args_os()
         .map(|argument| argument.to_string_lossy().into_owned())
@@ -254,9 +258,9 @@ async fn cmdline() -> String {
     arguments.join("\0")
 }
 
-fn refuse(error: &Error) -> Response {
+fn error_response(error: &Error) -> Response {
     let status = match error {
-        Error::Setting { .. } => StatusCode::BAD_REQUEST,
+        Error::Setting { .. } | Error::Parameter { .. } => StatusCode::BAD_REQUEST,
         Error::TooManyProfiles(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::HeapOff(_) => StatusCode::NOT_IMPLEMENTED,
         Error::NoHistory(_) | Error::Unknown { .. } => StatusCode::NOT_FOUND,

@@ -1,105 +1,110 @@
-//! The thread that reads samples, cuts windows and serves whoever watches.
+//! The thread that reads samples, ends windows and collects requested profiles.
 
 mod collect;
-mod desk;
+mod mailbox;
 
-pub(crate) use collect::{Asker, COLLECTORS_MAX, Collected, Sort};
-pub(crate) use desk::{Command, Desk, nudge};
+pub(crate) use collect::{COLLECTORS_MAX, Collected, ProfileSource, Waiter};
+pub(crate) use mailbox::{Command, Mailbox};
 
 use crate::Error;
 use crate::aggregate::{Aggregate, Filter};
-use crate::assemble::{Kind, Taken};
-use crate::control::{self, Used};
-use crate::cpu::Engine;
-use crate::push::{Outbox, Raw};
+use crate::push::{Outbox, RawWindow};
+use crate::sample_kind::{ProfileMeta, SampleKind};
+use crate::sampler::Sampler;
+use crate::scaling::{self, CpuReading};
+use crate::wall::WallReading;
 use crate::{heap, tasks, wall};
 use collect::Collector;
 use davy_base::{Clock, Timestamp};
 use davy_tag::Tag;
-use desk::Counts;
+use mailbox::Counts;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The first window is short, so that a new process is visible at once.
+/// The first window is short, so that a new process is visible quickly.
 const FIRST_WINDOW: Duration = Duration::from_secs(2);
-/// Windows while somebody watches.
+/// Length of windows while someone watches.
 const WATCHED_WINDOW: Duration = Duration::from_secs(1);
-/// How often rings are read, at the least, and threads and modules looked for.
+/// Minimum frequency of reading the rings and of looking for new threads and modules.
 const TICK: Duration = Duration::from_millis(200);
-/// Samples that a ring is sure to hold; of usual ones it holds ten times as many.
+/// Samples of maximum depth that a ring holds. Of usual ones it holds ten times as many.
 const RING_SAMPLES: u32 = 20;
-/// The rate of a profile that is asked for while sampling is off.
+/// The rate of a profile that is requested while sampling is off.
 const HZ_WHEN_OFF: u32 = 100;
 
-/// Everything the thread works with.
+/// The state of the drainer's thread. Instants are of the monotonic clock.
 pub(crate) struct Drainer {
-    engine: Engine,
-    desk: Arc<Desk>,
+    sampler: Box<dyn Sampler>,
+    mailbox: Arc<Mailbox>,
     outbox: Arc<Outbox>,
     clock: Clock,
-    /// Samples a second as they were asked for; a profile that is being taken may raise them.
+    /// The configured rate. The sampler's may be higher while a profile is collected.
     hz: u32,
     window: Duration,
-    /// Until then windows are short.
+    /// Windows are short until then.
     watched_until: Duration,
     /// Whether samples are scaled to exact accounting.
-    is_controlled: bool,
-    open: Window,
+    is_scaled: bool,
+    open: OpenWindow,
     heap_history: heap::History,
-    /// When tasks are next asked where they wait.
-    ask_at: Duration,
+    /// When the sampler last looked for threads and modules.
+    scanned_at: Duration,
+    /// When tasks are asked next where they wait.
+    ask_tasks_at: Duration,
     collectors: Vec<Collector>,
     lost_nanos: u64,
 }
 
-/// The window that is open, and what had been counted when it was begun.
-struct Window {
+/// The window that is open, and readings at its start.
+struct OpenWindow {
     start: Timestamp,
     begun: Duration,
-    cut_at: Duration,
+    ends_at: Duration,
     aggregate: Aggregate,
-    used: Used,
+    cpu: CpuReading,
     heap: heap::Totals,
-    wall: wall::Counted,
-    /// Whether it is sampled at all.
+    wall: WallReading,
     is_sampled: bool,
-    /// Nanoseconds between samples; of the last rate where sampling is off.
+    /// Nanoseconds between samples; if sampling is off, those of the last rate.
     period: i64,
 }
 
 impl Drainer {
     pub(crate) fn new(
-        engine: Engine,
-        desk: Arc<Desk>,
+        sampler: Box<dyn Sampler>,
+        mailbox: Arc<Mailbox>,
         outbox: Arc<Outbox>,
         clock: Clock,
         window: Duration,
-        is_controlled: bool,
+        is_scaled: bool,
     ) -> Self {
         let (start, begun) = (clock.now(), clock.monotonic());
         let to_boundary = window.saturating_sub(start.since(start.floor(window)));
+        let hz = sampler.hz();
         Self {
-            open: Window {
+            open: OpenWindow {
                 start,
                 begun,
-                cut_at: begun + to_boundary.min(FIRST_WINDOW),
+                ends_at: begun + to_boundary.min(FIRST_WINDOW),
                 aggregate: Aggregate::default(),
-                used: Used::now(),
+                cpu: CpuReading::now(),
                 heap: heap::Totals::now(),
-                wall: wall::Counted::now(begun),
-                is_sampled: engine.hz() > 0,
-                period: period(engine.hz()),
+                wall: WallReading::now(begun),
+                is_sampled: hz > 0,
+                period: period(hz),
             },
-            hz: engine.hz(),
-            engine,
-            desk,
+            hz,
+            // Samples without tags cannot be scaled by tag.
+            is_scaled: is_scaled && sampler.has_tags(),
+            sampler,
+            mailbox,
             outbox,
             clock,
             window,
             watched_until: Duration::ZERO,
-            is_controlled,
             heap_history: heap::History::default(),
-            ask_at: begun,
+            scanned_at: begun,
+            ask_tasks_at: begun,
             collectors: Vec::new(),
             lost_nanos: 0,
         }
@@ -107,168 +112,176 @@ impl Drainer {
 
     pub(crate) fn run(mut self) {
         let _guard = Tag::new("profiler", "drain").enter();
-        let _closing = desk::open(&self.desk);
-        let mut looked = self.clock.monotonic();
-        self.engine.scan(looked);
+        let _open = mailbox::open(&self.mailbox);
+        self.sampler.scan(self.clock.monotonic());
         loop {
-            let full = Duration::from_secs(RING_SAMPLES.into()) / self.engine.hz().max(1);
-            let tick = TICK.min(full);
-            let now = self.clock.monotonic();
-            let next = self.collectors.iter().map(|c| c.until).min();
-            let next = next.map_or(self.open.cut_at, |next| next.min(self.open.cut_at));
-            let wait = tick.min(next.saturating_sub(now));
-            let (commands, is_nudged) = self.desk.wait(wait);
-            let now = self.clock.monotonic();
-            if is_nudged || !commands.is_empty() {
-                self.engine.scan(now);
-            } else if now >= looked + TICK {
-                self.engine.look(now);
-                looked = now;
-            }
-            #[cfg(feature = "pprof-engine")]
-            if now >= next || !commands.is_empty() {
-                self.engine.read_now();
-            }
-            self.drain();
-            let mut stop = false;
-            for command in commands {
-                stop |= self.obey(command);
-            }
-            if let Some(span) = self.outbox.take_watch() {
-                self.watch(span);
-            }
-            let now = self.clock.monotonic();
-            self.answer(now);
-            if stop || now >= self.open.cut_at {
-                self.cut();
-            }
-            if now >= self.ask_at {
-                self.ask_at = now + tasks::ask();
-            }
-            self.count();
-            if stop {
+            let ring_full = Duration::from_secs(RING_SAMPLES.into()) / self.sampler.hz().max(1);
+            let tick = TICK.min(ring_full);
+            let next = self.next_deadline();
+            let wait = tick.min(next.saturating_sub(self.clock.monotonic()));
+            let (commands, is_nudged) = self.mailbox.wait(wait);
+            if self.turn(commands, is_nudged) {
                 return;
             }
         }
     }
 
+    /// When the next collector or window ends.
+    fn next_deadline(&self) -> Duration {
+        let next = self.collectors.iter().map(|c| c.until).min();
+        next.map_or(self.open.ends_at, |next| next.min(self.open.ends_at))
+    }
+
+    /// Does everything that is due, and executes commands. Returns whether the drainer must stop.
+    fn turn(&mut self, commands: Vec<Command>, is_nudged: bool) -> bool {
+        let now = self.clock.monotonic();
+        if is_nudged || !commands.is_empty() {
+            self.sampler.scan(now);
+        } else if now >= self.scanned_at + TICK {
+            self.sampler.scan_if_changed(now);
+            self.scanned_at = now;
+        }
+        if now >= self.next_deadline() || !commands.is_empty() {
+            self.sampler.flush();
+        }
+        self.drain();
+        let mut stop = false;
+        for command in commands {
+            stop |= self.execute(command);
+        }
+        if let Some(span) = self.outbox.take_watch() {
+            self.watch(span);
+        }
+        let now = self.clock.monotonic();
+        self.finish_collectors(now);
+        if stop || now >= self.open.ends_at {
+            self.end_window();
+        }
+        if now >= self.ask_tasks_at {
+            self.ask_tasks_at = now + tasks::ask();
+        }
+        self.publish_counts();
+        stop
+    }
+
     fn drain(&mut self) {
         let Self {
-            engine,
+            sampler,
             open,
             collectors,
             ..
         } = self;
-        engine.drain(|record| {
-            let tag = Tag::from_index(record.tag);
-            let nanos = i64::try_from(record.nanos).unwrap_or(i64::MAX);
+        sampler.drain(&mut |sample| {
+            let tag = Tag::from_index(sample.tag);
+            let nanos = i64::try_from(sample.nanos).unwrap_or(i64::MAX);
             let values = [nanos, 0, 0, 0];
-            let wanted = collectors
+            let collecting = collectors
                 .iter_mut()
-                .filter(|c| c.sort == Sort::Cpu && c.filter.keeps(tag))
+                .filter(|c| c.source == ProfileSource::Cpu && c.filter.keeps(tag))
                 .map(|c| &mut c.aggregate);
-            for aggregate in std::iter::once(&mut open.aggregate).chain(wanted) {
-                aggregate.add(record.frames, record.is_cut, tag, values);
+            for aggregate in std::iter::once(&mut open.aggregate).chain(collecting) {
+                aggregate.add(sample.frames, sample.is_truncated, tag, values);
             }
         });
     }
 
-    /// Answers whether it was the command to stop.
-    fn obey(&mut self, command: Command) -> bool {
+    /// Executes a command. Returns whether the drainer must stop.
+    fn execute(&mut self, command: Command) -> bool {
         match command {
             Command::Stop => {
-                self.engine.set_hz(0);
+                self.sampler.set_hz(0);
                 self.drain();
                 return true;
             }
             Command::SetHz(hz) => {
                 self.hz = hz;
-                self.set_rate();
+                self.update_rate();
             }
             Command::Watch(span) => self.watch(span),
-            Command::Span { reply, .. } if self.waited_for() >= COLLECTORS_MAX => {
+            Command::CollectSpan { reply, .. } if self.live_collectors() >= COLLECTORS_MAX => {
                 reply(Err(Error::TooManyProfiles(COLLECTORS_MAX)));
             }
-            Command::Span {
-                sort,
+            Command::CollectSpan {
+                source,
                 span,
                 hz,
                 filter,
-                asker,
+                waiter,
                 reply,
             } => {
-                let to = (asker, reply);
-                // Who asks for a profile while nobody samples wants one all the same.
-                let is_off = sort == Sort::Cpu && self.hz == 0 && hz == 0;
+                let to = (waiter, reply);
+                // A profile that is requested while sampling is off is sampled nevertheless.
+                let is_off = source == ProfileSource::Cpu && self.hz == 0 && hz == 0;
                 let hz = if is_off { HZ_WHEN_OFF } else { hz };
-                let collector = Collector::begin((sort, span, hz), filter, to, &self.clock);
+                let collector = Collector::begin((source, span, hz), filter, to, &self.clock);
                 self.collectors.push(collector);
-                self.set_rate();
+                self.update_rate();
             }
-            Command::Now {
-                sort,
+            Command::CollectNow {
+                source,
                 filter,
                 reply,
-            } => reply(self.instant(sort, &filter)),
+            } => reply(self.instant(source, &filter)),
         }
         false
     }
 
-    fn instant(&self, sort: Sort, filter: &Filter) -> Result<Collected, Error> {
+    fn instant(&self, source: ProfileSource, filter: &Filter) -> Result<Collected, Error> {
         let mut aggregate = Aggregate::default();
-        let mut taken = collect::instant(sort, &mut aggregate, filter, &self.clock)?;
-        if let Sort::HeapSince(ago) = sort {
+        let mut meta = collect::instant(source, &mut aggregate, filter, &self.clock)?;
+        if let ProfileSource::HeapSince(ago) = source {
             let now = self.clock.monotonic();
             let base = self.heap_history.find(now.saturating_sub(ago));
             let (at, base) = base.ok_or(Error::NoHistory(ago))?;
-            taken.span = now.saturating_sub(at);
+            meta.span = now.saturating_sub(at);
             aggregate = Aggregate::default();
             let totals = heap::Totals::now();
             heap::add(&mut aggregate, filter, &totals, Some(base), Some(base));
         }
         Ok(Collected {
             aggregate,
-            taken,
-            modules: self.engine.modules(),
+            meta,
+            modules: self.sampler.modules(),
         })
     }
 
-    /// Brings the engine to the highest rate that is wanted.
-    fn set_rate(&mut self) {
-        let wanted = self.collectors.iter().map(|c| c.hz).max().unwrap_or(0);
-        let hz = self.hz.max(wanted);
-        // Each sample has its own weight, so a rate that somebody wants for a while leaves the period
-        // of the windows as it is.
+    /// Sets the sampler to the highest rate that is needed.
+    fn update_rate(&mut self) {
+        let requested = self.collectors.iter().map(|c| c.hz).max().unwrap_or(0);
+        let hz = self.hz.max(requested);
+        // Each sample has its own weight, so a temporarily higher rate does not change the period of the
+        // windows.
         let period = match (self.hz, hz) {
             (_, 0) => self.open.period,
             (0, hz) | (hz, _) => period(hz),
         };
         if period != self.open.period || (hz > 0) != self.open.is_sampled {
-            // A window says one period, and is sampled or not.
-            self.cut();
+            // A window has one period, and is sampled as a whole or not at all.
+            self.end_window();
             (self.open.period, self.open.is_sampled) = (period, hz > 0);
         }
-        if hz != self.engine.hz() {
-            self.engine.set_hz(hz);
-            self.engine.scan(self.clock.monotonic());
+        if hz != self.sampler.hz() {
+            self.sampler.set_hz(hz);
+            self.sampler.scan(self.clock.monotonic());
         }
     }
 
-    /// Short windows from now on, for a span.
+    /// Makes windows short from now on, for a span.
     fn watch(&mut self, span: Duration) {
         let now = self.clock.monotonic();
         self.watched_until = self.watched_until.max(now + span);
-        self.open.cut_at = self.open.cut_at.min(now + WATCHED_WINDOW);
+        self.open.ends_at = self.open.ends_at.min(now + WATCHED_WINDOW);
     }
 
-    /// How many profiles somebody waits for; those that nobody does are given up.
-    fn waited_for(&mut self) -> usize {
+    /// Removes the collectors whose requester is gone, and returns the number of the rest.
+    fn live_collectors(&mut self) -> usize {
         self.collectors
-            .retain(|collector| collector.asker.strong_count() > 0);
+            .retain(|collector| collector.waiter.strong_count() > 0);
         self.collectors.len()
     }
 
-    fn answer(&mut self, now: Duration) {
+    /// Replies to the collectors whose span has ended.
+    fn finish_collectors(&mut self, now: Duration) {
         let mut at = 0;
         while at < self.collectors.len() {
             if self.collectors[at].until > now {
@@ -276,57 +289,46 @@ impl Drainer {
                 continue;
             }
             let done = self.collectors.swap_remove(at);
-            let is_scaled = self.is_controlled && self.open.is_sampled;
-            let period = period(self.engine.hz());
+            let is_scaled = self.is_scaled && self.open.is_sampled;
+            let period = period(self.sampler.hz());
             let (reply, ended) = done.end(now, period, is_scaled, &self.clock);
-            let modules = self.engine.modules();
-            reply(ended.map(|(aggregate, taken)| Collected {
+            let modules = self.sampler.modules();
+            reply(ended.map(|(aggregate, meta)| Collected {
                 aggregate,
-                taken,
+                meta,
                 modules,
             }));
-            self.set_rate();
+            self.update_rate();
         }
     }
 
-    /// Ends the window that is open and begins the next.
-    fn cut(&mut self) {
+    /// Ends the open window and starts the next one.
+    fn end_window(&mut self) {
         let (end, now) = (self.clock.now(), self.clock.monotonic());
-        let taken = Taken {
-            kind: Kind::Cpu,
+        let meta = |kind, period| ProfileMeta {
+            kind,
             start: self.open.start,
             span: now.saturating_sub(self.open.begun),
-            period: self.open.period,
+            period,
         };
-        self.cut_cpu(taken);
-        self.cut_heap(taken, now);
-        let counted = wall::Counted::now(now);
-        let mut aggregate = Aggregate::default();
-        wall::add(
-            &mut aggregate,
-            &self.open.wall,
-            &counted,
-            &Filter::default(),
-        );
-        self.open.wall = counted;
-        self.push(
-            aggregate,
-            Taken {
-                kind: Kind::Wall,
-                period: 1,
-                ..taken
-            },
-        );
+        let cpu = meta(SampleKind::Cpu, self.open.period);
+        let (wall, tasks) = (meta(SampleKind::Wall, 1), meta(SampleKind::Tasks, 1));
+        self.push_cpu(cpu);
+        if let Ok(rate_bytes) = heap::rate_bytes() {
+            let (kind, period) = (SampleKind::Heap, rate_bytes);
+            self.push_heap(
+                ProfileMeta {
+                    kind,
+                    period,
+                    ..cpu
+                },
+                now,
+            );
+        }
+        self.push_wall(wall, now);
         let mut aggregate = Aggregate::default();
         tasks::snapshot(&mut aggregate, &Filter::default());
-        self.push(
-            aggregate,
-            Taken {
-                kind: Kind::Tasks,
-                period: 1,
-                ..taken
-            },
-        );
+        self.push(aggregate, tasks);
         self.open.start = end;
         self.open.begun = now;
         let window = if now < self.watched_until {
@@ -335,67 +337,68 @@ impl Drainer {
             self.window
         };
         let mut to_boundary = window.saturating_sub(end.since(end.floor(window)));
-        // A boundary that is nearly here was this cut's own, met a little early.
+        // If the boundary is very near, this window ended slightly early; skip to the next boundary.
         if to_boundary < window / 50 {
             to_boundary += window;
         }
-        self.open.cut_at = now + to_boundary;
+        self.open.ends_at = now + to_boundary;
     }
 
-    fn cut_cpu(&mut self, taken: Taken) {
+    fn push_cpu(&mut self, meta: ProfileMeta) {
         let mut aggregate = std::mem::take(&mut self.open.aggregate);
         self.lost_nanos += aggregate.lost.max(0) as u64;
-        // A window that no sample met is not pushed; what it used is the next one's.
+        // A window without samples is not pushed; its CPU time is added to the next one.
         if !aggregate.samples.is_empty() || !self.open.is_sampled {
-            let used = Used::now();
-            if self.is_controlled && self.open.is_sampled {
-                control::apply(&mut aggregate, &self.open.used, &used, &Filter::default());
+            let now = CpuReading::now();
+            if self.is_scaled && self.open.is_sampled {
+                scaling::apply(&mut aggregate, &self.open.cpu, &now, &Filter::default());
             }
-            self.open.used = used;
+            self.open.cpu = now;
         }
-        self.push(aggregate, taken);
+        self.push(aggregate, meta);
     }
 
-    fn cut_heap(&mut self, taken: Taken, now: Duration) {
-        let Ok(state) = heap::state() else {
-            return;
-        };
+    fn push_heap(&mut self, meta: ProfileMeta, now: Duration) {
         let (totals, mut aggregate) = (heap::Totals::now(), Aggregate::default());
         let since = Some(&self.open.heap);
         heap::add(&mut aggregate, &Filter::default(), &totals, since, None);
-        self.push(
-            aggregate,
-            Taken {
-                kind: Kind::Heap,
-                period: state.rate_bytes,
-                ..taken
-            },
-        );
-        self.heap_history.keep(now, totals.clone());
+        self.push(aggregate, meta);
+        self.heap_history.add(now, totals.clone());
         self.open.heap = totals;
     }
 
-    fn push(&self, aggregate: Aggregate, taken: Taken) {
+    fn push_wall(&mut self, meta: ProfileMeta, now: Duration) {
+        let (reading, mut aggregate) = (WallReading::now(now), Aggregate::default());
+        let before = &self.open.wall;
+        wall::add(&mut aggregate, before, &reading, &Filter::default());
+        self.open.wall = reading;
+        self.push(aggregate, meta);
+    }
+
+    fn push(&self, aggregate: Aggregate, meta: ProfileMeta) {
         if !aggregate.samples.is_empty() {
-            let modules = self.engine.modules();
-            self.outbox.add(Raw {
-                taken,
+            let modules = self.sampler.modules();
+            self.outbox.add(RawWindow {
+                meta,
                 aggregate,
                 modules,
             });
         }
     }
 
-    fn count(&self) {
-        self.desk.lock().counts = Counts {
-            engine: self.engine.counts(),
-            refusal: self.engine.refusal(),
+    fn publish_counts(&self) {
+        self.mailbox.set_counts(Counts {
+            sampler: self.sampler.counts(),
+            refusal: self.sampler.refusal(),
             lost_nanos: self.lost_nanos,
             cpu_nanos: crate::clock::thread_cpu_nanos(),
-        };
+        });
     }
 }
 
 fn period(hz: u32) -> i64 {
     1_000_000_000 / i64::from(hz.max(1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,89 +1,141 @@
-//! What can go wrong, for whoever starts, asks or stops a profiler.
+//! Errors of starting, querying and stopping a profiler.
+
+use davy_profile::units;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why the profiler could not start, answer or finish.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The application handles SIGPROF itself; two owners can't share it.
-    #[error("SIGPROF belongs to a handler of the application, so CPU time can't be sampled")]
+    /// The application handles SIGPROF itself, and a signal has one handler.
+    #[error("cannot sample CPU time: the application has a SIGPROF handler")]
     SignalTaken,
-    /// This code was loaded into a running program. There a thread's first look at a thread-local may
-    /// allocate, which a signal handler must not.
+    /// This code was loaded into a running program as a library. There, a thread's first access to a
+    /// thread-local variable may allocate, which a signal handler must not do.
     #[error(
-        "the profiler is part of a library that was loaded into this program, and works only in a program's own executable; \
-         profile it from outside, by `davy record --pid`"
+        "the profiler is part of a loaded library and works only in a program's own executable; \
+         profile the program from outside by `davy record --pid`"
     )]
     InLibrary,
     /// The signal handler could not be installed.
-    #[error("can't install the handler of SIGPROF: {0}")]
-    Signal(std::io::Error),
+    #[error("cannot install the SIGPROF handler: {0}")]
+    Signal(#[source] io::Error),
     /// A thread of the profiler could not be started.
-    #[error("can't start the thread {name}: {source}")]
+    #[error("cannot start the thread {name}: {source}")]
     Thread {
         /// The thread's name.
         name: &'static str,
-        /// Why not.
-        source: std::io::Error,
+        /// The error of the operating system.
+        source: io::Error,
     },
-    /// A process has one set of threads, one SIGPROF and one allocator, so it has one profiler.
-    #[error("a profiler is running in this process already")]
+    /// A process has one SIGPROF and one allocator, and therefore one profiler at a time.
+    #[error("a profiler is already running in this process")]
     AlreadyRunning,
     /// The profiler was stopped.
-    #[error("the profiler was stopped")]
+    #[error("the profiler has been stopped")]
     Stopped,
     /// A setting is out of its range.
-    #[error("{name} is {value}, and must be {allowed}")]
+    #[error("invalid {name} {value}: expected {allowed}")]
     Setting {
         /// The setting.
         name: &'static str,
-        /// What was given.
+        /// The rejected value.
         value: String,
-        /// What may be given.
+        /// The accepted values.
         allowed: &'static str,
     },
-    /// The address of an archiver can't be used.
-    #[error("can't push to {url}: {reason}")]
-    Archiver {
-        /// What was given.
-        url: String,
-        /// Why not.
+    /// A query parameter does not apply to a request.
+    #[error("parameter `{name}` {reason}")]
+    Parameter {
+        /// The parameter.
+        name: &'static str,
+        /// Why it is rejected.
         reason: &'static str,
     },
-    /// The file of trusted certificates can't be used.
-    #[error("can't trust what {} holds: {reason}", .file.display())]
+    /// The address of an archiver is invalid.
+    #[error("invalid archiver address {url:?}: {reason}")]
+    Archiver {
+        /// The rejected address.
+        url: String,
+        /// Why it is rejected.
+        reason: &'static str,
+    },
+    /// The file of trusted certificates cannot be used.
+    #[error("cannot use the CA file {}: {reason}", .file.display())]
     CaFile {
-        /// What was given.
-        file: std::path::PathBuf,
-        /// Why not.
+        /// The file.
+        file: PathBuf,
+        /// Why it cannot be used.
         reason: String,
     },
     /// Heap profiles are not available in this program.
-    #[error("heap profiling is off: {0}")]
+    #[error("heap profiles are not available: {0}")]
     HeapOff(&'static str),
-    /// Nothing is known of the heap from before.
-    #[error("no heap was kept from {} s ago; the first is kept at the end of the first window", .0.as_secs())]
-    NoHistory(std::time::Duration),
-    /// Nothing has run under a name.
-    #[error("nothing has run as {what} {asked:?} in this process; what has: {known}")]
+    /// There is no earlier reading of the heap.
+    #[error(
+        "no heap reading from {} s ago: the first one is taken at the end of the first window",
+        .0.as_secs()
+    )]
+    NoHistory(Duration),
+    /// No member or operation of this name has run.
+    #[error("unknown {what} {requested:?}: in this process there are {known}")]
     Unknown {
-        /// A member or an operation.
+        /// "member" or "operation".
         what: &'static str,
-        /// What was asked for.
-        asked: String,
-        /// The names that there are.
+        /// The requested name.
+        requested: String,
+        /// The known names.
         known: String,
     },
-    /// Too many profiles are being taken at once.
-    #[error("{0} profiles are being taken already")]
+    /// Too many profiles are being taken concurrently.
+    #[error("{0} profiles are already being taken; try again later")]
     TooManyProfiles(usize),
     /// The deadline passed before everything was stored.
-    #[error("{windows} windows ({bytes} bytes) were not delivered: {reason}")]
+    #[error("{} not delivered: {reason}", describe(*.windows, *.bytes))]
     Undelivered {
-        /// Windows that no archiver has acknowledged.
+        /// Number of windows that no archiver has acknowledged.
         windows: usize,
-        /// Their size, as far as they were encoded.
+        /// Bytes of those that were encoded.
         bytes: usize,
-        /// What the last attempt met.
+        /// Why the last attempt failed.
         reason: String,
     },
+}
+
+fn describe(windows: usize, bytes: usize) -> String {
+    let bytes = units::bytes(bytes as f64);
+    match windows {
+        1 => format!("1 window ({bytes}) was"),
+        windows => format!("{windows} windows ({bytes}) were"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undelivered_windows_are_counted_with_the_right_plural_and_unit() {
+        let check = |windows, bytes, expected: &str| {
+            let reason = "connection refused".to_owned();
+            let error = Error::Undelivered {
+                windows,
+                bytes,
+                reason,
+            };
+            assert_eq!(error.to_string(), expected);
+        };
+        check(
+            1,
+            512,
+            "1 window (512 B) was not delivered: connection refused",
+        );
+        check(
+            3,
+            2_048,
+            "3 windows (2.00 KiB) were not delivered: connection refused",
+        );
+    }
 }

@@ -1,50 +1,62 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(not(any(native, feature = "pprof-engine")))]
-compile_error!(
-    "davy-profiler has an engine of its own on Linux on x86_64 or aarch64 only; its feature `pprof-engine` has one for other systems"
-);
-#[cfg(all(not(native), feature = "jemalloc"))]
-compile_error!("heap profiles (the feature `jemalloc`) need Linux on x86_64 or aarch64");
-
 mod aggregate;
+mod allocation_alarm;
 mod assemble;
 mod builder;
 mod clock;
-mod control;
-#[cfg_attr(not(native), path = "elsewhere/cpu.rs")]
-mod cpu;
 #[cfg(feature = "axum")]
 mod debug;
 mod drain;
+mod engine;
 mod error;
 mod handle;
 pub mod heap;
-#[cfg_attr(not(native), path = "elsewhere/modules.rs")]
+mod lookup;
 mod modules;
+mod nudge;
+mod profiler;
 mod push;
 mod recorder;
+mod sample_kind;
+mod sampler;
+mod scaling;
 mod stats;
-#[cfg_attr(not(native), path = "elsewhere/symbol.rs")]
 mod symbol;
-#[cfg_attr(not(native), path = "elsewhere/tasks.rs")]
 mod tasks;
-#[cfg_attr(not(native), path = "elsewhere/thread.rs")]
+mod wall;
+
+// The seam between systems: `build.rs` sets `native` on Linux on x86_64 and aarch64. Elsewhere `fallback`
+// has the same modules with what is possible there. Only `engine` and `fallback` look at the target too.
+#[cfg(native)]
+mod cpu;
+#[cfg(feature = "pprof-engine")]
+mod fallback;
+#[cfg(native)]
+mod loader;
+#[cfg(native)]
+mod symbolizer;
+#[cfg(native)]
+mod task_stacks;
+#[cfg(native)]
 mod thread;
 #[cfg(native)]
 mod unwind;
-mod wall;
+#[cfg(not(native))]
+use fallback::{loader, symbolizer, task_stacks, thread};
 
 pub use aggregate::Filter;
-pub use builder::{Builder, Engine, Profiler};
+pub use builder::Builder;
 #[cfg(native)]
 #[doc(hidden)]
 pub use cpu::Probe;
 #[cfg(feature = "axum")]
 pub use debug::debug_router;
+pub use engine::Engine;
 pub use error::Error;
 pub use handle::{HZ_MAX, Handle, PROFILE_SPAN_MAX};
+pub use profiler::Profiler;
 pub use push::{Compression, check_archiver};
 pub use stats::{Dropped, HeapStats, LiveBytes, LiveHeap, Stats};
-pub use symbol::serve_if_asked;
+pub use symbolizer::serve_if_asked;
 pub use thread::register_thread;

@@ -1,239 +1,38 @@
-//! The executable and its shared libraries, as they lie in memory.
+//! The executable and its shared libraries, as they are mapped into memory.
 
-use std::ffi::{CStr, OsStr};
 use std::ops::Range;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// One loaded file.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(native),
+    expect(dead_code, reason = "the fallback does not unwind stacks")
+)]
 pub(crate) struct Module {
-    /// Where its file is; for the executable a path that works even after it was replaced.
+    /// Path to open the file by. For the executable, one that works even after the file was replaced.
     pub(crate) path: PathBuf,
-    /// The path to show.
+    /// Path to show.
     pub(crate) name: String,
-    /// What was added to the file's own addresses.
+    /// Difference between addresses in memory and addresses in the file.
     pub(crate) bias: u64,
-    /// All of it, from its lowest segment to its highest.
+    /// From the start of the lowest segment to the end of the highest.
     pub(crate) range: Range<u64>,
-    /// Its code.
+    /// The executable segment.
     pub(crate) text: Range<u64>,
-    /// Where its code begins in the file.
+    /// Offset of the executable segment in the file.
     pub(crate) text_offset: u64,
-    /// Its build id in hexadecimal; "" where it has none.
+    /// Build id in hexadecimal; empty if the file has none.
     pub(crate) build_id: String,
-    /// `.eh_frame_hdr` and `.eh_frame`, as they lie in memory.
+    /// `.eh_frame_hdr` and `.eh_frame` in memory.
     pub(crate) unwind: Option<(Range<u64>, Range<u64>)>,
     pub(crate) is_executable: bool,
     pub(crate) is_vdso: bool,
 }
 
-/// A number that changes whenever a library comes or goes.
-pub(crate) fn generation() -> u64 {
-    unsafe extern "C" fn first(
-        info: *mut libc::dl_phdr_info,
-        _size: libc::size_t,
-        out: *mut libc::c_void,
-    ) -> libc::c_int {
-        // SAFETY: the loader hands out a valid description, and `out` is the number below.
-        unsafe { *out.cast::<u64>() = (*info).dlpi_adds + (*info).dlpi_subs };
-        1
-    }
-    let mut generation = 0u64;
-    // SAFETY: the callback only reads the description and writes the number.
-    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut generation).cast()) };
-    generation
-}
-
-/// Every loaded file, sorted by address.
-///
-/// Libraries are pinned in memory: an unwinder may read their tables at any instant, so none may
-/// vanish under it.
-pub(crate) fn list() -> Vec<Module> {
-    let mut modules = loaded();
-    for module in &modules {
-        if !module.is_executable && !module.is_vdso {
-            pin(module);
-        }
-    }
-    // Whatever lies where it lay before it was pinned stays there. What has left since, or was loaded
-    // again elsewhere, takes its tables with it.
-    let pinned = loaded();
-    for module in &mut modules {
-        let is_there = |again: &Module| again.bias == module.bias && again.name == module.name;
-        if !pinned.iter().any(is_there) {
-            module.unwind = None;
-        }
-    }
-    modules.sort_by_key(|module| module.range.start);
-    modules
-}
-
-/// Whether an address lies in the program's own executable, rather than in a library.
-pub(crate) fn is_in_executable(address: u64) -> bool {
-    let modules = loaded();
-    let own = modules.iter().find(|module| module.is_executable);
-    own.is_some_and(|module| module.range.contains(&address))
-}
-
-/// Every loaded file, the executable first.
-fn loaded() -> Vec<Module> {
-    unsafe extern "C" fn each(
-        info: *mut libc::dl_phdr_info,
-        _size: libc::size_t,
-        out: *mut libc::c_void,
-    ) -> libc::c_int {
-        // SAFETY: the loader hands out a valid description, and `out` is the vector below.
-        let (info, modules) = unsafe { (&*info, &mut *out.cast::<Vec<Module>>()) };
-        modules.extend(module(info, modules.is_empty()));
-        0
-    }
-    let mut modules: Vec<Module> = Vec::new();
-    // SAFETY: the callback is given the vector that lives through the call.
-    unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut modules).cast()) };
-    modules
-}
-
-/// The module that holds this address, in a list sorted by address.
+/// Index of the module that holds an address, in a list sorted by address.
 pub(crate) fn containing(modules: &[Module], address: u64) -> Option<usize> {
     let index = modules.partition_point(|module| module.range.start <= address);
     let index = index.checked_sub(1)?;
     modules[index].range.contains(&address).then_some(index)
-}
-
-/// Keeps a library in memory for the life of the process, if it is there.
-fn pin(module: &Module) {
-    let Ok(name) = std::ffi::CString::new(module.path.as_os_str().as_bytes()) else {
-        return;
-    };
-    let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
-    // SAFETY: only marks a library that is loaded already; the handle is given back.
-    unsafe {
-        let handle = libc::dlopen(name.as_ptr(), flags);
-        if !handle.is_null() {
-            libc::dlclose(handle);
-        }
-    }
-}
-
-fn module(info: &libc::dl_phdr_info, is_executable: bool) -> Option<Module> {
-    // SAFETY: the loader gives this many program headers at this address.
-    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) };
-    let bias = info.dlpi_addr;
-    let span = |header: &libc::Elf64_Phdr| {
-        let start = bias.wrapping_add(header.p_vaddr);
-        start..start + header.p_memsz
-    };
-    let loads = || {
-        headers
-            .iter()
-            .filter(|header| header.p_type == libc::PT_LOAD)
-    };
-    let code = loads().find(|header| header.p_flags & libc::PF_X != 0)?;
-    let range = loads().map(|l| span(l).start).min()?..loads().map(|l| span(l).end).max()?;
-    let name = if info.dlpi_name.is_null() {
-        &[]
-    } else {
-        // SAFETY: a name of the loader ends with a zero byte.
-        unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes()
-    };
-    let (path, name) = if is_executable {
-        let shown = std::env::current_exe().unwrap_or_default();
-        let path = format!("/proc/{}/exe", std::process::id());
-        (PathBuf::from(path), shown.to_string_lossy().into_owned())
-    } else {
-        let path = PathBuf::from(OsStr::from_bytes(name));
-        (path, String::from_utf8_lossy(name).into_owned())
-    };
-    let unwind = headers
-        .iter()
-        .find(|header| header.p_type == libc::PT_GNU_EH_FRAME)
-        .map(span)
-        .and_then(|header| {
-            let frame = eh_frame_start(&header)?;
-            let holder = loads().map(span).find(|load| load.contains(&frame))?;
-            Some((header, frame..holder.end))
-        });
-    let notes = headers
-        .iter()
-        .filter(|header| header.p_type == libc::PT_NOTE);
-    let build_id = notes
-        .map(span)
-        .find_map(|note| build_id(&note))
-        .unwrap_or_default();
-    Some(Module {
-        is_executable,
-        is_vdso: name.starts_with("linux-vdso"),
-        path,
-        name,
-        bias,
-        range,
-        text: span(code),
-        text_offset: code.p_offset,
-        build_id,
-        unwind,
-    })
-}
-
-/// The bytes of a part of a loaded file.
-pub(crate) fn bytes(range: &Range<u64>) -> &'static [u8] {
-    let length = (range.end - range.start) as usize;
-    // SAFETY: only called with ranges of readable segments of files that stay loaded: the
-    // executable, the vdso, and libraries that were pinned.
-    unsafe { std::slice::from_raw_parts(range.start as *const u8, length) }
-}
-
-/// Where `.eh_frame` begins, read from `.eh_frame_hdr`. Format: Linux Standard Base Core 5.0,
-/// section 10.6.2; only the encoding that linkers write is known here.
-fn eh_frame_start(header: &Range<u64>) -> Option<u64> {
-    const PC_RELATIVE_I32: u8 = 0x1b;
-    let bytes = bytes(header);
-    let offset: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
-    (bytes[0] == 1 && bytes[1] == PC_RELATIVE_I32)
-        .then(|| (header.start + 4).wrapping_add_signed(i64::from(i32::from_le_bytes(offset))))
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    let digits = bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]);
-    digits.collect()
-}
-
-/// The build id among the notes of a segment: name size, description size, type, name,
-/// description, each padded to four bytes.
-fn build_id(notes: &Range<u64>) -> Option<String> {
-    const NT_GNU_BUILD_ID: u32 = 3;
-    let mut rest = bytes(notes);
-    loop {
-        let word = |at: usize| Some(u32::from_le_bytes(rest.get(at..at + 4)?.try_into().ok()?));
-        let (name_len, len, kind) = (word(0)? as usize, word(4)? as usize, word(8)?);
-        let begin = 12 + name_len.next_multiple_of(4);
-        let description = rest.get(begin..begin.checked_add(len)?)?;
-        if kind == NT_GNU_BUILD_ID && rest.get(12..16) == Some(b"GNU\0") {
-            return Some(hex(description));
-        }
-        rest = rest.get(begin + len.next_multiple_of(4)..)?;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_function_lies_in_the_executable_with_its_unwind_tables() {
-        let modules = list();
-        let address =
-            this_function_lies_in_the_executable_with_its_unwind_tables as *const () as u64;
-        let module = &modules[containing(&modules, address).expect("the executable is listed")];
-        assert!(module.text.contains(&address) && module.unwind.is_some());
-        assert!(std::fs::metadata(&module.path).is_ok());
-        assert!(
-            modules
-                .iter()
-                .any(|m| m.name.contains("libc") && !m.build_id.is_empty())
-        );
-        assert_eq!(containing(&modules, 1), None);
-    }
 }

@@ -1,108 +1,107 @@
-//! What the profiler did, dropped and cost.
+//! Counters of the profiler: its work, its losses and its cost.
 
 use davy_tag::Tag;
 use std::time::Duration;
 
-/// Counted since the profiler was started.
+/// Counters since the profiler was started.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// CPU samples taken.
+    /// Number of CPU samples.
     pub samples: u64,
-    /// What was dropped, by kind.
+    /// Losses by kind.
     pub dropped: Dropped,
-    /// Samples whose stack was deeper than a record, and was cut at its root.
-    pub stacks_cut: u64,
-    /// Ticks that came while a signal was pending; they are part of their sample's weight.
+    /// Samples whose stack was too deep and was truncated at its root.
+    pub stacks_truncated: u64,
+    /// Timer ticks that occurred while a signal was pending. They are included in the weight of its sample.
     pub overruns: u64,
-    /// Threads that are sampled now.
+    /// Threads that are being sampled.
     pub threads: usize,
     /// Threads that could not be given a timer.
     pub threads_unsampled: usize,
-    /// Why threads are missing, as the system last said it; empty where none are.
-    pub unsampled_because: String,
-    /// Rings that were ever needed at once.
+    /// Why threads are not sampled, with the last error of the system; empty if all are.
+    pub unsampled_reason: String,
+    /// Maximum number of rings that were in use at the same time.
     pub rings: usize,
-    /// Seconds spent in signal handlers.
+    /// Seconds spent in the signal handler.
     pub handler_seconds: f64,
     /// CPU seconds of the profiler's own threads.
     pub thread_seconds: f64,
     /// Windows that an archiver has acknowledged.
     pub windows_pushed: u64,
-    /// Windows that wait for their acknowledgement.
+    /// Windows that are not acknowledged yet.
     pub windows_pending: usize,
-    /// Bytes that wait for their acknowledgement.
+    /// Bytes of windows that are not acknowledged yet.
     pub spool_bytes: usize,
-    /// Pushes that failed and were, or will be, tried again.
+    /// Failed pushes that were or will be retried.
     pub push_failures: u64,
-    /// Why the last push failed; empty where the last one went through, or none was tried.
+    /// Why the last push failed; empty if it succeeded or if there was none.
     pub push_error: String,
-    /// From the end of the last window that was acknowledged to its acknowledgement.
+    /// Time from the end of the last acknowledged window to its acknowledgement.
     pub ack_delay: Option<Duration>,
-    /// Symbolizing children that this process ever started.
+    /// Symbolizing children that this process has started.
     pub symbol_children: u64,
-    /// The heap sampler, or why there is none.
+    /// Counters of the heap sampler.
     pub heap: HeapStats,
 }
 
-/// What was dropped, by kind.
+/// Losses by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// Samples that found their thread's ring full.
+    /// Samples dropped because the ring of their thread was full.
     pub ring_full: u64,
-    /// SIGPROF that was not ours.
-    pub stray_signals: u64,
-    /// Nanoseconds of samples that a window had no place for.
+    /// SIGPROF signals that this profiler did not send.
+    pub foreign_signals: u64,
+    /// CPU nanoseconds of samples dropped because a window had too many stacks.
     pub window_full_nanos: u64,
-    /// Windows that were the oldest when the bound of unacknowledged bytes was reached.
+    /// Windows dropped because the bound of unacknowledged bytes was reached.
     pub windows_overflow: u64,
-    /// Windows that an archiver refused for good.
+    /// Windows dropped because an archiver refused them for good.
     pub windows_refused: u64,
-    /// Tags that found the table of tags full.
+    /// Tags counted as `(overflow)` because the table of tags was full.
     pub tags: u64,
 }
 
-/// What the heap sampler did since the process began.
+/// Counters of the heap sampler since the process started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeapStats {
-    /// Why there is no heap profile; empty where there is one.
-    pub off_because: &'static str,
+    /// Why there are no heap profiles; empty if there are.
+    pub disabled_reason: &'static str,
     /// Mean distance between sampled bytes.
     pub rate_bytes: u64,
-    /// Allocations sampled.
+    /// Sampled allocations.
     pub samples: u64,
-    /// Sampled allocations that live.
+    /// Sampled allocations that are live.
     pub live: u64,
-    /// Sampled allocations that found the table of live ones full, and are not in `inuse`.
+    /// Sampled allocations that did not fit into the table of live ones, and are missing from `inuse`.
     pub live_dropped: u64,
-    /// Allocations whose stack found the table of stacks full; they keep their tag.
+    /// Sampled allocations whose stack did not fit into the table of stacks. They keep their tag.
     pub stacks_dropped: u64,
 }
 
-/// What lives in the heap, by member and operation; nothing where heap profiling is off.
+/// Live heap memory by member and operation; empty if heap profiling is off.
 ///
-/// An estimate from samples, right on average: `bytes` has a standard error of about
-/// `sqrt(rate_bytes * bytes)`, which is 6 MiB of 64 MiB and 700 KiB of 1 MiB at one sample in
-/// 512 KiB.
+/// An unbiased estimate from samples: `bytes` has a standard error of about `sqrt(rate_bytes * bytes)`. At
+/// one sample per 512 KiB, that is 6 MiB of 64 MiB, or 700 KiB of 1 MiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveHeap {
-    /// Mean distance between sampled bytes; 0 where heap profiling is off.
+    /// Mean distance between sampled bytes; 0 if heap profiling is off.
     pub rate_bytes: u64,
-    /// Each tag that something lives of, untagged included.
+    /// Every tag with live memory, including untagged.
     pub tags: Vec<LiveBytes>,
 }
 
-/// What lives of one tag.
+/// Live heap memory of one tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveBytes {
-    /// Whose allocations.
+    /// The tag that allocated it.
     pub tag: Tag,
-    /// Bytes.
+    /// Estimated bytes.
     pub bytes: u64,
-    /// Allocations.
+    /// Estimated number of allocations.
     pub objects: u64,
 }

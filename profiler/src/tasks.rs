@@ -1,50 +1,26 @@
-//! Tasks that live, and where each one waits.
+//! Live tasks, and where each one waits.
 //!
-//! A task notes the stack at which its waker is taken, at its first poll and again when it is asked,
-//! so that a list of all is a read of what is there, and stops nobody.
+//! A task notes the stack at which it takes its waker, at its first poll and again whenever it is asked
+//! to. So listing all tasks only reads these notes and stops no task.
 
 use crate::aggregate::{Aggregate, Filter};
-use crate::unwind::{self, Registers};
+use crate::task_stacks::UNKNOWN;
 use davy_tag::TaskNow;
 use std::time::Duration;
 
-/// How often tasks are asked: each once in a second, and less often where they are many, so that
-/// all of them together spend no more than a thousandth of a CPU on it.
+/// How often tasks are asked to note where they wait: once a second, or less often if there are many, so
+/// that all of them together spend at most a thousandth of a CPU on it.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 const ASK_EVERY_PER_TASK: Duration = Duration::from_micros(300);
 
-/// A task that was polled after it told where it waits may wait elsewhere by now.
+/// The leaf of a task that was polled after it noted its stack, and may wait elsewhere now.
 const OUTDATED: &str = "(polled since)";
-const UNKNOWN: &str = "(not polled yet, or waits for no waker)";
 
-/// Has tasks tell where they wait from now on.
-pub(crate) fn start() {
-    unwind::fill_pool();
-    davy_tag::set_stack_source(stack);
-}
-
-/// How long to wait until tasks are asked again.
+/// Asks tasks to note where they wait, and returns how long to wait before the next call.
 pub(crate) fn ask() -> Duration {
     davy_tag::ask_tasks();
     let tasks = u32::try_from(davy_tag::task_count()).unwrap_or(u32::MAX);
     ASK_EVERY.max(ASK_EVERY_PER_TASK.saturating_mul(tasks))
-}
-
-/// A [`davy_tag::StackSource`].
-fn stack(below: usize, frames: &mut [u64]) -> usize {
-    let here = Registers::here();
-    let mut count = 0;
-    unwind::with_cache(|cache| {
-        unwind::walk_below(below, here, cache, |pc| {
-            let Some(frame) = frames.get_mut(count) else {
-                return false;
-            };
-            *frame = pc;
-            count += 1;
-            true
-        });
-    });
-    count
 }
 
 /// Adds the tasks that the filter keeps: polls, ages in nanoseconds, and their number.

@@ -1,10 +1,10 @@
-//! A thread's own stack: where it ends, and how to read it without ever faulting.
+//! The bounds of a thread's stack, and reads from it that never fault.
 
 use std::cell::Cell;
 
 thread_local! {
-    /// Lowest address of this thread's stack and the first address after it; zero where the
-    /// thread was never registered. Const-initialised, for signal handlers and allocator hooks.
+    /// Lowest address of this thread's stack and the first address after it; zeros if the thread was
+    /// never registered. Const-initialized, for signal handlers and allocator hooks.
     static BOUNDS: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
@@ -13,30 +13,30 @@ const PROBED_PAGES_MAX: usize = 512;
 
 const PAGE: usize = 4_096;
 
-/// Below this much free stack the handler leaves unwind tables with expressions alone. Evaluating one
-/// takes 22 KiB of stack; the kernel's frame of a signal 3 KiB, and 12 with AMX.
+/// With less free stack than this, the handler does not evaluate unwind tables with expressions.
+/// Evaluating one takes 22 KiB of stack, and the kernel's signal frame 3 KiB, or 12 KiB with AMX.
 const TIGHT_BYTES: usize = 44 << 10;
 
 thread_local! {
-    /// Addresses of this thread's stack between which every page was found to be there. A stack
-    /// never shrinks, so they stay.
-    static KNOWN: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    /// A range of this thread's stack whose pages were all found readable. It stays valid, because a
+    /// stack never shrinks.
+    static READABLE: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
-/// Whether a thread whose bounds are not known has stack to spare below `low`.
-fn has_room(low: usize) -> bool {
+/// Whether a thread with unknown bounds has [`TIGHT_BYTES`] of stack below `low`.
+fn has_free_stack(low: usize) -> bool {
     let needed = low.saturating_sub(TIGHT_BYTES);
-    let (from, to) = KNOWN.with(Cell::get);
+    let (from, to) = READABLE.with(Cell::get);
     if from <= needed && low <= to {
         return true;
     }
-    // The farthest first: where a stack is small, one look is enough.
+    // The farthest page first: a small stack is recognized by a single probe.
     if !(needed..low).step_by(PAGE).all(is_readable) {
         return false;
     }
     let overlaps = needed <= to && from <= low;
-    KNOWN.with(|known| {
-        known.set(if overlaps {
+    READABLE.with(|readable| {
+        readable.set(if overlaps {
             (from.min(needed), to.max(low))
         } else {
             (needed, low)
@@ -45,28 +45,29 @@ fn has_room(low: usize) -> bool {
     true
 }
 
-/// Whether little is left of the calling thread's stack below an address of it, and the stack's end
-/// where that is known.
-fn look(low: usize) -> (bool, Option<usize>) {
+/// Whether little stack is left below `low`, an address of the calling thread's stack, and the end of the
+/// stack if it is known.
+fn inspect(low: usize) -> (bool, Option<usize>) {
     let (from, to) = BOUNDS.with(Cell::get);
     if (from..to).contains(&low) {
         (low - from < TIGHT_BYTES, Some(to))
     } else {
-        (!has_room(low), None)
+        (!has_free_stack(low), None)
     }
 }
 
-/// Tells the profiler about the calling thread, which is then sampled at once and a little cheaper.
+/// Tells the profiler about the calling thread, which is then sampled immediately and at a slightly lower
+/// cost.
 ///
-/// Not needed: every thread is found within a fifth of a second. Useful in tokio's
-/// `on_thread_start`.
+/// Optional: every thread is found within 200 ms. Useful in tokio's `on_thread_start`.
 pub fn register_thread() {
     if learn_bounds() {
-        crate::drain::nudge();
+        crate::nudge::nudge();
     }
 }
 
-/// Notes where the calling thread's stack lies, unless that is known; not in a signal handler.
+/// Notes the bounds of the calling thread's stack, and returns whether they were unknown before. Must not
+/// be called in a signal handler.
 pub(crate) fn learn_bounds() -> bool {
     let bounds = match BOUNDS.with(Cell::get) {
         (0, 0) => own_bounds(),
@@ -81,7 +82,7 @@ pub(crate) fn learn_bounds() -> bool {
 fn own_bounds() -> Option<(usize, usize)> {
     // SAFETY: plain data that the call below fills.
     let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };
-    // SAFETY: asks for this thread's own attributes, into memory that lives through the call.
+    // SAFETY: reads this thread's own attributes into memory that outlives the call.
     if unsafe { libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes) } != 0 {
         return None;
     }
@@ -96,10 +97,10 @@ fn own_bounds() -> Option<(usize, usize)> {
     (got == 0 && size > 0).then_some((low, low.checked_add(size)?))
 }
 
-/// Reads words of the calling thread's stack, above its stack pointer only.
+/// Reads words of the calling thread's stack, at or above its stack pointer.
 ///
-/// Where the bounds of the stack are known, a comparison guards each read. Where they are not,
-/// every page is probed once a sample by a system call that answers `EFAULT` rather than faulting.
+/// If the bounds of the stack are known, each read is guarded by a comparison. Otherwise every page is
+/// probed once per sample by a system call that returns `EFAULT` instead of faulting.
 pub(crate) struct StackReader {
     low: usize,
     /// Words below this address may be read.
@@ -111,7 +112,7 @@ pub(crate) struct StackReader {
 impl StackReader {
     pub(crate) fn new(stack_pointer: u64) -> Self {
         let low = stack_pointer as usize;
-        let (is_tight, end) = look(low);
+        let (is_tight, end) = inspect(low);
         let (high, pages_left) = match end {
             Some(end) => (end, 0),
             None => (low, PROBED_PAGES_MAX),
@@ -124,14 +125,14 @@ impl StackReader {
         }
     }
 
-    /// For the part of the calling thread's stack below an address of it.
+    /// A reader of the calling thread's stack up to the address `below`.
     pub(crate) fn up_to(stack_pointer: u64, below: usize) -> Self {
         let low = stack_pointer as usize;
         Self {
             low,
             high: below,
             pages_left: 0,
-            is_tight: look(low).0,
+            is_tight: inspect(low).0,
         }
     }
 
@@ -151,9 +152,9 @@ impl StackReader {
         while end > self.high {
             self.grow()?;
         }
-        // SAFETY: the word lies between the stack pointer and an end that is either the stack's
-        // own or was probed; the stack of a thread that is in our handler does not shrink, and
-        // other threads writing to it (volatile read) change a value, not its readability.
+        // SAFETY: the word lies between the stack pointer and an end that is either the stack's own or
+        // was probed. The stack of a thread that is in our handler does not shrink. Other threads may
+        // write to it, hence the volatile read, but that changes a value, not its readability.
         Ok(unsafe { std::ptr::read_volatile(address as *const u64) })
     }
 
@@ -169,23 +170,23 @@ impl StackReader {
     }
 }
 
-/// Whether the page of this address can be read. Changes `errno`; the caller restores it.
+/// Whether the page of this address is readable. Changes `errno`; the caller restores it.
 fn is_readable(address: usize) -> bool {
-    const NO_SUCH_OPERATION: libc::c_int = -1;
-    // The kernel copies the new mask before it looks at the operation, so a bad operation gives
-    // EFAULT for memory that can't be read and EINVAL for memory that can, and changes nothing.
+    const INVALID_OPERATION: libc::c_int = -1;
+    // The kernel copies the new mask before it checks the operation. So an invalid operation fails with
+    // EFAULT for unreadable memory and with EINVAL for readable memory, and changes nothing.
     // SAFETY: the kernel checks the address; nothing is written.
-    let answer = unsafe {
+    let result = unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
-            NO_SUCH_OPERATION,
+            INVALID_OPERATION,
             address & !7,
             0usize,
             8usize,
         )
     };
     // SAFETY: the address of this thread's errno is always valid.
-    answer == -1 && unsafe { *libc::__errno_location() } == libc::EINVAL
+    result == -1 && unsafe { *libc::__errno_location() } == libc::EINVAL
 }
 
 #[cfg(test)]
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_is_not_there_is_told_from_memory_that_is() {
+    fn is_readable_distinguishes_mapped_from_unmapped_memory() {
         let here = 7u64;
         assert!(is_readable(std::ptr::from_ref(&here) as usize));
         assert!(!is_readable(8));
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_stack_is_known_to_be_tight_and_a_large_one_not() {
+    fn small_stack_is_tight_and_large_stack_is_not() {
         let is_tight = |size: usize| {
             let thread = std::thread::Builder::new().stack_size(size);
             let thread = thread.spawn(|| {
@@ -214,18 +215,18 @@ mod tests {
                 assert_eq!((first, again), (registered, registered));
                 first
             });
-            thread.expect("a thread").join().expect("no panic")
+            thread.expect("thread started").join().expect("no panic")
         };
-        // The C library of aarch64 gives no stack below 128 KiB.
+        // On aarch64 the C library's smallest stack is 128 KiB.
         #[cfg(target_arch = "x86_64")]
         assert!(is_tight(32 << 10));
         assert!(!is_tight(256 << 10));
     }
 
     #[test]
-    fn an_unregistered_threads_stack_is_read_up_to_its_end_and_no_further() {
+    fn stack_is_read_up_to_its_end_before_and_after_registration() {
         std::thread::spawn(|| {
-            let (_, high) = own_bounds().expect("linux knows its stacks");
+            let (_, high) = own_bounds().expect("the bounds are known");
             let here = 11u64;
             let address = std::ptr::from_ref(&here) as u64;
             let mut reader = StackReader::new(address);

@@ -1,35 +1,33 @@
-//! Walking the calling thread's stack from a signal handler or an allocator hook.
+//! Walks the calling thread's stack, from a signal handler or an allocator hook.
 //!
-//! By the unwind tables of each module; where a frame has none, by its frame pointer. Nearly every
-//! frame has a rule of two offsets, which is found and kept here; the few whose tables hold whole
-//! expressions go through `framehop`. Allocates nothing, locks nothing.
+//! Frames are found by the unwind tables of their module and, if there are none, by frame pointers. Nearly
+//! every frame has a rule of two offsets, which this module looks up and caches. On x86_64 only the few
+//! frames whose tables hold expressions go through `framehop`; on aarch64 all do. Nothing here allocates
+//! or locks during a walk.
 
-mod rules;
-#[cfg(target_arch = "x86_64")]
-mod table;
-
+mod arch;
+mod eh_frame;
+mod index;
+mod reader;
 mod registers;
+mod rule;
+mod rule_cache;
 
 pub(crate) use registers::Registers;
 
-use crate::modules::{self, Module};
+use crate::loader;
+use crate::modules::Module;
 use crate::thread::StackReader;
+use arch::{ArchCache, ArchUnwinder};
 use framehop::{
     ExplicitModuleSectionInfo, FrameAddress, MustNotAllocateDuringUnwind, Unwinder as _,
 };
-use rules::{Index, Rules, Step};
+use index::Index;
+use rule::Step;
+use rule_cache::RuleCache;
 use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-
-#[cfg(target_arch = "aarch64")]
-use framehop::aarch64::{
-    CacheAarch64 as ArchCache, UnwindRegsAarch64 as ArchRegisters, UnwinderAarch64 as ArchUnwinder,
-};
-#[cfg(target_arch = "x86_64")]
-use framehop::x86_64::{
-    CacheX86_64 as ArchCache, UnwindRegsX86_64 as ArchRegisters, UnwinderX86_64 as ArchUnwinder,
-};
 
 type Framehop = ArchUnwinder<&'static [u8], MustNotAllocateDuringUnwind>;
 
@@ -39,22 +37,22 @@ struct Tables {
     framehop: Framehop,
 }
 
-/// Unwind rules that were worked out before; one for each thread that may unwind.
+/// Unwind rules that were looked up before. Each thread that unwinds needs its own.
 pub(crate) struct Cache {
-    rules: Rules,
+    rules: RuleCache,
     framehop: ArchCache<MustNotAllocateDuringUnwind>,
 }
 
 /// An empty cache.
 pub(crate) fn new_cache() -> Cache {
     Cache {
-        rules: Rules::new(),
+        rules: RuleCache::new(),
         framehop: ArchCache::new_in(),
     }
 }
 
-/// Threads that may unwind by tables at once outside of the signal handler; the others follow
-/// frame pointers.
+/// Threads that can unwind by tables concurrently outside of the signal handler. Any more follow frame
+/// pointers.
 const POOLED: usize = 16;
 
 static POOL: OnceLock<Box<[Pooled]>> = OnceLock::new();
@@ -66,7 +64,7 @@ struct Pooled {
 
 // SAFETY: the cache is only touched by the thread that holds `is_busy`.
 unsafe impl Sync for Pooled {}
-// SAFETY: a cache is memory of rules and rows; it belongs to no thread.
+// SAFETY: a cache is memory of rules and rows, not tied to any thread.
 unsafe impl Send for Pooled {}
 
 /// Makes the caches that [`with_cache`] lends.
@@ -80,7 +78,7 @@ pub(crate) fn fill_pool() {
     });
 }
 
-/// Lends a cache, if one is free. Waits for nothing and allocates nothing.
+/// Runs `work` with a cache, if one is free. Neither waits nor allocates.
 pub(crate) fn with_cache(work: impl FnOnce(Option<&mut Cache>)) {
     let pool = POOL.get().map_or(&[][..], |pool| pool);
     let free = pool
@@ -96,11 +94,11 @@ pub(crate) fn with_cache(work: impl FnOnce(Option<&mut Cache>)) {
     }
 }
 
-/// The tables of all modules. Never changed in place: a new list replaces the old, which stays in
-/// memory because a handler may still be reading it.
+/// The tables of all modules. Never changed in place: a new value replaces the old one, which is leaked
+/// because a handler may still be reading it.
 static TABLES: AtomicPtr<Tables> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Makes these modules known to all walks that begin from now on.
+/// Makes the unwind tables of these modules available to walks that start from now on.
 pub(crate) fn publish(modules: &[Module]) {
     let mut framehop = Framehop::new();
     for module in modules {
@@ -113,11 +111,11 @@ pub(crate) fn publish(modules: &[Module]) {
         let sections = ExplicitModuleSectionInfo {
             base_svma: 0,
             text_svma: Some(in_file(&module.text)),
-            text: Some(modules::bytes(&module.text)),
+            text: Some(loader::bytes(&module.text)),
             eh_frame_svma: Some(in_file(frame)),
-            eh_frame: Some(modules::bytes(frame)),
+            eh_frame: Some(loader::bytes(frame)),
             eh_frame_hdr_svma: Some(in_file(header)),
-            eh_frame_hdr: Some(modules::bytes(header)),
+            eh_frame_hdr: Some(loader::bytes(header)),
             ..ExplicitModuleSectionInfo::default()
         };
         framehop.add_module(framehop::Module::new(
@@ -132,17 +130,16 @@ pub(crate) fn publish(modules: &[Module]) {
     TABLES.store(Box::into_raw(tables), Ordering::Release);
 }
 
-/// Gives every frame to `push`, from the leaf to the root, until `push` answers `false`.
+/// Passes every frame to `push`, from the leaf to the root, until `push` returns `false`.
 ///
-/// A frame is the address to look up: of the instruction at the leaf, and within the call
-/// instruction (one byte before the return address) in its callers. Without a cache only frame
-/// pointers are followed.
+/// A frame is an address to look up: of the instruction at the leaf and, for each caller, of its call
+/// instruction (one byte before the return address). Without a cache only frame pointers are followed.
 #[inline]
 pub(crate) fn walk(start: Registers, cache: Option<&mut Cache>, push: impl FnMut(u64) -> bool) {
     walk_in(start, StackReader::new(start.sp), cache, push);
 }
 
-/// As [`walk`], but of the frames only that lie below an address of this stack.
+/// Like [`walk`], but stops at frames above the address `below` of the stack.
 #[inline]
 pub(crate) fn walk_below(
     below: usize,
@@ -176,12 +173,12 @@ fn by_tables(
     mut push: impl FnMut(u64) -> bool,
 ) {
     let (mut frame, mut address, mut is_leaf) = (start, start.pc, true);
-    cache.rules.belong_to(&tables.index);
+    cache.rules.use_index(&tables.index);
     while push(address) {
         let before = frame;
-        let rule = cache.rules.of(address, &tables.index);
+        let rule = cache.rules.rule(address, &tables.index);
         let step = match rule.step(is_leaf, &mut frame, stack) {
-            // The evaluation of an expression needs a stack that is not nearly used up.
+            // Evaluating an expression needs more stack than is left.
             Step::Complex if stack.is_tight() => Step::Failed,
             Step::Complex => by_framehop(tables, cache, is_leaf, &mut frame, stack),
             step => step,
@@ -204,7 +201,7 @@ fn by_tables(
     }
 }
 
-/// One step by tables that take more than two offsets. Never inlined: it takes 22 KiB of stack.
+/// One step by a table that is not a rule of two offsets. Never inlined, because it takes 22 KiB of stack.
 #[inline(never)]
 fn by_framehop(
     tables: &Tables,
@@ -249,7 +246,7 @@ fn by_frame_pointers(start: Registers, stack: &mut StackReader, mut push: impl F
     }
 }
 
-/// Goes to the caller that the frame pointer leads to; answers its return address.
+/// Goes to the caller by the frame pointer, and returns its return address.
 fn frame_pointer_step(frame: &mut Registers, stack: &mut StackReader) -> Option<u64> {
     if frame.fp < frame.sp {
         return None;

@@ -1,89 +1,68 @@
-//! Elapsed time of threads: who had them, and whether they ran, could have run, or waited.
+//! Elapsed time of threads: which tag had them, and whether they were running, runnable or waiting.
 //!
-//! Nothing is sampled. The kernel counts for each thread how long it ran and how long it was ready
-//! to, and exact accounting counts for each tag how long it had a thread and how much of that was
-//! CPU time; a span is the difference of two readings. Stacks of threads that wait are not taken:
-//! that takes a signal to each, and a signal ends system calls that the program is in the middle of.
+//! Nothing is sampled. The kernel counts for each thread how long it was running and runnable, and exact
+//! accounting counts for each tag how long it had a thread and how much of that was CPU time. A profile is
+//! the difference of two readings. Stacks of waiting threads are not taken, because that takes a signal to
+//! each thread, and a signal interrupts system calls of the program.
 
-mod kernel;
+mod proc;
+mod states;
 
 use crate::aggregate::{Aggregate, Filter};
 use davy_tag::Tag;
-use kernel::Kernel;
+use proc::ThreadCounters;
 use rustc_hash::FxHashMap;
+use states::States;
 use std::time::Duration;
 
-/// What had been counted at an instant.
+/// The counters of every thread and tag at an instant.
 #[derive(Debug)]
-pub(crate) struct Counted {
+pub(crate) struct WallReading {
     at: Duration,
-    threads: FxHashMap<i32, Kernel>,
+    threads: FxHashMap<i32, ThreadCounters>,
     tags: Vec<davy_tag::ThreadUsage>,
 }
 
-impl Counted {
-    /// What has been counted by now, an instant of the monotonic clock.
+impl WallReading {
+    /// Reads the counters. `at` is the current monotonic time.
     pub(crate) fn now(at: Duration) -> Self {
         Self {
             at,
             tags: davy_tag::threads(),
-            threads: kernel::threads(),
+            threads: proc::threads(),
         }
     }
 }
 
-/// CPU time and elapsed time.
+/// Nanoseconds of CPU time and of elapsed time.
 #[derive(Clone, Copy, Debug, Default)]
 struct Time {
     cpu: u64,
     wall: u64,
 }
 
-/// Elapsed nanoseconds in each state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct States {
-    running: u64,
-    runnable: u64,
-    waiting: u64,
-}
-
-impl States {
-    /// A tag's part of a thread's time. How long it was ready to run nobody counts; the thread's
-    /// own proportion is taken for it.
-    fn part(self, time: Time) -> Self {
-        let off = time.wall.saturating_sub(time.cpu);
-        let of = (self.runnable + self.waiting).max(1) as f64;
-        let runnable = (off as f64 * self.runnable as f64 / of) as u64;
-        Self {
-            running: time.cpu,
-            runnable,
-            waiting: off - runnable,
-        }
-    }
-
-    fn less(self, part: Self) -> Self {
-        Self {
-            running: self.running.saturating_sub(part.running),
-            runnable: self.runnable.saturating_sub(part.runnable),
-            waiting: self.waiting.saturating_sub(part.waiting),
-        }
-    }
-}
-
 /// Adds the elapsed time between two readings to an aggregate.
-pub(crate) fn add(aggregate: &mut Aggregate, before: &Counted, now: &Counted, filter: &Filter) {
+pub(crate) fn add(
+    aggregate: &mut Aggregate,
+    before: &WallReading,
+    now: &WallReading,
+    filter: &Filter,
+) {
     let span = now.at.saturating_sub(before.at).as_nanos() as u64;
     let (mut by_thread, ended) = tag_times(before, now);
-    for (id, kernel) in &now.threads {
-        let earlier = before.threads.get(id).filter(|e| e.began == kernel.began);
-        let mut left = kernel.since(earlier, span);
+    for (id, thread) in &now.threads {
+        let earlier = before
+            .threads
+            .get(id)
+            .filter(|earlier| earlier.started == thread.started);
+        let mut left = thread.since(earlier, span);
         let whole = left;
         for (tag, time) in by_thread.remove(id).unwrap_or_default() {
-            let part = whole.part(time);
-            left = left.less(part);
-            put(aggregate, &kernel.name, tag, part, filter);
+            let part = whole.part(time.cpu, time.wall);
+            left = left.without(part);
+            add_states(aggregate, &thread.name, tag, part, filter);
         }
-        put(aggregate, &kernel.name, Tag::UNTAGGED, left, filter);
+        add_states(aggregate, &thread.name, Tag::UNTAGGED, left, filter);
     }
     for (tag, time) in ended.into_iter().chain(by_thread.into_values().flatten()) {
         let states = States {
@@ -91,14 +70,15 @@ pub(crate) fn add(aggregate: &mut Aggregate, before: &Counted, now: &Counted, fi
             runnable: 0,
             waiting: time.wall.saturating_sub(time.cpu),
         };
-        put(aggregate, "(threads that ended)", tag, states, filter);
+        add_states(aggregate, "(threads that ended)", tag, states, filter);
     }
 }
 
-/// Times between two readings, by the thread that has the counters now, and of those that ended.
+/// The time of each tag.
 type Times = Vec<(Tag, Time)>;
 
-fn tag_times(before: &Counted, now: &Counted) -> (FxHashMap<i32, Times>, Times) {
+/// Times between two readings: of the threads that are alive, and of those that ended.
+fn tag_times(before: &WallReading, now: &WallReading) -> (FxHashMap<i32, Times>, Times) {
     let mut by_thread: FxHashMap<i32, Times> = FxHashMap::default();
     let mut ended = Vec::new();
     for usage in &now.tags {
@@ -108,7 +88,7 @@ fn tag_times(before: &Counted, now: &Counted) -> (FxHashMap<i32, Times>, Times) 
             .iter()
             .peekable();
         for time in &usage.times {
-            // Both are in the order of their tags, and what was once counted stays.
+            // Both are sorted by tag, and a tag that was counted once is in every later reading.
             while earlier
                 .next_if(|t| t.tag.index() < time.tag.index())
                 .is_some()
@@ -134,14 +114,14 @@ fn tag_times(before: &Counted, now: &Counted) -> (FxHashMap<i32, Times>, Times) 
     (by_thread, ended)
 }
 
-fn put(aggregate: &mut Aggregate, thread: &str, tag: Tag, states: States, filter: &Filter) {
+fn add_states(aggregate: &mut Aggregate, thread: &str, tag: Tag, states: States, filter: &Filter) {
     if !filter.keeps(tag) {
         return;
     }
     let root = aggregate.named(thread);
     for (name, nanos) in [
         ("(running)", states.running),
-        ("(runnable, waits for a CPU)", states.runnable),
+        ("(runnable, waiting for a CPU)", states.runnable),
         ("(waiting)", states.waiting),
     ] {
         if nanos > 0 {
@@ -151,20 +131,20 @@ fn put(aggregate: &mut Aggregate, thread: &str, tag: Tag, states: States, filter
     }
 }
 
-/// Adds every thread as it is now: what it did since it began, and who has it.
-pub(crate) fn add_threads(aggregate: &mut Aggregate, now: &Counted, filter: &Filter) {
+/// Adds every thread with its tag and its time in each state since it started.
+pub(crate) fn add_threads(aggregate: &mut Aggregate, now: &WallReading, filter: &Filter) {
     let tags: FxHashMap<i32, Tag> = now
         .tags
         .iter()
         .filter_map(|usage| Some((usage.thread?, usage.tag)))
         .collect();
-    for (id, kernel) in &now.threads {
+    for (id, thread) in &now.threads {
         let tag = tags.get(id).copied().unwrap_or_default();
         if filter.keeps(tag) {
-            let states = kernel.since(None, u64::MAX);
+            let states = thread.since(None, u64::MAX);
             let (root, leaf) = (
-                aggregate.named(&kernel.name),
-                aggregate.named(kernel.state()),
+                aggregate.named(&thread.name),
+                aggregate.named(thread.state()),
             );
             let values = [states.running, states.runnable, states.waiting, 1];
             aggregate.add(&[leaf, root], false, tag, values.map(|value| value as i64));
@@ -178,7 +158,7 @@ mod tests {
     use std::sync::mpsc;
 
     #[test]
-    fn a_tags_wait_is_its_own_and_a_thread_has_no_more_time_than_passed() {
+    fn waiting_time_is_attributed_to_the_tag_and_sums_to_the_elapsed_time() {
         let clock = davy_base::Clock::system();
         let tag = Tag::new("wall", "waits");
         davy_tag::start_accounting();
@@ -187,14 +167,14 @@ mod tests {
         let thread = std::thread::Builder::new().name("wall-test".to_owned());
         let thread = thread.spawn(move || {
             let _guard = tag.enter();
-            begin.send(()).expect("asked");
+            begin.send(()).expect("the test waits for it");
             let _ = ended.recv();
         });
-        begun.recv().expect("begun");
-        let before = Counted::now(clock.monotonic());
+        begun.recv().expect("the thread entered its tag");
+        let before = WallReading::now(clock.monotonic());
         let (_sender, receiver) = mpsc::channel::<()>();
         let _ = receiver.recv_timeout(Duration::from_millis(60));
-        let now = Counted::now(clock.monotonic());
+        let now = WallReading::now(clock.monotonic());
         let mut aggregate = Aggregate::default();
         add(&mut aggregate, &before, &now, &Filter::default());
         let (root, leaf) = (aggregate.named("wall-test"), aggregate.named("(waiting)"));
@@ -207,24 +187,11 @@ mod tests {
             samples.map(|(_, values)| values[0]).sum()
         };
         let span = now.at.saturating_sub(before.at).as_nanos() as i64;
-        // Readings are not quite of one instant.
+        // A reading is not taken in one instant.
         let about = span * 8 / 10..=span * 11 / 10;
         assert!(about.contains(&sum(tag)), "{} of {span}", sum(tag));
         assert!(sum(Tag::UNTAGGED) < span / 5);
         drop(end);
-        thread.expect("a thread").join().expect("no panic");
-    }
-
-    #[test]
-    fn a_part_takes_its_share_of_what_was_runnable() {
-        let whole = States {
-            running: 50,
-            runnable: 10,
-            waiting: 30,
-        };
-        let part = whole.part(Time { cpu: 20, wall: 40 });
-        assert_eq!((part.running, part.runnable, part.waiting), (20, 5, 15));
-        let left = whole.less(part);
-        assert_eq!((left.running, left.runnable, left.waiting), (30, 5, 15));
+        thread.expect("thread started").join().expect("no panic");
     }
 }

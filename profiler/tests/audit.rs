@@ -1,17 +1,17 @@
-//! What the signal handler can reach, read from the machine code of this very program.
+//! Checks in the machine code of this program which functions the signal handler can reach.
 #![cfg(target_arch = "x86_64")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-/// Where the walk begins.
+/// Where the search starts.
 const HANDLER: &str = "davy_profiler::cpu::signal::on_sigprof";
 
-/// Calls what it is given: a closure of `by_framehop`, where the walk begins as well.
+/// Calls a function pointer that it is given: a closure of `by_framehop`, where the search starts as well.
 const CALLS_BACK: &str = "framehop::dwarf::eval_expr";
 const CALLED_BACK: &str = "davy_profiler::unwind::by_framehop";
 
-/// What may be reached, by the beginning of its name.
+/// Prefixes of functions that may be reached.
 const ALLOWED: [&str; 13] = [
     "davy_profiler::",
     "davy_tag::",
@@ -24,12 +24,12 @@ const ALLOWED: [&str; 13] = [
     "<core::",
     "<[u8; 2] as core::",
     "<[u8; 4] as core::",
-    // Of a fixed size, in place.
+    // Vectors of fixed capacity, which do not allocate.
     "arrayvec::",
     "<arrayvec::",
 ];
 
-/// Functions of the C library: system calls, clocks that need none, and copies of bytes.
+/// Functions of the C library that may be reached: system calls, clocks, and copies of bytes.
 const ALLOWED_IN_LIBC: [&str; 8] = [
     "syscall",
     "clock_gettime",
@@ -41,8 +41,7 @@ const ALLOWED_IN_LIBC: [&str; 8] = [
     "bcmp",
 ];
 
-/// Ends of the walk: a bug that panics is a bug, whatever the panic would call, and what follows
-/// an unwinding is only reached by one.
+/// Functions that end the search: they are only reached by a panic, which is a bug whatever it calls.
 const PANICS: [&str; 7] = [
     "core::panicking::",
     "core::option::",
@@ -56,7 +55,7 @@ const PANICS: [&str; 7] = [
 fn objdump(arguments: &[&str]) -> String {
     let own = std::env::current_exe().expect("this test");
     let output = Command::new("objdump").args(arguments).arg(own).output();
-    let output = output.expect("binutils are there").stdout;
+    let output = output.expect("binutils are installed").stdout;
     String::from_utf8_lossy(&output).into_owned()
 }
 
@@ -64,7 +63,7 @@ fn number(hex: &str) -> Option<u64> {
     u64::from_str_radix(hex.trim_start_matches("0x"), 16).ok()
 }
 
-/// Legacy names end in a hash, and copies that the linker told apart in more.
+/// A name without the hash of legacy mangling and without suffixes added by LLVM or the linker.
 fn plain(name: &str) -> &str {
     let name = name.split(".llvm.").next().unwrap_or(name);
     let name = name.split('@').next().unwrap_or(name);
@@ -74,14 +73,14 @@ fn plain(name: &str) -> &str {
     }
 }
 
-/// What a function calls.
+/// The target of a call.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Call {
-    /// A function of this file, by its address: many have the same name.
+    /// A function of this file, by its address, because names are not unique.
     Own(u64),
-    /// One of a library, by its name.
+    /// A function of a library, by its name.
     Imported(String),
-    /// Whatever a register or a place in memory points to.
+    /// A function pointer in a register or in memory.
     Pointer,
 }
 
@@ -103,7 +102,7 @@ impl Code {
             names: text.lines().filter_map(header).collect(),
             ..Self::default()
         };
-        // Slots that the loader fills with the address of a function of this file.
+        // Slots that the loader fills with addresses of functions of this file.
         let relocations = objdump(&["-R"]);
         let slots: BTreeMap<u64, u64> = relocations
             .lines()
@@ -124,7 +123,7 @@ impl Code {
         code
     }
 
-    /// The call, or the jump to another function, that a line of machine code is.
+    /// The call or the jump to another function in a line of disassembly.
     fn call(&self, line: &str, slots: &BTreeMap<u64, u64>) -> Option<Call> {
         let (_, instruction) = line.split_once(":\t")?;
         let (operation, operand) = instruction.split_once(char::is_whitespace)?;
@@ -142,11 +141,11 @@ impl Code {
             });
         }
         if operand.starts_with('*') {
-            // A jump of this kind is a `match`, within its function.
+            // An indirect jump is the jump table of a `match`.
             return is_call.then_some(Call::Pointer);
         }
         let address = number(operand.split(' ').next()?)?;
-        // A jump into the middle is within its function.
+        // A jump that is not to the start of a function stays within one.
         self.names
             .contains_key(&address)
             .then_some(Call::Own(address))
@@ -157,13 +156,13 @@ impl Code {
         found.map(|(address, _)| *address).collect()
     }
 
-    /// How much is reached from these, and what of it is not allowed, with the way there.
+    /// The number of functions reached from these, and the call paths to those that are not allowed.
     fn forbidden(&self, from: &[u64]) -> (usize, Vec<String>) {
         let begins = |name: &str, with: &[&str]| with.iter().any(|prefix| name.starts_with(prefix));
         let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
         let name = |address: &u64| self.names[address].clone();
         let mut open: Vec<_> = from.iter().map(|at| (*at, name(at))).collect();
-        while let Some((function, way)) = open.pop() {
+        while let Some((function, path)) = open.pop() {
             for call in self.calls.get(&function).into_iter().flatten() {
                 let name = match call {
                     Call::Own(address) => self.names.get(address).map_or("?", String::as_str),
@@ -173,12 +172,12 @@ impl Code {
                 if begins(name, &PANICS) || !seen.insert(call.clone()) {
                     continue;
                 }
-                let way = format!("{way} -> {name}");
+                let path = format!("{path} -> {name}");
                 match call {
-                    Call::Own(address) if begins(name, &ALLOWED) => open.push((*address, way)),
+                    Call::Own(address) if begins(name, &ALLOWED) => open.push((*address, path)),
                     Call::Pointer if self.names[&function].starts_with(CALLS_BACK) => {}
                     _ if ALLOWED_IN_LIBC.contains(&name) => {}
-                    _ => found.push(way),
+                    _ => found.push(path),
                 }
             }
         }
@@ -187,17 +186,17 @@ impl Code {
 }
 
 #[test]
-fn the_handler_reaches_nothing_that_allocates_locks_or_waits() {
+fn signal_handler_reaches_nothing_that_allocates_locks_or_waits() {
     let code = Code::read();
     let from = code.named(|name| name == HANDLER || name.starts_with(CALLED_BACK));
     let (reached, found) = code.forbidden(&from);
     println!("{reached} functions are reached");
-    assert!(reached > 10, "the walk found its way: {reached}");
+    assert!(reached > 10, "the search reached the unwinder: {reached}");
     assert_eq!(found, [] as [&str; 0]);
 }
 
 #[test]
-fn the_audit_sees_an_allocation() {
+fn audit_detects_an_allocation() {
     let code = Code::read();
     let (_, found) = code.forbidden(&code.named(|name| name == "audit::allocates"));
     assert!(!found.is_empty());
@@ -206,7 +205,7 @@ fn the_audit_sees_an_allocation() {
 
 #[inline(never)]
 fn allocates() -> Vec<u8> {
-    // The profiler has to be linked in for its handler to be there.
+    // Referring to the profiler links its handler into this program.
     let start: fn(davy_profiler::Builder) -> Result<_, _> = davy_profiler::Builder::start;
     vec![u8::from(std::hint::black_box(start) as usize == 0)]
 }

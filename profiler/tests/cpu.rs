@@ -1,4 +1,4 @@
-//! CPU samples: how many, whose, and in what weather.
+//! CPU samples: their weight, their tags, and their stacks.
 
 mod archiver;
 mod work;
@@ -16,12 +16,14 @@ fn start(hz: u32, archiver: &Archiver) -> Profiler {
         .hz(hz)
         .archiver(archiver.url())
         .start()
-        .expect("nobody else owns SIGPROF")
+        .expect("SIGPROF is free")
 }
 
-/// Everything that was pushed, after a shutdown that delivers all.
+/// Shuts the profiler down, and returns every window that was pushed.
 fn finish(profiler: Profiler, archiver: &Archiver) -> Vec<Push> {
-    profiler.shutdown(SHUTDOWN).expect("all is delivered");
+    profiler
+        .shutdown(SHUTDOWN)
+        .expect("everything is delivered");
     archiver.all()
 }
 
@@ -33,7 +35,7 @@ fn member_nanos(pushes: &[Push], member: &str) -> i64 {
         .sum()
 }
 
-/// Two threads, each two seconds of CPU, and the CPU that the windows show for them.
+/// Compares the CPU time of two threads, two seconds each, with the sum of their samples.
 fn samples_match_cpu_time(hz: u32, member: &str, tolerance: f64) {
     let _turn = turn();
     let archiver = Archiver::start();
@@ -42,8 +44,8 @@ fn samples_match_cpu_time(hz: u32, member: &str, tolerance: f64) {
         let threads: Vec<_> = (0..2)
             .map(|_| {
                 scope.spawn(|| {
-                    // Until its timer is armed a new thread is not sampled: the first tagged work
-                    // waits for that as long as the profiler may take to find a thread.
+                    // A new thread is not sampled until the profiler finds it, so tagged work starts after
+                    // that time.
                     burn(Duration::from_millis(250));
                     let _guard = Tag::new(member, "burn").enter();
                     burn(Duration::from_secs(2))
@@ -75,7 +77,7 @@ fn samples_at_1000_hz_match_the_cpu_time_of_two_threads() {
 }
 
 #[test]
-fn two_members_on_one_thread_are_told_apart_by_their_share() {
+fn two_members_on_one_thread_get_their_true_shares() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
@@ -83,7 +85,7 @@ fn two_members_on_one_thread_are_told_apart_by_their_share() {
     let (mut small_used, mut large_used) = (Duration::ZERO, Duration::ZERO);
     burn(Duration::from_millis(250));
     let outer = large.enter();
-    // Spans of changing length: the kernel's tick would beat against a fixed one.
+    // Random spans, which cannot be in step with the kernel's tick.
     let mut random = davy_base::Random::seeded(5);
     for _ in 0..60 {
         large_used += burn(Duration::from_micros(20_000 + random.below(30_000)));
@@ -105,16 +107,16 @@ fn two_members_on_one_thread_are_told_apart_by_their_share() {
     );
 }
 
-/// Two members with equal CPU time, in bursts that begin every 4 ms as the kernel's ticks do;
-/// answers the first one's share, and its true one.
-fn share_in_step_with_the_tick(hz: u32, is_controlled: bool) -> (f64, f64) {
+/// The sampled and the true share of the first of two operations with equal CPU time, in bursts that start
+/// every 4 ms like the kernel's tick.
+fn share_in_step_with_the_tick(hz: u32, is_scaled: bool) -> (f64, f64) {
     let archiver = Archiver::start();
     let profiler = Builder::new("test")
         .hz(hz)
-        .control_totals(is_controlled)
+        .scale_to_accounting(is_scaled)
         .archiver(archiver.url())
         .start()
-        .expect("nobody else owns SIGPROF");
+        .expect("SIGPROF is free");
     let tags = ["first", "second"].map(|op| Tag::new("bursts", op));
     let clock = davy_base::Clock::system();
     let mut used = [Duration::ZERO; 2];
@@ -146,7 +148,7 @@ fn work_in_step_with_the_kernels_tick_gets_its_true_share() {
     let _turn = turn();
     let (plain, _) = share_in_step_with_the_tick(100, false);
     let (share, truth) = share_in_step_with_the_tick(100, true);
-    println!("sampled {plain:.3}, with control totals {share:.3}, truth {truth:.3}");
+    println!("sampled {plain:.3}, scaled {share:.3}, truth {truth:.3}");
     assert!(
         (share - truth).abs() <= 0.02,
         "{share:.3}, truth {truth:.3}"
@@ -154,7 +156,7 @@ fn work_in_step_with_the_kernels_tick_gets_its_true_share() {
 }
 
 #[test]
-fn a_thread_that_appears_later_is_sampled_with_names_lines_and_its_tag() {
+fn late_thread_is_sampled_with_tag_names_and_lines() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
@@ -178,7 +180,7 @@ fn a_thread_that_appears_later_is_sampled_with_names_lines_and_its_tag() {
     let stacks: Vec<Vec<String>> = of_late.map(|sample| stack(profile, sample)).collect();
     let whole = stacks.iter().filter(|stack| {
         let at = |needle: &str| stack.iter().any(|name| name.contains(needle));
-        at("work::burn") && at("a_thread_that_appears_later") && at("thread_start")
+        at("work::burn") && at("late_thread_is_sampled") && at("thread_start")
     });
     let whole = whole.count();
     assert!(
@@ -205,7 +207,7 @@ fn a_thread_that_appears_later_is_sampled_with_names_lines_and_its_tag() {
 }
 
 #[test]
-fn rings_of_dead_threads_are_used_again() {
+fn rings_of_ended_threads_are_reused() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
@@ -216,7 +218,7 @@ fn rings_of_dead_threads_are_used_again() {
     }
     burn(Duration::from_millis(300));
     let stats = profiler.handle().stats();
-    assert!(stats.threads < 40, "dead threads are forgotten: {stats:?}");
+    assert!(stats.threads < 40, "ended threads are removed: {stats:?}");
     assert!(stats.rings < 60, "rings are reused: {stats:?}");
     finish(profiler, &archiver);
 }
@@ -231,7 +233,7 @@ fn recurse(depth: u32, work: &mut dyn FnMut()) -> u32 {
 }
 
 #[test]
-fn deep_recursion_is_cut_and_marked() {
+fn deep_stack_is_truncated_and_marked() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
@@ -243,7 +245,7 @@ fn deep_recursion_is_cut_and_marked() {
                 burn(Duration::from_millis(600));
             });
         })
-        .expect("a thread")
+        .expect("thread started")
         .join()
         .expect("no panic");
     let handle = profiler.handle();
@@ -254,15 +256,18 @@ fn deep_recursion_is_cut_and_marked() {
             if label(&push.profile, sample, "member") == "deep" {
                 let stack = stack(&push.profile, sample);
                 let root = stack.last().map(String::as_str);
-                marked += usize::from(root == Some("(stack cut at 400 frames)"));
+                marked += usize::from(root == Some("(stack truncated at 400 frames)"));
             }
         }
     }
-    assert!(marked > 0 && handle.stats().stacks_cut > 0, "{marked}");
+    assert!(
+        marked > 0 && handle.stats().stacks_truncated > 0,
+        "{marked}"
+    );
 }
 
 #[test]
-fn threads_that_come_go_and_panic_under_1000_hz_do_no_harm() {
+fn short_lived_and_panicking_threads_are_sampled_at_1000_hz() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
@@ -278,7 +283,7 @@ fn threads_that_come_go_and_panic_under_1000_hz_do_no_harm() {
                     }
                     let _guard = Tag::new("storm", "thread").enter();
                     burn(Duration::from_micros(700));
-                    assert!(i != round % 8, "on purpose");
+                    assert!(i != round % 8, "deliberate panic");
                 })
             })
             .collect();
@@ -296,19 +301,19 @@ fn threads_that_come_go_and_panic_under_1000_hz_do_no_harm() {
 }
 
 #[test]
-fn the_rate_is_changed_and_switched_off_and_on_while_it_runs() {
+fn sampling_can_be_turned_off_and_on_while_running() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(100, &archiver);
     let handle = profiler.handle();
     let settle = || burn(Duration::from_millis(250));
-    handle.set_hz(0).expect("it runs");
+    handle.set_hz(0).expect("the profiler is running");
     settle();
     {
         let _guard = Tag::new("rate", "off").enter();
         burn(Duration::from_millis(500));
     }
-    handle.set_hz(1_000).expect("it runs");
+    handle.set_hz(1_000).expect("the profiler is running");
     settle();
     {
         let _guard = Tag::new("rate", "on").enter();
@@ -336,21 +341,21 @@ fn the_rate_is_changed_and_switched_off_and_on_while_it_runs() {
 }
 
 #[test]
-fn a_forked_child_lives_and_ends_as_if_there_were_no_profiler() {
+fn forked_child_runs_and_exits_normally() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
     burn(Duration::from_millis(250));
     for _ in 0..20 {
-        // SAFETY: the child only computes and ends, which is safe after a fork.
+        // SAFETY: the child only computes and exits, which is safe after a fork.
         let child = unsafe { libc::fork() };
         if child == 0 {
             burn(Duration::from_millis(10));
-            // SAFETY: ends the child.
+            // SAFETY: exits the child.
             unsafe { libc::_exit(7) };
         }
         let mut status = 0;
-        // SAFETY: waits for the child that was just made.
+        // SAFETY: waits for the child that was just forked.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         assert!(
             libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7,
@@ -361,12 +366,12 @@ fn a_forked_child_lives_and_ends_as_if_there_were_no_profiler() {
 }
 
 #[test]
-fn a_forked_child_may_have_a_profiler_of_its_own() {
+fn forked_child_can_start_its_own_profiler() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
     burn(Duration::from_millis(100));
-    // SAFETY: the child goes on as a server does that forks its workers; its allocator can.
+    // SAFETY: the child goes on like a worker of a forking server; its allocator supports that.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let own = Builder::new("child").hz(1_000).start();
@@ -379,11 +384,11 @@ fn a_forked_child_may_have_a_profiler_of_its_own() {
             drop(own);
             samples
         });
-        // SAFETY: ends the child.
+        // SAFETY: exits the child.
         unsafe { libc::_exit(i32::from(samples < 20)) };
     }
     let mut status = 0;
-    // SAFETY: waits for the child that was just made.
+    // SAFETY: waits for the child that was just forked.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert!(libc::WIFEXITED(status), "{status:#x}");
     assert_eq!(libc::WEXITSTATUS(status), 0);
@@ -391,7 +396,7 @@ fn a_forked_child_may_have_a_profiler_of_its_own() {
 }
 
 #[test]
-fn a_profiler_that_is_started_again_counts_from_nothing() {
+fn counters_of_a_second_profiler_start_at_zero() {
     let _turn = turn();
     let archiver = Archiver::start();
     let first = start(1_000, &archiver);
@@ -409,7 +414,7 @@ fn a_profiler_that_is_started_again_counts_from_nothing() {
 }
 
 #[test]
-fn a_registered_thread_is_sampled_from_its_first_milliseconds() {
+fn registered_thread_is_sampled_from_its_first_milliseconds() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
@@ -433,18 +438,18 @@ fn a_registered_thread_is_sampled_from_its_first_milliseconds() {
 }
 
 #[test]
-fn the_profilers_own_threads_are_in_its_profile() {
+fn profile_includes_the_profilers_own_threads() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
     let handle = profiler.handle();
-    // Two pushed windows are work enough to be seen.
+    // Ending windows gives the profiler's threads work.
     let member = |push: &Push| sum(&push.profile, "cpu", |member, _| member == "profiler");
     let mut own = 0;
     while own == 0 {
-        handle.set_hz(999).expect("it runs");
+        handle.set_hz(999).expect("the profiler is running");
         burn(Duration::from_millis(100));
-        handle.set_hz(1_000).expect("it runs");
+        handle.set_hz(1_000).expect("the profiler is running");
         burn(Duration::from_millis(100));
         own += archiver.all().iter().map(member).sum::<i64>();
     }
@@ -452,7 +457,7 @@ fn the_profilers_own_threads_are_in_its_profile() {
 }
 
 #[test]
-fn a_process_has_one_profiler_at_a_time() {
+fn process_has_one_profiler_at_a_time() {
     let _turn = turn();
     let archiver = Archiver::start();
     let first = start(100, &archiver);
@@ -461,5 +466,9 @@ fn a_process_has_one_profiler_at_a_time() {
         Err(Error::AlreadyRunning)
     ));
     drop(first);
-    drop(Builder::new("third").start().expect("the first one ended"));
+    drop(
+        Builder::new("third")
+            .start()
+            .expect("the first one has been dropped"),
+    );
 }

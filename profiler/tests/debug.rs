@@ -1,4 +1,4 @@
-//! `/debug/pprof/*`, read by `go tool pprof` itself.
+//! `/debug/pprof/*`, read by `go tool pprof`.
 
 mod archiver;
 mod work;
@@ -15,7 +15,7 @@ use work::{burn, stack, sum, turn};
 
 davy_profiler::use_jemalloc!();
 
-/// A server of the debug routes, and two members that are busy until it is dropped.
+/// A server with the debug routes, and two members that are busy until it is finished.
 struct Server {
     address: SocketAddr,
     profiler: Profiler,
@@ -26,7 +26,10 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let profiler = Builder::new("debug").hz(1_000).start().expect("started");
+        let profiler = Builder::new("debug")
+            .hz(1_000)
+            .start()
+            .expect("profiler started");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -40,7 +43,7 @@ impl Server {
         runtime.spawn(async move { axum::serve(listener, router).await });
         let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
         let threads = ["red", "blue"].map(|member| {
-            // Known before anybody asks for it.
+            // Registered before it is requested.
             let tag = Tag::new(member, "burn");
             std::thread::spawn(move || {
                 let _guard = tag.enter();
@@ -59,16 +62,16 @@ impl Server {
         }
     }
 
-    /// Status, head and body of an answer.
+    /// Status, head and body of a response.
     fn get(&self, path: &str) -> (u16, String, Vec<u8>) {
-        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        let mut stream = TcpStream::connect(self.address).expect("the server listens");
         write!(
             stream,
             "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         )
         .expect("sent");
         let mut all = Vec::new();
-        stream.read_to_end(&mut all).expect("an answer");
+        stream.read_to_end(&mut all).expect("a response");
         let end = all
             .windows(4)
             .position(|w| w == b"\r\n\r\n")
@@ -88,14 +91,14 @@ impl Server {
     }
 }
 
-/// What `go tool pprof` prints.
+/// The output of `go tool pprof`.
 fn go_tool_pprof(arguments: &[&str]) -> String {
     let output = Command::new("go")
         .args(["tool", "pprof"])
         .args(arguments)
         .env("PPROF_TMPDIR", std::env::temp_dir())
         .output()
-        .expect("Go is installed, as the tests need it");
+        .expect("Go is installed");
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
@@ -122,7 +125,7 @@ fn go_tool_pprof_opens_the_live_cpu_profile_with_names_and_members() {
     let top = go_tool_pprof(&["-top", "-seconds", "1", "-tagfocus", "member=red", &url]);
     assert!(
         top.contains("File: debug-"),
-        "the executable, not a library: {top}"
+        "the first mapping is the executable: {top}"
     );
     assert!(top.contains("work::burn"), "{top}");
     server.finish();
@@ -146,7 +149,7 @@ fn go_tool_pprof_opens_the_heap() {
 }
 
 #[test]
-fn a_member_and_an_operation_can_be_asked_for_alone() {
+fn profile_can_be_filtered_by_member_and_operation() {
     let _turn = turn();
     let server = Server::start();
     let (status, head, body) = server.get("/debug/pprof/profile?seconds=1&member=red&op=burn");
@@ -162,7 +165,7 @@ fn a_member_and_an_operation_can_be_asked_for_alone() {
             > 100_000_000
     );
     assert_eq!(sum(&profile, "cpu", |member, _| member != "red"), 0);
-    assert!((900_000_000..2_000_000_000).contains(&profile.duration_nanos));
+    assert!(profile.duration_nanos >= 1_000_000_000);
     assert!(
         (0..profile.sample_count())
             .any(|s| stack(&profile, s).contains(&"debug::work::burn".to_owned()))
@@ -171,7 +174,7 @@ fn a_member_and_an_operation_can_be_asked_for_alone() {
 }
 
 #[test]
-fn profiles_may_be_taken_at_the_same_time() {
+fn profiles_can_be_taken_concurrently() {
     let _turn = turn();
     let server = Server::start();
     let handle = server.profiler.handle();
@@ -194,7 +197,7 @@ fn profiles_may_be_taken_at_the_same_time() {
 }
 
 #[test]
-fn errors_are_sentences_with_a_status() {
+fn invalid_requests_are_rejected_with_status_and_reason() {
     let _turn = turn();
     let server = Server::start();
     let check = |path: &str, status: u16, words: &str| {
@@ -206,9 +209,9 @@ fn errors_are_sentences_with_a_status() {
         );
     };
     check("/debug/pprof/profile?seconds=601", 400, "at most 600 s");
-    check("/debug/pprof/profile?seconds=0", 400, "above 0");
+    check("/debug/pprof/profile?seconds=0", 400, "more than 0 s");
     check("/debug/pprof/profile?seconds=many", 400, "seconds");
-    check("/debug/pprof/profile?hz=1001", 400, "at most 1000");
+    check("/debug/pprof/profile?hz=1001", 400, "expected 1 to 1000");
     check(
         "/debug/pprof/profile?second=5",
         400,
@@ -217,13 +220,25 @@ fn errors_are_sentences_with_a_status() {
     check(
         "/debug/pprof/wall?hz=10",
         400,
-        "for /debug/pprof/profile only",
+        "`hz` applies to /debug/pprof/profile only",
     );
-    check("/debug/pprof/heap?member=nobody", 404, "what has: ");
-    check("/debug/pprof/heap?op=nothing", 404, "operation");
-    check("/debug/pprof/heap?base=86400", 404, "no heap was kept");
-    check("/debug/pprof/heap?base=60&seconds=5", 400, "looks ahead");
-    check("/debug/pprof/profile?hz=0", 400, "at least 1");
+    check(
+        "/debug/pprof/heap?member=unknown",
+        404,
+        "unknown member \"unknown\": in this process there are blue",
+    );
+    check("/debug/pprof/heap?op=nothing", 404, "unknown operation");
+    check(
+        "/debug/pprof/heap?base=86400",
+        404,
+        "no heap reading from 86400 s ago",
+    );
+    check(
+        "/debug/pprof/heap?base=60&seconds=5",
+        400,
+        "cannot be combined",
+    );
+    check("/debug/pprof/profile?hz=0", 400, "expected 1 to 1000");
     check("/debug/pprof/heap?base=60", 404, "first window");
     check("/debug/pprof/", 200, "allocs");
     check("/debug/pprof/cmdline", 200, "debug");
@@ -272,7 +287,7 @@ async fn outer_wait(gate: std::sync::Arc<tokio::sync::Notify>) {
 }
 
 #[test]
-fn a_task_shows_where_it_waits_down_to_what_it_waits_for() {
+fn task_stack_ends_at_the_future_that_it_waits_for() {
     let _turn = turn();
     let server = Server::start();
     let gate = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -319,7 +334,7 @@ fn a_task_shows_where_it_waits_down_to_what_it_waits_for() {
 }
 
 #[test]
-fn the_heap_tells_what_it_grew_by_over_a_span_to_come_and_since_the_last_window() {
+fn heap_growth_is_measured_since_the_last_window_and_over_a_future_span() {
     let _turn = turn();
     let server = Server::start();
     let handle = server.profiler.handle();
@@ -327,29 +342,22 @@ fn the_heap_tells_what_it_grew_by_over_a_span_to_come_and_since_the_last_window(
         member: Some("grows".to_owned()),
         op: None,
     };
-    // The first windows end within seconds, and with each the heap of its end is kept.
+    // A reading is kept at the end of each window; the first one ends within seconds.
     while handle.heap_growth(Duration::ZERO, &filter).is_err() {}
     let grow = || {
         let _guard = Tag::new("grows", "op").enter();
         (0..64).map(|_| vec![1u8; 1 << 20]).collect::<Vec<_>>()
     };
     let first = grow();
-    let grown = handle.heap_growth(Duration::from_mins(10), &filter);
-    let grown = sum(&grown.expect("kept"), "inuse_space", |_, _| true);
+    let growth = handle.heap_growth(Duration::from_mins(10), &filter);
+    let grown = sum(&growth.expect("a reading"), "inuse_space", |_, _| true);
     assert!((40 << 20..90 << 20).contains(&grown), "{grown}");
     std::thread::scope(|scope| {
-        let asked = scope.spawn(|| server.get("/debug/pprof/heap?seconds=4&member=grows"));
+        let requested = scope.spawn(|| server.get("/debug/pprof/heap?seconds=4&member=grows"));
         burn(Duration::from_millis(200));
         drop(first);
-        let (status, _, body) = asked.join().expect("no panic");
+        let (status, _, body) = requested.join().expect("no panic");
         assert_eq!(status, 200);
-        let p = unpack(&body);
-        println!(
-            "{} {:?} {:?}",
-            p.sample_count(),
-            p.samples.values,
-            p.duration_nanos
-        );
         let shrunk = sum(&unpack(&body), "inuse_space", |_, _| true);
         assert!((-(90 << 20)..-(40 << 20)).contains(&shrunk), "{shrunk}");
     });
@@ -357,9 +365,12 @@ fn the_heap_tells_what_it_grew_by_over_a_span_to_come_and_since_the_last_window(
 }
 
 #[test]
-fn a_profile_may_be_taken_at_a_higher_rate_than_the_windows() {
+fn profile_can_have_a_higher_rate_than_the_windows() {
     let _turn = turn();
-    let profiler = Builder::new("rate").hz(10).start().expect("started");
+    let profiler = Builder::new("rate")
+        .hz(10)
+        .start()
+        .expect("profiler started");
     let handle = profiler.handle();
     drop(profiler);
     assert!(
@@ -368,7 +379,11 @@ fn a_profile_may_be_taken_at_a_higher_rate_than_the_windows() {
             .is_err()
     );
     let server = Server::start();
-    server.profiler.handle().set_hz(20).expect("it runs");
+    server
+        .profiler
+        .handle()
+        .set_hz(20)
+        .expect("the profiler is running");
     let (_, _, body) = server.get("/debug/pprof/profile?seconds=1&hz=500");
     assert_eq!(unpack(&body).period, 2_000_000);
     let (_, _, body) = server.get("/debug/pprof/profile?seconds=1");

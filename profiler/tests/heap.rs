@@ -16,7 +16,7 @@ davy_profiler::use_jemalloc!();
 
 const RATE: f64 = 524_288.0;
 
-/// Allocates about `total` bytes in pieces of many sizes; answers them and their sum.
+/// Allocates about `total` bytes in pieces of many sizes. Returns the pieces and their exact sum.
 #[inline(never)]
 fn hoard(total: usize, seed: u64) -> (Vec<Vec<u8>>, usize) {
     let mut pieces = Vec::with_capacity(total / 2_048);
@@ -25,7 +25,7 @@ fn hoard(total: usize, seed: u64) -> (Vec<Vec<u8>>, usize) {
         x ^= x << 13;
         x ^= x >> 7;
         x ^= x << 17;
-        // Sizes of jemalloc's own classes, so that what is asked for is what is taken.
+        // Size classes of jemalloc, so that nothing is rounded up.
         let size = 64usize << (x % 9);
         pieces.push(black_box(Vec::with_capacity(size)));
         sum += size;
@@ -33,12 +33,12 @@ fn hoard(total: usize, seed: u64) -> (Vec<Vec<u8>>, usize) {
     (pieces, sum)
 }
 
-/// Three standard errors of an estimate of `bytes`, as a share of it: sqrt(rate / bytes).
+/// Three standard errors of an estimate of `bytes`, relative to it. One is sqrt(rate / bytes).
 fn tolerance(bytes: usize) -> f64 {
     3.0 * (RATE / bytes as f64).sqrt()
 }
 
-fn close(estimate: i64, truth: usize) {
+fn assert_close(estimate: i64, truth: usize) {
     let error = estimate as f64 / truth as f64 - 1.0;
     println!(
         "estimate {estimate}, truth {truth}, error {:+.1} %",
@@ -52,11 +52,11 @@ fn of_member(profile: &Profile, kind: &str, name: &str) -> i64 {
 }
 
 #[test]
-fn live_bytes_belong_to_the_member_that_allocated_them_until_anybody_releases_them() {
+fn live_bytes_are_attributed_to_the_allocating_member_until_they_are_freed() {
     let _turn = turn();
-    let profiler = Builder::new("heap").start().expect("started");
+    let profiler = Builder::new("heap").start().expect("profiler started");
     let handle = profiler.handle();
-    assert_eq!(handle.stats().heap.off_because, "");
+    assert_eq!(handle.stats().heap.disabled_reason, "");
     let (a, b) = (Tag::new("heap a", "hoard"), Tag::new("heap b", "hoard"));
     let kept_a = a.enter();
     let (pieces_a, bytes_a) = hoard(96 << 20, 1);
@@ -69,20 +69,21 @@ fn live_bytes_belong_to_the_member_that_allocated_them_until_anybody_releases_th
         let of = live.tags.iter().filter(|live| live.tag.member() == member);
         of.map(|live| live.bytes as i64).sum::<i64>()
     };
-    close(live("heap a"), bytes_a);
+    assert_close(live("heap a"), bytes_a);
     let profile = handle.heap_profile(&Filter::default()).expect("a heap");
     assert_eq!(of_member(&profile, "inuse_space", "heap b"), live("heap b"));
-    close(of_member(&profile, "inuse_space", "heap a"), bytes_a);
-    close(of_member(&profile, "inuse_space", "heap b"), bytes_b);
-    close(of_member(&profile, "alloc_space", "heap a"), bytes_a);
-    // One sampled allocation of 64 bytes stands for 8,192: a standard error is a quarter, and the tail is long.
+    assert_close(of_member(&profile, "inuse_space", "heap a"), bytes_a);
+    assert_close(of_member(&profile, "inuse_space", "heap b"), bytes_b);
+    assert_close(of_member(&profile, "alloc_space", "heap a"), bytes_a);
+    // A sampled allocation of 64 bytes stands for 8,192 objects, so the standard error is about 25 % and the
+    // tail is long.
     let objects = of_member(&profile, "inuse_objects", "heap a") as f64;
     assert!(
         (objects / pieces_a.len() as f64 - 1.0).abs() < 1.3,
         "{objects}"
     );
 
-    // Another thread, under another tag, releases them.
+    // Another thread with another tag frees them.
     std::thread::spawn(move || {
         let _guard = Tag::new("heap c", "release").enter();
         drop(pieces_a);
@@ -94,25 +95,25 @@ fn live_bytes_belong_to_the_member_that_allocated_them_until_anybody_releases_th
         op: None,
     };
     let after = handle.heap_profile(&filter).expect("a heap");
-    // Only the vector of vectors may be left of it, and that was released too.
+    // The vector of vectors was freed, too.
     assert_eq!(of_member(&after, "inuse_space", "heap a"), 0);
     assert_eq!(live("heap a"), 0);
-    close(of_member(&after, "alloc_space", "heap a"), bytes_a);
+    assert_close(of_member(&after, "alloc_space", "heap a"), bytes_a);
     assert_eq!(
         of_member(&after, "alloc_space", "heap b"),
         0,
-        "the filter keeps one member"
+        "the filter excludes other members"
     );
     drop(pieces_b);
     profiler
         .shutdown(Duration::ZERO)
-        .expect("nothing is to be delivered without an archiver");
+        .expect("there is nothing to deliver");
 }
 
 #[test]
-fn stacks_are_whole_and_begin_at_the_code_that_allocates() {
+fn stacks_are_complete_and_start_at_the_allocating_code() {
     let _turn = turn();
-    let profiler = Builder::new("heap").start().expect("started");
+    let profiler = Builder::new("heap").start().expect("profiler started");
     let guard = Tag::new("heap stacks", "hoard").enter();
     let (pieces, _) = hoard(48 << 20, 3);
     drop(guard);
@@ -146,14 +147,14 @@ fn stacks_are_whole_and_begin_at_the_code_that_allocates() {
 }
 
 #[test]
-fn allocations_of_a_window_are_its_own_and_add_up_to_all() {
+fn allocations_of_all_windows_add_up_to_the_total() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = Builder::new("heap")
         .window(Duration::from_secs(1))
         .archiver(archiver.url())
         .start()
-        .expect("started");
+        .expect("profiler started");
     let guard = Tag::new("heap delta", "churn").enter();
     let mut bytes = 0;
     let (mut windows, mut all) = (0, 0);
@@ -178,13 +179,13 @@ fn allocations_of_a_window_are_its_own_and_add_up_to_all() {
             assert_eq!(push.profile.text(push.profile.period_type.kind), "space");
         }
     }
-    close(all, bytes);
+    assert_close(all, bytes);
 }
 
 #[test]
-fn allocated_bytes_on_a_usage_are_exact() {
+fn allocated_bytes_of_a_usage_are_exact() {
     let _turn = turn();
-    let profiler = Builder::new("heap").start().expect("started");
+    let profiler = Builder::new("heap").start().expect("profiler started");
     let tag = Tag::new("heap usage", "hoard");
     let bytes = std::thread::spawn(move || {
         let _guard = tag.enter();
@@ -195,7 +196,7 @@ fn allocated_bytes_on_a_usage_are_exact() {
         .into_iter()
         .find(|usage| usage.tag == tag);
     let allocated = usage.expect("a usage").allocated_bytes;
-    // The vector of vectors is a little more than its capacity.
+    // The vector of vectors is rounded up to a size class.
     assert!(
         (bytes..bytes + bytes / 50).contains(&allocated),
         "{allocated} of {bytes}"
@@ -204,10 +205,10 @@ fn allocated_bytes_on_a_usage_are_exact() {
 }
 
 #[test]
-fn released_memory_goes_back_to_the_kernel_in_a_process_that_does_nothing() {
+fn freed_memory_is_returned_to_the_kernel_in_an_idle_process() {
     let _turn = turn();
     let resident = || {
-        let statm = std::fs::read_to_string("/proc/self/statm").expect("linux");
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc is mounted");
         let pages = statm.split(' ').nth(1).map(str::parse::<usize>);
         pages.expect("a second field").expect("a number") * 4_096
     };
@@ -226,9 +227,9 @@ fn released_memory_goes_back_to_the_kernel_in_a_process_that_does_nothing() {
 }
 
 #[test]
-fn the_rate_is_changed_while_it_runs_and_what_lives_keeps_its_weight() {
+fn rate_change_keeps_the_weight_of_live_samples() {
     let _turn = turn();
-    let profiler = Builder::new("heap").start().expect("started");
+    let profiler = Builder::new("heap").start().expect("profiler started");
     let handle = profiler.handle();
     let live = |op: &str| -> i64 {
         let live = handle.live_heap();
@@ -241,10 +242,12 @@ fn the_rate_is_changed_while_it_runs_and_what_lives_keeps_its_weight() {
     };
     let (coarse, coarse_bytes) = keep("coarse", 21);
     let before = live("coarse");
-    handle.set_heap_rate(16 << 10).expect("it runs");
-    assert_eq!(live("coarse"), before, "nothing was allocated or released");
+    handle
+        .set_heap_rate(16 << 10)
+        .expect("the profiler is running");
+    assert_eq!(live("coarse"), before, "nothing was allocated or freed");
     let (fine, fine_bytes) = keep("fine", 22);
-    close(before, coarse_bytes);
+    assert_close(before, coarse_bytes);
     let error = live("fine") as f64 / fine_bytes as f64 - 1.0;
     assert!(
         error.abs() < 3.0 * (16_384.0 / fine_bytes as f64).sqrt(),
@@ -255,17 +258,21 @@ fn the_rate_is_changed_while_it_runs_and_what_lives_keeps_its_weight() {
     drop((coarse, fine));
     assert_eq!((live("coarse"), live("fine")), (0, 0));
     assert!(handle.set_heap_rate(1_000).is_err());
-    handle.set_heap_rate(512 << 10).expect("it runs");
+    handle
+        .set_heap_rate(512 << 10)
+        .expect("the profiler is running");
 }
 
 #[test]
-fn a_change_of_the_rate_makes_no_memory_of_nothing() {
+fn first_sample_after_a_rate_change_has_the_weight_of_the_old_rate() {
     let _turn = turn();
-    let profiler = Builder::new("heap").start().expect("started");
+    let profiler = Builder::new("heap").start().expect("profiler started");
     let handle = profiler.handle();
-    handle.set_heap_rate(4 << 10).expect("it runs");
+    handle
+        .set_heap_rate(4 << 10)
+        .expect("the profiler is running");
     let tag = Tag::new("heap rate", "phantom");
-    // Half of the threads are sampled at the first rate, and half of them not yet.
+    // Half of the threads allocate at the first rate, too, and half only after the change.
     let (begun, changed) = (Barrier::new(33), Barrier::new(33));
     let (kept, done) = (Barrier::new(33), Barrier::new(33));
     std::thread::scope(|scope| {
@@ -283,17 +290,24 @@ fn a_change_of_the_rate_makes_no_memory_of_nothing() {
             });
         }
         begun.wait();
-        handle.set_heap_rate(1 << 30).expect("it runs");
+        handle
+            .set_heap_rate(1 << 30)
+            .expect("the profiler is running");
         changed.wait();
         kept.wait();
         let live = handle.live_heap();
         let bytes = live.tags.iter().find(|live| live.tag == tag);
         let bytes = bytes.map_or(0, |live| live.bytes);
         done.wait();
-        assert!(bytes < 16 << 20, "{bytes} of some 3 MiB");
+        assert!(
+            bytes < 16 << 20,
+            "{bytes} B, but only about 3 MiB are allocated"
+        );
     });
-    // A thread that begins later is sampled at the new rate: here most likely not at all.
-    handle.set_heap_rate(512 << 10).expect("it runs");
+    // A thread that starts later is sampled at the new rate.
+    handle
+        .set_heap_rate(512 << 10)
+        .expect("the profiler is running");
     let tag = Tag::new("heap rate", "later");
     let bytes = std::thread::spawn(move || {
         let _guard = tag.enter();
@@ -303,14 +317,17 @@ fn a_change_of_the_rate_makes_no_memory_of_nothing() {
     let (bytes, kept) = bytes.join().expect("no panic");
     let live = handle.live_heap();
     let later = live.tags.iter().find(|live| live.tag == tag);
-    close(later.map_or(0, |live| live.bytes as i64), bytes);
+    assert_close(later.map_or(0, |live| live.bytes as i64), bytes);
     drop(kept);
 }
 
 #[test]
-fn threads_that_allocate_under_sampling_do_no_harm() {
+fn concurrent_allocations_are_all_accounted_for_at_1000_hz() {
     let _turn = turn();
-    let profiler = Builder::new("heap").hz(1_000).start().expect("started");
+    let profiler = Builder::new("heap")
+        .hz(1_000)
+        .start()
+        .expect("profiler started");
     std::thread::scope(|scope| {
         for thread in 0..6u64 {
             scope.spawn(move || {

@@ -1,4 +1,4 @@
-//! A process that is killed for its memory leaves the culprit's flame graph behind.
+//! A process that is killed for its memory use has sent the flame graph of the leak.
 
 mod archiver;
 mod work;
@@ -15,15 +15,15 @@ use work::{burn, label, stack, sum, turn};
 
 davy_profiler::use_jemalloc!();
 
-/// What the child is told by.
+/// Environment variables for the child.
 const ARCHIVER: &str = "TEST_LEAK_ARCHIVER";
 const LIMIT: &str = "TEST_LEAK_LIMIT";
 
-const ROOM: u64 = 384 << 20;
+const HEADROOM: u64 = 384 << 20;
 
-/// Grows by some 600 MB of memory a second, all of it used, until it is killed.
+/// Leaks about 600 MB of touched memory per second until the process is killed.
 #[inline(never)]
-fn leak_for_ever() {
+fn leak_forever() {
     let _guard = Tag::new("leaker", "grow").enter();
     let mut kept = Vec::new();
     loop {
@@ -32,9 +32,9 @@ fn leak_for_ever() {
     }
 }
 
-/// Limits this process to `ROOM` more than it has.
+/// Limits the address space of this process to `HEADROOM` more than it uses.
 fn limit_address_space() {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("linux");
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc is mounted");
     let pages: u64 = statm
         .split(' ')
         .next()
@@ -42,58 +42,58 @@ fn limit_address_space() {
         .parse()
         .expect("a number");
     let limit = libc::rlimit {
-        rlim_cur: pages * 4_096 + ROOM,
+        rlim_cur: pages * 4_096 + HEADROOM,
         rlim_max: libc::RLIM_INFINITY,
     };
-    // SAFETY: the limit lives through the call.
+    // SAFETY: the limit outlives the call.
     let set = unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
     assert_eq!(set, 0);
 }
 
 #[test]
-fn child_that_leaks() {
+fn leaking_child() {
     let Some(archiver) = std::env::var_os(ARCHIVER) else {
         return;
     };
-    // The address space of the tests' own threads is not a part of the story.
-    let limit = std::env::var(LIMIT).expect("told");
+    let limit = std::env::var(LIMIT).expect("set with the archiver");
     let profiler = Builder::new("leaks").archiver(archiver.to_str().expect("an address"));
     if limit == "address space" {
-        let _profiler = profiler.start().expect("started");
+        let _profiler = profiler.start().expect("profiler started");
+        // Set after the start, so that the threads of the test harness do not count.
         limit_address_space();
-        leak_for_ever();
+        leak_forever();
     } else {
         let group = Path::new(&limit).join("cgroup.procs");
-        std::fs::write(group, std::process::id().to_string()).expect("moved");
-        let _profiler = profiler.start().expect("started");
-        leak_for_ever();
+        std::fs::write(group, std::process::id().to_string()).expect("joined the group");
+        let _profiler = profiler.start().expect("profiler started");
+        leak_forever();
     }
 }
 
 fn leak(archiver: &Archiver, limit: &str) -> ExitStatus {
     let own = std::env::current_exe().expect("this test");
     let output = Command::new(own)
-        .args(["--exact", "child_that_leaks", "--nocapture"])
+        .args(["--exact", "leaking_child", "--nocapture"])
         .env(ARCHIVER, archiver.url())
         .env(LIMIT, limit)
         .output();
     output.expect("the child ran").status
 }
 
-/// Whether some window shows who had most of the memory, and in which function.
-fn shows_the_culprit(pushes: &[Push]) -> bool {
-    let of_heap = pushes
+/// Whether a heap profile attributes most of the memory to the leaking member and function.
+fn shows_the_leak(pushes: &[Push]) -> bool {
+    let heap_profiles = pushes
         .iter()
         .filter(|push| push.label("__name__") == "memory");
-    of_heap.map(|push| &push.profile).any(|profile| {
-        let of_leaker = sum(profile, "inuse_space", |member, op| {
+    heap_profiles.map(|push| &push.profile).any(|profile| {
+        let leaked = sum(profile, "inuse_space", |member, op| {
             member == "leaker" && op == "grow"
         });
         let names = (0..profile.sample_count())
             .filter(|sample| label(profile, *sample, "member") == "leaker")
             .flat_map(|sample| stack(profile, sample));
-        of_leaker > sum(profile, "inuse_space", |_, _| true) / 2
-            && names.into_iter().any(|name| name.contains("leak_for_ever"))
+        leaked > sum(profile, "inuse_space", |_, _| true) / 2
+            && names.into_iter().any(|name| name.contains("leak_forever"))
     })
 }
 
@@ -103,24 +103,24 @@ fn runs() -> u32 {
 }
 
 #[test]
-fn a_child_that_outgrows_its_address_space_leaves_the_culprits_flame_graph() {
+fn process_that_exceeds_its_address_space_has_sent_the_leaks_flame_graph() {
     let _turn = turn();
     let mut found = 0;
     for _ in 0..runs() {
         let archiver = Archiver::start();
         let status = leak(&archiver, "address space");
-        assert_eq!(status.signal(), Some(libc::SIGABRT), "an allocation failed");
-        found += u32::from(shows_the_culprit(&archiver.all_now()));
+        assert_eq!(status.signal(), Some(libc::SIGABRT), "an allocation fails");
+        found += u32::from(shows_the_leak(&archiver.all_now()));
     }
-    println!("found {found} of {}", runs());
+    println!("found in {found} of {} runs", runs());
     assert_eq!(found, runs());
 }
 
-/// A control group with a memory limit, removed at the end.
+/// A control group with a memory limit, removed when it is dropped.
 struct Group(PathBuf);
 
 impl Group {
-    /// None where this process may not make one.
+    /// None if this process may not create one.
     fn make() -> Option<Self> {
         let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
         let find = |controller: &str| {
@@ -139,14 +139,14 @@ impl Group {
             .join(name);
         std::fs::create_dir(&folder).ok()?;
         let group = Self(folder);
-        std::fs::write(group.0.join(limit), ROOM.to_string()).ok()?;
+        std::fs::write(group.0.join(limit), HEADROOM.to_string()).ok()?;
         Some(group)
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // The kernel lets go of a group a moment after its last process has ended.
+        // The kernel keeps a group busy for a moment after its last process has ended.
         while std::fs::remove_dir(&self.0)
             .is_err_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy)
         {
@@ -156,19 +156,18 @@ impl Drop for Group {
 }
 
 #[test]
-fn a_child_that_the_kernel_kills_for_its_memory_leaves_the_culprits_flame_graph() {
+fn process_killed_by_its_cgroup_limit_has_sent_the_leaks_flame_graph() {
     let _turn = turn();
     let Some(group) = Group::make() else {
-        println!("no control group can be made here");
-        return;
+        return davy_test_support::skip("no control group with a memory limit can be created");
     };
     let mut found = 0;
     for _ in 0..runs() {
         let archiver = Archiver::start();
         let status = leak(&archiver, group.0.to_str().expect("a path"));
         assert_eq!(status.signal(), Some(libc::SIGKILL), "{status}");
-        found += u32::from(shows_the_culprit(&archiver.all_now()));
+        found += u32::from(shows_the_leak(&archiver.all_now()));
     }
-    println!("found {found} of {}", runs());
+    println!("found in {found} of {} runs", runs());
     assert_eq!(found, runs());
 }

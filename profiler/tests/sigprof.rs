@@ -1,16 +1,14 @@
-//! Alone in its process, because it takes SIGPROF away for good.
+//! In a test binary of its own, because it takes SIGPROF for the life of the process.
 
 use davy_profiler::{Builder, Error};
 
-extern "C" fn of_the_application(_signal: libc::c_int) {}
+extern "C" fn application_handler(_signal: libc::c_int) {}
 
 #[test]
-fn an_application_that_owns_sigprof_is_left_alone_with_a_clear_error() {
+fn start_fails_if_the_application_handles_sigprof_and_keeps_its_handler() {
     // SAFETY: installs a handler that does nothing.
-    unsafe { libc::signal(libc::SIGPROF, of_the_application as *const () as usize) };
-    let error = Builder::new("taken")
-        .start()
-        .expect_err("two owners can't share a signal");
+    unsafe { libc::signal(libc::SIGPROF, application_handler as *const () as usize) };
+    let error = Builder::new("taken").start().expect_err("SIGPROF is taken");
     assert!(matches!(error, Error::SignalTaken), "{error}");
     assert!(error.to_string().contains("SIGPROF"));
     // SAFETY: reads what is installed.
@@ -19,5 +17,5 @@ fn an_application_that_owns_sigprof_is_left_alone_with_a_clear_error() {
         libc::sigaction(libc::SIGPROF, std::ptr::null(), &raw mut now);
         now.sa_sigaction
     };
-    assert_eq!(now, of_the_application as *const () as usize);
+    assert_eq!(now, application_handler as *const () as usize);
 }

@@ -1,4 +1,5 @@
-//! Everything at once, at 1000 Hz. `STRESS_SECONDS` sets how long; a few by default.
+//! Threads, forks, libraries, panics and deep stacks concurrently, sampled at 1000 Hz. `STRESS_SECONDS` sets the
+//! duration (default: 4).
 
 mod work;
 
@@ -13,19 +14,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use work::burn;
 
-// A sanitizer has an allocator of its own.
+// Sanitizers have their own allocator.
 #[cfg(not(system_allocator))]
 davy_profiler::use_jemalloc!();
 
 const THREADS: usize = 64;
-/// The smallest that is promised: the kernel's frame of a signal alone takes 3 to 12 KiB of it.
+/// The smallest supported stack. The kernel's signal frame alone takes 3 to 12 KiB of it.
 const TINY_STACK_KIB: usize = 32;
 const DEPTH: usize = 100_000;
 
-/// A bound that a sanitizer with bounds of its own may be given another of.
-fn bound(name: &str, usual: usize) -> usize {
-    let given = std::env::var(name).ok();
-    given.and_then(|given| given.parse().ok()).unwrap_or(usual)
+/// A bound that an environment variable overrides, because sanitizers need other bounds.
+fn bound(name: &str, default: usize) -> usize {
+    let value = std::env::var(name).ok();
+    value
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
 }
 
 #[inline(never)]
@@ -37,7 +40,7 @@ fn recurse(depth: u32) -> u64 {
     black_box(recurse(black_box(depth - 1))) + 1
 }
 
-fn come_and_go(round: u64) {
+fn spawn_and_join(round: u64) {
     let _guard = Tag::new("stress", "spawn").enter();
     let thread = std::thread::Builder::new()
         .stack_size((bound("STRESS_STACK_KIB", TINY_STACK_KIB) << 10) << (round % 3));
@@ -46,16 +49,16 @@ fn come_and_go(round: u64) {
         let held: Vec<Vec<u8>> = (0..8).map(|i| vec![i; 1 << (10 + round % 8)]).collect();
         burn(Duration::from_micros(500));
         drop(held);
-        assert!(!round.is_multiple_of(4), "on purpose");
+        assert!(!round.is_multiple_of(4), "deliberate panic");
     });
-    let ended = thread.expect("a thread").join();
+    let ended = thread.expect("thread started").join();
     assert_eq!(ended.is_err(), round.is_multiple_of(4));
 }
 
-/// A library that the profiler sees is never unloaded, so only a new one comes and may go.
+/// The profiler keeps every library loaded that it has seen, so each round loads a new copy.
 const COPIES: u64 = 100;
 
-fn load_a_library(round: u64, copies: &Path) {
+fn load_library(round: u64, copies: &Path) {
     let _guard = Tag::new("stress", "dlopen").enter();
     let mut names = vec![c"libm.so.6".to_owned(), c"libresolv.so.2".to_owned()];
     let original = Path::new("/lib/x86_64-linux-gnu/libutil.so.1");
@@ -65,7 +68,7 @@ fn load_a_library(round: u64, copies: &Path) {
         names.push(CString::new(copy.as_os_str().as_bytes()).expect("no zero bytes"));
     }
     for name in names {
-        // SAFETY: loads a library of the system, and lets go of it.
+        // SAFETY: loads a system library and closes it.
         unsafe {
             let handle = libc::dlopen(name.as_ptr(), libc::RTLD_NOW);
             assert!(!handle.is_null(), "{name:?}");
@@ -76,41 +79,48 @@ fn load_a_library(round: u64, copies: &Path) {
 }
 
 fn fork() {
-    // SAFETY: the child computes and ends.
+    // SAFETY: the child computes and exits.
     let child = unsafe { libc::fork() };
     if child == 0 {
         burn(Duration::from_millis(1));
-        // SAFETY: ends the child.
+        // SAFETY: exits the child.
         unsafe { libc::_exit(7) };
     }
     let mut status = 0;
-    // SAFETY: waits for the child that was just made.
+    // SAFETY: waits for the child that was just forked.
     while unsafe { libc::waitpid(child, &raw mut status, 0) } == -1 {}
     assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7);
 }
 
-fn go_deep() {
+fn recurse_deeply() {
     let thread = std::thread::Builder::new().stack_size(64 << 20);
     let depth = bound("STRESS_DEPTH", DEPTH) as u32;
-    let thread = thread.spawn(move || recurse(depth)).expect("a thread");
+    let thread = thread
+        .spawn(move || recurse(depth))
+        .expect("thread started");
     assert_eq!(thread.join().expect("no panic"), u64::from(depth));
 }
 
 #[test]
-fn threads_forks_libraries_panics_depth_and_tiny_stacks_under_1000_hz_do_no_harm() {
+fn process_survives_threads_forks_libraries_panics_and_extreme_stacks_at_1000_hz() {
     let seconds = bound("STRESS_SECONDS", 4) as u64;
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let is_meant = info.payload_as_str() == Some("on purpose");
-        if !is_meant {
+        let is_deliberate = info.payload_as_str() == Some("deliberate panic");
+        if !is_deliberate {
             hook(info);
         }
     }));
-    let profiler = Builder::new("stress").hz(1_000).start().expect("started");
+    let profiler = Builder::new("stress")
+        .hz(1_000)
+        .start()
+        .expect("profiler started");
     let handle = profiler.handle();
-    let has_heap = handle.stats().heap.off_because.is_empty();
+    let has_heap = handle.stats().heap.disabled_reason.is_empty();
     if has_heap {
-        handle.set_heap_rate(16 << 10).expect("it runs");
+        handle
+            .set_heap_rate(16 << 10)
+            .expect("the profiler is running");
     }
     let copies = tempfile::tempdir().expect("a folder");
     let stop = Arc::new(AtomicBool::new(false));
@@ -125,9 +135,9 @@ fn threads_forks_libraries_panics_depth_and_tiny_stacks_under_1000_hz_do_no_harm
                     let round = rounds.fetch_add(1, Ordering::Relaxed);
                     match number {
                         0 => fork(),
-                        1 => load_a_library(own, &copies),
-                        2 => go_deep(),
-                        _ => come_and_go(round),
+                        1 => load_library(own, &copies),
+                        2 => recurse_deeply(),
+                        _ => spawn_and_join(round),
                     }
                     own += 1;
                 }
@@ -137,20 +147,22 @@ fn threads_forks_libraries_panics_depth_and_tiny_stacks_under_1000_hz_do_no_harm
     let clock = davy_base::Clock::system();
     let (begin, mut profiles) = (clock.monotonic(), 0);
     while clock.monotonic().saturating_sub(begin) < Duration::from_secs(seconds) {
-        // Whoever asks meanwhile gets an answer.
+        // Profiles can be requested meanwhile.
         let filter = davy_profiler::Filter::default();
         handle
             .wall_profile(Duration::from_millis(50), &filter)
-            .expect("an answer");
+            .expect("a profile");
         let heap = handle.heap_profile(&filter);
         assert_eq!(heap.is_ok(), has_heap);
-        handle.threads_profile(&filter).expect("an answer");
-        handle.set_hz(1_000 - profiles % 2).expect("it runs");
+        handle.threads_profile(&filter).expect("a profile");
+        handle
+            .set_hz(1_000 - profiles % 2)
+            .expect("the profiler is running");
         profiles += 1;
     }
     stop.store(true, Ordering::Relaxed);
     for thread in threads {
-        thread.join().expect("no panic but those on purpose");
+        thread.join().expect("only deliberate panics");
     }
     let stats = handle.stats();
     println!(
@@ -158,8 +170,8 @@ fn threads_forks_libraries_panics_depth_and_tiny_stacks_under_1000_hz_do_no_harm
         rounds.load(Ordering::Relaxed)
     );
     assert!(stats.samples > 100 && profiles > 0, "{stats:?}");
-    assert_eq!(stats.dropped.stray_signals, 0, "{stats:?}");
+    assert_eq!(stats.dropped.foreign_signals, 0, "{stats:?}");
     profiler
         .shutdown(Duration::ZERO)
-        .expect("nobody to deliver to");
+        .expect("there is nothing to deliver");
 }

@@ -126,7 +126,7 @@ impl ProfilerMetrics {
         let dropped = &stats.dropped;
         for (kind, count) in [
             ("ring_full", dropped.ring_full),
-            ("stray_signals", dropped.stray_signals),
+            ("foreign_signals", dropped.foreign_signals),
             ("windows_overflow", dropped.windows_overflow),
             ("windows_refused", dropped.windows_refused),
             ("tags", dropped.tags),

@@ -1,4 +1,4 @@
-//! Threads that are busy with units of work, each of which is timed.
+//! Threads that execute units of work and time each one.
 
 use crate::table::{monotonic, wait};
 use davy_tag::Tag;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A unit that took so many times the usual was interrupted by somebody else.
+/// A unit that takes this many times the usual duration was preempted, and is not counted.
 const DISTURBED: u64 = 2;
 
 #[inline(never)]
@@ -26,7 +26,7 @@ fn recurse(depth: u32, x: u64) -> u64 {
     black_box(recurse(depth - 1, black_box(x)).wrapping_add(1))
 }
 
-/// Works 24 calls deep.
+/// Calls `work` at a stack depth of 24.
 pub(crate) fn deep(work: &mut dyn FnMut()) -> u64 {
     fn recurse(depth: u32, work: &mut dyn FnMut()) -> u64 {
         if depth == 0 {
@@ -38,7 +38,7 @@ pub(crate) fn deep(work: &mut dyn FnMut()) -> u64 {
     recurse(24, work)
 }
 
-/// What one thread counted since the phase began.
+/// Counters of one thread.
 #[derive(Default)]
 struct Counts {
     nanos: AtomicU64,
@@ -69,7 +69,7 @@ impl Load {
         load
     }
 
-    /// Mean nanoseconds of the undisturbed units of a phase.
+    /// Mean nanoseconds of the units of a phase that were not preempted.
     pub(crate) fn phase(&self, span: Duration) -> f64 {
         let read = |counter: fn(&Counts) -> &AtomicU64| -> u64 {
             let counts = self.counts.iter();
@@ -106,7 +106,7 @@ fn work(seed: u64, counts: &Counts, stop: &AtomicBool) {
         let took = now - before;
         before = now;
         if took < usual * DISTURBED {
-            // Only this thread writes them.
+            // Only this thread writes these counters.
             let nanos = counts.nanos.load(Ordering::Relaxed) + took;
             counts.nanos.store(nanos, Ordering::Relaxed);
             let units = counts.units.load(Ordering::Relaxed) + 1;
@@ -115,9 +115,9 @@ fn work(seed: u64, counts: &Counts, stop: &AtomicBool) {
     }
 }
 
-/// The profiler's threads, and the CPU nanoseconds that the kernel counted for each.
+/// Names and CPU nanoseconds, as counted by the kernel, of the profiler's threads.
 pub(crate) fn own_threads() -> Vec<(String, u64)> {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("linux");
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc is mounted");
     let read = |task: std::fs::DirEntry| {
         let text = |name: &str| std::fs::read_to_string(task.path().join(name)).ok();
         let name = text("comm")?.trim().to_owned();

@@ -1,9 +1,9 @@
-//! Takes every push, as an archiver does that has nothing else to do.
+//! An archiver that accepts every push and discards it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-/// Its URL.
+/// Starts it and returns its URL.
 pub(crate) fn start() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");

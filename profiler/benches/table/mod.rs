@@ -1,5 +1,5 @@
-//! Rows of the tables that the benchmarks print, and the clocks and estimators behind them.
-#![allow(dead_code, reason = "each benchmark uses a part of it")]
+//! The tables that the benchmarks print, and their clocks and estimators.
+#![allow(dead_code, reason = "each benchmark uses its own part")]
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(crate) fn head(title: &str) {
     println!("|---|---|---|---|");
 }
 
-/// Prints a figure, what it may be, and what it is to be compared with.
+/// Prints a figure with its bound and a value to compare it with.
 pub(crate) fn row(figure: &str, value: impl AsRef<str>, bound: &str, beside: impl AsRef<str>) {
     let (value, beside) = (value.as_ref(), beside.as_ref());
     println!("| {figure} | {value} | {bound} | {beside} |");
@@ -21,7 +21,7 @@ pub(crate) fn nanos(id: libc::clockid_t) -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the time lives through the call.
+    // SAFETY: the time outlives the call.
     unsafe { libc::clock_gettime(id, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
@@ -38,7 +38,7 @@ pub(crate) fn monotonic() -> u64 {
     nanos(libc::CLOCK_MONOTONIC)
 }
 
-/// Waits as a program without work does.
+/// Waits without using CPU time.
 pub(crate) fn wait(span: Duration) {
     let then = monotonic() + span.as_nanos() as u64;
     loop {
@@ -50,7 +50,7 @@ pub(crate) fn wait(span: Duration) {
     }
 }
 
-/// The value that this share of the sorted values lies below.
+/// The value below which this share of the values lies. Sorts the values.
 pub(crate) fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);
@@ -61,8 +61,7 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// Nanoseconds of one call, the least of many short rounds: what others do to the machine only
-/// ever adds.
+/// Nanoseconds per call, as the minimum of many short rounds, because other load only ever adds time.
 #[inline(never)]
 pub(crate) fn least(rounds: u32, calls: u32, mut work: impl FnMut()) -> f64 {
     let times = (0..rounds).map(|_| {
@@ -73,8 +72,8 @@ pub(crate) fn least(rounds: u32, calls: u32, mut work: impl FnMut()) -> f64 {
     times.fold(f64::INFINITY, f64::min)
 }
 
-/// Uses this much CPU time, some of it in the C library, where there are no frame pointers.
-/// Answers how much it was.
+/// Uses this much CPU time, part of it in the C library, which has no frame pointers. Returns the exact
+/// amount.
 #[inline(never)]
 pub(crate) fn burn(span: Duration) -> Duration {
     let (begin, span, mut x) = (thread_cpu(), span.as_nanos() as u64, 1u64);

@@ -1,8 +1,9 @@
-//! The handler by itself, for the benchmark of what a sample costs.
+//! Takes single samples, for the benchmark of what a sample costs.
 
-use super::signal::{self, Slot};
+use super::signal;
+use super::slot::Slot;
 use crate::unwind::{self, Registers};
-use crate::{Error, modules};
+use crate::{Error, loader};
 use std::sync::atomic::Ordering;
 
 /// Takes samples of the calling thread, as the signal of a timer does.
@@ -18,42 +19,42 @@ impl std::fmt::Debug for Probe {
 }
 
 impl Probe {
-    /// One with a ring and a cache of its own, for the life of the process.
+    /// A probe with its own ring and cache, which live as long as the process.
     pub fn new() -> Result<Self, Error> {
         signal::install()?;
-        unwind::publish(&modules::list());
-        let slot = super::next_slot().ok_or(Error::Stopped)?;
+        unwind::publish(&loader::list());
+        let slot = Slot::create().ok_or(Error::Stopped)?;
         Ok(Self { slot })
     }
 
-    /// What the handler does, without a signal.
+    /// Takes a sample without a signal.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a call would be one frame more")]
+    #[expect(clippy::inline_always, reason = "a call would add a frame")]
     pub fn sample(&self) {
         signal::record(self.slot, Registers::here(), 0);
     }
 
-    /// The same by a signal that the thread sends to itself: what the kernel does is in it.
+    /// Takes a sample by a signal to the calling thread, so that the kernel's part is included.
     pub fn signal(&self) {
         signal::send(self.slot);
     }
 
-    /// Forgets every unwind rule, and so begins cold.
-    pub fn forget(&self) {
-        self.slot.forget();
+    /// Empties the cache of unwind rules.
+    pub fn clear_cache(&self) {
+        self.slot.clear_cache();
     }
 
-    /// Empties the ring; answers how many samples and frames there were.
+    /// Empties the ring, and returns the number of samples and of frames in it.
     pub fn drain(&self) -> (usize, usize) {
         let (mut samples, mut frames) = (0, 0);
-        self.slot.ring.drain(|record| {
+        self.slot.ring.drain(|sample| {
             samples += 1;
-            frames += record.frames.len();
+            frames += sample.frames.len();
         });
         (samples, frames)
     }
 
-    /// Nanoseconds that the handler itself noted, since the beginning.
+    /// Nanoseconds that the handler measured of itself since the probe was made.
     pub fn handler_nanos(&self) -> u64 {
         self.slot.counts.handler_nanos.load(Ordering::Relaxed)
     }

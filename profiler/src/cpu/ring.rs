@@ -1,53 +1,43 @@
 //! A ring of words between one signal handler and one drainer.
 //!
-//! A record is three words and its frames:
+//! A sample is three words followed by its frames:
 //!
 //! ```text
-//! | frames: u16, cut: u1 | nanoseconds | tag | pc of the leaf | pc of its caller | ... |
+//! | frames: u16, truncated: u1 | nanoseconds | tag | pc of the leaf | pc of its caller | ... |
 //! ```
 
+use crate::aggregate::CPU_FRAMES_MAX;
+use crate::sampler::Sample;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-/// Frames of one record; what lies nearer to the root is cut.
-pub(crate) const MAX_FRAMES: usize = 400;
 
 const WORDS: usize = 1 << 13;
 const HEADER_WORDS: usize = 3;
-const CUT: u64 = 1 << 16;
+const TRUNCATED: u64 = 1 << 16;
 
-/// Written by one thread's handler, read by one drainer; neither ever waits.
-pub(crate) struct Ring {
+/// Written by the handler of one thread, read by one drainer. Neither ever waits.
+pub(super) struct Ring {
     words: Box<[AtomicU64; WORDS]>,
-    /// Words written since ever.
+    /// Words written since the ring was made.
     head: AtomicUsize,
-    /// Words read since ever.
+    /// Words read since the ring was made.
     tail: AtomicUsize,
 }
 
-/// A record that is being written; it is published by [`Writer::publish`].
-pub(crate) struct Writer<'a> {
+/// A sample that is being written. [`Writer::publish`] makes it visible to the drainer.
+pub(super) struct Writer<'a> {
     ring: &'a Ring,
     head: usize,
     frames: usize,
-    is_cut: bool,
-}
-
-/// One sample as it was read.
-pub(crate) struct Record<'a> {
-    pub(crate) nanos: u64,
-    pub(crate) tag: u32,
-    pub(crate) is_cut: bool,
-    /// From the leaf to the root.
-    pub(crate) frames: &'a [u64],
+    is_truncated: bool,
 }
 
 impl Ring {
-    pub(crate) fn new() -> Self {
-        // Memory that is zero already is not written to: a thread that is hardly sampled takes a page.
+    pub(super) fn new() -> Self {
+        // Zeroed memory comes untouched from the kernel, so a rarely sampled thread uses a single page.
         let words = Box::into_raw(vec![0u64; WORDS].into_boxed_slice());
         Self {
-            // SAFETY: so many words were just made, and an atomic word is laid out as a plain one. The
-            // length is one that the compiler knows, so that no access is checked.
+            // SAFETY: the allocation holds exactly WORDS words, and an atomic word has the layout of a
+            // plain one. The fixed length lets the compiler drop bounds checks.
             words: unsafe { Box::from_raw(words.cast::<[AtomicU64; WORDS]>()) },
             head: AtomicUsize::new(0),
             tail: AtomicUsize::new(0),
@@ -58,36 +48,36 @@ impl Ring {
         &self.words[at % WORDS]
     }
 
-    /// Begins a record, unless a whole one might not fit.
-    pub(crate) fn writer(&self) -> Option<Writer<'_>> {
+    /// Starts a sample; none if one with the most frames would not fit.
+    pub(super) fn writer(&self) -> Option<Writer<'_>> {
         let (head, tail) = (
             self.head.load(Ordering::Relaxed),
             self.tail.load(Ordering::Acquire),
         );
-        let needed = HEADER_WORDS + MAX_FRAMES;
+        let needed = HEADER_WORDS + CPU_FRAMES_MAX;
         (head - tail + needed <= WORDS).then_some(Writer {
             ring: self,
             head,
             frames: 0,
-            is_cut: false,
+            is_truncated: false,
         })
     }
 
-    /// Reads every record that was published.
-    pub(crate) fn drain(&self, mut read: impl FnMut(&Record<'_>)) {
+    /// Passes every published sample to `read`.
+    pub(super) fn drain(&self, mut read: impl FnMut(&Sample<'_>)) {
         let head = self.head.load(Ordering::Acquire);
         let mut tail = self.tail.load(Ordering::Relaxed);
-        let mut frames = [0u64; MAX_FRAMES];
+        let mut frames = [0u64; CPU_FRAMES_MAX];
         while tail < head {
             let first = self.word(tail).load(Ordering::Relaxed);
-            let count = ((first & 0xffff) as usize).min(MAX_FRAMES);
+            let count = ((first & 0xffff) as usize).min(CPU_FRAMES_MAX);
             for (i, frame) in frames[..count].iter_mut().enumerate() {
                 *frame = self.word(tail + HEADER_WORDS + i).load(Ordering::Relaxed);
             }
-            read(&Record {
+            read(&Sample {
                 nanos: self.word(tail + 1).load(Ordering::Relaxed),
                 tag: self.word(tail + 2).load(Ordering::Relaxed) as u32,
-                is_cut: first & CUT != 0,
+                is_truncated: first & TRUNCATED != 0,
                 frames: &frames[..count],
             });
             tail += HEADER_WORDS + count;
@@ -97,11 +87,11 @@ impl Ring {
 }
 
 impl Writer<'_> {
-    /// Adds a frame; `false` where there is no place for more.
+    /// Adds a frame; `false` if the sample is full.
     #[inline]
-    pub(crate) fn push(&mut self, pc: u64) -> bool {
-        if self.frames == MAX_FRAMES {
-            self.is_cut = true;
+    pub(super) fn push(&mut self, pc: u64) -> bool {
+        if self.frames == CPU_FRAMES_MAX {
+            self.is_truncated = true;
             return false;
         }
         let at = self.head + HEADER_WORDS + self.frames;
@@ -110,16 +100,16 @@ impl Writer<'_> {
         true
     }
 
-    /// Hands the record to the drainer; answers whether it was cut.
-    pub(crate) fn publish(self, nanos: u64, tag: u32) -> bool {
-        let first = self.frames as u64 | if self.is_cut { CUT } else { 0 };
+    /// Hands the sample to the drainer, and returns whether its stack was truncated.
+    pub(super) fn publish(self, nanos: u64, tag: u32) -> bool {
+        let first = self.frames as u64 | if self.is_truncated { TRUNCATED } else { 0 };
         let words = [first, nanos, u64::from(tag)];
         for (i, word) in words.into_iter().enumerate() {
             self.ring.word(self.head + i).store(word, Ordering::Relaxed);
         }
         let next = self.head + HEADER_WORDS + self.frames;
         self.ring.head.store(next, Ordering::Release);
-        self.is_cut
+        self.is_truncated
     }
 }
 
@@ -128,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_come_out_as_they_went_in_round_and_round() {
+    fn samples_are_read_as_written_when_the_ring_wraps_around() {
         let ring = Ring::new();
         for round in 0..5_000u64 {
             let mut writer = ring.writer().expect("the ring was drained");
@@ -136,9 +126,12 @@ mod tests {
             assert!(frames.iter().all(|pc| writer.push(*pc)));
             assert!(!writer.publish(round, 7));
             let mut seen = 0;
-            ring.drain(|record| {
-                assert_eq!((record.nanos, record.tag, record.is_cut), (round, 7, false));
-                assert_eq!(record.frames, frames);
+            ring.drain(|sample| {
+                assert_eq!(
+                    (sample.nanos, sample.tag, sample.is_truncated),
+                    (round, 7, false)
+                );
+                assert_eq!(sample.frames, frames);
                 seen += 1;
             });
             assert_eq!(seen, 1);
@@ -146,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_ring_refuses_and_a_long_stack_is_cut() {
+    fn a_full_ring_refuses_and_a_long_stack_is_truncated() {
         let ring = Ring::new();
         let mut written = 0;
         while let Some(mut writer) = ring.writer() {
@@ -154,10 +147,10 @@ mod tests {
             assert!(writer.publish(1, 0));
             written += 1;
         }
-        assert_eq!(written, WORDS / (HEADER_WORDS + MAX_FRAMES));
+        assert_eq!(written, WORDS / (HEADER_WORDS + CPU_FRAMES_MAX));
         let mut read = 0;
-        ring.drain(|record| {
-            assert!(record.is_cut && record.frames.len() == MAX_FRAMES);
+        ring.drain(|sample| {
+            assert!(sample.is_truncated && sample.frames.len() == CPU_FRAMES_MAX);
             read += 1;
         });
         assert_eq!(read, written);

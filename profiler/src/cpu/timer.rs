@@ -1,8 +1,8 @@
 //! A kernel timer on one thread's CPU clock.
 //!
-//! Raw system calls, because not every libc wraps `SIGEV_THREAD_ID` and the clocks of other
-//! threads. Sources: timer_create(2), and the kernel's `include/linux/posix-timers.h` for the
-//! number of a thread's clock.
+//! Uses raw system calls, because not every libc wraps `SIGEV_THREAD_ID` and the clocks of other
+//! threads. Sources: timer_create(2), and the kernel's `include/linux/posix-timers.h` for the number of a
+//! thread's clock.
 
 use std::io;
 use std::time::Duration;
@@ -25,8 +25,8 @@ struct SigEvent {
 pub(super) struct Timer(libc::c_int);
 
 impl Timer {
-    /// Sends SIGPROF with `value` to thread `tid` once in each `period` of CPU time that it uses,
-    /// the first time after `phase`.
+    /// Sends SIGPROF with `value` to thread `tid` once per `period` of CPU time that it uses, for the
+    /// first time after `phase`.
     pub(super) fn arm(
         tid: libc::pid_t,
         value: usize,
@@ -42,7 +42,7 @@ impl Timer {
             rest: [0; 11],
         };
         let mut id: libc::c_int = 0;
-        // SAFETY: the event and the id live through the call, and have the kernel's layout.
+        // SAFETY: the event and the id outlive the call, and have the kernel's layout.
         let made =
             unsafe { libc::syscall(libc::SYS_timer_create, clock, &raw mut event, &raw mut id) };
         if made != 0 {
@@ -59,7 +59,7 @@ impl Timer {
             it_interval: timespec(period),
             it_value: timespec(phase.max(Duration::from_nanos(1))),
         };
-        // SAFETY: the specification lives through the call; no old value is asked for.
+        // SAFETY: the specification outlives the call; the old value is not requested.
         let set =
             unsafe { libc::syscall(libc::SYS_timer_settime, self.0, 0, &raw const spec, 0usize) };
         if set == 0 {
@@ -69,14 +69,14 @@ impl Timer {
         }
     }
 
-    /// Whether the thread that it was made for still lives: the kernel shows the interval of a
-    /// CPU timer only while it does. A new thread under the same number has another clock.
+    /// Whether the timer's thread is alive: the kernel reports the interval of a CPU timer only until
+    /// then. A new thread with the same id has another clock.
     pub(super) fn is_alive(&self) -> bool {
         let mut spec = libc::itimerspec {
             it_interval: timespec(Duration::ZERO),
             it_value: timespec(Duration::ZERO),
         };
-        // SAFETY: the specification lives through the call.
+        // SAFETY: the specification outlives the call.
         let got = unsafe { libc::syscall(libc::SYS_timer_gettime, self.0, &raw mut spec) };
         got == 0 && (spec.it_interval.tv_sec, spec.it_interval.tv_nsec) != (0, 0)
     }
@@ -84,7 +84,7 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        // SAFETY: the id is of a timer that this owns.
+        // SAFETY: the id belongs to a timer that this value owns.
         unsafe { libc::syscall(libc::SYS_timer_delete, self.0) };
     }
 }

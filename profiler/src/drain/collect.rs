@@ -1,161 +1,171 @@
-//! Profiles that are taken beside the windows.
+//! Profiles that are requested beside the windows.
 
 use crate::Error;
 use crate::aggregate::{Aggregate, Filter};
-use crate::assemble::{Kind, Taken};
-use crate::control::{self, Used};
 use crate::modules::Module;
+use crate::sample_kind::{ProfileMeta, SampleKind};
+use crate::scaling::{self, CpuReading};
+use crate::wall::WallReading;
 use crate::{heap, tasks, wall};
 use davy_base::{Clock, Timestamp};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// Profiles that may be taken over a span at once.
+/// Maximum number of profiles that are collected concurrently.
 pub(crate) const COLLECTORS_MAX: usize = 16;
 
-/// A profile that was taken beside the windows.
+/// A profile without names.
 pub(crate) struct Collected {
     pub(crate) aggregate: Aggregate,
-    pub(crate) taken: Taken,
+    pub(crate) meta: ProfileMeta,
     pub(crate) modules: Arc<[Module]>,
 }
 
-/// Whoever waits for a profile holds the other end; once nobody does, its place is free.
-pub(crate) type Asker = Weak<()>;
+/// The requester holds the strong reference. When it is dropped, the profile is abandoned.
+pub(crate) type Waiter = Weak<()>;
 
 pub(crate) type Reply = Box<dyn FnOnce(Result<Collected, Error>) + Send>;
 
-/// What is to be collected.
+/// What a requested profile is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sort {
+pub(crate) enum ProfileSource {
     Cpu,
     Wall,
-    /// The heap as it is; over a span, what it grew by.
+    /// The current heap or, over a span, its growth.
     Heap,
-    /// What the heap grew by since so long ago.
+    /// The growth of the heap since this long ago.
     HeapSince(Duration),
     Tasks,
     Threads,
 }
 
-/// A profile over a span that has begun.
+/// A profile that is being collected over a span.
 pub(super) struct Collector {
-    pub(super) sort: Sort,
+    pub(super) source: ProfileSource,
     pub(super) filter: Filter,
     pub(super) aggregate: Aggregate,
     pub(super) until: Duration,
     pub(super) hz: u32,
-    pub(super) asker: Asker,
+    pub(super) waiter: Waiter,
     pub(super) reply: Reply,
     pub(super) begun: Duration,
     start: Timestamp,
     base: Base,
 }
 
-/// What had been counted when it began.
+/// A reading at the start of the span.
 enum Base {
-    Cpu(Used),
-    Wall(wall::Counted),
+    Cpu(CpuReading),
+    Wall(WallReading),
     Heap(heap::Totals),
     None,
 }
 
 impl Collector {
     pub(super) fn begin(
-        (sort, span, hz): (Sort, Duration, u32),
+        (source, span, hz): (ProfileSource, Duration, u32),
         filter: Filter,
-        (asker, reply): (Asker, Reply),
+        (waiter, reply): (Waiter, Reply),
         clock: &Clock,
     ) -> Self {
         let begun = clock.monotonic();
         Self {
-            sort,
+            source,
             filter,
             aggregate: Aggregate::default(),
             until: begun + span,
             hz,
-            asker,
+            waiter,
             reply,
             begun,
             start: clock.now(),
-            base: match sort {
-                Sort::Cpu => Base::Cpu(Used::now()),
-                Sort::Wall => Base::Wall(wall::Counted::now(begun)),
-                Sort::Heap | Sort::HeapSince(_) => Base::Heap(heap::Totals::now()),
-                Sort::Tasks => {
+            base: match source {
+                ProfileSource::Cpu => Base::Cpu(CpuReading::now()),
+                ProfileSource::Wall => Base::Wall(WallReading::now(begun)),
+                ProfileSource::Heap | ProfileSource::HeapSince(_) => {
+                    Base::Heap(heap::Totals::now())
+                }
+                ProfileSource::Tasks => {
                     davy_tag::ask_tasks();
                     Base::None
                 }
-                Sort::Threads => Base::None,
+                ProfileSource::Threads => Base::None,
             },
         }
     }
 
-    /// Ends it. `period` is that of CPU samples; none where they are not to be scaled.
-    pub(super) fn end(mut self, now: Duration, period: i64, is_scaled: bool, clock: &Clock) -> End {
+    /// Ends the span. `period` is that of CPU samples; `is_scaled` is whether they are scaled to exact
+    /// accounting.
+    pub(super) fn end(
+        mut self,
+        now: Duration,
+        period: i64,
+        is_scaled: bool,
+        clock: &Clock,
+    ) -> Ended {
         let (aggregate, filter) = (&mut self.aggregate, &self.filter);
         let (kind, period) = match &self.base {
-            Base::Cpu(used) => {
+            Base::Cpu(before) => {
                 if is_scaled {
-                    control::apply(aggregate, used, &Used::now(), filter);
+                    scaling::apply(aggregate, before, &CpuReading::now(), filter);
                 }
-                (Kind::Cpu, period)
+                (SampleKind::Cpu, period)
             }
             Base::Wall(before) => {
-                wall::add(aggregate, before, &wall::Counted::now(now), filter);
-                (Kind::Wall, 1)
+                wall::add(aggregate, before, &WallReading::now(now), filter);
+                (SampleKind::Wall, 1)
             }
             Base::Heap(before) => {
-                let state = match heap::state() {
-                    Ok(state) => state,
+                let rate_bytes = match heap::rate_bytes() {
+                    Ok(rate_bytes) => rate_bytes,
                     Err(reason) => return (self.reply, Err(Error::HeapOff(reason))),
                 };
                 let totals = heap::Totals::now();
                 heap::add(aggregate, filter, &totals, Some(before), Some(before));
-                (Kind::Heap, state.rate_bytes)
+                (SampleKind::Heap, rate_bytes)
             }
-            Base::None => match instant(self.sort, aggregate, filter, clock) {
-                Ok(taken) => (taken.kind, taken.period),
+            Base::None => match instant(self.source, aggregate, filter, clock) {
+                Ok(meta) => (meta.kind, meta.period),
                 Err(error) => return (self.reply, Err(error)),
             },
         };
-        let taken = Taken {
+        let meta = ProfileMeta {
             kind,
             start: self.start,
             span: now.saturating_sub(self.begun),
             period,
         };
-        (self.reply, Ok((self.aggregate, taken)))
+        (self.reply, Ok((self.aggregate, meta)))
     }
 }
 
-/// What a collector comes to, and who is to have it.
-pub(super) type End = (Reply, Result<(Aggregate, Taken), Error>);
+/// The result of a collector, and where to send it.
+pub(super) type Ended = (Reply, Result<(Aggregate, ProfileMeta), Error>);
 
-/// Takes what needs no span.
+/// Fills an aggregate with the current state.
 pub(super) fn instant(
-    sort: Sort,
+    source: ProfileSource,
     aggregate: &mut Aggregate,
     filter: &Filter,
     clock: &Clock,
-) -> Result<Taken, Error> {
-    let (kind, period) = match sort {
-        Sort::Heap | Sort::HeapSince(_) => {
-            let state = heap::state().map_err(Error::HeapOff)?;
+) -> Result<ProfileMeta, Error> {
+    let (kind, period) = match source {
+        ProfileSource::Heap | ProfileSource::HeapSince(_) => {
+            let rate_bytes = heap::rate_bytes().map_err(Error::HeapOff)?;
             heap::add(aggregate, filter, &heap::Totals::now(), None, None);
-            (Kind::Heap, state.rate_bytes)
+            (SampleKind::Heap, rate_bytes)
         }
-        Sort::Tasks => {
+        ProfileSource::Tasks => {
             tasks::snapshot(aggregate, filter);
-            (Kind::Tasks, 1)
+            (SampleKind::Tasks, 1)
         }
-        Sort::Threads | Sort::Cpu | Sort::Wall => {
-            let counted = wall::Counted::now(clock.monotonic());
-            wall::add_threads(aggregate, &counted, filter);
-            (Kind::Threads, 1)
+        ProfileSource::Threads | ProfileSource::Cpu | ProfileSource::Wall => {
+            let reading = WallReading::now(clock.monotonic());
+            wall::add_threads(aggregate, &reading, filter);
+            (SampleKind::Threads, 1)
         }
     };
-    Ok(Taken {
+    Ok(ProfileMeta {
         kind,
         start: clock.now(),
         span: Duration::ZERO,

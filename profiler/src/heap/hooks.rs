@@ -1,10 +1,11 @@
-//! jemalloc's experimental hooks, as of 5.3.1: our own unwinder, and a call at each sample and at
-//! each release of one.
+//! The experimental hooks of jemalloc 5.3.1: our unwinder, and calls for each sampled allocation and for
+//! its release.
 //!
-//! A hook runs inside the allocator. It allocates nothing and takes no lock, so it can't wait for
-//! itself, not even in a child that was forked in the middle of one.
+//! A hook runs inside the allocator. It neither allocates nor locks, so it cannot deadlock, not even in a
+//! child that was forked while a hook was running.
 
-use super::{State, live, rate, stacks};
+use super::{live, rate, stacks};
+use crate::allocation_alarm;
 use crate::stats::{HeapStats, LiveBytes, LiveHeap};
 use crate::unwind::{self, Registers};
 use davy_tag::Tag;
@@ -12,8 +13,8 @@ use std::ffi::{CStr, c_uint, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-const OFF: &str = "the allocator is not jemalloc with profiling; \
-                   put `davy_profiler::use_jemalloc!();` into the main file of the program";
+const NO_JEMALLOC: &str = "the allocator is not jemalloc with profiling enabled; \
+                           put `davy_profiler::use_jemalloc!();` into the main file of the program";
 const NOT_STARTED: &str = "the heap sampler is not running";
 
 static IS_ACTIVE: AtomicBool = AtomicBool::new(false);
@@ -22,7 +23,7 @@ static RELEASED: AtomicU64 = AtomicU64::new(0);
 static LIVE_DROPPED: AtomicU64 = AtomicU64::new(0);
 static REASON: Mutex<&str> = Mutex::new(NOT_STARTED);
 
-/// Begins to sample, if the allocator can.
+/// Starts sampling, if the allocator supports it.
 pub(crate) fn start() -> Result<(), &'static str> {
     let started = install();
     let reason = started.err().unwrap_or(NOT_STARTED);
@@ -32,12 +33,13 @@ pub(crate) fn start() -> Result<(), &'static str> {
 }
 
 fn install() -> Result<(), &'static str> {
-    // SAFETY: the types are those that jemalloc documents for these names.
+    // SAFETY: jemalloc documents these types for these names.
     unsafe {
         if read::<bool>(c"opt.prof") != Some(true) {
-            return Err(OFF);
+            return Err(NO_JEMALLOC);
         }
-        let log2: usize = read(c"prof.lg_sample").ok_or("jemalloc tells no sampling rate")?;
+        let log2: usize =
+            read(c"prof.lg_sample").ok_or("jemalloc does not report its sampling rate")?;
         unwind::fill_pool();
         rate::begin(log2 as u8);
         davy_tag::set_allocated_source(allocated_by_thread);
@@ -58,12 +60,12 @@ fn install() -> Result<(), &'static str> {
     }
 }
 
-/// Gives the calling thread an arena of its own, with so much address space in it that it need not
-/// ask the kernel for any. Not one page of it is touched.
+/// Gives the calling thread an arena of its own with this much address space, so that it need not ask the
+/// kernel for more. The pages are not touched.
 pub(crate) fn reserve(bytes: usize) {
-    /// Larger blocks share an arena with those of everybody.
+    /// Larger blocks would go to an arena that all threads share.
     const BLOCK: usize = 1 << 20;
-    // SAFETY: jemalloc documents an unsigned for both.
+    // SAFETY: jemalloc documents an unsigned integer for both names.
     unsafe {
         let Some(arena) = read::<c_uint>(c"arenas.create") else {
             return;
@@ -78,36 +80,36 @@ pub(crate) fn reserve(bytes: usize) {
 
 /// Changes the mean distance between sampled bytes to a power of two.
 pub(crate) fn set_rate(log2: u8) -> Result<(), &'static str> {
-    state()?;
-    // SAFETY: jemalloc documents a size_t. It forgets its own statistics, which nobody asks for;
-    // samples that live are told of when they are released as before.
+    rate_bytes()?;
+    // SAFETY: jemalloc documents a size_t. This resets its own statistics, which are not used; the release
+    // of live samples is still reported.
     let make = || unsafe { write(c"prof.reset", usize::from(log2)) };
     if rate::change(log2, make) {
         Ok(())
     } else {
-        Err("this jemalloc can't change its rate")
+        Err("this jemalloc cannot change its sampling rate")
     }
 }
 
-/// Takes no new samples; those that live are still followed to their end.
+/// Stops taking samples. The release of live ones is still counted.
 pub(crate) fn stop() {
     if IS_ACTIVE.swap(false, Ordering::AcqRel) {
-        // SAFETY: jemalloc documents a bool.
+        // SAFETY: jemalloc documents a bool for this name.
         unsafe { write(c"prof.active", false) };
     }
 }
 
-pub(crate) fn state() -> Result<State, &'static str> {
+/// Mean distance between sampled bytes, or why there is no heap profile.
+pub(crate) fn rate_bytes() -> Result<i64, &'static str> {
     if IS_ACTIVE.load(Ordering::Acquire) {
-        let rate_bytes = 1 << rate::now();
-        return Ok(State { rate_bytes });
+        return Ok(1 << rate::now());
     }
     Err(*REASON.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// What lives now, by tag.
+/// Live memory by tag.
 pub(crate) fn live_heap() -> LiveHeap {
-    let Ok(State { rate_bytes }) = state() else {
+    let Ok(rate_bytes) = rate_bytes() else {
         return LiveHeap::default();
     };
     let of = |index: usize| {
@@ -131,7 +133,7 @@ pub(crate) fn stats() -> HeapStats {
     let samples = SAMPLES.load(Ordering::Relaxed);
     let live_dropped = LIVE_DROPPED.load(Ordering::Relaxed);
     HeapStats {
-        off_because: state().err().unwrap_or(""),
+        disabled_reason: rate_bytes().err().unwrap_or(""),
         rate_bytes: match rate::now() {
             0 => 0,
             rate => 1 << rate,
@@ -143,11 +145,11 @@ pub(crate) fn stats() -> HeapStats {
     }
 }
 
-/// Where the calling thread's count of allocated bytes lies. Asked at the thread's first tag, which
-/// is also the time to learn where its stack lies.
+/// The address of the calling thread's counter of allocated bytes. Called when a thread gets its first
+/// tag, so this is also a good time to learn the bounds of its stack.
 fn allocated_by_thread() -> *const u64 {
     crate::thread::learn_bounds();
-    // SAFETY: jemalloc documents a pointer to a u64, which is the thread's own for its life.
+    // SAFETY: jemalloc documents a pointer to a u64, which belongs to the thread for its whole life.
     let pointer = unsafe { read::<usize>(c"thread.allocatedp") };
     pointer.unwrap_or(0) as *const u64
 }
@@ -159,18 +161,18 @@ type Released = unsafe extern "C" fn(*const c_void, usize);
 /// Writes the calling thread's stack.
 ///
 /// # Safety
-/// Called by jemalloc, with room for `room` pointers.
-unsafe extern "C" fn on_backtrace(frames: *mut *mut c_void, count: *mut c_uint, room: c_uint) {
+/// Called by jemalloc, with space for `capacity` pointers.
+unsafe extern "C" fn on_backtrace(frames: *mut *mut c_void, count: *mut c_uint, capacity: c_uint) {
     // SAFETY: the address of this thread's errno is always valid; reading the stack changes it.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { *errno };
     let mut written = 0u32;
     let push = |pc: u64| {
-        if written == room {
+        if written == capacity {
             return false;
         }
-        // SAFETY: jemalloc gives room for this many.
+        // SAFETY: jemalloc provides space for this many.
         unsafe { *frames.add(written as usize) = pc as *mut c_void };
         written += 1;
         true
@@ -188,13 +190,13 @@ unsafe extern "C" fn on_backtrace(frames: *mut *mut c_void, count: *mut c_uint, 
 /// Called by jemalloc, with the frames that `on_backtrace` wrote.
 unsafe extern "C" fn on_sample(
     address: *const c_void,
-    _asked: usize,
+    _requested: usize,
     frames: *mut *mut c_void,
     count: c_uint,
     size: usize,
 ) {
-    // SAFETY: jemalloc's own vector, which the hook before this one filled; a pointer is as large
-    // as the number that was written.
+    // SAFETY: jemalloc's own vector, which `on_backtrace` filled; a pointer has the size of the numbers
+    // that were written.
     let frames = unsafe { std::slice::from_raw_parts(frames.cast::<u64>(), count as usize) };
     let stack = stacks::find(davy_tag::current(), frames);
     let size = size as u64;
@@ -206,7 +208,7 @@ unsafe extern "C" fn on_sample(
         .fetch_add(objects, Ordering::Relaxed);
     entry.allocated_bytes.fetch_add(bytes, Ordering::Relaxed);
     SAMPLES.fetch_add(1, Ordering::Relaxed);
-    crate::recorder::on_allocated(bytes as u64);
+    allocation_alarm::on_allocated(bytes as u64);
     if live::insert(address as u64, live::Sample { stack, rate, size }) {
         stacks::add_live(stack, objects, bytes);
     } else {
@@ -215,7 +217,7 @@ unsafe extern "C" fn on_sample(
 }
 
 /// # Safety
-/// Called by jemalloc, before the address can be given out again.
+/// Called by jemalloc, before the address can be allocated again.
 unsafe extern "C" fn on_release(address: *const c_void, _size: usize) {
     let Some(sample) = live::remove(address as u64) else {
         return;
@@ -225,10 +227,10 @@ unsafe extern "C" fn on_release(address: *const c_void, _size: usize) {
     RELEASED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// What a sample of this size stands for: objects in 1,024ths, and bytes.
+/// What a sample of this size stands for: objects in units of 1/1024, and bytes.
 ///
-/// A size is sampled with probability `1 - exp(-size / rate)`, since the gaps between sampled bytes
-/// are exponential. A release takes away exactly what its allocation added, also where the rate
+/// An allocation is sampled with probability `1 - exp(-size / rate)`, because the gaps between sampled bytes
+/// are exponentially distributed. A release subtracts exactly what its allocation added, even if the rate
 /// was changed in between.
 fn weight(size: u64, rate: u8) -> (i64, i64) {
     let rate = (1u64 << rate) as f64;
@@ -242,7 +244,7 @@ fn weight(size: u64, rate: u8) -> (i64, i64) {
 unsafe fn read<T: Default>(name: &CStr) -> Option<T> {
     let mut value = T::default();
     let mut size = size_of::<T>();
-    // SAFETY: the value has the size that is told, and lives through the call.
+    // SAFETY: the value has the given size and outlives the call.
     let failed = unsafe {
         tikv_jemalloc_sys::mallctl(
             name.as_ptr(),
@@ -258,7 +260,7 @@ unsafe fn read<T: Default>(name: &CStr) -> Option<T> {
 /// # Safety
 /// `T` is the type that jemalloc documents for this name.
 unsafe fn write<T>(name: &CStr, mut value: T) -> bool {
-    // SAFETY: the value has the size that is told, and lives through the call.
+    // SAFETY: the value has the given size and outlives the call.
     let failed = unsafe {
         tikv_jemalloc_sys::mallctl(
             name.as_ptr(),

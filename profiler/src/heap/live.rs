@@ -1,40 +1,40 @@
-//! Sampled allocations that live, by their address.
+//! Live sampled allocations by address.
 //!
-//! Open addressing without locks. It needs none: between the end of an allocation and the
-//! beginning of its release only one thread speaks of an address.
+//! A hash table with open addressing and no locks. It needs none, because from its allocation to its
+//! release only one thread at a time inserts or removes an address.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// 131,072 samples are 64 GiB of live heap at one in 512 KiB.
+/// 131,072 samples are 64 GiB of live heap at one sample per 512 KiB.
 const SLOTS: usize = 1 << 17;
 const PROBES_MAX: usize = 64;
 
 const FREE: u64 = 0;
-/// Was taken, and may be again; a search goes on behind it.
-const LEFT: u64 = 1;
-/// Taken, its value not yet written.
+/// Was used and may be used again; a search continues past it.
+const REMOVED: u64 = 1;
+/// In use, its value not written yet.
 const CLAIMED: u64 = 2;
 
-/// A value is the stack, the rate's logarithm and the size, from the highest bits to the lowest.
+/// A value packs the stack, the logarithm of the rate and the size, from the highest bits to the lowest.
 const SIZE_BITS: u32 = 42;
 const RATE_BITS: u32 = 6;
 
 static KEYS: [AtomicU64; SLOTS] = [const { AtomicU64::new(FREE) }; SLOTS];
 static VALUES: [AtomicU64; SLOTS] = [const { AtomicU64::new(0) }; SLOTS];
 
-/// What is known of a sampled allocation.
+/// A sampled allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sample {
-    /// Its stack and tag, by number.
+    /// Number of its stack and tag.
     pub(super) stack: u16,
-    /// The rate at which it was sampled, as a power of two.
+    /// Logarithm to base 2 of the rate at which it was sampled.
     pub(super) rate: u8,
     /// Its size in bytes, below 2^42.
     pub(super) size: u64,
 }
 
 fn first_slot(address: u64) -> usize {
-    // Fibonacci hashing; sampled allocations begin at pages.
+    // Fibonacci hashing. Sampled allocations are page-aligned.
     ((address >> 12).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SLOTS
 }
 
@@ -43,11 +43,11 @@ fn slots(address: u64) -> impl Iterator<Item = usize> {
     (0..PROBES_MAX).map(move |probe| (first + probe) % SLOTS)
 }
 
-/// Remembers an allocation; `false` where there is no place for it.
+/// Inserts an allocation; `false` if the table is full.
 pub(super) fn insert(address: u64, sample: Sample) -> bool {
     for slot in slots(address) {
         let key = KEYS[slot].load(Ordering::Relaxed);
-        if key > LEFT {
+        if key > REMOVED {
             continue;
         }
         let claimed =
@@ -64,13 +64,13 @@ pub(super) fn insert(address: u64, sample: Sample) -> bool {
     false
 }
 
-/// Forgets an allocation and tells what was known of it.
+/// Removes an allocation and returns it.
 pub(super) fn remove(address: u64) -> Option<Sample> {
     for slot in slots(address) {
         let key = KEYS[slot].load(Ordering::Acquire);
         if key == address {
             let value = VALUES[slot].load(Ordering::Relaxed);
-            KEYS[slot].store(LEFT, Ordering::Release);
+            KEYS[slot].store(REMOVED, Ordering::Release);
             return Some(Sample {
                 stack: (value >> (SIZE_BITS + RATE_BITS)) as u16,
                 rate: (value >> SIZE_BITS) as u8 & ((1 << RATE_BITS) - 1),
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn allocations_are_remembered_until_they_are_released() {
+    fn allocations_are_found_until_they_are_removed() {
         std::thread::scope(|scope| {
             for thread in 0..4u64 {
                 scope.spawn(move || {

@@ -1,37 +1,37 @@
-//! Sums of sampled allocations by stack and tag, in tables of fixed size that need no lock.
+//! Totals of sampled allocations by stack and tag, in lock-free tables of fixed size.
 //!
-//! The first numbers belong to the tags themselves: an allocation whose stack finds no place is
-//! still counted for its member and operation.
+//! The first numbers belong to the tags themselves: an allocation whose stack does not fit is still counted
+//! for its member and operation.
 
 use davy_tag::{MAX_TAGS, Tag};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
-/// Stacks and tags together; all numbers fit 16 bits.
+/// Number of stacks. All numbers, including those of tags, fit into 16 bits.
 const STACKS: usize = 1 << 15;
-/// Words of all stacks together, lazily backed by memory.
+/// Words of all stacks. Pages are allocated when they are first used.
 const WORDS: usize = 1 << 20;
 const PROBES_MAX: usize = 64;
 
-/// A sample stands for many objects and a fraction: they are summed in 1,024ths.
+/// Objects are summed in units of 1/1024, because a sample stands for a fractional number of them.
 pub(super) const OBJECT: f64 = 1_024.0;
 
-/// Whole objects, from the sum of 1,024ths.
+/// The number of objects, from a sum of units.
 pub(super) fn objects(sum: i64) -> i64 {
     (sum as f64 / OBJECT).round() as i64
 }
 
-/// The entry's frames are not written yet.
+/// The frames of the entry are not written yet.
 const PENDING: u64 = 0;
-/// The entry has no frames, because there was no place for them.
-const NO_PLACE: u64 = u64::MAX;
+/// The frames of the entry did not fit.
+const NO_SPACE: u64 = u64::MAX;
 const LENGTH_BITS: u32 = 16;
 
-/// What one stack under one tag allocated, estimated.
+/// Estimated totals of one stack under one tag.
 pub(super) struct Entry {
-    /// 0 while the entry is free.
+    /// 0 while the entry is unused.
     hash: AtomicU64,
     /// Offset and length of the frames, or one of the constants above.
-    place: AtomicU64,
+    frames: AtomicU64,
     tag: AtomicU64,
     pub(super) allocated_objects: AtomicI64,
     pub(super) allocated_bytes: AtomicI64,
@@ -43,7 +43,7 @@ impl Entry {
     const fn new() -> Self {
         Self {
             hash: AtomicU64::new(0),
-            place: AtomicU64::new(PENDING),
+            frames: AtomicU64::new(PENDING),
             tag: AtomicU64::new(0),
             allocated_objects: AtomicI64::new(0),
             allocated_bytes: AtomicI64::new(0),
@@ -58,12 +58,12 @@ static FRAMES: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 static FRAMES_USED: AtomicUsize = AtomicUsize::new(0);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Allocations whose stack found no place.
+/// Number of sampled allocations whose stack did not fit.
 pub(super) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// What lives by tag, estimated: the sums of all entries of a tag, kept so that nobody has to sum.
+/// Estimated live memory of a tag: the sums of all its entries, maintained so that reading them is cheap.
 pub(super) struct Live {
     pub(super) objects: AtomicI64,
     pub(super) bytes: AtomicI64,
@@ -76,12 +76,12 @@ static LIVE: [Live; MAX_TAGS] = [const {
     }
 }; MAX_TAGS];
 
-/// What lives of the tag with this index.
+/// Live memory of the tag with this index.
 pub(super) fn live(index: usize) -> &'static Live {
     &LIVE[index % MAX_TAGS]
 }
 
-/// Adds to what lives of a number that [`find`] gave, and to its tag's sum.
+/// Adds to the live memory of a number returned by [`find`] and of its tag.
 pub(super) fn add_live(number: u16, objects: i64, bytes: i64) {
     let entry = entry(number);
     let live = live(match usize::from(number) {
@@ -98,12 +98,12 @@ pub(super) fn add_live(number: u16, objects: i64, bytes: i64) {
     }
 }
 
-/// The sums of a number that [`find`] gave.
+/// The totals of a number returned by [`find`].
 pub(super) fn entry(number: u16) -> &'static Entry {
     &ENTRIES[usize::from(number) % ENTRIES.len()]
 }
 
-/// The number of a stack, from its leaf to its root, under a tag.
+/// The number of a stack under a tag. Frames are given from the leaf to the root.
 pub(super) fn find(tag: Tag, frames: &[u64]) -> u16 {
     let hash = hash(tag, frames);
     let first = hash as usize % STACKS;
@@ -116,13 +116,13 @@ pub(super) fn find(tag: Tag, frames: &[u64]) -> u16 {
         {
             Ok(_) => {
                 entry.tag.store(u64::from(tag.index()), Ordering::Relaxed);
-                entry.place.store(place(frames), Ordering::Release);
+                entry.frames.store(store_frames(frames), Ordering::Release);
                 hash
             }
             Err(known) => known,
         };
         if known == hash {
-            if entry.place.load(Ordering::Acquire) == NO_PLACE {
+            if entry.frames.load(Ordering::Acquire) == NO_SPACE {
                 break;
             }
             return index as u16;
@@ -132,11 +132,11 @@ pub(super) fn find(tag: Tag, frames: &[u64]) -> u16 {
     tag.index() as u16
 }
 
-/// Copies the frames to where they stay.
-fn place(frames: &[u64]) -> u64 {
+/// Copies the frames into the table, and returns their offset and length.
+fn store_frames(frames: &[u64]) -> u64 {
     let begin = FRAMES_USED.fetch_add(frames.len(), Ordering::Relaxed);
     if frames.is_empty() || begin + frames.len() > WORDS {
-        return NO_PLACE;
+        return NO_SPACE;
     }
     for (word, frame) in FRAMES[begin..].iter().zip(frames) {
         word.store(*frame, Ordering::Relaxed);
@@ -144,7 +144,7 @@ fn place(frames: &[u64]) -> u64 {
     (begin as u64) << LENGTH_BITS | frames.len() as u64
 }
 
-/// 64 bits are taken as the identity of a stack: two of 32,768 collide once in 10^10 processes.
+/// A hash of 64 bits identifies a stack: among 32,768 stacks, a collision occurs in one of 10^10 processes.
 fn hash(tag: Tag, frames: &[u64]) -> u64 {
     let start = u64::from(tag.index()).wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = frames.iter().fold(start, |hash, frame| {
@@ -154,8 +154,7 @@ fn hash(tag: Tag, frames: &[u64]) -> u64 {
     mixed.max(1)
 }
 
-/// Visits every entry that was ever counted on, with its number and frames; no frames where they
-/// found no place.
+/// Visits every entry in use, with its number and frames. Entries whose frames did not fit have none.
 pub(super) fn visit(mut each: impl FnMut(u16, Tag, &[u64], &Entry)) {
     let mut frames = Vec::new();
     for (number, entry) in ENTRIES.iter().enumerate() {
@@ -166,12 +165,12 @@ pub(super) fn visit(mut each: impl FnMut(u16, Tag, &[u64], &Entry)) {
             }
             Tag::from_index(number as u32)
         } else {
-            let place = entry.place.load(Ordering::Acquire);
-            if place == PENDING || place == NO_PLACE {
+            let location = entry.frames.load(Ordering::Acquire);
+            if location == PENDING || location == NO_SPACE {
                 continue;
             }
-            let begin = (place >> LENGTH_BITS) as usize;
-            let length = (place & ((1 << LENGTH_BITS) - 1)) as usize;
+            let begin = (location >> LENGTH_BITS) as usize;
+            let length = (location & ((1 << LENGTH_BITS) - 1)) as usize;
             let words = FRAMES[begin..begin + length].iter();
             frames.extend(words.map(|word| word.load(Ordering::Relaxed)));
             Tag::from_index(entry.tag.load(Ordering::Relaxed) as u32)
@@ -185,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_under_a_tag_has_one_number() {
+    fn equal_stacks_under_a_tag_share_one_number() {
         let (a, b) = (Tag::new("stacks", "a"), Tag::new("stacks", "b"));
         let number = find(a, &[3, 2, 1]);
         assert_eq!(find(a, &[3, 2, 1]), number);
@@ -202,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_without_a_place_is_counted_for_its_tag() {
-        let tag = Tag::new("stacks", "no place");
+    fn stack_that_does_not_fit_is_counted_for_its_tag() {
+        let tag = Tag::new("stacks", "no space");
         assert_eq!(find(tag, &[]), tag.index() as u16);
     }
 }

@@ -1,16 +1,16 @@
-//! Sums of the heap at an instant, and how they came to be.
+//! The totals of the heap at an instant.
 
-use super::{MAX_FRAMES, stacks};
-use crate::aggregate::{Aggregate, Filter, TABLE_FULL};
+use super::stacks;
+use crate::aggregate::{Aggregate, Filter, HEAP_FRAMES_MAX, TABLE_FULL};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Objects and bytes, allocated so far and living now, by stack and tag.
+/// Objects and bytes, allocated so far and live, by stack and tag.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals(FxHashMap<u16, [i64; 4]>);
 
 impl Totals {
-    /// What they are now.
+    /// The current totals.
     pub(crate) fn now() -> Self {
         let mut totals = Self::default();
         stacks::visit(|number, _, _, entry| {
@@ -26,7 +26,7 @@ impl Totals {
         totals
     }
 
-    /// Those with the most living bytes, at most so many.
+    /// The `count` stacks with the most live bytes.
     pub(crate) fn largest(self, count: usize) -> Self {
         let mut all: Vec<_> = self.0.into_iter().collect();
         all.sort_unstable_by_key(|(_, values)| std::cmp::Reverse(values[3]));
@@ -39,8 +39,7 @@ impl Totals {
     }
 }
 
-/// Adds the heap to an aggregate: what was allocated and what lives, each less what it was at an
-/// earlier instant, if one is given.
+/// Adds allocated and live memory to an aggregate, each minus an earlier reading if one is given.
 pub(crate) fn add(
     aggregate: &mut Aggregate,
     filter: &Filter,
@@ -66,8 +65,8 @@ pub(crate) fn add(
             } else {
                 frames
             };
-            let is_cut = frames.len() >= MAX_FRAMES;
-            aggregate.add(frames, is_cut, tag, values);
+            let is_truncated = frames.len() >= HEAP_FRAMES_MAX;
+            aggregate.add(frames, is_truncated, tag, values);
         }
     });
 }

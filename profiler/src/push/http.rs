@@ -1,8 +1,8 @@
-//! One kept-open connection to an archiver.
+//! An HTTP client for archivers that keeps its connection open.
 
-use super::Settings;
 use super::pack::{is_zstd, unpack};
-use super::resolver::Remembering;
+use super::resolver::CachingResolver;
+use super::settings::Settings;
 use crate::Error;
 use std::cell::RefCell;
 use std::io::Read as _;
@@ -12,31 +12,31 @@ use ureq::unversioned::transport::DefaultConnector;
 const PATH: &str = "push.v1.PusherService/Push";
 const TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// An archiver may ask for short windows for so long at a time.
+/// Maximum time for which an archiver may ask for short windows at once.
 const WATCH_MAX: Duration = Duration::from_mins(5);
-/// Bytes of an error's body that are read for the log.
+/// Bytes of the body of an error response that are read.
 const REASON_MAX: u64 = 512;
 
-/// What became of a push.
+/// The outcome of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The window is in the bucket; perhaps somebody watches for a while.
+    /// The windows are stored. `watch` is the time for which the archiver asks for short windows.
     Stored { watch: Option<Duration> },
-    /// Another time, or another archiver; perhaps not before a while.
+    /// Try again, or try another archiver; not before `after` has passed, if it is given.
     Later {
         reason: String,
         after: Option<Duration>,
     },
-    /// This window will never be taken.
+    /// The window will never be accepted.
     Refused { reason: String },
 }
 
-/// Where windows are pushed to.
+/// The URL that windows are pushed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Archiver(String);
 
 impl Archiver {
-    /// From the address of an archiver, such as `http://127.0.0.1:4040` or `https://archive.corp`.
+    /// Parses the address of an archiver, such as `http://127.0.0.1:4040` or `https://archive.corp`.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
         let refuse = |reason| Error::Archiver {
             url: url.to_owned(),
@@ -45,7 +45,7 @@ impl Archiver {
         let is_tls = url.starts_with("https://");
         if is_tls && !cfg!(feature = "tls") {
             return Err(refuse(
-                "https needs the feature tls of davy-profiler, which this program was built without",
+                "https:// needs the feature `tls` of davy-profiler, which this program was built without",
             ));
         }
         let rest = url
@@ -59,23 +59,23 @@ impl Archiver {
         Ok(Self(format!("{}/{PATH}", url.trim_end_matches('/'))))
     }
 
-    /// The address as it was given.
+    /// The address without the path of the push endpoint.
     fn address(&self) -> &str {
         self.0.trim_end_matches(PATH).trim_end_matches('/')
     }
 }
 
-/// A client that keeps its connections open.
+/// A client that keeps its connections open and remembers which archivers do not accept zstd.
 pub(super) struct Client {
     agent: ureq::Agent,
     authorization: Option<String>,
-    /// Those that were seen not to take zstd, and to take the same without.
+    /// Archivers that rejected a window in zstd and accepted it without.
     without_zstd: RefCell<Vec<Archiver>>,
 }
 
 impl Client {
-    /// With `is_hurried` no name is looked up that was found before.
-    pub(super) fn new(settings: &Settings, is_hurried: bool) -> Self {
+    /// With `prefers_cache`, host names that were resolved before are not resolved again.
+    pub(super) fn new(settings: &Settings, prefers_cache: bool) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -91,42 +91,42 @@ impl Client {
             agent: ureq::Agent::with_parts(
                 config.build(),
                 DefaultConnector::default(),
-                Remembering::new(is_hurried),
+                CachingResolver::new(prefers_cache),
             ),
             authorization: token.map(|token| format!("Bearer {token}")),
             without_zstd: RefCell::default(),
         }
     }
 
-    /// Pushes; with `hurry` the archiver is asked to store it at once.
-    pub(super) fn push(&self, archiver: &Archiver, body: &[u8], hurry: bool) -> Outcome {
+    /// Pushes a body. If it is urgent, the archiver is asked to store it without waiting for more.
+    pub(super) fn push(&self, archiver: &Archiver, body: &[u8], is_urgent: bool) -> Outcome {
         if !is_zstd(body) {
-            return self.send(archiver, body, hurry).1;
+            return self.send(archiver, body, is_urgent).1;
         }
         let is_known = self.without_zstd.borrow().contains(archiver);
         if !is_known {
-            let (status, outcome) = self.send(archiver, body, hurry);
-            // What a server says of an encoding that it does not know: HTTP, Connect, old Connect.
+            let (status, outcome) = self.send(archiver, body, is_urgent);
+            // How servers reject an unknown encoding: plain HTTP, Connect, and old versions of Connect.
             if !matches!(status, 415 | 501 | 404) {
                 return outcome;
             }
         }
         let Some(body) = unpack(body) else {
-            let reason = format!("{} does not take zstd", archiver.address());
+            let reason = format!("{} does not accept zstd", archiver.address());
             return Outcome::Later {
                 reason,
                 after: None,
             };
         };
-        let (_, outcome) = self.send(archiver, &body, hurry);
+        let (_, outcome) = self.send(archiver, &body, is_urgent);
         if !is_known && matches!(outcome, Outcome::Stored { .. }) {
             self.without_zstd.borrow_mut().push(archiver.clone());
         }
         outcome
     }
 
-    /// Sends a body as it is; answers the status too, 0 where none came.
-    fn send(&self, archiver: &Archiver, body: &[u8], hurry: bool) -> (u16, Outcome) {
+    /// Sends a body as it is. Returns the status, too, or 0 if there was no response.
+    fn send(&self, archiver: &Archiver, body: &[u8], is_urgent: bool) -> (u16, Outcome) {
         let mut request = self
             .agent
             .post(&archiver.0)
@@ -134,7 +134,7 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             request = request.header("Authorization", authorization);
         }
-        if hurry {
+        if is_urgent {
             request = request.header("Davy-Hurry", "1");
         }
         if is_zstd(body) {
@@ -150,7 +150,7 @@ impl Client {
                 let after = seconds("Retry-After");
                 let watch = seconds("Davy-Watch-Seconds").map(|watch| watch.min(WATCH_MAX));
                 let status = response.status().as_u16();
-                // The beginning of a long reason is worth more than none.
+                // An error here leaves a shorter reason.
                 let mut body = Vec::new();
                 let reader = response.body_mut().as_reader();
                 let _ = reader.take(REASON_MAX).read_to_end(&mut body);
@@ -175,7 +175,7 @@ impl Client {
     }
 }
 
-/// Why an archiver could not be spoken to.
+/// Why a request failed without a response.
 fn explain(archiver: &Archiver, error: &ureq::Error) -> String {
     let address = archiver.address();
     #[cfg(feature = "tls")]
@@ -185,8 +185,8 @@ fn explain(archiver: &Archiver, error: &ureq::Error) -> String {
     format!("{address}: {error}")
 }
 
-/// 4xx is about the window, and final; except where it is about the moment, or about the token,
-/// which an operator may put right while the window waits.
+/// A status of 4xx refuses the window for good, except those that may change with time, or when an operator
+/// corrects the token or the address.
 fn outcome(status: u16, after: Option<Duration>, body: &str) -> Outcome {
     let reason = format!("status {status}: {}", body.trim());
     match status {
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_cannot_be_used_are_refused_with_a_reason() {
+    fn parse_accepts_http_urls_and_rejects_other_addresses() {
         let check = |url: &str, expected: Option<&str>| {
             assert_eq!(
                 Archiver::parse(url).ok().map(|a| a.0).as_deref(),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_whether_to_try_again() {
+    fn status_decides_between_stored_later_and_refused() {
         let is_later = |status| matches!(outcome(status, None, ""), Outcome::Later { .. });
         let is_refused = |status| matches!(outcome(status, None, ""), Outcome::Refused { .. });
         let stored = Outcome::Stored { watch: None };

@@ -1,36 +1,36 @@
-//! How windows are packed: from a profile to the body of its push.
+//! Encodes a profile as the body of a push.
 
 use super::wire;
-use crate::assemble::Kind;
+use crate::sample_kind::SampleKind;
 use davy_profile::{Profile, gzip, pprof};
 
-/// How windows are packed on their way to an archiver, and while they wait for one.
+/// How windows are compressed, both on the wire and while they are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Each profile is gzip, as pprof is everywhere: whoever takes pushes takes this.
+    /// Each profile is compressed by gzip, as is usual for pprof. Every receiver of pushes accepts this.
     #[default]
     Gzip,
-    /// The body of the request is zstd: smaller, for less work. An archiver that does not take it
-    /// gets the same windows unpacked.
+    /// The body of the request is compressed by zstd, which is smaller and takes less CPU time. An archiver
+    /// that does not accept it gets the same windows uncompressed.
     #[cfg(feature = "zstd")]
     Zstd,
-    /// Nothing is packed.
+    /// No compression.
     None,
 }
 
-/// What every frame of zstd begins with (RFC 8878); a `PushRequest` never does.
+/// The first bytes of every zstd frame (RFC 8878). A `PushRequest` never starts with them.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Whether this body is zstd, which its request must say.
+/// Whether a body is compressed by zstd.
 pub(super) fn is_zstd(body: &[u8]) -> bool {
     body.starts_with(&ZSTD_MAGIC)
 }
 
-/// The body of a push of one window.
+/// The body of a push with one window.
 pub(super) fn pack(
     profile: &Profile,
-    kind: Kind,
+    kind: SampleKind,
     labels: &[(String, String)],
     id: &str,
     compression: Compression,
@@ -46,13 +46,13 @@ pub(super) fn pack(
     let body = wire::request(&labels, &bytes, id);
     #[cfg(feature = "zstd")]
     if compression == Compression::Zstd {
-        // Frames one after the other are the frames of all, so that windows still make one body.
+        // Concatenated frames decompress to the concatenated bodies, so windows can still be batched.
         return zstd::bulk::compress(&body, zstd::DEFAULT_COMPRESSION_LEVEL).unwrap_or(body);
     }
     body
 }
 
-/// The body of a request whose receiver does not take zstd; none where this can't be unpacked.
+/// Decompresses a body for a receiver that does not accept zstd; none if that is not possible.
 pub(super) fn unpack(body: &[u8]) -> Option<Vec<u8>> {
     #[cfg(feature = "zstd")]
     return zstd::stream::decode_all(body).ok();

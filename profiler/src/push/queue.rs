@@ -1,4 +1,4 @@
-//! Windows that no archiver has acknowledged, bounded by their bytes.
+//! Windows that no archiver has acknowledged yet, bounded by their bytes.
 
 use davy_base::Timestamp;
 use std::borrow::Cow;
@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// An encoded window; it keeps its id however often it is sent.
+/// An encoded window. Its id is part of its body, and so the same each time it is sent.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// The whole body of its push, its id included; none where only the file has it.
+    /// The body of its push; none if it is only on disk.
     body: Option<Vec<u8>>,
     file: Option<PathBuf>,
     bytes: usize,
@@ -26,7 +26,7 @@ impl Window {
         }
     }
 
-    /// One that an earlier process left on disk.
+    /// A window that an earlier process left on disk.
     pub(super) fn found(file: PathBuf, bytes: usize, end: Timestamp) -> Self {
         Self {
             body: None,
@@ -36,7 +36,7 @@ impl Window {
         }
     }
 
-    /// Says where it lies on disk; in memory it need not be any more.
+    /// Notes the file that the window was written to.
     pub(super) fn spooled(&mut self, file: PathBuf, keep_in_memory: bool) {
         self.file = Some(file);
         if !keep_in_memory {
@@ -60,7 +60,7 @@ impl Window {
     }
 }
 
-/// First in, first out; past the bound the oldest goes first.
+/// A queue that drops its oldest windows when it exceeds its bound.
 #[derive(Debug)]
 pub(super) struct Queue {
     windows: VecDeque<Arc<Window>>,
@@ -91,12 +91,12 @@ impl Queue {
         }
     }
 
-    /// Takes out a window that can't be read from disk any more.
+    /// Removes a window that cannot be read from disk.
     pub(super) fn lost(&mut self, window: &Arc<Window>) {
         self.overflowed += u64::from(self.remove(window));
     }
 
-    /// The windows to send next, at most so many and, but for the first, so many bytes.
+    /// The windows to send next: at most `count`, and at most `bytes` unless the first alone is larger.
     pub(super) fn first(&self, count: usize, bytes: usize) -> Vec<Arc<Window>> {
         let mut sum = 0;
         let fits = |window: &&Arc<Window>| {
@@ -111,7 +111,7 @@ impl Queue {
             .collect()
     }
 
-    /// Takes a window out, wherever it is by now; it may have been dropped meanwhile.
+    /// Removes a window, and returns whether it was still there.
     pub(super) fn remove(&mut self, window: &Arc<Window>) -> bool {
         let Some(at) = self.windows.iter().position(|w| Arc::ptr_eq(w, window)) else {
             return false;
@@ -130,14 +130,14 @@ impl Queue {
         self.bytes
     }
 
-    /// Bytes of windows that are held in memory, on disk or not.
+    /// Bytes of windows that are in memory, whether or not they are on disk, too.
     #[cfg(test)]
     pub(super) fn memory_bytes(&self) -> usize {
         let bodies = self.windows.iter().filter_map(|w| w.body.as_ref());
         bodies.map(Vec::len).sum()
     }
 
-    /// Windows dropped because of the bound.
+    /// The number of windows that were dropped.
     pub(super) fn overflowed(&self) -> u64 {
         self.overflowed
     }
@@ -152,23 +152,23 @@ mod tests {
     }
 
     #[test]
-    fn past_its_bound_the_oldest_window_goes_first_and_is_counted() {
+    fn oldest_window_is_dropped_and_counted_past_the_bound() {
         let mut queue = Queue::new(100);
         queue.add(window(40));
-        let oldest = queue.first(1, 100).pop().expect("one is there");
+        let oldest = queue.first(1, 100).pop().expect("a window is queued");
         queue.add(window(41));
         queue.add(window(42));
         assert_eq!((queue.len(), queue.bytes(), queue.overflowed()), (2, 83, 1));
         assert!(
             !queue.remove(&oldest),
-            "it was dropped while it was being sent"
+            "the window was dropped while it was being sent"
         );
         queue.add(window(101));
         assert_eq!((queue.len(), queue.bytes(), queue.overflowed()), (0, 0, 4));
     }
 
     #[test]
-    fn a_batch_is_bounded_by_its_windows_and_bytes_but_never_empty() {
+    fn batch_is_bounded_by_count_and_bytes_and_never_empty() {
         let mut queue = Queue::new(1_000);
         for size in [60, 30, 20] {
             queue.add(window(size));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_on_disk_goes_with_its_acknowledgement_and_past_the_bound() {
+    fn file_is_deleted_when_its_window_is_acknowledged_or_dropped() {
         let folder = tempfile::tempdir().expect("a folder");
         let spooled = |name: &str| {
             let path = folder.path().join(name);
@@ -203,18 +203,18 @@ mod tests {
         queue.add(first);
         queue.add(second);
         assert_eq!((first_path.exists(), second_path.exists()), (false, true));
-        let second = queue.first(1, 100).pop().expect("one is there");
-        assert_eq!(second.body().expect("it can be read").as_ref(), [7; 60]);
+        let second = queue.first(1, 100).pop().expect("a window is queued");
+        assert_eq!(second.body().expect("readable").as_ref(), [7; 60]);
         queue.remove(&second);
         assert!(!second_path.exists());
     }
 
     #[test]
-    fn an_acknowledged_window_is_taken_out() {
+    fn acknowledged_window_is_removed() {
         let mut queue = Queue::new(100);
         queue.add(window(1));
         queue.add(window(2));
-        let first = queue.first(1, 100).pop().expect("one is there");
+        let first = queue.first(1, 100).pop().expect("a window is queued");
         assert!(queue.remove(&first));
         assert_eq!((queue.len(), queue.bytes()), (1, 2));
     }

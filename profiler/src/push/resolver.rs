@@ -1,9 +1,8 @@
-//! The addresses of archivers.
+//! Resolves the host names of archivers.
 //!
-//! ureq looks each name up on a thread of its own, so that it can give up in time. When memory runs
-//! out there is no place for a thread, and that is when the last window goes out. So an address that
-//! is given as a number is never looked up, and one that was found before is good enough in a hurry,
-//! and when a name can't be looked up any more.
+//! ureq resolves each name on a new thread, so that it can time out. When memory runs out, a thread cannot
+//! be started, and that is when the last window is sent. So numeric addresses are used directly, and
+//! addresses found before are used for urgent windows and whenever resolving fails.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -12,38 +11,38 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Names that are remembered; archivers are few.
+/// Maximum number of cached names.
 const NAMES_MAX: usize = 16;
 
-/// What was found, by name and port, for all clients of the process.
-static FOUND: Mutex<Vec<(String, Vec<SocketAddr>)>> = Mutex::new(Vec::new());
+/// Addresses by name and port, shared by all clients of the process.
+static CACHE: Mutex<Vec<(String, Vec<SocketAddr>)>> = Mutex::new(Vec::new());
 
-/// Remembers what it finds.
+/// A resolver that caches addresses.
 #[derive(Debug)]
-pub(super) struct Remembering {
+pub(super) struct CachingResolver {
     lookup: DefaultResolver,
-    /// Whether what was found before is not looked up again.
-    is_hurried: bool,
+    /// Whether cached names are not resolved again.
+    prefers_cache: bool,
 }
 
-impl Remembering {
-    pub(super) fn new(is_hurried: bool) -> Self {
+impl CachingResolver {
+    pub(super) fn new(prefers_cache: bool) -> Self {
         Self {
             lookup: DefaultResolver::default(),
-            is_hurried,
+            prefers_cache,
         }
     }
 
-    fn answer(&self, addresses: &[SocketAddr]) -> ResolvedSocketAddrs {
-        let mut answer = self.empty();
+    fn response(&self, addresses: &[SocketAddr]) -> ResolvedSocketAddrs {
+        let mut response = self.empty();
         for address in addresses {
-            answer.push(*address);
+            response.push(*address);
         }
-        answer
+        response
     }
 }
 
-impl Resolver for Remembering {
+impl Resolver for CachingResolver {
     fn resolve(
         &self,
         uri: &Uri,
@@ -56,31 +55,31 @@ impl Resolver for Remembering {
         };
         let name = name.unwrap_or_default();
         if let Ok(address) = name.parse() {
-            return Ok(self.answer(&[address]));
+            return Ok(self.response(&[address]));
         }
-        if self.is_hurried
+        if self.prefers_cache
             && let Some(found) = find(&name)
         {
-            return Ok(self.answer(&found));
+            return Ok(self.response(&found));
         }
         match self.lookup.resolve(uri, config, timeout) {
             Ok(found) => {
                 remember(name, found.to_vec());
                 Ok(found)
             }
-            Err(error) => find(&name).map_or(Err(error), |found| Ok(self.answer(&found))),
+            Err(error) => find(&name).map_or(Err(error), |found| Ok(self.response(&found))),
         }
     }
 }
 
 fn find(name: &str) -> Option<Vec<SocketAddr>> {
-    let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     let found = found.iter().find(|(known, _)| known == name);
     found.map(|(_, addresses)| addresses.clone())
 }
 
 fn remember(name: String, addresses: Vec<SocketAddr>) {
-    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut found = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     found.retain(|(known, _)| *known != name);
     if found.len() == NAMES_MAX {
         found.remove(0);
@@ -94,8 +93,8 @@ mod tests {
     use std::time::Duration;
     use ureq::Timeout;
 
-    fn resolve(url: &str, is_hurried: bool) -> Result<Vec<SocketAddr>, ureq::Error> {
-        let resolver = Remembering::new(is_hurried);
+    fn resolve(url: &str, prefers_cache: bool) -> Result<Vec<SocketAddr>, ureq::Error> {
+        let resolver = CachingResolver::new(prefers_cache);
         let timeout = NextTimeout {
             after: Duration::from_secs(5).into(),
             reason: Timeout::Resolve,
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_taken_as_they_are_and_names_as_they_were_found_before() {
+    fn numeric_addresses_are_not_resolved_and_cached_names_survive_failures() {
         let is = |text: &str| vec![text.parse::<SocketAddr>().expect("an address")];
         let number = resolve("http://10.1.2.3:4040/x", true).expect("no lookup");
         assert_eq!(number, is("10.1.2.3:4040"));
@@ -115,15 +114,15 @@ mod tests {
         assert_eq!(number, is("[::1]:443"));
 
         let name = "http://no-such-archiver.invalid:4040/x";
-        assert!(resolve(name, true).is_err(), "never found");
+        assert!(resolve(name, true).is_err(), "not cached yet");
         remember(
             "no-such-archiver.invalid:4040".to_owned(),
             is("10.1.2.4:4040"),
         );
-        // In a hurry it is not looked up, else in vain.
-        for is_hurried in [true, false] {
+        // With `prefers_cache` it is not resolved; without, resolving fails and the cache is used.
+        for prefers_cache in [true, false] {
             assert_eq!(
-                resolve(name, is_hurried).expect("found before"),
+                resolve(name, prefers_cache).expect("cached"),
                 is("10.1.2.4:4040")
             );
         }

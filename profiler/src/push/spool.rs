@@ -1,16 +1,16 @@
 //! Windows on disk, so that they outlive the process.
 //!
 //! ```text
-//! <folder>/<owner>/lock              held by the process that writes there, for as long as it lives
-//! <folder>/<owner>/<number>.window   the body of a push, complete
-//! <folder>/<owner>/<number>.part     one that is being written
-//! <folder>/<owner>.new/lock          an owner that is about to be
+//! <folder>/<owner>/lock              locked by the process that writes to this subfolder, while it runs
+//! <folder>/<owner>/<number>.window   the complete body of a push
+//! <folder>/<owner>/<number>.part     a body that is being written
+//! <folder>/<owner>.new/lock          a subfolder that is being created
 //! ```
 //!
-//! An owner is sixteen hexadecimal digits. Many processes may share a folder. One that begins takes
-//! over what those left that have ended: it can take their lock. Nothing but what is drawn above is
-//! ever moved or removed, so the folder may hold other things. Nothing is synced to the disk: windows survive the process, not a crash
-//! of the machine.
+//! `<owner>` is sixteen hexadecimal digits. Processes may share a folder. One that starts takes over the
+//! windows of processes that have ended, which it recognizes by taking their lock. Only the files above are
+//! moved or removed, so the folder may hold other files. Files are not synced to disk: windows survive the
+//! process, not a crash of the machine.
 
 use davy_base::{Random, Timestamp};
 use std::ffi::OsStr;
@@ -23,7 +23,7 @@ const SUFFIX: &str = "window";
 const PART: &str = "part";
 const OWNER_DIGITS: usize = 16;
 
-/// A folder that this process owns.
+/// A subfolder that this process owns.
 #[derive(Debug)]
 pub(super) struct Spool {
     own: PathBuf,
@@ -31,7 +31,7 @@ pub(super) struct Spool {
     _lock: File,
 }
 
-/// A window that was found there.
+/// A window that another process left.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) path: PathBuf,
@@ -40,14 +40,14 @@ pub(super) struct Found {
 }
 
 impl Spool {
-    /// Makes a folder of its own in `folder`.
+    /// Creates a subfolder of `folder`.
     pub(super) fn create(folder: &Path, random: &mut Random) -> io::Result<Self> {
         let name = format!("{:0OWNER_DIGITS$x}", random.next_u64());
         let (new, own) = (folder.join(format!("{name}.new")), folder.join(name));
         fs::create_dir_all(&new)?;
-        // Nobody who begins meanwhile finds it unlocked: it has no owner's name yet.
+        // The subfolder gets its final name after it is locked, so that no other process finds it unlocked.
         let lock = try_lock(File::create_new(new.join(LOCK))?)?
-            .ok_or_else(|| io::Error::other("another process has a folder of the same name"))?;
+            .ok_or_else(|| io::Error::other("another process locked the new spool folder"))?;
         fs::rename(&new, &own)?;
         Ok(Self {
             own,
@@ -56,8 +56,8 @@ impl Spool {
         })
     }
 
-    /// As [`Spool::create`], and moves into it what processes that ended have left, which is
-    /// answered, the oldest first.
+    /// Like [`Spool::create`], but also moves the windows of processes that have ended into the subfolder.
+    /// Returns them, the oldest first.
     pub(super) fn open(folder: &Path, random: &mut Random) -> io::Result<(Self, Vec<Found>)> {
         let mut spool = Self::create(folder, random)?;
         let mut left: Vec<(std::time::SystemTime, PathBuf)> = Vec::new();
@@ -99,7 +99,7 @@ impl Spool {
         self.own.join(format!("{:012}.{suffix}", self.next))
     }
 
-    /// Writes a window; it is there whole or not at all.
+    /// Writes a window atomically.
     pub(super) fn write(&mut self, body: &[u8]) -> io::Result<PathBuf> {
         let (part, path) = (self.name(PART), self.name(SUFFIX));
         fs::write(&part, body)?;
@@ -111,14 +111,14 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        // Only a folder without windows is of no more use.
+        // A subfolder with windows is left to the next process.
         if windows(&self.own).is_empty() {
             remove(&self.own);
         }
     }
 }
 
-/// Removes an owner's folder; one that holds what no spool writes stays.
+/// Removes a subfolder, unless it holds other files.
 fn remove(own: &Path) {
     for entry in fs::read_dir(own).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -139,7 +139,7 @@ fn timestamp(time: std::time::SystemTime) -> Timestamp {
     Timestamp::EPOCH.plus(since.unwrap_or_default())
 }
 
-/// The windows in a folder, by when they were written and by number.
+/// The windows in a subfolder, with the time when each was written.
 fn windows(folder: &Path) -> Vec<(std::time::SystemTime, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let windows = entries.filter_map(|entry| {
@@ -151,7 +151,7 @@ fn windows(folder: &Path) -> Vec<(std::time::SystemTime, PathBuf)> {
     windows.collect()
 }
 
-/// The lock on a file; none where another process has it. It goes with the process.
+/// The locked file; none if another process holds the lock. The lock is released when the file is closed.
 fn try_lock(file: File) -> io::Result<Option<File>> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
@@ -165,12 +165,12 @@ mod tests {
     use super::*;
 
     fn bodies(found: &[Found]) -> Vec<Vec<u8>> {
-        let read = |found: &Found| fs::read(&found.path).expect("it is there");
+        let read = |found: &Found| fs::read(&found.path).expect("readable");
         found.iter().map(read).collect()
     }
 
     #[test]
-    fn what_a_process_left_is_found_by_the_next_in_order_and_by_one_only() {
+    fn windows_of_an_ended_process_are_taken_over_in_order_by_one_process() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut random = Random::seeded(9);
         let (mut first, found) = Spool::open(folder.path(), &mut random).expect("open");
@@ -180,7 +180,7 @@ mod tests {
         fs::write(first.own.join("x.part"), b"half").expect("written");
 
         let (second, found) = Spool::open(folder.path(), &mut random).expect("open");
-        assert_eq!(found, [], "the first one lives");
+        assert_eq!(found, [], "the first process still holds its lock");
         drop(first);
         let (third, found) = Spool::open(folder.path(), &mut random).expect("open");
         assert_eq!(bodies(&found), [b"one".to_vec(), b"two".to_vec()]);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_spool_has_written_stays() {
+    fn spool_leaves_foreign_files_untouched() {
         let folder = tempfile::tempdir().expect("a folder");
         let foreign = [
             "database/lock",
@@ -214,14 +214,14 @@ mod tests {
             .filter(|file| **file != "fedcba9876543210/lock")
         {
             assert_eq!(
-                fs::read(folder.path().join(file)).expect("it is there"),
+                fs::read(folder.path().join(file)).expect("readable"),
                 file.as_bytes()
             );
         }
     }
 
     #[test]
-    fn spools_that_begin_at_once_do_not_take_each_others_folders() {
+    fn spools_that_open_concurrently_do_not_take_each_others_folders() {
         let folder = tempfile::tempdir().expect("a folder");
         std::thread::scope(|scope| {
             for seed in 0..8 {
@@ -230,7 +230,7 @@ mod tests {
                     let mut random = Random::seeded(seed);
                     for _ in 0..50 {
                         let (mut spool, _) = Spool::open(folder, &mut random).expect("open");
-                        spool.write(b"window").expect("its folder is there");
+                        spool.write(b"window").expect("the subfolder exists");
                     }
                 });
             }

@@ -1,4 +1,4 @@
-//! Whose certificates an archiver may show, and what to say of one that is not taken.
+//! Which certificates of archivers are trusted, and explanations of TLS errors.
 
 use crate::Error;
 use rustls::CertificateError;
@@ -7,18 +7,18 @@ use std::path::Path;
 use std::sync::Arc;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-/// The certificates that an archiver's must be signed by.
+/// The certificate authorities that must have signed an archiver's certificate.
 #[derive(Clone, Default)]
 pub(crate) enum Trust {
-    /// Those that the system trusts; they are read when the first archiver is spoken to by TLS.
+    /// Those that the system trusts. They are loaded at the first TLS connection.
     #[default]
     System,
-    /// Those of a file, and no others.
-    Own(Arc<Vec<Certificate<'static>>>),
+    /// Only those of a file.
+    File(Arc<Vec<Certificate<'static>>>),
 }
 
 impl Trust {
-    /// Trusts the certificates of a PEM file, which is read now.
+    /// Trusts the certificates in a PEM file, and reads the file.
     pub(crate) fn read(file: &Path) -> Result<Self, Error> {
         let refuse = |reason: String| Error::CaFile {
             file: file.to_owned(),
@@ -28,25 +28,27 @@ impl Trust {
         let mut roots = rustls::RootCertStore::empty();
         let mut own = Vec::new();
         for item in parse_pem(&pem) {
-            // Keys and the like are no certificates, and no harm.
+            // The file may also hold keys; they are ignored.
             let Ok(PemItem::Certificate(certificate)) = item else {
                 continue;
             };
             roots
                 .add(certificate.der().to_vec().into())
-                .map_err(|error| refuse(format!("it holds a certificate that is none: {error}")))?;
+                .map_err(|error| refuse(format!("invalid certificate: {error}")))?;
             own.push(certificate);
         }
         if own.is_empty() {
-            return Err(refuse("it holds no certificate in PEM".to_owned()));
+            return Err(refuse(
+                "the file holds no certificate in PEM format".to_owned(),
+            ));
         }
-        Ok(Self::Own(Arc::new(own)))
+        Ok(Self::File(Arc::new(own)))
     }
 
     pub(super) fn config(&self) -> TlsConfig {
         let roots = match self {
             Self::System => RootCerts::PlatformVerifier,
-            Self::Own(certificates) => RootCerts::Specific(Arc::clone(certificates)),
+            Self::File(certificates) => RootCerts::Specific(Arc::clone(certificates)),
         };
         TlsConfig::builder()
             .root_certs(roots)
@@ -59,12 +61,12 @@ impl std::fmt::Debug for Trust {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::System => f.write_str("System"),
-            Self::Own(certificates) => write!(f, "Own({})", certificates.len()),
+            Self::File(certificates) => write!(f, "File({} certificates)", certificates.len()),
         }
     }
 }
 
-/// What a failed handshake means to whoever set the archiver up; none where TLS was not to blame.
+/// What a failed handshake means, and what to change; none if the error is not about TLS.
 pub(super) fn explain(error: &ureq::Error) -> Option<String> {
     let error = match error {
         ureq::Error::Rustls(error) => error,
@@ -73,23 +75,23 @@ pub(super) fn explain(error: &ureq::Error) -> Option<String> {
     };
     let reason = match error {
         rustls::Error::InvalidCertificate(of) => match of {
-            // The other is of a CA that has the name of one that is trusted, and another key.
+            // BadSignature: the issuer has the name of a trusted CA, but another key.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "its certificate was signed by nobody who is trusted here; name its CA with ca_file"
+                "the certificate is not signed by a trusted CA; set ca_file to a file with its CA"
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for another host; push to the name that it is for"
+                "the certificate is for another host; use the host name of the certificate in the URL"
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "its certificate has expired; renew it there"
+                "the certificate has expired; renew it on the archiver"
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "its certificate is not valid yet; compare the clocks"
+                "the certificate is not valid yet; check the clocks of both machines"
             }
-            _ => "its certificate is not taken",
+            _ => "the certificate is invalid",
         },
-        rustls::Error::InvalidMessage(_) => "what answers does not speak TLS; is it http://?",
-        _ => "TLS failed; ca_file names a CA where the system has none",
+        rustls::Error::InvalidMessage(_) => "the server does not speak TLS; try http://",
+        _ => "TLS handshake failed; set ca_file if the system has no CA certificates",
     };
     Some(format!("{reason} ({error})"))
 }

@@ -1,19 +1,23 @@
-//! Windows that can't wait: straight from the thread that made them, past the queue.
+//! Sends windows that cannot wait directly from the thread that makes them, past the queue.
 
 use super::http::{Client, Outcome};
+use super::outbox::Outbox;
 use super::pack::pack;
 use super::queue::Window;
+use super::settings::Settings;
 use super::spool::Spool;
-use super::{Outbox, Settings, uuid};
+use super::wire::window_id;
 use crate::aggregate::Aggregate;
-use crate::assemble::{Taken, assemble};
-use crate::modules::{self, Module};
+use crate::assemble::assemble;
+use crate::loader;
+use crate::modules::Module;
+use crate::sample_kind::ProfileMeta;
 use crate::symbol::Symbols;
 use davy_base::Random;
 use std::sync::TryLockError;
 
-/// Sends one window at a time, with as little memory as that takes.
-pub(crate) struct Urgent<'a> {
+/// Sends one window at a time, with as little memory as possible.
+pub(crate) struct UrgentSender<'a> {
     outbox: &'a Outbox,
     settings: &'a Settings,
     client: Client,
@@ -22,13 +26,13 @@ pub(crate) struct Urgent<'a> {
 }
 
 impl Outbox {
-    /// What is sent by it is not in the queue unless no archiver takes it.
-    pub(crate) fn urgent<'a>(&'a self, settings: &'a Settings) -> Urgent<'a> {
+    /// A sender whose windows enter the queue only if no archiver stores them.
+    pub(crate) fn urgent_sender<'a>(&'a self, settings: &'a Settings) -> UrgentSender<'a> {
         let mut random = Random::system();
         let spool = settings.spool.as_ref();
-        // What others left is the pusher's.
+        // Windows that earlier processes left are the pusher's concern.
         let spool = spool.and_then(|folder| Spool::create(folder, &mut random).ok());
-        Urgent {
+        UrgentSender {
             outbox: self,
             settings,
             client: Client::new(settings, true),
@@ -38,18 +42,19 @@ impl Outbox {
     }
 }
 
-impl Urgent<'_> {
-    /// Names that were found in a hurry are looked up again when they are next needed.
-    pub(crate) fn calm(&self) {
+impl UrgentSender<'_> {
+    /// Discards the names that were looked up by symbol tables only, so that better ones are looked up
+    /// when they are needed again.
+    pub(crate) fn discard_names(&self) {
         if let Ok(mut symbols) = self.outbox.symbols.lock() {
-            symbols.forget();
+            symbols.clear();
         }
     }
 
-    /// Sends a window at once; `room` is how many bytes may still be taken.
-    pub(crate) fn send(&mut self, aggregate: &Aggregate, taken: Taken, room: u64) {
-        let modules = modules::list();
-        let body = self.encode(aggregate, taken, &modules, room);
+    /// Sends a window immediately. `available` is the number of bytes that the process may still allocate.
+    pub(crate) fn send(&mut self, aggregate: &Aggregate, meta: ProfileMeta, available: u64) {
+        let modules = loader::list();
+        let body = self.encode(aggregate, meta, &modules, available);
         let file = self
             .spool
             .as_mut()
@@ -64,7 +69,7 @@ impl Urgent<'_> {
                 return;
             }
         }
-        let mut window = Window::new(body, taken.start);
+        let mut window = Window::new(body, meta.start);
         if let Some(file) = file {
             window.spooled(file, false);
         }
@@ -75,27 +80,27 @@ impl Urgent<'_> {
     fn encode(
         &mut self,
         aggregate: &Aggregate,
-        taken: Taken,
+        meta: ProfileMeta,
         modules: &[Module],
-        room: u64,
+        available: u64,
     ) -> Vec<u8> {
         let mut own = Symbols::default();
         let mut shared = match self.outbox.symbols.try_lock() {
             Ok(symbols) => Some(symbols),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            // The pusher waits for a child, and may for long.
+            // The pusher holds the lock while it waits for a child, which may take long.
             Err(TryLockError::WouldBlock) => None,
         };
         let symbols = shared.as_deref_mut().unwrap_or(&mut own);
-        symbols.resolve_by_tables(modules, &aggregate.addresses, room / 2);
-        let profile = assemble(aggregate, taken, modules, symbols);
+        symbols.resolve_by_tables(modules, &aggregate.addresses, available / 2);
+        let profile = assemble(aggregate, meta, modules, symbols);
         drop(shared);
-        let id = uuid(&mut self.random);
+        let id = window_id(&mut self.random);
         let Settings {
             labels,
             compression,
             ..
         } = self.settings;
-        pack(&profile, taken.kind, labels, &id, *compression)
+        pack(&profile, meta.kind, labels, &id, *compression)
     }
 }

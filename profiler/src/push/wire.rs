@@ -7,7 +7,9 @@
 //! RawSample        { bytes raw_profile = 1; string ID = 2 }
 //! ```
 
-/// One series with one sample.
+use davy_base::Random;
+
+/// A request with one series of one sample.
 pub(super) fn request(labels: &[(String, String)], profile: &[u8], id: &str) -> Vec<u8> {
     let mut series = Vec::with_capacity(profile.len() + 1_024);
     for (name, value) in labels {
@@ -37,22 +39,49 @@ fn field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// A new id for a window: a random UUID, RFC 9562 version 4.
+pub(super) fn window_id(random: &mut Random) -> String {
+    let (high, low) = (random.next_u64(), random.next_u64());
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xfff,
+        0x8000 | (low >> 50),
+        low & 0xffff_ffff_ffff
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_the_bytes_that_protobuf_says() {
+    fn request_has_the_bytes_of_the_protobuf_encoding() {
         let labels = [("a".to_owned(), "b".to_owned())];
         let expected = b"\x0a\x10\x0a\x06\x0a\x01a\x12\x01b\x12\x06\x0a\x01P\x12\x01I";
         assert_eq!(request(&labels, b"P", "I"), expected);
     }
 
     #[test]
-    fn long_fields_have_long_lengths() {
-        let mut out = Vec::new();
-        field(&mut out, 1, &[7; 300]);
-        assert_eq!(out[..3], [0x0a, 0xac, 0x02]);
-        assert_eq!(out.len(), 303);
+    fn lengths_above_127_take_several_bytes() {
+        let request = request(&[], &[7; 300], "");
+        assert_eq!(request[..3], [0x0a, 0xb4, 0x02]);
+        assert_eq!(request.len(), 3 + 308);
+    }
+
+    #[test]
+    fn window_ids_are_version_4_uuids_and_differ() {
+        let mut random = Random::seeded(1);
+        let (a, b) = (window_id(&mut random), window_id(&mut random));
+        assert_ne!(a, b);
+        for id in [a, b] {
+            assert_eq!(id.len(), 36);
+            assert_eq!(id.as_bytes()[14], b'4');
+            assert!(
+                matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'),
+                "{id}"
+            );
+        }
     }
 }

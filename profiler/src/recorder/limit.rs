@@ -1,28 +1,28 @@
-//! How much of its memory a process may still take: by control groups (version 2 and 1) and by
-//! `RLIMIT_AS`. Reading allocates nothing; every file is open from the beginning.
+//! How much memory the process may still use: by control groups (versions 1 and 2) and by `RLIMIT_AS`.
+//! Every file is opened in advance, and reading allocates nothing.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// What is used of a limit, in bytes.
+/// Memory usage and its limit, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Use {
+pub(super) struct Usage {
     pub(super) used: u64,
     pub(super) limit: u64,
 }
 
-impl Use {
+impl Usage {
     pub(super) fn percent(self) -> u64 {
         self.used.saturating_mul(100) / self.limit.max(1)
     }
 
-    pub(super) fn left(self) -> u64 {
+    pub(super) fn available(self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 }
 
-/// Every limit that holds for this process.
+/// Every limit that applies to this process.
 #[derive(Debug)]
 pub(super) struct Limits {
     groups: Vec<Group>,
@@ -30,7 +30,7 @@ pub(super) struct Limits {
     page: u64,
 }
 
-/// A control group with files for what it uses, may use, and could give back.
+/// The files of a control group: its usage, its limit, and its reclaimable memory.
 #[derive(Debug)]
 struct Group {
     usage: File,
@@ -42,7 +42,7 @@ impl Limits {
     pub(super) fn find() -> Self {
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let folders = folders(&text("/proc/self/mountinfo"), &text("/proc/self/cgroup"));
-        // SAFETY: asks for a number.
+        // SAFETY: returns a number.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
         Self {
             groups: folders
@@ -54,25 +54,25 @@ impl Limits {
         }
     }
 
-    /// The limit that is nearest to being reached; none where there are none.
-    pub(super) fn nearest(&self) -> Option<Use> {
+    /// The limit that is nearest to being reached; none if there are no limits.
+    pub(super) fn nearest(&self) -> Option<Usage> {
         let groups = self.groups.iter().filter_map(Group::read);
         groups
             .chain(self.address_space())
-            .max_by_key(|use_| use_.percent())
+            .max_by_key(|usage| usage.percent())
     }
 
-    fn address_space(&self) -> Option<Use> {
+    fn address_space(&self) -> Option<Usage> {
         let mut limit = libc::rlimit {
             rlim_cur: libc::RLIM_INFINITY,
             rlim_max: libc::RLIM_INFINITY,
         };
-        // SAFETY: the limit lives through the call.
+        // SAFETY: the limit outlives the call.
         unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
         if limit.rlim_cur == libc::RLIM_INFINITY {
             return None;
         }
-        Some(Use {
+        Some(Usage {
             used: number(self.statm.as_ref()?)? * self.page,
             limit: limit.rlim_cur,
         })
@@ -89,19 +89,19 @@ impl Group {
         })
     }
 
-    fn read(&self) -> Option<Use> {
-        // Version 2 writes `max`, version 1 a number beyond all memory.
+    fn read(&self) -> Option<Usage> {
+        // Without a limit, version 2 has `max` here, and version 1 a number larger than any memory.
         let limit = number(&self.limit).filter(|limit| *limit < 1 << 60)?;
         let mut used = number(&self.usage)?;
-        // Cached files that nobody uses are given back before anybody is killed.
+        // The kernel reclaims unused file cache before it kills a process.
         if used * 10 > limit * 7 {
             used = used.saturating_sub(self.stat.as_ref().and_then(inactive_files).unwrap_or(0));
         }
-        Some(Use { used, limit })
+        Some(Usage { used, limit })
     }
 }
 
-/// The number that a file begins with.
+/// The number at the start of a file.
 fn number(file: &File) -> Option<u64> {
     let mut buffer = [0; 32];
     let length = file.read_at(&mut buffer, 0).ok()?;
@@ -117,7 +117,7 @@ fn leading(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// `total_inactive_file` of version 1, which is of the whole tree, or `inactive_file` of version 2.
+/// `total_inactive_file` of version 1, which includes descendants, or `inactive_file` of version 2.
 fn inactive_files(stat: &File) -> Option<u64> {
     let mut buffer = [0; 8_192];
     let length = stat.read_at(&mut buffer, 0).ok()?;
@@ -128,17 +128,17 @@ fn inactive_files(stat: &File) -> Option<u64> {
     value(b"total_inactive_file ").or_else(|| value(b"inactive_file "))
 }
 
-/// The folders of the groups that this process is in and of those around them, from
-/// `/proc/self/mountinfo` and `/proc/self/cgroup`; proc(5) and cgroups(7) tell the formats.
+/// The folders of the control groups of this process and of their ancestors, from `/proc/self/mountinfo`
+/// and `/proc/self/cgroup`; see proc(5) and cgroups(7) for the formats.
 fn folders(mounts: &str, groups: &str) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     for mount in mounts.lines() {
-        let Some((place, kind)) = mount.split_once(" - ") else {
+        let Some((point, kind)) = mount.split_once(" - ") else {
             continue;
         };
-        let (place, kind): (Vec<_>, Vec<_>) =
-            (place.split(' ').collect(), kind.split(' ').collect());
-        let ([_, _, _, root, at, ..], [kind, _, options, ..]) = (&place[..], &kind[..]) else {
+        let (point, kind): (Vec<_>, Vec<_>) =
+            (point.split(' ').collect(), kind.split(' ').collect());
+        let ([_, _, _, root, at, ..], [kind, _, options, ..]) = (&point[..], &kind[..]) else {
             continue;
         };
         let is_ours = match *kind {
@@ -153,7 +153,7 @@ fn folders(mounts: &str, groups: &str) -> Vec<PathBuf> {
             let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
             is_ours(controllers).then_some(path)
         });
-        // In a container the path may be told as the host sees it.
+        // In a container the path may be relative to the host's root.
         let group = group.unwrap_or("/");
         let inside = group.strip_prefix(root.trim_end_matches('/')).unwrap_or("");
         let at = Path::new(at);
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_are_found_with_those_around_them_in_both_versions() {
+    fn control_groups_of_both_versions_are_found_with_their_ancestors() {
         let v1 = "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
                   36 31 0:33 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
         let v2 = "41 31 0:38 /pod/a /sys/fs/cgroup rw,relatime shared:4 - cgroup2 cgroup2 rw\n";
@@ -193,12 +193,12 @@ mod tests {
             "0::/pod/a/inner\n",
             &["/sys/fs/cgroup/inner", "/sys/fs/cgroup"],
         );
-        check(v2, "0::/elsewhere\n", &["/sys/fs/cgroup"]);
+        check(v2, "0::/other\n", &["/sys/fs/cgroup"]);
         check("", "", &[]);
     }
 
     #[test]
-    fn numbers_are_read_and_what_is_none_is_none() {
+    fn leading_number_is_parsed_and_anything_else_is_rejected() {
         assert_eq!(leading(b"123456\n"), Some(123_456));
         assert_eq!(leading(b"max\n"), None);
         assert_eq!(leading(b""), None);

@@ -1,80 +1,72 @@
-//! What is known of addresses, by build id, in a bounded and compact form.
+//! The cache of resolved names, by build id, in a bounded and compact form.
 
-use super::packed::{self, Range};
-use super::{Request, Resolved, child, table};
+use super::packed::{self, Frame, Range};
+use crate::lookup::{Lookup, ResolvedRange};
 use crate::modules::{self, Module};
+use crate::symbolizer;
 use davy_profile::{StringId, StringTable};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Bytes of ranges, and of names, that are kept; when there are more of either, all are forgotten
-/// and asked for again.
+/// Maximum bytes of ranges and of names. When either is exceeded, the cache is cleared.
 const RANGES_MAX: usize = 3 << 20;
 const TEXT_MAX: usize = 4 << 20;
-/// Ranges of one block: a search reads half of one.
+/// Ranges per block: a search reads half of a block.
 const BLOCK_RANGES: usize = 32;
 
-/// A function, its file and a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
-    pub(crate) function: StringId,
-    pub(crate) file: StringId,
-    pub(crate) line: u32,
-}
-
-/// Where a block lies in the bytes of all, and how long its code is.
+/// Offset of a block in the packed bytes, and the length of its code.
 #[derive(Clone, Copy, Debug)]
 struct Block {
     length: u32,
     at: u32,
 }
 
-/// What is known of one file, by addresses of its own.
+/// What is known about one file, by addresses of the file.
 #[derive(Debug, Default)]
 struct File {
-    /// By the beginning of their code; none overlaps another.
+    /// Blocks by the start of their code. They do not overlap.
     blocks: BTreeMap<u64, Block>,
-    /// Addresses that nobody has a name for.
+    /// Addresses for which no name was found.
     nameless: FxHashSet<u64>,
 }
 
 impl File {
-    /// The block that holds an address, and how far in.
+    /// The block that holds an address, and the offset of the address in the block's code.
     fn block(&self, address: u64) -> Option<(&Block, u64)> {
         let (start, block) = self.blocks.range(..=address).next_back()?;
         let at = address - start;
         (at < u64::from(block.length)).then_some((block, at))
     }
 
-    fn knows(&self, address: u64) -> bool {
+    fn has_looked_up(&self, address: u64) -> bool {
         self.block(address).is_some() || self.nameless.contains(&address)
     }
 }
 
-/// Known names. Memory is bounded by [`RANGES_MAX`] and [`TEXT_MAX`].
+/// Resolved names. Memory is bounded by [`RANGES_MAX`] and [`TEXT_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
     /// Whether names are shown without generic arguments.
-    pub(crate) folds: bool,
+    pub(crate) folds_generics: bool,
     strings: StringTable,
     ranges: Vec<u8>,
     files: FxHashMap<String, File>,
-    /// How often names were asked for, and how long the last time took.
+    /// How often the symbolizer was used, and how long that took the last time.
     pub(crate) rounds: u64,
     pub(crate) last_round: Duration,
 }
 
 impl Symbols {
-    pub(crate) fn new(folds: bool) -> Self {
+    pub(crate) fn new(folds_generics: bool) -> Self {
         Self {
-            folds,
+            folds_generics,
             ..Self::default()
         }
     }
 
-    /// The frames of an address, innermost first; none where they are not known.
+    /// The frames of an address, innermost first; empty if they are not known.
     pub(crate) fn lookup(&self, module: &Module, address: u64) -> Vec<Frame> {
         let file = self.files.get(key(module));
         let relative = address.wrapping_sub(module.bias);
@@ -90,7 +82,8 @@ impl Symbols {
         self.strings.get(id)
     }
 
-    fn requests<'a>(&self, modules: &'a [Module], addresses: &[u64]) -> Vec<Request<'a>> {
+    /// Lookups of the addresses that were not looked up before.
+    fn lookups<'a>(&self, modules: &'a [Module], addresses: &[u64]) -> Vec<Lookup<'a>> {
         let mut by_module: FxHashMap<usize, Vec<u64>> = FxHashMap::default();
         for address in addresses {
             if let Some(index) = modules::containing(modules, *address)
@@ -98,80 +91,84 @@ impl Symbols {
                 && !self
                     .files
                     .get(key(&modules[index]))
-                    .is_some_and(|file| file.knows(relative))
+                    .is_some_and(|file| file.has_looked_up(relative))
             {
                 by_module.entry(index).or_default().push(relative);
             }
         }
-        let mut requests: Vec<_> = by_module
+        let mut lookups: Vec<_> = by_module
             .into_iter()
             .map(|(index, mut addresses)| {
                 addresses.sort_unstable();
                 addresses.dedup();
                 let module = &modules[index];
-                Request { module, addresses }
+                Lookup { module, addresses }
             })
             .collect();
-        requests.sort_by_key(|request| request.module.range.start);
-        requests
+        lookups.sort_by_key(|lookup| lookup.module.range.start);
+        lookups
     }
 
-    /// Finds out the names of these addresses: from a child, or else from the symbol tables. What
-    /// has no name is remembered as such.
+    /// Resolves the names of these addresses, by a child if possible and by the symbol tables otherwise.
+    /// Addresses without a name are remembered, too.
     pub(crate) fn resolve(&mut self, modules: &[Module], addresses: &[u64]) {
-        let requests = self.requests(modules, addresses);
-        if requests.is_empty() {
+        let lookups = self.lookups(modules, addresses);
+        if lookups.is_empty() {
             return;
         }
         if self.ranges.len() > RANGES_MAX || self.strings.text_len() > TEXT_MAX {
-            self.forget();
-            return self.resolve_requests(&self.requests(modules, addresses));
+            self.clear();
+            return self.resolve_lookups(&self.lookups(modules, addresses));
         }
-        self.resolve_requests(&requests);
+        self.resolve_lookups(&lookups);
     }
 
-    /// Forgets every name.
-    pub(crate) fn forget(&mut self) {
-        let (folds, rounds, last_round) = (self.folds, self.rounds, self.last_round);
+    /// Removes every name.
+    pub(crate) fn clear(&mut self) {
         *self = Self {
-            folds,
-            rounds,
-            last_round,
+            folds_generics: self.folds_generics,
+            rounds: self.rounds,
+            last_round: self.last_round,
             ..Self::default()
         };
     }
 
-    /// As [`Symbols::resolve`], from the symbol tables of those files only that are smaller than
-    /// `room`: quick, and in next to no memory.
-    pub(crate) fn resolve_by_tables(&mut self, modules: &[Module], addresses: &[u64], room: u64) {
-        let mut requests = self.requests(modules, addresses);
+    /// Like [`Symbols::resolve`], but only by the symbol tables of files smaller than `bytes_max`: fast,
+    /// with hardly any memory.
+    pub(crate) fn resolve_by_tables(
+        &mut self,
+        modules: &[Module],
+        addresses: &[u64],
+        bytes_max: u64,
+    ) {
+        let mut lookups = self.lookups(modules, addresses);
         let size = |path: &std::path::Path| std::fs::metadata(path).map_or(u64::MAX, |m| m.len());
-        requests.retain(|request| size(&request.module.path) < room);
-        let resolved = table::resolve(&requests);
-        self.insert_all(&requests, &resolved);
+        lookups.retain(|lookup| size(&lookup.module.path) < bytes_max);
+        let resolved = symbolizer::resolve_by_tables(&lookups);
+        self.insert_all(&lookups, &resolved);
     }
 
-    fn resolve_requests(&mut self, requests: &[Request<'_>]) {
-        let begin = crate::clock::thread_safe_nanos();
-        let resolved = child::ask(requests).unwrap_or_else(|error| {
-            tracing::debug!(%error, "no symbolizing child, names come from the symbol tables");
-            table::resolve(requests)
+    fn resolve_lookups(&mut self, lookups: &[Lookup<'_>]) {
+        let begin = crate::clock::signal_safe_nanos();
+        let resolved = symbolizer::resolve(lookups).unwrap_or_else(|error| {
+            tracing::debug!(%error, "symbolizing child failed, using symbol tables");
+            symbolizer::resolve_by_tables(lookups)
         });
         self.rounds += 1;
-        self.last_round = Duration::from_nanos(crate::clock::thread_safe_nanos() - begin);
-        self.insert_all(requests, &resolved);
+        self.last_round = Duration::from_nanos(crate::clock::signal_safe_nanos() - begin);
+        self.insert_all(lookups, &resolved);
     }
 
-    fn insert_all(&mut self, requests: &[Request<'_>], resolved: &[Resolved]) {
-        let mut known: FxHashMap<Rc<str>, StringId> = FxHashMap::default();
-        for of_file in resolved.chunk_by(|a, b| a.request == b.request) {
-            let Some(request) = requests.get(of_file[0].request) else {
+    fn insert_all(&mut self, lookups: &[Lookup<'_>], resolved: &[ResolvedRange]) {
+        let mut interned: FxHashMap<Rc<str>, StringId> = FxHashMap::default();
+        for of_file in resolved.chunk_by(|a, b| a.lookup == b.lookup) {
+            let Some(lookup) = lookups.get(of_file[0].lookup) else {
                 continue;
             };
-            let mut file = self.files.remove(key(request.module)).unwrap_or_default();
+            let mut file = self.files.remove(key(lookup.module)).unwrap_or_default();
             let mut run: Vec<Range> = Vec::with_capacity(BLOCK_RANGES);
             for resolved in of_file {
-                // A function may be told again for the sake of an address that it has no line for.
+                // A function is resolved again for an address in it that has no line.
                 if file.block(resolved.start).is_some() {
                     continue;
                 }
@@ -179,28 +176,32 @@ impl Symbols {
                     last.start + last.length == resolved.start && run.len() < BLOCK_RANGES
                 });
                 if !is_next {
-                    self.keep(&mut file, &mut run);
+                    self.insert_block(&mut file, &mut run);
                 }
-                run.push(self.range(resolved, &mut known));
+                run.push(self.range(resolved, &mut interned));
             }
-            self.keep(&mut file, &mut run);
-            self.files.insert(key(request.module).to_owned(), file);
+            self.insert_block(&mut file, &mut run);
+            self.files.insert(key(lookup.module).to_owned(), file);
         }
-        // What nobody knows is not asked for again.
-        for request in requests {
-            let file = self.files.entry(key(request.module).to_owned());
+        // Addresses that were not resolved are not looked up again.
+        for lookup in lookups {
+            let file = self.files.entry(key(lookup.module).to_owned());
             let file = file.or_default();
-            for address in &request.addresses {
-                if !file.knows(*address) {
+            for address in &lookup.addresses {
+                if !file.has_looked_up(*address) {
                     file.nameless.insert(*address);
                 }
             }
         }
     }
 
-    fn range(&mut self, resolved: &Resolved, known: &mut FxHashMap<Rc<str>, StringId>) -> Range {
+    fn range(
+        &mut self,
+        resolved: &ResolvedRange,
+        interned: &mut FxHashMap<Rc<str>, StringId>,
+    ) -> Range {
         let mut intern = |text: &Rc<str>| {
-            let id = known.entry(Rc::clone(text));
+            let id = interned.entry(Rc::clone(text));
             *id.or_insert_with(|| self.strings.intern(text))
         };
         let frames = resolved.frames.iter().rev().map(|frame| Frame {
@@ -215,13 +216,13 @@ impl Symbols {
         }
     }
 
-    /// Keeps a run of ranges as a block, and empties it.
-    fn keep(&mut self, file: &mut File, run: &mut Vec<Range>) {
+    /// Inserts a run of adjacent ranges as a block, and empties the run.
+    fn insert_block(&mut self, file: &mut File, run: &mut Vec<Range>) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else {
             return;
         };
         let end = last.start + last.length;
-        // Nothing that is known begins within it.
+        // The block must not overlap the next one.
         let next = file.blocks.range(first.start..).next();
         let end = next.map_or(end, |(start, _)| end.min(*start));
         let block = Block {
@@ -234,7 +235,7 @@ impl Symbols {
     }
 }
 
-/// A file is known by its build id; one without by its path.
+/// A file is identified by its build id, or by its path if it has none.
 fn key(module: &Module) -> &str {
     if module.build_id.is_empty() {
         &module.name

@@ -1,7 +1,7 @@
-//! Names without the arguments of generic functions and types.
+//! Removes the arguments of generic functions and types from names.
 
-/// `name` with `<..>` for every list of generic arguments. What stands in brackets because it is a
-/// path of its own (`<T as Trait>::method`) stays, folded within.
+/// `name` with `<..>` for every list of generic arguments. Angle brackets around a path
+/// (`<T as Trait>::method`) stay, and the path within is folded.
 pub(crate) fn fold_generics(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let bytes = name.as_bytes();
@@ -20,12 +20,12 @@ pub(crate) fn fold_generics(name: &str) -> String {
     out
 }
 
-/// `Vec<` and `call::<` begin a list; `<T as`, `&<T as` and `(<T as` begin a path.
+/// `Vec<` and `call::<` start a list; `<T as`, `&<T as` and `(<T as` start a path.
 fn follows_a_name(before: u8) -> bool {
     before.is_ascii_alphanumeric() || matches!(before, b'_' | b':' | b'}') || before >= 0x80
 }
 
-/// Where the bracket that opens at `at` is closed; the `>` of an arrow closes nothing.
+/// The position of the bracket that closes the one at `at`. The `>` of an arrow is not a bracket.
 fn closing(bytes: &[u8], at: usize) -> Option<usize> {
     let mut depth = 0usize;
     for (index, byte) in bytes.iter().enumerate().skip(at) {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_folded_and_paths_stay() {
+    fn generic_argument_lists_are_folded_and_paths_are_kept() {
         let check = |name, expected| assert_eq!(fold_generics(name), expected);
         check(
             "core::ptr::drop_in_place<alloc::vec::Vec<u8>>",

@@ -1,19 +1,26 @@
-//! Ranges of code with their frames, in a few bytes each.
+//! An encoding of code ranges and their frames that takes a few bytes per range.
 //!
-//! Line tables tell a dozen ranges of every function, each with the chain of functions that were
-//! inlined there, and neighbours share most of theirs. A block is a run of ranges without a gap:
+//! Line tables hold about a dozen ranges per function, each with the chain of functions inlined there, and
+//! adjacent ranges share most of their chains. A block is a run of adjacent ranges:
 //!
 //! ```text
-//! count, then for each range: length, frames shared with the range before (from the outermost
-//! inwards), further frames, and of each of these: function, file, line
+//! count, then for each range: length, number of frames shared with the range before (from the
+//! outermost inwards), number of further frames, and for each of these: function, file, line
 //! ```
 //!
-//! All are numbers of seven bits a byte, the lowest first, as in protobuf.
+//! All of them are LEB128 numbers.
 
-use super::cache::Frame;
 use davy_profile::StringId;
 
-/// A range of code with its frames, the outermost first.
+/// A function, its source file and a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) function: StringId,
+    pub(crate) file: StringId,
+    pub(crate) line: u32,
+}
+
+/// A range of code and its frames, the outermost first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) start: u64,
@@ -41,8 +48,7 @@ pub(super) fn pack(ranges: &[Range], bytes: &mut Vec<u8>) {
     }
 }
 
-/// The frames, the outermost first, at so many bytes of code from the beginning of a block; none
-/// where it has no such range.
+/// The frames, the outermost first, at an offset in the code of a block; empty if the block is shorter.
 pub(super) fn find(mut bytes: &[u8], at: u64) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut end = 0;
@@ -98,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_range_is_found_with_its_frames_and_nothing_beyond_the_last() {
+    fn find_returns_the_frames_of_each_range_and_none_past_the_last() {
         let frames: [&[u32]; 5] = [&[1], &[1, 2, 3], &[1, 2, 300_000], &[], &[5, 2]];
         let mut start = 0x1000;
         let ranges = frames.map(|frames| {
@@ -110,7 +116,7 @@ mod tests {
             start += range.length;
             range
         });
-        // Blocks lie one after the other.
+        // Two blocks, one after the other.
         let mut bytes = Vec::new();
         pack(&ranges[..1], &mut bytes);
         let second = bytes.len();

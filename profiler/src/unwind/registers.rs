@@ -1,8 +1,8 @@
-//! The registers that a walk begins and goes on with.
+//! The registers that a stack walk starts from and keeps up to date.
 
-use super::ArchRegisters;
+use super::arch::ArchRegisters;
 
-/// What is known of a frame.
+/// The registers of a frame that are needed to find its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Registers {
     pub(crate) pc: u64,
@@ -13,12 +13,12 @@ pub(crate) struct Registers {
 }
 
 impl Registers {
-    /// Of the code that a signal interrupted.
+    /// The registers of the code that a signal interrupted.
     ///
     /// # Safety
-    /// `context` is what the kernel gave to a handler with `SA_SIGINFO`.
+    /// `context` is the context that the kernel passed to a handler with `SA_SIGINFO`.
     pub(crate) unsafe fn of_signal(context: *const libc::c_void) -> Self {
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         let context = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
         #[cfg(target_arch = "x86_64")]
         {
@@ -40,9 +40,12 @@ impl Registers {
         }
     }
 
-    /// Of the function that this is inlined into.
+    /// The registers of the function that this call is inlined into.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "a call would read its own frame")]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call would read the registers of its own frame"
+    )]
     pub(crate) fn here() -> Self {
         let (pc, sp, fp): (u64, u64, u64);
         #[cfg(target_arch = "x86_64")]
@@ -71,7 +74,7 @@ impl Registers {
         }
     }
 
-    /// As framehop has them.
+    /// The registers in framehop's form.
     pub(super) fn to_arch(self) -> ArchRegisters {
         #[cfg(target_arch = "x86_64")]
         return ArchRegisters::new(self.pc, self.sp, self.fp);
@@ -79,7 +82,7 @@ impl Registers {
         return ArchRegisters::new(self.lr, self.sp, self.fp);
     }
 
-    /// Takes over what framehop made of them.
+    /// Takes over the registers that framehop computed, except the program counter.
     pub(super) fn set_arch(&mut self, registers: &ArchRegisters) {
         self.sp = registers.sp();
         #[cfg(target_arch = "x86_64")]

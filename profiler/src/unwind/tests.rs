@@ -1,14 +1,15 @@
-use super::rules::Base;
+use super::eh_frame::Table;
+use super::rule::Base;
 use super::*;
 
-/// Every function of every module, and an address in each of so many parts of it.
+/// Addresses in every function of every module: its prologue, and one in each of `parts` parts of it.
 fn addresses(modules: &[Module], parts: u64) -> Vec<u64> {
     let mut all = Vec::new();
     for module in modules {
         let Some((header, _)) = &module.unwind else {
             continue;
         };
-        let bytes = modules::bytes(header);
+        let bytes = loader::bytes(header);
         let word = |at: usize| i32::from_le_bytes(bytes[at..at + 4].try_into().expect("four"));
         let starts = (0..word(8) as usize).map(|row| {
             header
@@ -17,7 +18,7 @@ fn addresses(modules: &[Module], parts: u64) -> Vec<u64> {
         });
         let starts: Vec<u64> = starts.collect();
         for pair in starts.windows(2) {
-            // The first bytes are a prologue, where the rule changes at each instruction.
+            // In the prologue the rule changes at each instruction.
             all.extend((pair[0]..pair[1]).take(6));
             let part = (pair[1] - pair[0]) / parts;
             all.extend((1..parts).map(|at| pair[0] + at * part));
@@ -28,12 +29,12 @@ fn addresses(modules: &[Module], parts: u64) -> Vec<u64> {
 }
 
 #[test]
-fn our_rules_lead_where_framehop_goes_for_every_function_that_is_loaded() {
-    let modules = modules::list();
+fn rules_agree_with_framehop_for_every_loaded_function() {
+    let modules = loader::list();
     publish(&modules);
     // SAFETY: a table that `publish` leaked.
     let tables = unsafe { &*TABLES.load(Ordering::Acquire) };
-    // A stack of nothing but addresses of itself, all different.
+    // A stack whose every word is its own address, so that all words differ.
     let mut words: Vec<u64> = vec![0; 16 << 10];
     let begin = words.as_ptr() as u64;
     for (at, word) in words.iter_mut().enumerate() {
@@ -59,7 +60,7 @@ fn our_rules_lead_where_framehop_goes_for_every_function_that_is_loaded() {
             let mut ours = start;
             let step = rule.step(is_leaf, &mut ours, &mut stack());
             let mut theirs = start;
-            // A caller is looked up one byte before its return address.
+            // Callers are looked up one byte before their return address.
             theirs.pc += u64::from(!is_leaf);
             let expected = by_framehop(tables, &mut cache, is_leaf, &mut theirs, &mut stack());
             assert_eq!(step, expected, "{address:#x} {rule:?}");
@@ -68,35 +69,38 @@ fn our_rules_lead_where_framehop_goes_for_every_function_that_is_loaded() {
             }
         }
     }
-    println!("{simple} of {all} frames have a simple rule");
-    // The others lie between functions, or have expressions.
+    println!("{simple} of {all} addresses have a rule of two offsets");
+    // The rest lie between functions or have expressions.
     assert!(all > 50_000 && simple * 10 >= all * 8, "{simple} of {all}");
 }
 
 #[test]
-fn a_rule_is_kept_until_the_modules_change() {
-    let modules = modules::list();
+fn rules_are_cached_until_the_index_changes() {
+    let modules = loader::list();
     let index = Index::new(&modules);
-    let here = a_rule_is_kept_until_the_modules_change as *const () as u64;
-    let mut rules = Rules::new();
-    rules.belong_to(&index);
-    let rule = rules.of(here, &index);
+    let here = rules_are_cached_until_the_index_changes as *const () as u64;
+    let mut rules = RuleCache::new();
+    rules.use_index(&index);
+    let rule = rules.rule(here, &index);
     assert_ne!(rule.base, Base::Complex);
-    // Kept: an index that knows nothing is not asked.
+    // A cached rule does not depend on the index that is passed.
     let empty = Index::new(&[]);
-    assert_eq!(rules.of(here, &empty), rule);
-    rules.belong_to(&empty);
-    assert_eq!(rules.of(here, &empty).base, Base::Complex);
+    assert_eq!(rules.rule(here, &empty), rule);
+    rules.use_index(&empty);
+    assert_eq!(rules.rule(here, &empty).base, Base::Complex);
 }
 
 #[test]
-fn tables_that_are_cut_short_or_wrong_give_no_rule_and_no_panic() {
-    let mut modules = modules::list();
+fn truncated_and_corrupt_tables_do_not_panic() {
+    let mut modules = loader::list();
     modules.retain(|module| module.is_executable);
-    let (header, frames) = modules[0].unwind.clone().expect("ours has tables");
-    let some: Vec<u64> = addresses(&modules, 2).into_iter().step_by(501).collect();
+    let (header, frames) = modules[0]
+        .unwind
+        .clone()
+        .expect("the executable has unwind tables");
+    let sampled: Vec<u64> = addresses(&modules, 2).into_iter().step_by(501).collect();
     let mut random = davy_base::Random::seeded(3);
-    let original = modules::bytes(&frames);
+    let original = loader::bytes(&frames);
     let mut bytes = original[..original.len().min(1 << 22)].to_vec();
     for _ in 0..20 {
         for _ in 0..2_000 {
@@ -104,15 +108,15 @@ fn tables_that_are_cut_short_or_wrong_give_no_rule_and_no_panic() {
             bytes[at] = random.below(256) as u8;
         }
         let shared: &'static [u8] = bytes.clone().leak();
-        let table = rules::Table {
+        let table = Table {
             range: modules[0].range.clone(),
-            header: (header.start, modules::bytes(&header)),
+            header: (header.start, loader::bytes(&header)),
             frames: (
                 frames.start,
                 &shared[..shared.len() - random.below(1 << 12) as usize],
             ),
         };
-        for address in &some {
+        for address in &sampled {
             table.rule(*address);
         }
     }

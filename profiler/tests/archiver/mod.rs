@@ -1,4 +1,4 @@
-//! A small real archiver on a loopback port: speaks HTTP/1.1, keeps what is pushed.
+//! A small archiver on a loopback port, which speaks HTTP/1.1 and keeps the windows that are pushed.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -19,9 +19,9 @@ pub struct Push {
     pub id: String,
     pub profile: Profile,
     pub authorization: Option<String>,
-    /// The encoding of the body that it came in.
+    /// The content encoding of the request.
     pub encoding: Option<String>,
-    /// The status it was answered with.
+    /// The status of the response.
     pub status: u16,
 }
 
@@ -41,7 +41,7 @@ pub struct Archiver {
     scheme: &'static str,
     pub address: SocketAddr,
     pub pushes: mpsc::Receiver<Push>,
-    /// Status and headers of the next answers; 200 when there are no more.
+    /// Status and headers of the next responses; 200 when there are no more.
     pub answers: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
     pub connections: Arc<AtomicUsize>,
 }
@@ -51,13 +51,13 @@ impl Archiver {
         Self::start_with("http", |stream, serve| serve(Box::new(stream)))
     }
 
-    /// One at an address that was another's before.
+    /// Starts at an address that was in use before.
     pub fn start_at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).expect("nobody took the port meanwhile");
+        let listener = TcpListener::bind(address).expect("the port is still free");
         Self::start_on("http", listener, |stream, serve| serve(Box::new(stream)))
     }
 
-    /// One whose connections `accept` makes of those of TCP, to be served then.
+    /// Starts with a function that wraps each TCP connection before it is served.
     pub fn start_with(
         scheme: &'static str,
         accept: impl Fn(TcpStream, &dyn Fn(Box<dyn Stream>)) + Clone + Send + 'static,
@@ -99,6 +99,7 @@ impl Archiver {
         format!("{}://{}", self.scheme, self.address)
     }
 
+    /// Adds a response to send instead of 200.
     pub fn answer(&self, status: u16, headers: &'static str) {
         self.answers
             .lock()
@@ -106,7 +107,7 @@ impl Archiver {
             .push_back((status, headers));
     }
 
-    /// The next push, which must come within half a minute.
+    /// The next window. Panics if none is pushed within 30 s.
     pub fn next(&self) -> Push {
         self.pushes
             .recv_timeout(Duration::from_secs(30))
@@ -117,10 +118,10 @@ impl Archiver {
     pub fn next_of(&self, name: &str) -> Push {
         std::iter::repeat_with(|| self.next())
             .find(|push| push.label("__name__") == name)
-            .expect("one comes, or `next` panics")
+            .expect("`next` returns one or panics")
     }
 
-    /// All that came, of a client that has ended: what it sent last may still be on its way here.
+    /// Every window so far of a client that has ended, and whose last request may still be in transit.
     pub fn all_now(&self) -> Vec<Push> {
         let mut all = self.all();
         while let Ok(push) = self.pushes.recv_timeout(Duration::from_millis(300)) {
@@ -129,7 +130,7 @@ impl Archiver {
         all
     }
 
-    /// All that came so far.
+    /// Every window that has arrived since the last call.
     pub fn all(&self) -> Vec<Push> {
         self.pushes.try_iter().collect()
     }
@@ -181,7 +182,7 @@ fn serve(
                 body
             }
         };
-        // Kept first: a client that was answered may ask at once what there is.
+        // Stored before the response, so that a test finds the window as soon as it is acknowledged.
         for mut push in parse(&body) {
             push.authorization = header("authorization");
             push.encoding.clone_from(&encoding);
@@ -194,7 +195,7 @@ fn serve(
     }
 }
 
-/// The fields of a protobuf message that are length-delimited, as all here are.
+/// The fields of a protobuf message. All fields here are length-delimited.
 fn fields(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut fields = Vec::new();
     while let Some((key, rest)) = bytes.split_first() {
@@ -214,7 +215,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     fields
 }
 
-/// The windows of a request, a series each.
+/// The windows of a request, one per series.
 fn parse(body: &[u8]) -> Vec<Push> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
     let series = |bytes: &[u8]| {
@@ -243,7 +244,7 @@ fn parse(body: &[u8]) -> Vec<Push> {
         .collect()
 }
 
-/// The profile in gzipped pprof bytes.
+/// Decodes a gzipped pprof profile.
 pub fn unpack(bytes: &[u8]) -> Profile {
     let limits = Limits::default();
     let bytes = davy_profile::gzip::unpack(bytes, &limits).expect("gzip");

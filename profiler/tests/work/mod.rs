@@ -1,4 +1,4 @@
-//! Work to be profiled, and questions to a profile.
+//! Work to profile, and queries of a profile.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A process has one profiler, so the tests of one binary take turns.
+/// Serializes the tests of one binary, because a process has one profiler.
 pub fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -22,12 +22,12 @@ pub fn thread_cpu() -> Duration {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the time lives through the call.
+    // SAFETY: the time outlives the call.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Uses this much CPU time, in a function that a profile can name; answers how much it was.
+/// Uses this much CPU time in a function that is visible in profiles. Returns the exact amount.
 #[inline(never)]
 pub fn burn(span: Duration) -> Duration {
     let begin = thread_cpu();
@@ -43,7 +43,8 @@ pub fn burn(span: Duration) -> Duration {
     thread_cpu().saturating_sub(begin)
 }
 
-/// The values of the samples whose labels `keep`, summed; 0 in a profile without this type.
+/// The sum of the values of one type, of samples whose member and operation `keep` accepts; 0 in a profile
+/// without this type.
 pub fn sum(profile: &Profile, kind: &str, keep: impl Fn(&str, &str) -> bool) -> i64 {
     let types = &profile.sample_types;
     let Some(at) = types.iter().position(|t| profile.text(t.kind) == kind) else {

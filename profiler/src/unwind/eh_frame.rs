@@ -1,22 +1,33 @@
-//! The rule of an address of x86_64 code, read from `.eh_frame_hdr` and `.eh_frame`.
+//! Reads the unwind rule of an address of x86_64 code from `.eh_frame_hdr` and `.eh_frame`.
 //!
-//! Formats: Linux Standard Base Core 5.0, sections 10.6.1 and 10.6.2; the instructions are those of
-//! DWARF 5, section 6.4.2, and registers are numbered as in the System V ABI for AMD64. Only what
-//! compilers write for ordinary functions is read here. Whatever is not known is [`Rule::COMPLEX`].
+//! Formats: Linux Standard Base Core 5.0, sections 10.6.1 and 10.6.2. Instructions: DWARF 5, section
+//! 6.4.2. Register numbers: System V ABI for AMD64. Only what compilers write for ordinary functions is
+//! supported; everything else is [`Rule::COMPLEX`].
 
-use super::rules::{Base, Rule, Table};
+use super::reader::Reader;
+use super::rule::{Base, Rule};
+use std::ops::Range;
 
-/// Numbers of registers.
+/// The unwind tables of one module.
+pub(super) struct Table {
+    pub(super) range: Range<u64>,
+    /// Address and bytes of `.eh_frame_hdr`.
+    pub(super) header: (u64, &'static [u8]),
+    /// Address and bytes of `.eh_frame`.
+    pub(super) frames: (u64, &'static [u8]),
+}
+
+/// Register numbers.
 const RBP: u64 = 6;
 const RSP: u64 = 7;
 const RETURN: u64 = 16;
 
-/// Encodings of pointers.
+/// Pointer encodings.
 const PC_RELATIVE_I32: u8 = 0x1b;
 const COUNT_U32: u8 = 0x03;
 const HEADER_RELATIVE_I32: u8 = 0x3b;
 
-/// States that one function may remember at a time.
+/// Depth of the stack of remembered states.
 const REMEMBERED: usize = 8;
 
 impl Table {
@@ -27,7 +38,7 @@ impl Table {
             .unwrap_or(Rule::COMPLEX)
     }
 
-    /// The entry of the last function that begins at or before the address.
+    /// The entry (FDE) of the last function that starts at or before the address.
     fn find(&self, address: u64) -> Option<Entry<'_>> {
         let (start, header) = self.header;
         if header.get(..4)? != [1, PC_RELATIVE_I32, COUNT_U32, HEADER_RELATIVE_I32] {
@@ -79,7 +90,7 @@ impl Table {
         })
     }
 
-    /// What several entries have in common.
+    /// The common information (CIE) of entries.
     fn common(&self, at: usize) -> Option<Common<'_>> {
         let (mut fields, _) = block(self.frames.1, at)?;
         if fields.u32()? != 0 {
@@ -129,11 +140,11 @@ impl Table {
     }
 }
 
-/// The fields of a block that begins with its length, and where they begin.
+/// The fields of a block that starts with its length, and their offset.
 fn block(bytes: &[u8], at: usize) -> Option<(Reader<'_>, usize)> {
     let mut fields = Reader { bytes, at };
     let length = fields.u32()? as usize;
-    // 0 is the end of the table, and this many is the mark of a length of 64 bits.
+    // 0 ends the table; values from 0xfffffff0 on are reserved and mark a 64-bit length.
     if length == 0 || length >= 0xffff_fff0 {
         return None;
     }
@@ -150,27 +161,27 @@ struct Common<'a> {
 }
 
 struct Entry<'a> {
-    range: std::ops::Range<u64>,
+    range: Range<u64>,
     program: Reader<'a>,
     common: Common<'a>,
 }
 
-/// Where a register of the caller is.
+/// Where the caller's value of a register is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Saved {
-    /// Where it was.
+    /// Still in the register.
     Same,
-    /// Nobody knows.
-    Nowhere,
-    /// So far from the caller's frame.
+    /// Lost.
+    Undefined,
+    /// In memory, at this offset from the caller's frame.
     At(i64),
     Complex,
 }
 
-/// The row of a table at one place of a function.
+/// The row of the table for one address of a function.
 #[derive(Clone, Copy)]
 struct Row {
-    /// The caller's frame is at this register and so many bytes; none where that is complex.
+    /// The caller's frame, as a register and an offset; none if it takes an expression.
     frame: Option<(u64, i64)>,
     rbp: Saved,
     returns: Saved,
@@ -207,13 +218,13 @@ impl Entry<'_> {
 impl Row {
     fn rule(&self) -> Option<Rule> {
         match self.returns {
-            Saved::Same | Saved::Nowhere => return Some(Rule::ROOT),
+            Saved::Same | Saved::Undefined => return Some(Rule::ROOT),
             Saved::At(-8) => {}
             Saved::At(_) | Saved::Complex => return None,
         }
         let (register, offset) = self.frame?;
         let frame_pointer = match self.rbp {
-            Saved::Same | Saved::Nowhere => 0,
+            Saved::Same | Saved::Undefined => 0,
             Saved::At(offset) => i16::try_from(offset).ok().filter(|offset| *offset != 0)?,
             Saved::Complex => return None,
         };
@@ -237,24 +248,24 @@ impl Row {
     }
 }
 
-/// Call frame instructions.
+/// Executes call frame instructions.
 struct Program<'a> {
     common: &'a Common<'a>,
-    /// The row that the common instructions made, which registers may be brought back to.
+    /// The row after the common instructions, to which registers may be restored.
     initial: Row,
     remembered: [Row; REMEMBERED],
     count: usize,
-    /// Bytes of code up to the address that is wanted.
+    /// Bytes of code left up to the requested address.
     left: u64,
 }
 
 impl Program<'_> {
-    /// Brings the row to the address that is wanted; none where an instruction is not known.
+    /// Advances the row to the requested address; none if an instruction is not supported.
     fn run(&mut self, mut code: Reader<'_>, row: &mut Row) -> Option<()> {
         while code.at < code.bytes.len() {
             let byte = code.u8()?;
             let low = u64::from(byte & 0x3f);
-            let is_there = match byte >> 6 {
+            let is_past = match byte >> 6 {
                 1 => self.advance(low)?,
                 2 => {
                     let at = self.scaled(code.uleb()?)?;
@@ -267,14 +278,14 @@ impl Program<'_> {
                 }
                 _ => self.other(byte, &mut code, row)?,
             };
-            if is_there {
+            if is_past {
                 break;
             }
         }
         Some(())
     }
 
-    /// Answers whether the next row is for addresses beyond the one that is wanted.
+    /// Returns whether the next row is for addresses past the requested one.
     fn advance(&mut self, units: u64) -> Option<bool> {
         let bytes = units.checked_mul(self.common.code_unit)?;
         if bytes > self.left {
@@ -324,7 +335,7 @@ impl Program<'_> {
             // restore_extended
             0x06 => self.restore(code.uleb()?, row),
             // undefined, same_value
-            0x07 => row.set(code.uleb()?, Saved::Nowhere),
+            0x07 => row.set(code.uleb()?, Saved::Undefined),
             0x08 => row.set(code.uleb()?, Saved::Same),
             // remember_state, restore_state
             0x0a => {
@@ -367,7 +378,7 @@ impl Program<'_> {
                 let offset = code.sleb()?.checked_mul(self.common.data_unit)?;
                 row.frame = Some((row.frame?.0, offset));
             }
-            // register, val_offset, val_offset_sf, each of two numbers
+            // register, val_offset, val_offset_sf: two operands each
             0x09 | 0x14 | 0x15 => {
                 row.set(code.uleb()?, Saved::Complex);
                 code.uleb()?;
@@ -379,60 +390,5 @@ impl Program<'_> {
             _ => return None,
         }
         Some(false)
-    }
-}
-
-/// Little-endian fields, one after the other.
-#[derive(Clone, Copy)]
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let end = self.at.checked_add(length)?;
-        let taken = self.bytes.get(self.at..end)?;
-        self.at = end;
-        Some(taken)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
-    }
-
-    /// A number in groups of seven bits, and how many bits those were.
-    fn groups(&mut self) -> Option<(u64, u32, u8)> {
-        let (mut number, mut shift) = (0u64, 0);
-        loop {
-            let byte = self.u8()?;
-            if shift < 64 {
-                number |= u64::from(byte & 0x7f) << shift;
-            }
-            shift += 7;
-            if byte & 0x80 == 0 {
-                return Some((number, shift, byte));
-            }
-        }
-    }
-
-    fn uleb(&mut self) -> Option<u64> {
-        self.groups().map(|(number, ..)| number)
-    }
-
-    fn sleb(&mut self) -> Option<i64> {
-        let (number, shift, last) = self.groups()?;
-        let is_negative = last & 0x40 != 0 && shift < 64;
-        Some(if is_negative {
-            (number | u64::MAX << shift) as i64
-        } else {
-            number as i64
-        })
     }
 }

@@ -1,4 +1,5 @@
-//! The engine of the crate pprof, by choice. Alone in its process: it takes SIGPROF from the other.
+//! The engine `Pprof`, chosen on a system that has the native one. In a test binary of its own, because it
+//! takes SIGPROF.
 
 mod archiver;
 mod work;
@@ -12,14 +13,14 @@ use work::{burn, label, stack, sum, turn};
 const SHUTDOWN: Duration = Duration::from_secs(20);
 
 #[test]
-fn pprofs_samples_are_pushed_untagged_with_their_stacks_while_usage_stay_exact() {
+fn pprof_samples_are_pushed_untagged_and_usage_is_still_exact() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = Builder::new("pprof")
         .engine(Engine::Pprof)
         .archiver(archiver.url())
         .start()
-        .expect("started");
+        .expect("profiler started");
     let tag = Tag::new("engine", "pprof");
     let used = {
         let _guard = tag.enter();
@@ -38,9 +39,13 @@ fn pprofs_samples_are_pushed_untagged_with_their_stacks_while_usage_stay_exact()
             .map(|push| sum(&push.profile, "cpu", |member, _| keep(member)));
         sums.sum()
     };
-    assert_eq!(total(&|member| !member.is_empty()), 0, "nothing is guessed");
+    assert_eq!(
+        total(&|member| !member.is_empty()),
+        0,
+        "samples are untagged"
+    );
     let sampled = total(&|_| true);
-    // Samples in libc are dropped by design, and some while a report is made.
+    // pprof drops samples in libc, and some while it makes a report.
     let used = used.as_nanos() as i64;
     assert!(
         (used / 5..used * 5 / 4).contains(&sampled),
@@ -55,10 +60,12 @@ fn pprofs_samples_are_pushed_untagged_with_their_stacks_while_usage_stay_exact()
                 .iter()
                 .any(|name| name.contains("perf_signal_handler"));
             assert!(!handler, "{stack:?}");
-            // What is inlined into the loop stands before it.
+            // Functions inlined into the loop come before it.
             let leaf = stack.iter().take(3);
             if leaf.into_iter().any(|name| name.contains("burn"))
-                && stack.iter().any(|name| name.contains("pprofs_samples"))
+                && stack
+                    .iter()
+                    .any(|name| name.contains("pprof_samples_are_pushed"))
             {
                 in_burn += push.profile.values(sample)[0];
             }
@@ -75,47 +82,49 @@ fn pprofs_samples_are_pushed_untagged_with_their_stacks_while_usage_stay_exact()
 }
 
 #[test]
-fn a_profile_of_pprofs_samples_can_be_asked_for_and_the_other_engine_started_after_it() {
+fn engines_can_be_started_one_after_the_other_and_each_collects_a_profile() {
     let _turn = turn();
     for engine in [Engine::Pprof, Engine::Native, Engine::Pprof] {
         let profiler = Builder::new("pprof")
             .engine(engine)
             .start()
-            .expect("started");
+            .expect("profiler started");
         let handle = profiler.handle();
-        let asked = std::thread::spawn(move || {
+        let requested = std::thread::spawn(move || {
             handle.cpu_profile(Duration::from_secs(3), &Filter::default())
         });
         let clock = davy_base::Clock::system();
         let (begun, mut used) = (clock.monotonic(), Duration::ZERO);
-        // After that it is being named, which takes what it takes.
+        // After that its names are resolved, which may take longer.
         while clock.monotonic().saturating_sub(begun) < Duration::from_secs(3) {
             used += burn(Duration::from_millis(20));
         }
-        let profile = asked.join().expect("no panic").expect("an answer");
+        let profile = requested.join().expect("no panic").expect("a profile");
         let nanos = sum(&profile, "cpu", |_, _| true);
         let used = used.as_nanos() as i64;
-        // How much of it pprof sees on a busy machine is its own affair.
+        // On a busy machine pprof misses most samples.
         let least = match engine {
             Engine::Native => used / 2,
             _ => used / 20,
         };
         assert!(nanos > least, "{engine:?}: {nanos} of {used}");
-        profiler.shutdown(SHUTDOWN).expect("nobody to deliver to");
+        profiler
+            .shutdown(SHUTDOWN)
+            .expect("there is nothing to deliver");
     }
 }
 
 #[test]
-fn pprof_leaves_an_application_alone_that_owns_sigprof() {
-    extern "C" fn of_the_application(_signal: libc::c_int) {}
+fn pprof_engine_fails_if_the_application_handles_sigprof() {
+    extern "C" fn application_handler(_signal: libc::c_int) {}
     let _turn = turn();
-    // SAFETY: installs a handler that does nothing, and takes it away again.
-    let before = unsafe { libc::signal(libc::SIGPROF, of_the_application as *const () as usize) };
+    // SAFETY: installs a handler that does nothing; it is removed below.
+    let before = unsafe { libc::signal(libc::SIGPROF, application_handler as *const () as usize) };
     let error = Builder::new("taken")
         .engine(Engine::Pprof)
         .start()
-        .expect_err("two owners can't share a signal");
+        .expect_err("SIGPROF is taken");
     assert!(matches!(error, Error::SignalTaken), "{error}");
-    // SAFETY: puts back what was there.
+    // SAFETY: restores the previous handler.
     unsafe { libc::signal(libc::SIGPROF, before) };
 }

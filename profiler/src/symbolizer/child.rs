@@ -1,10 +1,9 @@
-//! The short-lived child, both ends of it.
+//! The symbolizing child and its parent's side.
 //!
-//! The child is the same executable. It must not become a second copy of the service, so it turns
-//! off before `main`: a function in `.init_array` looks for one environment variable, serves and
-//! exits. A constructor rather than a call at the top of `main`, because a service that only calls
-//! `Builder::start` must not be able to forget it. Where the linker dropped the constructor, it
-//! has not run in the parent either; the parent knows and starts no child.
+//! The child is the same executable. It must not become a second copy of the service, so it never reaches
+//! `main`: a constructor (a function in `.init_array`) looks for an environment variable, serves and exits.
+//! A constructor cannot be forgotten, unlike a call at the top of `main`. If the linker dropped it, it has
+//! not run in the parent either, which then starts no child.
 //!
 //! Both directions are lines of text:
 //!
@@ -16,7 +15,8 @@
 //!                   F <function> <file> <line>   a frame of it, innermost first
 //! ```
 
-use super::{Request, Resolved, ResolvedFrame, resolve};
+use super::resolve::file as resolve_file;
+use crate::lookup::{Lookup, NamedFrame, ResolvedRange};
 use davy_base::Clock;
 use davy_tag::Tag;
 use std::fs::File;
@@ -31,24 +31,24 @@ use std::time::Duration;
 
 const VARIABLE: &str = "DAVY_PROFILER_SYMBOLIZE";
 
-/// The child is killed by the kernel after this, whatever it does; nobody waits longer for it.
+/// The kernel kills the child after this time, and the parent waits no longer for it.
 const SECONDS_MAX: libc::c_uint = 20;
 
-/// Bytes that the child may answer.
-const ANSWER_MAX: u64 = 256 << 20;
+/// Maximum number of bytes that are read from the child.
+const RESPONSE_MAX: u64 = 256 << 20;
 
 static CONSTRUCTED: AtomicBool = AtomicBool::new(false);
 static CHILDREN: AtomicU64 = AtomicU64::new(0);
 
-/// Children that were started.
+/// The number of symbolizing children that were started.
 pub(crate) fn children() -> u64 {
     CHILDREN.load(Ordering::Relaxed)
 }
 
 #[used]
 #[cfg(target_os = "linux")]
-// SAFETY: the section holds pointers to functions that the loader calls before `main`; this one
-// touches nothing that needs `main` to have begun.
+// SAFETY: the section holds pointers to functions that the loader calls before `main`; this one uses
+// nothing that is initialized later.
 #[unsafe(link_section = ".init_array.65535")]
 static CONSTRUCTOR: extern "C" fn() = construct;
 
@@ -57,47 +57,47 @@ extern "C" fn construct() {
     serve_if_asked();
 }
 
-/// Serves as the symbolizing child, and ends the process, if this process was started as one.
+/// Serves as the symbolizing child and exits, if this process was started as one.
 ///
-/// Runs by itself before `main`. Call it first in `main` only where the crate is linked in a way
+/// Runs automatically before `main`. Call it at the top of `main` only if the program is linked in a way
 /// that drops constructors.
 pub fn serve_if_asked() {
     CONSTRUCTED.store(true, Ordering::Relaxed);
     if std::env::var_os(VARIABLE).is_none() {
         return;
     }
-    // SAFETY: no handler is involved: the default action of SIGALRM ends this child.
+    // SAFETY: there is no handler; the default action of SIGALRM ends this child.
     unsafe { libc::alarm(SECONDS_MAX) };
     let served = std::panic::catch_unwind(|| {
         let output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
         serve(io::stdin().lock(), output)
     });
     let code = libc::c_int::from(!matches!(served, Ok(Ok(()))));
-    // SAFETY: ends the process without running anything of a service that never began.
+    // SAFETY: ends the process without running exit handlers of a service that never started.
     unsafe { libc::_exit(code) };
 }
 
-/// CPU time that a child takes as everybody does, since somebody may wait for the first profile; what
-/// takes longer does so beside the work of the service.
-const SWIFT_NANOS: u64 = 150_000_000;
-/// Ranges that are told between two looks at the clock.
-const LOOK_EVERY: u32 = 256;
+/// CPU time after which the child lowers its priority. Up to then it runs at normal priority, because
+/// someone may be waiting for the first profile.
+const NORMAL_PRIORITY_NANOS: u64 = 150_000_000;
+/// Ranges between two checks of the CPU time.
+const CHECK_EVERY: u32 = 256;
 
-/// Asks for less of the CPU once the child has used some.
+/// Lowers the child's priority once it has used some CPU time.
 #[derive(Default)]
-struct Modesty {
+struct Priority {
     ranges: u32,
-    is_nice: bool,
+    is_lowered: bool,
 }
 
-impl Modesty {
-    fn look(&mut self) {
+impl Priority {
+    fn count_range(&mut self) {
         self.ranges += 1;
-        if !self.is_nice
-            && self.ranges.is_multiple_of(LOOK_EVERY)
-            && crate::clock::thread_cpu_nanos() > SWIFT_NANOS
+        if !self.is_lowered
+            && self.ranges.is_multiple_of(CHECK_EVERY)
+            && crate::clock::thread_cpu_nanos() > NORMAL_PRIORITY_NANOS
         {
-            self.is_nice = true;
+            self.is_lowered = true;
             // SAFETY: changes the priority of this process alone.
             unsafe { libc::nice(5) };
         }
@@ -118,12 +118,12 @@ fn serve(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
         }
     }
     let mut texts = rustc_hash::FxHashMap::<String, usize>::default();
-    let mut modesty = Modesty::default();
+    let mut priority = Priority::default();
     for (index, (path, addresses)) in files.iter().enumerate() {
         let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
         let mut failed = Ok(());
-        resolve::file(path, addresses, |start, length, frames| {
-            modesty.look();
+        resolve_file(path, addresses, |start, length, frames| {
+            priority.count_range();
             if failed.is_ok() {
                 failed = write_range(&mut output, &mut texts, (index, start, length), frames);
             }
@@ -137,7 +137,7 @@ fn write_range(
     output: &mut impl Write,
     texts: &mut rustc_hash::FxHashMap<String, usize>,
     (file, start, length): (usize, u64, u64),
-    frames: &[resolve::Frame],
+    frames: &[NamedFrame],
 ) -> io::Result<()> {
     let mut numbers = Vec::with_capacity(frames.len());
     for frame in frames {
@@ -159,12 +159,12 @@ fn write_range(
     Ok(())
 }
 
-/// The parent's side: starts a child, asks and waits for its end.
-pub(super) fn ask(requests: &[Request<'_>]) -> io::Result<Vec<Resolved>> {
+/// The parent's side: starts a child, sends the lookups, and reads the response.
+pub(crate) fn resolve(lookups: &[Lookup<'_>]) -> io::Result<Vec<ResolvedRange>> {
     let _guard = Tag::new("profiler", "symbolize").enter();
     if !CONSTRUCTED.load(Ordering::Relaxed) {
         return Err(io::Error::other(
-            "the program was linked without its constructors",
+            "the program was linked without constructors; call davy_profiler::serve_if_asked() first in main",
         ));
     }
     let mut command = Command::new("/proc/self/exe");
@@ -172,7 +172,7 @@ pub(super) fn ask(requests: &[Request<'_>]) -> io::Result<Vec<Resolved>> {
         .arg0("davy-symbolize")
         .env_clear()
         .env(VARIABLE, "1")
-        // A child of tenths of a second has no use for a thread of its allocator's.
+        // A child this short-lived has no use for the allocator's background thread.
         .env("_RJEM_MALLOC_CONF", "background_thread:false")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -186,45 +186,46 @@ pub(super) fn ask(requests: &[Request<'_>]) -> io::Result<Vec<Resolved>> {
     CHILDREN.fetch_add(1, Ordering::Relaxed);
     let clock = Clock::system();
     let until = clock.monotonic() + Duration::from_secs(SECONDS_MAX.into());
-    let patient = |pipe, events| Patient {
+    let timed = |pipe, events| TimedPipe {
         pipe: File::from(pipe),
         events,
         clock: clock.clone(),
         until,
     };
-    // The child reads all before it writes, so neither waits for the other.
-    let asked = match child.stdin.take() {
+    // The child reads everything before it writes, so this cannot deadlock.
+    let sent = match child.stdin.take() {
         Some(stdin) => {
-            let output = patient(OwnedFd::from(stdin), libc::POLLOUT);
-            write_requests(BufWriter::with_capacity(libc::PIPE_BUF, output), requests)
+            let output = timed(OwnedFd::from(stdin), libc::POLLOUT);
+            write_lookups(BufWriter::with_capacity(libc::PIPE_BUF, output), lookups)
         }
         None => Err(io::ErrorKind::BrokenPipe.into()),
     };
-    let answer = match child.stdout.take() {
+    let response = match child.stdout.take() {
         Some(stdout) => {
-            let input = patient(OwnedFd::from(stdout), libc::POLLIN).take(ANSWER_MAX);
-            read_answer(BufReader::with_capacity(1 << 16, input))
+            let input = timed(OwnedFd::from(stdout), libc::POLLIN).take(RESPONSE_MAX);
+            read_response(BufReader::with_capacity(1 << 16, input))
         }
         None => Err(io::ErrorKind::BrokenPipe.into()),
     };
-    if asked.is_err() || answer.is_err() {
+    if sent.is_err() || response.is_err() {
         let _ = child.kill();
     }
-    // An application that reaps all children may have taken this one's end away; its answer was
-    // whole or `read_answer` failed.
+    // This fails if the application reaps all children. The response is complete all the same, or
+    // `read_response` has failed.
     let _ = child.wait();
-    asked.and(answer)
+    sent.and(response)
 }
 
-/// A pipe to or from a child that may turn out to be another program, and never speak.
-struct Patient {
+/// A pipe to or from the child whose reads and writes time out: the executable may be a program that never
+/// responds.
+struct TimedPipe {
     pipe: File,
     events: libc::c_short,
     clock: Clock,
     until: Duration,
 }
 
-impl Patient {
+impl TimedPipe {
     fn wait(&self) -> io::Result<()> {
         let left = self.until.saturating_sub(self.clock.monotonic());
         let mut poll = libc::pollfd {
@@ -232,7 +233,7 @@ impl Patient {
             events: self.events,
             revents: 0,
         };
-        // SAFETY: one description, which lives through the call.
+        // SAFETY: one description, which outlives the call.
         match unsafe { libc::poll(&raw mut poll, 1, left.as_millis() as libc::c_int) } {
             0 => Err(io::ErrorKind::TimedOut.into()),
             -1 => Err(io::Error::last_os_error()),
@@ -241,15 +242,15 @@ impl Patient {
     }
 }
 
-impl Read for Patient {
+impl Read for TimedPipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.wait()?;
         self.pipe.read(buffer)
     }
 }
 
-impl Write for Patient {
-    /// No more than surely fits once there is room.
+impl Write for TimedPipe {
+    /// Writes at most what is sure to fit when the pipe is writable.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.wait()?;
         self.pipe.write(&bytes[..bytes.len().min(libc::PIPE_BUF)])
@@ -260,22 +261,22 @@ impl Write for Patient {
     }
 }
 
-fn write_requests(mut output: impl Write, requests: &[Request<'_>]) -> io::Result<()> {
-    for request in requests {
+fn write_lookups(mut output: impl Write, lookups: &[Lookup<'_>]) -> io::Result<()> {
+    for lookup in lookups {
         output.write_all(b"M ")?;
-        output.write_all(request.module.path.as_os_str().as_bytes())?;
+        output.write_all(lookup.module.path.as_os_str().as_bytes())?;
         output.write_all(b"\n")?;
-        for address in &request.addresses {
+        for address in &lookup.addresses {
             writeln!(output, "A {address:x}")?;
         }
     }
     output.flush()
 }
 
-fn read_answer(input: impl BufRead) -> io::Result<Vec<Resolved>> {
+fn read_response(input: impl BufRead) -> io::Result<Vec<ResolvedRange>> {
     let bad = || io::Error::from(io::ErrorKind::InvalidData);
     let mut texts: Vec<Rc<str>> = Vec::new();
-    let mut resolved: Vec<Resolved> = Vec::new();
+    let mut resolved: Vec<ResolvedRange> = Vec::new();
     for line in input.lines() {
         let line = line?;
         let (kind, rest) = line.split_at_checked(2).ok_or_else(bad)?;
@@ -286,8 +287,8 @@ fn read_answer(input: impl BufRead) -> io::Result<Vec<Resolved>> {
         let mut words = rest.split(' ');
         let mut word = || words.next().ok_or_else(bad);
         if kind == "R " {
-            resolved.push(Resolved {
-                request: word()?.parse().map_err(|_| bad())?,
+            resolved.push(ResolvedRange {
+                lookup: word()?.parse().map_err(|_| bad())?,
                 start: hex(word()?).ok_or_else(bad)?,
                 length: word()?.parse().map_err(|_| bad())?,
                 frames: Vec::new(),
@@ -296,7 +297,7 @@ fn read_answer(input: impl BufRead) -> io::Result<Vec<Resolved>> {
         }
         let mut number = || word()?.parse::<usize>().map_err(|_| bad());
         let text = |index: usize| texts.get(index).cloned().ok_or_else(bad);
-        let frame = ResolvedFrame {
+        let frame = NamedFrame {
             function: text(number()?)?,
             file: text(number()?)?,
             line: number()? as u32,
@@ -304,7 +305,7 @@ fn read_answer(input: impl BufRead) -> io::Result<Vec<Resolved>> {
         resolved.last_mut().ok_or_else(bad)?.frames.push(frame);
     }
     if resolved.is_empty() {
-        return Err(io::Error::other("the symbolizing child gave no answer"));
+        return Err(io::Error::other("the symbolizing child returned nothing"));
     }
     Ok(resolved)
 }

@@ -1,8 +1,8 @@
-//! Debug information as the child reads it: of the units that hold the addresses, or of all.
+//! Debug information as the child reads it: of the compilation units that hold the addresses, or of all.
 //!
-//! A program has hundreds of compilation units, and to get ready for a question about any of them
-//! took most of a child's time. `.debug_aranges` tells which unit holds an address; the others are
-//! made to look empty in a copy of `.debug_info`, where every unit stays where it was.
+//! A program has hundreds of compilation units, and indexing all of them took most of the child's time. So
+//! `.debug_aranges` is used to find the units that hold the addresses, and the other units are made to
+//! look empty in a copy of `.debug_info` that keeps the offset of every unit.
 
 use addr2line::gimli::{self, EndianSlice, LittleEndian, SectionId};
 use addr2line::{Context, FrameIter, Loader};
@@ -12,16 +12,16 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What is asked of debug information.
-pub(super) trait Source {
-    /// Gives each frame of an address, the innermost first: the function's raw name, the file and
-    /// the line, as far as they are known.
+/// Queries of debug information.
+pub(super) trait DebugInfo {
+    /// Passes each frame of an address to `each`, the innermost first: raw function name, file and line,
+    /// as far as they are known.
     fn frames(&self, address: u64, each: impl FnMut(&str, &str, u32));
 
-    /// Gives the ranges of lines, start and length, until `each` answers `false`.
+    /// Passes the ranges of lines to `each`, as start and length, until it returns `false`.
     fn rows(&self, low: u64, high: u64, each: impl FnMut(u64, u64) -> bool);
 
-    /// Where the symbol of an address begins, and its name.
+    /// The start and the name of the symbol that holds an address.
     fn symbol(&self, address: u64) -> Option<(u64, &str)>;
 }
 
@@ -43,7 +43,7 @@ fn each_frame<R: gimli::Reader>(
     }
 }
 
-impl Source for Loader {
+impl DebugInfo for Loader {
     fn frames(&self, address: u64, each: impl FnMut(&str, &str, u32)) {
         if let Ok(found) = self.find_frames(address) {
             each_frame(found, each);
@@ -64,21 +64,21 @@ impl Source for Loader {
 
 type Section = EndianSlice<'static, LittleEndian>;
 
-/// Only the units that hold some addresses.
-pub(super) struct Few {
+/// Debug information of only those units that hold certain addresses.
+pub(super) struct PartialDebugInfo {
     context: Context<Section>,
     symbols: SymbolMap<SymbolMapName<'static>>,
-    /// Whether something could not be read, such as a name that stands in another unit.
-    is_broken: Cell<bool>,
+    /// Whether a query failed, for example because a name is in another unit.
+    has_failed: Cell<bool>,
 }
 
-impl Few {
-    /// None where it can't be told which units those are, and where debug information is split.
+impl PartialDebugInfo {
+    /// None if the units of the addresses are not known, or if debug information is split.
     ///
-    /// What is read stays in memory: this is for a child that ends soon.
+    /// Leaks what it reads, because the child exits soon.
     pub(super) fn open(path: &Path, addresses: &[u64]) -> Option<Self> {
         let file = std::fs::File::open(path).ok()?;
-        // SAFETY: the map is read through bounds checks only, in a child that a fault would only end.
+        // SAFETY: the map is read through bounds checks only, in a child that a fault would merely end.
         let map = Box::leak(Box::new(unsafe { memmap2::Mmap::map(&file) }.ok()?));
         let map: &'static [u8] = map;
         let elf: ElfFile64<'static, object::LittleEndian> = ElfFile64::parse(map).ok()?;
@@ -91,20 +91,20 @@ impl Few {
             let data = section.uncompressed_data().ok()?;
             Some(Vec::leak(data.into_owned()))
         };
-        let wanted = units_of(section(".debug_aranges")?, addresses)?;
+        let units = units_of(section(".debug_aranges")?, addresses)?;
         let (info, abbrev) = (section(".debug_info")?, section(".debug_abbrev")?);
-        let info: &'static [u8] = Vec::leak(without(info, abbrev, &wanted)?);
+        let info: &'static [u8] = Vec::leak(with_empty_units(info, abbrev, &units)?);
         let dwarf = gimli::Dwarf::load(|id: SectionId| {
             let data = match id {
                 SectionId::DebugInfo => info,
-                // Where variables are is not asked, and a compressed section takes its time.
+                // The locations of variables are not needed, and decompressing them takes time.
                 SectionId::DebugLoc | SectionId::DebugLocLists | SectionId::DebugMacro => &[],
                 id => section(id.name()).unwrap_or_default(),
             };
             Ok::<_, gimli::Error>(EndianSlice::new(data, LittleEndian))
         });
         let dwarf = dwarf.ok()?;
-        // Units that are split have their addresses in a section of its own.
+        // The addresses of split units are in a separate section.
         let mut units = dwarf.units();
         while let (Some(_), Ok(Some(header))) = (elf.section_by_name(".debug_addr"), units.next()) {
             if dwarf.unit(header).is_ok_and(|unit| unit.dwo_id.is_some()) {
@@ -114,21 +114,21 @@ impl Few {
         Some(Self {
             context: Context::from_dwarf(dwarf).ok()?,
             symbols: Box::leak(Box::new(elf)).symbol_map(),
-            is_broken: Cell::new(false),
+            has_failed: Cell::new(false),
         })
     }
 
-    /// Whether everything that was asked for could be read.
-    pub(super) fn is_whole(&self) -> bool {
-        !self.is_broken.get()
+    /// Whether no query has failed.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.has_failed.get()
     }
 }
 
-impl Source for Few {
+impl DebugInfo for PartialDebugInfo {
     fn frames(&self, address: u64, each: impl FnMut(&str, &str, u32)) {
         match self.context.find_frames(address).skip_all_loads() {
             Ok(found) => each_frame(found, each),
-            Err(_) => self.is_broken.set(true),
+            Err(_) => self.has_failed.set(true),
         }
     }
 
@@ -137,7 +137,7 @@ impl Source for Few {
             Ok(mut rows) => {
                 rows.all(|(row, length, _)| each(row, length));
             }
-            Err(_) => self.is_broken.set(true),
+            Err(_) => self.has_failed.set(true),
         }
     }
 
@@ -147,39 +147,42 @@ impl Source for Few {
     }
 }
 
-/// Every unit that `.debug_aranges` tells of, and whether one of the sorted addresses is in it.
-struct Told {
-    all: BTreeSet<usize>,
-    wanted: BTreeSet<usize>,
+/// Offsets of units.
+struct Units {
+    /// The units that `.debug_aranges` describes.
+    described: BTreeSet<usize>,
+    /// Those that hold one of the addresses.
+    needed: BTreeSet<usize>,
 }
 
-fn units_of(aranges: &'static [u8], addresses: &[u64]) -> Option<Told> {
-    let (mut all, mut wanted) = (BTreeSet::new(), BTreeSet::new());
+/// `addresses` must be sorted.
+fn units_of(aranges: &'static [u8], addresses: &[u64]) -> Option<Units> {
+    let (mut described, mut needed) = (BTreeSet::new(), BTreeSet::new());
     let aranges = gimli::DebugAranges::new(aranges, LittleEndian);
     let mut headers = aranges.headers();
     while let Some(header) = headers.next().ok()? {
         let unit = header.debug_info_offset().0;
-        all.insert(unit);
+        described.insert(unit);
         let mut entries = header.entries();
         while let Some(entry) = entries.next_raw().ok()? {
             let begin = entry.address();
             let first = addresses.partition_point(|address| *address < begin);
             let found = addresses.get(first);
             if found.is_some_and(|address| address - begin < entry.length()) {
-                wanted.insert(unit);
+                needed.insert(unit);
             }
         }
     }
-    (!wanted.is_empty()).then_some(Told { all, wanted })
+    (!needed.is_empty()).then_some(Units { described, needed })
 }
 
-/// A copy of `.debug_info` in which the units that are told of and not wanted refer to a table of
-/// abbreviations that has none, and so hold nothing.
+/// A copy of `.debug_info` in which the units that are described but not needed are empty, because they
+/// refer to an empty table of abbreviations.
 ///
-/// DWARF 5, section 7.5.1: length, version, from 5 on the kind and the size of an address, and the
-/// table's offset.
-fn without(info: &[u8], abbrev: &[u8], told: &Told) -> Option<Vec<u8>> {
-    // A table ends with a zero, and so does the section.
+/// The header of a unit is (DWARF 5, section 7.5.1): length, version, from version 5 on the unit's type and
+/// the size of an address, and the offset of the table.
+fn with_empty_units(info: &[u8], abbrev: &[u8], units: &Units) -> Option<Vec<u8>> {
+    // Each table ends with a zero, and so does the section: that zero is an empty table.
     let empty = u32::try_from(abbrev.len().checked_sub(1)?).ok()?;
     if abbrev.last() != Some(&0) {
         return None;
@@ -190,11 +193,11 @@ fn without(info: &[u8], abbrev: &[u8], told: &Told) -> Option<Vec<u8>> {
         let field = |from: usize, length: usize| info.get(at + from..at + from + length);
         let length = u32::from_le_bytes(field(0, 4)?.try_into().ok()?);
         let version = u16::from_le_bytes(field(4, 2)?.try_into().ok()?);
-        // From this on lengths have 64 bits.
+        // Reserved: marks a length of 64 bits.
         if length >= 0xffff_fff0 {
             return None;
         }
-        if told.all.contains(&at) && !told.wanted.contains(&at) {
+        if units.described.contains(&at) && !units.needed.contains(&at) {
             let offset = at + if version < 5 { 6 } else { 8 };
             info.get_mut(offset..offset + 4)?
                 .copy_from_slice(&empty.to_le_bytes());

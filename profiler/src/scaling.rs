@@ -1,26 +1,26 @@
-//! Control totals: samples say where CPU time went, and exact accounting says how much of it.
+//! Scales CPU samples to exact accounting: samples show where CPU time was spent, accounting how much.
 //!
-//! A CPU timer fires at the kernel's tick. Work that runs in step with the tick is met by it always
-//! or never, at any rate of sampling, so that its share may be anything. Exact accounting has no
-//! such blindness, and no stacks. So the samples of each tag are scaled until their sum is what the
-//! tag has cost; untagged samples are scaled to what is then left of the process's CPU time.
+//! A CPU timer fires at the kernel's tick. Work in step with the tick is hit always or never, at any
+//! sampling rate, so its share of the samples may be anything. Exact accounting does not have this bias,
+//! but it has no stacks. So the samples of each tag are scaled to the CPU time that was measured for the
+//! tag, and untagged samples to the rest of the process's CPU time.
 
 use crate::aggregate::{Aggregate, Filter, UNSAMPLED};
 use crate::clock;
 use davy_tag::Tag;
 use rustc_hash::FxHashMap;
 
-/// What had been used by an instant.
+/// CPU time of the process and of each tag at an instant, in nanoseconds.
 #[derive(Debug)]
-pub(crate) struct Used {
+pub(crate) struct CpuReading {
     process: u64,
     by_tag: FxHashMap<Tag, u64>,
 }
 
-impl Used {
-    /// What has been used by now.
+impl CpuReading {
+    /// Reads the CPU time up to now.
     pub(crate) fn now() -> Self {
-        // The process's clock last: what ran in between is then untagged rather than negative.
+        // The clock of the process is read last, so that time in between counts as untagged, not as negative.
         let usages = davy_tag::usages().into_iter();
         let by_tag = usages.filter(|usage| usage.cpu_nanos > 0);
         Self {
@@ -29,7 +29,7 @@ impl Used {
         }
     }
 
-    /// What was used by the tags and by the process from `before` to here.
+    /// CPU time of the tags and of the process since `before`.
     fn since(&self, before: &Self) -> (FxHashMap<Tag, i64>, i64) {
         let by_tag = self.by_tag.iter().map(|(tag, nanos)| {
             let earlier = before.by_tag.get(tag).copied().unwrap_or(0);
@@ -43,14 +43,19 @@ impl Used {
     }
 }
 
-/// Brings the sums of CPU samples, taken from `before` to `now`, to what was used.
-pub(crate) fn apply(aggregate: &mut Aggregate, before: &Used, now: &Used, filter: &Filter) {
+/// Scales CPU samples that were taken between `before` and `now` to the CPU time of that span.
+pub(crate) fn apply(
+    aggregate: &mut Aggregate,
+    before: &CpuReading,
+    now: &CpuReading,
+    filter: &Filter,
+) {
     let (used, process) = now.since(before);
     let totals = totals(&sums(aggregate), used, process);
     scale(aggregate, &totals, filter);
 }
 
-/// Sampled nanoseconds of each tag.
+/// Sampled nanoseconds by tag.
 fn sums(aggregate: &Aggregate) -> FxHashMap<Tag, i64> {
     let mut sums = FxHashMap::default();
     for ((_, tag), values) in &aggregate.samples {
@@ -59,20 +64,20 @@ fn sums(aggregate: &Aggregate) -> FxHashMap<Tag, i64> {
     sums
 }
 
-/// What each tag's samples are to sum up to.
+/// The nanoseconds that the samples of each tag must add up to.
 fn totals(
     sampled: &FxHashMap<Tag, i64>,
     mut used: FxHashMap<Tag, i64>,
     process: i64,
 ) -> FxHashMap<Tag, i64> {
-    // A tag that nobody counted (its thread had it before accounting began) keeps its samples.
+    // A tag that was not measured, because its thread had it before accounting started, keeps its samples.
     for (tag, nanos) in sampled {
         if !tag.is_untagged() {
             used.entry(*tag).or_insert(*nanos);
         }
     }
     let tagged: i64 = used.values().sum();
-    // Short waits within a segment pass for CPU time; all together can't be above the process's.
+    // Accounting takes short waits for CPU time; the sum must not exceed that of the process.
     if tagged > process {
         for nanos in used.values_mut() {
             *nanos = (*nanos as f64 * process as f64 / tagged as f64) as i64;
@@ -100,7 +105,7 @@ fn scale(aggregate: &mut Aggregate, totals: &FxHashMap<Tag, i64>, filter: &Filte
     }
     for (tag, nanos) in left {
         if let Some((_, key)) = largest.get(&tag) {
-            // What rounding left.
+            // The rounding error goes to the largest sample.
             if let Some(values) = aggregate.samples.get_mut(key) {
                 values[0] += nanos;
             }
@@ -131,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_scaled_to_what_was_used_to_the_nanosecond() {
+    fn scaled_samples_add_up_to_the_measured_time_exactly() {
         let (a, b) = (Tag::new("control", "a"), Tag::new("control", "b"));
         let samples = [(a, 7), (a, 11), (a, 13), (b, 100), (Tag::UNTAGGED, 3)];
         let used = [(a, 5 * S + 1), (b, 2 * S)];
@@ -141,14 +146,17 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_without_a_sample_gets_its_time_and_one_without_a_usage_keeps_its_samples() {
-        let (a, b) = (Tag::new("control", "met"), Tag::new("control", "missed"));
+    fn unsampled_tag_gets_its_time_and_unmeasured_tag_keeps_its_samples() {
+        let (a, b) = (
+            Tag::new("control", "sampled"),
+            Tag::new("control", "unsampled"),
+        );
         let expected = [(Tag::UNTAGGED, 1), (a, S), (b, S)];
         check(&[(a, S)], &[(b, S)], 2 * S + 1, &expected);
     }
 
     #[test]
-    fn members_together_never_get_more_than_the_process_used() {
+    fn members_never_exceed_the_time_of_the_process() {
         let (a, b) = (Tag::new("control", "x"), Tag::new("control", "y"));
         let samples = [(a, S), (b, S), (Tag::UNTAGGED, S)];
         check(

@@ -1,0 +1,125 @@
+//! Commands for the drainer, and its counters.
+
+use super::collect::{ProfileSource, Reply, Waiter};
+use crate::Error;
+use crate::aggregate::Filter;
+use crate::nudge::{self, Nudged};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub(crate) enum Command {
+    SetHz(u32),
+    /// Make short windows for a span from now on.
+    Watch(Duration),
+    /// Collect a profile over a span from now on.
+    CollectSpan {
+        source: ProfileSource,
+        span: Duration,
+        /// Minimum rate of CPU samples meanwhile.
+        hz: u32,
+        filter: Filter,
+        waiter: Waiter,
+        reply: Reply,
+    },
+    /// Take a profile of the current state.
+    CollectNow {
+        source: ProfileSource,
+        filter: Filter,
+        reply: Reply,
+    },
+    Stop,
+}
+
+/// Passes commands to the drainer, and its counters back.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    commands: Vec<Command>,
+    /// Whether a new thread has registered.
+    is_nudged: bool,
+    is_closed: bool,
+    counts: Counts,
+}
+
+/// The drainer's counters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) sampler: crate::sampler::Counts,
+    /// Why threads are not sampled; empty if all are.
+    pub(crate) refusal: Arc<str>,
+    pub(crate) lost_nanos: u64,
+    pub(crate) cpu_nanos: u64,
+}
+
+impl Nudged for Mailbox {
+    fn nudge(&self) {
+        if let Ok(mut state) = self.state.try_lock() {
+            state.is_nudged = true;
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a command. Fails once the drainer has ended.
+    pub(crate) fn send(&self, command: Command) -> Result<(), Error> {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(Error::Stopped);
+        }
+        state.commands.push(command);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().counts.clone()
+    }
+
+    pub(super) fn set_counts(&self, counts: Counts) {
+        self.lock().counts = counts;
+    }
+
+    /// Waits for commands or new threads, at most for `span`. Returns the commands, and whether a thread has
+    /// registered.
+    pub(super) fn wait(&self, span: Duration) -> (Vec<Command>, bool) {
+        let mut state = self.lock();
+        if state.commands.is_empty() && !state.is_nudged {
+            let waited = self.changed.wait_timeout(state, span);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let state = &mut *state;
+        (
+            std::mem::take(&mut state.commands),
+            std::mem::take(&mut state.is_nudged),
+        )
+    }
+}
+
+/// Makes new threads nudge this mailbox, until the returned guard is dropped.
+pub(super) fn open(mailbox: &Arc<Mailbox>) -> OpenMailbox {
+    nudge::set_target(Some(Arc::clone(mailbox) as Arc<dyn Nudged>));
+    OpenMailbox(Arc::clone(mailbox))
+}
+
+/// Closes the mailbox when it is dropped, even if the drainer panics.
+pub(super) struct OpenMailbox(Arc<Mailbox>);
+
+impl Drop for OpenMailbox {
+    fn drop(&mut self) {
+        nudge::set_target(None);
+        let mut state = self.0.lock();
+        state.is_closed = true;
+        // Dropping a command drops its reply, which tells the sender that there is none.
+        state.commands.clear();
+    }
+}
