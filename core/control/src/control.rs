@@ -166,7 +166,7 @@ impl Control {
         let now = self.0.clock.now();
         self.0.database.send_if_modified(|state| {
             let next = match (&*state, result) {
-                (Database::Up, Err(error)) if error.is_unreachable() => {
+                (Database::Up, Err(error)) if error.is_transient() => {
                     tracing::warn!(%error, "database lost; members that need it pause");
                     Database::Lost(now, error.to_string())
                 }
@@ -191,7 +191,7 @@ impl Control {
         let inner = &self.0;
         let mut usages = inner.meter.read();
         let states = inner.runtime.get().map(|runtime| runtime.states().all());
-        let connections = inner.store.figures().budgets;
+        let connections = inner.store.stats().budgets;
         let notes = locked(&inner.notes).clone();
         let mut members: Vec<MemberReport> = states
             .unwrap_or_default()
@@ -290,8 +290,7 @@ impl Control {
         if is_fresh || self.database() != Database::Up {
             return;
         }
-        let since = self.0.clock.now().minus(SILENCE).millis();
-        let rows = self.0.store.live_processes(since).await;
+        let rows = self.0.store.live_processes(SILENCE).await;
         self.observe_database(&rows);
         let ticks = self.0.store.ticks().await;
         let mut fleet = locked(&self.0.fleet);

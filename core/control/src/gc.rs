@@ -21,8 +21,7 @@ pub fn processes(control: &Control, store: Store, interval: Duration) -> Member 
         run_limit: RUN_LIMIT,
     };
     periodic(control, store, plan, |run| async move {
-        let before = run.store.now().await?.minus(PROCESS_RETENTION).millis();
-        let deleted = run.store.forget_processes(before).await?;
+        let deleted = run.store.delete_silent_processes(PROCESS_RETENTION).await?;
         if deleted > 0 {
             tracing::info!(deleted, "old processes deleted");
         }
@@ -39,7 +38,7 @@ pub fn audit(control: &Control, store: Store, interval: Duration) -> Member {
     };
     periodic(control, store, plan, |run| async move {
         let before = run.store.now().await?.minus(AUDIT_RETENTION).millis();
-        let deleted = run.store.forget_audit(before).await?;
+        let deleted = run.store.delete_audit_before(before).await?;
         if deleted > 0 {
             tracing::info!(deleted, "old audit entries deleted");
         }

@@ -128,7 +128,7 @@ impl Meter {
                 counts.request_buckets.clone_from(&statistics.buckets);
             });
         }
-        for queries in self.store.figures().queries {
+        for queries in self.store.stats().queries {
             update(&queries.member, &queries.op, &mut |counts| {
                 counts.db_queries += queries.queries;
                 counts.db_seconds += queries.seconds;

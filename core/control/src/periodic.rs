@@ -5,7 +5,7 @@
 //! outdated when it finishes. A wake-up during a run starts another run after it.
 
 use crate::control::{Control, Database};
-use davy_runtime::{Context, Error, Kind, Member};
+use davy_runtime::{Context, Error, Member, MemberKind};
 use davy_store::{Claim, Outcome, Store};
 use std::future::Future;
 use std::time::Duration;
@@ -50,7 +50,7 @@ where
 {
     let control = control.clone();
     let name = plan.name.clone();
-    Member::new(&name, Kind::Periodic, move |context: Context| {
+    Member::new(&name, MemberKind::Periodic, move |context: Context| {
         let (control, store, plan, work) =
             (control.clone(), store.clone(), plan.clone(), work.clone());
         async move {

@@ -44,7 +44,7 @@ impl Problem {
     /// A query failed: 503 if the database is unreachable, otherwise 500. Logs the error.
     pub(crate) fn query_failed(table: &str, error: davy_store::Error) -> Self {
         tracing::warn!(table, %error, "query failed");
-        let status = if error.is_unreachable() {
+        let status = if error.is_transient() {
             StatusCode::SERVICE_UNAVAILABLE
         } else {
             StatusCode::INTERNAL_SERVER_ERROR

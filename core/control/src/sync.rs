@@ -2,8 +2,8 @@
 //! `control` applies the toggles of the fleet and writes the report of this process.
 
 use crate::control::{Control, Database, locked};
-use davy_runtime::{Context, Kind, Member, Target};
-use davy_store::{ProcessRow, TOGGLES, Toggle, ToggleKind};
+use davy_runtime::{Context, Member, MemberKind, Target};
+use davy_store::{NewProcess, TOGGLES, Toggle, ToggleKind};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,7 +24,7 @@ const REPORT: Duration = Duration::from_secs(2);
 /// immediately if it is `optional` for the process.
 pub fn database(control: &Control, optional: bool) -> Member {
     let control = control.clone();
-    Member::new("database", Kind::Loop, move |context: Context| {
+    Member::new("database", MemberKind::Loop, move |context: Context| {
         let control = control.clone();
         async move {
             let drain = context.drain();
@@ -73,17 +73,16 @@ impl Control {
     async fn register(&self) -> Result<(), davy_store::Error> {
         let inner = &self.0;
         let identity = &inner.identity;
-        let mut row = ProcessRow::new(
-            identity.id,
-            &identity.process,
-            &identity.host,
-            std::process::id(),
-            identity.version,
-            inner.clock.now(),
-        );
-        row.parent.clone_from(&identity.parent);
-        row.debug = Some(identity.debug.clone());
-        let before = inner.store.process_started(&row).await?;
+        let process = NewProcess {
+            id: identity.id,
+            kind: identity.process.clone(),
+            host: identity.host.clone(),
+            pid: std::process::id(),
+            version: identity.version.to_owned(),
+            parent: identity.parent.clone(),
+            debug: Some(identity.debug.clone()),
+        };
+        let before = inner.store.process_started(&process).await?;
         // The end of a child is logged by its parent. A row whose pid is still in use belongs to another
         // live process of this kind, unless it is our own pid: in a container every run has the same.
         let is_gone = |pid: i64| {
@@ -105,11 +104,7 @@ impl Control {
         if self.database() != Database::Up {
             return;
         }
-        let written = self
-            .0
-            .store
-            .process_stopped(&id, self.0.clock.now(), "drained")
-            .await;
+        let written = self.0.store.process_stopped(&id, "drained").await;
         if let Err(error) = written {
             tracing::warn!(%error, "can't record the end of this process");
         }
@@ -119,7 +114,7 @@ impl Control {
 /// The member `control`: applies the toggles of the fleet, and reports.
 pub fn control(control: &Control) -> Member {
     let control = control.clone();
-    Member::new("control", Kind::Loop, move |context: Context| {
+    Member::new("control", MemberKind::Loop, move |context: Context| {
         let control = control.clone();
         async move {
             let drain = context.drain();
@@ -267,7 +262,7 @@ impl Sync {
         let written = control
             .0
             .store
-            .process_report(&id, control.0.clock.now().millis(), &report)
+            .process_report(&id, &report)
             .await;
         control.observe_database(&written);
     }
@@ -312,7 +307,7 @@ impl Control {
             .0
             .runtime
             .get()
-            .filter(|runtime| runtime.is_known(name));
+            .filter(|runtime| runtime.contains(name));
         let Some(runtime) = here else { return };
         match runtime.restart(name, "restarted by an operator") {
             Ok(()) => tracing::info!(member = name, "restarting by command"),
@@ -330,7 +325,7 @@ impl Control {
             self.observe_database(&written);
             match written {
                 Ok(_) => tracing::info!(name = change.name, "pending toggle written"),
-                Err(error) if error.is_unreachable() => return,
+                Err(error) if error.is_transient() => return,
                 Err(error) => {
                     tracing::error!(name = change.name, %error, "can't write a toggle; it holds until this process stops");
                 }

@@ -240,7 +240,7 @@ impl Control {
                 process: Some(self.0.identity.id.to_string()),
                 source: Source::Sighup,
             };
-            let written = self.0.store.audit_add(&row).await;
+            let written = self.0.store.add_audit(&row).await;
             self.observe_database(&written);
             if let Err(error) = written {
                 tracing::warn!(name = row.name, %error, "configuration change not audited");
@@ -321,7 +321,7 @@ impl Control {
                     let detail = format!("{state}; every process applies this within a second");
                     return Ok(self.outcome(change.kind, name, detail));
                 }
-                Err(error) if error.is_unreachable() => error.to_string(),
+                Err(error) if error.is_transient() => error.to_string(),
                 Err(error) => {
                     tracing::error!(name, %error, "toggle not written");
                     return Err(Problem::new(

@@ -1,13 +1,15 @@
-//! How long a thousand members take to start and to stop, as a chain and side by side; and what asking
-//! the toggles costs. `cargo bench -p davy-runtime`.
+//! Time to start and stop a thousand members, as a chain and in parallel, and the cost of reading a
+//! toggle and of taking a slot. Run `cargo bench -p davy-runtime`.
 
 use davy_base::{Clock, Timestamp};
-use davy_runtime::{Context, Gate, Group, Kind, Member, Process, Setting, Stop, Target, Toggles};
+use davy_runtime::{
+    Context, Gate, Group, Member, MemberKind, Process, Setting, Stop, Target, Toggles,
+};
 use std::hint::black_box;
 use std::time::Duration;
 
 const MEMBERS: usize = 1_000;
-const ASKED: u32 = 1_000_000;
+const READS: u32 = 1_000_000;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -15,20 +17,20 @@ fn main() {
         .build()
         .expect("a runtime");
     for (name, group) in [
-        ("a chain", Group::ordered(members())),
-        ("side by side", Group::parallel(members())),
+        ("chain", Group::ordered(members())),
+        ("parallel", Group::parallel(members())),
     ] {
         let (start, stop) = runtime.block_on(start_and_stop(group));
         println!("{MEMBERS} members, {name}: started in {start:.1?}, stopped in {stop:.1?}");
     }
-    ask_toggles();
+    read_toggles();
 }
 
 fn members() -> impl Iterator<Item = Member> {
     (0..MEMBERS).map(|i| {
         Member::new(
             &format!("m{i}"),
-            Kind::Loop,
+            MemberKind::Loop,
             |context: Context| async move {
                 context.ready();
                 context.draining().await;
@@ -43,16 +45,16 @@ async fn start_and_stop(group: Group) -> (Duration, Duration) {
     let process = Process::new(clock.clone())
         .group(group)
         .build()
-        .expect("they are well-formed");
+        .expect("valid members");
     let (states, stop) = (process.states(), Stop::new());
     let stopper = stop.clone();
     let watch = clock.clone();
     let before = clock.monotonic();
     let started = tokio::spawn(async move {
-        // Woken by every change, it looks at all of them only when that may be the last one.
+        // Wakes at every change and collects the members that are not ready yet.
         let mut changed = states.changed();
         while !states.unready().is_empty() {
-            changed.changed().await.expect("the states are there");
+            changed.changed().await.expect("the sender exists");
         }
         let at = watch.monotonic();
         stopper.drain();
@@ -60,7 +62,7 @@ async fn start_and_stop(group: Group) -> (Duration, Duration) {
     });
     let trace = process.run(stop).await;
     let after = clock.monotonic();
-    let started = started.await.expect("it does not panic");
+    let started = started.await.expect("no panic");
     assert!(trace.is_clean(), "{trace}");
     (
         started.saturating_sub(before),
@@ -68,7 +70,7 @@ async fn start_and_stop(group: Group) -> (Duration, Duration) {
     )
 }
 
-fn ask_toggles() {
+fn read_toggles() {
     let (clock, toggles, gate) = (Clock::system(), Toggles::new(), Gate::new());
     let target = |i: usize| Target::Endpoint(format!("Operation{i}"));
     let setting = |i: u32| Setting {
@@ -84,16 +86,16 @@ fn ask_toggles() {
     toggles.set_configured(settings.collect());
     for (name, target) in [("set", target(50)), ("unset", target(500))] {
         let before = clock.monotonic();
-        for _ in 0..ASKED {
+        for _ in 0..READS {
             black_box(toggles.effective(black_box(&target)));
         }
-        let each = clock.monotonic().saturating_sub(before) / ASKED;
-        println!("toggles, {name} target: {each:.0?} an asking");
+        let each = clock.monotonic().saturating_sub(before) / READS;
+        println!("toggles, {name} target: {each:.0?} per read");
     }
     let before = clock.monotonic();
-    for _ in 0..ASKED {
+    for _ in 0..READS {
         black_box(gate.enter(black_box(Some(5))));
     }
-    let each = clock.monotonic().saturating_sub(before) / ASKED;
-    println!("gate: {each:.0?} an entering and leaving");
+    let each = clock.monotonic().saturating_sub(before) / READS;
+    println!("gate: {each:.0?} per slot taken and released");
 }

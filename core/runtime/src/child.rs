@@ -1,13 +1,14 @@
-//! A unix process, kept as a member.
+//! A child process as a member.
 
 mod spawner;
 
 use crate::context::Context;
-use crate::member::Error;
+use crate::error::Error;
 use crate::notify::Listener;
 use crate::trace::Ending;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use tokio::process::Command;
 
@@ -26,12 +27,12 @@ impl Exit {
         }
     }
 
-    /// `told` is whether it had been sent SIGTERM: then that signal's effect is what was wished, also
-    /// where the child reports it by a status as shells do.
-    pub(crate) fn ending(self, told: bool) -> Ending {
+    /// `asked` is whether the child was sent SIGTERM. If so, an end by that signal is a clean one, also
+    /// if the child reports it as an exit status as shells do.
+    pub(crate) fn ending(self, asked: bool) -> Ending {
         match self {
-            Self::Status(0) | Self::Signal(libc::SIGTERM) if told => Ending::Drained,
-            Self::Status(status) if told && status == 128 + libc::SIGTERM => Ending::Drained,
+            Self::Status(0) | Self::Signal(libc::SIGTERM) if asked => Ending::Drained,
+            Self::Status(status) if asked && status == 128 + libc::SIGTERM => Ending::Drained,
             Self::Status(status) => Ending::Exited(status),
             Self::Signal(signal) => Ending::Killed(signal),
         }
@@ -46,7 +47,14 @@ impl fmt::Display for Exit {
 
 impl std::error::Error for Exit {}
 
-/// Kills a child's process group, at the latest when nobody keeps the child any more.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {}: {source}", .program.display())]
+struct SpawnError {
+    program: PathBuf,
+    source: std::io::Error,
+}
+
+/// Kills a child's process group when it is dropped, or before.
 struct Group(Option<i32>);
 
 impl Group {
@@ -63,25 +71,26 @@ impl Drop for Group {
     }
 }
 
-/// Runs a child until it ends. Always gives an [`Exit`] where the child could be started at all.
-pub(crate) async fn keep(context: Context, mut command: Command) -> Result<(), Error> {
+/// Runs a child until it ends. The error is an [`Exit`] if the child was started.
+pub(crate) async fn run(context: Context, mut command: Command) -> Result<(), Error> {
     let program = command.as_std().get_program().to_owned();
     let listener = Listener::bind()?;
     command
         .env(crate::notify::SOCKET_VARIABLE, listener.address())
-        // Out of the terminal's foreground: it would be stopped if it read from there.
+        // The child is not in the terminal's foreground group, so reading from there would stop it.
         .stdin(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
-    let mut child = spawner::spawn(command)
-        .await
-        .map_err(|error| format!("{} can't be started: {error}", program.display()))?;
+    let mut child = spawner::spawn(command).await.map_err(|source| SpawnError {
+        program: program.into(),
+        source,
+    })?;
     let leader = child.id().and_then(|pid| i32::try_from(pid).ok());
     let mut group = Group(leader);
     context.set_pid(child.id());
-    let (mut is_ready, mut is_told, mut is_killed) = (false, false, false);
+    let (mut is_ready, mut is_asked, mut is_killed) = (false, false, false);
     loop {
-        // The pid is the child's own as long as `wait` has not returned: only that reaps it.
+        // The kernel does not reuse the pid before `wait` has returned, because only `wait` reaps.
         tokio::select! {
             biased;
             () = listener.ready(), if !is_ready => {
@@ -89,7 +98,7 @@ pub(crate) async fn keep(context: Context, mut command: Command) -> Result<(), E
                 context.ready();
             }
             status = child.wait() => {
-                // What it has left behind in its group goes with it, as a task's tasks do.
+                // Processes that the child left in its group are killed, as leaked tasks are cancelled.
                 group.kill();
                 group.0 = None;
                 return Err(Exit::of(status?).into());
@@ -98,8 +107,8 @@ pub(crate) async fn keep(context: Context, mut command: Command) -> Result<(), E
                 is_killed = true;
                 group.kill();
             }
-            () = context.draining(), if !is_told => {
-                is_told = true;
+            () = context.draining(), if !is_asked => {
+                is_asked = true;
                 if let Some(leader) = leader {
                     signal(leader, libc::SIGTERM);
                 }
@@ -109,8 +118,8 @@ pub(crate) async fn keep(context: Context, mut command: Command) -> Result<(), E
 }
 
 fn signal(process: i32, signal: i32) {
-    // SAFETY: `kill` takes two numbers and touches no memory of ours. That the process is already
-    // gone is no error here: its end is on the way to us.
+    // SAFETY: `kill` takes two integers and accesses no memory of this process. It fails if the process
+    // is already gone, which `wait` reports.
     unsafe {
         libc::kill(process, signal);
     }
@@ -121,9 +130,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_by_sigterm_is_a_drain_only_if_it_was_told() {
-        let check = |exit: Exit, told: bool, expected: Ending| {
-            assert_eq!(exit.ending(told), expected, "{exit:?}, told: {told}");
+    fn end_by_sigterm_is_a_drain_only_if_it_was_asked_to_end() {
+        let check = |exit: Exit, asked: bool, expected: Ending| {
+            assert_eq!(exit.ending(asked), expected, "{exit:?}, asked: {asked}");
         };
         check(Exit::Status(0), true, Ending::Drained);
         check(Exit::Status(0), false, Ending::Exited(0));

@@ -1,4 +1,4 @@
-//! What a running member is handed.
+//! The handle that a running member gets.
 
 use crate::state::States;
 use crate::tasks::Tasks;
@@ -10,14 +10,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A run of a member said that it is ready.
+/// The message that a run is ready.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ready {
     pub(crate) slot: usize,
     pub(crate) run: u64,
 }
 
-/// A member's side of its own life. Cheap to clone; clones belong to the same run.
+/// A run's handle to the supervisor. Cheap to clone; clones belong to the same run.
 #[derive(Clone, Debug)]
 pub struct Context(Arc<Inner>);
 
@@ -25,12 +25,12 @@ pub struct Context(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) name: Arc<str>,
     pub(crate) drain: CancellationToken,
-    /// Only a child's keeper listens to it; a task is aborted instead.
+    /// Cancelled to kill a child process. Tasks are aborted instead.
     pub(crate) kill: CancellationToken,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) states: States,
     pub(crate) is_ready: AtomicBool,
-    /// Bounded by what is sent: a run says once that it is ready.
+    /// Unbounded, but each run sends one message at most.
     pub(crate) readiness: mpsc::UnboundedSender<Ready>,
     pub(crate) slot: usize,
     pub(crate) run: u64,
@@ -47,37 +47,37 @@ impl Context {
         &self.0.name
     }
 
-    /// Which run of the member this is, from 1.
+    /// The number of this run of the member, counted from 1.
     pub fn run_number(&self) -> u64 {
         self.0.run
     }
 
-    /// How often the member was restarted before this run, after falls and by operators.
+    /// How often the member was restarted before this run, after failures and by operators.
     pub fn restarts(&self) -> u64 {
         self.0.restarts
     }
 
-    /// Says that the member does its work from now on; later calls change nothing.
+    /// Reports that the member is ready. Later calls have no effect.
     pub fn ready(&self) {
         if !self.0.is_ready.swap(true, Ordering::AcqRel) {
             let Inner { slot, run, .. } = *self.0;
-            // Nobody hears it where the process is gone.
+            // The receiver is gone if the process has stopped.
             let _ = self.0.readiness.send(Ready { slot, run });
         }
     }
 
-    /// Returns when the member is to finish what it has and end.
+    /// Returns when the member must finish its work and end.
     pub async fn draining(&self) {
         self.0.drain.cancelled().await;
     }
 
-    /// The token behind [`Context::draining`], to be handed on.
+    /// The token behind [`Context::draining`], to pass on.
     pub fn drain(&self) -> CancellationToken {
         self.0.drain.clone()
     }
 
-    /// A task of this member, tagged with one of its operations. It ends with the run at the latest:
-    /// what is still alive then is cancelled, and counted as leaked.
+    /// Spawns a task of this member, tagged with one of its operations. A task that outlives the run is
+    /// cancelled and counted as leaked.
     #[track_caller]
     pub fn spawn<F>(&self, op: &str, future: F) -> JoinHandle<F::Output>
     where
@@ -93,8 +93,8 @@ impl Context {
         })
     }
 
-    /// Blocking work of this member, tagged with one of its operations. Once begun it can't be
-    /// cancelled; what outlives the run is counted as leaked.
+    /// Spawns blocking work of this member, tagged with one of its operations. It cannot be cancelled
+    /// once it has begun; work that outlives the run is counted as leaked.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, op: &str, work: F) -> JoinHandle<R>
     where

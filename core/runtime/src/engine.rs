@@ -1,46 +1,48 @@
-//! The supervisor: one loop that owns every member's life.
+//! The supervisor: one loop that owns the state of every member.
 //!
-//! Everything that happens comes to the loop as an event: a run said that it is ready, a run ended, a
-//! timer fired, an operator wishes something, the process is to stop. Nothing else changes a member,
-//! so there are no locks and no races between them, and a stop can't be mistaken for a member's end.
+//! All input reaches the loop as an event: a run became ready, a run ended, a timer fired, an operator
+//! sent a command, the process is to stop. Nothing else changes a member, so members need no locks,
+//! have no races, and a stop of the process is never mistaken for a failure of a member.
 
-mod ends;
+mod commands;
+mod exits;
+mod shutdown;
 mod slot;
-mod starts;
-mod stops;
-mod wishes;
+mod startup;
 
 use crate::context::Ready;
+use crate::error::Error;
 use crate::handle::{Command, Handle};
-use crate::member::{Error, Member};
+use crate::member::Member;
 use crate::state::{State, States};
 use crate::stop::Stop;
 use crate::trace::{End, Trace};
-use davy_base::Random;
+use davy_base::{Clock, Random};
 use slot::{Phase, Slot};
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
-use tokio::time::Instant;
 
 pub(crate) struct Engine {
     handle: Handle,
     states: States,
+    clock: Clock,
     random: Random,
     workers: Option<tokio::runtime::Handle>,
     commands: mpsc::Receiver<Command>,
     readiness: (mpsc::UnboundedSender<Ready>, mpsc::UnboundedReceiver<Ready>),
     slots: Vec<Slot>,
     runs: JoinSet<Result<(), Error>>,
-    /// Whose run a task is.
+    /// The slot of each run's task.
     owners: HashMap<Id, usize>,
-    /// When something is due, and for whom. At most one entry a slot.
-    timers: BTreeSet<(Instant, usize)>,
-    /// Those that may start or stop now, because another one changed.
+    /// The deadlines by [`Clock::monotonic`], with their slots. At most one per slot.
+    timers: BTreeSet<(Duration, usize)>,
+    /// The slots that may be able to start or stop, because another one changed.
     woken: VecDeque<usize>,
     trace: Trace,
     stopping: bool,
-    hurried: bool,
+    forced: bool,
 }
 
 impl Engine {
@@ -51,8 +53,10 @@ impl Engine {
         commands: mpsc::Receiver<Command>,
         members: Vec<Member>,
     ) -> Self {
+        let states = handle.states();
         let mut engine = Self {
-            states: handle.states(),
+            clock: states.clock().clone(),
+            states,
             handle,
             random,
             workers,
@@ -65,14 +69,14 @@ impl Engine {
             woken: VecDeque::new(),
             trace: Trace::default(),
             stopping: false,
-            hurried: false,
+            forced: false,
         };
-        engine.take_in(members);
+        engine.add(members);
         engine
     }
 
-    /// Gives members their slots. Their names and dependencies have been checked.
-    fn take_in(&mut self, members: Vec<Member>) {
+    /// Creates slots for members whose names and dependencies the graph has accepted.
+    fn add(&mut self, members: Vec<Member>) {
         let offset = self.slots.len();
         {
             let graph = self.handle.graph();
@@ -80,7 +84,7 @@ impl Engine {
                 let mut after: Vec<usize> = member
                     .after
                     .iter()
-                    .filter_map(|name| graph.place(name))
+                    .filter_map(|name| graph.index(name))
                     .collect();
                 after.sort_unstable();
                 after.dedup();
@@ -95,59 +99,65 @@ impl Engine {
     }
 
     pub(crate) async fn run(mut self, stop: Stop) -> Trace {
-        // What was wished before the start: who is off is not started first.
+        // Commands sent before the start come first, so that a disabled member is not started.
         while let Ok(command) = self.commands.try_recv() {
-            self.obey(command);
+            self.execute(command);
         }
         if !stop.is_draining() {
             self.woken.extend(0..self.slots.len());
             self.settle();
         }
+        let clock = self.clock.clone();
         while !(self.stopping && self.is_over()) {
             let due = self.timers.first().map(|(due, _)| *due);
-            // Readiness before ends: a run that was ready and then ended was ready.
+            let timer = async {
+                match due {
+                    Some(due) => clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Readiness is handled before ends: a run that became ready and then ended was ready.
             tokio::select! {
                 biased;
-                () = stop.hurrying(), if !self.hurried => self.hurry(),
+                () = stop.forced(), if !self.forced => self.force(),
                 () = stop.draining(), if !self.stopping => self.stop(),
-                Some(ready) = self.readiness.1.recv() => self.said_ready(ready),
+                Some(ready) = self.readiness.1.recv() => self.on_ready(ready),
                 Some(ended) = self.runs.join_next_with_id(), if !self.runs.is_empty() => {
                     self.joined(ended);
                 }
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.fire();
-                }
-                Some(command) = self.commands.recv() => self.obey(command),
+                () = timer => self.fire(),
+                Some(command) = self.commands.recv() => self.execute(command),
             }
             self.settle();
         }
         std::mem::take(&mut self.trace)
     }
 
-    /// Whether nobody runs any more, but for the hung.
+    /// Whether no run is left, apart from hung ones.
     fn is_over(&self) -> bool {
         self.owners
             .values()
             .all(|slot| matches!(self.slots[*slot].phase, Phase::Hung(_)))
     }
 
-    /// Lets those that wait for a change see it.
+    /// Starts or stops the slots that were woken.
     fn settle(&mut self) {
         while let Some(slot) = self.woken.pop_front() {
             if self.stopping {
-                self.drain_if_free(slot);
+                self.drain_if_unneeded(slot);
             } else if self.slots[slot].phase == Phase::Waiting {
                 self.begin(slot);
             }
         }
     }
 
+    /// Handles the timers that are due.
     fn fire(&mut self) {
-        let now = Instant::now();
+        let now = self.clock.monotonic();
         while let Some((due, slot)) = self.timers.first().copied()
             && due <= now
         {
-            self.set_timer(slot, None);
+            self.clear_timer(slot);
             match self.slots[slot].phase {
                 Phase::Starting => self.drain(slot, slot::Reason::NotReady),
                 Phase::BackingOff => self.begin(slot),
@@ -164,16 +174,21 @@ impl Engine {
         }
     }
 
-    fn set_timer(&mut self, slot: usize, due: Option<Instant>) {
-        if let Some(before) = std::mem::replace(&mut self.slots[slot].timer, due) {
-            self.timers.remove(&(before, slot));
-        }
-        if let Some(due) = due {
-            self.timers.insert((due, slot));
+    /// Sets the slot's timer to `span` from now.
+    fn set_timer(&mut self, slot: usize, span: Duration) {
+        self.clear_timer(slot);
+        let due = self.clock.monotonic().saturating_add(span);
+        self.slots[slot].timer = Some(due);
+        self.timers.insert((due, slot));
+    }
+
+    fn clear_timer(&mut self, slot: usize) {
+        if let Some(due) = self.slots[slot].timer.take() {
+            self.timers.remove(&(due, slot));
         }
     }
 
-    /// Puts a member into a phase, and lets everybody see it.
+    /// Moves a member to a phase and publishes its state.
     fn enter(&mut self, slot: usize, phase: Phase) {
         let slot = &mut self.slots[slot];
         slot.phase = phase;
@@ -197,8 +212,8 @@ impl Engine {
 }
 
 impl Drop for Engine {
-    /// Whoever drops the supervisor before its time leaves no task behind either: the runs go with
-    /// their set, children with their keepers, and the tasks that runs have spawned here.
+    /// Dropping a running supervisor leaves no task behind: dropping the set aborts the runs, which
+    /// kills the children, and the tasks that runs spawned are cancelled here.
     fn drop(&mut self) {
         for run in self.slots.iter().filter_map(|slot| slot.run.as_ref()) {
             run.tasks.cancel();

@@ -1,84 +1,84 @@
-//! Who depends on whom, and what is refused.
+//! Names and dependencies of members, and the errors of the supervisor.
 
 use crate::member::Member;
 use std::collections::{HashMap, VecDeque};
 
-/// How many members a process may have.
+/// Maximum number of members of a process.
 pub(crate) const MEMBERS_MAX: usize = 10_000;
 
-/// Why members or an operator's wish can't be taken.
+/// Why the supervisor rejects members or a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refused {
-    /// Two members of one name.
-    #[error("two members are called {0:?}; give each a name of its own")]
+pub enum SupervisorError {
+    /// Two members have the same name.
+    #[error("duplicate member name {0:?}")]
     Duplicate(String),
-    /// A member without a name, or with one that no table could show.
-    #[error("{0:?} is no name for a member; use 1 to 256 letters, digits and punctuation")]
-    Name(String),
-    /// Members that wait for each other, from one of them back to itself.
-    #[error("these members wait for each other: {}; take one of these dependencies away", .0.join(" after "))]
+    /// A member's name is empty, too long, or contains white space or control characters.
+    #[error("invalid member name {0:?}: expected 1 to {max} bytes without white space or control characters", max = davy_tag::MAX_NAME_BYTES)]
+    InvalidName(String),
+    /// Members that depend on each other, from one of them back to itself.
+    #[error("dependency cycle: {}; remove one of these dependencies", .0.join(" after "))]
     Cycle(Vec<String>),
-    /// A dependency that no member has the name of.
-    #[error("{member:?} comes after {dependency:?}, but there is no such member{}", meant(.nearest.as_ref()))]
+    /// A member depends on an unknown member.
+    #[error("member {member:?} depends on unknown member {dependency:?}{}", hint(.nearest.as_ref()))]
     UnknownDependency {
-        /// Who depends.
+        /// The member.
         member: String,
-        /// On whom.
+        /// Its dependency.
         dependency: String,
-        /// The name that is most like it.
+        /// The most similar name.
         nearest: Option<String>,
     },
-    /// A name that no member has.
-    #[error("there is no member {name:?}{}", meant(.nearest.as_ref()))]
-    Unknown {
-        /// What was asked for.
+    /// No member has this name.
+    #[error("unknown member {name:?}{}", hint(.nearest.as_ref()))]
+    UnknownMember {
+        /// The requested name.
         name: String,
-        /// The name that is most like it.
+        /// The most similar name.
         nearest: Option<String>,
     },
-    /// A restart of a member that is off.
-    #[error("{0:?} is disabled; toggle it on instead of restarting it")]
-    Off(String),
+    /// A restart of a disabled member.
+    #[error("member {0:?} is disabled; enable it instead of restarting it")]
+    Disabled(String),
     /// More members than a process may have.
-    #[error("a process has at most {MEMBERS_MAX} members; put the others into another process")]
+    #[error("too many members: a process has at most {MEMBERS_MAX}; move some to another process")]
     TooMany,
-    /// The process takes wishes more slowly than they come.
-    #[error("too many toggles are waiting to be obeyed; try again in a second")]
-    Busy,
+    /// The queue of commands is full.
+    #[error("too many commands are waiting for the supervisor; try again in a second")]
+    QueueFull,
     /// The process has ended.
-    #[error("the process has stopped; it takes no more orders")]
+    #[error("the process has stopped and accepts no commands")]
     Stopped,
 }
 
-fn meant(nearest: Option<&String>) -> String {
+fn hint(nearest: Option<&String>) -> String {
     nearest.map_or_else(
         || "; see the list of members".to_owned(),
         |name| format!("; did you mean {name:?}?"),
     )
 }
 
-/// The names of a process's members, in the order in which they came.
+/// The names of a process's members, with their indices in the order of insertion.
 #[derive(Debug, Default)]
 pub(crate) struct Graph(HashMap<String, usize>);
 
 impl Graph {
-    /// Takes all of these in, or none.
-    pub(crate) fn add_all(&mut self, members: &[Member]) -> Result<(), Refused> {
+    /// Adds all of these members, or none.
+    pub(crate) fn add_all(&mut self, members: &[Member]) -> Result<(), SupervisorError> {
         let mut names = self.0.clone();
         for member in members {
             let name = &*member.name;
             let shown = |c: char| !c.is_control() && !c.is_whitespace();
             if name.is_empty() || name.len() > davy_tag::MAX_NAME_BYTES || !name.chars().all(shown)
             {
-                return Err(Refused::Name(name.to_owned()));
+                return Err(SupervisorError::InvalidName(name.to_owned()));
             }
             if names.insert(name.to_owned(), names.len()).is_some() {
-                return Err(Refused::Duplicate(name.to_owned()));
+                return Err(SupervisorError::Duplicate(name.to_owned()));
             }
         }
         if names.len() > MEMBERS_MAX {
-            return Err(Refused::TooMany);
+            return Err(SupervisorError::TooMany);
         }
         let before = std::mem::replace(&mut self.0, names);
         let checked = self.check(members, before.len());
@@ -88,57 +88,58 @@ impl Graph {
         checked
     }
 
-    fn check(&self, members: &[Member], offset: usize) -> Result<(), Refused> {
+    fn check(&self, members: &[Member], offset: usize) -> Result<(), SupervisorError> {
         let mut edges = Vec::with_capacity(members.len());
         for member in members {
-            let mut places = Vec::with_capacity(member.after.len());
+            let mut indices = Vec::with_capacity(member.after.len());
             for dependency in &member.after {
-                let Some(place) = self.place(dependency) else {
-                    return Err(Refused::UnknownDependency {
+                let Some(index) = self.index(dependency) else {
+                    return Err(SupervisorError::UnknownDependency {
                         member: member.name.to_string(),
                         dependency: dependency.clone(),
                         nearest: self.nearest(dependency),
                     });
                 };
-                // Those that were there before depend on none of these.
-                places.extend(place.checked_sub(offset));
+                // Existing members depend on none of the new ones, so they are in no cycle.
+                indices.extend(index.checked_sub(offset));
             }
-            edges.push(places);
+            edges.push(indices);
         }
         match cycle(&edges) {
             None => Ok(()),
-            Some(path) => Err(Refused::Cycle(
+            Some(path) => Err(SupervisorError::Cycle(
                 path.iter().map(|i| members[*i].name.to_string()).collect(),
             )),
         }
     }
 
-    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
         self.0.get(name).copied()
     }
 
-    /// Its place, or a refusal that knows what was meant.
-    pub(crate) fn known(&self, name: &str) -> Result<usize, Refused> {
-        self.place(name).ok_or_else(|| Refused::Unknown {
-            name: name.to_owned(),
-            nearest: self.nearest(name),
-        })
+    /// The member's index, or an error that suggests the most similar name.
+    pub(crate) fn known(&self, name: &str) -> Result<usize, SupervisorError> {
+        self.index(name)
+            .ok_or_else(|| SupervisorError::UnknownMember {
+                name: name.to_owned(),
+                nearest: self.nearest(name),
+            })
     }
 
-    /// The name that is most like this one, if any is like it at all.
+    /// The most similar name, if there is a similar one.
     fn nearest(&self, name: &str) -> Option<String> {
-        let like = |known: &String| strsim::jaro_winkler(known, name);
-        let near = self.0.keys().map(|known| (like(known), known));
-        let best = near
-            .filter(|(likeness, _)| *likeness > 0.7)
+        let similarity = |known: &String| strsim::jaro_winkler(known, name);
+        let known = self.0.keys().map(|known| (similarity(known), known));
+        let best = known
+            .filter(|(similarity, _)| *similarity > 0.7)
             .max_by(|(a, x), (b, y)| a.total_cmp(b).then_with(|| y.cmp(x)))?;
         Some(best.1.clone())
     }
 }
 
-/// A way from a node back to itself, if there is one. `edges[i]` are those that `i` comes after.
+/// A path from a node back to itself, if there is one. `edges[i]` are the dependencies of `i`.
 fn cycle(edges: &[Vec<usize>]) -> Option<Vec<usize>> {
-    // Kahn: take away whatever waits for nobody; what is left contains a cycle.
+    // Kahn's algorithm: remove nodes without dependencies. If nodes are left, they contain a cycle.
     let mut waits: Vec<usize> = edges.iter().map(Vec::len).collect();
     let mut dependents = vec![Vec::new(); edges.len()];
     for (node, after) in edges.iter().enumerate() {
@@ -155,7 +156,7 @@ fn cycle(edges: &[Vec<usize>]) -> Option<Vec<usize>> {
             }
         }
     }
-    // Every node that is left waits for one that is left, so the walk comes back to where it was.
+    // Every remaining node depends on a remaining one, so the walk returns to a node that it has seen.
     let mut path = vec![waits.iter().position(|waits| *waits > 0)?];
     let mut seen = HashMap::from([(path[0], 0)]);
     loop {
@@ -176,25 +177,25 @@ mod tests {
             |(name, after): &(&str, &[&str])| Member::served(name).after(after.iter().copied());
         let members: Vec<Member> = members.iter().map(make).collect();
         let refused = Graph::default().add_all(&members);
-        refused.expect_err("it is refused").to_string()
+        refused.expect_err("invalid members").to_string()
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_the_whole_story() {
+    fn invalid_members_are_rejected_with_a_precise_error() {
         let check = |members: &[(&str, &[&str])], expected: &str| {
             assert_eq!(refusal(members), expected);
         };
         check(
             &[("api", &[]), ("api", &[])],
-            r#"two members are called "api"; give each a name of its own"#,
+            r#"duplicate member name "api""#,
         );
         check(
             &[("database", &[]), ("api", &["databsae"])],
-            r#""api" comes after "databsae", but there is no such member; did you mean "database"?"#,
+            r#"member "api" depends on unknown member "databsae"; did you mean "database"?"#,
         );
         check(
             &[("x", &[]), ("api", &["qqqq"])],
-            r#""api" comes after "qqqq", but there is no such member; see the list of members"#,
+            r#"member "api" depends on unknown member "qqqq"; see the list of members"#,
         );
         check(
             &[
@@ -204,33 +205,32 @@ mod tests {
                 ("c", &["a"]),
                 ("x", &[]),
             ],
-            "these members wait for each other: c after a after b after c; take one of these \
-             dependencies away",
+            "dependency cycle: c after a after b after c; remove one of these dependencies",
         );
         check(
             &[("a", &["a"])],
-            "these members wait for each other: a after a; take one of these dependencies away",
+            "dependency cycle: a after a; remove one of these dependencies",
         );
         check(
             &[("two words", &[])],
-            r#""two words" is no name for a member; use 1 to 256 letters, digits and punctuation"#,
+            r#"invalid member name "two words": expected 1 to 256 bytes without white space or control characters"#,
         );
     }
 
     #[test]
-    fn a_refused_addition_leaves_no_name_behind() {
+    fn rejected_members_are_not_added() {
         let mut graph = Graph::default();
-        graph.add_all(&[Member::served("a")]).expect("fine");
-        let late = [Member::served("b"), Member::served("c").after(["nobody"])];
-        graph.add_all(&late).expect_err("c depends on nobody");
+        graph.add_all(&[Member::served("a")]).expect("valid");
+        let late = [Member::served("b"), Member::served("c").after(["missing"])];
+        graph.add_all(&late).expect_err("an unknown dependency");
         assert!(graph.known("b").is_err());
         graph
             .add_all(&[Member::served("b").after(["a"])])
-            .expect("b is free, a is there");
+            .expect("valid");
     }
 
     #[test]
-    fn a_long_chain_and_a_long_cycle_are_told_apart() {
+    fn long_chain_is_accepted_and_long_cycle_is_rejected() {
         let name = |i: usize| format!("m{i}");
         let mut chain: Vec<Member> = (0..MEMBERS_MAX)
             .map(|i| Member::served(&name(i)).after((i > 0).then(|| name(i - 1))))
@@ -238,6 +238,8 @@ mod tests {
         Graph::default().add_all(&chain).expect("no cycle");
         chain[0] = Member::served("m0").after([name(MEMBERS_MAX - 1)]);
         let refused = Graph::default().add_all(&chain);
-        assert!(matches!(refused, Err(Refused::Cycle(path)) if path.len() == MEMBERS_MAX + 1));
+        assert!(
+            matches!(refused, Err(SupervisorError::Cycle(path)) if path.len() == MEMBERS_MAX + 1)
+        );
     }
 }

@@ -1,12 +1,12 @@
-//! Ways to write dependencies.
+//! Groups of members that start and stop in order or in parallel.
 
 use crate::member::Member;
 
-/// Members and how they depend on each other.
+/// Members with dependencies on each other.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     pub(crate) members: Vec<Member>,
-    /// The members that start first within the group, by their place in `members`.
+    /// The members that start first within the group, as indices into `members`.
     first: Vec<usize>,
     /// The members that start last.
     last: Vec<usize>,
@@ -23,7 +23,7 @@ impl From<Member> for Group {
 }
 
 impl Group {
-    /// Each starts when the one before is ready, and stops before it does. Takes members or groups.
+    /// Each member or group starts when the previous one is ready, and stops before it does.
     pub fn ordered<I>(parts: I) -> Self
     where
         I: IntoIterator,
@@ -45,7 +45,7 @@ impl Group {
         whole
     }
 
-    /// All start at once, and stop at once. Takes members or groups.
+    /// All members or groups start and stop concurrently.
     pub fn parallel<I>(parts: I) -> Self
     where
         I: IntoIterator,
@@ -77,11 +77,12 @@ impl Group {
         self.members[member].name.to_string()
     }
 
-    /// Takes the members over; gives the part's ends by their new places.
+    /// Moves the members of `part` into this group; returns its first and last members by their new
+    /// indices.
     fn take(&mut self, part: Self) -> Self {
         let offset = self.members.len();
         self.members.extend(part.members);
-        let moved = |places: Vec<usize>| places.into_iter().map(|i| i + offset).collect();
+        let moved = |indices: Vec<usize>| indices.into_iter().map(|i| i + offset).collect();
         Self {
             members: Vec::new(),
             first: moved(part.first),
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordered_group_is_a_chain_and_a_parallel_one_has_no_edges() {
+    fn ordered_group_is_a_chain_and_parallel_group_has_no_dependencies() {
         let check = |group: Group, expected: &[&str]| assert_eq!(edges(&group), expected);
         check(
             Group::ordered(members(["a", "b", "c"])),
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_nest_by_their_first_and_last_members() {
+    fn nested_groups_connect_last_members_to_first_members() {
         let nested = Group::ordered([
             Group::parallel(members(["a", "b"])),
             Group::default(),

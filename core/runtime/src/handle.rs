@@ -1,12 +1,12 @@
-//! How operators reach a running process.
+//! The handle with which operators control a process.
 
-use crate::graph::{Graph, Refused};
+use crate::graph::{Graph, SupervisorError};
 use crate::member::Member;
 use crate::state::{State, States};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
-/// How many wishes may wait to be obeyed.
+/// Maximum number of queued commands.
 pub(crate) const COMMANDS_MAX: usize = 1_024;
 
 #[derive(Debug)]
@@ -23,10 +23,10 @@ pub(crate) enum Command {
     },
 }
 
-/// Toggles, restarts and inserts members. Cheap to clone; clones reach the same process.
+/// Enables, disables, restarts and inserts members. Cheap to clone; clones control the same process.
 ///
-/// A wish is taken before the process runs, too: a member that was disabled then is never
-/// started. It is obeyed in the order in which it came; [`States`] shows when.
+/// Commands are queued and executed in order; [`States`] shows their effect. They are also accepted
+/// before the process runs: a member disabled then is never started.
 #[derive(Clone, Debug)]
 pub struct Handle {
     states: States,
@@ -47,19 +47,19 @@ impl Handle {
         self.graph.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the members are doing.
+    /// The states of the members.
     pub fn states(&self) -> States {
         self.states.clone()
     }
 
     /// Whether a member has this name.
-    pub fn is_known(&self, name: &str) -> bool {
-        self.graph().place(name).is_some()
+    pub fn contains(&self, name: &str) -> bool {
+        self.graph().index(name).is_some()
     }
 
-    /// enables a member or off. Off, it is drained and stays so, while those that come after it go
-    /// on; on, it is started with a clean record.
-    pub fn set_enabled(&self, name: &str, enabled: bool, why: &str) -> Result<(), Refused> {
+    /// Enables or disables a member. A disabled member is drained and not started again; its dependents
+    /// are not affected. An enabled member starts with a clean record of failures.
+    pub fn set_enabled(&self, name: &str, enabled: bool, why: &str) -> Result<(), SupervisorError> {
         let slot = self.graph().known(name)?;
         self.send(Command::Toggle {
             slot,
@@ -68,12 +68,12 @@ impl Handle {
         })
     }
 
-    /// Drains a member and starts it again, at once and with a clean record.
-    pub fn restart(&self, name: &str, why: &str) -> Result<(), Refused> {
+    /// Drains a member and starts it again without a back-off and with a clean record of failures.
+    pub fn restart(&self, name: &str, why: &str) -> Result<(), SupervisorError> {
         let slot = self.graph().known(name)?;
-        let off = |member: crate::MemberState| member.state == State::Off;
-        if self.states.get(name).is_some_and(off) {
-            return Err(Refused::Off(name.to_owned()));
+        let state = self.states.get(name).map(|member| member.state);
+        if state == Some(State::Off) {
+            return Err(SupervisorError::Disabled(name.to_owned()));
         }
         self.send(Command::Restart {
             slot,
@@ -81,27 +81,28 @@ impl Handle {
         })
     }
 
-    /// Adds a member to the process, which starts it as soon as those that it comes after are ready.
-    pub fn insert(&self, member: Member) -> Result<(), Refused> {
-        // Under the lock until it is sent: the engine has to see the names in the order of their places.
+    /// Adds a member, which starts as soon as its dependencies are ready.
+    pub fn insert(&self, member: Member) -> Result<(), SupervisorError> {
+        // Keep the lock until the command is sent, so that the engine adds members in the order of their
+        // indices.
         let mut graph = self.graph();
-        let permit = self.commands.try_reserve().map_err(refusal)?;
+        let permit = self.commands.try_reserve().map_err(queue_error)?;
         graph.add_all(std::slice::from_ref(&member))?;
-        self.states.insert(&member);
+        self.states.insert(&member.name, member.kind);
         permit.send(Command::Insert(Box::new(member)));
         Ok(())
     }
 
-    fn send(&self, command: Command) -> Result<(), Refused> {
-        let permit = self.commands.try_reserve().map_err(refusal)?;
+    fn send(&self, command: Command) -> Result<(), SupervisorError> {
+        let permit = self.commands.try_reserve().map_err(queue_error)?;
         permit.send(command);
         Ok(())
     }
 }
 
-fn refusal(error: mpsc::error::TrySendError<()>) -> Refused {
+fn queue_error(error: mpsc::error::TrySendError<()>) -> SupervisorError {
     match error {
-        mpsc::error::TrySendError::Full(()) => Refused::Busy,
-        mpsc::error::TrySendError::Closed(()) => Refused::Stopped,
+        mpsc::error::TrySendError::Full(()) => SupervisorError::QueueFull,
+        mpsc::error::TrySendError::Closed(()) => SupervisorError::Stopped,
     }
 }

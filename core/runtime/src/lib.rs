@@ -3,6 +3,7 @@
 mod child;
 mod context;
 mod engine;
+mod error;
 mod gate;
 mod graph;
 mod group;
@@ -18,15 +19,16 @@ mod toggles;
 mod trace;
 
 pub use context::Context;
+pub use error::Error;
 pub use gate::{Gate, Slot};
-pub use graph::Refused;
+pub use graph::SupervisorError;
 pub use group::Group;
 pub use handle::Handle;
-pub use member::{Error, Member};
+pub use member::Member;
 pub use notify::{notify, notify_ready};
-pub use policy::Kind;
+pub use policy::MemberKind;
 pub use process::{Builder, Process};
 pub use state::{MemberState, State, States};
 pub use stop::Stop;
-pub use toggles::{Effective, SLOT_DEFAULT, Setting, Target, ToggleRefused, Toggled, Toggles};
+pub use toggles::{Effective, SLOT_DEFAULT, Setting, Target, TargetSettings, ToggleError, Toggles};
 pub use trace::{End, Ending, Next, Trace};

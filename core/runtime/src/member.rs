@@ -2,37 +2,35 @@
 
 use crate::child;
 use crate::context::Context;
-use crate::policy::{self, Kind, Limits};
+use crate::error::Error;
+use crate::policy::{self, Limits, MemberKind};
 use futures_util::future::BoxFuture;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a member may fail with.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
-
 pub(crate) type Run = Arc<dyn Fn(Context) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
-/// A unit of long-running work: the unit that an operator places, toggles and reads the usage of.
+/// A named unit of long-running work, which operators place, toggle and see the usage of.
 #[derive(Clone)]
 pub struct Member {
     pub(crate) name: Arc<str>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MemberKind,
     pub(crate) after: Vec<String>,
-    /// `None` where the work is done by requests that others take in.
+    /// `None` for a served member, which has no task of its own.
     pub(crate) run: Option<Run>,
     pub(crate) limits: Limits,
-    /// Whether it is cut off by being killed rather than aborted.
+    /// Whether it is cut off by killing a child process rather than by aborting a task.
     pub(crate) is_process: bool,
-    /// Whether it runs on the supervisor's own runtime.
-    pub(crate) is_beside_supervisor: bool,
+    /// Whether it runs on the supervisor's runtime.
+    pub(crate) is_on_supervisor_runtime: bool,
 }
 
 impl Member {
-    /// A member that runs `run` until it is told to drain. It is called once for every run: what a run
-    /// uses up, such as a listener, has to be made in it.
-    pub fn new<F, R>(name: &str, kind: Kind, run: R) -> Self
+    /// A member that runs `run` until it is drained. `run` is called for every run, so it must create
+    /// whatever a run consumes, for example a listener.
+    pub fn new<F, R>(name: &str, kind: MemberKind, run: R) -> Self
     where
         R: Fn(Context) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Error>> + Send + 'static,
@@ -44,32 +42,31 @@ impl Member {
         )
     }
 
-    /// A member without a task of its own: its work is done by requests that others take in. Only its
-    /// state changes; those others ask for it.
+    /// A member without a task: other members do its work when requests arrive, and read its state.
     pub fn served(name: &str) -> Self {
-        Self::with(name, Kind::Listener, None)
+        Self::with(name, MemberKind::Listener, None)
     }
 
-    /// A unix process, supervised exactly as a task is. `command` is called once for every run.
+    /// A child process, supervised like a task. `command` is called for every run.
     ///
-    /// The child is ready when it says so by [`crate::notify_ready`] (`sd_notify` in other languages),
-    /// is drained by SIGTERM, and killed with its process group by SIGKILL past its deadline. It leads
-    /// a process group of its own, so that a Ctrl-C reaches only the supervisor, which then stops it in
-    /// its turn; it reads nothing from the terminal; it is killed when the supervisor dies.
+    /// The child is ready when it calls [`crate::notify_ready`] (or `sd_notify`, in other languages). It
+    /// is drained by SIGTERM; past its deadline, its process group is killed by SIGKILL. It leads a
+    /// process group, so that Ctrl-C reaches only the supervisor, which then stops the child in order.
+    /// Its standard input is empty. It is killed when the supervisor dies.
     pub fn child<C>(name: &str, command: C) -> Self
     where
         C: Fn() -> tokio::process::Command + Send + Sync + 'static,
     {
         let command = Arc::new(command);
-        let keep = move |context| child::keep(context, command());
+        let run = move |context| child::run(context, command());
         let child = Self {
             is_process: true,
-            ..Self::new(name, Kind::Child, keep)
+            ..Self::new(name, MemberKind::Child, run)
         };
-        child.beside_supervisor()
+        child.on_supervisor_runtime()
     }
 
-    fn with(name: &str, kind: Kind, run: Option<Run>) -> Self {
+    fn with(name: &str, kind: MemberKind, run: Option<Run>) -> Self {
         Self {
             name: name.into(),
             kind,
@@ -77,11 +74,11 @@ impl Member {
             run,
             limits: policy::limits(kind),
             is_process: false,
-            is_beside_supervisor: false,
+            is_on_supervisor_runtime: false,
         }
     }
 
-    /// Starts when these are ready, and stops before they do.
+    /// The member starts when these are ready, and stops before they do.
     pub fn after<I>(mut self, names: I) -> Self
     where
         I: IntoIterator,
@@ -91,25 +88,26 @@ impl Member {
         self
     }
 
-    /// How long it may take from the drain to its end; then it is cut off.
+    /// Sets the time from the drain until the member is cut off.
     pub fn stop_deadline(mut self, deadline: Duration) -> Self {
         self.limits.stop_deadline = deadline;
-        self.limits = self.limits.with_reachable_span();
+        self.limits = self.limits.with_sufficient_window();
         self
     }
 
-    /// How long it may take from its start until it is ready; then it is stopped, which counts as a fall.
+    /// Sets the time from the start within which the member must be ready. Past it, the run is stopped,
+    /// which counts as a failure.
     pub fn ready_deadline(mut self, deadline: Duration) -> Self {
         self.limits.ready_deadline = deadline;
-        self.limits = self.limits.with_reachable_span();
+        self.limits = self.limits.with_sufficient_window();
         self
     }
 
-    /// It runs on the supervisor's own runtime, not on that of [`crate::Builder::workers`]: for what
-    /// must answer also while every worker is busy or hangs. Such a member never blocks its thread.
-    /// Children are supervised there in any case.
-    pub fn beside_supervisor(mut self) -> Self {
-        self.is_beside_supervisor = true;
+    /// Runs the member on the supervisor's runtime instead of that of [`crate::Builder::workers`], so that
+    /// it responds even while every worker is busy or hangs. Such a member must never block its thread.
+    /// Children are always supervised there.
+    pub fn on_supervisor_runtime(mut self) -> Self {
+        self.is_on_supervisor_runtime = true;
         self
     }
 

@@ -1,4 +1,7 @@
-//! Readiness between unix processes: the protocol of `sd_notify(3)`.
+//! Readiness of child processes, by the protocol of `sd_notify(3)`.
+//!
+//! The crate `sd-notify` does not connect to abstract sockets, which the supervisor and systemd in
+//! containers use.
 
 use davy_base::Random;
 use std::ffi::OsStr;
@@ -9,16 +12,16 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 pub(crate) const SOCKET_VARIABLE: &str = "NOTIFY_SOCKET";
 const READY: &str = "READY=1";
-/// Longer messages are cut off by the kernel.
+/// The kernel truncates longer messages.
 const MESSAGE_MAX: usize = 4_096;
 
-/// Tells whoever supervises this process that it is ready: [`crate::Member::child`], or systemd for a
-/// unit of `Type=notify`. Gives whether anybody wanted to know.
+/// Reports to the supervisor of this process that it is ready: to [`crate::Member::child`], or to systemd
+/// for a unit of `Type=notify`. Returns false if the process has no such supervisor.
 pub fn notify_ready() -> io::Result<bool> {
     notify(READY)
 }
 
-/// Sends a message of the protocol, such as `STATUS=...`, to whoever supervises this process.
+/// Sends a message of the protocol, for example `STATUS=...`, to the supervisor of this process.
 pub fn notify(message: &str) -> io::Result<bool> {
     match std::env::var_os(SOCKET_VARIABLE) {
         Some(address) if !address.is_empty() => send(&address, message).map(|()| true),
@@ -27,7 +30,7 @@ pub fn notify(message: &str) -> io::Result<bool> {
 }
 
 fn send(address: &OsStr, message: &str) -> io::Result<()> {
-    // "@" stands for the zero byte at which the name of a socket without a file begins.
+    // A leading "@" marks an abstract socket, which has no file.
     let address = match address.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
         _ => SocketAddr::from_pathname(address)?,
@@ -37,7 +40,7 @@ fn send(address: &OsStr, message: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The supervisor's side. The socket has no file, so nothing is left behind in any way of dying.
+/// The supervisor's side. The socket is abstract, so that no file is left behind if the process is killed.
 pub(crate) struct Listener {
     socket: tokio::net::UnixDatagram,
     address: String,
@@ -45,7 +48,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) fn bind() -> io::Result<Self> {
-        // 64 random bits, so that two supervisors in one network namespace never meet.
+        // 64 random bits, so that supervisors in the same network namespace do not collide.
         let name = format!(
             "davy-notify-{}-{:016x}",
             std::process::id(),
@@ -63,16 +66,16 @@ impl Listener {
         &self.address
     }
 
-    /// Returns when the child said that it is ready.
+    /// Returns when the child has reported that it is ready.
     pub(crate) async fn ready(&self) {
         let mut message = [0; MESSAGE_MAX];
         loop {
             match self.socket.recv(&mut message).await {
                 Ok(length) if is_ready(&message[..length]) => return,
                 Ok(_) => {}
-                // Without the socket nobody can say anything; the ready deadline decides.
+                // The child cannot report any more, so the ready deadline ends the run.
                 Err(error) => {
-                    tracing::warn!(%error, "a child's readiness can't be heard");
+                    tracing::warn!(%error, "failed to receive the readiness of a child");
                     return std::future::pending().await;
                 }
             }
@@ -91,17 +94,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn readiness_is_heard_among_other_messages() {
+    async fn readiness_is_received_among_other_messages() {
         let listener = Listener::bind().expect("a socket");
         let address = OsStr::new(listener.address());
         for message in ["STATUS=loading", "NOT_READY=1", "STATUS=up\nREADY=1\n"] {
-            send(address, message).expect("it is heard");
+            send(address, message).expect("the listener receives it");
         }
         listener.ready().await;
     }
 
     #[test]
-    fn only_a_whole_line_is_readiness() {
+    fn readiness_must_be_a_whole_line() {
         assert!(is_ready(b"READY=1"));
         assert!(is_ready(b"MAINPID=7\nREADY=1"));
         assert!(!is_ready(b"READY=10"));

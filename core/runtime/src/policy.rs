@@ -1,25 +1,25 @@
-//! What follows from how a member ended: the one table.
+//! Policy by kind of member: what follows from a failure, and the limits.
 
 use davy_base::Random;
 use std::fmt;
 use std::time::Duration;
 
-/// What a member is, which decides what its ends mean.
+/// The kind of a member, which selects its policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// Takes requests in. A process whose listener can't be kept up has no purpose and stops.
+pub enum MemberKind {
+    /// Accepts requests. The process stops if it cannot be kept running.
     Listener,
-    /// Works without end.
+    /// Works until it is drained.
     Loop,
-    /// Works now and then.
+    /// Works at intervals.
     Periodic,
-    /// A unix process of its own.
+    /// A child process.
     Child,
-    /// Works once; its clean end is its readiness.
+    /// Works once; it is ready when it has ended without an error.
     Once,
 }
 
-impl Kind {
+impl MemberKind {
     /// Every kind.
     pub const ALL: [Self; 5] = [
         Self::Listener,
@@ -29,7 +29,7 @@ impl Kind {
         Self::Once,
     ];
 
-    /// The word for it in every table, metric and answer.
+    /// Its name in tables, metrics and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Listener => "listener",
@@ -41,129 +41,139 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MemberKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// In which way a member ended although nobody had told it to.
+/// How a run failed, or ended without being asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fall {
-    /// Without an error.
+pub enum Failure {
+    /// It ended without an error.
     Ended,
-    /// With an error; of a child: with a status other than 0, or by a signal.
+    /// It returned an error; for a child: it exited with a status other than 0, or was killed.
     Failed,
     /// It panicked.
     Panicked,
-    /// It was stopped, for it was not ready at its deadline.
+    /// It missed its ready deadline and was stopped.
     NotReady,
-    /// It fell more often than [`Limits::restarts`] allow within [`Limits::span`].
+    /// It failed more than [`Limits::restarts`] times within [`Limits::restart_window`].
     GivenUp,
 }
 
-/// What follows from a fall.
+/// What the supervisor does after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is started again after a back-off.
+pub enum Action {
+    /// Restarts the member after a back-off.
     Restart,
-    /// It has done its work; those that depend on it may start.
-    Done,
-    /// Every other member is stopped in order, and the trace says who began it.
+    /// Marks the member as done; its dependents may start.
+    Complete,
+    /// Stops the process in order; the trace names the member.
     StopProcess,
-    /// It stays down, named as failed; the others go on.
+    /// Marks the member as failed and leaves it stopped; the other members are not affected.
     FailMember,
 }
 
-/// What follows when a member of this kind falls in this way.
-pub const fn verdict(kind: Kind, fall: Fall) -> Verdict {
-    match (kind, fall) {
-        (Kind::Once, Fall::Ended) => Verdict::Done,
-        (Kind::Listener | Kind::Loop | Kind::Periodic | Kind::Child, Fall::Ended)
+/// The action after a failure of a member of this kind.
+pub const fn action(kind: MemberKind, failure: Failure) -> Action {
+    match (kind, failure) {
+        (MemberKind::Once, Failure::Ended) => Action::Complete,
+        (
+            MemberKind::Listener | MemberKind::Loop | MemberKind::Periodic | MemberKind::Child,
+            Failure::Ended,
+        )
         | (
-            Kind::Listener | Kind::Loop | Kind::Periodic | Kind::Child | Kind::Once,
-            Fall::Failed | Fall::Panicked | Fall::NotReady,
-        ) => Verdict::Restart,
-        (Kind::Listener | Kind::Once, Fall::GivenUp) => Verdict::StopProcess,
-        (Kind::Loop | Kind::Periodic | Kind::Child, Fall::GivenUp) => Verdict::FailMember,
+            MemberKind::Listener
+            | MemberKind::Loop
+            | MemberKind::Periodic
+            | MemberKind::Child
+            | MemberKind::Once,
+            Failure::Failed | Failure::Panicked | Failure::NotReady,
+        ) => Action::Restart,
+        (MemberKind::Listener | MemberKind::Once, Failure::GivenUp) => Action::StopProcess,
+        (MemberKind::Loop | MemberKind::Periodic | MemberKind::Child, Failure::GivenUp) => {
+            Action::FailMember
+        }
     }
 }
 
-/// How long and how often, by kind.
+/// Deadlines, back-offs and restarts of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From its start until it must be ready.
+    /// Time from the start within which it must be ready.
     pub ready_deadline: Duration,
-    /// From the drain until it is cut off.
+    /// Time from the drain until it is cut off.
     pub stop_deadline: Duration,
-    /// The wait before the first restart; each further one doubles it.
+    /// The back-off before the first restart. Each further restart doubles it.
     pub backoff_base: Duration,
-    /// The longest wait before a restart.
+    /// The longest back-off.
     pub backoff_max: Duration,
-    /// So many falls are answered by a restart; the next one within `span` gives it up.
+    /// The number of restarts within the restart window. The next failure gives the member up.
     pub restarts: u32,
-    /// The span in which falls are counted.
-    pub span: Duration,
+    /// The time over which failures are counted.
+    pub restart_window: Duration,
 }
 
-/// How long a member that was cut off may take to be gone; after that it is called hung.
+/// How long a member may take to end after it was cut off. After that it is considered hung.
 pub const CUT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The limits of a kind.
-pub const fn limits(kind: Kind) -> Limits {
+pub const fn limits(kind: MemberKind) -> Limits {
     let usual = Limits {
         ready_deadline: Duration::from_secs(30),
         stop_deadline: Duration::from_secs(10),
         backoff_base: Duration::from_millis(100),
         backoff_max: Duration::from_secs(10),
         restarts: 10,
-        span: Duration::from_mins(10),
+        restart_window: Duration::from_mins(10),
     };
     match kind {
-        Kind::Listener => Limits {
+        MemberKind::Listener => Limits {
             backoff_max: Duration::from_secs(5),
             restarts: 5,
             ..usual
         },
-        Kind::Loop => usual,
-        Kind::Periodic => Limits {
+        MemberKind::Loop => usual,
+        MemberKind::Periodic => Limits {
             backoff_base: Duration::from_secs(1),
             ..usual
         },
-        // Its own members drain within their deadlines before it can end.
-        Kind::Child => Limits {
+        // Longer than the deadlines of the members inside the child, which drain first.
+        MemberKind::Child => Limits {
             stop_deadline: Duration::from_secs(15),
             ..usual
         },
-        // What is done once, such as a migration, may take long and is seldom worth many attempts.
-        Kind::Once => Limits {
+        // Work that is done once, like a migration, may take long, and rarely succeeds after many attempts.
+        MemberKind::Once => Limits {
             ready_deadline: Duration::from_mins(10),
             backoff_base: Duration::from_secs(1),
             restarts: 3,
-            span: Duration::from_hours(1),
+            restart_window: Duration::from_hours(1),
             ..usual
         },
     }
 }
 
 impl Limits {
-    /// The wait before the restart that follows the `falls`th fall within the span: the double of the
-    /// one before, up to the longest, of which a random share of up to a half is taken off so that what
-    /// fell together does not rise together.
-    pub fn backoff(&self, falls: u32, random: &mut Random) -> Duration {
-        let doublings = falls.saturating_sub(1).min(30);
+    /// The back-off after the given number of failures within the restart window. It doubles with each
+    /// failure up to the longest back-off, and is reduced by up to a half at random, so that members that
+    /// failed at the same time do not restart at the same time.
+    pub fn backoff(&self, failures: u32, random: &mut Random) -> Duration {
+        let doublings = failures.saturating_sub(1).min(30);
         let whole = self.backoff_base.saturating_mul(1 << doublings);
         let whole = whole.min(self.backoff_max);
         whole.mul_f64(1.0 - random.unit() / 2.0)
     }
 
-    /// The limits with a span in which the slowest falls still add up to a giving up.
+    /// Extends the restart window so that failures that each take as long as possible still exceed the
+    /// number of restarts within it.
     #[must_use]
-    pub fn with_reachable_span(mut self) -> Self {
+    pub fn with_sufficient_window(mut self) -> Self {
         let slowest = self.ready_deadline + self.stop_deadline + CUT_DEADLINE + self.backoff_max;
-        // The span begins with the first fall and has to hold the last one.
+        // From the first failure to the last one.
         let longest = slowest.saturating_mul(self.restarts) + CUT_DEADLINE;
-        self.span = self.span.max(longest);
+        self.restart_window = self.restart_window.max(longest);
         self
     }
 }
@@ -173,50 +183,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_backoff_doubles_with_jitter_up_to_its_longest() {
-        let limits = limits(Kind::Loop);
+    fn backoff_doubles_with_jitter_up_to_the_longest() {
+        let limits = limits(MemberKind::Loop);
         let mut random = Random::seeded(7);
-        for (falls, whole_ms) in [(1, 100), (2, 200), (5, 1_600), (8, 10_000), (999, 10_000)] {
+        for (failures, whole_ms) in [(1, 100), (2, 200), (5, 1_600), (8, 10_000), (999, 10_000)] {
             for _ in 0..100 {
-                let wait = limits.backoff(falls, &mut random);
+                let wait = limits.backoff(failures, &mut random);
                 let whole = Duration::from_millis(whole_ms);
                 assert!(
                     wait <= whole && wait >= whole / 2,
-                    "{falls} falls: {wait:?}"
+                    "{failures} failures: {wait:?}"
                 );
             }
         }
     }
 
     #[test]
-    fn every_kind_is_given_up_even_if_each_fall_takes_its_longest() {
-        for kind in Kind::ALL {
+    fn every_kind_is_given_up_even_if_failures_take_as_long_as_possible() {
+        for kind in MemberKind::ALL {
             let limits = limits(kind);
-            assert_eq!(limits, limits.with_reachable_span(), "{kind}");
+            assert_eq!(limits, limits.with_sufficient_window(), "{kind}");
         }
     }
 
     #[test]
-    fn the_readme_shows_this_table() {
+    fn readme_shows_the_limits() {
         let readme = include_str!("../README.md");
-        for kind in Kind::ALL {
+        for kind in MemberKind::ALL {
             let Limits {
                 ready_deadline: ready,
                 stop_deadline: stop,
                 backoff_base: base,
                 backoff_max: max,
                 restarts,
-                span,
+                restart_window: window,
             } = limits(kind);
-            let given_up = match verdict(kind, Fall::GivenUp) {
-                Verdict::StopProcess => "stops the process",
+            let given_up = match action(kind, Failure::GivenUp) {
+                Action::StopProcess => "stops the process",
                 _ => "fails alone",
             };
-            let clean = match verdict(kind, Fall::Ended) {
-                Verdict::Done => "done",
+            let clean = match action(kind, Failure::Ended) {
+                Action::Complete => "done",
                 _ => "restart",
             };
-            let minutes = span.as_secs() / 60;
+            let minutes = window.as_secs() / 60;
             let row = format!(
                 "| {kind} | {clean} | {ready:?} | {stop:?} | {base:?} to {max:?} | {restarts} in {minutes} min | {given_up} |"
             );

@@ -1,7 +1,7 @@
-//! The members of a unix process, put together and run.
+//! Building and running the members of a unix process.
 
 use crate::engine::Engine;
-use crate::graph::Refused;
+use crate::graph::SupervisorError;
 use crate::group::Group;
 use crate::handle::{COMMANDS_MAX, Command, Handle};
 use crate::member::Member;
@@ -12,7 +12,7 @@ use davy_base::{Clock, Random};
 use std::fmt;
 use tokio::sync::mpsc;
 
-/// Members that are being put together.
+/// Collects the members of a process.
 pub struct Builder {
     members: Vec<Member>,
     random: Random,
@@ -21,14 +21,14 @@ pub struct Builder {
     commands: mpsc::Receiver<Command>,
 }
 
-/// The members of a unix process, checked and ready to run.
+/// The members of a process, with names and dependencies checked.
 pub struct Process(Builder);
 
 impl Process {
-    /// A process without members yet.
+    /// A builder without members.
     #[expect(
         clippy::new_ret_no_self,
-        reason = "there is no process before its members have been checked"
+        reason = "the process exists only after its members have been checked"
     )]
     pub fn new(clock: Clock) -> Builder {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
@@ -41,22 +41,22 @@ impl Process {
         }
     }
 
-    /// The operator's side of the process.
+    /// The handle for operators.
     pub fn handle(&self) -> Handle {
         self.0.handle.clone()
     }
 
-    /// What the members are doing.
+    /// The states of the members.
     pub fn states(&self) -> States {
         self.0.handle.states()
     }
 
-    /// Runs until `stop` asks for an end or a member's fall does, then stops every member in the
-    /// reverse order of the dependencies. Returns when every member has ended or is known to be hung.
+    /// Runs until `stop` is triggered or the failure of a member stops the process, then stops all members
+    /// in the reverse order of their dependencies. Returns when every member has ended or is hung.
     ///
-    /// Await it in `block_on` rather than in a spawned task, best of a runtime that it has to itself
-    /// ([`Builder::workers`]): a member that blocks a worker thread can then never keep the supervisor
-    /// from being polled, nor its deadlines and signals from being seen.
+    /// Await it in `block_on` rather than in a spawned task, preferably on a separate runtime
+    /// ([`Builder::workers`]): then a member that blocks a worker thread cannot delay the supervisor's
+    /// deadlines and signals.
     pub async fn run(self, stop: Stop) -> Trace {
         let Builder {
             members,
@@ -84,35 +84,35 @@ impl Builder {
         self
     }
 
-    /// Where the jitter of back-offs comes from.
+    /// Sets the source of jitter for back-offs.
     pub fn random(mut self, random: Random) -> Self {
         self.random = random;
         self
     }
 
-    /// The runtime that members run on. Without one they run on that of the supervisor, and members
-    /// that keep all its threads busy delay every deadline, every signal and every restart.
+    /// Sets the runtime on which members run. By default they run on the supervisor's, where members that
+    /// occupy all threads delay deadlines, signals and restarts.
     pub fn workers(mut self, runtime: tokio::runtime::Handle) -> Self {
         self.workers = Some(runtime);
         self
     }
 
-    /// The operator's side of the process to be, for members that need it. It knows no names yet.
+    /// The handle for operators, for members that need it. Until [`Builder::build`] it knows no names.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// What the members will be doing.
+    /// The states of the members.
     pub fn states(&self) -> States {
         self.handle.states()
     }
 
     /// Checks names and dependencies.
-    pub fn build(self) -> Result<Process, Refused> {
+    pub fn build(self) -> Result<Process, SupervisorError> {
         self.handle.graph().add_all(&self.members)?;
         let states = self.handle.states();
         for member in &self.members {
-            states.insert(member);
+            states.insert(&member.name, member.kind);
         }
         Ok(Process(self))
     }

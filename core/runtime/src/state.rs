@@ -1,35 +1,34 @@
-//! What every member is doing, for those who ask.
+//! The published state of every member.
 
-use crate::member::Member;
-use crate::policy::Kind;
+use crate::policy::MemberKind;
 use davy_base::{Clock, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// A member's stage of life.
+/// The state of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Waits for a member that it comes after.
+    /// Waits for a dependency.
     Waiting,
-    /// Runs, but is not ready yet.
+    /// Is running but not ready yet.
     Starting,
-    /// Does its work.
+    /// Is running and ready.
     Ready,
-    /// Finishes what it has.
+    /// Finishes its work before it ends.
     Draining,
-    /// Fell, and will be started again.
+    /// Failed, and will be restarted after a back-off.
     BackingOff,
-    /// Was disabled by an operator.
+    /// Is disabled by an operator.
     Off,
-    /// Has ended as it should.
+    /// Has ended as expected.
     Stopped,
-    /// Was given up, or is hung.
+    /// Was given up after too many failures, or is hung.
     Failed,
 }
 
 impl State {
-    /// The word for it in every table, metric and answer.
+    /// Its name in tables, metrics and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -44,37 +43,37 @@ impl State {
     }
 }
 
-/// What is known of a member.
+/// A member with its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberState {
     /// Its name.
     pub name: String,
-    /// What it is.
-    pub kind: Kind,
-    /// Its stage of life.
+    /// Its kind.
+    pub kind: MemberKind,
+    /// Its state.
     pub state: State,
-    /// Since when.
+    /// When it entered the state.
     pub since: Timestamp,
-    /// How it fell the last time; gone when it is ready again.
+    /// Its latest failure; `None` once it is ready again.
     pub error: Option<String>,
-    /// Whom it waits for, or why it was toggled.
+    /// The dependency that it waits for, or the reason of its toggle or restart.
     pub why: Option<String>,
-    /// How often it was started again, after falls and by operators.
+    /// How often it was restarted, after failures and by operators.
     pub restarts: u64,
-    /// The unix process of a child.
+    /// The process id of a child.
     pub pid: Option<u32>,
-    /// Whether operators want it to run.
+    /// Whether it is enabled.
     pub enabled: bool,
-    /// How many tasks outlived its runs, so far.
+    /// The number of tasks that outlived its runs.
     pub leaked: u64,
 }
 
 impl MemberState {
-    /// Whether nothing is missing: it does its work, has done it, or is meant to be off.
-    pub fn is_well(&self) -> bool {
+    /// Whether it is ready, disabled, or has done its work.
+    pub fn is_healthy(&self) -> bool {
         match self.state {
             State::Ready | State::Off => true,
-            State::Stopped => self.kind == Kind::Once,
+            State::Stopped => self.kind == MemberKind::Once,
             State::Waiting
             | State::Starting
             | State::Draining
@@ -111,14 +110,18 @@ impl States {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 
-    pub(crate) fn insert(&self, member: &Member) {
+    pub(crate) fn insert(&self, name: &str, kind: MemberKind) {
         let state = MemberState {
-            name: member.name.to_string(),
-            kind: member.kind,
+            name: name.to_owned(),
+            kind,
             state: State::Waiting,
             since: self.now(),
             error: None,
@@ -143,32 +146,36 @@ impl States {
         self.0.changes.send_modify(|changes| *changes += 1);
     }
 
-    /// Every member, by name.
+    /// All members, sorted by name.
     pub fn all(&self) -> Vec<MemberState> {
         self.lock().values().cloned().collect()
     }
 
-    /// The member of this name.
+    /// The member with this name.
     pub fn get(&self, name: &str) -> Option<MemberState> {
         self.lock().get(name).cloned()
     }
 
-    /// The members that keep the process from being ready.
+    /// The members because of which the process is not ready.
     pub fn unready(&self) -> Vec<MemberState> {
         let members = self.lock();
-        members.values().filter(|m| !m.is_well()).cloned().collect()
+        members
+            .values()
+            .filter(|m| !m.is_healthy())
+            .cloned()
+            .collect()
     }
 
-    /// Tells of every change by a number that grows.
+    /// A counter that increases with every change.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
 
-    /// Returns as soon as `holds` is true of the states.
+    /// Returns as soon as `holds` returns true.
     pub async fn until(&self, mut holds: impl FnMut(&Self) -> bool) {
         let mut changed = self.changed();
         while !holds(self) {
-            // The sender lives as long as `self` does.
+            // Cannot fail, because `self` holds the sender.
             if changed.changed().await.is_err() {
                 return;
             }

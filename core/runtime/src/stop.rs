@@ -1,65 +1,66 @@
-//! How a process is told to stop.
+//! Stopping a process.
 
 use davy_tag::Tag;
 use tokio_util::sync::CancellationToken;
 
-/// Tells a process to stop, and then to stop at once. Cheap to clone; clones tell the same process.
+/// Stops a process: in order, or by force. Cheap to clone; clones stop the same process.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     drain: CancellationToken,
-    hurry: CancellationToken,
+    force: CancellationToken,
 }
 
 impl Stop {
-    /// Nobody has asked for a stop yet.
+    /// A stop that has not been triggered.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// SIGTERM or SIGINT asks for a stop, the next of either for a stop at once. Needs a Tokio runtime.
+    /// The first SIGTERM or SIGINT drains the members, the second one forces the stop. Needs a Tokio
+    /// runtime.
     pub fn on_signals() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let stop = Self::new();
-        let told = stop.clone();
+        let signalled = stop.clone();
         tokio::spawn(Tag::new("runtime", "signals").task(async move {
             let mut next =
                 async || tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () };
             next().await;
-            tracing::info!("stopping; a second signal stops at once");
-            told.drain();
+            tracing::info!("draining; a second signal forces the stop");
+            signalled.drain();
             next().await;
-            tracing::warn!("stopping at once, by a second signal");
-            told.hurry();
+            tracing::warn!("second signal received; forcing the stop");
+            signalled.force();
         }));
         Ok(stop)
     }
 
-    /// Every member is to finish what it has, in the reverse order of the dependencies.
+    /// Asks every member to finish its work and end, in the reverse order of the dependencies.
     pub fn drain(&self) {
         self.drain.cancel();
     }
 
-    /// Nobody is given time any more.
-    pub fn hurry(&self) {
+    /// Cuts off all members immediately.
+    pub fn force(&self) {
         self.drain.cancel();
-        self.hurry.cancel();
+        self.force.cancel();
     }
 
-    /// Whether a stop was asked for.
+    /// Whether a stop, forced or not, was requested.
     pub fn is_draining(&self) -> bool {
         self.drain.is_cancelled()
     }
 
-    /// Returns when a stop was asked for.
+    /// Returns when a stop, forced or not, was requested.
     pub async fn draining(&self) {
         self.drain.cancelled().await;
     }
 
-    /// Returns when a stop at once was asked for.
-    pub async fn hurrying(&self) {
-        self.hurry.cancelled().await;
+    /// Returns when a forced stop was requested.
+    pub async fn forced(&self) {
+        self.force.cancelled().await;
     }
 }
 
@@ -68,11 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_at_once_is_a_stop_and_every_clone_knows() {
+    fn forced_stop_also_drains_every_clone() {
         let stop = Stop::new();
         let other = stop.clone();
         assert!(!other.is_draining());
-        stop.hurry();
+        stop.force();
         assert!(other.is_draining());
     }
 }

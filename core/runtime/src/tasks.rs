@@ -1,22 +1,22 @@
-//! The tasks that one run of a member has spawned.
+//! The tasks that one run of a member spawned.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::{AbortHandle, JoinHandle};
 
-/// Knows what is alive, so that nothing outlives the run unseen.
+/// Tracks live tasks, so that those that outlive the run are found.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     next: u64,
-    /// `None` between the spawning and the moment at which its handle is known.
+    /// `None` until the handle of the spawned task is known.
     live: HashMap<u64, Option<AbortHandle>>,
     closed: bool,
 }
 
-/// Lives inside a task, and strikes it off when the task has ended in whatever way.
+/// Moved into a task; removes it from the live tasks when it is dropped, however the task ends.
 pub(crate) struct Alive {
     tasks: Arc<Tasks>,
     id: u64,
@@ -27,7 +27,7 @@ impl Tasks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Spawns by `spawn`, which must move what it is handed into the task.
+    /// Calls `spawn`, which must move its argument into the task that it spawns.
     pub(crate) fn spawn<T>(
         self: &Arc<Self>,
         spawn: impl FnOnce(Alive) -> JoinHandle<T>,
@@ -39,7 +39,7 @@ impl Tasks {
             inner.live.insert(id, None);
             id
         };
-        // Not under the lock: a runtime that shuts down drops the task right here.
+        // Without the lock, because a runtime that shuts down drops the task here.
         let task = spawn(Alive {
             tasks: self.clone(),
             id,
@@ -54,15 +54,15 @@ impl Tasks {
         task
     }
 
-    /// How many are alive.
+    /// The number of live tasks.
     #[cfg(test)]
     pub(crate) fn alive(&self) -> usize {
         self.lock().live.len()
     }
 
-    /// Cancels what is alive, and whatever is spawned from now on; gives how many were alive.
+    /// Cancels all live tasks and those spawned later; returns how many were alive.
     ///
-    /// Blocking work that has begun can't be cancelled; it is counted all the same.
+    /// Blocking work that has begun is counted, although it cannot be cancelled.
     pub(crate) fn cancel(&self) -> usize {
         let live = {
             let mut inner = self.lock();
@@ -99,9 +99,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ended_tasks_are_struck_off_and_the_rest_is_cancelled_and_counted() {
+    async fn cancel_counts_only_tasks_that_have_not_ended() {
         let tasks = Arc::new(Tasks::default());
-        spawn(&tasks, async {}).await.expect("it ends");
+        spawn(&tasks, async {}).await.expect("no panic");
         let left = [
             spawn(&tasks, std::future::pending()),
             spawn(&tasks, std::future::pending()),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_spawned_after_the_end_is_cancelled() {
+    async fn tasks_spawned_after_cancel_are_cancelled() {
         let tasks = Arc::new(Tasks::default());
         tasks.cancel();
         let late = spawn(&tasks, std::future::pending());

@@ -1,18 +1,19 @@
-//! What configuration says of members and endpoints, what was said live, and what follows.
+//! Toggles: the configured and live settings of members and endpoints, and the effective result.
 
 use davy_base::Timestamp;
+use humantime::format_duration;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a request may hold its slot unless a setting says otherwise.
+/// How long a request may hold its slot by default.
 pub const SLOT_DEFAULT: Duration = Duration::from_secs(30);
 
-/// How many targets may be toggled live.
+/// Maximum number of targets with a live setting.
 const LIVE_MAX: usize = 4_096;
 
-/// What is toggled.
+/// What a toggle applies to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// A member, by its name.
@@ -30,36 +31,36 @@ impl Target {
     }
 }
 
-/// What somebody said of a target. What is `None` is left to others.
+/// A setting of a target. `None` leaves a property to other settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// On or off.
+    /// Whether the target is enabled.
     pub enabled: Option<bool>,
-    /// How many requests at once.
+    /// The maximum number of concurrent requests.
     pub limit: Option<u32>,
     /// How long a request may hold its slot.
     pub slot: Option<Duration>,
-    /// Who said it.
+    /// Who set it.
     pub who: String,
-    /// Why.
+    /// The stated reason.
     pub why: String,
-    /// When.
+    /// When it was set.
     pub at: Timestamp,
-    /// Where it was said: a flag, a variable, a file, `live`.
+    /// Where it was set: the name of a flag, variable or file, or `live`.
     pub source: String,
 }
 
-/// What follows from all settings of a target.
+/// The result of all settings of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
-    /// On or off.
+    /// Whether the target is enabled.
     pub enabled: bool,
-    /// How many requests at once; `None` where there is no limit.
+    /// The maximum number of concurrent requests; `None` without a limit.
     pub limit: Option<u32>,
     /// How long a request may hold its slot.
     pub slot: Duration,
-    /// The setting that decides: that which disables it, else that of the limit, else that of the
-    /// slot, else that which says that it is on.
+    /// The decisive setting: the one that disables the target, else that of the limit, else that of the
+    /// slot, else the one that enables it.
     pub by: Option<Arc<Setting>>,
 }
 
@@ -74,77 +75,78 @@ impl Default for Effective {
     }
 }
 
-/// A target with all that was said of it.
+/// A target with all its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Toggled {
-    /// What is toggled.
+pub struct TargetSettings {
+    /// The target.
     pub target: Target,
-    /// What the configuration says of it.
+    /// The configured settings.
     pub configured: Vec<Arc<Setting>>,
-    /// What was said live.
+    /// The live setting.
     pub live: Option<Arc<Setting>>,
-    /// What follows.
+    /// The result.
     pub effective: Effective,
 }
 
-/// Why a live setting is not taken.
+/// Why a live setting is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ToggleRefused {
-    /// The configuration toggles the target off.
+pub enum ToggleError {
+    /// The configuration disables the target.
     #[error(
-        "{name} is disabled by {source_name}; change it there and reload, since a live toggle can only narrow what is configured"
+        "{name} is disabled by {source_name}, and a live toggle cannot enable it; change {source_name} and reload"
     )]
-    ConfiguredOff {
+    Disabled {
         /// The target's name.
         name: String,
+        /// Where it is disabled.
+        source_name: String,
+    },
+    /// The configured limit is lower.
+    #[error(
+        "{name} has a limit of {configured} by {source_name}, so a live limit of {requested} has no effect; set a lower limit, or change {source_name} and reload"
+    )]
+    Limit {
+        /// The target's name.
+        name: String,
+        /// The requested limit.
+        requested: u32,
+        /// The configured limit.
+        configured: u32,
         /// Where it is configured.
         source_name: String,
     },
-    /// The configuration's limit is lower.
+    /// The configured time limit of a slot is shorter.
     #[error(
-        "{name} is limited to {configured} at once by {source_name}, so a limit of {asked} would change nothing; lower it further, or change it there and reload"
+        "requests to {name} may hold a slot for {} by {source_name}, so a live time limit of {} has no effect; set a shorter one, or change {source_name} and reload",
+        format_duration(*.configured), format_duration(*.requested)
     )]
-    ConfiguredLimit {
+    Slot {
         /// The target's name.
         name: String,
-        /// What was asked for.
-        asked: u32,
-        /// What is configured.
-        configured: u32,
-        /// Where.
-        source_name: String,
-    },
-    /// The configuration's slots are shorter.
-    #[error(
-        "{name} may hold a slot for {configured:?} by {source_name}, so {asked:?} would change nothing; shorten it further, or change it there and reload"
-    )]
-    ConfiguredSlot {
-        /// The target's name.
-        name: String,
-        /// What was asked for.
-        asked: Duration,
-        /// What is configured.
+        /// The requested time limit.
+        requested: Duration,
+        /// The configured time limit.
         configured: Duration,
-        /// Where.
+        /// Where it is configured.
         source_name: String,
     },
-    /// More live settings than there may be.
-    #[error("{LIVE_MAX} targets are toggled live already; take some of these toggles back first")]
+    /// Too many targets have a live setting.
+    #[error("{LIVE_MAX} targets have live toggles already; clear some of them first")]
     TooMany,
 }
 
-/// All toggles of a process. Cheap to clone; clones see the same.
+/// All toggles of a process. Cheap to clone; clones share the settings.
 ///
-/// **The narrower wins**: off beats a limit beats on, the lower limit beats the higher, the shorter
-/// slot the longer. So a live toggle can narrow what is configured and never widen it.
+/// **The most restrictive setting wins**: disabled before limited before enabled, the lower limit, the
+/// shorter slot. A live setting can therefore restrict the configuration but not relax it.
 #[derive(Clone, Debug)]
 pub struct Toggles(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    said: Mutex<Said>,
-    /// What follows from `said`, worked out at every change so that asking is a look-up.
+    settings: Mutex<Settings>,
+    /// The result of `settings`, computed at every change so that reading it is a look-up.
     effective: RwLock<Published>,
     changes: watch::Sender<u64>,
 }
@@ -152,7 +154,7 @@ struct Inner {
 type Published = HashMap<Target, Effective>;
 
 #[derive(Debug, Default)]
-struct Said {
+struct Settings {
     configured: BTreeMap<Target, Vec<Arc<Setting>>>,
     live: BTreeMap<Target, Arc<Setting>>,
 }
@@ -164,84 +166,89 @@ impl Default for Toggles {
 }
 
 impl Toggles {
-    /// Nothing was said; everything is on.
+    /// Toggles without settings: every target is enabled.
     pub fn new() -> Self {
         Self(Arc::new(Inner {
-            said: Mutex::default(),
+            settings: Mutex::default(),
             effective: RwLock::default(),
             changes: watch::Sender::new(0),
         }))
     }
 
-    /// Replaces all that the configuration says. Several settings of one target are allowed.
-    pub fn set_configured(&self, settings: Vec<(Target, Setting)>) {
-        let mut said = self.said();
-        said.configured.clear();
-        for (target, setting) in settings {
-            let of_target = said.configured.entry(target).or_default();
+    /// Replaces all configured settings. A target may have several.
+    pub fn set_configured(&self, configured: Vec<(Target, Setting)>) {
+        let mut settings = self.settings();
+        settings.configured.clear();
+        for (target, setting) in configured {
+            let of_target = settings.configured.entry(target).or_default();
             of_target.push(Arc::new(setting));
         }
-        self.publish(&said);
+        self.publish(&settings);
     }
 
-    /// Says something live, or takes it back by `None`. Refused where it would have no effect because
-    /// the configuration is narrower.
-    pub fn set_live(&self, target: Target, setting: Option<Setting>) -> Result<(), ToggleRefused> {
-        let mut said = self.said();
+    /// Sets the live setting of a target, or clears it with `None`. A setting that has no effect because
+    /// the configuration is more restrictive is rejected.
+    pub fn set_live(&self, target: Target, setting: Option<Setting>) -> Result<(), ToggleError> {
+        let mut settings = self.settings();
         if let Some(setting) = setting {
-            check(&said.configured_of(&target), &target, &setting)?;
-            if said.live.len() >= LIVE_MAX && !said.live.contains_key(&target) {
-                return Err(ToggleRefused::TooMany);
+            check(&settings.configured_of(&target), &target, &setting)?;
+            if settings.live.len() >= LIVE_MAX && !settings.live.contains_key(&target) {
+                return Err(ToggleError::TooMany);
             }
-            said.live.insert(target, Arc::new(setting));
+            settings.live.insert(target, Arc::new(setting));
         } else {
-            said.live.remove(&target);
+            settings.live.remove(&target);
         }
-        self.publish(&said);
+        self.publish(&settings);
         Ok(())
     }
 
-    /// What holds for a target now. On the path of every request, so it takes about 100 ns.
+    /// The effective setting of a target. Called for every request; takes about 100 ns.
     pub fn effective(&self, target: &Target) -> Effective {
         let effective = self.0.effective.read();
         let effective = effective.unwrap_or_else(PoisonError::into_inner);
         effective.get(target).cloned().unwrap_or_default()
     }
 
-    /// Every target of which anything was said.
-    pub fn all(&self) -> Vec<Toggled> {
-        let said = self.said();
-        let toggled = |target: Target| Toggled {
-            configured: said.configured.get(&target).cloned().unwrap_or_default(),
-            live: said.live.get(&target).cloned(),
-            effective: said.effective(&target),
+    /// Every target with a setting.
+    pub fn all(&self) -> Vec<TargetSettings> {
+        let settings = self.settings();
+        let of_target = |target: Target| TargetSettings {
+            configured: settings
+                .configured
+                .get(&target)
+                .cloned()
+                .unwrap_or_default(),
+            live: settings.live.get(&target).cloned(),
+            effective: settings.effective(&target),
             target,
         };
-        said.targets().into_iter().map(toggled).collect()
+        settings.targets().into_iter().map(of_target).collect()
     }
 
-    /// Tells of every change by a number that grows.
+    /// A counter that increases with every change.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
 
-    fn said(&self) -> MutexGuard<'_, Said> {
-        self.0.said.lock().unwrap_or_else(PoisonError::into_inner)
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        let settings = self.0.settings.lock();
+        settings.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn publish(&self, said: &Said) {
+    fn publish(&self, settings: &Settings) {
         let entry = |target: Target| {
-            let effective = said.effective(&target);
+            let effective = settings.effective(&target);
             (target, effective)
         };
-        let effective: Published = said.targets().into_iter().map(entry).collect();
+        let effective: Published = settings.targets().into_iter().map(entry).collect();
         let published = self.0.effective.write();
         *published.unwrap_or_else(PoisonError::into_inner) = effective;
         self.0.changes.send_modify(|changes| *changes += 1);
     }
 }
 
-impl Said {
+impl Settings {
     fn targets(&self) -> BTreeSet<Target> {
         self.configured
             .keys()
@@ -257,61 +264,57 @@ impl Said {
     fn effective(&self, target: &Target) -> Effective {
         let mut settings = self.configured_of(target);
         settings.extend(self.live.get(target));
-        narrowest(&settings)
+        most_restrictive(&settings)
     }
 }
 
-/// Of several that are equally narrow the first decides.
-fn narrowest(settings: &[&Arc<Setting>]) -> Effective {
-    let said = |enabled: bool| settings.iter().find(|s| s.enabled == Some(enabled));
+/// Combines settings. Of equally restrictive ones the first is decisive.
+fn most_restrictive(settings: &[&Arc<Setting>]) -> Effective {
+    let toggled = |enabled: bool| settings.iter().find(|s| s.enabled == Some(enabled));
     let limited = settings.iter().filter(|s| s.limit.is_some());
     let limited = limited.min_by_key(|s| s.limit);
     let slotted = settings.iter().filter(|s| s.slot.is_some());
     let slotted = slotted.min_by_key(|s| s.slot);
-    let off = said(false);
-    let by = off.or(limited).or(slotted).or(said(true));
+    let disabled = toggled(false);
+    let by = disabled.or(limited).or(slotted).or(toggled(true));
     Effective {
-        enabled: off.is_none(),
+        enabled: disabled.is_none(),
         limit: limited.and_then(|s| s.limit),
         slot: slotted.and_then(|s| s.slot).unwrap_or(SLOT_DEFAULT),
         by: by.map(|setting| Arc::clone(setting)),
     }
 }
 
-/// Whether a live setting changes anything, given what is configured.
-fn check(
-    configured: &[&Arc<Setting>],
-    target: &Target,
-    live: &Setting,
-) -> Result<(), ToggleRefused> {
+/// Checks that a live setting has an effect, given the configuration.
+fn check(configured: &[&Arc<Setting>], target: &Target, live: &Setting) -> Result<(), ToggleError> {
     if live.enabled == Some(false) {
         return Ok(());
     }
     let name = || target.name().to_owned();
-    if let Some(off) = configured.iter().find(|s| s.enabled == Some(false)) {
-        return Err(ToggleRefused::ConfiguredOff {
+    if let Some(disabled) = configured.iter().find(|s| s.enabled == Some(false)) {
+        return Err(ToggleError::Disabled {
             name: name(),
-            source_name: off.source.clone(),
+            source_name: disabled.source.clone(),
         });
     }
     for setting in configured {
-        if let (Some(asked), Some(configured)) = (live.limit, setting.limit)
-            && asked > configured
+        if let (Some(requested), Some(configured)) = (live.limit, setting.limit)
+            && requested > configured
         {
-            return Err(ToggleRefused::ConfiguredLimit {
+            return Err(ToggleError::Limit {
                 name: name(),
-                asked,
+                requested,
                 configured,
                 source_name: setting.source.clone(),
             });
         }
-        if let (Some(asked), Some(configured)) = (live.slot, setting.slot)
-            && asked > configured
+        if let (Some(requested), Some(configured)) = (live.slot, setting.slot)
+            && requested > configured
             && live.limit.is_none()
         {
-            return Err(ToggleRefused::ConfiguredSlot {
+            return Err(ToggleError::Slot {
                 name: name(),
-                asked,
+                requested,
                 configured,
                 source_name: setting.source.clone(),
             });

@@ -1,41 +1,42 @@
-//! How a process ended: every member's end in the order in which they came.
+//! The record of how a process ended: the ends of its members' runs, in order.
 
 use davy_base::Timestamp;
+use humantime::format_duration;
 use std::fmt;
 use std::time::Duration;
 
-/// How many falls are remembered; of more the oldest are forgotten, and counted.
-const FALLS_MAX: usize = 256;
+/// Maximum number of recorded ends before the stop. Older ones are dropped and counted.
+const ENDS_MAX: usize = 256;
 
 /// How a run of a member ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It was told to drain, and did.
+    /// It was asked to drain, and did.
     Drained,
-    /// It had done what it was there to do once.
+    /// A member of kind [`MemberKind::Once`](crate::MemberKind::Once) has done its work.
     Done,
-    /// It ended though nobody had told it to.
+    /// It ended without an error, although it was not asked to.
     Early,
-    /// It failed.
+    /// It returned this error.
     Failed(String),
-    /// It panicked.
+    /// It panicked with this message.
     Panicked(String),
-    /// The child ended with this status.
+    /// The child exited with this status.
     Exited(i32),
     /// The child was killed by this signal.
     Killed(i32),
-    /// It was not ready at this deadline, and was stopped.
+    /// It was not ready within this time and was stopped.
     NotReady(Duration),
-    /// It was still running at this deadline and was cut off.
+    /// It did not stop within this time and was cut off.
     Overran(Duration),
-    /// It was cut off because the stop had to be at once.
-    Hurried,
-    /// It was cut off and yet went on: it does not yield, or its child can't be killed.
+    /// It was cut off by a forced stop.
+    Forced,
+    /// It did not end after it was cut off: it does not yield, or its child cannot be killed.
     Hung,
 }
 
 impl Ending {
-    /// Whether this is how it should end.
+    /// Whether this is an expected ending.
     pub const fn is_clean(&self) -> bool {
         matches!(self, Self::Drained | Self::Done)
     }
@@ -45,32 +46,35 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Drained => f.write_str("drained"),
-            Self::Done => f.write_str("was done"),
-            Self::Early => f.write_str("ended though nobody had told it to"),
+            Self::Done => f.write_str("completed"),
+            Self::Early => f.write_str("ended unexpectedly"),
             Self::Failed(error) => write!(f, "failed: {error}"),
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Exited(status) => write!(f, "exited with status {status}"),
             Self::Killed(signal) => write!(f, "was killed by signal {signal}"),
-            Self::NotReady(deadline) => write!(f, "was not ready within {deadline:?}"),
-            Self::Overran(deadline) => {
-                write!(f, "did not stop within {deadline:?} and was cut off")
+            Self::NotReady(deadline) => {
+                write!(f, "was not ready within {}", format_duration(*deadline))
             }
-            Self::Hurried => f.write_str("was cut off, for the stop had to be at once"),
-            Self::Hung => f.write_str("is hung: it went on although it was cut off"),
+            Self::Overran(deadline) => {
+                let deadline = format_duration(*deadline);
+                write!(f, "did not stop within {deadline} and was cut off")
+            }
+            Self::Forced => f.write_str("was cut off by a forced stop"),
+            Self::Hung => f.write_str("is hung: it did not end after it was cut off"),
         }
     }
 }
 
-/// What followed from an end.
+/// What the supervisor did after an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing: it was told to end, or had done its work.
+    /// Nothing: the member was asked to end, or had done its work.
     Nothing,
-    /// It was started again after a back-off of this length.
+    /// It restarted the member after this back-off.
     Restarted(Duration),
-    /// It had fallen too often and stayed down.
+    /// It gave the member up after too many failures.
     GivenUp,
-    /// It had fallen too often, and the process stopped.
+    /// It gave the member up after too many failures, and stopped the process.
     StoppedProcess,
 }
 
@@ -79,77 +83,77 @@ pub enum Next {
 pub struct End {
     /// The member's name.
     pub member: String,
-    /// Which run of it, from 1.
+    /// The number of the run, counted from 1.
     pub run: u64,
     /// How it ended.
     pub ending: Ending,
-    /// What followed.
+    /// What the supervisor did next.
     pub next: Next,
-    /// How many tasks of the run were still alive, and were cancelled.
+    /// The number of tasks that outlived the run and were cancelled.
     pub leaked: u64,
-    /// When.
+    /// When it ended.
     pub at: Timestamp,
 }
 
-/// The ends of a process's members, the first first.
+/// The ends of a process's members, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     ends: Vec<End>,
-    forgotten: u64,
-    /// How many ends came before the stop.
+    dropped: u64,
+    /// The number of recorded ends before the stop.
     before_stop: Option<usize>,
 }
 
 impl Trace {
     pub(crate) fn push(&mut self, end: End) {
-        if self.before_stop.is_none() && self.ends.len() == FALLS_MAX {
+        if self.before_stop.is_none() && self.ends.len() == ENDS_MAX {
             self.ends.remove(0);
-            self.forgotten += 1;
+            self.dropped += 1;
         }
         self.ends.push(end);
     }
 
-    /// Whatever comes from now on belongs to the stop: at most one end a member.
-    pub(crate) fn stop_begins(&mut self) {
+    /// Marks the start of the stop. Later ends, at most one per member, are always recorded.
+    pub(crate) fn begin_stop(&mut self) {
         self.before_stop.get_or_insert(self.ends.len());
     }
 
-    /// Every end. Of those before the stop the last 256.
+    /// The recorded ends: the last 256 before the stop, and all during it.
     pub fn ends(&self) -> &[End] {
         &self.ends
     }
 
-    /// How many ends were forgotten, because there were more.
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten
+    /// The number of ends that were dropped from the record.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
-    /// How many restarts there were after falls.
+    /// The number of recorded restarts after failures.
     pub fn restarts(&self) -> usize {
         let restarted = |end: &&End| matches!(end.next, Next::Restarted(_));
         self.ends.iter().filter(restarted).count()
     }
 
-    /// How many tasks outlived the runs that had spawned them.
+    /// The number of tasks that outlived the runs that spawned them.
     pub fn leaked(&self) -> u64 {
         self.ends.iter().map(|end| end.leaked).sum()
     }
 
-    /// Whether the process stopped because it was asked to, every member drained, and none had been
-    /// given up. What fell and was restarted does not count against it.
+    /// Whether the process stopped on request, every member drained, and none was given up. Failures that
+    /// were followed by a restart do not count.
     pub fn is_clean(&self) -> bool {
-        self.culprit().is_none()
+        self.cause().is_none()
     }
 
-    /// The end that the process is to be blamed for: the one that stopped it, else the first that was
-    /// not clean during the stop, else that of a member that stayed down.
-    pub fn culprit(&self) -> Option<&End> {
+    /// The end because of which the stop was not clean: the one that stopped the process, else the first
+    /// unclean end during the stop, else the first of a member that was given up and not started again.
+    pub fn cause(&self) -> Option<&End> {
         let stopped = |end: &&End| end.next == Next::StoppedProcess;
         let (running, stopping) = self
             .ends
             .split_at(self.before_stop.unwrap_or(self.ends.len()));
-        let stayed_down = |(place, end): &(usize, &End)| {
-            let later = &self.ends[place + 1..];
+        let stayed_down = |(index, end): &(usize, &End)| {
+            let later = &self.ends[index + 1..];
             end.next == Next::GivenUp && later.iter().all(|later| later.member != end.member)
         };
         running
@@ -166,22 +170,24 @@ impl fmt::Display for End {
         write!(f, "{member} {ending}")?;
         match self.leaked {
             0 => {}
-            1 => f.write_str(", leaving 1 task behind")?,
-            leaked => write!(f, ", leaving {leaked} tasks behind")?,
+            1 => f.write_str(", leaking 1 task")?,
+            leaked => write!(f, ", leaking {leaked} tasks")?,
         }
         match self.next {
             Next::Nothing => Ok(()),
             Next::Restarted(_) => f.write_str(" (restarted)"),
-            Next::GivenUp => write!(f, " (given up at its run {})", self.run),
-            Next::StoppedProcess => write!(f, " (stopped the process at its run {})", self.run),
+            Next::GivenUp => write!(f, " (given up after run {})", self.run),
+            Next::StoppedProcess => write!(f, " (stopped the process after run {})", self.run),
         }
     }
 }
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.forgotten > 0 {
-            write!(f, "after {} earlier ends: ", self.forgotten)?;
+        match self.dropped {
+            0 => {}
+            1 => f.write_str("after 1 earlier end: ")?,
+            dropped => write!(f, "after {dropped} earlier ends: ")?,
         }
         for (index, end) in self.ends.iter().enumerate() {
             write!(f, "{}{end}", if index == 0 { "" } else { "; then " })?;
@@ -206,27 +212,30 @@ mod tests {
     }
 
     #[test]
-    fn falls_are_bounded_and_the_forgotten_counted() {
+    fn recorded_ends_are_bounded_and_dropped_ones_are_counted() {
         let mut trace = Trace::default();
         for _ in 0..1_000 {
             trace.push(end("m", Ending::Early, Next::Restarted(Duration::ZERO)));
         }
-        trace.stop_begins();
+        trace.begin_stop();
         trace.push(end("m", Ending::Drained, Next::Nothing));
         assert_eq!(
-            (trace.ends().len(), trace.forgotten()),
-            (FALLS_MAX + 1, 1_000 - 256)
+            (trace.ends().len(), trace.dropped()),
+            (ENDS_MAX + 1, 1_000 - 256)
         );
-        assert!(trace.is_clean(), "restarted falls do not count");
+        assert!(
+            trace.is_clean(),
+            "failures followed by a restart do not count"
+        );
     }
 
     #[test]
-    fn a_member_that_stayed_down_is_to_blame_and_a_revived_one_is_not() {
+    fn cause_is_a_member_given_up_and_not_started_again() {
         let mut trace = Trace::default();
         trace.push(end("m", Ending::Early, Next::GivenUp));
-        trace.stop_begins();
+        trace.begin_stop();
         trace.push(end("other", Ending::Drained, Next::Nothing));
-        assert_eq!(trace.culprit().map(|end| end.member.as_str()), Some("m"));
+        assert_eq!(trace.cause().map(|end| end.member.as_str()), Some("m"));
         trace.push(end("m", Ending::Drained, Next::Nothing));
         assert!(trace.is_clean());
     }

@@ -169,9 +169,9 @@ fn process(
     let database = davy_control::database_member(&parts.control, is_database_optional);
     let mut process = Process::new(clock.clone())
         .workers(parts.plan.workers.clone())
-        .member(database.beside_supervisor())
-        .member(davy_control::control_member(&parts.control).beside_supervisor())
-        .member(debug.beside_supervisor());
+        .member(database.on_supervisor_runtime())
+        .member(davy_control::control_member(&parts.control).on_supervisor_runtime())
+        .member(debug.on_supervisor_runtime());
     for member in local {
         process = process.member(members::placed(parts, *member)?);
     }

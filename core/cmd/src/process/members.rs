@@ -8,7 +8,7 @@ use crate::http::{self, Listener};
 use axum::Router;
 use davy_archive::Archive;
 use davy_profiler::Profiler;
-use davy_runtime::{Context, Kind, Member};
+use davy_runtime::{Context, MemberKind, Member};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
 }
 
 fn ingest(name: &str, archive: Archive) -> Member {
-    Member::new(name, Kind::Loop, move |context: Context| {
+    Member::new(name, MemberKind::Loop, move |context: Context| {
         let ingest = archive.ingest();
         async move {
             let flushing = context.spawn("flush", ingest.clone().run(context.drain()));
@@ -55,7 +55,7 @@ fn ingest(name: &str, archive: Archive) -> Member {
 }
 
 fn compactor(name: &str, archive: Archive) -> Member {
-    Member::new(name, Kind::Loop, move |context: Context| {
+    Member::new(name, MemberKind::Loop, move |context: Context| {
         let compactor = archive.compactor();
         async move {
             context.ready();
@@ -75,7 +75,7 @@ pub(super) fn listener(
     let ingest = parts.archive.as_ref().map(Archive::ingest);
     let stop = parts.stop.clone();
     let (clock, access) = (parts.clock.clone(), parts.access.clone());
-    Member::new(name, Kind::Listener, move |context: Context| {
+    Member::new(name, MemberKind::Listener, move |context: Context| {
         let (listener, router) = (listener.clone(), router.clone());
         let (ingest, stop) = (ingest.clone(), stop.clone());
         let (clock, access) = (clock.clone(), access.clone());
@@ -105,7 +105,7 @@ pub(super) fn profiler(parts: &Parts<'_>, profiler: Profiler) -> Member {
     // It shuts down once, when the process stops. While the member is disabled, it takes no samples.
     let profiler = Arc::new(Mutex::new(Some(profiler)));
     let stop = parts.stop.clone();
-    Member::new("profiler", Kind::Loop, move |context: Context| {
+    Member::new("profiler", MemberKind::Loop, move |context: Context| {
         let (profiler, ingest) = (profiler.clone(), ingest.clone());
         let (handle, stop) = (handle.clone(), stop.clone());
         async move {

@@ -24,7 +24,7 @@ pub(super) fn watch(stop: &Stop, plan: &Plan, composed: &Composed) -> Result<(),
         stop.drain();
         next().await;
         tracing::warn!("second signal received, stopping immediately");
-        stop.hurry();
+        stop.force();
     }));
     let reload = reload(hangup, plan, composed);
     tokio::spawn(davy_tag::tagged("control", "reload", reload));

@@ -23,7 +23,7 @@ pub(super) fn open_store(
         // Opening the database reports a folder that could not be created.
         let _ = std::fs::create_dir_all(folder);
     }
-    let options = davy_store::Options {
+    let options = davy_store::StoreOptions {
         url: config.database.clone(),
         connections_max,
         clock: clock.clone(),
@@ -68,7 +68,7 @@ pub(crate) fn check_database(config: &Config) -> Result<(), Failure> {
         .build()
         .map_err(Failure::because("cannot start the runtime"))?;
     let _entered = runtime.enter();
-    let options = davy_store::Options::new(&config.database);
+    let options = davy_store::StoreOptions::new(&config.database);
     let checked = Store::new(options).map(drop);
     checked.map_err(Failure::invalid("invalid configuration"))
 }

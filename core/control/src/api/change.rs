@@ -196,7 +196,7 @@ pub(super) async fn wake(
     };
     let woken = async {
         control.0.store.wake(&name).await?;
-        control.0.store.audit_add(&row).await
+        control.0.store.add_audit(&row).await
     };
     let woken = woken.await;
     control.observe_database(&woken);

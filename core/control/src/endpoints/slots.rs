@@ -81,17 +81,9 @@ impl Slots {
             Ulid::from_parts(self.clock.now().millis() as u64, random.next_u128()).to_string()
         };
         let process = fleet.process.to_string();
-        let at = self.clock.now();
         let taken = fleet
             .store
-            .take_slot(
-                op,
-                limit,
-                &id,
-                &process,
-                at.millis(),
-                at.plus(span).millis(),
-            )
+            .take_slot(op, limit, &id, &process, span)
             .await;
         match taken {
             Ok(true) => {
@@ -162,7 +154,7 @@ impl Drop for HeldSlot {
             return;
         }
         davy_tag::spawn(async move {
-            if let Err(error) = store.give_slot(&op, &id).await {
+            if let Err(error) = store.release_slot(&op, &id).await {
                 tracing::debug!(op, %error, "slot not released; it expires by itself");
             }
         });

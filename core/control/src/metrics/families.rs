@@ -203,7 +203,7 @@ fn poll_durations(families: &mut Families<'_>) {
 }
 
 fn database(families: &mut Families<'_>, control: &Control) {
-    let statistics = control.0.store.figures();
+    let statistics = control.0.store.stats();
     let mut queries = Vec::new();
     let mut errors = Vec::new();
     let mut durations = Vec::new();

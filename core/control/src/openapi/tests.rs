@@ -77,7 +77,20 @@ fn check_fields<T: JsonSchema>(serialized: Value) {
 
 #[test]
 fn schemas_of_database_rows_have_the_fields_of_the_rows() {
-    let row = ProcessRow::new(ulid::Ulid(7), "web", "shop-1", 1, "1.0.0", Timestamp::EPOCH);
+    let row = ProcessRow {
+        id: ulid::Ulid(7).to_string(),
+        kind: "web".to_owned(),
+        host: "shop-1".to_owned(),
+        pid: 1,
+        version: "1.0.0".to_owned(),
+        started_at: 0,
+        stopped_at: None,
+        ending: None,
+        seen_at: 0,
+        parent: None,
+        debug: None,
+        report: None,
+    };
     check_fields::<rows::ProcessSummary>(json!(row));
     let row = davy_store::AuditRow {
         id: 1,

@@ -13,7 +13,7 @@ use ulid::Ulid;
 async fn control(folder: &TempDir) -> Control {
     let clock = Clock::manual(Timestamp::from_seconds(1_000));
     let url = format!("sqlite:{}", folder.path().join("davy.db").display());
-    let store = Store::new(davy_store::Options {
+    let store = Store::new(davy_store::StoreOptions {
         url,
         connections_max: 2,
         clock: clock.clone(),

@@ -1,4 +1,4 @@
-//! What the supervisor keeps of one member.
+//! The supervisor's record of one member.
 
 use crate::member::Member;
 use crate::state::State;
@@ -8,38 +8,37 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Why a run was told to end.
+/// Why a run was asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// The process stops.
+    /// The process is stopping.
     Stop,
-    /// It was disabled.
+    /// An operator disabled the member.
     Off,
-    /// It is to be started again, by an operator's wish.
+    /// An operator requested a restart.
     Restart,
-    /// It was not ready in time.
+    /// The run missed its ready deadline.
     NotReady,
 }
 
-/// Where a member is in its life.
+/// A member's phase, in more detail than [`State`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// For one that it comes after.
+    /// Waits for a dependency.
     Waiting,
-    /// Runs; the timer is its ready deadline.
+    /// Is running; the timer is the ready deadline.
     Starting,
-    /// Runs, or is served by others.
+    /// Is running, or has no run of its own.
     Ready,
-    /// Runs, and was told to end; the timer is its stop deadline.
+    /// Is running and was asked to end; the timer is the stop deadline.
     Draining(Reason),
-    /// Was aborted or killed; the timer is when it is called hung.
+    /// Was aborted or killed; when the timer fires, it is considered hung.
     CutOff(Reason),
-    /// Still has not ended. Its run is never joined by a second one.
+    /// Has still not ended. No second run starts until it has.
     Hung(Reason),
-    /// The timer is its next start.
+    /// Failed; the timer is the next start.
     BackingOff,
     Off,
     Done,
@@ -61,13 +60,13 @@ impl Phase {
         }
     }
 
-    /// Whether those that come after it may start. One that is disabled holds nobody up.
-    pub(super) const fn lets_others_start(self) -> bool {
+    /// Whether its dependents may start. A disabled member does not hold them up.
+    pub(super) const fn allows_dependents(self) -> bool {
         matches!(self, Self::Ready | Self::Done | Self::Off)
     }
 }
 
-/// The side of a run that the supervisor holds.
+/// The supervisor's handles to a run.
 pub(super) struct Run {
     pub(super) task: AbortHandle,
     pub(super) drain: CancellationToken,
@@ -81,18 +80,20 @@ pub(super) struct Slot {
     pub(super) dependents: Vec<usize>,
     pub(super) phase: Phase,
     pub(super) run: Option<Run>,
-    pub(super) timer: Option<Instant>,
-    /// The first that it still waits for: no other one's change can let it start.
+    /// The deadline, by the clock's monotonic time.
+    pub(super) timer: Option<Duration>,
+    /// The first dependency that it waits for. Changes of others cannot let it start.
     pub(super) waits_for: Option<usize>,
-    /// While the process stops: how many of its dependents have not ended.
-    pub(super) holders: usize,
-    /// While the process stops: those that it comes after no longer wait for it.
+    /// While the process stops: the number of its dependents that have not ended.
+    pub(super) pending_dependents: usize,
+    /// While the process stops: whether its dependencies no longer wait for it.
     pub(super) released: bool,
     pub(super) run_number: u64,
     pub(super) restarts: u64,
-    /// When it fell, within the span; never more than the restarts allowed and one.
-    pub(super) falls: VecDeque<Instant>,
-    /// How its run will be said to have ended, where it had to be cut off.
+    /// The times of its failures within the restart window, by the clock's monotonic time. At most one
+    /// more than the allowed restarts.
+    pub(super) failures: VecDeque<Duration>,
+    /// The ending to record for a run that was cut off.
     pub(super) cut: Option<Ending>,
 }
 
@@ -106,25 +107,25 @@ impl Slot {
             run: None,
             timer: None,
             waits_for: None,
-            holders: 0,
+            pending_dependents: 0,
             released: false,
             run_number: 0,
             restarts: 0,
-            falls: VecDeque::new(),
+            failures: VecDeque::new(),
             cut: None,
         }
     }
 
-    /// Counts a fall; gives how many there were within the span.
-    pub(super) fn fell(&mut self, now: Instant, span: Duration) -> u32 {
+    /// Counts a failure; returns the number of failures within the restart window.
+    pub(super) fn count_failure(&mut self, now: Duration, window: Duration) -> u32 {
         while self
-            .falls
+            .failures
             .front()
-            .is_some_and(|fall| now.duration_since(*fall) >= span)
+            .is_some_and(|failure| now.saturating_sub(*failure) >= window)
         {
-            self.falls.pop_front();
+            self.failures.pop_front();
         }
-        self.falls.push_back(now);
-        self.falls.len() as u32
+        self.failures.push_back(now);
+        self.failures.len() as u32
     }
 }

@@ -1,4 +1,4 @@
-//! The narrower wins.
+//! The most restrictive setting wins.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn endpoint() -> Target {
     Target::Endpoint("ListAllJobs".to_owned())
 }
 
-fn says(source: &str, enabled: Option<bool>, limit: Option<u32>) -> Setting {
+fn setting(source: &str, enabled: Option<bool>, limit: Option<u32>) -> Setting {
     Setting {
         enabled,
         limit,
@@ -21,7 +21,7 @@ fn says(source: &str, enabled: Option<bool>, limit: Option<u32>) -> Setting {
 fn slot(source: &str, seconds: u64) -> Setting {
     Setting {
         slot: Some(Duration::from_secs(seconds)),
-        ..says(source, None, None)
+        ..setting(source, None, None)
     }
 }
 
@@ -34,8 +34,8 @@ fn toggles(configured: &[Setting]) -> Toggles {
     toggles
 }
 
-/// What holds, as (on, limit, slot in seconds, whose setting decides).
-fn holds(toggles: &Toggles) -> (bool, Option<u32>, u64, Option<String>) {
+/// The effective setting: enabled, limit, slot in seconds, source of the decisive setting.
+fn effective(toggles: &Toggles) -> (bool, Option<u32>, u64, Option<String>) {
     let effective = toggles.effective(&endpoint());
     let by = effective.by.map(|setting| setting.source.clone());
     (
@@ -47,17 +47,17 @@ fn holds(toggles: &Toggles) -> (bool, Option<u32>, u64, Option<String>) {
 }
 
 #[test]
-fn the_narrower_of_all_that_was_said_holds_and_is_named() {
+fn most_restrictive_setting_wins_and_is_named() {
     let check = |configured: &[Setting],
                  live: Option<Setting>,
                  expected: (bool, Option<u32>, u64, Option<&str>)| {
         let toggles = toggles(configured);
         toggles
             .set_live(endpoint(), live.clone())
-            .expect("it narrows");
-        let (on, limit, slot, by) = holds(&toggles);
+            .expect("more restrictive");
+        let (enabled, limit, slot, by) = effective(&toggles);
         assert_eq!(
-            (on, limit, slot, by.as_deref()),
+            (enabled, limit, slot, by.as_deref()),
             expected,
             "{configured:?} {live:?}"
         );
@@ -65,37 +65,40 @@ fn the_narrower_of_all_that_was_said_holds_and_is_named() {
     let (on, off) = (Some(true), Some(false));
     check(&[], None, (true, None, 30, None));
     check(
-        &[says("file", on, None)],
+        &[setting("file", on, None)],
         None,
         (true, None, 30, Some("file")),
     );
     check(
-        &[says("file", off, None)],
+        &[setting("file", off, None)],
         None,
         (false, None, 30, Some("file")),
     );
     check(
         &[],
-        Some(says("live", off, None)),
+        Some(setting("live", off, None)),
         (false, None, 30, Some("live")),
     );
     check(
-        &[says("file", on, Some(10))],
-        Some(says("live", None, Some(5))),
+        &[setting("file", on, Some(10))],
+        Some(setting("live", None, Some(5))),
         (true, Some(5), 30, Some("live")),
     );
     check(
-        &[says("file", None, Some(5))],
-        Some(says("live", off, None)),
+        &[setting("file", None, Some(5))],
+        Some(setting("live", off, None)),
         (false, Some(5), 30, Some("live")),
     );
     check(
-        &[says("file", on, Some(5)), says("flag", off, None)],
-        Some(says("live", off, None)),
+        &[setting("file", on, Some(5)), setting("flag", off, None)],
+        Some(setting("live", off, None)),
         (false, Some(5), 30, Some("flag")),
     );
     check(
-        &[says("file", None, Some(9)), says("flag", None, Some(7))],
+        &[
+            setting("file", None, Some(9)),
+            setting("flag", None, Some(7)),
+        ],
         None,
         (true, Some(7), 30, Some("flag")),
     );
@@ -107,65 +110,62 @@ fn the_narrower_of_all_that_was_said_holds_and_is_named() {
 }
 
 #[test]
-fn a_live_toggle_that_would_widen_is_refused_with_the_name_of_what_is_narrower() {
+fn live_setting_without_effect_is_rejected_with_the_decisive_source() {
     let check = |configured: Setting, live: Setting, expected: &str| {
         let toggles = toggles(&[configured]);
-        let before = holds(&toggles);
-        let refused = toggles
+        let before = effective(&toggles);
+        let error = toggles
             .set_live(endpoint(), Some(live))
-            .expect_err("it widens");
-        assert_eq!(refused.to_string(), expected);
-        assert_eq!(holds(&toggles), before);
+            .expect_err("less restrictive");
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(effective(&toggles), before);
         assert_eq!(toggles.all()[0].live, None);
     };
     check(
-        says("davy.toml", Some(false), None),
-        says("live", Some(true), None),
-        "ListAllJobs is disabled by davy.toml; change it there and reload, since a live toggle \
-         can only narrow what is configured",
+        setting("davy.toml", Some(false), None),
+        setting("live", Some(true), None),
+        "ListAllJobs is disabled by davy.toml, and a live toggle cannot enable it; change davy.toml and reload",
     );
     check(
-        says("davy.toml", Some(false), None),
-        says("live", None, Some(3)),
-        "ListAllJobs is disabled by davy.toml; change it there and reload, since a live toggle \
-         can only narrow what is configured",
+        setting("davy.toml", Some(false), None),
+        setting("live", None, Some(3)),
+        "ListAllJobs is disabled by davy.toml, and a live toggle cannot enable it; change davy.toml and reload",
     );
     check(
-        says("--endpoint-ListAllJobs-limit", None, Some(5)),
-        says("live", None, Some(6)),
-        "ListAllJobs is limited to 5 at once by --endpoint-ListAllJobs-limit, so a limit of 6 would \
-         change nothing; lower it further, or change it there and reload",
+        setting("--endpoint-ListAllJobs-limit", None, Some(5)),
+        setting("live", None, Some(6)),
+        "ListAllJobs has a limit of 5 by --endpoint-ListAllJobs-limit, so a live limit of 6 has no effect; set a lower limit, or change --endpoint-ListAllJobs-limit and reload",
     );
     check(
         slot("davy.toml", 10),
         slot("live", 20),
-        "ListAllJobs may hold a slot for 10s by davy.toml, so 20s would change nothing; shorten it \
-         further, or change it there and reload",
+        "requests to ListAllJobs may hold a slot for 10s by davy.toml, so a live time limit of 20s has no effect; set a shorter one, or change davy.toml and reload",
     );
 }
 
 #[test]
-fn a_reload_replaces_the_configured_and_keeps_the_live() {
-    let toggles = toggles(&[says("file", None, Some(9))]);
+fn reload_replaces_configured_settings_and_keeps_live_ones() {
+    let toggles = toggles(&[setting("file", None, Some(9))]);
     toggles
-        .set_live(endpoint(), Some(says("live", Some(false), None)))
-        .expect("it narrows");
+        .set_live(endpoint(), Some(setting("live", Some(false), None)))
+        .expect("more restrictive");
     toggles.set_configured(Vec::new());
-    assert_eq!(holds(&toggles), (false, None, 30, Some("live".to_owned())));
-    toggles
-        .set_live(endpoint(), None)
-        .expect("it is taken back");
-    assert_eq!(holds(&toggles), (true, None, 30, None));
+    assert_eq!(
+        effective(&toggles),
+        (false, None, 30, Some("live".to_owned()))
+    );
+    toggles.set_live(endpoint(), None).expect("cleared");
+    assert_eq!(effective(&toggles), (true, None, 30, None));
     assert!(toggles.all().is_empty());
 }
 
 #[test]
-fn a_member_and_an_endpoint_of_one_name_are_two_targets() {
+fn member_and_endpoint_of_the_same_name_are_separate_targets() {
     let toggles = Toggles::new();
     let member = Target::Member("api".to_owned());
     toggles
-        .set_live(member.clone(), Some(says("live", Some(false), None)))
-        .expect("it narrows");
+        .set_live(member.clone(), Some(setting("live", Some(false), None)))
+        .expect("more restrictive");
     assert!(!toggles.effective(&member).enabled);
     assert!(
         toggles
@@ -175,42 +175,41 @@ fn a_member_and_an_endpoint_of_one_name_are_two_targets() {
 }
 
 #[test]
-fn every_change_is_told_and_a_refused_one_is_not() {
-    let toggles = toggles(&[says("file", Some(false), None)]);
+fn changes_are_published_and_rejected_ones_are_not() {
+    let toggles = toggles(&[setting("file", Some(false), None)]);
     let mut changed = toggles.changed();
-    assert!(!changed.has_changed().expect("the toggles are there"));
-    let widening = Some(says("live", Some(true), None));
+    assert!(!changed.has_changed().expect("the sender exists"));
+    let less_restrictive = Some(setting("live", Some(true), None));
     toggles
-        .set_live(endpoint(), widening)
-        .expect_err("it widens");
-    assert!(!changed.has_changed().expect("the toggles are there"));
+        .set_live(endpoint(), less_restrictive)
+        .expect_err("less restrictive");
+    assert!(!changed.has_changed().expect("the sender exists"));
     toggles.clone().set_configured(Vec::new());
-    assert!(changed.has_changed().expect("the toggles are there"));
+    assert!(changed.has_changed().expect("the sender exists"));
     changed.mark_unchanged();
     toggles
-        .set_live(endpoint(), Some(says("live", None, Some(1))))
-        .expect("it narrows");
-    assert!(changed.has_changed().expect("the toggles are there"));
+        .set_live(endpoint(), Some(setting("live", None, Some(1))))
+        .expect("more restrictive");
+    assert!(changed.has_changed().expect("the sender exists"));
 }
 
 #[test]
-fn live_toggles_are_bounded() {
+fn number_of_live_settings_is_limited() {
     let toggles = Toggles::new();
-    let off = || Some(says("live", Some(false), None));
+    let off = || Some(setting("live", Some(false), None));
     let target = |i: usize| Target::Endpoint(i.to_string());
-    let mut said = toggles.said();
+    let mut settings = toggles.settings();
     for i in 0..LIVE_MAX {
-        said.live
-            .insert(target(i), Arc::new(says("live", Some(false), None)));
+        settings
+            .live
+            .insert(target(i), Arc::new(setting("live", Some(false), None)));
     }
-    drop(said);
-    let refused = toggles.set_live(target(LIVE_MAX), off());
-    assert_eq!(refused, Err(ToggleRefused::TooMany));
-    toggles
-        .set_live(target(7), off())
-        .expect("it is there already");
-    toggles.set_live(target(8), None).expect("it is taken back");
+    drop(settings);
+    let rejected = toggles.set_live(target(LIVE_MAX), off());
+    assert_eq!(rejected, Err(ToggleError::TooMany));
+    toggles.set_live(target(7), off()).expect("a replacement");
+    toggles.set_live(target(8), None).expect("cleared");
     toggles
         .set_live(target(LIVE_MAX), off())
-        .expect("there is room again");
+        .expect("another one was cleared");
 }

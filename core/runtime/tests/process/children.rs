@@ -1,7 +1,7 @@
-//! Unix processes as members. The children are this test's own executable in a role.
+//! Child processes as members. The children are this test executable, run in a role.
 
-use crate::{Log, Running, logging, process, spawn};
-use davy_runtime::{Context, Ending, Kind, Member, State, States, Stop, Trace, notify_ready};
+use crate::{Log, Running, clock, logging, process, spawn};
+use davy_runtime::{Context, Ending, Member, MemberKind, State, States, Stop, Trace, notify_ready};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
@@ -10,19 +10,21 @@ use tokio::process::Command;
 
 const ROLE: &str = "DAVY_RUNTIME_TEST_ROLE";
 
-/// Not a test of its own: what a child does. Without a role it is none.
+/// What a child does in its role.
 #[test]
+#[ignore = "a child process of the other tests"]
 fn as_a_child() {
     let Ok(my_role) = std::env::var(ROLE) else {
+        davy_test_support::skip("runs only as a child process of other tests");
         return;
     };
     match my_role.as_str() {
-        "good" => {
+        "healthy" => {
             notify_ready().expect("the supervisor listens");
             park();
         }
         "stubborn" => {
-            // SAFETY: to ignore a signal installs no handler.
+            // SAFETY: ignoring a signal installs no handler.
             unsafe {
                 libc::signal(libc::SIGTERM, libc::SIG_IGN);
             }
@@ -31,11 +33,11 @@ fn as_a_child() {
         }
         "mute" => park(),
         "supervisor" => supervise(),
-        "leaver" => {
-            let mut left = role("mute").into_std();
-            let mut left = left.stdin(Stdio::null()).spawn().expect("it starts");
+        "orphaning" => {
+            let mut orphan = role("mute").into_std();
+            let mut orphan = orphan.stdin(Stdio::null()).spawn().expect("it starts");
             notify_ready().expect("the supervisor listens");
-            let _ = left.wait();
+            let _ = orphan.wait();
         }
         "slow" => drain_slowly(),
         status => std::process::exit(status.parse().expect("a role or a status")),
@@ -48,26 +50,26 @@ fn park() -> ! {
     }
 }
 
-/// Keeps one good child, says its pid, and never stops.
+/// Supervises one healthy child, prints its pid, and never stops.
 fn supervise() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let (handle, _stop, running) =
-            spawn(process().member(Member::child("child", || role("good"))));
+            spawn(process().member(Member::child("child", || role("healthy"))));
         until(&handle.states(), "child", State::Ready).await;
         let pid = pid(&handle.states()).expect("it runs");
-        say(&pid.to_string());
+        print(&pid.to_string());
         crate::ended(running).await;
     });
 }
 
-/// Says "draining" when a signal came, never drains, and says what came of it.
+/// Prints "draining" after the first signal, never drains, and prints the trace in the end.
 fn drain_slowly() {
-    let slow = Member::new("slow", Kind::Loop, |context: Context| async move {
+    let slow = Member::new("slow", MemberKind::Loop, |context: Context| async move {
         context.ready();
-        say("ready");
+        print("ready");
         context.draining().await;
-        say("draining");
+        print("draining");
         std::future::pending::<()>().await;
         Ok(())
     });
@@ -75,28 +77,28 @@ fn drain_slowly() {
     let trace = runtime.block_on(async {
         let stop = Stop::on_signals().expect("signals");
         let slow = slow.stop_deadline(Duration::from_hours(1));
-        let process = process().member(slow).build().expect("well-formed");
+        let process = process().member(slow).build().expect("valid members");
         process.run(stop).await
     });
-    say(&trace.to_string());
+    print(&trace.to_string());
 }
 
-fn say(line: &str) {
-    writeln!(std::io::stdout(), "\nsays {line}").expect("the test reads");
+fn print(line: &str) {
+    writeln!(std::io::stdout(), "\nchild: {line}").expect("the test reads");
 }
 
-/// The next line that a child says, past what the test harness says.
-fn heard(output: &mut impl BufRead) -> String {
+/// The next line that a child printed, without the lines of the test harness.
+fn next_line(output: &mut impl BufRead) -> String {
     let mut line = String::new();
     loop {
         line.clear();
         assert_ne!(
             output.read_line(&mut line).expect("text"),
             0,
-            "it said no more"
+            "the output ended"
         );
-        if let Some(said) = line.trim().strip_prefix("says ") {
-            return said.to_owned();
+        if let Some(text) = line.trim().strip_prefix("child: ") {
+            return text.to_owned();
         }
     }
 }
@@ -107,6 +109,7 @@ fn role(name: &str) -> Command {
         .args([
             "children::as_a_child",
             "--exact",
+            "--ignored",
             "--nocapture",
             "--test-threads=1",
         ])
@@ -114,7 +117,7 @@ fn role(name: &str) -> Command {
     command
 }
 
-/// Without the noise of the test harness.
+/// A child whose standard output is discarded.
 fn child(role_name: &'static str) -> Member {
     Member::child("child", move || {
         let mut command = role(role_name);
@@ -127,43 +130,45 @@ fn pid(states: &States) -> Option<u32> {
     states.get("child")?.pid
 }
 
-/// Children live in real time.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Children run in real time.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn until(states: &States, name: &str, state: State) {
-    let waited = tokio::time::timeout(PATIENCE, crate::until(states, name, state)).await;
+    let waited = clock()
+        .timeout(TIMEOUT, crate::until(states, name, state))
+        .await;
     assert!(
         waited.is_ok(),
-        "{name} never came to it: {:#?}",
+        "timed out waiting for {name}: {:#?}",
         states.all()
     );
 }
 
 async fn ended(running: Running) -> Trace {
-    let ended = tokio::time::timeout(PATIENCE, crate::ended(running)).await;
+    let ended = clock().timeout(TIMEOUT, crate::ended(running)).await;
     ended.expect("the process ends")
 }
 
 fn kill(pid: u32, signal: i32) {
-    // SAFETY: `kill` takes two numbers.
+    // SAFETY: `kill` takes two integers.
     let killed = unsafe { libc::kill(pid.cast_signed(), signal) };
-    assert_eq!(killed, 0, "{pid} is gone");
+    assert_eq!(killed, 0, "process {pid} does not exist");
 }
 
 #[tokio::test]
-async fn a_child_is_ready_when_it_says_so_and_is_drained_by_sigterm() {
+async fn child_is_ready_when_it_notifies_and_is_drained_by_sigterm() {
     let log = Log::default();
     let built = process()
-        .member(child("good"))
+        .member(child("healthy"))
         .member(logging("after", &log).after(["child"]));
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "after", State::Ready).await;
     let group = {
         let pid = pid(&handle.states()).expect("it runs").cast_signed();
-        // SAFETY: `getpgid` takes a number.
+        // SAFETY: `getpgid` takes an integer.
         unsafe { (pid, libc::getpgid(pid)) }
     };
-    assert_eq!(group.0, group.1, "it leads a group of its own");
+    assert_eq!(group.0, group.1, "it leads its process group");
     stop.drain();
     let trace = ended(running).await;
     assert_eq!(trace.to_string(), "after drained; then child drained");
@@ -171,10 +176,10 @@ async fn a_child_is_ready_when_it_says_so_and_is_drained_by_sigterm() {
 }
 
 #[tokio::test]
-async fn a_killed_child_is_started_again_and_nobody_else_blinks() {
+async fn killed_child_is_restarted_and_other_members_go_on() {
     let log = Log::default();
     let built = process()
-        .member(child("good"))
+        .member(child("healthy"))
         .member(logging("after", &log).after(["child"]))
         .member(logging("other", &log));
     let (handle, stop, running) = spawn(built);
@@ -187,7 +192,7 @@ async fn a_killed_child_is_started_again_and_nobody_else_blinks() {
     let error = handle.states().get("child").and_then(|child| child.error);
     assert_eq!(error.as_deref(), Some("was killed by signal 9"));
     until(&handle.states(), "child", State::Ready).await;
-    let child = handle.states().get("child").expect("it is known");
+    let child = handle.states().get("child").expect("a known member");
     assert_eq!(child.restarts, 1);
     assert!(child.pid.is_some_and(|pid| pid != first));
     assert!(log.take().is_empty());
@@ -198,7 +203,7 @@ async fn a_killed_child_is_started_again_and_nobody_else_blinks() {
 }
 
 #[tokio::test]
-async fn a_child_that_ignores_sigterm_is_killed_at_its_deadline() {
+async fn child_that_ignores_sigterm_is_killed_at_its_deadline() {
     let stubborn = child("stubborn").stop_deadline(Duration::from_millis(50));
     let (handle, stop, running) = spawn(process().member(stubborn));
     until(&handle.states(), "child", State::Ready).await;
@@ -211,18 +216,18 @@ async fn a_child_that_ignores_sigterm_is_killed_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_second_signal_kills_a_child_at_once() {
+async fn forced_stop_kills_a_child_immediately() {
     let stubborn = child("stubborn").stop_deadline(Duration::from_hours(1));
     let (handle, stop, running) = spawn(process().member(stubborn));
     until(&handle.states(), "child", State::Ready).await;
     stop.drain();
     until(&handle.states(), "child", State::Draining).await;
-    stop.hurry();
-    assert_eq!(ended(running).await.ends()[0].ending, Ending::Hurried);
+    stop.force();
+    assert_eq!(ended(running).await.ends()[0].ending, Ending::Forced);
 }
 
 #[tokio::test]
-async fn a_child_that_says_nothing_is_not_ready() {
+async fn child_that_does_not_notify_is_not_ready() {
     let mute = child("mute").ready_deadline(Duration::from_millis(200));
     let (handle, stop, running) = spawn(process().member(mute));
     until(&handle.states(), "child", State::BackingOff).await;
@@ -235,75 +240,72 @@ async fn a_child_that_says_nothing_is_not_ready() {
 }
 
 #[tokio::test]
-async fn how_a_child_ended_is_told() {
+async fn status_or_signal_of_a_child_is_reported() {
     let check = async |member: Member, expected: &str| {
         let (handle, stop, running) = spawn(process().member(member));
         until(&handle.states(), "child", State::BackingOff).await;
         let error = handle.states().get("child").and_then(|child| child.error);
         assert_eq!(error.as_deref(), Some(expected));
-        stop.hurry();
+        stop.force();
         ended(running).await;
     };
     check(child("3"), "exited with status 3").await;
     check(child("0"), "exited with status 0").await;
     check(
         Member::child("child", || Command::new("/no/such/program")),
-        "failed: /no/such/program can't be started: No such file or directory (os error 2)",
+        "failed: cannot start /no/such/program: No such file or directory (os error 2)",
     )
     .await;
 }
 
 #[test]
-fn a_child_dies_with_its_supervisor_even_by_kill_9() {
+fn child_is_killed_when_its_supervisor_is_killed() {
     let mut supervisor = role("supervisor").into_std();
     let mut supervisor = supervisor
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
     let mut output = BufReader::new(supervisor.stdout.take().expect("it is piped"));
-    let child: u32 = heard(&mut output).parse().expect("a pid");
+    let child: u32 = next_line(&mut output).parse().expect("a pid");
     kill(child, 0);
-    supervisor.kill().expect("it runs");
+    supervisor.kill().expect("it is running");
     assert_eq!(
         supervisor.wait().expect("it ended").signal(),
         Some(libc::SIGKILL)
     );
-    // The child holds the other end of the pipe until it is dead, too.
+    // The child holds the other end of the pipe until it is dead.
     output.read_to_end(&mut Vec::new()).expect("the pipe ends");
 }
 
 #[test]
-fn the_first_signal_drains_and_the_second_stops_at_once() {
+fn first_signal_drains_and_second_forces_the_stop() {
     let mut slow = role("slow").into_std();
     let mut slow = slow.stdout(Stdio::piped()).spawn().expect("it starts");
     let mut output = BufReader::new(slow.stdout.take().expect("it is piped"));
-    assert_eq!(heard(&mut output), "ready");
+    assert_eq!(next_line(&mut output), "ready");
     kill(slow.id(), libc::SIGTERM);
-    assert_eq!(heard(&mut output), "draining");
+    assert_eq!(next_line(&mut output), "draining");
     kill(slow.id(), libc::SIGINT);
-    assert_eq!(
-        heard(&mut output),
-        "slow was cut off, for the stop had to be at once"
-    );
+    assert_eq!(next_line(&mut output), "slow was cut off by a forced stop");
     assert!(slow.wait().expect("it ended").success());
 }
 
 #[tokio::test]
-async fn what_a_child_leaves_in_its_group_is_killed_with_it() {
+async fn process_group_of_a_child_is_killed_when_it_ends() {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
-    let leaver = Member::child("child", move || {
-        let mut command = role("leaver");
+    let orphaning = Member::child("child", move || {
+        let mut command = role("orphaning");
         command.stdout(writer.try_clone().expect("a pipe"));
         command
     });
-    let (handle, stop, running) = spawn(process().member(leaver));
+    let (handle, stop, running) = spawn(process().member(orphaning));
     until(&handle.states(), "child", State::Ready).await;
     stop.drain();
     assert!(ended(running).await.is_clean());
-    // Whoever is left would hold the other end.
+    // A surviving process would hold the other end of the pipe.
     let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));
-    let read = tokio::time::timeout(PATIENCE, read).await;
-    read.expect("nobody is left")
+    let read = clock().timeout(TIMEOUT, read).await;
+    read.expect("no process is left")
         .expect("no panic")
         .expect("the pipe ends");
 }

@@ -1,11 +1,11 @@
-//! What outlives the run that spawned it.
+//! Tasks that outlive the run that spawned them.
 
-use crate::{PATIENCE, ended, process, spawn, until, until_it};
-use davy_runtime::{Context, Kind, Member, State};
+use crate::{TIMEOUT, clock, ended, process, spawn, until, until_it};
+use davy_runtime::{Context, Member, MemberKind, State};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
-/// Notices that it was dropped.
+/// Counts that it was dropped.
 struct Canary(watch::Sender<u32>);
 
 impl Drop for Canary {
@@ -14,17 +14,17 @@ impl Drop for Canary {
     }
 }
 
-async fn gone(dropped: &watch::Sender<u32>, enough: impl FnMut(&u32) -> bool) {
+async fn until_dropped(dropped: &watch::Sender<u32>, enough: impl FnMut(&u32) -> bool) {
     let mut dropped = dropped.subscribe();
-    let waited = tokio::time::timeout(PATIENCE, dropped.wait_for(enough)).await;
-    assert!(waited.is_ok(), "they live on");
+    let waited = clock().timeout(TIMEOUT, dropped.wait_for(enough)).await;
+    assert!(waited.is_ok(), "tasks were not cancelled");
 }
 
 #[tokio::test(start_paused = true)]
-async fn tasks_that_outlive_their_member_are_cancelled_and_counted_by_name() {
+async fn tasks_that_outlive_their_run_are_cancelled_and_counted() {
     let dropped = watch::Sender::new(0);
     let canary = dropped.clone();
-    let leaking = Member::new("leaking", Kind::Loop, move |context: Context| {
+    let leaking = Member::new("leaking", MemberKind::Loop, move |context: Context| {
         let canary = canary.clone();
         async move {
             context.spawn("short", async {}).await?;
@@ -45,20 +45,20 @@ async fn tasks_that_outlive_their_member_are_cancelled_and_counted_by_name() {
     assert_eq!(*dropped.borrow(), 0);
     stop.drain();
     let trace = ended(running).await;
-    assert_eq!(trace.to_string(), "leaking drained, leaving 3 tasks behind");
+    assert_eq!(trace.to_string(), "leaking drained, leaking 3 tasks");
     assert_eq!(trace.leaked(), 3);
     assert_eq!(handle.states().get("leaking").map(|m| m.leaked), Some(3));
-    gone(&dropped, |dropped| *dropped == 3).await;
+    until_dropped(&dropped, |dropped| *dropped == 3).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn tasks_of_a_fallen_run_do_not_live_on_in_the_next() {
+async fn tasks_of_a_failed_run_are_cancelled_before_the_next() {
     let dropped = watch::Sender::new(0);
     let canary = dropped.clone();
-    let panics = Member::new("panics", Kind::Loop, move |context: Context| {
+    let panics = Member::new("panics", MemberKind::Loop, move |context: Context| {
         let canary = Canary(canary.clone());
         async move {
-            assert!(context.run_number() < 3, "it falls twice");
+            assert!(context.run_number() < 3, "only the first two runs panic");
             context.spawn("endless", async move {
                 let _canary = canary;
                 std::future::pending::<()>().await;
@@ -68,21 +68,21 @@ async fn tasks_of_a_fallen_run_do_not_live_on_in_the_next() {
     });
     let (handle, stop, running) = spawn(process().member(panics));
     until_it(&handle.states(), "panics", |m| m.leaked == 2).await;
-    gone(&dropped, |dropped| *dropped >= 2).await;
-    stop.hurry();
+    until_dropped(&dropped, |dropped| *dropped >= 2).await;
+    stop.force();
     let trace = ended(running).await;
     assert_eq!(
         trace.ends()[0].to_string(),
-        "panics panicked: run 1, leaving 1 task behind (restarted)"
+        "panics panicked: run 1, leaking 1 task (restarted)"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_context_that_outlives_its_run_spawns_nothing_that_lives() {
+async fn tasks_spawned_by_a_context_after_its_run_are_cancelled() {
     let kept: Arc<Mutex<Option<Context>>> = Arc::default();
     let keep = kept.clone();
-    let member = Member::new("m", Kind::Loop, move |context: Context| {
-        *keep.lock().expect("nobody panics here") = Some(context.clone());
+    let member = Member::new("m", MemberKind::Loop, move |context: Context| {
+        *keep.lock().expect("not poisoned") = Some(context.clone());
         async move {
             context.ready();
             context.draining().await;
@@ -93,26 +93,22 @@ async fn a_context_that_outlives_its_run_spawns_nothing_that_lives() {
     until(&handle.states(), "m", State::Ready).await;
     stop.drain();
     ended(running).await;
-    let context = kept
-        .lock()
-        .expect("nobody panics here")
-        .take()
-        .expect("it ran");
+    let context = kept.lock().expect("not poisoned").take().expect("it ran");
     let late = context.spawn("late", std::future::pending::<()>());
     assert!(late.await.expect_err("it was cancelled").is_cancelled());
 }
 
 #[tokio::test]
-async fn blocking_work_that_outlives_its_member_is_counted() {
+async fn blocking_work_that_outlives_its_run_is_counted() {
     let (release, blocked) = std::sync::mpsc::channel::<()>();
     let blocked = Arc::new(Mutex::new(blocked));
-    let member = Member::new("m", Kind::Loop, move |context: Context| {
+    let member = Member::new("m", MemberKind::Loop, move |context: Context| {
         let blocked = blocked.clone();
         async move {
             let (begun, has_begun) = tokio::sync::oneshot::channel();
             context.spawn_blocking("hash", move || {
                 let _ = begun.send(());
-                let _ = blocked.lock().expect("nobody else has it").recv();
+                let _ = blocked.lock().expect("not poisoned").recv();
             });
             has_begun.await?;
             context.ready();
@@ -125,16 +121,16 @@ async fn blocking_work_that_outlives_its_member_is_counted() {
     stop.drain();
     assert_eq!(
         ended(running).await.to_string(),
-        "m drained, leaving 1 task behind"
+        "m drained, leaking 1 task"
     );
     drop(release);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_is_dropped_leaves_no_task_behind() {
+async fn dropped_supervisor_cancels_all_tasks() {
     let dropped = watch::Sender::new(0);
     let canary = dropped.clone();
-    let member = Member::new("m", Kind::Loop, move |context: Context| {
+    let member = Member::new("m", MemberKind::Loop, move |context: Context| {
         let (own, spawned) = (Canary(canary.clone()), Canary(canary.clone()));
         async move {
             let _own = own;
@@ -150,5 +146,5 @@ async fn a_supervisor_that_is_dropped_leaves_no_task_behind() {
     let (handle, _stop, running) = spawn(process().member(member));
     until(&handle.states(), "m", State::Ready).await;
     running.abort();
-    gone(&dropped, |dropped| *dropped == 2).await;
+    until_dropped(&dropped, |dropped| *dropped == 2).await;
 }

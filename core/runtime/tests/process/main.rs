@@ -1,48 +1,55 @@
-//! What a process promises of its members.
+//! What the supervisor guarantees: order, restarts, deadlines, commands, children.
 
 mod children;
-mod falls;
+mod commands;
+mod failures;
 mod leaks;
-mod operators;
-mod order;
-mod stops;
+mod ordering;
+mod shutdown;
 
-use davy_base::{Clock, Random};
-use davy_runtime::{Builder, Context, Kind, Member, MemberState, Process, State, States, Stop};
+use davy_base::{Clock, Random, Timestamp};
+use davy_runtime::{
+    Builder, Context, Member, MemberKind, MemberState, Process, State, States, Stop,
+};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What happened, in order.
+/// Records events in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     fn note(&self, text: impl Into<String>) {
-        self.0.lock().expect("nobody panics here").push(text.into());
+        self.0.lock().expect("not poisoned").push(text.into());
     }
 
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().expect("nobody panics here"))
+        std::mem::take(&mut *self.0.lock().expect("not poisoned"))
     }
 }
 
-fn process() -> Builder {
-    Process::new(Clock::system()).random(Random::seeded(1))
+/// A clock that starts now and follows tokio's time, which most tests pause.
+fn clock() -> Clock {
+    Clock::tokio(Timestamp::EPOCH)
 }
 
-/// Is ready at once, and ends when it is told to.
-fn good(name: &str) -> Member {
-    Member::new(name, Kind::Loop, |context: Context| async move {
+fn process() -> Builder {
+    Process::new(clock()).random(Random::seeded(1))
+}
+
+/// A member that is ready immediately and drains when it is asked to.
+fn healthy(name: &str) -> Member {
+    Member::new(name, MemberKind::Loop, |context: Context| async move {
         context.ready();
         context.draining().await;
         Ok(())
     })
 }
 
-/// A good member that notes its start and its end.
+/// A healthy member that logs its start and its end.
 fn logging(name: &str, log: &Log) -> Member {
     let log = log.clone();
-    Member::new(name, Kind::Loop, move |context: Context| {
+    Member::new(name, MemberKind::Loop, move |context: Context| {
         let log = log.clone();
         async move {
             log.note(format!("{} starts", context.name()));
@@ -54,8 +61,8 @@ fn logging(name: &str, log: &Log) -> Member {
     })
 }
 
-/// How long a test waits for what must come: mostly of the paused clock, so that nothing hangs.
-const PATIENCE: Duration = Duration::from_mins(20);
+/// How long a test waits for an expected event, mostly in paused time.
+const TIMEOUT: Duration = Duration::from_mins(20);
 
 async fn until(states: &States, name: &str, state: State) {
     until_it(states, name, |member| member.state == state).await;
@@ -63,17 +70,17 @@ async fn until(states: &States, name: &str, state: State) {
 
 async fn until_it(states: &States, name: &str, is: impl Fn(&MemberState) -> bool) {
     let holds = |states: &States| states.get(name).is_some_and(|member| is(&member));
-    let waited = tokio::time::timeout(PATIENCE, states.until(holds)).await;
+    let waited = clock().timeout(TIMEOUT, states.until(holds)).await;
     assert!(
         waited.is_ok(),
-        "{name} never came to it: {:#?}",
+        "timed out waiting for {name}: {:#?}",
         states.all()
     );
 }
 
-/// Runs a process in the background, as the paused clock wants it.
+/// Runs a process in a spawned task, so that paused time advances.
 fn spawn(process: Builder) -> (davy_runtime::Handle, Stop, Running) {
-    let (process, stop) = (process.build().expect("it is well-formed"), Stop::new());
+    let (process, stop) = (process.build().expect("valid members"), Stop::new());
     let (handle, running) = (process.handle(), tokio::spawn(process.run(stop.clone())));
     (handle, stop, running)
 }
@@ -81,7 +88,7 @@ fn spawn(process: Builder) -> (davy_runtime::Handle, Stop, Running) {
 type Running = tokio::task::JoinHandle<davy_runtime::Trace>;
 
 async fn ended(running: Running) -> davy_runtime::Trace {
-    let ended = tokio::time::timeout(PATIENCE, running).await;
+    let ended = clock().timeout(TIMEOUT, running).await;
     let ended = ended.expect("the process ends");
     ended.expect("the supervisor does not panic")
 }
@@ -90,11 +97,11 @@ fn name_of(member: &MemberState) -> &str {
     &member.name
 }
 
-/// Falls at once in its first `falls` runs, then is good.
-fn falling(name: &str, kind: Kind, falls: u64) -> Member {
+/// A member whose first `failures` runs fail immediately, and that is healthy afterwards.
+fn failing(name: &str, kind: MemberKind, failures: u64) -> Member {
     Member::new(name, kind, move |context: Context| async move {
-        if context.run_number() <= falls {
-            return Err(format!("run {} is too early", context.run_number()).into());
+        if context.run_number() <= failures {
+            return Err(format!("run {} fails", context.run_number()).into());
         }
         context.ready();
         context.draining().await;

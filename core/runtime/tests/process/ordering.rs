@@ -1,7 +1,8 @@
-//! Starts and stops in the order of the dependencies.
+//! Members start and stop in the order of their dependencies.
 
-use crate::{Log, ended, good, logging, process, spawn, until};
-use davy_runtime::{Context, Group, Kind, Member, State};
+use crate::{Log, clock, ended, healthy, logging, process, spawn, until};
+use davy_runtime::{Context, Group, Member, MemberKind, State};
+use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
 async fn members_start_in_order_and_stop_in_reverse() {
@@ -24,29 +25,29 @@ async fn members_start_in_order_and_stop_in_reverse() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_waits_for_those_it_comes_after_and_says_for_whom() {
+async fn member_waits_for_its_dependencies_and_names_the_first_missing_one() {
     let log = Log::default();
-    let slow = Member::new("slow", Kind::Loop, |context: Context| async move {
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let slow = Member::new("slow", MemberKind::Loop, |context: Context| async move {
+        clock().sleep(Duration::from_secs(5)).await;
         context.ready();
         context.draining().await;
         Ok(())
     });
     let built = process()
         .member(logging("after", &log).after(["quick", "slow"]))
-        .member(logging("beside", &log))
-        .member(good("quick"))
+        .member(logging("independent", &log))
+        .member(healthy("quick"))
         .member(slow);
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "quick", State::Ready).await;
     until(&handle.states(), "slow", State::Starting).await;
-    until(&handle.states(), "beside", State::Ready).await;
-    let after = handle.states().get("after").expect("it is known");
+    until(&handle.states(), "independent", State::Ready).await;
+    let after = handle.states().get("after").expect("a known member");
     assert_eq!(
         (after.state, after.why.as_deref()),
         (State::Waiting, Some("waits for slow"))
     );
-    assert_eq!(log.take(), ["beside starts"]);
+    assert_eq!(log.take(), ["independent starts"]);
     until(&handle.states(), "after", State::Ready).await;
     assert_eq!(
         handle.states().get("after").and_then(|after| after.why),
@@ -57,12 +58,12 @@ async fn a_member_waits_for_those_it_comes_after_and_says_for_whom() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn independent_members_stop_at_the_same_time() {
+async fn independent_members_stop_concurrently() {
     let slow_to_stop = |name: &str| {
-        Member::new(name, Kind::Loop, |context: Context| async move {
+        Member::new(name, MemberKind::Loop, |context: Context| async move {
             context.ready();
             context.draining().await;
-            tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+            clock().sleep(Duration::from_secs(4)).await;
             Ok(())
         })
     };
@@ -71,16 +72,16 @@ async fn independent_members_stop_at_the_same_time() {
     for name in ["a", "b", "c"] {
         until(&handle.states(), name, State::Ready).await;
     }
-    let before = tokio::time::Instant::now();
+    let clock = clock();
     stop.drain();
     assert!(ended(running).await.is_clean());
-    assert_eq!(before.elapsed().as_secs(), 4);
+    assert_eq!(clock.monotonic().as_secs(), 4);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_order_of_the_stop_holds_across_a_member_that_is_down() {
+async fn stop_order_holds_across_members_that_are_not_running() {
     let log = Log::default();
-    let once = Member::new("migrate", Kind::Once, |_| async { Ok(()) });
+    let once = Member::new("migrate", MemberKind::Once, |_| async { Ok(()) });
     let built = process()
         .member(logging("database", &log))
         .member(once.after(["database"]))
@@ -88,7 +89,10 @@ async fn the_order_of_the_stop_holds_across_a_member_that_is_down() {
         .member(logging("api", &log).after(["ui"]));
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "api", State::Ready).await;
-    assert!(handle.states().unready().is_empty(), "what is done is well");
+    assert!(
+        handle.states().unready().is_empty(),
+        "a completed member is healthy"
+    );
     stop.drain();
     let trace = ended(running).await;
     assert!(trace.is_clean(), "{trace}");
@@ -103,14 +107,17 @@ async fn the_order_of_the_stop_holds_across_a_member_that_is_down() {
     );
     assert_eq!(
         trace.to_string(),
-        "migrate was done; then api drained; then database drained"
+        "migrate completed; then api drained; then database drained"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_before_the_start_starts_nobody() {
+async fn stop_before_the_start_starts_no_member() {
     let log = Log::default();
-    let built = process().member(logging("a", &log)).build().expect("fine");
+    let built = process()
+        .member(logging("a", &log))
+        .build()
+        .expect("valid members");
     let stop = davy_runtime::Stop::new();
     stop.drain();
     let trace = built.run(stop).await;
@@ -118,8 +125,8 @@ async fn a_stop_before_the_start_starts_nobody() {
 }
 
 #[tokio::test]
-async fn every_poll_of_a_member_and_of_its_tasks_is_tagged() {
-    let tagged = Member::new("tagged", Kind::Loop, |context: Context| async move {
+async fn members_and_their_tasks_are_tagged() {
+    let tagged = Member::new("tagged", MemberKind::Loop, |context: Context| async move {
         let now = || (davy_tag::current().member(), davy_tag::current().op());
         assert_eq!(now(), ("tagged", "run"));
         let task = context.spawn("tick", async move { now() });

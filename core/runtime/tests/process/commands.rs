@@ -1,11 +1,11 @@
-//! What operators can do to a process that runs.
+//! Commands of operators to a running process.
 
-use crate::{Log, ended, falling, good, logging, process, spawn, until, until_it};
-use davy_runtime::{Context, Kind, Member, MemberState, Refused, State};
+use crate::{Log, clock, ended, failing, healthy, logging, process, spawn, until, until_it};
+use davy_runtime::{Context, Member, MemberKind, MemberState, State, SupervisorError};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_disabled_drains_and_its_dependents_stay() {
+async fn disabled_member_drains_and_its_dependents_keep_running() {
     let log = Log::default();
     let built = process()
         .member(logging("database", &log))
@@ -14,20 +14,20 @@ async fn one_that_is_disabled_drains_and_its_dependents_stay() {
     until(&handle.states(), "api", State::Ready).await;
     handle
         .set_enabled("database", false, "it eats memory")
-        .expect("it is known");
+        .expect("a known member");
     until(&handle.states(), "database", State::Off).await;
-    let database = handle.states().get("database").expect("it is known");
+    let database = handle.states().get("database").expect("a known member");
     assert_eq!(
         (database.enabled, database.why.as_deref()),
         (false, Some("it eats memory"))
     );
     assert!(
         handle.states().unready().is_empty(),
-        "off is what is wanted"
+        "a disabled member is healthy"
     );
     handle
         .set_enabled("database", true, "mended")
-        .expect("it is known");
+        .expect("a known member");
     until(&handle.states(), "database", State::Ready).await;
     assert_eq!(
         log.take(),
@@ -50,17 +50,17 @@ async fn one_that_is_disabled_drains_and_its_dependents_stay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_off_before_the_start_is_not_started_and_holds_nobody_up() {
+async fn member_disabled_before_the_start_is_not_started_and_blocks_no_dependent() {
     let log = Log::default();
     let built = process()
         .member(logging("database", &log))
         .member(logging("api", &log).after(["database"]))
         .build()
-        .expect("well-formed");
+        .expect("valid members");
     let (handle, stop) = (built.handle(), davy_runtime::Stop::new());
     handle
         .set_enabled("database", false, "davy.toml")
-        .expect("it is known");
+        .expect("a known member");
     let running = tokio::spawn(built.run(stop.clone()));
     until(&handle.states(), "api", State::Ready).await;
     assert_eq!(
@@ -77,56 +77,58 @@ async fn one_that_is_off_before_the_start_is_not_started_and_holds_nobody_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_waits_or_backs_off_can_be_disabled_and_on() {
-    let never = Member::new("never", Kind::Loop, |context: Context| async move {
+async fn waiting_and_failed_members_can_be_disabled_and_enabled() {
+    let never = Member::new("never", MemberKind::Loop, |context: Context| async move {
         context.draining().await;
         Ok(())
     });
     let built = process()
         .member(never)
-        .member(good("waits").after(["never"]))
-        .member(falling("falls", Kind::Loop, 2));
+        .member(healthy("waits").after(["never"]))
+        .member(failing("failing", MemberKind::Loop, 2));
     let (handle, stop, running) = spawn(built);
-    until(&handle.states(), "falls", State::BackingOff).await;
-    for name in ["falls", "waits"] {
+    until(&handle.states(), "failing", State::BackingOff).await;
+    for name in ["failing", "waits"] {
         handle
             .set_enabled(name, false, "not now")
-            .expect("it is known");
+            .expect("a known member");
         until(&handle.states(), name, State::Off).await;
     }
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    let falls = handle.states().get("falls").expect("it is known");
+    clock().sleep(Duration::from_secs(20)).await;
+    let failing = handle.states().get("failing").expect("a known member");
     assert_eq!(
-        (falls.state, falls.restarts),
+        (failing.state, failing.restarts),
         (State::Off, 1),
-        "its timer is gone"
+        "its timer was removed"
     );
     handle
-        .set_enabled("falls", true, "now")
-        .expect("it is known");
+        .set_enabled("failing", true, "now")
+        .expect("a known member");
     handle
         .set_enabled("waits", true, "now")
-        .expect("it is known");
-    until(&handle.states(), "falls", State::Ready).await;
+        .expect("a known member");
+    until(&handle.states(), "failing", State::Ready).await;
     until(&handle.states(), "waits", State::Waiting).await;
-    handle.restart("waits", "in vain").expect("it is on");
+    handle
+        .restart("waits", "in vain")
+        .expect("an enabled member");
     handle
         .set_enabled("waits", true, "still")
-        .expect("it is known");
-    handle.insert(good("last")).expect("its name is free");
+        .expect("a known member");
+    handle.insert(healthy("last")).expect("an unused name");
     until(&handle.states(), "last", State::Ready).await;
-    let waits = handle.states().get("waits").expect("it is known");
+    let waits = handle.states().get("waits").expect("a known member");
     assert_eq!(waits.why.as_deref(), Some("waits for never"));
     handle
         .set_enabled("never", false, "hopeless")
-        .expect("it is known");
+        .expect("a known member");
     until(&handle.states(), "waits", State::Ready).await;
     stop.drain();
     assert!(ended(running).await.is_clean());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_drains_and_starts_again_is_counted_and_leaves_others_alone() {
+async fn restart_drains_and_starts_only_that_member() {
     let log = Log::default();
     let built = process()
         .member(logging("database", &log))
@@ -136,41 +138,43 @@ async fn a_restart_drains_and_starts_again_is_counted_and_leaves_others_alone() 
     log.take();
     handle
         .restart("database", "new certificates")
-        .expect("it is on");
+        .expect("an enabled member");
     let again = |m: &MemberState| m.restarts == 1 && m.state == State::Ready;
     until_it(&handle.states(), "database", again).await;
     assert_eq!(log.take(), ["database stops", "database starts"]);
-    handle.restart("api", "because").expect("it is on");
+    handle.restart("api", "because").expect("an enabled member");
     handle
         .set_enabled("api", false, "no, rather off")
-        .expect("it is known");
+        .expect("a known member");
     until(&handle.states(), "api", State::Off).await;
     assert_eq!(
         handle
             .restart("api", "why not")
             .expect_err("it is off")
             .to_string(),
-        r#""api" is disabled; toggle it on instead of restarting it"#
+        r#"member "api" is disabled; enable it instead of restarting it"#
     );
     stop.drain();
     assert!(ended(running).await.is_clean());
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_enabled_while_it_drains_is_started_again() {
-    let slow = Member::new("slow", Kind::Loop, |context: Context| async move {
+async fn member_enabled_while_it_drains_is_started_again() {
+    let slow = Member::new("slow", MemberKind::Loop, |context: Context| async move {
         context.ready();
         context.draining().await;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        clock().sleep(Duration::from_secs(2)).await;
         Ok(())
     });
     let (handle, stop, running) = spawn(process().member(slow));
     until(&handle.states(), "slow", State::Ready).await;
     handle
         .set_enabled("slow", false, "off")
-        .expect("it is known");
+        .expect("a known member");
     until(&handle.states(), "slow", State::Draining).await;
-    handle.set_enabled("slow", true, "on").expect("it is known");
+    handle
+        .set_enabled("slow", true, "on")
+        .expect("a known member");
     until(&handle.states(), "slow", State::Ready).await;
     stop.drain();
     let trace = ended(running).await;
@@ -178,29 +182,29 @@ async fn one_that_is_enabled_while_it_drains_is_started_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_served_member_only_changes_its_state() {
+async fn served_member_changes_its_state_without_a_run() {
     let (handle, stop, running) = spawn(process().member(Member::served("ui")));
     until(&handle.states(), "ui", State::Ready).await;
     handle
-        .set_enabled("ui", false, "nobody looks")
-        .expect("it is known");
+        .set_enabled("ui", false, "unused")
+        .expect("a known member");
     until(&handle.states(), "ui", State::Off).await;
     handle
-        .set_enabled("ui", true, "somebody does")
-        .expect("it is known");
+        .set_enabled("ui", true, "used again")
+        .expect("a known member");
     until(&handle.states(), "ui", State::Ready).await;
-    handle.restart("ui", "because").expect("it is on");
+    handle.restart("ui", "because").expect("an enabled member");
     until_it(&handle.states(), "ui", |ui| ui.restarts == 1).await;
     stop.drain();
     let trace = ended(running).await;
-    assert!(trace.ends().is_empty(), "nothing ran: {trace}");
+    assert!(trace.ends().is_empty(), "no run ended: {trace}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_was_given_up_can_be_started_again_with_a_clean_record() {
-    let (handle, stop, running) = spawn(process().member(falling("m", Kind::Loop, 16)));
+async fn member_that_was_given_up_restarts_with_a_clean_record() {
+    let (handle, stop, running) = spawn(process().member(failing("m", MemberKind::Loop, 16)));
     until(&handle.states(), "m", State::Failed).await;
-    handle.restart("m", "mended").expect("it is on");
+    handle.restart("m", "mended").expect("an enabled member");
     until(&handle.states(), "m", State::Ready).await;
     assert_eq!(handle.states().get("m").map(|m| m.restarts), Some(16));
     stop.drain();
@@ -208,44 +212,44 @@ async fn one_that_was_given_up_can_be_started_again_with_a_clean_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_is_inserted_while_the_process_runs() {
+async fn member_can_be_inserted_while_the_process_runs() {
     let log = Log::default();
     let (handle, stop, running) = spawn(process().member(logging("database", &log)));
     until(&handle.states(), "database", State::Ready).await;
     let late = logging("late", &log).after(["database"]);
-    handle.insert(late).expect("its name is free");
-    assert!(handle.is_known("late"));
+    handle.insert(late).expect("an unused name");
+    assert!(handle.contains("late"));
     handle
         .insert(logging("later", &log).after(["late"]))
-        .expect("its name is free");
+        .expect("an unused name");
     until(&handle.states(), "later", State::Ready).await;
-    let refused = handle.insert(good("late")).expect_err("it is there");
-    assert_eq!(refused, Refused::Duplicate("late".to_owned()));
-    assert!(handle.insert(good("x").after(["nobody"])).is_err());
-    assert!(!handle.is_known("x"));
+    let error = handle.insert(healthy("late")).expect_err("a duplicate");
+    assert_eq!(error, SupervisorError::Duplicate("late".to_owned()));
+    assert!(handle.insert(healthy("x").after(["missing"])).is_err());
+    assert!(!handle.contains("x"));
     log.take();
     stop.drain();
     assert!(ended(running).await.is_clean());
     assert_eq!(log.take(), ["later stops", "late stops", "database stops"]);
-    assert_eq!(handle.insert(good("y")), Err(Refused::Stopped));
-    assert_eq!(handle.restart("late", ""), Err(Refused::Stopped));
+    assert_eq!(handle.insert(healthy("y")), Err(SupervisorError::Stopped));
+    assert_eq!(handle.restart("late", ""), Err(SupervisorError::Stopped));
 }
 
 #[tokio::test]
-async fn unknown_names_are_refused_with_the_nearest_and_wishes_are_bounded() {
+async fn unknown_name_is_rejected_with_the_nearest_and_the_queue_is_bounded() {
     let process = process()
-        .member(good("archive.compactor"))
+        .member(healthy("archive.compactor"))
         .build()
-        .expect("well-formed");
+        .expect("valid members");
     let handle = process.handle();
-    let refused = handle
+    let error = handle
         .set_enabled("archive.compacter", false, "")
-        .expect_err("unknown");
+        .expect_err("an unknown member");
     assert_eq!(
-        refused.to_string(),
-        r#"there is no member "archive.compacter"; did you mean "archive.compactor"?"#
+        error.to_string(),
+        r#"unknown member "archive.compacter"; did you mean "archive.compactor"?"#
     );
-    let wish = || handle.set_enabled("archive.compactor", false, "");
-    let taken = (0..10_000).take_while(|_| wish().is_ok()).count();
-    assert_eq!((taken, wish()), (1_024, Err(Refused::Busy)));
+    let disable = || handle.set_enabled("archive.compactor", false, "");
+    let taken = (0..10_000).take_while(|_| disable().is_ok()).count();
+    assert_eq!((taken, disable()), (1_024, Err(SupervisorError::QueueFull)));
 }

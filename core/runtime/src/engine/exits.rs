@@ -1,17 +1,16 @@
-//! What an end means, and what follows from it.
+//! Handling of runs that ended: classification, restart, giving up.
 
 use super::Engine;
 use super::slot::{Phase, Reason};
 use crate::child::Exit;
-use crate::member::Error;
-use crate::policy::{self, Fall, Kind, Verdict};
+use crate::error::Error;
+use crate::policy::{self, Action, Failure, MemberKind};
 use crate::trace::{End, Ending, Next};
 use std::any::Any;
 use tokio::task::{Id, JoinError};
-use tokio::time::Instant;
 
 impl Engine {
-    /// A run's task is over.
+    /// The task of a run has ended.
     pub(super) fn joined(&mut self, ended: Result<(Id, Result<(), Error>), JoinError>) {
         let (id, result) = match ended {
             Ok((id, result)) => (id, Ok(result)),
@@ -20,25 +19,25 @@ impl Engine {
         let Some(slot) = self.owners.remove(&id) else {
             return;
         };
-        self.set_timer(slot, None);
+        self.clear_timer(slot);
         let leaked = self.close(slot);
         self.slots[slot].run = None;
         let ending = self.ending(slot, result);
         match self.slots[slot].phase {
             Phase::Hung(reason) => {
-                // Its end was recorded when it was found to be hung.
-                tracing::info!(member = %self.slots[slot].member.name, "a hung member ended at last");
-                self.went_on(slot, reason, None);
+                // Its end was recorded when it was found hung.
+                tracing::info!(member = %self.slots[slot].member.name, "hung member ended");
+                self.after_end(slot, reason, None);
             }
             Phase::Draining(reason) | Phase::CutOff(reason) => {
-                self.went_on(slot, reason, Some((ending, leaked)));
+                self.after_end(slot, reason, Some((ending, leaked)));
             }
-            _ if self.stopping => self.went_on(slot, Reason::Stop, Some((ending, leaked))),
-            _ => self.fell(slot, ending, leaked),
+            _ if self.stopping => self.after_end(slot, Reason::Stop, Some((ending, leaked))),
+            _ => self.failed(slot, ending, leaked),
         }
     }
 
-    /// Cancels what the run has left behind; gives how much that was.
+    /// Cancels the tasks that the run left behind; returns their number.
     pub(super) fn close(&mut self, slot: usize) -> u64 {
         let slot = &self.slots[slot];
         let leaked = slot.run.as_ref().map_or(0, |run| run.tasks.cancel() as u64);
@@ -51,14 +50,14 @@ impl Engine {
 
     fn ending(&mut self, slot: usize, result: Result<Result<(), Error>, JoinError>) -> Ending {
         let slot = &mut self.slots[slot];
-        let told = matches!(slot.phase, Phase::Draining(_) | Phase::CutOff(_));
+        let asked = matches!(slot.phase, Phase::Draining(_) | Phase::CutOff(_));
         let cut = slot.cut.take();
         match result {
-            Ok(Ok(())) if told => Ending::Drained,
-            Ok(Ok(())) if slot.member.kind == Kind::Once => Ending::Done,
+            Ok(Ok(())) if asked => Ending::Drained,
+            Ok(Ok(())) if slot.member.kind == MemberKind::Once => Ending::Done,
             Ok(Ok(())) => Ending::Early,
             Ok(Err(error)) => match error.downcast_ref::<Exit>() {
-                Some(exit) => cut.unwrap_or_else(|| exit.ending(told)),
+                Some(exit) => cut.unwrap_or_else(|| exit.ending(asked)),
                 None => Ending::Failed(chain(error.as_ref())),
             },
             Err(error) => match error.try_into_panic() {
@@ -68,17 +67,18 @@ impl Engine {
         }
     }
 
-    /// A run that was told to end has ended. `end` is what is still to be recorded of it.
-    pub(super) fn went_on(&mut self, slot: usize, reason: Reason, end: Option<(Ending, u64)>) {
+    /// Continues after a run that was asked to end has ended. `end` is the ending and the number of
+    /// leaked tasks, unless they are recorded already.
+    pub(super) fn after_end(&mut self, slot: usize, reason: Reason, end: Option<(Ending, u64)>) {
         if reason == Reason::NotReady && !self.stopping {
             let deadline = self.slots[slot].member.limits.ready_deadline;
             let leaked = end.map_or(0, |(_, leaked)| leaked);
-            self.fell(slot, Ending::NotReady(deadline), leaked);
+            self.failed(slot, Ending::NotReady(deadline), leaked);
             return;
         }
         if let Some((ending, leaked)) = end {
             if !ending.is_clean() {
-                self.say_error(slot, &ending);
+                self.set_error(slot, &ending);
             }
             self.record_end(slot, ending, Next::Nothing, leaked);
         }
@@ -96,49 +96,50 @@ impl Engine {
         }
     }
 
-    /// A run ended although nobody had told it to, or never became ready.
-    fn fell(&mut self, slot: usize, ending: Ending, leaked: u64) {
+    /// A run ended without being asked to, or missed its ready deadline.
+    fn failed(&mut self, slot: usize, ending: Ending, leaked: u64) {
         let (kind, limits) = (self.slots[slot].member.kind, self.slots[slot].member.limits);
-        let fall = match &ending {
-            Ending::Early | Ending::Drained | Ending::Done | Ending::Exited(0) => Fall::Ended,
-            Ending::Panicked(_) => Fall::Panicked,
-            Ending::NotReady(_) => Fall::NotReady,
+        let failure = match &ending {
+            Ending::Early | Ending::Drained | Ending::Done | Ending::Exited(0) => Failure::Ended,
+            Ending::Panicked(_) => Failure::Panicked,
+            Ending::NotReady(_) => Failure::NotReady,
             Ending::Failed(_)
             | Ending::Exited(_)
             | Ending::Killed(_)
             | Ending::Overran(_)
-            | Ending::Hurried
-            | Ending::Hung => Fall::Failed,
+            | Ending::Forced
+            | Ending::Hung => Failure::Failed,
         };
-        let mut verdict = policy::verdict(kind, fall);
-        let mut falls = 0;
-        if verdict == Verdict::Restart {
-            falls = self.slots[slot].fell(Instant::now(), limits.span);
-            if falls > limits.restarts {
-                verdict = policy::verdict(kind, Fall::GivenUp);
+        let mut action = policy::action(kind, failure);
+        let mut failures = 0;
+        if action == Action::Restart {
+            let now = self.clock.monotonic();
+            failures = self.slots[slot].count_failure(now, limits.restart_window);
+            if failures > limits.restarts {
+                action = policy::action(kind, Failure::GivenUp);
             }
         }
-        if verdict != Verdict::Done {
-            self.say_error(slot, &ending);
+        if action != Action::Complete {
+            self.set_error(slot, &ending);
         }
-        match verdict {
-            Verdict::Done => {
+        match action {
+            Action::Complete => {
                 self.record_end(slot, ending, Next::Nothing, leaked);
                 self.enter(slot, Phase::Done);
                 self.wake_dependents(slot);
             }
-            Verdict::Restart => {
-                let wait = limits.backoff(falls, &mut self.random);
-                self.record_end(slot, ending, Next::Restarted(wait), leaked);
+            Action::Restart => {
+                let backoff = limits.backoff(failures, &mut self.random);
+                self.record_end(slot, ending, Next::Restarted(backoff), leaked);
                 self.count_restart(slot);
-                self.set_timer(slot, Some(Instant::now() + wait));
+                self.set_timer(slot, backoff);
                 self.enter(slot, Phase::BackingOff);
             }
-            Verdict::FailMember => {
+            Action::FailMember => {
                 self.record_end(slot, ending, Next::GivenUp, leaked);
                 self.enter(slot, Phase::GivenUp);
             }
-            Verdict::StopProcess => {
+            Action::StopProcess => {
                 self.record_end(slot, ending, Next::StoppedProcess, leaked);
                 self.enter(slot, Phase::GivenUp);
                 self.stop();
@@ -146,7 +147,7 @@ impl Engine {
         }
     }
 
-    /// An operator's restart: the end has been recorded, the next run begins at once.
+    /// Starts the next run of a member that an operator restarted.
     pub(super) fn restarted(&mut self, slot: usize) {
         self.count_restart(slot);
         self.begin(slot);
@@ -160,7 +161,7 @@ impl Engine {
             .update(&slot.member.name, |member| member.restarts = restarts);
     }
 
-    pub(super) fn say_error(&self, slot: usize, ending: &Ending) {
+    pub(super) fn set_error(&self, slot: usize, ending: &Ending) {
         let error = Some(ending.to_string());
         self.states
             .update(&self.slots[slot].member.name, |member| member.error = error);
@@ -180,23 +181,24 @@ impl Engine {
     }
 }
 
+/// The message of a panic.
 fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("without a message").to_owned()
+    text.unwrap_or("(no message)").to_owned()
 }
 
-/// An error and its causes in one line.
+/// An error and its sources in one line.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    let mut source = error.source();
+    while let Some(error) = source {
         let next = error.to_string();
-        // Some errors print their cause themselves.
+        // Some errors include their source in their own text.
         if !text.ends_with(&next) {
             text = format!("{text}: {next}");
         }
-        cause = error.source();
+        source = error.source();
     }
     text
 }

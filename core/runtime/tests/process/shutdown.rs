@@ -1,13 +1,12 @@
-//! Stops: bounded, never early, never taken for a member's end.
+//! Stopping a process: deadlines, hung members, forced stops.
 
-use crate::{Log, PATIENCE, ended, good, logging, process, spawn, until, until_it};
-use davy_runtime::{Context, Ending, Kind, Member, State, Stop};
+use crate::{Log, TIMEOUT, clock, ended, healthy, logging, process, spawn, until, until_it};
+use davy_runtime::{Context, Ending, Member, MemberKind, State, Stop};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
-use tokio::time::Instant;
 
 fn hanging(name: &str) -> Member {
-    Member::new(name, Kind::Loop, |context: Context| async move {
+    Member::new(name, MemberKind::Loop, |context: Context| async move {
         context.ready();
         std::future::pending::<()>().await;
         Ok(())
@@ -16,7 +15,7 @@ fn hanging(name: &str) -> Member {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_hangs_on_stop_is_cut_off_at_its_deadline_and_the_others_stop_in_order() {
+async fn member_that_does_not_stop_is_cut_off_at_its_deadline_and_others_stop_in_order() {
     let log = Log::default();
     let built = process()
         .member(logging("database", &log))
@@ -25,63 +24,63 @@ async fn one_that_hangs_on_stop_is_cut_off_at_its_deadline_and_the_others_stop_i
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "api", State::Ready).await;
     log.take();
-    let before = Instant::now();
+    let clock = clock();
     stop.drain();
     let trace = ended(running).await;
-    assert_eq!(before.elapsed().as_secs(), 3);
+    assert_eq!(clock.monotonic().as_secs(), 3);
     assert_eq!(
         trace.to_string(),
         "api drained; then hanging did not stop within 3s and was cut off; then database drained"
     );
     assert_eq!(
-        trace.culprit().map(|end| end.member.as_str()),
+        trace.cause().map(|end| end.member.as_str()),
         Some("hanging")
     );
     assert_eq!(log.take(), ["api stops", "database stops"]);
 }
 
-/// Blocks its thread when it is told to end, until the test drops the sender.
+/// A member that blocks its thread when it is asked to end, until the test drops the sender.
 fn blocking() -> (mpsc::Sender<()>, Member) {
     blocking_from(false)
 }
 
-fn blocking_from(the_start: bool) -> (mpsc::Sender<()>, Member) {
+fn blocking_from(is_immediate: bool) -> (mpsc::Sender<()>, Member) {
     let (release, blocked) = mpsc::channel();
     let blocked = Arc::new(Mutex::new(blocked));
-    let member = Member::new("blocking", Kind::Loop, move |context: Context| {
+    let member = Member::new("blocking", MemberKind::Loop, move |context: Context| {
         let blocked = blocked.clone();
         async move {
             context.ready();
-            if !the_start {
+            if !is_immediate {
                 context.draining().await;
             }
-            let _ = blocked.lock().expect("nobody else has it").recv();
+            let _ = blocked.lock().expect("not poisoned").recv();
             Ok(())
         }
     });
     (release, member.stop_deadline(Duration::from_millis(20)))
 }
 
-/// What blocks a thread needs another one to be noticed by, and real time.
+/// Runs a test on two threads and in real time, because one thread will be blocked.
 fn on_threads<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    let bounded = async { tokio::time::timeout(Duration::from_secs(20), test).await };
-    runtime.block_on(bounded).expect("it ends")
+    let limited = async { clock().timeout(Duration::from_secs(20), test).await };
+    runtime.block_on(limited).expect("the test ends in time")
 }
 
 #[test]
-fn one_that_does_not_even_yield_is_named_hung_and_the_process_goes_on_stopping() {
+fn member_that_blocks_its_thread_is_hung_and_others_still_stop() {
     let (release, blocking) = blocking();
     let log = Log::default();
     let built = process()
         .member(logging("database", &log))
         .member(blocking.after(["database"]))
         .build()
-        .expect("well-formed");
+        .expect("valid members");
     let (stop, states) = (Stop::new(), built.states());
     let trace = on_threads(async {
         let (stopper, watched) = (stop.clone(), states.clone());
@@ -95,14 +94,14 @@ fn one_that_does_not_even_yield_is_named_hung_and_the_process_goes_on_stopping()
     });
     assert_eq!(
         trace.to_string(),
-        "blocking is hung: it went on although it was cut off; then database drained"
+        "blocking is hung: it did not end after it was cut off; then database drained"
     );
     assert_eq!(states.get("blocking").map(|m| m.state), Some(State::Failed));
     assert_eq!(log.take(), ["database starts", "database stops"]);
 }
 
 #[test]
-fn what_stands_beside_the_supervisor_works_while_every_worker_hangs() {
+fn member_on_the_supervisor_runtime_restarts_while_every_worker_is_blocked() {
     let (release, blocking) = blocking_from(true);
     let log = Log::default();
     let workers = tokio::runtime::Builder::new_multi_thread()
@@ -112,35 +111,39 @@ fn what_stands_beside_the_supervisor_works_while_every_worker_hangs() {
         .expect("a runtime");
     let built = process()
         .workers(workers.handle().clone())
-        .member(logging("debug", &log).beside_supervisor())
+        .member(logging("debug", &log).on_supervisor_runtime())
         .member(blocking)
         .build()
-        .expect("well-formed");
+        .expect("valid members");
     let (operator, stop, states) = (built.handle(), Stop::new(), built.states());
-    let alone = tokio::runtime::Builder::new_current_thread()
+    let supervisor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    let trace = alone.block_on(async {
+    let trace = supervisor.block_on(async {
         let (stopper, watched) = (stop.clone(), states.clone());
         tokio::spawn(async move {
             until(&watched, "blocking", State::Ready).await;
-            // The one worker is gone; what is beside the supervisor can still be started again.
-            operator.restart("debug", "asked for").expect("known");
+            // The only worker thread is blocked; a member on the supervisor's runtime can still restart.
+            operator
+                .restart("debug", "requested")
+                .expect("a known member");
             until_it(&watched, "debug", |m| {
                 m.restarts == 1 && m.state == State::Ready
             })
             .await;
             stopper.drain();
         });
-        tokio::time::timeout(Duration::from_secs(20), built.run(stop)).await
+        clock()
+            .timeout(Duration::from_secs(20), built.run(stop))
+            .await
     });
     drop(release);
-    let trace = trace.expect("it ends");
-    workers.shutdown_timeout(PATIENCE);
+    let trace = trace.expect("the process ends in time");
+    workers.shutdown_timeout(TIMEOUT);
     assert!(
         trace.to_string().contains("blocking is hung"),
-        "its deadline was seen: {trace}"
+        "its deadline passed: {trace}"
     );
     assert_eq!(
         log.take(),
@@ -149,10 +152,10 @@ fn what_stands_beside_the_supervisor_works_while_every_worker_hangs() {
 }
 
 #[test]
-fn a_hung_run_is_never_joined_by_a_second_one_and_is_followed_when_it_ends() {
+fn hung_member_is_restarted_only_after_its_run_has_ended() {
     let (release, blocking) = blocking();
     on_threads(async {
-        let built = process().member(blocking).build().expect("well-formed");
+        let built = process().member(blocking).build().expect("valid members");
         let (handle, stop) = (built.handle(), Stop::new());
         let (operator, stopper) = (handle.clone(), stop.clone());
         let operate = tokio::spawn(async move {
@@ -160,27 +163,29 @@ fn a_hung_run_is_never_joined_by_a_second_one_and_is_followed_when_it_ends() {
             until(&states, "blocking", State::Ready).await;
             operator
                 .set_enabled("blocking", false, "off")
-                .expect("known");
+                .expect("a known member");
             until(&states, "blocking", State::Failed).await;
-            operator.set_enabled("blocking", true, "on").expect("known");
+            operator
+                .set_enabled("blocking", true, "on")
+                .expect("a known member");
             until_it(&states, "blocking", |m| m.enabled).await;
-            let hung = states.get("blocking").expect("known");
+            let hung = states.get("blocking").expect("a known member");
             assert_eq!(hung.state, State::Failed, "its first run still blocks");
             drop(release);
             until(&states, "blocking", State::Ready).await;
             stopper.drain();
         });
         let trace = built.run(stop).await;
-        operate.await.expect("the operator is content");
+        operate.await.expect("no panic");
         assert_eq!(trace.ends()[0].ending, Ending::Hung);
         assert_eq!(trace.ends()[1].to_string(), "blocking drained");
     });
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_signal_cuts_everything_off_at_once() {
+async fn forced_stop_cuts_off_all_members_immediately() {
     let built = process()
-        .member(good("database"))
+        .member(healthy("database"))
         .member(
             hanging("hanging")
                 .after(["database"])
@@ -193,62 +198,62 @@ async fn a_second_signal_cuts_everything_off_at_once() {
         );
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "too", State::Ready).await;
-    let before = Instant::now();
+    let clock = clock();
     stop.drain();
     until(&handle.states(), "too", State::Draining).await;
-    stop.hurry();
+    stop.force();
     let trace = ended(running).await;
-    assert!(before.elapsed() < Duration::from_millis(100));
+    assert_eq!(clock.monotonic(), Duration::ZERO, "no deadline passed");
     for name in ["hanging", "too"] {
         let end = trace.ends().iter().find(|end| end.member == name);
-        assert_eq!(
-            end.map(|end| &end.ending),
-            Some(&Ending::Hurried),
-            "{trace}"
-        );
+        assert_eq!(end.map(|end| &end.ending), Some(&Ending::Forced), "{trace}");
     }
     assert_eq!(trace.ends().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_is_asked_for_twice_is_one_stop_and_returns_no_earlier() {
-    let slow = Member::new("slow", Kind::Loop, |context: Context| async move {
+async fn second_drain_does_not_shorten_the_stop() {
+    let slow = Member::new("slow", MemberKind::Loop, |context: Context| async move {
         context.ready();
         context.draining().await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        clock().sleep(Duration::from_secs(5)).await;
         Ok(())
     });
     let (handle, stop, running) = spawn(process().member(slow));
     until(&handle.states(), "slow", State::Ready).await;
-    let before = Instant::now();
+    let clock = clock();
     stop.drain();
     until(&handle.states(), "slow", State::Draining).await;
     stop.drain();
     let trace = ended(running).await;
-    assert_eq!(before.elapsed().as_secs(), 5);
+    assert_eq!(clock.monotonic().as_secs(), 5);
     assert_eq!(trace.to_string(), "slow drained");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_during_starts_and_backoffs_leaves_nobody_behind() {
-    let starting = Member::new("starting", Kind::Loop, |context: Context| async move {
-        context.draining().await;
-        Ok(())
-    });
-    let falls = Member::new("falls", Kind::Loop, |_| async { Err("no".into()) });
+async fn stop_ends_members_that_are_starting_waiting_or_backing_off() {
+    let starting = Member::new(
+        "starting",
+        MemberKind::Loop,
+        |context: Context| async move {
+            context.draining().await;
+            Ok(())
+        },
+    );
+    let failing = Member::new("failing", MemberKind::Loop, |_| async { Err("no".into()) });
     let log = Log::default();
     let built = process()
         .member(starting)
-        .member(falls)
+        .member(failing)
         .member(logging("waiting", &log).after(["starting"]));
     let (handle, stop, running) = spawn(built);
-    until(&handle.states(), "falls", State::BackingOff).await;
+    until(&handle.states(), "failing", State::BackingOff).await;
     stop.drain();
     let trace = ended(running).await;
     assert!(trace.is_clean(), "{trace}");
     assert_eq!(
         trace.to_string(),
-        "falls failed: no (restarted); then starting drained"
+        "failing failed: no (restarted); then starting drained"
     );
     let stopped = |m: &davy_runtime::MemberState| m.state == State::Stopped;
     assert!(handle.states().all().iter().all(stopped));
@@ -256,15 +261,15 @@ async fn a_stop_during_starts_and_backoffs_leaves_nobody_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_fails_while_it_stops_is_named_and_the_rest_drains() {
-    let fails = Member::new("fails", Kind::Loop, |context: Context| async move {
+async fn member_that_fails_while_it_drains_is_recorded_and_others_drain() {
+    let fails = Member::new("fails", MemberKind::Loop, |context: Context| async move {
         context.ready();
         context.draining().await;
         Err("the last flush was refused".into())
     });
     let (handle, stop, running) = spawn(
         process()
-            .member(good("database"))
+            .member(healthy("database"))
             .member(fails.after(["database"])),
     );
     until(&handle.states(), "fails", State::Ready).await;

@@ -1,13 +1,12 @@
-//! From running to ended, and the end of everything.
+//! Stopping one member, and stopping the process.
 
 use super::Engine;
 use super::slot::{Phase, Reason};
 use crate::policy::CUT_DEADLINE;
 use crate::trace::{Ending, Next};
-use tokio::time::Instant;
 
 impl Engine {
-    /// Tells a run to end.
+    /// Asks a run to end.
     pub(super) fn drain(&mut self, slot: usize, reason: Reason) {
         let Some(run) = &self.slots[slot].run else {
             return;
@@ -15,22 +14,21 @@ impl Engine {
         run.drain.cancel();
         let deadline = self.slots[slot].member.limits.stop_deadline;
         self.enter(slot, Phase::Draining(reason));
-        self.set_timer(slot, Some(Instant::now() + deadline));
-        if self.hurried {
+        self.set_timer(slot, deadline);
+        if self.forced {
             self.cut_off(slot);
         }
     }
 
-    /// Gives a run no more time: a task is aborted, a child killed.
-    pub(super) fn cut_off(&mut self, slot: usize) {
-        let place = slot;
-        let slot = &mut self.slots[place];
+    /// Aborts the task of a run, or kills its child process.
+    pub(super) fn cut_off(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
         let Some(run) = &slot.run else {
             return;
         };
         let reason = match slot.phase {
             Phase::Draining(reason) => reason,
-            // Until now it was not told to end.
+            // A forced stop, which skips the draining phase.
             Phase::Starting | Phase::Ready => Reason::Stop,
             _ => return,
         };
@@ -39,67 +37,67 @@ impl Engine {
         if !slot.member.is_process {
             run.task.abort();
         }
-        slot.cut = Some(if self.hurried {
-            Ending::Hurried
+        slot.cut = Some(if self.forced {
+            Ending::Forced
         } else {
             Ending::Overran(slot.member.limits.stop_deadline)
         });
-        self.enter(place, Phase::CutOff(reason));
-        self.set_timer(place, Some(Instant::now() + CUT_DEADLINE));
+        self.enter(index, Phase::CutOff(reason));
+        self.set_timer(index, CUT_DEADLINE);
     }
 
-    /// It did not even end when it was cut off: a poll that does not return, or a child that the
-    /// kernel can't kill. It is named, and not waited for any longer.
+    /// Gives up waiting for a run that did not end after it was cut off: a poll does not return, or the
+    /// kernel cannot kill the child.
     pub(super) fn hung(&mut self, slot: usize, reason: Reason) {
         if let Some(run) = &self.slots[slot].run {
             run.task.abort();
         }
         let leaked = self.close(slot);
-        self.say_error(slot, &Ending::Hung);
+        self.set_error(slot, &Ending::Hung);
         self.enter(slot, Phase::Hung(reason));
         self.record_end(slot, Ending::Hung, Next::Nothing, leaked);
         self.woken.push_back(slot);
     }
 
-    /// Begins the end of everything, once.
+    /// Starts to stop the process, unless it is stopping already.
     pub(super) fn stop(&mut self) {
         if self.stopping {
             return;
         }
         self.stopping = true;
-        self.trace.stop_begins();
+        self.trace.begin_stop();
         self.woken.clear();
         for slot in 0..self.slots.len() {
-            self.set_timer_unless_running(slot);
+            self.clear_timer_unless_ending(slot);
             if matches!(self.slots[slot].phase, Phase::Waiting | Phase::BackingOff) {
                 self.enter(slot, Phase::Stopped);
             }
             for dependency in self.slots[slot].after.clone() {
-                self.slots[dependency].holders += 1;
+                self.slots[dependency].pending_dependents += 1;
             }
         }
         self.woken.extend(0..self.slots.len());
     }
 
-    fn set_timer_unless_running(&mut self, slot: usize) {
+    fn clear_timer_unless_ending(&mut self, slot: usize) {
         if !matches!(
             self.slots[slot].phase,
             Phase::Draining(_) | Phase::CutOff(_)
         ) {
-            self.set_timer(slot, None);
+            self.clear_timer(slot);
         }
     }
 
-    /// During the stop: stops a member if all that come after it are down. One that is down already
-    /// passes that on to those before it, so that the order holds across it.
-    pub(super) fn drain_if_free(&mut self, slot: usize) {
-        let at = &self.slots[slot];
-        if at.holders > 0 {
+    /// While the process stops: drains a member whose dependents have all ended. A member that is not
+    /// running releases its dependencies, so that the order holds across it.
+    pub(super) fn drain_if_unneeded(&mut self, slot: usize) {
+        let state = &self.slots[slot];
+        if state.pending_dependents > 0 {
             return;
         }
-        match at.phase {
-            Phase::Starting | Phase::Ready if at.run.is_some() => self.drain(slot, Reason::Stop),
-            // A served member has nothing that could end.
+        match state.phase {
+            Phase::Starting | Phase::Ready if state.run.is_some() => self.drain(slot, Reason::Stop),
+            // A served member has no run.
             Phase::Starting | Phase::Ready => self.stopped(slot),
             Phase::Draining(_) | Phase::CutOff(_) => {}
             Phase::Waiting
@@ -112,29 +110,29 @@ impl Engine {
         }
     }
 
-    /// A member has ended during the stop.
+    /// A member has ended while the process stops.
     pub(super) fn stopped(&mut self, slot: usize) {
         self.enter(slot, Phase::Stopped);
         self.woken.push_back(slot);
     }
 
-    /// Those that it comes after need not wait for it any longer. Said once.
+    /// Tells the dependencies of a member that they need not wait for it, once.
     fn release(&mut self, slot: usize) {
         if std::mem::replace(&mut self.slots[slot].released, true) {
             return;
         }
         for dependency in self.slots[slot].after.clone() {
-            let holders = &mut self.slots[dependency].holders;
-            *holders = holders.saturating_sub(1);
-            if *holders == 0 {
+            let pending = &mut self.slots[dependency].pending_dependents;
+            *pending = pending.saturating_sub(1);
+            if *pending == 0 {
                 self.woken.push_back(dependency);
             }
         }
     }
 
-    /// Stops everything at once, whatever the order.
-    pub(super) fn hurry(&mut self) {
-        self.hurried = true;
+    /// Cuts off all members immediately, in no particular order.
+    pub(super) fn force(&mut self) {
+        self.forced = true;
         self.stop();
         for slot in 0..self.slots.len() {
             self.cut_off(slot);

@@ -1,21 +1,21 @@
-//! What operators wish while the process runs.
+//! Commands of operators: insert, enable, disable and restart members.
 
 use super::Engine;
 use super::slot::{Phase, Reason};
 use crate::handle::Command;
 
 impl Engine {
-    pub(super) fn obey(&mut self, command: Command) {
+    pub(super) fn execute(&mut self, command: Command) {
         match command {
             Command::Insert(member) => {
-                let place = self.slots.len();
-                self.take_in(vec![*member]);
+                let slot = self.slots.len();
+                self.add(vec![*member]);
                 if self.stopping {
-                    // It never counted among those that hold others up.
-                    self.slots[place].released = true;
-                    self.enter(place, Phase::Stopped);
+                    // Its dependencies did not count it as pending.
+                    self.slots[slot].released = true;
+                    self.enter(slot, Phase::Stopped);
                 } else {
-                    self.woken.push_back(place);
+                    self.woken.push_back(slot);
                 }
             }
             Command::Toggle { slot, enabled, why } => self.toggle(slot, enabled, why),
@@ -32,15 +32,15 @@ impl Engine {
         let phase = self.slots[slot].phase;
         self.states.update(&name, |member| {
             member.enabled = enabled;
-            // One that is on and waits goes on saying for whom.
+            // An enabled member that waits keeps showing what it waits for.
             if !enabled || phase != Phase::Waiting {
                 member.why = Some(why);
             }
         });
         if enabled {
             match phase {
-                Phase::Off | Phase::GivenUp => self.begin_anew(slot),
-                // It changed its mind before the run had ended.
+                Phase::Off | Phase::GivenUp => self.begin_with_clean_record(slot),
+                // The run that was asked to end when the member was disabled has not ended yet.
                 Phase::Draining(Reason::Off) => self.enter(slot, Phase::Draining(Reason::Restart)),
                 Phase::CutOff(Reason::Off) => self.enter(slot, Phase::CutOff(Reason::Restart)),
                 Phase::Hung(Reason::Off) => self.enter(slot, Phase::Hung(Reason::Restart)),
@@ -66,13 +66,13 @@ impl Engine {
     }
 
     fn off(&mut self, slot: usize) {
-        self.set_timer(slot, None);
+        self.clear_timer(slot);
         self.enter(slot, Phase::Off);
         self.wake_dependents(slot);
     }
 
-    fn begin_anew(&mut self, slot: usize) {
-        self.slots[slot].falls.clear();
+    fn begin_with_clean_record(&mut self, slot: usize) {
+        self.slots[slot].failures.clear();
         self.begin(slot);
     }
 
@@ -81,10 +81,10 @@ impl Engine {
             return;
         }
         let name = self.slots[slot].member.name.clone();
-        tracing::info!(member = %name, why, "member restarted");
-        self.slots[slot].falls.clear();
+        tracing::info!(member = %name, why, "restart of member requested");
+        self.slots[slot].failures.clear();
         if self.slots[slot].phase != Phase::Waiting {
-            self.say_why(slot, Some(why));
+            self.set_why(slot, Some(why));
         }
         match self.slots[slot].phase {
             Phase::Starting | Phase::Ready if self.slots[slot].run.is_some() => {
@@ -97,7 +97,7 @@ impl Engine {
             }
             Phase::CutOff(Reason::NotReady) => self.enter(slot, Phase::CutOff(Reason::Restart)),
             Phase::Hung(Reason::NotReady) => self.enter(slot, Phase::Hung(Reason::Restart)),
-            // It is about to start, is restarted already, or is not to run.
+            // About to start, already restarting, or not supposed to run.
             Phase::Waiting
             | Phase::Draining(_)
             | Phase::CutOff(_)

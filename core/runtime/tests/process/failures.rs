@@ -1,21 +1,20 @@
-//! What follows when a member ends untold.
+//! Restarts after failures, and giving up.
 
-use crate::{Log, ended, falling, good, logging, name_of, process, spawn, until};
-use davy_runtime::{Context, Ending, Error, Kind, Member, Next, State};
+use crate::{Log, clock, ended, failing, healthy, logging, name_of, process, spawn, until};
+use davy_runtime::{Context, Ending, Error, Member, MemberKind, Next, State};
 use std::time::Duration;
-use tokio::time::Instant;
 
-/// Falls in its first run as `fall` says, then is good.
-fn once<F, R>(fall: F) -> Member
+/// A member whose first run is `first`, and that is healthy afterwards.
+fn once<F, R>(first: F) -> Member
 where
     F: Fn(Context) -> R + Send + Sync + Clone + 'static,
     R: Future<Output = Result<(), Error>> + Send,
 {
-    Member::new("m", Kind::Listener, move |context: Context| {
-        let fall = fall.clone();
+    Member::new("m", MemberKind::Listener, move |context: Context| {
+        let first = first.clone();
         async move {
             if context.run_number() == 1 {
-                return fall(context).await;
+                return first(context).await;
             }
             context.ready();
             context.draining().await;
@@ -25,7 +24,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_way_a_member_falls_it_is_named_and_started_again() {
+async fn failed_member_is_named_and_restarted_however_it_failed() {
     let check = async |broken: Member, expected: &str| {
         let log = Log::default();
         let (handle, stop, running) =
@@ -33,7 +32,7 @@ async fn whatever_way_a_member_falls_it_is_named_and_started_again() {
         until(&handle.states(), "m", State::BackingOff).await;
         let error = handle.states().get("m").and_then(|m| m.error);
         until(&handle.states(), "m", State::Ready).await;
-        let m = handle.states().get("m").expect("it is known");
+        let m = handle.states().get("m").expect("a known member");
         assert_eq!((m.restarts, m.error), (1, None));
         stop.drain();
         let trace = ended(running).await;
@@ -58,25 +57,25 @@ async fn whatever_way_a_member_falls_it_is_named_and_started_again() {
             context.ready();
             Ok(())
         }),
-        "ended though nobody had told it to",
+        "ended unexpectedly",
     )
     .await;
-    let before_any_await = Member::new("m", Kind::Loop, |context: Context| {
-        assert!(context.run_number() > 1, "not even a future");
+    let before_any_await = Member::new("m", MemberKind::Loop, |context: Context| {
+        assert!(context.run_number() > 1, "before the first await");
         async move {
             context.ready();
             context.draining().await;
             Ok(())
         }
     });
-    check(before_any_await, "panicked: not even a future").await;
+    check(before_any_await, "panicked: before the first await").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_died_before_it_was_ready_becomes_ready_and_its_dependents_wait_for_it() {
+async fn dependents_wait_for_a_member_that_failed_before_it_was_ready() {
     let log = Log::default();
     let built = process()
-        .member(falling("database", Kind::Loop, 3))
+        .member(failing("database", MemberKind::Loop, 3))
         .member(logging("api", &log).after(["database"]));
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "database", State::BackingOff).await;
@@ -97,13 +96,13 @@ async fn one_that_died_before_it_was_ready_becomes_ready_and_its_dependents_wait
 #[tokio::test(start_paused = true)]
 async fn dependents_stay_up_while_a_ready_member_restarts() {
     let log = Log::default();
-    let (fall, falls) = tokio::sync::watch::channel(false);
-    let database = Member::new("database", Kind::Loop, move |context: Context| {
-        let mut falls = falls.clone();
+    let (fail, failures) = tokio::sync::watch::channel(false);
+    let database = Member::new("database", MemberKind::Loop, move |context: Context| {
+        let mut failures = failures.clone();
         async move {
             context.ready();
             if context.run_number() == 1 {
-                falls.changed().await?;
+                failures.changed().await?;
                 return Err("the disk is gone".into());
             }
             context.draining().await;
@@ -115,7 +114,7 @@ async fn dependents_stay_up_while_a_ready_member_restarts() {
         .member(logging("api", &log).after(["database"]));
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "api", State::Ready).await;
-    fall.send_replace(true);
+    fail.send_replace(true);
     until(&handle.states(), "database", State::BackingOff).await;
     assert_eq!(
         handle
@@ -134,21 +133,21 @@ async fn dependents_stay_up_while_a_ready_member_restarts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_loop_is_given_up_and_only_that_member_fails() {
+async fn member_that_keeps_panicking_is_given_up_and_others_go_on() {
     let log = Log::default();
-    let panics = Member::new("m", Kind::Loop, |_| async { panic!("again") });
+    let panics = Member::new("m", MemberKind::Loop, |_| async { panic!("again") });
     let built = process()
         .member(logging("other", &log))
         .member(panics)
-        .member(good("after").after(["m"]));
+        .member(healthy("after").after(["m"]));
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "m", State::Failed).await;
-    let m = handle.states().get("m").expect("it is known");
+    let m = handle.states().get("m").expect("a known member");
     assert_eq!(
         (m.restarts, m.error.as_deref()),
         (10, Some("panicked: again"))
     );
-    tokio::time::sleep(Duration::from_hours(24)).await;
+    clock().sleep(Duration::from_hours(24)).await;
     assert_eq!(log.take(), ["other starts"]);
     assert_eq!(
         handle.states().get("after").map(|m| m.state),
@@ -157,51 +156,51 @@ async fn a_panic_loop_is_given_up_and_only_that_member_fails() {
     stop.drain();
     let trace = ended(running).await;
     assert_eq!(trace.restarts(), 10);
-    let culprit = trace.culprit().expect("it stayed down").to_string();
-    assert_eq!(culprit, "m panicked: again (given up at its run 11)");
+    let cause = trace.cause().expect("it was given up").to_string();
+    assert_eq!(cause, "m panicked: again (given up after run 11)");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_is_given_up_stops_the_process_and_the_trace_says_so() {
+async fn listener_that_is_given_up_stops_the_process() {
     let built = process()
-        .member(good("database"))
-        .member(falling("api", Kind::Listener, u64::MAX).after(["database"]));
+        .member(healthy("database"))
+        .member(failing("api", MemberKind::Listener, u64::MAX).after(["database"]));
     let (_, _, running) = spawn(built);
     let trace = ended(running).await;
     assert_eq!(trace.restarts(), 5);
-    let culprit = trace.culprit().expect("it was api");
+    let cause = trace.cause().expect("api failed");
     assert_eq!(
-        (culprit.next, &culprit.ending),
+        (cause.next, &cause.ending),
         (
             Next::StoppedProcess,
-            &Ending::Failed("run 6 is too early".to_owned())
+            &Ending::Failed("run 6 fails".to_owned())
         )
     );
     assert!(trace.to_string().ends_with(
-        "api failed: run 6 is too early (stopped the process at its run 6); then database drained"
+        "api failed: run 6 fails (stopped the process after run 6); then database drained"
     ));
 }
 
 #[tokio::test(start_paused = true)]
-async fn backoffs_grow_and_falls_that_are_far_apart_do_not_add_up() {
-    let built = process().member(falling("m", Kind::Loop, 8));
-    let before = Instant::now();
+async fn backoffs_grow_and_failures_outside_the_window_do_not_count() {
+    let built = process().member(failing("m", MemberKind::Loop, 8));
+    let clock = clock();
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "m", State::Ready).await;
-    // 0.1 + 0.2 + 0.4 + ... + 6.4 + 10 s, of which up to a half is taken off.
-    let waited = before.elapsed().as_secs_f64();
+    // 0.1 + 0.2 + 0.4 + ... + 6.4 + 10 s, each reduced by up to a half.
+    let waited = clock.monotonic().as_secs_f64();
     assert!((11.0..=23.0).contains(&waited), "{waited}");
     stop.drain();
     ended(running).await;
 
-    let hourly = Member::new("hourly", Kind::Loop, |context: Context| async move {
+    let hourly = Member::new("hourly", MemberKind::Loop, |context: Context| async move {
         context.ready();
-        tokio::time::sleep(Duration::from_hours(1)).await;
-        Err("the hour is over".into())
+        crate::clock().sleep(Duration::from_hours(1)).await;
+        Err("an hour has passed".into())
     });
     let (handle, stop, running) = spawn(process().member(hourly));
-    tokio::time::sleep(Duration::from_hours(100)).await;
-    let hourly = handle.states().get("hourly").expect("it is known");
+    clock.sleep(Duration::from_hours(100)).await;
+    let hourly = handle.states().get("hourly").expect("a known member");
     assert!(hourly.restarts >= 99, "{hourly:?}");
     assert_ne!(hourly.state, State::Failed);
     stop.drain();
@@ -209,17 +208,17 @@ async fn backoffs_grow_and_falls_that_are_far_apart_do_not_add_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_never_becomes_ready_is_stopped_named_and_given_up_in_the_end() {
-    let never = Member::new("never", Kind::Loop, |context: Context| async move {
+async fn member_that_never_becomes_ready_is_restarted_and_given_up() {
+    let never = Member::new("never", MemberKind::Loop, |context: Context| async move {
         context.draining().await;
         Ok(())
     })
     .ready_deadline(Duration::from_secs(7));
-    let before = Instant::now();
-    let (handle, stop, running) = spawn(process().member(good("other")).member(never));
+    let clock = clock();
+    let (handle, stop, running) = spawn(process().member(healthy("other")).member(never));
     until(&handle.states(), "never", State::BackingOff).await;
-    assert_eq!(before.elapsed().as_secs(), 7);
-    let state = handle.states().get("never").expect("it is known");
+    assert_eq!(clock.monotonic().as_secs(), 7);
+    let state = handle.states().get("never").expect("a known member");
     assert_eq!(state.error.as_deref(), Some("was not ready within 7s"));
     until(&handle.states(), "never", State::Failed).await;
     assert_eq!(
@@ -228,30 +227,30 @@ async fn one_that_never_becomes_ready_is_stopped_named_and_given_up_in_the_end()
     );
     stop.drain();
     let trace = ended(running).await;
-    let culprit = trace.culprit().expect("it stayed down").to_string();
+    let cause = trace.cause().expect("it was given up").to_string();
     assert_eq!(
-        culprit,
-        "never was not ready within 7s (given up at its run 11)"
+        cause,
+        "never was not ready within 7s (given up after run 11)"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_done_once_is_tried_again_until_it_is_done() {
-    let migrate = Member::new("migrate", Kind::Once, |context: Context| async move {
+async fn member_of_kind_once_is_retried_until_it_succeeds() {
+    let migrate = Member::new("migrate", MemberKind::Once, |context: Context| async move {
         if context.run_number() < 3 {
-            return Err("the database is away".into());
+            return Err("the database is unreachable".into());
         }
         Ok(())
     });
     let (handle, stop, running) = spawn(
         process()
             .member(migrate)
-            .member(good("api").after(["migrate"])),
+            .member(healthy("api").after(["migrate"])),
     );
     until(&handle.states(), "api", State::Ready).await;
     assert!(handle.states().unready().is_empty());
     stop.drain();
     let trace = ended(running).await;
     assert!(trace.is_clean(), "{trace}");
-    assert_eq!(trace.ends()[2].to_string(), "migrate was done");
+    assert_eq!(trace.ends()[2].to_string(), "migrate completed");
 }
