@@ -1,4 +1,4 @@
-//! The migrations are compiled in; a new file among them is a reason to compile again.
+//! Migrations are compiled in, so a change in their folder must cause a rebuild.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

@@ -259,11 +259,7 @@ impl Sync {
             }
         };
         let id = control.0.identity.id.to_string();
-        let written = control
-            .0
-            .store
-            .process_report(&id, &report)
-            .await;
+        let written = control.0.store.process_report(&id, &report).await;
         control.observe_database(&written);
     }
 }

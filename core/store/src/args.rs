@@ -1,6 +1,6 @@
-//! What is bound to a query's `$1`, `$2`, ... on either database.
+//! The arguments bound to `$1`, `$2`, ... of a query, for both databases.
 
-/// A value of a column. Numbers are 64 bits wide everywhere, so that both databases bind the same.
+/// A value to bind. Integers are 64 bits wide, so that both databases bind the same type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Int(Option<i64>),
@@ -62,7 +62,7 @@ impl<'a> From<&'a Option<String>> for Value<'a> {
     }
 }
 
-/// The arguments of a query, in the order of their numbers.
+/// The arguments of a query, in order.
 macro_rules! args {
     ($($value:expr),* $(,)?) => { &[$($crate::args::Value::from($value)),*] };
 }

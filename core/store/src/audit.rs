@@ -1,4 +1,4 @@
-//! Who changed what, when, and why.
+//! The audit log: who changed what, when and why.
 
 use crate::args::args;
 use crate::session::Session;
@@ -13,7 +13,7 @@ pub enum Source {
     Api,
     /// The command line.
     Cli,
-    /// The configuration file, at a start.
+    /// The configuration file, read at start.
     File,
     /// The configuration file, read again on SIGHUP.
     Sighup,
@@ -22,7 +22,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// As it stands in the database and in JSON.
+    /// Its representation in the database and in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
@@ -34,58 +34,58 @@ impl Source {
     }
 }
 
-/// A change that is to be remembered.
+/// A change to be recorded by [`Store::add_audit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAudit {
     /// When, in milliseconds since 1970 UTC.
     pub at: i64,
     /// Who.
     pub who: String,
-    /// What was done, such as `endpoint.disable`.
+    /// The kind of target and the action: `endpoint.disable`.
     pub what: String,
-    /// To which member or endpoint.
+    /// The name of the member or endpoint.
     pub name: String,
-    /// More about it, as JSON.
+    /// The resulting toggle, as JSON.
     pub detail: Option<String>,
-    /// The reason that was given.
+    /// The stated reason.
     pub why: Option<String>,
-    /// The id of the process that took the change.
+    /// The id of the process that accepted the change.
     pub process: Option<String>,
     /// Where it came from.
     pub source: Source,
 }
 
-/// A change that was remembered.
+/// A row of `audit`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct AuditRow {
-    /// Grows with every row.
+    /// Increases with every row.
     pub id: i64,
     /// When, in milliseconds since 1970 UTC.
     pub at: i64,
     /// Who.
     pub who: String,
-    /// What was done, such as `endpoint.disable`.
+    /// The kind of target and the action: `endpoint.disable`.
     pub what: String,
-    /// To which member or endpoint.
+    /// The name of the member or endpoint.
     pub name: String,
-    /// More about it, as JSON.
+    /// The resulting toggle, as JSON.
     pub detail: Option<String>,
-    /// The reason that was given.
+    /// The stated reason.
     pub why: Option<String>,
-    /// The id of the process that took the change.
+    /// The id of the process that accepted the change.
     pub process: Option<String>,
-    /// Where it came from: one of [`Source`].
+    /// Where it came from, as [`Source::as_str`].
     pub source: String,
 }
 
 impl Store {
-    /// Remembers a change that is not a toggle in the database: one from a file, or one that a
-    /// debug port took while the database was away. Gives the row's id.
-    pub async fn audit_add(&self, row: &NewAudit) -> Result<i64, Error> {
+    /// Records a change that [`Store::set_toggle`] did not make: one from a configuration file, or one
+    /// accepted by a debug port while the database was unreachable. Returns the row's id.
+    pub async fn add_audit(&self, row: &NewAudit) -> Result<i64, Error> {
         add(&mut self.session().await?, row).await
     }
 
-    /// The newest changes, the newest first; with `before_id`, those older than that row.
+    /// The latest changes, newest first; with `before_id`, those before that row.
     pub async fn audit(&self, limit: u32, before_id: Option<i64>) -> Result<Vec<AuditRow>, Error> {
         self.session()
             .await?
@@ -97,9 +97,8 @@ impl Store {
             .await
     }
 
-    /// Forgets the changes from before `before` (milliseconds since 1970 UTC); gives how many those
-    /// were.
-    pub async fn forget_audit(&self, before: i64) -> Result<u64, Error> {
+    /// Deletes the changes made before `before` (milliseconds since 1970 UTC); returns their number.
+    pub async fn delete_audit_before(&self, before: i64) -> Result<u64, Error> {
         self.session()
             .await?
             .execute("DELETE FROM audit WHERE at < $1", args![before])

@@ -1,135 +1,147 @@
-//! Why the database did not do as it was asked, and what to do about it.
+//! Errors of the database.
 
 use sqlx::migrate::MigrateError;
 
-/// Why the database did not do as it was asked.
+/// An error of the database.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The URL names no database that this build knows.
+    /// The URL is neither of SQLite nor of Postgres.
+    #[error("unsupported database URL {url:?}: expected sqlite:PATH or postgres://USER@HOST/NAME")]
+    Scheme {
+        /// The URL without its password.
+        url: String,
+    },
+    /// The URL cannot be parsed.
     #[error(
-        "database {url:?} is not understood: write sqlite:PATH or postgres://USER@HOST/NAME ({why})"
+        "invalid database URL {url:?}: {source}; expected sqlite:PATH or postgres://USER@HOST/NAME"
     )]
     Url {
-        /// The URL, without its password.
+        /// The URL without its password.
         url: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// It can't be opened, and trying again will not help.
-    #[error("database {database} can't be opened: {source}")]
-    Open {
-        /// The database, without a password.
-        database: String,
-        /// What the database says.
+        /// The parser's error.
         source: sqlx::Error,
     },
-    /// Its tables can't be brought to this version's shape.
-    #[error("database {database} can't be migrated: {source}")]
-    Migrate {
-        /// The database, without a password.
+    /// The database cannot be opened, and retrying will not help.
+    #[error("failed to open database {database}: {source}")]
+    Open {
+        /// The URL without its password.
         database: String,
-        /// What the migration says.
+        /// The database's error.
+        source: sqlx::Error,
+    },
+    /// The schema cannot be migrated to this version.
+    #[error("failed to migrate database {database}: {source}")]
+    Migrate {
+        /// The URL without its password.
+        database: String,
+        /// The migration's error.
         source: MigrateError,
     },
-    /// It was migrated by a newer version.
+    /// The schema was migrated by a newer version of Davy.
     #[error(
-        "database {database} has tables of a newer version ({version}): start that version, or name another database"
+        "database {database} has schema version {version}, which is newer than this davy: start a newer davy, or use another database"
     )]
     Newer {
-        /// The database, without a password.
+        /// The URL without its password.
         database: String,
-        /// The migration that this build does not know.
+        /// The number of the unknown migration.
         version: i64,
     },
-    /// The server's certificate is not trusted, or there is no TLS where the URL asks for it.
+    /// The server's certificate is not trusted, or the server does not support TLS.
     #[error(
-        "database {database} can't be spoken to by TLS: {source}; name the CA of its certificate in the URL with ?sslrootcert=FILE, or say how much is checked with ?sslmode=verify-full, verify-ca, require or disable"
+        "TLS connection to database {database} failed: {source}; set the CA certificate with ?sslrootcert=FILE, or what is verified with ?sslmode=verify-full, verify-ca, require or disable"
     )]
     Tls {
-        /// The database, without a password.
+        /// The URL without its password.
         database: String,
-        /// What was found.
+        /// The error of the handshake.
         source: sqlx::Error,
     },
     /// The connection was refused or lost, or the server is starting, stopping or out of resources.
-    #[error("database {database} can't be reached and is tried again by the next query: {source}")]
+    #[error("database {database} is unreachable: {source}; the next query tries again")]
     Unreachable {
-        /// The database, without a password.
+        /// The URL without its password.
         database: String,
-        /// What the connection says.
+        /// The connection's error.
         source: sqlx::Error,
     },
-    /// It did not answer in time.
-    #[error(
-        "database {database} did not answer within {seconds} s and is tried again by the next query"
-    )]
+    /// The database did not respond in time.
+    #[error("database {database} did not respond within {seconds} s; the next query tries again")]
     Timeout {
-        /// The database, without a password.
+        /// The URL without its password.
         database: String,
-        /// How long it was waited for, in seconds.
+        /// The time limit, in seconds.
         seconds: u64,
     },
-    /// All connections of this member's budget are taken.
+    /// All connections of the member's budget are in use.
     #[error(
-        "{member:?} waited {seconds} s for one of its {connections} database connections: raise its budget, or let it ask less at once"
+        "timed out after {seconds} s waiting for a database connection: all {connections} of the budget of {} are in use; raise the budget or run fewer queries concurrently", owner(.member)
     )]
     Budget {
-        /// The member; "" is the process itself.
+        /// The member; "" for queries outside any member's budget.
         member: String,
-        /// Connections that it may use at once.
+        /// The maximum number of connections in use at the same time.
         connections: u32,
-        /// How long it waited, in seconds.
+        /// How long the query waited, in seconds.
         seconds: u64,
     },
-    /// A text has a character that Postgres can't store, so that no database takes it.
-    #[error("a text for the database has a zero byte at {at}: leave it out")]
+    /// A text contains a zero byte, which Postgres cannot store.
+    #[error("text for the database contains a zero byte at offset {at}; remove it")]
     ZeroByte {
-        /// Where, in bytes from its start.
+        /// The offset from the start of the text, in bytes.
         at: usize,
     },
-    /// A query failed.
-    #[error("the database refused a query: {0}")]
+    /// The database rejected a query.
+    #[error("database query failed: {0}")]
     Query(#[source] sqlx::Error),
+}
+
+fn owner(member: &str) -> String {
+    match member {
+        "" => "the process".to_owned(),
+        member => format!("member {member}"),
+    }
 }
 
 /// What the caller can do about an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Pause, say so, and try again: the database is not there.
+pub enum ErrorKind {
+    /// The database is unreachable: report it, pause and retry.
     Unreachable,
-    /// Pause and try again: the database is there, this member's connections are all in use.
+    /// The database is reachable, but all connections of the budget are in use: pause and retry.
     Busy,
-    /// Give up: a person has to change a setting, a permission or the version.
+    /// A setting, a permission or the version must be changed: give up.
     Settings,
-    /// Give up: this query is wrong.
+    /// The query is wrong: give up.
     Refused,
 }
 
 impl Error {
     /// What the caller can do about it.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } => Kind::Unreachable,
-            Self::Budget { .. } => Kind::Busy,
-            Self::Url { .. }
+            Self::Unreachable { .. } | Self::Timeout { .. } => ErrorKind::Unreachable,
+            Self::Budget { .. } => ErrorKind::Busy,
+            Self::Scheme { .. }
+            | Self::Url { .. }
             | Self::Open { .. }
             | Self::Tls { .. }
             | Self::Migrate { .. }
-            | Self::Newer { .. } => Kind::Settings,
-            Self::ZeroByte { .. } | Self::Query(_) => Kind::Refused,
+            | Self::Newer { .. } => ErrorKind::Settings,
+            Self::ZeroByte { .. } | Self::Query(_) => ErrorKind::Refused,
         }
     }
 
-    /// Whether the caller should pause and try again: the database is not there, or everything
-    /// that this member may use of it is in use. [`Error::kind`] tells the two apart.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self.kind(), Kind::Unreachable | Kind::Busy)
+    /// Whether the caller should pause and retry: the database is unreachable, or the budget is
+    /// exhausted. [`Error::kind`] distinguishes the two.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Unreachable | ErrorKind::Busy)
     }
 
-    /// Of a query on a connection that was there.
+    /// The error of a query on an open connection.
     pub(crate) fn of_query(database: &str, source: sqlx::Error) -> Self {
-        if is_passing(&source) {
+        if is_transient_error(&source) {
             Self::Unreachable {
                 database: database.to_owned(),
                 source,
@@ -139,29 +151,29 @@ impl Error {
         }
     }
 
-    /// Of an attempt to get a connection.
+    /// The error of an attempt to connect.
     pub(crate) fn of_opening(database: &str, source: sqlx::Error) -> Self {
         let database = database.to_owned();
-        let is_of_tls = match &source {
+        let is_tls = match &source {
             sqlx::Error::Tls(_) => true,
-            // A handshake that one side has refused, such as for a certificate.
+            // One side aborted the handshake, for example because of a certificate.
             sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
             _ => false,
         };
-        if is_of_tls {
+        if is_tls {
             Self::Tls { database, source }
-        } else if is_passing(&source) {
+        } else if is_transient_error(&source) {
             Self::Unreachable { database, source }
         } else {
             Self::Open { database, source }
         }
     }
 
-    /// Of a migration.
+    /// The error of a migration.
     pub(crate) fn of_migration(database: &str, source: MigrateError) -> Self {
         match source {
             MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)
-                if is_passing(&source) =>
+                if is_transient_error(&source) =>
             {
                 Self::of_query(database, source)
             }
@@ -177,8 +189,8 @@ impl Error {
     }
 }
 
-/// Whether what failed may succeed when it is tried again later, with nothing changed but time.
-fn is_passing(error: &sqlx::Error) -> bool {
+/// Whether the same operation may succeed later without any change by a person.
+fn is_transient_error(error: &sqlx::Error) -> bool {
     use sqlx::Error as E;
     match error {
         E::Io(_)
@@ -195,9 +207,9 @@ fn is_passing(error: &sqlx::Error) -> bool {
                 .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
                 .is_some()
             {
-                is_passing_in_postgres(&code)
+                is_transient_in_postgres(&code)
             } else {
-                is_passing_in_sqlite(&code)
+                is_transient_in_sqlite(&code)
             }
         }
         _ => false,
@@ -205,25 +217,25 @@ fn is_passing(error: &sqlx::Error) -> bool {
 }
 
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-fn is_passing_in_postgres(code: &str) -> bool {
-    // Class 08 is the connection, 53 a lack of resources (connections, memory, disk).
+fn is_transient_in_postgres(code: &str) -> bool {
+    // Class 08: connection errors. Class 53: out of connections, memory or disk space.
     code.starts_with("08")
         || code.starts_with("53")
         || matches!(
             code,
-            // Stopped by an administrator, crashed, starting or stopping, its database dropped.
+            // Terminated by an administrator, crashed, starting or stopping, database dropped.
             "57P01" | "57P02" | "57P03" | "57P05"
-            // The statement's time or the transaction's idle time is over, a lock was not free.
+            // Statement timeout, idle-in-transaction timeout, lock not available.
             | "57014" | "25P03" | "55P03"
-            // Two transactions stood in each other's way.
+            // Serialization failure, deadlock.
             | "40001" | "40P01"
-            // A standby that has not become the primary yet.
+            // The server is a standby that has not been promoted yet.
             | "25006"
         )
 }
 
-/// <https://www.sqlite.org/rescode.html>; the low byte is the code, the rest its refinement.
-fn is_passing_in_sqlite(code: &str) -> bool {
+/// <https://www.sqlite.org/rescode.html>. The low byte of an extended code is the primary code.
+fn is_transient_in_sqlite(code: &str) -> bool {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
     const IO: i32 = 10;
@@ -237,9 +249,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_time_can_mend_is_tried_again() {
+    fn only_errors_that_can_resolve_themselves_are_transient() {
         let postgres = |code: &str, expected: bool| {
-            assert_eq!(is_passing_in_postgres(code), expected, "{code}");
+            assert_eq!(is_transient_in_postgres(code), expected, "{code}");
         };
         postgres("57P01", true);
         postgres("08006", true);
@@ -250,29 +262,29 @@ mod tests {
         postgres("28P01", false);
         postgres("3D000", false);
         let sqlite = |code: &str, expected: bool| {
-            assert_eq!(is_passing_in_sqlite(code), expected, "{code}");
+            assert_eq!(is_transient_in_sqlite(code), expected, "{code}");
         };
         sqlite("5", true);
         sqlite("517", true);
         sqlite("14", false);
         sqlite("2067", false);
         sqlite("26", false);
-        assert!(is_passing(&sqlx::Error::PoolTimedOut));
-        assert!(!is_passing(&sqlx::Error::RowNotFound));
+        assert!(is_transient_error(&sqlx::Error::PoolTimedOut));
+        assert!(!is_transient_error(&sqlx::Error::RowNotFound));
     }
 
     #[test]
-    fn a_spent_budget_is_told_from_a_lost_database() {
+    fn exhausted_budget_is_busy_not_unreachable() {
         let error = Error::Budget {
             member: "scanner".to_owned(),
             connections: 2,
             seconds: 3,
         };
-        assert_eq!(error.kind(), Kind::Busy);
-        assert!(error.is_unreachable());
+        assert_eq!(error.kind(), ErrorKind::Busy);
+        assert!(error.is_transient());
         assert_eq!(
             error.to_string(),
-            "\"scanner\" waited 3 s for one of its 2 database connections: raise its budget, or let it ask less at once"
+            "timed out after 3 s waiting for a database connection: all 2 of the budget of member scanner are in use; raise the budget or run fewer queries concurrently"
         );
     }
 }

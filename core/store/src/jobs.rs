@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
 
-/// A job that is to be stored.
+/// A job to be stored by [`Store::load_jobs`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewJob {
     /// The team that owns the pipeline.
@@ -25,10 +25,10 @@ pub struct NewJob {
     pub next_build: Option<String>,
 }
 
-/// A job that is stored.
+/// A stored job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct Job {
-    /// Its id, given by the database.
+    /// Assigned by the database.
     pub id: i64,
     /// The team that owns the pipeline.
     pub team: String,
@@ -46,17 +46,17 @@ pub struct Job {
     pub next_build: Option<String>,
 }
 
-/// Jobs a transaction: some 20 ms of SQLite's only writer, so that nobody waits long behind a load.
+/// Jobs per transaction. SQLite has one writer at a time; a chunk occupies it for about 20 ms.
 const CHUNK: usize = 500;
-/// Columns that a job binds.
+/// Arguments per job.
 const COLUMNS: usize = 7;
 
 impl Store {
-    /// Stores jobs; one that is there already (same team, pipeline and name) is replaced and keeps
-    /// its id, and of two in `jobs` the last counts. Gives how many were stored.
+    /// Inserts jobs, and returns how many were stored. An existing job with the same team, pipeline and
+    /// name is replaced and keeps its id. If `jobs` contains a job twice, the last one is stored.
     ///
-    /// They go in chunks, each of them whole or not at all. After an error the chunks before it are
-    /// there; loading all of them again is harmless.
+    /// Jobs are stored in chunks, each in a transaction. After an error the chunks before it are
+    /// stored; loading all jobs again is safe.
     pub async fn load_jobs(&self, jobs: impl IntoIterator<Item = NewJob>) -> Result<u64, Error> {
         let mut jobs = jobs.into_iter();
         let mut stored = 0;
@@ -69,9 +69,9 @@ impl Store {
         }
     }
 
-    /// One statement, which is a transaction of its own.
+    /// Stores a chunk in one statement, which is a transaction.
     async fn load_chunk(&self, chunk: &[NewJob]) -> Result<u64, Error> {
-        // Postgres refuses a statement that replaces a row twice.
+        // Postgres rejects a statement that replaces the same row twice.
         let chunk: BTreeMap<(&str, &str, &str), &NewJob> = chunk
             .iter()
             .map(|job| ((&*job.team, &*job.pipeline, &*job.name), job))
@@ -96,9 +96,7 @@ impl Store {
             .await
     }
 
-    /// All jobs, by team, pipeline and id.
-    ///
-    /// There is no bound on how many those are; whoever calls it answers for the memory.
+    /// All jobs, sorted by team, pipeline and id. Their number, and so the memory used, is not limited.
     pub async fn jobs(&self) -> Result<Vec<Job>, Error> {
         self.session()
             .await?
@@ -110,7 +108,7 @@ impl Store {
             .await
     }
 
-    /// How many jobs there are.
+    /// The number of jobs.
     pub async fn jobs_count(&self) -> Result<i64, Error> {
         let (count,): (i64,) = self
             .session()
@@ -120,7 +118,7 @@ impl Store {
         Ok(count)
     }
 
-    /// Deletes the jobs of a team; gives how many those were.
+    /// Deletes the jobs of a team; returns their number.
     pub async fn delete_jobs(&self, team: &str) -> Result<u64, Error> {
         self.session()
             .await?
@@ -129,7 +127,7 @@ impl Store {
     }
 }
 
-/// Stores so many jobs. Made of numbers only, so nothing can be injected.
+/// The statement that stores `jobs` jobs. It contains no text from outside, so nothing can be injected.
 fn insert(jobs: usize) -> String {
     let rows: Vec<String> = (0..jobs)
         .map(|job| {

@@ -1,40 +1,40 @@
-//! News from Postgres, for those who would else only poll.
+//! Notifications from Postgres, so that changes arrive sooner than by polling.
 
 use crate::args::args;
 use crate::session::Session;
 use crate::url::Target;
 use crate::{Error, Store};
+use davy_base::Clock;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// The channel on which [`Store::set_toggle`] tells the revision.
+/// The channel to which [`Store::set_toggle`] sends the new revision.
 pub const TOGGLES: &str = "davy_toggles";
-/// The channel on which [`Store::wake`] tells the name.
+/// The channel to which [`Store::wake`] sends the tick's name.
 pub const WAKE: &str = "davy_wake";
 
-/// How long a connection, or an answer, may take.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
-/// After so long without news the connection is asked whether it is still one.
+/// Time limit for connecting, and for a response.
+const RESPONSE_MAX: Duration = Duration::from_secs(3);
+/// A connection that was silent for this time is checked.
 const QUIET_MAX: Duration = Duration::from_secs(10);
-/// Between attempts to connect, at first and at most.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// News that nobody has taken yet; what is beyond waits at the server.
+/// The first and the longest back-off between attempts to connect.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// Events queued in this process. Beyond that, notifications wait at the server.
 const QUEUE: usize = 64;
 
-/// What a listener hears.
+/// An event of a [`Listener`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody sent this text.
+    /// A notification with this payload.
     Notified(String),
-    /// From now on it listens. What was sent before, since the connection was lost or before there
-    /// was one, may have been missed: poll.
+    /// The listener has connected. Notifications sent before that may be lost: poll once.
     Connected,
 }
 
-/// Listens on one channel, and connects anew by itself whenever its connection is lost.
+/// Receives the notifications of one channel. Reconnects whenever its connection is lost.
 #[derive(Debug)]
 pub struct Listener {
     events: mpsc::Receiver<Event>,
@@ -42,8 +42,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// What happens next; none after the store was closed. The first event is
-    /// [`Event::Connected`]. Nothing is lost if this future is dropped.
+    /// The next event, or `None` after the store was closed. The first event is [`Event::Connected`].
+    /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<Event> {
         self.events.recv().await
     }
@@ -56,8 +56,8 @@ impl Drop for Listener {
 }
 
 impl Store {
-    /// Listens on a channel, over a connection of its own beside all budgets. None with SQLite,
-    /// which can't tell: poll.
+    /// Listens on a channel, over a connection of its own outside all budgets. Returns `None` on
+    /// SQLite, which has no notifications: poll instead.
     pub fn listen(&self, channel: &str) -> Option<Listener> {
         let (Target::Postgres(options), crate::pool::Pool::Postgres(pool)) =
             (&self.inner.target, &self.inner.pool)
@@ -66,12 +66,13 @@ impl Store {
         };
         let (sender, events) = mpsc::channel(QUEUE);
         let (options, channel) = (options.clone(), channel.to_owned());
+        let clock = self.inner.clock.clone();
         let mut closing = pool.close_event();
         let task = davy_tag::spawn(async move {
-            // The only outcome is that the store was closed.
-            // Opening a connection by TLS is a large state.
+            // Boxed because the state of a TLS handshake is large. The only error is that the store
+            // was closed.
             let _ = closing
-                .do_until(Box::pin(listen(options, channel, sender)))
+                .do_until(Box::pin(listen(clock, options, channel, sender)))
                 .await;
         });
         Some(Listener { events, task })
@@ -79,7 +80,7 @@ impl Store {
 }
 
 impl Session {
-    /// Tells the listeners of a channel, once the transaction is committed. SQLite has none.
+    /// Notifies the listeners of a channel when the transaction is committed. Does nothing on SQLite.
     pub(crate) async fn notify(&mut self, channel: &str, text: &str) -> Result<(), Error> {
         if self.is_postgres() {
             self.execute("SELECT pg_notify($1, $2)", args![channel, text])
@@ -89,58 +90,71 @@ impl Session {
     }
 }
 
-/// Listens until nobody wants to hear it any more.
-async fn listen(options: PgConnectOptions, channel: String, sender: mpsc::Sender<Event>) {
-    let mut pause = PAUSE_MIN;
+/// Listens until the receiver is dropped.
+async fn listen(
+    clock: Clock,
+    options: PgConnectOptions,
+    channel: String,
+    sender: mpsc::Sender<Event>,
+) {
+    let mut backoff = BACKOFF_MIN;
     loop {
-        if let Ok(listener) = connect(&options, &channel).await {
-            pause = PAUSE_MIN;
+        if let Ok(listener) = connect(&clock, &options, &channel).await {
+            backoff = BACKOFF_MIN;
             if sender.send(Event::Connected).await.is_err() {
                 return;
             }
-            if forward(listener, &sender).await.is_err() {
+            if forward(&clock, listener, &sender).await.is_err() {
                 return;
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+        clock.sleep(backoff).await;
+        backoff = (backoff * 2).min(BACKOFF_MAX);
     }
 }
 
-/// Over a pool of one, so that the listener can't take a connection from anybody, and a lost one is
-/// not asked for its last words.
-async fn connect(options: &PgConnectOptions, channel: &str) -> Result<PgListener, sqlx::Error> {
+/// Connects over a pool of its own, so that the listener takes no connection from a budget. A lost
+/// connection is dropped without waiting for the server to confirm.
+async fn connect(
+    clock: &Clock,
+    options: &PgConnectOptions,
+    channel: &str,
+) -> Result<PgListener, sqlx::Error> {
     let pool = PgPoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(ANSWER_MAX)
+        .acquire_timeout(RESPONSE_MAX)
         .connect_lazy_with(options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.ignore_pool_close_event(true);
     listener.eager_reconnect(false);
-    match tokio::time::timeout(ANSWER_MAX, listener.listen(channel)).await {
+    match clock.timeout(RESPONSE_MAX, listener.listen(channel)).await {
         Ok(result) => result.map(|()| listener),
         Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }
 
-/// Nobody listens to the listener.
-struct Unheard;
+/// The receiver of the events was dropped.
+struct Closed;
 
-/// Hands on what comes until the connection is lost.
-async fn forward(mut listener: PgListener, sender: &mpsc::Sender<Event>) -> Result<(), Unheard> {
+/// Forwards notifications until the connection is lost.
+async fn forward(
+    clock: &Clock,
+    mut listener: PgListener,
+    sender: &mpsc::Sender<Event>,
+) -> Result<(), Closed> {
     loop {
-        match tokio::time::timeout(QUIET_MAX, listener.try_recv()).await {
-            Ok(Ok(Some(news))) => {
-                let event = Event::Notified(news.payload().to_owned());
-                sender.send(event).await.map_err(|_| Unheard)?;
+        match clock.timeout(QUIET_MAX, listener.try_recv()).await {
+            Ok(Ok(Some(notification))) => {
+                let event = Event::Notified(notification.payload().to_owned());
+                sender.send(event).await.map_err(|_| Closed)?;
             }
             Ok(Ok(None) | Err(_)) => return Ok(()),
             Err(_) => {
-                let asked = tokio::time::timeout(ANSWER_MAX, async {
+                let ping = clock.timeout(RESPONSE_MAX, async {
                     use sqlx::Executor;
                     (&mut listener).execute("SELECT 1").await
                 });
-                if !matches!(asked.await, Ok(Ok(_))) {
+                if !matches!(ping.await, Ok(Ok(_))) {
                     return Ok(());
                 }
             }

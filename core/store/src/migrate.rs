@@ -1,7 +1,8 @@
-//! Brings the tables to this version's shape.
+//! Migrates the schema to this version.
 
 use crate::Error;
 use crate::url::Target;
+use davy_base::Clock;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -12,30 +13,35 @@ use std::time::Duration;
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// How long a connection may take to come about.
+/// Time limit for connecting.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
-/// How long others are waited for who migrate the same database, and a migration may take.
+/// Time limit for a migration, including the wait for other processes that migrate the same database.
 const MIGRATE_MAX: Duration = Duration::from_mins(1);
 
-/// On a connection of its own, which is closed whatever happens: that frees every lock.
-pub(crate) async fn run(target: &Target, name: &str) -> Result<(), Error> {
+/// Migrates over a separate connection. Closing it, which also happens after an error, releases every
+/// lock.
+pub(crate) async fn run(target: &Target, name: &str, clock: &Clock) -> Result<(), Error> {
     match target {
-        Target::Sqlite(options) => within(MIGRATE_MAX, name, sqlite(options, name)).await,
-        Target::Postgres(options) => within(MIGRATE_MAX, name, postgres(options, name)).await,
+        Target::Sqlite(options) => {
+            within(clock, MIGRATE_MAX, name, sqlite(options, name, clock)).await
+        }
+        Target::Postgres(options) => {
+            within(clock, MIGRATE_MAX, name, postgres(options, name, clock)).await
+        }
     }
 }
 
-/// One transaction around all migrations. SQLite lets one process at a time write, so beginning one
-/// is the lock, it holds between processes, and a kill in the middle leaves the tables as they were.
-async fn sqlite(options: &SqliteConnectOptions, name: &str) -> Result<(), Error> {
-    // Making the file and turning on its log can meet another who does the same; SQLite refuses
-    // that at once instead of waiting.
+/// Runs all migrations in one transaction. SQLite has one writer at a time over all processes, so the
+/// transaction is also the lock, and a process killed in the middle leaves the schema unchanged.
+async fn sqlite(options: &SqliteConnectOptions, name: &str, clock: &Clock) -> Result<(), Error> {
+    // If another process creates the file or enables its write-ahead log at the same moment, SQLite
+    // fails immediately instead of waiting.
     let options = options.clone().busy_timeout(MIGRATE_MAX);
     let mut connection = loop {
         match options.connect().await {
             Ok(connection) => break connection,
             Err(error) => match Error::of_opening(name, error) {
-                error if error.is_unreachable() => tokio::time::sleep(RETRY).await,
+                error if error.is_transient() => clock.sleep(RETRY).await,
                 error => return Err(error),
             },
         }
@@ -53,19 +59,20 @@ async fn sqlite(options: &SqliteConnectOptions, name: &str) -> Result<(), Error>
     connection.close().await.map_err(failed)
 }
 
-/// Between two attempts to open a file that another is making.
+/// The pause between attempts to open a file that another process is creating.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// Under the advisory lock of sqlx's migrator, which the end of the connection frees.
-async fn postgres(options: &PgConnectOptions, name: &str) -> Result<(), Error> {
-    let mut connection = within(CONNECT_MAX, name, async {
+/// Runs the migrations under the advisory lock of sqlx's migrator, which is released when the
+/// connection ends.
+async fn postgres(options: &PgConnectOptions, name: &str, clock: &Clock) -> Result<(), Error> {
+    let mut connection = within(clock, CONNECT_MAX, name, async {
         options
             .connect()
             .await
             .map_err(|error| Error::of_opening(name, error))
     })
     .await?;
-    // The wait for the lock and the migration itself may take longer than a query.
+    // Waiting for the lock, and the migration itself, may take longer than the limit of a query.
     connection
         .execute("SET statement_timeout = '60s'")
         .await
@@ -81,15 +88,16 @@ async fn postgres(options: &PgConnectOptions, name: &str) -> Result<(), Error> {
 }
 
 async fn within<T>(
-    bound: Duration,
+    clock: &Clock,
+    limit: Duration,
     name: &str,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(bound, work).await {
+    match clock.timeout(limit, work).await {
         Ok(result) => result,
         Err(_) => Err(Error::Timeout {
             database: name.to_owned(),
-            seconds: bound.as_secs(),
+            seconds: limit.as_secs(),
         }),
     }
 }

@@ -1,21 +1,23 @@
-//! The connections of a process.
+//! The connection pool.
 
 use crate::url::Target;
+use davy_base::Clock;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use sqlx::{Connection, Database};
 use std::time::Duration;
 
-/// How long a query waits for a connection of the pool, a new one included.
+/// Time limit for acquiring a connection, including the time to open one.
 const ACQUIRE_MAX: Duration = Duration::from_secs(3);
-/// How long a connection that was idle may take to say that it still is one.
-const PROOF_MAX: Duration = Duration::from_millis(500);
-/// A connection that was idle for less is trusted: if it is gone nevertheless, one query says so.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// An idle connection is closed after this time.
+/// Time limit for the ping of an idle connection.
+const PING_MAX: Duration = Duration::from_millis(500);
+/// A connection that was idle for less than this is used without a ping. If it is lost nevertheless,
+/// one query fails.
+const UNCHECKED_FOR: Duration = Duration::from_secs(1);
+/// Idle connections are closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(15);
 
-/// The connections of a process to one database.
+/// The pool of connections to one database.
 #[derive(Clone, Debug)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
@@ -23,8 +25,9 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
-    /// A pool that connects when it is asked to.
-    pub(crate) fn lazy(target: &Target, connections_max: u32) -> Self {
+    /// A pool that opens connections when they are needed.
+    pub(crate) fn lazy(target: &Target, connections_max: u32, clock: &Clock) -> Self {
+        let clock = clock.clone();
         match target {
             Target::Sqlite(options) => Self::Sqlite(
                 SqlitePoolOptions::new()
@@ -39,12 +42,13 @@ impl Pool {
                     .acquire_timeout(ACQUIRE_MAX)
                     .idle_timeout(IDLE_MAX)
                     .test_before_acquire(false)
-                    .before_acquire(|connection, meta| {
+                    .before_acquire(move |connection, meta| {
+                        let clock = clock.clone();
                         Box::pin(async move {
-                            if meta.idle_for < TRUSTED_FOR {
+                            if meta.idle_for < UNCHECKED_FOR {
                                 return Ok(true);
                             }
-                            proof(connection).await.map(|()| true)
+                            ping(connection, &clock).await.map(|()| true)
                         })
                     })
                     .connect_lazy_with(options.clone()),
@@ -59,7 +63,7 @@ impl Pool {
         }
     }
 
-    /// Open connections, and the idle ones among them.
+    /// The number of open connections, and how many of them are idle.
     pub(crate) fn sizes(&self) -> (u32, u32) {
         match self {
             Self::Sqlite(pool) => (pool.size(), pool.num_idle() as u32),
@@ -68,13 +72,13 @@ impl Pool {
     }
 }
 
-/// Asks the other end whether it is there. An error makes the pool drop the connection without a
-/// farewell, which would wait for an answer too.
-async fn proof<C: Connection>(connection: &mut C) -> Result<(), sqlx::Error>
+/// Checks that the server responds. On an error the pool drops the connection without closing it
+/// properly, which would wait for a response again.
+async fn ping<C: Connection>(connection: &mut C, clock: &Clock) -> Result<(), sqlx::Error>
 where
     C::Database: Database,
 {
-    match tokio::time::timeout(PROOF_MAX, connection.ping()).await {
+    match clock.timeout(PING_MAX, connection.ping()).await {
         Ok(result) => result,
         Err(_) => Err(sqlx::Error::PoolTimedOut),
     }

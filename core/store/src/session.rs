@@ -1,10 +1,11 @@
-//! One connection, used by one caller, on one member's budget.
+//! A pooled connection in use by one caller, within one member's budget.
 
 use crate::args::Value;
-use crate::figures::Owner;
 use crate::pool::Pool;
+use crate::stats::Owner;
 use crate::store::Inner;
 use crate::{Error, Store};
+use davy_base::timer::Elapsed;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -12,14 +13,12 @@ use sqlx::{FromRow, Postgres, SqlSafeStr, Sqlite};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::error::Elapsed;
-use tokio::time::timeout;
 
-/// How long a query may take. Postgres itself gives up two seconds earlier and says why; this bound
-/// is for a server that says nothing at all.
+/// Time limit of a query. Postgres cancels a slow statement two seconds earlier, with an error that
+/// says why; this limit is for a server that does not respond at all.
 const QUERY_MAX: Duration = Duration::from_secs(10);
 
-/// A row of either database.
+/// A row that can be decoded from either database.
 pub(crate) trait Row:
     for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {
@@ -34,11 +33,11 @@ enum Raw {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// A connection, on loan.
+/// A connection taken from the pool.
 ///
-/// It goes back to the pool only if it is known to be clean. One that was dropped in the middle of a
-/// query or of a transaction (its caller was cancelled, or returned early) is closed instead; the
-/// database then undoes what was not committed, and nobody inherits half an answer.
+/// Dropping the session returns the connection to the pool if it is idle. If a query or a transaction
+/// is unfinished, because the caller was cancelled or returned early, the connection is closed
+/// instead: the database rolls back, and no later caller reads the rest of an old response.
 #[derive(Debug)]
 pub(crate) struct Session {
     raw: Option<Raw>,
@@ -50,7 +49,7 @@ pub(crate) struct Session {
 }
 
 impl Store {
-    /// A connection for single statements.
+    /// A connection for single statements, within this handle's budget.
     pub(crate) async fn session(&self) -> Result<Session, Error> {
         let tag = davy_tag::current();
         let member = match &*self.budget.member {
@@ -70,11 +69,11 @@ impl Store {
         Ok(Session::new(raw, owner, &self.inner, Some(permit)))
     }
 
-    /// A connection in a transaction that may write. It must be committed; else nothing happened.
+    /// A connection with an open read-write transaction, which is rolled back unless it is committed.
     ///
-    /// SQLite lets one such transaction run at a time, in all processes. Postgres runs them beside
-    /// each other, each statement on what was committed before it; the arguments about races in this
-    /// crate are made for that level, so it is asked for by name.
+    /// SQLite runs one such transaction at a time, over all processes. Postgres runs them
+    /// concurrently; the arguments about races in this crate assume READ COMMITTED, so the isolation
+    /// level is set explicitly.
     pub(crate) async fn begin(&self) -> Result<Session, Error> {
         let mut session = self.session().await?;
         let begin = match session.raw {
@@ -86,8 +85,8 @@ impl Store {
         Ok(session)
     }
 
-    /// A connection on nobody's budget, for the question whether the database is there.
-    pub(crate) async fn session_beside_budgets(&self) -> Result<Session, Error> {
+    /// A connection outside all budgets, for [`Store::ping`].
+    pub(crate) async fn session_outside_budgets(&self) -> Result<Session, Error> {
         let raw = Raw::take(&self.inner).await?;
         Ok(Session::new(
             raw,
@@ -108,7 +107,7 @@ impl Raw {
     }
 }
 
-/// Binds the values to the query.
+/// Binds the arguments to a query.
 macro_rules! bound {
     ($query:expr, $args:expr) => {{
         let mut query = $query;
@@ -144,7 +143,19 @@ impl Session {
         matches!(self.raw, Some(Raw::Postgres(_)))
     }
 
-    /// Runs a statement; gives the number of rows that it changed.
+    /// The database's clock in milliseconds since 1970 UTC, as an SQL expression. Within one statement
+    /// on SQLite it is constant; on Postgres it advances.
+    ///
+    /// Rows that processes share are compared with this clock only, never with that of a host.
+    pub(crate) fn now_sql(&self) -> &'static str {
+        if self.is_postgres() {
+            "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT"
+        } else {
+            "CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER)"
+        }
+    }
+
+    /// Runs a statement; returns the number of rows that it changed.
     pub(crate) async fn execute(
         &mut self,
         sql: impl SqlSafeStr,
@@ -152,20 +163,21 @@ impl Session {
     ) -> Result<u64, Error> {
         let sql = sql.into_sql_str();
         let started = self.start(args)?;
-        let answer = match &mut self.raw {
+        let clock = &self.inner.clock;
+        let response = match &mut self.raw {
             Some(Raw::Sqlite(connection)) => {
                 let query = bound!(sqlx::query(sql), args).execute(&mut **connection);
-                let done = timeout(QUERY_MAX, query).await;
+                let done = clock.timeout(QUERY_MAX, query).await;
                 done.map(|done| done.map(|done| done.rows_affected()))
             }
             Some(Raw::Postgres(connection)) => {
                 let query = bound!(sqlx::query(sql), args).execute(&mut **connection);
-                let done = timeout(QUERY_MAX, query).await;
+                let done = clock.timeout(QUERY_MAX, query).await;
                 done.map(|done| done.map(|done| done.rows_affected()))
             }
             None => Ok(Err(sqlx::Error::PoolClosed)),
         };
-        self.end(started, answer)
+        self.end(started, response)
     }
 
     /// All rows of a query.
@@ -176,21 +188,26 @@ impl Session {
     ) -> Result<Vec<T>, Error> {
         let sql = sql.into_sql_str();
         let started = self.start(args)?;
-        let answer = match &mut self.raw {
+        let clock = &self.inner.clock;
+        let response = match &mut self.raw {
             Some(Raw::Sqlite(connection)) => {
                 let query = bound!(sqlx::query_as::<Sqlite, T>(sql), args);
-                timeout(QUERY_MAX, query.fetch_all(&mut **connection)).await
+                clock
+                    .timeout(QUERY_MAX, query.fetch_all(&mut **connection))
+                    .await
             }
             Some(Raw::Postgres(connection)) => {
                 let query = bound!(sqlx::query_as::<Postgres, T>(sql), args);
-                timeout(QUERY_MAX, query.fetch_all(&mut **connection)).await
+                clock
+                    .timeout(QUERY_MAX, query.fetch_all(&mut **connection))
+                    .await
             }
             None => Ok(Err(sqlx::Error::PoolClosed)),
         };
-        self.end(started, answer)
+        self.end(started, response)
     }
 
-    /// The first row of a query that has at most one.
+    /// The row of a query that returns at most one.
     pub(crate) async fn optional<T: Row>(
         &mut self,
         sql: impl SqlSafeStr,
@@ -199,7 +216,7 @@ impl Session {
         Ok(self.all(sql, args).await?.into_iter().next())
     }
 
-    /// The row of a query that always has one.
+    /// The row of a query that always returns one.
     pub(crate) async fn one<T: Row>(
         &mut self,
         sql: impl SqlSafeStr,
@@ -210,16 +227,16 @@ impl Session {
             .ok_or(Error::Query(sqlx::Error::RowNotFound))
     }
 
-    /// Makes all of the transaction happen.
+    /// Commits the transaction.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
         self.execute("COMMIT", &[]).await?;
         self.is_in_transaction = false;
         Ok(())
     }
 
-    /// The connection is dirty from here until the answer is complete.
+    /// Marks the connection as dirty until the response is complete.
     fn start(&mut self, args: &[Value<'_>]) -> Result<Duration, Error> {
-        refuse_zero_bytes(args)?;
+        reject_zero_bytes(args)?;
         self.is_dirty = true;
         Ok(self.inner.clock.monotonic())
     }
@@ -227,9 +244,9 @@ impl Session {
     fn end<T>(
         &mut self,
         started: Duration,
-        answer: Result<Result<T, sqlx::Error>, Elapsed>,
+        response: Result<Result<T, sqlx::Error>, Elapsed>,
     ) -> Result<T, Error> {
-        let result = match answer {
+        let result = match response {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(Error::of_query(&self.inner.name, error)),
             Err(_) => Err(Error::Timeout {
@@ -237,7 +254,7 @@ impl Session {
                 seconds: QUERY_MAX.as_secs(),
             }),
         };
-        self.is_dirty = result.as_ref().is_err_and(Error::is_unreachable);
+        self.is_dirty = result.as_ref().is_err_and(Error::is_transient);
         let time = self.inner.clock.monotonic().saturating_sub(started);
         self.inner.meter.query(&self.owner, time, result.is_err());
         result
@@ -256,8 +273,9 @@ impl Drop for Session {
     }
 }
 
-/// Postgres can't store them in a text and SQLite can; so neither is asked to.
-fn refuse_zero_bytes(args: &[Value<'_>]) -> Result<(), Error> {
+/// Postgres cannot store zero bytes in a text. They are rejected on SQLite too, so that both databases
+/// behave alike.
+fn reject_zero_bytes(args: &[Value<'_>]) -> Result<(), Error> {
     for value in args {
         if let Value::Text(Some(text)) = value
             && let Some(at) = text.bytes().position(|byte| byte == 0)
@@ -266,4 +284,9 @@ fn refuse_zero_bytes(args: &[Value<'_>]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A duration as an argument of a query.
+pub(crate) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,25 +1,29 @@
-//! Limits on requests at once that hold across the fleet.
+//! Limits on concurrent requests that hold across the fleet.
+//!
+//! Slots expire by the database's clock: a host whose own clock is wrong neither frees the live slots
+//! of other hosts nor keeps expired ones.
 
 use crate::args::args;
+use crate::session::millis;
 use crate::{Error, Store};
+use sqlx::AssertSqlSafe;
+use std::time::Duration;
 
 impl Store {
-    /// Takes one of `limit` slots of an operation for the request `id` of `process`, until `until`
-    /// (milliseconds since 1970 UTC) at the longest. False if all are taken. Slots whose time is over
-    /// at `now` are free. A request that has a slot keeps it and gets the new time.
+    /// Takes one of the `limit` slots of an operation for the request `id` of `process`. Returns
+    /// false if all are taken. The slot is free again when it is released or `hold` has passed,
+    /// whichever comes first. A request that already has a slot keeps it for another `hold`.
     ///
-    /// Two who ask for the last slot at once do not both get it: SQLite lets one transaction write
-    /// at a time, and Postgres is asked for a lock on the operation first. It counts only once it has
-    /// that lock, by a statement of its own, which sees everything that the holder before has
-    /// committed.
+    /// Two concurrent requests never both get the last slot: SQLite runs one writing transaction at a
+    /// time; on Postgres the transaction first locks the operation, and it counts the slots in a later
+    /// statement, which sees everything that the previous holder of the lock committed.
     pub async fn take_slot(
         &self,
         op: &str,
         limit: u32,
         id: &str,
         process: &str,
-        now: i64,
-        until: i64,
+        hold: Duration,
     ) -> Result<bool, Error> {
         let mut transaction = self.begin().await?;
         if transaction.is_postgres() {
@@ -30,27 +34,32 @@ impl Store {
                 )
                 .await?;
         }
+        let now = transaction.now_sql();
         transaction
             .execute(
-                "DELETE FROM slots WHERE op = $1 AND until <= $2",
-                args![op, now],
+                AssertSqlSafe(format!(
+                    "DELETE FROM slots WHERE op = $1 AND until <= {now}"
+                )),
+                args![op],
             )
             .await?;
         let rows = transaction
             .execute(
-                "INSERT INTO slots (op, id, process, until)
-                 SELECT $1, $2, $3, $4
-                 WHERE (SELECT COUNT(*) FROM slots WHERE op = $1 AND id <> $2) < $5
-                 ON CONFLICT (op, id) DO UPDATE SET until = excluded.until",
-                args![op, id, process, until, limit],
+                AssertSqlSafe(format!(
+                    "INSERT INTO slots (op, id, process, until)
+                     SELECT $1, $2, $3, {now} + $4
+                     WHERE (SELECT COUNT(*) FROM slots WHERE op = $1 AND id <> $2) < $5
+                     ON CONFLICT (op, id) DO UPDATE SET until = excluded.until"
+                )),
+                args![op, id, process, millis(hold), limit],
             )
             .await?;
         transaction.commit().await?;
         Ok(rows > 0)
     }
 
-    /// Gives a slot back. Nothing happens if its time was over already.
-    pub async fn give_slot(&self, op: &str, id: &str) -> Result<(), Error> {
+    /// Releases a slot. Does nothing if it has expired and was taken by another request.
+    pub async fn release_slot(&self, op: &str, id: &str) -> Result<(), Error> {
         self.session()
             .await?
             .execute("DELETE FROM slots WHERE op = $1 AND id = $2", args![op, id])
@@ -58,14 +67,16 @@ impl Store {
         Ok(())
     }
 
-    /// How many slots of each operation are taken at `now` (milliseconds since 1970 UTC), by
-    /// operation.
-    pub async fn slots(&self, now: i64) -> Result<Vec<(String, i64)>, Error> {
-        self.session()
-            .await?
+    /// The number of taken slots by operation, in the order of the operations' names.
+    pub async fn slots(&self) -> Result<Vec<(String, i64)>, Error> {
+        let mut session = self.session().await?;
+        let now = session.now_sql();
+        session
             .all(
-                "SELECT op, COUNT(*) FROM slots WHERE until > $1 GROUP BY op ORDER BY op",
-                args![now],
+                AssertSqlSafe(format!(
+                    "SELECT op, COUNT(*) FROM slots WHERE until > {now} GROUP BY op ORDER BY op"
+                )),
+                args![],
             )
             .await
     }

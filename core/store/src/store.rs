@@ -1,32 +1,34 @@
-//! The handle that everything else hangs on.
+//! The handle to the database.
 
 use crate::args::args;
 use crate::budget::Budget;
-use crate::figures::{BudgetFigures, Figures, Meter};
 use crate::pool::Pool;
+use crate::stats::{BudgetStats, Meter, Stats};
 use crate::url::Target;
 use crate::{Error, migrate};
 use davy_base::{Clock, Timestamp};
+use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long [`Store::ping`] waits for an answer.
+/// Time limit of [`Store::ping`].
 const PING_MAX: Duration = Duration::from_secs(1);
 
-/// Which database, and how much of it.
+/// How to connect to a database.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct StoreOptions {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`.
     pub url: String,
-    /// Connections that this process opens at most. Each [`crate::Listener`] has one more.
+    /// The maximum number of open connections of this process. Each [`crate::Listener`] opens one more.
     pub connections_max: u32,
-    /// The time, for durations and, with SQLite, for [`Store::now`].
+    /// The source of timers and of measured durations. It need not agree with the clocks of other
+    /// processes: times that they share are the database's.
     pub clock: Clock,
 }
 
-impl Options {
-    /// At most ten connections, on the machine's clock.
+impl StoreOptions {
+    /// At most ten connections, and the system's clock.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -36,7 +38,7 @@ impl Options {
     }
 }
 
-/// The database. Cheap to clone; clones share their connections.
+/// A handle to the database. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
@@ -46,7 +48,7 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) target: Target,
-    /// The database in messages, without its password.
+    /// The URL without its password, for messages.
     pub(crate) name: String,
     pub(crate) pool: Pool,
     pub(crate) clock: Clock,
@@ -56,17 +58,19 @@ pub(crate) struct Inner {
 }
 
 impl Store {
-    /// Checks the URL; no connection is made yet. To be called within a Tokio runtime.
-    pub fn new(options: Options) -> Result<Self, Error> {
+    /// Parses the URL. Connections are opened when they are needed. Must be called within a Tokio
+    /// runtime.
+    pub fn new(options: StoreOptions) -> Result<Self, Error> {
         let target = Target::parse(&options.url)?;
         let connections_max = options.connections_max.max(1);
-        let budget = Arc::new(Budget::new("", connections_max));
+        let clock = options.clock;
+        let budget = Arc::new(Budget::new("", connections_max, clock.clone()));
         Ok(Self {
             inner: Arc::new(Inner {
                 name: target.name(),
-                pool: Pool::lazy(&target, connections_max),
+                pool: Pool::lazy(&target, connections_max, &clock),
                 target,
-                clock: options.clock,
+                clock,
                 meter: Meter::default(),
                 connections_max,
                 budgets: Mutex::new(BTreeMap::from([(String::new(), Arc::clone(&budget))])),
@@ -75,29 +79,28 @@ impl Store {
         })
     }
 
-    /// Connects to `url` on the machine's clock and brings its tables up to date.
+    /// Connects to `url` with the system's clock, and migrates.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let store = Self::new(Options::new(url))?;
+        let store = Self::new(StoreOptions::new(url))?;
         store.migrate().await?;
         Ok(store)
     }
 
-    /// Connects, and brings the tables up to date. Those who do this at the same time, in whichever
-    /// process, do it one after the other. Can be called again after a failure, and does nothing
-    /// where there is nothing to do.
+    /// Migrates the schema to this version, under a lock that is held across processes. Does nothing if
+    /// the schema is current. Can be called again after an error.
     pub async fn migrate(&self) -> Result<(), Error> {
-        migrate::run(&self.inner.target, &self.inner.name).await
+        migrate::run(&self.inner.target, &self.inner.name, &self.inner.clock).await
     }
 
-    /// Whether the database answers, within a second. On no member's budget.
+    /// Checks that the database responds within a second. Outside all budgets.
     pub async fn ping(&self) -> Result<(), Error> {
-        let answer = async {
-            self.session_beside_budgets()
+        let response = async {
+            self.session_outside_budgets()
                 .await?
                 .execute("SELECT 1", args![])
                 .await
         };
-        match tokio::time::timeout(PING_MAX, answer).await {
+        match self.inner.clock.timeout(PING_MAX, response).await {
             Ok(result) => result.map(|_| ()),
             Err(_) => Err(Error::Timeout {
                 database: self.inner.name.clone(),
@@ -106,19 +109,13 @@ impl Store {
         }
     }
 
-    /// The time that leases, slots and ticks are judged by: Postgres's own, so that hosts need not
-    /// agree on it; with SQLite, which one host has to itself, the process's clock.
+    /// The time by the database's clock, which leases, slots and liveness are measured by. The clocks
+    /// of hosts need not agree with it.
     pub async fn now(&self) -> Result<Timestamp, Error> {
-        if matches!(self.inner.pool, Pool::Sqlite(_)) {
-            return Ok(self.inner.clock.now());
-        }
-        let (millis,): (i64,) = self
-            .session()
-            .await?
-            .one(
-                "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT",
-                args![],
-            )
+        let mut session = self.session().await?;
+        let now = session.now_sql();
+        let (millis,): (i64,) = session
+            .one(AssertSqlSafe(format!("SELECT {now}")), args![])
             .await?;
         Ok(Timestamp::from_millis(millis))
     }
@@ -131,17 +128,17 @@ impl Store {
         }
     }
 
-    /// The database's name in messages: its URL without a password.
+    /// The URL without its password, for messages.
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// A handle whose queries are `member`'s and use at most `connections` connections at a time (at
-    /// least one). A query that finds all in use waits for three seconds, then fails with
-    /// [`Error::Budget`].
+    /// A handle whose queries are attributed to `member` and use at most `connections` connections (at
+    /// least one) at the same time. A query that finds all of them in use waits for up to three
+    /// seconds, then fails with [`Error::Budget`].
     ///
-    /// Handles of the same member and number share one budget. Another number makes a new one;
-    /// handles from before keep theirs.
+    /// Handles with the same member and number share one budget. A different number creates a new
+    /// budget; existing handles keep the old one.
     pub fn member(&self, member: &str, connections: u32) -> Self {
         let mut budgets = self
             .inner
@@ -152,7 +149,10 @@ impl Store {
             .get(member)
             .filter(|budget| budget.connections == connections.max(1))
             .cloned()
-            .unwrap_or_else(|| Arc::new(Budget::new(member, connections)));
+            .unwrap_or_else(|| {
+                let clock = self.inner.clock.clone();
+                Arc::new(Budget::new(member, connections, clock))
+            });
         budgets.insert(member.to_owned(), Arc::clone(&budget));
         drop(budgets);
         Self {
@@ -161,15 +161,15 @@ impl Store {
         }
     }
 
-    /// What was asked of the database so far and who uses it now, for all handles of this process.
-    pub fn figures(&self) -> Figures {
+    /// Statistics over all handles of this process.
+    pub fn stats(&self) -> Stats {
         let budgets = self
             .inner
             .budgets
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .values()
-            .map(|budget| BudgetFigures {
+            .map(|budget| BudgetStats {
                 member: budget.member.to_string(),
                 connections: budget.connections,
                 in_use: budget.in_use(),
@@ -178,8 +178,8 @@ impl Store {
             })
             .collect();
         let (connections, connections_idle) = self.inner.pool.sizes();
-        Figures {
-            queries: self.inner.meter.figures(),
+        Stats {
+            queries: self.inner.meter.queries(),
             budgets,
             connections,
             connections_idle,
@@ -187,8 +187,8 @@ impl Store {
         }
     }
 
-    /// Closes all connections after the queries that run, and ends all listeners. Queries after
-    /// that fail as unreachable.
+    /// Waits for running queries, then closes all connections and ends all listeners. Later queries
+    /// fail with [`Error::Unreachable`].
     pub async fn close(&self) {
         self.inner.pool.close().await;
     }

@@ -1,38 +1,40 @@
 //! Periodic work that runs once in the fleet.
 //!
-//! Who wants to run a tick claims it: a lease with an end, and a fence, a number that grows at every
-//! claim. Whoever lets the lease run out may still believe that it has the work, but everything that
-//! it says from then on carries an old fence and is refused once somebody else has claimed.
+//! A process claims a due tick and gets a lease, which expires, and a fencing token, which increases
+//! with every claim. A process whose lease has expired may not notice and go on; its later calls carry
+//! an old token and are rejected once another process has claimed the tick.
+//!
+//! Callers read the current time from [`Store::now`], so that all of them use the database's clock.
 
 use crate::args::args;
 use crate::listen::WAKE;
 use crate::{Error, Store};
 use serde::Serialize;
 
-/// The right to run a tick, until its lease ends.
+/// A claimed tick: the lease and its fencing token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Which claim of this tick it is; grows with each.
+    /// The fencing token: the number of this claim of the tick.
     pub fence: i64,
-    /// When the right ends, in milliseconds since 1970 UTC.
+    /// When the lease expires, in milliseconds since 1970 UTC.
     pub lease_until: i64,
 }
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It did its work.
+    /// The work was done.
     Done,
-    /// It said that it failed.
+    /// The run returned an error or panicked.
     Failed,
-    /// It took longer than it may.
+    /// The run exceeded its time limit.
     TimedOut,
-    /// Its process was asked to stop before it was done; the tick is due again at once.
+    /// The process stopped before the run was done; the tick is due again immediately.
     Stopped,
 }
 
 impl Outcome {
-    /// As it stands in the database.
+    /// Its representation in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -43,40 +45,40 @@ impl Outcome {
     }
 }
 
-/// A tick as it stands. Times are milliseconds since 1970 UTC.
+/// A row of `ticks`. Times are milliseconds since 1970 UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct Tick {
-    /// The periodic member.
+    /// The name of the periodic member.
     pub name: String,
-    /// From one start to the next, in milliseconds; 0 before the first claim.
+    /// From the start of one run to the start of the next, in milliseconds; 0 before the first claim.
     pub interval_ms: i64,
-    /// The first claim.
+    /// The time of the first claim.
     pub known_since: Option<i64>,
-    /// Who runs it, or ran it last.
+    /// The process that claimed it last.
     pub holder: Option<String>,
-    /// Claims so far.
+    /// The latest fencing token, which is the number of claims.
     pub fence: i64,
-    /// The end of the lease; none while nobody runs it.
+    /// When the lease expires; `None` if no process holds one.
     pub lease_until: Option<i64>,
     /// The start of the latest run.
     pub started_at: Option<i64>,
-    /// The end of the latest run; none while it runs and after it was cut off.
+    /// The end of the latest run; `None` while it runs, and if it was stopped or never finished.
     pub finished_at: Option<i64>,
-    /// The end of the latest run that did its work.
+    /// The end of the latest successful run.
     pub last_run: Option<i64>,
-    /// How the latest run that ended did: the text of an [`Outcome`].
+    /// The outcome of the latest finished run, as [`Outcome::as_str`].
     pub outcome: Option<String>,
-    /// What that run says went wrong.
+    /// The error of that run.
     pub error: Option<String>,
-    /// How long that run took, in milliseconds.
+    /// The duration of that run, in milliseconds.
     pub duration_ms: Option<i64>,
-    /// Whether somebody wants a run before the interval is over.
+    /// Whether a run was requested before the interval has passed.
     pub woken: bool,
 }
 
 impl Tick {
-    /// Whether it has done nothing for more than twice its interval. A tick that nobody has ever
-    /// claimed has no interval and is never stale.
+    /// Whether the last success, or else the first claim, is more than two intervals ago. A tick that
+    /// was never claimed has no interval and is never stale. `now` is the database's time.
     pub fn is_stale(&self, now: i64) -> bool {
         let Some(since) = self.last_run.or(self.known_since) else {
             return false;
@@ -86,11 +88,12 @@ impl Tick {
 }
 
 impl Store {
-    /// Claims a tick for `holder` at `now`, for `lease` milliseconds: if nobody has a live lease on
-    /// it, and it is due. It is due when `interval` milliseconds have passed since its last start,
-    /// when it was woken since, and when its last run never ended. None otherwise.
+    /// Claims a tick for `holder` with a lease of `lease` milliseconds from `now`. Returns `None` unless
+    /// the tick is due and nobody holds a live lease on it. It is due when `interval` milliseconds have
+    /// passed since its last start, when it was woken since, and when its last run never finished.
     ///
-    /// Of any number who ask at once one gets it: both databases lock the row before they judge it.
+    /// Of several concurrent claims one succeeds: both databases evaluate the condition while they hold
+    /// the lock on the row.
     pub async fn claim(
         &self,
         name: &str,
@@ -125,10 +128,10 @@ impl Store {
         Ok(fence.map(|(fence,)| Claim { fence, lease_until }))
     }
 
-    /// Moves the end of a lease to `until` (milliseconds since 1970 UTC). False: somebody else has
-    /// claimed the tick since, or the run is over; stop working on it.
+    /// Extends a lease to `until` (milliseconds since 1970 UTC). Returns false if another process has
+    /// claimed the tick or the run is finished; the caller must stop working on it.
     ///
-    /// A holder that is late, but after whom nobody came, keeps its lease.
+    /// An expired lease can be extended as long as no other process has claimed the tick.
     pub async fn renew(&self, name: &str, fence: i64, until: i64) -> Result<bool, Error> {
         let rows = self
             .session()
@@ -142,9 +145,8 @@ impl Store {
         Ok(rows > 0)
     }
 
-    /// Ends a run at `now` and gives the lease back. False, and nothing is written, if the lease has
-    /// run out or somebody else has claimed the tick since: whatever this run did, it does not count
-    /// and is done again.
+    /// Finishes a run at `now` and releases its lease. Returns false and writes nothing if the lease has
+    /// expired or another process has claimed the tick: the run does not count and is repeated.
     pub async fn finish(
         &self,
         name: &str,
@@ -179,9 +181,9 @@ impl Store {
         Ok(rows > 0)
     }
 
-    /// Wants a run of the tick as soon as may be. While it runs this is remembered, and it runs once
-    /// more: what it is woken for may have come too late for the run that is under way. On Postgres,
-    /// listeners of [`WAKE`] are told the name.
+    /// Requests a run of the tick as soon as possible. If a run is in progress, another one follows it,
+    /// because the current one may have missed the reason for the request. On Postgres, listeners of
+    /// [`WAKE`] receive the name.
     pub async fn wake(&self, name: &str) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
         transaction
@@ -195,7 +197,7 @@ impl Store {
         transaction.commit().await
     }
 
-    /// All ticks, by name.
+    /// All ticks, sorted by name.
     pub async fn ticks(&self) -> Result<Vec<Tick>, Error> {
         self.session()
             .await?
@@ -208,9 +210,9 @@ impl Store {
             .await
     }
 
-    /// Forgets the ticks whose last start is before `before` (milliseconds since 1970 UTC) and that
-    /// nobody has a lease on: members that are no more. Gives how many those were.
-    pub async fn forget_ticks(&self, before: i64) -> Result<u64, Error> {
+    /// Deletes the ticks that were last started before `before` (milliseconds since 1970 UTC) and whose
+    /// lease has expired: those of members that no longer exist. Returns their number.
+    pub async fn delete_ticks_before(&self, before: i64) -> Result<u64, Error> {
         self.session()
             .await?
             .execute(

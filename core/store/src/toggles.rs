@@ -1,14 +1,14 @@
-//! What an operator says of members and endpoints while they run.
+//! Toggles of members and endpoints that operators set at run time.
 //!
-//! **Why a poll misses nothing.** A reader asks for all toggles above the greatest revision that it
-//! has seen. It would miss one if a revision could become visible after a greater one. Revisions are
-//! taken from a row of `counters` by an UPDATE that is the first statement of the transaction which
-//! writes the toggle; the row stays locked until that transaction has ended, so the next revision is
-//! given out only after this one was committed or undone. Hence whoever can see revision n can see
-//! every revision below n that will ever exist. (A sequence would not do: it hands out n + 1 while n
-//! is still uncommitted.) Rows are never deleted and a change moves its row to a new revision, so the
-//! greatest revision in the table is the counter's, and one SELECT reads toggles and revision from
-//! one snapshot.
+//! **Why polling misses no change.** A reader queries all toggles above the highest revision that it
+//! has seen. It would miss a toggle if a revision could become visible after a higher one. The first
+//! statement of the transaction that writes a toggle takes the next revision by an UPDATE of a row of
+//! `counters`. The row stays locked until the transaction ends, so a revision is assigned only after
+//! the previous one was committed or rolled back. A reader that sees revision n therefore sees every
+//! revision below n that will ever exist. (A sequence does not guarantee this: it assigns n + 1 while
+//! n is uncommitted.) Rows are never deleted, and a change moves its row to a new revision, so the
+//! highest revision in the table is the counter's, and one SELECT reads toggles and revision from the
+//! same snapshot.
 
 use crate::args::args;
 use crate::audit::{self, NewAudit, Source};
@@ -16,7 +16,7 @@ use crate::listen::TOGGLES;
 use crate::{Error, Store};
 use serde::{Deserialize, Serialize};
 
-/// What a toggle is on.
+/// What a toggle applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ToggleKind {
@@ -27,7 +27,7 @@ pub enum ToggleKind {
 }
 
 impl ToggleKind {
-    /// As it stands in the database and in JSON.
+    /// Its representation in the database and in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Member => "member",
@@ -48,33 +48,33 @@ impl TryFrom<String> for ToggleKind {
     }
 }
 
-/// A toggle in the database is on something that this version does not know.
+/// The database contains a toggle of a kind that this version does not know.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is neither a member nor an endpoint")]
+#[error("unknown kind of toggle {0:?}: expected member or endpoint")]
 pub struct UnknownKind(String);
 
-/// What is to be done to a toggle.
+/// A change of a toggle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// On, without a limit.
+    /// Enable, without a limit.
     Enable,
-    /// Off.
+    /// Disable.
     Disable,
-    /// On, with a limit.
+    /// Enable, with a limit.
     Limit {
-        /// Requests at once.
+        /// Concurrent requests.
         to: u32,
-        /// How long one of them may hold its slot, in milliseconds; none for the configured time.
+        /// How long a request may hold its slot, in milliseconds; `None` for the configured time.
         slot_ms: Option<i64>,
     },
-    /// Start it anew; on or off stays as it is.
+    /// Restart the member; the toggle does not change.
     Restart,
-    /// Back to what the configuration says.
+    /// Remove the toggle, so that the configuration decides.
     Clear,
 }
 
 impl Action {
-    /// Its name in the audit, after the kind and a dot.
+    /// Its name in the audit log, after the kind and a dot.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Enable => "enable",
@@ -86,54 +86,54 @@ impl Action {
     }
 }
 
-/// A wish of an operator.
+/// A change of a toggle, with who requested it and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToggleChange {
-    /// What the toggle is on.
+    /// What the toggle applies to.
     pub kind: ToggleKind,
     /// The name of the member or endpoint. It is not checked here.
     pub name: String,
-    /// What is to be done.
+    /// The change.
     pub action: Action,
-    /// Who wants it.
+    /// The operator.
     pub who: String,
     /// Why.
     pub why: Option<String>,
     /// When, in milliseconds since 1970 UTC.
     pub at: i64,
-    /// The id of the process that took the change.
+    /// The id of the process that accepted the change.
     pub process: Option<String>,
     /// Where it came from.
     pub source: Source,
 }
 
-/// A toggle as it stands.
+/// A row of `toggles`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct Toggle {
-    /// What it is on.
+    /// What it applies to.
     #[sqlx(try_from = "String")]
     pub kind: ToggleKind,
     /// The name of the member or endpoint.
     pub name: String,
-    /// On or off; none where the configuration decides.
+    /// `None` where the configuration decides.
     pub enabled: Option<bool>,
-    /// Requests at once, where it is limited.
+    /// The maximum number of concurrent requests, if it is limited.
     pub limit_to: Option<i64>,
-    /// How long one of them may hold its slot, in milliseconds.
+    /// How long a request may hold its slot, in milliseconds.
     pub slot_ms: Option<i64>,
-    /// The revision of the last wish for a restart; 0 before the first.
+    /// The revision of the latest requested restart; 0 before the first.
     pub restart_revision: i64,
-    /// Who set it so.
+    /// Who set it.
     pub who: String,
     /// Why.
     pub why: Option<String>,
     /// When, in milliseconds since 1970 UTC.
     pub at: i64,
-    /// Of its last change; revisions grow over all toggles.
+    /// The revision of its last change. Revisions increase over all toggles.
     pub revision: i64,
 }
 
-/// On, off, limited or cleared: everything but the last restart is new.
+/// Enables, disables, limits or clears a toggle. Replaces every column but the last restart.
 const SET: &str = "
     INSERT INTO toggles
         (kind, name, enabled, limit_to, slot_ms, restart_revision, who, why, at, revision)
@@ -143,7 +143,7 @@ const SET: &str = "
         who = excluded.who, why = excluded.why, at = excluded.at, revision = excluded.revision
     RETURNING kind, name, enabled, limit_to, slot_ms, restart_revision, who, why, at, revision";
 
-/// A restart: who set it on or off, and why, stays.
+/// Records a restart. Who set the toggle, and why, does not change.
 const RESTART: &str = "
     INSERT INTO toggles
         (kind, name, enabled, limit_to, slot_ms, restart_revision, who, why, at, revision)
@@ -153,8 +153,8 @@ const RESTART: &str = "
     RETURNING kind, name, enabled, limit_to, slot_ms, restart_revision, who, why, at, revision";
 
 impl Store {
-    /// Changes a toggle and remembers who did, both or neither. On Postgres, listeners of
-    /// [`TOGGLES`] are told when it is done.
+    /// Changes a toggle and records the change in the audit log, in one transaction. On Postgres,
+    /// listeners of [`TOGGLES`] receive the new revision after the commit.
     pub async fn set_toggle(&self, change: &ToggleChange) -> Result<Toggle, Error> {
         let mut transaction = self.begin().await?;
         let (revision,): (i64,) = transaction
@@ -216,13 +216,13 @@ impl Store {
         Ok(toggle)
     }
 
-    /// All toggles, and the revision to poll from.
+    /// All toggles, and the revision from which to poll for changes.
     pub async fn toggles(&self) -> Result<(i64, Vec<Toggle>), Error> {
         self.toggles_since(0).await
     }
 
-    /// The toggles that changed after `revision`, the oldest change first, and the revision to poll
-    /// from the next time. No change is ever missed by asking so.
+    /// The toggles that changed after `revision`, oldest change first, and the revision for the next
+    /// poll. Polling in this way misses no change.
     pub async fn toggles_since(&self, revision: i64) -> Result<(i64, Vec<Toggle>), Error> {
         let toggles: Vec<Toggle> = self
             .session()

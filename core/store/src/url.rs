@@ -1,4 +1,4 @@
-//! Which database a URL names.
+//! Parses database URLs.
 
 use crate::Error;
 use sqlx::ConnectOptions;
@@ -7,15 +7,15 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long a writer of SQLite waits for another before it gives up.
+/// How long a SQLite transaction waits for another writer before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Memory of a SQLite connection for pages, negative for KiB as SQLite wants it. The kernel keeps the
-/// pages as well, once for all connections.
+/// Page cache of a SQLite connection; SQLite reads a negative number as KiB. It can be small because
+/// the kernel caches the pages too, once for all connections.
 const CACHE_KIB: i32 = -512;
 
-/// Postgres's side of the bounds on waiting, so that a client that vanished leaves no lock behind:
-/// a statement, a transaction between two statements, and a peer that no longer answers.
+/// Time limits that the Postgres server enforces, so that a client that has vanished holds no locks:
+/// for a statement, for a transaction that is idle, and for a peer that does not respond.
 const POSTGRES_BOUNDS: [(&str, &str); 5] = [
     ("statement_timeout", "8s"),
     ("idle_in_transaction_session_timeout", "8s"),
@@ -24,7 +24,7 @@ const POSTGRES_BOUNDS: [(&str, &str); 5] = [
     ("tcp_keepalives_count", "3"),
 ];
 
-/// A database that is understood, but not connected to.
+/// A parsed database URL.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
     Sqlite(SqliteConnectOptions),
@@ -32,15 +32,15 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// Reads `sqlite:PATH` or `postgres://USER@HOST/NAME`.
+    /// Parses `sqlite:PATH` or `postgres://USER@HOST/NAME`.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
-        let failed = |why: &dyn std::fmt::Display| Error::Url {
+        let invalid = |source: sqlx::Error| Error::Url {
             url: without_password(url),
-            why: why.to_string(),
+            source,
         };
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)
-                .map_err(|error| failed(&error))?
+                .map_err(invalid)?
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .busy_timeout(BUSY_TIMEOUT)
@@ -50,16 +50,18 @@ impl Target {
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url)
-                .map_err(|error| failed(&error))?
+                .map_err(invalid)?
                 .application_name("davy")
                 .options(POSTGRES_BOUNDS)
                 .disable_statement_logging();
             return Ok(Self::Postgres(options));
         }
-        Err(failed(&"no other kind is built in"))
+        Err(Error::Scheme {
+            url: without_password(url),
+        })
     }
 
-    /// The database's name in messages: nothing of it is secret.
+    /// The URL without its password, for messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Sqlite(options) => format!("sqlite:{}", options.get_filename().display()),
@@ -79,14 +81,14 @@ impl Target {
     }
 }
 
-/// A database's URL for people: what stands between the user's name and the last `@` of the authority
-/// becomes `***`.
+/// The URL with its password replaced by `***`. The password is everything between the user's name and
+/// the last `@` of the authority.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    // A password may hold an unescaped slash, by mistake; then everything up to the last @ is cut.
+    // If the password contains an unescaped slash, everything up to the last @ of the URL is replaced.
     let Some(at) = rest[..end].rfind('@').or_else(|| rest.rfind('@')) else {
         return url.to_owned();
     };
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_stay_out_of_messages() {
+    fn messages_contain_no_password() {
         let check = |url: &str, expected: &str| assert_eq!(without_password(url), expected);
         check(
             "postgres://davy:secret@db:1/x",
@@ -111,30 +113,28 @@ mod tests {
         check("mysql://a:b@c", "mysql://a:***@c");
         check("postgres://davy@db/x", "postgres://davy@db/x");
         check("sqlite:davy.db", "sqlite:davy.db");
-        let target = Target::parse("postgres://davy:secret@db:5433/x").expect("it is understood");
+        let target = Target::parse("postgres://davy:secret@db:5433/x").expect("a valid URL");
         assert_eq!(target.name(), "postgres://davy@db:5433/x");
     }
 
     #[test]
-    fn a_url_of_another_kind_is_refused_with_the_kinds_there_are() {
+    fn invalid_urls_are_rejected_with_the_supported_forms() {
         let check = |url: &str, expected: &str| {
-            let error = Target::parse(url)
-                .expect_err("it is not understood")
-                .to_string();
+            let error = Target::parse(url).expect_err("an invalid URL").to_string();
             assert!(error.starts_with(expected), "{error}");
         };
         check(
             "mysql://x",
-            "database \"mysql://x\" is not understood: write sqlite:PATH or postgres://",
+            "unsupported database URL \"mysql://x\": expected sqlite:PATH or postgres://USER@HOST/NAME",
         );
-        check("davy.db", "database \"davy.db\" is not understood: ");
+        check("davy.db", "unsupported database URL \"davy.db\": expected ");
         check(
             "postgres://a:secret@b:port/c",
-            "database \"postgres://a:***@b:port/c\" is not understood: ",
+            "invalid database URL \"postgres://a:***@b:port/c\": ",
         );
         check(
             "sqlite:davy.db?mode=odd",
-            "database \"sqlite:davy.db?mode=odd\" is not understood: ",
+            "invalid database URL \"sqlite:davy.db?mode=odd\": ",
         );
     }
 }

@@ -8,7 +8,7 @@ use crate::http::{self, Listener};
 use axum::Router;
 use davy_archive::Archive;
 use davy_profiler::Profiler;
-use davy_runtime::{Context, MemberKind, Member};
+use davy_runtime::{Context, Member, MemberKind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

@@ -81,10 +81,7 @@ impl Slots {
             Ulid::from_parts(self.clock.now().millis() as u64, random.next_u128()).to_string()
         };
         let process = fleet.process.to_string();
-        let taken = fleet
-            .store
-            .take_slot(op, limit, &id, &process, span)
-            .await;
+        let taken = fleet.store.take_slot(op, limit, &id, &process, span).await;
         match taken {
             Ok(true) => {
                 held.shared = Some(SharedSlot {

@@ -1,6 +1,5 @@
 use super::*;
 use crate::operations::operations;
-use davy_base::Timestamp;
 use davy_store::ProcessRow;
 use std::collections::BTreeSet;
 

@@ -1,13 +1,14 @@
-//! Callers that go away in the middle.
+//! Callers that are cancelled in the middle of a call.
 
 use crate::backend::{Database, until};
 use crate::toggles::change;
-use davy_store::{Action, Options, Store};
+use davy_store::{Action, Store, StoreOptions};
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
-/// Polls a future so many times and drops it before the next; whether it was done by then.
+/// Polls a future `times` times and drops it. Returns whether it completed.
 async fn polled<F: Future>(times: usize, future: F) -> bool {
     let mut future = pin!(future);
     let mut left = times;
@@ -21,21 +22,21 @@ async fn polled<F: Future>(times: usize, future: F) -> bool {
     .await
 }
 
-/// Two connections: one that is lost for good is missed soon.
-async fn narrow(database: &Database) -> Store {
-    let store = Store::new(Options {
+/// A store with two connections, so that a leaked one is noticed.
+async fn two_connections(database: &Database) -> Store {
+    let store = Store::new(StoreOptions {
         connections_max: 2,
-        ..Options::new(&database.url)
+        ..StoreOptions::new(&database.url)
     })
-    .expect("the URL is understood");
-    store.migrate().await.expect("it migrates");
+    .expect("a valid URL");
+    store.migrate().await.expect("the migration succeeds");
     store
 }
 
-pub(crate) async fn a_change_dropped_at_any_point_happens_whole_or_not_at_all(database: Database) {
-    let store = narrow(&database).await;
+pub(crate) async fn change_dropped_at_any_point_is_atomic(database: Database) {
+    let store = two_connections(&database).await;
     let (mut done, mut dropped) = (0, 0);
-    // Until it is done several times over, so that no point in between was left out.
+    // Until the change has completed several times, so that it was dropped at every possible point.
     for times in 0..200 {
         let name = times.to_string();
         if polled(times, store.set_toggle(&change(&name, Action::Disable))).await {
@@ -48,8 +49,8 @@ pub(crate) async fn a_change_dropped_at_any_point_happens_whole_or_not_at_all(da
         }
     }
     assert!(done > 10 && dropped > 3, "{done} done, {dropped} dropped");
-    // What was dropped while it was being committed may still be happening.
-    until("the last change can be made", async || {
+    // A change that was dropped during its commit may still be in progress.
+    until("another change succeeds", async || {
         store
             .set_toggle(&change("last", Action::Enable))
             .await
@@ -63,23 +64,24 @@ pub(crate) async fn a_change_dropped_at_any_point_happens_whole_or_not_at_all(da
     names.sort_unstable();
     audited.sort_unstable();
     assert_eq!(names, audited);
-    assert!(names.len() > done, "what was done is there");
-    assert_eq!(revision, toggles.len() as i64, "no revision was left out");
+    assert!(names.len() > done, "completed changes are stored");
+    assert_eq!(revision, toggles.len() as i64, "no revision is missing");
 }
 
-pub(crate) async fn claims_dropped_at_any_point_leave_the_pool_whole(database: Database) {
-    let store = narrow(&database).await;
+pub(crate) async fn claims_dropped_at_any_point_leak_no_connection(database: Database) {
+    let store = two_connections(&database).await;
     for times in 0..60 {
         let name = times.to_string();
         polled(times % 12, store.claim(&name, "a", 0, 10, 10)).await;
-        polled(times % 12, store.take_slot(&name, 1, "a", "p", 0, 10)).await;
+        let hold = Duration::from_millis(10);
+        polled(times % 12, store.take_slot(&name, 1, "a", "p", hold)).await;
     }
     until("both connections are free", async || {
-        let (first, second) = tokio::join!(store.ticks(), store.slots(0));
+        let (first, second) = tokio::join!(store.ticks(), store.slots());
         first.is_ok() && second.is_ok()
     })
     .await;
-    let figures = store.figures();
-    assert!(figures.connections <= 2, "{figures:?}");
-    assert!(figures.budgets.iter().all(|budget| budget.in_use == 0));
+    let stats = store.stats();
+    assert!(stats.connections <= 2, "{stats:?}");
+    assert!(stats.budgets.iter().all(|budget| budget.in_use == 0));
 }

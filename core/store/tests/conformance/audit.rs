@@ -1,4 +1,4 @@
-//! Who changed what.
+//! The audit log.
 
 use crate::backend::Database;
 use davy_store::{NewAudit, Source, Store};
@@ -16,12 +16,12 @@ async fn fill(store: &Store, rows: i64) -> Vec<i64> {
             process: None,
             source: Source::Sighup,
         };
-        ids.push(store.audit_add(&row).await.unwrap());
+        ids.push(store.add_audit(&row).await.unwrap());
     }
     ids
 }
 
-pub(crate) async fn audit_rows_come_in_pages_the_newest_first(database: Database) {
+pub(crate) async fn audit_rows_are_paged_newest_first(database: Database) {
     let store = database.store().await;
     let ids = fill(&store, 5).await;
     let page = async |before| -> Vec<i64> {
@@ -35,13 +35,13 @@ pub(crate) async fn audit_rows_come_in_pages_the_newest_first(database: Database
     assert!(page(Some(ids[0])).await.is_empty());
 }
 
-pub(crate) async fn old_audit_rows_are_forgotten(database: Database) {
+pub(crate) async fn old_audit_rows_are_deleted(database: Database) {
     let store = database.store().await;
     let ids = fill(&store, 5).await;
-    assert_eq!(store.forget_audit(3).await.unwrap(), 3);
+    assert_eq!(store.delete_audit_before(3).await.unwrap(), 3);
     let kept = store.audit(10, None).await.unwrap();
     assert_eq!(kept.iter().map(|row| row.at).collect::<Vec<_>>(), [4, 3]);
-    // An id is never given twice, so a reader's place in the pages stays right.
-    assert_eq!(store.forget_audit(10).await.unwrap(), 2);
+    // Ids are never reused, so the cursor of a reader stays valid.
+    assert_eq!(store.delete_audit_before(10).await.unwrap(), 2);
     assert!(fill(&store, 1).await[0] > ids[4]);
 }

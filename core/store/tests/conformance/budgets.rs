@@ -1,11 +1,11 @@
-//! Connections by member, and what is told of them.
+//! Budgets of connections, and statistics by member and operation.
 
 use crate::backend::{Database, until};
 use crate::toggles::change;
-use davy_store::{Action, BudgetFigures, Error, Store};
+use davy_store::{Action, BudgetStats, Error, Store};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-/// Keeps everybody from changing a toggle until it is dropped.
+/// Blocks all changes of toggles until it is dropped.
 enum Lock {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -35,16 +35,16 @@ impl Lock {
     }
 }
 
-fn budget(store: &Store, member: &str) -> BudgetFigures {
+fn budget(store: &Store, member: &str) -> BudgetStats {
     store
-        .figures()
+        .stats()
         .budgets
         .into_iter()
         .find(|budget| budget.member == member)
         .expect("the member has a budget")
 }
 
-pub(crate) async fn a_member_uses_no_more_than_its_budget(database: Database) {
+pub(crate) async fn member_uses_at_most_its_budget(database: Database) {
     let store = database.store().await;
     let (greedy, modest) = (store.member("greedy", 2), store.member("modest", 1));
     let lock = Lock::new(&database).await;
@@ -52,38 +52,40 @@ pub(crate) async fn a_member_uses_no_more_than_its_budget(database: Database) {
         .map(|number| {
             let store = greedy.clone();
             tokio::spawn(async move {
-                let wish = change(&number.to_string(), Action::Disable);
-                store.set_toggle(&wish).await
+                let disable = change(&number.to_string(), Action::Disable);
+                store.set_toggle(&disable).await
             })
         })
         .collect();
     until(
-        "two connections are used and three waited for",
+        "two connections are in use and three queries wait",
         async || {
-            let figures = budget(&store, "greedy");
-            assert!(figures.in_use <= 2, "{figures:?}");
-            (figures.in_use, figures.waiting) == (2, 3)
+            let stats = budget(&store, "greedy");
+            assert!(stats.in_use <= 2, "{stats:?}");
+            (stats.in_use, stats.waiting) == (2, 3)
         },
     )
     .await;
-    // Nobody else notices.
+    // Other members are not affected.
     assert!(modest.ticks().await.unwrap().is_empty());
     store.ping().await.unwrap();
     lock.release().await;
     for change in changes {
-        change.await.expect("it ended").expect("it was made");
+        change
+            .await
+            .expect("no panic")
+            .expect("the lock was released");
     }
-    let figures = budget(&store, "greedy");
-    assert_eq!((figures.in_use, figures.waiting), (0, 0));
-    assert_eq!(figures.refused, 0);
+    let stats = budget(&store, "greedy");
+    assert_eq!((stats.in_use, stats.waiting, stats.refused), (0, 0, 0));
 
-    // Handles of one member share its budget.
+    // Handles of the same member share its budget.
     let held = Lock::new(&database).await;
     let first = {
         let store = store.member("modest", 1);
         tokio::spawn(async move { store.set_toggle(&change("x", Action::Enable)).await })
     };
-    until("the only connection is used", async || {
+    until("the only connection is in use", async || {
         budget(&store, "modest").in_use == 1
     })
     .await;
@@ -95,16 +97,16 @@ pub(crate) async fn a_member_uses_no_more_than_its_budget(database: Database) {
             connections,
             ..
         }) => assert_eq!((&*member, connections), ("modest", 1)),
-        // SQLite's own bound on waiting for a writer is as long, and may come first.
+        // SQLite's own time limit for a lock is just as long, and may pass first.
         Ok(_) if !database.is_postgres() => {}
         other => panic!("{other:?}"),
     }
-    if let Err(error) = first.await.expect("it ended") {
-        assert!(error.is_unreachable() && !database.is_postgres(), "{error}");
+    if let Err(error) = first.await.expect("no panic") {
+        assert!(error.is_transient() && !database.is_postgres(), "{error}");
     }
 }
 
-pub(crate) async fn figures_tell_member_and_operation_apart(database: Database) {
+pub(crate) async fn stats_separate_members_and_operations(database: Database) {
     let store = database.store().await;
     let scanner = store.member("scanner", 2);
     davy_tag::tagged("ignored", "Scan", async {
@@ -115,11 +117,11 @@ pub(crate) async fn figures_tell_member_and_operation_apart(database: Database) 
     davy_tag::tagged("api", "List", store.jobs()).await.unwrap();
     database.execute("DROP TABLE slots").await;
     scanner
-        .give_slot("List", "a")
+        .release_slot("List", "a")
         .await
-        .expect_err("there is no such table");
-    let figures = store.figures();
-    let rows: Vec<_> = figures
+        .expect_err("no such table");
+    let stats = store.stats();
+    let rows: Vec<_> = stats
         .queries
         .iter()
         .map(|row| (&*row.member, &*row.op, row.queries, row.errors))
@@ -132,9 +134,9 @@ pub(crate) async fn figures_tell_member_and_operation_apart(database: Database) 
             ("scanner", "Scan", 2, 0)
         ]
     );
-    let scans = &figures.queries[2];
+    let scans = &stats.queries[2];
     assert_eq!(scans.buckets.iter().sum::<u64>(), 2);
     assert!(scans.seconds > 0.0);
-    assert_eq!(figures.connections_max, 10);
-    assert!(figures.connections >= 1);
+    assert_eq!(stats.connections_max, 10);
+    assert!(stats.connections >= 1);
 }

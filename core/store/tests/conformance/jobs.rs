@@ -1,9 +1,7 @@
-//! Jobs.
+//! Loading, listing and deleting jobs.
 
 use crate::backend::Database;
-use davy_base::Clock;
 use davy_store::NewJob;
-use std::time::Duration;
 
 fn job(team: &str, pipeline: &str, name: &str) -> NewJob {
     NewJob {
@@ -17,9 +15,8 @@ fn job(team: &str, pipeline: &str, name: &str) -> NewJob {
     }
 }
 
-pub(crate) async fn thirty_six_thousand_jobs_load_in_seconds(database: Database) {
+pub(crate) async fn thirty_six_thousand_jobs_load_and_read_back(database: Database) {
     let store = database.store().await;
-    let clock = Clock::system();
     let config = format!("{{\"plan\":\"{}\"}}", "x".repeat(1_500));
     let jobs = (0..36_000).map(|number| NewJob {
         config: config.clone(),
@@ -27,15 +24,10 @@ pub(crate) async fn thirty_six_thousand_jobs_load_in_seconds(database: Database)
         ..job("main", &format!("p{}", number / 12), &number.to_string())
     });
     assert_eq!(store.load_jobs(jobs).await.unwrap(), 36_000);
-    let loaded = clock.monotonic();
     assert_eq!(store.jobs_count().await.unwrap(), 36_000);
     let jobs = store.jobs().await.unwrap();
-    let read = clock.monotonic().saturating_sub(loaded);
     assert_eq!(jobs.len(), 36_000);
     assert_eq!(jobs[0].config, config);
-    println!("{}: loaded in {loaded:?}, read in {read:?}", store.kind());
-    assert!(loaded < Duration::from_secs(30), "{loaded:?}");
-    assert!(read < Duration::from_secs(10), "{read:?}");
 }
 
 pub(crate) async fn jobs_are_replaced_by_name_and_keep_their_ids(database: Database) {
@@ -61,7 +53,7 @@ pub(crate) async fn jobs_are_replaced_by_name_and_keep_their_ids(database: Datab
     assert_eq!(after.len(), 2);
 }
 
-pub(crate) async fn jobs_are_in_the_same_order_on_every_database(database: Database) {
+pub(crate) async fn jobs_are_sorted_alike_on_every_database(database: Database) {
     let store = database.store().await;
     let teams = ["b", "B", "ä", "a-1", "a1", "a 1", "_"];
     store
@@ -87,11 +79,11 @@ pub(crate) async fn jobs_are_in_the_same_order_on_every_database(database: Datab
     );
 }
 
-pub(crate) async fn jobs_of_one_team_are_deleted_alone(database: Database) {
+pub(crate) async fn deleting_the_jobs_of_a_team_leaves_others(database: Database) {
     let store = database.store().await;
     let jobs = [job("a", "p", "1"), job("a", "q", "1"), job("b", "p", "1")];
     store.load_jobs(jobs).await.unwrap();
     assert_eq!(store.delete_jobs("a").await.unwrap(), 2);
     assert_eq!(store.jobs_count().await.unwrap(), 1);
-    assert_eq!(store.delete_jobs("nobody").await.unwrap(), 0);
+    assert_eq!(store.delete_jobs("unknown").await.unwrap(), 0);
 }

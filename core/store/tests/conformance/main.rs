@@ -1,7 +1,9 @@
-//! What the database promises, checked on each database that there is.
+//! What the store guarantees, checked on both databases.
 //!
-//! A check is a function that gets an empty database; [`conformance`] makes a test of it for each.
-//! What only one of them can suffer stands in `postgres_faults` and `sqlite_faults`.
+//! A check is a function that gets an empty database; [`conformance`] makes a test of it for each
+//! database. Faults that only one database can have are in `postgres_faults` and `sqlite_faults`.
+//!
+//! The stores of a check run with clocks that differ by ten minutes, as those of hosts may.
 
 mod aborts;
 mod audit;
@@ -18,20 +20,20 @@ mod sqlite_faults;
 mod ticks;
 mod toggles;
 
-/// A test of each check on each database.
+/// A test for each check and database.
 macro_rules! conformance {
-    ($($room:ident { $($check:ident)* })*) => {
-        mod sqlite { $(mod $room { $(
+    ($($module:ident { $($check:ident)* })*) => {
+        mod sqlite { $(mod $module { $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                crate::backend::on_sqlite(crate::$room::$check).await;
+                crate::backend::on_sqlite(crate::$module::$check).await;
             }
         )* })* }
 
-        mod postgres { $(mod $room { $(
+        mod postgres { $(mod $module { $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                crate::backend::on_postgres(crate::$room::$check).await;
+                crate::backend::on_postgres(crate::$module::$check).await;
             }
         )* })* }
     };
@@ -39,59 +41,62 @@ macro_rules! conformance {
 
 conformance! {
     processes {
-        a_start_tells_of_the_one_before_that_never_ended
-        processes_that_start_at_once_are_all_remembered
-        live_processes_are_those_heard_of_lately
-        a_report_of_an_unknown_process_is_refused
-        processes_heard_of_least_recently_are_forgotten
+        start_returns_the_previous_process_that_did_not_stop
+        concurrent_starts_are_all_recorded
+        live_processes_reported_recently_and_did_not_stop
+        liveness_does_not_depend_on_the_clocks_of_hosts
+        report_of_an_unknown_process_is_rejected
+        processes_silent_for_longest_are_deleted
     }
     toggles {
-        a_toggle_and_its_audit_row_are_written_together
-        a_change_whose_audit_row_is_refused_does_not_happen
-        a_restart_leaves_a_toggle_as_it_is
-        a_cleared_toggle_is_seen_by_those_who_poll
-        a_poll_misses_no_change_of_concurrent_writers
+        toggle_and_audit_row_are_written_together
+        toggle_is_rolled_back_if_its_audit_row_is_rejected
+        restart_does_not_change_the_toggle
+        poll_returns_cleared_toggles
+        poll_misses_no_change_of_concurrent_writers
     }
     audit {
-        audit_rows_come_in_pages_the_newest_first
-        old_audit_rows_are_forgotten
+        audit_rows_are_paged_newest_first
+        old_audit_rows_are_deleted
     }
     ticks {
-        one_of_many_claims_a_tick
-        a_tick_is_due_when_its_interval_is_over
-        a_holder_whose_lease_ran_out_is_fenced_off
-        a_holder_whose_lease_ran_out_cannot_finish
-        a_late_holder_that_nobody_followed_keeps_its_lease
-        a_wake_while_it_runs_is_remembered
-        a_wake_before_the_first_claim_is_remembered
-        a_failed_run_is_no_last_run
-        a_run_that_was_stopped_is_due_at_once
-        ticks_that_are_no_more_are_forgotten
+        one_of_many_concurrent_claims_succeeds
+        tick_is_due_after_its_interval
+        expired_holder_cannot_renew_or_finish_after_another_claim
+        expired_holder_cannot_finish
+        expired_lease_can_be_renewed_if_unclaimed
+        wake_during_a_run_causes_one_more_run
+        wake_before_the_first_claim_is_kept
+        failed_run_does_not_count_as_last_run
+        stopped_run_is_due_immediately
+        ticks_of_removed_members_are_deleted
     }
     slots {
-        the_last_slot_goes_to_one
-        slots_whose_time_is_over_are_free
-        a_request_keeps_the_slot_that_it_has
+        concurrent_requests_never_exceed_the_limit
+        expired_slots_are_free
+        request_keeps_its_slot_when_it_takes_it_again
+        fast_clock_of_a_host_frees_no_live_slot
+        slot_expires_on_time_whatever_the_clock_of_its_host
     }
     jobs {
-        thirty_six_thousand_jobs_load_in_seconds
+        thirty_six_thousand_jobs_load_and_read_back
         jobs_are_replaced_by_name_and_keep_their_ids
-        jobs_are_in_the_same_order_on_every_database
-        jobs_of_one_team_are_deleted_alone
+        jobs_are_sorted_alike_on_every_database
+        deleting_the_jobs_of_a_team_leaves_others
     }
     schema {
-        eight_who_migrate_at_once_make_one_schema
-        a_newer_schema_is_refused
-        a_database_that_was_not_migrated_refuses_queries_for_good
-        the_clock_of_the_fleet_goes
-        a_closed_store_is_unreachable
+        concurrent_migrations_create_one_schema
+        newer_schema_is_rejected
+        unmigrated_database_rejects_queries
+        fleet_clock_advances_and_ignores_the_host
+        closed_store_is_unreachable
     }
     budgets {
-        a_member_uses_no_more_than_its_budget
-        figures_tell_member_and_operation_apart
+        member_uses_at_most_its_budget
+        stats_separate_members_and_operations
     }
     aborts {
-        a_change_dropped_at_any_point_happens_whole_or_not_at_all
-        claims_dropped_at_any_point_leave_the_pool_whole
+        change_dropped_at_any_point_is_atomic
+        claims_dropped_at_any_point_leak_no_connection
     }
 }

@@ -1,62 +1,62 @@
-//! A cable to a server that can be cut.
+//! A TCP proxy whose traffic can be cut or silenced.
 
 use std::net::SocketAddr;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the cable does.
+/// What the proxy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cable {
-    /// Carries.
-    Whole,
-    /// Ends what it carries, and refuses to carry more.
+pub(crate) enum Network {
+    /// Forwards.
+    Up,
+    /// Closes connections, and rejects new ones.
     Cut,
-    /// Swallows everything and says nothing.
+    /// Discards all bytes and sends none.
     Silent,
 }
 
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    cable: watch::Sender<Cable>,
+    network: watch::Sender<Network>,
 }
 
 impl Proxy {
-    /// A cable to `server` (`host:port`).
+    /// A proxy for `server` (`host:port`).
     pub(crate) async fn new(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (cable, state) = watch::channel(Cable::Whole);
+        let (network, state) = watch::channel(Network::Up);
         let server = server.to_owned();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, server.clone(), state.clone()));
+                tokio::spawn(forward(client, server.clone(), state.clone()));
             }
         });
-        Self { address, cable }
+        Self { address, network }
     }
 
-    pub(crate) fn set(&self, cable: Cable) {
-        self.cable.send_replace(cable);
+    pub(crate) fn set(&self, network: Network) {
+        self.network.send_replace(network);
     }
 }
 
-async fn carry(mut client: TcpStream, server: String, mut state: watch::Receiver<Cable>) {
+async fn forward(mut client: TcpStream, server: String, mut state: watch::Receiver<Network>) {
     let mut upstream = None;
     loop {
         let now = *state.borrow_and_update();
         match now {
-            Cable::Cut => return,
-            Cable::Silent => {
+            Network::Cut => return,
+            Network::Silent => {
                 if state.changed().await.is_err() {
                     return;
                 }
-                // What was swallowed does not come back, so the connection is of no use any more.
+                // Bytes were lost, so the connection is useless now.
                 if upstream.is_some() {
                     return;
                 }
             }
-            Cable::Whole => {
+            Network::Up => {
                 if upstream.is_none() {
                     upstream = TcpStream::connect(&server).await.ok();
                 }

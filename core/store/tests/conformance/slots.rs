@@ -1,73 +1,92 @@
 //! Limits across the fleet.
 
-use crate::backend::Database;
+use crate::backend::{Database, fast_clock};
+use davy_base::Clock;
+use davy_store::Store;
+use std::time::Duration;
 
-pub(crate) async fn the_last_slot_goes_to_one(database: Database) {
+/// Longer than any check takes.
+const HOLD: Duration = Duration::from_mins(1);
+
+async fn take(store: &Store, id: &str) -> bool {
+    store.take_slot("List", 1, id, "p", HOLD).await.unwrap()
+}
+
+/// Moves all slots back in time by [`HOLD`], so that they have expired.
+async fn expire(database: &Database) {
+    let sql = format!("UPDATE slots SET until = until - {}", HOLD.as_millis());
+    database.execute(&sql).await;
+}
+
+pub(crate) async fn concurrent_requests_never_exceed_the_limit(database: Database) {
     const LIMIT: u32 = 3;
     let stores = [database.store().await, database.store().await];
     for round in 0..20 {
         let op = format!("List{round}");
-        let asked: Vec<_> = (0..8)
+        let requests: Vec<_> = (0..8)
             .map(|id| {
                 let (store, op) = (stores[id % 2].clone(), op.clone());
                 tokio::spawn(async move {
                     store
-                        .take_slot(&op, LIMIT, &id.to_string(), "p", 0, 100)
+                        .take_slot(&op, LIMIT, &id.to_string(), "p", HOLD)
                         .await
                         .unwrap()
                 })
             })
             .collect();
         let mut taken = 0;
-        for asked in asked {
-            taken += u32::from(asked.await.expect("it was answered"));
+        for request in requests {
+            taken += u32::from(request.await.expect("no panic"));
         }
         assert_eq!(taken, LIMIT, "round {round}");
-        let count = stores[0].slots(0).await.unwrap();
+        let count = stores[0].slots().await.unwrap();
         assert!(count.contains(&(op, LIMIT.into())));
     }
 }
 
-pub(crate) async fn slots_whose_time_is_over_are_free(database: Database) {
+pub(crate) async fn expired_slots_are_free(database: Database) {
     let store = database.store().await;
-    let take = async |id: &str, now: i64| {
-        store
-            .take_slot("List", 1, id, "p", now, now + 100)
-            .await
-            .unwrap()
-    };
-    assert!(take("a", 0).await);
-    assert!(!take("b", 99).await);
-    assert_eq!(store.slots(100).await.unwrap(), []);
-    assert!(take("b", 100).await);
-    // Too late: the slot is b's.
-    store.give_slot("List", "a").await.unwrap();
-    assert!(!take("c", 101).await);
-    store.give_slot("List", "b").await.unwrap();
-    assert!(take("c", 102).await);
-    assert!(
-        store
-            .take_slot("Other", 1, "d", "p", 102, 200)
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .take_slot("None", 0, "e", "p", 102, 200)
-            .await
-            .unwrap()
-    );
+    assert!(take(&store, "a").await);
+    assert!(!take(&store, "b").await);
+    expire(&database).await;
+    assert_eq!(store.slots().await.unwrap(), []);
+    assert!(take(&store, "b").await);
+    // The slot of `a` has expired, so this must not release that of `b`.
+    store.release_slot("List", "a").await.unwrap();
+    assert!(!take(&store, "c").await);
+    store.release_slot("List", "b").await.unwrap();
+    assert!(take(&store, "c").await);
+    let other = store.take_slot("Other", 1, "d", "p", HOLD).await;
+    assert!(other.unwrap());
+    let none = store.take_slot("None", 0, "e", "p", HOLD).await;
+    assert!(!none.unwrap());
 }
 
-pub(crate) async fn a_request_keeps_the_slot_that_it_has(database: Database) {
+pub(crate) async fn request_keeps_its_slot_when_it_takes_it_again(database: Database) {
     let store = database.store().await;
-    assert!(store.take_slot("List", 1, "a", "p", 0, 100).await.unwrap());
-    assert!(store.take_slot("List", 1, "a", "p", 50, 150).await.unwrap());
-    assert!(
-        !store
-            .take_slot("List", 1, "b", "p", 120, 220)
-            .await
-            .unwrap()
-    );
-    assert_eq!(store.slots(120).await.unwrap(), [("List".to_owned(), 1)]);
+    let short = store.take_slot("List", 1, "a", "p", HOLD).await;
+    assert!(short.unwrap());
+    let longer = store.take_slot("List", 1, "a", "p", HOLD * 2).await;
+    assert!(longer.unwrap());
+    expire(&database).await;
+    assert!(!take(&store, "b").await);
+    assert_eq!(store.slots().await.unwrap(), [("List".to_owned(), 1)]);
+}
+
+pub(crate) async fn fast_clock_of_a_host_frees_no_live_slot(database: Database) {
+    let accurate = database.store_on(Clock::system()).await;
+    let fast = database.store_on(fast_clock()).await;
+    assert!(take(&accurate, "a").await);
+    assert!(!take(&fast, "b").await, "the slot is live");
+    assert!(!take(&accurate, "c").await, "the slot was not deleted");
+    assert_eq!(fast.slots().await.unwrap(), [("List".to_owned(), 1)]);
+}
+
+pub(crate) async fn slot_expires_on_time_whatever_the_clock_of_its_host(database: Database) {
+    let accurate = database.store_on(Clock::system()).await;
+    let fast = database.store_on(fast_clock()).await;
+    assert!(take(&fast, "a").await);
+    expire(&database).await;
+    assert_eq!(accurate.slots().await.unwrap(), []);
+    assert!(take(&accurate, "b").await);
 }

@@ -1,19 +1,20 @@
-//! What can happen to a file.
+//! Faults of SQLite files.
 
 use crate::backend::{Database, on_sqlite};
 use crate::toggles::change;
-use davy_store::{Action, Kind, Store};
+use davy_store::{Action, ErrorKind, Store};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor, SqliteConnection};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-/// Names the file to the child.
+/// The variable that passes the database's URL to the child.
 const FILE: &str = "CONFORMANCE_FILE";
 
 #[tokio::test]
-async fn a_process_killed_in_the_middle_of_a_change_leaves_nothing() {
+async fn change_of_a_killed_process_is_rolled_back() {
     on_sqlite(async |database: Database| {
         let store = database.store().await;
         store
@@ -21,20 +22,20 @@ async fn a_process_killed_in_the_middle_of_a_change_leaves_nothing() {
             .await
             .unwrap();
         let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
-            .args(["sqlite_faults::the_child_that_is_killed", "--exact"])
+            .args(["sqlite_faults::child_killed_during_a_change", "--exact"])
             .args(["--ignored", "--nocapture"])
             .env(FILE, &database.url)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("the test runs itself");
+            .expect("the test executable starts");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        while let Some(line) = lines.next_line().await.expect("it talks") {
+        while let Some(line) = lines.next_line().await.expect("the output is text") {
             if line.contains("in the middle") {
                 break;
             }
         }
-        child.kill().await.expect("it is killed");
+        child.kill().await.expect("the child can be killed");
         let toggle = store
             .set_toggle(&change("a", Action::Enable))
             .await
@@ -46,9 +47,10 @@ async fn a_process_killed_in_the_middle_of_a_change_leaves_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "a part of the test above"]
-async fn the_child_that_is_killed() {
+#[ignore = "the child process of the test above"]
+async fn child_killed_during_a_change() {
     let Ok(url) = std::env::var(FILE) else {
+        davy_test_support::skip("runs only as the child process of another test");
         return;
     };
     let mut raw = SqliteConnection::connect(&url).await.unwrap();
@@ -62,17 +64,20 @@ async fn the_child_that_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_of_the_first_version_is_brought_up_to_date() {
+async fn database_of_the_first_version_is_migrated() {
     on_sqlite(async |database: Database| {
-        let first = tempfile::tempdir().expect("a scratch folder");
+        let first = tempfile::tempdir().expect("a temporary folder");
         let name = "0001_processes.sql";
         let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
-        std::fs::copy(migrations.join(name), first.path().join(name)).expect("it is there");
+        std::fs::copy(migrations.join(name), first.path().join(name))
+            .expect("the first migration exists");
         let path = database.url.strip_prefix("sqlite:").expect("a file");
         std::fs::File::create(path).expect("a new file");
         let mut raw = SqliteConnection::connect(&database.url).await.unwrap();
-        let old = Migrator::new(first.path()).await.expect("one migration");
-        old.run(&mut raw).await.expect("it migrates");
+        let old = Migrator::new(first.path())
+            .await
+            .expect("a valid migration");
+        old.run(&mut raw).await.expect("the migration succeeds");
         raw.execute(
             "INSERT INTO processes VALUES
                 ('p1', 'quickstart', 'h', 7, '0.1.0', 10, 20, 'drained'),
@@ -82,7 +87,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         .unwrap();
         raw.close().await.unwrap();
 
-        // Several processes of the new version start at once.
+        // Several processes of the new version start concurrently.
         let migrating: Vec<_> = (0..8)
             .map(|_| {
                 let store = database.unmigrated();
@@ -90,7 +95,10 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
             })
             .collect();
         for migrated in migrating {
-            migrated.await.expect("it ended").expect("it migrated");
+            migrated
+                .await
+                .expect("no panic")
+                .expect("the migration succeeds");
         }
         let store = database.store().await;
         let processes = store.processes(10).await.unwrap();
@@ -99,31 +107,31 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
             .map(|row| (&*row.id, row.seen_at))
             .collect();
         assert_eq!(seen, [("p2", 30), ("p1", 20)]);
-        assert_eq!(store.live_processes(30).await.unwrap().len(), 1);
+        assert_eq!(store.live_processes(Duration::MAX).await.unwrap().len(), 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_named() {
+async fn error_names_the_file_that_is_not_a_database() {
     let check = async |url: &str, expected: &str| {
-        let error = Store::open(url).await.expect_err("it can't be opened");
-        assert_eq!(error.kind(), Kind::Settings, "{error}");
+        let error = Store::open(url).await.expect_err("not a database");
+        assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
         assert!(error.to_string().starts_with(expected), "{error}");
     };
     check(
         "mysql://x",
-        "database \"mysql://x\" is not understood: write sqlite:PATH",
+        "unsupported database URL \"mysql://x\": expected sqlite:PATH",
     )
     .await;
     check(
         "sqlite:/nowhere/at/all.db",
-        "database sqlite:/nowhere/at/all.db can't be opened: ",
+        "failed to open database sqlite:/nowhere/at/all.db: ",
     )
     .await;
-    let folder = tempfile::tempdir().expect("a scratch folder");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("notes.txt");
     std::fs::write(&path, "Dear diary, this is not a database. ".repeat(100)).unwrap();
     let url = format!("sqlite:{}", path.display());
-    check(&url, &format!("database {url} can't be opened: ")).await;
+    check(&url, &format!("failed to open database {url}: ")).await;
 }

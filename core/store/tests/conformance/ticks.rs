@@ -1,4 +1,4 @@
-//! Leases, fences and wishes.
+//! Leases, fencing tokens and wakes.
 
 use crate::backend::Database;
 use davy_store::{Claim, Outcome, Store};
@@ -20,19 +20,19 @@ async fn finish(store: &Store, claim: &Claim, now: i64, outcome: Outcome) -> boo
         .unwrap()
 }
 
-pub(crate) async fn one_of_many_claims_a_tick(database: Database) {
+pub(crate) async fn one_of_many_concurrent_claims_succeeds(database: Database) {
     let stores = [database.store().await, database.store().await];
     for round in 0..20 {
         let now = round * INTERVAL;
-        let asked: Vec<_> = (0..8)
+        let attempts: Vec<_> = (0..8)
             .map(|holder| {
                 let store = stores[holder % 2].clone();
                 tokio::spawn(async move { claim(&store, &holder.to_string(), now).await })
             })
             .collect();
         let mut claims = Vec::new();
-        for asked in asked {
-            claims.extend(asked.await.expect("it was answered"));
+        for attempt in attempts {
+            claims.extend(attempt.await.expect("no panic"));
         }
         assert_eq!(claims.len(), 1, "round {round}: {claims:?}");
         assert_eq!(claims[0].fence, round + 1);
@@ -40,11 +40,11 @@ pub(crate) async fn one_of_many_claims_a_tick(database: Database) {
     }
 }
 
-pub(crate) async fn a_tick_is_due_when_its_interval_is_over(database: Database) {
+pub(crate) async fn tick_is_due_after_its_interval(database: Database) {
     let store = database.store().await;
-    let first = claim(&store, "a", 100).await.expect("never ran");
+    let first = claim(&store, "a", 100).await.expect("it never ran");
     assert_eq!((first.fence, first.lease_until), (1, 400));
-    assert_eq!(claim(&store, "b", 399).await, None, "a has it");
+    assert_eq!(claim(&store, "b", 399).await, None, "`a` holds the lease");
     assert!(finish(&store, &first, 350, Outcome::Done).await);
     assert_eq!(claim(&store, "b", 1_099).await, None, "not due");
     let second = claim(&store, "b", 1_100).await.expect("due");
@@ -59,55 +59,57 @@ pub(crate) async fn a_tick_is_due_when_its_interval_is_over(database: Database) 
     assert!(!tick.is_stale(2_350) && tick.is_stale(2_351));
 }
 
-pub(crate) async fn a_holder_whose_lease_ran_out_is_fenced_off(database: Database) {
+pub(crate) async fn expired_holder_cannot_renew_or_finish_after_another_claim(database: Database) {
     let (first, second) = (database.store().await, database.store().await);
-    let late = claim(&first, "a", 0).await.expect("never ran");
+    let expired = claim(&first, "a", 0).await.expect("it never ran");
     assert_eq!(claim(&second, "b", LEASE - 1).await, None);
-    // Long before the interval is over: the run never ended.
-    let now = claim(&second, "b", LEASE).await.expect("the lease is over");
-    assert!(now.fence > late.fence);
-    assert!(!first.renew("gc", late.fence, 10_000).await.unwrap());
-    assert!(!finish(&first, &late, LEASE + 1, Outcome::Done).await);
+    // Due although the interval has not passed, because the run never finished.
+    let current = claim(&second, "b", LEASE)
+        .await
+        .expect("the lease has expired");
+    assert!(current.fence > expired.fence);
+    assert!(!first.renew("gc", expired.fence, 10_000).await.unwrap());
+    assert!(!finish(&first, &expired, LEASE + 1, Outcome::Done).await);
     assert_eq!(second.ticks().await.unwrap()[0].last_run, None);
-    assert!(second.renew("gc", now.fence, 900).await.unwrap());
-    assert!(finish(&second, &now, 899, Outcome::Done).await);
+    assert!(second.renew("gc", current.fence, 900).await.unwrap());
+    assert!(finish(&second, &current, 899, Outcome::Done).await);
     let tick = second.ticks().await.unwrap().remove(0);
     assert_eq!((tick.last_run, tick.duration_ms), (Some(899), Some(599)));
-    assert!(!second.renew("gc", now.fence, 9_000).await.unwrap());
-    assert!(!finish(&second, &now, 899, Outcome::Done).await);
+    assert!(!second.renew("gc", current.fence, 9_000).await.unwrap());
+    assert!(!finish(&second, &current, 899, Outcome::Done).await);
 }
 
-pub(crate) async fn a_holder_whose_lease_ran_out_cannot_finish(database: Database) {
+pub(crate) async fn expired_holder_cannot_finish(database: Database) {
     let store = database.store().await;
-    let late = claim(&store, "a", 0).await.expect("never ran");
-    assert!(!finish(&store, &late, LEASE, Outcome::Done).await);
+    let expired = claim(&store, "a", 0).await.expect("it never ran");
+    assert!(!finish(&store, &expired, LEASE, Outcome::Done).await);
     assert_eq!(store.ticks().await.unwrap()[0].last_run, None);
 }
 
-pub(crate) async fn a_late_holder_that_nobody_followed_keeps_its_lease(database: Database) {
+pub(crate) async fn expired_lease_can_be_renewed_if_unclaimed(database: Database) {
     let store = database.store().await;
-    let late = claim(&store, "a", 0).await.expect("never ran");
-    assert!(store.renew("gc", late.fence, 1_000).await.unwrap());
+    let expired = claim(&store, "a", 0).await.expect("it never ran");
+    assert!(store.renew("gc", expired.fence, 1_000).await.unwrap());
     assert_eq!(claim(&store, "b", 999).await, None);
-    assert!(finish(&store, &late, 999, Outcome::Done).await);
+    assert!(finish(&store, &expired, 999, Outcome::Done).await);
 }
 
-pub(crate) async fn a_wake_while_it_runs_is_remembered(database: Database) {
+pub(crate) async fn wake_during_a_run_causes_one_more_run(database: Database) {
     let (runner, other) = (database.store().await, database.store().await);
-    let first = claim(&runner, "a", 0).await.expect("never ran");
+    let first = claim(&runner, "a", 0).await.expect("it never ran");
     other.wake("gc").await.unwrap();
-    assert_eq!(claim(&other, "b", 10).await, None, "it runs");
+    assert_eq!(claim(&other, "b", 10).await, None, "a run is in progress");
     assert!(finish(&runner, &first, 20, Outcome::Done).await);
     assert!(runner.ticks().await.unwrap()[0].woken);
-    let again = claim(&other, "b", 21).await.expect("it was woken");
+    let second = claim(&other, "b", 21).await.expect("it was woken");
     assert!(!runner.ticks().await.unwrap()[0].woken);
-    assert!(finish(&other, &again, 22, Outcome::Done).await);
-    assert_eq!(claim(&runner, "a", 23).await, None, "once more, not twice");
+    assert!(finish(&other, &second, 22, Outcome::Done).await);
+    assert_eq!(claim(&runner, "a", 23).await, None, "only one more run");
     runner.wake("gc").await.unwrap();
     assert!(claim(&runner, "a", 24).await.is_some());
 }
 
-pub(crate) async fn a_wake_before_the_first_claim_is_remembered(database: Database) {
+pub(crate) async fn wake_before_the_first_claim_is_kept(database: Database) {
     let store = database.store().await;
     store.wake("gc").await.unwrap();
     let tick = store.ticks().await.unwrap().remove(0);
@@ -117,9 +119,9 @@ pub(crate) async fn a_wake_before_the_first_claim_is_remembered(database: Databa
     assert_eq!((tick.interval_ms, tick.known_since), (INTERVAL, Some(5)));
 }
 
-pub(crate) async fn a_failed_run_is_no_last_run(database: Database) {
+pub(crate) async fn failed_run_does_not_count_as_last_run(database: Database) {
     let store = database.store().await;
-    let first = claim(&store, "a", 0).await.expect("never ran");
+    let first = claim(&store, "a", 0).await.expect("it never ran");
     assert!(finish(&store, &first, 10, Outcome::Done).await);
     let second = claim(&store, "a", INTERVAL).await.expect("due");
     let written = store
@@ -136,27 +138,27 @@ pub(crate) async fn a_failed_run_is_no_last_run(database: Database) {
     assert_eq!(tick.outcome.as_deref(), Some("failed"));
     assert_eq!(tick.error.as_deref(), Some("no volume"));
     assert_eq!((tick.last_run, tick.finished_at), (Some(10), Some(1_200)));
-    assert_eq!(claim(&store, "a", 1_999).await, None, "not at once");
-    let third = claim(&store, "a", 2_000).await.expect("at its next time");
+    assert_eq!(claim(&store, "a", 1_999).await, None, "not due yet");
+    let third = claim(&store, "a", 2_000).await.expect("due");
     assert!(finish(&store, &third, 2_001, Outcome::Done).await);
     assert_eq!(store.ticks().await.unwrap()[0].error, None);
 }
 
-pub(crate) async fn a_run_that_was_stopped_is_due_at_once(database: Database) {
+pub(crate) async fn stopped_run_is_due_immediately(database: Database) {
     let store = database.store().await;
-    let first = claim(&store, "a", 0).await.expect("never ran");
+    let first = claim(&store, "a", 0).await.expect("it never ran");
     assert!(finish(&store, &first, 10, Outcome::Stopped).await);
     assert_eq!(claim(&store, "b", 11).await.expect("due").fence, 2);
 }
 
-pub(crate) async fn ticks_that_are_no_more_are_forgotten(database: Database) {
+pub(crate) async fn ticks_of_removed_members_are_deleted(database: Database) {
     let store = database.store().await;
     for (name, now) in [("old", 0), ("held", 0), ("new", 10_000)] {
         let lease = if name == "held" { 20_000 } else { LEASE };
         let claimed = store.claim(name, "a", now, INTERVAL, lease).await.unwrap();
         assert!(claimed.is_some());
     }
-    assert_eq!(store.forget_ticks(10_000).await.unwrap(), 1);
+    assert_eq!(store.delete_ticks_before(10_000).await.unwrap(), 1);
     let names: Vec<String> = store
         .ticks()
         .await

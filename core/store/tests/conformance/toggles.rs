@@ -1,4 +1,4 @@
-//! Toggles and their revisions.
+//! Toggles, their revisions and their audit rows.
 
 use crate::backend::Database;
 use davy_store::{Action, Error, Source, ToggleChange, ToggleKind};
@@ -17,7 +17,7 @@ pub(crate) fn change(name: &str, action: Action) -> ToggleChange {
     }
 }
 
-pub(crate) async fn a_toggle_and_its_audit_row_are_written_together(database: Database) {
+pub(crate) async fn toggle_and_audit_row_are_written_together(database: Database) {
     let store = database.store().await;
     let check = async |action: Action, enabled, limit_to, slot_ms, what: &str| {
         let toggle = store.set_toggle(&change("List", action)).await.unwrap();
@@ -31,7 +31,7 @@ pub(crate) async fn a_toggle_and_its_audit_row_are_written_together(database: Da
         assert_eq!((row.at, &*row.source), (1_000, "cli"));
         assert_eq!(row.process.as_deref(), Some("p1"));
         let detail: serde_json::Value =
-            serde_json::from_str(&row.detail.expect("a detail")).expect("it is JSON");
+            serde_json::from_str(&row.detail.expect("a detail")).expect("JSON");
         assert_eq!(detail["revision"], toggle.revision);
         assert_eq!(detail["limit_to"], serde_json::json!(limit_to));
         toggle
@@ -47,12 +47,12 @@ pub(crate) async fn a_toggle_and_its_audit_row_are_written_together(database: Da
     assert_eq!(store.audit(10, None).await.unwrap().len(), 3);
 }
 
-pub(crate) async fn a_change_whose_audit_row_is_refused_does_not_happen(database: Database) {
+pub(crate) async fn toggle_is_rolled_back_if_its_audit_row_is_rejected(database: Database) {
     let store = database.store().await;
-    let mut refused = change("List", Action::Disable);
-    // Only the audit row has it.
-    refused.process = Some("p\0".to_owned());
-    let error = store.set_toggle(&refused).await.expect_err("a zero byte");
+    let mut invalid = change("List", Action::Disable);
+    // Only the audit row contains the id of the process.
+    invalid.process = Some("p\0".to_owned());
+    let error = store.set_toggle(&invalid).await.expect_err("a zero byte");
     assert!(matches!(error, Error::ZeroByte { at: 1 }), "{error}");
     assert_eq!(store.toggles().await.unwrap(), (0, Vec::new()));
     assert!(store.audit(10, None).await.unwrap().is_empty());
@@ -60,9 +60,9 @@ pub(crate) async fn a_change_whose_audit_row_is_refused_does_not_happen(database
     assert_eq!(toggle.unwrap().revision, 1);
 }
 
-pub(crate) async fn a_restart_leaves_a_toggle_as_it_is(database: Database) {
+pub(crate) async fn restart_does_not_change_the_toggle(database: Database) {
     let store = database.store().await;
-    let off = store
+    let disabled = store
         .set_toggle(&change("gc", Action::Disable))
         .await
         .unwrap();
@@ -71,7 +71,7 @@ pub(crate) async fn a_restart_leaves_a_toggle_as_it_is(database: Database) {
     let toggle = store.set_toggle(&restart).await.unwrap();
     assert_eq!((toggle.enabled, &*toggle.who), (Some(false), "ada"));
     assert_eq!(toggle.restart_revision, toggle.revision);
-    assert!(toggle.revision > off.revision);
+    assert!(toggle.revision > disabled.revision);
     let toggle = store
         .set_toggle(&change("gc", Action::Enable))
         .await
@@ -79,19 +79,19 @@ pub(crate) async fn a_restart_leaves_a_toggle_as_it_is(database: Database) {
     assert_eq!(toggle.restart_revision, 2);
     assert_eq!(toggle.revision, 3);
 
-    let fresh = store
+    let restarted = store
         .set_toggle(&change("new", Action::Restart))
         .await
         .unwrap();
-    assert_eq!((fresh.enabled, fresh.restart_revision), (None, 4));
+    assert_eq!((restarted.enabled, restarted.restart_revision), (None, 4));
 }
 
-pub(crate) async fn a_cleared_toggle_is_seen_by_those_who_poll(database: Database) {
+pub(crate) async fn poll_returns_cleared_toggles(database: Database) {
     let (writer, reader) = (database.store().await, database.store().await);
     for (name, kind) in [("a", ToggleKind::Endpoint), ("a", ToggleKind::Member)] {
-        let mut off = change(name, Action::Disable);
-        off.kind = kind;
-        writer.set_toggle(&off).await.unwrap();
+        let mut disable = change(name, Action::Disable);
+        disable.kind = kind;
+        writer.set_toggle(&disable).await.unwrap();
     }
     let (revision, toggles) = reader.toggles().await.unwrap();
     assert_eq!((revision, toggles.len()), (2, 2));
@@ -106,7 +106,7 @@ pub(crate) async fn a_cleared_toggle_is_seen_by_those_who_poll(database: Databas
     assert_eq!((toggles[0].enabled, toggles[0].limit_to), (None, None));
 }
 
-pub(crate) async fn a_poll_misses_no_change_of_concurrent_writers(database: Database) {
+pub(crate) async fn poll_misses_no_change_of_concurrent_writers(database: Database) {
     const WRITERS: i64 = 8;
     const CHANGES: i64 = 25;
     let stores = [database.store().await, database.store().await];
@@ -116,10 +116,10 @@ pub(crate) async fn a_poll_misses_no_change_of_concurrent_writers(database: Data
             tokio::spawn(async move {
                 for number in 0..CHANGES {
                     let name = format!("{writer}-{number}");
-                    let wish = change(&name, Action::Disable);
-                    // Eight writers of SQLite may outwait one of them; it asks again, as a caller does.
-                    while let Err(error) = store.set_toggle(&wish).await {
-                        assert!(error.is_unreachable(), "{error}");
+                    let disable = change(&name, Action::Disable);
+                    // With eight writers, SQLite may exceed the time limit of one, which then retries.
+                    while let Err(error) = store.set_toggle(&disable).await {
+                        assert!(error.is_transient(), "{error}");
                     }
                 }
             })
@@ -134,7 +134,7 @@ pub(crate) async fn a_poll_misses_no_change_of_concurrent_writers(database: Data
         revision = latest;
     }
     for writer in writers {
-        writer.await.expect("the writer is done");
+        writer.await.expect("no panic");
     }
     assert_eq!(seen.len() as i64, WRITERS * CHANGES);
     assert_eq!(reader.audit(1_000, None).await.unwrap().len(), seen.len());

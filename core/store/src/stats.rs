@@ -1,66 +1,66 @@
-//! What the database costs, by member and operation.
+//! Statistics on queries, by member and operation.
 
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Upper bounds of the buckets of [`QueryFigures::buckets`], in seconds; one bucket more is for
-/// what took longer.
+/// Upper bounds of [`QueryStats::buckets`], in seconds. One further bucket counts longer queries.
 pub const BUCKETS_SECONDS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
 
 const BUCKETS: usize = BUCKETS_SECONDS.len() + 1;
-/// Pairs of member and operation that are told apart; whatever else comes counts as `(overflow)`.
+/// Pairs of member and operation with a row of their own. All further pairs share one row, whose
+/// member and operation are [`OVERFLOW`].
 const PAIRS_MAX: usize = 4_096;
 const OVERFLOW: &str = "(overflow)";
 
-/// What the database costs, and who uses how much of it.
+/// Queries and connections of this process since the store was created.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Figures {
-    /// By member and operation, in their order.
-    pub queries: Vec<QueryFigures>,
-    /// By member, in their order. "" is the process itself: queries on no member's budget.
-    pub budgets: Vec<BudgetFigures>,
-    /// Connections that are open.
+pub struct Stats {
+    /// Sorted by member and operation.
+    pub queries: Vec<QueryStats>,
+    /// Sorted by member. The member "" stands for queries outside any member's budget.
+    pub budgets: Vec<BudgetStats>,
+    /// Open connections.
     pub connections: u32,
-    /// Connections that are open and that nobody uses.
+    /// Open connections that are not in use.
     pub connections_idle: u32,
-    /// Connections that may be open at once.
+    /// The maximum number of open connections.
     pub connections_max: u32,
 }
 
-/// The queries of an operation of a member.
+/// The queries of one operation of a member.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct QueryFigures {
-    /// The member whose budget they were on; without one, the member that was tagged; else "".
+pub struct QueryStats {
+    /// The member whose budget the queries used; else the tagged member; else "".
     pub member: String,
-    /// The operation that was tagged, or "".
+    /// The tagged operation, or "".
     pub op: String,
-    /// Statements that were sent.
+    /// Statements sent.
     pub queries: u64,
-    /// Those that failed, and those for which there was no connection.
+    /// Statements that failed, and those for which no connection was available.
     pub errors: u64,
-    /// Time from sending them to their last row, in seconds.
+    /// Time from sending a statement to receiving its last row, in seconds.
     pub seconds: f64,
     /// Time spent waiting for a connection, in seconds.
     pub wait_seconds: f64,
-    /// How many took at most as long as [`BUCKETS_SECONDS`] says and longer than the bucket before.
-    /// Not cumulative.
+    /// Statements by duration: longer than the previous bound of [`BUCKETS_SECONDS`] and at most as
+    /// long as their own. Not cumulative.
     pub buckets: [u64; BUCKETS],
 }
 
-/// A member's share of the pool.
+/// A member's budget of connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BudgetFigures {
+pub struct BudgetStats {
     /// The member.
     pub member: String,
-    /// Connections that it may use at once.
+    /// The maximum number of connections in use at the same time.
     pub connections: u32,
-    /// Connections that it uses.
+    /// Connections in use.
     pub in_use: u32,
-    /// Queries that wait for one of them.
+    /// Queries waiting for a connection of the budget.
     pub waiting: u32,
-    /// Queries that waited in vain.
+    /// Queries that waited in vain and failed.
     pub refused: u64,
 }
 
@@ -73,15 +73,15 @@ struct Sums {
     buckets: [u64; BUCKETS],
 }
 
-/// Whose work a query is.
+/// The member and the operation to which a query is attributed.
 pub(crate) type Owner = (String, &'static str);
 
-/// The sums so far.
+/// The sums since the store was created.
 #[derive(Debug, Default)]
 pub(crate) struct Meter(Mutex<HashMap<Owner, Sums>>);
 
 impl Meter {
-    /// A statement was answered.
+    /// Counts a finished statement.
     pub(crate) fn query(&self, owner: &Owner, time: Duration, failed: bool) {
         self.add(owner, |sums| {
             sums.queries += 1;
@@ -91,7 +91,7 @@ impl Meter {
         });
     }
 
-    /// A connection was waited for.
+    /// Counts a wait for a connection.
     pub(crate) fn wait(&self, owner: &Owner, wait: Duration, failed: bool) {
         self.add(owner, |sums| {
             sums.errors += u64::from(failed);
@@ -112,11 +112,11 @@ impl Meter {
         change(all.entry(owner).or_default());
     }
 
-    pub(crate) fn figures(&self) -> Vec<QueryFigures> {
+    pub(crate) fn queries(&self) -> Vec<QueryStats> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut figures: Vec<QueryFigures> = all
+        let mut queries: Vec<QueryStats> = all
             .iter()
-            .map(|((member, op), sums)| QueryFigures {
+            .map(|((member, op), sums)| QueryStats {
                 member: member.clone(),
                 op: (*op).to_owned(),
                 queries: sums.queries,
@@ -127,8 +127,8 @@ impl Meter {
             })
             .collect();
         drop(all);
-        figures.sort_by(|a, b| (&a.member, &a.op).cmp(&(&b.member, &b.op)));
-        figures
+        queries.sort_by(|a, b| (&a.member, &a.op).cmp(&(&b.member, &b.op)));
+        queries
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_counted_in_one_bucket() {
+    fn bucket_bounds_are_inclusive() {
         let check = |millis: u64, expected: usize| {
             assert_eq!(bucket(Duration::from_millis(millis)), expected, "{millis}");
         };
@@ -157,17 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn owners_beyond_the_bound_share_a_row() {
+    fn owners_beyond_the_maximum_share_one_row() {
         let meter = Meter::default();
         for member in 0..PAIRS_MAX + 10 {
             meter.query(&(member.to_string(), ""), Duration::ZERO, false);
         }
-        let figures = meter.figures();
-        assert_eq!(figures.len(), PAIRS_MAX + 1);
-        let rest = figures
+        let queries = meter.queries();
+        assert_eq!(queries.len(), PAIRS_MAX + 1);
+        let overflow = queries
             .iter()
-            .find(|figures| figures.member == OVERFLOW)
-            .expect("a row for the rest");
-        assert_eq!(rest.queries, 10);
+            .find(|row| row.member == OVERFLOW)
+            .expect("an overflow row");
+        assert_eq!(overflow.queries, 10);
     }
 }
