@@ -76,17 +76,17 @@ describe('notes', () => {
     expect(texts(restricted)).toEqual([...['A', 'B', 'C'].map((n) => `warn: ${n} disabled by ada, 4 min ago: memory`), 'warn: and 1 more endpoint']);
   });
 
-  test('notes show errors, leaked tasks, waiting queries, old reports and late runs', () => {
+  test('notes show errors, leaked tasks, waiting queries, old reports and stale runs', () => {
     expect(texts(line('x', { state: 'backing-off', since: NOW - 5_000, error: 'panicked', note: 'starts again in 3 s', leaked: 1 }))).toEqual([
-      'bad: panicked', 'quiet: starts again in 3 s', 'quiet: backing-off for 5 s', 'warn: 1 leaked task',
+      'bad: panicked', 'quiet: starts again in 3 s', 'quiet: backing off for 5 s', 'warn: 1 leaked task',
     ]);
     expect(texts(line('x', { connections: { in_use: 8, budget: 8, waiting: 2 }, age_seconds: 25 }))).toEqual([
       'warn: 2 queries waiting for one of 8 connections', 'warn: last report 25 s ago',
     ]);
     expect(texts(line('gc', { last_run: run({ stale: true, at: NOW - 600_000, error: 'timed out' }) }))).toEqual([
-      'bad: late: last success 10 min ago, runs every 1 min: timed out',
+      'bad: stale: last success 10 min ago, runs every 1 min: timed out',
     ]);
-    expect(texts(line('gc', { last_run: run({ stale: true, at: null }) }))).toEqual(['bad: late: no successful run yet, runs every 1 min']);
+    expect(texts(line('gc', { last_run: run({ stale: true, at: null }) }))).toEqual(['bad: stale: no successful run yet, runs every 1 min']);
   });
 
   test('a healthy member has no notes', () => {

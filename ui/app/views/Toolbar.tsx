@@ -47,7 +47,7 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
         </select>
       </label>
       <fieldset class="segments" aria-label="Order of frames">
-        <button type="button" title="Largest first" aria-pressed={order === 'heavy'} onClick={() => update({ order: 'heavy' }, 'replace')}>Heavy</button>
+        <button type="button" title="Largest first" aria-pressed={order === 'heavy'} onClick={() => update({ order: 'heavy' }, 'replace')}>Largest</button>
         <button type="button" title="By name" aria-pressed={order === 'name'} onClick={() => update({ order: 'name' }, 'replace')}>A–Z</button>
       </fieldset>
       <fieldset class="segments" aria-label="Direction">

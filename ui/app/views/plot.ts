@@ -96,7 +96,7 @@ export class Plot {
           ...axis, size: 22, gap: 2, space: 70,
           values: (_u, ticks) => clock(ticks, this.picture!.range),
         },
-        { ...axis, size: 64, gap: 4, space: 26, incrs: stepsOf(picture.unit), values: (_u, ticks) => ticks.map((t) => formatValue(t, picture.unit)) },
+        { ...axis, size: 64, gap: 4, space: 26, incrs: stepsOf(picture.unit), values: (_u, ticks) => ticks.map((t) => (picture.lines.length > 0 ? formatValue(t, picture.unit) : '')) },
       ],
       series: [
         {},

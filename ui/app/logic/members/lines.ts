@@ -28,7 +28,7 @@ export interface TableLine {
 }
 
 /** The most severe state first; a line over several processes shows the most severe one. */
-const STATES = ['failed', 'backing-off', 'waiting', 'starting', 'draining', 'disabled', 'stopped', 'ready', '-'];
+const STATES = ['failed', 'backing off', 'waiting', 'starting', 'draining', 'disabled', 'stopped', 'ready', '-'];
 
 /** Larger for a more severe state. A state that this page does not know is the most severe. */
 export function severity(state: string): number {
@@ -39,8 +39,8 @@ export function severity(state: string): number {
 /** The state of untagged usage, which does not belong to a member. */
 export const NO_STATE = '-';
 
-/** The state as shown; the runtime calls a disabled member `off`. */
-export const stateText = (state: string): string => (state === 'off' ? 'disabled' : state);
+/** The state as shown: a disabled member has the state `off` in the API, and words are joined by `-`. */
+export const stateText = (state: string): string => (state === 'off' ? 'disabled' : state.replace(/(\w)-(?=\w)/g, '$1 '));
 export const isDisabled = (state: string): boolean => stateText(state) === 'disabled';
 
 /** Usage of a member outside of its operations. */

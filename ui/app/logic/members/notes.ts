@@ -1,4 +1,4 @@
-// Texts below a line: why a member failed, who toggled it, what is late; and the summary of the fleet.
+// Texts below a line: why a member failed, who toggled it, which runs are stale; and the summary of the fleet.
 
 import type { Health, MemberRow, Toggle } from '../../api/types';
 import { counted, formatDuration, formatSeconds, formatValue } from '../format';
@@ -50,7 +50,7 @@ export function notesOf(line: TableLine, now: number): Note[] {
     const repeats = row.note !== null && row.toggle.who !== null && row.note.startsWith(`${row.toggle.who}: `);
     if (row.note && !repeats) out.push({ tone: 'quiet', text: `${where}${row.note}` });
     if (row.state !== NO_STATE && row.state !== 'ready' && !isDisabled(row.state)) {
-      out.push({ tone: 'quiet', text: `${where}${row.state} for ${formatDuration(Math.max(0, now - row.since))}` });
+      out.push({ tone: 'quiet', text: `${where}${stateText(row.state)} for ${formatDuration(Math.max(0, now - row.since))}` });
     }
     if (row.leaked > 0) out.push({ tone: 'warn', text: `${where}${counted(row.leaked, 'leaked task')}` });
     if (row.connections !== null && row.connections.waiting > 0) {
@@ -63,7 +63,7 @@ export function notesOf(line: TableLine, now: number): Note[] {
   if (run !== null && (run.stale || run.error !== null)) {
     const last = run.at === null ? 'no successful run yet' : `last success ${ago(run.at, now)}`;
     const every = `runs every ${formatDuration(run.interval_seconds * 1000)}`;
-    out.push({ tone: 'bad', text: `${run.stale ? 'late: ' : ''}${last}, ${every}${run.error === null ? '' : `: ${run.error}`}` });
+    out.push({ tone: 'bad', text: `${run.stale ? 'stale: ' : ''}${last}, ${every}${run.error === null ? '' : `: ${run.error}`}` });
   }
   if (isToggled(line.toggle)) {
     const tone = isRestricted(line.toggle) ? 'warn' : 'quiet';

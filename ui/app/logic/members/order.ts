@@ -21,13 +21,13 @@ function weight(line: TableLine, { sort, now, history, trend }: Order): number {
     case 'state': return line.state === '' ? 0 : severity(line.state);
     case 'trend': return history.change(line.key, trend);
     case 'restarts': return line.rows.reduce((n, row) => n + row.restarts, 0);
-    case 'run': return Math.max(-1, ...line.rows.map((row) => lateness(row.last_run, now)));
+    case 'run': return Math.max(-1, ...line.rows.map((row) => staleness(row.last_run, now)));
     default: return figure(sort).of(line.usage);
   }
 }
 
-/** Intervals since the last success; a run is late after two. */
-function lateness(run: { at: number | null; interval_seconds: number; stale: boolean } | null, now: number): number {
+/** Intervals since the last success; a run is stale after two. */
+function staleness(run: { at: number | null; interval_seconds: number; stale: boolean } | null, now: number): number {
   if (run === null) return -1;
   if (run.at === null) return run.stale ? Number.MAX_VALUE : 0;
   return (now - run.at) / Math.max(1, run.interval_seconds * 1000);

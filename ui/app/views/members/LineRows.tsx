@@ -111,8 +111,8 @@ function RunCell({ line, now }: { line: TableLine; now: number }) {
   const when = run.at === null ? 'never' : agoShort(run.at, now);
   const failed = run.error !== null;
   return (
-    <td class={run.stale || failed ? 'num run late' : 'num run'} data-label="Last run">
-      {run.stale ? 'late: ' : failed ? 'failed: ' : ''}{when}
+    <td class={run.stale || failed ? 'num run stale-run' : 'num run'} data-label="Last run">
+      {run.stale ? 'stale: ' : failed ? 'failed: ' : ''}{when}
     </td>
   );
 }
@@ -138,7 +138,7 @@ function ToggleButton({ line, formOpen }: { line: TableLine; formOpen: boolean }
   if (now === null) return null;
   const kind = line.kind === 'operation' ? 'endpoint' : 'member';
   const text = toggleText(now);
-  const actions = actionsOf(line).map((action) => ACTIONS[action].label.toLowerCase()).join(', ');
+  const actions = actionsOf(line).map((action) => ACTIONS[action].label.toLowerCase()).join(' or ');
   return (
     <button
       type="button"

@@ -1,10 +1,12 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { counted } from '../../logic/format';
 import { FIGURES, figure } from '../../logic/members/usage';
-import { type Sort, sortedBy } from '../../logic/members/urlstate';
+import { type By, type Sort, sortedBy } from '../../logic/members/urlstate';
 import { drawnLines, inside, notDrawn, show, showMore, trend, view } from '../../state/membersview';
 import { form } from '../../state/toggleform';
 import { COLUMNS, FactRows, LineRows } from './LineRows';
+
+const NAME_LABELS: Record<By, string> = { member: 'Member', process: 'Process / member', operation: 'Operation' };
 
 export function MembersTable() {
   const body = useRef<HTMLTableSectionElement>(null);
@@ -15,7 +17,7 @@ export function MembersTable() {
     <table class={`members by-${view.value.by}`} aria-label="Members">
       <thead>
         <tr>
-          <Head sort="name" label={view.value.by === 'operation' ? 'Operation' : 'Member'} title="" />
+          <Head sort="name" label={NAME_LABELS[view.value.by]} title="" />
           <Head sort="state" label="State" title="" />
           {FIGURES.map((f) => <Head key={f.id} sort={f.id} label={f.label} title={f.title} />)}
           <Head sort="trend" label={`${following}, 2 min`} title="Sorts by the change over the last two minutes" />

@@ -7,7 +7,7 @@ const SHAPES: Record<string, { tone: string; shape: string }> = {
   starting: { tone: 'warn', shape: 'M6 1.5a4.5 4.5 0 0 0 0 9z' },
   waiting: { tone: 'warn', shape: 'M2.5 1.5h7L6 6l3.5 4.5h-7L6 6z' },
   draining: { tone: 'warn', shape: 'M1.5 3h9L6 10.5z' },
-  'backing-off': { tone: 'bad', shape: 'M6 1.5l5 9H1z' },
+  'backing off': { tone: 'bad', shape: 'M6 1.5l5 9H1z' },
   failed: { tone: 'bad', shape: 'M2.6 1.2L6 4.6l3.4-3.4 1.4 1.4L7.4 6l3.4 3.4-1.4 1.4L6 7.4l-3.4 3.4-1.4-1.4L4.6 6 1.2 2.6z' },
   disabled: { tone: 'inactive', shape: 'M2 2h8v8H2zM3.4 3.4v5.2h5.2V3.4z' },
   stopped: { tone: 'inactive', shape: 'M2 2h8v8H2z' },
