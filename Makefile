@@ -36,7 +36,7 @@ lint: ## Check formatting, clippy, unused dependencies, licences, duplicates, ru
 	@ops/dev/lint
 
 msrv: ## Compile with the oldest supported Rust versions
-	@ops/dev/need cc
+	@ops/dev/need cc python
 	@ops/dev/msrv
 
 targets: ## Compile the profiler for the systems on which it is not tested here (macOS, musl)
