@@ -1,8 +1,8 @@
-//! Ratios of ingestion, storage and queries to what is physically needed, measured in one run.
+//! Measures ingestion, storage and queries as ratios to a lower bound of the same run.
 //!
-//! `cargo bench -p davy-archive` pushes an hour of profiles by a seeded generator: 20 services of
-//! thousands of distinct stacks by Zipf's law, a window every ten seconds. `-- --quick` takes 100
-//! windows a service; `SERVICES`, `WINDOWS` and `SAMPLES` change the size too.
+//! `cargo bench -p davy-archive` pushes an hour of generated profiles (seeded): 20 services with
+//! thousands of distinct stacks each, distributed by Zipf's law, and a window every ten seconds.
+//! `-- --quick` pushes 100 windows per service; `SERVICES`, `WINDOWS` and `SAMPLES` override the size.
 
 use bytes::Bytes;
 use davy_archive::ingest::{Format, Push, WindowIdentity};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// pprof's messages for a plain decoder, the peer that ingestion is measured against.
+/// Messages of pprof for a plain decoder, to which ingestion is compared.
 mod wire {
     #[derive(Clone, PartialEq, prost::Message)]
     pub(crate) struct Profile {
@@ -99,7 +99,7 @@ mod wire {
     }
 }
 
-/// One service's program: functions, and stacks by falling frequency.
+/// The program of a service: functions, and stacks by descending frequency.
 struct Program {
     names: Vec<String>,
     stacks: Vec<Vec<(u32, u32)>>,
@@ -123,7 +123,7 @@ fn program(service: usize, random: &mut Random) -> Program {
         let kept = 1 + random.below(like.len() as u64) as usize;
         let mut stack = like[..kept].to_vec();
         for _ in 0..=random.below(9) {
-            // A function calls a handful of others, each from one line.
+            // A function calls a few other ones, each from one line.
             let (caller, call) = (u64::from(stack[stack.len() - 1].0), random.below(6));
             if stack.len() < 70 {
                 let callee = (caller * 31 + call * call * 977 + 17) * 0x9e37_79b9 % 2_000;
@@ -144,7 +144,7 @@ fn window(program: &Program, samples: usize, time: Timestamp, random: &mut Rando
     profile.duration_nanos = 10_000_000_000;
     let mut counts = std::collections::BTreeMap::new();
     for _ in 0..samples {
-        // Zipf with exponent 1: the rank is the count's power of a uniform number.
+        // Zipf with exponent 1: the rank is the number of stacks to the power of a uniform number.
         let rank = (program.stacks.len() as f64).powf(random.unit()) as usize - 1;
         *counts.entry(rank).or_insert(0i64) += 1 + random.below(2) as i64;
     }
@@ -182,7 +182,7 @@ fn cpu() -> Duration {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `time` is a valid place for a timespec for the whole call.
+    // SAFETY: `time` is valid for writes of a timespec during the whole call.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
@@ -226,15 +226,17 @@ async fn main() {
         number("WINDOWS", if quick { 100 } else { 360 }),
         number("SAMPLES", 700),
     );
-    let hour = Clock::system().now().floor(Duration::from_hours(1));
-    let clock = Clock::manual(hour.plus(Duration::from_mins(59)));
+    // A closed hour, so that the compactor merges all of it.
+    let clock = Clock::system();
+    let now = clock.now().floor(Duration::from_hours(1));
+    let hour = now.minus(Duration::from_hours(2));
     let mut random = Random::seeded(7);
     let mut profiles = Vec::new();
     for service in 0..services {
         let program = program(service, &mut random);
         for at in 0..windows {
             let time = hour.plus(Duration::from_secs(3_500 * at as u64 / windows as u64));
-            // Profiles of many sizes, as from busy and idle services.
+            // Sizes vary as for busy and idle services.
             let size = samples / 10 + (samples as f64 * random.unit() * 1.8) as usize;
             let packed: Bytes = window(&program, size, time, &mut random).into();
             profiles.push((service, packed));
@@ -280,7 +282,7 @@ async fn main() {
     let bucket: Arc<dyn ObjectStore> =
         Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a bucket"));
     let options = ArchiveOptions {
-        clock: clock.clone(),
+        clock,
         flush_interval: Duration::from_millis(500),
         ..ArchiveOptions::new(Arc::clone(&bucket))
     };
@@ -315,10 +317,10 @@ async fn main() {
     drain.cancel();
     flusher.await.expect("drained");
     let peak = status("VmHWM");
-    // On both sides of what is compared with it, for the machine's pace changes.
+    // Measured before and after the ingestion, because the speed of the machine varies.
     let floor = f64::midpoint(floor, measured(decode_all).1);
     println!(
-        "ingest: {ingest:.3} s CPU = {:.2} x floor; {:.0} profiles a CPU second; peak RSS {} MiB",
+        "ingest: {ingest:.3} s CPU = {:.2} x floor; {:.0} profiles per CPU second; peak RSS {} MiB",
         ingest / floor,
         profiles.len() as f64 / ingest,
         peak
@@ -338,7 +340,7 @@ async fn main() {
     };
     let (count, bytes, _) = sizes("segments/").await;
     println!(
-        "segments: {count}, {:.2} MiB, {:.2} B a row",
+        "segments: {count}, {:.2} MiB, {:.2} B per row",
         mib(bytes as usize),
         bytes as f64 / rows as f64
     );
@@ -373,7 +375,6 @@ async fn main() {
     };
     run(&archive, "merge of segments, all services", &ask(""), true).await;
 
-    clock.advance(Duration::from_mins(10));
     let (done, compaction) = {
         let before = cpu();
         let done = archive.compactor().once().await.expect("compaction");
@@ -388,14 +389,14 @@ async fn main() {
     );
     for object in &objects {
         println!(
-            "  {:<16} {:>9} B  {:.2} B a row",
+            "  {:<16} {:>9} B  {:.2} B per row",
             object.location.filename().unwrap_or(""),
             object.size,
             object.size as f64 / rows as f64
         );
     }
     println!(
-        "block: {:.2} MiB, {:.2} B a row ({:.0} x smaller than pprof.gz)",
+        "block: {:.2} MiB, {:.2} B per row ({:.0} x smaller than pprof.gz)",
         mib(bytes as usize),
         bytes as f64 / rows as f64,
         packed as f64 / bytes as f64

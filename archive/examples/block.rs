@@ -1,4 +1,4 @@
-//! Writes one block into the folder named on the command line, for a look at it with other tools.
+//! Writes one block to the folder named on the command line, for inspection with other tools.
 
 use davy_archive::ingest::{Format, Push, WindowIdentity};
 use davy_archive::key::Tenant;
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
     let options = ArchiveOptions {
         clock: clock.clone(),
-        flush_interval: Duration::from_millis(1),
+        flush_interval: Duration::ZERO,
         ..ArchiveOptions::new(bucket)
     };
     let archive = Archive::new(options, &prometheus::Registry::new())?;

@@ -1,4 +1,4 @@
-//! An archive: its parts on one bucket.
+//! An archive: ingestion, queries and compaction on one bucket.
 
 use crate::bucket::Bucket;
 use crate::compact::Compactor;
@@ -19,19 +19,14 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// An archive on a bucket; its metrics go into `registry`, which must not have them already.
+    /// Creates an archive and registers its metrics. Fails if `registry` already has metrics of
+    /// these names.
     pub fn new(
         options: ArchiveOptions,
         registry: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
         let metrics = Metrics::new(registry)?;
-        let bucket = Arc::new(Bucket::new(
-            Arc::clone(&options.bucket),
-            &options.prefix,
-            options.bucket_timeout,
-            options.cache_bytes,
-            metrics.clone(),
-        ));
+        let bucket = Arc::new(Bucket::new(&options, metrics.clone()));
         Ok(Self {
             ingest: Ingest::new(options.clone(), Arc::clone(&bucket), metrics.clone()),
             query: Query::new(options.clone(), Arc::clone(&bucket), metrics.clone()),
@@ -40,12 +35,12 @@ impl Archive {
         })
     }
 
-    /// Takes pushes; [`Ingest::run`] is the member `archive.ingest`.
+    /// Accepts pushes; [`Ingest::run`] is the member `archive.ingest`.
     pub fn ingest(&self) -> Ingest {
         self.ingest.clone()
     }
 
-    /// Compacts; [`Compactor::run`] is the member `archive.compactor`.
+    /// Merges segments into blocks; [`Compactor::run`] is the member `archive.compactor`.
     pub fn compactor(&self) -> Compactor {
         self.compactor.clone()
     }
@@ -71,7 +66,8 @@ impl Archive {
     }
 }
 
-/// Every route: method, path, and the operation's name in toggles, metrics, profiles and OpenAPI.
+/// Method and path of every route, and the name of its operation in toggles, metrics, profiles and
+/// OpenAPI.
 pub const OPERATIONS: &[(&str, &str, &str)] = &[
     ("POST", "/ingest", "Ingest"),
     ("POST", "/pyroscope/ingest", "Ingest"),

@@ -1,4 +1,4 @@
-//! The bucket: every request is counted, and none waits for ever.
+//! Requests to the object storage. Each is counted and has a time limit.
 
 use crate::cache::{Cache, Entry};
 use crate::error::{Error, ErrorKind, Result};
@@ -8,9 +8,10 @@ use crate::format::columns::Group;
 use crate::format::segment::Segment;
 use crate::key::{BlockId, Hour, Keys, META, Named, Tenant};
 use crate::metrics::Metrics;
+use crate::options::ArchiveOptions;
 use crate::rule::{BlockEntry, Listing, SegmentEntry};
 use bytes::Bytes;
-use davy_base::Timestamp;
+use davy_base::{Clock, Timestamp};
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -20,44 +21,41 @@ use std::sync::Arc;
 use std::time::Duration;
 use ulid::Ulid;
 
-/// Requests to the bucket.
+/// The object storage that holds an archive.
 pub struct Bucket {
     inner: Arc<dyn ObjectStore>,
-    /// Names of objects.
+    /// Keys of its objects.
     pub keys: Keys,
+    clock: Clock,
     timeout: Duration,
     cache: Cache,
     metrics: Metrics,
 }
 
-/// Why an object was not read.
-pub enum Missing {
-    /// It is not there: deleted since it was listed.
+/// Why an object could not be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// Not found: deleted since it was listed.
     Gone,
-    /// The bucket fails, or the object is damaged.
+    /// The request failed, or the object is damaged.
     Failed(Error),
 }
 
-impl From<Error> for Missing {
+impl From<Error> for ReadError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
 impl Bucket {
-    /// A bucket.
-    pub(crate) fn new(
-        inner: Arc<dyn ObjectStore>,
-        prefix: &str,
-        timeout: Duration,
-        cache: usize,
-        metrics: Metrics,
-    ) -> Self {
+    /// The bucket that the options describe.
+    pub(crate) fn new(options: &ArchiveOptions, metrics: Metrics) -> Self {
         Self {
-            inner,
-            keys: Keys::new(prefix),
-            timeout,
-            cache: Cache::new(cache),
+            inner: Arc::clone(&options.bucket),
+            keys: Keys::new(&options.prefix),
+            clock: options.clock.clone(),
+            timeout: options.bucket_timeout,
+            cache: Cache::new(options.cache_bytes),
             metrics,
         }
     }
@@ -67,30 +65,36 @@ impl Bucket {
         what: &'static str,
         key: &Path,
         request: impl Future<Output = object_store::Result<T>>,
-    ) -> Result<T, Missing> {
+    ) -> Result<T, ReadError> {
         self.metrics
             .bucket_requests
             .with_label_values(&[what])
             .inc();
-        let failed = |why: String| {
+        let failed = |error: Error| {
             self.metrics.bucket_errors.with_label_values(&[what]).inc();
-            Missing::Failed(Error::new(
-                ErrorKind::Unavailable,
-                format!("cannot {what} {key}: {why}"),
-            ))
+            ReadError::Failed(error)
         };
-        match tokio::time::timeout(self.timeout, request).await {
+        let context = format!("cannot {what} {key}");
+        match self.clock.timeout(self.timeout, request).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(object_store::Error::NotFound { .. })) => Err(Missing::Gone),
-            Ok(Err(error)) => Err(failed(error.to_string())),
-            Err(_) => Err(failed(format!("no answer within {:?}", self.timeout))),
+            Ok(Err(object_store::Error::NotFound { .. })) => Err(ReadError::Gone),
+            Ok(Err(error)) => Err(failed(Error::caused(
+                ErrorKind::Unavailable,
+                context,
+                error,
+            ))),
+            Err(elapsed) => Err(failed(Error::caused(
+                ErrorKind::Unavailable,
+                format!("{context} within {:?}", self.timeout),
+                elapsed,
+            ))),
         }
     }
 
-    fn failed(missing: Missing, key: &Path) -> Error {
+    fn failed(missing: ReadError, key: &Path) -> Error {
         match missing {
-            Missing::Gone => Error::new(ErrorKind::Unavailable, format!("{key} is not there")),
-            Missing::Failed(error) => error,
+            ReadError::Gone => Error::new(ErrorKind::Unavailable, format!("{key} does not exist")),
+            ReadError::Failed(error) => error,
         }
     }
 
@@ -103,16 +107,16 @@ impl Bucket {
             .map_err(|missing| Self::failed(missing, key))
     }
 
-    /// Deletes an object; one that is gone already is fine.
+    /// Deletes an object; succeeds if it does not exist.
     pub async fn delete(&self, key: &Path) -> Result<()> {
         match self.request("delete", key, self.inner.delete(key)).await {
-            Ok(()) | Err(Missing::Gone) => Ok(()),
-            Err(Missing::Failed(error)) => Err(error),
+            Ok(()) | Err(ReadError::Gone) => Ok(()),
+            Err(ReadError::Failed(error)) => Err(error),
         }
     }
 
     /// Reads an object.
-    async fn get(&self, key: &Path) -> Result<Bytes, Missing> {
+    async fn get(&self, key: &Path) -> Result<Bytes, ReadError> {
         if let Some(Entry::Bytes(bytes)) = self.cache.get(key.as_ref(), 0) {
             return Ok(bytes);
         }
@@ -122,8 +126,8 @@ impl Bucket {
         Ok(bytes)
     }
 
-    /// Reads a part of an object.
-    async fn get_range(&self, key: &Path, range: Range<u64>) -> Result<Bytes, Missing> {
+    /// Reads a range of an object.
+    async fn get_range(&self, key: &Path, range: Range<u64>) -> Result<Bytes, ReadError> {
         if let Some(Entry::Bytes(bytes)) = self.cache.get(key.as_ref(), range.start) {
             return Ok(bytes);
         }
@@ -140,7 +144,7 @@ impl Bucket {
         self.metrics.cache_bytes.set(self.cache.bytes() as i64);
     }
 
-    /// Everything below a folder.
+    /// Every object below a folder.
     pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
         let listed = self
             .request(
@@ -151,12 +155,12 @@ impl Bucket {
             .await;
         match listed {
             Ok(listed) => Ok(listed),
-            Err(Missing::Gone) => Ok(Vec::new()),
-            Err(Missing::Failed(error)) => Err(error),
+            Err(ReadError::Gone) => Ok(Vec::new()),
+            Err(ReadError::Failed(error)) => Err(error),
         }
     }
 
-    /// The folders within a folder, by their names.
+    /// Names of the folders in a folder.
     pub async fn folders(&self, folder: &Path) -> Result<Vec<String>> {
         let listed = self
             .request("list", folder, self.inner.list_with_delimiter(Some(folder)))
@@ -171,25 +175,25 @@ impl Bucket {
                         .map(|part| part.as_ref().to_owned())
                 })
                 .collect()),
-            Err(Missing::Gone) => Ok(Vec::new()),
-            Err(Missing::Failed(error)) => Err(error),
+            Err(ReadError::Gone) => Ok(Vec::new()),
+            Err(ReadError::Failed(error)) => Err(error),
         }
     }
 
-    /// The tenants that have anything.
+    /// Tenants that have objects, sorted.
     pub async fn tenants(&self) -> Result<Vec<Tenant>> {
         let mut names = self.folders(&self.keys.root()).await?;
         names.sort();
         Ok(names.iter().map(|name| Tenant::from_key(name)).collect())
     }
 
-    /// A block's meta object.
+    /// The meta object of a block.
     pub async fn meta(
         &self,
         tenant: &Tenant,
         hour: Hour,
         id: &BlockId,
-    ) -> Result<Arc<Meta>, Missing> {
+    ) -> Result<Arc<Meta>, ReadError> {
         let key = self.keys.block(tenant, hour, id, META);
         if let Some(Entry::Meta(meta)) = self.cache.get(key.as_ref(), 0) {
             return Ok(meta);
@@ -207,20 +211,20 @@ impl Bucket {
         tenant: &Tenant,
         hour: Hour,
         name: Ulid,
-    ) -> Result<Segment, Missing> {
+    ) -> Result<Segment, ReadError> {
         let key = self.keys.segment(tenant, hour, name);
         let bytes = self.get(&key).await?;
         Segment::open(bytes).map_err(|error| error.within(&key).into())
     }
 
-    /// One row group of a block's table.
+    /// A row group of a table of a block.
     pub async fn group(
         &self,
         (tenant, hour, id): (&Tenant, Hour, &BlockId),
         meta: &Meta,
         table: Table,
         group: usize,
-    ) -> Result<Group, Missing> {
+    ) -> Result<Group, ReadError> {
         let key = self.keys.block(tenant, hour, id, &table.file());
         let file = meta.file(table)?;
         let footer = if let Some(Entry::Footer(footer)) = self.cache.get(key.as_ref(), file.footer)
@@ -248,8 +252,8 @@ impl Bucket {
             .map_err(|error| error.within(&key).into())
     }
 
-    /// Lists some folders of segments and blocks, by hour. The second part holds what could not be
-    /// read, as sentences: a block whose meta object cannot be read is left out.
+    /// Segments and blocks in some folders, by hour, and a sentence for each block that is left out
+    /// because its meta object cannot be read.
     pub async fn listing(
         &self,
         tenant: &Tenant,
@@ -295,8 +299,8 @@ impl Bucket {
                         since,
                     });
                 }
-                Err(Missing::Gone) => {}
-                Err(Missing::Failed(error)) => {
+                Err(ReadError::Gone) => {}
+                Err(ReadError::Failed(error)) => {
                     faults.push(format!("block {} of {hour}: {error}", id.0))
                 }
             }

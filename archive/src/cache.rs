@@ -1,92 +1,99 @@
-//! Pieces of objects that were read lately, in bounded memory. Objects never change, so a piece
-//! never gets stale.
+//! Recently read pieces of objects, in bounded memory. Objects never change, so a piece never
+//! becomes stale.
 
 use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaData;
-use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use quick_cache::sync::{Cache as PieceCache, DefaultLifecycle};
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+use rustc_hash::FxBuildHasher;
+use std::sync::Arc;
 
-/// A piece that is kept.
+/// A cached piece.
 #[derive(Clone)]
 pub(crate) enum Entry {
     /// Bytes as stored.
     Bytes(Bytes),
     /// The meta object of a block.
     Meta(Arc<crate::format::block::Meta>),
-    /// A footer.
+    /// A Parquet footer.
     Footer(Arc<ParquetMetaData>),
 }
 
-#[derive(Default)]
-struct Inner {
-    entries: FxHashMap<(String, u64), (Entry, usize, u64)>,
-    /// Keys by when they were last used.
-    order: BTreeMap<u64, (String, u64)>,
-    clock: u64,
-    bytes: usize,
+/// The key of an object and the offset of the piece in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    object: String,
+    at: u64,
 }
 
-/// Pieces by the object's key and the piece's first byte; the least recently used goes first.
+/// A [`Key`] for look-ups; its hash is the same.
+#[derive(Hash)]
+struct KeyRef<'a> {
+    object: &'a str,
+    at: u64,
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.at == key.at && self.object == key.object
+    }
+}
+
+#[derive(Clone)]
+struct Weights;
+
+impl Weighter<Key, (Entry, usize)> for Weights {
+    fn weight(&self, key: &Key, (_, bytes): &(Entry, usize)) -> u64 {
+        (bytes + key.object.len() + 128) as u64
+    }
+}
+
+/// Pieces that were read, up to a number of bytes.
 pub(crate) struct Cache {
-    inner: Mutex<Inner>,
+    pieces: PieceCache<
+        Key,
+        (Entry, usize),
+        Weights,
+        FxBuildHasher,
+        DefaultLifecycle<Key, (Entry, usize)>,
+    >,
     limit: usize,
 }
 
 impl Cache {
-    /// At most `limit` bytes.
+    /// A cache of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            inner: Mutex::default(),
-            limit,
-        }
+        let options = OptionsBuilder::new()
+            // With more shards a large piece would exceed the share of its shard.
+            .shards(1)
+            .estimated_items_capacity(4_096)
+            .weight_capacity(limit as u64)
+            .build()
+            .expect("every required option is set");
+        let pieces =
+            PieceCache::with_options(options, Weights, FxBuildHasher, DefaultLifecycle::default());
+        Self { pieces, limit }
     }
 
-    /// A piece, if it is there.
-    pub(crate) fn get(&self, key: &str, at: u64) -> Option<Entry> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let inner = &mut *inner;
-        let (entry, _, used) = inner.entries.get_mut(&(key.to_owned(), at))?;
-        inner.clock += 1;
-        if let Some(name) = inner.order.remove(used) {
-            inner.order.insert(inner.clock, name);
-        }
-        *used = inner.clock;
-        Some(entry.clone())
+    /// The piece that begins at `at`, if it is cached.
+    pub(crate) fn get(&self, object: &str, at: u64) -> Option<Entry> {
+        self.pieces
+            .get(&KeyRef { object, at })
+            .map(|(entry, _)| entry)
     }
 
-    /// Keeps a piece that takes `bytes`; pieces above a quarter of the limit are not kept.
-    pub(crate) fn put(&self, key: &str, at: u64, entry: Entry, bytes: usize) {
-        let bytes = bytes + key.len() * 2 + 128;
+    /// Caches a piece of `bytes` bytes, unless it is larger than a quarter of the cache.
+    pub(crate) fn put(&self, object: &str, at: u64, entry: Entry, bytes: usize) {
         if bytes > self.limit / 4 {
             return;
         }
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let inner = &mut *inner;
-        inner.clock += 1;
-        let name = (key.to_owned(), at);
-        inner.order.insert(inner.clock, name.clone());
-        if let Some((_, old, used)) = inner.entries.insert(name, (entry, bytes, inner.clock)) {
-            inner.order.remove(&used);
-            inner.bytes -= old;
-        }
-        inner.bytes += bytes;
-        while inner.bytes > self.limit {
-            let Some((_, oldest)) = inner.order.pop_first() else {
-                break;
-            };
-            if let Some((_, freed, _)) = inner.entries.remove(&oldest) {
-                inner.bytes -= freed;
-            }
-        }
+        let object = object.to_owned();
+        self.pieces.insert(Key { object, at }, (entry, bytes));
     }
 
-    /// Bytes kept now.
+    /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .bytes
+        usize::try_from(self.pieces.weight()).unwrap_or(usize::MAX)
     }
 }
 
@@ -94,18 +101,30 @@ impl Cache {
 mod tests {
     use super::*;
 
+    fn entry() -> Entry {
+        Entry::Bytes(Bytes::new())
+    }
+
     #[test]
-    fn the_least_recently_used_goes_first_and_the_bound_holds() {
+    fn memory_stays_within_the_limit() {
         let cache = Cache::new(10_000);
-        for key in 0..8 {
-            cache.put("k", key, Entry::Bytes(Bytes::new()), 1_000);
+        for at in 0..1_000 {
+            cache.put("k", at, entry(), 1_000);
+            assert!(cache.bytes() <= 10_000, "{}", cache.bytes());
         }
-        assert!(cache.get("k", 0).is_some());
-        cache.put("k", 8, Entry::Bytes(Bytes::new()), 1_500);
-        assert!(cache.get("k", 0).is_some());
-        assert!(cache.get("k", 1).is_none());
-        assert!(cache.bytes() <= 10_000);
-        cache.put("large", 0, Entry::Bytes(Bytes::new()), 9_000);
+        assert!((0..1_000).any(|at| cache.get("k", at).is_some()));
+        cache.put("large", 0, entry(), 9_000);
         assert!(cache.get("large", 0).is_none());
+    }
+
+    #[test]
+    fn piece_that_is_read_again_and_again_survives_a_scan() {
+        let cache = Cache::new(10_000);
+        cache.put("hot", 0, entry(), 1_000);
+        for at in 0..1_000 {
+            assert!(cache.get("hot", 0).is_some(), "evicted by piece {at}");
+            cache.put("cold", at, entry(), 1_000);
+        }
+        assert!(cache.get("hot", 1).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! From segments to blocks, and the deletion of what blocks cover.
+//! Compaction: merges segments into blocks and deletes what blocks cover.
 
 mod merge;
 mod run;

@@ -1,68 +1,131 @@
-//! What went wrong, and what the caller can do about it.
+//! The crate's error and what the caller can do about it.
 
-/// What the caller should do: mend the request, wait, or give up.
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+/// What the caller can do: correct the request, retry, or report a fault of the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The request is wrong.
     Invalid,
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     Late,
-    /// The body is larger than is taken.
+    /// The body exceeds a limit.
     TooLarge,
-    /// The format of the body is not one that is taken.
+    /// The format of the body is not supported.
     Unsupported,
-    /// The body is not what it claims to be.
+    /// The body is not in the format that the request states.
     Unprocessable,
-    /// Buffers are full; the same request can succeed in a moment.
+    /// Buffers are full; the same request can succeed after a second.
     Busy,
-    /// The bucket or this member is not there; the same request can succeed later.
+    /// The bucket or this archiver is not available; the same request can succeed later.
     Unavailable,
-    /// The fault is here.
+    /// The archive is at fault: damaged data or a bug.
     Internal,
 }
 
+/// How clients and metrics see a kind of error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorCode {
+    /// HTTP status.
+    pub status: u16,
+    /// Title of the HTTP status.
+    pub title: &'static str,
+    /// Code of the Connect protocol.
+    pub connect: &'static str,
+    /// Value of the label `reason` in metrics.
+    pub reason: &'static str,
+}
+
 impl ErrorKind {
-    /// The HTTP status, the status' title, Connect's name of the code, and the name in metrics.
-    pub fn table(self) -> (u16, &'static str, &'static str, &'static str) {
+    /// How clients and metrics see this kind.
+    pub fn code(self) -> ErrorCode {
+        let code = |status, title, connect, reason| ErrorCode {
+            status,
+            title,
+            connect,
+            reason,
+        };
         match self {
-            Self::Invalid => (400, "Bad Request", "invalid_argument", "invalid"),
-            Self::Late => (408, "Request Timeout", "deadline_exceeded", "late"),
-            Self::TooLarge => (413, "Content Too Large", "resource_exhausted", "too_large"),
-            Self::Unsupported => (
+            Self::Invalid => code(400, "Bad Request", "invalid_argument", "invalid"),
+            Self::Late => code(408, "Request Timeout", "deadline_exceeded", "late"),
+            Self::TooLarge => code(413, "Content Too Large", "resource_exhausted", "too_large"),
+            Self::Unsupported => code(
                 415,
                 "Unsupported Media Type",
                 "invalid_argument",
                 "unsupported",
             ),
-            Self::Unprocessable => (
+            Self::Unprocessable => code(
                 422,
                 "Unprocessable Content",
                 "invalid_argument",
                 "unprocessable",
             ),
-            Self::Busy => (429, "Too Many Requests", "resource_exhausted", "busy"),
-            Self::Unavailable => (503, "Service Unavailable", "unavailable", "unavailable"),
-            Self::Internal => (500, "Internal Server Error", "internal", "internal"),
+            Self::Busy => code(429, "Too Many Requests", "resource_exhausted", "busy"),
+            Self::Unavailable => code(503, "Service Unavailable", "unavailable", "unavailable"),
+            Self::Internal => code(500, "Internal Server Error", "internal", "internal"),
         }
+    }
+
+    /// Whether the same request can succeed after a second.
+    pub fn is_temporary(self) -> bool {
+        matches!(self, Self::Busy | Self::Unavailable)
     }
 }
 
-/// A fault with a sentence for the caller.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
+/// An error with a message for the caller. The message includes that of the source.
+#[derive(Clone, Debug)]
 pub struct Error {
-    /// What the caller should do.
+    /// What the caller can do.
     pub kind: ErrorKind,
-    /// What is wrong, and the way out.
+    /// What failed, why, and what to do.
     pub message: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    // Not derived: a derived source would be the `Arc`, which cannot be downcast to the error in it.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&**self.source.as_ref()?)
+    }
 }
 
 impl Error {
-    /// A fault of this kind.
+    /// An error without a source.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
+            source: None,
+        }
+    }
+
+    /// An error that `source` caused; the message is `context: source`.
+    pub fn caused(
+        kind: ErrorKind,
+        context: impl std::fmt::Display,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            kind,
+            message: format!("{context}: {source}"),
+            source: Some(Arc::new(source)),
+        }
+    }
+
+    /// An error whose message is that of `source`.
+    pub fn from_source(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self {
+            kind,
+            message: source.to_string(),
+            source: Some(Arc::new(source)),
         }
     }
 
@@ -71,12 +134,17 @@ impl Error {
         Self::new(ErrorKind::Invalid, message)
     }
 
-    /// An object does not hold what it must.
+    /// An object of the bucket is damaged.
     pub fn corrupt(what: impl std::fmt::Display) -> Self {
-        Self::new(ErrorKind::Internal, format!("an object is damaged: {what}"))
+        Self::new(ErrorKind::Internal, format!("damaged object: {what}"))
     }
 
-    /// The same fault, of one thing among several.
+    /// An object of the bucket is damaged, as `source` found out.
+    pub fn corrupt_by(source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::caused(ErrorKind::Internal, "damaged object", source)
+    }
+
+    /// The same error with the thing that it concerns in front.
     #[must_use]
     pub fn within(mut self, what: impl std::fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
@@ -86,15 +154,24 @@ impl Error {
 
 impl From<parquet::errors::ParquetError> for Error {
     fn from(error: parquet::errors::ParquetError) -> Self {
-        Self::corrupt(error)
-    }
-}
-
-impl From<object_store::Error> for Error {
-    fn from(error: object_store::Error) -> Self {
-        Self::new(ErrorKind::Unavailable, format!("the bucket fails: {error}"))
+        Self::corrupt_by(error)
     }
 }
 
 /// Results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn source_stays_reachable_behind_the_message() {
+        let cause = std::io::Error::other("disk full");
+        let error = Error::caused(ErrorKind::Unavailable, "cannot put x", cause).within("flush");
+        assert_eq!(error.to_string(), "flush: cannot put x: disk full");
+        let source = error.source().expect("a source");
+        assert_eq!(source.to_string(), "disk full");
+        assert!(source.is::<std::io::Error>());
+    }
+}

@@ -1,4 +1,4 @@
-//! The bytes of segments and blocks, as FORMAT.md draws them.
+//! Encoding of segments and blocks, as documented in FORMAT.md.
 
 pub mod batch;
 pub mod block;
@@ -10,12 +10,12 @@ pub mod tables;
 /// Version of segments, blocks and their tables.
 pub const VERSION: u32 = 1;
 
-/// A table; segments and blocks have the same ones.
+/// A table of segments and blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
     /// Series and their labels.
     Series,
-    /// Windows, with their ids.
+    /// Windows and their ids.
     Windows,
     /// Distinct frames.
     Frames,
@@ -23,7 +23,7 @@ pub enum Table {
     Nodes,
     /// Values of (series, stack, window).
     Samples,
-    /// Values of (series, stack), over all windows. Blocks only.
+    /// Sums of (series, stack) over all windows; blocks only.
     Sums,
 }
 
@@ -47,7 +47,7 @@ impl Table {
         Self::Samples,
     ];
 
-    /// The table's name.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Series => "series",
@@ -59,12 +59,12 @@ impl Table {
         }
     }
 
-    /// The table of this name.
+    /// The table with this name.
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }
 
-    /// The name of the table's file in a block.
+    /// The name of its file in a block.
     pub fn file(self) -> String {
         format!("{}.parquet", self.name())
     }

@@ -1,8 +1,9 @@
-//! What is in the bucket, for `davy archive ls` and `davy archive verify`.
+//! Lists and verifies all segments and blocks of a bucket.
 
 use crate::archive::Archive;
-use crate::bucket::{Bucket, Missing};
-use crate::error::{Error, ErrorKind, Result};
+use crate::blocking::blocking;
+use crate::bucket::{Bucket, ReadError};
+use crate::error::{Error, Result};
 use crate::format::Table;
 use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
 use crate::key::{Hour, Tenant};
@@ -12,7 +13,7 @@ use serde::Serialize;
 /// A segment or a block.
 #[derive(Clone, Debug, Serialize)]
 pub struct Item {
-    /// The tenant, as in keys.
+    /// The tenant, encoded as in keys.
     pub tenant: String,
     /// `YYYY-MM-DD/HH`.
     pub hour: String,
@@ -22,21 +23,21 @@ pub struct Item {
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// Segments whose windows it holds.
+    /// Number of segments whose windows it holds.
     pub segments: usize,
-    /// Whether queries read it; otherwise a block covers it.
+    /// Whether queries read it; if not, a block covers it.
     pub read: bool,
-    /// What [`Archive::verify`] found wrong with it.
+    /// The fault that [`Archive::verify`] found.
     pub fault: Option<String>,
 }
 
 impl Archive {
-    /// Every segment and block of every tenant.
+    /// Lists every segment and block of every tenant.
     pub async fn ls(&self) -> Result<Vec<Item>> {
         self.items(false).await
     }
 
-    /// Every segment and block, read to its last row: checksums, references, order.
+    /// Lists every segment and block after reading it completely: checksums, references, order.
     pub async fn verify(&self) -> Result<Vec<Item>> {
         self.items(true).await
     }
@@ -80,7 +81,7 @@ impl Archive {
                         bytes: block.bytes,
                         segments: block.leaves.len(),
                         read: read.blocks.contains(&at),
-                        fault: fault.map(told),
+                        fault: fault.map(sentence),
                         ..item("block", hour)
                     });
                 }
@@ -96,7 +97,7 @@ impl Archive {
                         name: segment.name.to_string(),
                         bytes: segment.bytes,
                         read: read.segments.contains(&at),
-                        fault: fault.map(told),
+                        fault: fault.map(sentence),
                         ..item("segment", hour)
                     });
                 }
@@ -106,10 +107,10 @@ impl Archive {
     }
 }
 
-fn told(missing: Missing) -> String {
-    match missing {
-        Missing::Gone => "it went away while it was read".to_owned(),
-        Missing::Failed(error) => error.message,
+fn sentence(error: ReadError) -> String {
+    match error {
+        ReadError::Gone => "deleted while it was read".to_owned(),
+        ReadError::Failed(error) => error.message,
     }
 }
 
@@ -118,9 +119,9 @@ async fn verify_segment(
     tenant: &Tenant,
     hour: Hour,
     name: ulid::Ulid,
-) -> Result<(), Missing> {
+) -> Result<(), ReadError> {
     let segment = bucket.segment(tenant, hour, name).await?;
-    let checked = davy_tag::spawn_blocking(move || {
+    let check = move || {
         let series = SeriesTable::read(&segment.table(Table::Series)?)?;
         let windows = WindowTable::read(&segment.table(Table::Windows)?, &series)?;
         let dictionary = Dictionary::read(
@@ -134,10 +135,8 @@ async fn verify_segment(
             Some(&dictionary),
         )
         .map(|_| ())
-    });
-    Ok(checked
-        .await
-        .map_err(|_| Error::new(ErrorKind::Internal, "verifying failed unexpectedly"))??)
+    };
+    Ok(blocking("verify a segment", check).await??)
 }
 
 async fn verify_block(
@@ -145,7 +144,7 @@ async fn verify_block(
     tenant: &Tenant,
     hour: Hour,
     block: &crate::rule::BlockEntry,
-) -> Result<(), Missing> {
+) -> Result<(), ReadError> {
     let meta = bucket.meta(tenant, hour, &block.id).await?;
     for group in 0..meta.groups.len() {
         let table = |table| bucket.group((tenant, hour, &block.id), &meta, table, group);
@@ -159,7 +158,7 @@ async fn verify_block(
             table(Table::Samples),
             table(Table::Sums)
         )?;
-        let checked = davy_tag::spawn_blocking(move || {
+        let check = move || {
             let series = SeriesTable::read(&series)?;
             let windows = WindowTable::read(&windows, &series)?;
             let dictionary = Dictionary::read(&nodes, &frames)?;
@@ -171,13 +170,11 @@ async fn verify_block(
                     .fold(0i128, |sum, value| sum + i128::from(*value))
             };
             if total(&samples.values) != total(&sums.values) {
-                return Err(Error::corrupt("the sums are not those of the samples"));
+                return Err(Error::corrupt("the sums differ from the samples"));
             }
             Ok(())
-        });
-        checked
-            .await
-            .map_err(|_| Error::new(ErrorKind::Internal, "verifying failed unexpectedly"))??;
+        };
+        blocking("verify a block", check).await??;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Names of objects. What comes from outside is encoded here and nowhere else.
+//! Keys of objects. External text is encoded here and nowhere else.
 
 use davy_base::Timestamp;
 use object_store::path::Path;
@@ -6,24 +6,24 @@ use std::fmt;
 use std::time::Duration;
 use ulid::Ulid;
 
-/// An hour of data, UTC: hours since the epoch.
+/// An hour of data in UTC, as hours since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hour(pub i64);
 
 const HOUR: Duration = Duration::from_hours(1);
 
 impl Hour {
-    /// The hour in which `time` lies.
+    /// The hour that contains `time`.
     pub fn of(time: Timestamp) -> Self {
         Self(time.seconds().div_euclid(3_600))
     }
 
-    /// Its first moment.
+    /// Its start.
     pub fn start(self) -> Timestamp {
         Timestamp::from_seconds(self.0 * 3_600)
     }
 
-    /// The first moment after it.
+    /// Its end, exclusive.
     pub fn end(self) -> Timestamp {
         self.start().plus(HOUR)
     }
@@ -34,11 +34,11 @@ impl Hour {
         start.strftime("%Y-%m-%d").to_string()
     }
 
-    /// Reads `YYYY-MM-DD` and `HH`.
+    /// Parses `YYYY-MM-DD` and `HH`.
     pub(crate) fn parse(date: &str, hh: &str) -> Option<Self> {
         let text = format!("{date}T{hh}:00:00Z");
         let hour = Self::of(text.parse::<jiff::Timestamp>().ok()?.into());
-        // A date can be written in more ways than keys are.
+        // Dates have more spellings than the one that keys use.
         (format!("{date}/{hh}") == hour.to_string()).then_some(hour)
     }
 }
@@ -50,22 +50,22 @@ impl fmt::Display for Hour {
     }
 }
 
-/// Whose data it is, as a part of a key.
+/// A tenant, encoded as a part of a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tenant(String);
 
 impl Tenant {
-    /// The tenant of a request that names none.
+    /// The tenant of requests without a tenant header.
     pub fn anonymous() -> Self {
         Self("anonymous".to_owned())
     }
 
-    /// Encodes a tenant's name; `None` where it is empty or longer than 128 bytes.
+    /// The tenant of this name; `None` if the name is empty or longer than 128 bytes.
     pub fn new(name: &str) -> Option<Self> {
         (!name.is_empty() && name.len() <= 128).then(|| Self(encode(name)))
     }
 
-    /// As a part of a key.
+    /// The part of a key.
     pub fn key(&self) -> &str {
         &self.0
     }
@@ -76,8 +76,8 @@ impl Tenant {
     }
 }
 
-/// Makes one part of a key of any text: letters, digits, `-`, `_` and inner dots stay, every other
-/// byte becomes `=` and two hexadecimal digits. Two texts never give the same part.
+/// Encodes any text as one part of a key, injectively: letters, digits, `-`, `_` and dots after the
+/// first byte are kept, every other byte becomes `=` and two hexadecimal digits.
 pub fn encode(text: &str) -> String {
     let mut part = String::with_capacity(text.len());
     for (at, byte) in text.bytes().enumerate() {
@@ -90,22 +90,22 @@ pub fn encode(text: &str) -> String {
     part
 }
 
-/// What a block's folder is called: the hash of its inputs' names.
+/// The name of a block: the hash of the names of its inputs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId(pub String);
 
-/// Where things lie below a prefix of the bucket.
+/// Keys below a prefix of the bucket.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     prefix: Vec<String>,
 }
 
-/// What a key names.
+/// The object that a key names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
     /// A segment.
     Segment(Hour, Ulid),
-    /// A file of a block, with the file's name.
+    /// A file of a block, by file name.
     Block(Hour, BlockId, String),
 }
 
@@ -114,7 +114,7 @@ pub const META: &str = "meta.json";
 const SEGMENT: &str = ".segment";
 
 impl Keys {
-    /// Keys below `prefix`, a path such as `davy/prod`; "" is the whole bucket.
+    /// Keys below `prefix`, such as `davy/prod`, or of the whole bucket if it is empty.
     pub fn new(prefix: &str) -> Self {
         Self {
             prefix: prefix
@@ -183,7 +183,7 @@ impl Keys {
         ])
     }
 
-    /// What a key names; `None` where it is nothing of the archive's.
+    /// The object that a key names; `None` if it is not a key of the archive.
     pub fn parse(&self, tenant: &Tenant, path: &Path) -> Option<Named> {
         let parts: Vec<String> = path.parts().map(|part| part.as_ref().to_owned()).collect();
         let rest = parts.strip_prefix(self.prefix.as_slice())?;
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_leaves_its_folder() {
+    fn encoded_text_cannot_leave_its_folder() {
         let check = |text: &str, part: &str| assert_eq!(encode(text), part, "{text}");
         check("web-1.eu_west", "web-1.eu_west");
         check("..", "=2e.");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_read_back() {
+    fn keys_survive_a_round_trip() {
         let keys = Keys::new("davy/x y");
         let tenant = Tenant::new("../t").expect("a name");
         let hour =

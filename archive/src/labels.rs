@@ -1,51 +1,54 @@
-//! Label sets of series, and what they may hold.
+//! Label sets of series, and their limits.
 
 use serde_json::{Map, Value};
 
-/// The label that says which service a series is of.
+/// The label that names the service.
 pub const SERVICE: &str = "service_name";
-/// The label that holds the name of a profile (`process_cpu`).
+/// The label that names the profile, such as `process_cpu`.
 pub const NAME: &str = "__name__";
 
-/// Bytes of a label's name, at most.
+/// Maximum length of a label name, in bytes.
 pub const NAME_BYTES: usize = 1_024;
-/// Bytes of a label's value, at most.
+/// Maximum length of a label value, in bytes.
 pub const VALUE_BYTES: usize = 2_048;
-/// Labels of one series, at most.
+/// Maximum number of labels of a series.
 pub const COUNT: usize = 64;
 
-/// Names and values, sorted by name, each name once.
+/// Label names and values, sorted by name. Names are distinct.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Vec<(String, String)>);
 
-/// Why labels are not taken.
+/// Why labels are rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the variants are")]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Fault {
-    #[error("a label has an empty name")]
+    #[error("invalid label: the name is empty")]
     NoName,
-    #[error("the label name {0}… is {1} bytes long, the limit is {NAME_BYTES}")]
+    #[error("invalid label name {0:?}...: {1} bytes long, the limit is {NAME_BYTES}")]
     NameTooLong(String, usize),
-    #[error("the value of the label {0} is {1} bytes long, the limit is {VALUE_BYTES}")]
+    #[error("invalid value of label {0}: {1} bytes long, the limit is {VALUE_BYTES}")]
     ValueTooLong(String, usize),
-    #[error("the label name {0:?} holds {1}; use letters, digits, `_`, `-` and single dots")]
+    #[error(
+        "invalid label name {0:?}: contains {1}; use letters, digits, `_`, `-` and single dots"
+    )]
     NameLetter(String, &'static str),
-    #[error("the value {1:?} of the label {0} holds {2}")]
+    #[error("invalid value {1:?} of label {0}: contains {2}")]
     ValueLetter(String, String, &'static str),
     #[error("the series has {0} labels, the limit is {COUNT}")]
     TooMany(usize),
-    #[error("the label {0} is there twice with two values")]
+    #[error("duplicate label {0} with different values")]
     Twice(String),
-    #[error("the label {SERVICE} is missing or empty: every series needs one")]
+    #[error("missing label {SERVICE}: every series needs a value")]
     NoService,
 }
 
-/// The beginning of a text, for messages about texts that are too long.
+/// The beginning of a text, for messages about long texts.
 fn beginning(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// Whether one label may be stored.
+/// Checks one label. Names may contain spaces, because agents send sample labels such as
+/// `thread id`; [`Labels::checked`] is stricter.
 pub fn check(name: &str, value: &str) -> Result<(), Fault> {
     if name.is_empty() {
         return Err(Fault::NoName);
@@ -65,7 +68,7 @@ pub fn check(name: &str, value: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What selectors could not say, or what looks like a way out of a folder.
+/// Characters that selectors cannot express, or that could lead out of a folder.
 fn wrong_in_name(name: &str) -> Option<&'static str> {
     let letter = |c: char| c.is_control() || "/\\\"'{}=,~!".contains(c);
     if name.contains('\0') {
@@ -75,13 +78,13 @@ fn wrong_in_name(name: &str) -> Option<&'static str> {
     } else if name.contains('/') {
         Some("a slash")
     } else if name.contains(letter) {
-        Some("a letter that is not for names")
+        Some("a character that names cannot have")
     } else {
         None
     }
 }
 
-/// A slash is a part of many good values (`/api/v1/users`), a step upwards of none.
+/// Slashes are common in values (`/api/v1/users`); path segments that lead upwards are not.
 fn wrong_in_value(value: &str) -> Option<&'static str> {
     if value.contains('\0') {
         Some("a NUL")
@@ -95,11 +98,14 @@ fn wrong_in_value(value: &str) -> Option<&'static str> {
 }
 
 impl Labels {
-    /// Checks the labels of a push. Labels with an empty value count as absent.
+    /// The checked labels of a push. Labels with an empty value count as absent.
     pub fn checked(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, Fault> {
         let mut labels: Vec<(String, String)> = Vec::new();
         for (name, value) in pairs {
             check(&name, &value)?;
+            if name.contains(char::is_whitespace) {
+                return Err(Fault::NameLetter(beginning(&name), "white space"));
+            }
             if !value.is_empty() {
                 labels.push((name, value));
             }
@@ -115,7 +121,7 @@ impl Labels {
         Ok(Self(labels))
     }
 
-    /// From pairs that are known to be good; the last value of a name wins.
+    /// From pairs that were checked; the last value of a name wins.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(
             pairs
@@ -126,36 +132,36 @@ impl Labels {
         )
     }
 
-    /// The value of a label; absent labels are empty.
+    /// The value of a label; empty if the label is absent.
     pub fn get(&self, name: &str) -> &str {
         self.0
             .binary_search_by(|(have, _)| have.as_str().cmp(name))
             .map_or("", |at| &self.0[at].1)
     }
 
-    /// The service.
+    /// The value of [`SERVICE`].
     pub fn service(&self) -> &str {
         self.get(SERVICE)
     }
 
-    /// Names and values in the order of the names.
+    /// Names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether there is none.
+    /// Whether there are no labels.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// These labels and `other`'s, which win where both have one.
+    /// These labels, overridden by those of `other`.
     pub fn overlaid(&self, other: &Self) -> Self {
         Self::from_pairs(self.0.iter().chain(&other.0).cloned())
     }
 
-    /// The canonical text: a JSON object, sorted by name.
+    /// The canonical text: a JSON object with sorted keys.
     pub fn to_json(&self) -> String {
         Value::Object(
             self.iter()
@@ -165,7 +171,7 @@ impl Labels {
         .to_string()
     }
 
-    /// Reads the canonical text.
+    /// Parses the canonical text.
     pub fn from_json(text: &str) -> Option<Self> {
         let object: std::collections::BTreeMap<String, String> = serde_json::from_str(text).ok()?;
         Some(Self(object.into_iter().collect()))
@@ -181,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_survive_a_round_trip_in_one_order() {
+    fn labels_survive_a_round_trip_in_sorted_order() {
         let labels =
             Labels::checked([pair("b", "2\"ä"), pair("a", "/api/x"), pair("c", "")]).expect("good");
         assert_eq!(labels.to_json(), "{\"a\":\"/api/x\",\"b\":\"2\\\"ä\"}");
@@ -190,17 +196,24 @@ mod tests {
     }
 
     #[test]
-    fn labels_beyond_the_bounds_are_refused_by_name() {
+    fn invalid_labels_are_rejected_with_the_rule() {
         let check = |pairs: Vec<(String, String)>, expected: &str| {
             let fault = Labels::checked(pairs).expect_err("too much").to_string();
             assert!(fault.contains(expected), "{fault}");
         };
-        check(vec![pair("", "x")], "empty name");
+        check(vec![pair("", "x")], "the name is empty");
         check(vec![(("n".repeat(1 << 20)), "x".into())], "1048576 bytes");
-        check(vec![pair("n", &"v".repeat(3_000))], "label n is 3000 bytes");
-        check(vec![pair("n", "1"), pair("n", "2")], "twice");
+        check(
+            vec![pair("n", &"v".repeat(3_000))],
+            "value of label n: 3000 bytes",
+        );
+        check(vec![pair("n", "1"), pair("n", "2")], "duplicate label n");
         check(vec![pair("a\0b", "1")], "a NUL");
         check(vec![pair("a/b", "1")], "a slash");
+        check(
+            vec![pair("ver sion", "1")],
+            "white space; use letters, digits",
+        );
         check(vec![pair("..", "1")], "two dots");
         check(vec![pair("n", "../x")], "the path segment `..`");
         check(vec![pair("n", "a\nb")], "a control character");

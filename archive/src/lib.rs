@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod archive;
+mod blocking;
 pub mod bucket;
 mod cache;
 pub mod compact;
@@ -12,10 +13,12 @@ pub mod key;
 pub mod labels;
 mod metrics;
 mod options;
+mod pattern;
 pub mod plan;
 pub mod query;
 pub mod rule;
 pub mod selector;
+mod suggest;
 pub mod time;
 
 pub use archive::{Archive, OPERATIONS};

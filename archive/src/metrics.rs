@@ -1,4 +1,4 @@
-//! What the archive counts.
+//! The archive's metrics.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
@@ -29,7 +29,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Makes the metrics and registers them.
+    /// Creates and registers the metrics.
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let counter = |name: &str, help: &str| {
             let metric = IntCounter::new(format!("davy_archive_{name}"), help)?;
@@ -53,7 +53,7 @@ impl Metrics {
         let flush_duration = Histogram::with_opts(
             HistogramOpts::new(
                 "davy_archive_flush_duration_seconds",
-                "Time to encode and write the open segments.",
+                "Time to encode and write the open segments of one flush.",
             )
             .buckets(buckets.clone()),
         )?;
@@ -61,7 +61,7 @@ impl Metrics {
         let query_duration = HistogramVec::new(
             HistogramOpts::new(
                 "davy_archive_query_duration_seconds",
-                "Time to answer a query.",
+                "Duration of queries.",
             )
             .buckets(buckets),
             &["op"],
@@ -70,52 +70,52 @@ impl Metrics {
         Ok(Self {
             ingest_bytes: counter(
                 "ingest_bytes_total",
-                "Bytes of pushed profiles, as received.",
+                "Bytes of acknowledged profiles, as received.",
             )?,
-            windows: counter("windows_total", "Windows that were acknowledged.")?,
+            windows: counter("windows_total", "Acknowledged windows.")?,
             duplicate_windows: counter(
                 "duplicate_windows_total",
-                "Windows that were pushed again while their segment was open.",
+                "Windows dropped as duplicates of a window in the open segment.",
             )?,
-            rejected: counters(
-                "rejected_total",
-                "Pushes that were refused, by reason.",
-                "reason",
-            )?,
+            rejected: counters("rejected_total", "Refused pushes, by reason.", "reason")?,
             dropped_labels: counters(
                 "dropped_labels_total",
-                "Sample labels left out, by reason.",
+                "Dropped sample labels, by reason.",
                 "reason",
             )?,
-            buffered_bytes: gauge("buffered_bytes", "Memory of bodies and open segments.")?,
+            buffered_bytes: gauge(
+                "buffered_bytes",
+                "Memory of request bodies and open segments.",
+            )?,
             flush_duration,
             flush_errors: counter("flush_errors_total", "Segments that could not be written.")?,
-            flushed_bytes: counter("flushed_bytes_total", "Bytes of segments written.")?,
+            flushed_bytes: counter("flushed_bytes_total", "Bytes of written segments.")?,
             segments: gauge(
                 "segments",
-                "Segments that no block covers, at the last look.",
+                "Segments that no block covers, as of the last round of the compactor.",
             )?,
-            blocks: gauge("blocks", "Blocks, at the last look.")?,
+            blocks: gauge("blocks", "Blocks, as of the last round of the compactor.")?,
             compaction_lag: gauge(
                 "compaction_lag_seconds",
                 "Age of the oldest closed hour that still has uncompacted segments.",
             )?,
             compactions: counters("compactions_total", "Merges, by result.", "result")?,
-            deleted: counters("deleted_total", "Covered pieces deleted, by kind.", "kind")?,
-            query_duration,
-            query_partial: counter(
-                "query_partial_total",
-                "Answers that said that something was missing.",
+            deleted: counters(
+                "deleted_total",
+                "Deleted segments and blocks that another block covers, by kind.",
+                "kind",
             )?,
-            cache_bytes: gauge("cache_bytes", "Bytes of objects kept in memory.")?,
+            query_duration,
+            query_partial: counter("query_partial_total", "Query results with missing data.")?,
+            cache_bytes: gauge("cache_bytes", "Bytes of cached pieces of objects.")?,
             bucket_requests: counters(
                 "bucket_requests_total",
-                "Requests to the bucket.",
+                "Requests to the bucket, by operation.",
                 "request",
             )?,
             bucket_errors: counters(
                 "bucket_errors_total",
-                "Failed requests to the bucket.",
+                "Failed requests to the bucket, by operation.",
                 "request",
             )?,
         })

@@ -1,4 +1,4 @@
-//! What an archive is made with.
+//! Options of an archive.
 
 use crate::plan::Policy;
 use davy_base::{Clock, Random};
@@ -7,62 +7,64 @@ use object_store::ObjectStore;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Everything that an archive needs to know. The fields may be changed after [`ArchiveOptions::new`].
+/// Options of an archive. Start from [`ArchiveOptions::new`] and change fields.
 #[derive(Clone, Debug)]
 pub struct ArchiveOptions {
     /// The bucket.
     pub bucket: Arc<dyn ObjectStore>,
-    /// Path within the bucket.
+    /// Prefix of all keys in the bucket, such as `davy/prod`.
     pub prefix: String,
-    /// Time.
+    /// Source of time and timers.
     pub clock: Clock,
-    /// Randomness, for the names of segments.
+    /// Source of randomness, for the names of segments.
     pub random: Random,
-    /// How large one profile may be.
+    /// Limits of one profile.
     pub profile: Limits,
-    /// Bytes of one request's body, at most.
+    /// Maximum size of a request body, in bytes.
     pub body_bytes: usize,
-    /// How long a body may send nothing.
+    /// How long a request body may pause.
     pub body_idle: Duration,
-    /// How long a body may take.
+    /// How long the whole request body may take.
     pub body_total: Duration,
-    /// How long a window waits for company, at most.
+    /// How long an open segment collects windows before it is written.
     pub flush_interval: Duration,
-    /// Open segments are written when they take this much memory together, which is about ten times
-    /// the size of the objects.
+    /// Memory of all open segments, in bytes, at which they are written before the interval ends;
+    /// about ten times the size of the objects.
     pub flush_bytes: usize,
-    /// Bodies and open segments together may take this much memory; beyond, pushes get 429.
+    /// Memory of request bodies and open segments, in bytes, above which pushes get 429.
     pub buffer_bytes: usize,
-    /// Profiles that are decoded at once.
+    /// Maximum number of pushes that are decoded concurrently.
     pub decoders: usize,
-    /// Distinct label sets of one profile's samples; beyond, labels with the most values go.
+    /// Maximum number of label sets of one profile's samples; above it, the labels with the most
+    /// values are dropped.
     pub label_sets: usize,
-    /// Windows that begin longer ago are refused.
+    /// Maximum age of a pushed window.
     pub retention: Duration,
-    /// Windows that begin further ahead are refused.
+    /// How far in the future a pushed window may begin.
     pub future: Duration,
-    /// How long one request to the bucket may take.
+    /// Time limit of one request to the bucket.
     pub bucket_timeout: Duration,
-    /// Bytes of objects kept in memory for the next query.
+    /// Size of the cache of object pieces, in bytes.
     pub cache_bytes: usize,
-    /// Queries that are worked on at once; more wait.
+    /// Maximum number of queries that run concurrently; more wait.
     pub queries: usize,
-    /// Nodes of a query's tree; beyond, the smallest are folded into their parents.
+    /// Maximum number of nodes of a merged tree; above it, the smallest are folded into their
+    /// parents.
     pub query_nodes: usize,
-    /// Series of one answer; beyond, the smallest are left out and counted.
+    /// Maximum number of series of one answer; above it, the smallest are left out and counted.
     pub query_series: usize,
-    /// Points of one series.
+    /// Maximum number of points of one series.
     pub query_points: usize,
-    /// Time between two looks of the compactor.
+    /// Time between two rounds of the compactor.
     pub compact_interval: Duration,
     /// When the compactor merges and deletes.
     pub policy: Policy,
-    /// Rows that a merge holds in memory, at most.
+    /// Maximum number of rows that a merge holds in memory.
     pub merge_rows: usize,
 }
 
 impl ArchiveOptions {
-    /// The defaults on this bucket.
+    /// The defaults, with this bucket.
     pub fn new(bucket: Arc<dyn ObjectStore>) -> Self {
         Self {
             bucket,

@@ -1,4 +1,5 @@
-//! What a compactor does with an hour: a pure function of its listing and the time.
+//! Decides what a compactor merges and deletes in an hour: a pure function of the listing and the
+//! time.
 
 use crate::key::{BlockId, Hour};
 use crate::rule::{Listing, select};
@@ -6,18 +7,19 @@ use davy_base::Timestamp;
 use std::time::Duration;
 use ulid::Ulid;
 
-/// When to compact and when to delete.
+/// Parameters of compaction and deletion.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// An open hour is compacted when it has this many segments beside its blocks.
+    /// Number of uncovered segments at which an open hour is compacted.
     pub segments: usize,
-    /// Segments of one merge, at most.
+    /// Maximum number of segments of one merge.
     pub segments_at_once: usize,
-    /// How long after its end an hour is closed.
+    /// Time after its end at which an hour is closed.
     pub settle: Duration,
-    /// A block is merged again only with inputs that together have this part of its size.
+    /// A block is merged again only if it is at most this many times as large as the smaller inputs
+    /// together.
     pub ratio: u64,
-    /// How long a block must have been readable before its inputs are deleted.
+    /// Time for which a block must have been readable before its inputs are deleted.
     pub grace: Duration,
 }
 
@@ -42,19 +44,19 @@ pub enum Piece {
     Segment(Ulid),
 }
 
-/// What is to be done.
+/// What to merge and what to delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Pieces to make one block of; empty where there is nothing to merge.
+    /// Pieces to merge into one block; empty if there is nothing to merge.
     pub merge: Vec<Piece>,
-    /// Pieces that a block has covered for long enough.
+    /// Pieces that a block has covered for at least the grace period.
     pub delete: Vec<Piece>,
 }
 
-/// The plan for one hour.
+/// Plans one hour.
 ///
-/// Merging is tiered: segments are merged with those blocks that are at most `ratio` times as large
-/// as everything smaller together, so a late window does not rewrite a large block, a window is
+/// Merging is tiered: segments are merged with the blocks that are at most `ratio` times as large as
+/// all smaller inputs together. A late window therefore does not rewrite a large block, a window is
 /// rewritten a logarithmic number of times, and an hour has a logarithmic number of blocks.
 pub fn plan(listing: &Listing, hour: Hour, now: Timestamp, policy: &Policy) -> Plan {
     let selection = select(listing);
@@ -81,7 +83,7 @@ pub fn plan(listing: &Listing, hour: Hour, now: Timestamp, policy: &Policy) -> P
             size += block.bytes;
         }
     }
-    // A block alone stays what it is. A segment alone becomes a block, in a closed hour.
+    // A single block needs no merge. A single segment of a closed hour becomes a block.
     if matches!(merge.as_slice(), [Piece::Block(_)]) {
         merge.clear();
     }
@@ -113,6 +115,7 @@ pub fn plan(listing: &Listing, hour: Hour, now: Timestamp, policy: &Policy) -> P
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::BlockEntry;
     use crate::rule::tests::{block, segments};
     use davy_base::Random;
     use std::collections::BTreeSet;
@@ -124,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_hour_is_compacted_when_segments_gather() {
+    fn open_hour_is_compacted_at_the_number_of_segments_and_closed_hour_always() {
         let check = |count: u64, minutes: u64, expected: usize| {
             let listing = Listing {
                 segments: segments(0..count),
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_segment_makes_a_late_block_and_leaves_the_large_one_alone() {
+    fn late_segment_becomes_a_block_of_its_own_beside_a_large_block() {
         let listing = Listing {
             segments: segments([99]),
             blocks: vec![block(1, 0..50)],
@@ -157,7 +160,41 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_like_size_become_one() {
+    fn block_is_merged_up_to_ratio_times_the_size_of_the_segments() {
+        let merged = |bytes: u64| {
+            let mut large = block(1, 100..200);
+            large.bytes = bytes;
+            let listing = Listing {
+                segments: segments(0..32),
+                blocks: vec![large],
+            };
+            let plan = plan(&listing, HOUR, at(30), &Policy::default());
+            plan.merge.len()
+        };
+        let limit = 32 * 1_000 * Policy::default().ratio;
+        assert_eq!(merged(limit), 33);
+        assert_eq!(merged(limit + 1), 32);
+    }
+
+    #[test]
+    fn size_of_a_merged_block_counts_for_the_next_larger_one() {
+        let sized = |name: u64, bytes: u64| BlockEntry {
+            bytes,
+            ..block(name, [name])
+        };
+        let merged = |blocks: Vec<BlockEntry>| {
+            let listing = Listing {
+                segments: vec![],
+                blocks,
+            };
+            plan(&listing, HOUR, at(70), &Policy::default()).merge.len()
+        };
+        assert_eq!(merged(vec![sized(1, 10), sized(2, 40), sized(3, 200)]), 3);
+        assert_eq!(merged(vec![sized(1, 10), sized(2, 40), sized(3, 201)]), 2);
+    }
+
+    #[test]
+    fn blocks_of_similar_size_are_merged() {
         let listing = Listing {
             segments: vec![],
             blocks: vec![block(1, 0..32), block(2, 32..64)],
@@ -176,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_are_deleted_only_when_a_block_has_covered_them_for_an_hour() {
+    fn inputs_are_deleted_after_the_grace_period_only() {
         let mut covering = block(1, 0..3);
         covering.since = at(70);
         let listing = Listing {
@@ -194,7 +231,7 @@ mod tests {
         assert_eq!(deleted[3..], [Piece::Block(block(2, []).id)]);
     }
 
-    /// Archivers with old listings merge and delete in turns; no leaf is ever lost.
+    /// Archivers with outdated listings merge and delete in turns.
     #[test]
     fn compactors_with_different_listings_never_lose_a_leaf() {
         for seed in 0..500 {
@@ -206,7 +243,7 @@ mod tests {
             let mut bucket = Listing::default();
             let mut written = BTreeSet::new();
             let mut next = 0u64;
-            // What each of three archivers last saw; a look is at most half a grace period old.
+            // The last listing of each of three archivers, at most half a grace period old.
             let mut views: Vec<(u64, Listing)> = vec![(0, Listing::default()); 3];
             for minute in (0..600).step_by(7) {
                 if random.below(3) == 0 {

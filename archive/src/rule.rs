@@ -1,38 +1,37 @@
-//! The reader's rule: which pieces of an hour a query or a compaction reads.
+//! The reader's rule: which segments and blocks of an hour a query or a compaction reads.
 //!
-//! A *leaf* is a segment, by its name. A block holds the windows of the leaves that it names; a
-//! segment those of itself. The rule is a pure function of a listing:
+//! A *leaf* is the name of a segment. A block holds the windows of the leaves that it lists, a segment
+//! those of its own leaf. A *piece* is a segment or a block. The rule is a pure function of a listing:
 //!
-//! 1. Sort the blocks by how many leaves they name, most first, then by name. Go through them and
-//!    take each that shares no leaf with those taken.
-//! 2. Go through them again, in the same order, and take each that names a leaf that is neither
-//!    covered by now nor listed as a segment: that leaf was deleted, and only blocks still hold it.
-//! 3. Take every listed segment that no taken block covers.
+//! 1. Sort the blocks by their number of leaves, descending, then by name. Select each block that
+//!    shares no leaf with the blocks selected before it.
+//! 2. In the same order, select each block that has a leaf which is neither covered by a selected
+//!    block nor listed as a segment: that segment was deleted, and only blocks still hold its windows.
+//! 3. Select every listed segment that no selected block covers.
 //!
-//! **Nothing is missed.** Every leaf that the listing mentions, as a segment or in a block, is in a
-//! taken piece: if it is not covered after step 1, then either it is listed, and step 3 takes it
-//! unless step 2 covered it, or it is not, and step 2 takes a block that names it. A leaf that the
-//! listing does not mention was written after the listing was made, or its deletion was seen and
-//! the block that allowed it was not. The second does not happen while listings lag by less than
-//! the grace period, since an input is deleted only when a block that names all of its leaves has
-//! been readable for that long (`plan`).
+//! **Nothing is missed.** Every leaf of the listing, as a segment or in a block, is in a selected
+//! piece. If it is not covered after step 1, then either it is listed, and step 3 selects it unless
+//! step 2 covered it, or it is not listed, and step 2 selects a block that has it. A leaf that is not
+//! in the listing was written after the listing, or the listing shows its deletion but not yet the
+//! block that allowed it. The latter cannot happen while listings lag by less than the grace period,
+//! because an input is deleted only when a block with all of its leaves has been readable for that
+//! long (see `plan`).
 //!
-//! **Nothing is lost by deleting.** An object is deleted only for the sake of a block whose leaves
-//! are a superset of its own, and, where they are the same, whose name comes first. That is a
-//! strict order, so the greatest elements above any leaf are never deleted by anybody, whatever
-//! listings the deleters saw.
+//! **Deleting loses nothing.** An object is deleted only because of a block whose leaves are a
+//! superset of its own and, if they are equal, whose name sorts first. This is a strict order, so the
+//! maximal pieces above any leaf are never deleted, whatever listings the compactors saw.
 //!
-//! **Nothing counts twice.** Steps 1 and 3 alone give disjoint leaves. Step 2 can take a block that
-//! overlaps another, and one window can be in two leaves, when a client sent it again to another
-//! archiver. Both are settled by the windows' ids: whoever reads the taken pieces goes through them
-//! in the order of this rule and drops every window that an earlier piece had.
+//! **Nothing counts twice.** The pieces of steps 1 and 3 have disjoint leaves. Step 2 can select a
+//! block that overlaps another one, and a window can be in two leaves if a client pushed it to two
+//! archivers. Both are resolved by window ids: a reader goes through the selected pieces in the order
+//! of this rule and drops every window that an earlier piece had.
 
 use crate::key::BlockId;
 use davy_base::Timestamp;
 use std::collections::BTreeSet;
 use ulid::Ulid;
 
-/// A segment as listed.
+/// A listed segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentEntry {
     /// Its name.
@@ -41,7 +40,7 @@ pub struct SegmentEntry {
     pub bytes: u64,
 }
 
-/// A block as listed, with what its `meta.json` names.
+/// A listed block, with the leaves from its `meta.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockEntry {
     /// Its name.
@@ -50,11 +49,11 @@ pub struct BlockEntry {
     pub leaves: BTreeSet<Ulid>,
     /// Size of its files.
     pub bytes: u64,
-    /// When its `meta.json` was written.
+    /// Time at which its `meta.json` was written.
     pub since: Timestamp,
 }
 
-/// What is listed of an hour.
+/// The segments and blocks of an hour.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// Segments.
@@ -63,7 +62,7 @@ pub struct Listing {
     pub blocks: Vec<BlockEntry>,
 }
 
-/// What is to be read, as indices into a listing, in reading order: blocks first.
+/// The pieces to read, as indices into a listing, in reading order: blocks first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Blocks.
@@ -72,7 +71,7 @@ pub struct Selection {
     pub segments: Vec<usize>,
 }
 
-/// The rule.
+/// Applies the rule to a listing.
 pub fn select(listing: &Listing) -> Selection {
     let blocks = &listing.blocks;
     let listed: BTreeSet<Ulid> = listing
@@ -84,18 +83,18 @@ pub fn select(listing: &Listing) -> Selection {
     order.sort_by_key(|at| (std::cmp::Reverse(blocks[*at].leaves.len()), &blocks[*at].id));
     order.dedup_by_key(|at| &blocks[*at].id);
     let mut covered: BTreeSet<Ulid> = BTreeSet::new();
-    let mut taken = Vec::new();
+    let mut selected = Vec::new();
     for at in &order {
         if blocks[*at].leaves.is_disjoint(&covered) && !blocks[*at].leaves.is_empty() {
             covered.extend(&blocks[*at].leaves);
-            taken.push(*at);
+            selected.push(*at);
         }
     }
     for at in &order {
         let lost = |leaf: &Ulid| !covered.contains(leaf) && !listed.contains(leaf);
         if blocks[*at].leaves.iter().any(lost) {
             covered.extend(&blocks[*at].leaves);
-            taken.push(*at);
+            selected.push(*at);
         }
     }
     let mut segments: Vec<usize> = (0..listing.segments.len())
@@ -104,7 +103,7 @@ pub fn select(listing: &Listing) -> Selection {
     segments.sort_by_key(|at| listing.segments[*at].name);
     segments.dedup_by_key(|at| listing.segments[*at].name);
     Selection {
-        blocks: taken,
+        blocks: selected,
         segments,
     }
 }
@@ -134,7 +133,7 @@ pub(crate) mod tests {
             .collect()
     }
 
-    /// The leaves of what is read, with how often each is.
+    /// The leaves of the selected pieces, and in how many pieces each is.
     fn read(listing: &Listing) -> std::collections::BTreeMap<Ulid, usize> {
         let selection = select(listing);
         let mut count = std::collections::BTreeMap::new();
@@ -150,7 +149,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_largest_disjoint_blocks_come_first() {
+    fn largest_disjoint_blocks_are_selected_first() {
         let listing = Listing {
             segments: segments(1..=9),
             blocks: vec![block(1, 1..=3), block(2, 3..=7), block(3, 8..=8)],
@@ -161,7 +160,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_deleted_leaf_is_read_from_an_overlapping_block() {
+    fn deleted_leaf_is_read_from_an_overlapping_block() {
         let listing = Listing {
             segments: segments([1]),
             blocks: vec![block(1, 1..=3), block(2, 3..=7)],
@@ -172,7 +171,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn any_listing_covers_every_leaf_and_its_order_does_not_matter() {
+    fn every_leaf_is_selected_whatever_the_order_of_the_listing() {
         for seed in 0..2_000 {
             let mut random = Random::seeded(seed);
             let leaves = 1 + random.below(12);
@@ -212,7 +211,7 @@ pub(crate) mod tests {
             listing.blocks.reverse();
             listing.segments.reverse();
             assert_eq!(names(&listing), before, "seed {seed}");
-            // Where all segments are still there, every leaf is read once.
+            // If no segment was deleted, every leaf is in exactly one selected piece.
             listing.segments = segments(0..leaves);
             assert!(
                 read(&listing).values().all(|times| *times == 1),

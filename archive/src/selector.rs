@@ -1,7 +1,8 @@
-//! Selectors of series, in Prometheus' syntax: `{service_name="x",member=~"gc.*",op!=""}`.
+//! Label selectors in the syntax of Prometheus: `{service_name="x",member=~"gc.*",op!=""}`.
 
 use crate::labels::{Labels, SERVICE};
-use regex::{Regex, RegexBuilder};
+use crate::pattern;
+use regex::Regex;
 
 #[derive(Clone, Debug)]
 enum Test {
@@ -22,34 +23,35 @@ impl Test {
     }
 }
 
-/// Tests of labels, all of which must hold. A label that a series lacks is empty.
+/// Selects series by tests of their labels, all of which must hold. The value of an absent label is
+/// empty.
 #[derive(Clone, Debug, Default)]
 pub struct Selector {
     tests: Vec<(String, Test)>,
     text: String,
 }
 
-/// Bytes of a selector, at most.
+/// Maximum length of a selector, in bytes.
 const BYTES: usize = 8 << 10;
-/// Tests of a selector, at most.
+/// Maximum number of tests of a selector.
 const TESTS: usize = 32;
-/// Bytes of one compiled regular expression, at most.
+/// Maximum size of a compiled regular expression, in bytes.
 const REGEX_BYTES: usize = 256 << 10;
 
 impl Selector {
-    /// Reads a selector; an empty text selects everything. The error says what is wrong and where.
+    /// Parses a selector; an empty text selects everything. The error names the fault and its column.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > BYTES {
             return Err(format!(
-                "the selector is {} bytes long, the limit is {BYTES}",
+                "invalid selector: {} bytes long, the limit is {BYTES}",
                 text.len()
             ));
         }
         let mut rest = text.trim();
         let wrong = |rest: &str, what: &str| {
-            let at = text.len() - rest.len();
+            let column = text[..text.len() - rest.len()].chars().count() + 1;
             Err(format!(
-                "selector: {what} at character {at} of `{text}`; write {{name=\"value\",other=~\"regex.*\"}}"
+                "invalid selector {text:?}: {what} at column {column}; example: {{service_name=\"api\",op=~\"List.*\"}}"
             ))
         };
         let mut tests = Vec::new();
@@ -61,7 +63,7 @@ impl Selector {
             while !rest.starts_with('}') {
                 if tests.len() == TESTS {
                     return Err(format!(
-                        "selector: there are more than {TESTS} tests, the limit"
+                        "invalid selector: more than {TESTS} tests, the limit"
                     ));
                 }
                 let end = rest.find(['=', '!']).unwrap_or(rest.len());
@@ -71,7 +73,7 @@ impl Selector {
                     .and_then(|name| name.strip_suffix('"'))
                     .unwrap_or(name);
                 if name.is_empty() || name.contains(['"', ',', '{', '}']) {
-                    return wrong(rest, "expected the name of a label");
+                    return wrong(rest, "expected a label name");
                 }
                 rest = &rest[end..];
                 let operators = ["=~", "!~", "!=", "="];
@@ -86,13 +88,8 @@ impl Selector {
                     return wrong(rest, "expected a quoted value");
                 };
                 let regex = |value: &str| {
-                    RegexBuilder::new(&format!("^(?s:{value})$"))
-                        .size_limit(REGEX_BYTES)
-                        .dfa_size_limit(REGEX_BYTES)
-                        .build()
-                        .map_err(|error| {
-                            format!("selector: `{value}` is not a regular expression: {error}")
-                        })
+                    pattern::compile_anchored(value, REGEX_BYTES)
+                        .map_err(|error| format!("invalid selector: {error}"))
                 };
                 let test = match operator {
                     "=~" => Test::Matches(regex(&value)?),
@@ -119,7 +116,7 @@ impl Selector {
         })
     }
 
-    /// Whether a series is selected. The labels of samples win over those of their source.
+    /// Whether a series is selected. Labels of samples override those of their source.
     pub fn selects(&self, source: &Labels, sample: &Labels) -> bool {
         self.tests.iter().all(|(name, test)| {
             let value = sample.get(name);
@@ -139,13 +136,31 @@ impl Selector {
             .all(|(_, test)| test.holds(service))
     }
 
-    /// The text that was read.
+    /// Whether it has no tests, so that it selects everything.
+    pub fn is_empty(&self) -> bool {
+        self.tests.is_empty()
+    }
+
+    /// Names of the labels that it tests.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The value that a label must be equal to, if it is tested for that.
+    pub fn equal_to(&self, label: &str) -> Option<&str> {
+        self.tests.iter().find_map(|(name, test)| match test {
+            Test::Equal(value) if name == label => Some(value.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The text that was parsed.
     pub fn text(&self) -> &str {
         &self.text
     }
 }
 
-/// Reads a text in double or single quotes or backticks; gives what follows it.
+/// Parses a text in double quotes, single quotes or backticks. Returns it and the rest.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let quote = text
         .chars()
@@ -161,7 +176,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
                 't' => value.push('\t'),
                 'r' => value.push('\r'),
                 escaped @ ('\\' | '"' | '\'') => value.push(escaped),
-                // As in `"gc\.x"`: people forget to double it, and mean the regular expression's.
+                // As in `"gc\.x"`: a backslash that was not doubled belongs to the regular expression.
                 other => value.extend(['\\', other]),
             },
             _ => value.push(letter),
@@ -183,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn selectors_select() {
+    fn selector_matches_labels_of_source_and_samples() {
         let source = labels(&[("service_name", "web"), ("region", "eu"), ("op", "none")]);
         let sample = labels(&[("member", "gc.volumes"), ("op", "Sweep")]);
         let check = |text: &str, expected: bool| {
@@ -206,17 +221,20 @@ mod tests {
     }
 
     #[test]
-    fn broken_selectors_say_where() {
+    fn fault_of_an_invalid_selector_is_named_with_its_column() {
         let check = |text: &str, expected: &str| {
             let error = Selector::parse(text).expect_err(text);
             assert!(error.contains(expected), "{error}");
         };
-        check("x", "expected `{` at character 0");
-        check("{a}", "expected the name of a label");
-        check("{a=b}", "expected a quoted value at character 3");
+        check("x", "expected `{` at column 1");
+        check("{a}", "expected a label name");
+        check("{a=b}", "expected a quoted value at column 4");
         check("{a=\"b}", "expected a quoted value");
         check("{a=\"b\" c=\"d\"}", "expected `,` or `}`");
-        check("{a=~\"(\"}", "not a regular expression");
+        check(
+            "{a=~\"(\"}",
+            "invalid regular expression \"(\": unclosed group at column 1",
+        );
         check("{a=\"b\"} x", "unexpected text");
         check("{a=\"b\"", "expected `,` or `}`");
         check(
@@ -224,6 +242,6 @@ mod tests {
             "more than 32 tests",
         );
         check(&"x".repeat(9_000), "9000 bytes long");
-        check("{a=~\"(\\\\w{100}){100}\"}", "not a regular expression");
+        check("{a=~\"(\\\\w{100}){100}\"}", "compiles to more than");
     }
 }

@@ -1,17 +1,17 @@
-//! Times as people and agents write them.
+//! Parses times as people and agents write them.
 
 use davy_base::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// The text is not a time.
+/// A text that is not a time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "invalid time {0:?}; examples: now, 1h (ago), now-90m, 2026-11-28, 2026-11-28 13:00 (UTC), 2026-11-28T13:00:00+01:00, 1764334800 (unix time in s, ms, us or ns)"
 )]
 pub struct InvalidTime(pub String);
 
-/// Reads a time:
+/// Parses a time:
 ///
 /// - `now`, and times before it: `1h`, `-1h`, `now-1h30m`;
 /// - a date or a date and time, in UTC: `2026-11-28`, `2026-11-28 13:00`;

@@ -1,4 +1,4 @@
-//! What agents send, and what people get for it.
+//! Pushes as real agents send them, and the results of queries.
 
 mod support;
 
@@ -9,7 +9,7 @@ use davy_profile::{Limits, gzip, pprof};
 use support::{CPU, WEB, World, cpu, push_request};
 
 #[tokio::test]
-async fn the_go_agents_multipart_becomes_a_series_of_each_sample_type() {
+async fn multipart_of_the_go_agent_becomes_a_series_per_sample_type() {
     let world = World::new();
     let mut profile = davy_profile::Profile::new();
     profile.add_sample_type("samples", "count");
@@ -67,7 +67,7 @@ async fn the_go_agents_multipart_becomes_a_series_of_each_sample_type() {
 }
 
 #[tokio::test]
-async fn the_python_agents_folded_text_is_scaled_to_nanoseconds() {
+async fn folded_stacks_of_the_python_agent_are_scaled_to_nanoseconds() {
     let world = World::new();
     let now = world.clock.now().seconds();
     let uri = format!(
@@ -97,14 +97,14 @@ async fn the_python_agents_folded_text_is_scaled_to_nanoseconds() {
     assert_eq!(world.call(request).await.0, 200);
     assert_eq!(
         world
-            .folded("type=wall:wall:nanoseconds:wall:nanoseconds")
+            .folded("all_services=true&type=wall:wall:nanoseconds:wall:nanoseconds")
             .await,
         "a;b 20000000"
     );
 }
 
 #[tokio::test]
-async fn a_push_in_json_is_taken() {
+async fn push_in_json_is_accepted() {
     let world = World::new();
     let raw =
         base64::engine::general_purpose::STANDARD.encode(cpu(&world.clock, &[(&["main"], 5, &[])]));
@@ -126,7 +126,7 @@ async fn a_push_in_json_is_taken() {
 }
 
 #[tokio::test]
-async fn a_body_in_zstd_is_taken_whether_it_is_one_frame_or_several() {
+async fn zstd_body_of_one_or_several_frames_is_accepted() {
     let world = World::new();
     let frame = |id: &str, nanos: i64| {
         let raw = cpu(&world.clock, &[(&["main"], nanos, &[])]);
@@ -147,7 +147,7 @@ async fn a_body_in_zstd_is_taken_whether_it_is_one_frame_or_several() {
 }
 
 #[tokio::test]
-async fn lines_survive_to_pprof_and_graphs_merge_them() {
+async fn pprof_keeps_lines_and_flame_graphs_merge_them() {
     let world = World::new();
     let raw = cpu(
         &world.clock,
@@ -219,7 +219,7 @@ async fn lines_survive_to_pprof_and_graphs_merge_them() {
 }
 
 #[tokio::test]
-async fn a_difference_has_both_sides() {
+async fn diff_has_the_values_of_both_sides() {
     let world = World::new();
     let before = world.clock.now();
     let raw = cpu(
@@ -254,7 +254,7 @@ async fn a_difference_has_both_sides() {
 }
 
 #[tokio::test]
-async fn one_bad_label_does_not_blow_up_the_series() {
+async fn label_with_a_value_per_request_is_dropped() {
     let world = World::new();
     let ids: Vec<String> = (0..1_500).map(|id| id.to_string()).collect();
     let labels: Vec<[(&str, &str); 2]> = ids

@@ -1,4 +1,4 @@
-//! What a hostile client sends, and what becomes of those beside it.
+//! Hostile requests: they are refused within bounds, and other clients are not affected.
 
 mod support;
 
@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, Request};
 use davy_archive::ArchiveOptions;
 use davy_base::Clock;
 use davy_profile::{Profile, gzip, pprof};
+use futures_util::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use std::sync::Arc;
@@ -27,9 +28,8 @@ async fn post(world: &World, path: &str, kind: &str, body: impl Into<Body>) -> (
     (status.as_u16(), String::from_utf8_lossy(&body).into_owned())
 }
 
-/// A body that sends a little and then nothing.
+/// A body that sends its beginning and then pauses for ever.
 fn stalled(begin: &'static [u8]) -> Body {
-    use futures_util::StreamExt;
     let first = futures_util::stream::once(async move { Ok::<_, std::io::Error>(begin) });
     Body::from_stream(first.chain(futures_util::stream::pending()))
 }
@@ -41,17 +41,12 @@ fn with(change: impl FnOnce(&mut ArchiveOptions)) -> World {
 }
 
 #[tokio::test]
-async fn a_request_of_too_many_things_is_refused_before_it_takes_memory() {
+async fn request_with_too_many_objects_is_refused() {
     let world = World::new();
     let check = async |kind: &str, body: Vec<u8>, status: u16, named: &str| {
-        let (clock, started) = (Clock::system(), Clock::system().now());
         let (got, answer) = post(&world, PUSH, kind, body).await;
         assert_eq!(got, status, "{named}: {answer}");
         assert!(answer.contains(named), "{named}: {answer}");
-        assert!(
-            clock.now().since(started) < Duration::from_secs(5),
-            "{named}"
-        );
     };
     let proto = "application/proto";
     // One label of half a megabyte and 10,000 samples.
@@ -80,7 +75,7 @@ async fn a_request_of_too_many_things_is_refused_before_it_takes_memory() {
 }
 
 #[tokio::test]
-async fn a_body_in_zstd_that_is_a_bomb_or_broken_is_refused_in_bounded_memory() {
+async fn zstd_body_that_is_a_bomb_or_truncated_is_refused() {
     let world = World::new();
     let check = async |body: Vec<u8>, status: u16, named: &str| {
         let request = Request::post(PUSH)
@@ -104,20 +99,24 @@ async fn a_body_in_zstd_that_is_a_bomb_or_broken_is_refused_in_bounded_memory() 
     assert_eq!(world.keys().await, Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn a_body_that_stalls_is_given_up() {
-    let world = with(|options| options.body_idle = Duration::from_millis(30));
+#[tokio::test(start_paused = true)]
+async fn body_that_stalls_gets_408() {
+    let tokio = || Clock::tokio(clock().now());
+    let world = with(|options| options.clock = tokio());
     let (status, body) = post(&world, PUSH, "application/proto", stalled(b"\x0a")).await;
     assert_eq!(status, 408, "{body}");
-    assert!(body.contains("nothing of the body came for"), "{body}");
-    let world = with(|options| options.body_total = Duration::from_millis(30));
+    assert!(body.contains("paused for more than 10s"), "{body}");
+    let world = with(|options| {
+        options.clock = tokio();
+        options.body_total = Duration::from_secs(5);
+    });
     let (status, body) = post(&world, "/ingest?name=a", "", stalled(b"a;b")).await;
     assert_eq!(status, 408, "{body}");
-    assert!(body.contains("took longer than"), "{body}");
+    assert!(body.contains("took longer than 5s"), "{body}");
 }
 
 #[tokio::test]
-async fn a_body_that_is_still_coming_when_the_archive_stops_gets_503() {
+async fn body_that_is_still_arriving_when_ingestion_stops_gets_503() {
     let world = World::new();
     let drain = async {
         while !world.archive.ingest().is_accepting() {
@@ -131,12 +130,20 @@ async fn a_body_that_is_still_coming_when_the_archive_stops_gets_503() {
 }
 
 #[tokio::test]
-async fn large_bodies_leave_room_for_small_ones() {
+async fn large_bodies_leave_memory_for_small_ones() {
     let world = with(|options| options.buffer_bytes = 4 << 20);
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
     let large: &'static [u8] = Box::leak(vec![b'a'; 2_900 << 10].into());
+    let (consumed, large_is_read) = tokio::sync::oneshot::channel();
+    let first = futures_util::stream::once(async move { Ok::<_, std::io::Error>(large) });
+    // The archive asks for the next part when it has accounted for the first.
+    let rest = futures_util::stream::once(async move {
+        consumed.send(()).expect("the test waits");
+        std::future::pending().await
+    });
+    let large = Body::from_stream(first.chain(rest));
     let small = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        large_is_read.await.expect("read");
         let (status, body) = post(&world, "/ingest?name=a", "", vec![b'a'; 1_000 << 10]).await;
         assert_ne!(status, 429, "{body}");
         let (status, body) = post(&world, "/ingest?name=a", "", vec![b'a'; 2 << 20]).await;
@@ -144,12 +151,12 @@ async fn large_bodies_leave_room_for_small_ones() {
         assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
         world.drain.cancel();
     };
-    let ((status, _), ()) = tokio::join!(post(&world, "/ingest?name=a", "", stalled(large)), small);
+    let ((status, _), ()) = tokio::join!(post(&world, "/ingest?name=a", "", large), small);
     assert_eq!(status, 503);
 }
 
 #[tokio::test]
-async fn a_farm_of_selectors_is_refused() {
+async fn selector_with_too_many_tests_is_refused() {
     let world = World::new();
     let farm = "a%3D~%22b.*%22,".repeat(100);
     let path = format!("/api/v1/profiles/top?type={CPU}&selector=%7B{farm}%7D");
@@ -159,18 +166,16 @@ async fn a_farm_of_selectors_is_refused() {
 }
 
 #[tokio::test]
-async fn a_range_of_centuries_is_answered_at_once() {
+async fn range_of_centuries_needs_few_requests_to_the_bucket() {
     let world = World::new();
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
     assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
     let check = async |range: &str| {
-        let (clock, started) = (Clock::system(), Clock::system().now());
+        let before = world.bucket_requests();
         let path = format!("/api/v1/profiles/top?type={CPU}&{range}");
         assert_eq!(world.json(&path).await["total"], 5, "{range}");
-        assert!(
-            clock.now().since(started) < Duration::from_secs(2),
-            "{range}"
-        );
+        let requests = world.bucket_requests() - before;
+        assert!(requests < 20.0, "{range}: {requests} requests");
     };
     let until = world.clock.now().millis() + 600_000;
     check("from=1678-01-01T00:00:00Z&until=2262-01-01T00:00:00Z").await;
@@ -182,7 +187,7 @@ async fn a_range_of_centuries_is_answered_at_once() {
 }
 
 #[tokio::test]
-async fn labels_with_the_most_values_go_and_the_others_stay() {
+async fn sample_labels_with_the_most_values_are_dropped_above_the_limit() {
     let world = with(|options| options.label_sets = 10);
     let texts: Vec<String> = (0..200).map(|at| at.to_string()).collect();
     let pairs: Vec<[(&str, &str); 3]> = (0..200)
@@ -198,18 +203,23 @@ async fn labels_with_the_most_values_go_and_the_others_stay() {
     let raw = cpu(&world.clock, &samples);
     assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
     assert_eq!(
-        world.folded(&format!("type={CPU}&by=op,half,id")).await,
+        world.folded(&format!("type={CPU}&by=op,half")).await,
         [
-            "op=even;half=0;id=(untagged);main 50",
-            "op=even;half=1;id=(untagged);main 50",
-            "op=odd;half=0;id=(untagged);main 50",
-            "op=odd;half=1;id=(untagged);main 50",
+            "op=even;half=0;main 50",
+            "op=even;half=1;main 50",
+            "op=odd;half=0;main 50",
+            "op=odd;half=1;main 50",
         ]
         .join("\n")
     );
+    let names = world
+        .json(&format!("/api/v1/profiles/labels?{}", world.range("")))
+        .await;
+    let expected = serde_json::json!(["__name__", "half", "op", "service_name"]);
+    assert_eq!(names, expected, "the label id is dropped");
 }
 
-/// A world with two segments of an hour, one of them damaged.
+/// A world with three segments of one hour, one of which is damaged.
 async fn half_damaged(folder: &tempfile::TempDir) -> World {
     let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a bucket"));
     let world = World::on(bucket, &clock());
@@ -225,7 +235,7 @@ async fn half_damaged(folder: &tempfile::TempDir) -> World {
     world
 }
 
-async fn said(world: &World, path: &str) -> (String, Vec<u8>) {
+async fn get_with_partial(world: &World, path: &str) -> (String, Vec<u8>) {
     use http_body_util::BodyExt;
     use tower::ServiceExt;
     let path = format!(
@@ -240,14 +250,14 @@ async fn said(world: &World, path: &str) -> (String, Vec<u8>) {
     let response = app.oneshot(request).await.expect("an answer");
     assert_eq!(response.status(), 200, "{path}");
     let header = response.headers().get("davy-partial");
-    let said = header.map_or("", |value| value.to_str().expect("text"));
-    let said = said.to_owned();
+    let partial = header.map_or("", |value| value.to_str().expect("text"));
+    let partial = partial.to_owned();
     let body = response.into_body().collect().await.expect("whole");
-    (said, body.to_bytes().to_vec())
+    (partial, body.to_bytes().to_vec())
 }
 
 #[tokio::test]
-async fn every_answer_says_that_it_is_partial() {
+async fn every_operation_reports_unreadable_segments_in_a_header() {
     let folder = tempfile::tempdir().expect("a folder");
     let world = half_damaged(&folder).await;
     for operation in [
@@ -262,11 +272,15 @@ async fn every_answer_says_that_it_is_partial() {
         "svg",
     ] {
         let base = world.clock.now().millis();
-        let rest = format!("base_from={}&base_until={base}", base - 1);
-        let (said, _) = said(&world, &format!("{operation}?{rest}")).await;
-        assert!(said.contains("checksum"), "{operation}: {said}");
+        let rest = match operation {
+            "diff" => format!("base_from={}&base_until={base}", base - 1),
+            _ => "selector={}".to_owned(),
+        };
+        let rest = rest.replace("{}", "%7B%7D");
+        let (partial, _) = get_with_partial(&world, &format!("{operation}?{rest}")).await;
+        assert!(partial.contains("checksum"), "{operation}: {partial}");
     }
-    let (_, nested) = said(&world, "flamegraph?x=1").await;
+    let (_, nested) = get_with_partial(&world, "flamegraph?by=").await;
     let nested: serde_json::Value = serde_json::from_slice(&nested).expect("JSON");
     assert_eq!(
         (&nested["name"], &nested["total"]),
@@ -277,7 +291,7 @@ async fn every_answer_says_that_it_is_partial() {
 }
 
 #[tokio::test]
-async fn a_damaged_segment_is_left_out_of_its_hours_block_and_still_told() {
+async fn damaged_segment_is_left_out_of_the_block_and_still_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let world = half_damaged(&folder).await;
     world.clock.advance(Duration::from_hours(1));
@@ -287,13 +301,13 @@ async fn a_damaged_segment_is_left_out_of_its_hours_block_and_still_told() {
     for _ in 0..3 {
         let done = compactor.once().await.expect("compaction");
         assert_eq!((done.merged, &done.failed), (0, &Vec::new()));
-        let (said, body) = said(&world, "top?x=1").await;
-        assert!(said.contains("checksum"), "{said}");
+        let (partial, body) = get_with_partial(&world, "top?by=").await;
+        assert!(partial.contains("checksum"), "{partial}");
         let top: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(top["total"], 10);
         world.clock.advance(Duration::from_mins(20));
     }
-    // One that has not seen the damage yet does not write the block again either.
+    // A compactor that does not know the damage yet does not write the block again either.
     let other = World::on(Arc::clone(&world.bucket), &world.clock);
     let done = other.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, &done.failed), (0, &Vec::new()));
@@ -304,7 +318,7 @@ async fn a_damaged_segment_is_left_out_of_its_hours_block_and_still_told() {
 }
 
 #[tokio::test]
-async fn values_at_the_ends_of_their_range_stay_on_their_side() {
+async fn sums_saturate_instead_of_overflowing() {
     let world = World::new();
     let kind = ("inuse_space", "bytes");
     let live = [("service_name", "web"), ("__name__", "memory")];
@@ -327,11 +341,11 @@ async fn values_at_the_ends_of_their_range_stay_on_their_side() {
     let raw = cpu(&world.clock, samples);
     assert_eq!(world.push("", WEB, "4", &raw).await.0, 200);
     let path = |of: &str| {
-        let range = world.range(&format!("type={CPU}&step=100000"));
+        let range = world.range(&format!("type={CPU}"));
         format!("/api/v1/profiles/{of}?{range}")
     };
     assert_eq!(world.json(&path("top")).await["total"], i64::MAX - 1);
-    let series = world.json(&path("series")).await;
+    let series = world.json(&format!("{}&step=100000", path("series"))).await;
     let point = series["series"][0]["points"][0][1]
         .as_i64()
         .expect("a point");
@@ -339,7 +353,7 @@ async fn values_at_the_ends_of_their_range_stay_on_their_side() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_is_not_utf_8_is_refused() {
+async fn tenant_that_is_not_utf_8_is_refused() {
     let world = World::new();
     for (method, path) in [
         ("POST", "/ingest?name=a"),
@@ -361,7 +375,7 @@ async fn a_tenant_that_is_not_utf_8_is_refused() {
 }
 
 #[tokio::test]
-async fn a_profile_of_very_many_types_is_refused() {
+async fn profile_with_too_many_sample_types_is_refused() {
     let world = World::new();
     let mut profile = Profile::new();
     for at in 0..65 {
@@ -375,12 +389,12 @@ async fn a_profile_of_very_many_types_is_refused() {
 }
 
 #[tokio::test]
-async fn a_drawing_is_xml_whatever_the_frames_are_called() {
+async fn svg_is_valid_xml_whatever_the_names_of_frames() {
     let world = World::new();
     let name = "a\u{1}b\u{1b}<c>&\u{ffff}";
     let raw = cpu(&world.clock, &[(&["main", name], 5, &[])]);
     assert_eq!(world.push("", WEB, "1", &raw).await.0, 200);
-    let (_, svg) = said(&world, "svg?selector=%7Bx!=%22%01%22%7D").await;
+    let (_, svg) = get_with_partial(&world, "svg?selector=%7Bx!=%22%01%22%7D").await;
     let svg = String::from_utf8(svg).expect("text");
     let illegal = |c: char| (c < ' ' && !"\n\r\t".contains(c)) || c == '\u{ffff}';
     assert_eq!(svg.find(illegal), None);
@@ -391,7 +405,7 @@ async fn a_drawing_is_xml_whatever_the_frames_are_called() {
 }
 
 #[tokio::test]
-async fn ingest_says_which_formats_it_takes_and_knows_pprof_unasked() {
+async fn ingest_lists_supported_formats_and_detects_pprof() {
     let world = World::new();
     let check = async |path: &str, kind: &str, body: &[u8], status: u16, named: &str| {
         let (got, answer) = post(&world, path, kind, body.to_vec()).await;
@@ -407,12 +421,15 @@ async fn ingest_says_which_formats_it_takes_and_knows_pprof_unasked() {
         "boundary",
     )
     .await;
-    let named = "wat is not taken; pprof, folded";
+    let named = "unsupported format wat; supported are pprof, folded";
     check("/ingest?name=a&format=wat", "", text, 422, named).await;
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
     check("/ingest?name=a", "", &raw, 200, "").await;
     let plain = gzip::unpack(&raw, &davy_profile::Limits::default()).expect("gzip");
     check("/ingest?name=b", "", &plain, 200, "").await;
-    assert_eq!(world.folded(&format!("type={CPU}")).await, "main 10");
+    assert_eq!(
+        world.folded(&format!("all_services=true&type={CPU}")).await,
+        "main 10"
+    );
     check("/ingest?name=c", "", &gzip::compress(text), 200, "").await;
 }

@@ -1,4 +1,4 @@
-//! What becomes of a window: acknowledged, counted once, compacted, deleted with its segment only.
+//! A window is counted once from its acknowledgement through compaction and deletion of its segment.
 
 mod support;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::{CPU, LIVE, WEB, World, clock, cpu, options, profile};
 
 #[tokio::test]
-async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_after_compaction() {
+async fn acknowledged_window_counts_once_before_and_after_compaction() {
     let folder = tempfile::tempdir().expect("a folder");
     let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a bucket"));
     let mut options = options(bucket, &clock());
@@ -40,7 +40,7 @@ async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_aft
     assert_eq!(world.keys().await.len(), 9);
     assert_eq!(world.folded(&format!("type={CPU}")).await, expected);
 
-    // Nothing is done twice, and the inputs go only after the grace period.
+    // The next round merges nothing, and inputs are deleted only after the grace period.
     assert_eq!(
         world
             .archive
@@ -68,7 +68,7 @@ async fn an_acknowledged_window_is_in_the_bucket_and_counted_once_before_and_aft
 }
 
 #[tokio::test]
-async fn a_block_without_its_meta_object_does_not_exist() {
+async fn block_without_its_meta_object_does_not_exist() {
     let world = World::new();
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
     assert_eq!(
@@ -98,7 +98,7 @@ async fn a_block_without_its_meta_object_does_not_exist() {
         .expect("deleted");
     let other = World::on(Arc::clone(&world.bucket), &world.clock);
     assert_eq!(other.folded(&format!("type={CPU}")).await, "main 5");
-    // The next round makes the same block of the same segment.
+    // The next round merges the same segment into the same block.
     assert_eq!(
         other
             .archive
@@ -112,10 +112,9 @@ async fn a_block_without_its_meta_object_does_not_exist() {
     assert_eq!(other.keys().await, keys);
 }
 
-/// Pushes, retries, compactions by two archivers and deletions in any order: every window counts
-/// once, always.
+/// Two archivers push, retry, compact and delete in random order.
 #[tokio::test]
-async fn any_history_counts_every_window_once() {
+async fn every_window_counts_once_in_any_history() {
     for seed in 0..12 {
         let mut random = Random::seeded(seed);
         let bucket = Arc::new(InMemory::new());
@@ -168,7 +167,7 @@ async fn any_history_counts_every_window_once() {
 }
 
 #[tokio::test]
-async fn a_part_of_an_hour_is_answered_window_by_window() {
+async fn part_of_an_hour_counts_only_its_windows() {
     let world = World::new();
     let mut starts = Vec::new();
     for minute in 0..4 {
@@ -208,7 +207,7 @@ async fn a_part_of_an_hour_is_answered_window_by_window() {
 }
 
 #[tokio::test]
-async fn states_are_averaged_over_the_windows_of_each_source_and_sources_add_up() {
+async fn gauges_are_averaged_per_source_and_summed_over_sources() {
     let world = World::new();
     let heap = |value: i64| {
         profile(
@@ -225,7 +224,7 @@ async fn states_are_averaged_over_the_windows_of_each_source_and_sources_add_up(
             ("instance", instance),
         ]
     };
-    // One instance with 100 and 200, another with 30, and nothing in its second window.
+    // One instance has 100 and 200, the other 30 and 0.
     assert_eq!(world.push("", &source("1"), "a", &heap(100)).await.0, 200);
     assert_eq!(world.push("", &source("1"), "b", &heap(200)).await.0, 200);
     assert_eq!(world.push("", &source("2"), "c", &heap(30)).await.0, 200);

@@ -1,8 +1,8 @@
-//! Several pieces into one block: each window once, stacks by one dictionary a service.
+//! Merges pieces into one block: each window once, with one dictionary of stacks per service.
 //!
-//! Pieces come in a fixed order and the first that has a window gives its rows, so the same inputs
-//! make the same bytes. When more rows than allowed are in memory, the largest service so far
-//! becomes a row group and begins anew: a service may have several row groups.
+//! Pieces are added in a fixed order and the first one that has a window provides its rows, so the
+//! same inputs give the same bytes. When too many rows are in memory, the largest service is written
+//! as a row group and starts over, so a service may have several row groups.
 
 use crate::error::Result;
 use crate::format::Table;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Services with fewer rows share a row group.
 const SMALL_ROWS: usize = 8_192;
 
-/// The row groups of one piece that belong together.
+/// One row group of each table of a piece.
 pub(super) struct Tables {
     pub(super) series: Group,
     pub(super) windows: Group,
@@ -37,7 +37,7 @@ pub(super) struct Merge {
     rows_max: usize,
 }
 
-/// Indices of a batch for those of a piece, found when first needed.
+/// Maps indices of a piece to indices of a batch, filled on demand.
 struct Map<'a> {
     texts: Frames<'a>,
     frames: Vec<u32>,
@@ -55,7 +55,7 @@ impl Merge {
         })
     }
 
-    /// Adds a group of a piece.
+    /// Adds a row group of a piece.
     pub(super) fn add(&mut self, tables: &Tables) -> Result<()> {
         let series = SeriesTable::read(&tables.series)?;
         let windows = WindowTable::read(&tables.windows, &series)?;
@@ -81,7 +81,7 @@ impl Merge {
         let mut new_series: Vec<u32> = vec![u32::MAX; series.rows.len()];
         for (at, (source, kind, labels)) in series.rows.iter().enumerate() {
             let source = &series.sources[*source as usize];
-            // Services all of whose windows were there already have no batch, and need none.
+            // A service whose windows are all duplicates has no batch.
             if let Some(batch) = self.batches.get_mut(source.service()) {
                 let source = batch.source(source);
                 new_series[at] = batch.one_series(Series {
@@ -141,7 +141,7 @@ impl Merge {
         Ok(())
     }
 
-    /// The files of the block.
+    /// Finishes the block and returns its files and its meta object.
     pub(super) fn finish(
         mut self,
         segments: Vec<String>,
@@ -192,7 +192,7 @@ impl Map<'_> {
     }
 }
 
-/// Adds one batch to another. Their windows differ.
+/// Adds a batch to another one that has none of its windows.
 fn absorb(to: &mut Batch, from: Batch) {
     let sources: Vec<u32> = from
         .sources

@@ -1,7 +1,8 @@
-//! The compactor's loop.
+//! The compactor: applies the plan of each hour to the bucket.
 
 use super::merge::{Merge, Tables};
-use crate::bucket::{Bucket, Missing};
+use crate::blocking::blocking;
+use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
 use crate::format::block::id;
@@ -18,28 +19,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-/// Compacts. Any number of them may work on the same bucket.
+/// Merges segments into blocks. Any number of compactors can work on the same bucket. Cheap to clone.
 #[derive(Clone)]
 pub struct Compactor {
     options: ArchiveOptions,
     bucket: Arc<Bucket>,
     metrics: Metrics,
-    /// Pieces that were found damaged. They are left out of merges, stay where they are, and
-    /// whoever reads the hour tells of them; after a restart they are tried again.
+    /// Damaged pieces. They are left out of merges but not deleted, and queries report them. After a
+    /// restart they are tried again.
     damaged: Arc<Mutex<BTreeSet<(Tenant, Hour, Piece)>>>,
 }
 
-/// Damaged pieces that are remembered, at most.
+/// Maximum number of damaged pieces that are remembered.
 const DAMAGED: usize = 100_000;
 
-/// What one round did.
+/// The result of a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Blocks written.
+    /// Number of blocks written.
     pub merged: usize,
-    /// Pieces deleted.
+    /// Number of pieces deleted.
     pub deleted: usize,
-    /// What failed; the next round tries again.
+    /// A sentence for each failure; the next round retries.
     pub failed: Vec<String>,
 }
 
@@ -53,8 +54,8 @@ impl Compactor {
         }
     }
 
-    /// Compacts again and again until told to stop; a merge that is under way is dropped, which is
-    /// safe since a block exists only when its last object is written.
+    /// Runs rounds until `drain` is cancelled. A merge in progress is dropped, which is safe because a
+    /// block exists only when its last object is written.
     pub async fn run(self, drain: CancellationToken) {
         let work = async {
             loop {
@@ -65,7 +66,10 @@ impl Compactor {
                     Ok(_) => {}
                     Err(error) => tracing::warn!(%error, "compaction failed"),
                 }
-                tokio::time::sleep(self.options.compact_interval).await;
+                self.options
+                    .clock
+                    .sleep(self.options.compact_interval)
+                    .await;
             }
         };
         tokio::select! {
@@ -74,7 +78,7 @@ impl Compactor {
         }
     }
 
-    /// One round over all tenants.
+    /// Runs one round over all tenants.
     pub async fn once(&self) -> Result<Done> {
         let mut done = Done::default();
         let (mut segments, mut blocks, mut lag) = (0, 0, 0);
@@ -119,7 +123,7 @@ impl Compactor {
         Ok(done)
     }
 
-    /// The hours that have segments, or that were today or yesterday, with their listings.
+    /// Listings of the hours of all days that have segments, and of today and yesterday.
     async fn hours(
         &self,
         tenant: &Tenant,
@@ -145,7 +149,7 @@ impl Compactor {
             .collect();
         let (hours, faults) = self.bucket.listing(tenant, &folders).await?;
         for fault in faults {
-            tracing::warn!(fault, "block left out of compaction");
+            tracing::warn!(fault, "unreadable block left out of compaction");
         }
         Ok(hours)
     }
@@ -162,7 +166,7 @@ impl Compactor {
         blocks.retain(|entry| good(Piece::Block(entry.id.clone())));
     }
 
-    /// Whether a merge goes on without the piece that gave this fault.
+    /// Whether the merge should continue without the piece that caused this error.
     fn is_damage(&self, tenant: &Tenant, hour: Hour, piece: &Piece, error: &Error) -> bool {
         if error.kind != ErrorKind::Internal {
             return false;
@@ -174,7 +178,7 @@ impl Compactor {
         true
     }
 
-    /// Makes one block of some pieces; none where too few of them can be read.
+    /// Merges pieces into a block. Returns `None` if too few of them can be read.
     async fn merge(
         &self,
         tenant: &Tenant,
@@ -184,7 +188,7 @@ impl Compactor {
     ) -> Result<Option<BlockId>> {
         let mut pieces: Vec<&Piece> = pieces.iter().collect();
         pieces.sort();
-        // A merge may have taken a part of what turns out to be damaged, so it begins anew.
+        // The merge may already contain a part of the damaged piece, so it starts over.
         loop {
             match self.merge_all(tenant, hour, listing, &pieces).await {
                 Ok(made) => return Ok(Some(made)),
@@ -211,7 +215,7 @@ impl Compactor {
         let mut merge = Merge::new(self.options.merge_rows).map_err(whole)?;
         for (at, piece) in pieces.iter().enumerate() {
             let of = |error: Error| (Some(at), error);
-            let read = |missing: Missing| of(read(missing));
+            let read = |missing: ReadError| of(read(missing));
             match piece {
                 Piece::Segment(name) => {
                     inputs.push(name.to_string());
@@ -268,7 +272,7 @@ impl Compactor {
             .map_err(whole)
     }
 
-    /// Writes the block; its meta object, which makes it exist, last.
+    /// Writes a block. The meta object, which makes the block exist, is written last.
     async fn write(
         &self,
         tenant: &Tenant,
@@ -279,7 +283,8 @@ impl Compactor {
     ) -> Result<BlockId> {
         let name = id(&inputs);
         let leaves = leaves.iter().map(ToString::to_string).collect();
-        let (files, meta) = work(move || merge.finish(leaves, inputs)).await??;
+        let (files, meta) =
+            blocking("write a block", move || merge.finish(leaves, inputs)).await??;
         for (table, bytes) in files {
             self.bucket
                 .put(
@@ -288,7 +293,7 @@ impl Compactor {
                 )
                 .await?;
         }
-        let text = serde_json::to_vec(&meta).map_err(Error::corrupt)?;
+        let text = serde_json::to_vec(&meta).map_err(Error::corrupt_by)?;
         self.bucket
             .put(
                 &self.bucket.keys.block(tenant, hour, &name, META),
@@ -298,7 +303,7 @@ impl Compactor {
         Ok(name)
     }
 
-    /// Deletes a piece; of a block first the object that makes it exist.
+    /// Deletes a piece. Of a block, the meta object is deleted first.
     async fn delete(&self, tenant: &Tenant, hour: Hour, piece: &Piece) -> Result<()> {
         let keys = &self.bucket.keys;
         let kind = match piece {
@@ -325,13 +330,13 @@ impl Compactor {
     }
 }
 
-fn read(missing: Missing) -> Error {
+fn read(missing: ReadError) -> Error {
     match missing {
-        Missing::Gone => Error::new(
+        ReadError::Gone => Error::new(
             ErrorKind::Unavailable,
-            "an input went away; the next round looks again",
+            "an input was deleted; the next round retries",
         ),
-        Missing::Failed(error) => error,
+        ReadError::Failed(error) => error,
     }
 }
 
@@ -345,11 +350,6 @@ fn of_segment(segment: &Segment) -> Result<Tables> {
     })
 }
 
-async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let done = davy_tag::spawn_blocking(work).await;
-    done.map_err(|_| Error::new(ErrorKind::Internal, "a merge's thread failed unexpectedly"))
-}
-
 async fn add(mut merge: Merge, tables: Tables) -> Result<Merge> {
-    work(move || merge.add(&tables).map(|()| merge)).await?
+    blocking("merge a piece", move || merge.add(&tables).map(|()| merge)).await?
 }

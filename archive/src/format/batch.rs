@@ -1,17 +1,17 @@
-//! What one row group of every table holds, in memory.
+//! The in-memory form of one row group of all tables.
 
 use crate::labels::Labels;
 use davy_profile::{FlameTree, Frame, Pairs, StringId};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// The identity of a window: the same window, pushed twice, has the same.
+/// The identity of a window: repeated pushes of a window have the same one.
 pub type WindowId = u128;
 
-/// What a push was labelled with, before the labels of its samples.
+/// The label set of a push, without the labels of its samples.
 pub type Source = Arc<Labels>;
 
-/// A profile type of a source with the labels of some of its samples.
+/// A profile type and the labels of some samples of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Series {
     /// Index of its source.
@@ -22,16 +22,16 @@ pub struct Series {
     pub labels: Arc<Labels>,
 }
 
-/// A span of samples that came at once.
+/// Samples that a profiler shipped together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Index of its source.
     pub source: u32,
     /// Its identity.
     pub id: WindowId,
-    /// When it begins: milliseconds since the epoch.
+    /// Start, in milliseconds since the epoch.
     pub start_ms: i64,
-    /// How long it is.
+    /// Duration in milliseconds.
     pub duration_ms: i64,
 }
 
@@ -48,8 +48,8 @@ pub struct Row {
     pub value: i64,
 }
 
-/// A frame without its last number, and that: the line, or of an unsymbolized place the lower half
-/// of its address. Different frames stay different.
+/// Splits a frame into a place and a number: the line, or the lower half of the address if the frame
+/// is not symbolized. Different frames give different pairs.
 fn split(frame: Frame) -> (Frame, u32) {
     if frame.address == 0 {
         return (Frame { line: 0, ..frame }, frame.line);
@@ -58,7 +58,7 @@ fn split(frame: Frame) -> (Frame, u32) {
     (Frame { address, ..frame }, frame.address as u32)
 }
 
-/// Windows of some sources with the dictionary of their stacks.
+/// Windows of several sources and the dictionary of their stacks.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Sources.
@@ -67,29 +67,29 @@ pub struct Batch {
     pub series: Vec<Series>,
     /// Windows.
     pub windows: Vec<Window>,
-    /// Frames and stacks; its values are not used.
+    /// Frames and stacks; the values of this tree are not used.
     pub stacks: FlameTree,
-    /// Values, in any order; several of the same key add up.
+    /// Values in any order; rows with the same key add up.
     pub rows: Vec<Row>,
     source_index: FxHashMap<Source, u32>,
     series_index: FxHashMap<Series, u32>,
     window_index: FxHashMap<WindowId, u32>,
-    /// Distinct places but for their last number; the tree's own index of frames is not used.
+    /// Distinct places. The tree's own index of frames is not used.
     places: Vec<Frame>,
-    /// Numbers, counted from 1, of (name, file).
+    /// Number, counted from 1, of each (name, file).
     symbol_index: Pairs,
-    /// Functions among the places, counted from 1, by (symbol, first line).
+    /// Number, counted from 1, of the place of each (symbol, first line).
     function_index: Pairs,
-    /// The other places.
+    /// Places that are not functions.
     place_index: FxHashMap<Frame, u32>,
-    /// Frames, counted from 1, by (place, last number).
+    /// Number, counted from 1, of the frame of each (place, number).
     frame_index: Pairs,
-    /// Bytes of the labels.
+    /// Estimated memory of the labels.
     label_bytes: usize,
 }
 
 impl Batch {
-    /// An empty one.
+    /// An empty batch.
     pub fn new() -> Self {
         Self {
             stacks: FlameTree::new(),
@@ -97,7 +97,7 @@ impl Batch {
         }
     }
 
-    /// The index of a frame, which is added if it is new. Its texts are of the tree's table.
+    /// The index of a frame, which is added if it is new. Its texts belong to the tree's table.
     pub fn frame(&mut self, frame: Frame) -> u32 {
         let (place, last) = split(frame);
         let function = Frame {
@@ -117,8 +117,8 @@ impl Batch {
         self.frame_at(index, last, |_| frame)
     }
 
-    /// The index of a function's frames. Many frames differ in their line alone, so whoever knows
-    /// the function's index finds them quicker by [`Batch::line`].
+    /// The index of a function. Many frames differ only in their line; [`Batch::line`] finds them
+    /// faster than [`Batch::frame`].
     pub fn function(&mut self, name: StringId, file: StringId, start_line: u32) -> u32 {
         let next = self.symbol_index.len() as u32 + 1;
         let symbol = self.symbol_index.find_or_insert(name.0, file.0, next);
@@ -135,7 +135,7 @@ impl Batch {
         found - 1
     }
 
-    /// The index of the frame of a function's line.
+    /// The index of the frame for a line of a function.
     #[inline]
     pub fn line(&mut self, function: u32, line: u32) -> u32 {
         self.frame_at(function, line, |function| Frame { line, ..*function })
@@ -184,7 +184,7 @@ impl Batch {
         index
     }
 
-    /// Adds a window and gives its index; `None` where it is there already.
+    /// Adds a window and returns its index; `None` if the batch already has it.
     pub fn window(&mut self, window: Window) -> Option<u32> {
         let index = self.windows.len() as u32;
         match self.window_index.entry(window.id) {
@@ -197,12 +197,12 @@ impl Batch {
         }
     }
 
-    /// Whether a window is there already.
+    /// Whether the batch has a window.
     pub fn has_window(&self, id: WindowId) -> bool {
         self.window_index.contains_key(&id)
     }
 
-    /// An estimate of the memory that it takes.
+    /// Estimated memory, in bytes.
     pub fn bytes(&self) -> usize {
         self.rows.len() * size_of::<Row>()
             + self.stacks.stacks.len() * 40
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_that_differ_in_anything_stay_apart() {
+    fn frames_that_differ_in_any_field_get_different_indices() {
         let name = |name| Frame {
             name: StringId(name),
             ..Frame::default()

@@ -1,4 +1,4 @@
-//! A folder of tables, and the object that makes it exist.
+//! Blocks: a folder of tables and the meta object that makes the block exist.
 
 use super::batch::Batch;
 use super::columns::{Group, Span, Writer, footer};
@@ -11,25 +11,25 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// zstd's level: a block is written once and read for years.
+/// zstd level: blocks are written once and kept for years.
 const LEVEL: i32 = 3;
 
 /// The content of `meta.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
-    /// Version of the block.
+    /// Format version.
     pub version: u32,
     /// Names of the segments whose windows it holds, sorted.
     pub segments: Vec<String>,
-    /// Names of the segments and blocks that it was made of, sorted.
+    /// Names of the segments and blocks that were merged into it, sorted.
     pub inputs: Vec<String>,
-    /// How many windows.
+    /// Number of windows.
     pub windows: usize,
-    /// How many rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Row groups; every table has the same.
+    /// Row groups, the same in every table.
     pub groups: Vec<GroupMeta>,
-    /// Files.
+    /// Files by table name.
     pub tables: BTreeMap<String, FileMeta>,
 }
 
@@ -38,9 +38,9 @@ pub struct Meta {
 pub struct GroupMeta {
     /// Services, sorted.
     pub services: Vec<String>,
-    /// How many windows.
+    /// Number of windows.
     pub windows: usize,
-    /// How many rows.
+    /// Number of rows.
     pub rows: usize,
     /// Start of the first window, in milliseconds.
     pub from_ms: i64,
@@ -51,17 +51,17 @@ pub struct GroupMeta {
 /// A file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileMeta {
-    /// Length.
+    /// Length in bytes.
     pub bytes: u64,
-    /// Where the footer begins.
+    /// Offset of the footer.
     pub footer: u64,
     /// CRC-32 of the footer.
     pub footer_crc32: u32,
-    /// First byte, end and CRC-32 of each row group.
+    /// Start, end and CRC-32 of each row group.
     pub groups: Vec<(u64, u64, u32)>,
 }
 
-/// The name of the block that is made of these inputs by this version.
+/// The name of the block that this version writes for these inputs.
 pub fn id(inputs: &[String]) -> BlockId {
     let text = format!(
         "{VERSION}\n{}\n{}",
@@ -74,7 +74,7 @@ pub fn id(inputs: &[String]) -> BlockId {
     ))
 }
 
-/// Writes a block, one row group after the other.
+/// Writes a block, one row group at a time.
 pub struct BlockWriter {
     writers: Vec<(Table, Writer)>,
     bases: Bases,
@@ -113,7 +113,7 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// The files, and the object that must be written last.
+    /// Finishes the files and returns them with the meta object, which must be written last.
     pub fn finish(
         self,
         segments: Vec<String>,
@@ -122,7 +122,7 @@ impl BlockWriter {
         let mut files = Vec::new();
         let mut tables = BTreeMap::new();
         let services: Vec<&Vec<String>> = self.groups.iter().map(|group| &group.services).collect();
-        let services = serde_json::to_string(&services).map_err(Error::corrupt)?;
+        let services = serde_json::to_string(&services).map_err(Error::corrupt_by)?;
         for (table, writer) in self.writers {
             let facts = [
                 ("davy.version", VERSION.to_string()),
@@ -157,13 +157,13 @@ impl BlockWriter {
 }
 
 impl Meta {
-    /// Reads `meta.json`.
+    /// Parses `meta.json`.
     pub fn read(bytes: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Version {
             version: u32,
         }
-        let Version { version } = serde_json::from_slice(bytes).map_err(Error::corrupt)?;
+        let Version { version } = serde_json::from_slice(bytes).map_err(Error::corrupt_by)?;
         if version > VERSION {
             return Err(Error::new(
                 ErrorKind::Internal,
@@ -172,35 +172,35 @@ impl Meta {
                 ),
             ));
         }
-        serde_json::from_slice(bytes).map_err(Error::corrupt)
+        serde_json::from_slice(bytes).map_err(Error::corrupt_by)
     }
 
     /// A file.
     pub fn file(&self, table: Table) -> Result<&FileMeta> {
         self.tables
             .get(table.name())
-            .ok_or_else(|| Error::corrupt("a block lacks a table"))
+            .ok_or_else(|| Error::corrupt("missing table in a block"))
     }
 
-    /// Bytes of all files.
+    /// Total size of all files, in bytes.
     pub fn bytes(&self) -> u64 {
         self.tables.values().map(|file| file.bytes).sum()
     }
 }
 
 impl FileMeta {
-    /// Where the footer is.
+    /// Byte range of the footer.
     pub fn footer_range(&self) -> std::ops::Range<u64> {
         self.footer..self.bytes
     }
 
-    /// Checks and reads the footer.
+    /// Verifies and parses the footer.
     pub fn open_footer(
         &self,
         bytes: Bytes,
     ) -> Result<std::sync::Arc<parquet::file::metadata::ParquetMetaData>> {
         if crc32fast::hash(&bytes) != self.footer_crc32 {
-            return Err(Error::corrupt("the checksum of a footer does not match"));
+            return Err(Error::corrupt("checksum mismatch of a footer"));
         }
         footer(&Span {
             start: self.footer,
@@ -209,16 +209,16 @@ impl FileMeta {
         })
     }
 
-    /// Where a row group is.
+    /// Byte range of a row group.
     pub fn group_range(&self, group: usize) -> Result<std::ops::Range<u64>> {
         let (from, to, _) = self
             .groups
             .get(group)
-            .ok_or_else(|| Error::corrupt("a row group is missing"))?;
+            .ok_or_else(|| Error::corrupt("missing row group"))?;
         Ok(*from..*to)
     }
 
-    /// Checks and opens a row group.
+    /// Verifies and opens a row group.
     pub fn open_group(
         &self,
         group: usize,
@@ -228,9 +228,9 @@ impl FileMeta {
         let (from, _, crc) = self
             .groups
             .get(group)
-            .ok_or_else(|| Error::corrupt("a row group is missing"))?;
+            .ok_or_else(|| Error::corrupt("missing row group"))?;
         if crc32fast::hash(&bytes) != *crc {
-            return Err(Error::corrupt("the checksum of a row group does not match"));
+            return Err(Error::corrupt("checksum mismatch of a row group"));
         }
         Ok(Group {
             meta,

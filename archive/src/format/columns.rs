@@ -1,4 +1,4 @@
-//! Parquet files of plain columns: no nulls, no nesting.
+//! Parquet files with plain columns: no nulls, no nesting.
 
 use crate::error::{Error, Result};
 use bytes::{Buf, Bytes};
@@ -17,38 +17,38 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
 use std::sync::Arc;
 
-/// How a column is laid down.
+/// Encoding of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// 32 bits, as differences.
+    /// 32-bit integers, delta encoded.
     Delta32,
-    /// 64 bits, as differences.
+    /// 64-bit integers, delta encoded.
     Delta64,
-    /// 32 bits, few distinct numbers.
+    /// 32-bit integers with a dictionary, for few distinct values.
     Dictionary32,
-    /// 64 bits, by a dictionary while that is small.
+    /// 64-bit integers with a dictionary as long as that is small.
     Dictionary64,
-    /// UTF-8, by a dictionary.
+    /// UTF-8 with a dictionary.
     Text,
 }
 
 /// Values of a column.
 pub enum Column<'a> {
-    /// Of [`Layout::Delta32`] and [`Layout::Dictionary32`].
+    /// For [`Layout::Delta32`] and [`Layout::Dictionary32`].
     I32(&'a [i32]),
-    /// Of [`Layout::Delta64`] and [`Layout::Dictionary64`].
+    /// For [`Layout::Delta64`] and [`Layout::Dictionary64`].
     I64(&'a [i64]),
-    /// Of [`Layout::Text`].
+    /// For [`Layout::Text`].
     Text(&'a [&'a str]),
 }
 
-/// Writes one file, one row group at a time.
+/// Writes a file, one row group at a time.
 pub struct Writer {
     file: SerializedFileWriter<Vec<u8>>,
 }
 
 impl Writer {
-    /// A file of these columns. `level` is zstd's.
+    /// A file with these columns; `level` is the zstd level.
     pub fn new(columns: &[(&str, Layout)], level: i32) -> Result<Self> {
         let mut fields = Vec::with_capacity(columns.len());
         let mut properties = WriterProperties::builder()
@@ -91,7 +91,7 @@ impl Writer {
         Ok(Self { file })
     }
 
-    /// Writes a row group; the columns come in the order of the file's.
+    /// Writes a row group; the columns must be in the order of the file.
     pub fn group(&mut self, columns: &[Column<'_>]) -> Result<()> {
         let mut group = self.file.next_row_group()?;
         for column in columns {
@@ -122,7 +122,8 @@ impl Writer {
         Ok(())
     }
 
-    /// The bytes of the file, with facts about it in its footer, and each row group's range.
+    /// Finishes the file with key-value metadata in its footer. Returns its bytes and the range of each
+    /// row group.
     pub fn finish(mut self, facts: &[(&str, String)]) -> Result<(Vec<u8>, Vec<Extent>)> {
         for (key, value) in facts {
             self.file
@@ -138,8 +139,8 @@ impl Writer {
     }
 }
 
-/// Texts as the writer takes them: views of one buffer, which has what comes several times in a
-/// row only once.
+/// Texts as the writer expects them: views of one buffer, in which consecutive equal texts are stored
+/// once.
 fn views(texts: &[&str]) -> Vec<ByteArray> {
     let runs = || texts.chunk_by(|a, b| std::ptr::eq(*a, *b) || a == b);
     let mut all = Vec::with_capacity(runs().map(|run| run[0].len()).sum());
@@ -156,7 +157,7 @@ fn views(texts: &[&str]) -> Vec<ByteArray> {
     views
 }
 
-/// First byte of a row group and the byte after its last.
+/// Start and end (exclusive) of a row group in its file.
 pub type Extent = (u64, u64);
 
 fn group_range(group: &RowGroupMetaData) -> Extent {
@@ -166,14 +167,14 @@ fn group_range(group: &RowGroupMetaData) -> Extent {
     })
 }
 
-/// A piece of a file of `length` bytes that begins at `start`.
+/// The bytes of a file of `length` bytes that begin at `start`.
 #[derive(Clone, Debug)]
 pub struct Span {
-    /// Where it begins in the file.
+    /// Offset in the file.
     pub start: u64,
     /// Its bytes.
     pub bytes: Bytes,
-    /// Length of the whole file.
+    /// Length of the file.
     pub length: u64,
 }
 
@@ -202,12 +203,12 @@ impl ChunkReader for Span {
             .checked_sub(self.start)
             .filter(|at| *at <= self.bytes.len() as u64);
         let at =
-            at.ok_or_else(|| ParquetError::EOF(format!("byte {start} is outside the piece")))?;
+            at.ok_or_else(|| ParquetError::EOF(format!("byte {start} is outside the span")))?;
         Ok(self.bytes.slice(at as usize..).reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        let outside = || ParquetError::EOF(format!("bytes {start}+{length} are outside the piece"));
+        let outside = || ParquetError::EOF(format!("bytes {start}+{length} are outside the span"));
         let at = start.checked_sub(self.start).ok_or_else(outside)?;
         let end = at
             .checked_add(length as u64)
@@ -218,7 +219,7 @@ impl ChunkReader for Span {
     }
 }
 
-/// Reads a file's footer from a piece that holds its end.
+/// Parses the footer of a file from a span that contains its end.
 pub fn footer(span: &Span) -> Result<Arc<ParquetMetaData>> {
     Ok(Arc::new(
         ParquetMetaDataReader::new().parse_and_finish(span)?,
@@ -228,56 +229,56 @@ pub fn footer(span: &Span) -> Result<Arc<ParquetMetaData>> {
 /// One row group of a file.
 #[derive(Clone)]
 pub struct Group {
-    /// The file's footer.
+    /// The footer of the file.
     pub meta: Arc<ParquetMetaData>,
-    /// Which row group.
+    /// Index of the row group.
     pub index: usize,
-    /// A piece of the file that holds it.
+    /// Bytes that contain the row group.
     pub span: Span,
 }
 
 impl Group {
     fn read<T: DataType>(&self, column: usize) -> Result<Vec<T::T>> {
         let group = self.meta.row_groups().get(self.index);
-        let group = group.ok_or_else(|| Error::corrupt("a row group is missing"))?;
+        let group = group.ok_or_else(|| Error::corrupt("missing row group"))?;
         let chunk = group
             .columns()
             .get(column)
-            .ok_or_else(|| Error::corrupt("a column is missing"))?;
+            .ok_or_else(|| Error::corrupt("missing column"))?;
         if chunk.column_type() != T::get_physical_type() {
-            return Err(Error::corrupt("a column has another type"));
+            return Err(Error::corrupt("unexpected type of a column"));
         }
-        let rows = usize::try_from(group.num_rows()).map_err(Error::corrupt)?;
+        let rows = usize::try_from(group.num_rows()).map_err(Error::corrupt_by)?;
         let pages = SerializedPageReader::new(Arc::new(self.span.clone()), chunk, rows, None)?;
         let mut reader = ColumnReaderImpl::<T>::new(chunk.column_descr_ptr(), Box::new(pages));
-        // A damaged footer could claim any number of rows, so no more is set aside than is likely.
+        // A damaged footer can claim any number of rows, so the allocation is bounded.
         let mut values = Vec::with_capacity(rows.min(1 << 20));
         while values.len() < rows {
             let (read, ..) = reader.read_records(rows - values.len(), None, None, &mut values)?;
             if read == 0 {
-                return Err(Error::corrupt("a column ends early"));
+                return Err(Error::corrupt("truncated column"));
             }
         }
         Ok(values)
     }
 
-    /// A column of 32-bit numbers.
+    /// Reads a column of 32-bit integers.
     pub fn i32(&self, column: usize) -> Result<Vec<i32>> {
         self.read::<Int32Type>(column)
     }
 
-    /// A column of 64-bit numbers.
+    /// Reads a column of 64-bit integers.
     pub fn i64(&self, column: usize) -> Result<Vec<i64>> {
         self.read::<Int64Type>(column)
     }
 
-    /// A column of texts.
+    /// Reads a column of texts.
     pub fn text(&self, column: usize) -> Result<Texts> {
         Ok(Texts::new(self.read::<ByteArrayType>(column)?))
     }
 }
 
-/// Texts as they were read.
+/// A column of texts.
 pub struct Texts {
     rows: Vec<ByteArray>,
     runs: Vec<u32>,
@@ -292,29 +293,29 @@ impl Texts {
         Self { rows, runs }
     }
 
-    /// The number of each row's run of equal texts, so that whoever looks texts up does it once a
-    /// run.
+    /// The number of the run of equal texts that each row belongs to, so that a text is looked up once
+    /// per run.
     pub fn runs(&self) -> &[u32] {
         &self.runs
     }
 
-    /// A text; one that is not UTF-8 or not there is a damage.
+    /// The text of a row; an error if it is missing or not UTF-8.
     pub fn get(&self, row: usize) -> Result<&str> {
         let value = self
             .rows
             .get(row)
-            .ok_or_else(|| Error::corrupt("a text is missing"))?;
+            .ok_or_else(|| Error::corrupt("missing text"))?;
         value
             .as_utf8()
-            .map_err(|_| Error::corrupt("a text is not UTF-8"))
+            .map_err(|_| Error::corrupt("text is not UTF-8"))
     }
 
-    /// How many there are.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

@@ -1,9 +1,9 @@
-//! The canonical order of a batch: the same content gives the same bytes, however it came together.
+//! The canonical order of a batch: the same content gives the same bytes, in whatever order it was
+//! added.
 //!
-//! Frames are sorted by what they are, nodes stand in preorder with siblings in the order of their
-//! frames, so a parent always stands before its children and a subtree is a range. Sources, series
-//! and windows are sorted too, and rows by (series, node, window): each column then climbs slowly,
-//! which is what makes its differences small.
+//! Frames are sorted by their fields. Nodes are in preorder with siblings in the order of their
+//! frames, so a parent precedes its children and a subtree is a range. Sources, series and windows are
+//! sorted, and rows by (series, node, window): columns grow slowly, so their differences are small.
 
 use super::batch::{Batch, Row, Series, Window};
 use davy_profile::{Frame, StringId, StringTable};
@@ -11,7 +11,7 @@ use davy_profile::{Frame, StringId, StringTable};
 /// A batch in canonical order.
 #[derive(Debug)]
 pub struct Ordered {
-    /// Canonical texts of the sources' labels.
+    /// Canonical texts of the labels of the sources.
     pub sources: Vec<String>,
     /// Services of the sources.
     pub services: Vec<String>,
@@ -23,15 +23,15 @@ pub struct Ordered {
     pub strings: StringTable,
     /// Frames.
     pub frames: Vec<Frame>,
-    /// Parents of the nodes; node `i + 1` stands at `i`, node 0 is the root.
+    /// Parents of the nodes; index `i` is that of node `i + 1`, node 0 is the root.
     pub parents: Vec<i32>,
     /// Frames of the nodes.
     pub node_frames: Vec<i32>,
-    /// Rows, each key once, none zero.
+    /// Rows with distinct keys and values other than 0.
     pub rows: Vec<Row>,
 }
 
-/// The permutation that sorts: `(order, rank)` with `order[new] = old` and `rank[old] = new`.
+/// The sorting permutation: `(order, rank)` with `order[new] = old` and `rank[old] = new`.
 fn permutation<K: Ord>(count: usize, key: impl Fn(usize) -> K) -> (Vec<u32>, Vec<u32>) {
     let mut order: Vec<u32> = (0..count as u32).collect();
     order.sort_by_key(|index| key(*index as usize));
@@ -42,17 +42,16 @@ fn permutation<K: Ord>(count: usize, key: impl Fn(usize) -> K) -> (Vec<u32>, Vec
     (order, rank)
 }
 
-/// By what frames are sorted.
+/// The order of texts, by which frames are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Texts {
-    /// By their texts, as in blocks.
+    /// Alphabetical, for blocks.
     Sorted,
-    /// By the order in which their texts were first seen: quicker, for segments, which live for an
-    /// hour and are never compared.
+    /// By first occurrence: faster, for segments, which are short-lived and never compared.
     AsTheyCame,
 }
 
-/// Brings a batch into its canonical order.
+/// Sorts a batch into the canonical order.
 pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
     let source_texts: Vec<String> = batch
         .sources
@@ -110,7 +109,7 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
         .collect();
 
     let tree = &batch.stacks;
-    // Each text is compared once, and not once for each frame that has it.
+    // Each text is compared once instead of once for each frame that has it.
     let text_rank = match texts {
         Texts::Sorted => {
             permutation(tree.strings.len(), |i| tree.strings.get(StringId(i as u32))).1
@@ -166,10 +165,10 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
     }
 }
 
-/// The permutation that sorts frames, all of which differ.
+/// The sorting permutation of distinct frames.
 fn frame_order(frames: &[Frame], text_rank: &[u32]) -> (Vec<u32>, Vec<u32>) {
     let text = |id: StringId| text_rank[id.0 as usize];
-    // Functions and lines nearly always decide, and are compared without looking at the frames.
+    // Names, files and lines nearly always decide, and are compared without access to the frames.
     let mut keys: Vec<(u64, u64, u32)> = frames
         .iter()
         .enumerate()
@@ -195,8 +194,8 @@ fn frame_order(frames: &[Frame], text_rank: &[u32]) -> (Vec<u32>, Vec<u32>) {
     (keys.into_iter().map(|(.., old)| old).collect(), rank)
 }
 
-/// The indices of `keys`, below `count` each, by their keys; `order` says in which order equal ones
-/// stand. Also gives where each key begins.
+/// Indices of `keys` sorted by key (each below `count`), equal keys in the order of `order`, and the
+/// start of each key in the result.
 fn sorted_by(keys: &[u32], count: usize, order: impl Iterator<Item = u32>) -> (Vec<u32>, Vec<u32>) {
     let mut starts = vec![0u32; count + 1];
     for key in keys {
@@ -215,17 +214,17 @@ fn sorted_by(keys: &[u32], count: usize, order: impl Iterator<Item = u32>) -> (V
     (sorted, starts)
 }
 
-/// Numbers nodes in preorder, siblings by the rank of their frames. Gives the columns and the rank
-/// of each old node.
+/// Numbers nodes in preorder, siblings by the rank of their frames. Returns the columns of parents and
+/// frames, and the new number of each old node.
 fn preorder(parents: &[u32], items: &[u32], frame_rank: &[u32]) -> (Vec<i32>, Vec<i32>, Vec<u32>) {
     let count = parents.len();
-    // Edges, one a node below the root; by their frames first and then by their parents.
+    // One edge for each node below the root, sorted by frame and then by parent.
     let ranks: Vec<u32> = items[1..]
         .iter()
         .map(|item| frame_rank[*item as usize])
         .collect();
     let (by_rank, _) = sorted_by(&ranks, frame_rank.len(), 0..count as u32 - 1);
-    // The last sibling stands first, since a stack turns them round.
+    // In reverse order, because the stack of pending nodes reverses siblings.
     let (edges, starts) = sorted_by(&parents[1..], count, by_rank.into_iter().rev());
     let children =
         |node: u32| &edges[starts[node as usize] as usize..starts[node as usize + 1] as usize];

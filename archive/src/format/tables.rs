@@ -1,4 +1,4 @@
-//! The columns of each table, to and from memory.
+//! The columns of each table, and their encoding.
 
 mod read;
 
@@ -10,7 +10,7 @@ use super::order::Ordered;
 use crate::error::Result;
 
 impl Table {
-    /// The table's columns.
+    /// Its columns.
     pub fn columns(self) -> &'static [(&'static str, Layout)] {
         use Layout::{Delta32, Delta64, Dictionary32, Dictionary64, Text};
         match self {
@@ -61,7 +61,7 @@ impl Table {
     }
 }
 
-/// What the numbers of a row group begin after, so that they are unique in the file.
+/// Offsets of the numbers of a row group, which make them unique in the file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bases {
     series: i32,
@@ -72,7 +72,7 @@ pub struct Bases {
 }
 
 impl Bases {
-    /// The bases of the row group after one with this content.
+    /// The offsets of the next row group, after one with this content.
     pub fn after(self, content: &Ordered) -> Self {
         Self {
             series: self.series + content.series.len() as i32,

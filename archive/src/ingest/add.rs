@@ -1,11 +1,11 @@
-//! A decoded profile into an open segment's batch.
+//! Adds a decoded profile to the batch of an open segment.
 
 use super::decode::Decoded;
 use crate::format::batch::{Batch, Row, Series, Window};
 use davy_profile::{Frame, Line, NodeId, Profile, StringId};
 use std::sync::Arc;
 
-/// Adds a profile; false where its window is there already.
+/// Adds a profile. Returns false, and adds nothing, if the batch already has its window.
 pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
     if batch.has_window(decoded.id) {
         return false;
@@ -23,7 +23,7 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
     let profile = &decoded.profile;
     let width = decoded.kinds.len();
 
-    // A series for each type without labels, so that a window without samples has its types.
+    // Each type gets a series without labels, so that a window without samples shows its types.
     let none = Arc::default();
     for kind in &decoded.kinds {
         batch.one_series(Series {
@@ -70,12 +70,12 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
     true
 }
 
-/// The batch's node for each stack of a profile.
+/// The node of the batch for each stack of the profile.
 fn nodes(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
     let (frames, ends) = frames(batch, profile);
     let (parents, items) = (profile.stacks.parents(), profile.stacks.items());
     let mut nodes = vec![0u32; parents.len()];
-    // Level by level: a look-up then need not wait for the one of its parent.
+    // Level by level, so that consecutive look-ups do not depend on each other.
     for node in by_depth(parents) {
         let node = node as usize;
         let location = items[node] as usize;
@@ -89,7 +89,7 @@ fn nodes(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
     nodes
 }
 
-/// All nodes but the root, those near it first. A parent's number is lower than its children's.
+/// All nodes except the root, sorted by depth. A parent's index is lower than its children's.
 fn by_depth(parents: &[u32]) -> Vec<u32> {
     let mut depths = vec![0u32; parents.len()];
     let mut starts = vec![0u32, 0];
@@ -113,8 +113,8 @@ fn by_depth(parents: &[u32]) -> Vec<u32> {
     order
 }
 
-/// The batch's frames of each location, the outermost first, laid end to end, and where each
-/// location's end.
+/// The frames of the batch for all locations, outermost first, and the end of each location's
+/// frames in that list.
 fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
     let functions = functions(batch, profile);
     let strings = &mut batch.stacks.strings;
@@ -150,7 +150,7 @@ fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
     (frames, ends)
 }
 
-/// The batch's function for each of a profile.
+/// The function of the batch for each function of the profile.
 fn functions(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
     let mut texts = vec![StringId(u32::MAX); profile.strings.len()];
     let functions = profile.functions.iter().map(|function| {

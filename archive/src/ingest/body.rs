@@ -1,6 +1,9 @@
-//! Bodies of requests, in bounded memory.
+//! Reads request bodies within limits of memory and time.
 
-use super::buffer::{Ingest, Reservation};
+use super::memory::Reservation;
+use super::open;
+use super::service::Ingest;
+use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -9,39 +12,37 @@ use davy_profile::{Limits, gzip};
 use http_body_util::BodyExt;
 use std::time::Duration;
 
-/// Waits for the next part of a body: not for ever, and not when nobody would take it.
-async fn next(
-    ingest: &Ingest,
-    body: &mut Body,
-    deadline: tokio::time::Instant,
-) -> Result<Option<Bytes>> {
+/// The next part of a body. Fails after a pause, at the deadline (of the clock's monotonic time),
+/// and when ingestion stops.
+async fn next(ingest: &Ingest, body: &mut Body, deadline: Duration) -> Result<Option<Bytes>> {
     let options = ingest.options();
-    let idle = tokio::time::Instant::now() + options.body_idle;
-    let late = |what: &str, of: Duration| {
-        let message = format!("{what} {of:?}, the limit; send it again");
+    let idle = options.clock.monotonic() + options.body_idle;
+    let late = |what: &str, limit: Duration| {
+        let message = format!("{what} {limit:?}, the limit; retry");
         Err(Error::new(ErrorKind::Late, message))
     };
     tokio::select! {
         frame = body.frame() => match frame {
             None => Ok(None),
-            // Trailers count as nothing.
+            // Trailers are ignored.
             Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
-            Some(Err(error)) => Err(Error::invalid(format!("the body ends early: {error}"))),
+            Some(Err(error)) => Err(Error::caused(
+                ErrorKind::Invalid,
+                "the request body ended early",
+                error,
+            )),
         },
-        () = ingest.stopped() => Err(Error::new(
-            ErrorKind::Unavailable,
-            "ingestion is stopped on this archiver; push to another one",
-        )),
-        () = tokio::time::sleep_until(idle.min(deadline)) => if deadline < idle {
-            late("the body took longer than", options.body_total)
+        () = ingest.stopped() => Err(open::stopped()),
+        () = options.clock.sleep_until(idle.min(deadline)) => if deadline < idle {
+            late("the request body took longer than", options.body_total)
         } else {
-            late("nothing of the body came for", options.body_idle)
+            late("the request body paused for more than", options.body_idle)
         },
     }
 }
 
-/// Reads a body and unpacks its content encoding. The memory is accounted for until the
-/// reservation goes.
+/// Reads a body and decodes its content encoding. Its memory is accounted for until the
+/// reservation is dropped.
 pub(super) async fn read(
     ingest: &Ingest,
     headers: &HeaderMap,
@@ -51,7 +52,7 @@ pub(super) async fn read(
     let too_large = || {
         Error::new(
             ErrorKind::TooLarge,
-            format!("the body is larger than {limit} bytes, the limit"),
+            format!("the request body is larger than {limit} bytes, the limit"),
         )
     };
     let mut reservation = ingest.reserve();
@@ -62,7 +63,7 @@ pub(super) async fn read(
         return Err(too_large());
     }
     let mut whole = BytesMut::new();
-    let deadline = tokio::time::Instant::now() + ingest.options().body_total;
+    let deadline = ingest.options().clock.monotonic() + ingest.options().body_total;
     while let Some(data) = next(ingest, &mut body, deadline).await? {
         if whole.len() + data.len() > limit {
             return Err(too_large());
@@ -81,7 +82,9 @@ pub(super) async fn read(
         other => {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("content encoding {other} is not taken; gzip, zstd and identity are"),
+                format!(
+                    "unsupported content encoding {other:?}; supported are gzip, zstd and identity"
+                ),
             ));
         }
     };
@@ -90,9 +93,7 @@ pub(super) async fn read(
         ..ingest.options().profile
     };
     let packed = whole.len();
-    let unpacked = davy_tag::spawn_blocking(move || unpack(&whole, &limits)).await;
-    let unpacked = unpacked
-        .map_err(|_| Error::new(ErrorKind::Internal, "unpacking failed unexpectedly"))??;
+    let unpacked = blocking("unpack a request body", move || unpack(&whole, &limits)).await??;
     reservation.grow(unpacked.len().saturating_sub(packed))?;
     Ok((unpacked.into(), reservation))
 }
@@ -101,15 +102,18 @@ fn unpack_gzip(packed: &[u8], limits: &Limits) -> Result<Vec<u8>> {
     Ok(gzip::unpack(packed, limits)?.into_owned())
 }
 
-/// The largest window that a decoder must have, as a power of two (RFC 9659: 8 MB). It bounds the
-/// memory that a frame can ask for before it has shown a byte.
+/// Largest accepted zstd window, as a power of two (RFC 9659: 8 MB). A frame header cannot make the
+/// decoder allocate more.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// Unpacks frames of zstd, several after each other included.
+/// Unpacks one or more zstd frames.
 fn unpack_zstd(packed: &[u8], limits: &Limits) -> Result<Vec<u8>> {
     let broken = |error: std::io::Error| {
-        let message = format!("the body is not a zstd stream: {error}");
-        Error::new(ErrorKind::Unprocessable, message)
+        Error::caused(
+            ErrorKind::Unprocessable,
+            "the request body is not a zstd stream",
+            error,
+        )
     };
     let decoder = zstd::stream::read::Decoder::with_buffer(packed).and_then(|mut decoder| {
         decoder.window_log_max(ZSTD_WINDOW_LOG)?;

@@ -1,4 +1,5 @@
-//! `push.v1.PusherService/Push`: a list of series with labels and profiles, as protobuf or JSON.
+//! Parses requests to `push.v1.PusherService/Push`: series with labels and profiles, in protobuf or
+//! JSON.
 //!
 //! ```text
 //! PushRequest       { repeated RawProfileSeries series = 1; }
@@ -18,19 +19,19 @@ use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Base 64 with or without padding, as JSON mappings of protobuf write it.
+/// Base64 with optional padding, as in the JSON mapping of protobuf.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A field of a message: its number and, where it is bytes, these.
+/// Iterates over the fields of a message.
 struct Fields {
     rest: Bytes,
 }
 
 fn malformed() -> Error {
-    Error::invalid("the body is not a PushRequest in protobuf")
+    Error::invalid("the request body is not a protobuf PushRequest")
 }
 
 impl Fields {
@@ -53,7 +54,7 @@ impl Fields {
         Ok(self.rest.split_to(length))
     }
 
-    /// The next field; fields that are not bytes come without any.
+    /// Number and bytes of the next field; the bytes of numeric fields are empty.
     fn next(&mut self) -> Result<Option<(u64, Bytes)>> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -88,22 +89,22 @@ struct Series {
     samples: Vec<(Bytes, String)>,
 }
 
-/// Profiles of one request, at most; and series. All are decoded before the first is kept, and even
-/// an empty one takes 20 KB then.
+/// Maximum number of profiles, and of series, of one request. All are decoded before the first is
+/// stored, and even an empty one takes 20 KB then.
 const SAMPLES: usize = 2_000;
-/// Objects of one request in JSON, at most: series, labels and samples together.
+/// Maximum number of objects of a JSON request: series, labels and samples together.
 const OBJECTS: usize = 200_000;
-/// Bytes of a window's ID, at most.
+/// Maximum size of the ID of a window, in bytes.
 const ID_BYTES: usize = 1_024;
 
 fn too_many(what: &str) -> Error {
     Error::new(
         ErrorKind::TooLarge,
-        format!("the request has more than {SAMPLES} {what}, the limit; send fewer at once"),
+        format!("the request has more than {SAMPLES} {what}, the limit; split it"),
     )
 }
 
-/// Checks what was read of a series so far, so that nothing large is kept of what is refused.
+/// Checks the part of a series that was read last, before more memory is used for it.
 fn check(series: &Series) -> Result<()> {
     if series.labels.len() > labels::COUNT {
         return Err(labels::Fault::TooMany(series.labels.len()).into());
@@ -123,7 +124,7 @@ fn check(series: &Series) -> Result<()> {
     Ok(())
 }
 
-/// Reads a request in protobuf.
+/// Parses a protobuf request.
 pub(super) fn from_protobuf(body: Bytes) -> Result<Vec<(String, Push)>> {
     let (mut all, mut samples) = (Vec::new(), 0usize);
     let mut fields = Fields { rest: body };
@@ -197,18 +198,19 @@ struct JsonSample<'a> {
     id: String,
 }
 
-/// Reads a request in JSON.
+/// Parses a JSON request.
 pub(super) fn from_json(body: &[u8]) -> Result<Vec<(String, Push)>> {
     if objects(body) > OBJECTS {
         return Err(Error::new(
             ErrorKind::TooLarge,
             format!(
-                "the request has more than {OBJECTS} series, labels and profiles, the limit; send fewer at once"
+                "the request has more than {OBJECTS} series, labels and profiles, the limit; split it"
             ),
         ));
     }
     let request: JsonRequest<'_> = serde_json::from_slice(body).map_err(|error| {
-        Error::invalid(format!("the body is not a PushRequest in JSON: {error}"))
+        let context = "the request body is not a JSON PushRequest";
+        Error::caused(ErrorKind::Invalid, context, error)
     })?;
     if request.series.len() > SAMPLES {
         return Err(too_many("series"));
@@ -229,15 +231,16 @@ pub(super) fn from_json(body: &[u8]) -> Result<Vec<(String, Push)>> {
             check(&series)?;
         }
         for sample in of.samples {
-            // Both alphabets are allowed in JSON.
+            // The JSON mapping allows both alphabets.
             let raw = &*sample.raw_profile;
             let bytes = if raw.contains(['-', '_']) {
                 BASE64.decode(raw.replace('-', "+").replace('_', "/"))
             } else {
                 BASE64.decode(raw)
             };
-            let bytes = bytes
-                .map_err(|error| Error::invalid(format!("rawProfile is not base 64: {error}")))?;
+            let bytes = bytes.map_err(|error| {
+                Error::caused(ErrorKind::Invalid, "rawProfile is not base64", error)
+            })?;
             series.samples.push((bytes.into(), sample.id));
             check(&series)?;
         }
@@ -246,7 +249,7 @@ pub(super) fn from_json(body: &[u8]) -> Result<Vec<(String, Push)>> {
     pushes(all)
 }
 
-/// Objects of a JSON text, counted before any of them takes memory.
+/// Number of objects of a JSON text, counted before parsing allocates memory for them.
 fn objects(body: &[u8]) -> usize {
     let (mut count, mut quoted, mut escaped) = (0, false, false);
     for byte in body {
@@ -264,7 +267,7 @@ fn objects(body: &[u8]) -> usize {
 fn pushes(all: Vec<Series>) -> Result<Vec<(String, Push)>> {
     let count: usize = all.iter().map(|series| series.samples.len()).sum();
     if count == 0 {
-        return Err(Error::invalid("the request has no profile"));
+        return Err(Error::invalid("the request has no profiles"));
     }
     let mut pushes = Vec::with_capacity(count);
     for (at, series) in all.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! One pushed profile: unpacked, decoded and checked.
+//! Unpacks, decodes and checks one pushed profile.
 
 use super::kinds::{self, TextKind};
 use super::label_sets::sample_labels;
@@ -14,20 +14,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
-/// What a profile is written in.
+/// Format of a pushed profile.
 #[derive(Clone, Debug)]
 pub enum Format {
-    /// pprof, perhaps gzipped, with what the agent says about its sample types.
+    /// pprof, optionally gzipped, with the agent's description of its sample types.
     Pprof(Option<serde_json::Value>),
-    /// Lines of `a;b;c 12`, samples of a rate in Hz.
+    /// Lines of `a;b;c 12`; the values are samples at a rate in Hz.
     Folded(u32),
-    /// Lines of `a;b;c`, each one sample.
+    /// Lines of `a;b;c`, each of which is one sample at a rate in Hz.
     Lines(u32),
-    /// Not said: pprof where it cannot be text, or else lines of `a;b;c 12` of a rate in Hz.
+    /// Unspecified: pprof if the body is binary, else lines of `a;b;c 12` at a rate in Hz.
     Unnamed(u32),
 }
 
-/// Whether a body is no text: pprof begins with bytes that no line has.
+/// Whether a body is binary. Every pprof profile begins with bytes that text does not contain.
 fn is_binary(bytes: &[u8]) -> bool {
     let begin = &bytes[..bytes.len().min(512)];
     begin
@@ -35,18 +35,19 @@ fn is_binary(bytes: &[u8]) -> bool {
         .any(|byte| byte.is_ascii_control() && !b"\t\n\r".contains(byte))
 }
 
-/// What the pushes of one series share; a request may have thousands of them.
+/// Labels of the series that was decoded last. A request may have thousands of profiles of one
+/// series, whose labels are checked once.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(super) struct SeriesLabels {
     pairs: Option<Arc<[(String, String)]>>,
-    /// By the name of the profile: the labels and their text.
+    /// Labels and their canonical text, by the name of the profile.
     sources: BTreeMap<String, (Source, Arc<str>)>,
-    /// The checked labels.
+    /// Labels that passed the checks.
     labels: Labels,
 }
 
-impl Shared {
-    /// Checks labels, once for a series.
+impl SeriesLabels {
+    /// Checks labels, unless they are those of the last call.
     fn labels(
         &mut self,
         pairs: &Arc<[(String, String)]>,
@@ -74,11 +75,11 @@ impl Shared {
         Ok(())
     }
 
-    /// The labels with the profile's name, and their canonical text.
+    /// The labels, with the profile's name, and their canonical text.
     fn source(&mut self, name: String) -> Result<(Source, Arc<str>)> {
         if self.sources.len() >= TYPES && !self.sources.contains_key(&name) {
             return Err(Error::invalid(format!(
-                "the profiles of the series have more than {TYPES} names, the limit"
+                "the profiles of one series have more than {TYPES} names, the limit"
             )));
         }
         let known = self.sources.entry(name);
@@ -96,30 +97,30 @@ impl Shared {
     }
 }
 
-/// Sample types of a profile, at most.
+/// Maximum number of sample types of a profile.
 const TYPES: usize = 64;
 
-/// How a push names its window, so that the same one is known again.
+/// How the identity of a pushed window is determined, so that a repeated push is recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WindowIdentity {
-    /// The client's id.
+    /// An id from the client.
     Client(String),
-    /// The content itself.
+    /// The hash of the content.
     Content,
 }
 
-/// One pushed profile, as it came.
+/// One pushed profile, as received.
 #[derive(Clone, Debug)]
 pub struct Push {
-    /// Labels, unchecked. For text formats the service's name still has the type's suffix.
+    /// Unchecked labels. For text formats the service still has the suffix of the type.
     pub labels: Arc<[(String, String)]>,
-    /// Its identity.
+    /// How its window is identified.
     pub identity: WindowIdentity,
-    /// From when to when, where the request says so.
+    /// Start and end, if the request states them.
     pub span: Option<(Timestamp, Timestamp)>,
-    /// What it is written in.
+    /// Format of the body.
     pub format: Format,
-    /// Its bytes.
+    /// The profile itself.
     pub body: Bytes,
 }
 
@@ -127,14 +128,14 @@ pub struct Push {
 pub(super) struct Decoded {
     pub(super) profile: Profile,
     pub(super) source: Source,
-    /// Type ids, one for each sample type.
+    /// Profile type ids, one for each sample type.
     pub(super) kinds: Vec<Arc<str>>,
-    /// Labels to store, one for each label set of the profile.
+    /// Labels to store, one set for each label set of the profile.
     pub(super) labels: Vec<Arc<Labels>>,
     pub(super) id: WindowId,
     pub(super) start: Timestamp,
     pub(super) duration_ms: i64,
-    /// By how much values are multiplied.
+    /// Factor for all values.
     pub(super) scale: i64,
 }
 
@@ -145,25 +146,25 @@ impl From<davy_profile::Error> for Error {
             Fault::TooLarge { .. } | Fault::Bomb { .. } => ErrorKind::TooLarge,
             _ => ErrorKind::Unprocessable,
         };
-        Self::new(kind, error.to_string())
+        Self::from_source(kind, error)
     }
 }
 
 impl From<labels::Fault> for Error {
     fn from(fault: labels::Fault) -> Self {
-        Self::invalid(fault.to_string())
+        Self::from_source(ErrorKind::Invalid, fault)
     }
 }
 
-/// Decodes and checks a profile. `left` is how many unpacked bytes the whole request may still
-/// have.
+/// Decodes and checks a profile. `left` is the number of unpacked bytes that remain for the whole
+/// request.
 pub(super) fn decode(
     push: Push,
     options: &ArchiveOptions,
     metrics: &Metrics,
     now: Timestamp,
     left: &mut usize,
-    shared: &mut Shared,
+    series: &mut SeriesLabels,
 ) -> Result<Decoded> {
     let limits = Limits {
         bytes: options.profile.bytes.min(*left),
@@ -178,12 +179,12 @@ pub(super) fn decode(
     };
     let text: Option<(TextKind, u32)> = match format {
         Format::Pprof(_) => {
-            shared.labels(&push.labels, None)?;
+            series.labels(&push.labels, None)?;
             None
         }
         Format::Folded(rate) | Format::Lines(rate) | Format::Unnamed(rate) => {
             let mut kind = kinds::of_text("").1;
-            shared.labels(&push.labels, Some(&mut kind))?;
+            series.labels(&push.labels, Some(&mut kind))?;
             Some((kind, rate))
         }
     };
@@ -215,14 +216,14 @@ pub(super) fn decode(
         let Format::Pprof(config) = &format else {
             unreachable_format()?
         };
-        let name = match shared.labels.get(NAME) {
+        let name = match series.labels.get(NAME) {
             "" => kinds::of_pprof(&profile, config.as_ref()),
             name => name.to_owned(),
         };
         let ids = type_ids(&name, &profile)?;
         (name, ids, 1)
     };
-    let (source, source_text) = shared.source(name)?;
+    let (source, source_text) = series.source(name)?;
 
     let (start, duration_ms) = when(push.span, &profile, options, now)?;
     let id = identity(
@@ -248,11 +249,11 @@ pub(super) fn decode(
 fn unreachable_format<T>() -> Result<T> {
     Err(Error::new(
         ErrorKind::Internal,
-        "a text format without a type",
+        "text format without a type",
     ))
 }
 
-/// Takes the type's suffix off the service's name.
+/// Removes the suffix of the type from the service and returns the type.
 fn split_service(pairs: &mut [(String, String)]) -> TextKind {
     let mut kind = kinds::of_text("").1;
     for (name, value) in pairs {
@@ -265,7 +266,7 @@ fn split_service(pairs: &mut [(String, String)]) -> TextKind {
     kind
 }
 
-/// Gives every line the count 1.
+/// Appends the count 1 to every line.
 fn counted(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 16);
     for line in bytes.split(|byte| *byte == b'\n') {
@@ -285,8 +286,9 @@ fn type_ids(name: &str, profile: &Profile) -> Result<Vec<Arc<str>>> {
         let id = format!("{name}:{}", parts.join(":"));
         if id.len() > labels::VALUE_BYTES {
             return Err(Error::invalid(format!(
-                "a sample type's name is {} bytes long",
-                id.len()
+                "the name of a sample type is {} bytes long, the limit is {}",
+                id.len(),
+                labels::VALUE_BYTES
             )));
         }
         Ok(id.into())
@@ -294,7 +296,8 @@ fn type_ids(name: &str, profile: &Profile) -> Result<Vec<Arc<str>>> {
     ids.collect()
 }
 
-/// When the window begins and how long it is, checked against what is still kept.
+/// Start and duration (in milliseconds) of the window. The start must be within the retention and
+/// not too far in the future.
 fn when(
     span: Option<(Timestamp, Timestamp)>,
     profile: &Profile,
@@ -311,20 +314,20 @@ fn when(
     };
     if start < now.minus(options.retention) {
         return Err(Error::invalid(format!(
-            "the profile is of {start}, which is longer ago than windows are kept ({}); check the client's clock",
+            "the window begins at {start}, before the retention of {}; check the client's clock",
             humantime::format_duration(options.retention),
         )));
     }
     if start > now.plus(options.future) {
         return Err(Error::invalid(format!(
-            "the profile is of {start}, more than {} ahead of {now}; check the client's clock",
+            "the window begins at {start}, more than {} ahead of {now}; check the client's clock",
             humantime::format_duration(options.future),
         )));
     }
     Ok((start, duration_ms))
 }
 
-/// A window is the same one if the client says so, of the same series.
+/// Identity of a window: its source together with the client's id or the content.
 fn identity(
     identity: &WindowIdentity,
     source: &str,
@@ -348,3 +351,6 @@ fn identity(
     }
     hash.digest128()
 }
+
+#[cfg(test)]
+mod tests;

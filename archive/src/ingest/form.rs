@@ -1,31 +1,43 @@
-//! `/ingest`: the query's parameters and the body's parts.
+//! Parses requests to `/ingest`: query parameters and the parts of the body.
 
 use super::decode::{Format, Push, WindowIdentity};
+use super::kinds;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::SERVICE;
+use crate::time::InvalidTime;
 use bytes::Bytes;
 use davy_base::Timestamp;
 use std::collections::BTreeMap;
 
-/// Splits `app{k=v,...}` into the app and its labels.
+/// Parses `service.type{key=value,...}`: the service, still with the suffix of the type, and labels.
 pub(super) fn parse_name(name: &str) -> Result<Vec<(String, String)>> {
     let name = name.trim();
     let (app, rest) = name
         .split_once('{')
         .map_or((name, None), |(app, rest)| (app, Some(rest)));
-    let mut labels = vec![(SERVICE.to_owned(), app.trim().to_owned())];
+    let app = app.trim();
+    if app.is_empty() || kinds::is_suffix(app) {
+        return Err(Error::invalid(format!(
+            "invalid name {name:?}: the service is empty; expected SERVICE, SERVICE.TYPE or SERVICE{{label=value}}"
+        )));
+    }
+    let mut labels = vec![(SERVICE.to_owned(), app.to_owned())];
     if let Some(rest) = rest {
         let inner = rest.trim_end().strip_suffix('}');
-        let inner = inner.ok_or_else(|| Error::invalid("name: a `}` is missing at the end"))?;
+        let inner = inner.ok_or_else(|| {
+            Error::invalid(format!("invalid name {name:?}: expected `}}` at the end"))
+        })?;
         for pair in inner
             .split(',')
             .map(str::trim)
             .filter(|pair| !pair.is_empty())
         {
-            let (key, value) = pair
-                .split_once('=')
-                .ok_or_else(|| Error::invalid(format!("name: `{pair}` is not `key=value`")))?;
-            // The application names the service; a label cannot make it another one.
+            let (key, value) = pair.split_once('=').ok_or_else(|| {
+                Error::invalid(format!(
+                    "invalid name {name:?}: expected key=value, got {pair:?}"
+                ))
+            })?;
+            // The part before the brace names the service; a label does not override it.
             if key.trim() != SERVICE {
                 labels.push((
                     key.trim().to_owned(),
@@ -37,23 +49,24 @@ pub(super) fn parse_name(name: &str) -> Result<Vec<(String, String)>> {
     Ok(labels)
 }
 
-/// Reads a time as agents write it: as operators do, or `YYYYMMDD`.
-pub(super) fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
+/// Parses a time: any form of [`crate::time::parse`], or `YYYYMMDD`, which some agents send.
+pub(super) fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, InvalidTime> {
     if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let date = jiff::civil::Date::strptime("%Y%m%d", text).ok()?;
-        let start = jiff::tz::TimeZone::UTC.to_timestamp(date.into()).ok()?;
-        return Some(start.into());
+        let invalid = |_| InvalidTime(text.to_owned());
+        let date = jiff::civil::Date::strptime("%Y%m%d", text).map_err(invalid)?;
+        let start = jiff::tz::TimeZone::UTC.to_timestamp(date.into());
+        return Ok(start.map_err(invalid)?.into());
     }
-    crate::time::parse(text, now).ok()
+    crate::time::parse(text, now)
 }
 
-/// Parts of a multipart body by name.
+/// The parts of a multipart body, by name.
 async fn parts(body: Bytes, boundary: String) -> Result<BTreeMap<String, Bytes>> {
     let stream = futures_util::stream::once(async move { Ok::<_, std::io::Error>(body) });
     let mut multipart = multer::Multipart::new(stream, boundary);
     let mut parts = BTreeMap::new();
     let fault =
-        |error: multer::Error| Error::invalid(format!("the multipart body is malformed: {error}"));
+        |error: multer::Error| Error::caused(ErrorKind::Invalid, "malformed multipart body", error);
     while let Some(field) = multipart.next_field().await.map_err(fault)? {
         let name = field.name().unwrap_or_default().to_owned();
         if parts.len() >= 16 {
@@ -64,7 +77,7 @@ async fn parts(body: Bytes, boundary: String) -> Result<BTreeMap<String, Bytes>>
     Ok(parts)
 }
 
-/// Reads a request to `/ingest`.
+/// Parses a request to `/ingest`.
 pub(super) async fn read(
     query: &BTreeMap<String, String>,
     content_type: &str,
@@ -73,15 +86,14 @@ pub(super) async fn read(
 ) -> Result<Push> {
     let name = query
         .get("name")
-        .ok_or_else(|| Error::invalid("the parameter `name` is missing"))?;
+        .ok_or_else(|| Error::invalid("missing parameter `name`; example: name=web.cpu"))?;
     let labels = parse_name(name)?;
     let time = |key: &str| match query.get(key).filter(|text| !text.is_empty()) {
         None => Ok(None),
-        Some(text) => parse_time(text, now).map(Some).ok_or_else(|| {
-            Error::invalid(format!(
-                "{key}: `{text}` is no time; write unix seconds, RFC 3339 or now-1h"
-            ))
-        }),
+        Some(text) => match parse_time(text, now) {
+            Ok(time) => Ok(Some(time)),
+            Err(error) => Err(Error::caused(ErrorKind::Invalid, key, error)),
+        },
     };
     let span = match (time("from")?, time("until")?) {
         (None, None) => None,
@@ -99,7 +111,7 @@ pub(super) async fn read(
                 .filter(|rate| (1..=1_000_000_000).contains(rate));
             rate.ok_or_else(|| {
                 Error::invalid(format!(
-                    "sampleRate: `{text}` is not a number of samples a second"
+                    "invalid sampleRate {text:?}; expected samples per second, 1 to 1000000000"
                 ))
             })?
         }
@@ -113,7 +125,7 @@ pub(super) async fn read(
             .starts_with("multipart/")
     {
         return Err(Error::invalid(
-            "the content type says multipart but not its boundary; write multipart/form-data; boundary=…",
+            "missing boundary in the content type; expected multipart/form-data; boundary=...",
         ));
     }
     let multipart = boundary.is_some();
@@ -124,7 +136,7 @@ pub(super) async fn read(
     let asked = query.get("format").map_or("", String::as_str);
     let refused = |format: &str| {
         let message =
-            format!("the format {format} is not taken; pprof, folded (groups) and lines are");
+            format!("unsupported format {format}; supported are pprof, folded (groups) and lines");
         Err(Error::new(ErrorKind::Unprocessable, message))
     };
     let asked = match (asked, content_type) {
@@ -141,7 +153,7 @@ pub(super) async fn read(
                 .filter(|config| !config.is_empty());
             let config = config.map(|config| {
                 serde_json::from_slice(config).map_err(|error| {
-                    Error::invalid(format!("sample_type_config is not JSON: {error}"))
+                    Error::caused(ErrorKind::Invalid, "sample_type_config is not JSON", error)
                 })
             });
             Format::Pprof(config.transpose()?)
@@ -154,18 +166,18 @@ pub(super) async fn read(
     if parts.contains_key("prev_profile") {
         return Err(Error::new(
             ErrorKind::Unprocessable,
-            "prev_profile is not taken: the agent must send differences; update it",
+            "unsupported part prev_profile: the agent must send deltas; update the agent",
         ));
     }
     let body = if multipart {
         let whole = parts.remove("profile").or_else(|| parts.remove("file"));
-        whole.ok_or_else(|| Error::invalid("the multipart body has no part `profile`"))?
+        whole.ok_or_else(|| Error::invalid("the multipart body has no part named profile"))?
     } else {
         body
     };
     if body.is_empty() {
         return Err(Error::invalid(
-            "the body is empty: there is no profile in it",
+            "the request body is empty; expected a profile",
         ));
     }
     Ok(Push {
@@ -182,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_carry_labels() {
+    fn name_is_split_into_service_and_labels() {
         let check = |name: &str, expected: &[(&str, &str)]| {
             let labels = parse_name(name).expect("good");
             let labels: Vec<(&str, &str)> = labels
@@ -198,13 +210,23 @@ mod tests {
             &[("service_name", "a"), ("x", "1"), ("y", "b=c")],
         );
         check("a{service_name=b}", &[("service_name", "a")]);
-        assert!(parse_name("a{x=1").is_err());
-        assert!(parse_name("a{x}").is_err());
+        for name in [
+            "a{x=1",
+            "a{x}",
+            "",
+            " ",
+            "{x=1}",
+            ".cpu",
+            ".inuse_space{x=1}",
+        ] {
+            assert!(parse_name(name).is_err(), "{name}");
+        }
     }
 
     #[test]
-    fn dates_are_no_seconds() {
+    fn eight_digits_are_a_date_and_not_unix_time() {
         let time = parse_time("20261122", Timestamp::EPOCH).map(|time| time.to_string());
-        assert_eq!(time.as_deref(), Some("2026-11-22T00:00:00.000Z"));
+        assert_eq!(time.as_deref(), Ok("2026-11-22T00:00:00.000Z"));
+        assert!(parse_time("20261322", Timestamp::EPOCH).is_err());
     }
 }

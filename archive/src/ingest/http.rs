@@ -1,7 +1,8 @@
 //! The routes of ingestion.
 
-use super::buffer::Ingest;
+use super::service::Ingest;
 use super::{body, connect, form};
+use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Tenant;
 use axum::Router;
@@ -16,21 +17,23 @@ use std::collections::BTreeMap;
 /// The header that names the tenant.
 pub(crate) const TENANT: &str = "x-scope-orgid";
 
-/// Whose request it is.
+/// The tenant of a request.
 pub(crate) fn tenant(headers: &HeaderMap) -> Result<Tenant> {
     let Some(value) = headers.get(TENANT) else {
         return Ok(Tenant::anonymous());
     };
-    // Two tenants must not become one, so nothing is replaced in a name.
+    // A lossy conversion could map two tenants to one.
     let name = std::str::from_utf8(value.as_bytes())
-        .map_err(|_| Error::invalid("X-Scope-OrgID is not UTF-8"))?;
+        .map_err(|_| Error::invalid("invalid header X-Scope-OrgID: not UTF-8"))?;
     if name.is_empty() {
         return Ok(Tenant::anonymous());
     }
-    Tenant::new(name).ok_or_else(|| Error::invalid("X-Scope-OrgID is longer than 128 bytes"))
+    Tenant::new(name).ok_or_else(|| {
+        Error::invalid("invalid header X-Scope-OrgID: longer than 128 bytes, the limit")
+    })
 }
 
-/// `/ingest` and Push.
+/// The routes `/ingest` and `/push.v1.PusherService/Push`.
 pub fn router(ingest: Ingest) -> Router {
     Router::new()
         .route("/ingest", post(take_ingest))
@@ -39,7 +42,7 @@ pub fn router(ingest: Ingest) -> Router {
         .with_state(ingest)
 }
 
-/// A client that is about to end says so, and does not wait for a segment to fill.
+/// Header of a client that is about to exit: the push does not wait for the flush interval.
 const HURRY: &str = "davy-hurry";
 
 fn content_type(headers: &HeaderMap) -> &str {
@@ -49,17 +52,22 @@ fn content_type(headers: &HeaderMap) -> &str {
         .unwrap_or("")
 }
 
-/// Errors as the agents expect them.
+/// The response for an error, in the form that agents expect.
 fn refusal(ingest: &Ingest, error: &Error, connect: bool) -> Response {
-    let (mut status, _, code, reason) = error.kind.table();
+    let code = error.kind.code();
+    let mut status = code.status;
     if connect && error.kind == ErrorKind::Unprocessable {
         status = 400;
     }
-    ingest.metrics().rejected.with_label_values(&[reason]).inc();
+    ingest
+        .metrics()
+        .rejected
+        .with_label_values(&[code.reason])
+        .inc();
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = axum::Json(json!({ "code": code, "message": error.message }));
+    let body = axum::Json(json!({ "code": code.connect, "message": error.message }));
     let mut response = (status, body).into_response();
-    if matches!(error.kind, ErrorKind::Busy | ErrorKind::Unavailable) {
+    if error.kind.is_temporary() {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -74,7 +82,8 @@ async fn take_ingest(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let taken = async {
-        let Query(query) = query.map_err(|error| Error::invalid(error.to_string()))?;
+        let Query(query) = query
+            .map_err(|error| Error::caused(ErrorKind::Invalid, "invalid query string", error))?;
         let tenant = tenant(&parts.headers)?;
         let (bytes, _reservation) = body::read(&ingest, &parts.headers, body).await?;
         let now = ingest.options().clock.now();
@@ -89,7 +98,7 @@ async fn take_ingest(
     }
 }
 
-/// How a push is written.
+/// Encoding of a push.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wire {
     Protobuf,
@@ -111,20 +120,18 @@ async fn take_push(State(ingest): State<Ingest>, request: Request) -> Response {
             "application/json" => Wire::Json,
             other => {
                 let message = format!(
-                    "the content type `{other}` is not taken; application/proto and application/json are"
+                    "unsupported content type {other:?}; supported are application/proto and application/json"
                 );
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
         };
         let tenant = tenant(&parts.headers)?;
         let (bytes, _reservation) = body::read(&ingest, &parts.headers, body).await?;
-        let read = davy_tag::spawn_blocking(move || match wire {
+        let parse = move || match wire {
             Wire::Protobuf => connect::from_protobuf(bytes),
             Wire::Json => connect::from_json(&bytes),
-        });
-        let pushes = read
-            .await
-            .map_err(|_| Error::new(ErrorKind::Internal, "reading failed unexpectedly"))??;
+        };
+        let pushes = blocking("parse a push", parse).await??;
         let hurry = parts.headers.contains_key(HURRY);
         ingest.push_and(&tenant, pushes, hurry).await?;
         Ok(wire)

@@ -1,9 +1,10 @@
-//! Names of profile types.
+//! Names of profile types, and which types are gauges.
 
 use davy_profile::Profile;
 
-/// A text format's type: the suffix of the name that asks for it, the type, and whether the values
-/// are samples that a sample rate turns into nanoseconds.
+/// Types of text formats: the suffix of the name that selects the type, the name of the profile, the
+/// rest of the type id, and whether values are sample counts that the sample rate converts to
+/// nanoseconds.
 const TEXT: [(&str, &str, &str, bool); 11] = [
     (
         "cpu",
@@ -68,7 +69,7 @@ const TEXT: [(&str, &str, &str, bool); 11] = [
     ),
 ];
 
-/// What a text format's values are.
+/// The profile type of a text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TextKind {
     /// The profile's name.
@@ -79,7 +80,13 @@ pub(crate) struct TextKind {
     pub(crate) sampled: bool,
 }
 
-/// Splits `app.cpu` into the service and the type; a name without a known suffix is one of CPU.
+/// Whether a name is only the suffix of a type, such as `.cpu`, without a service.
+pub(crate) fn is_suffix(name: &str) -> bool {
+    let suffix = name.strip_prefix('.');
+    suffix.is_some_and(|suffix| TEXT.iter().any(|row| row.0 == suffix))
+}
+
+/// Splits `app.cpu` into the service and the type. The type is CPU where the suffix is unknown.
 pub(crate) fn of_text(name: &str) -> (&str, TextKind) {
     let kind = |(_, name, rest, sampled): (&str, &'static str, &'static str, bool)| TextKind {
         name,
@@ -95,8 +102,8 @@ pub(crate) fn of_text(name: &str) -> (&str, TextKind) {
     (name, kind(TEXT[0]))
 }
 
-/// The name of a pprof profile whose push does not say one, by its sample types. `config` is the
-/// agent's description of them, which tells blocking from mutexes.
+/// The name of a pprof profile whose push has none, derived from its sample types. `config` is the
+/// agent's description of them, which distinguishes block profiles from mutex profiles.
 pub(crate) fn of_pprof(profile: &Profile, config: Option<&serde_json::Value>) -> String {
     let types: Vec<&str> = profile
         .sample_types
@@ -125,8 +132,8 @@ pub(crate) fn of_pprof(profile: &Profile, config: Option<&serde_json::Value>) ->
     }
 }
 
-/// Whether values of this type are states and not amounts: a sum over time would mean nothing, so
-/// queries average them over the windows of each source.
+/// Whether values of this type are gauges, such as live heap or running tasks. A sum of gauges over
+/// time is meaningless, so queries average them over the windows of each source.
 pub fn is_gauge(kind: &str) -> bool {
     let mut parts = kind.split(':');
     let (name, what) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
@@ -140,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_types_come_from_the_last_suffix() {
+    fn text_type_comes_from_the_last_suffix() {
         let check = |name: &str, service: &str, kind: &str| {
             let (got, of) = of_text(name);
             assert_eq!(
@@ -171,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn states_are_told_from_amounts() {
+    fn live_heap_and_tasks_are_gauges_and_allocations_are_not() {
         assert!(is_gauge("memory:inuse_space:bytes:space:bytes"));
         assert!(is_gauge("tasks:tasks:count::"));
         assert!(!is_gauge("memory:alloc_space:bytes:space:bytes"));

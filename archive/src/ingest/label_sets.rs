@@ -1,4 +1,4 @@
-//! Which labels of a profile's samples make series.
+//! Chooses which sample labels of a profile become labels of series.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{self, Labels, NAME, SERVICE};
@@ -8,13 +8,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Text labels of a profile's label sets together, at most.
+/// Maximum number of text labels in all label sets of a profile.
 const PAIRS: usize = 1_000_000;
 
-/// The labels to store for each label set of a profile: texts only, and no more distinct sets than
-/// allowed. Where there are more, the keys with the most values are left out: keys are taken in the
-/// order of how many values they have, and each splits the sets further, until there would be too
-/// many.
+/// The labels to store for each label set of a profile: text labels only, and at most `limit`
+/// distinct sets. If there are more, the keys with the most values are dropped: keys are kept in
+/// ascending order of their number of values until the next one would exceed the limit.
 pub(super) fn sample_labels(
     profile: &Profile,
     limit: usize,
@@ -39,7 +38,7 @@ pub(super) fn sample_labels(
                 LabelValue::Text(value) => profile.text(value),
             };
             labels::check(key, value)
-                .map_err(|fault| Error::invalid(format!("a sample's labels: {fault}")))?;
+                .map_err(|fault| Error::invalid(format!("invalid sample label: {fault}")))?;
             if value.is_empty() {
                 continue;
             }
@@ -53,7 +52,7 @@ pub(super) fn sample_labels(
         }
         if count > labels::COUNT {
             return Err(Error::invalid(format!(
-                "a sample's labels: {}",
+                "invalid sample labels: {}",
                 labels::Fault::TooMany(count)
             )));
         }
@@ -61,7 +60,7 @@ pub(super) fn sample_labels(
         if all > PAIRS {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("the label sets of the profile have more than {PAIRS} labels, the limit"),
+                format!("the profile has more than {PAIRS} sample labels, the limit"),
             ));
         }
     }
@@ -91,11 +90,11 @@ pub(super) fn sample_labels(
             values,
             labels = left_out.len(),
             limit,
-            "sample labels left out, they make too many series"
+            "sample labels dropped, too many series"
         );
     }
 
-    // Every set of a group has the same labels: those of its first set.
+    // All sets of a group have the labels of its first set.
     let mut first: FxHashMap<u32, u32> = FxHashMap::default();
     for (set, group) in groups.iter().enumerate() {
         first.entry(*group).or_insert(set as u32);
@@ -118,8 +117,8 @@ pub(super) fn sample_labels(
     Ok(groups.iter().map(of_set).collect())
 }
 
-/// Groups sets by the values of as many keys as make no more groups than allowed: the group of each
-/// set, and how many keys were taken.
+/// Groups label sets by the values of as many keys as possible without exceeding `limit` groups.
+/// Returns the group of each set, and how many keys were used.
 fn split(
     keys: &[(usize, &str)],
     by_key: &BTreeMap<&str, Vec<(u32, &str)>>,

@@ -1,6 +1,6 @@
-//! Answers and problem documents.
+//! Responses and problem documents.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,23 +8,22 @@ use serde_json::json;
 
 /// An RFC 9457 problem document.
 pub(super) fn problem(error: &Error) -> Response {
-    let (status, title, ..) = error.kind.table();
-    let body =
-        json!({ "type": "about:blank", "title": title, "status": status, "detail": error.message });
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let code = error.kind.code();
+    let body = json!({ "type": "about:blank", "title": code.title, "status": code.status, "detail": error.message });
+    let status = StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Body::from(body.to_string())).into_response();
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    if matches!(error.kind, ErrorKind::Busy | ErrorKind::Unavailable) {
+    if error.kind.is_temporary() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }
 
-/// Bytes of a media type.
+/// A response of this media type.
 pub(super) fn bytes(media_type: &'static str, body: impl Into<Body>) -> Response {
     ([(header::CONTENT_TYPE, media_type)], body.into()).into_response()
 }

@@ -1,4 +1,4 @@
-//! Two trees in one: a node for every stack of either, with a value of each.
+//! The difference of two trees: one tree with a value of each side at every node.
 
 use super::answer::bytes;
 use axum::response::Response;
@@ -13,17 +13,16 @@ struct Node {
     total: [i64; 2],
 }
 
-/// The largest nodes of either side, in JSON: `{name,self,total,base_self,base_total,children}`.
+/// The nodes that are largest on either side, as JSON: `{name,self,total,base_self,base_total,children}`.
 pub(super) fn answer(
     tree: &FlameTree,
     base: &FlameTree,
     max_nodes: usize,
     meta: &Value,
-    _json: bool,
 ) -> Response {
     let mut both = tree.clone();
     both.merge(base);
-    // Values of each side by the node of both; taking over finds nodes and makes none.
+    // Values of each side by node of the merged tree, which has all nodes already.
     let side = |of: &FlameTree, both: &mut FlameTree| {
         both.values.fill(0);
         both.merge(of);
@@ -69,7 +68,7 @@ pub(super) fn answer(
     bytes("application/json", write(&nodes, meta))
 }
 
-/// Written with a stack of its own: values nested as deep as stacks are would overflow the program's.
+/// Writes the JSON without recursion: stacks can be deeper than the thread's stack allows.
 fn write(nodes: &[Node], meta: &Value) -> String {
     enum Step {
         Open(usize),

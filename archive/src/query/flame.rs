@@ -1,12 +1,13 @@
-//! The merged tree of a range.
+//! Merges the windows of a range into one tree.
 //!
-//! Amounts (CPU time, allocations) add up over windows. States (live heap, tasks) do not: for each
-//! source, which is the label set of its pushes, the mean over its windows of the range is taken,
-//! and the means of the sources are added. Means are held in 1,024ths until the end,
-//! so a node of states ends at 2^53; amounts end at the ends of 64 bits.
+//! Counters (CPU time, allocations) are summed over windows. Gauges (live heap, tasks) are averaged
+//! over the windows of each source, which is the label set of its pushes, and the averages of the
+//! sources are summed. Averages are kept in units of 1/1024 until the end, so gauges saturate at
+//! 2^53; counters saturate at the limits of 64 bits.
 
 use super::params::Ask;
-use super::scan::{Depth, Query, Report, View, Visitor};
+use super::scan::{Query, Report};
+use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
 use crate::format::batch::Source;
 use crate::format::tables::{Dictionary, Frames};
@@ -16,7 +17,7 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Windows of each source.
+/// Number of windows of each source.
 type Counts = FxHashMap<Source, u64>;
 
 const FRACTIONS: i64 = 1_024;
@@ -72,7 +73,7 @@ pub async fn flame(query: &Query, ask: &Ask, grain: Grain) -> Result<(Flame, Rep
     let (mut flame, mut report) = query.scan(ask, visitor).await?;
     if flame.pruned {
         report.partial.push(format!(
-            "the tree has more than {} nodes: the smallest were folded into their callers; narrow the selector or the range",
+            "the smallest nodes were folded into their callers because there are more than {}; narrow the selector or the range",
             flame.limit
         ));
     }
@@ -91,9 +92,9 @@ impl Visitor for Flame {
         let (Some(values), Some(dictionary)) = (view.values, view.dictionary) else {
             return Ok(());
         };
-        // Runs of rows that go to the same place with the same weight: (place, source) -> runs.
+        // Runs of rows by the node of their group and, for gauges, by source.
         let mut cells: BTreeMap<(u32, u32), Vec<std::ops::Range<usize>>> = BTreeMap::new();
-        let mut places: Vec<Option<(u32, u32)>> = vec![None; view.wanted.len()];
+        let mut roots: Vec<Option<(u32, u32)>> = vec![None; view.wanted.len()];
         let mut start = 0;
         for run in values.series.chunk_by(|a, b| a == b) {
             let (series, range) = (run[0] as usize, start..start + run.len());
@@ -101,7 +102,7 @@ impl Visitor for Flame {
             if !view.wanted[series] {
                 continue;
             }
-            let place = *places[series].get_or_insert_with(|| {
+            let root = *roots[series].get_or_insert_with(|| {
                 let (source, _, labels) = &view.series.rows[series];
                 let mut at = NodeId::ROOT;
                 for by in &self.by {
@@ -122,7 +123,7 @@ impl Visitor for Flame {
                 }
                 (at.0, if self.counts.is_some() { *source } else { 0 })
             });
-            cells.entry(place).or_default().push(range);
+            cells.entry(root).or_default().push(range);
         }
 
         let mut merge = Merge {
@@ -135,8 +136,8 @@ impl Visitor for Flame {
         };
         let mut sums = vec![0i64; dictionary.parents.len()];
         let mut touched: Vec<u32> = Vec::new();
-        let mut place_before = None;
-        for ((place, source), runs) in cells {
+        let mut root_before = None;
+        for ((root, source), runs) in cells {
             for row in runs.into_iter().flatten() {
                 if values
                     .windows
@@ -152,10 +153,10 @@ impl Visitor for Flame {
                 }
                 *sum = sum.saturating_add(values.values[row]);
             }
-            if place_before != Some(place) {
+            if root_before != Some(root) {
                 merge.nodes.fill(u32::MAX);
-                merge.nodes[0] = place;
-                place_before = Some(place);
+                merge.nodes[0] = root;
+                root_before = Some(root);
             }
             let count = self.counts.as_ref().map(|counts| {
                 let source = &view.series.sources[source as usize];
@@ -184,7 +185,7 @@ impl Visitor for Flame {
     }
 }
 
-/// Takes nodes of a dictionary over into a tree, each once.
+/// Copies nodes of a dictionary into a tree, each once.
 struct Merge<'a> {
     dictionary: &'a Dictionary,
     texts: Frames<'a>,

@@ -1,14 +1,17 @@
-//! The routes of queries.
+//! The routes of `/api/v1/profiles`.
 
 use super::answer::{bytes, problem};
+use super::explain::{explain, one_service};
 use super::flame::{Flame, flame};
 use super::metadata::{Gather, Wanted};
 use super::params::{Ask, Parameters};
-use super::scan::{Query, Report, blocking};
+use super::scan::{Query, Report};
 use super::{series, svg};
+use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::tenant;
 use crate::key::Tenant;
+use crate::pattern;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::Response;
@@ -17,11 +20,10 @@ use axum::{Json, Router, response::IntoResponse};
 use davy_base::Timestamp;
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, folded, gzip, pprof, view};
-use regex::RegexBuilder;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// `/api/v1/profiles/*`.
+/// The routes of `/api/v1/profiles`.
 pub fn router(query: Query) -> Router {
     Router::new()
         .route("/api/v1/profiles/types", route("ListProfileTypes"))
@@ -45,7 +47,7 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
     let (request, _body) = request.into_parts();
     let answered = async {
         let parameters: BTreeMap<String, String> = axum::extract::Query::try_from_uri(&request.uri)
-            .map_err(|error| Error::invalid(error.to_string()))?
+            .map_err(|error| Error::caused(ErrorKind::Invalid, "invalid query string", error))?
             .0;
         let accept = request
             .headers
@@ -53,7 +55,7 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
             .and_then(|value| value.to_str().ok())
             .unwrap_or("");
         let call = Call {
-            parameters: Parameters(parameters),
+            parameters: Parameters::checked(parameters, operation)?,
             json: accept.contains("application/json"),
             now: query.options.clock.now(),
             tenant: tenant(&request.headers)?,
@@ -82,7 +84,7 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
     response
 }
 
-/// One request.
+/// A request.
 struct Call {
     query: Query,
     tenant: Tenant,
@@ -91,39 +93,43 @@ struct Call {
     now: Timestamp,
 }
 
-/// Texts of one answer to types and labels, at most.
+/// Maximum number of names in a response of `types` and `labels`.
 const TEXTS: usize = 100_000;
-/// Nodes of an answer where the request does not say.
+/// Default of `max_nodes`.
 const NODES: usize = 16_384;
-/// Nodes of an answer, at most.
+/// Maximum of `max_nodes`.
 const NODES_MAX: usize = 1_000_000;
-/// Nodes of a drawing.
+/// Maximum number of nodes of an SVG image.
 const NODES_SVG: usize = 8_192;
 
-/// Tells in a header what could not be read: not every answer has a place for it.
-fn say(response: &mut Response, partial: &[String]) {
-    if partial.is_empty() {
+/// The header for parts of the range that could not be read. Not every format has a place for them.
+const PARTIAL: &str = "davy-partial";
+/// The header that explains why there are no samples.
+const HINT: &str = "davy-hint";
+
+/// Sets a header to a text, unless it is empty.
+fn set_header(response: &mut Response, name: &'static str, text: &str) {
+    if text.is_empty() {
         return;
     }
-    let text = partial
-        .join("; ")
+    let text = text
         .chars()
         .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
         .take(1_000)
         .collect::<String>();
     if let Ok(value) = text.parse() {
-        response.headers_mut().insert("davy-partial", value);
+        response.headers_mut().insert(name, value);
     }
 }
 
 impl Call {
-    /// Reads the parameters, on a thread that may take time: compiling a selector does.
+    /// Parses the parameters on a blocking thread, because compiling a selector takes time.
     async fn ask(
         &self,
         read: impl FnOnce(&Parameters, &Tenant, Timestamp) -> Result<Ask> + Send + 'static,
     ) -> Result<Ask> {
         let (parameters, tenant, now) = (self.parameters.clone(), self.tenant.clone(), self.now);
-        blocking(move || read(&parameters, &tenant, now)).await?
+        blocking("parse a query", move || read(&parameters, &tenant, now)).await?
     }
 
     fn note(&self, report: &Report) {
@@ -142,13 +148,13 @@ impl Call {
         };
         let (gather, mut report) = self.query.scan(&ask, gather).await?;
         if gather.cut {
-            report
-                .partial
-                .push(format!("there are more than {TEXTS}; narrow the selector"));
+            report.partial.push(format!(
+                "only the first {TEXTS} names are listed; narrow the selector"
+            ));
         }
         self.note(&report);
         let mut response = Json(gather.found.into_iter().collect::<Vec<_>>()).into_response();
-        say(&mut response, &report.partial);
+        set_header(&mut response, PARTIAL, &report.partial.join("; "));
         Ok(response)
     }
 
@@ -170,6 +176,10 @@ impl Call {
         let step_ms = step as i64 * 1_000;
         let (series, cut, report) = series::series(&self.query, &ask, step_ms).await?;
         self.note(&report);
+        one_service(&ask, &report, self.parameters.all_services()?)?;
+        let hint = explain(&self.query, &ask, &report)
+            .await?
+            .unwrap_or_default();
         let mut response = Json(json!({
             "type": ask.kind,
             "unit": ask.kind_and_unit().1,
@@ -181,30 +191,31 @@ impl Call {
             "series": series,
         }))
         .into_response();
-        say(&mut response, &report.partial);
+        set_header(&mut response, HINT, &hint);
+        set_header(&mut response, PARTIAL, &report.partial.join("; "));
         Ok(response)
     }
 
-    /// Merges a range and applies `focus`, `ignore` and `hide`.
-    async fn merged(&self, ask: &Ask, grain: Grain) -> Result<(FlameTree, Report)> {
+    /// Merges a range and applies `focus`, `ignore` and `hide`. The last part of the result explains why
+    /// there are no samples.
+    async fn merged(&self, ask: &Ask, grain: Grain) -> Result<(FlameTree, Report, String)> {
         let regex = |name: &str| {
-            let build = |text: &str| {
-                RegexBuilder::new(text)
-                    .size_limit(1 << 20)
-                    .build()
-                    .map_err(|error| {
-                        Error::invalid(format!(
-                            "{name}: `{text}` is not a regular expression: {error}"
-                        ))
-                    })
+            let compile = |text: &str| {
+                pattern::compile(text, 1 << 20)
+                    .map_err(|error| Error::invalid(format!("{name}: {error}")))
             };
-            self.parameters.get(name).map(build).transpose()
+            self.parameters.get(name).map(compile).transpose()
         };
         let (focus, ignore, hide) = (regex("focus")?, regex("ignore")?, regex("hide")?);
+        let all_services = self.parameters.all_services()?;
         let (Flame { mut tree, .. }, report) = flame(&self.query, ask, grain).await?;
         self.note(&report);
+        one_service(ask, &report, all_services)?;
+        let hint = explain(&self.query, ask, &report)
+            .await?
+            .unwrap_or_default();
         if focus.is_some() || ignore.is_some() || hide.is_some() {
-            tree = blocking(move || {
+            tree = blocking("filter a tree", move || {
                 if let Some(focus) = focus {
                     tree.retain(|name| focus.is_match(name), true);
                 }
@@ -218,7 +229,7 @@ impl Call {
             })
             .await?;
         }
-        Ok((tree, report))
+        Ok((tree, report, hint))
     }
 
     fn meta(ask: &Ask, report: &Report) -> Value {
@@ -234,7 +245,7 @@ impl Call {
         })
     }
 
-    /// Everything that is made of one merged tree.
+    /// Answers the operations that render one merged tree.
     async fn tree(&self, operation: &'static str) -> Result<Response> {
         let ask = self.ask(Parameters::one_type).await?;
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
@@ -244,9 +255,9 @@ impl Call {
         } else {
             Grain::Function
         };
-        let (tree, report) = self.merged(&ask, grain).await?;
+        let (tree, report, hint) = self.merged(&ask, grain).await?;
         let json = self.json;
-        blocking(move || {
+        blocking("render a tree", move || {
             let meta = Self::meta(&ask, &report);
             let (kind, unit) = ask.kind_and_unit();
             let answer = match operation {
@@ -279,6 +290,7 @@ impl Call {
                     Ok(bytes("application/octet-stream", gzip::compress(&pprof::encode(&profile))))
                 }
                 "QueryFolded" => Ok(bytes("text/plain; charset=utf-8", folded::encode(&tree))),
+                "QuerySvg" if report.windows == 0 => Ok(bytes("image/svg+xml", svg::empty(&hint))),
                 "QuerySvg" => {
                     let kind = ask.kind.as_deref().unwrap_or("");
                     let title = format!("{kind} {} {} to {}", ask.selector.text(), ask.from, ask.until);
@@ -287,7 +299,7 @@ impl Call {
                 }
                 _ if json => {
                     let mut text = view::to_json(&tree, nodes);
-                    // The root's object is the answer's; it takes what is said beside the tree.
+                    // The object of the root is also the response, so `partial` is added to it.
                     text.truncate(text.trim_end().len() - 1);
                     text.push_str(&format!(",\"partial\":{}}}", json!(report.partial)));
                     Ok(bytes("application/json", text))
@@ -295,14 +307,15 @@ impl Call {
                 _ => Ok(bytes(view::MEDIA_TYPE, view::encode(&tree, nodes, &meta))),
             };
             answer.map(|mut response: Response| {
-                say(&mut response, &report.partial);
+                set_header(&mut response, HINT, &hint);
+                set_header(&mut response, PARTIAL, &report.partial.join("; "));
                 response
             })
         })
         .await?
     }
 
-    /// Two trees side by side.
+    /// Answers with the difference of two merged trees.
     async fn diff(&self) -> Result<Response> {
         let ask = self.ask(Parameters::one_type).await?;
         let side = ask.clone();
@@ -310,17 +323,21 @@ impl Call {
             .ask(move |parameters, _, now| parameters.base(&side, now))
             .await?;
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
-        let (tree, report) = self.merged(&ask, Grain::Function).await?;
-        let (base, base_report) = self.merged(&base_ask, Grain::Function).await?;
-        let json = self.json;
-        blocking(move || {
+        let (tree, report, hint) = self.merged(&ask, Grain::Function).await?;
+        let (base, base_report, base_hint) = self.merged(&base_ask, Grain::Function).await?;
+        blocking("render a diff", move || {
             let mut meta = Self::meta(&ask, &report);
             meta["base"] = Self::meta(&base_ask, &base_report);
-            let mut response = super::diff::answer(&tree, &base, nodes, &meta, json);
-            say(
-                &mut response,
-                &[report.partial, base_report.partial].concat(),
-            );
+            let mut response = super::diff::answer(&tree, &base, nodes, &meta);
+            let partial = [report.partial, base_report.partial].concat();
+            set_header(&mut response, PARTIAL, &partial.join("; "));
+            let base_hint = Some(base_hint).filter(|hint| !hint.is_empty());
+            let hints = [
+                Some(hint).filter(|hint| !hint.is_empty()),
+                base_hint.map(|hint| format!("base: {hint}")),
+            ];
+            let hints: Vec<String> = hints.into_iter().flatten().collect();
+            set_header(&mut response, HINT, &hints.join("; "));
             response
         })
         .await

@@ -1,11 +1,11 @@
-//! Which types, labels and values there are. Only series are read for it, by whole groups: what a
-//! block or segment has outside the range is told too.
+//! Lists profile types, label names and label values. Only series are read, so whole segments and
+//! blocks are covered, including their windows outside the range.
 
-use super::scan::{Depth, View, Visitor};
+use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
 use std::collections::BTreeSet;
 
-/// What is gathered.
+/// What to list.
 pub(super) enum Wanted {
     /// Profile types.
     Types,
@@ -15,7 +15,7 @@ pub(super) enum Wanted {
     Values(String),
 }
 
-/// Gathers texts.
+/// Collects distinct names.
 pub(super) struct Gather {
     pub(super) wanted: Wanted,
     pub(super) found: BTreeSet<String>,
@@ -59,7 +59,7 @@ impl Visitor for Gather {
                 }
             }
         }
-        // One label with a million values must not fill the memory.
+        // Bounds the memory for a label with very many values.
         while self.found.len() > self.limit {
             self.found.pop_last();
             self.cut = true;

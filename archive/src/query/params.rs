@@ -1,39 +1,135 @@
-//! Parameters of queries.
+//! Query parameters.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::is_gauge;
 use crate::key::Tenant;
 use crate::selector::Selector;
+use crate::suggest::nearest;
 use davy_base::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a query asks for.
+/// A parsed query.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// Whose data.
+    /// Tenant.
     pub tenant: Tenant,
-    /// Profile type id; `None` for all.
+    /// Profile type id; `None` for all types.
     pub kind: Option<String>,
-    /// Series.
+    /// Selects series.
     pub selector: Selector,
-    /// Windows that begin at or after this.
+    /// Start of the range, inclusive.
     pub from: Timestamp,
-    /// Windows that begin before this.
+    /// End of the range, exclusive.
     pub until: Timestamp,
     /// Labels to group by.
     pub by: Vec<String>,
 }
 
-/// The parameters of a request's URL.
+/// The query parameters of an operation, and the name of the operation.
 #[derive(Clone)]
-pub(super) struct Parameters(pub(super) BTreeMap<String, String>);
+pub(super) struct Parameters(BTreeMap<String, String>);
 
-/// Labels to group by, at most.
+/// Maximum number of labels to group by.
 const BY: usize = 8;
 
+/// Names of the query parameters of an operation, such as `QueryTop`.
+pub fn parameters(operation: &str) -> &'static [&'static str] {
+    match operation {
+        "ListProfileTypes" => &["type", "selector", "from", "until"],
+        "ListProfileLabels" => &["name", "type", "selector", "from", "until"],
+        "QuerySeries" => &[
+            "type",
+            "selector",
+            "from",
+            "until",
+            "all_services",
+            "by",
+            "step",
+        ],
+        "QueryTop" => &[
+            "type",
+            "selector",
+            "from",
+            "until",
+            "all_services",
+            "by",
+            "limit",
+            "focus",
+            "ignore",
+            "hide",
+        ],
+        "QueryPprof" | "QueryFolded" => &[
+            "type",
+            "selector",
+            "from",
+            "until",
+            "all_services",
+            "by",
+            "focus",
+            "ignore",
+            "hide",
+        ],
+        "QueryFlamegraph" | "QuerySvg" => &[
+            "type",
+            "selector",
+            "from",
+            "until",
+            "all_services",
+            "by",
+            "max_nodes",
+            "focus",
+            "ignore",
+            "hide",
+        ],
+        "QueryDiff" => &[
+            "type",
+            "selector",
+            "from",
+            "until",
+            "base_selector",
+            "base_from",
+            "base_until",
+            "all_services",
+            "by",
+            "max_nodes",
+            "focus",
+            "ignore",
+            "hide",
+        ],
+        _ => &[],
+    }
+}
+
 impl Parameters {
-    /// A parameter; an empty one counts as absent.
+    /// Checks the names of the parameters of an operation.
+    pub(super) fn checked(values: BTreeMap<String, String>, operation: &str) -> Result<Self> {
+        let known = parameters(operation);
+        let unknown = values.keys().find(|name| !known.contains(&name.as_str()));
+        let Some(unknown) = unknown else {
+            return Ok(Self(values));
+        };
+        let hint = match nearest(unknown, known.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("parameters: {}", known.join(", ")),
+        };
+        Err(Error::invalid(format!(
+            "unknown parameter {unknown:?}; {hint}"
+        )))
+    }
+
+    /// The value of `all_services`.
+    pub(super) fn all_services(&self) -> Result<bool> {
+        match self.get("all_services") {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(Error::invalid(format!(
+                "invalid all_services {other:?}; expected true or false"
+            ))),
+        }
+    }
+
+    /// The value of a parameter; an empty one counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -47,11 +143,11 @@ impl Parameters {
         };
         match crate::time::parse(text, now) {
             Ok(time) => Ok(Some(time)),
-            Err(error) => Err(Error::invalid(format!("{name}: {error}"))),
+            Err(error) => Err(Error::caused(ErrorKind::Invalid, name, error)),
         }
     }
 
-    /// A number within bounds.
+    /// A number from 1 to `max`.
     pub(super) fn number(&self, name: &str, default: usize, max: usize) -> Result<usize> {
         let Some(text) = self.get(name) else {
             return Ok(default);
@@ -61,11 +157,13 @@ impl Parameters {
             .ok()
             .filter(|number| (1..=max).contains(number));
         number.ok_or_else(|| {
-            Error::invalid(format!("{name}: `{text}` is not a number from 1 to {max}"))
+            Error::invalid(format!(
+                "invalid {name} {text:?}; expected a number from 1 to {max}"
+            ))
         })
     }
 
-    /// The range and selector; `prefix` is that of the other side of a comparison.
+    /// Range, selector and grouping. The parameters of the base of a diff have a prefix.
     fn range(&self, tenant: &Tenant, now: Timestamp, prefix: &str) -> Result<Ask> {
         let name = |name: &str| format!("{prefix}{name}");
         let until = self.time(&name("until"), now)?.unwrap_or(now);
@@ -74,8 +172,9 @@ impl Parameters {
             .unwrap_or_else(|| until.minus(Duration::from_hours(1)));
         if from >= until {
             return Err(Error::invalid(format!(
-                "{}: {from} is not before {until}",
-                name("from")
+                "invalid range: {} {from} is not before {} {until}",
+                name("from"),
+                name("until")
             )));
         }
         let selector =
@@ -90,7 +189,7 @@ impl Parameters {
             .collect();
         if by.len() > BY {
             return Err(Error::invalid(format!(
-                "by: {} labels, the limit is {BY}",
+                "by has {} labels, the limit is {BY}",
                 by.len()
             )));
         }
@@ -104,7 +203,7 @@ impl Parameters {
         })
     }
 
-    /// A query of any type, or of the one that is named.
+    /// A query of all types, or of one if the parameter `type` is set.
     pub(super) fn any_type(&self, tenant: &Tenant, now: Timestamp) -> Result<Ask> {
         let mut ask = self.range(tenant, now, "")?;
         ask.kind = self.get("type").map(|name| type_id(name).to_owned());
@@ -118,7 +217,8 @@ impl Parameters {
         Ok(ask)
     }
 
-    /// The base of a comparison: what it does not say is as on the other side.
+    /// The base of a diff. By default its selector is that of the other side, and its range has the
+    /// same length and ends where the other begins.
     pub(super) fn base(&self, ask: &Ask, now: Timestamp) -> Result<Ask> {
         let mut base = self.range(&ask.tenant, now, "base_")?;
         if self.get("base_selector").is_none() {
@@ -135,12 +235,12 @@ impl Parameters {
     fn kind(&self) -> Result<String> {
         let kind = self.get("type").map(type_id).ok_or_else(|| {
             Error::invalid(
-                "the parameter `type` is missing, for example cpu or process_cpu:cpu:nanoseconds:cpu:nanoseconds; /api/v1/profiles/types lists them",
+                "missing parameter `type`; example: cpu; /api/v1/profiles/types lists the types of a range",
             )
         })?;
         if !(5..=6).contains(&kind.split(':').count()) {
             return Err(Error::invalid(format!(
-                "type: `{kind}` is not name:type:unit:periodtype:periodunit, nor one of {}",
+                "invalid type {kind:?}; expected name:type:unit:periodtype:periodunit or one of {}",
                 SHORT.map(|(name, _)| name).join(", ")
             )));
         }
@@ -148,7 +248,7 @@ impl Parameters {
     }
 }
 
-/// What people call the types that are asked for most.
+/// Short names of common types.
 const SHORT: [(&str, &str); 7] = [
     ("cpu", "process_cpu:cpu:nanoseconds:cpu:nanoseconds"),
     ("wall", "wall:wall:nanoseconds:wall:nanoseconds"),
@@ -159,7 +259,7 @@ const SHORT: [(&str, &str); 7] = [
     ("tasks", "tasks:tasks:count::"),
 ];
 
-/// The full id of a type that is called by a short name; any other name as it is.
+/// The full id of a type with a short name; other names are returned unchanged.
 pub fn type_id(name: &str) -> &str {
     let name = match name {
         "inuse" | "inuse_space" => "heap",
@@ -171,7 +271,8 @@ pub fn type_id(name: &str) -> &str {
 }
 
 impl Ask {
-    /// Whether a piece with these services and starts of windows may hold what is asked for.
+    /// Whether a group with these services, whose windows begin in `from_ms..=last_ms`, can hold what
+    /// the query selects.
     pub(super) fn may_be_in(&self, services: &[String], from_ms: i64, last_ms: i64) -> bool {
         from_ms < self.until.millis()
             && last_ms >= self.from.millis()
@@ -180,14 +281,17 @@ impl Ask {
                 .any(|service| self.selector.selects_service(service))
     }
 
-    /// Whether values are averaged over windows and not summed.
+    /// Whether values are averaged over windows instead of summed.
     pub(super) fn gauge(&self) -> bool {
         self.kind.as_deref().is_some_and(is_gauge)
     }
 
-    /// The second and third part of the type id.
+    /// The sample type and its unit: the second and third part of the type id.
     pub(super) fn kind_and_unit(&self) -> (&str, &str) {
         let mut parts = self.kind.as_deref().unwrap_or("").split(':').skip(1);
         (parts.next().unwrap_or(""), parts.next().unwrap_or(""))
     }
 }
+
+#[cfg(test)]
+mod tests;

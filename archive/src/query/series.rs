@@ -1,42 +1,43 @@
-//! Values over time.
+//! Totals over time.
 
 use super::params::Ask;
-use super::scan::{Depth, Query, Report, View, Visitor};
+use super::scan::{Query, Report};
+use super::visit::{Depth, View, Visitor};
 use crate::error::{Error, Result};
 use crate::format::batch::Source;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Values of the labels that are grouped by.
+/// Values of the labels to group by.
 type Key = Vec<String>;
 
-struct Buckets {
+struct Steps {
     by: Vec<String>,
     from_ms: i64,
     step_ms: i64,
-    /// Sums by group and bucket, and, of states, by source.
+    /// Sums by group and step; of gauges also by source.
     sums: FxHashMap<(Key, Option<Source>), BTreeMap<u32, i128>>,
-    /// Windows of each source by bucket.
+    /// Number of windows of each source by step.
     windows: FxHashMap<Source, BTreeMap<u32, u64>>,
     gauge: bool,
     limit: usize,
-    /// Groups that were not begun since there were too many.
+    /// Whether groups were left out because there were too many.
     refused: bool,
 }
 
-impl Visitor for Buckets {
+impl Visitor for Steps {
     const DEPTH: Depth = Depth::Totals;
 
     fn visit(&mut self, view: &View<'_>) -> Result<()> {
         let (Some(values), Some(windows)) = (view.values, view.windows) else {
             return Ok(());
         };
-        let bucket = |start_ms: i64| ((start_ms - self.from_ms) / self.step_ms) as u32;
-        let buckets: Vec<u32> = windows
+        let step_of = |start_ms: i64| ((start_ms - self.from_ms) / self.step_ms) as u32;
+        let steps: Vec<u32> = windows
             .rows
             .iter()
-            .map(|window| bucket(window.start_ms))
+            .map(|window| step_of(window.start_ms))
             .collect();
         if self.gauge {
             for (at, window) in windows
@@ -50,7 +51,7 @@ impl Visitor for Buckets {
                     .windows
                     .entry(source.clone())
                     .or_default()
-                    .entry(buckets[at])
+                    .entry(steps[at])
                     .or_default() += 1;
             }
         }
@@ -87,7 +88,7 @@ impl Visitor for Buckets {
                 .enumerate()
                 .filter(|(at, sum)| view.included[*at] && **sum != 0)
             {
-                let point = points.entry(buckets[window]).or_default();
+                let point = points.entry(steps[window]).or_default();
                 *point = point.saturating_add(*sum);
             }
         }
@@ -95,7 +96,7 @@ impl Visitor for Buckets {
     }
 }
 
-/// Series and how many were left out.
+/// The series with the largest totals, how many were left out, and the report of the scan.
 pub(super) async fn series(
     query: &Query,
     ask: &Ask,
@@ -105,11 +106,11 @@ pub(super) async fn series(
     let points = (ask.until.millis() - from_ms).div_euclid(step_ms);
     if points > query.options.query_points as i64 {
         return Err(Error::invalid(format!(
-            "step: {points} points a series, the limit is {}; take a longer step or a shorter range",
+            "step: {points} points per series exceed the limit of {}; use a longer step or a shorter range",
             query.options.query_points
         )));
     }
-    let buckets = Buckets {
+    let steps = Steps {
         by: ask.by.clone(),
         from_ms,
         step_ms,
@@ -119,15 +120,15 @@ pub(super) async fn series(
         limit: query.options.query_series * 20,
         refused: false,
     };
-    let (buckets, mut report) = query.scan(ask, buckets).await?;
+    let (steps, mut report) = query.scan(ask, steps).await?;
     let mut groups: BTreeMap<Key, BTreeMap<u32, f64>> = BTreeMap::new();
-    for ((key, source), points) in &buckets.sums {
+    for ((key, source), points) in &steps.sums {
         let group = groups.entry(key.clone()).or_default();
-        for (bucket, sum) in points {
+        for (step, sum) in points {
             let windows = source
                 .as_ref()
-                .and_then(|source| buckets.windows.get(source)?.get(bucket));
-            *group.entry(*bucket).or_default() +=
+                .and_then(|source| steps.windows.get(source)?.get(step));
+            *group.entry(*step).or_default() +=
                 *sum as f64 / windows.copied().unwrap_or(1).max(1) as f64;
         }
     }
@@ -139,12 +140,12 @@ pub(super) async fn series(
     ranked.truncate(query.options.query_series);
     if cut > 0 {
         report.partial.push(format!(
-            "{cut} of the smallest series are left out; narrow the selector or group by less"
+            "the {cut} smallest series were left out; narrow the selector or group by fewer labels"
         ));
     }
-    if buckets.refused {
+    if steps.refused {
         report.partial.push(
-            "there are too many groups to count them all; narrow the selector or group by less"
+            "some groups were left out because there are too many; narrow the selector or group by fewer labels"
                 .to_owned(),
         );
     }
@@ -159,9 +160,7 @@ pub(super) async fn series(
             .collect();
         let points: Vec<Value> = points
             .into_iter()
-            .map(|(bucket, value)| {
-                json!([from_ms + i64::from(bucket) * step_ms, value.round() as i64])
-            })
+            .map(|(step, value)| json!([from_ms + i64::from(step) * step_ms, value.round() as i64]))
             .collect();
         json!({ "labels": labels, "points": points })
     });

@@ -1,10 +1,10 @@
-//! Flame graphs as SVG.
+//! Renders flame graphs as SVG.
 
 use crate::error::{Error, ErrorKind, Result};
 use davy_profile::FlameTree;
 use inferno::flamegraph::{Options, from_lines};
 
-/// Draws a tree. It should have been pruned: what is narrower than a tenth of a pixel is not drawn.
+/// Renders a tree, which should be pruned: frames narrower than a tenth of a pixel are not visible.
 pub fn svg(tree: &FlameTree, title: &str, unit: &str) -> Result<Vec<u8>> {
     let folded = legal(&davy_profile::folded::encode(tree));
     let mut options = Options::default();
@@ -13,18 +13,15 @@ pub fn svg(tree: &FlameTree, title: &str, unit: &str) -> Result<Vec<u8>> {
     options.no_javascript = false;
     let mut out = Vec::new();
     if folded.trim().is_empty() {
-        return Ok(EMPTY.into());
+        return Ok(empty("no samples in this range"));
     }
     from_lines(&mut options, folded.lines(), &mut out).map_err(|error| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("the graph cannot be drawn: {error}"),
-        )
+        Error::caused(ErrorKind::Internal, "cannot render the flame graph", error)
     })?;
     Ok(out)
 }
 
-/// Replaces what XML cannot hold, not even escaped. Line feeds end stacks and stay.
+/// Replaces characters that XML cannot contain even when escaped, except line feeds and tabs.
 fn legal(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -35,4 +32,18 @@ fn legal(text: &str) -> String {
         .collect()
 }
 
-const EMPTY: &str = "<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1200\" height=\"60\"><text x=\"600\" y=\"34\" text-anchor=\"middle\" font-family=\"monospace\" font-size=\"14\">no samples in this range</text></svg>\n";
+/// Letters of the message of an empty image, at most.
+const MESSAGE: usize = 150;
+
+/// An image with a message instead of a flame graph.
+pub(crate) fn empty(message: &str) -> Vec<u8> {
+    let message: String = legal(message).chars().take(MESSAGE).collect();
+    let message = message
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    format!(
+        "<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1200\" height=\"60\"><text x=\"600\" y=\"34\" text-anchor=\"middle\" font-family=\"monospace\" font-size=\"12\">{message}</text></svg>\n"
+    )
+    .into_bytes()
+}

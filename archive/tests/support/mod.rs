@@ -25,12 +25,13 @@ pub const LIVE: &str = "memory:inuse_space:bytes:space:bytes";
 pub struct World {
     pub archive: Archive,
     pub bucket: Arc<dyn ObjectStore>,
+    pub metrics: prometheus::Registry,
     pub clock: Clock,
     pub drain: CancellationToken,
 }
 
-/// A clock that stands in the middle of an hour that the machine's clock has just left, so that
-/// the modification times of objects fit to it.
+/// A manual clock in the middle of the current hour of the system's clock, so that the modification
+/// times of objects match it.
 pub fn clock() -> Clock {
     let now = Clock::system().now();
     Clock::manual(
@@ -44,7 +45,7 @@ pub fn options(bucket: Arc<dyn ObjectStore>, clock: &Clock) -> ArchiveOptions {
         prefix: "davy".to_owned(),
         clock: clock.clone(),
         random: Random::system(),
-        flush_interval: Duration::from_millis(1),
+        flush_interval: Duration::ZERO,
         ..ArchiveOptions::new(bucket)
     }
 }
@@ -60,12 +61,14 @@ impl World {
 
     pub fn with(options: ArchiveOptions) -> Self {
         let (bucket, clock) = (Arc::clone(&options.bucket), options.clock.clone());
-        let archive = Archive::new(options, &prometheus::Registry::new()).expect("fresh registry");
+        let metrics = prometheus::Registry::new();
+        let archive = Archive::new(options, &metrics).expect("fresh registry");
         let drain = CancellationToken::new();
         tokio::spawn(archive.ingest().run(drain.clone()));
         Self {
             archive,
             bucket,
+            metrics,
             clock,
             drain,
         }
@@ -135,7 +138,19 @@ impl World {
         lines.join("\n")
     }
 
-    /// Two hours around the clock's time, and more parameters.
+    /// Requests to the bucket so far.
+    pub fn bucket_requests(&self) -> f64 {
+        let families = self.metrics.gather();
+        let requests = families
+            .iter()
+            .filter(|family| family.name() == "davy_archive_bucket_requests_total");
+        let counters = requests.flat_map(|family| family.get_metric());
+        counters
+            .map(|metric| metric.get_counter().get_value())
+            .sum()
+    }
+
+    /// Parameters of a range from two hours before the clock's time to ten minutes after it, and `rest`.
     pub fn range(&self, rest: &str) -> String {
         let now = self.clock.now().millis();
         format!("from={}&until={}&{rest}", now - 7_200_000, now + 600_000)
@@ -186,7 +201,7 @@ pub fn push_request(labels: &[(&str, &str)], id: &str, raw: &[u8]) -> Vec<u8> {
     request
 }
 
-/// A CPU profile: stacks of names with nanoseconds and labels.
+/// A CPU profile from stacks with nanoseconds and labels.
 pub fn cpu(clock: &Clock, samples: &[(&[&str], i64, &[(&str, &str)])]) -> Vec<u8> {
     profile(
         clock,

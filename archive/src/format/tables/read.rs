@@ -1,4 +1,4 @@
-//! From columns to memory: numbers are made local to their row group and checked.
+//! Reads tables. Numbers are converted to indices of the row group and checked.
 
 use crate::error::{Error, Result};
 use crate::format::batch::{Source, Window};
@@ -7,7 +7,7 @@ use crate::labels::Labels;
 use davy_profile::{Frame, FrameKind, StringId, StringTable};
 use std::sync::Arc;
 
-/// Numbers counted from the row group's first; each must be below `count`.
+/// Numbers relative to the first one of the row group; each must be below `count`.
 fn local(numbers: Vec<i32>, base: i32, count: usize, what: &str) -> Result<Vec<u32>> {
     numbers
         .into_iter()
@@ -26,14 +26,14 @@ fn local(numbers: Vec<i32>, base: i32, count: usize, what: &str) -> Result<Vec<u
 pub struct SeriesTable {
     base: i32,
     source_base: i32,
-    /// Sources; some may be absent from a damaged file and are then empty.
+    /// Sources.
     pub sources: Vec<Source>,
-    /// Source, type and labels of the samples.
+    /// Source, profile type and sample labels of each series.
     pub rows: Vec<(u32, Arc<str>, Arc<Labels>)>,
 }
 
 impl SeriesTable {
-    /// Reads it.
+    /// Reads the table.
     pub fn read(group: &Group) -> Result<Self> {
         let (numbers, sources) = (group.i32(0)?, group.i32(1)?);
         let (kinds, source_labels, labels) = (group.text(3)?, group.text(4)?, group.text(5)?);
@@ -48,7 +48,7 @@ impl SeriesTable {
         let parse = |text: &str| {
             Labels::from_json(text)
                 .map(Arc::new)
-                .ok_or_else(|| Error::corrupt("labels"))
+                .ok_or_else(|| Error::corrupt("invalid labels"))
         };
         let mut known: rustc_hash::FxHashMap<String, Arc<Labels>> =
             rustc_hash::FxHashMap::default();
@@ -58,7 +58,7 @@ impl SeriesTable {
             if source == table.sources.len() {
                 table.sources.push(parse(source_labels.get(row)?)?);
             } else if source > table.sources.len() {
-                return Err(Error::corrupt("sources are not in order"));
+                return Err(Error::corrupt("sources out of order"));
             }
             if &*kind != kinds.get(row)? {
                 kind = kinds.get(row)?.into();
@@ -80,12 +80,12 @@ impl SeriesTable {
 /// Windows of a row group.
 pub struct WindowTable {
     base: i32,
-    /// The windows; their sources are indices into the row group's.
+    /// The windows; their sources are indices into those of the row group.
     pub rows: Vec<Window>,
 }
 
 impl WindowTable {
-    /// Reads it.
+    /// Reads the table.
     pub fn read(group: &Group, series: &SeriesTable) -> Result<Self> {
         let (numbers, sources, ids) = (group.i32(0)?, group.i32(1)?, group.text(2)?);
         let (starts, durations) = (group.i64(3)?, group.i64(4)?);
@@ -93,12 +93,12 @@ impl WindowTable {
             sources,
             series.source_base,
             series.sources.len(),
-            "a window's source",
+            "invalid source of a window",
         )?;
         let mut rows = Vec::with_capacity(sources.len());
         for (row, source) in sources.into_iter().enumerate() {
             let id = u128::from_str_radix(ids.get(row)?, 16)
-                .map_err(|_| Error::corrupt("a window's id"))?;
+                .map_err(|_| Error::corrupt("invalid id of a window"))?;
             rows.push(Window {
                 source,
                 id,
@@ -116,9 +116,10 @@ impl WindowTable {
 /// Stacks and frames of a row group.
 pub struct Dictionary {
     base: i32,
-    /// Parents; node 0 is the root and its own parent. A parent's number is the lower one.
+    /// Parents. Node 0 is the root and its own parent; the index of a parent is lower than that of its
+    /// children.
     pub parents: Vec<u32>,
-    /// Frames of the nodes; of the root nothing.
+    /// Frames of the nodes; meaningless for the root.
     pub node_frames: Vec<u32>,
     names: Texts,
     files: Texts,
@@ -146,7 +147,7 @@ impl Dictionary {
                 parent.wrapping_sub(base) as u32
             };
             if parent as usize > row {
-                return Err(Error::corrupt("a node stands before its parent"));
+                return Err(Error::corrupt("node before its parent"));
             }
             local_parents.push(parent);
         }
@@ -155,7 +156,7 @@ impl Dictionary {
             node_frames,
             frame_base,
             frame_numbers.len(),
-            "a node's frame",
+            "invalid frame of a node",
         )?);
         Ok(Self {
             base,
@@ -172,7 +173,7 @@ impl Dictionary {
         })
     }
 
-    /// How many frames there are.
+    /// Number of frames.
     pub fn frame_count(&self) -> usize {
         self.kinds.len()
     }
@@ -186,7 +187,7 @@ impl Dictionary {
     }
 }
 
-/// Frames of a dictionary with their texts in another table, each text looked up once.
+/// Converts frames of a dictionary to another string table. Each text is looked up once.
 pub struct Frames<'a> {
     dictionary: &'a Dictionary,
     names: Vec<Option<StringId>>,
@@ -196,7 +197,7 @@ pub struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    /// Of this dictionary; nothing is looked up yet.
+    /// A converter for this dictionary.
     pub fn of(dictionary: &'a Dictionary) -> Self {
         let unknown =
             |texts: &Texts| vec![None; texts.runs().last().map_or(0, |run| *run as usize + 1)];
@@ -209,12 +210,12 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// A frame with its texts in `strings`, which must always be the same table.
+    /// A frame with its texts in `strings`, which must be the same table in every call.
     pub fn frame(&mut self, frame: usize, strings: &mut StringTable) -> Result<Frame> {
         let of = self.dictionary;
         let mut text = |texts: &Texts, known: &mut Vec<Option<StringId>>| -> Result<StringId> {
             let run = texts.runs().get(frame).map(|run| &mut known[*run as usize]);
-            let run = run.ok_or_else(|| Error::corrupt("a text is missing"))?;
+            let run = run.ok_or_else(|| Error::corrupt("missing text"))?;
             if let Some(known) = run {
                 return Ok(*known);
             }
@@ -233,19 +234,19 @@ impl<'a> Frames<'a> {
     }
 }
 
-/// Values of a row group. The numbers are local ones, and all of them are in range.
+/// Values of a row group. All indices are in range.
 pub struct Values {
     /// Series.
     pub series: Vec<u32>,
     /// Nodes.
     pub nodes: Vec<u32>,
-    /// Windows; empty where the values are sums over all of them.
+    /// Windows; empty if the values are sums over all windows.
     pub windows: Vec<u32>,
     /// Values.
     pub values: Vec<i64>,
 }
 
-/// The second column, as indices into the dictionary; without one, it is not read.
+/// The second column as indices into the dictionary; not read without a dictionary.
 fn local_nodes(group: &Group, dictionary: Option<&Dictionary>) -> Result<Vec<u32>> {
     let Some(dictionary) = dictionary else {
         return Ok(Vec::new());
@@ -258,11 +259,16 @@ fn local_nodes(group: &Group, dictionary: Option<&Dictionary>) -> Result<Vec<u32
             node.wrapping_sub(dictionary.base)
         };
     }
-    local(nodes, 0, dictionary.parents.len(), "a sample's node")
+    local(
+        nodes,
+        0,
+        dictionary.parents.len(),
+        "invalid node of a sample",
+    )
 }
 
 impl Values {
-    /// Reads samples; without a dictionary, without their nodes.
+    /// Reads samples; without a dictionary their nodes are not read.
     pub fn samples(
         group: &Group,
         series: &SeriesTable,
@@ -274,14 +280,14 @@ impl Values {
                 group.i32(0)?,
                 series.base,
                 series.rows.len(),
-                "a sample's series",
+                "invalid series of a sample",
             )?,
             nodes: local_nodes(group, dictionary)?,
             windows: local(
                 group.i32(2)?,
                 windows.base,
                 windows.rows.len(),
-                "a sample's window",
+                "invalid window of a sample",
             )?,
             values: group.i64(3)?,
         })
@@ -298,7 +304,7 @@ impl Values {
                 group.i32(0)?,
                 series.base,
                 series.rows.len(),
-                "a sum's series",
+                "invalid series of a sum",
             )?,
             nodes: local_nodes(group, dictionary)?,
             windows: Vec::new(),

@@ -106,7 +106,7 @@ fn invalid_profiles_are_refused_and_not_stored() {
     check(
         "the far past",
         &at(now() - 400 * DAY),
-        "longer ago than windows are kept",
+        "before the retention of",
     );
     check(
         "the far future",

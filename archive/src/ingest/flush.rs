@@ -1,0 +1,153 @@
+//! The flush loop: writes open segments and answers the pushes that wait for them.
+
+use super::memory::MemoryBudget;
+use super::open::{OpenSegment, OpenSegments};
+use crate::blocking::blocking;
+use crate::bucket::Bucket;
+use crate::error::Result;
+use crate::format::segment;
+use crate::key::{Hour, Tenant};
+use crate::metrics::Metrics;
+use davy_base::{Clock, Random};
+use futures_util::StreamExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+
+/// How long segments stay open when the process is about to stop.
+const HURRIED_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Segments that are written concurrently.
+const WRITES: usize = 4;
+
+/// Writes open segments to the bucket.
+pub(super) struct Flusher {
+    pub(super) clock: Clock,
+    pub(super) bucket: Arc<Bucket>,
+    pub(super) metrics: Metrics,
+    pub(super) open: OpenSegments,
+    pub(super) memory: MemoryBudget,
+    /// Names of segments.
+    pub(super) random: Mutex<Random>,
+    /// How long segments stay open.
+    pub(super) interval: Duration,
+    /// Memory of open segments that ends the interval early.
+    pub(super) bytes: usize,
+    /// Whether windows are accepted, for requests whose body is still arriving.
+    pub(super) accepting: watch::Sender<bool>,
+    /// Segments should be written before the interval ends.
+    pub(super) due: Notify,
+    /// The process is about to stop.
+    pub(super) hurried: AtomicBool,
+}
+
+impl Flusher {
+    /// Accepts windows and writes segments until `drain` is cancelled; then writes what is open and
+    /// returns.
+    pub(super) async fn run(&self, drain: CancellationToken) {
+        self.accept(true);
+        let _refuse = Refuse(self);
+        while !drain.is_cancelled() {
+            tokio::select! {
+                () = drain.cancelled() => break,
+                () = self.open.begun() => {}
+                () = self.due.notified() => {}
+            }
+            tokio::select! {
+                () = drain.cancelled() => break,
+                () = self.due.notified() => {}
+                () = self.clock.sleep(self.wait()) => {}
+            }
+            self.flush().await;
+        }
+        self.accept(false);
+        self.flush().await;
+    }
+
+    /// Writes all open segments and answers the pushes that wait for them.
+    pub(super) async fn flush(&self) {
+        let segments = self.open.take();
+        if segments.is_empty() {
+            return;
+        }
+        let started = self.clock.monotonic();
+        let writes = segments
+            .into_iter()
+            .map(|((tenant, hour), segment)| async move {
+                let result = self.write(&tenant, hour, &segment).await;
+                if let Err(error) = &result {
+                    self.metrics.flush_errors.inc();
+                    tracing::error!(tenant = tenant.key(), %hour, %error, "segment not written");
+                }
+                segment.finish(result);
+                self.memory.release(segment.bytes());
+            });
+        futures_util::stream::iter(writes)
+            .buffer_unordered(WRITES)
+            .for_each(|()| async {})
+            .await;
+        let taken = self.clock.monotonic().saturating_sub(started);
+        self.metrics.flush_duration.observe(taken.as_secs_f64());
+    }
+
+    async fn write(&self, tenant: &Tenant, hour: Hour, open: &Arc<OpenSegment>) -> Result<()> {
+        let closing = Arc::clone(open);
+        let encode = move || -> Result<_> {
+            let batch = closing.close()?;
+            // A push that opened the segment may not have added to it yet; it will open another one.
+            let filled = !batch.windows.is_empty();
+            Ok(filled.then(|| segment::encode(batch)).transpose()?)
+        };
+        let Some((bytes, _)) = blocking("encode a segment", encode).await?? else {
+            return Ok(());
+        };
+        let name = {
+            let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+            Ulid::from_parts(self.clock.now().millis() as u64, random.next_u128())
+        };
+        let size = bytes.len() as u64;
+        let key = self.bucket.keys.segment(tenant, hour, name);
+        self.bucket.put(&key, bytes).await?;
+        self.metrics.flushed_bytes.inc_by(size);
+        Ok(())
+    }
+
+    fn accept(&self, accepting: bool) {
+        self.open.accept(accepting);
+        self.accepting.send_replace(accepting);
+    }
+
+    /// From now on segments are written almost immediately.
+    pub(super) fn hurry(&self) {
+        self.hurried.store(true, Ordering::Release);
+        self.due.notify_one();
+    }
+
+    /// How long the segments stay open from now on.
+    fn wait(&self) -> Duration {
+        if self.hurried.load(Ordering::Acquire) {
+            HURRIED_INTERVAL
+        } else if self.open.bytes() >= self.bytes || self.open.is_empty() {
+            Duration::ZERO
+        } else {
+            self.interval
+        }
+    }
+}
+
+/// Refuses pushes when the loop ends for any reason, a panic included: no flush would follow.
+struct Refuse<'a>(&'a Flusher);
+
+impl Drop for Refuse<'_> {
+    fn drop(&mut self) {
+        self.0.accept(false);
+        // Dropping the segments answers the pushes that wait for them.
+        for segment in self.0.open.take().into_values() {
+            let _ = segment.close();
+            self.0.memory.release(segment.bytes());
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The ingestion service: decodes pushes, adds them to open segments and waits for their write.
+
+use super::add::add;
+use super::decode::{self, Decoded, Push, decode};
+use super::flush::Flusher;
+use super::memory::{MemoryBudget, Reservation};
+use super::open::{OpenSegments, Outcome};
+use crate::blocking::blocking;
+use crate::bucket::Bucket;
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::{Hour, Tenant};
+use crate::metrics::Metrics;
+use crate::options::ArchiveOptions;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+struct Shared {
+    options: ArchiveOptions,
+    metrics: Metrics,
+    memory: MemoryBudget,
+    flusher: Flusher,
+    decoders: Semaphore,
+}
+
+/// Accepts pushes. Cheap to clone.
+#[derive(Clone)]
+pub struct Ingest(Arc<Shared>);
+
+fn stopping() -> Error {
+    Error::new(ErrorKind::Unavailable, "the archiver is stopping")
+}
+
+impl Ingest {
+    pub(crate) fn new(options: ArchiveOptions, bucket: Arc<Bucket>, metrics: Metrics) -> Self {
+        let memory = MemoryBudget::new(options.buffer_bytes, metrics.buffered_bytes.clone());
+        let flusher = Flusher {
+            clock: options.clock.clone(),
+            bucket,
+            metrics: metrics.clone(),
+            open: OpenSegments::new(memory.clone()),
+            memory: memory.clone(),
+            random: Mutex::new(options.random.clone()),
+            interval: options.flush_interval,
+            bytes: options.flush_bytes,
+            accepting: watch::Sender::new(false),
+            due: Notify::new(),
+            hurried: AtomicBool::new(false),
+        };
+        Self(Arc::new(Shared {
+            decoders: Semaphore::new(options.decoders.max(1)),
+            options,
+            metrics,
+            memory,
+            flusher,
+        }))
+    }
+
+    pub(super) fn options(&self) -> &ArchiveOptions {
+        &self.0.options
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(super) fn reserve(&self) -> Reservation {
+        self.0.memory.reserve()
+    }
+
+    /// Stores the profiles of one request. Returns when all of them are in the bucket. If one is
+    /// invalid, none is stored.
+    pub async fn push(&self, tenant: &Tenant, pushes: Vec<(String, Push)>) -> Result<()> {
+        self.push_and(tenant, pushes, false).await
+    }
+
+    /// [`Ingest::push`] for a client that is about to exit: `hurry` ends the flush interval.
+    pub(super) async fn push_and(
+        &self,
+        tenant: &Tenant,
+        pushes: Vec<(String, Push)>,
+        hurry: bool,
+    ) -> Result<()> {
+        let shared = &self.0;
+        let received: usize = pushes.iter().map(|(_, push)| push.body.len()).sum();
+        let permit = shared.decoders.acquire().await.map_err(|_| stopping())?;
+        let (this, owner) = (self.clone(), tenant.clone());
+        let added = blocking("decode a push", move || this.add(&owner, pushes)).await;
+        drop(permit);
+        let outcomes = added??;
+        let windows = outcomes.len();
+        if hurry {
+            shared.flusher.due.notify_one();
+        }
+        for mut outcome in outcomes {
+            match outcome.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(result)) => result.clone()?,
+                // The segment was dropped without a write.
+                Ok(None) | Err(_) => return Err(stopping()),
+            }
+        }
+        shared.metrics.ingest_bytes.inc_by(received as u64);
+        shared.metrics.windows.inc_by(windows as u64);
+        Ok(())
+    }
+
+    /// Decodes all profiles, then adds all. Returns where the outcome of each window's segment will
+    /// appear.
+    fn add(
+        &self,
+        tenant: &Tenant,
+        pushes: Vec<(String, Push)>,
+    ) -> Result<Vec<watch::Receiver<Outcome>>> {
+        let shared = &self.0;
+        let now = shared.options.clock.now();
+        let mut left = shared.options.profile.bytes.saturating_mul(2);
+        let several = pushes.len() > 1;
+        let mut decoded: Vec<Decoded> = Vec::with_capacity(pushes.len());
+        let mut series = decode::SeriesLabels::default();
+        for (which, push) in pushes {
+            let one = decode(
+                push,
+                &shared.options,
+                &shared.metrics,
+                now,
+                &mut left,
+                &mut series,
+            );
+            decoded.push(one.map_err(|error| if several { error.within(which) } else { error })?);
+        }
+        let flusher = &shared.flusher;
+        let mut outcomes = Vec::with_capacity(decoded.len());
+        for one in &decoded {
+            let fill = |batch: &mut _| {
+                if !add(batch, one) {
+                    shared.metrics.duplicate_windows.inc();
+                }
+            };
+            outcomes.push(flusher.open.add(tenant, Hour::of(one.start), fill)?);
+        }
+        if flusher.open.bytes() >= shared.options.flush_bytes {
+            flusher.due.notify_one();
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes all open segments and answers the pushes that wait for them.
+    pub async fn flush(&self) {
+        self.0.flusher.flush().await;
+    }
+
+    /// Returns when pushes are no longer accepted.
+    pub(super) async fn stopped(&self) {
+        let mut accepting = self.0.flusher.accepting.subscribe();
+        // The sender exists as long as `self`, so this cannot fail.
+        let _ = accepting.wait_for(|accepting| !accepting).await;
+    }
+
+    /// Whether pushes are accepted.
+    pub fn is_accepting(&self) -> bool {
+        self.0.flusher.open.is_accepting()
+    }
+
+    /// Number of windows that wait for their segment to be written.
+    pub fn open_windows(&self) -> usize {
+        self.0.flusher.open.windows()
+    }
+
+    /// Accepts pushes and writes segments until `drain` is cancelled; then writes what is open,
+    /// answers the waiting pushes and returns. Later pushes get 503.
+    pub async fn run(self, drain: CancellationToken) {
+        self.0.flusher.run(drain).await;
+    }
+
+    /// From now on segments are written almost immediately, because the process is about to stop
+    /// and the last pushes should not wait for a whole flush interval.
+    pub fn hurry(&self) {
+        self.0.flusher.hurry();
+    }
+}
