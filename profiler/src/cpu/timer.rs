@@ -91,7 +91,7 @@ impl Drop for Timer {
 
 fn timespec(span: Duration) -> libc::timespec {
     libc::timespec {
-        tv_sec: span.as_secs() as libc::time_t,
+        tv_sec: span.as_secs() as _,
         tv_nsec: libc::c_long::from(span.subsec_nanos() as i32),
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use object::{Object, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -124,6 +124,14 @@ impl Stripped {
         found
     }
 
+    fn has_compressed_debug_info(&self) -> bool {
+        let bytes = std::fs::read(self.path("x.debug")).expect("readable");
+        let elf = object::File::parse(&*bytes).expect("a debug file");
+        let section = elf.section_by_name(".debug_info").expect("a section");
+        let range = section.compressed_file_range().expect("a header");
+        range.format != object::CompressionFormat::None
+    }
+
     fn assert_named(&self) {
         let frames = self.frames();
         let outer = frames.last();
@@ -149,6 +157,7 @@ fn stripped_file_is_resolved_by_a_debug_file_with_compressed_sections() {
         let Some(stripped) = Stripped::build("-Wl,--build-id=sha1", compress) else {
             return davy_test_support::skip(MISSING_TOOLS);
         };
+        assert_eq!(stripped.has_compressed_debug_info(), !compress.is_empty());
         println!("{compress:?}");
         stripped.assert_named();
     }
