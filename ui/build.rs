@@ -1,8 +1,8 @@
-//! Makes cargo embed anew whenever the built app changes.
+//! Makes cargo embed the app again whenever `dist` changes.
 
 fn main() {
-    // Cargo takes a path that isn't there for changed at every build; an empty folder it can watch.
-    // Where the sources are read-only there is nothing to watch for either.
+    // Cargo treats a missing path as changed in every build, but can watch an empty folder. Creating it
+    // fails on read-only sources, where nothing changes.
     let _ = std::fs::create_dir("dist");
     println!("cargo:rerun-if-changed=dist");
     println!("cargo:rerun-if-changed=build.rs");

@@ -10,35 +10,35 @@ mod media;
 #[allow_missing = true]
 struct Dist;
 
-/// What a build without the app serves in its place.
+/// The page of a build without the app.
 const MISSING: &[u8] = include_bytes!("missing.html");
 
-/// A file of the app, as it goes to a browser.
+/// A file of the app with its response headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {
-    /// The file itself.
+    /// The content.
     pub bytes: Cow<'static, [u8]>,
-    /// The same compressed by gzip, where that makes it smaller: for clients that accept it.
+    /// The content compressed with gzip, if that makes it smaller.
     pub gzip: Option<Cow<'static, [u8]>>,
     /// The value of `Content-Type`.
     pub content_type: &'static str,
-    /// The value of `ETag`, quotes included. It is a weak one, so it holds for both encodings.
+    /// The value of `ETag`, including quotes. It is weak, since it applies to both encodings.
     pub etag: String,
-    /// Whether the name changes with the content, so that a browser may keep the file for ever.
+    /// Whether the name changes with the content, so that browsers may cache the file forever.
     pub immutable: bool,
 }
 
-/// The file at `path`, with or without a leading slash; none for a path that isn't one of the app's.
+/// Returns the file at `path`, with or without a leading slash; `None` for other paths.
 ///
-/// Only names that were embedded are found: no path reaches the disk.
+/// Only embedded files are found: no path is looked up on disk.
 pub fn asset(path: &str) -> Option<Asset> {
     let path = path.strip_prefix('/').unwrap_or(path);
-    if is_twin(path) {
+    if is_compressed_copy(path) {
         return None;
     }
     let file = Dist::get(path)?;
     Some(Asset {
-        gzip: Dist::get(&format!("{path}.gz")).map(|twin| twin.data),
+        gzip: Dist::get(&format!("{path}.gz")).map(|copy| copy.data),
         content_type: media::content_type(path),
         etag: etag(&file.metadata.sha256_hash()),
         immutable: path.starts_with("assets/"),
@@ -46,9 +46,9 @@ pub fn asset(path: &str) -> Option<Asset> {
     })
 }
 
-/// The app's page, for `/` and for every path that the app tells apart by itself.
+/// Returns the app's page, for `/` and for every path that the app routes itself.
 ///
-/// Where the app was not built, it is a page that says how to build it.
+/// In a build without the app it is a page that explains how to build the app.
 pub fn index() -> Asset {
     asset("index.html").unwrap_or_else(|| Asset {
         bytes: Cow::Borrowed(MISSING),
@@ -59,13 +59,13 @@ pub fn index() -> Asset {
     })
 }
 
-/// Whether the app is in this executable.
+/// Whether the app is embedded in this executable.
 pub fn built() -> bool {
     Dist::get("index.html").is_some()
 }
 
-/// The compressed twins are the `gzip` of their file and no files of their own.
-fn is_twin(path: &str) -> bool {
+/// Whether the path is a compressed copy, which is served as the `gzip` of its file.
+fn is_compressed_copy(path: &str) -> bool {
     path.rsplit_once('.')
         .is_some_and(|(_, extension)| extension == "gz")
 }

@@ -1,6 +1,6 @@
-//! Media types by file name: the few that the app is made of.
+//! Media types of the app's files.
 
-/// The `Content-Type` of a file; unknown ones are bytes, which no browser runs.
+/// Returns the `Content-Type` of a file name; for unknown extensions a type that browsers do not execute.
 pub(crate) fn content_type(path: &str) -> &'static str {
     let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
     match extension {

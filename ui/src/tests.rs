@@ -1,27 +1,19 @@
-use super::{Asset, Dist, asset, built, index, is_twin};
+use super::{Asset, Dist, asset, built, index, is_compressed_copy};
 
-/// Every file of the app but the compressed twins; none in a build without the app.
+/// Every file of the app without compressed copies; empty in a build without the app.
 fn files() -> Vec<(String, Asset)> {
     Dist::iter()
-        .filter(|path| !is_twin(path))
-        .map(|path| {
-            (
-                path.to_string(),
-                asset(&path).expect("an embedded file is found"),
-            )
-        })
+        .filter(|path| !is_compressed_copy(path))
+        .map(|path| (path.to_string(), asset(&path).expect("embedded file")))
         .collect()
 }
 
 #[test]
-fn page_is_there_whether_or_not_the_app_was_built() {
+fn index_is_served_with_and_without_the_app() {
     let page = index();
     assert_eq!(page.content_type, "text/html; charset=utf-8");
-    assert!(
-        !page.immutable,
-        "the page names the current assets, so it is asked for each time"
-    );
-    let text = String::from_utf8(page.bytes.into_owned()).expect("the page is UTF-8");
+    assert!(!page.immutable, "a cached page would refer to old assets");
+    let text = String::from_utf8(page.bytes.into_owned()).expect("UTF-8 page");
     if built() {
         assert!(text.contains("<div id=\"app\">"));
     } else {
@@ -31,14 +23,14 @@ fn page_is_there_whether_or_not_the_app_was_built() {
 }
 
 #[test]
-fn path_is_found_with_and_without_its_leading_slash() {
+fn leading_slash_is_optional() {
     for (path, file) in files() {
         assert_eq!(asset(&format!("/{path}")), Some(file));
     }
 }
 
 #[test]
-fn path_that_is_not_of_the_app_is_not_found() {
+fn paths_outside_the_app_are_not_found() {
     for path in [
         "",
         "/",
@@ -53,7 +45,7 @@ fn path_that_is_not_of_the_app_is_not_found() {
 }
 
 #[test]
-fn compressed_twin_is_smaller_and_is_no_file_of_its_own() {
+fn compressed_copies_are_smaller_and_not_served_as_files() {
     for (path, file) in files() {
         assert_eq!(asset(&format!("{path}.gz")), None);
         if let Some(gzip) = file.gzip {
@@ -64,14 +56,14 @@ fn compressed_twin_is_smaller_and_is_no_file_of_its_own() {
 }
 
 #[test]
-fn only_files_named_after_their_content_are_kept_for_ever() {
+fn only_files_named_by_content_are_immutable() {
     for (path, file) in files() {
         assert_eq!(file.immutable, path.starts_with("assets/"), "{path}");
     }
 }
 
 #[test]
-fn each_content_has_its_own_tag() {
+fn etags_are_weak_and_unique() {
     let mut tags: Vec<String> = files().into_iter().map(|(_, file)| file.etag).collect();
     let count = tags.len();
     assert!(
@@ -84,7 +76,7 @@ fn each_content_has_its_own_tag() {
 }
 
 #[test]
-fn page_asks_nothing_of_other_hosts_and_runs_nothing_inline() {
+fn page_has_no_inline_code_and_no_foreign_origins() {
     let page = index();
     let text = String::from_utf8_lossy(&page.bytes);
     assert!(!text.contains("://"), "{text}");
@@ -98,7 +90,7 @@ fn page_asks_nothing_of_other_hosts_and_runs_nothing_inline() {
 }
 
 #[test]
-fn every_file_of_the_app_has_a_media_type() {
+fn every_file_has_a_media_type() {
     for (path, file) in files() {
         assert_ne!(file.content_type, "application/octet-stream", "{path}");
     }
