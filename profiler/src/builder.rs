@@ -252,7 +252,7 @@ impl Builder {
         };
         if !(WINDOW_MIN..=WINDOW_MAX).contains(&self.window) {
             let value = format!("{} s", self.window.as_secs_f64());
-            return refuse("window", value, "from 1 s to 3600 s");
+            return refuse("window", value, "1 s to 3600 s");
         }
         if self.spool_bytes < SPOOL_BYTES_MIN {
             let value = format!("{} B", self.spool_bytes);

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_ring_refuses_and_a_long_stack_is_truncated() {
+    fn full_ring_has_no_writer_and_long_stack_is_truncated() {
         let ring = Ring::new();
         let mut written = 0;
         while let Some(mut writer) = ring.writer() {

@@ -50,11 +50,9 @@ impl Archiver {
         }
         let rest = url
             .strip_prefix(if is_tls { "https://" } else { "http://" })
-            .ok_or_else(|| refuse("the address must begin with http:// or https://"))?;
+            .ok_or_else(|| refuse("expected it to start with http:// or https://"))?;
         if rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains([' ', '?', '#']) {
-            return Err(refuse(
-                "the address must be http://HOST:PORT or https://HOST:PORT",
-            ));
+            return Err(refuse("expected http://HOST:PORT or https://HOST:PORT"));
         }
         Ok(Self(format!("{}/{PATH}", url.trim_end_matches('/'))))
     }
@@ -188,7 +186,7 @@ fn explain(archiver: &Archiver, error: &ureq::Error) -> String {
 /// A status of 4xx refuses the window for good, except those that may change with time, or when an operator
 /// corrects the token or the address.
 fn outcome(status: u16, after: Option<Duration>, body: &str) -> Outcome {
-    let reason = format!("status {status}: {}", body.trim());
+    let reason = format!("HTTP status {status}: {}", body.trim());
     match status {
         200..=299 => Outcome::Stored { watch: None },
         401 | 403 | 404 | 408 | 421 | 425 | 429 => Outcome::Later { reason, after },
