@@ -91,26 +91,30 @@ const OPERATION: &[&str] = &["member", "op"];
 
 /// Every metric, by name.
 pub const METRICS: &[MetricEntry] = &[
-    gauge("davy_archive_blocks", &[], "Blocks, at the last look."),
+    gauge(
+        "davy_archive_blocks",
+        &[],
+        "Blocks, as of the last round of the compactor.",
+    ),
     counter(
         "davy_archive_bucket_errors_total",
         &["request"],
-        "Failed requests to the bucket.",
+        "Failed requests to the bucket, by operation.",
     ),
     counter(
         "davy_archive_bucket_requests_total",
         &["request"],
-        "Requests to the bucket.",
+        "Requests to the bucket, by operation.",
     ),
     gauge(
         "davy_archive_buffered_bytes",
         &[],
-        "Memory of bodies and open segments.",
+        "Memory of request bodies and open segments.",
     ),
     gauge(
         "davy_archive_cache_bytes",
         &[],
-        "Bytes of objects kept in memory.",
+        "Bytes of cached pieces of objects.",
     ),
     gauge(
         "davy_archive_compaction_lag_seconds",
@@ -125,22 +129,22 @@ pub const METRICS: &[MetricEntry] = &[
     counter(
         "davy_archive_deleted_total",
         &["kind"],
-        "Covered pieces deleted, by kind.",
+        "Deleted segments and blocks that another block covers, by kind.",
     ),
     counter(
         "davy_archive_dropped_labels_total",
         &["reason"],
-        "Sample labels left out, by reason.",
+        "Dropped sample labels, by reason.",
     ),
     counter(
         "davy_archive_duplicate_windows_total",
         &[],
-        "Windows that were pushed again while their segment was open.",
+        "Windows dropped as duplicates of a window in the open segment.",
     ),
     histogram(
         "davy_archive_flush_duration_seconds",
         &[],
-        "Time to encode and write the open segments.",
+        "Time to encode and write the open segments of one flush.",
     ),
     counter(
         "davy_archive_flush_errors_total",
@@ -150,38 +154,34 @@ pub const METRICS: &[MetricEntry] = &[
     counter(
         "davy_archive_flushed_bytes_total",
         &[],
-        "Bytes of segments written.",
+        "Bytes of written segments.",
     ),
     counter(
         "davy_archive_ingest_bytes_total",
         &[],
-        "Bytes of pushed profiles, as received.",
+        "Bytes of acknowledged profiles, as received.",
     ),
     histogram(
         "davy_archive_query_duration_seconds",
         &["op"],
-        "Time to answer a query.",
+        "Duration of queries.",
     ),
     counter(
         "davy_archive_query_partial_total",
         &[],
-        "Answers that said that something was missing.",
+        "Query results with missing data.",
     ),
     counter(
         "davy_archive_rejected_total",
         &["reason"],
-        "Pushes that were refused, by reason.",
+        "Refused pushes, by reason.",
     ),
     gauge(
         "davy_archive_segments",
         &[],
-        "Segments that no block covers, at the last look.",
+        "Segments that no block covers, as of the last round of the compactor.",
     ),
-    counter(
-        "davy_archive_windows_total",
-        &[],
-        "Windows that were acknowledged.",
-    ),
+    counter("davy_archive_windows_total", &[], "Acknowledged windows."),
     gauge(
         "davy_db_connections",
         &["member", "state"],

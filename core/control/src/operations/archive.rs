@@ -15,7 +15,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
         ),
         "ListProfileTypes" => (
             "Lists the profile types of a range",
-            &[SELECTOR, FROM, UNTIL],
+            &[ANY_TYPE, SELECTOR, FROM, UNTIL],
         ),
         "ListProfileLabels" => (
             "Lists the label names of a range, or the values of one label",
@@ -23,12 +23,21 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
         ),
         "QuerySeries" => (
             "Returns totals over time",
-            &[TYPE, SELECTOR, FROM, UNTIL, STEP, BY],
+            &[TYPE, SELECTOR, FROM, UNTIL, ALL_SERVICES, BY, STEP],
         ),
         "QueryFlamegraph" => (
             "Returns a merged flame graph, as JSON if the client accepts JSON",
             &[
-                TYPE, SELECTOR, FROM, UNTIL, BY, MAX_NODES, FOCUS, IGNORE, HIDE,
+                TYPE,
+                SELECTOR,
+                FROM,
+                UNTIL,
+                ALL_SERVICES,
+                BY,
+                MAX_NODES,
+                FOCUS,
+                IGNORE,
+                HIDE,
             ],
         ),
         "QueryDiff" => (
@@ -41,6 +50,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 BASE_SELECTOR,
                 BASE_FROM,
                 BASE_UNTIL,
+                ALL_SERVICES,
                 BY,
                 MAX_NODES,
                 FOCUS,
@@ -50,25 +60,52 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
         ),
         "QueryTop" => (
             "Lists the functions with the largest self values",
-            &[TYPE, SELECTOR, FROM, UNTIL, LIMIT, FOCUS, IGNORE, HIDE],
+            &[
+                TYPE,
+                SELECTOR,
+                FROM,
+                UNTIL,
+                ALL_SERVICES,
+                BY,
+                LIMIT,
+                FOCUS,
+                IGNORE,
+                HIDE,
+            ],
         ),
-        "QueryPprof" => (
-            "Returns a merged profile as gzipped pprof",
-            &[TYPE, SELECTOR, FROM, UNTIL, BY, FOCUS, IGNORE, HIDE],
-        ),
-        "QueryFolded" => (
-            "Returns a merged profile as folded stacks",
-            &[TYPE, SELECTOR, FROM, UNTIL, BY, FOCUS, IGNORE, HIDE],
-        ),
+        "QueryPprof" => ("Returns a merged profile as gzipped pprof", MERGED),
+        "QueryFolded" => ("Returns a merged profile as folded stacks", MERGED),
         "QuerySvg" => (
             "Returns a merged flame graph as an SVG image",
             &[
-                TYPE, SELECTOR, FROM, UNTIL, BY, MAX_NODES, FOCUS, IGNORE, HIDE,
+                TYPE,
+                SELECTOR,
+                FROM,
+                UNTIL,
+                ALL_SERVICES,
+                BY,
+                MAX_NODES,
+                FOCUS,
+                IGNORE,
+                HIDE,
             ],
         ),
         _ => ("", &[]),
     }
 }
+
+/// The parameters of operations that return a whole merged profile.
+const MERGED: &[Parameter] = &[
+    TYPE,
+    SELECTOR,
+    FROM,
+    UNTIL,
+    ALL_SERVICES,
+    BY,
+    FOCUS,
+    IGNORE,
+    HIDE,
+];
 
 const TYPE: Parameter = Parameter::new(
     "type",
@@ -100,6 +137,12 @@ const UNTIL: Parameter = Parameter::new(
     ParameterKind::Time,
     "now",
     "End of the range, exclusive; now by default",
+);
+const ALL_SERVICES: Parameter = Parameter::new(
+    "all_services",
+    ParameterKind::Choice(&["true", "false"]),
+    "true",
+    "Merges all services; without it, a query that matches several services needs a selector",
 );
 const BY: Parameter = Parameter::new(
     "by",
@@ -192,3 +235,19 @@ const FORMAT: Parameter = Parameter::new(
     "pprof",
     "Format of the body; detected by default",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documented_parameters_are_those_that_the_archive_accepts() {
+        for (_, path, id) in davy_archive::OPERATIONS {
+            if path.starts_with("/api/v1/") {
+                let (_, documented) = description(id);
+                let names: Vec<&str> = documented.iter().map(|parameter| parameter.name).collect();
+                assert_eq!(names, davy_archive::query::parameters(id), "{id}");
+            }
+        }
+    }
+}
