@@ -8,7 +8,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor};
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -21,14 +24,12 @@ const MIGRATE_MAX: Duration = Duration::from_mins(1);
 /// Migrates over a separate connection. Closing it, which also happens after an error, releases every
 /// lock.
 pub(crate) async fn run(target: &Target, name: &str, clock: &Clock) -> Result<(), Error> {
-    match target {
-        Target::Sqlite(options) => {
-            within(clock, MIGRATE_MAX, name, sqlite(options, name, clock)).await
-        }
-        Target::Postgres(options) => {
-            within(clock, MIGRATE_MAX, name, postgres(options, name, clock)).await
-        }
-    }
+    // Boxed, because the state of connecting and migrating is large.
+    let migration: BoxFuture<'_, Result<(), Error>> = match target {
+        Target::Sqlite(options) => Box::pin(sqlite(options, name, clock)),
+        Target::Postgres(options) => Box::pin(postgres(options, name, clock)),
+    };
+    within(clock, MIGRATE_MAX, name, migration).await
 }
 
 /// Runs all migrations in one transaction. SQLite has one writer at a time over all processes, so the

@@ -148,10 +148,11 @@ async fn admin(server: &str, sql: &str) {
 pub(crate) async fn until(condition: &str, mut holds: impl AsyncFnMut() -> bool) {
     let clock = Clock::system();
     let mut interval = clock.interval(Duration::from_millis(5));
-    let waited = clock.timeout(Duration::from_secs(10), async {
+    let polling = Box::pin(async {
         while !holds().await {
             interval.tick().await;
         }
     });
-    assert!(waited.await.is_ok(), "timed out waiting until {condition}");
+    let waited = clock.timeout(Duration::from_secs(10), polling).await;
+    assert!(waited.is_ok(), "timed out waiting until {condition}");
 }
