@@ -159,10 +159,11 @@ fn profile_can_be_filtered_by_member_and_operation() {
         "{head}"
     );
     let profile = unpack(&body);
+    // How much CPU time the member gets in a second depends on the machine.
     assert!(
         sum(&profile, "cpu", |member, op| member == "red"
             && op == "burn")
-            > 100_000_000
+            > 0
     );
     assert_eq!(sum(&profile, "cpu", |member, _| member != "red"), 0);
     assert!(profile.duration_nanos >= 1_000_000_000);

@@ -46,7 +46,6 @@ pub(crate) fn children() -> u64 {
 }
 
 #[used]
-#[cfg(target_os = "linux")]
 // SAFETY: the section holds pointers to functions that the loader calls before `main`; this one uses
 // nothing that is initialized later.
 #[unsafe(link_section = ".init_array.65535")]
