@@ -1,77 +1,91 @@
-//! What is wrong with an input, and how large an input may be.
+//! Errors of the codecs, and limits on the size of their input.
 
-/// Why an input is not a profile that can be taken.
+use crate::units;
+use crate::wire;
+
+/// Why an input is not an acceptable profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the variants are")]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
-    #[error("not a gzip stream: {0}")]
+    #[error("invalid gzip data: {0}")]
     Gzip(String),
-    #[error("the gzip stream ends before its end")]
+    #[error("gzip data is truncated; send the whole file")]
     GzipTruncated,
-    #[error("unpacks to more than {limit} bytes, the limit for one profile")]
+    #[error(
+        "profile exceeds {}, the limit for one profile, after decompression; split it by time",
+        units::bytes(*limit as f64)
+    )]
     TooLarge { limit: usize },
-    #[error("unpacks to more than {ratio} times its size, as only a gzip bomb does")]
+    #[error(
+        "gzip bomb: the data expands to more than {ratio} times its compressed size, the limit"
+    )]
     Bomb { ratio: usize },
-    #[error("not a pprof profile: {what} at byte {at}")]
-    Wire { what: &'static str, at: usize },
-    #[error("{what} {index} names {target} {id}, which the profile does not have")]
+    #[error("invalid pprof profile: {0}")]
+    Wire(#[from] wire::Error),
+    #[error("invalid pprof profile: {what} {index} refers to {target} {id}, which does not exist")]
     Dangling {
         what: &'static str,
         index: usize,
         target: &'static str,
         id: u64,
     },
-    #[error("{what} {id} is there twice")]
-    Twice { what: &'static str, id: u64 },
-    #[error("sample {index} has {got} values, but the profile has {expected} sample types")]
+    #[error("invalid pprof profile: {what} {index} has no id, or the reserved id 0")]
+    ZeroId { what: &'static str, index: usize },
+    #[error("invalid pprof profile: duplicate {what} id {id}")]
+    DuplicateId { what: &'static str, id: u64 },
+    #[error(
+        "invalid pprof profile: sample {index} has {}; expected {expected}, one for each sample type",
+        units::count(*got, "value", "values")
+    )]
     ValueCount {
         index: usize,
         got: usize,
         expected: usize,
     },
-    #[error("sample {index} is {depth} frames deep, the limit is {limit}")]
+    #[error("invalid pprof profile: no sample type")]
+    NoSampleType,
+    #[error("stack of sample {index} has {depth} frames; the limit is {limit}")]
     TooDeep {
         index: usize,
         depth: usize,
         limit: usize,
     },
-    #[error("the profile has {got} {what}, the limit is {limit}")]
+    #[error("profile has {got} {what}; the limit is {limit}; split it by time")]
     TooMany {
         what: &'static str,
         got: usize,
         limit: usize,
     },
-    #[error("{what} is {got} bytes long, the limit is {limit}")]
+    #[error("{what} of {got} bytes; the limit is {limit}")]
     TooLong {
         what: &'static str,
         got: usize,
         limit: usize,
     },
-    #[error("the profile has no sample type")]
-    NoSampleType,
-    #[error("line {line}: {what}")]
-    Folded { line: usize, what: &'static str },
-    #[error("not a {what}: {why}")]
-    View {
-        what: &'static str,
-        why: &'static str,
-    },
+    #[error(
+        "invalid folded stacks: line {line}: {problem}; expected lines such as \"main;work 42\""
+    )]
+    Folded { line: usize, problem: &'static str },
+    #[error(
+        "unknown profile format; expected pprof, or folded stacks such as \"main;work 42\" (line 1: {problem})"
+    )]
+    Unrecognized { problem: &'static str },
 }
 
-/// How large an input may be. The defaults are far above what real agents send.
+/// Limits on the size of an input. The defaults are far above what real agents send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one profile after unpacking.
+    /// Bytes of a profile after decompression.
     pub bytes: usize,
-    /// How many times its packed size a profile above 1 MiB may unpack to.
+    /// Bytes after decompression per compressed byte, for profiles larger than 1 MiB.
     pub ratio: usize,
-    /// Samples of one profile.
+    /// Samples of a profile.
     pub samples: usize,
-    /// Frames of one stack.
+    /// Frames of a stack.
     pub depth: usize,
     /// Nodes of the tree of all stacks.
     pub nodes: usize,
-    /// Bytes of one string.
+    /// Bytes of a string.
     pub string: usize,
 }
 

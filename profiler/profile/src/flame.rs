@@ -1,4 +1,4 @@
-//! A tree of functions with their values: what a flame graph shows.
+//! The tree that a flame graph shows: stacks of frames with values.
 
 mod build;
 mod shape;
@@ -12,52 +12,52 @@ use crate::{NodeId, StackTree, StringId, StringTable};
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 
-/// What a frame stands for.
+/// What a frame represents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum FrameKind {
     /// A function.
     #[default]
     Function = 0,
-    /// A group that a query made (`member=api`).
+    /// A group of a query (`member=api`).
     Group = 1,
-    /// The place where a stack deeper than the limit was cut.
+    /// The point at which a stack deeper than the limit was truncated.
     Cut = 2,
 }
 
-/// A frame: what two samples must share to be drawn as one.
+/// A frame. Samples whose frames are equal are merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
-    /// Name, "" of an unsymbolized place.
+    /// Name, "" if unsymbolized.
     pub name: StringId,
-    /// Source file, "" where it is not known.
+    /// Source file, "" if unknown.
     pub file: StringId,
-    /// First line of the function, 0 where it is not known.
+    /// First line of the function, 0 if unknown.
     pub start_line: u32,
-    /// Line, 0 where it is not known or where the tree is one of whole functions.
+    /// Line, 0 if unknown or if the tree merges the lines of a function.
     pub line: u32,
-    /// Path of the binary; only of an unsymbolized place, otherwise "".
+    /// Path of the binary if unsymbolized, otherwise "".
     pub module: StringId,
-    /// Build id of the binary; only of an unsymbolized place, otherwise "".
+    /// Build id of the binary if unsymbolized, otherwise "".
     pub build_id: StringId,
-    /// Address of an unsymbolized place, otherwise 0.
+    /// Address if unsymbolized, otherwise 0.
     pub address: u64,
-    /// What it stands for.
+    /// What the frame represents.
     pub kind: FrameKind,
 }
 
-/// Stacks of frames with a value each.
+/// Stacks of frames, each with a value.
 ///
-/// Node 0 is the root; its own value is what has no frame at all.
+/// Node 0 is the root; its own value is that of samples without frames.
 #[derive(Clone, Debug)]
 pub struct FlameTree {
-    /// Texts of the frames.
+    /// Strings of the frames.
     pub strings: StringTable,
     /// Distinct frames.
     pub frames: Vec<Frame>,
     /// Stacks; items are indices into `frames`.
     pub stacks: StackTree,
-    /// Each node's own value.
+    /// Own value of each node, by id.
     pub values: Vec<i64>,
     frame_index: FxHashMap<Frame, u32>,
 }
@@ -75,12 +75,13 @@ impl Default for FlameTree {
 }
 
 impl FlameTree {
-    /// A tree of the root alone.
+    /// Returns a tree that contains the root only.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The index of this frame, which is added if it is new. Its texts are of this tree's table.
+    /// Returns the index of a frame, and adds the frame if it is new. Its strings are in this tree's
+    /// table.
     pub fn frame(&mut self, frame: Frame) -> u32 {
         *self.frame_index.entry(frame).or_insert_with(|| {
             self.frames.push(frame);
@@ -88,7 +89,7 @@ impl FlameTree {
         })
     }
 
-    /// The index of a frame that is a name and no more.
+    /// Returns the index of a frame that has a name only, and adds it if it is new.
     pub fn named_frame(&mut self, name: &str, kind: FrameKind) -> u32 {
         let name = self.strings.intern(name);
         self.frame(Frame {
@@ -98,7 +99,7 @@ impl FlameTree {
         })
     }
 
-    /// A frame's name for people; of an unsymbolized place its address and binary.
+    /// Name of a frame; address and binary if it is unsymbolized.
     pub fn frame_name(&self, frame: u32) -> Cow<'_, str> {
         let frame = &self.frames[frame as usize];
         let name = self.strings.get(frame.name);
@@ -114,7 +115,7 @@ impl FlameTree {
         ))
     }
 
-    /// The node for `frame` under `parent`, made with the value 0 if it is new.
+    /// Returns the child of `parent` for `frame`, and adds it with the value 0 if it is new.
     #[inline]
     pub fn child(&mut self, parent: NodeId, frame: u32) -> NodeId {
         let node = self.stacks.child(parent, frame);
@@ -131,15 +132,15 @@ impl FlameTree {
         *own = own.saturating_add(value);
     }
 
-    /// The values of whole subtrees, by node.
+    /// Sum of the values of each node's subtree, by id.
     pub fn totals(&self) -> Vec<i64> {
         let mut totals = self.values.clone();
         self.stacks.add_up(&mut totals);
         totals
     }
 
-    /// Visits every node after its parent and before its next sibling, with its depth; the root
-    /// has depth 0. Siblings come in the order of their numbers.
+    /// Visits every node and its depth in preorder, siblings in order of their ids. The root has
+    /// depth 0.
     pub fn walk(&self, mut visit: impl FnMut(NodeId, usize)) {
         let children = Children::of(&self.stacks);
         let mut pending = vec![(0u32, 0usize)];
@@ -156,7 +157,7 @@ impl FlameTree {
     }
 }
 
-/// The children of every node, found by counting.
+/// The children of every node, grouped by a counting sort.
 pub(crate) struct Children {
     starts: Vec<u32>,
     children: Vec<u32>,

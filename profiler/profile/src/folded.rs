@@ -1,14 +1,14 @@
-//! Folded stacks: one line a stack, `root;caller;leaf 42`.
+//! Codec of folded stacks: one line for each stack, `root;caller;leaf 42`.
 //!
-//! Format: <https://github.com/brendangregg/FlameGraph> (`stackcollapse-*.pl`). The count is what
-//! follows the last space; names may hold spaces.
+//! Format: <https://github.com/brendangregg/FlameGraph> (`stackcollapse-*.pl`). The count follows the
+//! last space, so names may contain spaces.
 
 use crate::{Error, FlameTree, Limits, NodeId, Profile};
 
-/// Reads folded stacks as a profile with the one sample type `samples` in `count`.
+/// Decodes folded stacks into a profile with the sample type `samples` in the unit `count`.
 ///
-/// Empty lines are passed over. A line without a count, or whose count is no whole number, is an
-/// error that names the line.
+/// Empty lines are skipped. A line without a count, or with one that is not a whole number, is an
+/// error.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     if bytes.len() > limits.bytes {
         return Err(Error::TooLarge {
@@ -24,19 +24,19 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
         if line.is_empty() {
             continue;
         }
-        let wrong = |what| Error::Folded {
+        let fail = |problem| Error::Folded {
             line: index + 1,
-            what,
+            problem,
         };
         let text = String::from_utf8_lossy(line);
         let (stack, count) = text
             .rsplit_once([' ', '\t'])
-            .ok_or(wrong("no count after the stack"))?;
+            .ok_or(fail("no count after the stack"))?;
         let count: i64 = count
             .parse()
-            .map_err(|_| wrong("the count is not a whole number"))?;
+            .map_err(|_| fail("the count is not a whole number"))?;
         if count < 0 {
-            return Err(wrong("the count is negative"));
+            return Err(fail("the count is negative"));
         }
         if profile.sample_count() >= limits.samples {
             return Err(Error::TooMany {
@@ -56,7 +56,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
             }
             if name.len() > limits.string {
                 return Err(Error::TooLong {
-                    what: "a frame",
+                    what: "frame name",
                     got: name.len(),
                     limit: limits.string,
                 });
@@ -77,22 +77,22 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     if profile.sample_count() == 0 {
         return Err(Error::Folded {
             line: 1,
-            what: "there is no stack",
+            problem: "no stacks",
         });
     }
     Ok(profile)
 }
 
-/// Writes one line a stack that has a value, children of a node in the order of their numbers.
+/// Encodes one line for each stack that has a value, the children of a node in order of their ids.
 ///
-/// What would break the format in a name is replaced: `;` by `:`, line ends and NUL by `_`.
+/// In names, `;` is replaced by `:`, and line breaks and NUL by `_`.
 pub fn encode(tree: &FlameTree) -> String {
     let names: Vec<String> = (0..tree.frames.len())
         .map(|frame| clean(&tree.frame_name(frame as u32)))
         .collect();
     let mut out = String::new();
     let mut path = String::new();
-    // Where the path of each depth ends.
+    // Length of the path at each depth.
     let mut ends: Vec<usize> = vec![0];
     tree.walk(|node, depth| {
         if node != NodeId::ROOT {
@@ -150,46 +150,46 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_folded_is_named() {
+    fn errors_name_the_invalid_line() {
         check(
             "a 1\nb",
             Err(Error::Folded {
                 line: 2,
-                what: "no count after the stack",
+                problem: "no count after the stack",
             }),
         );
         check(
             "a;b x",
             Err(Error::Folded {
                 line: 1,
-                what: "the count is not a whole number",
+                problem: "the count is not a whole number",
             }),
         );
         check(
             "a;b -1",
             Err(Error::Folded {
                 line: 1,
-                what: "the count is negative",
+                problem: "the count is negative",
             }),
         );
         check(
             "a;b 99999999999999999999",
             Err(Error::Folded {
                 line: 1,
-                what: "the count is not a whole number",
+                problem: "the count is not a whole number",
             }),
         );
         check(
             "\n",
             Err(Error::Folded {
                 line: 1,
-                what: "there is no stack",
+                problem: "no stacks",
             }),
         );
     }
 
     #[test]
-    fn a_stack_of_a_million_frames_is_refused() {
+    fn stack_of_a_million_frames_is_too_deep() {
         let line = format!("{}x 1", "x;".repeat(1_000_000));
         let error = decode(line.as_bytes(), &Limits::default()).expect_err("too deep");
         assert!(

@@ -1,4 +1,4 @@
-//! Packing and bounded unpacking.
+//! Compression, and decompression within limits.
 
 use crate::{Error, Limits};
 use flate2::Compression;
@@ -7,18 +7,18 @@ use flate2::write::GzEncoder;
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read, Write as _};
 
-/// Below this size a stream is never called a bomb, whatever its ratio.
+/// Decompressed bytes up to which the compression ratio is not limited.
 const BOMB_FLOOR: usize = 1 << 20;
 
-/// Whether the bytes begin as gzip does.
+/// Whether the bytes begin with the magic number of gzip.
 pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
-/// Unpacks gzip, several members after each other included; other bytes are given back as they are.
+/// Decompresses gzip data of one or more members. Returns other data unchanged.
 ///
-/// Stops as soon as `limits.bytes` or `limits.ratio` is passed, so that what is held never exceeds
-/// the limit by more than one read.
+/// Fails as soon as `limits.bytes` or `limits.ratio` is exceeded, so the memory used exceeds the
+/// limit by one read at most.
 pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Error> {
     if !is_gzip(bytes) {
         if bytes.len() > limits.bytes {
@@ -29,33 +29,31 @@ pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Err
         return Ok(Cow::Borrowed(bytes));
     }
     let decoder = MultiGzDecoder::new(bytes);
-    let broken = |error: std::io::Error| match error.kind() {
+    let to_error = |error: std::io::Error| match error.kind() {
         ErrorKind::UnexpectedEof => Error::GzipTruncated,
         _ => Error::Gzip(error.to_string()),
     };
-    read_within(decoder, bytes.len(), limits, broken).map(Cow::Owned)
+    read_within(decoder, bytes.len(), limits, to_error).map(Cow::Owned)
 }
 
-/// Reads what a decoder makes of so many packed bytes, whatever their packing. `broken` is told of
-/// a stream that can't be decoded.
-///
-/// Stops as [`unpack`] does.
+/// Reads the output of any decompressor. `packed` is the compressed size in bytes; `to_error`
+/// converts a decompression error. The limits apply as in [`unpack`].
 pub fn read_within<E: From<Error>>(
     mut decoder: impl Read,
     packed: usize,
     limits: &Limits,
-    broken: impl FnOnce(std::io::Error) -> E,
+    to_error: impl FnOnce(std::io::Error) -> E,
 ) -> Result<Vec<u8>, E> {
     let mut out = Vec::with_capacity((packed * 4).clamp(4 << 10, 1 << 20).min(limits.bytes + 1));
     loop {
-        // Grows by doubling up to the limit and one byte, which tells "at" from "past" the limit.
-        let room = out
+        // Doubles the buffer, up to the limit plus one byte: that byte shows that the limit is exceeded.
+        let step = out
             .len()
             .clamp(64 << 10, 4 << 20)
             .min(limits.bytes + 1 - out.len());
-        let read = match (&mut decoder).take(room as u64).read_to_end(&mut out) {
+        let read = match (&mut decoder).take(step as u64).read_to_end(&mut out) {
             Ok(read) => read,
-            Err(error) => return Err(broken(error)),
+            Err(error) => return Err(to_error(error)),
         };
         if out.len() > limits.bytes {
             let limit = limits.bytes;
@@ -65,20 +63,20 @@ pub fn read_within<E: From<Error>>(
             let ratio = limits.ratio;
             return Err(Error::Bomb { ratio }.into());
         }
-        if read < room {
+        if read < step {
             return Ok(out);
         }
     }
 }
 
-/// Packs at a fast level.
+/// Compresses with a fast level.
 pub fn compress(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(
         Vec::with_capacity(bytes.len() / 3 + 64),
         Compression::fast(),
     );
     let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    packed.expect("writing to a vector does not fail")
+    packed.expect("writing to a Vec cannot fail")
 }
 
 #[cfg(test)]
@@ -94,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_is_unpacked() {
+    fn data_survives_a_round_trip() {
         let text = b"flame ".repeat(100_000);
         let packed = compress(&text);
         assert_eq!(
@@ -113,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_stopped_at_the_limit() {
+    fn gzip_bomb_is_stopped_at_the_limit() {
         let packed = compress(&vec![0; 50 << 20]);
         let check = |limits: Limits, expected: Result<usize, Error>| {
             assert_eq!(unpack(&packed, &limits).map(|bytes| bytes.len()), expected);
@@ -127,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_stream_is_refused() {
+    fn corrupt_data_is_rejected() {
         let packed = compress(b"some bytes that are long enough to be cut somewhere");
         for cut in 2..packed.len() {
             assert!(
@@ -135,9 +133,9 @@ mod tests {
                 "cut at {cut}"
             );
         }
-        let mut broken = packed;
-        let middle = broken.len() / 2;
-        broken[middle] ^= 0xff;
-        assert!(unpack(&broken, &Limits::default()).is_err());
+        let mut corrupt = packed;
+        let middle = corrupt.len() / 2;
+        corrupt[middle] ^= 0xff;
+        assert!(unpack(&corrupt, &Limits::default()).is_err());
     }
 }

@@ -1,33 +1,33 @@
-//! Label sets of samples, each kept once.
+//! Deduplicated label sets of samples.
 
 use crate::StringId;
 use rustc_hash::FxHashMap;
 
-/// Index of a label set in its [`LabelSets`]; 0 is the set without labels.
+/// Index of a label set in its [`LabelSets`]; 0 is the empty set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelSetId(pub u32);
 
-/// What a label holds.
+/// The value of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LabelValue {
-    /// Text.
+    /// A text.
     Text(StringId),
-    /// A number and its unit ("" where pprof infers it from the key).
+    /// A number and its unit; if the unit is "", pprof infers it from the key.
     Number(i64, StringId),
 }
 
-/// A key and its value.
+/// A label: a key and a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
-    /// The key's number in the profile's string table.
+    /// The key.
     pub key: StringId,
-    /// Its value.
+    /// The value.
     pub value: LabelValue,
 }
 
-/// The distinct label sets of a profile's samples, in the order in which they were first seen.
+/// The distinct label sets of a profile's samples, in the order of their first use.
 ///
-/// Labels keep the order in which they were given: pprof allows a key to come twice.
+/// Labels keep their order and may repeat a key, as pprof allows.
 #[derive(Clone, Debug)]
 pub struct LabelSets {
     labels: Vec<Label>,
@@ -46,12 +46,12 @@ impl Default for LabelSets {
 }
 
 impl LabelSets {
-    /// Only the set without labels.
+    /// Returns a table that contains the empty set only.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The number of this set, which is added if it is new.
+    /// Returns the id of a set, and adds the set if it is new.
     pub fn intern(&mut self, labels: &[Label]) -> LabelSetId {
         if labels.is_empty() {
             return LabelSetId(0);
@@ -66,7 +66,7 @@ impl LabelSets {
         LabelSetId(id)
     }
 
-    /// The labels of a set.
+    /// The labels of a set of this table.
     pub fn get(&self, id: LabelSetId) -> &[Label] {
         let i = id.0 as usize;
         if i == 0 {
@@ -76,10 +76,10 @@ impl LabelSets {
         }
     }
 
-    /// How many sets there are, the empty one included.
+    /// Number of sets, including the empty one.
     #[expect(
         clippy::len_without_is_empty,
-        reason = "the set without labels is always there"
+        reason = "the empty set is always present"
     )]
     pub fn len(&self) -> usize {
         self.ends.len()

@@ -3,6 +3,7 @@
 mod error;
 pub mod flame;
 pub mod folded;
+mod format;
 pub mod gzip;
 mod labels;
 mod model;
@@ -12,10 +13,11 @@ mod stacks;
 mod strings;
 pub mod units;
 pub mod view;
-mod wire;
+pub mod wire;
 
 pub use error::{Error, Limits};
 pub use flame::{FlameTree, Frame, FrameKind};
+pub use format::{Format, decode_any, is_binary};
 pub use labels::{Label, LabelSetId, LabelSets, LabelValue};
 pub use model::{Function, Line, Location, Mapping, Profile, Samples, ValueType};
 pub use pairs::Pairs;

@@ -1,30 +1,30 @@
-//! A profile as pprof knows it, with its stacks as a tree.
+//! The model of a profile: pprof's, with the stacks as a tree.
 
 use crate::{Label, LabelSetId, LabelSets, LabelValue, NodeId, StackTree, StringId, StringTable};
 use rustc_hash::FxHashMap;
 
-/// What a number counts, and in which unit: (`cpu`, `nanoseconds`).
+/// What a value measures, and its unit: (`cpu`, `nanoseconds`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ValueType {
-    /// What is counted.
+    /// What is measured.
     pub kind: StringId,
     /// The unit.
     pub unit: StringId,
 }
 
-/// A piece of a binary in memory.
+/// A part of a binary that is mapped into memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "pprof's own fields")]
 pub struct Mapping {
     /// First address.
     pub start: u64,
-    /// First address after it.
+    /// Address after the last one.
     pub limit: u64,
-    /// Offset in the file of `start`.
+    /// Offset of `start` in the file.
     pub file_offset: u64,
     /// Path of the file.
     pub file: StringId,
-    /// The file's build id, in hexadecimal.
+    /// Build id of the file, in hexadecimal.
     pub build_id: StringId,
     /// Whether its locations have function names.
     pub has_functions: bool,
@@ -32,111 +32,111 @@ pub struct Mapping {
     pub has_filenames: bool,
     /// Whether its locations have line numbers.
     pub has_line_numbers: bool,
-    /// Whether its locations have inlined frames.
+    /// Whether its locations include inlined frames.
     pub has_inline_frames: bool,
 }
 
 /// A function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Function {
-    /// Name for people.
+    /// Demangled name.
     pub name: StringId,
-    /// Name as the linker knows it.
+    /// Symbol name.
     pub system_name: StringId,
     /// Source file.
     pub file: StringId,
-    /// First line, 0 where it is not known.
+    /// First line, 0 if unknown.
     pub start_line: i64,
 }
 
-/// A line of a function.
+/// A source line of a function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Line {
     /// Index into [`Profile::functions`], or [`Line::NO_FUNCTION`].
     pub function: u32,
-    /// Line number, 0 where it is not known.
+    /// Line number, 0 if unknown.
     pub line: i64,
-    /// Column, 0 where it is not known.
+    /// Column, 0 if unknown.
     pub column: i64,
 }
 
 impl Line {
-    /// In the place of a function that is not known.
+    /// The function is unknown.
     pub const NO_FUNCTION: u32 = u32::MAX;
 }
 
-/// A place in a program. Several lines: the first is inlined into the second, and so on; the last
-/// is the function that holds the code.
+/// A location in a program. If it has several lines, each is inlined into the next; the last one
+/// belongs to the function that contains the code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Location {
-    /// Index into [`Profile::mappings`], where the place is in one.
+    /// Index into [`Profile::mappings`], if the location belongs to a mapping.
     pub mapping: Option<u32>,
-    /// Address, 0 where it is not known.
+    /// Address, 0 if unknown.
     pub address: u64,
-    /// First of its lines in [`Profile::lines`].
+    /// Index of its first line in [`Profile::lines`].
     pub first_line: u32,
-    /// How many lines it has.
+    /// Number of lines.
     pub line_count: u32,
-    /// Whether several symbols share this code (identical code folding).
+    /// Whether several functions share this code (identical code folding).
     pub is_folded: bool,
 }
 
-/// Samples as columns.
+/// Samples, in columns.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
     /// The stack of each sample; items of the stack tree are indices into [`Profile::locations`].
     pub stacks: Vec<NodeId>,
-    /// The labels of each sample.
+    /// The label set of each sample.
     pub labels: Vec<LabelSetId>,
-    /// The values, one for each sample type, sample after sample.
+    /// The values, sample by sample, one for each sample type.
     pub values: Vec<i64>,
 }
 
-/// A whole profile. Its fields may be filled directly; the methods keep what they add unique.
+/// A profile. The methods deduplicate what they add; the fields may also be filled directly.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
-    /// Every text of the profile.
+    /// All strings of the profile.
     pub strings: StringTable,
-    /// What the values of a sample are, in their order.
+    /// The types of a sample's values, in their order.
     pub sample_types: Vec<ValueType>,
-    /// The sample type to show first; "" where none is named.
+    /// Kind of the sample type to show first, or "".
     pub default_sample_type: StringId,
-    /// What the period counts.
+    /// What the period measures.
     pub period_type: ValueType,
-    /// The distance between samples, in the period's unit.
+    /// Interval between samples, in the unit of the period.
     pub period: i64,
-    /// When it was taken: nanoseconds since the epoch, 0 where it is not known.
+    /// Start: nanoseconds since the Unix epoch, 0 if unknown.
     pub time_nanos: i64,
-    /// Over how long it was taken, in nanoseconds, 0 where it is not known.
+    /// Duration in nanoseconds, 0 if unknown.
     pub duration_nanos: i64,
-    /// Pieces of binaries.
+    /// Mapped binaries.
     pub mappings: Vec<Mapping>,
     /// Functions.
     pub functions: Vec<Function>,
-    /// Lines of all locations, one location's after the other's.
+    /// Lines of all locations, location by location.
     pub lines: Vec<Line>,
-    /// Places.
+    /// Locations.
     pub locations: Vec<Location>,
     /// Stacks of locations.
     pub stacks: StackTree,
-    /// Label sets of samples.
+    /// Label sets of the samples.
     pub label_sets: LabelSets,
     /// Samples.
     pub samples: Samples,
-    /// Free text.
+    /// Free-form comments.
     pub comments: Vec<StringId>,
-    /// Frames that pprof drops from the display (a regular expression).
+    /// Regular expression of the frames that pprof hides.
     pub drop_frames: StringId,
-    /// Frames that pprof keeps though `drop_frames` matches.
+    /// Regular expression of frames that pprof shows even if `drop_frames` matches.
     pub keep_frames: StringId,
-    /// A page that explains the profile.
+    /// URL of the profile's documentation.
     pub doc_url: StringId,
     function_index: FxHashMap<Function, u32>,
     location_index: FxHashMap<(Option<u32>, u64, Vec<Line>), u32>,
 }
 
 impl Profile {
-    /// An empty profile.
+    /// Returns an empty profile.
     pub fn new() -> Self {
         Self::default()
     }
@@ -150,7 +150,7 @@ impl Profile {
         self.sample_types.push(value_type);
     }
 
-    /// The index of this function, which is added if it is new.
+    /// Returns the index of a function, and adds the function if it is new.
     pub fn function(&mut self, function: Function) -> u32 {
         *self.function_index.entry(function).or_insert_with(|| {
             self.functions.push(function);
@@ -158,8 +158,8 @@ impl Profile {
         })
     }
 
-    /// The index of this place, which is added if it is new. `lines` begins with the innermost
-    /// inlined function.
+    /// Returns the index of a location, and adds the location if it is new. `lines` begins with the
+    /// innermost inlined function.
     pub fn location(&mut self, mapping: Option<u32>, address: u64, lines: &[Line]) -> u32 {
         let (all, locations) = (&mut self.lines, &mut self.locations);
         *self
@@ -179,7 +179,7 @@ impl Profile {
             })
     }
 
-    /// The index of a place that is a function's name and no more.
+    /// Returns the index of a location that has a function name only, and adds it if it is new.
     pub fn named_location(&mut self, name: &str) -> u32 {
         let name = self.strings.intern(name);
         let function = self.function(Function {
@@ -198,7 +198,7 @@ impl Profile {
         )
     }
 
-    /// The node of a stack given from its root to its leaf.
+    /// Returns the node of a stack, and adds it if it is new.
     pub fn stack(&mut self, root_to_leaf: impl IntoIterator<Item = u32>) -> NodeId {
         root_to_leaf
             .into_iter()
@@ -207,7 +207,7 @@ impl Profile {
             })
     }
 
-    /// The number of a label set of texts.
+    /// Returns the id of a label set with text values, and adds the set if it is new.
     pub fn text_labels(&mut self, labels: &[(&str, &str)]) -> LabelSetId {
         let labels: Vec<Label> = labels
             .iter()
@@ -219,7 +219,7 @@ impl Profile {
         self.label_sets.intern(&labels)
     }
 
-    /// Adds a sample; `values` holds one number for each sample type.
+    /// Adds a sample; `values` has one value for each sample type.
     pub fn add_sample(&mut self, stack: NodeId, labels: LabelSetId, values: &[i64]) {
         debug_assert_eq!(
             values.len(),
@@ -231,18 +231,18 @@ impl Profile {
         self.samples.values.extend_from_slice(values);
     }
 
-    /// How many samples there are.
+    /// Number of samples.
     pub fn sample_count(&self) -> usize {
         self.samples.stacks.len()
     }
 
-    /// The values of a sample, one for each sample type.
+    /// Values of a sample, one for each sample type.
     pub fn values(&self, sample: usize) -> &[i64] {
         let width = self.sample_types.len();
         &self.samples.values[sample * width..(sample + 1) * width]
     }
 
-    /// The text that a sample has under this label; "" where it has none.
+    /// Text value of a sample's label; "" if the sample has no such label, or its value is a number.
     pub fn label(&self, sample: usize, name: &str) -> &str {
         let labels = self.label_sets.get(self.samples.labels[sample]);
         let found = labels.iter().find(|label| self.text(label.key) == name);
@@ -252,13 +252,13 @@ impl Profile {
         }
     }
 
-    /// The lines of a location, the innermost inlined one first.
+    /// Lines of a location, the innermost inlined function first.
     pub fn lines_of(&self, location: &Location) -> &[Line] {
         &self.lines
             [location.first_line as usize..(location.first_line + location.line_count) as usize]
     }
 
-    /// The text of a number.
+    /// The string of an id.
     pub fn text(&self, id: StringId) -> &str {
         self.strings.get(id)
     }

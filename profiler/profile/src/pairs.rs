@@ -1,12 +1,12 @@
-//! Numbers by pairs of numbers, for trees and dictionaries that are looked up millions of times.
+//! A hash table from pairs of numbers to numbers, for trees and dictionaries with millions of lookups.
 
-/// A hash table of `(u32, u32) -> u32` whose slots hold all that a look-up compares: one look-up is
-/// one access to memory, where an index into columns would take four.
+/// A hash table from `(u32, u32)` to a `u32` other than 0, which marks free slots.
 ///
-/// 0 marks a free slot, so it is never a value.
+/// Slots contain the keys, so a lookup takes one memory access; a table of indices into columns
+/// would take four.
 #[derive(Clone, Debug, Default)]
 pub struct Pairs {
-    /// A power of two of them, or none; probed from the hash's place on.
+    /// Zero or a power of two slots, probed linearly from the slot of the hash.
     slots: Vec<Slot>,
     count: usize,
 }
@@ -18,33 +18,33 @@ struct Slot {
     value: u32,
 }
 
-/// The multiplier of wyhash, which spreads small numbers over all bits.
+/// The multiplier of wyhash.
 const SPREAD: u64 = 0xa076_1d64_78bd_642f;
 
 impl Pairs {
-    /// An empty table.
+    /// Returns an empty table.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many pairs there are.
+    /// Number of pairs.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is none.
+    /// Whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The value of a pair; where it is new, it gets `value`, which must not be 0.
+    /// Returns the value of a pair. A new pair gets `value`, which must not be 0.
     #[inline]
     pub fn find_or_insert(&mut self, first: u32, second: u32, value: u32) -> u32 {
         debug_assert_ne!(value, 0, "0 marks free slots");
-        if self.count >= self.room() {
+        if self.count >= self.capacity() {
             self.grow(self.count + 1);
         }
-        let slot = place(&mut self.slots, first, second);
+        let slot = slot_of(&mut self.slots, first, second);
         if slot.value == 0 {
             *slot = Slot {
                 first,
@@ -56,16 +56,16 @@ impl Pairs {
         slot.value
     }
 
-    /// Makes room for this many more pairs.
+    /// Reserves capacity for `pairs` more pairs.
     pub fn reserve(&mut self, pairs: usize) {
-        if self.count + pairs > self.room() {
+        if self.count + pairs > self.capacity() {
             self.grow(self.count + pairs);
         }
     }
 
-    /// How many pairs the slots may hold: probing stays short while five of eight are taken.
+    /// Number of pairs that the slots may hold: a load factor of 5/8 keeps probe sequences short.
     #[inline]
-    fn room(&self) -> usize {
+    fn capacity(&self) -> usize {
         self.slots.len() / 8 * 5
     }
 
@@ -74,14 +74,14 @@ impl Pairs {
         let slots = (pairs.saturating_mul(8) / 5 + 8).next_power_of_two();
         let before = std::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
         for slot in before.into_iter().filter(|slot| slot.value != 0) {
-            *place(&mut self.slots, slot.first, slot.second) = slot;
+            *slot_of(&mut self.slots, slot.first, slot.second) = slot;
         }
     }
 }
 
-/// The slot of a pair, or the free one where it belongs. Some slot must be free.
+/// The slot of a pair, or the free slot for it. At least one slot must be free.
 #[inline]
-fn place(slots: &mut [Slot], first: u32, second: u32) -> &mut Slot {
+fn slot_of(slots: &mut [Slot], first: u32, second: u32) -> &mut Slot {
     let product = u128::from(u64::from(first) << 32 | u64::from(second)) * u128::from(SPREAD);
     let mask = slots.len() - 1;
     let mut at = ((product >> 64) as u64 ^ product as u64) as usize & mask;
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_keeps_its_first_value_however_the_table_grows() {
+    fn pairs_keep_their_first_value_when_the_table_grows() {
         let mut pairs = Pairs::new();
         for round in 0..2 {
             for n in 0..10_000 {

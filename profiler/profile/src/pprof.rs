@@ -1,31 +1,13 @@
-//! pprof's `profile.proto`, unpacked; see [`crate::gzip`] for the packing.
+//! Codec of pprof's `profile.proto`, without compression; see [`crate::gzip`] for that.
 //!
-//! Format: <https://github.com/google/pprof/blob/main/proto/profile.proto>. Ids are renumbered on
-//! the way through; everything else survives.
+//! Format: <https://github.com/google/pprof/blob/main/proto/profile.proto>. Decoding renumbers ids;
+//! everything else survives a round trip.
 
 mod decode;
 mod encode;
+mod field;
 #[cfg(test)]
 mod tests;
 
 pub use decode::decode;
 pub use encode::encode;
-
-/// Field numbers of the message `Profile`.
-mod field {
-    pub(super) const SAMPLE_TYPE: u64 = 1;
-    pub(super) const SAMPLE: u64 = 2;
-    pub(super) const MAPPING: u64 = 3;
-    pub(super) const LOCATION: u64 = 4;
-    pub(super) const FUNCTION: u64 = 5;
-    pub(super) const STRING_TABLE: u64 = 6;
-    pub(super) const DROP_FRAMES: u64 = 7;
-    pub(super) const KEEP_FRAMES: u64 = 8;
-    pub(super) const TIME_NANOS: u64 = 9;
-    pub(super) const DURATION_NANOS: u64 = 10;
-    pub(super) const PERIOD_TYPE: u64 = 11;
-    pub(super) const PERIOD: u64 = 12;
-    pub(super) const COMMENT: u64 = 13;
-    pub(super) const DEFAULT_SAMPLE_TYPE: u64 = 14;
-    pub(super) const DOC_URL: u64 = 15;
-}

@@ -1,4 +1,4 @@
-//! Stacks as a tree that shares their common beginnings.
+//! A tree of stacks: stacks share the nodes of their common roots.
 
 use crate::pairs::Pairs;
 
@@ -10,16 +10,16 @@ impl NodeId {
     /// The node of the empty stack.
     pub const ROOT: Self = Self(0);
 
-    /// As an index.
+    /// The id as an index.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Each node is one stack: its parent's stack and one more item below it.
+/// A tree in which each node is a stack: its parent's stack with one item added at the leaf.
 ///
-/// A parent's number is always lower than its children's, so one pass over the numbers, backwards,
-/// adds values up the tree, and one forwards hands anything down.
+/// A parent's id is always lower than its children's. So one backward pass over the ids adds up
+/// values towards the root, and one forward pass propagates anything towards the leaves.
 #[derive(Clone, Debug)]
 pub struct StackTree {
     parents: Vec<u32>,
@@ -39,28 +39,24 @@ impl Default for StackTree {
 }
 
 impl StackTree {
-    /// A tree of the root alone.
+    /// Returns a tree that contains the root only.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many nodes there are, the root included.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a tree is never without its root"
-    )]
+    /// Number of nodes, including the root.
+    #[expect(clippy::len_without_is_empty, reason = "the root is always present")]
     pub fn len(&self) -> usize {
         self.parents.len()
     }
 
-    /// The node for `item` under `parent`, made if it is new.
-    ///
-    /// `parent` must be a node of this tree.
+    /// Returns the child of `parent` for `item`, and adds it if it is new. `parent` must be a node of
+    /// this tree.
     #[inline]
     pub fn child(&mut self, parent: NodeId, item: u32) -> NodeId {
         debug_assert!(
             parent.index() < self.parents.len(),
-            "the parent is of this tree"
+            "the parent is in this tree"
         );
         let id = self.parents.len() as u32;
         let found = self.index.find_or_insert(parent.0, item, id);
@@ -71,34 +67,34 @@ impl StackTree {
         NodeId(found)
     }
 
-    /// Makes room for this many more nodes.
+    /// Reserves capacity for `nodes` more nodes.
     pub fn reserve(&mut self, nodes: usize) {
         self.parents.reserve(nodes);
         self.items.reserve(nodes);
         self.index.reserve(nodes);
     }
 
-    /// The parent of a node; the root is its own.
+    /// Parent of a node; the root is its own parent.
     pub fn parent(&self, node: NodeId) -> NodeId {
         NodeId(self.parents[node.index()])
     }
 
-    /// What the node adds to its parent's stack; `u32::MAX` at the root.
+    /// The item that the node adds to its parent's stack; `u32::MAX` for the root.
     pub fn item(&self, node: NodeId) -> u32 {
         self.items[node.index()]
     }
 
-    /// Parents by node number.
+    /// Parent of each node, by id.
     pub fn parents(&self) -> &[u32] {
         &self.parents
     }
 
-    /// Items by node number.
+    /// Item of each node, by id.
     pub fn items(&self) -> &[u32] {
         &self.items
     }
 
-    /// The items of a node's stack from the leaf up to the root.
+    /// Items of a node's stack, from the leaf to the root.
     pub fn leaf_to_root(&self, node: NodeId) -> impl Iterator<Item = u32> {
         let mut at = node.index();
         std::iter::from_fn(move || {
@@ -110,9 +106,7 @@ impl StackTree {
         })
     }
 
-    /// Turns values of single nodes into values of whole subtrees, in place.
-    ///
-    /// `values` holds one number a node.
+    /// Replaces the value of each node, by id, by the sum over its subtree.
     pub fn add_up(&self, values: &mut [i64]) {
         for node in (1..self.parents.len().min(values.len())).rev() {
             let parent = self.parents[node] as usize;
@@ -126,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parents_come_before_their_children_and_values_add_up() {
+    fn parents_have_lower_ids_than_children_and_values_add_up() {
         let mut tree = StackTree::new();
         let a = tree.child(NodeId::ROOT, 7);
         let b = tree.child(a, 8);

@@ -1,4 +1,4 @@
-//! One growing text with offsets, and an index that is built only when somebody looks a string up.
+//! A table of strings: one buffer with offsets, and an index that is built at the first lookup.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -9,13 +9,13 @@ use std::hash::BuildHasher;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StringId(pub u32);
 
-/// Strings by number. Number 0 is always the empty string.
+/// Strings by id. Id 0 is always the empty string.
 #[derive(Clone, Debug)]
 pub struct StringTable {
     text: String,
-    /// End offset of each string in `text`.
+    /// End of each string in `text`.
     ends: Vec<u32>,
-    /// Hashes and numbers of strings; holds the strings below `indexed`.
+    /// Hash and id of each string whose id is below `indexed`.
     index: HashTable<(u32, u32)>,
     indexed: usize,
 }
@@ -31,50 +31,50 @@ impl Default for StringTable {
     }
 }
 
-/// What the index keeps of a string's hash, so that it grows without reading the strings again.
+/// The part of a string's hash that the index stores, so that it can grow without reading strings.
 fn hash(text: &str) -> u32 {
     (FxBuildHasher.hash_one(text.as_bytes()) >> 32) as u32
 }
 
-/// The kept hash over all bits, as the index needs it.
+/// Spreads a stored hash over 64 bits, as the hash table requires.
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl StringTable {
-    /// A table of the empty string alone.
+    /// Returns a table that contains the empty string only.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The string of this number; the empty string for a number that is not there.
+    /// The string of an id; the empty string for an unknown id.
     pub fn get(&self, id: StringId) -> &str {
         span(&self.text, &self.ends, id.0 as usize)
     }
 
-    /// How many strings there are, the empty one included.
+    /// Number of strings, including the empty one.
     #[expect(
         clippy::len_without_is_empty,
-        reason = "a table is never without its empty string"
+        reason = "the empty string is always present"
     )]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Bytes of text held.
+    /// Total length of the strings in bytes.
     pub fn text_len(&self) -> usize {
         self.text.len()
     }
 
-    /// Appends without looking whether the string is there already; the cheap way to take over a
-    /// table whose numbers must be kept.
+    /// Appends a string without deduplication and returns its id. Copies another table cheaply, with
+    /// its ids.
     pub fn push(&mut self, text: &str) -> StringId {
         self.text.push_str(text);
         self.ends.push(self.text.len() as u32);
         StringId(self.ends.len() as u32 - 1)
     }
 
-    /// The number of this string, which is added if it is new.
+    /// Returns the id of a string, and adds the string if it is new.
     pub fn intern(&mut self, text: &str) -> StringId {
         if text.is_empty() {
             return StringId(0);
@@ -103,7 +103,7 @@ impl StringTable {
         StringId(id)
     }
 
-    /// The number of this string, if it is there.
+    /// Returns the id of a string, if the table contains it.
     pub fn find(&mut self, text: &str) -> Option<StringId> {
         if text.is_empty() {
             return Some(StringId(0));
@@ -116,11 +116,12 @@ impl StringTable {
         found.map(|&(_, i)| StringId(i))
     }
 
-    /// Every string in the order of its number.
+    /// All strings, in order of their ids.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         (0..self.ends.len()).map(|i| span(&self.text, &self.ends, i))
     }
 
+    /// Indexes the strings that `push` appended.
     fn catch_up(&mut self) {
         let Self {
             text,
@@ -156,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_string_keeps_its_number() {
+    fn strings_keep_their_ids() {
         let mut table = StringTable::new();
         let a = table.intern("alpha");
         let pushed = table.push("beta");
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_pushed_twice_is_found_under_its_first_number() {
+    fn duplicate_strings_are_found_under_their_first_id() {
         let mut table = StringTable::new();
         let first = table.push("twice");
         table.push("twice");

@@ -1,45 +1,48 @@
-//! A flame graph as the browser takes it: columns in preorder, the largest nodes first to be kept.
+//! Encodes a flame graph for the browser, as columns in preorder or as JSON, limited to its largest
+//! nodes.
 //!
-//! A node that was cut away is not gone: its parent says how many children it hides and their exact
-//! value. All numbers are little-endian; a section is padded with zeros to a multiple of 8 bytes.
+//! The parent of an omitted node holds the number of its omitted children and their exact total.
+//! Numbers are little-endian; each section is padded with zeros to a multiple of 8 bytes.
 //!
 //! ```text
-//!  0   8   magic "DAVYTREE"                 32 u32 CRC-32 of all from byte 64 to the end
+//!  0   8   magic "DAVYTREE"                 32 u32 CRC-32 of the bytes from 64 to the end
 //!  8  u16  version, 1                       36 u32 0
-//! 10  u16  flags; bit 0: a difference       40 f64 total
-//! 12  u32  n: nodes, the root included      48 f64 base total
+//! 10  u16  flags; bit 0: a diff             40 f64 total
+//! 12  u32  n: nodes, including the root      48 f64 base total
 //! 16  u32  k: frames                        56 u64 0
 //! 20  u32  m: strings                       64     sections:
 //! 24  u32  s: bytes of string data
 //! 28  u32  j: bytes of meta data
 //!
-//! self f64[n]   hidden f64[n]   (difference: base_self f64[n]   base_hidden f64[n])
+//! self f64[n]   hidden f64[n]   (diff: base_self f64[n]   base_hidden f64[n])
 //! frame u32[n]  hidden_children u32[n]  depth u16[n]
 //! frame_name u32[k]  frame_file u32[k]  frame_line u32[k]  frame_kind u8[k]
 //! string_end u32[m]  string_data u8[s]  meta (JSON) u8[j]
 //! ```
 //!
-//! Nodes stand in preorder, siblings by falling total. Node 0 is the root, named `total`.
+//! Siblings are in descending order of their totals. Node 0 is the root, named `total`.
 
 use crate::flame::Children;
 use crate::{FlameTree, FrameKind, NodeId, StringTable};
 
-/// First bytes of the format.
+/// The first bytes of the binary format.
 pub const MAGIC: &[u8; 8] = b"DAVYTREE";
-/// The version written.
+/// The version of the binary format.
 pub const VERSION: u16 = 1;
-/// Its media type.
+/// The media type of the binary format.
 pub const MEDIA_TYPE: &str = "application/vnd.davy.flamegraph";
-/// Levels drawn; what lies deeper is hidden, with its exact value.
+/// Levels below the root that are encoded; deeper nodes are omitted.
 const DEPTH_MAX: usize = u16::MAX as usize;
 
-/// The kept nodes in drawing order.
+/// The nodes to encode.
 struct Outline {
-    /// Node numbers with their depth, in preorder, the largest sibling first.
+    /// Node ids and depths, in preorder, the largest sibling first.
     order: Vec<(u32, u16)>,
+    /// Total of each node, by id.
     totals: Vec<i64>,
-    /// By node number.
+    /// Total of the omitted children of each node, by id.
     hidden: Vec<i64>,
+    /// Number of omitted children of each node, by id.
     hidden_children: Vec<u32>,
 }
 
@@ -54,7 +57,7 @@ fn outline(tree: &FlameTree, max_nodes: usize) -> Outline {
     while let Some((node, depth)) = pending.pop() {
         order.push((node, depth as u16));
         let below = children.of_node_mut(node);
-        // The stack gives back the last first.
+        // Ascending, as the last one pushed is the first one popped.
         below.sort_by_key(|child| (totals[*child as usize], std::cmp::Reverse(*child)));
         for child in below.iter() {
             if keep[*child as usize] && depth < DEPTH_MAX {
@@ -74,7 +77,7 @@ fn outline(tree: &FlameTree, max_nodes: usize) -> Outline {
     }
 }
 
-/// Writes the format with at most `max_nodes` nodes besides the root.
+/// Encodes at most `max_nodes` nodes and the root in the binary format. `meta` is passed through.
 pub fn encode(tree: &FlameTree, max_nodes: usize, meta: &serde_json::Value) -> Vec<u8> {
     let outline = outline(tree, max_nodes);
     let mut strings = StringTable::new();
@@ -153,11 +156,12 @@ impl Columns {
     }
 }
 
-/// Writes nested JSON: `{"name","self","total","children"}`; a node that hides children says so with
-/// `"hidden"` (their value) and `"hidden_children"`.
+/// Encodes at most `max_nodes` nodes and the root as nested JSON:
+/// `{"name","self","total","children"}`. A node with omitted children also has `"hidden"`, their
+/// total, and `"hidden_children"`, their number.
 ///
-/// It is written and not built as a value, since a nested value of this depth would overflow the
-/// program's stack when it is dropped.
+/// The text is built without a `serde_json::Value`: dropping one nested this deeply would overflow
+/// the call stack.
 pub fn to_json(tree: &FlameTree, max_nodes: usize) -> String {
     let outline = outline(tree, max_nodes);
     let mut out = String::with_capacity(outline.order.len() * 64);
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn json_holds_every_node_with_its_total() {
+    fn json_contains_every_node_with_its_total() {
         let json: serde_json::Value =
             serde_json::from_str(&to_json(&tree("a;b 1\na;c 2\nd 4\n"), 100)).expect("valid JSON");
         let expected = serde_json::json!({"name": "total", "self": 0, "total": 7, "children": [
@@ -230,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_away_is_told_exactly() {
+    fn parents_hold_the_exact_total_of_omitted_children() {
         let json: serde_json::Value =
             serde_json::from_str(&to_json(&tree("a;b 1\na;c 2\nd 4\n"), 2)).expect("valid JSON");
         let a = &json["children"][1];
@@ -245,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_stand_where_the_header_says() {
+    fn columns_follow_the_layout_in_the_header() {
         let bytes = encode(
             &tree("a;b 1\na;c 2\nd 4\n"),
             100,
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_tree_is_written_without_recursion() {
+    fn deep_tree_does_not_overflow_the_call_stack() {
         let mut deep = FlameTree::new();
         let frame = deep.named_frame("again", FrameKind::Function);
         let leaf = (0..100_000).fold(NodeId::ROOT, |at, _| deep.child(at, frame));
@@ -282,7 +286,7 @@ mod tests {
         let json = to_json(&deep, usize::MAX);
         assert!(
             json.contains("\"hidden\":1"),
-            "what lies below the last level is told"
+            "the node below the last level is omitted with its value"
         );
         assert_eq!(json.matches("again").count(), DEPTH_MAX);
         assert_eq!(deep.top(1)[0].total, 1);

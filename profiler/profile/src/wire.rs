@@ -1,29 +1,60 @@
-//! Protobuf's wire format, read without copying and written without a schema.
+//! Protobuf's wire format: reads the fields of a message without copying, and writes messages
+//! without a schema.
 //!
 //! Format: <https://protobuf.dev/programming-guides/encoding/>.
+//!
+//! ```
+//! use davy_profile::wire::{Reader, Value, Writer};
+//!
+//! let mut message = Writer::default();
+//! message.number(1, 300);
+//! message.bytes(2, b"text");
+//! let bytes = message.into_bytes();
+//!
+//! let mut reader = Reader::new(&bytes);
+//! assert_eq!(reader.field(), Ok(Some((1, Value::Varint(300)))));
+//! assert_eq!(reader.field(), Ok(Some((2, Value::Bytes(b"text")))));
+//! assert_eq!(reader.field(), Ok(None));
+//! ```
 
-use crate::Error;
+/// Why bytes are not a protobuf message, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem} at byte {offset}")]
+pub struct Error {
+    /// What is wrong.
+    pub problem: &'static str,
+    /// Offset in the outermost message.
+    pub offset: usize,
+}
 
-/// A field's value as it stands on the wire.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Value<'a> {
+/// The value of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// Wire type 0: an integer, a boolean or an enum.
     Varint(u64),
+    /// Wire type 2: a string, bytes, a nested message or a packed list.
     Bytes(&'a [u8]),
-    /// A fixed-width number, which pprof does not use.
+    /// Wire types 1 and 5: a number of 8 or 4 bytes, which is skipped.
     Fixed,
 }
 
 /// Reads the fields of one message.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
-    /// Where the message ends in the whole input, for messages of errors.
+    /// Offset of the message's end in the outermost message.
     end: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// A message that begins at `base` in the whole input.
-    pub(crate) fn new(bytes: &'a [u8], base: usize) -> Self {
+    /// A reader of an outermost message.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self::nested(bytes, 0)
+    }
+
+    /// A reader of a message that begins at `base` in the outermost message.
+    #[inline]
+    pub fn nested(bytes: &'a [u8], base: usize) -> Self {
         Self {
             rest: bytes,
             end: base + bytes.len(),
@@ -31,27 +62,29 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
-    fn wrong<T>(&self, what: &'static str) -> Result<T, Error> {
-        Err(Error::Wire {
-            what,
-            at: self.position(),
+    fn fail<T>(&self, problem: &'static str) -> Result<T, Error> {
+        Err(Error {
+            problem,
+            offset: self.position(),
         })
     }
 
-    /// Position in the whole input.
+    /// Offset of the next byte in the outermost message.
     #[inline]
-    pub(crate) fn position(&self) -> usize {
+    pub fn position(&self) -> usize {
         self.end - self.rest.len()
     }
 
+    /// Whether all fields have been read.
     #[inline]
-    pub(crate) fn is_at_end(&self) -> bool {
+    pub fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
+    /// The next varint.
     #[inline]
-    pub(crate) fn varint(&mut self) -> Result<u64, Error> {
-        // One and two bytes are nearly all that pprof holds.
+    pub fn varint(&mut self) -> Result<u64, Error> {
+        // Nearly all varints of a pprof profile have one or two bytes.
         match self.rest {
             [a, rest @ ..] if *a < 0x80 => {
                 self.rest = rest;
@@ -65,16 +98,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number of any length: addresses, times and values.
+    /// A varint of any length. Addresses, times and values have more than two bytes.
     fn long_varint(&mut self) -> Result<u64, Error> {
-        const ENDS: u64 = 0x8080_8080_8080_8080;
+        const STOP_BITS: u64 = 0x8080_8080_8080_8080;
         if let Some(eight) = self.rest.first_chunk::<8>() {
             let word = u64::from_le_bytes(*eight);
-            let ends = !word & ENDS;
-            if ends != 0 {
-                let bits = ends.trailing_zeros() + 1;
-                // Seven bits a byte, then fourteen every two, then twenty-eight every four.
-                let sevens = word & (u64::MAX >> (64 - bits)) & !ENDS;
+            let stops = !word & STOP_BITS;
+            if stops != 0 {
+                let bits = stops.trailing_zeros() + 1;
+                // Joins the 7 bits of each byte to 14 bits, those to 28, and those to 56.
+                let sevens = word & (u64::MAX >> (64 - bits)) & !STOP_BITS;
                 let pairs = sevens & 0x007f_007f_007f_007f | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
                 let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
                 self.rest = &self.rest[bits as usize / 8..];
@@ -90,15 +123,15 @@ impl<'a> Reader<'a> {
             }
         }
         if self.rest.len() < 10 {
-            self.wrong("it ends inside a number")
+            self.fail("truncated number")
         } else {
-            self.wrong("a number of more than ten bytes")
+            self.fail("varint of more than 10 bytes")
         }
     }
 
-    /// The next field's number and value, or `None` at the end.
+    /// The number and value of the next field, or `None` at the end of the message.
     #[inline]
-    pub(crate) fn field(&mut self) -> Result<Option<(u64, Value<'a>)>, Error> {
+    pub fn field(&mut self) -> Result<Option<(u64, Value<'a>)>, Error> {
         if self.is_at_end() {
             return Ok(None);
         }
@@ -108,61 +141,81 @@ impl<'a> Reader<'a> {
             2 => {
                 let length = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
                 let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
-                    return self.wrong("a field is longer than what is left");
+                    return self.fail("length beyond the end of the message");
                 };
                 self.rest = rest;
                 Value::Bytes(bytes)
             }
             1 => self.skip(8)?,
             5 => self.skip(4)?,
-            _ => return self.wrong("a field of a kind that protobuf 3 does not have"),
+            _ => return self.fail("unsupported wire type"),
         };
         if key >> 3 == 0 {
-            return self.wrong("a field with the number 0");
+            return self.fail("field number 0");
         }
         Ok(Some((key >> 3, value)))
     }
 
     fn skip(&mut self, bytes: usize) -> Result<Value<'a>, Error> {
         let Some(rest) = self.rest.get(bytes..) else {
-            return self.wrong("it ends inside a number");
+            return self.fail("truncated number");
         };
         self.rest = rest;
         Ok(Value::Fixed)
     }
 }
 
-/// Gives each number of a repeated field, packed or not.
+/// Calls `each` with every number of a repeated field, packed or not. `base` is the offset of a
+/// packed list in the outermost message.
 #[inline]
-pub(crate) fn repeated(
-    value: Value<'_>,
-    base: usize,
-    mut each: impl FnMut(u64),
-) -> Result<(), Error> {
+pub fn repeated(value: Value<'_>, base: usize, mut each: impl FnMut(u64)) -> Result<(), Error> {
     match value {
         Value::Varint(number) => each(number),
         Value::Bytes(bytes) => {
-            let mut reader = Reader::new(bytes, base);
+            let mut reader = Reader::nested(bytes, base);
             while !reader.is_at_end() {
                 each(reader.varint()?);
             }
         }
         Value::Fixed => {
-            return Err(Error::Wire {
-                what: "a number of the wrong width",
-                at: base,
+            return Err(Error {
+                problem: "unexpected wire type",
+                offset: base,
             });
         }
     }
     Ok(())
 }
 
-/// Writes a message.
-#[derive(Debug, Default)]
-pub(crate) struct Writer(pub(crate) Vec<u8>);
+/// Writes one message.
+#[derive(Clone, Debug, Default)]
+pub struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(crate) fn varint(&mut self, mut value: u64) {
+    /// An empty message with space for `bytes` bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// Removes all fields and keeps the allocation.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The message so far.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The message.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    #[inline]
+    fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
             value >>= 7;
@@ -170,28 +223,26 @@ impl Writer {
         self.0.push(value as u8);
     }
 
-    /// A number, left out where it is 0, as protobuf 3 does.
-    pub(crate) fn number(&mut self, field: u64, value: u64) {
+    /// Adds a varint field, unless it is 0: the default, which protobuf 3 omits.
+    #[inline]
+    pub fn number(&mut self, field: u64, value: u64) {
         if value != 0 {
             self.varint(field << 3);
             self.varint(value);
         }
     }
 
-    pub(crate) fn bytes(&mut self, field: u64, bytes: &[u8]) {
+    /// Adds a length-delimited field: a string, bytes or a nested message.
+    #[inline]
+    pub fn bytes(&mut self, field: u64, bytes: &[u8]) {
         self.varint(field << 3 | 2);
         self.varint(bytes.len() as u64);
         self.0.extend_from_slice(bytes);
     }
 
-    /// A packed list of numbers; nothing where it is empty.
-    pub(crate) fn packed(
-        &mut self,
-        field: u64,
-        numbers: impl Iterator<Item = u64>,
-        scratch: &mut Writer,
-    ) {
-        scratch.0.clear();
+    /// Adds a packed list of numbers, unless it is empty. `scratch` is overwritten.
+    pub fn packed(&mut self, field: u64, numbers: impl Iterator<Item = u64>, scratch: &mut Writer) {
+        scratch.clear();
         for number in numbers {
             scratch.varint(number);
         }
@@ -206,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_of_any_length_is_read_as_it_was_written() {
+    fn varints_of_every_length_survive_a_round_trip() {
         for bits in 0..=64 {
             for number in [
                 u64::MAX.checked_shr(64 - bits).unwrap_or(0),
@@ -217,14 +268,45 @@ mod tests {
                 let length = writer.0.len();
                 for padding in [0, 1, 9] {
                     let bytes = [&writer.0[..], &vec![0xff; padding]].concat();
-                    let mut reader = Reader::new(&bytes, 5);
+                    let mut reader = Reader::nested(&bytes, 5);
                     assert_eq!(reader.varint(), Ok(number));
                     assert_eq!(reader.position(), 5 + length);
                 }
-                let mut cut = Reader::new(&writer.0[..length - 1], 0);
+                let mut cut = Reader::new(&writer.0[..length - 1]);
                 assert!(cut.varint().is_err());
             }
         }
-        assert!(Reader::new(&[0x80; 12], 0).varint().is_err());
+        assert!(Reader::new(&[0x80; 12]).varint().is_err());
+    }
+
+    #[test]
+    fn long_fields_have_lengths_of_several_bytes() {
+        let mut writer = Writer::default();
+        writer.bytes(1, &[7; 300]);
+        assert_eq!(writer.0[..3], [0x0a, 0xac, 0x02]);
+        assert_eq!(writer.0.len(), 303);
+    }
+
+    #[test]
+    fn malformed_fields_are_reported_with_their_offset() {
+        let check = |bytes: &[u8], problem: &'static str, offset: usize| {
+            let mut reader = Reader::new(bytes);
+            let error = loop {
+                match reader.field() {
+                    Ok(field) => assert!(field.is_some(), "no error in {bytes:?}"),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error, Error { problem, offset }, "{bytes:?}");
+        };
+        check(
+            &[0x08, 1, 0x12, 3, 0],
+            "length beyond the end of the message",
+            4,
+        );
+        check(&[0x08, 0x80], "truncated number", 1);
+        check(&[0x09, 0, 0], "truncated number", 1);
+        check(&[0x0b], "unsupported wire type", 1);
+        check(&[0x00, 0], "field number 0", 2);
     }
 }

@@ -1,18 +1,19 @@
-//! Real profiles of six languages' profilers, there and back again. `go tool pprof` is the judge.
+//! Round trips of profiles from real profilers of six languages, compared by `go tool pprof`.
 //!
-//! `agents/make/make.sh` made the profiles, and makes them again.
+//! `agents/make/make.sh` generates the profiles.
 
 use davy_profile::{LabelValue, Limits, Profile, gzip, pprof};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A checked-in profile, and what it is here for.
+/// A checked-in profile and what it contains.
 struct Agent {
     name: &'static str,
     sample_types: &'static str,
-    /// Keys of labels that hold text, and of those that hold numbers.
+    /// Keys of the labels with text values.
     texts: &'static str,
+    /// Keys of the labels with numeric values.
     numbers: &'static str,
 }
 
@@ -67,7 +68,7 @@ impl Agent {
         folder().join(format!("{}.pb.gz", self.name))
     }
 
-    /// The profile as the profiler wrote it, unpacked.
+    /// The profile as its profiler wrote it, decompressed.
     fn bytes(&self) -> Vec<u8> {
         let packed = std::fs::read(self.path()).expect("the profile is checked in");
         let unpacked = gzip::unpack(&packed, &Limits::default());
@@ -79,42 +80,42 @@ fn decode(name: &str, bytes: &[u8]) -> Profile {
     pprof::decode(bytes, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// All that pprof knows of a profile, as text.
+/// The output of `go tool pprof -raw`.
 fn raw(scratch: &Path, profile: &Path) -> String {
     let output = Command::new("go")
         .args(["tool", "pprof", "-raw", "-symbolize=none"])
         .arg(profile)
-        // Else it looks for the programs, and reads more of them into the profile.
+        // Keeps pprof from finding the programs and adding their symbols.
         .env("PPROF_BINARY_PATH", scratch)
         .env("PPROF_TMPDIR", scratch)
         .current_dir(scratch)
         .output()
-        .expect("`go tool pprof` judges this test: install Go (Debian: apt-get install golang-go)");
+        .expect("this test needs `go tool pprof`: install Go (Debian: apt-get install golang-go)");
     assert!(
         output.status.success(),
-        "`go tool pprof` judges this test and does not take {}; is Go whole? {}",
+        "`go tool pprof` failed on {}: {}",
         profile.display(),
         String::from_utf8_lossy(&output.stderr),
     );
-    String::from_utf8(output.stdout).expect("pprof prints text")
+    String::from_utf8(output.stdout).expect("pprof prints UTF-8")
 }
 
-/// The first line that differs, since a whole profile is too much to look at.
+/// Reports the first differing line only, since a whole profile is too long to read.
 fn assert_same_text(name: &str, before: &str, after: &str) {
     for (number, (before, after)) in before.lines().zip(after.lines()).enumerate() {
         assert_eq!(before, after, "{name}: line {} of pprof's text", number + 1);
     }
-    assert_eq!(before, after, "{name}: pprof's text is cut");
+    assert_eq!(before, after, "{name}: one text is longer");
 }
 
 #[test]
-fn go_tool_pprof_reads_the_same_samples_values_labels_and_lines_after_a_round_trip() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
+fn go_tool_pprof_prints_the_same_text_after_a_round_trip() {
+    let scratch = tempfile::tempdir().expect("create a temporary folder");
     for agent in &AGENTS {
         let again = scratch.path().join(format!("{}.pb.gz", agent.name));
         let profile = decode(agent.name, &agent.bytes());
         let packed = gzip::compress(&pprof::encode(&profile));
-        std::fs::write(&again, packed).expect("the temporary folder takes a file");
+        std::fs::write(&again, packed).expect("write to the temporary folder");
         let before = raw(scratch.path(), &agent.path());
         let after = raw(scratch.path(), &again);
         let rows = before.lines().skip_while(|line| *line != "Samples:");
@@ -126,16 +127,18 @@ fn go_tool_pprof_reads_the_same_samples_values_labels_and_lines_after_a_round_tr
     }
 }
 
-/// Whether a line of pprof's is values, a colon and places, and not labels.
+/// Whether a line of pprof's output has values, a colon and locations, rather than labels.
 fn is_sample(line: &str) -> bool {
-    line.split_once(": ").is_some_and(|(values, places)| {
-        let mut words = values.split_whitespace().chain(places.split_whitespace());
+    line.split_once(": ").is_some_and(|(values, locations)| {
+        let mut words = values
+            .split_whitespace()
+            .chain(locations.split_whitespace());
         words.all(|word| word.parse::<i64>().is_ok())
     })
 }
 
 #[test]
-fn what_was_read_and_written_once_stays_the_same_to_the_byte() {
+fn second_round_trip_changes_no_byte() {
     for agent in &AGENTS {
         let once = pprof::encode(&decode(agent.name, &agent.bytes()));
         let twice = pprof::encode(&decode(agent.name, &once));
@@ -143,16 +146,17 @@ fn what_was_read_and_written_once_stays_the_same_to_the_byte() {
     }
 }
 
-/// What stands in the bytes of a profile, counted without the codec that is on trial.
+/// Contents of an encoded profile, counted independently of the codec under test.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
-    /// The sum of each sample type.
+    /// Sum of the values of each sample type.
     totals: Vec<i128>,
     samples: usize,
     frames: usize,
     labels: usize,
-    /// The sum of all labels' numbers, and of all lines'.
+    /// Sum of the numeric label values.
     label_numbers: i128,
+    /// Sum of the line numbers.
     line_numbers: i128,
     mappings: usize,
     locations: usize,
@@ -160,7 +164,7 @@ struct Tally {
     functions: usize,
 }
 
-/// A field: its number, and its varint or its bytes.
+/// A field: its number, and its varint (`Ok`) or bytes (`Err`).
 type Field<'a> = (u64, Result<u64, &'a [u8]>);
 
 fn varint(bytes: &mut &[u8]) -> u64 {
@@ -183,13 +187,13 @@ fn fields(mut bytes: &[u8]) -> Vec<Field<'_>> {
                 bytes = rest;
                 (key >> 3, Err(message))
             }
-            kind => panic!("pprof has no fields of the kind {kind}"),
+            wire_type => panic!("unexpected wire type {wire_type}"),
         });
     }
     fields
 }
 
-/// The numbers of a repeated field, packed or not.
+/// Numbers of a repeated field, packed or not.
 fn numbers(fields: &[Field<'_>], field: u64) -> Vec<u64> {
     let mut numbers = Vec::new();
     for (_, value) in fields.iter().filter(|(number, _)| *number == field) {
@@ -212,7 +216,7 @@ fn messages<'a>(all: &[Field<'a>], field: u64) -> Vec<Vec<Field<'a>>> {
         .collect()
 }
 
-/// The sum of a field's numbers, which pprof counts with a sign.
+/// Sum of a field's numbers, which are signed in pprof.
 fn sum(message: &[Field<'_>], field: u64) -> i128 {
     let values = numbers(message, field).into_iter();
     values.map(|value| i128::from(value as i64)).sum()
@@ -247,7 +251,7 @@ fn tally(bytes: &[u8]) -> Tally {
 }
 
 #[test]
-fn the_bytes_hold_as_many_samples_labels_and_lines_and_the_same_totals_after_a_round_trip() {
+fn encoded_contents_have_the_same_counts_and_totals_after_a_round_trip() {
     for agent in &AGENTS {
         let bytes = agent.bytes();
         let before = tally(&bytes);
@@ -263,9 +267,9 @@ fn the_bytes_hold_as_many_samples_labels_and_lines_and_the_same_totals_after_a_r
 }
 
 #[test]
-fn each_profile_holds_what_it_is_here_for() {
+fn each_profile_has_the_declared_sample_types_and_labels() {
     let mut files: Vec<_> = std::fs::read_dir(folder())
-        .expect("the folder is there")
+        .expect("list the folder of profiles")
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter_map(|name| name.strip_suffix(".pb.gz").map(str::to_owned))
         .collect();

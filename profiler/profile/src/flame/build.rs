@@ -1,22 +1,22 @@
-//! Profiles and trees into a tree, and out again.
+//! Merges profiles and trees into a tree, and converts a tree to a profile.
 
 use super::{FlameTree, Frame, FrameKind};
 use crate::{Function, Line, Mapping, NodeId, Profile, StackTree, StringId, StringTable};
 use std::collections::BTreeMap;
 
-/// In the place of a label that a sample does not have.
+/// Value of a label that a sample does not have.
 const UNTAGGED: &str = "(untagged)";
 
-/// What tells two frames of the same function apart.
+/// Which frames of a function are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {
-    /// Nothing: flame graphs show whole functions.
+    /// All of them, as in flame graphs.
     Function,
-    /// The line: pprof and source views.
+    /// Those of the same line, as in pprof and source views.
     Line,
 }
 
-/// Strings of another table, taken over when they are first needed.
+/// Ids of another table's strings in this table, translated at first use.
 pub(crate) struct Translation(Vec<StringId>);
 
 impl Translation {
@@ -39,13 +39,13 @@ impl Translation {
 }
 
 impl FlameTree {
-    /// Adds all samples of a profile, by the sample type of this index.
+    /// Adds all samples of a profile. `sample_type` is an index.
     pub fn add_profile(&mut self, profile: &Profile, sample_type: usize, grain: Grain) {
         self.add_profile_by(profile, sample_type, grain, &[]);
     }
 
-    /// As [`add_profile`](Self::add_profile), each sample below a group for each of these labels,
-    /// such as `member=api`; a sample without the label is in `member=(untagged)`.
+    /// Like [`add_profile`](Self::add_profile), with each sample below a group for each label in `by`,
+    /// such as `member=api`; a sample without the label is in the group `member=(untagged)`.
     pub fn add_profile_by(
         &mut self,
         profile: &Profile,
@@ -76,7 +76,8 @@ impl FlameTree {
         }
     }
 
-    /// The node of another tree's stack; those that are known are in `nodes`, among them its root.
+    /// Returns the node for another tree's stack. `nodes` caches the known nodes by stack, and must
+    /// contain the root's.
     fn node_of(
         &mut self,
         stack: usize,
@@ -101,7 +102,7 @@ impl FlameTree {
         node
     }
 
-    /// The frames of each location, from the root to the leaf.
+    /// The frames of each location, from root to leaf.
     fn frames_of(&mut self, profile: &Profile, grain: Grain) -> Vec<Vec<u32>> {
         let mut texts = Translation::new(&profile.strings);
         let mut frames: Vec<Vec<u32>> = vec![Vec::new(); profile.locations.len()];
@@ -120,7 +121,7 @@ impl FlameTree {
                 };
                 frames[index].push(self.frame(frame));
             }
-            // The last line is the function that holds the others, and so nearest to the root.
+            // The last line belongs to the outermost function.
             for line in lines.iter().rev() {
                 let function = match line.function {
                     Line::NO_FUNCTION => Function::default(),
@@ -148,12 +149,12 @@ impl FlameTree {
         frames
     }
 
-    /// Adds another tree's values to this one's.
+    /// Adds another tree.
     pub fn merge(&mut self, other: &Self) {
         self.merge_under(NodeId::ROOT, other);
     }
 
-    /// Adds another tree below a node of this one, as a group of its own.
+    /// Adds another tree below a node of this one.
     pub fn merge_under(&mut self, under: NodeId, other: &Self) {
         let mut texts = Translation::new(&other.strings);
         let mut frames = Vec::with_capacity(other.frames.len());
@@ -178,10 +179,10 @@ impl FlameTree {
         }
     }
 
-    /// As a profile with one sample type. An inlined frame has become a frame as any other.
+    /// Converts to a profile with one sample type. Inlined frames become ordinary frames.
     pub fn to_profile(&self, kind: &str, unit: &str) -> Profile {
         let mut profile = Profile::new();
-        // The numbers of this tree's strings stay as they are.
+        // Keeps the ids of the strings.
         profile.strings = self.strings.clone();
         profile.add_sample_type(kind, unit);
         let mut locations = Vec::with_capacity(self.frames.len());

@@ -1,26 +1,26 @@
-//! Smaller trees out of large ones: the largest nodes, the stacks through a function, the table.
+//! Reductions of a tree: its largest nodes, the stacks through a function, the table of functions.
 
 use super::{Children, FlameTree, FrameKind};
 use crate::{NodeId, StringId};
 use rustc_hash::FxHashMap;
 
-/// A function's share of a tree.
+/// The values of a function in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionTotal {
     /// Name.
     pub name: String,
-    /// Source file, "" where it is not known.
+    /// Source file, "" if unknown.
     pub file: String,
-    /// Value of the function itself.
+    /// Value of the function without its callees.
     pub own: i64,
-    /// Value of the function and what it calls; recursion is counted once.
+    /// Value of the function with its callees; recursive calls count once.
     pub total: i64,
 }
 
 impl FlameTree {
-    /// Which nodes to keep so that at most `max_nodes` besides the root remain: groups before all
-    /// others, since somebody asked for them by name, then those of the largest totals by
-    /// magnitude, among equals those nearer to the root. A kept node's ancestors are kept.
+    /// Selects at most `max_nodes` nodes and the root: groups first, since the query named them, then
+    /// nodes by the magnitude of their totals, and among equal ones those closer to the root. The
+    /// ancestors of a selected node are selected.
     pub(crate) fn largest(&self, max_nodes: usize) -> Vec<bool> {
         let count = self.stacks.len();
         if count - 1 <= max_nodes {
@@ -34,9 +34,9 @@ impl FlameTree {
             .iter()
             .map(|f| f.kind == FrameKind::Group)
             .collect();
-        // A parent weighs at least as much as its child and has the lower number, and above a group
-        // there are only groups: so a parent always stands before its child, and the first
-        // `max_nodes` hold every kept node's parent.
+        // A parent's weight is at least its child's, its id is lower, and the ancestors of a group are
+        // groups. So a parent sorts before its child, and the first `max_nodes` nodes include the
+        // parents of all of them.
         let key = |node: &u32| {
             let group = is_group[self.stacks.items()[*node as usize] as usize];
             (!group, std::cmp::Reverse(weights[*node as usize]), *node)
@@ -52,8 +52,8 @@ impl FlameTree {
         keep
     }
 
-    /// A tree of at most `max_nodes` nodes besides the root. What a node loses below it becomes its
-    /// own value, so all totals stay exact.
+    /// Returns a tree of at most `max_nodes` nodes and the root. The value of a removed node is added to
+    /// its closest remaining ancestor, so all totals stay exact.
     pub fn prune(&self, max_nodes: usize) -> Self {
         let keep = self.largest(max_nodes);
         let mut nodes = vec![NodeId::ROOT; self.stacks.len()];
@@ -79,8 +79,8 @@ impl FlameTree {
         result
     }
 
-    /// Keeps the values of stacks through a frame of which `matches` holds, or with `through` false
-    /// those of the other stacks.
+    /// Sets the value of a stack to 0 unless one of its frames matches, or, if `through` is false,
+    /// unless none does.
     pub fn retain(&mut self, matches: impl Fn(&str) -> bool, through: bool) {
         let hit: Vec<bool> = (0..self.frames.len())
             .map(|f| matches(&self.frame_name(f as u32)))
@@ -97,7 +97,7 @@ impl FlameTree {
         }
     }
 
-    /// A tree without the frames of which `matches` holds; their callees become their callers'.
+    /// Returns a tree without the frames that match; their callees become callees of their callers.
     pub fn hide(&self, matches: impl Fn(&str) -> bool) -> Self {
         let mut result = Self {
             strings: self.strings.clone(),
@@ -118,9 +118,9 @@ impl FlameTree {
         result
     }
 
-    /// The functions of the largest own values, the total breaking ties. Groups are no functions.
+    /// The `limit` functions of the largest own values, ties broken by the total. Groups are left out.
     pub fn top(&self, limit: usize) -> Vec<FunctionTotal> {
-        // Functions by name and file, whatever their line.
+        // Merges the lines of a function.
         let mut functions: FxHashMap<(StringId, StringId, u64), usize> = FxHashMap::default();
         let mut of_frame = Vec::with_capacity(self.frames.len());
         let mut rows: Vec<(u32, i64, i64)> = Vec::new();
@@ -136,7 +136,7 @@ impl FlameTree {
         let totals = self.totals();
         let children = Children::of(&self.stacks);
         let mut open = vec![0u32; rows.len()];
-        // Each node is met twice: on the way down and, as its complement, on the way up.
+        // A node is popped twice: when it is entered, and, marked with LEAVE, when it is left.
         let mut pending: Vec<u32> = children.of_node(0).to_vec();
         while let Some(at) = pending.pop() {
             let leaving = at & LEAVE != 0;
@@ -173,5 +173,5 @@ impl FlameTree {
     }
 }
 
-/// Marks a node that is left again; trees stay far below 2^31 nodes.
+/// Marks a node that is left. Trees have far fewer than 2^31 nodes.
 const LEAVE: u32 = 1 << 31;

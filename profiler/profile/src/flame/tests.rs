@@ -10,13 +10,13 @@ fn tree(folded_stacks: &str) -> FlameTree {
 }
 
 #[test]
-fn recursion_is_counted_once_in_a_functions_total() {
+fn recursive_calls_count_once_in_a_functions_total() {
     let top = tree("a;b;a;a 5\na;b 2\nc 1\n").top(10);
     let row = |name: &str| {
         top.iter()
             .find(|f| f.name == name)
             .map(|f| (f.own, f.total))
-            .expect("the function is there")
+            .expect("the function is in the table")
     };
     assert_eq!(row("a"), (5, 7));
     assert_eq!(row("b"), (2, 7));
@@ -41,7 +41,7 @@ fn merging_two_trees_adds_their_values() {
 }
 
 #[test]
-fn focus_keeps_the_stacks_through_a_function_and_ignore_the_others() {
+fn retain_keeps_the_stacks_through_a_function_or_all_others() {
     let mut focused = tree("a;b;c 1\na;d 2\nb 4\n");
     focused.retain(|name| name == "b", true);
     assert_eq!(folded::encode(&focused), "a;b;c 1\nb 4\n");
@@ -56,12 +56,12 @@ fn hiding_a_function_joins_its_callers_to_its_callees() {
     assert_eq!(folded::encode(&hidden), "a;c 3\n");
     assert_eq!(
         hidden.values[0], 4,
-        "what is left without a frame stays at the root"
+        "the value of a stack without frames moves to the root"
     );
 }
 
 #[test]
-fn a_tree_goes_out_as_a_profile_and_comes_back() {
+fn tree_survives_conversion_to_a_profile_and_back() {
     let whole = tree("a;b;c 5\na;b;d 1\na;e 1\nf 9\n");
     let profile = whole.to_profile("cpu", "nanoseconds");
     let mut back = FlameTree::new();
@@ -70,7 +70,7 @@ fn a_tree_goes_out_as_a_profile_and_comes_back() {
 }
 
 #[test]
-fn inlined_frames_stand_below_the_function_that_holds_them() {
+fn inlined_frames_are_children_of_the_containing_function() {
     let mut profile = crate::Profile::new();
     profile.add_sample_type("cpu", "nanoseconds");
     let line = |profile: &mut crate::Profile, name: &str, line| {
@@ -89,9 +89,9 @@ fn inlined_frames_stand_below_the_function_that_holds_them() {
         line(&mut profile, "inlined", 3),
         line(&mut profile, "holder", 9),
     ];
-    let place = profile.location(None, 16, &lines);
+    let location = profile.location(None, 16, &lines);
     let main = profile.named_location("main");
-    let stack = profile.stack([main, place]);
+    let stack = profile.stack([main, location]);
     profile.add_sample(stack, crate::LabelSetId(0), &[7]);
     let mut tree = FlameTree::new();
     tree.add_profile(&profile, 0, Grain::Line);
@@ -100,7 +100,7 @@ fn inlined_frames_stand_below_the_function_that_holds_them() {
 }
 
 #[test]
-fn a_small_group_is_not_pruned() {
+fn small_groups_are_not_pruned() {
     let mut tree = FlameTree::new();
     let mut add = |group: &str, names: &[&str], value| {
         let group = tree.named_frame(group, FrameKind::Group);
@@ -120,7 +120,7 @@ fn a_small_group_is_not_pruned() {
 }
 
 #[test]
-fn samples_stand_below_their_labels_and_without_one_below_untagged() {
+fn samples_are_grouped_by_label_and_those_without_it_are_untagged() {
     let mut profile = Profile::new();
     profile.add_sample_type("cpu", "nanoseconds");
     let (main, pay) = (

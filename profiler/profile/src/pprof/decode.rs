@@ -1,15 +1,19 @@
-//! From bytes to a profile: one pass over the fields, then places, then samples.
+//! Decodes a profile: one pass over its fields, then the locations, then the samples.
+
+mod ids;
+mod messages;
+mod strings;
 
 use super::field;
-use crate::wire::{Reader, Value, repeated};
-use crate::{
-    Error, Function, Label, LabelValue, Limits, Line, Location, Mapping, NodeId, Profile, StringId,
-    ValueType,
-};
-use rustc_hash::FxHashMap;
+use crate::wire::{self, Reader, Value, repeated};
+use crate::{Error, Label, Limits, Line, Location, NodeId, Profile};
+use ids::Ids;
+use messages::{function, label, mapping, string, value_type};
 
-/// Reads an unpacked pprof. What it accepts, Go's `CheckValid` accepts too; what names something
-/// that the profile does not have is refused, and so is what passes a limit.
+/// Decodes an uncompressed pprof.
+///
+/// Profiles that refer to something they do not contain, or exceed a limit, are errors. Go's
+/// `CheckValid` accepts every profile that this function accepts.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     if bytes.len() > limits.bytes {
         return Err(Error::TooLarge {
@@ -17,19 +21,19 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
         });
     }
     let mut profile = Profile::new();
-    let mut late = Late::default();
-    let mut reader = Reader::new(bytes, 0);
+    let mut deferred = Deferred::default();
+    let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.field()? {
         let end = reader.position();
         match (number, value) {
             (field::SAMPLE, Value::Bytes(message)) => {
-                late.samples.push((message, end - message.len()))
+                deferred.samples.push((message, end - message.len()))
             }
             (field::LOCATION, Value::Bytes(message)) => {
-                late.locations.push((message, end - message.len()))
+                deferred.locations.push((message, end - message.len()))
             }
             (field::STRING_TABLE, Value::Bytes(text)) => {
-                late.string(&mut profile, text, end, limits)?
+                deferred.string(&mut profile, text, end, limits)?
             }
             (field::SAMPLE_TYPE, Value::Bytes(message)) => {
                 profile
@@ -41,12 +45,12 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
             }
             (field::MAPPING, Value::Bytes(message)) => {
                 let (id, mapping) = mapping(message, end - message.len())?;
-                late.mapping_ids.add(id, "mapping")?;
+                deferred.mapping_ids.add(id, "mapping")?;
                 profile.mappings.push(mapping);
             }
             (field::FUNCTION, Value::Bytes(message)) => {
                 let (id, function) = function(message, end - message.len())?;
-                late.function_ids.add(id, "function")?;
+                deferred.function_ids.add(id, "function")?;
                 profile.functions.push(function);
             }
             (field::COMMENT, value) => {
@@ -62,39 +66,38 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
             }
             (field::DOC_URL, Value::Varint(id)) => profile.doc_url = string(id),
             (1..=15, _) => {
-                return Err(Error::Wire {
-                    what: "a field of the wrong kind",
-                    at: end,
-                });
+                return unexpected_wire_type(end);
             }
-            // A field of a later version of the format.
+            // Fields of later versions of the format are ignored.
             _ => {}
         }
     }
-    if late.samples.len() > limits.samples {
+    if deferred.samples.len() > limits.samples {
         return Err(Error::TooMany {
             what: "samples",
-            got: late.samples.len(),
+            got: deferred.samples.len(),
             limit: limits.samples,
         });
     }
     if profile.sample_types.is_empty() {
         return Err(Error::NoSampleType);
     }
-    late.read_locations(&mut profile)?;
-    late.read_samples(&mut profile, limits)?;
-    check_strings(&profile)?;
+    deferred.read_locations(&mut profile)?;
+    deferred.read_samples(&mut profile, limits)?;
+    strings::check(&profile)?;
     Ok(profile)
 }
 
-/// Pointers past 2^32 point nowhere; the check for missing strings finds them.
-fn string(id: u64) -> StringId {
-    StringId(u32::try_from(id).unwrap_or(u32::MAX))
+#[cold]
+fn unexpected_wire_type<T>(offset: usize) -> Result<T, Error> {
+    let problem = "unexpected wire type";
+    Err(wire::Error { problem, offset }.into())
 }
 
-/// What can be read only when everything that it names has been read.
+/// Messages that are decoded once everything they refer to is known.
 #[derive(Default)]
-struct Late<'a> {
+struct Deferred<'a> {
+    /// Messages with their offsets.
     samples: Vec<(&'a [u8], usize)>,
     locations: Vec<(&'a [u8], usize)>,
     mapping_ids: Ids,
@@ -103,7 +106,7 @@ struct Late<'a> {
     seen_empty_string: bool,
 }
 
-impl Late<'_> {
+impl Deferred<'_> {
     fn string(
         &mut self,
         profile: &mut Profile,
@@ -113,7 +116,7 @@ impl Late<'_> {
     ) -> Result<(), Error> {
         if text.len() > limits.string {
             return Err(Error::TooLong {
-                what: "a string",
+                what: "string",
                 got: text.len(),
                 limit: limits.string,
             });
@@ -121,16 +124,16 @@ impl Late<'_> {
         if self.seen_empty_string {
             match std::str::from_utf8(text) {
                 Ok(text) => profile.strings.push(text),
-                // Some agents cut names inside a character.
+                // Some agents truncate names within a character.
                 Err(_) => profile.strings.push(&String::from_utf8_lossy(text)),
             };
         } else if text.is_empty() {
             self.seen_empty_string = true;
         } else {
-            return Err(Error::Wire {
-                what: "the first string is not the empty one",
-                at: end - text.len(),
-            });
+            return Err(Error::Wire(wire::Error {
+                problem: "first string is not empty",
+                offset: end - text.len(),
+            }));
         }
         Ok(())
     }
@@ -143,7 +146,7 @@ impl Late<'_> {
                 ..Location::default()
             };
             let mut id = 0;
-            let mut reader = Reader::new(message, *base);
+            let mut reader = Reader::nested(message, *base);
             while let Some((number, value)) = reader.field()? {
                 match (number, value) {
                     (1, Value::Varint(number)) => id = number,
@@ -165,10 +168,7 @@ impl Late<'_> {
                     }
                     (5, Value::Varint(folded)) => location.is_folded = folded != 0,
                     (1..=5, _) => {
-                        return Err(Error::Wire {
-                            what: "a field of the wrong kind",
-                            at: reader.position(),
-                        });
+                        return unexpected_wire_type(reader.position());
                     }
                     _ => {}
                 }
@@ -185,7 +185,7 @@ impl Late<'_> {
             line: 0,
             column: 0,
         };
-        let mut reader = Reader::new(message, base);
+        let mut reader = Reader::nested(message, base);
         while let Some((number, value)) = reader.field()? {
             match (number, value) {
                 (1, Value::Varint(0)) => {}
@@ -200,10 +200,7 @@ impl Late<'_> {
                 (2, Value::Varint(number)) => line.line = number as i64,
                 (3, Value::Varint(number)) => line.column = number as i64,
                 (1..=3, _) => {
-                    return Err(Error::Wire {
-                        what: "a field of the wrong kind",
-                        at: reader.position(),
-                    });
+                    return unexpected_wire_type(reader.position());
                 }
                 _ => {}
             }
@@ -219,15 +216,15 @@ impl Late<'_> {
             .reserve_exact(self.samples.len() * width);
         profile.samples.stacks.reserve_exact(self.samples.len());
         profile.samples.labels.reserve_exact(self.samples.len());
-        // Samples of real programs bring some eight new nodes each.
+        // A sample of a real program adds about eight nodes.
         let nodes = (self.samples.len() * 8).min(limits.nodes).min(1 << 16);
         profile.stacks.reserve(nodes);
         let mut labels: Vec<Label> = Vec::new();
-        // The path of the sample at hand and of the one before, leaf first, and the nodes of the
-        // latter, root first: what two neighbours share is not looked up again.
+        // The paths of this sample and of the previous one, leaf first, and the nodes of the previous
+        // one, root first. Nodes that consecutive samples share are not looked up again.
         let (mut path, mut last): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut nodes: Vec<NodeId> = Vec::new();
-        // A place may be many frames, all but one of them inlined; those are what others expand.
+        // A location has several frames if functions were inlined there; the limits count frames.
         let frames_of: Vec<usize> = profile
             .locations
             .iter()
@@ -239,9 +236,9 @@ impl Late<'_> {
             labels.clear();
             let values_before = profile.samples.values.len();
             let mut missing = None;
-            // What passes a limit is counted and not kept.
+            // Frames and values beyond the limit are counted, not stored.
             let (mut too_deep, mut too_wide) = (0usize, 0usize);
-            let mut reader = Reader::new(message, *base);
+            let mut reader = Reader::nested(message, *base);
             while let Some((number, value)) = reader.field()? {
                 match (number, value) {
                     (1, value) => repeated(value, reader.position(), |id| {
@@ -264,10 +261,7 @@ impl Late<'_> {
                         labels.push(label(message, reader.position() - message.len())?);
                     }
                     (3, _) => {
-                        return Err(Error::Wire {
-                            what: "a field of the wrong kind",
-                            at: reader.position(),
-                        });
+                        return unexpected_wire_type(reader.position());
                     }
                     _ => {}
                 }
@@ -329,170 +323,4 @@ impl Late<'_> {
         }
         Ok(())
     }
-}
-
-fn value_type(message: &[u8], base: usize) -> Result<ValueType, Error> {
-    let mut result = ValueType::default();
-    let mut reader = Reader::new(message, base);
-    while let Some((number, value)) = reader.field()? {
-        match (number, value) {
-            (1, Value::Varint(id)) => result.kind = string(id),
-            (2, Value::Varint(id)) => result.unit = string(id),
-            _ => {}
-        }
-    }
-    Ok(result)
-}
-
-fn mapping(message: &[u8], base: usize) -> Result<(u64, Mapping), Error> {
-    let (mut id, mut result) = (0, Mapping::default());
-    let mut reader = Reader::new(message, base);
-    while let Some((number, value)) = reader.field()? {
-        let Value::Varint(value) = value else {
-            continue;
-        };
-        match number {
-            1 => id = value,
-            2 => result.start = value,
-            3 => result.limit = value,
-            4 => result.file_offset = value,
-            5 => result.file = string(value),
-            6 => result.build_id = string(value),
-            7 => result.has_functions = value != 0,
-            8 => result.has_filenames = value != 0,
-            9 => result.has_line_numbers = value != 0,
-            10 => result.has_inline_frames = value != 0,
-            _ => {}
-        }
-    }
-    Ok((id, result))
-}
-
-fn function(message: &[u8], base: usize) -> Result<(u64, Function), Error> {
-    let (mut id, mut result) = (0, Function::default());
-    let mut reader = Reader::new(message, base);
-    while let Some((number, value)) = reader.field()? {
-        let Value::Varint(value) = value else {
-            continue;
-        };
-        match number {
-            1 => id = value,
-            2 => result.name = string(value),
-            3 => result.system_name = string(value),
-            4 => result.file = string(value),
-            5 => result.start_line = value as i64,
-            _ => {}
-        }
-    }
-    Ok((id, result))
-}
-
-fn label(message: &[u8], base: usize) -> Result<Label, Error> {
-    let (mut key, mut text, mut number_value, mut unit) = (0, 0, 0, 0);
-    let mut reader = Reader::new(message, base);
-    while let Some((number, value)) = reader.field()? {
-        let Value::Varint(value) = value else {
-            continue;
-        };
-        match number {
-            1 => key = value,
-            2 => text = value,
-            3 => number_value = value as i64,
-            4 => unit = value,
-            _ => {}
-        }
-    }
-    let value = if text != 0 {
-        LabelValue::Text(string(text))
-    } else {
-        LabelValue::Number(number_value, string(unit))
-    };
-    Ok(Label {
-        key: string(key),
-        value,
-    })
-}
-
-/// Ids of messages in the order of their arrival. Nearly every writer counts from 1.
-#[derive(Default)]
-struct Ids {
-    count: u32,
-    /// Filled from the first id on that is not one more than the one before.
-    sparse: Option<FxHashMap<u64, u32>>,
-}
-
-impl Ids {
-    fn add(&mut self, id: u64, what: &'static str) -> Result<(), Error> {
-        let index = self.count;
-        self.count += 1;
-        if id == 0 {
-            return Err(Error::Dangling {
-                what,
-                index: index as usize,
-                target: "id",
-                id,
-            });
-        }
-        if self.sparse.is_none() {
-            if id == u64::from(self.count) {
-                return Ok(());
-            }
-            self.sparse = Some((0..index).map(|i| (u64::from(i) + 1, i)).collect());
-        }
-        match self.sparse.as_mut().and_then(|ids| ids.insert(id, index)) {
-            Some(_) => Err(Error::Twice { what, id }),
-            None => Ok(()),
-        }
-    }
-
-    #[inline]
-    fn index(&self, id: u64) -> Option<u32> {
-        match &self.sparse {
-            None => (1..=u64::from(self.count))
-                .contains(&id)
-                .then(|| id as u32 - 1),
-            Some(ids) => ids.get(&id).copied(),
-        }
-    }
-}
-
-fn check_strings(profile: &Profile) -> Result<(), Error> {
-    let count = profile.strings.len() as u32;
-    let check = |what, index: usize, ids: &[StringId]| match ids.iter().find(|id| id.0 >= count) {
-        Some(id) => Err(Error::Dangling {
-            what,
-            index,
-            target: "string",
-            id: u64::from(id.0),
-        }),
-        None => Ok(()),
-    };
-    for (i, f) in profile.functions.iter().enumerate() {
-        check("function", i, &[f.name, f.system_name, f.file])?;
-    }
-    for (i, m) in profile.mappings.iter().enumerate() {
-        check("mapping", i, &[m.file, m.build_id])?;
-    }
-    for (i, t) in profile
-        .sample_types
-        .iter()
-        .chain([&profile.period_type])
-        .enumerate()
-    {
-        check("sample type", i, &[t.kind, t.unit])?;
-    }
-    for set in 0..profile.label_sets.len() {
-        for label in profile.label_sets.get(crate::LabelSetId(set as u32)) {
-            let (LabelValue::Text(value) | LabelValue::Number(_, value)) = label.value;
-            check("label", set, &[label.key, value])?;
-        }
-    }
-    check("comment", 0, &profile.comments)?;
-    let single = [
-        profile.default_sample_type,
-        profile.drop_frames,
-        profile.keep_frames,
-        profile.doc_url,
-    ];
-    check("profile", 0, &single)
 }

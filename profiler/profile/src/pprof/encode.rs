@@ -1,22 +1,22 @@
-//! From a profile to bytes, in the order in which Go writes them.
+//! Writes a profile, its fields in the order in which Go writes them.
 
 use super::field;
 use crate::wire::Writer;
 use crate::{LabelValue, Line, Profile, ValueType};
 
-/// Writes a profile, unpacked. Ids are indices counted from 1.
+/// Encodes a profile as an uncompressed pprof. Ids are indices plus 1.
 pub fn encode(profile: &Profile) -> Vec<u8> {
-    let mut out = Writer(Vec::with_capacity(
+    let mut out = Writer::with_capacity(
         profile.strings.text_len() + 16 * profile.locations.len() + 64 * profile.sample_count(),
-    ));
+    );
     let mut message = Writer::default();
     let mut scratch = Writer::default();
     for sample_type in &profile.sample_types {
         value_type(&mut message, *sample_type);
-        out.bytes(field::SAMPLE_TYPE, &message.0);
+        out.bytes(field::SAMPLE_TYPE, message.as_bytes());
     }
     for sample in 0..profile.sample_count() {
-        message.0.clear();
+        message.clear();
         let path = profile.stacks.leaf_to_root(profile.samples.stacks[sample]);
         message.packed(
             1,
@@ -29,7 +29,7 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
             &mut scratch,
         );
         for label in profile.label_sets.get(profile.samples.labels[sample]) {
-            scratch.0.clear();
+            scratch.clear();
             scratch.number(1, label.key.0.into());
             match label.value {
                 LabelValue::Text(text) => scratch.number(2, text.0.into()),
@@ -38,12 +38,12 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
                     scratch.number(4, unit.0.into());
                 }
             }
-            message.bytes(3, &scratch.0);
+            message.bytes(3, scratch.as_bytes());
         }
-        out.bytes(field::SAMPLE, &message.0);
+        out.bytes(field::SAMPLE, message.as_bytes());
     }
     for (index, mapping) in profile.mappings.iter().enumerate() {
-        message.0.clear();
+        message.clear();
         let numbers = [
             index as u64 + 1,
             mapping.start,
@@ -59,10 +59,10 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
         for (number, value) in (1..).zip(numbers) {
             message.number(number, value);
         }
-        out.bytes(field::MAPPING, &message.0);
+        out.bytes(field::MAPPING, message.as_bytes());
     }
     for (index, location) in profile.locations.iter().enumerate() {
-        message.0.clear();
+        message.clear();
         message.number(1, index as u64 + 1);
         message.number(
             2,
@@ -70,25 +70,25 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
         );
         message.number(3, location.address);
         for line in profile.lines_of(location) {
-            scratch.0.clear();
+            scratch.clear();
             if line.function != Line::NO_FUNCTION {
                 scratch.number(1, u64::from(line.function) + 1);
             }
             scratch.number(2, line.line as u64);
             scratch.number(3, line.column as u64);
-            message.bytes(4, &scratch.0);
+            message.bytes(4, scratch.as_bytes());
         }
         message.number(5, location.is_folded.into());
-        out.bytes(field::LOCATION, &message.0);
+        out.bytes(field::LOCATION, message.as_bytes());
     }
     for (index, function) in profile.functions.iter().enumerate() {
-        message.0.clear();
+        message.clear();
         message.number(1, index as u64 + 1);
         message.number(2, function.name.0.into());
         message.number(3, function.system_name.0.into());
         message.number(4, function.file.0.into());
         message.number(5, function.start_line as u64);
-        out.bytes(field::FUNCTION, &message.0);
+        out.bytes(field::FUNCTION, message.as_bytes());
     }
     for text in profile.strings.iter() {
         out.bytes(field::STRING_TABLE, text.as_bytes());
@@ -99,7 +99,7 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
     out.number(field::DURATION_NANOS, profile.duration_nanos as u64);
     if profile.period_type != ValueType::default() {
         value_type(&mut message, profile.period_type);
-        out.bytes(field::PERIOD_TYPE, &message.0);
+        out.bytes(field::PERIOD_TYPE, message.as_bytes());
     }
     out.number(field::PERIOD, profile.period as u64);
     out.packed(
@@ -112,11 +112,11 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
         profile.default_sample_type.0.into(),
     );
     out.number(field::DOC_URL, profile.doc_url.0.into());
-    out.0
+    out.into_bytes()
 }
 
 fn value_type(message: &mut Writer, value: ValueType) {
-    message.0.clear();
+    message.clear();
     message.number(1, value.kind.0.into());
     message.number(2, value.unit.0.into());
 }

@@ -78,7 +78,7 @@ fn everything() -> Profile {
 #[test]
 fn every_field_survives_a_round_trip() {
     let bytes = encode(&everything());
-    let back = decode(&bytes, &Limits::default()).expect("what was written can be read");
+    let back = decode(&bytes, &Limits::default()).expect("an encoded profile is valid");
     assert_eq!(encode(&back), bytes);
     assert_eq!(back.sample_count(), 2);
     assert_eq!(back.values(1), [i64::MAX, i64::MIN]);
@@ -88,42 +88,43 @@ fn every_field_survives_a_round_trip() {
 }
 
 #[test]
-fn no_broken_input_panics() {
+fn corrupt_input_does_not_panic() {
     let bytes = encode(&everything());
     let mut survived = 0;
     for at in 0..bytes.len() {
         for flip in [0x01, 0x80, 0xff] {
-            let mut broken = bytes.clone();
-            broken[at] ^= flip;
-            if let Ok(profile) = decode(&broken, &Limits::default()) {
+            let mut corrupt = bytes.clone();
+            corrupt[at] ^= flip;
+            if let Ok(profile) = decode(&corrupt, &Limits::default()) {
                 encode(&profile);
                 survived += 1;
             }
         }
         let _ = decode(&bytes[..at], &Limits::default());
     }
-    assert!(survived > 0, "some changes only change a number");
+    assert!(survived > 0, "changes of a number are still valid");
 }
 
-/// A profile of raw messages: a list of (field, message).
+/// A message of length-delimited fields, given as (field, message).
 fn raw(fields: &[(u64, Vec<u8>)]) -> Vec<u8> {
     let mut out = Writer::default();
     for (field, message) in fields {
         out.bytes(*field, message);
     }
-    out.0
+    out.into_bytes()
 }
 
+/// A message of numbers, given as (field, number).
 fn message(numbers: &[(u64, u64)]) -> Vec<u8> {
     let mut out = Writer::default();
     for (field, value) in numbers {
         out.number(*field, *value);
     }
-    out.0
+    out.into_bytes()
 }
 
 #[test]
-fn what_names_nothing_is_refused_by_name() {
+fn dangling_references_and_bad_ids_are_named() {
     let check = |fields: &[(u64, Vec<u8>)], expected: &str| {
         let mut all = vec![(field::SAMPLE_TYPE, message(&[(1, 1), (2, 1)]))];
         all.extend_from_slice(fields);
@@ -137,43 +138,43 @@ fn what_names_nothing_is_refused_by_name() {
     let sample = |location: u64| (field::SAMPLE, message(&[(1, location), (2, 1)]));
     check(
         &[sample(1)],
-        "sample 0 names location 1, which the profile does not have",
+        "invalid pprof profile: sample 0 refers to location 1, which does not exist",
     );
     check(
         &[sample(1), (field::LOCATION, message(&[(1, 1), (2, 7)]))],
-        "location 0 names mapping 7, which the profile does not have",
+        "invalid pprof profile: location 0 refers to mapping 7, which does not exist",
     );
     let line = raw(&[(4, message(&[(1, 9)]))]);
     check(
         &[(field::LOCATION, [message(&[(1, 1)]), line].concat())],
-        "location 0 names function 9, which the profile does not have",
+        "invalid pprof profile: location 0 refers to function 9, which does not exist",
     );
     check(
         &[(field::FUNCTION, message(&[(1, 1), (2, 5)]))],
-        "function 0 names string 5, which the profile does not have",
+        "invalid pprof profile: function 0 refers to string 5, which does not exist",
     );
     check(
         &[
             (field::LOCATION, message(&[(1, 4)])),
             (field::LOCATION, message(&[(1, 4)])),
         ],
-        "location 4 is there twice",
+        "invalid pprof profile: duplicate location id 4",
     );
     check(
         &[
             (field::LOCATION, message(&[(1, 1)])),
             (field::SAMPLE, message(&[(1, 1)])),
         ],
-        "sample 0 has 0 values, but the profile has 1 sample types",
+        "invalid pprof profile: sample 0 has 0 values; expected 1, one for each sample type",
     );
     check(
         &[(field::LOCATION, message(&[(3, 4)]))],
-        "location 0 names id 0, which the profile does not have",
+        "invalid pprof profile: location 0 has no id, or the reserved id 0",
     );
 }
 
 #[test]
-fn ids_that_do_not_count_from_one_are_understood() {
+fn ids_need_not_be_consecutive() {
     let bytes = raw(&[
         (field::SAMPLE_TYPE, message(&[(1, 1)])),
         (field::SAMPLE, message(&[(1, 500), (1, 70), (2, 3)])),
@@ -192,7 +193,7 @@ fn ids_that_do_not_count_from_one_are_understood() {
 }
 
 #[test]
-fn limits_hold() {
+fn inputs_beyond_the_limits_are_rejected() {
     let deep = |depth: usize| {
         raw(&[
             (field::SAMPLE_TYPE, message(&[(1, 1)])),
@@ -226,7 +227,7 @@ fn limits_hold() {
     assert_eq!(
         decode(&long, &limits).map(|_| ()),
         Err(Error::TooLong {
-            what: "a string",
+            what: "string",
             got: 11,
             limit: 10
         })
@@ -236,7 +237,7 @@ fn limits_hold() {
 }
 
 #[test]
-fn inlined_frames_count_as_frames() {
+fn limits_count_inlined_frames() {
     let lines = raw(&vec![(4, message(&[(2, 7)])); 60]);
     let bytes = |repeats: usize| {
         raw(&[

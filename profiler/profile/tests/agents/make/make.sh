@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes the profiles beside this folder again, each with a real profiler of its language.
+# Regenerates the profiles in the parent folder, each with a real profiler of its language.
 #
 #     make.sh [work folder]
 #
 # Needs Linux, ptrace and: go, python3 with venv, a JDK with mvn and unzip, ruby, node with npm,
 # cargo. On Debian: apt-get install python3-venv default-jdk-headless maven unzip ruby nodejs npm
-# The profilers are installed into the work folder, which the profiles name in their paths.
+# The profilers are installed into the work folder, whose path appears in the profiles.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,7 +16,7 @@ cp -r "$here"/*/ "$work"
 cd "$work"
 
 for tool in go "${PYTHON:-python3}" javac mvn unzip ruby node npm cargo gzip; do
-    command -v "$tool" >/dev/null || { echo "make.sh: $tool is missing; see its head" >&2; exit 1; }
+    command -v "$tool" >/dev/null || { echo "make.sh: $tool is missing; see the comment at the top" >&2; exit 1; }
 done
 
 echo "go: runtime/pprof"

@@ -1,4 +1,4 @@
-"""Profiles itself with pyroscope-io and keeps what the agent pushes to a server of its own."""
+"""Profiles itself with pyroscope-io, which pushes to a server in this process."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-# Work for rbspy to look at.
+# CPU work for rbspy to profile.
 require "digest"
 
 def fibonacci(n)
