@@ -49,7 +49,7 @@ async fn refused_push_names_the_fault_and_stores_nothing() {
     .await;
     check(WEB, &good[..good.len() / 2], 400, "gzip stream").await;
     check(WEB, &gzip::compress(&vec![0u8; 200 << 20]), 413, "").await;
-    check(WEB, b"no profile at all", 400, "not a pprof profile").await;
+    check(WEB, b"no profile at all", 400, "invalid pprof profile").await;
     check(WEB, &[], 400, "sample type").await;
     // A sample with a location that does not exist: sample_type {1, 2}, sample {location 9}.
     let dangling = [

@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
+use davy_profile::wire::{Reader, Value};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,56 +26,32 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Iterates over the fields of a message.
-struct Fields {
-    rest: Bytes,
+/// A field with bytes; `offset` is that of the bytes in the request. Other fields have no bytes.
+struct Field {
+    number: u64,
+    bytes: Bytes,
+    offset: usize,
 }
 
-fn malformed() -> Error {
-    Error::invalid("the request body is not a protobuf PushRequest")
-}
-
-impl Fields {
-    fn varint(&mut self) -> Result<u64> {
-        let mut value = 0u64;
-        for (at, byte) in self.rest.iter().take(10).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * at);
-            if byte & 0x80 == 0 {
-                self.rest = self.rest.slice(at + 1..);
-                return Ok(value);
-            }
-        }
-        Err(malformed())
-    }
-
-    fn take(&mut self, length: usize) -> Result<Bytes> {
-        if length > self.rest.len() {
-            return Err(malformed());
-        }
-        Ok(self.rest.split_to(length))
-    }
-
-    /// Number and bytes of the next field; the bytes of numeric fields are empty.
-    fn next(&mut self) -> Result<Option<(u64, Bytes)>> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        let key = self.varint()?;
-        let bytes = match key & 7 {
-            0 => {
-                self.varint()?;
-                Bytes::new()
-            }
-            1 => self.take(8).map(|_| Bytes::new())?,
-            2 => {
-                let length = usize::try_from(self.varint()?).map_err(|_| malformed())?;
-                self.take(length)?
-            }
-            5 => self.take(4).map(|_| Bytes::new())?,
-            _ => return Err(malformed()),
+/// Calls `each` with every field of a message that begins at `offset` in the request.
+fn fields(message: &Bytes, offset: usize, mut each: impl FnMut(Field) -> Result<()>) -> Result<()> {
+    let mut reader = Reader::nested(message, offset);
+    while let Some((number, value)) = reader
+        .field()
+        .map_err(|error| Error::invalid(format!("invalid protobuf PushRequest: {error}")))?
+    {
+        let bytes = match value {
+            Value::Bytes(bytes) => message.slice_ref(bytes),
+            Value::Varint(_) | Value::Fixed => Bytes::new(),
         };
-        Ok(Some((key >> 3, bytes)))
+        let offset = reader.position() - bytes.len();
+        each(Field {
+            number,
+            bytes,
+            offset,
+        })?;
     }
+    Ok(())
 }
 
 fn text(bytes: &Bytes) -> Result<String> {
@@ -127,10 +104,9 @@ fn check(series: &Series) -> Result<()> {
 /// Parses a protobuf request.
 pub(super) fn from_protobuf(body: Bytes) -> Result<Vec<(String, Push)>> {
     let (mut all, mut samples) = (Vec::new(), 0usize);
-    let mut fields = Fields { rest: body };
-    while let Some((number, bytes)) = fields.next()? {
-        if number != 1 {
-            continue;
+    fields(&body, 0, |field| {
+        if field.number != 1 {
+            return Ok(());
         }
         if all.len() == SAMPLES {
             return Err(too_many("series"));
@@ -139,18 +115,17 @@ pub(super) fn from_protobuf(body: Bytes) -> Result<Vec<(String, Push)>> {
             labels: Vec::new(),
             samples: Vec::new(),
         };
-        let mut fields = Fields { rest: bytes };
-        while let Some((number, bytes)) = fields.next()? {
+        fields(&field.bytes, field.offset, |field| {
             let (mut first, mut second) = (Bytes::new(), Bytes::new());
-            let mut parts = Fields { rest: bytes };
-            while let Some((part, bytes)) = parts.next()? {
-                match part {
-                    1 => first = bytes,
-                    2 => second = bytes,
+            fields(&field.bytes, field.offset, |part| {
+                match part.number {
+                    1 => first = part.bytes,
+                    2 => second = part.bytes,
                     _ => {}
                 }
-            }
-            match number {
+                Ok(())
+            })?;
+            match field.number {
                 1 => series.labels.push((text(&first)?, text(&second)?)),
                 2 if samples == SAMPLES => return Err(too_many("profiles")),
                 2 => {
@@ -159,10 +134,11 @@ pub(super) fn from_protobuf(body: Bytes) -> Result<Vec<(String, Push)>> {
                 }
                 _ => {}
             }
-            check(&series)?;
-        }
+            check(&series)
+        })?;
         all.push(series);
-    }
+        Ok(())
+    })?;
     pushes(all)
 }
 

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Clock, Random};
+use davy_profile::wire::Writer;
 use davy_profile::{Function, Line, Profile, gzip, pprof};
 use http_body_util::BodyExt;
 use object_store::ObjectStore;
@@ -170,35 +171,21 @@ impl World {
     }
 }
 
-fn varint(mut value: usize, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn field(number: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(number << 3 | 2);
-    varint(bytes.len(), out);
-    out.extend_from_slice(bytes);
-}
-
 pub fn push_request(labels: &[(&str, &str)], id: &str, raw: &[u8]) -> Vec<u8> {
-    let mut series = Vec::new();
+    let mut series = Writer::default();
     for (name, value) in labels {
-        let mut pair = Vec::new();
-        field(1, name.as_bytes(), &mut pair);
-        field(2, value.as_bytes(), &mut pair);
-        field(1, &pair, &mut series);
+        let mut pair = Writer::default();
+        pair.bytes(1, name.as_bytes());
+        pair.bytes(2, value.as_bytes());
+        series.bytes(1, pair.as_bytes());
     }
-    let mut sample = Vec::new();
-    field(1, raw, &mut sample);
-    field(2, id.as_bytes(), &mut sample);
-    field(2, &sample, &mut series);
-    let mut request = Vec::new();
-    field(1, &series, &mut request);
-    request
+    let mut sample = Writer::default();
+    sample.bytes(1, raw);
+    sample.bytes(2, id.as_bytes());
+    series.bytes(2, sample.as_bytes());
+    let mut request = Writer::default();
+    request.bytes(1, series.as_bytes());
+    request.into_bytes()
 }
 
 /// A CPU profile from stacks with nanoseconds and labels.

@@ -7,9 +7,9 @@ use crate::wire;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
-    #[error("invalid gzip data: {0}")]
+    #[error("invalid gzip stream: {0}")]
     Gzip(String),
-    #[error("gzip data is truncated; send the whole file")]
+    #[error("truncated gzip stream; send the whole file")]
     GzipTruncated,
     #[error(
         "profile exceeds {}, the limit for one profile, after decompression; split it by time",
@@ -44,7 +44,7 @@ pub enum Error {
     },
     #[error("invalid pprof profile: no sample type")]
     NoSampleType,
-    #[error("stack of sample {index} has {depth} frames; the limit is {limit}")]
+    #[error("sample {index} is {depth} frames deep; the limit is {limit}")]
     TooDeep {
         index: usize,
         depth: usize,
@@ -56,7 +56,7 @@ pub enum Error {
         got: usize,
         limit: usize,
     },
-    #[error("{what} of {got} bytes; the limit is {limit}")]
+    #[error("{what} is {got} bytes long; the limit is {limit}")]
     TooLong {
         what: &'static str,
         got: usize,

@@ -8,35 +8,24 @@
 //! ```
 
 use davy_base::Random;
+use davy_profile::wire::Writer;
 
-/// A request with one series of one sample.
+/// Encodes a request of one series with one sample.
 pub(super) fn request(labels: &[(String, String)], profile: &[u8], id: &str) -> Vec<u8> {
-    let mut series = Vec::with_capacity(profile.len() + 1_024);
+    let mut series = Writer::with_capacity(profile.len() + 1_024);
     for (name, value) in labels {
-        let mut pair = Vec::new();
-        field(&mut pair, 1, name.as_bytes());
-        field(&mut pair, 2, value.as_bytes());
-        field(&mut series, 1, &pair);
+        let mut pair = Writer::default();
+        pair.bytes(1, name.as_bytes());
+        pair.bytes(2, value.as_bytes());
+        series.bytes(1, pair.as_bytes());
     }
-    let mut sample = Vec::with_capacity(profile.len() + 64);
-    field(&mut sample, 1, profile);
-    field(&mut sample, 2, id.as_bytes());
-    field(&mut series, 2, &sample);
-    let mut request = Vec::with_capacity(series.len() + 8);
-    field(&mut request, 1, &series);
-    request
-}
-
-/// A length-delimited field.
-fn field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
-    out.push(number << 3 | 2);
-    let mut length = bytes.len();
-    while length >= 0x80 {
-        out.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
-    out.extend_from_slice(bytes);
+    let mut sample = Writer::with_capacity(profile.len() + 64);
+    sample.bytes(1, profile);
+    sample.bytes(2, id.as_bytes());
+    series.bytes(2, sample.as_bytes());
+    let mut request = Writer::with_capacity(series.as_bytes().len() + 8);
+    request.bytes(1, series.as_bytes());
+    request.into_bytes()
 }
 
 /// A new id for a window: a random UUID, RFC 9562 version 4.

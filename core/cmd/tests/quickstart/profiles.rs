@@ -23,16 +23,10 @@ pub(crate) fn profile(stack: &[&str], nanoseconds: i64) -> Profile {
 }
 
 /// A length-delimited field of a protobuf message.
-pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut out = vec![number << 3 | 2];
-    let mut length = bytes.len();
-    while length >= 0x80 {
-        out.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
-    out.extend_from_slice(bytes);
-    out
+pub(crate) fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
+    let mut out = davy_profile::wire::Writer::default();
+    out.bytes(number, bytes);
+    out.into_bytes()
 }
 
 /// A `PushRequest` of one series with one profile.
