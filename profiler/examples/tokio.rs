@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await;
         tokio::time::sleep(Duration::from_secs(3)).await;
     });
-    for usage in davy_tag::usages() {
+    for usage in davy_tag::usage() {
         println!(
             "{:?}: {:.3} s of CPU time, {} polls",
             usage.tag,

@@ -15,7 +15,7 @@ pub enum Engine {
     Native,
     /// The crate pprof, for other systems and for comparison: one timer for the process, which takes
     /// fewer samples at high rates or with many threads. Its samples have no tag, so all of them are
-    /// untagged and none is scaled; the CPU time of each member is known from [`davy_tag::usages`] only.
+    /// untagged and none is scaled; the CPU time of each member is known from [`davy_tag::usage`] only.
     #[cfg(feature = "pprof-engine")]
     #[cfg_attr(not(native), default)]
     Pprof,

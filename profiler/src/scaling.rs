@@ -21,7 +21,7 @@ impl CpuReading {
     /// Reads the CPU time up to now.
     pub(crate) fn now() -> Self {
         // The clock of the process is read last, so that time in between counts as untagged, not as negative.
-        let usages = davy_tag::usages().into_iter();
+        let usages = davy_tag::usage().into_iter();
         let by_tag = usages.filter(|usage| usage.cpu_nanos > 0);
         Self {
             by_tag: by_tag.map(|usage| (usage.tag, usage.cpu_nanos)).collect(),

@@ -5,7 +5,7 @@
 
 use crate::aggregate::{Aggregate, Filter};
 use crate::task_stacks::UNKNOWN;
-use davy_tag::TaskNow;
+use davy_tag::TaskSnapshot;
 use std::time::Duration;
 
 /// How often tasks are asked to note where they wait: once a second, or less often if there are many, so
@@ -33,7 +33,7 @@ pub(crate) fn snapshot(aggregate: &mut Aggregate, filter: &Filter) {
 }
 
 /// Adds one task.
-pub(crate) fn add(aggregate: &mut Aggregate, task: &TaskNow<'_>) {
+pub(crate) fn add(aggregate: &mut Aggregate, task: &TaskSnapshot<'_>) {
     let values = [task.polls as i64, task.age_nanos as i64, 1, 0];
     if task.frames.is_empty() {
         let unknown = aggregate.named(UNKNOWN);

@@ -72,7 +72,7 @@ fn pprof_samples_are_pushed_untagged_and_usage_is_still_exact() {
         }
     }
     assert!(in_burn > sampled / 5, "{in_burn} of {sampled}");
-    let usages = davy_tag::usages();
+    let usages = davy_tag::usage();
     let usage = usages
         .iter()
         .find(|usage| usage.tag == tag)

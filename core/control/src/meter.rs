@@ -101,7 +101,7 @@ impl Meter {
             let key = (member.to_owned(), op.to_owned());
             add(reading.entry(key).or_default());
         };
-        let usages = davy_tag::usages();
+        let usages = davy_tag::usage();
         let untagged = davy_tag::untagged_cpu_nanos(&usages);
         update("", "", &mut |counts| counts.cpu_nanos = untagged);
         for usage in usages {

@@ -5,7 +5,7 @@
 mod programs;
 
 use davy_base::Clock;
-use davy_record::{CallGraph, Options, Target};
+use davy_record::{CallGraph, RecordOptions, Target};
 use programs::{built, recorder, share};
 use std::mem::MaybeUninit;
 use std::process::{Child, Command, Stdio};
@@ -32,7 +32,7 @@ fn main() {
     println!("|---|---|---|---|---|");
     for (name, call_graph, stack_bytes) in ways {
         let mut child = start();
-        let options = Options {
+        let options = RecordOptions {
             hz: HZ,
             call_graph,
             stack_bytes,

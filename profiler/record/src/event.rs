@@ -1,7 +1,7 @@
 //! Events of the kernel's CPU clock.
 
 use crate::refusal;
-use crate::{Error, Options};
+use crate::{Error, RecordOptions};
 use perf_event_open_sys as sys;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
@@ -76,7 +76,7 @@ impl Event {
     pub(crate) fn open(
         follow: Follow,
         cpu: i32,
-        options: Options,
+        options: RecordOptions,
         parts: Parts,
     ) -> Result<Self, Error> {
         let mut attributes = sys::bindings::perf_event_attr {

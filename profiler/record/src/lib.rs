@@ -31,7 +31,7 @@ pub enum CallGraph {
 
 /// How to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct RecordOptions {
     /// Samples a second of each thread's CPU time, 1 to 10,000.
     pub hz: u32,
     /// How callers are found.
@@ -40,7 +40,7 @@ pub struct Options {
     pub stack_bytes: u32,
 }
 
-impl Default for Options {
+impl Default for RecordOptions {
     fn default() -> Self {
         Self {
             hz: 99,
@@ -55,7 +55,7 @@ const STACK_BYTES_MIN: u32 = 1_024;
 /// A record holds 64 KiB with its head.
 const STACK_BYTES_MAX: u32 = 65_000;
 
-impl Options {
+impl RecordOptions {
     /// Whether they are in their ranges.
     pub fn check(self) -> Result<(), Error> {
         let (hz, bytes) = (self.hz, self.stack_bytes);

@@ -9,7 +9,7 @@ use crate::ring::{self, Ring};
 use crate::roots::Roots;
 use crate::stacks::{Stack, Stacks};
 use crate::walk::{self, End, Walker};
-use crate::{CallGraph, Error, Options, Recording};
+use crate::{CallGraph, Error, RecordOptions, Recording};
 use davy_base::{Clock, Timestamp};
 use davy_profile::Profile;
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ const LISTINGS_MAX: usize = 8;
 pub struct Recorder {
     clock: Clock,
     began: Timestamp,
-    options: Options,
+    options: RecordOptions,
     parts: Parts,
     /// One a CPU.
     rings: Vec<(i32, Ring)>,
@@ -60,7 +60,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Begins.
-    pub fn start(target: Target, options: Options) -> Result<Self, Error> {
+    pub fn start(target: Target, options: RecordOptions) -> Result<Self, Error> {
         options.check()?;
         let clock = Clock::system();
         let mut recorder = Self {
@@ -357,7 +357,7 @@ impl Recorder {
 }
 
 /// What to ask the kernel for, the best first.
-fn parts_to_try(options: Options) -> Vec<Parts> {
+fn parts_to_try(options: RecordOptions) -> Vec<Parts> {
     let chain = (true, 0);
     let stacks = match options.call_graph {
         CallGraph::Auto => vec![(true, options.stack_bytes), chain],

@@ -3,7 +3,7 @@
 #[path = "programs/mod.rs"]
 mod programs;
 
-use davy_record::{Options, Recorder, Recording, Target};
+use davy_record::{RecordOptions, Recorder, Recording, Target};
 use programs::{built, recorder, share};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -28,9 +28,9 @@ impl Process {
         while !is_it() {
             std::thread::yield_now();
         }
-        let options = Options {
+        let options = RecordOptions {
             hz: 997,
-            ..Options::default()
+            ..RecordOptions::default()
         };
         let mut recorder = recorder(Target::Pid(self.0.id()), options)?;
         recorder.record_for(Duration::from_millis(500));
@@ -96,7 +96,7 @@ fn a_stranger() {
         .ok()
         .and_then(|pid| pid.parse().ok())
     {
-        let result = Recorder::start(Target::Pid(pid), Options::default());
+        let result = Recorder::start(Target::Pid(pid), RecordOptions::default());
         println!("{}", result.err().expect("it is not theirs"));
     }
 }

@@ -1,7 +1,7 @@
 //! Real programs, recorded by the real kernel. Where it forbids that, the error must say so.
 
 use davy_profile::{FlameTree, flame::Grain};
-use davy_record::{Error, Names, Options, Recorder, Target};
+use davy_record::{Error, Names, RecordOptions, Recorder, Target};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ fn burn_for_the_recorder(rounds: u64) -> u64 {
     })
 }
 
-fn options(hz: u32) -> Options {
-    Options {
+fn options(hz: u32) -> RecordOptions {
+    RecordOptions {
         hz,
-        ..Options::default()
+        ..RecordOptions::default()
     }
 }
 

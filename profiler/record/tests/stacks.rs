@@ -3,13 +3,13 @@
 #[path = "programs/mod.rs"]
 mod programs;
 
-use davy_record::{CallGraph, Options, Recording, Target};
+use davy_record::{CallGraph, RecordOptions, Recording, Target};
 use programs::{built, recorder, share};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A recording of a program to its end, and its number.
-fn recorded(program: &Path, options: Options) -> Option<(Recording, u32)> {
+fn recorded(program: &Path, options: RecordOptions) -> Option<(Recording, u32)> {
     let mut recorder = recorder(Target::NextChild, options)?;
     let mut child = Command::new(program)
         .arg("0.3")
@@ -20,11 +20,11 @@ fn recorded(program: &Path, options: Options) -> Option<(Recording, u32)> {
     Some((recorder.finish(), child.id()))
 }
 
-fn options(call_graph: CallGraph) -> Options {
-    Options {
+fn options(call_graph: CallGraph) -> RecordOptions {
+    RecordOptions {
         hz: 997,
         call_graph,
-        ..Options::default()
+        ..RecordOptions::default()
     }
 }
 
@@ -60,7 +60,7 @@ fn a_stack_deeper_than_its_copy_goes_on_along_frame_pointers_or_says_that_it_is_
     let folder = tempfile::tempdir().expect("a folder");
     let program = built(folder.path(), "deep", &["-fno-omit-frame-pointer"]);
     let check = |call_graph, stack_bytes| {
-        let options = Options {
+        let options = RecordOptions {
             stack_bytes,
             ..options(call_graph)
         };

@@ -5,7 +5,7 @@
 //! is not believed, nor is one above 100 us: the thread's own CPU clock, which costs twenty times as
 //! much, is read at its end and says what the segment took. All others are charged as they are.
 //!
-//! Each thread writes its own ledger and nobody else does; [`usages`] adds the ledgers up.
+//! Each thread writes its own ledger and nobody else does; [`usage`] adds the ledgers up.
 
 mod ledger;
 mod stay;
@@ -112,7 +112,7 @@ pub fn untagged_cpu_nanos(usages: &[Usage]) -> u64 {
 ///
 /// Counters only grow, but for [`Usage::tasks`]. Costs some microseconds, and one system call for
 /// each thread that is in a long segment.
-pub fn usages() -> Vec<Usage> {
+pub fn usage() -> Vec<Usage> {
     let mut sums: Vec<Option<ledger::Sum>> = vec![None; MAX_TAGS];
     ledger::add_all(&mut sums);
     let mut usages = Vec::new();

@@ -16,7 +16,7 @@ mod task;
 
 pub use account::{
     POLL_BOUNDS_SECONDS, TagTime, ThreadUsage, Usage, set_allocated_source, start_accounting,
-    threads, untagged_cpu_nanos, usages,
+    threads, untagged_cpu_nanos, usage,
 };
 pub use current::{Guard, current};
 pub use future::{Tagged, tagged};
@@ -24,6 +24,6 @@ pub use future::{Tagged, tagged};
 pub use spawn::{spawn, spawn_blocking};
 pub use table::{MAX_NAME_BYTES, MAX_TAGS, Tag, count, for_each_tag, overflowed};
 pub use task::{
-    StackSource, TASKS_LISTED_MAX, Task, TaskNow, ask_tasks, for_each_task, set_stack_source,
+    StackSource, TASKS_LISTED_MAX, Task, TaskSnapshot, ask_tasks, for_each_task, set_stack_source,
     task_count,
 };

@@ -58,7 +58,7 @@ pub fn task_count() -> u64 {
 /// A task as it is now.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct TaskNow<'a> {
+pub struct TaskSnapshot<'a> {
     /// Whose task it is.
     pub tag: Tag,
     /// How long it has lived, in nanoseconds.
@@ -75,7 +75,7 @@ pub struct TaskNow<'a> {
 /// Shows every living task to `visit`, without stopping any; of more than [`TASKS_LISTED_MAX`] the
 /// others are only counted. Those of [`spawn_blocking`](crate::spawn_blocking) never wait, and are
 /// not shown either.
-pub fn for_each_task(visit: impl FnMut(&TaskNow<'_>)) {
+pub fn for_each_task(visit: impl FnMut(&TaskSnapshot<'_>)) {
     slot::visit(visit);
 }
 

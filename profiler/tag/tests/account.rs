@@ -1,6 +1,6 @@
 //! What usages promise, against the kernel's own clock of each thread.
 
-use davy_tag::{POLL_BOUNDS_SECONDS, Tag, Usage, start_accounting, usages};
+use davy_tag::{POLL_BOUNDS_SECONDS, Tag, Usage, start_accounting, usage};
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
@@ -33,8 +33,8 @@ fn burn(span: Duration) -> Duration {
     thread_cpu().saturating_sub(begin)
 }
 
-fn usage(tag: Tag) -> Usage {
-    let found = usages().into_iter().find(|usage| usage.tag == tag);
+fn usage_of(tag: Tag) -> Usage {
+    let found = usage().into_iter().find(|usage| usage.tag == tag);
     found.unwrap_or_else(|| panic!("{tag:?} has a usage"))
 }
 
@@ -91,7 +91,7 @@ fn the_usage_of_busy_members_are_the_cpu_time_that_their_threads_used() {
     });
     for (which, tag) in members.into_iter().enumerate() {
         let truth = spent.iter().map(|spent| spent[which]).sum();
-        assert_close(usage(tag).cpu_nanos, truth, 0.05);
+        assert_close(usage_of(tag).cpu_nanos, truth, 0.05);
     }
 }
 
@@ -112,7 +112,7 @@ fn a_segment_that_waits_costs_what_it_computes() {
     })
     .join()
     .expect("no panic");
-    assert_close(usage(tag).cpu_nanos, truth, 0.15);
+    assert_close(usage_of(tag).cpu_nanos, truth, 0.15);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn what_a_thread_computes_without_a_tag_is_on_nobodys_usage() {
             let _ = receiver.recv_timeout(Duration::from_millis(1));
         }
         // What the wait itself computes is not in the truth.
-        let (charged, computed) = (usage(tag).cpu_nanos, 50 * micros * 1_000);
+        let (charged, computed) = (usage_of(tag).cpu_nanos, 50 * micros * 1_000);
         assert!(
             charged > truth.as_nanos() as u64 * 9 / 10,
             "{micros}: {charged}"
@@ -144,7 +144,7 @@ fn what_a_thread_computes_without_a_tag_is_on_nobodys_usage() {
 #[test]
 fn cpu_time_beyond_all_tags_is_told_and_only_grows() {
     start_accounting();
-    let untagged = || davy_tag::untagged_cpu_nanos(&usages());
+    let untagged = || davy_tag::untagged_cpu_nanos(&usage());
     let tag = Tag::new("beyond", "tags");
     let (before, process) = (untagged(), clock(libc::CLOCK_PROCESS_CPUTIME_ID));
     let truth = burn(Duration::from_millis(60));
@@ -182,7 +182,7 @@ fn short_waits_between_polls_do_not_lessen_the_usage_of_a_long_one() {
         let _guard = tag.enter();
         truth += burn(Duration::from_millis(2));
     }
-    assert_close(usage(tag).cpu_nanos, truth, 0.1);
+    assert_close(usage_of(tag).cpu_nanos, truth, 0.1);
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn a_nested_tag_pays_for_itself_and_the_outer_one_does_not() {
         let _inner = inner.enter();
         inner_truth += burn(Duration::from_millis(4));
     }
-    assert_close(usage(outer).cpu_nanos, outer_truth, 0.1);
-    assert_close(usage(inner).cpu_nanos, inner_truth, 0.1);
+    assert_close(usage_of(outer).cpu_nanos, outer_truth, 0.1);
+    assert_close(usage_of(inner).cpu_nanos, inner_truth, 0.1);
 }
 
 #[test]
@@ -213,11 +213,11 @@ fn work_under_way_is_on_the_usage_and_stays_there_when_its_thread_has_ended() {
         burn(Duration::from_millis(10))
     });
     let first = has_begun.recv().expect("begun");
-    let under_way = usage(tag).cpu_nanos;
+    let under_way = usage_of(tag).cpu_nanos;
     assert_close(under_way, first, 0.1);
     go_on.send(()).expect("it waits");
     let second = thread.join().expect("no panic");
-    assert_close(usage(tag).cpu_nanos, first + second, 0.1);
+    assert_close(usage_of(tag).cpu_nanos, first + second, 0.1);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn polls_are_counted_by_their_duration() {
         yield_once().await;
         wait(20);
     }));
-    let usage = usage(tag);
+    let usage = usage_of(tag);
     assert_eq!(usage.polls, 2);
     assert_eq!(usage.poll_buckets.iter().sum::<u64>(), 2);
     let below = POLL_BOUNDS_SECONDS
@@ -251,7 +251,7 @@ fn polls_are_counted_by_their_duration() {
 fn a_task_lives_from_its_making_to_its_drop() {
     let tag = Tag::new("tasks", "op");
     let (first, second) = (tag.task(yield_once()), tag.task(yield_once()));
-    let counts = || (usage(tag).tasks, usage(tag).tasks_total);
+    let counts = || (usage_of(tag).tasks, usage_of(tag).tasks_total);
     assert_eq!(counts(), (2, 2));
     poll_twice(first);
     assert_eq!(counts(), (1, 2));
@@ -276,12 +276,12 @@ fn a_forked_child_can_go_on_counting() {
             // SAFETY: the child computes, reads what it counted and ends.
             let child = unsafe { libc::fork() };
             if child == 0 {
-                let begin = usages().iter().map(|b| b.cpu_nanos).sum::<u64>();
+                let begin = usage().iter().map(|b| b.cpu_nanos).sum::<u64>();
                 for _ in 0..4 {
                     let _guard = tag.enter();
                     burn(Duration::from_micros(500));
                 }
-                let end = usages().iter().map(|b| b.cpu_nanos).sum::<u64>();
+                let end = usage().iter().map(|b| b.cpu_nanos).sum::<u64>();
                 // SAFETY: ends the child.
                 unsafe { libc::_exit(i32::from(end <= begin)) };
             }

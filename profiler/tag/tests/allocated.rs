@@ -1,6 +1,6 @@
 //! Alone in its process, because the source of allocated bytes is the process's.
 
-use davy_tag::{Tag, set_allocated_source, start_accounting, usages};
+use davy_tag::{Tag, set_allocated_source, start_accounting, usage};
 use std::cell::Cell;
 
 thread_local! {
@@ -32,7 +32,7 @@ fn bytes_are_charged_to_the_tag_that_had_the_thread() {
         .expect("no panic");
     }
     let of = |tag| {
-        let usage = usages().into_iter().find(|usage| usage.tag == tag);
+        let usage = usage().into_iter().find(|usage| usage.tag == tag);
         usage.map(|usage| usage.allocated_bytes)
     };
     assert_eq!(of(outer), Some(202));

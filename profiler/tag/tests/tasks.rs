@@ -1,6 +1,6 @@
 //! Where tasks wait. Alone in its process, because the source of stacks is the process's.
 
-use davy_tag::{Tag, TaskNow, ask_tasks, for_each_task, set_stack_source, start_accounting};
+use davy_tag::{Tag, TaskSnapshot, ask_tasks, for_each_task, set_stack_source, start_accounting};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -25,7 +25,7 @@ fn number(below: usize, frames: &mut [u64]) -> usize {
 
 fn tasks_of(tag: Tag) -> Vec<(u64, bool, Vec<u64>)> {
     let mut found = Vec::new();
-    for_each_task(|task: &TaskNow<'_>| {
+    for_each_task(|task: &TaskSnapshot<'_>| {
         if task.tag == tag {
             found.push((task.polls, task.is_outdated, task.frames.to_vec()));
         }

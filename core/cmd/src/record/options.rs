@@ -65,8 +65,8 @@ impl From<RecordCallGraph> for CallGraph {
 }
 
 /// The options of the recorder.
-pub(super) fn recorder_options(options: &RecordCommandOptions) -> davy_record::Options {
-    davy_record::Options {
+pub(super) fn recorder_options(options: &RecordCommandOptions) -> davy_record::RecordOptions {
+    davy_record::RecordOptions {
         hz: options.hz,
         call_graph: options.call_graph.into(),
         stack_bytes: options.stack_bytes,

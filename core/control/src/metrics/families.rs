@@ -182,7 +182,7 @@ pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFa
 
 fn poll_durations(families: &mut Families<'_>) {
     let mut metrics = Vec::new();
-    for usage in davy_tag::usages() {
+    for usage in davy_tag::usage() {
         if usage.tag.is_untagged() || usage.polls == 0 {
             continue;
         }

@@ -1,7 +1,7 @@
 //! C programs to record, and what their recordings say.
 
 use davy_profile::{FlameTree, flame::Grain, folded};
-use davy_record::{Error, Options, Recorder, Recording, Target};
+use davy_record::{Error, RecordOptions, Recorder, Recording, Target};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,7 +21,7 @@ pub(crate) fn built(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
 }
 
 /// A recorder; none where the kernel forbids it.
-pub(crate) fn recorder(target: Target, options: Options) -> Option<Recorder> {
+pub(crate) fn recorder(target: Target, options: RecordOptions) -> Option<Recorder> {
     match Recorder::start(target, options) {
         Err(Error::Forbidden { .. }) => None,
         recorder => Some(recorder.expect("the kernel allows it")),

@@ -1,6 +1,6 @@
 //! What is known of each living task, in places that are never freed and need no lock.
 
-use super::TaskNow;
+use super::TaskSnapshot;
 use crate::Tag;
 use crate::account::ticks;
 use std::ops::Deref;
@@ -139,7 +139,7 @@ impl Slot {
     }
 
     /// The task that has the slot now, if one has.
-    fn read<'a>(&self, now: u64, frames: &'a mut [u64; FRAMES]) -> Option<TaskNow<'a>> {
+    fn read<'a>(&self, now: u64, frames: &'a mut [u64; FRAMES]) -> Option<TaskSnapshot<'a>> {
         let begun = self.begun.load(Ordering::Acquire);
         if begun == 0 {
             return None;
@@ -158,7 +158,7 @@ impl Slot {
             count = 0;
         }
         let is_same = self.begun.load(Ordering::Relaxed) == begun;
-        is_same.then_some(TaskNow {
+        is_same.then_some(TaskSnapshot {
             tag,
             age_nanos: ticks::scale().to_nanos(now.saturating_sub(begun)),
             polls,
@@ -169,7 +169,7 @@ impl Slot {
 }
 
 /// Shows every task that lives.
-pub(super) fn visit(mut each: impl FnMut(&TaskNow<'_>)) {
+pub(super) fn visit(mut each: impl FnMut(&TaskSnapshot<'_>)) {
     let now = ticks::now();
     let mut frames = [0; FRAMES];
     for slot in (0..USED.load(Ordering::Acquire)).filter_map(at) {
