@@ -1,4 +1,4 @@
-//! Builds the one variable that Rust can't declare: a thread-local that other processes find by name.
+//! Compiles a variable that Rust cannot declare: a thread-local that other processes find by name.
 
 fn main() {
     println!("cargo:rerun-if-changed=src/otel/slot.c");
@@ -14,9 +14,9 @@ fn slot() {
     }
     cc::Build::new()
         .file("src/otel/slot.c")
-        // The dialect that the specification recommends; aarch64 has no other.
+        // TLS descriptors, as the specification recommends; the only dialect of aarch64.
         .flag_if_supported("-mtls-dialect=gnu2")
         .compile("davy_tag_otel");
-    // As every program that is to be read must be linked.
+    // Programs must export the symbol to be readable; so must the tests.
     println!("cargo:rustc-link-arg-tests=-Wl,--export-dynamic-symbol=otel_thread_ctx_v1");
 }

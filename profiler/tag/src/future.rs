@@ -1,13 +1,13 @@
 //! Futures that carry a tag.
 
-use crate::Tag;
-use crate::current::PollGuard;
+use crate::guard::PollGuard;
+use crate::table::Tag;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A future that runs, and is dropped, under a tag.
+/// A future that is polled, and dropped, with a tag.
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is polled"]
 pub struct Tagged<F> {
@@ -15,13 +15,13 @@ pub struct Tagged<F> {
     inner: ManuallyDrop<F>,
 }
 
-/// `future`, tagged with a member and an operation.
+/// Tags a future with a member and an operation.
 pub fn tagged<F: Future>(member: &str, op: &str, future: F) -> Tagged<F> {
     Tag::new(member, op).wrap(future)
 }
 
 impl Tag {
-    /// `future` under this tag.
+    /// Tags a future.
     pub fn wrap<F: Future>(self, future: F) -> Tagged<F> {
         Tagged {
             tag: self,
@@ -31,7 +31,7 @@ impl Tag {
 }
 
 impl<F> Tagged<F> {
-    /// The tag that the future runs under.
+    /// The tag of the future.
     pub fn tag(&self) -> Tag {
         self.tag
     }
@@ -56,8 +56,8 @@ impl<F: Future> Future for Tagged<F> {
 impl<F> Drop for Tagged<F> {
     fn drop(&mut self) {
         let _guard = self.tag.enter();
-        // SAFETY: this is the only place that drops `inner`, and it runs once; the future is
-        // dropped where it lies, as its pin asks.
+        // SAFETY: `inner` is dropped nowhere else, and this runs once; the future is dropped in place,
+        // as pinning requires.
         unsafe { ManuallyDrop::drop(&mut self.inner) };
     }
 }

@@ -1,21 +1,21 @@
-//! The tag of each thread, for profilers of other processes: OpenTelemetry's thread context.
+//! Publishes the tag of each thread to profilers in other processes, as OpenTelemetry's thread context.
 //!
-//! A profiler that samples from the kernel (by eBPF) knows stacks and threads, not members. It reads,
-//! for a thread that it has stopped, a thread-local that is found by its name, and what that points to
-//! (OTEP 4947); how to decode it says a mapping that is found by its name as well (OTEP 4719).
+//! A profiler that samples in the kernel (with eBPF) knows stacks and threads, but not members. When it
+//! interrupts a thread, it reads a thread-local with a well-known name, and the record that it points to
+//! (OTEP 4947). A memory mapping with a well-known name describes how to decode records (OTEP 4719).
 //!
 //! ```text
-//! otel_thread_ctx_v1 -> record, or null where untagged
+//! otel_thread_ctx_v1 -> record, or null if untagged
 //!
-//! record   0  trace id, span id   24 zeroes: no trace is known here
+//! record   0  trace id, span id   24 zeros: traces are not known here
 //!         24  valid               1
 //!         25  trace flags         0
-//!         26  bytes that follow   u16
+//!         26  length of the rest  u16
 //!         28  0, length, member; 1, length, operation
 //! ```
 //!
-//! There is one record for each tag, made when a thread first takes the tag, and never changed. So a
-//! change of hands is one store of a pointer more, and what a reader finds is always whole.
+//! Each tag has one record, which is created when a thread first uses the tag, and never changed. So a
+//! change of tags costs one additional store of a pointer, and readers always find a complete record.
 
 mod context;
 
@@ -25,9 +25,7 @@ use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-/// The attributes of a thread, by the index that a record has for them.
-const KEYS: [&str; 2] = ["davy.member", "davy.op"];
-/// A length has one byte.
+/// Lengths of values are single bytes.
 const VALUE_BYTES_MAX: usize = 255;
 const HEAD_BYTES: usize = 28;
 const VALID_AT: usize = 24;
@@ -35,25 +33,25 @@ const LENGTH_AT: usize = 26;
 
 static IS_PUBLISHED: AtomicBool = AtomicBool::new(false);
 static IS_ON: AtomicBool = AtomicBool::new(false);
-/// The record of each tag; null where none was needed yet.
+/// The record of each tag; null before its first use.
 static RECORDS: [AtomicPtr<u8>; MAX_TAGS] = [const { AtomicPtr::new(ptr::null_mut()) }; MAX_TAGS];
 
 unsafe extern "C" {
-    /// Stores the address of this thread's record.
+    /// Sets the record of the calling thread.
     safe fn davy_tag_otel_attach(record: *const c_void);
 }
 
-/// Publishes the tag of each thread from its next change of hands on, for the life of the process, and
-/// what readers need to decode it, with attributes of the process such as `service.name`.
+/// Publishes the tag of each thread, from its next change on, for the rest of the process's life, with
+/// attributes of the process such as `service.name`.
 ///
-/// The program must be linked so that readers find the thread-local; its `build.rs` says:
+/// The program must export the thread-local so that readers find it; add to its `build.rs`:
 /// `println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol=otel_thread_ctx_v1");`.
 ///
-/// Fails where a context was published already, for a process has one, and where the system has
-/// neither `memfd_create` nor names for anonymous memory.
+/// Fails if a context has already been published, since a process has only one, and if the system
+/// supports neither `memfd_create` nor names of anonymous memory.
 pub fn publish(resource: &[(&str, &str)]) -> io::Result<()> {
     if IS_PUBLISHED.swap(true, Ordering::AcqRel) {
-        let reason = "the context of this process was published already";
+        let reason = "an OpenTelemetry process context has already been published";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, reason));
     }
     let published = context::publish(resource);
@@ -62,7 +60,7 @@ pub fn publish(resource: &[(&str, &str)]) -> io::Result<()> {
     published
 }
 
-/// This thread changed hands.
+/// Publishes the new tag of the calling thread.
 #[inline]
 pub(crate) fn switched(tag: u32) {
     if IS_ON.load(Ordering::Relaxed) {
@@ -74,17 +72,17 @@ pub(crate) fn switched(tag: u32) {
 fn record(tag: u32) -> *const u8 {
     let known = RECORDS[tag as usize % MAX_TAGS].load(Ordering::Acquire);
     if known.is_null() && tag != Tag::UNTAGGED.index() {
-        return make(tag);
+        return create(tag);
     }
     known
 }
 
-/// Two threads may make the same record at once; one of them stays, and both are as good. Leaked, as
-/// the names are: at most 2 MiB for all tags.
+/// Creates a record. Two threads may do so concurrently; the records are equal, and either may be kept.
+/// Leaked, like the names: at most 2 MiB for all tags.
 #[cold]
-fn make(tag: u32) -> *const u8 {
+fn create(tag: u32) -> *const u8 {
     let bytes = encode(Tag::from_index(tag));
-    // Of `u16`, so that the record is aligned as it must be.
+    // A vector of `u16`, for the required alignment.
     let words: Vec<u16> = bytes
         .chunks(2)
         .map(|pair| u16::from_ne_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]))
@@ -115,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_the_bytes_that_the_specification_draws() {
+    fn record_has_the_layout_of_the_specification() {
         let record = encode(Tag::new("api", "List"));
         assert_eq!(record[..24], [0; 24]);
         assert_eq!(record[24..26], [1, 0]);
@@ -124,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_between_characters() {
+    fn long_names_are_truncated_at_a_character_boundary() {
         let record = encode(Tag::new(&"ä".repeat(128), &"o".repeat(256)));
         assert_eq!(record[28..30], [0, 254]);
         assert_eq!(record[30 + 254..][..2], [1, 255]);

@@ -1,11 +1,11 @@
-//! Tokio tasks that inherit their spawner's tag.
+//! Tokio tasks that inherit the spawning thread's tag.
 
-use crate::current;
-use crate::task::Counted;
+use crate::current::current;
+use crate::task::counted::Counted;
 use std::future::Future;
 use tokio::task::JoinHandle;
 
-/// [`tokio::spawn`] under the tag of the spawner, counted as a task of it.
+/// Like [`tokio::spawn`], with the current tag. The task is counted for that tag.
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -15,7 +15,7 @@ where
     tokio::spawn(current().task(future))
 }
 
-/// [`tokio::task::spawn_blocking`] under the tag of the spawner, counted as a task of it.
+/// Like [`tokio::task::spawn_blocking`], with the current tag. The task is counted for that tag.
 #[track_caller]
 pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
 where

@@ -1,16 +1,16 @@
-//! Pairs of names by number, for the life of the process.
+//! Interns pairs of member and operation for the life of the process.
 //!
-//! Lookups take no lock: an open-addressed index of numbers points into a table whose entries are
-//! written once. Only a new pair takes the mutex.
+//! Lookups take no lock: an open-addressed index refers to a table whose entries are written once. Only
+//! a new pair locks the mutex.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// How many pairs there can be, the untagged and the overflow included.
+/// Maximum number of tags, including the untagged and the overflow tag.
 pub const MAX_TAGS: usize = 4_096;
 
-/// Longer names are cut to this many bytes, at the boundary of a character.
+/// Maximum length of a name in bytes; longer ones are truncated at a character boundary.
 pub const MAX_NAME_BYTES: usize = 256;
 
 const INDEX_SLOTS: usize = MAX_TAGS * 2;
@@ -24,28 +24,28 @@ struct Pair {
 }
 
 static PAIRS: [OnceLock<Pair>; MAX_TAGS] = [const { OnceLock::new() }; MAX_TAGS];
-/// The number of a pair at the slot of its hash or after it; 0 where the slot is free.
+/// Indices of pairs, probed linearly from the slot of the hash; 0 marks a free slot.
 static INDEX: [AtomicU32; INDEX_SLOTS] = [const { AtomicU32::new(0) }; INDEX_SLOTS];
-/// The first number that is free.
+/// The first free index.
 static NEXT: AtomicU32 = AtomicU32::new(OVERFLOW + 1);
 static WRITER: Mutex<()> = Mutex::new(());
 static OVERFLOWED: AtomicU64 = AtomicU64::new(0);
 
-/// A member and one of its operations, as a number.
+/// A member and one of its operations, interned.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Tag(u32);
 
 impl Tag {
-    /// Nobody said whose work this is.
+    /// Work without a tag.
     pub const UNTAGGED: Self = Self(UNTAGGED);
 
-    /// The pair came when the table was full.
+    /// The tag of pairs that are new when the table is full.
     pub const OVERFLOW: Self = Self(OVERFLOW);
 
-    /// The tag of this pair; the same pair always has the same tag.
+    /// Returns the tag of a pair; the same pair always has the same tag.
     ///
-    /// Where a tag is needed often, keep it rather than the names. A new pair beyond the first
-    /// [`MAX_TAGS`] is [`Tag::OVERFLOW`]; two empty names are [`Tag::UNTAGGED`].
+    /// Keep a tag that is used often, instead of the names. A new pair is [`Tag::OVERFLOW`] if there are
+    /// [`MAX_TAGS`] tags; two empty names are [`Tag::UNTAGGED`].
     pub fn new(member: &str, op: &str) -> Self {
         let (member, op) = (cut(member), cut(op));
         if member.is_empty() && op.is_empty() {
@@ -58,28 +58,28 @@ impl Tag {
         }
     }
 
-    /// The member; "" where untagged.
+    /// The member; "" if untagged.
     pub fn member(self) -> &'static str {
         self.pair().member
     }
 
-    /// The operation; "" where untagged or where the member has only one.
+    /// The operation; "" if untagged or if the member has only one.
     pub fn op(self) -> &'static str {
         self.pair().op
     }
 
-    /// Whether nobody said whose work this is.
+    /// Whether this is [`Tag::UNTAGGED`].
     pub const fn is_untagged(self) -> bool {
         self.0 == UNTAGGED
     }
 
-    /// The number, below [`MAX_TAGS`].
+    /// The index, below [`MAX_TAGS`].
     #[inline]
     pub const fn index(self) -> u32 {
         self.0
     }
 
-    /// The tag of a number that [`Tag::index`] gave; untagged for a number that none has.
+    /// The tag of an index from [`Tag::index`]; untagged if the index is out of range.
     #[inline]
     pub const fn from_index(index: u32) -> Self {
         if (index as usize) < MAX_TAGS {
@@ -110,17 +110,17 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// How many tags there are, the untagged and the overflow included.
+/// Returns the number of tags, including the untagged and the overflow tag.
 pub fn count() -> usize {
     NEXT.load(Ordering::Acquire) as usize
 }
 
-/// How often a new pair found the table full.
+/// Returns how often a new pair found the table full.
 pub fn overflowed() -> u64 {
     OVERFLOWED.load(Ordering::Relaxed)
 }
 
-/// Calls `visit` with every tag that was made so far.
+/// Calls `visit` with every tag so far.
 pub fn for_each_tag(visit: impl FnMut(Tag)) {
     (OVERFLOW + 1..NEXT.load(Ordering::Acquire))
         .map(Tag)
@@ -137,7 +137,7 @@ fn cut(name: &str) -> &str {
     &name[..end.unwrap_or(0)]
 }
 
-/// FNV-1a over both names with a byte between them that UTF-8 never has.
+/// FNV-1a of both names, separated by a byte that does not occur in UTF-8.
 fn hash(member: &str, op: &str) -> usize {
     let bytes = member.bytes().chain([0xff]).chain(op.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
@@ -146,9 +146,9 @@ fn hash(member: &str, op: &str) -> usize {
     (hash ^ (hash >> 32)) as usize
 }
 
-/// The pair's tag, or the free slot that a search for it ends at.
+/// Returns the tag of a pair, or the free slot for it.
 fn find(hash: usize, member: &str, op: &str) -> Result<Tag, usize> {
-    // At most half of the slots are ever taken, so the search ends.
+    // At most half of the slots are used, so the search terminates.
     let mut slot = hash % INDEX_SLOTS;
     loop {
         let index = INDEX[slot].load(Ordering::Acquire);
@@ -175,8 +175,8 @@ fn insert(hash: usize, member: &str, op: &str) -> Tag {
         OVERFLOWED.fetch_add(1, Ordering::Relaxed);
         return Tag::OVERFLOW;
     }
-    // Leaked on purpose: a profile may name a pair for as long as the process lives. The table's
-    // bound and the names' bound together bound it to 2 MiB.
+    // Leaked on purpose: a profile may refer to a pair for as long as the process runs. MAX_TAGS and
+    // MAX_NAME_BYTES limit the total to 2 MiB.
     let pair = Pair {
         member: String::leak(member.to_owned()),
         op: String::leak(op.to_owned()),

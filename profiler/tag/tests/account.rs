@@ -1,4 +1,4 @@
-//! What usages promise, against the kernel's own clock of each thread.
+//! Compares usage with the kernel's CPU clock of each thread.
 
 use davy_tag::{POLL_BOUNDS_SECONDS, Tag, Usage, start_accounting, usage};
 use std::future::Future;
@@ -13,7 +13,7 @@ fn clock(id: libc::clockid_t) -> Duration {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the time lives through the call.
+    // SAFETY: the structure outlives the call.
     unsafe { libc::clock_gettime(id, &raw mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
@@ -22,7 +22,7 @@ fn thread_cpu() -> Duration {
     clock(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// Uses this much CPU time; answers how much it was.
+/// Uses at least `span` of CPU time. Returns the exact amount.
 fn burn(span: Duration) -> Duration {
     let begin = thread_cpu();
     while thread_cpu().saturating_sub(begin) < span {
@@ -35,7 +35,7 @@ fn burn(span: Duration) -> Duration {
 
 fn usage_of(tag: Tag) -> Usage {
     let found = usage().into_iter().find(|usage| usage.tag == tag);
-    found.unwrap_or_else(|| panic!("{tag:?} has a usage"))
+    found.unwrap_or_else(|| panic!("{tag:?} has no usage"))
 }
 
 fn assert_close(shown: u64, truth: Duration, within: f64) {
@@ -43,14 +43,14 @@ fn assert_close(shown: u64, truth: Duration, within: f64) {
     assert!((ratio - 1.0).abs() < within, "{shown} ns of {truth:?}");
 }
 
-/// A future that is pending once, and works before and after.
+/// Polls a future that is pending once.
 fn poll_twice<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     assert!(future.as_mut().poll(&mut context).is_pending());
     match future.as_mut().poll(&mut context) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("pending once only"),
+        Poll::Pending => panic!("the future is pending twice"),
     }
 }
 
@@ -67,11 +67,11 @@ async fn yield_once() {
 }
 
 #[test]
-fn the_usage_of_busy_members_are_the_cpu_time_that_their_threads_used() {
+fn usage_of_busy_members_is_the_cpu_time_of_their_threads() {
     start_accounting();
     let members = ["even", "odd"].map(|name| Tag::new("busy", name));
     let spent: Vec<[Duration; 2]> = std::thread::scope(|scope| {
-        // More threads than processors, so that some are preempted; segments from 20 us to 2 ms.
+        // More threads than processors, so that some are preempted; segments of 20 us to 2 ms.
         let threads = (1..=5u32).map(|thread| {
             scope.spawn(move || {
                 let mut spent = [Duration::ZERO; 2];
@@ -96,7 +96,7 @@ fn the_usage_of_busy_members_are_the_cpu_time_that_their_threads_used() {
 }
 
 #[test]
-fn a_segment_that_waits_costs_what_it_computes() {
+fn segment_with_a_wait_is_charged_its_cpu_time_only() {
     start_accounting();
     let tag = Tag::new("waits", "often");
     let truth: Duration = std::thread::spawn(move || {
@@ -116,7 +116,7 @@ fn a_segment_that_waits_costs_what_it_computes() {
 }
 
 #[test]
-fn what_a_thread_computes_without_a_tag_is_on_nobodys_usage() {
+fn untagged_cpu_time_is_not_charged_to_a_tag() {
     start_accounting();
     let (_sender, receiver) = mpsc::channel::<()>();
     for micros in [400, 700, 1_500] {
@@ -128,21 +128,21 @@ fn what_a_thread_computes_without_a_tag_is_on_nobodys_usage() {
             truth += burn(Duration::from_micros(100));
             let _ = receiver.recv_timeout(Duration::from_millis(1));
         }
-        // What the wait itself computes is not in the truth.
-        let (charged, computed) = (usage_of(tag).cpu_nanos, 50 * micros * 1_000);
+        // `truth` does not include the CPU time of the wait itself.
+        let (charged, untagged) = (usage_of(tag).cpu_nanos, 50 * micros * 1_000);
         assert!(
             charged > truth.as_nanos() as u64 * 9 / 10,
             "{micros}: {charged}"
         );
         assert!(
-            charged < truth.as_nanos() as u64 + computed / 4,
+            charged < truth.as_nanos() as u64 + untagged / 4,
             "{micros}: {charged}"
         );
     }
 }
 
 #[test]
-fn cpu_time_beyond_all_tags_is_told_and_only_grows() {
+fn untagged_cpu_time_is_reported_and_never_decreases() {
     start_accounting();
     let untagged = || davy_tag::untagged_cpu_nanos(&usage());
     let tag = Tag::new("beyond", "tags");
@@ -155,21 +155,24 @@ fn cpu_time_beyond_all_tags_is_told_and_only_grows() {
         untagged(),
         clock(libc::CLOCK_PROCESS_CPUTIME_ID).saturating_sub(process),
     );
-    // Tests beside this one in the process have their share of both.
-    let told = after - before;
-    assert!(told as f64 > truth.as_nanos() as f64 * 0.95, "{told}");
+    // Other tests in this process add to both.
+    let reported = after - before;
+    assert!(
+        reported as f64 > truth.as_nanos() as f64 * 0.95,
+        "{reported}"
+    );
     let most = used.as_nanos() as f64 - 0.95 * 60e6;
-    assert!((told as f64) < most, "{told} of {used:?}");
+    assert!((reported as f64) < most, "{reported} of {used:?}");
     assert!(untagged() >= after);
 }
 
-// Elsewhere the kernel does not tell a short wait from work.
+// Other systems have no rseq, so a short wait cannot be distinguished from work.
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 #[test]
-fn short_waits_between_polls_do_not_lessen_the_usage_of_a_long_one() {
+fn short_waits_between_polls_do_not_reduce_the_usage_of_a_long_one() {
     start_accounting();
     let tag = Tag::new("waits", "shortly");
-    // SAFETY: has the kernel end this thread's waits when they are over, and not 50 us later.
+    // SAFETY: sets this thread's timer slack to 1 ns; the default lets waits end 50 us late.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
     let (_sender, receiver) = mpsc::channel::<()>();
     let mut truth = Duration::ZERO;
@@ -186,7 +189,7 @@ fn short_waits_between_polls_do_not_lessen_the_usage_of_a_long_one() {
 }
 
 #[test]
-fn a_nested_tag_pays_for_itself_and_the_outer_one_does_not() {
+fn nested_tag_is_not_charged_to_the_outer_tag() {
     start_accounting();
     let (outer, inner) = (Tag::new("nest", "outer"), Tag::new("nest", "inner"));
     let (mut outer_truth, mut inner_truth) = (Duration::ZERO, Duration::ZERO);
@@ -201,21 +204,23 @@ fn a_nested_tag_pays_for_itself_and_the_outer_one_does_not() {
 }
 
 #[test]
-fn work_under_way_is_on_the_usage_and_stays_there_when_its_thread_has_ended() {
+fn segment_in_progress_counts_and_is_kept_after_its_thread_exits() {
     start_accounting();
     let tag = Tag::new("long", "loop");
     let (begun, has_begun) = mpsc::channel();
     let (go_on, goes_on) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         let _guard = tag.enter();
-        begun.send(burn(Duration::from_millis(30))).expect("asked");
-        goes_on.recv().expect("told");
+        begun
+            .send(burn(Duration::from_millis(30)))
+            .expect("send to the test");
+        goes_on.recv().expect("receive from the test");
         burn(Duration::from_millis(10))
     });
-    let first = has_begun.recv().expect("begun");
-    let under_way = usage_of(tag).cpu_nanos;
-    assert_close(under_way, first, 0.1);
-    go_on.send(()).expect("it waits");
+    let first = has_begun.recv().expect("receive from the thread");
+    let in_progress = usage_of(tag).cpu_nanos;
+    assert_close(in_progress, first, 0.1);
+    go_on.send(()).expect("send to the thread");
     let second = thread.join().expect("no panic");
     assert_close(usage_of(tag).cpu_nanos, first + second, 0.1);
 }
@@ -230,7 +235,7 @@ fn polls_are_counted_by_their_duration() {
     };
     poll_twice(tag.wrap(async {
         wait(2);
-        // Within a poll of its own tag: a part of it.
+        // Nested in a poll of the same tag, so not counted.
         poll_twice(tag.wrap(yield_once()));
         yield_once().await;
         wait(20);
@@ -244,11 +249,14 @@ fn polls_are_counted_by_their_duration() {
     let above_one_milli = below.count();
     assert_eq!(usage.poll_buckets[above_one_milli..].iter().sum::<u64>(), 2);
     assert!(usage.poll_nanos >= 22_000_000, "{usage:?}");
-    assert!(usage.cpu_nanos < 10_000_000, "it waited: {usage:?}");
+    assert!(
+        usage.cpu_nanos < 10_000_000,
+        "waiting is not CPU time: {usage:?}"
+    );
 }
 
 #[test]
-fn a_task_lives_from_its_making_to_its_drop() {
+fn task_counts_from_creation_to_drop() {
     let tag = Tag::new("tasks", "op");
     let (first, second) = (tag.task(yield_once()), tag.task(yield_once()));
     let counts = || (usage_of(tag).tasks, usage_of(tag).tasks_total);
@@ -260,7 +268,7 @@ fn a_task_lives_from_its_making_to_its_drop() {
 }
 
 #[test]
-fn a_forked_child_can_go_on_counting() {
+fn forked_child_continues_accounting() {
     start_accounting();
     let tag = Tag::new("forked", "child");
     let stop = std::sync::atomic::AtomicBool::new(false);
@@ -273,7 +281,7 @@ fn a_forked_child_can_go_on_counting() {
             }
         });
         for _ in 0..50 {
-            // SAFETY: the child computes, reads what it counted and ends.
+            // SAFETY: the child computes, reads its usage and exits.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 let begin = usage().iter().map(|b| b.cpu_nanos).sum::<u64>();
@@ -282,11 +290,11 @@ fn a_forked_child_can_go_on_counting() {
                     burn(Duration::from_micros(500));
                 }
                 let end = usage().iter().map(|b| b.cpu_nanos).sum::<u64>();
-                // SAFETY: ends the child.
+                // SAFETY: exits the child.
                 unsafe { libc::_exit(i32::from(end <= begin)) };
             }
             let mut status = 0;
-            // SAFETY: waits for the child that was just made.
+            // SAFETY: waits for the child.
             unsafe { libc::waitpid(child, &raw mut status, 0) };
             assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0);
         }
@@ -295,7 +303,7 @@ fn a_forked_child_can_go_on_counting() {
 }
 
 #[test]
-fn tags_that_are_dropped_while_their_thread_ends_do_no_harm() {
+fn guards_may_be_dropped_in_thread_local_destructors() {
     start_accounting();
     struct Late(Tag);
     impl Drop for Late {
@@ -320,7 +328,7 @@ fn tags_that_are_dropped_while_their_thread_ends_do_no_harm() {
 }
 
 #[test]
-fn a_thread_tells_what_it_spent_on_a_tag_waits_included() {
+fn thread_usage_includes_waits_in_elapsed_time() {
     start_accounting();
     let tag = Tag::new("thread", "waits");
     let (asked, ask) = mpsc::channel::<()>();
@@ -328,19 +336,21 @@ fn a_thread_tells_what_it_spent_on_a_tag_waits_included() {
     let thread = std::thread::spawn(move || {
         let _guard = tag.enter();
         burn(Duration::from_millis(5));
-        // SAFETY: asks for a number.
-        begun.send(unsafe { libc::gettid() }).expect("asked");
+        // SAFETY: gettid only returns a number.
+        begun
+            .send(unsafe { libc::gettid() })
+            .expect("send to the test");
         let _ = ask.recv();
     });
-    let id = has_begun.recv().expect("begun");
+    let id = has_begun.recv().expect("receive from the thread");
     let (_sender, receiver) = mpsc::channel::<()>();
     let _ = receiver.recv_timeout(Duration::from_millis(20));
-    let usages = davy_tag::threads();
-    let usage = usages.iter().find(|usage| usage.thread == Some(id));
+    let threads = davy_tag::threads();
+    let usage = threads.iter().find(|usage| usage.thread == Some(id));
     let usage = usage.expect("the thread has a usage");
     assert_eq!(usage.tag, tag);
     let time = usage.times.iter().find(|time| time.tag == tag);
-    let time = time.expect("the tag had the thread");
+    let time = time.expect("the thread has time of the tag");
     assert!(time.wall_nanos >= 24_000_000, "{time:?}");
     assert!(
         (4_000_000..15_000_000).contains(&time.cpu_nanos),

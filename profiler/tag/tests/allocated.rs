@@ -1,4 +1,4 @@
-//! Alone in its process, because the source of allocated bytes is the process's.
+//! In a process of its own, because the source of allocated bytes is global.
 
 use davy_tag::{Tag, set_allocated_source, start_accounting, usage};
 use std::cell::Cell;
@@ -12,8 +12,8 @@ fn allocate(bytes: u64) {
 }
 
 #[test]
-fn bytes_are_charged_to_the_tag_that_had_the_thread() {
-    // SAFETY: a thread-local without a destructor, which outlives those that have one.
+fn allocated_bytes_are_charged_to_the_current_tag() {
+    // SAFETY: a thread-local without a destructor outlives those with one.
     unsafe { set_allocated_source(|| ALLOCATED.with(Cell::as_ptr).cast_const()) };
     start_accounting();
     let (outer, inner) = (Tag::new("bytes", "outer"), Tag::new("bytes", "inner"));

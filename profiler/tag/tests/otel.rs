@@ -1,4 +1,4 @@
-//! What another process reads of a thread's tag, by the steps that OTEP 4719 and 4947 tell readers.
+//! Reads the tags of another process's threads, as OTEP 4719 and 4947 specify.
 #![cfg(target_os = "linux")]
 
 use davy_tag::{Tag, otel};
@@ -11,12 +11,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 
-/// Set where this program is the one to be read.
+/// Set in the process that is read.
 const TARGET: &str = "DAVY_TAG_OTEL_TARGET";
 
-/// Tells the reader which thread this is, and is there until the reader goes.
-fn stay(what: &str) {
-    // SAFETY: asks for the number of this thread.
+/// Reports the id of this thread to the reader, and waits until the reader exits.
+fn wait_for_reader(what: &str) {
+    // SAFETY: gettid only returns a number.
     let thread = unsafe { libc::gettid() };
     eprintln!("thread {what} {thread}");
     let _ = std::io::stdin().lock().read(&mut [0]);
@@ -24,31 +24,31 @@ fn stay(what: &str) {
 }
 
 #[test]
-fn the_target() {
+fn process_that_is_read() {
     if std::env::var_os(TARGET).is_none() {
         return;
     }
-    otel::publish(&[("service.name", "target")]).expect("published");
-    otel::publish(&[]).expect_err("a process has one context");
+    otel::publish(&[("service.name", "target")]).expect("publish the context");
+    otel::publish(&[]).expect_err("a process has only one context");
     let outer = Tag::new("gc.volumes", "sweep");
     let inner = Tag::new("api", "ListAllJobs");
     let threads = [
-        std::thread::spawn(|| stay("untagged")),
+        std::thread::spawn(|| wait_for_reader("untagged")),
         std::thread::spawn(move || {
             let _guard = outer.enter();
-            stay("tagged");
+            wait_for_reader("tagged");
         }),
         std::thread::spawn(move || {
             let _guard = outer.enter();
             drop(inner.enter());
-            stay("inner-ended");
+            wait_for_reader("inner-ended");
         }),
         std::thread::spawn(move || {
             drop(outer.enter());
-            stay("ended");
+            wait_for_reader("ended");
         }),
         std::thread::spawn(move || {
-            let mut future = std::pin::pin!(inner.wrap(async { stay("polled") }));
+            let mut future = std::pin::pin!(inner.wrap(async { wait_for_reader("polled") }));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             let _ = future.as_mut().poll(&mut context);
         }),
@@ -58,10 +58,10 @@ fn the_target() {
     }
 }
 
-/// Another process, read as a profiler would.
+/// Reads another process, as a profiler does.
 struct Reader {
     memory: File,
-    /// Of the variable, from a thread's pointer to its thread-locals.
+    /// Offset of the variable from the thread pointer.
     offset: i64,
     keys: Vec<String>,
     resource: BTreeMap<String, String>,
@@ -94,7 +94,7 @@ impl Reader {
         u64::from_ne_bytes(word)
     }
 
-    /// The attributes of a thread, which is stopped for it; none where it has no context.
+    /// Stops a thread and reads its attributes; `None` if it has no context.
     fn attributes(&self, thread: i32) -> Option<BTreeMap<String, String>> {
         let stopped = Stopped::new(thread);
         let slot = stopped.thread_pointer().wrapping_add_signed(self.offset);
@@ -127,10 +127,10 @@ impl Reader {
     }
 }
 
-/// The attributes of the resource and those beside it, as encoded values.
+/// Attributes, as encoded values.
 type Values = BTreeMap<String, Vec<u8>>;
 
-/// OTEP 4719: the mapping of that name, its header, its payload.
+/// Reads the named mapping of OTEP 4719. Returns the attributes of the resource and of the process.
 fn context(pid: i32, memory: &File) -> (Values, Values) {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("readable");
     let is_named = |line: &&str| line.contains("/memfd:OTEL_CTX") || line.contains(":OTEL_CTX]");
@@ -159,13 +159,13 @@ fn context(pid: i32, memory: &File) -> (Values, Values) {
         match number {
             1 => resource.extend(fields(bytes).into_iter().map(|(_, bytes)| pair(bytes))),
             2 => attributes.extend([pair(bytes)]),
-            other => panic!("field {other} of a ProcessContext"),
+            other => panic!("unexpected field {other} in ProcessContext"),
         }
     }
     (resource, attributes)
 }
 
-/// The fields of a protobuf message that are length-delimited, as all here are.
+/// The fields of a protobuf message whose fields are all length-delimited.
 fn fields(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut all = Vec::new();
     while let [key, rest @ ..] = bytes {
@@ -180,7 +180,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     all
 }
 
-/// The text of an `AnyValue` that is one.
+/// The strings of an `AnyValue`.
 fn strings(value: &[u8]) -> Vec<String> {
     let texts = fields(value).into_iter().filter(|(number, _)| *number == 1);
     texts
@@ -188,14 +188,14 @@ fn strings(value: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// OTEP 4947: where the variable lies from a thread's pointer, in an executable.
+/// Offset of the variable from the thread pointer in an executable, as OTEP 4947 specifies.
 fn offset(pid: i32) -> i64 {
     let bytes = std::fs::read(format!("/proc/{pid}/exe")).expect("readable");
     let file = object::read::elf::ElfFile64::<Endianness>::parse(&*bytes).expect("ELF");
     let symbol = file
         .dynamic_symbols()
         .find(|symbol| symbol.name() == Ok("otel_thread_ctx_v1"))
-        .expect("it is in the dynamic symbol table");
+        .expect("the symbol is exported");
     let header = FileHeader64::<Endianness>::parse(&*bytes).expect("ELF");
     let endian = header.endian().expect("known");
     let segments = header.program_headers(endian, &*bytes).expect("segments");
@@ -205,21 +205,21 @@ fn offset(pid: i32) -> i64 {
         .expect("thread-locals");
     let align = tls.p_align(endian).max(1);
     if cfg!(target_arch = "x86_64") {
-        // Thread-locals of the executable end at the pointer.
+        // Thread-locals of the executable end at the thread pointer.
         symbol.address() as i64 - tls.p_memsz(endian).next_multiple_of(align) as i64
     } else {
-        // They begin after two words of the library.
+        // They begin two words after the thread pointer.
         (symbol.address() + 16u64.next_multiple_of(align)) as i64
     }
 }
 
-/// A thread that is stopped for as long as this is there.
+/// Stops a thread until it is dropped.
 struct Stopped(i32);
 
 impl Stopped {
     fn new(thread: i32) -> Self {
         let none = std::ptr::null_mut::<libc::c_void>();
-        // SAFETY: stops a thread of a child, and waits until it has stopped.
+        // SAFETY: stops a thread of a child process, and waits for that.
         unsafe {
             assert_eq!(libc::ptrace(libc::PTRACE_SEIZE, thread, none, none), 0);
             assert_eq!(libc::ptrace(libc::PTRACE_INTERRUPT, thread, none, none), 0);
@@ -233,7 +233,7 @@ impl Stopped {
     #[cfg(target_arch = "x86_64")]
     fn thread_pointer(&self) -> u64 {
         let none = std::ptr::null_mut::<libc::c_void>();
-        // SAFETY: the thread is stopped, and the registers are plain numbers.
+        // SAFETY: the thread is stopped, and all zeros are valid registers.
         unsafe {
             let mut registers: libc::user_regs_struct = std::mem::zeroed();
             let into = &raw mut registers;
@@ -244,14 +244,14 @@ impl Stopped {
 
     #[cfg(target_arch = "aarch64")]
     fn thread_pointer(&self) -> u64 {
-        /// Of <elf.h>: the register of thread-locals.
+        /// The thread-pointer register, from <elf.h>.
         const NT_ARM_TLS: usize = 0x401;
         let mut pointer = 0u64;
         let mut into = libc::iovec {
             iov_base: (&raw mut pointer).cast(),
             iov_len: 8,
         };
-        // SAFETY: the thread is stopped, and the register has eight bytes.
+        // SAFETY: the thread is stopped, and the register has 8 bytes.
         let got =
             unsafe { libc::ptrace(libc::PTRACE_GETREGSET, self.0, NT_ARM_TLS, &raw mut into) };
         assert_eq!(got, 0);
@@ -262,12 +262,12 @@ impl Stopped {
 impl Drop for Stopped {
     fn drop(&mut self) {
         let none = std::ptr::null_mut::<libc::c_void>();
-        // SAFETY: lets a stopped thread go on.
+        // SAFETY: resumes a stopped thread.
         unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, none, none) };
     }
 }
 
-/// A child that ends with the test.
+/// A child process that is killed when the test ends.
 struct Target(Child);
 
 impl Drop for Target {
@@ -278,9 +278,9 @@ impl Drop for Target {
 }
 
 #[test]
-fn another_process_reads_the_member_and_operation_of_each_thread() {
+fn another_process_can_read_member_and_operation_of_each_thread() {
     let child = Command::new(std::env::current_exe().expect("this test"))
-        .args(["the_target", "--exact", "--nocapture"])
+        .args(["process_that_is_read", "--exact", "--nocapture"])
         .env(TARGET, "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

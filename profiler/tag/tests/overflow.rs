@@ -1,9 +1,9 @@
-//! Alone in its process, because it fills the table of the process.
+//! In a process of its own, because it fills the global table.
 
 use davy_tag::{MAX_TAGS, Tag};
 
 #[test]
-fn a_full_table_gives_a_counted_overflow_tag_and_never_panics() {
+fn full_table_returns_the_overflow_tag_and_counts_it() {
     let first = Tag::new("first", "op");
     for i in 0..MAX_TAGS + 10 {
         let tag = Tag::new("many", &format!("op{i}"));
@@ -14,9 +14,9 @@ fn a_full_table_gives_a_counted_overflow_tag_and_never_panics() {
     assert_eq!(
         Tag::new("first", "op"),
         first,
-        "pairs that are known stay known"
+        "existing pairs are still found"
     );
-    // The two fixed tags and `first` take three places; one more pair was asked for at the end.
+    // The two fixed tags and `first` use three entries; one more pair was requested at the end.
     assert_eq!(davy_tag::overflowed(), 10 + 3 + 1);
     assert_eq!(davy_tag::count(), MAX_TAGS);
 }

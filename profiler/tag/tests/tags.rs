@@ -1,4 +1,4 @@
-//! What a tag promises, seen from outside.
+//! Behaviour of tags through the public API.
 
 use davy_tag::{MAX_NAME_BYTES, Tag, current, tagged};
 use std::future::Future;
@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 #[test]
-fn the_same_pair_has_the_same_tag_from_every_thread() {
+fn equal_pairs_have_equal_tags_on_every_thread() {
     let tags: Vec<Vec<Tag>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|_| {
@@ -33,14 +33,14 @@ fn the_same_pair_has_the_same_tag_from_every_thread() {
 }
 
 #[test]
-fn pairs_that_join_to_the_same_text_are_told_apart() {
+fn pairs_with_equal_concatenation_are_distinct() {
     assert_ne!(Tag::new("ab", "c"), Tag::new("a", "bc"));
     assert_ne!(Tag::new("a", ""), Tag::new("", "a"));
     assert!(Tag::new("", "").is_untagged());
 }
 
 #[test]
-fn nested_guards_restore_even_through_a_panic() {
+fn nested_guards_restore_the_tag_after_a_panic() {
     let (outer, inner) = (Tag::new("outer", "o"), Tag::new("inner", "i"));
     let held = outer.enter();
     let panicked = std::panic::catch_unwind(|| {
@@ -55,15 +55,15 @@ fn nested_guards_restore_even_through_a_panic() {
 }
 
 #[test]
-fn a_future_is_tagged_while_it_is_polled_and_dropped_and_not_between() {
-    struct SeesItsTag(std::sync::Arc<std::sync::Mutex<Vec<Tag>>>);
-    impl Drop for SeesItsTag {
+fn future_is_tagged_while_polled_and_dropped_only() {
+    struct RecordsTag(std::sync::Arc<std::sync::Mutex<Vec<Tag>>>);
+    impl Drop for RecordsTag {
         fn drop(&mut self) {
             self.0.lock().expect("no panic").push(current());
         }
     }
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let probe = SeesItsTag(std::sync::Arc::clone(&seen));
+    let probe = RecordsTag(std::sync::Arc::clone(&seen));
     {
         let mut first = true;
         let mut future = pin!(tagged(
@@ -89,7 +89,7 @@ fn a_future_is_tagged_while_it_is_polled_and_dropped_and_not_between() {
 }
 
 #[test]
-fn long_names_are_cut_between_characters() {
+fn long_names_are_truncated_at_a_character_boundary() {
     let long = "ä".repeat(MAX_NAME_BYTES);
     let tag = Tag::new(&long, "op");
     assert_eq!(tag.member(), "ä".repeat(MAX_NAME_BYTES / 2));
@@ -97,13 +97,13 @@ fn long_names_are_cut_between_characters() {
 }
 
 #[test]
-fn a_number_that_no_tag_has_is_untagged() {
+fn unknown_index_is_untagged() {
     assert!(Tag::from_index(u32::MAX).is_untagged());
     assert_eq!(Tag::from_index(4_095).member(), "");
 }
 
 #[test]
-fn every_tag_is_listed() {
+fn for_each_tag_visits_each_tag_once() {
     let tag = Tag::new("listed", "once");
     let mut found = 0;
     davy_tag::for_each_tag(|listed| found += usize::from(listed == tag));
@@ -113,7 +113,7 @@ fn every_tag_is_listed() {
 
 #[cfg(feature = "tokio")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn spawned_work_inherits_its_spawners_tag() {
+async fn spawned_work_inherits_the_current_tag() {
     let tag = Tag::new("spawner", "op");
     let both = tag
         .wrap(async {

@@ -1,4 +1,4 @@
-//! Where tasks wait. Alone in its process, because the source of stacks is the process's.
+//! Stacks of waiting tasks. In a process of its own, because the source of stacks is global.
 
 use davy_tag::{Tag, TaskSnapshot, ask_tasks, for_each_task, set_stack_source, start_accounting};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ async fn turn() -> MutexGuard<'static, ()> {
 
 static CAPTURED: AtomicUsize = AtomicUsize::new(0);
 
-/// Not a stack, but the number of the capture.
+/// Returns the number of the capture instead of a stack.
 fn number(below: usize, frames: &mut [u64]) -> usize {
     let here = std::ptr::from_ref(&below) as usize;
     assert!(
@@ -34,7 +34,7 @@ fn tasks_of(tag: Tag) -> Vec<(u64, bool, Vec<u64>)> {
 }
 
 #[tokio::test]
-async fn a_task_notes_where_it_waits_at_its_first_poll_and_when_it_is_asked() {
+async fn task_records_its_stack_at_its_first_poll_and_on_request() {
     let _turn = turn().await;
     set_stack_source(number);
     start_accounting();
@@ -52,25 +52,25 @@ async fn a_task_notes_where_it_waits_at_its_first_poll_and_when_it_is_asked() {
     let (polls, is_outdated, frames) = &first[0];
     assert_eq!((*polls, *is_outdated, frames[1]), (1, false, 77));
 
-    sender.send(()).await.expect("it lives");
+    sender.send(()).await.expect("the task receives");
     settle().await;
     let again = tasks_of(tag);
     assert!(again[0].0 > 1 && again[0].1, "polled since: {again:?}");
-    assert_eq!(again[0].2, *frames, "not asked, not noted");
+    assert_eq!(again[0].2, *frames, "not recorded without a request");
 
     ask_tasks();
-    sender.send(()).await.expect("it lives");
+    sender.send(()).await.expect("the task receives");
     settle().await;
     let asked = tasks_of(tag);
     assert!(!asked[0].1 && asked[0].2[0] > frames[0], "{asked:?}");
 
     drop(sender);
-    task.await.expect("its waker is its own");
+    task.await.expect("the task panicked");
     assert_eq!(tasks_of(tag), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_that_come_and_go_are_each_listed_once_while_they_live() {
+async fn each_existing_task_is_listed_once() {
     let _turn = turn().await;
     set_stack_source(number);
     start_accounting();
@@ -88,7 +88,9 @@ async fn tasks_that_come_and_go_are_each_listed_once_while_they_live() {
         }
         gate.add_permits(1);
         for task in tasks {
-            task.await.expect("no panic").expect("open");
+            task.await
+                .expect("no panic")
+                .expect("the semaphore is open");
         }
         assert_eq!(tasks_of(tag).len(), 0);
     }

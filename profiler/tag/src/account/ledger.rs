@@ -1,34 +1,38 @@
-//! What one thread has charged, by tag.
+//! The counters of one thread, by tag.
 //!
-//! Ledgers are never freed and never cleared. A thread that begins takes over one that a thread
-//! which ended has left, and goes on adding to it, so what dead threads have cost is still there
-//! and there are as many ledgers as there ever were threads at a time. There is no lock: a child
-//! that is forked at any instant finds a list that it can read and take from.
+//! Ledgers are never freed or cleared. A new thread reuses the ledger of an exited one and adds to it.
+//! So the usage of exited threads is kept, and there are as many ledgers as there were concurrent
+//! threads at most. There is no lock: a process forked at any time has a list that it can read and
+//! modify.
 
-use super::stay::Mark;
-use super::{BUCKETS, allocated_source, ticks};
-use crate::Tag;
+pub(crate) mod totals;
+
+use super::allocated::allocated_source;
+use super::buckets::BUCKETS;
+use super::rseq::Mark;
+use super::ticks;
 use crate::current::untagged;
 use crate::table::MAX_TAGS;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 const CHUNK: usize = 32;
 const CHUNKS: usize = MAX_TAGS / CHUNK;
 
-/// A new reading of the thread's CPU clock is due when the last is this many long segments old.
+/// Number of long segments after which the thread's CPU clock is read again.
 const READING_LASTS: u64 = 1_000;
-/// A thread without a tag that lost its processor mostly waited. Only as many long segments of that
-/// are worth a reading of its clock; what is shorter is taken to have used no CPU.
+/// An untagged thread that left its processor was mostly waiting. Its clock is read once this many long
+/// segments have passed that way; shorter waits are assumed to have used no CPU time.
 const LONG_UNTAGGED: u64 = 3;
 
-/// Written by the thread that owns the ledger, read by all.
+/// The counters of a tag, written by the ledger's owner only.
 #[derive(Debug, Default)]
 struct Account {
-    /// Segments that were all CPU time, in ticks.
+    /// Ticks of segments during which the thread was running throughout.
     cpu_ticks: AtomicU64,
-    /// CPU time of the others, in nanoseconds, and their length, in ticks.
+    /// CPU time of all other segments, in nanoseconds.
     cpu_nanos: AtomicU64,
+    /// Length of all other segments, in ticks.
     other_ticks: AtomicU64,
     poll_ticks: AtomicU64,
     allocated_bytes: AtomicU64,
@@ -41,41 +45,36 @@ struct Ledger {
     is_owned: AtomicBool,
     next: AtomicPtr<Ledger>,
     chunks: [AtomicPtr<Chunk>; CHUNKS],
-    /// The tag that has the thread, its account, and since when, in ticks.
+    /// The thread's current tag.
     tag: AtomicU32,
+    /// The account of that tag.
     current: AtomicPtr<Account>,
+    /// Start of the segment, in ticks.
     since: AtomicU64,
-    /// What a long segment is, in ticks; a copy that lies near.
+    /// Length of a long segment in ticks; a copy, for locality.
     long: AtomicU64,
-    /// Where the mark of the thread lies that says that it has kept its processor, and the mark.
-    mark_place: AtomicPtr<AtomicU64>,
+    /// The field of the thread's mark; see [`Mark`].
+    mark_field: AtomicPtr<AtomicU64>,
+    /// The value of the mark.
     mark: AtomicU64,
-    /// The thread's CPU clock, what it showed when it was last read, and when that was; the latter
-    /// moved on by every wait since, so that from there to now is CPU time by the ticks.
+    /// Id of the thread's CPU clock.
     clock: AtomicI32,
+    /// The last reading of that clock.
     reading_nanos: AtomicU64,
+    /// Time of that reading, plus all waits since: the ticks from here to now are CPU time.
     reading_ticks: AtomicU64,
-    /// Waits since then that are taken to have used no CPU, in ticks.
+    /// Ticks of the waits since the reading that are assumed to have used no CPU time.
     waited_ticks: AtomicU64,
-    /// Where the thread's count of allocated bytes lies, and what it was at the last change.
+    /// The thread's count of allocated bytes.
     allocated: AtomicPtr<u64>,
+    /// That count at the start of the segment.
     allocated_before: AtomicU64,
 }
 
-/// What all ledgers together say of a tag.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sum {
-    pub(super) cpu_ticks: u64,
-    pub(super) cpu_nanos: u64,
-    pub(super) poll_ticks: u64,
-    pub(super) allocated_bytes: u64,
-    pub(super) poll_buckets: [u64; BUCKETS],
-}
-
-/// Every ledger there is; new ones are put in front.
+/// List of all ledgers; new ones are added at the front.
 static FIRST: AtomicPtr<Ledger> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Cheaper than an atomic addition; only the owner of a ledger writes to it.
+/// Adds without an atomic read-modify-write, since only the owner of a ledger writes to it.
 #[inline]
 fn add(counter: &AtomicU64, amount: u64) {
     let sum = counter.load(Ordering::Relaxed).wrapping_add(amount);
@@ -83,18 +82,18 @@ fn add(counter: &AtomicU64, amount: u64) {
 }
 
 thread_local! {
-    /// Null before the thread's first change of hands, and again once its ledger is given back.
+    /// `None` before the thread's first tag, and after it has released its ledger.
     static LEDGER: Cell<Option<&'static Ledger>> = const { Cell::new(None) };
-    static IS_OVER: Cell<bool> = const { Cell::new(false) };
-    static GIVE_BACK: GiveBack = const { GiveBack };
+    static IS_RELEASED: Cell<bool> = const { Cell::new(false) };
+    static RELEASE: Release = const { Release };
 }
 
-/// Gives the ledger back when the thread ends.
-struct GiveBack;
+/// Releases the ledger when the thread exits.
+struct Release;
 
-impl Drop for GiveBack {
+impl Drop for Release {
     fn drop(&mut self) {
-        IS_OVER.with(|over| over.set(true));
+        IS_RELEASED.with(|released| released.set(true));
         if let Some(ledger) = LEDGER.with(Cell::take) {
             ledger.charge(0);
             ledger.set_mark(Mark::NONE);
@@ -103,8 +102,8 @@ impl Drop for GiveBack {
     }
 }
 
-/// The calling thread goes from the tag that had it to the next; answers the ticks by which it
-/// did.
+/// Charges the segment that ends now, and starts one of `next`. Returns the time of the change in
+/// ticks.
 #[inline]
 pub(crate) fn switched(next: u32) -> u64 {
     match LEDGER.with(Cell::get) {
@@ -113,7 +112,7 @@ pub(crate) fn switched(next: u32) -> u64 {
     }
 }
 
-/// As [`switched`], at the end of a poll that began at `begun`.
+/// Like [`switched`], at the end of a poll that started at `begun`.
 #[inline]
 pub(crate) fn polled(begun: u64, next: u32) {
     let Some(ledger) = LEDGER.with(Cell::get) else {
@@ -124,20 +123,20 @@ pub(crate) fn polled(begun: u64, next: u32) {
     account.count_poll(ended.saturating_sub(begun));
 }
 
-/// The thread's first change of hands, or one after its ledger is gone.
+/// Handles a thread's first tag, and tags after it has released its ledger.
 #[cold]
 fn open(next: u32) -> u64 {
-    if IS_OVER.with(Cell::get) || GIVE_BACK.try_with(|_| ()).is_err() {
+    if IS_RELEASED.with(Cell::get) || RELEASE.try_with(|_| ()).is_err() {
         return ticks::now();
     }
-    let ledger = untagged(Ledger::take);
+    let ledger = untagged(Ledger::acquire);
     LEDGER.with(|own| own.set(Some(ledger)));
     ledger.begin(next)
 }
 
 impl Ledger {
-    /// One that nobody owns, or a new one.
-    fn take() -> &'static Self {
+    /// Acquires a released ledger, or creates one.
+    fn acquire() -> &'static Self {
         let free = ledgers().find(|ledger| {
             let was_free = !ledger.is_owned.load(Ordering::Relaxed);
             was_free && !ledger.is_owned.swap(true, Ordering::Acquire)
@@ -154,7 +153,7 @@ impl Ledger {
             current: AtomicPtr::default(),
             since: AtomicU64::new(0),
             long: AtomicU64::new(u64::MAX),
-            mark_place: AtomicPtr::default(),
+            mark_field: AtomicPtr::default(),
             mark: AtomicU64::new(0),
             clock: AtomicI32::new(-1),
             reading_nanos: AtomicU64::new(0),
@@ -184,42 +183,42 @@ impl Ledger {
             .store(self.allocated_now(), Ordering::Relaxed);
         let mark = Mark::of_this_thread();
         self.set_mark(mark);
-        mark.place.store(mark.value, Ordering::Relaxed);
+        mark.field.store(mark.value, Ordering::Relaxed);
         let now = ticks::now();
         self.read_clock(now, ticks::thread_cpu_nanos());
-        self.hand_to(next, now);
+        self.start_segment(next, now);
         now
     }
 
     fn set_mark(&self, mark: Mark) {
-        let place = std::ptr::from_ref(mark.place).cast_mut();
-        self.mark_place.store(place, Ordering::Relaxed);
+        let field = std::ptr::from_ref(mark.field).cast_mut();
+        self.mark_field.store(field, Ordering::Relaxed);
         self.mark.store(mark.value, Ordering::Relaxed);
     }
 
-    /// The mark of the calling thread, whose ledger this is.
+    /// The mark of the owner, which must be the calling thread.
     #[inline]
     fn mark(&self) -> Mark {
-        let place = self.mark_place.load(Ordering::Relaxed);
+        let field = self.mark_field.load(Ordering::Relaxed);
         Mark {
-            // SAFETY: `begin` came first, on this thread, so it is the thread's own or a static.
-            place: unsafe { &*place },
+            // SAFETY: `begin` ran first, on this thread, so the field is the thread's own or a static.
+            field: unsafe { &*field },
             value: self.mark.load(Ordering::Relaxed),
         }
     }
 
     #[inline]
-    fn hand_to(&self, next: u32, now: u64) {
+    fn start_segment(&self, next: u32, now: u64) {
         self.tag.store(next, Ordering::Relaxed);
         let account = std::ptr::from_ref(self.account(next));
         self.current.store(account.cast_mut(), Ordering::Relaxed);
         self.since.store(now, Ordering::Release);
     }
 
-    /// The account of the tag that has the thread.
+    /// The account of the current tag.
     #[inline]
     fn current(&self) -> &'static Account {
-        // SAFETY: `begin` came first, so it is an account, and accounts are leaked.
+        // SAFETY: `begin` ran first, so the pointer is that of an account, and accounts are leaked.
         unsafe { &*self.current.load(Ordering::Relaxed) }
     }
 
@@ -229,9 +228,9 @@ impl Ledger {
         self.reading_nanos.store(nanos, Ordering::Relaxed);
     }
 
-    /// Charges what has passed to the tag that has the thread; from now on it is for `next`.
+    /// Charges the segment that ends now to its tag, and starts one of `next`.
     ///
-    /// Untagged work is charged as well, since that is cheaper than to ask; nobody reads it.
+    /// Untagged segments are charged as well: that is cheaper than a branch, and never read.
     #[inline]
     fn charge(&self, next: u32) -> u64 {
         let mut now = ticks::now();
@@ -239,7 +238,7 @@ impl Ledger {
         let long = self.long.load(Ordering::Relaxed);
         let since_reading = now.wrapping_sub(self.reading_ticks.load(Ordering::Relaxed));
         let mark = self.mark();
-        let has_stayed = mark.place.load(Ordering::Relaxed) == mark.value;
+        let has_stayed = mark.field.load(Ordering::Relaxed) == mark.value;
         if has_stayed && passed <= long && since_reading <= long * READING_LASTS {
             add(&self.current().cpu_ticks, passed);
         } else {
@@ -251,31 +250,31 @@ impl Ledger {
             add(&self.current().allocated_bytes, bytes);
             self.allocated_before.store(allocated, Ordering::Relaxed);
         }
-        self.hand_to(next, now);
+        self.start_segment(next, now);
         now
     }
 
-    /// Ticks of the segment that ends now.
+    /// Length of the segment in ticks.
     #[inline]
     fn passed(&self, now: u64) -> u64 {
-        // A processor whose counter lags behind another's shows a little less than there was.
+        // After a migration the counter may lag slightly behind the previous processor's.
         (now.wrapping_sub(self.since.load(Ordering::Relaxed)) as i64).max(0) as u64
     }
 
-    /// Charges a segment that was not all CPU time, or may not have been; answers when it ended.
+    /// Charges a segment during which the thread may not have been running throughout. Returns its end.
     #[cold]
     fn charge_by_clock(&self, has_stayed: bool, mark: Mark) -> u64 {
-        if !has_stayed && mark.place.load(Ordering::Relaxed) != 0 {
-            // Somebody else in this program has sequences, and is not to be disturbed.
+        if !has_stayed && mark.field.load(Ordering::Relaxed) != 0 {
+            // Other code in this program uses restartable sequences; do not interfere with it.
             self.set_mark(Mark::NONE);
         } else {
-            mark.place.store(mark.value, Ordering::Relaxed);
+            mark.field.store(mark.value, Ordering::Relaxed);
         }
-        // Read anew, since the mark speaks for what comes after it.
+        // Read again, since the mark covers only what follows it.
         let now = ticks::now();
         let passed = self.passed(now);
         let long = self.long.load(Ordering::Relaxed);
-        let is_cpu = has_stayed && (mark.is_told() || passed <= long);
+        let is_cpu = has_stayed && (mark.is_supported() || passed <= long);
         if self.tag.load(Ordering::Relaxed) == 0 && !is_cpu {
             let waited = self.waited_ticks.load(Ordering::Relaxed) + passed;
             if waited <= long * LONG_UNTAGGED {
@@ -295,9 +294,9 @@ impl Ledger {
         now
     }
 
-    /// CPU time of a segment of so many ticks at whose end the clock shows `reading`: what the
-    /// clock says since its last reading, less the segments since that were all CPU time, and never
-    /// above the segment's length.
+    /// CPU time of a segment of `passed` ticks at whose end the clock shows `reading`: the clock's
+    /// advance since its last reading, minus the segments since then that were charged by ticks, and at
+    /// most the segment's length.
     fn cpu_of(&self, passed: u64, reading: u64) -> u64 {
         let scale = ticks::scale();
         let since = self.since.load(Ordering::Relaxed);
@@ -311,9 +310,9 @@ impl Ledger {
     #[inline]
     fn allocated_now(&self) -> u64 {
         let allocated = self.allocated.load(Ordering::Relaxed);
-        // SAFETY: null, or this thread's own count, which `set_allocated_source` promises to last
-        // until the thread's thread-locals go; one of them takes the ledger back. Nobody but the
-        // thread reads through it.
+        // SAFETY: null, or this thread's own count, which is readable until the thread's thread-locals
+        // are destroyed, as `set_allocated_source` requires; one of them releases the ledger. Only the
+        // owner reads through the pointer.
         unsafe { allocated.cast_const().as_ref() }
             .copied()
             .unwrap_or(0)
@@ -339,68 +338,9 @@ fn new_chunk(slot: &AtomicPtr<Chunk>) -> *mut Chunk {
 }
 
 fn ledgers() -> impl Iterator<Item = &'static Ledger> {
-    // SAFETY: null, or a ledger that was leaked.
+    // SAFETY: null, or a leaked ledger.
     let follow = |ledger: &AtomicPtr<Ledger>| unsafe { ledger.load(Ordering::Acquire).as_ref() };
     std::iter::successors(follow(&FIRST), move |ledger| follow(&ledger.next))
-}
-
-/// What a thread spent on one tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TagTime {
-    /// The tag.
-    pub tag: Tag,
-    /// CPU time in nanoseconds.
-    pub cpu_nanos: u64,
-    /// Elapsed time in nanoseconds that the tag had the thread.
-    pub wall_nanos: u64,
-}
-
-/// What one thread spent on each tag. A thread takes over the counters that one which ended has
-/// left, so only differences say something of a thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ThreadUsage {
-    /// Which counters these are; stays theirs when the thread changes.
-    pub counters: usize,
-    /// The kernel's number of the thread that has them now; none where it has ended.
-    pub thread: Option<i32>,
-    /// The tag that has the thread now.
-    pub tag: Tag,
-    /// In the order of [`Tag::index`], without the untagged.
-    pub times: Vec<TagTime>,
-}
-
-/// What each thread that was ever tagged spent on each tag, work under way included.
-pub fn threads() -> Vec<ThreadUsage> {
-    let mut usages: Vec<_> = ledgers().map(Ledger::usage).collect();
-    // Ledgers are put in front, so that the last is the first that there was.
-    usages.reverse();
-    for (counters, usage) in usages.iter_mut().enumerate() {
-        usage.counters = counters;
-    }
-    usages
-}
-
-/// Adds every ledger to the sums, which are by tag.
-pub(super) fn add_all(sums: &mut [Option<Sum>]) {
-    for ledger in ledgers() {
-        for (number, chunk) in ledger.chunks.iter().enumerate() {
-            // SAFETY: null, or a chunk that was leaked.
-            let Some(chunk) = (unsafe { chunk.load(Ordering::Acquire).as_ref() }) else {
-                continue;
-            };
-            for (at, account) in chunk.iter().enumerate() {
-                let tag = number * CHUNK + at;
-                if tag != 0 {
-                    account.add_to(&mut sums[tag]);
-                }
-            }
-        }
-        if let Some((tag, nanos, _)) = ledger.under_way() {
-            sums[tag as usize].get_or_insert_default().cpu_nanos += nanos;
-        }
-    }
 }
 
 impl Account {
@@ -411,79 +351,5 @@ impl Account {
         let bucket = bucket.count();
         add(&self.poll_ticks, lasted);
         add(&self.poll_buckets[bucket], 1);
-    }
-
-    fn add_to(&self, sum: &mut Option<Sum>) {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (cpu_ticks, cpu_nanos) = (read(&self.cpu_ticks), read(&self.cpu_nanos));
-        let allocated_bytes = read(&self.allocated_bytes);
-        let poll_buckets = self.poll_buckets.each_ref().map(read);
-        if cpu_ticks | cpu_nanos | allocated_bytes == 0 && poll_buckets == [0; BUCKETS] {
-            return;
-        }
-        let sum = sum.get_or_insert_default();
-        sum.cpu_ticks += cpu_ticks;
-        sum.cpu_nanos += cpu_nanos;
-        sum.poll_ticks += read(&self.poll_ticks);
-        sum.allocated_bytes += allocated_bytes;
-        for (sum, count) in sum.poll_buckets.iter_mut().zip(poll_buckets) {
-            *sum += count;
-        }
-    }
-}
-
-impl Ledger {
-    /// The tag of the long segment that the ledger's thread is in, its CPU time and its ticks.
-    fn under_way(&self) -> Option<(u32, u64, u64)> {
-        if !self.is_owned.load(Ordering::Acquire) {
-            return None;
-        }
-        let since = self.since.load(Ordering::Acquire);
-        let tag = self.tag.load(Ordering::Relaxed);
-        let passed = (ticks::now().wrapping_sub(since) as i64).max(0) as u64;
-        if tag == 0 || passed <= ticks::scale().long {
-            return None;
-        }
-        let reading = ticks::cpu_nanos_of(self.clock.load(Ordering::Relaxed))?;
-        let nanos = self.cpu_of(passed, reading);
-        fence(Ordering::Acquire);
-        // A thread that changed hands meanwhile has charged the segment itself.
-        let is_same = self.since.load(Ordering::Relaxed) == since;
-        is_same.then_some((tag, nanos, passed))
-    }
-
-    fn usage(&self) -> ThreadUsage {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let under_way = self.under_way();
-        let mut times = Vec::new();
-        for (number, chunk) in self.chunks.iter().enumerate() {
-            // SAFETY: null, or a chunk that was leaked.
-            let Some(chunk) = (unsafe { chunk.load(Ordering::Acquire).as_ref() }) else {
-                continue;
-            };
-            for (at, account) in chunk.iter().enumerate() {
-                let tag = (number * CHUNK + at) as u32;
-                let (nanos, ticks) = match under_way {
-                    Some((of, nanos, ticks)) if of == tag => (nanos, ticks),
-                    _ => (0, 0),
-                };
-                let short = ticks::to_nanos(read(&account.cpu_ticks));
-                let long = ticks::to_nanos(read(&account.other_ticks) + ticks);
-                if tag != 0 && short + long > 0 {
-                    times.push(TagTime {
-                        tag: Tag::from_index(tag),
-                        cpu_nanos: short + read(&account.cpu_nanos) + nanos,
-                        wall_nanos: short + long,
-                    });
-                }
-            }
-        }
-        let thread = ticks::thread_of(self.clock.load(Ordering::Relaxed));
-        ThreadUsage {
-            counters: 0,
-            thread: thread.filter(|_| self.is_owned.load(Ordering::Acquire)),
-            tag: Tag::from_index(self.tag.load(Ordering::Relaxed)),
-            times,
-        }
     }
 }

@@ -1,47 +1,49 @@
-//! The processor's cycle counter, and clocks to compare it with.
+//! The processor's cycle counter, and the clocks that calibrate it.
 //!
-//! Not of davy-base, which this crate lies beside: nothing is decided by these, they only measure.
+//! These do not go through davy-base's injected clock: they only measure, nothing is decided by them.
 
-use super::POLL_BOUNDS_SECONDS;
+use super::buckets::POLL_BOUNDS_SECONDS;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Above this a segment is not believed to have been CPU time all along.
+/// Segments longer than this are charged by the thread's CPU clock.
 const LONG_SECONDS: f64 = 1e-4;
-/// The first conversion is measured over this span, the final one over the other.
+/// Spans over which the provisional and the final rate are measured.
 const PROVISIONAL_NANOS: u64 = 100_000;
 const FINAL_NANOS: u64 = 1_000_000_000;
 
-/// The counter and the clock when accounting began, and the process's CPU time by then.
+/// Counter and clock at the start of accounting.
 static BEGIN: OnceLock<(u64, u64)> = OnceLock::new();
+/// CPU time of the process at the start of accounting.
 static CPU_BEGIN: OnceLock<u64> = OnceLock::new();
 static SCALE: OnceLock<Scale> = OnceLock::new();
-/// Nanoseconds for each tick, as the bits of a number, once that is known well.
+/// Nanoseconds per tick, as the bits of an `f64`; 0 until a second has passed.
 static FINAL: AtomicU64 = AtomicU64::new(0);
 
 /// [`POLL_BOUNDS_SECONDS`] in ticks, once the scale is known.
 pub(crate) static POLL_BOUNDS: [AtomicU64; POLL_BOUNDS_SECONDS.len()] =
     [const { AtomicU64::new(u64::MAX) }; POLL_BOUNDS_SECONDS.len()];
 
-/// What ticks are worth, good to a thousandth.
+/// The provisional rate, accurate to 0.1 %.
 #[derive(Debug)]
 pub(crate) struct Scale {
     nanos_per_tick: f64,
+    /// [`LONG_SECONDS`] in ticks.
     pub(crate) long: u64,
 }
 
-/// The counter now. It counts at a fixed rate, whatever the thread does.
+/// The cycle counter, which counts at a constant rate.
 #[inline]
 pub(crate) fn now() -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
-        // SAFETY: every x86_64 has the counter, and no system that Linux runs on forbids reading it.
+        // SAFETY: every x86_64 processor has the counter, and Linux lets user space read it.
         unsafe { std::arch::x86_64::_rdtsc() }
     }
     #[cfg(target_arch = "aarch64")]
     {
         let ticks: u64;
-        // SAFETY: reads the virtual counter, which Linux lets user space do.
+        // SAFETY: reads the virtual counter, which Linux permits in user space.
         unsafe { std::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack)) };
         ticks
     }
@@ -51,13 +53,13 @@ pub(crate) fn now() -> u64 {
     }
 }
 
-/// Notes where the counter stands.
+/// Records the start of accounting.
 pub(crate) fn begin() {
     BEGIN.get_or_init(both);
     CPU_BEGIN.get_or_init(process_cpu_nanos);
 }
 
-/// CPU time of the process since accounting began; none where it has not.
+/// CPU time of the process since accounting started; 0 if it has not.
 pub(crate) fn process_cpu_nanos_since_begin() -> u64 {
     CPU_BEGIN
         .get()
@@ -68,20 +70,20 @@ fn process_cpu_nanos() -> u64 {
     read(libc::CLOCK_PROCESS_CPUTIME_ID).unwrap_or(0)
 }
 
-/// The counter and the clock at one instant: of a few tries the one that nothing came between.
+/// Counter and clock at the same instant: the closest of several attempts.
 fn both() -> (u64, u64) {
-    let tries = (0..5).map(|_| {
+    let attempts = (0..5).map(|_| {
         let before = now();
         let nanos = monotonic_nanos();
         let took = now().wrapping_sub(before);
         (took, (before.wrapping_add(took / 2), nanos))
     });
-    tries
+    attempts
         .min_by_key(|(took, _)| *took)
         .map_or((0, 0), |(_, pair)| pair)
 }
 
-/// Nanoseconds for each tick, measured from the beginning to now, and over how many nanoseconds.
+/// Nanoseconds per tick since the start of accounting, and the measured span in nanoseconds.
 fn measure() -> (f64, u64) {
     let (ticks, nanos) = *BEGIN.get_or_init(both);
     loop {
@@ -95,7 +97,7 @@ fn measure() -> (f64, u64) {
     }
 }
 
-/// Known once 100 us have passed since the beginning; the first to ask may spin that long.
+/// The provisional rate. The first call spins until 100 us have passed since the start.
 pub(crate) fn scale() -> &'static Scale {
     SCALE.get_or_init(|| {
         let (nanos_per_tick, _) = measure();
@@ -111,19 +113,19 @@ pub(crate) fn scale() -> &'static Scale {
 }
 
 impl Scale {
-    /// Good to a thousandth, for spans below a second.
+    /// Converts ticks; accurate to 0.1 %, for spans below a second.
     pub(crate) fn to_nanos(&self, ticks: u64) -> u64 {
         (ticks as f64 * self.nanos_per_tick) as u64
     }
 }
 
-/// Ticks in nanoseconds, by a rate that is measured again until a second has passed.
+/// Converts ticks, by a rate that is measured again until a second has passed since the start.
 pub(crate) fn to_nanos(ticks: u64) -> u64 {
     let mut rate = f64::from_bits(FINAL.load(Ordering::Relaxed));
     if rate == 0.0 {
         let (measured, over) = measure();
         if over >= FINAL_NANOS {
-            // The first one stays, so that what was told once never shrinks.
+            // Keeps the first final rate, so that reported values never decrease.
             let kept =
                 FINAL.compare_exchange(0, measured.to_bits(), Ordering::Relaxed, Ordering::Relaxed);
             rate = kept.map_or_else(f64::from_bits, |_| measured);
@@ -134,7 +136,7 @@ pub(crate) fn to_nanos(ticks: u64) -> u64 {
     (ticks as f64 * rate) as u64
 }
 
-/// Not slewed by anybody who sets the time, as CPU clocks are not either.
+/// Not slewed by NTP, like CPU clocks.
 fn monotonic_nanos() -> u64 {
     #[cfg(target_os = "linux")]
     let id = libc::CLOCK_MONOTONIC_RAW;
@@ -148,13 +150,13 @@ pub(crate) fn thread_cpu_nanos() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
 }
 
-/// The number of the calling thread's CPU clock, for others to read it by.
+/// Id of the calling thread's CPU clock, which other threads can read.
 pub(crate) fn own_cpu_clock() -> i32 {
     #[cfg(target_os = "linux")]
     {
-        // The kernel's include/linux/posix-timers.h: a thread's number, and what it counts.
+        // include/linux/posix-timers.h in the kernel: the thread id, inverted, and the clock's type.
         const SCHED_OF_THREAD: i32 = 0b110;
-        // SAFETY: asks for a number.
+        // SAFETY: gettid only returns a number.
         (!unsafe { libc::gettid() } << 3) | SCHED_OF_THREAD
     }
     #[cfg(not(target_os = "linux"))]
@@ -163,15 +165,15 @@ pub(crate) fn own_cpu_clock() -> i32 {
     }
 }
 
-/// The thread whose CPU clock has this number.
+/// The thread of a CPU clock's id.
 pub(crate) fn thread_of(clock: i32) -> Option<i32> {
-    // -1 is no thread's clock.
+    // -1: not a thread's clock.
     (clock != -1).then_some(!(clock >> 3))
 }
 
-/// CPU time of another thread of this process; none where it has ended.
+/// CPU time of another thread of this process; `None` if it has exited.
 pub(crate) fn cpu_nanos_of(clock: i32) -> Option<u64> {
-    // The type is unsigned on some systems; none of theirs is -1 as well.
+    // `clockid_t` is unsigned on some systems; -1 is invalid there, too.
     read(clock as libc::clockid_t)
 }
 
@@ -180,7 +182,7 @@ fn read(clock: libc::clockid_t) -> Option<u64> {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the time lives through the call.
+    // SAFETY: the structure outlives the call.
     let got = unsafe { libc::clock_gettime(clock, &raw mut time) };
     (got == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }

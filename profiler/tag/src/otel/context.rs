@@ -1,4 +1,4 @@
-//! What readers need to decode a record, in memory that they find by its name (OTEP 4719).
+//! The process context, which tells readers how to decode a record, in a named mapping (OTEP 4719).
 //!
 //! ```text
 //! header   0  "OTEL_CTX", written last
@@ -9,15 +9,16 @@
 //! payload     ProcessContext { Resource resource = 1; repeated KeyValue attributes = 2 }
 //! ```
 
-use super::KEYS;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The attributes of a thread, by their index in a record.
+const KEYS: [&str; 2] = ["davy.member", "davy.op"];
 const NAME: &std::ffi::CStr = c"OTEL_CTX";
 const SIGNATURE: u64 = u64::from_ne_bytes(*b"OTEL_CTX");
 const VERSION: u32 = 2;
-/// What readers of the first version of OTEP 4947 look for.
+/// The schema of the first version of OTEP 4947.
 const SCHEMA: &str = "tlsdesc_v1_dev";
 
 #[repr(C)]
@@ -29,13 +30,13 @@ struct Header {
     payload: *const u8,
 }
 
-/// Publishes the context of this process, for its life.
+/// Publishes the context of this process, for the rest of its life.
 pub(super) fn publish(resource: &[(&str, &str)]) -> io::Result<()> {
     let (header, is_named) = map()?;
-    // Leaked: readers may come at any time.
+    // Leaked, since a reader may access it at any time.
     let payload = Vec::leak(payload(resource));
-    // SAFETY: the mapping is new, writable, larger than a header, aligned to a page, and only this
-    // function knows it.
+    // SAFETY: the mapping is new, writable, larger than a header and page-aligned, and nothing else
+    // refers to it.
     unsafe {
         header.write(Header {
             signature: AtomicU64::new(0),
@@ -46,7 +47,7 @@ pub(super) fn publish(resource: &[(&str, &str)]) -> io::Result<()> {
         });
         (*header).signature.store(SIGNATURE, Ordering::Release);
     }
-    // SAFETY: names memory that is mapped for the life of the process.
+    // SAFETY: sets the name of memory that stays mapped for the life of the process.
     let named = unsafe {
         libc::prctl(
             libc::PR_SET_VMA,
@@ -58,19 +59,19 @@ pub(super) fn publish(resource: &[(&str, &str)]) -> io::Result<()> {
     };
     if named != 0 && !is_named {
         let error = io::Error::last_os_error();
-        // SAFETY: the mapping was made here, and nobody else has heard of it.
+        // SAFETY: the mapping was created above, and nothing else refers to it.
         unsafe { libc::munmap(header.cast(), size_of::<Header>()) };
         return Err(error);
     }
     Ok(())
 }
 
-/// Memory for the header, and whether it has its name already.
+/// Maps memory for the header. Returns whether it already has a name.
 fn map() -> io::Result<(*mut Header, bool)> {
     let bytes = size_of::<Header>();
-    // SAFETY: the name is a string of C.
+    // SAFETY: the name is a C string.
     let file = unsafe { libc::memfd_create(NAME.as_ptr(), libc::MFD_CLOEXEC) };
-    // SAFETY: the file was just made.
+    // SAFETY: the descriptor is open.
     let is_file = file >= 0 && unsafe { libc::ftruncate(file, bytes as libc::off_t) } == 0;
     let (flags, source) = if is_file {
         (libc::MAP_PRIVATE, file)
@@ -78,18 +79,18 @@ fn map() -> io::Result<(*mut Header, bool)> {
         (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
     };
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping, at a place that the kernel chooses.
+    // SAFETY: creates a mapping at an address that the kernel chooses.
     let memory = unsafe { libc::mmap(ptr::null_mut(), bytes, access, flags, source, 0) };
     let error = io::Error::last_os_error();
     if file >= 0 {
-        // SAFETY: the file was made here; the mapping does not need it any more.
+        // SAFETY: the descriptor was opened above; the mapping no longer needs it.
         unsafe { libc::close(file) };
     }
     if memory == libc::MAP_FAILED {
         return Err(error);
     }
-    // A child that is forked is another process, with a context of its own or none.
-    // SAFETY: the mapping was just made.
+    // A forked child is another process, with its own context or none.
+    // SAFETY: the mapping was just created.
     if unsafe { libc::madvise(memory, bytes, libc::MADV_DONTFORK) } != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -101,7 +102,7 @@ fn boot_nanos() -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the time lives through the call.
+    // SAFETY: the structure outlives the call.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
@@ -115,7 +116,7 @@ fn payload(resource: &[(&str, &str)]) -> Vec<u8> {
     let attributes: Vec<Vec<u8>> = attributes.collect();
     let keys: Vec<Vec<u8>> = KEYS.iter().map(|key| field(1, &text(key))).collect();
     let schema = pair("threadlocal.schema_version", &text(SCHEMA));
-    // An array is the fifth kind of value.
+    // Field 5 of `AnyValue` is an array.
     let keys = pair("threadlocal.attribute_key_map", &field(5, &keys.concat()));
     [
         field(1, &attributes.concat()),
@@ -125,7 +126,7 @@ fn payload(resource: &[(&str, &str)]) -> Vec<u8> {
     .concat()
 }
 
-/// A length-delimited field of protobuf.
+/// A length-delimited protobuf field. Encoded here to keep this crate free of dependencies.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![number << 3 | 2];
     let mut length = bytes.len();

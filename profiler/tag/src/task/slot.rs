@@ -1,45 +1,61 @@
-//! What is known of each living task, in places that are never freed and need no lock.
+//! The state of each task, in slots that are never freed and need no lock.
 
-use super::TaskSnapshot;
-use crate::Tag;
 use crate::account::ticks;
+use crate::table::Tag;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
 const CHUNK: usize = 256;
 const CHUNKS: usize = 256;
-/// Tasks that can be listed at a time.
+/// Number of tasks that can be listed.
 pub const TASKS_LISTED_MAX: usize = CHUNK * CHUNKS;
-/// Frames that a task notes; what lies nearer to its own poll is cut.
+/// Frames recorded of a task; further ones, towards the task's own poll, are dropped.
 const FRAMES: usize = 24;
 
-/// Written by the task, which is polled by one thread at a time; read by all.
+/// The state of a task.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TaskSnapshot<'a> {
+    /// The task's tag.
+    pub tag: Tag,
+    /// Time since the task was created, in nanoseconds.
+    pub age_nanos: u64,
+    /// Number of polls.
+    pub polls: u64,
+    /// Whether the task was polled after its frames were recorded, so it may wait elsewhere by now.
+    pub is_outdated: bool,
+    /// Return addresses from where the task's waker was cloned to the task's own poll: where it waits.
+    /// Empty if unknown.
+    pub frames: &'a [u64],
+}
+
+/// Written by its task only, which is polled by one thread at a time.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     index: u32,
-    /// One above the index of the next that is free; 0 at the end.
+    /// Index of the next free slot plus 1; 0 at the end.
     next_free: AtomicU32,
     tag: AtomicU32,
-    /// When the task was made, in ticks; 0 while the slot is free.
+    /// Creation time of the task in ticks; 0 while the slot is free.
     begun: AtomicU64,
-    pub(super) polls: AtomicU64,
-    /// What [`super::ASKED`] was when the task last noted where it waits.
-    pub(super) asked: AtomicU64,
-    /// Odd while the frames are being written.
+    polls: AtomicU64,
+    /// The latest request when the task last recorded its frames.
+    answered: AtomicU64,
+    /// A seqlock: odd while the frames are being written.
     version: AtomicU64,
-    noted_at_poll: AtomicU64,
+    recorded_at_poll: AtomicU64,
     count: AtomicU32,
     frames: [AtomicU64; FRAMES],
 }
 
 static SLOTS: [AtomicPtr<Slot>; CHUNKS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS];
-/// Slots that were ever used.
+/// Number of slots used so far.
 static USED: AtomicU32 = AtomicU32::new(0);
-/// One above the index of the first that is free, and a count of changes in the upper half, so
-/// that a slot which went and came again is not taken for one that stayed.
+/// Index of the first free slot plus 1, with a count of changes in the upper half against the ABA
+/// problem.
 static FREE: AtomicU64 = AtomicU64::new(0);
 
-/// A slot that belongs to a task; dropping it frees it.
+/// A slot owned by a task, which frees it when dropped.
 #[derive(Debug)]
 pub(super) struct Owned(&'static Slot);
 
@@ -51,12 +67,12 @@ impl Deref for Owned {
     }
 }
 
-/// A slot for a new task; none where all are taken.
+/// Acquires a slot for a new task; `None` if all are in use.
 pub(super) fn take(tag: Tag) -> Option<Owned> {
     let slot = pop().or_else(add)?;
     slot.tag.store(tag.index(), Ordering::Relaxed);
     slot.polls.store(0, Ordering::Relaxed);
-    slot.asked.store(0, Ordering::Relaxed);
+    slot.answered.store(0, Ordering::Relaxed);
     slot.count.store(0, Ordering::Relaxed);
     slot.begun.store(ticks::now().max(1), Ordering::Release);
     Some(Owned(slot))
@@ -64,7 +80,7 @@ pub(super) fn take(tag: Tag) -> Option<Owned> {
 
 fn at(index: u32) -> Option<&'static Slot> {
     let chunk = SLOTS.get(index as usize / CHUNK)?.load(Ordering::Acquire);
-    // SAFETY: null, or a chunk that was leaked.
+    // SAFETY: null, or a leaked chunk.
     (!chunk.is_null()).then(|| unsafe { &*chunk.add(index as usize % CHUNK) })
 }
 
@@ -99,7 +115,7 @@ fn add() -> Option<&'static Slot> {
         let null = std::ptr::null_mut();
         let stored = chunk.compare_exchange(null, ours.cast(), Ordering::AcqRel, Ordering::Acquire);
         if stored.is_err() {
-            // SAFETY: another thread's chunk is there, and nobody has seen this one.
+            // SAFETY: another thread stored its chunk first, so this one was never shared.
             drop(unsafe { Box::from_raw(ours) });
         }
     }
@@ -122,8 +138,21 @@ impl Drop for Owned {
 }
 
 impl Slot {
-    /// Keeps the frames that `write` writes.
-    pub(super) fn note(&self, write: impl FnOnce(&mut [u64]) -> usize) {
+    /// Counts a poll. Returns whether the task has to record its frames.
+    #[inline]
+    pub(super) fn count_poll(&self, latest_request: u64) -> bool {
+        let polls = self.polls.load(Ordering::Relaxed) + 1;
+        self.polls.store(polls, Ordering::Relaxed);
+        self.answered.load(Ordering::Relaxed) != latest_request
+    }
+
+    /// Marks a request as answered.
+    pub(super) fn answer(&self, request: u64) {
+        self.answered.store(request, Ordering::Relaxed);
+    }
+
+    /// Records the frames that `write` writes.
+    pub(super) fn record(&self, write: impl FnOnce(&mut [u64]) -> usize) {
         let mut frames = [0; FRAMES];
         let count = write(&mut frames).min(FRAMES);
         let version = self.version.load(Ordering::Relaxed);
@@ -134,11 +163,11 @@ impl Slot {
         }
         self.count.store(count as u32, Ordering::Relaxed);
         let polls = self.polls.load(Ordering::Relaxed);
-        self.noted_at_poll.store(polls, Ordering::Relaxed);
+        self.recorded_at_poll.store(polls, Ordering::Relaxed);
         self.version.store(version + 2, Ordering::Release);
     }
 
-    /// The task that has the slot now, if one has.
+    /// The state of the task that owns the slot, if any.
     fn read<'a>(&self, now: u64, frames: &'a mut [u64; FRAMES]) -> Option<TaskSnapshot<'a>> {
         let begun = self.begun.load(Ordering::Acquire);
         if begun == 0 {
@@ -149,11 +178,11 @@ impl Slot {
         for (to, from) in frames.iter_mut().zip(&self.frames[..count]) {
             *to = from.load(Ordering::Relaxed);
         }
-        let noted = self.noted_at_poll.load(Ordering::Relaxed);
+        let recorded = self.recorded_at_poll.load(Ordering::Relaxed);
         let polls = self.polls.load(Ordering::Relaxed);
         let tag = Tag::from_index(self.tag.load(Ordering::Relaxed));
         fence(Ordering::Acquire);
-        // Frames that changed meanwhile are no stack.
+        // Discards frames that changed while they were read.
         if version % 2 == 1 || self.version.load(Ordering::Relaxed) != version {
             count = 0;
         }
@@ -162,13 +191,13 @@ impl Slot {
             tag,
             age_nanos: ticks::scale().to_nanos(now.saturating_sub(begun)),
             polls,
-            is_outdated: count > 0 && polls > noted,
+            is_outdated: count > 0 && polls > recorded,
             frames: &frames[..count],
         })
     }
 }
 
-/// Shows every task that lives.
+/// Calls `each` with every existing task.
 pub(super) fn visit(mut each: impl FnMut(&TaskSnapshot<'_>)) {
     let now = ticks::now();
     let mut frames = [0; FRAMES];

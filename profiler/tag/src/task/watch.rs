@@ -1,11 +1,11 @@
-//! Where a task waits: the stack at which its waker was taken.
+//! Finds where a task waits: the stack at which its waker is cloned.
 //!
-//! A future that answers `Pending` has cloned the waker, or has one from before. For one poll it
-//! is shown another waker, so that it has to take it anew; the clone that it gets is of the
-//! task's own waker, and nothing of ours outlives the poll.
+//! A future that returns `Pending` has cloned the waker, now or at an earlier poll. For one poll, the
+//! future gets a different waker, so that it has to clone it again. The clone is one of the task's own
+//! waker, so nothing from here outlives the poll.
 
 use super::slot::Slot;
-use super::{ASKED, StackSource};
+use super::stack_source::{StackSource, latest_request};
 use std::cell::Cell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 thread_local! {
-    /// Only its address is of interest: it tells threads apart.
+    /// Its address identifies the thread.
     static HERE: Cell<u8> = const { Cell::new(0) };
 }
 
@@ -29,7 +29,7 @@ struct Watch<'a> {
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, forget);
 
-/// Polls once with a waker that notes who takes it.
+/// Polls once with a waker that records the stack at which it is cloned.
 #[inline(never)]
 pub(super) fn poll<F: Future>(
     slot: &Slot,
@@ -45,38 +45,37 @@ pub(super) fn poll<F: Future>(
         below: std::ptr::from_ref(&context) as usize,
         is_done: AtomicBool::new(false),
     };
-    slot.asked
-        .store(ASKED.load(Ordering::Relaxed), Ordering::Relaxed);
-    // SAFETY: the table's functions take `data` for a `Watch`, which lives until after the poll; a
-    // waker is only lent to the future, and what it clones is not of this table.
+    slot.answer(latest_request());
+    // SAFETY: the functions of the table expect `data` to be a `Watch`, which outlives the poll: the
+    // future only borrows the waker, and its clones do not use this table.
     let waker =
         ManuallyDrop::new(unsafe { Waker::new(std::ptr::from_ref(&watch).cast(), &VTABLE) });
     future.poll(&mut Context::from_waker(&waker))
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
-    // SAFETY: the waker that is cloned was lent for the poll that the watch lives for.
+    // SAFETY: the cloned waker was lent for a poll, which the watch outlives.
     let watch = unsafe { &*data.cast::<Watch<'_>>() };
-    watch.note();
+    watch.record();
     let waker = ManuallyDrop::new(watch.inner.clone());
     RawWaker::new(waker.data(), waker.vtable())
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: as for `clone`.
+    // SAFETY: as in `clone`.
     unsafe { &*data.cast::<Watch<'_>>() }.inner.wake_by_ref();
 }
 
 unsafe fn forget(_: *const ()) {}
 
 impl Watch<'_> {
-    /// The first to take the waker is where the task waits: what is around it takes it later.
+    /// Records the first clone: the innermost future waits there, those around it clone later.
     #[cold]
-    fn note(&self) {
-        // A future may lend the waker to other threads, whose stacks tell nothing of it.
+    fn record(&self) {
+        // A future may lend the waker to other threads, whose stacks are unrelated.
         let is_here = HERE.with(|here| std::ptr::from_ref(here) as usize) == self.thread;
         if is_here && !self.is_done.swap(true, Ordering::Relaxed) {
-            self.slot.note(|frames| (self.source)(self.below, frames));
+            self.slot.record(|frames| (self.source)(self.below, frames));
         }
     }
 }

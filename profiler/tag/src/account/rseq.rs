@@ -1,42 +1,42 @@
-//! Whether a thread has kept its processor since it last asked, for the price of a load.
+//! Detects, for the cost of a load, whether a thread has left its processor since the last check.
 //!
-//! glibc registers an area with the kernel for each thread, for restartable sequences (rseq(2)). Its
-//! field `rseq_cs` names the sequence that the thread is in. When the kernel takes a thread off its
-//! processor and finds it outside of that sequence, it clears the field. So the name of a sequence
-//! that nobody ever runs is a mark that lasts for as long as the thread stays; a signal clears it too.
+//! glibc registers an area of each thread with the kernel for restartable sequences (rseq(2)). Its
+//! field `rseq_cs` points to the sequence that the thread executes. When the kernel preempts a thread
+//! outside of that sequence, or delivers a signal to it, it clears the field. So a pointer to a sequence
+//! that is never executed is a mark that lasts until the thread leaves its processor.
 
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
-/// A mark that is always there, for threads of which the kernel tells nothing.
+/// A mark that is never cleared, for threads without rseq.
 static ALWAYS: AtomicU64 = AtomicU64::new(NO_MARK);
 const NO_MARK: u64 = 1;
 
-/// Where a thread's mark lies, and what it is.
+/// The mark of a thread: its field, and the value that is stored there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
-    pub(super) place: &'static AtomicU64,
+    pub(super) field: &'static AtomicU64,
     pub(super) value: u64,
 }
 
 impl Mark {
-    /// Tells nothing: is always there.
+    /// A mark that is never cleared, so it gives no information.
     pub(super) const NONE: Self = Self {
-        place: &ALWAYS,
+        field: &ALWAYS,
         value: NO_MARK,
     };
 
-    /// Whether its absence means something.
-    pub(super) fn is_told(self) -> bool {
+    /// Whether the kernel clears the mark.
+    pub(super) fn is_supported(self) -> bool {
         self.value != NO_MARK
     }
 
-    /// The calling thread's, to be used by it alone and until it ends.
+    /// The calling thread's mark, for use by that thread only and until it exits.
     pub(super) fn of_this_thread() -> Self {
         static AREA: OnceLock<Option<(isize, u64)>> = OnceLock::new();
         match AREA.get_or_init(area) {
             Some((offset, value)) => Self {
-                place: place(*offset),
+                field: field(*offset),
                 value: *value,
             },
             None => Self::NONE,
@@ -44,7 +44,7 @@ impl Mark {
     }
 }
 
-/// Where the field lies, from the thread's pointer, and the name of a sequence.
+/// Offset of `rseq_cs` from the thread pointer, and the address of a sequence that is never executed.
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 fn area() -> Option<(isize, u64)> {
     /// The kernel's `struct rseq_cs`.
@@ -58,7 +58,8 @@ fn area() -> Option<(isize, u64)> {
     }
     /// The field of the kernel's `struct rseq`.
     const FIELD: isize = 8;
-    // SAFETY: glibc 2.35 documents both as constants of these types; before it has neither.
+    // SAFETY: both are documented constants of these types since glibc 2.35; older versions have
+    // neither.
     let (offset, size) = unsafe {
         let offset = libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_offset".as_ptr());
         let size = libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_size".as_ptr());
@@ -71,8 +72,8 @@ fn area() -> Option<(isize, u64)> {
         return None;
     }
     let (start, abort): (u64, u64);
-    // SAFETY: asks for two addresses and jumps over what lies there. Before the second one stands
-    // the signature that glibc registered, which the kernel asks for.
+    // SAFETY: computes two addresses and jumps over the code there. The second one is preceded by
+    // the signature that glibc registered, which the kernel checks.
     unsafe {
         std::arch::asm!(
             "lea {start}, [rip + 2f]",
@@ -99,14 +100,14 @@ fn area() -> Option<(isize, u64)> {
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-fn place(offset: isize) -> &'static AtomicU64 {
+fn field(offset: isize) -> &'static AtomicU64 {
     let thread: isize;
-    // SAFETY: reads the thread's pointer, which the ABI keeps there.
+    // SAFETY: reads the thread pointer, which the ABI stores at fs:0.
     unsafe {
         std::arch::asm!("mov {}, fs:0", out(reg) thread, options(nostack, preserves_flags, readonly));
     }
-    // SAFETY: glibc put the area there, aligned, for the life of the thread, and only the thread and
-    // the kernel on its behalf write to it.
+    // SAFETY: glibc keeps the area there, aligned, for the lifetime of the thread; only the thread,
+    // and the kernel on its behalf, write to it.
     unsafe { &*((thread + offset) as *const AtomicU64) }
 }
 
@@ -116,7 +117,7 @@ fn area() -> Option<(isize, u64)> {
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
-fn place(_offset: isize) -> &'static AtomicU64 {
+fn field(_offset: isize) -> &'static AtomicU64 {
     &ALWAYS
 }
 
@@ -127,21 +128,22 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_mark_is_gone_once_its_thread_has_waited_and_mostly_there_otherwise() {
+    fn mark_is_cleared_by_a_wait_and_usually_kept_without_one() {
         let mark = Mark::of_this_thread();
-        if !mark.is_told() {
+        if !mark.is_supported() {
+            davy_test_support::skip("this C library does not register rseq");
             return;
         }
         let (_sender, receiver) = std::sync::mpsc::channel::<()>();
-        let mut stayed = 0;
+        let mut kept = 0;
         for _ in 0..100 {
-            mark.place.store(mark.value, Ordering::Relaxed);
+            mark.field.store(mark.value, Ordering::Relaxed);
             let count = (0..1_000).fold(0u64, |sum, i| std::hint::black_box(sum + i));
             assert_eq!(count, 499_500);
-            stayed += u32::from(mark.place.load(Ordering::Relaxed) == mark.value);
+            kept += u32::from(mark.field.load(Ordering::Relaxed) == mark.value);
             let _ = receiver.recv_timeout(Duration::from_micros(100));
-            assert_eq!(mark.place.load(Ordering::Relaxed), 0);
+            assert_eq!(mark.field.load(Ordering::Relaxed), 0);
         }
-        assert!(stayed > 50, "{stayed} of 100");
+        assert!(kept > 50, "{kept} of 100");
     }
 }
