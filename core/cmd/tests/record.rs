@@ -172,7 +172,7 @@ fn invalid_output_fails_before_the_command_starts() {
         &["-o", "a.pb", "--pid", "4194305"],
         &[],
         1,
-        "there is no process 4194305",
+        "no process with pid 4194305",
     );
     let left: Vec<_> = std::fs::read_dir(folder.path())
         .expect("the folder")

@@ -1,5 +1,5 @@
-//! What a recording costs: CPU of the recorder, and of `perf record` along frame pointers beside it, with
-//! two threads that work in the C library.
+//! Cost of a recording: CPU time of the recorder, and of `perf record` for comparison, while two threads
+//! use the C library.
 
 #[path = "../tests/programs/mod.rs"]
 mod programs;
@@ -15,22 +15,24 @@ const SPAN: Duration = Duration::from_secs(10);
 const HZ: u32 = 100;
 
 fn main() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("create a folder");
     let program = built(folder.path(), "libc", &[]);
-    // A bit longer than the span, so that every kind of work has its turn.
+    // Runs longer than the span, so that every kind of work is sampled.
     let start = || {
         let mut command = Command::new(&program);
-        command.args(["3", "1"]).spawn().expect("it runs")
+        command.args(["3", "1"]).spawn().expect("start the program")
     };
-    let ways = [
+    let variants = [
         ("fp", CallGraph::Fp, 16 << 10),
         ("auto, 16 KiB", CallGraph::Auto, 16 << 10),
         ("auto, 32 KiB", CallGraph::Auto, 32 << 10),
         ("auto, 63 KiB", CallGraph::Auto, 63 << 10),
     ];
-    println!("| {HZ} Hz, 2 busy threads, {SPAN:?} | CPU | names | samples | whole |");
+    println!(
+        "| {HZ} Hz, 2 busy threads, {SPAN:?} | CPU | symbolization | samples | complete stacks |"
+    );
     println!("|---|---|---|---|---|");
-    for (name, call_graph, stack_bytes) in ways {
+    for (name, call_graph, stack_bytes) in variants {
         let mut child = start();
         let options = RecordOptions {
             hz: HZ,
@@ -39,7 +41,6 @@ fn main() {
         };
         let Some(mut recorder) = recorder(Target::Pid(child.id()), options) else {
             end(&mut child);
-            println!("the kernel forbids it");
             return;
         };
         let before = cpu(libc::RUSAGE_SELF);
@@ -68,11 +69,11 @@ fn main() {
             .stderr(Stdio::null());
         let clock = Clock::system();
         let began = clock.monotonic();
-        let is_there = perf.status().is_ok_and(|status| status.success());
+        let has_perf = perf.status().is_ok_and(|status| status.success());
         let spent = cpu(libc::RUSAGE_CHILDREN) - before;
         let span = clock.monotonic().saturating_sub(began).as_secs_f64();
         end(&mut child);
-        if is_there {
+        if has_perf {
             let bytes = std::fs::metadata(&data).map_or(0, |data| data.len());
             println!(
                 "| perf, {mode} | {:.2} % | | {} KiB | |",
@@ -85,15 +86,14 @@ fn main() {
 
 fn end(child: &mut Child) {
     let _ = child.kill();
-    // Its CPU time must not be counted as another child's.
+    // Reaps the child now, so that its CPU time is not added to a later child's.
     let _ = child.wait();
 }
 
-/// Seconds of CPU.
+/// CPU time in seconds.
 fn cpu(of: libc::c_int) -> f64 {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the structure is the kernel's own, lives until the call returns, and all zeros are a
-    // value of it.
+    // SAFETY: getrusage fills the structure, which outlives the call; all zeros are a valid value.
     let usage = unsafe {
         libc::getrusage(of, usage.as_mut_ptr());
         usage.assume_init()

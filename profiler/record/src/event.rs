@@ -1,32 +1,32 @@
-//! Events of the kernel's CPU clock.
+//! perf events of the kernel's CPU clock.
 
-use crate::refusal;
-use crate::{Error, RecordOptions};
+use crate::error::Error;
+use crate::options::RecordOptions;
 use perf_event_open_sys as sys;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
-/// Whom an event follows.
+/// The thread that an event samples, with the threads and processes that it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Follow {
-    /// A thread that runs, from now on.
+    /// A running thread.
     Thread(i32),
-    /// What this thread starts next, from the moment that it becomes a program of its own.
+    /// The next child of this thread, from its `execve` on.
     NextChild,
 }
 
-/// What each sample carries beside the process, the thread, the time and the period.
+/// The optional parts of a sample; process, thread, time and period are always present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parts {
-    /// The callers as the kernel finds them, by frame pointers.
+    /// The kernel's frame-pointer chain.
     pub(crate) chain: bool,
-    /// Bytes of the user's stack, with the registers; 0 for none.
+    /// Bytes of user stack, copied with the registers; 0 for neither.
     pub(crate) stack_bytes: u32,
-    /// Time that the kernel spends for the program.
+    /// Samples of time in the kernel.
     pub(crate) kernel: bool,
 }
 
-/// The registers that a walk begins with, in the order of their bits, which is that of a sample.
+/// The registers that a walk starts from. Samples contain them in the order of their bits.
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod registers {
     use perf_event_open_sys::bindings::{PERF_REG_X86_BP, PERF_REG_X86_IP, PERF_REG_X86_SP};
@@ -36,7 +36,7 @@ pub(crate) mod registers {
     pub(crate) const SP: usize = 1;
     pub(crate) const PC: usize = 2;
 }
-/// The registers that a walk begins with, in the order of their bits, which is that of a sample.
+/// The registers that a walk starts from. Samples contain them in the order of their bits.
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod registers {
     use perf_event_open_sys::bindings::{
@@ -68,17 +68,18 @@ impl Parts {
     }
 }
 
-/// An event on one CPU; closed when it is dropped.
+/// An open event on one CPU.
 #[derive(Debug)]
 pub(crate) struct Event(OwnedFd);
 
 impl Event {
+    /// Opens an event. The error is that of `perf_event_open`.
     pub(crate) fn open(
         follow: Follow,
         cpu: i32,
         options: RecordOptions,
         parts: Parts,
-    ) -> Result<Self, Error> {
+    ) -> io::Result<Self> {
         let mut attributes = sys::bindings::perf_event_attr {
             type_: sys::bindings::PERF_TYPE_SOFTWARE,
             size: size_of::<sys::bindings::perf_event_attr>() as u32,
@@ -111,28 +112,28 @@ impl Event {
             }
         };
         let flags = u64::from(sys::bindings::PERF_FLAG_FD_CLOEXEC);
-        // SAFETY: the attributes live until the call returns, and say their own size.
+        // SAFETY: the attributes outlive the call and contain their own size.
         let fd = unsafe { sys::perf_event_open(&raw mut attributes, thread, cpu, -1, flags) };
         if fd >= 0 {
-            // SAFETY: the kernel has just given this descriptor to us alone.
+            // SAFETY: the kernel has just returned this descriptor; nothing else owns it.
             return Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }));
         }
-        Err(refusal::of(follow, options.hz, io::Error::last_os_error()))
+        Err(io::Error::last_os_error())
     }
 
     pub(crate) fn fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
 
-    /// Lets this event write into the ring of another one on the same CPU.
+    /// Redirects this event's records to the ring of another event on the same CPU.
     pub(crate) fn write_into(&self, other: RawFd) -> Result<(), Error> {
-        // SAFETY: both descriptors are open events; the call takes nothing else.
+        // SAFETY: both descriptors are open events; the call has no other arguments.
         let result = unsafe { sys::ioctls::SET_OUTPUT(self.fd(), other) };
         if result == 0 {
             return Ok(());
         }
         Err(Error::Failed {
-            what: "events can't share a ring".to_owned(),
+            action: "sharing a ring between events".to_owned(),
             source: io::Error::last_os_error(),
         })
     }

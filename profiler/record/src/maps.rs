@@ -1,15 +1,15 @@
-//! What is mapped where in each process that is recorded.
+//! The code mappings of each recorded process.
 
 use crate::parse::FileId;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
-/// Processes that are told apart; what others do is counted as unmapped.
+/// Processes whose mappings are kept; the addresses of others are not resolved.
 const PROCESSES_MAX: usize = 16_384;
-/// Mappings of one process.
+/// Mappings kept of one process.
 const MAPPINGS_MAX: usize = 65_536;
 
-/// A piece of a file in memory.
+/// A mapping of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mapping {
     end: u64,
@@ -17,57 +17,57 @@ struct Mapping {
     file: u32,
 }
 
-/// A place in a file.
+/// A location in code, independent of where it is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    /// Its number; see [`Maps::files`].
+pub(crate) struct CodeLocation {
+    /// Index into [`Maps::files`].
     pub(crate) file: u32,
-    /// The offset in the file; in what has no file, the address.
+    /// Offset in the file; the address for code without a file.
     pub(crate) offset: u64,
-    /// The process, for code that was made at run time; else 0.
+    /// The process, for code generated at run time; otherwise 0.
     pub(crate) pid: u32,
 }
 
-/// What kind of code it is.
+/// Where code comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Of a file.
+pub(crate) enum MappingKind {
+    /// A file.
     File,
-    /// What the kernel gives to every process.
+    /// The kernel's vDSO, which every process has.
     Vdso,
-    /// Of no file: made at run time.
-    Made,
+    /// No file: generated at run time.
+    Jit,
 }
 
-/// Something that was mapped.
+/// A file, or other code, that was mapped.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
     pub(crate) id: FileId,
-    pub(crate) kind: Kind,
-    /// A process that has it, and where: a way to it when its name leads elsewhere.
-    pub(crate) seen: (u32, u64, u64),
+    pub(crate) kind: MappingKind,
+    /// A process that maps it, with start and end: finds the file when its path no longer does.
+    pub(crate) mapped_at: (u32, u64, u64),
 }
 
 /// The mappings of all processes.
 #[derive(Debug, Default)]
 pub(crate) struct Maps {
     files: Vec<File>,
-    numbers: FxHashMap<FileId, u32>,
+    indices: FxHashMap<FileId, u32>,
     processes: FxHashMap<u32, BTreeMap<u64, Mapping>>,
 }
 
-/// Code of no file.
+/// Name of code without a file.
 const ANONYMOUS: &str = "[anon]";
-/// How the kernel ends the name of a file that has none any more.
+/// The suffix that the kernel adds to the path of a deleted file.
 const DELETED: &str = " (deleted)";
 
 impl Maps {
-    /// The files, by number.
+    /// The files, by index.
     pub(crate) fn files(&self) -> &[File] {
         &self.files
     }
 
-    /// Reads what a process has mapped already.
+    /// Reads the current mappings of a process.
     pub(crate) fn read(&mut self, pid: u32) {
         let text = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         for line in text.lines() {
@@ -77,10 +77,10 @@ impl Maps {
         }
     }
 
-    /// Something was mapped, over whatever was there.
+    /// Adds a mapping, which replaces those that it overlaps.
     pub(crate) fn map(&mut self, pid: u32, start: u64, length: u64, offset: u64, file: FileId) {
         let end = start.saturating_add(length);
-        let file = self.number(file, (pid, start, end));
+        let file = self.index_of(file, (pid, start, end));
         if self.processes.len() >= PROCESSES_MAX && !self.processes.contains_key(&pid) {
             return;
         }
@@ -99,7 +99,7 @@ impl Maps {
         }
     }
 
-    /// A process was made: it has what its parent has.
+    /// Adds a process, with the mappings of its parent.
     pub(crate) fn fork(&mut self, pid: u32, parent: u32) {
         if pid == parent || self.processes.len() >= PROCESSES_MAX {
             return;
@@ -109,72 +109,72 @@ impl Maps {
         }
     }
 
-    /// A process became another program: what it had is gone.
+    /// Forgets the mappings of a process that executed another program.
     pub(crate) fn exec(&mut self, pid: u32) {
         self.processes.remove(&pid);
     }
 
-    /// Where an address of a process lies.
-    pub(crate) fn place(&self, pid: u32, address: u64) -> Option<Place> {
+    /// Resolves an address of a process.
+    pub(crate) fn resolve(&self, pid: u32, address: u64) -> Option<CodeLocation> {
         let mappings = self.processes.get(&pid)?;
         let (start, mapping) = mappings.range(..=address).next_back()?;
         if address >= mapping.end {
             return None;
         }
-        let is_made = self.files[mapping.file as usize].kind == Kind::Made;
-        Some(Place {
+        let is_jit = self.files[mapping.file as usize].kind == MappingKind::Jit;
+        Some(CodeLocation {
             file: mapping.file,
-            offset: if is_made {
+            offset: if is_jit {
                 address
             } else {
                 address - start + mapping.offset
             },
-            pid: if is_made { pid } else { 0 },
+            pid: if is_jit { pid } else { 0 },
         })
     }
 
-    fn number(&mut self, file: FileId, seen: (u32, u64, u64)) -> u32 {
-        let (file, kind) = told_apart(file);
-        if let Some(number) = self.numbers.get(&file) {
-            return *number;
+    fn index_of(&mut self, file: FileId, mapped_at: (u32, u64, u64)) -> u32 {
+        let (file, kind) = classify(file);
+        if let Some(index) = self.indices.get(&file) {
+            return *index;
         }
-        let number = self.files.len() as u32;
-        self.numbers.insert(file.clone(), number);
+        let index = self.files.len() as u32;
+        self.indices.insert(file.clone(), index);
         self.files.push(File {
             id: file,
             kind,
-            seen,
+            mapped_at,
         });
-        number
+        index
     }
 }
 
-/// What the kernel says of a mapping, so that the same is the same: the kind, and the name as it was.
-fn told_apart(mut file: FileId) -> (FileId, Kind) {
+/// Normalizes a file's id, so that equal files have equal ids, and returns its kind.
+fn classify(mut file: FileId) -> (FileId, MappingKind) {
     let without = |name: &str| FileId {
         name: name.to_owned(),
         ..FileId::default()
     };
     if file.name == "[vdso]" {
-        return (without("[vdso]"), Kind::Vdso);
+        return (without("[vdso]"), MappingKind::Vdso);
     }
     if file.name.starts_with('[') && !file.name.starts_with("[anon:") {
-        return (without(&file.name), Kind::Made);
+        return (without(&file.name), MappingKind::Jit);
     }
-    // The kernel says //anon of what has no file; the rest are files that never had a name.
+    // `//anon` is anonymous memory; the others are files that never had a path.
     let nameless = ["//", "/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage"];
     let has_file =
         file.name.starts_with('/') && !nameless.iter().any(|start| file.name.starts_with(start));
     if !has_file {
-        return (without(ANONYMOUS), Kind::Made);
+        return (without(ANONYMOUS), MappingKind::Jit);
     }
     if let Some(name) = file.name.strip_suffix(DELETED) {
         file.name = name.to_owned();
     }
-    (file, Kind::File)
+    (file, MappingKind::File)
 }
 
-/// A line of `/proc/PID/maps`, if it is of code: start, end, offset, file.
+/// Parses a line of `/proc/PID/maps`: start, end, offset and file of a code mapping.
 fn code_of(line: &str) -> Option<(u64, u64, u64, FileId)> {
     let mut fields = line.splitn(6, ' ');
     let number = |text| u64::from_str_radix(text, 16).ok();
@@ -207,15 +207,15 @@ mod tests {
     }
 
     fn at(maps: &Maps, pid: u32, address: u64) -> Option<(String, u64)> {
-        let place = maps.place(pid, address)?;
+        let location = maps.resolve(pid, address)?;
         Some((
-            maps.files()[place.file as usize].id.name.clone(),
-            place.offset,
+            maps.files()[location.file as usize].id.name.clone(),
+            location.offset,
         ))
     }
 
     #[test]
-    fn an_address_is_found_in_the_file_that_was_mapped_last() {
+    fn addresses_resolve_to_the_latest_mapping() {
         let mut maps = Maps::default();
         maps.map(1, 0x1000, 0x1000, 0x400, file("/bin/a", 1));
         maps.fork(2, 1);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_one_name_are_told_apart_and_nameless_ones_are_not() {
+    fn files_of_equal_path_are_distinct_and_anonymous_code_is_one_file() {
         let mut maps = Maps::default();
         maps.map(1, 0x1000, 0x1000, 0, file("/lib/x.so", 1));
         maps.map(1, 0x2000, 0x1000, 0, file("/lib/x.so", 2));
@@ -237,18 +237,18 @@ mod tests {
         maps.map(1, 0x4000, 0x1000, 0, file("//anon", 0));
         maps.map(1, 0x5000, 0x1000, 0, file("[anon:v8]", 0));
         maps.map(1, 0x6000, 0x1000, 0, file("/memfd:jit (deleted)", 9));
-        let number = |address| maps.place(1, address).map(|place| place.file);
+        let number = |address| maps.resolve(1, address).map(|location| location.file);
         assert_ne!(number(0x1000), number(0x2000));
         assert_eq!(number(0x2000), number(0x3000));
         assert_eq!(number(0x4000), number(0x5000));
         assert_eq!(number(0x4000), number(0x6000));
-        // What was made at run time keeps its address and its process.
-        let made = maps.place(1, 0x6010).expect("it is mapped");
-        assert_eq!((made.offset, made.pid), (0x6010, 1));
+        // Code generated at run time keeps its address and its process.
+        let jit = maps.resolve(1, 0x6010).expect("the address is mapped");
+        assert_eq!((jit.offset, jit.pid), (0x6010, 1));
     }
 
     #[test]
-    fn lines_of_the_kernel_are_read_if_they_are_of_code() {
+    fn proc_maps_lines_of_code_are_parsed() {
         let line = "7f00-8f00 r-xp 00001000 fe:00 123                   /usr/lib/a b.so";
         assert_eq!(
             code_of(line),

@@ -1,19 +1,19 @@
-//! Names of places, once the recording is over.
+//! Symbolizes code locations after the recording.
 
 use crate::files::Files;
-use crate::jit::Made;
-use crate::maps::{Kind, Maps, Place};
+use crate::maps::{CodeLocation, MappingKind, Maps};
+use crate::perf_map::PerfMaps;
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolized, Symbolizer};
 use davy_profile::{Function, Line, Profile};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
-/// What was read of files for names; whoever takes several profiles of a recording keeps it.
+/// A cache of symbols, to be shared by the profiles of a recording.
 pub struct Names(Symbolizer);
 
 impl Names {
-    /// Nothing yet.
+    /// Returns an empty cache.
     pub fn new() -> Self {
         Self(Symbolizer::new())
     }
@@ -25,66 +25,70 @@ impl Default for Names {
     }
 }
 
-/// Gives each place its location in a profile. Also names the files without names, and says why.
+/// Adds code locations to a profile. Returns the profile's location of each, and the files that could
+/// not be symbolized, with the reasons.
 pub(crate) fn locate(
     profile: &mut Profile,
     names: &Names,
     maps: &Maps,
     files: &mut Files,
-    places: impl Iterator<Item = Place>,
-) -> (FxHashMap<Place, u32>, Vec<(String, String)>) {
-    let mut by_file: BTreeMap<u32, Vec<Place>> = BTreeMap::new();
-    for place in places {
-        by_file.entry(place.file).or_default().push(place);
+    locations: impl Iterator<Item = CodeLocation>,
+) -> (FxHashMap<CodeLocation, u32>, Vec<(String, String)>) {
+    let mut by_file: BTreeMap<u32, Vec<CodeLocation>> = BTreeMap::new();
+    for location in locations {
+        by_file.entry(location.file).or_default().push(location);
     }
-    let mut made = Made::default();
+    let mut perf_maps = PerfMaps::default();
     let mut found = FxHashMap::default();
     let mut nameless = Vec::new();
-    for (number, mut places) in by_file {
-        places.sort_unstable_by_key(|place| (place.offset, place.pid));
-        places.dedup();
-        let file = &maps.files()[number as usize];
+    for (index, mut locations) in by_file {
+        locations.sort_unstable_by_key(|location| (location.offset, location.pid));
+        locations.dedup();
+        let file = &maps.files()[index as usize];
         let name = &file.id.name;
-        if file.kind == Kind::Made {
-            for place in places {
-                let name = made.name(place.pid, place.offset).unwrap_or(name);
-                found.insert(place, profile.named_location(name));
+        if file.kind == MappingKind::Jit {
+            for location in locations {
+                let function = perf_maps.name(location.pid, location.offset);
+                let index = profile.named_location(function.unwrap_or(name));
+                found.insert(location, index);
             }
             continue;
         }
-        match files.path(number, file) {
-            Ok(path) => of_file(profile, &names.0, (&path, name), &places, &mut found),
-            Err(why) => {
-                nameless.push((name.clone(), why));
-                let location = profile.named_location(&without_names(name));
-                found.extend(places.iter().map(|place| (*place, location)));
+        match files.path(index, file) {
+            Ok(path) => symbolize(profile, &names.0, (&path, name), &locations, &mut found),
+            Err(reason) => {
+                nameless.push((name.clone(), reason));
+                let unknown = profile.named_location(&file_frame(name));
+                found.extend(locations.iter().map(|location| (*location, unknown)));
             }
         }
     }
     (found, nameless)
 }
 
-/// One frame for all of a file without names, rather than one for each address.
-fn without_names(path: &str) -> String {
+/// Name of the frame for all unsymbolized code of a file, rather than one frame for each address.
+fn file_frame(path: &str) -> String {
     let short = path.rsplit('/').next().unwrap_or(path);
     format!("[{}]", short.trim_matches(['[', ']']))
 }
 
-fn of_file(
+/// Adds the locations of one file. `path` is where its symbols are read, `name` where it was mapped
+/// from.
+fn symbolize(
     profile: &mut Profile,
     symbolizer: &Symbolizer,
     (path, name): (&str, &str),
-    places: &[Place],
-    found: &mut FxHashMap<Place, u32>,
+    locations: &[CodeLocation],
+    found: &mut FxHashMap<CodeLocation, u32>,
 ) {
-    let offsets: Vec<u64> = places.iter().map(|place| place.offset).collect();
+    let offsets: Vec<u64> = locations.iter().map(|location| location.offset).collect();
     let source = Source::Elf(Elf::new(path));
-    // What is no program of the kind that is known has no names; its places keep their file's.
+    // A file in an unsupported format has no symbols.
     let symbols = symbolizer
         .symbolize(&source, Input::FileOffset(&offsets))
         .unwrap_or_default();
-    for (index, place) in places.iter().enumerate() {
-        let location = match symbols.get(index) {
+    for (index, location) in locations.iter().enumerate() {
+        let profile_location = match symbols.get(index) {
             Some(Symbolized::Sym(symbol)) => {
                 // The innermost inlined function comes first.
                 let mut lines: Vec<Line> = Vec::with_capacity(symbol.inlined.len() + 1);
@@ -93,11 +97,11 @@ fn of_file(
                     lines.push(line(profile, &inlined.name, code));
                 }
                 lines.push(line(profile, &symbol.name, symbol.code_info.as_deref()));
-                profile.location(None, place.offset, &lines)
+                profile.location(None, location.offset, &lines)
             }
-            _ => profile.named_location(&without_names(name)),
+            _ => profile.named_location(&file_frame(name)),
         };
-        found.insert(*place, location);
+        found.insert(*location, profile_location);
     }
 }
 

@@ -1,15 +1,15 @@
-//! The kernel's records (`linux/perf_event.h`), those that matter here.
+//! Parses the kernel's records (`linux/perf_event.h`).
 
 use crate::event::{Parts, registers};
 use perf_event_open_sys::bindings;
 
-/// What is at or above this in a stack says whose the next addresses are (`PERF_CONTEXT_MAX`).
-const CONTEXT_MARKS: u64 = -4_095_i64 as u64;
+/// Values from here up are markers in a chain, not addresses (`PERF_CONTEXT_MAX`).
+const CONTEXT_MARKERS: u64 = -4_095_i64 as u64;
 
-/// A record.
+/// A record that the recorder uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
-    /// What a thread was doing.
+    /// A sample of a thread.
     Sample(Sample),
     /// Code was mapped.
     Mapped {
@@ -20,55 +20,55 @@ pub(crate) enum Record {
         offset: u64,
         file: FileId,
     },
-    /// A process or a thread was made.
+    /// A process or a thread was created.
     Forked {
         pid: u32,
         parent: u32,
         thread: u32,
         time: u64,
     },
-    /// A process became another program.
+    /// A process executed another program.
     Executed { pid: u32, time: u64 },
-    /// So many records did not fit.
+    /// This many records did not fit into the ring.
     Lost(u64),
-    /// Samples were left out, because taking them took too long.
+    /// The kernel throttled sampling because it took too long.
     Throttled,
 }
 
-/// A file by what the kernel knows of it.
+/// The identity of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct FileId {
     pub(crate) name: String,
-    /// 0 where it is not known.
+    /// 0 if unknown.
     pub(crate) inode: u64,
-    /// Major and minor number.
+    /// Major and minor device number.
     pub(crate) device: (u32, u32),
 }
 
-/// What a thread was doing.
+/// A sample of a thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
     pub(crate) pid: u32,
     pub(crate) time: u64,
     pub(crate) period: u64,
-    /// In the kernel, for the program.
+    /// Whether the thread was in the kernel.
     pub(crate) in_kernel: bool,
-    /// The stack as the kernel walked it, the leaf first.
+    /// The kernel's frame-pointer chain, leaf first.
     pub(crate) chain: Vec<u64>,
-    /// What it takes to walk it oneself; none for programs of 32 bits.
+    /// Registers and stack, to be unwound here; `None` for 32-bit programs.
     pub(crate) user: Option<User>,
 }
 
-/// Registers and stack of a program.
+/// User registers and a copy of the user stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
     pub(crate) registers: [u64; registers::COUNT],
-    /// From the stack pointer on.
+    /// Begins at the stack pointer.
     pub(crate) stack: Vec<u8>,
 }
 
 impl Record {
-    /// When; records that tell no time come first.
+    /// Time of the record; 0 for records without a time, which sorts them first.
     pub(crate) fn time(&self) -> u64 {
         match self {
             Self::Sample(Sample { time, .. })
@@ -79,8 +79,7 @@ impl Record {
         }
     }
 
-    /// From a record's flags and what follows its head; none where it does not matter or is not
-    /// whole.
+    /// Parses the body of a record. `None` if the recorder does not use it, or if it is truncated.
     pub(crate) fn parse(kind: u32, flags: u16, bytes: &[u8], parts: Parts) -> Option<Self> {
         let mut reader = Reader(bytes);
         match kind {
@@ -145,8 +144,7 @@ fn sample(mut reader: Reader<'_>, flags: u16, parts: Parts) -> Option<Sample> {
         let count = reader.u64()?;
         for _ in 0..count {
             let address = reader.u64()?;
-            // What is above this says whose the next addresses are, and is no address.
-            if address < CONTEXT_MARKS {
+            if address < CONTEXT_MARKERS {
                 chain.push(address);
             }
         }
@@ -192,8 +190,9 @@ impl<'a> Reader<'a> {
         Some(u64::from_ne_bytes(*first))
     }
 
-    /// Whether it is a program of 64 bits, with its registers and stack: `{ u64 abi; u64 registers[]; u64 size; char stack[size]; u64 valid }`,
-    /// without registers for a kernel thread, without `valid` where the size is 0.
+    /// Whether the program is a 64-bit one, and its registers and stack:
+    /// `{ u64 abi; u64 registers[]; u64 size; char stack[size]; u64 valid }`, without `registers` for a
+    /// kernel thread, and without `valid` if the size is 0.
     fn user(&mut self) -> Option<(bool, User)> {
         let abi = self.u64()?;
         let mut values = [0; registers::COUNT];
@@ -213,13 +212,13 @@ impl<'a> Reader<'a> {
         Some((is_64_bit, user))
     }
 
-    /// A text that ends with a zero byte.
+    /// A zero-terminated string.
     fn text(&mut self) -> Option<String> {
         let end = self.0.iter().position(|byte| *byte == 0)?;
         Some(String::from_utf8_lossy(&self.0[..end]).into_owned())
     }
 
-    /// The time at the end of a record that is no sample: `{ u32 pid, tid; u64 time }`.
+    /// The time at the end of a record other than a sample: `{ u32 pid, tid; u64 time }`.
     fn time_at_end(&self) -> Option<u64> {
         let bytes = self.0.last_chunk::<8>()?;
         Some(u64::from_ne_bytes(*bytes))
@@ -247,9 +246,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_read_without_the_marks_between_its_addresses() {
-        let user_mark = -512_i64 as u64;
-        let record = bytes(&[ids(7, 8), 1_000, 250, 3, user_mark, 0x10, 0x20]);
+    fn markers_are_removed_from_the_chain() {
+        let user_marker = -512_i64 as u64;
+        let record = bytes(&[ids(7, 8), 1_000, 250, 3, user_marker, 0x10, 0x20]);
         assert_eq!(
             Record::parse(bindings::PERF_RECORD_SAMPLE, 1, &record, CHAIN),
             Some(Record::Sample(Sample {
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_stack_only_what_the_kernel_could_copy_is_taken() {
+    fn stack_copy_is_limited_to_its_valid_bytes() {
         let parts = Parts {
             chain: false,
             stack_bytes: 16,
@@ -276,7 +275,7 @@ mod tests {
             let read = Record::parse(bindings::PERF_RECORD_SAMPLE, 2, &record, parts);
             let user = read.ok_or(()).map(|record| match record {
                 Record::Sample(sample) => sample.user,
-                other => panic!("{other:?} is no sample"),
+                other => panic!("expected a sample, got {other:?}"),
             });
             assert_eq!(user, expected);
         };
@@ -289,13 +288,13 @@ mod tests {
         check(bindings::PERF_SAMPLE_REGS_ABI_64, &words, Ok(Some(user)));
         check(bindings::PERF_SAMPLE_REGS_ABI_32, &words, Ok(None));
         check(bindings::PERF_SAMPLE_REGS_ABI_NONE, &[0], Ok(None));
-        // A size that leads out of the record.
+        // A size beyond the end of the record.
         words[registers::COUNT] = u64::MAX;
         check(bindings::PERF_SAMPLE_REGS_ABI_64, &words, Err(()));
     }
 
     #[test]
-    fn what_is_cut_off_is_no_record() {
+    fn truncated_records_are_ignored() {
         for kind in [
             bindings::PERF_RECORD_MMAP2,
             bindings::PERF_RECORD_FORK,

@@ -1,65 +1,68 @@
-//! A recording: events opened, rings emptied, stacks counted.
+//! A recording: opens events, drains the rings, aggregates stacks.
 
+use crate::error::Error;
 use crate::event::{Event, Follow, Parts};
 use crate::files::Files;
 use crate::maps::Maps;
 use crate::names::{self, Names};
-use crate::parse::{Record, Sample};
+use crate::options::{CallGraph, RecordOptions};
+use crate::parse::{Record, Sample, User};
+use crate::recording::Recording;
+use crate::refusal;
 use crate::ring::{self, Ring};
 use crate::roots::Roots;
 use crate::stacks::{Stack, Stacks};
 use crate::walk::{self, End, Walker};
-use crate::{CallGraph, Error, RecordOptions, Recording};
 use davy_base::{Clock, Timestamp};
 use davy_profile::Profile;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-/// What is recorded.
+/// What to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A process that runs, with what it starts from now on.
+    /// A running process, with the threads and processes that it starts from now on.
     Pid(u32),
-    /// What the calling thread starts next, with what that starts.
+    /// The next child process of the calling thread, with its own children.
     NextChild,
 }
 
-/// How often the rings are emptied.
+/// How often the rings are drained.
 const DRAIN_EVERY: Duration = Duration::from_millis(50);
-/// How often threads are listed again at the start, for those that began meanwhile.
+/// How often the threads of a process are listed at the start, to find those that started meanwhile.
 const LISTINGS_MAX: usize = 8;
 
-/// A recording under way. It ends when it is finished or dropped.
+/// A recording in progress. Dropping it discards the samples.
 pub struct Recorder {
     clock: Clock,
     began: Timestamp,
     options: RecordOptions,
     parts: Parts,
-    /// One a CPU.
+    /// One ring per CPU.
     rings: Vec<(i32, Ring)>,
-    /// Those beside the rings' own, kept open for as long as it records.
+    /// The events other than the rings' own; closing one would stop its samples.
     events: Vec<Event>,
-    /// Records that others may still come before.
+    /// Records that may still have to be sorted after records not yet drained.
     pending: Vec<Record>,
-    /// The time of the newest record.
+    /// Time of the newest record.
     newest: u64,
     maps: Maps,
     files: Files,
     walker: Walker,
     roots: Roots,
     stacks: Stacks,
-    /// Samples of profiles that were made already.
+    /// Samples in profiles returned so far.
     taken: u64,
     lost: u64,
     throttled: u64,
     cut: u64,
-    /// Of those that were cut, those whose copy of the stack was too short.
+    /// Those of `cut` whose copy of the stack was too short.
     short: u64,
 }
 
 impl Recorder {
-    /// Begins.
+    /// Starts a recording.
     pub fn start(target: Target, options: RecordOptions) -> Result<Self, Error> {
         options.check()?;
         let clock = Clock::system();
@@ -97,7 +100,7 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Opens events with as much as the kernel gives.
+    /// Opens the first events, with as many parts as the kernel permits.
     fn open_first(&mut self, follows: &[Follow]) -> Result<(), Error> {
         let mut result = Ok(());
         for parts in parts_to_try(self.options) {
@@ -114,8 +117,8 @@ impl Recorder {
         result
     }
 
-    /// Opens the events of all threads, those included that begin while this is done: some of them
-    /// are followed already, because the thread that began them is, and the kernel tells of those.
+    /// Opens events for all threads of a process, including those that start meanwhile. Threads whose
+    /// parent is already sampled inherit its events; the kernel reports these with `Forked` records.
     fn open_threads(&mut self, pid: u32) -> Result<(), Error> {
         let mut known = BTreeSet::new();
         for _ in 0..LISTINGS_MAX {
@@ -147,15 +150,14 @@ impl Recorder {
         Ok(())
     }
 
-    /// Opens the events of one CPU, which share a ring.
+    /// Opens the events on one CPU, which share a ring.
     fn open(&mut self, follows: &[Follow], cpu: i32) -> Result<(), Error> {
         for follow in follows {
             let event = match Event::open(*follow, cpu, self.options, self.parts) {
-                // A thread may have ended since it was listed.
-                Err(Error::Failed { source, .. }) if source.raw_os_error() == Some(libc::ESRCH) => {
-                    continue;
-                }
-                event => event?,
+                Ok(event) => event,
+                // The thread has exited since it was listed.
+                Err(source) if source.raw_os_error() == Some(libc::ESRCH) => continue,
+                Err(source) => return Err(refusal::explain(*follow, self.options.hz, source)),
             };
             let ring = self.rings.iter().find(|(of, _)| *of == cpu);
             if let Some((_, ring)) = ring {
@@ -168,16 +170,16 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records for so long. Blocks.
+    /// Records for `span`. Blocks.
     pub fn record_for(&mut self, span: Duration) {
         let end = self.clock.monotonic() + span;
         self.record_while(|now| now < end);
     }
 
-    /// Records for as long as `goes_on` says, which is asked some twenty times a second with the
-    /// monotonic time. Blocks.
-    pub fn record_while(&mut self, mut goes_on: impl FnMut(Duration) -> bool) {
-        while goes_on(self.clock.monotonic()) {
+    /// Records while `condition` holds; it is called about 20 times per second, with the monotonic time.
+    /// Blocks.
+    pub fn record_while(&mut self, mut condition: impl FnMut(Duration) -> bool) {
+        while condition(self.clock.monotonic()) {
             ring::wait(self.rings.iter().map(|(_, ring)| ring), DRAIN_EVERY);
             self.drain();
         }
@@ -188,19 +190,19 @@ impl Recorder {
         self.taken + self.stacks.samples()
     }
 
-    /// Records so far that the kernel had no place for.
+    /// Records that the kernel dropped so far because a ring was full.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// What was recorded since it began or since this was last asked, as a profile of its own.
+    /// Returns the profile of the samples since the start or the previous call.
     pub fn take_profile(&mut self, names: &Names) -> Profile {
         self.drain();
         self.profile(names).0
     }
 
-    /// Takes the records that no other one can come before any more: what one CPU did has to be seen
-    /// in the light of what another one did earlier, and whose ring was emptied too soon.
+    /// Processes the records that are older than the previous drain's newest one. Records of different
+    /// CPUs are in order only once every ring has been drained past them.
     fn drain(&mut self) {
         let settled = self.newest;
         self.drain_rings();
@@ -232,13 +234,13 @@ impl Recorder {
             .partition_point(|record| record.time() <= until);
         let later = self.pending.split_off(settled);
         for record in std::mem::replace(&mut self.pending, later) {
-            self.take(record);
+            self.process(record);
         }
     }
 
-    fn take(&mut self, record: Record) {
+    fn process(&mut self, record: Record) {
         match record {
-            Record::Sample(sample) => self.take_sample(sample),
+            Record::Sample(sample) => self.add_sample(sample),
             Record::Mapped {
                 pid,
                 start,
@@ -257,35 +259,35 @@ impl Recorder {
         }
     }
 
-    fn take_sample(&mut self, sample: Sample) {
+    fn add_sample(&mut self, sample: Sample) {
         let pid = sample.pid;
         let (frames, end) = self.frames(sample.user.as_ref(), sample.chain, pid);
         let is_cut = !matches!(end, None | Some(End::Root));
         self.cut += u64::from(is_cut);
         self.short += u64::from(end == Some(End::Short));
-        let places = frames.iter().enumerate().map(|(depth, address)| {
-            // Callers are known by where they go on; the call is before that.
+        let locations = frames.iter().enumerate().map(|(depth, address)| {
+            // A return address may be past the end of the calling function; the call is before it.
             let inside = address.wrapping_sub(u64::from(depth > 0));
-            let place = self.maps.place(pid, inside);
-            if let Some(place) = place {
-                // From now on it stays the one that ran; why it can't be had is told at the end.
-                let file = &self.maps.files()[place.file as usize];
-                let _held = self.files.open(place.file, file);
+            let location = self.maps.resolve(pid, inside);
+            if let Some(location) = location {
+                // Holds the file that ran, even if it is replaced. An error is reported at the end.
+                let file = &self.maps.files()[location.file as usize];
+                let _file = self.files.open(location.file, file);
             }
-            place
+            location
         });
         let stack = Stack {
-            places: places.collect(),
+            locations: locations.collect(),
             in_kernel: sample.in_kernel,
             is_cut,
         };
         self.stacks.add(stack, sample.period);
     }
 
-    /// The frames of a sample, the leaf first, and how the walk ended; the kernel does not say.
+    /// The frames of a sample, leaf first, and where the walk ended; `None` for the kernel's chain.
     fn frames(
         &mut self,
-        user: Option<&crate::parse::User>,
+        user: Option<&User>,
         chain: Vec<u64>,
         pid: u32,
     ) -> (Vec<u64>, Option<End>) {
@@ -298,19 +300,19 @@ impl Recorder {
             self.roots.learn(pid, &frames);
             return (frames, Some(end));
         }
-        let is_code = |address: &&u64| maps.place(pid, address.wrapping_sub(1)).is_some();
+        let is_code = |address: &&u64| maps.resolve(pid, address.wrapping_sub(1)).is_some();
         let chain: Vec<u64> = chain.iter().take_while(is_code).copied().collect();
-        if walk::go_on(&mut frames, &chain) && self.roots.complete(pid, &mut frames) {
+        if walk::extend_with_chain(&mut frames, &chain) && self.roots.complete(pid, &mut frames) {
             end = End::Root;
         }
         (frames, Some(end))
     }
 
-    /// Ends the recording and finds the names. Samples have their number and their CPU time.
+    /// Ends the recording and symbolizes it. The sample types are the number of samples and CPU time.
     pub fn finish(mut self) -> Recording {
         self.drain_rings();
         self.settle(u64::MAX);
-        // The kernel need not sample this program at its reading.
+        // Stops the sampling before symbolization, which takes a while.
         self.rings.clear();
         self.events.clear();
         let (profile, nameless) = self.profile(&Names::new());
@@ -331,7 +333,8 @@ impl Recorder {
         }
     }
 
-    /// The stacks that are gathered, with their names, and the files without, and why.
+    /// Builds the profile of the aggregated stacks. Also returns the files that could not be symbolized,
+    /// with the reasons.
     fn profile(&mut self, names: &Names) -> (Profile, Vec<(String, String)>) {
         let began = std::mem::replace(&mut self.began, self.clock.now());
         let stacks = std::mem::take(&mut self.stacks);
@@ -349,14 +352,14 @@ impl Recorder {
             names,
             &self.maps,
             &mut self.files,
-            stacks.places(),
+            stacks.locations(),
         );
         stacks.write(&mut profile, &locations);
         (profile, nameless)
     }
 }
 
-/// What to ask the kernel for, the best first.
+/// Combinations of parts to request from the kernel, the best first.
 fn parts_to_try(options: RecordOptions) -> Vec<Parts> {
     let chain = (true, 0);
     let stacks = match options.call_graph {
@@ -364,7 +367,7 @@ fn parts_to_try(options: RecordOptions) -> Vec<Parts> {
         CallGraph::Dwarf => vec![(false, options.stack_bytes)],
         CallGraph::Fp => vec![chain],
     };
-    let of = |(chain, stack_bytes): (bool, u32)| {
+    let variants = |(chain, stack_bytes): (bool, u32)| {
         [true, false].map(|kernel| Parts {
             chain,
             // The kernel copies whole words.
@@ -372,10 +375,10 @@ fn parts_to_try(options: RecordOptions) -> Vec<Parts> {
             kernel,
         })
     };
-    stacks.into_iter().flat_map(of).collect()
+    stacks.into_iter().flat_map(variants).collect()
 }
 
-/// The threads of a process, as they are now.
+/// The current threads of a process.
 fn threads(pid: u32) -> Result<Vec<i32>, Error> {
     let folder = format!("/proc/{pid}/task");
     let listed = std::fs::read_dir(Path::new(&folder)).map_err(|_| Error::NoProcess { pid })?;
@@ -383,7 +386,7 @@ fn threads(pid: u32) -> Result<Vec<i32>, Error> {
     Ok(names.collect())
 }
 
-/// The CPUs that are on, from the kernel's list such as `0-3,6`.
+/// The online CPUs, from a list such as `0-3,6`.
 fn cpus() -> Vec<i32> {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
     let ranges = text.trim().split(',').filter_map(|range| {

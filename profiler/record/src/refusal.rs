@@ -1,16 +1,16 @@
-//! Why the kernel refuses to sample, and the way out.
+//! Explains why the kernel refused to open an event, and how to permit it.
 
-use crate::Error;
+use crate::error::Error;
 use crate::event::Follow;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Up to this setting one may sample one's own programs.
+/// The highest `kernel.perf_event_paranoid` that permits sampling one's own processes.
 const PARANOID_OWN: i32 = 2;
 
-/// The error of an event that could not be opened.
-pub(crate) fn of(follow: Follow, hz: u32, source: io::Error) -> Error {
-    let what = match follow {
+/// Converts the error of `perf_event_open`.
+pub(crate) fn explain(follow: Follow, hz: u32, source: io::Error) -> Error {
+    let target = match follow {
         Follow::Thread(thread) => format!("thread {thread}"),
         Follow::NextChild => "a command".to_owned(),
     };
@@ -21,10 +21,10 @@ pub(crate) fn of(follow: Follow, hz: u32, source: io::Error) -> Error {
                 Follow::NextChild => None,
             };
             Error::Forbidden {
-                what,
-                why: why(
+                target,
+                reason: reason(
                     setting("perf_event_paranoid"),
-                    // SAFETY: geteuid takes nothing and can't fail.
+                    // SAFETY: geteuid has no arguments and cannot fail.
                     unsafe { libc::geteuid() },
                     owner,
                     source.raw_os_error() == Some(libc::ENOSYS),
@@ -36,39 +36,39 @@ pub(crate) fn of(follow: Follow, hz: u32, source: io::Error) -> Error {
             if setting("perf_event_max_sample_rate").is_some_and(|most| most < hz as i32) =>
         {
             Error::Failed {
-                what: format!(
-                    "{hz} samples a second are more than kernel.perf_event_max_sample_rate allows"
+                action: format!(
+                    "sampling at {hz} Hz, more than kernel.perf_event_max_sample_rate allows,"
                 ),
                 source,
             }
         }
         Some(libc::EMFILE) => Error::Failed {
-            what: format!(
-                "{what} can't be sampled: each thread takes an open file for each CPU, so raise the limit (ulimit -n)"
+            action: format!(
+                "sampling {target} (each thread needs one open file per CPU: raise the limit with `ulimit -n`)"
             ),
             source,
         },
         _ => Error::Failed {
-            what: format!("{what} can't be sampled"),
+            action: format!("sampling {target}"),
             source,
         },
     }
 }
 
-/// The sentence behind the kernel's word.
-fn why(paranoid: Option<i32>, user: u32, owner: Option<u32>, no_such_call: bool) -> String {
-    let filter = "a filter of system calls forbids it, as those of containers do: run the container with --cap-add PERFMON, or davy outside of it";
+/// Why the kernel refused, and how to permit sampling.
+fn reason(paranoid: Option<i32>, user: u32, owner: Option<u32>, no_such_call: bool) -> String {
+    let filter = "a seccomp filter blocks perf_event_open, as in most containers: run the container with --cap-add PERFMON, or davy outside of it";
     match (paranoid, owner) {
         _ if no_such_call => filter.to_owned(),
         (Some(paranoid), _) if paranoid > PARANOID_OWN && user != 0 => format!(
-            "kernel.perf_event_paranoid is {paranoid}: set it to {PARANOID_OWN} (sysctl kernel.perf_event_paranoid={PARANOID_OWN}) to sample your own programs, or run with CAP_PERFMON"
+            "kernel.perf_event_paranoid is {paranoid}: set it to {PARANOID_OWN} (sysctl kernel.perf_event_paranoid={PARANOID_OWN}) to sample your own processes, or run with CAP_PERFMON"
         ),
         (_, Some(owner)) if owner != user && user != 0 => format!(
-            "it is of user {owner}: run davy as that user or as root, or with CAP_PERFMON and CAP_SYS_PTRACE"
+            "it belongs to user {owner}: run davy as that user or as root, or with CAP_PERFMON and CAP_SYS_PTRACE"
         ),
-        (None, _) => "this kernel has no perf events".to_owned(),
+        (None, _) => "this kernel does not support perf events".to_owned(),
         (Some(paranoid), _) => {
-            format!("kernel.perf_event_paranoid is {paranoid}, which allows it, so {filter}")
+            format!("kernel.perf_event_paranoid is {paranoid}, which permits it, so {filter}")
         }
     }
 }
@@ -88,9 +88,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_names_its_reason_and_the_way_out() {
+    fn refusal_names_the_reason_and_the_remedy() {
         let check = |paranoid, user, owner, no_such_call, expected: &[&str]| {
-            let text = why(paranoid, user, owner, no_such_call);
+            let text = reason(paranoid, user, owner, no_such_call);
             for part in expected {
                 assert!(text.contains(part), "{part:?} is not in {text:?}");
             }
@@ -102,16 +102,22 @@ mod tests {
             false,
             &["is 3", "set it to 2", "CAP_PERFMON"],
         );
-        check(Some(2), 1_000, Some(0), false, &["of user 0", "as root"]);
+        check(
+            Some(2),
+            1_000,
+            Some(0),
+            false,
+            &["belongs to user 0", "as root"],
+        );
         check(
             Some(2),
             1_000,
             Some(1_000),
             false,
-            &["allows it", "--cap-add PERFMON"],
+            &["permits it", "--cap-add PERFMON"],
         );
-        check(Some(4), 0, None, false, &["a filter of system calls"]);
-        check(Some(2), 1_000, None, true, &["a filter of system calls"]);
-        check(None, 0, None, false, &["no perf events"]);
+        check(Some(4), 0, None, false, &["seccomp filter"]);
+        check(Some(2), 1_000, None, true, &["seccomp filter"]);
+        check(None, 0, None, false, &["does not support perf events"]);
     }
 }

@@ -1,11 +1,11 @@
-//! The ring that the kernel writes records into, one a CPU.
+//! The ring buffers, one per CPU, into which the kernel writes records.
 //!
 //! ```text
 //! page 0         perf_event_mmap_page: data_head (the kernel's end), data_tail (ours)
-//! pages 1..=2^n  records one after the other, wrapping around: { u32 type; u16 misc; u16 size; ... }
+//! pages 1..=2^n  consecutive records, wrapping around: { u32 type; u16 misc; u16 size; ... }
 //! ```
 
-use crate::Error;
+use crate::error::Error;
 use crate::event::Event;
 use perf_event_open_sys::bindings::perf_event_mmap_page;
 use std::io;
@@ -15,33 +15,33 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Bytes of records: more than a hundred samples with 16 KiB of stack each.
+/// Bytes of records: more than 100 samples with 16 KiB of stack each.
 const BYTES_MAX: usize = 2 << 20;
-/// What is taken where the kernel gives a user no more: some samples.
+/// Smallest acceptable ring, for users with a low memory-lock limit.
 const BYTES_MIN: usize = 128 << 10;
 
-/// A mapped ring; unmapped when it is dropped.
+/// A mapped ring.
 #[derive(Debug)]
 pub(crate) struct Ring {
     base: NonNull<u8>,
     page: usize,
     /// Bytes of records.
     size: usize,
-    /// The event that it belongs to, kept open for as long as it lives.
+    /// The event that the ring belongs to; closing it would stop the records.
     event: Event,
 }
 
-// SAFETY: the memory is the ring's own, and is read by whoever holds it by `&mut`.
+// SAFETY: nothing else refers to the mapping, and records are read through `&mut self` only.
 unsafe impl Send for Ring {}
 
 impl Ring {
-    /// As large as the kernel lets it be.
+    /// Maps the largest ring that the kernel permits, from [`BYTES_MAX`] down to [`BYTES_MIN`].
     pub(crate) fn map(event: Event) -> Result<Self, Error> {
-        // SAFETY: sysconf takes a number.
+        // SAFETY: sysconf only takes a number.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
         let mut size = BYTES_MAX;
         loop {
-            // SAFETY: a new mapping of an event's descriptor, wherever the kernel likes.
+            // SAFETY: creates a mapping of an open event at an address that the kernel chooses.
             let base = unsafe {
                 libc::mmap(
                     ptr::null_mut(),
@@ -65,7 +65,7 @@ impl Ring {
             let source = io::Error::last_os_error();
             if size / 2 < BYTES_MIN.max(page) {
                 return Err(Error::Failed {
-                    what: "the kernel gives no memory for samples (kernel.perf_event_mlock_kb and ulimit -l limit it)"
+                    action: "mapping a ring buffer (limited by kernel.perf_event_mlock_kb and ulimit -l)"
                         .to_owned(),
                     source,
                 });
@@ -74,13 +74,12 @@ impl Ring {
         }
     }
 
-    /// The event that others may write through.
+    /// Descriptor of the event to which other events may redirect their records.
     pub(crate) fn fd(&self) -> RawFd {
         self.event.fd()
     }
 
-    /// Hands every new record, whole and in one piece, to `visit`: its type, its flags, and what
-    /// follows its head.
+    /// Calls `visit` with the type, the flags and the body of every new record.
     pub(crate) fn drain(&mut self, mut visit: impl FnMut(u32, u16, &[u8])) {
         let head = self
             .counter(offset_of!(perf_event_mmap_page, data_head))
@@ -107,15 +106,15 @@ impl Ring {
 
     #[expect(clippy::cast_ptr_alignment, reason = "see the argument inside")]
     fn counter(&self, offset: usize) -> &AtomicU64 {
-        // SAFETY: the first page is this structure for as long as the mapping lives; both counters
-        // are aligned, and shared with the kernel, which reads and writes them as whole words.
+        // SAFETY: the first page is this structure for the lifetime of the mapping; both counters are
+        // aligned, and the kernel, which shares them, accesses them as whole words.
         unsafe { &*self.base.as_ptr().add(offset).cast::<AtomicU64>() }
     }
 
     fn copy(&self, at: u64, out: &mut [u8]) {
         let start = (at % self.size as u64) as usize;
         let first = out.len().min(self.size - start);
-        // SAFETY: the bytes lie behind the first page, inside of the mapping, and the kernel does not
+        // SAFETY: the bytes are within the mapping, after the first page, and the kernel does not
         // write between tail and head.
         unsafe {
             let data = self.base.as_ptr().add(self.page);
@@ -127,12 +126,12 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // SAFETY: this mapping was made with this length, and nothing borrows from it any more.
+        // SAFETY: the mapping was created with this length, and nothing borrows from it any more.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.size + self.page) };
     }
 }
 
-/// Waits until a ring is half full, which is when the kernel says so, or for so long.
+/// Waits until the kernel reports that a ring is half full, for at most `span`.
 pub(crate) fn wait<'a>(rings: impl Iterator<Item = &'a Ring>, span: Duration) {
     let mut waits: Vec<libc::pollfd> = rings
         .map(|ring| libc::pollfd {
@@ -142,7 +141,7 @@ pub(crate) fn wait<'a>(rings: impl Iterator<Item = &'a Ring>, span: Duration) {
         })
         .collect();
     loop {
-        // SAFETY: the list lives until the call returns, and its length is given.
+        // SAFETY: the list outlives the call, and the length is its own.
         unsafe {
             libc::poll(
                 waits.as_mut_ptr(),
@@ -152,7 +151,7 @@ pub(crate) fn wait<'a>(rings: impl Iterator<Item = &'a Ring>, span: Duration) {
         };
         let mut has_ended = false;
         for wait in &mut waits {
-            // The thread of this event has ended, which is told at once for ever.
+            // The event's thread has exited; polling it again would return immediately, forever.
             if wait.fd >= 0 && wait.revents & (libc::POLLHUP | libc::POLLIN) == libc::POLLHUP {
                 wait.fd = -1;
                 has_ended = true;

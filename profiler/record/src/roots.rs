@@ -1,21 +1,22 @@
-//! What the roots of a process's threads look like, learnt from stacks that are whole: a stack that the
-//! kernel's chain leads to the last function with a frame pointer lacks the same few callers.
+//! Completes stacks whose outermost callers are missing, from complete stacks of the same process: the
+//! kernel's chain ends at the last function with a frame pointer, and the callers above it are few and
+//! always the same.
 
 use rustc_hash::FxHashMap;
 
-/// Frames of a root that are learnt.
+/// Frames next to the root that are learnt.
 const FRAMES: usize = 4;
-/// Frames that are remembered; what comes beyond is not learnt.
+/// Frames whose callers are kept; further ones are not learnt.
 const KNOWN_MAX: usize = 65_536;
 
-/// Callers by process and address; none where one address has had several.
+/// Callers by process and address; `None` for an address with several callers.
 #[derive(Debug, Default)]
 pub(crate) struct Roots(FxHashMap<(u32, u64), Option<Vec<u64>>>);
 
 impl Roots {
-    /// From a whole stack, the leaf first.
+    /// Learns from a complete stack, leaf first.
     pub(crate) fn learn(&mut self, pid: u32, frames: &[u64]) {
-        // The leaf is where an instruction is, not where a caller goes on.
+        // The leaf is an instruction, not a return address.
         for index in frames.len().saturating_sub(FRAMES).max(1)..frames.len() {
             let (key, callers) = ((pid, frames[index]), &frames[index + 1..]);
             let is_full = self.0.len() >= KNOWN_MAX;
@@ -30,7 +31,7 @@ impl Roots {
         }
     }
 
-    /// Adds the callers of a stack's last frame, if they are known: whether it is whole now.
+    /// Adds the callers of a stack's outermost frame, if known. Returns whether the stack is complete.
     pub(crate) fn complete(&self, pid: u32, frames: &mut Vec<u64>) -> bool {
         let last = frames.last().copied().unwrap_or_default();
         match self.0.get(&(pid, last)) {
@@ -42,7 +43,7 @@ impl Roots {
         }
     }
 
-    /// A process became another program.
+    /// Forgets a process that executed another program.
     pub(crate) fn forget(&mut self, pid: u32) {
         self.0.retain(|(of, _), _| *of != pid);
     }
@@ -53,21 +54,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_gets_the_callers_that_all_whole_ones_agree_on() {
+    fn stack_is_completed_with_the_callers_that_all_complete_stacks_share() {
         let mut roots = Roots::default();
         roots.learn(7, &[100, 20, 12, 11, 10]);
         let check = |roots: &Roots, pid, frames: &[u64], expected: Option<&[u64]>| {
             let mut completed = frames.to_vec();
-            let is_whole = roots.complete(pid, &mut completed);
-            assert_eq!(is_whole.then_some(completed.as_slice()), expected);
+            let is_complete = roots.complete(pid, &mut completed);
+            assert_eq!(is_complete.then_some(completed.as_slice()), expected);
         };
         check(&roots, 7, &[200, 12], Some(&[200, 12, 11, 10]));
         check(&roots, 7, &[200, 10], Some(&[200, 10]));
         check(&roots, 8, &[200, 12], None);
         check(&roots, 7, &[200, 13], None);
-        // An instruction says nothing of its callers.
+        // A leaf is an instruction; return addresses do not match it.
         check(&roots, 7, &[12], None);
-        // A second caller of the same function: from now on nothing is known of it.
+        // Once a function has two callers, neither is used.
         roots.learn(7, &[100, 12, 9]);
         check(&roots, 7, &[200, 12], None);
         check(&roots, 7, &[200, 11], Some(&[200, 11, 10]));

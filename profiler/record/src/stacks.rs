@@ -1,24 +1,24 @@
-//! Samples counted by their stack.
+//! Aggregates samples by stack.
 
-use crate::maps::Place;
+use crate::maps::CodeLocation;
 use davy_profile::Profile;
 use rustc_hash::FxHashMap;
 
-/// Different stacks that are kept apart; what comes beyond is counted as `(overflow)`.
+/// Distinct stacks; samples of further ones are counted as `(overflow)`.
 const STACKS_MAX: usize = 200_000;
 
-/// What a sample's time was spent on.
+/// The stack of a sample.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Stack {
-    /// The leaf first; a place that is not known is none.
-    pub(crate) places: Vec<Option<Place>>,
-    /// Below the leaf, the kernel.
+    /// Leaf first; `None` for an address that was not resolved.
+    pub(crate) locations: Vec<Option<CodeLocation>>,
+    /// Whether the leaf called the kernel.
     pub(crate) in_kernel: bool,
-    /// The root is missing.
+    /// Whether the root is missing.
     pub(crate) is_cut: bool,
 }
 
-/// Nanoseconds and samples.
+/// Totals of a stack.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     nanos: u64,
@@ -50,24 +50,24 @@ impl Stacks {
         self.samples
     }
 
-    /// All places, each as often as it occurs.
-    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + '_ {
+    /// The locations of all stacks, with repetitions.
+    pub(crate) fn locations(&self) -> impl Iterator<Item = CodeLocation> + '_ {
         let stacks = self.by_stack.keys();
-        stacks.flat_map(|stack| stack.places.iter().flatten().copied())
+        stacks.flat_map(|stack| stack.locations.iter().flatten().copied())
     }
 
-    /// Into a profile that has the places as locations.
-    pub(crate) fn write(&self, profile: &mut Profile, locations: &FxHashMap<Place, u32>) {
+    /// Adds the stacks to a profile. `indices` contains the profile's location of each code location.
+    pub(crate) fn write(&self, profile: &mut Profile, indices: &FxHashMap<CodeLocation, u32>) {
         let unknown = profile.named_location("[unknown]");
         let labels = profile.text_labels(&[]);
         for (stack, sum) in &self.by_stack {
-            let mut frames = Vec::with_capacity(stack.places.len() + 2);
+            let mut frames = Vec::with_capacity(stack.locations.len() + 2);
             if stack.is_cut {
                 frames.push(profile.named_location("(stack cut)"));
             }
-            frames.extend(stack.places.iter().rev().map(|place| {
-                let location = place.as_ref().and_then(|place| locations.get(place));
-                location.copied().unwrap_or(unknown)
+            frames.extend(stack.locations.iter().rev().map(|location| {
+                let index = location.as_ref().and_then(|location| indices.get(location));
+                index.copied().unwrap_or(unknown)
             }));
             if stack.in_kernel {
                 frames.push(profile.named_location("[kernel]"));

@@ -1,4 +1,4 @@
-//! The unwind tables of a file, read from it once and kept in memory.
+//! The unwind tables of a file, loaded into memory.
 
 use framehop::{
     ExplicitModuleSectionInfo, MayAllocateDuringUnwind, Module, Unwinder as _, UnwinderNative,
@@ -9,30 +9,31 @@ use object::{Endianness, Object as _, ObjectSection as _, ReadCache, ReadRef};
 use std::fs;
 use std::ops::Range;
 
-/// By file-relative addresses, so that all processes that run it share one.
+/// Works on addresses relative to the file, so that all processes share it.
 pub(crate) type Unwinder = UnwinderNative<Vec<u8>, MayAllocateDuringUnwind>;
 
-/// Bytes of all tables together: those of a large browser are some 30 MB.
+/// Total size of all tables in bytes. Those of a large browser take about 30 MB.
 pub(crate) const BYTES_MAX: usize = 256 << 20;
 
 /// The tables of one file.
 pub(crate) struct Tables {
     pub(crate) unwinder: Unwinder,
-    /// Where parts of the file are in its own address space: range in the file, address.
+    /// Load segments: range in the file, and virtual address.
     segments: Vec<(Range<u64>, u64)>,
-    /// Bytes that they take.
+    /// Size in bytes.
     pub(crate) bytes: usize,
 }
 
 impl Tables {
-    /// Of a file. None where it has none, is no program of 64 bits, or has more than `room` bytes.
-    pub(crate) fn read(file: &fs::File, room: usize) -> Option<Self> {
+    /// Reads the tables of a file. `None` if it has none, if it is not a 64-bit ELF file, or if they
+    /// exceed `budget` bytes.
+    pub(crate) fn read(file: &fs::File, budget: usize) -> Option<Self> {
         let file = file.try_clone().ok()?;
-        Self::parse(&ReadCache::new(file), room)
+        Self::parse(&ReadCache::new(file), budget)
     }
 
-    /// As [`Tables::read`], of any bytes.
-    pub(crate) fn parse<'data, R: ReadRef<'data>>(data: R, room: usize) -> Option<Self> {
+    /// Like [`Tables::read`], from any data.
+    pub(crate) fn parse<'data, R: ReadRef<'data>>(data: R, budget: usize) -> Option<Self> {
         let elf = ElfFile64::<Endianness, R>::parse(data).ok()?;
         let endian = elf.endian();
         let segments: Vec<(Range<u64>, u64)> = elf
@@ -51,7 +52,7 @@ impl Tables {
             let section = elf.section_by_name(name)?;
             let data = section.compressed_data().ok()?;
             let size = usize::try_from(data.uncompressed_size).ok()?;
-            if size == 0 || bytes + size > room {
+            if size == 0 || bytes + size > budget {
                 return None;
             }
             let data = data.decompress().ok()?.into_owned();
@@ -90,7 +91,7 @@ impl Tables {
         })
     }
 
-    /// The address that an offset in the file has by the file's own account.
+    /// Virtual address of an offset in the file.
     pub(crate) fn address(&self, offset: u64) -> Option<u64> {
         let (range, address) = self
             .segments
@@ -105,22 +106,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_of_this_program_are_found_if_there_is_room() {
-        let own = fs::File::open("/proc/self/exe").expect("it runs");
-        let tables = Tables::read(&own, BYTES_MAX).expect("it has tables");
+    fn tables_of_this_program_are_read_within_the_budget() {
+        let own = fs::File::open("/proc/self/exe").expect("open this program");
+        let tables = Tables::read(&own, BYTES_MAX).expect("it has unwind tables");
         assert!(tables.bytes > 1_000, "{} bytes", tables.bytes);
         assert!(
             Tables::read(&own, 100).is_none(),
-            "more than there is room for"
+            "the tables exceed the budget"
         );
     }
 
     #[test]
-    fn what_is_no_program_has_no_tables() {
-        let elf = fs::read("/proc/self/exe").expect("it runs");
+    fn invalid_files_have_no_tables() {
+        let elf = fs::read("/proc/self/exe").expect("open this program");
         assert!(Tables::parse(&b"#!/bin/sh\n"[..], BYTES_MAX).is_none());
         for length in [0, 16, 64, 1_000, elf.len() / 2] {
-            // Cut off, it must not panic.
+            // A truncated file must not cause a panic.
             let _ = Tables::parse(&elf[..length], BYTES_MAX);
         }
     }

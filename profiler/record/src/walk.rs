@@ -1,9 +1,9 @@
-//! Walking a stack from a copy of it, by the unwind tables of the files that its code is from; where
-//! there are none, by frame pointers.
+//! Unwinds a copy of a stack by the unwind tables of the mapped files, or by frame pointers where code
+//! has no tables.
 
 use crate::event::registers;
 use crate::files::Files;
-use crate::maps::{Kind, Maps};
+use crate::maps::{MappingKind, Maps};
 use crate::parse::User;
 use crate::tables::{self, Tables, Unwinder};
 use framehop::{
@@ -12,27 +12,28 @@ use framehop::{
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 
-/// Frames of a stack; what is beyond is cut off at the root.
+/// Frames of a stack; further ones, towards the root, are dropped.
 const FRAMES_MAX: usize = 1_024;
 
-/// How a walk ended.
+/// Where a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// At the function that the thread began with.
+    /// At the function that the thread started with.
     Root,
-    /// Before it: the copy of the stack was too short.
+    /// Before the root, at the end of the stack copy.
     Short,
-    /// Before it: nothing says how to go on.
+    /// Before the root, for lack of unwind information.
     Cut,
 }
 
-/// Walks stacks.
+/// Unwinds stacks.
 pub(crate) struct Walker {
-    /// By file; none where a file has no tables.
+    /// Tables by file; `None` for a file without tables.
     tables: FxHashMap<u32, Option<Tables>>,
+    /// Total size of the tables.
     bytes: usize,
-    /// For code without tables.
-    bare: Unwinder,
+    /// Unwinds code without tables, by frame pointers.
+    frame_pointers: Unwinder,
     cache: CacheNative<MayAllocateDuringUnwind>,
 }
 
@@ -41,12 +42,12 @@ impl Walker {
         Self {
             tables: FxHashMap::default(),
             bytes: 0,
-            bare: Unwinder::new(),
+            frame_pointers: Unwinder::new(),
             cache: CacheNative::new_in(),
         }
     }
 
-    /// The stack of a sample, the leaf first: the instruction, and where its callers go on.
+    /// Returns the stack of a sample: the instruction, then the return addresses of its callers.
     pub(crate) fn walk(
         &mut self,
         pid: u32,
@@ -78,14 +79,14 @@ impl Walker {
             );
             match caller {
                 Ok(None) => return (frames, End::Root),
-                // A caller is somewhere in the code, and its frame is above.
+                // A caller must be in mapped code, and its frame must be above.
                 Ok(Some(caller))
                     if (is_leaf || registers.sp() > sp)
-                        && maps.place(pid, caller.wrapping_sub(1)).is_some() =>
+                        && maps.resolve(pid, caller.wrapping_sub(1)).is_some() =>
                 {
                     frames.push(caller);
                 }
-                // Where a thread begins, there is no frame pointer yet.
+                // The first function of a thread has a frame pointer of 0.
                 Err(_) if frame_pointer(&registers) == 0 => return (frames, End::Root),
                 _ if is_short.get() => return (frames, End::Short),
                 _ => return (frames, End::Cut),
@@ -102,21 +103,21 @@ impl Walker {
         maps: &Maps,
         files: &mut Files,
     ) -> Result<Option<u64>, framehop::Error> {
-        // Callers are known by where they go on; the call is before that.
+        // A return address may be past the end of the calling function; the call is before it.
         let inside = if is_leaf {
             frame
         } else {
             frame.wrapping_sub(1)
         };
-        let place = maps.place(pid, inside);
-        if let Some(place) = place {
-            self.load(place.file, maps, files);
+        let location = maps.resolve(pid, inside);
+        if let Some(location) = location {
+            self.load(location.file, maps, files);
         }
-        let tables = place.and_then(|place| {
-            let tables = self.tables.get(&place.file)?.as_ref()?;
-            Some((&tables.unwinder, tables.address(place.offset)?))
+        let tables = location.and_then(|location| {
+            let tables = self.tables.get(&location.file)?.as_ref()?;
+            Some((&tables.unwinder, tables.address(location.offset)?))
         });
-        let (unwinder, inside) = tables.unwrap_or((&self.bare, inside));
+        let (unwinder, inside) = tables.unwrap_or((&self.frame_pointers, inside));
         let address = if is_leaf {
             FrameAddress::from_instruction_pointer(inside)
         } else {
@@ -126,21 +127,21 @@ impl Walker {
         unwinder.unwind_frame(address, registers, &mut self.cache, read)
     }
 
-    fn load(&mut self, number: u32, maps: &Maps, files: &mut Files) {
-        if self.tables.contains_key(&number) {
+    fn load(&mut self, index: u32, maps: &Maps, files: &mut Files) {
+        if self.tables.contains_key(&index) {
             return;
         }
-        let file = &maps.files()[number as usize];
-        let room = tables::BYTES_MAX - self.bytes;
+        let file = &maps.files()[index as usize];
+        let budget = tables::BYTES_MAX - self.bytes;
         let tables = match file.kind {
-            Kind::Made => None,
-            Kind::Vdso | Kind::File => match files.open(number, file) {
-                Ok(file) => Tables::read(file, room),
+            MappingKind::Jit => None,
+            MappingKind::Vdso | MappingKind::File => match files.open(index, file) {
+                Ok(file) => Tables::read(file, budget),
                 Err(_) => None,
             },
         };
         self.bytes += tables.as_ref().map_or(0, |tables| tables.bytes);
-        self.tables.insert(number, tables);
+        self.tables.insert(index, tables);
     }
 }
 
@@ -152,7 +153,7 @@ fn registers_of(user: &User) -> UnwindRegsNative {
         register(registers::SP),
         register(registers::FP),
     );
-    // Return addresses may be signed in the bits that no address of a program has.
+    // Return addresses may carry a signature above bit 48 (pointer authentication).
     #[cfg(target_arch = "aarch64")]
     return UnwindRegsNative::new_with_ptr_auth_mask(
         framehop::aarch64::PtrAuthMask((1 << 48) - 1),
@@ -169,9 +170,9 @@ fn frame_pointer(registers: &UnwindRegsNative) -> u64 {
     return registers.fp();
 }
 
-/// A walk that was cut, gone on with what the kernel found by frame pointers: from the last frame on
-/// that both have, if that leads further.
-pub(crate) fn go_on(walked: &mut Vec<u64>, chain: &[u64]) -> bool {
+/// Extends an incomplete walk with the kernel's chain, from the last frame that both contain, if the
+/// chain has more callers. Returns whether it did.
+pub(crate) fn extend_with_chain(walked: &mut Vec<u64>, chain: &[u64]) -> bool {
     for index in (0..walked.len()).rev() {
         let Some(at) = chain.iter().position(|address| *address == walked[index]) else {
             continue;
@@ -192,21 +193,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_walk_goes_on_where_the_kernel_saw_further() {
+    fn incomplete_walk_is_extended_where_the_chain_has_more_callers() {
         let check = |walked: &[u64], chain: &[u64], expected: &[u64]| {
             let mut joined = walked.to_vec();
-            let is_longer = go_on(&mut joined, chain);
+            let is_longer = extend_with_chain(&mut joined, chain);
             assert_eq!(joined, expected);
             assert_eq!(is_longer, walked != expected);
         };
-        // The kernel missed the second frame, and saw beyond the copy's end.
+        // The chain lacks the second frame, and has callers beyond the end of the copy.
         check(&[1, 2, 3], &[1, 3, 4, 5], &[1, 2, 3, 4, 5]);
-        // It saw less.
+        // The chain is shorter.
         check(&[1, 2, 3], &[1], &[1, 2, 3]);
-        // It saw nothing of the same.
+        // The chain has no frame in common.
         check(&[1, 2], &[], &[1, 2]);
         check(&[1, 2], &[7, 8, 9], &[1, 2]);
-        // The last frame of the walk was none.
+        // The last frame of the walk was wrong.
         check(&[1, 2, 99], &[1, 2, 4, 5], &[1, 2, 4, 5]);
     }
 }

@@ -1,4 +1,4 @@
-//! Stacks of C programs without frame pointers, in a C library without them.
+//! Stacks of C programs, and of a C library, without frame pointers.
 
 #[path = "programs/mod.rs"]
 mod programs;
@@ -8,15 +8,15 @@ use programs::{built, recorder, share};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A recording of a program to its end, and its number.
+/// Records a program until it exits; also returns its pid.
 fn recorded(program: &Path, options: RecordOptions) -> Option<(Recording, u32)> {
     let mut recorder = recorder(Target::NextChild, options)?;
     let mut child = Command::new(program)
         .arg("0.3")
         .stdout(Stdio::null())
         .spawn()
-        .expect("it runs");
-    recorder.record_while(|_| child.try_wait().expect("it can be waited for").is_none());
+        .expect("start the program");
+    recorder.record_while(|_| child.try_wait().expect("wait for the program").is_none());
     Some((recorder.finish(), child.id()))
 }
 
@@ -31,8 +31,8 @@ fn options(call_graph: CallGraph) -> RecordOptions {
 const WORK: [&str; 4] = ["sorts", "copies", "prints", "allocates"];
 
 #[test]
-fn stacks_through_the_c_library_are_whole_without_frame_pointers() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn stacks_through_the_c_library_are_complete_without_frame_pointers() {
+    let folder = tempfile::tempdir().expect("create a folder");
     let program = built(folder.path(), "libc", &[]);
     let mut found = Vec::new();
     for call_graph in [CallGraph::Fp, CallGraph::Dwarf, CallGraph::Auto] {
@@ -41,14 +41,14 @@ fn stacks_through_the_c_library_are_whole_without_frame_pointers() {
         };
         assert!(recording.samples > 300, "{} samples", recording.samples);
         assert_eq!(recording.call_graph, call_graph);
-        let whole = share(&recording, &["/_start", "main", "turns"]);
+        let complete = share(&recording, &["/_start", "main", "turns"]);
         let of_work = WORK.map(|work| share(&recording, &["/_start", "main", "turns", work]));
-        println!("{call_graph:?}: {whole:.3} whole, {of_work:.3?} in {WORK:?}");
-        found.push((whole, of_work));
+        println!("{call_graph:?}: {complete:.3} complete, {of_work:.3?} in {WORK:?}");
+        found.push((complete, of_work));
     }
     assert!(found[0].0 < 0.5, "by frame pointers: {:.3}", found[0].0);
-    for (whole, of_work) in &found[1..] {
-        assert!(*whole > 0.98, "by tables: {whole:.3}");
+    for (complete, of_work) in &found[1..] {
+        assert!(*complete > 0.98, "by tables: {complete:.3}");
         for (work, share) in WORK.iter().zip(of_work) {
             assert!(*share > 0.1, "{work}: {share:.3}");
         }
@@ -56,8 +56,8 @@ fn stacks_through_the_c_library_are_whole_without_frame_pointers() {
 }
 
 #[test]
-fn a_stack_deeper_than_its_copy_goes_on_along_frame_pointers_or_says_that_it_is_cut() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn stack_larger_than_its_copy_continues_by_frame_pointers_or_is_marked_as_cut() {
+    let folder = tempfile::tempdir().expect("create a folder");
     let program = built(folder.path(), "deep", &["-fno-omit-frame-pointer"]);
     let check = |call_graph, stack_bytes| {
         let options = RecordOptions {
@@ -77,28 +77,28 @@ fn a_stack_deeper_than_its_copy_goes_on_along_frame_pointers_or_says_that_it_is_
     if let Some(found) = check(CallGraph::Dwarf, 60 << 10) {
         assert_eq!(found, (is_whole, has_main, !is_cut, !is_short));
     }
-    // Whether it gets beyond main depends on how the C library was built.
+    // Whether the chain continues beyond main depends on how the C library was built.
     if let Some((_, found, ..)) = check(CallGraph::Auto, 16 << 10) {
         assert_eq!(found, has_main);
     }
 }
 
 #[test]
-fn code_made_at_run_time_has_its_callers_and_the_name_that_was_written_down() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn code_generated_at_run_time_has_callers_and_the_name_from_its_perf_map() {
+    let folder = tempfile::tempdir().expect("create a folder");
     let program = built(folder.path(), "made", &[]);
     let Some((recording, pid)) = recorded(&program, options(CallGraph::Auto)) else {
         return;
     };
-    std::fs::remove_file(format!("/tmp/perf-{pid}.map")).expect("it was written");
+    std::fs::remove_file(format!("/tmp/perf-{pid}.map")).expect("the program wrote a perf map");
     let stack = ["/_start", "main", "calls", "counts_down_made_at_run_time"];
     let whole = share(&recording, &stack);
     assert!(whole > 0.9, "{whole:.3}");
 }
 
 #[test]
-fn a_stack_ends_where_there_is_no_frame_pointer_yet_although_no_table_says_so() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn stack_without_unwind_table_at_its_root_ends_at_a_null_frame_pointer() {
+    let folder = tempfile::tempdir().expect("create a folder");
     let program = built(folder.path(), "bare", &["-static", "-nostdlib"]);
     let Some((recording, _)) = recorded(&program, options(CallGraph::Dwarf)) else {
         return;

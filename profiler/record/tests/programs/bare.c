@@ -1,5 +1,5 @@
-/* A program without a C library, whose first function has no unwind table, and lies behind some that
-   have. */
+/* A program without a C library, whose first function has no unwind table and is placed after functions
+   that have one. */
 
 #if defined(__x86_64__)
 __asm__(".pushsection .text.last, \"ax\"\n.globl _start\n.type _start, @function\n_start: call begins\n.size _start, . - _start\n.popsection\n");

@@ -1,4 +1,4 @@
-/* Spends CPU time below a stack that is larger than what is copied of it by default. */
+/* Uses CPU time at the bottom of a stack that is larger than the default copy. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-/* Spends CPU time in the C library, below callers of known names. */
+/* Uses CPU time in the C library, below functions with known names. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static NOINLINE void copies(void) {
 
 static NOINLINE void prints(void) {
     char text[256];
-    for (int i = 0; i < 20000; i++) kept += snprintf(text, sizeof text, "%d %s %f %x", i, "lamp", i / 3.0, i);
+    for (int i = 0; i < 20000; i++) kept += snprintf(text, sizeof text, "%d %s %f %x", i, "text", i / 3.0, i);
 }
 
 static NOINLINE void allocates(void) {
@@ -68,7 +68,7 @@ static void *works(void *nothing) {
     return nothing;
 }
 
-/* Seconds for each kind of work, and threads beside the first. */
+/* Arguments: seconds of each kind of work, and the number of additional threads. */
 int main(int count, char **arguments) {
     pthread_t threads[8];
     if (count > 1) seconds = atof(arguments[1]);

@@ -1,4 +1,4 @@
-/* Makes code at run time, as the compilers of managed languages do, and writes down its name. */
+/* Generates code at run time, as JIT compilers do, and writes its name to a perf map. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #define NOINLINE __attribute__((noinline, noclone))
 
-/* Counts its argument down to zero, in a frame of its own. */
+/* Counts its argument down to zero, with a stack frame. */
 #if defined(__x86_64__)
 static const unsigned char code[] = {
     0x55,             /* push rbp */

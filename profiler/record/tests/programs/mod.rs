@@ -1,11 +1,11 @@
-//! C programs to record, and what their recordings say.
+//! C programs to record, and evaluation of their recordings.
 
 use davy_profile::{FlameTree, flame::Grain, folded};
 use davy_record::{Error, RecordOptions, Recorder, Recording, Target};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One of the programs here, built as distributions build theirs, and with these arguments.
+/// Compiles one of the programs, with the flags of Linux distributions and `arguments`.
 pub(crate) fn built(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
     let program = folder.join(name);
@@ -16,28 +16,31 @@ pub(crate) fn built(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
         .arg(&program)
         .arg(programs.join(format!("{name}.c")))
         .status();
-    assert!(built.expect("cc can be run").success());
+    assert!(built.expect("run cc").success());
     program
 }
 
-/// A recorder; none where the kernel forbids it.
+/// Starts a recording. Where the kernel forbids it, reports the test as skipped and returns `None`.
 pub(crate) fn recorder(target: Target, options: RecordOptions) -> Option<Recorder> {
     match Recorder::start(target, options) {
-        Err(Error::Forbidden { .. }) => None,
-        recorder => Some(recorder.expect("the kernel allows it")),
+        Err(error @ Error::Forbidden { .. }) => {
+            davy_test_support::skip(&error.to_string());
+            None
+        }
+        recorder => Some(recorder.expect("start a recording")),
     }
 }
 
-/// The share of samples whose stack has these functions in this order, the first of them anywhere or,
-/// after a `/`, at the root.
+/// The share of samples whose stack contains these functions in this order. A first function with a
+/// leading `/` must be the root.
 pub(crate) fn share(recording: &Recording, functions: &[&str]) -> f64 {
     let mut tree = FlameTree::new();
-    // The number of samples, which comes before the CPU time.
+    // Sample type 0 is the number of samples.
     tree.add_profile(&recording.profile, 0, Grain::Function);
     let mut whole = 0;
     for line in folded::encode(&tree).lines() {
         let (stack, samples) = line.rsplit_once(' ').expect("a stack and its samples");
-        // A slash before the root only: no frame has it there.
+        // Marks the root: no frame name begins with a slash.
         let stack = format!("/{stack}");
         let mut frames = stack.split(';');
         if functions

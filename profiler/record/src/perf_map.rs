@@ -1,4 +1,4 @@
-//! Names of code that was made at run time: some runtimes write down what they made.
+//! Names of code generated at run time, from the map files that JIT compilers write.
 
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -6,15 +6,15 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
-/// Bytes of such a file that are read.
+/// Bytes of a map file that are read.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// What each process has written down, read when it is first asked for.
+/// The map file of each process, read at the first lookup: size and name by address.
 #[derive(Debug, Default)]
-pub(crate) struct Made(FxHashMap<u32, BTreeMap<u64, (u64, String)>>);
+pub(crate) struct PerfMaps(FxHashMap<u32, BTreeMap<u64, (u64, String)>>);
 
-impl Made {
-    /// The function of a process that has this address.
+impl PerfMaps {
+    /// Name of the function at an address.
     pub(crate) fn name(&mut self, pid: u32, address: u64) -> Option<&str> {
         let functions = self.0.entry(pid).or_insert_with(|| read(pid));
         let (start, (size, name)) = functions.range(..=address).next_back()?;
@@ -22,8 +22,8 @@ impl Made {
     }
 }
 
-/// `/tmp/perf-PID.map`: where the process sees it and by the number that it has there, or, when it has
-/// ended, here.
+/// Reads `/tmp/perf-PID.map` in the process's own mount and pid namespaces or, once it has exited, in
+/// ours.
 fn read(pid: u32) -> BTreeMap<u64, (u64, String)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let own = status
@@ -31,13 +31,12 @@ fn read(pid: u32) -> BTreeMap<u64, (u64, String)> {
         .find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().last());
     let inside = own.map(|own| format!("/proc/{pid}/root/tmp/perf-{own}.map"));
     let here = Some(format!("/tmp/perf-{pid}.map"));
-    // Most processes have none.
     let text = inside.into_iter().chain(here).find_map(|path| text(&path));
     functions(&text.unwrap_or_default())
 }
 
 fn text(path: &str) -> Option<String> {
-    // Anybody may put anything there: a pipe must not keep the recording waiting.
+    // Any user can create this path: a named pipe must not block the recording.
     let mut options = fs::OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK);
     let file = options.open(path).ok()?;
@@ -49,7 +48,7 @@ fn text(path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Lines of start, size and name, the numbers in hexadecimal.
+/// Parses lines of start, size and name, the numbers in hexadecimal.
 fn functions(text: &str) -> BTreeMap<u64, (u64, String)> {
     let functions = text.lines().filter_map(|line| {
         let mut fields = line.splitn(3, ' ');
@@ -65,22 +64,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_names_the_addresses_from_its_start_for_its_size() {
+    fn line_names_the_addresses_from_start_for_size() {
         let text = "1000 10 LazyCompile:~pay /shop.js:3\n0x2000 8 b\nnonsense\n3000 4\n";
         let functions = functions(text);
-        let mut made = Made(FxHashMap::from_iter([(7, functions)]));
-        assert_eq!(made.name(7, 0x100f), Some("LazyCompile:~pay /shop.js:3"));
-        assert_eq!(made.name(7, 0x1010), None);
-        assert_eq!(made.name(7, 0x2000), Some("b"));
-        assert_eq!(made.name(7, 0x3000), None);
+        let mut maps = PerfMaps(FxHashMap::from_iter([(7, functions)]));
+        assert_eq!(maps.name(7, 0x100f), Some("LazyCompile:~pay /shop.js:3"));
+        assert_eq!(maps.name(7, 0x1010), None);
+        assert_eq!(maps.name(7, 0x2000), Some("b"));
+        assert_eq!(maps.name(7, 0x3000), None);
     }
 
     #[test]
-    fn a_pipe_in_its_place_keeps_nobody_waiting() {
-        let folder = tempfile::tempdir().expect("a folder");
+    fn named_pipe_does_not_block() {
+        let folder = tempfile::tempdir().expect("create a folder");
         let path = folder.path().join("perf-1.map");
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.expect("mkfifo can be run").success());
-        assert_eq!(text(path.to_str().expect("a plain name")), None);
+        let status = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(status.expect("run mkfifo").success());
+        assert_eq!(text(path.to_str().expect("a UTF-8 path")), None);
     }
 }
