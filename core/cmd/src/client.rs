@@ -133,10 +133,11 @@ impl Client {
             }
         };
         let status = response.status();
-        let partial = response
-            .headers()
-            .get("davy-partial")
-            .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+        let header = |name: &str| {
+            let value = response.headers().get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let (partial, hint) = (header("davy-partial"), header("davy-hint"));
         let body = response
             .body_mut()
             .with_config()
@@ -144,6 +145,10 @@ impl Client {
             .read_to_vec();
         if let Some(missing) = partial {
             eprintln!("davy: incomplete result: {missing}");
+        }
+        // Why a range has no samples: which services, types or labels exist.
+        if let Some(hint) = hint {
+            eprintln!("davy: {hint}");
         }
         let body = body.map_err(Failure::because(format!(
             "the response of {server} is incomplete"

@@ -90,12 +90,16 @@ fn lines(row: &MemberRow, now: Timestamp) -> String {
     let since = Timestamp::from_millis(row.member.since);
     let since = now.since(since).as_secs();
     let since = humantime::format_duration(std::time::Duration::from_secs(since)).to_string();
+    let state = match row.member.state.as_str() {
+        "off" => "disabled",
+        state => state,
+    };
     // The two largest units.
     let since: Vec<&str> = since.split(' ').take(2).collect();
     let line = format!(
         "{:<26} {:<9} {:>11} {:>8} {:>6.1}% {:>10}",
         row.member.name,
-        row.member.state,
+        state,
         since.join(" "),
         row.member.restarts,
         row.member.usage.cpu * 100.0,

@@ -1,6 +1,6 @@
 //! A profile in a file, ready to be pushed.
 
-use super::PushOptions;
+use super::options::PushOptions;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::labels::{self, split_service};

@@ -238,24 +238,24 @@ const fn column(sort: TopSort) -> &'static str {
 /// The widths of the leftmost columns that fit. A column that does not fit is left out, because a
 /// truncated value would read as a different one.
 fn fitting(header: &[String], rows: &[Vec<String>], available: u16) -> Vec<u16> {
-    let letters = |text: &String| u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+    let length = |text: &String| u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
     let mut widths = Vec::new();
-    let mut taken = 0_u16;
+    let mut used = 0_u16;
     for (column, name) in header.iter().enumerate() {
-        let widest = rows.iter().map(|cells| letters(&cells[column])).max();
+        let widest = rows.iter().map(|cells| length(&cells[column])).max();
         // Values change with every update; the width of their columns must not.
         let least = match column {
             0 | 1 => 0,
             _ if column + 1 == header.len() => POINTS as u16,
             _ => VALUE_WIDTH,
         };
-        let width = letters(name).max(widest.unwrap_or(0)).max(least);
-        taken = taken.saturating_add(width);
-        if taken > available {
+        let width = length(name).max(widest.unwrap_or(0)).max(least);
+        used = used.saturating_add(width);
+        if used > available {
             break;
         }
         widths.push(width);
-        taken = taken.saturating_add(1);
+        used = used.saturating_add(1);
     }
     widths
 }

@@ -1,6 +1,6 @@
 //! Requests that a page of another site makes a browser send are refused on every port.
 
-use crate::running::{Place, Running};
+use crate::running::{Running, Sandbox};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -53,8 +53,8 @@ fn requests(davy: &Running) -> Vec<(&str, &'static str, &'static str)> {
 
 #[test]
 fn foreign_host_is_refused_on_every_port_for_reads_and_pushes() {
-    let place = Place::new();
-    let davy = place.start_quiet(&["--http-hosts", "davy.example.com"]);
+    let sandbox = Sandbox::new();
+    let davy = sandbox.start_quiet(&["--http-hosts", "davy.example.com"]);
     for (url, method, path) in requests(&davy) {
         let (refused, text) = send(url, method, path, &[("host", "attacker.example")]);
         assert_eq!(refused, 421, "{url} {method} {path}: {text}");
@@ -69,8 +69,8 @@ fn foreign_host_is_refused_on_every_port_for_reads_and_pushes() {
 
 #[test]
 fn cross_site_push_of_a_browser_is_refused() {
-    let place = Place::new();
-    let davy = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let davy = sandbox.start_quiet(&[]);
     for url in [&davy.page, &davy.archive] {
         let host = ("host", url.trim_start_matches("http://"));
         for foreign in [
@@ -89,7 +89,7 @@ fn cross_site_push_of_a_browser_is_refused() {
 
 #[test]
 fn forwarded_change_without_a_token_is_refused_unless_the_proxy_is_trusted() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let operator = ("davy-user", "tester");
     let path = "/api/v1/members/gc.audit/wake";
     let check = |davy: &Running, forwarded: &[(&str, &str)], expected: u16| {
@@ -104,7 +104,7 @@ fn forwarded_change_without_a_token_is_refused_unless_the_proxy_is_trusted() {
         ("x-forwarded-for", "127.0.0.1"),
         ("x-forwarded-for", "203.0.113.7"),
     );
-    let davy = place.start_quiet(&[]);
+    let davy = sandbox.start_quiet(&[]);
     davy.until("the tick of gc.audit", || {
         let direct = [("host", "127.0.0.1"), operator];
         (status(&davy.page, "POST", path, &direct) == 200).then_some(())
@@ -113,7 +113,7 @@ fn forwarded_change_without_a_token_is_refused_unless_the_proxy_is_trusted() {
     check(&davy, &[local], 403);
     check(&davy, &[remote], 403);
     davy.stop();
-    let davy = place.start_quiet(&["--http-trusted-proxies", "127.0.0.1"]);
+    let davy = sandbox.start_quiet(&["--http-trusted-proxies", "127.0.0.1"]);
     check(&davy, &[local], 200);
     check(&davy, &[remote], 403);
 }

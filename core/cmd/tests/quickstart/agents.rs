@@ -1,6 +1,6 @@
 //! Programs in other languages with their own agents.
 
-use crate::running::{Place, Running};
+use crate::running::{Running, Sandbox};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,8 +49,8 @@ fn appears(running: &Running, service: &str, function: &str) {
 
 #[test]
 fn python_program_with_pyroscope_io_is_profiled() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     let mut program = Command::new(dev().join("tools/bin/python"));
     program
         .arg(root().join("core/cmd/tests/agents/program.py"))
@@ -61,8 +61,8 @@ fn python_program_with_pyroscope_io_is_profiled() {
 
 #[test]
 fn go_program_with_pyroscope_go_is_profiled() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     let mut program = Command::new("go");
     program
         .args(["run", ".", &running.archive])

@@ -2,7 +2,7 @@
 
 use crate::http::{self, Response};
 use crate::profiles::{cpu, field, profile, push_request};
-use crate::running::{Place, Running};
+use crate::running::{Running, Sandbox};
 use davy_profile::{gzip, pprof};
 
 const GOOD: &[(&str, &str)] = &[("__name__", "process_cpu"), ("service_name", "good")];
@@ -20,15 +20,15 @@ fn push_profile(running: &Running, profile: &[u8]) -> Response {
 }
 
 /// Asserts that the response is a client error that names the problem and no internals.
-fn refused(what: &str, answer: &Response, expected: &str) {
+fn refused(what: &str, response: &Response, expected: &str) {
     assert!(
-        (400..500).contains(&answer.status),
+        (400..500).contains(&response.status),
         "{what}: {} {}",
-        answer.status,
-        answer.text()
+        response.status,
+        response.text()
     );
-    let body: serde_json::Value = serde_json::from_slice(&answer.body)
-        .unwrap_or_else(|e| panic!("{what}: {e}: {}", answer.text()));
+    let body: serde_json::Value = serde_json::from_slice(&response.body)
+        .unwrap_or_else(|e| panic!("{what}: {e}: {}", response.text()));
     let message = body["message"]
         .as_str()
         .or(body["detail"].as_str())
@@ -57,8 +57,8 @@ const DAY: i64 = 86_400_000_000_000;
 
 #[test]
 fn invalid_profiles_are_refused_and_not_stored() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     let packed = cpu(&["main"], 1);
     let check = |what: &str, profile: &[u8], expected: &str| {
         refused(what, &push_profile(&running, profile), expected);
@@ -127,8 +127,8 @@ fn invalid_profiles_are_refused_and_not_stored() {
 
 #[test]
 fn invalid_labels_are_refused() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     let profile = cpu(&["main"], 1);
     let check = |what: &str, labels: &[(&str, &str)], expected: &str| {
         refused(
@@ -167,8 +167,8 @@ fn invalid_labels_are_refused() {
 
 #[test]
 fn labels_with_path_segments_write_nothing_outside_the_bucket() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     for (service, status) in [
         ("../../escape", 400),
         ("/etc/escape", 200),
@@ -181,11 +181,11 @@ fn labels_with_path_segments_write_nothing_outside_the_bucket() {
             ("service_name", service),
             ("x", "/escape"),
         ];
-        let answer = push(&running, &push_request(&labels, "", &cpu(&["main"], 1)));
-        assert_eq!(answer.status, status, "{service}: {}", answer.text());
+        let response = push(&running, &push_request(&labels, "", &cpu(&["main"], 1)));
+        assert_eq!(response.status, status, "{service}: {}", response.text());
     }
     let mut outside = Vec::new();
-    let mut pending = vec![place.path().to_owned()];
+    let mut pending = vec![sandbox.path().to_owned()];
     while let Some(folder) = pending.pop() {
         for entry in std::fs::read_dir(folder)
             .expect("the folder")
@@ -208,8 +208,8 @@ fn labels_with_path_segments_write_nothing_outside_the_bucket() {
 
 #[test]
 fn gzip_bombs_leave_memory_bounded() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     let bomb = push_request(GOOD, "", &gzip::compress(&vec![0; 60 << 20]));
     let before = running.resident();
     for _ in 0..40 {
@@ -222,13 +222,13 @@ fn gzip_bombs_leave_memory_bounded() {
 
 #[test]
 fn invalid_queries_are_refused_with_the_parameter() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     let check = |query: &str, expected: &str| {
-        let answer = running.get(&format!("/api/v1/profiles/{query}"));
-        assert_eq!(answer.status, 400, "{query}: {}", answer.text());
-        assert_eq!(answer.content_type, "application/problem+json", "{query}");
-        refused(query, &answer, expected);
+        let response = running.get(&format!("/api/v1/profiles/{query}"));
+        assert_eq!(response.status, 400, "{query}: {}", response.text());
+        assert_eq!(response.content_type, "application/problem+json", "{query}");
+        refused(query, &response, expected);
     };
     let cpu = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
     check("flamegraph", "type");

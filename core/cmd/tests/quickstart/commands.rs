@@ -1,15 +1,15 @@
 //! The command line against a running Davy.
 
 use crate::profiles::cpu;
-use crate::running::{Place, Running, davy};
+use crate::running::{Running, Sandbox, davy};
 use std::process::Output;
 
-fn run(running: &Running, place: &Place, arguments: &[&str]) -> Output {
+fn run(running: &Running, sandbox: &Sandbox, arguments: &[&str]) -> Output {
     let mut command = davy();
     command
         .args(arguments)
         .env("DAVY_SERVER", &running.page)
-        .current_dir(place.path());
+        .current_dir(sandbox.path());
     command.output().expect("run the binary")
 }
 
@@ -26,18 +26,18 @@ const SELECTOR: &[&str] = &["--selector", "{service_name=\"shop\"}"];
 
 #[test]
 fn pushed_files_are_returned_in_every_format() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     std::fs::write(
-        place.path().join("shop.pb.gz"),
+        sandbox.path().join("shop.pb.gz"),
         cpu(&["main", "serve", "pay"], 3_000_000_000),
     )
     .expect("write the file");
-    std::fs::write(place.path().join("shop.folded"), "main;serve;list 100\n")
+    std::fs::write(sandbox.path().join("shop.folded"), "main;serve;list 100\n")
         .expect("write the file");
     let pushed = run(
         &running,
-        &place,
+        &sandbox,
         &[
             "push",
             "shop.pb.gz",
@@ -54,7 +54,7 @@ fn pushed_files_are_returned_in_every_format() {
     let query = |format: &str| {
         run(
             &running,
-            &place,
+            &sandbox,
             &[&["query", "cpu", "--format", format], SELECTOR].concat(),
         )
     };
@@ -91,7 +91,7 @@ fn pushed_files_are_returned_in_every_format() {
     );
     let grouped = run(
         &running,
-        &place,
+        &sandbox,
         &[
             &["query", "cpu", "--by", "version", "--format", "folded"],
             SELECTOR,
@@ -107,10 +107,10 @@ fn pushed_files_are_returned_in_every_format() {
 
 #[test]
 fn api_accepts_short_names_of_profile_types() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
-    std::fs::write(place.path().join("shop.folded"), "main;list 100\n").expect("write the file");
-    text(&run(&running, &place, &["push", "shop.folded"]));
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
+    std::fs::write(sandbox.path().join("shop.folded"), "main;list 100\n").expect("write the file");
+    text(&run(&running, &sandbox, &["push", "shop.folded"]));
     let folded = |kind: &str| {
         let path = format!("/api/v1/profiles/folded?type={kind}&from=now-5m");
         running.get(&path).text()
@@ -126,16 +126,16 @@ fn api_accepts_short_names_of_profile_types() {
 
 #[test]
 fn total_of_a_gauge_is_marked_as_average() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
-    std::fs::write(place.path().join("heap.folded"), "main;list 7340032\n")
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
+    std::fs::write(sandbox.path().join("heap.folded"), "main;list 7340032\n")
         .expect("write the file");
     let push = ["push", "heap.folded", "--type", "inuse_space"];
-    text(&run(&running, &place, &push));
+    text(&run(&running, &sandbox, &push));
     let check = |arguments: &[&str], expected: &str| {
         let output = text(&run(
             &running,
-            &place,
+            &sandbox,
             &[&["query", "heap"], arguments].concat(),
         ));
         assert_eq!(output.lines().next(), Some(expected), "{output}");
@@ -151,12 +151,12 @@ fn total_of_a_gauge_is_marked_as_average() {
 
 #[test]
 fn failed_command_reports_the_cause_and_a_hint() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
-    std::fs::write(place.path().join("notes.txt"), "not a profile at all\n")
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
+    std::fs::write(sandbox.path().join("notes.txt"), "not a profile at all\n")
         .expect("write the file");
     let check = |arguments: &[&str], code: i32, expected: &str| {
-        let output = run(&running, &place, arguments);
+        let output = run(&running, &sandbox, arguments);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{arguments:?}: {error}");
@@ -186,7 +186,7 @@ fn failed_command_reports_the_cause_and_a_hint() {
         "no Davy is listening at http://127.0.0.1:1: connection refused; start one with `davy quickstart` or pass --server",
     );
     let check_usage = |arguments: &[&str], expected: &str| {
-        let output = run(&running, &place, arguments);
+        let output = run(&running, &sandbox, arguments);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert!(error.contains(expected), "{arguments:?}: {error}");
@@ -197,7 +197,7 @@ fn failed_command_reports_the_cause_and_a_hint() {
         "letters, digits, `_`, `-`",
     );
     check_usage(&["query", "cpu", "--from", "yesterday"], "invalid time");
-    let empty = run(&running, &place, &["query", "cpu"]);
+    let empty = run(&running, &sandbox, &["query", "cpu"]);
     assert!(
         text(&empty).starts_with("no samples in this range"),
         "{}",
@@ -207,19 +207,19 @@ fn failed_command_reports_the_cause_and_a_hint() {
 
 #[test]
 fn service_label_of_a_push_sets_the_service() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
-    std::fs::write(place.path().join("a.folded"), "main;pay 100\n").expect("write the file");
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
+    std::fs::write(sandbox.path().join("a.folded"), "main;pay 100\n").expect("write the file");
     let push = ["push", "a.folded", "--label", "service_name=shop"];
     assert_eq!(
-        text(&run(&running, &place, &push)),
+        text(&run(&running, &sandbox, &push)),
         "a.folded: 1 sample pushed as shop\n"
     );
     let services = running.json("/api/v1/profiles/labels?name=service_name&from=now-1h");
     assert_eq!(services, serde_json::json!(["shop"]));
     let conflict = run(
         &running,
-        &place,
+        &sandbox,
         &[&push[..], &["--service", "bank"]].concat(),
     );
     let error = String::from_utf8_lossy(&conflict.stderr).into_owned();
@@ -229,21 +229,21 @@ fn service_label_of_a_push_sets_the_service() {
 
 #[test]
 fn files_are_pushed_concurrently() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     // A push is acknowledged by the flush. With this interval none is, so that all of them have to be in
     // flight together.
-    let running = place.start_quiet(&["--archive-flush-interval", "1h"]);
+    let running = sandbox.start_quiet(&["--archive-flush-interval", "1h"]);
     let names: Vec<String> = (0..6)
         .map(|number| format!("shop{number}.folded"))
         .collect();
     for name in &names {
-        std::fs::write(place.path().join(name), "main;pay 100\n").expect("write the file");
+        std::fs::write(sandbox.path().join(name), "main;pay 100\n").expect("write the file");
     }
     let mut push = davy()
         .arg("push")
         .args(&names)
         .env("DAVY_SERVER", &running.page)
-        .current_dir(place.path())
+        .current_dir(sandbox.path())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -272,15 +272,15 @@ fn files_are_pushed_concurrently() {
 
 #[test]
 fn query_of_several_services_asks_for_one() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     for service in ["bank", "shop"] {
         let file = format!("{service}.folded");
-        std::fs::write(place.path().join(&file), "main;pay 100\n").expect("write the file");
-        text(&run(&running, &place, &["push", &file]));
+        std::fs::write(sandbox.path().join(&file), "main;pay 100\n").expect("write the file");
+        text(&run(&running, &sandbox, &["push", &file]));
     }
     let query = ["query", "cpu", "--format", "folded"];
-    let refused = run(&running, &place, &query);
+    let refused = run(&running, &sandbox, &query);
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{error}");
     for part in [
@@ -292,17 +292,17 @@ fn query_of_several_services_asks_for_one() {
     }
     let merged = run(
         &running,
-        &place,
+        &sandbox,
         &[&query[..], &["--all-services"]].concat(),
     );
     assert_eq!(text(&merged), "main;pay 2000000000\n");
     let selected = [&query[..], SELECTOR].concat();
     assert_eq!(
-        text(&run(&running, &place, &selected)),
+        text(&run(&running, &sandbox, &selected)),
         "main;pay 1000000000\n"
     );
     let grouped = [&selected[..], &["--by", "servce_name"]].concat();
-    let refused = run(&running, &place, &grouped);
+    let refused = run(&running, &sandbox, &grouped);
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{error}");
     assert!(error.contains("did you mean service_name?"), "{error}");
@@ -310,11 +310,11 @@ fn query_of_several_services_asks_for_one() {
 
 #[test]
 fn second_process_on_a_data_folder_is_refused_with_the_pid_of_the_first() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     let second = run(
         &running,
-        &place,
+        &sandbox,
         &[
             "quickstart",
             "--http-listen",
@@ -331,9 +331,9 @@ fn second_process_on_a_data_folder_is_refused_with_the_pid_of_the_first() {
 
 #[test]
 fn members_are_listed_below_their_process() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
-    let table = text(&run(&running, &place, &["members"]));
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
+    let table = text(&run(&running, &sandbox, &["members"]));
     assert!(table.starts_with("quickstart: pid "), "{table}");
     assert!(
         table
@@ -345,12 +345,12 @@ fn members_are_listed_below_their_process() {
 
 #[test]
 fn config_show_has_the_source_of_every_value() {
-    let place = Place::new();
-    std::fs::write(place.path().join("davy.toml"), "[profiler]\nhz = 50\n")
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path().join("davy.toml"), "[profiler]\nhz = 50\n")
         .expect("write the file");
     let output = davy()
         .args(["config", "show", "--http-listen", "127.0.0.1:1"])
-        .current_dir(place.path())
+        .current_dir(sandbox.path())
         .output();
     let shown = text(&output.expect("run the binary"));
     assert!(
@@ -369,8 +369,8 @@ fn config_show_has_the_source_of_every_value() {
 
 #[test]
 fn closed_pipe_is_not_an_error() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     for arguments in [
         &["members"][..],
         &["config", "show"],
@@ -380,7 +380,7 @@ fn closed_pipe_is_not_an_error() {
         command
             .args(arguments)
             .env("DAVY_SERVER", &running.page)
-            .current_dir(place.path());
+            .current_dir(sandbox.path());
         let (reader, writer) = std::io::pipe().expect("create a pipe");
         drop(reader);
         let output = command.stdout(writer).output().expect("run the binary");

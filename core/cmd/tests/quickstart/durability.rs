@@ -2,7 +2,7 @@
 
 use crate::http;
 use crate::profiles::{cpu, push_request};
-use crate::running::{Place, Running};
+use crate::running::{Running, Sandbox};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -30,9 +30,9 @@ fn stored(running: &Running) -> Vec<(String, i64)> {
     let path = format!(
         "/api/v1/profiles/series?type={CPU}&selector={{service_name=\"durable\"}}&by=number&step=3600&from=now-2h&until=now-0s"
     );
-    let answer = running.json(&path);
-    assert_eq!(answer["partial"], serde_json::json!([]));
-    let mut rows: Vec<(String, i64)> = answer["series"]
+    let response = running.json(&path);
+    assert_eq!(response["partial"], serde_json::json!([]));
+    let mut rows: Vec<(String, i64)> = response["series"]
         .as_array()
         .expect("series")
         .iter()
@@ -61,8 +61,8 @@ fn once(mut numbers: Vec<usize>) -> Vec<(String, i64)> {
 
 #[test]
 fn acknowledged_windows_survive_sigkill_and_count_once() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     let (acknowledged, stop) = (
         Arc::new(Mutex::new(Vec::new())),
         Arc::new(AtomicBool::new(false)),
@@ -78,8 +78,8 @@ fn acknowledged_windows_survive_sigkill_and_count_once() {
                     }
                     let number = pusher * 1_000 + turn;
                     // The kill closes the connections of pushes that are not acknowledged yet.
-                    let answer = std::panic::catch_unwind(|| push(&archive, number));
-                    if matches!(answer, Ok(200)) {
+                    let response = std::panic::catch_unwind(|| push(&archive, number));
+                    if matches!(response, Ok(200)) {
                         acknowledged.lock().expect("the list").push(number);
                     }
                 }
@@ -95,7 +95,7 @@ fn acknowledged_windows_survive_sigkill_and_count_once() {
         pusher.join().expect("join the thread");
     }
     let acknowledged = acknowledged.lock().expect("the list").clone();
-    let running = place.start_quiet(&[]);
+    let running = sandbox.start_quiet(&[]);
     let stored = stored(&running);
     for row in once(acknowledged) {
         assert!(
@@ -110,14 +110,14 @@ fn acknowledged_windows_survive_sigkill_and_count_once() {
 
 #[test]
 fn window_pushed_repeatedly_counts_once() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     for _ in 0..3 {
         assert_eq!(push(&running.archive, 7), 200);
     }
     assert_eq!(stored(&running), once(vec![7]));
     running.kill();
-    let running = place.start_quiet(&[]);
+    let running = sandbox.start_quiet(&[]);
     assert_eq!(
         push(&running.archive, 7),
         200,
@@ -128,9 +128,9 @@ fn window_pushed_repeatedly_counts_once() {
 
 #[test]
 fn sigterm_exits_with_0_and_loses_nothing() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     // With a long interval, pushed windows are still in memory when the signal arrives.
-    let running = place.start_quiet(&["--archive-flush-interval", "1h"]);
+    let running = sandbox.start_quiet(&["--archive-flush-interval", "1h"]);
     let archive = running.archive.clone();
     let pushers: Vec<_> = (0..3)
         .map(|number| {
@@ -154,16 +154,16 @@ fn sigterm_exits_with_0_and_loses_nothing() {
             "a drain acknowledges waiting pushes"
         );
     }
-    let running = place.start_quiet(&[]);
+    let running = sandbox.start_quiet(&[]);
     assert_eq!(stored(&running), once(vec![0, 1, 2]));
 }
 
 #[test]
 fn killed_process_is_reported_by_the_next_one() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     running.kill();
-    let running = place.start_quiet(&[]);
+    let running = sandbox.start_quiet(&[]);
     running.until("the warning", || {
         running.log().contains("was killed").then_some(())
     });
@@ -172,6 +172,6 @@ fn killed_process_is_reported_by_the_next_one() {
         serde_json::Value::Null
     );
     assert_eq!(running.stop().code(), Some(0));
-    let running = place.start_quiet(&[]);
+    let running = sandbox.start_quiet(&[]);
     assert_eq!(running.json("/api/v1/processes")[1]["ending"], "drained");
 }

@@ -2,7 +2,7 @@
 
 use crate::http;
 use crate::profiles::{cpu, push_request};
-use crate::running::{Place, Running, davy};
+use crate::running::{Running, Sandbox, davy};
 
 fn push(running: &Running) -> http::Response {
     let labels = [("__name__", "process_cpu"), ("service_name", "x")];
@@ -16,21 +16,21 @@ fn push(running: &Running) -> http::Response {
 
 #[test]
 fn unwritable_bucket_returns_503_and_recovers() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     assert_eq!(push(&running).status, 200);
     // A file in place of the folder can't be written to, not even by root.
-    let (bucket, aside) = (place.bucket(), place.path().join("aside"));
+    let (bucket, aside) = (sandbox.bucket(), sandbox.path().join("aside"));
     std::fs::rename(&bucket, &aside).expect("move the folder");
     std::fs::write(&bucket, "in the way").expect("write the file");
-    let answer = push(&running);
-    assert_eq!(answer.status, 503, "{}", answer.text());
-    assert!(answer.text().contains("store"), "{}", answer.text());
+    let response = push(&running);
+    assert_eq!(response.status, 503, "{}", response.text());
+    assert!(response.text().contains("store"), "{}", response.text());
     assert_eq!(running.get("/livez").status, 200, "the process is alive");
     std::fs::remove_file(&bucket).expect("remove the file");
     std::fs::rename(&aside, &bucket).expect("move the folder back");
     let recovered = running.until("recovery", || {
-        Some(push(&running)).filter(|answer| answer.status == 200)
+        Some(push(&running)).filter(|response| response.status == 200)
     });
     assert_eq!(recovered.status, 200);
     let types = running.json("/api/v1/profiles/types?from=now-2h&until=now");
@@ -39,8 +39,8 @@ fn unwritable_bucket_returns_503_and_recovers() {
 
 #[test]
 fn disconnected_clients_do_not_delay_the_stop() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     for _ in 0..50 {
         http::abandon(&running.archive, "/push.v1.PusherService/Push");
         http::abandon(&running.archive, "/ingest?name=x");
@@ -50,11 +50,11 @@ fn disconnected_clients_do_not_delay_the_stop() {
 }
 
 fn exit(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let mut command = davy();
     command
         .args(arguments)
-        .current_dir(place.path())
+        .current_dir(sandbox.path())
         .envs(environment.iter().copied());
     let output = command.output().expect("run the binary");
     (
@@ -132,8 +132,8 @@ fn invalid_start_exits_with_2_and_one_sentence() {
 
 #[test]
 fn second_signal_stops_immediately() {
-    let place = Place::new();
-    let mut running = place.start_quiet(&["--archive-flush-interval", "1h"]);
+    let sandbox = Sandbox::new();
+    let mut running = sandbox.start_quiet(&["--archive-flush-interval", "1h"]);
     // The drain waits for a client that never finishes its request.
     http::abandon(&running.archive, "/ingest?name=x");
     running.signal(libc::SIGTERM);
@@ -150,8 +150,8 @@ fn second_signal_stops_immediately() {
 
 #[test]
 fn disconnected_clients_of_profiles_free_their_slots() {
-    let place = Place::new();
-    let running = place.start(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start(&[]);
     let waiting: Vec<_> = (0..40)
         .map(|_| http::send_and_wait(&running.debug, "/debug/pprof/profile?seconds=300"))
         .collect();

@@ -52,16 +52,18 @@ fn response(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Re
 
 /// Percent-encodes the characters of a selector.
 fn encoded(url: &str) -> String {
-    let letters = [
+    let encodings = [
         ('{', "%7B"),
         ('}', "%7D"),
         ('"', "%22"),
         ('+', "%2B"),
         (' ', "%20"),
     ];
-    letters.iter().fold(url.to_owned(), |url, (letter, code)| {
-        url.replace(*letter, code)
-    })
+    encodings
+        .iter()
+        .fold(url.to_owned(), |url, (character, code)| {
+            url.replace(*character, code)
+        })
 }
 
 /// Gets a URL. Prefers JSON where a response has several representations.

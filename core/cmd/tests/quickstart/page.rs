@@ -1,6 +1,6 @@
 //! The page in a real browser, on a process that profiles itself.
 
-use crate::running::Place;
+use crate::running::Sandbox;
 use std::path::Path;
 use std::process::Command;
 
@@ -10,8 +10,8 @@ fn page_shows_the_running_process_by_member() {
         davy_ui::built(),
         "the page is not built; `make test` does that"
     );
-    let place = Place::new();
-    let running = place.start(&["--profiler-hz", "500"]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start(&["--profiler-hz", "500"]);
     // A range that is dragged in the page ends a few seconds before its right edge, so the profiles have
     // to be older than that.
     let members = "/api/v1/profiles/labels?name=member&from=now-5m&until=now-20s";
@@ -20,7 +20,7 @@ fn page_shows_the_running_process_by_member() {
         (names.as_array()?.len() >= 3).then_some(())
     });
     let screenshots =
-        std::env::var_os("SCREENSHOTS").map_or_else(|| place.path().join("shots"), Into::into);
+        std::env::var_os("SCREENSHOTS").map_or_else(|| sandbox.path().join("shots"), Into::into);
     let ui = Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)

@@ -35,11 +35,11 @@ pub(crate) struct Running {
 }
 
 /// A temporary folder in which a quickstart can run several times.
-pub(crate) struct Place {
+pub(crate) struct Sandbox {
     folder: TempDir,
 }
 
-impl Place {
+impl Sandbox {
     pub(crate) fn new() -> Self {
         Self {
             folder: TempDir::new().expect("create a temporary folder"),
@@ -82,7 +82,7 @@ impl Place {
         running
     }
 
-    /// Like [`Place::start`], without profiling itself: the archive contains only what a test pushes.
+    /// Like [`Sandbox::start`], without profiling itself: the archive contains only what a test pushes.
     pub(crate) fn start_quiet(&self, arguments: &[&str]) -> Running {
         self.start(&[&["--profiler-enabled", "false"], arguments].concat())
     }

@@ -1,7 +1,7 @@
 //! The process profiles itself by member.
 
 use crate::http;
-use crate::running::{Place, Running};
+use crate::running::{Running, Sandbox};
 use std::process::Command;
 
 const CPU: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
@@ -17,8 +17,8 @@ fn stacks(running: &Running, kind: &str) -> String {
 
 #[test]
 fn cpu_and_heap_are_attributed_to_members() {
-    let place = Place::new();
-    let running = place.start(&["--profiler-hz", "1000"]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start(&["--profiler-hz", "1000"]);
     // The queries cause the work that is sampled.
     running.until("CPU samples of two members", || {
         let stacks = stacks(&running, CPU);
@@ -73,12 +73,12 @@ fn cpu_and_heap_are_attributed_to_members() {
 
 #[test]
 fn go_tool_pprof_reads_the_debug_port_and_the_archive() {
-    let place = Place::new();
-    let running = place.start(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start(&[]);
     let check = |source: &str, expected: &str| {
         let output = Command::new("go")
             .args(["tool", "pprof", "-top", "-nodecount=2000", source])
-            .env("PPROF_TMPDIR", place.path())
+            .env("PPROF_TMPDIR", sandbox.path())
             .output()
             .expect("Go is installed (`make test` does that)");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -102,22 +102,22 @@ fn go_tool_pprof_reads_the_debug_port_and_the_archive() {
         "/api/v1/profiles/pprof?type={HEAP}&selector={{service_name=\"davy\"}}&from=now-5m"
     );
     let pprof = running.until("heap in the archive", || {
-        let answer = running.get(&path);
+        let response = running.get(&path);
         let profile =
-            davy_profile::gzip::unpack(&answer.body, &davy_profile::Limits::default()).ok()?;
+            davy_profile::gzip::unpack(&response.body, &davy_profile::Limits::default()).ok()?;
         let profile =
             davy_profile::pprof::decode(&profile, &davy_profile::Limits::default()).ok()?;
-        (profile.sample_count() > 0).then_some(answer.body)
+        (profile.sample_count() > 0).then_some(response.body)
     });
-    let file = place.path().join("heap.pb.gz");
+    let file = sandbox.path().join("heap.pb.gz");
     std::fs::write(&file, pprof).expect("write the file");
     check(&file.display().to_string(), "inuse_space");
 }
 
 #[test]
 fn every_listener_serves_health_and_metrics() {
-    let place = Place::new();
-    let running = place.start(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start(&[]);
     for address in [&running.page, &running.archive, &running.debug] {
         assert_eq!(http::get(&format!("{address}/livez")).text(), "ok\n");
         running.until("readiness", || {

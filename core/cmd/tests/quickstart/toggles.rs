@@ -1,11 +1,11 @@
 //! Disabling the API that changes toggles, and enabling it again through the debug port.
 
-use crate::running::{Place, Running, davy};
+use crate::running::{Running, Sandbox, davy};
 use std::process::{Command, Output};
 
-fn run(command: &mut Command, running: &Running, place: &Place) -> Output {
+fn run(command: &mut Command, running: &Running, sandbox: &Sandbox) -> Output {
     let command = command.env("DAVY_SERVER", &running.page);
-    let command = command.current_dir(place.path());
+    let command = command.current_dir(sandbox.path());
     command.output().expect("run the binary")
 }
 
@@ -17,38 +17,38 @@ fn suggested(sentence: &str) -> Vec<String> {
 
 #[test]
 fn disabling_the_api_suggests_the_command_that_enables_it() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     for (what, name) in [
         ("member", "api"),
         ("endpoint", "ToggleEndpoint"),
         ("endpoint", "ToggleMember"),
     ] {
         let disable = [what, "disable", name, "--why", "too late at night"];
-        let output = run(davy().args(disable), &running, &place);
-        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        let output = run(davy().args(disable), &running, &sandbox);
+        let response = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{output:?}");
-        let enable = suggested(&answer);
+        let enable = suggested(&response);
         let expected = [what, "enable", name, "--server", &running.debug];
-        assert_eq!(enable, expected, "{answer}");
+        assert_eq!(enable, expected, "{response}");
 
         if name != "ToggleMember" {
-            let output = run(davy().args([what, "enable", name]), &running, &place);
+            let output = run(davy().args([what, "enable", name]), &running, &sandbox);
             let refusal = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(output.status.code(), Some(1), "{refusal}");
             assert!(refusal.contains("too late at night; "), "{refusal}");
             assert_eq!(suggested(&refusal), expected, "{refusal}");
         }
         if name == "api" {
-            let output = run(davy().arg("members"), &running, &place);
+            let output = run(davy().arg("members"), &running, &sandbox);
             let refusal = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(suggested(&refusal), expected, "{refusal}");
         }
 
-        let output = run(davy().args(&enable), &running, &place);
+        let output = run(davy().args(&enable), &running, &sandbox);
         assert!(output.status.success(), "{output:?}");
         running.until("the enabled API", || {
-            let enable = run(davy().args([what, "enable", name]), &running, &place);
+            let enable = run(davy().args([what, "enable", name]), &running, &sandbox);
             enable.status.success().then_some(())
         });
     }
@@ -56,8 +56,8 @@ fn disabling_the_api_suggests_the_command_that_enables_it() {
 
 #[test]
 fn audit_names_the_user_without_environment_variables() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
     let own_name = Command::new("id").arg("-un").output().expect("id runs");
     let own_name = String::from_utf8_lossy(&own_name.stdout).trim().to_owned();
     let mut disable = davy();
@@ -65,9 +65,9 @@ fn audit_names_the_user_without_environment_variables() {
     for name in ["USER", "SUDO_USER", "LOGNAME"] {
         disable.env_remove(name);
     }
-    let output = run(&mut disable, &running, &place);
+    let output = run(&mut disable, &running, &sandbox);
     assert!(output.status.success(), "{output:?}");
-    let audit = run(davy().arg("audit"), &running, &place);
+    let audit = run(davy().arg("audit"), &running, &sandbox);
     let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
     assert!(audit.contains(&format!(" {own_name}@")), "{audit}");
 
@@ -76,19 +76,19 @@ fn audit_names_the_user_without_environment_variables() {
     let output = run(
         enable.args(["endpoint", "enable", "QuerySvg"]),
         &running,
-        &place,
+        &sandbox,
     );
     assert!(output.status.success(), "{output:?}");
-    let audit = run(davy().arg("audit"), &running, &place);
+    let audit = run(davy().arg("audit"), &running, &sandbox);
     let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
     assert!(audit.contains(" ann@"), "{audit}");
 }
 
 #[test]
 fn debug_port_of_each_process_is_listed() {
-    let place = Place::new();
-    let running = place.start_quiet(&[]);
-    let output = run(davy().arg("members"), &running, &place);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
+    let output = run(davy().arg("members"), &running, &sandbox);
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     let address = running.debug.trim_start_matches("http://");
     let first = table.lines().next().unwrap_or_default();

@@ -172,8 +172,8 @@ fn unknown_name_exits_with_2_and_the_nearest_one() {
 
 fn put(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let url = format!("{address}/api/v1/{path}");
-    let answer = http::ask("PUT", &url, headers, body.as_bytes());
-    answer.unwrap_or_else(|| panic!("no response from {url}"))
+    let response = http::ask("PUT", &url, headers, body.as_bytes());
+    response.unwrap_or_else(|| panic!("no response from {url}"))
 }
 
 const WHO: (&str, &str) = ("davy-user", "tester");
@@ -185,10 +185,15 @@ fn invalid_change_is_refused_with_a_hint() {
     let off = "{\"enabled\": false}";
     for address in [frontend, debug] {
         let check = |path: &str, headers: &[_], body: &str, status: u16, expected: &str| {
-            let answer = put(address, path, headers, body);
-            assert_eq!(answer.status, status, "{path} {body}: {}", answer.text());
-            assert_eq!(answer.content_type, "application/problem+json");
-            assert!(answer.text().contains(expected), "{}", answer.text());
+            let response = put(address, path, headers, body);
+            assert_eq!(
+                response.status,
+                status,
+                "{path} {body}: {}",
+                response.text()
+            );
+            assert_eq!(response.content_type, "application/problem+json");
+            assert!(response.text().contains(expected), "{}", response.text());
         };
         let job = "endpoints/ListAllJobs";
         check(job, &[], off, 400, "Davy-User");
@@ -234,7 +239,7 @@ fn invalid_change_is_refused_with_a_hint() {
         put(frontend, "endpoints/ListAllJobs", &foreign, off).status,
         421
     );
-    assert_eq!(jobs(frontend).map(|answer| answer.status), Some(200));
+    assert_eq!(jobs(frontend).map(|response| response.status), Some(200));
 }
 
 #[test]
@@ -255,16 +260,16 @@ fn change_requires_the_token_if_one_is_set() {
             let mut headers = vec![WHO];
             headers.extend(token.map(|token| ("authorization", token)));
             let body = "{\"enabled\": true}";
-            let answer = put(address, "endpoints/QueryTop", &headers, body);
-            assert_eq!(answer.status, status, "{token:?}: {}", answer.text());
+            let response = put(address, "endpoints/QueryTop", &headers, body);
+            assert_eq!(response.status, status, "{token:?}: {}", response.text());
         }
     }
     let refused = fleet.davy(&["endpoint", "enable", "QueryTop"]);
     assert_eq!(refused.status.code(), Some(1));
-    let taken = fleet.davy(&["endpoint", "enable", "QueryTop", "--token", "s3cret"]);
-    assert!(taken.status.success());
+    let accepted = fleet.davy(&["endpoint", "enable", "QueryTop", "--token", "s3cret"]);
+    assert!(accepted.status.success());
     assert_eq!(
-        jobs(frontend).map(|answer| answer.status),
+        jobs(frontend).map(|response| response.status),
         Some(200),
         "reading needs no token"
     );
@@ -295,13 +300,13 @@ fn every_path_of_every_listener_is_an_operation() {
             ""
         };
         let url = format!("{listener}{path}{query}");
-        let answer = http::ask(&text("method"), &url, &[], b"{}");
-        let answer = answer.unwrap_or_else(|| panic!("no response from {url}"));
-        assert_ne!(answer.status, 405, "{url}");
+        let response = http::ask(&text("method"), &url, &[], b"{}");
+        let response = response.unwrap_or_else(|| panic!("no response from {url}"));
+        assert_ne!(response.status, 405, "{url}");
         assert!(
-            !answer.text().contains(" not found; /api/v1/openapi.json"),
+            !response.text().contains(" not found; /api/v1/openapi.json"),
             "{url}: {}",
-            answer.text()
+            response.text()
         );
     }
     let unknown: Vec<_> = metrics(&process.debug)
@@ -316,7 +321,7 @@ fn head_request_is_subject_to_the_toggle() {
     let fleet = Fleet::start(Placement::One, Database::Sqlite);
     let frontend = fleet.frontends()[0];
     let url = format!("{frontend}/api/v1/jobs");
-    let head = || http::ask("HEAD", &url, &[], b"").map(|answer| answer.status);
+    let head = || http::ask("HEAD", &url, &[], b"").map(|response| response.status);
     assert_eq!(head(), Some(200));
     let off = "{\"enabled\": false}";
     assert_eq!(

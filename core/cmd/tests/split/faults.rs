@@ -29,8 +29,8 @@ fn killed_child_is_restarted_without_affecting_other_members() {
     signal(before, libc::SIGKILL);
     let after = within(PATIENCE, || {
         for path in ["/", "/api/v1/jobs", "/livez"] {
-            let answer = http::get(&format!("{frontend}{path}"));
-            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            let response = http::get(&format!("{frontend}{path}"));
+            assert_eq!(response.status, 200, "{path}: {}", response.text());
         }
         let now = child_of(&fleet, "archive.query");
         (now != before).then_some(now)
@@ -60,9 +60,9 @@ fn request_for_a_killed_child_gets_503_with_retry_after() {
     let refused = fleet.until("a refusal", || {
         signal(child_of(&fleet, "archive.query"), libc::SIGKILL);
         let answered = within(Duration::from_secs(2), || {
-            Some(http::get(&url)).filter(|answer| answer.status != 200)
+            Some(http::get(&url)).filter(|response| response.status != 200)
         });
-        answered.map(|(answer, _)| answer)
+        answered.map(|(response, _)| response)
     });
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert_eq!(refused.retry_after.as_deref(), Some("1"));

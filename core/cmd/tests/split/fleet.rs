@@ -148,8 +148,8 @@ impl Fleet {
     pub(crate) fn until_ready(&self) {
         for process in &self.processes {
             self.until(&format!("{} to be ready", process.kind), || {
-                let answer = http::try_get(&format!("{}/readyz", process.debug))?;
-                (answer.status == 200).then_some(())
+                let response = http::try_get(&format!("{}/readyz", process.debug))?;
+                (response.status == 200).then_some(())
             });
         }
         for frontend in self.frontends() {
@@ -259,15 +259,15 @@ impl Fleet {
 
 /// The members that a process lists.
 pub(crate) fn members(address: &str) -> Option<Vec<Value>> {
-    let answer = http::try_get(&format!("{address}/api/v1/members"))?;
-    (answer.status == 200).then(|| answer.json().as_array().expect("a list").clone())
+    let response = http::try_get(&format!("{address}/api/v1/members"))?;
+    (response.status == 200).then(|| response.json().as_array().expect("a list").clone())
 }
 
 /// The metrics of a process, one line each.
 pub(crate) fn metrics(address: &str) -> Vec<String> {
-    let answer = http::get(&format!("{address}/metrics"));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.text().lines().map(str::to_owned).collect()
+    let response = http::get(&format!("{address}/metrics"));
+    assert_eq!(response.status, 200, "{}", response.text());
+    response.text().lines().map(str::to_owned).collect()
 }
 
 pub(crate) fn jobs(address: &str) -> Option<Response> {

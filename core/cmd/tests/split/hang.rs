@@ -55,8 +55,8 @@ fn process_with_blocked_workers_serves_the_debug_port_and_stops() {
     let debug = fleet.processes[0].debug.clone();
     let stopped = StoppedWorkers::of(fleet.processes[0].pid());
     for path in ["/livez", "/readyz", "/metrics", "/api/v1/members"] {
-        let answer = http::get(&format!("{debug}{path}"));
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let response = http::get(&format!("{debug}{path}"));
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
     }
     let why = ["endpoint", "disable", "ListAllJobs", "--why", "it hangs"];
     text(&fleet.davy_at(&debug, &why));

@@ -12,8 +12,8 @@ fn health(address: &str) -> Option<Response> {
 
 /// The members that a process reports as degraded.
 fn degraded(address: &str, path: &str) -> Option<Vec<Value>> {
-    let answer = http::try_get(&format!("{address}{path}"))?.json();
-    answer["degraded"].as_array().cloned()
+    let response = http::try_get(&format!("{address}{path}"))?.json();
+    response["degraded"].as_array().cloned()
 }
 
 fn names_the_database(address: &str, path: &str) -> Option<()> {
@@ -35,10 +35,10 @@ fn toggle(address: &str, body: &Value) -> Value {
         ("davy-user", "night watch"),
         ("content-type", "application/json"),
     ];
-    let answer = http::ask("PUT", &url, &headers, body.to_string().as_bytes());
-    let answer = answer.expect("a response of the debug port");
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.json()
+    let response = http::ask("PUT", &url, &headers, body.to_string().as_bytes());
+    let response = response.expect("a response of the debug port");
+    assert_eq!(response.status, 200, "{}", response.text());
+    response.json()
 }
 
 #[test]
@@ -60,8 +60,8 @@ fn fleet_pauses_without_its_database_and_resumes() {
             });
         }
         if needs_it {
-            let answer = health(&process.debug).expect("a response");
-            assert_eq!(answer.json()["status"], "degraded", "{}", answer.text());
+            let response = health(&process.debug).expect("a response");
+            assert_eq!(response.json()["status"], "degraded", "{}", response.text());
         }
         assert_eq!(http::get(&format!("{}/livez", process.debug)).status, 200);
     }
@@ -79,7 +79,8 @@ fn fleet_pauses_without_its_database_and_resumes() {
     let detail = changed["detail"].as_str().unwrap_or("");
     assert!(detail.contains("in this process only"), "{detail}");
     let is_disabled = |address: &str| {
-        jobs(address).is_some_and(|answer| answer.text().contains("was disabled by night watch"))
+        jobs(address)
+            .is_some_and(|response| response.text().contains("was disabled by night watch"))
     };
     let (first, second) = (first.page.as_deref(), second.page.as_deref());
     let (first, second) = first.zip(second).expect("two frontends");
@@ -96,8 +97,8 @@ fn fleet_pauses_without_its_database_and_resumes() {
     assert!(is_disabled(first));
     for process in &fleet.processes {
         fleet.until("a healthy fleet", || {
-            let answer = health(&process.debug)?;
-            (answer.status == 200 && answer.json()["status"] == "ok").then_some(())
+            let response = health(&process.debug)?;
+            (response.status == 200 && response.json()["status"] == "ok").then_some(())
         });
     }
     for member in ["gc.audit", "gc.processes"] {
@@ -131,9 +132,9 @@ fn fleet_waits_for_an_unreachable_database() {
         let name_of_kind = process.kind.as_str();
         let url = format!("{}/readyz", process.debug);
         let response = fleet.until("the reason", || {
-            let answer = http::try_get(&url)?;
-            let is_named = answer.text().contains("\"database\"");
-            is_named.then_some(answer)
+            let response = http::try_get(&url)?;
+            let is_named = response.text().contains("\"database\"");
+            is_named.then_some(response)
         });
         // An archiver does not need the database.
         let expected = if name_of_kind == "archiver" { 200 } else { 503 };

@@ -14,7 +14,7 @@ fn check_profiles_of(placement: Placement, processes: &[&str]) {
     for process in processes {
         fleet.until(&format!("profiles of {process}"), || {
             let names = http::try_get(&url)
-                .filter(|answer| answer.status == 200)?
+                .filter(|response| response.status == 200)?
                 .json();
             let names = names.as_array()?.clone();
             names.iter().any(|name| name == process).then_some(())

@@ -74,7 +74,7 @@ fn check_reload(placement: Placement, backend: &str) {
     fleet.until("the removed limit", || {
         endpoint(frontend)?["limit"].is_null().then_some(())
     });
-    assert_eq!(jobs(frontend).map(|answer| answer.status), Some(200));
+    assert_eq!(jobs(frontend).map(|response| response.status), Some(200));
     assert_eq!(state(frontend, backend, "gc.audit"), Some("ready".into()));
 }
 

@@ -96,7 +96,7 @@ pub(crate) fn endpoint_is_disabled_and_enabled(fleet: &mut Fleet) {
         "it eats memory",
     ]));
     everywhere(fleet, "the disabled endpoint", |frontend| {
-        jobs(frontend).is_some_and(|answer| answer.status == 503)
+        jobs(frontend).is_some_and(|response| response.status == 503)
     });
     for frontend in fleet.frontends() {
         let refused = jobs(frontend).expect("a response");
@@ -109,7 +109,7 @@ pub(crate) fn endpoint_is_disabled_and_enabled(fleet: &mut Fleet) {
     }
     text(&fleet.davy(&["endpoint", "enable", "ListAllJobs", "--why", "all is well"]));
     everywhere(fleet, "the enabled endpoint", |frontend| {
-        jobs(frontend).is_some_and(|answer| answer.status == 200)
+        jobs(frontend).is_some_and(|response| response.status == 200)
     });
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn limit_holds_across_frontends(fleet: &mut Fleet) {
     for frontend in fleet.frontends() {
         fleet.until(
             "a free slot after the slow request has lost its slot",
-            || jobs(frontend).filter(|answer| answer.status == 200),
+            || jobs(frontend).filter(|response| response.status == 200),
         );
     }
     let read = slow.read_to_end();
@@ -192,7 +192,7 @@ pub(crate) fn limit_holds_across_frontends(fleet: &mut Fleet) {
     assert_eq!(slow.status, "HTTP/1.1 200");
     text(&fleet.davy(&["endpoint", "disable", "ListAllJobs"]));
     everywhere(fleet, "the disabled endpoint", |frontend| {
-        jobs(frontend).is_some_and(|answer| answer.status == 503)
+        jobs(frontend).is_some_and(|response| response.status == 503)
     });
     let read = slow.read_to_end();
     assert!(
@@ -341,7 +341,12 @@ pub(crate) fn normal_operation_logs_no_warning(fleet: &mut Fleet) {
     pushed_profile_is_found_everywhere(fleet);
     endpoint_is_disabled_and_enabled(fleet);
     member_restarts_on_every_host(fleet);
+    assert_no_warnings(fleet);
     disabled_member_stays_disabled_after_a_restart(fleet);
+    assert_no_warnings(fleet);
+}
+
+fn assert_no_warnings(fleet: &Fleet) {
     for process in &fleet.processes {
         let log = process.log();
         for line in log.lines() {
