@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::server::Server;
 use davy_base::Clock;
 use davy_control::MemberRow;
-use davy_profile::units::{bytes, seconds};
+use davy_profile::units::{bytes, count, seconds};
 use davy_store::{NewJob, Store};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -68,7 +68,11 @@ impl Incident<'_> {
         let baseline = self.settled_memory()?;
         let mut checks = vec![Check {
             name: "memory before",
-            measured: format!("{} in {}", mib(baseline), plural(self.processes()?.len())),
+            measured: format!(
+                "{} in {}",
+                mib(baseline),
+                count(self.processes()?.len(), "process", "processes")
+            ),
             required: String::new(),
             passed: true,
         }];
@@ -305,13 +309,6 @@ fn toggle(verb: &str, why: &str, frontend: &str) -> Result<(), Failure> {
 
 fn mib(value: u64) -> String {
     bytes(value as f64)
-}
-
-fn plural(processes: usize) -> String {
-    match processes {
-        1 => "1 process".to_owned(),
-        count => format!("{count} processes"),
-    }
 }
 
 fn latency((took, path): &(Duration, String)) -> String {

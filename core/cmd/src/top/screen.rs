@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use clap::ValueEnum as _;
 use davy_base::Clock;
 use davy_control::MemberRow;
+use davy_profile::units::count;
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
@@ -214,10 +215,7 @@ impl Screen {
         let error = self.error.as_ref().map_or_else(String::new, |error| {
             format!("  NO UPDATE for {} s: {error}", age.as_secs())
         });
-        let processes = match processes.len() {
-            1 => "1 process".to_owned(),
-            count => format!("{count} processes"),
-        };
+        let processes = count(processes.len(), "process", "processes");
         format!("davy top: {processes}, sorted by {sort}{error}")
     }
 }
