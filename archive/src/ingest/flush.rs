@@ -99,7 +99,7 @@ impl Flusher {
             let batch = closing.close()?;
             // A push that opened the segment may not have added to it yet; it will open another one.
             let filled = !batch.windows.is_empty();
-            Ok(filled.then(|| segment::encode(batch)).transpose()?)
+            filled.then(|| segment::encode(batch)).transpose()
         };
         let Some((bytes, _)) = blocking("encode a segment", encode).await?? else {
             return Ok(());
