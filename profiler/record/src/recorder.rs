@@ -312,7 +312,7 @@ impl Recorder {
     pub fn finish(mut self) -> Recording {
         self.drain_rings();
         self.settle(u64::MAX);
-        // Stops the sampling before symbolization, which takes a while.
+        // Stops sampling before the symbolization, which can take seconds.
         self.rings.clear();
         self.events.clear();
         let (profile, nameless) = self.profile(&Names::new());

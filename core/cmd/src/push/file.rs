@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::labels::{self, split_service};
 use davy_base::Clock;
-use davy_profile::{Limits, Profile, folded, gzip, pprof};
+use davy_profile::{Format, Limits, decode_any, gzip, pprof};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,13 +23,6 @@ pub(super) struct ProfileFile {
     is_old: bool,
 }
 
-/// The format of a file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FileFormat {
-    Pprof,
-    Folded,
-}
-
 impl ProfileFile {
     /// Reads and checks a file.
     pub(super) fn read(path: &Path, options: &PushOptions) -> Result<Self, Failure> {
@@ -37,7 +30,9 @@ impl ProfileFile {
         let limits = Limits::default();
         let body = read_bounded(path, limits.bytes).map_err(Failure::because(cannot_read()))?;
         let bytes = gzip::unpack(&body, &limits).map_err(Failure::because(cannot_read()))?;
-        let (format, mut profile) = decode(&bytes, &limits, path)?;
+        let cannot_push = format!("cannot push {}", path.display());
+        let (format, mut profile) =
+            decode_any(&bytes, &limits).map_err(Failure::because(cannot_push))?;
         let (service, labels) =
             split_service(options.service.as_deref(), &options.labels).map_err(Failure::usage)?;
         let service = match service {
@@ -46,8 +41,8 @@ impl ProfileFile {
         };
         let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let (format_name, suffix) = match format {
-            FileFormat::Pprof => ("pprof", String::new()),
-            FileFormat::Folded => ("folded", format!(".{}", options.metric)),
+            Format::Pprof => ("pprof", String::new()),
+            Format::Folded => ("folded", format!(".{}", options.metric)),
         };
         let mut query = vec![
             ("name", format!("{service}{suffix}{{{}}}", labels.join(","))),
@@ -70,13 +65,13 @@ impl ProfileFile {
             && profile.time_nanos < now.minus(OLD).nanos();
         let body = match (format, options.at.is_some()) {
             // The archive prefers the time in the profile to that of the query, so it is removed.
-            (FileFormat::Pprof, true) => {
+            (Format::Pprof, true) => {
                 profile.time_nanos = 0;
                 gzip::compress(&pprof::encode(&profile))
             }
-            (FileFormat::Pprof, false) if is_compressed => body,
-            (FileFormat::Pprof, false) => gzip::compress(&bytes),
-            (FileFormat::Folded, _) => bytes,
+            (Format::Pprof, false) if is_compressed => body,
+            (Format::Pprof, false) => gzip::compress(&bytes),
+            (Format::Folded, _) => bytes,
         };
         Ok(Self {
             path: path.to_owned(),
@@ -131,29 +126,6 @@ fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
         )));
     }
     Ok(body)
-}
-
-/// Decodes pprof or folded stacks. The error is that of the format which the file resembles.
-fn decode(bytes: &[u8], limits: &Limits, path: &Path) -> Result<(FileFormat, Profile), Failure> {
-    let as_pprof = match pprof::decode(bytes, limits) {
-        Ok(profile) => return Ok((FileFormat::Pprof, profile)),
-        Err(error) => error,
-    };
-    let as_folded = match folded::decode(bytes, limits) {
-        Ok(profile) => return Ok((FileFormat::Folded, profile)),
-        Err(error) => error,
-    };
-    let is_text = std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0'));
-    let (format, error) = if is_text {
-        ("folded stacks", as_folded)
-    } else {
-        ("pprof", as_pprof)
-    };
-    Err(Failure::because(format!(
-        "{} is not a profile: it is not valid {format}",
-        path.display()
-    ))(error)
-    .with_hint("expected pprof, or folded stacks with lines such as `main;run 12`"))
 }
 
 /// The service that the name of a file stands for: everything up to the first dot.

@@ -165,7 +165,7 @@ fn failed_command_reports_the_cause_and_a_hint() {
     check(
         &["push", "notes.txt"],
         1,
-        "notes.txt is not a profile: it is not valid folded stacks",
+        "notes.txt: unknown profile format; expected pprof, or folded stacks",
     );
     check(&["push", "/dev/zero"], 1, "larger than 64.0 MiB");
     check(
