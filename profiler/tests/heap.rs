@@ -192,9 +192,7 @@ fn allocated_bytes_of_a_usage_are_exact() {
         hoard(8 << 20, 5).1
     });
     let bytes = bytes.join().expect("no panic") as u64;
-    let usage = davy_tag::usage()
-        .into_iter()
-        .find(|usage| usage.tag == tag);
+    let usage = davy_tag::usage().into_iter().find(|usage| usage.tag == tag);
     let allocated = usage.expect("a usage").allocated_bytes;
     // The vector of vectors is rounded up to a size class.
     assert!(

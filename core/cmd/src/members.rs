@@ -60,6 +60,9 @@ pub(crate) fn endpoints(options: &MembersOptions) -> Result<(), Failure> {
 /// Width that every line fits in, unless a note is longer.
 const COLUMNS: usize = 80;
 
+/// Width of the column of names.
+const NAME_WIDTH: usize = 26;
+
 /// The members below a line for each process.
 fn table(rows: &[MemberRow], now: Timestamp) -> String {
     let mut processes: BTreeMap<(&str, &str, u32), Vec<&MemberRow>> = BTreeMap::new();
@@ -75,7 +78,7 @@ fn table(rows: &[MemberRow], now: Timestamp) -> String {
         let debug = members.first().map_or("", |row| row.debug.as_str());
         table.push_str(&format!("{process}: pid {pid} on {host}, debug {debug}\n"));
         table.push_str(&format!(
-            "{:<26} {:<9} {:>11} {:>8} {:>7} {:>10}\n",
+            "{:<NAME_WIDTH$} {:<11} {:>8} {:>8} {:>7} {:>10}\n",
             "MEMBER", "STATE", "SINCE", "RESTARTS", "CPU", "HEAP"
         ));
         for row in members {
@@ -89,18 +92,19 @@ fn table(rows: &[MemberRow], now: Timestamp) -> String {
 fn lines(row: &MemberRow, now: Timestamp) -> String {
     let since = Timestamp::from_millis(row.member.since);
     let since = now.since(since).as_secs();
-    let since = humantime::format_duration(std::time::Duration::from_secs(since)).to_string();
     let state = match row.member.state.as_str() {
         "off" => "disabled",
         state => state,
     };
-    // The two largest units.
-    let since: Vec<&str> = since.split(' ').take(2).collect();
+    let name = row.member.name.as_str();
+    // A longer name has a line of its own.
+    let (name_line, name) = match name.chars().count() {
+        ..=NAME_WIDTH => (String::new(), name),
+        _ => (format!("{name}\n"), ""),
+    };
     let line = format!(
-        "{:<26} {:<9} {:>11} {:>8} {:>6.1}% {:>10}",
-        row.member.name,
-        state,
-        since.join(" "),
+        "{name_line}{name:<NAME_WIDTH$} {state:<11} {:>8} {:>8} {:>6.1}% {:>10}",
+        two_units(since),
         row.member.restarts,
         row.member.usage.cpu * 100.0,
         bytes(row.member.usage.heap_bytes as f64),
@@ -110,11 +114,22 @@ fn lines(row: &MemberRow, now: Timestamp) -> String {
         return format!("{line}\n");
     }
     let joined = format!("{line}  {}", notes.join("; "));
-    if joined.chars().count() <= COLUMNS {
+    if name_line.is_empty() && joined.chars().count() <= COLUMNS {
         return format!("{joined}\n");
     }
     let notes = notes.iter().map(|note| format!("    {note}\n"));
     format!("{line}\n{}", notes.collect::<String>())
+}
+
+/// Seconds in their two largest units: `24s`, `3m 20s`, `11d 10h`.
+fn two_units(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m {}s", seconds % 60),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => format!("{days}d {hours}h"),
+    }
 }
 
 /// What the columns don't show.

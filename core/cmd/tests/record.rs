@@ -153,12 +153,17 @@ fn invalid_output_fails_before_the_command_starts() {
         1,
         "no Davy is listening at http://127.0.0.1:1",
     );
-    check(&["-o", "a.pb", "--hz", "0"], &command, 2, "at least 1");
+    check(
+        &["-o", "a.pb", "--hz", "0"],
+        &command,
+        2,
+        "expected 1 to 10000",
+    );
     check(
         &["-o", "a.pb", "--stack-bytes", "7"],
         &command,
         2,
-        "at least 1024",
+        "expected 1024 to 65000",
     );
     check(&["-o", "a.pb"], &["--", "/"], 126, "cannot start /");
     check(&[], &[], 2, "`davy record -- COMMAND`");

@@ -47,11 +47,11 @@ impl Quickstart {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
+        command.arg("quickstart");
         for listener in ["http", "archive", "debug"] {
             command.arg(format!("--{listener}-listen=127.0.0.1:0"));
         }
         let mut child = command
-            .arg("quickstart")
             .args(["--archive-flush-interval", "100ms", "--data-dir"])
             .arg(folder.path())
             .current_dir(folder.path())

@@ -24,7 +24,10 @@ pub fn of_package(root: &Path) -> Imports {
     read(root, &root.with_file_name(""), Vec::new(), &mut modules);
     let mut imports = Imports::new();
     for (path, module) in &modules {
-        for used in &module.paths {
+        // A single name is a local variable as often as a module, so it counts only if it was imported.
+        let is_followed =
+            |used: &&Vec<String>| used.len() > 1 || module.uses.contains_key(&used[0]);
+        for used in module.paths.iter().filter(is_followed) {
             let Some(target) = resolve(&modules, path, used, 0) else {
                 continue;
             };

@@ -13,7 +13,7 @@ pub struct Recording {
     pub lost: u64,
     /// Times that the kernel throttled sampling because it took too long.
     pub throttled: u64,
-    /// Samples whose stack does not reach its root; it begins with `(stack cut)`. Unknown, and 0, with
+    /// Samples whose stack does not reach its root; it begins with `(stack truncated)`. Unknown, and 0, with
     /// [`CallGraph::Fp`].
     pub cut: u64,
     /// Those of `cut` whose copy of the stack was too short.

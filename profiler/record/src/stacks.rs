@@ -63,7 +63,7 @@ impl Stacks {
         for (stack, sum) in &self.by_stack {
             let mut frames = Vec::with_capacity(stack.locations.len() + 2);
             if stack.is_cut {
-                frames.push(profile.named_location("(stack cut)"));
+                frames.push(profile.named_location("(stack truncated)"));
             }
             frames.extend(stack.locations.iter().rev().map(|location| {
                 let index = location.as_ref().and_then(|location| indices.get(location));

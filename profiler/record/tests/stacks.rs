@@ -68,7 +68,12 @@ fn stack_larger_than_its_copy_continues_by_frame_pointers_or_is_marked_as_cut() 
         let of = |functions: &[&str]| share(&recording, functions) > 0.95;
         let all = ["/_start", "main", "descends", "burns"];
         let is_short = recording.short * 2 > recording.samples;
-        Some((of(&all), of(&all[1..]), of(&["/(stack cut)"]), is_short))
+        Some((
+            of(&all),
+            of(&all[1..]),
+            of(&["/(stack truncated)"]),
+            is_short,
+        ))
     };
     let (is_whole, has_main, is_cut, is_short) = (true, true, true, true);
     if let Some(found) = check(CallGraph::Dwarf, 16 << 10) {

@@ -288,14 +288,14 @@ mod tests {
         pay
         bank
 
-        60.0 %, 600.0 ms: pay
+        60.0 %, 600 ms: pay
         q quit  arrows select  enter z
         ");
         // If the next tree lacks the function, its nearest caller is selected.
         let mut without = self::icicle("main;list 300000000\n");
         without.zoom.clone_from(&icicle.zoom);
         without.selected.clone_from(&icicle.selected);
-        assert!(drawn(&without, 30, 8).contains("100.0 %, 300.0 ms: main"));
+        assert!(drawn(&without, 30, 8).contains("100.0 %, 300 ms: main"));
         press(&mut icicle, &[KeyCode::Esc, KeyCode::Esc]);
         assert!(drawn(&icicle, 30, 8).contains("100.0 %, 1.00 s: all"));
     }

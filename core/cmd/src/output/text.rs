@@ -291,7 +291,7 @@ mod tests {
         insta::assert_snapshot!(table(json, " on average").expect("valid"), @r"
         total 4.00 KiB on average
               SELF              TOTAL          FUNCTION
-           1.00 KiB  25.0 %   4.00 KiB 100.0 %  f
+          1.00 KiB  25.0 %   4.00 KiB 100.0 %  f
         ");
     }
 }

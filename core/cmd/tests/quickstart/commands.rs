@@ -74,8 +74,8 @@ fn pushed_files_are_returned_in_every_format() {
           SELF              TOTAL          FUNCTION
         3.00 s  75.0 %     3.00 s  75.0 %  pay
         1.00 s  25.0 %     1.00 s  25.0 %  list
-        0.0 us   0.0 %     4.00 s 100.0 %  main
-        0.0 us   0.0 %     4.00 s 100.0 %  serve
+           0 s   0.0 %     4.00 s 100.0 %  main
+           0 s   0.0 %     4.00 s 100.0 %  serve
     ");
     assert!(text(&query("svg")).contains("<svg"));
     let json: serde_json::Value = serde_json::from_str(&text(&query("json"))).expect("JSON");

@@ -83,7 +83,7 @@ fn invalid_start_exits_with_2_and_one_sentence() {
     check(
         &[&["quickstart", "--http-listen", &in_use], &free[..]].concat(),
         &[],
-        "another program listens there already; give another address with --http-listen",
+        "address already in use; set another address with --http-listen",
     );
     check(
         &["quickstart", "--http-listen", "nonsense"],
