@@ -48,15 +48,13 @@ impl Weighter<Key, (Entry, usize)> for Weights {
     }
 }
 
+/// Pieces with their sizes in bytes.
+type Pieces =
+    PieceCache<Key, (Entry, usize), Weights, FxBuildHasher, DefaultLifecycle<Key, (Entry, usize)>>;
+
 /// Pieces that were read, up to a number of bytes.
 pub(crate) struct Cache {
-    pieces: PieceCache<
-        Key,
-        (Entry, usize),
-        Weights,
-        FxBuildHasher,
-        DefaultLifecycle<Key, (Entry, usize)>,
-    >,
+    pieces: Pieces,
     limit: usize,
 }
 

@@ -145,7 +145,7 @@ impl World {
         let requests = families
             .iter()
             .filter(|family| family.name() == "davy_archive_bucket_requests_total");
-        let counters = requests.flat_map(|family| family.get_metric());
+        let counters = requests.flat_map(prometheus::proto::MetricFamily::get_metric);
         counters
             .map(|metric| metric.get_counter().get_value())
             .sum()

@@ -45,15 +45,18 @@ fn without_reserved(text: &str) -> Result<String, String> {
     }
 }
 
+/// Names and values of labels.
+pub(crate) type Labels = Vec<(String, String)>;
+
 /// The service and the remaining labels. `service_name` among the labels names the service; it is an
 /// error if `--service` names another one.
 pub(crate) fn split_service(
     service: Option<&str>,
     labels: &[(String, String)],
-) -> Result<(Option<String>, Vec<(String, String)>), String> {
+) -> Result<(Option<String>, Labels), String> {
     let mut service = service.map(str::to_owned);
     let mut from_label = false;
-    let mut rest = Vec::new();
+    let mut rest = Labels::new();
     for (name, value) in labels {
         if name != SERVICE {
             rest.push((name.clone(), value.clone()));

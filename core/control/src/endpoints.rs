@@ -37,8 +37,8 @@ pub struct Endpoints {
     toggles: Toggles,
     operations: Vec<Operation>,
     /// One for each operation id.
-    endpoints: Vec<Endpoint>,
-    /// Index into `endpoints`, by method and route.
+    entries: Vec<Endpoint>,
+    /// Index into `entries`, by method and route.
     by_route: HashMap<(&'static str, &'static str), usize>,
     metrics: RequestMetrics,
     slots: Slots,
@@ -78,31 +78,31 @@ impl Endpoints {
         registry: &Registry,
     ) -> Result<Arc<Self>, prometheus::Error> {
         let operations: Vec<Operation> = operations().collect();
-        let mut endpoints: Vec<Endpoint> = Vec::new();
+        let mut entries: Vec<Endpoint> = Vec::new();
         let mut by_route = HashMap::new();
         for operation in &operations {
-            let known = endpoints
+            let known = entries
                 .iter()
                 .position(|endpoint| endpoint.operation.id == operation.id);
             let index = known.unwrap_or_else(|| {
-                endpoints.push(Endpoint {
+                entries.push(Endpoint {
                     operation: *operation,
                     tag: Tag::new(operation.member, operation.id),
                     debug_tag: Tag::new("debug", operation.id),
                     member: Target::Member(operation.member.to_owned()),
                     target: Target::Endpoint(operation.id.to_owned()),
                 });
-                endpoints.len() - 1
+                entries.len() - 1
             });
             by_route.insert((operation.method, operation.path), index);
         }
-        let slots = Slots::new(clock.clone(), fleet, endpoints.len());
+        let slots = Slots::new(clock.clone(), fleet, entries.len());
         Ok(Arc::new(Self {
             metrics: RequestMetrics::new(registry)?,
             clock,
             toggles,
             operations,
-            endpoints,
+            entries,
             by_route,
             slots,
             debug,
@@ -209,7 +209,7 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
         return response;
     };
     let disconnect = request.extensions().get::<Disconnect>().cloned();
-    let endpoint = &endpoints.endpoints[index];
+    let endpoint = &endpoints.entries[index];
     let (tag, member) = match listener {
         ListenerKind::Public => (endpoint.tag, endpoint.operation.member),
         ListenerKind::Debug => (endpoint.debug_tag, "debug"),
@@ -240,7 +240,7 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
 impl Endpoints {
     /// The refusal, if the endpoint or its member is disabled.
     fn refusal(&self, index: usize) -> Option<Refusal> {
-        let endpoint = &self.endpoints[index];
+        let endpoint = &self.entries[index];
         let member = self.toggles.effective(&endpoint.member);
         if !member.enabled {
             let name = format!("member {}", endpoint.operation.member);
@@ -255,7 +255,7 @@ impl Endpoints {
 
     /// Completes when an endpoint is disabled, so that requests in flight can be ended.
     fn until_disabled(self: &Arc<Self>, index: usize) -> Disabled {
-        if is_toggling(self.endpoints[index].operation.id) {
+        if is_toggling(self.entries[index].operation.id) {
             return Box::pin(std::future::pending());
         }
         let (this, mut changed) = (self.clone(), self.toggles.changed());
@@ -280,7 +280,7 @@ impl Endpoints {
             return Err(refusal);
         }
         let mut disabled = self.until_disabled(index);
-        let endpoint = &self.endpoints[index];
+        let endpoint = &self.entries[index];
         let effective = self.toggles.effective(&endpoint.target);
         let op = endpoint.operation.id;
         let mut work = std::pin::pin!(tag.wrap(next.run(request)));

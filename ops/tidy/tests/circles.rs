@@ -46,9 +46,9 @@ fn circles(imports: &Imports) -> Vec<BTreeSet<String>> {
                 .copied()
                 .collect();
             let set = reached.entry(file).or_default();
-            grown |= further
-                .into_iter()
-                .fold(false, |grown, next| set.insert(next) || grown);
+            for next in further {
+                grown |= set.insert(next);
+            }
         }
         if !grown {
             break;

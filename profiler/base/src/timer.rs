@@ -4,9 +4,10 @@
 //! fires when [`Clock::advance`] reaches its deadline, so a simulation decides the order of events.
 
 use crate::clock::{Clock, Manual, Source};
+use pin_project_lite::pin_project;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -34,20 +35,12 @@ impl Clock {
     }
 
     /// The output of `future`, or [`Elapsed`] if it takes longer than `span`. The future is polled
-    /// before the time is checked, so one that is ready at once always wins.
-    pub async fn timeout<F: Future>(
-        &self,
-        span: Duration,
-        future: F,
-    ) -> Result<F::Output, Elapsed> {
-        let (mut future, mut sleep) = (pin!(future), self.sleep(span));
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            Pin::new(&mut sleep).poll(context).map(|()| Err(Elapsed))
-        })
-        .await
+    /// before the time is checked, so one that is ready immediately is never timed out.
+    pub fn timeout<F: Future>(&self, span: Duration, future: F) -> Timeout<F> {
+        Timeout {
+            future,
+            sleep: self.sleep(span),
+        }
     }
 
     /// Ticks at once, then every `period`. After a late tick the next one is a whole `period` later,
@@ -58,6 +51,30 @@ impl Clock {
             period,
             next: self.sleep(Duration::ZERO),
         }
+    }
+}
+
+pin_project! {
+    /// Returned by [`Clock::timeout`]. It holds the future once, where an `async fn` would hold it twice: as
+    /// its argument and pinned.
+    #[must_use = "a timeout does nothing unless it is awaited"]
+    #[derive(Debug)]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        sleep: Sleep,
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(this.sleep).poll(context).map(|()| Err(Elapsed))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The listeners of a process, bound before anything else so that a port in use is reported first.
 
 use super::plan::Plan;
-use crate::catalogue::PublicListener;
+use crate::catalogue::{MemberId, PublicListener};
 use crate::failure::Failure;
 use crate::http::{self, Listener};
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ impl Listeners {
             listeners.socket = Some(http::bind_socket(&parent.socket)?);
             return Ok(listeners);
         }
-        let specs: Vec<_> = plan.placement.all().map(|member| member.spec()).collect();
+        let specs: Vec<_> = plan.placement.all().map(MemberId::spec).collect();
         let some_opens = specs.iter().any(|spec| spec.opens.is_some());
         // `archive.query` is served by whichever listener another member opens. Only where no member
         // opens one does it get its preferred listener.

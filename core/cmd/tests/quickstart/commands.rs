@@ -262,10 +262,10 @@ fn files_are_pushed_concurrently() {
     assert_eq!(running.stop().code(), Some(0));
     assert!(push.wait().expect("wait for the process").success());
     let output = push.wait_with_output().expect("read the output");
-    let expected: String = (0..6)
-        .map(|number| format!("shop{number}.folded: 1 sample pushed as shop{number}\n"))
-        .collect();
-    assert_eq!(text(&output), expected);
+    let lines: Vec<String> = text(&output).lines().map(str::to_owned).collect();
+    let expected = [0, 1, 2, 3, 4, 5]
+        .map(|number| format!("shop{number}.folded: 1 sample pushed as shop{number}"));
+    assert_eq!(lines, expected);
     // There is no progress bar in a pipe.
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

@@ -47,10 +47,10 @@ fn addresses(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
     .map(parse);
     let forwarded = items("forwarded").map(|element| {
         let parameters = element.split(';').filter_map(|pair| pair.split_once('='));
-        let client = parameters
+        let mut client = parameters
             .filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"))
             .map(|(_, value)| value);
-        client.last().and_then(parse)
+        client.next_back().and_then(parse)
     });
     plain.chain(forwarded)
 }

@@ -76,10 +76,10 @@ impl RequestMetrics {
 
     /// Counts a request as in flight until the result is dropped.
     pub(super) fn begin(&self, member: &str, op: &str) -> InFlight {
-        let in_flight = self.in_flight.with_label_values(&[member, op]);
-        in_flight.inc();
+        let gauge = self.in_flight.with_label_values(&[member, op]);
+        gauge.inc();
         InFlight {
-            in_flight,
+            gauge,
             requests: self.requests.clone(),
             refused: self.refused.clone(),
             duration: self.duration.with_label_values(&[member, op]),
@@ -136,7 +136,7 @@ fn counts_by_bucket(histogram: &prometheus::proto::Histogram) -> Vec<u64> {
 /// A request in flight. Dropping it ends the count, also when the client disconnects early.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    in_flight: IntGauge,
+    gauge: IntGauge,
     requests: IntCounterVec,
     refused: IntCounterVec,
     duration: prometheus::Histogram,
@@ -162,6 +162,6 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.in_flight.dec();
+        self.gauge.dec();
     }
 }
