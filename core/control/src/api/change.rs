@@ -1,6 +1,5 @@
 //! Changes of members and endpoints.
 
-use crate::access::Caller;
 use crate::control::Control;
 use crate::problem::Problem;
 use crate::toggling::{ToggleCommand, ToggleOutcome};
@@ -69,7 +68,7 @@ impl FromRequestParts<Control> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
-        let caller = parts.extensions.get().copied().unwrap_or(Caller::Remote);
+        let caller = parts.extensions.get().copied().unwrap_or_default();
         control.0.access.may_change(caller, &parts.headers)?;
         let text = |name: &str| {
             parts
