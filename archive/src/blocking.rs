@@ -1,4 +1,4 @@
-//! Work that would block an async thread, on the threads for it.
+//! Runs blocking work outside of the async threads, and reports its panics as errors.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
@@ -32,13 +32,13 @@ pub(crate) async fn blocking<T: Send + 'static>(
                 tracing::error!(task, panic = panic.0, "blocking task panicked");
                 Err(Error::caused(
                     ErrorKind::Internal,
-                    format!("cannot {task}, a bug of the archive"),
+                    format!("cannot {task} because of a bug in the archive; report it"),
                     panic,
                 ))
             }
             Err(error) => Err(Error::caused(
                 ErrorKind::Unavailable,
-                format!("cannot {task}, the process is stopping"),
+                format!("cannot {task} because the process is stopping; retry"),
                 error,
             )),
         },
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::Internal);
         assert_eq!(
             error.to_string(),
-            "cannot count, a bug of the archive: panic: index 7 is gone"
+            "cannot count because of a bug in the archive; report it: panic: index 7 is gone"
         );
         assert!(
             error

@@ -52,7 +52,7 @@ impl Weighter<Key, (Entry, usize)> for Weights {
 type Pieces =
     PieceCache<Key, (Entry, usize), Weights, FxBuildHasher, DefaultLifecycle<Key, (Entry, usize)>>;
 
-/// Pieces that were read, up to a number of bytes.
+/// Recently read pieces, up to a total of `limit` bytes.
 pub(crate) struct Cache {
     pieces: Pieces,
     limit: usize,
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn piece_that_is_read_again_and_again_survives_a_scan() {
+    fn frequently_read_piece_survives_a_scan() {
         let cache = Cache::new(10_000);
         cache.put("hot", 0, entry(), 1_000);
         for at in 0..1_000 {

@@ -139,12 +139,12 @@ impl Error {
         Self::new(ErrorKind::Internal, format!("damaged object: {what}"))
     }
 
-    /// An object of the bucket is damaged, as `source` found out.
+    /// An object of the bucket is damaged; `source` says how.
     pub fn corrupt_by(source: impl StdError + Send + Sync + 'static) -> Self {
         Self::caused(ErrorKind::Internal, "damaged object", source)
     }
 
-    /// The same error with the thing that it concerns in front.
+    /// Prefixes the message with `what`, which the error concerns.
     #[must_use]
     pub fn within(mut self, what: impl std::fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);

@@ -47,7 +47,7 @@ impl Table {
         Self::Samples,
     ];
 
-    /// Its name.
+    /// Name of the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Series => "series",

@@ -19,9 +19,9 @@ pub struct Item {
     pub hour: String,
     /// `segment` or `block`.
     pub kind: &'static str,
-    /// Its name.
+    /// Name of the segment or block.
     pub name: String,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
     /// Number of segments whose windows it holds.
     pub segments: usize,

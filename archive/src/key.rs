@@ -18,12 +18,12 @@ impl Hour {
         Self(time.seconds().div_euclid(3_600))
     }
 
-    /// Its start.
+    /// Start of the hour.
     pub fn start(self) -> Timestamp {
         Timestamp::from_seconds(self.0 * 3_600)
     }
 
-    /// Its end, exclusive.
+    /// End of the hour, exclusive.
     pub fn end(self) -> Timestamp {
         self.start().plus(HOUR)
     }
@@ -38,7 +38,7 @@ impl Hour {
     pub(crate) fn parse(date: &str, hh: &str) -> Option<Self> {
         let text = format!("{date}T{hh}:00:00Z");
         let hour = Self::of(text.parse::<jiff::Timestamp>().ok()?.into());
-        // Dates have more spellings than the one that keys use.
+        // The parser also accepts spellings that keys do not use.
         (format!("{date}/{hh}") == hour.to_string()).then_some(hour)
     }
 }

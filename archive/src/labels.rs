@@ -68,7 +68,8 @@ pub fn check(name: &str, value: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Characters that selectors cannot express, or that could lead out of a folder.
+/// What a name must not contain: characters that selectors cannot express, and those that could
+/// lead out of a folder.
 fn wrong_in_name(name: &str) -> Option<&'static str> {
     let letter = |c: char| c.is_control() || "/\\\"'{}=,~!".contains(c);
     if name.contains('\0') {
@@ -78,13 +79,13 @@ fn wrong_in_name(name: &str) -> Option<&'static str> {
     } else if name.contains('/') {
         Some("a slash")
     } else if name.contains(letter) {
-        Some("a character that names cannot have")
+        Some("a character that is not allowed in names")
     } else {
         None
     }
 }
 
-/// Slashes are common in values (`/api/v1/users`); path segments that lead upwards are not.
+/// Values may contain slashes (`/api/v1/users`), but not the path segment `..`.
 fn wrong_in_value(value: &str) -> Option<&'static str> {
     if value.contains('\0') {
         Some("a NUL")

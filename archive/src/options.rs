@@ -51,7 +51,7 @@ pub struct ArchiveOptions {
     /// Maximum number of nodes of a merged tree; above it, the smallest are folded into their
     /// parents.
     pub query_nodes: usize,
-    /// Maximum number of series of one answer; above it, the smallest are left out and counted.
+    /// Maximum number of series of one response; above it, the smallest are left out and counted.
     pub query_series: usize,
     /// Maximum number of points of one series.
     pub query_points: usize,

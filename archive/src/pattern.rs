@@ -1,9 +1,9 @@
-//! Regular expressions that users write.
+//! Regular expressions in queries.
 
 use regex::{Regex, RegexBuilder};
 
 /// Compiles a pattern whose compiled form takes at most `bytes`. The error is one line that shows
-/// the pattern as the user wrote it, and the column (from 1) of the fault.
+/// the pattern as it was written, and the column (from 1) of the fault.
 pub(crate) fn compile(pattern: &str, bytes: usize) -> Result<Regex, String> {
     build(pattern, pattern, bytes)
 }
@@ -17,7 +17,8 @@ fn build(pattern: &str, whole: &str, bytes: usize) -> Result<Regex, String> {
     let fault = |what: &dyn std::fmt::Display, column: usize| {
         format!("invalid regular expression \"{pattern}\": {what} at column {column}")
     };
-    // Parsed as the user wrote it, so that columns are the user's and `)(` does not close the group.
+    // Parsed without the anchors, so that columns refer to the pattern as written, and `)(` is an
+    // error instead of closing the anchors' group.
     match regex_syntax::parse(pattern) {
         Ok(_) => {}
         Err(regex_syntax::Error::Parse(error)) => {
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fault_is_one_line_with_the_users_pattern_and_column() {
+    fn error_is_one_line_with_the_original_pattern_and_column() {
         let check = |pattern: &str, expected: &str| {
             let error = compile_anchored(pattern, 1 << 18).expect_err(pattern);
             assert_eq!(error, expected);

@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(deleted[3..], [Piece::Block(block(2, []).id)]);
     }
 
-    /// Archivers with outdated listings merge and delete in turns.
+    /// Archivers with outdated listings merge and delete alternately.
     #[test]
     fn compactors_with_different_listings_never_lose_a_leaf() {
         for seed in 0..500 {

@@ -34,16 +34,16 @@ use ulid::Ulid;
 /// A listed segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentEntry {
-    /// Its name.
+    /// Name of the segment.
     pub name: Ulid,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
 /// A listed block, with the leaves from its `meta.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockEntry {
-    /// Its name.
+    /// Name of the block.
     pub id: BlockId,
     /// The segments whose windows it holds.
     pub leaves: BTreeSet<Ulid>,

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn fault_of_an_invalid_selector_is_named_with_its_column() {
+    fn invalid_selector_is_reported_with_fault_and_column() {
         let check = |text: &str, expected: &str| {
             let error = Selector::parse(text).expect_err(text);
             assert!(error.contains(expected), "{error}");

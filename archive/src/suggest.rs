@@ -1,6 +1,6 @@
 //! Lists of known names for messages about an unknown one.
 
-/// Names of a list, at most.
+/// Maximum number of names in a list.
 const LISTED: usize = 12;
 
 /// The known name nearest to `wrong`, if one is near enough to be meant.

@@ -51,7 +51,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn every_documented_form_is_understood() {
+    fn every_documented_form_is_parsed() {
         let now = Timestamp::from_seconds(1_764_334_800);
         let check = |text: &str, expected: Timestamp| {
             assert_eq!(parse(text, now), Ok(expected), "{text}");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_refused() {
+    fn text_in_another_form_is_rejected() {
         let now = Timestamp::from_seconds(1_764_334_800);
         for text in [
             "",

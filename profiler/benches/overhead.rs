@@ -21,7 +21,7 @@ davy_profiler::use_jemalloc!();
 const PHASE: Duration = Duration::from_millis(60);
 /// Time from a change of the rate until all timers are set.
 const SETTLE: Duration = Duration::from_millis(8);
-/// Covers whole windows.
+/// Span over which the profiler's own threads are measured: several whole windows.
 const STEADY: Duration = Duration::from_secs(20);
 
 /// The handler of SIGPROF, to restore it after the crate `pprof` has replaced it.
@@ -82,7 +82,7 @@ fn spread(values: &mut [f64]) -> String {
 /// The cost of a sample to its thread in nanoseconds, for this crate and for the crate `pprof`: the signal
 /// and its handler, after work that has evicted them from the nearer caches.
 ///
-/// Between two samples at 100 Hz, more is evicted, for both.
+/// At 100 Hz more is evicted between two samples, for both crates.
 fn sample_cost() -> (f64, f64) {
     const SAMPLES: usize = 4_000;
     let probe = Probe::new().expect("SIGPROF is ours");

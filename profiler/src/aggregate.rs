@@ -7,7 +7,7 @@ use std::hash::BuildHasher;
 
 /// Maximum number of frames of a CPU sample. Of a deeper stack, the frames nearest to the leaf are kept.
 pub(crate) const CPU_FRAMES_MAX: usize = 400;
-/// The same of a heap sample: jemalloc's default (`opt.prof_bt_max`).
+/// Maximum number of frames of a heap sample: jemalloc's default (`opt.prof_bt_max`).
 pub(crate) const HEAP_FRAMES_MAX: usize = 128;
 
 /// Maximum number of nodes of one aggregate. Samples whose stack would need more are dropped and counted.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Thread;
 
-/// Allocated bytes, estimated from samples, since the alarm last went off.
+/// Allocated bytes, estimated from samples, since the thread was last woken.
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);
 static THRESHOLD: AtomicU64 = AtomicU64::new(u64::MAX);
 static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
@@ -21,7 +21,7 @@ pub(crate) fn remove_thread() {
     }
 }
 
-/// Sets after how many allocated bytes the alarm goes off.
+/// Sets the number of allocated bytes after which the thread is woken.
 pub(crate) fn set_threshold(bytes: u64) {
     THRESHOLD.store(bytes, Ordering::Relaxed);
 }

@@ -1,4 +1,4 @@
-//! Turns aggregated addresses into a profile with names.
+//! Converts aggregated addresses to a profile with names.
 
 use crate::aggregate::{
     Aggregate, CPU_FRAMES_MAX, HEAP_FRAMES_MAX, NAMED, TABLE_FULL, TRUNCATED, UNSAMPLED,
@@ -91,7 +91,7 @@ fn label_set(profile: &mut Profile, tag: Tag) -> LabelSetId {
     profile.label_sets.intern(&set)
 }
 
-/// Removes the frames at the leaf that belong to the taking of the sample.
+/// Removes the frames at the leaf that belong to the allocator, to wakers, or to the profiler itself.
 fn trim(aggregate: &Aggregate, leaf: NodeId, is_trimmed: &[bool]) -> NodeId {
     if is_trimmed.is_empty() {
         return leaf;

@@ -149,15 +149,15 @@ impl Builder {
         self
     }
 
-    /// Whether functions are shown without their generic arguments, which merges all instances of a generic
-    /// function. Default: no.
+    /// Sets whether functions are shown without their generic arguments, which merges all instances of a
+    /// generic function. Default: no.
     pub fn fold_generics(mut self, is_on: bool) -> Self {
         self.folds_generics = is_on;
         self
     }
 
-    /// Whether CPU samples are scaled to exact accounting, so that work in step with the kernel's tick gets
-    /// its true share. Default: yes. Turn it off to see what sampling alone shows.
+    /// Sets whether CPU samples are scaled to exact accounting, so that work in step with the kernel's tick
+    /// gets its true share. Default: yes. Disable it to see what sampling alone shows.
     pub fn scale_to_accounting(mut self, is_on: bool) -> Self {
         self.is_scaled = is_on;
         self

@@ -91,7 +91,7 @@ impl Thread {
     }
 }
 
-/// Takes SIGPROF and reads the unwind tables; samples nothing before [`Sampler::scan`].
+/// Installs the SIGPROF handler and reads the unwind tables; samples nothing before [`Sampler::scan`].
 pub(crate) fn start(hz: u32, random: Random) -> Result<Box<dyn Sampler>, Error> {
     signal::install()?;
     let slots = Slot::all();

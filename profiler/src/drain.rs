@@ -23,7 +23,7 @@ use std::time::Duration;
 
 /// The first window is short, so that a new process is visible quickly.
 const FIRST_WINDOW: Duration = Duration::from_secs(2);
-/// Length of windows while someone watches.
+/// Length of windows while short ones are requested, for a live view.
 const WATCHED_WINDOW: Duration = Duration::from_secs(1);
 /// Minimum frequency of reading the rings and of looking for new threads and modules.
 const TICK: Duration = Duration::from_millis(200);
@@ -49,7 +49,7 @@ pub(crate) struct Drainer {
     heap_history: heap::History,
     /// When the sampler last looked for threads and modules.
     scanned_at: Duration,
-    /// When tasks are asked next where they wait.
+    /// When tasks are next asked to note where they wait.
     ask_tasks_at: Duration,
     collectors: Vec<Collector>,
     lost_nanos: u64,

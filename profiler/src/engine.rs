@@ -22,7 +22,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Takes SIGPROF and starts the sampler.
+    /// Installs the SIGPROF handler and starts the sampler.
     pub(crate) fn start(self, hz: u32, random: Random) -> Result<Box<dyn Sampler>, Error> {
         match self {
             #[cfg(native)]

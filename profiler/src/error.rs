@@ -10,7 +10,10 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Error {
     /// The application handles SIGPROF itself, and a signal has one handler.
-    #[error("cannot sample CPU time: the application has a SIGPROF handler")]
+    #[error(
+        "cannot sample CPU time: the application has a SIGPROF handler; \
+         remove it before the profiler starts"
+    )]
     SignalTaken,
     /// This code was loaded into a running program as a library. There, a thread's first access to a
     /// thread-local variable may allocate, which a signal handler must not do.
@@ -80,7 +83,7 @@ pub enum Error {
     )]
     NoHistory(Duration),
     /// No member or operation of this name has run.
-    #[error("unknown {what} {requested:?}: in this process there are {known}")]
+    #[error("unknown {what} {requested:?}; known in this process: {known}")]
     Unknown {
         /// "member" or "operation".
         what: &'static str,

@@ -52,7 +52,7 @@ impl Handle {
         heap::set_rate(bytes.trailing_zeros() as u8).map_err(Error::HeapOff)
     }
 
-    /// Makes windows one second long for a span from now on, for someone who watches. An archiver requests the
+    /// Makes windows one second long for a span from now on, for a live view. An archiver requests the
     /// same by the header `Davy-Watch-Seconds` in its response to a push.
     pub fn watch(&self, span: Duration) -> Result<(), Error> {
         self.mailbox

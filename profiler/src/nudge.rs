@@ -9,7 +9,7 @@ pub(crate) trait Nudged: Send + Sync {
 
 static TARGET: Mutex<Option<Arc<dyn Nudged>>> = Mutex::new(None);
 
-/// Sets who is nudged from now on.
+/// Sets the receiver of nudges.
 pub(crate) fn set_target(target: Option<Arc<dyn Nudged>>) {
     *TARGET.lock().unwrap_or_else(PoisonError::into_inner) = target;
 }

@@ -67,7 +67,7 @@ impl Profiler {
         let Some(drain) = self.drain.take() else {
             return Ok(());
         };
-        // A forked child has neither the threads nor the right to the windows.
+        // A forked child does not have the profiler's threads, and the windows belong to its parent.
         if std::process::id() != self.process {
             return Ok(());
         }
@@ -93,7 +93,7 @@ impl Profiler {
 
 impl Drop for Profiler {
     fn drop(&mut self) {
-        // Whatever is not delivered by then is given up, as documented.
+        // Windows that are not delivered by the deadline are lost, as documented.
         let _ = self.stop(DROP_DEADLINE);
     }
 }

@@ -1,4 +1,4 @@
-//! The flight recorder: when memory is nearly used up, the heap is sent immediately.
+//! The flight recorder: when memory is nearly exhausted, the heap profile is sent immediately.
 //!
 //! A process that is killed for its memory use loses the profile that would explain it. So at 80, 90 and
 //! 95 % of the nearest limit the largest stacks of the heap are sent, and written to the spool if there is
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// Percentages of the limit at which the heap is sent, once each while memory grows.
 const SEND_PERCENT: [u64; 3] = [80, 90, 95];
-/// Below this percentage, all of them apply again.
+/// Below this percentage, each of them applies once more.
 const REARM_PERCENT: u64 = 75;
 /// From this percentage on names are looked up in advance, if there is enough memory for that.
 const PREFETCH_PERCENT: u64 = 60;
@@ -30,9 +30,9 @@ const PREFETCH_PERCENT: u64 = 60;
 const CHILD_BYTES: u64 = 64 << 20;
 /// How often the limits are checked if nothing is allocated.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// After how many allocated bytes the limits are checked at the latest: a limit may be set at any time.
+/// Maximum number of allocated bytes between two checks, because a limit may be set at any time.
 const CHECK_BYTES_MAX: u64 = 64 << 20;
-/// The same, at the least.
+/// Minimum number of allocated bytes between two checks, which bounds their cost.
 const CHECK_BYTES_MIN: u64 = 1 << 20;
 /// Number of stacks that are sent, those with the most live bytes.
 const STACKS_MAX: usize = 1_000;
@@ -76,7 +76,7 @@ pub(crate) fn run(outbox: &Outbox, settings: &Settings, clock: &Clock, stop: &St
             sent = reached;
             if let Some((aggregate, meta)) = largest(clock) {
                 sender.send(&aggregate, meta, usage.available());
-                tracing::warn!(percent, "memory nearly used up, heap profile sent");
+                tracing::warn!(percent, "memory nearly exhausted, pushing heap profile");
             }
             continue;
         }

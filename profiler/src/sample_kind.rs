@@ -56,7 +56,7 @@ impl SampleKind {
     }
 
     /// Prefixes of functions that are removed from the leaf of a stack, because they belong to the
-    /// taking of the sample.
+    /// allocator, to wakers, or to the profiler itself.
     pub(crate) fn trimmed(self) -> &'static [&'static str] {
         match self {
             Self::Heap => &[

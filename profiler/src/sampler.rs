@@ -1,4 +1,4 @@
-//! What every sampler of CPU time does, whichever way it takes its samples.
+//! The interface of the samplers of CPU time.
 
 use crate::modules::Module;
 use std::sync::Arc;

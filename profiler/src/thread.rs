@@ -56,8 +56,8 @@ fn inspect(low: usize) -> (bool, Option<usize>) {
     }
 }
 
-/// Tells the profiler about the calling thread, which is then sampled immediately and at a slightly lower
-/// cost.
+/// Registers the calling thread with the profiler, which then samples it immediately and at a slightly
+/// lower cost.
 ///
 /// Optional: every thread is found within 200 ms. Useful in tokio's `on_thread_start`.
 pub fn register_thread() {

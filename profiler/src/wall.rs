@@ -1,7 +1,7 @@
-//! Elapsed time of threads: which tag had them, and whether they were running, runnable or waiting.
+//! Elapsed time of threads, by tag and by state: running, runnable or waiting.
 //!
 //! Nothing is sampled. The kernel counts for each thread how long it was running and runnable, and exact
-//! accounting counts for each tag how long it had a thread and how much of that was CPU time. A profile is
+//! accounting counts for each tag how long threads had it and how much of that was CPU time. A profile is
 //! the difference of two readings. Stacks of waiting threads are not taken, because that takes a signal to
 //! each thread, and a signal interrupts system calls of the program.
 

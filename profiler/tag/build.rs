@@ -14,7 +14,7 @@ fn slot() {
     }
     cc::Build::new()
         .file("src/otel/slot.c")
-        // TLS descriptors, as the specification recommends; the only dialect of aarch64.
+        // TLS descriptors, as the specification recommends; aarch64 has no other TLS dialect.
         .flag_if_supported("-mtls-dialect=gnu2")
         .compile("davy_tag_otel");
     // Programs must export the symbol to be readable; so must the tests.

@@ -41,7 +41,7 @@ const ALLOWED_IN_LIBC: [&str; 8] = [
     "bcmp",
 ];
 
-/// Functions that end the search: they are only reached by a panic, which is a bug whatever it calls.
+/// Functions that end the search: only a panic reaches them, and a panic in the handler is a bug anyway.
 const PANICS: [&str; 7] = [
     "core::panicking::",
     "core::option::",

@@ -226,7 +226,7 @@ fn invalid_requests_are_rejected_with_status_and_reason() {
     check(
         "/debug/pprof/heap?member=unknown",
         404,
-        "unknown member \"unknown\": in this process there are blue",
+        "unknown member \"unknown\"; known in this process: blue",
     );
     check("/debug/pprof/heap?op=nothing", 404, "unknown operation");
     check(

@@ -27,7 +27,7 @@ pub struct Series {
 pub struct Window {
     /// Index of its source.
     pub source: u32,
-    /// Its identity.
+    /// Identity of the window.
     pub id: WindowId,
     /// Start, in milliseconds since the epoch.
     pub start_ms: i64,

@@ -168,7 +168,7 @@ impl Meta {
             return Err(Error::new(
                 ErrorKind::Internal,
                 format!(
-                    "a block has version {version}, this archiver reads up to {VERSION}: update it"
+                    "unsupported block version {version}; this archiver reads versions up to {VERSION}: update it"
                 ),
             ));
         }
@@ -200,7 +200,7 @@ impl FileMeta {
         bytes: Bytes,
     ) -> Result<std::sync::Arc<parquet::file::metadata::ParquetMetaData>> {
         if crc32fast::hash(&bytes) != self.footer_crc32 {
-            return Err(Error::corrupt("checksum mismatch of a footer"));
+            return Err(Error::corrupt("checksum mismatch in a table footer"));
         }
         footer(&Span {
             start: self.footer,
@@ -230,7 +230,7 @@ impl FileMeta {
             .get(group)
             .ok_or_else(|| Error::corrupt("missing row group"))?;
         if crc32fast::hash(&bytes) != *crc {
-            return Err(Error::corrupt("checksum mismatch of a row group"));
+            return Err(Error::corrupt("checksum mismatch in a row group"));
         }
         Ok(Group {
             meta,

@@ -172,7 +172,7 @@ fn group_range(group: &RowGroupMetaData) -> Extent {
 pub struct Span {
     /// Offset in the file.
     pub start: u64,
-    /// Its bytes.
+    /// Bytes of the span.
     pub bytes: Bytes,
     /// Length of the file.
     pub length: u64,

@@ -68,7 +68,7 @@ pub fn encode(batch: Batch) -> Result<(Bytes, Directory)> {
 
 /// An opened segment.
 pub struct Segment {
-    /// Its summary.
+    /// Summary of the segment.
     pub directory: Directory,
     bytes: Bytes,
 }
@@ -96,7 +96,7 @@ impl Segment {
             ));
         }
         if crc32fast::hash(&bytes[..tail + 8]) != number(tail + 8) {
-            return Err(Error::corrupt("checksum mismatch of a segment"));
+            return Err(Error::corrupt("checksum mismatch in a segment"));
         }
         let start = tail
             .checked_sub(number(tail + 4) as usize)
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_of_a_segment_has_its_own_message() {
+    fn each_kind_of_damage_has_its_own_message() {
         let (good, _) = encode(Batch::new()).expect("encoded");
         let good = good.to_vec();
         assert_eq!(fault(good.clone()), "none");
@@ -170,14 +170,14 @@ mod tests {
         assert_eq!(shortest.len(), MAGIC.len() + TAIL);
         assert_eq!(fault(shortest[1..].to_vec()), not_a_segment);
         assert!(fault(shortest).contains("EOF while parsing"));
-        let mismatch = "damaged object: checksum mismatch of a segment";
+        let mismatch = "damaged object: checksum mismatch in a segment";
         assert_eq!(changed(good.len() / 2), mismatch);
         assert!(fault(segment(VERSION + 1, b"{}")).contains("unsupported segment version 2"));
         assert!(fault(segment(VERSION, b"{}")).contains("missing field"));
     }
 
     #[test]
-    fn directory_longer_than_the_segment_is_a_fault() {
+    fn directory_longer_than_the_segment_is_rejected() {
         let mut bytes = segment(VERSION, b"");
         let at = MAGIC.len() + 4;
         bytes[at..at + 4].copy_from_slice(&1u32.to_le_bytes());

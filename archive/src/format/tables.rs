@@ -10,7 +10,7 @@ use super::order::Ordered;
 use crate::error::Result;
 
 impl Table {
-    /// Its columns.
+    /// Columns of the table.
     pub fn columns(self) -> &'static [(&'static str, Layout)] {
         use Layout::{Delta32, Delta64, Dictionary32, Dictionary64, Text};
         match self {
@@ -90,7 +90,8 @@ fn numbers(base: i32, count: usize) -> Vec<i32> {
 
 /// Writes one table's row group.
 pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer) -> Result<()> {
-    // The root is number 0 in every row group; all other nodes are numbered on.
+    // The root is number 0 in every row group; all other nodes are numbered consecutively across
+    // row groups.
     let node = |node: u32| {
         if node == 0 {
             0

@@ -26,7 +26,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A field with bytes; `offset` is that of the bytes in the request. Other fields have no bytes.
+/// A field of a message, and the offset of its bytes in the request. Only a length-delimited field
+/// has bytes.
 struct Field {
     number: u64,
     bytes: Bytes,

@@ -114,7 +114,7 @@ pub enum WindowIdentity {
 pub struct Push {
     /// Unchecked labels. For text formats the service still has the suffix of the type.
     pub labels: Arc<[(String, String)]>,
-    /// How its window is identified.
+    /// How the window's identity is determined.
     pub identity: WindowIdentity,
     /// Start and end, if the request states them.
     pub span: Option<(Timestamp, Timestamp)>,
@@ -249,7 +249,7 @@ pub(super) fn decode(
 fn unreachable_format<T>() -> Result<T> {
     Err(Error::new(
         ErrorKind::Internal,
-        "text format without a type",
+        "a text profile has no type; report this bug in the archive",
     ))
 }
 

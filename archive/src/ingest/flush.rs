@@ -80,7 +80,7 @@ impl Flusher {
                 let result = self.write(&tenant, hour, &segment).await;
                 if let Err(error) = &result {
                     self.metrics.flush_errors.inc();
-                    tracing::error!(tenant = tenant.key(), %hour, %error, "segment not written");
+                    tracing::error!(tenant = tenant.key(), %hour, %error, "cannot write segment");
                 }
                 segment.finish(result);
                 self.memory.release(segment.bytes());

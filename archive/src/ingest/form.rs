@@ -66,11 +66,13 @@ async fn parts(body: Bytes, boundary: String) -> Result<BTreeMap<String, Bytes>>
     let mut multipart = multer::Multipart::new(stream, boundary);
     let mut parts = BTreeMap::new();
     let fault =
-        |error: multer::Error| Error::caused(ErrorKind::Invalid, "malformed multipart body", error);
+        |error: multer::Error| Error::caused(ErrorKind::Invalid, "invalid multipart body", error);
     while let Some(field) = multipart.next_field().await.map_err(fault)? {
         let name = field.name().unwrap_or_default().to_owned();
         if parts.len() >= 16 {
-            return Err(Error::invalid("the multipart body has more than 16 parts"));
+            return Err(Error::invalid(
+                "the multipart body has more than 16 parts, the limit",
+            ));
         }
         parts.insert(name, field.bytes().await.map_err(fault)?);
     }

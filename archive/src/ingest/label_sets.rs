@@ -90,7 +90,7 @@ pub(super) fn sample_labels(
             values,
             labels = left_out.len(),
             limit,
-            "sample labels dropped, too many series"
+            "too many sample label sets, dropping labels"
         );
     }
 

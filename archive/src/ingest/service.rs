@@ -29,7 +29,7 @@ struct Shared {
 pub struct Ingest(Arc<Shared>);
 
 fn stopping() -> Error {
-    Error::new(ErrorKind::Unavailable, "the archiver is stopping")
+    Error::new(ErrorKind::Unavailable, "the archiver is stopping; retry")
 }
 
 impl Ingest {

@@ -1,5 +1,5 @@
 //! Explains queries that select nothing, that group by an unknown label, or that would merge
-//! several services unasked.
+//! several services unintentionally.
 
 use super::params::Ask;
 use super::scan::{Query, Report};
@@ -10,7 +10,7 @@ use crate::selector::Selector;
 use crate::suggest::list;
 use std::collections::BTreeSet;
 
-/// Names of each kind that are collected, at most.
+/// Maximum number of names of each kind that are collected.
 const NAMES: usize = 10_000;
 
 /// Services, types and label names of a range.

@@ -65,7 +65,7 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
             .slots
             .acquire()
             .await
-            .map_err(|_| Error::new(ErrorKind::Unavailable, "the archiver is stopping"))?;
+            .map_err(|_| Error::new(ErrorKind::Unavailable, "the archiver is stopping; retry"))?;
         match operation {
             "ListProfileTypes" => call.gather(Wanted::Types).await,
             "ListProfileLabels" => call.labels().await,
@@ -102,7 +102,8 @@ const NODES_MAX: usize = 1_000_000;
 /// Maximum number of nodes of an SVG image.
 const NODES_SVG: usize = 8_192;
 
-/// The header for parts of the range that could not be read. Not every format has a place for them.
+/// The header that lists the parts of the range that could not be read, because not every response
+/// format can contain them.
 const PARTIAL: &str = "davy-partial";
 /// The header that explains why there are no samples.
 const HINT: &str = "davy-hint";

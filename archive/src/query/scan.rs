@@ -51,10 +51,11 @@ pub struct Report {
     pub grouped: BTreeSet<String>,
 }
 
-/// Services in a report, at most.
+/// Maximum number of services in a report.
 const SERVICES: usize = 1_000;
 
-/// For longer ranges, the days that exist are listed first instead of every day of the range.
+/// Length of a range, in days, from which on the existing days are listed first, instead of every
+/// day of the range.
 const DAYS_LISTED: i64 = 3;
 
 /// How often an hour is listed again when its objects disappear during the scan.
@@ -94,7 +95,7 @@ struct Scan<'a> {
     query: &'a Query,
     ask: &'a Ask,
     /// Windows of the hour before. A window without a time of its own that was pushed twice around
-    /// the turn of an hour is in two hours.
+    /// the end of an hour is in both hours.
     before: Arc<FxHashSet<WindowId>>,
     /// Windows of this hour that were counted.
     seen: Arc<FxHashSet<WindowId>>,
@@ -173,7 +174,7 @@ impl Query {
         if scan.visited == 0 && !report.partial.is_empty() {
             return Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("no data of the range can be read: {}", report.partial[0]),
+                format!("cannot read any data of the range: {}", report.partial[0]),
             ));
         }
         Ok((visitor, report))
@@ -223,7 +224,8 @@ impl<'a> Scan<'a> {
             }
             if attempt == RETRIES {
                 self.report.partial.push(format!(
-                    "{hour}: {gone} objects were deleted while they were read; retry"
+                    "{hour}: {} while being read; retry",
+                    davy_profile::units::count(gone, "object was deleted", "objects were deleted")
                 ));
                 break;
             }

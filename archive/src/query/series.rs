@@ -140,7 +140,7 @@ pub(super) async fn series(
     ranked.truncate(query.options.query_series);
     if cut > 0 {
         report.partial.push(format!(
-            "the {cut} smallest series were left out; narrow the selector or group by fewer labels"
+            "the smallest series were left out ({cut}); narrow the selector or group by fewer labels"
         ));
     }
     if steps.refused {

@@ -32,7 +32,7 @@ fn legal(text: &str) -> String {
         .collect()
 }
 
-/// Letters of the message of an empty image, at most.
+/// Maximum length of the message of an empty image, in characters.
 const MESSAGE: usize = 150;
 
 /// An image with a message instead of a flame graph.

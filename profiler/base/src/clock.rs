@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// The source of time. Cheap to clone; all clones show the same time.
 ///
 /// With the feature `tokio` it is also the source of timers ([`Clock::sleep`], [`Clock::timeout`],
-/// [`Clock::interval`]), so that whoever controls the clock also decides when timers fire.
+/// [`Clock::interval`]), so that a manual clock also controls when timers fire.
 #[derive(Clone)]
 pub struct Clock(pub(crate) Source);
 
@@ -22,7 +22,7 @@ pub(crate) enum Source {
     Tokio(tokio::time::Instant, Timestamp),
 }
 
-/// A clock that moves only when told to.
+/// A clock that moves only by [`Clock::advance`].
 pub(crate) struct Manual {
     now: AtomicI64,
     start: i64,
@@ -88,7 +88,7 @@ impl Clock {
         }
     }
 
-    /// Time since this clock was created. Never goes back, whatever happens to the wall clock.
+    /// Time since this clock was created. Never decreases, even if the wall clock is set back.
     pub fn monotonic(&self) -> Duration {
         match &self.0 {
             Source::System(start) => start.elapsed(),

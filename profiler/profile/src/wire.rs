@@ -21,7 +21,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem} at byte {offset}")]
 pub struct Error {
-    /// What is wrong.
+    /// The fault.
     pub problem: &'static str,
     /// Offset in the outermost message.
     pub offset: usize,

@@ -22,9 +22,9 @@ pub enum Error {
         pid: u32,
     },
     /// Another system call failed.
-    #[error("{action} failed: {source}")]
+    #[error("cannot {action}: {source}")]
     Failed {
-        /// What was attempted.
+        /// What was attempted, such as `sample process 1`.
         action: String,
         /// The kernel's error.
         source: std::io::Error,
@@ -36,7 +36,7 @@ pub enum Error {
         hz: u32,
     },
     /// The size of the stack copy is out of range.
-    #[error("invalid stack copy of {bytes} bytes; expected {STACK_BYTES_MIN} to {STACK_BYTES_MAX}")]
+    #[error("invalid stack copy of {bytes} B; expected {STACK_BYTES_MIN} B to {STACK_BYTES_MAX} B")]
     StackBytes {
         /// The size.
         bytes: u32,

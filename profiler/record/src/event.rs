@@ -133,7 +133,7 @@ impl Event {
             return Ok(());
         }
         Err(Error::Failed {
-            action: "sharing a ring between events".to_owned(),
+            action: "share a ring between events".to_owned(),
             source: io::Error::last_os_error(),
         })
     }

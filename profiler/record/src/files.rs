@@ -48,7 +48,7 @@ impl Files {
 fn find(file: &File) -> Result<fs::File, String> {
     match file.kind {
         MappingKind::File => {}
-        MappingKind::Vdso => return vdso().map_err(|error| format!("copying it failed: {error}")),
+        MappingKind::Vdso => return vdso().map_err(|error| format!("cannot copy it: {error}")),
         MappingKind::Jit => return Err("not a file".to_owned()),
     }
     let (pid, start, end) = file.mapped_at;
@@ -65,7 +65,7 @@ fn find(file: &File) -> Result<fs::File, String> {
     let mut replaced = false;
     let mut refused = None;
     for path in paths {
-        // Opens regular files only: opening a pipe may block, and a device may act.
+        // Opens regular files only: opening a pipe may block, and opening a device may have side effects.
         let found = fs::metadata(&path).and_then(|found| {
             if !found.is_file() {
                 return Err(io::ErrorKind::InvalidInput.into());
@@ -86,7 +86,7 @@ fn find(file: &File) -> Result<fs::File, String> {
         }
     }
     Err(match (replaced, refused) {
-        (_, Some(error)) => format!("not readable: {error}"),
+        (_, Some(error)) => format!("cannot open: {error}"),
         (true, None) => "replaced by another file".to_owned(),
         (false, None) => "deleted, or in a container that has exited".to_owned(),
     })

@@ -44,7 +44,7 @@ pub(crate) enum MappingKind {
 pub(crate) struct File {
     pub(crate) id: FileId,
     pub(crate) kind: MappingKind,
-    /// A process that maps it, with start and end: finds the file when its path no longer does.
+    /// A process that maps it, with start and end: leads to the file when its path no longer does.
     pub(crate) mapped_at: (u32, u64, u64),
 }
 

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_names_the_addresses_from_start_for_size() {
+    fn line_names_the_addresses_from_its_start_up_to_its_size() {
         let text = "1000 10 LazyCompile:~pay /shop.js:3\n0x2000 8 b\nnonsense\n3000 4\n";
         let functions = functions(text);
         let mut maps = PerfMaps(FxHashMap::from_iter([(7, functions)]));

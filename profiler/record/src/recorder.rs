@@ -57,7 +57,7 @@ pub struct Recorder {
     lost: u64,
     throttled: u64,
     cut: u64,
-    /// Those of `cut` whose copy of the stack was too short.
+    /// The samples among `cut` whose copy of the stack was too short.
     short: u64,
 }
 

@@ -16,7 +16,7 @@ pub struct Recording {
     /// Samples whose stack does not reach its root; it begins with `(stack truncated)`. Unknown, and 0, with
     /// [`CallGraph::Fp`].
     pub cut: u64,
-    /// Those of `cut` whose copy of the stack was too short.
+    /// The samples among `cut` whose copy of the stack was too short.
     pub short: u64,
     /// Whether the profile includes time in the kernel, as `[kernel]`.
     pub has_kernel: bool,

@@ -37,19 +37,19 @@ pub(crate) fn explain(follow: Follow, hz: u32, source: io::Error) -> Error {
         {
             Error::Failed {
                 action: format!(
-                    "sampling at {hz} Hz, more than kernel.perf_event_max_sample_rate allows,"
+                    "sample at {hz} Hz, more than kernel.perf_event_max_sample_rate allows"
                 ),
                 source,
             }
         }
         Some(libc::EMFILE) => Error::Failed {
             action: format!(
-                "sampling {target} (each thread needs one open file per CPU: raise the limit with `ulimit -n`)"
+                "sample {target} (each thread needs one open file per CPU: raise the limit with `ulimit -n`)"
             ),
             source,
         },
         _ => Error::Failed {
-            action: format!("sampling {target}"),
+            action: format!("sample {target}"),
             source,
         },
     }

@@ -65,7 +65,7 @@ impl Ring {
             let source = io::Error::last_os_error();
             if size / 2 < BYTES_MIN.max(page) {
                 return Err(Error::Failed {
-                    action: "mapping a ring buffer (limited by kernel.perf_event_mlock_kb and ulimit -l)"
+                    action: "map a ring buffer (raise the limit kernel.perf_event_mlock_kb or `ulimit -l`)"
                         .to_owned(),
                     source,
                 });

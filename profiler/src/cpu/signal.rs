@@ -17,7 +17,7 @@ pub(super) fn foreign() -> u64 {
     FOREIGN.load(Ordering::Relaxed)
 }
 
-/// Takes SIGPROF, unless the application has a handler for it.
+/// Installs the handler of SIGPROF, unless the application has one.
 ///
 /// The handler stays for the life of the process, because a late signal must find it.
 pub(super) fn install() -> Result<(), Error> {

@@ -1,7 +1,7 @@
-//! Tells whether threads may have started, without listing all of them.
+//! Detects whether threads may have started, without listing all of them.
 //!
 //! Listing `/proc/self/task` several times a second was most of the drainer's cost. The link count of that
-//! folder gives the number of threads, and each of our timers tells whether its thread is alive: while the
+//! folder gives the number of threads, and each of our timers shows whether its thread is alive: while the
 //! number is unchanged and no known thread has ended, none has started.
 
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Profiles that are requested beside the windows.
+//! Profiles that are requested in addition to the windows.
 
 use crate::Error;
 use crate::aggregate::{Aggregate, Filter};

@@ -119,7 +119,7 @@ impl Drop for OpenMailbox {
         nudge::set_target(None);
         let mut state = self.0.lock();
         state.is_closed = true;
-        // Dropping a command drops its reply, which tells the sender that there is none.
+        // Dropping a command drops its reply channel, so the sender stops waiting.
         state.commands.clear();
     }
 }

@@ -46,7 +46,7 @@ impl Sampler for FakeSampler {
     }
 }
 
-/// A drainer with a manual clock that is driven turn by turn.
+/// A drainer with a manual clock that is driven step by step.
 struct Harness {
     drainer: Drainer,
     clock: Clock,

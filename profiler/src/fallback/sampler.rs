@@ -43,7 +43,7 @@ fn installed() -> Result<libc::sigaction, Error> {
     Ok(action)
 }
 
-/// Takes SIGPROF, unless the application has a handler for it.
+/// Starts sampling by SIGPROF, unless the application has a handler for it.
 pub(crate) fn start(hz: u32) -> Result<Box<dyn Sampler>, Error> {
     let before = installed()?.sa_sigaction;
     let own = OWN_HANDLER.load(Ordering::Acquire);

@@ -1,6 +1,6 @@
-//! Where tasks wait is not known without the built-in unwinder.
+//! A stand-in: without the built-in unwinder, the profiler does not know where tasks wait.
 
 /// Shown as the stack of a task whose stack is not known.
-pub(crate) const UNKNOWN: &str = "(where tasks wait is not known on this system)";
+pub(crate) const UNKNOWN: &str = "(unknown: this system has no built-in unwinder)";
 
 pub(crate) fn start() {}

@@ -10,7 +10,7 @@ const SLOTS: usize = 1 << 17;
 const PROBES_MAX: usize = 64;
 
 const FREE: u64 = 0;
-/// Was used and may be used again; a search continues past it.
+/// The allocation was removed. The slot may be reused, and a search continues past it.
 const REMOVED: u64 = 1;
 /// In use, its value not written yet.
 const CLAIMED: u64 = 2;
@@ -29,7 +29,7 @@ pub(super) struct Sample {
     pub(super) stack: u16,
     /// Logarithm to base 2 of the rate at which it was sampled.
     pub(super) rate: u8,
-    /// Its size in bytes, below 2^42.
+    /// Size of the allocation in bytes, below 2^42.
     pub(super) size: u64,
 }
 

@@ -148,7 +148,7 @@ impl Client {
                 let after = seconds("Retry-After");
                 let watch = seconds("Davy-Watch-Seconds").map(|watch| watch.min(WATCH_MAX));
                 let status = response.status().as_u16();
-                // An error here leaves a shorter reason.
+                // If the body cannot be read, the reason is the status alone.
                 let mut body = Vec::new();
                 let reader = response.body_mut().as_reader();
                 let _ = reader.take(REASON_MAX).read_to_end(&mut body);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn status_decides_between_stored_later_and_refused() {
+    fn status_decides_whether_a_window_is_stored_retried_or_refused() {
         let is_later = |status| matches!(outcome(status, None, ""), Outcome::Later { .. });
         let is_refused = |status| matches!(outcome(status, None, ""), Outcome::Refused { .. });
         let stored = Outcome::Stored { watch: None };

@@ -11,11 +11,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Maximum number of windows that wait to be encoded. Encoding is faster than windows come, so there are
-/// more than a few only while no archiver is known.
+/// Maximum number of windows that wait to be encoded. Encoding is faster than windows arrive, so more
+/// than a few wait only while no archiver is configured.
 pub(super) const RAW_MAX: usize = 24;
 pub(super) const BACKOFF_MIN: Duration = Duration::from_millis(250);
-/// How much longer than its deadline a stop waits for a pusher that is not in the middle of a request.
+/// Time past the deadline for which a stop waits for the pusher to end.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// A window that has ended and is not encoded yet.
@@ -66,7 +66,7 @@ pub(super) struct State {
     /// The deadline for delivering what is left, once the outbox is stopped.
     pub(super) stop_at: Option<Duration>,
     pub(super) has_ended: bool,
-    /// The number of windows that are sent one by one, because a batch with them was refused.
+    /// The number of windows that are sent one by one, because a request with all of them was refused.
     pub(super) alone: usize,
     pub(super) last_reason: String,
     /// Addresses whose names will be needed soon.

@@ -18,8 +18,9 @@ use std::time::Duration;
 /// Maximum number of windows per request. An archiver responds when they are stored, which may take its
 /// flush interval, so one window at a time would not keep up.
 const BATCH_MAX: usize = 64;
+/// Maximum size of a request with several windows, in bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
-/// The same for a body that is compressed as a whole, because the receiver's bound applies to the
+/// The same for a body that is compressed as a whole: smaller, because the receiver limits the
 /// decompressed size.
 const ZSTD_BATCH_BYTES_MAX: usize = 1 << 20;
 /// Bytes of windows that are kept in memory even though they are on disk.
@@ -29,7 +30,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 /// Symbolizing children that a new profiler may start without a pause in between.
 const EAGER_ROUNDS: u64 = 4;
-/// After that, children may use at most one part in this many of a CPU.
+/// After that, children may use at most `1 / CHILD_SHARE` of a CPU.
 const CHILD_SHARE: u32 = 50;
 
 enum Step {
@@ -210,7 +211,7 @@ impl Outbox {
                 state.backoff = BACKOFF_MIN;
                 state.last_reason.clear();
             }
-            // One bad window must not cost the good ones of the batch.
+            // One refused window must not cause the loss of the others, so they are sent one by one.
             Outcome::Refused { .. } if windows.len() > 1 => state.alone = windows.len(),
             Outcome::Refused { reason } => {
                 tracing::warn!(%reason, "archiver refused a window, dropping it");

@@ -30,7 +30,7 @@ impl Outbox {
     pub(crate) fn urgent_sender<'a>(&'a self, settings: &'a Settings) -> UrgentSender<'a> {
         let mut random = Random::system();
         let spool = settings.spool.as_ref();
-        // Windows that earlier processes left are the pusher's concern.
+        // Created, not opened with the windows of earlier processes: the pusher delivers those.
         let spool = spool.and_then(|folder| Spool::create(folder, &mut random).ok());
         UrgentSender {
             outbox: self,
@@ -88,7 +88,7 @@ impl UrgentSender<'_> {
         let mut shared = match self.outbox.symbols.try_lock() {
             Ok(symbols) => Some(symbols),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            // The pusher holds the lock while it waits for a child, which may take long.
+            // The pusher holds the lock while it waits for a child, which may take seconds.
             Err(TryLockError::WouldBlock) => None,
         };
         let symbols = shared.as_deref_mut().unwrap_or(&mut own);

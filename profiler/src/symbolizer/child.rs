@@ -31,7 +31,7 @@ use std::time::Duration;
 
 const VARIABLE: &str = "DAVY_PROFILER_SYMBOLIZE";
 
-/// The kernel kills the child after this time, and the parent waits no longer for it.
+/// The kernel kills the child after this time, and the parent stops waiting for it.
 const SECONDS_MAX: libc::c_uint = 20;
 
 /// Maximum number of bytes that are read from the child.
@@ -77,7 +77,7 @@ pub fn serve_if_asked() {
 }
 
 /// CPU time after which the child lowers its priority. Up to then it runs at normal priority, because
-/// someone may be waiting for the first profile.
+/// an operator may be waiting for the first profile.
 const NORMAL_PRIORITY_NANOS: u64 = 150_000_000;
 /// Ranges between two checks of the CPU time.
 const CHECK_EVERY: u32 = 256;

@@ -1,7 +1,7 @@
 //! Finds the file that holds the debug information of a stripped one: by build id, and by
 //! `.gnu_debuglink`.
 //!
-//! Distributions and `objcopy --only-keep-debug` make such files; the places are those of GDB's manual,
+//! Distributions and `objcopy --only-keep-debug` make such files; the search paths are those of GDB's manual,
 //! "Debugging Information in Separate Files". Sections may be compressed. Split DWARF (.dwo, .dwp) is found
 //! by `addr2line` itself, beside the real path of the file.
 

@@ -9,8 +9,9 @@ pub(super) struct States {
 }
 
 impl States {
-    /// A tag's part of a thread's time, of which the tag had the thread for `wall` nanoseconds and used
-    /// `cpu` nanoseconds. How long a tag was runnable is not measured; the thread's proportion is assumed.
+    /// The part of a thread's time that belongs to a tag: `wall` nanoseconds elapsed under the tag, of which
+    /// `cpu` were CPU time. How much of the rest was runnable is not measured per tag, so the proportion
+    /// of the whole thread is assumed.
     pub(super) fn part(self, cpu: u64, wall: u64) -> Self {
         let off = wall.saturating_sub(cpu);
         let of = (self.runnable + self.waiting).max(1) as f64;
@@ -22,7 +23,7 @@ impl States {
         }
     }
 
-    /// What is left after a part is taken away.
+    /// This time minus a part of it.
     pub(super) fn without(self, part: Self) -> Self {
         Self {
             running: self.running.saturating_sub(part.running),

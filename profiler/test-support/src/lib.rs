@@ -36,7 +36,7 @@ pub fn skip(reason: &str) {
             .create(true)
             .append(true)
             .open(path);
-        // The report is a courtesy; the line on standard error is always there.
+        // An error is ignored, because the reason is on standard error as well.
         let _ = file.and_then(|mut file| file.write_all(format!("{test}: {reason}\n").as_bytes()));
     }
 }

@@ -111,7 +111,7 @@ fn start_and_duration_come_from_the_request_or_the_profile_or_the_clock() {
 }
 
 #[test]
-fn start_must_be_within_retention_and_future_inclusive() {
+fn start_must_be_within_the_retention_and_future_limits_inclusive() {
     let options = options();
     let accepted =
         |start: Timestamp| when(Some((start, start)), &profile(&["cpu"]), &options, NOW).is_ok();

@@ -144,7 +144,7 @@ impl Stripped {
     }
 }
 
-const MISSING_TOOLS: &str = "a C compiler or binutils with this compression are not installed";
+const MISSING_TOOLS: &str = "no C compiler, or no binutils with this compression, is installed";
 
 #[test]
 fn stripped_file_is_resolved_by_a_debug_file_with_compressed_sections() {

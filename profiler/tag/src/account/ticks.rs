@@ -1,6 +1,6 @@
 //! The processor's cycle counter, and the clocks that calibrate it.
 //!
-//! These do not go through davy-base's injected clock: they only measure, nothing is decided by them.
+//! These do not go through davy-base's injected clock: they only measure, and no decision depends on them.
 
 use super::buckets::POLL_BOUNDS_SECONDS;
 use std::sync::OnceLock;
