@@ -108,7 +108,7 @@ export const onlyFixture = [
     }
   }],
 
-  ['a partial answer is marked as incomplete', async (browser) => {
+  ['a partial response is marked as incomplete', async (browser) => {
     const { server, url } = await serve({ partial: ['2 of 36 segments could not be read: bucket request timed out.'] });
     try {
       const { page } = await open(browser, url);

@@ -7,7 +7,7 @@ const line = (page, key) => page.locator(`tr.line[data-key="${key}"]`);
 const notes = (page, key) => page.locator(`tr.line[data-key="${key}"] + tr.notes`);
 const names = (page) => page.locator('tr.line').evaluateAll((all) => all.map((tr) => tr.dataset.key));
 const param = (page, name) => new URL(page.url()).searchParams.get(name);
-/** Without console errors about expected statuses: a failing fleet answers health requests with 503. */
+/** Without console errors about expected statuses: health requests to a failing fleet get 503. */
 const unexpected = (faults) => faults.filter((f) => !/status of (401|409|503)/.test(f));
 
 async function members(browser, url, path = '/members', options = {}) {
@@ -180,7 +180,7 @@ export const fixtureMembers = [
     assert.equal(await page.locator('.toggle-form').count(), 0);
     await page.waitForFunction(() => document.activeElement?.classList.contains('toggle-button'));
     await line(page, 'api').locator('.toggle-button').click();
-    assert.match(await page.locator('.caution').innerText(), /from a terminal or through a debug listener .*127\.0\.0\.1:6061/);
+    assert.match(await page.locator('.caution').innerText(), /from a terminal or through a debug port .*127\.0\.0\.1:6061/);
     await page.locator('#toggle-why').fill('');
     await page.keyboard.press('Enter');
     assert.match(await page.locator('.refused').innerText(), /Enter a reason/);
@@ -249,7 +249,7 @@ export const fixtureMembers = [
     await page.locator('#lost').waitFor({ timeout: 6_000 });
     await page.waitForTimeout(2_500);
     assert.match(await page.locator('#lost').innerText(), /Cannot connect to Davy\. Check that the process is running\. Showing data from \d\d:\d\d:\d\d, [3-9] s old\. Retrying\./);
-    assert.ok((await names(page)).length > 5, 'the last answer is not shown');
+    assert.ok((await names(page)).length > 5, 'the last data received is not shown');
     await shot(page, 'members-lost');
     const second = await serve({ port });
     try {

@@ -5,7 +5,7 @@ import type { AuditRow, Change, ChangeReply, EndpointRow, Health, MemberRow } fr
 
 export interface Answered<T> {
   data: T;
-  /** The server's clock when it answered, in unix ms; this page's clock if the answer has no date. */
+  /** The server's clock when it responded, in unix ms; this page's clock if the response has no date. */
   at: number;
 }
 
@@ -23,7 +23,7 @@ async function send(path: string, init: RequestInit): Promise<Response> {
     return await fetch(address(path), { ...init, signal: timeout });
   } catch (error) {
     if (!timeout.aborted) throw error;
-    const title = `Davy did not answer within ${TIMEOUT_MS / 1000} s`;
+    const title = `Davy did not respond within ${TIMEOUT_MS / 1000} s`;
     throw new ProblemError({ title, detail: '', status: 0 });
   }
 }
@@ -44,7 +44,7 @@ export const members = (): Promise<Answered<MemberRow[]>> => get('members?by=pro
 export const endpoints = (): Promise<Answered<EndpointRow[]>> => get('endpoints');
 export const audit = (limit: number): Promise<Answered<AuditRow[]>> => get(`audit?limit=${limit}`);
 
-/** The health of the process that answers. A failing one answers with status 503 and the same body. */
+/** The health of the process that serves this page. If it is failing, the status is 503 and the body the same. */
 export async function health(): Promise<Health> {
   const response = await send('health', { headers: { accept: 'application/json' } });
   const text = await response.text();

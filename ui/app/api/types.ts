@@ -1,4 +1,4 @@
-// The API's answers, field by field as the server sends them.
+// The API's responses, field by field as the server sends them.
 
 export interface Series {
   labels: Record<string, string>;
@@ -12,7 +12,7 @@ export interface SeriesAnswer {
   step_ms: number;
   from: number;
   until: number;
-  /** Sentences that name what is missing from the answer; empty for a complete one. */
+  /** Sentences that name what is missing from the response; empty if it is complete. */
   partial: string[];
   series: Series[];
 }
@@ -88,7 +88,7 @@ export interface MemberRow extends Usage {
   process: string;
   host: string;
   pid: number;
-  /** The address of the process's debug listener. */
+  /** The address of the process's debug port. */
   debug: string;
   /** `-` for usage that does not belong to a member of the process. */
   state: string;
@@ -146,7 +146,7 @@ export interface Change {
   body: object | null;
 }
 
-/** The answer to a change. */
+/** The response to a change. */
 export interface ChangeReply {
   name: string;
   detail: string;

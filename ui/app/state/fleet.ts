@@ -18,16 +18,16 @@ export const endpoints = signal<EndpointRow[]>([]);
 export const changes = signal<AuditRow[] | null>(null);
 export const health = signal<Health | null>(null);
 
-/** When the members were last received, by this page's clock; 0 before the first answer. */
+/** When the members were last received, by this page's clock; 0 before the first response. */
 export const seenAt = signal(0);
 export const visible = signal(document.visibilityState === 'visible');
 /** This page's clock in steps of a second, for the age of the data. */
 export const clock = signal(Date.now());
 const skew = signal(0);
-/** When the members were last received, by the server's clock, which dates everything in the answers. */
+/** When the members were last received, by the server's clock, which dates everything in the responses. */
 export const serverNow = computed(() => seenAt.value + skew.value);
 
-/** Addresses of the debug listeners, which accept toggles while the rest of Davy is unavailable. */
+/** Addresses of the debug ports, which accept toggles while the rest of Davy is unavailable. */
 export const debugListeners = computed(() => [...new Set((members.value ?? []).map((row) => row.debug).filter(Boolean))]);
 
 export type Part = 'members' | 'endpoints' | 'changes' | 'health';
@@ -50,7 +50,7 @@ async function part<T>(name: Part, fetch: () => Promise<T>, receive: (answer: T)
   }
 }
 
-/** Sets a changed value only, so that an identical answer does not redraw a table of a thousand lines. */
+/** Sets a changed value only, so that an identical response does not redraw a table of a thousand lines. */
 function setChanged<T>(into: Signal<T>, answer: T): void {
   if (JSON.stringify(into.peek()) !== JSON.stringify(answer)) into.value = answer;
 }
@@ -65,7 +65,7 @@ function addHistory(rows: MemberRow[], at: number): void {
   history.add(at, samples);
 }
 
-/** The usage of an endpoint is in its member's row; without it the answer rarely changes. */
+/** The usage of an endpoint is in its member's row; without it the response rarely changes. */
 const withoutUsage = (row: EndpointRow): EndpointRow => ({ ...row, ...NO_USAGE });
 
 let refreshes = 0;

@@ -192,7 +192,7 @@ effect(() => {
 export const shaped = computed(() => {
   const answer = series.state.value.data;
   if (answer === null) return null;
-  // The grouping of the answer, which may differ from the current one.
+  // The grouping of the response, which may differ from the current one.
   const key = series.state.value.key;
   const grouped = (key ? (queryOf(key).by ?? '') : '').split(',').filter(Boolean);
   const result = shape(answer, grouped, state.value.plot === 'stack');
@@ -210,7 +210,7 @@ export const resources: [string, Resource<unknown>][] = [
   ['Table', top],
 ].map(([what, of]) => [what as string, of as Resource<unknown>]);
 
-/** Sentences that name what is missing from the shown answers, without duplicates. */
+/** Sentences that name what is missing from the shown responses, without duplicates. */
 export const partial = computed(() => {
   const all = [
     ...(shown.value?.meta.partial ?? []),

@@ -1,5 +1,5 @@
 // A value fetched for a key. The last value remains visible while the next is fetched, so that a live
-// page does not flicker; an answer for a key that is no longer current is discarded.
+// page does not flicker; a response for a key that is no longer current is discarded.
 
 import { type Signal, effect, signal } from '@preact/signals';
 import { type Problem, problemOf } from '../api/problem';

@@ -50,7 +50,7 @@ describe('actions', () => {
 
   test('disabling what serves this page shows a warning', () => {
     const endpoints = [endpoint('ListMembers'), endpoint('Push', 'archive.ingest')];
-    expect(warning(line('api'), 'disable', endpoints, ['127.0.0.1:6060'])).toMatch(/enable it from a terminal or through a debug listener \(127\.0\.0\.1:6060\)/);
+    expect(warning(line('api'), 'disable', endpoints, ['127.0.0.1:6060'])).toMatch(/enable it from a terminal or through a debug port \(127\.0\.0\.1:6060\)/);
     expect(warning(line('api'), 'restart', endpoints, [])).toBeNull();
     expect(warning(line('archive.ingest'), 'disable', endpoints, [])).toBeNull();
     expect(warning(op(), 'disable', endpoints, [])).toBeNull();

@@ -136,7 +136,7 @@ function Push() {
       <pre>{davyPush(name)}</pre>
       <p>Without the <code>davy</code> binary, send it to the archiver:</p>
       <pre>{curlPush(name, location.hostname)}</pre>
-      <p>The archiver answers once the profile is stored, which takes up to 5 seconds by default. Pyroscope agents can push to the same port.</p>
+      <p>The archiver responds when the profile has been stored, which takes up to 5 seconds by default. Pyroscope agents can push to the same port.</p>
     </>
   );
 }

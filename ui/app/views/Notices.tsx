@@ -5,7 +5,7 @@ import { counted } from '../logic/format';
 import { zoom } from '../state/zoom';
 import { update, state } from '../state/explore';
 
-/** Failed requests, and what is missing from the shown answers. Failures with the same cause share a notice. */
+/** Failed requests, and what is missing from the shown responses. Failures with the same cause share a notice. */
 export function Notices() {
   const failed = resources.filter(([, r]) => r.state.value.problem !== null);
   const groups = new Map<string, [string, Resource<unknown>][]>();

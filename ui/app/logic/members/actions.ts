@@ -77,7 +77,7 @@ export function warning(line: TableLine, action: Action, endpoints: readonly End
     : endpoints.some((e) => e.member === line.member && PAGE_ENDPOINTS.includes(e.operation));
   if (!servesPage) return null;
   const addresses = debugListeners.length > 0 ? ` (${debugListeners.slice(0, 3).join(', ')})` : '';
-  return `This page needs ${line.name}. Once it is disabled, enable it from a terminal or through a debug listener${addresses}.`;
+  return `This page needs ${line.name}. Once it is disabled, enable it from a terminal or through a debug port${addresses}.`;
 }
 
 /** The state of a toggle: `enabled`, `disabled`, `limited to 3`. */

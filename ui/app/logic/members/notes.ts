@@ -11,7 +11,7 @@ export interface Note {
   text: string;
 }
 
-/** Processes report about every second; an older report is outdated. */
+/** Processes report every two seconds; an older report is outdated. */
 export const OLD_REPORT_SECONDS = 10;
 const ENDPOINTS_NAMED = 3;
 
@@ -121,7 +121,7 @@ export function factsOf(line: TableLine, now: number): { name: string; text: str
   return out;
 }
 
-/** The health issues that the answering process reports; null if there are none. */
+/** The health issues that the process behind this page reports; null if there are none. */
 export function healthText(health: Health | null): { tone: 'bad' | 'warn'; text: string } | null {
   if (health === null || health.status === 'ok') return null;
   const issues = [...health.failing, ...health.degraded];

@@ -24,7 +24,7 @@ export function Banners() {
               <span aria-live="off">Showing data from {formatTime(seenAt.value, clock.value)}, {formatDuration(Math.max(1000, clock.value - seenAt.value))} old.</span>
             )}{' '}
             Retrying.
-            {lost.value.status === 503 && debugListeners.value.length > 0 && ` Debug listeners accept toggles too: ${debugListeners.value.join(', ')}.`}
+            {lost.value.status === 503 && debugListeners.value.length > 0 && ` Debug ports accept toggles too: ${debugListeners.value.join(', ')}.`}
           </span>
         </p>
       ) : (

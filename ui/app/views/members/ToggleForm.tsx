@@ -46,7 +46,7 @@ export function ToggleForm() {
       {action === 'limit' && (
         <>
           <label>concurrent requests <input class="short" inputMode="numeric" aria-label="Concurrent requests" value={limit} onInput={(e) => setLimit(e.currentTarget.value)} /></label>
-          <label title="A request that takes longer loses its slot to the next one">time per slot <input class="short" aria-label="Time per slot" value={slot} onInput={(e) => setSlot(e.currentTarget.value)} /></label>
+          <label title="A request that takes longer is cancelled">time per slot <input class="short" aria-label="Time per slot" value={slot} onInput={(e) => setSlot(e.currentTarget.value)} /></label>
         </>
       )}
       {needsName && (
