@@ -61,11 +61,10 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
             tenant: tenant(&request.headers)?,
             query: query.clone(),
         };
-        let _slot = query
-            .slots
-            .acquire()
-            .await
-            .map_err(|_| Error::new(ErrorKind::Unavailable, "the archiver is stopping; retry"))?;
+        let _slot =
+            query.slots.acquire().await.map_err(|_| {
+                Error::new(ErrorKind::Unavailable, "the archiver is stopping; retry")
+            })?;
         match operation {
             "ListProfileTypes" => call.gather(Wanted::Types).await,
             "ListProfileLabels" => call.labels().await,
