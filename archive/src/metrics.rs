@@ -92,9 +92,9 @@ impl Metrics {
             flushed_bytes: counter("flushed_bytes_total", "Bytes of written segments.")?,
             segments: gauge(
                 "segments",
-                "Segments that no block covers, as of the last round of the compactor.",
+                "Segments that no block covers, at the last run of the compactor.",
             )?,
-            blocks: gauge("blocks", "Blocks, as of the last round of the compactor.")?,
+            blocks: gauge("blocks", "Blocks at the last run of the compactor.")?,
             compaction_lag: gauge(
                 "compaction_lag_seconds",
                 "Age of the oldest closed hour that still has uncompacted segments.",

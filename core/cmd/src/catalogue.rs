@@ -211,7 +211,7 @@ impl fmt::Display for MemberId {
     }
 }
 
-/// A member that every process which needs it has; an operator can't place it.
+/// A member that runs in every process that needs it. Operators cannot place it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BuiltinMember {
     Database,
@@ -224,12 +224,10 @@ pub(crate) enum BuiltinMember {
 }
 
 impl BuiltinMember {
-    /// All of them.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         Self::value_variants().iter().copied()
     }
 
-    /// Its name.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Database => "database",
@@ -285,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_host_every_member() {
+    fn processes_of_a_split_host_every_member() {
         for member in MemberId::all() {
             let hosted = ProcessKind::PARTS.iter().any(|kind| kind.hosts(member));
             assert!(hosted, "{member} is in no process kind");

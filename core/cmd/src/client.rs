@@ -168,7 +168,7 @@ impl Client {
 pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         Failure::because("unexpected response")(error)
-            .with_hint("is the server a Davy of the same version?")
+            .with_hint("check that the server runs the same version of Davy")
     })
 }
 

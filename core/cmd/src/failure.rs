@@ -27,7 +27,7 @@ pub(crate) enum Failure {
         hint: &'static str,
     },
     /// No connection to the server could be established.
-    #[error("no Davy is listening at {server}")]
+    #[error("cannot connect to {server}")]
     Unreachable {
         server: String,
         #[source]
@@ -122,7 +122,9 @@ impl Failure {
         }
         let hint = match self {
             Self::Usage { hint, .. } | Self::Failed { hint, .. } => hint,
-            Self::Unreachable { .. } => "start one with `davy quickstart` or pass --server",
+            Self::Unreachable { .. } => {
+                "start Davy with `davy quickstart`, or pass another --server"
+            }
             Self::Refused { .. } | Self::Spawn { .. } => "",
         };
         if !hint.is_empty() {
@@ -167,7 +169,7 @@ mod tests {
         };
         assert_eq!(
             unreachable.report(),
-            "no Davy is listening at http://127.0.0.1:1: connection refused; start one with `davy quickstart` or pass --server"
+            "cannot connect to http://127.0.0.1:1: connection refused; start Davy with `davy quickstart`, or pass another --server"
         );
         let failed =
             Failure::because("cannot read a.pb")(io::Error::from_raw_os_error(libc::ENOENT));
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_code_tells_a_missing_program_from_one_that_is_not_executable() {
+    fn exit_code_is_127_for_a_missing_program_and_126_for_one_that_is_not_executable() {
         let spawn = |kind: io::ErrorKind| Failure::Spawn {
             program: "x".to_owned(),
             source: kind.into(),

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn members_fit_eighty_columns() {
         let tick = serde_json::json!({
-            "at": 0, "outcome": "succeeded", "error": null, "duration_seconds": 0.012,
+            "at": 0, "outcome": "done", "error": null, "duration_seconds": 0.012,
             "interval_seconds": 60.0, "stale": true,
         });
         let rows = [
@@ -208,7 +208,7 @@ mod tests {
             assert!(line.chars().count() <= COLUMNS, "{line}\n{table}");
         }
         assert!(
-            table.contains("last tick: succeeded in 12.0 ms, late"),
+            table.contains("last tick: done in 12.0 ms, late"),
             "{table}"
         );
         assert!(table.contains("1 task leaked"), "{table}");

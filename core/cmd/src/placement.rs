@@ -115,7 +115,9 @@ fn members_of(loaded: &Loaded, process: &str) -> Result<Vec<MemberId>, Error> {
     let mut seen = BTreeSet::new();
     for pattern in &patterns {
         if !seen.insert(pattern) {
-            return Err(Error(format!("{key} ({source}) lists {pattern} twice")));
+            return Err(Error(format!(
+                "{key} ({source}): duplicate pattern {pattern}; remove one of them"
+            )));
         }
         if !MemberId::all().any(|member| catalogue::matches(pattern, member.name())) {
             let hint = match nearest(pattern, MemberId::all().map(MemberId::name)) {

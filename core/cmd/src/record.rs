@@ -69,7 +69,7 @@ pub(crate) fn run(options: &RecordCommandOptions) -> Result<(), Failure> {
     output::deliver(&recording, &service, format, options)?;
     match ended.exit_code() {
         None | Some(0) => Ok(()),
-        // As `time` and `env` do. The recording itself succeeded, so there is no error to print.
+        // Exits like the command, as `time` and `env` do. The recording succeeded, so no error is printed.
         Some(code) => std::process::exit(code),
     }
 }

@@ -151,7 +151,7 @@ fn invalid_output_fails_before_the_command_starts() {
         &unreachable,
         &command,
         1,
-        "no Davy is listening at http://127.0.0.1:1",
+        "cannot connect to http://127.0.0.1:1",
     );
     check(
         &["-o", "a.pb", "--hz", "0"],

@@ -1,4 +1,4 @@
-//! Who may reach a listener, and who may change something.
+//! Access rules: which requests a listener accepts, and which callers may change toggles.
 //!
 //! [`Access::admit`] runs before routing on every TCP listener. It refuses requests that a page of
 //! another site made a browser send, and decides whether the caller counts as local. Changes without
@@ -24,7 +24,7 @@ pub struct AccessOptions {
     pub require_token: bool,
     /// Host names that requests may carry besides IP addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// Proxies on this machine whose forwarding headers are believed.
+    /// Proxies on this machine whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -160,7 +160,7 @@ impl Access {
     }
 }
 
-/// Compares without a time difference that would tell how many leading bytes are right.
+/// Compares in constant time, so that the duration does not reveal how many leading bytes match.
 fn equal_in_constant_time(shown: &str, token: &str) -> bool {
     let difference = shown
         .bytes()

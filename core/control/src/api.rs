@@ -25,7 +25,7 @@ const AUDIT_MAX: u32 = 1_000;
 
 /// The routes of the member `api`, except the description. `store` is on the budget of that member.
 pub(crate) fn router(control: &Control, store: Store) -> Router {
-    // Small responses use the budget of `control`, so that a storm on `ListAllJobs`, the large one,
+    // Small responses use the budget of `control`, so that many requests for `ListAllJobs`, the large one,
     // can't block them.
     let reads = Router::new()
         .route("/api/v1/processes", get(processes))
@@ -36,7 +36,8 @@ pub(crate) fn router(control: &Control, store: Store) -> Router {
         .merge(jobs::router(store))
 }
 
-/// The routes that the debug port of every process serves too, whatever else is disabled or down.
+/// The routes that the debug port of every process serves too, even if other members are disabled or
+/// have failed.
 pub fn emergency_router(control: &Control) -> Router {
     Router::new()
         .route("/api/v1/health", get(health::health))

@@ -49,7 +49,7 @@ pub struct ControlOptions {
     pub profiler: Option<Profiler>,
     /// The names of all members, wherever they run.
     pub members: Vec<String>,
-    /// Who may change something.
+    /// The access rules.
     pub access: Access,
 }
 
@@ -94,7 +94,7 @@ struct Fleet {
     ticks: Vec<Tick>,
 }
 
-/// A process that has not reported for this long counts as gone.
+/// A process that has not reported for this long counts as ended.
 pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 /// The age at which the reports of other processes are read again.
 const FLEET_AGE: Duration = Duration::from_millis(500);
@@ -303,7 +303,7 @@ impl Control {
                     .filter_map(|text| serde_json::from_str(text).ok())
                     .collect();
             }
-            Err(error) => tracing::warn!(%error, "can't read the reports of other processes"),
+            Err(error) => tracing::warn!(%error, "cannot read the reports of other processes"),
         }
         if let Ok(ticks) = ticks {
             fleet.ticks = ticks;

@@ -1,4 +1,4 @@
-//! The debug port of a process, which answers whatever is disabled.
+//! The debug port of a process, which responds even if members or endpoints are disabled.
 
 use davy_runtime::Target;
 

@@ -60,8 +60,8 @@ struct Endpoint {
 pub enum ListenerKind {
     /// Serves users and agents: toggles and limits apply.
     Public,
-    /// The debug port of the process. It answers whatever is disabled, so that toggles can be changed
-    /// there; its work is attributed to the member `debug`.
+    /// The debug port of the process. It responds even if members or endpoints are disabled, so
+    /// that toggles can be changed there; its work is attributed to the member `debug`.
     Debug,
 }
 
@@ -313,7 +313,7 @@ impl Endpoints {
         };
         let Ok(response) = served else {
             return Err(Refusal::SlotExpired(format!(
-                "{op} took longer than {}, the time that a request may hold a slot under the limit",
+                "{op} timed out: it exceeded its slot time of {}",
                 humantime::format_duration(effective.slot)
             )));
         };

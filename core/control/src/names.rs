@@ -31,7 +31,7 @@ pub(crate) enum NameError {
     },
     /// The member has to run.
     #[error(
-        "member {name} can't be disabled: the process needs it to apply toggles; stop the process instead"
+        "member {name} cannot be disabled: the process needs it to apply toggles; stop the process instead"
     )]
     Required { name: String },
 }
@@ -50,7 +50,12 @@ impl Names {
             return Ok(());
         }
         let members = self.members.iter().map(String::as_str);
-        Err(unknown("member", name, members, "`davy members` lists all"))
+        Err(unknown(
+            "member",
+            name,
+            members,
+            "`davy members` lists all members",
+        ))
     }
 
     /// Checks that a member has that name and may be disabled.
@@ -73,7 +78,7 @@ impl Names {
             "endpoint",
             name,
             operations,
-            "`davy endpoints` lists all",
+            "`davy endpoints` lists all endpoints",
         ))
     }
 }
@@ -123,7 +128,7 @@ mod tests {
         );
         assert_eq!(
             text(names.operation("x")),
-            "endpoint x not found; `davy endpoints` lists all"
+            "endpoint x not found; `davy endpoints` lists all endpoints"
         );
         assert_eq!(names.operation("ListAllJobs"), Ok(()));
     }

@@ -179,7 +179,7 @@ fn responses(operation: &Operation, is_change: bool, generator: &mut SchemaGener
             ("404", "Unknown member or operation"),
             (
                 "409",
-                "The configuration or the kind of member rules the change out",
+                "The configuration or the kind of the member does not allow the change",
             ),
         ]);
     }

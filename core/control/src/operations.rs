@@ -218,13 +218,13 @@ const LIMIT: Parameter = Parameter::new(
     "limit",
     ParameterKind::Integer,
     "50",
-    "Entries in the response, at most; 100 by default, 1,000 at most",
+    "Maximum number of entries; 100 by default, at most 1,000",
 );
 const BEFORE: Parameter = Parameter::new(
     "before",
     ParameterKind::Integer,
     "1200",
-    "Only entries with an id smaller than this; for paging",
+    "Only entries with a smaller id; for paging",
 );
 
 /// Every operation of every member, once for each route.

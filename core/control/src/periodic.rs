@@ -33,7 +33,7 @@ pub struct Run {
 
 /// How much longer a lease lasts than the run limit.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// The shortest and the longest pause between two looks for a due tick.
+/// The shortest and the longest pause between two checks for a due tick.
 const LOOK_MIN: Duration = Duration::from_millis(200);
 const LOOK_MAX: Duration = Duration::from_secs(2);
 /// How long a run may go on during a drain.
@@ -119,7 +119,7 @@ async fn claim(control: &Control, store: &Store, plan: &Plan) -> Option<Claim> {
     let claimed = claimed.await;
     control.observe_database(&claimed);
     claimed.unwrap_or_else(|error| {
-        tracing::warn!(member = plan.name, %error, "can't claim a tick");
+        tracing::warn!(member = plan.name, %error, "cannot claim a tick");
         None
     })
 }
@@ -176,7 +176,7 @@ async fn run<F, R>(
             "run outlived its lease; another process has claimed the tick"
         ),
         Err(error) => {
-            tracing::warn!(member = plan.name, %error, "can't record the end of a run");
+            tracing::warn!(member = plan.name, %error, "cannot record the end of a run");
             control.observe_database(&Err::<(), _>(error));
         }
     }

@@ -49,7 +49,7 @@ impl Problem {
         } else {
             StatusCode::INTERNAL_SERVER_ERROR
         };
-        Self::new(status, format!("can't read {table}: {error}; try again")).retry_after(1)
+        Self::new(status, format!("cannot read {table}: {error}; try again")).retry_after(1)
     }
 }
 

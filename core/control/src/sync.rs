@@ -106,7 +106,7 @@ impl Control {
         }
         let written = self.0.store.process_stopped(&id, "drained").await;
         if let Err(error) = written {
-            tracing::warn!(%error, "can't record the end of this process");
+            tracing::warn!(%error, "cannot record the end of this process");
         }
     }
 }
@@ -132,7 +132,7 @@ pub fn control(control: &Control) -> Member {
     .after(["database"])
 }
 
-/// Completes at the next change; never once the sender is gone.
+/// Completes at the next change. Never completes after the sender was dropped.
 async fn changed(changes: &mut Option<watch::Receiver<u64>>) {
     let changed = match changes {
         Some(changes) => changes.changed().await.is_ok(),
@@ -232,7 +232,7 @@ impl Sync {
             .toggles
             .set_live(target, crate::toggling::setting_of(toggle))
         {
-            tracing::debug!(name = toggle.name, %error, "live toggle ignored: the configuration is narrower");
+            tracing::debug!(name = toggle.name, %error, "live toggle ignored: the configuration is more restrictive");
         }
         if toggle.kind == ToggleKind::Member {
             let before = self
@@ -254,7 +254,7 @@ impl Sync {
         let report = match serde_json::to_string(&control.report()) {
             Ok(report) => report,
             Err(error) => {
-                tracing::error!(%error, "can't serialize the report of this process");
+                tracing::error!(%error, "cannot serialize the report of this process");
                 return;
             }
         };
@@ -293,7 +293,7 @@ impl Control {
                 "member toggled"
             );
             if let Err(error) = runtime.set_enabled(&member.name, effective.enabled, &why) {
-                tracing::warn!(member = member.name, %error, "can't apply a toggle");
+                tracing::warn!(member = member.name, %error, "cannot apply a toggle");
             }
         }
     }
@@ -306,8 +306,8 @@ impl Control {
             .filter(|runtime| runtime.contains(name));
         let Some(runtime) = here else { return };
         match runtime.restart(name, "restarted by an operator") {
-            Ok(()) => tracing::info!(member = name, "restarting by command"),
-            Err(error) => tracing::warn!(member = name, %error, "can't restart a member"),
+            Ok(()) => tracing::info!(member = name, "restarting the member as requested"),
+            Err(error) => tracing::warn!(member = name, %error, "cannot restart a member"),
         }
     }
 
@@ -323,7 +323,7 @@ impl Control {
                 Ok(_) => tracing::info!(name = change.name, "pending toggle written"),
                 Err(error) if error.is_transient() => return,
                 Err(error) => {
-                    tracing::error!(name = change.name, %error, "can't write a toggle; it holds until this process stops");
+                    tracing::error!(name = change.name, %error, "cannot write a toggle; it is in effect until this process stops");
                 }
             }
             locked(&self.0.pending).pop_front();

@@ -101,7 +101,7 @@ fn target(kind: ToggleKind, name: &str) -> Target {
     }
 }
 
-/// Whether two live settings have the same effect, whoever set them and why.
+/// Whether two live settings have the same effect, regardless of who set them and why.
 fn is_same_state(a: Option<&Setting>, b: Option<&Setting>) -> bool {
     let state = |setting: &Setting| (setting.enabled, setting.limit, setting.slot);
     a.map(state) == b.map(state)
@@ -300,7 +300,7 @@ impl Control {
         Err(Problem::new(
             StatusCode::CONFLICT,
             format!(
-                "{} is disabled by the configuration ({}), which a live toggle can't override; change it there and send the process SIGHUP",
+                "{} is disabled by the configuration ({}), which a live toggle cannot override; change it there and send the process SIGHUP",
                 target.name(),
                 by.source
             ),
@@ -327,7 +327,7 @@ impl Control {
                     return Err(Problem::new(
                         StatusCode::INTERNAL_SERVER_ERROR,
                         format!(
-                            "{name} is {state} in this process, but the change can't be written: {error}"
+                            "{name} is {state} in this process, but the change cannot be written: {error}"
                         ),
                     ));
                 }
@@ -344,13 +344,13 @@ impl Control {
             return Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!(
-                    "{name} is {state} in this process only: the database is unreachable and {PENDING_MAX} changes are already waiting for it"
+                    "{name} is {state} in this process only: the database is unreachable and {PENDING_MAX} changes are already queued for it"
                 ),
             ));
         }
         pending.push_back(change);
         let detail = format!(
-            "{state} in this process only: the database is unreachable ({unreachable}). The change is written when it is back; until then, send it to the debug port of every other process"
+            "{state} in this process only: the database is unreachable ({unreachable}). The change is written once the database is reachable again; until then, send it to the debug port of every other process"
         );
         Ok(ToggleOutcome {
             obeyed_by: Scope::Process,
@@ -359,7 +359,7 @@ impl Control {
     }
 }
 
-/// The live setting that a command asks for; `None` removes the present one.
+/// The live setting that a command asks for; `None` removes the current one.
 fn live_setting(command: &ToggleCommand, now: Timestamp) -> Option<Setting> {
     let (enabled, limit, slot_ms) = match command.action {
         Action::Clear | Action::Enable | Action::Restart => return None,

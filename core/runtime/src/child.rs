@@ -54,7 +54,7 @@ struct SpawnError {
     source: std::io::Error,
 }
 
-/// Kills a child's process group when it is dropped, or before.
+/// The process group of a child, by the pid of its leader. Dropping it kills the processes in it.
 struct Group(Option<i32>);
 
 impl Group {
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn end_by_sigterm_is_a_drain_only_if_it_was_asked_to_end() {
+    fn exit_by_sigterm_is_a_drain_only_if_the_child_was_asked_to_end() {
         let check = |exit: Exit, asked: bool, expected: Ending| {
             assert_eq!(exit.ending(asked), expected, "{exit:?}, asked: {asked}");
         };

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub(crate) type Run = Arc<dyn Fn(Context) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
-/// A named unit of long-running work, which operators place, toggle and see the usage of.
+/// A named unit of long-running work. Operators place and toggle it, and its usage is measured.
 #[derive(Clone)]
 pub struct Member {
     pub(crate) name: Arc<str>,

@@ -75,7 +75,7 @@ impl Listener {
                 Ok(_) => {}
                 // The child cannot report any more, so the ready deadline ends the run.
                 Err(error) => {
-                    tracing::warn!(%error, "failed to receive the readiness of a child");
+                    tracing::warn!(%error, "cannot receive the readiness of a child");
                     return std::future::pending().await;
                 }
             }

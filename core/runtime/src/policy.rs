@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backoff_doubles_with_jitter_up_to_the_longest() {
+    fn backoff_doubles_with_jitter_up_to_the_maximum() {
         let limits = limits(MemberKind::Loop);
         let mut random = Random::seeded(7);
         for (failures, whole_ms) in [(1, 100), (2, 200), (5, 1_600), (8, 10_000), (999, 10_000)] {

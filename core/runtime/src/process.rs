@@ -97,7 +97,8 @@ impl Builder {
         self
     }
 
-    /// The handle for operators, for members that need it. Until [`Builder::build`] it knows no names.
+    /// The handle for operators, for members that need it. Before [`Builder::build`] it rejects
+    /// every name as unknown.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }

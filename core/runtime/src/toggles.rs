@@ -104,7 +104,7 @@ pub enum ToggleError {
     },
     /// The configured limit is lower.
     #[error(
-        "{name} has a limit of {configured} by {source_name}, so a live limit of {requested} has no effect; set a lower limit, or change {source_name} and reload"
+        "{source_name} limits {name} to {configured}, so a live limit of {requested} has no effect; set a lower limit, or change {source_name} and reload"
     )]
     Limit {
         /// The target's name.
@@ -116,23 +116,25 @@ pub enum ToggleError {
         /// Where it is configured.
         source_name: String,
     },
-    /// The configured time limit of a slot is shorter.
+    /// The configured slot time is shorter.
     #[error(
-        "requests to {name} may hold a slot for {} by {source_name}, so a live time limit of {} has no effect; set a shorter one, or change {source_name} and reload",
+        "{source_name} sets the slot time of {name} to {}, so a live slot time of {} has no effect; set a shorter one, or change {source_name} and reload",
         format_duration(*.configured), format_duration(*.requested)
     )]
     Slot {
         /// The target's name.
         name: String,
-        /// The requested time limit.
+        /// The requested slot time.
         requested: Duration,
-        /// The configured time limit.
+        /// The configured slot time.
         configured: Duration,
         /// Where it is configured.
         source_name: String,
     },
     /// Too many targets have a live setting.
-    #[error("{LIVE_MAX} targets have live toggles already; clear some of them first")]
+    #[error(
+        "too many live toggles: {LIVE_MAX} members and endpoints have one already; clear some of them first"
+    )]
     TooMany,
 }
 

@@ -37,9 +37,9 @@ impl Source {
 /// A change to be recorded by [`Store::add_audit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAudit {
-    /// When, in milliseconds since 1970 UTC.
+    /// When the change was made, in milliseconds since 1970 UTC.
     pub at: i64,
-    /// Who.
+    /// The operator.
     pub who: String,
     /// The kind of target and the action: `endpoint.disable`.
     pub what: String,
@@ -60,9 +60,9 @@ pub struct NewAudit {
 pub struct AuditRow {
     /// Increases with every row.
     pub id: i64,
-    /// When, in milliseconds since 1970 UTC.
+    /// When the change was made, in milliseconds since 1970 UTC.
     pub at: i64,
-    /// Who.
+    /// The operator.
     pub who: String,
     /// The kind of target and the action: `endpoint.disable`.
     pub what: String,

@@ -21,7 +21,7 @@ pub(crate) struct Budget {
     refused: AtomicU64,
 }
 
-/// Counts one waiting query for as long as it exists, so that a cancelled query is not counted on.
+/// Counts one waiting query for as long as it exists, so that a cancelled query is no longer counted.
 struct Waiting<'a>(&'a AtomicU32);
 
 impl<'a> Waiting<'a> {

@@ -23,7 +23,7 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// The database cannot be opened, and retrying will not help.
-    #[error("failed to open database {database}: {source}")]
+    #[error("cannot open database {database}: {source}")]
     Open {
         /// The URL without its password.
         database: String,
@@ -31,7 +31,7 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// The schema cannot be migrated to this version.
-    #[error("failed to migrate database {database}: {source}")]
+    #[error("cannot migrate database {database}: {source}")]
     Migrate {
         /// The URL without its password.
         database: String,
@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// The schema was migrated by a newer version of Davy.
     #[error(
-        "database {database} has schema version {version}, which is newer than this davy: start a newer davy, or use another database"
+        "database {database} has schema version {version}, which is newer than this version of Davy; start a newer version, or use another database"
     )]
     Newer {
         /// The URL without its password.
@@ -50,7 +50,7 @@ pub enum Error {
     },
     /// The server's certificate is not trusted, or the server does not support TLS.
     #[error(
-        "TLS connection to database {database} failed: {source}; set the CA certificate with ?sslrootcert=FILE, or what is verified with ?sslmode=verify-full, verify-ca, require or disable"
+        "TLS connection to database {database} failed: {source}; set the CA certificate with ?sslrootcert=FILE, or choose what is verified with ?sslmode=verify-full, verify-ca, require or disable"
     )]
     Tls {
         /// The URL without its password.

@@ -60,7 +60,7 @@ pub struct BudgetStats {
     pub in_use: u32,
     /// Queries waiting for a connection of the budget.
     pub waiting: u32,
-    /// Queries that waited in vain and failed.
+    /// Queries that timed out waiting for a connection of the budget.
     pub refused: u64,
 }
 

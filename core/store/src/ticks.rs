@@ -1,8 +1,8 @@
 //! Periodic work that runs once in the fleet.
 //!
 //! A process claims a due tick and gets a lease, which expires, and a fencing token, which increases
-//! with every claim. A process whose lease has expired may not notice and go on; its later calls carry
-//! an old token and are rejected once another process has claimed the tick.
+//! with every claim. A process may continue without noticing that its lease has expired; its later calls
+//! carry an old token and are rejected once another process has claimed the tick.
 //!
 //! Callers read the current time from [`Store::now`], so that all of them use the database's clock.
 
@@ -89,7 +89,7 @@ impl Tick {
 
 impl Store {
     /// Claims a tick for `holder` with a lease of `lease` milliseconds from `now`. Returns `None` unless
-    /// the tick is due and nobody holds a live lease on it. It is due when `interval` milliseconds have
+    /// the tick is due and no process holds a live lease on it. It is due when `interval` milliseconds have
     /// passed since its last start, when it was woken since, and when its last run never finished.
     ///
     /// Of several concurrent claims one succeeds: both databases evaluate the condition while they hold

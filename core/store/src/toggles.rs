@@ -97,9 +97,9 @@ pub struct ToggleChange {
     pub action: Action,
     /// The operator.
     pub who: String,
-    /// Why.
+    /// The stated reason.
     pub why: Option<String>,
-    /// When, in milliseconds since 1970 UTC.
+    /// When the change was made, in milliseconds since 1970 UTC.
     pub at: i64,
     /// The id of the process that accepted the change.
     pub process: Option<String>,
@@ -123,11 +123,11 @@ pub struct Toggle {
     pub slot_ms: Option<i64>,
     /// The revision of the latest requested restart; 0 before the first.
     pub restart_revision: i64,
-    /// Who set it.
+    /// The operator who set it.
     pub who: String,
-    /// Why.
+    /// The stated reason.
     pub why: Option<String>,
-    /// When, in milliseconds since 1970 UTC.
+    /// When the change was made, in milliseconds since 1970 UTC.
     pub at: i64,
     /// The revision of its last change. Revisions increase over all toggles.
     pub revision: i64,

@@ -83,12 +83,12 @@ const GENERAL: &[Setting] = &[
     setting(
         "http.require_token",
         "false",
-        "whether every change needs http.token, also those from this machine",
+        "whether every change needs http.token, including those from this machine",
     ),
     setting(
         "http.hosts",
         "",
-        "host names, separated by commas, that requests to a loopback address may have besides IP addresses and localhost; pages of these hosts may also send changes and profiles",
+        "host names, separated by commas, that the Host header of requests to a loopback address may contain besides IP addresses and localhost; pages of these hosts may also send changes and profiles",
     ),
     setting(
         "http.trusted_proxies",

@@ -21,7 +21,7 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_millis(250);
 /// Timeout for processes to start and for memory to settle.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Rounds of normal use before the storm, and the pause between them.
+/// Rounds of normal use before the load, and the pause between them.
 const NORMAL_ROUNDS: usize = 4;
 const NORMAL_PAUSE: Duration = Duration::from_secs(3);
 /// The team that owns the jobs.
@@ -93,7 +93,7 @@ impl Incident<'_> {
         let completed = load.completed.load(Ordering::Relaxed);
         let span = self.clock.monotonic().saturating_sub(start).as_secs_f64();
         checks.push(Check {
-            name: "memory in the storm",
+            name: "memory under load",
             measured: format!(
                 "{} at {:.1} responses/s",
                 mib(peak),
@@ -103,7 +103,7 @@ impl Incident<'_> {
             passed: peak > baseline,
         });
         checks.push(Check {
-            name: "slowest other endpoint in the storm",
+            name: "slowest other endpoint under load",
             measured: latency(&during),
             required: String::new(),
             passed: true,
@@ -351,7 +351,7 @@ fn with_store<T>(
     result.map_err(Failure::because("database access failed"))
 }
 
-/// A job as a real one looks: a configuration of `config_bytes`, up to two builds.
+/// A realistic job: a configuration of `config_bytes` and up to two builds.
 fn job(number: usize, config_bytes: usize) -> NewJob {
     let build = |state: &str| {
         format!(

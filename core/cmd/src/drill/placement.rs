@@ -153,5 +153,5 @@ fn free_port() -> Result<u16, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener
         .map(|address| address.port())
-        .map_err(Failure::because("no free port"))
+        .map_err(Failure::because("cannot find a free port"))
 }

@@ -9,7 +9,7 @@ pub(super) fn progress(step: &str) {
     eprintln!("davy drill: {step}");
 }
 
-/// A measurement, and what it had to be.
+/// A measurement and the value that it must meet.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Check {
     #[serde(rename = "check")]

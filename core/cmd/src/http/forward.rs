@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::unix::{SpawnTagged, UnixConnector};
 
-/// The header by which a parent tells its child where a request comes from. TCP listeners remove it.
+/// The header in which a parent passes the origin of a request to its child. TCP listeners remove it.
 pub(super) const CALLER: &str = "davy-caller";
 /// Its value for [`Caller::Local`]; any other one means [`Caller::Remote`].
 pub(super) const LOCAL: &str = "local";
@@ -68,7 +68,7 @@ impl ChildClient {
             async move |request: Request<Body>| match this.send(request).await {
                 Ok(response) => response,
                 Err(error) => {
-                    tracing::debug!(process = this.process, %error, "can't forward a request");
+                    tracing::debug!(process = this.process, %error, "cannot forward a request");
                     let detail = format!(
                         "process {} does not respond ({error}); it is being restarted, try again in a second",
                         this.process

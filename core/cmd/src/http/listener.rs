@@ -87,7 +87,7 @@ pub(crate) fn bind_near(key: &str, address: SocketAddr) -> Result<(Listener, Soc
 /// Binds a unix socket. Removes one that a killed process has left at the same path.
 pub(crate) fn bind_socket(path: &Path) -> Result<Listener, Failure> {
     let failed =
-        |error: io::Error| Failure::failed(format!("can't listen on {}: {error}", path.display()));
+        |error: io::Error| Failure::failed(format!("cannot listen on {}: {error}", path.display()));
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
@@ -100,7 +100,7 @@ pub(crate) fn bind_socket(path: &Path) -> Result<Listener, Failure> {
 
 fn named(listener: TcpListener) -> Result<(Listener, SocketAddr), Failure> {
     let at = listener.local_addr().map_err(|error| {
-        Failure::failed(format!("can't read the address of a listener: {error}"))
+        Failure::failed(format!("cannot read the address of a listener: {error}"))
     })?;
     Ok((Listener::Tcp(Arc::new(listener)), at))
 }
@@ -112,6 +112,6 @@ fn refused(key: &str, address: SocketAddr, error: &io::Error) -> Failure {
         _ => error.to_string(),
     };
     Failure::usage(format!(
-        "can't listen on {address}: {why}; set another address with --{flag}"
+        "cannot listen on {address}: {why}; set another address with --{flag}"
     ))
 }

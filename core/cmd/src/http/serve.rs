@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The pause after a failed accept, usually for want of a file descriptor.
+/// The pause after a failed accept, usually because no file descriptor is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,8 +33,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Serves HTTP/1 and HTTP/2 until the drain, then finishes the requests in flight.
 ///
-/// Every connection is a task of the operation `connection` of the listener's member, which pays for
-/// reading and writing outside of endpoints.
+/// Every connection is a task of the operation `connection` of the listener's member. Reading and
+/// writing outside of endpoints is attributed to it.
 pub(crate) async fn serve(
     context: &Context,
     clock: &Clock,
@@ -67,7 +67,7 @@ pub(crate) async fn serve(
             (Ok(Stream::Unix(stream)), Ok(permit)) => server.serve(context, stream, None, permit),
             (Err(error), _) => {
                 // The client disconnected already, or the process has no file descriptor left.
-                tracing::warn!(member = context.name(), %error, "can't accept a connection");
+                tracing::warn!(member = context.name(), %error, "cannot accept a connection");
                 clock.sleep(ACCEPT_PAUSE).await;
             }
             // The semaphore is never closed.
@@ -140,7 +140,7 @@ impl Server {
                         tracing::debug!(%error, "connection failed");
                     }
                 }
-                () = disconnect.requested() => tracing::debug!("connection closed: its response was ended"),
+                () = disconnect.requested() => tracing::debug!("connection closed: endpoint disabled or slot expired"),
                 () = no_request(&clock, &has_request) => tracing::debug!("connection closed: no request in time"),
             }
         });

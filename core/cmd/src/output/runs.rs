@@ -13,8 +13,8 @@ const END_NAME_MAX: usize = 40;
 /// A tree with its runs folded.
 pub(crate) struct FoldedRuns {
     pub(crate) tree: FlameTree,
-    /// Names of runs for the case that the frame after the run is not drawn; that frame is then part of
-    /// the run. By the frame of the run.
+    /// Names of runs that include the frame after the run, by the frame that represents the run. They are
+    /// used where the frame after the run is not drawn.
     pub(super) names_with_end: BTreeMap<u32, String>,
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Composed {
     _sockets: Option<SocketFolder>,
 }
 
-/// Database connections of the member `control`, which serves no placed member's budget.
+/// Database connections of the member `control`; they belong to the budget of no placed member.
 const CONTROL_CONNECTIONS: u32 = 3;
 
 /// Composes the members of a plan.

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_one_installation_share_a_folder() {
+    fn processes_of_a_split_share_a_data_folder() {
         let folder = tempfile::tempdir().expect("create a temporary folder");
         let locks: Vec<_> = ProcessKind::PARTS
             .into_iter()

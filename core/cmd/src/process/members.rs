@@ -22,11 +22,11 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
     let archive = || {
         // `open_archive` creates it for every process with such a member.
         let archive = parts.archive.clone();
-        archive.ok_or_else(|| Failure::failed(format!("member {member} has no archive")))
+        archive.ok_or_else(|| Failure::failed(format!("cannot start member {member}: the archive of the process is not open; report this as a bug")))
     };
     let name = member.name();
     Ok(match member {
-        // Their work is that of their endpoints.
+        // Only their endpoints do work, so these members have no task.
         MemberId::Api | MemberId::Ui | MemberId::ArchiveQuery => Member::served(name),
         MemberId::ArchiveIngest => ingest(name, archive()?),
         MemberId::ArchiveCompactor => compactor(name, archive()?),

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exit_code_is_that_of_a_shell() {
+    fn exit_code_follows_the_convention_of_shells() {
         let check = |raw: i32, code: i32, sentence: Option<&str>| {
             let ended = CommandEnd::Exited(ExitStatus::from_raw(raw));
             assert_eq!(ended.exit_code(), Some(code));

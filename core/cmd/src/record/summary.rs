@@ -1,6 +1,7 @@
 //! What `davy record` prints on standard error after a recording.
 
 use super::command::CommandEnd;
+use davy_profile::units::count;
 use davy_record::Recording;
 
 /// Prints how the command ended, the number of samples and what is missing from the profile.
@@ -27,8 +28,8 @@ fn notes(recording: &Recording) -> Vec<String> {
     }
     if recording.throttled > 0 {
         notes.push(format!(
-            "the kernel throttled sampling {} times because it took too long",
-            recording.throttled
+            "the kernel throttled sampling {} because it took too long",
+            count(recording.throttled as usize, "time", "times")
         ));
     }
     if recording.cut > 0 {
@@ -37,7 +38,8 @@ fn notes(recording: &Recording) -> Vec<String> {
         } else {
             ""
         };
-        notes.push(format!("{} stacks are truncated{hint}", recording.cut));
+        let stacks = count(recording.cut as usize, "stack is", "stacks are");
+        notes.push(format!("{stacks} truncated{hint}"));
     }
     if !recording.has_kernel {
         notes.push(
@@ -53,7 +55,8 @@ fn notes(recording: &Recording) -> Vec<String> {
     );
     if recording.nameless.len() > NAMELESS_MAX {
         let more = recording.nameless.len() - NAMELESS_MAX;
-        notes.push(format!("no symbols for {more} more files"));
+        let more = count(more, "more file", "more files");
+        notes.push(format!("no symbols for {more}"));
     }
     notes
 }
@@ -64,7 +67,7 @@ mod tests {
     use davy_record::CallGraph;
 
     #[test]
-    fn everything_missing_is_noted() {
+    fn summary_lists_what_is_missing_from_the_profile() {
         let recording = Recording {
             profile: davy_profile::Profile::new(),
             samples: 10,

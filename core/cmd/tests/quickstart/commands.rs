@@ -183,7 +183,7 @@ fn failed_command_reports_the_cause_and_a_hint() {
     check(
         &["query", "cpu", "--server", "http://127.0.0.1:1"],
         1,
-        "no Davy is listening at http://127.0.0.1:1: connection refused; start one with `davy quickstart` or pass --server",
+        "cannot connect to http://127.0.0.1:1: connection refused; start Davy with `davy quickstart`, or pass another --server",
     );
     let check_usage = |arguments: &[&str], expected: &str| {
         let output = run(&running, &sandbox, arguments);

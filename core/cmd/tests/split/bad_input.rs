@@ -63,7 +63,10 @@ fn invalid_member_list_is_refused_with_its_source() {
     );
     check(
         "[process.backend]\nmembers = [\"gc.*\", \"gc.*\"]\n",
-        &["lists gc.* twice", "process.backend.members (davy.toml)"],
+        &[
+            "duplicate pattern gc.*",
+            "process.backend.members (davy.toml)",
+        ],
     );
     check(
         "[process.backend]\nmembers = [\"gc.adit\"]\n",
@@ -160,7 +163,10 @@ fn unknown_name_exits_with_2_and_the_nearest_one() {
         &["endpoint", "disable", "ListAlJobs"],
         "did you mean ListAllJobs?",
     );
-    check(&["endpoint", "enable", "zzz"], "`davy endpoints` lists all");
+    check(
+        &["endpoint", "enable", "zzz"],
+        "`davy endpoints` lists all endpoints",
+    );
     check(&["endpoint", "disable", "a/b"], "invalid name \"a/b\"");
     check(&["endpoint", "limit", "ListAllJobs", "0"], "0");
     assert_eq!(
@@ -206,7 +212,7 @@ fn invalid_change_is_refused_with_a_hint() {
             &[WHO],
             "{\"enabled\": false, \"limit\": 2}",
             400,
-            "exclude each other",
+            "mutually exclusive",
         );
         check(
             job,
@@ -226,7 +232,7 @@ fn invalid_change_is_refused_with_a_hint() {
         );
         for needed in ["control", "debug", "database", "listener.http"] {
             let path = format!("members/{needed}");
-            check(&path, &[WHO], off, 409, "can't be disabled");
+            check(&path, &[WHO], off, 409, "cannot be disabled");
         }
     }
     let why = format!("{{\"enabled\": false, \"why\": \"{}\"}}", "x".repeat(3_000));

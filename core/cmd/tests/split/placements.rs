@@ -22,8 +22,8 @@ macro_rules! suite {
             }
 
             #[test]
-            fn pushed_profile_is_found_everywhere() {
-                run(suite::pushed_profile_is_found_everywhere);
+            fn pushed_profile_is_found_on_every_frontend_and_archiver() {
+                run(suite::pushed_profile_is_found_on_every_frontend_and_archiver);
             }
 
             #[test]
@@ -32,8 +32,8 @@ macro_rules! suite {
             }
 
             #[test]
-            fn metrics_have_every_member() {
-                run(suite::metrics_have_every_member);
+            fn metrics_cover_every_member() {
+                run(suite::metrics_cover_every_member);
             }
 
             #[test]

@@ -18,7 +18,7 @@ pub(crate) fn page_is_served(fleet: &mut Fleet) {
     }
 }
 
-pub(crate) fn pushed_profile_is_found_everywhere(fleet: &mut Fleet) {
+pub(crate) fn pushed_profile_is_found_on_every_frontend_and_archiver(fleet: &mut Fleet) {
     std::fs::write(fleet.path().join("shop.folded"), "main;serve;pay 100\n")
         .expect("write the file");
     text(&fleet.davy_at(fleet.archive(), &["push", "shop.folded"]));
@@ -58,7 +58,7 @@ pub(crate) fn member_is_listed_once_per_host(fleet: &mut Fleet) {
     }
 }
 
-pub(crate) fn metrics_have_every_member(fleet: &mut Fleet) {
+pub(crate) fn metrics_cover_every_member(fleet: &mut Fleet) {
     for process in &fleet.processes {
         let lines = metrics(&process.debug);
         let is_up = |member: &str| {
@@ -93,7 +93,7 @@ pub(crate) fn endpoint_is_disabled_and_enabled(fleet: &mut Fleet) {
         "disable",
         "ListAllJobs",
         "--why",
-        "it eats memory",
+        "uses too much memory",
     ]));
     everywhere(fleet, "the disabled endpoint", |frontend| {
         jobs(frontend).is_some_and(|response| response.status == 503)
@@ -101,7 +101,10 @@ pub(crate) fn endpoint_is_disabled_and_enabled(fleet: &mut Fleet) {
     for frontend in fleet.frontends() {
         let refused = jobs(frontend).expect("a response");
         let detail = refused.json()["detail"].as_str().unwrap_or("").to_owned();
-        for part in ["ListAllJobs was disabled by operator@", "it eats memory"] {
+        for part in [
+            "ListAllJobs was disabled by operator@",
+            "uses too much memory",
+        ] {
             assert!(detail.contains(part), "{detail}");
         }
         assert!(members(frontend).is_some(), "other endpoints respond");
@@ -285,7 +288,7 @@ pub(crate) fn changes_are_in_the_audit_log(fleet: &mut Fleet) {
             "endpoint disable",
             "ListAllJobs",
             "endpoint.disable",
-            "it eats memory",
+            "uses too much memory",
         ),
         (
             "endpoint enable",
@@ -338,7 +341,7 @@ pub(crate) fn changes_are_in_the_audit_log(fleet: &mut Fleet) {
 /// Toggles, restarts and a stop are normal operation.
 pub(crate) fn normal_operation_logs_no_warning(fleet: &mut Fleet) {
     page_is_served(fleet);
-    pushed_profile_is_found_everywhere(fleet);
+    pushed_profile_is_found_on_every_frontend_and_archiver(fleet);
     endpoint_is_disabled_and_enabled(fleet);
     member_restarts_on_every_host(fleet);
     assert_no_warnings(fleet);

@@ -23,7 +23,7 @@ const REASON_BYTES_MAX: usize = 2_000;
 pub(crate) struct MemberChange {
     /// `false` stops the member in every process; `true` runs it as configured.
     enabled: bool,
-    /// The reason, shown to everybody who finds the member disabled. At most 2,000 bytes.
+    /// The reason, which the member list and the audit log show. At most 2,000 bytes.
     #[serde(default)]
     #[schemars(length(max = REASON_BYTES_MAX))]
     why: String,
@@ -40,7 +40,7 @@ pub(crate) struct EndpointChange {
     limit: Option<u32>,
     /// How long a request may hold a slot under the limit, such as `30s`.
     slot: Option<String>,
-    /// The reason, shown to everybody whose request is refused. At most 2,000 bytes.
+    /// The reason, which refused requests and the audit log show. At most 2,000 bytes.
     #[serde(default)]
     #[schemars(length(max = REASON_BYTES_MAX))]
     why: String,
@@ -141,12 +141,12 @@ pub(super) async fn endpoint(
         (Some(true), None) => Action::Clear,
         (Some(false), Some(_)) => {
             return Err(Problem::bad_request(
-                "\"enabled\": false and \"limit\" exclude each other; send one of them",
+                "\"enabled\": false and \"limit\" are mutually exclusive; send one of them",
             ));
         }
         (None, None) => {
             return Err(Problem::bad_request(
-                "nothing to change; send \"enabled\": true or false, or \"limit\": N",
+                "the body requests no change; send \"enabled\": true or false, or \"limit\": N",
             ));
         }
     };
@@ -220,7 +220,7 @@ impl Operator {
     ) -> Answer {
         if why.len() > REASON_BYTES_MAX {
             return Err(Problem::bad_request(format!(
-                "why has {} bytes; at most {REASON_BYTES_MAX} are allowed",
+                "invalid \"why\": expected at most {REASON_BYTES_MAX} bytes, got {}",
                 why.len()
             )));
         }

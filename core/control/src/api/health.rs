@@ -166,7 +166,7 @@ async fn scrape(State(shared): State<Shared>) -> Response {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            format!("can't encode the metrics: {error}"),
+            format!("cannot encode the metrics: {error}"),
         )
         .into_response(),
     }

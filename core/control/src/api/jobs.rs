@@ -29,6 +29,6 @@ async fn list_all_jobs(State(store): State<Store>) -> Result<Response, Problem> 
 fn encoding_failed(error: &dyn std::fmt::Display) -> Problem {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
-        format!("can't encode the jobs as JSON: {error}"),
+        format!("cannot encode the jobs as JSON: {error}"),
     )
 }

@@ -25,7 +25,7 @@ const SLICE_BYTES: usize = 64 << 10;
 pub struct Disconnect(CancellationToken);
 
 impl Disconnect {
-    /// Completes when the connection is to be closed, whatever is left to be sent.
+    /// Completes when the connection must be closed, even if the response is not sent completely.
     pub async fn requested(&self) {
         self.0.cancelled().await;
     }
@@ -99,7 +99,7 @@ impl MeteredBody {
     }
 }
 
-/// Completes with the future; never without one.
+/// Completes when the future does; without a future it never completes.
 async fn completed(future: Option<impl Future<Output = ()>>) {
     match future {
         Some(future) => future.await,
@@ -134,13 +134,13 @@ impl http_body::Body for MeteredBody {
             self.inner = Body::empty();
             return Poll::Ready(Some(Err(axum::Error::new(error))));
         }
-        // A client that reads slowly would hold its slot for as long as it likes.
+        // A client that reads slowly would otherwise hold its slot indefinitely.
         if let Some(slot) = &mut self.hold.slot
             && Pin::new(slot.expiry()).poll(context).is_ready()
         {
             let error = io::Error::new(
                 io::ErrorKind::TimedOut,
-                "the response held its slot for too long",
+                "the response exceeded its slot time",
             );
             return Poll::Ready(Some(Err(axum::Error::new(error))));
         }

@@ -27,8 +27,8 @@ impl fmt::Debug for Fleet {
     }
 }
 
-/// How long a process refuses by itself after the fleet had no free slot, so that refused requests
-/// don't load the database.
+/// How long a process refuses requests without asking the database after the fleet had no free slot,
+/// so that refused requests put no load on the database.
 const FULL_FOR: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Slots {
                 None
             }
             Err(error) => {
-                tracing::debug!(op, %error, "can't take a slot in the database; limiting in this process only");
+                tracing::debug!(op, %error, "cannot take a slot in the database; limiting in this process only");
                 Some(held)
             }
         }

@@ -47,7 +47,7 @@ impl RequestMetrics {
             refused: IntCounterVec::new(
                 Opts::new(
                     "davy_endpoint_refused_total",
-                    "Requests refused: endpoint disabled, limit reached, or slot held for too long",
+                    "Requests refused: endpoint disabled, limit reached, or slot time exceeded",
                 ),
                 &["member", "op", "reason"],
             )?,

@@ -94,7 +94,7 @@ pub const METRICS: &[MetricEntry] = &[
     gauge(
         "davy_archive_blocks",
         &[],
-        "Blocks, as of the last round of the compactor.",
+        "Blocks at the last run of the compactor.",
     ),
     counter(
         "davy_archive_bucket_errors_total",
@@ -179,13 +179,13 @@ pub const METRICS: &[MetricEntry] = &[
     gauge(
         "davy_archive_segments",
         &[],
-        "Segments that no block covers, as of the last round of the compactor.",
+        "Segments that no block covers, at the last run of the compactor.",
     ),
     counter("davy_archive_windows_total", &[], "Acknowledged windows."),
     gauge(
         "davy_db_connections",
         &["member", "state"],
-        "Database connections in use, allowed and waited for, by state",
+        "Database connections in use, budget, and queries waiting for a connection, by state",
     ),
     counter("davy_db_errors_total", OPERATION, "Failed database queries"),
     counter("davy_db_queries_total", OPERATION, "Database queries"),
@@ -212,7 +212,7 @@ pub const METRICS: &[MetricEntry] = &[
     counter(
         "davy_endpoint_refused_total",
         &["member", "op", "reason"],
-        "Requests refused: endpoint disabled, limit reached, or slot held for too long",
+        "Requests refused: endpoint disabled, limit reached, or slot time exceeded",
     ),
     counter(
         "davy_endpoint_requests_total",
@@ -242,7 +242,7 @@ pub const METRICS: &[MetricEntry] = &[
     gauge(
         "davy_member_last_run_seconds",
         &["member"],
-        "When a run of the periodic member last succeeded in the fleet, in seconds since 1970",
+        "Unix time of the last successful run of the periodic member in the fleet, in seconds",
     ),
     counter(
         "davy_member_leaked_tasks_total",

@@ -249,7 +249,7 @@ fn database(families: &mut Families<'_>, control: &Control) {
     }
     families.add(
         "davy_db_connections",
-        "Database connections in use, allowed and waited for, by state",
+        "Database connections in use, budget, and queries waiting for a connection, by state",
         MetricType::GAUGE,
         gauges,
     );
@@ -274,7 +274,7 @@ async fn last_runs(families: &mut Families<'_>, control: &Control) {
     }
     families.add(
         "davy_member_last_run_seconds",
-        "When a run of the periodic member last succeeded in the fleet, in seconds since 1970",
+        "Unix time of the last successful run of the periodic member in the fleet, in seconds",
         MetricType::GAUGE,
         at,
     );

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn family_of_two_processes_is_described_once() {
+    fn metric_family_of_two_processes_is_described_once() {
         let text = |process: &str| {
             format!(
                 "# HELP a_total A.\n# TYPE a_total counter\na_total{{process=\"{process}\"}} 1\n# HELP b B.\n# TYPE b gauge\nb{{process=\"{process}\"}} 2\n"

@@ -1,5 +1,5 @@
 //! Schemas of responses whose types belong to other packages: the database's rows and the archive's
-//! answers. Tests compare them with real ones.
+//! responses. Tests compare them with real ones.
 
 use schemars::JsonSchema;
 use std::collections::BTreeMap;

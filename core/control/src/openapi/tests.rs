@@ -38,7 +38,7 @@ fn every_operation_is_described_completely() {
 }
 
 #[test]
-fn every_reference_leads_to_a_schema() {
+fn every_schema_reference_resolves() {
     fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
         match value {
             Value::Object(fields) => {

@@ -160,13 +160,13 @@ const MAX_NODES: Parameter = Parameter::new(
     "max_nodes",
     ParameterKind::Integer,
     "16384",
-    "Nodes in the response, at most; the largest ones are kept and the rest is summed up exactly",
+    "Maximum number of nodes; the largest are kept, and the exact sum of the others is reported",
 );
 const LIMIT: Parameter = Parameter::new(
     "limit",
     ParameterKind::Integer,
     "100",
-    "Functions in the response, at most; 100 by default",
+    "Maximum number of functions; 100 by default",
 );
 const FOCUS: Parameter = Parameter::new(
     "focus",

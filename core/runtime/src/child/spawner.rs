@@ -20,7 +20,7 @@ struct Request {
     reply: oneshot::Sender<io::Result<Child>>,
 }
 
-/// Starts a child that is killed when this process dies, however it dies.
+/// Starts a child that the kernel kills when this process ends for any reason.
 pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
     die_with_parent(&mut command);
     let (reply, response) = oneshot::channel();

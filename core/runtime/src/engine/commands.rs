@@ -11,7 +11,7 @@ impl Engine {
                 let slot = self.slots.len();
                 self.add(vec![*member]);
                 if self.stopping {
-                    // Its dependencies did not count it as pending.
+                    // Its dependencies have not counted it, so they do not wait for it to end.
                     self.slots[slot].released = true;
                     self.enter(slot, Phase::Stopped);
                 } else {

@@ -116,7 +116,7 @@ impl Engine {
         self.woken.push_back(slot);
     }
 
-    /// Tells the dependencies of a member that they need not wait for it, once.
+    /// Lets the dependencies of a member stop without waiting for it. Later calls have no effect.
     fn release(&mut self, slot: usize) {
         if std::mem::replace(&mut self.slots[slot].released, true) {
             return;

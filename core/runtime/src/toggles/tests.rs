@@ -134,12 +134,12 @@ fn live_setting_without_effect_is_rejected_with_the_decisive_source() {
     check(
         setting("--endpoint-ListAllJobs-limit", None, Some(5)),
         setting("live", None, Some(6)),
-        "ListAllJobs has a limit of 5 by --endpoint-ListAllJobs-limit, so a live limit of 6 has no effect; set a lower limit, or change --endpoint-ListAllJobs-limit and reload",
+        "--endpoint-ListAllJobs-limit limits ListAllJobs to 5, so a live limit of 6 has no effect; set a lower limit, or change --endpoint-ListAllJobs-limit and reload",
     );
     check(
         slot("davy.toml", 10),
         slot("live", 20),
-        "requests to ListAllJobs may hold a slot for 10s by davy.toml, so a live time limit of 20s has no effect; set a shorter one, or change davy.toml and reload",
+        "davy.toml sets the slot time of ListAllJobs to 10s, so a live slot time of 20s has no effect; set a shorter one, or change davy.toml and reload",
     );
 }
 

@@ -176,7 +176,7 @@ async fn child_is_ready_when_it_notifies_and_is_drained_by_sigterm() {
 }
 
 #[tokio::test]
-async fn killed_child_is_restarted_and_other_members_go_on() {
+async fn killed_child_is_restarted_and_other_members_keep_running() {
     let log = Log::default();
     let built = process()
         .member(child("healthy"))

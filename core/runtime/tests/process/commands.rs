@@ -13,20 +13,20 @@ async fn disabled_member_drains_and_its_dependents_keep_running() {
     let (handle, stop, running) = spawn(built);
     until(&handle.states(), "api", State::Ready).await;
     handle
-        .set_enabled("database", false, "it eats memory")
+        .set_enabled("database", false, "uses too much memory")
         .expect("a known member");
     until(&handle.states(), "database", State::Off).await;
     let database = handle.states().get("database").expect("a known member");
     assert_eq!(
         (database.enabled, database.why.as_deref()),
-        (false, Some("it eats memory"))
+        (false, Some("uses too much memory"))
     );
     assert!(
         handle.states().unready().is_empty(),
         "a disabled member is healthy"
     );
     handle
-        .set_enabled("database", true, "mended")
+        .set_enabled("database", true, "fixed")
         .expect("a known member");
     until(&handle.states(), "database", State::Ready).await;
     assert_eq!(
@@ -110,7 +110,7 @@ async fn waiting_and_failed_members_can_be_disabled_and_enabled() {
     until(&handle.states(), "failing", State::Ready).await;
     until(&handle.states(), "waits", State::Waiting).await;
     handle
-        .restart("waits", "in vain")
+        .restart("waits", "while it waits")
         .expect("an enabled member");
     handle
         .set_enabled("waits", true, "still")
@@ -120,7 +120,7 @@ async fn waiting_and_failed_members_can_be_disabled_and_enabled() {
     let waits = handle.states().get("waits").expect("a known member");
     assert_eq!(waits.why.as_deref(), Some("waits for never"));
     handle
-        .set_enabled("never", false, "hopeless")
+        .set_enabled("never", false, "not needed")
         .expect("a known member");
     until(&handle.states(), "waits", State::Ready).await;
     stop.drain();
@@ -144,12 +144,12 @@ async fn restart_drains_and_starts_only_that_member() {
     assert_eq!(log.take(), ["database stops", "database starts"]);
     handle.restart("api", "because").expect("an enabled member");
     handle
-        .set_enabled("api", false, "no, rather off")
+        .set_enabled("api", false, "disabled instead")
         .expect("a known member");
     until(&handle.states(), "api", State::Off).await;
     assert_eq!(
         handle
-            .restart("api", "why not")
+            .restart("api", "while disabled")
             .expect_err("it is off")
             .to_string(),
         r#"member "api" is disabled; enable it instead of restarting it"#
@@ -204,7 +204,7 @@ async fn served_member_changes_its_state_without_a_run() {
 async fn member_that_was_given_up_restarts_with_a_clean_record() {
     let (handle, stop, running) = spawn(process().member(failing("m", MemberKind::Loop, 16)));
     until(&handle.states(), "m", State::Failed).await;
-    handle.restart("m", "mended").expect("an enabled member");
+    handle.restart("m", "fixed").expect("an enabled member");
     until(&handle.states(), "m", State::Ready).await;
     assert_eq!(handle.states().get("m").map(|m| m.restarts), Some(16));
     stop.drain();

@@ -133,7 +133,7 @@ async fn dependents_stay_up_while_a_ready_member_restarts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn member_that_keeps_panicking_is_given_up_and_others_go_on() {
+async fn member_that_keeps_panicking_is_given_up_and_others_keep_running() {
     let log = Log::default();
     let panics = Member::new("m", MemberKind::Loop, |_| async { panic!("again") });
     let built = process()

@@ -76,7 +76,7 @@ conformance! {
         expired_slots_are_free
         request_keeps_its_slot_when_it_takes_it_again
         fast_clock_of_a_host_frees_no_live_slot
-        slot_expires_on_time_whatever_the_clock_of_its_host
+        slot_expires_on_time_even_if_the_clock_of_its_host_is_wrong
     }
     jobs {
         thirty_six_thousand_jobs_load_and_read_back

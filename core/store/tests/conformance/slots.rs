@@ -82,7 +82,9 @@ pub(crate) async fn fast_clock_of_a_host_frees_no_live_slot(database: Database) 
     assert_eq!(fast.slots().await.unwrap(), [("List".to_owned(), 1)]);
 }
 
-pub(crate) async fn slot_expires_on_time_whatever_the_clock_of_its_host(database: Database) {
+pub(crate) async fn slot_expires_on_time_even_if_the_clock_of_its_host_is_wrong(
+    database: Database,
+) {
     let accurate = database.store_on(Clock::system()).await;
     let fast = database.store_on(fast_clock()).await;
     assert!(take(&fast, "a").await);

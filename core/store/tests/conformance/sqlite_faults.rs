@@ -126,12 +126,12 @@ async fn error_names_the_file_that_is_not_a_database() {
     .await;
     check(
         "sqlite:/nowhere/at/all.db",
-        "failed to open database sqlite:/nowhere/at/all.db: ",
+        "cannot open database sqlite:/nowhere/at/all.db: ",
     )
     .await;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("notes.txt");
     std::fs::write(&path, "Dear diary, this is not a database. ".repeat(100)).unwrap();
     let url = format!("sqlite:{}", path.display());
-    check(&url, &format!("failed to open database {url}: ")).await;
+    check(&url, &format!("cannot open database {url}: ")).await;
 }

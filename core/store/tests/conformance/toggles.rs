@@ -10,7 +10,7 @@ pub(crate) fn change(name: &str, action: Action) -> ToggleChange {
         name: name.to_owned(),
         action,
         who: "ada".to_owned(),
-        why: Some("it eats memory".to_owned()),
+        why: Some("uses too much memory".to_owned()),
         at: 1_000,
         process: Some("p1".to_owned()),
         source: Source::Cli,
@@ -25,7 +25,7 @@ pub(crate) async fn toggle_and_audit_row_are_written_together(database: Database
             (toggle.enabled, toggle.limit_to, toggle.slot_ms),
             (enabled, limit_to, slot_ms)
         );
-        assert_eq!(toggle.why.as_deref(), Some("it eats memory"));
+        assert_eq!(toggle.why.as_deref(), Some("uses too much memory"));
         let row = store.audit(1, None).await.unwrap().remove(0);
         assert_eq!((&*row.what, &*row.name, &*row.who), (what, "List", "ada"));
         assert_eq!((row.at, &*row.source), (1_000, "cli"));
