@@ -83,7 +83,7 @@ pub(crate) fn migrate(flags: &Flags) -> Result<(), Failure> {
     runtime.block_on(async {
         let store = open_store(&config, 0, &Clock::system())?;
         let migrated = store.migrate().await;
-        migrated.map_err(Failure::because("cannot migrate the database"))?;
+        migrated.map_err(|error| Failure::failed(error.to_string()))?;
         print(&format!("{} is up to date\n", store.name()))?;
         store.close().await;
         Ok(())

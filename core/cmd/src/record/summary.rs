@@ -10,7 +10,8 @@ pub(super) fn print(recording: &Recording, ended: CommandEnd) {
     if let Some(sentence) = ended.sentence() {
         eprintln!("davy: {sentence}");
     }
-    eprintln!("davy: {samples} samples, {lost} lost");
+    let samples = count(*samples as usize, "sample", "samples");
+    eprintln!("davy: {samples}, {lost} lost");
     for sentence in notes(recording) {
         eprintln!("davy: {sentence}");
     }
