@@ -163,7 +163,7 @@ fn invalid_output_fails_before_the_command_starts() {
         &["-o", "a.pb", "--stack-bytes", "7"],
         &command,
         2,
-        "expected 1024 to 65000",
+        "expected 1024 B to 65000 B",
     );
     check(&["-o", "a.pb"], &["--", "/"], 126, "cannot start /");
     check(&[], &[], 2, "`davy record -- COMMAND`");

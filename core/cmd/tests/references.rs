@@ -46,7 +46,7 @@ struct Quickstart {
 impl Quickstart {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
+        let mut command = davy();
         command.arg("quickstart");
         for listener in ["http", "archive", "debug"] {
             command.arg(format!("--{listener}-listen=127.0.0.1:0"));
@@ -55,7 +55,6 @@ impl Quickstart {
             .args(["--archive-flush-interval", "100ms", "--data-dir"])
             .arg(folder.path())
             .current_dir(folder.path())
-            .env_remove(BLESS)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -186,15 +185,20 @@ fn metrics_are_listed_once_in_the_order_of_their_names() {
     assert_eq!(unique.len(), names.len());
 }
 
-/// The document that `davy reference` prints.
-fn reference(document: &str) -> String {
+/// The binary, without the variables that control the tests: it rejects unknown variables.
+fn davy() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
     for (name, _) in std::env::vars() {
         if name.starts_with("DAVY_") {
             command.env_remove(name);
         }
     }
-    let output = command.args(["reference", document]).output();
+    command
+}
+
+/// The document that `davy reference` prints.
+fn reference(document: &str) -> String {
+    let output = davy().args(["reference", document]).output();
     let output = output.expect("run the binary");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{error}");
