@@ -104,7 +104,7 @@ fn acknowledged_windows_survive_sigkill_and_count_once() {
         );
     }
     // A window stored just before the kill may be in the archive without having been acknowledged, but
-    // no window may be there twice.
+    // no window may be counted twice.
     assert!(stored.iter().all(|(_, count)| *count == 1), "{stored:?}");
 }
 
