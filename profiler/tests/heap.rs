@@ -33,9 +33,10 @@ fn hoard(total: usize, seed: u64) -> (Vec<Vec<u8>>, usize) {
     (pieces, sum)
 }
 
-/// Three standard errors of an estimate of `bytes`, relative to it. One is sqrt(rate / bytes).
+/// Four and a half standard errors of an estimate of `bytes`, relative to it: a correct estimate is farther off in
+/// one run of 150,000. One standard error is sqrt(rate / bytes).
 fn tolerance(bytes: usize) -> f64 {
-    3.0 * (RATE / bytes as f64).sqrt()
+    4.5 * (RATE / bytes as f64).sqrt()
 }
 
 fn assert_close(estimate: i64, truth: usize) {
@@ -246,11 +247,10 @@ fn rate_change_keeps_the_weight_of_live_samples() {
     assert_eq!(live("coarse"), before, "nothing was allocated or freed");
     let (fine, fine_bytes) = keep("fine", 22);
     assert_close(before, coarse_bytes);
-    let error = live("fine") as f64 / fine_bytes as f64 - 1.0;
-    assert!(
-        error.abs() < 3.0 * (16_384.0 / fine_bytes as f64).sqrt(),
-        "{error}"
-    );
+    // The first sample has the weight of the old rate, so that rate adds one variance of its own.
+    let deviation = (16_384.0 * fine_bytes as f64 + RATE * RATE).sqrt();
+    let error = (live("fine") - fine_bytes as i64) as f64 / deviation;
+    assert!(error.abs() <= 4.5, "{error} standard errors");
     let profile = handle.heap_profile(&Filter::default()).expect("a heap");
     assert_eq!(profile.period, 16 << 10);
     drop((coarse, fine));
