@@ -2,7 +2,7 @@
 //!
 //! A program has hundreds of compilation units, and indexing all of them took most of the child's time. So
 //! `.debug_aranges` is used to find the units that hold the addresses, and the other units are made to
-//! look empty in a copy of `.debug_info` that keeps the offset of every unit.
+//! look empty in a private copy of `.debug_info`, which keeps the offset of every unit.
 
 use addr2line::gimli::{self, EndianSlice, LittleEndian, SectionId};
 use addr2line::{Context, FrameIter, Loader};
@@ -82,24 +82,23 @@ impl PartialDebugInfo {
         let map = Box::leak(Box::new(unsafe { memmap2::Mmap::map(&file) }.ok()?));
         let map: &'static [u8] = map;
         let elf: ElfFile64<'static, object::LittleEndian> = ElfFile64::parse(map).ok()?;
-        let section = |name: &str| -> Option<&'static [u8]> {
-            let section = elf.section_by_name(name)?;
-            let range = section.compressed_file_range().ok()?;
-            if range.format == CompressionFormat::None {
-                return section.data().ok();
-            }
-            let data = section.uncompressed_data().ok()?;
-            Some(Vec::leak(data.into_owned()))
-        };
-        let units = units_of(section(".debug_aranges")?, addresses)?;
-        let (info, abbrev) = (section(".debug_info")?, section(".debug_abbrev")?);
-        let info: &'static [u8] = Vec::leak(with_empty_units(info, abbrev, &units)?);
+        let units = units_of(section(&elf, ".debug_aranges")?, addresses)?;
+        let abbrev = section(&elf, ".debug_abbrev")?;
+        // Decompression takes most of the time, so the largest section has a thread of its own.
+        let (info, others) = std::thread::scope(|scope| {
+            let info = scope.spawn(|| with_empty_units(copy_of_info(&elf, &file)?, abbrev, &units));
+            let others = OTHERS.map(|id| (id, section(&elf, id.name()).unwrap_or_default()));
+            (info.join().ok().flatten(), others)
+        });
+        let info = info?;
         let dwarf = gimli::Dwarf::load(|id: SectionId| {
             let data = match id {
                 SectionId::DebugInfo => info,
-                // The locations of variables are not needed, and decompressing them takes time.
-                SectionId::DebugLoc | SectionId::DebugLocLists | SectionId::DebugMacro => &[],
-                id => section(id.name()).unwrap_or_default(),
+                SectionId::DebugAbbrev => abbrev,
+                id => others
+                    .iter()
+                    .find(|(other, _)| *other == id)
+                    .map_or(&[][..], |(_, data)| *data),
             };
             Ok::<_, gimli::Error>(EndianSlice::new(data, LittleEndian))
         });
@@ -176,18 +175,77 @@ fn units_of(aranges: &'static [u8], addresses: &[u64]) -> Option<Units> {
     (!needed.is_empty()).then_some(Units { described, needed })
 }
 
-/// A copy of `.debug_info` in which the units that are described but not needed are empty, because they
+/// The sections that name functions and lines, besides `.debug_info` and `.debug_abbrev`. The locations of
+/// variables and macros are not needed.
+const OTHERS: [SectionId; 9] = [
+    SectionId::DebugStr,
+    SectionId::DebugLine,
+    SectionId::DebugRanges,
+    SectionId::DebugRngLists,
+    SectionId::DebugLineStr,
+    SectionId::DebugAddr,
+    SectionId::DebugStrOffsets,
+    SectionId::DebugTypes,
+    SectionId::DebugAranges,
+];
+
+type Elf = ElfFile64<'static, object::LittleEndian>;
+
+/// The content of a section, decompressed if necessary.
+fn section(elf: &Elf, name: &str) -> Option<&'static [u8]> {
+    let section = elf.section_by_name(name)?;
+    match decompressed(&section)? {
+        Some(data) => Some(Vec::leak(data)),
+        None => section.data().ok(),
+    }
+}
+
+/// The decompressed content of a section; `Some(None)` if it is not compressed.
+fn decompressed(section: &impl ObjectSection<'static>) -> Option<Option<Vec<u8>>> {
+    let compressed = section.compressed_data().ok()?;
+    match compressed.format {
+        CompressionFormat::None => Some(None),
+        // libzstd is several times as fast as the decoder that `object` has.
+        #[cfg(feature = "zstd")]
+        CompressionFormat::Zstandard => {
+            let size = usize::try_from(compressed.uncompressed_size).ok()?;
+            let data = zstd::bulk::decompress(compressed.data, size).ok()?;
+            (data.len() == size).then_some(Some(data))
+        }
+        _ => Some(Some(compressed.decompress().ok()?.into_owned())),
+    }
+}
+
+/// A writable copy of `.debug_info`. If the section is not compressed, only the pages that are written are
+/// copied.
+fn copy_of_info(elf: &Elf, file: &std::fs::File) -> Option<&'static mut [u8]> {
+    let section = elf.section_by_name(SectionId::DebugInfo.name())?;
+    if let Some(data) = decompressed(&section)? {
+        return Some(Vec::leak(data));
+    }
+    let (offset, length) = section.file_range()?;
+    let mut map = memmap2::MmapOptions::new();
+    map.offset(offset).len(usize::try_from(length).ok()?);
+    // SAFETY: as for the map of the whole file; this one is private, so writes do not reach the file.
+    let map = unsafe { map.map_copy(file) }.ok()?;
+    Some(&mut **Box::leak(Box::new(map)))
+}
+
+/// Edits `.debug_info` so that units that are described but not needed are empty, because they
 /// refer to an empty table of abbreviations.
 ///
 /// The header of a unit is (DWARF 5, section 7.5.1): length, version, from version 5 on the unit's type and
 /// the size of an address, and the offset of the table.
-fn with_empty_units(info: &[u8], abbrev: &[u8], units: &Units) -> Option<Vec<u8>> {
+fn with_empty_units(
+    info: &'static mut [u8],
+    abbrev: &[u8],
+    units: &Units,
+) -> Option<&'static [u8]> {
     // Each table ends with a zero, and so does the section: that zero is an empty table.
     let empty = u32::try_from(abbrev.len().checked_sub(1)?).ok()?;
     if abbrev.last() != Some(&0) {
         return None;
     }
-    let mut info = info.to_vec();
     let mut at = 0;
     while at < info.len() {
         let field = |from: usize, length: usize| info.get(at + from..at + from + length);
