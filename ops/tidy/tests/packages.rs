@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-profile", 0),
     ("davy-ui", 0),
     ("davy-profiler", 1),
+    ("davy-import", 1),
     ("davy-record", 1),
     ("davy-runtime", 2),
     ("davy-store", 2),
