@@ -14,6 +14,8 @@ export interface SeriesAnswer {
   until: number;
   /** Sentences that name what is missing from the response; empty if it is complete. */
   partial: string[];
+  /** How the windows of a time bucket were combined: `sum` or `average`; absent in older servers. */
+  aggregation?: string;
   series: Series[];
 }
 

@@ -3,6 +3,7 @@
 // of the input before anything is allocated.
 
 import { crc32 } from './crc32';
+import { visible } from './names';
 
 export const LIMITS = {
   nodes: 8_000_000,
@@ -27,12 +28,23 @@ export interface Meta {
   by: string[];
   partial: string[];
   windows: number;
+  /** How the windows were combined; null if the server does not say. */
+  aggregation: Aggregation | null;
+  /** What the aggregation was inferred from, in the server's words; empty if unknown. */
+  aggregationSource: string;
 }
+
+/** How the windows of a range are combined: averaged for levels such as live heap, added up otherwise. */
+export type Aggregation = 'sum' | 'average';
+
+export const aggregationOf = (raw: unknown): Aggregation | null => (raw === 'sum' || raw === 'average' ? raw : null);
 
 /** The decoded columns: one entry per node, in preorder. */
 export interface Columns {
   n: number;
   total: number;
+  /** The sum of the negative values, which cannot be drawn; 0 or less. */
+  negative: number;
   self: Float64Array;
   hidden: Float64Array;
   frame: Uint32Array;
@@ -86,7 +98,7 @@ export function decode(buffer: ArrayBuffer): Decoded {
   const j = count(head, 28, 'metadata bytes', LIMITS.metaBytes);
   const total = head.getFloat64(40, true);
   const baseTotal = head.getFloat64(48, true);
-  if (!Number.isFinite(total) || total < 0) fail(`invalid total ${total}`);
+  if (!Number.isFinite(total)) fail(`invalid total ${total}`);
   if (!Number.isFinite(baseTotal)) fail(`invalid base total ${baseTotal}`);
 
   const sizes = [
@@ -109,6 +121,7 @@ export function decode(buffer: ArrayBuffer): Decoded {
   const columns: Columns = {
     n,
     total,
+    negative: 0,
     self: new Float64Array(buffer, offsets[0], n),
     hidden: new Float64Array(buffer, offsets[1], n),
     frame: new Uint32Array(buffer, offsets[4], n),
@@ -119,6 +132,7 @@ export function decode(buffer: ArrayBuffer): Decoded {
     ? { self: new Float64Array(buffer, offsets[2], n), hidden: new Float64Array(buffer, offsets[3], n) }
     : null;
   checkNodes(columns, k);
+  columns.negative = clearNegative(columns.self) + clearNegative(columns.hidden);
 
   const strings = readStrings(
     new Uint32Array(buffer, offsets[11], m),
@@ -130,8 +144,9 @@ export function decode(buffer: ArrayBuffer): Decoded {
   const files = new Array<string>(k);
   for (let i = 0; i < k; i++) {
     if (name[i] >= m || file[i] >= m) fail(`frame ${i} refers to a string that does not exist`);
-    names[i] = strings[name[i]];
-    files[i] = strings[file[i]];
+    // Search, tooltips and paths all use the names that are shown.
+    names[i] = visible(strings[name[i]]);
+    files[i] = strings[file[i]] === '' ? '' : visible(strings[file[i]]);
   }
   const kinds = new Uint8Array(buffer, offsets[10], k);
   for (let i = 0; i < k; i++) if (kinds[i] > 2) fail(`frame ${i} has the unknown kind ${kinds[i]}`);
@@ -155,14 +170,25 @@ function checkNodes({ n, self, hidden, frame, depth }: Columns, k: number): void
   if (depth[0] !== 0) fail(`the root is at depth ${depth[0]}`);
   for (let i = 0; i < n; i++) {
     if (frame[i] >= k) fail(`node ${i} refers to a frame that does not exist`);
-    // Phrased so that NaN fails too.
-    if (!(self[i] >= 0 && self[i] < Infinity && hidden[i] >= 0 && hidden[i] < Infinity)) {
+    if (!Number.isFinite(self[i]) || !Number.isFinite(hidden[i])) {
       fail(`node ${i} has an invalid value: self ${self[i]}, hidden ${hidden[i]}`);
     }
     if (i > 0 && (depth[i] === 0 || depth[i] > depth[i - 1] + 1)) {
       fail(`node ${i} at depth ${depth[i]} follows a node at depth ${depth[i - 1]}`);
     }
   }
+}
+
+/** Sets negative values to 0, since a frame cannot have a negative width, and returns their sum. */
+function clearNegative(values: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] < 0) {
+      sum += values[i];
+      values[i] = 0;
+    }
+  }
+  return sum;
 }
 
 function readStrings(ends: Uint32Array, data: Uint8Array): string[] {
@@ -179,9 +205,9 @@ function readStrings(ends: Uint32Array, data: Uint8Array): string[] {
 }
 
 function readMeta(bytes: Uint8Array): Meta {
-  let raw: Partial<Meta> = {};
+  let raw: Partial<Record<keyof Meta | 'aggregation_source', unknown>> = {};
   try {
-    raw = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Meta>;
+    raw = JSON.parse(new TextDecoder().decode(bytes)) as typeof raw;
   } catch {
     fail('its metadata is not JSON');
   }
@@ -195,5 +221,7 @@ function readMeta(bytes: Uint8Array): Meta {
     by: texts(raw.by),
     partial: texts(raw.partial),
     windows: Number(raw.windows ?? 0),
+    aggregation: aggregationOf(raw.aggregation),
+    aggregationSource: typeof raw.aggregation_source === 'string' ? raw.aggregation_source : '',
   };
 }

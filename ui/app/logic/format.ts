@@ -1,52 +1,161 @@
-// Quantities as people read them: a unit, and at most three significant digits. Counts are exact.
+// Quantities as people read them: a number and a unit. The rules are those of
+// profiler/profile/src/units.rs, which describes them; the same table tests both.
 
 export type Unit = 'nanoseconds' | 'bytes' | 'count' | (string & {});
 
-/** Three significant digits, and all digits of the integer part. */
-function digits(value: number): string {
-  const size = Math.abs(value);
-  if (size >= 99.95) return value.toFixed(0);
-  if (size >= 9.995) return value.toFixed(1);
-  return value.toFixed(2);
-}
-
-/** Steps are [first value shown in the unit, size of the unit, its symbol], largest first. */
-function scaled(value: number, steps: readonly (readonly [number, number, string])[], zero: string): string {
-  if (value === 0) return zero;
-  for (const [from, size, symbol] of steps) {
-    // Compared after rounding, so that 999.996 ms is shown as 1.00 s.
-    if (Math.abs(value) >= from * 0.9995) return `${digits(value / size)} ${symbol}`;
-  }
-  const [, size, symbol] = steps[steps.length - 1];
-  return `${digits(value / size)} ${symbol}`;
-}
+/** What a unit measures; `size` is in nanoseconds or bytes. */
+type Measure = { of: 'time' | 'size'; size: number } | { of: 'number' } | { of: 'noun' };
 
 const MINUTE = 60e9;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const TIME = [
-  [100 * HOUR, DAY, 'd'], [2 * HOUR, HOUR, 'h'], [2 * MINUTE, MINUTE, 'min'], [1e9, 1e9, 's'], [1e6, 1e6, 'ms'], [1e3, 1e3, 'µs'], [1, 1, 'ns'],
-] as const;
-const BYTES = ['PiB', 'TiB', 'GiB', 'MiB', 'KiB'].map((symbol, i): [number, number, string] => [1000 * 1024 ** (4 - i), 1024 ** (5 - i), symbol]);
-const COUNT = [[1e12, 1e12, 'T'], [1e9, 1e9, 'G'], [1e6, 1e6, 'M'], [1e4, 1e3, 'k']] as const;
+
+const MEASURES = new Map<string, Measure>();
+for (const [size, names] of [
+  [1, 'ns nsec nanosecond'], [1e3, 'us \u00b5s \u03bcs usec microsecond'], [1e6, 'ms msec millisecond'],
+  [1e9, 's sec second'], [MINUTE, 'min minute'], [HOUR, 'h hr hour'], [DAY, 'd day'],
+] as const) {
+  for (const name of names.split(' ')) MEASURES.set(name, { of: 'time', size });
+}
+for (const [power, names] of [
+  [0, 'b byte'], [1, 'kb kib kbyte kilobyte kibibyte'], [2, 'mb mib mbyte megabyte mebibyte'],
+  [3, 'gb gib gbyte gigabyte gibibyte'], [4, 'tb tib tbyte terabyte tebibyte'], [5, 'pb pib pbyte petabyte pebibyte'],
+] as const) {
+  for (const name of names.split(' ')) MEASURES.set(name, { of: 'size', size: 1024 ** power });
+}
+for (const name of ['', 'count']) MEASURES.set(name, { of: 'number' });
+
+function measureOf(unit: Unit): Measure {
+  const lower = unit.toLowerCase();
+  // The s of ns is not a plural.
+  const name = lower.endsWith('s') && lower.length > 2 ? lower.slice(0, -1) : lower;
+  return MEASURES.get(name) ?? { of: 'noun' };
+}
+
+/** [first value shown in the unit, size of the unit, its symbol]. */
+type Step = readonly [number, number, string];
+
+const TIME: readonly Step[] = [
+  [0, 1, 'ns'], [1e3, 1e3, 'us'], [1e6, 1e6, 'ms'], [1e9, 1e9, 's'], [2 * MINUTE, MINUTE, 'min'], [2 * HOUR, HOUR, 'h'], [100 * HOUR, DAY, 'd'],
+];
+const SIZE: readonly Step[] = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'].map((symbol, i) => [i === 0 ? 0 : 1000 * 1024 ** (i - 1), 1024 ** i, symbol]);
+const SCALE: readonly Step[] = [[0, 1e6, 'M'], [1e9, 1e9, 'G'], [1e12, 1e12, 'T'], [1e15, 1e15, 'P'], [1e18, 1e18, 'E']];
+const EXACT: Step = [0, 1, ''];
+
+/** Rounds half away from zero, with thousands separators. */
+function rounded(value: number, decimals: number): string {
+  const power = 10 ** decimals;
+  const size = Math.floor(Math.abs(value) * power + 0.5) / power;
+  const [integer, fraction] = size.toFixed(decimals).split('.');
+  const separated = integer.replace(/\B(?=(\d{3})+$)/g, ',');
+  return `${value < 0 && size > 0 ? '-' : ''}${separated}${fraction === undefined ? '' : `.${fraction}`}`;
+}
+
+/** Three significant digits, and all digits of the integer part up to a million. */
+function digits(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 999_999.5) return value.toExponential(2).replace('e+', 'e');
+  return rounded(value, size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2);
+}
+
+/** The largest unit whose first value is reached after rounding to three digits. */
+function stepOf(value: number, steps: readonly Step[]): Step {
+  return steps.findLast(([from]) => Math.abs(value) >= from * 0.9995) ?? steps[0];
+}
+
+function scaled(value: number, steps: readonly Step[]): string {
+  const [, size, symbol] = stepOf(value, steps);
+  return `${digits(value / size)} ${symbol}`;
+}
+
+/** Counts are exact below a million. */
+function formatNumber(value: number): string {
+  if (Math.abs(value) >= 1e6) return scaled(value, SCALE);
+  return Number.isInteger(value) ? rounded(value, 0) : digits(value);
+}
 
 /** A value in the unit of its profile type: `1.25 s`, `12.3 MiB`, `17`, `1 goroutine`. */
 export function formatValue(value: number, unit: Unit): string {
   if (!Number.isFinite(value)) return '–';
-  if (unit === 'nanoseconds') return scaled(value, TIME, '0 s');
-  if (unit === 'bytes') return formatBytes(value);
-  const size = Math.abs(value);
-  const whole = Number.isInteger(value) ? String(value) : digits(value);
-  const number = size >= 1e4 ? scaled(value, COUNT, '0') : whole;
-  return unit === 'count' || unit === '' ? number : `${number} ${size === 1 ? singular(unit) : unit}`;
+  const measure = measureOf(unit);
+  switch (measure.of) {
+    case 'time':
+      return value === 0 ? '0 s' : scaled(value * measure.size, TIME);
+    case 'size': {
+      const bytes = value * measure.size;
+      // Up to 999 B: four digits would not fit, and 999.5 rounds to four.
+      return Math.abs(bytes) < 999.5 ? `${rounded(bytes, 0)} B` : scaled(bytes, SIZE);
+    }
+    case 'number':
+      return formatNumber(value);
+    case 'noun':
+      return `${formatNumber(value)} ${inflected(unit, value)}`;
+  }
 }
 
-function formatBytes(value: number): string {
-  // Up to 999 B: four digits would not fit, and 999.5 rounds to four.
-  return Math.abs(value) < 999.5 ? `${value.toFixed(0)} B` : scaled(value, BYTES, '0 B');
+/** Values as the labels of an axis: all in one unit, with as many decimals as they need. */
+export function formatTicks(values: number[], unit: Unit): string[] {
+  const measure = measureOf(unit);
+  const base = measure.of === 'time' || measure.of === 'size' ? measure.size : 1;
+  const steps = { time: TIME, size: SIZE, number: [EXACT, ...SCALE], noun: [EXACT, ...SCALE] }[measure.of];
+  const largest = values.reduce((most, v) => Math.max(most, Math.abs(v)), 0) * base;
+  const isCount = measure.of === 'number' || measure.of === 'noun';
+  const fitting = isCount && largest < 1e6 ? EXACT : stepOf(largest, isCount ? SCALE : steps);
+  // 20 s are 0.333 min: such ticks are shown in the unit below.
+  const candidates = steps.slice(0, steps.indexOf(fitting) + 1).reverse();
+  const [, size, symbol] = candidates.find((step) => decimalsOf(values, base / step[1]) <= 2) ?? fitting;
+  const decimals = decimalsOf(values, base / size);
+  return values.map((v) => {
+    const noun = measure.of === 'noun' ? inflected(unit, symbol === '' ? v : 0) : '';
+    return [rounded((v * base) / size, decimals), symbol, noun].filter((text) => text !== '').join(' ');
+  });
 }
 
-const singular = (unit: string): string => unit.replace(/([^s])s$/, '$1');
+/** The number of decimals that the scaled values need, at most 3. */
+function decimalsOf(values: number[], scale: number): number {
+  const isExact = (value: number, decimals: number): boolean =>
+    Math.abs(value - Number(value.toFixed(decimals))) <= 1e-6 * Math.abs(value);
+  return [0, 1, 2].find((decimals) => values.every((v) => isExact(v * scale, decimals))) ?? 3;
+}
+
+/** Round distances between ticks, in the unit: powers of two for sizes, minutes and hours for time. */
+export function tickSteps(unit: Unit): number[] {
+  const decimal = (from: number, until: number): number[] => {
+    const steps = [];
+    for (let p = from; p <= until; p *= 10) steps.push(p, 2 * p, 5 * p);
+    return steps;
+  };
+  const measure = measureOf(unit);
+  switch (measure.of) {
+    case 'size':
+      return Array.from({ length: 63 }, (_, i) => 2 ** i / measure.size);
+    case 'time': {
+      const seconds = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800].map((s) => s * 1e9);
+      const steps = [...decimal(1, 1e8), ...seconds, ...decimal(1, 1e6).map((h) => h * HOUR)];
+      return steps.map((step) => step / measure.size);
+    }
+    default:
+      return decimal(1e-3, 1e18);
+  }
+}
+
+/** A unit as a noun in the number of the value. Symbols such as `MHz` and `ops/s` are not inflected. */
+function inflected(unit: Unit, value: number): string {
+  if (!/^(?=.*[aeiou])[a-z]+$/.test(unit) || ['hertz', 'percent', 'series'].includes(unit)) return unit;
+  const one = singular(unit);
+  return Math.abs(value) === 1 ? one : plural(one);
+}
+
+function singular(noun: string): string {
+  if (noun.length > 4 && noun.endsWith('ies')) return `${noun.slice(0, -3)}y`;
+  if (/(ss|sh|tch|nch|x)es$/.test(noun)) return noun.slice(0, -2);
+  return /[^sui]s$/.test(noun) ? noun.slice(0, -1) : noun;
+}
+
+function plural(one: string): string {
+  if (/[^aeiou]y$/.test(one)) return `${one.slice(0, -1)}ies`;
+  return `${one}${/(s|x|z|ch|sh)$/.test(one) ? 'es' : 's'}`;
+}
 
 export const formatSeconds = (seconds: number): string => formatValue(seconds * 1e9, 'nanoseconds');
 

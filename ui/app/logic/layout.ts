@@ -77,6 +77,7 @@ export function byName(tree: Tree, names: string[]): Columns {
   const moved: Columns = {
     n,
     total: tree.total,
+    negative: tree.negative,
     self: new Float64Array(n),
     hidden: new Float64Array(n),
     frame: new Uint32Array(n),

@@ -1,4 +1,25 @@
-// Frame names: the label value of a group frame, and shortened forms for narrow boxes.
+// Frame names: what is shown of a name, the label value of a group frame, and shortened forms for narrow
+// boxes.
+
+/** Shown for a frame without a name. */
+export const NO_NAME = '(no name)';
+
+// Control characters, line separators and bidirectional controls; `visible` in
+// profiler/profile/src/names.rs shows the same characters in the same form.
+const INVISIBLE = /[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
+const ALL_INVISIBLE = new RegExp(INVISIBLE, 'g');
+
+/** The name as it is shown and searched: never blank, with control characters in the form `\x1b`. */
+export function visible(name: string): string {
+  if (name === '') return NO_NAME;
+  if (/^\s+$/.test(name)) return name.replace(/\s/g, escaped);
+  return INVISIBLE.test(name) ? name.replace(ALL_INVISIBLE, escaped) : name;
+}
+
+function escaped(c: string): string {
+  const code = c.charCodeAt(0).toString(16);
+  return code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u{${code}}`;
+}
 
 /** `api` for `member=api`: the label value of a group frame. */
 export function groupValue(name: string): string {

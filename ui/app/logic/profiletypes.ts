@@ -1,4 +1,4 @@
-// Profile types: the names that people see, and how values of a type add up over time.
+// Profile types: the names that people see.
 
 import type { Unit } from './format';
 
@@ -23,9 +23,4 @@ export function typeLabel(id: string): string {
 
 export function typeUnit(id: string): Unit {
   return id.split(':')[2] ?? '';
-}
-
-/** Whether a value over a range is the average of its windows instead of their sum. */
-export function isGauge(id: string): boolean {
-  return /:inuse_/.test(id) || id.startsWith('tasks:');
 }

@@ -1,7 +1,7 @@
 // The timeline: the server's series as columns of equal time buckets.
 
 import type { SeriesAnswer } from '../api/types';
-import { UNTAGGED } from './names';
+import { UNTAGGED, visible } from './names';
 
 export interface PlotLine {
   name: string;
@@ -94,7 +94,7 @@ function groupOf(labels: Record<string, string>, by: string[]): string {
 
 function lineName(labels: Record<string, string>, by: string[]): string {
   if (by.length === 0) return 'total';
-  return by.map((name) => labels[name] || UNTAGGED).join(' · ');
+  return by.map((name) => visible(labels[name] || UNTAGGED)).join(' · ');
 }
 
 /** The upper edge of each line when the lines are stacked in order; gaps remain gaps. */

@@ -1,10 +1,11 @@
 // The table of functions of a zoomed subtree, computed from the drawn frames. The table of the whole
 // profile comes from the server, which also counts frames that are not drawn.
 
-import type { FunctionRow } from '../api/types';
+import type { FunctionRow, TopAnswer } from '../api/types';
 import type { Frames } from './decode';
 import { FrameKind } from './decode';
 import type { Tree } from './layout';
+import { visible } from './names';
 
 /** A recursive function is counted once in its total. Group frames are not functions. */
 export function topOf(tree: Tree, frames: Frames, root = 0): FunctionRow[] {
@@ -31,6 +32,12 @@ export function topOf(tree: Tree, frames: Frames, root = 0): FunctionRow[] {
     rows.push({ name: frames.names[f], file: frames.files[f], self: selfs[f], total: totals[f] });
   }
   return rows;
+}
+
+/** The server's table with the names that the flame graph shows, so that both have the same matches. */
+export function withVisibleNames(answer: TopAnswer): TopAnswer {
+  const functions = answer.functions.map((row) => ({ ...row, name: visible(row.name), file: row.file === '' ? '' : visible(row.file) }));
+  return { ...answer, functions };
 }
 
 export type SortKey = 'self' | 'total' | 'name';

@@ -4,9 +4,11 @@ import { computed, effect, signal } from '@preact/signals';
 import * as api from '../api/query';
 import { type Problem, problemOf } from '../api/problem';
 import type { ColourBy } from '../logic/colours';
+import { type Aggregation, aggregationOf } from '../logic/decode';
 import { DEFAULT_RANGE, FRESH_RANGE, isFresh, stepFor } from '../logic/range';
 import { SERVICE, formatSelector, withService } from '../logic/selector';
 import { shape } from '../logic/timeline';
+import { withVisibleNames } from '../logic/top';
 import { TreeWorker } from '../worker/client';
 import type { Arrangement, Loaded } from '../worker/protocol';
 import { maxNodes, picked, selector, service, span, state, update } from './explore';
@@ -165,7 +167,7 @@ export const flame = resource<Loaded>(
 export const TABLE_ROWS = 5_000;
 export const top = resource(
   () => keyOf(graphQuery.value && state.value.view !== 'flame' ? { ...graphQuery.value, limit: TABLE_ROWS } : null),
-  (key, signal) => api.top(queryOf(key), signal),
+  async (key, signal) => withVisibleNames(await api.top(queryOf(key), signal)),
 );
 
 /** The shown tree, in the current arrangement. */
@@ -197,6 +199,13 @@ export const shaped = computed(() => {
   const grouped = (key ? (queryOf(key).by ?? '') : '').split(',').filter(Boolean);
   const result = shape(answer, grouped, state.value.plot === 'stack');
   return { ...result, grouped, unit: answer.unit };
+});
+
+/** How the windows of the shown type are combined; null if the server does not say. */
+export const aggregation = computed<Aggregation | null>(() => {
+  const answer = series.state.value.data;
+  const meta = shown.value?.meta;
+  return aggregationOf(answer?.aggregation) ?? (meta?.type === state.value.type ? meta.aggregation : null);
 });
 
 /** The page's resources, with their names in notices. */

@@ -4,7 +4,7 @@ import { synthetic } from '../../fixture/synthetic.mjs';
 import { crc32 as plain } from '../../fixture/crc.mjs';
 import { crc32 } from '../logic/crc32';
 import { decode } from '../logic/decode';
-import { META, SHOP, binary } from './fixtures';
+import { DECODED_META, META, SHOP, binary } from './fixtures';
 
 const NODES = 64;
 const changed = (change: (view: DataView) => void, sealed = true): ArrayBuffer => {
@@ -20,7 +20,7 @@ test('an encoded flame graph is decoded to the same data', () => {
   expect(columns.n).toBe(10);
   expect(columns.total).toBe(60);
   expect([...columns.depth]).toEqual([0, 1, 2, 3, 4, 3, 2, 1, 2, 3]);
-  expect(meta).toEqual(META);
+  expect(meta).toEqual(DECODED_META);
   expect(frames.files[frames.names.indexOf('query')]).toBe('query.rs');
   expect([...frames.kinds].filter((k) => k === 1)).toHaveLength(2);
 });
@@ -28,6 +28,33 @@ test('an encoded flame graph is decoded to the same data', () => {
 test('names outside ASCII are preserved', () => {
   const buffer = encode({ nodes: [{ self: 1, frame: 0, depth: 0 }], frames: [{ name: 'größe::计算::🔥' }], meta: META });
   expect(decode(buffer).frames.names).toEqual(['größe::计算::🔥']);
+});
+
+test('control characters in names and files are visible, and no name is blank', () => {
+  const names = ['', ' \t', 'a\u001b[2J\r', '\u202eevil\u2028', 'worker 7', 'App\\Http'];
+  const frames = names.map((name) => ({ name, file: 'a\u0000.c' }));
+  const nodes = names.map((_, i) => ({ self: 1, frame: i, depth: i }));
+  const decoded = decode(encode({ nodes, frames, meta: META })).frames;
+  expect(decoded.names).toEqual(['(no name)', '\\x20\\x09', 'a\\x1b[2J\\x0d', '\\u{202e}evil\\u{2028}', 'worker 7', 'App\\Http']);
+  expect(decoded.files[0]).toBe('a\\x00.c');
+});
+
+test('negative values have no width and their sum is kept', () => {
+  const nodes = [{ self: 5, frame: 0, depth: 0 }, { self: -3, hidden: -4, hiddenChildren: 1, frame: 0, depth: 1 }];
+  const { columns } = decode(encode({ nodes, frames: [{ name: 'a' }], meta: META }));
+  expect([...columns.self, ...columns.hidden]).toEqual([5, 0, 0, 0]);
+  expect(columns.negative).toBe(-7);
+});
+
+test('the aggregation is read from the metadata, and other values are ignored', () => {
+  const read = (more: object) => {
+    const { meta } = decode(encode({ nodes: [{ self: 1, frame: 0, depth: 0 }], frames: [{ name: 'a' }], meta: { ...META, ...more } }));
+    return [meta.aggregation, meta.aggregationSource];
+  };
+  expect(read({})).toEqual([null, '']);
+  expect(read({ aggregation: 'average', aggregation_source: 'profile type' })).toEqual(['average', 'profile type']);
+  expect(read({ aggregation: 'sum' })).toEqual(['sum', '']);
+  expect(read({ aggregation: 'median', aggregation_source: 7 })).toEqual([null, '']);
 });
 
 test('the fast checksum equals the plain one at every length and offset', () => {
@@ -70,7 +97,7 @@ test('nodes that do not form a tree are rejected even with a valid checksum', ()
   rejects(changed((v) => v.setUint16(depth + 2, 3, true)), /node 1 at depth 3 follows a node at depth 0/);
   rejects(changed((v) => v.setUint16(depth + 4, 0, true)), /node 2 at depth 0/);
   rejects(changed((v) => v.setFloat64(NODES + 8, Number.NaN, true)), /node 1 has an invalid value: self NaN/);
-  rejects(changed((v) => v.setFloat64(NODES + n * 8 + 8, -1, true)), /hidden -1/);
+  rejects(changed((v) => v.setFloat64(NODES + n * 8 + 8, -Infinity, true)), /hidden -Infinity/);
   rejects(changed((v) => v.setUint32(NODES + n * 16 + 4, 99, true)), /node 1 refers to a frame that does not exist/);
 });
 

@@ -9,6 +9,9 @@ export const META = {
   selector: '{service_name="x"}', by: ['member'], partial: ['one window is missing'], windows: 7,
 };
 
+/** The metadata as decoded from a server that does not say how windows are combined. */
+export const DECODED_META = { ...META, aggregation: null, aggregationSource: '' };
+
 /** Each line is `name self [+hidden/children]`, indented by two spaces per level. */
 export function binary(drawing: string): ArrayBuffer {
   const frames: { name: string; file: string; line: number; kind: number }[] = [];

@@ -23,7 +23,7 @@ describe('usage', () => {
 
   test('figures have units, and a small value is never shown as 0', () => {
     expect([0, 0.00001, 0.0123, 0.25, 2].map(formatCores)).toEqual(['0%', '<0.01%', '1.23%', '25.0%', '200%']);
-    expect([0, 0.0001, 0.025, 10].map(formatSeconds)).toEqual(['0 s', '100 µs', '25.0 ms', '10.0 s']);
+    expect([0, 0.0001, 0.025, 10].map(formatSeconds)).toEqual(['0 s', '100 us', '25.0 ms', '10.0 s']);
     expect([0, 0.01, 2.5, 1234.4].map(formatRate)).toEqual(['0', '<0.1', '2.5', '1,234']);
   });
 });

@@ -1,10 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { problemFrom, problemText } from '../api/problem';
-import { counted, formatDuration, formatShare, formatValue } from '../logic/format';
-import { shorten } from '../logic/names';
+import { counted, formatDuration, formatShare, formatTicks, formatValue, tickSteps } from '../logic/format';
+import { shorten, visible } from '../logic/names';
 import { isRuntime, packageOf } from '../logic/packages';
-import { isGauge, typeLabel } from '../logic/profiletypes';
+import { typeLabel } from '../logic/profiletypes';
 import { curlPush, davyPush } from '../logic/pushexample';
+import { compile } from '../logic/search';
+import { withVisibleNames } from '../logic/top';
+import { notDrawn, totalNote } from '../logic/totals';
 import {
   type Matcher, filtersOf, forService, formatSelector, matcherFor, parseSelector, serviceOf,
 } from '../logic/selector';
@@ -12,36 +16,64 @@ import {
 describe('format', () => {
   const check = (input: [number, string], expected: string): void => expect(formatValue(...input)).toBe(expected);
 
-  test('values have a readable unit and at most three significant digits', () => {
-    check([0, 'nanoseconds'], '0 s');
-    check([0, 'bytes'], '0 B');
-    check([0, 'count'], '0');
-    check([950, 'nanoseconds'], '950 ns');
-    check([1.5e6, 'nanoseconds'], '1.50 ms');
-    check([2.5e9, 'nanoseconds'], '2.50 s');
-    check([90e9, 'nanoseconds'], '90.0 s');
-    check([150e9, 'nanoseconds'], '2.50 min');
-    check([7200e9, 'nanoseconds'], '2.00 h');
-    check([480 * 3600e9, 'nanoseconds'], '20.0 d');
-    check([512, 'bytes'], '512 B');
-    check([1000, 'bytes'], '0.98 KiB');
-    check([1023.9 * 1024, 'bytes'], '1.00 MiB');
-    check([-1536, 'bytes'], '-1.50 KiB');
-    check([1024 * 1.5, 'bytes'], '1.50 KiB');
-    check([300 * 1024 ** 2, 'bytes'], '300 MiB');
-    check([42, 'count'], '42');
-    check([9_999, 'count'], '9999');
-    check([12_340, 'count'], '12.3 k');
-    check([2.5e6, 'count'], '2.50 M');
-    check([7, 'goroutines'], '7 goroutines');
-    check([1, 'goroutines'], '1 goroutine');
+  test('values of every unit are scaled and named as in text output', () => {
+    const table = readFileSync(new URL('../../../profiler/profile/tests/units.tsv', import.meta.url), 'utf8');
+    const rows = table.split('\n').filter((row) => row !== '' && !row.startsWith('#')).map((row) => row.split('\t'));
+    expect(rows.length).toBeGreaterThan(100);
+    expect(rows.map(([value, unit]) => [value, unit, formatValue(Number(value), unit)])).toEqual(rows);
+  });
+
+  test('values that are not whole numbers are rounded to three digits', () => {
+    check([0.25, 'nanoseconds'], '0.25 ns');
+    check([0.4, 'bytes'], '0 B');
+    check([-0.4, 'bytes'], '0 B');
+    check([1.5, 'count'], '1.50');
+    check([-0.001, 'count'], '0.00');
+    check([1234.56, 'objects'], '1,235 objects');
+    check([0.5, 'goroutines'], '0.50 goroutines');
     check([Number.NaN, 'bytes'], '–');
   });
 
-  test('a value that rounds up to a larger unit is shown in that unit', () => {
-    check([999_999_999, 'nanoseconds'], '1.00 s');
-    check([99.99e9, 'nanoseconds'], '100 s');
-    check([9.999e6, 'nanoseconds'], '10.0 ms');
+  test('the ticks of an axis have one unit', () => {
+    const ticks = (values: number[], unit: string, expected: string[]): void => expect(formatTicks(values, unit)).toEqual(expected);
+    ticks([0, 5e8, 1e9, 1.5e9], 'nanoseconds', ['0.0 s', '0.5 s', '1.0 s', '1.5 s']);
+    ticks([0, 5e8], 'nanoseconds', ['0 ms', '500 ms']);
+    ticks([0, 30e9, 60e9, 90e9, 120e9], 'nanoseconds', ['0.0 min', '0.5 min', '1.0 min', '1.5 min', '2.0 min']);
+    ticks([0, 20e9, 40e9, 120e9], 'nanoseconds', ['0 s', '20 s', '40 s', '120 s']);
+    ticks([0, 250, 500, 750, 1000], 'ms', ['0.00 s', '0.25 s', '0.50 s', '0.75 s', '1.00 s']);
+    ticks([0, 2 ** 19, 2 ** 20], 'bytes', ['0.0 MiB', '0.5 MiB', '1.0 MiB']);
+    ticks([0, 512, 1024], 'KiB', ['0.0 MiB', '0.5 MiB', '1.0 MiB']);
+    ticks([0, 500_000, 1_000_000], 'count', ['0.0 M', '0.5 M', '1.0 M']);
+    ticks([0, 5_000, 10_000], 'count', ['0', '5,000', '10,000']);
+    ticks([0, 0.5, 1], 'goroutines', ['0.0 goroutines', '0.5 goroutines', '1.0 goroutine']);
+    ticks([0, 1], 'objects', ['0 objects', '1 object']);
+    ticks([-1e9, 0, 1e9], 'nanoseconds', ['-1 s', '0 s', '1 s']);
+    ticks([0], 'bytes', ['0 B']);
+    ticks([], 'bytes', []);
+  });
+
+  test('ticks are a round number of units apart whatever the unit of the values', () => {
+    expect(tickSteps('KiB').slice(9, 12)).toEqual([0.5, 1, 2]);
+    expect(tickSteps('seconds')).toContain(60);
+    expect(tickSteps('ms')).toContain(30_000);
+    expect(tickSteps('goroutines')).toContain(20);
+  });
+
+  test('a total says how it was computed if the server does', () => {
+    const note = (aggregation: 'sum' | 'average' | null, windows: number): string =>
+      totalNote({ type: '', unit: '', from: 0, until: 0, selector: '', by: [], partial: [], windows, aggregation, aggregationSource: '' });
+    expect(note(null, 7)).toBe('');
+    expect(note('sum', 7)).toBe(' sum');
+    expect(note('average', 7)).toBe(' average of 7 windows');
+    expect(note('average', 1)).toBe(' average of 1 window');
+    expect(note('average', 0)).toBe(' average');
+  });
+
+  test('values that no frame shows are stated', () => {
+    const of = (root: number, negative: number): string[] => notDrawn({ self: Float64Array.of(root, 9), negative }, 'bytes');
+    expect(of(0, 0)).toEqual([]);
+    expect(of(2048, 0)).toEqual(['without a stack: 2.00 KiB']);
+    expect(of(1, -1024)).toEqual(['without a stack: 1 B', 'not drawn: -1.00 KiB in negative values']);
   });
 
   test('a small share is never shown as 0%', () => {
@@ -73,11 +105,6 @@ describe('format', () => {
     expect(typeLabel('process_cpu:cpu:nanoseconds:cpu:nanoseconds')).toBe('CPU');
     expect(typeLabel('process_cpu:samples:count:cpu:nanoseconds')).toBe('CPU samples');
     expect(typeLabel('mutex:contentions:count:mutex:count')).toBe('mutex contentions');
-  });
-
-  test('heap in use and tasks are averaged over a range, CPU and allocations are summed', () => {
-    expect(['memory:inuse_space:bytes:space:bytes', 'tasks:tasks:count::'].map(isGauge)).toEqual([true, true]);
-    expect(['process_cpu:cpu:nanoseconds:cpu:nanoseconds', 'memory:alloc_space:bytes:space:bytes'].map(isGauge)).toEqual([false, false]);
   });
 });
 
@@ -133,6 +160,16 @@ describe('names', () => {
     expect(shorten(name, 5)).toBe('flus…');
     expect(shorten(name, 1)).toBe('');
     expect(shorten('github.com/acme/cart.(*Service).Add', 20)).toBe('…cart.(*Service).Add');
+  });
+});
+
+describe('visible names', () => {
+  test('the table has the names of the flame graph, which its rows search for', () => {
+    const row = (name: string) => ({ name, file: 'x\r.c', self: 1, total: 1 });
+    const answer = withVisibleNames({ type: '', unit: '', total: 2, partial: [], functions: [row(''), row('a\u001b[2J;b')] });
+    expect(answer.functions.map((f) => [f.name, f.file])).toEqual([['(no name)', 'x\\x0d.c'], ['a\\x1b[2J;b', 'x\\x0d.c']]);
+    expect(compile('\\\\x1b')!.regex.test(visible('a\u001b[2J'))).toBe(true);
+    expect(visible('\u0645\u0631 🦀 e\u0301')).toBe('\u0645\u0631 🦀 e\u0301');
   });
 });
 

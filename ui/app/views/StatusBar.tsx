@@ -1,8 +1,8 @@
 import { signal } from '@preact/signals';
 import { counted, formatDuration, formatTime, formatValue } from '../logic/format';
-import { isGauge } from '../logic/profiletypes';
+import { notDrawn, totalNote } from '../logic/totals';
 import { shown } from '../state/queries';
-import { now, picked, state } from '../state/explore';
+import { now, picked } from '../state/explore';
 import type { DrawStats } from '../render/flame';
 
 export const drawStats = signal<DrawStats | null>(null);
@@ -17,8 +17,9 @@ export function StatusBar() {
         <>
           <span>
             <b>{formatValue(loaded.tree.sum[0], loaded.meta.unit)}</b>
-            {isGauge(state.value.type) ? ' on average' : ''} · {formatTime(range.from, now.value)} – {formatTime(range.until, now.value)} ({formatDuration(range.until - range.from)})
-            {loaded.meta.windows > 0 && <> · {counted(loaded.meta.windows, 'window')}</>}
+            <span id="aggregation" title={loaded.meta.aggregationSource === '' ? undefined : `According to ${loaded.meta.aggregationSource}`}>{totalNote(loaded.meta)}</span> · {formatTime(range.from, now.value)} – {formatTime(range.until, now.value)} ({formatDuration(range.until - range.from)})
+            {loaded.meta.windows > 0 && loaded.meta.aggregation !== 'average' && <> · {counted(loaded.meta.windows, 'window')}</>}
+            {notDrawn(loaded.tree, loaded.meta.unit).map((text) => <> · {text}</>)}
           </span>
           <span class="quiet">
             {counted(loaded.tree.n, 'frame')}, laid out in {loaded.ms.toFixed(0)} ms

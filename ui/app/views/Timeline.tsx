@@ -3,12 +3,12 @@ import { useEffect, useRef } from 'preact/hooks';
 import { fillOf } from '../logic/colours';
 import { formatDuration, formatTime, formatValue } from '../logic/format';
 import { UNTAGGED } from '../logic/names';
-import { isGauge, typeLabel } from '../logic/profiletypes';
+import { typeLabel } from '../logic/profiletypes';
 import { absolute, widened } from '../logic/range';
 import type { PlotLine } from '../logic/timeline';
 import { millis } from '../logic/units';
 import { skinOf, theme } from '../render/skin';
-import { series, shaped } from '../state/queries';
+import { aggregation, series, shaped } from '../state/queries';
 import { now, pick, setRange, span, state, update } from '../state/explore';
 import { type ColouredLine, Plot } from './plot';
 
@@ -39,7 +39,7 @@ export function Timeline() {
     <section class="timeline" aria-label="Timeline" aria-busy={loading}>
       <div class="timeline-head">
         <b>{typeLabel(state.value.type)}</b>
-        {data && data.step > 0 && <span class="quiet">{isGauge(state.value.type) ? 'average' : 'sum'} per {formatDuration(data.step)}</span>}
+        {data && data.step > 0 && <span class="quiet">{aggregation.value} per {formatDuration(data.step)}</span>}
         <span class="grow" />
         {picked ? (
           <>
@@ -85,7 +85,7 @@ function Legend() {
       ],
       zoom: [],
     });
-  const average = isGauge(state.value.type);
+  const average = aggregation.value === 'average';
   const { pick: part } = state.value;
   const inside = (b: number): boolean =>
     bucket === null ? part === null || (data.times[b] + data.step > part.from && data.times[b] < part.until) : b === bucket;

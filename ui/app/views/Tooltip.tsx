@@ -104,7 +104,7 @@ function Frame({ spot }: { spot: Spot }) {
       <dl>
         <dt>total</dt><dd>{formatValue(sum, meta.unit)} <b>{formatShare(sum, tree.sum[0])}</b> of total</dd>
         {zoom !== ROOT && inZoom && <><dt /><dd><b>{formatShare(sum, tree.sum[zoom])}</b> of the zoomed frame</dd></>}
-        <dt>self</dt><dd>{formatValue(tree.self[node], meta.unit)} <b>{formatShare(tree.self[node], tree.sum[0])}</b> of total</dd>
+        <dt>{node === ROOT ? 'without a stack' : 'self'}</dt><dd>{formatValue(tree.self[node], meta.unit)} <b>{formatShare(tree.self[node], tree.sum[0])}</b> of total</dd>
         {tree.hidden[node] > 0 && <><dt>not drawn</dt><dd>{formatValue(tree.hidden[node], meta.unit)}</dd></>}
         {pkg !== '' && <><dt>package</dt><dd>{pkg}</dd></>}
         {tree.run[node] > 0 && <><dt>run</dt><dd>first of {counted(tree.run[node], 'frame')}; click to fold them</dd></>}

@@ -3,6 +3,7 @@ import { counted, formatCount, formatShare, formatValue } from '../logic/format'
 import { compile, escapeRegex } from '../logic/search';
 import type { FunctionRow } from '../api/types';
 import { type SortKey, sortRows } from '../logic/top';
+import { withoutStack } from '../logic/totals';
 import { ROOT } from '../logic/units';
 import { TABLE_ROWS, shown, top } from '../state/queries';
 import { state, update } from '../state/explore';
@@ -23,6 +24,7 @@ export function TopTable() {
   const total = within ? loaded.tree.sum[zoom] : (data?.total ?? 0);
   const unit = data?.unit ?? loaded?.meta.unit ?? '';
   const text = state.value.search;
+  const stackless = within || loaded === null ? '' : withoutStack(loaded.tree, unit);
   const listed = useMemo(() => {
     const query = compile(text);
     const kept = query ? (rows ?? []).filter((r) => query.regex.test(r.name)) : (rows ?? []);
@@ -46,6 +48,7 @@ export function TopTable() {
           <>
             {text !== '' && `${formatCount(listed.length)} of `}{cut && 'the '}{counted(rows.length, 'function')}{cut && ' with the largest self values'}
             {within && <span title="Computed from the drawn frames"> in the zoomed frame{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
+            {stackless !== '' && ` · ${stackless}`}
           </>
         )}
       </p>

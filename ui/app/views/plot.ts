@@ -2,7 +2,7 @@
 // bucket covers exactly its time and a bucket without data is a gap.
 
 import uPlot from 'uplot';
-import { formatDuration, formatValue } from '../logic/format';
+import { formatDuration, formatTicks, tickSteps } from '../logic/format';
 import type { Span } from '../logic/range';
 import { type PlotLine, stackedTops } from '../logic/timeline';
 
@@ -96,7 +96,10 @@ export class Plot {
           ...axis, size: 22, gap: 2, space: 70,
           values: (_u, ticks) => clock(ticks, this.picture!.range),
         },
-        { ...axis, size: 64, gap: 4, space: 26, incrs: stepsOf(picture.unit), values: (_u, ticks) => ticks.map((t) => (picture.lines.length > 0 ? formatValue(t, picture.unit) : '')) },
+        {
+          ...axis, size: (_u, labels) => axisWidth(labels), gap: 4, space: 26, incrs: tickSteps(picture.unit),
+          values: (_u, ticks) => (picture.lines.length > 0 ? formatTicks(ticks, picture.unit) : ticks.map(() => '')),
+        },
       ],
       series: [
         {},
@@ -216,17 +219,10 @@ export class Plot {
   }
 }
 
-/** Round distances between ticks: powers of two for bytes, minutes and hours for time. */
-function stepsOf(unit: string): number[] {
-  const decimal = (from: number, until: number): number[] => {
-    const steps = [];
-    for (let p = from; p <= until; p *= 10) steps.push(p, 2 * p, 5 * p);
-    return steps;
-  };
-  if (unit === 'bytes') return Array.from({ length: 52 }, (_, i) => 2 ** i);
-  if (unit !== 'nanoseconds') return decimal(1e-3, 1e15);
-  const seconds = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800].map((s) => s * 1e9);
-  return [...decimal(1, 1e8), ...seconds, ...decimal(1, 1e6).map((h) => h * 3600e9)];
+/** The width of the vertical axis, in pixels. */
+function axisWidth(labels: string[] | null): number {
+  const longest = (labels ?? []).reduce((most, label) => Math.max(most, label.length), 0);
+  return Math.max(64, 14 + Math.ceil(longest * 6.2));
 }
 
 /** Times of day, with the date at the first tick of a day. */

@@ -1,5 +1,6 @@
 //! A flame graph as text with the root at the top: its layout and its keys.
 
+use davy_profile::names::visible;
 use davy_profile::{FlameTree, NodeId};
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
@@ -187,7 +188,7 @@ impl Icicle {
                 };
                 let name = name(&self.tree, block.node);
                 let style = style(&name, block.node == selected);
-                frame.render_widget(Paragraph::new(name).style(style), area);
+                frame.render_widget(Paragraph::new(visible(&name)).style(style), area);
             }
         }
         let all = self.totals.first().copied().unwrap_or(0);
@@ -196,7 +197,7 @@ impl Icicle {
             "{:.1} %, {}: {}",
             own as f64 * 100.0 / all.max(1) as f64,
             davy_profile::units::format(own, &self.unit),
-            name(&self.tree, selected)
+            visible(&name(&self.tree, selected))
         );
         let keys = "q quit  arrows select  enter zoom  esc back  space pause";
         let dim = Style::new().add_modifier(Modifier::DIM);
@@ -326,6 +327,12 @@ mod tests {
         let picture = drawn(&icicle, 20, 6);
         assert!(picture.contains("\ng\nh\n"), "{picture}");
         assert!(!picture.contains("\na\n"), "{picture}");
+    }
+
+    #[test]
+    fn control_characters_in_names_are_visible() {
+        let picture = drawn(&icicle("a\x1b[2J\rb 1\n"), 40, 5);
+        assert!(picture.contains("\na\\x1b[2J\\x0db\n"), "{picture}");
     }
 
     #[test]

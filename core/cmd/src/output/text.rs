@@ -3,6 +3,7 @@
 use super::runs::fold;
 use crate::failure::Failure;
 use davy_profile::flame::{FrameKind, Grain};
+use davy_profile::names::visible;
 use davy_profile::{FlameTree, Limits, NodeId, folded, units};
 
 /// Printed instead of an empty graph or table.
@@ -56,29 +57,28 @@ impl<'a> TextGraph<'a> {
 
     /// Draws the largest nodes of a tree.
     pub(super) fn tree(&self, whole: &FlameTree) -> String {
-        let folded = (!self.all_frames).then(|| fold(whole));
-        let whole = folded.as_ref().map_or(whole, |folded| &folded.tree);
+        let runs = (!self.all_frames).then(|| fold(whole));
+        let whole = runs.as_ref().map_or(whole, |runs| &runs.tree);
         let tree = whole.prune(self.max_nodes);
         let totals = tree.totals();
-        let all = totals[0].max(1);
-        let mut out = format!(
-            "total {}{}\n",
-            units::format(totals[0], self.unit),
-            self.total_note
-        );
+        let all = totals[0].max(1) as f64;
+        let mut lines: Vec<(i64, String)> = Vec::new();
+        // Pruning adds the values of removed nodes to the root of the pruned tree.
+        let without_stack = whole.values[NodeId::ROOT.index()];
+        if without_stack != 0 {
+            lines.push((without_stack, folded::NO_STACK.to_owned()));
+        }
         let mut pending: Vec<(NodeId, String)> = sorted_children(&tree, &totals, NodeId::ROOT, "");
         while let Some((node, indent)) = pending.pop() {
-            let total = totals[node.index()];
-            let share = total as f64 * 100.0 / all as f64;
             let below = sorted_children(&tree, &totals, node, &indent);
             let frame = tree.stacks.item(node);
-            let folded = folded.as_ref().filter(|_| below.is_empty());
-            let with_end = folded.and_then(|folded| folded.names_with_end.get(&frame));
-            let name = with_end.map_or_else(|| shortened(&tree.frame_name(frame)), Clone::clone);
-            out.push_str(&format!(
-                "{share:5.1} % {:>10}  {indent}{name}\n",
-                units::format(total, self.unit)
-            ));
+            let runs = runs.as_ref().filter(|_| below.is_empty());
+            let with_end = runs.and_then(|runs| runs.names_with_end.get(&frame));
+            let name = with_end.map_or_else(
+                || shortened(&visible(&tree.frame_name(frame))),
+                |name| visible(name).into_owned(),
+            );
+            lines.push((totals[node.index()], format!("{indent}{name}")));
             // Only branches are indented: a chain of single callees keeps its column.
             let branches = below.len() > 1 || tree.values[node.index()] > 0;
             pending.extend(below.into_iter().map(|(child, indent)| {
@@ -89,6 +89,15 @@ impl<'a> TextGraph<'a> {
                 };
                 (child, indent)
             }));
+        }
+        let total = units::format(totals[0], self.unit);
+        let mut out = format!("total {total}{}\n", self.total_note);
+        let values = lines.iter().map(|(value, _)| *value);
+        let width = column_width(values, self.unit);
+        for (value, line) in &lines {
+            let share = *value as f64 * 100.0 / all;
+            let value = units::format(*value, self.unit);
+            out.push_str(&format!("{share:5.1} % {value:>width$}  {line}\n"));
         }
         let left_out = whole.stacks.len() - tree.stacks.len();
         if left_out > 0 {
@@ -104,6 +113,15 @@ impl<'a> TextGraph<'a> {
         out
     }
 }
+
+/// Width of a column of values.
+fn column_width(values: impl Iterator<Item = i64>, unit: &str) -> usize {
+    let lengths = values.map(|value| units::format(value, unit).chars().count());
+    lengths.max().unwrap_or(0).max(VALUE_WIDTH_MIN)
+}
+
+/// Width of a column of values in most units.
+const VALUE_WIDTH_MIN: usize = 10;
 
 fn sorted_children(
     tree: &FlameTree,
@@ -130,7 +148,18 @@ struct Top {
     total: i64,
     #[serde(default)]
     partial: Vec<String>,
+    /// How the windows of the range were combined, if the archive says so.
+    aggregation: Option<Aggregation>,
     functions: Vec<Row>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Aggregation {
+    Sum,
+    Average,
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(serde::Deserialize)]
@@ -150,8 +179,13 @@ pub(crate) fn table(json: &[u8], total_note: &str) -> Result<String, Failure> {
     }
     let mut out = String::new();
     for reason in &top.partial {
-        out.push_str(&format!("incomplete result: {reason}\n"));
+        out.push_str(&format!("incomplete result: {}\n", visible(reason)));
     }
+    let total_note = match top.aggregation {
+        Some(Aggregation::Sum) => "",
+        Some(Aggregation::Average) if total_note.is_empty() => " on average of the range",
+        _ => total_note,
+    };
     out.push_str(&rows(top.total, total_note, &top.functions, &top.unit));
     Ok(out)
 }
@@ -163,24 +197,35 @@ pub(super) fn table_of(tree: &FlameTree, unit: &str, limit: usize) -> String {
         own: function.own,
         total: function.total,
     });
-    rows(tree.totals()[0], "", &functions.collect::<Vec<_>>(), unit)
+    let mut functions: Vec<Row> = functions.collect();
+    let without_stack = tree.values[NodeId::ROOT.index()];
+    if without_stack != 0 {
+        functions.push(Row {
+            name: folded::NO_STACK.to_owned(),
+            own: without_stack,
+            total: without_stack,
+        });
+    }
+    rows(tree.totals()[0], "", &functions, unit)
 }
 
 fn rows(total: i64, total_note: &str, functions: &[Row], unit: &str) -> String {
     let all = total.max(1) as f64;
     let mut out = format!("total {}{total_note}\n", units::format(total, unit));
+    let own_width = column_width(functions.iter().map(|row| row.own), unit);
+    let total_width = column_width(functions.iter().map(|row| row.total), unit);
     out.push_str(&format!(
-        "{:>10} {:>7} {:>10} {:>7}  FUNCTION\n",
+        "{:>own_width$} {:>7} {:>total_width$} {:>7}  FUNCTION\n",
         "SELF", "", "TOTAL", ""
     ));
     for row in functions {
         out.push_str(&format!(
-            "{:>10} {:5.1} % {:>10} {:5.1} %  {}\n",
+            "{:>own_width$} {:5.1} % {:>total_width$} {:5.1} %  {}\n",
             units::format(row.own, unit),
             row.own as f64 * 100.0 / all,
             units::format(row.total, unit),
             row.total as f64 * 100.0 / all,
-            shortened(&row.name)
+            shortened(&visible(&row.name))
         ));
     }
     out
@@ -283,6 +328,62 @@ mod tests {
             "{text}"
         );
         assert_eq!(tree("\n", two), EMPTY);
+    }
+
+    #[test]
+    fn control_characters_in_names_do_not_reach_the_terminal() {
+        let hostile = "a\x1b[2J\rb;c\u{9b}31m\x07 100\n[u8%3B 8]%0A 7\n";
+        let text = tree(hostile, TEXT);
+        insta::assert_snapshot!(text, @r"
+        total 107 ns
+         93.5 %     100 ns  a\x1b[2J\x0db
+         93.5 %     100 ns  c\x9b31m\x07
+          6.5 %    7.00 ns  [u8; 8]\x0a
+        ");
+        let json = r#"{"unit":"count","total":1,"partial":["x\u001b[0m"],"functions":[{"name":"\u001b]0;x\u0007","file":"","self":1,"total":1}]}"#;
+        let table = table(json.as_bytes(), "").expect("valid");
+        let is_hostile = |c: char| c.is_control() && c != '\n';
+        assert!(!table.contains(is_hostile), "{table:?}");
+        assert!(table.contains("\\x1b]0;x\\x07"), "{table}");
+    }
+
+    #[test]
+    fn samples_without_a_stack_and_units_of_any_width_are_shown() {
+        let objects = TextGraph {
+            unit: "objects",
+            max_nodes: 1,
+            ..TEXT
+        };
+        insta::assert_snapshot!(tree("(no stack) 1\na 123456\nb 10\nc -1234\n", objects), @r"
+        total 122,233 objects
+          0.0 %        1 object  (no stack)
+        101.0 % 123,456 objects  a
+        2 smaller nodes are not shown; pass --max-nodes to show more
+        ");
+    }
+
+    #[test]
+    fn aggregation_of_the_response_takes_precedence() {
+        let check = |aggregation: &str, note: &str, expected: &str| {
+            let json = format!(
+                r#"{{"unit":"count","total":4,{aggregation}"functions":[{{"name":"f","file":"","self":4,"total":4}}]}}"#
+            );
+            let table = table(json.as_bytes(), note).expect("valid");
+            assert_eq!(table.lines().next(), Some(expected), "{aggregation}");
+        };
+        check("", "", "total 4");
+        check("", " on average", "total 4 on average");
+        check(r#""aggregation":"sum","#, " on average", "total 4");
+        check(
+            r#""aggregation":"average","#,
+            "",
+            "total 4 on average of the range",
+        );
+        check(
+            r#""aggregation":"average","#,
+            " on average",
+            "total 4 on average",
+        );
     }
 
     #[test]
