@@ -31,7 +31,10 @@ pub enum Error {
     },
     #[error("invalid pprof profile: {what} {index} has no id, or the reserved id 0")]
     ZeroId { what: &'static str, index: usize },
-    #[error("invalid pprof profile: duplicate {what} id {id}")]
+    #[error(
+        "invalid pprof profile: duplicate {what} id {id}; if several profiles were written to one file, send each \
+         one in a request of its own"
+    )]
     DuplicateId { what: &'static str, id: u64 },
     #[error(
         "invalid pprof profile: sample {index} has {}; expected {expected}, one for each sample type",
@@ -42,6 +45,12 @@ pub enum Error {
         got: usize,
         expected: usize,
     },
+    #[error(
+        "the body contains several profiles one after another; send each one in a request of its own"
+    )]
+    Concatenated,
+    #[error("the gzip stream is followed by other bytes; send the file as the profiler wrote it")]
+    GzipTrailing,
     #[error("invalid pprof profile: no sample type")]
     NoSampleType,
     #[error("sample {index} is {depth} frames deep; the limit is {limit}")]
@@ -66,10 +75,6 @@ pub enum Error {
         "invalid folded stacks: line {line}: {problem}; expected lines such as \"main;work 42\""
     )]
     Folded { line: usize, problem: &'static str },
-    #[error(
-        "unknown profile format; expected pprof, or folded stacks such as \"main;work 42\" (line 1: {problem})"
-    )]
-    Unrecognized { problem: &'static str },
 }
 
 /// Limits on the size of an input. The defaults are far above what real agents send.

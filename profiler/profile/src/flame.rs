@@ -1,50 +1,20 @@
 //! The tree that a flame graph shows: stacks of frames with values.
 
 mod build;
+mod export;
+mod frame;
 mod shape;
 #[cfg(test)]
 mod tests;
 
-pub use build::Grain;
+pub use build::{Adoption, Grain};
+pub use export::Exported;
+pub use frame::{Frame, FrameKind};
 pub use shape::FunctionTotal;
 
-use crate::{NodeId, StackTree, StringId, StringTable};
+use crate::{Mapping, NodeId, StackTree, StringTable};
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
-
-/// What a frame represents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum FrameKind {
-    /// A function.
-    #[default]
-    Function = 0,
-    /// A group of a query (`member=api`).
-    Group = 1,
-    /// The point at which a stack deeper than the limit was truncated.
-    Cut = 2,
-}
-
-/// A frame. Samples whose frames are equal are merged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Frame {
-    /// Name, "" if unsymbolized.
-    pub name: StringId,
-    /// Source file, "" if unknown.
-    pub file: StringId,
-    /// First line of the function, 0 if unknown.
-    pub start_line: u32,
-    /// Line, 0 if unknown or if the tree merges the lines of a function.
-    pub line: u32,
-    /// Path of the binary if unsymbolized, otherwise "".
-    pub module: StringId,
-    /// Build id of the binary if unsymbolized, otherwise "".
-    pub build_id: StringId,
-    /// Address if unsymbolized, otherwise 0.
-    pub address: u64,
-    /// What the frame represents.
-    pub kind: FrameKind,
-}
 
 /// Stacks of frames, each with a value.
 ///
@@ -53,12 +23,15 @@ pub struct Frame {
 pub struct FlameTree {
     /// Strings of the frames.
     pub strings: StringTable,
+    /// Distinct mappings of the frames.
+    pub mappings: Vec<Mapping>,
     /// Distinct frames.
     pub frames: Vec<Frame>,
     /// Stacks; items are indices into `frames`.
     pub stacks: StackTree,
     /// Own value of each node, by id.
     pub values: Vec<i64>,
+    mapping_index: FxHashMap<Mapping, u32>,
     frame_index: FxHashMap<Frame, u32>,
 }
 
@@ -66,9 +39,11 @@ impl Default for FlameTree {
     fn default() -> Self {
         Self {
             strings: StringTable::new(),
+            mappings: Vec::new(),
             frames: Vec::new(),
             stacks: StackTree::new(),
             values: vec![0],
+            mapping_index: FxHashMap::default(),
             frame_index: FxHashMap::default(),
         }
     }
@@ -80,12 +55,93 @@ impl FlameTree {
         Self::default()
     }
 
-    /// Returns the index of a frame, and adds the frame if it is new. Its strings are in this tree's
-    /// table.
+    /// Returns the number of a mapping, counted from 1 as in [`Frame::mapping`], and adds the mapping if it
+    /// is new. Its strings are in this tree's table.
+    ///
+    /// Mappings of the same part of the same file are one mapping, wherever it was loaded; the lowest start
+    /// is kept.
+    pub fn mapping(&mut self, mapping: Mapping) -> u32 {
+        let next = self.mappings.len() as u32 + 1;
+        let number = *self.mapping_index.entry(mapping.identity()).or_insert(next);
+        if number == next {
+            self.mappings.push(mapping);
+        } else {
+            self.mappings[number as usize - 1].absorb(&mapping);
+        }
+        number
+    }
+
+    /// Returns the index of a frame, and adds the frame if it is new. Its strings and its mapping are this
+    /// tree's.
     pub fn frame(&mut self, frame: Frame) -> u32 {
-        *self.frame_index.entry(frame).or_insert_with(|| {
+        let index = self.frame_as(frame.identity(), frame);
+        self.frames[index as usize].absorb(frame.address);
+        index
+    }
+
+    /// Returns the index of the function of a frame, and adds it if it is new. Only what identifies the
+    /// function in every build is compared: its names, its file, and the name of its module; of a frame
+    /// without a name the file and the line, or the build and the address.
+    pub fn function(&mut self, frame: Frame) -> u32 {
+        if frame.kind != FrameKind::Function {
+            return self.frame(frame);
+        }
+        let name = frame.name.0 | frame.system_name.0;
+        if !frame.is_named() {
+            return self.frame(Frame {
+                is_inlined: false,
+                is_folded: false,
+                ..frame
+            });
+        }
+        let first_line = if frame.start_line == 0 {
+            frame.line
+        } else {
+            frame.start_line
+        };
+        let function = Frame {
+            start_line: if name == 0 {
+                first_line
+            } else {
+                frame.start_line
+            },
+            line: 0,
+            column: 0,
+            mapping: self.module(frame.mapping),
+            address: 0,
+            is_inlined: false,
+            is_folded: false,
+            ..frame
+        };
+        let key = Frame {
+            start_line: if name == 0 { first_line } else { 0 },
+            ..function
+        };
+        self.frame_as(key, function)
+    }
+
+    /// Returns the index of the frame with this key, and adds `frame` if the key is new.
+    fn frame_as(&mut self, key: Frame, frame: Frame) -> u32 {
+        *self.frame_index.entry(key).or_insert_with(|| {
             self.frames.push(frame);
             self.frames.len() as u32 - 1
+        })
+    }
+
+    /// The mapping that has nothing but the name of another one's file, without its folder.
+    fn module(&mut self, mapping: u32) -> u32 {
+        if mapping == 0 {
+            return 0;
+        }
+        let file = self.mappings[mapping as usize - 1].file;
+        let name = frame::module_name(self.strings.get(file)).to_owned();
+        if name.is_empty() {
+            return 0;
+        }
+        let file = self.strings.intern(&name);
+        self.mapping(Mapping {
+            file,
+            ..Mapping::default()
         })
     }
 
@@ -99,20 +155,32 @@ impl FlameTree {
         })
     }
 
-    /// Name of a frame; address and binary if it is unsymbolized.
+    /// What a frame is called: its name, its symbol, its file and line, its address and module, or
+    /// `(anonymous)`, whichever is the first that is known.
     pub fn frame_name(&self, frame: u32) -> Cow<'_, str> {
         let frame = &self.frames[frame as usize];
-        let name = self.strings.get(frame.name);
-        if !name.is_empty() || frame.address == 0 {
-            return Cow::Borrowed(name);
+        let text = |id| self.strings.get(id);
+        let line = if frame.line == 0 {
+            frame.start_line
+        } else {
+            frame.line
+        };
+        let mapping = frame
+            .mapping
+            .checked_sub(1)
+            .map(|at| &self.mappings[at as usize]);
+        match (text(frame.name), text(frame.system_name), text(frame.file)) {
+            ("", "", "") if frame.address == 0 && mapping.is_none() => Cow::Borrowed("(anonymous)"),
+            ("", "", "") => {
+                let module = mapping.map_or("", |mapping| frame::module_name(text(mapping.file)));
+                let module = if module.is_empty() { "unknown" } else { module };
+                Cow::Owned(format!("{:#x} [{module}]", frame.address))
+            }
+            ("", "", file) if line == 0 => Cow::Borrowed(file),
+            ("", "", file) => Cow::Owned(format!("{file}:{line}")),
+            ("", symbol, _) => Cow::Borrowed(symbol),
+            (name, ..) => Cow::Borrowed(name),
         }
-        let module = self.strings.get(frame.module);
-        let file = module.rsplit('/').next().unwrap_or(module);
-        Cow::Owned(format!(
-            "{:#x} [{}]",
-            frame.address,
-            if file.is_empty() { "unknown" } else { file }
-        ))
     }
 
     /// Returns the child of `parent` for `frame`, and adds it with the value 0 if it is new.
@@ -132,9 +200,13 @@ impl FlameTree {
         *own = own.saturating_add(value);
     }
 
-    /// Sum of the values of each node's subtree, by id.
+    /// Sum of the values of each node's subtree, by id; the closest number that 64 bits hold.
     pub fn totals(&self) -> Vec<i64> {
-        let mut totals = self.values.clone();
+        self.exact_totals().into_iter().map(clamped).collect()
+    }
+
+    fn exact_totals(&self) -> Vec<i128> {
+        let mut totals: Vec<i128> = self.values.iter().copied().map(i128::from).collect();
         self.stacks.add_up(&mut totals);
         totals
     }
@@ -155,6 +227,10 @@ impl FlameTree {
             );
         }
     }
+}
+
+fn clamped(value: i128) -> i64 {
+    value.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 /// The children of every node, grouped by a counting sort.

@@ -2,7 +2,7 @@
 
 use crate::{Error, Limits};
 use flate2::Compression;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read, Write as _};
@@ -28,12 +28,37 @@ pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Err
         }
         return Ok(Cow::Borrowed(bytes));
     }
-    let decoder = MultiGzDecoder::new(bytes);
-    let to_error = |error: std::io::Error| match error.kind() {
-        ErrorKind::UnexpectedEof => Error::GzipTruncated,
+    let to_error = |error: std::io::Error| match (error.kind(), error.get_ref()) {
+        (ErrorKind::UnexpectedEof, _) => Error::GzipTruncated,
+        (_, Some(inner)) if inner.is::<Trailing>() => Error::GzipTrailing,
         _ => Error::Gzip(error.to_string()),
     };
+    let decoder = Members(GzDecoder::new(bytes));
     read_within(decoder, bytes.len(), limits, to_error).map(Cow::Owned)
+}
+
+/// The content of all members of a gzip file.
+struct Members<'a>(GzDecoder<&'a [u8]>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("bytes after the end")]
+struct Trailing;
+
+impl Read for Members<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let read = self.0.read(buffer)?;
+            let rest: &[u8] = self.0.get_ref();
+            // Some writers pad the file with zeros.
+            if read > 0 || buffer.is_empty() || rest.iter().all(|byte| *byte == 0) {
+                return Ok(read);
+            }
+            if !is_gzip(rest) {
+                return Err(std::io::Error::other(Trailing));
+            }
+            self.0 = GzDecoder::new(rest);
+        }
+    }
 }
 
 /// Reads the output of any decompressor. `packed` is the compressed size in bytes; `to_error`
@@ -122,6 +147,18 @@ mod tests {
             Err(Error::TooLarge { limit: 1 << 20 }),
         );
         check(limits(50 << 20, 100_000), Ok(50 << 20));
+    }
+
+    #[test]
+    fn zeros_after_the_end_are_padding_and_other_bytes_are_not() {
+        let packed = compress(b"flame");
+        let with = |rest: &[u8]| {
+            let bytes = [packed.as_slice(), rest].concat();
+            unpack(&bytes, &Limits::default()).map(Cow::into_owned)
+        };
+        assert_eq!(with(&[0; 600]), Ok(b"flame".to_vec()));
+        assert_eq!(with(b"\n"), Err(Error::GzipTrailing));
+        assert_eq!(with(&[0, 0, 1]), Err(Error::GzipTrailing));
     }
 
     #[test]

@@ -3,23 +3,23 @@
 mod error;
 pub mod flame;
 pub mod folded;
-mod format;
 pub mod gzip;
 mod labels;
 mod model;
+pub mod names;
 mod pairs;
 pub mod pprof;
 mod stacks;
 mod strings;
+pub mod truncate;
 pub mod units;
 pub mod view;
 pub mod wire;
 
 pub use error::{Error, Limits};
 pub use flame::{FlameTree, Frame, FrameKind};
-pub use format::{Format, decode_any, is_binary};
 pub use labels::{Label, LabelSetId, LabelSets, LabelValue};
-pub use model::{Function, Line, Location, Mapping, Profile, Samples, ValueType};
+pub use model::{Function, Line, Location, Mapping, Profile, Samples, Truncated, ValueType};
 pub use pairs::Pairs;
 pub use stacks::{NodeId, StackTree};
 pub use strings::{StringId, StringTable};

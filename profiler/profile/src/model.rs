@@ -34,6 +34,9 @@ pub struct Mapping {
     pub has_line_numbers: bool,
     /// Whether its locations include inlined frames.
     pub has_inline_frames: bool,
+    /// Whether it is the first mapping of its profile, which tools take for the program itself. Not a field
+    /// of pprof.
+    pub is_main: bool,
 }
 
 /// A function.
@@ -92,6 +95,15 @@ pub struct Samples {
     pub values: Vec<i64>,
 }
 
+/// What a decoder truncated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Truncated {
+    /// Number of strings that end in [`MARK`](crate::truncate::MARK).
+    pub strings: u64,
+    /// Number of samples whose stack contains [`FRAME`](crate::truncate::FRAME).
+    pub stacks: u64,
+}
+
 /// A profile. The methods deduplicate what they add; the fields may also be filled directly.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
@@ -131,6 +143,8 @@ pub struct Profile {
     pub keep_frames: StringId,
     /// URL of the profile's documentation.
     pub doc_url: StringId,
+    /// What a decoder left out because it exceeded a limit. Not a field of pprof.
+    pub truncated: Truncated,
     function_index: FxHashMap<Function, u32>,
     location_index: FxHashMap<(Option<u32>, u64, Vec<Line>), u32>,
 }
@@ -182,9 +196,9 @@ impl Profile {
     /// Returns the index of a location that has a function name only, and adds it if it is new.
     pub fn named_location(&mut self, name: &str) -> u32 {
         let name = self.strings.intern(name);
+        // The symbol name is left empty: tools would demangle a name that is repeated there.
         let function = self.function(Function {
             name,
-            system_name: name,
             ..Function::default()
         });
         self.location(
@@ -250,6 +264,26 @@ impl Profile {
             Some(LabelValue::Text(text)) => self.text(text),
             _ => "",
         }
+    }
+
+    /// The offset in its file of a location ([`Mapping::relative`]), or its address if it has no mapping; 0 if
+    /// unknown.
+    pub fn relative_address(&self, location: &Location) -> u64 {
+        match location.mapping {
+            Some(mapping) if location.address != 0 => {
+                self.mappings[mapping as usize].relative(location.address)
+            }
+            _ => location.address,
+        }
+    }
+
+    /// Whether a line says anything: where it is, or in which function.
+    pub fn is_informative(&self, line: &Line) -> bool {
+        let Some(function) = self.functions.get(line.function as usize) else {
+            return false;
+        };
+        let texts = function.name.0 | function.system_name.0 | function.file.0;
+        texts != 0 || function.start_line != 0 || line.line != 0
     }
 
     /// Lines of a location, the innermost inlined function first.

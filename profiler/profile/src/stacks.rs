@@ -107,10 +107,10 @@ impl StackTree {
     }
 
     /// Replaces the value of each node, by id, by the sum over its subtree.
-    pub fn add_up(&self, values: &mut [i64]) {
+    /// The values are wider than those of samples, so that their sums do not overflow.
+    pub fn add_up(&self, values: &mut [i128]) {
         for node in (1..self.parents.len().min(values.len())).rev() {
-            let parent = self.parents[node] as usize;
-            values[parent] = values[parent].saturating_add(values[node]);
+            values[self.parents[node] as usize] += values[node];
         }
     }
 }

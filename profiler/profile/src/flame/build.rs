@@ -1,7 +1,7 @@
-//! Merges profiles and trees into a tree, and converts a tree to a profile.
+//! Merges profiles and trees into a tree.
 
 use super::{FlameTree, Frame, FrameKind};
-use crate::{Function, Line, Mapping, NodeId, Profile, StackTree, StringId, StringTable};
+use crate::{Mapping, NodeId, Profile, StackTree, StringId, StringTable};
 use std::collections::BTreeMap;
 
 /// Value of a label that a sample does not have.
@@ -12,8 +12,8 @@ const UNTAGGED: &str = "(untagged)";
 pub enum Grain {
     /// All of them, as in flame graphs.
     Function,
-    /// Those of the same line, as in pprof and source views.
-    Line,
+    /// Those of the same location: nothing of a profile is lost.
+    Location,
 }
 
 /// Ids of another table's strings in this table, translated at first use.
@@ -35,6 +35,50 @@ impl Translation {
             *known = to.intern(from.get(id));
         }
         *known
+    }
+}
+
+/// Frames of another tree in this tree. Each string and mapping is translated at first use.
+pub struct Adoption {
+    texts: Translation,
+    mappings: Vec<u32>,
+}
+
+impl Adoption {
+    /// An adoption of frames of `from`; every call of [`Adoption::frame`] must be for the same two trees.
+    pub fn new(from: &FlameTree) -> Self {
+        Self {
+            texts: Translation::new(&from.strings),
+            mappings: vec![0; from.mappings.len()],
+        }
+    }
+
+    /// A frame with the strings and the mapping of `to`.
+    pub fn frame(&mut self, frame: &Frame, from: &FlameTree, to: &mut FlameTree) -> Frame {
+        let mapping = match frame.mapping.checked_sub(1) {
+            None => 0,
+            Some(at) => {
+                if self.mappings[at as usize] == 0 {
+                    let mapping = from.mappings[at as usize];
+                    let mut text = |id| self.texts.get(id, &from.strings, &mut to.strings);
+                    let (file, build_id) = (text(mapping.file), text(mapping.build_id));
+                    self.mappings[at as usize] = to.mapping(Mapping {
+                        file,
+                        build_id,
+                        ..mapping
+                    });
+                }
+                self.mappings[at as usize]
+            }
+        };
+        let mut text = |id| self.texts.get(id, &from.strings, &mut to.strings);
+        Frame {
+            name: text(frame.name),
+            system_name: text(frame.system_name),
+            file: text(frame.file),
+            mapping,
+            ..*frame
+        }
     }
 }
 
@@ -105,69 +149,68 @@ impl FlameTree {
     /// The frames of each location, from root to leaf.
     fn frames_of(&mut self, profile: &Profile, grain: Grain) -> Vec<Vec<u32>> {
         let mut texts = Translation::new(&profile.strings);
+        let mut mappings = Vec::with_capacity(profile.mappings.len());
+        for mapping in &profile.mappings {
+            let mut text = |id| texts.get(id, &profile.strings, &mut self.strings);
+            let (file, build_id) = (text(mapping.file), text(mapping.build_id));
+            mappings.push(self.mapping(Mapping {
+                file,
+                build_id,
+                ..*mapping
+            }));
+        }
         let mut frames: Vec<Vec<u32>> = vec![Vec::new(); profile.locations.len()];
-        for (index, location) in profile.locations.iter().enumerate() {
-            let lines = profile.lines_of(location);
-            let mapping = location
-                .mapping
-                .map(|mapping| &profile.mappings[mapping as usize]);
-            if lines.is_empty() {
-                let mut text = |id| texts.get(id, &profile.strings, &mut self.strings);
-                let frame = Frame {
-                    module: mapping.map_or(StringId(0), |m| text(m.file)),
-                    build_id: mapping.map_or(StringId(0), |m| text(m.build_id)),
-                    address: location.address,
-                    ..Frame::default()
-                };
-                frames[index].push(self.frame(frame));
-            }
+        for (frames, location) in frames.iter_mut().zip(&profile.locations) {
+            let own = Frame {
+                mapping: location.mapping.map_or(0, |at| mappings[at as usize]),
+                address: profile.relative_address(location),
+                is_folded: location.is_folded,
+                ..Frame::default()
+            };
             // The last line belongs to the outermost function.
-            for line in lines.iter().rev() {
-                let function = match line.function {
-                    Line::NO_FUNCTION => Function::default(),
-                    function => profile.functions[function as usize],
-                };
+            let lines = profile.lines_of(location).iter().rev();
+            for line in lines.filter(|line| profile.is_informative(line)) {
+                let function = profile.functions[line.function as usize];
                 let mut text = |id| texts.get(id, &profile.strings, &mut self.strings);
                 let frame = Frame {
-                    name: text(if function.name.0 == 0 {
-                        function.system_name
-                    } else {
-                        function.name
-                    }),
+                    name: text(function.name),
+                    system_name: text(function.system_name),
                     file: text(function.file),
-                    start_line: function.start_line.clamp(0, u32::MAX.into()) as u32,
-                    line: if grain == Grain::Line {
-                        line.line.clamp(0, u32::MAX.into()) as u32
-                    } else {
-                        0
-                    },
-                    ..Frame::default()
+                    start_line: number(function.start_line),
+                    line: number(line.line),
+                    column: number(line.column),
+                    is_inlined: !frames.is_empty(),
+                    ..own
                 };
-                frames[index].push(self.frame(frame));
+                frames.push(self.frame_at(frame, grain));
+            }
+            if frames.is_empty() {
+                frames.push(self.frame_at(own, grain));
             }
         }
         frames
     }
 
-    /// Adds another tree.
+    /// The index of a frame, or of its function.
+    pub fn frame_at(&mut self, frame: Frame, grain: Grain) -> u32 {
+        match grain {
+            Grain::Function => self.function(frame),
+            Grain::Location => self.frame(frame),
+        }
+    }
+
+    /// Adds another tree, by function.
     pub fn merge(&mut self, other: &Self) {
         self.merge_under(NodeId::ROOT, other);
     }
 
-    /// Adds another tree below a node of this one.
+    /// Adds another tree below a node of this one, by function.
     pub fn merge_under(&mut self, under: NodeId, other: &Self) {
-        let mut texts = Translation::new(&other.strings);
+        let mut adoption = Adoption::new(other);
         let mut frames = Vec::with_capacity(other.frames.len());
         for frame in &other.frames {
-            let mut text = |id| texts.get(id, &other.strings, &mut self.strings);
-            let taken = Frame {
-                name: text(frame.name),
-                file: text(frame.file),
-                module: text(frame.module),
-                build_id: text(frame.build_id),
-                ..*frame
-            };
-            frames.push(self.frame(taken));
+            let frame = adoption.frame(frame, other, self);
+            frames.push(self.function(frame));
         }
         let mut nodes = vec![under; other.stacks.len()];
         for node in 0..other.stacks.len() {
@@ -178,60 +221,9 @@ impl FlameTree {
             self.add(nodes[node], other.values[node]);
         }
     }
+}
 
-    /// Converts to a profile with one sample type. Inlined frames become ordinary frames.
-    pub fn to_profile(&self, kind: &str, unit: &str) -> Profile {
-        let mut profile = Profile::new();
-        // Keeps the ids of the strings.
-        profile.strings = self.strings.clone();
-        profile.add_sample_type(kind, unit);
-        let mut locations = Vec::with_capacity(self.frames.len());
-        for (index, frame) in self.frames.iter().enumerate() {
-            let mapping = (frame.address != 0).then(|| {
-                let mapping = Mapping {
-                    file: frame.module,
-                    build_id: frame.build_id,
-                    ..Mapping::default()
-                };
-                let known = profile.mappings.iter().position(|m| *m == mapping);
-                known.unwrap_or_else(|| {
-                    profile.mappings.push(mapping);
-                    profile.mappings.len() - 1
-                }) as u32
-            });
-            if frame.name.0 == 0 && frame.address != 0 {
-                locations.push(profile.location(mapping, frame.address, &[]));
-                continue;
-            }
-            let name = if frame.name.0 == 0 {
-                profile.strings.intern(&self.frame_name(index as u32))
-            } else {
-                frame.name
-            };
-            let function = profile.function(Function {
-                name,
-                system_name: name,
-                file: frame.file,
-                start_line: frame.start_line.into(),
-            });
-            let line = Line {
-                function,
-                line: frame.line.into(),
-                column: 0,
-            };
-            locations.push(profile.location(mapping, 0, &[line]));
-        }
-        let mut nodes = vec![NodeId::ROOT; self.stacks.len()];
-        for node in 0..self.stacks.len() {
-            if node > 0 {
-                let parent = nodes[self.stacks.parents()[node] as usize];
-                let location = locations[self.stacks.items()[node] as usize];
-                nodes[node] = profile.stacks.child(parent, location);
-            }
-            if self.values[node] != 0 {
-                profile.add_sample(nodes[node], crate::LabelSetId(0), &[self.values[node]]);
-            }
-        }
-        profile
-    }
+/// A number of a line; pprof's are signed.
+fn number(line: i64) -> u32 {
+    line.clamp(0, i32::MAX.into()) as u32
 }

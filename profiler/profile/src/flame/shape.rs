@@ -1,7 +1,7 @@
 //! Reductions of a tree: its largest nodes, the stacks through a function, the table of functions.
 
-use super::{Children, FlameTree, FrameKind};
-use crate::{NodeId, StringId};
+use super::{Children, FlameTree, Frame, FrameKind, clamped};
+use crate::NodeId;
 use rustc_hash::FxHashMap;
 
 /// The values of a function in a tree.
@@ -26,7 +26,8 @@ impl FlameTree {
         if count - 1 <= max_nodes {
             return vec![true; count];
         }
-        let mut weights: Vec<i64> = self.values.iter().map(|v| v.saturating_abs()).collect();
+        let magnitudes = self.values.iter().map(|value| i128::from(*value).abs());
+        let mut weights: Vec<i128> = magnitudes.collect();
         self.stacks.add_up(&mut weights);
         let mut order: Vec<u32> = (1..count as u32).collect();
         let is_group: Vec<bool> = self
@@ -55,85 +56,99 @@ impl FlameTree {
     /// Returns a tree of at most `max_nodes` nodes and the root. The value of a removed node is added to
     /// its closest remaining ancestor, so all totals stay exact.
     pub fn prune(&self, max_nodes: usize) -> Self {
+        self.prune_mapped(max_nodes).0
+    }
+
+    /// [`prune`](Self::prune), with the node of the result that holds the value of each node.
+    pub fn prune_mapped(&self, max_nodes: usize) -> (Self, Vec<NodeId>) {
         let keep = self.largest(max_nodes);
-        let mut nodes = vec![NodeId::ROOT; self.stacks.len()];
-        let mut result = Self {
-            strings: self.strings.clone(),
+        let frames: Vec<u32> = (0..self.frames.len() as u32).collect();
+        let result = Self {
             frames: self.frames.clone(),
-            ..Self::new()
+            frame_index: self.frame_index.clone(),
+            ..self.without_stacks()
         };
-        for (index, frame) in self.frames.iter().enumerate() {
-            result.frame_index.insert(*frame, index as u32);
-        }
-        for node in 0..self.stacks.len() {
-            if node > 0 {
-                let parent = nodes[self.stacks.parents()[node] as usize];
-                nodes[node] = if keep[node] {
-                    result.child(parent, self.stacks.items()[node])
-                } else {
-                    parent
-                };
-            }
-            result.add(nodes[node], self.values[node]);
-        }
-        result
+        self.copy_stacks(result, |node, item| keep[node].then(|| frames[item]))
     }
 
-    /// Sets the value of a stack to 0 unless one of its frames matches, or, if `through` is false,
-    /// unless none does.
-    pub fn retain(&mut self, matches: impl Fn(&str) -> bool, through: bool) {
-        let hit: Vec<bool> = (0..self.frames.len())
-            .map(|f| matches(&self.frame_name(f as u32)))
-            .collect();
-        let mut passed = vec![false; self.stacks.len()];
-        for node in 0..self.stacks.len() {
-            if node > 0 {
-                let parent = self.stacks.parents()[node] as usize;
-                passed[node] = passed[parent] || hit[self.stacks.items()[node] as usize];
-            }
-            if passed[node] != through {
-                self.values[node] = 0;
-            }
-        }
-    }
-
-    /// Returns a tree without the frames that match; their callees become callees of their callers.
-    pub fn hide(&self, matches: impl Fn(&str) -> bool) -> Self {
-        let mut result = Self {
+    /// A tree with the strings and mappings of this one only, to which its frames can be added.
+    pub fn without_stacks(&self) -> Self {
+        Self {
             strings: self.strings.clone(),
+            mappings: self.mappings.clone(),
+            mapping_index: self.mapping_index.clone(),
             ..Self::new()
-        };
-        let frames: Vec<Option<u32>> = (0..self.frames.len())
-            .map(|f| (!matches(&self.frame_name(f as u32))).then(|| result.frame(self.frames[f])))
-            .collect();
+        }
+    }
+
+    /// Copies all stacks into `result`, which returns with the node that holds the value of each node. `frame`
+    /// returns the frame in `result` of a node and its item, or `None` if the node is left out.
+    fn copy_stacks(
+        &self,
+        mut result: Self,
+        frame: impl Fn(usize, usize) -> Option<u32>,
+    ) -> (Self, Vec<NodeId>) {
         let mut nodes = vec![NodeId::ROOT; self.stacks.len()];
         for node in 0..self.stacks.len() {
             if node > 0 {
                 let parent = nodes[self.stacks.parents()[node] as usize];
-                let frame = frames[self.stacks.items()[node] as usize];
+                let frame = frame(node, self.stacks.items()[node] as usize);
                 nodes[node] = frame.map_or(parent, |frame| result.child(parent, frame));
             }
             result.add(nodes[node], self.values[node]);
         }
-        result
+        (result, nodes)
+    }
+
+    /// Whether the stack of each node has a frame that matches.
+    pub fn through(&self, matches: impl Fn(&str) -> bool) -> Vec<bool> {
+        let hit: Vec<bool> = (0..self.frames.len())
+            .map(|f| matches(&self.frame_name(f as u32)))
+            .collect();
+        let mut through = vec![false; self.stacks.len()];
+        for node in 1..self.stacks.len() {
+            let parent = self.stacks.parents()[node] as usize;
+            through[node] = through[parent] || hit[self.stacks.items()[node] as usize];
+        }
+        through
+    }
+
+    /// Returns a tree without the frames that match, and the node of the result that holds the value of each
+    /// node. The callees of a hidden frame become callees of its callers.
+    pub fn hide_mapped(&self, matches: impl Fn(&str) -> bool) -> (Self, Vec<NodeId>) {
+        let mut result = self.without_stacks();
+        let frames: Vec<Option<u32>> = (0..self.frames.len())
+            .map(|f| (!matches(&self.frame_name(f as u32))).then(|| result.frame(self.frames[f])))
+            .collect();
+        self.copy_stacks(result, |_, item| frames[item])
     }
 
     /// The `limit` functions of the largest own values, ties broken by the total. Groups are left out.
     pub fn top(&self, limit: usize) -> Vec<FunctionTotal> {
-        // Merges the lines of a function.
-        let mut functions: FxHashMap<(StringId, StringId, u64), usize> = FxHashMap::default();
+        // Merges the frames of a function.
+        let mut functions: FxHashMap<Frame, usize> = FxHashMap::default();
         let mut of_frame = Vec::with_capacity(self.frames.len());
-        let mut rows: Vec<(u32, i64, i64)> = Vec::new();
+        let mut rows: Vec<(u32, i128, i128)> = Vec::new();
         for (index, frame) in self.frames.iter().enumerate() {
-            let row = *functions
-                .entry((frame.name, frame.file, frame.address))
-                .or_insert_with(|| {
-                    rows.push((index as u32, 0, 0));
-                    rows.len() - 1
-                });
+            let function = Frame {
+                start_line: if frame.name.0 == 0 {
+                    frame.start_line
+                } else {
+                    0
+                },
+                line: 0,
+                column: 0,
+                is_inlined: false,
+                is_folded: false,
+                ..*frame
+            };
+            let row = *functions.entry(function).or_insert_with(|| {
+                rows.push((index as u32, 0, 0));
+                rows.len() - 1
+            });
             of_frame.push(row);
         }
-        let totals = self.totals();
+        let totals = self.exact_totals();
         let children = Children::of(&self.stacks);
         let mut open = vec![0u32; rows.len()];
         // A node is popped twice: when it is entered, and, marked with LEAVE, when it is left.
@@ -147,9 +162,9 @@ impl FlameTree {
                 continue;
             }
             if open[row] == 0 {
-                rows[row].2 = rows[row].2.saturating_add(totals[node]);
+                rows[row].2 += totals[node];
             }
-            rows[row].1 = rows[row].1.saturating_add(self.values[node]);
+            rows[row].1 += i128::from(self.values[node]);
             open[row] += 1;
             pending.push(node as u32 | LEAVE);
             pending.extend_from_slice(children.of_node(node as u32));
@@ -166,8 +181,8 @@ impl FlameTree {
                     .strings
                     .get(self.frames[frame as usize].file)
                     .to_owned(),
-                own,
-                total,
+                own: clamped(own),
+                total: clamped(total),
             })
             .collect()
     }

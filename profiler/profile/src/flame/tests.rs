@@ -42,18 +42,26 @@ fn merging_two_trees_adds_their_values() {
 
 #[test]
 fn retain_keeps_the_stacks_through_a_function_or_all_others() {
-    let mut focused = tree("a;b;c 1\na;d 2\nb 4\n");
-    focused.retain(|name| name == "b", true);
+    let retain = |through: bool| {
+        let mut tree = tree("a;b;c 1\na;d 2\nb 4\n");
+        let passes = tree.through(|name| name == "b");
+        for (value, passes) in tree.values.iter_mut().zip(passes) {
+            *value *= i64::from(passes == through);
+        }
+        tree
+    };
+    let focused = retain(true);
     assert_eq!(folded::encode(&focused), "a;b;c 1\nb 4\n");
-    let mut ignoring = tree("a;b;c 1\na;d 2\nb 4\n");
-    ignoring.retain(|name| name == "b", false);
+    let ignoring = retain(false);
     assert_eq!(folded::encode(&ignoring), "a;d 2\n");
 }
 
 #[test]
 fn hiding_a_function_joins_its_callers_to_its_callees() {
-    let hidden = tree("a;b;c 1\na;c 2\nb 4\n").hide(|name| name == "b");
-    assert_eq!(folded::encode(&hidden), "a;c 3\n");
+    let whole = tree("a;b;c 1\na;c 2\nb 4\n");
+    let (hidden, nodes) = whole.hide_mapped(|name| name == "b");
+    assert_eq!(nodes.len(), whole.stacks.len());
+    assert_eq!(folded::encode(&hidden), "(no stack) 4\na;c 3\n");
     assert_eq!(
         hidden.values[0], 4,
         "the value of a stack without frames moves to the root"
@@ -94,7 +102,7 @@ fn inlined_frames_are_children_of_the_containing_function() {
     let stack = profile.stack([main, location]);
     profile.add_sample(stack, crate::LabelSetId(0), &[7]);
     let mut tree = FlameTree::new();
-    tree.add_profile(&profile, 0, Grain::Line);
+    tree.add_profile(&profile, 0, Grain::Location);
     assert_eq!(folded::encode(&tree), "main;holder;inlined 7\n");
     assert_eq!(tree.frames[0].line, 9);
 }

@@ -5,6 +5,7 @@ mod messages;
 mod strings;
 
 use super::field;
+use crate::truncate::{self, Cut};
 use crate::wire::{self, Reader, Value, repeated};
 use crate::{Error, Label, Limits, Line, Location, NodeId, Profile};
 use ids::Ids;
@@ -12,8 +13,9 @@ use messages::{function, label, mapping, string, value_type};
 
 /// Decodes an uncompressed pprof.
 ///
-/// Profiles that refer to something they do not contain, or exceed a limit, are errors. Go's
-/// `CheckValid` accepts every profile that this function accepts.
+/// Profiles that refer to something they do not contain are errors. Longer strings and deeper stacks than
+/// the limits are truncated and counted in [`Profile::truncated`]: a runaway recursion must not cost the
+/// rest of the profile.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     if bytes.len() > limits.bytes {
         return Err(Error::TooLarge {
@@ -23,11 +25,24 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     let mut profile = Profile::new();
     let mut deferred = Deferred::default();
     let mut reader = Reader::new(bytes);
+    // Fields that occur once in a profile, as bits.
+    let mut seen = 0u64;
     while let Some((number, value)) = reader.field()? {
         let end = reader.position();
+        if ONCE.contains(&number) {
+            let bit = 1 << number;
+            if seen & bit != 0 {
+                return Err(Error::Concatenated);
+            }
+            seen |= bit;
+        }
         match (number, value) {
+            (field::SAMPLE_TYPE, _) if deferred.types_came_first => {
+                return Err(Error::Concatenated);
+            }
             (field::SAMPLE, Value::Bytes(message)) => {
-                deferred.samples.push((message, end - message.len()))
+                deferred.types_came_first = !profile.sample_types.is_empty();
+                deferred.samples.push((message, end - message.len()));
             }
             (field::LOCATION, Value::Bytes(message)) => {
                 deferred.locations.push((message, end - message.len()))
@@ -88,6 +103,15 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     Ok(profile)
 }
 
+/// Fields whose second occurrence shows that a second profile begins.
+const ONCE: [u64; 5] = [
+    field::TIME_NANOS,
+    field::DURATION_NANOS,
+    field::PERIOD_TYPE,
+    field::PERIOD,
+    field::DEFAULT_SAMPLE_TYPE,
+];
+
 #[cold]
 fn unexpected_wire_type<T>(offset: usize) -> Result<T, Error> {
     let problem = "unexpected wire type";
@@ -104,6 +128,8 @@ struct Deferred<'a> {
     function_ids: Ids,
     location_ids: Ids,
     seen_empty_string: bool,
+    /// Whether sample types preceded the last sample: a further type belongs to a second profile.
+    types_came_first: bool,
 }
 
 impl Deferred<'_> {
@@ -114,19 +140,11 @@ impl Deferred<'_> {
         end: usize,
         limits: &Limits,
     ) -> Result<(), Error> {
-        if text.len() > limits.string {
-            return Err(Error::TooLong {
-                what: "string",
-                got: text.len(),
-                limit: limits.string,
-            });
-        }
         if self.seen_empty_string {
-            match std::str::from_utf8(text) {
-                Ok(text) => profile.strings.push(text),
-                // Some agents truncate names within a character.
-                Err(_) => profile.strings.push(&String::from_utf8_lossy(text)),
-            };
+            // Lossy, because some agents truncate names within a character.
+            let text = String::from_utf8_lossy(text);
+            profile.truncated.strings += u64::from(text.len() > limits.string);
+            profile.strings.push(&truncate::name(&text, limits.string));
         } else if text.is_empty() {
             self.seen_empty_string = true;
         } else {
@@ -225,26 +243,34 @@ impl Deferred<'_> {
         let (mut path, mut last): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut nodes: Vec<NodeId> = Vec::new();
         // A location has several frames if functions were inlined there; the limits count frames.
-        let frames_of: Vec<usize> = profile
+        let mut frames_of: Vec<usize> = profile
             .locations
             .iter()
             .map(|location| location.line_count.max(1) as usize)
             .collect();
         let mut frames = 0usize;
+        let (cut, mut marker) = (Cut::at(limits.depth), None);
         for (index, (message, base)) in self.samples.iter().enumerate() {
             path.clear();
             labels.clear();
             let values_before = profile.samples.values.len();
             let mut missing = None;
-            // Frames and values beyond the limit are counted, not stored.
-            let (mut too_deep, mut too_wide) = (0usize, 0usize);
+            // Values beyond the limit are counted, not stored.
+            let mut too_wide = 0usize;
+            let mut is_cut = false;
             let mut reader = Reader::nested(message, *base);
             while let Some((number, value)) = reader.field()? {
                 match (number, value) {
                     (1, value) => repeated(value, reader.position(), |id| {
                         match self.location_ids.index(id) {
-                            Some(found) if path.len() <= limits.depth => path.push(found),
-                            Some(_) => too_deep += 1,
+                            Some(found) => {
+                                path.push(found);
+                                // Bounds the memory; the exact limit is applied below.
+                                if path.len() >= 2 * (limits.depth + 1) {
+                                    path.drain(cut.leaf..path.len() - limits.depth);
+                                    is_cut = true;
+                                }
+                            }
                             None => missing = Some(id),
                         }
                     })?,
@@ -283,13 +309,13 @@ impl Deferred<'_> {
                 });
             }
             let frames_on_path = path.iter().map(|location| frames_of[*location as usize]);
-            let depth = frames_on_path.sum::<usize>() + too_deep;
-            if depth > limits.depth {
-                return Err(Error::TooDeep {
-                    index,
-                    depth,
-                    limit: limits.depth,
+            if is_cut || frames_on_path.sum::<usize>() > limits.depth {
+                profile.truncated.stacks += 1;
+                let marker = *marker.get_or_insert_with(|| {
+                    frames_of.push(1);
+                    profile.named_location(truncate::FRAME)
                 });
+                shorten(&mut path, cut, &frames_of, marker);
             }
             let shared = path
                 .iter()
@@ -323,4 +349,23 @@ impl Deferred<'_> {
         }
         Ok(())
     }
+}
+
+/// Shortens a path, leaf first, to the frames that the cut keeps and the marker between them. Locations are kept
+/// as a whole, with the frames that were inlined there.
+fn shorten(path: &mut Vec<u32>, cut: Cut, frames_of: &[usize], marker: u32) {
+    let count = |locations: &mut dyn Iterator<Item = &u32>, frames_max: usize| {
+        let mut left = frames_max;
+        let fits = |location: &&u32| {
+            let frames = frames_of[**location as usize];
+            let fits = frames <= left;
+            left -= if fits { frames } else { 0 };
+            fits
+        };
+        locations.take_while(fits).count()
+    };
+    let leaf = count(&mut path.iter(), cut.leaf);
+    let root = count(&mut path[leaf..].iter().rev(), cut.root);
+    let end = path.len() - root;
+    path.splice(leaf..end, [marker]);
 }

@@ -30,6 +30,7 @@ fn everything() -> Profile {
         has_filenames: false,
         has_line_numbers: true,
         has_inline_frames: false,
+        is_main: false,
     });
     let function = p.function(Function {
         name,
@@ -158,7 +159,8 @@ fn dangling_references_and_bad_ids_are_named() {
             (field::LOCATION, message(&[(1, 4)])),
             (field::LOCATION, message(&[(1, 4)])),
         ],
-        "invalid pprof profile: duplicate location id 4",
+        "invalid pprof profile: duplicate location id 4; if several profiles were written to one file, send each \
+         one in a request of its own",
     );
     check(
         &[
@@ -192,102 +194,144 @@ fn ids_need_not_be_consecutive() {
     assert_eq!(leaf_first, [0x500, 0x70]);
 }
 
+/// A profile with one sample, whose stack has these locations, leaf first; each has as many frames as `lines`
+/// says.
+fn deep(leaf_first: &[u64], lines: &[usize]) -> Vec<u8> {
+    let mut fields = vec![
+        (field::SAMPLE_TYPE, message(&[(1, 1)])),
+        (
+            field::SAMPLE,
+            [
+                raw(&[(1, leaf_first.iter().map(|id| *id as u8).collect())]),
+                message(&[(2, 1)]),
+            ]
+            .concat(),
+        ),
+    ];
+    for (index, lines) in lines.iter().enumerate() {
+        let id = index as u64 + 1;
+        let frames = raw(&vec![(4, message(&[(2, 7)])); *lines]);
+        fields.push((
+            field::LOCATION,
+            [message(&[(1, id), (3, id)]), frames].concat(),
+        ));
+    }
+    fields.extend([
+        (field::STRING_TABLE, vec![]),
+        (field::STRING_TABLE, b"x".to_vec()),
+    ]);
+    raw(&fields)
+}
+
+/// Addresses of the only stack, leaf first; 0 is the marker.
+fn addresses(bytes: &[u8], limits: &Limits) -> (Vec<u64>, u64) {
+    let profile = decode(bytes, limits).expect("valid");
+    assert_eq!(profile.sample_count(), 1, "the sample is kept");
+    let leaf_first = profile.stacks.leaf_to_root(profile.samples.stacks[0]);
+    let addresses = leaf_first.map(|location| profile.locations[location as usize].address);
+    (addresses.collect(), profile.truncated.stacks)
+}
+
 #[test]
-fn inputs_beyond_the_limits_are_rejected() {
-    let deep = |depth: usize| {
-        raw(&[
-            (field::SAMPLE_TYPE, message(&[(1, 1)])),
-            (
-                field::SAMPLE,
-                [raw(&[(1, vec![1; depth])]), message(&[(2, 1)])].concat(),
-            ),
-            (field::LOCATION, message(&[(1, 1)])),
-            (field::STRING_TABLE, vec![]),
-            (field::STRING_TABLE, b"x".to_vec()),
-        ])
+fn middle_of_a_stack_that_is_too_deep_is_replaced_by_a_marker() {
+    let limits = |depth| Limits {
+        depth,
+        ..Limits::default()
     };
+    let stack: Vec<u64> = (1..=9).collect();
+    let check = |depth, expected: &[u64], truncated| {
+        assert_eq!(
+            addresses(&deep(&stack, &[1; 9]), &limits(depth)),
+            (expected.to_vec(), truncated),
+            "{depth}"
+        );
+    };
+    check(9, &stack, 0);
+    check(8, &[1, 2, 3, 4, 0, 7, 8, 9], 1);
+    check(4, &[1, 2, 0, 9], 1);
+    check(1, &[0], 1);
+    // A recursion that is cut while it is read: both ends are kept.
+    let recursion = [vec![1, 2], vec![3; 50_000], vec![4, 5]].concat();
+    let (kept, truncated) = addresses(&deep(&recursion, &[1; 5]), &limits(100));
+    assert_eq!((kept.len(), truncated), (100, 1));
+    assert_eq!((&kept[..3], kept[16]), (&[1, 2, 3][..], 0));
+    assert_eq!(kept[97..], [3, 4, 5]);
+    // Inlined frames count.
+    let (kept, truncated) = addresses(&deep(&[1, 1, 2, 2], &[60, 60]), &limits(240));
+    assert_eq!((kept, truncated), (vec![1, 1, 2, 2], 0));
+    let (kept, truncated) = addresses(&deep(&[1, 1, 2, 2], &[60, 60]), &limits(239));
+    assert_eq!((kept, truncated), (vec![0, 1, 2, 2], 1));
+}
+
+#[test]
+fn string_that_is_too_long_is_truncated_with_a_mark() {
     let limits = Limits {
-        depth: 100,
         string: 10,
         ..Limits::default()
     };
-    assert!(decode(&deep(100), &limits).is_ok());
+    let text = |text: &str| {
+        let bytes = raw(&[
+            (field::SAMPLE_TYPE, message(&[(1, 1)])),
+            (field::STRING_TABLE, vec![]),
+            (field::STRING_TABLE, text.as_bytes().to_vec()),
+        ]);
+        let profile = decode(&bytes, &limits).expect("valid");
+        let kept = profile.text(profile.sample_types[0].kind).to_owned();
+        (kept, profile.truncated.strings)
+    };
+    assert_eq!(text("0123456789"), ("0123456789".to_owned(), 0));
+    assert_eq!(text("0123456789a"), ("0123456…".to_owned(), 1));
+    assert_eq!(text("012345ä789a"), ("012345…".to_owned(), 1));
+}
+
+#[test]
+fn several_profiles_in_one_file_are_rejected() {
+    let one = encode(&everything());
+    let two = [one.clone(), one].concat();
     assert_eq!(
-        decode(&deep(1_000_000), &limits).map(|_| ()),
-        Err(Error::TooDeep {
-            index: 0,
-            depth: 1_000_000,
-            limit: 100
-        })
+        decode(&two, &Limits::default()).map(|_| ()),
+        Err(Error::Concatenated)
     );
-    let long = raw(&[
+    // A writer may put the types last.
+    let types_last = raw(&[
+        (field::SAMPLE, message(&[(1, 1), (2, 1)])),
+        (field::SAMPLE_TYPE, message(&[(1, 1)])),
+        (field::LOCATION, message(&[(1, 1)])),
         (field::STRING_TABLE, vec![]),
-        (field::STRING_TABLE, vec![b'x'; 11]),
+        (field::STRING_TABLE, b"x".to_vec()),
     ]);
-    assert_eq!(
-        decode(&long, &limits).map(|_| ()),
-        Err(Error::TooLong {
-            what: "string",
-            got: 11,
-            limit: 10
-        })
-    );
+    assert!(decode(&types_last, &Limits::default()).is_ok());
+    // Neither with times nor with samples.
+    let tiny = raw(&[
+        (field::SAMPLE_TYPE, message(&[(1, 1)])),
+        (field::FUNCTION, message(&[(1, 1)])),
+        (field::STRING_TABLE, vec![]),
+        (field::STRING_TABLE, b"x".to_vec()),
+    ]);
+    let error = decode(&[tiny.clone(), tiny].concat(), &Limits::default()).expect_err("two");
+    assert!(error.to_string().contains("several profiles"), "{error}");
+}
+
+#[test]
+fn inputs_that_are_not_profiles_are_rejected() {
+    let limits = Limits::default();
     assert_eq!(decode(&[], &limits).map(|_| ()), Err(Error::NoSampleType));
     assert!(decode(b"GET / HTTP/1.1", &limits).is_err());
 }
 
 #[test]
-fn limits_count_inlined_frames() {
-    let lines = raw(&vec![(4, message(&[(2, 7)])); 60]);
-    let bytes = |repeats: usize| {
-        raw(&[
-            (field::SAMPLE_TYPE, message(&[(1, 1)])),
-            (
-                field::SAMPLE,
-                [raw(&[(1, vec![1; repeats])]), message(&[(2, 1)])].concat(),
-            ),
-            (
-                field::LOCATION,
-                [message(&[(1, 1)]), lines.clone()].concat(),
-            ),
-            (field::STRING_TABLE, vec![]),
-            (field::STRING_TABLE, b"x".to_vec()),
-        ])
+fn number_of_distinct_frames_is_limited() {
+    let limits = Limits {
+        nodes: 100,
+        ..Limits::default()
     };
-    let check = |repeats: usize, limits: Limits, expected: Result<(), Error>| {
-        assert_eq!(decode(&bytes(repeats), &limits).map(|_| ()), expected);
-    };
-    check(
-        1,
-        Limits {
-            depth: 60,
-            ..Limits::default()
-        },
-        Ok(()),
-    );
-    check(
-        2,
-        Limits {
-            depth: 119,
-            ..Limits::default()
-        },
-        Err(Error::TooDeep {
-            index: 0,
-            depth: 120,
-            limit: 119,
-        }),
-    );
-    let got = Error::TooMany {
-        what: "distinct stack frames",
-        got: 120,
-        limit: 100,
-    };
-    check(
-        2,
-        Limits {
-            nodes: 100,
-            ..Limits::default()
-        },
-        Err(got),
+    assert!(decode(&deep(&[1], &[100]), &limits).is_ok());
+    assert_eq!(
+        decode(&deep(&[1, 1], &[60]), &limits).map(|_| ()),
+        Err(Error::TooMany {
+            what: "distinct stack frames",
+            got: 120,
+            limit: 100,
+        })
     );
 }
