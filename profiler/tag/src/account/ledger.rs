@@ -113,7 +113,9 @@ pub(crate) fn switched(next: u32) -> u64 {
 }
 
 /// Like [`switched`], at the end of a poll that started at `begun`.
-#[inline]
+///
+/// Not inlined, so that a poll is small enough to be inlined itself.
+#[inline(never)]
 pub(crate) fn polled(begun: u64, next: u32) {
     let Some(ledger) = LEDGER.with(Cell::get) else {
         return;
