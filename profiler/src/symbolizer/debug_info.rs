@@ -194,25 +194,29 @@ type Elf = ElfFile64<'static, object::LittleEndian>;
 /// The content of a section, decompressed if necessary.
 fn section(elf: &Elf, name: &str) -> Option<&'static [u8]> {
     let section = elf.section_by_name(name)?;
-    match decompressed(&section)? {
-        Some(data) => Some(Vec::leak(data)),
-        None => section.data().ok(),
+    if is_compressed(&section)? {
+        return Some(Vec::leak(decompressed(&section)?));
     }
+    section.data().ok()
 }
 
-/// The decompressed content of a section; `Some(None)` if it is not compressed.
-fn decompressed(section: &impl ObjectSection<'static>) -> Option<Option<Vec<u8>>> {
+fn is_compressed(section: &impl ObjectSection<'static>) -> Option<bool> {
+    let range = section.compressed_file_range().ok()?;
+    Some(range.format != CompressionFormat::None)
+}
+
+/// The content of a compressed section.
+fn decompressed(section: &impl ObjectSection<'static>) -> Option<Vec<u8>> {
     let compressed = section.compressed_data().ok()?;
     match compressed.format {
-        CompressionFormat::None => Some(None),
         // libzstd is several times as fast as the decoder that `object` has.
         #[cfg(feature = "zstd")]
         CompressionFormat::Zstandard => {
             let size = usize::try_from(compressed.uncompressed_size).ok()?;
             let data = zstd::bulk::decompress(compressed.data, size).ok()?;
-            (data.len() == size).then_some(Some(data))
+            (data.len() == size).then_some(data)
         }
-        _ => Some(Some(compressed.decompress().ok()?.into_owned())),
+        _ => Some(compressed.decompress().ok()?.into_owned()),
     }
 }
 
@@ -220,8 +224,8 @@ fn decompressed(section: &impl ObjectSection<'static>) -> Option<Option<Vec<u8>>
 /// copied.
 fn copy_of_info(elf: &Elf, file: &std::fs::File) -> Option<&'static mut [u8]> {
     let section = elf.section_by_name(SectionId::DebugInfo.name())?;
-    if let Some(data) = decompressed(&section)? {
-        return Some(Vec::leak(data));
+    if is_compressed(&section)? {
+        return Some(Vec::leak(decompressed(&section)?));
     }
     let (offset, length) = section.file_range()?;
     let mut map = memmap2::MmapOptions::new();
