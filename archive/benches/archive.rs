@@ -9,10 +9,11 @@ use davy_archive::ingest::{Format, Push, WindowIdentity};
 use davy_archive::key::Tenant;
 use davy_archive::query::{Ask, flame};
 use davy_archive::selector::Selector;
+use davy_archive::types::TypeFilter;
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Clock, Random, Timestamp};
 use davy_profile::flame::Grain;
-use davy_profile::{Function, Limits, Line, NodeId, Profile, gzip, pprof};
+use davy_profile::{Function, Limits, Line, Mapping, NodeId, Profile, gzip, pprof};
 use futures_util::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -142,6 +143,17 @@ fn window(program: &Program, samples: usize, time: Timestamp, random: &mut Rando
     profile.period = 10_000_000;
     profile.time_nanos = time.nanos();
     profile.duration_nanos = 10_000_000_000;
+    let (file, build_id) = (
+        profile.strings.intern("/usr/bin/service"),
+        profile.strings.intern("4f6d1c2b9a8e7d60"),
+    );
+    profile.mappings.push(Mapping {
+        start: 0x40_0000,
+        limit: 0x440_0000,
+        file,
+        build_id,
+        ..Mapping::default()
+    });
     let mut counts = std::collections::BTreeMap::new();
     for _ in 0..samples {
         // Zipf with exponent 1: the rank is the number of stacks to the power of a uniform number.
@@ -150,26 +162,41 @@ fn window(program: &Program, samples: usize, time: Timestamp, random: &mut Rando
     }
     for (rank, count) in counts {
         let mut at = NodeId::ROOT;
-        for (function, line) in &program.stacks[rank] {
-            let name = profile.strings.intern(&program.names[*function as usize]);
-            let file = profile
-                .strings
-                .intern(&format!("/src/service/module_{}.rs", function / 40));
-            let function = profile.function(Function {
-                name,
-                system_name: name,
-                file,
-                start_line: 0,
-            });
-            let line = Line {
-                function,
-                line: i64::from(*line),
-                column: 0,
-            };
-            let address =
-                u64::from(profile.functions.len() as u32) << 16 | u64::from(line.line as u32);
-            let location = profile.location(None, address, &[line]);
+        let stack = &program.stacks[rank];
+        let mut depth = 0;
+        while depth < stack.len() {
+            // Every fourth function is inlined into its caller.
+            let inlined = stack[depth + 1..]
+                .iter()
+                .take_while(|(function, _)| function % 4 == 0);
+            let end = depth + 1 + inlined.count();
+            // Inlined code is within the function that contains it.
+            let mut offset = 0u64;
+            let lines: Vec<Line> = stack[depth..end]
+                .iter()
+                .map(|(function, line)| {
+                    offset = offset * 61 + u64::from(*function) * 64 + u64::from(*line);
+                    let name = profile.strings.intern(&program.names[*function as usize]);
+                    let file = profile
+                        .strings
+                        .intern(&format!("/src/service/module_{}.rs", function / 40));
+                    let function = profile.function(Function {
+                        name,
+                        file,
+                        ..Function::default()
+                    });
+                    Line {
+                        function,
+                        line: i64::from(*line),
+                        column: 0,
+                    }
+                })
+                .rev()
+                .collect();
+            let address = 0x40_0000 + u64::from(stack[depth].0) * 2_048 + offset % 2_048;
+            let location = profile.location(Some(0), address, &lines);
             at = profile.stacks.child(at, location);
+            depth = end;
         }
         profile.add_sample(at, davy_profile::LabelSetId(0), &[count * 10_000_000]);
     }
@@ -310,7 +337,9 @@ async fn main() {
         async move { ingest.push(&tenant, vec![(String::new(), push)]).await }
     });
     futures_util::stream::iter(pushes.map(Ok))
-        .try_for_each_concurrent(number("CLIENTS", 200), |push| push)
+        .try_for_each_concurrent(number("CLIENTS", 200), |push| async {
+            push.await.map(|_| ())
+        })
         .await
         .expect("pushed");
     let ingest = cpu_since(before);
@@ -346,7 +375,7 @@ async fn main() {
     );
     let ask = |selector: &str| Ask {
         tenant: tenant.clone(),
-        kind: Some("process_cpu:cpu:nanoseconds:cpu:nanoseconds".into()),
+        kind: TypeFilter::parse("cpu"),
         selector: Selector::parse(selector).expect("selector"),
         from: hour,
         until: hour.plus(Duration::from_hours(1)),

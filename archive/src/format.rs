@@ -3,12 +3,13 @@
 pub mod batch;
 pub mod block;
 pub mod columns;
+pub mod header;
 pub mod order;
 pub mod segment;
 pub mod tables;
 
 /// Version of segments, blocks and their tables.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A table of segments and blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

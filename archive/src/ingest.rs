@@ -7,14 +7,14 @@ mod decode;
 mod flush;
 mod form;
 mod http;
-mod kinds;
 mod label_sets;
 mod memory;
+mod names;
 mod open;
 mod service;
+mod suffix;
 
 pub use decode::{Format, Push, WindowIdentity};
 pub use http::router;
 pub(crate) use http::tenant;
-pub use kinds::is_gauge;
 pub use service::Ingest;

@@ -1,6 +1,8 @@
 //! Label sets of series, and their limits.
 
+use davy_profile::truncate;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// The label that names the service.
 pub const SERVICE: &str = "service_name";
@@ -96,6 +98,40 @@ fn wrong_in_value(value: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The name of a sample label as it is stored: characters that names must not contain are replaced by `_`,
+/// and a name that is too long is truncated. `None` if it is empty.
+pub(crate) fn repaired_name(name: &str) -> Option<Cow<'_, str>> {
+    if name.is_empty() {
+        return None;
+    }
+    let name = truncate::name(name, NAME_BYTES);
+    if wrong_in_name(&name).is_none() {
+        return Some(name);
+    }
+    let letter = |c: char| c.is_control() || "/\\\"'{}=,~!".contains(c);
+    Some(name.replace(letter, "_").replace("..", "__").into())
+}
+
+/// The value of a sample label as it is stored: control characters are escaped, and a value that is too long is
+/// truncated. Values are never part of a key in the bucket, so nothing else needs to change.
+pub(crate) fn repaired_value(value: &str) -> Cow<'_, str> {
+    if !value.contains(char::is_control) {
+        return truncate::name(value, VALUE_BYTES);
+    }
+    let mut escaped = String::with_capacity(value.len() + 16);
+    for c in value.chars() {
+        if c.is_control() {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+        if escaped.len() > VALUE_BYTES {
+            break;
+        }
+    }
+    truncate::name(&escaped, VALUE_BYTES).into_owned().into()
 }
 
 impl Labels {
@@ -194,6 +230,27 @@ mod tests {
         assert_eq!(labels.to_json(), "{\"a\":\"/api/x\",\"b\":\"2\\\"ä\"}");
         assert_eq!(Labels::from_json(&labels.to_json()), Some(labels.clone()));
         assert_eq!((labels.get("a"), labels.get("zz")), ("/api/x", ""));
+    }
+
+    #[test]
+    fn sample_labels_are_repaired() {
+        let name = |text: &str| repaired_name(text).map(Cow::into_owned);
+        assert_eq!(name("thread id").as_deref(), Some("thread id"));
+        assert_eq!(name("a/b..c\n").as_deref(), Some("a_b__c_"));
+        assert_eq!(name(""), None);
+        assert_eq!(
+            name(&"n".repeat(5_000)).map(|name| name.len()),
+            Some(NAME_BYTES)
+        );
+        assert_eq!(repaired_value("/static/../../etc"), "/static/../../etc");
+        assert_eq!(repaired_value("SELECT 1\n\t\0"), "SELECT 1\\n\\t\\u{0}");
+        for long in ["ä".repeat(4_000), "\n".repeat(4_000)] {
+            let repaired = repaired_value(&long);
+            assert!(
+                repaired.len() <= VALUE_BYTES && repaired.ends_with('…'),
+                "{repaired}"
+            );
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod rule;
 pub mod selector;
 mod suggest;
 pub mod time;
+pub mod types;
 
 pub use archive::{Archive, OPERATIONS};
 pub use error::{Error, ErrorKind, Result};

@@ -12,6 +12,7 @@ pub(crate) struct Metrics {
     pub(crate) duplicate_windows: IntCounter,
     pub(crate) rejected: IntCounterVec,
     pub(crate) dropped_labels: IntCounterVec,
+    pub(crate) repaired: IntCounterVec,
     pub(crate) buffered_bytes: IntGauge,
     pub(crate) flush_duration: Histogram,
     pub(crate) flush_errors: IntCounter,
@@ -82,6 +83,11 @@ impl Metrics {
                 "dropped_labels_total",
                 "Dropped sample labels, by reason.",
                 "reason",
+            )?,
+            repaired: counters(
+                "repaired_total",
+                "Parts of accepted profiles that were truncated, escaped or skipped, by what they are.",
+                "what",
             )?,
             buffered_bytes: gauge(
                 "buffered_bytes",

@@ -330,7 +330,7 @@ async fn sums_saturate_instead_of_overflowing() {
     }
     assert_eq!(
         world.folded(&format!("type={LIVE}")).await,
-        format!("main {}", i64::MAX / 1_024)
+        format!("main {}", i64::MAX)
     );
 
     let samples: &[Sample<'_>] = &[

@@ -11,10 +11,10 @@ use crate::format::block::{BlockWriter, Meta};
 use crate::format::columns::Group;
 use crate::format::tables::{Dictionary, Frames, SeriesTable, Values, WindowTable};
 use bytes::Bytes;
-use davy_profile::{Frame, NodeId};
+use davy_profile::NodeId;
+use davy_profile::flame::Adoption;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Services with fewer rows share a row group.
 const SMALL_ROWS: usize = 8_192;
@@ -79,15 +79,14 @@ impl Merge {
             );
         }
         let mut new_series: Vec<u32> = vec![u32::MAX; series.rows.len()];
-        for (at, (source, kind, labels)) in series.rows.iter().enumerate() {
-            let source = &series.sources[*source as usize];
+        for (at, of) in series.rows.iter().enumerate() {
+            let source = &series.sources[of.source as usize];
             // A service whose windows are all duplicates has no batch.
             if let Some(batch) = self.batches.get_mut(source.service()) {
                 let source = batch.source(source);
                 new_series[at] = batch.one_series(Series {
                     source,
-                    kind: Arc::clone(kind),
-                    labels: Arc::clone(labels),
+                    ..of.clone()
                 });
             }
         }
@@ -95,8 +94,8 @@ impl Merge {
         for run in values.series.chunk_by(|a, b| a == b) {
             let range = at..at + run.len();
             at = range.end;
-            let (source, ..) = &series.rows[run[0] as usize];
-            let service = series.sources[*source as usize].service();
+            let source = series.rows[run[0] as usize].source;
+            let service = series.sources[source as usize].service();
             let Some(batch) = self.batches.get_mut(service) else {
                 continue;
             };
@@ -182,7 +181,7 @@ impl Map<'_> {
         for below in path.into_iter().rev() {
             let frame = dictionary.node_frames[below] as usize;
             if self.frames[frame] == u32::MAX {
-                let taken = self.texts.frame(frame, &mut batch.stacks.strings)?;
+                let taken = self.texts.frame(frame, &mut batch.stacks)?;
                 self.frames[frame] = batch.frame(taken);
             }
             result = batch.stacks.child(NodeId(result), self.frames[frame]).0;
@@ -220,19 +219,13 @@ fn absorb(to: &mut Batch, from: Batch) {
         })
         .collect();
     let tree = &from.stacks;
+    let mut adoption = Adoption::new(tree);
     let frames: Vec<u32> = tree
         .frames
         .iter()
         .map(|frame| {
-            let mut text = |id| to.stacks.strings.intern(tree.strings.get(id));
-            let taken = Frame {
-                name: text(frame.name),
-                file: text(frame.file),
-                module: text(frame.module),
-                build_id: text(frame.build_id),
-                ..*frame
-            };
-            to.frame(taken)
+            let frame = adoption.frame(frame, tree, &mut to.stacks);
+            to.frame(frame)
         })
         .collect();
     let mut nodes = vec![NodeId::ROOT; tree.stacks.len()];

@@ -1,7 +1,7 @@
 //! The in-memory form of one row group of all tables.
 
 use crate::labels::Labels;
-use davy_profile::{FlameTree, Frame, Pairs, StringId};
+use davy_profile::{FlameTree, Frame, Pairs};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct Series {
     pub kind: Arc<str>,
     /// Labels of the samples.
     pub labels: Arc<Labels>,
+    /// What the profile says about its samples.
+    pub header: Arc<str>,
 }
 
 /// Samples that a profiler shipped together.
@@ -33,6 +35,10 @@ pub struct Window {
     pub start_ms: i64,
     /// Duration in milliseconds.
     pub duration_ms: i64,
+    /// Start as the profile states it, in nanoseconds since the epoch; 0 if it does not.
+    pub time_nanos: i64,
+    /// Duration as the profile states it, in nanoseconds; 0 if it does not.
+    pub duration_nanos: i64,
 }
 
 /// One value.
@@ -48,14 +54,35 @@ pub struct Row {
     pub value: i64,
 }
 
-/// Splits a frame into a place and a number: the line, or the lower half of the address if the frame
-/// is not symbolized. Different frames give different pairs.
-fn split(frame: Frame) -> (Frame, u32) {
-    if frame.address == 0 {
-        return (Frame { line: 0, ..frame }, frame.line);
+/// A frame of a function: what differs between the frames of the same function.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spot {
+    /// Line.
+    pub line: u32,
+    /// Column.
+    pub column: u32,
+    /// Number of the mapping in the tree, counted from 1; 0 if unknown.
+    pub mapping: u32,
+    /// Address, relative to the file.
+    pub address: u64,
+    /// Whether it was inlined into the frame that contains it.
+    pub is_inlined: bool,
+    /// Whether several functions share its code.
+    pub is_folded: bool,
+}
+
+impl Spot {
+    /// A key for the frame of a function here: few words, so that hashing is fast.
+    fn key(self, function: u32) -> [u64; 3] {
+        let flags = u64::from(self.is_inlined) | u64::from(self.is_folded) << 1;
+        // Columns are written in 31 bits.
+        let mapping = u64::from(self.mapping) << 33 | u64::from(self.column) << 2 | flags;
+        [
+            u64::from(function) << 32 | u64::from(self.line),
+            mapping,
+            self.address,
+        ]
     }
-    let address = frame.address | u64::from(u32::MAX);
-    (Frame { address, ..frame }, frame.address as u32)
 }
 
 /// Windows of several sources and the dictionary of their stacks.
@@ -74,16 +101,16 @@ pub struct Batch {
     source_index: FxHashMap<Source, u32>,
     series_index: FxHashMap<Series, u32>,
     window_index: FxHashMap<WindowId, u32>,
-    /// Distinct places. The tree's own index of frames is not used.
-    places: Vec<Frame>,
+    /// Distinct functions, as frames without a spot. The tree's own index of frames is not used.
+    functions: Vec<Frame>,
     /// Number, counted from 1, of each (name, file).
+    name_index: Pairs,
+    /// Number, counted from 1, of each (name and file, symbol).
     symbol_index: Pairs,
-    /// Number, counted from 1, of the place of each (symbol, first line).
+    /// Number, counted from 1, of the function of each (symbol, first line).
     function_index: Pairs,
-    /// Places that are not functions.
-    place_index: FxHashMap<Frame, u32>,
-    /// Number, counted from 1, of the frame of each (place, number).
-    frame_index: Pairs,
+    /// Index of each frame.
+    frame_index: FxHashMap<[u64; 3], u32>,
     /// Estimated memory of the labels.
     label_bytes: usize,
 }
@@ -97,58 +124,70 @@ impl Batch {
         }
     }
 
-    /// The index of a frame, which is added if it is new. Its texts belong to the tree's table.
+    /// The index of a frame, which is added if it is new. Its texts and its mapping belong to the tree.
     pub fn frame(&mut self, frame: Frame) -> u32 {
-        let (place, last) = split(frame);
-        let function = Frame {
-            name: place.name,
-            file: place.file,
-            start_line: place.start_line,
-            ..Frame::default()
+        let function = self.function(frame);
+        let spot = Spot {
+            line: frame.line,
+            column: frame.column,
+            mapping: frame.mapping,
+            address: frame.address,
+            is_inlined: frame.is_inlined,
+            is_folded: frame.is_folded,
         };
-        let index = if place == function {
-            self.function(place.name, place.file, place.start_line)
-        } else {
-            *self.place_index.entry(place).or_insert_with(|| {
-                self.places.push(place);
-                self.places.len() as u32 - 1
-            })
-        };
-        self.frame_at(index, last, |_| frame)
+        self.frame_at(function, spot)
     }
 
-    /// The index of a function. Many frames differ only in their line; [`Batch::line`] finds them
-    /// faster than [`Batch::frame`].
-    pub fn function(&mut self, name: StringId, file: StringId, start_line: u32) -> u32 {
+    /// The index of the function of a frame. Many frames differ only in their spot; [`Batch::frame_at`] finds
+    /// them faster than [`Batch::frame`].
+    pub fn function(&mut self, frame: Frame) -> u32 {
+        let next = self.name_index.len() as u32 + 1;
+        let name = self
+            .name_index
+            .find_or_insert(frame.name.0, frame.file.0, next);
         let next = self.symbol_index.len() as u32 + 1;
-        let symbol = self.symbol_index.find_or_insert(name.0, file.0, next);
-        let next = self.places.len() as u32 + 1;
-        let found = self.function_index.find_or_insert(symbol, start_line, next);
+        let symbol = self
+            .symbol_index
+            .find_or_insert(name, frame.system_name.0, next);
+        let next = self.functions.len() as u32 + 1;
+        let found = self
+            .function_index
+            .find_or_insert(symbol, frame.start_line, next);
         if found == next {
-            self.places.push(Frame {
-                name,
-                file,
-                start_line,
+            self.functions.push(Frame {
+                name: frame.name,
+                system_name: frame.system_name,
+                file: frame.file,
+                start_line: frame.start_line,
                 ..Frame::default()
             });
         }
         found - 1
     }
 
-    /// The index of the frame for a line of a function.
+    /// The index of the frame of a function at a spot.
     #[inline]
-    pub fn line(&mut self, function: u32, line: u32) -> u32 {
-        self.frame_at(function, line, |function| Frame { line, ..*function })
-    }
-
-    #[inline]
-    fn frame_at(&mut self, place: u32, last: u32, make: impl FnOnce(&Frame) -> Frame) -> u32 {
-        let next = self.stacks.frames.len() as u32 + 1;
-        let found = self.frame_index.find_or_insert(place, last, next);
+    pub fn frame_at(&mut self, function: u32, spot: Spot) -> u32 {
+        let next = self.stacks.frames.len() as u32;
+        // See `Frame::identity`.
+        let is_known = spot.mapping == 0 && self.functions[function as usize].is_named();
+        let address = if is_known { 0 } else { spot.address };
+        let key = Spot { address, ..spot }.key(function);
+        let found = *self.frame_index.entry(key).or_insert(next);
         if found == next {
-            self.stacks.frames.push(make(&self.places[place as usize]));
+            self.stacks.frames.push(Frame {
+                line: spot.line,
+                column: spot.column,
+                mapping: spot.mapping,
+                address: spot.address,
+                is_inlined: spot.is_inlined,
+                is_folded: spot.is_folded,
+                ..self.functions[function as usize]
+            });
+        } else if is_known {
+            self.stacks.frames[found as usize].absorb(spot.address);
         }
-        found - 1
+        found
     }
 
     /// The index of a source, which is added if it is new.
@@ -206,10 +245,10 @@ impl Batch {
     pub fn bytes(&self) -> usize {
         self.rows.len() * size_of::<Row>()
             + self.stacks.stacks.len() * 40
-            + self.stacks.frames.len() * 96
+            + self.stacks.frames.len() * 140
             + self.stacks.strings.text_len()
             + self.stacks.strings.len() * 24
-            + self.places.len() * 160
+            + self.functions.len() * 120
             + self.windows.len() * 96
             + self.label_bytes
     }
@@ -230,25 +269,55 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use davy_profile::StringId;
 
     #[test]
     fn frames_that_differ_in_any_field_get_different_indices() {
-        let name = |name| Frame {
-            name: StringId(name),
+        let name = Frame {
+            name: StringId(1),
             ..Frame::default()
         };
-        let mut frames = vec![name(0), name(1)];
-        for last in [1, 5, u32::MAX] {
-            let line = Frame {
-                line: last,
-                ..name(0)
-            };
-            frames.push(line);
-            for high in [0, 1 << 32, 1 << 63] {
-                let address = u64::from(last) | high;
-                frames.push(Frame { address, ..name(0) });
-                frames.push(Frame { address, ..line });
-            }
+        let mut frames = vec![Frame::default(), name];
+        for n in [1, 5, u32::MAX] {
+            let (id, address) = (StringId(n), u64::from(n));
+            frames.extend([
+                Frame {
+                    system_name: id,
+                    ..name
+                },
+                Frame { file: id, ..name },
+                Frame {
+                    start_line: n,
+                    ..name
+                },
+                Frame { line: n, ..name },
+                Frame { column: n, ..name },
+                Frame { mapping: n, ..name },
+                Frame {
+                    address,
+                    mapping: 7,
+                    ..name
+                },
+                Frame {
+                    address: address << 32,
+                    mapping: 7,
+                    ..name
+                },
+                Frame {
+                    address,
+                    ..Frame::default()
+                },
+                Frame {
+                    is_inlined: true,
+                    line: n,
+                    ..name
+                },
+                Frame {
+                    is_folded: true,
+                    line: n,
+                    ..name
+                },
+            ]);
         }
         let mut batch = Batch::new();
         for round in 0..2 {
@@ -257,10 +326,19 @@ mod tests {
             }
         }
         assert_eq!(batch.stacks.frames, frames);
-        let function = batch.function(StringId(0), StringId(0), 0);
-        assert_eq!(
-            batch.line(function, 5),
-            batch.frame(Frame { line: 5, ..name(0) })
-        );
+    }
+
+    #[test]
+    fn address_of_a_function_without_a_mapping_does_not_count_and_the_lowest_is_kept() {
+        let at = |address| Frame {
+            name: StringId(1),
+            address,
+            ..Frame::default()
+        };
+        for addresses in [[0, 9, 5], [5, 9, 0], [9, 0, 5]] {
+            let mut batch = Batch::new();
+            assert_eq!(addresses.map(|address| batch.frame(at(address))), [0; 3]);
+            assert_eq!(batch.stacks.frames, [at(5)]);
+        }
     }
 }

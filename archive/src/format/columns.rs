@@ -262,6 +262,12 @@ impl Group {
         Ok(values)
     }
 
+    /// Whether it has a column with this index; earlier versions have fewer.
+    pub fn has(&self, column: usize) -> bool {
+        let group = self.meta.row_groups().get(self.index);
+        group.is_some_and(|group| column < group.columns().len())
+    }
+
     /// Reads a column of 32-bit integers.
     pub fn i32(&self, column: usize) -> Result<Vec<i32>> {
         self.read::<Int32Type>(column)

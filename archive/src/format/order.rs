@@ -6,7 +6,7 @@
 //! sorted, and rows by (series, node, window): columns grow slowly, so their differences are small.
 
 use super::batch::{Batch, Row, Series, Window};
-use davy_profile::{Frame, StringId, StringTable};
+use davy_profile::{Frame, Mapping, StringId, StringTable};
 
 /// A batch in canonical order.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Ordered {
     pub windows: Vec<Window>,
     /// Texts of the frames.
     pub strings: StringTable,
+    /// Mappings of the frames, in any order.
+    pub mappings: Vec<Mapping>,
     /// Frames.
     pub frames: Vec<Frame>,
     /// Parents of the nodes; index `i` is that of node `i + 1`, node 0 is the root.
@@ -73,6 +75,7 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
             source_rank[series.source as usize],
             &*series.kind,
             series_texts[i].as_str(),
+            &*series.header,
         )
     });
     let series = series_order
@@ -116,7 +119,7 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
         }
         Texts::AsTheyCame => (0..tree.strings.len() as u32).collect(),
     };
-    let (frame_order, frame_rank) = frame_order(&tree.frames, &text_rank);
+    let (frame_order, frame_rank) = frame_order(&tree.frames, &tree.mappings, &text_rank);
     let frames = frame_order
         .iter()
         .map(|old| tree.frames[*old as usize])
@@ -158,6 +161,7 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
         series,
         windows,
         strings: batch.stacks.strings,
+        mappings: batch.stacks.mappings,
         frames,
         parents,
         node_frames,
@@ -166,7 +170,7 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
 }
 
 /// The sorting permutation of distinct frames.
-fn frame_order(frames: &[Frame], text_rank: &[u32]) -> (Vec<u32>, Vec<u32>) {
+fn frame_order(frames: &[Frame], mappings: &[Mapping], text_rank: &[u32]) -> (Vec<u32>, Vec<u32>) {
     let text = |id: StringId| text_rank[id.0 as usize];
     // Names, files and lines nearly always decide, and are compared without access to the frames.
     let mut keys: Vec<(u64, u64, u32)> = frames
@@ -180,8 +184,23 @@ fn frame_order(frames: &[Frame], text_rank: &[u32]) -> (Vec<u32>, Vec<u32>) {
         .collect();
     let rest = |index: u32| {
         let frame = &frames[index as usize];
-        let (module, build_id) = (text(frame.module), text(frame.build_id));
-        (module, build_id, frame.address, frame.kind)
+        let mapping = frame.mapping.checked_sub(1).map(|at| {
+            let mapping = &mappings[at as usize];
+            let size = mapping.limit.wrapping_sub(mapping.start);
+            (
+                text(mapping.file),
+                text(mapping.build_id),
+                mapping.file_offset,
+                size,
+            )
+        });
+        let spot = (
+            frame.address,
+            frame.column,
+            frame.is_inlined,
+            frame.is_folded,
+        );
+        (text(frame.system_name), mapping, spot, frame.kind)
     };
     keys.sort_unstable_by(|a, b| {
         let lines = (a.0, a.1).cmp(&(b.0, b.1));

@@ -1,5 +1,6 @@
 //! The columns of each table, and their encoding.
 
+mod flags;
 mod read;
 
 pub use read::{Dictionary, Frames, SeriesTable, Values, WindowTable};
@@ -8,6 +9,7 @@ use super::Table;
 use super::columns::{Column, Layout, Writer};
 use super::order::Ordered;
 use crate::error::Result;
+use davy_profile::{Frame, Mapping, StringId};
 
 impl Table {
     /// Columns of the table.
@@ -21,6 +23,7 @@ impl Table {
                 ("type", Text),
                 ("source_labels", Text),
                 ("labels", Text),
+                ("header", Text),
             ],
             Self::Windows => &[
                 ("window", Delta32),
@@ -28,6 +31,8 @@ impl Table {
                 ("id", Text),
                 ("start_ms", Delta64),
                 ("duration_ms", Delta64),
+                ("time_nanos", Delta64),
+                ("duration_nanos", Delta64),
             ],
             Self::Frames => &[
                 ("frame", Delta32),
@@ -39,6 +44,12 @@ impl Table {
                 ("build_id", Text),
                 ("address", Delta64),
                 ("kind", Dictionary32),
+                ("system_name", Text),
+                ("column", Delta32),
+                ("flags", Dictionary32),
+                ("map_start", Dictionary64),
+                ("map_limit", Dictionary64),
+                ("map_offset", Dictionary64),
             ],
             Self::Nodes => &[("node", Delta32), ("parent", Delta32), ("frame", Delta32)],
             Self::Samples => &[
@@ -115,6 +126,7 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
                 .map(|i| content.sources[column(i)].as_str())
                 .collect();
             let labels: Vec<&str> = rows.iter().map(|row| row.1.as_str()).collect();
+            let headers: Vec<&str> = rows.iter().map(|row| &*row.0.header).collect();
             writer.group(&[
                 Column::I32(&numbers(bases.series, rows.len())),
                 Column::I32(&sources),
@@ -122,6 +134,7 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
                 Column::Text(&kinds),
                 Column::Text(&source_labels),
                 Column::Text(&labels),
+                Column::Text(&headers),
             ])
         }
         Table::Windows => {
@@ -134,35 +147,61 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
             let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
             let starts: Vec<i64> = rows.iter().map(|row| row.start_ms).collect();
             let durations: Vec<i64> = rows.iter().map(|row| row.duration_ms).collect();
+            let times: Vec<i64> = rows.iter().map(|row| row.time_nanos).collect();
+            let exact_durations: Vec<i64> = rows.iter().map(|row| row.duration_nanos).collect();
             writer.group(&[
                 Column::I32(&numbers(bases.windows, rows.len())),
                 Column::I32(&sources),
                 Column::Text(&ids),
                 Column::I64(&starts),
                 Column::I64(&durations),
+                Column::I64(&times),
+                Column::I64(&exact_durations),
             ])
         }
         Table::Frames => {
             let rows = &content.frames;
-            let text = |of: fn(&davy_profile::Frame) -> davy_profile::StringId| -> Vec<&str> {
+            let text = |of: fn(&Frame) -> StringId| -> Vec<&str> {
                 rows.iter()
                     .map(|row| content.strings.get(of(row)))
                     .collect()
             };
-            let start_lines: Vec<i32> = rows.iter().map(|row| row.start_line as i32).collect();
-            let lines: Vec<i32> = rows.iter().map(|row| row.line as i32).collect();
+            let mapping = |row: &Frame| match row.mapping.checked_sub(1) {
+                Some(at) => content.mappings[at as usize],
+                None => Mapping::default(),
+            };
+            let mapped = |of: fn(&Mapping) -> StringId| -> Vec<&str> {
+                rows.iter()
+                    .map(|row| content.strings.get(of(&mapping(row))))
+                    .collect()
+            };
+            let numbers32 = |of: fn(&Frame) -> u32| -> Vec<i32> {
+                rows.iter().map(|row| of(row) as i32).collect()
+            };
+            let map_numbers = |of: fn(&Mapping) -> u64| -> Vec<i64> {
+                rows.iter().map(|row| of(&mapping(row)) as i64).collect()
+            };
             let addresses: Vec<i64> = rows.iter().map(|row| row.address as i64).collect();
-            let kinds: Vec<i32> = rows.iter().map(|row| row.kind as i32).collect();
+            let flags: Vec<i32> = rows
+                .iter()
+                .map(|row| flags::of(row, &mapping(row)))
+                .collect();
             writer.group(&[
                 Column::I32(&numbers(bases.frames, rows.len())),
                 Column::Text(&text(|row| row.name)),
                 Column::Text(&text(|row| row.file)),
-                Column::I32(&start_lines),
-                Column::I32(&lines),
-                Column::Text(&text(|row| row.module)),
-                Column::Text(&text(|row| row.build_id)),
+                Column::I32(&numbers32(|row| row.start_line)),
+                Column::I32(&numbers32(|row| row.line)),
+                Column::Text(&mapped(|mapping| mapping.file)),
+                Column::Text(&mapped(|mapping| mapping.build_id)),
                 Column::I64(&addresses),
-                Column::I32(&kinds),
+                Column::I32(&numbers32(|row| row.kind as u32)),
+                Column::Text(&text(|row| row.system_name)),
+                Column::I32(&numbers32(|row| row.column)),
+                Column::I32(&flags),
+                Column::I64(&map_numbers(|mapping| mapping.start)),
+                Column::I64(&map_numbers(|mapping| mapping.limit)),
+                Column::I64(&map_numbers(|mapping| mapping.file_offset)),
             ])
         }
         Table::Nodes => {

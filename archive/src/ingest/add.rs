@@ -1,8 +1,10 @@
 //! Adds a decoded profile to the batch of an open segment.
 
 use super::decode::Decoded;
-use crate::format::batch::{Batch, Row, Series, Window};
-use davy_profile::{Frame, Line, NodeId, Profile, StringId};
+use super::label_sets::SampleLabels;
+use crate::format::batch::{Batch, Row, Series, Spot, Window};
+use crate::format::header::Header;
+use davy_profile::{Frame, Mapping, NodeId, Profile, StringId};
 use std::sync::Arc;
 
 /// Adds a profile. Returns false, and adds nothing, if the batch already has its window.
@@ -16,6 +18,8 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
         id: decoded.id,
         start_ms: decoded.start.millis(),
         duration_ms: decoded.duration_ms,
+        time_nanos: decoded.profile.time_nanos,
+        duration_nanos: decoded.profile.duration_nanos,
     };
     let Some(window) = batch.window(window) else {
         return false;
@@ -24,13 +28,9 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
     let width = decoded.kinds.len();
 
     // Each type gets a series without labels, so that a window without samples shows its types.
-    let none = Arc::default();
-    for kind in &decoded.kinds {
-        batch.one_series(Series {
-            source,
-            kind: Arc::clone(kind),
-            labels: Arc::clone(&none),
-        });
+    let none = SampleLabels::default();
+    for of in 0..width {
+        batch.one_series(series_of(decoded, source, of, &none));
     }
     let mut series = vec![u32::MAX; decoded.labels.len() * width];
 
@@ -48,26 +48,32 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
             }
             let known = &mut series[set * width + of];
             if *known == u32::MAX {
-                let (kind, labels) = (
-                    Arc::clone(&decoded.kinds[of]),
-                    Arc::clone(&decoded.labels[set]),
-                );
-                *known = batch.one_series(Series {
-                    source,
-                    kind,
-                    labels,
-                });
+                *known = batch.one_series(series_of(decoded, source, of, &decoded.labels[set]));
             }
-            let value = value.saturating_mul(decoded.scale);
             batch.rows.push(Row {
                 series: *known,
                 node: nodes[stack.index()],
                 window,
-                value,
+                value: *value,
             });
         }
     }
     true
+}
+
+/// The series of samples with these labels; `of` is the position of their type.
+fn series_of(decoded: &Decoded, source: u32, of: usize, labels: &SampleLabels) -> Series {
+    let header = Header {
+        position: of as u32,
+        numbers: labels.numbers.clone(),
+        ..decoded.header.clone()
+    };
+    Series {
+        source,
+        kind: Arc::clone(&decoded.kinds[of]),
+        labels: Arc::clone(&labels.labels),
+        header: header.to_json().into(),
+    }
 }
 
 /// The node of the batch for each stack of the profile.
@@ -117,37 +123,54 @@ fn by_depth(parents: &[u32]) -> Vec<u32> {
 /// frames in that list.
 fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
     let functions = functions(batch, profile);
-    let strings = &mut batch.stacks.strings;
-    let modules = profile.mappings.iter().map(|mapping| Frame {
-        module: strings.intern(profile.text(mapping.file)),
-        build_id: strings.intern(profile.text(mapping.build_id)),
-        ..Frame::default()
-    });
-    let modules: Vec<Frame> = modules.collect();
+    let mappings = mappings(batch, profile);
+    let unnamed = batch.function(Frame::default());
     let mut frames: Vec<u32> = Vec::with_capacity(profile.lines.len());
     let mut ends: Vec<u32> = Vec::with_capacity(profile.locations.len());
     for location in &profile.locations {
-        let lines = profile.lines_of(location);
-        if lines.is_empty() {
-            let module = match location.mapping {
-                Some(mapping) => modules[mapping as usize],
-                None => Frame::default(),
+        let spot = Spot {
+            mapping: location.mapping.map_or(0, |at| mappings[at as usize]),
+            address: profile.relative_address(location),
+            is_folded: location.is_folded,
+            ..Spot::default()
+        };
+        let before = frames.len();
+        let lines = profile.lines_of(location).iter().rev();
+        for line in lines.filter(|line| profile.is_informative(line)) {
+            let spot = Spot {
+                line: number(line.line),
+                column: number(line.column),
+                is_inlined: frames.len() > before,
+                ..spot
             };
-            frames.push(batch.frame(Frame {
-                address: location.address,
-                ..module
-            }));
+            frames.push(batch.frame_at(functions[line.function as usize], spot));
         }
-        for line in lines.iter().rev() {
-            let function = match line.function {
-                Line::NO_FUNCTION => batch.function(StringId(0), StringId(0), 0),
-                function => functions[function as usize],
-            };
-            frames.push(batch.line(function, line.line.clamp(0, i32::MAX.into()) as u32));
+        if frames.len() == before {
+            frames.push(batch.frame_at(unnamed, spot));
         }
         ends.push(frames.len() as u32);
     }
     (frames, ends)
+}
+
+/// A line number as it is stored; pprof's are signed 64-bit numbers.
+fn number(line: i64) -> u32 {
+    line.clamp(0, i32::MAX.into()) as u32
+}
+
+/// The mapping of the batch for each mapping of the profile.
+fn mappings(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
+    let mappings = profile.mappings.iter().enumerate().map(|(index, mapping)| {
+        let mut text = |id| batch.stacks.strings.intern(profile.text(id));
+        let (file, build_id) = (text(mapping.file), text(mapping.build_id));
+        batch.stacks.mapping(Mapping {
+            file,
+            build_id,
+            is_main: index == 0,
+            ..*mapping
+        })
+    });
+    mappings.collect()
 }
 
 /// The function of the batch for each function of the profile.
@@ -157,18 +180,19 @@ fn functions(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
         let mut text = |id: StringId| {
             let known = &mut texts[id.0 as usize];
             if known.0 == u32::MAX {
-                *known = batch.stacks.strings.intern(profile.text(id));
+                // Some symbolizers pad names.
+                *known = batch.stacks.strings.intern(profile.text(id).trim_end());
             }
             *known
         };
-        let named = if function.name.0 == 0 {
-            function.system_name
-        } else {
-            function.name
+        let frame = Frame {
+            name: text(function.name),
+            system_name: text(function.system_name),
+            file: text(function.file),
+            start_line: number(function.start_line),
+            ..Frame::default()
         };
-        let (name, file) = (text(named), text(function.file));
-        let start_line = function.start_line.clamp(0, i32::MAX.into()) as u32;
-        batch.function(name, file, start_line)
+        batch.function(frame)
     });
     functions.collect()
 }

@@ -1,15 +1,18 @@
 //! Unpacks, decodes and checks one pushed profile.
 
-use super::kinds::{self, TextKind};
-use super::label_sets::sample_labels;
+use super::label_sets::{SampleLabels, sample_labels};
+use super::names;
+use super::suffix::{self, TextType, TextUnits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{Source, WindowId};
+use crate::format::header::Header;
 use crate::labels::{self, Labels, NAME, SERVICE};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use bytes::Bytes;
 use davy_base::Timestamp;
-use davy_profile::{Limits, Profile, folded, gzip, pprof};
+use davy_import::Skipped;
+use davy_profile::{Limits, Profile, gzip, pprof};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
@@ -19,20 +22,21 @@ use xxhash_rust::xxh3::Xxh3;
 pub enum Format {
     /// pprof, optionally gzipped, with the agent's description of its sample types.
     Pprof(Option<serde_json::Value>),
-    /// Lines of `a;b;c 12`; the values are samples at a rate in Hz.
-    Folded(u32),
-    /// Lines of `a;b;c`, each of which is one sample at a rate in Hz.
-    Lines(u32),
-    /// Unspecified: pprof if the body is binary, else lines of `a;b;c 12` at a rate in Hz.
-    Unnamed(u32),
+    /// A format of another profiler.
+    Foreign(davy_import::Format, ForeignOptions),
+    /// Unspecified: recognized by the content.
+    Unnamed(ForeignOptions),
 }
 
-/// Whether a body is binary. Every pprof profile begins with bytes that text does not contain.
-fn is_binary(bytes: &[u8]) -> bool {
-    let begin = &bytes[..bytes.len().min(512)];
-    begin
-        .iter()
-        .any(|byte| byte.is_ascii_control() && !b"\t\n\r".contains(byte))
+/// What a request says besides a profile that is not pprof.
+#[derive(Clone, Debug, Default)]
+pub struct ForeignOptions {
+    /// Samples per second; `None` if the client says that it does not apply.
+    pub rate: Option<u32>,
+    /// What counts are.
+    pub units: TextUnits,
+    /// The part `labels` of a JFR recording.
+    pub labels: Bytes,
 }
 
 /// Labels of the series that was decoded last. A request may have thousands of profiles of one
@@ -51,7 +55,7 @@ impl SeriesLabels {
     fn labels(
         &mut self,
         pairs: &Arc<[(String, String)]>,
-        kind: Option<&mut TextKind>,
+        kind: Option<(&TextUnits, &mut Option<TextType>)>,
     ) -> Result<()> {
         if kind.is_none()
             && self
@@ -62,8 +66,8 @@ impl SeriesLabels {
             return Ok(());
         }
         let mut copy = pairs.to_vec();
-        if let Some(kind) = kind {
-            *kind = split_service(&mut copy);
+        if let Some((units, kind)) = kind {
+            *kind = Some(split_service(&mut copy, units)?);
         }
         self.pairs = None;
         self.sources.clear();
@@ -99,6 +103,8 @@ impl SeriesLabels {
 
 /// Maximum number of sample types of a profile.
 const TYPES: usize = 64;
+/// Maximum number of comments that are stored of a profile.
+const COMMENTS: usize = 64;
 
 /// How the identity of a pushed window is determined, so that a repeated push is recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +130,14 @@ pub struct Push {
     pub body: Bytes,
 }
 
+/// The arrival of a push.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) now: Timestamp,
+    /// Random, to tell it from all others.
+    pub(super) id: u128,
+}
+
 /// A profile that can be added to a segment.
 pub(super) struct Decoded {
     pub(super) profile: Profile,
@@ -131,12 +145,12 @@ pub(super) struct Decoded {
     /// Profile type ids, one for each sample type.
     pub(super) kinds: Vec<Arc<str>>,
     /// Labels to store, one set for each label set of the profile.
-    pub(super) labels: Vec<Arc<Labels>>,
+    pub(super) labels: Vec<SampleLabels>,
+    /// What the profile says about its samples.
+    pub(super) header: Header,
     pub(super) id: WindowId,
     pub(super) start: Timestamp,
     pub(super) duration_ms: i64,
-    /// Factor for all values.
-    pub(super) scale: i64,
 }
 
 impl From<davy_profile::Error> for Error {
@@ -150,91 +164,203 @@ impl From<davy_profile::Error> for Error {
     }
 }
 
+impl From<davy_import::Error> for Error {
+    fn from(error: davy_import::Error) -> Self {
+        match error {
+            davy_import::Error::Profile(error) => error.into(),
+            error => Self::from_source(ErrorKind::Unprocessable, error),
+        }
+    }
+}
+
 impl From<labels::Fault> for Error {
     fn from(fault: labels::Fault) -> Self {
         Self::from_source(ErrorKind::Invalid, fault)
     }
 }
 
-/// Decodes and checks a profile. `left` is the number of unpacked bytes that remain for the whole
+/// The profiles of a push, and what else its response should say.
+pub(super) struct DecodedPush {
+    pub(super) profiles: Vec<Decoded>,
+    /// What was ignored.
+    pub(super) note: Option<String>,
+}
+
+/// Decodes and checks a push. `left` is the number of unpacked bytes that remain for the whole
 /// request.
 pub(super) fn decode(
     push: Push,
     options: &ArchiveOptions,
     metrics: &Metrics,
-    now: Timestamp,
+    arrival: Arrival,
     left: &mut usize,
     series: &mut SeriesLabels,
-) -> Result<Decoded> {
+) -> Result<DecodedPush> {
     let limits = Limits {
         bytes: options.profile.bytes.min(*left),
         ..options.profile
     };
     let bytes = gzip::unpack(&push.body, &limits)?;
     *left -= bytes.len().min(*left);
-    let format = match push.format {
-        Format::Unnamed(_) if is_binary(&bytes) => Format::Pprof(None),
-        Format::Unnamed(rate) => Format::Folded(rate),
-        named => named,
+    let foreign = match &push.format {
+        Format::Pprof(_) => None,
+        Format::Foreign(format, foreign) => Some((*format, foreign)),
+        Format::Unnamed(foreign) => match davy_import::detect(&bytes)? {
+            davy_import::Format::Pprof => None,
+            format => Some((format, foreign)),
+        },
     };
-    let text: Option<(TextKind, u32)> = match format {
-        Format::Pprof(_) => {
-            series.labels(&push.labels, None)?;
-            None
-        }
-        Format::Folded(rate) | Format::Lines(rate) | Format::Unnamed(rate) => {
-            let mut kind = kinds::of_text("").1;
-            series.labels(&push.labels, Some(&mut kind))?;
-            Some((kind, rate))
-        }
-    };
-    let profile = match format {
-        Format::Pprof(_) => pprof::decode(&bytes, &limits)?,
-        Format::Folded(_) | Format::Unnamed(_) => folded::decode(&bytes, &limits)?,
-        Format::Lines(_) => folded::decode(&counted(&bytes), &limits)?,
+    let (named, skipped) = match foreign {
+        None => (
+            vec![of_pprof(&push, &bytes, &limits, series)?],
+            Skipped::default(),
+        ),
+        Some((format, foreign)) => import(&push, &bytes, &limits, (format, foreign), series)?,
     };
     drop(bytes);
+    let mut profiles = Vec::with_capacity(named.len());
+    for (nth, named) in named.into_iter().enumerate() {
+        let decoded = finish(&push, named, nth as u64, options, metrics, arrival, series)?;
+        profiles.push(decoded);
+    }
+    let note = skipped.first.map(|(place, reason)| {
+        let places = davy_profile::units::count(
+            skipped.count,
+            "invalid line or sample",
+            "invalid lines or samples",
+        );
+        format!("skipped {places}; the first is number {place}: {reason}")
+    });
+    metrics
+        .repaired
+        .with_label_values(&["line"])
+        .inc_by(skipped.count as u64);
+    Ok(DecodedPush { profiles, note })
+}
+
+/// A profile with its name and the ids of its sample types.
+struct Typed {
+    profile: Profile,
+    name: String,
+    kinds: Vec<Arc<str>>,
+}
+
+fn of_pprof(
+    push: &Push,
+    bytes: &[u8],
+    limits: &Limits,
+    series: &mut SeriesLabels,
+) -> Result<Typed> {
+    series.labels(&push.labels, None)?;
+    let profile = pprof::decode(bytes, limits)?;
     if profile.sample_types.len() > TYPES {
         return Err(Error::invalid(format!(
             "the profile has {} sample types, the limit is {TYPES}",
             profile.sample_types.len()
         )));
     }
-
-    let (name, kinds, scale) = if let Some((kind, rate)) = text {
-        let id: Arc<str> = format!("{}:{}", kind.name, kind.rest).into();
-        (
-            kind.name.to_owned(),
-            vec![id],
-            if kind.sampled {
-                1_000_000_000 / i64::from(rate)
-            } else {
-                1
-            },
-        )
-    } else {
-        let Format::Pprof(config) = &format else {
-            unreachable_format()?
-        };
-        let name = match series.labels.get(NAME) {
-            "" => kinds::of_pprof(&profile, config.as_ref()),
-            name => name.to_owned(),
-        };
-        let ids = type_ids(&name, &profile)?;
-        (name, ids, 1)
+    let config = match &push.format {
+        Format::Pprof(config) => config.as_ref(),
+        _ => None,
     };
-    let (source, source_text) = series.source(name)?;
+    let name = match series.labels.get(NAME) {
+        "" => names::of_pprof(&profile, config),
+        name => name.to_owned(),
+    };
+    let kinds = names::type_ids(&name, &profile)?;
+    Ok(Typed {
+        profile,
+        name,
+        kinds,
+    })
+}
 
-    let (start, duration_ms) = when(push.span, &profile, options, now)?;
-    let id = identity(
-        &push.identity,
-        &source_text,
-        &profile,
-        push.span,
-        &push.body,
+/// Decodes a profile that is not pprof. Where it does not state its types, the request does.
+fn import(
+    push: &Push,
+    bytes: &[u8],
+    limits: &Limits,
+    (format, foreign): (davy_import::Format, &ForeignOptions),
+    series: &mut SeriesLabels,
+) -> Result<(Vec<Typed>, Skipped)> {
+    let mut of = None;
+    series.labels(&push.labels, Some((&foreign.units, &mut of)))?;
+    let of = match of {
+        Some(of) => of,
+        None => suffix::of_text("", &foreign.units)?.1,
+    };
+    let mut parts = of.rest.split(':');
+    let (kind, unit) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
     );
-    let labels = sample_labels(&profile, options.label_sets, metrics)?;
+    let import = davy_import::decode(
+        bytes,
+        format,
+        &davy_import::Options {
+            limits: *limits,
+            kind,
+            unit,
+            scale: scale(of, foreign.rate)?,
+            headers: true,
+            labels: &foreign.labels,
+        },
+    )?;
+    let typed = import.profiles.into_iter().map(|named| {
+        let profile = named.profile;
+        let is = |wanted: (&str, &str)| {
+            let types = profile.sample_types.as_slice();
+            matches!(types, [one] if (profile.text(one.kind), profile.text(one.unit)) == wanted)
+        };
+        if named.name.is_empty() && is((kind, unit)) {
+            let kinds = vec![format!("{}:{}", of.name, of.rest).into()];
+            let name = of.name.to_owned();
+            return Ok(Typed {
+                profile,
+                name,
+                kinds,
+            });
+        }
+        let name = if named.name.is_empty() {
+            names::of_pprof(&profile, None)
+        } else {
+            named.name
+        };
+        let kinds = names::type_ids(&name, &profile)?;
+        Ok(Typed {
+            profile,
+            name,
+            kinds,
+        })
+    });
+    Ok((typed.collect::<Result<_>>()?, import.skipped))
+}
+
+/// Completes the `nth` profile of a push.
+fn finish(
+    push: &Push,
+    typed: Typed,
+    nth: u64,
+    options: &ArchiveOptions,
+    metrics: &Metrics,
+    arrival: Arrival,
+    series: &mut SeriesLabels,
+) -> Result<Decoded> {
+    let Typed {
+        profile,
+        name,
+        kinds,
+    } = typed;
+    let (source, source_text) = series.source(name)?;
+    let (start, duration_ms) = when(push.span, &profile, options, arrival.now)?;
+    let id = identity(push, &source_text, &profile, nth, arrival.id);
+    let labels = sample_labels(&profile, options.label_sets, metrics);
+    let truncated = profile.truncated;
+    for (what, count) in [("string", truncated.strings), ("stack", truncated.stacks)] {
+        metrics.repaired.with_label_values(&[what]).inc_by(count);
+    }
     Ok(Decoded {
+        header: header(&profile),
         profile,
         source,
         kinds,
@@ -242,58 +368,53 @@ pub(super) fn decode(
         id,
         start,
         duration_ms,
-        scale,
     })
 }
 
-fn unreachable_format<T>() -> Result<T> {
-    Err(Error::new(
-        ErrorKind::Internal,
-        "a text profile has no type; report this bug in the archive",
-    ))
+/// What the profile says about its samples.
+fn header(profile: &Profile) -> Header {
+    let text = |id| profile.text(id).to_owned();
+    let is_period_sampled = profile.sample_types.contains(&profile.period_type);
+    Header {
+        period: profile.period,
+        default_type: text(profile.default_sample_type),
+        drop_frames: text(profile.drop_frames),
+        keep_frames: text(profile.keep_frames),
+        doc_url: text(profile.doc_url),
+        comments: profile
+            .comments
+            .iter()
+            .take(COMMENTS)
+            .map(|id| text(*id))
+            .collect(),
+        // Go's profiles of what exists now: goroutines, threads, and those that programs define.
+        is_state: is_period_sampled && profile.period == 1 && profile.duration_nanos == 0,
+        ..Header::default()
+    }
+}
+
+/// Nanoseconds or units per count of a text format.
+fn scale(of: TextType, rate: Option<u32>) -> Result<i64> {
+    match rate {
+        _ if !of.is_sampled => Ok(1),
+        Some(rate) => Ok(1_000_000_000 / i64::from(rate.max(1))),
+        None => Err(Error::invalid(
+            "sampleRate 0 does not apply to counts of samples; send the rate in samples per second",
+        )),
+    }
 }
 
 /// Removes the suffix of the type from the service and returns the type.
-fn split_service(pairs: &mut [(String, String)]) -> TextKind {
-    let mut kind = kinds::of_text("").1;
+fn split_service(pairs: &mut [(String, String)], units: &TextUnits) -> Result<TextType> {
+    let mut found = suffix::of_text("", units)?.1;
     for (name, value) in pairs {
         if name == SERVICE {
-            let (service, of) = kinds::of_text(value);
-            kind = of;
+            let (service, of) = suffix::of_text(value, units)?;
+            found = of;
             *value = service.to_owned();
         }
     }
-    kind
-}
-
-/// Appends the count 1 to every line.
-fn counted(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 16);
-    for line in bytes.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.is_empty() {
-            out.extend_from_slice(line);
-            out.extend_from_slice(b" 1\n");
-        }
-    }
-    out
-}
-
-fn type_ids(name: &str, profile: &Profile) -> Result<Vec<Arc<str>>> {
-    let period = profile.period_type;
-    let ids = profile.sample_types.iter().map(|of| {
-        let parts = [of.kind, of.unit, period.kind, period.unit].map(|id| profile.text(id));
-        let id = format!("{name}:{}", parts.join(":"));
-        if id.len() > labels::VALUE_BYTES {
-            return Err(Error::invalid(format!(
-                "the name of a sample type is {} bytes long, the limit is {}",
-                id.len(),
-                labels::VALUE_BYTES
-            )));
-        }
-        Ok(id.into())
-    });
-    ids.collect()
+    Ok(found)
 }
 
 /// Start and duration (in milliseconds) of the window. The start must be within the retention and
@@ -327,27 +448,31 @@ fn when(
     Ok((start, duration_ms))
 }
 
-/// Identity of a window: its source together with the client's id or the content.
-fn identity(
-    identity: &WindowIdentity,
-    source: &str,
-    profile: &Profile,
-    span: Option<(Timestamp, Timestamp)>,
-    body: &[u8],
-) -> WindowId {
+/// Identity of a window: its source together with the client's id, or with the time and the content. Content
+/// without a time is a new window each time: an idle program can send equal profiles one after the other.
+fn identity(push: &Push, source: &str, profile: &Profile, nth: u64, arrival: u128) -> WindowId {
     let mut hash = Xxh3::new();
     hash.update(source.as_bytes());
-    match identity {
+    let time = push
+        .span
+        .map_or(profile.time_nanos, |(from, _)| from.nanos());
+    match &push.identity {
         WindowIdentity::Client(id) => {
             hash.update(b"\0client\0");
             hash.update(id.to_ascii_lowercase().as_bytes());
         }
-        WindowIdentity::Content => {
-            let from = span.map_or(profile.time_nanos, |(from, _)| from.nanos());
-            hash.update(b"\0content\0");
-            hash.update(&from.to_le_bytes());
-            hash.update(body);
+        WindowIdentity::Content if push.span.is_none() && time == 0 => {
+            hash.update(b"\0arrival\0");
+            hash.update(&arrival.to_le_bytes());
         }
+        WindowIdentity::Content => {
+            hash.update(b"\0content\0");
+            hash.update(&time.to_le_bytes());
+            hash.update(&push.body);
+        }
+    }
+    if nth > 0 {
+        hash.update(&nth.to_le_bytes());
     }
     hash.digest128()
 }

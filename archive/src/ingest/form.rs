@@ -1,7 +1,7 @@
 //! Parses requests to `/ingest`: query parameters and the parts of the body.
 
-use super::decode::{Format, Push, WindowIdentity};
-use super::kinds;
+use super::decode::{ForeignOptions, Format, Push, WindowIdentity};
+use super::suffix::{self, TextUnits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::SERVICE;
 use crate::time::InvalidTime;
@@ -16,7 +16,7 @@ pub(super) fn parse_name(name: &str) -> Result<Vec<(String, String)>> {
         .split_once('{')
         .map_or((name, None), |(app, rest)| (app, Some(rest)));
     let app = app.trim();
-    if app.is_empty() || kinds::is_suffix(app) {
+    if app.is_empty() || suffix::is_suffix(app) {
         return Err(Error::invalid(format!(
             "invalid name {name:?}: the service is empty; expected SERVICE, SERVICE.TYPE or SERVICE{{label=value}}"
         )));
@@ -79,6 +79,48 @@ async fn parts(body: Bytes, boundary: String) -> Result<BTreeMap<String, Bytes>>
     Ok(parts)
 }
 
+/// Parses what a request says about a profile that is not pprof.
+fn foreign_options(query: &BTreeMap<String, String>) -> Result<ForeignOptions> {
+    let get = |name: &str| query.get(name).map_or("", String::as_str);
+    let rate = match get("sampleRate") {
+        "" => Some(100),
+        // Agents send it with profiles that are not sampled.
+        "0" => None,
+        text => {
+            let rate = text
+                .parse()
+                .ok()
+                .filter(|rate| (1..=1_000_000_000).contains(rate));
+            Some(rate.ok_or_else(|| {
+                Error::invalid(format!(
+                    "invalid sampleRate {text:?}; expected samples per second, 1 to 1000000000"
+                ))
+            })?)
+        }
+    };
+    Ok(ForeignOptions {
+        rate,
+        labels: Bytes::new(),
+        units: TextUnits {
+            units: get("units").to_owned(),
+            is_average: get("aggregationType") == "average",
+        },
+    })
+}
+
+/// The format with a name.
+fn foreign_format(name: &str) -> Result<davy_import::Format> {
+    davy_import::Format::of_name(name).ok_or_else(|| {
+        let name: String = name.chars().take(40).collect();
+        let known: Vec<&str> = davy_import::Format::names().collect();
+        let message = format!(
+            "unsupported format {name}; supported are {}",
+            known.join(", ")
+        );
+        Error::new(ErrorKind::Unprocessable, message)
+    })
+}
+
 /// Parses a request to `/ingest`.
 pub(super) async fn read(
     query: &BTreeMap<String, String>,
@@ -104,20 +146,7 @@ pub(super) async fn read(
             Some((from.unwrap_or(until), until))
         }
     };
-    let rate = match query.get("sampleRate").filter(|text| !text.is_empty()) {
-        None => 100,
-        Some(text) => {
-            let rate = text
-                .parse()
-                .ok()
-                .filter(|rate| (1..=1_000_000_000).contains(rate));
-            rate.ok_or_else(|| {
-                Error::invalid(format!(
-                    "invalid sampleRate {text:?}; expected samples per second, 1 to 1000000000"
-                ))
-            })?
-        }
-    };
+    let mut options = foreign_options(query)?;
 
     let boundary = multer::parse_boundary(content_type).ok();
     if boundary.is_none()
@@ -136,11 +165,6 @@ pub(super) async fn read(
         None => BTreeMap::new(),
     };
     let asked = query.get("format").map_or("", String::as_str);
-    let refused = |format: &str| {
-        let message =
-            format!("unsupported format {format}; supported are pprof, folded (groups) and lines");
-        Err(Error::new(ErrorKind::Unprocessable, message))
-    };
     let asked = match (asked, content_type) {
         ("", kind) if kind.contains("+trie") => "trie",
         ("", kind) if kind.contains("+tree") => "tree",
@@ -160,10 +184,11 @@ pub(super) async fn read(
             });
             Format::Pprof(config.transpose()?)
         }
-        "lines" => Format::Lines(rate),
-        "folded" | "groups" => Format::Folded(rate),
-        "" => Format::Unnamed(rate),
-        other => return refused(&other.chars().take(40).collect::<String>()),
+        "" => Format::Unnamed(options),
+        other => {
+            options.labels = parts.remove("labels").unwrap_or_default();
+            Format::Foreign(foreign_format(other)?, options)
+        }
     };
     if parts.contains_key("prev_profile") {
         return Err(Error::new(
@@ -172,8 +197,12 @@ pub(super) async fn read(
         ));
     }
     let body = if multipart {
-        let whole = parts.remove("profile").or_else(|| parts.remove("file"));
-        whole.ok_or_else(|| Error::invalid("the multipart body has no part named profile"))?
+        let mut part = |name: &str| parts.remove(name);
+        let whole = part("profile")
+            .or_else(|| part("jfr"))
+            .or_else(|| part("file"));
+        whole
+            .ok_or_else(|| Error::invalid("the multipart body has no part named profile or jfr"))?
     } else {
         body
     };

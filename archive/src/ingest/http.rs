@@ -93,7 +93,8 @@ async fn take_ingest(
             .await
     };
     match taken.await {
-        Ok(()) => StatusCode::OK.into_response(),
+        Ok(notes) if notes.is_empty() => StatusCode::OK.into_response(),
+        Ok(notes) => (StatusCode::OK, notes.join("\n") + "\n").into_response(),
         Err(error) => refusal(&ingest, &error, false),
     }
 }

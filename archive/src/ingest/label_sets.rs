@@ -1,81 +1,111 @@
 //! Chooses which sample labels of a profile become labels of series.
 
-use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{self, Labels, NAME, SERVICE};
 use crate::metrics::Metrics;
 use davy_profile::{LabelSetId, LabelValue, Profile};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Maximum number of text labels in all label sets of a profile.
+/// Maximum number of labels in all label sets of a profile.
 const PAIRS: usize = 1_000_000;
 
-/// The labels to store for each label set of a profile: text labels only, and at most `limit`
-/// distinct sets. If there are more, the keys with the most values are dropped: keys are kept in
-/// ascending order of their number of values until the next one would exceed the limit.
+/// The labels to store for a label set of a profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct SampleLabels {
+    /// Names and values.
+    pub(super) labels: Arc<Labels>,
+    /// Names of the labels whose values are numbers.
+    pub(super) numbers: Vec<String>,
+}
+
+/// A label as it is stored. Whatever an agent sends is stored in some form: a visitor of the service must not
+/// be able to make its profiles invalid.
+fn stored<'a>(
+    profile: &'a Profile,
+    label: &davy_profile::Label,
+) -> Option<(Cow<'a, str>, Cow<'a, str>, bool)> {
+    let name = labels::repaired_name(profile.text(label.key))?;
+    let (value, is_number) = match label.value {
+        LabelValue::Text(text) => (labels::repaired_value(profile.text(text)), false),
+        LabelValue::Number(number, unit) => {
+            let unit = profile.text(unit);
+            let space = if unit.is_empty() { "" } else { " " };
+            (
+                labels::repaired_value(&format!("{number}{space}{unit}"))
+                    .into_owned()
+                    .into(),
+                true,
+            )
+        }
+    };
+    Some((name, value, is_number))
+}
+
+/// The labels to store for each label set of the profile: at most `limit` distinct sets. If there are more,
+/// the keys with the most values are dropped: keys are kept in ascending order of their number of values until
+/// the next one would exceed the limit.
 pub(super) fn sample_labels(
     profile: &Profile,
     limit: usize,
     metrics: &Metrics,
-) -> Result<Vec<Arc<Labels>>> {
+) -> Vec<SampleLabels> {
     let sets = profile.label_sets.len();
-    let mut by_key: BTreeMap<&str, Vec<(u32, &str)>> = BTreeMap::new();
-    let (mut numbers, mut reserved, mut all) = (0u64, 0u64, 0usize);
+    let mut by_key: BTreeMap<Cow<'_, str>, Vec<(u32, Cow<'_, str>)>> = BTreeMap::new();
+    let mut numeric: BTreeSet<(String, u32)> = BTreeSet::new();
+    let (mut reserved, mut invalid, mut too_many, mut repaired, mut all) =
+        (0u64, 0u64, 0u64, 0u64, 0usize);
     for set in 0..sets as u32 {
         let mut count = 0;
         for label in profile.label_sets.get(LabelSetId(set)) {
-            let key = profile.text(label.key);
-            let value = match label.value {
-                LabelValue::Number(..) => {
-                    numbers += 1;
-                    continue;
-                }
-                LabelValue::Text(_) if key == SERVICE || key == NAME => {
-                    reserved += 1;
-                    continue;
-                }
-                LabelValue::Text(value) => profile.text(value),
+            let Some((name, value, is_number)) = stored(profile, label) else {
+                invalid += 1;
+                continue;
             };
-            labels::check(key, value)
-                .map_err(|fault| Error::invalid(format!("invalid sample label: {fault}")))?;
+            if name == SERVICE || name == NAME {
+                reserved += 1;
+                continue;
+            }
             if value.is_empty() {
                 continue;
             }
+            if count == labels::COUNT || all == PAIRS {
+                too_many += 1;
+                continue;
+            }
             count += 1;
-            let pairs = by_key.entry(key).or_default();
+            all += 1;
+            let is_repaired = |text: &Cow<'_, str>| matches!(text, Cow::Owned(_));
+            repaired += u64::from(is_repaired(&name) || (!is_number && is_repaired(&value)));
+            if is_number {
+                numeric.insert((name.clone().into_owned(), set));
+            }
+            let pairs = by_key.entry(name).or_default();
             match pairs.last_mut() {
                 // The last value of a name wins.
                 Some(last) if last.0 == set => last.1 = value,
                 _ => pairs.push((set, value)),
             }
         }
-        if count > labels::COUNT {
-            return Err(Error::invalid(format!(
-                "invalid sample labels: {}",
-                labels::Fault::TooMany(count)
-            )));
-        }
-        all += count;
-        if all > PAIRS {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("the profile has more than {PAIRS} sample labels, the limit"),
-            ));
-        }
     }
+    metrics
+        .repaired
+        .with_label_values(&["label"])
+        .inc_by(repaired);
     let dropped = |why: &str, count: u64| {
         let counter = metrics.dropped_labels.with_label_values(&[why]);
         counter.inc_by(count);
     };
-    dropped("number", numbers);
+    dropped("invalid", invalid);
     dropped("reserved", reserved);
+    dropped("too_many", too_many);
 
     let mut keys: Vec<(usize, &str)> = by_key
         .iter()
         .map(|(key, pairs)| {
-            let values: FxHashSet<&str> = pairs.iter().map(|(_, value)| *value).collect();
-            (values.len(), *key)
+            let values: FxHashSet<&str> = pairs.iter().map(|(_, value)| &**value).collect();
+            (values.len(), &**key)
         })
         .collect();
     keys.sort_unstable();
@@ -100,28 +130,35 @@ pub(super) fn sample_labels(
         first.entry(*group).or_insert(set as u32);
     }
     let mut pairs: FxHashMap<u32, Vec<(String, String)>> = FxHashMap::default();
+    let mut numbers: FxHashMap<u32, Vec<String>> = FxHashMap::default();
     for (_, key) in &keys[..kept] {
-        for (set, value) in &by_key[key] {
+        for (set, value) in &by_key[*key] {
             let group = groups[*set as usize];
             if first[&group] == *set {
                 let of = pairs.entry(group).or_default();
-                of.push(((*key).to_owned(), (*value).to_owned()));
+                of.push(((*key).to_owned(), value.clone().into_owned()));
+                if numeric.contains(&((*key).to_owned(), *set)) {
+                    numbers.entry(group).or_default().push((*key).to_owned());
+                }
             }
         }
     }
-    let mut labels: FxHashMap<u32, Arc<Labels>> = pairs
-        .into_iter()
-        .map(|(group, pairs)| (group, Arc::new(Labels::from_pairs(pairs))))
-        .collect();
-    let of_set = |group: &u32| Arc::clone(labels.entry(*group).or_default());
-    Ok(groups.iter().map(of_set).collect())
+    let mut stored: FxHashMap<u32, SampleLabels> = FxHashMap::default();
+    for (group, pairs) in pairs {
+        let mut numbers = numbers.remove(&group).unwrap_or_default();
+        numbers.sort();
+        let labels = Arc::new(Labels::from_pairs(pairs));
+        stored.insert(group, SampleLabels { labels, numbers });
+    }
+    let of_set = |group: &u32| stored.entry(*group).or_default().clone();
+    groups.iter().map(of_set).collect()
 }
 
 /// Groups label sets by the values of as many keys as possible without exceeding `limit` groups.
 /// Returns the group of each set, and how many keys were used.
 fn split(
     keys: &[(usize, &str)],
-    by_key: &BTreeMap<&str, Vec<(u32, &str)>>,
+    by_key: &BTreeMap<Cow<'_, str>, Vec<(u32, Cow<'_, str>)>>,
     sets: usize,
     limit: usize,
 ) -> (Vec<u32>, usize) {
@@ -131,7 +168,7 @@ fn split(
     for (taken, (_, key)) in keys.iter().enumerate() {
         let mut next: FxHashMap<(u32, &str), u32> = FxHashMap::default();
         let mut moved: Vec<(u32, u32)> = Vec::new();
-        for (set, value) in &by_key[key] {
+        for (set, value) in &by_key[*key] {
             let old = groups[*set as usize];
             let new = *next.entry((old, value)).or_insert_with(|| {
                 sizes.push(0);

@@ -1,7 +1,7 @@
 //! The ingestion service: decodes pushes, adds them to open segments and waits for their write.
 
 use super::add::add;
-use super::decode::{self, Decoded, Push, decode};
+use super::decode::{self, Arrival, Decoded, Push, decode};
 use super::flush::Flusher;
 use super::memory::{MemoryBudget, Reservation};
 use super::open::{OpenSegments, Outcome};
@@ -11,8 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Hour, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
+use davy_base::Random;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,8 @@ struct Shared {
     options: ArchiveOptions,
     metrics: Metrics,
     memory: MemoryBudget,
+    /// For the ids of arrivals.
+    random: Mutex<Random>,
     flusher: Flusher,
     decoders: Semaphore,
 }
@@ -34,6 +37,9 @@ fn stopping() -> Error {
 
 impl Ingest {
     pub(crate) fn new(options: ArchiveOptions, bucket: Arc<Bucket>, metrics: Metrics) -> Self {
+        let mut random = options.random.clone();
+        // The flusher continues the options' own sequence.
+        let ids = Random::seeded(random.next_u64());
         let memory = MemoryBudget::new(options.buffer_bytes, metrics.buffered_bytes.clone());
         let flusher = Flusher {
             clock: options.clock.clone(),
@@ -41,7 +47,7 @@ impl Ingest {
             metrics: metrics.clone(),
             open: OpenSegments::new(memory.clone()),
             memory: memory.clone(),
-            random: Mutex::new(options.random.clone()),
+            random: Mutex::new(random),
             interval: options.flush_interval,
             bytes: options.flush_bytes,
             accepting: watch::Sender::new(false),
@@ -49,6 +55,7 @@ impl Ingest {
             hurried: AtomicBool::new(false),
         };
         Self(Arc::new(Shared {
+            random: Mutex::new(ids),
             decoders: Semaphore::new(options.decoders.max(1)),
             options,
             metrics,
@@ -69,9 +76,9 @@ impl Ingest {
         self.0.memory.reserve()
     }
 
-    /// Stores the profiles of one request. Returns when all of them are in the bucket. If one is
-    /// invalid, none is stored.
-    pub async fn push(&self, tenant: &Tenant, pushes: Vec<(String, Push)>) -> Result<()> {
+    /// Stores the profiles of one request. Returns when all of them are in the bucket, with what the
+    /// response should say besides. If one is invalid, none is stored.
+    pub async fn push(&self, tenant: &Tenant, pushes: Vec<(String, Push)>) -> Result<Vec<String>> {
         self.push_and(tenant, pushes, false).await
     }
 
@@ -81,14 +88,14 @@ impl Ingest {
         tenant: &Tenant,
         pushes: Vec<(String, Push)>,
         hurry: bool,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         let shared = &self.0;
         let received: usize = pushes.iter().map(|(_, push)| push.body.len()).sum();
         let permit = shared.decoders.acquire().await.map_err(|_| stopping())?;
         let (this, owner) = (self.clone(), tenant.clone());
         let added = blocking("decode a push", move || this.add(&owner, pushes)).await;
         drop(permit);
-        let outcomes = added??;
+        let (outcomes, notes) = added??;
         let windows = outcomes.len();
         if hurry {
             shared.flusher.due.notify_one();
@@ -102,32 +109,41 @@ impl Ingest {
         }
         shared.metrics.ingest_bytes.inc_by(received as u64);
         shared.metrics.windows.inc_by(windows as u64);
-        Ok(())
+        Ok(notes)
     }
 
     /// Decodes all profiles, then adds all. Returns where the outcome of each window's segment will
-    /// appear.
+    /// appear, and what the response should say.
     fn add(
         &self,
         tenant: &Tenant,
         pushes: Vec<(String, Push)>,
-    ) -> Result<Vec<watch::Receiver<Outcome>>> {
+    ) -> Result<(Vec<watch::Receiver<Outcome>>, Vec<String>)> {
         let shared = &self.0;
         let now = shared.options.clock.now();
         let mut left = shared.options.profile.bytes.saturating_mul(2);
         let several = pushes.len() > 1;
         let mut decoded: Vec<Decoded> = Vec::with_capacity(pushes.len());
+        let mut notes = Vec::new();
         let mut series = decode::SeriesLabels::default();
         for (which, push) in pushes {
+            let mut random = shared.random.lock().unwrap_or_else(PoisonError::into_inner);
+            let arrival = Arrival {
+                now,
+                id: random.next_u128(),
+            };
+            drop(random);
             let one = decode(
                 push,
                 &shared.options,
                 &shared.metrics,
-                now,
+                arrival,
                 &mut left,
                 &mut series,
             );
-            decoded.push(one.map_err(|error| if several { error.within(which) } else { error })?);
+            let one = one.map_err(|error| if several { error.within(which) } else { error })?;
+            decoded.extend(one.profiles);
+            notes.extend(one.note);
         }
         let flusher = &shared.flusher;
         let mut outcomes = Vec::with_capacity(decoded.len());
@@ -142,7 +158,7 @@ impl Ingest {
         if flusher.open.bytes() >= shared.options.flush_bytes {
             flusher.due.notify_one();
         }
-        Ok(outcomes)
+        Ok((outcomes, notes))
     }
 
     /// Writes all open segments and answers the pushes that wait for them.

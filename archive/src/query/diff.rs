@@ -26,10 +26,7 @@ pub(super) fn answer(
     let side = |of: &FlameTree, both: &mut FlameTree| {
         both.values.fill(0);
         both.merge(of);
-        let own = both.values.clone();
-        let mut total = own.clone();
-        both.stacks.add_up(&mut total);
-        (own, total)
+        (both.values.clone(), both.totals())
     };
     let (own, total) = side(tree, &mut both);
     let (base_own, base_total) = side(base, &mut both);

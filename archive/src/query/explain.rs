@@ -5,6 +5,7 @@ use super::params::Ask;
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::{Error, Result};
+use crate::format::batch::Series;
 use crate::labels::SERVICE;
 use crate::selector::Selector;
 use crate::suggest::list;
@@ -13,9 +14,11 @@ use std::collections::BTreeSet;
 /// Maximum number of names of each kind that are collected.
 const NAMES: usize = 10_000;
 
-/// Services, types and label names of a range.
-#[derive(Default)]
+/// Services of a range, and the types and label names of those that the query can select.
 struct Survey {
+    selector: Selector,
+    /// Label names of all services.
+    all_labels: BTreeSet<String>,
     services: BTreeSet<String>,
     types: BTreeSet<String>,
     labels: BTreeSet<String>,
@@ -30,9 +33,21 @@ impl Visitor for Survey {
                 to.insert(name.to_owned());
             }
         };
-        for (source, kind, labels) in &view.series.rows {
+        for Series {
+            source,
+            kind,
+            labels,
+            ..
+        } in &view.series.rows
+        {
             let source = &view.series.sources[*source as usize];
             add(&mut self.services, source.service());
+            for (name, _) in source.iter().chain(labels.iter()) {
+                add(&mut self.all_labels, name);
+            }
+            if !self.selector.selects_service(source.service()) {
+                continue;
+            }
             add(&mut self.types, kind);
             for (name, _) in source.iter().chain(labels.iter()) {
                 add(&mut self.labels, name);
@@ -55,7 +70,14 @@ async fn survey(query: &Query, ask: &Ask) -> Result<Survey> {
         by: Vec::new(),
         ..ask.clone()
     };
-    Ok(query.scan(&all, Survey::default()).await?.0)
+    let survey = Survey {
+        selector: ask.selector.clone(),
+        all_labels: BTreeSet::new(),
+        services: BTreeSet::new(),
+        types: BTreeSet::new(),
+        labels: BTreeSet::new(),
+    };
+    Ok(query.scan(&all, survey).await?.0)
 }
 
 /// Refuses to merge several services unless the query selects series, groups by service, or sets
@@ -85,11 +107,11 @@ pub(super) async fn explain(query: &Query, ask: &Ask, report: &Report) -> Result
             return Ok(None);
         }
         let survey = survey(query, ask).await?;
-        return match missing.iter().find(|by| !survey.labels.contains(**by)) {
+        return match missing.iter().find(|by| !survey.all_labels.contains(**by)) {
             None => Ok(None),
             Some(by) => Err(Error::invalid(format!(
                 "by: no series of the range has the label {by}; labels: {}",
-                list(by, names(&survey.labels))
+                list(by, names(&survey.all_labels))
             ))),
         };
     }
@@ -116,14 +138,15 @@ fn nothing(ask: &Ask, survey: &Survey) -> String {
             list(asked, names(&survey.services))
         );
     }
-    if let Some(kind) = ask
-        .kind
-        .as_deref()
-        .filter(|kind| !survey.types.contains(*kind))
-    {
+    let missing = ask.kind.as_ref().filter(|filter| {
+        let has = |kind: &String| filter.matches(kind);
+        !survey.types.iter().any(has)
+    });
+    if let Some(filter) = missing {
+        let id = filter.id();
         return format!(
-            "no profiles of type {kind} in this range; types: {}",
-            list(kind, names(&survey.types))
+            "no profiles of type {id} in this range; types: {}",
+            list(&id, names(&survey.types))
         );
     }
     if let Some(label) = ask

@@ -1,88 +1,82 @@
 //! Merges the windows of a range into one tree.
 //!
-//! Counters (CPU time, allocations) are summed over windows. Gauges (live heap, tasks) are averaged
-//! over the windows of each source, which is the label set of its pushes, and the averages of the
-//! sources are summed. Averages are kept in units of 1/1024 until the end, so gauges saturate at
-//! 2^53; counters saturate at the limits of 64 bits.
+//! Flows (CPU time, allocations) are summed over windows. States (live heap, tasks) are averaged over the
+//! windows of each source, which is the label set of its pushes, and the averages of the sources are summed.
+//! Sums saturate at the limits of 64 bits.
 
+use super::aggregate::{FRACTIONS, Plan, clamped, rounded};
 use super::params::Ask;
+use super::prune::Uninteresting;
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
-use crate::format::batch::Source;
+use crate::format::batch::Series;
+use crate::format::header::Header;
 use crate::format::tables::{Dictionary, Frames};
+use crate::types::Aggregation;
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, FrameKind, NodeId};
-use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-/// Number of windows of each source.
-type Counts = FxHashMap<Source, u64>;
-
-const FRACTIONS: i64 = 1_024;
-
-#[derive(Default)]
-struct Count(Counts);
-
-impl Visitor for Count {
-    const DEPTH: Depth = Depth::Windows;
-
-    fn visit(&mut self, view: &View<'_>) -> Result<()> {
-        if let Some(windows) = view.windows {
-            for (window, _) in windows
-                .rows
-                .iter()
-                .zip(view.included)
-                .filter(|(_, included)| **included)
-            {
-                let source = &view.series.sources[window.source as usize];
-                *self.0.entry(Arc::clone(source)).or_default() += 1;
-            }
-        }
-        Ok(())
-    }
-}
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A merged tree.
 pub struct Flame {
     /// The tree.
     pub tree: FlameTree,
+    /// How values were added up over time.
+    pub aggregation: Aggregation,
+    /// What decided how: `type`, `profile` or `default`.
+    pub aggregation_source: &'static str,
     by: Vec<String>,
     grain: Grain,
-    counts: Option<Counts>,
+    plan: Plan,
+    /// Averages by node, in [`FRACTIONS`].
+    averages: Vec<i128>,
     limit: usize,
-    pruned: bool,
+    is_pruned: bool,
+    /// Patterns of frames to leave out that are invalid.
+    invalid: BTreeSet<String>,
 }
 
 /// Merges a range.
 pub async fn flame(query: &Query, ask: &Ask, grain: Grain) -> Result<(Flame, Report)> {
-    let counts = if ask.gauge() {
-        Some(query.scan(ask, Count::default()).await?.0.0)
-    } else {
-        None
-    };
+    let plan = Plan::of(query, ask).await?;
     let visitor = Flame {
         tree: FlameTree::new(),
+        aggregation: plan.aggregation,
+        aggregation_source: plan.source,
         by: ask.by.clone(),
         grain,
-        counts,
+        plan,
+        averages: Vec::new(),
         limit: query.options.query_nodes,
-        pruned: false,
+        is_pruned: false,
+        invalid: BTreeSet::new(),
     };
     let (mut flame, mut report) = query.scan(ask, visitor).await?;
-    if flame.pruned {
+    if flame.is_pruned {
         report.partial.push(format!(
             "the smallest nodes were folded into their callers because there are more than {}; narrow the selector or the range",
             flame.limit
         ));
     }
-    if flame.counts.is_some() {
-        for value in &mut flame.tree.values {
-            *value = value.saturating_add(FRACTIONS / 2).div_euclid(FRACTIONS);
-        }
+    for error in &flame.invalid {
+        report
+            .partial
+            .push(format!("drop_frames was ignored: {error}"));
+    }
+    for (value, average) in flame.tree.values.iter_mut().zip(&flame.averages) {
+        *value = rounded(*average);
     }
     Ok((flame, report))
+}
+
+/// Rows that are added below the same node: the node of their group, their source if they are averaged, and
+/// what their profiles leave out.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Cell {
+    root: u32,
+    patterns: (String, String),
+    source: u32,
 }
 
 impl Visitor for Flame {
@@ -92,58 +86,26 @@ impl Visitor for Flame {
         let (Some(values), Some(dictionary)) = (view.values, view.dictionary) else {
             return Ok(());
         };
-        // Runs of rows by the node of their group and, for gauges, by source.
-        let mut cells: BTreeMap<(u32, u32), Vec<std::ops::Range<usize>>> = BTreeMap::new();
-        let mut roots: Vec<Option<(u32, u32)>> = vec![None; view.wanted.len()];
+        let mut cells: BTreeMap<Cell, Vec<std::ops::Range<usize>>> = BTreeMap::new();
+        let mut known: Vec<Option<Cell>> = vec![None; view.wanted.len()];
         let mut start = 0;
         for run in values.series.chunk_by(|a, b| a == b) {
             let (series, range) = (run[0] as usize, start..start + run.len());
             start = range.end;
-            if !view.wanted[series] {
-                continue;
+            if view.wanted[series] {
+                let cell =
+                    known[series].get_or_insert_with(|| self.cell(view, &view.series.rows[series]));
+                cells.entry(cell.clone()).or_default().push(range);
             }
-            let root = *roots[series].get_or_insert_with(|| {
-                let (source, _, labels) = &view.series.rows[series];
-                let mut at = NodeId::ROOT;
-                for by in &self.by {
-                    let value = match labels.get(by) {
-                        "" => view.series.sources[*source as usize].get(by),
-                        value => value,
-                    };
-                    let text = format!(
-                        "{by}={}",
-                        if value.is_empty() {
-                            "(untagged)"
-                        } else {
-                            value
-                        }
-                    );
-                    let frame = self.tree.named_frame(&text, FrameKind::Group);
-                    at = self.tree.child(at, frame);
-                }
-                (at.0, if self.counts.is_some() { *source } else { 0 })
-            });
-            cells.entry(root).or_default().push(range);
         }
-
-        let mut merge = Merge {
-            dictionary,
-            texts: Frames::of(dictionary),
-            grain: self.grain,
-            frames: vec![u32::MAX; dictionary.frame_count()],
-            nodes: vec![u32::MAX; dictionary.parents.len()],
-            path: Vec::new(),
-        };
+        let mut merge = Merge::new(dictionary, self.grain);
         let mut sums = vec![0i64; dictionary.parents.len()];
         let mut touched: Vec<u32> = Vec::new();
-        let mut root_before = None;
-        for ((root, source), runs) in cells {
+        let mut before: Option<(u32, (String, String))> = None;
+        for (cell, runs) in cells {
             for row in runs.into_iter().flatten() {
-                if values
-                    .windows
-                    .get(row)
-                    .is_some_and(|window| !view.included[*window as usize])
-                {
+                let window = values.windows.get(row);
+                if window.is_some_and(|window| !view.included[*window as usize]) {
                     continue;
                 }
                 let node = values.nodes[row];
@@ -153,51 +115,158 @@ impl Visitor for Flame {
                 }
                 *sum = sum.saturating_add(values.values[row]);
             }
-            if root_before != Some(root) {
-                merge.nodes.fill(u32::MAX);
-                merge.nodes[0] = root;
-                root_before = Some(root);
+            let same = (cell.root, cell.patterns);
+            if before.as_ref() != Some(&same) {
+                let uninteresting = self.uninteresting(&same.1);
+                merge.begin(same.0, uninteresting.as_ref())?;
+                before = Some(same);
             }
-            let count = self.counts.as_ref().map(|counts| {
-                let source = &view.series.sources[source as usize];
-                counts.get(source).copied().unwrap_or(1).max(1)
-            });
+            let source = &view.series.sources[cell.source as usize];
+            let divisor = self.plan.divisor(source, self.aggregation);
             for node in touched.drain(..) {
                 let sum = std::mem::take(&mut sums[node as usize]);
                 if sum == 0 {
                     continue;
                 }
-                let value = match count {
-                    None => sum,
-                    Some(count) => (i128::from(sum) * i128::from(FRACTIONS) / i128::from(count))
-                        .clamp(i128::from(i64::MIN), i128::from(i64::MAX))
-                        as i64,
-                };
                 let at = merge.node(&mut self.tree, node)?;
-                self.tree.add(at, value);
+                if self.aggregation == Aggregation::Sum {
+                    self.tree.add(at, sum);
+                    continue;
+                }
+                self.averages.resize(self.tree.values.len(), 0);
+                let average = i128::from(sum) * FRACTIONS / divisor;
+                self.averages[at.index()] += average;
+                // The tree is pruned by its values.
+                self.tree.values[at.index()] = clamped(self.averages[at.index()] / FRACTIONS);
             }
         }
         if self.tree.stacks.len() > self.limit + self.limit / 4 {
-            self.tree = self.tree.prune(self.limit);
-            self.pruned = true;
+            let nodes;
+            (self.tree, nodes) = self.tree.prune_mapped(self.limit);
+            let before = std::mem::take(&mut self.averages);
+            if !before.is_empty() {
+                self.averages.resize(self.tree.values.len(), 0);
+                for (node, average) in nodes.into_iter().zip(before) {
+                    self.averages[node.index()] += average;
+                }
+            }
+            self.is_pruned = true;
         }
         Ok(())
     }
 }
 
+impl Flame {
+    fn cell(&mut self, view: &View<'_>, series: &Series) -> Cell {
+        let source = &view.series.sources[series.source as usize];
+        let mut at = NodeId::ROOT;
+        for by in &self.by {
+            let value = match series.labels.get(by) {
+                "" => source.get(by),
+                value => value,
+            };
+            let value = if value.is_empty() {
+                "(untagged)"
+            } else {
+                value
+            };
+            let frame = self
+                .tree
+                .named_frame(&format!("{by}={value}"), FrameKind::Group);
+            at = self.tree.child(at, frame);
+        }
+        let header = Header::from_json(&series.header).unwrap_or_default();
+        Cell {
+            root: at.0,
+            patterns: (header.drop_frames, header.keep_frames),
+            source: if self.aggregation == Aggregation::Average {
+                series.source
+            } else {
+                0
+            },
+        }
+    }
+
+    fn uninteresting(
+        &mut self,
+        (drop_frames, keep_frames): &(String, String),
+    ) -> Option<Uninteresting> {
+        let header = Header {
+            drop_frames: drop_frames.clone(),
+            keep_frames: keep_frames.clone(),
+            ..Header::default()
+        };
+        match Uninteresting::of(&header) {
+            Ok(found) => found,
+            Err(error) => {
+                self.invalid.insert(error);
+                None
+            }
+        }
+    }
+}
+
 /// Copies nodes of a dictionary into a tree, each once.
-struct Merge<'a> {
+pub(super) struct Merge<'a> {
     dictionary: &'a Dictionary,
     texts: Frames<'a>,
     grain: Grain,
     frames: Vec<u32>,
     nodes: Vec<u32>,
+    /// The node of the dictionary that stands for each node.
+    targets: Option<Vec<u32>>,
     path: Vec<u32>,
 }
 
-impl Merge<'_> {
-    fn node(&mut self, tree: &mut FlameTree, node: u32) -> Result<NodeId> {
-        let mut at = node as usize;
+impl<'a> Merge<'a> {
+    pub(super) fn new(dictionary: &'a Dictionary, grain: Grain) -> Self {
+        Self {
+            dictionary,
+            texts: Frames::of(dictionary),
+            grain,
+            frames: vec![u32::MAX; dictionary.frame_count()],
+            nodes: vec![u32::MAX; dictionary.parents.len()],
+            targets: None,
+            path: Vec::new(),
+        }
+    }
+
+    /// Copies the following nodes below `root`, without what is uninteresting.
+    pub(super) fn begin(&mut self, root: u32, without: Option<&Uninteresting>) -> Result<()> {
+        self.nodes.fill(u32::MAX);
+        self.nodes[0] = root;
+        self.targets = match without {
+            None => None,
+            Some(without) => Some(without.targets(&self.whole()?)),
+        };
+        Ok(())
+    }
+
+    /// All stacks of the dictionary, with its numbers of nodes.
+    fn whole(&self) -> Result<FlameTree> {
+        let mut tree = FlameTree::new();
+        let mut texts = Frames::of(self.dictionary);
+        let mut frames = Vec::with_capacity(self.dictionary.frame_count());
+        for frame in 0..self.dictionary.frame_count() {
+            let frame = texts.frame(frame, &mut tree)?;
+            frames.push(tree.frame(frame));
+        }
+        let nodes = self
+            .dictionary
+            .parents
+            .iter()
+            .zip(&self.dictionary.node_frames);
+        for (parent, frame) in nodes.skip(1) {
+            tree.child(NodeId(*parent), frames[*frame as usize]);
+        }
+        Ok(tree)
+    }
+
+    pub(super) fn node(&mut self, tree: &mut FlameTree, node: u32) -> Result<NodeId> {
+        let mut at = match &self.targets {
+            Some(targets) => targets[node as usize] as usize,
+            None => node as usize,
+        };
         while self.nodes[at] == u32::MAX {
             self.path.push(at as u32);
             at = self.dictionary.parents[at] as usize;
@@ -211,13 +280,19 @@ impl Merge<'_> {
         Ok(result)
     }
 
+    /// The node that was copied of a node or of its closest ancestor.
+    pub(super) fn known(&self, node: u32) -> NodeId {
+        let mut at = node as usize;
+        while self.nodes[at] == u32::MAX {
+            at = self.dictionary.parents[at] as usize;
+        }
+        NodeId(self.nodes[at])
+    }
+
     fn frame(&mut self, tree: &mut FlameTree, frame: usize) -> Result<u32> {
         if self.frames[frame] == u32::MAX {
-            let mut taken = self.texts.frame(frame, &mut tree.strings)?;
-            if self.grain != Grain::Line {
-                taken.line = 0;
-            }
-            self.frames[frame] = tree.frame(taken);
+            let taken = self.texts.frame(frame, tree)?;
+            self.frames[frame] = tree.frame_at(taken, self.grain);
         }
         Ok(self.frames[frame])
     }

@@ -2,6 +2,8 @@
 
 use super::answer::{bytes, problem};
 use super::explain::{explain, one_service};
+use super::export;
+use super::filters::Filters;
 use super::flame::{Flame, flame};
 use super::metadata::{Gather, Wanted};
 use super::params::{Ask, Parameters};
@@ -11,7 +13,7 @@ use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::tenant;
 use crate::key::Tenant;
-use crate::pattern;
+use crate::types::TypeFilter;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::Response;
@@ -19,7 +21,7 @@ use axum::routing::{MethodRouter, get};
 use axum::{Json, Router, response::IntoResponse};
 use davy_base::Timestamp;
 use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, folded, gzip, pprof, view};
+use davy_profile::{folded, gzip, pprof, view};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +72,7 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
             "ListProfileLabels" => call.labels().await,
             "QuerySeries" => call.series().await,
             "QueryDiff" => call.diff().await,
+            "QueryPprof" => call.pprof().await,
             _ => call.tree(operation).await,
         }
     };
@@ -106,6 +109,27 @@ const NODES_SVG: usize = 8_192;
 const PARTIAL: &str = "davy-partial";
 /// The header that explains why there are no samples.
 const HINT: &str = "davy-hint";
+
+/// The header that states how values were added up over time: `sum` or `average`.
+const AGGREGATION: &str = "davy-aggregation";
+
+/// A merged range.
+struct Merged {
+    flame: Flame,
+    report: Report,
+    /// Why there are no samples.
+    hint: String,
+}
+
+/// Rejects a query of several types at once, which only pprof can express.
+fn one_type(ask: &Ask) -> Result<()> {
+    match &ask.kind {
+        Some(TypeFilter::Family(name)) => Err(Error::invalid(format!(
+            "{name}:* asks for several types, which only /api/v1/profiles/pprof returns; name one of them"
+        ))),
+        _ => Ok(()),
+    }
+}
 
 /// Sets a header to a text, unless it is empty.
 fn set_header(response: &mut Response, name: &'static str, text: &str) {
@@ -167,6 +191,7 @@ impl Call {
 
     async fn series(&self) -> Result<Response> {
         let ask = self.ask(Parameters::one_type).await?;
+        one_type(&ask)?;
         let span = ask.until.since(ask.from).as_secs().max(1) as usize;
         let step = self.parameters.number(
             "step",
@@ -174,21 +199,23 @@ impl Call {
             usize::try_from(i32::MAX).unwrap_or(1),
         )?;
         let step_ms = step as i64 * 1_000;
-        let (series, cut, report) = series::series(&self.query, &ask, step_ms).await?;
+        let (totals, report) = series::series(&self.query, &ask, step_ms).await?;
         self.note(&report);
         one_service(&ask, &report, self.parameters.all_services()?)?;
         let hint = explain(&self.query, &ask, &report)
             .await?
             .unwrap_or_default();
         let mut response = Json(json!({
-            "type": ask.kind,
+            "type": ask.type_id(),
             "unit": ask.kind_and_unit().1,
+            "aggregation": totals.aggregation.name(),
+            "aggregation_source": totals.aggregation_source,
             "step_ms": step_ms,
             "from": ask.from.millis(),
             "until": ask.until.millis(),
             "partial": report.partial,
-            "cut": cut,
-            "series": series,
+            "cut": totals.left_out,
+            "series": totals.series,
         }))
         .into_response();
         set_header(&mut response, HINT, &hint);
@@ -198,44 +225,57 @@ impl Call {
 
     /// Merges a range and applies `focus`, `ignore` and `hide`. The last part of the result explains why
     /// there are no samples.
-    async fn merged(&self, ask: &Ask, grain: Grain) -> Result<(FlameTree, Report, String)> {
-        let regex = |name: &str| {
-            let compile = |text: &str| {
-                pattern::compile(text, 1 << 20)
-                    .map_err(|error| Error::invalid(format!("{name}: {error}")))
-            };
-            self.parameters.get(name).map(compile).transpose()
-        };
-        let (focus, ignore, hide) = (regex("focus")?, regex("ignore")?, regex("hide")?);
+    async fn merged(&self, ask: &Ask) -> Result<Merged> {
+        let filters = Filters::of(&self.parameters)?;
         let all_services = self.parameters.all_services()?;
-        let (Flame { mut tree, .. }, report) = flame(&self.query, ask, grain).await?;
-        self.note(&report);
-        one_service(ask, &report, all_services)?;
-        let hint = explain(&self.query, ask, &report)
-            .await?
-            .unwrap_or_default();
-        if focus.is_some() || ignore.is_some() || hide.is_some() {
-            tree = blocking("filter a tree", move || {
-                if let Some(focus) = focus {
-                    tree.retain(|name| focus.is_match(name), true);
-                }
-                if let Some(ignore) = ignore {
-                    tree.retain(|name| ignore.is_match(name), false);
-                }
-                match hide {
-                    Some(hide) => tree.hide(|name| hide.is_match(name)),
-                    None => tree,
-                }
+        let (mut flame, report) = flame(&self.query, ask, Grain::Function).await?;
+        let hint = self.finish(ask, &report, all_services).await?;
+        if !filters.is_empty() {
+            flame = blocking("filter a tree", move || {
+                flame.tree = filters.apply(flame.tree);
+                flame
             })
             .await?;
         }
-        Ok((tree, report, hint))
+        Ok(Merged {
+            flame,
+            report,
+            hint,
+        })
     }
 
-    fn meta(ask: &Ask, report: &Report) -> Value {
+    /// Checks what was found, and explains why there are no samples.
+    async fn finish(&self, ask: &Ask, report: &Report, all_services: bool) -> Result<String> {
+        self.note(report);
+        one_service(ask, report, all_services)?;
+        Ok(explain(&self.query, ask, report).await?.unwrap_or_default())
+    }
+
+    /// Answers with a pprof profile.
+    async fn pprof(&self) -> Result<Response> {
+        let ask = self.ask(Parameters::one_type).await?;
+        let filters = Filters::of(&self.parameters)?;
+        let all_services = self.parameters.all_services()?;
+        let (export, report) = export::export(&self.query, &ask).await?;
+        let hint = self.finish(&ask, &report, all_services).await?;
+        blocking("encode a profile", move || {
+            let profile = export.profile(&ask, &filters, &report);
+            let packed = gzip::compress(&pprof::encode(&profile));
+            let mut response = bytes("application/octet-stream", packed);
+            set_header(&mut response, HINT, &hint);
+            set_header(&mut response, PARTIAL, &report.partial.join("; "));
+            response
+        })
+        .await
+    }
+
+    fn meta(ask: &Ask, of: &Merged) -> Value {
+        let report = &of.report;
         json!({
-            "type": ask.kind,
+            "type": ask.type_id(),
             "unit": ask.kind_and_unit().1,
+            "aggregation": of.flame.aggregation.name(),
+            "aggregation_source": of.flame.aggregation_source,
             "from": ask.from.millis(),
             "until": ask.until.millis(),
             "selector": ask.selector.text(),
@@ -250,51 +290,38 @@ impl Call {
         let ask = self.ask(Parameters::one_type).await?;
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
         let limit = self.parameters.number("limit", 100, 100_000)?;
-        let grain = if operation == "QueryPprof" {
-            Grain::Line
-        } else {
-            Grain::Function
-        };
-        let (tree, report, hint) = self.merged(&ask, grain).await?;
+        one_type(&ask)?;
+        let merged = self.merged(&ask).await?;
         let json = self.json;
         blocking("render a tree", move || {
-            let meta = Self::meta(&ask, &report);
-            let (kind, unit) = ask.kind_and_unit();
+            let meta = Self::meta(&ask, &merged);
+            let Merged { flame, report, hint } = merged;
+            let tree = flame.tree;
+            let unit = ask.kind_and_unit().1;
             let answer = match operation {
                 "QueryTop" => {
-                    let total: i128 = tree.values.iter().map(|value| i128::from(*value)).sum();
-                    let total = total.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
                     let functions: Vec<Value> = tree
                         .top(limit)
                         .into_iter()
                         .map(|of| json!({ "name": of.name, "file": of.file, "self": of.own, "total": of.total }))
                         .collect();
                     let body = json!({
-                        "type": ask.kind,
+                        "type": ask.type_id(),
                         "unit": unit,
-                        "total": total,
+                        "aggregation": flame.aggregation.name(),
+                        "aggregation_source": flame.aggregation_source,
+                        "total": tree.totals()[0],
                         "windows": report.windows,
                         "partial": report.partial,
                         "functions": functions,
                     });
                     Ok(Json(body).into_response())
                 }
-                "QueryPprof" => {
-                    let mut profile = tree.to_profile(kind, unit);
-                    profile.time_nanos = ask.from.nanos();
-                    profile.duration_nanos = i64::try_from(ask.until.since(ask.from).as_nanos()).unwrap_or(i64::MAX);
-                    for note in &report.partial {
-                        let comment = profile.strings.intern(&format!("incomplete: {note}"));
-                        profile.comments.push(comment);
-                    }
-                    Ok(bytes("application/octet-stream", gzip::compress(&pprof::encode(&profile))))
-                }
                 "QueryFolded" => Ok(bytes("text/plain; charset=utf-8", folded::encode(&tree))),
                 "QuerySvg" if report.windows == 0 => Ok(bytes("image/svg+xml", svg::empty(&hint))),
                 "QuerySvg" => {
-                    let kind = ask.kind.as_deref().unwrap_or("");
-                    let title = format!("{kind} {} {} to {}", ask.selector.text(), ask.from, ask.until);
-                    let drawing = svg::svg(&tree.prune(nodes.min(NODES_SVG)), &title, unit)?;
+                    let title = format!("{} {} {} to {}", ask.type_id(), ask.selector.text(), ask.from, ask.until);
+                    let drawing = svg::svg(&tree.prune(nodes.min(NODES_SVG)), &title, &unit)?;
                     Ok(bytes("image/svg+xml", drawing))
                 }
                 _ if json => {
@@ -309,6 +336,7 @@ impl Call {
             answer.map(|mut response: Response| {
                 set_header(&mut response, HINT, &hint);
                 set_header(&mut response, PARTIAL, &report.partial.join("; "));
+                set_header(&mut response, AGGREGATION, flame.aggregation.name());
                 response
             })
         })
@@ -323,17 +351,19 @@ impl Call {
             .ask(move |parameters, _, now| parameters.base(&side, now))
             .await?;
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
-        let (tree, report, hint) = self.merged(&ask, Grain::Function).await?;
-        let (base, base_report, base_hint) = self.merged(&base_ask, Grain::Function).await?;
+        one_type(&ask)?;
+        let merged = self.merged(&ask).await?;
+        let base = self.merged(&base_ask).await?;
         blocking("render a diff", move || {
-            let mut meta = Self::meta(&ask, &report);
-            meta["base"] = Self::meta(&base_ask, &base_report);
-            let mut response = super::diff::answer(&tree, &base, nodes, &meta);
-            let partial = [report.partial, base_report.partial].concat();
+            let mut meta = Self::meta(&ask, &merged);
+            meta["base"] = Self::meta(&base_ask, &base);
+            let mut response =
+                super::diff::answer(&merged.flame.tree, &base.flame.tree, nodes, &meta);
+            let partial = [merged.report.partial, base.report.partial].concat();
             set_header(&mut response, PARTIAL, &partial.join("; "));
-            let base_hint = Some(base_hint).filter(|hint| !hint.is_empty());
+            let base_hint = Some(base.hint).filter(|hint| !hint.is_empty());
             let hints = [
-                Some(hint).filter(|hint| !hint.is_empty()),
+                Some(merged.hint).filter(|hint| !hint.is_empty()),
                 base_hint.map(|hint| format!("base: {hint}")),
             ];
             let hints: Vec<String> = hints.into_iter().flatten().collect();

@@ -3,6 +3,7 @@
 
 use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
+use crate::format::batch::Series;
 use std::collections::BTreeSet;
 
 /// What to list.
@@ -27,7 +28,15 @@ impl Visitor for Gather {
     const DEPTH: Depth = Depth::Series;
 
     fn visit(&mut self, view: &View<'_>) -> Result<()> {
-        for ((source, kind, labels), _) in view
+        for (
+            Series {
+                source,
+                kind,
+                labels,
+                ..
+            },
+            _,
+        ) in view
             .series
             .rows
             .iter()

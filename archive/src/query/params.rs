@@ -1,10 +1,10 @@
 //! Query parameters.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::is_gauge;
 use crate::key::Tenant;
 use crate::selector::Selector;
 use crate::suggest::nearest;
+use crate::types::{SHORT, TypeFilter};
 use davy_base::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use std::time::Duration;
 pub struct Ask {
     /// Tenant.
     pub tenant: Tenant,
-    /// Profile type id; `None` for all types.
-    pub kind: Option<String>,
+    /// Profile type; `None` for all types.
+    pub kind: Option<TypeFilter>,
     /// Selects series.
     pub selector: Selector,
     /// Start of the range, inclusive.
@@ -206,7 +206,7 @@ impl Parameters {
     /// A query of all types, or of one if the parameter `type` is set.
     pub(super) fn any_type(&self, tenant: &Tenant, now: Timestamp) -> Result<Ask> {
         let mut ask = self.range(tenant, now, "")?;
-        ask.kind = self.get("type").map(|name| type_id(name).to_owned());
+        ask.kind = self.get("type").map(type_filter).transpose()?;
         Ok(ask)
     }
 
@@ -232,42 +232,24 @@ impl Parameters {
         Ok(base)
     }
 
-    fn kind(&self) -> Result<String> {
-        let kind = self.get("type").map(type_id).ok_or_else(|| {
+    fn kind(&self) -> Result<TypeFilter> {
+        let kind = self.get("type").ok_or_else(|| {
             Error::invalid(
                 "missing parameter `type`; example: cpu; /api/v1/profiles/types lists the types of a range",
             )
         })?;
-        if !(5..=6).contains(&kind.split(':').count()) {
-            return Err(Error::invalid(format!(
-                "invalid type {kind:?}; expected name:type:unit:periodtype:periodunit or one of {}",
-                SHORT.map(|(name, _)| name).join(", ")
-            )));
-        }
-        Ok(kind.to_owned())
+        type_filter(kind)
     }
 }
 
-/// Short names of common types.
-const SHORT: [(&str, &str); 7] = [
-    ("cpu", "process_cpu:cpu:nanoseconds:cpu:nanoseconds"),
-    ("wall", "wall:wall:nanoseconds:wall:nanoseconds"),
-    ("heap", "memory:inuse_space:bytes:space:bytes"),
-    ("inuse_objects", "memory:inuse_objects:count:space:bytes"),
-    ("allocs", "memory:alloc_space:bytes:space:bytes"),
-    ("alloc_objects", "memory:alloc_objects:count:space:bytes"),
-    ("tasks", "tasks:tasks:count::"),
-];
-
-/// The full id of a type with a short name; other names are returned unchanged.
-pub fn type_id(name: &str) -> &str {
-    let name = match name {
-        "inuse" | "inuse_space" => "heap",
-        "alloc" | "alloc_space" => "allocs",
-        name => name,
-    };
-    let known = SHORT.iter().find(|(short, _)| *short == name);
-    known.map_or(name, |(_, id)| id)
+fn type_filter(text: &str) -> Result<TypeFilter> {
+    TypeFilter::parse(text).ok_or_else(|| {
+        let names = SHORT.iter().map(|short| short.names[0]);
+        Error::invalid(format!(
+            "invalid type {text:?}; expected name:type:unit:periodtype:periodunit or one of {}",
+            names.collect::<Vec<_>>().join(", ")
+        ))
+    })
 }
 
 impl Ask {
@@ -281,15 +263,15 @@ impl Ask {
                 .any(|service| self.selector.selects_service(service))
     }
 
-    /// Whether values are averaged over windows instead of summed.
-    pub(super) fn gauge(&self) -> bool {
-        self.kind.as_deref().is_some_and(is_gauge)
+    /// The id of the type that is asked for.
+    pub(super) fn type_id(&self) -> String {
+        self.kind.as_ref().map_or_else(String::new, TypeFilter::id)
     }
 
-    /// The sample type and its unit: the second and third part of the type id.
-    pub(super) fn kind_and_unit(&self) -> (&str, &str) {
-        let mut parts = self.kind.as_deref().unwrap_or("").split(':').skip(1);
-        (parts.next().unwrap_or(""), parts.next().unwrap_or(""))
+    /// The sample type and its unit.
+    pub(super) fn kind_and_unit(&self) -> (String, String) {
+        let parts = self.kind.as_ref().map(TypeFilter::sample_and_unit);
+        parts.unwrap_or_default()
     }
 }
 

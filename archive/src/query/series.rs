@@ -1,10 +1,12 @@
 //! Totals over time.
 
+use super::aggregate::{FRACTIONS, Plan, rounded};
 use super::params::Ask;
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::{Error, Result};
-use crate::format::batch::Source;
+use crate::format::batch::{Series, Source};
+use crate::types::Aggregation;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -16,11 +18,11 @@ struct Steps {
     by: Vec<String>,
     from_ms: i64,
     step_ms: i64,
-    /// Sums by group and step; of gauges also by source.
+    /// Sums by group and step; for averages also by source.
     sums: FxHashMap<(Key, Option<Source>), BTreeMap<u32, i128>>,
     /// Number of windows of each source by step.
     windows: FxHashMap<Source, BTreeMap<u32, u64>>,
-    gauge: bool,
+    is_average: bool,
     limit: usize,
     /// Whether groups were left out because there were too many.
     refused: bool,
@@ -39,7 +41,7 @@ impl Visitor for Steps {
             .iter()
             .map(|window| step_of(window.start_ms))
             .collect();
-        if self.gauge {
+        if self.is_average {
             for (at, window) in windows
                 .rows
                 .iter()
@@ -68,7 +70,7 @@ impl Visitor for Steps {
                 let sum = &mut by_window[values.windows[row] as usize];
                 *sum += i128::from(values.values[row]);
             }
-            let (source, _, labels) = &view.series.rows[series];
+            let Series { source, labels, .. } = &view.series.rows[series];
             let source = &view.series.sources[*source as usize];
             let value_of = |by: &String| match labels.get(by) {
                 "" => source.get(by).to_owned(),
@@ -76,7 +78,7 @@ impl Visitor for Steps {
             };
             let key = (
                 self.by.iter().map(value_of).collect(),
-                self.gauge.then(|| source.clone()),
+                self.is_average.then(|| source.clone()),
             );
             if self.sums.len() >= self.limit && !self.sums.contains_key(&key) {
                 self.refused = true;
@@ -96,12 +98,18 @@ impl Visitor for Steps {
     }
 }
 
-/// The series with the largest totals, how many were left out, and the report of the scan.
-pub(super) async fn series(
-    query: &Query,
-    ask: &Ask,
-    step_ms: i64,
-) -> Result<(Vec<Value>, usize, Report)> {
+/// Totals over time.
+pub(super) struct Totals {
+    /// The series with the largest totals.
+    pub(super) series: Vec<Value>,
+    /// How many were left out.
+    pub(super) left_out: usize,
+    pub(super) aggregation: Aggregation,
+    pub(super) aggregation_source: &'static str,
+}
+
+/// The totals of a range, and the report of the scan.
+pub(super) async fn series(query: &Query, ask: &Ask, step_ms: i64) -> Result<(Totals, Report)> {
     let from_ms = ask.from.millis();
     let points = (ask.until.millis() - from_ms).div_euclid(step_ms);
     if points > query.options.query_points as i64 {
@@ -110,32 +118,35 @@ pub(super) async fn series(
             query.options.query_points
         )));
     }
+    let plan = Plan::of(query, ask).await?;
     let steps = Steps {
         by: ask.by.clone(),
         from_ms,
         step_ms,
         sums: FxHashMap::default(),
         windows: FxHashMap::default(),
-        gauge: ask.gauge(),
+        is_average: plan.aggregation == Aggregation::Average,
         limit: query.options.query_series * 20,
         refused: false,
     };
     let (steps, mut report) = query.scan(ask, steps).await?;
-    let mut groups: BTreeMap<Key, BTreeMap<u32, f64>> = BTreeMap::new();
+    // In units of 1/1024, so that averages of several sources add up.
+    let mut groups: BTreeMap<Key, BTreeMap<u32, i128>> = BTreeMap::new();
     for ((key, source), points) in &steps.sums {
         let group = groups.entry(key.clone()).or_default();
         for (step, sum) in points {
             let windows = source
                 .as_ref()
                 .and_then(|source| steps.windows.get(source)?.get(step));
-            *group.entry(*step).or_default() +=
-                *sum as f64 / windows.copied().unwrap_or(1).max(1) as f64;
+            let windows = i128::from(windows.copied().unwrap_or(1).max(1));
+            let point = group.entry(*step).or_default();
+            *point = point.saturating_add(sum.saturating_mul(FRACTIONS) / windows);
         }
     }
     groups.retain(|_, points| !points.is_empty());
-    let mut ranked: Vec<(Key, BTreeMap<u32, f64>)> = groups.into_iter().collect();
-    let weight = |points: &BTreeMap<u32, f64>| points.values().sum::<f64>();
-    ranked.sort_by(|a, b| weight(&b.1).total_cmp(&weight(&a.1)));
+    let mut ranked: Vec<(Key, BTreeMap<u32, i128>)> = groups.into_iter().collect();
+    let weight = |points: &BTreeMap<u32, i128>| points.values().sum::<i128>();
+    ranked.sort_by_key(|(_, points)| std::cmp::Reverse(weight(points)));
     let cut = ranked.len().saturating_sub(query.options.query_series);
     ranked.truncate(query.options.query_series);
     if cut > 0 {
@@ -160,9 +171,15 @@ pub(super) async fn series(
             .collect();
         let points: Vec<Value> = points
             .into_iter()
-            .map(|(step, value)| json!([from_ms + i64::from(step) * step_ms, value.round() as i64]))
+            .map(|(step, value)| json!([from_ms + i64::from(step) * step_ms, rounded(value)]))
             .collect();
         json!({ "labels": labels, "points": points })
     });
-    Ok((series.collect(), cut, report))
+    let totals = Totals {
+        series: series.collect(),
+        left_out: cut,
+        aggregation: plan.aggregation,
+        aggregation_source: plan.source,
+    };
+    Ok((totals, report))
 }

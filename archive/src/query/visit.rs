@@ -2,7 +2,7 @@
 
 use super::params::Ask;
 use crate::error::Result;
-use crate::format::batch::WindowId;
+use crate::format::batch::{Series, WindowId};
 use crate::format::columns::Group;
 use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
 use rustc_hash::FxHashSet;
@@ -63,10 +63,21 @@ pub(super) fn open(
     let mut sources = vec![false; series.sources.len()];
     let mut grouped = BTreeSet::new();
     let mut wanted = Vec::with_capacity(series.rows.len());
-    for (source, kind, labels) in &series.rows {
+    // Parsing an id takes longer than comparing it with the last one.
+    let (mut last, mut is_right) = (None, false);
+    for Series {
+        source,
+        kind,
+        labels,
+        ..
+    } in &series.rows
+    {
         let pushed = &series.sources[*source as usize];
-        let right = ask.kind.as_deref().is_none_or(|asked| asked == &**kind);
-        let selected = right && ask.selector.selects(pushed, labels);
+        if last != Some(kind) {
+            is_right = ask.kind.as_ref().is_none_or(|filter| filter.matches(kind));
+            last = Some(kind);
+        }
+        let selected = is_right && ask.selector.selects(pushed, labels);
         sources[*source as usize] |= selected;
         wanted.push(selected);
         if selected {

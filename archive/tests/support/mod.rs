@@ -6,6 +6,8 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod requests;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use davy_archive::{Archive, ArchiveOptions};

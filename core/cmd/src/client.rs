@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::server::Server;
+use davy_profile::names::visible;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -16,6 +17,13 @@ pub(crate) struct Client {
     agent: ureq::Agent,
     server: String,
     token: Option<String>,
+}
+
+/// A response.
+pub(crate) struct Answer {
+    pub(crate) body: Vec<u8>,
+    /// Whether values are averages over time.
+    pub(crate) is_average: bool,
 }
 
 impl Client {
@@ -42,6 +50,15 @@ impl Client {
 
     /// Gets a path with a query. Prefers JSON where a response has several representations.
     pub(crate) fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, Failure> {
+        self.get_answer(path, query).map(|answer| answer.body)
+    }
+
+    /// Like [`Client::get`], with what the headers state.
+    pub(crate) fn get_answer(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Answer, Failure> {
         let mut request = self
             .agent
             .get(format!("{}{path}", self.server))
@@ -82,7 +99,7 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        self.response(request.send(body))
+        self.response(request.send(body)).map(|answer| answer.body)
     }
 
     /// Sends a change on behalf of an operator. An unknown name (404) is invalid usage.
@@ -105,7 +122,8 @@ impl Client {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let sent = request.send(body.to_string().as_bytes());
-        self.response(sent).map_err(|failure| match failure {
+        let answer = self.response(sent).map(|answer| answer.body);
+        answer.map_err(|failure| match failure {
             Failure::Refused {
                 status: 404,
                 reason,
@@ -118,7 +136,7 @@ impl Client {
     fn response(
         &self,
         result: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Answer, Failure> {
         let server = &self.server;
         let mut response = match result {
             Ok(response) => response,
@@ -138,23 +156,24 @@ impl Client {
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let (partial, hint) = (header("davy-partial"), header("davy-hint"));
+        let is_average = header("davy-aggregation").is_some_and(|name| name == "average");
         let body = response
             .body_mut()
             .with_config()
             .limit(RESPONSE_BYTES_MAX)
             .read_to_vec();
         if let Some(missing) = partial {
-            eprintln!("davy: incomplete result: {missing}");
+            eprintln!("davy: incomplete result: {}", visible(&missing));
         }
         // Why a range has no samples: which services, types or labels exist.
         if let Some(hint) = hint {
-            eprintln!("davy: {hint}");
+            eprintln!("davy: {}", visible(&hint));
         }
         let body = body.map_err(Failure::because(format!(
             "the response of {server} is incomplete"
         )))?;
         if status.is_success() {
-            return Ok(body);
+            return Ok(Answer { body, is_average });
         }
         Err(Failure::Refused {
             server: server.clone(),
@@ -193,6 +212,7 @@ fn reason(body: &[u8]) -> String {
     if text.is_empty() {
         "no reason given".to_owned()
     } else {
-        text
+        // It may list names from pushed profiles.
+        visible(&text).into_owned()
     }
 }

@@ -20,6 +20,9 @@ pub(crate) fn run(options: &PushOptions) -> Result<(), Failure> {
         .iter()
         .map(|file| ProfileFile::read(file, options))
         .collect::<Result<_, _>>()?;
+    for warning in files.iter().filter_map(ProfileFile::warning) {
+        eprintln!("davy: {warning}");
+    }
     let results = upload::push_all(&client, &files);
     let mut first_failure = None;
     for (file, result) in files.iter().zip(results) {

@@ -4,9 +4,11 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{Format, OutputOptions, ROWS, text};
 use crate::server::Server;
-use davy_archive::query::{is_gauge, type_id};
+use davy_archive::types::TypeFilter;
 use davy_base::Clock;
 use davy_control::nearest;
+use davy_profile::names::visible;
+use std::borrow::Cow;
 
 /// The default start of the range.
 const FROM: &str = "now-1h";
@@ -16,8 +18,8 @@ const SERVICES_LISTED_MAX: usize = 20;
 /// Options of `davy query`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct QueryOptions {
-    /// Profile type: an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or cpu, wall, heap,
-    /// inuse_objects, allocs, alloc_objects, tasks
+    /// Profile type: cpu, wall, heap, inuse_objects, allocs, alloc_objects, tasks, goroutines, exceptions, mutex,
+    /// block, an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or (pprof only) memory:*
     #[arg(value_name = "TYPE")]
     profile_type: String,
     /// Series to query, such as '{service_name="davy",member=~"archive.*"}' [default: the only service]
@@ -53,9 +55,8 @@ fn time(text: &str) -> Result<String, String> {
 pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
     let format = options.output.format()?;
     let client = Client::new(&options.server)?;
-    let profile_type = type_id(&options.profile_type).to_owned();
     let mut query = vec![
-        ("type", profile_type.clone()),
+        ("type", options.profile_type.clone()),
         ("from", options.from.clone()),
         ("until", options.until.clone()),
     ];
@@ -91,20 +92,21 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
             "flamegraph"
         }
     };
-    let body = client.get(&format!("/api/v1/profiles/{path}"), &query)?;
-    let unit = profile_type.split(':').nth(2).unwrap_or("");
-    let total_note = match (is_gauge(&profile_type), options.from == FROM) {
+    let answer = client.get_answer(&format!("/api/v1/profiles/{path}"), &query)?;
+    let filter = TypeFilter::parse(&options.profile_type);
+    let unit = filter.map_or_else(String::new, |filter| filter.sample_and_unit().1);
+    let total_note = match (answer.is_average, options.from == FROM) {
         (false, _) => "",
         (true, true) => " on average of the range; pass --from now-1m for the last minute",
         (true, false) => " on average of the range",
     };
     let body = match format {
         Format::Text => {
-            let text = options.output.text(unit).with_total_note(total_note);
-            text.folded_stacks(&body, &by)?.into_bytes()
+            let text = options.output.text(&unit).with_total_note(total_note);
+            text.folded_stacks(&answer.body, &by)?.into_bytes()
         }
-        Format::Top => text::table(&body, total_note)?.into_bytes(),
-        _ => body,
+        Format::Top => text::table(&answer.body, total_note)?.into_bytes(),
+        _ => answer.body,
     };
     options.output.write(&body)
 }
@@ -114,13 +116,11 @@ fn check_single_service(client: &Client, query: &[(&str, String)]) -> Result<(),
     let mut query = query.to_vec();
     query.push(("name", davy_archive::labels::SERVICE.to_owned()));
     let services: Vec<String> = client.get_json("/api/v1/profiles/labels", &query)?;
+    let services: Vec<Cow<'_, str>> = services.iter().map(|name| visible(name)).collect();
     let [first, _, ..] = services.as_slice() else {
         return Ok(());
     };
-    let listed = services
-        .iter()
-        .take(SERVICES_LISTED_MAX)
-        .map(String::as_str);
+    let listed = services.iter().take(SERVICES_LISTED_MAX).map(AsRef::as_ref);
     let mut listed: Vec<&str> = listed.collect();
     if services.len() > SERVICES_LISTED_MAX {
         listed.push("...");
@@ -145,7 +145,7 @@ fn check_labels(client: &Client, query: &[(&str, String)], by: &[&str]) -> Resul
         }
         let hint = match nearest(label, known.iter().map(String::as_str)) {
             Some(near) => format!("did you mean {near}?"),
-            None => format!("known labels: {}", known.join(", ")),
+            None => format!("known labels: {}", visible(&known.join(", "))),
         };
         return Err(Failure::usage(format!(
             "unknown label {label:?} in --by; {hint}"

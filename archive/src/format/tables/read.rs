@@ -1,10 +1,11 @@
 //! Reads tables. Numbers are converted to indices of the row group and checked.
 
+use super::flags;
 use crate::error::{Error, Result};
-use crate::format::batch::{Source, Window};
+use crate::format::batch::{Series, Source, Window};
 use crate::format::columns::{Group, Texts};
 use crate::labels::Labels;
-use davy_profile::{Frame, FrameKind, StringId, StringTable};
+use davy_profile::{FlameTree, Frame, FrameKind, Mapping, StringId};
 use std::sync::Arc;
 
 /// Numbers relative to the first one of the row group; each must be below `count`.
@@ -28,8 +29,8 @@ pub struct SeriesTable {
     source_base: i32,
     /// Sources.
     pub sources: Vec<Source>,
-    /// Source, profile type and sample labels of each series.
-    pub rows: Vec<(u32, Arc<str>, Arc<Labels>)>,
+    /// Series; their sources are indices into `sources`.
+    pub rows: Vec<Series>,
 }
 
 impl SeriesTable {
@@ -37,6 +38,8 @@ impl SeriesTable {
     pub fn read(group: &Group) -> Result<Self> {
         let (numbers, sources) = (group.i32(0)?, group.i32(1)?);
         let (kinds, source_labels, labels) = (group.text(3)?, group.text(4)?, group.text(5)?);
+        // Version 1 has no headers.
+        let headers = group.has(6).then(|| group.text(6)).transpose()?;
         let base = numbers.first().copied().unwrap_or(0);
         let source_base = sources.iter().copied().min().unwrap_or(0);
         let mut table = Self {
@@ -52,7 +55,7 @@ impl SeriesTable {
         };
         let mut known: rustc_hash::FxHashMap<String, Arc<Labels>> =
             rustc_hash::FxHashMap::default();
-        let mut kind: Arc<str> = "".into();
+        let (mut kind, mut header): (Arc<str>, Arc<str>) = ("".into(), "".into());
         for (row, source) in sources.iter().enumerate() {
             let source = source.wrapping_sub(source_base) as usize;
             if source == table.sources.len() {
@@ -71,7 +74,17 @@ impl SeriesTable {
                 known.insert(text.to_owned(), Arc::clone(&new));
                 new
             };
-            table.rows.push((source as u32, Arc::clone(&kind), labels));
+            if let Some(headers) = &headers
+                && &*header != headers.get(row)?
+            {
+                header = headers.get(row)?.into();
+            }
+            table.rows.push(Series {
+                source: source as u32,
+                kind: Arc::clone(&kind),
+                labels,
+                header: Arc::clone(&header),
+            });
         }
         Ok(table)
     }
@@ -89,6 +102,11 @@ impl WindowTable {
     pub fn read(group: &Group, series: &SeriesTable) -> Result<Self> {
         let (numbers, sources, ids) = (group.i32(0)?, group.i32(1)?, group.text(2)?);
         let (starts, durations) = (group.i64(3)?, group.i64(4)?);
+        // Version 1 has milliseconds only.
+        let exact = |column| group.has(column).then(|| group.i64(column)).transpose();
+        let (times, exact_durations) = (exact(5)?, exact(6)?);
+        let number =
+            |column: &Option<Vec<i64>>, row: usize| column.as_ref().map_or(0, |all| all[row]);
         let sources = local(
             sources,
             series.source_base,
@@ -104,6 +122,8 @@ impl WindowTable {
                 id,
                 start_ms: starts[row],
                 duration_ms: durations[row],
+                time_nanos: number(&times, row),
+                duration_nanos: number(&exact_durations, row),
             });
         }
         Ok(Self {
@@ -129,6 +149,30 @@ pub struct Dictionary {
     lines: Vec<i32>,
     addresses: Vec<i64>,
     kinds: Vec<i32>,
+    details: Option<Details>,
+}
+
+/// Columns that version 1 does not have.
+struct Details {
+    system_names: Texts,
+    columns: Vec<i32>,
+    flags: Vec<i32>,
+    map_starts: Vec<i64>,
+    map_limits: Vec<i64>,
+    map_offsets: Vec<i64>,
+}
+
+impl Details {
+    fn read(frames: &Group) -> Result<Self> {
+        Ok(Self {
+            system_names: frames.text(9)?,
+            columns: frames.i32(10)?,
+            flags: frames.i32(11)?,
+            map_starts: frames.i64(12)?,
+            map_limits: frames.i64(13)?,
+            map_offsets: frames.i64(14)?,
+        })
+    }
 }
 
 impl Dictionary {
@@ -170,6 +214,7 @@ impl Dictionary {
             build_ids: frames.text(6)?,
             addresses: frames.i64(7)?,
             kinds: frames.i32(8)?,
+            details: frames.has(9).then(|| Details::read(frames)).transpose()?,
         })
     }
 
@@ -187,10 +232,11 @@ impl Dictionary {
     }
 }
 
-/// Converts frames of a dictionary to another string table. Each text is looked up once.
+/// Converts frames of a dictionary to those of a tree. Each text is looked up once.
 pub struct Frames<'a> {
     dictionary: &'a Dictionary,
     names: Vec<Option<StringId>>,
+    system_names: Vec<Option<StringId>>,
     files: Vec<Option<StringId>>,
     modules: Vec<Option<StringId>>,
     build_ids: Vec<Option<StringId>>,
@@ -203,6 +249,10 @@ impl<'a> Frames<'a> {
             |texts: &Texts| vec![None; texts.runs().last().map_or(0, |run| *run as usize + 1)];
         Self {
             names: unknown(&dictionary.names),
+            system_names: dictionary
+                .details
+                .as_ref()
+                .map_or_else(Vec::new, |details| unknown(&details.system_names)),
             files: unknown(&dictionary.files),
             modules: unknown(&dictionary.modules),
             build_ids: unknown(&dictionary.build_ids),
@@ -210,8 +260,8 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// A frame with its texts in `strings`, which must be the same table in every call.
-    pub fn frame(&mut self, frame: usize, strings: &mut StringTable) -> Result<Frame> {
+    /// A frame with its texts and its mapping in `tree`, which must be the same in every call.
+    pub fn frame(&mut self, frame: usize, tree: &mut FlameTree) -> Result<Frame> {
         let of = self.dictionary;
         let mut text = |texts: &Texts, known: &mut Vec<Option<StringId>>| -> Result<StringId> {
             let run = texts.runs().get(frame).map(|run| &mut known[*run as usize]);
@@ -219,18 +269,36 @@ impl<'a> Frames<'a> {
             if let Some(known) = run {
                 return Ok(*known);
             }
-            Ok(*run.insert(strings.intern(texts.get(frame)?)))
+            Ok(*run.insert(tree.strings.intern(texts.get(frame)?)))
         };
-        Ok(Frame {
+        let mut result = Frame {
             name: text(&of.names, &mut self.names)?,
             file: text(&of.files, &mut self.files)?,
             start_line: of.start_lines[frame] as u32,
             line: of.lines[frame] as u32,
-            module: text(&of.modules, &mut self.modules)?,
-            build_id: text(&of.build_ids, &mut self.build_ids)?,
             address: of.addresses[frame] as u64,
             kind: of.kind(frame),
-        })
+            ..Frame::default()
+        };
+        let mut mapping = Mapping {
+            file: text(&of.modules, &mut self.modules)?,
+            build_id: text(&of.build_ids, &mut self.build_ids)?,
+            ..Mapping::default()
+        };
+        let is_mapped = if let Some(details) = &of.details {
+            result.system_name = text(&details.system_names, &mut self.system_names)?;
+            result.column = details.columns[frame] as u32;
+            mapping.start = details.map_starts[frame] as u64;
+            mapping.limit = details.map_limits[frame] as u64;
+            mapping.file_offset = details.map_offsets[frame] as u64;
+            flags::apply(details.flags[frame], &mut result, &mut mapping)
+        } else {
+            mapping != Mapping::default()
+        };
+        if is_mapped {
+            result.mapping = tree.mapping(mapping);
+        }
+        Ok(result)
     }
 }
 

@@ -33,14 +33,33 @@ fn push(profile: &Profile) -> Push {
 fn decoded(push: Push, options: &ArchiveOptions, left: &mut usize) -> Result<Decoded> {
     let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh registry");
     let mut series = SeriesLabels::default();
-    decode(push, options, &metrics, NOW, left, &mut series)
+    let arrival = Arrival { now: NOW, id: 7 };
+    let push = decode(push, options, &metrics, arrival, left, &mut series)?;
+    Ok(push.profiles.into_iter().next().expect("one profile"))
 }
 
 #[test]
-fn text_with_tabs_and_line_ends_is_not_binary() {
-    assert!(!is_binary(b"main;work 7\r\n\tx 1\n"));
-    assert!(is_binary(b"\x0a\x04\x08\x01"));
-    assert!(!is_binary(b""));
+fn content_without_a_time_is_a_new_window_each_time() {
+    let id = |profile: &Profile, arrival: u128| identity(&push(profile), "{}", profile, 0, arrival);
+    let timed = profile(&["cpu"]);
+    assert_eq!(id(&timed, 1), id(&timed, 2), "a retry");
+    let mut untimed = timed.clone();
+    untimed.time_nanos = 0;
+    assert_ne!(id(&untimed, 1), id(&untimed, 2));
+    let spanned = Push {
+        span: Some((NOW, NOW)),
+        ..push(&untimed)
+    };
+    let of_span = |arrival| identity(&spanned, "{}", &untimed, 0, arrival);
+    assert_eq!(of_span(1), of_span(2));
+    let named = Push {
+        identity: WindowIdentity::Client("A".to_owned()),
+        ..push(&untimed)
+    };
+    let of_client = |arrival| identity(&named, "{}", &untimed, 0, arrival);
+    assert_eq!(of_client(1), of_client(2));
+    let second = identity(&push(&timed), "{}", &timed, 1, 1);
+    assert_ne!(second, id(&timed, 1), "profiles of one recording");
 }
 
 #[test]
@@ -74,7 +93,7 @@ fn length_of_a_type_id_is_limited() {
     let rest = "x::count::".len();
     let ids = |length: usize| {
         let kind = "t".repeat(length - rest);
-        type_ids("x", &profile(&[&kind]))
+        names::type_ids("x", &profile(&[&kind]))
             .map(|ids| ids[0].len())
             .map_err(|e| e.kind)
     };

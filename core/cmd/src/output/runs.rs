@@ -23,8 +23,7 @@ pub(crate) struct FoldedRuns {
 pub(crate) fn fold(whole: &FlameTree) -> FoldedRuns {
     let only_callees = only_callees(whole);
     let parents = whole.stacks.parents();
-    let mut tree = FlameTree::new();
-    tree.strings = whole.strings.clone();
+    let mut tree = whole.without_stacks();
     let mut names_with_end = BTreeMap::new();
     let mut nodes = vec![NodeId::ROOT; parents.len()];
     // Nodes that the frame of their run replaces. Parents precede their children.

@@ -5,7 +5,8 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::labels::{self, split_service};
 use davy_base::Clock;
-use davy_profile::{Format, Limits, decode_any, gzip, pprof};
+use davy_import::{Format, Options, Skipped};
+use davy_profile::{Limits, gzip, pprof, units};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub(super) struct ProfileFile {
     query: Vec<(&'static str, String)>,
     body: Vec<u8>,
     is_old: bool,
+    skipped: Skipped,
 }
 
 impl ProfileFile {
@@ -30,9 +32,17 @@ impl ProfileFile {
         let limits = Limits::default();
         let body = read_bounded(path, limits.bytes).map_err(Failure::because(cannot_read()))?;
         let bytes = gzip::unpack(&body, &limits).map_err(Failure::because(cannot_read()))?;
-        let cannot_push = format!("cannot push {}", path.display());
-        let (format, mut profile) =
-            decode_any(&bytes, &limits).map_err(Failure::because(cannot_push))?;
+        let cannot_push = || format!("cannot push {}", path.display());
+        let format = match options.format {
+            Some(format) => format,
+            None => davy_import::detect(&bytes).map_err(Failure::because(cannot_push()))?,
+        };
+        let import_options = Options {
+            limits,
+            ..Options::default()
+        };
+        let mut import = davy_import::decode(&bytes, format, &import_options)
+            .map_err(Failure::because(cannot_push()))?;
         let (service, labels) =
             split_service(options.service.as_deref(), &options.labels).map_err(Failure::usage)?;
         let service = match service {
@@ -40,13 +50,13 @@ impl ProfileFile {
             None => service_of_file(path)?,
         };
         let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        let (format_name, suffix) = match format {
-            Format::Pprof => ("pprof", String::new()),
-            Format::Folded => ("folded", format!(".{}", options.metric)),
+        let suffix = match format {
+            Format::Pprof => String::new(),
+            _ => format!(".{}", options.metric),
         };
         let mut query = vec![
             ("name", format!("{service}{suffix}{{{}}}", labels.join(","))),
-            ("format", format_name.to_owned()),
+            ("format", format.name().to_owned()),
             ("spyName", "davy-push".to_owned()),
             ("sampleRate", options.sample_rate.to_string()),
         ];
@@ -58,20 +68,20 @@ impl ProfileFile {
             query.push(("until", at.nanos().to_string()));
         }
         let is_compressed = gzip::is_gzip(&body);
-        let bytes = bytes.into_owned();
-        let samples = profile.sample_count();
-        let is_old = options.at.is_none()
-            && profile.time_nanos > 0
-            && profile.time_nanos < now.minus(OLD).nanos();
+        let profiles = || import.profiles.iter().map(|named| &named.profile);
+        let samples = profiles().map(davy_profile::Profile::sample_count).sum();
+        let old = 1..now.minus(OLD).nanos();
+        let is_old =
+            options.at.is_none() && profiles().any(|profile| old.contains(&profile.time_nanos));
         let body = match (format, options.at.is_some()) {
-            // The archive prefers the time in the profile to that of the query, so it is removed.
+            // The time in the profile would be taken as well as that of the query, so it is removed.
             (Format::Pprof, true) => {
+                let profile = &mut import.profiles[0].profile;
                 profile.time_nanos = 0;
-                gzip::compress(&pprof::encode(&profile))
+                gzip::compress(&pprof::encode(profile))
             }
-            (Format::Pprof, false) if is_compressed => body,
-            (Format::Pprof, false) => gzip::compress(&bytes),
-            (Format::Folded, _) => bytes,
+            _ if is_compressed => body,
+            _ => gzip::compress(&bytes),
         };
         Ok(Self {
             path: path.to_owned(),
@@ -80,7 +90,22 @@ impl ProfileFile {
             query,
             body,
             is_old,
+            skipped: import.skipped,
         })
+    }
+
+    /// A warning about what is invalid in the file and therefore ignored.
+    pub(super) fn warning(&self) -> Option<String> {
+        let (place, reason) = self.skipped.first?;
+        let skipped = units::count(
+            self.skipped.count,
+            "invalid line or sample",
+            "invalid lines or samples",
+        );
+        Some(format!(
+            "{}: skipped {skipped}; the first is number {place}: {reason}",
+            self.path.display()
+        ))
     }
 
     /// Pushes it and waits until the archive has acknowledged it.

@@ -2,22 +2,38 @@
 
 use crate::labels;
 use crate::server::Server;
+use davy_import::Format;
 use std::path::PathBuf;
 
-/// Metrics that folded stacks can count.
-const METRICS: [&str; 6] = [
+/// What counts can be.
+const METRICS: [&str; 12] = [
     "cpu",
     "wall",
     "inuse_space",
     "inuse_objects",
     "alloc_space",
     "alloc_objects",
+    "goroutines",
+    "lock_count",
+    "lock_duration",
+    "block_count",
+    "block_duration",
+    "exceptions",
 ];
+
+/// Parses the name of a format.
+fn format(name: &str) -> Result<Format, String> {
+    Format::of_name(name).ok_or_else(|| {
+        let names: Vec<&str> = Format::names().collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
 
 /// Options of `davy push`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PushOptions {
-    /// Files: pprof (compressed or not) or folded stacks
+    /// Files: pprof, folded stacks, JFR, speedscope, output of perf script, .cpuprofile, .heapprofile; compressed
+    /// with gzip or not
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// Label of the profiles, such as `version=1.2`; may be repeated. `service_name=NAME` is the same as
@@ -31,10 +47,13 @@ pub(crate) struct PushOptions {
     /// RFC 3339 or unix time [default: the time in the file, otherwise now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) at: Option<String>,
-    /// What folded stacks count
+    /// Format of the files [default: recognized by the content]
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub(super) format: Option<Format>,
+    /// What counts are, in formats that do not state it, such as folded stacks
     #[arg(long = "type", value_name = "TYPE", default_value = "cpu", value_parser = METRICS)]
     pub(super) metric: String,
-    /// Samples per second of folded stacks, to convert cpu and wall counts to time
+    /// Samples per second in such formats, to convert cpu and wall counts to time
     #[arg(long, value_name = "HZ", default_value_t = 100)]
     pub(super) sample_rate: u32,
     #[command(flatten)]

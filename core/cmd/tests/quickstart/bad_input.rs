@@ -84,25 +84,6 @@ fn invalid_profiles_are_refused_and_not_stored() {
     ]
     .concat();
     check("a dangling location", &dangling, "location 9");
-    let mut deep = field(2, &[field(1, &vec![1; 1_000_000]), vec![16, 1]].concat());
-    deep.extend(
-        [
-            field(1, &[8, 1, 16, 1]),
-            field(4, &[8, 1]),
-            field(6, b""),
-            field(6, b"cpu"),
-        ]
-        .concat(),
-    );
-    check("a stack of a million frames", &deep, "1000000 frames deep");
-    let mut random = davy_base::Random::seeded(1);
-    let letters = (0..1 << 20).map(|_| char::from(b'a' + random.below(26) as u8));
-    let name: String = letters.collect();
-    check(
-        "a name of a megabyte",
-        &cpu(&["main", &name], 1),
-        "string is 1048576 bytes long",
-    );
     check(
         "the far past",
         &at(now() - 400 * DAY),

@@ -176,6 +176,11 @@ pub const METRICS: &[MetricEntry] = &[
         &["reason"],
         "Refused pushes, by reason.",
     ),
+    counter(
+        "davy_archive_repaired_total",
+        &["what"],
+        "Parts of accepted profiles that were truncated, escaped or skipped, by what they are.",
+    ),
     gauge(
         "davy_archive_segments",
         &[],

@@ -88,6 +88,10 @@ pub(super) struct SeriesResponse {
     r#type: String,
     /// The unit of the values.
     unit: String,
+    /// How values are added up over time: `sum` for flows, `average` for states.
+    aggregation: String,
+    /// What decided it: `type` (the table of types), `profile` (the form of the profiles) or `default`.
+    aggregation_source: String,
     /// The time between two points, in milliseconds.
     step_ms: i64,
     /// Start of the range, in milliseconds since 1970.
@@ -151,6 +155,10 @@ struct RangeMeta {
     r#type: String,
     /// The unit of the values.
     unit: String,
+    /// How values are added up over time: `sum` for flows, `average` for states.
+    aggregation: String,
+    /// What decided it: `type` (the table of types), `profile` (the form of the profiles) or `default`.
+    aggregation_source: String,
     /// Start of the range, in milliseconds since 1970.
     from: i64,
     /// End of the range, exclusive, in milliseconds since 1970.
@@ -203,6 +211,10 @@ pub(super) struct TopResponse {
     r#type: String,
     /// The unit of the values.
     unit: String,
+    /// How values are added up over time: `sum` for flows, `average` for states.
+    aggregation: String,
+    /// What decided it: `type` (the table of types), `profile` (the form of the profiles) or `default`.
+    aggregation_source: String,
     /// The value of all samples.
     total: i64,
     /// How many windows were merged.

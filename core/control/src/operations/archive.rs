@@ -111,7 +111,7 @@ const TYPE: Parameter = Parameter::new(
     "type",
     ParameterKind::Text,
     "cpu",
-    "Profile type: cpu, wall, heap, inuse_objects, allocs, alloc_objects, tasks, or an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds",
+    "Profile type: a short name (cpu, wall, heap, inuse_objects, allocs, alloc_objects, tasks, goroutines, exceptions, mutex, mutex_count, block, block_count), an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or, for pprof, a family such as memory:*",
 )
 .required();
 const ANY_TYPE: Parameter = Parameter::new(
@@ -231,7 +231,19 @@ const INGEST_UNTIL: Parameter = Parameter::new(
 );
 const FORMAT: Parameter = Parameter::new(
     "format",
-    ParameterKind::Choice(&["pprof", "folded", "groups", "lines"]),
+    ParameterKind::Choice(&[
+        "pprof",
+        "folded",
+        "groups",
+        "lines",
+        "tree",
+        "trie",
+        "speedscope",
+        "jfr",
+        "perf_script",
+        "cpuprofile",
+        "heapprofile",
+    ]),
     "pprof",
     "Format of the body; detected by default",
 );

@@ -1,0 +1,126 @@
+//! How the values of a query are added up over time, and what that takes.
+
+use super::params::Ask;
+use super::scan::Query;
+use super::visit::{Depth, View, Visitor};
+use crate::error::Result;
+use crate::format::batch::{Series, Source};
+use crate::format::header::Header;
+use crate::types::{Aggregation, TypeFilter, TypeId, aggregation};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// Number of windows of each source.
+pub(super) type Counts = FxHashMap<Source, u64>;
+
+/// How values are added up.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// How, for a query of one sample type.
+    pub(super) aggregation: Aggregation,
+    /// What decided it: `type`, the profile's own form (`profile`), or nothing (`default`).
+    pub(super) source: &'static str,
+    /// Number of windows of each source, if averages are needed.
+    pub(super) counts: Option<Counts>,
+}
+
+#[derive(Default)]
+struct Count {
+    windows: Counts,
+    has_state: bool,
+}
+
+impl Visitor for Count {
+    const DEPTH: Depth = Depth::Windows;
+
+    fn visit(&mut self, view: &View<'_>) -> Result<()> {
+        let Some(windows) = view.windows else {
+            return Ok(());
+        };
+        let included = windows.rows.iter().zip(view.included);
+        for (window, _) in included.filter(|(_, included)| **included) {
+            let source = &view.series.sources[window.source as usize];
+            *self.windows.entry(Arc::clone(source)).or_default() += 1;
+        }
+        let wanted = view.series.rows.iter().zip(view.wanted);
+        self.has_state |= wanted
+            .filter(|(_, wanted)| **wanted)
+            .any(|(series, _)| is_state(series));
+        Ok(())
+    }
+}
+
+fn is_state(series: &Series) -> bool {
+    Header::from_json(&series.header).is_some_and(|header| header.is_state)
+}
+
+/// How the values of a series are added up.
+pub(super) fn of_series(series: &Series) -> Aggregation {
+    let by_name = aggregation(&TypeId::parse(&series.kind).sample);
+    by_name.unwrap_or(if is_state(series) {
+        Aggregation::Average
+    } else {
+        Aggregation::Sum
+    })
+}
+
+impl Plan {
+    /// Decides how the values of a query are added up, and counts windows if necessary.
+    pub(super) async fn of(query: &Query, ask: &Ask) -> Result<Self> {
+        let sum = Self {
+            aggregation: Aggregation::Sum,
+            source: "type",
+            counts: None,
+        };
+        let Some(filter) = &ask.kind else {
+            return Ok(sum);
+        };
+        let by_name = match filter {
+            TypeFilter::Family(_) => None,
+            filter => aggregation(&filter.sample_and_unit().0),
+        };
+        if by_name == Some(Aggregation::Sum) {
+            return Ok(sum);
+        }
+        let (count, _) = query.scan(ask, Count::default()).await?;
+        let (aggregation, source) = match by_name {
+            Some(by_name) => (by_name, "type"),
+            None if count.has_state => (Aggregation::Average, "profile"),
+            None => (Aggregation::Sum, "default"),
+        };
+        let is_needed =
+            aggregation == Aggregation::Average || matches!(filter, TypeFilter::Family(_));
+        Ok(Self {
+            aggregation,
+            source,
+            counts: is_needed.then_some(count.windows),
+        })
+    }
+
+    /// The number by which sums of a source are divided; 1 if they are not averaged.
+    pub(super) fn divisor(&self, source: &Source, aggregation: Aggregation) -> i128 {
+        match (&self.counts, aggregation) {
+            (Some(counts), Aggregation::Average) => {
+                i128::from(counts.get(source).copied().unwrap_or(1).max(1))
+            }
+            _ => 1,
+        }
+    }
+}
+
+/// Averages are kept in units of this fraction until the end.
+pub(super) const FRACTIONS: i128 = 1_024;
+
+/// The closest number to a number of [`FRACTIONS`] that 64 bits hold.
+pub(super) fn rounded(fractions: i128) -> i64 {
+    clamped(
+        fractions
+            .saturating_add(FRACTIONS / 2)
+            .div_euclid(FRACTIONS),
+    )
+}
+
+/// The closest number that 64 bits hold.
+pub(super) fn clamped(value: i128) -> i64 {
+    value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+}
