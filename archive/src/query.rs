@@ -7,6 +7,7 @@ mod explain;
 mod export;
 mod filters;
 mod flame;
+mod group;
 mod http;
 mod metadata;
 mod params;

@@ -4,6 +4,7 @@
 use super::aggregate::{FRACTIONS, Plan, of_series, rounded};
 use super::filters::Filters;
 use super::flame::Merge;
+use super::group::group;
 use super::params::Ask;
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
@@ -14,7 +15,7 @@ use crate::labels::Labels;
 use crate::types::TypeId;
 use davy_profile::flame::{Exported, Grain};
 use davy_profile::{
-    FlameTree, FrameKind, Label, LabelSetId, LabelValue, NodeId, Profile, StringId, ValueType,
+    FlameTree, Label, LabelSetId, LabelValue, NodeId, Profile, StringId, ValueType,
 };
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,7 +93,7 @@ impl Visitor for Export {
             let series = &view.series.rows[series];
             let source = &view.series.sources[series.source as usize];
             let divisor = self.plan.divisor(source, of_series(series));
-            let root = self.group(view, series);
+            let root = group(&mut self.tree, &self.by, view, series).0;
             let (labels, of) = (self.labels_of(series), self.type_of(series));
             if before != Some(root) {
                 merge.begin(root, None)?;
@@ -150,28 +151,6 @@ impl Export {
             let duration = or(window.duration_nanos, duration);
             self.duration_nanos = self.duration_nanos.saturating_add(duration);
         }
-    }
-
-    /// The node of the group that a series belongs to.
-    fn group(&mut self, view: &View<'_>, series: &Series) -> u32 {
-        let source = &view.series.sources[series.source as usize];
-        let mut at = NodeId::ROOT;
-        for by in &self.by {
-            let value = match series.labels.get(by) {
-                "" => source.get(by),
-                value => value,
-            };
-            let value = if value.is_empty() {
-                "(untagged)"
-            } else {
-                value
-            };
-            let frame = self
-                .tree
-                .named_frame(&format!("{by}={value}"), FrameKind::Group);
-            at = self.tree.child(at, frame);
-        }
-        at.0
     }
 
     fn type_of(&mut self, series: &Series) -> u32 {

@@ -5,6 +5,7 @@
 //! Sums saturate at the limits of 64 bits.
 
 use super::aggregate::{FRACTIONS, Plan, clamped, rounded};
+use super::group::group;
 use super::params::Ask;
 use super::prune::Uninteresting;
 use super::scan::{Query, Report};
@@ -15,7 +16,7 @@ use crate::format::header::Header;
 use crate::format::tables::{Dictionary, Frames};
 use crate::types::Aggregation;
 use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, FrameKind, NodeId};
+use davy_profile::{FlameTree, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A merged tree.
@@ -158,26 +159,9 @@ impl Visitor for Flame {
 
 impl Flame {
     fn cell(&mut self, view: &View<'_>, series: &Series) -> Cell {
-        let source = &view.series.sources[series.source as usize];
-        let mut at = NodeId::ROOT;
-        for by in &self.by {
-            let value = match series.labels.get(by) {
-                "" => source.get(by),
-                value => value,
-            };
-            let value = if value.is_empty() {
-                "(untagged)"
-            } else {
-                value
-            };
-            let frame = self
-                .tree
-                .named_frame(&format!("{by}={value}"), FrameKind::Group);
-            at = self.tree.child(at, frame);
-        }
         let header = Header::from_json(&series.header).unwrap_or_default();
         Cell {
-            root: at.0,
+            root: group(&mut self.tree, &self.by, view, series).0,
             patterns: (header.drop_frames, header.keep_frames),
             source: if self.aggregation == Aggregation::Average {
                 series.source

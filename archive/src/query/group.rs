@@ -1,0 +1,29 @@
+//! The groups of a query: a frame below the root for each label of `by`.
+
+use super::visit::View;
+use crate::format::batch::Series;
+use davy_profile::{FlameTree, FrameKind, NodeId};
+
+/// Value of a label that a series does not have.
+const UNTAGGED: &str = "(untagged)";
+
+/// The node of the group that a series belongs to; the root without labels in `by`.
+pub(super) fn group(
+    tree: &mut FlameTree,
+    by: &[String],
+    view: &View<'_>,
+    series: &Series,
+) -> NodeId {
+    let source = &view.series.sources[series.source as usize];
+    let mut at = NodeId::ROOT;
+    for by in by {
+        let value = match series.labels.get(by) {
+            "" => source.get(by),
+            value => value,
+        };
+        let value = if value.is_empty() { UNTAGGED } else { value };
+        let frame = tree.named_frame(&format!("{by}={value}"), FrameKind::Group);
+        at = tree.child(at, frame);
+    }
+    at
+}
