@@ -52,30 +52,35 @@ pub(super) struct SeriesLabels {
 
 impl SeriesLabels {
     /// Checks labels, unless they are those of the last call.
-    fn labels(
-        &mut self,
-        pairs: &Arc<[(String, String)]>,
-        kind: Option<(&TextUnits, &mut Option<TextType>)>,
-    ) -> Result<()> {
-        if kind.is_none()
-            && self
-                .pairs
-                .as_ref()
-                .is_some_and(|known| Arc::ptr_eq(known, pairs))
-        {
+    fn labels(&mut self, pairs: &Arc<[(String, String)]>) -> Result<()> {
+        let known = self.pairs.as_ref();
+        if known.is_some_and(|known| Arc::ptr_eq(known, pairs)) {
             return Ok(());
         }
+        self.check(pairs.to_vec())?;
+        self.pairs = Some(Arc::clone(pairs));
+        Ok(())
+    }
+
+    /// Checks labels whose service has the suffix of the type, and returns the type.
+    fn labels_of_text(
+        &mut self,
+        pairs: &Arc<[(String, String)]>,
+        units: &TextUnits,
+    ) -> Result<TextType> {
         let mut copy = pairs.to_vec();
-        if let Some((units, kind)) = kind {
-            *kind = Some(split_service(&mut copy, units)?);
-        }
+        let of = split_service(&mut copy, units)?;
+        self.check(copy)?;
+        Ok(of)
+    }
+
+    fn check(&mut self, pairs: Vec<(String, String)>) -> Result<()> {
         self.pairs = None;
         self.sources.clear();
-        self.labels = Labels::checked(copy)?;
+        self.labels = Labels::checked(pairs)?;
         if self.labels.service().is_empty() {
             return Err(labels::Fault::NoService.into());
         }
-        self.pairs = Some(Arc::clone(pairs));
         Ok(())
     }
 
@@ -223,19 +228,14 @@ pub(super) fn decode(
         let decoded = finish(&push, named, nth as u64, options, metrics, arrival, series)?;
         profiles.push(decoded);
     }
-    let note = skipped.first.map(|(place, reason)| {
-        let places = davy_profile::units::count(
-            skipped.count,
-            "invalid line or sample",
-            "invalid lines or samples",
-        );
-        format!("skipped {places}; the first is number {place}: {reason}")
-    });
     metrics
         .repaired
         .with_label_values(&["line"])
         .inc_by(skipped.count as u64);
-    Ok(DecodedPush { profiles, note })
+    Ok(DecodedPush {
+        profiles,
+        note: skipped.summary(),
+    })
 }
 
 /// A profile with its name and the ids of its sample types.
@@ -245,13 +245,24 @@ struct Typed {
     kinds: Vec<Arc<str>>,
 }
 
+impl Typed {
+    fn new(profile: Profile, name: String) -> Result<Self> {
+        let kinds = names::type_ids(&name, &profile)?;
+        Ok(Self {
+            profile,
+            name,
+            kinds,
+        })
+    }
+}
+
 fn of_pprof(
     push: &Push,
     bytes: &[u8],
     limits: &Limits,
     series: &mut SeriesLabels,
 ) -> Result<Typed> {
-    series.labels(&push.labels, None)?;
+    series.labels(&push.labels)?;
     let profile = pprof::decode(bytes, limits)?;
     if profile.sample_types.len() > TYPES {
         return Err(Error::invalid(format!(
@@ -267,12 +278,7 @@ fn of_pprof(
         "" => names::of_pprof(&profile, config),
         name => name.to_owned(),
     };
-    let kinds = names::type_ids(&name, &profile)?;
-    Ok(Typed {
-        profile,
-        name,
-        kinds,
-    })
+    Typed::new(profile, name)
 }
 
 /// Decodes a profile that is not pprof. Where it does not state its types, the request does.
@@ -283,12 +289,7 @@ fn import(
     (format, foreign): (davy_import::Format, &ForeignOptions),
     series: &mut SeriesLabels,
 ) -> Result<(Vec<Typed>, Skipped)> {
-    let mut of = None;
-    series.labels(&push.labels, Some((&foreign.units, &mut of)))?;
-    let of = match of {
-        Some(of) => of,
-        None => suffix::of_text("", &foreign.units)?.1,
-    };
+    let of = series.labels_of_text(&push.labels, &foreign.units)?;
     let mut parts = of.rest.split(':');
     let (kind, unit) = (
         parts.next().unwrap_or_default(),
@@ -326,12 +327,7 @@ fn import(
         } else {
             named.name
         };
-        let kinds = names::type_ids(&name, &profile)?;
-        Ok(Typed {
-            profile,
-            name,
-            kinds,
-        })
+        Typed::new(profile, name)
     });
     Ok((typed.collect::<Result<_>>()?, import.skipped))
 }

@@ -2,10 +2,8 @@
 
 use super::visit::View;
 use crate::format::batch::Series;
+use davy_profile::flame::UNTAGGED;
 use davy_profile::{FlameTree, FrameKind, NodeId};
-
-/// Value of a label that a series does not have.
-const UNTAGGED: &str = "(untagged)";
 
 /// The node of the group that a series belongs to; the root without labels in `by`.
 pub(super) fn group(

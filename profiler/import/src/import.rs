@@ -1,6 +1,6 @@
 //! What a decoder takes and returns.
 
-use davy_profile::{Limits, Profile};
+use davy_profile::{Limits, Profile, units};
 
 /// How an input is decoded. The default takes the counts of text formats as samples.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +65,19 @@ pub struct Skipped {
 }
 
 impl Skipped {
+    /// A sentence for the sender; `None` if nothing was ignored.
+    pub fn summary(&self) -> Option<String> {
+        let (place, reason) = self.first?;
+        let ignored = units::count(
+            self.count,
+            "invalid line or sample",
+            "invalid lines or samples",
+        );
+        Some(format!(
+            "skipped {ignored}; the first is number {place}: {reason}"
+        ))
+    }
+
     pub(crate) fn add(&mut self, place: usize, reason: &'static str) {
         self.count += 1;
         self.first.get_or_insert((place, reason));

@@ -7,7 +7,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-pub use build::{Adoption, Grain};
+pub use build::{Adoption, Grain, UNTAGGED};
 pub use export::Exported;
 pub use frame::{Frame, FrameKind};
 pub use shape::FunctionTotal;

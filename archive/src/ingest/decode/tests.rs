@@ -105,7 +105,7 @@ fn length_of_a_type_id_is_limited() {
 fn number_of_profile_names_of_a_series_is_limited() {
     let mut series = SeriesLabels::default();
     let pairs: Arc<[(String, String)]> = [(SERVICE.to_owned(), "web".to_owned())].into();
-    series.labels(&pairs, None).expect("valid");
+    series.labels(&pairs).expect("valid");
     for at in 0..TYPES {
         series.source(format!("n{at}")).expect("within the limit");
     }

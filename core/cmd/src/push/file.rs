@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::labels::{self, split_service};
 use davy_base::Clock;
 use davy_import::{Format, Options, Skipped};
-use davy_profile::{Limits, gzip, pprof, units};
+use davy_profile::{Limits, gzip, pprof};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -96,16 +96,8 @@ impl ProfileFile {
 
     /// A warning about what is invalid in the file and therefore ignored.
     pub(super) fn warning(&self) -> Option<String> {
-        let (place, reason) = self.skipped.first?;
-        let skipped = units::count(
-            self.skipped.count,
-            "invalid line or sample",
-            "invalid lines or samples",
-        );
-        Some(format!(
-            "{}: skipped {skipped}; the first is number {place}: {reason}",
-            self.path.display()
-        ))
+        let summary = self.skipped.summary()?;
+        Some(format!("{}: {summary}", self.path.display()))
     }
 
     /// Pushes it and waits until the archive has acknowledged it.

@@ -15,7 +15,7 @@ const ATTRIBUTE_BYTES: usize = 256;
 /// How a value is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A number of so many bytes.
+    /// An integer or a float of this many bytes.
     Fixed(usize),
     Short,
     Int,

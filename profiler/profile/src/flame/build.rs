@@ -5,7 +5,7 @@ use crate::{Mapping, NodeId, Profile, StackTree, StringId, StringTable};
 use std::collections::BTreeMap;
 
 /// Value of a label that a sample does not have.
-const UNTAGGED: &str = "(untagged)";
+pub const UNTAGGED: &str = "(untagged)";
 
 /// Which frames of a function are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
