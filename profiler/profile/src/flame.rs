@@ -3,6 +3,7 @@
 mod build;
 mod export;
 mod frame;
+mod mappings;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod tests;
 pub use build::{Adoption, Grain, UNTAGGED};
 pub use export::Exported;
 pub use frame::{Frame, FrameKind};
+pub use mappings::MappingTable;
 pub use shape::FunctionTotal;
 
 use crate::{Mapping, NodeId, StackTree, StringTable};
@@ -23,15 +25,14 @@ use std::borrow::Cow;
 pub struct FlameTree {
     /// Strings of the frames.
     pub strings: StringTable,
-    /// Distinct mappings of the frames.
-    pub mappings: Vec<Mapping>,
+    /// Mappings of the frames.
+    pub mappings: MappingTable,
     /// Distinct frames.
     pub frames: Vec<Frame>,
     /// Stacks; items are indices into `frames`.
     pub stacks: StackTree,
     /// Own value of each node, by id.
     pub values: Vec<i64>,
-    mapping_index: FxHashMap<Mapping, u32>,
     frame_index: FxHashMap<Frame, u32>,
 }
 
@@ -39,11 +40,10 @@ impl Default for FlameTree {
     fn default() -> Self {
         Self {
             strings: StringTable::new(),
-            mappings: Vec::new(),
+            mappings: MappingTable::default(),
             frames: Vec::new(),
             stacks: StackTree::new(),
             values: vec![0],
-            mapping_index: FxHashMap::default(),
             frame_index: FxHashMap::default(),
         }
     }
@@ -53,22 +53,6 @@ impl FlameTree {
     /// Returns a tree that contains the root only.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Returns the number of a mapping, counted from 1 as in [`Frame::mapping`], and adds the mapping if it
-    /// is new. Its strings are in this tree's table.
-    ///
-    /// Mappings of the same part of the same file are one mapping, wherever it was loaded; the lowest start
-    /// is kept.
-    pub fn mapping(&mut self, mapping: Mapping) -> u32 {
-        let next = self.mappings.len() as u32 + 1;
-        let number = *self.mapping_index.entry(mapping.identity()).or_insert(next);
-        if number == next {
-            self.mappings.push(mapping);
-        } else {
-            self.mappings[number as usize - 1].absorb(&mapping);
-        }
-        number
     }
 
     /// Returns the index of a frame, and adds the frame if it is new. Its strings and its mapping are this
@@ -130,16 +114,15 @@ impl FlameTree {
 
     /// The mapping that has nothing but the name of another one's file, without its folder.
     fn module(&mut self, mapping: u32) -> u32 {
-        if mapping == 0 {
+        let Some(mapping) = self.mappings.get(mapping) else {
             return 0;
-        }
-        let file = self.mappings[mapping as usize - 1].file;
-        let name = frame::module_name(self.strings.get(file)).to_owned();
+        };
+        let name = frame::module_name(self.strings.get(mapping.file)).to_owned();
         if name.is_empty() {
             return 0;
         }
         let file = self.strings.intern(&name);
-        self.mapping(Mapping {
+        self.mappings.number(Mapping {
             file,
             ..Mapping::default()
         })
@@ -165,10 +148,7 @@ impl FlameTree {
         } else {
             frame.line
         };
-        let mapping = frame
-            .mapping
-            .checked_sub(1)
-            .map(|at| &self.mappings[at as usize]);
+        let mapping = self.mappings.get(frame.mapping);
         match (text(frame.name), text(frame.system_name), text(frame.file)) {
             ("", "", "") if frame.address == 0 && mapping.is_none() => Cow::Borrowed("(anonymous)"),
             ("", "", "") => {

@@ -1,6 +1,6 @@
 //! A tree of stacks: stacks share the nodes of their common roots.
 
-use crate::pairs::Pairs;
+use crate::words::WordMap;
 
 /// Index of a node in its [`StackTree`]; 0 is the root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +25,7 @@ pub struct StackTree {
     parents: Vec<u32>,
     items: Vec<u32>,
     /// Nodes by (parent, item).
-    index: Pairs,
+    index: WordMap<2>,
 }
 
 impl Default for StackTree {
@@ -33,7 +33,7 @@ impl Default for StackTree {
         Self {
             parents: vec![0],
             items: vec![u32::MAX],
-            index: Pairs::new(),
+            index: WordMap::new(),
         }
     }
 }
@@ -59,12 +59,18 @@ impl StackTree {
             "the parent is in this tree"
         );
         let id = self.parents.len() as u32;
-        let found = self.index.find_or_insert(parent.0, item, id);
+        let found = self.index.find_or_insert([parent.0, item], id);
         if found == id {
             self.parents.push(parent.0);
             self.items.push(item);
         }
         NodeId(found)
+    }
+
+    /// Prepares calls of [`child`](Self::child) that follow, for nodes and items that do not depend on each other.
+    pub fn prefetch(&self, children: impl Iterator<Item = (NodeId, u32)>) {
+        self.index
+            .prefetch(children.map(|(parent, item)| [parent.0, item]));
     }
 
     /// Reserves capacity for `nodes` more nodes.

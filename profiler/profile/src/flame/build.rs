@@ -62,7 +62,7 @@ impl Adoption {
                     let mapping = from.mappings[at as usize];
                     let mut text = |id| self.texts.get(id, &from.strings, &mut to.strings);
                     let (file, build_id) = (text(mapping.file), text(mapping.build_id));
-                    self.mappings[at as usize] = to.mapping(Mapping {
+                    self.mappings[at as usize] = to.mappings.number(Mapping {
                         file,
                         build_id,
                         ..mapping
@@ -153,7 +153,7 @@ impl FlameTree {
         for mapping in &profile.mappings {
             let mut text = |id| texts.get(id, &profile.strings, &mut self.strings);
             let (file, build_id) = (text(mapping.file), text(mapping.build_id));
-            mappings.push(self.mapping(Mapping {
+            mappings.push(self.mappings.number(Mapping {
                 file,
                 build_id,
                 ..*mapping
@@ -179,8 +179,12 @@ impl FlameTree {
                     start_line: number(function.start_line),
                     line: number(line.line),
                     column: number(line.column),
-                    is_inlined: !frames.is_empty(),
                     ..own
+                };
+                let frame = if frames.is_empty() {
+                    frame
+                } else {
+                    frame.inlined()
                 };
                 frames.push(self.frame_at(frame, grain));
             }

@@ -100,7 +100,7 @@ impl Export<'_> {
             for node in path {
                 lines.extend(self.line(items[node]));
             }
-            let location = self.location(&self.tree.frames[items[node] as usize], &lines);
+            let location = self.location(&self.tree.frames[items[at] as usize], &lines);
             stacks[node] = self.profile.stacks.child(callers[node], location);
         }
         stacks

@@ -33,7 +33,8 @@ pub struct Frame {
     /// Number of its mapping in the tree, counted from 1; 0 if unknown.
     pub mapping: u32,
     /// Offset of its code in the file of the mapping ([`Mapping::relative`]); without a mapping, its address.
-    /// 0 if unknown, or if the tree merges the addresses of a function.
+    /// 0 if unknown, if the tree merges the addresses of a function, or if the function was inlined: then it is
+    /// at the address of the frame that contains it.
     pub address: u64,
     /// What the frame represents.
     pub kind: FrameKind,
@@ -47,6 +48,23 @@ impl Frame {
     /// Whether its function is known, if only by its file.
     pub fn is_named(&self) -> bool {
         (self.name.0 | self.system_name.0 | self.file.0) != 0
+    }
+
+    /// This frame as one that was inlined. Its address is that of the frame that contains it, unless nothing
+    /// else identifies it.
+    pub fn inlined(self) -> Self {
+        if !self.is_named() {
+            return Self {
+                is_inlined: true,
+                ..self
+            };
+        }
+        Self {
+            address: 0,
+            is_inlined: true,
+            is_folded: false,
+            ..self
+        }
     }
 
     /// The part by which frames are the same. The address of a function without a mapping is another one in

@@ -76,7 +76,6 @@ impl FlameTree {
         Self {
             strings: self.strings.clone(),
             mappings: self.mappings.clone(),
-            mapping_index: self.mapping_index.clone(),
             ..Self::new()
         }
     }
@@ -116,11 +115,40 @@ impl FlameTree {
     /// Returns a tree without the frames that match, and the node of the result that holds the value of each
     /// node. The callees of a hidden frame become callees of its callers.
     pub fn hide_mapped(&self, matches: impl Fn(&str) -> bool) -> (Self, Vec<NodeId>) {
-        let mut result = self.without_stacks();
-        let frames: Vec<Option<u32>> = (0..self.frames.len())
-            .map(|f| (!matches(&self.frame_name(f as u32))).then(|| result.frame(self.frames[f])))
+        let is_hidden: Vec<bool> = (0..self.frames.len() as u32)
+            .map(|frame| matches(&self.frame_name(frame)))
             .collect();
-        self.copy_stacks(result, |_, item| frames[item])
+        let mut result = self.without_stacks();
+        let visible: Vec<Option<u32>> = is_hidden
+            .iter()
+            .zip(&self.frames)
+            .map(|(is_hidden, frame)| (!is_hidden).then(|| result.frame(*frame)))
+            .collect();
+        // The hidden frame at whose location each node is, if nothing else of that location is visible above it.
+        let mut containers: Vec<Option<u32>> = vec![None; self.stacks.len()];
+        let mut frames = vec![None; self.stacks.len()];
+        for node in 1..self.stacks.len() {
+            let item = self.stacks.items()[node];
+            let frame = self.frames[item as usize];
+            let container = if frame.is_inlined {
+                containers[self.stacks.parents()[node] as usize]
+            } else {
+                Some(item)
+            };
+            frames[node] = visible[item as usize];
+            if frames[node].is_none() {
+                containers[node] = container;
+            } else if let Some(container) = container.filter(|_| frame.is_inlined) {
+                let container = self.frames[container as usize];
+                frames[node] = Some(result.frame(Frame {
+                    address: container.address,
+                    is_folded: container.is_folded,
+                    is_inlined: false,
+                    ..frame
+                }));
+            }
+        }
+        self.copy_stacks(result, |node, _| frames[node])
     }
 
     /// The `limit` functions of the largest own values, ties broken by the total. Groups are left out.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Limits, Profile, folded};
+use crate::{Limits, Mapping, Profile, folded};
 
 fn tree(folded_stacks: &str) -> FlameTree {
     let profile =
@@ -77,34 +77,104 @@ fn tree_survives_conversion_to_a_profile_and_back() {
     assert_eq!(folded::encode(&back), folded::encode(&whole));
 }
 
-#[test]
-fn inlined_frames_are_children_of_the_containing_function() {
-    let mut profile = crate::Profile::new();
+/// A profile with these locations, each a list of functions from the innermost to the one that contains the
+/// others, and a sample of each stack of locations.
+fn with_locations(locations: &[(u64, &[&str])], stacks: &[&[usize]]) -> Profile {
+    let mut profile = Profile::new();
     profile.add_sample_type("cpu", "nanoseconds");
-    let line = |profile: &mut crate::Profile, name: &str, line| {
-        let name = profile.strings.intern(name);
-        let function = profile.function(crate::Function {
-            name,
-            ..Default::default()
+    profile.mappings.push(Mapping {
+        start: 0x1000,
+        limit: 0x9000,
+        ..Mapping::default()
+    });
+    let mut ids = Vec::new();
+    for (address, names) in locations {
+        let lines = names.iter().map(|name| {
+            let name = profile.strings.intern(name);
+            let function = profile.function(crate::Function {
+                name,
+                ..Default::default()
+            });
+            crate::Line {
+                function,
+                line: 7,
+                column: 0,
+            }
         });
-        crate::Line {
-            function,
-            line,
-            column: 0,
+        let lines: Vec<crate::Line> = lines.collect();
+        ids.push(profile.location(Some(0), *address, &lines));
+    }
+    for stack in stacks {
+        let stack = profile.stack(stack.iter().map(|at| ids[*at]));
+        profile.add_sample(stack, crate::LabelSetId(0), &[1]);
+    }
+    profile
+}
+
+/// Stacks of a profile as `address:function,function`, sorted.
+fn outline(profile: &Profile) -> Vec<String> {
+    let mut stacks = Vec::new();
+    for sample in 0..profile.sample_count() {
+        let mut node = profile.samples.stacks[sample].index();
+        let mut words = Vec::new();
+        while node != 0 {
+            let location = &profile.locations[profile.stacks.items()[node] as usize];
+            let names = profile.lines_of(location).iter().map(|line| {
+                let function = &profile.functions[line.function as usize];
+                profile.text(function.name)
+            });
+            let names: Vec<&str> = names.collect();
+            words.push(format!("{:x}:{}", location.address, names.join(",")));
+            node = profile.stacks.parents()[node] as usize;
         }
-    };
-    let lines = [
-        line(&mut profile, "inlined", 3),
-        line(&mut profile, "holder", 9),
-    ];
-    let location = profile.location(None, 16, &lines);
-    let main = profile.named_location("main");
-    let stack = profile.stack([main, location]);
-    profile.add_sample(stack, crate::LabelSetId(0), &[7]);
+        words.reverse();
+        stacks.push(words.join(" "));
+    }
+    stacks.sort();
+    stacks
+}
+
+#[test]
+fn inlined_frames_are_children_of_the_containing_function_and_share_its_location() {
+    let profile = with_locations(
+        &[
+            (0x1010, &["main"]),
+            (0x1020, &["inlined", "holder"]),
+            (0x1030, &["deepest", "inlined", "holder"]),
+            (0x1040, &["holder"]),
+        ],
+        &[&[0, 1], &[0, 2, 0, 1], &[0, 3]],
+    );
     let mut tree = FlameTree::new();
     tree.add_profile(&profile, 0, Grain::Location);
-    assert_eq!(folded::encode(&tree), "main;holder;inlined 7\n");
-    assert_eq!(tree.frames[0].line, 9);
+    assert_eq!(
+        folded::encode(&tree),
+        "main;holder;inlined 1\nmain;holder;inlined;deepest;main;holder;inlined 1\nmain;holder 1\n"
+    );
+    // Two functions that were inlined, main, and three places in holder.
+    assert_eq!(tree.frames.len(), 6, "{:?}", tree.frames);
+    assert_eq!(outline(&tree.to_profile("cpu", "ns")), outline(&profile));
+}
+
+#[test]
+fn function_inlined_into_a_hidden_one_stays_at_its_location() {
+    let profile = with_locations(
+        &[
+            (0x1010, &["main"]),
+            (0x1020, &["deepest", "inlined", "holder"]),
+        ],
+        &[&[0, 1]],
+    );
+    let mut tree = FlameTree::new();
+    tree.add_profile(&profile, 0, Grain::Location);
+    let without = |hidden: &[&str]| {
+        let (tree, _) = tree.hide_mapped(|name| hidden.contains(&name));
+        outline(&tree.to_profile("cpu", "ns")).join("; ")
+    };
+    assert_eq!(without(&["holder"]), "1010:main 1020:deepest,inlined");
+    assert_eq!(without(&["inlined"]), "1010:main 1020:deepest,holder");
+    assert_eq!(without(&["holder", "inlined"]), "1010:main 1020:deepest");
+    assert_eq!(without(&["main"]), "1020:deepest,inlined,holder");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::wire::{self, Reader, Value, repeated};
 use crate::{Error, Label, Limits, Line, Location, NodeId, Profile};
 use ids::Ids;
 use messages::{function, label, mapping, string, value_type};
+use std::borrow::Cow;
 
 /// Decodes an uncompressed pprof.
 ///
@@ -142,7 +143,10 @@ impl Deferred<'_> {
     ) -> Result<(), Error> {
         if self.seen_empty_string {
             // Lossy, because some agents truncate names within a character.
-            let text = String::from_utf8_lossy(text);
+            let text = match std::str::from_utf8(text) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(text),
+            };
             profile.truncated.strings += u64::from(text.len() > limits.string);
             profile.strings.push(&truncate::name(&text, limits.string));
         } else if text.is_empty() {
