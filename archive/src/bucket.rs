@@ -6,6 +6,7 @@ use crate::format::Table;
 use crate::format::block::Meta;
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
+use crate::format::tables::StackTables;
 use crate::key::{BlockId, Hour, Keys, META, Named, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
@@ -128,6 +129,9 @@ impl Bucket {
 
     /// Reads a range of an object.
     async fn get_range(&self, key: &Path, range: Range<u64>) -> Result<Bytes, ReadError> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
         if let Some(Entry::Bytes(bytes)) = self.cache.get(key.as_ref(), range.start) {
             return Ok(bytes);
         }
@@ -250,6 +254,29 @@ impl Bucket {
         let bytes = self.get_range(&key, file.group_range(group)?).await?;
         file.open_group(group, footer, bytes)
             .map_err(|error| error.within(&key).into())
+    }
+
+    /// The tables of the stacks of a row group of a block.
+    pub async fn stacks(
+        &self,
+        block: (&Tenant, Hour, &BlockId),
+        meta: &Meta,
+        group: usize,
+    ) -> Result<StackTables, ReadError> {
+        let table = |table| self.group(block, meta, table, group);
+        let details = async {
+            if meta.version < 2 {
+                return Ok(None);
+            }
+            futures_util::try_join!(table(Table::Functions), table(Table::Mappings)).map(Some)
+        };
+        let (nodes, frames, details) =
+            futures_util::try_join!(table(Table::Nodes), table(Table::Frames), details)?;
+        Ok(StackTables {
+            nodes,
+            frames,
+            details,
+        })
     }
 
     /// Segments and blocks in some folders, by hour, and a sentence for each block that is left out

@@ -18,6 +18,10 @@ pub enum Table {
     Series,
     /// Windows and their ids.
     Windows,
+    /// Distinct mappings of files into processes.
+    Mappings,
+    /// Distinct functions.
+    Functions,
     /// Distinct frames.
     Frames,
     /// Distinct stacks.
@@ -30,9 +34,11 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Series,
         Self::Windows,
+        Self::Mappings,
+        Self::Functions,
         Self::Frames,
         Self::Nodes,
         Self::Samples,
@@ -40,9 +46,11 @@ impl Table {
     ];
 
     /// The tables of a segment.
-    pub const OF_SEGMENT: [Self; 5] = [
+    pub const OF_SEGMENT: [Self; 7] = [
         Self::Series,
         Self::Windows,
+        Self::Mappings,
+        Self::Functions,
         Self::Frames,
         Self::Nodes,
         Self::Samples,
@@ -53,6 +61,8 @@ impl Table {
         match self {
             Self::Series => "series",
             Self::Windows => "windows",
+            Self::Mappings => "mappings",
+            Self::Functions => "functions",
             Self::Frames => "frames",
             Self::Nodes => "nodes",
             Self::Samples => "samples",

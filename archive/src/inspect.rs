@@ -124,10 +124,7 @@ async fn verify_segment(
     let check = move || {
         let series = SeriesTable::read(&segment.table(Table::Series)?)?;
         let windows = WindowTable::read(&segment.table(Table::Windows)?, &series)?;
-        let dictionary = Dictionary::read(
-            &segment.table(Table::Nodes)?,
-            &segment.table(Table::Frames)?,
-        )?;
+        let dictionary = Dictionary::read(&segment.stacks()?)?;
         Values::samples(
             &segment.table(Table::Samples)?,
             &series,
@@ -148,20 +145,18 @@ async fn verify_block(
     let meta = bucket.meta(tenant, hour, &block.id).await?;
     for group in 0..meta.groups.len() {
         let table = |table| bucket.group((tenant, hour, &block.id), &meta, table, group);
-        let (series, windows, nodes) = futures_util::try_join!(
+        let stacks = bucket.stacks((tenant, hour, &block.id), &meta, group);
+        let (series, windows, stacks, samples, sums) = futures_util::try_join!(
             table(Table::Series),
             table(Table::Windows),
-            table(Table::Nodes)
-        )?;
-        let (frames, samples, sums) = futures_util::try_join!(
-            table(Table::Frames),
+            stacks,
             table(Table::Samples),
             table(Table::Sums)
         )?;
         let check = move || {
             let series = SeriesTable::read(&series)?;
             let windows = WindowTable::read(&windows, &series)?;
-            let dictionary = Dictionary::read(&nodes, &frames)?;
+            let dictionary = Dictionary::read(&stacks)?;
             let samples = Values::samples(&samples, &series, &windows, Some(&dictionary))?;
             let sums = Values::sums(&sums, &series, Some(&dictionary))?;
             let total = |values: &[i64]| {

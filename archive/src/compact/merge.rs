@@ -6,13 +6,14 @@
 
 use crate::error::Result;
 use crate::format::Table;
-use crate::format::batch::{Batch, Row, Series, Source, Window, WindowId};
+use crate::format::batch::{Batch, Frame, FunctionTexts, Row, Series, Source, Window, WindowId};
 use crate::format::block::{BlockWriter, Meta};
 use crate::format::columns::Group;
-use crate::format::tables::{Dictionary, Frames, SeriesTable, Values, WindowTable};
+use crate::format::tables::{
+    BatchFrames, Dictionary, SeriesTable, StackTables, Values, WindowTable,
+};
 use bytes::Bytes;
-use davy_profile::NodeId;
-use davy_profile::flame::Adoption;
+use davy_profile::{Mapping, NodeId};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 
@@ -23,8 +24,7 @@ const SMALL_ROWS: usize = 8_192;
 pub(super) struct Tables {
     pub(super) series: Group,
     pub(super) windows: Group,
-    pub(super) frames: Group,
-    pub(super) nodes: Group,
+    pub(super) stacks: StackTables,
     pub(super) samples: Group,
 }
 
@@ -39,8 +39,9 @@ pub(super) struct Merge {
 
 /// Maps indices of a piece to indices of a batch, filled on demand.
 struct Map<'a> {
-    texts: Frames<'a>,
-    frames: Vec<u32>,
+    frames: BatchFrames<'a>,
+    /// Index in the batch of each frame.
+    frame_index: Vec<u32>,
     nodes: Vec<u32>,
 }
 
@@ -59,7 +60,7 @@ impl Merge {
     pub(super) fn add(&mut self, tables: &Tables) -> Result<()> {
         let series = SeriesTable::read(&tables.series)?;
         let windows = WindowTable::read(&tables.windows, &series)?;
-        let dictionary = Dictionary::read(&tables.nodes, &tables.frames)?;
+        let dictionary = Dictionary::read(&tables.stacks)?;
         let values = Values::samples(&tables.samples, &series, &windows, Some(&dictionary))?;
 
         let mut by_service: BTreeMap<&str, Map<'_>> = BTreeMap::new();
@@ -100,8 +101,8 @@ impl Merge {
                 continue;
             };
             let map = by_service.entry(service).or_insert_with(|| Map {
-                texts: Frames::of(&dictionary),
-                frames: vec![u32::MAX; dictionary.frame_count()],
+                frames: BatchFrames::of(&dictionary),
+                frame_index: vec![u32::MAX; dictionary.frame_count()],
                 nodes: {
                     let mut nodes = vec![u32::MAX; dictionary.parents.len()];
                     nodes[0] = 0;
@@ -180,11 +181,11 @@ impl Map<'_> {
         let mut result = self.nodes[at];
         for below in path.into_iter().rev() {
             let frame = dictionary.node_frames[below] as usize;
-            if self.frames[frame] == u32::MAX {
-                let taken = self.texts.frame(frame, &mut batch.stacks)?;
-                self.frames[frame] = batch.frame(taken);
+            let index = &mut self.frame_index[frame];
+            if *index == u32::MAX {
+                *index = self.frames.frame(frame, batch)?;
             }
-            result = batch.stacks.child(NodeId(result), self.frames[frame]).0;
+            result = batch.stacks.child(NodeId(result), *index).0;
             self.nodes[below] = result;
         }
         Ok(result)
@@ -218,22 +219,41 @@ fn absorb(to: &mut Batch, from: Batch) {
             })
         })
         .collect();
-    let tree = &from.stacks;
-    let mut adoption = Adoption::new(tree);
-    let frames: Vec<u32> = tree
+    let text = |id| from.strings.get(id);
+    let functions = from.functions.iter().map(|function| {
+        to.function(FunctionTexts {
+            name: text(function.name),
+            system_name: text(function.system_name),
+            file: text(function.file),
+            start_line: function.start_line,
+        })
+    });
+    let functions: Vec<u32> = functions.collect();
+    let mappings = from.mappings.iter().map(|mapping| {
+        to.mappings.number(Mapping {
+            file: to.strings.intern(text(mapping.file)),
+            build_id: to.strings.intern(text(mapping.build_id)),
+            ..*mapping
+        })
+    });
+    let mappings: Vec<u32> = mappings.collect();
+    let frames: Vec<u32> = from
         .frames
         .iter()
         .map(|frame| {
-            let frame = adoption.frame(frame, tree, &mut to.stacks);
-            to.frame(frame)
+            let mapping = frame.mapping.checked_sub(1);
+            to.frame(Frame {
+                function: functions[frame.function as usize],
+                mapping: mapping.map_or(0, |at| mappings[at as usize]),
+                ..*frame
+            })
         })
         .collect();
-    let mut nodes = vec![NodeId::ROOT; tree.stacks.len()];
-    for node in 1..tree.stacks.len() {
-        let parent = nodes[tree.stacks.parents()[node] as usize];
-        nodes[node] = to
-            .stacks
-            .child(parent, frames[tree.stacks.items()[node] as usize]);
+    let mut nodes = vec![NodeId::ROOT; from.stacks.len()];
+    for node in 1..from.stacks.len() {
+        let parent = nodes[from.stacks.parents()[node] as usize];
+        let frame = frames[from.stacks.items()[node] as usize];
+        nodes[node] = to.stacks.child(parent, frame);
     }
     to.rows.extend(from.rows.into_iter().filter_map(|row| {
         Some(Row {

@@ -243,11 +243,11 @@ impl Compactor {
                             self.bucket
                                 .group((tenant, hour, block), &meta, table, group)
                         };
-                        let (series, windows, frames, nodes, samples) = futures_util::try_join!(
+                        let stacks = self.bucket.stacks((tenant, hour, block), &meta, group);
+                        let (series, windows, stacks, samples) = futures_util::try_join!(
                             table(Table::Series),
                             table(Table::Windows),
-                            table(Table::Frames),
-                            table(Table::Nodes),
+                            stacks,
                             table(Table::Samples),
                         )
                         .map_err(read)?;
@@ -256,8 +256,7 @@ impl Compactor {
                             Tables {
                                 series,
                                 windows,
-                                frames,
-                                nodes,
+                                stacks,
                                 samples,
                             },
                         )
@@ -344,8 +343,7 @@ fn of_segment(segment: &Segment) -> Result<Tables> {
     Ok(Tables {
         series: segment.table(Table::Series)?,
         windows: segment.table(Table::Windows)?,
-        frames: segment.table(Table::Frames)?,
-        nodes: segment.table(Table::Nodes)?,
+        stacks: segment.stacks()?,
         samples: segment.table(Table::Samples)?,
     })
 }

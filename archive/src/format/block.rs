@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::columns::{Group, Span, Writer, footer};
-use super::order::{Texts, ordered};
+use super::order::{Dictionaries, ordered};
 use super::tables::{Bases, write};
 use super::{Table, VERSION};
 use crate::error::{Error, ErrorKind, Result};
@@ -97,7 +97,7 @@ impl BlockWriter {
     /// Adds a row group to every table.
     pub fn group(&mut self, batch: Batch) -> Result<()> {
         let services = batch.services();
-        let content = ordered(batch, Texts::Sorted);
+        let content = ordered(batch, Dictionaries::Sorted);
         let starts = || content.windows.iter().map(|window| window.start_ms);
         self.groups.push(GroupMeta {
             services,

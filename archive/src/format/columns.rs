@@ -22,6 +22,8 @@ use std::sync::Arc;
 pub enum Layout {
     /// 32-bit integers, delta encoded.
     Delta32,
+    /// 32-bit integers as they are, which zstd compresses best if small ones repeat in patterns.
+    Plain32,
     /// 64-bit integers, delta encoded.
     Delta64,
     /// 32-bit integers with a dictionary, for few distinct values.
@@ -34,7 +36,7 @@ pub enum Layout {
 
 /// Values of a column.
 pub enum Column<'a> {
-    /// For [`Layout::Delta32`] and [`Layout::Dictionary32`].
+    /// For [`Layout::Delta32`], [`Layout::Plain32`] and [`Layout::Dictionary32`].
     I32(&'a [i32]),
     /// For [`Layout::Delta64`] and [`Layout::Dictionary64`].
     I64(&'a [i64]),
@@ -64,7 +66,7 @@ impl Writer {
         for (name, layout) in columns {
             let path = ColumnPath::from(*name);
             let (physical, dictionary) = match layout {
-                Layout::Delta32 => (Physical::INT32, false),
+                Layout::Delta32 | Layout::Plain32 => (Physical::INT32, false),
                 Layout::Dictionary32 => (Physical::INT32, true),
                 Layout::Delta64 => (Physical::INT64, false),
                 Layout::Dictionary64 => (Physical::INT64, true),
@@ -74,12 +76,14 @@ impl Writer {
                 Type::primitive_type_builder(name, physical).with_repetition(Repetition::REQUIRED);
             if physical == Physical::BYTE_ARRAY {
                 field = field.with_converted_type(ConvertedType::UTF8);
-                properties =
-                    properties.set_column_encoding(path.clone(), Encoding::DELTA_BYTE_ARRAY);
-            } else {
-                properties =
-                    properties.set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
             }
+            // Of columns with a dictionary, the encoding once that has become too large.
+            let encoding = match (layout, physical) {
+                (Layout::Plain32, _) => Encoding::PLAIN,
+                (_, Physical::BYTE_ARRAY) => Encoding::DELTA_BYTE_ARRAY,
+                _ => Encoding::DELTA_BINARY_PACKED,
+            };
+            properties = properties.set_column_encoding(path.clone(), encoding);
             properties = properties.set_column_dictionary_enabled(path, dictionary);
             fields.push(Arc::new(field.build()?));
         }
@@ -162,9 +166,12 @@ pub type Extent = (u64, u64);
 
 fn group_range(group: &RowGroupMetaData) -> Extent {
     let chunks = group.columns().iter().map(ColumnChunkMetaData::byte_range);
-    chunks.fold((u64::MAX, 0), |(from, to), (start, length)| {
-        (from.min(start), to.max(start + length))
-    })
+    // The offset of an empty column means nothing.
+    let chunks = chunks.filter(|(_, length)| *length > 0);
+    let ranges = chunks.map(|(start, length)| (start, start + length));
+    ranges
+        .reduce(|(from, to), (start, end)| (from.min(start), to.max(end)))
+        .unwrap_or((0, 0))
 }
 
 /// The bytes of a file of `length` bytes that begin at `start`.
@@ -280,31 +287,18 @@ impl Group {
 
     /// Reads a column of texts.
     pub fn text(&self, column: usize) -> Result<Texts> {
-        Ok(Texts::new(self.read::<ByteArrayType>(column)?))
+        Ok(Texts {
+            rows: self.read::<ByteArrayType>(column)?,
+        })
     }
 }
 
 /// A column of texts.
 pub struct Texts {
     rows: Vec<ByteArray>,
-    runs: Vec<u32>,
 }
 
 impl Texts {
-    fn new(rows: Vec<ByteArray>) -> Self {
-        let mut runs = Vec::with_capacity(rows.len());
-        for (run, same) in rows.chunk_by(|a, b| a.data() == b.data()).enumerate() {
-            runs.resize(runs.len() + same.len(), run as u32);
-        }
-        Self { rows, runs }
-    }
-
-    /// The number of the run of equal texts that each row belongs to, so that a text is looked up once
-    /// per run.
-    pub fn runs(&self) -> &[u32] {
-        &self.runs
-    }
-
     /// The text of a row; an error if it is missing or not UTF-8.
     pub fn get(&self, row: usize) -> Result<&str> {
         let value = self
@@ -324,5 +318,51 @@ impl Texts {
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_groups_without_rows_have_ranges_of_their_own() {
+        let columns = [("number", Layout::Delta32), ("text", Layout::Text)];
+        let numbers: [&[i32]; 4] = [&[], &[1, 2], &[], &[3]];
+        let mut writer = Writer::new(&columns, 1).expect("a writer");
+        for numbers in numbers {
+            let texts: Vec<&str> = numbers.iter().map(|_| "a").collect();
+            let group = [Column::I32(numbers), Column::Text(&texts)];
+            writer.group(&group).expect("written");
+        }
+        let (bytes, ranges) = writer.finish(&[]).expect("a file");
+        let (length, bytes) = (bytes.len() as u64, Bytes::from(bytes));
+        assert!(
+            ranges.is_sorted_by(|before, after| before.1 <= after.0),
+            "{ranges:?}"
+        );
+        let meta = footer(&Span::whole(bytes.clone())).expect("a footer");
+        for (index, (start, end)) in ranges.into_iter().enumerate() {
+            let group = Group {
+                meta: Arc::clone(&meta),
+                index,
+                span: Span {
+                    start,
+                    bytes: bytes.slice(start as usize..end as usize),
+                    length,
+                },
+            };
+            assert_eq!(group.i32(0).expect("numbers"), numbers[index]);
+            let texts = group.text(1).expect("texts");
+            assert_eq!(texts.len(), numbers[index].len());
+        }
+    }
+
+    #[test]
+    fn group_without_any_bytes_has_an_empty_range() {
+        let mut writer = Writer::new(&[("number", Layout::Delta32)], 1).expect("a writer");
+        writer.group(&[Column::I32(&[])]).expect("written");
+        let (_, ranges) = writer.finish(&[]).expect("a file");
+        assert_eq!(ranges, [(0, 0)]);
     }
 }

@@ -1,12 +1,13 @@
 //! The canonical order of a batch: the same content gives the same bytes, in whatever order it was
 //! added.
 //!
-//! Frames are sorted by their fields. Nodes are in preorder with siblings in the order of their
+//! Frames are sorted by their addresses, and functions by those of their frames: addresses grow slowly, and
+//! functions of a module are neighbours. Nodes are in preorder with siblings in the order of their
 //! frames, so a parent precedes its children and a subtree is a range. Sources, series and windows are
 //! sorted, and rows by (series, node, window): columns grow slowly, so their differences are small.
 
-use super::batch::{Batch, Row, Series, Window};
-use davy_profile::{Frame, Mapping, StringId, StringTable};
+use super::batch::{Batch, Frame, Function, Row, Series, Window};
+use davy_profile::{Mapping, StringTable};
 
 /// A batch in canonical order.
 #[derive(Debug)]
@@ -19,10 +20,12 @@ pub struct Ordered {
     pub series: Vec<(Series, String)>,
     /// Windows.
     pub windows: Vec<Window>,
-    /// Texts of the frames.
+    /// Strings of functions and mappings.
     pub strings: StringTable,
-    /// Mappings of the frames, in any order.
+    /// Mappings.
     pub mappings: Vec<Mapping>,
+    /// Functions.
+    pub functions: Vec<Function>,
     /// Frames.
     pub frames: Vec<Frame>,
     /// Parents of the nodes; index `i` is that of node `i + 1`, node 0 is the root.
@@ -37,24 +40,40 @@ pub struct Ordered {
 fn permutation<K: Ord>(count: usize, key: impl Fn(usize) -> K) -> (Vec<u32>, Vec<u32>) {
     let mut order: Vec<u32> = (0..count as u32).collect();
     order.sort_by_key(|index| key(*index as usize));
-    let mut rank = vec![0; count];
-    for (new, old) in order.iter().enumerate() {
-        rank[*old as usize] = new as u32;
-    }
+    let rank = inverse(&order);
     (order, rank)
 }
 
-/// The order of texts, by which frames are sorted.
+/// `rank[old] = new` for `order[new] = old`.
+fn inverse(order: &[u32]) -> Vec<u32> {
+    let mut rank = vec![0; order.len()];
+    for (new, old) in (0..).zip(order) {
+        rank[*old as usize] = new;
+    }
+    rank
+}
+
+/// The order of functions and mappings, by which frames are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Texts {
-    /// Alphabetical, for blocks.
+pub enum Dictionaries {
+    /// By their texts, for blocks.
     Sorted,
     /// By first occurrence: faster, for segments, which are short-lived and never compared.
     AsTheyCame,
 }
 
+impl Dictionaries {
+    /// The permutation of a dictionary with `count` entries.
+    fn permutation<K: Ord>(self, count: usize, key: impl Fn(usize) -> K) -> (Vec<u32>, Vec<u32>) {
+        match self {
+            Self::Sorted => permutation(count, key),
+            Self::AsTheyCame => ((0..count as u32).collect(), (0..count as u32).collect()),
+        }
+    }
+}
+
 /// Sorts a batch into the canonical order.
-pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
+pub fn ordered(batch: Batch, dictionaries: Dictionaries) -> Ordered {
     let source_texts: Vec<String> = batch
         .sources
         .iter()
@@ -111,22 +130,40 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
         })
         .collect();
 
-    let tree = &batch.stacks;
-    // Each text is compared once instead of once for each frame that has it.
-    let text_rank = match texts {
-        Texts::Sorted => {
-            permutation(tree.strings.len(), |i| tree.strings.get(StringId(i as u32))).1
+    let strings = &batch.strings;
+    let (mapping_order, mapping_rank) = dictionaries.permutation(batch.mappings.len(), |i| {
+        let of = &batch.mappings[i];
+        let size = of.limit.wrapping_sub(of.start);
+        let texts = (strings.get(of.file), strings.get(of.build_id));
+        (texts, of.file_offset, size)
+    });
+    let mut frames = batch.frames;
+    for frame in &mut frames {
+        if let Some(at) = frame.mapping.checked_sub(1) {
+            frame.mapping = mapping_rank[at as usize] + 1;
         }
-        Texts::AsTheyCame => (0..tree.strings.len() as u32).collect(),
-    };
-    let (frame_order, frame_rank) = frame_order(&tree.frames, &tree.mappings, &text_rank);
+    }
+    let places = first_places(&frames, batch.functions.len());
+    let (function_order, function_rank) = permutation(batch.functions.len(), |i| {
+        let of = &batch.functions[i];
+        let texts = [of.name, of.file, of.system_name].map(|id| strings.get(id));
+        let tie = match dictionaries {
+            Dictionaries::Sorted => Some((texts, of.start_line)),
+            Dictionaries::AsTheyCame => None,
+        };
+        (places[i], tie)
+    });
+    for frame in &mut frames {
+        frame.function = function_rank[frame.function as usize];
+    }
+    let (frame_order, frame_rank) = frame_order(&frames);
     let frames = frame_order
         .iter()
-        .map(|old| tree.frames[*old as usize])
+        .map(|old| frames[*old as usize])
         .collect();
 
     let (parents, node_frames, node_rank) =
-        preorder(tree.stacks.parents(), tree.stacks.items(), &frame_rank);
+        preorder(batch.stacks.parents(), batch.stacks.items(), &frame_rank);
 
     let mut rows = batch.rows;
     for row in &mut rows {
@@ -160,8 +197,15 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
             .collect(),
         series,
         windows,
-        strings: batch.stacks.strings,
-        mappings: batch.stacks.mappings,
+        functions: function_order
+            .iter()
+            .map(|old| batch.functions[*old as usize])
+            .collect(),
+        mappings: mapping_order
+            .iter()
+            .map(|old| batch.mappings[*old as usize])
+            .collect(),
+        strings: batch.strings,
         frames,
         parents,
         node_frames,
@@ -170,47 +214,30 @@ pub fn ordered(batch: Batch, texts: Texts) -> Ordered {
 }
 
 /// The sorting permutation of distinct frames.
-fn frame_order(frames: &[Frame], mappings: &[Mapping], text_rank: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    let text = |id: StringId| text_rank[id.0 as usize];
-    // Names, files and lines nearly always decide, and are compared without access to the frames.
-    let mut keys: Vec<(u64, u64, u32)> = frames
-        .iter()
-        .enumerate()
-        .map(|(index, frame)| {
-            let names = u64::from(text(frame.name)) << 32 | u64::from(text(frame.file));
-            let lines = u64::from(frame.start_line) << 32 | u64::from(frame.line);
-            (names, lines, index as u32)
+fn frame_order(frames: &[Frame]) -> (Vec<u32>, Vec<u32>) {
+    // A column of keys, because to look into the frames takes longer than to compare.
+    let mut keys: Vec<_> = (0..)
+        .zip(frames)
+        .map(|(index, of)| {
+            let place = (of.mapping, of.address);
+            let line = u64::from(of.function) << 32 | u64::from(of.line);
+            (place, line, of.column, of.is_inlined, of.is_folded, index)
         })
         .collect();
-    let rest = |index: u32| {
-        let frame = &frames[index as usize];
-        let mapping = frame.mapping.checked_sub(1).map(|at| {
-            let mapping = &mappings[at as usize];
-            let size = mapping.limit.wrapping_sub(mapping.start);
-            (
-                text(mapping.file),
-                text(mapping.build_id),
-                mapping.file_offset,
-                size,
-            )
-        });
-        let spot = (
-            frame.address,
-            frame.column,
-            frame.is_inlined,
-            frame.is_folded,
-        );
-        (text(frame.system_name), mapping, spot, frame.kind)
-    };
-    keys.sort_unstable_by(|a, b| {
-        let lines = (a.0, a.1).cmp(&(b.0, b.1));
-        lines.then_with(|| rest(a.2).cmp(&rest(b.2)))
-    });
-    let mut rank = vec![0; frames.len()];
-    for (new, (.., old)) in keys.iter().enumerate() {
-        rank[*old as usize] = new as u32;
+    keys.sort_unstable();
+    let order: Vec<u32> = keys.into_iter().map(|(.., index)| index).collect();
+    let rank = inverse(&order);
+    (order, rank)
+}
+
+/// Mapping and address of the first frame of each function; the maximum if no address is known.
+fn first_places(frames: &[Frame], functions: usize) -> Vec<(u32, u64)> {
+    let mut places = vec![(u32::MAX, u64::MAX); functions];
+    for frame in frames.iter().filter(|frame| frame.address != 0) {
+        let place = &mut places[frame.function as usize];
+        *place = (*place).min((frame.mapping, frame.address));
     }
-    (keys.into_iter().map(|(.., old)| old).collect(), rank)
+    places
 }
 
 /// Indices of `keys` sorted by key (each below `count`), equal keys in the order of `order`, and the

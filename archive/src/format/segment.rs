@@ -2,8 +2,8 @@
 
 use super::batch::Batch;
 use super::columns::{Group, Span, footer};
-use super::order::{Texts, ordered};
-use super::tables::{Bases, write};
+use super::order::{Dictionaries, ordered};
+use super::tables::{Bases, StackTables, write};
 use super::{Table, VERSION};
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -34,7 +34,7 @@ pub struct Directory {
 /// Encodes a batch as a segment.
 pub fn encode(batch: Batch) -> Result<(Bytes, Directory)> {
     let services = batch.services();
-    let content = ordered(batch, Texts::AsTheyCame);
+    let content = ordered(batch, Dictionaries::AsTheyCame);
     let mut out = MAGIC.to_vec();
     let starts = || content.windows.iter().map(|window| window.start_ms);
     let mut directory = Directory {
@@ -70,6 +70,7 @@ pub fn encode(batch: Batch) -> Result<(Bytes, Directory)> {
 pub struct Segment {
     /// Summary of the segment.
     pub directory: Directory,
+    version: u32,
     bytes: Bytes,
 }
 
@@ -104,7 +105,24 @@ impl Segment {
         let start = start.ok_or_else(|| Error::corrupt("invalid directory of a segment"))?;
         let directory: Directory =
             serde_json::from_slice(&bytes[start..tail]).map_err(Error::corrupt_by)?;
-        Ok(Self { directory, bytes })
+        Ok(Self {
+            directory,
+            version,
+            bytes,
+        })
+    }
+
+    /// The tables of its stacks.
+    pub fn stacks(&self) -> Result<StackTables> {
+        Ok(StackTables {
+            nodes: self.table(Table::Nodes)?,
+            frames: self.table(Table::Frames)?,
+            details: if self.version < 2 {
+                None
+            } else {
+                Some((self.table(Table::Functions)?, self.table(Table::Mappings)?))
+            },
+        })
     }
 
     /// The row group of a table; a segment has one.

@@ -1,20 +1,23 @@
 //! The columns of each table, and their encoding.
 
+mod dictionary;
 mod flags;
 mod read;
 
-pub use read::{Dictionary, Frames, SeriesTable, Values, WindowTable};
+pub use dictionary::{BatchFrames, Dictionary, StackTables, TreeFrames};
+pub use read::{SeriesTable, Values, WindowTable};
 
 use super::Table;
+use super::batch::{Frame, Function};
 use super::columns::{Column, Layout, Writer};
 use super::order::Ordered;
 use crate::error::Result;
-use davy_profile::{Frame, Mapping, StringId};
+use davy_profile::{Mapping, StringId};
 
 impl Table {
     /// Columns of the table.
     pub fn columns(self) -> &'static [(&'static str, Layout)] {
-        use Layout::{Delta32, Delta64, Dictionary32, Dictionary64, Text};
+        use Layout::{Delta32, Delta64, Dictionary32, Dictionary64, Plain32, Text};
         match self {
             Self::Series => &[
                 ("series", Delta32),
@@ -34,24 +37,32 @@ impl Table {
                 ("time_nanos", Delta64),
                 ("duration_nanos", Delta64),
             ],
-            Self::Frames => &[
-                ("frame", Delta32),
+            Self::Mappings => &[
+                ("mapping", Delta32),
+                ("file", Text),
+                ("build_id", Text),
+                ("start", Delta64),
+                ("limit", Delta64),
+                ("file_offset", Delta64),
+                ("flags", Dictionary32),
+            ],
+            Self::Functions => &[
+                ("function", Delta32),
                 ("name", Text),
+                ("system_name", Text),
                 ("file", Text),
                 ("start_line", Delta32),
-                ("line", Delta32),
-                ("module", Text),
-                ("build_id", Text),
-                ("address", Delta64),
-                ("kind", Dictionary32),
-                ("system_name", Text),
-                ("column", Delta32),
-                ("flags", Dictionary32),
-                ("map_start", Dictionary64),
-                ("map_limit", Dictionary64),
-                ("map_offset", Dictionary64),
             ],
-            Self::Nodes => &[("node", Delta32), ("parent", Delta32), ("frame", Delta32)],
+            Self::Frames => &[
+                ("frame", Delta32),
+                ("function", Delta32),
+                ("line", Dictionary32),
+                ("column", Delta32),
+                ("mapping", Dictionary32),
+                ("address", Delta64),
+                ("flags", Dictionary32),
+            ],
+            Self::Nodes => &[("node", Delta32), ("distance", Plain32), ("frame", Delta32)],
             Self::Samples => &[
                 ("series", Delta32),
                 ("node", Delta32),
@@ -78,6 +89,8 @@ pub struct Bases {
     series: i32,
     sources: i32,
     windows: i32,
+    mappings: i32,
+    functions: i32,
     frames: i32,
     nodes: i32,
 }
@@ -89,6 +102,8 @@ impl Bases {
             series: self.series + content.series.len() as i32,
             sources: self.sources + content.sources.len() as i32,
             windows: self.windows + content.windows.len() as i32,
+            mappings: self.mappings + content.mappings.len() as i32,
+            functions: self.functions + content.functions.len() as i32,
             frames: self.frames + content.frames.len() as i32,
             nodes: self.nodes + content.parents.len() as i32,
         }
@@ -159,56 +174,73 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
                 Column::I64(&exact_durations),
             ])
         }
+        Table::Mappings => {
+            let rows = &content.mappings;
+            let text = |of: fn(&Mapping) -> StringId| -> Vec<&str> {
+                let ids = rows.iter().map(of);
+                ids.map(|id| content.strings.get(id)).collect()
+            };
+            let number = |of: fn(&Mapping) -> u64| -> Vec<i64> {
+                rows.iter().map(|row| of(row) as i64).collect()
+            };
+            let flags: Vec<i32> = rows.iter().map(flags::of_mapping).collect();
+            writer.group(&[
+                Column::I32(&numbers(bases.mappings + 1, rows.len())),
+                Column::Text(&text(|row| row.file)),
+                Column::Text(&text(|row| row.build_id)),
+                Column::I64(&number(|row| row.start)),
+                Column::I64(&number(|row| row.limit)),
+                Column::I64(&number(|row| row.file_offset)),
+                Column::I32(&flags),
+            ])
+        }
+        Table::Functions => {
+            let rows = &content.functions;
+            let text = |of: fn(&Function) -> StringId| -> Vec<&str> {
+                let ids = rows.iter().map(of);
+                ids.map(|id| content.strings.get(id)).collect()
+            };
+            let start_lines: Vec<i32> = rows.iter().map(|row| row.start_line as i32).collect();
+            writer.group(&[
+                Column::I32(&numbers(bases.functions, rows.len())),
+                Column::Text(&text(|row| row.name)),
+                Column::Text(&text(|row| row.system_name)),
+                Column::Text(&text(|row| row.file)),
+                Column::I32(&start_lines),
+            ])
+        }
         Table::Frames => {
             let rows = &content.frames;
-            let text = |of: fn(&Frame) -> StringId| -> Vec<&str> {
-                rows.iter()
-                    .map(|row| content.strings.get(of(row)))
-                    .collect()
-            };
-            let mapping = |row: &Frame| match row.mapping.checked_sub(1) {
-                Some(at) => content.mappings[at as usize],
-                None => Mapping::default(),
-            };
-            let mapped = |of: fn(&Mapping) -> StringId| -> Vec<&str> {
-                rows.iter()
-                    .map(|row| content.strings.get(of(&mapping(row))))
-                    .collect()
-            };
-            let numbers32 = |of: fn(&Frame) -> u32| -> Vec<i32> {
+            let number = |of: fn(&Frame) -> u32| -> Vec<i32> {
                 rows.iter().map(|row| of(row) as i32).collect()
             };
-            let map_numbers = |of: fn(&Mapping) -> u64| -> Vec<i64> {
-                rows.iter().map(|row| of(&mapping(row)) as i64).collect()
-            };
-            let addresses: Vec<i64> = rows.iter().map(|row| row.address as i64).collect();
-            let flags: Vec<i32> = rows
+            let functions: Vec<i32> = rows
                 .iter()
-                .map(|row| flags::of(row, &mapping(row)))
+                .map(|row| bases.functions + row.function as i32)
                 .collect();
+            let mappings: Vec<i32> = rows
+                .iter()
+                .map(|row| match row.mapping {
+                    0 => 0,
+                    number => bases.mappings + number as i32,
+                })
+                .collect();
+            let addresses: Vec<i64> = rows.iter().map(|row| row.address as i64).collect();
+            let flags: Vec<i32> = rows.iter().map(flags::of_frame).collect();
             writer.group(&[
                 Column::I32(&numbers(bases.frames, rows.len())),
-                Column::Text(&text(|row| row.name)),
-                Column::Text(&text(|row| row.file)),
-                Column::I32(&numbers32(|row| row.start_line)),
-                Column::I32(&numbers32(|row| row.line)),
-                Column::Text(&mapped(|mapping| mapping.file)),
-                Column::Text(&mapped(|mapping| mapping.build_id)),
+                Column::I32(&functions),
+                Column::I32(&number(|row| row.line)),
+                Column::I32(&number(|row| row.column)),
+                Column::I32(&mappings),
                 Column::I64(&addresses),
-                Column::I32(&numbers32(|row| row.kind as u32)),
-                Column::Text(&text(|row| row.system_name)),
-                Column::I32(&numbers32(|row| row.column)),
                 Column::I32(&flags),
-                Column::I64(&map_numbers(|mapping| mapping.start)),
-                Column::I64(&map_numbers(|mapping| mapping.limit)),
-                Column::I64(&map_numbers(|mapping| mapping.file_offset)),
             ])
         }
         Table::Nodes => {
-            let parents: Vec<i32> = content
-                .parents
-                .iter()
-                .map(|parent| node(*parent as u32))
+            let distances: Vec<i32> = (1..)
+                .zip(&content.parents)
+                .map(|(node, parent)| if *parent == 0 { 0 } else { node - parent })
                 .collect();
             let frames: Vec<i32> = content
                 .node_frames
@@ -216,8 +248,8 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
                 .map(|frame| bases.frames + frame)
                 .collect();
             writer.group(&[
-                Column::I32(&numbers(bases.nodes + 1, parents.len())),
-                Column::I32(&parents),
+                Column::I32(&numbers(bases.nodes + 1, distances.len())),
+                Column::I32(&distances),
                 Column::I32(&frames),
             ])
         }

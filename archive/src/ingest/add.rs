@@ -2,9 +2,9 @@
 
 use super::decode::Decoded;
 use super::label_sets::SampleLabels;
-use crate::format::batch::{Batch, Row, Series, Spot, Window};
+use crate::format::batch::{Batch, Frame, FunctionTexts, Row, Series, TOGETHER, Window};
 use crate::format::header::Header;
-use davy_profile::{Frame, Mapping, NodeId, Profile, StringId};
+use davy_profile::{Mapping, NodeId, Profile};
 use std::sync::Arc;
 
 /// Adds a profile. Returns false, and adds nothing, if the batch already has its window.
@@ -81,42 +81,43 @@ fn nodes(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
     let (frames, ends) = frames(batch, profile);
     let (parents, items) = (profile.stacks.parents(), profile.stacks.items());
     let mut nodes = vec![0u32; parents.len()];
-    // Level by level, so that consecutive look-ups do not depend on each other.
-    for node in by_depth(parents) {
-        let node = node as usize;
-        let location = items[node] as usize;
+    let frames_of = |location: u32| {
+        let location = location as usize;
         let start = if location == 0 { 0 } else { ends[location - 1] };
-        let mut at = NodeId(nodes[parents[node] as usize]);
-        for frame in &frames[start as usize..ends[location] as usize] {
-            at = batch.stacks.child(at, *frame);
+        &frames[start as usize..ends[location] as usize]
+    };
+    // Level by level, so that look-ups do not depend on each other.
+    for level in by_depth(parents) {
+        for together in level.chunks(TOGETHER) {
+            let children = together.iter().map(|node| {
+                let parent = NodeId(nodes[parents[*node as usize] as usize]);
+                (parent, frames_of(items[*node as usize])[0])
+            });
+            batch.stacks.prefetch(children);
+            for node in together {
+                let parent = NodeId(nodes[parents[*node as usize] as usize]);
+                let frames = frames_of(items[*node as usize]).iter();
+                let at = frames.fold(parent, |at, frame| batch.stacks.child(at, *frame));
+                nodes[*node as usize] = at.0;
+            }
         }
-        nodes[node] = at.0;
     }
     nodes
 }
 
-/// All nodes except the root, sorted by depth. A parent's index is lower than its children's.
-fn by_depth(parents: &[u32]) -> Vec<u32> {
+/// All nodes except the root, those of each depth together. A parent's index is lower than its children's.
+fn by_depth(parents: &[u32]) -> Vec<Vec<u32>> {
     let mut depths = vec![0u32; parents.len()];
-    let mut starts = vec![0u32, 0];
+    let mut levels: Vec<Vec<u32>> = Vec::new();
     for node in 1..parents.len() {
-        let depth = depths[parents[node] as usize] + 1;
-        depths[node] = depth;
-        if starts.len() == depth as usize + 1 {
-            starts.push(0);
+        let depth = depths[parents[node] as usize];
+        depths[node] = depth + 1;
+        if levels.len() == depth as usize {
+            levels.push(Vec::new());
         }
-        starts[depth as usize + 1] += 1;
+        levels[depth as usize].push(node as u32);
     }
-    for depth in 1..starts.len() {
-        starts[depth] += starts[depth - 1];
-    }
-    let mut order = vec![0u32; parents.len() - 1];
-    for (node, depth) in depths.iter().enumerate().skip(1) {
-        let at = &mut starts[*depth as usize];
-        order[*at as usize] = node as u32;
-        *at += 1;
-    }
-    order
+    levels
 }
 
 /// The frames of the batch for all locations, outermost first, and the end of each location's
@@ -124,33 +125,35 @@ fn by_depth(parents: &[u32]) -> Vec<u32> {
 fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
     let functions = functions(batch, profile);
     let mappings = mappings(batch, profile);
-    let unnamed = batch.function(Frame::default());
-    let mut frames: Vec<u32> = Vec::with_capacity(profile.lines.len());
+    let unnamed = batch.function(FunctionTexts::default());
+    let mut frames: Vec<Frame> = Vec::with_capacity(profile.lines.len());
     let mut ends: Vec<u32> = Vec::with_capacity(profile.locations.len());
     for location in &profile.locations {
-        let spot = Spot {
+        let own = Frame {
+            function: unnamed,
             mapping: location.mapping.map_or(0, |at| mappings[at as usize]),
             address: profile.relative_address(location),
             is_folded: location.is_folded,
-            ..Spot::default()
+            ..Frame::default()
         };
         let before = frames.len();
         let lines = profile.lines_of(location).iter().rev();
         for line in lines.filter(|line| profile.is_informative(line)) {
-            let spot = Spot {
+            let frame = Frame {
+                function: functions[line.function as usize],
                 line: number(line.line),
                 column: number(line.column),
                 is_inlined: frames.len() > before,
-                ..spot
+                ..own
             };
-            frames.push(batch.frame_at(functions[line.function as usize], spot));
+            frames.push(frame);
         }
         if frames.len() == before {
-            frames.push(batch.frame_at(unnamed, spot));
+            frames.push(own);
         }
         ends.push(frames.len() as u32);
     }
-    (frames, ends)
+    (batch.all_frames(&frames), ends)
 }
 
 /// A line number as it is stored; pprof's are signed 64-bit numbers.
@@ -161,9 +164,9 @@ fn number(line: i64) -> u32 {
 /// The mapping of the batch for each mapping of the profile.
 fn mappings(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
     let mappings = profile.mappings.iter().enumerate().map(|(index, mapping)| {
-        let mut text = |id| batch.stacks.strings.intern(profile.text(id));
+        let mut text = |id| batch.strings.intern(profile.text(id));
         let (file, build_id) = (text(mapping.file), text(mapping.build_id));
-        batch.stacks.mapping(Mapping {
+        batch.mappings.number(Mapping {
             file,
             build_id,
             is_main: index == 0,
@@ -175,24 +178,13 @@ fn mappings(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
 
 /// The function of the batch for each function of the profile.
 fn functions(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
-    let mut texts = vec![StringId(u32::MAX); profile.strings.len()];
-    let functions = profile.functions.iter().map(|function| {
-        let mut text = |id: StringId| {
-            let known = &mut texts[id.0 as usize];
-            if known.0 == u32::MAX {
-                // Some symbolizers pad names.
-                *known = batch.stacks.strings.intern(profile.text(id).trim_end());
-            }
-            *known
-        };
-        let frame = Frame {
-            name: text(function.name),
-            system_name: text(function.system_name),
-            file: text(function.file),
-            start_line: number(function.start_line),
-            ..Frame::default()
-        };
-        batch.function(frame)
+    // Some symbolizers pad names.
+    let text = |id| profile.text(id).trim_end();
+    let functions = profile.functions.iter().map(|function| FunctionTexts {
+        name: text(function.name),
+        system_name: text(function.system_name),
+        file: text(function.file),
+        start_line: number(function.start_line),
     });
-    functions.collect()
+    batch.all_functions(&functions.collect::<Vec<_>>())
 }

@@ -13,7 +13,7 @@ use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
 use crate::format::batch::Series;
 use crate::format::header::Header;
-use crate::format::tables::{Dictionary, Frames};
+use crate::format::tables::{Dictionary, TreeFrames};
 use crate::types::Aggregation;
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, NodeId};
@@ -193,7 +193,7 @@ impl Flame {
 /// Copies nodes of a dictionary into a tree, each once.
 pub(super) struct Merge<'a> {
     dictionary: &'a Dictionary,
-    texts: Frames<'a>,
+    texts: TreeFrames<'a>,
     grain: Grain,
     frames: Vec<u32>,
     nodes: Vec<u32>,
@@ -206,7 +206,7 @@ impl<'a> Merge<'a> {
     pub(super) fn new(dictionary: &'a Dictionary, grain: Grain) -> Self {
         Self {
             dictionary,
-            texts: Frames::of(dictionary),
+            texts: TreeFrames::of(dictionary),
             grain,
             frames: vec![u32::MAX; dictionary.frame_count()],
             nodes: vec![u32::MAX; dictionary.parents.len()],
@@ -229,7 +229,7 @@ impl<'a> Merge<'a> {
     /// All stacks of the dictionary, with its numbers of nodes.
     fn whole(&self) -> Result<FlameTree> {
         let mut tree = FlameTree::new();
-        let mut texts = Frames::of(self.dictionary);
+        let mut texts = TreeFrames::of(self.dictionary);
         let mut frames = Vec::with_capacity(self.dictionary.frame_count());
         for frame in 0..self.dictionary.frame_count() {
             let frame = texts.frame(frame, &mut tree)?;

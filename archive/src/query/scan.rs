@@ -17,6 +17,7 @@ use crate::format::batch::WindowId;
 use crate::format::block::Meta;
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
+use crate::format::tables::StackTables;
 use crate::key::{BlockId, Hour, Tenant};
 use crate::labels::SERVICE;
 use crate::metrics::Metrics;
@@ -276,6 +277,17 @@ impl<'a> Scan<'a> {
         }
     }
 
+    async fn stacks(&self, hour: Hour, part: &Part) -> Result<StackTables, ReadError> {
+        match part {
+            Part::Listed(_) => Err(Error::new(ErrorKind::Internal, "segment not open").into()),
+            Part::Segment(segment) => Ok(segment.stacks()?),
+            Part::Block(id, meta, group) => {
+                let block = (&self.ask.tenant, hour, id);
+                self.query.bucket.stacks(block, meta, *group).await
+            }
+        }
+    }
+
     /// Shows one group. The outer error fails the query; the inner one is of this group alone.
     async fn group<V: Visitor>(
         &mut self,
@@ -345,15 +357,13 @@ impl<'a> Scan<'a> {
                 ..Tail::default()
             },
             Depth::Stacks => {
-                let (values, nodes, frames) = futures_util::try_join!(
+                let (values, stacks) = futures_util::try_join!(
                     self.table(hour, &part, values),
-                    self.table(hour, &part, Table::Nodes),
-                    self.table(hour, &part, Table::Frames),
+                    self.stacks(hour, &part),
                 )?;
                 Tail {
                     values: Some(values),
-                    nodes: Some(nodes),
-                    frames: Some(frames),
+                    stacks: Some(stacks),
                 }
             }
         };

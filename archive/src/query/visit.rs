@@ -4,7 +4,7 @@ use super::params::Ask;
 use crate::error::Result;
 use crate::format::batch::{Series, WindowId};
 use crate::format::columns::Group;
-use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
+use crate::format::tables::{Dictionary, SeriesTable, StackTables, Values, WindowTable};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 
@@ -126,8 +126,7 @@ pub(super) fn open(
 #[derive(Default)]
 pub(super) struct Tail {
     pub(super) values: Option<Group>,
-    pub(super) nodes: Option<Group>,
-    pub(super) frames: Option<Group>,
+    pub(super) stacks: Option<StackTables>,
 }
 
 /// Reads values and stacks and shows the group to the visitor. With `sums`, the values are those of
@@ -138,10 +137,7 @@ pub(super) fn show<V: Visitor>(
     sums: bool,
     visitor: &mut V,
 ) -> Result<()> {
-    let dictionary = match (&tail.nodes, &tail.frames) {
-        (Some(nodes), Some(frames)) => Some(Dictionary::read(nodes, frames)?),
-        _ => None,
-    };
+    let dictionary = tail.stacks.as_ref().map(Dictionary::read).transpose()?;
     let dictionary = dictionary.as_ref();
     let values = match (&tail.values, &head.windows) {
         (Some(values), _) if sums => Some(Values::sums(values, &head.series, dictionary)?),

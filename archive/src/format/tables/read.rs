@@ -1,15 +1,14 @@
 //! Reads tables. Numbers are converted to indices of the row group and checked.
 
-use super::flags;
+use super::Dictionary;
 use crate::error::{Error, Result};
 use crate::format::batch::{Series, Source, Window};
-use crate::format::columns::{Group, Texts};
+use crate::format::columns::Group;
 use crate::labels::Labels;
-use davy_profile::{FlameTree, Frame, FrameKind, Mapping, StringId};
 use std::sync::Arc;
 
 /// Numbers relative to the first one of the row group; each must be below `count`.
-fn local(numbers: Vec<i32>, base: i32, count: usize, what: &str) -> Result<Vec<u32>> {
+pub(super) fn local(numbers: Vec<i32>, base: i32, count: usize, what: &str) -> Result<Vec<u32>> {
     numbers
         .into_iter()
         .map(|number| {
@@ -130,175 +129,6 @@ impl WindowTable {
             base: numbers.first().copied().unwrap_or(0),
             rows,
         })
-    }
-}
-
-/// Stacks and frames of a row group.
-pub struct Dictionary {
-    base: i32,
-    /// Parents. Node 0 is the root and its own parent; the index of a parent is lower than that of its
-    /// children.
-    pub parents: Vec<u32>,
-    /// Frames of the nodes; meaningless for the root.
-    pub node_frames: Vec<u32>,
-    names: Texts,
-    files: Texts,
-    modules: Texts,
-    build_ids: Texts,
-    start_lines: Vec<i32>,
-    lines: Vec<i32>,
-    addresses: Vec<i64>,
-    kinds: Vec<i32>,
-    details: Option<Details>,
-}
-
-/// Columns that version 1 does not have.
-struct Details {
-    system_names: Texts,
-    columns: Vec<i32>,
-    flags: Vec<i32>,
-    map_starts: Vec<i64>,
-    map_limits: Vec<i64>,
-    map_offsets: Vec<i64>,
-}
-
-impl Details {
-    fn read(frames: &Group) -> Result<Self> {
-        Ok(Self {
-            system_names: frames.text(9)?,
-            columns: frames.i32(10)?,
-            flags: frames.i32(11)?,
-            map_starts: frames.i64(12)?,
-            map_limits: frames.i64(13)?,
-            map_offsets: frames.i64(14)?,
-        })
-    }
-}
-
-impl Dictionary {
-    /// Reads both tables.
-    pub fn read(nodes: &Group, frames: &Group) -> Result<Self> {
-        let (numbers, parents, node_frames) = (nodes.i32(0)?, nodes.i32(1)?, nodes.i32(2)?);
-        let frame_numbers = frames.i32(0)?;
-        let base = numbers.first().map_or(0, |first| first - 1);
-        let frame_base = frame_numbers.first().copied().unwrap_or(0);
-        let mut local_parents = Vec::with_capacity(parents.len() + 1);
-        local_parents.push(0);
-        for (row, parent) in parents.iter().enumerate() {
-            let parent = if *parent == 0 {
-                0
-            } else {
-                parent.wrapping_sub(base) as u32
-            };
-            if parent as usize > row {
-                return Err(Error::corrupt("node before its parent"));
-            }
-            local_parents.push(parent);
-        }
-        let mut local_frames = vec![u32::MAX];
-        local_frames.extend(local(
-            node_frames,
-            frame_base,
-            frame_numbers.len(),
-            "invalid frame of a node",
-        )?);
-        Ok(Self {
-            base,
-            parents: local_parents,
-            node_frames: local_frames,
-            names: frames.text(1)?,
-            files: frames.text(2)?,
-            start_lines: frames.i32(3)?,
-            lines: frames.i32(4)?,
-            modules: frames.text(5)?,
-            build_ids: frames.text(6)?,
-            addresses: frames.i64(7)?,
-            kinds: frames.i32(8)?,
-            details: frames.has(9).then(|| Details::read(frames)).transpose()?,
-        })
-    }
-
-    /// Number of frames.
-    pub fn frame_count(&self) -> usize {
-        self.kinds.len()
-    }
-
-    fn kind(&self, frame: usize) -> FrameKind {
-        match self.kinds[frame] {
-            1 => FrameKind::Group,
-            2 => FrameKind::Cut,
-            _ => FrameKind::Function,
-        }
-    }
-}
-
-/// Converts frames of a dictionary to those of a tree. Each text is looked up once.
-pub struct Frames<'a> {
-    dictionary: &'a Dictionary,
-    names: Vec<Option<StringId>>,
-    system_names: Vec<Option<StringId>>,
-    files: Vec<Option<StringId>>,
-    modules: Vec<Option<StringId>>,
-    build_ids: Vec<Option<StringId>>,
-}
-
-impl<'a> Frames<'a> {
-    /// A converter for this dictionary.
-    pub fn of(dictionary: &'a Dictionary) -> Self {
-        let unknown =
-            |texts: &Texts| vec![None; texts.runs().last().map_or(0, |run| *run as usize + 1)];
-        Self {
-            names: unknown(&dictionary.names),
-            system_names: dictionary
-                .details
-                .as_ref()
-                .map_or_else(Vec::new, |details| unknown(&details.system_names)),
-            files: unknown(&dictionary.files),
-            modules: unknown(&dictionary.modules),
-            build_ids: unknown(&dictionary.build_ids),
-            dictionary,
-        }
-    }
-
-    /// A frame with its texts and its mapping in `tree`, which must be the same in every call.
-    pub fn frame(&mut self, frame: usize, tree: &mut FlameTree) -> Result<Frame> {
-        let of = self.dictionary;
-        let mut text = |texts: &Texts, known: &mut Vec<Option<StringId>>| -> Result<StringId> {
-            let run = texts.runs().get(frame).map(|run| &mut known[*run as usize]);
-            let run = run.ok_or_else(|| Error::corrupt("missing text"))?;
-            if let Some(known) = run {
-                return Ok(*known);
-            }
-            Ok(*run.insert(tree.strings.intern(texts.get(frame)?)))
-        };
-        let mut result = Frame {
-            name: text(&of.names, &mut self.names)?,
-            file: text(&of.files, &mut self.files)?,
-            start_line: of.start_lines[frame] as u32,
-            line: of.lines[frame] as u32,
-            address: of.addresses[frame] as u64,
-            kind: of.kind(frame),
-            ..Frame::default()
-        };
-        let mut mapping = Mapping {
-            file: text(&of.modules, &mut self.modules)?,
-            build_id: text(&of.build_ids, &mut self.build_ids)?,
-            ..Mapping::default()
-        };
-        let is_mapped = if let Some(details) = &of.details {
-            result.system_name = text(&details.system_names, &mut self.system_names)?;
-            result.column = details.columns[frame] as u32;
-            mapping.start = details.map_starts[frame] as u64;
-            mapping.limit = details.map_limits[frame] as u64;
-            mapping.file_offset = details.map_offsets[frame] as u64;
-            flags::apply(details.flags[frame], &mut result, &mut mapping)
-        } else {
-            mapping != Mapping::default()
-        };
-        if is_mapped {
-            result.mapping = tree.mapping(mapping);
-        }
-        Ok(result)
     }
 }
 

@@ -1,0 +1,289 @@
+//! Reads the tables of stacks.
+
+use super::flags;
+use super::read::local;
+use crate::error::{Error, Result};
+use crate::format::batch::{Batch, Frame, Function, FunctionTexts};
+use crate::format::columns::{Group, Texts};
+use davy_profile::flame::MappingTable;
+use davy_profile::{FlameTree, FrameKind, Mapping, StringTable};
+
+/// The tables of the stacks of a row group.
+pub struct StackTables {
+    /// Stacks.
+    pub nodes: Group,
+    /// Frames.
+    pub frames: Group,
+    /// Functions and mappings; version 1 has them in the table of frames.
+    pub details: Option<(Group, Group)>,
+}
+
+/// Stacks, frames, functions and mappings of a row group. All indices are in range.
+pub struct Dictionary {
+    pub(super) base: i32,
+    /// Parents. Node 0 is the root and its own parent; the index of a parent is lower than that of its
+    /// children.
+    pub parents: Vec<u32>,
+    /// Frames of the nodes; meaningless for the root.
+    pub node_frames: Vec<u32>,
+    frames: Vec<Frame>,
+    names: Texts,
+    /// Version 1 has none.
+    system_names: Option<Texts>,
+    files: Texts,
+    start_lines: Vec<i32>,
+    modules: Texts,
+    build_ids: Texts,
+    /// Mappings without their texts.
+    mappings: Vec<Mapping>,
+}
+
+impl Dictionary {
+    /// Reads the tables.
+    pub fn read(tables: &StackTables) -> Result<Self> {
+        let StackTables {
+            nodes,
+            frames,
+            details,
+        } = tables;
+        let result = match details {
+            Some((functions, mappings)) => Self::of_version_2(frames, functions, mappings),
+            None => Self::of_version_1(frames),
+        };
+        let mut result = result?;
+        let numbers = nodes.i32(0)?;
+        result.base = numbers.first().map_or(0, |first| first - 1);
+        result.parents.reserve_exact(numbers.len() + 1);
+        result.parents.push(0);
+        for (row, of) in nodes.i32(1)?.into_iter().enumerate() {
+            // 0 means the root in both versions.
+            let parent = match (of, details) {
+                (0, _) => 0,
+                (distance, Some(_)) => (row as i32 + 1).wrapping_sub(distance),
+                (parent, None) => parent.wrapping_sub(result.base),
+            };
+            if parent as u32 as usize > row {
+                return Err(Error::corrupt("node before its parent"));
+            }
+            result.parents.push(parent as u32);
+        }
+        let (base, count) = (first(frames)?, result.frames.len());
+        let node_frames = local(nodes.i32(2)?, base, count, "invalid frame of a node")?;
+        result.node_frames.reserve_exact(node_frames.len() + 1);
+        result.node_frames.push(u32::MAX);
+        result.node_frames.extend(node_frames);
+        Ok(result)
+    }
+
+    fn of_version_2(frames: &Group, functions: &Group, mappings: &Group) -> Result<Self> {
+        let start_lines = functions.i32(4)?;
+        let of_function = local(
+            frames.i32(1)?,
+            first(functions)?,
+            start_lines.len(),
+            "invalid function of a frame",
+        )?;
+        let (starts, limits) = (mappings.i64(3)?, mappings.i64(4)?);
+        let (offsets, map_flags) = (mappings.i64(5)?, mappings.i32(6)?);
+        // 0 means that a frame has no mapping.
+        let base = first(mappings)?.wrapping_sub(1);
+        let mut of_mapping = frames.i32(4)?;
+        for mapping in of_mapping.iter_mut().filter(|mapping| **mapping != 0) {
+            *mapping = mapping.wrapping_sub(base);
+        }
+        let count = starts.len() + 1;
+        let of_mapping = local(of_mapping, 0, count, "invalid mapping of a frame")?;
+        let (lines, columns) = (frames.i32(2)?, frames.i32(3)?);
+        let (addresses, flags) = (frames.i64(5)?, frames.i32(6)?);
+        let frame = |at: usize| {
+            let mut frame = Frame {
+                function: of_function[at],
+                line: lines[at] as u32,
+                column: columns[at] as u32,
+                mapping: of_mapping[at],
+                address: addresses[at] as u64,
+                ..Frame::default()
+            };
+            flags::to_frame(flags[at], &mut frame);
+            frame
+        };
+        let mapping = |at: usize| {
+            let mut mapping = Mapping {
+                start: starts[at] as u64,
+                limit: limits[at] as u64,
+                file_offset: offsets[at] as u64,
+                ..Mapping::default()
+            };
+            flags::to_mapping(map_flags[at], &mut mapping);
+            mapping
+        };
+        Ok(Self {
+            base: 0,
+            parents: Vec::new(),
+            node_frames: Vec::new(),
+            frames: (0..of_function.len()).map(frame).collect(),
+            names: functions.text(1)?,
+            system_names: Some(functions.text(2)?),
+            files: functions.text(3)?,
+            start_lines,
+            modules: mappings.text(1)?,
+            build_ids: mappings.text(2)?,
+            mappings: (0..starts.len()).map(mapping).collect(),
+        })
+    }
+
+    /// In version 1 each frame has a function and a mapping of its own.
+    fn of_version_1(frames: &Group) -> Result<Self> {
+        let (modules, build_ids) = (frames.text(5)?, frames.text(6)?);
+        let (lines, addresses) = (frames.i32(4)?, frames.i64(7)?);
+        let mut of_frame = Vec::with_capacity(lines.len());
+        for (at, line) in lines.iter().enumerate() {
+            let is_mapped = !modules.get(at)?.is_empty() || !build_ids.get(at)?.is_empty();
+            of_frame.push(Frame {
+                function: at as u32,
+                line: *line as u32,
+                mapping: if is_mapped { at as u32 + 1 } else { 0 },
+                address: addresses[at] as u64,
+                ..Frame::default()
+            });
+        }
+        Ok(Self {
+            base: 0,
+            parents: Vec::new(),
+            node_frames: Vec::new(),
+            mappings: vec![Mapping::default(); of_frame.len()],
+            frames: of_frame,
+            names: frames.text(1)?,
+            system_names: None,
+            files: frames.text(2)?,
+            start_lines: frames.i32(3)?,
+            modules,
+            build_ids,
+        })
+    }
+
+    /// Number of frames.
+    pub fn frame_count(&self) -> usize {
+        self.frames.len()
+    }
+
+    fn function(&self, at: usize) -> Result<FunctionTexts<'_>> {
+        Ok(FunctionTexts {
+            name: self.names.get(at)?,
+            system_name: match &self.system_names {
+                Some(texts) => texts.get(at)?,
+                None => "",
+            },
+            file: self.files.get(at)?,
+            start_line: self.start_lines[at] as u32,
+        })
+    }
+
+    /// A mapping with its strings in `strings`.
+    fn mapping(&self, at: usize, strings: &mut StringTable) -> Result<Mapping> {
+        Ok(Mapping {
+            file: strings.intern(self.modules.get(at)?),
+            build_id: strings.intern(self.build_ids.get(at)?),
+            ..self.mappings[at]
+        })
+    }
+}
+
+/// The number of the first row.
+fn first(group: &Group) -> Result<i32> {
+    Ok(group.i32(0)?.first().copied().unwrap_or(0))
+}
+
+/// Converts frames of a dictionary to those of one tree or batch; each function and mapping once.
+pub struct Conversion<'a, F> {
+    dictionary: &'a Dictionary,
+    functions: Vec<Option<F>>,
+    mappings: Vec<Option<u32>>,
+}
+
+/// Converts frames to those of a tree.
+pub type TreeFrames<'a> = Conversion<'a, Function>;
+
+/// Converts frames to those of a batch.
+pub type BatchFrames<'a> = Conversion<'a, u32>;
+
+impl<'a, F: Copy> Conversion<'a, F> {
+    /// A conversion of frames of this dictionary.
+    pub fn of(dictionary: &'a Dictionary) -> Self {
+        Self {
+            dictionary,
+            functions: vec![None; dictionary.start_lines.len()],
+            mappings: vec![None; dictionary.mappings.len()],
+        }
+    }
+
+    /// The number of a mapping in a table, whose strings are `strings`.
+    fn mapping(
+        &mut self,
+        number: u32,
+        strings: &mut StringTable,
+        table: &mut MappingTable,
+    ) -> Result<u32> {
+        let Some(at) = number.checked_sub(1) else {
+            return Ok(0);
+        };
+        let known = &mut self.mappings[at as usize];
+        if let Some(known) = known {
+            return Ok(*known);
+        }
+        let mapping = self.dictionary.mapping(at as usize, strings)?;
+        Ok(*known.insert(table.number(mapping)))
+    }
+}
+
+impl TreeFrames<'_> {
+    /// A frame with its texts and its mapping in `tree`, which must be the same in every call.
+    pub fn frame(&mut self, frame: usize, tree: &mut FlameTree) -> Result<davy_profile::Frame> {
+        let of = self.dictionary.frames[frame];
+        let known = &mut self.functions[of.function as usize];
+        let function = if let Some(known) = known {
+            *known
+        } else {
+            let function = self.dictionary.function(of.function as usize)?;
+            *known.insert(Function {
+                name: tree.strings.intern(function.name),
+                system_name: tree.strings.intern(function.system_name),
+                file: tree.strings.intern(function.file),
+                start_line: function.start_line,
+            })
+        };
+        Ok(davy_profile::Frame {
+            name: function.name,
+            system_name: function.system_name,
+            file: function.file,
+            start_line: function.start_line,
+            line: of.line,
+            column: of.column,
+            mapping: self.mapping(of.mapping, &mut tree.strings, &mut tree.mappings)?,
+            address: of.address,
+            kind: FrameKind::Function,
+            is_inlined: of.is_inlined,
+            is_folded: of.is_folded,
+        })
+    }
+}
+
+impl BatchFrames<'_> {
+    /// The index of a frame in `batch`, which must be the same in every call.
+    pub fn frame(&mut self, frame: usize, batch: &mut Batch) -> Result<u32> {
+        let of = self.dictionary.frames[frame];
+        let known = &mut self.functions[of.function as usize];
+        let function = if let Some(known) = known {
+            *known
+        } else {
+            let function = self.dictionary.function(of.function as usize)?;
+            *known.insert(batch.function(function))
+        };
+        let mapping = self.mapping(of.mapping, &mut batch.strings, &mut batch.mappings)?;
+        Ok(batch.frame(Frame {
+            function,
+            mapping,
+            ..of
+        }))
+    }
+}
