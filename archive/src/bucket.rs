@@ -263,7 +263,8 @@ impl Bucket {
         meta: &Meta,
         group: usize,
     ) -> Result<StackTables, ReadError> {
-        let table = |table| self.group(block, meta, table, group);
+        // Boxed, because four of them at once are a large future.
+        let table = |table| Box::pin(self.group(block, meta, table, group));
         let details = async {
             if meta.version < 2 {
                 return Ok(None);

@@ -27,7 +27,10 @@ async fn bucket(folder: &Folder) -> Arc<dyn ObjectStore> {
                 continue;
             }
             let key = path.strip_prefix(folder).expect("below the folder");
-            let key = Path::from_iter(key.iter().map(|part| part.to_string_lossy().into_owned()));
+            let key: Path = key
+                .iter()
+                .map(|part| part.to_string_lossy().into_owned())
+                .collect();
             let bytes = std::fs::read(&path).expect("a file");
             bucket.put(&key, bytes.into()).await.expect("stored");
         }

@@ -1,5 +1,6 @@
 //! The in-memory form of one row group of all tables.
 
+use super::header::Header;
 use crate::labels::Labels;
 use davy_profile::flame::MappingTable;
 use davy_profile::{StackTree, StringId, StringTable, WordMap};
@@ -23,7 +24,7 @@ pub struct Series {
     /// Labels of the samples.
     pub labels: Arc<Labels>,
     /// What the profile says about its samples.
-    pub header: Arc<str>,
+    pub header: Arc<Header>,
 }
 
 /// Samples that a profiler shipped together.

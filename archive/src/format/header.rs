@@ -1,10 +1,11 @@
 //! What a profile says about the samples of a series, besides their type and labels. It is stored as JSON
 //! with the series, so that a query can give it back, and use what applies to each of them.
 
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Facts about the samples of a series. Defaults are left out of the JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Header {
     /// Position of the sample type in the profile.
@@ -47,11 +48,8 @@ impl Header {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Parses the canonical text; "" is the default.
-    pub fn from_json(text: &str) -> Option<Self> {
-        if text.is_empty() {
-            return Some(Self::default());
-        }
-        serde_json::from_str(text).ok()
+    /// Parses the canonical text.
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(Error::corrupt_by)
     }
 }

@@ -94,7 +94,7 @@ pub fn ordered(batch: Batch, dictionaries: Dictionaries) -> Ordered {
             source_rank[series.source as usize],
             &*series.kind,
             series_texts[i].as_str(),
-            &*series.header,
+            &series.header,
         )
     });
     let series = series_order

@@ -141,7 +141,8 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
                 .map(|i| content.sources[column(i)].as_str())
                 .collect();
             let labels: Vec<&str> = rows.iter().map(|row| row.1.as_str()).collect();
-            let headers: Vec<&str> = rows.iter().map(|row| &*row.0.header).collect();
+            let headers: Vec<String> = rows.iter().map(|row| row.0.header.to_json()).collect();
+            let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
             writer.group(&[
                 Column::I32(&numbers(bases.series, rows.len())),
                 Column::I32(&sources),

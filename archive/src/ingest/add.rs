@@ -72,7 +72,7 @@ fn series_of(decoded: &Decoded, source: u32, of: usize, labels: &SampleLabels) -
         source,
         kind: Arc::clone(&decoded.kinds[of]),
         labels: Arc::clone(&labels.labels),
-        header: header.to_json().into(),
+        header: Arc::new(header),
     }
 }
 

@@ -5,7 +5,6 @@ use super::scan::Query;
 use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
 use crate::format::batch::{Series, Source};
-use crate::format::header::Header;
 use crate::types::{Aggregation, TypeFilter, TypeId, aggregation};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -45,19 +44,15 @@ impl Visitor for Count {
         let wanted = view.series.rows.iter().zip(view.wanted);
         self.has_state |= wanted
             .filter(|(_, wanted)| **wanted)
-            .any(|(series, _)| is_state(series));
+            .any(|(series, _)| series.header.is_state);
         Ok(())
     }
-}
-
-fn is_state(series: &Series) -> bool {
-    Header::from_json(&series.header).is_some_and(|header| header.is_state)
 }
 
 /// How the values of a series are added up.
 pub(super) fn of_series(series: &Series) -> Aggregation {
     let by_name = aggregation(&TypeId::parse(&series.kind).sample);
-    by_name.unwrap_or(if is_state(series) {
+    by_name.unwrap_or(if series.header.is_state {
         Aggregation::Average
     } else {
         Aggregation::Sum

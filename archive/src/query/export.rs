@@ -96,7 +96,7 @@ impl Visitor for Export {
             let root = group(&mut self.tree, &self.by, view, series).0;
             let (labels, of) = (self.labels_of(series), self.type_of(series));
             if before != Some(root) {
-                merge.begin(root, None)?;
+                merge.begin(root, None);
                 before = Some(root);
             }
             for row in range {
@@ -122,21 +122,21 @@ impl Export {
     fn add_windows(&mut self, view: &View<'_>) {
         let wanted = view.series.rows.iter().zip(view.wanted);
         for (series, _) in wanted.filter(|(_, wanted)| **wanted) {
-            let header = Header::from_json(&series.header).unwrap_or_default();
+            let header = &series.header;
             self.type_of(series);
-            let first = |known: &mut String, text: String| {
+            let first = |known: &mut String, text: &String| {
                 if known.is_empty() {
-                    *known = text;
+                    known.clone_from(text);
                 }
             };
             self.header.period = self.header.period.max(header.period);
-            first(&mut self.header.default_type, header.default_type);
-            first(&mut self.header.drop_frames, header.drop_frames);
-            first(&mut self.header.keep_frames, header.keep_frames);
-            first(&mut self.header.doc_url, header.doc_url);
-            for comment in header.comments {
+            first(&mut self.header.default_type, &header.default_type);
+            first(&mut self.header.drop_frames, &header.drop_frames);
+            first(&mut self.header.keep_frames, &header.keep_frames);
+            first(&mut self.header.doc_url, &header.doc_url);
+            for comment in &header.comments {
                 if self.comments.len() < COMMENTS {
-                    self.comments.insert(comment);
+                    self.comments.insert(comment.clone());
                 }
             }
         }
@@ -156,17 +156,14 @@ impl Export {
     fn type_of(&mut self, series: &Series) -> u32 {
         let known = self.types.iter().position(|(_, id)| **id == *series.kind);
         known.unwrap_or_else(|| {
-            let header = Header::from_json(&series.header).unwrap_or_default();
-            self.types.push((header.position, series.kind.to_string()));
+            self.types
+                .push((series.header.position, series.kind.to_string()));
             self.types.len() - 1
         }) as u32
     }
 
     fn labels_of(&mut self, series: &Series) -> u32 {
-        let numbers = Header::from_json(&series.header)
-            .unwrap_or_default()
-            .numbers;
-        let key = (Labels::clone(&series.labels), numbers);
+        let key = (Labels::clone(&series.labels), series.header.numbers.clone());
         if let Some(known) = self.label_index.get(&key) {
             return *known;
         }

@@ -18,6 +18,7 @@ use crate::types::Aggregation;
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A merged tree.
 pub struct Flame {
@@ -103,6 +104,8 @@ impl Visitor for Flame {
         let mut sums = vec![0i64; dictionary.parents.len()];
         let mut touched: Vec<u32> = Vec::new();
         let mut before: Option<(u32, (String, String))> = None;
+        // Which nodes stand for which, by the patterns of what is left out.
+        let mut targets: BTreeMap<(String, String), Option<Targets>> = BTreeMap::new();
         for (cell, runs) in cells {
             for row in runs.into_iter().flatten() {
                 let window = values.windows.get(row);
@@ -118,8 +121,15 @@ impl Visitor for Flame {
             }
             let same = (cell.root, cell.patterns);
             if before.as_ref() != Some(&same) {
-                let uninteresting = self.uninteresting(&same.1);
-                merge.begin(same.0, uninteresting.as_ref())?;
+                let targets = if let Some(known) = targets.get(&same.1) {
+                    known.clone()
+                } else {
+                    let uninteresting = self.uninteresting(&same.1);
+                    let found = uninteresting.map(|of| merge.targets(&of)).transpose()?;
+                    targets.insert(same.1.clone(), found.clone());
+                    found
+                };
+                merge.begin(same.0, targets);
                 before = Some(same);
             }
             let source = &view.series.sources[cell.source as usize];
@@ -159,10 +169,10 @@ impl Visitor for Flame {
 
 impl Flame {
     fn cell(&mut self, view: &View<'_>, series: &Series) -> Cell {
-        let header = Header::from_json(&series.header).unwrap_or_default();
+        let header = &series.header;
         Cell {
             root: group(&mut self.tree, &self.by, view, series).0,
-            patterns: (header.drop_frames, header.keep_frames),
+            patterns: (header.drop_frames.clone(), header.keep_frames.clone()),
             source: if self.aggregation == Aggregation::Average {
                 series.source
             } else {
@@ -190,6 +200,9 @@ impl Flame {
     }
 }
 
+/// The node of a dictionary that stands for each node.
+type Targets = Arc<[u32]>;
+
 /// Copies nodes of a dictionary into a tree, each once.
 pub(super) struct Merge<'a> {
     dictionary: &'a Dictionary,
@@ -197,8 +210,7 @@ pub(super) struct Merge<'a> {
     grain: Grain,
     frames: Vec<u32>,
     nodes: Vec<u32>,
-    /// The node of the dictionary that stands for each node.
-    targets: Option<Vec<u32>>,
+    targets: Option<Targets>,
     path: Vec<u32>,
 }
 
@@ -215,19 +227,16 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Copies the following nodes below `root`, without what is uninteresting.
-    pub(super) fn begin(&mut self, root: u32, without: Option<&Uninteresting>) -> Result<()> {
+    /// Copies the following nodes below `root`; others stand for some of them.
+    pub(super) fn begin(&mut self, root: u32, targets: Option<Targets>) {
         self.nodes.fill(u32::MAX);
         self.nodes[0] = root;
-        self.targets = match without {
-            None => None,
-            Some(without) => Some(without.targets(&self.whole()?)),
-        };
-        Ok(())
+        self.targets = targets;
     }
 
-    /// All stacks of the dictionary, with its numbers of nodes.
-    fn whole(&self) -> Result<FlameTree> {
+    /// The nodes that stand for those that are left out.
+    fn targets(&self, without: &Uninteresting) -> Result<Targets> {
+        // All stacks of the dictionary, with its numbers of nodes.
         let mut tree = FlameTree::new();
         let mut texts = TreeFrames::of(self.dictionary);
         let mut frames = Vec::with_capacity(self.dictionary.frame_count());
@@ -243,7 +252,7 @@ impl<'a> Merge<'a> {
         for (parent, frame) in nodes.skip(1) {
             tree.child(NodeId(*parent), frames[*frame as usize]);
         }
-        Ok(tree)
+        Ok(without.targets(&tree).into())
     }
 
     pub(super) fn node(&mut self, tree: &mut FlameTree, node: u32) -> Result<NodeId> {

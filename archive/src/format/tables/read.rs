@@ -4,6 +4,7 @@ use super::Dictionary;
 use crate::error::{Error, Result};
 use crate::format::batch::{Series, Source, Window};
 use crate::format::columns::Group;
+use crate::format::header::Header;
 use crate::labels::Labels;
 use std::sync::Arc;
 
@@ -54,7 +55,9 @@ impl SeriesTable {
         };
         let mut known: rustc_hash::FxHashMap<String, Arc<Labels>> =
             rustc_hash::FxHashMap::default();
-        let (mut kind, mut header): (Arc<str>, Arc<str>) = ("".into(), "".into());
+        let mut kind: Arc<str> = "".into();
+        let mut known_headers: rustc_hash::FxHashMap<String, Arc<Header>> =
+            rustc_hash::FxHashMap::default();
         for (row, source) in sources.iter().enumerate() {
             let source = source.wrapping_sub(source_base) as usize;
             if source == table.sources.len() {
@@ -73,16 +76,24 @@ impl SeriesTable {
                 known.insert(text.to_owned(), Arc::clone(&new));
                 new
             };
-            if let Some(headers) = &headers
-                && &*header != headers.get(row)?
-            {
-                header = headers.get(row)?.into();
-            }
+            let header = match &headers {
+                None => Arc::default(),
+                Some(headers) => {
+                    let text = headers.get(row)?;
+                    if let Some(found) = known_headers.get(text) {
+                        Arc::clone(found)
+                    } else {
+                        let new = Arc::new(Header::from_json(text)?);
+                        known_headers.insert(text.to_owned(), Arc::clone(&new));
+                        new
+                    }
+                }
+            };
             table.rows.push(Series {
                 source: source as u32,
                 kind: Arc::clone(&kind),
                 labels,
-                header: Arc::clone(&header),
+                header,
             });
         }
         Ok(table)
