@@ -8,6 +8,8 @@ use std::borrow::Cow;
 pub const SERVICE: &str = "service_name";
 /// The label that names the profile, such as `process_cpu`.
 pub const NAME: &str = "__name__";
+/// The label by which samples can be grouped although nobody pushed it: the build id of their program.
+pub const BUILD_ID: &str = "build_id";
 
 /// Maximum length of a label name, in bytes.
 pub const NAME_BYTES: usize = 1_024;

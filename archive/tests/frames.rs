@@ -98,6 +98,43 @@ fn at(
 }
 
 #[tokio::test]
+async fn builds_of_a_program_share_functions_and_are_groups_of_build_id() {
+    let world = World::new();
+    for (build_id, value) in [("one", 1), ("two", 2), ("", 4)] {
+        let mut p = one_type("cpu", "nanoseconds");
+        let location = at(&mut p, ("/bin/server", build_id, 0x1000), 0x10, "main");
+        let stack = p.stack([location]);
+        p.add_sample(stack, LabelSetId(0), &[value]);
+        take(&world, "name=s", packed(&p)).await;
+    }
+    let of = async |rest: &str| {
+        let path = format!("/api/v1/profiles/folded?{}", world.range(rest));
+        let (status, body) = world.get_as("anonymous", &path).await;
+        assert_eq!(status, 200);
+        let text = String::from_utf8(body).expect("text");
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    assert_eq!(of("type=cpu").await, "main 7");
+    assert_eq!(
+        of("type=cpu&by=build_id").await,
+        "build_id=(untagged);main 4\nbuild_id=one;main 1\nbuild_id=two;main 2"
+    );
+    let series = world
+        .json(&format!(
+            "/api/v1/profiles/series?{}",
+            world.range("type=cpu&by=build_id")
+        ))
+        .await;
+    assert_eq!(
+        series["series"].as_array().map(Vec::len),
+        Some(3),
+        "{series}"
+    );
+}
+
+#[tokio::test]
 async fn different_things_stay_apart_and_equal_things_come_together() {
     let check = async |frames: &[(&str, &str, u64, u64, &str)], expected: &str| {
         let world = World::new();

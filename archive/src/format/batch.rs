@@ -1,7 +1,7 @@
 //! The in-memory form of one row group of all tables.
 
 use super::header::Header;
-use crate::labels::Labels;
+use crate::labels::{BUILD_ID, Labels};
 use davy_profile::flame::MappingTable;
 use davy_profile::{StackTree, StringId, StringTable, WordMap};
 use rustc_hash::FxHashMap;
@@ -25,6 +25,19 @@ pub struct Series {
     pub labels: Arc<Labels>,
     /// What the profile says about its samples.
     pub header: Arc<Header>,
+}
+
+impl Series {
+    /// The value of a label: of the samples, of their `source`, or the build id of their program; "" if there is
+    /// none.
+    pub fn label<'a>(&'a self, name: &str, source: &'a Source) -> &'a str {
+        let pushed = [self.labels.get(name), source.get(name)];
+        match pushed.into_iter().find(|value| !value.is_empty()) {
+            Some(value) => value,
+            None if name == BUILD_ID => &self.header.build_id,
+            None => "",
+        }
+    }
 }
 
 /// Samples that a profiler shipped together.

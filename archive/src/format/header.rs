@@ -11,6 +11,9 @@ pub struct Header {
     /// Position of the sample type in the profile.
     #[serde(skip_serializing_if = "is_default")]
     pub position: u32,
+    /// Build id of the program: that of the profile's first mapping.
+    #[serde(skip_serializing_if = "is_default")]
+    pub build_id: String,
     /// Interval between samples, in the unit of the period.
     #[serde(skip_serializing_if = "is_default")]
     pub period: i64,

@@ -371,7 +371,9 @@ fn finish(
 fn header(profile: &Profile) -> Header {
     let text = |id| profile.text(id).to_owned();
     let is_period_sampled = profile.sample_types.contains(&profile.period_type);
+    let build_id = profile.mappings.first().map(|mapping| mapping.build_id);
     Header {
+        build_id: build_id.map_or_else(String::new, text),
         period: profile.period,
         default_type: text(profile.default_sample_type),
         drop_frames: text(profile.drop_frames),

@@ -15,10 +15,7 @@ pub(super) fn group(
     let source = &view.series.sources[series.source as usize];
     let mut at = NodeId::ROOT;
     for by in by {
-        let value = match series.labels.get(by) {
-            "" => source.get(by),
-            value => value,
-        };
+        let value = series.label(by, source);
         let value = if value.is_empty() { UNTAGGED } else { value };
         let frame = tree.named_frame(&format!("{by}={value}"), FrameKind::Group);
         at = tree.child(at, frame);

@@ -5,7 +5,7 @@ use super::params::Ask;
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::{Error, Result};
-use crate::format::batch::{Series, Source};
+use crate::format::batch::Source;
 use crate::types::Aggregation;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
@@ -70,12 +70,9 @@ impl Visitor for Steps {
                 let sum = &mut by_window[values.windows[row] as usize];
                 *sum += i128::from(values.values[row]);
             }
-            let Series { source, labels, .. } = &view.series.rows[series];
-            let source = &view.series.sources[*source as usize];
-            let value_of = |by: &String| match labels.get(by) {
-                "" => source.get(by).to_owned(),
-                value => value.to_owned(),
-            };
+            let series = &view.series.rows[series];
+            let source = &view.series.sources[series.source as usize];
+            let value_of = |by: &String| series.label(by, source).to_owned();
             let key = (
                 self.by.iter().map(value_of).collect(),
                 self.is_average.then(|| source.clone()),

@@ -2,7 +2,7 @@
 
 use super::params::Ask;
 use crate::error::Result;
-use crate::format::batch::{Series, WindowId};
+use crate::format::batch::WindowId;
 use crate::format::columns::Group;
 use crate::format::tables::{Dictionary, SeriesTable, StackTables, Values, WindowTable};
 use rustc_hash::FxHashSet;
@@ -65,23 +65,18 @@ pub(super) fn open(
     let mut wanted = Vec::with_capacity(series.rows.len());
     // Parsing an id takes longer than comparing it with the last one.
     let (mut last, mut is_right) = (None, false);
-    for Series {
-        source,
-        kind,
-        labels,
-        ..
-    } in &series.rows
-    {
-        let pushed = &series.sources[*source as usize];
-        if last != Some(kind) {
-            is_right = ask.kind.as_ref().is_none_or(|filter| filter.matches(kind));
-            last = Some(kind);
+    for row in &series.rows {
+        let source = &series.sources[row.source as usize];
+        if last != Some(&row.kind) {
+            let filter = ask.kind.as_ref();
+            is_right = filter.is_none_or(|filter| filter.matches(&row.kind));
+            last = Some(&row.kind);
         }
-        let selected = is_right && ask.selector.selects(pushed, labels);
-        sources[*source as usize] |= selected;
+        let selected = is_right && ask.selector.selects(source, &row.labels);
+        sources[row.source as usize] |= selected;
         wanted.push(selected);
         if selected {
-            let has = |by: &&String| !pushed.get(by).is_empty() || !labels.get(by).is_empty();
+            let has = |by: &&String| !row.label(by, source).is_empty();
             let new = ask
                 .by
                 .iter()
