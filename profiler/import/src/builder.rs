@@ -39,11 +39,13 @@ impl Builder {
         options: &Options<'_>,
     ) -> Self {
         let mut profile = Profile::new();
+        // Kinds may come from the input, such as the events of perf.
+        let short = |text| truncate::name(text, options.limits.string);
         for (kind, unit) in types {
-            profile.add_sample_type(kind, unit);
+            profile.add_sample_type(&short(kind), &short(unit));
         }
-        profile.period_type.kind = profile.strings.intern(period_type.0);
-        profile.period_type.unit = profile.strings.intern(period_type.1);
+        profile.period_type.kind = profile.strings.intern(&short(period_type.0));
+        profile.period_type.unit = profile.strings.intern(&short(period_type.1));
         profile.period = period;
         Self {
             name,
