@@ -1,5 +1,6 @@
 //! What holds for every profile that a decoder returns.
 
+use davy_import::{Format, Options, decode};
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, Limits, NodeId, Profile, folded, pprof};
 use std::collections::BTreeMap;
@@ -86,10 +87,25 @@ fn assert_folded_round_trip(profile: &Profile, sample_type: usize) {
         return;
     }
     let decoded = folded::decode(text.as_bytes(), &WIDE).expect("encoded stacks can be decoded");
+    assert_same_stacks(&decoded, &tree, &text);
+    // Foreign stacks have no negative counts.
+    if tree.values.iter().all(|value| *value >= 0) {
+        let options = Options {
+            limits: WIDE,
+            ..Options::default()
+        };
+        let import = decode(text.as_bytes(), Format::Folded, &options);
+        let import = import.expect("encoded stacks can be imported");
+        assert_eq!(import.skipped.count, 0, "{:?}", import.skipped);
+        assert_same_stacks(&import.profiles[0].profile, &tree, &text);
+    }
+}
+
+fn assert_same_stacks(profile: &Profile, tree: &FlameTree, text: &str) {
     let mut again = FlameTree::new();
-    again.add_profile(&decoded, 0, Grain::Function);
+    again.add_profile(profile, 0, Grain::Function);
     assert!(
-        stacks(&again) == stacks(&tree),
+        stacks(&again) == stacks(tree),
         "folded stacks differ:\n{text}"
     );
 }

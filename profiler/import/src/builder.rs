@@ -154,16 +154,16 @@ impl Builder {
     }
 
     /// The stack of names from root to leaf. A stack that is too deep loses the middle.
-    pub(crate) fn stack<'a>(
+    pub(crate) fn stack(
         &mut self,
-        names: impl Iterator<Item = &'a str> + Clone,
+        names: impl Iterator<Item: AsRef<str>> + Clone,
     ) -> Result<NodeId, Error> {
         let depth = names.clone().count();
         let whole = depth <= self.limits.depth;
         let mut node = NodeId::ROOT;
         for (index, name) in names.enumerate() {
             if whole || self.cut.keeps(index, depth) {
-                let location = self.frame(name)?;
+                let location = self.frame(name.as_ref())?;
                 node = self.child(node, location)?;
             } else if index == self.cut.root {
                 node = self.marker(node)?;
