@@ -131,6 +131,24 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     Ok(profile)
 }
 
+/// Number of bytes that [`encode`] would return, up to the escapes and the digits of the counts. A line has all
+/// names of its stack, so few nodes can make a long text.
+pub fn encoded_bytes(tree: &FlameTree) -> u64 {
+    let names: Vec<u64> = (0..tree.frames.len())
+        .map(|frame| tree.frame_name(frame as u32).len() as u64 + 1)
+        .collect();
+    let mut paths = vec![0u64; tree.stacks.len()];
+    let mut bytes = 0u64;
+    for node in 1..tree.stacks.len() {
+        let parent = tree.stacks.parents()[node] as usize;
+        paths[node] = paths[parent] + names[tree.stacks.items()[node] as usize];
+        if tree.values[node] != 0 {
+            bytes = bytes.saturating_add(paths[node] + 2);
+        }
+    }
+    bytes
+}
+
 /// Encodes one line for each stack that has a value, the children of a node in order of their ids.
 ///
 /// The names are escaped as described in the [module](self). [`decode`] restores them.

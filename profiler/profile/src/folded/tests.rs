@@ -188,6 +188,20 @@ fn stacks(tree: &FlameTree) -> BTreeMap<Vec<String>, i64> {
 }
 
 #[test]
+fn size_is_known_before_the_text_is_built() {
+    let check = |text: &str| {
+        let profile = decode(text.as_bytes(), &Limits::default()).expect("decode the stacks");
+        let mut tree = FlameTree::new();
+        tree.add_profile(&profile, 0, Grain::Function);
+        assert_eq!(encode(&tree), text);
+        assert_eq!(encoded_bytes(&tree), text.len() as u64);
+    };
+    check("main 1\nmain;work 2\nmain;work;io 3\nother;x 4\n");
+    let deep = |depth: usize| format!("{}f 1\n", "f;".repeat(depth));
+    check(&(0..500).map(deep).collect::<String>());
+}
+
+#[test]
 fn errors_name_the_invalid_line() {
     check(
         "a 1\nb",

@@ -1,6 +1,8 @@
 use super::*;
 use crate::wire::Writer;
-use crate::{Error, Function, Label, LabelSetId, LabelValue, Limits, Line, Mapping, Profile};
+use crate::{
+    Error, Function, Label, LabelSetId, LabelValue, Limits, Line, Mapping, NodeId, Profile,
+};
 
 /// A profile that uses every field of the format.
 fn everything() -> Profile {
@@ -334,4 +336,33 @@ fn number_of_distinct_frames_is_limited() {
             limit: 100,
         })
     );
+}
+
+#[test]
+fn size_of_the_stacks_is_known_before_they_are_encoded() {
+    let check = |locations: usize, depth: usize, samples: usize| {
+        let mut profile = Profile::new();
+        profile.add_sample_type("cpu", "nanoseconds");
+        let names: Vec<String> = (0..locations).map(|name| format!("f{name}")).collect();
+        let path = (0..depth).map(|frame| profile.named_location(&names[frame % locations]));
+        let path: Vec<u32> = path.collect();
+        let stack = profile.stack(path);
+        for _ in 0..samples {
+            profile.add_sample(stack, LabelSetId(0), &[1]);
+        }
+        let mut without = profile.clone();
+        without.samples.stacks.fill(NodeId::ROOT);
+        // Each list of locations has a key and a length.
+        let framing = 2 * samples;
+        let longer = encode(&profile).len() - encode(&without).len();
+        let expected = stack_bytes(&profile) as usize;
+        assert!(
+            (expected..=expected + framing + 4 * samples).contains(&longer),
+            "{expected} of {longer}"
+        );
+    };
+    check(1, 1, 1);
+    check(127, 127, 3);
+    check(128, 128, 1);
+    check(20_000, 40_000, 2);
 }
