@@ -138,8 +138,8 @@ fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
         let lines = profile.lines_of(location).iter().rev();
         for line in lines.filter(|line| profile.is_informative(line)) {
             let spot = Spot {
-                line: number(line.line),
-                column: number(line.column),
+                line: Frame::line_number(line.line),
+                column: Frame::line_number(line.column),
                 is_inlined: frames.len() > before,
                 ..spot
             };
@@ -151,11 +151,6 @@ fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
         ends.push(frames.len() as u32);
     }
     (frames, ends)
-}
-
-/// A line number as it is stored; pprof's are signed 64-bit numbers.
-fn number(line: i64) -> u32 {
-    line.clamp(0, i32::MAX.into()) as u32
 }
 
 /// The mapping of the batch for each mapping of the profile.
@@ -189,7 +184,7 @@ fn functions(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
             name: text(function.name),
             system_name: text(function.system_name),
             file: text(function.file),
-            start_line: number(function.start_line),
+            start_line: Frame::line_number(function.start_line),
             ..Frame::default()
         };
         batch.function(frame)
