@@ -17,11 +17,11 @@ pub struct Target {
     pub run: fn(&[u8]) -> bool,
     /// Inputs, most of them valid.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Memory that an input may take, in bytes: this, plus a multiple of its length.
-    pub memory_bytes: usize,
 }
 
-/// Bytes of memory per byte of input, above [`Target::memory_bytes`].
+/// Memory that an input may take, in bytes, besides a multiple of its length.
+const MEMORY_BYTES: usize = 32 << 20;
+/// Bytes of memory per byte of input.
 const MEMORY_FACTOR: usize = 64;
 
 /// Every target.
@@ -48,12 +48,7 @@ pub const TARGETS: &[Target] = &[
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]) -> bool, seeds: fn() -> Vec<Vec<u8>>) -> Target {
-    Target {
-        name,
-        run,
-        seeds,
-        memory_bytes: 32 << 20,
-    }
+    Target { name, run, seeds }
 }
 
 impl Target {
@@ -62,17 +57,21 @@ impl Target {
         TARGETS.iter().copied().find(|target| target.name == name)
     }
 
-    /// Runs the target, and checks the memory that it took if [`memory::Counting`] is the allocator. Returns whether
-    /// the input was accepted.
+    /// Runs the target as [`check`] does.
     pub fn check(&self, input: &[u8]) -> bool {
-        let (accepted, peak) = memory::peak_of(|| (self.run)(input));
-        let limit = self.memory_bytes + MEMORY_FACTOR * input.len();
-        assert!(
-            peak <= limit,
-            "{}: {peak} bytes of memory for an input of {} bytes; the limit is {limit}",
-            self.name,
-            input.len()
-        );
-        accepted
+        check(self.name, self.run, input)
     }
+}
+
+/// Runs a target, and checks the memory that it took if [`memory::Counting`] is the allocator. Returns whether the
+/// input was accepted.
+pub fn check(name: &str, run: fn(&[u8]) -> bool, input: &[u8]) -> bool {
+    let (accepted, peak) = memory::peak_of(|| run(input));
+    let limit = MEMORY_BYTES + MEMORY_FACTOR * input.len();
+    assert!(
+        peak <= limit,
+        "{name}: {peak} bytes of memory for an input of {} bytes; the limit is {limit}",
+        input.len()
+    );
+    accepted
 }

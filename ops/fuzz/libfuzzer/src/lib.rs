@@ -3,18 +3,18 @@
 #[doc(hidden)]
 pub use libfuzzer_sys::fuzz_target;
 
-/// The `main` of a program that fuzzes the target with this name.
+/// The `main` of a program that fuzzes a function of `davy_fuzz::targets`.
+///
+/// The program refers to this function only, so that it does not contain the code of the other targets: libFuzzer
+/// reads the counters of all code after each run.
 #[macro_export]
 macro_rules! fuzz {
-    ($name:literal) => {
+    ($module:ident::$name:ident) => {
         #[global_allocator]
         static ALLOCATOR: davy_fuzz::memory::Counting = davy_fuzz::memory::Counting;
 
-        static TARGET: std::sync::LazyLock<davy_fuzz::Target> =
-            std::sync::LazyLock::new(|| davy_fuzz::Target::named($name).expect("a target with this name"));
-
         $crate::fuzz_target!(|input: &[u8]| {
-            TARGET.check(input);
+            davy_fuzz::check(stringify!($name), davy_fuzz::targets::$module::$name, input);
         });
     };
 }

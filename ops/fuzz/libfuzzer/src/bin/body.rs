@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("body");
+davy_libfuzzer::fuzz!(archive::body);

@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("cpuprofile");
+davy_libfuzzer::fuzz!(formats::cpuprofile);

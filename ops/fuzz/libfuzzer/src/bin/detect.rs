@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("detect");
+davy_libfuzzer::fuzz!(formats::detect);

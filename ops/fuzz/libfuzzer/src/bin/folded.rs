@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("folded");
+davy_libfuzzer::fuzz!(formats::folded);

@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("gzip");
+davy_libfuzzer::fuzz!(codecs::gzip);

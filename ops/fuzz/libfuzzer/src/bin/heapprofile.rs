@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("heapprofile");
+davy_libfuzzer::fuzz!(formats::heapprofile);

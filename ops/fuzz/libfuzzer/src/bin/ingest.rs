@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("ingest");
+davy_libfuzzer::fuzz!(archive::ingest);

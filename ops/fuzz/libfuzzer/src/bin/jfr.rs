@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("jfr");
+davy_libfuzzer::fuzz!(formats::jfr);

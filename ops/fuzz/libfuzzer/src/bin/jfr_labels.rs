@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("jfr_labels");
+davy_libfuzzer::fuzz!(formats::jfr_labels);

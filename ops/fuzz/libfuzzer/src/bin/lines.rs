@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("lines");
+davy_libfuzzer::fuzz!(formats::lines);

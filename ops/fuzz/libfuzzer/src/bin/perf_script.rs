@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("perf_script");
+davy_libfuzzer::fuzz!(formats::perf_script);

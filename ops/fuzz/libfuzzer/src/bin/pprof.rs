@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("pprof");
+davy_libfuzzer::fuzz!(codecs::pprof);

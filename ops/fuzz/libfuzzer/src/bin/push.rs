@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("push");
+davy_libfuzzer::fuzz!(archive::push);

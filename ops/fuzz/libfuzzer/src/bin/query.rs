@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("query");
+davy_libfuzzer::fuzz!(archive::query);

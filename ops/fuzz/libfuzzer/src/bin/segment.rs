@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("segment");
+davy_libfuzzer::fuzz!(archive::segment);

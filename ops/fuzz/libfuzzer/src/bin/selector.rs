@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("selector");
+davy_libfuzzer::fuzz!(archive::selector);

@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("speedscope");
+davy_libfuzzer::fuzz!(formats::speedscope);

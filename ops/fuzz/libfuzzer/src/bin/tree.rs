@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("tree");
+davy_libfuzzer::fuzz!(formats::tree);

@@ -1,3 +1,3 @@
 #![no_main]
 
-davy_libfuzzer::fuzz!("trie");
+davy_libfuzzer::fuzz!(formats::trie);
