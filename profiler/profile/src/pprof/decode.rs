@@ -41,6 +41,13 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
                 return Err(Error::Concatenated);
             }
             (field::SAMPLE, Value::Bytes(message)) => {
+                if deferred.samples.len() == limits.samples {
+                    return Err(Error::TooMany {
+                        what: "samples",
+                        got: limits.samples + 1,
+                        limit: limits.samples,
+                    });
+                }
                 deferred.types_came_first = !profile.sample_types.is_empty();
                 deferred.samples.push((message, end - message.len()));
             }
@@ -86,13 +93,6 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
             // Fields of later versions of the format are ignored.
             _ => {}
         }
-    }
-    if deferred.samples.len() > limits.samples {
-        return Err(Error::TooMany {
-            what: "samples",
-            got: deferred.samples.len(),
-            limit: limits.samples,
-        });
     }
     if profile.sample_types.is_empty() {
         return Err(Error::NoSampleType);

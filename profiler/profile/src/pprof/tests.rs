@@ -366,3 +366,26 @@ fn size_of_the_stacks_is_known_before_they_are_encoded() {
     check(128, 128, 1);
     check(20_000, 40_000, 2);
 }
+
+#[test]
+fn samples_above_the_limit_are_not_collected() {
+    let limits = Limits {
+        samples: 2,
+        ..Limits::default()
+    };
+    let sample_type = (field::SAMPLE_TYPE, message(&[(1, 1)]));
+    let with_samples = |count: usize| {
+        let mut fields = vec![sample_type.clone()];
+        fields.extend(vec![(field::SAMPLE, message(&[(2, 1)])); count]);
+        fields.push((field::STRING_TABLE, vec![]));
+        fields.push((field::STRING_TABLE, b"x".to_vec()));
+        decode(&raw(&fields), &limits).map(|profile| profile.sample_count())
+    };
+    assert_eq!(with_samples(2), Ok(2));
+    let too_many = Error::TooMany {
+        what: "samples",
+        got: 3,
+        limit: 2,
+    };
+    assert_eq!(with_samples(900), Err(too_many));
+}
