@@ -255,3 +255,20 @@ fn stack_of_a_million_frames_is_too_deep() {
         "{error}"
     );
 }
+
+#[test]
+fn each_limit_is_exact() {
+    let check = |change: fn(&mut Limits), good: &str, bad: &str| {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        let decode = |text: &str| decode(text.as_bytes(), &limits);
+        assert!(decode(good).is_ok(), "{good}");
+        assert!(decode(bad).is_err(), "{bad}");
+    };
+    check(|limits| limits.bytes = 3, "a 1", "a 11");
+    check(|limits| limits.samples = 2, "a 1\nb 1", "a 1\nb 1\na 1");
+    check(|limits| limits.depth = 2, "a;b 1", "a;b;c 1");
+    // The root counts.
+    check(|limits| limits.nodes = 3, "a;b 1", "a;b;c 1");
+    check(|limits| limits.string = 2, "ab 1", "abc 1");
+}
