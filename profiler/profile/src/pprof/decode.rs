@@ -228,10 +228,10 @@ impl Deferred<'_> {
 
     fn read_samples(&self, profile: &mut Profile, limits: &Limits) -> Result<(), Error> {
         let width = profile.sample_types.len();
-        profile
-            .samples
-            .values
-            .reserve_exact(self.samples.len() * width);
+        // Each value has a byte at least, so the values of a profile that claims more are not reserved.
+        let bytes: usize = self.samples.iter().map(|(message, _)| message.len()).sum();
+        let values = self.samples.len().saturating_mul(width).min(bytes);
+        profile.samples.values.reserve_exact(values);
         profile.samples.stacks.reserve_exact(self.samples.len());
         profile.samples.labels.reserve_exact(self.samples.len());
         // A sample of a real program adds about eight nodes.

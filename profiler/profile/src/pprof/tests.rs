@@ -389,3 +389,17 @@ fn samples_above_the_limit_are_not_collected() {
     };
     assert_eq!(with_samples(900), Err(too_many));
 }
+
+#[test]
+fn many_sample_types_and_samples_do_not_reserve_their_product() {
+    let fields = |field: u64, count: usize| vec![(field, vec![]); count];
+    let mut all = fields(field::SAMPLE_TYPE, 300_000);
+    all.extend(fields(field::SAMPLE, 300_000));
+    let too_few = Error::ValueCount {
+        index: 0,
+        got: 0,
+        expected: 300_000,
+    };
+    let error = decode(&raw(&all), &Limits::default()).map(|_| ());
+    assert_eq!(error, Err(too_few));
+}
