@@ -103,6 +103,9 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     Ok(profile)
 }
 
+/// Maximum number of labels of a sample. In memory a label takes many times its size in a message.
+const LABELS: usize = 1_024;
+
 /// Fields whose second occurrence shows that a second profile begins.
 const ONCE: [u64; 5] = [
     field::TIME_NANOS,
@@ -282,6 +285,13 @@ impl Deferred<'_> {
                                 too_wide += 1;
                             }
                         })?;
+                    }
+                    (3, Value::Bytes(_)) if labels.len() == LABELS => {
+                        return Err(Error::TooMany {
+                            what: "labels of one sample",
+                            got: LABELS + 1,
+                            limit: LABELS,
+                        });
                     }
                     (3, Value::Bytes(message)) => {
                         labels.push(label(message, reader.position() - message.len())?);

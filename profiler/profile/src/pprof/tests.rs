@@ -403,3 +403,25 @@ fn many_sample_types_and_samples_do_not_reserve_their_product() {
     let error = decode(&raw(&all), &Limits::default()).map(|_| ());
     assert_eq!(error, Err(too_few));
 }
+
+#[test]
+fn labels_of_one_sample_are_limited() {
+    let with_labels = |count: usize| {
+        let mut sample = message(&[(2, 1)]);
+        sample.extend([0x1a, 0].repeat(count));
+        let fields = [
+            (field::SAMPLE_TYPE, message(&[(1, 1)])),
+            (field::SAMPLE, sample),
+            (field::STRING_TABLE, vec![]),
+            (field::STRING_TABLE, b"x".to_vec()),
+        ];
+        decode(&raw(&fields), &Limits::default()).map(|profile| profile.sample_count())
+    };
+    assert_eq!(with_labels(1_024), Ok(1));
+    let too_many = Error::TooMany {
+        what: "labels of one sample",
+        got: 1_025,
+        limit: 1_024,
+    };
+    assert_eq!(with_labels(1_025), Err(too_many));
+}
