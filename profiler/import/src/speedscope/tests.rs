@@ -202,3 +202,16 @@ fn frame_that_stays_open_is_not_open_in_the_next_profile() {
     let closed = (1, "the event closes a frame that is not open");
     assert_eq!(import.skipped.first, Some(closed));
 }
+
+#[test]
+fn number_of_frames_is_limited() {
+    let profile = r#"{"type":"sampled","name":"","unit":"none","startValue":0,"endValue":1,"samples":[[0]],"weights":[1]}"#;
+    let with_limit = |nodes: usize| {
+        let mut options = Options::default();
+        options.limits.nodes = nodes;
+        decode(file(profile).as_bytes(), Format::Speedscope, &options).map(|_| ())
+    };
+    assert_eq!(with_limit(3), Ok(()));
+    let error = with_limit(2).expect_err("too many").to_string();
+    assert!(error.contains("3 frames; the limit is 2"), "{error}");
+}

@@ -63,6 +63,9 @@ fn nodes_of_a_tree_are_frames() {
         "[ samples:count]\nmain 10\nmain;a 20\nmain;b 3000\nidle 40\n",
     );
     assert_eq!(detect(&nodes(&tree)), Ok(Format::Tree));
+    let named_root = [("all", 1, 1), ("main", 2, 0)];
+    let expected = "[ samples:count]\nall 1\nall;main 2\n";
+    check(Format::Tree, &named_root, 1, expected);
 }
 
 #[test]
