@@ -160,3 +160,13 @@ fn binary_data_needs_as_many_stacks_as_other_lines() {
     assert!(matches!(detect(&text(2)), Err(Error::Line { .. })));
     assert!(matches!(detect(&text(3)), Err(Error::UnknownBinary { .. })));
 }
+
+#[test]
+fn stacks_that_begin_like_another_file_are_folded_stacks() {
+    check(b"MOJave;run 3\nMOJave 1\n", Ok(Format::Folded));
+    check(b"BZhandler;f 1\n", Ok(Format::Folded));
+    check(
+        b"BZh91AY&SY\x8f\x12\n7",
+        Err("expected a profile, got bzip2 data; decompress it"),
+    );
+}
