@@ -9,7 +9,7 @@ export DEV_FOLDER := $(CURDIR)/.dev
 # The release artefacts: davy (stripped) and davy.debug.
 DIST := target/dist
 
-.PHONY: help run build ui test lint msrv targets bench sanitize aarch64 outside clean
+.PHONY: help run build ui test lint msrv targets bench sanitize fuzz aarch64 outside clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -50,6 +50,10 @@ bench: build ## Print the tables of BENCHMARKS.md, as ratios within one run
 sanitize: ## Run the profiler's stress test under AddressSanitizer and valgrind, SANITIZE_SECONDS each
 	@ops/dev/need cc valgrind
 	@ops/dev/sanitize
+
+fuzz: ## Fuzz the decoders of untrusted input, TIME seconds for each of TARGETS (default: 60 s, all)
+	@ops/dev/need cc fuzz
+	@ops/dev/fuzz
 
 aarch64: ## Run the profiler's tests, compiled for aarch64, in an emulator
 	@ops/dev/need aarch64

@@ -2,7 +2,7 @@
 
 mod support;
 
-use davy_profile::{LabelSetId, pprof};
+use davy_profile::{LabelSetId, NodeId, pprof};
 use std::time::Duration;
 use support::World;
 use support::requests::{ingest, one_type, packed, selector, stacks, take, types, view};
@@ -60,6 +60,35 @@ async fn text_is_read_correctly_or_refused_with_the_reason() {
         answer,
         "skipped 1 invalid line or sample; the first is number 2: no count after the stack\n"
     );
+}
+
+#[tokio::test]
+async fn exported_folded_stacks_can_be_pushed_again() {
+    let world = World::new();
+    let mut p = one_type("inuse_space", "bytes");
+    for (name, value) in [
+        ("<[u8; 8] as T>::f", 1),
+        (" padded", 2),
+        ("100% of %3B", 3),
+        ("worker 7", 4),
+        ("two\nlines", 5),
+        ("(no stack)", 6),
+        ("# comment", 7),
+    ] {
+        let locations = [p.named_location(name), p.named_location("leaf")];
+        let stack = p.stack(locations);
+        p.add_sample(stack, LabelSetId(0), &[value]);
+    }
+    p.add_sample(NodeId::ROOT, LabelSetId(0), &[8]);
+    take(&world, "name=first", packed(&p)).await;
+    let exported = stacks(&world, "inuse_space", "first").await;
+    assert_eq!(
+        exported,
+        "%20padded;leaf 2\n%23 comment;leaf 7\n%28no stack);leaf 6\n(no stack) 8\n\
+         100% of %253B;leaf 3\n<[u8%3B 8] as T>::f;leaf 1\ntwo%0Alines;leaf 5\nworker 7;leaf 4"
+    );
+    take(&world, "name=second.inuse_space", format!("{exported}\n")).await;
+    assert_eq!(stacks(&world, "inuse_space", "second").await, exported);
 }
 
 #[tokio::test]

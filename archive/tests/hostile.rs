@@ -433,3 +433,55 @@ async fn ingest_lists_supported_formats_and_detects_pprof() {
     );
     check("/ingest?name=c", "", &gzip::compress(text), 200, "").await;
 }
+
+/// A profile in Pyroscope's tree format: a chain of frames, each with a value.
+fn chain(name: &str, depth: usize) -> Vec<u8> {
+    let mut tree = vec![0, 0, 1];
+    for frame in 1..=depth {
+        tree.push(name.len() as u8);
+        tree.extend(name.as_bytes());
+        tree.extend([1, u8::from(frame < depth)]);
+    }
+    tree
+}
+
+#[tokio::test]
+async fn export_that_repeats_callers_or_names_is_refused_and_the_flame_graph_is_not() {
+    let world = World::new();
+    let push = async |service: &str, tree: Vec<u8>| {
+        let path = format!("/ingest?name={service}&format=tree");
+        let (status, body) = post(&world, &path, "", tree).await;
+        assert_eq!(status, 200, "{body}");
+    };
+    let get = async |service: &str, view: &str, accept: &str| {
+        let selector = format!("type=cpu&selector=%7Bservice_name=%22{service}%22%7D");
+        let path = format!("/api/v1/profiles/{view}?{}", world.range(&selector));
+        let request = Request::get(path).header("accept", accept);
+        let request = request.body(Body::empty()).expect("a request");
+        let (status, body) = world.call(request).await;
+        (status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+    };
+    push("deep", chain("recurse", 8_400)).await;
+    let (status, body) = get("deep", "folded", "*/*").await;
+    assert_eq!(status, 400, "{}", body.len());
+    assert!(
+        body.contains("take 269 MiB, the limit is 256 MiB; narrow the selector"),
+        "{body}"
+    );
+    for (view, accept) in [
+        ("flamegraph", "*/*"),
+        ("flamegraph", "application/json"),
+        ("pprof", "*/*"),
+    ] {
+        assert_eq!(get("deep", view, accept).await.0, 200, "{view} {accept}");
+    }
+    let name = "n".repeat(65_000);
+    let recursion = cpu(&world.clock, &[(&vec![&*name; 4_200], 5, &[])]);
+    let labels = [("service_name", "long"), ("__name__", "process_cpu")];
+    let (status, body) = world.push("anonymous", &labels, "x", &recursion).await;
+    assert_eq!(status, 200, "{body}");
+    let (status, body) = get("long", "flamegraph", "application/json").await;
+    assert_eq!(status, 400, "{}", body.len());
+    assert!(body.contains("take 260 MiB"), "{body}");
+    assert_eq!(get("long", "flamegraph", "*/*").await.0, 200);
+}

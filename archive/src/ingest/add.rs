@@ -141,8 +141,8 @@ fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
         for line in lines.filter(|line| profile.is_informative(line)) {
             let frame = Frame {
                 function: functions[line.function as usize],
-                line: number(line.line),
-                column: number(line.column),
+                line: davy_profile::Frame::line_number(line.line),
+                column: davy_profile::Frame::line_number(line.column),
                 is_inlined: frames.len() > before,
                 ..own
             };
@@ -154,11 +154,6 @@ fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
         ends.push(frames.len() as u32);
     }
     (batch.all_frames(&frames), ends)
-}
-
-/// A line number as it is stored; pprof's are signed 64-bit numbers.
-fn number(line: i64) -> u32 {
-    line.clamp(0, i32::MAX.into()) as u32
 }
 
 /// The mapping of the batch for each mapping of the profile.
@@ -184,7 +179,7 @@ fn functions(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
         name: text(function.name),
         system_name: text(function.system_name),
         file: text(function.file),
-        start_line: number(function.start_line),
+        start_line: davy_profile::Frame::line_number(function.start_line),
     });
     batch.all_functions(&functions.collect::<Vec<_>>())
 }

@@ -21,7 +21,7 @@ use axum::routing::{MethodRouter, get};
 use axum::{Json, Router, response::IntoResponse};
 use davy_base::Timestamp;
 use davy_profile::flame::Grain;
-use davy_profile::{folded, gzip, pprof, view};
+use davy_profile::{FlameTree, folded, gzip, pprof, units, view};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,6 +119,31 @@ struct Merged {
     report: Report,
     /// Why there are no samples.
     hint: String,
+}
+
+/// Maximum size of the frames of a response, in bytes. Folded stacks and pprof repeat the callers of each stack,
+/// and JSON repeats the name of a frame for each of its nodes, so the number of nodes does not bound their size.
+const FRAME_BYTES: u64 = 256 << 20;
+
+/// Rejects a response whose frames are too large.
+fn check_size(frame_bytes: u64) -> Result<()> {
+    if frame_bytes <= FRAME_BYTES {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the frames of the response would take {}, the limit is {}; narrow the selector or the range, or request the \
+         binary form of /api/v1/profiles/flamegraph, which contains each name once",
+        units::bytes(frame_bytes as f64),
+        units::bytes(FRAME_BYTES as f64)
+    )))
+}
+
+/// Bytes of the names of all nodes.
+fn name_bytes(tree: &FlameTree) -> u64 {
+    let bytes = |frame| tree.frame_name(frame as u32).len() as u64;
+    let of_frames: Vec<u64> = (0..tree.frames.len()).map(bytes).collect();
+    let frames = tree.stacks.items().iter().skip(1);
+    frames.map(|frame| of_frames[*frame as usize]).sum()
 }
 
 /// Rejects a query of several types at once, which only pprof can express.
@@ -260,13 +285,14 @@ impl Call {
         let hint = self.finish(&ask, &report, all_services).await?;
         blocking("encode a profile", move || {
             let profile = export.profile(&ask, &filters, &report);
+            check_size(pprof::stack_bytes(&profile))?;
             let packed = gzip::compress(&pprof::encode(&profile));
             let mut response = bytes("application/octet-stream", packed);
             set_header(&mut response, HINT, &hint);
             set_header(&mut response, PARTIAL, &report.partial.join("; "));
-            response
+            Ok(response)
         })
-        .await
+        .await?
     }
 
     fn meta(ask: &Ask, of: &Merged) -> Value {
@@ -317,7 +343,8 @@ impl Call {
                     });
                     Ok(Json(body).into_response())
                 }
-                "QueryFolded" => Ok(bytes("text/plain; charset=utf-8", folded::encode(&tree))),
+                "QueryFolded" => check_size(folded::encoded_bytes(&tree))
+                    .map(|()| bytes("text/plain; charset=utf-8", folded::encode(&tree))),
                 "QuerySvg" if report.windows == 0 => Ok(bytes("image/svg+xml", svg::empty(&hint))),
                 "QuerySvg" => {
                     let title = format!("{} {} {} to {}", ask.type_id(), ask.selector.text(), ask.from, ask.until);
@@ -325,6 +352,7 @@ impl Call {
                     Ok(bytes("image/svg+xml", drawing))
                 }
                 _ if json => {
+                    check_size(name_bytes(&tree))?;
                     let mut text = view::to_json(&tree, nodes);
                     // The object of the root is also the response, so `partial` is added to it.
                     text.truncate(text.trim_end().len() - 1);

@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-runtime", 2),
     ("davy-store", 2),
     ("davy-archive", 2),
+    ("davy-fuzz", 3),
     ("davy-control", 3),
     ("davy", 4),
 ];
@@ -29,7 +30,7 @@ const TOP_FOLDERS: &[(&str, &[&str])] = &[
     ("archive", &["profiler"]),
     ("profiler", &[]),
     ("ui", &[]),
-    ("ops", &[]),
+    ("ops", &["archive", "profiler"]),
 ];
 
 /// A package of the workspace.

@@ -6,7 +6,7 @@
 use crate::builder::Builder;
 use crate::decimal;
 use crate::{Error, Named, Options};
-use davy_profile::LabelSetId;
+use davy_profile::{LabelSetId, folded};
 
 /// The headers read so far.
 #[derive(Default)]
@@ -173,6 +173,6 @@ impl Full {
 }
 
 fn add(builder: &mut Builder, stack: &str, value: i64) -> Result<(), Error> {
-    let node = builder.stack(stack.split(';'))?;
+    let node = builder.stack(folded::frames(stack))?;
     builder.add(node, LabelSetId(0), &[value])
 }

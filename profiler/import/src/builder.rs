@@ -39,11 +39,13 @@ impl Builder {
         options: &Options<'_>,
     ) -> Self {
         let mut profile = Profile::new();
+        // Kinds may come from the input, such as the events of perf.
+        let short = |text| truncate::name(text, options.limits.string);
         for (kind, unit) in types {
-            profile.add_sample_type(kind, unit);
+            profile.add_sample_type(&short(kind), &short(unit));
         }
-        profile.period_type.kind = profile.strings.intern(period_type.0);
-        profile.period_type.unit = profile.strings.intern(period_type.1);
+        profile.period_type.kind = profile.strings.intern(&short(period_type.0));
+        profile.period_type.unit = profile.strings.intern(&short(period_type.1));
         profile.period = period;
         Self {
             name,
@@ -152,16 +154,16 @@ impl Builder {
     }
 
     /// The stack of names from root to leaf. A stack that is too deep loses the middle.
-    pub(crate) fn stack<'a>(
+    pub(crate) fn stack(
         &mut self,
-        names: impl Iterator<Item = &'a str> + Clone,
+        names: impl Iterator<Item: AsRef<str>> + Clone,
     ) -> Result<NodeId, Error> {
         let depth = names.clone().count();
         let whole = depth <= self.limits.depth;
         let mut node = NodeId::ROOT;
         for (index, name) in names.enumerate() {
             if whole || self.cut.keeps(index, depth) {
-                let location = self.frame(name)?;
+                let location = self.frame(name.as_ref())?;
                 node = self.child(node, location)?;
             } else if index == self.cut.root {
                 node = self.marker(node)?;

@@ -108,6 +108,7 @@ mod tests {
         check("9223372036854775808", 1, Err(Problem::Overflow));
         check("1000000000000", 10_000_000, Err(Problem::Overflow));
         check("99999999999999999999", 1, Err(Problem::Overflow));
+        check("99999999999999999999", i64::MAX, Err(Problem::Overflow));
         check("1e99999999999999999999", 1, Err(Problem::Overflow));
         check("1e-99999999999999999999", 1, Ok(0));
         check("-1", 1, Err(Problem::Negative));

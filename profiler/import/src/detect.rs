@@ -64,7 +64,8 @@ pub fn detect(bytes: &[u8]) -> Result<Format, Error> {
     if bytes.starts_with(b"FLR\0") {
         return Ok(Format::Jfr);
     }
-    if let Some((_, what, hint)) = OTHER.iter().find(|(magic, ..)| bytes.starts_with(magic)) {
+    let other = OTHER.iter().find(|(magic, ..)| bytes.starts_with(magic));
+    if let Some((_, what, hint)) = other.filter(|_| !begins_with_stack(bytes)) {
         return Err(Error::NotAProfile { what, hint });
     }
     // A goroutine trace of Go: "go 1.22 trace\0\0\0".
@@ -100,6 +101,13 @@ pub fn detect(bytes: &[u8]) -> Result<Format, Error> {
         return Ok(Format::PerfScript);
     }
     folded(bytes, &text)
+}
+
+/// Whether the first line is a folded stack: a name may begin as another file does, such as `BZhandler`.
+fn begins_with_stack(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\n').next();
+    line.and_then(|line| std::str::from_utf8(line).ok())
+        .is_some_and(folded::is_stack)
 }
 
 /// Whether the bytes are a message with the fields that every pprof profile has.

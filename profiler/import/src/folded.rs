@@ -1,14 +1,14 @@
 //! Folded stacks: one line for each stack, `root;caller;leaf 42`, also with the headers of Austin.
 //!
-//! The count follows the last space, so names may contain spaces. Formats:
-//! <https://github.com/brendangregg/FlameGraph> (`stackcollapse-*.pl`),
+//! Lines are split, and names are restored, as [`davy_profile::folded`] describes; counts may also be fractions.
+//! Formats: <https://github.com/brendangregg/FlameGraph> (`stackcollapse-*.pl`),
 //! <https://github.com/P403n1x87/austin>.
 
 use crate::austin::{Full, Headers, Metric};
 use crate::builder::Builder;
 use crate::decimal::{self, Problem};
 use crate::{Error, Format, Import, Named, Options, Skipped, text};
-use davy_profile::LabelSetId;
+use davy_profile::{LabelSetId, folded};
 
 /// The reason for which a line without white space is invalid.
 pub(crate) const NO_COUNT: &str = "no count after the stack";
@@ -65,7 +65,7 @@ pub(crate) fn decode(bytes: &[u8], options: &Options<'_>) -> Result<Import, Erro
                 continue;
             }
         };
-        let node = builder.stack(stack.split(';'))?;
+        let node = builder.stack(folded::frames(stack))?;
         builder.add(node, LabelSetId(0), &[value])?;
     }
     let mut profiles: Vec<Named> = full
@@ -103,8 +103,7 @@ pub(crate) fn problem(line: &str) -> Option<&'static str> {
 }
 
 fn split(line: &str) -> Result<(&str, &str), &'static str> {
-    let (stack, count) = line.rsplit_once([' ', '\t']).ok_or(NO_COUNT)?;
-    let stack = stack.trim_end_matches([' ', '\t']);
+    let (stack, count) = folded::split(line).ok_or(NO_COUNT)?;
     if stack.is_empty() {
         return Err("no stack before the count");
     }

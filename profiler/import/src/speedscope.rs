@@ -42,27 +42,12 @@ pub(crate) fn decode(bytes: &[u8], options: &Options<'_>) -> Result<Import, Erro
         format: FORMAT,
         what,
     };
-    let mut frames = frames.ok_or(missing("shared.frames"))?;
-    let mut profiles = profiles.ok_or(missing("profiles"))?;
-
-    let mut spans = Vec::new();
-    frames.begin_array()?;
-    while frames.next_item()? {
-        spans.push(frames.skip()?.span());
-        if spans.len() > options.limits.nodes {
-            let (what, got, limit) = ("frames", spans.len(), options.limits.nodes);
-            return Err(ProfileError::TooMany { what, got, limit }.into());
-        }
-    }
-    let mut headers = Vec::new();
-    profiles.begin_array()?;
-    while profiles.next_item()? {
-        headers.push(Header::read(profiles.skip()?)?);
-        if headers.len() > PROFILES {
-            let (what, got, limit) = ("profiles", headers.len(), PROFILES);
-            return Err(ProfileError::TooMany { what, got, limit }.into());
-        }
-    }
+    let frames = frames.ok_or(missing("shared.frames"))?;
+    let profiles = profiles.ok_or(missing("profiles"))?;
+    let spans = items(frames, "frames", options.limits.nodes, |frame| {
+        Ok(frame.span())
+    })?;
+    let headers = items(profiles, "profiles", PROFILES, Header::read)?;
     let mut targets: Vec<Target<'_>> = Vec::new();
     let mut skipped = Skipped::default();
     let several = headers.len() > 1;
@@ -113,6 +98,25 @@ pub(crate) fn decode(bytes: &[u8], options: &Options<'_>) -> Result<Import, Erro
         profiles: filled.map(|target| target.builder.finish()).collect(),
         skipped,
     })
+}
+
+/// Reads the items of a list of at most `limit` items.
+fn items<'a, T>(
+    mut list: Reader<'a>,
+    what: &'static str,
+    limit: usize,
+    mut read: impl FnMut(Reader<'a>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let mut items = Vec::new();
+    list.begin_array()?;
+    while list.next_item()? {
+        items.push(read(list.skip()?)?);
+        let got = items.len();
+        if got > limit {
+            return Err(ProfileError::TooMany { what, got, limit }.into());
+        }
+    }
+    Ok(items)
 }
 
 #[derive(Clone, Copy)]
@@ -222,6 +226,9 @@ struct Target<'a> {
     frames: &'a [(u32, u32)],
     /// Location of each frame, `u32::MAX` until it is used.
     locations: Vec<u32>,
+    /// How often each frame is open, so that an event without a counterpart is found at once. A file can have
+    /// many frames and many profiles, so the profiles share it: it is zero between them.
+    open: Vec<u32>,
 }
 
 impl<'a> Target<'a> {
@@ -233,6 +240,7 @@ impl<'a> Target<'a> {
             text: text.clone(),
             frames,
             locations: vec![u32::MAX; frames.len()],
+            open: vec![0; frames.len()],
         }
     }
 
@@ -331,8 +339,6 @@ impl<'a> Target<'a> {
         let mut events = Header::list(header.events.as_ref(), "events in an evented profile")?;
         let mut path = Path::default();
         let mut open: Vec<usize> = Vec::new();
-        // How often each frame is open, so that an event without a counterpart is found at once.
-        let mut counts = vec![0u32; self.frames.len()];
         let mut last = None;
         let mut index = 0;
         while events.next_item()? {
@@ -350,8 +356,8 @@ impl<'a> Target<'a> {
             if event.opens {
                 path.push(location, &mut self.builder)?;
                 open.push(event.frame);
-                counts[event.frame] += 1;
-            } else if counts[event.frame] == 0 {
+                self.open[event.frame] += 1;
+            } else if self.open[event.frame] == 0 {
                 skipped.add(index, "the event closes a frame that is not open");
             } else {
                 if open.last() != Some(&event.frame) {
@@ -362,7 +368,7 @@ impl<'a> Target<'a> {
                 }
                 // Frames inside of the closed frame cannot outlast it.
                 while let Some(frame) = open.pop() {
-                    counts[frame] -= 1;
+                    self.open[frame] -= 1;
                     if frame == event.frame {
                         break;
                     }
@@ -375,6 +381,9 @@ impl<'a> Target<'a> {
             // An end before the last event adds nothing.
             let end = self.time(end, "profile", profile)?.max(last);
             self.elapse(Some(last), end, &path, labels).transpose()?;
+        }
+        for frame in open {
+            self.open[frame] -= 1;
         }
         Ok(())
     }

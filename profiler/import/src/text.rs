@@ -1,5 +1,6 @@
 //! Text in the encodings that shells and profilers write.
 
+use davy_profile::folded;
 use std::borrow::Cow;
 
 /// Bytes that are examined to recognize UTF-16 without a byte order mark.
@@ -54,13 +55,9 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// The key and value of a comment such as `# mode: wall`; empty for other comments. `None` if the
-/// line is not a comment: names may begin with `#`, as in Ruby's `#<Class:0x1>`.
+/// line is not a comment.
 pub(crate) fn comment(line: &str) -> Option<(&str, &str)> {
-    let comment = line.strip_prefix('#')?;
-    if !comment.is_empty() && !comment.starts_with([' ', '\t', '#']) {
-        return None;
-    }
-    let (key, value) = comment.split_once(':').unwrap_or_default();
+    let (key, value) = folded::comment(line)?.split_once(':').unwrap_or_default();
     Some((key.trim(), value.trim()))
 }
 

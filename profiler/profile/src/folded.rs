@@ -1,22 +1,27 @@
 //! Codec of folded stacks: one line for each stack, `root;caller;leaf 42`.
 //!
 //! Format: <https://github.com/brendangregg/FlameGraph> (`stackcollapse-*.pl`). The count follows the
-//! last space, so names may contain spaces and end in numbers. It may be negative.
+//! last space, so names may contain spaces and end in numbers. It may be negative. Lines that begin with `#`
+//! and a space, a tab, another `#` or nothing are comments.
 //!
-//! Some names would not survive as they are. [`encode`] escapes them and [`decode`] restores them:
+//! Some names would not survive as they are. [`encode`] escapes them, and [`frames`], with which every
+//! decoder reads a stack, restores them:
 //!
 //! | in a name | is written as |
 //! |---|---|
 //! | `;`, line feed, carriage return, NUL | `%3B`, `%0A`, `%0D`, `%00` |
 //! | a space or tab at the start or end of the name | `%20`, `%09` |
+//! | `#` at the start of the name, where it would begin a comment | `%23` |
 //! | the name `(no stack)` | `%28no stack)` |
 //! | `%` where one of these sequences would otherwise begin | `%25` |
 //!
 //! All other names are written unchanged, including those with other `%` and with `\`. Conversely, only
 //! these sequences are decoded, in upper case and in these places: `100%`, `a%20b` and `%3b` are
-//! ordinary names.
+//! ordinary names. A name of another profiler is changed only if it contains one of these sequences, which
+//! occur in percent-encoded URLs.
 //!
-//! Samples without a stack have the line `(no stack) 42`.
+//! Samples without a stack have the line `(no stack) 42`. A byte order mark at the start of the text is not
+//! part of a name.
 
 use crate::{Error, FlameTree, Limits, NodeId, Profile};
 use std::borrow::Cow;
@@ -26,9 +31,31 @@ pub const NO_STACK: &str = "(no stack)";
 /// [`NO_STACK`] as the name of a frame.
 const NO_STACK_ESCAPED: &str = "%28no stack)";
 
+/// U+FEFF at the start of a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Splits a line at its last space or tab. Returns the stack without trailing spaces, which may be empty, and
+/// the text of the count; `None` if there is no space.
+pub fn split(line: &str) -> Option<(&str, &str)> {
+    let (stack, count) = line.rsplit_once([' ', '\t'])?;
+    Some((stack.trim_end_matches([' ', '\t']), count))
+}
+
+/// The names of the frames of a stack from root to leaf; none for [`NO_STACK`].
+pub fn frames(stack: &str) -> impl Iterator<Item = Cow<'_, str>> + Clone {
+    let names = (stack != NO_STACK).then(|| stack.split(';'));
+    names.into_iter().flatten().map(unescape)
+}
+
+/// What follows the `#` of a comment; `None` if the line is not a comment, such as Ruby's `#<Class:0x1>`.
+pub fn comment(line: &str) -> Option<&str> {
+    let comment = line.strip_prefix('#')?;
+    (comment.is_empty() || comment.starts_with([' ', '\t', '#'])).then_some(comment)
+}
+
 /// Decodes folded stacks into a profile with the sample type `samples` in the unit `count`.
 ///
-/// Empty lines are skipped. A line without a count, or with one that is not a whole number, is an
+/// Empty lines and comments are skipped. A line without a stack, a count, or with one that is not a whole number, is an
 /// error.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     if bytes.len() > limits.bytes {
@@ -40,19 +67,22 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     profile.add_sample_type("samples", "count");
     profile.period_type = profile.sample_types[0];
     profile.period = 1;
+    let mut mark = [0; 4];
+    let mark = BYTE_ORDER_MARK.encode_utf8(&mut mark).as_bytes();
+    let bytes = bytes.strip_prefix(mark).unwrap_or(bytes);
     for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
-        let line = line.trim_ascii_end();
-        if line.is_empty() {
+        let text = String::from_utf8_lossy(line.trim_ascii_end());
+        if text.is_empty() || comment(&text).is_some() {
             continue;
         }
         let fail = |problem| Error::Folded {
             line: index + 1,
             problem,
         };
-        let text = String::from_utf8_lossy(line);
-        let (stack, count) = text
-            .rsplit_once([' ', '\t'])
-            .ok_or(fail("no count after the stack"))?;
+        let (stack, count) = split(&text).ok_or(fail("no count after the stack"))?;
+        if stack.is_empty() {
+            return Err(fail("no stack before the count"));
+        }
         let count: i64 = count
             .parse()
             .map_err(|_| fail("the count is not a whole number"))?;
@@ -64,8 +94,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
             });
         }
         let mut node = NodeId::ROOT;
-        let frames = (stack != NO_STACK).then(|| stack.split(';'));
-        for (depth, name) in frames.into_iter().flatten().enumerate() {
+        for (depth, name) in frames(stack).enumerate() {
             if depth >= limits.depth {
                 return Err(Error::TooDeep {
                     index,
@@ -80,7 +109,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
                     limit: limits.string,
                 });
             }
-            let location = profile.named_location(&unescape(name));
+            let location = profile.named_location(&name);
             node = profile.stacks.child(node, location);
         }
         if profile.stacks.len() > limits.nodes {
@@ -100,6 +129,24 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
         });
     }
     Ok(profile)
+}
+
+/// Number of bytes that [`encode`] would return, up to the escapes and the digits of the counts. A line has all
+/// names of its stack, so few nodes can make a long text.
+pub fn encoded_bytes(tree: &FlameTree) -> u64 {
+    let names: Vec<u64> = (0..tree.frames.len())
+        .map(|frame| tree.frame_name(frame as u32).len() as u64 + 1)
+        .collect();
+    let mut paths = vec![0u64; tree.stacks.len()];
+    let mut bytes = 0u64;
+    for node in 1..tree.stacks.len() {
+        let parent = tree.stacks.parents()[node] as usize;
+        paths[node] = paths[parent] + names[tree.stacks.items()[node] as usize];
+        if tree.values[node] != 0 {
+            bytes = bytes.saturating_add(paths[node] + 2);
+        }
+    }
+    bytes
 }
 
 /// Encodes one line for each stack that has a value, the children of a node in order of their ids.
@@ -135,6 +182,10 @@ pub fn encode(tree: &FlameTree) -> String {
             out.push('\n');
         }
     });
+    if out.starts_with(BYTE_ORDER_MARK) {
+        // Readers remove one mark.
+        out.insert(0, BYTE_ORDER_MARK);
+    }
     out
 }
 
@@ -149,6 +200,7 @@ pub fn escape(name: &str) -> Cow<'_, str> {
             '\n' => "%0A",
             '\r' => "%0D",
             '\0' => "%00",
+            '#' if at == 0 && comment(name).is_some() => "%23",
             ' ' if is_end(name, at, 1) => "%20",
             '\t' if is_end(name, at, 1) => "%09",
             '%' if sequence_at(name, at).is_some() => "%25",
@@ -160,6 +212,10 @@ pub fn escape(name: &str) -> Cow<'_, str> {
 
 /// The name of a frame from its form in a line: restores what [`escape`] replaced.
 pub fn unescape(name: &str) -> Cow<'_, str> {
+    // Nearly no name has one.
+    if !name.contains('%') {
+        return Cow::Borrowed(name);
+    }
     replaced(name, |at, c| {
         let text = (c == '%').then(|| sequence_at(name, at))??;
         Some((text, SEQUENCE_LENGTH))
@@ -179,6 +235,7 @@ fn sequence_at(name: &str, at: usize) -> Option<&'static str> {
         b"25" => "%",
         b"20" if is_end(name, at, SEQUENCE_LENGTH) => " ",
         b"09" if is_end(name, at, SEQUENCE_LENGTH) => "\t",
+        b"23" if at == 0 => "#",
         b"28" if name == NO_STACK_ESCAPED => "(",
         _ => return None,
     })
@@ -214,227 +271,4 @@ fn replaced(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flame::Grain;
-    use std::collections::BTreeMap;
-
-    fn check(input: &str, expected: Result<&str, Error>) {
-        let got = decode(input.as_bytes(), &Limits::default()).map(|profile| {
-            let mut tree = FlameTree::new();
-            tree.add_profile(&profile, 0, Grain::Function);
-            encode(&tree)
-        });
-        assert_eq!(got.as_deref(), expected.as_ref().map(|e| *e), "{input:?}");
-    }
-
-    #[test]
-    fn folded_stacks_survive_a_round_trip() {
-        check("a;b;c 3\na;b 4\nx y;z 5\n", Ok("a;b 4\na;b;c 3\nx y;z 5\n"));
-        check("\n\na 1\r\na 2", Ok("a 3\n"));
-        check(
-            "/srv/mediawiki/w/index.php;A::b;{closure:/p/f.php(5)} 1",
-            Ok("/srv/mediawiki/w/index.php;A::b;{closure:/p/f.php(5)} 1\n"),
-        );
-    }
-
-    #[test]
-    fn names_are_escaped_only_where_they_would_not_survive() {
-        let check = |name: &str, escaped: &str| {
-            assert_eq!(escape(name), escaped);
-            assert_eq!(unescape(escaped), name);
-        };
-        for unchanged in [
-            "",
-            "main",
-            "100%",
-            "a%20b",
-            "GET /a%2Fb%3b",
-            "%",
-            "%2",
-            "App\\Http\\n::x3b",
-            "worker 7",
-            "worker 1.5 7",
-            "# comment",
-            "f_[k]",
-            "a  b\tc",
-            "\u{85}\u{a0}\u{1b}",
-            "no stack",
-            "(no stack) ",
-            "\u{1f980}",
-        ] {
-            let expected = if unchanged == "(no stack) " {
-                "(no stack)%20"
-            } else {
-                unchanged
-            };
-            check(unchanged, expected);
-        }
-        check("[u8; 8]", "[u8%3B 8]");
-        check("a\nb\rc\0", "a%0Ab%0Dc%00");
-        check(" a ", "%20a%20");
-        check("\ta\t", "%09a%09");
-        check(" ", "%20");
-        check("   ", "%20 %20");
-        check("%3B", "%253B");
-        check("%25", "%2525");
-        check("%;", "%%3B");
-        check("%3;", "%3%3B");
-        check("%%20", "%%2520");
-        check("%20", "%2520");
-        check("x%20", "x%2520");
-        check("%20x", "%2520x");
-        check("(no stack)", "%28no stack)");
-        check("%28no stack)", "%2528no stack)");
-        check("%28", "%28");
-    }
-
-    #[test]
-    fn samples_without_a_stack_and_negative_values_survive_a_round_trip() {
-        check("(no stack) 7\na -3\n", Ok("(no stack) 7\na -3\n"));
-        check(
-            "(no stack);a 1\n%28no stack) 2",
-            Ok("%28no stack) 2\n%28no stack);a 1\n"),
-        );
-        let profile = decode(b"a 1\n(no stack) 7", &Limits::default()).expect("decode the stacks");
-        let mut tree = FlameTree::new();
-        tree.add_profile(&profile, 0, Grain::Function);
-        assert_eq!((tree.values[0], tree.stacks.len()), (7, 2));
-    }
-
-    /// A xorshift generator: the same trees in every run.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, limit: usize) -> usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0 >> 16) as usize % limit
-        }
-
-        fn name(&mut self) -> String {
-            const PARTS: [&str; 30] = [
-                ";",
-                " ",
-                "\t",
-                "\n",
-                "\r",
-                "\0",
-                "%",
-                "%3B",
-                "%20",
-                "%09",
-                "%25",
-                "%28",
-                "3B",
-                "0A",
-                "20",
-                "5",
-                "a",
-                "b",
-                "\\",
-                "(no stack)",
-                "no stack)",
-                "7",
-                "-1",
-                "\u{a0}",
-                "\u{85}",
-                "#",
-                "_[k]",
-                "\u{1f980}",
-                "\u{202e}",
-                "\u{1b}",
-            ];
-            (0..self.below(6))
-                .map(|_| PARTS[self.below(PARTS.len())])
-                .collect()
-        }
-    }
-
-    #[test]
-    fn random_trees_survive_encoding_and_decoding() {
-        for seed in 1..500 {
-            let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
-            let mut tree = FlameTree::new();
-            for _ in 0..40 {
-                let parent = random.below(tree.stacks.len()) as u32;
-                let name = random.name();
-                let frame = tree.named_frame(&name, crate::FrameKind::Function);
-                let node = tree.child(NodeId(parent), frame);
-                tree.add(node, random.below(100) as i64 - 50);
-            }
-            tree.add(NodeId::ROOT, random.below(3) as i64 - 1);
-            let text = encode(&tree);
-            let profile = decode(text.as_bytes(), &Limits::default()).expect("decode the stacks");
-            let mut back = FlameTree::new();
-            back.add_profile(&profile, 0, Grain::Function);
-            assert_eq!(stacks(&back), stacks(&tree), "seed {seed}:\n{text}");
-        }
-    }
-
-    /// The value of each stack by the names of its frames.
-    fn stacks(tree: &FlameTree) -> BTreeMap<Vec<String>, i64> {
-        let mut path: Vec<String> = Vec::new();
-        let mut stacks = BTreeMap::new();
-        tree.walk(|node, depth| {
-            if node != NodeId::ROOT {
-                path.truncate(depth - 1);
-                path.push(tree.frame_name(tree.stacks.item(node)).into_owned());
-            }
-            let value = tree.values[node.index()];
-            if value != 0 {
-                *stacks.entry(path.clone()).or_default() += value;
-            }
-        });
-        stacks
-    }
-
-    #[test]
-    fn errors_name_the_invalid_line() {
-        check(
-            "a 1\nb",
-            Err(Error::Folded {
-                line: 2,
-                problem: "no count after the stack",
-            }),
-        );
-        check(
-            "a;b x",
-            Err(Error::Folded {
-                line: 1,
-                problem: "the count is not a whole number",
-            }),
-        );
-        check(
-            "a;b 99999999999999999999",
-            Err(Error::Folded {
-                line: 1,
-                problem: "the count is not a whole number",
-            }),
-        );
-        check(
-            "\n",
-            Err(Error::Folded {
-                line: 1,
-                problem: "no stacks",
-            }),
-        );
-    }
-
-    #[test]
-    fn stack_of_a_million_frames_is_too_deep() {
-        let line = format!("{}x 1", "x;".repeat(1_000_000));
-        let error = decode(line.as_bytes(), &Limits::default()).expect_err("too deep");
-        assert!(
-            matches!(
-                error,
-                Error::TooDeep {
-                    depth: 1_000_001,
-                    ..
-                }
-            ),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -147,6 +147,10 @@ mod tests {
             Err(Error::TooLarge { limit: 1 << 20 }),
         );
         check(limits(50 << 20, 100_000), Ok(50 << 20));
+        // The ratio of small data is not limited.
+        let small = compress(&vec![0; BOMB_FLOOR]);
+        let unpacked = unpack(&small, &limits(64 << 20, 50)).map(|bytes| bytes.len());
+        assert_eq!(unpacked, Ok(BOMB_FLOOR));
     }
 
     #[test]

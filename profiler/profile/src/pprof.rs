@@ -10,4 +10,4 @@ mod field;
 mod tests;
 
 pub use decode::decode;
-pub use encode::encode;
+pub use encode::{encode, stack_bytes};

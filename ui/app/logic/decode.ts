@@ -140,13 +140,15 @@ export function decode(buffer: ArrayBuffer): Decoded {
   );
   const name = new Uint32Array(buffer, offsets[7], k);
   const file = new Uint32Array(buffer, offsets[8], k);
+  // Search, tooltips and paths all use the names that are shown. Each string is converted once: any number of frames
+  // can refer to it.
+  const shown = strings.map(visible);
   const names = new Array<string>(k);
   const files = new Array<string>(k);
   for (let i = 0; i < k; i++) {
     if (name[i] >= m || file[i] >= m) fail(`frame ${i} refers to a string that does not exist`);
-    // Search, tooltips and paths all use the names that are shown.
-    names[i] = visible(strings[name[i]]);
-    files[i] = strings[file[i]] === '' ? '' : visible(strings[file[i]]);
+    names[i] = shown[name[i]];
+    files[i] = strings[file[i]] === '' ? '' : shown[file[i]];
   }
   const kinds = new Uint8Array(buffer, offsets[10], k);
   for (let i = 0; i < k; i++) if (kinds[i] > 2) fail(`frame ${i} has the unknown kind ${kinds[i]}`);
@@ -211,17 +213,20 @@ function readMeta(bytes: Uint8Array): Meta {
   } catch {
     fail('its metadata is not JSON');
   }
-  const texts = (x: unknown): string[] => (Array.isArray(x) ? x.map(String) : []);
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) fail('its metadata is not an object');
+  const text = (x: unknown): string => (typeof x === 'string' ? x : '');
+  const number = (x: unknown): number => (typeof x === 'number' ? x : 0);
+  const texts = (x: unknown): string[] => (Array.isArray(x) ? x.filter((item) => typeof item === 'string') : []);
   return {
-    type: String(raw.type ?? ''),
-    unit: String(raw.unit ?? ''),
-    from: Number(raw.from ?? 0),
-    until: Number(raw.until ?? 0),
-    selector: String(raw.selector ?? ''),
+    type: text(raw.type),
+    unit: text(raw.unit),
+    from: number(raw.from),
+    until: number(raw.until),
+    selector: text(raw.selector),
     by: texts(raw.by),
     partial: texts(raw.partial),
-    windows: Number(raw.windows ?? 0),
+    windows: number(raw.windows),
     aggregation: aggregationOf(raw.aggregation),
-    aggregationSource: typeof raw.aggregation_source === 'string' ? raw.aggregation_source : '',
+    aggregationSource: text(raw.aggregation_source),
   };
 }

@@ -146,3 +146,27 @@ fn first_line_may_be_longer_than_the_examined_part() {
     check(text.as_bytes(), Ok(Format::Folded));
     check(text.trim_end().as_bytes(), Ok(Format::Folded));
 }
+
+#[test]
+fn binary_data_needs_as_many_stacks_as_other_lines() {
+    check(b"a;\xff 1\nb\xff\n", Ok(Format::Folded));
+    let more_lines = detect(b"a;\xff 1\nb\xff\nc\n");
+    assert!(
+        matches!(more_lines, Err(Error::UnknownBinary { .. })),
+        "{more_lines:?}"
+    );
+    // One control character in 32 is still a text.
+    let text = |controls: usize| [vec![b'x'; 64 - controls], vec![1; controls]].concat();
+    assert!(matches!(detect(&text(2)), Err(Error::Line { .. })));
+    assert!(matches!(detect(&text(3)), Err(Error::UnknownBinary { .. })));
+}
+
+#[test]
+fn stacks_that_begin_like_another_file_are_folded_stacks() {
+    check(b"MOJave;run 3\nMOJave 1\n", Ok(Format::Folded));
+    check(b"BZhandler;f 1\n", Ok(Format::Folded));
+    check(
+        b"BZh91AY&SY\x8f\x12\n7",
+        Err("expected a profile, got bzip2 data; decompress it"),
+    );
+}

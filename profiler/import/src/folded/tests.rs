@@ -323,3 +323,20 @@ fn lines_are_counted() {
         "invalid lines of stacks: line 1: no stacks; expected one stack per line, such as \"main;work\""
     );
 }
+
+#[test]
+fn idle_time_and_freed_memory_of_the_mode_full_are_left_out() {
+    let input = b"# mode: full\nP;busy 3,0,7\nP;idle 5,1,0\nP;free 2,1,-9\n";
+    let import = decode(input, Format::Folded, &Options::default()).expect("valid");
+    let profiles: Vec<_> = import
+        .profiles
+        .iter()
+        .map(|named| (&*named.name, &named.profile.samples.values[..]))
+        .collect();
+    let expected: [(&str, &[i64]); 3] = [
+        ("process_cpu", &[3_000]),
+        ("wall", &[3_000, 5_000, 2_000]),
+        ("memory", &[7]),
+    ];
+    assert_eq!(profiles, expected);
+}

@@ -119,3 +119,27 @@ fn deleted_module_does_not_change_the_name() {
         "[process_cpu samples:count cycles:count]\na;f(int) 1,7\n"
     );
 }
+
+#[test]
+fn name_of_an_event_is_shortened_to_the_limit() {
+    let input = format!("a 1 1.5: 7 {}:\n\n", "e".repeat(100));
+    let mut options = Options::default();
+    options.limits.string = 8;
+    let import = decode(input.as_bytes(), Format::PerfScript, &options).expect("valid");
+    assert_eq!(
+        outline(&import),
+        "[process_cpu samples:count eeeee…:count]\na 1,7\n"
+    );
+}
+
+#[test]
+fn number_of_events_is_limited() {
+    let output = |events: usize| {
+        let sample = |event| format!("a 1 1.5: 7 e{event}:\n\n");
+        let text: String = (0..events).map(sample).collect();
+        decode(text.as_bytes(), Format::PerfScript, &Options::default())
+    };
+    assert_eq!(output(64).map(|import| import.profiles.len()), Ok(64));
+    let error = output(65).expect_err("too many").to_string();
+    assert!(error.contains("65 events; the limit is 64"), "{error}");
+}

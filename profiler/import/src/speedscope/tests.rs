@@ -180,3 +180,38 @@ fn negative_weight_is_skipped() {
 fn file_is_recognized() {
     assert_eq!(detect(file("").as_bytes()), Ok(Format::Speedscope));
 }
+
+#[test]
+fn frame_that_stays_open_is_not_open_in_the_next_profile() {
+    let profile = |name: &str, events: &str| {
+        format!(
+            r#"{{"events":[{events}],"type":"evented","name":"{name}","startValue":0,"endValue":9,"unit":"nanoseconds"}}"#
+        )
+    };
+    let first = profile("a", r#"{"type":"O","frame":0,"at":1}"#);
+    let second = profile(
+        "b",
+        r#"{"type":"O","frame":1,"at":1},{"type":"C","frame":0,"at":4}"#,
+    );
+    let input = file(&format!("{first},{second}"));
+    let import = decode(input.as_bytes(), Format::Speedscope, &Options::default()).expect("valid");
+    assert_eq!(
+        outline(&import),
+        "[wall wall:nanoseconds]\nmain 8 profile_name=a\nwork@w.rs:7 8 profile_name=b\n"
+    );
+    let closed = (1, "the event closes a frame that is not open");
+    assert_eq!(import.skipped.first, Some(closed));
+}
+
+#[test]
+fn number_of_frames_is_limited() {
+    let profile = r#"{"type":"sampled","name":"","unit":"none","startValue":0,"endValue":1,"samples":[[0]],"weights":[1]}"#;
+    let with_limit = |nodes: usize| {
+        let mut options = Options::default();
+        options.limits.nodes = nodes;
+        decode(file(profile).as_bytes(), Format::Speedscope, &options).map(|_| ())
+    };
+    assert_eq!(with_limit(3), Ok(()));
+    let error = with_limit(2).expect_err("too many").to_string();
+    assert!(error.contains("3 frames; the limit is 2"), "{error}");
+}

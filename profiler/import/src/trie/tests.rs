@@ -22,6 +22,21 @@ fn nodes(nodes: &[(&str, u64, u64)]) -> Vec<u8> {
     out
 }
 
+/// A trie whose long first text 1,000 nodes continue.
+fn continued(children: &[&str], value: u64) -> Vec<u8> {
+    let long = "x".repeat(1_000);
+    let mut all = vec![("", 0, 1), (&*long, 0, 1_000)];
+    all.extend(children.iter().map(|name| (*name, value, 0)));
+    nodes(&all)
+}
+
+fn limited(limits: Limits) -> Options<'static> {
+    Options {
+        limits,
+        ..Options::default()
+    }
+}
+
 fn check(format: Format, input: &[(&str, u64, u64)], scale: i64, expected: &str) {
     let options = Options {
         scale,
@@ -48,6 +63,9 @@ fn nodes_of_a_tree_are_frames() {
         "[ samples:count]\nmain 10\nmain;a 20\nmain;b 3000\nidle 40\n",
     );
     assert_eq!(detect(&nodes(&tree)), Ok(Format::Tree));
+    let named_root = [("all", 1, 1), ("main", 2, 0)];
+    let expected = "[ samples:count]\nall 1\nall;main 2\n";
+    check(Format::Tree, &named_root, 1, expected);
 }
 
 #[test]
@@ -107,14 +125,10 @@ fn corrupt_nodes_are_reported_with_their_offset() {
 
 #[test]
 fn deep_tree_is_truncated_in_linear_time() {
-    let limits = Limits {
+    let options = limited(Limits {
         depth: 8,
         ..Limits::default()
-    };
-    let options = Options {
-        limits,
-        ..Options::default()
-    };
+    });
     let mut input = vec![("", 0, 1)];
     input.extend((0..20_000).map(|_| ("r", 1, 1)));
     input.push(("leaf", 1, 0));
@@ -134,19 +148,14 @@ fn deep_tree_is_truncated_in_linear_time() {
 
 #[test]
 fn names_that_multiply_the_input_are_refused() {
-    let limits = Limits {
+    let options = limited(Limits {
         bytes: 40_000,
         ..Limits::default()
-    };
-    let options = Options {
-        limits,
-        ..Options::default()
-    };
-    let long = "x".repeat(1_000);
-    let mut input = vec![("", 0, 1), (&*long, 0, 1_000)];
+    });
     let names: Vec<_> = (0..1_000).map(|i| i.to_string()).collect();
-    input.extend(names.iter().map(|name| (&**name, 1, 0)));
-    let error = decode(&nodes(&input), Format::Trie, &options).expect_err("too many names");
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let input = continued(&names, 1);
+    let error = decode(&input, Format::Trie, &options).expect_err("too many names");
     let is_of_names = |error| {
         matches!(
             error,
@@ -161,18 +170,12 @@ fn names_that_multiply_the_input_are_refused() {
 
 #[test]
 fn long_last_frames_are_not_read_without_end() {
-    let limits = Limits {
+    let options = limited(Limits {
         bytes: 10_000,
         ..Limits::default()
-    };
-    let options = Options {
-        limits,
-        ..Options::default()
-    };
-    let long = "x".repeat(1_000);
-    let mut input = vec![("", 0, 1), (&*long, 0, 1_000)];
-    input.extend((0..1_000).map(|_| ("y", 0, 0)));
-    let error = decode(&nodes(&input), Format::Trie, &options).expect_err("too much work");
+    });
+    let input = continued(&["y"; 1_000], 0);
+    let error = decode(&input, Format::Trie, &options).expect_err("too much work");
     assert_eq!(
         error.to_string(),
         "profile has 40039 bytes in the last frames of its stacks; the limit is 40000; split it by time"

@@ -176,9 +176,9 @@ impl FlameTree {
                     name: text(function.name),
                     system_name: text(function.system_name),
                     file: text(function.file),
-                    start_line: number(function.start_line),
-                    line: number(line.line),
-                    column: number(line.column),
+                    start_line: Frame::line_number(function.start_line),
+                    line: Frame::line_number(line.line),
+                    column: Frame::line_number(line.column),
                     ..own
                 };
                 let frame = if frames.is_empty() {
@@ -225,9 +225,4 @@ impl FlameTree {
             self.add(nodes[node], other.values[node]);
         }
     }
-}
-
-/// A number of a line; pprof's are signed.
-fn number(line: i64) -> u32 {
-    line.clamp(0, i32::MAX.into()) as u32
 }

@@ -45,6 +45,12 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The line or column of a frame from that of a profile: negative numbers are unknown, and larger ones than
+    /// 2^31 - 1 become that.
+    pub fn line_number(number: i64) -> u32 {
+        number.clamp(0, i32::MAX.into()) as u32
+    }
+
     /// Whether its function is known, if only by its file.
     pub fn is_named(&self) -> bool {
         (self.name.0 | self.system_name.0 | self.file.0) != 0

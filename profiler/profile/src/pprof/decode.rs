@@ -42,6 +42,13 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
                 return Err(Error::Concatenated);
             }
             (field::SAMPLE, Value::Bytes(message)) => {
+                if deferred.samples.len() == limits.samples {
+                    return Err(Error::TooMany {
+                        what: "samples",
+                        got: limits.samples + 1,
+                        limit: limits.samples,
+                    });
+                }
                 deferred.types_came_first = !profile.sample_types.is_empty();
                 deferred.samples.push((message, end - message.len()));
             }
@@ -88,13 +95,6 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
             _ => {}
         }
     }
-    if deferred.samples.len() > limits.samples {
-        return Err(Error::TooMany {
-            what: "samples",
-            got: deferred.samples.len(),
-            limit: limits.samples,
-        });
-    }
     if profile.sample_types.is_empty() {
         return Err(Error::NoSampleType);
     }
@@ -103,6 +103,9 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
     strings::check(&profile)?;
     Ok(profile)
 }
+
+/// Maximum number of labels of a sample. In memory a label takes many times its size in a message.
+const LABELS: usize = 1_024;
 
 /// Fields whose second occurrence shows that a second profile begins.
 const ONCE: [u64; 5] = [
@@ -232,10 +235,10 @@ impl Deferred<'_> {
 
     fn read_samples(&self, profile: &mut Profile, limits: &Limits) -> Result<(), Error> {
         let width = profile.sample_types.len();
-        profile
-            .samples
-            .values
-            .reserve_exact(self.samples.len() * width);
+        // Each value has a byte at least, so the values of a profile that claims more are not reserved.
+        let bytes: usize = self.samples.iter().map(|(message, _)| message.len()).sum();
+        let values = self.samples.len().saturating_mul(width).min(bytes);
+        profile.samples.values.reserve_exact(values);
         profile.samples.stacks.reserve_exact(self.samples.len());
         profile.samples.labels.reserve_exact(self.samples.len());
         // A sample of a real program adds about eight nodes.
@@ -286,6 +289,13 @@ impl Deferred<'_> {
                                 too_wide += 1;
                             }
                         })?;
+                    }
+                    (3, Value::Bytes(_)) if labels.len() == LABELS => {
+                        return Err(Error::TooMany {
+                            what: "labels of one sample",
+                            got: LABELS + 1,
+                            limit: LABELS,
+                        });
                     }
                     (3, Value::Bytes(message)) => {
                         labels.push(label(message, reader.position() - message.len())?);

@@ -4,6 +4,23 @@ use super::field;
 use crate::wire::Writer;
 use crate::{LabelValue, Line, Profile, ValueType};
 
+/// Number of bytes of the stacks in what [`encode`] would return. A sample lists all locations of its stack, so few
+/// nodes can make a long profile.
+pub fn stack_bytes(profile: &Profile) -> u64 {
+    // Ids are varints.
+    let id_bytes = |location: u32| u64::from((location + 1).ilog2() / 7 + 1);
+    let nodes = profile.stacks.len();
+    let mut paths = vec![0u64; nodes];
+    for node in 1..nodes {
+        let parent = profile.stacks.parents()[node] as usize;
+        paths[node] = paths[parent] + id_bytes(profile.stacks.items()[node]);
+    }
+    let stacks = profile.samples.stacks.iter();
+    stacks
+        .map(|stack| paths[stack.index()])
+        .fold(0, u64::saturating_add)
+}
+
 /// Encodes a profile as an uncompressed pprof. Ids are indices plus 1.
 pub fn encode(profile: &Profile) -> Vec<u8> {
     let mut out = Writer::with_capacity(

@@ -1,6 +1,8 @@
 use super::*;
 use crate::wire::Writer;
-use crate::{Error, Function, Label, LabelSetId, LabelValue, Limits, Line, Mapping, Profile};
+use crate::{
+    Error, Function, Label, LabelSetId, LabelValue, Limits, Line, Mapping, NodeId, Profile,
+};
 
 /// A profile that uses every field of the format.
 fn everything() -> Profile {
@@ -334,4 +336,92 @@ fn number_of_distinct_frames_is_limited() {
             limit: 100,
         })
     );
+}
+
+#[test]
+fn size_of_the_stacks_is_known_before_they_are_encoded() {
+    let check = |locations: usize, depth: usize, samples: usize| {
+        let mut profile = Profile::new();
+        profile.add_sample_type("cpu", "nanoseconds");
+        let names: Vec<String> = (0..locations).map(|name| format!("f{name}")).collect();
+        let path = (0..depth).map(|frame| profile.named_location(&names[frame % locations]));
+        let path: Vec<u32> = path.collect();
+        let stack = profile.stack(path);
+        for _ in 0..samples {
+            profile.add_sample(stack, LabelSetId(0), &[1]);
+        }
+        let mut without = profile.clone();
+        without.samples.stacks.fill(NodeId::ROOT);
+        // Each list of locations has a key and a length.
+        let framing = 2 * samples;
+        let longer = encode(&profile).len() - encode(&without).len();
+        let expected = stack_bytes(&profile) as usize;
+        assert!(
+            (expected..=expected + framing + 4 * samples).contains(&longer),
+            "{expected} of {longer}"
+        );
+    };
+    check(1, 1, 1);
+    check(127, 127, 3);
+    check(128, 128, 1);
+    check(20_000, 40_000, 2);
+}
+
+#[test]
+fn samples_above_the_limit_are_not_collected() {
+    let limits = Limits {
+        samples: 2,
+        ..Limits::default()
+    };
+    let sample_type = (field::SAMPLE_TYPE, message(&[(1, 1)]));
+    let with_samples = |count: usize| {
+        let mut fields = vec![sample_type.clone()];
+        fields.extend(vec![(field::SAMPLE, message(&[(2, 1)])); count]);
+        fields.push((field::STRING_TABLE, vec![]));
+        fields.push((field::STRING_TABLE, b"x".to_vec()));
+        decode(&raw(&fields), &limits).map(|profile| profile.sample_count())
+    };
+    assert_eq!(with_samples(2), Ok(2));
+    let too_many = Error::TooMany {
+        what: "samples",
+        got: 3,
+        limit: 2,
+    };
+    assert_eq!(with_samples(900), Err(too_many));
+}
+
+#[test]
+fn many_sample_types_and_samples_do_not_reserve_their_product() {
+    let fields = |field: u64, count: usize| vec![(field, vec![]); count];
+    let mut all = fields(field::SAMPLE_TYPE, 300_000);
+    all.extend(fields(field::SAMPLE, 300_000));
+    let too_few = Error::ValueCount {
+        index: 0,
+        got: 0,
+        expected: 300_000,
+    };
+    let error = decode(&raw(&all), &Limits::default()).map(|_| ());
+    assert_eq!(error, Err(too_few));
+}
+
+#[test]
+fn labels_of_one_sample_are_limited() {
+    let with_labels = |count: usize| {
+        let mut sample = message(&[(2, 1)]);
+        sample.extend([0x1a, 0].repeat(count));
+        let fields = [
+            (field::SAMPLE_TYPE, message(&[(1, 1)])),
+            (field::SAMPLE, sample),
+            (field::STRING_TABLE, vec![]),
+            (field::STRING_TABLE, b"x".to_vec()),
+        ];
+        decode(&raw(&fields), &Limits::default()).map(|profile| profile.sample_count())
+    };
+    assert_eq!(with_labels(1_024), Ok(1));
+    let too_many = Error::TooMany {
+        what: "labels of one sample",
+        got: 1_025,
+        limit: 1_024,
+    };
+    assert_eq!(with_labels(1_025), Err(too_many));
 }

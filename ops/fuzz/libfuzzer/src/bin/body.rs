@@ -1,0 +1,3 @@
+#![no_main]
+
+davy_libfuzzer::fuzz!(archive::body);
