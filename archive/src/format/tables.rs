@@ -2,6 +2,7 @@
 
 mod dictionary;
 mod flags;
+mod local;
 mod read;
 
 pub use dictionary::{BatchFrames, Dictionary, StackTables, TreeFrames};

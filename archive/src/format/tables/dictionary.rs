@@ -1,7 +1,7 @@
 //! Reads the tables of stacks.
 
 use super::flags;
-use super::read::local;
+use super::local::local;
 use crate::error::{Error, Result};
 use crate::format::batch::{Batch, Frame, Function, FunctionTexts};
 use crate::format::columns::{Group, Texts};

@@ -1,27 +1,13 @@
 //! Reads tables. Numbers are converted to indices of the row group and checked.
 
 use super::Dictionary;
+use super::local::local;
 use crate::error::{Error, Result};
 use crate::format::batch::{Series, Source, Window};
 use crate::format::columns::Group;
 use crate::format::header::Header;
 use crate::labels::Labels;
 use std::sync::Arc;
-
-/// Numbers relative to the first one of the row group; each must be below `count`.
-pub(super) fn local(numbers: Vec<i32>, base: i32, count: usize, what: &str) -> Result<Vec<u32>> {
-    numbers
-        .into_iter()
-        .map(|number| {
-            let number = number.wrapping_sub(base) as u32;
-            if (number as usize) < count {
-                Ok(number)
-            } else {
-                Err(Error::corrupt(what))
-            }
-        })
-        .collect()
-}
 
 /// Sources and series of a row group.
 pub struct SeriesTable {
