@@ -1,6 +1,6 @@
 //! Label selectors in the syntax of Prometheus: `{service_name="x",member=~"gc.*",op!=""}`.
 
-use crate::labels::{Labels, SERVICE};
+use crate::labels::SERVICE;
 use crate::pattern;
 use regex::Regex;
 
@@ -116,16 +116,10 @@ impl Selector {
         })
     }
 
-    /// Whether a series is selected. Labels of samples override those of their source.
-    pub fn selects(&self, source: &Labels, sample: &Labels) -> bool {
-        self.tests.iter().all(|(name, test)| {
-            let value = sample.get(name);
-            test.holds(if value.is_empty() {
-                source.get(name)
-            } else {
-                value
-            })
-        })
+    /// Whether a series is selected; `value` returns the value of a label, "" if there is none.
+    pub fn selects<'a>(&self, value: impl Fn(&str) -> &'a str) -> bool {
+        let mut tests = self.tests.iter();
+        tests.all(|(name, test)| test.holds(value(name)))
     }
 
     /// Whether series of this service can be selected.
@@ -188,6 +182,9 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::batch::Series;
+    use crate::format::header::Header;
+    use crate::labels::Labels;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         Labels::from_pairs(
@@ -199,12 +196,24 @@ mod tests {
 
     #[test]
     fn selector_matches_labels_of_source_and_samples() {
+        let series = Series {
+            source: 0,
+            kind: "cpu".into(),
+            labels: labels(&[("member", "gc.volumes"), ("op", "Sweep")]).into(),
+            header: Header {
+                build_id: "4f6d".to_owned(),
+                ..Header::default()
+            }
+            .into(),
+        };
         let source = labels(&[("service_name", "web"), ("region", "eu"), ("op", "none")]);
-        let sample = labels(&[("member", "gc.volumes"), ("op", "Sweep")]);
         let check = |text: &str, expected: bool| {
             let selector = Selector::parse(text).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(selector.selects(&source, &sample), expected, "{text}");
+            let selects = selector.selects(|name| series.label(name, &source));
+            assert_eq!(selects, expected, "{text}");
         };
+        check("{build_id=\"4f6d\"}", true);
+        check("{build_id=\"1234\"}", false);
         check("", true);
         check("{}", true);
         check("{ service_name = \"web\" , member=~\"gc.*\", }", true);

@@ -121,6 +121,16 @@ async fn builds_of_a_program_share_functions_and_are_groups_of_build_id() {
         of("type=cpu&by=build_id").await,
         "build_id=(untagged);main 4\nbuild_id=one;main 1\nbuild_id=two;main 2"
     );
+    let two = of("type=cpu&selector=%7Bbuild_id=%22two%22%7D").await;
+    assert_eq!(two, "main 2");
+    let names = format!("/api/v1/profiles/labels?{}", world.range(""));
+    assert!(
+        world
+            .json(&names)
+            .await
+            .as_array()
+            .is_some_and(|names| names.contains(&"build_id".into()))
+    );
     let series = world
         .json(&format!(
             "/api/v1/profiles/series?{}",

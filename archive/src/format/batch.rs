@@ -30,13 +30,20 @@ pub struct Series {
 impl Series {
     /// The value of a label: of the samples, of their `source`, or the build id of their program; "" if there is
     /// none.
-    pub fn label<'a>(&'a self, name: &str, source: &'a Source) -> &'a str {
+    pub fn label<'a>(&'a self, name: &str, source: &'a Labels) -> &'a str {
         let pushed = [self.labels.get(name), source.get(name)];
         match pushed.into_iter().find(|value| !value.is_empty()) {
             Some(value) => value,
             None if name == BUILD_ID => &self.header.build_id,
             None => "",
         }
+    }
+
+    /// Names of all labels for which [`label`](Self::label) has a value; some can be there twice.
+    pub fn label_names<'a>(&'a self, source: &'a Labels) -> impl Iterator<Item = &'a str> {
+        let build_id = (!self.header.build_id.is_empty()).then_some(BUILD_ID);
+        let pushed = source.iter().chain(self.labels.iter());
+        pushed.map(|(name, _)| name).chain(build_id)
     }
 }
 

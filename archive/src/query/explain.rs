@@ -5,7 +5,6 @@ use super::params::Ask;
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::{Error, Result};
-use crate::format::batch::Series;
 use crate::labels::SERVICE;
 use crate::selector::Selector;
 use crate::suggest::list;
@@ -33,23 +32,17 @@ impl Visitor for Survey {
                 to.insert(name.to_owned());
             }
         };
-        for Series {
-            source,
-            kind,
-            labels,
-            ..
-        } in &view.series.rows
-        {
-            let source = &view.series.sources[*source as usize];
+        for series in &view.series.rows {
+            let source = &view.series.sources[series.source as usize];
             add(&mut self.services, source.service());
-            for (name, _) in source.iter().chain(labels.iter()) {
+            for name in series.label_names(source) {
                 add(&mut self.all_labels, name);
             }
             if !self.selector.selects_service(source.service()) {
                 continue;
             }
-            add(&mut self.types, kind);
-            for (name, _) in source.iter().chain(labels.iter()) {
+            add(&mut self.types, &series.kind);
+            for name in series.label_names(source) {
                 add(&mut self.labels, name);
             }
         }

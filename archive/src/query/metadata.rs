@@ -3,7 +3,6 @@
 
 use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
-use crate::format::batch::Series;
 use std::collections::BTreeSet;
 
 /// What to list.
@@ -28,40 +27,24 @@ impl Visitor for Gather {
     const DEPTH: Depth = Depth::Series;
 
     fn visit(&mut self, view: &View<'_>) -> Result<()> {
-        for (
-            Series {
-                source,
-                kind,
-                labels,
-                ..
-            },
-            _,
-        ) in view
-            .series
-            .rows
-            .iter()
-            .zip(view.wanted)
-            .filter(|(_, wanted)| **wanted)
-        {
-            let source = &view.series.sources[*source as usize];
+        let rows = view.series.rows.iter().zip(view.wanted);
+        for (series, _) in rows.filter(|(_, wanted)| **wanted) {
+            let source = &view.series.sources[series.source as usize];
             match &self.wanted {
                 Wanted::Types => {
-                    if !self.found.contains(&**kind) {
-                        self.found.insert(kind.to_string());
+                    if !self.found.contains(&*series.kind) {
+                        self.found.insert(series.kind.to_string());
                     }
                 }
                 Wanted::Names => {
-                    for (name, _) in source.iter().chain(labels.iter()) {
+                    for name in series.label_names(source) {
                         if !self.found.contains(name) {
                             self.found.insert(name.to_owned());
                         }
                     }
                 }
                 Wanted::Values(name) => {
-                    let value = match labels.get(name) {
-                        "" => source.get(name),
-                        value => value,
-                    };
+                    let value = series.label(name, source);
                     if !value.is_empty() && !self.found.contains(value) {
                         self.found.insert(value.to_owned());
                     }

@@ -72,7 +72,7 @@ pub(super) fn open(
             is_right = filter.is_none_or(|filter| filter.matches(&row.kind));
             last = Some(&row.kind);
         }
-        let selected = is_right && ask.selector.selects(source, &row.labels);
+        let selected = is_right && ask.selector.selects(|name| row.label(name, source));
         sources[row.source as usize] |= selected;
         wanted.push(selected);
         if selected {
