@@ -242,8 +242,37 @@ fn copy_of_info(elf: &Elf, file: &std::fs::File) -> Option<&'static mut [u8]> {
     Some(&mut **Box::leak(Box::new(map)))
 }
 
-/// Edits `.debug_info` so that units that are described but not needed are empty, because they
-/// refer to an empty table of abbreviations.
+/// Whether the first entry of a unit states an address, so that the unit can hold code. `entries` begins with that
+/// entry, `abbrev` with the unit's table of abbreviations, whose first one nearly always describes it.
+fn may_hold_code(entries: &[u8], abbrev: &[u8]) -> bool {
+    let states_address = || -> gimli::Result<bool> {
+        use gimli::Reader as _;
+        let mut entry = EndianSlice::new(entries, LittleEndian);
+        let mut table = EndianSlice::new(abbrev, LittleEndian);
+        if entry.read_uleb128()? != table.read_uleb128()? {
+            return Ok(true);
+        }
+        let _tag = table.read_uleb128()?;
+        let _has_children = table.read_u8()?;
+        loop {
+            let (name, form) = (table.read_uleb128_u16()?, table.read_uleb128_u16()?);
+            if gimli::DwForm(form) == gimli::DW_FORM_implicit_const {
+                table.read_sleb128()?;
+            }
+            match gimli::DwAt(name) {
+                gimli::DwAt(0) => return Ok(false),
+                gimli::DW_AT_low_pc | gimli::DW_AT_high_pc | gimli::DW_AT_ranges => {
+                    return Ok(true);
+                }
+                _ => {}
+            }
+        }
+    };
+    states_address().unwrap_or(true)
+}
+
+/// Edits `.debug_info` so that units that are described but not needed, and those that hold no code, are empty,
+/// because they refer to an empty table of abbreviations. Compilers leave thousands of units without code.
 ///
 /// The header of a unit is (DWARF 5, section 7.5.1): length, version, from version 5 on the unit's type and
 /// the size of an address, and the offset of the table.
@@ -266,12 +295,56 @@ fn with_empty_units(
         if length >= 0xffff_fff0 {
             return None;
         }
-        if units.described.contains(&at) && !units.needed.contains(&at) {
-            let offset = at + if version < 5 { 6 } else { 8 };
-            info.get_mut(offset..offset + 4)?
+        let table_field = if version < 5 { 6 } else { 8 };
+        let is_useless = if units.described.contains(&at) {
+            !units.needed.contains(&at)
+        } else {
+            let table = u32::from_le_bytes(field(table_field, 4)?.try_into().ok()?);
+            let abbrev = abbrev.get(table as usize..)?;
+            // The first entry follows the header, which ends with the size of an address or, from version 5 on,
+            // with the offset of the table. Units of types, and those that are split, have a longer one.
+            let entries = match version {
+                ..5 => Some(11),
+                _ if field(6, 1)? == [gimli::DW_UT_compile.0] => Some(12),
+                _ => None,
+            };
+            let end = at + 4 + length as usize;
+            entries.is_some_and(|first| {
+                let entries = info.get(at + first..end);
+                entries.is_some_and(|entries| !may_hold_code(entries, abbrev))
+            })
+        };
+        if is_useless {
+            info.get_mut(at + table_field..at + table_field + 4)?
                 .copy_from_slice(&empty.to_le_bytes());
         }
         at += 4 + length as usize;
     }
     Some(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unit_whose_first_entry_states_no_address_holds_no_code() {
+        // Abbreviation 1: a compile unit with entries below it, then pairs of attribute and form.
+        let table = |attributes: &[u8]| [&[1, 0x11, 1], attributes, &[0, 0]].concat();
+        let producer: &[u8] = &[0x25, 0x0e];
+        let cases: [(&[u8], bool); 5] = [
+            (producer, false),
+            (&[0x25, 0x0e, 0x11, 0x01, 0x12, 0x06], true),
+            (&[0x25, 0x0e, 0x55, 0x17], true),
+            // A constant, DW_AT_language, that is in the table: 17 is not an attribute.
+            (&[0x13, 0x21, 0x11], false),
+            (&[0x13, 0x21, 0x11, 0x55, 0x17], true),
+        ];
+        for (attributes, expected) in cases {
+            let abbrev = table(attributes);
+            assert_eq!(may_hold_code(&[1], &abbrev), expected, "{attributes:x?}");
+            assert!(may_hold_code(&[2], &abbrev), "another abbreviation");
+            assert!(may_hold_code(&[1], &abbrev[..4]), "truncated");
+        }
+    }
 }
