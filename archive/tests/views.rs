@@ -267,6 +267,12 @@ const FAMILY: &str = "type=memory:*&selector={service_name=%22web%22}";
 const SPACE: &str =
     "type=memory:alloc_space:bytes:alloc_space:bytes&selector={service_name=%22web%22}";
 
+/// The sum of all values of a profile.
+fn sum_of(profile: &Profile) -> i128 {
+    let values = profile.samples.values.iter();
+    values.map(|value| i128::from(*value)).sum()
+}
+
 #[tokio::test]
 async fn pprof_that_comes_out_is_the_pprof_that_went_in() {
     for seed in 0..60 {
@@ -341,21 +347,9 @@ async fn all_views_agree_on_the_total_and_on_every_function() {
             assert_eq!(sum, total, "seed {seed} {rest}");
             let stacks = get(&world, "folded", &rest).await;
             let stacks = folded::decode(&stacks, &Limits::default()).expect("folded");
-            let sum: i128 = stacks
-                .samples
-                .values
-                .iter()
-                .map(|value| i128::from(*value))
-                .sum();
-            assert_eq!(sum, total, "seed {seed} {rest}");
+            assert_eq!(sum_of(&stacks), total, "seed {seed} {rest}");
             let back = decoded(&get(&world, "pprof", &rest).await);
-            let sum: i128 = back
-                .samples
-                .values
-                .iter()
-                .map(|value| i128::from(*value))
-                .sum();
-            assert_eq!(sum, total, "seed {seed} {rest}");
+            assert_eq!(sum_of(&back), total, "seed {seed} {rest}");
             if rest.contains("by=") {
                 continue;
             }

@@ -39,7 +39,7 @@ impl Series {
         }
     }
 
-    /// Names of all labels for which [`label`](Self::label) has a value; some can be there twice.
+    /// Names of all labels for which [`label`](Self::label) has a value; a name can occur twice.
     pub fn label_names<'a>(&'a self, source: &'a Labels) -> impl Iterator<Item = &'a str> {
         let build_id = (!self.header.build_id.is_empty()).then_some(BUILD_ID);
         let pushed = source.iter().chain(self.labels.iter());

@@ -12,7 +12,6 @@ use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
 use crate::format::batch::Series;
-use crate::format::header::Header;
 use crate::format::tables::{Dictionary, TreeFrames};
 use crate::types::Aggregation;
 use davy_profile::flame::Grain;
@@ -185,12 +184,7 @@ impl Flame {
         &mut self,
         (drop_frames, keep_frames): &(String, String),
     ) -> Option<Uninteresting> {
-        let header = Header {
-            drop_frames: drop_frames.clone(),
-            keep_frames: keep_frames.clone(),
-            ..Header::default()
-        };
-        match Uninteresting::of(&header) {
+        match Uninteresting::of(drop_frames, keep_frames) {
             Ok(found) => found,
             Err(error) => {
                 self.invalid.insert(error);

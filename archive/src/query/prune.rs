@@ -2,7 +2,6 @@
 //! matching frame is removed with its callees, and their values count for its caller. Frames that no caller
 //! is interesting for stay, so that a profile is never left empty.
 
-use crate::format::header::Header;
 use crate::pattern;
 use davy_profile::FlameTree;
 use regex::Regex;
@@ -17,16 +16,16 @@ pub(super) struct Uninteresting {
 }
 
 impl Uninteresting {
-    /// The patterns of a header; `None` if it has none.
-    pub(super) fn of(header: &Header) -> Result<Option<Self>, String> {
-        if header.drop_frames.is_empty() {
+    /// The patterns `drop_frames` and `keep_frames` of a profile; `None` if it leaves nothing out.
+    pub(super) fn of(drop: &str, keep: &str) -> Result<Option<Self>, String> {
+        if drop.is_empty() {
             return Ok(None);
         }
         let compile = |pattern: &str| pattern::compile_anchored(pattern, REGEX_BYTES);
-        let keep = Some(&header.keep_frames).filter(|keep| !keep.is_empty());
+        let keep = Some(keep).filter(|keep| !keep.is_empty());
         Ok(Some(Self {
-            drop: compile(&header.drop_frames)?,
-            keep: keep.map(|keep| compile(keep)).transpose()?,
+            drop: compile(drop)?,
+            keep: keep.map(compile).transpose()?,
         }))
     }
 
@@ -77,12 +76,9 @@ mod tests {
     use davy_profile::{Limits, folded};
 
     fn check(drop: &str, keep: &str, stacks: &str, expected: &str) {
-        let header = Header {
-            drop_frames: drop.to_owned(),
-            keep_frames: keep.to_owned(),
-            ..Header::default()
-        };
-        let of = Uninteresting::of(&header).expect("valid").expect("has one");
+        let of = Uninteresting::of(drop, keep)
+            .expect("valid")
+            .expect("has one");
         let profile = folded::decode(stacks.as_bytes(), &Limits::default()).expect("valid");
         let mut tree = FlameTree::new();
         tree.add_profile(&profile, 0, Grain::Function);

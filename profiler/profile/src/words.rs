@@ -61,7 +61,7 @@ impl<const N: usize> WordMap<N> {
     }
 
     /// Loads the slots of keys that are looked up next. These loads do not depend on each other, so the processor
-    /// waits for all of them at once; for a large table that halves the time of the lookups.
+    /// waits for all of them at once, which pays if the table is larger than the caches.
     #[inline]
     pub fn prefetch(&self, keys: impl Iterator<Item = [u32; N]>) {
         let mask = self.slots.len().wrapping_sub(1);

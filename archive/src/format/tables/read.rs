@@ -7,7 +7,22 @@ use crate::format::batch::{Series, Source, Window};
 use crate::format::columns::Group;
 use crate::format::header::Header;
 use crate::labels::Labels;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
+
+/// What a text means. Each distinct text is parsed once.
+fn parsed_once<T>(
+    known: &mut FxHashMap<String, Arc<T>>,
+    text: &str,
+    parse: impl Fn(&str) -> Result<Arc<T>>,
+) -> Result<Arc<T>> {
+    if let Some(found) = known.get(text) {
+        return Ok(Arc::clone(found));
+    }
+    let new = parse(text)?;
+    known.insert(text.to_owned(), Arc::clone(&new));
+    Ok(new)
+}
 
 /// Sources and series of a row group.
 pub struct SeriesTable {
@@ -39,11 +54,8 @@ impl SeriesTable {
                 .map(Arc::new)
                 .ok_or_else(|| Error::corrupt("invalid labels"))
         };
-        let mut known: rustc_hash::FxHashMap<String, Arc<Labels>> =
-            rustc_hash::FxHashMap::default();
         let mut kind: Arc<str> = "".into();
-        let mut known_headers: rustc_hash::FxHashMap<String, Arc<Header>> =
-            rustc_hash::FxHashMap::default();
+        let (mut known_labels, mut known_headers) = (FxHashMap::default(), FxHashMap::default());
         for (row, source) in sources.iter().enumerate() {
             let source = source.wrapping_sub(source_base) as usize;
             if source == table.sources.len() {
@@ -54,26 +66,12 @@ impl SeriesTable {
             if &*kind != kinds.get(row)? {
                 kind = kinds.get(row)?.into();
             }
-            let text = labels.get(row)?;
-            let labels = if let Some(found) = known.get(text) {
-                Arc::clone(found)
-            } else {
-                let new = parse(text)?;
-                known.insert(text.to_owned(), Arc::clone(&new));
-                new
-            };
+            let labels = parsed_once(&mut known_labels, labels.get(row)?, parse)?;
             let header = match &headers {
                 None => Arc::default(),
-                Some(headers) => {
-                    let text = headers.get(row)?;
-                    if let Some(found) = known_headers.get(text) {
-                        Arc::clone(found)
-                    } else {
-                        let new = Arc::new(Header::from_json(text)?);
-                        known_headers.insert(text.to_owned(), Arc::clone(&new));
-                        new
-                    }
-                }
+                Some(headers) => parsed_once(&mut known_headers, headers.get(row)?, |text| {
+                    Header::from_json(text).map(Arc::new)
+                })?,
             };
             table.rows.push(Series {
                 source: source as u32,
