@@ -10,12 +10,13 @@ mod timer;
 
 pub use probe::Probe;
 
-use crate::modules::Module;
+use crate::modules::{self, Module};
 use crate::sampler::{Counts, Sample, Sampler};
 use crate::{Error, loader, unwind};
 use davy_base::Random;
 use refusal::Refusal;
 use rustc_hash::{FxHashMap, FxHashSet};
+use signal::Holder;
 use slot::{SLOTS, Slot};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,6 +77,9 @@ struct TimerSampler {
     /// Threads that could not be given a timer, and so are missing from the profile.
     unsampled: FxHashSet<libc::pid_t>,
     refusal: Refusal,
+    /// Whether the program has installed its own SIGPROF handler. There are no timers meanwhile: their
+    /// signals would go to that handler.
+    is_displaced: bool,
     /// The counters when this sampler was started; slots count on from earlier samplers.
     base: Counts,
 }
@@ -111,6 +115,7 @@ pub(crate) fn start(hz: u32, random: Random) -> Result<Box<dyn Sampler>, Error> 
         modules: ModuleList::current(),
         unsampled: FxHashSet::default(),
         refusal: Refusal::default(),
+        is_displaced: false,
         base: Counts::default(),
     };
     sampler.base = sampler.totals();
@@ -120,6 +125,10 @@ pub(crate) fn start(hz: u32, random: Random) -> Result<Box<dyn Sampler>, Error> 
 impl TimerSampler {
     fn adopt(&mut self, tid: libc::pid_t) {
         if self.hz == 0 {
+            return;
+        }
+        if self.is_displaced {
+            self.unsampled.insert(tid);
             return;
         }
         let slot = if let Some(slot) = self.idle.pop() {
@@ -144,6 +153,55 @@ impl TimerSampler {
         }
     }
 
+    /// Stops sampling if the program has installed its own SIGPROF handler, and resumes once that handler
+    /// is gone: restored to ours, or removed so that ours can be installed again.
+    fn check_signal(&mut self) {
+        let program = match signal::holder() {
+            Ok(Holder::Program(handler)) => Some(handler),
+            Ok(Holder::Free) if signal::install().is_err() => return,
+            Ok(Holder::Free | Holder::Own) => None,
+            Err(_) => return,
+        };
+        match program {
+            Some(handler) if !self.is_displaced => {
+                self.is_displaced = true;
+                for thread in self.threads.values_mut() {
+                    thread.timer = None;
+                }
+                let file = match modules::containing(&self.modules.list, handler) {
+                    Some(module) => self.modules.list[module].name.as_str(),
+                    None => "code outside of any file",
+                };
+                self.refusal.set(format!(
+                    "SIGPROF is handled by {file} since after the profiler was started; \
+                     CPU sampling resumes when that handler is removed"
+                ));
+            }
+            None if self.is_displaced => {
+                self.is_displaced = false;
+                self.refusal.clear();
+                tracing::info!("CPU sampling resumed: SIGPROF is free again");
+                self.arm_missing();
+                for tid in std::mem::take(&mut self.unsampled) {
+                    self.adopt(tid);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Arms the timers of threads that have none.
+    fn arm_missing(&mut self) {
+        if self.is_displaced {
+            return;
+        }
+        for (tid, thread) in &mut self.threads {
+            if thread.timer.is_none() {
+                arm(*tid, thread, self.hz, &mut self.random, &mut self.refusal);
+            }
+        }
+    }
+
     fn scan_modules(&mut self) {
         if loader::generation() != self.modules.generation {
             self.modules = ModuleList::current();
@@ -164,7 +222,7 @@ impl TimerSampler {
     fn totals(&self) -> Counts {
         let mut counts = Counts {
             foreign_signals: signal::foreign(),
-            threads: self.threads.len(),
+            threads: self.threads.len() - self.threads_without_timer(),
             unsampled_threads: self.unsampled.len() + self.threads_without_timer(),
             slots: self.slots.len(),
             ..Counts::default()
@@ -189,15 +247,19 @@ impl Sampler for TimerSampler {
         self.hz
     }
 
+    fn is_displaced(&self) -> bool {
+        self.is_displaced
+    }
+
     fn set_hz(&mut self, hz: u32) {
         if hz == self.hz {
             return;
         }
         self.hz = hz;
-        for (tid, thread) in &mut self.threads {
+        for thread in self.threads.values_mut() {
             thread.timer = None;
-            arm(*tid, thread, hz, &mut self.random, &mut self.refusal);
         }
+        self.arm_missing();
     }
 
     fn scan_if_changed(&mut self, now: Duration) {
@@ -205,6 +267,7 @@ impl Sampler for TimerSampler {
             self.scan(now);
         } else {
             self.scan_modules();
+            self.check_signal();
         }
     }
 
@@ -212,6 +275,7 @@ impl Sampler for TimerSampler {
     /// drained from there, even if another thread has the slot by then.
     fn scan(&mut self, now: Duration) {
         self.scan_modules();
+        self.check_signal();
         let before = self.watch.count();
         let tasks = match std::fs::read_dir("/proc/self/task") {
             Ok(tasks) => tasks,
@@ -236,11 +300,7 @@ impl Sampler for TimerSampler {
         });
         self.unsampled.retain(|tid| alive.contains(tid));
         // A timer may have been refused when the rate was changed (RLIMIT_SIGPENDING).
-        for (tid, thread) in &mut self.threads {
-            if thread.timer.is_none() {
-                arm(*tid, thread, self.hz, &mut self.random, &mut self.refusal);
-            }
-        }
+        self.arm_missing();
         for tid in alive {
             if !self.threads.contains_key(&tid) {
                 self.adopt(tid);

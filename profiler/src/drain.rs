@@ -145,6 +145,7 @@ impl Drainer {
             self.sampler.flush();
         }
         self.drain();
+        self.follow_displacement();
         let mut stop = false;
         for command in commands {
             stop |= self.execute(command);
@@ -162,6 +163,20 @@ impl Drainer {
         }
         self.publish_counts();
         stop
+    }
+
+    fn is_sampling(&self) -> bool {
+        self.sampler.hz() > 0 && !self.sampler.is_displaced()
+    }
+
+    /// Ends the window if the program took the sampler's signal, or gave it back: a window is sampled as a
+    /// whole or not at all.
+    fn follow_displacement(&mut self) {
+        let is_sampled = self.is_sampling();
+        if is_sampled != self.open.is_sampled {
+            self.end_window();
+            self.open.is_sampled = is_sampled;
+        }
     }
 
     fn drain(&mut self) {
@@ -200,6 +215,11 @@ impl Drainer {
             Command::Watch(span) => self.watch(span),
             Command::CollectSpan { reply, .. } if self.live_collectors() >= COLLECTORS_MAX => {
                 reply(Err(Error::TooManyProfiles(COLLECTORS_MAX)));
+            }
+            Command::CollectSpan { source, reply, .. }
+                if source == ProfileSource::Cpu && self.sampler.is_displaced() =>
+            {
+                reply(Err(Error::SignalTaken));
             }
             Command::CollectSpan {
                 source,
@@ -255,10 +275,11 @@ impl Drainer {
             (_, 0) => self.open.period,
             (0, hz) | (hz, _) => period(hz),
         };
-        if period != self.open.period || (hz > 0) != self.open.is_sampled {
+        let is_sampled = hz > 0 && !self.sampler.is_displaced();
+        if period != self.open.period || is_sampled != self.open.is_sampled {
             // A window has one period, and is sampled as a whole or not at all.
             self.end_window();
-            (self.open.period, self.open.is_sampled) = (period, hz > 0);
+            (self.open.period, self.open.is_sampled) = (period, is_sampled);
         }
         if hz != self.sampler.hz() {
             self.sampler.set_hz(hz);

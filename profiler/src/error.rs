@@ -9,11 +9,9 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The application handles SIGPROF itself, and a signal has one handler.
-    #[error(
-        "cannot sample CPU time: the application has a SIGPROF handler; \
-         remove it before the profiler starts"
-    )]
+    /// The application handles SIGPROF itself, and a signal has one handler. Returned by the start, and by
+    /// requests for a CPU profile if the application has installed its handler later.
+    #[error("cannot sample CPU time: the application has a SIGPROF handler; remove it")]
     SignalTaken,
     /// This code was loaded into a running program as a library. There, a thread's first access to a
     /// thread-local variable may allocate, which a signal handler must not do.

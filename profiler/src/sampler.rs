@@ -42,6 +42,12 @@ pub(crate) trait Sampler: Send {
     /// Samples per second of CPU time; 0 while sampling is off.
     fn hz(&self) -> u32;
 
+    /// Whether the program has installed a handler of its own for the sampler's signal. Nothing is sampled
+    /// until it is removed.
+    fn is_displaced(&self) -> bool {
+        false
+    }
+
     /// Changes the rate; 0 turns sampling off.
     fn set_hz(&mut self, hz: u32);
 

@@ -17,7 +17,7 @@ pub struct Stats {
     pub overruns: u64,
     /// Threads that are being sampled.
     pub threads: usize,
-    /// Threads that could not be given a timer.
+    /// Threads that could not be given a timer, or all while the application handles SIGPROF itself.
     pub threads_unsampled: usize,
     /// Why threads are not sampled, with the last error of the system; empty if all are.
     pub unsampled_reason: String,

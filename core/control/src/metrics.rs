@@ -77,6 +77,7 @@ struct ProfilerMetrics {
     spool_bytes: Gauge,
     ack_delay: Gauge,
     threads: Gauge,
+    threads_unsampled: Gauge,
 }
 
 impl ProfilerMetrics {
@@ -108,6 +109,10 @@ impl ProfilerMetrics {
                 "Time from the end of the last acknowledged window to its acknowledgement",
             )?,
             threads: Gauge::new(name("threads"), "Sampled threads")?,
+            threads_unsampled: Gauge::new(
+                name("threads_unsampled"),
+                "Threads missing from the CPU profile; the log has the reason",
+            )?,
         };
         registry.register(Box::new(metrics.samples.clone()))?;
         registry.register(Box::new(metrics.dropped.clone()))?;
@@ -116,6 +121,7 @@ impl ProfilerMetrics {
         registry.register(Box::new(metrics.spool_bytes.clone()))?;
         registry.register(Box::new(metrics.ack_delay.clone()))?;
         registry.register(Box::new(metrics.threads.clone()))?;
+        registry.register(Box::new(metrics.threads_unsampled.clone()))?;
         Ok(metrics)
     }
 
@@ -147,5 +153,6 @@ impl ProfilerMetrics {
         self.ack_delay
             .set(stats.ack_delay.unwrap_or_default().as_secs_f64());
         self.threads.set(stats.threads as f64);
+        self.threads_unsampled.set(stats.threads_unsampled as f64);
     }
 }

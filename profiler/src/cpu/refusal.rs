@@ -25,6 +25,11 @@ impl Refusal {
         self.set(format!("{what}: {error}{advice}"));
     }
 
+    /// Forgets the reason, because every thread is sampled again.
+    pub(super) fn clear(&mut self) {
+        self.reason = Arc::default();
+    }
+
     /// Notes a reason, and logs it if it is new.
     pub(super) fn set(&mut self, reason: String) {
         if *self.reason != *reason {

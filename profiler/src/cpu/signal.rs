@@ -17,23 +17,42 @@ pub(super) fn foreign() -> u64 {
     FOREIGN.load(Ordering::Relaxed)
 }
 
+/// What handles SIGPROF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// The handler of this crate.
+    Own,
+    /// No handler: the signal is ignored or ends the process.
+    Free,
+    /// A handler of the program, at this address.
+    Program(u64),
+}
+
+/// What handles SIGPROF now.
+pub(super) fn holder() -> std::io::Result<Holder> {
+    // SAFETY: plain data; the call only reads what is installed.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: the action outlives the call.
+    if unsafe { libc::sigaction(libc::SIGPROF, std::ptr::null(), &raw mut action) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(match action.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => Holder::Free,
+        handler if handler == on_sigprof as *const () as usize => Holder::Own,
+        handler => Holder::Program(handler as u64),
+    })
+}
+
 /// Installs the handler of SIGPROF, unless the application has one.
 ///
 /// The handler stays for the life of the process, because a late signal must find it.
 pub(super) fn install() -> Result<(), Error> {
-    // SAFETY: plain data; the first call only reads what is installed.
-    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: `before` outlives the call.
-    if unsafe { libc::sigaction(libc::SIGPROF, std::ptr::null(), &raw mut before) } != 0 {
-        return Err(Error::Signal(std::io::Error::last_os_error()));
+    match holder().map_err(Error::Signal)? {
+        Holder::Own => return Ok(()),
+        Holder::Free => {}
+        Holder::Program(_) => return Err(Error::SignalTaken),
     }
     let ours = on_sigprof as *const () as usize;
-    if before.sa_sigaction == ours {
-        return Ok(());
-    }
-    if before.sa_sigaction != libc::SIG_DFL && before.sa_sigaction != libc::SIG_IGN {
-        return Err(Error::SignalTaken);
-    }
     // SAFETY: plain data, filled below. No SA_ONSTACK: Rust's alternate stacks are too small for
     // unwinding, and the stack that overflows is the one that is being unwound.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

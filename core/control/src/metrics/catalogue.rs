@@ -293,6 +293,11 @@ pub const METRICS: &[MetricEntry] = &[
         "Bytes of windows that are not acknowledged yet",
     ),
     gauge("davy_profiler_threads", &[], "Sampled threads"),
+    gauge(
+        "davy_profiler_threads_unsampled",
+        &[],
+        "Threads missing from the CPU profile; the log has the reason",
+    ),
     counter(
         "davy_profiler_windows_total",
         &[],
