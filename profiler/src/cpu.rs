@@ -1,12 +1,13 @@
-//! The built-in sampler: a timer for every thread, and a ring for each that the signal handler fills.
+//! The built-in sampler: a timer for every thread, and buffers that the signal handler fills.
 
+mod buffer;
 mod probe;
 mod refusal;
 mod ring;
 mod signal;
-mod slot;
 mod thread_watch;
 mod timer;
+mod timer_value;
 
 pub use probe::Probe;
 
@@ -17,12 +18,12 @@ use davy_base::Random;
 use refusal::Refusal;
 use rustc_hash::{FxHashMap, FxHashSet};
 use signal::Holder;
-use slot::{SLOTS, Slot};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thread_watch::ThreadWatch;
 use timer::Timer;
+use timer_value::TimerValue;
 
 /// Maximum number of module lists per process. Each list that is replaced is leaked, because a signal
 /// handler may still be reading its unwind tables.
@@ -70,8 +71,8 @@ struct TimerSampler {
     hz: u32,
     random: Random,
     threads: FxHashMap<libc::pid_t, Thread>,
-    idle: Vec<&'static Slot>,
-    slots: Vec<&'static Slot>,
+    /// Spreads threads over the buffers.
+    next_buffer: usize,
     watch: ThreadWatch,
     modules: ModuleList,
     /// Threads that could not be given a timer, and so are missing from the profile.
@@ -80,12 +81,13 @@ struct TimerSampler {
     /// Whether the program has installed its own SIGPROF handler. There are no timers meanwhile: their
     /// signals would go to that handler.
     is_displaced: bool,
-    /// The counters when this sampler was started; slots count on from earlier samplers.
+    /// The counters when this sampler was started; buffers count on from earlier samplers.
     base: Counts,
 }
 
+/// A thread that is known; without a timer while it cannot be sampled.
+#[derive(Default)]
 struct Thread {
-    slot: &'static Slot,
     timer: Option<Timer>,
 }
 
@@ -98,19 +100,17 @@ impl Thread {
 /// Installs the SIGPROF handler and reads the unwind tables; samples nothing before [`Sampler::scan`].
 pub(crate) fn start(hz: u32, random: Random) -> Result<Box<dyn Sampler>, Error> {
     signal::install()?;
-    let slots = Slot::all();
     let process = std::process::id();
     let is_forked = PROCESS.swap(process, Ordering::Relaxed) != process;
     // Samples recorded after the previous sampler's final drain are discarded.
-    for slot in &slots {
-        slot.reset(is_forked);
+    for buffer in buffer::all() {
+        buffer.reset(is_forked);
     }
     let mut sampler = TimerSampler {
         hz,
         random,
         threads: FxHashMap::default(),
-        idle: slots.clone(),
-        slots,
+        next_buffer: 0,
         watch: ThreadWatch::new(),
         modules: ModuleList::current(),
         unsampled: FxHashSet::default(),
@@ -131,25 +131,12 @@ impl TimerSampler {
             self.unsampled.insert(tid);
             return;
         }
-        let slot = if let Some(slot) = self.idle.pop() {
-            slot
-        } else if let Some(slot) = Slot::create() {
-            self.slots.push(slot);
-            slot
-        } else {
-            self.refusal
-                .set(format!("at most {SLOTS} threads are sampled at a time"));
-            self.unsampled.insert(tid);
-            return;
-        };
-        let mut thread = Thread { slot, timer: None };
-        let (random, refusal) = (&mut self.random, &mut self.refusal);
-        if arm(tid, &mut thread, self.hz, random, refusal) {
+        let mut thread = Thread::default();
+        if self.arm(tid, &mut thread) {
             self.unsampled.remove(&tid);
             self.threads.insert(tid, thread);
         } else {
             self.unsampled.insert(tid);
-            self.idle.push(slot);
         }
     }
 
@@ -195,11 +182,38 @@ impl TimerSampler {
         if self.is_displaced {
             return;
         }
-        for (tid, thread) in &mut self.threads {
+        let mut threads = std::mem::take(&mut self.threads);
+        for (tid, thread) in &mut threads {
             if thread.timer.is_none() {
-                arm(*tid, thread, self.hz, &mut self.random, &mut self.refusal);
+                self.arm(*tid, thread);
             }
         }
+        self.threads = threads;
+    }
+
+    /// Arms a thread's timer at a random phase; otherwise threads and processes that were started together
+    /// would be sampled in lockstep.
+    fn arm(&mut self, tid: libc::pid_t, thread: &mut Thread) -> bool {
+        if self.hz == 0 {
+            return true;
+        }
+        let period = Duration::from_nanos(1_000_000_000 / u64::from(self.hz));
+        let phase = 1 + self.random.below(period.as_nanos() as u64);
+        let buffers = buffer::make_for(self.threads.len() + 1);
+        self.next_buffer = (self.next_buffer + 1) % buffers;
+        let value = TimerValue::new(period, self.next_buffer);
+        let phase = Duration::from_nanos(phase);
+        let armed = Timer::arm(tid, value.to_signal(), period, phase);
+        match &armed {
+            // The thread has ended since it was listed.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            Err(error) => self
+                .refusal
+                .note("cannot create a timer for a thread", error),
+            Ok(_) => {}
+        }
+        thread.timer = armed.ok();
+        thread.timer.is_some()
     }
 
     fn scan_modules(&mut self) {
@@ -224,15 +238,16 @@ impl TimerSampler {
             foreign_signals: signal::foreign(),
             threads: self.threads.len() - self.threads_without_timer(),
             unsampled_threads: self.unsampled.len() + self.threads_without_timer(),
-            slots: self.slots.len(),
+            ring_full: buffer::dropped(),
+            rings: buffer::all().count(),
             ..Counts::default()
         };
-        for slot in &self.slots {
-            counts.samples += slot.counts.samples.load(Ordering::Relaxed);
-            counts.ring_full += slot.counts.ring_full.load(Ordering::Relaxed);
-            counts.truncated += slot.counts.truncated.load(Ordering::Relaxed);
-            counts.overruns += slot.counts.overruns.load(Ordering::Relaxed);
-            counts.handler_nanos += slot.counts.handler_nanos.load(Ordering::Relaxed);
+        for buffer in buffer::all() {
+            let of = &buffer.counts;
+            counts.samples += of.samples.load(Ordering::Relaxed);
+            counts.truncated += of.truncated.load(Ordering::Relaxed);
+            counts.overruns += of.overruns.load(Ordering::Relaxed);
+            counts.handler_nanos += of.handler_nanos.load(Ordering::Relaxed);
         }
         counts
     }
@@ -271,8 +286,7 @@ impl Sampler for TimerSampler {
         }
     }
 
-    /// Also reclaims the slots of threads that have ended. Their last samples stay in the ring and are
-    /// drained from there, even if another thread has the slot by then.
+    /// Also deletes the timers of threads that have ended. Their last samples stay in the buffers.
     fn scan(&mut self, now: Duration) {
         self.scan_modules();
         self.check_signal();
@@ -290,14 +304,8 @@ impl Sampler for TimerSampler {
             .filter_map(|task| task.file_name().to_str()?.parse().ok())
             .collect();
         self.watch.listed(now, before, alive.len());
-        let idle = &mut self.idle;
-        self.threads.retain(|tid, thread| {
-            let is_alive = alive.contains(tid) && !thread.has_ended();
-            if !is_alive {
-                idle.push(thread.slot);
-            }
-            is_alive
-        });
+        self.threads
+            .retain(|tid, thread| alive.contains(tid) && !thread.has_ended());
         self.unsampled.retain(|tid| alive.contains(tid));
         // A timer may have been refused when the rate was changed (RLIMIT_SIGPENDING).
         self.arm_missing();
@@ -309,8 +317,8 @@ impl Sampler for TimerSampler {
     }
 
     fn drain(&mut self, read: &mut dyn FnMut(&Sample<'_>)) {
-        for slot in &self.slots {
-            slot.ring.drain(&mut *read);
+        for buffer in buffer::all() {
+            buffer.ring.drain(&mut *read);
         }
     }
 
@@ -333,33 +341,4 @@ impl Sampler for TimerSampler {
         counts.foreign_signals -= base.foreign_signals;
         counts
     }
-}
-
-/// Arms a thread's timer at a random phase; otherwise threads and processes that were started together
-/// would be sampled in lockstep.
-fn arm(
-    tid: libc::pid_t,
-    thread: &mut Thread,
-    hz: u32,
-    random: &mut Random,
-    refusal: &mut Refusal,
-) -> bool {
-    if hz == 0 {
-        return true;
-    }
-    let period = Duration::from_nanos(1_000_000_000 / u64::from(hz));
-    let phase = Duration::from_nanos(1 + random.below(period.as_nanos() as u64));
-    thread
-        .slot
-        .period_nanos
-        .store(period.as_nanos() as u64, Ordering::Relaxed);
-    let armed = Timer::arm(tid, thread.slot.signal_value(), period, phase);
-    match &armed {
-        // The thread has ended since it was listed.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
-        Err(error) => refusal.note("cannot create a timer for a thread", error),
-        Ok(_) => {}
-    }
-    thread.timer = armed.ok();
-    thread.timer.is_some()
 }

@@ -31,7 +31,7 @@ pub(crate) struct Counts {
     pub(crate) handler_nanos: u64,
     pub(crate) threads: usize,
     pub(crate) unsampled_threads: usize,
-    pub(crate) slots: usize,
+    pub(crate) rings: usize,
 }
 
 /// Samples the CPU time of the process. Owned and driven by one thread.

@@ -21,9 +21,9 @@ pub struct Stats {
     pub threads_unsampled: usize,
     /// Why threads are not sampled, with the last error of the system; empty if all are.
     pub unsampled_reason: String,
-    /// Maximum number of rings that were in use at the same time.
+    /// Rings for samples. All threads share them: there are at most 16, or two per CPU if that is more.
     pub rings: usize,
-    /// Seconds spent in the signal handler.
+    /// CPU seconds spent in the signal handler. A handler whose thread lost the processor counts at most 20 us.
     pub handler_seconds: f64,
     /// CPU seconds of the profiler's own threads.
     pub thread_seconds: f64,
@@ -49,7 +49,7 @@ pub struct Stats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// Samples dropped because the ring of their thread was full.
+    /// Samples dropped because every ring was full or in use.
     pub ring_full: u64,
     /// SIGPROF signals that this profiler did not send.
     pub foreign_signals: u64,

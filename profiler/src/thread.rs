@@ -149,8 +149,8 @@ impl StackReader {
         if address < self.low || address & 7 != 0 {
             return Err(());
         }
-        while end > self.high {
-            self.grow()?;
+        if end > self.high {
+            self.grow(end)?;
         }
         // SAFETY: the word lies between the stack pointer and an end that is either the stack's own or
         // was probed. The stack of a thread that is in our handler does not shrink. Other threads may
@@ -158,19 +158,27 @@ impl StackReader {
         Ok(unsafe { std::ptr::read_volatile(address as *const u64) })
     }
 
+    /// Probes pages until words below `end` may be read.
     #[cold]
-    fn grow(&mut self) -> Result<(), ()> {
-        if self.pages_left == 0 || !is_readable(self.high) {
-            self.pages_left = 0;
-            return Err(());
+    #[inline(never)]
+    fn grow(&mut self, end: usize) -> Result<(), ()> {
+        while end > self.high {
+            if self.pages_left == 0 || !is_readable(self.high) {
+                self.pages_left = 0;
+                return Err(());
+            }
+            self.pages_left -= 1;
+            self.high = (self.high & !(PAGE - 1)).checked_add(PAGE).ok_or(())?;
         }
-        self.pages_left -= 1;
-        self.high = (self.high & !(PAGE - 1)).checked_add(PAGE).ok_or(())?;
         Ok(())
     }
 }
 
 /// Whether the page of this address is readable. Changes `errno`; the caller restores it.
+///
+/// Not inlined: of a library's function that is called in a loop, the compiler keeps the address in a register, and
+/// the audit of the handler's machine code cannot follow that.
+#[inline(never)]
 fn is_readable(address: usize) -> bool {
     const INVALID_OPERATION: libc::c_int = -1;
     // The kernel copies the new mask before it checks the operation. So an invalid operation fails with

@@ -1,13 +1,17 @@
 //! The signal handler.
 //!
-//! It neither allocates nor locks, and calls nothing that does. It finds its slot by the number that its
-//! timer carries.
+//! It neither allocates nor locks, and calls nothing that does. The number that its timer carries has all that
+//! it needs to know about the thread.
 
-use super::slot::Slot;
+use super::buffer;
+use super::timer_value::TimerValue;
 use crate::sampler::OWN_HANDLER;
 use crate::unwind::{self, Registers};
 use crate::{Error, clock};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The elapsed time of a handler that takes longer is not its CPU time: its thread lost the processor.
+const HANDLER_NANOS_MAX: u64 = 20_000;
 
 /// SIGPROF signals that none of our timers sent.
 static FOREIGN: AtomicU64 = AtomicU64::new(0);
@@ -114,8 +118,8 @@ struct TimerInfo {
     value: usize,
 }
 
-/// Sends the calling thread the signal that this slot's timer would send.
-pub(super) fn send(slot: &Slot) {
+/// Sends the calling thread the signal that a timer with this value would send.
+pub(super) fn send(timer: TimerValue) {
     /// The kernel copies a whole `siginfo_t`.
     #[repr(C)]
     struct Padded(TimerInfo, [u8; 128 - size_of::<TimerInfo>()]);
@@ -126,7 +130,7 @@ pub(super) fn send(slot: &Slot) {
         padding: 0,
         timer: 0,
         overrun: 0,
-        value: slot.signal_value(),
+        value: timer.to_signal(),
     };
     let info = Padded(info, [0; 128 - size_of::<TimerInfo>()]);
     // SAFETY: the information outlives the call, and goes to this very thread.
@@ -152,15 +156,15 @@ extern "C" fn on_sigprof(
     let before = unsafe { *errno };
     // SAFETY: the kernel gives a whole siginfo_t, which is larger than this.
     let info = unsafe { &*info.cast::<TimerInfo>() };
-    let slot = if info.code == libc::SI_TIMER {
-        Slot::by_signal_value(info.value)
+    let timer = if info.code == libc::SI_TIMER {
+        TimerValue::of_signal(info.value)
     } else {
         None
     };
-    if let Some(slot) = slot {
+    if let Some(timer) = timer {
         // SAFETY: the context is the kernel's own.
         let registers = unsafe { Registers::of_signal(context) };
-        record(slot, registers, info.overrun.max(0) as u64);
+        record(timer, registers, info.overrun.max(0) as u64);
     } else {
         FOREIGN.fetch_add(1, Ordering::Relaxed);
     }
@@ -168,35 +172,27 @@ extern "C" fn on_sigprof(
     unsafe { *errno = before };
 }
 
-/// Writes a sample of the calling thread into the slot's ring.
-pub(super) fn record(slot: &Slot, registers: Registers, overruns: u64) {
+/// Writes a sample of the calling thread into a buffer.
+#[inline]
+pub(super) fn record(timer: TimerValue, registers: Registers, overruns: u64) {
     let begin = clock::signal_safe_nanos();
-    let counts = &slot.counts;
-    let nanos = (1 + overruns).saturating_mul(slot.period_nanos.load(Ordering::Relaxed));
-    let is_recorded = slot.with_cache(|cache| {
-        if let Some(mut writer) = slot.ring.writer() {
-            unwind::walk(registers, Some(cache), |pc| writer.push(pc));
-            let tag = davy_tag::current().index();
-            if writer.publish(nanos, tag) {
-                add(&counts.truncated, 1);
-            }
-            add(&counts.samples, 1);
-        } else {
-            add(&counts.ring_full, 1);
-        }
-        add(&counts.overruns, overruns);
-        add(
-            &counts.handler_nanos,
-            clock::signal_safe_nanos().saturating_sub(begin),
-        );
-    });
-    // Only a forged signal finds its slot busy: SIGPROF is blocked while its handler runs.
-    if !is_recorded {
-        FOREIGN.fetch_add(1, Ordering::Relaxed);
+    let nanos = (1 + overruns).saturating_mul(timer.period_nanos);
+    let Some((buffer, mut writer)) = buffer::take(timer.buffer) else {
+        return;
+    };
+    unwind::walk(registers, Some(buffer.cache()), |pc| writer.push(pc));
+    let counts = buffer.counts();
+    let tag = davy_tag::current().index();
+    if writer.publish(nanos, tag) {
+        add(&counts.truncated, 1);
     }
+    add(&counts.samples, 1);
+    add(&counts.overruns, overruns);
+    let elapsed = clock::signal_safe_nanos().saturating_sub(begin);
+    add(&counts.handler_nanos, elapsed.min(HANDLER_NANOS_MAX));
 }
 
-/// Cheaper than an atomic addition; only the slot's own handler writes.
+/// Cheaper than an atomic addition; only the handler that holds the buffer writes.
 fn add(counter: &AtomicU64, amount: u64) {
     counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
 }
