@@ -17,8 +17,6 @@ const NODES_MAX: usize = 500_000;
 pub(crate) const TRUNCATED: u64 = u64::MAX;
 /// Pseudo-address in place of the stack of an allocation that did not fit into the table of stacks.
 pub(crate) const TABLE_FULL: u64 = u64::MAX - 1;
-/// Pseudo-address in place of the stack of CPU time that was measured but not sampled.
-pub(crate) const UNSAMPLED: u64 = u64::MAX - 2;
 
 /// Addresses from here on are indices into an aggregate's names; user space ends far below.
 pub(crate) const NAMED: u64 = 1 << 63;

@@ -1,8 +1,6 @@
 //! Converts aggregated addresses to a profile with names.
 
-use crate::aggregate::{
-    Aggregate, CPU_FRAMES_MAX, HEAP_FRAMES_MAX, NAMED, TABLE_FULL, TRUNCATED, UNSAMPLED,
-};
+use crate::aggregate::{Aggregate, CPU_FRAMES_MAX, HEAP_FRAMES_MAX, NAMED, TABLE_FULL, TRUNCATED};
 use crate::modules::{self, Module};
 use crate::sample_kind::{ProfileMeta, SampleKind};
 use crate::symbol::{Frame, Symbols, fold_generics};
@@ -147,7 +145,6 @@ impl<'a> LocationResolver<'a> {
                 return profile.named_location(&format!("(stack truncated at {frames} frames)"));
             }
             TABLE_FULL => return profile.named_location("(stack table full)"),
-            UNSAMPLED => return profile.named_location("(CPU time measured, not sampled)"),
             NAMED.. => {
                 let name = self.names.get((address - NAMED) as usize);
                 return profile.named_location(name.map_or("(unknown)", String::as_str));

@@ -191,6 +191,11 @@ impl Builder {
         let sampler = self.engine.start(self.hz, seeded)?;
         if let Err(reason) = heap::start() {
             tracing::info!(reason, "heap profiling disabled");
+            #[cfg(native)]
+            // SAFETY: the source returns null.
+            unsafe {
+                davy_tag::set_allocated_source(crate::thread::register_at_first_tag);
+            }
         }
         davy_tag::start_accounting();
         task_stacks::start();

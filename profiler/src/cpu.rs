@@ -277,6 +277,15 @@ impl Sampler for TimerSampler {
         self.arm_missing();
     }
 
+    fn add_thread(&mut self, tid: i32) {
+        if self.threads.get(&tid).is_some_and(Thread::has_ended) {
+            self.threads.remove(&tid);
+        }
+        if !self.threads.contains_key(&tid) {
+            self.adopt(tid);
+        }
+    }
+
     fn scan_if_changed(&mut self, now: Duration) {
         if self.watch.is_listing_due(now) || self.threads.values().any(Thread::has_ended) {
             self.scan(now);

@@ -1,6 +1,7 @@
 //! The thread that reads samples, ends windows and collects requested profiles.
 
 mod collect;
+mod idle;
 mod mailbox;
 
 pub(crate) use collect::{COLLECTORS_MAX, Collected, ProfileSource, Waiter};
@@ -11,12 +12,13 @@ use crate::aggregate::{Aggregate, Filter};
 use crate::push::{Outbox, RawWindow};
 use crate::sample_kind::{ProfileMeta, SampleKind};
 use crate::sampler::Sampler;
-use crate::scaling::{self, CpuReading};
+use crate::scaling::{self, Carry, CpuReading};
 use crate::wall::WallReading;
 use crate::{heap, tasks, wall};
 use collect::Collector;
 use davy_base::{Clock, Timestamp};
 use davy_tag::Tag;
+use idle::IdleBoost;
 use mailbox::Counts;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,8 @@ const FIRST_WINDOW: Duration = Duration::from_secs(2);
 const WATCHED_WINDOW: Duration = Duration::from_secs(1);
 /// Minimum frequency of reading the rings and of looking for new threads and modules.
 const TICK: Duration = Duration::from_millis(200);
+/// Minimum time between two turns that only add threads which have registered.
+const REGISTER_EVERY: Duration = Duration::from_millis(20);
 /// Samples of maximum depth that a ring holds. Of usual ones it holds ten times as many.
 const RING_SAMPLES: u32 = 20;
 /// The rate of a profile that is requested while sampling is off.
@@ -46,6 +50,9 @@ pub(crate) struct Drainer {
     /// Whether samples are scaled to exact accounting.
     is_scaled: bool,
     open: OpenWindow,
+    /// CPU time of tags that waits for their next sample.
+    carry: Carry,
+    idle: IdleBoost,
     heap_history: heap::History,
     /// When the sampler last looked for threads and modules.
     scanned_at: Duration,
@@ -94,6 +101,8 @@ impl Drainer {
                 period: period(hz),
             },
             hz,
+            carry: Carry::default(),
+            idle: IdleBoost::new(begun),
             // Samples without tags cannot be scaled by tag.
             is_scaled: is_scaled && sampler.has_tags(),
             sampler,
@@ -114,13 +123,21 @@ impl Drainer {
         let _guard = Tag::new("profiler", "drain").enter();
         let _open = mailbox::open(&self.mailbox);
         self.sampler.scan(self.clock.monotonic());
+        let (mut threads, mut registered) = (Vec::new(), false);
         loop {
-            let ring_full = Duration::from_secs(RING_SAMPLES.into()) / self.sampler.hz().max(1);
+            let ring_full = Duration::from_secs(RING_SAMPLES.into()) / self.rate().max(1);
             let tick = TICK.min(ring_full);
             let next = self.next_deadline();
-            let wait = tick.min(next.saturating_sub(self.clock.monotonic()));
-            let (commands, is_nudged) = self.mailbox.wait(wait);
-            if self.turn(commands, is_nudged) {
+            let mut wait = tick.min(next.saturating_sub(self.clock.monotonic()));
+            if registered {
+                wait = wait.min(REGISTER_EVERY);
+            }
+            let commands = self.mailbox.wait(wait, !registered, &mut threads);
+            registered = !threads.is_empty();
+            for thread in threads.drain(..) {
+                self.sampler.add_thread(thread);
+            }
+            if self.turn(commands) {
                 return;
             }
         }
@@ -133,9 +150,9 @@ impl Drainer {
     }
 
     /// Does everything that is due, and executes commands. Returns whether the drainer must stop.
-    fn turn(&mut self, commands: Vec<Command>, is_nudged: bool) -> bool {
+    fn turn(&mut self, commands: Vec<Command>) -> bool {
         let now = self.clock.monotonic();
-        if is_nudged || !commands.is_empty() {
+        if !commands.is_empty() {
             self.sampler.scan(now);
         } else if now >= self.scanned_at + TICK {
             self.sampler.scan_if_changed(now);
@@ -155,8 +172,14 @@ impl Drainer {
         }
         let now = self.clock.monotonic();
         self.finish_collectors(now);
+        if stop {
+            self.carry.give_up();
+        }
         if stop || now >= self.open.ends_at {
             self.end_window();
+        }
+        if self.idle.update(now) {
+            self.update_rate();
         }
         if now >= self.ask_tasks_at {
             self.ask_tasks_at = now + tasks::ask();
@@ -265,10 +288,15 @@ impl Drainer {
         })
     }
 
-    /// Sets the sampler to the highest rate that is needed.
-    fn update_rate(&mut self) {
+    /// The highest rate that is requested.
+    fn rate(&self) -> u32 {
         let requested = self.collectors.iter().map(|c| c.hz).max().unwrap_or(0);
-        let hz = self.hz.max(requested);
+        self.hz.max(requested)
+    }
+
+    /// Sets the sampler to the rate that is needed.
+    fn update_rate(&mut self) {
+        let hz = self.rate();
         // Each sample has its own weight, so a temporarily higher rate does not change the period of the
         // windows.
         let period = match (self.hz, hz) {
@@ -281,6 +309,7 @@ impl Drainer {
             self.end_window();
             (self.open.period, self.open.is_sampled) = (period, is_sampled);
         }
+        let hz = self.idle.rate(hz);
         if hz != self.sampler.hz() {
             self.sampler.set_hz(hz);
             self.sampler.scan(self.clock.monotonic());
@@ -311,7 +340,7 @@ impl Drainer {
             }
             let done = self.collectors.swap_remove(at);
             let is_scaled = self.is_scaled && self.open.is_sampled;
-            let period = period(self.sampler.hz());
+            let period = period(self.rate().max(done.hz));
             let (reply, ended) = done.end(now, period, is_scaled, &self.clock);
             let modules = self.sampler.modules();
             reply(ended.map(|(aggregate, meta)| Collected {
@@ -372,7 +401,10 @@ impl Drainer {
         if !aggregate.samples.is_empty() || !self.open.is_sampled {
             let now = CpuReading::now();
             if self.is_scaled && self.open.is_sampled {
-                scaling::apply(&mut aggregate, &self.open.cpu, &now, &Filter::default());
+                let ends_at = self.clock.monotonic();
+                let used = self.carry.add_to(now.since(&self.open.cpu));
+                let left = scaling::apply(&mut aggregate, used, &Filter::default());
+                self.carry.keep(&mut aggregate, left, ends_at);
             }
             self.open.cpu = now;
         }

@@ -54,6 +54,9 @@ pub(crate) trait Sampler: Send {
     /// Finds new threads and modules. `now` is an instant of the monotonic clock.
     fn scan(&mut self, now: Duration);
 
+    /// Samples a thread that has just registered.
+    fn add_thread(&mut self, _thread: i32) {}
+
     /// Calls [`Sampler::scan`] if threads or modules may have changed.
     fn scan_if_changed(&mut self, now: Duration);
 

@@ -4,11 +4,18 @@
 //! sampling rate, so its share of the samples may be anything. Exact accounting does not have this bias,
 //! but it has no stacks. So the samples of each tag are scaled to the CPU time that was measured for the
 //! tag, and untagged samples to the rest of the process's CPU time.
+//!
+//! A tag that uses little CPU time has no sample in most windows. Its time is carried to the window of its next
+//! sample, as the weight of that sample. What is carried for too long has no stack.
 
-use crate::aggregate::{Aggregate, Filter, UNSAMPLED};
+use crate::aggregate::{Aggregate, Filter};
 use crate::clock;
 use davy_tag::Tag;
 use rustc_hash::FxHashMap;
+use std::time::Duration;
+
+/// Maximum time for which CPU time waits for a sample of its tag.
+const CARRY_MAX: Duration = Duration::from_mins(1);
 
 /// CPU time of the process and of each tag at an instant, in nanoseconds.
 #[derive(Debug)]
@@ -30,29 +37,80 @@ impl CpuReading {
     }
 
     /// CPU time of the tags and of the process since `before`.
-    fn since(&self, before: &Self) -> (FxHashMap<Tag, i64>, i64) {
+    pub(crate) fn since(&self, before: &Self) -> CpuUse {
         let by_tag = self.by_tag.iter().map(|(tag, nanos)| {
             let earlier = before.by_tag.get(tag).copied().unwrap_or(0);
             (*tag, nanos.saturating_sub(earlier) as i64)
         });
         let process = self.process.saturating_sub(before.process);
-        (
-            by_tag.filter(|(_, nanos)| *nanos > 0).collect(),
-            process as i64,
-        )
+        CpuUse {
+            by_tag: by_tag.filter(|(_, nanos)| *nanos > 0).collect(),
+            process: process as i64,
+        }
     }
 }
 
-/// Scales CPU samples that were taken between `before` and `now` to the CPU time of that span.
-pub(crate) fn apply(
-    aggregate: &mut Aggregate,
-    before: &CpuReading,
-    now: &CpuReading,
-    filter: &Filter,
-) {
-    let (used, process) = now.since(before);
-    let totals = totals(&sums(aggregate), used, process);
-    scale(aggregate, &totals, filter);
+/// CPU time in nanoseconds, of tags and of the process.
+#[derive(Debug, Default)]
+pub(crate) struct CpuUse {
+    by_tag: FxHashMap<Tag, i64>,
+    process: i64,
+}
+
+/// CPU time by tag that has no samples, in nanoseconds.
+pub(crate) type Remainder = Vec<(Tag, i64)>;
+
+/// Scales CPU samples to the CPU time of their span. Returns the time of tags without samples.
+pub(crate) fn apply(aggregate: &mut Aggregate, used: CpuUse, filter: &Filter) -> Remainder {
+    let totals = totals(&sums(aggregate), used.by_tag, used.process);
+    scale(aggregate, &totals, filter)
+}
+
+/// Adds CPU time without a stack.
+pub(crate) fn add_remainder(aggregate: &mut Aggregate, remainder: Remainder) {
+    for (tag, nanos) in remainder {
+        aggregate.add(&[], false, tag, [nanos, 0, 0, 0]);
+    }
+}
+
+/// CPU time of tags that waits for their next sample.
+#[derive(Debug, Default)]
+pub(crate) struct Carry {
+    /// Nanoseconds, and when they began to wait.
+    by_tag: FxHashMap<Tag, (i64, Duration)>,
+    has_given_up: bool,
+}
+
+impl Carry {
+    /// From now on nothing is carried: there are no more windows.
+    pub(crate) fn give_up(&mut self) {
+        self.has_given_up = true;
+    }
+
+    /// Adds what has been carried to the CPU time of a window.
+    pub(crate) fn add_to(&self, mut used: CpuUse) -> CpuUse {
+        for (tag, (nanos, _)) in &self.by_tag {
+            used.process += nanos;
+            if !tag.is_untagged() {
+                *used.by_tag.entry(*tag).or_default() += nanos;
+            }
+        }
+        used
+    }
+
+    /// Carries the remainder of a window that ends at the monotonic instant `now`. The part that has been carried for
+    /// too long is added to the window.
+    pub(crate) fn keep(&mut self, aggregate: &mut Aggregate, remainder: Remainder, now: Duration) {
+        let before = std::mem::take(&mut self.by_tag);
+        for (tag, nanos) in remainder {
+            let since = before.get(&tag).map_or(now, |(_, since)| *since);
+            if self.has_given_up || now >= since + CARRY_MAX {
+                add_remainder(aggregate, vec![(tag, nanos)]);
+            } else {
+                self.by_tag.insert(tag, (nanos, since));
+            }
+        }
+    }
 }
 
 /// Sampled nanoseconds by tag.
@@ -87,7 +145,7 @@ fn totals(
     used
 }
 
-fn scale(aggregate: &mut Aggregate, totals: &FxHashMap<Tag, i64>, filter: &Filter) {
+fn scale(aggregate: &mut Aggregate, totals: &FxHashMap<Tag, i64>, filter: &Filter) -> Remainder {
     let sampled = sums(aggregate);
     let mut left = totals.clone();
     let mut largest = FxHashMap::<Tag, (i64, _)>::default();
@@ -103,6 +161,7 @@ fn scale(aggregate: &mut Aggregate, totals: &FxHashMap<Tag, i64>, filter: &Filte
             *largest = (values[0], *key);
         }
     }
+    let mut remainder = Remainder::new();
     for (tag, nanos) in left {
         if let Some((_, key)) = largest.get(&tag) {
             // The rounding error goes to the largest sample.
@@ -110,10 +169,11 @@ fn scale(aggregate: &mut Aggregate, totals: &FxHashMap<Tag, i64>, filter: &Filte
                 values[0] += nanos;
             }
         } else if nanos > 0 && filter.keeps(tag) {
-            aggregate.add(&[UNSAMPLED], false, tag, [nanos, 0, 0, 0]);
+            remainder.push((tag, nanos));
         }
     }
     aggregate.samples.retain(|_, values| values[0] > 0);
+    remainder
 }
 
 #[cfg(test)]
@@ -122,14 +182,18 @@ mod tests {
 
     const S: i64 = 1_000_000_000;
 
+    fn cpu(used: &[(Tag, i64)], process: i64) -> CpuUse {
+        let by_tag = used.iter().copied().collect();
+        CpuUse { by_tag, process }
+    }
+
     fn check(samples: &[(Tag, i64)], used: &[(Tag, i64)], process: i64, expected: &[(Tag, i64)]) {
         let mut aggregate = Aggregate::default();
         for (at, (tag, nanos)) in samples.iter().enumerate() {
             aggregate.add(&[at as u64 + 1, 7], false, *tag, [*nanos, 0, 0, 0]);
         }
-        let used = used.iter().copied().collect();
-        let totals = totals(&sums(&aggregate), used, process);
-        scale(&mut aggregate, &totals, &Filter::default());
+        let left = apply(&mut aggregate, cpu(used, process), &Filter::default());
+        add_remainder(&mut aggregate, left);
         let mut sums: Vec<_> = sums(&aggregate).into_iter().collect();
         sums.sort_unstable();
         assert_eq!(sums, expected);
@@ -165,5 +229,39 @@ mod tests {
             2 * S,
             &[(a, S / 2), (b, S + S / 2)],
         );
+    }
+
+    #[test]
+    fn time_without_samples_is_carried_to_the_next_sample_of_its_tag_or_has_no_stack() {
+        let (rare, never) = (Tag::new("carry", "rare"), Tag::new("carry", "never"));
+        let mut carry = Carry::default();
+        // Windows of ten seconds in which each tag uses one second. Returns the time with a stack and without one.
+        let mut window = |at: u64, sampled: &[Tag]| {
+            let mut aggregate = Aggregate::default();
+            for tag in sampled {
+                aggregate.add(&[1], false, *tag, [7, 0, 0, 0]);
+            }
+            let used = carry.add_to(cpu(&[(rare, S), (never, S)], 2 * S));
+            let left = apply(&mut aggregate, used, &Filter::default());
+            carry.keep(&mut aggregate, left, Duration::from_secs(at));
+            let of = |tag: Tag, has_stack: bool| -> i64 {
+                let samples = aggregate.samples.iter().filter(|((node, of), _)| {
+                    *of == tag && (*node != davy_profile::NodeId::ROOT) == has_stack
+                });
+                samples.map(|(_, values)| values[0]).sum()
+            };
+            (
+                of(rare, true),
+                of(rare, false) + of(never, true),
+                of(never, false),
+            )
+        };
+        assert_eq!(window(10, &[]), (0, 0, 0));
+        assert_eq!(window(20, &[]), (0, 0, 0));
+        assert_eq!(window(30, &[rare]), (3 * S, 0, 0));
+        assert_eq!(window(40, &[rare]), (S, 0, 0));
+        assert_eq!(window(60, &[rare]), (S, 0, 0));
+        assert_eq!(window(70, &[rare]), (S, 0, 6 * S), "carried for a minute");
+        assert_eq!(window(80, &[rare]), (S, 0, 0));
     }
 }

@@ -59,11 +59,20 @@ fn inspect(low: usize) -> (bool, Option<usize>) {
 /// Registers the calling thread with the profiler, which then samples it immediately and at a slightly
 /// lower cost.
 ///
-/// Optional: every thread is found within 200 ms. Useful in tokio's `on_thread_start`.
+/// Optional: a thread is found when it gets its first tag, and every thread within 200 ms. Useful in tokio's
+/// `on_thread_start`.
 pub fn register_thread() {
     if learn_bounds() {
-        crate::nudge::nudge();
+        // SAFETY: returns a number.
+        crate::nudge::nudge(unsafe { libc::gettid() });
     }
+}
+
+/// Registers each thread when it gets its first tag. A source of allocated bytes, which `davy_tag` asks for once
+/// on each thread, that has no count.
+pub(crate) fn register_at_first_tag() -> *const u64 {
+    register_thread();
+    std::ptr::null()
 }
 
 /// Notes the bounds of the calling thread's stack, and returns whether they were unknown before. Must not

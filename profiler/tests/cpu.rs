@@ -416,27 +416,37 @@ fn counters_of_a_second_profiler_start_at_zero() {
     finish(second, &archiver);
 }
 
-#[test]
-fn registered_thread_is_sampled_from_its_first_milliseconds() {
+/// The share of the CPU time of threads that live for 60 ms that was sampled, without scaling to accounting.
+fn sampled_share_of_short_threads(member: &'static str, begin: fn()) -> f64 {
     let _turn = turn();
     let archiver = Archiver::start();
-    let profiler = start(1_000, &archiver);
+    let builder = Builder::new("test").hz(1_000).archiver(archiver.url());
+    let profiler = builder.scale_to_accounting(false).start();
+    let profiler = profiler.expect("SIGPROF is free");
     let handle = profiler.handle();
     while handle.stats().threads < 2 {
         burn(Duration::from_millis(1));
     }
-    let used: Duration = (0..10)
-        .map(|_| {
-            let thread = std::thread::spawn(|| {
-                davy_profiler::register_thread();
-                let _guard = Tag::new("registered", "thread").enter();
-                burn(Duration::from_millis(60))
-            });
-            thread.join().expect("no panic")
-        })
-        .sum();
+    let run = move || {
+        begin();
+        let _guard = Tag::new(member, "thread").enter();
+        burn(Duration::from_millis(60))
+    };
+    let threads = (0..10).map(|_| std::thread::spawn(run).join().expect("no panic"));
+    let used: Duration = threads.sum();
     let pushes = finish(profiler, &archiver);
-    let share = member_nanos(&pushes, "registered") as f64 / used.as_nanos() as f64;
+    member_nanos(&pushes, member) as f64 / used.as_nanos() as f64
+}
+
+#[test]
+fn registered_thread_is_sampled_from_its_first_milliseconds() {
+    let share = sampled_share_of_short_threads("registered", davy_profiler::register_thread);
+    assert!(share > 0.7, "{share}");
+}
+
+#[test]
+fn thread_is_sampled_from_its_first_tag() {
+    let share = sampled_share_of_short_threads("tagged", || ());
     assert!(share > 0.7, "{share}");
 }
 

@@ -107,7 +107,9 @@ impl Collector {
         let (kind, period) = match &self.base {
             Base::Cpu(before) => {
                 if is_scaled {
-                    scaling::apply(aggregate, before, &CpuReading::now(), filter);
+                    let used = CpuReading::now().since(before);
+                    let left = scaling::apply(aggregate, used, filter);
+                    scaling::add_remainder(aggregate, left);
                 }
                 (SampleKind::Cpu, period)
             }

@@ -30,18 +30,33 @@ pub(crate) enum Command {
     Stop,
 }
 
+/// Threads that may register between two turns of the drainer. Any more are found by its next scan.
+const NEW_THREADS_MAX: usize = 256;
+
 /// Passes commands to the drainer, and its counters back.
-#[derive(Default)]
 pub(crate) struct Mailbox {
     state: Mutex<State>,
     changed: Condvar,
 }
 
+impl Default for Mailbox {
+    fn default() -> Self {
+        let new_threads = Vec::with_capacity(NEW_THREADS_MAX);
+        Self {
+            state: Mutex::new(State {
+                new_threads,
+                ..State::default()
+            }),
+            changed: Condvar::new(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     commands: Vec<Command>,
-    /// Whether a new thread has registered.
-    is_nudged: bool,
+    /// Ids of threads that have registered. Its capacity is [`NEW_THREADS_MAX`] from the start.
+    new_threads: Vec<i32>,
     is_closed: bool,
     counts: Counts,
 }
@@ -57,10 +72,15 @@ pub(crate) struct Counts {
 }
 
 impl Nudged for Mailbox {
-    fn nudge(&self) {
-        if let Ok(mut state) = self.state.try_lock() {
-            state.is_nudged = true;
-            self.changed.notify_all();
+    fn nudge(&self, thread: i32) {
+        if let Ok(mut state) = self.state.try_lock()
+            && state.new_threads.len() < NEW_THREADS_MAX
+        {
+            state.new_threads.push(thread);
+            // For any further threads, the drainer has been woken already.
+            if state.new_threads.len() == 1 {
+                self.changed.notify_all();
+            }
         }
     }
 }
@@ -89,19 +109,21 @@ impl Mailbox {
         self.lock().counts = counts;
     }
 
-    /// Waits for commands or new threads, at most for `span`. Returns the commands, and whether a thread has
-    /// registered.
-    pub(super) fn wait(&self, span: Duration) -> (Vec<Command>, bool) {
-        let mut state = self.lock();
-        if state.commands.is_empty() && !state.is_nudged {
-            let waited = self.changed.wait_timeout(state, span);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        let state = &mut *state;
-        (
-            std::mem::take(&mut state.commands),
-            std::mem::take(&mut state.is_nudged),
-        )
+    /// Waits for commands and, if `is_for_threads`, for new threads, at most for `span`. Returns the commands, and
+    /// adds the ids of threads that have registered to `threads`.
+    pub(super) fn wait(
+        &self,
+        span: Duration,
+        is_for_threads: bool,
+        threads: &mut Vec<i32>,
+    ) -> Vec<Command> {
+        let is_idle = |state: &mut State| {
+            state.commands.is_empty() && (!is_for_threads || state.new_threads.is_empty())
+        };
+        let waited = self.changed.wait_timeout_while(self.lock(), span, is_idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        threads.append(&mut state.new_threads);
+        std::mem::take(&mut state.commands)
     }
 }
 

@@ -71,7 +71,7 @@ impl Harness {
             let next = self.drainer.next_deadline();
             let left = next.saturating_sub(self.clock.monotonic());
             self.clock.advance(left);
-            assert!(!self.drainer.turn(Vec::new(), false));
+            assert!(!self.drainer.turn(Vec::new()));
             let raw = self.drainer.outbox.take_raw().into_iter();
             let cpu = raw.filter(|raw| raw.meta.kind == SampleKind::Cpu);
             found.extend(cpu.map(|raw| (raw.meta.start, raw.meta.span)));
@@ -137,7 +137,7 @@ fn window_ends_when_sampling_is_turned_off() {
     let mut harness = Harness::start(start(), WINDOW);
     harness.run(2);
     harness.clock.advance(Duration::from_secs(4));
-    harness.drainer.turn(vec![Command::SetHz(0)], false);
+    harness.drainer.turn(vec![Command::SetHz(0)]);
     let raw = harness.drainer.outbox.take_raw();
     let cpu = raw.iter().find(|raw| raw.meta.kind == SampleKind::Cpu);
     assert_eq!(cpu.map(|raw| raw.meta.span), Some(Duration::from_secs(4)));

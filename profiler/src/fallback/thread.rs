@@ -2,5 +2,5 @@
 
 /// Registers the calling thread with the profiler. Does nothing on this system.
 pub fn register_thread() {
-    crate::nudge::nudge();
+    crate::nudge::nudge(0);
 }

@@ -146,9 +146,9 @@ pub(crate) fn stats() -> HeapStats {
 }
 
 /// The address of the calling thread's counter of allocated bytes. Called when a thread gets its first
-/// tag, so this is also a good time to learn the bounds of its stack.
+/// tag, so this is also when the thread is registered.
 fn allocated_by_thread() -> *const u64 {
-    crate::thread::learn_bounds();
+    crate::thread::register_thread();
     // SAFETY: jemalloc documents a pointer to a u64, which belongs to the thread for its whole life.
     let pointer = unsafe { read::<usize>(c"thread.allocatedp") };
     pointer.unwrap_or(0) as *const u64
