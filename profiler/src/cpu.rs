@@ -152,9 +152,7 @@ impl TimerSampler {
         match program {
             Some(handler) if !self.is_displaced => {
                 self.is_displaced = true;
-                for thread in self.threads.values_mut() {
-                    thread.timer = None;
-                }
+                self.disarm();
                 let file = match modules::containing(&self.modules.list, handler) {
                     Some(module) => self.modules.list[module].name.as_str(),
                     None => "code outside of any file",
@@ -174,6 +172,13 @@ impl TimerSampler {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Deletes the timers of all threads.
+    fn disarm(&mut self) {
+        for thread in self.threads.values_mut() {
+            thread.timer = None;
         }
     }
 
@@ -234,10 +239,11 @@ impl TimerSampler {
 
     /// The counters of all samplers that this process has had.
     fn totals(&self) -> Counts {
+        let without_timer = self.threads_without_timer();
         let mut counts = Counts {
             foreign_signals: signal::foreign(),
-            threads: self.threads.len() - self.threads_without_timer(),
-            unsampled_threads: self.unsampled.len() + self.threads_without_timer(),
+            threads: self.threads.len() - without_timer,
+            unsampled_threads: self.unsampled.len() + without_timer,
             ring_full: buffer::dropped(),
             rings: buffer::all().count(),
             ..Counts::default()
@@ -271,9 +277,7 @@ impl Sampler for TimerSampler {
             return;
         }
         self.hz = hz;
-        for thread in self.threads.values_mut() {
-            thread.timer = None;
-        }
+        self.disarm();
         self.arm_missing();
     }
 

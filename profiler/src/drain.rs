@@ -188,14 +188,15 @@ impl Drainer {
         stop
     }
 
-    fn is_sampling(&self) -> bool {
-        self.sampler.hz() > 0 && !self.sampler.is_displaced()
+    /// Whether samples are taken at a rate.
+    fn is_sampled_at(&self, hz: u32) -> bool {
+        hz > 0 && !self.sampler.is_displaced()
     }
 
     /// Ends the window if the program took the sampler's signal, or gave it back: a window is sampled as a
     /// whole or not at all.
     fn follow_displacement(&mut self) {
-        let is_sampled = self.is_sampling();
+        let is_sampled = self.is_sampled_at(self.sampler.hz());
         if is_sampled != self.open.is_sampled {
             self.end_window();
             self.open.is_sampled = is_sampled;
@@ -303,7 +304,7 @@ impl Drainer {
             (_, 0) => self.open.period,
             (0, hz) | (hz, _) => period(hz),
         };
-        let is_sampled = hz > 0 && !self.sampler.is_displaced();
+        let is_sampled = self.is_sampled_at(hz);
         if period != self.open.period || is_sampled != self.open.is_sampled {
             // A window has one period, and is sampled as a whole or not at all.
             self.end_window();

@@ -4,6 +4,7 @@ use crate::aggregate::Filter;
 use crate::assemble::assemble;
 use crate::drain::{Collected, Command, Mailbox, ProfileSource, Waiter};
 use crate::push::{Archiver, Outbox};
+use crate::sampler::HZ_MAX;
 use crate::stats::{Dropped, LiveHeap, Stats};
 use crate::symbol::Symbols;
 use crate::{Error, heap};
@@ -13,9 +14,6 @@ use std::time::Duration;
 
 /// Maximum span of a requested profile.
 pub const PROFILE_SPAN_MAX: Duration = Duration::from_mins(10);
-
-/// Maximum rate of CPU samples. Above the kernel's tick rate, samples become heavier, not more frequent.
-pub const HZ_MAX: u32 = 1_000;
 
 /// Queries and changes a running profiler. Cheap to clone.
 #[derive(Clone)]

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+/// Maximum rate of CPU samples. Above the kernel's tick rate, samples become heavier, not more frequent.
+pub const HZ_MAX: u32 = 1_000;
+
 /// The address of the signal handler of this crate, 0 until it is installed: SIGPROF is free for
 /// another sampler while this handler holds it.
 pub(crate) static OWN_HANDLER: AtomicUsize = AtomicUsize::new(0);

@@ -67,7 +67,10 @@ pub(crate) fn apply(aggregate: &mut Aggregate, used: CpuUse, filter: &Filter) ->
 }
 
 /// Adds CPU time without a stack.
-pub(crate) fn add_remainder(aggregate: &mut Aggregate, remainder: Remainder) {
+pub(crate) fn add_remainder(
+    aggregate: &mut Aggregate,
+    remainder: impl IntoIterator<Item = (Tag, i64)>,
+) {
     for (tag, nanos) in remainder {
         aggregate.add(&[], false, tag, [nanos, 0, 0, 0]);
     }
@@ -105,7 +108,7 @@ impl Carry {
         for (tag, nanos) in remainder {
             let since = before.get(&tag).map_or(now, |(_, since)| *since);
             if self.has_given_up || now >= since + CARRY_MAX {
-                add_remainder(aggregate, vec![(tag, nanos)]);
+                add_remainder(aggregate, [(tag, nanos)]);
             } else {
                 self.by_tag.insert(tag, (nanos, since));
             }

@@ -6,7 +6,7 @@
 //! weight. While little CPU time is used, this costs little.
 
 use crate::clock;
-use crate::handle::HZ_MAX;
+use crate::sampler::HZ_MAX;
 use std::time::Duration;
 
 const FACTOR: u32 = 10;
@@ -29,7 +29,7 @@ pub(super) struct IdleBoost {
 }
 
 impl IdleBoost {
-    /// A process counts as idle until its CPU time has been read again.
+    /// The rate is not raised before the CPU time has been read again.
     pub(super) fn new(now: Duration) -> Self {
         Self {
             is_on: false,
