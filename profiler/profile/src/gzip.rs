@@ -15,6 +15,11 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
+/// Reads the bytes compressed, at the fastest level, without a copy of the result in memory.
+pub fn compressing_reader(bytes: &[u8]) -> impl Read {
+    flate2::bufread::GzEncoder::new(bytes, Compression::fast())
+}
+
 /// Decompresses gzip data of one or more members. Returns other data unchanged.
 ///
 /// Fails as soon as `limits.bytes` or `limits.ratio` is exceeded, so the memory used exceeds the

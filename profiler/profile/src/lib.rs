@@ -10,6 +10,7 @@ pub mod names;
 pub mod pprof;
 mod stacks;
 mod strings;
+pub mod symbol_index;
 pub mod truncate;
 pub mod units;
 pub mod view;
