@@ -6,6 +6,7 @@ use crate::ingest::{self, Ingest};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::query::{self, Query};
+use crate::symbols::Symbols;
 use axum::Router;
 use std::sync::Arc;
 
@@ -27,10 +28,12 @@ impl Archive {
     ) -> Result<Self, prometheus::Error> {
         let metrics = Metrics::new(registry)?;
         let bucket = Arc::new(Bucket::new(&options, metrics.clone()));
+        let symbols = Symbols::new(&options, Arc::clone(&bucket), metrics.clone());
+        let (of, all, to) = (&options, &symbols, &bucket);
         Ok(Self {
-            ingest: Ingest::new(options.clone(), Arc::clone(&bucket), metrics.clone()),
-            query: Query::new(options.clone(), Arc::clone(&bucket), metrics.clone()),
-            compactor: Compactor::new(options, Arc::clone(&bucket), metrics),
+            ingest: Ingest::new(of.clone(), Arc::clone(to), all.clone(), metrics.clone()),
+            query: Query::new(of.clone(), Arc::clone(to), all.clone(), metrics.clone()),
+            compactor: Compactor::new(of.clone(), Arc::clone(to), metrics),
             bucket,
         })
     }
@@ -55,7 +58,7 @@ impl Archive {
         &self.bucket
     }
 
-    /// The routes that agents push to.
+    /// The routes that agents push to, and those of `/api/v1/symbols`.
     pub fn ingest_router(&self) -> Router {
         ingest::router(self.ingest.clone())
     }
@@ -72,6 +75,9 @@ pub const OPERATIONS: &[(&str, &str, &str)] = &[
     ("POST", "/ingest", "Ingest"),
     ("POST", "/pyroscope/ingest", "Ingest"),
     ("POST", "/push.v1.PusherService/Push", "Push"),
+    ("GET", "/api/v1/symbols", "ListSymbols"),
+    ("GET", "/api/v1/symbols/{build_id}", "GetSymbols"),
+    ("PUT", "/api/v1/symbols/{build_id}", "PutSymbols"),
     ("GET", "/api/v1/profiles/types", "ListProfileTypes"),
     ("GET", "/api/v1/profiles/labels", "ListProfileLabels"),
     ("GET", "/api/v1/profiles/series", "QuerySeries"),

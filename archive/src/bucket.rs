@@ -3,7 +3,7 @@
 use crate::cache::{Cache, Entry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
-use crate::format::block::Meta;
+use crate::format::block::{FileMeta, Meta};
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
 use crate::format::tables::StackTables;
@@ -127,6 +127,12 @@ impl Bucket {
         Ok(bytes)
     }
 
+    /// Reads an object that may change, without the cache.
+    pub async fn get_current(&self, key: &Path) -> Result<Bytes, ReadError> {
+        let read = async { self.inner.get(key).await?.bytes().await };
+        self.request("get", key, read).await
+    }
+
     /// Reads a range of an object.
     async fn get_range(&self, key: &Path, range: Range<u64>) -> Result<Bytes, ReadError> {
         if range.is_empty() {
@@ -230,7 +236,16 @@ impl Bucket {
         group: usize,
     ) -> Result<Group, ReadError> {
         let key = self.keys.block(tenant, hour, id, &table.file());
-        let file = meta.file(table)?;
+        self.file_group(&key, meta.file(table)?, group).await
+    }
+
+    /// A row group of a file.
+    pub async fn file_group(
+        &self,
+        key: &Path,
+        file: &FileMeta,
+        group: usize,
+    ) -> Result<Group, ReadError> {
         let footer = if let Some(Entry::Footer(footer)) = self.cache.get(key.as_ref(), file.footer)
         {
             footer
@@ -238,22 +253,20 @@ impl Bucket {
             let range = file.footer_range();
             let size = (range.end - range.start) as usize;
             let bytes = self
-                .request("get", &key, self.inner.get_range(&key, range))
+                .request("get", key, self.inner.get_range(key, range))
                 .await?;
-            let footer = file
-                .open_footer(bytes)
-                .map_err(|error| error.within(&key))?;
+            let footer = file.open_footer(bytes).map_err(|error| error.within(key))?;
             self.keep(
-                &key,
+                key,
                 file.footer,
                 Entry::Footer(Arc::clone(&footer)),
                 size * 4,
             );
             footer
         };
-        let bytes = self.get_range(&key, file.group_range(group)?).await?;
+        let bytes = self.get_range(key, file.group_range(group)?).await?;
         file.open_group(group, footer, bytes)
-            .map_err(|error| error.within(&key).into())
+            .map_err(|error| error.within(key).into())
     }
 
     /// The tables of the stacks of a row group of a block.

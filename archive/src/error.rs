@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub enum ErrorKind {
     /// The request is wrong.
     Invalid,
+    /// What the request names does not exist.
+    NotFound,
     /// The body did not arrive in time.
     Late,
     /// The body exceeds a limit.
@@ -48,6 +50,7 @@ impl ErrorKind {
         };
         match self {
             Self::Invalid => code(400, "Bad Request", "invalid_argument", "invalid"),
+            Self::NotFound => code(404, "Not Found", "not_found", "not_found"),
             Self::Late => code(408, "Request Timeout", "deadline_exceeded", "late"),
             Self::TooLarge => code(413, "Content Too Large", "resource_exhausted", "too_large"),
             Self::Unsupported => code(

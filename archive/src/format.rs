@@ -6,6 +6,7 @@ pub mod columns;
 pub mod header;
 pub mod order;
 pub mod segment;
+pub mod symbols;
 pub mod tables;
 
 /// Version of segments, blocks and their tables.

@@ -13,8 +13,10 @@ mod names;
 mod open;
 mod service;
 mod suffix;
+mod symbols;
+mod tenant;
 
 pub use decode::{Format, Push, WindowIdentity};
 pub use http::router;
-pub(crate) use http::tenant;
 pub use service::Ingest;
+pub(crate) use tenant::tenant;

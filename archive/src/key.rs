@@ -90,6 +90,37 @@ pub fn encode(text: &str) -> String {
     part
 }
 
+/// Maximum length of a build id in a key, in bytes: file systems allow names of 255 bytes.
+const BUILD_BYTES: usize = 200;
+
+/// A build id, encoded as a part of a key. A long one ends with a hash of the whole, so the meta object states the
+/// build id again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BuildKey(String);
+
+impl BuildKey {
+    /// The key of a build id.
+    pub fn of(build_id: &str) -> Self {
+        let mut part = encode(build_id);
+        if part.len() > BUILD_BYTES {
+            part.truncate(BUILD_BYTES - 33);
+            let hash = xxhash_rust::xxh3::xxh3_128(build_id.as_bytes());
+            part.push_str(&format!("={hash:032x}"));
+        }
+        Self(part)
+    }
+
+    /// From a part of a key.
+    pub(crate) fn from_key(key: &str) -> Self {
+        Self(key.to_owned())
+    }
+
+    /// The part of a key.
+    pub fn key(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The name of a block: the hash of the names of its inputs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId(pub String);
@@ -183,6 +214,27 @@ impl Keys {
         ])
     }
 
+    /// The folder of a tenant's symbols.
+    pub fn all_symbols(&self, tenant: &Tenant) -> Path {
+        self.path(&[tenant.key(), "symbols"])
+    }
+
+    /// The meta object of the symbols of a build.
+    pub fn symbols(&self, tenant: &Tenant, build: &BuildKey) -> Path {
+        self.path(&[tenant.key(), "symbols", &build.0, META])
+    }
+
+    /// A table of the symbols of a build.
+    pub fn symbol_table(
+        &self,
+        tenant: &Tenant,
+        build: &BuildKey,
+        content: &str,
+        file: &str,
+    ) -> Path {
+        self.path(&[tenant.key(), "symbols", &build.0, content, file])
+    }
+
     /// The object that a key names; `None` if it is not a key of the archive.
     pub fn parse(&self, tenant: &Tenant, path: &Path) -> Option<Named> {
         let parts: Vec<String> = path.parts().map(|part| part.as_ref().to_owned()).collect();
@@ -225,6 +277,17 @@ mod tests {
         check("a\0b", "a=00b");
         check("ä%", "=c3=a4=25");
         assert_eq!(Tenant::new(""), None);
+    }
+
+    #[test]
+    fn build_id_of_any_length_is_one_short_part_of_a_key() {
+        let key = |id: &str| BuildKey::of(id).key().to_owned();
+        assert_eq!(key("0aff"), "0aff");
+        assert_eq!(key("../a/b-c_d"), "=2e.=2fa=2fb-c_d");
+        let (a, b) = ("/".repeat(255) + "a", "/".repeat(255) + "b");
+        assert_eq!(key(&a).len(), 200);
+        assert_ne!(key(&a), key(&b));
+        assert!(!key(&a).contains('/'));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod archive;
 mod blocking;
 pub mod bucket;
@@ -19,6 +20,7 @@ pub mod query;
 pub mod rule;
 pub mod selector;
 mod suggest;
+mod symbols;
 pub mod time;
 pub mod types;
 

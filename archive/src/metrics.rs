@@ -25,6 +25,11 @@ pub(crate) struct Metrics {
     pub(crate) query_duration: HistogramVec,
     pub(crate) query_partial: IntCounter,
     pub(crate) cache_bytes: IntGauge,
+    pub(crate) symbol_uploads: IntCounterVec,
+    pub(crate) symbol_bytes: IntCounter,
+    pub(crate) symbol_lookups: IntCounterVec,
+    pub(crate) symbol_cache_bytes: IntGauge,
+    pub(crate) symbol_failures: IntCounterVec,
     pub(crate) bucket_requests: IntCounterVec,
     pub(crate) bucket_errors: IntCounterVec,
 }
@@ -114,6 +119,26 @@ impl Metrics {
             query_duration,
             query_partial: counter("query_partial_total", "Query results with missing data.")?,
             cache_bytes: gauge("cache_bytes", "Bytes of cached pieces of objects.")?,
+            symbol_uploads: counters(
+                "symbols_uploads_total",
+                "Uploads of symbol indices, by result.",
+                "result",
+            )?,
+            symbol_bytes: counter("symbols_bytes_total", "Bytes of stored symbols.")?,
+            symbol_lookups: counters(
+                "symbols_lookups_total",
+                "Addresses of builds with symbols that queries and merges looked up, by result.",
+                "result",
+            )?,
+            symbol_cache_bytes: gauge(
+                "symbols_cache_bytes",
+                "Memory of cached functions by address.",
+            )?,
+            symbol_failures: counters(
+                "symbols_failures_total",
+                "Symbols that could not be read, by reason.",
+                "reason",
+            )?,
             bucket_requests: counters(
                 "bucket_requests_total",
                 "Requests to the bucket, by operation.",

@@ -46,6 +46,10 @@ pub struct ArchiveOptions {
     pub bucket_timeout: Duration,
     /// Size of the cache of object pieces, in bytes.
     pub cache_bytes: usize,
+    /// Maximum size of a symbol index after decompression, in bytes.
+    pub symbol_index_bytes: usize,
+    /// Size of the cache of functions by build and address, in bytes.
+    pub symbol_cache_bytes: usize,
     /// Maximum number of queries that run concurrently; more wait.
     pub queries: usize,
     /// Maximum number of nodes of a merged tree; above it, the smallest are folded into their
@@ -84,6 +88,8 @@ impl ArchiveOptions {
             future: Duration::from_mins(10),
             bucket_timeout: Duration::from_secs(30),
             cache_bytes: 32 << 20,
+            symbol_index_bytes: 256 << 20,
+            symbol_cache_bytes: 32 << 20,
             queries: 4,
             query_nodes: 1_000_000,
             query_series: 1_000,

@@ -1,7 +1,6 @@
 //! Queries: from a range and a selector to a flame graph, a table or series.
 
 mod aggregate;
-mod answer;
 mod diff;
 mod explain;
 mod export;

@@ -4,12 +4,13 @@ mod support;
 
 use davy_base::Random;
 use davy_profile::flame::Grain;
+use davy_profile::symbol_index::{Builder, SymbolFrame};
 use davy_profile::{
     FlameTree, Function, Label, LabelValue, Limits, Line, Mapping, Profile, folded, gzip, pprof,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
-use support::World;
+use support::{World, symbols};
 
 /// Names that some format or tool treats specially.
 const NAMES: [&str; 18] = [
@@ -320,65 +321,118 @@ async fn all_views_agree_on_the_total_and_on_every_function() {
         push(&world, "web", &profile).await;
         let mut tree = FlameTree::new();
         tree.add_profile(&profile, 1, Grain::Function);
-        let total = i128::from(tree.totals()[0]);
-        for rest in [SPACE.to_owned(), format!("{SPACE}&by=thread")] {
-            let json: Value =
-                serde_json::from_slice(&get(&world, "flamegraph", &rest).await).expect("JSON");
-            assert_eq!(
-                json["total"].as_i64().map(i128::from),
-                Some(total),
-                "seed {seed} {rest}"
-            );
-            let top: Value =
-                serde_json::from_slice(&get(&world, "top", &format!("{rest}&limit=10000")).await)
-                    .expect("JSON");
-            assert_eq!(
-                top["total"].as_i64().map(i128::from),
-                Some(total),
-                "seed {seed} {rest}"
-            );
-            let series: Value =
-                serde_json::from_slice(&get(&world, "series", &rest).await).expect("JSON");
-            let points = series["series"].as_array().expect("series").iter();
-            let points = points.flat_map(|of| of["points"].as_array().expect("points"));
-            let sum: i128 = points
-                .map(|point| i128::from(point[1].as_i64().expect("a number")))
-                .sum();
-            assert_eq!(sum, total, "seed {seed} {rest}");
-            let stacks = get(&world, "folded", &rest).await;
-            let stacks = folded::decode(&stacks, &Limits::default()).expect("folded");
-            assert_eq!(sum_of(&stacks), total, "seed {seed} {rest}");
-            let back = decoded(&get(&world, "pprof", &rest).await);
-            assert_eq!(sum_of(&back), total, "seed {seed} {rest}");
-            if rest.contains("by=") {
-                continue;
-            }
-            // Rows of the table are functions; functions of the same name in several files are several rows.
-            let mut rows: BTreeMap<String, i128> = BTreeMap::new();
-            for row in top["functions"].as_array().expect("functions") {
-                let name = row["name"].as_str().expect("a name").to_owned();
-                *rows.entry(name).or_default() +=
-                    i128::from(row["self"].as_i64().expect("a number"));
-            }
-            let nodes = by_name(&json);
-            let own = |nodes: &BTreeMap<String, (i128, i128)>| -> BTreeMap<String, i128> {
-                nodes
-                    .iter()
-                    .map(|(name, sums)| (name.clone(), sums.0))
-                    .collect()
-            };
-            assert_eq!(rows, own(&nodes), "seed {seed}");
-            let mut exported = FlameTree::new();
-            exported.add_profile(&back, 0, Grain::Function);
-            assert_eq!(exported.totals()[0], tree.totals()[0]);
-            let rows = |tree: &FlameTree| {
-                let rows = functions(tree)
-                    .into_iter()
-                    .map(|row| (format!("{row:?}"), true));
-                rows.collect::<BTreeMap<_, _>>()
-            };
-            same(&rows(&exported), &rows(&tree), seed);
+        check_views(&world, tree, seed).await;
+    }
+}
+
+/// An index of half of the addresses of [`random_profile`], with up to three functions at each.
+fn random_index(seed: u64, build_id: &str) -> Vec<u8> {
+    let random = &mut Random::seeded(seed);
+    let mut index = Builder::new(build_id, "app");
+    for address in 0..0x2100u64 {
+        if random.below(2) == 0 {
+            continue;
         }
+        let frames: Vec<SymbolFrame> = (0..random.below(4))
+            .map(|_| SymbolFrame {
+                function: index.string(pick::<&str>(random, &NAMES)),
+                file: index.string(["", "main.rs", "lib.rs"][random.below(3) as usize]),
+                line: random.below(40) as u32,
+            })
+            .collect();
+        index.add(address, 1, &frames);
+    }
+    symbols::written(index)
+}
+
+#[tokio::test]
+async fn names_that_follow_later_change_no_total_and_all_views_agree_on_them() {
+    let mut named = 0;
+    for seed in 0..60 {
+        let world = World::new();
+        let profile = random_profile(seed, world.clock.now().nanos());
+        push(&world, "web", &profile).await;
+        let before = decoded(&get(&world, "pprof", SPACE).await);
+        for build_id in ["aa", "bb"] {
+            symbols::store(&world, build_id, random_index(seed, build_id)).await;
+        }
+        let after = decoded(&get(&world, "pprof", SPACE).await);
+        assert_eq!(sum_of(&before), sum_of(&after), "seed {seed}");
+        named += unnamed(&before) - unnamed(&after);
+        let mut tree = FlameTree::new();
+        tree.add_profile(&after, 0, Grain::Function);
+        check_views(&world, tree, seed).await;
+    }
+    assert!(named > 60, "{named} locations were named");
+}
+
+/// Number of locations of a mapping that have no function.
+fn unnamed(profile: &Profile) -> usize {
+    let locations = profile.locations.iter();
+    locations
+        .filter(|of| of.mapping.is_some() && of.line_count == 0)
+        .count()
+}
+
+/// All views of a world agree with a tree.
+async fn check_views(world: &World, tree: FlameTree, seed: u64) {
+    let total = i128::from(tree.totals()[0]);
+    for rest in [SPACE.to_owned(), format!("{SPACE}&by=thread")] {
+        let json: Value =
+            serde_json::from_slice(&get(world, "flamegraph", &rest).await).expect("JSON");
+        assert_eq!(
+            json["total"].as_i64().map(i128::from),
+            Some(total),
+            "seed {seed} {rest}"
+        );
+        let top: Value =
+            serde_json::from_slice(&get(world, "top", &format!("{rest}&limit=10000")).await)
+                .expect("JSON");
+        assert_eq!(
+            top["total"].as_i64().map(i128::from),
+            Some(total),
+            "seed {seed} {rest}"
+        );
+        let series: Value =
+            serde_json::from_slice(&get(world, "series", &rest).await).expect("JSON");
+        let points = series["series"].as_array().expect("series").iter();
+        let points = points.flat_map(|of| of["points"].as_array().expect("points"));
+        let sum: i128 = points
+            .map(|point| i128::from(point[1].as_i64().expect("a number")))
+            .sum();
+        assert_eq!(sum, total, "seed {seed} {rest}");
+        let stacks = get(world, "folded", &rest).await;
+        let stacks = folded::decode(&stacks, &Limits::default()).expect("folded");
+        assert_eq!(sum_of(&stacks), total, "seed {seed} {rest}");
+        let back = decoded(&get(world, "pprof", &rest).await);
+        assert_eq!(sum_of(&back), total, "seed {seed} {rest}");
+        if rest.contains("by=") {
+            continue;
+        }
+        // Rows of the table are functions; functions of the same name in several files are several rows.
+        let mut rows: BTreeMap<String, i128> = BTreeMap::new();
+        for row in top["functions"].as_array().expect("functions") {
+            let name = row["name"].as_str().expect("a name").to_owned();
+            *rows.entry(name).or_default() += i128::from(row["self"].as_i64().expect("a number"));
+        }
+        let nodes = by_name(&json);
+        let own = |nodes: &BTreeMap<String, (i128, i128)>| -> BTreeMap<String, i128> {
+            nodes
+                .iter()
+                .map(|(name, sums)| (name.clone(), sums.0))
+                .collect()
+        };
+        assert_eq!(rows, own(&nodes), "seed {seed}");
+        let mut exported = FlameTree::new();
+        exported.add_profile(&back, 0, Grain::Function);
+        assert_eq!(exported.totals()[0], tree.totals()[0]);
+        let rows = |tree: &FlameTree| {
+            let rows = functions(tree)
+                .into_iter()
+                .map(|row| (format!("{row:?}"), true));
+            rows.collect::<BTreeMap<_, _>>()
+        };
+        same(&rows(&exported), &rows(&tree), seed);
     }
 }
 

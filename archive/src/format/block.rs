@@ -1,7 +1,7 @@
 //! Blocks: a folder of tables and the meta object that makes the block exist.
 
 use super::batch::Batch;
-use super::columns::{Group, Span, Writer, footer};
+use super::columns::{Extent, Group, Span, Writer, footer};
 use super::order::{Dictionaries, ordered};
 use super::tables::{Bases, write};
 use super::{Table, VERSION};
@@ -129,18 +129,7 @@ impl BlockWriter {
                 ("davy.services", services.clone()),
             ];
             let (bytes, ranges) = writer.finish(&facts)?;
-            let crc = |from: u64, to: u64| crc32fast::hash(&bytes[from as usize..to as usize]);
-            let footer = ranges.last().map_or(4, |(_, end)| *end);
-            let meta = FileMeta {
-                bytes: bytes.len() as u64,
-                footer,
-                footer_crc32: crc(footer, bytes.len() as u64),
-                groups: ranges
-                    .iter()
-                    .map(|(from, to)| (*from, *to, crc(*from, *to)))
-                    .collect(),
-            };
-            tables.insert(table.name().to_owned(), meta);
+            tables.insert(table.name().to_owned(), FileMeta::of(&bytes, &ranges));
             files.push((table, Bytes::from(bytes)));
         }
         let meta = Meta {
@@ -189,6 +178,21 @@ impl Meta {
 }
 
 impl FileMeta {
+    /// The description of a file with these row groups.
+    pub fn of(bytes: &[u8], groups: &[Extent]) -> Self {
+        let crc = |from: u64, to: u64| crc32fast::hash(&bytes[from as usize..to as usize]);
+        let footer = groups.last().map_or(4, |(_, end)| *end);
+        Self {
+            bytes: bytes.len() as u64,
+            footer,
+            footer_crc32: crc(footer, bytes.len() as u64),
+            groups: groups
+                .iter()
+                .map(|(from, to)| (*from, *to, crc(*from, *to)))
+                .collect(),
+        }
+    }
+
     /// Byte range of the footer.
     pub fn footer_range(&self) -> std::ops::Range<u64> {
         self.footer..self.bytes

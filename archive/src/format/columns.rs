@@ -32,16 +32,22 @@ pub enum Layout {
     Dictionary64,
     /// UTF-8 with a dictionary.
     Text,
+    /// Ascending 64-bit integers, delta encoded, with the minimum and maximum of each row group.
+    Sorted64,
+    /// Bytes as they are.
+    Binary,
 }
 
 /// Values of a column.
 pub enum Column<'a> {
     /// For [`Layout::Delta32`], [`Layout::Plain32`] and [`Layout::Dictionary32`].
     I32(&'a [i32]),
-    /// For [`Layout::Delta64`] and [`Layout::Dictionary64`].
+    /// For [`Layout::Delta64`], [`Layout::Dictionary64`] and [`Layout::Sorted64`].
     I64(&'a [i64]),
     /// For [`Layout::Text`].
     Text(&'a [&'a str]),
+    /// For [`Layout::Binary`].
+    Binary(&'a [&'a [u8]]),
 }
 
 /// Writes a file, one row group at a time.
@@ -68,22 +74,27 @@ impl Writer {
             let (physical, dictionary) = match layout {
                 Layout::Delta32 | Layout::Plain32 => (Physical::INT32, false),
                 Layout::Dictionary32 => (Physical::INT32, true),
-                Layout::Delta64 => (Physical::INT64, false),
+                Layout::Delta64 | Layout::Sorted64 => (Physical::INT64, false),
                 Layout::Dictionary64 => (Physical::INT64, true),
                 Layout::Text => (Physical::BYTE_ARRAY, true),
+                Layout::Binary => (Physical::BYTE_ARRAY, false),
             };
             let mut field =
                 Type::primitive_type_builder(name, physical).with_repetition(Repetition::REQUIRED);
-            if physical == Physical::BYTE_ARRAY {
+            if *layout == Layout::Text {
                 field = field.with_converted_type(ConvertedType::UTF8);
             }
             // Of columns with a dictionary, the encoding once that has become too large.
             let encoding = match (layout, physical) {
-                (Layout::Plain32, _) => Encoding::PLAIN,
+                (Layout::Plain32 | Layout::Binary, _) => Encoding::PLAIN,
                 (_, Physical::BYTE_ARRAY) => Encoding::DELTA_BYTE_ARRAY,
                 _ => Encoding::DELTA_BINARY_PACKED,
             };
             properties = properties.set_column_encoding(path.clone(), encoding);
+            if *layout == Layout::Sorted64 {
+                let statistics = EnabledStatistics::Chunk;
+                properties = properties.set_column_statistics_enabled(path.clone(), statistics);
+            }
             properties = properties.set_column_dictionary_enabled(path, dictionary);
             fields.push(Arc::new(field.build()?));
         }
@@ -114,6 +125,13 @@ impl Writer {
                         .write_batch(values, None, None)?;
                 }
                 Column::Text(values) => {
+                    let bytes: Vec<&[u8]> = values.iter().map(|text| text.as_bytes()).collect();
+                    let views = views(&bytes);
+                    writer
+                        .typed::<ByteArrayType>()
+                        .write_batch(&views, None, None)?;
+                }
+                Column::Binary(values) => {
                     let views = views(values);
                     writer
                         .typed::<ByteArrayType>()
@@ -124,6 +142,11 @@ impl Writer {
         }
         group.close()?;
         Ok(())
+    }
+
+    /// Bytes of the row groups so far.
+    pub fn bytes(&self) -> usize {
+        self.file.bytes_written()
     }
 
     /// Finishes the file with key-value metadata in its footer. Returns its bytes and the range of each
@@ -143,13 +166,13 @@ impl Writer {
     }
 }
 
-/// Texts as the writer expects them: views of one buffer, in which consecutive equal texts are stored
+/// Values as the writer expects them: views of one buffer, in which consecutive equal values are stored
 /// once.
-fn views(texts: &[&str]) -> Vec<ByteArray> {
+fn views(texts: &[&[u8]]) -> Vec<ByteArray> {
     let runs = || texts.chunk_by(|a, b| std::ptr::eq(*a, *b) || a == b);
     let mut all = Vec::with_capacity(runs().map(|run| run[0].len()).sum());
     for run in runs() {
-        all.extend_from_slice(run[0].as_bytes());
+        all.extend_from_slice(run[0]);
     }
     let (all, mut at) = (Bytes::from(all), 0);
     let mut views = Vec::with_capacity(texts.len());
@@ -285,7 +308,7 @@ impl Group {
         self.read::<Int64Type>(column)
     }
 
-    /// Reads a column of texts.
+    /// Reads a column of texts, or of bytes.
     pub fn text(&self, column: usize) -> Result<Texts> {
         Ok(Texts {
             rows: self.read::<ByteArrayType>(column)?,
@@ -293,7 +316,7 @@ impl Group {
     }
 }
 
-/// A column of texts.
+/// A column of texts, or of bytes.
 pub struct Texts {
     rows: Vec<ByteArray>,
 }
@@ -308,6 +331,17 @@ impl Texts {
         value
             .as_utf8()
             .map_err(|_| Error::corrupt("text is not UTF-8"))
+    }
+
+    /// The bytes of a row; an error if it is missing.
+    pub fn bytes(&self, row: usize) -> Result<&[u8]> {
+        let value = self.rows.get(row).map(ByteArray::data);
+        value.ok_or_else(|| Error::corrupt("missing bytes"))
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, text: &str) {
+        self.rows.push(ByteArray::from(text));
     }
 
     /// Number of rows.

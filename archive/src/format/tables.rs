@@ -3,9 +3,11 @@
 mod dictionary;
 mod flags;
 mod local;
+mod naming;
 mod read;
 
 pub use dictionary::{BatchFrames, Dictionary, StackTables, TreeFrames};
+pub use naming::{Names, Unnamed};
 pub use read::{SeriesTable, Values, WindowTable};
 
 use super::Table;

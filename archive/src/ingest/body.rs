@@ -41,14 +41,14 @@ async fn next(ingest: &Ingest, body: &mut Body, deadline: Duration) -> Result<Op
     }
 }
 
-/// Reads a body and decodes its content encoding. Its memory is accounted for until the
+/// Reads a body of at most `limit` bytes and decodes its content encoding. Its memory is accounted for until the
 /// reservation is dropped.
 pub(super) async fn read(
     ingest: &Ingest,
     headers: &HeaderMap,
     mut body: Body,
+    limit: usize,
 ) -> Result<(Bytes, Reservation)> {
-    let limit = ingest.options().body_bytes;
     let too_large = || {
         Error::new(
             ErrorKind::TooLarge,

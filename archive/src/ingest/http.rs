@@ -1,10 +1,10 @@
 //! The routes of ingestion.
 
 use super::service::Ingest;
-use super::{body, connect, form};
+use super::tenant::tenant;
+use super::{body, connect, form, symbols};
 use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::Tenant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
@@ -14,31 +14,13 @@ use axum::routing::post;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// The header that names the tenant.
-pub(crate) const TENANT: &str = "x-scope-orgid";
-
-/// The tenant of a request.
-pub(crate) fn tenant(headers: &HeaderMap) -> Result<Tenant> {
-    let Some(value) = headers.get(TENANT) else {
-        return Ok(Tenant::anonymous());
-    };
-    // A lossy conversion could map two tenants to one.
-    let name = std::str::from_utf8(value.as_bytes())
-        .map_err(|_| Error::invalid("invalid header X-Scope-OrgID: not UTF-8"))?;
-    if name.is_empty() {
-        return Ok(Tenant::anonymous());
-    }
-    Tenant::new(name).ok_or_else(|| {
-        Error::invalid("invalid header X-Scope-OrgID: longer than 128 bytes, the limit")
-    })
-}
-
 /// The routes `/ingest` and `/push.v1.PusherService/Push`.
 pub fn router(ingest: Ingest) -> Router {
     Router::new()
         .route("/ingest", post(take_ingest))
         .route("/pyroscope/ingest", post(take_ingest))
         .route("/push.v1.PusherService/Push", post(take_push))
+        .merge(symbols::routes())
         .with_state(ingest)
 }
 
@@ -85,7 +67,8 @@ async fn take_ingest(
         let Query(query) = query
             .map_err(|error| Error::caused(ErrorKind::Invalid, "invalid query string", error))?;
         let tenant = tenant(&parts.headers)?;
-        let (bytes, _reservation) = body::read(&ingest, &parts.headers, body).await?;
+        let (bytes, _reservation) =
+            body::read(&ingest, &parts.headers, body, ingest.options().body_bytes).await?;
         let now = ingest.options().clock.now();
         let push = form::read(&query, content_type(&parts.headers), bytes, now).await?;
         ingest
@@ -127,7 +110,8 @@ async fn take_push(State(ingest): State<Ingest>, request: Request) -> Response {
             }
         };
         let tenant = tenant(&parts.headers)?;
-        let (bytes, _reservation) = body::read(&ingest, &parts.headers, body).await?;
+        let (bytes, _reservation) =
+            body::read(&ingest, &parts.headers, body, ingest.options().body_bytes).await?;
         let parse = move || match wire {
             Wire::Protobuf => connect::from_protobuf(bytes),
             Wire::Json => connect::from_json(&bytes),

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Hour, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
+use crate::symbols::{Stored, Symbols, Upload};
 use davy_base::Random;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,9 @@ struct Shared {
     random: Mutex<Random>,
     flusher: Flusher,
     decoders: Semaphore,
+    symbols: Symbols,
+    /// One symbol index is converted at a time.
+    converter: Semaphore,
 }
 
 /// Accepts pushes. Cheap to clone.
@@ -36,7 +40,12 @@ fn stopping() -> Error {
 }
 
 impl Ingest {
-    pub(crate) fn new(options: ArchiveOptions, bucket: Arc<Bucket>, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        options: ArchiveOptions,
+        bucket: Arc<Bucket>,
+        symbols: Symbols,
+        metrics: Metrics,
+    ) -> Self {
         let mut random = options.random.clone();
         // The flusher continues the options' own sequence.
         let ids = Random::seeded(random.next_u64());
@@ -57,6 +66,8 @@ impl Ingest {
         Self(Arc::new(Shared {
             random: Mutex::new(ids),
             decoders: Semaphore::new(options.decoders.max(1)),
+            symbols,
+            converter: Semaphore::new(1),
             options,
             metrics,
             memory,
@@ -70,6 +81,23 @@ impl Ingest {
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(super) fn symbols(&self) -> &Symbols {
+        &self.0.symbols
+    }
+
+    /// Stores a symbol index. `reservation` is that of its bytes.
+    pub(super) async fn store_symbols(
+        &self,
+        tenant: &Tenant,
+        upload: Upload,
+        mut reservation: Reservation,
+    ) -> Result<Stored> {
+        let converter = &self.0.converter;
+        let _permit = converter.acquire().await.map_err(|_| stopping())?;
+        let grow = move |bytes| reservation.grow(bytes);
+        self.0.symbols.store(tenant, upload, grow).await
     }
 
     pub(super) fn reserve(&self) -> Reservation {

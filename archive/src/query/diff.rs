@@ -1,6 +1,6 @@
 //! The difference of two trees: one tree with a value of each side at every node.
 
-use super::answer::bytes;
+use crate::answer::bytes;
 use axum::response::Response;
 use davy_profile::{FlameTree, NodeId};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@
 use super::aggregate::{FRACTIONS, Plan, clamped, rounded};
 use super::group::group;
 use super::params::Ask;
-use super::prune::Uninteresting;
+use super::prune::{Uninteresting, targets};
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
@@ -230,23 +230,19 @@ impl<'a> Merge<'a> {
 
     /// The nodes that stand for those that are left out.
     fn targets(&self, without: &Uninteresting) -> Result<Targets> {
-        // All stacks of the dictionary, with its numbers of nodes.
-        let mut tree = FlameTree::new();
-        let mut texts = TreeFrames::of(self.dictionary);
-        let mut frames = Vec::with_capacity(self.dictionary.frame_count());
+        let (mut tree, mut texts) = (FlameTree::new(), TreeFrames::of(self.dictionary));
+        let mut is_left_out = Vec::with_capacity(self.dictionary.frame_count());
         for frame in 0..self.dictionary.frame_count() {
             let frame = texts.frame(frame, &mut tree)?;
-            frames.push(tree.frame(frame));
+            let frame = tree.frame(frame);
+            is_left_out.push(without.matches(&tree.frame_name(frame)));
         }
-        let nodes = self
-            .dictionary
-            .parents
-            .iter()
-            .zip(&self.dictionary.node_frames);
-        for (parent, frame) in nodes.skip(1) {
-            tree.child(NodeId(*parent), frames[*frame as usize]);
-        }
-        Ok(without.targets(&tree).into())
+        let Dictionary {
+            parents,
+            node_frames,
+            ..
+        } = self.dictionary;
+        Ok(targets(parents, node_frames, &is_left_out).into())
     }
 
     pub(super) fn node(&mut self, tree: &mut FlameTree, node: u32) -> Result<NodeId> {

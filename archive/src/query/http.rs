@@ -1,6 +1,5 @@
 //! The routes of `/api/v1/profiles`.
 
-use super::answer::{bytes, problem};
 use super::explain::{explain, one_service};
 use super::export;
 use super::filters::Filters;
@@ -9,6 +8,7 @@ use super::metadata::{Gather, Wanted};
 use super::params::{Ask, Parameters};
 use super::scan::{Query, Report};
 use super::{series, svg};
+use crate::answer::{bytes, problem};
 use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::tenant;

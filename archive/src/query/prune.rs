@@ -3,7 +3,6 @@
 //! is interesting for stay, so that a profile is never left empty.
 
 use crate::pattern;
-use davy_profile::FlameTree;
 use regex::Regex;
 
 /// Memory of a compiled pattern, in bytes.
@@ -30,29 +29,26 @@ impl Uninteresting {
     }
 
     /// Whether a function is left out.
-    fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         let name = simplified(name);
         self.drop.is_match(name) && !self.keep.as_ref().is_some_and(|keep| keep.is_match(name))
     }
+}
 
-    /// The node of `tree` that stands for each node: itself, or the closest ancestor that is not left out.
-    pub(super) fn targets(&self, tree: &FlameTree) -> Vec<u32> {
-        let (parents, items) = (tree.stacks.parents(), tree.stacks.items());
-        let is_left_out: Vec<bool> = (0..tree.frames.len() as u32)
-            .map(|frame| self.matches(&tree.frame_name(frame)))
-            .collect();
-        let mut targets: Vec<u32> = (0..parents.len() as u32).collect();
-        let mut is_below_interesting = vec![false; parents.len()];
-        for node in 1..parents.len() {
-            let parent = parents[node] as usize;
-            let matches = is_left_out[items[node] as usize];
-            if targets[parent] != parent as u32 || (matches && is_below_interesting[parent]) {
-                targets[node] = targets[parent];
-            }
-            is_below_interesting[node] = is_below_interesting[parent] || !matches;
+/// The node that stands for each node: itself, or the closest ancestor that is not left out. `parents` and `frames` are
+/// those of each node, the root first and parents before their children; `is_left_out` is by frame.
+pub(super) fn targets(parents: &[u32], frames: &[u32], is_left_out: &[bool]) -> Vec<u32> {
+    let mut targets: Vec<u32> = (0..parents.len() as u32).collect();
+    let mut is_below_interesting = vec![false; parents.len()];
+    for node in 1..parents.len() {
+        let parent = parents[node] as usize;
+        let matches = is_left_out[frames[node] as usize];
+        if targets[parent] != parent as u32 || (matches && is_below_interesting[parent]) {
+            targets[node] = targets[parent];
         }
-        targets
+        is_below_interesting[node] = is_below_interesting[parent] || !matches;
     }
+    targets
 }
 
 /// A name without the list of its parameters, which patterns do not mention.
@@ -73,7 +69,7 @@ fn simplified(name: &str) -> &str {
 mod tests {
     use super::*;
     use davy_profile::flame::Grain;
-    use davy_profile::{Limits, folded};
+    use davy_profile::{FlameTree, Limits, folded};
 
     fn check(drop: &str, keep: &str, stacks: &str, expected: &str) {
         let of = Uninteresting::of(drop, keep)
@@ -82,7 +78,10 @@ mod tests {
         let profile = folded::decode(stacks.as_bytes(), &Limits::default()).expect("valid");
         let mut tree = FlameTree::new();
         tree.add_profile(&profile, 0, Grain::Function);
-        let (targets, values) = (of.targets(&tree), tree.values.clone());
+        let frames = 0..tree.frames.len() as u32;
+        let is_left_out: Vec<bool> = frames.map(|at| of.matches(&tree.frame_name(at))).collect();
+        let targets = targets(tree.stacks.parents(), tree.stacks.items(), &is_left_out);
+        let values = tree.values.clone();
         tree.values.fill(0);
         for (target, value) in targets.into_iter().zip(values) {
             tree.add(davy_profile::NodeId(target), value);

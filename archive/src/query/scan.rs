@@ -17,12 +17,13 @@ use crate::format::batch::WindowId;
 use crate::format::block::Meta;
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
-use crate::format::tables::StackTables;
+use crate::format::tables::{Dictionary, Names, StackTables};
 use crate::key::{BlockId, Hour, Tenant};
 use crate::labels::SERVICE;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::rule::{Listing, select};
+use crate::symbols::{Session, Symbols};
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
@@ -37,6 +38,7 @@ pub struct Query {
     pub(super) options: ArchiveOptions,
     pub(super) metrics: Metrics,
     pub(super) slots: Arc<Semaphore>,
+    symbols: Symbols,
 }
 
 /// What a scan found besides its result.
@@ -103,16 +105,26 @@ struct Scan<'a> {
     /// Number of groups that were read.
     visited: usize,
     report: Report,
+    /// Names of frames that have an address only.
+    session: Session,
+    /// Whether some names were left out because the stacks became too large.
+    is_unnamed: bool,
 }
 
 impl Query {
-    pub(crate) fn new(options: ArchiveOptions, bucket: Arc<Bucket>, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        options: ArchiveOptions,
+        bucket: Arc<Bucket>,
+        symbols: Symbols,
+        metrics: Metrics,
+    ) -> Self {
         let slots = Arc::new(Semaphore::new(options.queries.max(1)));
         Self {
             bucket,
             options,
             metrics,
             slots,
+            symbols,
         }
     }
 
@@ -171,12 +183,19 @@ impl Query {
             previous = Some(hour);
             visitor = scan.hour(hour, listing, visitor).await?;
         }
-        let report = scan.report;
+        let mut report = scan.report;
         if scan.visited == 0 && !report.partial.is_empty() {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 format!("cannot read any data of the range: {}", report.partial[0]),
             ));
+        }
+        report.partial.extend(scan.session.warnings());
+        if scan.is_unnamed {
+            report.partial.push(
+                "some inlined functions were left out because the stacks are too large; narrow the selector or the range"
+                    .to_owned(),
+            );
         }
         Ok((visitor, report))
     }
@@ -191,6 +210,8 @@ impl<'a> Scan<'a> {
             seen: Arc::default(),
             visited: 0,
             report: Report::default(),
+            session: Session::new(&query.symbols, &ask.tenant),
+            is_unnamed: false,
         }
     }
 
@@ -301,18 +322,50 @@ impl<'a> Scan<'a> {
             Err(Unread::Skipped(error)) => return Ok((visitor, Err(error))),
             Err(Unread::Fatal(error)) => return Err(error),
         };
+        let Tail { values, stacks } = tail;
+        let (dictionary, names) = match stacks {
+            None => (None, Names::new()),
+            Some(stacks) => match self.dictionary(stacks).await? {
+                Ok((dictionary, names)) => (Some(dictionary), names),
+                Err(error) => return Ok((visitor, Err(error.into()))),
+            },
+        };
         let show = move || {
-            let mut visitor = visitor;
-            let shown = show(&head, &tail, sums, &mut visitor);
-            (visitor, shown.map(|()| head))
+            let (mut visitor, mut dictionary) = (visitor, dictionary);
+            let named = dictionary.as_mut().map(|of| of.name(&names));
+            let shown = named.transpose().and_then(|is_whole| {
+                show(
+                    &head,
+                    values.as_ref(),
+                    dictionary.as_ref(),
+                    sums,
+                    &mut visitor,
+                )?;
+                Ok((head, is_whole))
+            });
+            (visitor, shown)
         };
         let (visitor, shown) = blocking("merge a part of the range", show).await?;
         match shown {
-            Ok(head) => {
+            Ok((head, is_whole)) => {
+                self.is_unnamed |= is_whole == Some(false);
                 self.count(head);
                 Ok((visitor, Ok(())))
             }
             Err(error) => Ok((visitor, Err(error.into()))),
+        }
+    }
+
+    /// Reads stacks, and looks up the names of their frames. The outer error fails the query.
+    async fn dictionary(&mut self, stacks: StackTables) -> Result<Result<(Dictionary, Names)>> {
+        let read = move || {
+            let dictionary = Dictionary::read(&stacks)?;
+            let unnamed = dictionary.unnamed()?;
+            Ok((dictionary, unnamed))
+        };
+        match blocking("read stacks", read).await? {
+            Ok((dictionary, unnamed)) => Ok(Ok((dictionary, self.session.names(&unnamed).await))),
+            Err(error) => Ok(Err(error)),
         }
     }
 

@@ -124,17 +124,16 @@ pub(super) struct Tail {
     pub(super) stacks: Option<StackTables>,
 }
 
-/// Reads values and stacks and shows the group to the visitor. With `sums`, the values are those of
-/// the table of sums.
+/// Reads values and shows the group to the visitor. With `sums`, the values are those of the table of
+/// sums.
 pub(super) fn show<V: Visitor>(
     head: &Head,
-    tail: &Tail,
+    values: Option<&Group>,
+    dictionary: Option<&Dictionary>,
     sums: bool,
     visitor: &mut V,
 ) -> Result<()> {
-    let dictionary = tail.stacks.as_ref().map(Dictionary::read).transpose()?;
-    let dictionary = dictionary.as_ref();
-    let values = match (&tail.values, &head.windows) {
+    let values = match (values, &head.windows) {
         (Some(values), _) if sums => Some(Values::sums(values, &head.series, dictionary)?),
         (Some(values), Some(windows)) => {
             Some(Values::samples(values, &head.series, windows, dictionary)?)

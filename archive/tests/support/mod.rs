@@ -7,6 +7,7 @@
 )]
 
 pub mod requests;
+pub mod symbols;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

@@ -113,6 +113,13 @@ impl Meter {
                 counts.poll_buckets = usage.poll_buckets.to_vec();
             });
         }
+        if let Some(profiler) = &self.profiler {
+            // Not part of the process's own CPU time.
+            let nanos = (profiler.stats().symbol_children_seconds * 1e9) as u64;
+            update("profiler", "symbolize", &mut |counts| {
+                counts.cpu_nanos += nanos;
+            });
+        }
         let heap = self.profiler.as_ref().map(Profiler::live_heap);
         let rate_bytes = heap.as_ref().map_or(0, |heap| heap.rate_bytes);
         for live in heap.into_iter().flat_map(|heap| heap.tags) {

@@ -149,6 +149,10 @@ impl ProfilerMetrics {
             &self.overhead.with_label_values(&["threads"]),
             stats.thread_seconds,
         );
+        set(
+            &self.overhead.with_label_values(&["children"]),
+            stats.symbol_children_seconds,
+        );
         self.spool_bytes.set(stats.spool_bytes as f64);
         self.ack_delay
             .set(stats.ack_delay.unwrap_or_default().as_secs_f64());

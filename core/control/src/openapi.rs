@@ -65,7 +65,7 @@ pub(crate) fn describe(operations: &[Operation]) -> Value {
 }
 
 fn describe_operation(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
-    let is_change = operation.method != "GET";
+    let is_change = operation.is_change();
     let mut parameters = path_parameters(operation.path);
     if is_change {
         parameters.push(json!({
@@ -125,6 +125,10 @@ fn path_parameters(path: &str) -> Vec<Value> {
         .map(|name| {
             let (description, example) = match name {
                 "operation" => ("The operation, as ListEndpoints lists it", "ListAllJobs"),
+                "build_id" => (
+                    "The build id of an executable or library, percent-encoded; at most 256 bytes",
+                    "b5381a457906d279073822a5ceb24c4bfef94ddb",
+                ),
                 _ => ("The member, as ListMembers lists it", "gc.audit"),
             };
             json!({
@@ -164,6 +168,10 @@ fn responses(operation: &Operation, is_change: bool, generator: &mut SchemaGener
         let response = json!({"description": "The fleet is failing", "content": failing});
         responses.insert("503".to_owned(), response);
     }
+    if operation.id == "PutSymbols" {
+        let stored = json!({"description": "Stored; 200 if the same symbols were stored before"});
+        responses.insert("204".to_owned(), stored);
+    }
     let mut problems = vec![
         ("400", "Invalid parameter or body"),
         ("421", "Foreign Host header"),
@@ -182,6 +190,17 @@ fn responses(operation: &Operation, is_change: bool, generator: &mut SchemaGener
                 "The configuration or the kind of the member does not allow the change",
             ),
         ]);
+    }
+    match operation.id {
+        "GetSymbols" => problems.push(("404", "No symbols of this build are stored")),
+        "PutSymbols" => problems.extend([
+            ("408", "The body did not arrive in time"),
+            ("413", "The symbol index exceeds the limit"),
+            ("415", "Unsupported content encoding"),
+            ("422", "Invalid symbol index, or that of another build"),
+            ("503", "The bucket is not available"),
+        ]),
+        _ => {}
     }
     for (status, description) in problems {
         let response = problem_response(description, generator);

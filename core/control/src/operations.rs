@@ -41,6 +41,11 @@ impl Operation {
         }
     }
 
+    /// Whether it changes the fleet, which needs an operator. Pushes to the archive do not.
+    pub(crate) fn is_change(&self) -> bool {
+        self.method != "GET" && self.member == "api"
+    }
+
     const fn with(self, parameters: &'static [Parameter]) -> Self {
         Self { parameters, ..self }
     }
@@ -232,10 +237,13 @@ pub fn operations() -> impl Iterator<Item = Operation> {
     OWN.iter().copied().chain(of_archive())
 }
 
+/// The paths of queries of the archive.
+pub(crate) const QUERY_PREFIX: &str = "/api/v1/profiles/";
+
 /// Ingestion belongs to one member, queries to another.
 fn of_archive() -> impl Iterator<Item = Operation> {
     davy_archive::OPERATIONS.iter().map(|&(method, path, id)| {
-        let member = if path.starts_with("/api/v1/") {
+        let member = if path.starts_with(QUERY_PREFIX) {
             "archive.query"
         } else {
             "archive.ingest"

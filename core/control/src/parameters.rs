@@ -1,7 +1,7 @@
 //! Query parameters: checked against the table of operations, extracted with problem documents.
 
 use crate::names::nearest;
-use crate::operations::Operation;
+use crate::operations::{Operation, QUERY_PREFIX};
 use crate::problem::Problem;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::Uri;
@@ -9,12 +9,10 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
-/// The archive checks the parameters of its own operations.
-const ARCHIVE_PREFIX: &str = "/api/v1/profiles/";
-
-/// Refuses query parameters of an API operation that the table of operations doesn't list.
+/// Refuses query parameters of an API operation that the table of operations doesn't list. The archive
+/// checks those of its queries.
 pub(crate) fn check(operation: &Operation, uri: &Uri) -> Result<(), Problem> {
-    if !operation.path.starts_with("/api/v1/") || operation.path.starts_with(ARCHIVE_PREFIX) {
+    if !operation.path.starts_with("/api/v1/") || operation.path.starts_with(QUERY_PREFIX) {
         return Ok(());
     }
     let Query(sent) = Query::<BTreeMap<String, String>>::try_from_uri(uri)

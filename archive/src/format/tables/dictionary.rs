@@ -26,16 +26,18 @@ pub struct Dictionary {
     pub parents: Vec<u32>,
     /// Frames of the nodes; meaningless for the root.
     pub node_frames: Vec<u32>,
-    frames: Vec<Frame>,
-    names: Texts,
+    pub(super) frames: Vec<Frame>,
+    pub(super) names: Texts,
     /// Version 1 has none.
-    system_names: Option<Texts>,
-    files: Texts,
-    start_lines: Vec<i32>,
+    pub(super) system_names: Option<Texts>,
+    pub(super) files: Texts,
+    pub(super) start_lines: Vec<i32>,
     modules: Texts,
-    build_ids: Texts,
+    pub(super) build_ids: Texts,
     /// Mappings without their texts.
-    mappings: Vec<Mapping>,
+    pub(super) mappings: Vec<Mapping>,
+    /// The node of each node of the table, if they are not the same.
+    pub(super) places: Option<Vec<u32>>,
 }
 
 impl Dictionary {
@@ -119,6 +121,7 @@ impl Dictionary {
         };
         Ok(Self {
             base: 0,
+            places: None,
             parents: Vec::new(),
             node_frames: Vec::new(),
             frames: (0..of_function.len()).map(frame).collect(),
@@ -149,6 +152,7 @@ impl Dictionary {
         }
         Ok(Self {
             base: 0,
+            places: None,
             parents: Vec::new(),
             node_frames: Vec::new(),
             mappings: vec![Mapping::default(); of_frame.len()],
@@ -165,6 +169,11 @@ impl Dictionary {
     /// Number of frames.
     pub fn frame_count(&self) -> usize {
         self.frames.len()
+    }
+
+    /// Number of nodes of the table, including the root.
+    pub(super) fn stored_nodes(&self) -> usize {
+        self.places.as_ref().unwrap_or(&self.parents).len()
     }
 
     fn function(&self, at: usize) -> Result<FunctionTexts<'_>> {

@@ -152,12 +152,14 @@ fn local_nodes(group: &Group, dictionary: Option<&Dictionary>) -> Result<Vec<u32
             node.wrapping_sub(dictionary.base)
         };
     }
-    local(
-        nodes,
-        0,
-        dictionary.parents.len(),
-        "invalid node of a sample",
-    )
+    let count = dictionary.stored_nodes();
+    let mut nodes = local(nodes, 0, count, "invalid node of a sample")?;
+    if let Some(places) = &dictionary.places {
+        for node in &mut nodes {
+            *node = places[*node as usize];
+        }
+    }
+    Ok(nodes)
 }
 
 impl Values {

@@ -186,6 +186,31 @@ pub const METRICS: &[MetricEntry] = &[
         &[],
         "Segments that no block covers, at the last run of the compactor.",
     ),
+    counter(
+        "davy_archive_symbols_bytes_total",
+        &[],
+        "Bytes of stored symbols.",
+    ),
+    gauge(
+        "davy_archive_symbols_cache_bytes",
+        &[],
+        "Memory of cached functions by address.",
+    ),
+    counter(
+        "davy_archive_symbols_failures_total",
+        &["reason"],
+        "Symbols that could not be read, by reason.",
+    ),
+    counter(
+        "davy_archive_symbols_lookups_total",
+        &["result"],
+        "Addresses of builds with symbols that queries and merges looked up, by result.",
+    ),
+    counter(
+        "davy_archive_symbols_uploads_total",
+        &["result"],
+        "Uploads of symbol indices, by result.",
+    ),
     counter("davy_archive_windows_total", &[], "Acknowledged windows."),
     gauge(
         "davy_db_connections",

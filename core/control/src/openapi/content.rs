@@ -1,7 +1,8 @@
 //! Request and response bodies by operation.
 
 use super::rows::{
-    AuditEntry, DiffResponse, FlameNode, JobRow, ProcessSummary, SeriesResponse, TopResponse,
+    AuditEntry, DiffResponse, FlameNode, JobRow, ProcessSummary, SeriesResponse, SymbolsList,
+    SymbolsRow, TopResponse,
 };
 use crate::api::change::{EndpointChange, MemberChange, Restart};
 use crate::api::health::Health;
@@ -38,6 +39,7 @@ pub(super) fn request(id: &str) -> Option<(Media, bool)> {
         "ToggleMember" => Some((json::<MemberChange>(), true)),
         "ToggleEndpoint" => Some((json::<EndpointChange>(), true)),
         "RestartMember" => Some((json::<Restart>(), false)),
+        "PutSymbols" => Some((other("application/octet-stream"), true)),
         _ => None,
     }
 }
@@ -55,6 +57,8 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "ListProcesses" => vec![json::<Vec<ProcessSummary>>()],
         "ListAudit" => vec![json::<Vec<AuditEntry>>()],
         "ListAllJobs" => vec![json::<Vec<JobRow>>()],
+        "ListSymbols" => vec![json::<SymbolsList>()],
+        "GetSymbols" | "PutSymbols" => vec![json::<SymbolsRow>()],
         "ListProfileTypes" | "ListProfileLabels" => vec![json::<Vec<String>>()],
         "QuerySeries" => vec![json::<SeriesResponse>()],
         "QueryFlamegraph" => vec![other(davy_profile::view::MEDIA_TYPE), json::<FlameNode>()],

@@ -80,6 +80,32 @@ pub(super) struct JobRow {
     next_build: Option<String>,
 }
 
+/// The symbols of all builds.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct SymbolsList {
+    /// The builds, sorted by build id.
+    symbols: Vec<SymbolsRow>,
+    /// What could not be read; empty if the response is complete.
+    partial: Vec<String>,
+}
+
+/// The symbols of a build.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct SymbolsRow {
+    /// The build id.
+    build_id: String,
+    /// The name of the executable or library.
+    file: String,
+    /// How many functions have a name.
+    functions: u64,
+    /// The size in the bucket, in bytes.
+    bytes: u64,
+    /// When they were stored, in milliseconds since 1970.
+    stored_at: i64,
+}
+
 /// Totals over time.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only the schema is used")]

@@ -13,6 +13,15 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
             "Stores series of pprof profiles, as Pyroscope agents and Davy's own profiler push them",
             &[],
         ),
+        "ListSymbols" => (
+            "Lists the builds whose symbols are stored, sorted by build id",
+            &[],
+        ),
+        "GetSymbols" => ("Describes the symbols of a build", &[MIN_FUNCTIONS]),
+        "PutSymbols" => (
+            "Stores the symbol index of a build (Content-Encoding gzip, zstd or none); frames of the build that have an address only are shown with its names from then on. An index that names fewer functions than the stored one does not replace it",
+            &[],
+        ),
         "ListProfileTypes" => (
             "Lists the profile types of a range",
             &[ANY_TYPE, SELECTOR, FROM, UNTIL],
@@ -162,6 +171,12 @@ const MAX_NODES: Parameter = Parameter::new(
     "16384",
     "Maximum number of nodes; the largest are kept, and the exact sum of the others is reported",
 );
+const MIN_FUNCTIONS: Parameter = Parameter::new(
+    "min_functions",
+    ParameterKind::Integer,
+    "1000",
+    "Symbols that name fewer functions count as missing; default 0",
+);
 const LIMIT: Parameter = Parameter::new(
     "limit",
     ParameterKind::Integer,
@@ -255,7 +270,7 @@ mod tests {
     #[test]
     fn documented_parameters_are_those_that_the_archive_accepts() {
         for (_, path, id) in davy_archive::OPERATIONS {
-            if path.starts_with("/api/v1/") {
+            if path.starts_with(crate::operations::QUERY_PREFIX) {
                 let (_, documented) = description(id);
                 let names: Vec<&str> = documented.iter().map(|parameter| parameter.name).collect();
                 assert_eq!(names, davy_archive::query::parameters(id), "{id}");

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 /// An RFC 9457 problem document.
-pub(super) fn problem(error: &Error) -> Response {
+pub(crate) fn problem(error: &Error) -> Response {
     let code = error.kind.code();
     let body = json!({ "type": "about:blank", "title": code.title, "status": code.status, "detail": error.message });
     let status = StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -24,6 +24,6 @@ pub(super) fn problem(error: &Error) -> Response {
 }
 
 /// A response of this media type.
-pub(super) fn bytes(media_type: &'static str, body: impl Into<Body>) -> Response {
+pub(crate) fn bytes(media_type: &'static str, body: impl Into<Body>) -> Response {
     ([(header::CONTENT_TYPE, media_type)], body.into()).into_response()
 }

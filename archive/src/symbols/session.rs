@@ -1,0 +1,105 @@
+//! The names of one query.
+
+use super::source::{Known, Source, Symbols};
+use crate::error::Error;
+use crate::format::tables::{Names, Unnamed};
+use crate::key::Tenant;
+use futures_util::StreamExt;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Maximum number of builds that one query looks for.
+const BUILDS: usize = 1_000;
+/// Builds that are looked for concurrently.
+const CONCURRENT: usize = 16;
+
+/// Names from the same symbols for all parts of a query, even if others are stored meanwhile.
+pub(crate) struct Session {
+    symbols: Symbols,
+    tenant: Tenant,
+    /// The symbols of each build that was looked for.
+    sources: BTreeMap<String, Option<Arc<Source>>>,
+    /// Builds whose names could not be read, with the reason.
+    faults: BTreeMap<String, Error>,
+    is_limited: bool,
+}
+
+impl Session {
+    pub(crate) fn new(symbols: &Symbols, tenant: &Tenant) -> Self {
+        Self {
+            symbols: symbols.clone(),
+            tenant: tenant.clone(),
+            sources: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            is_limited: false,
+        }
+    }
+
+    /// The functions at addresses, as far as they are known. Symbols that cannot be read are noted, and not used
+    /// from then on.
+    pub(crate) async fn names(&mut self, unnamed: &Unnamed) -> Names {
+        self.open(unnamed).await;
+        let mut names = Names::new();
+        for (build_id, addresses) in unnamed {
+            let Some(Some(source)) = self.sources.get(build_id) else {
+                continue;
+            };
+            match self.symbols.chains(source, addresses).await {
+                Ok(chains) => {
+                    names.insert(build_id.clone(), chains);
+                }
+                Err(error) => {
+                    self.symbols.broken(source, &error);
+                    self.faults.insert(build_id.clone(), error);
+                    self.sources.insert(build_id.clone(), None);
+                }
+            }
+        }
+        names
+    }
+
+    /// Looks for the symbols of builds.
+    async fn open(&mut self, unnamed: &Unnamed) {
+        let is_new = |build_id: &&String| !self.sources.contains_key(*build_id);
+        let mut new: Vec<String> = unnamed.keys().filter(is_new).cloned().collect();
+        let free = BUILDS.saturating_sub(self.sources.len());
+        self.is_limited |= new.len() > free;
+        new.truncate(free);
+        let (symbols, tenant) = (&self.symbols, &self.tenant);
+        let known = new.into_iter().map(|build_id| async move {
+            let known = symbols.known(tenant, &build_id).await;
+            (build_id, known)
+        });
+        let known: Vec<(String, Known)> = futures_util::stream::iter(known)
+            .buffer_unordered(CONCURRENT)
+            .collect()
+            .await;
+        for (build_id, known) in known {
+            let source = match known {
+                Known::Present(source) => Some(source),
+                Known::Missing => None,
+                Known::Failed(error) => {
+                    self.faults.insert(build_id.clone(), error);
+                    None
+                }
+            };
+            self.sources.insert(build_id, source);
+        }
+    }
+
+    /// A sentence for each reason why frames have no names.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let faults = self.faults.iter();
+        let mut warnings: Vec<String> = faults
+            .map(|(build_id, error)| {
+                format!("functions of build {build_id} are shown as addresses: {error}")
+            })
+            .collect();
+        if self.is_limited {
+            warnings.push(format!(
+                "functions of some builds are shown as addresses because there are more than {BUILDS} builds; narrow the selector or the range"
+            ));
+        }
+        warnings
+    }
+}
