@@ -1,9 +1,10 @@
 //! Converts aggregated addresses to a profile with names.
 
 use crate::aggregate::{Aggregate, CPU_FRAMES_MAX, HEAP_FRAMES_MAX, NAMED, TABLE_FULL, TRUNCATED};
+use crate::fold::fold_generics;
 use crate::modules::{self, Module};
 use crate::sample_kind::{ProfileMeta, SampleKind};
-use crate::symbol::{Frame, Symbols, fold_generics};
+use crate::symbols::Names;
 use davy_profile::{
     Function, Label, LabelSetId, LabelValue, Line, Mapping, NodeId, Profile, StringId, ValueType,
 };
@@ -13,12 +14,13 @@ use rustc_hash::FxHashMap;
 /// Number of frames at the leaf of a stack that are searched for frames to remove.
 const TRIMMED_MAX: usize = 24;
 
-/// The profile of an aggregate, with the names that `symbols` has.
+/// The profile of an aggregate, with the names of its modules, as far as they are known. Other addresses have a mapping
+/// and no line.
 pub(crate) fn assemble(
     aggregate: &Aggregate,
     meta: ProfileMeta,
     modules: &[Module],
-    symbols: &Symbols,
+    names: &Names,
 ) -> Profile {
     let mut profile = Profile::new();
     for (kind, unit) in meta.kind.sample_types() {
@@ -36,7 +38,7 @@ pub(crate) fn assemble(
     profile.time_nanos = meta.start.nanos();
     profile.duration_nanos = i64::try_from(meta.span.as_nanos()).unwrap_or(i64::MAX);
 
-    let mut resolver = LocationResolver::new(meta.kind, &aggregate.names, modules, symbols);
+    let mut resolver = LocationResolver::new(meta.kind, &aggregate.names, modules, names);
     // The first mapping must be the executable: tools take the program's name from it.
     if let Some(executable) = modules.iter().position(|module| module.is_executable) {
         resolver.mapping(&mut profile, executable);
@@ -63,6 +65,9 @@ pub(crate) fn assemble(
         let location = locations[aggregate.stacks.item(node_id) as usize];
         nodes[node] = profile.stacks.child(parent, location);
     }
+    if resolver.has_unnamed {
+        profile.drop_frames = profile.strings.intern(&drop_frames(meta.kind));
+    }
     let mut labels = FxHashMap::default();
     for ((node, tag), values) in &aggregate.samples {
         let node = trim(aggregate, *node, &is_trimmed);
@@ -73,6 +78,12 @@ pub(crate) fn assemble(
         profile.add_sample(nodes[node.index()], labels, &values[..width]);
     }
     profile
+}
+
+/// The regular expression of the frames that are left out once names are known: those that [`trim`] leaves out here.
+fn drop_frames(kind: SampleKind) -> String {
+    let quoted = kind.trimmed().iter().map(|prefix| format!("{prefix}.*"));
+    quoted.collect::<Vec<_>>().join("|")
 }
 
 /// The labels of a tag; empty for untagged samples.
@@ -111,9 +122,12 @@ fn trim(aggregate: &Aggregate, leaf: NodeId, is_trimmed: &[bool]) -> NodeId {
 /// Adds locations, functions and mappings to a profile.
 struct LocationResolver<'a> {
     kind: SampleKind,
-    names: &'a [String],
+    /// Names of pseudo-addresses.
+    pseudo: &'a [String],
     modules: &'a [Module],
-    symbols: &'a Symbols,
+    names: &'a Names,
+    /// Whether an address of a module has no name yet.
+    has_unnamed: bool,
     /// The profile's mapping of each module.
     mappings: Vec<Option<u32>>,
 }
@@ -121,17 +135,18 @@ struct LocationResolver<'a> {
 impl<'a> LocationResolver<'a> {
     fn new(
         kind: SampleKind,
-        names: &'a [String],
+        pseudo: &'a [String],
         modules: &'a [Module],
-        symbols: &'a Symbols,
+        names: &'a Names,
     ) -> Self {
         let mappings = vec![None; modules.len()];
         Self {
             kind,
-            names,
+            pseudo,
             modules,
-            symbols,
+            names,
             mappings,
+            has_unnamed: false,
         }
     }
 
@@ -146,7 +161,7 @@ impl<'a> LocationResolver<'a> {
             }
             TABLE_FULL => return profile.named_location("(stack table full)"),
             NAMED.. => {
-                let name = self.names.get((address - NAMED) as usize);
+                let name = self.pseudo.get((address - NAMED) as usize);
                 return profile.named_location(name.map_or("(unknown)", String::as_str));
             }
             _ => {}
@@ -154,48 +169,42 @@ impl<'a> LocationResolver<'a> {
         let Some(index) = modules::containing(self.modules, address) else {
             return profile.location(None, address, &[]);
         };
-        let module = &self.modules[index];
-        let frames = self.symbols.lookup(module, address);
         let mapping = self.mapping(profile, index);
-        let flags = &mut profile.mappings[mapping as usize];
-        flags.has_functions |= !frames.is_empty();
-        flags.has_inline_frames |= frames.len() > 1;
-        flags.has_line_numbers |= frames.iter().any(|frame| frame.line > 0);
-        flags.has_filenames = flags.has_line_numbers;
-        let mut lines = Vec::with_capacity(frames.len());
-        for frame in &frames {
-            let is_noise = self.kind == SampleKind::Tasks && self.is_in_every_task(frame);
-            if is_noise && frames.len() > 1 {
-                continue;
+        let kind = self.kind;
+        let (mut lines, mut has_lines, mut dropped) = (Vec::new(), false, None);
+        self.names.frames(index, address, |function, file, line| {
+            has_lines |= line > 0;
+            let line = self.line(profile, function, file, line);
+            if kind == SampleKind::Tasks && is_in_every_task(function, file) {
+                dropped = dropped.or(Some(line));
+            } else {
+                lines.push(line);
             }
-            lines.push(self.line(profile, frame));
-        }
+        });
         if lines.is_empty() {
-            // Offsets are the same in every process of a build; addresses are not.
-            let file = module.name.rsplit('/').next().unwrap_or_default();
-            let name = format!("{file}+{:#x}", address.wrapping_sub(module.bias));
-            let name = profile.strings.intern(&name);
-            let function = profile.function(Function {
-                name,
-                ..Function::default()
-            });
-            lines.push(Line {
-                function,
-                line: 0,
-                column: 0,
-            });
+            lines.extend(dropped);
         }
+        if lines.is_empty()
+            && let Some(name) = self.names.placeholder(&self.modules[index], address)
+        {
+            lines.push(self.line(profile, &name, "", 0));
+        }
+        self.has_unnamed |= lines.is_empty();
+        let flags = &mut profile.mappings[mapping as usize];
+        flags.has_functions |= !lines.is_empty();
+        flags.has_inline_frames |= lines.len() > 1;
+        flags.has_line_numbers |= has_lines;
+        flags.has_filenames = flags.has_line_numbers;
         profile.location(Some(mapping), address, &lines)
     }
 
-    fn line(&self, profile: &mut Profile, frame: &Frame) -> Line {
-        let name = self.symbols.text(frame.function);
-        let name = if self.symbols.folds_generics {
-            profile.strings.intern(&fold_generics(name))
+    fn line(&self, profile: &mut Profile, function: &str, file: &str, line: u32) -> Line {
+        let name = if self.names.folds_generics {
+            profile.strings.intern(&fold_generics(function))
         } else {
-            profile.strings.intern(name)
+            profile.strings.intern(function)
         };
-        let file = profile.strings.intern(self.symbols.text(frame.file));
+        let file = profile.strings.intern(file);
         let function = profile.function(Function {
             name,
             // Left empty: with the name repeated here, tools would take it for a mangled one.
@@ -205,18 +214,9 @@ impl<'a> LocationResolver<'a> {
         });
         Line {
             function,
-            line: i64::from(frame.line),
+            line: i64::from(line),
             column: 0,
         }
-    }
-
-    /// Whether a frame is part of every task: the root of each task, into which the task's own functions
-    /// may be inlined, or the cloning of a waker at the leaf, which may be inlined into what waits.
-    fn is_in_every_task(&self, frame: &Frame) -> bool {
-        let function = self.symbols.text(frame.function);
-        let file = self.symbols.text(frame.file);
-        function.starts_with("davy_tag::task::watch::poll")
-            || file.ends_with("/core/src/task/wake.rs")
     }
 
     fn mapping(&mut self, profile: &mut Profile, index: usize) -> u32 {
@@ -239,12 +239,18 @@ impl<'a> LocationResolver<'a> {
         let Some(index) = modules::containing(self.modules, address) else {
             return false;
         };
-        let frames = self.symbols.lookup(&self.modules[index], address);
-        frames.iter().any(|frame| {
-            let name = self.symbols.text(frame.function);
-            prefixes.iter().any(|prefix| name.starts_with(prefix))
-                || self.kind == SampleKind::Heap
-                    && self.symbols.text(frame.file).contains("/jemalloc/src/")
-        })
+        let mut is_trimmed =
+            self.kind == SampleKind::Heap && crate::heap::is_allocator_code(address);
+        self.names.frames(index, address, |function, file, _| {
+            is_trimmed |= prefixes.iter().any(|prefix| function.starts_with(prefix))
+                || self.kind == SampleKind::Heap && file.contains("/jemalloc/src/");
+        });
+        is_trimmed
     }
+}
+
+/// Whether a frame is part of every task: the root of each task, into which the task's own functions may be inlined, or
+/// the cloning of a waker at the leaf, which may be inlined into what waits.
+fn is_in_every_task(function: &str, file: &str) -> bool {
+    function.starts_with("davy_tag::task::watch::poll") || file.ends_with("/core/src/task/wake.rs")
 }

@@ -8,11 +8,11 @@ use crate::profiler::{Profiler, Running};
 use crate::push::Trust;
 use crate::push::{Archiver, Compression, Outbox, Settings};
 use crate::recorder::StopFlag;
-use crate::symbol::Symbols;
+use crate::symbols::Symbols;
 use crate::{Error, heap, loader, recorder, task_stacks};
 use davy_base::{Clock, Random};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ pub struct Builder {
     spool: Option<PathBuf>,
     is_scaled: bool,
     folds_generics: bool,
+    symbols: Option<PathBuf>,
     clock: Clock,
 }
 
@@ -65,6 +66,7 @@ impl Builder {
             spool: None,
             is_scaled: true,
             folds_generics: false,
+            symbols: None,
             clock: Clock::system(),
         }
     }
@@ -156,6 +158,14 @@ impl Builder {
         self
     }
 
+    /// Keeps symbol indices in this folder, one file for each build of the program and of its libraries. Processes may
+    /// share it. The index of the program is built by a child process, once; without a folder, once per process.
+    /// Default: `symbols` in `$CACHE_DIRECTORY`, else `davy/symbols` in `$XDG_CACHE_HOME` or in `.cache` of the home.
+    pub fn symbols(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.symbols = Some(folder.into());
+        self
+    }
+
     /// Sets whether CPU samples are scaled to exact accounting, so that work in step with the kernel's tick
     /// gets its true share. Default: yes. Disable it to see what sampling alone shows.
     pub fn scale_to_accounting(mut self, is_on: bool) -> Self {
@@ -199,7 +209,12 @@ impl Builder {
         }
         davy_tag::start_accounting();
         task_stacks::start();
-        let symbols = Arc::new(Mutex::new(Symbols::new(self.folds_generics)));
+        let symbols = Arc::new(Symbols::new(
+            self.folds_generics,
+            self.symbols.clone(),
+            self.clock.clone(),
+        ));
+        symbols.open_program(&loader::list());
         let outbox = Arc::new(Outbox::new(
             archivers,
             self.spool_bytes,

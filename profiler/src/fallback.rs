@@ -7,6 +7,8 @@ mod sampler;
 #[cfg(not(native))]
 pub(crate) mod symbolizer;
 #[cfg(not(native))]
+pub(crate) mod symbols;
+#[cfg(not(native))]
 pub(crate) mod task_stacks;
 #[cfg(not(native))]
 pub(crate) mod thread;

@@ -6,10 +6,10 @@ use crate::drain::{Collected, Command, Mailbox, ProfileSource, Waiter};
 use crate::push::{Archiver, Outbox};
 use crate::sampler::HZ_MAX;
 use crate::stats::{Dropped, LiveHeap, Stats};
-use crate::symbol::Symbols;
+use crate::symbols::Symbols;
 use crate::{Error, heap};
 use davy_profile::Profile;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// Maximum span of a requested profile.
@@ -20,7 +20,7 @@ pub const PROFILE_SPAN_MAX: Duration = Duration::from_mins(10);
 pub struct Handle {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) symbols: Arc<Mutex<Symbols>>,
+    pub(crate) symbols: Arc<Symbols>,
 }
 
 impl Handle {
@@ -161,14 +161,13 @@ impl Handle {
 
     /// Resolves the names of a collected profile.
     pub(crate) fn name(&self, collected: &Collected) -> Profile {
-        let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
-        symbols.resolve(&collected.modules, &collected.aggregate.addresses);
-        assemble(
-            &collected.aggregate,
-            collected.meta,
-            &collected.modules,
-            &symbols,
-        )
+        let Collected {
+            aggregate,
+            meta,
+            modules,
+        } = collected;
+        self.symbols.wait(modules, &aggregate.addresses);
+        assemble(aggregate, *meta, modules, &self.symbols.names(modules))
     }
 
     /// Live heap memory by member and operation. Takes microseconds, so it can be read often.
@@ -206,6 +205,7 @@ impl Handle {
             push_error: self.outbox.last_failure(),
             ack_delay: push.ack_delay,
             symbol_children: crate::symbolizer::children(),
+            symbol_children_seconds: crate::symbolizer::cpu_nanos() as f64 / 1e9,
             heap: heap::stats(),
         }
     }

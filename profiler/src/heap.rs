@@ -20,9 +20,13 @@ mod totals;
 
 pub(crate) use history::History;
 #[cfg(feature = "jemalloc")]
-pub(crate) use hooks::{live_heap, rate_bytes, reserve, set_rate, start, stats, stop};
+pub(crate) use hooks::{
+    is_allocator_code, live_heap, rate_bytes, reserve, set_rate, start, stats, stop,
+};
 #[cfg(not(feature = "jemalloc"))]
-pub(crate) use off::{Totals, add, live_heap, rate_bytes, reserve, set_rate, start, stats, stop};
+pub(crate) use off::{
+    Totals, add, is_allocator_code, live_heap, rate_bytes, reserve, set_rate, start, stats, stop,
+};
 #[cfg(feature = "jemalloc")]
 #[doc(hidden)]
 pub use tikv_jemallocator;

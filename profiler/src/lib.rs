@@ -10,9 +10,9 @@ mod debug;
 mod drain;
 mod engine;
 mod error;
+mod fold;
 mod handle;
 pub mod heap;
-mod lookup;
 mod modules;
 mod nudge;
 mod profiler;
@@ -22,7 +22,6 @@ mod sample_kind;
 mod sampler;
 mod scaling;
 mod stats;
-mod symbol;
 mod tasks;
 mod wall;
 
@@ -37,13 +36,15 @@ mod loader;
 #[cfg(native)]
 mod symbolizer;
 #[cfg(native)]
+mod symbols;
+#[cfg(native)]
 mod task_stacks;
 #[cfg(native)]
 mod thread;
 #[cfg(native)]
 mod unwind;
 #[cfg(not(native))]
-use fallback::{loader, symbolizer, task_stacks, thread};
+use fallback::{loader, symbolizer, symbols, task_stacks, thread};
 
 pub use aggregate::Filter;
 pub use builder::Builder;
@@ -60,4 +61,6 @@ pub use push::{Compression, check_archiver};
 pub use sampler::HZ_MAX;
 pub use stats::{Dropped, HeapStats, LiveBytes, LiveHeap, Stats};
 pub use symbolizer::serve_if_asked;
+#[cfg(native)]
+pub use symbolizer::{SymbolSources, build_symbol_index};
 pub use thread::register_thread;

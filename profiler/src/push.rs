@@ -8,6 +8,7 @@ mod queue;
 mod resolver;
 mod settings;
 mod spool;
+mod symbol_upload;
 #[cfg(feature = "tls")]
 mod tls;
 mod urgent;

@@ -68,14 +68,11 @@ pub(crate) fn run(outbox: &Outbox, settings: &Settings, clock: &Clock, stop: &St
         let reached = SEND_PERCENT.iter().filter(|at| percent >= **at).count();
         if percent < REARM_PERCENT && sent > 0 {
             sent = 0;
-            sender.discard_names();
         }
-        if reached > sent
-            && let Some(usage) = nearest
-        {
+        if reached > sent {
             sent = reached;
             if let Some((aggregate, meta)) = largest(clock) {
-                sender.send(&aggregate, meta, usage.available());
+                sender.send(&aggregate, meta);
                 tracing::warn!(percent, "memory nearly exhausted, pushing heap profile");
             }
             continue;
@@ -85,7 +82,9 @@ pub(crate) fn run(outbox: &Outbox, settings: &Settings, clock: &Clock, stop: &St
         if percent >= PREFETCH_PERCENT && !is_prefetched && available > CHILD_BYTES {
             is_prefetched = true;
             if let Some((aggregate, _)) = largest(clock) {
-                outbox.prefetch_names(aggregate);
+                outbox
+                    .symbols
+                    .request(&crate::loader::list(), &aggregate.addresses);
             }
         }
         std::thread::park_timeout(CHECK_EVERY);

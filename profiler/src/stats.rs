@@ -41,6 +41,8 @@ pub struct Stats {
     pub ack_delay: Option<Duration>,
     /// Symbolizing children that this process has started.
     pub symbol_children: u64,
+    /// CPU seconds of these children.
+    pub symbol_children_seconds: f64,
     /// Counters of the heap sampler.
     pub heap: HeapStats,
 }

@@ -1,11 +1,23 @@
-//! Finds the names of addresses in debug information and symbol tables.
+//! Builds symbol indices from debug information, symbol tables and unwind tables.
+//!
+//! Debug information has to be read as a whole, which takes up to seconds and tens of megabytes. So a short-lived child
+//! builds the index of a file, once per build.
 
 mod child;
 mod debug_file;
-mod debug_info;
-mod resolve;
-mod symbol_table;
+mod dwarf;
+mod elf;
+mod function;
+mod index;
+mod lines;
+mod names;
+mod split;
+mod unwind_table;
 
 pub use child::serve_if_asked;
-pub(crate) use child::{children, resolve};
-pub(crate) use symbol_table::resolve_by_tables;
+pub(crate) use child::{build, children, cpu_nanos};
+pub(crate) use index::of_memory;
+pub use index::{SymbolSources, build_symbol_index};
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,16 @@ pub(crate) struct Cache {
     framehop: ArchCache<MustNotAllocateDuringUnwind>,
 }
 
+/// The code of the functions that contain these addresses, as far as unwind tables have it.
+#[cfg(feature = "jemalloc")]
+pub(crate) fn functions(addresses: &[u64]) -> Vec<std::ops::Range<u64>> {
+    let index = Index::new(&loader::list());
+    let functions = addresses
+        .iter()
+        .filter_map(|address| index.function(*address));
+    functions.collect()
+}
+
 /// An empty cache.
 pub(crate) fn new_cache() -> Cache {
     Cache {

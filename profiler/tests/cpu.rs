@@ -4,7 +4,7 @@ mod archiver;
 mod work;
 
 use archiver::{Archiver, Push};
-use davy_profiler::{Builder, Error, Profiler};
+use davy_profiler::{Builder, Error, Filter, Profiler};
 use davy_tag::Tag;
 use std::time::Duration;
 use work::{burn, label, stack, sum, turn};
@@ -25,6 +25,16 @@ fn finish(profiler: Profiler, archiver: &Archiver) -> Vec<Push> {
         .shutdown(SHUTDOWN)
         .expect("everything is delivered");
     archiver.all()
+}
+
+/// Waits until the names of this program are known, so that windows have them.
+fn wait_for_names(profiler: &Profiler) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| burn(Duration::from_millis(300)));
+        let span = Duration::from_millis(200);
+        let profile = profiler.handle().cpu_profile(span, &Filter::default());
+        profile.expect("a profile");
+    });
 }
 
 fn member_nanos(pushes: &[Push], member: &str) -> i64 {
@@ -160,7 +170,7 @@ fn late_thread_is_sampled_with_tag_names_and_lines() {
     let _turn = turn();
     let archiver = Archiver::start();
     let profiler = start(1_000, &archiver);
-    burn(Duration::from_millis(300));
+    wait_for_names(&profiler);
     std::thread::spawn(|| {
         let _guard = Tag::new("late", "thread").enter();
         burn(Duration::from_millis(800));

@@ -311,7 +311,7 @@ fn task_stack_ends_at_the_future_that_it_waits_for() {
     assert!(sum(&profile, "age", |_, _| true) > 0);
     let stack = stack(&profile, 0);
     let at = |needle: &str| stack.iter().position(|name| name.contains(needle));
-    let (leaf, inner, outer) = (at("Notified"), at("debug.rs::{async_fn"), at("outer_wait"));
+    let (leaf, inner, outer) = (at("Notified"), at("debug.rs::{async fn}"), at("outer_wait"));
     assert!(leaf < inner && inner < outer && leaf.is_some(), "{stack:?}");
     let noise = ["davy_tag::task::watch", "davy_profiler", "wake::Waker"];
     let is_noise = |name: &&String| noise.iter().any(|noise| name.contains(noise));

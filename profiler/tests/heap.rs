@@ -297,8 +297,10 @@ fn first_sample_after_a_rate_change_has_the_weight_of_the_old_rate() {
         let bytes = live.tags.iter().find(|live| live.tag == tag);
         let bytes = bytes.map_or(0, |live| live.bytes);
         done.wait();
+        // With some luck, one sample is taken at the new rate, and then stands for 1 GiB. The first sample of every
+        // second thread would stand for 16 GiB.
         assert!(
-            bytes < 16 << 20,
+            bytes < 4 << 30,
             "{bytes} B, but only about 3 MiB are allocated"
         );
     });

@@ -4,6 +4,8 @@ mod archiver;
 mod work;
 
 use archiver::{Archiver, Push};
+use davy_profile::Profile;
+use davy_profile::symbol_index::SymbolIndex;
 use davy_profiler::Builder;
 use davy_tag::Tag;
 use std::hint::black_box;
@@ -11,13 +13,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
-use work::{burn, label, stack, sum, turn};
+use work::{burn, label, sum, turn};
 
 davy_profiler::use_jemalloc!();
 
 /// Environment variables for the child.
 const ARCHIVER: &str = "TEST_LEAK_ARCHIVER";
 const LIMIT: &str = "TEST_LEAK_LIMIT";
+const SYMBOLS: &str = "TEST_LEAK_SYMBOLS";
 
 const HEADROOM: u64 = 384 << 20;
 
@@ -56,7 +59,9 @@ fn leaking_child() {
         return;
     };
     let limit = std::env::var(LIMIT).expect("set with the archiver");
-    let profiler = Builder::new("leaks").archiver(archiver.to_str().expect("an address"));
+    let profiler = Builder::new("leaks")
+        .archiver(archiver.to_str().expect("an address"))
+        .symbols(std::env::var_os(SYMBOLS).expect("set with the archiver"));
     if limit == "address space" {
         let _profiler = profiler.start().expect("profiler started");
         // Set after the start, so that the threads of the test harness do not count.
@@ -70,18 +75,19 @@ fn leaking_child() {
     }
 }
 
-fn leak(archiver: &Archiver, limit: &str) -> ExitStatus {
+fn leak(archiver: &Archiver, limit: &str, symbols: &Path) -> ExitStatus {
     let own = std::env::current_exe().expect("this test");
     let output = Command::new(own)
         .args(["--exact", "leaking_child", "--nocapture"])
         .env(ARCHIVER, archiver.url())
         .env(LIMIT, limit)
+        .env(SYMBOLS, symbols)
         .output();
     output.expect("the child ran").status
 }
 
 /// Whether a heap profile attributes most of the memory to the leaking member and function.
-fn shows_the_leak(pushes: &[Push]) -> bool {
+fn shows_the_leak(pushes: &[Push], names: &SymbolIndex<Vec<u8>>) -> bool {
     let heap_profiles = pushes
         .iter()
         .filter(|push| push.label("__name__") == "memory");
@@ -89,12 +95,72 @@ fn shows_the_leak(pushes: &[Push]) -> bool {
         let leaked = sum(profile, "inuse_space", |member, op| {
             member == "leaker" && op == "grow"
         });
-        let names = (0..profile.sample_count())
-            .filter(|sample| label(profile, *sample, "member") == "leaker")
-            .flat_map(|sample| stack(profile, sample));
+        let mut leaking = (0..profile.sample_count())
+            .filter(|sample| label(profile, *sample, "member") == "leaker");
         leaked > sum(profile, "inuse_space", |_, _| true) / 2
-            && names.into_iter().any(|name| name.contains("leak_forever"))
+            && leaking.any(|sample| has_frame(profile, sample, names, "leak_forever"))
     })
+}
+
+/// Whether a stack has this function, by the names of the profile or else by those of the symbol index.
+fn has_frame(profile: &Profile, sample: usize, names: &SymbolIndex<Vec<u8>>, name: &str) -> bool {
+    let stack = profile.samples.stacks[sample];
+    profile.stacks.leaf_to_root(stack).any(|location| {
+        let location = &profile.locations[location as usize];
+        let mut lines = profile.lines_of(location).iter();
+        if lines.len() > 0 {
+            return lines.any(|line| {
+                let function = &profile.functions[line.function as usize];
+                profile.text(function.name).contains(name)
+            });
+        }
+        location.mapping.is_some_and(|mapping| {
+            let mapping = &profile.mappings[mapping as usize];
+            let offset = location.address - mapping.start + mapping.file_offset;
+            let found = names.find(offset).unwrap_or_default();
+            let mut frames = found.frames.iter();
+            profile.text(mapping.build_id) == names.build_id()
+                && frames.any(|frame| names.text(frame.function).contains(name))
+        })
+    })
+}
+
+/// The symbol index of this program, written to a folder if there is one.
+fn symbols(folder: Option<&Path>) -> SymbolIndex<Vec<u8>> {
+    let own = std::env::current_exe().expect("this test has a path");
+    let mut index = Vec::new();
+    let sources = davy_profiler::build_symbol_index(&own, &mut index).expect("an ELF file");
+    if let Some(folder) = folder {
+        let path = folder.join(format!("{}.symbols", sources.build_id));
+        std::fs::write(path, &index).expect("written");
+    }
+    SymbolIndex::open(index).expect("an index")
+}
+
+/// Has the child leak until it ends by this signal, several times, and asserts that each one has sent the leak's flame
+/// graph. With `is_indexed`, a process of the same build has run before, and the child knows its names; otherwise the
+/// next process of the build supplies them.
+fn assert_leaks_are_shown(limit: &str, signal: i32, is_indexed: bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = symbols(is_indexed.then_some(folder.path()));
+    let none = SymbolIndex::open(empty_index()).expect("an index");
+    let names = if is_indexed { none } else { names };
+    let mut found = 0;
+    for _ in 0..runs() {
+        let archiver = Archiver::start();
+        let status = leak(&archiver, limit, folder.path());
+        assert_eq!(status.signal(), Some(signal), "{status}");
+        found += u32::from(shows_the_leak(&archiver.all_now(), &names));
+    }
+    println!("found in {found} of {} runs", runs());
+    assert_eq!(found, runs());
+}
+
+fn empty_index() -> Vec<u8> {
+    let mut index = Vec::new();
+    let builder = davy_profile::symbol_index::Builder::new("", "");
+    builder.write(&mut index).expect("a vector");
+    index
 }
 
 fn runs() -> u32 {
@@ -105,15 +171,13 @@ fn runs() -> u32 {
 #[test]
 fn process_that_exceeds_its_address_space_has_sent_the_leaks_flame_graph() {
     let _turn = turn();
-    let mut found = 0;
-    for _ in 0..runs() {
-        let archiver = Archiver::start();
-        let status = leak(&archiver, "address space");
-        assert_eq!(status.signal(), Some(libc::SIGABRT), "an allocation fails");
-        found += u32::from(shows_the_leak(&archiver.all_now()));
-    }
-    println!("found in {found} of {} runs", runs());
-    assert_eq!(found, runs());
+    assert_leaks_are_shown("address space", libc::SIGABRT, true);
+}
+
+#[test]
+fn first_process_of_a_build_that_exceeds_its_address_space_has_sent_the_leaks_addresses() {
+    let _turn = turn();
+    assert_leaks_are_shown("address space", libc::SIGABRT, false);
 }
 
 /// A control group with a memory limit, removed when it is dropped.
@@ -161,13 +225,7 @@ fn process_killed_by_its_cgroup_limit_has_sent_the_leaks_flame_graph() {
     let Some(group) = Group::make() else {
         return davy_test_support::skip("no control group with a memory limit can be created");
     };
-    let mut found = 0;
-    for _ in 0..runs() {
-        let archiver = Archiver::start();
-        let status = leak(&archiver, group.0.to_str().expect("a path"));
-        assert_eq!(status.signal(), Some(libc::SIGKILL), "{status}");
-        found += u32::from(shows_the_leak(&archiver.all_now()));
-    }
-    println!("found in {found} of {} runs", runs());
-    assert_eq!(found, runs());
+    let limit = group.0.to_str().expect("a path");
+    assert_leaks_are_shown(limit, libc::SIGKILL, true);
+    assert_leaks_are_shown(limit, libc::SIGKILL, false);
 }

@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::stdout::print_bytes;
 use crate::{
-    config, drill, members, process, profile, push, query, record, reference, settings, toggle, top,
+    config, drill, members, process, profile, push, query, record, reference, settings, symbols,
+    toggle, top,
 };
 use clap::{Parser, Subcommand};
 
@@ -80,6 +81,9 @@ pub(crate) enum Command {
     Push(push::PushOptions),
     /// Query the archive: a flame graph as text, a table, pprof, folded stacks, SVG or JSON
     Query(query::QueryOptions),
+    /// Names of functions: index those of a file, give them to the archive, list those that it has
+    #[command(subcommand)]
+    Symbols(symbols::SymbolsCommand),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -118,6 +122,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Record(options) => record::run(&options),
         Command::Push(options) => push::run(&options),
         Command::Query(options) => query::run(&options),
+        Command::Symbols(command) => symbols::run(&command),
         Command::Config(command) => settings::run(&command),
         Command::Reference { document } => {
             reference::run(document, <Cli as clap::CommandFactory>::command())

@@ -102,6 +102,19 @@ impl Client {
         self.response(request.send(body)).map(|answer| answer.body)
     }
 
+    /// Puts a compressed body to a path.
+    pub(crate) fn put(&self, path: &str, encoding: &str, body: &[u8]) -> Result<(), Failure> {
+        let mut request = self
+            .agent
+            .put(format!("{}{path}", self.server))
+            .header("content-type", "application/octet-stream")
+            .header("content-encoding", encoding);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.response(request.send(body)).map(drop)
+    }
+
     /// Sends a change on behalf of an operator. An unknown name (404) is invalid usage.
     pub(crate) fn change(
         &self,

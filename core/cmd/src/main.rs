@@ -25,6 +25,7 @@ mod reference;
 mod server;
 mod settings;
 mod stdout;
+mod symbols;
 mod toggle;
 mod top;
 

@@ -1,8 +1,7 @@
 use super::*;
 use crate::modules::Module;
 use crate::sampler::Sample;
-use crate::symbol::Symbols;
-use std::sync::Mutex;
+use crate::symbols::Symbols;
 
 /// Returns one sample per drain.
 struct FakeSampler(u32);
@@ -55,7 +54,7 @@ struct Harness {
 impl Harness {
     fn start(at: Timestamp, window: Duration) -> Self {
         let clock = Clock::manual(at);
-        let symbols = Arc::new(Mutex::new(Symbols::default()));
+        let symbols = Arc::new(Symbols::new(false, None, clock.clone()));
         let outbox = Arc::new(Outbox::new(Vec::new(), 1 << 20, clock.clone(), symbols));
         let (sampler, mailbox) = (Box::new(FakeSampler(100)), Arc::default());
         Self {

@@ -10,8 +10,9 @@ use crate::stats::{HeapStats, LiveBytes, LiveHeap};
 use crate::unwind::{self, Registers};
 use davy_tag::Tag;
 use std::ffi::{CStr, c_uint, c_void};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 const NO_JEMALLOC: &str = "the allocator is not jemalloc with profiling enabled; \
                            put `davy_profiler::use_jemalloc!();` into the main file of the program";
@@ -22,6 +23,32 @@ static SAMPLES: AtomicU64 = AtomicU64::new(0);
 static RELEASED: AtomicU64 = AtomicU64::new(0);
 static LIVE_DROPPED: AtomicU64 = AtomicU64::new(0);
 static REASON: Mutex<&str> = Mutex::new(NOT_STARTED);
+
+/// The code of our hook and of the functions of jemalloc that programs call.
+static CODE: OnceLock<Vec<Range<u64>>> = OnceLock::new();
+
+fn allocator_code() -> Vec<Range<u64>> {
+    use tikv_jemalloc_sys as jemalloc;
+    let functions = [
+        on_backtrace as *const () as u64,
+        jemalloc::malloc as *const () as u64,
+        jemalloc::calloc as *const () as u64,
+        jemalloc::realloc as *const () as u64,
+        jemalloc::posix_memalign as *const () as u64,
+        jemalloc::aligned_alloc as *const () as u64,
+        jemalloc::mallocx as *const () as u64,
+        jemalloc::rallocx as *const () as u64,
+        jemalloc::xallocx as *const () as u64,
+    ];
+    unwind::functions(&functions)
+}
+
+/// Whether an address is in our hook or in a function of jemalloc that programs call. Known without names: everything
+/// from there to the leaf of a stack is left out.
+pub(crate) fn is_allocator_code(address: u64) -> bool {
+    let code = CODE.get().map_or(&[][..], Vec::as_slice);
+    code.iter().any(|function| function.contains(&address))
+}
 
 /// Starts sampling, if the allocator supports it.
 pub(crate) fn start() -> Result<(), &'static str> {
@@ -43,6 +70,7 @@ fn install() -> Result<(), &'static str> {
         unwind::fill_pool();
         rate::begin(log2 as u8);
         davy_tag::set_allocated_source(allocated_by_thread);
+        CODE.get_or_init(allocator_code);
         let installed = write(
             c"experimental.hooks.prof_backtrace",
             on_backtrace as Backtrace,

@@ -58,3 +58,8 @@ pub(crate) fn add(
     _: Option<&Totals>,
 ) {
 }
+
+/// There is no allocator whose code is known.
+pub(crate) fn is_allocator_code(_address: u64) -> bool {
+    false
+}

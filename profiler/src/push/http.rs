@@ -4,13 +4,16 @@ use super::pack::{is_zstd, unpack};
 use super::resolver::CachingResolver;
 use super::settings::Settings;
 use crate::Error;
+use davy_profile::gzip;
 use std::cell::RefCell;
 use std::io::Read as _;
 use std::time::Duration;
 use ureq::unversioned::transport::DefaultConnector;
 
 const PATH: &str = "push.v1.PusherService/Push";
+const SYMBOLS_PATH: &str = "api/v1/symbols";
 const TIMEOUT: Duration = Duration::from_secs(15);
+const UPLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for which an archiver may ask for short windows at once.
 const WATCH_MAX: Duration = Duration::from_mins(5);
@@ -55,6 +58,11 @@ impl Archiver {
             return Err(refuse("expected http://HOST:PORT or https://HOST:PORT"));
         }
         Ok(Self(format!("{}/{PATH}", url.trim_end_matches('/'))))
+    }
+
+    /// The address of the symbols of a build. Build ids are hexadecimal numbers.
+    fn symbols(&self, build_id: &str) -> String {
+        format!("{}/{SYMBOLS_PATH}/{build_id}", self.address())
     }
 
     /// The address without the path of the push endpoint.
@@ -168,6 +176,68 @@ impl Client {
                         after: None,
                     },
                 )
+            }
+        }
+    }
+}
+
+impl Client {
+    /// Whether an archiver has the symbols of a build, of at least this many functions. None if it does not say, or does
+    /// not keep symbols.
+    pub(super) fn has_symbols(
+        &self,
+        archiver: &Archiver,
+        build_id: &str,
+        functions: u32,
+    ) -> Option<bool> {
+        let url = archiver.symbols(build_id);
+        let url = format!("{url}?min_functions={functions}");
+        let request = self.agent.get(&url);
+        let request = match &self.authorization {
+            Some(authorization) => request.header("Authorization", authorization),
+            None => request,
+        };
+        let response = request.call().ok()?;
+        match response.status().as_u16() {
+            200..=299 => Some(true),
+            404 => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Uploads the symbols of a build, compressed by gzip. Fails if it may succeed later.
+    pub(super) fn put_symbols(
+        &self,
+        archiver: &Archiver,
+        build_id: &str,
+        index: &[u8],
+    ) -> Result<(), String> {
+        let mut request = self
+            .agent
+            .put(archiver.symbols(build_id))
+            .header("Content-Type", "application/octet-stream")
+            .header("Content-Encoding", "gzip");
+        if let Some(authorization) = &self.authorization {
+            request = request.header("Authorization", authorization);
+        }
+        let request = request
+            .config()
+            .timeout_global(Some(UPLOAD_TIMEOUT))
+            .build();
+        let mut body = gzip::compressing_reader(index);
+        let sent = request.send(ureq::SendBody::from_reader(&mut body));
+        let response = sent.map_err(|error| explain(archiver, &error))?;
+        match response.status().as_u16() {
+            200..=299 => Ok(()),
+            // These may change with time, or when an operator corrects the token.
+            status @ (401 | 403 | 408 | 421 | 425 | 429 | 500..) => {
+                Err(format!("{}: HTTP status {status}", archiver.address()))
+            }
+            // An archiver of another kind, or one that will never accept this index.
+            status => {
+                let archiver = archiver.address();
+                tracing::debug!(archiver, build_id, status, "archiver refused symbols");
+                Ok(())
             }
         }
     }

@@ -5,9 +5,9 @@ use super::queue::Queue;
 use crate::aggregate::Aggregate;
 use crate::modules::Module;
 use crate::sample_kind::ProfileMeta;
-use crate::symbol::Symbols;
+use crate::symbols::Symbols;
 use davy_base::Clock;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use std::time::Duration;
 /// than a few wait only while no archiver is configured.
 pub(super) const RAW_MAX: usize = 24;
 pub(super) const BACKOFF_MIN: Duration = Duration::from_millis(250);
+/// How long a new process waits before it looks for the names of its functions, which may take a child process. Processes
+/// that end earlier do not need them.
+const PREFETCH_AFTER: Duration = Duration::from_secs(1);
 /// Time past the deadline for which a stop waits for the pusher to end.
 const GRACE: Duration = Duration::from_millis(100);
 
@@ -50,7 +53,7 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
     pub(super) changed: Condvar,
     pub(super) clock: Clock,
-    pub(super) symbols: Arc<Mutex<Symbols>>,
+    pub(crate) symbols: Arc<Symbols>,
 }
 
 /// Instants are of the monotonic clock.
@@ -62,18 +65,27 @@ pub(super) struct State {
     pub(super) archiver: usize,
     pub(super) push_not_before: Duration,
     pub(super) backoff: Duration,
-    pub(super) child_not_before: Duration,
+    /// When the names of the program are looked for; none once they were.
+    pub(super) prefetch_at: Option<Duration>,
+    pub(super) uploads: Uploads,
     /// The deadline for delivering what is left, once the outbox is stopped.
     pub(super) stop_at: Option<Duration>,
     pub(super) has_ended: bool,
     /// The number of windows that are sent one by one, because a request with all of them was refused.
     pub(super) alone: usize,
     pub(super) last_reason: String,
-    /// Addresses whose names will be needed soon.
-    pub(super) prefetch: Option<Box<Aggregate>>,
     /// For how long an archiver has asked for short windows.
     pub(super) watch: Option<Duration>,
     pub(super) counts: Counts,
+}
+
+/// Uploads of symbols.
+#[derive(Default)]
+pub(super) struct Uploads {
+    /// Builds that the archiver has, or does not accept.
+    pub(super) done: BTreeSet<String>,
+    pub(super) is_running: bool,
+    pub(super) not_before: Duration,
 }
 
 impl Outbox {
@@ -81,7 +93,7 @@ impl Outbox {
         archivers: Vec<Archiver>,
         bytes_max: usize,
         clock: Clock,
-        symbols: Arc<Mutex<Symbols>>,
+        symbols: Arc<Symbols>,
     ) -> Self {
         let state = State {
             raw: VecDeque::new(),
@@ -90,12 +102,12 @@ impl Outbox {
             archiver: 0,
             push_not_before: Duration::ZERO,
             backoff: BACKOFF_MIN,
-            child_not_before: Duration::ZERO,
+            prefetch_at: Some(clock.monotonic() + PREFETCH_AFTER),
+            uploads: Uploads::default(),
             stop_at: None,
             has_ended: false,
             alone: 0,
             last_reason: "no archiver is configured".to_owned(),
-            prefetch: None,
             watch: None,
             counts: Counts::default(),
         };
@@ -119,12 +131,6 @@ impl Outbox {
             state.raw.pop_front();
             state.counts.overflowed += 1;
         }
-        self.changed.notify_all();
-    }
-
-    /// Makes the pusher look up names that will be needed soon.
-    pub(crate) fn prefetch_names(&self, aggregate: Aggregate) {
-        self.lock().prefetch = Some(Box::new(aggregate));
         self.changed.notify_all();
     }
 

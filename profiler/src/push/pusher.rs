@@ -1,13 +1,12 @@
 //! The thread that encodes windows, keeps them on disk and pushes them.
 
 use super::http::{Archiver, Client, Outcome};
-use super::outbox::{BACKOFF_MIN, Outbox, RAW_MAX, RawWindow};
+use super::outbox::{BACKOFF_MIN, Outbox, RawWindow};
 use super::pack::{is_zstd, pack};
 use super::queue::Window;
 use super::settings::Settings;
 use super::spool::Spool;
 use super::wire::window_id;
-use crate::aggregate::Aggregate;
 use crate::assemble::assemble;
 use davy_base::Random;
 use davy_tag::Tag;
@@ -28,13 +27,10 @@ const MEMORY_MAX: usize = 4 << 20;
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Maximum value of Retry-After that is honoured.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
-/// Symbolizing children that a new profiler may start without a pause in between.
-const EAGER_ROUNDS: u64 = 4;
-/// After that, children may use at most `1 / CHILD_SHARE` of a CPU.
-const CHILD_SHARE: u32 = 50;
 
 enum Step {
-    Prefetch(Box<Aggregate>),
+    /// The names of the program will be needed when the first window ends.
+    Prefetch,
     Encode(Box<RawWindow>),
     /// The windows of one request, and whether the archiver is asked not to wait for its flush interval.
     Send(Vec<Arc<Window>>, Archiver, bool),
@@ -43,7 +39,7 @@ enum Step {
 
 impl Outbox {
     /// The main function of the pusher's thread.
-    pub(crate) fn run(&self, settings: &Settings, mut random: Random) {
+    pub(crate) fn run(self: &Arc<Self>, settings: &Settings, mut random: Random) {
         let _guard = Tag::new("profiler", "push").enter();
         let client = Client::new(settings, false);
         let mut spool = settings
@@ -52,9 +48,11 @@ impl Outbox {
             .and_then(|folder| self.open_spool(folder, &mut random));
         loop {
             match self.next_step() {
-                Step::Prefetch(aggregate) => {
-                    let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
-                    symbols.resolve(&crate::loader::list(), &aggregate.addresses);
+                Step::Prefetch => {
+                    let modules = crate::loader::list();
+                    let program = modules.iter().find(|module| module.is_executable);
+                    let address = program.map(|module| module.range.start);
+                    self.symbols.request(&modules, address.as_slice());
                 }
                 Step::Encode(raw) => {
                     let mut window = self.encode(raw, settings, &mut random);
@@ -64,13 +62,18 @@ impl Outbox {
                 Step::Send(mut windows, archiver, is_urgent) => {
                     let body = self.body(&mut windows);
                     let outcome = client.push(&archiver, &body, is_urgent);
+                    let is_stored = matches!(outcome, Outcome::Stored { .. });
                     self.settle(&windows, outcome, &mut random);
+                    if is_stored && !is_urgent {
+                        self.upload_symbols(settings);
+                    }
                 }
                 Step::End => break,
             }
             self.lock().counts.cpu_nanos = crate::clock::thread_cpu_nanos();
         }
         drop(spool);
+        self.finish_symbols(settings);
         self.lock().has_ended = true;
         self.changed.notify_all();
     }
@@ -149,18 +152,18 @@ impl Outbox {
             {
                 return Step::End;
             }
-            if let Some(aggregate) = state.prefetch.take() {
-                return Step::Prefetch(aggregate);
-            }
             let mut wait = Duration::from_hours(1);
             if !state.archivers.is_empty() {
-                let may_encode =
-                    is_stopping || now >= state.child_not_before || state.raw.len() * 2 > RAW_MAX;
-                if may_encode && let Some(raw) = state.raw.pop_front() {
-                    return Step::Encode(Box::new(raw));
+                match state.prefetch_at {
+                    Some(at) if now >= at => {
+                        state.prefetch_at = None;
+                        return Step::Prefetch;
+                    }
+                    Some(at) => wait = wait.min(at.saturating_sub(now)),
+                    None => {}
                 }
-                if !state.raw.is_empty() {
-                    wait = wait.min(state.child_not_before.saturating_sub(now));
+                if let Some(raw) = state.raw.pop_front() {
+                    return Step::Encode(Box::new(raw));
                 }
                 let count = if state.alone > 0 { 1 } else { BATCH_MAX };
                 let windows = state.queue.first(count, BATCH_BYTES_MAX);
@@ -181,20 +184,19 @@ impl Outbox {
     }
 
     fn encode(&self, raw: Box<RawWindow>, settings: &Settings, random: &mut Random) -> Window {
-        let profile = {
-            let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = symbols.rounds;
-            symbols.resolve(&raw.modules, &raw.aggregate.addresses);
-            if symbols.rounds > before && symbols.rounds > EAGER_ROUNDS {
-                let pause = symbols.last_round.saturating_mul(CHILD_SHARE);
-                self.lock().child_not_before = self.clock.monotonic() + pause;
-            }
-            assemble(&raw.aggregate, raw.meta, &raw.modules, &symbols)
-        };
+        let RawWindow {
+            meta,
+            aggregate,
+            modules,
+        } = *raw;
+        // A window does not wait for names: the archive gets them as soon as they are there.
+        self.symbols.request(&modules, &aggregate.addresses);
+        let names = self.symbols.names(&modules).without_placeholders();
+        let profile = assemble(&aggregate, meta, &modules, &names);
         let (labels, compression) = (&settings.labels, settings.compression);
         let id = window_id(random);
-        let body = pack(&profile, raw.meta.kind, labels, &id, compression);
-        Window::new(body, raw.meta.start.plus(raw.meta.span))
+        let body = pack(&profile, meta.kind, labels, &id, compression);
+        Window::new(body, meta.start.plus(meta.span))
     }
 
     fn settle(&self, windows: &[Arc<Window>], outcome: Outcome, random: &mut Random) {

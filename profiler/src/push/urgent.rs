@@ -12,9 +12,7 @@ use crate::assemble::assemble;
 use crate::loader;
 use crate::modules::Module;
 use crate::sample_kind::ProfileMeta;
-use crate::symbol::Symbols;
 use davy_base::Random;
-use std::sync::TryLockError;
 
 /// Sends one window at a time, with as little memory as possible.
 pub(crate) struct UrgentSender<'a> {
@@ -43,18 +41,10 @@ impl Outbox {
 }
 
 impl UrgentSender<'_> {
-    /// Discards the names that were looked up by symbol tables only, so that better ones are looked up
-    /// when they are needed again.
-    pub(crate) fn discard_names(&self) {
-        if let Ok(mut symbols) = self.outbox.symbols.lock() {
-            symbols.clear();
-        }
-    }
-
-    /// Sends a window immediately. `available` is the number of bytes that the process may still allocate.
-    pub(crate) fn send(&mut self, aggregate: &Aggregate, meta: ProfileMeta, available: u64) {
+    /// Sends a window immediately.
+    pub(crate) fn send(&mut self, aggregate: &Aggregate, meta: ProfileMeta) {
         let modules = loader::list();
-        let body = self.encode(aggregate, meta, &modules, available);
+        let body = self.encode(aggregate, meta, &modules);
         let file = self
             .spool
             .as_mut()
@@ -77,24 +67,11 @@ impl UrgentSender<'_> {
         self.outbox.changed.notify_all();
     }
 
-    fn encode(
-        &mut self,
-        aggregate: &Aggregate,
-        meta: ProfileMeta,
-        modules: &[Module],
-        available: u64,
-    ) -> Vec<u8> {
-        let mut own = Symbols::default();
-        let mut shared = match self.outbox.symbols.try_lock() {
-            Ok(symbols) => Some(symbols),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            // The pusher holds the lock while it waits for a child, which may take seconds.
-            Err(TryLockError::WouldBlock) => None,
-        };
-        let symbols = shared.as_deref_mut().unwrap_or(&mut own);
-        symbols.resolve_by_tables(modules, &aggregate.addresses, available / 2);
-        let profile = assemble(aggregate, meta, modules, symbols);
-        drop(shared);
+    fn encode(&mut self, aggregate: &Aggregate, meta: ProfileMeta, modules: &[Module]) -> Vec<u8> {
+        // Names are read from mapped files. Those that are not open have no names yet; the archive gets them when an
+        // index of this build is uploaded, at the latest by the next process.
+        let names = self.outbox.symbols.names(modules).without_placeholders();
+        let profile = assemble(aggregate, meta, modules, &names);
         let id = window_id(&mut self.random);
         let Settings {
             labels,

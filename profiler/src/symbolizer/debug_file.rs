@@ -5,15 +5,15 @@
 //! "Debugging Information in Separate Files". Sections may be compressed. Split DWARF (.dwo, .dwp) is found
 //! by `addr2line` itself, beside the real path of the file.
 
+use super::elf::{self, Elf};
 use crate::loader;
-use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The global folder of debug files.
 const DEBUG: &str = "/usr/lib/debug";
-
-type Elf<'a> = ElfFile64<'a, object::Endianness>;
 
 /// The file with the debug information of `path`: `path` itself if there is no other.
 pub(super) fn find(path: &Path) -> PathBuf {
@@ -21,6 +21,14 @@ pub(super) fn find(path: &Path) -> PathBuf {
     with_elf(&real, |elf| separate_file(elf, &real))
         .flatten()
         .unwrap_or(real)
+}
+
+/// The file with the debug information that several files share, which dwz extracted (`.gnu_debugaltlink`).
+pub(super) fn supplementary(elf: &Elf<'_>, path: &Path) -> Option<PathBuf> {
+    let (name, build_id) = elf.gnu_debugaltlink().ok()??;
+    let name = Path::new(OsStr::from_bytes(name));
+    let found = path.parent()?.join(name);
+    is_same_build(&found, Some(build_id), None).then_some(found)
 }
 
 /// The real path of a file. The path of the executable is a link in `/proc`, with no debug file beside it.
@@ -84,8 +92,6 @@ fn crc(path: &Path) -> Option<u32> {
 }
 
 fn with_elf<T>(path: &Path, read: impl FnOnce(&Elf<'_>) -> T) -> Option<T> {
-    let file = std::fs::File::open(path).ok()?;
-    // SAFETY: the map is read through bounds checks only, in a child that a fault would merely end.
-    let map = unsafe { memmap2::Mmap::map(&file) }.ok()?;
-    Some(read(&Elf::parse(&*map).ok()?))
+    let map = elf::map(path).ok()?;
+    Some(read(&elf::parse(&map).ok()?))
 }

@@ -38,6 +38,13 @@ impl Table {
             .unwrap_or(Rule::COMPLEX)
     }
 
+    /// The code of the function that contains the address.
+    #[cfg(feature = "jemalloc")]
+    pub(super) fn function(&self, address: u64) -> Option<Range<u64>> {
+        let range = self.find(address)?.range;
+        range.contains(&address).then_some(range)
+    }
+
     /// The entry (FDE) of the last function that starts at or before the address.
     fn find(&self, address: u64) -> Option<Entry<'_>> {
         let (start, header) = self.header;

@@ -36,15 +36,23 @@ impl Index {
 
     /// The rule of an address, read from the tables of its module. On aarch64 every rule is complex.
     pub(super) fn rule(&self, address: u64) -> Rule {
+        match self.table(address) {
+            Some(table) if cfg!(target_arch = "x86_64") => table.rule(address),
+            _ => Rule::COMPLEX,
+        }
+    }
+
+    /// The code of the function that contains an address. On aarch64, its tables are not read.
+    #[cfg(feature = "jemalloc")]
+    pub(super) fn function(&self, address: u64) -> Option<std::ops::Range<u64>> {
+        self.table(address)?.function(address)
+    }
+
+    fn table(&self, address: u64) -> Option<&Table> {
         let after = self
             .tables
             .partition_point(|table| table.range.start <= address);
         let table = after.checked_sub(1).and_then(|at| self.tables.get(at));
-        match table {
-            Some(table) if cfg!(target_arch = "x86_64") && table.range.contains(&address) => {
-                table.rule(address)
-            }
-            _ => Rule::COMPLEX,
-        }
+        table.filter(|table| table.range.contains(&address))
     }
 }

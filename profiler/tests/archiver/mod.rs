@@ -43,7 +43,16 @@ pub struct Archiver {
     pub pushes: mpsc::Receiver<Push>,
     /// Status and headers of the next responses; 200 when there are no more.
     pub answers: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
+    /// Connections that windows came over.
     pub connections: Arc<AtomicUsize>,
+    uploads: Arc<Mutex<Vec<Upload>>>,
+}
+
+/// An uploaded symbol index.
+#[derive(Clone)]
+pub struct Upload {
+    pub build_id: String,
+    pub index: Vec<u8>,
 }
 
 impl Archiver {
@@ -76,13 +85,17 @@ impl Archiver {
         let answers = Arc::new(Mutex::new(VecDeque::new()));
         let connections = Arc::new(AtomicUsize::new(0));
         let (scripted, counted) = (Arc::clone(&answers), Arc::clone(&connections));
+        let uploads = Arc::default();
+        let stored = Arc::clone(&uploads);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                counted.fetch_add(1, Ordering::SeqCst);
                 let (sender, answers) = (sender.clone(), Arc::clone(&scripted));
+                let (uploads, counted) = (Arc::clone(&stored), Arc::clone(&counted));
                 let accept = accept.clone();
                 std::thread::spawn(move || {
-                    accept(stream, &|stream| serve(stream, &sender, &answers));
+                    accept(stream, &|stream| {
+                        serve(stream, &sender, &answers, &uploads, &counted);
+                    });
                 });
             }
         });
@@ -92,7 +105,13 @@ impl Archiver {
             pushes,
             answers,
             connections,
+            uploads,
         }
+    }
+
+    /// The build ids and symbol indices that were uploaded so far.
+    pub fn uploads(&self) -> Vec<Upload> {
+        self.uploads.lock().expect("no panic").clone()
     }
 
     pub fn url(&self) -> String {
@@ -136,12 +155,39 @@ impl Archiver {
     }
 }
 
+fn read_chunks(reader: &mut impl BufRead) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let mut size = String::new();
+        reader.read_line(&mut size).expect("the size of a chunk");
+        let size = usize::from_str_radix(size.trim(), 16).expect("hexadecimal");
+        let mut chunk = vec![0; size + 2];
+        reader.read_exact(&mut chunk).expect("a whole chunk");
+        if size == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunk[..size]);
+    }
+}
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let limits = Limits {
+        bytes: 1 << 30,
+        ..Limits::default()
+    };
+    let unpacked = davy_profile::gzip::unpack(bytes, &limits);
+    unpacked.expect("gzip").into_owned()
+}
+
 fn serve(
     stream: impl Read + Write,
     sender: &mpsc::Sender<Push>,
     answers: &Mutex<VecDeque<(u16, &'static str)>>,
+    uploads: &Mutex<Vec<Upload>>,
+    connections: &AtomicUsize,
 ) {
     let mut reader = BufReader::new(stream);
+    let mut has_pushed = false;
     loop {
         let mut head = Vec::new();
         loop {
@@ -154,7 +200,6 @@ fn serve(
             }
             head.push(line.trim().to_owned());
         }
-        assert_eq!(head[0], "POST /push.v1.PusherService/Push HTTP/1.1");
         let header = |name: &str| {
             head.iter().find_map(|line| {
                 let (key, value) = line.split_once(':')?;
@@ -162,13 +207,49 @@ fn serve(
                     .then(|| value.trim().to_owned())
             })
         };
+        let length = header("content-length").map(|length| length.parse().expect("a number"));
+        let body = match length {
+            Some(length) => {
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).expect("a whole body");
+                body
+            }
+            None if header("transfer-encoding").is_some() => read_chunks(&mut reader),
+            None => Vec::new(),
+        };
+        if let Some(symbols) = head[0].strip_suffix(" HTTP/1.1") {
+            let (method, path) = symbols.split_once(' ').expect("a request line");
+            if let Some(build_id) = path.strip_prefix("/api/v1/symbols/") {
+                let (build_id, _query) = build_id.split_once('?').unwrap_or((build_id, ""));
+                let mut uploads = uploads.lock().expect("no panic");
+                let is_there = uploads.iter().any(|upload| upload.build_id == build_id);
+                let status = match method {
+                    "GET" if is_there => 200,
+                    "GET" => 404,
+                    method => {
+                        assert_eq!(
+                            (method, header("content-encoding").as_deref()),
+                            ("PUT", Some("gzip"))
+                        );
+                        uploads.push(Upload {
+                            build_id: build_id.to_owned(),
+                            index: gunzip(&body),
+                        });
+                        204
+                    }
+                };
+                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+                let _ = reader.get_mut().write_all(answer.as_bytes());
+                let _ = reader.get_mut().flush();
+                continue;
+            }
+        }
+        assert_eq!(head[0], "POST /push.v1.PusherService/Push HTTP/1.1");
         assert_eq!(header("content-type").as_deref(), Some("application/proto"));
-        let length = header("content-length")
-            .expect("a length")
-            .parse()
-            .expect("a number");
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).expect("a whole body");
+        if !has_pushed {
+            has_pushed = true;
+            connections.fetch_add(1, Ordering::SeqCst);
+        }
         let (status, headers) = answers
             .lock()
             .expect("no panic")

@@ -22,7 +22,8 @@ pub(super) fn start(config: &Config, process: &str, id: Ulid) -> Result<Option<P
         .hz(config.profiler_hz)
         .window(config.profiler_window)
         .compression(config.profiler_compression)
-        .spool(config.data_dir.join("spool"));
+        .spool(config.data_dir.join("spool"))
+        .symbols(config.data_dir.join("symbols"));
     if !config.region.is_empty() {
         builder = builder.label("region", &config.region);
     }

@@ -4,13 +4,14 @@
 mod archiver;
 
 use super::*;
+use crate::aggregate::Aggregate;
+use crate::push::outbox::RAW_MAX;
 use crate::sample_kind::{ProfileMeta, SampleKind};
-use crate::symbol::Symbols;
+use crate::symbols::Symbols;
 use archiver::Archiver as Receiver;
 use davy_base::{Clock, Timestamp};
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Mutex;
 
 const WINDOW: Duration = Duration::from_secs(10);
 const HOUR_OF_WINDOWS: usize = 360;
@@ -34,7 +35,7 @@ impl Harness {
     fn start(address: SocketAddr, spool: Option<&Path>) -> Self {
         let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000));
         let archiver = Archiver::parse(&format!("http://{address}")).expect("an address");
-        let symbols = Arc::new(Mutex::new(Symbols::default()));
+        let symbols = Arc::new(Symbols::new(false, None, clock.clone()));
         let outbox = Outbox::new(vec![archiver], SPOOL_BYTES, clock.clone(), symbols);
         let outbox = Arc::new(outbox);
         let settings = Settings {
