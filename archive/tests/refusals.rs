@@ -3,14 +3,14 @@
 mod support;
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, StatusCode};
 use davy_profile::gzip;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{CPU, WEB, World, clock, cpu, options};
+use support::{CPU, WEB, World, clock, cpu, options, push_request};
 
 #[tokio::test]
 async fn refused_push_names_the_fault_and_stores_nothing() {
@@ -200,6 +200,49 @@ async fn drain_flushes_open_segments_and_refuses_later_pushes() {
     let (status, body) = world.push("", WEB, "2", &raw).await;
     assert_eq!(status, 503, "{body}");
     assert_eq!(world.folded(&format!("type={CPU}")).await, "main 5");
+}
+
+#[tokio::test]
+async fn pushes_of_clients_that_are_about_to_stop_are_acknowledged_at_once_from_one_segment() {
+    let mut options = options(Arc::new(InMemory::new()), &clock());
+    options.flush_interval = Duration::from_hours(1);
+    let world = World::with(options);
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    let push = async |id: &str, hurry: bool| {
+        let mut request = Request::post("/push.v1.PusherService/Push")
+            .header("content-type", "application/proto")
+            .body(Body::from(push_request(WEB, id, &raw)))
+            .expect("a request");
+        if hurry {
+            request
+                .headers_mut()
+                .insert("davy-hurry", HeaderValue::from_static("1"));
+        }
+        world.call(request).await.0
+    };
+    let started = world.clock.monotonic();
+    let pushes = async { tokio::join!(push("1", false), push("2", true), push("3", true)) };
+    let stored = |statuses: (StatusCode, StatusCode, StatusCode)| {
+        let expected = StatusCode::OK;
+        assert_eq!(statuses, (expected, expected, expected));
+    };
+    let advance = async {
+        while world.archive.ingest().open_windows() < 3 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.keys().await, Vec::<String>::new());
+        loop {
+            world.clock.advance(Duration::from_millis(10));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        statuses = pushes => stored(statuses),
+        () = advance => {}
+    }
+    let taken = world.clock.monotonic().saturating_sub(started);
+    assert!(taken < Duration::from_mins(1), "{taken:?}");
+    assert_eq!(world.keys().await.len(), 1);
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-/// How long segments stay open when the process is about to stop.
+/// How long segments stay open when the process, or a client, is about to stop. Long enough for the last pushes of many
+/// clients that stop at once to share a segment.
 const HURRIED_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Segments that are written concurrently.
@@ -40,6 +41,8 @@ pub(super) struct Flusher {
     pub(super) accepting: watch::Sender<bool>,
     /// Segments should be written before the interval ends.
     pub(super) due: Notify,
+    /// A client is about to stop and waits for its last push.
+    pub(super) hurried_push: Notify,
     /// The process is about to stop.
     pub(super) hurried: AtomicBool,
 }
@@ -60,6 +63,13 @@ impl Flusher {
                 () = drain.cancelled() => break,
                 () = self.due.notified() => {}
                 () = self.clock.sleep(self.wait()) => {}
+                () = self.hurried_push.notified() => {
+                    tokio::select! {
+                        () = drain.cancelled() => break,
+                        () = self.due.notified() => {}
+                        () = self.clock.sleep(HURRIED_INTERVAL) => {}
+                    }
+                }
             }
             self.flush().await;
         }

@@ -61,6 +61,7 @@ impl Ingest {
             bytes: options.flush_bytes,
             accepting: watch::Sender::new(false),
             due: Notify::new(),
+            hurried_push: Notify::new(),
             hurried: AtomicBool::new(false),
         };
         Self(Arc::new(Shared {
@@ -110,7 +111,7 @@ impl Ingest {
         self.push_and(tenant, pushes, false).await
     }
 
-    /// [`Ingest::push`] for a client that is about to exit: `hurry` ends the flush interval.
+    /// [`Ingest::push`] for a client that is about to exit: with `hurry`, the segment is written almost immediately.
     pub(super) async fn push_and(
         &self,
         tenant: &Tenant,
@@ -126,7 +127,7 @@ impl Ingest {
         let (outcomes, notes) = added??;
         let windows = outcomes.len();
         if hurry {
-            shared.flusher.due.notify_one();
+            shared.flusher.hurried_push.notify_one();
         }
         for mut outcome in outcomes {
             match outcome.wait_for(Option::is_some).await.as_deref() {
