@@ -364,22 +364,26 @@ impl Drainer {
         };
         let cpu = meta(SampleKind::Cpu, self.open.period);
         let (wall, tasks) = (meta(SampleKind::Wall, 1), meta(SampleKind::Tasks, 1));
-        self.push_cpu(cpu);
+        let mut windows = Vec::with_capacity(4);
+        let aggregate = self.end_cpu();
+        self.end(&mut windows, aggregate, cpu);
         if let Ok(rate_bytes) = heap::rate_bytes() {
             let (kind, period) = (SampleKind::Heap, rate_bytes);
-            self.push_heap(
-                ProfileMeta {
-                    kind,
-                    period,
-                    ..cpu
-                },
-                now,
-            );
+            let heap = ProfileMeta {
+                kind,
+                period,
+                ..cpu
+            };
+            let aggregate = self.end_heap(now);
+            self.end(&mut windows, aggregate, heap);
         }
-        self.push_wall(wall, now);
+        let aggregate = self.end_wall(now);
+        self.end(&mut windows, aggregate, wall);
         let mut aggregate = Aggregate::default();
         tasks::snapshot(&mut aggregate, &Filter::default());
-        self.push(aggregate, tasks);
+        self.end(&mut windows, aggregate, tasks);
+        // Together, so that the first one is not sent alone and the others wait for its response.
+        self.outbox.add(windows);
         self.open.start = end;
         self.open.begun = now;
         let window = if now < self.watched_until {
@@ -395,7 +399,7 @@ impl Drainer {
         self.open.ends_at = now + to_boundary;
     }
 
-    fn push_cpu(&mut self, meta: ProfileMeta) {
+    fn end_cpu(&mut self) -> Aggregate {
         let mut aggregate = std::mem::take(&mut self.open.aggregate);
         self.lost_nanos += aggregate.lost.max(0) as u64;
         // A window without samples is not pushed; its CPU time is added to the next one.
@@ -409,30 +413,31 @@ impl Drainer {
             }
             self.open.cpu = now;
         }
-        self.push(aggregate, meta);
+        aggregate
     }
 
-    fn push_heap(&mut self, meta: ProfileMeta, now: Duration) {
+    fn end_heap(&mut self, now: Duration) -> Aggregate {
         let (totals, mut aggregate) = (heap::Totals::now(), Aggregate::default());
         let since = Some(&self.open.heap);
         heap::add(&mut aggregate, &Filter::default(), &totals, since, None);
-        self.push(aggregate, meta);
         self.heap_history.add(now, totals.clone());
         self.open.heap = totals;
+        aggregate
     }
 
-    fn push_wall(&mut self, meta: ProfileMeta, now: Duration) {
+    fn end_wall(&mut self, now: Duration) -> Aggregate {
         let (reading, mut aggregate) = (WallReading::now(now), Aggregate::default());
         let before = &self.open.wall;
         wall::add(&mut aggregate, before, &reading, &Filter::default());
         self.open.wall = reading;
-        self.push(aggregate, meta);
+        aggregate
     }
 
-    fn push(&self, aggregate: Aggregate, meta: ProfileMeta) {
+    /// Adds a window, unless it has no samples.
+    fn end(&self, windows: &mut Vec<RawWindow>, aggregate: Aggregate, meta: ProfileMeta) {
         if !aggregate.samples.is_empty() {
             let modules = self.sampler.modules();
-            self.outbox.add(RawWindow {
+            windows.push(RawWindow {
                 meta,
                 aggregate,
                 modules,

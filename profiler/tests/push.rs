@@ -6,7 +6,7 @@ mod work;
 use archiver::{Archiver, Push};
 use davy_profiler::{Builder, Compression, Error};
 use davy_tag::Tag;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::time::Duration;
 use work::{burn, sum, turn};
@@ -115,6 +115,33 @@ fn shutdown_delivers_the_last_window() {
         .map(|p| sum(&p.profile, "cpu", |member, _| member == "last"))
         .sum();
     assert!((250_000_000..350_000_000).contains(&nanos), "{nanos}");
+}
+
+#[test]
+fn windows_that_end_together_are_sent_in_one_request() {
+    let _turn = turn();
+    let archiver = Archiver::start();
+    let profiler = Builder::new("push")
+        .window(Duration::from_secs(1))
+        .archiver(archiver.url())
+        .start()
+        .expect("profiler started");
+    let _guard = Tag::new("push", "together").enter();
+    burn(Duration::from_millis(3_300));
+    profiler.shutdown(SHUTDOWN).expect("delivered");
+    let mut requests = BTreeMap::<i64, Vec<usize>>::new();
+    for push in archiver.all() {
+        let of_window = requests.entry(push.profile.time_nanos).or_default();
+        of_window.push(push.request);
+    }
+    assert!(requests.len() >= 3, "{requests:?}");
+    for of_window in requests.values() {
+        assert!(of_window.len() >= 2, "{requests:?}");
+        assert!(
+            of_window.iter().all(|request| *request == of_window[0]),
+            "{requests:?}"
+        );
+    }
 }
 
 #[test]

@@ -123,11 +123,11 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a window. Past the bound, the oldest one that is not encoded is dropped.
-    pub(crate) fn add(&self, raw: RawWindow) {
+    /// Adds windows. Past the bound, the oldest ones that are not encoded are dropped.
+    pub(crate) fn add(&self, windows: impl IntoIterator<Item = RawWindow>) {
         let mut state = self.lock();
-        state.raw.push_back(raw);
-        if state.raw.len() > RAW_MAX {
+        state.raw.extend(windows);
+        while state.raw.len() > RAW_MAX {
             state.raw.pop_front();
             state.counts.overflowed += 1;
         }

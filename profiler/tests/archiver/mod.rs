@@ -23,6 +23,8 @@ pub struct Push {
     pub encoding: Option<String>,
     /// The status of the response.
     pub status: u16,
+    /// Different for each request.
+    pub request: usize,
 }
 
 impl Push {
@@ -263,11 +265,13 @@ fn serve(
                 body
             }
         };
+        let request = REQUESTS.fetch_add(1, Ordering::Relaxed);
         // Stored before the response, so that a test finds the window as soon as it is acknowledged.
         for mut push in parse(&body) {
             push.authorization = header("authorization");
             push.encoding.clone_from(&encoding);
             push.status = status;
+            push.request = request;
             let _ = sender.send(push);
         }
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{headers}\r\n");
@@ -275,6 +279,8 @@ fn serve(
         let _ = reader.get_mut().flush();
     }
 }
+
+static REQUESTS: AtomicUsize = AtomicUsize::new(0);
 
 /// The fields of a protobuf message. All fields here are length-delimited.
 fn fields(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
@@ -317,6 +323,7 @@ fn parse(body: &[u8]) -> Vec<Push> {
             authorization: None,
             encoding: None,
             status: 0,
+            request: 0,
         }
     };
     fields(body)

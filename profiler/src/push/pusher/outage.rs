@@ -71,11 +71,11 @@ impl Harness {
                 span: WINDOW,
                 period: 1,
             };
-            self.outbox.add(RawWindow {
+            self.outbox.add([RawWindow {
                 meta,
                 aggregate,
                 modules: Arc::new([]),
-            });
+            }]);
         }
     }
 
