@@ -2,6 +2,7 @@
 
 use crate::labels::SERVICE;
 use crate::pattern;
+use davy_profile::flame::UNTAGGED;
 use regex::Regex;
 
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ impl Test {
 }
 
 /// Selects series by tests of their labels, all of which must hold. The value of an absent label is
-/// empty.
+/// empty; `="(untagged)"` and `!="(untagged)"` test for that, too, because flame graphs show it so.
 #[derive(Clone, Debug, Default)]
 pub struct Selector {
     tests: Vec<(String, Test)>,
@@ -94,8 +95,8 @@ impl Selector {
                 let test = match operator {
                     "=~" => Test::Matches(regex(&value)?),
                     "!~" => Test::MatchesNot(regex(&value)?),
-                    "!=" => Test::NotEqual(value),
-                    _ => Test::Equal(value),
+                    "!=" => Test::NotEqual(absent_if_shown_so(value)),
+                    _ => Test::Equal(absent_if_shown_so(value)),
                 };
                 tests.push((name.to_owned(), test));
                 rest = after.trim_start();
@@ -151,6 +152,15 @@ impl Selector {
     /// The text that was parsed.
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+/// The value of an absent label, if this is how it is shown.
+fn absent_if_shown_so(value: String) -> String {
+    if value == UNTAGGED {
+        String::new()
+    } else {
+        value
     }
 }
 
@@ -225,6 +235,10 @@ mod tests {
         check("{member=~`[\\w-]+[.]\\w+`,op=~`(?i)sw\\w+`}", true);
         check("{absent=\"\"}", true);
         check("{absent!=\"\"}", false);
+        check("{absent=\"(untagged)\"}", true);
+        check("{absent!=\"(untagged)\"}", false);
+        check("{member=\"(untagged)\"}", false);
+        check("{member!=\"(untagged)\"}", true);
         check("{region=`eu`,service_name='web'}", true);
         check("{region=\"e\\\"u\"}", false);
     }

@@ -1,7 +1,8 @@
 //! Samples summed by stack and tag, as addresses.
 
+use crate::sampler::Sample;
 use davy_profile::{NodeId, StackTree};
-use davy_tag::Tag;
+use davy_tag::{Origin, Tag};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::hash::BuildHasher;
 
@@ -12,6 +13,10 @@ pub(crate) const HEAP_FRAMES_MAX: usize = 128;
 
 /// Maximum number of nodes of one aggregate. Samples whose stack would need more are dropped and counted.
 const NODES_MAX: usize = 500_000;
+
+/// Maximum number of stacks whose tag is not known so far. davy-tag keeps as many claims; above, all of them get the
+/// tag that is known now.
+const PENDING_MAX: usize = 1 << 16;
 
 /// Pseudo-address at the root of a truncated stack.
 pub(crate) const TRUNCATED: u64 = u64::MAX;
@@ -55,6 +60,8 @@ pub(crate) struct Aggregate {
     /// cheaper than descending the tree.
     leaves: FxHashMap<u64, NodeId>,
     pub(crate) samples: FxHashMap<(NodeId, Tag), Values>,
+    /// Nanoseconds of samples of work whose tag is not known so far.
+    pending: FxHashMap<(NodeId, Origin), i64>,
     /// Sum of the first values of samples that did not fit.
     pub(crate) lost: i64,
 }
@@ -75,6 +82,34 @@ impl Aggregate {
         let sums = self.samples.entry((node, tag)).or_default();
         for (sum, value) in sums.iter_mut().zip(values) {
             *sum += value;
+        }
+    }
+
+    /// Adds a CPU sample, if the filter keeps its tag or the tag is not known so far.
+    pub(crate) fn add_sample(&mut self, sample: &Sample<'_>, filter: &Filter) {
+        let nanos = i64::try_from(sample.nanos).unwrap_or(i64::MAX);
+        let origin = Origin::from_number(sample.tag);
+        if let Some(tag) = origin.tag() {
+            if filter.keeps(tag) {
+                self.add(sample.frames, sample.is_truncated, tag, [nanos, 0, 0, 0]);
+            }
+        } else if let Some(node) = self.node(sample.frames, sample.is_truncated) {
+            if self.pending.len() >= PENDING_MAX {
+                self.settle(filter);
+            }
+            *self.pending.entry((node, origin)).or_default() += nanos;
+        } else {
+            self.lost += nanos;
+        }
+    }
+
+    /// Gives CPU samples whose tag was not known the tag that is known now, or the default of their thread.
+    pub(crate) fn settle(&mut self, filter: &Filter) {
+        for ((node, origin), nanos) in self.pending.drain() {
+            let tag = origin.tag_or_default();
+            if filter.keeps(tag) {
+                self.samples.entry((node, tag)).or_default()[0] += nanos;
+            }
         }
     }
 
@@ -136,6 +171,26 @@ mod tests {
                 .values()
                 .any(|values| *values == [15, 1, 0, 0])
         );
+    }
+
+    #[test]
+    fn samples_of_unknown_tag_are_bounded_and_keep_their_time() {
+        let mut aggregate = Aggregate::default();
+        let count = 3 * PENDING_MAX as u32;
+        for number in 0..count {
+            let sample = Sample {
+                nanos: 1,
+                // A ticket that was not issued.
+                tag: number | 1 << 31,
+                is_truncated: false,
+                frames: &[2, 1],
+            };
+            aggregate.add_sample(&sample, &Filter::default());
+            assert!(aggregate.pending.len() <= PENDING_MAX);
+        }
+        aggregate.settle(&Filter::default());
+        let sum: i64 = aggregate.samples.values().map(|values| values[0]).sum();
+        assert_eq!(sum, i64::from(count));
     }
 
     #[test]

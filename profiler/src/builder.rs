@@ -30,6 +30,8 @@ pub struct Builder {
     process: Option<String>,
     instance: Option<String>,
     labels: Vec<(String, String)>,
+    #[cfg(feature = "threads")]
+    thread_tags: Vec<(String, davy_tag::Tag)>,
     archivers: Vec<String>,
     token: Option<String>,
     #[cfg(feature = "tls")]
@@ -54,6 +56,8 @@ impl Builder {
             process: None,
             instance: None,
             labels: Vec::new(),
+            #[cfg(feature = "threads")]
+            thread_tags: Vec::new(),
             archivers: Vec::new(),
             token: None,
             #[cfg(feature = "tls")]
@@ -87,6 +91,17 @@ impl Builder {
     /// Adds a label to all profiles, such as `version` or `region`.
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((name.into(), value.into()));
+        self
+    }
+
+    /// Gives threads with this name a member and an operation, for their work that has no other tag and that no
+    /// tagged future waits for. A `*` at the end of the name matches any rest: `.thread_tag("sqlx-*",
+    /// "database", "")`. It applies to threads that are started after the profiler; see
+    /// [`davy_tag::add_thread_rule`].
+    #[cfg(feature = "threads")]
+    pub fn thread_tag(mut self, name: impl Into<String>, member: &str, op: &str) -> Self {
+        let tag = davy_tag::Tag::new(member, op);
+        self.thread_tags.push((name.into(), tag));
         self
     }
 
@@ -208,6 +223,12 @@ impl Builder {
             }
         }
         davy_tag::start_accounting();
+        #[cfg(feature = "threads")]
+        for (name, tag) in &self.thread_tags {
+            if !davy_tag::add_thread_rule(name, *tag) {
+                tracing::warn!(name, "too many rules for threads; this one is ignored");
+            }
+        }
         task_stacks::start();
         let symbols = Arc::new(Symbols::new(
             self.folds_generics,

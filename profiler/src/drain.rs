@@ -211,15 +211,13 @@ impl Drainer {
             ..
         } = self;
         sampler.drain(&mut |sample| {
-            let tag = Tag::from_index(sample.tag);
-            let nanos = i64::try_from(sample.nanos).unwrap_or(i64::MAX);
-            let values = [nanos, 0, 0, 0];
             let collecting = collectors
                 .iter_mut()
-                .filter(|c| c.source == ProfileSource::Cpu && c.filter.keeps(tag))
-                .map(|c| &mut c.aggregate);
-            for aggregate in std::iter::once(&mut open.aggregate).chain(collecting) {
-                aggregate.add(sample.frames, sample.is_truncated, tag, values);
+                .filter(|c| c.source == ProfileSource::Cpu)
+                .map(|c| (&mut c.aggregate, &c.filter));
+            let window = (&mut open.aggregate, &Filter::default());
+            for (aggregate, filter) in std::iter::once(window).chain(collecting) {
+                aggregate.add_sample(sample, filter);
             }
         });
     }
@@ -401,6 +399,7 @@ impl Drainer {
 
     fn end_cpu(&mut self) -> Aggregate {
         let mut aggregate = std::mem::take(&mut self.open.aggregate);
+        aggregate.settle(&Filter::default());
         self.lost_nanos += aggregate.lost.max(0) as u64;
         // A window without samples is not pushed; its CPU time is added to the next one.
         if !aggregate.samples.is_empty() || !self.open.is_sampled {

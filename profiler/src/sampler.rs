@@ -16,7 +16,7 @@ pub(crate) static OWN_HANDLER: AtomicUsize = AtomicUsize::new(0);
 pub(crate) struct Sample<'a> {
     /// CPU time that the sample stands for.
     pub(crate) nanos: u64,
-    /// Index of the tag that the thread had.
+    /// Number of the sample's [`davy_tag::Origin`]: the index of the thread's tag, or untagged work.
     pub(crate) tag: u32,
     pub(crate) is_truncated: bool,
     /// Addresses from the leaf to the root.

@@ -29,6 +29,7 @@ use davy_runtime::Stop;
 use listeners::Listeners;
 use plan::Plan;
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 use ulid::Ulid;
 
 /// `davy KIND` and `davy run NAME`: runs until a signal.
@@ -68,18 +69,8 @@ fn start(
     let profiler = profiling::start(&config, &placement.process, id)?;
     // The main thread runs the supervisor on a runtime of its own: signals, deadlines, toggles and the
     // debug port work while every worker is busy or blocked.
-    let supervisor = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .thread_name("davy-control")
-        .on_thread_start(davy_profiler::register_thread)
-        .build()
-        .map_err(Failure::because("cannot start the runtime"))?;
-    let workers = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("davy-worker")
-        .on_thread_start(davy_profiler::register_thread)
-        .build()
-        .map_err(Failure::because("cannot start the runtime"))?;
+    let supervisor = runtime(Builder::new_current_thread(), "davy-control")?;
+    let workers = runtime(Builder::new_multi_thread(), "davy-worker")?;
     let plan = Plan {
         flags: flags.clone(),
         loaded,
@@ -88,10 +79,20 @@ fn start(
         parent,
         workers: workers.handle().clone(),
     };
-    let result = supervisor.block_on(serve(plan, clock, random, id, profiler));
+    let serve = serve(plan, clock, random, id, profiler);
+    let result = supervisor.block_on(davy_tag::tagged("control", "start", serve));
     workers.shutdown_timeout(Duration::from_secs(1));
     supervisor.shutdown_timeout(Duration::from_secs(1));
     result
+}
+
+fn runtime(mut builder: Builder, thread_name: &str) -> Result<Runtime, Failure> {
+    davy_tag::attribute_parking(&mut builder)
+        .enable_all()
+        .thread_name(thread_name)
+        .on_thread_start(davy_profiler::register_thread)
+        .build()
+        .map_err(Failure::because("cannot start the runtime"))
 }
 
 async fn serve(

@@ -22,6 +22,7 @@ use davy_base::Clock;
 use davy_profile::units;
 use davy_runtime::{Effective, Target, Toggles};
 use davy_tag::Tag;
+use davy_tag::http::{TaggedBody, begin_request};
 use prometheus::Registry;
 use slots::Slots;
 use statistics::RequestMetrics;
@@ -202,11 +203,13 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
     let Some(index) = found.copied() else {
         let (member, op) = UNKNOWN;
         let in_flight = endpoints.metrics.begin(member, op);
+        let tag = Tag::new(member, op);
+        let tagged = begin_request(tag);
         let start = endpoints.clock.monotonic();
-        let response = Tag::new(member, op).wrap(next.run(request)).await;
+        let response = tag.wrap(next.run(request)).await;
         let duration = endpoints.clock.monotonic().saturating_sub(start);
         in_flight.answered(response.status(), duration);
-        return response;
+        return response.map(|body| axum::body::Body::new(TaggedBody::new(tag, tagged, body)));
     };
     let disconnect = request.extensions().get::<Disconnect>().cloned();
     let endpoint = &endpoints.entries[index];
@@ -214,6 +217,7 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
         ListenerKind::Public => (endpoint.tag, endpoint.operation.member),
         ListenerKind::Debug => (endpoint.debug_tag, "debug"),
     };
+    let tagged = begin_request(tag);
     let in_flight = endpoints.metrics.begin(member, endpoint.operation.id);
     let start = endpoints.clock.monotonic();
     let served = match parameters::check(&endpoint.operation, request.uri()) {
@@ -233,7 +237,8 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
     let duration = endpoints.clock.monotonic().saturating_sub(start);
     in_flight.answered(response.status(), duration);
     response.map(|inner| {
-        axum::body::Body::new(MeteredBody::new(inner, tag, in_flight, hold, disconnect))
+        let metered = MeteredBody::new(inner, in_flight, hold, disconnect);
+        axum::body::Body::new(TaggedBody::new(tag, tagged, metered))
     })
 }
 

@@ -182,7 +182,7 @@ pub(super) fn record(timer: TimerValue, registers: Registers, overruns: u64) {
     };
     unwind::walk(registers, Some(buffer.cache()), |pc| writer.push(pc));
     let counts = buffer.counts();
-    let tag = davy_tag::current().index();
+    let tag = davy_tag::Origin::of_this_thread().number();
     if writer.publish(nanos, tag) {
         add(&counts.truncated, 1);
     }

@@ -106,6 +106,7 @@ impl Collector {
         let (aggregate, filter) = (&mut self.aggregate, &self.filter);
         let (kind, period) = match &self.base {
             Base::Cpu(before) => {
+                aggregate.settle(filter);
                 if is_scaled {
                     let used = CpuReading::now().since(before);
                     let left = scaling::apply(aggregate, used, filter);

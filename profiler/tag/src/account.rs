@@ -27,5 +27,6 @@ pub(crate) fn is_on() -> bool {
 /// additional load.
 pub fn start_accounting() {
     ticks::begin();
+    crate::current::start();
     IS_ON.store(true, Ordering::Release);
 }

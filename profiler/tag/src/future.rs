@@ -1,17 +1,21 @@
 //! Futures that carry a tag.
 
-use crate::guard::PollGuard;
+use crate::account;
+use crate::guard::{PollGuard, UncountedGuard};
 use crate::table::Tag;
+use crate::waiter::{KeptWaiter, PollWaker};
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A future that is polled, and dropped, with a tag.
+/// A future that is polled, and dropped, with a tag. While accounting is on, work that a thread without
+/// tagged futures does for it is attributed to the tag, too ([`Tag::claim`]).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is polled"]
 pub struct Tagged<F> {
     tag: Tag,
+    waiter: KeptWaiter,
     inner: ManuallyDrop<F>,
 }
 
@@ -25,6 +29,7 @@ impl Tag {
     pub fn wrap<F: Future>(self, future: F) -> Tagged<F> {
         Tagged {
             tag: self,
+            waiter: KeptWaiter::default(),
             inner: ManuallyDrop::new(future),
         }
     }
@@ -44,13 +49,30 @@ impl<F: Future> Future for Tagged<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: `inner` is pinned whenever `self` is: it is never moved out, `Drop` drops it in
         // place, and `Tagged` is `Unpin` only where `F` is (there is no other impl of `Unpin`).
-        let (tag, inner) = unsafe {
+        let (tag, waiter, inner) = unsafe {
             let this = self.get_unchecked_mut();
-            (this.tag, Pin::new_unchecked(&mut *this.inner))
+            let inner = Pin::new_unchecked(&mut *this.inner);
+            (this.tag, &this.waiter, inner)
         };
-        let _guard = PollGuard::enter(tag);
+        if account::is_on() {
+            return poll_counted(tag, waiter, inner, context);
+        }
+        let _guard = UncountedGuard::enter(tag);
         inner.poll(context)
     }
+}
+
+/// A poll while accounting is on.
+fn poll_counted<F: Future>(
+    tag: Tag,
+    waiter: &KeptWaiter,
+    inner: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let _guard = PollGuard::enter_counted(tag);
+    let mut space = PollWaker::new();
+    let waker = waiter.waker(tag, context.waker(), &mut space);
+    inner.poll(&mut Context::from_waker(waker))
 }
 
 impl<F> Drop for Tagged<F> {

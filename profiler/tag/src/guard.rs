@@ -2,21 +2,18 @@
 
 use crate::account::{self, ledger};
 use crate::current;
+use crate::parking;
 use crate::table::Tag;
 use std::marker::PhantomData;
 
-/// Changes the tag of the calling thread. Returns the time of the change in ticks, or 0 if the tag is
-/// the same or accounting is off.
+/// Changes the tag of the calling thread.
 #[inline]
-fn switch(before: u32, next: u32) -> u64 {
-    if before == next {
-        return 0;
-    }
-    current::set(next);
-    if account::is_on() {
-        ledger::switched(next)
-    } else {
-        0
+fn switch(before: u32, next: u32) {
+    if before != next {
+        current::set(next);
+        if account::is_on() {
+            ledger::switched(next);
+        }
     }
 }
 
@@ -38,7 +35,7 @@ impl Tag {
     /// Tags the calling thread until the guard is dropped. Guards nest.
     #[inline]
     pub fn enter(self) -> Guard {
-        let before = current::index();
+        let before = current::index_or_base();
         switch(before, self.index());
         Guard {
             before,
@@ -61,7 +58,7 @@ impl Drop for Guard {
     }
 }
 
-/// Tags the calling thread for one poll, which is counted.
+/// Tags the calling thread for one poll while accounting is on, and counts the poll.
 pub(crate) struct PollGuard {
     before: u32,
     begun: u64,
@@ -69,10 +66,18 @@ pub(crate) struct PollGuard {
 
 impl PollGuard {
     #[inline]
-    pub(crate) fn enter(tag: Tag) -> Self {
-        let before = current::index();
+    pub(crate) fn enter_counted(tag: Tag) -> Self {
+        if current::may_have_parked() {
+            parking::assign(tag);
+        }
+        let before = current::index_or_base();
         // A poll nested in one of the same tag is part of it and not counted.
-        let begun = switch(before, tag.index());
+        let begun = if before == tag.index() {
+            0
+        } else {
+            current::set(tag.index());
+            ledger::switched(tag.index())
+        };
         Self { before, begun }
     }
 }
@@ -84,5 +89,26 @@ impl Drop for PollGuard {
         if self.begun != 0 {
             ledger::polled(self.begun, self.before);
         }
+    }
+}
+
+/// Tags the calling thread for one poll while accounting is off.
+pub(crate) struct UncountedGuard {
+    before: u32,
+}
+
+impl UncountedGuard {
+    #[inline]
+    pub(crate) fn enter(tag: Tag) -> Self {
+        let before = current::index_or_base();
+        current::set(tag.index());
+        Self { before }
+    }
+}
+
+impl Drop for UncountedGuard {
+    #[inline]
+    fn drop(&mut self) {
+        current::set(self.before);
     }
 }

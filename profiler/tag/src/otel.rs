@@ -64,7 +64,8 @@ pub fn publish(resource: &[(&str, &str)]) -> io::Result<()> {
 #[inline]
 pub(crate) fn switched(tag: u32) {
     if IS_ON.load(Ordering::Relaxed) {
-        davy_tag_otel_attach(record(tag).cast());
+        // A thread's default is marked by a higher bit.
+        davy_tag_otel_attach(record(tag % MAX_TAGS as u32).cast());
     }
 }
 

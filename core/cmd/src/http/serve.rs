@@ -8,6 +8,8 @@ use axum::response::{IntoResponse as _, Response};
 use davy_base::Clock;
 use davy_control::{Access, Caller, Connection, Disconnect};
 use davy_runtime::Context;
+use davy_tag::Tag;
+use davy_tag::http::Connection as TaggedConnection;
 use futures_util::future::{Either, Ready, ready};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -22,6 +24,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Operation of connections.
+const CONNECTION: &str = "connection";
 /// The pause after a failed accept, usually because no file descriptor is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to send the head of a request.
@@ -33,8 +37,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Serves HTTP/1 and HTTP/2 until the drain, then finishes the requests in flight.
 ///
-/// Every connection is a task of the operation `connection` of the listener's member. Reading and
-/// writing outside of endpoints is attributed to it.
+/// Every connection is a task of the operation `connection` of the listener's member. What it does for a
+/// request is attributed to the request's endpoint.
 pub(crate) async fn serve(
     context: &Context,
     clock: &Clock,
@@ -130,9 +134,10 @@ impl Server {
             .builder
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();
-        let connection = self.connections.watch(connection);
+        let tag = Tag::new(context.name(), CONNECTION);
+        let connection = TaggedConnection::new(tag, self.connections.watch(connection));
         let clock = self.clock.clone();
-        context.spawn("connection", async move {
+        context.spawn(CONNECTION, async move {
             let _permit = permit;
             tokio::select! {
                 ended = connection => {

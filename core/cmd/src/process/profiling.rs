@@ -22,6 +22,10 @@ pub(super) fn start(config: &Config, process: &str, id: Ulid) -> Result<Option<P
         .hz(config.profiler_hz)
         .window(config.profiler_window)
         .compression(config.profiler_compression)
+        // Blocking threads work for the future that awaits them, not for the one that started them.
+        .thread_tag("davy-worker", "", "")
+        // What SQLite's threads do outside of queries. A query belongs to the operation that awaits it.
+        .thread_tag("sqlx-sqlite-*", "database", "sqlite")
         .spool(config.data_dir.join("spool"))
         .symbols(config.data_dir.join("symbols"));
     if !config.region.is_empty() {

@@ -7,7 +7,6 @@
 use super::slots::HeldSlot;
 use super::statistics::InFlight;
 use axum::body::{Body, Bytes};
-use davy_tag::Tag;
 use http_body::{Frame, SizeHint};
 use std::future::Future;
 use std::io;
@@ -46,7 +45,6 @@ pub(super) struct MeteredBody {
     inner: Body,
     /// The part of the last frame of `inner` that is not sent yet.
     rest: Bytes,
-    tag: Tag,
     _in_flight: InFlight,
     hold: Hold,
     disconnect: Option<Disconnect>,
@@ -56,7 +54,6 @@ pub(super) struct MeteredBody {
 impl MeteredBody {
     pub(super) fn new(
         inner: Body,
-        tag: Tag,
         in_flight: InFlight,
         hold: Hold,
         disconnect: Option<Disconnect>,
@@ -64,7 +61,6 @@ impl MeteredBody {
         Self {
             inner,
             rest: Bytes::new(),
-            tag,
             _in_flight: in_flight,
             hold,
             disconnect,
@@ -123,7 +119,6 @@ impl http_body::Body for MeteredBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let _guard = self.tag.enter();
         if let Some(disabled) = &mut self.hold.disabled
             && disabled.as_mut().poll(context).is_ready()
         {

@@ -5,13 +5,14 @@
 //! threads at most. There is no lock: a process forked at any time has a list that it can read and
 //! modify.
 
+pub(crate) mod claims;
 pub(crate) mod totals;
 
 use super::allocated::allocated_source;
 use super::buckets::BUCKETS;
 use super::rseq::Mark;
 use super::ticks;
-use crate::current::untagged;
+use crate::current::{self, as_profiler};
 use crate::table::MAX_TAGS;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -45,7 +46,7 @@ struct Ledger {
     is_owned: AtomicBool,
     next: AtomicPtr<Ledger>,
     chunks: [AtomicPtr<Chunk>; CHUNKS],
-    /// The thread's current tag.
+    /// The thread's current tag, or its base ([`current::base`]).
     tag: AtomicU32,
     /// The account of that tag.
     current: AtomicPtr<Account>,
@@ -69,6 +70,10 @@ struct Ledger {
     allocated: AtomicPtr<u64>,
     /// That count at the start of the segment.
     allocated_before: AtomicU64,
+    /// Whether the owner has polled a tagged future.
+    has_polled: AtomicBool,
+    /// What the owner used while it was parked, until it is known for which tag.
+    parks: Account,
 }
 
 /// List of all ledgers; new ones are added at the front.
@@ -123,6 +128,60 @@ pub(crate) fn polled(begun: u64, next: u32) {
     let account = ledger.current();
     let ended = ledger.charge(next);
     account.count_poll(ended.saturating_sub(begun));
+    ledger.has_polled.store(true, Ordering::Relaxed);
+}
+
+/// Whether the calling thread has polled a tagged future, as the threads of an executor do.
+#[inline]
+pub(crate) fn has_polled() -> bool {
+    let ledger = LEDGER.with(Cell::get);
+    ledger.is_some_and(|ledger| ledger.has_polled.load(Ordering::Relaxed))
+}
+
+/// A tag for the segments of parks, whose clock is always read; [`Ledger::tag`] is 0.
+const PARKS: u32 = MAX_TAGS as u32;
+
+/// Starts the segment of a park of the calling thread.
+pub(crate) fn parks() {
+    if let Some(ledger) = LEDGER.with(Cell::get) {
+        ledger.charge(current::base());
+        ledger.set_current(PARKS, &ledger.parks);
+    }
+}
+
+/// Ends the segment of a park, if there is one.
+pub(crate) fn unparks() -> bool {
+    let ledger = LEDGER.with(Cell::get);
+    let Some(ledger) = ledger.filter(|ledger| ledger.tag.load(Ordering::Relaxed) == PARKS) else {
+        return false;
+    };
+    ledger.charge(current::base());
+    true
+}
+
+/// Moves what the calling thread used while it was parked to a tag.
+pub(crate) fn assign_parks(tag: u32) {
+    let Some(ledger) = LEDGER.with(Cell::get) else {
+        return;
+    };
+    let amounts = ledger.parks.amounts().into_iter();
+    for (from, to) in amounts.zip(ledger.account(tag).amounts()) {
+        add(to, from.load(Ordering::Relaxed));
+        from.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Whether the calling thread has counters.
+pub(crate) fn is_open() -> bool {
+    LEDGER.with(Cell::get).is_some()
+}
+
+/// Gives the segment in progress of the calling thread another tag.
+#[cfg(feature = "http")]
+pub(crate) fn relabel(tag: u32) {
+    if let Some(ledger) = LEDGER.with(Cell::get) {
+        ledger.relabel(tag);
+    }
 }
 
 /// Handles a thread's first tag, and tags after it has released its ledger.
@@ -131,7 +190,7 @@ fn open(next: u32) -> u64 {
     if IS_RELEASED.with(Cell::get) || RELEASE.try_with(|_| ()).is_err() {
         return ticks::now();
     }
-    let ledger = untagged(Ledger::acquire);
+    let ledger = as_profiler(Ledger::acquire);
     LEDGER.with(|own| own.set(Some(ledger)));
     ledger.begin(next)
 }
@@ -163,6 +222,8 @@ impl Ledger {
             waited_ticks: AtomicU64::new(0),
             allocated: AtomicPtr::default(),
             allocated_before: AtomicU64::new(0),
+            has_polled: AtomicBool::new(false),
+            parks: Account::default(),
         }));
         let mut first = FIRST.load(Ordering::Acquire);
         loop {
@@ -176,6 +237,7 @@ impl Ledger {
     }
 
     fn begin(&self, next: u32) -> u64 {
+        self.has_polled.store(false, Ordering::Relaxed);
         self.long.store(ticks::scale().long, Ordering::Relaxed);
         self.clock.store(ticks::own_cpu_clock(), Ordering::Relaxed);
         let allocated = allocated_source().map_or(std::ptr::null(), |source| source());
@@ -217,10 +279,21 @@ impl Ledger {
         self.since.store(now, Ordering::Release);
     }
 
+    /// Gives the segment in progress another tag.
+    fn relabel(&self, tag: u32) {
+        self.set_current(tag, self.account(tag));
+    }
+
+    fn set_current(&self, tag: u32, account: &Account) {
+        let account = std::ptr::from_ref(account).cast_mut();
+        self.current.store(account, Ordering::Relaxed);
+        self.tag.store(tag, Ordering::Relaxed);
+    }
+
     /// The account of the current tag.
     #[inline]
     fn current(&self) -> &'static Account {
-        // SAFETY: `begin` ran first, so the pointer is that of an account, and accounts are leaked.
+        // SAFETY: `begin` ran first, so the pointer is that of an account, and accounts and ledgers are leaked.
         unsafe { &*self.current.load(Ordering::Relaxed) }
     }
 
@@ -334,7 +407,7 @@ impl Ledger {
 
 #[cold]
 fn new_chunk(slot: &AtomicPtr<Chunk>) -> *mut Chunk {
-    let chunk = untagged(|| Box::leak(Box::new(std::array::from_fn(|_| Account::default()))));
+    let chunk = as_profiler(|| Box::leak(Box::new(std::array::from_fn(|_| Account::default()))));
     slot.store(chunk, Ordering::Release);
     chunk
 }

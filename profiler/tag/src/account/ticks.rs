@@ -16,6 +16,8 @@ const FINAL_NANOS: u64 = 1_000_000_000;
 static BEGIN: OnceLock<(u64, u64)> = OnceLock::new();
 /// CPU time of the process at the start of accounting.
 static CPU_BEGIN: OnceLock<u64> = OnceLock::new();
+/// The newest thread at the start of accounting.
+static NEWEST_THREAD: OnceLock<Option<i32>> = OnceLock::new();
 static SCALE: OnceLock<Scale> = OnceLock::new();
 /// Nanoseconds per tick, as the bits of an `f64`; 0 until a second has passed.
 static FINAL: AtomicU64 = AtomicU64::new(0);
@@ -57,6 +59,21 @@ pub(crate) fn now() -> u64 {
 pub(crate) fn begin() {
     BEGIN.get_or_init(both);
     CPU_BEGIN.get_or_init(process_cpu_nanos);
+    NEWEST_THREAD.get_or_init(newest_thread);
+}
+
+/// The highest id of the threads that exist now; `None` if they can't be listed.
+fn newest_thread() -> Option<i32> {
+    let threads = std::fs::read_dir("/proc/self/task").ok()?.flatten();
+    let ids = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+    ids.max()
+}
+
+/// Whether the calling thread was started after accounting. After a wrap of thread ids it may be taken for an
+/// older one.
+pub(crate) fn has_begun_before_this_thread() -> bool {
+    let newest = NEWEST_THREAD.get().copied().flatten();
+    newest.is_some_and(|newest| thread_of(own_cpu_clock()).is_some_and(|own| own > newest))
 }
 
 /// CPU time of the process since accounting started; 0 if it has not.
@@ -116,6 +133,11 @@ impl Scale {
     /// Converts ticks; accurate to 0.1 %, for spans below a second.
     pub(crate) fn to_nanos(&self, ticks: u64) -> u64 {
         (ticks as f64 * self.nanos_per_tick) as u64
+    }
+
+    /// Converts nanoseconds; the inverse of [`Scale::to_nanos`].
+    pub(crate) fn to_ticks(&self, nanos: u64) -> u64 {
+        (nanos as f64 / self.nanos_per_tick) as u64
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Account, CHUNK, Ledger, ledgers};
 use crate::account::buckets::BUCKETS;
 use crate::account::ticks;
-use crate::table::Tag;
+use crate::table::{MAX_TAGS, Tag};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Sum of all ledgers for a tag.
@@ -96,13 +96,18 @@ impl Account {
 }
 
 impl Ledger {
+    /// Index of the current tag, or of the default tag.
+    fn tag(&self) -> u32 {
+        self.tag.load(Ordering::Relaxed) % MAX_TAGS as u32
+    }
+
     /// Tag, CPU time and ticks of the segment in progress, if it is a long one.
     fn in_progress(&self) -> Option<(u32, u64, u64)> {
         if !self.is_owned.load(Ordering::Acquire) {
             return None;
         }
         let since = self.since.load(Ordering::Acquire);
-        let tag = self.tag.load(Ordering::Relaxed);
+        let tag = self.tag();
         let passed = (ticks::now().wrapping_sub(since) as i64).max(0) as u64;
         if tag == 0 || passed <= ticks::scale().long {
             return None;
@@ -145,7 +150,7 @@ impl Ledger {
         ThreadUsage {
             counters: 0,
             thread: thread.filter(|_| self.is_owned.load(Ordering::Acquire)),
-            tag: Tag::from_index(self.tag.load(Ordering::Relaxed)),
+            tag: Tag::from_index(self.tag()),
             times,
         }
     }
