@@ -1,8 +1,8 @@
 //! Names of addresses, from symbol indices that are read in place.
 //!
-//! The index of a file is opened when a sample has an address of the file, by a thread that exists while there is
-//! something to open. If there is no index of this build yet, a child builds one ([`crate::symbolizer`]). Until then
-//! addresses have no names, and nobody waits for them except a person who asked for a profile.
+//! The index of a file is opened when a sample has an address of the file, by a background thread that exits once all
+//! requested indices are open. If there is no index of this build yet, a child process builds one
+//! ([`crate::symbolizer`]). Until then addresses have no names; only requested profiles and shutdown wait for them.
 
 mod folder;
 

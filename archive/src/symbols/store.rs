@@ -141,8 +141,8 @@ impl Symbols {
     }
 }
 
-/// The folder of the tables: the hash of everything that they are made from, so that the same folder has the same
-/// bytes whoever writes it.
+/// The folder of the tables: the hash of everything that they are made from, so that archivers that write the same
+/// folder write identical bytes.
 fn content(index: &[u8], string: usize) -> String {
     let mut hash = Xxh3::new();
     let version = env!("CARGO_PKG_VERSION");

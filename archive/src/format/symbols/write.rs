@@ -68,7 +68,7 @@ pub fn encode<B: AsRef<[u8]>>(
     tables.finish(content)
 }
 
-/// Refuses an index whose ranges share so many frames that to read all of them takes minutes.
+/// Refuses an index whose ranges share so many frames that reading it would take minutes.
 fn check_frames<B: AsRef<[u8]>>(index: &SymbolIndex<B>, limit: u64) -> Result<()> {
     let mut frames = 0;
     for block in 0..index.blocks() {
