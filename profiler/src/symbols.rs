@@ -9,6 +9,7 @@ mod folder;
 use crate::modules::{self, Module};
 use crate::symbolizer;
 use davy_base::Clock;
+use davy_profile::symbol_index::placeholder;
 use davy_tag::Tag;
 pub(crate) use folder::Index;
 use folder::{Bytes, Folder};
@@ -264,37 +265,32 @@ impl Names {
         let is_shown = self.has_placeholders || module.build_id.is_empty();
         let file = Path::new(&module.name).file_name().unwrap_or_default();
         let in_file = address.wrapping_sub(module.bias);
-        is_shown.then(|| format!("{}+{in_file:#x}", file.to_string_lossy()))
+        is_shown.then(|| placeholder(&file.to_string_lossy(), in_file))
     }
 
-    /// Passes the frames of an address to `each`, the innermost first: function, source file, and line. Returns
-    /// whether there are any.
+    /// Passes the frames of an address to `each`, the innermost first: function, source file, and line.
     pub(crate) fn frames(
         &self,
         module: usize,
         address: u64,
         mut each: impl FnMut(&str, &str, u32),
-    ) -> bool {
+    ) {
         let Some(Some((to_offset, index))) = self.indices.get(module) else {
-            return false;
+            return;
         };
         let Some(found) = index.find(address.wrapping_add(*to_offset)) else {
-            return false;
+            return;
         };
-        let named = found.frames.iter().rev();
-        let mut is_named = false;
-        for frame in named {
+        for frame in found.frames.iter().rev() {
             let function = index.text(frame.function);
             // Without a build id, the archive cannot know which file it is.
             let is_left_out = !self.has_placeholders
                 && !index.build_id().is_empty()
                 && index.is_placeholder(function);
             if !function.is_empty() && !is_left_out {
-                is_named = true;
                 each(function, index.text(frame.file), frame.line);
             }
         }
-        is_named
     }
 }
 

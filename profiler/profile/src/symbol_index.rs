@@ -66,5 +66,10 @@ pub struct SymbolFrame {
     pub line: u32,
 }
 
+/// What is shown instead of the name of a function at an address that the file was linked for.
+pub fn placeholder(file_name: &str, address: u64) -> String {
+    format!("{file_name}+{address:#x}")
+}
+
 #[cfg(test)]
 mod tests;

@@ -76,14 +76,13 @@ impl Names {
         None
     }
 
-    /// Passes the frames of an address to `each`, the innermost first: function, source file, and line. Returns
-    /// whether there are any.
+    /// Passes the frames of an address to `each`, the innermost first: function, source file, and line.
     pub(crate) fn frames(
         &self,
         _module: usize,
         address: u64,
         mut each: impl FnMut(&str, &str, u32),
-    ) -> bool {
+    ) {
         let frames = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= ADDRESSES_MAX {
@@ -94,7 +93,6 @@ impl Names {
         for (function, file, line) in frames.iter() {
             each(function, file, *line);
         }
-        !frames.is_empty()
     }
 }
 

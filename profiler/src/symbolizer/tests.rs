@@ -3,7 +3,7 @@ use davy_profile::symbol_index::{Found, SymbolIndex};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 fn index(path: &Path) -> SymbolIndex<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -190,15 +190,18 @@ fn stripped_file_is_named_by_function_starts() {
     assert_eq!(index.named(), 0);
 }
 
+/// The output of a program that succeeds; none if it fails or is not installed.
+fn run_in(folder: &Path, program: &str, arguments: &[&str]) -> Option<Output> {
+    let mut command = Command::new(program);
+    let output = command.args(arguments).current_dir(folder).output();
+    output.ok().filter(|output| output.status.success())
+}
+
 #[test]
 fn split_debug_information_is_read_from_the_file_beside_the_executable() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("x.c"), SOURCE).expect("written");
-    let run = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        let output = command.args(arguments).current_dir(folder.path()).output();
-        output.ok().filter(|output| output.status.success())
-    };
+    let run = |program: &str, arguments: &[&str]| run_in(folder.path(), program, arguments);
     let arguments = ["-g", "-gsplit-dwarf", "-O1", "-o", "x", "x.c"];
     if run("cc", &arguments).is_none() {
         return davy_test_support::skip(MISSING_TOOLS);
@@ -231,11 +234,7 @@ fn split_debug_information_is_read_from_the_file_beside_the_executable() {
 fn debug_information_that_dwz_shares_between_files_is_read() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("x.c"), SOURCE).expect("written");
-    let run = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        let output = command.args(arguments).current_dir(folder.path()).output();
-        output.ok().filter(|output| output.status.success())
-    };
+    let run = |program: &str, arguments: &[&str]| run_in(folder.path(), program, arguments);
     let compiled = ["x", "y"].map(|name| run("cc", &["-g", "-O1", "-o", name, "x.c"]));
     if compiled.iter().any(Option::is_none) {
         return davy_test_support::skip(MISSING_TOOLS);

@@ -1,4 +1,6 @@
-use super::{BLOCK_RANGES, BUILD_ID, FILE_NAME, FRAMES_MAX, MAGIC, SymbolFrame, VERSION};
+use super::{
+    BLOCK_RANGES, BUILD_ID, FILE_NAME, FRAMES_MAX, MAGIC, SymbolFrame, VERSION, placeholder,
+};
 use crate::{StringId, StringTable};
 use std::io::{self, Write};
 
@@ -58,7 +60,7 @@ impl Builder {
 
     /// Adds a function that has no name, with a placeholder. `start` is the address that the file was linked for.
     pub fn add_unnamed(&mut self, start: u64, length: u64) {
-        let placeholder = format!("{}+{start:#x}", self.text(FILE_NAME));
+        let placeholder = placeholder(self.text(FILE_NAME), start);
         let frame = SymbolFrame {
             function: self.string(&placeholder),
             ..SymbolFrame::default()
