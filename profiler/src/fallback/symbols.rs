@@ -21,6 +21,10 @@ impl Index {
         match *self {}
     }
 
+    pub(crate) fn named(&self) -> u32 {
+        match *self {}
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match *self {}
     }
