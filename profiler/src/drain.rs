@@ -162,6 +162,7 @@ impl Drainer {
             self.sampler.flush();
         }
         self.drain();
+        heap::settle();
         self.follow_displacement();
         let mut stop = false;
         for command in commands {

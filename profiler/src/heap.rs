@@ -17,6 +17,8 @@ mod rate;
 mod stacks;
 #[cfg(feature = "jemalloc")]
 mod totals;
+#[cfg(feature = "jemalloc")]
+mod unclaimed;
 
 pub(crate) use history::History;
 #[cfg(feature = "jemalloc")]
@@ -25,13 +27,16 @@ pub(crate) use hooks::{
 };
 #[cfg(not(feature = "jemalloc"))]
 pub(crate) use off::{
-    Totals, add, is_allocator_code, live_heap, rate_bytes, reserve, set_rate, start, stats, stop,
+    Totals, add, is_allocator_code, live_heap, rate_bytes, reserve, set_rate, settle, start, stats,
+    stop,
 };
 #[cfg(feature = "jemalloc")]
 #[doc(hidden)]
 pub use tikv_jemallocator;
 #[cfg(feature = "jemalloc")]
 pub(crate) use totals::{Totals, add};
+#[cfg(feature = "jemalloc")]
+pub(crate) use unclaimed::settle;
 
 /// Enables profiling, inactive until the profiler starts, and a background thread of jemalloc that returns
 /// freed memory to the kernel within seconds, even in an idle process.
@@ -66,5 +71,17 @@ macro_rules! use_jemalloc {
         )]
         #[unsafe(export_name = "_rjem_malloc_conf")]
         pub static malloc_conf: &[u8; $crate::heap::MALLOC_CONF.len()] = $crate::heap::MALLOC_CONF;
+    };
+}
+
+/// Needs the feature `jemalloc`.
+#[cfg(not(feature = "jemalloc"))]
+#[macro_export]
+macro_rules! use_jemalloc {
+    () => {
+        compile_error!(
+            "use_jemalloc! needs the feature `jemalloc` of davy-profiler: \
+             davy-profiler = { ..., features = [\"jemalloc\"] }"
+        );
     };
 }

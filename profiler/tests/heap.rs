@@ -112,6 +112,59 @@ fn live_bytes_are_attributed_to_the_allocating_member_until_they_are_freed() {
 }
 
 #[test]
+fn live_bytes_that_a_blocking_thread_allocates_belong_to_the_future_that_waits_for_them() {
+    let _turn = turn();
+    let profiler = Builder::new("heap").start().expect("profiler started");
+    let handle = profiler.handle();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .expect("a runtime");
+    let kept: Vec<_> = runtime.block_on(async {
+        let mut kept = Vec::new();
+        for (member, megabytes) in [("heap x", 96), ("heap y", 32), ("heap x", 64)] {
+            // A library starts the thread, so it has no tag.
+            let read =
+                async move { tokio::task::spawn_blocking(move || hoard(megabytes << 20, 3)).await };
+            let task = davy_tag::spawn(davy_tag::tagged(member, "read", read));
+            kept.push((member, task.await.expect("no panic").expect("no panic")));
+        }
+        kept
+    });
+    // The claims are filed when the blocking threads have ended.
+    drop(runtime);
+    let truth = |member: &str| -> usize {
+        let of = kept.iter().filter(|(of, _)| *of == member);
+        of.map(|(_, (_, bytes))| bytes).sum()
+    };
+    let profile = handle.heap_profile(&Filter::default()).expect("a heap");
+    for member in ["heap x", "heap y"] {
+        for kind in ["inuse_space", "alloc_space"] {
+            assert_close(of_member(&profile, kind, member), truth(member));
+        }
+    }
+    let is_hoard = |sample| {
+        stack(&profile, sample)
+            .iter()
+            .any(|name| name.contains("hoard"))
+    };
+    let untagged = (0..profile.sample_count())
+        .filter(|sample| label(&profile, *sample, "member").is_empty() && is_hoard(*sample));
+    assert_eq!(
+        untagged
+            .map(|sample| profile.values(sample)[3])
+            .sum::<i64>(),
+        0
+    );
+    drop(kept);
+    let after = handle.heap_profile(&Filter::default()).expect("a heap");
+    assert_eq!(of_member(&after, "inuse_space", "heap x"), 0);
+    profiler
+        .shutdown(Duration::ZERO)
+        .expect("there is nothing to deliver");
+}
+
+#[test]
 fn stacks_are_complete_and_start_at_the_allocating_code() {
     let _turn = turn();
     let profiler = Builder::new("heap").start().expect("profiler started");

@@ -4,11 +4,12 @@
 //! A hook runs inside the allocator. It neither allocates nor locks, so it cannot deadlock, not even in a
 //! child that was forked while a hook was running.
 
-use super::{live, rate, stacks};
+use super::live::{self, Sample};
+use super::{rate, stacks, unclaimed};
 use crate::allocation_alarm;
 use crate::stats::{HeapStats, LiveBytes, LiveHeap};
 use crate::unwind::{self, Registers};
-use davy_tag::Tag;
+use davy_tag::{Origin, Tag};
 use std::ffi::{CStr, c_uint, c_void};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -226,19 +227,21 @@ unsafe extern "C" fn on_sample(
     // SAFETY: jemalloc's own vector, which `on_backtrace` filled; a pointer has the size of the numbers
     // that were written.
     let frames = unsafe { std::slice::from_raw_parts(frames.cast::<u64>(), count as usize) };
-    let stack = stacks::find(davy_tag::current(), frames);
-    let size = size as u64;
-    let entry = stacks::entry(stack);
-    let rate = rate::of_sample();
-    let (objects, bytes) = weight(size, rate);
-    entry
-        .allocated_objects
-        .fetch_add(objects, Ordering::Relaxed);
-    entry.allocated_bytes.fetch_add(bytes, Ordering::Relaxed);
+    let origin = Origin::of_this_thread();
+    let sample = Sample {
+        stack: stacks::find(origin.tag_or_default(), frames),
+        rate: rate::of_sample(),
+        size: size as u64,
+    };
+    let (objects, bytes) = sample.weight();
+    stacks::add_allocated(sample.stack, objects, bytes);
     SAMPLES.fetch_add(1, Ordering::Relaxed);
     allocation_alarm::on_allocated(bytes as u64);
-    if live::insert(address as u64, live::Sample { stack, rate, size }) {
-        stacks::add_live(stack, objects, bytes);
+    if live::insert(address as u64, sample) {
+        stacks::add_live(sample.stack, objects, bytes);
+        if origin.tag().is_none() {
+            unclaimed::note(origin, address as u64, sample);
+        }
     } else {
         LIVE_DROPPED.fetch_add(1, Ordering::Relaxed);
     }
@@ -250,21 +253,9 @@ unsafe extern "C" fn on_release(address: *const c_void, _size: usize) {
     let Some(sample) = live::remove(address as u64) else {
         return;
     };
-    let (objects, bytes) = weight(sample.size, sample.rate);
+    let (objects, bytes) = sample.weight();
     stacks::add_live(sample.stack, -objects, -bytes);
     RELEASED.fetch_add(1, Ordering::Relaxed);
-}
-
-/// What a sample of this size stands for: objects in units of 1/1024, and bytes.
-///
-/// An allocation is sampled with probability `1 - exp(-size / rate)`, because the gaps between sampled bytes
-/// are exponentially distributed. A release subtracts exactly what its allocation added, even if the rate
-/// was changed in between.
-fn weight(size: u64, rate: u8) -> (i64, i64) {
-    let rate = (1u64 << rate) as f64;
-    let size = size as f64;
-    let objects = 1.0 / -f64::exp_m1(-size.max(1.0) / rate);
-    ((objects * stacks::OBJECT) as i64, (objects * size) as i64)
 }
 
 /// # Safety

@@ -1,8 +1,10 @@
 //! Live sampled allocations by address.
 //!
 //! A hash table with open addressing and no locks. It needs none, because from its allocation to its
-//! release only one thread at a time inserts or removes an address.
+//! release only one thread at a time inserts or removes an address. A sample may be replaced by any thread meanwhile:
+//! removing takes the value that is there then, and it is replaced only while it is there.
 
+use super::stacks;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// 131,072 samples are 64 GiB of live heap at one sample per 512 KiB.
@@ -43,6 +45,34 @@ fn slots(address: u64) -> impl Iterator<Item = usize> {
     (0..PROBES_MAX).map(move |probe| (first + probe) % SLOTS)
 }
 
+impl Sample {
+    pub(super) fn pack(self) -> u64 {
+        u64::from(self.stack) << (SIZE_BITS + RATE_BITS)
+            | u64::from(self.rate) << SIZE_BITS
+            | self.size.min((1 << SIZE_BITS) - 1)
+    }
+
+    pub(super) fn unpack(value: u64) -> Self {
+        Self {
+            stack: (value >> (SIZE_BITS + RATE_BITS)) as u16,
+            rate: (value >> SIZE_BITS) as u8 & ((1 << RATE_BITS) - 1),
+            size: value & ((1 << SIZE_BITS) - 1),
+        }
+    }
+
+    /// What the sample stands for: objects in units of 1/1024, and bytes.
+    ///
+    /// An allocation is sampled with probability `1 - exp(-size / rate)`, because the gaps between sampled bytes
+    /// are exponentially distributed. A release subtracts exactly what its allocation added, even if the rate
+    /// was changed in between.
+    pub(super) fn weight(self) -> (i64, i64) {
+        let rate = (1u64 << self.rate) as f64;
+        let size = self.size as f64;
+        let objects = 1.0 / -f64::exp_m1(-size.max(1.0) / rate);
+        ((objects * stacks::OBJECT) as i64, (objects * size) as i64)
+    }
+}
+
 /// Inserts an allocation; `false` if the table is full.
 pub(super) fn insert(address: u64, sample: Sample) -> bool {
     for slot in slots(address) {
@@ -53,10 +83,7 @@ pub(super) fn insert(address: u64, sample: Sample) -> bool {
         let claimed =
             KEYS[slot].compare_exchange(key, CLAIMED, Ordering::AcqRel, Ordering::Relaxed);
         if claimed.is_ok() {
-            let value = u64::from(sample.stack) << (SIZE_BITS + RATE_BITS)
-                | u64::from(sample.rate) << SIZE_BITS
-                | sample.size.min((1 << SIZE_BITS) - 1);
-            VALUES[slot].store(value, Ordering::Relaxed);
+            VALUES[slot].store(sample.pack(), Ordering::Relaxed);
             KEYS[slot].store(address, Ordering::Release);
             return true;
         }
@@ -66,16 +93,28 @@ pub(super) fn insert(address: u64, sample: Sample) -> bool {
 
 /// Removes an allocation and returns it.
 pub(super) fn remove(address: u64) -> Option<Sample> {
+    let slot = find(address)?;
+    // From here on, `replace` changes nothing.
+    let value = VALUES[slot].swap(0, Ordering::Relaxed);
+    KEYS[slot].store(REMOVED, Ordering::Release);
+    Some(Sample::unpack(value))
+}
+
+/// Replaces the sample of an allocation; `false` if it has been removed. Any thread may call this.
+pub(super) fn replace(address: u64, old: Sample, new: Sample) -> bool {
+    find(address).is_some_and(|slot| {
+        let (old, new) = (old.pack(), new.pack());
+        VALUES[slot]
+            .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    })
+}
+
+fn find(address: u64) -> Option<usize> {
     for slot in slots(address) {
         let key = KEYS[slot].load(Ordering::Acquire);
         if key == address {
-            let value = VALUES[slot].load(Ordering::Relaxed);
-            KEYS[slot].store(REMOVED, Ordering::Release);
-            return Some(Sample {
-                stack: (value >> (SIZE_BITS + RATE_BITS)) as u16,
-                rate: (value >> SIZE_BITS) as u8 & ((1 << RATE_BITS) - 1),
-                size: value & ((1 << SIZE_BITS) - 1),
-            });
+            return Some(slot);
         }
         if key == FREE {
             return None;

@@ -29,6 +29,8 @@ pub(crate) fn start() -> Result<(), &'static str> {
 
 pub(crate) fn stop() {}
 
+pub(crate) fn settle() {}
+
 pub(crate) fn rate_bytes() -> Result<i64, &'static str> {
     Err(REASON)
 }

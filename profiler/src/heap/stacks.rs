@@ -39,6 +39,17 @@ pub(super) struct Entry {
     pub(super) live_bytes: AtomicI64,
 }
 
+#[cfg(test)]
+impl Entry {
+    pub(super) fn live(&self) -> i64 {
+        self.live_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn allocated(&self) -> i64 {
+        self.allocated_bytes.load(Ordering::Relaxed)
+    }
+}
+
 impl Entry {
     const fn new() -> Self {
         Self {
@@ -79,6 +90,15 @@ static LIVE: [Live; MAX_TAGS] = [const {
 /// Live memory of the tag with this index.
 pub(super) fn live(index: usize) -> &'static Live {
     &LIVE[index % MAX_TAGS]
+}
+
+/// Adds to the allocated memory of a number returned by [`find`].
+pub(super) fn add_allocated(number: u16, objects: i64, bytes: i64) {
+    let entry = entry(number);
+    entry
+        .allocated_objects
+        .fetch_add(objects, Ordering::Relaxed);
+    entry.allocated_bytes.fetch_add(bytes, Ordering::Relaxed);
 }
 
 /// Adds to the live memory of a number returned by [`find`] and of its tag.
@@ -132,6 +152,26 @@ pub(super) fn find(tag: Tag, frames: &[u64]) -> u16 {
     tag.index() as u16
 }
 
+/// The number of the same stack under another tag.
+pub(super) fn with_tag(number: u16, tag: Tag) -> u16 {
+    if usize::from(number) < MAX_TAGS {
+        // The frames did not fit.
+        return tag.index() as u16;
+    }
+    let location = entry(number).frames.load(Ordering::Acquire);
+    find(tag, &frames_at(location))
+}
+
+fn frames_at(location: u64) -> Vec<u64> {
+    if location == PENDING || location == NO_SPACE {
+        return Vec::new();
+    }
+    let begin = (location >> LENGTH_BITS) as usize;
+    let length = (location & ((1 << LENGTH_BITS) - 1)) as usize;
+    let words = FRAMES[begin..begin + length].iter();
+    words.map(|word| word.load(Ordering::Relaxed)).collect()
+}
+
 /// Copies the frames into the table, and returns their offset and length.
 fn store_frames(frames: &[u64]) -> u64 {
     let begin = FRAMES_USED.fetch_add(frames.len(), Ordering::Relaxed);
@@ -156,9 +196,8 @@ fn hash(tag: Tag, frames: &[u64]) -> u64 {
 
 /// Visits every entry in use, with its number and frames. Entries whose frames did not fit have none.
 pub(super) fn visit(mut each: impl FnMut(u16, Tag, &[u64], &Entry)) {
-    let mut frames = Vec::new();
     for (number, entry) in ENTRIES.iter().enumerate() {
-        frames.clear();
+        let mut frames = Vec::new();
         let tag = if number < MAX_TAGS {
             if entry.allocated_bytes.load(Ordering::Relaxed) == 0 {
                 continue;
@@ -169,10 +208,7 @@ pub(super) fn visit(mut each: impl FnMut(u16, Tag, &[u64], &Entry)) {
             if location == PENDING || location == NO_SPACE {
                 continue;
             }
-            let begin = (location >> LENGTH_BITS) as usize;
-            let length = (location & ((1 << LENGTH_BITS) - 1)) as usize;
-            let words = FRAMES[begin..begin + length].iter();
-            frames.extend(words.map(|word| word.load(Ordering::Relaxed)));
+            frames = frames_at(location);
             Tag::from_index(entry.tag.load(Ordering::Relaxed) as u32)
         };
         each(number as u16, tag, &frames, entry);

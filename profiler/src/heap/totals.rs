@@ -1,6 +1,6 @@
 //! The totals of the heap at an instant.
 
-use super::stacks;
+use super::{stacks, unclaimed};
 use crate::aggregate::{Aggregate, Filter, HEAP_FRAMES_MAX, TABLE_FULL};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,6 +12,8 @@ pub(crate) struct Totals(FxHashMap<u16, [i64; 4]>);
 impl Totals {
     /// The current totals.
     pub(crate) fn now() -> Self {
+        unclaimed::settle();
+        unclaimed::count_reading();
         let mut totals = Self::default();
         stacks::visit(|number, _, _, entry| {
             let read = |sum: &AtomicI64| sum.load(Ordering::Relaxed);
