@@ -43,6 +43,10 @@ targets: ## Compile the profiler for the systems on which it is not tested here 
 	@ops/dev/need cc
 	@ops/dev/targets
 
+weight: ## Measure what the profiler's default features add to an independent program, and check the bounds
+	@ops/dev/need cc
+	@ops/dev/weight default
+
 bench: build ## Print the tables of BENCHMARKS.md, as ratios within one run
 	@ops/dev/need cc go
 	@ops/dev/bench

@@ -1,22 +1,23 @@
-//! `/debug/pprof/*` for an axum server.
+//! `/debug/pprof/*`, for any HTTP server.
 
+#[cfg(feature = "axum")]
+mod axum;
 mod listing;
+mod query;
+
+#[cfg(feature = "axum")]
+pub use axum::debug_router;
 
 use crate::Error;
 use crate::aggregate::Filter;
-use crate::drain::{Collected, ProfileSource};
+use crate::drain::{Collected, ProfileSource, Waiter};
 use crate::handle::{Handle, check_hz};
-use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
 use davy_tag::Tag;
-use serde::Deserialize;
+use query::ProfileQuery;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
 
 /// Default span of a profile. `go tool pprof` asks for 30 s by default; people prefer to wait less.
 const SECONDS: u64 = 10;
@@ -26,125 +27,161 @@ const NAMES_MAX: usize = 20;
 /// Maximum number of concurrent requests for profiles of the current state.
 const INSTANT_MAX: usize = 8;
 
-/// Routes for `go tool pprof` and people: the index `/debug/pprof/`, the profiles
-/// `/debug/pprof/{profile,wall,heap,allocs,tasks,threads}`, `/debug/pprof/cmdline`, and
-/// `/debug/pprof/watch`, which makes windows one second long for `seconds`.
-///
-/// Parameters: `seconds`, `member` and `op`; `hz` for `profile`; `base` for `heap` and `allocs`; `debug=1` for
-/// `tasks`.
-pub fn debug_router(handle: Handle) -> Router {
-    use ProfileSource::{Cpu, Heap, Tasks, Threads, Wall};
-    let profile = |source: ProfileSource, name: &'static str, default_type: &'static str| {
-        get(
-            async move |State(handle): State<Handle>, Query(query): Query<ProfileQuery>| {
-                profile(handle, query, source, (name, default_type)).await
-            },
-        )
-    };
-    Router::new()
-        .route("/debug/pprof", get(index))
-        .route("/debug/pprof/", get(index))
-        .route("/debug/pprof/profile", profile(Cpu, "profile", "cpu"))
-        .route("/debug/pprof/wall", profile(Wall, "wall", "wall"))
-        .route("/debug/pprof/heap", profile(Heap, "heap", "inuse_space"))
-        .route(
-            "/debug/pprof/allocs",
-            profile(Heap, "allocs", "alloc_space"),
-        )
-        .route("/debug/pprof/tasks", profile(Tasks, "tasks", "tasks"))
-        .route(
-            "/debug/pprof/threads",
-            profile(Threads, "threads", "threads"),
-        )
-        .route("/debug/pprof/watch", get(watch).post(watch))
-        .route("/debug/pprof/cmdline", get(cmdline))
-        .with_state(handle)
+/// What to send to the client of a request for `/debug/pprof/*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DebugResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// The header `Content-Type`.
+    pub content_type: &'static str,
+    /// The name under which browsers save the body, for the header `Content-Disposition`; none for pages.
+    pub file_name: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
-static INSTANT: Semaphore = Semaphore::const_new(INSTANT_MAX);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProfileQuery {
-    seconds: Option<u64>,
-    base: Option<u64>,
-    hz: Option<u32>,
-    debug: Option<u8>,
-    member: Option<String>,
-    op: Option<String>,
-}
-
-impl ProfileQuery {
-    fn filter(&self) -> Filter {
-        let nonempty = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
-        Filter {
-            member: nonempty(&self.member),
-            op: nonempty(&self.op),
+impl DebugResponse {
+    fn text(status: u16, text: String) -> Self {
+        Self {
+            status,
+            content_type: "text/plain; charset=utf-8",
+            file_name: None,
+            body: text.into_bytes(),
         }
     }
+}
 
-    /// The span to collect over; none for a profile of the current state.
-    fn span(&self, source: ProfileSource) -> Option<Duration> {
-        use ProfileSource::{Cpu, Heap, HeapSince, Tasks, Threads, Wall};
-        let seconds = match source {
-            Cpu | Wall => Some(self.seconds.unwrap_or(SECONDS)),
-            Heap | Tasks => self.seconds,
-            HeapSince(_) | Threads => None,
+impl From<Error> for DebugResponse {
+    fn from(error: Error) -> Self {
+        let status = match &error {
+            Error::Setting { .. } | Error::Parameter { .. } => 400,
+            Error::TooManyProfiles(_) => 429,
+            Error::HeapOff(_) => 501,
+            Error::NoHistory(_) | Error::Unknown { .. } => 404,
+            _ => 503,
         };
-        seconds.map(Duration::from_secs)
+        Self::text(status, format!("{error}\n"))
     }
 }
 
-async fn index(State(handle): State<Handle>) -> Html<String> {
-    Html(listing::index(&handle.stats()))
+impl Handle {
+    /// Responds to a GET request for `/debug/pprof/*`, given with its query, such as
+    /// `/debug/pprof/profile?seconds=5&member=api`.
+    ///
+    /// Blocks for the `seconds` of the profile, 10 by default, and while names are resolved. In an async server, call
+    /// it on a blocking thread; for axum there is `debug_router` (feature `axum`).
+    ///
+    /// The paths are the index `/debug/pprof/`, the profiles
+    /// `/debug/pprof/{profile,wall,heap,allocs,tasks,threads}`, `/debug/pprof/cmdline`, and `/debug/pprof/watch`,
+    /// which makes windows one second long for `seconds`. Parameters: `seconds`, `member` and `op`; `hz` for
+    /// `profile`; `base` for `heap` and `allocs`; `debug=1` for `tasks`.
+    pub fn debug_response(&self, target: &str) -> DebugResponse {
+        let waiting = Arc::new(());
+        respond(self, target, Arc::downgrade(&waiting))
+    }
 }
 
-async fn profile(
-    handle: Handle,
-    query: ProfileQuery,
-    source: ProfileSource,
-    (name, default_type): (&'static str, &'static str),
-) -> Response {
+/// A profile is not taken if the waiter is gone before its time is over.
+fn respond(handle: &Handle, target: &str, waiter: Waiter) -> DebugResponse {
+    use ProfileSource::{Cpu, Heap, Tasks, Threads, Wall};
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let query = match query::parse(query) {
+        Ok(query) => query,
+        Err(reason) => return DebugResponse::text(400, format!("{reason}\n")),
+    };
+    let (source, default_type) = match path.strip_prefix("/debug/pprof").unwrap_or(path) {
+        "" | "/" => return index(handle),
+        "/cmdline" => return DebugResponse::text(200, cmdline()),
+        "/watch" => return watch(handle, &query),
+        "/profile" => (Cpu, "cpu"),
+        "/wall" => (Wall, "wall"),
+        "/heap" => (Heap, "inuse_space"),
+        "/allocs" => (Heap, "alloc_space"),
+        "/tasks" => (Tasks, "tasks"),
+        "/threads" => (Threads, "threads"),
+        _ => {
+            let reason = format!("there is no {path}; the profiles are listed at /debug/pprof/\n");
+            return DebugResponse::text(404, reason);
+        }
+    };
     let source = match (source, query.base) {
-        (ProfileSource::Heap, Some(ago)) => ProfileSource::HeapSince(Duration::from_secs(ago)),
+        (Heap, Some(ago)) => ProfileSource::HeapSince(Duration::from_secs(ago)),
         _ => source,
     };
-    let filter = query.filter();
-    if let Err(error) = check(&query, source) {
-        return error_response(&error);
+    let collected = match collect(handle, &query, source, waiter) {
+        Ok(collected) => collected,
+        Err(error) => return error.into(),
+    };
+    let _guard = Tag::new("profiler", "debug").enter();
+    if query.debug == Some(1) && source == Tasks {
+        let text = listing::tasks(handle, &collected, &query.filter());
+        return DebugResponse::text(200, text);
     }
-    let (sender, receiver) = oneshot::channel();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let mut profile = handle.name(&collected);
+    profile.default_sample_type = profile.strings.intern(default_type);
+    DebugResponse {
+        status: 200,
+        content_type: "application/octet-stream",
+        file_name: Some(format!("{name}.pb.gz")),
+        body: davy_profile::gzip::compress(&davy_profile::pprof::encode(&profile)),
+    }
+}
+
+fn collect(
+    handle: &Handle,
+    query: &ProfileQuery,
+    source: ProfileSource,
+    waiter: Waiter,
+) -> Result<Collected, Error> {
+    check(query, source)?;
+    let filter = query.filter();
+    let (sender, receiver) = mpsc::channel();
     let reply = move |collected| {
         let _ = sender.send(collected);
     };
-    let span = query.span(source);
     // Released when this request ends.
-    let _permit = match span {
-        None => match INSTANT.try_acquire() {
-            Ok(permit) => Some(permit),
-            Err(_) => return error_response(&Error::TooManyProfiles(INSTANT_MAX)),
-        },
-        Some(_) => None,
-    };
-    // Dropped when this request ends, even if the client disconnects before the profile is taken.
-    let waiting = Arc::new(());
-    let requested = match span {
-        Some(span) => {
-            let (hz, waiter) = (query.hz.unwrap_or(0), Arc::downgrade(&waiting));
-            handle.collect(source, (span, hz), &filter, waiter, reply)
-        }
-        None => handle.collect_now(source, &filter, reply),
-    };
-    if let Err(error) = requested {
-        return error_response(&error);
+    let _permit;
+    if let Some(span) = span(query, source) {
+        let rate = query.hz.unwrap_or(0);
+        handle.collect(source, (span, rate), &filter, waiter, reply)?;
+    } else {
+        _permit = Permit::take()?;
+        handle.collect_now(source, &filter, reply)?;
     }
-    match receiver.await {
-        Ok(Ok(collected)) if query.debug == Some(1) && source == ProfileSource::Tasks => {
-            list_tasks(handle, collected, filter).await
+    receiver.recv().map_err(|_| Error::Stopped)?
+}
+
+/// The span to collect over; none for a profile of the current state.
+fn span(query: &ProfileQuery, source: ProfileSource) -> Option<Duration> {
+    use ProfileSource::{Cpu, Heap, HeapSince, Tasks, Threads, Wall};
+    let seconds = match source {
+        Cpu | Wall => Some(query.seconds.unwrap_or(SECONDS)),
+        Heap | Tasks => query.seconds,
+        HeapSince(_) | Threads => None,
+    };
+    seconds.map(Duration::from_secs)
+}
+
+/// Number of requests that are taking a profile of the current state.
+static INSTANT: AtomicUsize = AtomicUsize::new(0);
+
+/// The right to take a profile of the current state.
+struct Permit;
+
+impl Permit {
+    fn take() -> Result<Self, Error> {
+        let permit = Self;
+        if INSTANT.fetch_add(1, Ordering::Relaxed) >= INSTANT_MAX {
+            return Err(Error::TooManyProfiles(INSTANT_MAX));
         }
-        Ok(Ok(collected)) => pprof_response(handle, collected, name, default_type).await,
-        Ok(Err(error)) => error_response(&error),
-        Err(_) => error_response(&Error::Stopped),
+        Ok(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        INSTANT.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -203,68 +240,25 @@ fn check_known(
     })
 }
 
-/// A text with one task per line.
-async fn list_tasks(handle: Handle, collected: Collected, filter: Filter) -> Response {
-    let listed = tokio::task::spawn_blocking(move || {
-        let _guard = Tag::new("profiler", "debug").enter();
-        listing::tasks(&handle, &collected, &filter)
-    });
-    match listed.await {
-        Ok(text) => text.into_response(),
-        Err(_) => error_response(&Error::Stopped),
+fn index(handle: &Handle) -> DebugResponse {
+    DebugResponse {
+        content_type: "text/html; charset=utf-8",
+        ..DebugResponse::text(200, listing::index(&handle.stats()))
     }
 }
 
-async fn watch(State(handle): State<Handle>, Query(query): Query<ProfileQuery>) -> Response {
+fn watch(handle: &Handle, query: &ProfileQuery) -> DebugResponse {
     let span = Duration::from_secs(query.seconds.unwrap_or(SECONDS));
     match handle.watch(span) {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => error_response(&error),
-    }
-}
-
-/// Resolves names and encodes the profile, on a thread that may block.
-async fn pprof_response(
-    handle: Handle,
-    collected: Collected,
-    name: &'static str,
-    default_type: &'static str,
-) -> Response {
-    let encoded = tokio::task::spawn_blocking(move || {
-        let _guard = Tag::new("profiler", "debug").enter();
-        let mut profile = handle.name(&collected);
-        profile.default_sample_type = profile.strings.intern(default_type);
-        davy_profile::gzip::compress(&davy_profile::pprof::encode(&profile))
-    });
-    match encoded.await {
-        Ok(bytes) => {
-            let disposition = format!("attachment; filename=\"{name}.pb.gz\"");
-            let headers = [
-                (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-                (header::CONTENT_DISPOSITION, disposition),
-                (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-            ];
-            (headers, bytes).into_response()
-        }
-        Err(_) => error_response(&Error::Stopped),
+        Ok(()) => DebugResponse::text(204, String::new()),
+        Err(error) => error.into(),
     }
 }
 
 /// The arguments of this process, separated by zero bytes, as in Go.
-async fn cmdline() -> String {
+fn cmdline() -> String {
     let arguments: Vec<_> = std::env::args_os()
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
     arguments.join("\0")
-}
-
-fn error_response(error: &Error) -> Response {
-    let status = match error {
-        Error::Setting { .. } | Error::Parameter { .. } => StatusCode::BAD_REQUEST,
-        Error::TooManyProfiles(_) => StatusCode::TOO_MANY_REQUESTS,
-        Error::HeapOff(_) => StatusCode::NOT_IMPLEMENTED,
-        Error::NoHistory(_) | Error::Unknown { .. } => StatusCode::NOT_FOUND,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    (status, format!("{error}\n")).into_response()
 }

@@ -1,30 +1,24 @@
 //! Errors of starting, querying and stopping a profiler.
 
 use davy_profile::units;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why the profiler could not start, answer or finish.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The application handles SIGPROF itself, and a signal has one handler. Returned by the start, and by
     /// requests for a CPU profile if the application has installed its handler later.
-    #[error("cannot sample CPU time: the application has a SIGPROF handler; remove it")]
     SignalTaken,
     /// This code was loaded into a running program as a library. There, a thread's first access to a
     /// thread-local variable may allocate, which a signal handler must not do.
-    #[error(
-        "the profiler is part of a loaded library and works only in a program's own executable; \
-         profile the program from outside by `davy record --pid`"
-    )]
     InLibrary,
     /// The signal handler could not be installed.
-    #[error("cannot install the SIGPROF handler: {0}")]
-    Signal(#[source] io::Error),
+    Signal(io::Error),
     /// A thread of the profiler could not be started.
-    #[error("cannot start the thread {name}: {source}")]
     Thread {
         /// The thread's name.
         name: &'static str,
@@ -32,13 +26,10 @@ pub enum Error {
         source: io::Error,
     },
     /// A process has one SIGPROF and one allocator, and therefore one profiler at a time.
-    #[error("a profiler is already running in this process")]
     AlreadyRunning,
     /// The profiler was stopped.
-    #[error("the profiler has been stopped")]
     Stopped,
     /// A setting is out of its range.
-    #[error("invalid {name} {value}: expected {allowed}")]
     Setting {
         /// The setting.
         name: &'static str,
@@ -48,7 +39,6 @@ pub enum Error {
         allowed: &'static str,
     },
     /// A query parameter does not apply to a request.
-    #[error("parameter `{name}` {reason}")]
     Parameter {
         /// The parameter.
         name: &'static str,
@@ -56,7 +46,6 @@ pub enum Error {
         reason: &'static str,
     },
     /// The address of an archiver is invalid.
-    #[error("invalid archiver address {url:?}: {reason}")]
     Archiver {
         /// The rejected address.
         url: String,
@@ -64,7 +53,6 @@ pub enum Error {
         reason: &'static str,
     },
     /// The file of trusted certificates cannot be used.
-    #[error("cannot use the CA file {}: {reason}", .file.display())]
     CaFile {
         /// The file.
         file: PathBuf,
@@ -72,16 +60,10 @@ pub enum Error {
         reason: String,
     },
     /// Heap profiles are not available in this program.
-    #[error("heap profiles are not available: {0}")]
     HeapOff(&'static str),
     /// There is no earlier reading of the heap.
-    #[error(
-        "no heap reading from {} s ago: the first one is taken at the end of the first window",
-        .0.as_secs()
-    )]
     NoHistory(Duration),
     /// No member or operation of this name has run.
-    #[error("unknown {what} {requested:?}; known in this process: {known}")]
     Unknown {
         /// "member" or "operation".
         what: &'static str,
@@ -91,10 +73,8 @@ pub enum Error {
         known: String,
     },
     /// Too many profiles are being taken concurrently.
-    #[error("{0} profiles are already being taken; try again later")]
     TooManyProfiles(usize),
     /// The deadline passed before everything was stored.
-    #[error("{} not delivered: {reason}", describe(*.windows, *.bytes))]
     Undelivered {
         /// Number of windows that no archiver has acknowledged.
         windows: usize,
@@ -103,6 +83,66 @@ pub enum Error {
         /// Why the last attempt failed.
         reason: String,
     },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SignalTaken => f.write_str(
+                "cannot sample CPU time: the application has a SIGPROF handler; remove it",
+            ),
+            Self::InLibrary => f.write_str(
+                "the profiler is part of a loaded library and works only in a program's own executable; \
+                 profile the program from outside by `davy record --pid`",
+            ),
+            Self::Signal(error) => write!(f, "cannot install the SIGPROF handler: {error}"),
+            Self::Thread { name, source } => write!(f, "cannot start the thread {name}: {source}"),
+            Self::AlreadyRunning => {
+                f.write_str("a profiler is already running in this process")
+            }
+            Self::Stopped => f.write_str("the profiler has been stopped"),
+            Self::Setting {
+                name,
+                value,
+                allowed,
+            } => write!(f, "invalid {name} {value}: expected {allowed}"),
+            Self::Parameter { name, reason } => write!(f, "parameter `{name}` {reason}"),
+            Self::Archiver { url, reason } => {
+                write!(f, "invalid archiver address {url:?}: {reason}")
+            }
+            Self::CaFile { file, reason } => {
+                write!(f, "cannot use the CA file {}: {reason}", file.display())
+            }
+            Self::HeapOff(reason) => write!(f, "heap profiles are not available: {reason}"),
+            Self::NoHistory(ago) => write!(
+                f,
+                "no heap reading from {} s ago: the first one is taken at the end of the first window",
+                ago.as_secs()
+            ),
+            Self::Unknown {
+                what,
+                requested,
+                known,
+            } => write!(f, "unknown {what} {requested:?}; known in this process: {known}"),
+            Self::TooManyProfiles(count) => {
+                write!(f, "{count} profiles are already being taken; try again later")
+            }
+            Self::Undelivered {
+                windows,
+                bytes,
+                reason,
+            } => write!(f, "{} not delivered: {reason}", describe(*windows, *bytes)),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Signal(source) | Self::Thread { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 fn describe(windows: usize, bytes: usize) -> String {

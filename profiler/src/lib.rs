@@ -5,7 +5,6 @@ mod allocation_alarm;
 mod assemble;
 mod builder;
 mod clock;
-#[cfg(feature = "axum")]
 mod debug;
 mod drain;
 mod engine;
@@ -34,6 +33,8 @@ mod fallback;
 #[cfg(native)]
 mod loader;
 #[cfg(native)]
+mod mapped;
+#[cfg(native)]
 mod symbolizer;
 #[cfg(native)]
 mod symbols;
@@ -51,6 +52,7 @@ pub use builder::Builder;
 #[cfg(native)]
 #[doc(hidden)]
 pub use cpu::Probe;
+pub use debug::DebugResponse;
 #[cfg(feature = "axum")]
 pub use debug::debug_router;
 pub use engine::Engine;

@@ -1,10 +1,18 @@
 //! Delivers windows to an archiver, on a thread of its own.
 
+#![cfg_attr(
+    not(feature = "push"),
+    expect(dead_code, reason = "only http.rs uses all of it")
+)]
+
+mod archiver;
+#[cfg_attr(not(feature = "push"), path = "push/no_http.rs")]
 mod http;
 mod outbox;
 mod pack;
 mod pusher;
 mod queue;
+#[cfg(feature = "push")]
 mod resolver;
 mod settings;
 mod spool;
@@ -14,7 +22,7 @@ mod tls;
 mod urgent;
 mod wire;
 
-pub(crate) use http::Archiver;
+pub(crate) use archiver::Archiver;
 pub(crate) use outbox::{Outbox, RawWindow};
 pub use pack::Compression;
 pub(crate) use settings::Settings;

@@ -94,32 +94,25 @@ impl Symbols {
     /// Like [`Symbols::request`], and waits until the names are there, for at most [`WAIT_MAX`].
     pub(crate) fn wait(self: &Arc<Self>, modules: &[Module], addresses: &[u64]) {
         self.request(modules, addresses);
-        let until = self.clock.monotonic() + WAIT_MAX;
         let wanted: Vec<&Module> = containing(modules, addresses).collect();
-        let mut state = self.lock();
-        loop {
+        self.wait_while(WAIT_MAX, |state| {
             let is_wanted =
                 |module: &&Module| matches!(state.files.get(key(module)), Some(Entry::Wanted(_)));
-            let left = until.saturating_sub(self.clock.monotonic());
-            if !state.is_working || left.is_zero() || !wanted.iter().any(is_wanted) {
-                return;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+            state.is_working && wanted.iter().any(is_wanted)
+        });
     }
 
     /// Waits until the indices that were requested are open, but not longer than `until`.
     pub(crate) fn wait_until(&self, until: Duration) {
-        let mut state = self.lock();
-        while state.is_working {
-            let left = until.saturating_sub(self.clock.monotonic());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let left = until.saturating_sub(self.clock.monotonic());
+        self.wait_while(left, |state| state.is_working);
+    }
+
+    fn wait_while(&self, longest: Duration, condition: impl Fn(&State) -> bool) {
+        let waited = self
+            .changed
+            .wait_timeout_while(self.lock(), longest, |state| condition(state));
+        drop(waited);
     }
 
     /// The names of these modules, as far as they are there.

@@ -216,7 +216,7 @@ fn invalid_requests_are_rejected_with_status_and_reason() {
     check(
         "/debug/pprof/profile?second=5",
         400,
-        "unknown field `second`",
+        "unknown parameter `second`",
     );
     check(
         "/debug/pprof/wall?hz=10",

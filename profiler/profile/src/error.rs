@@ -1,80 +1,150 @@
 //! Errors of the codecs, and limits on the size of their input.
+//!
+//! The crates that other programs link implement their errors by hand: a derive macro would add crates to
+//! those programs.
 
 use crate::units;
 use crate::wire;
+use std::fmt;
 
 /// Why an input is not an acceptable profile.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
-    #[error("invalid gzip stream: {0}")]
     Gzip(String),
-    #[error("truncated gzip stream; send the whole file")]
     GzipTruncated,
-    #[error(
-        "profile exceeds {}, the limit for one profile, after decompression; split it by time",
-        units::bytes(*limit as f64)
-    )]
-    TooLarge { limit: usize },
-    #[error(
-        "gzip bomb: the data expands to more than {ratio} times its compressed size, the limit"
-    )]
-    Bomb { ratio: usize },
-    #[error("invalid pprof profile: {0}")]
-    Wire(#[from] wire::Error),
-    #[error("invalid pprof profile: {what} {index} refers to {target} {id}, which does not exist")]
+    TooLarge {
+        limit: usize,
+    },
+    Bomb {
+        ratio: usize,
+    },
+    Wire(wire::Error),
     Dangling {
         what: &'static str,
         index: usize,
         target: &'static str,
         id: u64,
     },
-    #[error("invalid pprof profile: {what} {index} has no id, or the reserved id 0")]
-    ZeroId { what: &'static str, index: usize },
-    #[error(
-        "invalid pprof profile: duplicate {what} id {id}; if several profiles were written to one file, send each \
-         one in a request of its own"
-    )]
-    DuplicateId { what: &'static str, id: u64 },
-    #[error(
-        "invalid pprof profile: sample {index} has {}; expected {expected}, one for each sample type",
-        units::count(*got, "value", "values")
-    )]
+    ZeroId {
+        what: &'static str,
+        index: usize,
+    },
+    DuplicateId {
+        what: &'static str,
+        id: u64,
+    },
     ValueCount {
         index: usize,
         got: usize,
         expected: usize,
     },
-    #[error(
-        "the body contains several profiles one after another; send each one in a request of its own"
-    )]
     Concatenated,
-    #[error("the gzip stream is followed by other bytes; send the file as the profiler wrote it")]
     GzipTrailing,
-    #[error("invalid pprof profile: no sample type")]
     NoSampleType,
-    #[error("sample {index} is {depth} frames deep; the limit is {limit}")]
     TooDeep {
         index: usize,
         depth: usize,
         limit: usize,
     },
-    #[error("profile has {got} {what}; the limit is {limit}; split it by time")]
     TooMany {
         what: &'static str,
         got: usize,
         limit: usize,
     },
-    #[error("{what} is {got} bytes long; the limit is {limit}")]
     TooLong {
         what: &'static str,
         got: usize,
         limit: usize,
     },
-    #[error(
-        "invalid folded stacks: line {line}: {problem}; expected lines such as \"main;work 42\""
-    )]
-    Folded { line: usize, problem: &'static str },
+    Folded {
+        line: usize,
+        problem: &'static str,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gzip(problem) => write!(f, "invalid gzip stream: {problem}"),
+            Self::GzipTruncated => f.write_str("truncated gzip stream; send the whole file"),
+            Self::TooLarge { limit } => write!(
+                f,
+                "profile exceeds {}, the limit for one profile, after decompression; split it by time",
+                units::bytes(*limit as f64)
+            ),
+            Self::Bomb { ratio } => write!(
+                f,
+                "gzip bomb: the data expands to more than {ratio} times its compressed size, the limit"
+            ),
+            Self::Wire(error) => write!(f, "invalid pprof profile: {error}"),
+            Self::Dangling {
+                what,
+                index,
+                target,
+                id,
+            } => write!(
+                f,
+                "invalid pprof profile: {what} {index} refers to {target} {id}, which does not exist"
+            ),
+            Self::ZeroId { what, index } => write!(
+                f,
+                "invalid pprof profile: {what} {index} has no id, or the reserved id 0"
+            ),
+            Self::DuplicateId { what, id } => write!(
+                f,
+                "invalid pprof profile: duplicate {what} id {id}; if several profiles were written to one file, send \
+                 each one in a request of its own"
+            ),
+            Self::ValueCount {
+                index,
+                got,
+                expected,
+            } => write!(
+                f,
+                "invalid pprof profile: sample {index} has {}; expected {expected}, one for each sample type",
+                units::count(*got, "value", "values")
+            ),
+            Self::Concatenated => f.write_str(
+                "the body contains several profiles one after another; send each one in a request of its own",
+            ),
+            Self::GzipTrailing => f.write_str(
+                "the gzip stream is followed by other bytes; send the file as the profiler wrote it",
+            ),
+            Self::NoSampleType => f.write_str("invalid pprof profile: no sample type"),
+            Self::TooDeep {
+                index,
+                depth,
+                limit,
+            } => write!(f, "sample {index} is {depth} frames deep; the limit is {limit}"),
+            Self::TooMany { what, got, limit } => write!(
+                f,
+                "profile has {got} {what}; the limit is {limit}; split it by time"
+            ),
+            Self::TooLong { what, got, limit } => {
+                write!(f, "{what} is {got} bytes long; the limit is {limit}")
+            }
+            Self::Folded { line, problem } => write!(
+                f,
+                "invalid folded stacks: line {line}: {problem}; expected lines such as \"main;work 42\""
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Wire(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<wire::Error> for Error {
+    fn from(error: wire::Error) -> Self {
+        Self::Wire(error)
+    }
 }
 
 /// Limits on the size of an input. The defaults are far above what real agents send.

@@ -5,6 +5,7 @@ use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{ErrorKind, Read, Write as _};
 
 /// Decompressed bytes up to which the compression ratio is not limited.
@@ -45,9 +46,16 @@ pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Err
 /// The content of all members of a gzip file.
 struct Members<'a>(GzDecoder<&'a [u8]>);
 
-#[derive(Debug, thiserror::Error)]
-#[error("bytes after the end")]
+#[derive(Debug)]
 struct Trailing;
+
+impl fmt::Display for Trailing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes after the end")
+    }
+}
+
+impl std::error::Error for Trailing {}
 
 impl Read for Members<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -97,6 +105,15 @@ pub fn read_within<E: From<Error>>(
             return Ok(out);
         }
     }
+}
+
+/// Decompresses a zlib stream of exactly `size` bytes, such as a compressed section of an ELF file.
+pub fn unpack_zlib(bytes: &[u8], size: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    out.try_reserve_exact(size).ok()?;
+    let decoder = flate2::bufread::ZlibDecoder::new(bytes);
+    decoder.take(size as u64 + 1).read_to_end(&mut out).ok()?;
+    (out.len() == size).then_some(out)
 }
 
 /// Compresses with a fast level.

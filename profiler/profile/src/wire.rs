@@ -17,15 +17,24 @@
 //! assert_eq!(reader.field(), Ok(None));
 //! ```
 
+use std::fmt;
+
 /// Why bytes are not a protobuf message, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{problem} at byte {offset}")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The fault.
     pub problem: &'static str,
     /// Offset in the outermost message.
     pub offset: usize,
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.problem, self.offset)
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

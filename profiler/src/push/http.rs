@@ -1,17 +1,15 @@
 //! An HTTP client for archivers that keeps its connection open.
 
+use super::archiver::{Archiver, Outcome};
 use super::pack::{is_zstd, unpack};
 use super::resolver::CachingResolver;
 use super::settings::Settings;
-use crate::Error;
 use davy_profile::gzip;
 use std::cell::RefCell;
 use std::io::Read as _;
 use std::time::Duration;
 use ureq::unversioned::transport::DefaultConnector;
 
-const PATH: &str = "push.v1.PusherService/Push";
-const SYMBOLS_PATH: &str = "api/v1/symbols";
 const TIMEOUT: Duration = Duration::from_secs(15);
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,57 +17,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const WATCH_MAX: Duration = Duration::from_mins(5);
 /// Bytes of the body of an error response that are read.
 const REASON_MAX: u64 = 512;
-
-/// The outcome of a push.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The windows are stored. `watch` is the time for which the archiver asks for short windows.
-    Stored { watch: Option<Duration> },
-    /// Try again, or try another archiver; not before `after` has passed, if it is given.
-    Later {
-        reason: String,
-        after: Option<Duration>,
-    },
-    /// The window will never be accepted.
-    Refused { reason: String },
-}
-
-/// The URL that windows are pushed to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Archiver(String);
-
-impl Archiver {
-    /// Parses the address of an archiver, such as `http://127.0.0.1:4040` or `https://archive.corp`.
-    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
-        let refuse = |reason| Error::Archiver {
-            url: url.to_owned(),
-            reason,
-        };
-        let is_tls = url.starts_with("https://");
-        if is_tls && !cfg!(feature = "tls") {
-            return Err(refuse(
-                "https:// needs the feature `tls` of davy-profiler, which this program was built without",
-            ));
-        }
-        let rest = url
-            .strip_prefix(if is_tls { "https://" } else { "http://" })
-            .ok_or_else(|| refuse("expected it to start with http:// or https://"))?;
-        if rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains([' ', '?', '#']) {
-            return Err(refuse("expected http://HOST:PORT or https://HOST:PORT"));
-        }
-        Ok(Self(format!("{}/{PATH}", url.trim_end_matches('/'))))
-    }
-
-    /// The address of the symbols of a build. Build ids are hexadecimal numbers.
-    fn symbols(&self, build_id: &str) -> String {
-        format!("{}/{SYMBOLS_PATH}/{build_id}", self.address())
-    }
-
-    /// The address without the path of the push endpoint.
-    fn address(&self) -> &str {
-        self.0.trim_end_matches(PATH).trim_end_matches('/')
-    }
-}
 
 /// A client that keeps its connections open and remembers which archivers do not accept zstd.
 pub(super) struct Client {
@@ -135,7 +82,7 @@ impl Client {
     fn send(&self, archiver: &Archiver, body: &[u8], is_urgent: bool) -> (u16, Outcome) {
         let mut request = self
             .agent
-            .post(&archiver.0)
+            .post(archiver.push_url())
             .header("Content-Type", "application/proto");
         if let Some(authorization) = &self.authorization {
             request = request.header("Authorization", authorization);
@@ -190,7 +137,7 @@ impl Client {
         build_id: &str,
         functions: u32,
     ) -> Option<bool> {
-        let url = archiver.symbols(build_id);
+        let url = archiver.symbols_url(build_id);
         let url = format!("{url}?min_functions={functions}");
         let request = self.agent.get(&url);
         let request = match &self.authorization {
@@ -214,7 +161,7 @@ impl Client {
     ) -> Result<(), String> {
         let mut request = self
             .agent
-            .put(archiver.symbols(build_id))
+            .put(archiver.symbols_url(build_id))
             .header("Content-Type", "application/octet-stream")
             .header("Content-Encoding", "gzip");
         if let Some(authorization) = &self.authorization {
@@ -268,36 +215,6 @@ fn outcome(status: u16, after: Option<Duration>, body: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parse_accepts_http_urls_and_rejects_other_addresses() {
-        let check = |url: &str, expected: Option<&str>| {
-            assert_eq!(
-                Archiver::parse(url).ok().map(|a| a.0).as_deref(),
-                expected,
-                "{url}"
-            );
-        };
-        check(
-            "http://127.0.0.1:4040",
-            Some("http://127.0.0.1:4040/push.v1.PusherService/Push"),
-        );
-        check(
-            "http://h/base/",
-            Some("http://h/base/push.v1.PusherService/Push"),
-        );
-        check("https://", None);
-        check("ftp://h", None);
-        check("127.0.0.1:4040", None);
-        check("http://", None);
-        #[cfg(feature = "tls")]
-        check(
-            "https://h:443",
-            Some("https://h:443/push.v1.PusherService/Push"),
-        );
-        #[cfg(not(feature = "tls"))]
-        check("https://h:443", None);
-    }
 
     #[test]
     fn status_decides_whether_a_window_is_stored_retried_or_refused() {

@@ -1,6 +1,6 @@
 //! Windows that wait to be encoded and pushed.
 
-use super::http::Archiver;
+use super::archiver::Archiver;
 use super::queue::Queue;
 use crate::aggregate::Aggregate;
 use crate::modules::Module;

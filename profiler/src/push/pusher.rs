@@ -1,6 +1,7 @@
 //! The thread that encodes windows, keeps them on disk and pushes them.
 
-use super::http::{Archiver, Client, Outcome};
+use super::archiver::{Archiver, Outcome};
+use super::http::Client;
 use super::outbox::{BACKOFF_MIN, Outbox, RawWindow};
 use super::pack::{is_zstd, pack};
 use super::queue::Window;

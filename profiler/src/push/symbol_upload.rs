@@ -4,11 +4,11 @@
 //! Each build is uploaded once: a process first asks whether the archiver has it.
 
 use super::http::Client;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, State};
 use super::settings::Settings;
 use crate::symbols::Index;
 use davy_tag::Tag;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Pause after a failure.
@@ -48,15 +48,12 @@ impl Outbox {
         };
         self.symbols.wait_until(until);
         self.upload_symbols(settings);
-        let mut state = self.lock();
-        while state.uploads.is_running {
-            let left = until.saturating_sub(self.clock.monotonic());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let left = until.saturating_sub(self.clock.monotonic());
+        let is_running = |state: &mut State| state.uploads.is_running;
+        drop(
+            self.changed
+                .wait_timeout_while(self.lock(), left, is_running),
+        );
     }
 
     fn run_uploads(&self, settings: &Settings, indices: &[Arc<Index>]) {

@@ -1,6 +1,7 @@
 //! Sends windows that cannot wait directly from the thread that makes them, past the queue.
 
-use super::http::{Client, Outcome};
+use super::archiver::Outcome;
+use super::http::Client;
 use super::outbox::Outbox;
 use super::pack::pack;
 use super::queue::Window;

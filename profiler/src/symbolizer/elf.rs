@@ -1,5 +1,7 @@
 //! Files in ELF, as far as symbols need them.
 
+use crate::mapped::Mapped;
+use davy_profile::gzip;
 use object::read::elf::ElfFile64;
 use object::{CompressionFormat, Object, ObjectSection, ObjectSymbol, SymbolKind};
 use std::fs::File;
@@ -12,11 +14,11 @@ pub(super) type Reader<'a> = gimli::EndianSlice<'a, gimli::LittleEndian>;
 pub(super) type Elf<'a> = ElfFile64<'a, object::Endianness>;
 
 /// Maps a file into memory.
-pub(super) fn map(path: &Path) -> io::Result<memmap2::Mmap> {
+pub(super) fn map(path: &Path) -> io::Result<Mapped> {
     let file = File::open(path)?;
     // SAFETY: the map is read through bounds checks only. Executables in use cannot be written, and packagers replace
     // files by renaming; a file that shrinks nevertheless ends the child that reads it, or the command.
-    unsafe { memmap2::Mmap::map(&file) }
+    unsafe { Mapped::new(&file) }
 }
 
 pub(super) fn parse(bytes: &[u8]) -> io::Result<Elf<'_>> {
@@ -52,14 +54,15 @@ pub(super) fn section<'a>(elf: &Elf<'a>, name: &str) -> Section<'a> {
     let Ok(data) = section.compressed_data() else {
         return none;
     };
+    let size = usize::try_from(data.uncompressed_size).ok();
     let decompressed = match data.format {
         CompressionFormat::None => return Section::Mapped(data.data),
-        // libzstd is several times as fast as the decoder that `object` has.
+        CompressionFormat::Zlib => size.and_then(|size| gzip::unpack_zlib(data.data, size)),
         #[cfg(feature = "zstd")]
-        CompressionFormat::Zstandard => usize::try_from(data.uncompressed_size)
-            .ok()
-            .and_then(|size| zstd::bulk::decompress(data.data, size).ok()),
-        _ => data.decompress().ok().map(std::borrow::Cow::into_owned),
+        CompressionFormat::Zstandard => {
+            size.and_then(|size| zstd::bulk::decompress(data.data, size).ok())
+        }
+        _ => None,
     };
     decompressed.map_or(none, Section::Decompressed)
 }

@@ -3,6 +3,7 @@
 //! A folder has one file for each build, which is written once and never changed, so it can be mapped into memory.
 //! Processes may share the folder: the first one builds an index, and the others wait for it.
 
+use crate::mapped::Mapped;
 use crate::modules::Module;
 use davy_profile::symbol_index::SymbolIndex;
 use std::fs::{File, OpenOptions};
@@ -21,7 +22,7 @@ const BYTES_MAX: u64 = 512 << 20;
 /// The bytes of an index.
 #[derive(Debug)]
 pub(crate) enum Bytes {
-    Mapped(memmap2::Mmap),
+    Mapped(Mapped),
     Memory(Vec<u8>),
 }
 
@@ -90,9 +91,9 @@ pub(super) fn open(path: &Path, build_id: &str) -> io::Result<Index> {
 
 fn map(file: &File) -> io::Result<Bytes> {
     // SAFETY: the file is not changed once it has this name, and other users cannot write it.
-    let map = unsafe { memmap2::Mmap::map(file) }?;
+    let map = unsafe { Mapped::new(file) }?;
     // Lookups are few and far between; reading ahead would fill memory with pages that nobody needs.
-    let _ = map.advise(memmap2::Advice::Random);
+    map.expect_random_reads();
     Ok(Bytes::Mapped(map))
 }
 

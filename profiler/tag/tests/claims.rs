@@ -1,28 +1,14 @@
 //! Work of threads without a tag is attributed to the tagged future that waited for it.
 
+mod work;
+
 use davy_tag::{Origin, Tag, tagged, usage};
 use std::future::Future;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
-
-fn thread_cpu() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the time outlives the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-fn burn(span: Duration) {
-    let begin = thread_cpu();
-    while thread_cpu().saturating_sub(begin) < span {
-        std::hint::spin_loop();
-    }
-}
+use work::burn;
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -1,5 +1,7 @@
 //! A connection has the tag of the request that it serves.
 
+mod work;
+
 use ::http::{Request, Response};
 use davy_tag::http::{Connection, TaggedBody, begin_request, service};
 use davy_tag::{Origin, Tag, current, usage};
@@ -10,23 +12,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-fn thread_cpu() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the time outlives the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-fn burn(millis: u64) {
-    let begin = thread_cpu();
-    while thread_cpu().saturating_sub(begin) < Duration::from_millis(millis) {
-        std::hint::spin_loop();
-    }
-}
+use work::burn;
 
 fn millis_of(member: &str, op: &str) -> f64 {
     let tag = Tag::new(member, op);
@@ -56,7 +42,7 @@ impl Body for Echo {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<&'static [u8]>, Infallible>>> {
         let frame = self.0.take().map(|millis| {
-            burn(millis);
+            burn(Duration::from_millis(millis));
             Ok(Frame::data(current().op().as_bytes()))
         });
         Poll::Ready(frame)
@@ -94,7 +80,7 @@ fn connection_counts_for_the_request_that_it_reads_or_answers() {
     let service = service(
         tag_of,
         service_fn(async |_: Request<String>| {
-            burn(4);
+            burn(Duration::from_millis(4));
             Ok::<_, Infallible>(Response::new(Echo(Some(2))))
         }),
     );
@@ -105,19 +91,19 @@ fn connection_counts_for_the_request_that_it_reads_or_answers() {
             .expect("valid")
     };
     let connection = Connection::new(Tag::new("served", "connection"), async {
-        burn(3);
+        burn(Duration::from_millis(3));
         pause().await;
         for path in ["/first", "/second"] {
-            burn(10);
+            burn(Duration::from_millis(10));
             let read = Origin::of_this_thread();
             let response = service.call(request(path)).await.expect("infallible");
             assert_eq!(read.tag().map(Tag::op), Some(&path[1..]), "read");
-            burn(10);
+            burn(Duration::from_millis(10));
             let body = response.into_body();
             pause().await;
             assert_eq!(current().op(), &path[1..], "writing");
             assert_eq!(frame(body).await, &path.as_bytes()[1..], "body");
-            burn(10);
+            burn(Duration::from_millis(10));
             pause().await;
             assert_eq!(
                 Origin::of_this_thread().tag(),
@@ -125,12 +111,12 @@ fn connection_counts_for_the_request_that_it_reads_or_answers() {
                 "reads the next request"
             );
         }
-        burn(5);
+        burn(Duration::from_millis(5));
     });
     let mut connection = pin!(connection);
     while poll(connection.as_mut()).is_pending() {
         assert!(current().is_untagged());
-        burn(20);
+        burn(Duration::from_millis(20));
     }
     check("served", "connection", 3.0);
     check("served", "first", 36.0);

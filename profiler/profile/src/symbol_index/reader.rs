@@ -2,21 +2,17 @@ use super::{
     BLOCK_RANGES, BUILD_ID, FILE_NAME, FRAMES_MAX, HEADER_BYTES, MAGIC, SymbolFrame, VERSION,
 };
 use crate::StringId;
+use std::fmt;
 use std::ops::Range;
 
 /// Why bytes are not a symbol index.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The magic bytes are missing.
-    #[error(
-        "not a symbol index: expected it to begin with DAVYSYMS; `davy symbols index FILE` makes one from an executable"
-    )]
     Magic,
     /// A newer version of the format.
-    #[error("symbol index has version {0}; this program reads version {VERSION}; make it again")]
     Version(u32),
     /// The size of the file is not what the header says.
-    #[error("truncated symbol index: it has {got} bytes, and its header says {expected}")]
     Truncated {
         /// The size of the file.
         got: usize,
@@ -24,7 +20,6 @@ pub enum Error {
         expected: u64,
     },
     /// The content contradicts itself.
-    #[error("invalid symbol index: {problem} at byte {offset}")]
     Invalid {
         /// What is wrong.
         problem: &'static str,
@@ -32,6 +27,30 @@ pub enum Error {
         offset: usize,
     },
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Magic => f.write_str(
+                "not a symbol index: expected it to begin with DAVYSYMS; `davy symbols index FILE` makes one from an \
+                 executable",
+            ),
+            Self::Version(version) => write!(
+                f,
+                "symbol index has version {version}; this program reads version {VERSION}; make it again"
+            ),
+            Self::Truncated { got, expected } => write!(
+                f,
+                "truncated symbol index: it has {got} bytes, and its header says {expected}"
+            ),
+            Self::Invalid { problem, offset } => {
+                write!(f, "invalid symbol index: {problem} at byte {offset}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// A range of code that has the same frames.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
