@@ -69,8 +69,10 @@ fn start(
     let profiler = profiling::start(&config, &placement.process, id)?;
     // The main thread runs the supervisor on a runtime of its own: signals, deadlines, toggles and the
     // debug port work while every worker is busy or blocked.
+    let guard = davy_tag::Tag::new("control", "start").enter();
     let supervisor = runtime(Builder::new_current_thread(), "davy-control")?;
     let workers = runtime(Builder::new_multi_thread(), "davy-worker")?;
+    drop(guard);
     let plan = Plan {
         flags: flags.clone(),
         loaded,
