@@ -66,9 +66,11 @@ pub(crate) fn run(outbox: &Outbox, settings: &Settings, clock: &Clock, stop: &St
         });
         allocation_alarm::set_threshold(threshold);
         let reached = SEND_PERCENT.iter().filter(|at| percent >= **at).count();
-        if percent < REARM_PERCENT && sent > 0 {
+        if percent < REARM_PERCENT {
             sent = 0;
         }
+        let is_low = reached > 0 || sent > 0;
+        outbox.is_memory_low.store(is_low, Ordering::Relaxed);
         if reached > sent {
             sent = reached;
             if let Some((aggregate, meta)) = largest(clock) {

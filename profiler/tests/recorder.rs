@@ -13,7 +13,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
-use work::{burn, label, sum, turn};
+use work::{burn, label, stack, sum, turn};
 
 davy_profiler::use_jemalloc!();
 
@@ -102,6 +102,19 @@ fn shows_the_leak(pushes: &[Push], names: &SymbolIndex<Vec<u8>>) -> bool {
     })
 }
 
+/// Prints what has arrived from a process whose leak is not shown.
+fn describe(pushes: &[Push]) {
+    println!("not shown; {} windows arrived", pushes.len());
+    for push in pushes {
+        let (name, profile) = (push.label("__name__"), &push.profile);
+        println!("  {name}");
+        for sample in 0..profile.sample_count() {
+            let (values, member) = (profile.values(sample), label(profile, sample, "member"));
+            println!("    {values:?} {member} {:?}", stack(profile, sample));
+        }
+    }
+}
+
 /// Whether a stack has this function, by the names of the profile or else by those of the symbol index.
 fn has_frame(profile: &Profile, sample: usize, names: &SymbolIndex<Vec<u8>>, name: &str) -> bool {
     let stack = profile.samples.stacks[sample];
@@ -150,7 +163,12 @@ fn assert_leaks_are_shown(limit: &str, signal: i32, is_indexed: bool) {
         let archiver = Archiver::start();
         let status = leak(&archiver, limit, folder.path());
         assert_eq!(status.signal(), Some(signal), "{status}");
-        found += u32::from(shows_the_leak(&archiver.all_now(), &names));
+        let pushes = archiver.all_now();
+        if shows_the_leak(&pushes, &names) {
+            found += 1;
+        } else {
+            describe(&pushes);
+        }
     }
     println!("found in {found} of {} runs", runs());
     assert_eq!(found, runs());

@@ -8,6 +8,7 @@ use crate::sample_kind::ProfileMeta;
 use crate::symbols::Symbols;
 use davy_base::Clock;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub(crate) struct Outbox {
     pub(super) changed: Condvar,
     pub(super) clock: Clock,
     pub(crate) symbols: Arc<Symbols>,
+    /// Memory is nearly exhausted, so no thread is started.
+    pub(crate) is_memory_low: AtomicBool,
 }
 
 /// Instants are of the monotonic clock.
@@ -116,6 +119,7 @@ impl Outbox {
             changed: Condvar::new(),
             clock,
             symbols,
+            is_memory_low: AtomicBool::new(false),
         }
     }
 

@@ -9,6 +9,7 @@ use super::settings::Settings;
 use crate::symbols::Index;
 use davy_tag::Tag;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Pause after a failure.
@@ -25,7 +26,9 @@ impl Outbox {
         let is_needed = ready
             .iter()
             .any(|index| !uploads.done.contains(index.build_id()));
-        if !is_due || !is_needed {
+        // jemalloc 5.3.1 crashes in a new thread that gets no arena.
+        let has_memory = !self.is_memory_low.load(Ordering::Relaxed);
+        if !is_due || !is_needed || !has_memory {
             return;
         }
         let (outbox, settings) = (Arc::clone(self), settings.clone());
