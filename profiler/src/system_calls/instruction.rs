@@ -10,6 +10,8 @@ use super::registers::{ALL, NONE, RAX, RDX, Registers, bit};
 /// instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
+    /// `nop`, which compilers also align code with.
+    Nop,
     /// Writes these registers, and continues.
     Writes(Registers),
     /// Sets a register to a constant.
@@ -122,12 +124,12 @@ impl Cursor<'_> {
             }
             0x88..=0x8b => self.move_register(opcode)?,
             0x8c | 0x8f => Effect::Writes(self.operands()?.rm.writes()),
-            0x90 if register == 0 => Effect::Writes(NONE),
+            0x90 if register == 0 => Effect::Nop,
             0x90..=0x97 => Effect::Writes(bit(RAX) | bit(register)),
             0x98 | 0x9f | 0xd7 | 0xec | 0xed => Effect::Writes(bit(RAX)),
             0x99 => Effect::Writes(bit(RDX)),
             0x50..=0x57 | 0x9b..=0x9e | 0xee | 0xef | 0xf5 | 0xf8..=0xfd => Effect::Writes(NONE),
-            0xa4..=0xa7 | 0xaa..=0xaf | 0x6c..=0x6f | 0xcc => Effect::Writes(ALL),
+            0xa4..=0xa7 | 0xaa..=0xaf | 0x6c..=0x6f => Effect::Writes(ALL),
             0xb0..=0xb7 => {
                 self.skip(1)?;
                 Effect::Writes(bit(self.byte_of(register)))
@@ -142,7 +144,7 @@ impl Cursor<'_> {
                 self.skip(2)?;
                 Effect::End
             }
-            0xc3 | 0xf4 => Effect::End,
+            0xc3 | 0xcc | 0xf4 => Effect::End,
             0xc7 => self.store_immediate()?,
             0xc9 => Effect::Writes(bit(5)),
             0xd0..=0xd3 | 0xfe => Effect::Writes(self.group_operands(opcode)?.rm.writes()),
@@ -308,6 +310,10 @@ impl Cursor<'_> {
                 Effect::Writes(ALL)
             }
             0x30..=0x33 | 0xa2 => Effect::Writes(ALL),
+            0x1f => {
+                self.operands()?;
+                Effect::Nop
+            }
             0x38 => {
                 self.skip(1)?;
                 self.operands()?;

@@ -83,7 +83,7 @@ pub(super) fn stub_slot(code: &[u8], address: u64) -> Option<u64> {
             Effect::Jump(Target::Slot(offset)) => {
                 return Some((address + at as u64).wrapping_add_signed(offset));
             }
-            Effect::Writes(_) => {}
+            Effect::Nop | Effect::Writes(_) => {}
             _ => return None,
         }
     }
@@ -159,7 +159,7 @@ impl State {
             }
             Effect::SystemCall => self.forget(SYSTEM_CALL_WRITES),
             Effect::Call(_) => self.forget(CALL_WRITES),
-            Effect::Jump(_) | Effect::Branch(_) | Effect::End => {}
+            Effect::Nop | Effect::Jump(_) | Effect::Branch(_) | Effect::End => {}
         }
     }
 }
@@ -265,6 +265,7 @@ impl Function {
                 }
                 (Some(Some(entry)), _) => Flow::Reached(*entry),
                 (Some(None), Flow::Ended) => Flow::Unreached,
+                (None, Flow::Ended) if *effect == Effect::Nop => Flow::Ended,
                 // An exception or a jump from another part of the function may lead to here.
                 (None, Flow::Ended) => Flow::Reached(State::NOTHING),
                 (_, flow) => flow,

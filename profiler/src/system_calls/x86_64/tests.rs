@@ -131,6 +131,9 @@ fn number_is_known_only_if_every_path_has_the_same() {
         "41 b9 2c 00 00 00  44 89 c8 0f 05  41 ff c1  75 f6  c3",
         UNKNOWN,
     );
+    // Bytes before the loop that align it.
+    check("b9 2c 00 00 00  eb 01 90  89 c8 0f 05  75 fa  c3", UNKNOWN);
+    check("bb 2c 00 00 00  eb 01 90  89 d8 0f 05  75 fa  c3", NUMBER);
     // Code that only a later jump reaches.
     check("b8 2c 00 00 00 eb 03  0f 05 c3  eb fb", NUMBER);
 }
