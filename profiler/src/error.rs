@@ -21,10 +21,10 @@ pub enum Error {
     )]
     InLibrary,
     /// The signal handler could not be installed.
-    #[error("cannot install the SIGPROF handler: {0}")]
+    #[error("cannot install the SIGPROF handler: {0}{advice}", advice = advice(.0, "rt_sigaction"))]
     Signal(#[source] io::Error),
     /// A thread of the profiler could not be started.
-    #[error("cannot start the thread {name}: {source}")]
+    #[error("cannot start the thread {name}: {source}{advice}", advice = advice(source, "clone3"))]
     Thread {
         /// The thread's name.
         name: &'static str,
@@ -103,6 +103,19 @@ pub enum Error {
         /// Why the last attempt failed.
         reason: String,
     },
+}
+
+/// What to change if the system refuses a system call.
+fn advice(error: &io::Error, system_call: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {
+            format!("; allow `{system_call}` in the container's seccomp profile")
+        }
+        io::ErrorKind::WouldBlock => {
+            "; raise the limit of processes (`ulimit -u`, `pids.max`)".to_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 fn describe(windows: usize, bytes: usize) -> String {
