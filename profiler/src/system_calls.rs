@@ -25,7 +25,9 @@ use x86_64::{Call, CallTarget};
 const SITES_MAX: usize = 4_096;
 /// Maximum number of callers that are searched for the number of a system call that is an argument.
 const CALLERS_MAX: usize = 4;
-/// Maximum number of bytes of a stub of the procedure linkage table.
+/// Maximum number of jumps between a call and the function that it reaches.
+const JUMPS_MAX: usize = 3;
+/// Number of bytes of a stub of the procedure linkage table.
 const STUB_BYTES: u64 = 16;
 
 /// The instruction that enters the kernel.
@@ -41,12 +43,16 @@ pub(crate) struct SystemCalls {
     sites: Mutex<Sites>,
 }
 
+/// The call that returns to an address, the function that is reached by it, and the argument that is wanted.
+type Passing = (u64, u64, u8);
+
 #[derive(Default)]
 struct Sites {
-    /// The number of the system call at an address; none if there is another instruction.
-    system_calls: FxHashMap<u64, Option<Value>>,
-    /// The call that returns to an address.
-    calls: FxHashMap<u64, Option<Call>>,
+    /// The number of the system call at an address, and the start of its function; none if there is another
+    /// instruction.
+    system_calls: FxHashMap<u64, Option<(Value, u64)>>,
+    /// What a caller passes as the number.
+    passed: FxHashMap<Passing, Option<(Value, u64)>>,
 }
 
 impl SystemCalls {
@@ -58,26 +64,28 @@ impl SystemCalls {
         leaf_to_root: impl IntoIterator<Item = u64>,
     ) -> Option<&'static str> {
         let mut frames = leaf_to_root.into_iter();
-        let (begin, code) = instruction_of(modules, frames.next()?)?;
+        let begin = instruction_of(modules, frames.next()?)?;
         let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        let value = sites.system_call(begin, &code)?;
-        let number = sites.number(modules, value, code.start, frames);
+        let (value, function) = sites.system_call(modules, begin)?;
+        let number = sites.number(modules, value, function, frames);
         Some(number.and_then(numbers::name).unwrap_or_default())
     }
 }
 
 impl Sites {
-    fn system_call(&mut self, begin: u64, code: &Code) -> Option<Value> {
+    fn system_call(&mut self, modules: &[Module], begin: u64) -> Option<(Value, u64)> {
         make_room(&mut self.system_calls);
         *self.system_calls.entry(begin).or_insert_with(|| {
+            let code = Code::of(modules, begin)?;
             let at = (begin - code.start) as usize;
-            if cfg!(target_arch = "aarch64") {
-                aarch64::system_call(code.bytes, at)
+            let value = if cfg!(target_arch = "aarch64") {
+                aarch64::system_call(code.bytes, at)?
             } else if code.is_function {
-                x86_64::system_call(code.bytes, at)
+                x86_64::system_call(code.bytes, at)?
             } else {
-                Some(Value::Unknown)
-            }
+                Value::Unknown
+            };
+            Some((value, code.start))
         })
     }
 
@@ -94,33 +102,62 @@ impl Sites {
             let argument = match value {
                 Value::Constant(number) => return Some(number),
                 Value::Unknown => return None,
-                Value::Argument(index) => usize::from(index),
+                Value::Argument(index) => index,
             };
             // Callers are looked up by the last byte of their call.
             let returns_to = callers.next()?.checked_add(1)?;
-            let code = Code::of(modules, returns_to - 1)?;
-            let call = self.call(returns_to, &code)?;
-            // Another function may have been called, and have jumped to this one.
-            if !leads_to(modules, call.target, callee) {
-                return None;
-            }
-            value = *call.arguments.get(argument)?;
-            callee = code.start;
+            (value, callee) = self.passed(modules, (returns_to, callee, argument))?;
         }
     }
 
-    fn call(&mut self, returns_to: u64, code: &Code) -> Option<Call> {
-        make_room(&mut self.calls);
-        *self.calls.entry(returns_to).or_insert_with(|| {
+    /// What a caller passes, and the start of its function.
+    fn passed(&mut self, modules: &[Module], passing: Passing) -> Option<(Value, u64)> {
+        if cfg!(not(target_arch = "x86_64")) {
+            return None;
+        }
+        make_room(&mut self.passed);
+        *self.passed.entry(passing).or_insert_with(|| {
+            let (returns_to, callee, argument) = passing;
+            let code = Code::of(modules, returns_to - 1).filter(|code| code.is_function)?;
             let at = (returns_to - code.start) as usize;
-            let is_readable = code.is_function && cfg!(target_arch = "x86_64");
-            is_readable.then(|| x86_64::call(code.bytes, code.start, at))?
+            let call = x86_64::call(code.bytes, code.start, at)?;
+            let value = value_at(modules, &call, callee, argument, JUMPS_MAX)?;
+            Some((value, code.start))
         })
     }
 }
 
+/// What the function at `callee` gets as an argument, if a call reaches it directly or by functions that end in a jump to
+/// it: in terms of the arguments of the function that calls. None if the call may lead elsewhere.
+fn value_at(
+    modules: &[Module],
+    call: &Call,
+    callee: u64,
+    argument: u8,
+    jumps: usize,
+) -> Option<Value> {
+    let target = destination(modules, call.target)?;
+    if target == callee {
+        return call.arguments.get(usize::from(argument)).copied();
+    }
+    let code = Code::of(modules, target).filter(|code| code.is_function && code.start == target)?;
+    let left = jumps.checked_sub(1)?;
+    let mut found = None;
+    for jump in x86_64::jumps_out(code.bytes, target)? {
+        let value = match value_at(modules, &jump, callee, argument, left)? {
+            Value::Argument(index) => *call.arguments.get(usize::from(index))?,
+            value => value,
+        };
+        if found.is_some_and(|found| found != value) {
+            return None;
+        }
+        found = Some(value);
+    }
+    found
+}
+
 /// Forgets everything if nothing more may be kept.
-fn make_room<T>(known: &mut FxHashMap<u64, T>) {
+fn make_room<K, T>(known: &mut FxHashMap<K, T>) {
     if known.len() >= SITES_MAX {
         known.clear();
     }
@@ -151,40 +188,35 @@ impl Code {
     }
 }
 
-/// The address of the system call's instruction that a leaf is right after, or at, and the code that contains it.
-fn instruction_of(modules: &[Module], leaf: u64) -> Option<(u64, Code)> {
+/// The address of the bytes of a system call that a leaf is right after, or at.
+fn instruction_of(modules: &[Module], leaf: u64) -> Option<u64> {
     let module = &modules[modules::containing(modules, leaf)?];
     let length = INSTRUCTION.len() as u64;
     let candidates = [leaf.checked_sub(length), Some(leaf)];
-    let begin = candidates.into_iter().flatten().find(|begin| {
+    candidates.into_iter().flatten().find(|begin| {
         let range = *begin..begin.saturating_add(length);
         is_inside(&range, &module.text) && loader::readable(module, &range) == Some(INSTRUCTION)
-    })?;
-    Some((begin, Code::of(modules, begin)?))
+    })
 }
 
 fn is_inside(range: &Range<u64>, outer: &Range<u64>) -> bool {
     outer.start <= range.start && range.end <= outer.end
 }
 
-/// Whether a call goes to the function at `address`, directly or by a stub of the procedure linkage table.
-fn leads_to(modules: &[Module], target: CallTarget, address: u64) -> bool {
+/// The function that a call goes to, directly or by a stub of the procedure linkage table.
+fn destination(modules: &[Module], target: CallTarget) -> Option<u64> {
     let word = |slot: u64| {
         let module = &modules[modules::containing(modules, slot)?];
         loader::readable_word(module, slot)
     };
     match target {
-        CallTarget::Direct(target) if target == address => true,
         CallTarget::Direct(target) => {
-            let stub = || {
-                let module = &modules[modules::containing(modules, target)?];
-                let code = loader::readable(module, &(target..target.checked_add(STUB_BYTES)?))?;
-                word(x86_64::stub_slot(code, target)?)
-            };
-            stub() == Some(address)
+            let module = &modules[modules::containing(modules, target)?];
+            let code = loader::readable(module, &(target..target.checked_add(STUB_BYTES)?))?;
+            x86_64::stub_slot(code, target).map_or(Some(target), word)
         }
-        CallTarget::Slot(slot) => word(slot) == Some(address),
-        CallTarget::Unknown => false,
+        CallTarget::Slot(slot) => word(slot),
+        CallTarget::Unknown => None,
     }
 }
 

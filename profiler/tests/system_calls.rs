@@ -214,9 +214,9 @@ unsafe extern "C" {
 }
 
 #[test]
-fn argument_of_another_function_is_not_taken_for_the_number() {
+fn number_is_the_argument_that_a_function_passes_on_not_its_first() {
     let mut buffer = vec![0u8; 16 << 10];
-    check("[kernel]", || {
+    check("[kernel] getrandom", || {
         // SAFETY: the buffer has this many bytes. The first argument is ignored.
         unsafe {
             davy_test_forward(
@@ -227,5 +227,20 @@ fn argument_of_another_function_is_not_taken_for_the_number() {
                 0,
             )
         };
+    });
+}
+
+/// Ends in a jump to `syscall`.
+#[inline(never)]
+fn random(buffer: *mut u8, length: usize) -> libc::c_long {
+    // SAFETY: the caller's buffer has this many bytes.
+    unsafe { libc::syscall(libc::SYS_getrandom, buffer, length, 0) }
+}
+
+#[test]
+fn number_is_found_in_a_function_that_ends_in_a_jump_to_syscall() {
+    let mut buffer = vec![0u8; 16 << 10];
+    check("[kernel] getrandom", || {
+        random(buffer.as_mut_ptr(), buffer.len());
     });
 }

@@ -3,6 +3,8 @@
 //! The tables are those of Linux 6.18, `arch/x86/entry/syscalls/syscall_64.tbl` and `scripts/syscall.tbl`. They are
 //! text, because the crate libc lacks recent numbers, and has different ones for each libc.
 
+use std::sync::OnceLock;
+
 const TABLE: &str = if cfg!(target_arch = "aarch64") {
     include_str!("aarch64.txt")
 } else {
@@ -11,9 +13,19 @@ const TABLE: &str = if cfg!(target_arch = "aarch64") {
 
 /// The name of a system call of this architecture.
 pub(super) fn name(number: u32) -> Option<&'static str> {
-    let rows = TABLE.lines().filter_map(|row| row.split_once(' '));
-    let mut rows = rows.filter_map(|(known, name)| Some((known.parse::<u32>().ok()?, name)));
-    rows.find_map(|(known, name)| (known == number).then_some(name))
+    static NAMES: OnceLock<Vec<&str>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let mut names = Vec::new();
+        for (number, name) in TABLE.lines().filter_map(|row| row.split_once(' ')) {
+            if let Ok(number) = number.parse::<usize>() {
+                names.resize(names.len().max(number + 1), "");
+                names[number] = name;
+            }
+        }
+        names
+    });
+    let name = names.get(number as usize).copied();
+    name.filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

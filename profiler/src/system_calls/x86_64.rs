@@ -14,6 +14,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 const BYTES_MAX: usize = 1 << 16;
 /// Maximum number of passes over the code of a function.
 const PASSES_MAX: usize = 16;
+/// Maximum number of jumps by which a function ends that are followed.
+const JUMPS_MAX: usize = 8;
 /// Registers that hold the arguments of a function, in their order.
 const ARGUMENTS: [u8; 6] = [RDI, RSI, RDX, RCX, R8, R9];
 /// What `syscall` changes: the result, and two registers that the kernel uses.
@@ -47,23 +49,56 @@ pub(super) fn system_call(code: &[u8], at: usize) -> Option<Value> {
 /// The call that returns to offset `at` of a function that starts at address `start`.
 pub(super) fn call(code: &[u8], start: u64, at: usize) -> Option<Call> {
     let function = Function::new(code)?;
-    let begin = function.before(at)?;
-    let (effect, registers) = function.at(begin)?;
-    let Effect::Call(target) = effect else {
-        return None;
-    };
-    let absolute = |offset: i64| (start + at as u64).wrapping_add_signed(offset);
-    let target = match target {
-        Target::Direct(offset) => CallTarget::Direct(absolute(offset)),
-        Target::Slot(offset) => CallTarget::Slot(absolute(offset)),
-        Target::Register(register) => match registers.0[usize::from(register)] {
-            Known::Slot(offset) => CallTarget::Slot(start.wrapping_add_signed(offset.into())),
-            _ => CallTarget::Unknown,
-        },
-        Target::Unknown => CallTarget::Unknown,
-    };
-    let arguments = ARGUMENTS.map(|register| registers.0[usize::from(register)].number());
-    Some(Call { target, arguments })
+    let (effect, state) = function.at(function.before(at)?)?;
+    match effect {
+        Effect::Call(target) => Some(Call::new(target, &state, start, at)),
+        _ => None,
+    }
+}
+
+/// The jumps by which a function that starts at address `start` ends: calls whose frame replaces its own. None if any is
+/// unknown, or if there are too many.
+pub(super) fn jumps_out(code: &[u8], start: u64) -> Option<Vec<Call>> {
+    let function = Function::new(code)?;
+    let mut jumps = Vec::new();
+    for (begin, end, effect) in &function.instructions {
+        let target = match effect {
+            Effect::Jump(target) => *target,
+            Effect::Branch(offset) => Target::Direct(*offset),
+            _ => continue,
+        };
+        if jump_target(*end, *effect).is_some_and(|to| to < code.len()) {
+            continue;
+        }
+        if jumps.len() == JUMPS_MAX {
+            return None;
+        }
+        let (_, state) = function.at(*begin)?;
+        let jump = Call::new(target, &state, start, *end);
+        if jump.target == CallTarget::Unknown {
+            return None;
+        }
+        jumps.push(jump);
+    }
+    Some(jumps)
+}
+
+impl Call {
+    /// The call by an instruction that ends at offset `end` of a function that starts at address `start`.
+    fn new(target: Target, state: &State, start: u64, end: usize) -> Self {
+        let absolute = |offset: i64| (start + end as u64).wrapping_add_signed(offset);
+        let target = match target {
+            Target::Direct(offset) => CallTarget::Direct(absolute(offset)),
+            Target::Slot(offset) => CallTarget::Slot(absolute(offset)),
+            Target::Register(register) => match state.0[usize::from(register)] {
+                Known::Slot(offset) => CallTarget::Slot(start.wrapping_add_signed(offset.into())),
+                _ => CallTarget::Unknown,
+            },
+            Target::Unknown => CallTarget::Unknown,
+        };
+        let arguments = ARGUMENTS.map(|register| state.0[usize::from(register)].number());
+        Self { target, arguments }
+    }
 }
 
 /// The offsets of the instructions of a function.
@@ -243,7 +278,7 @@ impl Function {
         let targets: FxHashSet<usize> = self
             .instructions
             .iter()
-            .filter_map(|(_, end, effect)| target(*end, *effect))
+            .filter_map(|(_, end, effect)| jump_target(*end, *effect))
             .collect();
         targets.into_iter().map(|target| (target, None)).collect()
     }
@@ -275,7 +310,8 @@ impl Function {
                     found = Some(*state);
                 }
                 state.apply(*effect, *end as i64);
-                if let Some(entry) = target(*end, *effect).and_then(|to| entries.get_mut(&to)) {
+                if let Some(entry) = jump_target(*end, *effect).and_then(|to| entries.get_mut(&to))
+                {
                     let before = *entry;
                     match entry {
                         Some(entry) => entry.join(state),
@@ -302,7 +338,7 @@ enum Flow {
 }
 
 /// The offset that a jump goes to, if it is in a function.
-fn target(end: usize, effect: Effect) -> Option<usize> {
+fn jump_target(end: usize, effect: Effect) -> Option<usize> {
     match effect {
         Effect::Branch(offset) | Effect::Jump(Target::Direct(offset)) => {
             usize::try_from(end as i64 + offset).ok()

@@ -215,3 +215,25 @@ fn stub_jumps_by_its_slot() {
     assert_eq!(slot("ff 25 10 00"), None);
     assert_eq!(slot(""), None);
 }
+
+#[test]
+fn jumps_out_of_a_function_are_those_to_other_functions() {
+    let jumps = |text: &str| jumps_out(&code(text), 0x1000);
+    // mov $0x2c,%edi; jmp by a word; and a loop before it.
+    let found = jumps("39 c8 75 fc bf 2c 00 00 00 ff 25 10 00 00 00").expect("known");
+    let expected = (CallTarget::Slot(0x101f), Value::Constant(0x2c));
+    let found: Vec<_> = found
+        .iter()
+        .map(|jump| (jump.target, jump.arguments[0]))
+        .collect();
+    assert_eq!(found, [expected]);
+    let found = jumps("75 10 e9 00 01 00 00").expect("known");
+    let targets: Vec<_> = found.iter().map(|jump| jump.target).collect();
+    assert_eq!(
+        targets,
+        [CallTarget::Direct(0x1012), CallTarget::Direct(0x1107)]
+    );
+    assert_eq!(jumps("c3"), Some(Vec::new()));
+    assert_eq!(jumps("ff e0"), None);
+    assert_eq!(jumps(&"75 20 ".repeat(9)), None);
+}
