@@ -1,7 +1,8 @@
 //! The names of system calls.
 //!
-//! The tables are those of Linux 6.18, `arch/x86/entry/syscalls/syscall_64.tbl` and `scripts/syscall.tbl`. They are
-//! text, because the crate libc lacks recent numbers, and has different ones for each libc.
+//! The tables have the numbers that Linux 6.15 assigns in `arch/x86/entry/syscalls/syscall_64.tbl` and
+//! `scripts/syscall.tbl`. They are text, because the crate libc lacks some numbers and has no way from a number to its
+//! name; a crate of them would be one more for every program that is profiled.
 
 use std::sync::OnceLock;
 
