@@ -14,6 +14,10 @@ use rustc_hash::FxHashMap;
 /// Number of frames at the leaf of a stack that are searched for frames to remove.
 const TRIMMED_MAX: usize = 24;
 
+/// The file of frames in the kernel, and the start of their names. A system call is `[kernel] write`: its name alone
+/// would be that of a function of the libc.
+const KERNEL: &str = "[kernel]";
+
 /// The profile of an aggregate, with the names of its modules, as far as they are known. Other addresses have a mapping
 /// and no line.
 pub(crate) fn assemble(
@@ -70,12 +74,15 @@ pub(crate) fn assemble(
     }
     let mut labels = FxHashMap::default();
     for ((node, tag), values) in &aggregate.samples {
-        let node = trim(aggregate, *node, &is_trimmed);
+        let mut stack = nodes[trim(aggregate, *node, &is_trimmed).index()];
+        if let Some(location) = resolver.kernel(&mut profile, aggregate, *node) {
+            stack = profile.stacks.child(stack, location);
+        }
         let labels = *labels
             .entry(*tag)
             .or_insert_with(|| label_set(&mut profile, *tag));
         let width = profile.sample_types.len();
-        profile.add_sample(nodes[node.index()], labels, &values[..width]);
+        profile.add_sample(stack, labels, &values[..width]);
     }
     profile
 }
@@ -130,6 +137,8 @@ struct LocationResolver<'a> {
     has_unnamed: bool,
     /// The profile's mapping of each module.
     mappings: Vec<Option<u32>>,
+    /// The profile's mapping of the kernel.
+    kernel: Option<u32>,
 }
 
 impl<'a> LocationResolver<'a> {
@@ -146,6 +155,7 @@ impl<'a> LocationResolver<'a> {
             modules,
             names,
             mappings,
+            kernel: None,
             has_unnamed: false,
         }
     }
@@ -233,6 +243,37 @@ impl<'a> LocationResolver<'a> {
             profile.mappings.push(mapping);
             profile.mappings.len() as u32 - 1
         })
+    }
+
+    /// The location of the kernel that a sample of CPU time is in. It has a name and no address, so that nothing takes
+    /// it for a function of the module that made the system call.
+    fn kernel(
+        &mut self,
+        profile: &mut Profile,
+        aggregate: &Aggregate,
+        leaf: NodeId,
+    ) -> Option<u32> {
+        if self.kind != SampleKind::Cpu {
+            return None;
+        }
+        let items = aggregate.stacks.leaf_to_root(leaf);
+        let addresses = items.map(|item| aggregate.addresses[item as usize]);
+        let system_call = self.names.system_call(self.modules, addresses)?;
+        let mapping = *self.kernel.get_or_insert_with(|| {
+            profile.mappings.push(Mapping {
+                file: profile.strings.intern(KERNEL),
+                has_functions: true,
+                ..Mapping::default()
+            });
+            profile.mappings.len() as u32 - 1
+        });
+        let name = if system_call.is_empty() {
+            KERNEL.to_owned()
+        } else {
+            format!("{KERNEL} {system_call}")
+        };
+        let line = self.line(profile, &name, KERNEL, 0);
+        Some(profile.location(Some(mapping), 0, &[line]))
     }
 
     fn is_trimmed(&self, address: u64, prefixes: &[&str]) -> bool {

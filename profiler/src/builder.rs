@@ -188,6 +188,13 @@ impl Builder {
         self
     }
 
+    /// Sets the clock by which windows end. For tests.
+    #[doc(hidden)]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Starts sampling every thread of the process, including future ones, and exact accounting by member and
     /// operation ([`davy_tag::start_accounting`]).
     ///

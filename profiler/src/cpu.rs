@@ -214,7 +214,7 @@ impl TimerSampler {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
             Err(error) => self
                 .refusal
-                .note("cannot create a timer for a thread", error),
+                .note("cannot create a timer for a thread by timer_create", error),
             Ok(_) => {}
         }
         thread.timer = armed.ok();

@@ -95,8 +95,14 @@ impl fmt::Display for Error {
                 "the profiler is part of a loaded library and works only in a program's own executable; \
                  profile the program from outside by `davy record --pid`",
             ),
-            Self::Signal(error) => write!(f, "cannot install the SIGPROF handler: {error}"),
-            Self::Thread { name, source } => write!(f, "cannot start the thread {name}: {source}"),
+            Self::Signal(error) => {
+                let advice = advice(error, "rt_sigaction");
+                write!(f, "cannot install the SIGPROF handler: {error}{advice}")
+            }
+            Self::Thread { name, source } => {
+                let advice = advice(source, "clone3");
+                write!(f, "cannot start the thread {name}: {source}{advice}")
+            }
             Self::AlreadyRunning => {
                 f.write_str("a profiler is already running in this process")
             }
@@ -142,6 +148,19 @@ impl std::error::Error for Error {
             Self::Signal(source) | Self::Thread { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+/// What to change if the system refuses a system call.
+fn advice(error: &io::Error, system_call: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {
+            format!("; allow `{system_call}` in the container's seccomp profile")
+        }
+        io::ErrorKind::WouldBlock => {
+            "; raise the limit of processes (`ulimit -u`, `pids.max`)".to_owned()
+        }
+        _ => String::new(),
     }
 }
 

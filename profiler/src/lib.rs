@@ -39,6 +39,8 @@ mod symbolizer;
 #[cfg(native)]
 mod symbols;
 #[cfg(native)]
+mod system_calls;
+#[cfg(native)]
 mod task_stacks;
 #[cfg(native)]
 mod thread;

@@ -5,6 +5,7 @@ use std::ffi::{CStr, OsStr};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that changes whenever a library is loaded or unloaded.
 pub(crate) fn generation() -> u64 {
@@ -35,12 +36,13 @@ pub(crate) fn list() -> Vec<Module> {
         }
     }
     // A library may have been unloaded, or loaded again elsewhere, before it was pinned. Only those that
-    // are still at the same address keep their unwind tables.
+    // are still at the same address are read later.
     let pinned = loaded();
     for module in &mut modules {
         let is_same = |other: &Module| other.bias == module.bias && other.name == module.name;
         if !pinned.iter().any(is_same) {
             module.unwind = None;
+            module.readable.clear();
         }
     }
     modules.sort_by_key(|module| module.range.start);
@@ -132,7 +134,9 @@ fn module(info: &libc::dl_phdr_info, is_executable: bool) -> Option<Module> {
         .map(span)
         .find_map(|note| build_id(&note))
         .unwrap_or_default();
+    let is_readable = |load: &&libc::Elf64_Phdr| load.p_flags & libc::PF_R != 0;
     Some(Module {
+        readable: loads().filter(is_readable).map(span).collect(),
         is_executable,
         is_vdso: name.starts_with("linux-vdso"),
         path,
@@ -152,6 +156,25 @@ pub(crate) fn bytes(range: &Range<u64>) -> &'static [u8] {
     // SAFETY: only called with ranges of readable segments of files that stay loaded: the
     // executable, the vdso, and libraries that were pinned.
     unsafe { std::slice::from_raw_parts(range.start as *const u8, length) }
+}
+
+/// The bytes of a part of a module. None if it is not within a segment that stays mapped and is readable; code may be
+/// executable only.
+pub(crate) fn readable(module: &Module, range: &Range<u64>) -> Option<&'static [u8]> {
+    let is_inside = |outer: &Range<u64>| outer.start <= range.start && range.end <= outer.end;
+    let is_readable = range.start <= range.end && module.readable.iter().any(is_inside);
+    is_readable.then(|| bytes(range))
+}
+
+/// The aligned word at an address of a module, on the conditions of [`readable`].
+pub(crate) fn readable_word(module: &Module, address: u64) -> Option<u64> {
+    let range = address..address.checked_add(8)?;
+    let is_inside = |outer: &Range<u64>| outer.start <= range.start && range.end <= outer.end;
+    let is_readable = address.is_multiple_of(8) && module.readable.iter().any(is_inside);
+    is_readable.then(|| {
+        // SAFETY: aligned, mapped and readable. The loader may be writing the word.
+        unsafe { (*(address as *const AtomicU64)).load(Ordering::Relaxed) }
+    })
 }
 
 /// The start of `.eh_frame`, read from `.eh_frame_hdr`. Format: Linux Standard Base Core 5.0,

@@ -26,6 +26,8 @@ pub(crate) struct Module {
     pub(crate) build_id: String,
     /// `.eh_frame_hdr` and `.eh_frame` in memory.
     pub(crate) unwind: Option<(Range<u64>, Range<u64>)>,
+    /// The segments that stay mapped and are readable; none if the file may be unloaded.
+    pub(crate) readable: Vec<Range<u64>>,
     pub(crate) is_executable: bool,
     pub(crate) is_vdso: bool,
 }

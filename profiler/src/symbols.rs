@@ -8,6 +8,7 @@ mod folder;
 
 use crate::modules::{self, Module};
 use crate::symbolizer;
+use crate::system_calls::SystemCalls;
 use davy_base::Clock;
 use davy_profile::symbol_index::placeholder;
 use davy_tag::Tag;
@@ -28,6 +29,7 @@ pub(crate) struct Symbols {
     folds_generics: bool,
     folder: Option<Folder>,
     clock: Clock,
+    system_calls: Arc<SystemCalls>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -54,6 +56,7 @@ impl Symbols {
             folds_generics,
             folder: folder.or_else(folder::default_path).map(Folder::new),
             clock,
+            system_calls: Arc::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -129,6 +132,7 @@ impl Symbols {
         Names {
             folds_generics: self.folds_generics,
             has_placeholders: true,
+            system_calls: Arc::clone(&self.system_calls),
             indices: modules.iter().map(index).collect(),
         }
     }
@@ -241,6 +245,7 @@ pub(crate) struct Names {
     pub(crate) folds_generics: bool,
     /// Whether functions without a name are shown by where they start.
     has_placeholders: bool,
+    system_calls: Arc<SystemCalls>,
     /// The index of each module that has one, and what is added to an address to get an offset in the file.
     indices: Vec<Option<(u64, Arc<Index>)>>,
 }
@@ -259,6 +264,16 @@ impl Names {
         let file = Path::new(&module.name).file_name().unwrap_or_default();
         let in_file = address.wrapping_sub(module.bias);
         is_shown.then(|| placeholder(&file.to_string_lossy(), in_file))
+    }
+
+    /// The system call that a CPU sample was taken in, given its addresses from the leaf to the root: the name, or ""
+    /// if that is not known. None if the sample is not from the kernel.
+    pub(crate) fn system_call(
+        &self,
+        modules: &[Module],
+        leaf_to_root: impl IntoIterator<Item = u64>,
+    ) -> Option<&'static str> {
+        self.system_calls.of_stack(modules, leaf_to_root)
     }
 
     /// Passes the frames of an address to `each`, the innermost first: function, source file, and line.
@@ -307,6 +322,7 @@ mod tests {
         Names {
             folds_generics: false,
             has_placeholders: true,
+            system_calls: Arc::default(),
             indices: vec![Some((0, Arc::new(index)))],
         }
     }

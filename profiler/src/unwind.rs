@@ -53,6 +53,12 @@ pub(crate) fn functions(addresses: &[u64]) -> Vec<std::ops::Range<u64>> {
     functions.collect()
 }
 
+/// The code of the function that contains an address, as far as the unwind tables of its module have it. On aarch64,
+/// they are not read.
+pub(crate) fn function_of(module: &Module, address: u64) -> Option<std::ops::Range<u64>> {
+    index::table(module)?.function(address)
+}
+
 /// An empty cache.
 pub(crate) fn new_cache() -> Cache {
     Cache {

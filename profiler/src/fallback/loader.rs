@@ -13,6 +13,7 @@ pub(crate) fn generation() -> u64 {
 pub(crate) fn list() -> Vec<Module> {
     let path = std::env::current_exe().unwrap_or_default();
     vec![Module {
+        readable: Vec::new(),
         name: path.display().to_string(),
         path,
         bias: 0,

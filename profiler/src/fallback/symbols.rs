@@ -80,6 +80,15 @@ impl Names {
         None
     }
 
+    /// System calls are not recognized on this system.
+    pub(crate) fn system_call(
+        &self,
+        _modules: &[Module],
+        _leaf_to_root: impl IntoIterator<Item = u64>,
+    ) -> Option<&'static str> {
+        None
+    }
+
     /// Passes the frames of an address to `each`, the innermost first: function, source file, and line.
     pub(crate) fn frames(
         &self,

@@ -39,7 +39,6 @@ impl Table {
     }
 
     /// The code of the function that contains the address.
-    #[cfg(feature = "jemalloc")]
     pub(super) fn function(&self, address: u64) -> Option<Range<u64>> {
         let range = self.find(address)?.range;
         range.contains(&address).then_some(range)

@@ -15,14 +15,6 @@ impl Index {
     /// An index of modules that are sorted by address.
     pub(super) fn new(modules: &[Module]) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
-        let table = |module: &Module| {
-            let (header, frames) = module.unwind.as_ref()?;
-            Some(Table {
-                range: module.range.clone(),
-                header: (header.start, loader::bytes(header)),
-                frames: (frames.start, loader::bytes(frames)),
-            })
-        };
         Self {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed) + 1,
             tables: modules.iter().filter_map(table).collect(),
@@ -55,4 +47,14 @@ impl Index {
         let table = after.checked_sub(1).and_then(|at| self.tables.get(at));
         table.filter(|table| table.range.contains(&address))
     }
+}
+
+/// The unwind tables of a module.
+pub(super) fn table(module: &Module) -> Option<Table> {
+    let (header, frames) = module.unwind.as_ref()?;
+    Some(Table {
+        range: module.range.clone(),
+        header: (header.start, loader::bytes(header)),
+        frames: (frames.start, loader::bytes(frames)),
+    })
 }
