@@ -22,7 +22,11 @@ const ARCHIVER: &str = "TEST_LEAK_ARCHIVER";
 const LIMIT: &str = "TEST_LEAK_LIMIT";
 const SYMBOLS: &str = "TEST_LEAK_SYMBOLS";
 
-const HEADROOM: u64 = 384 << 20;
+/// The limit of the control group.
+const MEMORY: u64 = 384 << 20;
+/// The limit of the address space. A quarter of it is gone before anything is leaked: the GNU libc reserves 64 MiB for each
+/// thread.
+const ADDRESS_SPACE: u64 = 1_280 << 20;
 
 /// Leaks about 600 MB of touched memory per second until the process is killed.
 #[inline(never)]
@@ -35,17 +39,10 @@ fn leak_forever() {
     }
 }
 
-/// Limits the address space of this process to `HEADROOM` more than it uses.
+/// Limits the address space of this process, as `ulimit -v` does.
 fn limit_address_space() {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc is mounted");
-    let pages: u64 = statm
-        .split(' ')
-        .next()
-        .expect("one")
-        .parse()
-        .expect("a number");
     let limit = libc::rlimit {
-        rlim_cur: pages * 4_096 + HEADROOM,
+        rlim_cur: ADDRESS_SPACE,
         rlim_max: libc::RLIM_INFINITY,
     };
     // SAFETY: the limit outlives the call.
@@ -63,9 +60,8 @@ fn leaking_child() {
         .archiver(archiver.to_str().expect("an address"))
         .symbols(std::env::var_os(SYMBOLS).expect("set with the archiver"));
     if limit == "address space" {
-        let _profiler = profiler.start().expect("profiler started");
-        // Set after the start, so that the threads of the test harness do not count.
         limit_address_space();
+        let _profiler = profiler.start().expect("profiler started");
         leak_forever();
     } else {
         let group = Path::new(&limit).join("cgroup.procs");
@@ -221,7 +217,7 @@ impl Group {
             .join(name);
         std::fs::create_dir(&folder).ok()?;
         let group = Self(folder);
-        std::fs::write(group.0.join(limit), HEADROOM.to_string()).ok()?;
+        std::fs::write(group.0.join(limit), MEMORY.to_string()).ok()?;
         Some(group)
     }
 }
