@@ -66,6 +66,7 @@ fn series_of(decoded: &Decoded, source: u32, of: usize, labels: &SampleLabels) -
     let header = Header {
         position: of as u32,
         numbers: labels.numbers.clone(),
+        is_state: decoded.are_states[of].unwrap_or(decoded.header.is_state),
         ..decoded.header.clone()
     };
     Series {
