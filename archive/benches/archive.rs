@@ -5,7 +5,7 @@
 //! `-- --quick` pushes 100 windows per service; `SERVICES`, `WINDOWS` and `SAMPLES` override the size.
 
 use bytes::Bytes;
-use davy_archive::ingest::{Format, Push, WindowIdentity};
+use davy_archive::ingest::{Format, Push, SampleTypes, WindowIdentity};
 use davy_archive::key::Tenant;
 use davy_archive::query::{Ask, flame};
 use davy_archive::selector::Selector;
@@ -330,7 +330,7 @@ async fn main() {
             .into(),
             identity: WindowIdentity::Client(at.to_string()),
             span: None,
-            format: Format::Pprof(None),
+            format: Format::Pprof(SampleTypes::default()),
             body: raw.clone(),
         };
         let (ingest, tenant) = (archive.ingest(), tenant.clone());

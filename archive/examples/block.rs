@@ -1,6 +1,6 @@
 //! Writes one block to the folder named on the command line, for inspection with other tools.
 
-use davy_archive::ingest::{Format, Push, WindowIdentity};
+use davy_archive::ingest::{Format, Push, SampleTypes, WindowIdentity};
 use davy_archive::key::Tenant;
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::Clock;
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .into(),
             identity: WindowIdentity::Client(window.to_string()),
             span: None,
-            format: Format::Pprof(None),
+            format: Format::Pprof(SampleTypes::default()),
             body: gzip::compress(&pprof::encode(&profile)).into(),
         };
         archive

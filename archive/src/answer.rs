@@ -6,6 +6,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+/// The header that lists what could not be read, because not every response format can contain it.
+pub(crate) const PARTIAL: &str = "davy-partial";
+
 /// An RFC 9457 problem document.
 pub(crate) fn problem(error: &Error) -> Response {
     let code = error.kind.code();
@@ -26,4 +29,19 @@ pub(crate) fn problem(error: &Error) -> Response {
 /// A response of this media type.
 pub(crate) fn bytes(media_type: &'static str, body: impl Into<Body>) -> Response {
     ([(header::CONTENT_TYPE, media_type)], body.into()).into_response()
+}
+
+/// Sets a header to a text, unless it is empty.
+pub(crate) fn set_header(response: &mut Response, name: &'static str, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let text = text
+        .chars()
+        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
+        .take(1_000)
+        .collect::<String>();
+    if let Ok(value) = text.parse() {
+        response.headers_mut().insert(name, value);
+    }
 }

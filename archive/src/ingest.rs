@@ -11,6 +11,7 @@ mod label_sets;
 mod memory;
 mod names;
 mod open;
+mod sample_types;
 mod service;
 mod suffix;
 mod symbols;
@@ -18,5 +19,6 @@ mod tenant;
 
 pub use decode::{Format, Push, WindowIdentity};
 pub use http::router;
+pub use sample_types::SampleTypes;
 pub use service::Ingest;
 pub(crate) use tenant::tenant;

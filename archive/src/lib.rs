@@ -12,7 +12,7 @@ pub mod ingest;
 pub mod inspect;
 pub mod key;
 pub mod labels;
-mod metrics;
+pub mod metrics;
 mod options;
 mod pattern;
 pub mod plan;

@@ -92,7 +92,7 @@ const STATES: [&str; 14] = [
 ];
 
 /// Sample types that are flows.
-const FLOWS: [&str; 22] = [
+const FLOWS: [&str; 26] = [
     "cpu",
     "wall",
     "samples",
@@ -108,6 +108,10 @@ const FLOWS: [&str; 22] = [
     "alloc_in_new_tlab_objects",
     "alloc_outside_tlab_bytes",
     "alloc_outside_tlab_objects",
+    "alloc_sample_bytes",
+    "alloc_sample_objects",
+    "malloc_bytes",
+    "malloc_objects",
     "contentions",
     "delay",
     "lock_count",

@@ -19,22 +19,10 @@ async fn multipart_of_the_go_agent_becomes_a_series_per_sample_type() {
     let stack = profile.stack([main]);
     let labels = profile.text_labels(&[("op", "List")]);
     profile.add_sample(stack, labels, &[3, 30_000_000]);
-    let raw = gzip::compress(&pprof::encode(&profile));
-    let mut body = Vec::new();
-    for (name, content) in [
-        ("profile", raw.as_slice()),
-        (
-            "sample_type_config",
-            b"{\"cpu\":{\"units\":\"nanoseconds\",\"sampled\":true}}",
-        ),
-    ] {
-        body.extend_from_slice(
-            format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"profile.pprof\"\r\nContent-Type: application/octet-stream\r\n\r\n").as_bytes(),
-        );
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(b"--XX--\r\n");
+    let body = multipart(
+        &profile,
+        "{\"cpu\":{\"units\":\"nanoseconds\",\"sampled\":true}}",
+    );
     let now = world.clock.now().seconds();
     let uri = format!(
         "/ingest?name=shop.app%7Bregion%3Deu%7D&from={}&until={now}&spyName=gospy&sampleRate=100&units=&aggregationType=sum",
@@ -64,6 +52,122 @@ async fn multipart_of_the_go_agent_becomes_a_series_per_sample_type() {
         world.folded(&format!("type={CPU}&by=op,region")).await,
         "op=List;region=eu;main.main 30000000"
     );
+}
+
+/// The body of an agent's push, with its boundary `XX`.
+fn multipart(profile: &davy_profile::Profile, config: &str) -> Vec<u8> {
+    let raw = gzip::compress(&pprof::encode(profile));
+    let mut body = Vec::new();
+    for (name, content) in [
+        ("profile", raw.as_slice()),
+        ("sample_type_config", config.as_bytes()),
+    ] {
+        body.extend_from_slice(
+            format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"profile.pprof\"\r\nContent-Type: application/octet-stream\r\n\r\n").as_bytes(),
+        );
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--XX--\r\n");
+    body
+}
+
+/// Pushes a profile of one sample type with the values 4 and 6, ten seconds apart. Returns the type under which
+/// it is stored, and the response to a query of both.
+async fn described(
+    kind: (&str, &str),
+    config: &str,
+) -> Result<(String, serde_json::Value), String> {
+    let world = World::new();
+    let now = world.clock.now().seconds();
+    for (value, from) in [(4, now - 30), (6, now - 20)] {
+        let mut profile = davy_profile::Profile::new();
+        profile.add_sample_type(kind.0, kind.1);
+        let main = profile.named_location("main.main");
+        let stack = profile.stack([main]);
+        profile.add_sample(stack, davy_profile::LabelSetId(0), &[value]);
+        let uri = format!("/ingest?name=shop&from={from}&until={}", from + 10);
+        let request = Request::post(uri)
+            .header("content-type", "multipart/form-data; boundary=XX")
+            .body(Body::from(multipart(&profile, config)))
+            .expect("a request");
+        let (status, body) = world.call(request).await;
+        if status != 200 {
+            return Err(format!("{status} {}", String::from_utf8_lossy(&body)));
+        }
+    }
+    let types = world
+        .json(&format!("/api/v1/profiles/types?{}", world.range("")))
+        .await;
+    let kind = types[0].as_str().expect("a type").to_owned();
+    let top = world
+        .json(&format!(
+            "/api/v1/profiles/top?{}",
+            world.range(&format!("type={kind}"))
+        ))
+        .await;
+    Ok((kind, top))
+}
+
+#[tokio::test]
+async fn description_of_sample_types_names_them_and_decides_how_they_are_added_up() {
+    let average = "\"aggregation\":\"average\"";
+    for (kind, config, id, aggregation, total) in [
+        (("queue", ""), String::new(), "queue:queue:::", "sum", 10),
+        (
+            ("queue", ""),
+            format!("{{\"queue\":{{\"units\":\"objects\",\"display-name\":\"jobs\",{average}}}}}"),
+            "jobs:queue:objects::",
+            "average",
+            5,
+        ),
+        // The profile's own unit, and what is known of a type, count more.
+        (
+            ("alloc_space", "bytes"),
+            format!("{{\"alloc_space\":{{\"units\":\"objects\",{average}}}}}"),
+            "memory:alloc_space:bytes::",
+            "sum",
+            10,
+        ),
+        (
+            ("delay", ""),
+            "{\"delay\":{\"units\":\"lock_nanoseconds\",\"display-name\":\"block_duration\"}}"
+                .to_owned(),
+            "block:delay:nanoseconds::",
+            "sum",
+            10,
+        ),
+        (
+            ("delay", "nanoseconds"),
+            "{\"delay\":{\"display-name\":\"mutex_duration\",\"cumulative\":false,\"new\":[1]}}"
+                .to_owned(),
+            "mutex:delay:nanoseconds::",
+            "sum",
+            10,
+        ),
+    ] {
+        let (stored, top) = described(kind, &config).await.expect("accepted");
+        assert_eq!(stored, id, "{config}");
+        assert_eq!(top["aggregation"], aggregation, "{config}");
+        assert_eq!(top["total"], total, "{config}");
+    }
+}
+
+#[tokio::test]
+async fn cumulative_or_invalid_description_of_sample_types_is_refused() {
+    for (config, reason) in [
+        (
+            "{\"alloc_space\":{\"cumulative\":true}}",
+            "\"alloc_space\" is cumulative; the agent must send deltas",
+        ),
+        ("[1]", "invalid sample_type_config; expected JSON such as"),
+        ("{", "invalid sample_type_config; expected JSON such as"),
+    ] {
+        let refused = described(("alloc_space", "bytes"), config).await;
+        let refused = refused.expect_err("refused").replace('\\', "");
+        assert!(refused.starts_with('4'), "{refused}");
+        assert!(refused.contains(reason), "{refused}");
+    }
 }
 
 #[tokio::test]

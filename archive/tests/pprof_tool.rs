@@ -2,7 +2,7 @@
 
 mod support;
 
-use davy_profile::{Limits, gzip, pprof};
+use davy_profile::{LabelSetId, Limits, Mapping, Profile, gzip, pprof};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +18,8 @@ struct Raw {
     types: String,
     /// Values by stack and labels.
     samples: BTreeMap<String, Vec<i64>>,
+    /// Mappings, the program's first.
+    mappings: Vec<String>,
 }
 
 fn raw(file: &Path) -> Raw {
@@ -40,6 +42,14 @@ fn raw(file: &Path) -> Raw {
     let (head, rest) = text.split_once("Samples:\n").expect("samples");
     let (samples, rest) = rest.split_once("\nLocations\n").expect("locations");
     let (locations, mappings) = rest.split_once("\nMappings\n").unwrap_or((rest, ""));
+    let mut in_order: Vec<String> = mappings
+        .lines()
+        .filter_map(|line| Some(line.split_once(": ")?.1.trim().to_owned()))
+        .filter(|mapping| mapping != "0x0/0x0/0x0")
+        .collect();
+    if let Some((_, others)) = in_order.split_first_mut() {
+        others.sort_unstable();
+    }
     let mappings: BTreeMap<&str, &str> = mappings
         .lines()
         .filter_map(|line| line.split_once(": "))
@@ -93,6 +103,7 @@ fn raw(file: &Path) -> Raw {
         facts: head.lines().map(str::to_owned).collect(),
         types,
         samples: merged,
+        mappings: in_order,
     }
 }
 
@@ -161,4 +172,62 @@ async fn go_tool_pprof_reads_the_same_before_and_after() {
         assert_eq!(before.samples.len(), after.samples.len(), "{name}");
     }
     assert!(count >= 10, "{count} recorded profiles");
+}
+
+#[tokio::test]
+async fn program_without_samples_of_its_own_stays_the_first_mapping() {
+    let world = World::new();
+    let mut profile = Profile::new();
+    profile.add_sample_type("cpu", "nanoseconds");
+    profile.time_nanos = world.clock.now().nanos();
+    for (at, (file, build_id)) in [
+        ("/bin/app", "aa"),
+        ("/lib/libm.so", "cc"),
+        ("/lib/libc.so", "bb"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mapping = Mapping {
+            start: 0x40_0000 + at as u64 * 0x10_0000,
+            limit: 0x48_0000 + at as u64 * 0x10_0000,
+            file: profile.strings.intern(file),
+            build_id: profile.strings.intern(build_id),
+            ..Mapping::default()
+        };
+        profile.mappings.push(mapping);
+    }
+    let location = profile.location(Some(2), 0x60_0010, &[]);
+    let stack = profile.stack([location]);
+    profile.add_sample(stack, LabelSetId(0), &[7]);
+    let body = gzip::compress(&pprof::encode(&profile));
+    let scratch = tempfile::tempdir().expect("a folder");
+    let before = scratch.path().join("before.pb.gz");
+    std::fs::write(&before, &body).expect("written");
+    let before = raw(&before);
+    // Another mapping without samples is left out, as it is when profiles are merged by pprof.
+    let is_used = |mapping: &&String| !mapping.contains("libm");
+    let expected: Vec<String> = before.mappings.iter().filter(is_used).cloned().collect();
+    assert_eq!(expected.len(), 2, "{before:?}");
+    for service in ["s", "t"] {
+        let labels = [("service_name", service), ("__name__", "p")];
+        let (status, answer) = world.push("", &labels, "", &body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let after = async |name: &str| {
+        let range = world.range("type=p:*&selector={service_name=%22t%22}");
+        let path = format!("/api/v1/profiles/pprof?{range}");
+        let (status, export) = world.get_as("anonymous", &path).await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&export));
+        let file = scratch.path().join(name);
+        std::fs::write(&file, export).expect("written");
+        raw(&file)
+    };
+    let pushed = after("pushed.pb.gz").await;
+    assert_eq!(pushed.mappings, expected);
+    assert_eq!(pushed.samples, before.samples);
+    world.clock.advance(std::time::Duration::from_mins(40));
+    let done = world.archive.compactor().once().await.expect("compaction");
+    assert_eq!(done.merged, 1, "{done:?}");
+    assert_eq!(after("compacted.pb.gz").await.mappings, expected);
 }

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::Request;
 use davy_profile::symbol_index::{Builder, SymbolFrame};
 use davy_profile::{Profile, gzip};
+use object_store::ObjectStoreExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use support::requests::{packed, stacks, take};
 use support::symbols::{BUILD, addresses, index, index_of, metric, put, put_as, store, written};
 use support::{World, clock, options};
+use tower::ServiceExt;
 
 const NAMED: &str = "main;work 2\nmain;work;Vec::push 5";
 
@@ -265,4 +267,28 @@ async fn index_that_takes_minutes_to_read_is_refused() {
     let (status, body) = put(&world, BUILD, bytes).await;
     assert_eq!(status, 422, "{body}");
     assert!(body.contains("too many inlined functions"), "{body}");
+}
+
+#[tokio::test]
+async fn list_with_unreadable_symbols_says_so_in_a_header() {
+    let world = World::new();
+    store(&world, BUILD, index(BUILD)).await;
+    let partial = async || {
+        // Another archiver has nothing cached.
+        let other = World::on(Arc::clone(&world.bucket), &world.clock);
+        let request = Request::get("/api/v1/symbols").body(Body::empty());
+        let app = other.archive.ingest_router();
+        let response = app.oneshot(request.expect("a request")).await;
+        let response = response.expect("routers do not fail");
+        assert_eq!(response.status(), 200);
+        let header = response.headers().get("davy-partial");
+        header.map(|value| value.to_str().expect("text").to_owned())
+    };
+    assert_eq!(partial().await, None);
+    let keys = world.keys().await;
+    let meta = keys.iter().find(|key| key.ends_with("c0ffee/meta.json"));
+    let meta = meta.expect("stored").as_str().into();
+    world.bucket.put(&meta, "{".into()).await.expect("written");
+    let partial = partial().await.expect("a header");
+    assert!(partial.contains("damaged object"), "{partial}");
 }

@@ -10,6 +10,7 @@ use davy_profile::{
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
+use support::drawn::check_drawn;
 use support::{World, symbols};
 
 /// Names that some format or tool treats specially.
@@ -406,6 +407,12 @@ async fn check_views(world: &World, tree: FlameTree, seed: u64) {
         assert_eq!(sum_of(&stacks), total, "seed {seed} {rest}");
         let back = decoded(&get(world, "pprof", &rest).await);
         assert_eq!(sum_of(&back), total, "seed {seed} {rest}");
+        let path = format!("/api/v1/profiles/flamegraph?{}", world.range(&rest));
+        let request = axum::http::Request::get(path).body(axum::body::Body::empty());
+        let (status, binary) = world.call(request.expect("a request")).await;
+        assert_eq!(status, 200);
+        let svg = String::from_utf8(get(world, "svg", &rest).await).expect("UTF-8");
+        check_drawn(&json, &binary, &svg, &format!("seed {seed} {rest}"));
         if rest.contains("by=") {
             continue;
         }

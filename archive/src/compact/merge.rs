@@ -109,6 +109,9 @@ impl Merge {
                     nodes
                 },
             });
+            let build_id = &series.rows[run[0] as usize].header.build_id;
+            map.frames
+                .program(build_id, &mut batch.strings, &mut batch.mappings)?;
             let before = batch.rows.len();
             for row in range {
                 let window = new_windows[values.windows[row] as usize];

@@ -110,7 +110,10 @@ impl Compactor {
                 for piece in &plan.delete {
                     match self.delete(&tenant, hour, piece).await {
                         Ok(()) => done.deleted += 1,
-                        Err(error) => done.failed.push(format!("{hour}: {error}")),
+                        Err(error) => {
+                            tracing::warn!(tenant = tenant.key(), %hour, ?piece, %error, "delete failed");
+                            done.failed.push(format!("{hour}: {error}"));
+                        }
                     }
                 }
             }

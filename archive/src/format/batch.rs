@@ -2,7 +2,7 @@
 
 use super::header::Header;
 use crate::labels::{BUILD_ID, Labels};
-use davy_profile::flame::MappingTable;
+use davy_profile::flame::{CodePlace, MappingTable};
 use davy_profile::{StackTree, StringId, StringTable, WordMap};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -90,12 +90,6 @@ pub struct Function {
     pub start_line: u32,
 }
 
-impl Function {
-    fn is_named(&self) -> bool {
-        (self.name.0 | self.system_name.0 | self.file.0) != 0
-    }
-}
-
 /// A function with its strings.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FunctionTexts<'a> {
@@ -112,7 +106,7 @@ pub struct FunctionTexts<'a> {
 impl FunctionTexts<'_> {
     /// 128 bits that identify the function. To compare digests takes one memory access, and to compare strings
     /// several for each.
-    fn digest(&self) -> [u32; 4] {
+    fn digest(&self) -> FunctionDigest {
         let texts = [self.name, self.system_name, self.file];
         let digests = texts.map(|text| match text {
             "" => 0,
@@ -123,9 +117,24 @@ impl FunctionTexts<'_> {
             all[at * 16..][..16].copy_from_slice(&digest.to_le_bytes());
         }
         all[48..].copy_from_slice(&self.start_line.to_le_bytes());
-        let digest = xxh3_128(&all);
-        [96, 64, 32, 0].map(|shift| (digest >> shift) as u32)
+        FunctionDigest {
+            bits: xxh3_128(&all),
+            is_named: texts.iter().any(|text| !text.is_empty()),
+        }
     }
+}
+
+/// What identifies a function.
+#[derive(Clone, Copy, Debug)]
+struct FunctionDigest {
+    bits: u128,
+    /// Whether it has a text.
+    is_named: bool,
+}
+
+/// The words of a digest, for [`WordMap`].
+fn words(digest: u128) -> [u32; 4] {
+    [96, 64, 32, 0].map(|shift| (digest >> shift) as u32)
 }
 
 /// A frame; the fields are those of [`davy_profile::Frame`].
@@ -148,17 +157,42 @@ pub struct Frame {
 }
 
 impl Frame {
-    fn key(&self) -> [u32; 6] {
+    /// The frame as it is stored, and 128 bits that identify it.
+    #[inline]
+    fn identified(mut self, function: FunctionDigest) -> (Self, [u32; 4]) {
+        let place = CodePlace {
+            mapping: self.mapping,
+            address: self.address,
+            is_inlined: self.is_inlined,
+            is_folded: self.is_folded,
+        };
+        let place = place.of_frame(function.is_named);
+        (self.address, self.is_folded) = (place.address, place.is_folded);
+        let place = place.identity(function.is_named);
         // Columns are written in 31 bits.
-        let flags = u32::from(self.is_inlined) << 31 | self.column;
-        let mapping = u32::from(self.is_folded) << 31 | self.mapping;
-        let (high, low) = ((self.address >> 32) as u32, self.address as u32);
-        [self.function, self.line, high, low, mapping, flags]
+        let flags = u32::from(place.is_inlined) << 31 | self.column;
+        let mapping = u32::from(place.is_folded) << 31 | place.mapping;
+        let mut all = [0; 40];
+        all[..16].copy_from_slice(&function.bits.to_le_bytes());
+        all[16..24].copy_from_slice(&place.address.to_le_bytes());
+        for (at, number) in [self.line, mapping, flags].into_iter().enumerate() {
+            all[24 + 4 * at..][..4].copy_from_slice(&number.to_le_bytes());
+        }
+        (self, words(xxh3_128(&all)))
     }
 }
 
-/// Number of functions, frames or stacks that are looked up together.
+/// Number of frames or stacks that are looked up together.
 pub const TOGETHER: usize = 64;
+
+/// Number of entries of the large tables of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchSize {
+    functions: usize,
+    frames: usize,
+    nodes: usize,
+    rows: usize,
+}
 
 /// Windows of several sources and the dictionary of their stacks.
 #[derive(Debug, Default)]
@@ -186,8 +220,10 @@ pub struct Batch {
     window_index: FxHashMap<WindowId, u32>,
     /// Number, counted from 1, of the function with each digest.
     function_index: WordMap<4>,
-    /// Number, counted from 1, of each frame.
-    frame_index: WordMap<6>,
+    /// Number, counted from 1, of the frame with each digest.
+    frame_index: WordMap<4>,
+    /// Digest of each function.
+    function_digests: Vec<FunctionDigest>,
     /// Estimated memory of the labels.
     label_bytes: usize,
 }
@@ -198,28 +234,37 @@ impl Batch {
         Self::default()
     }
 
+    /// Its size.
+    pub fn size(&self) -> BatchSize {
+        BatchSize {
+            functions: self.functions.len(),
+            frames: self.frames.len(),
+            nodes: self.stacks.len(),
+            rows: self.rows.len(),
+        }
+    }
+
+    /// Reserves capacity, so that entries are not moved until the batch has this size.
+    pub fn reserve(&mut self, size: BatchSize) {
+        self.functions.reserve(size.functions);
+        self.function_digests.reserve(size.functions);
+        self.function_index.reserve(size.functions);
+        self.frames.reserve(size.frames);
+        self.frame_index.reserve(size.frames);
+        self.stacks.reserve(size.nodes);
+        self.rows.reserve(size.rows);
+    }
+
     /// The index of a function, which is added if it is new.
     pub fn function(&mut self, function: FunctionTexts<'_>) -> u32 {
         self.function_as(function.digest(), function)
     }
 
-    /// The indices of many functions, which is faster than one by one.
-    pub fn all_functions(&mut self, functions: &[FunctionTexts<'_>]) -> Vec<u32> {
-        let digests: Vec<[u32; 4]> = functions.iter().map(FunctionTexts::digest).collect();
-        let mut indices = Vec::with_capacity(functions.len());
-        let chunks = functions.chunks(TOGETHER).zip(digests.chunks(TOGETHER));
-        for (functions, digests) in chunks {
-            self.function_index.prefetch(digests.iter().copied());
-            let found = functions.iter().zip(digests);
-            indices.extend(found.map(|(of, digest)| self.function_as(*digest, *of)));
-        }
-        indices
-    }
-
-    fn function_as(&mut self, digest: [u32; 4], function: FunctionTexts<'_>) -> u32 {
+    fn function_as(&mut self, digest: FunctionDigest, function: FunctionTexts<'_>) -> u32 {
         let next = self.functions.len() as u32 + 1;
-        let found = self.function_index.find_or_insert(digest, next);
+        let found = self.function_index.find_or_insert(words(digest.bits), next);
         if found == next {
+            self.function_digests.push(digest);
             self.functions.push(Function {
                 name: self.strings.intern(function.name),
                 system_name: self.strings.intern(function.system_name),
@@ -232,53 +277,56 @@ impl Batch {
 
     /// The index of a frame, which is added if it is new.
     pub fn frame(&mut self, frame: Frame) -> u32 {
-        let (frame, key) = self.identified(frame);
-        self.frame_as(key, frame)
+        let digest = self.function_digests[frame.function as usize];
+        let (frame, key) = frame.identified(digest);
+        self.frame_as(key, frame, |_| frame.function)
     }
 
-    /// The indices of many frames, which is faster than one by one.
-    pub fn all_frames(&mut self, frames: &[Frame]) -> Vec<u32> {
-        let frames: Vec<(Frame, [u32; 6])> = frames.iter().map(|of| self.identified(*of)).collect();
+    /// The indices of many frames, which is faster than one by one. Their functions are indices of `functions`,
+    /// which are looked up for new frames only.
+    pub fn all_frames(&mut self, functions: &[FunctionTexts<'_>], frames: &[Frame]) -> Vec<u32> {
+        let digests: Vec<FunctionDigest> = functions.iter().map(FunctionTexts::digest).collect();
+        let mut known: Vec<Option<u32>> = vec![None; functions.len()];
         let mut indices = Vec::with_capacity(frames.len());
+        let mut together: Vec<(Frame, [u32; 4])> = Vec::with_capacity(TOGETHER);
         for frames in frames.chunks(TOGETHER) {
-            self.frame_index
-                .prefetch(frames.iter().map(|(_, key)| *key));
-            indices.extend(
+            together.clear();
+            together.extend(
                 frames
                     .iter()
-                    .map(|(frame, key)| self.frame_as(*key, *frame)),
+                    .map(|frame| frame.identified(digests[frame.function as usize])),
             );
+            self.frame_index
+                .prefetch(together.iter().map(|(_, key)| *key));
+            indices.extend(together.iter().map(|(frame, key)| {
+                let function = frame.function as usize;
+                self.frame_as(*key, *frame, |batch| {
+                    *known[function].get_or_insert_with(|| {
+                        batch.function_as(digests[function], functions[function])
+                    })
+                })
+            }));
         }
         indices
     }
 
-    /// A frame as it is stored, and the part by which frames are the same.
     #[inline]
-    fn identified(&self, mut frame: Frame) -> (Frame, [u32; 6]) {
-        let is_named = self.functions[frame.function as usize].is_named();
-        if frame.is_inlined && is_named {
-            // See `davy_profile::Frame::inlined`.
-            (frame.address, frame.is_folded) = (0, false);
-        }
-        // See `davy_profile::Frame::identity`.
-        let is_address_part = frame.mapping != 0 || !is_named;
-        let address = if is_address_part { frame.address } else { 0 };
-        (frame, Frame { address, ..frame }.key())
-    }
-
-    #[inline]
-    fn frame_as(&mut self, key: [u32; 6], frame: Frame) -> u32 {
+    fn frame_as(
+        &mut self,
+        key: [u32; 4],
+        frame: Frame,
+        function: impl FnOnce(&mut Self) -> u32,
+    ) -> u32 {
         let next = self.frames.len() as u32 + 1;
         let found = self.frame_index.find_or_insert(key, next);
         let index = found - 1;
         if found == next {
-            self.frames.push(frame);
+            let function = function(self);
+            self.frames.push(Frame { function, ..frame });
         } else if frame.mapping == 0 && frame.address != 0 {
-            // The lowest address is kept if it is not a part of the key.
+            // The address may not be a part of the key.
             let known = &mut self.frames[index as usize].address;
-            if *known == 0 || frame.address < *known {
-                *known = frame.address;
-            }
+            *known = CodePlace::lower_address(*known, frame.address);
         }
         index
     }
@@ -338,8 +386,8 @@ impl Batch {
     pub fn bytes(&self) -> usize {
         self.rows.len() * size_of::<Row>()
             + self.stacks.len() * 32
-            + self.frames.len() * 96
-            + self.functions.len() * 56
+            + self.frames.len() * 80
+            + self.functions.len() * 88
             + self.strings.text_len()
             + self.strings.len() * 24
             + self.windows.len() * 96
@@ -360,120 +408,4 @@ impl Batch {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NAMED: FunctionTexts<'_> = FunctionTexts {
-        name: "f",
-        system_name: "",
-        file: "",
-        start_line: 0,
-    };
-
-    #[test]
-    fn frames_and_functions_that_differ_in_any_field_get_different_indices() {
-        let name = FunctionTexts {
-            name: "1",
-            ..FunctionTexts::default()
-        };
-        let mut functions = vec![FunctionTexts::default(), name];
-        let in_function = |function| Frame {
-            function,
-            ..Frame::default()
-        };
-        let mut frames = vec![in_function(0), in_function(1)];
-        for n in [2, 5, i32::MAX as u32] {
-            let (text, address) = (n.to_string().leak() as &str, u64::from(n));
-            functions.extend([
-                FunctionTexts { name: text, ..name },
-                FunctionTexts {
-                    system_name: text,
-                    ..name
-                },
-                FunctionTexts { file: text, ..name },
-                FunctionTexts {
-                    start_line: n,
-                    ..name
-                },
-            ]);
-            let (unnamed, named) = (in_function(0), in_function(1));
-            frames.extend([
-                Frame { line: n, ..named },
-                Frame { column: n, ..named },
-                Frame {
-                    mapping: n,
-                    ..named
-                },
-                Frame {
-                    address,
-                    mapping: 7,
-                    ..named
-                },
-                Frame {
-                    address: address << 32,
-                    mapping: 7,
-                    ..named
-                },
-                Frame { address, ..unnamed },
-                Frame {
-                    address,
-                    is_inlined: true,
-                    ..unnamed
-                },
-                Frame {
-                    is_inlined: true,
-                    line: n,
-                    ..named
-                },
-                Frame {
-                    is_folded: true,
-                    line: n,
-                    ..named
-                },
-            ]);
-        }
-        let mut batch = Batch::new();
-        for round in 0..2 {
-            for (index, function) in functions.iter().enumerate() {
-                assert_eq!(batch.function(*function), index as u32, "round {round}");
-            }
-            for (index, frame) in frames.iter().enumerate() {
-                assert_eq!(batch.frame(*frame), index as u32, "round {round}");
-            }
-        }
-        assert_eq!(batch.functions.len(), functions.len());
-        assert_eq!(batch.frames, frames);
-    }
-
-    #[test]
-    fn address_of_a_function_without_a_mapping_does_not_count_and_the_lowest_is_kept() {
-        for addresses in [[0, 9, 5], [5, 9, 0], [9, 0, 5]] {
-            let mut batch = Batch::new();
-            let function = batch.function(NAMED);
-            let at = |address| Frame {
-                function,
-                address,
-                ..Frame::default()
-            };
-            assert_eq!(addresses.map(|address| batch.frame(at(address))), [0; 3]);
-            assert_eq!(batch.frames, [at(5)]);
-        }
-    }
-
-    #[test]
-    fn inlined_function_is_one_frame_wherever_it_was_inlined() {
-        let mut batch = Batch::new();
-        let function = batch.function(NAMED);
-        let inlined = |address, is_folded| Frame {
-            function,
-            mapping: 1,
-            address,
-            is_inlined: true,
-            is_folded,
-            ..Frame::default()
-        };
-        assert_eq!(batch.frame(inlined(5, false)), 0);
-        assert_eq!(batch.frame(inlined(9, true)), 0);
-        assert_eq!(batch.frames, [inlined(0, false)]);
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@
 //! sorted, and rows by (series, node, window): columns grow slowly, so their differences are small.
 
 use super::batch::{Batch, Frame, Function, Row, Series, Window};
+use davy_profile::flame::MappingTable;
 use davy_profile::{Mapping, StringTable};
 
 /// A batch in canonical order.
@@ -40,8 +41,26 @@ pub struct Ordered {
 fn permutation<K: Ord>(count: usize, key: impl Fn(usize) -> K) -> (Vec<u32>, Vec<u32>) {
     let mut order: Vec<u32> = (0..count as u32).collect();
     order.sort_by_key(|index| key(*index as usize));
+    with_rank(order)
+}
+
+/// A permutation and its inverse.
+fn with_rank(order: Vec<u32>) -> (Vec<u32>, Vec<u32>) {
     let rank = inverse(&order);
     (order, rank)
+}
+
+/// The permutation that sorts by mapping and address, equal ones in their order.
+fn by_place(places: impl Iterator<Item = (u32, u64)>) -> (Vec<u32>, Vec<u32>) {
+    // The whole key in one number, because to look into the entries takes longer than to compare.
+    let mut keys: Vec<u128> = (0u128..)
+        .zip(places)
+        .map(|(index, (mapping, address))| {
+            u128::from(mapping) << 96 | u128::from(address) << 32 | index
+        })
+        .collect();
+    keys.sort_unstable();
+    with_rank(keys.into_iter().map(|key| key as u32).collect())
 }
 
 /// `rank[old] = new` for `order[new] = old`.
@@ -53,21 +72,52 @@ fn inverse(order: &[u32]) -> Vec<u32> {
     rank
 }
 
-/// The order of functions and mappings, by which frames are sorted.
+/// The order of mappings, and of frames and functions at the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dictionaries {
-    /// By their texts, for blocks.
+    /// By what they are, for blocks.
     Sorted,
     /// By first occurrence: faster, for segments, which are short-lived and never compared.
     AsTheyCame,
 }
 
 impl Dictionaries {
-    /// The permutation of a dictionary with `count` entries.
-    fn permutation<K: Ord>(self, count: usize, key: impl Fn(usize) -> K) -> (Vec<u32>, Vec<u32>) {
+    /// The permutation of mappings.
+    fn mappings(self, mappings: &MappingTable, strings: &StringTable) -> (Vec<u32>, Vec<u32>) {
+        let count = mappings.len();
         match self {
-            Self::Sorted => permutation(count, key),
-            Self::AsTheyCame => ((0..count as u32).collect(), (0..count as u32).collect()),
+            Self::Sorted => permutation(count, |i| {
+                let of = &mappings[i];
+                let size = of.limit.wrapping_sub(of.start);
+                let texts = (strings.get(of.file), strings.get(of.build_id));
+                (texts, of.file_offset, size)
+            }),
+            Self::AsTheyCame => with_rank((0..count as u32).collect()),
+        }
+    }
+
+    /// The permutation of functions; `places` are those of their first frames.
+    fn functions(
+        self,
+        functions: &[Function],
+        strings: &StringTable,
+        places: &[(u32, u64)],
+    ) -> (Vec<u32>, Vec<u32>) {
+        match self {
+            Self::Sorted => permutation(functions.len(), |i| {
+                let of = &functions[i];
+                let texts = [of.name, of.file, of.system_name].map(|id| strings.get(id));
+                (places[i], texts, of.start_line)
+            }),
+            Self::AsTheyCame => by_place(places.iter().copied()),
+        }
+    }
+
+    /// The permutation of frames.
+    fn frames(self, frames: &[Frame]) -> (Vec<u32>, Vec<u32>) {
+        match self {
+            Self::Sorted => frame_order(frames),
+            Self::AsTheyCame => by_place(frames.iter().map(|of| (of.mapping, of.address))),
         }
     }
 }
@@ -131,12 +181,7 @@ pub fn ordered(batch: Batch, dictionaries: Dictionaries) -> Ordered {
         .collect();
 
     let strings = &batch.strings;
-    let (mapping_order, mapping_rank) = dictionaries.permutation(batch.mappings.len(), |i| {
-        let of = &batch.mappings[i];
-        let size = of.limit.wrapping_sub(of.start);
-        let texts = (strings.get(of.file), strings.get(of.build_id));
-        (texts, of.file_offset, size)
-    });
+    let (mapping_order, mapping_rank) = dictionaries.mappings(&batch.mappings, strings);
     let mut frames = batch.frames;
     for frame in &mut frames {
         if let Some(at) = frame.mapping.checked_sub(1) {
@@ -144,19 +189,12 @@ pub fn ordered(batch: Batch, dictionaries: Dictionaries) -> Ordered {
         }
     }
     let places = first_places(&frames, batch.functions.len());
-    let (function_order, function_rank) = permutation(batch.functions.len(), |i| {
-        let of = &batch.functions[i];
-        let texts = [of.name, of.file, of.system_name].map(|id| strings.get(id));
-        let tie = match dictionaries {
-            Dictionaries::Sorted => Some((texts, of.start_line)),
-            Dictionaries::AsTheyCame => None,
-        };
-        (places[i], tie)
-    });
+    let (function_order, function_rank) =
+        dictionaries.functions(&batch.functions, strings, &places);
     for frame in &mut frames {
         frame.function = function_rank[frame.function as usize];
     }
-    let (frame_order, frame_rank) = frame_order(&frames);
+    let (frame_order, frame_rank) = dictionaries.frames(&frames);
     let frames = frame_order
         .iter()
         .map(|old| frames[*old as usize])
@@ -225,9 +263,7 @@ fn frame_order(frames: &[Frame]) -> (Vec<u32>, Vec<u32>) {
         })
         .collect();
     keys.sort_unstable();
-    let order: Vec<u32> = keys.into_iter().map(|(.., index)| index).collect();
-    let rank = inverse(&order);
-    (order, rank)
+    with_rank(keys.into_iter().map(|(.., index)| index).collect())
 }
 
 /// Mapping and address of the first frame of each function; the maximum if no address is known.

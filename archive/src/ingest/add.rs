@@ -66,6 +66,7 @@ fn series_of(decoded: &Decoded, source: u32, of: usize, labels: &SampleLabels) -
     let header = Header {
         position: of as u32,
         numbers: labels.numbers.clone(),
+        is_state: decoded.are_states[of].unwrap_or(decoded.header.is_state),
         ..decoded.header.clone()
     };
     Series {
@@ -123,9 +124,10 @@ fn by_depth(parents: &[u32]) -> Vec<Vec<u32>> {
 /// The frames of the batch for all locations, outermost first, and the end of each location's
 /// frames in that list.
 fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
-    let functions = functions(batch, profile);
+    let functions = functions(profile);
     let mappings = mappings(batch, profile);
-    let unnamed = batch.function(FunctionTexts::default());
+    // The last one.
+    let unnamed = profile.functions.len() as u32;
     let mut frames: Vec<Frame> = Vec::with_capacity(profile.lines.len());
     let mut ends: Vec<u32> = Vec::with_capacity(profile.locations.len());
     for location in &profile.locations {
@@ -140,7 +142,7 @@ fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
         let lines = profile.lines_of(location).iter().rev();
         for line in lines.filter(|line| profile.is_informative(line)) {
             let frame = Frame {
-                function: functions[line.function as usize],
+                function: line.function,
                 line: davy_profile::Frame::line_number(line.line),
                 column: davy_profile::Frame::line_number(line.column),
                 is_inlined: frames.len() > before,
@@ -153,7 +155,7 @@ fn frames(batch: &mut Batch, profile: &Profile) -> (Vec<u32>, Vec<u32>) {
         }
         ends.push(frames.len() as u32);
     }
-    (batch.all_frames(&frames), ends)
+    (batch.all_frames(&functions, &frames), ends)
 }
 
 /// The mapping of the batch for each mapping of the profile.
@@ -171,8 +173,8 @@ fn mappings(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
     mappings.collect()
 }
 
-/// The function of the batch for each function of the profile.
-fn functions(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
+/// The functions of the profile, and one without texts.
+fn functions(profile: &Profile) -> Vec<FunctionTexts<'_>> {
     // Some symbolizers pad names.
     let text = |id| profile.text(id).trim_end();
     let functions = profile.functions.iter().map(|function| FunctionTexts {
@@ -181,5 +183,5 @@ fn functions(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
         file: text(function.file),
         start_line: davy_profile::Frame::line_number(function.start_line),
     });
-    batch.all_functions(&functions.collect::<Vec<_>>())
+    functions.chain([FunctionTexts::default()]).collect()
 }

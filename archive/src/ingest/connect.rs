@@ -9,6 +9,7 @@
 //! ```
 
 use super::decode::{Format, Push, WindowIdentity};
+use super::sample_types::SampleTypes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels;
 use base64::Engine as _;
@@ -259,7 +260,7 @@ fn pushes(all: Vec<Series>) -> Result<Vec<(String, Push)>> {
                 labels: Arc::clone(&labels),
                 identity,
                 span: None,
-                format: Format::Pprof(None),
+                format: Format::Pprof(SampleTypes::default()),
                 body,
             };
             pushes.push((format!("series {at}, sample {which}"), push));

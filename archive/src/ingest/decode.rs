@@ -2,6 +2,7 @@
 
 use super::label_sets::{SampleLabels, sample_labels};
 use super::names;
+use super::sample_types::SampleTypes;
 use super::suffix::{self, TextType, TextUnits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{Source, WindowId};
@@ -21,7 +22,7 @@ use xxhash_rust::xxh3::Xxh3;
 #[derive(Clone, Debug)]
 pub enum Format {
     /// pprof, optionally gzipped, with the agent's description of its sample types.
-    Pprof(Option<serde_json::Value>),
+    Pprof(SampleTypes),
     /// A format of another profiler.
     Foreign(davy_import::Format, ForeignOptions),
     /// Unspecified: recognized by the content.
@@ -149,6 +150,8 @@ pub(super) struct Decoded {
     pub(super) source: Source,
     /// Profile type ids, one for each sample type.
     pub(super) kinds: Vec<Arc<str>>,
+    /// Whether each sample type is a state, as far as the agent says so.
+    pub(super) are_states: Vec<Option<bool>>,
     /// Labels to store, one set for each label set of the profile.
     pub(super) labels: Vec<SampleLabels>,
     /// What the profile says about its samples.
@@ -243,15 +246,22 @@ struct Typed {
     profile: Profile,
     name: String,
     kinds: Vec<Arc<str>>,
+    /// Whether each sample type is a state, as far as the agent says so.
+    are_states: Vec<Option<bool>>,
 }
 
 impl Typed {
-    fn new(profile: Profile, name: String) -> Result<Self> {
-        let kinds = names::type_ids(&name, &profile)?;
+    fn new(profile: Profile, name: String, described: &SampleTypes) -> Result<Self> {
+        let kinds = names::type_ids(&name, &profile, described)?;
+        let samples = profile.sample_types.iter();
+        let are_states = samples
+            .map(|of| described.is_state(profile.text(of.kind)))
+            .collect();
         Ok(Self {
             profile,
             name,
             kinds,
+            are_states,
         })
     }
 }
@@ -270,15 +280,16 @@ fn of_pprof(
             profile.sample_types.len()
         )));
     }
-    let config = match &push.format {
-        Format::Pprof(config) => config.as_ref(),
-        _ => None,
+    let none = SampleTypes::default();
+    let described = match &push.format {
+        Format::Pprof(described) => described,
+        _ => &none,
     };
     let name = match series.labels.get(NAME) {
-        "" => names::of_pprof(&profile, config),
+        "" => names::of_pprof(&profile, described),
         name => name.to_owned(),
     };
-    Typed::new(profile, name)
+    Typed::new(profile, name, described)
 }
 
 /// Decodes a profile that is not pprof. Where it does not state its types, the request does.
@@ -307,6 +318,7 @@ fn import(
             labels: &foreign.labels,
         },
     )?;
+    let none = SampleTypes::default();
     let typed = import.profiles.into_iter().map(|named| {
         let profile = named.profile;
         let is = |wanted: (&str, &str)| {
@@ -320,14 +332,15 @@ fn import(
                 profile,
                 name,
                 kinds,
+                are_states: vec![None],
             });
         }
         let name = if named.name.is_empty() {
-            names::of_pprof(&profile, None)
+            names::of_pprof(&profile, &none)
         } else {
             named.name
         };
-        Typed::new(profile, name)
+        Typed::new(profile, name, &none)
     });
     Ok((typed.collect::<Result<_>>()?, import.skipped))
 }
@@ -346,6 +359,7 @@ fn finish(
         profile,
         name,
         kinds,
+        are_states,
     } = typed;
     let (source, source_text) = series.source(name)?;
     let (start, duration_ms) = when(push.span, &profile, options, arrival.now)?;
@@ -360,6 +374,7 @@ fn finish(
         profile,
         source,
         kinds,
+        are_states,
         labels,
         id,
         start,

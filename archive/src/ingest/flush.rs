@@ -5,6 +5,7 @@ use super::open::{OpenSegment, OpenSegments};
 use crate::blocking::blocking;
 use crate::bucket::Bucket;
 use crate::error::Result;
+use crate::format::batch::BatchSize;
 use crate::format::segment;
 use crate::key::{Hour, Tenant};
 use crate::metrics::Metrics;
@@ -92,27 +93,38 @@ impl Flusher {
                     self.metrics.flush_errors.inc();
                     tracing::error!(tenant = tenant.key(), %hour, %error, "cannot write segment");
                 }
-                segment.finish(result);
+                let size = result.as_ref().copied().unwrap_or_default();
+                segment.finish(result.map(drop));
                 self.memory.release(segment.bytes());
+                ((tenant, hour), size)
             });
-        futures_util::stream::iter(writes)
+        let sizes = futures_util::stream::iter(writes)
             .buffer_unordered(WRITES)
-            .for_each(|()| async {})
+            .collect()
             .await;
+        self.open.expect_sizes(sizes);
         let taken = self.clock.monotonic().saturating_sub(started);
         self.metrics.flush_duration.observe(taken.as_secs_f64());
     }
 
-    async fn write(&self, tenant: &Tenant, hour: Hour, open: &Arc<OpenSegment>) -> Result<()> {
+    async fn write(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        open: &Arc<OpenSegment>,
+    ) -> Result<BatchSize> {
         let closing = Arc::clone(open);
         let encode = move || -> Result<_> {
             let batch = closing.close()?;
             // A push that opened the segment may not have added to it yet; it will open another one.
-            let filled = !batch.windows.is_empty();
-            filled.then(|| segment::encode(batch)).transpose()
+            if batch.windows.is_empty() {
+                return Ok(None);
+            }
+            let size = batch.size();
+            Ok(Some((segment::encode(batch)?, size)))
         };
-        let Some((bytes, _)) = blocking("encode a segment", encode).await?? else {
-            return Ok(());
+        let Some(((bytes, _), batch_size)) = blocking("encode a segment", encode).await?? else {
+            return Ok(BatchSize::default());
         };
         let name = {
             let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +134,7 @@ impl Flusher {
         let key = self.bucket.keys.segment(tenant, hour, name);
         self.bucket.put(&key, bytes).await?;
         self.metrics.flushed_bytes.inc_by(size);
-        Ok(())
+        Ok(batch_size)
     }
 
     fn accept(&self, accepting: bool) {

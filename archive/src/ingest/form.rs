@@ -1,6 +1,7 @@
 //! Parses requests to `/ingest`: query parameters and the parts of the body.
 
 use super::decode::{ForeignOptions, Format, Push, WindowIdentity};
+use super::sample_types::SampleTypes;
 use super::suffix::{self, TextUnits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::SERVICE;
@@ -174,15 +175,10 @@ pub(super) async fn read(
     };
     let format = match asked {
         "pprof" => {
-            let config = parts
-                .get("sample_type_config")
-                .filter(|config| !config.is_empty());
-            let config = config.map(|config| {
-                serde_json::from_slice(config).map_err(|error| {
-                    Error::caused(ErrorKind::Invalid, "sample_type_config is not JSON", error)
-                })
-            });
-            Format::Pprof(config.transpose()?)
+            let described = parts.get("sample_type_config");
+            Format::Pprof(SampleTypes::parse(
+                described.map_or(&[], |bytes| &bytes[..]),
+            )?)
         }
         "" => Format::Unnamed(options),
         other => {

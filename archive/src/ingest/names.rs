@@ -1,21 +1,21 @@
 //! Names of pprof profiles and their sample types.
 
+use super::sample_types::SampleTypes;
 use crate::error::{Error, Result};
 use crate::labels;
 use crate::types::TypeId;
 use davy_profile::Profile;
 use std::sync::Arc;
 
-/// The name of a pprof profile whose push has none, derived from its sample types. `config` is the
+/// The name of a pprof profile whose push has none, derived from its sample types. `described` is the
 /// agent's description of them, which distinguishes block profiles from mutex profiles.
-pub(super) fn of_pprof(profile: &Profile, config: Option<&serde_json::Value>) -> String {
+pub(super) fn of_pprof(profile: &Profile, described: &SampleTypes) -> String {
     let types: Vec<&str> = profile
         .sample_types
         .iter()
         .map(|of| profile.text(of.kind))
         .collect();
     let has = |kind: &str| types.contains(&kind);
-    let shown_as = |what: &str| config.is_some_and(|config| config.to_string().contains(what));
     let period = profile.text(profile.period_type.kind);
     let is_heap_of_v8 = has("objects") && has("space");
     if has("inuse_space")
@@ -26,7 +26,7 @@ pub(super) fn of_pprof(profile: &Profile, config: Option<&serde_json::Value>) ->
     {
         "memory".to_owned()
     } else if has("contentions") || has("delay") {
-        if shown_as("block") {
+        if described.mention("block") {
             "block".to_owned()
         } else {
             "mutex".to_owned()
@@ -38,7 +38,8 @@ pub(super) fn of_pprof(profile: &Profile, config: Option<&serde_json::Value>) ->
     } else if has("cpu") || period == "cpu" || types.first().is_none_or(|first| first.is_empty()) {
         "process_cpu".to_owned()
     } else {
-        types[0].to_owned()
+        let shown = described.display_name(types[0]);
+        shown.unwrap_or(types[0]).to_owned()
     }
 }
 
@@ -52,14 +53,24 @@ fn renamed<'a>(name: &str, sample: &'a str) -> &'a str {
 }
 
 /// The ids of the sample types of a profile with this name.
-pub(super) fn type_ids(name: &str, profile: &Profile) -> Result<Vec<Arc<str>>> {
+pub(super) fn type_ids(
+    name: &str,
+    profile: &Profile,
+    described: &SampleTypes,
+) -> Result<Vec<Arc<str>>> {
     let text = |id| profile.text(id).to_owned();
     let period = profile.period_type;
     let ids = profile.sample_types.iter().map(|of| {
+        let (sample, unit) = (profile.text(of.kind), profile.text(of.unit));
+        let unit = if unit.is_empty() {
+            described.unit(sample)
+        } else {
+            unit
+        };
         let id = TypeId {
             name: name.to_owned(),
-            sample: renamed(name, profile.text(of.kind)).to_owned(),
-            unit: text(of.unit),
+            sample: renamed(name, sample).to_owned(),
+            unit: unit.to_owned(),
             period: text(period.kind),
             period_unit: text(period.unit),
         };

@@ -5,7 +5,7 @@
 
 use super::memory::MemoryBudget;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::batch::Batch;
+use crate::format::batch::{Batch, BatchSize};
 use crate::key::{Hour, Tenant};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,6 +76,8 @@ fn incomplete() -> Error {
 #[derive(Default)]
 struct Map {
     segments: BTreeMap<(Tenant, Hour), Arc<OpenSegment>>,
+    /// Sizes of the segments of the last flush. The next ones will be about as large.
+    sizes: BTreeMap<(Tenant, Hour), BatchSize>,
     /// Whether a flush loop is running that will write what is added.
     accepting: bool,
 }
@@ -114,7 +116,7 @@ impl OpenSegments {
         mut fill: impl FnMut(&mut Batch),
     ) -> Result<watch::Receiver<Outcome>> {
         loop {
-            let segment = {
+            let (segment, size) = {
                 let mut map = self.map();
                 if !map.accepting {
                     return Err(stopped());
@@ -122,14 +124,19 @@ impl OpenSegments {
                 if map.segments.is_empty() {
                     self.begun.notify_one();
                 }
-                let entry = map.segments.entry((tenant.clone(), hour));
+                let key = (tenant.clone(), hour);
+                let size = map.sizes.get(&key).copied();
+                let entry = map.segments.entry(key);
                 let segment = entry.or_insert_with(|| Arc::new(OpenSegment::new()));
-                Arc::clone(segment)
+                (Arc::clone(segment), size)
             };
             let mut content = segment.content.lock().map_err(|_| incomplete())?;
             if content.closed {
                 // A flush took it in between; the map has another one by now.
                 continue;
+            }
+            if let Some(size) = size.filter(|_| content.batch.windows.is_empty()) {
+                content.batch.reserve(size);
             }
             fill(&mut content.batch);
             let bytes = content.batch.bytes();
@@ -151,6 +158,11 @@ impl OpenSegments {
         let mut map = self.map();
         self.bytes.store(0, Ordering::Release);
         std::mem::take(&mut map.segments)
+    }
+
+    /// Sets the sizes of the segments of the last flush.
+    pub(super) fn expect_sizes(&self, sizes: BTreeMap<(Tenant, Hour), BatchSize>) {
+        self.map().sizes = sizes;
     }
 
     /// Starts or stops accepting windows.

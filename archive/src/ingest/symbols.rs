@@ -3,7 +3,7 @@
 use super::body;
 use super::service::Ingest;
 use super::tenant::tenant;
-use crate::answer::problem;
+use crate::answer::{PARTIAL, problem, set_header};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::symbols::SymbolsMeta;
 use crate::symbols::Upload;
@@ -77,11 +77,13 @@ fn build_id(path: Result<Path<String>, PathRejection>) -> Result<String> {
 async fn list(State(ingest): State<Ingest>, headers: HeaderMap) -> Response {
     let listed = async { ingest.symbols().list(&tenant(&headers)?).await };
     match listed.await {
-        Ok((all, partial)) => Json(List {
-            symbols: all.into_iter().map(Row::from).collect(),
-            partial,
-        })
-        .into_response(),
+        Ok((all, partial)) => {
+            let header = partial.join("; ");
+            let symbols = all.into_iter().map(Row::from).collect();
+            let mut response = Json(List { symbols, partial }).into_response();
+            set_header(&mut response, PARTIAL, &header);
+            response
+        }
         Err(error) => problem(&error),
     }
 }

@@ -95,6 +95,7 @@ impl Visitor for Export {
             let divisor = self.plan.divisor(source, of_series(series));
             let root = group(&mut self.tree, &self.by, view, series).0;
             let (labels, of) = (self.labels_of(series), self.type_of(series));
+            merge.program(&mut self.tree, &series.header.build_id)?;
             if before != Some(root) {
                 merge.begin(root, None);
                 before = Some(root);

@@ -221,6 +221,12 @@ impl<'a> Merge<'a> {
         }
     }
 
+    /// Copies the mapping of a program, even if no frame is in it.
+    pub(super) fn program(&mut self, tree: &mut FlameTree, build_id: &str) -> Result<()> {
+        self.texts
+            .program(build_id, &mut tree.strings, &mut tree.mappings)
+    }
+
     /// Copies the following nodes below `root`; others stand for some of them.
     pub(super) fn begin(&mut self, root: u32, targets: Option<Targets>) {
         self.nodes.fill(u32::MAX);

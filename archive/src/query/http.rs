@@ -8,7 +8,7 @@ use super::metadata::{Gather, Wanted};
 use super::params::{Ask, Parameters};
 use super::scan::{Query, Report};
 use super::{series, svg};
-use crate::answer::{bytes, problem};
+use crate::answer::{PARTIAL, bytes, problem, set_header};
 use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::tenant;
@@ -104,9 +104,6 @@ const NODES_MAX: usize = 1_000_000;
 /// Maximum number of nodes of an SVG image.
 const NODES_SVG: usize = 8_192;
 
-/// The header that lists the parts of the range that could not be read, because not every response
-/// format can contain them.
-const PARTIAL: &str = "davy-partial";
 /// The header that explains why there are no samples.
 const HINT: &str = "davy-hint";
 
@@ -153,21 +150,6 @@ fn one_type(ask: &Ask) -> Result<()> {
             "{name}:* asks for several types, which only /api/v1/profiles/pprof returns; name one of them"
         ))),
         _ => Ok(()),
-    }
-}
-
-/// Sets a header to a text, unless it is empty.
-fn set_header(response: &mut Response, name: &'static str, text: &str) {
-    if text.is_empty() {
-        return;
-    }
-    let text = text
-        .chars()
-        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
-        .take(1_000)
-        .collect::<String>();
-    if let Ok(value) = text.parse() {
-        response.headers_mut().insert(name, value);
     }
 }
 

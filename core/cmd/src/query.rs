@@ -62,13 +62,17 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
     ];
     match &options.selector {
         Some(selector) => query.push(("selector", selector.clone())),
-        None if options.all_services => query.push(("all_services", "true".to_owned())),
+        None if options.all_services => {}
         None => check_single_service(&client, &query)?,
     }
     let by: Vec<&str> = options.by.iter().map(|label| label.trim()).collect();
     if !by.is_empty() {
         check_labels(&client, &query, &by)?;
         query.push(("by", by.join(",")));
+    }
+    // Only queries that merge accept it; the lists of labels above do not.
+    if options.all_services {
+        query.push(("all_services", "true".to_owned()));
     }
     let mut limit = |name, default: Option<usize>| {
         if let Some(number) = options.output.max_nodes().or(default) {

@@ -8,10 +8,12 @@ mod forwarded;
 mod host;
 mod origin;
 
+use crate::metrics::entry;
 use crate::problem::Problem;
 use axum::http::{HeaderMap, Request, StatusCode};
+use davy_archive::metrics::register;
 use ipnet::IpNet;
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, Registry};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -60,14 +62,8 @@ pub enum Caller {
 impl Access {
     /// Registers the counter of refused requests.
     pub fn new(options: AccessOptions, registry: &Registry) -> Result<Self, prometheus::Error> {
-        let refused = IntCounterVec::new(
-            Opts::new(
-                "davy_http_refused_total",
-                "Requests refused before routing, by reason",
-            ),
-            &["reason"],
-        )?;
-        registry.register(Box::new(refused.clone()))?;
+        let entry = entry("davy_http_refused_total")?;
+        let refused = register(registry, IntCounterVec::new(entry.opts(), entry.labels)?)?;
         Ok(Self(Arc::new(Inner { options, refused })))
     }
 

@@ -220,9 +220,16 @@ async fn account(State(layer): State<Layer>, request: Request, next: Next) -> Re
     let tagged = begin_request(tag);
     let in_flight = endpoints.metrics.begin(member, endpoint.operation.id);
     let start = endpoints.clock.monotonic();
-    let served = match parameters::check(&endpoint.operation, request.uri()) {
-        Err(problem) => Ok((problem.into_response(), Hold::default())),
-        Ok(()) => match listener {
+    // A disabled endpoint says so whatever the request asks for.
+    let refusal = match listener {
+        ListenerKind::Public => endpoints.refusal(index),
+        ListenerKind::Debug => None,
+    };
+    let checked = parameters::check(&endpoint.operation, request.uri());
+    let served = match (refusal, checked) {
+        (Some(refusal), _) => Err(refusal),
+        (None, Err(problem)) => Ok((problem.into_response(), Hold::default())),
+        (None, Ok(())) => match listener {
             ListenerKind::Public => endpoints.gated(index, tag, request, next).await,
             ListenerKind::Debug => Ok((tag.wrap(next.run(request)).await, Hold::default())),
         },
@@ -281,9 +288,6 @@ impl Endpoints {
         request: Request,
         next: Next,
     ) -> Result<(Response, Hold), Refusal> {
-        if let Some(refusal) = self.refusal(index) {
-            return Err(refusal);
-        }
         let mut disabled = self.until_disabled(index);
         let endpoint = &self.entries[index];
         let effective = self.toggles.effective(&endpoint.target);

@@ -26,7 +26,7 @@ pub use api::{EndpointRow, LastRun, MemberRow, emergency_router};
 pub use control::{Control, ControlOptions, Identity};
 pub use debug_port::DebugPort;
 pub use endpoints::{Disconnect, Endpoints, Fleet, ListenerKind, finish};
-pub use metrics::{Children, METRICS, MetricEntry, MetricKind, Metrics, registry};
+pub use metrics::{Children, MetricEntry, Metrics, metrics, registry};
 pub use names::nearest;
 pub use openapi::router as api_router;
 pub use operations::{Operation, Parameter, ParameterKind, operations};

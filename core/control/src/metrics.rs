@@ -5,13 +5,16 @@ mod catalogue;
 mod families;
 mod merge;
 
-pub use catalogue::{METRICS, MetricEntry, MetricKind};
+pub(crate) use catalogue::entry;
+pub use catalogue::metrics;
+pub use davy_archive::metrics::MetricEntry;
 
 use crate::control::Control;
+use davy_archive::metrics::register;
 use davy_profiler::{Handle, Stats};
 use futures_util::future::BoxFuture;
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, CounterVec, Gauge, Opts, Registry, TextEncoder};
+use prometheus::{Counter, CounterVec, Gauge, Registry, TextEncoder};
 use std::collections::HashMap;
 
 /// Scrapes the child processes; returns the text of each that responds.
@@ -58,7 +61,7 @@ impl Metrics {
             metrics.set(&handle.stats());
         }
         let mut families: Vec<MetricFamily> = self.registry.gather();
-        families.extend(families::of_members(control, &self.process).await);
+        families.extend(families::of_members(control, &self.process).await?);
         let own = TextEncoder::new().encode_to_string(&families)?;
         let Some(children) = &self.children else {
             return Ok(own);
@@ -82,47 +85,22 @@ struct ProfilerMetrics {
 
 impl ProfilerMetrics {
     fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let name = |name: &str| format!("davy_profiler_{name}");
-        let metrics = Self {
-            samples: Counter::new(name("samples_total"), "CPU samples taken")?,
-            dropped: CounterVec::new(
-                Opts::new(
-                    name("dropped_total"),
-                    "Samples, windows, tags and stacks dropped by the profiler, by kind",
-                ),
-                &["kind"],
-            )?,
-            overhead: CounterVec::new(
-                Opts::new(
-                    name("overhead_seconds_total"),
-                    "CPU time of the profiler itself, by part",
-                ),
-                &["part"],
-            )?,
-            windows: Counter::new(name("windows_total"), "Windows acknowledged by an archiver")?,
-            spool_bytes: Gauge::new(
-                name("spool_bytes"),
-                "Bytes of windows that are not acknowledged yet",
-            )?,
-            ack_delay: Gauge::new(
-                name("ack_delay_seconds"),
-                "Time from the end of the last acknowledged window to its acknowledgement",
-            )?,
-            threads: Gauge::new(name("threads"), "Sampled threads")?,
-            threads_unsampled: Gauge::new(
-                name("threads_unsampled"),
-                "Threads missing from the CPU profile; the log has the reason",
-            )?,
+        let counter = |name| register(registry, Counter::with_opts(entry(name)?.opts())?);
+        let gauge = |name| register(registry, Gauge::with_opts(entry(name)?.opts())?);
+        let counters = |name| {
+            let entry = entry(name)?;
+            register(registry, CounterVec::new(entry.opts(), entry.labels)?)
         };
-        registry.register(Box::new(metrics.samples.clone()))?;
-        registry.register(Box::new(metrics.dropped.clone()))?;
-        registry.register(Box::new(metrics.overhead.clone()))?;
-        registry.register(Box::new(metrics.windows.clone()))?;
-        registry.register(Box::new(metrics.spool_bytes.clone()))?;
-        registry.register(Box::new(metrics.ack_delay.clone()))?;
-        registry.register(Box::new(metrics.threads.clone()))?;
-        registry.register(Box::new(metrics.threads_unsampled.clone()))?;
-        Ok(metrics)
+        Ok(Self {
+            samples: counter("davy_profiler_samples_total")?,
+            dropped: counters("davy_profiler_dropped_total")?,
+            overhead: counters("davy_profiler_overhead_seconds_total")?,
+            windows: counter("davy_profiler_windows_total")?,
+            spool_bytes: gauge("davy_profiler_spool_bytes")?,
+            ack_delay: gauge("davy_profiler_ack_delay_seconds")?,
+            threads: gauge("davy_profiler_threads")?,
+            threads_unsampled: gauge("davy_profiler_threads_unsampled")?,
+        })
     }
 
     fn set(&self, stats: &Stats) {

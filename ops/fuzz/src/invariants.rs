@@ -2,8 +2,7 @@
 
 use davy_import::{Format, Options, decode};
 use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, Limits, NodeId, Profile, folded, pprof};
-use std::collections::BTreeMap;
+use davy_profile::{FlameTree, Limits, Profile, folded, pprof};
 
 /// Checks that a profile is within the limits and that both encodings of it can be decoded again.
 pub(crate) fn check(profile: &Profile, limits: &Limits) {
@@ -105,25 +104,7 @@ fn assert_same_stacks(profile: &Profile, tree: &FlameTree, text: &str) {
     let mut again = FlameTree::new();
     again.add_profile(profile, 0, Grain::Function);
     assert!(
-        stacks(&again) == stacks(tree),
+        again.values_by_stack() == tree.values_by_stack(),
         "folded stacks differ:\n{text}"
     );
-}
-
-/// The value of each stack, by the names of its frames.
-fn stacks(tree: &FlameTree) -> BTreeMap<Vec<String>, i64> {
-    let mut path: Vec<String> = Vec::new();
-    let mut stacks = BTreeMap::new();
-    tree.walk(|node, depth| {
-        if node != NodeId::ROOT {
-            path.truncate(depth - 1);
-            path.push(tree.frame_name(tree.stacks.item(node)).into_owned());
-        }
-        let value = tree.values[node.index()];
-        if value != 0 {
-            *stacks.entry(path.clone()).or_default() += value;
-        }
-    });
-    stacks.retain(|_, value| *value != 0);
-    stacks
 }

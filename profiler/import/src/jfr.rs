@@ -167,6 +167,10 @@ impl<'a> Chunk<'a> {
         })?;
         let mut settings = Settings::default();
         self.events(|class, mut event| {
+            let source = classes
+                .get(class)
+                .and_then(|class| Source::parse(&class.name));
+            settings.samples_cpu_time |= matches!(source, Some(Source::CpuTime));
             Self::read_setting(class, &mut event, &classes, &constants, &mut settings)
         })?;
         let mut index = 0;
@@ -181,11 +185,15 @@ impl<'a> Chunk<'a> {
             let event = Event::read(class, &mut event, &classes)?;
             let state = constants.state(event.state);
             for kind in kinds(source, &state, &settings).into_iter().flatten() {
-                let Some(values) = self.values(kind, &event, &settings) else {
+                let period = match event.period {
+                    0 => Some(settings.nanos(kind == Kind::Wall)),
+                    ticks => self.nanos(ticks),
+                };
+                let values = period.and_then(|period| self.values(kind, &event, period));
+                let (Some(values), Some(period)) = (values, period) else {
                     skipped.add(index, "the value of the event exceeds 64 bits");
                     continue;
                 };
-                let period = settings.nanos(kind == Kind::Wall);
                 targets.add(kind, &event, &values[..kind.width()], period, &constants)?;
             }
             Ok(())
@@ -228,15 +236,14 @@ impl<'a> Chunk<'a> {
 
     /// The values of an event for a kind of profile, which may use the first only. `None` if a value
     /// exceeds 64 bits.
-    fn values(&self, kind: Kind, event: &Event, settings: &Settings) -> Option<[i64; 2]> {
+    fn values(&self, kind: Kind, event: &Event, period: i64) -> Option<[i64; 2]> {
         let bytes = match kind {
             Kind::Cpu | Kind::Wall => {
-                let nanos = settings.nanos(kind == Kind::Wall);
-                return Some([event.samples.max(1).checked_mul(nanos)?, 0]);
+                return Some([event.samples.max(1).checked_mul(period)?, 0]);
             }
             Kind::Mutex | Kind::Block => return Some([1, self.nanos(event.duration)?]),
             Kind::AllocInNewTlab => event.tlab_size,
-            Kind::AllocOutsideTlab => event.size,
+            Kind::AllocOutsideTlab | Kind::Malloc => event.size,
             Kind::AllocSample => event.weight,
             Kind::Live => 0,
         };
@@ -254,21 +261,24 @@ impl<'a> Chunk<'a> {
 ///
 /// async-profiler 3.0 writes wall-clock samples as `jdk.ExecutionSample` too, also beside CPU samples;
 /// only the latter have the state `STATE_DEFAULT`. A thread that a wall-clock sample finds running
-/// uses a CPU, so without CPU samples the sample counts for both profiles.
+/// uses a CPU, so without CPU samples the sample counts for both profiles. Java 25 writes
+/// `jdk.CPUTimeSample`, beside `jdk.ExecutionSample` if both are enabled; then the former count.
 fn kinds(source: Source, state: &str, settings: &Settings) -> [Option<Kind>; 2] {
     let sleeps = state == "STATE_SLEEPING";
     let kind = match source {
         Source::Execution if settings.samples_wall => {
-            return [Some(Kind::Wall), (!sleeps).then_some(Kind::Cpu)];
+            let is_cpu = !sleeps && !settings.samples_cpu_time;
+            return [Some(Kind::Wall), is_cpu.then_some(Kind::Cpu)];
         }
         Source::Execution if settings.samples_both() && state != "STATE_DEFAULT" => Kind::Wall,
-        Source::Execution if sleeps => return [None, None],
-        Source::Execution => Kind::Cpu,
+        Source::Execution if sleeps || settings.samples_cpu_time => return [None, None],
+        Source::Execution | Source::CpuTime => Kind::Cpu,
         Source::Wall => Kind::Wall,
         Source::AllocInNewTlab => Kind::AllocInNewTlab,
         Source::AllocOutsideTlab => Kind::AllocOutsideTlab,
         Source::AllocSample => Kind::AllocSample,
         Source::Live => Kind::Live,
+        Source::Malloc => Kind::Malloc,
         Source::MonitorEnter => Kind::Mutex,
         Source::ThreadPark => Kind::Block,
     };
@@ -279,11 +289,13 @@ fn kinds(source: Source, state: &str, settings: &Settings) -> [Option<Kind>; 2] 
 #[derive(Clone, Copy)]
 enum Source {
     Execution,
+    CpuTime,
     Wall,
     AllocInNewTlab,
     AllocOutsideTlab,
     AllocSample,
     Live,
+    Malloc,
     MonitorEnter,
     ThreadPark,
 }
@@ -292,11 +304,14 @@ impl Source {
     fn parse(class: &str) -> Option<Self> {
         Some(match class {
             "jdk.ExecutionSample" => Self::Execution,
+            "jdk.CPUTimeSample" => Self::CpuTime,
             "profiler.WallClockSample" => Self::Wall,
             "jdk.ObjectAllocationInNewTLAB" => Self::AllocInNewTlab,
             "jdk.ObjectAllocationOutsideTLAB" => Self::AllocOutsideTlab,
             "jdk.ObjectAllocationSample" => Self::AllocSample,
             "profiler.LiveObject" => Self::Live,
+            // `profiler.Free` has no size, and is often about a block of another recording.
+            "profiler.Malloc" => Self::Malloc,
             "jdk.JavaMonitorEnter" => Self::MonitorEnter,
             "jdk.ThreadPark" => Self::ThreadPark,
             _ => return None,

@@ -10,7 +10,7 @@ mod tests;
 
 pub use build::{Adoption, Grain, UNTAGGED};
 pub use export::Exported;
-pub use frame::{Frame, FrameKind};
+pub use frame::{CodePlace, Frame, FrameKind};
 pub use mappings::MappingTable;
 pub use shape::FunctionTotal;
 

@@ -196,6 +196,16 @@ pub fn repeated(value: Value<'_>, base: usize, mut each: impl FnMut(u64)) -> Res
     Ok(())
 }
 
+/// Appends a varint, which is LEB128.
+#[inline]
+pub fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
 /// Writes one message.
 #[derive(Clone, Debug, Default)]
 pub struct Writer(Vec<u8>);
@@ -224,12 +234,8 @@ impl Writer {
     }
 
     #[inline]
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
+    fn varint(&mut self, value: u64) {
+        put_varint(&mut self.0, value);
     }
 
     /// Adds a varint field, unless it is 0: the default, which protobuf 3 omits.

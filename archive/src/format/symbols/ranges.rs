@@ -5,6 +5,7 @@
 //! source file as numbers of names, and the line.
 
 use crate::error::{Error, Result};
+use davy_profile::wire::{Reader, put_varint};
 
 /// Maximum number of functions of a range.
 const FRAMES_MAX: usize = 1_024;
@@ -34,11 +35,11 @@ impl Packer {
         let shared = both.take_while(|(a, b)| a == b).count();
         let further = &frames[shared..];
         for number in [length, shared as u64, further.len() as u64] {
-            put(&mut self.bytes, number);
+            put_varint(&mut self.bytes, number);
         }
         for frame in further {
             for number in [frame.function, frame.file, frame.line] {
-                put(&mut self.bytes, number.into());
+                put_varint(&mut self.bytes, number.into());
             }
         }
         self.before.truncate(shared);
@@ -52,21 +53,14 @@ impl Packer {
     }
 }
 
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
 /// The functions of the range that contains an offset from the start of the row, the outermost first.
-pub(super) fn find(mut bytes: &[u8], offset: u64) -> Result<Option<Vec<PackedFrame>>> {
+pub(super) fn find(bytes: &[u8], offset: u64) -> Result<Option<Vec<PackedFrame>>> {
     let invalid = || Error::corrupt("invalid ranges of a function");
     let mut frames: Vec<PackedFrame> = Vec::new();
+    let mut numbers = Reader::new(bytes);
     let mut end = 0u64;
-    while !bytes.is_empty() {
-        let mut next = || take(&mut bytes).ok_or_else(invalid);
+    while !numbers.is_at_end() {
+        let mut next = || numbers.varint().map_err(Error::corrupt_by);
         let (length, shared, further) = (next()?, next()?, next()?);
         end = end.checked_add(length).ok_or_else(invalid)?;
         let shared = usize::try_from(shared).map_err(Error::corrupt_by)?;
@@ -75,7 +69,7 @@ pub(super) fn find(mut bytes: &[u8], offset: u64) -> Result<Option<Vec<PackedFra
         }
         frames.truncate(shared);
         for _ in 0..further {
-            let mut next = || u32::try_from(take(&mut bytes)?).ok();
+            let mut next = || u32::try_from(numbers.varint().ok()?).ok();
             let (Some(function), Some(file), Some(line)) = (next(), next(), next()) else {
                 return Err(invalid());
             };
@@ -90,22 +84,6 @@ pub(super) fn find(mut bytes: &[u8], offset: u64) -> Result<Option<Vec<PackedFra
         }
     }
     Ok(None)
-}
-
-fn take(bytes: &mut &[u8]) -> Option<u64> {
-    let (mut number, mut shift) = (0u64, 0);
-    loop {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-        shift += 7;
-        if shift > 63 {
-            return None;
-        }
-    }
 }
 
 #[cfg(test)]

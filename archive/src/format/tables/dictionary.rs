@@ -226,6 +226,27 @@ impl<'a, F: Copy> Conversion<'a, F> {
         }
     }
 
+    /// Adds the mapping of a program to a table. Tools take the first mapping for the program, so it is kept even
+    /// if no frame is in it. Other mappings without frames are left out, as when `go tool pprof` merges profiles.
+    pub fn program(
+        &mut self,
+        build_id: &str,
+        strings: &mut StringTable,
+        table: &mut MappingTable,
+    ) -> Result<()> {
+        if build_id.is_empty() {
+            return Ok(());
+        }
+        for at in 0..self.dictionary.mappings.len() {
+            if self.dictionary.mappings[at].is_main
+                && self.dictionary.build_ids.get(at)? == build_id
+            {
+                self.mapping(at as u32 + 1, strings, table)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The number of a mapping in a table, whose strings are `strings`.
     fn mapping(
         &mut self,

@@ -25,7 +25,7 @@ fn push(profile: &Profile) -> Push {
         labels: [(SERVICE.to_owned(), "web".to_owned())].into(),
         identity: WindowIdentity::Content,
         span: None,
-        format: Format::Pprof(None),
+        format: Format::Pprof(SampleTypes::default()),
         body: gzip::compress(&pprof::encode(profile)).into(),
     }
 }
@@ -93,7 +93,7 @@ fn length_of_a_type_id_is_limited() {
     let rest = "x::count::".len();
     let ids = |length: usize| {
         let kind = "t".repeat(length - rest);
-        names::type_ids("x", &profile(&[&kind]))
+        names::type_ids("x", &profile(&[&kind]), &SampleTypes::default())
             .map(|ids| ids[0].len())
             .map_err(|e| e.kind)
     };

@@ -1,7 +1,7 @@
 use super::*;
 use crate::archive::Archive;
 use crate::blocking::{Panicked, failpoint};
-use crate::ingest::{Format, Push, WindowIdentity};
+use crate::ingest::{Format, Push, SampleTypes, WindowIdentity};
 use crate::query::visit::View;
 use crate::selector::Selector;
 use davy_base::{Clock, Timestamp};
@@ -46,7 +46,7 @@ async fn repeated(copies: usize) -> (Archive, Ask) {
             labels: [("service_name".to_owned(), "web".to_owned())].into(),
             identity: WindowIdentity::Client("1".to_owned()),
             span: None,
-            format: Format::Pprof(None),
+            format: Format::Pprof(SampleTypes::default()),
             body: pprof::encode(&profile).into(),
         };
         let ingest = archive.ingest();

@@ -300,6 +300,12 @@ fn query_of_several_services_asks_for_one() {
         &[&query[..], &["--all-services"]].concat(),
     );
     assert_eq!(text(&merged), "main;pay 2000000000\n");
+    for format in ["text", "top", "json", "folded", "pprof", "svg"] {
+        let query = ["query", "cpu", "--all-services", "--format", format];
+        text(&run(&running, &sandbox, &query));
+        let grouped = [&query[..], &["--by", "service_name"]].concat();
+        text(&run(&running, &sandbox, &grouped));
+    }
     let selected = [&query[..], SELECTOR].concat();
     assert_eq!(
         text(&run(&running, &sandbox, &selected)),

@@ -94,3 +94,26 @@ fn debug_port_of_each_process_is_listed() {
     let first = table.lines().next().unwrap_or_default();
     assert!(first.ends_with(&format!(", debug {address}")), "{table}");
 }
+
+#[test]
+fn disabled_endpoint_says_so_before_it_checks_parameters() {
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
+    for (operation, path) in [
+        ("ListAudit", "/api/v1/audit?limti=5"),
+        ("QueryTop", "/api/v1/profiles/top?selctor=x"),
+    ] {
+        let status = |expected: u16| {
+            running.until("the toggle", || {
+                (running.get(path).status == expected).then_some(())
+            });
+        };
+        status(400);
+        for (action, expected) in [("disable", 503), ("enable", 400)] {
+            let toggle = ["endpoint", action, operation, "--why", "test"];
+            let output = run(davy().args(toggle), &running, &sandbox);
+            assert!(output.status.success(), "{output:?}");
+            status(expected);
+        }
+    }
+}

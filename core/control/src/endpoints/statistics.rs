@@ -1,11 +1,11 @@
 //! Request metrics of endpoints.
 
+use crate::metrics::entry;
 use axum::http::StatusCode;
+use davy_archive::metrics::register;
 use prometheus::core::Collector as _;
 use prometheus::proto::MetricType;
-use prometheus::{
-    HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, histogram_opts,
-};
+use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -39,39 +39,22 @@ pub(super) struct RequestMetrics {
 
 impl RequestMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let metrics = Self {
-            requests: IntCounterVec::new(
-                Opts::new("davy_endpoint_requests_total", "Requests answered"),
-                &["member", "op", "status"],
-            )?,
-            refused: IntCounterVec::new(
-                Opts::new(
-                    "davy_endpoint_refused_total",
-                    "Requests refused: endpoint disabled, limit reached, or slot time exceeded",
-                ),
-                &["member", "op", "reason"],
-            )?,
-            duration: HistogramVec::new(
-                histogram_opts!(
-                    "davy_endpoint_duration_seconds",
-                    "Time from a request to the head of its response",
-                    DURATION_BOUNDS_SECONDS.to_vec()
-                ),
-                &["member", "op"],
-            )?,
-            in_flight: IntGaugeVec::new(
-                Opts::new(
-                    "davy_endpoint_in_flight",
-                    "Requests whose response is not sent yet",
-                ),
-                &["member", "op"],
-            )?,
+        let counters = |name| {
+            let entry = entry(name)?;
+            register(registry, IntCounterVec::new(entry.opts(), entry.labels)?)
         };
-        registry.register(Box::new(metrics.requests.clone()))?;
-        registry.register(Box::new(metrics.refused.clone()))?;
-        registry.register(Box::new(metrics.duration.clone()))?;
-        registry.register(Box::new(metrics.in_flight.clone()))?;
-        Ok(metrics)
+        let duration = entry("davy_endpoint_duration_seconds")?;
+        let bounds = duration.histogram_opts(&DURATION_BOUNDS_SECONDS);
+        let in_flight = entry("davy_endpoint_in_flight")?;
+        Ok(Self {
+            requests: counters("davy_endpoint_requests_total")?,
+            refused: counters("davy_endpoint_refused_total")?,
+            duration: register(registry, HistogramVec::new(bounds, duration.labels)?)?,
+            in_flight: register(
+                registry,
+                IntGaugeVec::new(in_flight.opts(), in_flight.labels)?,
+            )?,
+        })
     }
 
     /// Counts a request as in flight until the result is dropped.

@@ -1,217 +1,11 @@
-//! Every metric that a process of Davy can export.
+//! The metrics that a process of Davy exports, besides those of the archive.
 
-/// A metric family.
-#[derive(Clone, Copy, Debug)]
-pub struct MetricEntry {
-    /// Its name.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: MetricKind,
-    /// Its labels, besides `process`.
-    pub labels: &'static [&'static str],
-    /// Its help text.
-    pub help: &'static str,
-}
-
-/// The type of a metric family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricKind {
-    /// Only grows, and starts at 0 with the process.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts of observations by size.
-    Histogram,
-}
-
-impl MetricKind {
-    /// Its name in `# TYPE`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
-impl MetricEntry {
-    /// The unit of its values, from its name.
-    pub fn unit(&self) -> &'static str {
-        let base = self.name.strip_suffix("_total").unwrap_or(self.name);
-        if base.ends_with("_seconds") {
-            "seconds"
-        } else if base.ends_with("_bytes") {
-            "bytes"
-        } else {
-            "count"
-        }
-    }
-}
-
-const fn entry(
-    kind: MetricKind,
-    name: &'static str,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> MetricEntry {
-    MetricEntry {
-        name,
-        kind,
-        labels,
-        help,
-    }
-}
-
-const fn counter(
-    name: &'static str,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> MetricEntry {
-    entry(MetricKind::Counter, name, labels, help)
-}
-
-const fn gauge(
-    name: &'static str,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> MetricEntry {
-    entry(MetricKind::Gauge, name, labels, help)
-}
-
-const fn histogram(
-    name: &'static str,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> MetricEntry {
-    entry(MetricKind::Histogram, name, labels, help)
-}
+use davy_archive::metrics::{MetricEntry, counter, gauge, histogram};
 
 const OPERATION: &[&str] = &["member", "op"];
 
-/// Every metric, by name.
-pub const METRICS: &[MetricEntry] = &[
-    gauge(
-        "davy_archive_blocks",
-        &[],
-        "Blocks at the last run of the compactor.",
-    ),
-    counter(
-        "davy_archive_bucket_errors_total",
-        &["request"],
-        "Failed requests to the bucket, by operation.",
-    ),
-    counter(
-        "davy_archive_bucket_requests_total",
-        &["request"],
-        "Requests to the bucket, by operation.",
-    ),
-    gauge(
-        "davy_archive_buffered_bytes",
-        &[],
-        "Memory of request bodies and open segments.",
-    ),
-    gauge(
-        "davy_archive_cache_bytes",
-        &[],
-        "Bytes of cached pieces of objects.",
-    ),
-    gauge(
-        "davy_archive_compaction_lag_seconds",
-        &[],
-        "Age of the oldest closed hour that still has uncompacted segments.",
-    ),
-    counter(
-        "davy_archive_compactions_total",
-        &["result"],
-        "Merges, by result.",
-    ),
-    counter(
-        "davy_archive_deleted_total",
-        &["kind"],
-        "Deleted segments and blocks that another block covers, by kind.",
-    ),
-    counter(
-        "davy_archive_dropped_labels_total",
-        &["reason"],
-        "Dropped sample labels, by reason.",
-    ),
-    counter(
-        "davy_archive_duplicate_windows_total",
-        &[],
-        "Windows dropped as duplicates of a window in the open segment.",
-    ),
-    histogram(
-        "davy_archive_flush_duration_seconds",
-        &[],
-        "Time to encode and write the open segments of one flush.",
-    ),
-    counter(
-        "davy_archive_flush_errors_total",
-        &[],
-        "Segments that could not be written.",
-    ),
-    counter(
-        "davy_archive_flushed_bytes_total",
-        &[],
-        "Bytes of written segments.",
-    ),
-    counter(
-        "davy_archive_ingest_bytes_total",
-        &[],
-        "Bytes of acknowledged profiles, as received.",
-    ),
-    histogram(
-        "davy_archive_query_duration_seconds",
-        &["op"],
-        "Duration of queries.",
-    ),
-    counter(
-        "davy_archive_query_partial_total",
-        &[],
-        "Query results with missing data.",
-    ),
-    counter(
-        "davy_archive_rejected_total",
-        &["reason"],
-        "Refused pushes, by reason.",
-    ),
-    counter(
-        "davy_archive_repaired_total",
-        &["what"],
-        "Parts of accepted profiles that were truncated, escaped or skipped, by what they are.",
-    ),
-    gauge(
-        "davy_archive_segments",
-        &[],
-        "Segments that no block covers, at the last run of the compactor.",
-    ),
-    counter(
-        "davy_archive_symbols_bytes_total",
-        &[],
-        "Bytes of stored symbols.",
-    ),
-    gauge(
-        "davy_archive_symbols_cache_bytes",
-        &[],
-        "Memory of cached functions by address.",
-    ),
-    counter(
-        "davy_archive_symbols_failures_total",
-        &["reason"],
-        "Symbols that could not be read, by reason.",
-    ),
-    counter(
-        "davy_archive_symbols_lookups_total",
-        &["result"],
-        "Addresses of builds with symbols that queries and merges looked up, by result.",
-    ),
-    counter(
-        "davy_archive_symbols_uploads_total",
-        &["result"],
-        "Uploads of symbol indices, by result.",
-    ),
-    counter("davy_archive_windows_total", &[], "Acknowledged windows."),
+/// Every metric of a process, by name, without those of the archive.
+const OWN: &[MetricEntry] = &[
     gauge(
         "davy_db_connections",
         &["member", "state"],
@@ -360,3 +154,14 @@ pub const METRICS: &[MetricEntry] = &[
         "Virtual memory size in bytes.",
     ),
 ];
+
+/// Every metric that a process of Davy can export, by name.
+pub fn metrics() -> impl Iterator<Item = &'static MetricEntry> {
+    // All names of the archive begin with `davy_archive_`, which comes before every other name.
+    davy_archive::metrics::METRICS.iter().chain(OWN)
+}
+
+/// The entry of a metric of the process.
+pub(crate) fn entry(name: &str) -> Result<&'static MetricEntry, prometheus::Error> {
+    MetricEntry::named(OWN, name)
+}

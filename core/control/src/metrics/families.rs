@@ -1,7 +1,9 @@
 //! Metric families that are made from the report of the process.
 
+use super::entry;
 use crate::control::{Control, Database};
 use crate::usage::Usage;
+use davy_archive::metrics::MetricKind;
 use davy_tag::POLL_BOUNDS_SECONDS;
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
@@ -30,16 +32,22 @@ impl Families<'_> {
         Metric::from_label(pairs)
     }
 
-    fn add(&mut self, name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) {
+    fn add(&mut self, name: &str, metrics: Vec<Metric>) -> Result<(), prometheus::Error> {
+        let entry = entry(name)?;
         if metrics.is_empty() {
-            return;
+            return Ok(());
         }
         let mut family = MetricFamily::default();
-        family.set_name(name.to_owned());
-        family.set_help(help.to_owned());
-        family.set_field_type(kind);
+        family.set_name(entry.name.to_owned());
+        family.set_help(entry.help.to_owned());
+        family.set_field_type(match entry.kind {
+            MetricKind::Counter => MetricType::COUNTER,
+            MetricKind::Gauge => MetricType::GAUGE,
+            MetricKind::Histogram => MetricType::HISTOGRAM,
+        });
         family.set_metric(metrics);
         self.families.push(family);
+        Ok(())
     }
 
     fn counter(&self, labels: &[(&str, &str)], value: f64) -> Metric {
@@ -83,25 +91,36 @@ impl Families<'_> {
         metric
     }
 
-    fn counters(&mut self, name: &str, help: &str, values: &[(&[(&str, &str)], f64)]) {
+    fn counters(
+        &mut self,
+        name: &str,
+        values: &[(&[(&str, &str)], f64)],
+    ) -> Result<(), prometheus::Error> {
         let metrics = values
             .iter()
             .map(|(labels, value)| self.counter(labels, *value));
         let metrics = metrics.collect();
-        self.add(name, help, MetricType::COUNTER, metrics);
+        self.add(name, metrics)
     }
 
-    fn gauges(&mut self, name: &str, help: &str, values: &[(&[(&str, &str)], f64)]) {
+    fn gauges(
+        &mut self,
+        name: &str,
+        values: &[(&[(&str, &str)], f64)],
+    ) -> Result<(), prometheus::Error> {
         let metrics = values
             .iter()
             .map(|(labels, value)| self.gauge(labels, *value));
         let metrics = metrics.collect();
-        self.add(name, help, MetricType::GAUGE, metrics);
+        self.add(name, metrics)
     }
 }
 
 /// The families of the members of this process.
-pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFamily> {
+pub(super) async fn of_members(
+    control: &Control,
+    process: &str,
+) -> Result<Vec<MetricFamily>, prometheus::Error> {
     let report = control.report();
     let mut families = Families {
         process,
@@ -123,25 +142,18 @@ pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFa
     };
     families.counters(
         "davy_member_cpu_seconds_total",
-        "CPU time, measured at each poll",
         &of(|usage| usage.cpu_seconds),
-    );
+    )?;
     families.gauges(
         "davy_member_heap_bytes",
-        "Live heap, estimated from samples",
         &of(|usage| usage.heap_bytes as f64),
-    );
+    )?;
     families.counters(
         "davy_member_alloc_bytes_total",
-        "Bytes allocated",
         &of(|usage| usage.alloc_bytes as f64),
-    );
-    families.gauges(
-        "davy_member_tasks",
-        "Live tasks",
-        &of(|usage| usage.tasks as f64),
-    );
-    poll_durations(&mut families);
+    )?;
+    families.gauges("davy_member_tasks", &of(|usage| usage.tasks as f64))?;
+    poll_durations(&mut families)?;
 
     let members: Vec<_> = report
         .members
@@ -164,23 +176,15 @@ pub(super) async fn of_members(control: &Control, process: &str) -> Vec<MetricFa
     let with = |values: Vec<f64>| -> Vec<(&[(&str, &str)], f64)> {
         names.iter().map(<[_; 1]>::as_slice).zip(values).collect()
     };
-    families.gauges(
-        "davy_member_up",
-        "1 while the member is ready, otherwise 0",
-        &with(up),
-    );
-    families.counters("davy_member_restarts_total", "Restarts", &with(restarts));
-    families.counters(
-        "davy_member_leaked_tasks_total",
-        "Tasks that outlived their member and were cancelled",
-        &with(leaked),
-    );
-    database(&mut families, control);
-    last_runs(&mut families, control).await;
-    families.families
+    families.gauges("davy_member_up", &with(up))?;
+    families.counters("davy_member_restarts_total", &with(restarts))?;
+    families.counters("davy_member_leaked_tasks_total", &with(leaked))?;
+    database(&mut families, control)?;
+    last_runs(&mut families, control).await?;
+    Ok(families.families)
 }
 
-fn poll_durations(families: &mut Families<'_>) {
+fn poll_durations(families: &mut Families<'_>) -> Result<(), prometheus::Error> {
     let mut metrics = Vec::new();
     for usage in davy_tag::usage() {
         if usage.tag.is_untagged() || usage.polls == 0 {
@@ -194,15 +198,10 @@ fn poll_durations(families: &mut Families<'_>) {
         );
         metrics.push(metric);
     }
-    families.add(
-        "davy_member_poll_duration_seconds",
-        "Duration of polls",
-        MetricType::HISTOGRAM,
-        metrics,
-    );
+    families.add("davy_member_poll_duration_seconds", metrics)
 }
 
-fn database(families: &mut Families<'_>, control: &Control) {
+fn database(families: &mut Families<'_>, control: &Control) -> Result<(), prometheus::Error> {
     let statistics = control.0.store.stats();
     let mut queries = Vec::new();
     let mut errors = Vec::new();
@@ -218,24 +217,9 @@ fn database(families: &mut Families<'_>, control: &Control) {
             &row.buckets,
         ));
     }
-    families.add(
-        "davy_db_queries_total",
-        "Database queries",
-        MetricType::COUNTER,
-        queries,
-    );
-    families.add(
-        "davy_db_errors_total",
-        "Failed database queries",
-        MetricType::COUNTER,
-        errors,
-    );
-    families.add(
-        "davy_db_query_duration_seconds",
-        "Duration of queries, including the wait for a connection",
-        MetricType::HISTOGRAM,
-        durations,
-    );
+    families.add("davy_db_queries_total", queries)?;
+    families.add("davy_db_errors_total", errors)?;
+    families.add("davy_db_query_duration_seconds", durations)?;
     let mut gauges = Vec::new();
     for budget in &statistics.budgets {
         for (state, count) in [
@@ -247,21 +231,15 @@ fn database(families: &mut Families<'_>, control: &Control) {
             gauges.push(families.gauge(&labels, f64::from(count)));
         }
     }
-    families.add(
-        "davy_db_connections",
-        "Database connections in use, budget, and queries waiting for a connection, by state",
-        MetricType::GAUGE,
-        gauges,
-    );
+    families.add("davy_db_connections", gauges)?;
     let up = f64::from(u8::from(control.database() == Database::Up));
-    families.gauges(
-        "davy_db_up",
-        "1 while the database is reachable, otherwise 0",
-        &[(&[], up)],
-    );
+    families.gauges("davy_db_up", &[(&[], up)])
 }
 
-async fn last_runs(families: &mut Families<'_>, control: &Control) {
+async fn last_runs(
+    families: &mut Families<'_>,
+    control: &Control,
+) -> Result<(), prometheus::Error> {
     let (_, ticks) = control.fleet().await;
     let mut at = Vec::new();
     let mut took = Vec::new();
@@ -272,16 +250,6 @@ async fn last_runs(families: &mut Families<'_>, control: &Control) {
         let labels = [("member", tick.name.as_str()), ("outcome", outcome)];
         took.push(families.gauge(&labels, tick.duration_ms.unwrap_or(0) as f64 / 1e3));
     }
-    families.add(
-        "davy_member_last_run_seconds",
-        "Unix time of the last successful run of the periodic member in the fleet, in seconds",
-        MetricType::GAUGE,
-        at,
-    );
-    families.add(
-        "davy_member_run_duration_seconds",
-        "Duration of the last run of the periodic member, by outcome",
-        MetricType::GAUGE,
-        took,
-    );
+    families.add("davy_member_last_run_seconds", at)?;
+    families.add("davy_member_run_duration_seconds", took)
 }

@@ -36,18 +36,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
         ),
         "QueryFlamegraph" => (
             "Returns a merged flame graph, as JSON if the client accepts JSON",
-            &[
-                TYPE,
-                SELECTOR,
-                FROM,
-                UNTIL,
-                ALL_SERVICES,
-                BY,
-                MAX_NODES,
-                FOCUS,
-                IGNORE,
-                HIDE,
-            ],
+            PRUNED,
         ),
         "QueryDiff" => (
             "Returns two merged profiles as one tree with a value of each side for every node",
@@ -84,21 +73,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
         ),
         "QueryPprof" => ("Returns a merged profile as gzipped pprof", MERGED),
         "QueryFolded" => ("Returns a merged profile as folded stacks", MERGED),
-        "QuerySvg" => (
-            "Returns a merged flame graph as an SVG image",
-            &[
-                TYPE,
-                SELECTOR,
-                FROM,
-                UNTIL,
-                ALL_SERVICES,
-                BY,
-                MAX_NODES,
-                FOCUS,
-                IGNORE,
-                HIDE,
-            ],
-        ),
+        "QuerySvg" => ("Returns a merged flame graph as an SVG image", PRUNED),
         _ => ("", &[]),
     }
 }
@@ -111,6 +86,20 @@ const MERGED: &[Parameter] = &[
     UNTIL,
     ALL_SERVICES,
     BY,
+    FOCUS,
+    IGNORE,
+    HIDE,
+];
+
+/// The parameters of operations that return the largest nodes of a merged profile.
+const PRUNED: &[Parameter] = &[
+    TYPE,
+    SELECTOR,
+    FROM,
+    UNTIL,
+    ALL_SERVICES,
+    BY,
+    MAX_NODES,
     FOCUS,
     IGNORE,
     HIDE,

@@ -1,6 +1,6 @@
 //! The reference of all metrics, as Markdown.
 
-use crate::metrics::METRICS;
+use crate::metrics::metrics;
 
 const HEAD: &str = "\
 # Metrics
@@ -16,7 +16,7 @@ the others. A metric without samples is not exported.
 pub fn metrics_reference() -> String {
     let mut text = HEAD.to_owned();
     let mut section = "";
-    for entry in METRICS {
+    for entry in metrics() {
         let of_entry = section_of(entry.name);
         if of_entry != section {
             section = of_entry;

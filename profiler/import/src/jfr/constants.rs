@@ -23,6 +23,8 @@ pub(super) struct Constants<'a> {
     classes: FxHashMap<i64, Text<'a>>,
     /// States of threads.
     states: FxHashMap<i64, Text<'a>>,
+    /// Name of each thread, as Java and as the system has it.
+    threads: FxHashMap<i64, [Text<'a>; 2]>,
     /// Class and name of each method.
     methods: FxHashMap<i64, (i64, Text<'a>)>,
     /// Frames of each stack, from the leaf to the root, and whether the root side is missing.
@@ -88,6 +90,18 @@ impl<'a> Constants<'a> {
                     _ => &mut self.symbols,
                 };
                 constants.insert(key, found);
+            }
+            "java.lang.Thread" => {
+                let mut names = [Text::Empty; 2];
+                classes.fields(class, event, |field, shape, event| {
+                    match field {
+                        "javaName" => names[0] = classes.text(shape, event)?,
+                        "osName" => names[1] = classes.text(shape, event)?,
+                        _ => return Ok(false),
+                    }
+                    Ok(true)
+                })?;
+                self.threads.insert(key, names);
             }
             "jdk.types.Method" => {
                 let mut method = (0, Text::Empty);
@@ -156,6 +170,16 @@ impl<'a> Constants<'a> {
     /// The name of a thread's state, such as `STATE_SLEEPING`.
     pub(super) fn state(&self, key: i64) -> Cow<'a, str> {
         self.string(self.states.get(&key).copied().unwrap_or_default())
+    }
+
+    /// The name of a thread; empty if it is unknown.
+    pub(super) fn thread(&self, key: i64) -> Cow<'a, str> {
+        let names = self.threads.get(&key).copied().unwrap_or_default();
+        let names = names.map(|name| self.string(name));
+        names
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or_default()
     }
 
     /// The name of a method: `java/lang/Thread.run`, or a function's name alone if it has no class.

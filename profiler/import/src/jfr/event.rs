@@ -9,6 +9,7 @@ use crate::Error;
 pub(super) struct Event {
     pub(super) stack: i64,
     pub(super) context: i64,
+    pub(super) thread: i64,
     pub(super) state: i64,
     pub(super) size: i64,
     pub(super) tlab_size: i64,
@@ -16,6 +17,8 @@ pub(super) struct Event {
     /// Ticks.
     pub(super) duration: i64,
     pub(super) samples: i64,
+    /// Ticks.
+    pub(super) period: i64,
 }
 
 impl Event {
@@ -30,11 +33,13 @@ impl Event {
                 "stackTrace" => &mut read.stack,
                 "contextId" => &mut read.context,
                 "state" => &mut read.state,
-                "allocationSize" => &mut read.size,
+                "sampledThread" | "eventThread" => &mut read.thread,
+                "allocationSize" | "size" => &mut read.size,
                 "tlabSize" => &mut read.tlab_size,
                 "weight" => &mut read.weight,
                 "duration" => &mut read.duration,
                 "samples" => &mut read.samples,
+                "samplingPeriod" => &mut read.period,
                 _ => return Ok(false),
             };
             *target = classes.number(shape, event)?;

@@ -18,6 +18,9 @@ pub(super) const WALL: i64 = 105;
 pub(super) const OUTSIDE_TLAB: i64 = 106;
 pub(super) const PARK: i64 = 107;
 pub(super) const LIVE: i64 = 108;
+pub(super) const CPU_TIME: i64 = 109;
+pub(super) const MALLOC: i64 = 110;
+const THREAD: i64 = 35;
 pub(super) const SELF: i64 = 200;
 pub(super) const TWICE: i64 = 201;
 const EMPTY: i64 = 202;
@@ -124,6 +127,38 @@ const CLASSES: &[(i64, &str, &[FieldSpec])] = &[
         &[("stackTrace", STACK, Constant), ("samples", INT, Inline)],
     ),
     (
+        THREAD,
+        "java.lang.Thread",
+        &[
+            ("osName", STRING, Inline),
+            ("osThreadId", LONG, Inline),
+            ("javaName", STRING, Inline),
+        ],
+    ),
+    (
+        CPU_TIME,
+        "jdk.CPUTimeSample",
+        &[
+            ("startTime", LONG, Inline),
+            ("stackTrace", STACK, Constant),
+            ("eventThread", THREAD, Constant),
+            ("failed", BOOLEAN, Inline),
+            ("samplingPeriod", LONG, Inline),
+            ("biased", BOOLEAN, Inline),
+        ],
+    ),
+    (
+        MALLOC,
+        "profiler.Malloc",
+        &[
+            ("startTime", LONG, Inline),
+            ("eventThread", THREAD, Constant),
+            ("stackTrace", STACK, Constant),
+            ("address", LONG, Inline),
+            ("size", LONG, Inline),
+        ],
+    ),
+    (
         LIVE,
         "profiler.LiveObject",
         &[
@@ -226,7 +261,7 @@ fn metadata() -> Vec<u8> {
 fn constants() -> Vec<u8> {
     let mut fields = longs(&[0, 0, 0]);
     fields.push(1);
-    fields.extend(longs(&[5, SYMBOL, 5]));
+    fields.extend(longs(&[6, SYMBOL, 5]));
     for (key, symbol) in [
         (1, "java/lang/Thread"),
         (2, "run"),
@@ -250,6 +285,13 @@ fn constants() -> Vec<u8> {
     ] {
         long(key, &mut fields);
         text(state, &mut fields);
+    }
+    fields.extend(longs(&[THREAD, 2]));
+    for (key, system, java) in [(1, "GC Thread#0", ""), (2, "http-1", "http-nio-1")] {
+        long(key, &mut fields);
+        text(system, &mut fields);
+        long(40 + key, &mut fields);
+        text(java, &mut fields);
     }
     event(1, &fields)
 }

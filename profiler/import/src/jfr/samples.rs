@@ -8,6 +8,9 @@ use crate::{Error, Named, Options};
 use davy_profile::{LabelSetId, NodeId, truncate};
 use rustc_hash::FxHashMap;
 
+/// The label with the name of the thread.
+const THREAD: &str = "thread";
+
 /// A kind of profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
@@ -17,6 +20,7 @@ pub(super) enum Kind {
     AllocOutsideTlab,
     AllocSample,
     Live,
+    Malloc,
     Mutex,
     Block,
 }
@@ -29,6 +33,7 @@ impl Kind {
             Self::AllocInNewTlab
             | Self::AllocOutsideTlab
             | Self::AllocSample
+            | Self::Malloc
             | Self::Mutex
             | Self::Block => 2,
         }
@@ -43,7 +48,8 @@ struct Target {
     stacks: FxHashMap<i64, NodeId>,
     /// Location of each method and line of the current chunk.
     frames: FxHashMap<(i64, i32), u32>,
-    labels: FxHashMap<i64, LabelSetId>,
+    /// Labels of each context and thread of the current chunk.
+    labels: FxHashMap<(i64, i64), LabelSetId>,
 }
 
 /// The profiles of a recording.
@@ -83,7 +89,12 @@ impl<'a> Targets<'a> {
             self.all.len() - 1
         });
         let target = &mut self.all[at];
-        let Event { stack, context, .. } = *event;
+        let Event {
+            stack,
+            context,
+            thread,
+            ..
+        } = *event;
         let node = if let Some(node) = target.stacks.get(&stack) {
             *node
         } else {
@@ -91,11 +102,18 @@ impl<'a> Targets<'a> {
             target.stacks.insert(stack, node);
             node
         };
-        let labels = if let Some(labels) = target.labels.get(&context) {
+        let labels = if let Some(labels) = target.labels.get(&(context, thread)) {
             *labels
         } else {
-            let labels = target.builder.labels(&self.contexts.labels(context))?;
-            target.labels.insert(context, labels);
+            let name = constants.thread(thread);
+            let mut labels = self.contexts.labels(context);
+            // A label of the program counts more.
+            if !name.is_empty() && labels.iter().all(|(name, _)| *name != THREAD) {
+                labels.push((THREAD, &name));
+                labels.sort_unstable();
+            }
+            let labels = target.builder.labels(&labels)?;
+            target.labels.insert((context, thread), labels);
             labels
         };
         target.builder.add(node, labels, values)
@@ -106,6 +124,7 @@ impl<'a> Targets<'a> {
         for target in &mut self.all {
             target.stacks.clear();
             target.frames.clear();
+            target.labels.clear();
         }
     }
 
@@ -188,6 +207,10 @@ fn builder(kind: Kind, period: i64, options: &Options<'_>) -> Builder {
                 ("alloc_sample_objects", "count"),
                 ("alloc_sample_bytes", "bytes"),
             ];
+            build("memory", &types, SPACE, 0)
+        }
+        Kind::Malloc => {
+            let types = [("malloc_objects", "count"), ("malloc_bytes", "bytes")];
             build("memory", &types, SPACE, 0)
         }
         Kind::Live => build("memory", &[("live", "count")], ("objects", "count"), 0),

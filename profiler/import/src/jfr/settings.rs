@@ -11,6 +11,8 @@ const WALL_NANOS: i64 = 50_000_000;
 pub(super) struct Settings {
     /// Whether `jdk.ExecutionSample` samples all threads, whether they run or wait.
     pub(super) samples_wall: bool,
+    /// Whether there are `jdk.CPUTimeSample`, which measure what `jdk.ExecutionSample` estimates.
+    pub(super) samples_cpu_time: bool,
     interval: i64,
     wall: i64,
     /// Period of `jdk.ExecutionSample` as the JDK states it.

@@ -1,6 +1,6 @@
 use super::recording::{
-    EXECUTION, IN_NEW_TLAB, LIVE, MONITOR, OUTSIDE_TLAB, PARK, SELF, TWICE, WALL, chunk, event,
-    longs, setting,
+    CPU_TIME, EXECUTION, IN_NEW_TLAB, LIVE, MALLOC, MONITOR, OUTSIDE_TLAB, PARK, SELF, TWICE, WALL,
+    chunk, event, longs, setting,
 };
 use crate::outline::outline;
 use crate::{Format, Options, decode};
@@ -73,6 +73,7 @@ fn each_kind_of_event_has_its_profile() {
         event(IN_NEW_TLAB, &longs(&[1, 16, 4096])),
         event(OUTSIDE_TLAB, &longs(&[1, 5000])),
         event(LIVE, &longs(&[1, 16])),
+        event(MALLOC, &longs(&[0, 0, 1, 0x7000, 640])),
         // 3 ticks at 2 GHz are 1.5 ns.
         event(MONITOR, &longs(&[3_000, 1])),
         event(PARK, &longs(&[4_000, 2])),
@@ -83,10 +84,30 @@ fn each_kind_of_event_has_its_profile() {
          [memory alloc_in_new_tlab_objects:count alloc_in_new_tlab_bytes:bytes]\n{stack} 1,4096\n\
          [memory alloc_outside_tlab_objects:count alloc_outside_tlab_bytes:bytes]\n{stack} 1,5000\n\
          [memory live:count]\n{stack} 1\n\
+         [memory malloc_objects:count malloc_bytes:bytes]\n{stack} 1,640\n\
          [mutex contentions:count delay:nanoseconds]\n{stack} 1,1500\n\
          [block contentions:count delay:nanoseconds]\n(truncated);read 1,2000\n"
     );
     check(&chunk(&events), &[], &expected);
+}
+
+#[test]
+fn samples_of_cpu_time_state_their_period_and_replace_estimates() {
+    // 40,000,000 ticks at 2 GHz are 20 ms. The second one has no stack.
+    let events = [
+        event(CPU_TIME, &longs(&[0, 1, 2, 0, 40_000_000, 0])),
+        event(EXECUTION, &longs(&[0, 1, 0, 0])),
+        event(CPU_TIME, &longs(&[0, 0, 1, 1, 20_000_000, 0])),
+        event(CPU_TIME, &longs(&[0, 1, 9, 0, 20_000_000, 0])),
+    ];
+    check(
+        &chunk(&events),
+        &[],
+        "[process_cpu cpu:nanoseconds]\n\
+         java/lang/Thread.run@:7;App.work@:42 20000000 thread=http-nio-1\n\
+         (unknown) 10000000 thread=GC Thread#0\n\
+         java/lang/Thread.run@:7;App.work@:42 10000000\n",
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{FlameTree, Frame, FrameKind};
 use crate::{Function, LabelSetId, Line, NodeId, Profile};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 /// The stacks of a tree in a profile.
 pub struct Exported {
@@ -13,6 +14,26 @@ pub struct Exported {
 }
 
 impl FlameTree {
+    /// The value of each stack by the names of its frames, from the root to the leaf, for comparisons. Stacks of
+    /// the same names are added up, and those whose values add up to 0 are left out.
+    pub fn values_by_stack(&self) -> BTreeMap<Vec<String>, i64> {
+        let mut path: Vec<String> = Vec::new();
+        let mut stacks: BTreeMap<Vec<String>, i64> = BTreeMap::new();
+        self.walk(|node, depth| {
+            if node != NodeId::ROOT {
+                path.truncate(depth - 1);
+                path.push(self.frame_name(self.stacks.item(node)).into_owned());
+            }
+            let value = self.values[node.index()];
+            if value != 0 {
+                let sum = stacks.entry(path.clone()).or_default();
+                *sum = sum.saturating_add(value);
+            }
+        });
+        stacks.retain(|_, value| *value != 0);
+        stacks
+    }
+
     /// A profile with the locations and stacks of this tree, whose frames should have the grain
     /// [`Grain::Location`](super::Grain::Location). Frames that were inlined share the location of the
     /// frame that contains them. The main mapping is the first one, as tools expect.
@@ -29,7 +50,8 @@ impl FlameTree {
                 is_used[at as usize] = true;
             }
         }
-        for at in order.into_iter().filter(|at| is_used[*at]) {
+        let is_kept = |at: &usize| is_used[*at] || self.mappings[*at].is_main;
+        for at in order.into_iter().filter(is_kept) {
             mappings[at] = Some(profile.mappings.len() as u32);
             profile.mappings.push(self.mappings[at]);
         }

@@ -44,6 +44,56 @@ pub struct Frame {
     pub is_folded: bool,
 }
 
+/// Where the code of a frame is, which decides the frames that are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CodePlace {
+    /// Number of the mapping, counted from 1; 0 if unknown.
+    pub mapping: u32,
+    /// See [`Frame::address`].
+    pub address: u64,
+    /// Whether it was inlined into the frame that contains it.
+    pub is_inlined: bool,
+    /// Whether several functions share it.
+    pub is_folded: bool,
+}
+
+impl CodePlace {
+    /// The place of a frame whose function is known or not. The address of an inlined one is that of the frame
+    /// that contains it, unless nothing else identifies it.
+    #[inline]
+    pub fn of_frame(self, is_named: bool) -> Self {
+        if self.is_inlined && is_named {
+            Self {
+                address: 0,
+                is_folded: false,
+                ..self
+            }
+        } else {
+            self
+        }
+    }
+
+    /// The part by which frames are the same. The address of a function without a mapping is another one in
+    /// every process, and often in every profile, so it does not count.
+    #[inline]
+    pub fn identity(self, is_named: bool) -> Self {
+        if self.mapping != 0 || !is_named {
+            self
+        } else {
+            Self { address: 0, ..self }
+        }
+    }
+
+    /// The address of a frame from those of two frames with the same identity: the lower known one.
+    #[inline]
+    pub fn lower_address(known: u64, other: u64) -> u64 {
+        match (known, other) {
+            (0, address) | (address, 0) => address,
+            (known, other) => known.min(other),
+        }
+    }
+}
+
 impl Frame {
     /// The line or column of a frame from that of a profile: negative numbers are unknown, and larger ones than
     /// 2^31 - 1 become that.
@@ -56,40 +106,48 @@ impl Frame {
         (self.name.0 | self.system_name.0 | self.file.0) != 0
     }
 
-    /// This frame as one that was inlined. Its address is that of the frame that contains it, unless nothing
-    /// else identifies it.
-    pub fn inlined(self) -> Self {
-        if !self.is_named() {
-            return Self {
-                is_inlined: true,
-                ..self
-            };
+    fn place(&self) -> CodePlace {
+        CodePlace {
+            mapping: self.mapping,
+            address: self.address,
+            is_inlined: self.is_inlined,
+            is_folded: self.is_folded,
         }
+    }
+
+    fn at(self, place: CodePlace) -> Self {
+        let CodePlace {
+            mapping,
+            address,
+            is_inlined,
+            is_folded,
+        } = place;
         Self {
-            address: 0,
-            is_inlined: true,
-            is_folded: false,
+            mapping,
+            address,
+            is_inlined,
+            is_folded,
             ..self
         }
     }
 
-    /// The part by which frames are the same. The address of a function without a mapping is another one in
-    /// every process, and often in every profile, so it does not count.
-    pub fn identity(&self) -> Self {
-        if self.mapping != 0 || !self.is_named() {
-            return *self;
-        }
-        Self {
-            address: 0,
-            ..*self
-        }
+    /// This frame as one that was inlined.
+    pub fn inlined(self) -> Self {
+        let place = CodePlace {
+            is_inlined: true,
+            ..self.place()
+        };
+        self.at(place.of_frame(self.is_named()))
     }
 
-    /// Merges the address of a frame with the same identity: the lowest known one is kept.
+    /// The part by which frames are the same.
+    pub fn identity(&self) -> Self {
+        self.at(self.place().identity(self.is_named()))
+    }
+
+    /// Merges the address of a frame with the same identity.
     pub fn absorb(&mut self, address: u64) {
-        if address != 0 && (self.address == 0 || address < self.address) {
-            self.address = address;
-        }
+        self.address = CodePlace::lower_address(self.address, address);
     }
 }
 

@@ -1,6 +1,5 @@
 use super::*;
 use crate::flame::Grain;
-use std::collections::BTreeMap;
 
 fn check(input: &str, expected: Result<&str, Error>) {
     let got = decode(input.as_bytes(), &Limits::default()).map(|profile| {
@@ -166,27 +165,15 @@ fn random_trees_survive_encoding_and_decoding() {
         let profile = decode(text.as_bytes(), &Limits::default()).expect("decode the stacks");
         let mut back = FlameTree::new();
         back.add_profile(&profile, 0, Grain::Function);
-        assert_eq!(stacks(&back), stacks(&tree), "seed {seed}:\n{text}");
+        assert_eq!(
+            back.values_by_stack(),
+            tree.values_by_stack(),
+            "seed {seed}:\n{text}"
+        );
     }
 }
 
 /// The value of each stack by the names of its frames.
-fn stacks(tree: &FlameTree) -> BTreeMap<Vec<String>, i64> {
-    let mut path: Vec<String> = Vec::new();
-    let mut stacks = BTreeMap::new();
-    tree.walk(|node, depth| {
-        if node != NodeId::ROOT {
-            path.truncate(depth - 1);
-            path.push(tree.frame_name(tree.stacks.item(node)).into_owned());
-        }
-        let value = tree.values[node.index()];
-        if value != 0 {
-            *stacks.entry(path.clone()).or_default() += value;
-        }
-    });
-    stacks
-}
-
 #[test]
 fn size_is_known_before_the_text_is_built() {
     let check = |text: &str| {

@@ -1,6 +1,7 @@
 use super::{
     BLOCK_RANGES, BUILD_ID, FILE_NAME, FRAMES_MAX, MAGIC, SymbolFrame, VERSION, placeholder,
 };
+use crate::wire::put_varint;
 use crate::{StringId, StringTable};
 use std::io::{self, Write};
 
@@ -98,11 +99,11 @@ impl Builder {
         let shared = both.take_while(|(a, b)| a == b).count();
         let further = &frames[shared..];
         for number in [length, shared as u64, further.len() as u64] {
-            put(&mut self.blocks, number);
+            put_varint(&mut self.blocks, number);
         }
         for frame in further {
             for number in [frame.function.0, frame.file.0, frame.line] {
-                put(&mut self.blocks, number.into());
+                put_varint(&mut self.blocks, number.into());
             }
         }
         self.before.truncate(shared);
@@ -181,12 +182,4 @@ impl Builder {
         }
         output.flush()
     }
-}
-
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
 }

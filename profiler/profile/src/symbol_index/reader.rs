@@ -2,6 +2,7 @@ use super::{
     BLOCK_RANGES, BUILD_ID, FILE_NAME, FRAMES_MAX, HEADER_BYTES, MAGIC, SymbolFrame, VERSION,
 };
 use crate::StringId;
+use crate::wire::Reader;
 use std::fmt;
 use std::ops::Range;
 
@@ -265,34 +266,32 @@ impl<B: AsRef<[u8]>> SymbolIndex<B> {
         }
         let start = self.start(block).unwrap_or(0);
         let offset = read_u32(all, self.block_offsets + 4 * block).unwrap_or(0) as usize;
-        let mut numbers = Numbers {
-            bytes: all.get(..self.text).unwrap_or_default(),
-            at: self.block_bytes + offset,
-        };
-        let truncated = |numbers: &Numbers<'_>| invalid("truncated block", numbers.at);
-        let ranges = numbers.take().ok_or_else(|| truncated(&numbers))?;
+        let at = self.block_bytes + offset;
+        let mut numbers = Reader::nested(all.get(at..self.text).unwrap_or_default(), at);
+        let truncated = |numbers: &Reader<'_>| invalid("truncated block", numbers.position());
+        let ranges = numbers.varint().map_err(|_| truncated(&numbers))?;
         if ranges > u64::from(BLOCK_RANGES) {
-            return Err(invalid("block has too many ranges", numbers.at));
+            return Err(invalid("block has too many ranges", numbers.position()));
         }
         found.frames.clear();
         found.range = start..start;
         for _ in 0..ranges {
-            let mut take = || numbers.take();
+            let mut take = || numbers.varint().ok();
             let (Some(length), Some(shared), Some(further)) = (take(), take(), take()) else {
                 return Err(truncated(&numbers));
             };
             let shared = usize::try_from(shared).unwrap_or(usize::MAX);
             let end = found.range.end.checked_add(length);
             let (Some(end), true) = (end, shared <= found.frames.len()) else {
-                return Err(invalid("invalid range", numbers.at));
+                return Err(invalid("invalid range", numbers.position()));
             };
             found.range = found.range.end..end;
             found.frames.truncate(shared);
             if further > (FRAMES_MAX - shared) as u64 {
-                return Err(invalid("range has too many frames", numbers.at));
+                return Err(invalid("range has too many frames", numbers.position()));
             }
             for _ in 0..further {
-                let mut take = || numbers.take().and_then(|n| u32::try_from(n).ok());
+                let mut take = || numbers.varint().ok().and_then(|n| u32::try_from(n).ok());
                 let (Some(function), Some(file), Some(line)) = (take(), take(), take()) else {
                     return Err(truncated(&numbers));
                 };
@@ -320,30 +319,6 @@ impl<B: AsRef<[u8]>> SymbolIndex<B> {
         };
         let range = self.text + start as usize..self.text + end(string)? as usize;
         std::str::from_utf8(self.as_bytes().get(range)?).ok()
-    }
-}
-
-/// Reads LEB128 numbers.
-struct Numbers<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Numbers<'_> {
-    fn take(&mut self) -> Option<u64> {
-        let (mut number, mut shift) = (0, 0);
-        loop {
-            let byte = *self.bytes.get(self.at)?;
-            self.at += 1;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-            shift += 7;
-            if shift > 63 {
-                return None;
-            }
-        }
     }
 }
 

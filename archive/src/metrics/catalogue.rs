@@ -1,0 +1,257 @@
+//! What each metric of the archive is: name, type, labels and help text.
+
+use prometheus::{HistogramOpts, Opts};
+
+/// A metric family.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: MetricKind,
+    /// Its labels, besides `process`.
+    pub labels: &'static [&'static str],
+    /// Its help text.
+    pub help: &'static str,
+}
+
+/// The type of a metric family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows, and starts at 0 with the process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of observations by size.
+    Histogram,
+}
+
+impl MetricKind {
+    /// Its name in `# TYPE`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+impl MetricEntry {
+    /// The unit of its values, from its name.
+    pub fn unit(&self) -> &'static str {
+        let base = self.name.strip_suffix("_total").unwrap_or(self.name);
+        if base.ends_with("_seconds") {
+            "seconds"
+        } else if base.ends_with("_bytes") {
+            "bytes"
+        } else {
+            "count"
+        }
+    }
+
+    /// The entry with this name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, so that every exported metric is documented.
+    pub fn named(
+        entries: &'static [MetricEntry],
+        name: &str,
+    ) -> Result<&'static Self, prometheus::Error> {
+        let found = entries.iter().find(|entry| entry.name == name);
+        found.ok_or_else(|| prometheus::Error::Msg(format!("metric {name} is not in METRICS")))
+    }
+
+    /// Name and help text.
+    pub fn opts(&self) -> Opts {
+        Opts::new(self.name, self.help)
+    }
+
+    /// Name, help text and upper bounds of the buckets.
+    pub fn histogram_opts(&self, bounds: &[f64]) -> HistogramOpts {
+        HistogramOpts::new(self.name, self.help).buckets(bounds.to_vec())
+    }
+}
+
+const fn entry(
+    kind: MetricKind,
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricEntry {
+    MetricEntry {
+        name,
+        kind,
+        labels,
+        help,
+    }
+}
+
+/// A counter.
+pub const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricEntry {
+    entry(MetricKind::Counter, name, labels, help)
+}
+
+/// A gauge.
+pub const fn gauge(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricEntry {
+    entry(MetricKind::Gauge, name, labels, help)
+}
+
+/// A histogram.
+pub const fn histogram(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricEntry {
+    entry(MetricKind::Histogram, name, labels, help)
+}
+
+/// Every metric of the archive, by name.
+pub const METRICS: &[MetricEntry] = &[
+    gauge(
+        "davy_archive_blocks",
+        &[],
+        "Blocks at the last run of the compactor.",
+    ),
+    counter(
+        "davy_archive_bucket_errors_total",
+        &["request"],
+        "Failed requests to the bucket, by operation.",
+    ),
+    counter(
+        "davy_archive_bucket_requests_total",
+        &["request"],
+        "Requests to the bucket, by operation.",
+    ),
+    gauge(
+        "davy_archive_buffered_bytes",
+        &[],
+        "Memory of request bodies and open segments.",
+    ),
+    gauge(
+        "davy_archive_cache_bytes",
+        &[],
+        "Bytes of cached pieces of objects.",
+    ),
+    gauge(
+        "davy_archive_compaction_lag_seconds",
+        &[],
+        "Age of the oldest closed hour that still has uncompacted segments.",
+    ),
+    counter(
+        "davy_archive_compactions_total",
+        &["result"],
+        "Merges, by result.",
+    ),
+    counter(
+        "davy_archive_deleted_total",
+        &["kind"],
+        "Deleted segments and blocks that another block covers, by kind.",
+    ),
+    counter(
+        "davy_archive_dropped_labels_total",
+        &["reason"],
+        "Dropped sample labels, by reason.",
+    ),
+    counter(
+        "davy_archive_duplicate_windows_total",
+        &[],
+        "Windows dropped as duplicates of a window in the open segment.",
+    ),
+    histogram(
+        "davy_archive_flush_duration_seconds",
+        &[],
+        "Time to encode and write the open segments of one flush.",
+    ),
+    counter(
+        "davy_archive_flush_errors_total",
+        &[],
+        "Segments that could not be written.",
+    ),
+    counter(
+        "davy_archive_flushed_bytes_total",
+        &[],
+        "Bytes of written segments.",
+    ),
+    counter(
+        "davy_archive_ingest_bytes_total",
+        &[],
+        "Bytes of acknowledged profiles, as received.",
+    ),
+    histogram(
+        "davy_archive_query_duration_seconds",
+        &["op"],
+        "Duration of queries.",
+    ),
+    counter(
+        "davy_archive_query_partial_total",
+        &[],
+        "Query results with missing data.",
+    ),
+    counter(
+        "davy_archive_rejected_total",
+        &["reason"],
+        "Refused pushes, by reason.",
+    ),
+    counter(
+        "davy_archive_repaired_total",
+        &["what"],
+        "Parts of accepted profiles that were truncated, escaped or skipped, by what they are.",
+    ),
+    gauge(
+        "davy_archive_segments",
+        &[],
+        "Segments that no block covers, at the last run of the compactor.",
+    ),
+    counter(
+        "davy_archive_symbols_bytes_total",
+        &[],
+        "Bytes of stored symbols.",
+    ),
+    gauge(
+        "davy_archive_symbols_cache_bytes",
+        &[],
+        "Memory of cached functions by address.",
+    ),
+    counter(
+        "davy_archive_symbols_failures_total",
+        &["reason"],
+        "Symbols that could not be read, by reason.",
+    ),
+    counter(
+        "davy_archive_symbols_lookups_total",
+        &["result"],
+        "Addresses of builds with symbols that queries and merges looked up, by result.",
+    ),
+    counter(
+        "davy_archive_symbols_uploads_total",
+        &["result"],
+        "Uploads of symbol indices, by result.",
+    ),
+    counter("davy_archive_windows_total", &[], "Acknowledged windows."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metric_without_an_entry_is_an_error() {
+        let found = MetricEntry::named(METRICS, "davy_archive_windows_total");
+        assert_eq!(found.expect("listed").help, "Acknowledged windows.");
+        let error = MetricEntry::named(METRICS, "davy_archive_widows_total");
+        assert_eq!(
+            error.expect_err("not listed").to_string(),
+            "Error: metric davy_archive_widows_total is not in METRICS"
+        );
+    }
+}
