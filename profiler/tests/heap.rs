@@ -9,6 +9,7 @@ use davy_profiler::{Builder, Filter};
 use davy_tag::Tag;
 use std::hint::black_box;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use work::{label, stack, sum, turn};
 
@@ -372,6 +373,51 @@ fn first_sample_after_a_rate_change_has_the_weight_of_the_old_rate() {
     let later = live.tags.iter().find(|live| live.tag == tag);
     assert_close(later.map_or(0, |live| live.bytes as i64), bytes);
     drop(kept);
+}
+
+#[test]
+fn thread_that_allocates_during_changes_of_the_rate_is_not_overestimated() {
+    let _turn = turn();
+    let profiler = Builder::new("heap").start().expect("profiler started");
+    let handle = profiler.handle();
+    let tag = Tag::new("heap rate", "during");
+    let (begun, changed) = (Barrier::new(2), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let _guard = tag.enter();
+            let (mut kept, mut bytes) = hoard(8 << 20, 1);
+            begun.wait();
+            // At least once more, after the changes.
+            loop {
+                let is_last = changed.load(Ordering::Acquire);
+                let (pieces, sum) = hoard(1 << 20, 2);
+                bytes += sum;
+                kept.extend(pieces);
+                if is_last {
+                    return (kept, bytes);
+                }
+            }
+        });
+        begun.wait();
+        for _ in 0..20 {
+            for rate in [4 << 10, 512 << 10] {
+                handle.set_heap_rate(rate).expect("the profiler is running");
+            }
+        }
+        changed.store(true, Ordering::Release);
+        let (kept, bytes) = thread.join().expect("no panic");
+        let live = handle.live_heap();
+        let found = live.tags.iter().find(|live| live.tag == tag);
+        let error = found.map_or(0, |live| live.bytes as i64) - bytes as i64;
+        // `kept` grows in steps that are not counted.
+        let growth = 2.0 * (kept.capacity() * size_of::<Vec<u8>>()) as f64;
+        let deviation = (RATE * (bytes as f64 + growth)).sqrt();
+        assert!(
+            error as f64 <= growth + 4.5 * deviation,
+            "{error} B too many, for {bytes} B"
+        );
+        drop(kept);
+    });
 }
 
 #[test]

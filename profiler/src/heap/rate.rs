@@ -16,6 +16,9 @@ const RATE_BITS: u32 = 8;
 
 /// Logarithm to base 2 of the mean distance between sampled bytes; 0 before sampling starts.
 static RATE: AtomicU8 = AtomicU8::new(0);
+/// The rate at which jemalloc draws distances now. During a change, when both rates are possible, the shorter distance: a
+/// sample may stand for too little then, but never for gigabytes that were not allocated.
+static DRAWING: AtomicU8 = AtomicU8::new(0);
 /// For each change, the lowest id of a thread that started after it, and the rate before it. The latest
 /// change comes first; unused entries are 0.
 static CHANGES: [AtomicU64; CHANGES_MAX] = [const { AtomicU64::new(0) }; CHANGES_MAX];
@@ -34,6 +37,7 @@ pub(super) fn now() -> u8 {
 /// Notes the rate that the allocator started with.
 pub(super) fn begin(log2: u8) {
     if now() == 0 {
+        DRAWING.store(log2, Ordering::Release);
         RATE.store(log2, Ordering::Release);
     }
 }
@@ -41,9 +45,13 @@ pub(super) fn begin(log2: u8) {
 /// Changes the rate by `apply`, and notes the change if that succeeds.
 pub(super) fn change(log2: u8, apply: impl FnOnce() -> bool) -> bool {
     let _guard = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = now();
+    DRAWING.store(before.min(log2), Ordering::Release);
     if !apply() {
+        DRAWING.store(before, Ordering::Release);
         return false;
     }
+    DRAWING.store(log2, Ordering::Release);
     // Thread ids increase, so a thread with this id or a higher one starts after the change.
     let newest = std::thread::Builder::new().spawn(own_id);
     if let Some(newest) = newest.ok().and_then(|thread| thread.join().ok()) {
@@ -51,7 +59,7 @@ pub(super) fn change(log2: u8, apply: impl FnOnce() -> bool) -> bool {
             let later = CHANGES[at - 1].load(Ordering::Relaxed);
             CHANGES[at].store(later, Ordering::Relaxed);
         }
-        CHANGES[0].store(newest << RATE_BITS | u64::from(now()), Ordering::Relaxed);
+        CHANGES[0].store(newest << RATE_BITS | u64::from(before), Ordering::Relaxed);
     }
     RATE.store(log2, Ordering::Release);
     true
@@ -59,9 +67,9 @@ pub(super) fn change(log2: u8, apply: impl FnOnce() -> bool) -> bool {
 
 /// The rate of the sample that the calling thread is taking.
 pub(super) fn of_sample() -> u8 {
-    let now = now();
-    match DRAWN.with(|drawn| drawn.replace(now)) {
-        0 => rate_at_start(now),
+    let next = DRAWING.load(Ordering::Acquire);
+    match DRAWN.with(|drawn| drawn.replace(next)) {
+        0 => rate_at_start(now()),
         drawn => drawn,
     }
 }
