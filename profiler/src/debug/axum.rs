@@ -18,8 +18,14 @@ pub fn debug_router(handle: Handle) -> Router {
     Router::new()
         .route("/debug/pprof", get(debug))
         .route("/debug/pprof/", get(debug))
+        .route("/debug/pprof/profile", get(debug))
+        .route("/debug/pprof/wall", get(debug))
+        .route("/debug/pprof/heap", get(debug))
+        .route("/debug/pprof/allocs", get(debug))
+        .route("/debug/pprof/tasks", get(debug))
+        .route("/debug/pprof/threads", get(debug))
+        .route("/debug/pprof/cmdline", get(debug))
         .route("/debug/pprof/watch", get(debug).post(debug))
-        .route("/debug/pprof/{profile}", get(debug))
         .with_state(handle)
 }
 
