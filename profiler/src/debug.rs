@@ -1,12 +1,7 @@
 //! `/debug/pprof/*`, for any HTTP server.
 
-#[cfg(feature = "axum")]
-mod axum;
 mod listing;
 mod query;
-
-#[cfg(feature = "axum")]
-pub use axum::debug_router;
 
 use crate::Error;
 use crate::aggregate::Filter;
@@ -82,7 +77,7 @@ impl Handle {
 }
 
 /// A profile is not taken if the waiter is gone before its time is over.
-fn respond(handle: &Handle, target: &str, waiter: Waiter) -> DebugResponse {
+pub(crate) fn respond(handle: &Handle, target: &str, waiter: Waiter) -> DebugResponse {
     use ProfileSource::{Cpu, Heap, Tasks, Threads, Wall};
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let query = match query::parse(query) {

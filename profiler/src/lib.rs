@@ -6,6 +6,8 @@ mod assemble;
 mod builder;
 mod clock;
 mod debug;
+#[cfg(feature = "axum")]
+mod debug_router;
 mod drain;
 mod engine;
 mod error;
@@ -56,7 +58,7 @@ pub use builder::Builder;
 pub use cpu::Probe;
 pub use debug::DebugResponse;
 #[cfg(feature = "axum")]
-pub use debug::debug_router;
+pub use debug_router::debug_router;
 pub use engine::Engine;
 pub use error::Error;
 pub use handle::{Handle, PROFILE_SPAN_MAX};

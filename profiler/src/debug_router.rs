@@ -1,7 +1,7 @@
 //! `/debug/pprof/*` for an axum server.
 
-use super::{DebugResponse, respond};
 use crate::Error;
+use crate::debug::{DebugResponse, respond};
 use crate::handle::Handle;
 use axum::Router;
 use axum::extract::State;
