@@ -23,7 +23,10 @@ pub(crate) const TRUNCATED: u64 = u64::MAX;
 /// Pseudo-address in place of the stack of an allocation that did not fit into the table of stacks.
 pub(crate) const TABLE_FULL: u64 = u64::MAX - 1;
 
-/// Addresses from here on are indices into an aggregate's names; user space ends far below.
+/// Addresses from here on are those of the kernel.
+pub(crate) const KERNEL: u64 = 0xff << 56;
+
+/// Addresses from here to [`KERNEL`] are indices into an aggregate's names; user space ends far below.
 pub(crate) const NAMED: u64 = 1 << 63;
 
 /// Values of one stack under one tag; a CPU profile uses only the first.

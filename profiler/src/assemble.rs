@@ -1,6 +1,8 @@
 //! Converts aggregated addresses to a profile with names.
 
-use crate::aggregate::{Aggregate, CPU_FRAMES_MAX, HEAP_FRAMES_MAX, NAMED, TABLE_FULL, TRUNCATED};
+use crate::aggregate::{
+    self, Aggregate, CPU_FRAMES_MAX, HEAP_FRAMES_MAX, NAMED, TABLE_FULL, TRUNCATED,
+};
 use crate::fold::fold_generics;
 use crate::modules::{self, Module};
 use crate::sample_kind::{ProfileMeta, SampleKind};
@@ -65,7 +67,14 @@ pub(crate) fn assemble(
     let mut nodes = vec![NodeId::ROOT; aggregate.stacks.len()];
     for node in 1..nodes.len() {
         let node_id = NodeId(node as u32);
-        let parent = nodes[aggregate.stacks.parent(node_id).index()];
+        let above = aggregate.stacks.parent(node_id);
+        let mut parent = nodes[above.index()];
+        if is_in_kernel(aggregate, node_id)
+            && !is_in_kernel(aggregate, above)
+            && let Some(location) = resolver.system_call(&mut profile, aggregate, above)
+        {
+            parent = profile.stacks.child(parent, location);
+        }
         let location = locations[aggregate.stacks.item(node_id) as usize];
         nodes[node] = profile.stacks.child(parent, location);
     }
@@ -75,7 +84,9 @@ pub(crate) fn assemble(
     let mut labels = FxHashMap::default();
     for ((node, tag), values) in &aggregate.samples {
         let mut stack = nodes[trim(aggregate, *node, &is_trimmed).index()];
-        if let Some(location) = resolver.kernel(&mut profile, aggregate, *node) {
+        if !is_in_kernel(aggregate, *node)
+            && let Some(location) = resolver.system_call(&mut profile, aggregate, *node)
+        {
             stack = profile.stacks.child(stack, location);
         }
         let labels = *labels
@@ -85,6 +96,12 @@ pub(crate) fn assemble(
         profile.add_sample(stack, labels, &values[..width]);
     }
     profile
+}
+
+/// Whether the frame of a node is one of the kernel.
+fn is_in_kernel(aggregate: &Aggregate, node: NodeId) -> bool {
+    let address = |node| aggregate.addresses[aggregate.stacks.item(node) as usize];
+    node != NodeId::ROOT && (aggregate::KERNEL..TABLE_FULL).contains(&address(node))
 }
 
 /// The regular expression of the frames that are left out once names are known: those that [`trim`] leaves out here.
@@ -170,6 +187,10 @@ impl<'a> LocationResolver<'a> {
                 return profile.named_location(&format!("(stack truncated at {frames} frames)"));
             }
             TABLE_FULL => return profile.named_location("(stack table full)"),
+            aggregate::KERNEL.. => {
+                let name = self.names.kernel_function(address).unwrap_or_default();
+                return self.kernel(profile, name);
+            }
             NAMED.. => {
                 let name = self.pseudo.get((address - NAMED) as usize);
                 return profile.named_location(name.map_or("(unknown)", String::as_str));
@@ -245,9 +266,8 @@ impl<'a> LocationResolver<'a> {
         })
     }
 
-    /// The location of the kernel that a sample of CPU time is in. It has a name and no address, so that nothing takes
-    /// it for a function of the module that made the system call.
-    fn kernel(
+    /// The location of the system call that a stack ends in, if it ends in one.
+    fn system_call(
         &mut self,
         profile: &mut Profile,
         aggregate: &Aggregate,
@@ -259,6 +279,12 @@ impl<'a> LocationResolver<'a> {
         let items = aggregate.stacks.leaf_to_root(leaf);
         let addresses = items.map(|item| aggregate.addresses[item as usize]);
         let system_call = self.names.system_call(self.modules, addresses)?;
+        Some(self.kernel(profile, system_call))
+    }
+
+    /// The location of a system call or of a function of the kernel. It has a name and no address, so that nothing takes
+    /// it for a function of the module that made the system call.
+    fn kernel(&mut self, profile: &mut Profile, function: &str) -> u32 {
         let mapping = *self.kernel.get_or_insert_with(|| {
             profile.mappings.push(Mapping {
                 file: profile.strings.intern(KERNEL),
@@ -267,13 +293,13 @@ impl<'a> LocationResolver<'a> {
             });
             profile.mappings.len() as u32 - 1
         });
-        let name = if system_call.is_empty() {
+        let name = if function.is_empty() {
             KERNEL.to_owned()
         } else {
-            format!("{KERNEL} {system_call}")
+            format!("{KERNEL} {function}")
         };
         let line = self.line(profile, &name, KERNEL, 0);
-        Some(profile.location(Some(mapping), 0, &[line]))
+        profile.location(Some(mapping), 0, &[line])
     }
 
     fn is_trimmed(&self, address: u64, prefixes: &[&str]) -> bool {

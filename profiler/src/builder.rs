@@ -44,6 +44,7 @@ pub struct Builder {
     spool: Option<PathBuf>,
     is_scaled: bool,
     folds_generics: bool,
+    has_kernel_stacks: bool,
     symbols: Option<PathBuf>,
     clock: Clock,
 }
@@ -70,6 +71,7 @@ impl Builder {
             spool: None,
             is_scaled: true,
             folds_generics: false,
+            has_kernel_stacks: false,
             symbols: None,
             clock: Clock::system(),
         }
@@ -173,6 +175,17 @@ impl Builder {
         self
     }
 
+    /// Sets whether CPU samples show the functions of the kernel, by a perf event for each thread, instead of only the
+    /// system call. Needs `kernel.perf_event_paranoid` of at most 1 or CAP_PERFMON, and addresses in `/proc/kallsyms`; a
+    /// thread without them is sampled as if it were off, and [`Stats::no_kernel_stacks_reason`] says why. Costs an open
+    /// file and 8 KiB for each thread, and 5 MiB for the names of the kernel. Default: no.
+    ///
+    /// [`Stats::no_kernel_stacks_reason`]: crate::Stats::no_kernel_stacks_reason
+    pub fn kernel_stacks(mut self, is_on: bool) -> Self {
+        self.has_kernel_stacks = is_on;
+        self
+    }
+
     /// Keeps symbol indices in this folder, one file for each build of the program and of its libraries. Processes may
     /// share it. The index of the program is built by a child process, once; without a folder, once per process.
     /// Default: `symbols` in `$CACHE_DIRECTORY`, else `davy/symbols` in `$XDG_CACHE_HOME` or in `.cache` of the home.
@@ -220,7 +233,7 @@ impl Builder {
         let running = Running::begin()?;
         let mut random = Random::system();
         let seeded = Random::seeded(random.next_u64());
-        let sampler = self.engine.start(self.hz, seeded)?;
+        let sampler = self.engine.start(self.hz, self.has_kernel_stacks, seeded)?;
         if let Err(reason) = heap::start() {
             tracing::info!(reason, "heap profiling disabled");
             #[cfg(native)]

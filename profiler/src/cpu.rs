@@ -1,6 +1,8 @@
 //! The built-in sampler: a timer for every thread, and buffers that the signal handler fills.
 
 mod buffer;
+mod kernel_event;
+mod kernel_ring;
 mod probe;
 mod refusal;
 mod ring;
@@ -13,8 +15,9 @@ pub use probe::Probe;
 
 use crate::modules::{self, Module};
 use crate::sampler::{Counts, Sample, Sampler};
-use crate::{Error, loader, unwind};
+use crate::{Error, kernel_symbols, loader, unwind};
 use davy_base::Random;
+use kernel_event::KernelEvent;
 use refusal::Refusal;
 use rustc_hash::{FxHashMap, FxHashSet};
 use signal::Holder;
@@ -28,6 +31,10 @@ use timer_value::TimerValue;
 /// Maximum number of module lists per process. Each list that is replaced is leaked, because a signal
 /// handler may still be reading its unwind tables.
 const MODULE_LISTS_MAX: usize = 256;
+
+/// Period of the timer of a thread that has a perf event. Only its first tick is used; while the timer is armed, it shows
+/// whether the thread is alive.
+const EVENT_TIMER_PERIOD: Duration = Duration::from_hours(1);
 
 /// A list of modules whose unwind tables are in use.
 #[derive(Clone)]
@@ -78,6 +85,9 @@ struct TimerSampler {
     /// Threads that could not be given a timer, and so are missing from the profile.
     unsampled: FxHashSet<libc::pid_t>,
     refusal: Refusal,
+    /// Whether the kernel's part of stacks is recorded where that is possible.
+    has_kernel_stacks: bool,
+    kernel_refusal: Refusal,
     /// Whether the program has installed its own SIGPROF handler. There are no timers meanwhile: their
     /// signals would go to that handler.
     is_displaced: bool,
@@ -89,6 +99,8 @@ struct TimerSampler {
 #[derive(Default)]
 struct Thread {
     timer: Option<Timer>,
+    /// Takes over from the timer after its first tick.
+    event: Option<KernelEvent>,
 }
 
 impl Thread {
@@ -98,13 +110,20 @@ impl Thread {
 }
 
 /// Installs the SIGPROF handler and reads the unwind tables; samples nothing before [`Sampler::scan`].
-pub(crate) fn start(hz: u32, random: Random) -> Result<Box<dyn Sampler>, Error> {
+pub(crate) fn start(
+    hz: u32,
+    has_kernel_stacks: bool,
+    random: Random,
+) -> Result<Box<dyn Sampler>, Error> {
     signal::install()?;
     let process = std::process::id();
     let is_forked = PROCESS.swap(process, Ordering::Relaxed) != process;
     // Samples recorded after the previous sampler's final drain are discarded.
     for buffer in buffer::all() {
         buffer.reset(is_forked);
+    }
+    if is_forked {
+        kernel_event::forget_all();
     }
     let mut sampler = TimerSampler {
         hz,
@@ -114,10 +133,16 @@ pub(crate) fn start(hz: u32, random: Random) -> Result<Box<dyn Sampler>, Error> 
         watch: ThreadWatch::new(),
         modules: ModuleList::current(),
         unsampled: FxHashSet::default(),
-        refusal: Refusal::default(),
+        refusal: Refusal::new("threads are missing from the CPU profile"),
+        has_kernel_stacks,
+        kernel_refusal: Refusal::new("stacks of the kernel are not recorded"),
         is_displaced: false,
         base: Counts::default(),
     };
+    if has_kernel_stacks && let Err(reason) = kernel_symbols::check() {
+        sampler.has_kernel_stacks = false;
+        sampler.kernel_refusal.set(reason);
+    }
     sampler.base = sampler.totals();
     Ok(Box::new(sampler))
 }
@@ -178,7 +203,7 @@ impl TimerSampler {
     /// Deletes the timers of all threads.
     fn disarm(&mut self) {
         for thread in self.threads.values_mut() {
-            thread.timer = None;
+            *thread = Thread::default();
         }
     }
 
@@ -206,9 +231,20 @@ impl TimerSampler {
         let phase = 1 + self.random.below(period.as_nanos() as u64);
         let buffers = buffer::make_for(self.threads.len() + 1);
         self.next_buffer = (self.next_buffer + 1) % buffers;
-        let value = TimerValue::new(period, self.next_buffer);
         let phase = Duration::from_nanos(phase);
-        let armed = Timer::arm(tid, value.to_signal(), period, phase);
+        thread.event = self.open_event(tid, period);
+        let armed = if let Some(event) = &thread.event {
+            // The timer fires late, so its tick stands for the periods since `begin`: on average, for the time that
+            // has passed. The first period ends at the timer's phase at the earliest.
+            let late = self.random.below(period.as_nanos() as u64) as i64;
+            let due = (timer::cpu_time(tid) + phase).as_nanos() as i64;
+            event.begin_at(due - period.as_nanos() as i64 - late);
+            let value = timer_value::event_to_signal(event.number());
+            Timer::arm(tid, value, EVENT_TIMER_PERIOD, phase)
+        } else {
+            let value = TimerValue::new(period, self.next_buffer);
+            Timer::arm(tid, value.to_signal(), period, phase)
+        };
         match &armed {
             // The thread has ended since it was listed.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
@@ -219,6 +255,24 @@ impl TimerSampler {
         }
         thread.timer = armed.ok();
         thread.timer.is_some()
+    }
+
+    /// The perf event of a thread; none if kernel stacks are not wanted or not possible.
+    fn open_event(&mut self, tid: libc::pid_t, period: Duration) -> Option<KernelEvent> {
+        if !self.has_kernel_stacks {
+            return None;
+        }
+        let opened = KernelEvent::open(tid, period, self.next_buffer);
+        match &opened {
+            // The thread has ended since it was listed.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => self.kernel_refusal.note(
+                "cannot open a perf event for a thread by perf_event_open",
+                error,
+            ),
+            Ok(_) => {}
+        }
+        opened.ok()
     }
 
     fn scan_modules(&mut self) {
@@ -341,6 +395,10 @@ impl Sampler for TimerSampler {
 
     fn refusal(&self) -> Arc<str> {
         self.refusal.reason()
+    }
+
+    fn kernel_refusal(&self) -> Arc<str> {
+        self.kernel_refusal.reason()
     }
 
     fn counts(&self) -> Counts {

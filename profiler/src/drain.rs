@@ -449,6 +449,7 @@ impl Drainer {
         self.mailbox.set_counts(Counts {
             sampler: self.sampler.counts(),
             refusal: self.sampler.refusal(),
+            kernel_refusal: self.sampler.kernel_refusal(),
             lost_nanos: self.lost_nanos,
             cpu_nanos: crate::clock::thread_cpu_nanos(),
         });

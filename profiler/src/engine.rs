@@ -23,13 +23,21 @@ pub enum Engine {
 
 impl Engine {
     /// Installs the SIGPROF handler and starts the sampler.
-    pub(crate) fn start(self, hz: u32, random: Random) -> Result<Box<dyn Sampler>, Error> {
+    pub(crate) fn start(
+        self,
+        hz: u32,
+        has_kernel_stacks: bool,
+        random: Random,
+    ) -> Result<Box<dyn Sampler>, Error> {
         match self {
             #[cfg(native)]
-            Self::Native => crate::cpu::start(hz, random),
+            Self::Native => crate::cpu::start(hz, has_kernel_stacks, random),
             #[cfg(feature = "pprof-engine")]
             Self::Pprof => {
                 let _ = random;
+                if has_kernel_stacks {
+                    tracing::warn!("the pprof engine does not record stacks of the kernel");
+                }
                 crate::fallback::start(hz)
             }
         }

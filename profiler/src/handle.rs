@@ -195,6 +195,7 @@ impl Handle {
             threads: sampler.threads,
             threads_unsampled: sampler.unsampled_threads,
             unsampled_reason: drain.refusal.to_string(),
+            no_kernel_stacks_reason: drain.kernel_refusal.to_string(),
             rings: sampler.rings,
             handler_seconds: sampler.handler_nanos as f64 / 1e9,
             thread_seconds: (drain.cpu_nanos + push.cpu_nanos) as f64 / 1e9,

@@ -33,6 +33,8 @@ mod cpu;
 #[cfg(feature = "pprof-engine")]
 mod fallback;
 #[cfg(native)]
+mod kernel_symbols;
+#[cfg(native)]
 mod loader;
 #[cfg(native)]
 mod mapped;

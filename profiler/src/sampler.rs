@@ -75,5 +75,10 @@ pub(crate) trait Sampler: Send {
     /// Why threads are not sampled; empty if all are.
     fn refusal(&self) -> Arc<str>;
 
+    /// Why the kernel's part of stacks is not recorded; empty if it is, or if it is not wanted.
+    fn kernel_refusal(&self) -> Arc<str> {
+        Arc::default()
+    }
+
     fn counts(&self) -> Counts;
 }

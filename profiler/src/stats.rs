@@ -21,6 +21,9 @@ pub struct Stats {
     pub threads_unsampled: usize,
     /// Why threads are not sampled, with the last error of the system; empty if all are.
     pub unsampled_reason: String,
+    /// Why stacks of the kernel are not recorded, for some threads at least; empty if they are or if
+    /// [`Builder::kernel_stacks`](crate::Builder::kernel_stacks) is off.
+    pub no_kernel_stacks_reason: String,
     /// Rings for samples. All threads share them: there are at most 16, or two per CPU if that is more.
     pub rings: usize,
     /// CPU seconds spent in the signal handler. A handler whose thread lost the processor counts at most 20 us.

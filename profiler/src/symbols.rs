@@ -6,6 +6,7 @@
 
 mod folder;
 
+use crate::kernel_symbols::KernelSymbols;
 use crate::modules::{self, Module};
 use crate::symbolizer;
 use crate::system_calls::SystemCalls;
@@ -30,6 +31,7 @@ pub(crate) struct Symbols {
     folder: Option<Folder>,
     clock: Clock,
     system_calls: Arc<SystemCalls>,
+    kernel: Arc<KernelSymbols>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -57,6 +59,7 @@ impl Symbols {
             folder: folder.or_else(folder::default_path).map(Folder::new),
             clock,
             system_calls: Arc::default(),
+            kernel: Arc::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -133,6 +136,7 @@ impl Symbols {
             folds_generics: self.folds_generics,
             has_placeholders: true,
             system_calls: Arc::clone(&self.system_calls),
+            kernel: Arc::clone(&self.kernel),
             indices: modules.iter().map(index).collect(),
         }
     }
@@ -246,6 +250,7 @@ pub(crate) struct Names {
     /// Whether functions without a name are shown by where they start.
     has_placeholders: bool,
     system_calls: Arc<SystemCalls>,
+    kernel: Arc<KernelSymbols>,
     /// The index of each module that has one, and what is added to an address to get an offset in the file.
     indices: Vec<Option<(u64, Arc<Index>)>>,
 }
@@ -274,6 +279,11 @@ impl Names {
         leaf_to_root: impl IntoIterator<Item = u64>,
     ) -> Option<&'static str> {
         self.system_calls.of_stack(modules, leaf_to_root)
+    }
+
+    /// The name of the function of the kernel at an address, if it is known.
+    pub(crate) fn kernel_function(&self, address: u64) -> Option<&str> {
+        self.kernel.function(address)
     }
 
     /// Passes the frames of an address to `each`, the innermost first: function, source file, and line.
@@ -323,6 +333,7 @@ mod tests {
             folds_generics: false,
             has_placeholders: true,
             system_calls: Arc::default(),
+            kernel: Arc::default(),
             indices: vec![Some((0, Arc::new(index)))],
         }
     }

@@ -85,6 +85,15 @@ fn share(stacks: &BTreeMap<Vec<String>, i64>, is_wanted: impl Fn(&[String]) -> b
     wanted as f64 / stacks.values().sum::<i64>() as f64
 }
 
+/// Checks the shares of the two threads, which need not have got the same CPU time on a busy machine.
+fn check_shares(computed: f64, kernel: f64, shown: &dyn std::fmt::Debug) {
+    assert!(
+        computed > 0.15 && kernel > 0.15,
+        "{computed} {kernel} {shown:#?}"
+    );
+    assert!(computed + kernel > 0.85, "{computed} {kernel} {shown:#?}");
+}
+
 /// The innermost function; empty for CPU time without a stack.
 fn leaf(stack: &[String]) -> &str {
     stack.first().map_or("", String::as_str)
@@ -121,8 +130,7 @@ fn stacks_of_a_stripped_program_without_unwinding_are_whole_and_grouped_by_funct
         computed * 100.0,
         kernel * 100.0
     );
-    assert!((0.4..0.6).contains(&computed), "{leaves:#?}");
-    assert!((0.4..0.6).contains(&kernel), "{leaves:#?}");
+    check_shares(computed, kernel, &leaves);
 }
 
 #[test]
@@ -148,6 +156,5 @@ fn static_program_with_musl_has_whole_stacks_of_its_own_code_and_shows_the_kerne
         computed * 100.0,
         kernel * 100.0
     );
-    assert!((0.4..0.6).contains(&computed), "{stacks:#?}");
-    assert!((0.4..0.6).contains(&kernel), "{stacks:#?}");
+    check_shares(computed, kernel, &stacks);
 }

@@ -1,15 +1,24 @@
-//! Why threads are not sampled.
+//! Why threads, or their stacks in the kernel, are not sampled.
 
 use std::io;
 use std::sync::Arc;
 
-/// The last reason; empty while every thread is sampled.
-#[derive(Debug, Default)]
+/// The last reason; empty while everything is sampled.
+#[derive(Debug)]
 pub(super) struct Refusal {
+    /// What is missing, for the log.
+    missing: &'static str,
     reason: Arc<str>,
 }
 
 impl Refusal {
+    pub(super) fn new(missing: &'static str) -> Self {
+        Self {
+            missing,
+            reason: Arc::default(),
+        }
+    }
+
     pub(super) fn reason(&self) -> Arc<str> {
         Arc::clone(&self.reason)
     }
@@ -20,6 +29,12 @@ impl Refusal {
             Some(libc::EAGAIN) => "; raise the limit of pending signals (`ulimit -i`)",
             Some(libc::EPERM | libc::ENOSYS) => "; allow it in the container's seccomp profile",
             Some(libc::ENOENT) => "; mount /proc",
+            Some(libc::EACCES) => {
+                "; allow it by `sysctl kernel.perf_event_paranoid=1` or CAP_PERFMON"
+            }
+            Some(libc::EMFILE) => {
+                "; raise the limit of open files (`ulimit -n`), one for each thread"
+            }
             _ => "",
         };
         self.set(format!("{what}: {error}{advice}"));
@@ -33,7 +48,7 @@ impl Refusal {
     /// Notes a reason, and logs it if it is new.
     pub(super) fn set(&mut self, reason: String) {
         if *self.reason != *reason {
-            tracing::warn!(reason, "threads are missing from the CPU profile");
+            tracing::warn!(reason, "{}", self.missing);
             self.reason = reason.into();
         }
     }

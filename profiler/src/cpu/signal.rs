@@ -4,7 +4,9 @@
 //! it needs to know about the thread.
 
 use super::buffer;
-use super::timer_value::TimerValue;
+use super::kernel_event::Tick;
+use super::ring::Writer;
+use super::timer_value::{self, TimerValue};
 use crate::sampler::OWN_HANDLER;
 use crate::unwind::{self, Registers};
 use crate::{Error, clock};
@@ -12,6 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The elapsed time of a handler that takes longer is not its CPU time: its thread lost the processor.
 const HANDLER_NANOS_MAX: u64 = 20_000;
+
+/// The codes of signals that a file sends.
+const POLL_IN: libc::c_int = 1;
+const POLL_HUP: libc::c_int = 6;
 
 /// SIGPROF signals that none of our timers sent.
 static FOREIGN: AtomicU64 = AtomicU64::new(0);
@@ -145,6 +151,30 @@ pub(super) fn send(timer: TimerValue) {
     }
 }
 
+/// What sent a signal.
+enum Cause {
+    /// The timer of a thread.
+    Timer(TimerValue),
+    /// The timer that starts the perf event with this number.
+    EventTimer(usize),
+    /// The perf event with this number.
+    Event(usize),
+}
+
+impl Cause {
+    #[inline]
+    fn of(info: &TimerInfo) -> Option<Self> {
+        match info.code {
+            libc::SI_TIMER => TimerValue::of_signal(info.value)
+                .map(Self::Timer)
+                .or_else(|| timer_value::event_of_signal(info.value).map(Self::EventTimer)),
+            // The lower half is `si_fd`.
+            POLL_IN..=POLL_HUP => Some(Self::Event(info.value & 0xffff_ffff)),
+            _ => None,
+        }
+    }
+}
+
 extern "C" fn on_sigprof(
     _signal: libc::c_int,
     info: *mut libc::siginfo_t,
@@ -156,17 +186,15 @@ extern "C" fn on_sigprof(
     let before = unsafe { *errno };
     // SAFETY: the kernel gives a whole siginfo_t, which is larger than this.
     let info = unsafe { &*info.cast::<TimerInfo>() };
-    let timer = if info.code == libc::SI_TIMER {
-        TimerValue::of_signal(info.value)
-    } else {
-        None
-    };
-    if let Some(timer) = timer {
-        // SAFETY: the context is the kernel's own.
-        let registers = unsafe { Registers::of_signal(context) };
-        record(timer, registers, info.overrun.max(0) as u64);
-    } else {
-        FOREIGN.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: the context is the kernel's own.
+    let registers = unsafe { Registers::of_signal(context) };
+    match Cause::of(info) {
+        Some(Cause::Timer(timer)) => record(timer, registers, info.overrun.max(0) as u64),
+        Some(Cause::EventTimer(number)) => start_event(number, registers),
+        Some(Cause::Event(number)) => record_event(number, registers),
+        None => {
+            FOREIGN.fetch_add(1, Ordering::Relaxed);
+        }
     }
     // SAFETY: as above.
     unsafe { *errno = before };
@@ -175,20 +203,55 @@ extern "C" fn on_sigprof(
 /// Writes a sample of the calling thread into a buffer.
 #[inline]
 pub(super) fn record(timer: TimerValue, registers: Registers, overruns: u64) {
-    let begin = clock::signal_safe_nanos();
-    let nanos = (1 + overruns).saturating_mul(timer.period_nanos);
-    let Some((buffer, mut writer)) = buffer::take(timer.buffer) else {
+    sample(timer.buffer, timer.period_nanos, registers, |_| {
+        1 + overruns
+    });
+}
+
+/// Starts the perf event of the calling thread, and writes a sample of the periods before that.
+fn start_event(number: usize, registers: Registers) {
+    if let Some(tick) = Tick::of(number) {
+        sample(tick.buffer, tick.period_nanos, registers, |_| {
+            tick.enable(number)
+        });
+    }
+}
+
+/// Writes a sample that begins with the stack of the kernel, if the thread was in the kernel.
+fn record_event(number: usize, registers: Registers) {
+    if let Some(tick) = Tick::of(number) {
+        sample(tick.buffer, tick.period_nanos, registers, |writer| {
+            tick.read(|pc| writer.push(pc))
+        });
+    }
+}
+
+/// Writes a sample of the calling thread into a buffer. `begin` writes the frames that come before those of the stack,
+/// and returns the number of periods that the sample stands for; there is no sample if that is 0.
+#[inline]
+fn sample(
+    preferred: usize,
+    period_nanos: u64,
+    registers: Registers,
+    begin: impl FnOnce(&mut Writer<'_>) -> u64,
+) {
+    let begun = clock::signal_safe_nanos();
+    let Some((buffer, mut writer)) = buffer::take(preferred) else {
         return;
     };
+    let periods = begin(&mut writer);
+    if periods == 0 {
+        return;
+    }
     unwind::walk(registers, Some(buffer.cache()), |pc| writer.push(pc));
     let counts = buffer.counts();
     let tag = davy_tag::Origin::of_this_thread().number();
-    if writer.publish(nanos, tag) {
+    if writer.publish(periods.saturating_mul(period_nanos), tag) {
         add(&counts.truncated, 1);
     }
     add(&counts.samples, 1);
-    add(&counts.overruns, overruns);
-    let elapsed = clock::signal_safe_nanos().saturating_sub(begin);
+    add(&counts.overruns, periods - 1);
+    let elapsed = clock::signal_safe_nanos().saturating_sub(begun);
     add(&counts.handler_nanos, elapsed.min(HANDLER_NANOS_MAX));
 }
 

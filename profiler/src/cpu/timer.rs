@@ -33,7 +33,7 @@ impl Timer {
         period: Duration,
         phase: Duration,
     ) -> io::Result<Self> {
-        let clock = (!tid << 3) | CPUCLOCK_SCHED_OF_THREAD;
+        let clock = clock_of(tid);
         let mut event = SigEvent {
             value,
             signal: libc::SIGPROF,
@@ -87,6 +87,19 @@ impl Drop for Timer {
         // SAFETY: the id belongs to a timer that this value owns.
         unsafe { libc::syscall(libc::SYS_timer_delete, self.0) };
     }
+}
+
+/// The number of a thread's CPU clock.
+fn clock_of(tid: libc::pid_t) -> libc::clockid_t {
+    (!tid << 3) | CPUCLOCK_SCHED_OF_THREAD
+}
+
+/// CPU time that a thread has used; 0 if it has ended.
+pub(super) fn cpu_time(tid: libc::pid_t) -> Duration {
+    let mut time = timespec(Duration::ZERO);
+    // SAFETY: the time outlives the call, which leaves it unchanged if the thread has ended.
+    unsafe { libc::clock_gettime(clock_of(tid), &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn timespec(span: Duration) -> libc::timespec {

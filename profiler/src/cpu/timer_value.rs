@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Distinguishes our timers from those of other code that uses SIGPROF.
 const MAGIC: u64 = 0x44_4156;
+/// The same for timers that start a perf event: the other bits are the number of the event.
+const EVENT_MAGIC: u64 = 0x44_4157;
 const MAGIC_SHIFT: u32 = 40;
 const PERIOD_BITS: u32 = 30;
 const BUFFER_BITS: u32 = BUFFERS_MAX.trailing_zeros();
@@ -43,6 +45,19 @@ impl TimerValue {
             buffer: value as usize % BUFFERS_MAX,
         })
     }
+}
+
+/// The value of the timer that starts the perf event with this number.
+pub(super) fn event_to_signal(number: usize) -> usize {
+    (EVENT_MAGIC << MAGIC_SHIFT | number as u64) as usize
+}
+
+/// The number of the perf event that a timer starts; none if the timer is another one.
+#[inline]
+pub(super) fn event_of_signal(value: usize) -> Option<usize> {
+    let value = value as u64;
+    let number = value & ((1 << MAGIC_SHIFT) - 1);
+    (value >> MAGIC_SHIFT == EVENT_MAGIC).then_some(number as usize)
 }
 
 #[cfg(test)]

@@ -67,6 +67,8 @@ pub(crate) struct Counts {
     pub(crate) sampler: crate::sampler::Counts,
     /// Why threads are not sampled; empty if all are.
     pub(crate) refusal: Arc<str>,
+    /// Why the kernel's part of stacks is not recorded; empty if it is, or if it is not wanted.
+    pub(crate) kernel_refusal: Arc<str>,
     pub(crate) lost_nanos: u64,
     pub(crate) cpu_nanos: u64,
 }

@@ -89,6 +89,11 @@ impl Names {
         None
     }
 
+    /// Stacks of the kernel are not recorded on this system.
+    pub(crate) fn kernel_function(&self, _address: u64) -> Option<&str> {
+        None
+    }
+
     /// Passes the frames of an address to `each`, the innermost first: function, source file, and line.
     pub(crate) fn frames(
         &self,

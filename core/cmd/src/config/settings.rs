@@ -186,6 +186,11 @@ const GENERAL: &[Setting] = &[
         "100",
         "samples per second of CPU time, 1 to 1000",
     ),
+    setting(
+        "profiler.kernel_stacks",
+        "false",
+        "whether CPU samples show the functions of the kernel and not only the system call; needs kernel.perf_event_paranoid of at most 1 or CAP_PERFMON",
+    ),
     setting("profiler.window", "10s", "duration of a window of samples"),
     setting(
         "profiler.archive",
@@ -321,7 +326,7 @@ impl Setting {
     pub(crate) fn value_type(&self) -> &'static str {
         let name = self.key.rsplit('.').next().unwrap_or_default();
         match name {
-            "enabled" | "require_token" => "true or false",
+            "enabled" | "kernel_stacks" | "require_token" => "true or false",
             "hosts" | "trusted_proxies" => "list",
             "hz" => "samples/s",
             "connections" | "limit" | "queries" | "query_nodes" | "query_series" => "count",

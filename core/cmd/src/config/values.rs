@@ -47,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) profiler_enabled: bool,
     pub(crate) profiler_service: String,
     pub(crate) profiler_hz: u32,
+    pub(crate) profiler_kernel_stacks: bool,
     pub(crate) profiler_window: Duration,
     /// Archivers for the process's own windows; if empty, `archive.listen`.
     pub(crate) profiler_archives: Vec<String>,
@@ -185,6 +186,8 @@ impl Config {
             profiler_hz: loaded.parse("profiler.hz", "a whole number from 1 to 1000", |t| {
                 t.parse().ok().filter(|hz| (1..=1_000).contains(hz))
             })?,
+            profiler_kernel_stacks: loaded
+                .parse("profiler.kernel_stacks", "true or false", |t| t.parse().ok())?,
             profiler_window: duration("profiler.window")?,
             profiler_archives: archivers(&text("profiler.archive"))?,
             profiler_token: secret("profiler.token")?,

@@ -20,6 +20,7 @@ pub(super) fn start(config: &Config, process: &str, id: Ulid) -> Result<Option<P
         .instance(format!("{}:{id}", hostname()))
         .label("version", env!("CARGO_PKG_VERSION"))
         .hz(config.profiler_hz)
+        .kernel_stacks(config.profiler_kernel_stacks)
         .window(config.profiler_window)
         .compression(config.profiler_compression)
         // Blocking threads work for the future that awaits them, not for the one that started them.
