@@ -168,8 +168,9 @@ impl Client {
     {
         let slack = transfer_time(bytes);
         let limit = self.options.attempt_timeout.min(self.options.timeout) + slack;
-        let repeated = self.repeat(kind, key, slack, || self.attempt(kind, key, limit, make()));
-        repeated.await
+        // Boxed, because callers await several requests in one future.
+        let attempt = || self.attempt(kind, key, limit, make());
+        Box::pin(self.repeat(kind, key, slack, attempt)).await
     }
 
     async fn repeat<T, F>(
@@ -293,17 +294,16 @@ impl Client {
 
     /// The objects below a folder; none if it does not exist.
     pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>, Fault> {
-        let listed = self
-            .repeat(RequestKind::List, folder, Duration::ZERO, || {
-                let pages = self.bucket.store.list(Some(folder));
-                self.attempt(
-                    RequestKind::List,
-                    folder,
-                    self.options.timeout,
-                    self.collect(pages),
-                )
-            })
-            .await;
+        let listed = Box::pin(self.repeat(RequestKind::List, folder, Duration::ZERO, || {
+            let pages = self.bucket.store.list(Some(folder));
+            self.attempt(
+                RequestKind::List,
+                folder,
+                self.options.timeout,
+                self.collect(pages),
+            )
+        }))
+        .await;
         match listed {
             Err(fault) if fault.kind == FaultKind::NotFound => Ok(Vec::new()),
             other => other,

@@ -161,7 +161,24 @@ fn text_of(error: &object_store::Error) -> String {
         }
         source = inner.source();
     }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    without_xml(&text)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A text with code and message in place of the XML document that S3 and Azure send.
+fn without_xml(text: &str) -> String {
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>"))
+            .map(|(inner, _)| inner)
+    };
+    let start = text.find("<?xml").or_else(|| text.find("<Error>"));
+    match (start, element("Code"), element("Message")) {
+        (Some(start), Some(code), Some(message)) => format!("{}{code}: {message}", &text[..start]),
+        _ => text.to_owned(),
+    }
 }
 
 fn stated(error: &object_store::Error) -> Option<&Stated> {
@@ -224,7 +241,12 @@ fn kind_of(error: &object_store::Error, text: &str, attempt: &Attempt) -> FaultK
             Some(StatusCode::REQUEST_TIMEOUT) => FaultKind::Failed,
             Some(status) if status.is_client_error() => {
                 // What a client sent was damaged on the way, says the store.
-                let damaged = ["BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"];
+                let damaged = [
+                    "BadDigest",
+                    "XAmzContentSHA256Mismatch",
+                    "XAmzContentChecksumMismatch",
+                    "InvalidDigest",
+                ];
                 if damaged.iter().any(|code| text.contains(code)) {
                     FaultKind::Damaged
                 } else {
@@ -297,4 +319,20 @@ fn hint(kind: FaultKind, url: &BucketUrl) -> Option<String> {
 /// Whether an error says that a container does not exist.
 pub(crate) fn is_missing_bucket(error: &object_store::Error) -> bool {
     stated(error).is_some_and(|stated| stated.kind == FaultKind::NoBucket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn document_of_an_error_is_reduced_to_code_and_message() {
+        let text = "status 400: <?xml version=\"1.0\"?>\n<Error><Code>NoSuchBucket</Code><Message>It does not \
+                    exist.</Message><HostId>x</HostId></Error>";
+        assert_eq!(
+            without_xml(text),
+            "status 400: NoSuchBucket: It does not exist."
+        );
+        assert_eq!(without_xml("connection refused"), "connection refused");
+    }
 }

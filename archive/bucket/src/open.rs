@@ -79,6 +79,18 @@ pub fn open(
     }
 }
 
+/// Checks settings: like [`open`], but creates nothing.
+pub fn check(
+    settings: &BucketSettings,
+    environment: Environment<'_>,
+    clock: &Clock,
+) -> Result<(), SettingsError> {
+    match BucketUrl::parse(&settings.url)?.scheme {
+        Scheme::Memory | Scheme::File => Ok(()),
+        _ => open(settings, environment, clock).map(drop),
+    }
+}
+
 fn open_folder(url: BucketUrl) -> Result<OpenBucket, SettingsError> {
     let failed = |reason: String| {
         SettingsError(format!(

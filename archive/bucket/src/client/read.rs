@@ -42,9 +42,9 @@ impl Client {
             let read = self.read_once(key, range.clone());
             self.attempt(RequestKind::Get, key, limit, read)
         };
-        let read = self
-            .repeat(RequestKind::Get, key, slack, || self.hedged(one))
-            .await?;
+        let read = self.repeat(RequestKind::Get, key, slack, || self.hedged(one));
+        // Boxed, because callers await several reads in one future.
+        let read = Box::pin(read).await?;
         self.meter.bytes(RequestKind::Get, key, read.len() as u64);
         Usage::record_bytes(read.len() as u64);
         Ok(read)
