@@ -1,7 +1,10 @@
 //! Requests to the object storage. Each is counted and has a time limit.
 
+mod meter;
+mod requests;
+
 use crate::cache::{Cache, Entry};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::Table;
 use crate::format::block::{FileMeta, Meta};
 use crate::format::columns::Group;
@@ -11,25 +14,21 @@ use crate::key::{BlockId, Hour, Keys, META, Named, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::rule::{BlockEntry, Listing, SegmentEntry};
-use bytes::Bytes;
-use davy_base::{Clock, Timestamp};
-use futures_util::TryStreamExt;
+use davy_base::Timestamp;
+use davy_bucket::{BucketUrl, Client, DiskCache, OpenBucket, Scheme};
+use meter::BucketMeter;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 use ulid::Ulid;
 
 /// The object storage that holds an archive.
 pub struct Bucket {
-    inner: Arc<dyn ObjectStore>,
+    client: Client,
     /// Keys of its objects.
     pub keys: Keys,
-    clock: Clock,
-    timeout: Duration,
     cache: Cache,
+    disk: Option<DiskCache>,
     metrics: Metrics,
 }
 
@@ -51,142 +50,29 @@ impl From<Error> for ReadError {
 impl Bucket {
     /// The bucket that the options describe.
     pub(crate) fn new(options: &ArchiveOptions, metrics: Metrics) -> Self {
+        let keys = Keys::new(&options.prefix);
+        let opened = options.opened.clone().unwrap_or_else(|| OpenBucket {
+            store: Arc::clone(&options.bucket),
+            multipart: None,
+            url: BucketUrl {
+                scheme: Scheme::Memory,
+                name: String::new(),
+                prefix: String::new(),
+            },
+        });
+        let meter = BucketMeter::new(metrics.clone(), &keys);
         Self {
-            inner: Arc::clone(&options.bucket),
-            keys: Keys::new(&options.prefix),
-            clock: options.clock.clone(),
-            timeout: options.bucket_timeout,
+            client: Client::new(
+                opened,
+                options.requests.clone(),
+                options.clock.clone(),
+                options.random.clone(),
+                Arc::new(meter),
+            ),
+            keys,
             cache: Cache::new(options.cache_bytes),
+            disk: options.disk.clone(),
             metrics,
-        }
-    }
-
-    async fn request<T>(
-        &self,
-        what: &'static str,
-        key: &Path,
-        request: impl Future<Output = object_store::Result<T>>,
-    ) -> Result<T, ReadError> {
-        self.metrics
-            .bucket_requests
-            .with_label_values(&[what])
-            .inc();
-        let failed = |error: Error| {
-            self.metrics.bucket_errors.with_label_values(&[what]).inc();
-            ReadError::Failed(error)
-        };
-        let context = format!("cannot {what} {key}");
-        match self.clock.timeout(self.timeout, request).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(object_store::Error::NotFound { .. })) => Err(ReadError::Gone),
-            Ok(Err(error)) => Err(failed(Error::caused(
-                ErrorKind::Unavailable,
-                context,
-                error,
-            ))),
-            Err(elapsed) => Err(failed(Error::caused(
-                ErrorKind::Unavailable,
-                format!("{context} within {:?}", self.timeout),
-                elapsed,
-            ))),
-        }
-    }
-
-    fn failed(missing: ReadError, key: &Path) -> Error {
-        match missing {
-            ReadError::Gone => Error::new(ErrorKind::Unavailable, format!("{key} does not exist")),
-            ReadError::Failed(error) => error,
-        }
-    }
-
-    /// Writes an object.
-    pub async fn put(&self, key: &Path, bytes: Bytes) -> Result<()> {
-        let put = self
-            .request("put", key, self.inner.put(key, bytes.into()))
-            .await;
-        put.map(|_| ())
-            .map_err(|missing| Self::failed(missing, key))
-    }
-
-    /// Deletes an object; succeeds if it does not exist.
-    pub async fn delete(&self, key: &Path) -> Result<()> {
-        match self.request("delete", key, self.inner.delete(key)).await {
-            Ok(()) | Err(ReadError::Gone) => Ok(()),
-            Err(ReadError::Failed(error)) => Err(error),
-        }
-    }
-
-    /// Reads an object.
-    async fn get(&self, key: &Path) -> Result<Bytes, ReadError> {
-        if let Some(Entry::Bytes(bytes)) = self.cache.get(key.as_ref(), 0) {
-            return Ok(bytes);
-        }
-        let read = async { self.inner.get(key).await?.bytes().await };
-        let bytes = self.request("get", key, read).await?;
-        self.keep(key, 0, Entry::Bytes(bytes.clone()), bytes.len());
-        Ok(bytes)
-    }
-
-    /// Reads an object that may change, without the cache.
-    pub async fn get_current(&self, key: &Path) -> Result<Bytes, ReadError> {
-        let read = async { self.inner.get(key).await?.bytes().await };
-        self.request("get", key, read).await
-    }
-
-    /// Reads a range of an object.
-    async fn get_range(&self, key: &Path, range: Range<u64>) -> Result<Bytes, ReadError> {
-        if range.is_empty() {
-            return Ok(Bytes::new());
-        }
-        if let Some(Entry::Bytes(bytes)) = self.cache.get(key.as_ref(), range.start) {
-            return Ok(bytes);
-        }
-        let start = range.start;
-        let bytes = self
-            .request("get", key, self.inner.get_range(key, range))
-            .await?;
-        self.keep(key, start, Entry::Bytes(bytes.clone()), bytes.len());
-        Ok(bytes)
-    }
-
-    fn keep(&self, key: &Path, at: u64, entry: Entry, bytes: usize) {
-        self.cache.put(key.as_ref(), at, entry, bytes);
-        self.metrics.cache_bytes.set(self.cache.bytes() as i64);
-    }
-
-    /// Every object below a folder.
-    pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
-        let listed = self
-            .request(
-                "list",
-                folder,
-                self.inner.list(Some(folder)).try_collect::<Vec<_>>(),
-            )
-            .await;
-        match listed {
-            Ok(listed) => Ok(listed),
-            Err(ReadError::Gone) => Ok(Vec::new()),
-            Err(ReadError::Failed(error)) => Err(error),
-        }
-    }
-
-    /// Names of the folders in a folder.
-    pub async fn folders(&self, folder: &Path) -> Result<Vec<String>> {
-        let listed = self
-            .request("list", folder, self.inner.list_with_delimiter(Some(folder)))
-            .await;
-        match listed {
-            Ok(listed) => Ok(listed
-                .common_prefixes
-                .iter()
-                .filter_map(|path| {
-                    path.parts()
-                        .next_back()
-                        .map(|part| part.as_ref().to_owned())
-                })
-                .collect()),
-            Err(ReadError::Gone) => Ok(Vec::new()),
-            Err(ReadError::Failed(error)) => Err(error),
         }
     }
 
@@ -208,8 +94,7 @@ impl Bucket {
         if let Some(Entry::Meta(meta)) = self.cache.get(key.as_ref(), 0) {
             return Ok(meta);
         }
-        let read = async { self.inner.get(&key).await?.bytes().await };
-        let bytes = self.request("get", &key, read).await?;
+        let bytes = self.fetch(&key).await?;
         let meta = Arc::new(Meta::read(&bytes)?);
         self.keep(&key, 0, Entry::Meta(Arc::clone(&meta)), bytes.len());
         Ok(meta)
@@ -252,9 +137,7 @@ impl Bucket {
         } else {
             let range = file.footer_range();
             let size = (range.end - range.start) as usize;
-            let bytes = self
-                .request("get", key, self.inner.get_range(key, range))
-                .await?;
+            let bytes = self.fetch_range(key, range).await?;
             let footer = file.open_footer(bytes).map_err(|error| error.within(key))?;
             self.keep(
                 key,

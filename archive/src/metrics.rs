@@ -40,6 +40,14 @@ pub(crate) struct Metrics {
     pub(crate) symbol_failures: IntCounterVec,
     pub(crate) bucket_requests: IntCounterVec,
     pub(crate) bucket_errors: IntCounterVec,
+    pub(crate) bucket_retries: IntCounterVec,
+    pub(crate) bucket_retries_denied: IntCounterVec,
+    pub(crate) bucket_hedges: IntCounterVec,
+    pub(crate) bucket_bytes: IntCounterVec,
+    pub(crate) cache_hits: IntCounterVec,
+    pub(crate) cache_faults: IntCounterVec,
+    pub(crate) cache_disk_bytes: IntGauge,
+    pub(crate) cache_misses: IntCounter,
 }
 
 impl Metrics {
@@ -84,6 +92,14 @@ impl Metrics {
             symbol_failures: counters("symbols_failures_total")?,
             bucket_requests: counters("bucket_requests_total")?,
             bucket_errors: counters("bucket_errors_total")?,
+            bucket_retries: counters("bucket_retries_total")?,
+            bucket_retries_denied: counters("bucket_retries_denied_total")?,
+            bucket_hedges: counters("bucket_hedges_total")?,
+            bucket_bytes: counters("bucket_bytes_total")?,
+            cache_hits: counters("cache_hits_total")?,
+            cache_faults: counters("cache_faults_total")?,
+            cache_disk_bytes: gauge("cache_disk_bytes")?,
+            cache_misses: counter("cache_misses_total")?,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::plan::Policy;
 use davy_base::{Clock, Random};
+use davy_bucket::{ClientOptions, DiskCache, OpenBucket};
 use davy_profile::Limits;
 use object_store::ObjectStore;
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use std::time::Duration;
 pub struct ArchiveOptions {
     /// The bucket.
     pub bucket: Arc<dyn ObjectStore>,
+    /// What `bucket` was opened from: its interface for large objects, and its URL for error messages.
+    /// Without it, requests are not repeated.
+    pub opened: Option<OpenBucket>,
     /// Prefix of all keys in the bucket, such as `davy/prod`.
     pub prefix: String,
     /// Source of time and timers.
@@ -42,10 +46,12 @@ pub struct ArchiveOptions {
     pub retention: Duration,
     /// How far in the future a pushed window may begin.
     pub future: Duration,
-    /// Time limit of one request to the bucket.
-    pub bucket_timeout: Duration,
+    /// Time limits, repetitions and parts of requests to the bucket.
+    pub requests: ClientOptions,
     /// Size of the cache of object pieces, in bytes.
     pub cache_bytes: usize,
+    /// Cache of object pieces on disk, for what is no longer in memory.
+    pub disk: Option<DiskCache>,
     /// Maximum size of a symbol index after decompression, in bytes.
     pub symbol_index_bytes: usize,
     /// Size of the cache of functions by build and address, in bytes.
@@ -68,10 +74,20 @@ pub struct ArchiveOptions {
 }
 
 impl ArchiveOptions {
+    /// The defaults, with a bucket that was opened by its URL, and the prefix in it.
+    pub fn of(opened: OpenBucket) -> Self {
+        Self {
+            prefix: opened.url.prefix.clone(),
+            opened: Some(opened.clone()),
+            ..Self::new(opened.store)
+        }
+    }
+
     /// The defaults, with this bucket.
     pub fn new(bucket: Arc<dyn ObjectStore>) -> Self {
         Self {
             bucket,
+            opened: None,
             prefix: String::new(),
             clock: Clock::system(),
             random: Random::system(),
@@ -86,8 +102,9 @@ impl ArchiveOptions {
             label_sets: 1_000,
             retention: Duration::from_hours(14 * 24),
             future: Duration::from_mins(10),
-            bucket_timeout: Duration::from_secs(30),
+            requests: ClientOptions::default(),
             cache_bytes: 32 << 20,
+            disk: None,
             symbol_index_bytes: 256 << 20,
             symbol_cache_bytes: 32 << 20,
             queries: 4,

@@ -215,7 +215,10 @@ impl Ingest {
     /// Accepts pushes and writes segments until `drain` is cancelled; then writes what is open,
     /// answers the waiting pushes and returns. Later pushes get 503.
     pub async fn run(self, drain: CancellationToken) {
-        self.0.flusher.run(drain).await;
+        tokio::select! {
+            () = self.0.flusher.run(drain) => {}
+            () = self.0.flusher.bucket.probe_failing_writes(&self.0.options.clock) => {}
+        }
     }
 
     /// From now on segments are written almost immediately, because the process is about to stop

@@ -123,14 +123,36 @@ pub const METRICS: &[MetricEntry] = &[
         "Blocks at the last run of the compactor.",
     ),
     counter(
+        "davy_archive_bucket_bytes_total",
+        &["request", "level", "member"],
+        "Bytes of objects read from and written to the bucket, by operation (get, put), level of the object and \
+         member.",
+    ),
+    counter(
         "davy_archive_bucket_errors_total",
-        &["request"],
-        "Failed requests to the bucket, by operation.",
+        &["request", "level", "reason"],
+        "Requests to the bucket that failed for good, by operation, level of the object and reason.",
+    ),
+    counter(
+        "davy_archive_bucket_hedges_total",
+        &["answer"],
+        "Reads that were sent twice because the answer was late, by the answer that came first.",
     ),
     counter(
         "davy_archive_bucket_requests_total",
+        &["request", "level", "member"],
+        "Requests to the bucket, repeated ones and those for tokens included, by operation, level of the object and \
+         member.",
+    ),
+    counter(
+        "davy_archive_bucket_retries_denied_total",
         &["request"],
-        "Requests to the bucket, by operation.",
+        "Failed requests to the bucket that were not repeated because the retry budget was spent, by operation.",
+    ),
+    counter(
+        "davy_archive_bucket_retries_total",
+        &["request", "reason"],
+        "Repeated requests to the bucket, by operation and reason.",
     ),
     gauge(
         "davy_archive_buffered_bytes",
@@ -141,6 +163,26 @@ pub const METRICS: &[MetricEntry] = &[
         "davy_archive_cache_bytes",
         &[],
         "Bytes of cached pieces of objects.",
+    ),
+    gauge(
+        "davy_archive_cache_disk_bytes",
+        &[],
+        "Bytes of pieces of objects that are cached on disk.",
+    ),
+    counter(
+        "davy_archive_cache_faults_total",
+        &["reason"],
+        "Pieces of objects in the cache on disk that were damaged, or could not be written, by reason.",
+    ),
+    counter(
+        "davy_archive_cache_hits_total",
+        &["tier"],
+        "Reads of pieces of objects that a cache answered, by tier: memory or disk.",
+    ),
+    counter(
+        "davy_archive_cache_misses_total",
+        &[],
+        "Reads of pieces of objects that the bucket answered.",
     ),
     gauge(
         "davy_archive_compaction_lag_seconds",

@@ -11,7 +11,7 @@ pub mod requests;
 pub mod symbols;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Clock, Random};
 use davy_profile::wire::Writer;
@@ -80,6 +80,11 @@ impl World {
     }
 
     pub async fn call(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
+        let (status, _, body) = self.exchange(request).await;
+        (status, body)
+    }
+
+    pub async fn exchange(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
         while !self.archive.ingest().is_accepting() && !self.drain.is_cancelled() {
             tokio::task::yield_now().await;
         }
@@ -88,7 +93,7 @@ impl World {
             .ingest_router()
             .merge(self.archive.query_router());
         let response = app.oneshot(request).await.expect("routers do not fail");
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = response
             .into_body()
             .collect()
@@ -96,7 +101,7 @@ impl World {
             .expect("whole")
             .to_bytes()
             .to_vec();
-        (status, body)
+        (status, headers, body)
     }
 
     pub async fn push(
@@ -145,13 +150,25 @@ impl World {
 
     /// Requests to the bucket so far.
     pub fn bucket_requests(&self) -> f64 {
+        self.counted("davy_archive_bucket_requests_total", &[]) as f64
+    }
+
+    /// The sum of a counter over all metrics with these labels.
+    pub fn counted(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let families = self.metrics.gather();
-        let requests = families
-            .iter()
-            .filter(|family| family.name() == "davy_archive_bucket_requests_total");
-        let counters = requests.flat_map(prometheus::proto::MetricFamily::get_metric);
-        counters
-            .map(|metric| metric.get_counter().get_value())
+        let family = families.iter().filter(|family| family.name() == name);
+        let metrics = family.flat_map(prometheus::proto::MetricFamily::get_metric);
+        let matching = metrics.filter(|metric| {
+            let has = |(name, value): &(&str, &str)| {
+                let pairs = metric.get_label().iter();
+                pairs
+                    .clone()
+                    .any(|pair| pair.name() == *name && pair.value() == *value)
+            };
+            labels.iter().all(has)
+        });
+        matching
+            .map(|metric| metric.get_counter().get_value() as u64)
             .sum()
     }
 

@@ -143,7 +143,7 @@ fn announce(addresses: &str, plan: &Plan) {
     tracing::info!(
         process = plan.placement.process,
         addresses,
-        bucket = plan.config.bucket_url,
+        bucket = plan.config.bucket.url,
         "davy is up"
     );
     // The person who typed the command sees this line at any log level.

@@ -25,7 +25,7 @@ pub(crate) fn run(command: &ConfigCommand) -> Result<(), Failure> {
 fn check(flags: &Flags) -> Result<(), Failure> {
     let loaded = Loaded::from_environment(flags)?;
     let config = Config::new(&loaded)?;
-    bucket::check(&config.bucket_url)?;
+    bucket::check(&config.bucket)?;
     process::check_database(&config)?;
     logs::check(&config.log_level)?;
     process::check(&loaded)?;
@@ -40,7 +40,7 @@ fn show(flags: &Flags) -> Result<(), Failure> {
         if is_one_of_many && *source == Source::Default {
             continue;
         }
-        let is_secret = key.ends_with("token") && !value.is_empty();
+        let is_secret = Setting::find(key).is_some_and(Setting::is_secret) && !value.is_empty();
         let value = match key {
             _ if is_secret => "(secret)".to_owned(),
             "database" => davy_store::without_password(value),

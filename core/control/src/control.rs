@@ -84,7 +84,11 @@ pub(crate) struct Inner {
     /// Changes that are applied in this process and not in the database yet.
     pub(crate) pending: Mutex<VecDeque<davy_store::ToggleChange>>,
     fleet: Mutex<Fleet>,
+    checks: Mutex<Vec<(&'static str, Check)>>,
 }
+
+/// Returns why something that members share does not work, if it does not.
+pub type Check = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// The last read reports of the other processes and runs of periodic members.
 #[derive(Default)]
@@ -131,7 +135,23 @@ impl Control {
             notes: Mutex::default(),
             pending: Mutex::default(),
             fleet: Mutex::default(),
+            checks: Mutex::default(),
         }))
+    }
+
+    /// Adds something that members share, such as the bucket, to the health of this process. While the check returns a
+    /// reason, the process is degraded.
+    pub fn add_check(&self, name: &'static str, check: Check) {
+        locked(&self.0.checks).push((name, check));
+    }
+
+    /// What does not work, with the reason, of all that members share.
+    pub(crate) fn failing_checks(&self) -> Vec<(&'static str, String)> {
+        let checks = locked(&self.0.checks);
+        checks
+            .iter()
+            .filter_map(|(name, check)| Some((*name, check()?)))
+            .collect()
     }
 
     /// Hands over the members of this process.

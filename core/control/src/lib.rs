@@ -23,7 +23,7 @@ mod usage;
 pub use access::{Access, AccessOptions, Caller, Connection};
 pub use api::health::health_router;
 pub use api::{EndpointRow, LastRun, MemberRow, emergency_router};
-pub use control::{Control, ControlOptions, Identity};
+pub use control::{Check, Control, ControlOptions, Identity};
 pub use debug_port::DebugPort;
 pub use endpoints::{Disconnect, Endpoints, Fleet, ListenerKind, finish};
 pub use metrics::{Children, MetricEntry, Metrics, metrics, registry};

@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-tidy", 0),
     ("davy-profile", 0),
     ("davy-ui", 0),
+    ("davy-bucket", 1),
     ("davy-profiler", 1),
     ("davy-import", 1),
     ("davy-record", 1),

@@ -65,7 +65,109 @@ const GENERAL: &[Setting] = &[
     setting_of(
         "bucket.url",
         "",
-        "bucket of the archive, file:///FOLDER or memory: [default: folder store in data_dir]",
+        "bucket of the archive: file:///FOLDER, s3://BUCKET/PREFIX, swift://CONTAINER/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or memory: [default: folder store in data_dir]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.endpoint",
+        "",
+        "address of the store of s3://, gs:// or az:// [default: the provider's, or AWS_ENDPOINT_URL]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.region",
+        "",
+        "region of the bucket [default: AWS_REGION or OS_REGION_NAME; us-east-1 with bucket.endpoint]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.path_style",
+        "",
+        "whether s3:// puts the bucket into the path and not into the host name [default: true with bucket.endpoint]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.allow_http",
+        "false",
+        "whether credentials may be sent to another machine without TLS",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.ca_file",
+        "",
+        "PEM file with the CAs to trust for the store [default: the CAs of the system]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.access_key",
+        "",
+        "access key id of s3://, or account of az:// [default: AWS_ACCESS_KEY_ID and the provider's usual chain]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.secret_key",
+        "",
+        "secret key of s3:// or az://",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.secret_key_file",
+        "",
+        "file with bucket.secret_key",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.session_token",
+        "",
+        "token of temporary credentials of s3://",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.session_token_file",
+        "",
+        "file with bucket.session_token",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.credentials_file",
+        "",
+        "JSON file with the service account of gs:// [default: GOOGLE_APPLICATION_CREDENTIALS]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.auth_url",
+        "",
+        "address of TempAuth (https://HOST/auth/v1.0) or Keystone (https://HOST:5000/v3) of swift:// [default: OS_AUTH_URL]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.user",
+        "",
+        "user of swift://, for TempAuth ACCOUNT:USER [default: OS_USERNAME]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.password",
+        "",
+        "password of swift:// [default: OS_PASSWORD]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.password_file",
+        "",
+        "file with bucket.password",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.project",
+        "",
+        "project of swift:// with Keystone [default: OS_PROJECT_NAME]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.domain",
+        "",
+        "domain of the user and the project of swift:// with Keystone [default: OS_USER_DOMAIN_NAME and OS_PROJECT_DOMAIN_NAME, or Default]",
         ARCHIVE,
     ),
     setting_of(
@@ -133,7 +235,31 @@ const GENERAL: &[Setting] = &[
     setting_of(
         "bucket.timeout",
         "30s",
-        "timeout of a request to the bucket",
+        "timeout of a request to the bucket, repetitions included; a second longer for each MiB",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.attempt_timeout",
+        "10s",
+        "timeout of one attempt of a request to the bucket; a second longer for each MiB",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.attempts",
+        "4",
+        "maximum number of attempts of a request to a remote bucket",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.hedge",
+        "true",
+        "whether a read that is later than 95 % of recent ones is sent again; at most 5 % of reads are",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.multipart_bytes",
+        "16MiB",
+        "size above which an object is written in parts of this size, at least 5 MiB",
         ARCHIVE,
     ),
     setting_of(
@@ -164,6 +290,18 @@ const GENERAL: &[Setting] = &[
         "archive.cache_bytes",
         "32MiB",
         "memory for cached parts of segments and blocks",
+        ARCHIVE,
+    ),
+    setting_of(
+        "archive.cache_dir",
+        "",
+        "folder for cached parts of segments and blocks that are no longer in memory; processes may share it [default: none]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "archive.cache_dir_bytes",
+        "4GiB",
+        "maximum size of archive.cache_dir",
         ARCHIVE,
     ),
     setting(
@@ -326,22 +464,32 @@ impl Setting {
     pub(crate) fn value_type(&self) -> &'static str {
         let name = self.key.rsplit('.').next().unwrap_or_default();
         match name {
-            "enabled" | "kernel_stacks" | "require_token" => "true or false",
+            "enabled" | "kernel_stacks" | "require_token" | "path_style" | "allow_http"
+            | "hedge" => "true or false",
             "hosts" | "trusted_proxies" => "list",
             "hz" => "samples/s",
-            "connections" | "limit" | "queries" | "query_nodes" | "query_series" => "count",
+            "attempts" | "connections" | "limit" | "queries" | "query_nodes" | "query_series" => {
+                "count"
+            }
             "listen" => "address:port",
             "members" => "list of names",
             "isolate" => "task or process",
-            "url" | "database" => "URL",
+            "url" | "database" | "endpoint" | "auth_url" => "URL",
             "archive" => "list of URLs",
-            "data_dir" => "path",
+            "data_dir" | "cache_dir" => "path",
             "interval" | "slot" | "window" | "retention" | "timeout" => "duration",
             _ if name.ends_with("_interval") || name.ends_with("_lead") => "duration",
+            _ if name.ends_with("_timeout") => "duration",
             _ if name.ends_with("_bytes") => "size",
             _ if name.ends_with("_file") => "path",
             _ => "text",
         }
+    }
+
+    /// Whether its value must not be shown.
+    pub(crate) fn is_secret(&self) -> bool {
+        let name = self.key.rsplit('.').next().unwrap_or_default();
+        matches!(name, "token" | "secret_key" | "session_token" | "password")
     }
 
     /// Its environment variable, such as `DAVY_ARCHIVE_FLUSH_INTERVAL`.

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::load::Loaded;
+use davy_bucket::{BucketSettings, ClientOptions, Secret};
 use davy_profiler::Compression;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ pub(crate) enum LogFormat {
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) database: String,
-    pub(crate) bucket_url: String,
+    pub(crate) bucket: BucketSettings,
     pub(crate) region: String,
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
@@ -38,12 +39,15 @@ pub(crate) struct Config {
     pub(crate) buffer_bytes: usize,
     pub(crate) retention: Duration,
     pub(crate) future_lead: Duration,
-    pub(crate) bucket_timeout: Duration,
+    pub(crate) bucket_requests: ClientOptions,
     pub(crate) queries: usize,
     pub(crate) query_nodes: usize,
     pub(crate) query_series: usize,
     pub(crate) compact_interval: Duration,
     pub(crate) cache_bytes: usize,
+    /// Empty for none.
+    pub(crate) cache_dir: PathBuf,
+    pub(crate) cache_dir_bytes: u64,
     pub(crate) profiler_enabled: bool,
     pub(crate) profiler_service: String,
     pub(crate) profiler_hz: u32,
@@ -87,9 +91,10 @@ impl Config {
             loaded.parse(key, "a whole number from 1 to 100000000", |t| {
                 t.parse()
                     .ok()
-                    .filter(|count| (1..=100_000_000).contains(count))
+                    .filter(|count| (1..=100_000_000_usize).contains(count))
             })
         };
+        let truth = |key: &str| loaded.parse(key, "true or false", |t| t.parse().ok());
         let data_dir = std::path::absolute(text("data_dir"))
             .map_err(|error| Error(format!("invalid data_dir {:?}: {error}", text("data_dir"))))?;
         // A secret can be in a file of its own, with stricter permissions than davy.toml.
@@ -149,10 +154,30 @@ impl Config {
                 secret("database")?,
                 format!("sqlite:{}", data_dir.join("davy.db").display()),
             ),
-            bucket_url: or(
-                text("bucket.url"),
-                format!("file://{}", data_dir.join("store").display()),
-            ),
+            bucket: BucketSettings {
+                url: or(
+                    text("bucket.url"),
+                    format!("file://{}", data_dir.join("store").display()),
+                ),
+                endpoint: text("bucket.endpoint").trim_end_matches('/').to_owned(),
+                region: text("bucket.region"),
+                path_style: loaded.parse("bucket.path_style", "true or false", |t| match t {
+                    "" => Some(None),
+                    text => text.parse().ok().map(Some),
+                })?,
+                allow_http: truth("bucket.allow_http")?,
+                ca_file: Some(PathBuf::from(text("bucket.ca_file")))
+                    .filter(|file| !file.as_os_str().is_empty()),
+                access_key: text("bucket.access_key"),
+                secret_key: Secret(secret("bucket.secret_key")?),
+                session_token: Secret(secret("bucket.session_token")?),
+                credentials_file: text("bucket.credentials_file"),
+                auth_url: text("bucket.auth_url"),
+                user: text("bucket.user"),
+                password: Secret(secret("bucket.password")?),
+                project: text("bucket.project"),
+                domain: text("bucket.domain"),
+            },
             data_dir,
             region: text("region"),
             log_level: text("log.level"),
@@ -174,20 +199,34 @@ impl Config {
             buffer_bytes: bytes("archive.buffer_bytes")? as usize,
             retention: duration("archive.retention")?,
             future_lead: duration("archive.future_lead")?,
-            bucket_timeout: duration("bucket.timeout")?,
+            bucket_requests: ClientOptions {
+                timeout: duration("bucket.timeout")?,
+                attempt_timeout: duration("bucket.attempt_timeout")?,
+                attempts: count("bucket.attempts")?.try_into().unwrap_or(u32::MAX),
+                hedge: truth("bucket.hedge")?,
+                multipart_bytes: loaded.parse(
+                    "bucket.multipart_bytes",
+                    "a size from 5MiB to 1GiB",
+                    |t| {
+                        let size = t.parse::<bytesize::ByteSize>().ok()?.as_u64();
+                        (5 << 20..=1 << 30).contains(&size).then_some(size as usize)
+                    },
+                )?,
+            },
             queries: count("archive.queries")?,
             query_nodes: count("archive.query_nodes")?,
             query_series: count("archive.query_series")?,
             compact_interval: duration("archive.compact_interval")?,
             cache_bytes: bytes("archive.cache_bytes")? as usize,
+            cache_dir: text("archive.cache_dir").into(),
+            cache_dir_bytes: bytes("archive.cache_dir_bytes")?,
             profiler_enabled: loaded
                 .parse("profiler.enabled", "true or false", |t| t.parse().ok())?,
             profiler_service: text("profiler.service"),
             profiler_hz: loaded.parse("profiler.hz", "a whole number from 1 to 1000", |t| {
                 t.parse().ok().filter(|hz| (1..=1_000).contains(hz))
             })?,
-            profiler_kernel_stacks: loaded
-                .parse("profiler.kernel_stacks", "true or false", |t| t.parse().ok())?,
+            profiler_kernel_stacks: truth("profiler.kernel_stacks")?,
             profiler_window: duration("profiler.window")?,
             profiler_archives: archivers(&text("profiler.archive"))?,
             profiler_token: secret("profiler.token")?,

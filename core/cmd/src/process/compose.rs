@@ -111,6 +111,16 @@ pub(crate) fn compose(
         members: toggles::member_names(),
         access: access.clone(),
     });
+    if let Some(archive) = archive.clone() {
+        let writes = move || {
+            let failing = archive.bucket().failing()?;
+            Some(format!(
+                "writes have failed since {}: {}",
+                failing.since, failing.message
+            ))
+        };
+        control.add_check("bucket", Box::new(writes));
+    }
     profiling::push(plan, &listeners, profiler.as_ref())?;
     let parts = Parts {
         plan,

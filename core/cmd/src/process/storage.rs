@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::stdout::print;
 use davy_archive::Archive;
 use davy_base::{Clock, Random};
+use davy_bucket::DiskCache;
 use davy_store::Store;
 use prometheus::Registry;
 
@@ -42,7 +43,7 @@ pub(super) fn open_archive(
     if !members.iter().any(|member| member.uses_archive()) {
         return Ok(None);
     }
-    let mut options = davy_archive::ArchiveOptions::new(bucket::open(&config.bucket_url)?);
+    let mut options = davy_archive::ArchiveOptions::of(bucket::open(&config.bucket, clock)?);
     options.clock = clock.clone();
     options.random = random;
     options.flush_interval = config.flush_interval;
@@ -50,16 +51,28 @@ pub(super) fn open_archive(
     options.buffer_bytes = config.buffer_bytes;
     options.retention = config.retention;
     options.future = config.future_lead;
-    options.bucket_timeout = config.bucket_timeout;
+    options.requests = config.bucket_requests.clone();
     options.queries = config.queries;
     options.query_nodes = config.query_nodes;
     options.query_series = config.query_series;
     options.compact_interval = config.compact_interval;
     options.cache_bytes = config.cache_bytes;
+    options.disk = open_cache(config, clock)?;
     let archive = Archive::new(options, registry).map_err(Failure::because(
         "cannot register the metrics of the archive",
     ))?;
     Ok(Some(archive))
+}
+
+/// The cache on disk, if the configuration has one.
+fn open_cache(config: &Config, clock: &Clock) -> Result<Option<DiskCache>, Failure> {
+    let folder = &config.cache_dir;
+    if folder.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let opened = DiskCache::open(folder, config.cache_dir_bytes, clock.clone());
+    let failed = Failure::invalid(format!("cannot use archive.cache_dir {}", folder.display()));
+    Ok(Some(opened.map_err(failed)?))
 }
 
 /// Checks the URL of the database without connecting to it.

@@ -38,7 +38,7 @@ pub fn health_router(control: &Control, metrics: Arc<Metrics>) -> Router {
 struct HealthIssue {
     /// The member.
     member: String,
-    /// Its state, `unreachable` or `stale`.
+    /// Its state, `unreachable`, `failing` or `stale`.
     state: String,
     /// The reason, if known.
     error: Option<String>,
@@ -92,7 +92,8 @@ impl Control {
             .collect()
     }
 
-    /// Problems that don't prevent work: an unreachable database, and periodic members that are late.
+    /// Problems that don't prevent work: an unreachable database, a bucket that refuses writes, and periodic members
+    /// that are late.
     async fn degraded(&self) -> Vec<HealthIssue> {
         let mut issues = Vec::new();
         match self.database() {
@@ -104,6 +105,13 @@ impl Control {
                     error: Some(format!("since {since}: {error}")),
                 });
             }
+        }
+        for (name, error) in self.failing_checks() {
+            issues.push(HealthIssue {
+                member: name.to_owned(),
+                state: "failing".to_owned(),
+                error: Some(error),
+            });
         }
         let (_, ticks) = self.fleet().await;
         let now = self.0.clock.now().millis();

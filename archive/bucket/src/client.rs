@@ -1,0 +1,356 @@
+//! Requests to a bucket: attempts with time limits, repetitions, hedges, large objects, counts.
+
+mod large;
+mod read;
+
+use crate::attempt::Attempt;
+use crate::fault::{Fault, FaultKind, Stated};
+use crate::health::Health;
+use crate::hedge::Hedges;
+use crate::meter::{Meter, RequestKind, Usage};
+use crate::open::OpenBucket;
+use crate::retry::{Budget, Failed, Policy, pause};
+use bytes::Bytes;
+use davy_base::{Clock, Random};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Options of a [`Client`].
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Time limit of a request, repetitions and pauses included; longer for large objects.
+    pub timeout: Duration,
+    /// Time limit of one attempt; longer for large objects.
+    pub attempt_timeout: Duration,
+    /// Maximum number of attempts of one request to a remote store; 1 never repeats.
+    pub attempts: u32,
+    /// Whether a read is sent a second time when its answer is late.
+    pub hedge: bool,
+    /// Objects of more bytes are written in parts of this size.
+    pub multipart_bytes: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(10),
+            attempts: 4,
+            hedge: true,
+            multipart_bytes: 16 << 20,
+        }
+    }
+}
+
+/// Bytes a second below which a store counts as not responding.
+const SLOWEST: u64 = 1 << 20;
+/// Repetitions that can follow each other while nothing succeeds.
+const RETRY_BURST: f64 = 20.0;
+/// Repetitions as a share of successes.
+const RETRY_SHARE: f64 = 0.1;
+
+/// Sends requests to a bucket.
+#[derive(Debug)]
+pub struct Client {
+    bucket: OpenBucket,
+    options: ClientOptions,
+    policy: Policy,
+    clock: Clock,
+    random: Mutex<Random>,
+    meter: Arc<dyn Meter>,
+    retries: Mutex<Budget>,
+    hedges: Mutex<Hedges>,
+    writes: Health,
+}
+
+/// Counts the HTTP requests of an attempt when it ends, also if it is cancelled.
+struct Counted<'a> {
+    meter: &'a dyn Meter,
+    kind: RequestKind,
+    key: &'a Path,
+    attempt: Arc<Attempt>,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let requests = u64::from(self.attempt.requests().max(1));
+        self.meter.requests(self.kind, self.key, requests);
+        Usage::record_requests(requests);
+    }
+}
+
+/// Time to move this many bytes at the slowest acceptable rate.
+fn transfer_time(bytes: u64) -> Duration {
+    Duration::from_millis(bytes * 1_000 / SLOWEST)
+}
+
+impl Client {
+    /// A client of a bucket.
+    pub fn new(
+        bucket: OpenBucket,
+        options: ClientOptions,
+        clock: Clock,
+        random: Random,
+        meter: Arc<dyn Meter>,
+    ) -> Self {
+        // A folder that fails once fails again.
+        let attempts = if bucket.url.scheme.is_remote() {
+            options.attempts.max(1)
+        } else {
+            1
+        };
+        Self {
+            policy: Policy {
+                attempts,
+                pause: Duration::from_millis(200),
+                pause_max: Duration::from_secs(5),
+            },
+            bucket,
+            options,
+            clock,
+            random: Mutex::new(random),
+            meter,
+            retries: Mutex::new(Budget::new(RETRY_BURST, RETRY_SHARE)),
+            hedges: Mutex::new(Hedges::new()),
+            writes: Health::default(),
+        }
+    }
+
+    /// Whether writes succeed.
+    pub fn writes(&self) -> &Health {
+        &self.writes
+    }
+
+    /// What the URL of the bucket says.
+    pub fn bucket(&self) -> &OpenBucket {
+        &self.bucket
+    }
+
+    /// One attempt. The future must not be polled outside of it: the record of its HTTP requests is a task-local.
+    async fn attempt<T>(
+        &self,
+        kind: RequestKind,
+        key: &Path,
+        limit: Duration,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, (Fault, Option<Duration>)> {
+        let attempt = Arc::new(Attempt::default());
+        let _counted = Counted {
+            meter: &*self.meter,
+            kind,
+            key,
+            attempt: Arc::clone(&attempt),
+        };
+        match self.clock.timeout(limit, attempt.record(request)).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                let fault = Fault::of(error, &attempt, &self.bucket.url);
+                Err((fault, attempt.retry_after()))
+            }
+            Err(_) => Err((Fault::timed_out(limit, &self.bucket.url), None)),
+        }
+    }
+
+    /// Attempts a request of about `bytes` bytes until it succeeds, fails for good, or its time is over.
+    async fn request<T, F>(
+        &self,
+        kind: RequestKind,
+        key: &Path,
+        bytes: u64,
+        make: impl Fn() -> F,
+    ) -> Result<T, Fault>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let slack = transfer_time(bytes);
+        let limit = self.options.attempt_timeout.min(self.options.timeout) + slack;
+        // Boxed, because callers await several requests in one future.
+        let attempt = || self.attempt(kind, key, limit, make());
+        Box::pin(self.repeat(kind, key, slack, attempt)).await
+    }
+
+    async fn repeat<T, F>(
+        &self,
+        kind: RequestKind,
+        key: &Path,
+        slack: Duration,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, (Fault, Option<Duration>)>>,
+    {
+        let end = self.clock.monotonic() + self.options.timeout + slack;
+        let mut number = 0;
+        loop {
+            number += 1;
+            let (fault, retry_after) = match attempt().await {
+                Ok(value) => {
+                    self.retries
+                        .lock()
+                        .expect("no panic while it is held")
+                        .earn();
+                    return Ok(value);
+                }
+                Err(failed) => failed,
+            };
+            let failed = Failed {
+                kind: fault.kind,
+                number,
+                retry_after,
+                left: end.saturating_sub(self.clock.monotonic()),
+            };
+            let unit = self
+                .random
+                .lock()
+                .expect("no panic while it is held")
+                .unit();
+            let Some(pause) = pause(&self.policy, &failed, unit) else {
+                return Err(self.give_up(kind, key, fault, number));
+            };
+            if !self
+                .retries
+                .lock()
+                .expect("no panic while it is held")
+                .spend()
+            {
+                self.meter.retry_denied(kind);
+                return Err(self.give_up(kind, key, fault, number));
+            }
+            self.meter.retried(kind, failed.kind);
+            self.clock.sleep(pause).await;
+        }
+    }
+
+    fn give_up(&self, kind: RequestKind, key: &Path, fault: Fault, attempts: u32) -> Fault {
+        if fault.kind != FaultKind::NotFound {
+            self.meter.failed(kind, key, fault.kind);
+        }
+        match attempts {
+            1 => fault,
+            _ => fault.with(&format!(" (after {attempts} attempts)")),
+        }
+    }
+
+    /// Writes an object.
+    pub async fn put(&self, key: &Path, bytes: Bytes) -> Result<(), Fault> {
+        let size = bytes.len() as u64;
+        let put = match &self.bucket.multipart {
+            Some(parts) if bytes.len() > self.options.multipart_bytes => {
+                self.put_large(&**parts, key, bytes).await
+            }
+            _ => {
+                let store = &self.bucket.store;
+                self.request(RequestKind::Put, key, size, || async {
+                    store.put(key, bytes.clone().into()).await.map(drop)
+                })
+                .await
+            }
+        };
+        match &put {
+            Ok(()) => {
+                self.meter.bytes(RequestKind::Put, key, size);
+                self.writes.succeeded();
+            }
+            Err(fault) => self.writes.failed(self.clock.now(), fault),
+        }
+        put
+    }
+
+    /// Deletes an object; succeeds if it does not exist.
+    pub async fn delete(&self, key: &Path) -> Result<(), Fault> {
+        let store = &self.bucket.store;
+        let deleted = self
+            .request(RequestKind::Delete, key, 0, || store.delete(key))
+            .await;
+        match deleted {
+            Err(fault) if fault.kind == FaultKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Deletes objects, by as few requests as the store permits. Those that do not exist are deleted already.
+    pub async fn delete_many(&self, keys: &[Path]) -> Result<(), Fault> {
+        let Some(first) = keys.first() else {
+            return Ok(());
+        };
+        let store = &self.bucket.store;
+        self.request(RequestKind::Delete, first, 0, || async {
+            let keys: Vec<object_store::Result<Path>> = keys.iter().cloned().map(Ok).collect();
+            let mut results = store.delete_stream(futures_util::stream::iter(keys).boxed());
+            while let Some(result) = results.next().await {
+                match result {
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The objects below a folder; none if it does not exist.
+    pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>, Fault> {
+        let listed = Box::pin(self.repeat(RequestKind::List, folder, Duration::ZERO, || {
+            let pages = self.bucket.store.list(Some(folder));
+            self.attempt(
+                RequestKind::List,
+                folder,
+                self.options.timeout,
+                self.collect(pages),
+            )
+        }))
+        .await;
+        match listed {
+            Err(fault) if fault.kind == FaultKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Everything in a stream, unless it stops.
+    async fn collect<T>(
+        &self,
+        mut stream: BoxStream<'static, object_store::Result<T>>,
+    ) -> object_store::Result<Vec<T>> {
+        let mut all = Vec::new();
+        let limit = self.options.attempt_timeout;
+        loop {
+            match self.clock.timeout(limit, stream.next()).await {
+                Ok(Some(item)) => all.push(item?),
+                Ok(None) => return Ok(all),
+                Err(_) => return Err(stopped(limit)),
+            }
+        }
+    }
+
+    /// The names of the folders in a folder; none if it does not exist.
+    pub async fn folders(&self, folder: &Path) -> Result<Vec<String>, Fault> {
+        let store = &self.bucket.store;
+        let listed = self
+            .request(RequestKind::List, folder, 0, || {
+                store.list_with_delimiter(Some(folder))
+            })
+            .await;
+        match listed {
+            Ok(listed) => Ok(listed
+                .common_prefixes
+                .iter()
+                .filter_map(|path| Some(path.parts().next_back()?.as_ref().to_owned()))
+                .collect()),
+            Err(fault) if fault.kind == FaultKind::NotFound => Ok(Vec::new()),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// The store stopped in the middle of an answer.
+fn stopped(limit: Duration) -> object_store::Error {
+    let limit = humantime::format_duration(limit);
+    Stated::error(
+        FaultKind::TimedOut,
+        format!("the store sent nothing more for {limit} in the middle of an answer"),
+    )
+}

@@ -1,0 +1,129 @@
+//! What is counted of requests: for metrics by the [`Meter`], and for one query or merge by a [`Usage`].
+
+use crate::fault::FaultKind;
+use object_store::path::Path;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The kind of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequestKind {
+    /// Reads an object or a range of it.
+    Get,
+    /// Writes an object or a part of it.
+    Put,
+    /// Lists names.
+    List,
+    /// Deletes objects.
+    Delete,
+    /// Asks for the size and the time of an object.
+    Head,
+}
+
+impl RequestKind {
+    /// The value of the label `request` in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Head => "head",
+        }
+    }
+}
+
+/// Receives counts. The key tells the level.
+pub trait Meter: fmt::Debug + Send + Sync {
+    /// HTTP requests of an attempt, those for tokens and further pages included; 1 for folders and memory.
+    fn requests(&self, kind: RequestKind, key: &Path, requests: u64);
+    /// A request that failed for good.
+    fn failed(&self, kind: RequestKind, key: &Path, reason: FaultKind);
+    /// An attempt that is repeated.
+    fn retried(&self, kind: RequestKind, reason: FaultKind);
+    /// An attempt that is not repeated because the budget is spent.
+    fn retry_denied(&self, kind: RequestKind);
+    /// A read that was sent twice; `won` if the second answer came first.
+    fn hedged(&self, won: bool);
+    /// Bytes of objects that were written (put) or read (get).
+    fn bytes(&self, kind: RequestKind, key: &Path, bytes: u64);
+}
+
+/// Counts nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMeter;
+
+impl Meter for NoMeter {
+    fn requests(&self, _: RequestKind, _: &Path, _: u64) {}
+    fn failed(&self, _: RequestKind, _: &Path, _: FaultKind) {}
+    fn retried(&self, _: RequestKind, _: FaultKind) {}
+    fn retry_denied(&self, _: RequestKind) {}
+    fn hedged(&self, _: bool) {}
+    fn bytes(&self, _: RequestKind, _: &Path, _: u64) {}
+}
+
+/// Requests and bytes of one query or merge. Cheap to clone; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Usage(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+    hits: AtomicU64,
+    hit_bytes: AtomicU64,
+}
+
+tokio::task_local! {
+    static CURRENT: Usage;
+}
+
+impl Usage {
+    /// Runs a future and counts its requests here. What the future spawns is counted only if it is wrapped as well.
+    pub async fn count<F: Future>(&self, future: F) -> F::Output {
+        CURRENT.scope(self.clone(), future).await
+    }
+
+    /// The usage that counts the current task.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Requests to the store, repeated ones and hedges included.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
+    }
+
+    /// Bytes read from the store.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Reads that a cache answered.
+    pub fn hits(&self) -> u64 {
+        self.0.hits.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that a cache answered.
+    pub fn hit_bytes(&self) -> u64 {
+        self.0.hit_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts a read that a cache answered.
+    pub fn record_hit(bytes: usize) {
+        let _ = CURRENT.try_with(|Self(counts)| {
+            counts.hits.fetch_add(1, Ordering::Relaxed);
+            counts.hit_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        });
+    }
+
+    pub(crate) fn record_requests(requests: u64) {
+        let _ =
+            CURRENT.try_with(|Self(counts)| counts.requests.fetch_add(requests, Ordering::Relaxed));
+    }
+
+    pub(crate) fn record_bytes(bytes: u64) {
+        let _ = CURRENT.try_with(|Self(counts)| counts.bytes.fetch_add(bytes, Ordering::Relaxed));
+    }
+}

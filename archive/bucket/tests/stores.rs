@@ -1,0 +1,12 @@
+//! Requests to every kind of store: folders, memory, S3 (versitygw) and OpenStack Swift by both of its APIs.
+
+#[path = "stores/conformance.rs"]
+mod conformance;
+#[path = "stores/faults.rs"]
+mod faults;
+#[path = "stores/proxy.rs"]
+mod proxy;
+#[path = "stores/refusals.rs"]
+mod refusals;
+#[path = "stores/world.rs"]
+mod world;

@@ -1,0 +1,192 @@
+//! Single requests, and which of them the cache answers.
+
+use super::{Bucket, ReadError};
+use crate::cache::Entry;
+use crate::error::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use davy_base::Clock;
+use davy_bucket::{Failing, Fault, FaultKind, Usage};
+use object_store::ObjectMeta;
+use object_store::path::Path;
+use std::ops::Range;
+use std::time::Duration;
+
+/// The object that shows whether writes succeed again. No tenant has this name, because a tenant's name never begins
+/// with a dot.
+const PROBE: &str = ".probe";
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The range of a whole object in the cache on disk.
+const WHOLE: Range<u64> = 0..u64::MAX;
+
+/// The error of a request.
+fn failed(what: &str, key: &Path, fault: Fault) -> Error {
+    Error::caused(
+        ErrorKind::Unavailable,
+        format!("cannot {what} {key}"),
+        fault,
+    )
+}
+
+/// The error of a read.
+fn unread(key: &Path, fault: Fault) -> ReadError {
+    match fault.kind {
+        FaultKind::NotFound => ReadError::Gone,
+        _ => ReadError::Failed(failed("get", key, fault)),
+    }
+}
+
+impl Bucket {
+    /// Writes an object.
+    pub async fn put(&self, key: &Path, bytes: Bytes) -> Result<()> {
+        let put = self.client.put(key, bytes).await;
+        put.map_err(|fault| failed("put", key, fault))
+    }
+
+    /// Deletes an object; succeeds if it does not exist.
+    pub async fn delete(&self, key: &Path) -> Result<()> {
+        let deleted = self.client.delete(key).await;
+        deleted.map_err(|fault| failed("delete", key, fault))
+    }
+
+    /// Deletes objects by as few requests as possible; those that do not exist are deleted already.
+    pub async fn delete_many(&self, keys: &[Path]) -> Result<()> {
+        let Some(first) = keys.first() else {
+            return Ok(());
+        };
+        let deleted = self.client.delete_many(keys).await;
+        let what = format!("delete {} objects, the first of them", keys.len());
+        deleted.map_err(|fault| failed(&what, first, fault))
+    }
+
+    /// Reads an object.
+    pub(super) async fn get(&self, key: &Path) -> Result<Bytes, ReadError> {
+        if let Some(bytes) = self.cached(key, 0) {
+            return Ok(bytes);
+        }
+        let bytes = self.fetch(key).await?;
+        self.keep(key, 0, Entry::Bytes(bytes.clone()), bytes.len());
+        Ok(bytes)
+    }
+
+    /// Reads an object that may change, without the caches.
+    pub async fn get_current(&self, key: &Path) -> Result<Bytes, ReadError> {
+        let read = self.client.get(key).await;
+        read.map_err(|fault| unread(key, fault))
+    }
+
+    /// Reads a range of an object.
+    pub(super) async fn get_range(
+        &self,
+        key: &Path,
+        range: Range<u64>,
+    ) -> Result<Bytes, ReadError> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        if let Some(bytes) = self.cached(key, range.start) {
+            return Ok(bytes);
+        }
+        let start = range.start;
+        let bytes = self.fetch_range(key, range).await?;
+        self.keep(key, start, Entry::Bytes(bytes.clone()), bytes.len());
+        Ok(bytes)
+    }
+
+    /// Reads an object, without the cache in memory.
+    pub(super) async fn fetch(&self, key: &Path) -> Result<Bytes, ReadError> {
+        if let Some(bytes) = self.on_disk(key, WHOLE).await {
+            return Ok(bytes);
+        }
+        let bytes = self.get_current(key).await?;
+        self.keep_on_disk(key, WHOLE, &bytes).await;
+        Ok(bytes)
+    }
+
+    /// Reads a range of an object, without the cache in memory.
+    pub(super) async fn fetch_range(
+        &self,
+        key: &Path,
+        range: Range<u64>,
+    ) -> Result<Bytes, ReadError> {
+        if let Some(bytes) = self.on_disk(key, range.clone()).await {
+            return Ok(bytes);
+        }
+        let read = self.client.get_range(key, range.clone()).await;
+        let bytes = read.map_err(|fault| unread(key, fault))?;
+        self.keep_on_disk(key, range, &bytes).await;
+        Ok(bytes)
+    }
+
+    fn cached(&self, key: &Path, at: u64) -> Option<Bytes> {
+        match self.cache.get(key.as_ref(), at) {
+            Some(Entry::Bytes(bytes)) => {
+                self.hit("memory", bytes.len());
+                Some(bytes)
+            }
+            _ => None,
+        }
+    }
+
+    fn hit(&self, tier: &str, bytes: usize) {
+        Usage::record_hit(bytes);
+        self.metrics.cache_hits.with_label_values(&[tier]).inc();
+    }
+
+    async fn on_disk(&self, key: &Path, range: Range<u64>) -> Option<Bytes> {
+        let disk = self.disk.as_ref()?;
+        let bytes = disk.get(key, range).await;
+        let damaged = self.metrics.cache_faults.with_label_values(&["damaged"]);
+        damaged.inc_by(disk.take_damaged());
+        self.hit("disk", bytes.as_ref()?.len());
+        bytes
+    }
+
+    async fn keep_on_disk(&self, key: &Path, range: Range<u64>, bytes: &Bytes) {
+        self.metrics.cache_misses.inc();
+        let Some(disk) = &self.disk else { return };
+        disk.put(key, range, bytes.clone()).await;
+        let unwritten = self.metrics.cache_faults.with_label_values(&["unwritten"]);
+        unwritten.inc_by(disk.take_failures());
+        self.metrics.cache_disk_bytes.set(disk.bytes() as i64);
+    }
+
+    pub(super) fn keep(&self, key: &Path, at: u64, entry: Entry, bytes: usize) {
+        self.cache.put(key.as_ref(), at, entry, bytes);
+        self.metrics.cache_bytes.set(self.cache.bytes() as i64);
+    }
+
+    /// Every object below a folder.
+    pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
+        let listed = self.client.list(folder).await;
+        listed.map_err(|fault| failed("list", folder, fault))
+    }
+
+    /// Names of the folders in a folder.
+    pub async fn folders(&self, folder: &Path) -> Result<Vec<String>> {
+        let listed = self.client.folders(folder).await;
+        listed.map_err(|fault| failed("list", folder, fault))
+    }
+
+    /// While writes fail, writes a small object now and then, so that [`Bucket::failing`] ends with the
+    /// failure even if nobody pushes. Never returns.
+    pub(crate) async fn probe_failing_writes(&self, clock: &Clock) {
+        loop {
+            clock.sleep(PROBE_INTERVAL).await;
+            if self.failing().is_some() {
+                // The outcome is recorded.
+                let _ = self
+                    .put(
+                        &self.keys.root().join(PROBE),
+                        Bytes::from_static(&[0; 4_096]),
+                    )
+                    .await;
+            }
+        }
+    }
+
+    /// Why writes fail, if the last one did.
+    pub fn failing(&self) -> Option<Failing> {
+        self.client.writes().failing()
+    }
+}

@@ -1,0 +1,315 @@
+//! An archive on real stores: S3 (versitygw), and OpenStack Swift by both of its APIs.
+
+#[path = "../bucket/tests/stores/proxy.rs"]
+#[allow(dead_code, reason = "the tests of the package use the rest")]
+mod proxy;
+mod support;
+
+use axum::http::{StatusCode, header};
+use davy_archive::{Archive, ArchiveOptions};
+use davy_base::Clock;
+use davy_bucket::{BucketSettings, ClientOptions, DiskCache, OpenBucket, Secret, Usage, open};
+use proxy::{Break, Proxy};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use support::{CPU, WEB, World, clock, cpu, options};
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A prefix that no other test uses.
+fn prefix() -> String {
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("archive-{}-{number}", std::process::id())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The settings of a bucket at an address, or at that of the server.
+fn s3(address: Option<&str>) -> Option<BucketSettings> {
+    Some(BucketSettings {
+        endpoint: address.map(str::to_owned).or_else(|| variable("DEV_S3"))?,
+        access_key: variable("DEV_S3_ACCESS_KEY")?,
+        secret_key: Secret(variable("DEV_S3_SECRET_KEY")?),
+        ..BucketSettings::new(format!("s3://davy/{}", prefix()))
+    })
+}
+
+fn swift(address: Option<&str>) -> Option<BucketSettings> {
+    let address = address
+        .map(str::to_owned)
+        .or_else(|| variable("DEV_SWIFT"))?;
+    Some(BucketSettings {
+        auth_url: format!("{address}/auth/v1.0"),
+        user: variable("DEV_SWIFT_USER")?,
+        password: Secret(variable("DEV_SWIFT_PASSWORD")?),
+        ..BucketSettings::new(format!("swift://davy/{}", prefix()))
+    })
+}
+
+fn swift_s3(address: Option<&str>) -> Option<BucketSettings> {
+    Some(BucketSettings {
+        endpoint: address
+            .map(str::to_owned)
+            .or_else(|| variable("DEV_SWIFT"))?,
+        access_key: variable("DEV_SWIFT_USER")?,
+        secret_key: Secret(variable("DEV_SWIFT_PASSWORD")?),
+        ..BucketSettings::new(format!("s3://davy/{}", prefix()))
+    })
+}
+
+type Settings = fn(Option<&str>) -> Option<BucketSettings>;
+
+/// The stores whose servers run.
+fn stores() -> Vec<(&'static str, Settings)> {
+    let all: [(&str, Settings); 3] = [("S3", s3), ("Swift", swift), ("Swift by S3", swift_s3)];
+    let mut running = Vec::new();
+    for (name, settings) in all {
+        if settings(None).is_some() {
+            running.push((name, settings));
+        } else {
+            davy_test_support::skip(&format!(
+                "the server of {name} does not run; start the tests with `ops/dev/versitygw run ops/dev/swift run`"
+            ));
+        }
+    }
+    running
+}
+
+fn opened(settings: &BucketSettings, clock: &Clock) -> OpenBucket {
+    open(settings, &|_| None, clock).expect("valid settings")
+}
+
+fn on(bucket: OpenBucket, clock: &Clock) -> ArchiveOptions {
+    let prefix = bucket.url.prefix.clone();
+    ArchiveOptions {
+        prefix,
+        opened: Some(bucket.clone()),
+        ..options(bucket.store, clock)
+    }
+}
+
+/// The path of a window, from the push to the deletion of its segment, on every store.
+#[tokio::test]
+async fn window_counts_once_from_push_to_deletion_on_every_store() {
+    for (name, settings) in stores() {
+        let clock = clock();
+        let mut options = on(opened(&settings(None).expect("it runs"), &clock), &clock);
+        options.policy.grace = Duration::from_hours(2);
+        let world = World::with(options);
+        let raw = cpu(
+            &clock,
+            &[(&["main", "work"], 30, &[]), (&["main"], 12, &[])],
+        );
+        for id in ["a", "A", "b"] {
+            assert_eq!(world.push("", WEB, id, &raw).await.0, 200, "{name}");
+        }
+        let query = format!("type={CPU}");
+        let expected = "main 24\nmain;work 60";
+        assert_eq!(world.folded(&query).await, expected, "{name}");
+        clock.advance(Duration::from_mins(40));
+        let done = world.archive.compactor().once().await.expect("compaction");
+        assert_eq!((done.merged, done.deleted), (1, 0), "{name}: {done:?}");
+        assert_eq!(world.folded(&query).await, expected, "{name}");
+        clock.advance(Duration::from_hours(4));
+        let done = world.archive.compactor().once().await.expect("compaction");
+        assert_eq!((done.merged, done.deleted), (0, 3), "{name}: {done:?}");
+        let verified = world.archive.verify().await.expect("listing");
+        assert!(
+            verified.len() == 1 && verified[0].fault.is_none(),
+            "{name}: {verified:?}"
+        );
+
+        // Another archiver, elsewhere, that knows nothing but the address of the bucket.
+        let url = world.archive.bucket().keys.root();
+        let again = BucketSettings {
+            url: format!(
+                "{}://davy/{url}",
+                if name == "Swift" { "swift" } else { "s3" }
+            ),
+            ..settings(None).expect("it runs")
+        };
+        let other = Archive::new(
+            on(opened(&again, &clock), &clock),
+            &prometheus::Registry::new(),
+        );
+        let other = other.expect("a registry of its own");
+        let verified = other.verify().await.expect("listing");
+        assert_eq!(verified.len(), 1, "{name}");
+    }
+}
+
+/// While the store is down, pushes get 503 and when to retry. They are acknowledged when it is back, and count once.
+#[tokio::test]
+async fn outage_of_the_store_refuses_pushes_and_loses_nothing() {
+    for (name, settings) in stores() {
+        let address = if name == "S3" { "DEV_S3" } else { "DEV_SWIFT" };
+        let proxy = Proxy::of(&variable(address).expect("it runs")).await;
+        let clock = Clock::system();
+        let mut options = on(
+            opened(&settings(Some(&proxy.url)).expect("it runs"), &clock),
+            &clock,
+        );
+        options.requests = ClientOptions {
+            attempts: 2,
+            ..ClientOptions::default()
+        };
+        let world = World::with(options);
+        let raw = cpu(&clock, &[(&["main"], 5, &[])]);
+        assert_eq!(world.push("", WEB, "before", &raw).await.0, 200, "{name}");
+        assert_eq!(world.archive.bucket().failing(), None);
+
+        proxy.breaks("*", usize::MAX, Break::Close);
+        for at in 0..10 {
+            let request = axum::http::Request::post("/push.v1.PusherService/Push")
+                .header("content-type", "application/proto")
+                .body(support::push_request(WEB, &format!("during-{at}"), &raw).into())
+                .expect("a request");
+            let (status, headers, body) = world.exchange(request).await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
+            assert!(
+                headers.contains_key(header::RETRY_AFTER),
+                "{name}: {headers:?}"
+            );
+            let text = String::from_utf8_lossy(&body);
+            assert!(text.contains("cannot put"), "{name}: {text}");
+        }
+        let failing = world.archive.bucket().failing().expect("writes fail");
+        assert!(failing.message.contains("(after"), "{failing:?}");
+        // Nothing of the refused windows stays in memory.
+        assert_eq!(world.archive.ingest().open_windows(), 0);
+
+        proxy.heal();
+        for at in 0..10 {
+            let pushed = world.push("", WEB, &format!("during-{at}"), &raw).await;
+            assert_eq!(pushed.0, 200, "{name}: {}", pushed.1);
+        }
+        assert_eq!(world.archive.bucket().failing(), None);
+        assert_eq!(
+            world.folded(&format!("type={CPU}")).await,
+            "main 55",
+            "{name}"
+        );
+    }
+}
+
+/// A PUT whose answer is lost is repeated with the same name, so that the window still counts once.
+#[tokio::test]
+async fn lost_answer_to_a_segment_counts_the_window_once() {
+    for (name, settings) in stores() {
+        let address = if name == "S3" { "DEV_S3" } else { "DEV_SWIFT" };
+        let proxy = Proxy::of(&variable(address).expect("it runs")).await;
+        let clock = Clock::system();
+        let options = on(
+            opened(&settings(Some(&proxy.url)).expect("it runs"), &clock),
+            &clock,
+        );
+        let world = World::with(options);
+        let raw = cpu(&clock, &[(&["main"], 5, &[])]);
+        proxy.breaks("PUT", 2, Break::LoseAnswer);
+        assert_eq!(world.push("", WEB, "a", &raw).await.0, 200, "{name}");
+        assert_eq!(
+            world.folded(&format!("type={CPU}")).await,
+            "main 5",
+            "{name}"
+        );
+        let listed = world.archive.ls().await.expect("listing");
+        assert_eq!(listed.len(), 1, "{name}: {listed:?}");
+    }
+}
+
+/// The failure of writes ends with its cause, even if nobody pushes.
+#[tokio::test]
+async fn failing_writes_are_probed_until_they_succeed() {
+    let Some(bucket) = s3(None) else {
+        davy_test_support::skip(
+            "versitygw does not run; start the tests with `ops/dev/versitygw run`",
+        );
+        return;
+    };
+    let proxy = Proxy::of(&bucket.endpoint).await;
+    let clock = clock();
+    let settings = BucketSettings {
+        endpoint: proxy.url.clone(),
+        ..bucket
+    };
+    let mut options = on(opened(&settings, &clock), &clock);
+    options.requests.attempts = 1;
+    let world = World::with(options);
+    proxy.breaks("PUT", 1, Break::Answer(500, ""));
+    let raw = cpu(&clock, &[(&["main"], 5, &[])]);
+    assert_eq!(world.push("", WEB, "a", &raw).await.0, 503);
+    assert!(world.archive.bucket().failing().is_some());
+    let before = proxy.count("PUT");
+    // The pause before the first probe. Time stands still while it is answered.
+    clock.advance(Duration::from_secs(5));
+    while world.archive.bucket().failing().is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert!(proxy.count("PUT") > before);
+}
+
+/// An archiver that starts again finds in its folder what it has read before.
+#[tokio::test]
+async fn cache_on_disk_answers_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (clock, store) = (
+        clock(),
+        std::sync::Arc::new(object_store::memory::InMemory::new()),
+    );
+    let start = || {
+        let disk = DiskCache::open(folder.path(), 1 << 30, clock.clone()).expect("a folder");
+        World::with(ArchiveOptions {
+            disk: Some(disk),
+            ..options(store.clone(), &clock)
+        })
+    };
+    let query = format!("type={CPU}");
+    let world = start();
+    let raw = cpu(&clock, &[(&["main"], 5, &[])]);
+    assert_eq!(world.push("", WEB, "a", &raw).await.0, 200);
+    assert_eq!(world.folded(&query).await, "main 5");
+    let again = start();
+    let usage = Usage::default();
+    assert_eq!(usage.count(again.folded(&query)).await, "main 5");
+    assert_eq!(usage.bytes(), 0, "{usage:?}");
+    assert!(usage.hits() > 0, "{usage:?}");
+    assert_eq!(
+        again.counted("davy_archive_cache_hits_total", &[("tier", "memory")]),
+        0
+    );
+    assert!(again.counted("davy_archive_cache_hits_total", &[("tier", "disk")]) > 0);
+}
+
+/// What an archive has read is counted by level and member, and the cache is counted as well.
+#[tokio::test]
+async fn requests_are_counted_by_kind_level_and_member() {
+    let world = World::new();
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    let pushed = davy_tag::tagged("archive.ingest", "Push", world.push("", WEB, "a", &raw));
+    assert_eq!(pushed.await.0, 200);
+    let rest = format!("type={CPU}");
+    for _ in 0..2 {
+        let query = davy_tag::tagged("archive.query", "QueryFolded", world.folded(&rest));
+        assert_eq!(query.await, "main 5");
+    }
+    let counted = |name, labels: &[(&str, &str)]| world.counted(name, labels);
+    let requests = "davy_archive_bucket_requests_total";
+    assert_eq!(
+        counted(requests, &[("request", "put"), ("level", "segments")]),
+        1
+    );
+    let reads = [
+        ("request", "get"),
+        ("level", "segments"),
+        ("member", "archive.query"),
+    ];
+    assert_eq!(
+        counted(requests, &reads),
+        1,
+        "the second query hits the cache"
+    );
+    assert!(counted("davy_archive_bucket_bytes_total", &reads) > 100);
+    assert!(counted("davy_archive_cache_hits_total", &[]) >= 1);
+}
