@@ -7,10 +7,7 @@ mod read;
 mod write;
 
 pub use chain::{Chain, NamedFrame};
-pub use meta::{SymbolTable, SymbolsMeta};
+pub use meta::{SYMBOLS_VERSION, SymbolTable, SymbolsMeta};
 pub use ranges::PackedFrame;
 pub use read::{FunctionRows, NameRows};
 pub use write::{Encoded, encode};
-
-/// Version of the tables and of the meta object.
-pub const SYMBOLS_VERSION: u32 = 1;

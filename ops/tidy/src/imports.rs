@@ -1,8 +1,8 @@
 //! The imports between the modules of a package, from its source text.
 //!
-//! Both `use` items and paths in code count. A path is followed through re-exports to the module that
-//! defines the item. A re-export (`pub use child::Thing`) alone is not an import: a module may present
-//! what its children define. Code under `#[cfg(test)]` and the arguments of macros are not analysed.
+//! `use` items, re-exports, and paths in code count. A path is followed through re-exports to the module that
+//! defines the item, so a module may present what its children define, unless they use what it defines itself:
+//! that belongs in a module of its own. Code under `#[cfg(test)]` and the arguments of macros are not analysed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -101,8 +101,7 @@ fn scan(
                 }
             }
             syn::Item::Use(used) => {
-                let is_import = matches!(used.vis, syn::Visibility::Inherited);
-                add_use(&used.tree, &mut Vec::new(), is_import, &mut module);
+                add_use(&used.tree, &mut Vec::new(), &mut module);
             }
             item => Paths(&mut module.paths).visit_item(item),
         }
@@ -129,7 +128,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
 
     fn visit_item_use(&mut self, used: &'ast syn::ItemUse) {
         let mut module = Module::default();
-        add_use(&used.tree, &mut Vec::new(), true, &mut module);
+        add_use(&used.tree, &mut Vec::new(), &mut module);
         self.0.extend(module.paths);
     }
 
@@ -140,36 +139,28 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 }
 
-fn add_use(tree: &syn::UseTree, prefix: &mut Vec<String>, is_import: bool, module: &mut Module) {
+fn add_use(tree: &syn::UseTree, prefix: &mut Vec<String>, module: &mut Module) {
     match tree {
         syn::UseTree::Path(path) => {
             prefix.push(path.ident.to_string());
-            add_use(&path.tree, prefix, is_import, module);
+            add_use(&path.tree, prefix, module);
             prefix.pop();
         }
         syn::UseTree::Group(group) => {
             for tree in &group.items {
-                add_use(tree, prefix, is_import, module);
+                add_use(tree, prefix, module);
             }
         }
         syn::UseTree::Glob(_) => {
             module.globs.push(prefix.clone());
-            if is_import {
-                module.paths.insert(prefix.clone());
-            }
+            module.paths.insert(prefix.clone());
         }
-        syn::UseTree::Name(name) => bind(&name.ident, &name.ident, prefix, is_import, module),
-        syn::UseTree::Rename(name) => bind(&name.rename, &name.ident, prefix, is_import, module),
+        syn::UseTree::Name(name) => bind(&name.ident, &name.ident, prefix, module),
+        syn::UseTree::Rename(name) => bind(&name.rename, &name.ident, prefix, module),
     }
 }
 
-fn bind(
-    name: &syn::Ident,
-    ident: &syn::Ident,
-    prefix: &[String],
-    is_import: bool,
-    module: &mut Module,
-) {
+fn bind(name: &syn::Ident, ident: &syn::Ident, prefix: &[String], module: &mut Module) {
     let mut path = prefix.to_vec();
     let mut name = name.to_string();
     if ident == "self" {
@@ -179,9 +170,7 @@ fn bind(
     } else {
         path.push(ident.to_string());
     }
-    if is_import {
-        module.paths.insert(path.clone());
-    }
+    module.paths.insert(path.clone());
     module.uses.insert(name, path);
 }
 

@@ -127,6 +127,11 @@ fn imports_are_followed_through_re_exports_and_inline_paths() {
         .collect();
     assert_eq!(
         arrows,
-        [("a.rs", "c.rs"), ("b.rs", "a.rs"), ("lib.rs", "b.rs")]
+        [
+            ("a.rs", "c.rs"),
+            ("b.rs", "a.rs"),
+            ("lib.rs", "a.rs"),
+            ("lib.rs", "b.rs")
+        ]
     );
 }

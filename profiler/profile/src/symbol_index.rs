@@ -37,39 +37,12 @@
 //! ```
 
 mod builder;
+mod layout;
 mod reader;
 
 pub use builder::Builder;
+pub use layout::{SymbolFrame, placeholder};
 pub use reader::{Error, Found, SymbolIndex};
-
-use crate::StringId;
-
-const MAGIC: &[u8; 8] = b"DAVYSYMS";
-const VERSION: u32 = 1;
-const HEADER_BYTES: usize = 32;
-/// Maximum number of ranges of a block. Fits into one byte of LEB128.
-const BLOCK_RANGES: u8 = 32;
-/// Maximum number of frames of a range.
-const FRAMES_MAX: usize = 1_024;
-
-const BUILD_ID: StringId = StringId(1);
-const FILE_NAME: StringId = StringId(2);
-
-/// A function, its source file and a line; 0 is an unknown line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SymbolFrame {
-    /// The function's name.
-    pub function: StringId,
-    /// The path of the source file; empty if it is not known.
-    pub file: StringId,
-    /// The line that is being executed, or where the next inner frame was inlined.
-    pub line: u32,
-}
-
-/// What is shown instead of the name of a function at an address that the file was linked for.
-pub fn placeholder(file_name: &str, address: u64) -> String {
-    format!("{file_name}+{address:#x}")
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
 //! The object whose presence makes the symbols of a build exist.
 
-use super::SYMBOLS_VERSION;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::block::FileMeta;
 use crate::format::columns::Layout;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Version of the tables and of the meta object.
+pub const SYMBOLS_VERSION: u32 = 1;
 
 /// A table of the symbols of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

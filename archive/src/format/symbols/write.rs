@@ -1,6 +1,6 @@
 //! Converts a symbol index to tables.
 
-use super::SYMBOLS_VERSION;
+use super::meta::SYMBOLS_VERSION;
 use super::meta::{SymbolTable, SymbolsMeta};
 use super::ranges::{PackedFrame, Packer};
 use crate::error::{Error, ErrorKind, Result};

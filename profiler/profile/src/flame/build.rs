@@ -1,6 +1,7 @@
 //! Merges profiles and trees into a tree.
 
-use super::{FlameTree, Frame, FrameKind};
+use super::frame::{Frame, FrameKind};
+use super::tree::FlameTree;
 use crate::{Mapping, NodeId, Profile, StackTree, StringId, StringTable};
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Converts the stacks of a tree to those of a profile.
 
-use super::{FlameTree, Frame, FrameKind};
+use super::frame::{Frame, FrameKind};
+use super::tree::FlameTree;
 use crate::{Function, LabelSetId, Line, NodeId, Profile};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;

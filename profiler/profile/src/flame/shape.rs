@@ -1,6 +1,7 @@
 //! Reductions of a tree: its largest nodes, the stacks through a function, the table of functions.
 
-use super::{Children, FlameTree, Frame, FrameKind, clamped};
+use super::frame::{Frame, FrameKind};
+use super::tree::{Children, FlameTree, clamped};
 use crate::NodeId;
 use rustc_hash::FxHashMap;
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::NodeId;
 use crate::{Limits, Mapping, Profile, folded};
 
 fn tree(folded_stacks: &str) -> FlameTree {

@@ -1,4 +1,4 @@
-use super::{
+use super::layout::{
     BLOCK_RANGES, BUILD_ID, FILE_NAME, FRAMES_MAX, MAGIC, SymbolFrame, VERSION, placeholder,
 };
 use crate::wire::put_varint;

@@ -1,3 +1,4 @@
+use super::layout::*;
 use super::*;
 
 fn frame(index: &mut Builder, function: &str, line: u32) -> SymbolFrame {
