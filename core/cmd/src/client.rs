@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::server::Server;
+use crate::stderr;
 use davy_profile::names::visible;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -176,11 +177,14 @@ impl Client {
             .limit(RESPONSE_BYTES_MAX)
             .read_to_vec();
         if let Some(missing) = partial {
-            eprintln!("davy: incomplete result: {}", visible(&missing));
+            stderr::print_line(format_args!(
+                "davy: incomplete result: {}",
+                visible(&missing)
+            ));
         }
         // Why a range has no samples: which services, types or labels exist.
         if let Some(hint) = hint {
-            eprintln!("davy: {}", visible(&hint));
+            stderr::print_line(format_args!("davy: {}", visible(&hint)));
         }
         let body = body.map_err(Failure::because(format!(
             "the response of {server} is incomplete"

@@ -17,6 +17,8 @@ pub(crate) fn start(config: &Config) -> Result<(), Failure> {
     let filter = check(&config.log_level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would print to standard error that it could not, and panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let human = match config.log_format {
         LogFormat::Auto => std::io::stderr().is_terminal(),

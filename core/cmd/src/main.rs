@@ -1,5 +1,8 @@
 //! The `davy` binary: parses the command line and runs a command.
 
+// `println!` and `eprintln!` panic if the stream cannot be written.
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
+
 mod bucket;
 mod catalogue;
 mod cli;
@@ -24,6 +27,7 @@ mod record;
 mod reference;
 mod server;
 mod settings;
+mod stderr;
 mod stdout;
 mod symbols;
 mod toggle;
@@ -39,7 +43,7 @@ fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("davy: {}", failure.report());
+            stderr::print_line(format_args!("davy: {}", failure.report()));
             ExitCode::from(failure.exit_code())
         }
     }

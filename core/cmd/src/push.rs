@@ -8,6 +8,7 @@ pub(crate) use options::PushOptions;
 
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::stderr;
 use crate::stdout::print;
 use davy_profile::units::count;
 use file::ProfileFile;
@@ -21,7 +22,7 @@ pub(crate) fn run(options: &PushOptions) -> Result<(), Failure> {
         .map(|file| ProfileFile::read(file, options))
         .collect::<Result<_, _>>()?;
     for warning in files.iter().filter_map(ProfileFile::warning) {
-        eprintln!("davy: {warning}");
+        stderr::print_line(format_args!("davy: {warning}"));
     }
     let results = upload::push_all(&client, &files);
     let mut first_failure = None;
@@ -35,7 +36,7 @@ pub(crate) fn run(options: &PushOptions) -> Result<(), Failure> {
             ))?,
             Err(failure) if first_failure.is_none() => first_failure = Some(failure),
             // The first one becomes the error of the command.
-            Err(failure) => eprintln!("davy: {}", failure.report()),
+            Err(failure) => stderr::print_line(format_args!("davy: {}", failure.report())),
         }
     }
     first_failure.map_or(Ok(()), Err)

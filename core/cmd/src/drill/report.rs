@@ -1,12 +1,13 @@
 //! Progress and results of a drill.
 
 use crate::failure::Failure;
+use crate::stderr;
 use crate::stdout::print;
 use serde::Serialize;
 
 /// Prints what the drill does now on standard error.
 pub(super) fn progress(step: &str) {
-    eprintln!("davy drill: {step}");
+    stderr::print_line(format_args!("davy drill: {step}"));
 }
 
 /// A measurement and the value that it must meet.

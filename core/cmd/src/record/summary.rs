@@ -1,5 +1,7 @@
 //! What `davy record` prints on standard error after a recording.
 
+use crate::stderr;
+
 use super::command::CommandEnd;
 use davy_profile::units::count;
 use davy_record::Recording;
@@ -8,12 +10,12 @@ use davy_record::Recording;
 pub(super) fn print(recording: &Recording, ended: CommandEnd) {
     let Recording { samples, lost, .. } = recording;
     if let Some(sentence) = ended.sentence() {
-        eprintln!("davy: {sentence}");
+        stderr::print_line(format_args!("davy: {sentence}"));
     }
     let samples = count(*samples as usize, "sample", "samples");
-    eprintln!("davy: {samples}, {lost} lost");
+    stderr::print_line(format_args!("davy: {samples}, {lost} lost"));
     for sentence in notes(recording) {
-        eprintln!("davy: {sentence}");
+        stderr::print_line(format_args!("davy: {sentence}"));
     }
 }
 

@@ -49,6 +49,56 @@ fn disconnected_clients_do_not_delay_the_stop() {
     assert_eq!(running.stop().code(), Some(0));
 }
 
+/// What `davy quickstart > /dev/full 2>&1` does: the disk of the log is full.
+#[test]
+fn log_that_cannot_be_written_does_not_end_the_process() {
+    let sandbox = Sandbox::new();
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full")
+    };
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind a free port");
+    let listen = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let mut child = davy()
+        .args([
+            "quickstart",
+            "--log-level",
+            "debug",
+            "--http-listen",
+            &listen,
+        ])
+        .args([
+            "--archive-listen",
+            "127.0.0.1:0",
+            "--debug-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+        ])
+        .arg(sandbox.path().join("data"))
+        .stdout(full())
+        .stderr(full())
+        .spawn()
+        .expect("run the binary");
+    while std::net::TcpStream::connect(&listen).is_err() {
+        assert_eq!(child.try_wait().expect("a child"), None, "it ended");
+        std::thread::yield_now();
+    }
+    assert_eq!(http::get(&format!("http://{listen}/livez")).status, 200);
+    let pid = i32::try_from(child.id()).expect("a process id");
+    // SAFETY: signals a child that has not been waited for.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+    assert_eq!(child.wait().expect("it exits").code(), Some(0));
+    // Neither does it hide the exit code of a command.
+    let status = davy()
+        .args(["config", "check", "--profiler-hz", "0"])
+        .stderr(full())
+        .status();
+    assert_eq!(status.expect("run the binary").code(), Some(2));
+}
+
 fn exit(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let sandbox = Sandbox::new();
     let mut command = davy();
