@@ -176,6 +176,7 @@ impl Config {
                 password: Secret(secret("bucket.password")?),
                 project: text("bucket.project"),
                 domain: text("bucket.domain"),
+                page: None,
             },
             data_dir,
             region: text("region"),
