@@ -214,6 +214,7 @@ fn kind_of(error: &object_store::Error, text: &str, attempt: &Attempt) -> FaultK
         "SignatureDoesNotMatch",
         "ExpiredToken",
         "InvalidToken",
+        "RequestTimeTooSkewed",
         "TokenRefreshRequired",
         "AuthenticationFailed",
         "invalid_grant",

@@ -308,3 +308,115 @@ fn open_azure(
         .map_err(|error| SettingsError(format!("cannot open {}: {error}", settings.url)))?;
     Ok(OpenBucket::with_parts(url, store))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Opens with some settings and variables; returns the error.
+    fn refused(
+        change: impl FnOnce(&mut BucketSettings),
+        url: &str,
+        variables: &[(&str, &str)],
+    ) -> String {
+        let mut settings = BucketSettings::new(url);
+        change(&mut settings);
+        let environment = |name: &str| {
+            let variable = variables.iter().find(|(variable, _)| *variable == name)?;
+            Some(variable.1.to_owned())
+        };
+        match open(&settings, &environment, &Clock::system()) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn settings_and_variables_open_every_kind_of_store() {
+        let check = |url: &str, variables: &[(&str, &str)]| {
+            assert_eq!(refused(|_| {}, url, variables), "", "{url} {variables:?}");
+        };
+        check("memory:", &[]);
+        check(
+            "s3://b/p",
+            &[
+                ("AWS_REGION", "eu-1"),
+                ("AWS_ACCESS_KEY_ID", "k"),
+                ("AWS_SECRET_ACCESS_KEY", "s"),
+            ],
+        );
+        check("s3://b/p", &[("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]);
+        check(
+            "az://c/p",
+            &[
+                ("AZURE_STORAGE_ACCOUNT_NAME", "a"),
+                ("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0"),
+            ],
+        );
+        check("gs://b/p", &[]);
+        let temp_auth = [
+            ("ST_AUTH", "http://127.0.0.1:1/auth/v1.0"),
+            ("ST_USER", "a:u"),
+            ("ST_KEY", "s"),
+        ];
+        check("swift://c/p", &temp_auth);
+        let keystone = [
+            ("OS_AUTH_URL", "https://k:5000/v3"),
+            ("OS_USERNAME", "u"),
+            ("OS_PASSWORD", "s"),
+            ("OS_PROJECT_NAME", "p"),
+        ];
+        check("swift://c/p", &keystone);
+        let application = [
+            ("OS_AUTH_URL", "https://k:5000"),
+            ("OS_APPLICATION_CREDENTIAL_ID", "i"),
+            ("OS_APPLICATION_CREDENTIAL_SECRET", "s"),
+        ];
+        check("swift://c/p", &application);
+    }
+
+    #[test]
+    fn missing_settings_are_named_with_their_variables() {
+        let check = |url: &str, variables: &[(&str, &str)], expected: &str| {
+            let error = refused(|_| {}, url, variables);
+            assert!(error.contains(expected), "{url}: {error}");
+        };
+        check("s3://b", &[], "set bucket.region or AWS_REGION");
+        check(
+            "s3://b",
+            &[("AWS_ENDPOINT_URL", "http://s3.example.com")],
+            "bucket.allow_http = true",
+        );
+        check(
+            "s3://b",
+            &[
+                ("AWS_REGION", "r"),
+                ("AWS_PROFILE", "x"),
+                ("HOME", "/nowhere"),
+            ],
+            "profile \"x\" of AWS_PROFILE has no keys in /nowhere/.aws/credentials",
+        );
+        check("az://c", &[], "AZURE_STORAGE_ACCOUNT_NAME");
+        check("swift://c", &[], "bucket.auth_url is not set");
+        check(
+            "swift://c",
+            &[("OS_AUTH_URL", "https://k/v3")],
+            "bucket.user is not set",
+        );
+        let error = refused(
+            |settings| settings.access_key = "k".to_owned(),
+            "s3://b",
+            &[("AWS_REGION", "r")],
+        );
+        assert!(error.contains("set bucket.secret_key_file"), "{error}");
+        let error = refused(
+            |settings| settings.ca_file = Some("/nowhere.pem".into()),
+            "s3://b",
+            &[("AWS_REGION", "r")],
+        );
+        assert!(
+            error.contains("cannot use bucket.ca_file /nowhere.pem"),
+            "{error}"
+        );
+    }
+}

@@ -56,6 +56,8 @@ pub struct BucketSettings {
     pub project: String,
     /// Domain of the user and the project, for Keystone.
     pub domain: String,
+    /// Names on one page of a listing of Swift; `None` for the maximum.
+    pub page: Option<usize>,
 }
 
 /// Reads environment variables; tests replace it.

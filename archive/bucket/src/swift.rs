@@ -7,6 +7,7 @@ mod login;
 mod objects;
 mod options;
 mod session;
+mod sum;
 
 pub use options::SwiftOptions;
 

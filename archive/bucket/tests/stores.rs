@@ -4,6 +4,8 @@
 mod conformance;
 #[path = "stores/faults.rs"]
 mod faults;
+#[path = "stores/keystone.rs"]
+mod keystone;
 #[path = "stores/proxy.rs"]
 mod proxy;
 #[path = "stores/refusals.rs"]

@@ -1,7 +1,6 @@
 //! Deletion: many objects by one request where the store can, and the parts of large objects with them.
 
-use super::objects::header;
-use super::session::{Request, transport};
+use super::session::{Request, header, transport};
 use super::{Swift, quoted};
 use crate::fault::{FaultKind, Stated};
 use futures_util::stream::{self, BoxStream};

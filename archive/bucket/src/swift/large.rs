@@ -1,7 +1,7 @@
 //! Large objects: parts in a container of their own, and a manifest in place of the object (static large objects).
 
-use super::objects::header;
-use super::session::Request;
+use super::session::{Request, header};
+use super::sum::md5_of;
 use super::{Swift, quoted};
 use crate::fault::{FaultKind, Stated};
 use async_trait::async_trait;
@@ -98,7 +98,7 @@ impl MultipartStore for Swift {
                 json!({"path": format!("/{container}/{name}"), "etag": sum, "size_bytes": size}),
             );
         }
-        let expected = super::objects::md5_of(&Bytes::from(sums));
+        let expected = md5_of(&Bytes::from(sums));
         let target = format!("{}?multipart-manifest=put", self.object(path.as_ref()));
         let mut request = Request::new(Method::PUT, target);
         request.body = serde_json::Value::Array(manifest).to_string().into();

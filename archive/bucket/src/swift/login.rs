@@ -1,6 +1,5 @@
 //! Requests for tokens: TempAuth (version 1) and Keystone (version 3).
 
-use super::session::Token;
 use crate::fault::{FaultKind, Stated};
 use crate::settings::Secret;
 use http::{HeaderMap, Method, StatusCode};
@@ -45,6 +44,22 @@ pub(super) enum Who {
         id: String,
         secret: Secret,
     },
+}
+
+/// A token and the address of the account it is for.
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) value: String,
+    pub(super) storage: String,
+}
+
+impl Token {
+    fn new(value: String, storage: String) -> Self {
+        Self {
+            value,
+            storage: storage.trim_end_matches('/').to_owned(),
+        }
+    }
 }
 
 /// A token as a server issued it.

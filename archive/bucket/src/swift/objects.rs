@@ -1,7 +1,8 @@
 //! Single objects.
 
 use super::Swift;
-use super::session::{Request, refusal, transport};
+use super::session::{Request, header, refusal, transport};
+use super::sum::{Sum, md5_of};
 use crate::fault::{FaultKind, Stated};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,7 +10,6 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use http::{HeaderMap, Method, StatusCode};
-use md5::{Digest, Md5};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{
@@ -21,23 +21,6 @@ use std::ops::Range;
 
 /// The attribute that makes Swift delete an object by itself: seconds from now, as metadata.
 const DELETE_AFTER: &str = "delete-after";
-
-pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn hex(digest: impl AsRef<[u8]>) -> String {
-    let mut text = String::new();
-    for byte in digest.as_ref() {
-        text += &format!("{byte:02x}");
-    }
-    text
-}
-
-/// The MD5 of some bytes, as in `ETag`.
-pub(super) fn md5_of(bytes: &Bytes) -> String {
-    hex(Md5::digest(bytes))
-}
 
 fn meta(location: &Path, headers: &HeaderMap, size: u64) -> ObjectMeta {
     // Last-Modified has whole seconds only.
@@ -60,16 +43,16 @@ fn verified(
     bytes: BoxStream<'static, object_store::Result<Bytes>>,
     expected: String,
 ) -> BoxStream<'static, object_store::Result<Bytes>> {
-    let state = (bytes, Md5::new(), Some((path, expected)));
+    let state = (bytes, Sum::default(), Some((path, expected)));
     stream::try_unfold(state, |(mut bytes, mut sum, expected)| async move {
         if let Some(piece) = bytes.try_next().await? {
-            sum.update(&piece);
+            sum.add(&piece);
             return Ok(Some((piece, (bytes, sum, expected))));
         }
         let Some((path, expected)) = expected else {
             return Ok(None);
         };
-        let found = hex(sum.finalize());
+        let found = sum.hex();
         if found != expected {
             return Err(Stated::error(
                 FaultKind::Damaged,

@@ -93,7 +93,7 @@ impl SwiftOptions {
         };
         Ok(Self {
             container: container.to_owned(),
-            page: PAGE,
+            page: settings.page.unwrap_or(PAGE),
             login,
             region: or(&settings.region, &["OS_REGION_NAME"]),
             ca_file: settings

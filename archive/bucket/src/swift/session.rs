@@ -1,6 +1,6 @@
 //! The token of an account. It is renewed before it expires, and when the store refuses it.
 
-use super::login::Login;
+use super::login::{Login, Token};
 use crate::fault::{FaultKind, Stated};
 use bytes::Bytes;
 use davy_base::Clock;
@@ -10,22 +10,6 @@ use object_store::client::{HttpClient, HttpRequestBody, HttpResponse};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-
-/// A token and the address of the account it is for.
-#[derive(Debug)]
-pub(super) struct Token {
-    value: String,
-    storage: String,
-}
-
-impl Token {
-    pub(super) fn new(value: String, storage: String) -> Self {
-        Self {
-            value,
-            storage: storage.trim_end_matches('/').to_owned(),
-        }
-    }
-}
 
 /// The requests of one account.
 pub(super) struct Session {
@@ -76,6 +60,11 @@ impl Request {
         self.headers.insert(name, value);
         Ok(self)
     }
+}
+
+/// The value of a header, if it is text.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// An error of the transport.

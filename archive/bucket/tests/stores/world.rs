@@ -45,6 +45,8 @@ pub(crate) fn settings(kind: Kind) -> Option<BucketSettings> {
             auth_url: format!("{address}/auth/v1.0"),
             user: variable("DEV_SWIFT_USER").unwrap_or_default(),
             password: Secret(variable("DEV_SWIFT_PASSWORD").unwrap_or_default()),
+            // Several pages for the objects of a test.
+            page: Some(300),
             ..BucketSettings::new("swift://davy")
         }),
         Kind::SwiftS3 => variable("DEV_SWIFT").map(|endpoint| BucketSettings {

@@ -177,6 +177,7 @@ impl Config {
                 password: Secret(secret("bucket.password")?),
                 project: text("bucket.project"),
                 domain: text("bucket.domain"),
+                page: None,
             },
             data_dir,
             region: text("region"),
@@ -202,7 +203,7 @@ impl Config {
             bucket_requests: ClientOptions {
                 timeout: duration("bucket.timeout")?,
                 attempt_timeout: duration("bucket.attempt_timeout")?,
-                attempts: count("bucket.attempts")?.try_into().unwrap_or(u32::MAX),
+                attempts: u32::try_from(count("bucket.attempts")?).unwrap_or(u32::MAX),
                 hedge: truth("bucket.hedge")?,
                 multipart_bytes: loaded.parse(
                     "bucket.multipart_bytes",

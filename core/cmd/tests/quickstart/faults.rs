@@ -27,8 +27,20 @@ fn unwritable_bucket_returns_503_and_recovers() {
     assert_eq!(response.status, 503, "{}", response.text());
     assert!(response.text().contains("store"), "{}", response.text());
     assert_eq!(running.get("/livez").status, 200, "the process is alive");
+    let degraded = || running.json("/readyz")["degraded"].clone();
+    let bucket_is_degraded = |degraded: &serde_json::Value| {
+        let issues = degraded.as_array().into_iter().flatten();
+        issues
+            .clone()
+            .any(|issue| issue["member"] == "bucket" && issue["state"] == "failing")
+    };
+    assert!(bucket_is_degraded(&degraded()), "{}", degraded());
     std::fs::remove_file(&bucket).expect("remove the file");
     std::fs::rename(&aside, &bucket).expect("move the folder back");
+    // Without a push: the archiver probes the bucket.
+    running.until("readiness without the bucket", || {
+        Some(()).filter(|()| !bucket_is_degraded(&degraded()))
+    });
     let recovered = running.until("recovery", || {
         Some(push(&running)).filter(|response| response.status == 200)
     });
