@@ -1,5 +1,7 @@
 //! Requests to the object storage. Each is counted and has a time limit.
 
+pub mod levels;
+
 use crate::cache::{Cache, Entry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
@@ -7,7 +9,7 @@ use crate::format::block::{FileMeta, Meta};
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
 use crate::format::tables::StackTables;
-use crate::key::{BlockId, Hour, Keys, META, Named, Tenant};
+use crate::key::{BlockId, Hour, Keys, META, Named, Period, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::rule::{BlockEntry, Listing, SegmentEntry};
@@ -201,10 +203,10 @@ impl Bucket {
     pub async fn meta(
         &self,
         tenant: &Tenant,
-        hour: Hour,
+        period: impl Into<Period>,
         id: &BlockId,
     ) -> Result<Arc<Meta>, ReadError> {
-        let key = self.keys.block(tenant, hour, id, META);
+        let key = self.keys.block(tenant, period, id, META);
         if let Some(Entry::Meta(meta)) = self.cache.get(key.as_ref(), 0) {
             return Ok(meta);
         }
@@ -230,12 +232,12 @@ impl Bucket {
     /// A row group of a table of a block.
     pub async fn group(
         &self,
-        (tenant, hour, id): (&Tenant, Hour, &BlockId),
+        (tenant, period, id): (&Tenant, Period, &BlockId),
         meta: &Meta,
         table: Table,
         group: usize,
     ) -> Result<Group, ReadError> {
-        let key = self.keys.block(tenant, hour, id, &table.file());
+        let key = self.keys.block(tenant, period, id, &table.file());
         self.file_group(&key, meta.file(table)?, group).await
     }
 
@@ -272,7 +274,7 @@ impl Bucket {
     /// The tables of the stacks of a row group of a block.
     pub async fn stacks(
         &self,
-        block: (&Tenant, Hour, &BlockId),
+        block: (&Tenant, Period, &BlockId),
         meta: &Meta,
         group: usize,
     ) -> Result<StackTables, ReadError> {
@@ -320,7 +322,7 @@ impl Bucket {
                             block.1 = Some(since);
                         }
                     }
-                    None => {}
+                    Some(Named::DayBlock(..)) | None => {}
                 }
             }
         }

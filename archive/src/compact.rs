@@ -1,5 +1,6 @@
 //! Compaction: merges segments into blocks and deletes what blocks cover.
 
+mod day;
 mod merge;
 mod run;
 

@@ -144,8 +144,8 @@ async fn verify_block(
 ) -> Result<(), ReadError> {
     let meta = bucket.meta(tenant, hour, &block.id).await?;
     for group in 0..meta.groups.len() {
-        let table = |table| bucket.group((tenant, hour, &block.id), &meta, table, group);
-        let stacks = bucket.stacks((tenant, hour, &block.id), &meta, group);
+        let table = |table| bucket.group((tenant, hour.into(), &block.id), &meta, table, group);
+        let stacks = bucket.stacks((tenant, hour.into(), &block.id), &meta, group);
         let (series, windows, stacks, samples, sums) = futures_util::try_join!(
             table(Table::Series),
             table(Table::Windows),

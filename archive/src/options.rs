@@ -1,6 +1,7 @@
 //! Options of an archive.
 
 use crate::plan::Policy;
+use crate::plan::retention::Retention;
 use davy_base::{Clock, Random};
 use davy_profile::Limits;
 use object_store::ObjectStore;
@@ -40,6 +41,8 @@ pub struct ArchiveOptions {
     pub label_sets: usize,
     /// Maximum age of a pushed window.
     pub retention: Duration,
+    /// How long each level is kept; windows for at least a day longer than they are accepted.
+    pub levels: Retention,
     /// How far in the future a pushed window may begin.
     pub future: Duration,
     /// Time limit of one request to the bucket.
@@ -85,6 +88,7 @@ impl ArchiveOptions {
             decoders: 2,
             label_sets: 1_000,
             retention: Duration::from_hours(14 * 24),
+            levels: Retention::default(),
             future: Duration::from_mins(10),
             bucket_timeout: Duration::from_secs(30),
             cache_bytes: 32 << 20,

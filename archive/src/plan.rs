@@ -1,6 +1,9 @@
 //! Decides what a compactor merges and deletes in an hour: a pure function of the listing and the
 //! time.
 
+pub mod day;
+pub mod retention;
+
 use crate::key::{BlockId, Hour};
 use crate::rule::{Listing, select};
 use davy_base::Timestamp;
@@ -21,6 +24,10 @@ pub struct Policy {
     pub ratio: u64,
     /// Time for which a block must have been readable before its inputs are deleted.
     pub grace: Duration,
+    /// Time after its end at which a day is merged into a day block.
+    pub day_settle: Duration,
+    /// Time without late windows after which those of a day are merged into its next day block.
+    pub late_settle: Duration,
 }
 
 impl Default for Policy {
@@ -31,6 +38,8 @@ impl Default for Policy {
             settle: Duration::from_mins(2),
             ratio: 4,
             grace: Duration::from_hours(1),
+            day_settle: Duration::from_hours(6),
+            late_settle: Duration::from_hours(6),
         }
     }
 }

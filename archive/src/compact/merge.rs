@@ -12,10 +12,23 @@ use crate::format::columns::Group;
 use crate::format::tables::{
     BatchFrames, Dictionary, SeriesTable, StackTables, Values, WindowTable,
 };
+use crate::key::Hour;
+use crate::rule::day::Hours;
 use bytes::Bytes;
+use davy_base::Timestamp;
 use davy_profile::{Mapping, NodeId};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// What a merged block keeps of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resolution {
+    /// Windows, for hour blocks.
+    Windows,
+    /// Cells: sums of a source over an hour, for day blocks.
+    Hours,
+}
 
 /// Services with fewer rows share a row group.
 const SMALL_ROWS: usize = 8_192;
@@ -25,12 +38,24 @@ pub(super) struct Tables {
     pub(super) series: Group,
     pub(super) windows: Group,
     pub(super) stacks: StackTables,
-    pub(super) samples: Group,
+    /// Values by window, or the sums of these over the hour.
+    pub(super) values: TableValues,
+}
+
+/// The values of a row group.
+pub(super) enum TableValues {
+    /// By window.
+    Samples(Group),
+    /// Sums over all windows, which must be of one hour and new to the merge.
+    Sums(Group),
 }
 
 /// A merge in progress.
 pub(super) struct Merge {
+    resolution: Resolution,
     batches: BTreeMap<String, Batch>,
+    /// Services with few rows, which share a row group.
+    small: Batch,
     seen: FxHashSet<WindowId>,
     writer: BlockWriter,
     rows: usize,
@@ -46,9 +71,11 @@ struct Map<'a> {
 }
 
 impl Merge {
-    pub(super) fn new(rows_max: usize) -> Result<Self> {
+    pub(super) fn new(resolution: Resolution, rows_max: usize) -> Result<Self> {
         Ok(Self {
+            resolution,
             batches: BTreeMap::new(),
+            small: Batch::new(),
             seen: FxHashSet::default(),
             writer: BlockWriter::new()?,
             rows: 0,
@@ -56,28 +83,58 @@ impl Merge {
         })
     }
 
-    /// Adds a row group of a piece.
-    pub(super) fn add(&mut self, tables: &Tables) -> Result<()> {
+    /// Whether the merge already has a window of a row group.
+    pub(super) fn has_any(&self, series: &Group, windows: &Group) -> Result<bool> {
+        let windows = WindowTable::read(windows, &SeriesTable::read(series)?)?;
+        Ok(windows
+            .rows
+            .iter()
+            .any(|window| self.seen.contains(&window.id)))
+    }
+
+    /// Adds a row group of a piece, without the cells of hours that are not in `hours`.
+    pub(super) fn add(&mut self, tables: &Tables, hours: Hours) -> Result<()> {
         let series = SeriesTable::read(&tables.series)?;
         let windows = WindowTable::read(&tables.windows, &series)?;
         let dictionary = Dictionary::read(&tables.stacks)?;
-        let values = Values::samples(&tables.samples, &series, &windows, Some(&dictionary))?;
+        let values = match &tables.values {
+            TableValues::Samples(samples) => {
+                Values::samples(samples, &series, &windows, Some(&dictionary))?
+            }
+            TableValues::Sums(sums) => Values::sums(sums, &series, Some(&dictionary))?,
+        };
 
         let mut by_service: BTreeMap<&str, Map<'_>> = BTreeMap::new();
         let mut new_windows = Vec::with_capacity(windows.rows.len());
+        let mut keys: Vec<Option<u128>> = vec![None; series.sources.len()];
         for window in &windows.rows {
             let source: &Source = &series.sources[window.source as usize];
-            if !self.seen.insert(window.id) {
+            let hour = Hour::of(Timestamp::from_millis(window.start_ms));
+            if !hours.contains(hour) || !self.seen.insert(window.id) {
                 new_windows.push(u32::MAX);
                 continue;
             }
             let batch = self.batches.entry(source.service().to_owned()).or_default();
-            let source = batch.source(source);
-            new_windows.push(
-                batch
-                    .window(Window { source, ..*window })
-                    .unwrap_or(u32::MAX),
-            );
+            let key = &mut keys[window.source as usize];
+            let key = *key.get_or_insert_with(|| xxh3_128(source.to_json().as_bytes()));
+            let window = Window {
+                source: batch.source(source),
+                ..*window
+            };
+            let index = match self.resolution {
+                Resolution::Windows => batch.window(window).unwrap_or(u32::MAX),
+                Resolution::Hours => {
+                    // Distinct for each hour of a source.
+                    let key = key.wrapping_add(u128::from(hour.0.unsigned_abs()));
+                    batch.cell(key, hour.start().millis(), window)
+                }
+            };
+            new_windows.push(index);
+        }
+        // The cell of each source, for sums.
+        let mut cells = vec![u32::MAX; series.sources.len()];
+        for (window, index) in windows.rows.iter().zip(&new_windows) {
+            cells[window.source as usize] = *index;
         }
         let mut new_series: Vec<u32> = vec![u32::MAX; series.rows.len()];
         for (at, of) in series.rows.iter().enumerate() {
@@ -114,7 +171,10 @@ impl Merge {
                 .program(build_id, &mut batch.strings, &mut batch.mappings)?;
             let before = batch.rows.len();
             for row in range {
-                let window = new_windows[values.windows[row] as usize];
+                let window = match values.windows.get(row) {
+                    Some(window) => new_windows[*window as usize],
+                    None => cells[source as usize],
+                };
                 if window == u32::MAX {
                     continue;
                 }
@@ -144,26 +204,42 @@ impl Merge {
         Ok(())
     }
 
+    /// Writes the services whose names sort before `service`: the caller has no more of them.
+    pub(super) fn finish_before(&mut self, service: &str) -> Result<()> {
+        while let Some(first) = self.batches.first_entry() {
+            if first.key().as_str() >= service {
+                break;
+            }
+            let batch = first.remove();
+            self.rows -= batch.rows.len();
+            self.finish_service(batch)?;
+        }
+        Ok(())
+    }
+
+    fn finish_service(&mut self, batch: Batch) -> Result<()> {
+        if batch.rows.len() >= SMALL_ROWS {
+            return self.writer.group(batch);
+        }
+        absorb(&mut self.small, batch);
+        if self.small.rows.len() >= SMALL_ROWS {
+            let small = std::mem::replace(&mut self.small, Batch::new());
+            self.writer.group(small)?;
+        }
+        Ok(())
+    }
+
     /// Finishes the block and returns its files and its meta object.
     pub(super) fn finish(
         mut self,
         segments: Vec<String>,
         inputs: Vec<String>,
     ) -> Result<(Vec<(Table, Bytes)>, Meta)> {
-        let mut small = Batch::new();
         for (_, batch) in std::mem::take(&mut self.batches) {
-            if batch.rows.len() >= SMALL_ROWS {
-                self.writer.group(batch)?;
-                continue;
-            }
-            absorb(&mut small, batch);
-            if small.rows.len() >= SMALL_ROWS {
-                self.writer
-                    .group(std::mem::replace(&mut small, Batch::new()))?;
-            }
+            self.finish_service(batch)?;
         }
-        if !small.windows.is_empty() {
-            self.writer.group(small)?;
+        if !self.small.windows.is_empty() {
+            self.writer.group(self.small)?;
         }
         self.writer.finish(segments, inputs)
     }

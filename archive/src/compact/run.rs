@@ -1,16 +1,17 @@
 //! The compactor: applies the plan of each hour to the bucket.
 
-use super::merge::{Merge, Tables};
+use super::merge::{Merge, Resolution, TableValues, Tables};
 use crate::blocking::blocking;
 use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
-use crate::format::block::id;
+use crate::format::block::{Meta, id};
 use crate::format::segment::Segment;
-use crate::key::{BlockId, Hour, META, Tenant};
+use crate::key::{BlockId, Hour, META, Period, SEGMENTS, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::plan::{Piece, plan};
+use crate::rule::day::Hours;
 use crate::rule::{Listing, select};
 use bytes::Bytes;
 use object_store::path::Path;
@@ -22,9 +23,9 @@ use ulid::Ulid;
 /// Merges segments into blocks. Any number of compactors can work on the same bucket. Cheap to clone.
 #[derive(Clone)]
 pub struct Compactor {
-    options: ArchiveOptions,
-    bucket: Arc<Bucket>,
-    metrics: Metrics,
+    pub(super) options: ArchiveOptions,
+    pub(super) bucket: Arc<Bucket>,
+    pub(super) metrics: Metrics,
     /// Damaged pieces. They are left out of merges but not deleted, and queries report them. After a
     /// restart they are tried again.
     damaged: Arc<Mutex<BTreeSet<(Tenant, Hour, Piece)>>>,
@@ -117,6 +118,7 @@ impl Compactor {
                     }
                 }
             }
+            self.days(&tenant, &mut done).await?;
         }
         self.metrics.segments.set(segments as i64);
         self.metrics.blocks.set(blocks as i64);
@@ -215,7 +217,7 @@ impl Compactor {
     ) -> Result<BlockId, (Option<usize>, Error)> {
         let (mut inputs, mut leaves) = (Vec::new(), BTreeSet::new());
         let whole = |error: Error| (None, error);
-        let mut merge = Merge::new(self.options.merge_rows).map_err(whole)?;
+        let mut merge = Merge::new(Resolution::Windows, self.options.merge_rows).map_err(whole)?;
         for (at, piece) in pieces.iter().enumerate() {
             let of = |error: Error| (Some(at), error);
             let read = |missing: ReadError| of(read(missing));
@@ -244,9 +246,11 @@ impl Compactor {
                     for group in 0..meta.groups.len() {
                         let table = |table| {
                             self.bucket
-                                .group((tenant, hour, block), &meta, table, group)
+                                .group((tenant, hour.into(), block), &meta, table, group)
                         };
-                        let stacks = self.bucket.stacks((tenant, hour, block), &meta, group);
+                        let stacks = self
+                            .bucket
+                            .stacks((tenant, hour.into(), block), &meta, group);
                         let (series, windows, stacks, samples) = futures_util::try_join!(
                             table(Table::Series),
                             table(Table::Windows),
@@ -260,7 +264,7 @@ impl Compactor {
                                 series,
                                 windows,
                                 stacks,
-                                samples,
+                                values: TableValues::Samples(samples),
                             },
                         )
                         .await
@@ -287,26 +291,48 @@ impl Compactor {
         let leaves = leaves.iter().map(ToString::to_string).collect();
         let (files, meta) =
             blocking("write a block", move || merge.finish(leaves, inputs)).await??;
-        for (table, bytes) in files {
-            self.bucket
-                .put(
-                    &self.bucket.keys.block(tenant, hour, &name, &table.file()),
-                    bytes,
-                )
-                .await?;
-        }
-        let text = serde_json::to_vec(&meta).map_err(Error::corrupt_by)?;
-        self.bucket
-            .put(
-                &self.bucket.keys.block(tenant, hour, &name, META),
-                Bytes::from(text),
-            )
+        self.put_block(tenant, hour.into(), &name, files, &meta)
             .await?;
         Ok(name)
     }
 
+    /// Writes the files of a block, the meta object last.
+    pub(super) async fn put_block(
+        &self,
+        tenant: &Tenant,
+        period: Period,
+        name: &BlockId,
+        files: Vec<(Table, Bytes)>,
+        meta: &Meta,
+    ) -> Result<()> {
+        let key = |file: &str| self.bucket.keys.block(tenant, period, name, file);
+        for (table, bytes) in files {
+            self.bucket.put(&key(&table.file()), bytes).await?;
+        }
+        let text = serde_json::to_vec(meta).map_err(Error::corrupt_by)?;
+        self.bucket.put(&key(META), Bytes::from(text)).await
+    }
+
+    /// Deletes the files of a block, the meta object first.
+    pub(super) async fn delete_block(
+        &self,
+        tenant: &Tenant,
+        period: Period,
+        name: &BlockId,
+    ) -> Result<()> {
+        let key = |file: &str| self.bucket.keys.block(tenant, period, name, file);
+        self.bucket.delete(&key(META)).await?;
+        for table in Table::ALL {
+            self.bucket.delete(&key(&table.file())).await?;
+        }
+        match period {
+            Period::Hour(_) => Ok(()),
+            Period::Day(_) => self.bucket.delete(&key(SEGMENTS)).await,
+        }
+    }
+
     /// Deletes a piece. Of a block, the meta object is deleted first.
-    async fn delete(&self, tenant: &Tenant, hour: Hour, piece: &Piece) -> Result<()> {
+    pub(super) async fn delete(&self, tenant: &Tenant, hour: Hour, piece: &Piece) -> Result<()> {
         let keys = &self.bucket.keys;
         let kind = match piece {
             Piece::Segment(name) => {
@@ -316,14 +342,7 @@ impl Compactor {
                 "segment"
             }
             Piece::Block(block) => {
-                self.bucket
-                    .delete(&keys.block(tenant, hour, block, META))
-                    .await?;
-                for table in Table::ALL {
-                    self.bucket
-                        .delete(&keys.block(tenant, hour, block, &table.file()))
-                        .await?;
-                }
+                self.delete_block(tenant, hour.into(), block).await?;
                 "block"
             }
         };
@@ -332,7 +351,7 @@ impl Compactor {
     }
 }
 
-fn read(missing: ReadError) -> Error {
+pub(super) fn read(missing: ReadError) -> Error {
     match missing {
         ReadError::Gone => Error::new(
             ErrorKind::Unavailable,
@@ -347,10 +366,11 @@ fn of_segment(segment: &Segment) -> Result<Tables> {
         series: segment.table(Table::Series)?,
         windows: segment.table(Table::Windows)?,
         stacks: segment.stacks()?,
-        samples: segment.table(Table::Samples)?,
+        values: TableValues::Samples(segment.table(Table::Samples)?),
     })
 }
 
 async fn add(mut merge: Merge, tables: Tables) -> Result<Merge> {
-    blocking("merge a piece", move || merge.add(&tables).map(|()| merge)).await?
+    let add = move || merge.add(&tables, Hours::ALL).map(|()| merge);
+    blocking("merge a piece", add).await?
 }

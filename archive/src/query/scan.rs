@@ -1,4 +1,5 @@
-//! Reads the segments and blocks of a range and counts each window once.
+//! Reads the segments and blocks of a range and counts each window once. Whole hours are read from day blocks, which
+//! have no windows but sums by hour; the rule that decides is [`crate::rule::day`].
 //!
 //! Each segment or row group of a block is read in two steps: its series and windows, which decide
 //! whether the rest is needed, then the rest. Decoded data is dropped after each group. Decoding runs
@@ -18,15 +19,18 @@ use crate::format::block::Meta;
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
 use crate::format::tables::{Dictionary, Names, StackTables};
-use crate::key::{BlockId, Hour, Tenant};
+use crate::key::{BlockId, Day, Hour, Period, Tenant};
 use crate::labels::SERVICE;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
-use crate::rule::{Listing, select};
+use crate::rule::day::{DayBlock, Detail, Hours, Tiling};
+use crate::rule::{Listing, Selection};
 use crate::symbols::{Session, Symbols};
+use davy_base::Timestamp;
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use ulid::Ulid;
@@ -52,13 +56,25 @@ pub struct Report {
     pub services: BTreeSet<String>,
     /// Labels of [`Ask::by`] that a selected series has.
     pub grouped: BTreeSet<String>,
+    /// The range that was counted, in milliseconds since the epoch: that of the query, or more if windows of its
+    /// first or last hour no longer exist.
+    pub effective: Range<i64>,
+}
+
+impl Report {
+    /// The range that was counted, if it is not the one that was asked for.
+    pub fn widened(&self, ask: &Ask) -> Option<String> {
+        let Range { start, end } = self.effective;
+        let time = Timestamp::from_millis;
+        let is_wider = start < ask.from.millis() || end > ask.until.millis();
+        is_wider.then(|| format!("{} to {}", time(start), time(end)))
+    }
 }
 
 /// Maximum number of services in a report.
 const SERVICES: usize = 1_000;
 
-/// Length of a range, in days, from which on the existing days are listed first, instead of every
-/// day of the range.
+/// Length of a range, in days, from which on whole levels are listed, instead of every day of the range.
 const DAYS_LISTED: i64 = 3;
 
 /// How often an hour is listed again when its objects disappear during the scan.
@@ -69,7 +85,19 @@ enum Part {
     /// A segment that is not read yet, so that only one is in memory.
     Listed(Ulid),
     Segment(Segment),
-    Block(BlockId, Arc<Meta>, usize),
+    Block(Block),
+}
+
+/// A row group of a block.
+struct Block {
+    period: Period,
+    id: BlockId,
+    meta: Arc<Meta>,
+    group: usize,
+    /// The hours that are read from a day block.
+    hours: Option<Hours>,
+    /// Whether it has values by window or hour, besides their sums.
+    has_samples: bool,
 }
 
 /// Why a group was not shown.
@@ -128,60 +156,66 @@ impl Query {
         }
     }
 
-    /// The folders to list for the hours from `first` to `last`: folders of hours for a short range,
-    /// of days for a long one, and of those days that exist for a very long one.
-    async fn folders(&self, tenant: &Tenant, first: Hour, last: Hour) -> Result<Vec<Path>> {
+    /// The folders to list for the hours from `first` to `last`: those of hours for a short range, of days for a
+    /// longer one, and whole levels for a long one. Only the last days have segments and hour blocks, so the number of
+    /// requests does not grow with the length of the range.
+    fn folders(&self, tenant: &Tenant, first: Hour, last: Hour) -> Vec<Path> {
         let keys = &self.bucket.keys;
         if last.0 - first.0 >= DAYS_LISTED * 24 {
-            let mut folders = Vec::new();
-            for all in [keys.segments(tenant, None), keys.blocks(tenant, None)] {
-                for date in self.bucket.folders(&all).await? {
-                    let day = Hour::parse(&date, "00");
-                    if day.is_some_and(|day| day.0 + 23 >= first.0 && day <= last) {
-                        folders.push(all.clone().join(date));
-                    }
-                }
-            }
-            return Ok(folders);
+            return vec![
+                keys.segments(tenant, None),
+                keys.blocks(tenant, None),
+                keys.day_blocks(tenant, None),
+            ];
         }
-        Ok(if last.0 - first.0 < 6 {
-            let hours = (first.0..=last.0).map(Hour);
-            let folders = |hour| {
-                [
-                    keys.segments(tenant, Some(hour)),
-                    keys.blocks(tenant, Some(hour)),
-                ]
-            };
-            hours.flat_map(folders).collect()
+        let days = (Day::of(first).0..=Day::of(last).0).map(Day);
+        let mut folders: Vec<Path> = days
+            .clone()
+            .map(|day| keys.day_blocks(tenant, Some(day)))
+            .collect();
+        if last.0 - first.0 < 6 {
+            for hour in (first.0..=last.0).map(Hour) {
+                folders.push(keys.segments(tenant, Some(hour)));
+                folders.push(keys.blocks(tenant, Some(hour)));
+            }
         } else {
-            let days = (first.0.div_euclid(24)..=last.0.div_euclid(24)).map(|day| Hour(day * 24));
-            let folders = |day| {
-                [
-                    keys.segments_of_day(tenant, day),
-                    keys.blocks_of_day(tenant, day),
-                ]
-            };
-            days.flat_map(folders).collect()
-        })
+            for day in days.map(Day::first) {
+                folders.push(keys.segments_of_day(tenant, day));
+                folders.push(keys.blocks_of_day(tenant, day));
+            }
+        }
+        folders
     }
 
     /// Shows a visitor every group of the range that can hold what the query selects.
     pub(super) async fn scan<V: Visitor>(&self, ask: &Ask, mut visitor: V) -> Result<(V, Report)> {
         let mut scan = Scan::new(self, ask);
-        let last = Hour::of(davy_base::Timestamp::from_millis(ask.until.millis() - 1));
+        let last = Hour::of(Timestamp::from_millis(ask.until.millis() - 1));
         let first = Hour::of(ask.from);
         if last < first {
             return Ok((visitor, scan.report));
         }
-        let folders = self.folders(&ask.tenant, first, last).await?;
-        let (mut hours, faults) = self.bucket.listing(&ask.tenant, &folders).await?;
-        hours.retain(|hour, _| (first..=last).contains(hour));
+        let folders = self.folders(&ask.tenant, first, last);
+        let (days, faults) = self
+            .bucket
+            .days(&ask.tenant, &folders, (first, last))
+            .await?;
         scan.report.partial.extend(faults);
+        let range = ask.from.millis()..ask.until.millis();
         let mut previous = None;
-        for (hour, listing) in hours {
-            scan.begin(previous == Some(Hour(hour.0 - 1)));
-            previous = Some(hour);
-            visitor = scan.hour(hour, listing, visitor).await?;
+        for (day, mut listing) in days {
+            let tiling = listing.tile(day, &range, visitor.detail());
+            scan.widen(&tiling);
+            for (at, hours) in &tiling.blocks {
+                let block = &listing.blocks[*at];
+                visitor = scan.day(day, block, *hours, visitor).await?;
+            }
+            for (hour, selection) in tiling.hours {
+                scan.begin(previous == Some(Hour(hour.0 - 1)));
+                previous = Some(hour);
+                let pieces = listing.hours.remove(&hour).unwrap_or_default();
+                visitor = scan.hour(hour, pieces, selection, visitor).await?;
+            }
         }
         let mut report = scan.report;
         if scan.visited == 0 && !report.partial.is_empty() {
@@ -209,7 +243,10 @@ impl<'a> Scan<'a> {
             before: Arc::default(),
             seen: Arc::default(),
             visited: 0,
-            report: Report::default(),
+            report: Report {
+                effective: ask.from.millis()..ask.until.millis(),
+                ..Report::default()
+            },
             session: Session::new(&query.symbols, &ask.tenant),
             is_unnamed: false,
         }
@@ -221,16 +258,77 @@ impl<'a> Scan<'a> {
         self.before = if follows { seen } else { Arc::default() };
     }
 
+    /// States the range that is read, and the hours in which windows may count twice.
+    fn widen(&mut self, tiling: &Tiling) {
+        for hour in &tiling.widened {
+            let effective = &mut self.report.effective;
+            effective.start = effective.start.min(hour.start().millis());
+            effective.end = effective.end.max(hour.end().millis());
+        }
+        for hour in &tiling.inexact {
+            self.report.partial.push(format!(
+                "{hour}: some windows may count twice because the blocks that hold them overlap; run `davy archive verify`"
+            ));
+        }
+    }
+
+    /// Shows the groups of a day block and returns the visitor.
+    async fn day<V: Visitor>(
+        &mut self,
+        day: Day,
+        block: &DayBlock,
+        hours: Hours,
+        mut visitor: V,
+    ) -> Result<V> {
+        let ask = self.ask;
+        let meta = match self.query.bucket.meta(&ask.tenant, day, &block.id).await {
+            Ok(meta) => meta,
+            Err(error) => {
+                self.unreadable(&day, error);
+                return Ok(visitor);
+            }
+        };
+        for (group, of) in meta.groups.iter().enumerate() {
+            if !ask.may_select(&of.services) {
+                continue;
+            }
+            let part = Part::Block(Block {
+                period: day.into(),
+                id: block.id.clone(),
+                meta: Arc::clone(&meta),
+                group,
+                hours: Some(hours),
+                has_samples: block.has_hours,
+            });
+            let shown;
+            (visitor, shown) = self.group(day.first(), part, visitor).await?;
+            match shown {
+                Ok(()) => self.visited += 1,
+                Err(error) => self.unreadable(&day, error),
+            }
+        }
+        Ok(visitor)
+    }
+
+    fn unreadable(&mut self, period: &dyn std::fmt::Display, error: ReadError) {
+        let reason = match error {
+            ReadError::Gone => "an object was deleted while being read; retry".to_owned(),
+            ReadError::Failed(error) => error.to_string(),
+        };
+        self.report.partial.push(format!("{period}: {reason}"));
+    }
+
     /// Shows the groups of an hour and returns the visitor.
     async fn hour<V: Visitor>(
         &mut self,
         hour: Hour,
         mut listing: Listing,
+        mut selection: Selection,
         mut visitor: V,
     ) -> Result<V> {
         for attempt in 0.. {
             let mut gone = 0;
-            for part in self.parts(hour, &listing, &mut gone).await {
+            for part in self.parts(hour, &listing, &selection, &mut gone).await {
                 let shown;
                 (visitor, shown) = self.group(hour, part, visitor).await?;
                 match shown {
@@ -244,34 +342,55 @@ impl<'a> Scan<'a> {
             if gone == 0 {
                 break;
             }
-            if attempt == RETRIES {
+            // A compactor replaced them by a block. Counted windows are not counted again.
+            let (query, tenant) = (self.query, &self.ask.tenant);
+            let folders = query.folders(tenant, hour, hour);
+            let (again, _) = query.bucket.days(tenant, &folders, (hour, hour)).await?;
+            let again = again.into_values().next().unwrap_or_default();
+            let choice = again.choose(hour, Detail::Windows);
+            let mut hours = again.hours;
+            let before = leaves(&listing);
+            listing = hours.remove(&hour).unwrap_or_default();
+            selection = choice.pieces;
+            // Or their windows have expired.
+            if attempt == RETRIES
+                || !choice.blocks.is_empty()
+                || !before.is_subset(&leaves(&listing))
+            {
                 self.report.partial.push(format!(
                     "{hour}: {} while being read; retry",
                     davy_profile::units::count(gone, "object was deleted", "objects were deleted")
                 ));
                 break;
             }
-            // A compactor replaced them by a block. Counted windows are not counted again.
-            let (query, tenant) = (self.query, &self.ask.tenant);
-            let folders = query.folders(tenant, hour, hour).await?;
-            let (mut again, _) = query.bucket.listing(tenant, &folders).await?;
-            listing = again.remove(&hour).unwrap_or_default();
         }
         Ok(visitor)
     }
 
     /// The parts of an hour that can hold what the query selects, in the order of the reader's rule.
-    async fn parts(&mut self, hour: Hour, listing: &Listing, gone: &mut usize) -> Vec<Part> {
+    async fn parts(
+        &mut self,
+        hour: Hour,
+        listing: &Listing,
+        selection: &Selection,
+        gone: &mut usize,
+    ) -> Vec<Part> {
         let ask = self.ask;
-        let selection = select(listing);
         let mut parts = Vec::new();
-        for at in selection.blocks {
-            let id = &listing.blocks[at].id;
+        for at in &selection.blocks {
+            let id = &listing.blocks[*at].id;
             match self.query.bucket.meta(&ask.tenant, hour, id).await {
                 Ok(meta) => {
                     for (group, of) in meta.groups.iter().enumerate() {
                         if ask.may_be_in(&of.services, of.from_ms, of.last_ms) {
-                            parts.push(Part::Block(id.clone(), Arc::clone(&meta), group));
+                            parts.push(Part::Block(Block {
+                                period: hour.into(),
+                                id: id.clone(),
+                                meta: Arc::clone(&meta),
+                                group,
+                                hours: None,
+                                has_samples: true,
+                            }));
                         }
                     }
                 }
@@ -281,30 +400,31 @@ impl<'a> Scan<'a> {
                 }
             }
         }
-        for at in selection.segments {
-            parts.push(Part::Listed(listing.segments[at].name));
+        for at in &selection.segments {
+            parts.push(Part::Listed(listing.segments[*at].name));
         }
         parts
     }
 
-    async fn table(&self, hour: Hour, part: &Part, table: Table) -> Result<Group, ReadError> {
+    async fn table(&self, part: &Part, table: Table) -> Result<Group, ReadError> {
         match part {
             Part::Listed(_) => Err(Error::new(ErrorKind::Internal, "segment not open").into()),
             Part::Segment(segment) => Ok(segment.table(table)?),
-            Part::Block(id, meta, group) => {
-                let block = (&self.ask.tenant, hour, id);
-                self.query.bucket.group(block, meta, table, *group).await
+            Part::Block(of) => {
+                let block = (&self.ask.tenant, of.period, &of.id);
+                let bucket = &self.query.bucket;
+                bucket.group(block, &of.meta, table, of.group).await
             }
         }
     }
 
-    async fn stacks(&self, hour: Hour, part: &Part) -> Result<StackTables, ReadError> {
+    async fn stacks(&self, part: &Part) -> Result<StackTables, ReadError> {
         match part {
             Part::Listed(_) => Err(Error::new(ErrorKind::Internal, "segment not open").into()),
             Part::Segment(segment) => Ok(segment.stacks()?),
-            Part::Block(id, meta, group) => {
-                let block = (&self.ask.tenant, hour, id);
-                self.query.bucket.stacks(block, meta, *group).await
+            Part::Block(of) => {
+                let block = (&self.ask.tenant, of.period, &of.id);
+                self.query.bucket.stacks(block, &of.meta, of.group).await
             }
         }
     }
@@ -388,32 +508,37 @@ impl<'a> Scan<'a> {
             }
             part => part,
         };
-        let series = self.table(hour, &part, Table::Series).await?;
+        let series = self.table(&part, Table::Series).await?;
         let windows = match V::DEPTH {
             Depth::Series => None,
-            _ => Some(self.table(hour, &part, Table::Windows).await?),
+            _ => Some(self.table(&part, Table::Windows).await?),
         };
         let ask = self.ask.clone();
         // The task shares the sets, so that they survive its panic.
         let (before, seen) = (Arc::clone(&self.before), Arc::clone(&self.seen));
-        let open = move || open(&ask, &series, windows.as_ref(), [&before, &seen]);
+        let hours = match &part {
+            Part::Block(of) => of.hours,
+            _ => None,
+        };
+        let open = move || open(&ask, &series, windows.as_ref(), [&before, &seen], hours);
         let opened = blocking("read a part of the range", open).await;
         let Some(head) = opened.map_err(Unread::Fatal)?? else {
             return Ok(None);
         };
-        let sums = V::DEPTH == Depth::Stacks && head.all && matches!(part, Part::Block(..));
+        let sums = match &part {
+            Part::Block(of) => !of.has_samples || (V::DEPTH == Depth::Stacks && head.all),
+            _ => false,
+        };
         let values = if sums { Table::Sums } else { Table::Samples };
         let tail = match V::DEPTH {
             Depth::Series | Depth::Windows => Tail::default(),
             Depth::Totals => Tail {
-                values: Some(self.table(hour, &part, values).await?),
+                values: Some(self.table(&part, values).await?),
                 ..Tail::default()
             },
             Depth::Stacks => {
-                let (values, stacks) = futures_util::try_join!(
-                    self.table(hour, &part, values),
-                    self.stacks(hour, &part),
-                )?;
+                let (values, stacks) =
+                    futures_util::try_join!(self.table(&part, values), self.stacks(&part),)?;
                 Tail {
                     values: Some(values),
                     stacks: Some(stacks),
@@ -432,8 +557,11 @@ impl<'a> Scan<'a> {
             if !included {
                 continue;
             }
-            seen.insert(window.id);
-            self.report.windows += 1;
+            // The id of a cell is not that of a window.
+            if !head.is_cells {
+                seen.insert(window.id);
+            }
+            self.report.windows += u64::from(window.count);
             let service = head.series.sources[window.source as usize].get(SERVICE);
             let services = &mut self.report.services;
             if !services.contains(service) && services.len() < SERVICES {
@@ -441,6 +569,13 @@ impl<'a> Scan<'a> {
             }
         }
     }
+}
+
+/// The leaves of a listing.
+fn leaves(listing: &Listing) -> BTreeSet<Ulid> {
+    let blocks = listing.blocks.iter().flat_map(|block| &block.leaves);
+    let segments = listing.segments.iter().map(|segment| segment.name);
+    blocks.copied().chain(segments).collect()
 }
 
 #[cfg(test)]

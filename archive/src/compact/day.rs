@@ -1,0 +1,252 @@
+//! Day blocks, and the deletion of what has expired.
+
+use super::merge::{Merge, Resolution, TableValues, Tables};
+use super::run::{Compactor, Done, read};
+use crate::blocking::blocking;
+use crate::bucket::levels::StoredLeaves;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Table;
+use crate::format::block::{Meta, id};
+use crate::key::{BlockId, Day, Hour, Period, SEGMENTS, Tenant};
+use crate::plan::day::{DayPlan, plan_day};
+use crate::plan::retention::{Expired, Reason, plan_retention};
+use crate::rule::day::{DayListing, Hours};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use ulid::Ulid;
+
+/// The hours from the first to the last.
+pub(crate) const EVER: (Hour, Hour) = (Hour(i64::MIN), Hour(i64::MAX));
+
+/// A row group to merge into a day block.
+struct Part {
+    block: BlockId,
+    period: Period,
+    meta: Arc<Meta>,
+    group: usize,
+    /// Hours to merge.
+    hours: Hours,
+}
+
+impl Part {
+    /// The first of its services.
+    fn service(&self) -> &str {
+        let services = self.meta.groups.get(self.group).map(|of| &of.services);
+        services
+            .and_then(|of| of.first())
+            .map_or("", String::as_str)
+    }
+}
+
+impl Compactor {
+    /// Merges and expires the days of a tenant.
+    pub(super) async fn days(&self, tenant: &Tenant, done: &mut Done) -> Result<()> {
+        let keys = &self.bucket.keys;
+        let folders = [
+            keys.segments(tenant, None),
+            keys.blocks(tenant, None),
+            keys.day_blocks(tenant, None),
+        ];
+        let listed = self.options.clock.now();
+        let (days, faults) = self.bucket.days(tenant, &folders, EVER).await?;
+        for fault in faults {
+            tracing::warn!(fault, "unreadable block left out of compaction");
+        }
+        for (day, listing) in days {
+            let plan = plan_day(&listing, day, listed, &self.options.policy);
+            if !plan.is_settled() {
+                let merged = self.merge_day(tenant, day, &listing, &plan).await;
+                let outcome = if merged.is_ok() { "done" } else { "failed" };
+                let of = self.metrics.compactions.with_label_values(&[outcome]);
+                of.inc();
+                match merged {
+                    Ok(_) => done.merged += 1,
+                    Err(error) => {
+                        tracing::warn!(tenant = tenant.key(), %day, %error, "merge failed");
+                        done.failed.push(format!("{day}: {error}"));
+                    }
+                }
+            }
+            for block in &plan.delete {
+                self.note(
+                    self.delete_block(tenant, day.into(), block).await,
+                    day,
+                    "block",
+                    done,
+                );
+            }
+            self.expire(tenant, day, &listing, done).await;
+        }
+        Ok(())
+    }
+
+    /// Deletes what has expired in a day.
+    async fn expire(&self, tenant: &Tenant, day: Day, listing: &DayListing, done: &mut Done) {
+        let levels = self.options.levels.with_accepted(self.options.retention);
+        let (now, grace) = (self.options.clock.now(), self.options.policy.grace);
+        for (expired, reason) in plan_retention(listing, day, now, &levels, grace) {
+            if reason == Reason::NotCovered {
+                continue;
+            }
+            match expired {
+                Expired::Piece(hour, piece) => {
+                    self.note(self.delete(tenant, hour, &piece).await, day, "", done);
+                }
+                Expired::Hours(block) => {
+                    let file = Table::Samples.file();
+                    let key = self.bucket.keys.block(tenant, day, &block, &file);
+                    self.note(self.bucket.delete(&key).await, day, "hours", done);
+                }
+                Expired::Block(block) => {
+                    let deleted = self.delete_block(tenant, day.into(), &block).await;
+                    self.note(deleted, day, "day", done);
+                }
+            }
+        }
+    }
+
+    /// Counts a deletion.
+    fn note(&self, deleted: Result<()>, day: Day, kind: &str, done: &mut Done) {
+        match deleted {
+            Ok(()) => {
+                done.deleted += 1;
+                // The deletion of hour blocks and segments counts them itself.
+                if !kind.is_empty() {
+                    self.metrics.deleted.with_label_values(&[kind]).inc();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%day, %error, "delete failed");
+                done.failed.push(format!("{day}: {error}"));
+            }
+        }
+    }
+
+    /// Merges the pieces of a plan into a day block.
+    async fn merge_day(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        listing: &DayListing,
+        plan: &DayPlan,
+    ) -> Result<BlockId> {
+        let mut parts = Vec::new();
+        let mut leaves: BTreeMap<Hour, BTreeSet<Ulid>> = BTreeMap::new();
+        let mut inputs = Vec::new();
+        for (hour, ids) in &plan.hours {
+            for block in ids {
+                let entry = listing.hours[hour].blocks.iter().find(|of| of.id == *block);
+                let of_block = entry.into_iter().flat_map(|of| &of.leaves);
+                leaves.entry(*hour).or_default().extend(of_block);
+                self.parts(tenant, (*hour).into(), block, Hours::ALL, &mut parts)
+                    .await?;
+                inputs.push(block.0.clone());
+            }
+        }
+        for (block, hours) in &plan.blocks {
+            let entry = listing.blocks.iter().find(|of| of.id == *block);
+            for (hour, of_block) in entry.into_iter().flat_map(|of| &of.leaves) {
+                if hours.contains(*hour) {
+                    leaves.entry(*hour).or_default().extend(of_block);
+                }
+            }
+            self.parts(tenant, day.into(), block, *hours, &mut parts)
+                .await?;
+            inputs.push(format!("{} {:06x}", block.0, hours.0));
+        }
+        inputs.sort();
+        // Service by service, so that only one is in memory. The order of equal services stays that of reading.
+        parts.sort_by(|a, b| a.service().cmp(b.service()));
+        let mut merge = Merge::new(Resolution::Hours, self.options.merge_rows)?;
+        for part in parts {
+            merge = self.add_part(tenant, merge, part).await?;
+        }
+        self.write_day(tenant, day, merge, &leaves, inputs).await
+    }
+
+    /// Adds the row groups of a block.
+    async fn parts(
+        &self,
+        tenant: &Tenant,
+        period: Period,
+        block: &BlockId,
+        hours: Hours,
+        parts: &mut Vec<Part>,
+    ) -> Result<()> {
+        let meta = self
+            .bucket
+            .meta(tenant, period, block)
+            .await
+            .map_err(read)?;
+        parts.extend((0..meta.groups.len()).map(|group| Part {
+            block: block.clone(),
+            period,
+            meta: Arc::clone(&meta),
+            group,
+            hours,
+        }));
+        Ok(())
+    }
+
+    async fn add_part(&self, tenant: &Tenant, mut merge: Merge, part: Part) -> Result<Merge> {
+        let block = (tenant, part.period, &part.block);
+        let table = |table| self.bucket.group(block, &part.meta, table, part.group);
+        let (series, windows) =
+            futures_util::try_join!(table(Table::Series), table(Table::Windows)).map_err(read)?;
+        let service = part.service().to_owned();
+        let compare = move || {
+            merge.finish_before(&service)?;
+            let has_any = merge.has_any(&series, &windows)?;
+            Ok::<_, Error>((merge, series, windows, has_any))
+        };
+        let (mut merge, series, windows, has_any) = blocking("compare windows", compare).await??;
+        // The sums of an hour block are those of its cells, unless a window is in another block, too.
+        let is_hour = matches!(part.period, Period::Hour(_));
+        let of = if is_hour && !has_any {
+            Table::Sums
+        } else {
+            Table::Samples
+        };
+        let stacks = self.bucket.stacks(block, &part.meta, part.group);
+        let (values, stacks) = futures_util::try_join!(table(of), stacks).map_err(read)?;
+        let values = match of {
+            Table::Sums => TableValues::Sums(values),
+            _ => TableValues::Samples(values),
+        };
+        let tables = Tables {
+            series,
+            windows,
+            stacks,
+            values,
+        };
+        let add = move || merge.add(&tables, part.hours).map(|()| merge);
+        blocking("merge a piece", add).await?
+    }
+
+    /// Writes a day block: its tables, the names of its segments, and the meta object last.
+    async fn write_day(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        merge: Merge,
+        leaves: &BTreeMap<Hour, BTreeSet<Ulid>>,
+        inputs: Vec<String>,
+    ) -> Result<BlockId> {
+        let name = id(&inputs);
+        let finish = move || merge.finish(Vec::new(), inputs);
+        let (files, meta) = blocking("write a block", finish).await??;
+        let names = |of: &BTreeSet<Ulid>| of.iter().map(ToString::to_string).collect();
+        let stored = leaves
+            .iter()
+            .map(|(hour, of)| (hour.to_string(), names(of)));
+        let stored: StoredLeaves = stored.collect();
+        let text = serde_json::to_vec(&stored)
+            .map_err(|error| Error::caused(ErrorKind::Internal, "cannot write names", error))?;
+        let key = self.bucket.keys.block(tenant, day, &name, SEGMENTS);
+        self.bucket.put(&key, Bytes::from(text)).await?;
+        self.put_block(tenant, day.into(), &name, files, &meta)
+            .await?;
+        Ok(name)
+    }
+}
