@@ -310,6 +310,20 @@ impl Keys {
         }
     }
 
+    /// The folder of copies of a tenant's damaged objects.
+    pub fn quarantine(&self, tenant: &Tenant) -> Path {
+        self.path(&[tenant.key(), "quarantine"])
+    }
+
+    /// The copy of a damaged object: its key below the folder of the tenant, in a folder of the reason.
+    pub fn quarantined(&self, tenant: &Tenant, reason: &str, key: &Path) -> Path {
+        let mut path = self.path(&[tenant.key(), "quarantine", reason]);
+        for part in key.parts().skip(self.prefix.len() + 1) {
+            path = path.join(part);
+        }
+        path
+    }
+
     /// The folder of a tenant's symbols.
     pub fn all_symbols(&self, tenant: &Tenant) -> Path {
         self.path(&[tenant.key(), "symbols"])

@@ -22,7 +22,8 @@ struct Files {
     bytes: u64,
     /// When its meta object was written.
     since: Option<Timestamp>,
-    has_samples: bool,
+    /// Size of the values by window or hour, if they exist.
+    samples: Option<u64>,
 }
 
 impl Files {
@@ -31,7 +32,9 @@ impl Files {
         if file == META {
             self.since = Some(since);
         }
-        self.has_samples |= file == Table::Samples.file();
+        if file == Table::Samples.file() {
+            self.samples = Some(bytes);
+        }
     }
 }
 
@@ -39,6 +42,15 @@ impl Files {
 pub type StoredLeaves = BTreeMap<String, Vec<String>>;
 
 impl Bucket {
+    /// The folders of all levels of a tenant.
+    pub fn levels(&self, tenant: &Tenant) -> Vec<Path> {
+        vec![
+            self.keys.segments(tenant, None),
+            self.keys.blocks(tenant, None),
+            self.keys.day_blocks(tenant, None),
+        ]
+    }
+
     /// Segments and blocks in some folders that are of hours from `first` to `last`, by day, and a sentence for each
     /// block that is left out because its meta object cannot be read.
     pub async fn days(
@@ -154,7 +166,8 @@ impl Bucket {
                     leaves,
                     bytes: files.bytes,
                     since,
-                    has_hours: files.has_samples,
+                    has_hours: files.samples.is_some(),
+                    hours_bytes: files.samples.unwrap_or(0),
                 };
                 Some(Ok((day, entry)))
             }

@@ -1,15 +1,16 @@
 //! Day blocks, and the deletion of what has expired.
 
+use super::expire::Outcome;
 use super::merge::{Merge, Resolution, TableValues, Tables};
-use super::run::{Compactor, Done, read};
+use super::quarantine::{Failed, Place, Skipped};
+use super::run::{Compactor, Done, read_error};
 use crate::blocking::blocking;
 use crate::bucket::levels::StoredLeaves;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
-use crate::format::block::{Meta, id};
+use crate::format::block::{Damaged, Meta, id};
 use crate::key::{BlockId, Day, Hour, Period, SEGMENTS, Tenant};
 use crate::plan::day::{DayPlan, plan_day};
-use crate::plan::retention::{Expired, Reason, plan_retention};
 use crate::rule::day::{DayListing, Hours};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,12 +43,7 @@ impl Part {
 impl Compactor {
     /// Merges and expires the days of a tenant.
     pub(super) async fn days(&self, tenant: &Tenant, done: &mut Done) -> Result<()> {
-        let keys = &self.bucket.keys;
-        let folders = [
-            keys.segments(tenant, None),
-            keys.blocks(tenant, None),
-            keys.day_blocks(tenant, None),
-        ];
+        let folders = self.bucket.levels(tenant);
         let listed = self.options.clock.now();
         let (days, faults) = self.bucket.days(tenant, &folders, EVER).await?;
         for fault in faults {
@@ -69,61 +65,26 @@ impl Compactor {
                 }
             }
             for block in &plan.delete {
-                self.note(
-                    self.delete_block(tenant, day.into(), block).await,
-                    day,
-                    "block",
-                    done,
-                );
+                match self.delete_block(tenant, day.into(), block).await {
+                    Ok(()) => {
+                        self.metrics.deleted.with_label_values(&["day"]).inc();
+                        done.deleted += 1;
+                    }
+                    Err(error) => done.failed.push(format!("{day}: {error}")),
+                }
             }
-            self.expire(tenant, day, &listing, done).await;
+            for expired in self.expire(tenant, day, &listing, false).await {
+                match expired.outcome {
+                    Outcome::Deleted => done.deleted += 1,
+                    Outcome::Failed(error) => done.failed.push(format!("{day}: {error}")),
+                    Outcome::Kept | Outcome::Due => {}
+                }
+            }
         }
         Ok(())
     }
 
-    /// Deletes what has expired in a day.
-    async fn expire(&self, tenant: &Tenant, day: Day, listing: &DayListing, done: &mut Done) {
-        let levels = self.options.levels.with_accepted(self.options.retention);
-        let (now, grace) = (self.options.clock.now(), self.options.policy.grace);
-        for (expired, reason) in plan_retention(listing, day, now, &levels, grace) {
-            if reason == Reason::NotCovered {
-                continue;
-            }
-            match expired {
-                Expired::Piece(hour, piece) => {
-                    self.note(self.delete(tenant, hour, &piece).await, day, "", done);
-                }
-                Expired::Hours(block) => {
-                    let file = Table::Samples.file();
-                    let key = self.bucket.keys.block(tenant, day, &block, &file);
-                    self.note(self.bucket.delete(&key).await, day, "hours", done);
-                }
-                Expired::Block(block) => {
-                    let deleted = self.delete_block(tenant, day.into(), &block).await;
-                    self.note(deleted, day, "day", done);
-                }
-            }
-        }
-    }
-
-    /// Counts a deletion.
-    fn note(&self, deleted: Result<()>, day: Day, kind: &str, done: &mut Done) {
-        match deleted {
-            Ok(()) => {
-                done.deleted += 1;
-                // The deletion of hour blocks and segments counts them itself.
-                if !kind.is_empty() {
-                    self.metrics.deleted.with_label_values(&[kind]).inc();
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%day, %error, "delete failed");
-                done.failed.push(format!("{day}: {error}"));
-            }
-        }
-    }
-
-    /// Merges the pieces of a plan into a day block.
+    /// Merges the pieces of a plan into a day block. Row groups that are damaged are left out and noted in the block.
     async fn merge_day(
         &self,
         tenant: &Tenant,
@@ -131,6 +92,30 @@ impl Compactor {
         listing: &DayListing,
         plan: &DayPlan,
     ) -> Result<BlockId> {
+        let mut skipped = Skipped::default();
+        loop {
+            let merged = self.merge_parts(tenant, day, listing, plan, &skipped).await;
+            match merged {
+                Ok(made) => return Ok(made),
+                Err(Failed { at: None, error }) => return Err(error),
+                Err(Failed {
+                    at: Some(at),
+                    error,
+                }) => {
+                    self.skip(tenant, at, error, &mut skipped).await?;
+                }
+            }
+        }
+    }
+
+    async fn merge_parts(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        listing: &DayListing,
+        plan: &DayPlan,
+        skipped: &Skipped,
+    ) -> Result<BlockId, Failed> {
         let mut parts = Vec::new();
         let mut leaves: BTreeMap<Hour, BTreeSet<Ulid>> = BTreeMap::new();
         let mut inputs = Vec::new();
@@ -156,13 +141,27 @@ impl Compactor {
             inputs.push(format!("{} {:06x}", block.0, hours.0));
         }
         inputs.sort();
+        inputs.extend(skipped.inputs());
+        let mut damaged: BTreeSet<Damaged> = skipped.damaged.iter().cloned().collect();
+        damaged.extend(
+            parts
+                .iter()
+                .flat_map(|part| part.meta.damaged.iter().cloned()),
+        );
         // Service by service, so that only one is in memory. The order of equal services stays that of reading.
         parts.sort_by(|a, b| a.service().cmp(b.service()));
         let mut merge = Merge::new(Resolution::Hours, self.options.merge_rows)?;
         for part in parts {
-            merge = self.add_part(tenant, merge, part).await?;
+            let at = Place::Group(part.period, part.block.clone(), part.group);
+            if !skipped.contains(&at) {
+                let added = self.add_part(tenant, merge, part).await;
+                merge = added.map_err(at.fails())?;
+            }
         }
-        self.write_day(tenant, day, merge, &leaves, inputs).await
+        let damaged = damaged.into_iter().collect();
+        Ok(self
+            .write_day(tenant, day, merge, &leaves, inputs, damaged)
+            .await?)
     }
 
     /// Adds the row groups of a block.
@@ -178,7 +177,7 @@ impl Compactor {
             .bucket
             .meta(tenant, period, block)
             .await
-            .map_err(read)?;
+            .map_err(read_error)?;
         parts.extend((0..meta.groups.len()).map(|group| Part {
             block: block.clone(),
             period,
@@ -193,7 +192,8 @@ impl Compactor {
         let block = (tenant, part.period, &part.block);
         let table = |table| self.bucket.group(block, &part.meta, table, part.group);
         let (series, windows) =
-            futures_util::try_join!(table(Table::Series), table(Table::Windows)).map_err(read)?;
+            futures_util::try_join!(table(Table::Series), table(Table::Windows))
+                .map_err(read_error)?;
         let service = part.service().to_owned();
         let compare = move || {
             merge.finish_before(&service)?;
@@ -209,7 +209,7 @@ impl Compactor {
             Table::Samples
         };
         let stacks = self.bucket.stacks(block, &part.meta, part.group);
-        let (values, stacks) = futures_util::try_join!(table(of), stacks).map_err(read)?;
+        let (values, stacks) = futures_util::try_join!(table(of), stacks).map_err(read_error)?;
         let values = match of {
             Table::Sums => TableValues::Sums(values),
             _ => TableValues::Samples(values),
@@ -232,10 +232,12 @@ impl Compactor {
         merge: Merge,
         leaves: &BTreeMap<Hour, BTreeSet<Ulid>>,
         inputs: Vec<String>,
+        damaged: Vec<Damaged>,
     ) -> Result<BlockId> {
         let name = id(&inputs);
         let finish = move || merge.finish(Vec::new(), inputs);
-        let (files, meta) = blocking("write a block", finish).await??;
+        let (files, mut meta) = blocking("write a block", finish).await??;
+        meta.damaged = damaged;
         let names = |of: &BTreeSet<Ulid>| of.iter().map(ToString::to_string).collect();
         let stored = leaves
             .iter()

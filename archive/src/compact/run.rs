@@ -1,11 +1,12 @@
 //! The compactor: applies the plan of each hour to the bucket.
 
 use super::merge::{Merge, Resolution, TableValues, Tables};
+use super::quarantine::{Failed, Place, Skipped};
 use crate::blocking::blocking;
 use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
-use crate::format::block::{Meta, id};
+use crate::format::block::{Damaged, Meta, id};
 use crate::format::segment::Segment;
 use crate::key::{BlockId, Hour, META, Period, SEGMENTS, Tenant};
 use crate::metrics::Metrics;
@@ -16,7 +17,7 @@ use crate::rule::{Listing, select};
 use bytes::Bytes;
 use object_store::path::Path;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
@@ -26,13 +27,7 @@ pub struct Compactor {
     pub(super) options: ArchiveOptions,
     pub(super) bucket: Arc<Bucket>,
     pub(super) metrics: Metrics,
-    /// Damaged pieces. They are left out of merges but not deleted, and queries report them. After a
-    /// restart they are tried again.
-    damaged: Arc<Mutex<BTreeSet<(Tenant, Hour, Piece)>>>,
 }
-
-/// Maximum number of damaged pieces that are remembered.
-const DAMAGED: usize = 100_000;
 
 /// The result of a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +46,6 @@ impl Compactor {
             options,
             bucket,
             metrics,
-            damaged: Arc::default(),
         }
     }
 
@@ -85,8 +79,7 @@ impl Compactor {
         let (mut segments, mut blocks, mut lag) = (0, 0, 0);
         for tenant in self.bucket.tenants().await? {
             let now = self.options.clock.now();
-            for (hour, mut listing) in self.hours(&tenant).await? {
-                self.leave_out_damaged(&tenant, hour, &mut listing);
+            for (hour, listing) in self.hours(&tenant).await? {
                 let plan = plan(&listing, hour, now, &self.options.policy);
                 let open = select(&listing).segments.len();
                 segments += open;
@@ -101,7 +94,7 @@ impl Compactor {
                         .with_label_values(&[if merged.is_ok() { "done" } else { "failed" }])
                         .inc();
                     match merged {
-                        Ok(made) => done.merged += usize::from(made.is_some()),
+                        Ok(_) => done.merged += 1,
                         Err(error) => {
                             tracing::warn!(tenant = tenant.key(), %hour, %error, "merge failed");
                             done.failed.push(format!("{hour}: {error}"));
@@ -159,51 +152,31 @@ impl Compactor {
         Ok(hours)
     }
 
-    fn leave_out_damaged(&self, tenant: &Tenant, hour: Hour, listing: &mut Listing) {
-        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        if damaged.is_empty() {
-            return;
-        }
-        let good = |piece| !damaged.contains(&(tenant.clone(), hour, piece));
-        let segments = &mut listing.segments;
-        segments.retain(|entry| good(Piece::Segment(entry.name)));
-        let blocks = &mut listing.blocks;
-        blocks.retain(|entry| good(Piece::Block(entry.id.clone())));
-    }
-
-    /// Whether the merge should continue without the piece that caused this error.
-    fn is_damage(&self, tenant: &Tenant, hour: Hour, piece: &Piece, error: &Error) -> bool {
-        if error.kind != ErrorKind::Internal {
-            return false;
-        }
-        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        if damaged.len() < DAMAGED && damaged.insert((tenant.clone(), hour, piece.clone())) {
-            tracing::error!(tenant = tenant.key(), %hour, ?piece, %error, "damaged piece left out of compaction");
-        }
-        true
-    }
-
-    /// Merges pieces into a block. Returns `None` if too few of them can be read.
+    /// Merges pieces into a block. Row groups that are damaged are left out and noted in the block.
     async fn merge(
         &self,
         tenant: &Tenant,
         hour: Hour,
         listing: &Listing,
         pieces: &[Piece],
-    ) -> Result<Option<BlockId>> {
+    ) -> Result<BlockId> {
         let mut pieces: Vec<&Piece> = pieces.iter().collect();
         pieces.sort();
-        // The merge may already contain a part of the damaged piece, so it starts over.
+        let mut skipped = Skipped::default();
+        // The merge may already contain a part of the damaged group, so it starts over.
         loop {
-            match self.merge_all(tenant, hour, listing, &pieces).await {
-                Ok(made) => return Ok(Some(made)),
-                Err((Some(at), error)) if self.is_damage(tenant, hour, pieces[at], &error) => {
-                    pieces.remove(at);
+            match self
+                .merge_all(tenant, hour, listing, &pieces, &skipped)
+                .await
+            {
+                Ok(made) => return Ok(made),
+                Err(Failed { at: None, error }) => return Err(error),
+                Err(Failed {
+                    at: Some(at),
+                    error,
+                }) => {
+                    self.skip(tenant, at, error, &mut skipped).await?;
                 }
-                Err((_, error)) => return Err(error),
-            }
-            if matches!(pieces.as_slice(), [] | [Piece::Block(_)]) {
-                return Ok(None);
             }
         }
     }
@@ -214,68 +187,77 @@ impl Compactor {
         hour: Hour,
         listing: &Listing,
         pieces: &[&Piece],
-    ) -> Result<BlockId, (Option<usize>, Error)> {
+        skipped: &Skipped,
+    ) -> Result<BlockId, Failed> {
         let (mut inputs, mut leaves) = (Vec::new(), BTreeSet::new());
-        let whole = |error: Error| (None, error);
-        let mut merge = Merge::new(Resolution::Windows, self.options.merge_rows).map_err(whole)?;
-        for (at, piece) in pieces.iter().enumerate() {
-            let of = |error: Error| (Some(at), error);
-            let read = |missing: ReadError| of(read(missing));
+        let mut damaged = skipped.damaged.clone();
+        let mut merge = Merge::new(Resolution::Windows, self.options.merge_rows)?;
+        for piece in pieces {
             match piece {
                 Piece::Segment(name) => {
                     inputs.push(name.to_string());
                     leaves.insert(*name);
-                    let segment = self
-                        .bucket
-                        .segment(tenant, hour, *name)
+                    let at = Place::Segment(hour, *name);
+                    if skipped.contains(&at) {
+                        continue;
+                    }
+                    let read = self.bucket.segment(tenant, hour, *name).await;
+                    let tables = read.map_err(read_error).and_then(|of| of_segment(&of));
+                    merge = add(merge, tables.map_err(at.fails())?)
                         .await
-                        .map_err(read)?;
-                    merge = add(merge, of_segment(&segment).map_err(of)?)
-                        .await
-                        .map_err(of)?;
+                        .map_err(at.fails())?;
                 }
                 Piece::Block(block) => {
                     inputs.push(block.0.clone());
                     let entry = listing.blocks.iter().find(|entry| entry.id == *block);
-                    leaves.extend(
-                        entry
-                            .into_iter()
-                            .flat_map(|entry| entry.leaves.iter().copied()),
-                    );
-                    let meta = self.bucket.meta(tenant, hour, block).await.map_err(read)?;
+                    leaves.extend(entry.into_iter().flat_map(|entry| &entry.leaves));
+                    let meta = self.bucket.meta(tenant, hour, block).await;
+                    let meta = meta.map_err(read_error)?;
+                    damaged.extend(meta.damaged.iter().cloned());
                     for group in 0..meta.groups.len() {
-                        let table = |table| {
-                            self.bucket
-                                .group((tenant, hour.into(), block), &meta, table, group)
-                        };
-                        let stacks = self
-                            .bucket
-                            .stacks((tenant, hour.into(), block), &meta, group);
-                        let (series, windows, stacks, samples) = futures_util::try_join!(
-                            table(Table::Series),
-                            table(Table::Windows),
-                            stacks,
-                            table(Table::Samples),
-                        )
-                        .map_err(read)?;
-                        merge = add(
-                            merge,
-                            Tables {
-                                series,
-                                windows,
-                                stacks,
-                                values: TableValues::Samples(samples),
-                            },
-                        )
-                        .await
-                        .map_err(of)?;
+                        let at = Place::Group(hour.into(), block.clone(), group);
+                        if skipped.contains(&at) {
+                            continue;
+                        }
+                        let tables = self.tables(tenant, hour, block, &meta, group).await;
+                        merge = add(merge, tables.map_err(at.fails())?)
+                            .await
+                            .map_err(at.fails())?;
                     }
                 }
             }
         }
-        self.write(tenant, hour, merge, leaves, inputs)
-            .await
-            .map_err(whole)
+        inputs.extend(skipped.inputs());
+        Ok(self
+            .write(tenant, hour, merge, leaves, inputs, damaged)
+            .await?)
+    }
+
+    /// A row group of an hour block.
+    async fn tables(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        block: &BlockId,
+        meta: &Meta,
+        group: usize,
+    ) -> Result<Tables> {
+        let block = (tenant, hour.into(), block);
+        let table = |table| self.bucket.group(block, meta, table, group);
+        let stacks = self.bucket.stacks(block, meta, group);
+        let (series, windows, stacks, samples) = futures_util::try_join!(
+            table(Table::Series),
+            table(Table::Windows),
+            stacks,
+            table(Table::Samples),
+        )
+        .map_err(read_error)?;
+        Ok(Tables {
+            series,
+            windows,
+            stacks,
+            values: TableValues::Samples(samples),
+        })
     }
 
     /// Writes a block. The meta object, which makes the block exist, is written last.
@@ -286,11 +268,13 @@ impl Compactor {
         merge: Merge,
         leaves: BTreeSet<Ulid>,
         inputs: Vec<String>,
+        damaged: Vec<Damaged>,
     ) -> Result<BlockId> {
         let name = id(&inputs);
         let leaves = leaves.iter().map(ToString::to_string).collect();
-        let (files, meta) =
+        let (files, mut meta) =
             blocking("write a block", move || merge.finish(leaves, inputs)).await??;
+        meta.damaged = damaged;
         self.put_block(tenant, hour.into(), &name, files, &meta)
             .await?;
         Ok(name)
@@ -351,7 +335,8 @@ impl Compactor {
     }
 }
 
-pub(super) fn read(missing: ReadError) -> Error {
+/// The error of a compaction whose input could not be read.
+pub(super) fn read_error(missing: ReadError) -> Error {
     match missing {
         ReadError::Gone => Error::new(
             ErrorKind::Unavailable,

@@ -155,7 +155,7 @@ pub const METRICS: &[MetricEntry] = &[
     counter(
         "davy_archive_deleted_total",
         &["kind"],
-        "Deleted segments and blocks that another block covers, by kind.",
+        "Deleted segments and blocks that another block covers or whose retention is over, by kind.",
     ),
     counter(
         "davy_archive_dropped_labels_total",
@@ -196,6 +196,11 @@ pub const METRICS: &[MetricEntry] = &[
         "davy_archive_query_partial_total",
         &[],
         "Query results with missing data.",
+    ),
+    counter(
+        "davy_archive_quarantined_total",
+        &["reason"],
+        "Damaged segments and row groups that were copied to the quarantine and left out of a merge, by reason.",
     ),
     counter(
         "davy_archive_rejected_total",

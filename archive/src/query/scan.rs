@@ -162,11 +162,7 @@ impl Query {
     fn folders(&self, tenant: &Tenant, first: Hour, last: Hour) -> Vec<Path> {
         let keys = &self.bucket.keys;
         if last.0 - first.0 >= DAYS_LISTED * 24 {
-            return vec![
-                keys.segments(tenant, None),
-                keys.blocks(tenant, None),
-                keys.day_blocks(tenant, None),
-            ];
+            return self.bucket.levels(tenant);
         }
         let days = (Day::of(first).0..=Day::of(last).0).map(Day);
         let mut folders: Vec<Path> = days
@@ -288,6 +284,7 @@ impl<'a> Scan<'a> {
                 return Ok(visitor);
             }
         };
+        self.damaged(&day, &meta);
         for (group, of) in meta.groups.iter().enumerate() {
             if !ask.may_select(&of.services) {
                 continue;
@@ -308,6 +305,18 @@ impl<'a> Scan<'a> {
             }
         }
         Ok(visitor)
+    }
+
+    /// States what was damaged when a block was merged.
+    fn damaged(&mut self, period: &dyn std::fmt::Display, meta: &Meta) {
+        if let Some(first) = meta.damaged.first() {
+            let count = meta.damaged.len();
+            let parts = davy_profile::units::count(count, "damaged part is", "damaged parts are");
+            let (key, reason) = (&first.key, &first.reason);
+            self.report.partial.push(format!(
+                "{period}: {parts} missing, with a copy in the quarantine: {key}: {reason}"
+            ));
+        }
     }
 
     fn unreadable(&mut self, period: &dyn std::fmt::Display, error: ReadError) {
@@ -381,6 +390,7 @@ impl<'a> Scan<'a> {
             let id = &listing.blocks[*at].id;
             match self.query.bucket.meta(&ask.tenant, hour, id).await {
                 Ok(meta) => {
+                    self.damaged(&hour, &meta);
                     for (group, of) in meta.groups.iter().enumerate() {
                         if ask.may_be_in(&of.services, of.from_ms, of.last_ms) {
                             parts.push(Part::Block(Block {

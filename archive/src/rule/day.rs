@@ -55,6 +55,8 @@ pub struct DayBlock {
     pub since: Timestamp,
     /// Whether it has sums by hour. They are deleted before those of the day.
     pub has_hours: bool,
+    /// Size of the sums by hour.
+    pub hours_bytes: u64,
 }
 
 /// The segments and blocks of a day.

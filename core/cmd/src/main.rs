@@ -1,5 +1,6 @@
 //! The `davy` binary: parses the command line and runs a command.
 
+mod archive;
 mod bucket;
 mod catalogue;
 mod cli;

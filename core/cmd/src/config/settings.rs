@@ -125,6 +125,24 @@ const GENERAL: &[Setting] = &[
         &[MemberId::ArchiveIngest],
     ),
     setting_of(
+        "archive.windows_retention",
+        "14d",
+        "how long windows are kept, at least a day longer than archive.retention; then sums by hour are left",
+        ARCHIVE,
+    ),
+    setting_of(
+        "archive.hours_retention",
+        "90d",
+        "how long sums by hour are kept; then sums by day are left",
+        ARCHIVE,
+    ),
+    setting_of(
+        "archive.days_retention",
+        "731d",
+        "how long sums by day are kept",
+        ARCHIVE,
+    ),
+    setting_of(
         "archive.future_lead",
         "10m",
         "how far in the future a pushed window may start",
@@ -332,7 +350,12 @@ impl Setting {
             "archive" => "list of URLs",
             "data_dir" => "path",
             "interval" | "slot" | "window" | "retention" | "timeout" => "duration",
-            _ if name.ends_with("_interval") || name.ends_with("_lead") => "duration",
+            _ if ["_interval", "_lead", "_retention"]
+                .iter()
+                .any(|end| name.ends_with(end)) =>
+            {
+                "duration"
+            }
             _ if name.ends_with("_bytes") => "size",
             _ if name.ends_with("_file") => "path",
             _ => "text",
