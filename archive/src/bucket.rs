@@ -196,7 +196,10 @@ impl Bucket {
     pub async fn tenants(&self) -> Result<Vec<Tenant>> {
         let mut names = self.folders(&self.keys.root()).await?;
         names.sort();
-        Ok(names.iter().map(|name| Tenant::from_key(name)).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Tenant::from_key(name))
+            .collect())
     }
 
     /// The meta object of a block.

@@ -3,6 +3,7 @@
 mod day;
 mod expire;
 mod merge;
+mod presence;
 mod quarantine;
 mod run;
 

@@ -128,7 +128,7 @@ fn items_of(tenant: &Tenant, day: Day, listing: &DayListing) -> Vec<Item> {
     };
     for (at, block) in listing.blocks.iter().enumerate() {
         let is_read = tiling.blocks.iter().any(|(read, _)| *read == at);
-        let (name, count) = (block.id.0.clone(), block.leaf_count());
+        let (name, count) = (block.id.0.clone(), block.segments);
         add(day.to_string(), "day", name, block.bytes, count, is_read);
     }
     for (hour, pieces) in &listing.hours {

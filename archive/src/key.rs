@@ -138,9 +138,9 @@ impl Tenant {
         &self.0
     }
 
-    /// From a part of a key.
-    pub(crate) fn from_key(key: &str) -> Self {
-        Self(key.to_owned())
+    /// From the name of a folder; `None` if no tenant has it.
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
+        (!key.is_empty() && !key.starts_with('.')).then(|| Self(key.to_owned()))
     }
 }
 
@@ -223,6 +223,7 @@ pub const META: &str = "meta.json";
 /// The object with the names of the segments whose windows a day block holds.
 pub const SEGMENTS: &str = "segments.json";
 const SEGMENT: &str = ".segment";
+const ARCHIVERS: &str = ".archivers";
 
 impl Keys {
     /// Keys below `prefix`, such as `davy/prod`, or of the whole bucket if it is empty.
@@ -244,7 +245,17 @@ impl Keys {
             .collect()
     }
 
-    /// The folder of all tenants.
+    /// The folder of presence objects. No tenant has its name: encoded names do not begin with a dot.
+    pub fn archivers(&self) -> Path {
+        self.path(&[ARCHIVERS])
+    }
+
+    /// The presence object of an archiver.
+    pub fn archiver(&self, name: &str) -> Path {
+        self.path(&[ARCHIVERS, name])
+    }
+
+    /// The folder of all tenants, and of presence objects.
     pub fn root(&self) -> Path {
         self.path(&[])
     }

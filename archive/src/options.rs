@@ -68,6 +68,8 @@ pub struct ArchiveOptions {
     pub policy: Policy,
     /// Maximum number of rows that a merge holds in memory.
     pub merge_rows: usize,
+    /// Memory of the services that a merge holds in memory, in bytes.
+    pub merge_bytes: usize,
 }
 
 impl ArchiveOptions {
@@ -101,6 +103,7 @@ impl ArchiveOptions {
             compact_interval: Duration::from_secs(30),
             policy: Policy::default(),
             merge_rows: 2_000_000,
+            merge_bytes: 96 << 20,
         }
     }
 }

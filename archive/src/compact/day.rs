@@ -2,16 +2,18 @@
 
 use super::expire::Outcome;
 use super::merge::{Merge, Resolution, TableValues, Tables};
+use super::presence::Share;
 use super::quarantine::{Failed, Place, Skipped};
 use super::run::{Compactor, Done, read_error};
 use crate::blocking::blocking;
 use crate::bucket::levels::StoredLeaves;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
-use crate::format::block::{Damaged, Meta, id};
+use crate::format::block::{Damaged, HourMeta, Meta, id};
 use crate::key::{BlockId, Day, Hour, Period, SEGMENTS, Tenant};
 use crate::plan::day::{DayPlan, plan_day};
 use crate::rule::day::{DayListing, Hours};
+use crate::rule::select;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,19 +22,19 @@ use ulid::Ulid;
 /// The hours from the first to the last.
 pub(crate) const EVER: (Hour, Hour) = (Hour(i64::MIN), Hour(i64::MAX));
 
-/// A row group to merge into a day block.
-struct Part {
-    block: BlockId,
-    period: Period,
-    meta: Arc<Meta>,
-    group: usize,
+/// A row group to merge.
+pub(super) struct Part {
+    pub(super) block: BlockId,
+    pub(super) period: Period,
+    pub(super) meta: Arc<Meta>,
+    pub(super) group: usize,
     /// Hours to merge.
-    hours: Hours,
+    pub(super) hours: Hours,
 }
 
 impl Part {
     /// The first of its services.
-    fn service(&self) -> &str {
+    pub(super) fn service(&self) -> &str {
         let services = self.meta.groups.get(self.group).map(|of| &of.services);
         services
             .and_then(|of| of.first())
@@ -41,8 +43,14 @@ impl Part {
 }
 
 impl Compactor {
-    /// Merges and expires the days of a tenant.
-    pub(super) async fn days(&self, tenant: &Tenant, done: &mut Done) -> Result<()> {
+    /// Merges and expires a share of the days of a tenant. Returns the number of days that were due to be merged.
+    pub(super) async fn days(
+        &self,
+        tenant: &Tenant,
+        share: &Share,
+        done: &mut Done,
+    ) -> Result<i64> {
+        let mut due = 0;
         let folders = self.bucket.levels(tenant);
         let listed = self.options.clock.now();
         let (days, faults) = self.bucket.days(tenant, &folders, EVER).await?;
@@ -50,7 +58,13 @@ impl Compactor {
             tracing::warn!(fault, "unreadable block left out of compaction");
         }
         for (day, listing) in days {
-            let plan = plan_day(&listing, day, listed, &self.options.policy);
+            let policy = &self.options.policy;
+            let plan = plan_day(&listing, day, listed, policy);
+            due += i64::from(!plan.is_settled());
+            let key = format!("{}/{day}", tenant.key());
+            if !share.contains(&key, day.end().plus(policy.day_settle), listed) {
+                continue;
+            }
             if !plan.is_settled() {
                 let merged = self.merge_day(tenant, day, &listing, &plan).await;
                 let outcome = if merged.is_ok() { "done" } else { "failed" };
@@ -81,7 +95,7 @@ impl Compactor {
                 }
             }
         }
-        Ok(())
+        Ok(due)
     }
 
     /// Merges the pieces of a plan into a day block. Row groups that are damaged are left out and noted in the block.
@@ -118,9 +132,12 @@ impl Compactor {
     ) -> Result<BlockId, Failed> {
         let mut parts = Vec::new();
         let mut leaves: BTreeMap<Hour, BTreeSet<Ulid>> = BTreeMap::new();
+        let mut of_hours: BTreeMap<Hour, BTreeSet<String>> = BTreeMap::new();
         let mut inputs = Vec::new();
         for (hour, ids) in &plan.hours {
             for block in ids {
+                let names = of_hours.entry(*hour).or_default();
+                names.insert(block.0.clone());
                 let entry = listing.hours[hour].blocks.iter().find(|of| of.id == *block);
                 let of_block = entry.into_iter().flat_map(|of| &of.leaves);
                 leaves.entry(*hour).or_default().extend(of_block);
@@ -134,6 +151,8 @@ impl Compactor {
             for (hour, of_block) in entry.into_iter().flat_map(|of| &of.leaves) {
                 if hours.contains(*hour) {
                     leaves.entry(*hour).or_default().extend(of_block);
+                    let names = of_hours.entry(*hour).or_default();
+                    names.insert(block.0.clone());
                 }
             }
             self.parts(tenant, day.into(), block, *hours, &mut parts)
@@ -150,7 +169,8 @@ impl Compactor {
         );
         // Service by service, so that only one is in memory. The order of equal services stays that of reading.
         parts.sort_by(|a, b| a.service().cmp(b.service()));
-        let mut merge = Merge::new(Resolution::Hours, self.options.merge_rows)?;
+        let mut merge = Merge::new(Resolution::Hours, &self.options)?;
+        merge = self.leave_out_before(tenant, day, merge).await?;
         for part in parts {
             let at = Place::Group(part.period, part.block.clone(), part.group);
             if !skipped.contains(&at) {
@@ -158,10 +178,67 @@ impl Compactor {
                 merge = added.map_err(at.fails())?;
             }
         }
-        let damaged = damaged.into_iter().collect();
-        Ok(self
-            .write_day(tenant, day, merge, &leaves, inputs, damaged)
-            .await?)
+        let name = id(&inputs);
+        let finish = move || merge.finish(Vec::new(), inputs);
+        let (files, mut meta) = blocking("write a block", finish).await??;
+        meta.damaged = damaged.into_iter().collect();
+        meta.hours = of_hours
+            .into_iter()
+            .map(|(hour, names)| {
+                let segments = leaves.get(&hour).map_or(0, BTreeSet::len);
+                let blocks = names.into_iter().collect();
+                (hour.to_string(), HourMeta { segments, blocks })
+            })
+            .collect();
+        self.write_segments(tenant, day, &name, &leaves).await?;
+        self.put_block(tenant, day.into(), &name, files, &meta)
+            .await?;
+        Ok(name)
+    }
+
+    /// Leaves out the windows of the hour before the day. A window without a time of its own that was pushed twice
+    /// around midnight is in both days, and belongs to the first hour.
+    async fn leave_out_before(&self, tenant: &Tenant, day: Day, mut merge: Merge) -> Result<Merge> {
+        let hour = Hour(day.first().0 - 1);
+        let keys = &self.bucket.keys;
+        let folders = [
+            keys.segments(tenant, Some(hour)),
+            keys.blocks(tenant, Some(hour)),
+        ];
+        let (hours, _) = self.bucket.listing(tenant, &folders).await?;
+        let listing = hours.into_values().next().unwrap_or_default();
+        let selection = select(&listing);
+        for at in selection.blocks {
+            let id = &listing.blocks[at].id;
+            let meta = self
+                .bucket
+                .meta(tenant, hour, id)
+                .await
+                .map_err(read_error)?;
+            for group in 0..meta.groups.len() {
+                let block = (tenant, hour.into(), id);
+                let table = |table| self.bucket.group(block, &meta, table, group);
+                let (series, windows) =
+                    futures_util::try_join!(table(Table::Series), table(Table::Windows))
+                        .map_err(read_error)?;
+                let leave_out = move || merge.leave_out(&series, &windows).map(|()| merge);
+                merge = blocking("compare windows", leave_out).await??;
+            }
+        }
+        for at in selection.segments {
+            let name = listing.segments[at].name;
+            let segment = self.bucket.segment(tenant, hour, name).await;
+            let segment = segment.map_err(read_error)?;
+            let leave_out = move || {
+                merge.leave_out(
+                    &segment.table(Table::Series)?,
+                    &segment.table(Table::Windows)?,
+                )?;
+                Ok::<_, Error>(merge)
+            };
+            merge = blocking("compare windows", leave_out).await??;
+        }
+        Ok(merge)
     }
 
     /// Adds the row groups of a block.
@@ -224,20 +301,14 @@ impl Compactor {
         blocking("merge a piece", add).await?
     }
 
-    /// Writes a day block: its tables, the names of its segments, and the meta object last.
-    async fn write_day(
+    /// Writes the names of the segments of a day block.
+    async fn write_segments(
         &self,
         tenant: &Tenant,
         day: Day,
-        merge: Merge,
+        name: &BlockId,
         leaves: &BTreeMap<Hour, BTreeSet<Ulid>>,
-        inputs: Vec<String>,
-        damaged: Vec<Damaged>,
-    ) -> Result<BlockId> {
-        let name = id(&inputs);
-        let finish = move || merge.finish(Vec::new(), inputs);
-        let (files, mut meta) = blocking("write a block", finish).await??;
-        meta.damaged = damaged;
+    ) -> Result<()> {
         let names = |of: &BTreeSet<Ulid>| of.iter().map(ToString::to_string).collect();
         let stored = leaves
             .iter()
@@ -245,10 +316,7 @@ impl Compactor {
         let stored: StoredLeaves = stored.collect();
         let text = serde_json::to_vec(&stored)
             .map_err(|error| Error::caused(ErrorKind::Internal, "cannot write names", error))?;
-        let key = self.bucket.keys.block(tenant, day, &name, SEGMENTS);
-        self.bucket.put(&key, Bytes::from(text)).await?;
-        self.put_block(tenant, day.into(), &name, files, &meta)
-            .await?;
-        Ok(name)
+        let key = self.bucket.keys.block(tenant, day, name, SEGMENTS);
+        self.bucket.put(&key, Bytes::from(text)).await
     }
 }

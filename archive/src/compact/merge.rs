@@ -1,8 +1,9 @@
 //! Merges pieces into one block: each window once, with one dictionary of stacks per service.
 //!
 //! Pieces are added in a fixed order and the first one that has a window provides its rows, so the
-//! same inputs give the same bytes. When too many rows are in memory, the largest service is written
-//! as a row group and starts over, so a service may have several row groups.
+//! same inputs give the same bytes. Blocks are merged service by service, so that one service is in memory, besides the
+//! segments, whose size a plan limits. When the services in memory are too large, the largest one is written as a row
+//! group and starts over, so a service may have several row groups.
 
 use crate::error::Result;
 use crate::format::Table;
@@ -13,6 +14,7 @@ use crate::format::tables::{
     BatchFrames, Dictionary, SeriesTable, StackTables, Values, WindowTable,
 };
 use crate::key::Hour;
+use crate::options::ArchiveOptions;
 use crate::rule::day::Hours;
 use bytes::Bytes;
 use davy_base::Timestamp;
@@ -57,9 +59,12 @@ pub(super) struct Merge {
     /// Services with few rows, which share a row group.
     small: Batch,
     seen: FxHashSet<WindowId>,
+    /// Windows of blocks that are added after the segments.
+    of_blocks: FxHashSet<WindowId>,
     writer: BlockWriter,
     rows: usize,
     rows_max: usize,
+    bytes_max: usize,
 }
 
 /// Maps indices of a piece to indices of a batch, filled on demand.
@@ -71,16 +76,39 @@ struct Map<'a> {
 }
 
 impl Merge {
-    pub(super) fn new(resolution: Resolution, rows_max: usize) -> Result<Self> {
+    pub(super) fn new(resolution: Resolution, options: &ArchiveOptions) -> Result<Self> {
         Ok(Self {
             resolution,
             batches: BTreeMap::new(),
             small: Batch::new(),
             seen: FxHashSet::default(),
+            of_blocks: FxHashSet::default(),
             writer: BlockWriter::new()?,
             rows: 0,
-            rows_max,
+            rows_max: options.merge_rows,
+            bytes_max: options.merge_bytes,
         })
+    }
+
+    /// Leaves out the windows of a row group, which another block holds.
+    pub(super) fn leave_out(&mut self, series: &Group, windows: &Group) -> Result<()> {
+        let windows = WindowTable::read(windows, &SeriesTable::read(series)?)?;
+        self.seen
+            .extend(windows.rows.iter().map(|window| window.id));
+        Ok(())
+    }
+
+    /// Lets the windows of a row group of a block come before those of the segments, as for readers.
+    pub(super) fn prefer(&mut self, series: &Group, windows: &Group) -> Result<()> {
+        let windows = WindowTable::read(windows, &SeriesTable::read(series)?)?;
+        let ids = windows.rows.iter().map(|window| window.id);
+        self.of_blocks.extend(ids);
+        Ok(())
+    }
+
+    /// The segments are complete: what follows is of blocks.
+    pub(super) fn begin_blocks(&mut self) {
+        self.of_blocks = FxHashSet::default();
     }
 
     /// Whether the merge already has a window of a row group.
@@ -110,7 +138,8 @@ impl Merge {
         for window in &windows.rows {
             let source: &Source = &series.sources[window.source as usize];
             let hour = Hour::of(Timestamp::from_millis(window.start_ms));
-            if !hours.contains(hour) || !self.seen.insert(window.id) {
+            let is_left_out = !hours.contains(hour) || self.of_blocks.contains(&window.id);
+            if is_left_out || !self.seen.insert(window.id) {
                 new_windows.push(u32::MAX);
                 continue;
             }
@@ -188,11 +217,9 @@ impl Merge {
             }
             self.rows += batch.rows.len() - before;
         }
-        while self.rows > self.rows_max {
-            let largest = self
-                .batches
-                .iter()
-                .max_by_key(|(_, batch)| batch.rows.len());
+        while self.rows > self.rows_max || self.bytes() > self.bytes_max {
+            let bytes = |(_, batch): &(&String, &Batch)| batch.bytes();
+            let largest = self.batches.iter().max_by_key(bytes);
             let Some(service) = largest.map(|(service, _)| service.clone()) else {
                 break;
             };
@@ -202,6 +229,11 @@ impl Merge {
             }
         }
         Ok(())
+    }
+
+    /// Estimated memory of what is not written yet.
+    fn bytes(&self) -> usize {
+        self.batches.values().map(Batch::bytes).sum()
     }
 
     /// Writes the services whose names sort before `service`: the caller has no more of them.

@@ -23,6 +23,9 @@ pub struct Meta {
     pub segments: Vec<String>,
     /// Names of the segments and blocks that were merged into it, sorted.
     pub inputs: Vec<String>,
+    /// What a day block holds of each hour (`YYYY-MM-DD/HH`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hours: BTreeMap<String, HourMeta>,
     /// Inputs that could not be read, whose segments count as held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Damaged>,
@@ -34,6 +37,15 @@ pub struct Meta {
     pub groups: Vec<GroupMeta>,
     /// Files by table name.
     pub tables: BTreeMap<String, FileMeta>,
+}
+
+/// An hour of a day block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourMeta {
+    /// Number of segments whose windows it holds.
+    pub segments: usize,
+    /// Names of the blocks from which they were merged, sorted.
+    pub blocks: Vec<String>,
 }
 
 /// A segment or block that could not be read. A copy is in the quarantine.
@@ -148,6 +160,7 @@ impl BlockWriter {
             version: VERSION,
             segments,
             inputs,
+            hours: BTreeMap::new(),
             damaged: Vec::new(),
             windows: self.groups.iter().map(|group| group.windows).sum(),
             rows: self.groups.iter().map(|group| group.rows).sum(),

@@ -118,6 +118,11 @@ pub const fn histogram(
 /// Every metric of the archive, by name.
 pub const METRICS: &[MetricEntry] = &[
     gauge(
+        "davy_archive_archivers",
+        &[],
+        "Archivers that share the compaction of the bucket.",
+    ),
+    gauge(
         "davy_archive_blocks",
         &[],
         "Blocks at the last run of the compactor.",
@@ -141,6 +146,11 @@ pub const METRICS: &[MetricEntry] = &[
         "davy_archive_cache_bytes",
         &[],
         "Bytes of cached pieces of objects.",
+    ),
+    gauge(
+        "davy_archive_compaction_backlog",
+        &["level"],
+        "Hours and days that are due to be merged, by level.",
     ),
     gauge(
         "davy_archive_compaction_lag_seconds",

@@ -8,6 +8,12 @@
 //! Objects that cannot be read are reported in [`Report::partial`]. A panic in a blocking task fails
 //! the whole query: the visitor may be inconsistent after it.
 
+mod day;
+mod report;
+
+pub use report::Report;
+use report::SERVICES;
+
 use super::params::Ask;
 use super::visit::{Depth, Head, Tail, Visitor, open, show};
 use crate::blocking::blocking;
@@ -23,14 +29,13 @@ use crate::key::{BlockId, Day, Hour, Period, Tenant};
 use crate::labels::SERVICE;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
-use crate::rule::day::{DayBlock, Detail, Hours, Tiling};
+use crate::rule::day::{DayListing, Detail, Hours, Tiling};
 use crate::rule::{Listing, Selection};
 use crate::symbols::{Session, Symbols};
 use davy_base::Timestamp;
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use ulid::Ulid;
@@ -44,35 +49,6 @@ pub struct Query {
     pub(super) slots: Arc<Semaphore>,
     symbols: Symbols,
 }
-
-/// What a scan found besides its result.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// A sentence for each part of the range that could not be read.
-    pub partial: Vec<String>,
-    /// Number of counted windows.
-    pub windows: u64,
-    /// Services of the counted windows.
-    pub services: BTreeSet<String>,
-    /// Labels of [`Ask::by`] that a selected series has.
-    pub grouped: BTreeSet<String>,
-    /// The range that was counted, in milliseconds since the epoch: that of the query, or more if windows of its
-    /// first or last hour no longer exist.
-    pub effective: Range<i64>,
-}
-
-impl Report {
-    /// The range that was counted, if it is not the one that was asked for.
-    pub fn widened(&self, ask: &Ask) -> Option<String> {
-        let Range { start, end } = self.effective;
-        let time = Timestamp::from_millis;
-        let is_wider = start < ask.from.millis() || end > ask.until.millis();
-        is_wider.then(|| format!("{} to {}", time(start), time(end)))
-    }
-}
-
-/// Maximum number of services in a report.
-const SERVICES: usize = 1_000;
 
 /// Length of a range, in days, from which on whole levels are listed, instead of every day of the range.
 const DAYS_LISTED: i64 = 3;
@@ -199,6 +175,7 @@ impl Query {
         scan.report.partial.extend(faults);
         let range = ask.from.millis()..ask.until.millis();
         let mut previous = None;
+        let mut yesterday: Option<(Day, Tiling, DayListing)> = None;
         for (day, mut listing) in days {
             let tiling = listing.tile(day, &range, visitor.detail());
             scan.widen(&tiling);
@@ -206,12 +183,21 @@ impl Query {
                 let block = &listing.blocks[*at];
                 visitor = scan.day(day, block, *hours, visitor).await?;
             }
-            for (hour, selection) in tiling.hours {
-                scan.begin(previous == Some(Hour(hour.0 - 1)));
-                previous = Some(hour);
-                let pieces = listing.hours.remove(&hour).unwrap_or_default();
-                visitor = scan.hour(hour, pieces, selection, visitor).await?;
+            for (hour, selection) in &tiling.hours {
+                let before = Hour(hour.0 - 1);
+                scan.begin(previous == Some(before));
+                previous = Some(*hour);
+                let of_before = match &yesterday {
+                    Some((of, tiling, listing)) if *of == Day::of(before) => (tiling, listing),
+                    _ => (&tiling, &listing),
+                };
+                if V::DEPTH > Depth::Series {
+                    scan.leave_out(before, of_before).await?;
+                }
+                let pieces = listing.hours.remove(hour).unwrap_or_default();
+                visitor = scan.hour(*hour, pieces, selection.clone(), visitor).await?;
             }
+            yesterday = Some((day, tiling, listing));
         }
         let mut report = scan.report;
         if scan.visited == 0 && !report.partial.is_empty() {
@@ -254,79 +240,6 @@ impl<'a> Scan<'a> {
         self.before = if follows { seen } else { Arc::default() };
     }
 
-    /// States the range that is read, and the hours in which windows may count twice.
-    fn widen(&mut self, tiling: &Tiling) {
-        for hour in &tiling.widened {
-            let effective = &mut self.report.effective;
-            effective.start = effective.start.min(hour.start().millis());
-            effective.end = effective.end.max(hour.end().millis());
-        }
-        for hour in &tiling.inexact {
-            self.report.partial.push(format!(
-                "{hour}: some windows may count twice because the blocks that hold them overlap; run `davy archive verify`"
-            ));
-        }
-    }
-
-    /// Shows the groups of a day block and returns the visitor.
-    async fn day<V: Visitor>(
-        &mut self,
-        day: Day,
-        block: &DayBlock,
-        hours: Hours,
-        mut visitor: V,
-    ) -> Result<V> {
-        let ask = self.ask;
-        let meta = match self.query.bucket.meta(&ask.tenant, day, &block.id).await {
-            Ok(meta) => meta,
-            Err(error) => {
-                self.unreadable(&day, error);
-                return Ok(visitor);
-            }
-        };
-        self.damaged(&day, &meta);
-        for (group, of) in meta.groups.iter().enumerate() {
-            if !ask.may_select(&of.services) {
-                continue;
-            }
-            let part = Part::Block(Block {
-                period: day.into(),
-                id: block.id.clone(),
-                meta: Arc::clone(&meta),
-                group,
-                hours: Some(hours),
-                has_samples: block.has_hours,
-            });
-            let shown;
-            (visitor, shown) = self.group(day.first(), part, visitor).await?;
-            match shown {
-                Ok(()) => self.visited += 1,
-                Err(error) => self.unreadable(&day, error),
-            }
-        }
-        Ok(visitor)
-    }
-
-    /// States what was damaged when a block was merged.
-    fn damaged(&mut self, period: &dyn std::fmt::Display, meta: &Meta) {
-        if let Some(first) = meta.damaged.first() {
-            let count = meta.damaged.len();
-            let parts = davy_profile::units::count(count, "damaged part is", "damaged parts are");
-            let (key, reason) = (&first.key, &first.reason);
-            self.report.partial.push(format!(
-                "{period}: {parts} missing, with a copy in the quarantine: {key}: {reason}"
-            ));
-        }
-    }
-
-    fn unreadable(&mut self, period: &dyn std::fmt::Display, error: ReadError) {
-        let reason = match error {
-            ReadError::Gone => "an object was deleted while being read; retry".to_owned(),
-            ReadError::Failed(error) => error.to_string(),
-        };
-        self.report.partial.push(format!("{period}: {reason}"));
-    }
-
     /// Shows the groups of an hour and returns the visitor.
     async fn hour<V: Visitor>(
         &mut self,
@@ -335,6 +248,7 @@ impl<'a> Scan<'a> {
         mut selection: Selection,
         mut visitor: V,
     ) -> Result<V> {
+        let visited = self.visited;
         for attempt in 0.. {
             let mut gone = 0;
             for part in self.parts(hour, &listing, &selection, &mut gone).await {
@@ -355,17 +269,26 @@ impl<'a> Scan<'a> {
             let (query, tenant) = (self.query, &self.ask.tenant);
             let folders = query.folders(tenant, hour, hour);
             let (again, _) = query.bucket.days(tenant, &folders, (hour, hour)).await?;
-            let again = again.into_values().next().unwrap_or_default();
+            let mut again = again.into_values().next().unwrap_or_default();
             let choice = again.choose(hour, Detail::Windows);
-            let mut hours = again.hours;
+            if let ([block], true) = (choice.blocks.as_slice(), self.visited == visited) {
+                // Its windows have expired, and none was counted.
+                let mut mask = Hours::default();
+                mask.insert(hour);
+                let tiling = Tiling {
+                    widened: vec![hour],
+                    ..Tiling::default()
+                };
+                self.widen(&tiling);
+                return self
+                    .day(Day::of(hour), &again.blocks[*block], mask, visitor)
+                    .await;
+            }
             let before = leaves(&listing);
-            listing = hours.remove(&hour).unwrap_or_default();
+            listing = again.hours.remove(&hour).unwrap_or_default();
             selection = choice.pieces;
-            // Or their windows have expired.
-            if attempt == RETRIES
-                || !choice.blocks.is_empty()
-                || !before.is_subset(&leaves(&listing))
-            {
+            let is_missing = again.blocks.is_empty() && !before.is_subset(&leaves(&listing));
+            if attempt == RETRIES || !choice.blocks.is_empty() || is_missing {
                 self.report.partial.push(format!(
                     "{hour}: {} while being read; retry",
                     davy_profile::units::count(gone, "object was deleted", "objects were deleted")

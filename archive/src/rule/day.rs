@@ -57,6 +57,8 @@ pub struct DayBlock {
     pub has_hours: bool,
     /// Size of the sums by hour.
     pub hours_bytes: u64,
+    /// Number of segments whose windows it holds.
+    pub segments: usize,
 }
 
 /// The segments and blocks of a day.

@@ -169,6 +169,7 @@ impl Client {
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let (partial, hint) = (header("davy-partial"), header("davy-hint"));
+        let effective = header("davy-effective-range");
         let is_average = header("davy-aggregation").is_some_and(|name| name == "average");
         let body = response
             .body_mut()
@@ -177,6 +178,10 @@ impl Client {
             .read_to_vec();
         if let Some(missing) = partial {
             eprintln!("davy: incomplete result: {}", visible(&missing));
+        }
+        if let Some(range) = effective {
+            let range = visible(&range);
+            eprintln!("davy: effective range: {range}; finer levels of this range have expired");
         }
         // Why a range has no samples: which services, types or labels exist.
         if let Some(hint) = hint {

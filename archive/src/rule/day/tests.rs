@@ -109,6 +109,7 @@ impl Bucket {
                 since: now,
                 has_hours: true,
                 hours_bytes: 500,
+                segments: 1,
             };
             self.listing.blocks.push(block);
             self.blocks.insert(id, content);
@@ -315,6 +316,7 @@ pub(crate) fn day_block(name: u64, leaves: &[(usize, &[u64])]) -> DayBlock {
         since: DAY.end(),
         has_hours: true,
         hours_bytes: 500,
+        segments: 1,
     }
 }
 

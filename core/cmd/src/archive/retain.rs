@@ -36,20 +36,36 @@ pub(super) fn run(dry_run: bool, options: &ArchiveOptions) -> Result<(), Failure
     }
 }
 
+/// What is deleted or kept for the same reason.
+struct Line<'a> {
+    count: usize,
+    bytes: u64,
+    first: &'a str,
+    last: &'a str,
+}
+
 /// One line for each tenant, kind and reason.
 fn table(all: &[Retained], dry_run: bool) -> String {
-    let mut lines: BTreeMap<(&str, &str, &str), (usize, u64, &str, &str)> = BTreeMap::new();
+    let mut lines: BTreeMap<(&str, &str, &str), Line<'_>> = BTreeMap::new();
     for of in all {
         let key = (of.tenant.as_str(), of.kind, of.reason);
-        let line = lines.entry(key).or_insert((0, 0, &of.period, &of.period));
-        line.0 += 1;
-        line.1 += of.bytes;
-        line.2 = line.2.min(&of.period);
-        line.3 = line.3.max(&of.period);
+        let line = lines.entry(key).or_insert(Line {
+            count: 0,
+            bytes: 0,
+            first: &of.period,
+            last: &of.period,
+        });
+        line.count += 1;
+        line.bytes += of.bytes;
+        line.first = line.first.min(&of.period);
+        line.last = line.last.max(&of.period);
     }
     let mut text = String::new();
-    for ((tenant, kind, reason), (count, bytes, first, last)) in lines {
-        let size = units::bytes(bytes as f64);
+    for ((tenant, kind, reason), line) in lines {
+        let Line {
+            count, first, last, ..
+        } = line;
+        let size = units::bytes(line.bytes as f64);
         text.push_str(&format!(
             "{tenant}  {count} x {kind}, {size}, {first} to {last}: {reason}\n"
         ));
