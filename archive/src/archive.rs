@@ -8,6 +8,7 @@ use crate::options::ArchiveOptions;
 use crate::query::{self, Query};
 use crate::symbols::Symbols;
 use axum::Router;
+use davy_base::{Clock, Timestamp};
 use std::sync::Arc;
 
 /// An archive. Cheap to clone; clones share buffers, cache and metrics.
@@ -17,6 +18,7 @@ pub struct Archive {
     query: Query,
     compactor: Compactor,
     bucket: Arc<Bucket>,
+    clock: Clock,
 }
 
 impl Archive {
@@ -35,6 +37,7 @@ impl Archive {
             query: Query::new(of.clone(), Arc::clone(to), all.clone(), metrics.clone()),
             compactor: Compactor::new(of.clone(), Arc::clone(to), metrics),
             bucket,
+            clock: options.clock,
         })
     }
 
@@ -51,6 +54,11 @@ impl Archive {
     /// Answers queries.
     pub fn query(&self) -> Query {
         self.query.clone()
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The bucket.

@@ -1,5 +1,6 @@
 //! Requests to the object storage. Each is counted and has a time limit.
 
+pub mod levels;
 mod meter;
 mod requests;
 
@@ -10,7 +11,7 @@ use crate::format::block::{FileMeta, Meta};
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
 use crate::format::tables::StackTables;
-use crate::key::{BlockId, Hour, Keys, META, Named, Tenant};
+use crate::key::{BlockId, Hour, Keys, META, Named, Period, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::rule::{BlockEntry, Listing, SegmentEntry};
@@ -80,17 +81,20 @@ impl Bucket {
     pub async fn tenants(&self) -> Result<Vec<Tenant>> {
         let mut names = self.folders(&self.keys.root()).await?;
         names.sort();
-        Ok(names.iter().map(|name| Tenant::from_key(name)).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Tenant::from_key(name))
+            .collect())
     }
 
     /// The meta object of a block.
     pub async fn meta(
         &self,
         tenant: &Tenant,
-        hour: Hour,
+        period: impl Into<Period>,
         id: &BlockId,
     ) -> Result<Arc<Meta>, ReadError> {
-        let key = self.keys.block(tenant, hour, id, META);
+        let key = self.keys.block(tenant, period, id, META);
         if let Some(Entry::Meta(meta)) = self.cache.get(key.as_ref(), 0) {
             return Ok(meta);
         }
@@ -115,12 +119,12 @@ impl Bucket {
     /// A row group of a table of a block.
     pub async fn group(
         &self,
-        (tenant, hour, id): (&Tenant, Hour, &BlockId),
+        (tenant, period, id): (&Tenant, Period, &BlockId),
         meta: &Meta,
         table: Table,
         group: usize,
     ) -> Result<Group, ReadError> {
-        let key = self.keys.block(tenant, hour, id, &table.file());
+        let key = self.keys.block(tenant, period, id, &table.file());
         self.file_group(&key, meta.file(table)?, group).await
     }
 
@@ -155,7 +159,7 @@ impl Bucket {
     /// The tables of the stacks of a row group of a block.
     pub async fn stacks(
         &self,
-        block: (&Tenant, Hour, &BlockId),
+        block: (&Tenant, Period, &BlockId),
         meta: &Meta,
         group: usize,
     ) -> Result<StackTables, ReadError> {
@@ -203,7 +207,7 @@ impl Bucket {
                             block.1 = Some(since);
                         }
                     }
-                    None => {}
+                    Some(Named::DayBlock(..)) | None => {}
                 }
             }
         }

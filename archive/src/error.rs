@@ -84,6 +84,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// What failed, why, and what to do.
     pub message: String,
+    /// Whether an object of the bucket is damaged: reading it again fails again.
+    pub is_damage: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -106,6 +108,7 @@ impl Error {
         Self {
             kind,
             message: message.into(),
+            is_damage: false,
             source: None,
         }
     }
@@ -119,6 +122,7 @@ impl Error {
         Self {
             kind,
             message: format!("{context}: {source}"),
+            is_damage: false,
             source: Some(Arc::new(source)),
         }
     }
@@ -128,6 +132,7 @@ impl Error {
         Self {
             kind,
             message: source.to_string(),
+            is_damage: false,
             source: Some(Arc::new(source)),
         }
     }
@@ -139,12 +144,18 @@ impl Error {
 
     /// An object of the bucket is damaged.
     pub fn corrupt(what: impl std::fmt::Display) -> Self {
-        Self::new(ErrorKind::Internal, format!("damaged object: {what}"))
+        Self {
+            is_damage: true,
+            ..Self::new(ErrorKind::Internal, format!("damaged object: {what}"))
+        }
     }
 
     /// An object of the bucket is damaged; `source` says how.
     pub fn corrupt_by(source: impl StdError + Send + Sync + 'static) -> Self {
-        Self::caused(ErrorKind::Internal, "damaged object", source)
+        Self {
+            is_damage: true,
+            ..Self::caused(ErrorKind::Internal, "damaged object", source)
+        }
     }
 
     /// Prefixes the message with `what`, which the error concerns.

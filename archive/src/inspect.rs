@@ -1,23 +1,29 @@
 //! Lists and verifies all segments and blocks of a bucket.
 
+mod level;
+mod piece;
+mod totals;
+mod verify;
+
+pub use level::{Level, ServiceBytes, TenantLevels};
+
 use crate::archive::Archive;
-use crate::blocking::blocking;
-use crate::bucket::{Bucket, ReadError};
-use crate::error::{Error, Result};
-use crate::format::Table;
-use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
-use crate::key::{Hour, Tenant};
-use crate::rule::select;
+use crate::compact::EVER;
+use crate::error::Result;
+use crate::key::{Day, Tenant};
+use crate::rule::day::{DayListing, Detail};
 use serde::Serialize;
+use std::collections::BTreeMap;
+use verify::Verification;
 
 /// A segment or a block.
 #[derive(Clone, Debug, Serialize)]
 pub struct Item {
     /// The tenant, encoded as in keys.
     pub tenant: String,
-    /// `YYYY-MM-DD/HH`.
-    pub hour: String,
-    /// `segment` or `block`.
+    /// `YYYY-MM-DD/HH`, or `YYYY-MM-DD` of a day block.
+    pub period: String,
+    /// `segment`, `hour` or `day`.
     pub kind: &'static str,
     /// Name of the segment or block.
     pub name: String,
@@ -25,151 +31,118 @@ pub struct Item {
     pub bytes: u64,
     /// Number of segments whose windows it holds.
     pub segments: usize,
-    /// Whether queries read it; if not, a block covers it.
+    /// Whether a query of the whole period reads it; if not, a block covers it.
     pub read: bool,
     /// The fault that [`Archive::verify`] found.
     pub fault: Option<String>,
 }
 
+/// Called with the bytes that are done and the bytes of all.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+
 impl Archive {
     /// Lists every segment and block of every tenant.
     pub async fn ls(&self) -> Result<Vec<Item>> {
-        self.items(false).await
-    }
-
-    /// Lists every segment and block after reading it completely: checksums, references, order.
-    pub async fn verify(&self) -> Result<Vec<Item>> {
-        self.items(true).await
-    }
-
-    async fn items(&self, verify: bool) -> Result<Vec<Item>> {
-        let bucket = self.bucket();
         let mut items = Vec::new();
-        for tenant in bucket.tenants().await? {
-            let folders = [
-                bucket.keys.segments(&tenant, None),
-                bucket.keys.blocks(&tenant, None),
-            ];
-            let (hours, faults) = bucket.listing(&tenant, &folders).await?;
-            let item = |kind, hour: &Hour| Item {
-                tenant: tenant.key().to_owned(),
-                hour: hour.to_string(),
-                kind,
-                name: String::new(),
-                bytes: 0,
-                segments: 1,
-                read: true,
-                fault: None,
-            };
-            for fault in faults {
-                items.push(Item {
-                    fault: Some(fault),
-                    hour: String::new(),
-                    ..item("block", &Hour(0))
-                });
-            }
-            for (hour, listing) in &hours {
-                let read = select(listing);
-                for (at, block) in listing.blocks.iter().enumerate() {
-                    let fault = if verify {
-                        verify_block(bucket, &tenant, *hour, block).await.err()
-                    } else {
-                        None
-                    };
-                    items.push(Item {
-                        name: block.id.0.clone(),
-                        bytes: block.bytes,
-                        segments: block.leaves.len(),
-                        read: read.blocks.contains(&at),
-                        fault: fault.map(sentence),
-                        ..item("block", hour)
-                    });
-                }
-                for (at, segment) in listing.segments.iter().enumerate() {
-                    let fault = if verify {
-                        verify_segment(bucket, &tenant, *hour, segment.name)
-                            .await
-                            .err()
-                    } else {
-                        None
-                    };
-                    items.push(Item {
-                        name: segment.name.to_string(),
-                        bytes: segment.bytes,
-                        read: read.segments.contains(&at),
-                        fault: fault.map(sentence),
-                        ..item("segment", hour)
-                    });
-                }
+        for tenant in self.bucket().tenants().await? {
+            let (days, faults) = self.all_days(&tenant).await?;
+            items.extend(faults.into_iter().map(|fault| unreadable(&tenant, fault)));
+            for (day, listing) in days {
+                items.extend(items_of(&tenant, day, &listing));
             }
         }
         Ok(items)
     }
-}
 
-fn sentence(error: ReadError) -> String {
-    match error {
-        ReadError::Gone => "deleted while it was read".to_owned(),
-        ReadError::Failed(error) => error.message,
+    /// Lists every segment and block after reading it completely: checksums, references, counts, and the sums of day
+    /// blocks against the windows that still exist.
+    pub async fn verify(&self) -> Result<Vec<Item>> {
+        self.verify_with(&|_, _| {}).await
     }
-}
 
-async fn verify_segment(
-    bucket: &Bucket,
-    tenant: &Tenant,
-    hour: Hour,
-    name: ulid::Ulid,
-) -> Result<(), ReadError> {
-    let segment = bucket.segment(tenant, hour, name).await?;
-    let check = move || {
-        let series = SeriesTable::read(&segment.table(Table::Series)?)?;
-        let windows = WindowTable::read(&segment.table(Table::Windows)?, &series)?;
-        let dictionary = Dictionary::read(&segment.stacks()?)?;
-        Values::samples(
-            &segment.table(Table::Samples)?,
-            &series,
-            &windows,
-            Some(&dictionary),
-        )
-        .map(|_| ())
-    };
-    Ok(blocking("verify a segment", check).await??)
-}
-
-async fn verify_block(
-    bucket: &Bucket,
-    tenant: &Tenant,
-    hour: Hour,
-    block: &crate::rule::BlockEntry,
-) -> Result<(), ReadError> {
-    let meta = bucket.meta(tenant, hour, &block.id).await?;
-    for group in 0..meta.groups.len() {
-        let table = |table| bucket.group((tenant, hour, &block.id), &meta, table, group);
-        let stacks = bucket.stacks((tenant, hour, &block.id), &meta, group);
-        let (series, windows, stacks, samples, sums) = futures_util::try_join!(
-            table(Table::Series),
-            table(Table::Windows),
-            stacks,
-            table(Table::Samples),
-            table(Table::Sums)
-        )?;
-        let check = move || {
-            let series = SeriesTable::read(&series)?;
-            let windows = WindowTable::read(&windows, &series)?;
-            let dictionary = Dictionary::read(&stacks)?;
-            let samples = Values::samples(&samples, &series, &windows, Some(&dictionary))?;
-            let sums = Values::sums(&sums, &series, Some(&dictionary))?;
-            let total = |values: &[i64]| {
-                values
-                    .iter()
-                    .fold(0i128, |sum, value| sum + i128::from(*value))
-            };
-            if total(&samples.values) != total(&sums.values) {
-                return Err(Error::corrupt("the sums differ from the samples"));
+    /// Like [`verify`](Self::verify), with progress.
+    pub async fn verify_with(&self, progress: Progress<'_>) -> Result<Vec<Item>> {
+        let (mut all, mut items) = (Vec::new(), Vec::new());
+        for tenant in self.bucket().tenants().await? {
+            let (days, faults) = self.all_days(&tenant).await?;
+            items.extend(faults.into_iter().map(|fault| unreadable(&tenant, fault)));
+            for (day, listing) in days {
+                let of_day = items_of(&tenant, day, &listing);
+                all.push((tenant.clone(), day, listing, of_day));
             }
-            Ok(())
-        };
-        blocking("verify a block", check).await??;
+        }
+        let bytes = |items: &[Item]| items.iter().map(|item| item.bytes).sum::<u64>();
+        let total = all.iter().map(|(.., items)| bytes(items)).sum();
+        let mut done = 0;
+        for (tenant, day, listing, of_day) in all {
+            done += bytes(&of_day);
+            let verification = Verification {
+                bucket: self.bucket(),
+                tenant: &tenant,
+                day,
+                listing: &listing,
+            };
+            items.extend(verification.run(of_day).await?);
+            progress(done, total);
+        }
+        Ok(items)
     }
-    Ok(())
+
+    /// Segments and blocks of a tenant, by day.
+    async fn all_days(&self, tenant: &Tenant) -> Result<(BTreeMap<Day, DayListing>, Vec<String>)> {
+        let folders = self.bucket().levels(tenant);
+        self.bucket().days(tenant, &folders, EVER).await
+    }
+}
+
+/// A block whose meta object cannot be read.
+fn unreadable(tenant: &Tenant, fault: String) -> Item {
+    Item {
+        tenant: tenant.key().to_owned(),
+        period: String::new(),
+        kind: "block",
+        name: String::new(),
+        bytes: 0,
+        segments: 0,
+        read: true,
+        fault: Some(fault),
+    }
+}
+
+/// The segments and blocks of a day.
+fn items_of(tenant: &Tenant, day: Day, listing: &DayListing) -> Vec<Item> {
+    let range = day.first().start().millis()..day.end().millis();
+    let tiling = listing.tile(day, &range, Detail::Sums);
+    let mut items = Vec::new();
+    let mut add = |period: String, kind, name: String, bytes, segments, read| {
+        items.push(Item {
+            tenant: tenant.key().to_owned(),
+            period,
+            kind,
+            name,
+            bytes,
+            segments,
+            read,
+            fault: None,
+        });
+    };
+    for (at, block) in listing.blocks.iter().enumerate() {
+        let is_read = tiling.blocks.iter().any(|(read, _)| *read == at);
+        let (name, count) = (block.id.0.clone(), block.segments);
+        add(day.to_string(), "day", name, block.bytes, count, is_read);
+    }
+    for (hour, pieces) in &listing.hours {
+        let read = tiling.hours.iter().find(|(of, _)| of == hour);
+        for (at, block) in pieces.blocks.iter().enumerate() {
+            let is_read = read.is_some_and(|(_, of)| of.blocks.contains(&at));
+            let (name, count) = (block.id.0.clone(), block.leaves.len());
+            add(hour.to_string(), "hour", name, block.bytes, count, is_read);
+        }
+        for (at, segment) in pieces.segments.iter().enumerate() {
+            let is_read = read.is_some_and(|(_, of)| of.segments.contains(&at));
+            let name = segment.name.to_string();
+            add(hour.to_string(), "segment", name, segment.bytes, 1, is_read);
+        }
+    }
+    items
 }

@@ -43,6 +43,74 @@ impl Hour {
     }
 }
 
+/// A day of data in UTC, as days since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(pub i64);
+
+impl Day {
+    /// The day that contains an hour.
+    pub fn of(hour: Hour) -> Self {
+        Self(hour.0.div_euclid(24))
+    }
+
+    /// Its first hour.
+    pub fn first(self) -> Hour {
+        Hour(self.0 * 24)
+    }
+
+    /// Its hours.
+    pub fn hours(self) -> impl Iterator<Item = Hour> {
+        (self.0 * 24..self.0 * 24 + 24).map(Hour)
+    }
+
+    /// End of the day, exclusive.
+    pub fn end(self) -> Timestamp {
+        Hour(self.0 * 24 + 24).start()
+    }
+
+    /// Parses `YYYY-MM-DD`.
+    pub(crate) fn parse(date: &str) -> Option<Self> {
+        Hour::parse(date, "00").map(Self::of)
+    }
+}
+
+impl fmt::Display for Day {
+    /// `YYYY-MM-DD`, as in keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.first().date())
+    }
+}
+
+/// The time that a block covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Period {
+    /// An hour.
+    Hour(Hour),
+    /// A day.
+    Day(Day),
+}
+
+impl From<Hour> for Period {
+    fn from(hour: Hour) -> Self {
+        Self::Hour(hour)
+    }
+}
+
+impl From<Day> for Period {
+    fn from(day: Day) -> Self {
+        Self::Day(day)
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hour(hour) => hour.fmt(f),
+            Self::Day(day) => day.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for Hour {
     /// `YYYY-MM-DD/HH`, as in keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,9 +138,9 @@ impl Tenant {
         &self.0
     }
 
-    /// From a part of a key.
-    pub(crate) fn from_key(key: &str) -> Self {
-        Self(key.to_owned())
+    /// From the name of a folder; `None` if no tenant has it.
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
+        (!key.is_empty() && !key.starts_with('.')).then(|| Self(key.to_owned()))
     }
 }
 
@@ -125,6 +193,14 @@ impl BuildKey {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId(pub String);
 
+impl BlockId {
+    /// From a part of a key.
+    fn parse(part: &str) -> Option<Self> {
+        let known = part.len() == 32 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        known.then(|| Self(part.to_owned()))
+    }
+}
+
 /// Keys below a prefix of the bucket.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
@@ -136,13 +212,18 @@ pub struct Keys {
 pub enum Named {
     /// A segment.
     Segment(Hour, Ulid),
-    /// A file of a block, by file name.
+    /// A file of an hour block, by file name.
     Block(Hour, BlockId, String),
+    /// A file of a day block, by file name.
+    DayBlock(Day, BlockId, String),
 }
 
 /// The object whose presence makes a block exist.
 pub const META: &str = "meta.json";
+/// The object with the names of the segments whose windows a day block holds.
+pub const SEGMENTS: &str = "segments.json";
 const SEGMENT: &str = ".segment";
+const ARCHIVERS: &str = ".archivers";
 
 impl Keys {
     /// Keys below `prefix`, such as `davy/prod`, or of the whole bucket if it is empty.
@@ -164,7 +245,17 @@ impl Keys {
             .collect()
     }
 
-    /// The folder of all tenants.
+    /// The folder of presence objects. No tenant has its name: encoded names do not begin with a dot.
+    pub fn archivers(&self) -> Path {
+        self.path(&[ARCHIVERS])
+    }
+
+    /// The presence object of an archiver.
+    pub fn archiver(&self, name: &str) -> Path {
+        self.path(&[ARCHIVERS, name])
+    }
+
+    /// The folder of all tenants, and of presence objects.
     pub fn root(&self) -> Path {
         self.path(&[])
     }
@@ -201,17 +292,47 @@ impl Keys {
         self.path(&[tenant.key(), "blocks", "hour", &hour.date()])
     }
 
+    /// The folder of a tenant's day blocks, or of those of a day.
+    pub fn day_blocks(&self, tenant: &Tenant, day: Option<Day>) -> Path {
+        match day {
+            None => self.path(&[tenant.key(), "blocks", "day"]),
+            Some(day) => self.path(&[tenant.key(), "blocks", "day", &day.to_string()]),
+        }
+    }
+
     /// A file of a block.
-    pub fn block(&self, tenant: &Tenant, hour: Hour, id: &BlockId, file: &str) -> Path {
-        self.path(&[
-            tenant.key(),
-            "blocks",
-            "hour",
-            &hour.date(),
-            &hh(hour),
-            &id.0,
-            file,
-        ])
+    pub fn block(
+        &self,
+        tenant: &Tenant,
+        period: impl Into<Period>,
+        id: &BlockId,
+        file: &str,
+    ) -> Path {
+        let (tenant, id) = (tenant.key(), id.0.as_str());
+        match period.into() {
+            Period::Hour(hour) => {
+                let (date, hh) = (hour.date(), hh(hour));
+                self.path(&[tenant, "blocks", "hour", &date, &hh, id, file])
+            }
+            Period::Day(day) => {
+                let date = day.to_string();
+                self.path(&[tenant, "blocks", "day", &date, id, file])
+            }
+        }
+    }
+
+    /// The folder of copies of a tenant's damaged objects.
+    pub fn quarantine(&self, tenant: &Tenant) -> Path {
+        self.path(&[tenant.key(), "quarantine"])
+    }
+
+    /// The copy of a damaged object: its key below the folder of the tenant, in a folder of the reason.
+    pub fn quarantined(&self, tenant: &Tenant, reason: &str, key: &Path) -> Path {
+        let mut path = self.path(&[tenant.key(), "quarantine", reason]);
+        for part in key.parts().skip(self.prefix.len() + 1) {
+            path = path.join(part);
+        }
+        path
     }
 
     /// The folder of a tenant's symbols.
@@ -246,14 +367,12 @@ impl Keys {
                 Some(Named::Segment(Hour::parse(date, hour)?, name))
             }
             [of, "blocks", "hour", date, hour, id, file] if *of == tenant.key() => {
-                let known = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-                known.then(|| {
-                    Some(Named::Block(
-                        Hour::parse(date, hour)?,
-                        BlockId((*id).to_owned()),
-                        (*file).to_owned(),
-                    ))
-                })?
+                let (hour, id) = (Hour::parse(date, hour)?, BlockId::parse(id)?);
+                Some(Named::Block(hour, id, (*file).to_owned()))
+            }
+            [of, "blocks", "day", date, id, file] if *of == tenant.key() => {
+                let (day, id) = (Day::parse(date)?, BlockId::parse(id)?);
+                Some(Named::DayBlock(day, id, (*file).to_owned()))
             }
             _ => None,
         }
@@ -310,7 +429,14 @@ mod tests {
         let path = keys.block(&tenant, hour, &id, META);
         assert_eq!(
             keys.parse(&tenant, &path),
-            Some(Named::Block(hour, id, META.to_owned()))
+            Some(Named::Block(hour, id.clone(), META.to_owned()))
+        );
+        let day = Day::of(hour);
+        let path = keys.block(&tenant, day, &id, META);
+        assert!(path.as_ref().contains("/blocks/day/2026-11-22/"), "{path}");
+        assert_eq!(
+            keys.parse(&tenant, &path),
+            Some(Named::DayBlock(day, id, META.to_owned()))
         );
     }
 }

@@ -5,7 +5,9 @@ mod catalogue;
 pub use catalogue::{METRICS, MetricEntry, MetricKind, counter, gauge, histogram};
 
 use prometheus::core::Collector;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
 
 /// Upper bounds of the histogram buckets of durations, in seconds.
 const BOUNDS_SECONDS: [f64; 12] = [
@@ -28,8 +30,11 @@ pub(crate) struct Metrics {
     pub(crate) segments: IntGauge,
     pub(crate) blocks: IntGauge,
     pub(crate) compaction_lag: IntGauge,
+    pub(crate) compaction_backlog: IntGaugeVec,
+    pub(crate) archivers: IntGauge,
     pub(crate) compactions: IntCounterVec,
     pub(crate) deleted: IntCounterVec,
+    pub(crate) quarantined: IntCounterVec,
     pub(crate) query_duration: HistogramVec,
     pub(crate) query_partial: IntCounter,
     pub(crate) cache_bytes: IntGauge,
@@ -60,6 +65,10 @@ impl Metrics {
             let entry = entry(name)?;
             register(registry, IntCounterVec::new(entry.opts(), entry.labels)?)
         };
+        let gauges = |name| {
+            let entry = entry(name)?;
+            register(registry, IntGaugeVec::new(entry.opts(), entry.labels)?)
+        };
         let flush_duration = entry("flush_duration_seconds")?.histogram_opts(&BOUNDS_SECONDS);
         let flush_duration = register(registry, Histogram::with_opts(flush_duration)?)?;
         let queries = entry("query_duration_seconds")?;
@@ -80,8 +89,11 @@ impl Metrics {
             segments: gauge("segments")?,
             blocks: gauge("blocks")?,
             compaction_lag: gauge("compaction_lag_seconds")?,
+            compaction_backlog: gauges("compaction_backlog")?,
+            archivers: gauge("archivers")?,
             compactions: counters("compactions_total")?,
             deleted: counters("deleted_total")?,
+            quarantined: counters("quarantined_total")?,
             query_duration,
             query_partial: counter("query_partial_total")?,
             cache_bytes: gauge("cache_bytes")?,

@@ -1,6 +1,7 @@
 //! Options of an archive.
 
 use crate::plan::Policy;
+use crate::plan::retention::Retention;
 use davy_base::{Clock, Random};
 use davy_bucket::{ClientOptions, DiskCache, OpenBucket};
 use davy_profile::Limits;
@@ -44,6 +45,8 @@ pub struct ArchiveOptions {
     pub label_sets: usize,
     /// Maximum age of a pushed window.
     pub retention: Duration,
+    /// How long each level is kept; windows for at least a day longer than they are accepted.
+    pub levels: Retention,
     /// How far in the future a pushed window may begin.
     pub future: Duration,
     /// Time limits, repetitions and parts of requests to the bucket.
@@ -71,6 +74,8 @@ pub struct ArchiveOptions {
     pub policy: Policy,
     /// Maximum number of rows that a merge holds in memory.
     pub merge_rows: usize,
+    /// Memory of the services that a merge holds in memory, in bytes.
+    pub merge_bytes: usize,
 }
 
 impl ArchiveOptions {
@@ -101,6 +106,7 @@ impl ArchiveOptions {
             decoders: 2,
             label_sets: 1_000,
             retention: Duration::from_hours(14 * 24),
+            levels: Retention::default(),
             future: Duration::from_mins(10),
             requests: ClientOptions::default(),
             cache_bytes: 32 << 20,
@@ -114,6 +120,7 @@ impl ArchiveOptions {
             compact_interval: Duration::from_secs(30),
             policy: Policy::default(),
             merge_rows: 2_000_000,
+            merge_bytes: 96 << 20,
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Decides what a compactor merges and deletes in an hour: a pure function of the listing and the
 //! time.
 
+pub mod day;
+pub mod retention;
+pub mod share;
+
 use crate::key::{BlockId, Hour};
 use crate::rule::{Listing, select};
 use davy_base::Timestamp;
@@ -14,6 +18,8 @@ pub struct Policy {
     pub segments: usize,
     /// Maximum number of segments of one merge.
     pub segments_at_once: usize,
+    /// Maximum size of the segments of one merge, in bytes; they take about ten times as much memory.
+    pub segment_bytes: u64,
     /// Time after its end at which an hour is closed.
     pub settle: Duration,
     /// A block is merged again only if it is at most this many times as large as the smaller inputs
@@ -21,6 +27,10 @@ pub struct Policy {
     pub ratio: u64,
     /// Time for which a block must have been readable before its inputs are deleted.
     pub grace: Duration,
+    /// Time after its end at which a day is merged into a day block.
+    pub day_settle: Duration,
+    /// Time without late windows after which those of a day are merged into its next day block.
+    pub late_settle: Duration,
 }
 
 impl Default for Policy {
@@ -28,9 +38,12 @@ impl Default for Policy {
         Self {
             segments: 32,
             segments_at_once: 256,
+            segment_bytes: 8 << 20,
             settle: Duration::from_mins(2),
             ratio: 4,
             grace: Duration::from_hours(1),
+            day_settle: Duration::from_hours(6),
+            late_settle: Duration::from_hours(6),
         }
     }
 }
@@ -67,6 +80,9 @@ pub fn plan(listing: &Listing, hour: Hour, now: Timestamp, policy: &Policy) -> P
     let mut size = 0u64;
     if due {
         for at in selection.segments.iter().take(policy.segments_at_once) {
+            if !merge.is_empty() && size + listing.segments[*at].bytes > policy.segment_bytes {
+                break;
+            }
             merge.push(Piece::Segment(listing.segments[*at].name));
             size += listing.segments[*at].bytes;
         }
@@ -147,6 +163,25 @@ mod tests {
         check(1, 62, 1);
         check(0, 70, 0);
         check(300, 30, 256);
+    }
+
+    #[test]
+    fn segments_of_one_merge_are_limited_by_their_size() {
+        let merged = |bytes: u64| {
+            let mut segments = segments(0..40);
+            for of in &mut segments {
+                of.bytes = bytes;
+            }
+            let listing = Listing {
+                segments,
+                blocks: vec![],
+            };
+            plan(&listing, HOUR, at(70), &Policy::default()).merge.len()
+        };
+        assert_eq!(
+            [merged(1 << 10), merged(1 << 20), merged(9 << 20)],
+            [40, 8, 1]
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The reader's rule: which segments and blocks of an hour a query or a compaction reads.
+//! The reader's rule: which segments and blocks of an hour a query or a compaction reads. [`day`] extends it to day
+//! blocks.
 //!
 //! A *leaf* is the name of a segment. A block holds the windows of the leaves that it lists, a segment
 //! those of its own leaf. A *piece* is a segment or a block. The rule is a pure function of a listing:
@@ -25,6 +26,8 @@
 //! block that overlaps another one, and a window can be in two leaves if a client pushed it to two
 //! archivers. Both are resolved by window ids: a reader goes through the selected pieces in the order
 //! of this rule and drops every window that an earlier piece had.
+
+pub mod day;
 
 use crate::key::BlockId;
 use davy_base::Timestamp;

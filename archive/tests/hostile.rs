@@ -291,7 +291,7 @@ async fn every_operation_reports_unreadable_segments_in_a_header() {
 }
 
 #[tokio::test]
-async fn damaged_segment_is_left_out_of_the_block_and_still_reported() {
+async fn damaged_segment_is_quarantined_and_still_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let world = half_damaged(&folder).await;
     world.clock.advance(Duration::from_hours(1));
@@ -307,14 +307,23 @@ async fn damaged_segment_is_left_out_of_the_block_and_still_reported() {
         assert_eq!(top["total"], 10);
         world.clock.advance(Duration::from_mins(20));
     }
-    // A compactor that does not know the damage yet does not write the block again either.
+    // Another compactor merges nothing, and nothing waits for the damaged segment.
     let other = World::on(Arc::clone(&world.bucket), &world.clock);
     let done = other.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, &done.failed), (0, &Vec::new()));
-    assert!(folder.path().join(&world.keys().await[0]).exists());
-    let segments = world.keys().await;
-    let segments = segments.iter().filter(|key| key.contains("/segments/"));
-    assert_eq!(segments.count(), 1);
+    let keys = world.keys().await;
+    let count = |part: &str| keys.iter().filter(|key| key.contains(part)).count();
+    assert_eq!(
+        (count("/segments/"), count("/quarantine/checksum/segments/")),
+        (1, 1)
+    );
+    let (partial, _) = get_with_partial(&other, "top?by=").await;
+    assert!(partial.contains("quarantine"), "{partial}");
+    let verified = other.archive.verify().await.expect("listing");
+    assert!(
+        verified.iter().any(|item| item.fault.is_some()),
+        "{verified:?}"
+    );
 }
 
 #[tokio::test]

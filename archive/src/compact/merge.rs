@@ -1,8 +1,9 @@
 //! Merges pieces into one block: each window once, with one dictionary of stacks per service.
 //!
 //! Pieces are added in a fixed order and the first one that has a window provides its rows, so the
-//! same inputs give the same bytes. When too many rows are in memory, the largest service is written
-//! as a row group and starts over, so a service may have several row groups.
+//! same inputs give the same bytes. Blocks are merged service by service, so that one service is in memory, besides the
+//! segments, whose size a plan limits. When the services in memory are too large, the largest one is written as a row
+//! group and starts over, so a service may have several row groups.
 
 use crate::error::Result;
 use crate::format::Table;
@@ -12,10 +13,24 @@ use crate::format::columns::Group;
 use crate::format::tables::{
     BatchFrames, Dictionary, SeriesTable, StackTables, Values, WindowTable,
 };
+use crate::key::Hour;
+use crate::options::ArchiveOptions;
+use crate::rule::day::Hours;
 use bytes::Bytes;
+use davy_base::Timestamp;
 use davy_profile::{Mapping, NodeId};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// What a merged block keeps of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resolution {
+    /// Windows, for hour blocks.
+    Windows,
+    /// Cells: sums of a source over an hour, for day blocks.
+    Hours,
+}
 
 /// Services with fewer rows share a row group.
 const SMALL_ROWS: usize = 8_192;
@@ -25,16 +40,31 @@ pub(super) struct Tables {
     pub(super) series: Group,
     pub(super) windows: Group,
     pub(super) stacks: StackTables,
-    pub(super) samples: Group,
+    /// Values by window, or the sums of these over the hour.
+    pub(super) values: TableValues,
+}
+
+/// The values of a row group.
+pub(super) enum TableValues {
+    /// By window.
+    Samples(Group),
+    /// Sums over all windows, which must be of one hour and new to the merge.
+    Sums(Group),
 }
 
 /// A merge in progress.
 pub(super) struct Merge {
+    resolution: Resolution,
     batches: BTreeMap<String, Batch>,
+    /// Services with few rows, which share a row group.
+    small: Batch,
     seen: FxHashSet<WindowId>,
+    /// Windows of blocks that are added after the segments.
+    of_blocks: FxHashSet<WindowId>,
     writer: BlockWriter,
     rows: usize,
     rows_max: usize,
+    bytes_max: usize,
 }
 
 /// Maps indices of a piece to indices of a batch, filled on demand.
@@ -46,38 +76,94 @@ struct Map<'a> {
 }
 
 impl Merge {
-    pub(super) fn new(rows_max: usize) -> Result<Self> {
+    pub(super) fn new(resolution: Resolution, options: &ArchiveOptions) -> Result<Self> {
         Ok(Self {
+            resolution,
             batches: BTreeMap::new(),
+            small: Batch::new(),
             seen: FxHashSet::default(),
+            of_blocks: FxHashSet::default(),
             writer: BlockWriter::new()?,
             rows: 0,
-            rows_max,
+            rows_max: options.merge_rows,
+            bytes_max: options.merge_bytes,
         })
     }
 
-    /// Adds a row group of a piece.
-    pub(super) fn add(&mut self, tables: &Tables) -> Result<()> {
+    /// Leaves out the windows of a row group, which another block holds.
+    pub(super) fn leave_out(&mut self, series: &Group, windows: &Group) -> Result<()> {
+        let windows = WindowTable::read(windows, &SeriesTable::read(series)?)?;
+        self.seen
+            .extend(windows.rows.iter().map(|window| window.id));
+        Ok(())
+    }
+
+    /// Lets the windows of a row group of a block come before those of the segments, as for readers.
+    pub(super) fn prefer(&mut self, series: &Group, windows: &Group) -> Result<()> {
+        let windows = WindowTable::read(windows, &SeriesTable::read(series)?)?;
+        let ids = windows.rows.iter().map(|window| window.id);
+        self.of_blocks.extend(ids);
+        Ok(())
+    }
+
+    /// The segments are complete: what follows is of blocks.
+    pub(super) fn begin_blocks(&mut self) {
+        self.of_blocks = FxHashSet::default();
+    }
+
+    /// Whether the merge already has a window of a row group.
+    pub(super) fn has_any(&self, series: &Group, windows: &Group) -> Result<bool> {
+        let windows = WindowTable::read(windows, &SeriesTable::read(series)?)?;
+        Ok(windows
+            .rows
+            .iter()
+            .any(|window| self.seen.contains(&window.id)))
+    }
+
+    /// Adds a row group of a piece, without the cells of hours that are not in `hours`.
+    pub(super) fn add(&mut self, tables: &Tables, hours: Hours) -> Result<()> {
         let series = SeriesTable::read(&tables.series)?;
         let windows = WindowTable::read(&tables.windows, &series)?;
         let dictionary = Dictionary::read(&tables.stacks)?;
-        let values = Values::samples(&tables.samples, &series, &windows, Some(&dictionary))?;
+        let values = match &tables.values {
+            TableValues::Samples(samples) => {
+                Values::samples(samples, &series, &windows, Some(&dictionary))?
+            }
+            TableValues::Sums(sums) => Values::sums(sums, &series, Some(&dictionary))?,
+        };
 
         let mut by_service: BTreeMap<&str, Map<'_>> = BTreeMap::new();
         let mut new_windows = Vec::with_capacity(windows.rows.len());
+        let mut keys: Vec<Option<u128>> = vec![None; series.sources.len()];
         for window in &windows.rows {
             let source: &Source = &series.sources[window.source as usize];
-            if !self.seen.insert(window.id) {
+            let hour = Hour::of(Timestamp::from_millis(window.start_ms));
+            let is_left_out = !hours.contains(hour) || self.of_blocks.contains(&window.id);
+            if is_left_out || !self.seen.insert(window.id) {
                 new_windows.push(u32::MAX);
                 continue;
             }
             let batch = self.batches.entry(source.service().to_owned()).or_default();
-            let source = batch.source(source);
-            new_windows.push(
-                batch
-                    .window(Window { source, ..*window })
-                    .unwrap_or(u32::MAX),
-            );
+            let key = &mut keys[window.source as usize];
+            let key = *key.get_or_insert_with(|| xxh3_128(source.to_json().as_bytes()));
+            let window = Window {
+                source: batch.source(source),
+                ..*window
+            };
+            let index = match self.resolution {
+                Resolution::Windows => batch.window(window).unwrap_or(u32::MAX),
+                Resolution::Hours => {
+                    // Distinct for each hour of a source.
+                    let key = key.wrapping_add(u128::from(hour.0.unsigned_abs()));
+                    batch.cell(key, hour.start().millis(), window)
+                }
+            };
+            new_windows.push(index);
+        }
+        // The cell of each source, for sums.
+        let mut cells = vec![u32::MAX; series.sources.len()];
+        for (window, index) in windows.rows.iter().zip(&new_windows) {
+            cells[window.source as usize] = *index;
         }
         let mut new_series: Vec<u32> = vec![u32::MAX; series.rows.len()];
         for (at, of) in series.rows.iter().enumerate() {
@@ -114,7 +200,10 @@ impl Merge {
                 .program(build_id, &mut batch.strings, &mut batch.mappings)?;
             let before = batch.rows.len();
             for row in range {
-                let window = new_windows[values.windows[row] as usize];
+                let window = match values.windows.get(row) {
+                    Some(window) => new_windows[*window as usize],
+                    None => cells[source as usize],
+                };
                 if window == u32::MAX {
                     continue;
                 }
@@ -128,11 +217,9 @@ impl Merge {
             }
             self.rows += batch.rows.len() - before;
         }
-        while self.rows > self.rows_max {
-            let largest = self
-                .batches
-                .iter()
-                .max_by_key(|(_, batch)| batch.rows.len());
+        while self.rows > self.rows_max || self.bytes() > self.bytes_max {
+            let bytes = |(_, batch): &(&String, &Batch)| batch.bytes();
+            let largest = self.batches.iter().max_by_key(bytes);
             let Some(service) = largest.map(|(service, _)| service.clone()) else {
                 break;
             };
@@ -144,26 +231,47 @@ impl Merge {
         Ok(())
     }
 
+    /// Estimated memory of what is not written yet.
+    fn bytes(&self) -> usize {
+        self.batches.values().map(Batch::bytes).sum()
+    }
+
+    /// Writes the services whose names sort before `service`: the caller has no more of them.
+    pub(super) fn finish_before(&mut self, service: &str) -> Result<()> {
+        while let Some(first) = self.batches.first_entry() {
+            if first.key().as_str() >= service {
+                break;
+            }
+            let batch = first.remove();
+            self.rows -= batch.rows.len();
+            self.finish_service(batch)?;
+        }
+        Ok(())
+    }
+
+    fn finish_service(&mut self, batch: Batch) -> Result<()> {
+        if batch.rows.len() >= SMALL_ROWS {
+            return self.writer.group(batch);
+        }
+        absorb(&mut self.small, batch);
+        if self.small.rows.len() >= SMALL_ROWS {
+            let small = std::mem::replace(&mut self.small, Batch::new());
+            self.writer.group(small)?;
+        }
+        Ok(())
+    }
+
     /// Finishes the block and returns its files and its meta object.
     pub(super) fn finish(
         mut self,
         segments: Vec<String>,
         inputs: Vec<String>,
     ) -> Result<(Vec<(Table, Bytes)>, Meta)> {
-        let mut small = Batch::new();
         for (_, batch) in std::mem::take(&mut self.batches) {
-            if batch.rows.len() >= SMALL_ROWS {
-                self.writer.group(batch)?;
-                continue;
-            }
-            absorb(&mut small, batch);
-            if small.rows.len() >= SMALL_ROWS {
-                self.writer
-                    .group(std::mem::replace(&mut small, Batch::new()))?;
-            }
+            self.finish_service(batch)?;
         }
-        if !small.windows.is_empty() {
-            self.writer.group(small)?;
+        if !self.small.windows.is_empty() {
+            self.writer.group(self.small)?;
         }
         self.writer.finish(segments, inputs)
     }

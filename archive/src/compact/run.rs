@@ -1,37 +1,36 @@
 //! The compactor: applies the plan of each hour to the bucket.
 
-use super::merge::{Merge, Tables};
+use super::day::Part;
+use super::merge::{Merge, Resolution, TableValues, Tables};
+use super::presence::Share;
+use super::quarantine::{Failed, Place, Skipped};
 use crate::blocking::blocking;
 use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
-use crate::format::block::id;
+use crate::format::block::{Damaged, Meta, id};
 use crate::format::segment::Segment;
-use crate::key::{BlockId, Hour, META, Tenant};
+use crate::key::{BlockId, Hour, META, Period, SEGMENTS, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::plan::{Piece, plan};
+use crate::rule::day::Hours;
 use crate::rule::{Listing, select};
 use bytes::Bytes;
+use davy_base::Timestamp;
 use object_store::path::Path;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 /// Merges segments into blocks. Any number of compactors can work on the same bucket. Cheap to clone.
 #[derive(Clone)]
 pub struct Compactor {
-    options: ArchiveOptions,
-    bucket: Arc<Bucket>,
-    metrics: Metrics,
-    /// Damaged pieces. They are left out of merges but not deleted, and queries report them. After a
-    /// restart they are tried again.
-    damaged: Arc<Mutex<BTreeSet<(Tenant, Hour, Piece)>>>,
+    pub(super) options: ArchiveOptions,
+    pub(super) bucket: Arc<Bucket>,
+    pub(super) metrics: Metrics,
 }
-
-/// Maximum number of damaged pieces that are remembered.
-const DAMAGED: usize = 100_000;
 
 /// The result of a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,16 +49,21 @@ impl Compactor {
             options,
             bucket,
             metrics,
-            damaged: Arc::default(),
         }
     }
 
     /// Runs rounds until `drain` is cancelled. A merge in progress is dropped, which is safe because a
     /// block exists only when its last object is written.
     pub async fn run(self, drain: CancellationToken) {
+        let own = Ulid::from_parts(
+            self.options.clock.now().millis().unsigned_abs(),
+            u128::from(self.options.random.clone().next_u64()),
+        );
+        let own = own.to_string();
         let work = async {
             loop {
-                match self.once().await {
+                let share = self.share(&own).await;
+                match self.round(&share).await {
                     Ok(done) if done.merged + done.deleted > 0 => {
                         tracing::info!(merged = done.merged, deleted = done.deleted, "compacted");
                     }
@@ -76,47 +80,42 @@ impl Compactor {
             () = drain.cancelled() => {}
             () = work => {}
         }
+        self.leave(&own).await;
     }
 
-    /// Runs one round over all tenants.
+    /// Runs one round over all tenants, whatever other archivers do.
     pub async fn once(&self) -> Result<Done> {
+        self.round(&Share::All).await
+    }
+
+    /// Runs a share of one round over all tenants.
+    async fn round(&self, share: &Share) -> Result<Done> {
         let mut done = Done::default();
         let (mut segments, mut blocks, mut lag) = (0, 0, 0);
+        let (mut due_hours, mut due_days) = (0, 0);
         for tenant in self.bucket.tenants().await? {
             let now = self.options.clock.now();
-            for (hour, mut listing) in self.hours(&tenant).await? {
-                self.leave_out_damaged(&tenant, hour, &mut listing);
-                let plan = plan(&listing, hour, now, &self.options.policy);
+            for (hour, listing) in self.hours(&tenant).await? {
+                let policy = &self.options.policy;
+                let plan = plan(&listing, hour, now, policy);
+                due_hours += i64::from(!plan.merge.is_empty());
                 let open = select(&listing).segments.len();
                 segments += open;
                 blocks += listing.blocks.len();
                 if open > 0 {
                     lag = lag.max(now.since(hour.end()).as_secs());
                 }
-                if !plan.merge.is_empty() {
-                    let merged = self.merge(&tenant, hour, &listing, &plan.merge).await;
-                    self.metrics
-                        .compactions
-                        .with_label_values(&[if merged.is_ok() { "done" } else { "failed" }])
-                        .inc();
-                    match merged {
-                        Ok(made) => done.merged += usize::from(made.is_some()),
-                        Err(error) => {
-                            tracing::warn!(tenant = tenant.key(), %hour, %error, "merge failed");
-                            done.failed.push(format!("{hour}: {error}"));
-                        }
-                    }
+                let key = format!("{}/{hour}", tenant.key());
+                if !share.contains(&key, hour.end().plus(policy.settle), now) {
+                    continue;
                 }
-                for piece in &plan.delete {
-                    match self.delete(&tenant, hour, piece).await {
-                        Ok(()) => done.deleted += 1,
-                        Err(error) => {
-                            tracing::warn!(tenant = tenant.key(), %hour, ?piece, %error, "delete failed");
-                            done.failed.push(format!("{hour}: {error}"));
-                        }
-                    }
-                }
+                self.hour(&tenant, hour, listing, now, &mut done).await?;
             }
+            due_days += self.days(&tenant, share, &mut done).await?;
+        }
+        for (level, due) in [("hour", due_hours), ("day", due_days)] {
+            let gauge = self.metrics.compaction_backlog.with_label_values(&[level]);
+            gauge.set(due);
         }
         self.metrics.segments.set(segments as i64);
         self.metrics.blocks.set(blocks as i64);
@@ -124,6 +123,61 @@ impl Compactor {
             .compaction_lag
             .set(i64::try_from(lag).unwrap_or(i64::MAX));
         Ok(done)
+    }
+
+    /// Merges and deletes in an hour, until nothing is left to merge.
+    async fn hour(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        mut listing: Listing,
+        now: Timestamp,
+        done: &mut Done,
+    ) -> Result<()> {
+        let mut made = BTreeSet::new();
+        let mut delete = None;
+        loop {
+            let plan = plan(&listing, hour, now, &self.options.policy);
+            delete.get_or_insert(plan.delete);
+            if plan.merge.is_empty() {
+                break;
+            }
+            let merged = self.merge(tenant, hour, &listing, &plan.merge).await;
+            let outcome = if merged.is_ok() { "done" } else { "failed" };
+            let of_outcome = self.metrics.compactions.with_label_values(&[outcome]);
+            of_outcome.inc();
+            match merged {
+                Ok(id) => {
+                    done.merged += 1;
+                    // A listing that does not show the block yet leads to the same merge.
+                    if !made.insert(id) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(tenant = tenant.key(), %hour, %error, "merge failed");
+                    done.failed.push(format!("{hour}: {error}"));
+                    break;
+                }
+            }
+            let keys = &self.bucket.keys;
+            let folders = [
+                keys.segments(tenant, Some(hour)),
+                keys.blocks(tenant, Some(hour)),
+            ];
+            let (mut hours, _) = self.bucket.listing(tenant, &folders).await?;
+            listing = hours.remove(&hour).unwrap_or_default();
+        }
+        for piece in delete.iter().flatten() {
+            match self.delete(tenant, hour, piece).await {
+                Ok(()) => done.deleted += 1,
+                Err(error) => {
+                    tracing::warn!(tenant = tenant.key(), %hour, ?piece, %error, "delete failed");
+                    done.failed.push(format!("{hour}: {error}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Listings of the hours of all days that have segments, and of today and yesterday.
@@ -157,51 +211,31 @@ impl Compactor {
         Ok(hours)
     }
 
-    fn leave_out_damaged(&self, tenant: &Tenant, hour: Hour, listing: &mut Listing) {
-        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        if damaged.is_empty() {
-            return;
-        }
-        let good = |piece| !damaged.contains(&(tenant.clone(), hour, piece));
-        let segments = &mut listing.segments;
-        segments.retain(|entry| good(Piece::Segment(entry.name)));
-        let blocks = &mut listing.blocks;
-        blocks.retain(|entry| good(Piece::Block(entry.id.clone())));
-    }
-
-    /// Whether the merge should continue without the piece that caused this error.
-    fn is_damage(&self, tenant: &Tenant, hour: Hour, piece: &Piece, error: &Error) -> bool {
-        if error.kind != ErrorKind::Internal {
-            return false;
-        }
-        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        if damaged.len() < DAMAGED && damaged.insert((tenant.clone(), hour, piece.clone())) {
-            tracing::error!(tenant = tenant.key(), %hour, ?piece, %error, "damaged piece left out of compaction");
-        }
-        true
-    }
-
-    /// Merges pieces into a block. Returns `None` if too few of them can be read.
+    /// Merges pieces into a block. Row groups that are damaged are left out and noted in the block.
     async fn merge(
         &self,
         tenant: &Tenant,
         hour: Hour,
         listing: &Listing,
         pieces: &[Piece],
-    ) -> Result<Option<BlockId>> {
+    ) -> Result<BlockId> {
         let mut pieces: Vec<&Piece> = pieces.iter().collect();
         pieces.sort();
-        // The merge may already contain a part of the damaged piece, so it starts over.
+        let mut skipped = Skipped::default();
+        // The merge may already contain a part of the damaged group, so it starts over.
         loop {
-            match self.merge_all(tenant, hour, listing, &pieces).await {
-                Ok(made) => return Ok(Some(made)),
-                Err((Some(at), error)) if self.is_damage(tenant, hour, pieces[at], &error) => {
-                    pieces.remove(at);
+            match self
+                .merge_all(tenant, hour, listing, &pieces, &skipped)
+                .await
+            {
+                Ok(made) => return Ok(made),
+                Err(Failed { at: None, error }) => return Err(error),
+                Err(Failed {
+                    at: Some(at),
+                    error,
+                }) => {
+                    self.skip(tenant, at, error, &mut skipped).await?;
                 }
-                Err((_, error)) => return Err(error),
-            }
-            if matches!(pieces.as_slice(), [] | [Piece::Block(_)]) {
-                return Ok(None);
             }
         }
     }
@@ -212,66 +246,101 @@ impl Compactor {
         hour: Hour,
         listing: &Listing,
         pieces: &[&Piece],
-    ) -> Result<BlockId, (Option<usize>, Error)> {
+        skipped: &Skipped,
+    ) -> Result<BlockId, Failed> {
         let (mut inputs, mut leaves) = (Vec::new(), BTreeSet::new());
-        let whole = |error: Error| (None, error);
-        let mut merge = Merge::new(self.options.merge_rows).map_err(whole)?;
-        for (at, piece) in pieces.iter().enumerate() {
-            let of = |error: Error| (Some(at), error);
-            let read = |missing: ReadError| of(read(missing));
-            match piece {
-                Piece::Segment(name) => {
-                    inputs.push(name.to_string());
-                    leaves.insert(*name);
-                    let segment = self
-                        .bucket
-                        .segment(tenant, hour, *name)
-                        .await
-                        .map_err(read)?;
-                    merge = add(merge, of_segment(&segment).map_err(of)?)
-                        .await
-                        .map_err(of)?;
+        let mut damaged = skipped.damaged.clone();
+        let mut merge = Merge::new(Resolution::Windows, &self.options)?;
+        let mut parts = Vec::new();
+        for piece in pieces {
+            let Piece::Block(block) = piece else {
+                continue;
+            };
+            inputs.push(block.0.clone());
+            let entry = listing.blocks.iter().find(|entry| entry.id == *block);
+            leaves.extend(entry.into_iter().flat_map(|entry| &entry.leaves));
+            let meta = self.bucket.meta(tenant, hour, block).await;
+            let meta = meta.map_err(read_error)?;
+            damaged.extend(meta.damaged.iter().cloned());
+            for group in 0..meta.groups.len() {
+                let part = Part {
+                    block: block.clone(),
+                    period: hour.into(),
+                    meta: Arc::clone(&meta),
+                    group,
+                    hours: Hours::ALL,
+                };
+                let at = Place::Group(hour.into(), block.clone(), group);
+                if skipped.contains(&at) {
+                    continue;
                 }
-                Piece::Block(block) => {
-                    inputs.push(block.0.clone());
-                    let entry = listing.blocks.iter().find(|entry| entry.id == *block);
-                    leaves.extend(
-                        entry
-                            .into_iter()
-                            .flat_map(|entry| entry.leaves.iter().copied()),
-                    );
-                    let meta = self.bucket.meta(tenant, hour, block).await.map_err(read)?;
-                    for group in 0..meta.groups.len() {
-                        let table = |table| {
-                            self.bucket
-                                .group((tenant, hour, block), &meta, table, group)
-                        };
-                        let stacks = self.bucket.stacks((tenant, hour, block), &meta, group);
-                        let (series, windows, stacks, samples) = futures_util::try_join!(
-                            table(Table::Series),
-                            table(Table::Windows),
-                            stacks,
-                            table(Table::Samples),
-                        )
-                        .map_err(read)?;
-                        merge = add(
-                            merge,
-                            Tables {
-                                series,
-                                windows,
-                                stacks,
-                                samples,
-                            },
-                        )
-                        .await
-                        .map_err(of)?;
-                    }
+                if pieces.iter().any(|of| matches!(of, Piece::Segment(_))) {
+                    let preferred = self.prefer(tenant, merge, &part).await;
+                    merge = preferred.map_err(at.fails())?;
                 }
+                parts.push(part);
             }
         }
-        self.write(tenant, hour, merge, leaves, inputs)
-            .await
-            .map_err(whole)
+        for piece in pieces {
+            let Piece::Segment(name) = piece else {
+                continue;
+            };
+            inputs.push(name.to_string());
+            leaves.insert(*name);
+            let at = Place::Segment(hour, *name);
+            if skipped.contains(&at) {
+                continue;
+            }
+            let read = self.bucket.segment(tenant, hour, *name).await;
+            let tables = read.map_err(read_error).and_then(|of| of_segment(&of));
+            let tables = tables.map_err(at.fails())?;
+            merge = add(merge, tables, "").await.map_err(at.fails())?;
+        }
+        merge.begin_blocks();
+        // Service by service, so that only one is in memory, besides the segments.
+        parts.sort_by(|a, b| a.service().cmp(b.service()));
+        for part in parts {
+            let at = Place::Group(hour.into(), part.block.clone(), part.group);
+            let tables = self.tables(tenant, hour, &part).await;
+            let tables = tables.map_err(at.fails())?;
+            let added = add(merge, tables, part.service()).await;
+            merge = added.map_err(at.fails())?;
+        }
+        inputs.extend(skipped.inputs());
+        Ok(self
+            .write(tenant, hour, merge, leaves, inputs, damaged)
+            .await?)
+    }
+
+    /// Lets the windows of a part come before those of the segments.
+    async fn prefer(&self, tenant: &Tenant, mut merge: Merge, part: &Part) -> Result<Merge> {
+        let block = (tenant, part.period, &part.block);
+        let table = |table| self.bucket.group(block, &part.meta, table, part.group);
+        let (series, windows) =
+            futures_util::try_join!(table(Table::Series), table(Table::Windows))
+                .map_err(read_error)?;
+        let prefer = move || merge.prefer(&series, &windows).map(|()| merge);
+        blocking("compare windows", prefer).await?
+    }
+
+    /// A row group of an hour block.
+    async fn tables(&self, tenant: &Tenant, hour: Hour, part: &Part) -> Result<Tables> {
+        let block = (tenant, hour.into(), &part.block);
+        let table = |table| self.bucket.group(block, &part.meta, table, part.group);
+        let stacks = self.bucket.stacks(block, &part.meta, part.group);
+        let (series, windows, stacks, samples) = futures_util::try_join!(
+            table(Table::Series),
+            table(Table::Windows),
+            stacks,
+            table(Table::Samples),
+        )
+        .map_err(read_error)?;
+        Ok(Tables {
+            series,
+            windows,
+            stacks,
+            values: TableValues::Samples(samples),
+        })
     }
 
     /// Writes a block. The meta object, which makes the block exist, is written last.
@@ -282,31 +351,55 @@ impl Compactor {
         merge: Merge,
         leaves: BTreeSet<Ulid>,
         inputs: Vec<String>,
+        damaged: Vec<Damaged>,
     ) -> Result<BlockId> {
         let name = id(&inputs);
         let leaves = leaves.iter().map(ToString::to_string).collect();
-        let (files, meta) =
+        let (files, mut meta) =
             blocking("write a block", move || merge.finish(leaves, inputs)).await??;
-        for (table, bytes) in files {
-            self.bucket
-                .put(
-                    &self.bucket.keys.block(tenant, hour, &name, &table.file()),
-                    bytes,
-                )
-                .await?;
-        }
-        let text = serde_json::to_vec(&meta).map_err(Error::corrupt_by)?;
-        self.bucket
-            .put(
-                &self.bucket.keys.block(tenant, hour, &name, META),
-                Bytes::from(text),
-            )
+        meta.damaged = damaged;
+        self.put_block(tenant, hour.into(), &name, files, &meta)
             .await?;
         Ok(name)
     }
 
+    /// Writes the files of a block, the meta object last.
+    pub(super) async fn put_block(
+        &self,
+        tenant: &Tenant,
+        period: Period,
+        name: &BlockId,
+        files: Vec<(Table, Bytes)>,
+        meta: &Meta,
+    ) -> Result<()> {
+        let key = |file: &str| self.bucket.keys.block(tenant, period, name, file);
+        for (table, bytes) in files {
+            self.bucket.put(&key(&table.file()), bytes).await?;
+        }
+        let text = serde_json::to_vec(meta).map_err(Error::corrupt_by)?;
+        self.bucket.put(&key(META), Bytes::from(text)).await
+    }
+
+    /// Deletes the files of a block, the meta object first.
+    pub(super) async fn delete_block(
+        &self,
+        tenant: &Tenant,
+        period: Period,
+        name: &BlockId,
+    ) -> Result<()> {
+        let key = |file: &str| self.bucket.keys.block(tenant, period, name, file);
+        self.bucket.delete(&key(META)).await?;
+        for table in Table::ALL {
+            self.bucket.delete(&key(&table.file())).await?;
+        }
+        match period {
+            Period::Hour(_) => Ok(()),
+            Period::Day(_) => self.bucket.delete(&key(SEGMENTS)).await,
+        }
+    }
+
     /// Deletes a piece. Of a block, the meta object is deleted first.
-    async fn delete(&self, tenant: &Tenant, hour: Hour, piece: &Piece) -> Result<()> {
+    pub(super) async fn delete(&self, tenant: &Tenant, hour: Hour, piece: &Piece) -> Result<()> {
         let keys = &self.bucket.keys;
         let kind = match piece {
             Piece::Segment(name) => {
@@ -316,14 +409,7 @@ impl Compactor {
                 "segment"
             }
             Piece::Block(block) => {
-                self.bucket
-                    .delete(&keys.block(tenant, hour, block, META))
-                    .await?;
-                for table in Table::ALL {
-                    self.bucket
-                        .delete(&keys.block(tenant, hour, block, &table.file()))
-                        .await?;
-                }
+                self.delete_block(tenant, hour.into(), block).await?;
                 "block"
             }
         };
@@ -332,7 +418,8 @@ impl Compactor {
     }
 }
 
-fn read(missing: ReadError) -> Error {
+/// The error of a compaction whose input could not be read.
+pub(super) fn read_error(missing: ReadError) -> Error {
     match missing {
         ReadError::Gone => Error::new(
             ErrorKind::Unavailable,
@@ -347,10 +434,16 @@ fn of_segment(segment: &Segment) -> Result<Tables> {
         series: segment.table(Table::Series)?,
         windows: segment.table(Table::Windows)?,
         stacks: segment.stacks()?,
-        samples: segment.table(Table::Samples)?,
+        values: TableValues::Samples(segment.table(Table::Samples)?),
     })
 }
 
-async fn add(mut merge: Merge, tables: Tables) -> Result<Merge> {
-    blocking("merge a piece", move || merge.add(&tables).map(|()| merge)).await?
+/// Adds a row group to a merge to which only services from `service` on follow.
+async fn add(mut merge: Merge, tables: Tables, service: &str) -> Result<Merge> {
+    let service = service.to_owned();
+    let add = move || {
+        merge.finish_before(&service)?;
+        merge.add(&tables, Hours::ALL).map(|()| merge)
+    };
+    blocking("merge a piece", add).await?
 }

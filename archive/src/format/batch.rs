@@ -62,6 +62,8 @@ pub struct Window {
     pub time_nanos: i64,
     /// Duration as the profile states it, in nanoseconds; 0 if it does not.
     pub duration_nanos: i64,
+    /// Number of pushed profiles: 1, or those that a cell of a day block sums up.
+    pub count: u32,
 }
 
 /// One value.
@@ -375,6 +377,33 @@ impl Batch {
                 Some(index)
             }
         }
+    }
+
+    /// Adds a window to the cell with this key and returns the index of the cell. A cell begins at `start_ms`, and
+    /// its id is the sum of the ids of its windows, whatever their order.
+    pub fn cell(&mut self, key: u128, start_ms: i64, window: Window) -> u32 {
+        let index = *self.window_index.entry(key).or_insert_with(|| {
+            self.windows.push(Window {
+                id: 0,
+                start_ms,
+                duration_ms: 0,
+                time_nanos: 0,
+                duration_nanos: 0,
+                count: 0,
+                ..window
+            });
+            self.windows.len() as u32 - 1
+        });
+        let cell = &mut self.windows[index as usize];
+        cell.id = cell.id.wrapping_add(window.id);
+        cell.count = cell.count.saturating_add(window.count);
+        cell.duration_ms = cell.duration_ms.saturating_add(window.duration_ms);
+        cell.duration_nanos = cell.duration_nanos.saturating_add(window.duration_nanos);
+        cell.time_nanos = match (cell.time_nanos, window.time_nanos) {
+            (0, time) | (time, 0) => time,
+            (known, time) => known.min(time),
+        };
+        index
     }
 
     /// Whether the batch has a window.

@@ -19,10 +19,16 @@ const LEVEL: i32 = 3;
 pub struct Meta {
     /// Format version.
     pub version: u32,
-    /// Names of the segments whose windows it holds, sorted.
+    /// Names of the segments whose windows it holds, sorted. Those of a day block are in an object of their own.
     pub segments: Vec<String>,
     /// Names of the segments and blocks that were merged into it, sorted.
     pub inputs: Vec<String>,
+    /// What a day block holds of each hour (`YYYY-MM-DD/HH`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hours: BTreeMap<String, HourMeta>,
+    /// Inputs that could not be read, whose segments count as held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Damaged>,
     /// Number of windows.
     pub windows: usize,
     /// Number of rows.
@@ -31,6 +37,24 @@ pub struct Meta {
     pub groups: Vec<GroupMeta>,
     /// Files by table name.
     pub tables: BTreeMap<String, FileMeta>,
+}
+
+/// An hour of a day block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourMeta {
+    /// Number of segments whose windows it holds.
+    pub segments: usize,
+    /// Names of the blocks from which they were merged, sorted.
+    pub blocks: Vec<String>,
+}
+
+/// A segment or block that could not be read. A copy is in the quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Damaged {
+    /// Its key.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// A row group.
@@ -101,7 +125,7 @@ impl BlockWriter {
         let starts = || content.windows.iter().map(|window| window.start_ms);
         self.groups.push(GroupMeta {
             services,
-            windows: content.windows.len(),
+            windows: content.windows.iter().map(|of| of.count as usize).sum(),
             rows: content.rows.len(),
             from_ms: starts().min().unwrap_or(0),
             last_ms: starts().max().unwrap_or(0),
@@ -136,6 +160,8 @@ impl BlockWriter {
             version: VERSION,
             segments,
             inputs,
+            hours: BTreeMap::new(),
+            damaged: Vec::new(),
             windows: self.groups.iter().map(|group| group.windows).sum(),
             rows: self.groups.iter().map(|group| group.rows).sum(),
             groups: self.groups,

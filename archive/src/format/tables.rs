@@ -39,6 +39,7 @@ impl Table {
                 ("duration_ms", Delta64),
                 ("time_nanos", Delta64),
                 ("duration_nanos", Delta64),
+                ("count", Dictionary32),
             ],
             Self::Mappings => &[
                 ("mapping", Delta32),
@@ -168,6 +169,7 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
             let durations: Vec<i64> = rows.iter().map(|row| row.duration_ms).collect();
             let times: Vec<i64> = rows.iter().map(|row| row.time_nanos).collect();
             let exact_durations: Vec<i64> = rows.iter().map(|row| row.duration_nanos).collect();
+            let counts: Vec<i32> = rows.iter().map(|row| row.count as i32).collect();
             writer.group(&[
                 Column::I32(&numbers(bases.windows, rows.len())),
                 Column::I32(&sources),
@@ -176,6 +178,7 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
                 Column::I64(&durations),
                 Column::I64(&times),
                 Column::I64(&exact_durations),
+                Column::I32(&counts),
             ])
         }
         Table::Mappings => {

@@ -20,6 +20,7 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
         duration_ms: decoded.duration_ms,
         time_nanos: decoded.profile.time_nanos,
         duration_nanos: decoded.profile.duration_nanos,
+        count: 1,
     };
     let Some(window) = batch.window(window) else {
         return false;

@@ -118,6 +118,11 @@ pub const fn histogram(
 /// Every metric of the archive, by name.
 pub const METRICS: &[MetricEntry] = &[
     gauge(
+        "davy_archive_archivers",
+        &[],
+        "Archivers that share the compaction of the bucket.",
+    ),
+    gauge(
         "davy_archive_blocks",
         &[],
         "Blocks at the last run of the compactor.",
@@ -185,6 +190,11 @@ pub const METRICS: &[MetricEntry] = &[
         "Reads of pieces of objects that the bucket answered.",
     ),
     gauge(
+        "davy_archive_compaction_backlog",
+        &["level"],
+        "Hours and days that are due to be merged, by level.",
+    ),
+    gauge(
         "davy_archive_compaction_lag_seconds",
         &[],
         "Age of the oldest closed hour that still has uncompacted segments.",
@@ -197,7 +207,7 @@ pub const METRICS: &[MetricEntry] = &[
     counter(
         "davy_archive_deleted_total",
         &["kind"],
-        "Deleted segments and blocks that another block covers, by kind.",
+        "Deleted segments and blocks that another block covers or whose retention is over, by kind.",
     ),
     counter(
         "davy_archive_dropped_labels_total",
@@ -238,6 +248,11 @@ pub const METRICS: &[MetricEntry] = &[
         "davy_archive_query_partial_total",
         &[],
         "Query results with missing data.",
+    ),
+    counter(
+        "davy_archive_quarantined_total",
+        &["reason"],
+        "Damaged segments and row groups that were copied to the quarantine and left out of a merge, by reason.",
     ),
     counter(
         "davy_archive_rejected_total",

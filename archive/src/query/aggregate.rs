@@ -39,7 +39,7 @@ impl Visitor for Count {
         let included = windows.rows.iter().zip(view.included);
         for (window, _) in included.filter(|(_, included)| **included) {
             let source = &view.series.sources[window.source as usize];
-            *self.windows.entry(Arc::clone(source)).or_default() += 1;
+            *self.windows.entry(Arc::clone(source)).or_default() += u64::from(window.count);
         }
         let wanted = view.series.rows.iter().zip(view.wanted);
         self.has_state |= wanted

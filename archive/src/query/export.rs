@@ -226,7 +226,9 @@ impl Export {
             .partial
             .iter()
             .map(|note| format!("incomplete: {note}"));
-        let comments = self.comments.iter().cloned().chain(notes);
+        let widened = report.widened(ask);
+        let widened = widened.map(|range| format!("effective range: {range}"));
+        let comments = self.comments.iter().cloned().chain(notes).chain(widened);
         let comments: Vec<StringId> = comments.map(|comment| text(&comment)).collect();
         let texts = [
             &self.header.default_type,

@@ -110,6 +110,9 @@ const HINT: &str = "davy-hint";
 /// The header that states how values were added up over time: `sum` or `average`.
 const AGGREGATION: &str = "davy-aggregation";
 
+/// The header that states the range that was counted, if it is not the one that was asked for.
+const EFFECTIVE: &str = "davy-effective-range";
+
 /// A merged range.
 struct Merged {
     flame: Flame,
@@ -220,6 +223,8 @@ impl Call {
             "step_ms": step_ms,
             "from": ask.from.millis(),
             "until": ask.until.millis(),
+            "effective_from": report.effective.start,
+            "effective_until": report.effective.end,
             "partial": report.partial,
             "cut": totals.left_out,
             "series": totals.series,
@@ -227,6 +232,11 @@ impl Call {
         .into_response();
         set_header(&mut response, HINT, &hint);
         set_header(&mut response, PARTIAL, &report.partial.join("; "));
+        set_header(
+            &mut response,
+            EFFECTIVE,
+            &report.widened(&ask).unwrap_or_default(),
+        );
         Ok(response)
     }
 
@@ -270,6 +280,11 @@ impl Call {
             check_size(pprof::stack_bytes(&profile))?;
             let packed = gzip::compress(&pprof::encode(&profile));
             let mut response = bytes("application/octet-stream", packed);
+            set_header(
+                &mut response,
+                EFFECTIVE,
+                &report.widened(&ask).unwrap_or_default(),
+            );
             set_header(&mut response, HINT, &hint);
             set_header(&mut response, PARTIAL, &report.partial.join("; "));
             Ok(response)
@@ -286,6 +301,8 @@ impl Call {
             "aggregation_source": of.flame.aggregation_source,
             "from": ask.from.millis(),
             "until": ask.until.millis(),
+            "effective_from": report.effective.start,
+            "effective_until": report.effective.end,
             "selector": ask.selector.text(),
             "by": ask.by,
             "partial": report.partial,
@@ -320,6 +337,8 @@ impl Call {
                         "aggregation_source": flame.aggregation_source,
                         "total": tree.totals()[0],
                         "windows": report.windows,
+                        "effective_from": report.effective.start,
+                        "effective_until": report.effective.end,
                         "partial": report.partial,
                         "functions": functions,
                     });
@@ -330,15 +349,21 @@ impl Call {
                 "QuerySvg" if report.windows == 0 => Ok(bytes("image/svg+xml", svg::empty(&hint))),
                 "QuerySvg" => {
                     let title = format!("{} {} {} to {}", ask.type_id(), ask.selector.text(), ask.from, ask.until);
-                    let drawing = svg::svg(&tree.prune(nodes.min(NODES_SVG)), &title, &unit)?;
+                    let note = report.widened(&ask);
+                    let drawing = svg::svg_with(&tree.prune(nodes.min(NODES_SVG)), &title, &unit, note)?;
                     Ok(bytes("image/svg+xml", drawing))
                 }
                 _ if json => {
                     check_size(name_bytes(&tree))?;
                     let mut text = view::to_json(&tree, nodes);
-                    // The object of the root is also the response, so `partial` is added to it.
+                    // The object of the root is also the response, so the rest is added to it.
                     text.truncate(text.trim_end().len() - 1);
-                    text.push_str(&format!(",\"partial\":{}}}", json!(report.partial)));
+                    text.push_str(&format!(
+                        ",\"effective_from\":{},\"effective_until\":{},\"partial\":{}}}",
+                        report.effective.start,
+                        report.effective.end,
+                        json!(report.partial)
+                    ));
                     Ok(bytes("application/json", text))
                 }
                 _ => Ok(bytes(view::MEDIA_TYPE, view::encode(&tree, nodes, &meta))),
@@ -346,6 +371,7 @@ impl Call {
             answer.map(|mut response: Response| {
                 set_header(&mut response, HINT, &hint);
                 set_header(&mut response, PARTIAL, &report.partial.join("; "));
+                set_header(&mut response, EFFECTIVE, &report.widened(&ask).unwrap_or_default());
                 set_header(&mut response, AGGREGATION, flame.aggregation.name());
                 response
             })
@@ -369,6 +395,9 @@ impl Call {
             meta["base"] = Self::meta(&base_ask, &base);
             let mut response =
                 super::diff::answer(&merged.flame.tree, &base.flame.tree, nodes, &meta);
+            let widened = [merged.report.widened(&ask), base.report.widened(&base_ask)];
+            let widened: Vec<String> = widened.into_iter().flatten().collect();
+            set_header(&mut response, EFFECTIVE, &widened.join("; "));
             let partial = [merged.report.partial, base.report.partial].concat();
             set_header(&mut response, PARTIAL, &partial.join("; "));
             let base_hint = Some(base.hint).filter(|hint| !hint.is_empty());

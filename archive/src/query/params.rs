@@ -256,11 +256,14 @@ impl Ask {
     /// Whether a group with these services, whose windows begin in `from_ms..=last_ms`, can hold what
     /// the query selects.
     pub(super) fn may_be_in(&self, services: &[String], from_ms: i64, last_ms: i64) -> bool {
-        from_ms < self.until.millis()
-            && last_ms >= self.from.millis()
-            && services
-                .iter()
-                .any(|service| self.selector.selects_service(service))
+        from_ms < self.until.millis() && last_ms >= self.from.millis() && self.may_select(services)
+    }
+
+    /// Whether the query can select series of one of these services.
+    pub(super) fn may_select(&self, services: &[String]) -> bool {
+        services
+            .iter()
+            .any(|service| self.selector.selects_service(service))
     }
 
     /// The id of the type that is asked for.

@@ -1,4 +1,5 @@
-//! Reads the segments and blocks of a range and counts each window once.
+//! Reads the segments and blocks of a range and counts each window once. Whole hours are read from day blocks, which
+//! have no windows but sums by hour; the rule that decides is [`crate::rule::day`].
 //!
 //! Each segment or row group of a block is read in two steps: its series and windows, which decide
 //! whether the rest is needed, then the rest. Decoded data is dropped after each group. Decoding runs
@@ -6,6 +7,12 @@
 //!
 //! Objects that cannot be read are reported in [`Report::partial`]. A panic in a blocking task fails
 //! the whole query: the visitor may be inconsistent after it.
+
+mod day;
+mod report;
+
+pub use report::Report;
+use report::SERVICES;
 
 use super::params::Ask;
 use super::visit::{Depth, Head, Tail, Visitor, open, show};
@@ -18,12 +25,14 @@ use crate::format::block::Meta;
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
 use crate::format::tables::{Dictionary, Names, StackTables};
-use crate::key::{BlockId, Hour, Tenant};
+use crate::key::{BlockId, Day, Hour, Period, Tenant};
 use crate::labels::SERVICE;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
-use crate::rule::{Listing, select};
+use crate::rule::day::{DayListing, Detail, Hours, Tiling};
+use crate::rule::{Listing, Selection};
 use crate::symbols::{Session, Symbols};
+use davy_base::Timestamp;
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
@@ -41,24 +50,7 @@ pub struct Query {
     symbols: Symbols,
 }
 
-/// What a scan found besides its result.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// A sentence for each part of the range that could not be read.
-    pub partial: Vec<String>,
-    /// Number of counted windows.
-    pub windows: u64,
-    /// Services of the counted windows.
-    pub services: BTreeSet<String>,
-    /// Labels of [`Ask::by`] that a selected series has.
-    pub grouped: BTreeSet<String>,
-}
-
-/// Maximum number of services in a report.
-const SERVICES: usize = 1_000;
-
-/// Length of a range, in days, from which on the existing days are listed first, instead of every
-/// day of the range.
+/// Length of a range, in days, from which on whole levels are listed, instead of every day of the range.
 const DAYS_LISTED: i64 = 3;
 
 /// How often an hour is listed again when its objects disappear during the scan.
@@ -69,7 +61,19 @@ enum Part {
     /// A segment that is not read yet, so that only one is in memory.
     Listed(Ulid),
     Segment(Segment),
-    Block(BlockId, Arc<Meta>, usize),
+    Block(Block),
+}
+
+/// A row group of a block.
+struct Block {
+    period: Period,
+    id: BlockId,
+    meta: Arc<Meta>,
+    group: usize,
+    /// The hours that are read from a day block.
+    hours: Option<Hours>,
+    /// Whether it has values by window or hour, besides their sums.
+    has_samples: bool,
 }
 
 /// Why a group was not shown.
@@ -128,60 +132,72 @@ impl Query {
         }
     }
 
-    /// The folders to list for the hours from `first` to `last`: folders of hours for a short range,
-    /// of days for a long one, and of those days that exist for a very long one.
-    async fn folders(&self, tenant: &Tenant, first: Hour, last: Hour) -> Result<Vec<Path>> {
+    /// The folders to list for the hours from `first` to `last`: those of hours for a short range, of days for a
+    /// longer one, and whole levels for a long one. Only the last days have segments and hour blocks, so the number of
+    /// requests does not grow with the length of the range.
+    fn folders(&self, tenant: &Tenant, first: Hour, last: Hour) -> Vec<Path> {
         let keys = &self.bucket.keys;
         if last.0 - first.0 >= DAYS_LISTED * 24 {
-            let mut folders = Vec::new();
-            for all in [keys.segments(tenant, None), keys.blocks(tenant, None)] {
-                for date in self.bucket.folders(&all).await? {
-                    let day = Hour::parse(&date, "00");
-                    if day.is_some_and(|day| day.0 + 23 >= first.0 && day <= last) {
-                        folders.push(all.clone().join(date));
-                    }
-                }
-            }
-            return Ok(folders);
+            return self.bucket.levels(tenant);
         }
-        Ok(if last.0 - first.0 < 6 {
-            let hours = (first.0..=last.0).map(Hour);
-            let folders = |hour| {
-                [
-                    keys.segments(tenant, Some(hour)),
-                    keys.blocks(tenant, Some(hour)),
-                ]
-            };
-            hours.flat_map(folders).collect()
+        let days = (Day::of(first).0..=Day::of(last).0).map(Day);
+        let mut folders: Vec<Path> = days
+            .clone()
+            .map(|day| keys.day_blocks(tenant, Some(day)))
+            .collect();
+        if last.0 - first.0 < 6 {
+            for hour in (first.0..=last.0).map(Hour) {
+                folders.push(keys.segments(tenant, Some(hour)));
+                folders.push(keys.blocks(tenant, Some(hour)));
+            }
         } else {
-            let days = (first.0.div_euclid(24)..=last.0.div_euclid(24)).map(|day| Hour(day * 24));
-            let folders = |day| {
-                [
-                    keys.segments_of_day(tenant, day),
-                    keys.blocks_of_day(tenant, day),
-                ]
-            };
-            days.flat_map(folders).collect()
-        })
+            for day in days.map(Day::first) {
+                folders.push(keys.segments_of_day(tenant, day));
+                folders.push(keys.blocks_of_day(tenant, day));
+            }
+        }
+        folders
     }
 
     /// Shows a visitor every group of the range that can hold what the query selects.
     pub(super) async fn scan<V: Visitor>(&self, ask: &Ask, mut visitor: V) -> Result<(V, Report)> {
         let mut scan = Scan::new(self, ask);
-        let last = Hour::of(davy_base::Timestamp::from_millis(ask.until.millis() - 1));
+        let last = Hour::of(Timestamp::from_millis(ask.until.millis() - 1));
         let first = Hour::of(ask.from);
         if last < first {
             return Ok((visitor, scan.report));
         }
-        let folders = self.folders(&ask.tenant, first, last).await?;
-        let (mut hours, faults) = self.bucket.listing(&ask.tenant, &folders).await?;
-        hours.retain(|hour, _| (first..=last).contains(hour));
+        let folders = self.folders(&ask.tenant, first, last);
+        let (days, faults) = self
+            .bucket
+            .days(&ask.tenant, &folders, (first, last))
+            .await?;
         scan.report.partial.extend(faults);
+        let range = ask.from.millis()..ask.until.millis();
         let mut previous = None;
-        for (hour, listing) in hours {
-            scan.begin(previous == Some(Hour(hour.0 - 1)));
-            previous = Some(hour);
-            visitor = scan.hour(hour, listing, visitor).await?;
+        let mut yesterday: Option<(Day, Tiling, DayListing)> = None;
+        for (day, mut listing) in days {
+            let tiling = listing.tile(day, &range, visitor.detail());
+            scan.widen(&tiling);
+            for (at, hours) in &tiling.blocks {
+                let block = &listing.blocks[*at];
+                visitor = scan.day(day, block, *hours, visitor).await?;
+            }
+            for (hour, selection) in &tiling.hours {
+                let before = Hour(hour.0 - 1);
+                scan.begin(previous == Some(before));
+                previous = Some(*hour);
+                let of_before = match &yesterday {
+                    Some((of, tiling, listing)) if *of == Day::of(before) => (tiling, listing),
+                    _ => (&tiling, &listing),
+                };
+                if V::DEPTH > Depth::Series {
+                    scan.leave_out(before, of_before).await?;
+                }
+                let pieces = listing.hours.remove(hour).unwrap_or_default();
+                visitor = scan.hour(*hour, pieces, selection.clone(), visitor).await?;
+            }
+            yesterday = Some((day, tiling, listing));
         }
         let mut report = scan.report;
         if scan.visited == 0 && !report.partial.is_empty() {
@@ -209,7 +225,10 @@ impl<'a> Scan<'a> {
             before: Arc::default(),
             seen: Arc::default(),
             visited: 0,
-            report: Report::default(),
+            report: Report {
+                effective: ask.from.millis()..ask.until.millis(),
+                ..Report::default()
+            },
             session: Session::new(&query.symbols, &ask.tenant),
             is_unnamed: false,
         }
@@ -226,11 +245,13 @@ impl<'a> Scan<'a> {
         &mut self,
         hour: Hour,
         mut listing: Listing,
+        mut selection: Selection,
         mut visitor: V,
     ) -> Result<V> {
+        let visited = self.visited;
         for attempt in 0.. {
             let mut gone = 0;
-            for part in self.parts(hour, &listing, &mut gone).await {
+            for part in self.parts(hour, &listing, &selection, &mut gone).await {
                 let shown;
                 (visitor, shown) = self.group(hour, part, visitor).await?;
                 match shown {
@@ -244,34 +265,65 @@ impl<'a> Scan<'a> {
             if gone == 0 {
                 break;
             }
-            if attempt == RETRIES {
+            // A compactor replaced them by a block. Counted windows are not counted again.
+            let (query, tenant) = (self.query, &self.ask.tenant);
+            let folders = query.folders(tenant, hour, hour);
+            let (again, _) = query.bucket.days(tenant, &folders, (hour, hour)).await?;
+            let mut again = again.into_values().next().unwrap_or_default();
+            let choice = again.choose(hour, Detail::Windows);
+            if let ([block], true) = (choice.blocks.as_slice(), self.visited == visited) {
+                // Its windows have expired, and none was counted.
+                let mut mask = Hours::default();
+                mask.insert(hour);
+                let tiling = Tiling {
+                    widened: vec![hour],
+                    ..Tiling::default()
+                };
+                self.widen(&tiling);
+                return self
+                    .day(Day::of(hour), &again.blocks[*block], mask, visitor)
+                    .await;
+            }
+            let before = leaves(&listing);
+            listing = again.hours.remove(&hour).unwrap_or_default();
+            selection = choice.pieces;
+            let is_missing = again.blocks.is_empty() && !before.is_subset(&leaves(&listing));
+            if attempt == RETRIES || !choice.blocks.is_empty() || is_missing {
                 self.report.partial.push(format!(
                     "{hour}: {} while being read; retry",
                     davy_profile::units::count(gone, "object was deleted", "objects were deleted")
                 ));
                 break;
             }
-            // A compactor replaced them by a block. Counted windows are not counted again.
-            let (query, tenant) = (self.query, &self.ask.tenant);
-            let folders = query.folders(tenant, hour, hour).await?;
-            let (mut again, _) = query.bucket.listing(tenant, &folders).await?;
-            listing = again.remove(&hour).unwrap_or_default();
         }
         Ok(visitor)
     }
 
     /// The parts of an hour that can hold what the query selects, in the order of the reader's rule.
-    async fn parts(&mut self, hour: Hour, listing: &Listing, gone: &mut usize) -> Vec<Part> {
+    async fn parts(
+        &mut self,
+        hour: Hour,
+        listing: &Listing,
+        selection: &Selection,
+        gone: &mut usize,
+    ) -> Vec<Part> {
         let ask = self.ask;
-        let selection = select(listing);
         let mut parts = Vec::new();
-        for at in selection.blocks {
-            let id = &listing.blocks[at].id;
+        for at in &selection.blocks {
+            let id = &listing.blocks[*at].id;
             match self.query.bucket.meta(&ask.tenant, hour, id).await {
                 Ok(meta) => {
+                    self.damaged(&hour, &meta);
                     for (group, of) in meta.groups.iter().enumerate() {
                         if ask.may_be_in(&of.services, of.from_ms, of.last_ms) {
-                            parts.push(Part::Block(id.clone(), Arc::clone(&meta), group));
+                            parts.push(Part::Block(Block {
+                                period: hour.into(),
+                                id: id.clone(),
+                                meta: Arc::clone(&meta),
+                                group,
+                                hours: None,
+                                has_samples: true,
+                            }));
                         }
                     }
                 }
@@ -281,30 +333,31 @@ impl<'a> Scan<'a> {
                 }
             }
         }
-        for at in selection.segments {
-            parts.push(Part::Listed(listing.segments[at].name));
+        for at in &selection.segments {
+            parts.push(Part::Listed(listing.segments[*at].name));
         }
         parts
     }
 
-    async fn table(&self, hour: Hour, part: &Part, table: Table) -> Result<Group, ReadError> {
+    async fn table(&self, part: &Part, table: Table) -> Result<Group, ReadError> {
         match part {
             Part::Listed(_) => Err(Error::new(ErrorKind::Internal, "segment not open").into()),
             Part::Segment(segment) => Ok(segment.table(table)?),
-            Part::Block(id, meta, group) => {
-                let block = (&self.ask.tenant, hour, id);
-                self.query.bucket.group(block, meta, table, *group).await
+            Part::Block(of) => {
+                let block = (&self.ask.tenant, of.period, &of.id);
+                let bucket = &self.query.bucket;
+                bucket.group(block, &of.meta, table, of.group).await
             }
         }
     }
 
-    async fn stacks(&self, hour: Hour, part: &Part) -> Result<StackTables, ReadError> {
+    async fn stacks(&self, part: &Part) -> Result<StackTables, ReadError> {
         match part {
             Part::Listed(_) => Err(Error::new(ErrorKind::Internal, "segment not open").into()),
             Part::Segment(segment) => Ok(segment.stacks()?),
-            Part::Block(id, meta, group) => {
-                let block = (&self.ask.tenant, hour, id);
-                self.query.bucket.stacks(block, meta, *group).await
+            Part::Block(of) => {
+                let block = (&self.ask.tenant, of.period, &of.id);
+                self.query.bucket.stacks(block, &of.meta, of.group).await
             }
         }
     }
@@ -388,32 +441,37 @@ impl<'a> Scan<'a> {
             }
             part => part,
         };
-        let series = self.table(hour, &part, Table::Series).await?;
+        let series = self.table(&part, Table::Series).await?;
         let windows = match V::DEPTH {
             Depth::Series => None,
-            _ => Some(self.table(hour, &part, Table::Windows).await?),
+            _ => Some(self.table(&part, Table::Windows).await?),
         };
         let ask = self.ask.clone();
         // The task shares the sets, so that they survive its panic.
         let (before, seen) = (Arc::clone(&self.before), Arc::clone(&self.seen));
-        let open = move || open(&ask, &series, windows.as_ref(), [&before, &seen]);
+        let hours = match &part {
+            Part::Block(of) => of.hours,
+            _ => None,
+        };
+        let open = move || open(&ask, &series, windows.as_ref(), [&before, &seen], hours);
         let opened = blocking("read a part of the range", open).await;
         let Some(head) = opened.map_err(Unread::Fatal)?? else {
             return Ok(None);
         };
-        let sums = V::DEPTH == Depth::Stacks && head.all && matches!(part, Part::Block(..));
+        let sums = match &part {
+            Part::Block(of) => !of.has_samples || (V::DEPTH == Depth::Stacks && head.all),
+            _ => false,
+        };
         let values = if sums { Table::Sums } else { Table::Samples };
         let tail = match V::DEPTH {
             Depth::Series | Depth::Windows => Tail::default(),
             Depth::Totals => Tail {
-                values: Some(self.table(hour, &part, values).await?),
+                values: Some(self.table(&part, values).await?),
                 ..Tail::default()
             },
             Depth::Stacks => {
-                let (values, stacks) = futures_util::try_join!(
-                    self.table(hour, &part, values),
-                    self.stacks(hour, &part),
-                )?;
+                let (values, stacks) =
+                    futures_util::try_join!(self.table(&part, values), self.stacks(&part),)?;
                 Tail {
                     values: Some(values),
                     stacks: Some(stacks),
@@ -432,8 +490,11 @@ impl<'a> Scan<'a> {
             if !included {
                 continue;
             }
-            seen.insert(window.id);
-            self.report.windows += 1;
+            // The id of a cell is not that of a window.
+            if !head.is_cells {
+                seen.insert(window.id);
+            }
+            self.report.windows += u64::from(window.count);
             let service = head.series.sources[window.source as usize].get(SERVICE);
             let services = &mut self.report.services;
             if !services.contains(service) && services.len() < SERVICES {
@@ -441,6 +502,13 @@ impl<'a> Scan<'a> {
             }
         }
     }
+}
+
+/// The leaves of a listing.
+fn leaves(listing: &Listing) -> BTreeSet<Ulid> {
+    let blocks = listing.blocks.iter().flat_map(|block| &block.leaves);
+    let segments = listing.segments.iter().map(|segment| segment.name);
+    blocks.copied().chain(segments).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::{Error, Result};
 use crate::format::batch::Source;
+use crate::rule::day::Detail;
 use crate::types::Aggregation;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
@@ -31,16 +32,36 @@ struct Steps {
 impl Visitor for Steps {
     const DEPTH: Depth = Depth::Totals;
 
+    fn detail(&self) -> Detail {
+        const HOUR_MS: i64 = 3_600_000;
+        if self.step_ms % HOUR_MS == 0 && self.from_ms % HOUR_MS == 0 {
+            Detail::Sums
+        } else {
+            Detail::Windows
+        }
+    }
+
     fn visit(&mut self, view: &View<'_>) -> Result<()> {
         let (Some(values), Some(windows)) = (view.values, view.windows) else {
             return Ok(());
         };
-        let step_of = |start_ms: i64| ((start_ms - self.from_ms) / self.step_ms) as u32;
-        let steps: Vec<u32> = windows
+        // A sum over an hour can begin before the range.
+        let step_of = |start_ms: i64| ((start_ms - self.from_ms).max(0) / self.step_ms) as u32;
+        let mut steps: Vec<u32> = windows
             .rows
             .iter()
             .map(|window| step_of(window.start_ms))
             .collect();
+        // Sums over a day count for its first hour.
+        let is_whole = values.windows.is_empty();
+        if is_whole {
+            let first = steps.iter().copied().min().unwrap_or(0);
+            steps.fill(first);
+        }
+        let mut first_window = vec![0; view.series.sources.len()];
+        for (at, window) in windows.rows.iter().enumerate().rev() {
+            first_window[window.source as usize] = at;
+        }
         if self.is_average {
             for (at, window) in windows
                 .rows
@@ -54,7 +75,7 @@ impl Visitor for Steps {
                     .entry(source.clone())
                     .or_default()
                     .entry(steps[at])
-                    .or_default() += 1;
+                    .or_default() += u64::from(window.count);
             }
         }
         let mut start = 0;
@@ -66,8 +87,10 @@ impl Visitor for Steps {
                 continue;
             }
             by_window.fill(0);
+            let source = view.series.rows[series].source;
             for row in range {
-                let sum = &mut by_window[values.windows[row] as usize];
+                let window = values.windows.get(row).map(|window| *window as usize);
+                let sum = &mut by_window[window.unwrap_or(first_window[source as usize])];
                 *sum += i128::from(values.values[row]);
             }
             let series = &view.series.rows[series];

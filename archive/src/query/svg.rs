@@ -15,12 +15,24 @@ use lines::Lines;
 /// it. The subtitle states the rest of the tree's total: the value of the root, which has no frame, and
 /// negative values.
 pub fn svg(tree: &FlameTree, title: &str, unit: &str) -> Result<Vec<u8>> {
+    svg_with(tree, title, unit, None)
+}
+
+/// Renders a tree like [`svg`]; the subtitle also states the range that was counted if it is wider than the title's.
+pub(crate) fn svg_with(
+    tree: &FlameTree,
+    title: &str,
+    unit: &str,
+    effective: Option<String>,
+) -> Result<Vec<u8>> {
     let unit = if unit.is_empty() { "count" } else { unit };
     let not_drawn = not_drawn(tree, unit);
     let lines = Lines::of(tree, legal);
     let mut options = Options::default();
     options.title = legal(title);
-    options.subtitle.clone_from(&not_drawn);
+    let effective = effective.map(|range| format!("effective range: {range}"));
+    let subtitle: Vec<String> = effective.into_iter().chain(not_drawn.clone()).collect();
+    options.subtitle = (!subtitle.is_empty()).then(|| subtitle.join("; "));
     options.count_name = legal(unit);
     options.factor = lines.factor;
     // Keeps the order of the lines. In the default order, `a-b 1` is between `a 1` and `a;c 1`, which

@@ -5,6 +5,9 @@ use crate::error::Result;
 use crate::format::batch::WindowId;
 use crate::format::columns::Group;
 use crate::format::tables::{Dictionary, SeriesTable, StackTables, Values, WindowTable};
+use crate::key::Hour;
+use crate::rule::day::{Detail, Hours};
+use davy_base::Timestamp;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 
@@ -36,6 +39,12 @@ pub(super) struct View<'a> {
 /// Receives the groups of a scan.
 pub(super) trait Visitor: Send + 'static {
     const DEPTH: Depth;
+
+    /// Whether it needs the values of each window.
+    fn detail(&self) -> Detail {
+        Detail::Sums
+    }
+
     fn visit(&mut self, view: &View<'_>) -> Result<()>;
 }
 
@@ -47,17 +56,20 @@ pub(super) struct Head {
     pub(super) included: Vec<bool>,
     /// Whether every window of the selected sources is included.
     pub(super) all: bool,
+    /// Whether it is of a day block, whose windows are sums over an hour.
+    pub(super) is_cells: bool,
     /// Labels of `by` that a selected series has.
     pub(super) grouped: BTreeSet<String>,
 }
 
 /// Reads series and windows. Returns `None` if the query selects nothing of the group. `counted`
-/// are the windows that earlier groups had.
+/// are the windows that earlier groups had. Of a day block, the cells of `hours` are selected.
 pub(super) fn open(
     ask: &Ask,
     series: &Group,
     windows: Option<&Group>,
     counted: [&FxHashSet<WindowId>; 2],
+    hours: Option<Hours>,
 ) -> Result<Option<Head>> {
     let series = SeriesTable::read(series)?;
     let mut sources = vec![false; series.sources.len()];
@@ -95,6 +107,7 @@ pub(super) fn open(
         windows: None,
         included: Vec::new(),
         all: false,
+        is_cells: hours.is_some(),
         grouped,
     };
     let Some(windows) = windows else {
@@ -106,10 +119,14 @@ pub(super) fn open(
     head.all = true;
     for window in &windows.rows {
         let selected = sources[window.source as usize];
-        let included = selected
-            && counted.iter().all(|known| !known.contains(&window.id))
-            && within.insert(window.id)
-            && range.contains(&window.start_ms);
+        let included = if let Some(hours) = hours {
+            selected && hours.contains(Hour::of(Timestamp::from_millis(window.start_ms)))
+        } else {
+            selected
+                && counted.iter().all(|known| !known.contains(&window.id))
+                && within.insert(window.id)
+                && range.contains(&window.start_ms)
+        };
         head.all &= included || !selected;
         head.included.push(included);
     }

@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::stdout::print_bytes;
 use crate::{
-    config, drill, members, process, profile, push, query, record, reference, settings, symbols,
-    toggle, top,
+    archive, config, drill, members, process, profile, push, query, record, reference, settings,
+    symbols, toggle, top,
 };
 use clap::{Parser, Subcommand};
 
@@ -81,6 +81,9 @@ pub(crate) enum Command {
     Push(push::PushOptions),
     /// Query the archive: a flame graph as text, a table, pprof, folded stacks, SVG or JSON
     Query(query::QueryOptions),
+    /// Inspect and maintain the archive in the configured bucket, without a server
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
     /// Names of functions: index those of a file, give them to the archive, list those that it has
     #[command(subcommand)]
     Symbols(symbols::SymbolsCommand),
@@ -122,6 +125,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Record(options) => record::run(&options),
         Command::Push(options) => push::run(&options),
         Command::Query(options) => query::run(&options),
+        Command::Archive(command) => archive::run(&command),
         Command::Symbols(command) => symbols::run(&command),
         Command::Config(command) => settings::run(&command),
         Command::Reference { document } => {

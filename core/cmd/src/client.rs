@@ -170,6 +170,7 @@ impl Client {
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let (partial, hint) = (header("davy-partial"), header("davy-hint"));
+        let effective = header("davy-effective-range");
         let is_average = header("davy-aggregation").is_some_and(|name| name == "average");
         let body = response
             .body_mut()
@@ -180,6 +181,12 @@ impl Client {
             stderr::print_line(format_args!(
                 "davy: incomplete result: {}",
                 visible(&missing)
+            ));
+        }
+        if let Some(range) = effective {
+            let range = visible(&range);
+            stderr::print_line(format_args!(
+                "davy: effective range: {range}; finer levels of this range have expired"
             ));
         }
         // Why a range has no samples: which services, types or labels exist.

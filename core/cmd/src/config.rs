@@ -1,7 +1,9 @@
 //! Configuration: one table of settings, four sources, and the source of every value.
 
 mod error;
+mod general;
 mod load;
+mod setting;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -9,5 +11,6 @@ mod values;
 
 pub(crate) use error::Error;
 pub(crate) use load::{Flags, Loaded, Source};
-pub(crate) use settings::{SETTINGS, Setting};
+pub(crate) use setting::Setting;
+pub(crate) use settings::{SETTINGS, find_setting};
 pub(crate) use values::{Config, LogFormat};

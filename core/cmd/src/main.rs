@@ -3,6 +3,7 @@
 // `println!` and `eprintln!` panic if the stream cannot be written.
 #![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
 
+mod archive;
 mod bucket;
 mod catalogue;
 mod cli;

@@ -1,7 +1,7 @@
 //! Placement: which members a process hosts, and which of them run in child processes.
 
 use crate::catalogue::{self, MemberId, ProcessKind};
-use crate::config::{Error, Loaded, Setting, Source};
+use crate::config::{Error, Loaded, Source, find_setting};
 use davy_control::nearest;
 use std::collections::BTreeSet;
 
@@ -181,7 +181,7 @@ fn check_coverage(loaded: &Loaded) -> Result<(), Error> {
 fn check_owners(loaded: &Loaded, process: &str, members: &[MemberId]) -> Result<(), Error> {
     for (key, _, source) in loaded.iter() {
         let is_for_this_process = matches!(source, Source::Flag(_) | Source::Environment(_));
-        let Some(setting) = Setting::find(key).filter(|_| is_for_this_process) else {
+        let Some(setting) = find_setting(key).filter(|_| is_for_this_process) else {
             continue;
         };
         let owners = setting.members;

@@ -1,6 +1,6 @@
 //! `davy config show` and `davy config check`.
 
-use crate::config::{Config, Flags, Loaded, Setting, Source};
+use crate::config::{Config, Flags, Loaded, Setting, Source, find_setting};
 use crate::failure::Failure;
 use crate::stdout::print;
 use crate::{bucket, logs, process};
@@ -36,11 +36,11 @@ fn show(flags: &Flags) -> Result<(), Failure> {
     let loaded = Loaded::from_environment(flags)?;
     let mut lines = String::new();
     for (key, value, source) in loaded.iter() {
-        let is_one_of_many = Setting::find(key).is_some_and(|setting| setting.one_of_many);
+        let is_one_of_many = find_setting(key).is_some_and(|setting| setting.one_of_many);
         if is_one_of_many && *source == Source::Default {
             continue;
         }
-        let is_secret = Setting::find(key).is_some_and(Setting::is_secret) && !value.is_empty();
+        let is_secret = find_setting(key).is_some_and(Setting::is_secret) && !value.is_empty();
         let value = match key {
             _ if is_secret => "(secret)".to_owned(),
             "database" => davy_store::without_password(value),

@@ -99,6 +99,8 @@ impl WindowTable {
         // Version 1 has milliseconds only.
         let exact = |column| group.has(column).then(|| group.i64(column)).transpose();
         let (times, exact_durations) = (exact(5)?, exact(6)?);
+        // Provisional objects of version 2 have no counts.
+        let counts = group.has(7).then(|| group.i32(7)).transpose()?;
         let number =
             |column: &Option<Vec<i64>>, row: usize| column.as_ref().map_or(0, |all| all[row]);
         let sources = local(
@@ -118,6 +120,7 @@ impl WindowTable {
                 duration_ms: durations[row],
                 time_nanos: number(&times, row),
                 duration_nanos: number(&exact_durations, row),
+                count: counts.as_ref().map_or(1, |all| all[row] as u32),
             });
         }
         Ok(Self {

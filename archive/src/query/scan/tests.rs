@@ -97,18 +97,20 @@ async fn counted_windows_survive_a_panic() {
     let (archive, ask) = repeated(3).await;
     let query = archive.query();
     let hour = Hour::of(ask.from.plus(Duration::from_mins(1)));
-    let folders = query
-        .folders(&ask.tenant, hour, hour)
-        .await
-        .expect("listed");
-    let (mut hours, _) = query
+    let folders = query.folders(&ask.tenant, hour, hour);
+    let (days, _) = query
         .bucket
-        .listing(&ask.tenant, &folders)
+        .days(&ask.tenant, &folders, (hour, hour))
         .await
         .expect("listed");
-    let listing = hours.remove(&hour).expect("segments");
+    let mut day = days.into_values().next().expect("a day");
+    let selection = day.choose(hour, Detail::Windows).pieces;
+    let listing = day.hours.remove(&hour).expect("segments");
     let mut scan = Scan::new(&query, &ask);
-    let mut parts = scan.parts(hour, &listing, &mut 0).await.into_iter();
+    let mut parts = scan
+        .parts(hour, &listing, &selection, &mut 0)
+        .await
+        .into_iter();
     let mut next = || parts.next().expect("three segments");
     let (visitor, shown) = scan.group(hour, next(), Windows(0)).await.expect("read");
     assert!(shown.is_ok());

@@ -1,7 +1,8 @@
 //! Reads the sources, each overriding the one before: defaults, `davy.toml`, environment, flags.
 
 use super::error::Error;
-use super::settings::{SETTINGS, Setting, of_process};
+use super::setting::Setting;
+use super::settings::{SETTINGS, find_setting, of_process};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use davy_control::nearest;
 use std::collections::BTreeMap;
@@ -105,7 +106,7 @@ impl Flags {
             arguments.extend(["--config".to_owned(), file.display().to_string()]);
         }
         for (key, value) in &self.values {
-            let flag = Setting::find(key).map_or_else(String::new, Setting::flag);
+            let flag = find_setting(key).map_or_else(String::new, Setting::flag);
             arguments.push(format!("--{flag}={value}"));
         }
         arguments
@@ -165,7 +166,7 @@ impl Loaded {
             }
         }
         for (key, value) in &flags.values {
-            let flag = Setting::find(key).map_or_else(String::new, Setting::flag);
+            let flag = find_setting(key).map_or_else(String::new, Setting::flag);
             values.insert(key, (value.clone(), Source::Flag(flag)));
         }
         Ok(Self { values })
@@ -265,7 +266,7 @@ fn flatten(
         let is_section = SETTINGS
             .iter()
             .any(|s| s.key.starts_with(&format!("{key}.")));
-        let known = Setting::find(&key).map(|setting| setting.key);
+        let known = find_setting(&key).map(|setting| setting.key);
         match (value, known) {
             (toml::Value::Table(inner), None) if is_section => flatten(&key, inner, path, values)?,
             // The operator may define any process.

@@ -43,6 +43,16 @@ pub(super) fn open_archive(
     if !members.iter().any(|member| member.uses_archive()) {
         return Ok(None);
     }
+    archive(config, clock, random, registry).map(Some)
+}
+
+/// The archive of the configuration.
+fn archive(
+    config: &Config,
+    clock: &Clock,
+    random: Random,
+    registry: &Registry,
+) -> Result<Archive, Failure> {
     let mut options = davy_archive::ArchiveOptions::of(bucket::open(&config.bucket, clock)?);
     options.clock = clock.clone();
     options.random = random;
@@ -50,6 +60,11 @@ pub(super) fn open_archive(
     options.flush_bytes = config.flush_bytes;
     options.buffer_bytes = config.buffer_bytes;
     options.retention = config.retention;
+    options.levels = davy_archive::plan::retention::Retention {
+        windows: config.windows_retention,
+        hours: config.hours_retention,
+        days: config.days_retention,
+    };
     options.future = config.future_lead;
     options.requests = config.bucket_requests.clone();
     options.queries = config.queries;
@@ -58,10 +73,27 @@ pub(super) fn open_archive(
     options.compact_interval = config.compact_interval;
     options.cache_bytes = config.cache_bytes;
     options.disk = open_cache(config, clock)?;
-    let archive = Archive::new(options, registry).map_err(Failure::because(
+    Archive::new(options, registry).map_err(Failure::because(
         "cannot register the metrics of the archive",
-    ))?;
-    Ok(Some(archive))
+    ))
+}
+
+/// Runs a command on the archive of the configuration, without a server.
+pub(crate) fn with_archive<T>(
+    flags: &Flags,
+    command: impl AsyncFnOnce(&Archive) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let config = Config::new(&Loaded::from_environment(flags)?)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::because("cannot start the runtime"))?;
+    runtime.block_on(async {
+        let (clock, random) = (Clock::system(), Random::system());
+        let archive = archive(&config, &clock, random, &Registry::new())?;
+        command(&archive).await
+    })
 }
 
 /// The cache on disk, if the configuration has one.

@@ -2,6 +2,7 @@
 
 mod access;
 mod agents;
+mod archive;
 mod bad_input;
 mod commands;
 mod durability;

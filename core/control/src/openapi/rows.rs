@@ -124,6 +124,10 @@ pub(super) struct SeriesResponse {
     from: i64,
     /// End of the range, exclusive, in milliseconds since 1970.
     until: i64,
+    /// Start of the range that is counted; earlier than `from` if its windows have expired.
+    effective_from: i64,
+    /// End of the range that is counted; later than `until` if its windows have expired.
+    effective_until: i64,
     /// What could not be read; empty if the response is complete.
     partial: Vec<String>,
     /// How many of the smallest series are left out.
@@ -159,6 +163,10 @@ pub(super) struct FlameNode {
     hidden_children: Option<u64>,
     /// The nodes called from this one.
     children: Vec<FlameNode>,
+    /// Only in the root: start of the range that is counted, in milliseconds since 1970.
+    effective_from: Option<i64>,
+    /// Only in the root: end of the range that is counted.
+    effective_until: Option<i64>,
     /// Only in the root: what could not be read; empty if the response is complete.
     partial: Option<Vec<String>>,
 }
@@ -189,6 +197,10 @@ struct RangeMeta {
     from: i64,
     /// End of the range, exclusive, in milliseconds since 1970.
     until: i64,
+    /// Start of the range that is counted; earlier than `from` if its windows have expired.
+    effective_from: i64,
+    /// End of the range that is counted; later than `until` if its windows have expired.
+    effective_until: i64,
     /// The label selector.
     selector: String,
     /// The labels that are grouped by.
@@ -245,6 +257,10 @@ pub(super) struct TopResponse {
     total: i64,
     /// How many windows were merged.
     windows: u64,
+    /// Start of the range that is counted; earlier than `from` if its windows have expired.
+    effective_from: i64,
+    /// End of the range that is counted; later than `until` if its windows have expired.
+    effective_until: i64,
     /// What could not be read; empty if the response is complete.
     partial: Vec<String>,
     /// The functions, largest self value first.

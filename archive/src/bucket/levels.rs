@@ -1,0 +1,280 @@
+//! Listings over all levels.
+
+use super::{Bucket, ReadError};
+use crate::error::{Error, Result};
+use crate::format::Table;
+use crate::format::block::Meta;
+use crate::key::{BlockId, Day, Hour, META, Named, Period, SEGMENTS, Tenant};
+use crate::rule::day::{DayBlock, DayListing};
+use crate::rule::{BlockEntry, SegmentEntry};
+use davy_base::Timestamp;
+use futures_util::{StreamExt, stream};
+use object_store::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use ulid::Ulid;
+
+/// Number of days and of meta objects of a day that are read concurrently.
+const TOGETHER: usize = 8;
+
+/// The files of a block.
+#[derive(Default)]
+struct Files {
+    bytes: u64,
+    /// When its meta object was written.
+    since: Option<Timestamp>,
+    /// Size of the values by window or hour, if they exist.
+    samples: Option<u64>,
+}
+
+impl Files {
+    fn add(&mut self, file: &str, bytes: u64, since: Timestamp) {
+        self.bytes += bytes;
+        if file == META {
+            self.since = Some(since);
+        }
+        if file == Table::Samples.file() {
+            self.samples = Some(bytes);
+        }
+    }
+}
+
+/// What is listed of a day.
+#[derive(Default)]
+struct Listed {
+    segments: BTreeMap<Hour, Vec<SegmentEntry>>,
+    hours: BTreeMap<(Hour, BlockId), Files>,
+    days: BTreeMap<BlockId, Files>,
+}
+
+/// A day, and a sentence for each block that is left out because it cannot be read.
+type Read = (DayListing, Vec<String>);
+
+/// The segments of a day block by hour (`YYYY-MM-DD/HH`), as stored.
+pub type StoredLeaves = BTreeMap<String, Vec<String>>;
+
+impl Bucket {
+    /// The folders of all levels of a tenant.
+    pub fn levels(&self, tenant: &Tenant) -> Vec<Path> {
+        vec![
+            self.keys.segments(tenant, None),
+            self.keys.blocks(tenant, None),
+            self.keys.day_blocks(tenant, None),
+        ]
+    }
+
+    /// Segments and blocks in some folders that are of hours from `first` to `last`, by day, and a sentence for each
+    /// block that is left out because its meta object cannot be read.
+    pub async fn days(
+        &self,
+        tenant: &Tenant,
+        folders: &[Path],
+        (first, last): (Hour, Hour),
+    ) -> Result<(BTreeMap<Day, DayListing>, Vec<String>)> {
+        let mut days: BTreeMap<Day, Listed> = BTreeMap::new();
+        for folder in folders {
+            for object in self.list(folder).await? {
+                let Some(named) = self.keys.parse(tenant, &object.location) else {
+                    continue;
+                };
+                let since = Timestamp::from_millis(object.last_modified.timestamp_millis());
+                let day = match &named {
+                    Named::Segment(hour, _) | Named::Block(hour, ..) => {
+                        if *hour < first || *hour > last {
+                            continue;
+                        }
+                        Day::of(*hour)
+                    }
+                    Named::DayBlock(day, ..) => *day,
+                };
+                if day < Day::of(first) || day > Day::of(last) {
+                    continue;
+                }
+                let listed = days.entry(day).or_default();
+                match named {
+                    Named::Segment(hour, name) => {
+                        let bytes = object.size;
+                        let of_hour = listed.segments.entry(hour).or_default();
+                        of_hour.push(SegmentEntry { name, bytes });
+                    }
+                    Named::Block(hour, id, file) => {
+                        let files = listed.hours.entry((hour, id)).or_default();
+                        files.add(&file, object.size, since);
+                    }
+                    Named::DayBlock(_, id, file) => {
+                        let files = listed.days.entry(id).or_default();
+                        files.add(&file, object.size, since);
+                    }
+                }
+            }
+        }
+        let reads: Vec<_> = days
+            .into_iter()
+            .map(|(day, listed)| self.day(tenant, day, listed))
+            .collect();
+        let reads: Vec<(Day, Read)> = stream::iter(reads).buffered(TOGETHER).collect().await;
+        let (mut days, mut faults) = (BTreeMap::new(), Vec::new());
+        for (day, (listing, of_day)) in reads {
+            days.insert(day, listing);
+            faults.extend(of_day);
+        }
+        Ok((days, faults))
+    }
+
+    /// Reads what the rule needs of a day.
+    async fn day(&self, tenant: &Tenant, day: Day, listed: Listed) -> (Day, Read) {
+        let Listed {
+            segments,
+            mut hours,
+            mut days,
+        } = listed;
+        hours.retain(|_, files| files.since.is_some());
+        days.retain(|_, files| files.since.is_some());
+        if let (true, 1, Some((id, files))) =
+            (segments.is_empty(), days.len(), days.first_key_value())
+            && let Ok(meta) = self.meta(tenant, day, id).await
+            && let Some(listing) = by_blocks(&hours, id, files, &meta)
+        {
+            return (day, (listing, Vec::new()));
+        }
+        let (mut listing, mut faults) = (DayListing::default(), Vec::new());
+        for (hour, of_hour) in segments {
+            listing.hours.entry(hour).or_default().segments = of_hour;
+        }
+        let reads: Vec<_> = hours
+            .into_iter()
+            .map(|((hour, id), files)| self.hour_entry(tenant, hour, id, files))
+            .collect();
+        let reads: Vec<_> = stream::iter(reads).buffered(TOGETHER).collect().await;
+        for read in reads {
+            match read {
+                Ok((hour, entry)) => listing.hours.entry(hour).or_default().blocks.push(entry),
+                Err(fault) => faults.extend(fault),
+            }
+        }
+        for (id, files) in days {
+            match self.day_entry(tenant, day, id, files).await {
+                Ok(entry) => listing.blocks.push(entry),
+                Err(fault) => faults.extend(fault),
+            }
+        }
+        (day, (listing, faults))
+    }
+
+    /// An hour block of a listing. The error is without a sentence if it was deleted.
+    async fn hour_entry(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        id: BlockId,
+        files: Files,
+    ) -> Result<(Hour, BlockEntry), Option<String>> {
+        let meta = self.meta(tenant, hour, &id).await;
+        let meta = meta.map_err(|error| fault(hour.into(), &id, error))?;
+        let entry = BlockEntry {
+            id,
+            leaves: leaves(&meta.segments),
+            bytes: files.bytes,
+            since: files.since.unwrap_or_default(),
+        };
+        Ok((hour, entry))
+    }
+
+    /// A day block of a listing. The error is without a sentence if it was deleted.
+    async fn day_entry(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        id: BlockId,
+        files: Files,
+    ) -> Result<DayBlock, Option<String>> {
+        let leaves = self.day_leaves(tenant, day, &id).await;
+        let leaves = leaves.map_err(|error| fault(day.into(), &id, error))?;
+        Ok(day_block(id, &files, leaves))
+    }
+
+    /// The segments whose windows a day block holds.
+    async fn day_leaves(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        id: &BlockId,
+    ) -> Result<BTreeMap<Hour, BTreeSet<Ulid>>, ReadError> {
+        let key = self.keys.block(tenant, day, id, SEGMENTS);
+        let stored: StoredLeaves =
+            serde_json::from_slice(&self.get(&key).await?).map_err(Error::corrupt_by)?;
+        let mut all = BTreeMap::new();
+        for (hour, names) in stored {
+            let hour = parse_hour(&hour);
+            let hour = hour.ok_or_else(|| Error::corrupt("invalid hour").within(&key))?;
+            all.insert(hour, leaves(&names));
+        }
+        Ok(all)
+    }
+}
+
+/// The listing of a day whose only day block was merged from all hour blocks that still exist. The rule compares
+/// segments only with each other, so the names of these hour blocks can stand for the segments that they hold, and
+/// neither the meta objects of the hour blocks nor the names of the segments are read. Almost all days are of this
+/// kind.
+fn by_blocks(
+    hours: &BTreeMap<(Hour, BlockId), Files>,
+    id: &BlockId,
+    files: &Files,
+    meta: &Arc<Meta>,
+) -> Option<DayListing> {
+    let name = |id: &str| Some(Ulid(u128::from_str_radix(id, 16).ok()?));
+    let mut held: BTreeMap<Hour, BTreeSet<Ulid>> = BTreeMap::new();
+    for (hour, of) in &meta.hours {
+        let names: Option<BTreeSet<Ulid>> = of.blocks.iter().map(|id| name(id)).collect();
+        held.insert(parse_hour(hour)?, names?);
+    }
+    let mut listing = DayListing::default();
+    for ((hour, id), files) in hours {
+        let leaf = name(&id.0)?;
+        if !held.get(hour)?.contains(&leaf) {
+            return None;
+        }
+        let pieces = listing.hours.entry(*hour).or_default();
+        pieces.blocks.push(BlockEntry {
+            id: id.clone(),
+            leaves: [leaf].into(),
+            bytes: files.bytes,
+            since: files.since?,
+        });
+    }
+    let mut block = day_block(id.clone(), files, held);
+    block.segments = meta.hours.values().map(|of| of.segments).sum();
+    listing.blocks.push(block);
+    Some(listing)
+}
+
+fn day_block(id: BlockId, files: &Files, leaves: BTreeMap<Hour, BTreeSet<Ulid>>) -> DayBlock {
+    DayBlock {
+        id,
+        bytes: files.bytes,
+        since: files.since.unwrap_or_default(),
+        has_hours: files.samples.is_some(),
+        hours_bytes: files.samples.unwrap_or(0),
+        segments: leaves.values().map(BTreeSet::len).sum(),
+        leaves,
+    }
+}
+
+/// Why a block is left out; `None` if it was deleted.
+fn fault(period: Period, id: &BlockId, error: ReadError) -> Option<String> {
+    match error {
+        ReadError::Gone => None,
+        ReadError::Failed(error) => Some(format!("block {} of {period}: {error}", id.0)),
+    }
+}
+
+/// Parses `YYYY-MM-DD/HH`.
+fn parse_hour(text: &str) -> Option<Hour> {
+    let (date, hh) = text.split_once('/')?;
+    Hour::parse(date, hh)
+}
+
+fn leaves(names: &[String]) -> BTreeSet<Ulid> {
+    names.iter().filter_map(|name| name.parse().ok()).collect()
+}

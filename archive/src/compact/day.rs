@@ -1,0 +1,322 @@
+//! Day blocks, and the deletion of what has expired.
+
+use super::expire::Outcome;
+use super::merge::{Merge, Resolution, TableValues, Tables};
+use super::presence::Share;
+use super::quarantine::{Failed, Place, Skipped};
+use super::run::{Compactor, Done, read_error};
+use crate::blocking::blocking;
+use crate::bucket::levels::StoredLeaves;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Table;
+use crate::format::block::{Damaged, HourMeta, Meta, id};
+use crate::key::{BlockId, Day, Hour, Period, SEGMENTS, Tenant};
+use crate::plan::day::{DayPlan, plan_day};
+use crate::rule::day::{DayListing, Hours};
+use crate::rule::select;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use ulid::Ulid;
+
+/// The hours from the first to the last.
+pub(crate) const EVER: (Hour, Hour) = (Hour(i64::MIN), Hour(i64::MAX));
+
+/// A row group to merge.
+pub(super) struct Part {
+    pub(super) block: BlockId,
+    pub(super) period: Period,
+    pub(super) meta: Arc<Meta>,
+    pub(super) group: usize,
+    /// Hours to merge.
+    pub(super) hours: Hours,
+}
+
+impl Part {
+    /// The first of its services.
+    pub(super) fn service(&self) -> &str {
+        let services = self.meta.groups.get(self.group).map(|of| &of.services);
+        services
+            .and_then(|of| of.first())
+            .map_or("", String::as_str)
+    }
+}
+
+impl Compactor {
+    /// Merges and expires a share of the days of a tenant. Returns the number of days that were due to be merged.
+    pub(super) async fn days(
+        &self,
+        tenant: &Tenant,
+        share: &Share,
+        done: &mut Done,
+    ) -> Result<i64> {
+        let mut due = 0;
+        let folders = self.bucket.levels(tenant);
+        let listed = self.options.clock.now();
+        let (days, faults) = self.bucket.days(tenant, &folders, EVER).await?;
+        for fault in faults {
+            tracing::warn!(fault, "unreadable block left out of compaction");
+        }
+        for (day, listing) in days {
+            let policy = &self.options.policy;
+            let plan = plan_day(&listing, day, listed, policy);
+            due += i64::from(!plan.is_settled());
+            let key = format!("{}/{day}", tenant.key());
+            if !share.contains(&key, day.end().plus(policy.day_settle), listed) {
+                continue;
+            }
+            if !plan.is_settled() {
+                let merged = self.merge_day(tenant, day, &listing, &plan).await;
+                let outcome = if merged.is_ok() { "done" } else { "failed" };
+                let of = self.metrics.compactions.with_label_values(&[outcome]);
+                of.inc();
+                match merged {
+                    Ok(_) => done.merged += 1,
+                    Err(error) => {
+                        tracing::warn!(tenant = tenant.key(), %day, %error, "merge failed");
+                        done.failed.push(format!("{day}: {error}"));
+                    }
+                }
+            }
+            for block in &plan.delete {
+                match self.delete_block(tenant, day.into(), block).await {
+                    Ok(()) => {
+                        self.metrics.deleted.with_label_values(&["day"]).inc();
+                        done.deleted += 1;
+                    }
+                    Err(error) => done.failed.push(format!("{day}: {error}")),
+                }
+            }
+            for expired in self.expire(tenant, day, &listing, false).await {
+                match expired.outcome {
+                    Outcome::Deleted => done.deleted += 1,
+                    Outcome::Failed(error) => done.failed.push(format!("{day}: {error}")),
+                    Outcome::Kept | Outcome::Due => {}
+                }
+            }
+        }
+        Ok(due)
+    }
+
+    /// Merges the pieces of a plan into a day block. Row groups that are damaged are left out and noted in the block.
+    async fn merge_day(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        listing: &DayListing,
+        plan: &DayPlan,
+    ) -> Result<BlockId> {
+        let mut skipped = Skipped::default();
+        loop {
+            let merged = self.merge_parts(tenant, day, listing, plan, &skipped).await;
+            match merged {
+                Ok(made) => return Ok(made),
+                Err(Failed { at: None, error }) => return Err(error),
+                Err(Failed {
+                    at: Some(at),
+                    error,
+                }) => {
+                    self.skip(tenant, at, error, &mut skipped).await?;
+                }
+            }
+        }
+    }
+
+    async fn merge_parts(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        listing: &DayListing,
+        plan: &DayPlan,
+        skipped: &Skipped,
+    ) -> Result<BlockId, Failed> {
+        let mut parts = Vec::new();
+        let mut leaves: BTreeMap<Hour, BTreeSet<Ulid>> = BTreeMap::new();
+        let mut of_hours: BTreeMap<Hour, BTreeSet<String>> = BTreeMap::new();
+        let mut inputs = Vec::new();
+        for (hour, ids) in &plan.hours {
+            for block in ids {
+                let names = of_hours.entry(*hour).or_default();
+                names.insert(block.0.clone());
+                let entry = listing.hours[hour].blocks.iter().find(|of| of.id == *block);
+                let of_block = entry.into_iter().flat_map(|of| &of.leaves);
+                leaves.entry(*hour).or_default().extend(of_block);
+                self.parts(tenant, (*hour).into(), block, Hours::ALL, &mut parts)
+                    .await?;
+                inputs.push(block.0.clone());
+            }
+        }
+        for (block, hours) in &plan.blocks {
+            let entry = listing.blocks.iter().find(|of| of.id == *block);
+            for (hour, of_block) in entry.into_iter().flat_map(|of| &of.leaves) {
+                if hours.contains(*hour) {
+                    leaves.entry(*hour).or_default().extend(of_block);
+                    let names = of_hours.entry(*hour).or_default();
+                    names.insert(block.0.clone());
+                }
+            }
+            self.parts(tenant, day.into(), block, *hours, &mut parts)
+                .await?;
+            inputs.push(format!("{} {:06x}", block.0, hours.0));
+        }
+        inputs.sort();
+        inputs.extend(skipped.inputs());
+        let mut damaged: BTreeSet<Damaged> = skipped.damaged.iter().cloned().collect();
+        damaged.extend(
+            parts
+                .iter()
+                .flat_map(|part| part.meta.damaged.iter().cloned()),
+        );
+        // Service by service, so that only one is in memory. The order of equal services stays that of reading.
+        parts.sort_by(|a, b| a.service().cmp(b.service()));
+        let mut merge = Merge::new(Resolution::Hours, &self.options)?;
+        merge = self.leave_out_before(tenant, day, merge).await?;
+        for part in parts {
+            let at = Place::Group(part.period, part.block.clone(), part.group);
+            if !skipped.contains(&at) {
+                let added = self.add_part(tenant, merge, part).await;
+                merge = added.map_err(at.fails())?;
+            }
+        }
+        let name = id(&inputs);
+        let finish = move || merge.finish(Vec::new(), inputs);
+        let (files, mut meta) = blocking("write a block", finish).await??;
+        meta.damaged = damaged.into_iter().collect();
+        meta.hours = of_hours
+            .into_iter()
+            .map(|(hour, names)| {
+                let segments = leaves.get(&hour).map_or(0, BTreeSet::len);
+                let blocks = names.into_iter().collect();
+                (hour.to_string(), HourMeta { segments, blocks })
+            })
+            .collect();
+        self.write_segments(tenant, day, &name, &leaves).await?;
+        self.put_block(tenant, day.into(), &name, files, &meta)
+            .await?;
+        Ok(name)
+    }
+
+    /// Leaves out the windows of the hour before the day. A window without a time of its own that was pushed twice
+    /// around midnight is in both days, and belongs to the first hour.
+    async fn leave_out_before(&self, tenant: &Tenant, day: Day, mut merge: Merge) -> Result<Merge> {
+        let hour = Hour(day.first().0 - 1);
+        let keys = &self.bucket.keys;
+        let folders = [
+            keys.segments(tenant, Some(hour)),
+            keys.blocks(tenant, Some(hour)),
+        ];
+        let (hours, _) = self.bucket.listing(tenant, &folders).await?;
+        let listing = hours.into_values().next().unwrap_or_default();
+        let selection = select(&listing);
+        for at in selection.blocks {
+            let id = &listing.blocks[at].id;
+            let meta = self
+                .bucket
+                .meta(tenant, hour, id)
+                .await
+                .map_err(read_error)?;
+            for group in 0..meta.groups.len() {
+                let block = (tenant, hour.into(), id);
+                let table = |table| self.bucket.group(block, &meta, table, group);
+                let (series, windows) =
+                    futures_util::try_join!(table(Table::Series), table(Table::Windows))
+                        .map_err(read_error)?;
+                let leave_out = move || merge.leave_out(&series, &windows).map(|()| merge);
+                merge = blocking("compare windows", leave_out).await??;
+            }
+        }
+        for at in selection.segments {
+            let name = listing.segments[at].name;
+            let segment = self.bucket.segment(tenant, hour, name).await;
+            let segment = segment.map_err(read_error)?;
+            let leave_out = move || {
+                merge.leave_out(
+                    &segment.table(Table::Series)?,
+                    &segment.table(Table::Windows)?,
+                )?;
+                Ok::<_, Error>(merge)
+            };
+            merge = blocking("compare windows", leave_out).await??;
+        }
+        Ok(merge)
+    }
+
+    /// Adds the row groups of a block.
+    async fn parts(
+        &self,
+        tenant: &Tenant,
+        period: Period,
+        block: &BlockId,
+        hours: Hours,
+        parts: &mut Vec<Part>,
+    ) -> Result<()> {
+        let meta = self
+            .bucket
+            .meta(tenant, period, block)
+            .await
+            .map_err(read_error)?;
+        parts.extend((0..meta.groups.len()).map(|group| Part {
+            block: block.clone(),
+            period,
+            meta: Arc::clone(&meta),
+            group,
+            hours,
+        }));
+        Ok(())
+    }
+
+    async fn add_part(&self, tenant: &Tenant, mut merge: Merge, part: Part) -> Result<Merge> {
+        let block = (tenant, part.period, &part.block);
+        let table = |table| self.bucket.group(block, &part.meta, table, part.group);
+        let (series, windows) =
+            futures_util::try_join!(table(Table::Series), table(Table::Windows))
+                .map_err(read_error)?;
+        let service = part.service().to_owned();
+        let compare = move || {
+            merge.finish_before(&service)?;
+            let has_any = merge.has_any(&series, &windows)?;
+            Ok::<_, Error>((merge, series, windows, has_any))
+        };
+        let (mut merge, series, windows, has_any) = blocking("compare windows", compare).await??;
+        // The sums of an hour block are those of its cells, unless a window is in another block, too.
+        let is_hour = matches!(part.period, Period::Hour(_));
+        let of = if is_hour && !has_any {
+            Table::Sums
+        } else {
+            Table::Samples
+        };
+        let stacks = self.bucket.stacks(block, &part.meta, part.group);
+        let (values, stacks) = futures_util::try_join!(table(of), stacks).map_err(read_error)?;
+        let values = match of {
+            Table::Sums => TableValues::Sums(values),
+            _ => TableValues::Samples(values),
+        };
+        let tables = Tables {
+            series,
+            windows,
+            stacks,
+            values,
+        };
+        let add = move || merge.add(&tables, part.hours).map(|()| merge);
+        blocking("merge a piece", add).await?
+    }
+
+    /// Writes the names of the segments of a day block.
+    async fn write_segments(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        name: &BlockId,
+        leaves: &BTreeMap<Hour, BTreeSet<Ulid>>,
+    ) -> Result<()> {
+        let names = |of: &BTreeSet<Ulid>| of.iter().map(ToString::to_string).collect();
+        let stored = leaves
+            .iter()
+            .map(|(hour, of)| (hour.to_string(), names(of)));
+        let stored: StoredLeaves = stored.collect();
+        let text = serde_json::to_vec(&stored)
+            .map_err(|error| Error::caused(ErrorKind::Internal, "cannot write names", error))?;
+        let key = self.bucket.keys.block(tenant, day, name, SEGMENTS);
+        self.bucket.put(&key, Bytes::from(text)).await
+    }
+}

@@ -1,0 +1,125 @@
+//! Decides what is deleted because of its age: a pure function of the listing of a day and the time.
+
+use crate::key::{BlockId, Day, Hour};
+use crate::plan::Piece;
+use crate::rule::day::DayListing;
+use davy_base::Timestamp;
+use std::time::Duration;
+
+/// How long each level is kept, from the end of the hour or day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Windows: segments and hour blocks.
+    pub windows: Duration,
+    /// Sums by hour of day blocks.
+    pub hours: Duration,
+    /// Day blocks.
+    pub days: Duration,
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            windows: DAY * 14,
+            hours: DAY * 90,
+            days: DAY * 731,
+        }
+    }
+}
+
+impl Retention {
+    /// The retention in which a window that is accepted until it is `accepted` old is merged into a day block before
+    /// its hour expires, and no level is kept longer than the next one.
+    #[must_use]
+    pub fn with_accepted(self, accepted: Duration) -> Self {
+        let windows = self.windows.max(accepted.saturating_add(DAY));
+        let hours = self.hours.max(windows);
+        Self {
+            windows,
+            hours,
+            days: self.days.max(hours),
+        }
+    }
+}
+
+/// What is deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// A segment or an hour block.
+    Piece(Hour, Piece),
+    /// The sums by hour of a day block.
+    Hours(BlockId),
+    /// A day block.
+    Block(BlockId),
+}
+
+/// Why something is deleted, or is not although its retention is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The retention of windows is over, and a day block holds their sums.
+    Windows,
+    /// The retention of sums by hour is over.
+    Hours,
+    /// The retention of days is over.
+    Days,
+    /// No day block has held the sums of the hour for the grace period, so its windows are kept.
+    NotCovered,
+}
+
+impl Reason {
+    /// The sentence for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Windows => "the retention of windows is over and a day block has the sums",
+            Self::Hours => "the retention of hourly sums is over",
+            Self::Days => "the retention of days is over",
+            Self::NotCovered => "kept: no day block has had the sums for the grace period",
+        }
+    }
+}
+
+/// What expires in a day, and what is kept although its retention is over.
+///
+/// Pieces with windows are deleted only if a day block that holds every known leaf of the hour has been readable for
+/// the grace period, so that readers with an older listing find it, or if the retention of days is over.
+pub fn plan_retention(
+    listing: &DayListing,
+    day: Day,
+    now: Timestamp,
+    retention: &Retention,
+    grace: Duration,
+) -> Vec<(Expired, Reason)> {
+    let mut plan = Vec::new();
+    let is_past = |end: Timestamp, span: Duration| end.plus(span) <= now;
+    let is_gone = is_past(day.end(), retention.days);
+    for (hour, pieces) in &listing.hours {
+        if !is_past(hour.end(), retention.windows) {
+            continue;
+        }
+        let cover = listing.complete(*hour).map(|at| listing.blocks[at].since);
+        let reason = if is_gone {
+            Reason::Days
+        } else if cover.is_some_and(|since| is_past(since, grace)) {
+            Reason::Windows
+        } else {
+            Reason::NotCovered
+        };
+        let segments = pieces.segments.iter().map(|of| Piece::Segment(of.name));
+        let blocks = pieces.blocks.iter().map(|of| Piece::Block(of.id.clone()));
+        let all = segments.chain(blocks);
+        plan.extend(all.map(|piece| (Expired::Piece(*hour, piece), reason)));
+    }
+    for block in &listing.blocks {
+        if is_gone {
+            plan.push((Expired::Block(block.id.clone()), Reason::Days));
+        } else if block.has_hours && is_past(day.end(), retention.hours) {
+            plan.push((Expired::Hours(block.id.clone()), Reason::Hours));
+        }
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests;

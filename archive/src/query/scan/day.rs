@@ -1,0 +1,126 @@
+//! The parts of a scan that are read from day blocks.
+
+use super::{Block, Part, Scan, Visitor};
+use crate::blocking::blocking;
+use crate::bucket::ReadError;
+use crate::error::{Error, Result};
+use crate::format::Table;
+use crate::format::block::Meta;
+use crate::format::tables::{SeriesTable, WindowTable};
+use crate::key::{Day, Hour};
+use crate::rule::day::{DayBlock, DayListing, Hours, Tiling};
+use crate::rule::select;
+use std::sync::Arc;
+
+impl Scan<'_> {
+    /// Marks the windows of an hour that was read from a day block as counted, as far as they still exist.
+    pub(super) async fn leave_out(
+        &mut self,
+        hour: Hour,
+        (tiling, listing): (&Tiling, &DayListing),
+    ) -> Result<()> {
+        let is_counted = tiling.blocks.iter().any(|(_, hours)| hours.contains(hour));
+        let Some(pieces) = listing.hours.get(&hour).filter(|_| is_counted) else {
+            return Ok(());
+        };
+        // What is gone was held by the day block for long, so nothing was pushed again around its end.
+        for part in self.parts(hour, pieces, &select(pieces), &mut 0).await {
+            let part = match part {
+                Part::Listed(name) => {
+                    let tenant = &self.ask.tenant;
+                    match self.query.bucket.segment(tenant, hour, name).await {
+                        Ok(segment) => Part::Segment(segment),
+                        Err(_) => continue,
+                    }
+                }
+                part => part,
+            };
+            let series = self.table(&part, Table::Series).await;
+            let windows = self.table(&part, Table::Windows).await;
+            let (Ok(series), Ok(windows)) = (series, windows) else {
+                continue;
+            };
+            let read = move || {
+                let windows = WindowTable::read(&windows, &SeriesTable::read(&series)?)?;
+                Ok::<_, Error>(windows.rows.iter().map(|of| of.id).collect::<Vec<_>>())
+            };
+            if let Ok(ids) = blocking("read a part of the range", read).await? {
+                Arc::make_mut(&mut self.before).extend(ids);
+            }
+        }
+        Ok(())
+    }
+
+    /// States the range that is read, and the hours in which windows may count twice.
+    pub(super) fn widen(&mut self, tiling: &Tiling) {
+        for hour in &tiling.widened {
+            let effective = &mut self.report.effective;
+            effective.start = effective.start.min(hour.start().millis());
+            effective.end = effective.end.max(hour.end().millis());
+        }
+        for hour in &tiling.inexact {
+            self.report.partial.push(format!(
+                "{hour}: some windows may count twice because the blocks that hold them overlap; run `davy archive verify`"
+            ));
+        }
+    }
+
+    /// Shows the groups of a day block and returns the visitor.
+    pub(super) async fn day<V: Visitor>(
+        &mut self,
+        day: Day,
+        block: &DayBlock,
+        hours: Hours,
+        mut visitor: V,
+    ) -> Result<V> {
+        let ask = self.ask;
+        let meta = match self.query.bucket.meta(&ask.tenant, day, &block.id).await {
+            Ok(meta) => meta,
+            Err(error) => {
+                self.unreadable(&day, error);
+                return Ok(visitor);
+            }
+        };
+        self.damaged(&day, &meta);
+        for (group, of) in meta.groups.iter().enumerate() {
+            if !ask.may_select(&of.services) {
+                continue;
+            }
+            let part = Part::Block(Block {
+                period: day.into(),
+                id: block.id.clone(),
+                meta: Arc::clone(&meta),
+                group,
+                hours: Some(hours),
+                has_samples: block.has_hours,
+            });
+            let shown;
+            (visitor, shown) = self.group(day.first(), part, visitor).await?;
+            match shown {
+                Ok(()) => self.visited += 1,
+                Err(error) => self.unreadable(&day, error),
+            }
+        }
+        Ok(visitor)
+    }
+
+    /// States what was damaged when a block was merged.
+    pub(super) fn damaged(&mut self, period: &dyn std::fmt::Display, meta: &Meta) {
+        if let Some(first) = meta.damaged.first() {
+            let count = meta.damaged.len();
+            let parts = davy_profile::units::count(count, "damaged part is", "damaged parts are");
+            let (key, reason) = (&first.key, &first.reason);
+            self.report.partial.push(format!(
+                "{period}: {parts} missing, with a copy in the quarantine: {key}: {reason}"
+            ));
+        }
+    }
+
+    pub(super) fn unreadable(&mut self, period: &dyn std::fmt::Display, error: ReadError) {
+        let reason = match error {
+            ReadError::Gone => "an object was deleted while being read; retry".to_owned(),
+            ReadError::Failed(error) => error.to_string(),
+        };
+        self.report.partial.push(format!("{period}: {reason}"));
+    }
+}

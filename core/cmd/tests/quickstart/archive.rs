@@ -1,0 +1,165 @@
+//! `davy archive` on the bucket of a server that no longer runs.
+
+use crate::profiles::profile;
+use crate::running::{Sandbox, davy};
+use davy_base::Clock;
+use davy_profile::{gzip, pprof};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+fn run(sandbox: &Sandbox, arguments: &[&str]) -> Output {
+    let mut command = davy();
+    command
+        .arg("archive")
+        .args(arguments)
+        .args(["--data-dir", "data"]);
+    command
+        .current_dir(sandbox.path())
+        .output()
+        .expect("run the binary")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// The files below a folder with this name.
+fn files(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path, name));
+        } else if path.ends_with(name) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn operator_lists_compacts_verifies_and_expires_without_a_server() {
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&["--archive-compact-interval", "1h"]);
+    // Two profiles of two days ago.
+    let day = Duration::from_hours(24);
+    let start = Clock::system().now().floor(day).minus(day * 2);
+    for hour in 1..3 {
+        let mut profile = profile(&["main", "work"], 1_000_000_000);
+        profile.time_nanos = start.plus(Duration::from_hours(hour)).nanos();
+        profile.duration_nanos = 10_000_000_000;
+        let file = sandbox.path().join(format!("shop-{hour}.pb.gz"));
+        std::fs::write(&file, gzip::compress(&pprof::encode(&profile))).expect("write the file");
+        let mut push = davy();
+        push.arg("push")
+            .arg(&file)
+            .args(["--label", "service_name=shop"]);
+        let pushed = push
+            .env("DAVY_SERVER", &running.page)
+            .output()
+            .expect("run the binary");
+        assert!(
+            pushed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&pushed.stderr)
+        );
+    }
+    assert!(running.stop().success());
+
+    let levels = |output: &Output| -> Vec<i64> {
+        let levels = json(output)[0]["levels"]
+            .as_array()
+            .expect("levels")
+            .clone();
+        levels
+            .iter()
+            .map(|of| of["pieces"].as_i64().expect("a number"))
+            .collect()
+    };
+    let listed = run(&sandbox, &["ls", "--json"]);
+    assert_eq!(levels(&listed), [2, 0, 0]);
+    assert!(json(&listed)[0]["levels"][0]["lag_seconds"].as_i64() > Some(24 * 3_600));
+    let compacted = run(&sandbox, &["compact"]);
+    assert_eq!(
+        text(&compacted),
+        "wrote 3 blocks, deleted 0 segments and blocks\n"
+    );
+    let listed = run(&sandbox, &["ls", "--json"]);
+    assert_eq!(levels(&listed), [2, 2, 1]);
+    assert_eq!(json(&listed)[0]["levels"][1]["lag_seconds"], 0);
+    let table = text(&run(&sandbox, &["ls"]));
+    assert!(
+        table.contains("tenant anonymous") && table.contains("shop"),
+        "{table}"
+    );
+
+    let verified = run(&sandbox, &["verify"]);
+    assert!(verified.status.success(), "{}", text(&verified));
+    assert!(
+        text(&verified).starts_with("verified 5 segments and blocks"),
+        "{}",
+        text(&verified)
+    );
+
+    let options = [
+        "--archive-retention",
+        "1h",
+        "--archive-windows-retention",
+        "25h",
+    ];
+    let due = run(&sandbox, &[&["retain", "--dry-run"], &options[..]].concat());
+    let said = text(&due);
+    assert!(
+        said.contains("kept: no day block has had the sums for the grace period"),
+        "{said}"
+    );
+    assert!(said.ends_with("would delete 0 items with 0 B\n"), "{said}");
+    let gone = run(
+        &sandbox,
+        &[
+            "retain",
+            "--dry-run",
+            "--json",
+            "--archive-days-retention",
+            "26h",
+            "--archive-hours-retention",
+            "26h",
+            "--archive-retention",
+            "1h",
+            "--archive-windows-retention",
+            "25h",
+        ],
+    );
+    let gone = json(&gone);
+    assert_eq!(gone.as_array().map(Vec::len), Some(5), "{gone}");
+    assert!(
+        gone.as_array()
+            .expect("items")
+            .iter()
+            .all(|of| of["outcome"] == "due"),
+        "{gone}"
+    );
+    assert_eq!(levels(&run(&sandbox, &["ls", "--json"])), [2, 2, 1]);
+
+    let samples = files(&sandbox.bucket(), "samples.parquet");
+    let damaged = samples
+        .iter()
+        .find(|path| path.to_string_lossy().contains("/hour/"));
+    let damaged = damaged.expect("an hour block");
+    let mut bytes = std::fs::read(damaged).expect("read");
+    bytes[5] ^= 1;
+    std::fs::write(damaged, bytes).expect("written");
+    let verified = run(&sandbox, &["verify", "--json"]);
+    assert_eq!(verified.status.code(), Some(1));
+    let faults = json(&verified)["faults"].clone();
+    let first = faults[0]["fault"].as_str().expect("a fault");
+    assert!(first.contains("checksum mismatch"), "{faults}");
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    assert!(said.contains("faulty"), "{said}");
+}
