@@ -2,6 +2,7 @@
 
 pub mod levels;
 mod meter;
+mod piece;
 mod requests;
 
 use crate::cache::{Cache, Entry};
@@ -15,10 +16,12 @@ use crate::key::{BlockId, Hour, Keys, META, Named, Period, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::rule::{BlockEntry, Listing, SegmentEntry};
+use bytes::Bytes;
 use davy_base::Timestamp;
 use davy_bucket::{BucketUrl, Client, DiskCache, OpenBucket, Scheme};
 use meter::BucketMeter;
 use object_store::path::Path;
+use piece::{Piece, WHOLE};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use ulid::Ulid;
@@ -98,9 +101,10 @@ impl Bucket {
         if let Some(Entry::Meta(meta)) = self.cache.get(key.as_ref(), 0) {
             return Ok(meta);
         }
-        let bytes = self.fetch(&key).await?;
-        let meta = Arc::new(Meta::read(&bytes)?);
-        self.keep(&key, 0, Entry::Meta(Arc::clone(&meta)), bytes.len());
+        let read = |bytes: Bytes| Ok((Meta::read(&bytes)?, bytes.len()));
+        let (meta, size) = self.opened(&key, Piece::Uncached(WHOLE), read).await?;
+        let meta = Arc::new(meta);
+        self.keep(&key, 0, Entry::Meta(Arc::clone(&meta)), size);
         Ok(meta)
     }
 
@@ -112,8 +116,7 @@ impl Bucket {
         name: Ulid,
     ) -> Result<Segment, ReadError> {
         let key = self.keys.segment(tenant, hour, name);
-        let bytes = self.get(&key).await?;
-        Segment::open(bytes).map_err(|error| error.within(&key).into())
+        self.opened(&key, Piece::Object, Segment::open).await
     }
 
     /// A row group of a table of a block.
@@ -141,8 +144,8 @@ impl Bucket {
         } else {
             let range = file.footer_range();
             let size = (range.end - range.start) as usize;
-            let bytes = self.fetch_range(key, range).await?;
-            let footer = file.open_footer(bytes).map_err(|error| error.within(key))?;
+            let open = |bytes| file.open_footer(bytes);
+            let footer = self.opened(key, Piece::Uncached(range), open).await?;
             self.keep(
                 key,
                 file.footer,
@@ -151,9 +154,9 @@ impl Bucket {
             );
             footer
         };
-        let bytes = self.get_range(key, file.group_range(group)?).await?;
-        file.open_group(group, footer, bytes)
-            .map_err(|error| error.within(key).into())
+        let open = |bytes| file.open_group(group, Arc::clone(&footer), bytes);
+        let piece = Piece::Range(file.group_range(group)?);
+        self.opened(key, piece, open).await
     }
 
     /// The tables of the stacks of a row group of a block.

@@ -89,6 +89,11 @@ impl Cache {
         self.pieces.insert(Key { object, at }, (entry, bytes));
     }
 
+    /// Forgets a piece.
+    pub(crate) fn remove(&self, object: &str, at: u64) {
+        self.pieces.remove(&KeyRef { object, at });
+    }
+
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
         usize::try_from(self.pieces.weight()).unwrap_or(usize::MAX)

@@ -219,6 +219,54 @@ async fn lost_answer_to_a_segment_counts_the_window_once() {
     }
 }
 
+/// Bytes that are damaged on the way never change a result: the piece is read again, and nothing damaged is cached.
+#[tokio::test]
+async fn damaged_answers_change_no_result() {
+    for (name, settings) in stores() {
+        let address = if name == "S3" { "DEV_S3" } else { "DEV_SWIFT" };
+        let proxy = Proxy::of(&variable(address).expect("it runs")).await;
+        let clock = clock();
+        let bucket = opened(&settings(Some(&proxy.url)).expect("it runs"), &clock);
+        let cache = tempfile::tempdir().expect("a folder");
+        let start = || {
+            let disk = DiskCache::open(cache.path(), 1 << 30, clock.clone()).expect("a folder");
+            let mut options = on(bucket.clone(), &clock);
+            options.requests.hedge = false;
+            World::with(ArchiveOptions {
+                disk: Some(disk),
+                ..options
+            })
+        };
+        let raw = cpu(&clock, &[(&["main", "work"], 30, &[])]);
+        let query = format!("type={CPU}");
+        let writer = start();
+        assert_eq!(writer.push("", WEB, "a", &raw).await.0, 200, "{name}");
+        for (part, expected) in [(".segment", 1), ("meta.json", 1), ("samples.parquet", 1)] {
+            if part == "meta.json" {
+                clock.advance(Duration::from_mins(40));
+                let done = writer.archive.compactor().once().await.expect("compaction");
+                assert_eq!(done.merged, 1, "{name}");
+            }
+            let before = proxy.count("GET");
+            proxy.breaks_at(part, "GET", expected, Break::DamageAnswer);
+            // What has been read is on disk, so each round reads other objects.
+            assert_eq!(
+                start().folded(&query).await,
+                "main;work 30",
+                "{name} {part}"
+            );
+            assert!(proxy.count("GET") > before);
+            assert_eq!(proxy.unbroken(), 0, "{name}: {part} was not read");
+            assert_eq!(
+                start().folded(&query).await,
+                "main;work 30",
+                "{name} {part}"
+            );
+            std::fs::remove_dir_all(cache.path()).expect("removable");
+        }
+    }
+}
+
 /// The failure of writes ends with its cause, even if nobody pushes.
 #[tokio::test]
 async fn failing_writes_are_probed_until_they_succeed() {

@@ -10,12 +10,14 @@ use crate::hedge::Hedges;
 use crate::meter::{Meter, RequestKind, Usage};
 use crate::open::OpenBucket;
 use crate::retry::{Budget, Failed, Policy, pause};
+use crate::swift::DELETE_AFTER;
+use crate::url::Scheme;
 use bytes::Bytes;
 use davy_base::{Clock, Random};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
+use object_store::{Attribute, Attributes, ObjectMeta, ObjectStoreExt, PutOptions};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -242,14 +244,51 @@ impl Client {
             Some(parts) if bytes.len() > self.options.multipart_bytes => {
                 self.put_large(&**parts, key, bytes).await
             }
-            _ => {
-                let store = &self.bucket.store;
-                self.request(RequestKind::Put, key, size, || async {
-                    store.put(key, bytes.clone().into()).await.map(drop)
-                })
-                .await
-            }
+            _ => self.put_whole(key, bytes, &Attributes::new()).await,
         };
+        self.record_put(key, size, put)
+    }
+
+    /// Writes an object that the store deletes by itself after some time, if it can: Swift does, by `X-Delete-After`.
+    /// Elsewhere the object stays. It is never written in parts, because these would expire separately.
+    pub async fn put_expiring(
+        &self,
+        key: &Path,
+        bytes: Bytes,
+        after: Duration,
+    ) -> Result<(), Fault> {
+        let mut attributes = Attributes::new();
+        if self.bucket.url.scheme == Scheme::Swift {
+            let seconds = after.as_secs().max(1).to_string();
+            attributes.insert(Attribute::Metadata(DELETE_AFTER.into()), seconds.into());
+        }
+        let size = bytes.len() as u64;
+        let put = self.put_whole(key, bytes, &attributes).await;
+        self.record_put(key, size, put)
+    }
+
+    async fn put_whole(
+        &self,
+        key: &Path,
+        bytes: Bytes,
+        attributes: &Attributes,
+    ) -> Result<(), Fault> {
+        let store = &self.bucket.store;
+        let put = || async {
+            let options = PutOptions {
+                attributes: attributes.clone(),
+                ..PutOptions::default()
+            };
+            store
+                .put_opts(key, bytes.clone().into(), options)
+                .await
+                .map(drop)
+        };
+        self.request(RequestKind::Put, key, bytes.len() as u64, put)
+            .await
+    }
+
+    fn record_put(&self, key: &Path, size: u64, put: Result<(), Fault>) -> Result<(), Fault> {
         match &put {
             Ok(()) => {
                 self.meter.bytes(RequestKind::Put, key, size);

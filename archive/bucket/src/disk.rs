@@ -96,6 +96,13 @@ impl DiskCache {
         let _ = tokio::task::spawn_blocking(write).await;
     }
 
+    /// Deletes a piece that turned out to be damaged before it was cached.
+    pub async fn remove(&self, key: &Key, range: Range<u64>) {
+        let (inner, name) = (Arc::clone(&self.0), name(key, &range));
+        let remove = move || fs::remove_file(inner.path(&name));
+        let _ = tokio::task::spawn_blocking(remove).await;
+    }
+
     /// Bytes in the folder, as far as this process knows.
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)

@@ -161,10 +161,23 @@ fn text_of(error: &object_store::Error) -> String {
         }
         source = inner.source();
     }
-    without_xml(&text)
+    let text = without_xml(&text)
         .split_whitespace()
         .collect::<Vec<_>>()
-        .join(" ")
+        .join(" ");
+    answer(&text)
+}
+
+/// What object_store says of an answer, without the path, which is stated elsewhere, and the duration.
+fn answer(text: &str) -> String {
+    let Some((_, request)) = text.split_once("Error performing ") else {
+        return text.to_owned();
+    };
+    let answered = request.split_once(" - Server returned non-2xx status code: ");
+    match (answered, request.split(' ').next()) {
+        (Some((_, status)), Some(method)) => format!("{method} answered {status}"),
+        _ => request.to_owned(),
+    }
 }
 
 /// A text with code and message in place of the XML document that S3 and Azure send.
@@ -335,5 +348,16 @@ mod tests {
             "status 400: NoSuchBucket: It does not exist."
         );
         assert_eq!(without_xml("connection refused"), "connection refused");
+    }
+
+    #[test]
+    fn answer_is_stated_without_path_and_duration() {
+        let text = "The operation lacked the necessary privileges to complete for path a/b: Error performing PUT \
+                    http://s3/b/a/b in 997.901µs - Server returned non-2xx status code: 403 Forbidden: X: y";
+        assert_eq!(answer(text), "PUT answered 403 Forbidden: X: y");
+        let text =
+            "Generic S3 error: Error performing PUT http://s3/b in 1ms - HTTP error: refused";
+        assert_eq!(answer(text), "PUT http://s3/b in 1ms - HTTP error: refused");
+        assert_eq!(answer("disk full"), "disk full");
     }
 }

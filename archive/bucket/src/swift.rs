@@ -9,6 +9,7 @@ mod options;
 mod session;
 mod sum;
 
+pub(crate) use objects::DELETE_AFTER;
 pub use options::SwiftOptions;
 
 use davy_base::Clock;

@@ -1,5 +1,6 @@
 //! Single requests, and which of them the cache answers.
 
+use super::piece::{Piece, WHOLE};
 use super::{Bucket, ReadError};
 use crate::cache::Entry;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,9 +16,6 @@ use std::time::Duration;
 /// with a dot.
 const PROBE: &str = ".probe";
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-
-/// The range of a whole object in the cache on disk.
-const WHOLE: Range<u64> = 0..u64::MAX;
 
 /// The error of a request.
 fn failed(what: &str, key: &Path, fault: Fault) -> Error {
@@ -40,6 +38,12 @@ impl Bucket {
     /// Writes an object.
     pub async fn put(&self, key: &Path, bytes: Bytes) -> Result<()> {
         let put = self.client.put(key, bytes).await;
+        put.map_err(|fault| failed("put", key, fault))
+    }
+
+    /// Writes an object that the store deletes by itself after some time, if it can.
+    pub async fn put_expiring(&self, key: &Path, bytes: Bytes, after: Duration) -> Result<()> {
+        let put = self.client.put_expiring(key, bytes, after).await;
         put.map_err(|fault| failed("put", key, fault))
     }
 
@@ -67,6 +71,58 @@ impl Bucket {
         let bytes = self.fetch(key).await?;
         self.keep(key, 0, Entry::Bytes(bytes.clone()), bytes.len());
         Ok(bytes)
+    }
+
+    /// Reads a piece and opens it. What is damaged is read once more from the bucket: the bytes in it may be intact.
+    pub(super) async fn opened<T>(
+        &self,
+        key: &Path,
+        piece: Piece,
+        open: impl Fn(Bytes) -> Result<T>,
+    ) -> Result<T, ReadError> {
+        // Boxed, because callers await several pieces in one future.
+        let bytes = Box::pin(self.piece(key, &piece)).await?;
+        let error = match open(bytes) {
+            Ok(opened) => return Ok(opened),
+            Err(error) if error.kind != ErrorKind::Internal => {
+                return Err(error.within(key).into());
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(%key, %error, "damaged piece of an object, reading it again");
+        self.metrics
+            .cache_faults
+            .with_label_values(&["reread"])
+            .inc();
+        Box::pin(self.forget(key, &piece)).await;
+        let bytes = Box::pin(self.piece(key, &piece)).await?;
+        match open(bytes) {
+            Ok(opened) => Ok(opened),
+            Err(error) => {
+                Box::pin(self.forget(key, &piece)).await;
+                Err(error.within(key).into())
+            }
+        }
+    }
+
+    async fn piece(&self, key: &Path, piece: &Piece) -> Result<Bytes, ReadError> {
+        match piece {
+            Piece::Object => self.get(key).await,
+            Piece::Range(range) => self.get_range(key, range.clone()).await,
+            Piece::Uncached(range) if *range == WHOLE => self.fetch(key).await,
+            Piece::Uncached(range) => self.fetch_range(key, range.clone()).await,
+        }
+    }
+
+    async fn forget(&self, key: &Path, piece: &Piece) {
+        let range = match piece {
+            Piece::Object => WHOLE,
+            Piece::Range(range) | Piece::Uncached(range) => range.clone(),
+        };
+        self.cache.remove(key.as_ref(), range.start);
+        if let Some(disk) = &self.disk {
+            disk.remove(key, range).await;
+        }
     }
 
     /// Reads an object that may change, without the caches.

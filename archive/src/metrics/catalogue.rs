@@ -177,7 +177,8 @@ pub const METRICS: &[MetricEntry] = &[
     counter(
         "davy_archive_cache_faults_total",
         &["reason"],
-        "Pieces of objects in the cache on disk that were damaged, or could not be written, by reason.",
+        "Pieces of objects that were damaged in the cache on disk (damaged) or could not be written to it (unwritten), \
+         and pieces that were read again because they arrived damaged (reread).",
     ),
     counter(
         "davy_archive_cache_hits_total",

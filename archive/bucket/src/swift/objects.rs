@@ -20,7 +20,9 @@ use object_store::{
 use std::ops::Range;
 
 /// The attribute that makes Swift delete an object by itself: seconds from now, as metadata.
-const DELETE_AFTER: &str = "delete-after";
+pub(crate) const DELETE_AFTER: &str = "delete-after";
+/// The attribute that says when Swift deletes an object by itself: seconds since the epoch, as metadata.
+const DELETE_AT: &str = "delete-at";
 
 fn meta(location: &Path, headers: &HeaderMap, size: u64) -> ObjectMeta {
     // Last-Modified has whole seconds only.
@@ -259,6 +261,12 @@ impl ObjectStore for Swift {
         let mut attributes = Attributes::new();
         if let Some(kind) = header(&headers, "content-type") {
             attributes.insert(Attribute::ContentType, kind.to_owned().into());
+        }
+        if let Some(time) = header(&headers, "x-delete-at") {
+            attributes.insert(
+                Attribute::Metadata(DELETE_AT.into()),
+                time.to_owned().into(),
+            );
         }
         Ok(GetResult {
             payload: GetResultPayload::Stream(bytes),

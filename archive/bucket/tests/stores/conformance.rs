@@ -2,8 +2,9 @@
 
 use crate::world::{Kind, World};
 use bytes::Bytes;
-use davy_bucket::FaultKind;
+use davy_bucket::{FaultKind, Scheme};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::{Attribute, GetOptions};
 use std::collections::BTreeSet;
 
 /// One test for each store.
@@ -31,6 +32,7 @@ on_every_store! {
     every_key_of_many_pages_is_listed_once,
     odd_keys_name_different_objects,
     large_object_is_read_as_written,
+    expiring_object_is_read_as_written,
 }
 
 async fn object_is_read_as_written(world: World) {
@@ -280,4 +282,26 @@ async fn large_object_is_read_as_written(world: World) {
         world.client.head(&key).await.expect_err("deleted").kind,
         FaultKind::NotFound
     );
+}
+
+async fn expiring_object_is_read_as_written(world: World) {
+    let (key, bucket) = (world.key("a"), world.client.bucket());
+    let day = std::time::Duration::from_hours(24);
+    world
+        .client
+        .put_expiring(&key, Bytes::from_static(b"x"), day)
+        .await
+        .expect("put");
+    assert_eq!(world.client.get(&key).await.expect("get"), "x");
+    if bucket.url.scheme == Scheme::Swift {
+        let options = GetOptions::new().with_head(true);
+        let head = bucket.store.get_opts(&key, options).await.expect("head");
+        let at = head
+            .attributes
+            .get(&Attribute::Metadata("delete-at".into()))
+            .expect("it expires");
+        let at = at.parse::<i64>().expect("seconds");
+        let left = at - head.meta.last_modified.timestamp();
+        assert!((86_390..=86_410).contains(&left), "{left}");
+    }
 }

@@ -146,6 +146,7 @@ async fn damaged_answer_of_swift_is_read_again() {
         .await
         .expect("put");
     proxy.breaks("GET", 2, Break::DamageAnswer);
+    // Both were read, and both were refused.
     assert_eq!(
         world.client.get(&key).await.expect("get"),
         "what was written"
@@ -156,6 +157,7 @@ async fn damaged_answer_of_swift_is_read_again() {
         "{:?}",
         world.counts
     );
+    assert_eq!(proxy.unbroken(), 0);
 }
 
 #[tokio::test]

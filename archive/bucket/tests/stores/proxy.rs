@@ -27,6 +27,8 @@ pub(crate) enum Break {
 
 struct Rule {
     method: &'static str,
+    /// A part of the path.
+    path: &'static str,
     times: usize,
     what: Break,
 }
@@ -64,8 +66,20 @@ impl Proxy {
 
     /// Breaks the next `times` requests with this method; `*` is any.
     pub(crate) fn breaks(&self, method: &'static str, times: usize, what: Break) {
+        self.breaks_at("", method, times, what);
+    }
+
+    /// Breaks the next `times` requests with this method whose path, without the query, contains `path`.
+    pub(crate) fn breaks_at(
+        &self,
+        path: &'static str,
+        method: &'static str,
+        times: usize,
+        what: Break,
+    ) {
         let rule = Rule {
             method,
+            path,
             times,
             what,
         };
@@ -77,6 +91,16 @@ impl Proxy {
         self.rules.lock().expect("no panic").clear();
     }
 
+    /// Requests that are still to be broken.
+    pub(crate) fn unbroken(&self) -> usize {
+        self.rules
+            .lock()
+            .expect("no panic")
+            .iter()
+            .map(|rule| rule.times)
+            .sum()
+    }
+
     /// Requests with a method so far.
     pub(crate) fn count(&self, method: &str) -> usize {
         let seen = self.seen.lock().expect("no panic");
@@ -84,11 +108,11 @@ impl Proxy {
     }
 }
 
-fn rule(rules: &Mutex<Vec<Rule>>, method: &str) -> Option<Break> {
+fn rule(rules: &Mutex<Vec<Rule>>, method: &str, path: &str) -> Option<Break> {
     let mut rules = rules.lock().expect("no panic");
-    let rule = rules
-        .iter_mut()
-        .find(|rule| rule.times > 0 && (rule.method == "*" || rule.method == method))?;
+    let rule = rules.iter_mut().find(|rule| {
+        rule.times > 0 && (rule.method == "*" || rule.method == method) && path.contains(rule.path)
+    })?;
     rule.times -= 1;
     Some(rule.what)
 }
@@ -140,8 +164,11 @@ async fn serve(
     seen: Arc<Mutex<Vec<String>>>,
 ) -> Option<()> {
     let (head, mut body) = request(&mut client).await?;
-    let method = head.split(' ').next().unwrap_or_default().to_owned();
-    let what = rule(&rules, &method);
+    let mut words = head.split(' ');
+    let method = words.next().unwrap_or_default().to_owned();
+    let target = words.next().unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default();
+    let what = rule(&rules, &method, path);
     seen.lock().expect("no panic").push(method);
     match what {
         Some(Break::Close) => return None,
