@@ -13,6 +13,9 @@ pub struct Hour(pub i64);
 const HOUR: Duration = Duration::from_hours(1);
 
 impl Hour {
+    /// The first and the last hour.
+    pub(crate) const EVER: (Self, Self) = (Self(i64::MIN), Self(i64::MAX));
+
     /// The hour that contains `time`.
     pub fn of(time: Timestamp) -> Self {
         Self(time.seconds().div_euclid(3_600))

@@ -1,10 +1,9 @@
 //! Deletes what has expired.
 
-use super::day::EVER;
-use super::run::Compactor;
+use super::compactor::Compactor;
 use crate::error::Result;
 use crate::format::Table;
-use crate::key::{BlockId, Day, Tenant};
+use crate::key::{BlockId, Day, Hour, Tenant};
 use crate::plan::Piece;
 use crate::plan::retention::{Expired, Reason, plan_retention};
 use crate::rule::day::DayListing;
@@ -49,7 +48,7 @@ impl Compactor {
         let mut all = Vec::new();
         for tenant in self.bucket.tenants().await? {
             let folders = self.bucket.levels(&tenant);
-            let (days, _) = self.bucket.days(&tenant, &folders, EVER).await?;
+            let (days, _) = self.bucket.days(&tenant, &folders, Hour::EVER).await?;
             for (day, listing) in days {
                 all.extend(self.expire(&tenant, day, &listing, dry_run).await);
             }

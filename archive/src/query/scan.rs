@@ -9,8 +9,10 @@
 //! the whole query: the visitor may be inconsistent after it.
 
 mod day;
+mod part;
 mod report;
 
+use part::{Block, Part};
 pub use report::Report;
 use report::SERVICES;
 
@@ -21,11 +23,8 @@ use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
 use crate::format::batch::WindowId;
-use crate::format::block::Meta;
-use crate::format::columns::Group;
-use crate::format::segment::Segment;
 use crate::format::tables::{Dictionary, Names, StackTables};
-use crate::key::{BlockId, Day, Hour, Period, Tenant};
+use crate::key::{Day, Hour, Tenant};
 use crate::labels::SERVICE;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
@@ -55,26 +54,6 @@ const DAYS_LISTED: i64 = 3;
 
 /// How often an hour is listed again when its objects disappear during the scan.
 const RETRIES: usize = 2;
-
-/// A segment, or a row group of a block.
-enum Part {
-    /// A segment that is not read yet, so that only one is in memory.
-    Listed(Ulid),
-    Segment(Segment),
-    Block(Block),
-}
-
-/// A row group of a block.
-struct Block {
-    period: Period,
-    id: BlockId,
-    meta: Arc<Meta>,
-    group: usize,
-    /// The hours that are read from a day block.
-    hours: Option<Hours>,
-    /// Whether it has values by window or hour, besides their sums.
-    has_samples: bool,
-}
 
 /// Why a group was not shown.
 #[derive(Debug)]
@@ -339,29 +318,6 @@ impl<'a> Scan<'a> {
         parts
     }
 
-    async fn table(&self, part: &Part, table: Table) -> Result<Group, ReadError> {
-        match part {
-            Part::Listed(_) => Err(Error::new(ErrorKind::Internal, "segment not open").into()),
-            Part::Segment(segment) => Ok(segment.table(table)?),
-            Part::Block(of) => {
-                let block = (&self.ask.tenant, of.period, &of.id);
-                let bucket = &self.query.bucket;
-                bucket.group(block, &of.meta, table, of.group).await
-            }
-        }
-    }
-
-    async fn stacks(&self, part: &Part) -> Result<StackTables, ReadError> {
-        match part {
-            Part::Listed(_) => Err(Error::new(ErrorKind::Internal, "segment not open").into()),
-            Part::Segment(segment) => Ok(segment.stacks()?),
-            Part::Block(of) => {
-                let block = (&self.ask.tenant, of.period, &of.id);
-                self.query.bucket.stacks(block, &of.meta, of.group).await
-            }
-        }
-    }
-
     /// Shows one group. The outer error fails the query; the inner one is of this group alone.
     async fn group<V: Visitor>(
         &mut self,
@@ -441,10 +397,15 @@ impl<'a> Scan<'a> {
             }
             part => part,
         };
-        let series = self.table(&part, Table::Series).await?;
+        let series = part
+            .table(&self.query.bucket, &self.ask.tenant, Table::Series)
+            .await?;
         let windows = match V::DEPTH {
             Depth::Series => None,
-            _ => Some(self.table(&part, Table::Windows).await?),
+            _ => Some(
+                part.table(&self.query.bucket, &self.ask.tenant, Table::Windows)
+                    .await?,
+            ),
         };
         let ask = self.ask.clone();
         // The task shares the sets, so that they survive its panic.
@@ -466,12 +427,17 @@ impl<'a> Scan<'a> {
         let tail = match V::DEPTH {
             Depth::Series | Depth::Windows => Tail::default(),
             Depth::Totals => Tail {
-                values: Some(self.table(&part, values).await?),
+                values: Some(
+                    part.table(&self.query.bucket, &self.ask.tenant, values)
+                        .await?,
+                ),
                 ..Tail::default()
             },
             Depth::Stacks => {
-                let (values, stacks) =
-                    futures_util::try_join!(self.table(&part, values), self.stacks(&part),)?;
+                let (values, stacks) = futures_util::try_join!(
+                    part.table(&self.query.bucket, &self.ask.tenant, values),
+                    part.stacks(&self.query.bucket, &self.ask.tenant),
+                )?;
                 Tail {
                     values: Some(values),
                     stacks: Some(stacks),

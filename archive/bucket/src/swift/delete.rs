@@ -1,7 +1,7 @@
 //! Deletion: many objects by one request where the store can, and the parts of large objects with them.
 
+use super::container::{Swift, quoted};
 use super::session::{Request, header, transport};
-use super::{Swift, quoted};
 use crate::fault::{FaultKind, Stated};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};

@@ -1,8 +1,8 @@
 //! Large objects: parts in a container of their own, and a manifest in place of the object (static large objects).
 
+use super::container::{Swift, quoted};
 use super::session::{Request, header};
 use super::sum::md5_of;
-use super::{Swift, quoted};
 use crate::fault::{FaultKind, Stated};
 use async_trait::async_trait;
 use bytes::Bytes;

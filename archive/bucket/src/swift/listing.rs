@@ -1,7 +1,7 @@
 //! Listings, page by page.
 
+use super::container::{Swift, quoted};
 use super::session::{Request, refusal, transport};
-use super::{Swift, quoted};
 use crate::fault::{FaultKind, Stated};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use futures_util::stream::{self, BoxStream};

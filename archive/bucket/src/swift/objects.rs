@@ -1,6 +1,6 @@
 //! Single objects.
 
-use super::Swift;
+use super::container::Swift;
 use super::session::{Request, header, refusal, transport};
 use super::sum::{Sum, md5_of};
 use crate::fault::{FaultKind, Stated};

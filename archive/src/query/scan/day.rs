@@ -1,6 +1,7 @@
 //! The parts of a scan that are read from day blocks.
 
-use super::{Block, Part, Scan, Visitor};
+use super::part::{Block, Part};
+use super::{Scan, Visitor};
 use crate::blocking::blocking;
 use crate::bucket::ReadError;
 use crate::error::{Error, Result};
@@ -35,8 +36,12 @@ impl Scan<'_> {
                 }
                 part => part,
             };
-            let series = self.table(&part, Table::Series).await;
-            let windows = self.table(&part, Table::Windows).await;
+            let series = part
+                .table(&self.query.bucket, &self.ask.tenant, Table::Series)
+                .await;
+            let windows = part
+                .table(&self.query.bucket, &self.ask.tenant, Table::Windows)
+                .await;
             let (Ok(series), Ok(windows)) = (series, windows) else {
                 continue;
             };

@@ -1,0 +1,9 @@
+//! Answers stay the same while hours are merged into day blocks and finer levels are deleted.
+#![allow(clippy::type_complexity, reason = "stacks are written as literals")]
+
+mod answers;
+mod damage;
+mod days;
+#[path = "../support/mod.rs"]
+mod support;
+mod work;
