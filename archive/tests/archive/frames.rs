@@ -1,10 +1,8 @@
 //! Which frames are the same, how they are named, and which are left out.
 
-mod support;
-
+use crate::support::World;
+use crate::support::requests::{one_type, packed, selector, stacks, take, view};
 use davy_profile::{Function, Label, LabelSetId, LabelValue, Line, Mapping, Profile, gzip, pprof};
-use support::World;
-use support::requests::{one_type, packed, selector, stacks, take, view};
 
 #[tokio::test]
 async fn deep_stack_and_long_name_are_truncated_and_all_samples_are_kept() {

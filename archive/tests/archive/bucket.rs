@@ -1,10 +1,10 @@
 //! An archive on real stores: S3 (versitygw), and OpenStack Swift by both of its APIs.
 
-#[path = "../bucket/tests/stores/proxy.rs"]
+#[path = "../../bucket/tests/stores/proxy.rs"]
 #[allow(dead_code, reason = "the tests of the package use the rest")]
 mod proxy;
-mod support;
 
+use crate::support::{CPU, WEB, World, clock, cpu, options};
 use axum::http::{StatusCode, header};
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::Clock;
@@ -12,7 +12,6 @@ use davy_bucket::{BucketSettings, ClientOptions, DiskCache, OpenBucket, Secret, 
 use proxy::{Break, Proxy};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use support::{CPU, WEB, World, clock, cpu, options};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -164,7 +163,7 @@ async fn outage_of_the_store_refuses_pushes_and_loses_nothing() {
         for at in 0..10 {
             let request = axum::http::Request::post("/push.v1.PusherService/Push")
                 .header("content-type", "application/proto")
-                .body(support::push_request(WEB, &format!("during-{at}"), &raw).into())
+                .body(crate::support::push_request(WEB, &format!("during-{at}"), &raw).into())
                 .expect("a request");
             let (status, headers, body) = world.exchange(request).await;
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{name}");

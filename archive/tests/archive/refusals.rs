@@ -1,7 +1,6 @@
 //! Refused requests name the fault and leave nothing in the bucket.
 
-mod support;
-
+use crate::support::{CPU, WEB, World, clock, cpu, options, push_request};
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, StatusCode};
 use davy_profile::gzip;
@@ -10,7 +9,6 @@ use object_store::memory::InMemory;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{CPU, WEB, World, clock, cpu, options, push_request};
 
 #[tokio::test]
 async fn refused_push_names_the_fault_and_stores_nothing() {

@@ -8,15 +8,15 @@ use davy_profile::symbol_index::{Builder, SymbolFrame};
 use davy_profile::{LabelSetId, Mapping, Profile};
 
 /// Hexadecimal, as of most linkers.
-pub const BUILD: &str = "c0ffee";
+pub(crate) const BUILD: &str = "c0ffee";
 
 /// An index in which `main` is at 0x1000 and `work` at 0x2000; `Vec::push` is inlined there from 0x2010 on.
-pub fn index(build_id: &str) -> Vec<u8> {
+pub(crate) fn index(build_id: &str) -> Vec<u8> {
     index_of(build_id, "work")
 }
 
 /// The same with another name of `work`.
-pub fn index_of(build_id: &str, work: &str) -> Vec<u8> {
+pub(crate) fn index_of(build_id: &str, work: &str) -> Vec<u8> {
     let mut index = Builder::new(build_id, "server");
     let mut frame = |name: &str, file: &str, line| SymbolFrame {
         function: index.string(name),
@@ -32,20 +32,20 @@ pub fn index_of(build_id: &str, work: &str) -> Vec<u8> {
     written(index)
 }
 
-pub fn written(index: Builder) -> Vec<u8> {
+pub(crate) fn written(index: Builder) -> Vec<u8> {
     let mut bytes = Vec::new();
     index.write(&mut bytes).expect("a vector");
     bytes
 }
 
 /// A profile whose stacks are offsets of code in a file of this build.
-pub fn addresses(build_id: &str, samples: &[(&[u64], i64)]) -> Profile {
+pub(crate) fn addresses(build_id: &str, samples: &[(&[u64], i64)]) -> Profile {
     let mut p = one_type("cpu", "nanoseconds");
     add_addresses(&mut p, build_id, samples);
     p
 }
 
-pub fn add_addresses(p: &mut Profile, build_id: &str, samples: &[(&[u64], i64)]) {
+pub(crate) fn add_addresses(p: &mut Profile, build_id: &str, samples: &[(&[u64], i64)]) {
     let mapping = Mapping {
         start: 0x7000_0000,
         limit: 0x7001_0000,
@@ -66,7 +66,7 @@ pub fn add_addresses(p: &mut Profile, build_id: &str, samples: &[(&[u64], i64)])
     }
 }
 
-pub async fn put_as(
+pub(crate) async fn put_as(
     world: &World,
     tenant: &str,
     path: &str,
@@ -82,18 +82,18 @@ pub async fn put_as(
     (status.as_u16(), String::from_utf8_lossy(&body).into_owned())
 }
 
-pub async fn put(world: &World, path: &str, body: impl Into<Body>) -> (u16, String) {
+pub(crate) async fn put(world: &World, path: &str, body: impl Into<Body>) -> (u16, String) {
     put_as(world, "anonymous", path, "", body).await
 }
 
 /// Stores an index.
-pub async fn store(world: &World, build_id: &str, index: Vec<u8>) {
+pub(crate) async fn store(world: &World, build_id: &str, index: Vec<u8>) {
     let (status, body) = put(world, build_id, index).await;
     assert_eq!(status, 200, "{body}");
 }
 
 /// The value of a metric with a label, or without one.
-pub fn metric(world: &World, name: &str, label: &str) -> u64 {
+pub(crate) fn metric(world: &World, name: &str, label: &str) -> u64 {
     let families = world.metrics.gather();
     let name = format!("davy_archive_symbols_{name}");
     let metrics = families.iter().filter(|family| family.name() == name);

@@ -1,7 +1,7 @@
 //! All views of a query agree, and the pprof profile that comes out is the one that went in.
 
-mod support;
-
+use crate::support::drawn::check_drawn;
+use crate::support::{World, symbols};
 use davy_base::Random;
 use davy_profile::flame::Grain;
 use davy_profile::symbol_index::{Builder, SymbolFrame};
@@ -10,8 +10,6 @@ use davy_profile::{
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
-use support::drawn::check_drawn;
-use support::{World, symbols};
 
 /// Names that some format or tool treats specially.
 const NAMES: [&str; 18] = [

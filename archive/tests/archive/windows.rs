@@ -1,7 +1,6 @@
 //! A window is counted once from its acknowledgement through compaction and deletion of its segment.
 
-mod support;
-
+use crate::support::{CPU, LIVE, WEB, World, clock, cpu, options, profile};
 use davy_base::Random;
 use object_store::ObjectStoreExt;
 use object_store::local::LocalFileSystem;
@@ -9,7 +8,6 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{CPU, LIVE, WEB, World, clock, cpu, options, profile};
 
 #[tokio::test]
 async fn acknowledged_window_counts_once_before_and_after_compaction() {

@@ -1,14 +1,9 @@
 //! An archive on a scratch bucket, and profiles to push.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::type_complexity,
-    reason = "each test file uses a part of it"
-)]
+#![allow(clippy::type_complexity, reason = "stacks are written as literals")]
 
-pub mod drawn;
-pub mod requests;
-pub mod symbols;
+pub(crate) mod drawn;
+pub(crate) mod requests;
+pub(crate) mod symbols;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -24,20 +19,20 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-pub const CPU: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
-pub const LIVE: &str = "memory:inuse_space:bytes:space:bytes";
+pub(crate) const CPU: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
+pub(crate) const LIVE: &str = "memory:inuse_space:bytes:space:bytes";
 
-pub struct World {
-    pub archive: Archive,
-    pub bucket: Arc<dyn ObjectStore>,
-    pub metrics: prometheus::Registry,
-    pub clock: Clock,
-    pub drain: CancellationToken,
+pub(crate) struct World {
+    pub(crate) archive: Archive,
+    pub(crate) bucket: Arc<dyn ObjectStore>,
+    pub(crate) metrics: prometheus::Registry,
+    pub(crate) clock: Clock,
+    pub(crate) drain: CancellationToken,
 }
 
 /// A manual clock in the middle of the current hour of the system's clock, so that the modification
 /// times of objects match it.
-pub fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     let now = Clock::system().now();
     Clock::manual(
         now.floor(Duration::from_hours(1))
@@ -45,7 +40,7 @@ pub fn clock() -> Clock {
     )
 }
 
-pub fn options(bucket: Arc<dyn ObjectStore>, clock: &Clock) -> ArchiveOptions {
+pub(crate) fn options(bucket: Arc<dyn ObjectStore>, clock: &Clock) -> ArchiveOptions {
     ArchiveOptions {
         prefix: "davy".to_owned(),
         clock: clock.clone(),
@@ -56,15 +51,15 @@ pub fn options(bucket: Arc<dyn ObjectStore>, clock: &Clock) -> ArchiveOptions {
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::on(Arc::new(InMemory::new()), &clock())
     }
 
-    pub fn on(bucket: Arc<dyn ObjectStore>, clock: &Clock) -> Self {
+    pub(crate) fn on(bucket: Arc<dyn ObjectStore>, clock: &Clock) -> Self {
         Self::with(options(bucket, clock))
     }
 
-    pub fn with(options: ArchiveOptions) -> Self {
+    pub(crate) fn with(options: ArchiveOptions) -> Self {
         let (bucket, clock) = (Arc::clone(&options.bucket), options.clock.clone());
         let metrics = prometheus::Registry::new();
         let archive = Archive::new(options, &metrics).expect("fresh registry");
@@ -79,12 +74,15 @@ impl World {
         }
     }
 
-    pub async fn call(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
+    pub(crate) async fn call(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
         let (status, _, body) = self.exchange(request).await;
         (status, body)
     }
 
-    pub async fn exchange(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
+    pub(crate) async fn exchange(
+        &self,
+        request: Request<Body>,
+    ) -> (StatusCode, HeaderMap, Vec<u8>) {
         while !self.archive.ingest().is_accepting() && !self.drain.is_cancelled() {
             tokio::task::yield_now().await;
         }
@@ -104,7 +102,7 @@ impl World {
         (status, headers, body)
     }
 
-    pub async fn push(
+    pub(crate) async fn push(
         &self,
         tenant: &str,
         labels: &[(&str, &str)],
@@ -120,7 +118,7 @@ impl World {
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
-    pub async fn get_as(&self, tenant: &str, path: &str) -> (StatusCode, Vec<u8>) {
+    pub(crate) async fn get_as(&self, tenant: &str, path: &str) -> (StatusCode, Vec<u8>) {
         let request = Request::get(path)
             .header("x-scope-orgid", tenant)
             .header("accept", "application/json")
@@ -129,13 +127,13 @@ impl World {
         self.call(request).await
     }
 
-    pub async fn json(&self, path: &str) -> serde_json::Value {
+    pub(crate) async fn json(&self, path: &str) -> serde_json::Value {
         let (status, body) = self.get_as("anonymous", path).await;
         assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
         serde_json::from_slice(&body).expect("JSON")
     }
 
-    pub async fn folded(&self, rest: &str) -> String {
+    pub(crate) async fn folded(&self, rest: &str) -> String {
         let (status, body) = self
             .get_as(
                 "anonymous",
@@ -149,12 +147,12 @@ impl World {
     }
 
     /// Requests to the bucket so far.
-    pub fn bucket_requests(&self) -> f64 {
+    pub(crate) fn bucket_requests(&self) -> f64 {
         self.counted("davy_archive_bucket_requests_total", &[]) as f64
     }
 
     /// The sum of a counter over all metrics with these labels.
-    pub fn counted(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+    pub(crate) fn counted(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let families = self.metrics.gather();
         let family = families.iter().filter(|family| family.name() == name);
         let metrics = family.flat_map(prometheus::proto::MetricFamily::get_metric);
@@ -173,12 +171,12 @@ impl World {
     }
 
     /// Parameters of a range from two hours before the clock's time to ten minutes after it, and `rest`.
-    pub fn range(&self, rest: &str) -> String {
+    pub(crate) fn range(&self, rest: &str) -> String {
         let now = self.clock.now().millis();
         format!("from={}&until={}&{rest}", now - 7_200_000, now + 600_000)
     }
 
-    pub async fn keys(&self) -> Vec<String> {
+    pub(crate) async fn keys(&self) -> Vec<String> {
         use futures_util::TryStreamExt;
         let mut keys: Vec<String> = self
             .bucket
@@ -192,7 +190,7 @@ impl World {
     }
 }
 
-pub fn push_request(labels: &[(&str, &str)], id: &str, raw: &[u8]) -> Vec<u8> {
+pub(crate) fn push_request(labels: &[(&str, &str)], id: &str, raw: &[u8]) -> Vec<u8> {
     let mut series = Writer::default();
     for (name, value) in labels {
         let mut pair = Writer::default();
@@ -210,7 +208,7 @@ pub fn push_request(labels: &[(&str, &str)], id: &str, raw: &[u8]) -> Vec<u8> {
 }
 
 /// A CPU profile from stacks with nanoseconds and labels.
-pub fn cpu(clock: &Clock, samples: &[(&[&str], i64, &[(&str, &str)])]) -> Vec<u8> {
+pub(crate) fn cpu(clock: &Clock, samples: &[(&[&str], i64, &[(&str, &str)])]) -> Vec<u8> {
     profile(
         clock,
         ("cpu", "nanoseconds"),
@@ -219,7 +217,7 @@ pub fn cpu(clock: &Clock, samples: &[(&[&str], i64, &[(&str, &str)])]) -> Vec<u8
     )
 }
 
-pub fn profile(
+pub(crate) fn profile(
     clock: &Clock,
     kind: (&str, &str),
     period: (&str, &str),
@@ -263,4 +261,4 @@ pub fn profile(
     gzip::compress(&pprof::encode(&profile))
 }
 
-pub const WEB: &[(&str, &str)] = &[("service_name", "web"), ("__name__", "process_cpu")];
+pub(crate) const WEB: &[(&str, &str)] = &[("service_name", "web"), ("__name__", "process_cpu")];

@@ -1,18 +1,16 @@
 //! Names that follow later: the next query shows them.
 
-mod support;
-
+use crate::support::requests::{packed, selector, stacks, take, view};
+use crate::support::symbols::{
+    BUILD, add_addresses, addresses, index, index_of, metric, put, put_as, store, written,
+};
+use crate::support::{World, clock, options};
 use davy_profile::symbol_index::{Builder, SymbolFrame};
 use davy_profile::{Function, LabelSetId, Limits, Line, Profile, gzip, pprof};
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use std::sync::Arc;
 use std::time::Duration;
-use support::requests::{packed, selector, stacks, take, view};
-use support::symbols::{
-    BUILD, add_addresses, addresses, index, index_of, metric, put, put_as, store, written,
-};
-use support::{World, clock, options};
 
 const UNNAMED: &str = "0x1010 [server];0x2001 [server] 2\n0x1010 [server];0x2018 [server] 5";
 const NAMED: &str = "main;work 2\nmain;work;Vec::push 5";

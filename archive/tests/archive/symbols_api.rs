@@ -1,7 +1,10 @@
 //! `/api/v1/symbols`: what is stored, described and refused.
 
-mod support;
-
+use crate::support::requests::{packed, stacks, take};
+use crate::support::symbols::{
+    BUILD, addresses, index, index_of, metric, put, put_as, store, written,
+};
+use crate::support::{World, clock, options};
 use axum::body::Body;
 use axum::http::Request;
 use davy_profile::symbol_index::{Builder, SymbolFrame};
@@ -11,9 +14,6 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use serde_json::Value;
 use std::sync::Arc;
-use support::requests::{packed, stacks, take};
-use support::symbols::{BUILD, addresses, index, index_of, metric, put, put_as, store, written};
-use support::{World, clock, options};
 use tower::ServiceExt;
 
 const NAMED: &str = "main;work 2\nmain;work;Vec::push 5";

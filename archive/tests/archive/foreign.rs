@@ -1,11 +1,9 @@
 //! What other profilers send: every accepted sample is right, and what is odd does not cost the profile.
 
-mod support;
-
+use crate::support::World;
+use crate::support::requests::{ingest, one_type, packed, selector, stacks, take, types, view};
 use davy_profile::{LabelSetId, NodeId, pprof};
 use std::time::Duration;
-use support::World;
-use support::requests::{ingest, one_type, packed, selector, stacks, take, types, view};
 
 #[tokio::test]
 async fn text_is_read_correctly_or_refused_with_the_reason() {

@@ -1,8 +1,7 @@
 //! Objects of earlier versions of the format stay readable. `data/version-1` was written by the last version of
 //! this crate that wrote version 1: a block of two windows and a segment of a third one, in the same hour.
 
-mod support;
-
+use crate::support::{CPU, World, options};
 use davy_base::{Clock, Timestamp};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -10,7 +9,6 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use std::path::Path as Folder;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{CPU, World, options};
 
 /// When the windows were pushed.
 const TIME: Timestamp = Timestamp::from_millis(1_790_000_000_000);

@@ -1,6 +1,6 @@
 //! Views before and after compaction and deletion.
 
-use crate::days::*;
+use super::days::*;
 use crate::support::{CPU, cpu};
 use davy_archive::compact::{Outcome, Retained};
 use davy_base::Clock;

@@ -1,6 +1,6 @@
 //! Damaged objects, and sums that differ.
 
-use crate::days::*;
+use super::days::*;
 use crate::support::{CPU, World, options};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;

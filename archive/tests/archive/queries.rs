@@ -1,10 +1,8 @@
 //! Queries that are invalid, ambiguous, or select nothing are explained.
 
-mod support;
-
+use crate::support::{CPU, WEB, World, cpu};
 use axum::body::Body;
 use axum::http::Request;
-use support::{CPU, WEB, World, cpu};
 
 #[tokio::test]
 async fn invalid_query_names_the_fault() {

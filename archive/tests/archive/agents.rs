@@ -1,12 +1,10 @@
 //! Pushes as real agents send them, and the results of queries.
 
-mod support;
-
+use crate::support::{CPU, WEB, World, cpu, push_request};
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
 use davy_profile::{Limits, gzip, pprof};
-use support::{CPU, WEB, World, cpu, push_request};
 
 #[tokio::test]
 async fn multipart_of_the_go_agent_becomes_a_series_per_sample_type() {

@@ -1,12 +1,10 @@
 //! `go tool pprof` reads the same from an export as from what real agents pushed.
 
-mod support;
-
+use crate::support::World;
 use davy_profile::{LabelSetId, Limits, Mapping, Profile, gzip, pprof};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use support::World;
 
 /// What `go tool pprof -raw` prints of a profile, without what may differ: the numbers of locations and mappings,
 /// the order of samples, and samples of no value.

@@ -4,6 +4,4 @@
 mod answers;
 mod damage;
 mod days;
-#[path = "../support/mod.rs"]
-mod support;
 mod work;

@@ -1,7 +1,6 @@
 //! Hostile requests: they are refused within bounds, and other clients are not affected.
 
-mod support;
-
+use crate::support::{CPU, LIVE, WEB, World, clock, cpu, options, profile, push_request};
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
 use davy_archive::ArchiveOptions;
@@ -12,7 +11,6 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{CPU, LIVE, WEB, World, clock, cpu, options, profile, push_request};
 
 /// A stack with its value and labels.
 type Sample<'a> = (&'a [&'a str], i64, &'a [(&'a str, &'a str)]);

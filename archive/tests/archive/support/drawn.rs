@@ -98,7 +98,7 @@ fn drawing(svg: &str) -> Drawing {
 }
 
 /// The page's tree and the SVG image agree with a tree in JSON.
-pub fn check_drawn(json: &Value, binary: &[u8], svg: &str, context: &str) {
+pub(crate) fn check_drawn(json: &Value, binary: &[u8], svg: &str, context: &str) {
     let (mut nodes, mut drawn) = (Vec::new(), Vec::new());
     let all = visit(json, 0, &mut nodes, &mut drawn);
     drawn.pop();

@@ -1,6 +1,6 @@
 //! How archivers share compaction, and what queries request.
 
-use crate::days::*;
+use super::days::*;
 use crate::support::{CPU, World, options};
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use axum::http::Request;
 use davy_profile::{Profile, gzip, pprof};
 use serde_json::Value;
 
-pub async fn ingest(
+pub(crate) async fn ingest(
     world: &World,
     query: &str,
     kind: &str,
@@ -20,16 +20,16 @@ pub async fn ingest(
     (status.as_u16(), String::from_utf8_lossy(&body).into_owned())
 }
 
-pub async fn take(world: &World, query: &str, body: impl Into<Body>) {
+pub(crate) async fn take(world: &World, query: &str, body: impl Into<Body>) {
     let (status, answer) = ingest(world, query, "", body).await;
     assert_eq!(status, 200, "{query}: {answer}");
 }
 
-pub fn selector(service: &str) -> String {
+pub(crate) fn selector(service: &str) -> String {
     format!("selector=%7Bservice_name=%22{service}%22%7D")
 }
 
-pub async fn types(world: &World, service: &str) -> Vec<String> {
+pub(crate) async fn types(world: &World, service: &str) -> Vec<String> {
     let path = format!("/api/v1/profiles/types?{}", world.range(&selector(service)));
     let types = world.json(&path).await;
     let types = types.as_array().expect("a list").iter();
@@ -38,11 +38,11 @@ pub async fn types(world: &World, service: &str) -> Vec<String> {
         .collect()
 }
 
-pub fn encoded(word: &str) -> String {
+pub(crate) fn encoded(word: &str) -> String {
     word.replace('%', "%25").replace('/', "%2F")
 }
 
-pub async fn view(world: &World, view: &str, kind: &str, service: &str) -> Value {
+pub(crate) async fn view(world: &World, view: &str, kind: &str, service: &str) -> Value {
     let rest = format!("type={}&{}", encoded(kind), selector(service));
     world
         .json(&format!("/api/v1/profiles/{view}?{}", world.range(&rest)))
@@ -50,19 +50,19 @@ pub async fn view(world: &World, view: &str, kind: &str, service: &str) -> Value
 }
 
 /// Folded stacks of one type of a service.
-pub async fn stacks(world: &World, kind: &str, service: &str) -> String {
+pub(crate) async fn stacks(world: &World, kind: &str, service: &str) -> String {
     world
         .folded(&format!("type={}&{}", encoded(kind), selector(service)))
         .await
 }
 
 /// A profile with one sample type.
-pub fn one_type(kind: &str, unit: &str) -> Profile {
+pub(crate) fn one_type(kind: &str, unit: &str) -> Profile {
     let mut p = Profile::new();
     p.add_sample_type(kind, unit);
     p
 }
 
-pub fn packed(p: &Profile) -> Vec<u8> {
+pub(crate) fn packed(p: &Profile) -> Vec<u8> {
     gzip::compress(&pprof::encode(p))
 }

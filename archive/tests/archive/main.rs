@@ -1,0 +1,17 @@
+//! The archive as its users see it. One program, because linking each takes as long as running its tests.
+
+mod agents;
+mod bucket;
+mod foreign;
+mod frames;
+mod hostile;
+mod levels;
+mod pprof_tool;
+mod queries;
+mod refusals;
+mod support;
+mod symbols;
+mod symbols_api;
+mod versions;
+mod views;
+mod windows;
