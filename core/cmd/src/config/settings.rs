@@ -179,6 +179,12 @@ const GENERAL: &[Setting] = &[
         &[MemberId::ArchiveCompactor],
     ),
     setting_of(
+        "archive.merge_bytes",
+        "96MiB",
+        "memory of the services that a merge holds at once, and of its segments",
+        &[MemberId::ArchiveCompactor],
+    ),
+    setting_of(
         "archive.cache_bytes",
         "32MiB",
         "memory for cached parts of segments and blocks",

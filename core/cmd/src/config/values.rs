@@ -46,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) query_nodes: usize,
     pub(crate) query_series: usize,
     pub(crate) compact_interval: Duration,
+    pub(crate) merge_bytes: usize,
     pub(crate) cache_bytes: usize,
     pub(crate) profiler_enabled: bool,
     pub(crate) profiler_service: String,
@@ -184,6 +185,7 @@ impl Config {
             query_nodes: count("archive.query_nodes")?,
             query_series: count("archive.query_series")?,
             compact_interval: duration("archive.compact_interval")?,
+            merge_bytes: bytes("archive.merge_bytes")? as usize,
             cache_bytes: bytes("archive.cache_bytes")? as usize,
             profiler_enabled: loaded
                 .parse("profiler.enabled", "true or false", |t| t.parse().ok())?,
