@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::key::{BlockId, Day, Hour, Tenant};
 use crate::rule::day::{DayListing, Detail};
 use crate::rule::select;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The verification of a day.
 pub(super) struct Verification<'a> {
@@ -30,6 +30,8 @@ impl Verification<'_> {
     pub(super) async fn run(&self, mut items: Vec<Item>) -> Result<Vec<Item>> {
         let mut faults: BTreeMap<String, String> = BTreeMap::new();
         let mut windows = Totals::default();
+        // Hours that cannot be compared because a piece of them cannot be read.
+        let mut faulty = BTreeSet::new();
         for (hour, pieces) in &self.listing.hours {
             let selection = select(pieces);
             // In the order of reading; pieces that are not read have totals of their own.
@@ -43,6 +45,7 @@ impl Verification<'_> {
                 let read = piece::block(self.bucket, self.tenant, (*hour).into(), id, true, totals);
                 if let Err(error) = read.await {
                     faults.insert(id.0.clone(), sentence(error));
+                    faulty.insert(*hour);
                 }
             }
             let segments = 0..pieces.segments.len();
@@ -55,12 +58,13 @@ impl Verification<'_> {
                 let read = piece::segment(self.bucket, self.tenant, *hour, name, totals);
                 if let Err(error) = read.await {
                     faults.insert(name.to_string(), sentence(error));
+                    faulty.insert(*hour);
                 }
             }
         }
         for at in 0..self.listing.blocks.len() {
             let id = &self.listing.blocks[at].id;
-            if let Some(fault) = self.day_block(at, &windows).await {
+            if let Some(fault) = self.day_block(at, &windows, &faulty).await {
                 faults.insert(id.0.clone(), fault);
             }
         }
@@ -71,7 +75,12 @@ impl Verification<'_> {
     }
 
     /// The fault of a day block.
-    async fn day_block(&self, at: usize, windows: &Totals) -> Option<String> {
+    async fn day_block(
+        &self,
+        at: usize,
+        windows: &Totals,
+        faulty: &BTreeSet<Hour>,
+    ) -> Option<String> {
         let block = &self.listing.blocks[at];
         let mut totals = Totals::default();
         let period = self.day.into();
@@ -96,7 +105,7 @@ impl Verification<'_> {
         if !block.has_hours {
             return None;
         }
-        let hours = block.leaves.keys();
+        let hours = block.leaves.keys().filter(|hour| !faulty.contains(hour));
         let mut comparable = hours.filter(|hour| self.is_comparable(&block.id, **hour));
         comparable.find_map(|hour| Some(format!("{hour}: {}", totals.difference(windows, *hour)?)))
     }
@@ -109,7 +118,7 @@ impl Verification<'_> {
         };
         let blocks = pieces.blocks.iter().flat_map(|of| &of.leaves);
         let segments = pieces.segments.iter().map(|of| &of.name);
-        let leaves: std::collections::BTreeSet<_> = blocks.chain(segments).copied().collect();
+        let leaves: BTreeSet<_> = blocks.chain(segments).copied().collect();
         leaves == *block.of_hour(hour)
     }
 }

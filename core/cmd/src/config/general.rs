@@ -264,6 +264,12 @@ pub(super) const GENERAL: &[Setting] = &[
         &[MemberId::ArchiveQuery],
     ),
     setting_of(
+        "archive.merge_bytes",
+        "96MiB",
+        "memory of the services that a merge holds at once, and of its segments",
+        &[MemberId::ArchiveCompactor],
+    ),
+    setting_of(
         "archive.compact_interval",
         "1m",
         "interval at which segments are compacted into blocks",

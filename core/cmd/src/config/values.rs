@@ -47,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) query_nodes: usize,
     pub(crate) query_series: usize,
     pub(crate) compact_interval: Duration,
+    pub(crate) merge_bytes: usize,
     pub(crate) cache_bytes: usize,
     /// Empty for none.
     pub(crate) cache_dir: PathBuf,
@@ -224,6 +225,7 @@ impl Config {
             query_nodes: count("archive.query_nodes")?,
             query_series: count("archive.query_series")?,
             compact_interval: duration("archive.compact_interval")?,
+            merge_bytes: bytes("archive.merge_bytes")? as usize,
             cache_bytes: bytes("archive.cache_bytes")? as usize,
             cache_dir: text("archive.cache_dir").into(),
             cache_dir_bytes: bytes("archive.cache_dir_bytes")?,
