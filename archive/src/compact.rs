@@ -1,12 +1,14 @@
 //! Compaction: merges segments into blocks and deletes what blocks cover.
 
+mod compactor;
 mod day;
 mod expire;
 mod merge;
+mod part;
 mod presence;
 mod quarantine;
 mod run;
 
-pub(crate) use day::EVER;
+pub use compactor::{Compactor, Done};
 pub use expire::{Outcome, Retained};
-pub use run::{Compactor, Done};
+pub(crate) use part::EVER;

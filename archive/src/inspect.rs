@@ -1,10 +1,12 @@
 //! Lists and verifies all segments and blocks of a bucket.
 
+mod item;
 mod level;
 mod piece;
 mod totals;
 mod verify;
 
+pub use item::Item;
 pub use level::{Level, ServiceBytes, TenantLevels};
 
 use crate::archive::Archive;
@@ -12,30 +14,8 @@ use crate::compact::EVER;
 use crate::error::Result;
 use crate::key::{Day, Tenant};
 use crate::rule::day::{DayListing, Detail};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use verify::Verification;
-
-/// A segment or a block.
-#[derive(Clone, Debug, Serialize)]
-pub struct Item {
-    /// The tenant, encoded as in keys.
-    pub tenant: String,
-    /// `YYYY-MM-DD/HH`, or `YYYY-MM-DD` of a day block.
-    pub period: String,
-    /// `segment`, `hour` or `day`.
-    pub kind: &'static str,
-    /// Name of the segment or block.
-    pub name: String,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Number of segments whose windows it holds.
-    pub segments: usize,
-    /// Whether a query of the whole period reads it; if not, a block covers it.
-    pub read: bool,
-    /// The fault that [`Archive::verify`] found.
-    pub fault: Option<String>,
-}
 
 /// Called with the bytes that are done and the bytes of all.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);

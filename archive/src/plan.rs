@@ -169,7 +169,9 @@ mod tests {
     fn segments_of_one_merge_are_limited_by_their_size() {
         let merged = |bytes: u64| {
             let mut segments = segments(0..40);
-            segments.iter_mut().for_each(|of| of.bytes = bytes);
+            for segment in &mut segments {
+                segment.bytes = bytes;
+            }
             let listing = Listing {
                 segments,
                 blocks: vec![],

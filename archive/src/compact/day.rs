@@ -1,15 +1,16 @@
 //! Day blocks, and the deletion of what has expired.
 
+use super::compactor::{Compactor, Done, read_error};
 use super::expire::Outcome;
 use super::merge::{Merge, Resolution, TableValues, Tables};
+use super::part::{EVER, Part};
 use super::presence::Share;
 use super::quarantine::{Failed, Place, Skipped};
-use super::run::{Compactor, Done, read_error};
 use crate::blocking::blocking;
 use crate::bucket::levels::StoredLeaves;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
-use crate::format::block::{Damaged, HourMeta, Meta, id};
+use crate::format::block::{Damaged, HourMeta, id};
 use crate::key::{BlockId, Day, Hour, Period, SEGMENTS, Tenant};
 use crate::plan::day::{DayPlan, plan_day};
 use crate::rule::day::{DayListing, Hours};
@@ -18,29 +19,6 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use ulid::Ulid;
-
-/// The hours from the first to the last.
-pub(crate) const EVER: (Hour, Hour) = (Hour(i64::MIN), Hour(i64::MAX));
-
-/// A row group to merge.
-pub(super) struct Part {
-    pub(super) block: BlockId,
-    pub(super) period: Period,
-    pub(super) meta: Arc<Meta>,
-    pub(super) group: usize,
-    /// Hours to merge.
-    pub(super) hours: Hours,
-}
-
-impl Part {
-    /// The first of its services.
-    pub(super) fn service(&self) -> &str {
-        let services = self.meta.groups.get(self.group).map(|of| &of.services);
-        services
-            .and_then(|of| of.first())
-            .map_or("", String::as_str)
-    }
-}
 
 impl Compactor {
     /// Merges and expires a share of the days of a tenant. Returns the number of days that were due to be merged.

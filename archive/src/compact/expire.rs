@@ -1,7 +1,7 @@
 //! Deletes what has expired.
 
-use super::day::EVER;
-use super::run::Compactor;
+use super::compactor::Compactor;
+use super::part::EVER;
 use crate::error::Result;
 use crate::format::Table;
 use crate::key::{BlockId, Day, Tenant};

@@ -1,6 +1,6 @@
 //! Presence objects, by which archivers see each other in the bucket.
 
-use super::run::Compactor;
+use super::compactor::Compactor;
 use crate::error::Result;
 use crate::plan::share::{PRESENT, is_own, present};
 use bytes::Bytes;

@@ -3,7 +3,7 @@
 //! The block that is written instead counts their segments as held and names them, so that nothing waits for them,
 //! queries keep reporting them, and the originals are deleted as any other input.
 
-use super::run::{Compactor, read_error};
+use super::compactor::{Compactor, read_error};
 use crate::bucket::ReadError;
 use crate::error::{Error, Result};
 use crate::format::Table;

@@ -1,22 +1,19 @@
 //! The compactor: applies the plan of each hour to the bucket.
 
-use super::day::Part;
+use super::compactor::{Compactor, Done, read_error};
 use super::merge::{Merge, Resolution, TableValues, Tables};
+use super::part::Part;
 use super::presence::Share;
 use super::quarantine::{Failed, Place, Skipped};
 use crate::blocking::blocking;
-use crate::bucket::{Bucket, ReadError};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::format::Table;
-use crate::format::block::{Damaged, Meta, id};
+use crate::format::block::{Damaged, id};
 use crate::format::segment::Segment;
-use crate::key::{BlockId, Hour, META, Period, SEGMENTS, Tenant};
-use crate::metrics::Metrics;
-use crate::options::ArchiveOptions;
+use crate::key::{BlockId, Hour, Tenant};
 use crate::plan::{Piece, plan};
 use crate::rule::day::Hours;
 use crate::rule::{Listing, select};
-use bytes::Bytes;
 use davy_base::Timestamp;
 use object_store::path::Path;
 use std::collections::BTreeSet;
@@ -24,34 +21,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-/// Merges segments into blocks. Any number of compactors can work on the same bucket. Cheap to clone.
-#[derive(Clone)]
-pub struct Compactor {
-    pub(super) options: ArchiveOptions,
-    pub(super) bucket: Arc<Bucket>,
-    pub(super) metrics: Metrics,
-}
-
-/// The result of a round.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Number of blocks written.
-    pub merged: usize,
-    /// Number of pieces deleted.
-    pub deleted: usize,
-    /// A sentence for each failure; the next round retries.
-    pub failed: Vec<String>,
-}
-
 impl Compactor {
-    pub(crate) fn new(options: ArchiveOptions, bucket: Arc<Bucket>, metrics: Metrics) -> Self {
-        Self {
-            options,
-            bucket,
-            metrics,
-        }
-    }
-
     /// Runs rounds until `drain` is cancelled. A merge in progress is dropped, which is safe because a
     /// block exists only when its last object is written.
     pub async fn run(self, drain: CancellationToken) {
@@ -361,71 +331,6 @@ impl Compactor {
         self.put_block(tenant, hour.into(), &name, files, &meta)
             .await?;
         Ok(name)
-    }
-
-    /// Writes the files of a block, the meta object last.
-    pub(super) async fn put_block(
-        &self,
-        tenant: &Tenant,
-        period: Period,
-        name: &BlockId,
-        files: Vec<(Table, Bytes)>,
-        meta: &Meta,
-    ) -> Result<()> {
-        let key = |file: &str| self.bucket.keys.block(tenant, period, name, file);
-        for (table, bytes) in files {
-            self.bucket.put(&key(&table.file()), bytes).await?;
-        }
-        let text = serde_json::to_vec(meta).map_err(Error::corrupt_by)?;
-        self.bucket.put(&key(META), Bytes::from(text)).await
-    }
-
-    /// Deletes the files of a block, the meta object first.
-    pub(super) async fn delete_block(
-        &self,
-        tenant: &Tenant,
-        period: Period,
-        name: &BlockId,
-    ) -> Result<()> {
-        let key = |file: &str| self.bucket.keys.block(tenant, period, name, file);
-        self.bucket.delete(&key(META)).await?;
-        for table in Table::ALL {
-            self.bucket.delete(&key(&table.file())).await?;
-        }
-        match period {
-            Period::Hour(_) => Ok(()),
-            Period::Day(_) => self.bucket.delete(&key(SEGMENTS)).await,
-        }
-    }
-
-    /// Deletes a piece. Of a block, the meta object is deleted first.
-    pub(super) async fn delete(&self, tenant: &Tenant, hour: Hour, piece: &Piece) -> Result<()> {
-        let keys = &self.bucket.keys;
-        let kind = match piece {
-            Piece::Segment(name) => {
-                self.bucket
-                    .delete(&keys.segment(tenant, hour, *name))
-                    .await?;
-                "segment"
-            }
-            Piece::Block(block) => {
-                self.delete_block(tenant, hour.into(), block).await?;
-                "block"
-            }
-        };
-        self.metrics.deleted.with_label_values(&[kind]).inc();
-        Ok(())
-    }
-}
-
-/// The error of a compaction whose input could not be read.
-pub(super) fn read_error(missing: ReadError) -> Error {
-    match missing {
-        ReadError::Gone => Error::new(
-            ErrorKind::Unavailable,
-            "an input was deleted; the next round retries",
-        ),
-        ReadError::Failed(error) => error,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Verifies the pieces of a day, and its day blocks against the pieces with windows.
 
-use super::Item;
+use super::item::Item;
 use super::piece;
 use super::totals::Totals;
 use crate::bucket::{Bucket, ReadError};

@@ -9,8 +9,10 @@
 //! the whole query: the visitor may be inconsistent after it.
 
 mod day;
+mod part;
 mod report;
 
+use part::{Block, Part};
 pub use report::Report;
 use report::SERVICES;
 
@@ -21,11 +23,9 @@ use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
 use crate::format::batch::WindowId;
-use crate::format::block::Meta;
 use crate::format::columns::Group;
-use crate::format::segment::Segment;
 use crate::format::tables::{Dictionary, Names, StackTables};
-use crate::key::{BlockId, Day, Hour, Period, Tenant};
+use crate::key::{Day, Hour, Tenant};
 use crate::labels::SERVICE;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
@@ -55,26 +55,6 @@ const DAYS_LISTED: i64 = 3;
 
 /// How often an hour is listed again when its objects disappear during the scan.
 const RETRIES: usize = 2;
-
-/// A segment, or a row group of a block.
-enum Part {
-    /// A segment that is not read yet, so that only one is in memory.
-    Listed(Ulid),
-    Segment(Segment),
-    Block(Block),
-}
-
-/// A row group of a block.
-struct Block {
-    period: Period,
-    id: BlockId,
-    meta: Arc<Meta>,
-    group: usize,
-    /// The hours that are read from a day block.
-    hours: Option<Hours>,
-    /// Whether it has values by window or hour, besides their sums.
-    has_samples: bool,
-}
 
 /// Why a group was not shown.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod days;
 pub mod drawn;
 pub mod requests;
 pub mod symbols;

@@ -2,14 +2,12 @@
 
 mod compact;
 mod ls;
+mod options;
 mod retain;
 mod verify;
 
-use crate::config::Flags;
 use crate::failure::Failure;
-use crate::stdout::print;
-use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
+use options::ArchiveOptions;
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
@@ -30,16 +28,6 @@ pub(crate) enum ArchiveCommand {
     },
 }
 
-/// Options of every command.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ArchiveOptions {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    flags: Flags,
-}
-
 /// Runs the command.
 pub(crate) fn run(command: &ArchiveCommand) -> Result<(), Failure> {
     match command {
@@ -48,24 +36,4 @@ pub(crate) fn run(command: &ArchiveCommand) -> Result<(), Failure> {
         ArchiveCommand::Compact(options) => compact::run(options),
         ArchiveCommand::Retain { dry_run, options } => retain::run(*dry_run, options),
     }
-}
-
-/// Converts an error of the archive; for `map_err`.
-fn failed(what: &'static str) -> impl Fn(davy_archive::Error) -> Failure {
-    move |error| Failure::because(what)(error)
-}
-
-fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(Failure::because("cannot write JSON"))?;
-    print(&format!("{text}\n"))
-}
-
-/// A progress bar, which is hidden unless standard error is a terminal.
-fn bar(template: &str) -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
 }

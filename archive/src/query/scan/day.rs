@@ -1,6 +1,7 @@
 //! The parts of a scan that are read from day blocks.
 
-use super::{Block, Part, Scan, Visitor};
+use super::part::{Block, Part};
+use super::{Scan, Visitor};
 use crate::blocking::blocking;
 use crate::bucket::ReadError;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! `davy archive compact`: merges until nothing is left to merge.
 
-use super::{ArchiveOptions, bar, failed, print_json};
+use super::options::{ArchiveOptions, bar, failed, print_json};
 use crate::failure::Failure;
 use crate::process::with_archive;
 use crate::stdout::print;

@@ -1,6 +1,6 @@
 //! `davy archive ls`: what each tenant has stored.
 
-use super::{ArchiveOptions, failed, print_json};
+use super::options::{ArchiveOptions, failed, print_json};
 use crate::failure::Failure;
 use crate::process::with_archive;
 use crate::stdout::print;

@@ -1,6 +1,6 @@
 //! `davy archive verify`: reads and compares everything.
 
-use super::{ArchiveOptions, bar, failed, print_json};
+use super::options::{ArchiveOptions, bar, failed, print_json};
 use crate::failure::Failure;
 use crate::process::with_archive;
 use crate::stdout::print;

@@ -1,0 +1,24 @@
+//! A row of a listing.
+
+use serde::Serialize;
+
+/// A segment or a block.
+#[derive(Clone, Debug, Serialize)]
+pub struct Item {
+    /// The tenant, encoded as in keys.
+    pub tenant: String,
+    /// `YYYY-MM-DD/HH`, or `YYYY-MM-DD` of a day block.
+    pub period: String,
+    /// `segment`, `hour` or `day`.
+    pub kind: &'static str,
+    /// Name of the segment or block.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Number of segments whose windows it holds.
+    pub segments: usize,
+    /// Whether a query of the whole period reads it; if not, a block covers it.
+    pub read: bool,
+    /// The fault that [`Archive::verify`] found.
+    pub fault: Option<String>,
+}
