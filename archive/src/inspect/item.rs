@@ -19,6 +19,6 @@ pub struct Item {
     pub segments: usize,
     /// Whether a query of the whole period reads it; if not, a block covers it.
     pub read: bool,
-    /// The fault that [`Archive::verify`] found.
+    /// The fault that [`Archive::verify`](crate::Archive::verify) found.
     pub fault: Option<String>,
 }

@@ -240,6 +240,11 @@ pub const METRICS: &[MetricEntry] = &[
         &[],
         "Bytes of acknowledged profiles, as received.",
     ),
+    counter(
+        "davy_archive_quarantined_total",
+        &["reason"],
+        "Damaged segments and row groups that were copied to the quarantine and left out of a merge, by reason.",
+    ),
     histogram(
         "davy_archive_query_duration_seconds",
         &["op"],
@@ -249,11 +254,6 @@ pub const METRICS: &[MetricEntry] = &[
         "davy_archive_query_partial_total",
         &[],
         "Query results with missing data.",
-    ),
-    counter(
-        "davy_archive_quarantined_total",
-        &["reason"],
-        "Damaged segments and row groups that were copied to the quarantine and left out of a merge, by reason.",
     ),
     counter(
         "davy_archive_rejected_total",
