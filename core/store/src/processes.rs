@@ -134,8 +134,8 @@ impl Store {
         session
             .execute(
                 AssertSqlSafe(format!(
-                    "UPDATE processes SET stopped_at = {now}, seen_at = {now}, ending = $1
-                     WHERE id = $2"
+                    "UPDATE processes SET stopped_at = clock.now, seen_at = clock.now, ending = $1
+                     FROM (SELECT {now} AS now) AS clock WHERE id = $2"
                 )),
                 args![ending, id],
             )

@@ -3,7 +3,7 @@
 use super::days::*;
 use crate::support::{CPU, cpu};
 use davy_archive::compact::{Outcome, Retained};
-use davy_base::Clock;
+use davy_base::{Clock, Timestamp};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -178,6 +178,38 @@ async fn late_window_counts_before_and_after_it_is_in_a_day_block() {
     compact(&world).await;
     assert_eq!(keys(&world, "/blocks/hour/").await, 0);
     assert_eq!(total().await, before + 7);
+}
+
+/// A window without a time of its own is in the hour of its arrival, and so in two days.
+#[tokio::test]
+async fn window_that_was_pushed_twice_around_midnight_counts_once() {
+    let start = start();
+    let world = world_at(start);
+    let labels = [("service_name", "web"), ("__name__", "process_cpu")];
+    let raw = cpu(&Clock::manual(Timestamp::EPOCH), &[(&["main"], 7, &[])]);
+    world.clock.advance(DAY - Duration::from_mins(1));
+    assert_eq!(world.push("", &labels, "twice", &raw).await.0, 200);
+    world.clock.advance(Duration::from_mins(2));
+    assert_eq!(world.push("", &labels, "twice", &raw).await.0, 200);
+    assert_eq!(keys(&world, "/segments/").await, 2);
+    let total = async || {
+        let both = path("top", start, start.plus(DAY * 2), &format!("type={CPU}"));
+        let top = world.json(&both).await;
+        (
+            top["total"].as_i64(),
+            top["partial"].as_array().map(Vec::len),
+        )
+    };
+    assert_eq!(total().await, (Some(7), Some(0)));
+    world.clock.advance(DAY + HOUR * 7);
+    while compact(&world).await != (0, 0) {
+        assert_eq!(total().await, (Some(7), Some(0)));
+    }
+    assert_eq!(keys(&world, "/blocks/day/").await, 20);
+    world.clock.advance(DAY * 3);
+    compact(&world).await;
+    assert_eq!(keys(&world, "/blocks/hour/").await, 0);
+    assert_eq!(total().await, (Some(7), Some(0)));
 }
 
 #[tokio::test]
