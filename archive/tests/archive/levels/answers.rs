@@ -187,7 +187,7 @@ async fn window_that_was_pushed_twice_around_midnight_counts_once() {
     let world = world_at(start);
     let labels = [("service_name", "web"), ("__name__", "process_cpu")];
     let raw = cpu(&Clock::manual(Timestamp::EPOCH), &[(&["main"], 7, &[])]);
-    world.clock.advance(DAY - Duration::from_mins(1));
+    world.clock.advance(Duration::from_mins(24 * 60 - 1));
     assert_eq!(world.push("", &labels, "twice", &raw).await.0, 200);
     world.clock.advance(Duration::from_mins(2));
     assert_eq!(world.push("", &labels, "twice", &raw).await.0, 200);
