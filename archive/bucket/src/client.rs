@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, ObjectMeta, ObjectStoreExt, PutOptions};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Options of a [`Client`].
@@ -83,6 +83,11 @@ impl Drop for Counted<'_> {
         self.meter.requests(self.kind, self.key, requests);
         Usage::record_requests(requests);
     }
+}
+
+/// Locks what no holder panics with.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no panic while it is held")
 }
 
 /// Time to move this many bytes at the slowest acceptable rate.
@@ -191,10 +196,7 @@ impl Client {
             number += 1;
             let (fault, retry_after) = match attempt().await {
                 Ok(value) => {
-                    self.retries
-                        .lock()
-                        .expect("no panic while it is held")
-                        .earn();
+                    locked(&self.retries).earn();
                     return Ok(value);
                 }
                 Err(failed) => failed,
@@ -205,20 +207,11 @@ impl Client {
                 retry_after,
                 left: end.saturating_sub(self.clock.monotonic()),
             };
-            let unit = self
-                .random
-                .lock()
-                .expect("no panic while it is held")
-                .unit();
+            let unit = locked(&self.random).unit();
             let Some(pause) = pause(&self.policy, &failed, unit) else {
                 return Err(self.give_up(kind, key, fault, number));
             };
-            if !self
-                .retries
-                .lock()
-                .expect("no panic while it is held")
-                .spend()
-            {
+            if !locked(&self.retries).spend() {
                 self.meter.retry_denied(kind);
                 return Err(self.give_up(kind, key, fault, number));
             }

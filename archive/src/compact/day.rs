@@ -87,15 +87,8 @@ impl Compactor {
         let mut skipped = Skipped::default();
         loop {
             let merged = self.merge_parts(tenant, day, listing, plan, &skipped).await;
-            match merged {
-                Ok(made) => return Ok(made),
-                Err(Failed { at: None, error }) => return Err(error),
-                Err(Failed {
-                    at: Some(at),
-                    error,
-                }) => {
-                    self.skip(tenant, at, error, &mut skipped).await?;
-                }
+            if let Some(made) = self.made_or_skip(tenant, merged, &mut skipped).await? {
+                return Ok(made);
             }
         }
     }

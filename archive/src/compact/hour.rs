@@ -85,20 +85,12 @@ impl Compactor {
         let mut pieces: Vec<&Piece> = pieces.iter().collect();
         pieces.sort();
         let mut skipped = Skipped::default();
-        // The merge may already contain a part of the damaged group, so it starts over.
         loop {
-            match self
+            let merged = self
                 .merge_all(tenant, hour, listing, &pieces, &skipped)
-                .await
-            {
-                Ok(made) => return Ok(made),
-                Err(Failed { at: None, error }) => return Err(error),
-                Err(Failed {
-                    at: Some(at),
-                    error,
-                }) => {
-                    self.skip(tenant, at, error, &mut skipped).await?;
-                }
+                .await;
+            if let Some(made) = self.made_or_skip(tenant, merged, &mut skipped).await? {
+                return Ok(made);
             }
         }
     }

@@ -88,9 +88,30 @@ fn folder(error: &Error) -> &'static str {
 }
 
 impl Compactor {
+    /// The block that a merge made. None if it failed because of a damaged row group, which is now skipped: it may be in
+    /// the merge in part, so the merge starts over.
+    pub(super) async fn made_or_skip(
+        &self,
+        tenant: &Tenant,
+        merged: Result<BlockId, Failed>,
+        skipped: &mut Skipped,
+    ) -> Result<Option<BlockId>> {
+        match merged {
+            Ok(made) => Ok(Some(made)),
+            Err(Failed { at: None, error }) => Err(error),
+            Err(Failed {
+                at: Some(at),
+                error,
+            }) => {
+                self.skip(tenant, at, error, skipped).await?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Leaves a damaged row group out of a merge, after its object has been read again and copied to the quarantine.
     /// Fails if it is not damaged.
-    pub(super) async fn skip(
+    async fn skip(
         &self,
         tenant: &Tenant,
         at: Place,

@@ -25,7 +25,7 @@ pub fn present(seen: &[(String, Timestamp)]) -> Vec<String> {
 }
 
 /// Whether the archiver `own` does work with this key, which has been due for a time. By rendezvous hashing, each key
-/// ranks the archivers anew, so that when one comes or goes, only its share moves.
+/// has its own ranking of the archivers: when one joins or leaves, only its share of the keys moves.
 pub fn is_own(archivers: &[String], own: &str, key: &str, due_for: Duration) -> bool {
     let weight =
         |archiver: &str| xxhash_rust::xxh3::xxh3_64(format!("{archiver}\n{key}").as_bytes());

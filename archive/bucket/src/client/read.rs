@@ -1,6 +1,6 @@
 //! Reads, which may be hedged.
 
-use super::{Client, stopped, transfer_time};
+use super::{Client, locked, stopped, transfer_time};
 use crate::fault::{Fault, FaultKind, Stated};
 use crate::meter::{RequestKind, Usage};
 use bytes::{Bytes, BytesMut};
@@ -99,10 +99,7 @@ impl Client {
     {
         let start = self.clock.monotonic();
         let delay = if self.options.hedge && self.policy.attempts > 1 {
-            self.hedges
-                .lock()
-                .expect("no panic while it is held")
-                .delay()
+            locked(&self.hedges).delay()
         } else {
             None
         };
@@ -113,10 +110,7 @@ impl Client {
         };
         if answer.is_ok() {
             let took = self.clock.monotonic().saturating_sub(start);
-            self.hedges
-                .lock()
-                .expect("no panic while it is held")
-                .record(took);
+            locked(&self.hedges).record(took);
         }
         answer
     }
@@ -134,12 +128,7 @@ impl Client {
             Either::Left((answer, _)) => return answer,
             Either::Right(((), first)) => first,
         };
-        if !self
-            .hedges
-            .lock()
-            .expect("no panic while it is held")
-            .spend()
-        {
+        if !locked(&self.hedges).spend() {
             return first.await;
         }
         let second = pin!(attempt());

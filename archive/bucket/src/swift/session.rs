@@ -93,7 +93,7 @@ impl Session {
 
     /// The current token, or a new one if there is none, it is about to expire, or the store refused it.
     async fn token(&self, refused: Option<&Arc<Token>>) -> object_store::Result<Arc<Token>> {
-        // Whoever waits for the lock finds the token that was renewed meanwhile.
+        // A caller that had to wait for the lock gets the token that another one has renewed.
         let mut current = self.current.lock().await;
         let now = self.clock.monotonic();
         if let Some(Current { token, renew_at }) = &*current

@@ -387,7 +387,7 @@ fn late_segment_of_an_expired_hour_is_read_beside_the_day_block() {
     let tiling = late.tile(DAY, &range(0, 1_440), Detail::Sums);
     assert_eq!((tiling.blocks.len(), tiling.hours.len()), (1, 1));
     assert_eq!(tiling.inexact, []);
-    // Two day blocks that share a leaf cannot be told apart without windows.
+    // Without windows, nothing shows what two day blocks that share a leaf have in common.
     let overlapping = listing(
         &[],
         vec![day_block(8, &[(1, &[1, 2])]), day_block(9, &[(1, &[2, 3])])],
