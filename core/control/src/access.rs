@@ -8,7 +8,7 @@ mod forwarded;
 mod host;
 mod origin;
 
-use crate::metrics::entry;
+use crate::metrics::catalogue::entry;
 use crate::problem::Problem;
 use axum::http::{HeaderMap, Request, StatusCode};
 use davy_archive::metrics::register;

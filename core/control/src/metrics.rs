@@ -1,11 +1,11 @@
 //! Metrics in Prometheus's text format: those of a registry, and those of members, which are read from
 //! their usage at each scrape.
 
-mod catalogue;
+pub(crate) mod catalogue;
 mod families;
 mod merge;
 
-pub(crate) use catalogue::entry;
+use catalogue::entry;
 pub use catalogue::metrics;
 pub use davy_archive::metrics::MetricEntry;
 

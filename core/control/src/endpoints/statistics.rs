@@ -1,6 +1,6 @@
 //! Request metrics of endpoints.
 
-use crate::metrics::entry;
+use crate::metrics::catalogue::entry;
 use axum::http::StatusCode;
 use davy_archive::metrics::register;
 use prometheus::core::Collector as _;

@@ -1,6 +1,6 @@
 //! Metric families that are made from the report of the process.
 
-use super::entry;
+use super::catalogue::entry;
 use crate::control::{Control, Database};
 use crate::usage::Usage;
 use davy_archive::metrics::MetricKind;
