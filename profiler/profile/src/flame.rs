@@ -4,6 +4,7 @@ mod build;
 mod export;
 mod frame;
 mod mappings;
+mod preorder;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ pub use build::{Adoption, Grain, UNTAGGED};
 pub use export::Exported;
 pub use frame::{CodePlace, Frame, FrameKind};
 pub use mappings::MappingTable;
+pub use preorder::{Preorder, Sums};
 pub use shape::FunctionTotal;
 pub(crate) use tree::Children;
 pub use tree::FlameTree;

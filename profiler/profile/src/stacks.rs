@@ -24,8 +24,9 @@ impl NodeId {
 pub struct StackTree {
     parents: Vec<u32>,
     items: Vec<u32>,
-    /// Nodes by (parent, item).
+    /// Nodes by (parent, item), of those below `indexed`.
     index: WordMap<2>,
+    indexed: usize,
 }
 
 impl Default for StackTree {
@@ -34,6 +35,7 @@ impl Default for StackTree {
             parents: vec![0],
             items: vec![u32::MAX],
             index: WordMap::new(),
+            indexed: 1,
         }
     }
 }
@@ -58,13 +60,38 @@ impl StackTree {
             parent.index() < self.parents.len(),
             "the parent is in this tree"
         );
+        if self.indexed < self.parents.len() {
+            self.catch_up();
+        }
         let id = self.parents.len() as u32;
         let found = self.index.find_or_insert([parent.0, item], id);
         if found == id {
             self.parents.push(parent.0);
             self.items.push(item);
+            self.indexed += 1;
         }
         NodeId(found)
+    }
+
+    /// Adds a child of `parent` for `item`, which `parent` must not have yet. Faster than [`child`](Self::child):
+    /// such nodes are indexed at the next lookup only.
+    #[inline]
+    pub(crate) fn push(&mut self, parent: NodeId, item: u32) -> NodeId {
+        self.parents.push(parent.0);
+        self.items.push(item);
+        NodeId(self.parents.len() as u32 - 1)
+    }
+
+    /// Indexes the nodes that `push` added.
+    #[cold]
+    fn catch_up(&mut self) {
+        let first = self.indexed;
+        self.index.reserve(self.parents.len() - first);
+        for id in first..self.parents.len() {
+            self.index
+                .find_or_insert([self.parents[id], self.items[id]], id as u32);
+        }
+        self.indexed = self.parents.len();
     }
 
     /// Prepares calls of [`child`](Self::child) that follow, for nodes and items that do not depend on each other.
@@ -78,6 +105,12 @@ impl StackTree {
         self.parents.reserve(nodes);
         self.items.reserve(nodes);
         self.index.reserve(nodes);
+    }
+
+    /// Reserves capacity for `nodes` more nodes that are pushed.
+    pub(crate) fn reserve_unindexed(&mut self, nodes: usize) {
+        self.parents.reserve(nodes);
+        self.items.reserve(nodes);
     }
 
     /// Parent of a node; the root is its own parent.
@@ -124,6 +157,19 @@ impl StackTree {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pushed_nodes_are_found_as_children() {
+        let mut tree = StackTree::new();
+        let a = tree.push(NodeId::ROOT, 7);
+        let b = tree.push(a, 8);
+        assert_eq!(tree.child(a, 8), b);
+        assert_eq!(tree.child(NodeId::ROOT, 7), a);
+        let c = tree.child(b, 8);
+        let d = tree.push(c, 1);
+        assert_eq!([tree.child(c, 1), tree.child(c, 2)], [d, NodeId(d.0 + 1)]);
+        assert_eq!(tree.len(), 6);
+    }
 
     #[test]
     fn parents_have_lower_ids_than_children_and_values_add_up() {
