@@ -1,5 +1,9 @@
 //! The flush loop: writes open segments and answers the pushes that wait for them.
 
+mod credit;
+
+use credit::Credit;
+
 use super::memory::MemoryBudget;
 use super::open::{OpenSegment, OpenSegments};
 use crate::blocking::blocking;
@@ -34,7 +38,7 @@ pub(super) struct Flusher {
     pub(super) memory: MemoryBudget,
     /// Names of segments.
     pub(super) random: Mutex<Random>,
-    /// How long segments stay open.
+    /// Time between flushes under load; with few pushes, segments are written sooner.
     pub(super) interval: Duration,
     /// Memory of open segments that ends the interval early.
     pub(super) bytes: usize,
@@ -54,6 +58,7 @@ impl Flusher {
     pub(super) async fn run(&self, drain: CancellationToken) {
         self.accept(true);
         let _refuse = Refuse(self);
+        let mut credit = Credit::new(self.interval, self.clock.monotonic());
         while !drain.is_cancelled() {
             tokio::select! {
                 () = drain.cancelled() => break,
@@ -63,7 +68,7 @@ impl Flusher {
             tokio::select! {
                 () = drain.cancelled() => break,
                 () = self.due.notified() => {}
-                () = self.clock.sleep(self.wait()) => {}
+                () = self.clock.sleep(self.wait(&mut credit)) => {}
                 () = self.hurried_push.notified() => {
                     tokio::select! {
                         () = drain.cancelled() => break,
@@ -72,6 +77,7 @@ impl Flusher {
                     }
                 }
             }
+            credit.spend();
             self.flush().await;
         }
         self.accept(false);
@@ -149,13 +155,14 @@ impl Flusher {
     }
 
     /// How long the segments stay open from now on.
-    fn wait(&self) -> Duration {
+    fn wait(&self, credit: &mut Credit) -> Duration {
+        let wait = credit.wait(self.clock.monotonic());
         if self.hurried.load(Ordering::Acquire) {
             HURRIED_INTERVAL
         } else if self.open.bytes() >= self.bytes || self.open.is_empty() {
             Duration::ZERO
         } else {
-            self.interval
+            wait
         }
     }
 }
