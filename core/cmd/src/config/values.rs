@@ -226,7 +226,11 @@ impl Config {
             query_series: count("archive.query_series")?,
             compact_interval: duration("archive.compact_interval")?,
             merge_bytes: bytes("archive.merge_bytes")? as usize,
-            cache_bytes: bytes("archive.cache_bytes")? as usize,
+            cache_bytes: if text("archive.cache_bytes").is_empty() {
+                cache_bytes(memory())
+            } else {
+                bytes("archive.cache_bytes")? as usize
+            },
             cache_dir: text("archive.cache_dir").into(),
             cache_dir_bytes: bytes("archive.cache_dir_bytes")?,
             profiler_enabled: loaded
@@ -265,4 +269,36 @@ fn items(list: &str) -> impl Iterator<Item = &str> {
 fn network(text: &str) -> Option<IpNet> {
     let address = || Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?));
     text.parse().ok().or_else(address)
+}
+
+/// The default of `archive.cache_bytes` for this much memory: a sixteenth of it.
+fn cache_bytes(memory: u64) -> usize {
+    (memory / 16).clamp(32 << 20, 256 << 20) as usize
+}
+
+/// The memory that this process may use, in bytes: that of the machine or of its control group. 0 if unknown.
+fn memory() -> u64 {
+    let machine = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = machine
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"));
+    let kibibytes = total.and_then(|of| of.trim().strip_suffix(" kB")?.parse().ok());
+    let machine = kibibytes.unwrap_or(0u64) << 10;
+    match davy_control::KernelStatistics::read().memory_limit_bytes {
+        0 => machine,
+        limit => limit.min(machine),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cache_is_a_sixteenth_of_the_memory_within_bounds() {
+        let mebibytes = |memory: u64| cache_bytes(memory << 20) >> 20;
+        assert_eq!([0, 512, 1_024, 2_048].map(mebibytes), [32, 32, 64, 128]);
+        assert_eq!([4_096, 65_536].map(mebibytes), [256, 256]);
+        assert!(memory() > 64 << 20, "{}", memory());
+    }
 }
