@@ -1,5 +1,6 @@
 //! Requests to the object storage. Each is counted and has a time limit.
 
+mod decoded;
 pub mod levels;
 mod meter;
 mod piece;
@@ -19,9 +20,11 @@ use crate::rule::{BlockEntry, Listing, SegmentEntry};
 use bytes::Bytes;
 use davy_base::Timestamp;
 use davy_bucket::{BucketUrl, Client, DiskCache, OpenBucket, Scheme};
+pub(crate) use decoded::GroupOf;
 use meter::BucketMeter;
 use object_store::path::Path;
-use piece::{Piece, WHOLE};
+pub(crate) use piece::Piece;
+use piece::WHOLE;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use ulid::Ulid;
@@ -128,15 +131,30 @@ impl Bucket {
         group: usize,
     ) -> Result<Group, ReadError> {
         let key = self.keys.block(tenant, period, id, &table.file());
-        self.file_group(&key, meta.file(table)?, group).await
+        self.file_group(&key, meta.file(table)?, group, Piece::Range)
+            .await
+    }
+
+    /// A row group of a table of a block whose bytes are not cached in memory, because what is decoded of them is.
+    pub(crate) async fn group_once(
+        &self,
+        (tenant, period, id): (&Tenant, Period, &BlockId),
+        meta: &Meta,
+        table: Table,
+        group: usize,
+    ) -> Result<Group, ReadError> {
+        let key = self.keys.block(tenant, period, id, &table.file());
+        self.file_group(&key, meta.file(table)?, group, Piece::Uncached)
+            .await
     }
 
     /// A row group of a file.
-    pub async fn file_group(
+    pub(crate) async fn file_group(
         &self,
         key: &Path,
         file: &FileMeta,
         group: usize,
+        piece: impl FnOnce(std::ops::Range<u64>) -> Piece,
     ) -> Result<Group, ReadError> {
         let footer = if let Some(Entry::Footer(footer)) = self.cache.get(key.as_ref(), file.footer)
         {
@@ -155,7 +173,7 @@ impl Bucket {
             footer
         };
         let open = |bytes| file.open_group(group, Arc::clone(&footer), bytes);
-        let piece = Piece::Range(file.group_range(group)?);
+        let piece = piece(file.group_range(group)?);
         self.opened(key, piece, open).await
     }
 

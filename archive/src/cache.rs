@@ -1,6 +1,7 @@
-//! Recently read pieces of objects, in bounded memory. Objects never change, so a piece never
-//! becomes stale.
+//! Recently read pieces of objects and what was decoded of them, in bounded memory. Objects never change, so a piece
+//! never becomes stale.
 
+use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
 use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaData;
 use quick_cache::sync::{Cache as PieceCache, DefaultLifecycle};
@@ -17,6 +18,14 @@ pub(crate) enum Entry {
     Meta(Arc<crate::format::block::Meta>),
     /// A Parquet footer.
     Footer(Arc<ParquetMetaData>),
+    /// The series of a row group.
+    Series(Arc<SeriesTable>),
+    /// The windows of a row group.
+    Windows(Arc<WindowTable>),
+    /// The stacks of a row group.
+    Stacks(Arc<Dictionary>),
+    /// Values of a row group.
+    Values(Arc<Values>),
 }
 
 /// The key of an object and the offset of the piece in it.

@@ -31,11 +31,13 @@ pub enum Table {
     Samples,
     /// Sums of (series, stack) over all windows; blocks only.
     Sums,
+    /// Sums of (series, window) over all stacks; blocks only.
+    Totals,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Series,
         Self::Windows,
         Self::Mappings,
@@ -44,6 +46,7 @@ impl Table {
         Self::Nodes,
         Self::Samples,
         Self::Sums,
+        Self::Totals,
     ];
 
     /// The tables of a segment.
@@ -68,6 +71,7 @@ impl Table {
             Self::Nodes => "nodes",
             Self::Samples => "samples",
             Self::Sums => "sums",
+            Self::Totals => "totals",
         }
     }
 

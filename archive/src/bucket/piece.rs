@@ -6,7 +6,7 @@ use std::ops::Range;
 pub(super) const WHOLE: Range<u64> = 0..u64::MAX;
 
 /// What is read of an object that never changes.
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// The object, by the caches.
     Object,
     /// A range of it, by the caches.

@@ -177,11 +177,8 @@ impl Merge {
                 });
             }
         }
-        let mut at = 0;
-        for run in values.series.chunk_by(|a, b| a == b) {
-            let range = at..at + run.len();
-            at = range.end;
-            let source = series.rows[run[0] as usize].source;
+        for (at, range) in values.runs() {
+            let source = series.rows[at].source;
             let service = series.sources[source as usize].service();
             let Some(batch) = self.batches.get_mut(service) else {
                 continue;
@@ -195,7 +192,7 @@ impl Merge {
                     nodes
                 },
             });
-            let build_id = &series.rows[run[0] as usize].header.build_id;
+            let build_id = &series.rows[at].header.build_id;
             map.frames
                 .program(build_id, &mut batch.strings, &mut batch.mappings)?;
             let before = batch.rows.len();
@@ -209,7 +206,7 @@ impl Merge {
                 }
                 let node = map.node(batch, &dictionary, values.nodes[row])?;
                 batch.rows.push(Row {
-                    series: new_series[run[0] as usize],
+                    series: new_series[at],
                     node,
                     window,
                     value: values.values[row],

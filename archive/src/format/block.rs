@@ -190,6 +190,11 @@ impl Meta {
         serde_json::from_slice(bytes).map_err(Error::corrupt_by)
     }
 
+    /// Whether it has a table; blocks of earlier versions have fewer.
+    pub fn has(&self, table: Table) -> bool {
+        self.tables.contains_key(table.name())
+    }
+
     /// A file.
     pub fn file(&self, table: Table) -> Result<&FileMeta> {
         self.tables

@@ -310,38 +310,85 @@ impl Group {
 
     /// Reads a column of texts, or of bytes.
     pub fn text(&self, column: usize) -> Result<Texts> {
-        Ok(Texts {
-            rows: self.read::<ByteArrayType>(column)?,
-        })
+        Texts::of(&self.read::<ByteArrayType>(column)?)
     }
 }
 
-/// A column of texts, or of bytes.
+/// A column of texts, or of bytes. Consecutive equal values are stored once.
+#[derive(Clone)]
 pub struct Texts {
-    rows: Vec<ByteArray>,
+    /// The values one after another, as a text if they are all UTF-8.
+    all: Result<String, Vec<u8>>,
+    /// Start and length of each row.
+    rows: Vec<(u32, u32)>,
 }
 
 impl Texts {
+    fn of(values: &[ByteArray]) -> Result<Self> {
+        let mut all: Vec<u8> = Vec::new();
+        let mut rows: Vec<(u32, u32)> = Vec::with_capacity(values.len());
+        for value in values {
+            let bytes = value.data();
+            let last = rows.last().copied().filter(|(start, length)| {
+                *length as usize == bytes.len() && all[*start as usize..] == *bytes
+            });
+            let too_large = || Error::corrupt("texts of more than 4 GiB");
+            let span = if let Some(last) = last {
+                last
+            } else {
+                let start = u32::try_from(all.len()).map_err(|_| too_large())?;
+                all.extend_from_slice(bytes);
+                u32::try_from(all.len()).map_err(|_| too_large())?;
+                (start, bytes.len() as u32)
+            };
+            rows.push(span);
+        }
+        all.shrink_to_fit();
+        let all = String::from_utf8(all).map_err(std::string::FromUtf8Error::into_bytes);
+        Ok(Self { all, rows })
+    }
+
+    fn span(&self, row: usize) -> Option<std::ops::Range<usize>> {
+        let (start, length) = *self.rows.get(row)?;
+        Some(start as usize..start as usize + length as usize)
+    }
+
     /// The text of a row; an error if it is missing or not UTF-8.
     pub fn get(&self, row: usize) -> Result<&str> {
-        let value = self
-            .rows
-            .get(row)
+        let span = self
+            .span(row)
             .ok_or_else(|| Error::corrupt("missing text"))?;
-        value
-            .as_utf8()
-            .map_err(|_| Error::corrupt("text is not UTF-8"))
+        let text = match &self.all {
+            Ok(text) => text.get(span),
+            Err(bytes) => std::str::from_utf8(&bytes[span]).ok(),
+        };
+        text.ok_or_else(|| Error::corrupt("text is not UTF-8"))
     }
 
     /// The bytes of a row; an error if it is missing.
     pub fn bytes(&self, row: usize) -> Result<&[u8]> {
-        let value = self.rows.get(row).map(ByteArray::data);
-        value.ok_or_else(|| Error::corrupt("missing bytes"))
+        let span = self
+            .span(row)
+            .ok_or_else(|| Error::corrupt("missing bytes"))?;
+        Ok(match &self.all {
+            Ok(text) => &text.as_bytes()[span],
+            Err(bytes) => &bytes[span],
+        })
     }
 
     /// Adds a row.
     pub fn push(&mut self, text: &str) {
-        self.rows.push(ByteArray::from(text));
+        let start = match &mut self.all {
+            Ok(all) => {
+                all.push_str(text);
+                all.len()
+            }
+            Err(all) => {
+                all.extend_from_slice(text.as_bytes());
+                all.len()
+            }
+        } - text.len();
+        self.rows.push((start as u32, text.len() as u32));
     }
 
     /// Number of rows.
@@ -352,6 +399,12 @@ impl Texts {
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Memory, in bytes.
+    pub fn memory(&self) -> usize {
+        let all = self.all.as_ref().map_or_else(Vec::len, String::len);
+        all + self.rows.len() * size_of::<(u32, u32)>()
     }
 }
 

@@ -78,6 +78,7 @@ impl Table {
                 ("node", Delta32),
                 ("value", Dictionary64),
             ],
+            Self::Totals => &[("series", Delta32), ("window", Delta32), ("value", Delta64)],
         }
     }
 
@@ -295,6 +296,33 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
             writer.group(&[
                 Column::I32(&series),
                 Column::I32(&nodes),
+                Column::I64(&values),
+            ])
+        }
+        Table::Totals => {
+            let (mut series, mut windows, mut values) = (Vec::new(), Vec::new(), Vec::new());
+            let mut sums = vec![0i64; content.windows.len()];
+            for same in content.rows.chunk_by(|a, b| a.series == b.series) {
+                for row in same {
+                    let sum = &mut sums[row.window as usize];
+                    *sum = sum.saturating_add(row.value);
+                }
+                let source = content.series[same[0].series as usize].0.source;
+                // Windows are sorted by source.
+                let first = content.windows.partition_point(|of| of.source < source);
+                let of_source = content.windows[first..].iter();
+                let count = of_source.take_while(|of| of.source == source).count();
+                for (window, sum) in sums.iter_mut().enumerate().skip(first).take(count) {
+                    if *sum != 0 {
+                        series.push(bases.series + same[0].series as i32);
+                        windows.push(bases.windows + window as i32);
+                        values.push(std::mem::take(sum));
+                    }
+                }
+            }
+            writer.group(&[
+                Column::I32(&series),
+                Column::I32(&windows),
                 Column::I64(&values),
             ])
         }

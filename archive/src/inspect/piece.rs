@@ -19,6 +19,7 @@ struct Tables {
     stacks: StackTables,
     samples: Option<Group>,
     sums: Option<Group>,
+    totals: Option<Group>,
 }
 
 /// Number of windows and rows, as found.
@@ -44,6 +45,7 @@ pub(super) async fn segment(
         stacks: segment.stacks()?,
         samples: Some(segment.table(Table::Samples)?),
         sums: None,
+        totals: None,
     };
     let found = group(tables, totals).await?;
     Ok(compare(stated, &found)?)
@@ -62,19 +64,20 @@ pub(super) async fn block(
     for (index, stated) in meta.groups.iter().enumerate() {
         let table = |table| bucket.group((tenant, period, id), &meta, table, index);
         let stacks = bucket.stacks((tenant, period, id), &meta, index);
-        let samples = async {
-            if has_samples {
-                table(Table::Samples).await.map(Some)
+        let optional = async |of: Table, is_there: bool| {
+            if is_there {
+                table(of).await.map(Some)
             } else {
                 Ok(None)
             }
         };
-        let (series, windows, stacks, samples, sums) = futures_util::try_join!(
+        let (series, windows, stacks, samples, sums, of_windows) = futures_util::try_join!(
             table(Table::Series),
             table(Table::Windows),
             stacks,
-            samples,
-            table(Table::Sums)
+            optional(Table::Samples, has_samples),
+            table(Table::Sums),
+            optional(Table::Totals, meta.has(Table::Totals))
         )?;
         let tables = Tables {
             series,
@@ -82,6 +85,7 @@ pub(super) async fn block(
             stacks,
             samples,
             sums: Some(sums),
+            totals: of_windows,
         };
         let found = group(tables, totals).await?;
         let rows = if has_samples { stated.rows } else { found.rows };
@@ -127,13 +131,20 @@ async fn group(tables: Tables, totals: &mut Totals) -> Result<Found> {
             .sums
             .map(|sums| Values::sums(&sums, &series, Some(&dictionary)));
         let sums = sums.transpose()?;
+        let totals_by_window = tables
+            .totals
+            .map(|totals| Values::totals(&totals, &series, &windows));
+        let totals_by_window = totals_by_window.transpose()?;
         let total = |values: &Values| -> i128 {
             values.values.iter().map(|value| i128::from(*value)).sum()
         };
-        if let (Some(samples), Some(sums)) = (&samples, &sums)
-            && total(samples) != total(sums)
-        {
-            return Err(Error::corrupt("the sums differ from the samples"));
+        for (what, other) in [("sums", &sums), ("totals", &totals_by_window)] {
+            if let (Some(samples), Some(other)) = (&samples, other)
+                && total(samples) != total(other)
+            {
+                let text = format!("the {what} differ from the samples");
+                return Err(Error::corrupt(text));
+            }
         }
         let found = Found {
             windows: windows

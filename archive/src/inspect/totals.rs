@@ -31,18 +31,15 @@ impl Totals {
                 *self.by_key.entry(key).or_default() += i128::from(window.count);
             }
         }
-        let mut start = 0;
         let mut by_hour = BTreeMap::<Hour, i128>::new();
-        for run in samples.series.chunk_by(|a, b| a == b) {
-            let range = start..start + run.len();
-            start = range.end;
+        for (at, range) in samples.runs() {
             for row in range {
                 let window = samples.windows[row] as usize;
                 if is_new[window] {
                     *by_hour.entry(hour(window)).or_default() += i128::from(samples.values[row]);
                 }
             }
-            let of = &series.rows[run[0] as usize];
+            let of = &series.rows[at];
             let service = series.sources[of.source as usize].service();
             while let Some((hour, sum)) = by_hour.pop_first() {
                 let key = (hour, service.to_owned(), of.kind.to_string());

@@ -106,16 +106,13 @@ impl Plan {
 /// Averages are kept in units of this fraction until the end.
 pub(super) const FRACTIONS: i128 = 1_024;
 
-/// The closest number to a number of [`FRACTIONS`] that 64 bits hold.
-pub(super) fn rounded(fractions: i128) -> i64 {
-    clamped(
-        fractions
-            .saturating_add(FRACTIONS / 2)
-            .div_euclid(FRACTIONS),
-    )
+/// The closest number to a number of [`FRACTIONS`].
+pub(super) fn nearest(fractions: i128) -> i128 {
+    let half = FRACTIONS / 2;
+    fractions.saturating_add(half).div_euclid(FRACTIONS)
 }
 
-/// The closest number that 64 bits hold.
-pub(super) fn clamped(value: i128) -> i64 {
-    value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+/// The closest number to a number of [`FRACTIONS`] that 64 bits hold.
+pub(super) fn rounded(fractions: i128) -> i64 {
+    nearest(fractions).clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
 }

@@ -83,10 +83,7 @@ impl Visitor for Export {
         self.add_windows(view);
         let mut merge = Merge::new(dictionary, Grain::Location);
         let mut before = None;
-        let mut start = 0;
-        for run in values.series.chunk_by(|a, b| a == b) {
-            let (series, range) = (run[0] as usize, start..start + run.len());
-            start = range.end;
+        for (series, range) in values.runs() {
             if !view.wanted[series] {
                 continue;
             }
@@ -97,7 +94,7 @@ impl Visitor for Export {
             let (labels, of) = (self.labels_of(series), self.type_of(series));
             merge.program(&mut self.tree, &series.header.build_id)?;
             if before != Some(root) {
-                merge.begin(root, None);
+                merge.begin(root);
                 before = Some(root);
             }
             for row in range {
@@ -105,11 +102,12 @@ impl Visitor for Export {
                 if window.is_some_and(|window| !view.included[*window as usize]) {
                     continue;
                 }
+                let node = dictionary.place(values.nodes[row]);
                 let node = if self.tree.stacks.len() < self.limit {
-                    merge.node(&mut self.tree, values.nodes[row])?
+                    merge.node(&mut self.tree, node)?
                 } else {
                     self.is_cut = true;
-                    merge.known(values.nodes[row])
+                    merge.known(node)
                 };
                 let value = i128::from(values.values[row]) * FRACTIONS / divisor;
                 *self.values.entry((node.0, labels, of)).or_default() += value;

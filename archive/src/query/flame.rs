@@ -1,23 +1,30 @@
 //! Merges the windows of a range into one tree.
 //!
+//! The values of each group of rows are added up by the nodes of its dictionary, whose stacks become a tree in preorder;
+//! these trees are merged at the end, or before that when they have too many nodes.
+//!
 //! Flows (CPU time, allocations) are summed over windows. States (live heap, tasks) are averaged over the
 //! windows of each source, which is the label set of its pushes, and the averages of the sources are summed.
 //! Sums saturate at the limits of 64 bits.
 
-use super::aggregate::{FRACTIONS, Plan, clamped, rounded};
-use super::group::group;
+use super::aggregate::{FRACTIONS, Plan, nearest};
+use super::group::group_frames;
 use super::params::Ask;
 use super::prune::{Uninteresting, targets};
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
+use crate::blocking::blocking;
 use crate::error::Result;
 use crate::format::batch::Series;
 use crate::format::tables::{Dictionary, TreeFrames};
 use crate::types::Aggregation;
-use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, NodeId};
+use davy_profile::flame::{Grain, Preorder, Sums};
+use davy_profile::{FlameTree, FrameKind, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Number of nodes that are kept, whatever the limit of the result, before they are merged.
+const PENDING: usize = 1 << 16;
 
 /// A merged tree.
 pub struct Flame {
@@ -30,8 +37,9 @@ pub struct Flame {
     by: Vec<String>,
     grain: Grain,
     plan: Plan,
-    /// Averages by node, in [`FRACTIONS`].
-    averages: Vec<i128>,
+    /// What was visited, with values in [`FRACTIONS`] if they are averaged. Frames are those of the tree.
+    pending: Vec<Preorder>,
+    pending_nodes: usize,
     limit: usize,
     is_pruned: bool,
     /// Patterns of frames to leave out that are invalid.
@@ -48,12 +56,18 @@ pub async fn flame(query: &Query, ask: &Ask, grain: Grain) -> Result<(Flame, Rep
         by: ask.by.clone(),
         grain,
         plan,
-        averages: Vec::new(),
+        pending: Vec::new(),
+        pending_nodes: 0,
         limit: query.options.query_nodes,
         is_pruned: false,
         invalid: BTreeSet::new(),
     };
     let (mut flame, mut report) = query.scan(ask, visitor).await?;
+    let finish = move || {
+        flame.finish();
+        flame
+    };
+    let flame = blocking("merge trees", finish).await?;
     if flame.is_pruned {
         report.partial.push(format!(
             "the smallest nodes were folded into their callers because there are more than {}; narrow the selector or the range",
@@ -65,20 +79,20 @@ pub async fn flame(query: &Query, ask: &Ask, grain: Grain) -> Result<(Flame, Rep
             .partial
             .push(format!("drop_frames was ignored: {error}"));
     }
-    for (value, average) in flame.tree.values.iter_mut().zip(&flame.averages) {
-        *value = rounded(*average);
-    }
     Ok((flame, report))
 }
 
-/// Rows that are added below the same node: the node of their group, their source if they are averaged, and
+/// Rows that are added below the same frames: those of their group; their source if they are averaged, and
 /// what their profiles leave out.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Cell {
-    root: u32,
+    above: Vec<u32>,
     patterns: (String, String),
     source: u32,
 }
+
+/// Numbers of the rows of each cell.
+type Cells = BTreeMap<Cell, Vec<std::ops::Range<usize>>>;
 
 impl Visitor for Flame {
     const DEPTH: Depth = Depth::Stacks;
@@ -87,80 +101,81 @@ impl Visitor for Flame {
         let (Some(values), Some(dictionary)) = (view.values, view.dictionary) else {
             return Ok(());
         };
-        let mut cells: BTreeMap<Cell, Vec<std::ops::Range<usize>>> = BTreeMap::new();
-        let mut known: Vec<Option<Cell>> = vec![None; view.wanted.len()];
-        let mut start = 0;
-        for run in values.series.chunk_by(|a, b| a == b) {
-            let (series, range) = (run[0] as usize, start..start + run.len());
-            start = range.end;
-            if view.wanted[series] {
-                let cell =
-                    known[series].get_or_insert_with(|| self.cell(view, &view.series.rows[series]));
-                cells.entry(cell.clone()).or_default().push(range);
+        let mut cells = Cells::new();
+        let mut last: Option<(u32, Cell)> = None;
+        for (at, range) in values.runs().filter(|(at, _)| view.wanted[*at]) {
+            let series = &view.series.rows[at];
+            let is_last = |(of, _): &(u32, Cell)| {
+                let of = &view.series.rows[*of as usize];
+                (of.source, &of.labels, &of.header)
+                    == (series.source, &series.labels, &series.header)
+            };
+            let cell = match last.take().filter(is_last) {
+                Some((_, cell)) => cell,
+                None => self.cell(view, series),
+            };
+            match cells.get_mut(&cell) {
+                Some(ranges) => ranges.push(range),
+                None => {
+                    cells.insert(cell.clone(), vec![range]);
+                }
             }
+            last = Some((at as u32, cell));
         }
         let mut merge = Merge::new(dictionary, self.grain);
-        let mut sums = vec![0i64; dictionary.parents.len()];
-        let mut touched: Vec<u32> = Vec::new();
-        let mut before: Option<(u32, (String, String))> = None;
+        let mut sums = Sums::new(&dictionary.parents);
         // Which nodes stand for which, by the patterns of what is left out.
         let mut targets: BTreeMap<(String, String), Option<Targets>> = BTreeMap::new();
-        for (cell, runs) in cells {
-            for row in runs.into_iter().flatten() {
+        let mut cells = cells.into_iter().peekable();
+        while let Some((cell, ranges)) = cells.next() {
+            let targets = if let Some(known) = targets.get(&cell.patterns) {
+                known.clone()
+            } else {
+                let uninteresting = self.uninteresting(&cell.patterns);
+                let found = uninteresting.map(|of| merge.targets(&of)).transpose()?;
+                targets.insert(cell.patterns.clone(), found.clone());
+                found
+            };
+            for row in ranges.into_iter().flatten() {
                 let window = values.windows.get(row);
                 if window.is_some_and(|window| !view.included[*window as usize]) {
                     continue;
                 }
-                let node = values.nodes[row];
-                let sum = &mut sums[node as usize];
-                if *sum == 0 {
-                    touched.push(node);
+                let mut node = dictionary.place(values.nodes[row]);
+                if let Some(targets) = &targets {
+                    node = targets[node as usize];
                 }
-                *sum = sum.saturating_add(values.values[row]);
+                sums.add(node, values.values[row].into());
             }
-            let same = (cell.root, cell.patterns);
-            if before.as_ref() != Some(&same) {
-                let targets = if let Some(known) = targets.get(&same.1) {
-                    known.clone()
-                } else {
-                    let uninteresting = self.uninteresting(&same.1);
-                    let found = uninteresting.map(|of| merge.targets(&of)).transpose()?;
-                    targets.insert(same.1.clone(), found.clone());
-                    found
-                };
-                merge.begin(same.0, targets);
-                before = Some(same);
+            let is_average = self.aggregation == Aggregation::Average;
+            // Cells of the same group are added up first.
+            if !is_average
+                && cells
+                    .peek()
+                    .is_some_and(|(next, _)| next.above == cell.above)
+            {
+                continue;
             }
             let source = &view.series.sources[cell.source as usize];
             let divisor = self.plan.divisor(source, self.aggregation);
-            for node in touched.drain(..) {
-                let sum = std::mem::take(&mut sums[node as usize]);
-                if sum == 0 {
-                    continue;
+            let convert = |sum: i128| {
+                if is_average {
+                    sum.saturating_mul(FRACTIONS) / divisor
+                } else {
+                    sum
                 }
-                let at = merge.node(&mut self.tree, node)?;
-                if self.aggregation == Aggregation::Sum {
-                    self.tree.add(at, sum);
-                    continue;
-                }
-                self.averages.resize(self.tree.values.len(), 0);
-                let average = i128::from(sum) * FRACTIONS / divisor;
-                self.averages[at.index()] += average;
-                // The tree is pruned by its values.
-                self.tree.values[at.index()] = clamped(self.averages[at.index()] / FRACTIONS);
-            }
+            };
+            let tree = &mut self.tree;
+            let frame = |node: u32| {
+                let frame = dictionary.node_frames[node as usize];
+                merge.frame(tree, frame as usize)
+            };
+            let part = sums.take(&cell.above, convert, frame)?;
+            self.pending_nodes += part.len();
+            self.pending.push(part);
         }
-        if self.tree.stacks.len() > self.limit + self.limit / 4 {
-            let nodes;
-            (self.tree, nodes) = self.tree.prune_mapped(self.limit);
-            let before = std::mem::take(&mut self.averages);
-            if !before.is_empty() {
-                self.averages.resize(self.tree.values.len(), 0);
-                for (node, average) in nodes.into_iter().zip(before) {
-                    self.averages[node.index()] += average;
-                }
-            }
-            self.is_pruned = true;
+        if self.pending_nodes > 2 * self.limit.max(PENDING) {
+            self.merge_pending();
         }
         Ok(())
     }
@@ -170,7 +185,7 @@ impl Flame {
     fn cell(&mut self, view: &View<'_>, series: &Series) -> Cell {
         let header = &series.header;
         Cell {
-            root: group(&mut self.tree, &self.by, view, series).0,
+            above: group_frames(&mut self.tree, &self.by, view, series),
             patterns: (header.drop_frames.clone(), header.keep_frames.clone()),
             source: if self.aggregation == Aggregation::Average {
                 series.source
@@ -192,6 +207,31 @@ impl Flame {
             }
         }
     }
+
+    /// Merges what was visited into one tree of at most `limit` nodes.
+    fn merge_pending(&mut self) -> &mut Preorder {
+        let merged = Preorder::merge(&std::mem::take(&mut self.pending));
+        self.is_pruned |= merged.len() > self.limit + 1;
+        let frames = &self.tree.frames;
+        let is_group = |frame: u32| {
+            let frame = frames.get(frame as usize);
+            frame.is_some_and(|frame| frame.kind == FrameKind::Group)
+        };
+        let merged = merged.prune(self.limit, is_group);
+        self.pending_nodes = merged.len();
+        self.pending.push(merged);
+        &mut self.pending[0]
+    }
+
+    /// Merges what was visited into the tree.
+    fn finish(&mut self) {
+        self.merge_pending();
+        let is_average = self.aggregation == Aggregation::Average;
+        let value = |sum: i128| if is_average { nearest(sum) } else { sum };
+        if let Some(merged) = self.pending.pop() {
+            self.tree.set_stacks(merged, value);
+        }
+    }
 }
 
 /// The node of a dictionary that stands for each node.
@@ -203,8 +243,10 @@ pub(super) struct Merge<'a> {
     texts: TreeFrames<'a>,
     grain: Grain,
     frames: Vec<u32>,
+    /// Of each function with a name, the last mapping and the frame of the tree, which all of its frames are.
+    functions: Vec<(u32, u32)>,
+    /// Nodes of the tree; empty until the first one is copied.
     nodes: Vec<u32>,
-    targets: Option<Targets>,
     path: Vec<u32>,
 }
 
@@ -215,8 +257,11 @@ impl<'a> Merge<'a> {
             texts: TreeFrames::of(dictionary),
             grain,
             frames: vec![u32::MAX; dictionary.frame_count()],
-            nodes: vec![u32::MAX; dictionary.parents.len()],
-            targets: None,
+            functions: match grain {
+                Grain::Function => vec![(0, u32::MAX); dictionary.function_count()],
+                Grain::Location => Vec::new(),
+            },
+            nodes: Vec::new(),
             path: Vec::new(),
         }
     }
@@ -227,11 +272,11 @@ impl<'a> Merge<'a> {
             .program(build_id, &mut tree.strings, &mut tree.mappings)
     }
 
-    /// Copies the following nodes below `root`; others stand for some of them.
-    pub(super) fn begin(&mut self, root: u32, targets: Option<Targets>) {
-        self.nodes.fill(u32::MAX);
+    /// Copies the following nodes below `root`.
+    pub(super) fn begin(&mut self, root: u32) {
+        self.nodes.clear();
+        self.nodes.resize(self.dictionary.parents.len(), u32::MAX);
         self.nodes[0] = root;
-        self.targets = targets;
     }
 
     /// The nodes that stand for those that are left out.
@@ -252,10 +297,7 @@ impl<'a> Merge<'a> {
     }
 
     pub(super) fn node(&mut self, tree: &mut FlameTree, node: u32) -> Result<NodeId> {
-        let mut at = match &self.targets {
-            Some(targets) => targets[node as usize] as usize,
-            None => node as usize,
-        };
+        let mut at = node as usize;
         while self.nodes[at] == u32::MAX {
             self.path.push(at as u32);
             at = self.dictionary.parents[at] as usize;
@@ -279,10 +321,23 @@ impl<'a> Merge<'a> {
     }
 
     fn frame(&mut self, tree: &mut FlameTree, frame: usize) -> Result<u32> {
-        if self.frames[frame] == u32::MAX {
-            let taken = self.texts.frame(frame, tree)?;
-            self.frames[frame] = tree.frame_at(taken, self.grain);
+        if self.frames[frame] != u32::MAX {
+            return Ok(self.frames[frame]);
         }
-        Ok(self.frames[frame])
+        let (function, mapping) = self.dictionary.function_of(frame);
+        let known = self.functions.get_mut(function as usize);
+        let taken = match &known {
+            Some((of, known)) if *of == mapping && *known != u32::MAX => *known,
+            _ => {
+                let taken = self.texts.frame(frame, tree)?;
+                let index = tree.frame_at(taken, self.grain);
+                if let (Some(known), true) = (known, taken.name.0 | taken.system_name.0 != 0) {
+                    *known = (mapping, index);
+                }
+                index
+            }
+        };
+        self.frames[frame] = taken;
+        Ok(taken)
     }
 }

@@ -2,28 +2,30 @@
 //! have no windows but sums by hour; the rule that decides is [`crate::rule::day`].
 //!
 //! Each segment or row group of a block is read in two steps: its series and windows, which decide
-//! whether the rest is needed, then the rest. Decoded data is dropped after each group. Decoding runs
+//! whether the rest is needed, then the rest. Several are read at once, as far as the memory of a scan allows, and
+//! shown in the order of the reader's rule. What is decoded of blocks is cached. Decoding runs
 //! on blocking threads; when the client disconnects, the scan ends before the next group.
 //!
 //! Objects that cannot be read are reported in [`Report::partial`]. A panic in a blocking task fails
 //! the whole query: the visitor may be inconsistent after it.
 
 mod day;
+mod load;
 mod part;
 mod report;
 
+use load::{Loaded, Loader};
 use part::{Block, Part};
 pub use report::Report;
 use report::SERVICES;
 
 use super::params::Ask;
-use super::visit::{Depth, Head, Tail, Visitor, open, show};
+use super::visit::{Depth, View, Visitor};
 use crate::blocking::blocking;
 use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Table;
 use crate::format::batch::WindowId;
-use crate::format::tables::{Dictionary, Names, StackTables};
+use crate::format::tables::Names;
 use crate::key::{Day, Hour, Tenant};
 use crate::labels::SERVICE;
 use crate::metrics::Metrics;
@@ -32,9 +34,11 @@ use crate::rule::day::{DayListing, Detail, Hours, Tiling};
 use crate::rule::{Listing, Selection};
 use crate::symbols::{Session, Symbols};
 use davy_base::Timestamp;
+use futures_util::StreamExt;
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use ulid::Ulid;
@@ -230,9 +234,12 @@ impl<'a> Scan<'a> {
         let visited = self.visited;
         for attempt in 0.. {
             let mut gone = 0;
-            for part in self.parts(hour, &listing, &selection, &mut gone).await {
+            let parts = self.parts(hour, &listing, &selection, &mut gone).await;
+            let loader = Loader::new(self.query, self.ask);
+            let mut loaded = pin!(loader.load_all::<V>(hour, parts));
+            while let Some(loaded) = loaded.next().await {
                 let shown;
-                (visitor, shown) = self.group(hour, part, visitor).await?;
+                (visitor, shown) = self.group(loaded, visitor).await?;
                 match shown {
                     Ok(()) => self.visited += 1,
                     Err(ReadError::Gone) => gone += 1,
@@ -313,7 +320,8 @@ impl<'a> Scan<'a> {
             }
         }
         for at in &selection.segments {
-            parts.push(Part::Listed(listing.segments[*at].name));
+            let segment = &listing.segments[*at];
+            parts.push(Part::Listed(segment.name, segment.bytes));
         }
         parts
     }
@@ -321,147 +329,98 @@ impl<'a> Scan<'a> {
     /// Shows one group. The outer error fails the query; the inner one is of this group alone.
     async fn group<V: Visitor>(
         &mut self,
-        hour: Hour,
-        part: Part,
+        loaded: Result<Option<Loaded>, Unread>,
         visitor: V,
     ) -> Result<(V, Result<(), ReadError>)> {
-        let (head, tail, sums) = match self.read::<V>(hour, part).await {
-            Ok(Some(read)) => read,
+        let shown = match loaded {
+            Ok(None) => return Ok((visitor, Ok(()))),
+            Ok(Some(loaded)) => self.deduplicated::<V>(loaded).await,
+            Err(error) => Err(error),
+        };
+        let mut loaded = match shown {
+            Ok(Some(loaded)) => loaded,
             Ok(None) => return Ok((visitor, Ok(()))),
             Err(Unread::Skipped(error)) => return Ok((visitor, Err(error))),
             Err(Unread::Fatal(error)) => return Err(error),
         };
-        let Tail { values, stacks } = tail;
-        let (dictionary, names) = match stacks {
-            None => (None, Names::new()),
-            Some(stacks) => match self.dictionary(stacks).await? {
-                Ok((dictionary, names)) => (Some(dictionary), names),
-                Err(error) => return Ok((visitor, Err(error.into()))),
-            },
+        let names = match &loaded.stacks {
+            None => Names::new(),
+            Some(stacks) => self.session.names(stacks.unnamed()).await,
         };
         let show = move || {
-            let (mut visitor, mut dictionary) = (visitor, dictionary);
-            let named = dictionary.as_mut().map(|of| of.name(&names));
-            let shown = named.transpose().and_then(|is_whole| {
-                show(
-                    &head,
-                    values.as_ref(),
-                    dictionary.as_ref(),
-                    sums,
-                    &mut visitor,
-                )?;
-                Ok((head, is_whole))
-            });
-            (visitor, shown)
+            let mut visitor = visitor;
+            let mut show = || {
+                let is_whole = match &mut loaded.stacks {
+                    Some(stacks) if !names.is_empty() => Arc::make_mut(stacks).name(&names)?,
+                    _ => true,
+                };
+                visitor.visit(&View {
+                    series: &loaded.selected.series,
+                    wanted: &loaded.selected.wanted,
+                    windows: loaded.windows.as_deref(),
+                    included: &loaded.included.windows,
+                    dictionary: loaded.stacks.as_deref(),
+                    values: loaded.values.as_deref(),
+                })?;
+                Ok::<_, Error>(is_whole)
+            };
+            let shown = show();
+            (visitor, shown, loaded)
         };
-        let (visitor, shown) = blocking("merge a part of the range", show).await?;
+        let (visitor, shown, loaded) = blocking("merge a part of the range", show).await?;
         match shown {
-            Ok((head, is_whole)) => {
-                self.is_unnamed |= is_whole == Some(false);
-                self.count(head);
+            Ok(is_whole) => {
+                self.is_unnamed |= !is_whole;
+                self.count(&loaded);
                 Ok((visitor, Ok(())))
             }
             Err(error) => Ok((visitor, Err(error.into()))),
         }
     }
 
-    /// Reads stacks, and looks up the names of their frames. The outer error fails the query.
-    async fn dictionary(&mut self, stacks: StackTables) -> Result<Result<(Dictionary, Names)>> {
-        let read = move || {
-            let dictionary = Dictionary::read(&stacks)?;
-            let unnamed = dictionary.unnamed()?;
-            Ok((dictionary, unnamed))
+    /// Leaves out the windows that were counted before. If there are any, sums are replaced by values.
+    async fn deduplicated<V: Visitor>(&self, mut loaded: Loaded) -> Result<Option<Loaded>, Unread> {
+        let Some(windows) = loaded.windows.clone().filter(|_| !loaded.is_cells) else {
+            return Ok(Some(loaded));
         };
-        match blocking("read stacks", read).await? {
-            Ok((dictionary, unnamed)) => Ok(Ok((dictionary, self.session.names(&unnamed).await))),
-            Err(error) => Ok(Err(error)),
-        }
-    }
-
-    /// Reads what the visitor needs of a group, and whether values are sums. Returns `None` if the
-    /// query selects nothing of it.
-    async fn read<V: Visitor>(
-        &self,
-        hour: Hour,
-        part: Part,
-    ) -> Result<Option<(Head, Tail, bool)>, Unread> {
-        let part = match part {
-            Part::Listed(name) => {
-                let bucket = &self.query.bucket;
-                let segment = bucket.segment(&self.ask.tenant, hour, name).await?;
-                let of = &segment.directory;
-                if !self.ask.may_be_in(&of.services, of.from_ms, of.last_ms) {
-                    return Ok(None);
-                }
-                Part::Segment(segment)
-            }
-            part => part,
-        };
-        let series = part
-            .table(&self.query.bucket, &self.ask.tenant, Table::Series)
-            .await?;
-        let windows = match V::DEPTH {
-            Depth::Series => None,
-            _ => Some(
-                part.table(&self.query.bucket, &self.ask.tenant, Table::Windows)
-                    .await?,
-            ),
-        };
-        let ask = self.ask.clone();
         // The task shares the sets, so that they survive its panic.
         let (before, seen) = (Arc::clone(&self.before), Arc::clone(&self.seen));
-        let hours = match &part {
-            Part::Block(of) => of.hours,
-            _ => None,
+        let compare = move || {
+            loaded.included.leave_out(&windows, [&before, &seen]);
+            loaded
         };
-        let open = move || open(&ask, &series, windows.as_ref(), [&before, &seen], hours);
-        let opened = blocking("read a part of the range", open).await;
-        let Some(head) = opened.map_err(Unread::Fatal)?? else {
+        let loaded = blocking("compare windows", compare).await;
+        let loaded = loaded.map_err(Unread::Fatal)?;
+        if !loaded.included.is_any() {
             return Ok(None);
-        };
-        let sums = match &part {
-            Part::Block(of) => !of.has_samples || (V::DEPTH == Depth::Stacks && head.all),
-            _ => false,
-        };
-        let values = if sums { Table::Sums } else { Table::Samples };
-        let tail = match V::DEPTH {
-            Depth::Series | Depth::Windows => Tail::default(),
-            Depth::Totals => Tail {
-                values: Some(
-                    part.table(&self.query.bucket, &self.ask.tenant, values)
-                        .await?,
-                ),
-                ..Tail::default()
-            },
-            Depth::Stacks => {
-                let (values, stacks) = futures_util::try_join!(
-                    part.table(&self.query.bucket, &self.ask.tenant, values),
-                    part.stacks(&self.query.bucket, &self.ask.tenant),
-                )?;
-                Tail {
-                    values: Some(values),
-                    stacks: Some(stacks),
-                }
-            }
-        };
-        Ok(Some((head, tail, sums)))
+        }
+        let loader = Loader::new(self.query, self.ask);
+        loader.with_values::<V>(loaded).await.map(Some)
     }
 
     /// Marks the included windows of a group as counted.
-    fn count(&mut self, head: Head) {
-        self.report.grouped.extend(head.grouped);
-        let Some(windows) = &head.windows else { return };
+    fn count(&mut self, loaded: &Loaded) {
+        let grouped = loaded.selected.grouped.iter().cloned();
+        self.report.grouped.extend(grouped);
+        let Some(windows) = &loaded.windows else {
+            return;
+        };
         let seen = Arc::make_mut(&mut self.seen);
-        for (window, included) in windows.rows.iter().zip(&head.included) {
+        let mut last = None;
+        for (window, included) in windows.rows.iter().zip(&loaded.included.windows) {
             if !included {
                 continue;
             }
             // The id of a cell is not that of a window.
-            if !head.is_cells {
+            if !loaded.is_cells {
                 seen.insert(window.id);
             }
             self.report.windows += u64::from(window.count);
-            let service = head.series.sources[window.source as usize].get(SERVICE);
+            if last == Some(window.source) {
+                continue;
+            }
+            last = Some(window.source);
+            let service = loaded.selected.series.sources[window.source as usize].get(SERVICE);
             let services = &mut self.report.services;
             if !services.contains(service) && services.len() < SERVICES {
                 services.insert(service.to_owned());

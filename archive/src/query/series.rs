@@ -78,11 +78,8 @@ impl Visitor for Steps {
                     .or_default() += u64::from(window.count);
             }
         }
-        let mut start = 0;
         let mut by_window = vec![0i128; windows.rows.len()];
-        for run in values.series.chunk_by(|a, b| a == b) {
-            let (series, range) = (run[0] as usize, start..start + run.len());
-            start = range.end;
+        for (series, range) in values.runs() {
             if !view.wanted[series] {
                 continue;
             }

@@ -3,13 +3,13 @@
 use super::params::Ask;
 use crate::error::Result;
 use crate::format::batch::WindowId;
-use crate::format::columns::Group;
-use crate::format::tables::{Dictionary, SeriesTable, StackTables, Values, WindowTable};
+use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
 use crate::key::Hour;
 use crate::rule::day::{Detail, Hours};
 use davy_base::Timestamp;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How much of a group a visitor needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,121 +48,102 @@ pub(super) trait Visitor: Send + 'static {
     fn visit(&mut self, view: &View<'_>) -> Result<()>;
 }
 
-/// Series and windows of a group, and which of them the query selects.
-pub(super) struct Head {
-    pub(super) series: SeriesTable,
-    wanted: Vec<bool>,
-    pub(super) windows: Option<WindowTable>,
-    pub(super) included: Vec<bool>,
-    /// Whether every window of the selected sources is included.
-    pub(super) all: bool,
-    /// Whether it is of a day block, whose windows are sums over an hour.
-    pub(super) is_cells: bool,
+/// The series of a group that a query selects.
+pub(super) struct Selected {
+    pub(super) series: Arc<SeriesTable>,
+    /// Whether each series is selected.
+    pub(super) wanted: Vec<bool>,
+    /// Whether each source has a selected series.
+    sources: Vec<bool>,
     /// Labels of `by` that a selected series has.
     pub(super) grouped: BTreeSet<String>,
 }
 
-/// Reads series and windows. Returns `None` if the query selects nothing of the group. `counted`
-/// are the windows that earlier groups had. Of a day block, the cells of `hours` are selected.
-pub(super) fn open(
-    ask: &Ask,
-    series: &Group,
-    windows: Option<&Group>,
-    counted: [&FxHashSet<WindowId>; 2],
-    hours: Option<Hours>,
-) -> Result<Option<Head>> {
-    let series = SeriesTable::read(series)?;
-    let mut sources = vec![false; series.sources.len()];
-    let mut grouped = BTreeSet::new();
-    let mut wanted = Vec::with_capacity(series.rows.len());
-    // Parsing an id takes longer than comparing it with the last one.
-    let (mut last, mut is_right) = (None, false);
-    for row in &series.rows {
-        let source = &series.sources[row.source as usize];
-        if last != Some(&row.kind) {
-            let filter = ask.kind.as_ref();
-            is_right = filter.is_none_or(|filter| filter.matches(&row.kind));
-            last = Some(&row.kind);
+impl Selected {
+    /// Selects series; `None` if the query selects none of them.
+    pub(super) fn of(ask: &Ask, series: Arc<SeriesTable>) -> Option<Self> {
+        let mut sources = vec![false; series.sources.len()];
+        let mut grouped = BTreeSet::new();
+        let mut wanted = Vec::with_capacity(series.rows.len());
+        // Parsing an id takes longer than comparing it with the last one.
+        let (mut last, mut is_right) = (None, false);
+        for row in &series.rows {
+            let source = &series.sources[row.source as usize];
+            if last != Some(&row.kind) {
+                let filter = ask.kind.as_ref();
+                is_right = filter.is_none_or(|filter| filter.matches(&row.kind));
+                last = Some(&row.kind);
+            }
+            let selected = is_right && ask.selector.selects(|name| row.label(name, source));
+            sources[row.source as usize] |= selected;
+            wanted.push(selected);
+            if selected && grouped.len() < ask.by.len() {
+                let has = |by: &&String| !row.label(by, source).is_empty();
+                let new = ask.by.iter().filter(|by| !grouped.contains(*by));
+                let new: Vec<String> = new.filter(has).cloned().collect();
+                grouped.extend(new);
+            }
         }
-        let selected = is_right && ask.selector.selects(|name| row.label(name, source));
-        sources[row.source as usize] |= selected;
-        wanted.push(selected);
-        if selected {
-            let has = |by: &&String| !row.label(by, source).is_empty();
-            let new = ask
-                .by
-                .iter()
-                .filter(|by| !grouped.contains(*by))
-                .filter(has);
-            let new: Vec<String> = new.cloned().collect();
-            grouped.extend(new);
-        }
+        sources.contains(&true).then_some(Self {
+            series,
+            wanted,
+            sources,
+            grouped,
+        })
     }
-    if !sources.contains(&true) {
-        return Ok(None);
-    }
-    let mut head = Head {
-        series,
-        wanted,
-        windows: None,
-        included: Vec::new(),
-        all: false,
-        is_cells: hours.is_some(),
-        grouped,
-    };
-    let Some(windows) = windows else {
-        return Ok(Some(head));
-    };
-    let windows = WindowTable::read(windows, &head.series)?;
-    let range = ask.from.millis()..ask.until.millis();
-    let mut within = FxHashSet::default();
-    head.all = true;
-    for window in &windows.rows {
-        let selected = sources[window.source as usize];
-        let included = if let Some(hours) = hours {
-            selected && hours.contains(Hour::of(Timestamp::from_millis(window.start_ms)))
-        } else {
-            selected
-                && counted.iter().all(|known| !known.contains(&window.id))
-                && within.insert(window.id)
-                && range.contains(&window.start_ms)
+
+    /// Which windows the query selects, if none of them was counted before. Of a day block, the cells of `hours`.
+    pub(super) fn windows(
+        &self,
+        ask: &Ask,
+        windows: &WindowTable,
+        hours: Option<Hours>,
+    ) -> Included {
+        let range = ask.from.millis()..ask.until.millis();
+        let mut included = Included {
+            windows: Vec::with_capacity(windows.rows.len()),
+            all: true,
         };
-        head.all &= included || !selected;
-        head.included.push(included);
-    }
-    head.windows = Some(windows);
-    Ok(head.included.contains(&true).then_some(head))
-}
-
-/// The tables of a group that hold values and stacks, as far as a visitor needs them.
-#[derive(Default)]
-pub(super) struct Tail {
-    pub(super) values: Option<Group>,
-    pub(super) stacks: Option<StackTables>,
-}
-
-/// Reads values and shows the group to the visitor. With `sums`, the values are those of the table of
-/// sums.
-pub(super) fn show<V: Visitor>(
-    head: &Head,
-    values: Option<&Group>,
-    dictionary: Option<&Dictionary>,
-    sums: bool,
-    visitor: &mut V,
-) -> Result<()> {
-    let values = match (values, &head.windows) {
-        (Some(values), _) if sums => Some(Values::sums(values, &head.series, dictionary)?),
-        (Some(values), Some(windows)) => {
-            Some(Values::samples(values, &head.series, windows, dictionary)?)
+        for window in &windows.rows {
+            let selected = self.sources[window.source as usize];
+            let within = match hours {
+                Some(hours) => hours.contains(Hour::of(Timestamp::from_millis(window.start_ms))),
+                None => range.contains(&window.start_ms),
+            };
+            included.all &= within || !selected;
+            included.windows.push(selected && within);
         }
-        _ => None,
-    };
-    visitor.visit(&View {
-        series: &head.series,
-        wanted: &head.wanted,
-        windows: head.windows.as_ref(),
-        included: &head.included,
-        dictionary,
-        values: values.as_ref(),
-    })
+        included
+    }
+}
+
+/// Which windows of a group are counted.
+pub(super) struct Included {
+    /// Whether each window is.
+    pub(super) windows: Vec<bool>,
+    /// Whether all of the selected sources are.
+    pub(super) all: bool,
+}
+
+impl Included {
+    /// Whether there is any.
+    pub(super) fn is_any(&self) -> bool {
+        self.windows.contains(&true)
+    }
+
+    /// Leaves out windows that were counted before, or twice in this group.
+    pub(super) fn leave_out(&mut self, windows: &WindowTable, counted: [&FxHashSet<WindowId>; 2]) {
+        let mut within = FxHashSet::default();
+        within.reserve(windows.rows.len());
+        for (window, included) in windows.rows.iter().zip(&mut self.windows) {
+            if !*included {
+                continue;
+            }
+            let is_known = counted.iter().any(|known| known.contains(&window.id));
+            if is_known || !within.insert(window.id) {
+                *included = false;
+                self.all = false;
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::source::{Source, Symbols};
 use crate::blocking::blocking;
-use crate::bucket::ReadError;
+use crate::bucket::{Piece, ReadError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::columns::Group;
 use crate::format::symbols::{Chain, FunctionRows, NameRows, NamedFrame, PackedFrame, SymbolTable};
@@ -136,7 +136,8 @@ impl Symbols {
         let meta = &source.meta;
         let keys = &bucket.keys;
         let key = keys.symbol_table(&source.tenant, &source.build, &meta.content, &table.file());
-        let read = bucket.file_group(&key, meta.file(table)?, group).await;
+        let file = meta.file(table)?;
+        let read = bucket.file_group(&key, file, group, Piece::Range).await;
         read.map_err(|error| match error {
             ReadError::Gone => Error::corrupt(format!("{key} does not exist")),
             ReadError::Failed(error) => error,

@@ -35,7 +35,7 @@ async fn acknowledged_window_counts_once_before_and_after_compaction() {
     world.clock.advance(Duration::from_mins(40));
     let done = world.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, done.deleted), (1, 0), "{done:?}");
-    assert_eq!(world.keys().await.len(), 11);
+    assert_eq!(world.keys().await.len(), 12);
     assert_eq!(world.folded(&format!("type={CPU}")).await, expected);
 
     // The next round merges nothing, and inputs are deleted only after the grace period.
@@ -52,7 +52,7 @@ async fn acknowledged_window_counts_once_before_and_after_compaction() {
     world.clock.advance(Duration::from_hours(4));
     let done = world.archive.compactor().once().await.expect("compaction");
     assert_eq!((done.merged, done.deleted), (0, 2), "{done:?}");
-    assert_eq!(world.keys().await.len(), 9);
+    assert_eq!(world.keys().await.len(), 10);
     let verified = world.archive.verify().await.expect("listing");
     assert!(
         verified.len() == 1 && verified[0].fault.is_none() && verified[0].read,

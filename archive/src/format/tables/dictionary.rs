@@ -2,6 +2,7 @@
 
 use super::flags;
 use super::local::local;
+use super::naming::Unnamed;
 use crate::error::{Error, Result};
 use crate::format::batch::{Batch, Frame, Function, FunctionTexts};
 use crate::format::columns::{Group, Texts};
@@ -19,10 +20,10 @@ pub struct StackTables {
 }
 
 /// Stacks, frames, functions and mappings of a row group. All indices are in range.
+#[derive(Clone)]
 pub struct Dictionary {
     pub(super) base: i32,
-    /// Parents. Node 0 is the root and its own parent; the index of a parent is lower than that of its
-    /// children.
+    /// Parents. Node 0 is the root and its own parent; nodes are in preorder.
     pub parents: Vec<u32>,
     /// Frames of the nodes; meaningless for the root.
     pub node_frames: Vec<u32>,
@@ -38,6 +39,7 @@ pub struct Dictionary {
     pub(super) mappings: Vec<Mapping>,
     /// The node of each node of the table, if they are not the same.
     pub(super) places: Option<Vec<u32>>,
+    pub(super) unnamed: Unnamed,
 }
 
 impl Dictionary {
@@ -57,6 +59,8 @@ impl Dictionary {
         result.base = numbers.first().map_or(0, |first| first - 1);
         result.parents.reserve_exact(numbers.len() + 1);
         result.parents.push(0);
+        // The node before and those above it, among which the parent must be.
+        let mut above = vec![0u32];
         for (row, of) in nodes.i32(1)?.into_iter().enumerate() {
             // 0 means the root in both versions.
             let parent = match (of, details) {
@@ -64,16 +68,22 @@ impl Dictionary {
                 (distance, Some(_)) => (row as i32 + 1).wrapping_sub(distance),
                 (parent, None) => parent.wrapping_sub(result.base),
             };
-            if parent as u32 as usize > row {
-                return Err(Error::corrupt("node before its parent"));
+            let parent = parent as u32;
+            while above.last().is_some_and(|last| *last > parent) {
+                above.pop();
             }
-            result.parents.push(parent as u32);
+            if above.last() != Some(&parent) {
+                return Err(Error::corrupt("nodes are not in preorder"));
+            }
+            above.push(row as u32 + 1);
+            result.parents.push(parent);
         }
         let (base, count) = (first(frames)?, result.frames.len());
         let node_frames = local(nodes.i32(2)?, base, count, "invalid frame of a node")?;
         result.node_frames.reserve_exact(node_frames.len() + 1);
         result.node_frames.push(u32::MAX);
         result.node_frames.extend(node_frames);
+        result.unnamed = result.find_unnamed()?;
         Ok(result)
     }
 
@@ -122,6 +132,7 @@ impl Dictionary {
         Ok(Self {
             base: 0,
             places: None,
+            unnamed: Unnamed::new(),
             parents: Vec::new(),
             node_frames: Vec::new(),
             frames: (0..of_function.len()).map(frame).collect(),
@@ -153,6 +164,7 @@ impl Dictionary {
         Ok(Self {
             base: 0,
             places: None,
+            unnamed: Unnamed::new(),
             parents: Vec::new(),
             node_frames: Vec::new(),
             mappings: vec![Mapping::default(); of_frame.len()],
@@ -166,9 +178,43 @@ impl Dictionary {
         })
     }
 
+    /// The node of a node of the table. They are the same unless frames were named.
+    #[inline]
+    pub fn place(&self, node: u32) -> u32 {
+        match &self.places {
+            None => node,
+            Some(places) => places[node as usize],
+        }
+    }
+
+    /// Memory, in bytes.
+    pub fn memory(&self) -> usize {
+        let texts = [&self.names, &self.files, &self.modules, &self.build_ids];
+        let texts = texts.into_iter().chain(&self.system_names);
+        texts.map(Texts::memory).sum::<usize>()
+            + self.parents.len() * 8
+            + self.places.as_ref().map_or(0, |places| places.len() * 4)
+            + self.frames.len() * size_of::<Frame>()
+            + self.start_lines.len() * 4
+            + self.mappings.len() * size_of::<Mapping>()
+            + 512
+    }
+
     /// Number of frames.
     pub fn frame_count(&self) -> usize {
         self.frames.len()
+    }
+
+    /// Number of functions.
+    pub fn function_count(&self) -> usize {
+        self.start_lines.len()
+    }
+
+    /// The function of a frame and the number of its mapping, counted from 1; 0 if it has none.
+    #[inline]
+    pub fn function_of(&self, frame: usize) -> (u32, u32) {
+        let frame = &self.frames[frame];
+        (frame.function, frame.mapping)
     }
 
     /// Number of nodes of the table, including the root.

@@ -21,7 +21,11 @@ const NODES_FLOOR: usize = 1 << 20;
 
 impl Dictionary {
     /// The frames that have a build id and an address, but neither a function nor a line.
-    pub fn unnamed(&self) -> Result<Unnamed> {
+    pub fn unnamed(&self) -> &Unnamed {
+        &self.unnamed
+    }
+
+    pub(super) fn find_unnamed(&self) -> Result<Unnamed> {
         let mut all = Unnamed::new();
         for (mapping, addresses) in self.unnamed_frames()? {
             let build_id = self.build_ids.get(mapping as usize - 1)?;

@@ -32,6 +32,7 @@ pub struct SeriesTable {
     pub sources: Vec<Source>,
     /// Series; their sources are indices into `sources`.
     pub rows: Vec<Series>,
+    memory: usize,
 }
 
 impl SeriesTable {
@@ -48,6 +49,7 @@ impl SeriesTable {
             source_base,
             sources: Vec::new(),
             rows: Vec::with_capacity(numbers.len()),
+            memory: 128,
         };
         let parse = |text: &str| {
             Labels::from_json(text)
@@ -59,7 +61,9 @@ impl SeriesTable {
         for (row, source) in sources.iter().enumerate() {
             let source = source.wrapping_sub(source_base) as usize;
             if source == table.sources.len() {
-                table.sources.push(parse(source_labels.get(row)?)?);
+                let text = source_labels.get(row)?;
+                table.memory += text.len() * 4 + 128;
+                table.sources.push(parse(text)?);
             } else if source > table.sources.len() {
                 return Err(Error::corrupt("sources out of order"));
             }
@@ -80,7 +84,16 @@ impl SeriesTable {
                 header,
             });
         }
+        // Labels are two strings each.
+        let texts = known_labels.keys().chain(known_headers.keys());
+        table.memory += texts.map(|text| text.len() * 4 + 128).sum::<usize>();
+        table.memory += table.rows.len() * size_of::<Series>();
         Ok(table)
+    }
+
+    /// Memory, in bytes, about.
+    pub fn memory(&self) -> usize {
+        self.memory
     }
 }
 
@@ -128,13 +141,18 @@ impl WindowTable {
             rows,
         })
     }
+
+    /// Memory, in bytes.
+    pub fn memory(&self) -> usize {
+        self.rows.len() * size_of::<Window>() + 64
+    }
 }
 
 /// Values of a row group. All indices are in range.
 pub struct Values {
-    /// Series.
-    pub series: Vec<u32>,
-    /// Nodes.
+    /// Consecutive rows of the same series, by their ends.
+    runs: Vec<(u32, u32)>,
+    /// Nodes of the table, see [`Dictionary::place`]; empty if they were not read.
     pub nodes: Vec<u32>,
     /// Windows; empty if the values are sums over all windows.
     pub windows: Vec<u32>,
@@ -142,7 +160,7 @@ pub struct Values {
     pub values: Vec<i64>,
 }
 
-/// The second column as indices into the dictionary; not read without a dictionary.
+/// The second column as numbers of nodes of the table; not read without a dictionary.
 fn local_nodes(group: &Group, dictionary: Option<&Dictionary>) -> Result<Vec<u32>> {
     let Some(dictionary) = dictionary else {
         return Ok(Vec::new());
@@ -155,14 +173,23 @@ fn local_nodes(group: &Group, dictionary: Option<&Dictionary>) -> Result<Vec<u32
             node.wrapping_sub(dictionary.base)
         };
     }
-    let count = dictionary.stored_nodes();
-    let mut nodes = local(nodes, 0, count, "invalid node of a sample")?;
-    if let Some(places) = &dictionary.places {
-        for node in &mut nodes {
-            *node = places[*node as usize];
-        }
-    }
-    Ok(nodes)
+    local(
+        nodes,
+        0,
+        dictionary.stored_nodes(),
+        "invalid node of a sample",
+    )
+}
+
+/// Series and ends of the runs of equal series.
+fn runs(group: &Group, series: &SeriesTable, what: &str) -> Result<Vec<(u32, u32)>> {
+    let rows = local(group.i32(0)?, series.base, series.rows.len(), what)?;
+    let mut end = 0;
+    let runs = rows.chunk_by(|a, b| a == b).map(|run| {
+        end += run.len() as u32;
+        (run[0], end)
+    });
+    Ok(runs.collect())
 }
 
 impl Values {
@@ -174,12 +201,7 @@ impl Values {
         dictionary: Option<&Dictionary>,
     ) -> Result<Self> {
         Ok(Self {
-            series: local(
-                group.i32(0)?,
-                series.base,
-                series.rows.len(),
-                "invalid series of a sample",
-            )?,
+            runs: runs(group, series, "invalid series of a sample")?,
             nodes: local_nodes(group, dictionary)?,
             windows: local(
                 group.i32(2)?,
@@ -198,15 +220,43 @@ impl Values {
         dictionary: Option<&Dictionary>,
     ) -> Result<Self> {
         Ok(Self {
-            series: local(
-                group.i32(0)?,
-                series.base,
-                series.rows.len(),
-                "invalid series of a sum",
-            )?,
+            runs: runs(group, series, "invalid series of a sum")?,
             nodes: local_nodes(group, dictionary)?,
             windows: Vec::new(),
             values: group.i64(2)?,
         })
+    }
+
+    /// Reads totals by window.
+    pub fn totals(group: &Group, series: &SeriesTable, windows: &WindowTable) -> Result<Self> {
+        Ok(Self {
+            runs: runs(group, series, "invalid series of a total")?,
+            nodes: Vec::new(),
+            windows: local(
+                group.i32(1)?,
+                windows.base,
+                windows.rows.len(),
+                "invalid window of a total",
+            )?,
+            values: group.i64(2)?,
+        })
+    }
+
+    /// The rows of each series.
+    pub fn runs(&self) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> {
+        let mut start = 0;
+        self.runs.iter().map(move |(series, end)| {
+            let range = start..*end as usize;
+            start = range.end;
+            (*series as usize, range)
+        })
+    }
+
+    /// Memory, in bytes.
+    pub fn memory(&self) -> usize {
+        self.runs.len() * 8
+            + (self.nodes.len() + self.windows.len()) * 4
+            + self.values.len() * 8
+            + 128
     }
 }

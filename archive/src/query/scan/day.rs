@@ -1,16 +1,16 @@
 //! The parts of a scan that are read from day blocks.
 
+use super::load::Loader;
 use super::part::{Block, Part};
-use super::{Scan, Visitor};
-use crate::blocking::blocking;
+use super::{Scan, Unread, Visitor};
 use crate::bucket::ReadError;
-use crate::error::{Error, Result};
-use crate::format::Table;
+use crate::error::Result;
 use crate::format::block::Meta;
-use crate::format::tables::{SeriesTable, WindowTable};
 use crate::key::{Day, Hour};
 use crate::rule::day::{DayBlock, DayListing, Hours, Tiling};
 use crate::rule::select;
+use futures_util::StreamExt;
+use std::pin::pin;
 use std::sync::Arc;
 
 impl Scan<'_> {
@@ -24,33 +24,27 @@ impl Scan<'_> {
         let Some(pieces) = listing.hours.get(&hour).filter(|_| is_counted) else {
             return Ok(());
         };
+        let (bucket, tenant) = (&self.query.bucket, &self.ask.tenant);
         // What is gone was held by the day block for long, so nothing was pushed again around its end.
         for part in self.parts(hour, pieces, &select(pieces), &mut 0).await {
             let part = match part {
-                Part::Listed(name) => {
-                    let tenant = &self.ask.tenant;
-                    match self.query.bucket.segment(tenant, hour, name).await {
-                        Ok(segment) => Part::Segment(segment),
-                        Err(_) => continue,
-                    }
-                }
+                Part::Listed(name, _) => match bucket.segment(tenant, hour, name).await {
+                    Ok(segment) => Part::Segment(segment),
+                    Err(_) => continue,
+                },
                 part => part,
             };
-            let series = part
-                .table(&self.query.bucket, &self.ask.tenant, Table::Series)
-                .await;
-            let windows = part
-                .table(&self.query.bucket, &self.ask.tenant, Table::Windows)
-                .await;
-            let (Ok(series), Ok(windows)) = (series, windows) else {
-                continue;
+            let windows = async {
+                let series = part.series(bucket, tenant).await?;
+                part.windows(bucket, tenant, &series).await
             };
-            let read = move || {
-                let windows = WindowTable::read(&windows, &SeriesTable::read(&series)?)?;
-                Ok::<_, Error>(windows.rows.iter().map(|of| of.id).collect::<Vec<_>>())
-            };
-            if let Ok(ids) = blocking("read a part of the range", read).await? {
-                Arc::make_mut(&mut self.before).extend(ids);
+            match windows.await {
+                Ok(windows) => {
+                    let ids = windows.rows.iter().map(|of| of.id);
+                    Arc::make_mut(&mut self.before).extend(ids);
+                }
+                Err(Unread::Skipped(_)) => {}
+                Err(Unread::Fatal(error)) => return Err(error),
             }
         }
         Ok(())
@@ -87,20 +81,24 @@ impl Scan<'_> {
             }
         };
         self.damaged(&day, &meta);
-        for (group, of) in meta.groups.iter().enumerate() {
-            if !ask.may_select(&of.services) {
-                continue;
-            }
-            let part = Part::Block(Block {
-                period: day.into(),
-                id: block.id.clone(),
-                meta: Arc::clone(&meta),
-                group,
-                hours: Some(hours),
-                has_samples: block.has_hours,
+        let groups = meta.groups.iter().enumerate();
+        let parts = groups
+            .filter(|(_, of)| ask.may_select(&of.services))
+            .map(|(group, _)| {
+                Part::Block(Block {
+                    period: day.into(),
+                    id: block.id.clone(),
+                    meta: Arc::clone(&meta),
+                    group,
+                    hours: Some(hours),
+                    has_samples: block.has_hours,
+                })
             });
+        let loader = Loader::new(self.query, ask);
+        let mut loaded = pin!(loader.load_all::<V>(day.first(), parts.collect()));
+        while let Some(loaded) = loaded.next().await {
             let shown;
-            (visitor, shown) = self.group(day.first(), part, visitor).await?;
+            (visitor, shown) = self.group(loaded, visitor).await?;
             match shown {
                 Ok(()) => self.visited += 1,
                 Err(error) => self.unreadable(&day, error),

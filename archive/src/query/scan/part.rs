@@ -1,12 +1,15 @@
 //! What a scan reads: segments, and row groups of blocks.
 
-use crate::bucket::{Bucket, ReadError};
-use crate::error::{Error, ErrorKind};
+use super::Unread;
+use crate::blocking::blocking;
+use crate::bucket::{Bucket, GroupOf, ReadError};
+use crate::cache::Entry;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
 use crate::format::block::Meta;
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
-use crate::format::tables::StackTables;
+use crate::format::tables::{Dictionary, SeriesTable, StackTables, Values, WindowTable};
 use crate::key::{BlockId, Period, Tenant};
 use crate::rule::day::Hours;
 use std::sync::Arc;
@@ -14,8 +17,8 @@ use ulid::Ulid;
 
 /// A segment, or a row group of a block.
 pub(super) enum Part {
-    /// A segment that is not read yet, so that only one is in memory.
-    Listed(Ulid),
+    /// A segment that is not read yet, and its size in bytes.
+    Listed(Ulid, u64),
     Segment(Segment),
     Block(Block),
 }
@@ -32,38 +35,228 @@ pub(super) struct Block {
     pub(super) has_samples: bool,
 }
 
+/// Which values are read of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Those of each stack and window.
+    Samples,
+    /// Those of each stack, summed over all windows.
+    Sums,
+    /// Those of each window, summed over all stacks.
+    Totals,
+    /// Those of all windows and stacks.
+    WholeTotals,
+}
+
+/// What the windows and values of a part refer to.
+#[derive(Clone)]
+pub(super) struct References {
+    pub(super) series: Arc<SeriesTable>,
+    pub(super) windows: Arc<WindowTable>,
+    pub(super) stacks: Option<Arc<Dictionary>>,
+}
+
+/// Decodes a table of a part.
+async fn decode<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<Arc<T>, Unread> {
+    let read = blocking("read a part of the range", read).await;
+    Ok(Arc::new(read.map_err(Unread::Fatal)??))
+}
+
+fn cached(bucket: &Bucket, slot: Option<&GroupOf<'_>>) -> Option<Entry> {
+    bucket.decoded(slot?)
+}
+
+fn keep(bucket: &Bucket, slot: Option<&GroupOf<'_>>, entry: Entry, bytes: usize) {
+    if let Some(slot) = slot {
+        bucket.keep_decoded(slot, entry, bytes);
+    }
+}
+
 impl Part {
-    /// One of its tables.
-    pub(super) async fn table(
+    /// Memory that it takes while it is read, in bytes, about.
+    pub(super) fn memory(&self) -> u64 {
+        match self {
+            Self::Listed(_, bytes) => bytes * 12,
+            Self::Segment(segment) => segment.directory.rows as u64 * 100,
+            Self::Block(of) => of.meta.groups.get(of.group).map_or(0, |of| of.rows as u64) * 32,
+        }
+    }
+
+    /// The hours that are read from a day block.
+    pub(super) fn hours(&self) -> Option<Hours> {
+        match self {
+            Self::Block(of) => of.hours,
+            _ => None,
+        }
+    }
+
+    /// Whether it has values by window or hour.
+    pub(super) fn has_samples(&self) -> bool {
+        match self {
+            Self::Block(of) => of.has_samples,
+            _ => true,
+        }
+    }
+
+    /// Whether it has sums over its windows.
+    pub(super) fn has_sums(&self) -> bool {
+        matches!(self, Self::Block(_))
+    }
+
+    /// Its series.
+    pub(super) async fn series(
+        &self,
+        bucket: &Bucket,
+        tenant: &Tenant,
+    ) -> Result<Arc<SeriesTable>, Unread> {
+        let slot = self.slot(tenant, Table::Series, 0);
+        if let Some(Entry::Series(found)) = cached(bucket, slot.as_ref()) {
+            return Ok(found);
+        }
+        let group = self.table(bucket, tenant, Table::Series).await?;
+        let read = decode(move || SeriesTable::read(&group)).await?;
+        let entry = Entry::Series(Arc::clone(&read));
+        keep(bucket, slot.as_ref(), entry, read.memory());
+        Ok(read)
+    }
+
+    /// Its windows.
+    pub(super) async fn windows(
+        &self,
+        bucket: &Bucket,
+        tenant: &Tenant,
+        series: &Arc<SeriesTable>,
+    ) -> Result<Arc<WindowTable>, Unread> {
+        let slot = self.slot(tenant, Table::Windows, 0);
+        if let Some(Entry::Windows(found)) = cached(bucket, slot.as_ref()) {
+            return Ok(found);
+        }
+        let group = self.table(bucket, tenant, Table::Windows).await?;
+        let series = Arc::clone(series);
+        let read = decode(move || WindowTable::read(&group, &series)).await?;
+        let entry = Entry::Windows(Arc::clone(&read));
+        keep(bucket, slot.as_ref(), entry, read.memory());
+        Ok(read)
+    }
+
+    /// Its stacks.
+    pub(super) async fn stacks(
+        &self,
+        bucket: &Bucket,
+        tenant: &Tenant,
+    ) -> Result<Arc<Dictionary>, Unread> {
+        let slot = self.slot(tenant, Table::Nodes, 0);
+        if let Some(Entry::Stacks(found)) = cached(bucket, slot.as_ref()) {
+            return Ok(found);
+        }
+        let tables = self.stack_tables(bucket, tenant).await?;
+        let read = decode(move || Dictionary::read(&tables)).await?;
+        let entry = Entry::Stacks(Arc::clone(&read));
+        keep(bucket, slot.as_ref(), entry, read.memory());
+        Ok(read)
+    }
+
+    /// Its values. With stacks, those of the stacks as well.
+    pub(super) async fn values(
+        &self,
+        bucket: &Bucket,
+        tenant: &Tenant,
+        wanted: Wanted,
+        to: References,
+    ) -> Result<Arc<Values>, Unread> {
+        let table = match (wanted, self) {
+            // Segments have no totals, and neither have blocks of earlier versions.
+            (Wanted::Totals, Self::Block(of)) if of.meta.has(Table::Totals) => Table::Totals,
+            (Wanted::Samples | Wanted::Totals, _) => Table::Samples,
+            (Wanted::Sums | Wanted::WholeTotals, _) => Table::Sums,
+        };
+        // Values with the numbers of their nodes are another entry than those without.
+        let slot = self.slot(tenant, table, to.stacks.is_some().into());
+        if let Some(Entry::Values(found)) = cached(bucket, slot.as_ref()) {
+            return Ok(found);
+        }
+        let group = self.table(bucket, tenant, table).await?;
+        let read = decode(move || {
+            let References {
+                series,
+                windows,
+                stacks,
+            } = to;
+            match table {
+                Table::Totals => Values::totals(&group, &series, &windows),
+                Table::Sums => Values::sums(&group, &series, stacks.as_deref()),
+                _ => Values::samples(&group, &series, &windows, stacks.as_deref()),
+            }
+        })
+        .await?;
+        let entry = Entry::Values(Arc::clone(&read));
+        keep(bucket, slot.as_ref(), entry, read.memory());
+        Ok(read)
+    }
+
+    /// The row group of a table and the variant of what is decoded of it; `None` of segments, which are not decoded
+    /// often enough to be worth the memory.
+    fn slot<'a>(&'a self, tenant: &'a Tenant, table: Table, variant: u8) -> Option<GroupOf<'a>> {
+        match self {
+            Self::Block(of) => Some(GroupOf {
+                tenant,
+                period: of.period,
+                id: &of.id,
+                meta: &of.meta,
+                table,
+                group: of.group,
+                variant,
+            }),
+            _ => None,
+        }
+    }
+
+    /// One of its tables. The bytes are not cached, because what is decoded of them is.
+    async fn table(
         &self,
         bucket: &Bucket,
         tenant: &Tenant,
         table: Table,
     ) -> Result<Group, ReadError> {
         match self {
-            Self::Listed(_) => Err(not_open().into()),
+            Self::Listed(..) => Err(not_open().into()),
             Self::Segment(segment) => Ok(segment.table(table)?),
             Self::Block(of) => {
                 let block = (tenant, of.period, &of.id);
-                bucket.group(block, &of.meta, table, of.group).await
+                bucket.group_once(block, &of.meta, table, of.group).await
             }
         }
     }
 
     /// The tables of its stacks.
-    pub(super) async fn stacks(
+    async fn stack_tables(
         &self,
         bucket: &Bucket,
         tenant: &Tenant,
     ) -> Result<StackTables, ReadError> {
-        match self {
-            Self::Listed(_) => Err(not_open().into()),
-            Self::Segment(segment) => Ok(segment.stacks()?),
-            Self::Block(of) => {
-                let block = (tenant, of.period, &of.id);
-                bucket.stacks(block, &of.meta, of.group).await
+        let Self::Block(of) = self else {
+            return match self {
+                Self::Segment(segment) => Ok(segment.stacks()?),
+                _ => Err(not_open().into()),
+            };
+        };
+        // Boxed, because four of them at once are a large future.
+        let table = |table| Box::pin(self.table(bucket, tenant, table));
+        let details = async {
+            if of.meta.version < 2 {
+                return Ok(None);
             }
-        }
+            futures_util::try_join!(table(Table::Functions), table(Table::Mappings)).map(Some)
+        };
+        let (nodes, frames, details) =
+            futures_util::try_join!(table(Table::Nodes), table(Table::Frames), details)?;
+        Ok(StackTables {
+            nodes,
+            frames,
+            details,
+        })
     }
 }
 

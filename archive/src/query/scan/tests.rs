@@ -112,13 +112,24 @@ async fn counted_windows_survive_a_panic() {
         .await
         .into_iter();
     let mut next = || parts.next().expect("three segments");
-    let (visitor, shown) = scan.group(hour, next(), Windows(0)).await.expect("read");
+    let loader = Loader::new(&query, &ask);
+    let mut load = async || loader.load::<Windows>(hour, next()).await;
+    let first = load().await;
+    let (visitor, shown) = scan.group(first, Windows(0)).await.expect("read");
     assert!(shown.is_ok());
     assert_eq!(visitor.0, 1);
+    let second = load().await;
+    failpoint::plant("merge a part of the range", 0);
+    let alone = Scan::new(&query, &ask).group(second, Windows(0)).await;
+    assert!(alone.is_err());
     failpoint::plant("read a part of the range", 0);
-    assert!(scan.group(hour, next(), Windows(0)).await.is_err());
+    let third = load().await;
+    assert!(scan.group(third, Windows(0)).await.is_err());
     assert_eq!(scan.seen.len(), 1);
-    let (visitor, shown) = scan.group(hour, next(), visitor).await.expect("read");
+    let parts = scan.parts(hour, &listing, &selection, &mut 0).await;
+    let again = parts.into_iter().next().expect("a segment");
+    let again = loader.load::<Windows>(hour, again).await;
+    let (visitor, shown) = scan.group(again, visitor).await.expect("read");
     assert!(shown.is_ok());
     assert_eq!(visitor.0, 1, "the window was counted twice");
 }

@@ -39,7 +39,7 @@ async fn answers_are_the_same_before_and_after_compaction_and_deletion_of_finer_
         rounds += 1;
         assert!(rounds < 5, "compaction does not end");
     }
-    assert_eq!(keys(&world, "/blocks/day/").await, 10);
+    assert_eq!(keys(&world, "/blocks/day/").await, 11);
     check("day block").await;
     verify(&world).await;
     assert_eq!(views(&world, edges.0, edges.1).await, of_edges);
@@ -173,7 +173,7 @@ async fn late_window_counts_before_and_after_it_is_in_a_day_block() {
         assert!(rounds < 6, "compaction does not end");
     }
     // The day block with the late window has replaced the first one.
-    assert_eq!(keys(&world, "/blocks/day/").await, 10);
+    assert_eq!(keys(&world, "/blocks/day/").await, 11);
     world.clock.advance(DAY * 3);
     compact(&world).await;
     assert_eq!(keys(&world, "/blocks/hour/").await, 0);
@@ -205,7 +205,7 @@ async fn window_that_was_pushed_twice_around_midnight_counts_once() {
     while compact(&world).await != (0, 0) {
         assert_eq!(total().await, (Some(7), Some(0)));
     }
-    assert_eq!(keys(&world, "/blocks/day/").await, 20);
+    assert_eq!(keys(&world, "/blocks/day/").await, 22);
     world.clock.advance(DAY * 3);
     compact(&world).await;
     assert_eq!(keys(&world, "/blocks/hour/").await, 0);

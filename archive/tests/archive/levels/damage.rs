@@ -45,11 +45,11 @@ async fn damaged_hour_block_is_quarantined_and_does_not_hold_up_its_day() {
     world.clock.advance(HOUR * 7);
     let merged = world.archive.compactor().once().await.expect("compaction");
     assert_eq!(merged.failed, Vec::<String>::new());
-    assert_eq!(keys(&world, "/blocks/day/").await, 10);
-    assert_eq!(keys(&world, "/quarantine/checksum/blocks/hour/").await, 9);
+    assert_eq!(keys(&world, "/blocks/day/").await, 11);
+    assert_eq!(keys(&world, "/quarantine/checksum/blocks/hour/").await, 10);
     world.clock.advance(DAY * 2);
     compact(&world).await;
-    assert_eq!(keys(&world, "/blocks/hour/").await, 9);
+    assert_eq!(keys(&world, "/blocks/hour/").await, 10);
     let top = path("top", start, start.plus(DAY), &format!("type={CPU}"));
     let top = world.json(&top).await;
     let partial = top["partial"][0].as_str().expect("a sentence");

@@ -1,0 +1,165 @@
+//! Reads the parts of a scan, several at once.
+
+use super::part::{Part, References, Wanted};
+use super::{Query, Unread};
+use crate::blocking::blocking;
+use crate::format::tables::{Dictionary, Values, WindowTable};
+use crate::key::Hour;
+use crate::query::params::Ask;
+use crate::query::visit::{Depth, Included, Selected, Visitor};
+use futures_util::{Stream, StreamExt};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Number of parts of a scan that are read at once.
+const AT_ONCE: usize = 8;
+
+/// Memory of the parts of a scan that are read at once, in MiB; one part can take more.
+const MEMORY: u32 = 64;
+
+/// Number of series from which on they are compared with the selector on a blocking thread.
+const MANY: usize = 1_000;
+
+/// Reads parts for one scan.
+#[derive(Clone, Copy)]
+pub(super) struct Loader<'a> {
+    query: &'a Query,
+    ask: &'a Ask,
+}
+
+/// What was read of a part.
+pub(super) struct Loaded {
+    part: Part,
+    pub(super) selected: Selected,
+    pub(super) windows: Option<Arc<WindowTable>>,
+    pub(super) included: Included,
+    /// Whether it is of a day block, whose windows are sums over an hour.
+    pub(super) is_cells: bool,
+    pub(super) stacks: Option<Arc<Dictionary>>,
+    pub(super) values: Option<Arc<Values>>,
+    wanted: Option<Wanted>,
+    /// Its share of the memory.
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(query: &'a Query, ask: &'a Ask) -> Self {
+        Self { query, ask }
+    }
+
+    /// Reads parts and returns them in their order; `None` for those of which the query selects nothing.
+    pub(super) fn load_all<V: Visitor>(
+        self,
+        hour: Hour,
+        parts: Vec<Part>,
+    ) -> impl Stream<Item = Result<Option<Loaded>, Unread>> {
+        let memory = Arc::new(Semaphore::new(MEMORY as usize));
+        let parts = futures_util::stream::iter(parts);
+        // One after another, so that no part waits for the memory of a later one.
+        let admitted = parts.then(move |part| {
+            let mebibytes = u32::try_from(part.memory() >> 20).unwrap_or(MEMORY);
+            let memory = Arc::clone(&memory).acquire_many_owned(mebibytes.clamp(1, MEMORY));
+            async move { (part, memory.await.ok()) }
+        });
+        let load = move |(part, memory)| async move {
+            let loaded = self.load::<V>(hour, part).await?;
+            Ok(loaded.map(|loaded| Loaded {
+                _memory: memory,
+                ..loaded
+            }))
+        };
+        admitted.map(load).buffered(AT_ONCE)
+    }
+
+    /// Reads what the visitor needs of a part; `None` if the query selects nothing of it.
+    pub(super) async fn load<V: Visitor>(
+        self,
+        hour: Hour,
+        part: Part,
+    ) -> Result<Option<Loaded>, Unread> {
+        let (bucket, tenant) = (&self.query.bucket, &self.ask.tenant);
+        let part = match part {
+            Part::Listed(name, _) => {
+                let segment = bucket.segment(tenant, hour, name).await?;
+                let of = &segment.directory;
+                if !self.ask.may_be_in(&of.services, of.from_ms, of.last_ms) {
+                    return Ok(None);
+                }
+                Part::Segment(segment)
+            }
+            part => part,
+        };
+        let series = part.series(bucket, tenant).await?;
+        let selected = if series.rows.len() < MANY {
+            Selected::of(self.ask, series)
+        } else {
+            let ask = self.ask.clone();
+            let select = move || Selected::of(&ask, series);
+            let selected = blocking("select series", select).await;
+            selected.map_err(Unread::Fatal)?
+        };
+        let Some(selected) = selected else {
+            return Ok(None);
+        };
+        let hours = part.hours();
+        let mut loaded = Loaded {
+            included: Included {
+                windows: Vec::new(),
+                all: false,
+            },
+            windows: None,
+            is_cells: hours.is_some(),
+            stacks: None,
+            values: None,
+            wanted: None,
+            _memory: None,
+            selected,
+            part,
+        };
+        if V::DEPTH == Depth::Series {
+            return Ok(Some(loaded));
+        }
+        let series = &loaded.selected.series;
+        let windows = loaded.part.windows(bucket, tenant, series).await?;
+        loaded.included = loaded.selected.windows(self.ask, &windows, hours);
+        loaded.windows = Some(windows);
+        if !loaded.included.is_any() {
+            return Ok(None);
+        }
+        self.with_values::<V>(loaded).await.map(Some)
+    }
+
+    /// Reads the values that the visitor needs of the included windows, unless they are read already.
+    pub(super) async fn with_values<V: Visitor>(
+        self,
+        mut loaded: Loaded,
+    ) -> Result<Loaded, Unread> {
+        let part = &loaded.part;
+        let wanted = match (V::DEPTH, part.has_samples()) {
+            (Depth::Series | Depth::Windows, _) => None,
+            (Depth::Totals, true) => Some(Wanted::Totals),
+            (Depth::Totals, false) => Some(Wanted::WholeTotals),
+            (Depth::Stacks, false) => Some(Wanted::Sums),
+            (Depth::Stacks, true) if loaded.included.all && part.has_sums() => Some(Wanted::Sums),
+            (Depth::Stacks, true) => Some(Wanted::Samples),
+        };
+        let (Some(wanted), Some(windows)) = (wanted, &loaded.windows) else {
+            return Ok(loaded);
+        };
+        if loaded.wanted == Some(wanted) {
+            return Ok(loaded);
+        }
+        let (bucket, tenant) = (&self.query.bucket, &self.ask.tenant);
+        if V::DEPTH == Depth::Stacks && loaded.stacks.is_none() {
+            loaded.stacks = Some(part.stacks(bucket, tenant).await?);
+        }
+        let to = References {
+            series: Arc::clone(&loaded.selected.series),
+            windows: Arc::clone(windows),
+            stacks: loaded.stacks.clone(),
+        };
+        loaded.values = Some(part.values(bucket, tenant, wanted, to).await?);
+        loaded.wanted = Some(wanted);
+        Ok(loaded)
+    }
+}
