@@ -1,9 +1,13 @@
-//! `focus`, `ignore` and `hide`.
+//! Which stacks and frames of a tree are shown: `focus`, `ignore` and `hide`, which mean what they mean in
+//! `go tool pprof`, and `path`.
+//!
+//! A pattern matches a frame if it matches the name of its function, its file, or the file name of its module. Groups
+//! (`by`) are not frames of stacks, so patterns do not match them.
 
 use super::params::Parameters;
 use crate::error::{Error, Result};
 use crate::pattern;
-use davy_profile::FlameTree;
+use davy_profile::{FlameTree, FrameKind, NodeId};
 use regex::Regex;
 
 /// Memory of a compiled pattern, in bytes.
@@ -14,6 +18,21 @@ pub(super) struct Filters {
     focus: Option<Regex>,
     ignore: Option<Regex>,
     hide: Option<Regex>,
+    /// Names of the frames, from the root, that lead to the subtree that is shown; empty for the whole tree.
+    path: Vec<String>,
+}
+
+/// Whether a pattern matches each frame of a tree.
+fn matching(tree: &FlameTree, pattern: &Regex) -> Vec<bool> {
+    let matches = |(index, frame): (usize, &davy_profile::Frame)| {
+        let index = index as u32;
+        let is_match = |text: &str| !text.is_empty() && pattern.is_match(text);
+        frame.kind != FrameKind::Group
+            && (pattern.is_match(&tree.frame_name(index))
+                || is_match(tree.strings.get(frame.file))
+                || is_match(tree.frame_module(index)))
+    };
+    tree.frames.iter().enumerate().map(matches).collect()
 }
 
 impl Filters {
@@ -29,35 +48,64 @@ impl Filters {
             focus: regex("focus")?,
             ignore: regex("ignore")?,
             hide: regex("hide")?,
+            path: parameters.path().to_vec(),
         })
     }
 
     /// Whether everything is shown.
     pub(super) fn is_empty(&self) -> bool {
-        self.focus.is_none() && self.ignore.is_none() && self.hide.is_none()
+        !self.has_patterns() && self.path.is_empty()
+    }
+
+    fn has_patterns(&self) -> bool {
+        self.focus.is_some() || self.ignore.is_some() || self.hide.is_some()
     }
 
     /// The stacks of a tree that are shown, by node.
     pub(super) fn shown(&self, tree: &FlameTree) -> Vec<bool> {
-        let mut shown = vec![true; tree.stacks.len()];
+        let hidden = self.hide.as_ref().map(|hide| matching(tree, hide));
+        let is_hidden = |frame: u32| hidden.as_ref().is_some_and(|of| of[frame as usize]);
+        let mut shown = self.on_path(tree, is_hidden);
+        if self.has_patterns() {
+            // A sample without a frame that is shown is left out, as in pprof.
+            let is_group = |frame: u32| tree.frames[frame as usize].kind == FrameKind::Group;
+            let visible = tree.through(|frame| !is_hidden(frame) && !is_group(frame));
+            retain(&mut shown, &visible, true);
+        }
         for (pattern, through) in [(&self.focus, true), (&self.ignore, false)] {
             if let Some(pattern) = pattern {
-                let passes = tree.through(|name| pattern.is_match(name));
-                for (shown, passes) in shown.iter_mut().zip(passes) {
-                    *shown &= passes == through;
-                }
+                let matching = matching(tree, pattern);
+                let passes = tree.through(|frame| matching[frame as usize]);
+                retain(&mut shown, &passes, through);
             }
         }
         shown
     }
 
+    /// Whether the stack of each node begins with the path, hidden frames left out.
+    fn on_path(&self, tree: &FlameTree, is_hidden: impl Fn(u32) -> bool) -> Vec<bool> {
+        /// The node is on another path.
+        const OFF: usize = usize::MAX;
+        let length = self.path.len();
+        // Number of frames of the path that the stack of each node has.
+        let mut matched = vec![0; tree.stacks.len()];
+        for node in 1..tree.stacks.len() {
+            let before = matched[tree.stacks.parents()[node] as usize];
+            let frame = tree.stacks.items()[node];
+            matched[node] = match before {
+                OFF => OFF,
+                at if at == length || is_hidden(frame) => at,
+                at if *tree.frame_name(frame) == *self.path[at] => at + 1,
+                _ => OFF,
+            };
+        }
+        matched.into_iter().map(|at| at == length).collect()
+    }
+
     /// A tree without the hidden frames, and the node in it of each node.
-    pub(super) fn without_hidden(
-        &self,
-        tree: &FlameTree,
-    ) -> Option<(FlameTree, Vec<davy_profile::NodeId>)> {
-        let hide = self.hide.as_ref()?;
-        Some(tree.hide_mapped(|name| hide.is_match(name)))
+    pub(super) fn without_hidden(&self, tree: &FlameTree) -> Option<(FlameTree, Vec<NodeId>)> {
+        let hidden = matching(tree, self.hide.as_ref()?);
+        Some(tree.hide_mapped(|frame| hidden[frame as usize]))
     }
 
     /// The tree that is shown.
@@ -69,8 +117,15 @@ impl Filters {
             }
         }
         match self.without_hidden(&tree) {
-            Some((tree, _)) => tree,
-            None => tree,
+            Some((tree, _)) => tree.trimmed(),
+            None => tree.trimmed(),
         }
+    }
+}
+
+/// Keeps the nodes that pass, or those that do not.
+fn retain(shown: &mut [bool], passes: &[bool], wanted: bool) {
+    for (shown, passes) in shown.iter_mut().zip(passes) {
+        *shown &= *passes == wanted;
     }
 }

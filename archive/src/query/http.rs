@@ -23,7 +23,7 @@ use davy_base::Timestamp;
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, folded, gzip, pprof, units, view};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The routes of `/api/v1/profiles`.
 pub fn router(query: Query) -> Router {
@@ -48,7 +48,7 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
     let started = query.options.clock.monotonic();
     let (request, _body) = request.into_parts();
     let answered = async {
-        let parameters: BTreeMap<String, String> = axum::extract::Query::try_from_uri(&request.uri)
+        let pairs: Vec<(String, String)> = axum::extract::Query::try_from_uri(&request.uri)
             .map_err(|error| Error::caused(ErrorKind::Invalid, "invalid query string", error))?
             .0;
         let accept = request
@@ -57,7 +57,7 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
             .and_then(|value| value.to_str().ok())
             .unwrap_or("");
         let call = Call {
-            parameters: Parameters::checked(parameters, operation)?,
+            parameters: Parameters::checked(pairs, operation)?,
             json: accept.contains("application/json"),
             now: query.options.clock.now(),
             tenant: tenant(&request.headers)?,

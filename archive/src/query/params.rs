@@ -7,6 +7,7 @@ use crate::suggest::nearest;
 use crate::types::{SHORT, TypeFilter};
 use davy_base::Timestamp;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 /// A parsed query.
@@ -26,9 +27,17 @@ pub struct Ask {
     pub by: Vec<String>,
 }
 
-/// The query parameters of an operation, and the name of the operation.
+/// The query parameters of an operation.
 #[derive(Clone)]
-pub(super) struct Parameters(BTreeMap<String, String>);
+pub(super) struct Parameters {
+    /// The last value of each.
+    values: BTreeMap<String, String>,
+    /// The values of `path`, which can be repeated.
+    path: Vec<String>,
+}
+
+/// The parameter that names the frames of a call path, one after the other.
+const PATH: &str = "path";
 
 /// Maximum number of labels to group by.
 const BY: usize = 8;
@@ -58,6 +67,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "focus",
             "ignore",
             "hide",
+            PATH,
         ],
         "QueryPprof" | "QueryFolded" => &[
             "type",
@@ -69,6 +79,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "focus",
             "ignore",
             "hide",
+            PATH,
         ],
         "QueryFlamegraph" | "QuerySvg" => &[
             "type",
@@ -81,6 +92,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "focus",
             "ignore",
             "hide",
+            PATH,
         ],
         "QueryDiff" => &[
             "type",
@@ -96,6 +108,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "focus",
             "ignore",
             "hide",
+            PATH,
         ],
         _ => &[],
     }
@@ -103,11 +116,22 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
 
 impl Parameters {
     /// Checks the names of the parameters of an operation.
-    pub(super) fn checked(values: BTreeMap<String, String>, operation: &str) -> Result<Self> {
+    pub(super) fn checked(pairs: Vec<(String, String)>, operation: &str) -> Result<Self> {
         let known = parameters(operation);
-        let unknown = values.keys().find(|name| !known.contains(&name.as_str()));
-        let Some(unknown) = unknown else {
-            return Ok(Self(values));
+        let unknown = pairs
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()));
+        let Some((unknown, _)) = unknown else {
+            let (path, values): (Vec<_>, Vec<_>) =
+                pairs.into_iter().partition(|(name, _)| name == PATH);
+            return Ok(Self {
+                values: values.into_iter().collect(),
+                path: path
+                    .into_iter()
+                    .map(|(_, frame)| frame)
+                    .filter(|frame| !frame.is_empty())
+                    .collect(),
+            });
         };
         let hint = match nearest(unknown, known.iter().copied()) {
             Some(near) => format!("did you mean {near}?"),
@@ -131,10 +155,15 @@ impl Parameters {
 
     /// The value of a parameter; an empty one counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0
+        self.values
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
+    }
+
+    /// The frames of the parameter `path`, from the root.
+    pub(super) fn path(&self) -> &[String] {
+        &self.path
     }
 
     fn time(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>> {
@@ -163,8 +192,8 @@ impl Parameters {
         })
     }
 
-    /// Range, selector and grouping. The parameters of the base of a diff have a prefix.
-    fn range(&self, tenant: &Tenant, now: Timestamp, prefix: &str) -> Result<Ask> {
+    /// Start and end. The parameters of the base of a diff have a prefix.
+    fn times(&self, now: Timestamp, prefix: &str) -> Result<(Timestamp, Timestamp)> {
         let name = |name: &str| format!("{prefix}{name}");
         let until = self.time(&name("until"), now)?.unwrap_or(now);
         let from = self
@@ -177,6 +206,36 @@ impl Parameters {
                 name("until")
             )));
         }
+        Ok((from, until))
+    }
+
+    /// Length of the range; of a diff, that of the longer one. Only the part counts that is in `kept`, because there is
+    /// nothing outside of it.
+    pub(super) fn length(
+        &self,
+        operation: &str,
+        now: Timestamp,
+        kept: &Range<Timestamp>,
+    ) -> Result<Duration> {
+        let length = |prefix: &str| -> Result<Duration> {
+            let (from, until) = self.times(now, prefix)?;
+            Ok(until.min(kept.end).since(from.max(kept.start)))
+        };
+        let base = match operation {
+            "QueryDiff" if self.has_base_range() => length("base_")?,
+            _ => Duration::ZERO,
+        };
+        Ok(length("")?.max(base))
+    }
+
+    fn has_base_range(&self) -> bool {
+        self.get("base_from").is_some() || self.get("base_until").is_some()
+    }
+
+    /// Range, selector and grouping. The parameters of the base of a diff have a prefix.
+    fn range(&self, tenant: &Tenant, now: Timestamp, prefix: &str) -> Result<Ask> {
+        let name = |name: &str| format!("{prefix}{name}");
+        let (from, until) = self.times(now, prefix)?;
         let selector =
             Selector::parse(self.get(&name("selector")).unwrap_or("")).map_err(Error::invalid)?;
         let by: Vec<String> = self
@@ -224,7 +283,7 @@ impl Parameters {
         if self.get("base_selector").is_none() {
             base.selector = ask.selector.clone();
         }
-        if self.get("base_from").is_none() && self.get("base_until").is_none() {
+        if !self.has_base_range() {
             let span = ask.until.since(ask.from);
             (base.from, base.until) = (ask.from.minus(span), ask.from);
         }

@@ -294,7 +294,7 @@ async fn pprof_keeps_lines_and_flame_graphs_merge_them() {
     );
     let by = world.folded(&format!("type={CPU}&by=member")).await;
     assert_eq!(by, "member=(untagged);work 12\nmember=api;main;work 30");
-    let focus = world.folded(&format!("type={CPU}&focus=main")).await;
+    let focus = world.folded(&format!("type={CPU}&focus=%5Emain$")).await;
     assert_eq!(focus, "main;work 30");
     let selected = world
         .folded(&format!("type={CPU}&selector=%7Bmember%3D~%22a.*%22%7D"))

@@ -2,6 +2,7 @@
 
 mod agents;
 mod bucket;
+mod filters;
 mod foreign;
 mod frames;
 mod hostile;

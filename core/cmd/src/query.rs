@@ -37,6 +37,18 @@ pub(crate) struct QueryOptions {
     /// Labels to group by, such as member,op
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]
     by: Vec<String>,
+    /// Keep stacks with a frame whose function, file or module matches
+    #[arg(long, value_name = "REGEX")]
+    focus: Option<String>,
+    /// Drop stacks with a frame whose function, file or module matches
+    #[arg(long, value_name = "REGEX")]
+    ignore: Option<String>,
+    /// Remove frames whose function, file or module matches, and samples without other frames
+    #[arg(long, value_name = "REGEX")]
+    hide: Option<String>,
+    /// Keep the subtree of a call path; repeat it for each frame from the root
+    #[arg(long, value_name = "FRAME")]
+    path: Vec<String>,
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
@@ -74,6 +86,15 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
     if options.all_services {
         query.push(("all_services", "true".to_owned()));
     }
+    let patterns = [
+        ("focus", &options.focus),
+        ("ignore", &options.ignore),
+        ("hide", &options.hide),
+    ];
+    for (name, pattern) in patterns {
+        query.extend(pattern.iter().map(|pattern| (name, pattern.clone())));
+    }
+    query.extend(options.path.iter().map(|frame| ("path", frame.clone())));
     let mut limit = |name, default: Option<usize>| {
         if let Some(number) = options.output.max_nodes().or(default) {
             query.push((name, number.to_string()));

@@ -5,7 +5,7 @@ mod rows;
 
 use crate::api;
 use crate::control::Control;
-use crate::operations::{Operation, ParameterKind};
+use crate::operations::{Operation, ParameterKind, QUERY_PREFIX};
 use crate::problem;
 use axum::extract::State;
 use axum::routing::get;
@@ -77,6 +77,16 @@ fn describe_operation(operation: &Operation, generator: &mut SchemaGenerator) ->
             "example": "alice@laptop",
         }));
     }
+    if operation.member.starts_with("archive.") {
+        parameters.push(json!({
+            "name": "X-Scope-OrgID",
+            "in": "header",
+            "required": false,
+            "description": "The tenant; `anonymous` by default",
+            "schema": {"type": "string", "maxLength": 128},
+            "example": "team-a",
+        }));
+    }
     parameters.extend(operation.parameters.iter().map(|parameter| {
         let example = match parameter.kind {
             ParameterKind::Integer => parameter
@@ -87,6 +97,7 @@ fn describe_operation(operation: &Operation, generator: &mut SchemaGenerator) ->
                 .example
                 .parse::<f64>()
                 .map_or(Value::Null, Value::from),
+            ParameterKind::Texts => json!([parameter.example]),
             _ => Value::from(parameter.example),
         };
         json!({
@@ -146,6 +157,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
 fn parameter_schema(kind: ParameterKind) -> Value {
     match kind {
         ParameterKind::Text => json!({"type": "string"}),
+        ParameterKind::Texts => json!({"type": "array", "items": {"type": "string"}}),
         ParameterKind::Integer => json!({"type": "integer", "minimum": 1}),
         ParameterKind::Seconds => json!({"type": "number", "exclusiveMinimum": 0}),
         ParameterKind::Choice(choices) => json!({"type": "string", "enum": choices}),
@@ -175,7 +187,10 @@ fn responses(operation: &Operation, is_change: bool, generator: &mut SchemaGener
     let mut problems = vec![
         ("400", "Invalid parameter or body"),
         ("421", "Foreign Host header"),
-        ("429", "Limit of the endpoint reached"),
+        (
+            "429",
+            "Limit of the endpoint, or rate of the tenant, reached",
+        ),
     ];
     if is_change {
         problems.extend([
@@ -199,6 +214,13 @@ fn responses(operation: &Operation, is_change: bool, generator: &mut SchemaGener
             ("415", "Unsupported content encoding"),
             ("422", "Invalid symbol index, or that of another build"),
             ("503", "The bucket is not available"),
+        ]),
+        _ if operation.path.starts_with(QUERY_PREFIX) => problems.extend([
+            ("422", "The query exceeds a limit of its tenant"),
+            (
+                "503",
+                "Too many queries wait, or the bucket is not available",
+            ),
         ]),
         _ => {}
     }

@@ -27,6 +27,26 @@ fn range_is_the_last_hour_by_default() {
 }
 
 #[test]
+fn length_of_a_diff_is_that_of_the_longer_range() {
+    let length = |query: &str, operation: &str| {
+        let kept = NOW.minus(100 * HOUR)..NOW.plus(HOUR);
+        let length = parameters_of(query).length(operation, NOW, &kept);
+        length.expect("valid")
+    };
+    assert_eq!(length("from=0&until=2262-01-01", "QueryTop"), 101 * HOUR);
+    assert_eq!(length("from=now-3h", "QueryTop"), 3 * HOUR);
+    assert_eq!(length("from=now-3h", "QueryDiff"), 3 * HOUR);
+    assert_eq!(length("base_from=now-5h", "QueryDiff"), 5 * HOUR);
+}
+
+#[test]
+fn path_is_repeated_and_of_others_the_last_value_counts() {
+    let parameters = parameters_of("path=main&type=cpu&path=&path=f&type=wall");
+    assert_eq!(parameters.path(), ["main", "f"]);
+    assert_eq!(parameters.get("type"), Some("wall"));
+}
+
+#[test]
 fn base_of_a_diff_is_the_range_before_unless_either_end_is_set() {
     let base = |query: &str| {
         let parameters = parameters_of(query);

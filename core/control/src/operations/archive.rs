@@ -54,6 +54,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 FOCUS,
                 IGNORE,
                 HIDE,
+                PATH,
             ],
         ),
         "QueryTop" => (
@@ -69,6 +70,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 FOCUS,
                 IGNORE,
                 HIDE,
+                PATH,
             ],
         ),
         "QueryPprof" => ("Returns a merged profile as gzipped pprof", MERGED),
@@ -89,6 +91,7 @@ const MERGED: &[Parameter] = &[
     FOCUS,
     IGNORE,
     HIDE,
+    PATH,
 ];
 
 /// The parameters of operations that return the largest nodes of a merged profile.
@@ -103,6 +106,7 @@ const PRUNED: &[Parameter] = &[
     FOCUS,
     IGNORE,
     HIDE,
+    PATH,
 ];
 
 const TYPE: Parameter = Parameter::new(
@@ -176,19 +180,25 @@ const FOCUS: Parameter = Parameter::new(
     "focus",
     ParameterKind::Text,
     "serde",
-    "Keeps stacks that contain a frame matching this regular expression",
+    "Keeps stacks with a frame whose function, file or module matches this regular expression, like -focus of go tool pprof",
 );
 const IGNORE: Parameter = Parameter::new(
     "ignore",
     ParameterKind::Text,
     "idle",
-    "Drops stacks that contain a frame matching this regular expression",
+    "Drops stacks with a frame whose function, file or module matches this regular expression, like -ignore of go tool pprof",
 );
 const HIDE: Parameter = Parameter::new(
     "hide",
     ParameterKind::Text,
     "^tokio::",
-    "Removes frames matching this regular expression from all stacks",
+    "Removes frames whose function, file or module matches this regular expression, and samples without other frames, like -hide of go tool pprof",
+);
+const PATH: Parameter = Parameter::new(
+    "path",
+    ParameterKind::Texts,
+    "main",
+    "Keeps the subtree of a call path: one parameter for each frame from the root, named as in the response, groups of `by` included",
 );
 const BASE_SELECTOR: Parameter = Parameter::new(
     "base_selector",

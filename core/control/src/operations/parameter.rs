@@ -20,6 +20,8 @@ pub struct Parameter {
 pub enum ParameterKind {
     /// Any text.
     Text,
+    /// Texts in an order; the parameter is repeated.
+    Texts,
     /// A whole number of at least 1.
     Integer,
     /// A point of time.

@@ -72,6 +72,23 @@ impl FlameTree {
         self.copy_stacks(result, |node, item| keep[node].then(|| frames[item]))
     }
 
+    /// Returns a tree without the nodes that have no value in or below them, and without the frames that no stack has then.
+    pub fn trimmed(&self) -> Self {
+        let magnitudes = self.values.iter().map(|value| i128::from(*value).abs());
+        let mut weights: Vec<i128> = magnitudes.collect();
+        self.stacks.add_up(&mut weights);
+        let mut result = self.without_stacks();
+        let mut frames: Vec<Option<u32>> = vec![None; self.frames.len()];
+        for (node, item) in self.stacks.items().iter().enumerate().skip(1) {
+            let frame = &mut frames[*item as usize];
+            if weights[node] > 0 && frame.is_none() {
+                *frame = Some(result.frame(self.frames[*item as usize]));
+            }
+        }
+        let kept = |node: usize, item: usize| frames[item].filter(|_| weights[node] > 0);
+        self.copy_stacks(result, kept).0
+    }
+
     /// A tree with the strings and mappings of this one only, to which its frames can be added.
     pub fn without_stacks(&self) -> Self {
         Self {
@@ -100,11 +117,9 @@ impl FlameTree {
         (result, nodes)
     }
 
-    /// Whether the stack of each node has a frame that matches.
-    pub fn through(&self, matches: impl Fn(&str) -> bool) -> Vec<bool> {
-        let hit: Vec<bool> = (0..self.frames.len())
-            .map(|f| matches(&self.frame_name(f as u32)))
-            .collect();
+    /// Whether the stack of each node has a frame that matches. `matches` is called once for the index of each frame.
+    pub fn through(&self, matches: impl Fn(u32) -> bool) -> Vec<bool> {
+        let hit: Vec<bool> = (0..self.frames.len() as u32).map(matches).collect();
         let mut through = vec![false; self.stacks.len()];
         for node in 1..self.stacks.len() {
             let parent = self.stacks.parents()[node] as usize;
@@ -114,11 +129,10 @@ impl FlameTree {
     }
 
     /// Returns a tree without the frames that match, and the node of the result that holds the value of each
-    /// node. The callees of a hidden frame become callees of its callers.
-    pub fn hide_mapped(&self, matches: impl Fn(&str) -> bool) -> (Self, Vec<NodeId>) {
-        let is_hidden: Vec<bool> = (0..self.frames.len() as u32)
-            .map(|frame| matches(&self.frame_name(frame)))
-            .collect();
+    /// node. The callees of a hidden frame become callees of its callers. `matches` is called once for the index of each
+    /// frame.
+    pub fn hide_mapped(&self, matches: impl Fn(u32) -> bool) -> (Self, Vec<NodeId>) {
+        let is_hidden: Vec<bool> = (0..self.frames.len() as u32).map(matches).collect();
         let mut result = self.without_stacks();
         let visible: Vec<Option<u32>> = is_hidden
             .iter()

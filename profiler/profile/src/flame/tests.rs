@@ -45,7 +45,7 @@ fn merging_two_trees_adds_their_values() {
 fn retain_keeps_the_stacks_through_a_function_or_all_others() {
     let retain = |through: bool| {
         let mut tree = tree("a;b;c 1\na;d 2\nb 4\n");
-        let passes = tree.through(|name| name == "b");
+        let passes = tree.through(|frame| tree.frame_name(frame) == "b");
         for (value, passes) in tree.values.iter_mut().zip(passes) {
             *value *= i64::from(passes == through);
         }
@@ -60,13 +60,28 @@ fn retain_keeps_the_stacks_through_a_function_or_all_others() {
 #[test]
 fn hiding_a_function_joins_its_callers_to_its_callees() {
     let whole = tree("a;b;c 1\na;c 2\nb 4\n");
-    let (hidden, nodes) = whole.hide_mapped(|name| name == "b");
+    let (hidden, nodes) = whole.hide_mapped(|frame| whole.frame_name(frame) == "b");
     assert_eq!(nodes.len(), whole.stacks.len());
     assert_eq!(folded::encode(&hidden), "(no stack) 4\na;c 3\n");
     assert_eq!(
         hidden.values[0], 4,
         "the value of a stack without frames moves to the root"
     );
+}
+
+#[test]
+fn trimmed_tree_has_only_what_leads_to_a_value() {
+    let mut whole = tree("a;b;c 1\na;d 2\ne 4\nf 5\nf;g -5\n");
+    for node in 1..whole.values.len() {
+        let name = whole.frame_name(whole.stacks.items()[node]).into_owned();
+        if name == "d" || name == "e" {
+            whole.values[node] = 0;
+        }
+    }
+    let trimmed = whole.trimmed();
+    assert_eq!(folded::encode(&trimmed), folded::encode(&whole));
+    // a, b, c, and f and g, whose values cancel out.
+    assert_eq!((trimmed.stacks.len(), trimmed.frames.len()), (6, 5));
 }
 
 #[test]
@@ -169,7 +184,7 @@ fn function_inlined_into_a_hidden_one_stays_at_its_location() {
     let mut tree = FlameTree::new();
     tree.add_profile(&profile, 0, Grain::Location);
     let without = |hidden: &[&str]| {
-        let (tree, _) = tree.hide_mapped(|name| hidden.contains(&name));
+        let (tree, _) = tree.hide_mapped(|frame| hidden.contains(&&*tree.frame_name(frame)));
         outline(&tree.to_profile("cpu", "ns")).join("; ")
     };
     assert_eq!(without(&["holder"]), "1010:main 1020:deepest,inlined");

@@ -151,6 +151,14 @@ impl FlameTree {
         }
     }
 
+    /// The file name of a frame's module, such as `libc.so.6`, without its folder; "" if unknown.
+    pub fn frame_module(&self, frame: u32) -> &str {
+        let mapping = self.mappings.get(self.frames[frame as usize].mapping);
+        mapping.map_or("", |mapping| {
+            frame::module_name(self.strings.get(mapping.file))
+        })
+    }
+
     /// Returns the child of `parent` for `frame`, and adds it with the value 0 if it is new.
     #[inline]
     pub fn child(&mut self, parent: NodeId, frame: u32) -> NodeId {
