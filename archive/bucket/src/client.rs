@@ -285,6 +285,7 @@ impl Client {
         match &put {
             Ok(()) => {
                 self.meter.bytes(RequestKind::Put, key, size);
+                Usage::record_written(size);
                 self.writes.succeeded();
             }
             Err(fault) => self.writes.failed(self.clock.now(), fault),

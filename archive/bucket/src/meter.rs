@@ -3,8 +3,8 @@
 use crate::fault::FaultKind;
 use object_store::path::Path;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +73,10 @@ struct Counts {
     bytes: AtomicU64,
     hits: AtomicU64,
     hit_bytes: AtomicU64,
+    decoded_bytes: AtomicU64,
+    written_bytes: AtomicU64,
+    /// What counts this usage as well.
+    outer: OnceLock<Usage>,
 }
 
 tokio::task_local! {
@@ -80,9 +84,32 @@ tokio::task_local! {
 }
 
 impl Usage {
-    /// Runs a future and counts its requests here. What the future spawns is counted only if it is wrapped as well.
+    /// Runs a future and counts its requests here, and where those of the caller are counted. What the future spawns is
+    /// counted only if it is wrapped as well.
     pub async fn count<F: Future>(&self, future: F) -> F::Output {
+        if let Some(outer) = Self::current().filter(|outer| !outer.is_within(self)) {
+            let _ = self.0.outer.set(outer);
+        }
         CURRENT.scope(self.clone(), future).await
+    }
+
+    /// This usage, and all that count it as well.
+    fn all(&self) -> impl Iterator<Item = &Arc<Counts>> {
+        std::iter::successors(Some(self), |of| of.0.outer.get()).map(|of| &of.0)
+    }
+
+    /// Whether it is counted by `other`.
+    fn is_within(&self, other: &Self) -> bool {
+        self.all().any(|of| Arc::ptr_eq(of, &other.0))
+    }
+
+    /// Adds to a count of the current task.
+    fn add(to: impl Fn(&Counts) -> &AtomicU64, count: u64) {
+        let _ = CURRENT.try_with(|usage| {
+            for counts in usage.all() {
+                to(counts).fetch_add(count, Ordering::Relaxed);
+            }
+        });
     }
 
     /// The usage that counts the current task.
@@ -112,18 +139,34 @@ impl Usage {
 
     /// Counts a read that a cache answered.
     pub fn record_hit(bytes: usize) {
-        let _ = CURRENT.try_with(|Self(counts)| {
-            counts.hits.fetch_add(1, Ordering::Relaxed);
-            counts.hit_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        });
+        Self::add(|counts| &counts.hits, 1);
+        Self::add(|counts| &counts.hit_bytes, bytes as u64);
+    }
+
+    /// Bytes that were read, from the store or a cache, and decompressed.
+    pub fn decoded_bytes(&self) -> u64 {
+        self.0.decoded_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes that are about to be decompressed, by their size afterwards.
+    pub fn record_decoded(bytes: u64) {
+        Self::add(|counts| &counts.decoded_bytes, bytes);
+    }
+
+    /// Bytes written to the store.
+    pub fn written_bytes(&self) -> u64 {
+        self.0.written_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn record_written(bytes: u64) {
+        Self::add(|counts| &counts.written_bytes, bytes);
     }
 
     pub(crate) fn record_requests(requests: u64) {
-        let _ =
-            CURRENT.try_with(|Self(counts)| counts.requests.fetch_add(requests, Ordering::Relaxed));
+        Self::add(|counts| &counts.requests, requests);
     }
 
     pub(crate) fn record_bytes(bytes: u64) {
-        let _ = CURRENT.try_with(|Self(counts)| counts.bytes.fetch_add(bytes, Ordering::Relaxed));
+        Self::add(|counts| &counts.bytes, bytes);
     }
 }

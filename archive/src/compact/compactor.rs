@@ -28,6 +28,12 @@ pub struct Done {
     pub deleted: usize,
     /// A sentence for each failure; the next round retries.
     pub failed: Vec<String>,
+    /// Requests to the bucket.
+    pub requests: u64,
+    /// Bytes read from the bucket.
+    pub read_bytes: u64,
+    /// Bytes written to the bucket.
+    pub written_bytes: u64,
 }
 
 impl Compactor {

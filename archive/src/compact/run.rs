@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::key::{Hour, Tenant};
 use crate::plan::plan;
 use crate::rule::{Listing, select};
+use davy_bucket::Usage;
 use object_store::path::Path;
 use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,14 @@ impl Compactor {
                 let share = self.share(&own).await;
                 match self.round(&share).await {
                     Ok(done) if done.merged + done.deleted > 0 => {
-                        tracing::info!(merged = done.merged, deleted = done.deleted, "compacted");
+                        tracing::info!(
+                            merged = done.merged,
+                            deleted = done.deleted,
+                            requests = done.requests,
+                            read_bytes = done.read_bytes,
+                            written_bytes = done.written_bytes,
+                            "compacted"
+                        );
                     }
                     Ok(_) => {}
                     Err(error) => tracing::warn!(%error, "compaction failed"),
@@ -48,8 +56,19 @@ impl Compactor {
         self.round(&Share::All).await
     }
 
-    /// Runs a share of one round over all tenants.
+    /// Runs a share of one round over all tenants, and counts what it costs.
     async fn round(&self, share: &Share) -> Result<Done> {
+        let usage = Usage::default();
+        let done = usage.count(Box::pin(self.work(share))).await?;
+        Ok(Done {
+            requests: usage.requests(),
+            read_bytes: usage.bytes(),
+            written_bytes: usage.written_bytes(),
+            ..done
+        })
+    }
+
+    async fn work(&self, share: &Share) -> Result<Done> {
         let mut done = Done::default();
         let (mut segments, mut blocks, mut lag) = (0, 0, 0);
         let (mut due_hours, mut due_days) = (0, 0);

@@ -292,6 +292,12 @@ impl Group {
         Ok(values)
     }
 
+    /// Size of its columns after decompression, in bytes, as the footer states it.
+    pub fn decoded_bytes(&self) -> u64 {
+        let group = self.meta.row_groups().get(self.index);
+        group.map_or(0, |group| group.total_byte_size().max(0).unsigned_abs())
+    }
+
     /// Whether it has a column with this index; earlier versions have fewer.
     pub fn has(&self, column: usize) -> bool {
         let group = self.meta.row_groups().get(self.index);

@@ -12,6 +12,7 @@ use crate::format::segment::Segment;
 use crate::format::tables::{Dictionary, SeriesTable, StackTables, Values, WindowTable};
 use crate::key::{BlockId, Period, Tenant};
 use crate::rule::day::Hours;
+use davy_bucket::Usage;
 use std::sync::Arc;
 use ulid::Ulid;
 
@@ -220,14 +221,16 @@ impl Part {
         tenant: &Tenant,
         table: Table,
     ) -> Result<Group, ReadError> {
-        match self {
-            Self::Listed(..) => Err(not_open().into()),
-            Self::Segment(segment) => Ok(segment.table(table)?),
+        let group = match self {
+            Self::Listed(..) => return Err(not_open().into()),
+            Self::Segment(segment) => segment.table(table)?,
             Self::Block(of) => {
                 let block = (tenant, of.period, &of.id);
-                bucket.group_once(block, &of.meta, table, of.group).await
+                bucket.group_once(block, &of.meta, table, of.group).await?
             }
-        }
+        };
+        Usage::record_decoded(group.decoded_bytes());
+        Ok(group)
     }
 
     /// The tables of its stacks.
@@ -238,7 +241,7 @@ impl Part {
     ) -> Result<StackTables, ReadError> {
         let Self::Block(of) = self else {
             return match self {
-                Self::Segment(segment) => Ok(segment.stacks()?),
+                Self::Segment(segment) => Ok(counted(segment.stacks()?)),
                 _ => Err(not_open().into()),
             };
         };
@@ -258,6 +261,15 @@ impl Part {
             details,
         })
     }
+}
+
+/// Counts the bytes of the tables of stacks of a segment.
+fn counted(stacks: StackTables) -> StackTables {
+    let details = stacks.details.iter().flat_map(|(a, b)| [a, b]);
+    for group in [&stacks.nodes, &stacks.frames].into_iter().chain(details) {
+        Usage::record_decoded(group.decoded_bytes());
+    }
+    stacks
 }
 
 fn not_open() -> Error {
