@@ -12,7 +12,10 @@ pub(crate) const PARTIAL: &str = "davy-partial";
 /// An RFC 9457 problem document.
 pub(crate) fn problem(error: &Error) -> Response {
     let code = error.kind.code();
-    let body = json!({ "type": "about:blank", "title": code.title, "status": code.status, "detail": error.message });
+    let mut body = json!({ "type": "about:blank", "title": code.title, "status": code.status, "detail": error.message });
+    if let Some(limit) = error.limit {
+        body["limit"] = limit.into();
+    }
     let status = StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Body::from(body.to_string())).into_response();
     let headers = response.headers_mut();
@@ -20,8 +23,8 @@ pub(crate) fn problem(error: &Error) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    if error.kind.is_temporary() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(seconds) = error.retry_after_seconds() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -3,6 +3,7 @@
 use crate::bucket::Bucket;
 use crate::compact::Compactor;
 use crate::ingest::{self, Ingest};
+use crate::limits::LiveLimits;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::query::{self, Query};
@@ -17,6 +18,7 @@ pub struct Archive {
     ingest: Ingest,
     query: Query,
     compactor: Compactor,
+    limits: LiveLimits,
     bucket: Arc<Bucket>,
     clock: Clock,
 }
@@ -31,11 +33,14 @@ impl Archive {
         let metrics = Metrics::new(registry)?;
         let bucket = Arc::new(Bucket::new(&options, metrics.clone()));
         let symbols = Symbols::new(&options, Arc::clone(&bucket), metrics.clone());
+        let limits = LiveLimits::new(options.limits.clone(), metrics.clone());
         let (of, all, to) = (&options, &symbols, &bucket);
+        let parts = || (Arc::clone(to), all.clone(), limits.clone());
         Ok(Self {
-            ingest: Ingest::new(of.clone(), Arc::clone(to), all.clone(), metrics.clone()),
-            query: Query::new(of.clone(), Arc::clone(to), all.clone(), metrics.clone()),
+            ingest: Ingest::new(of.clone(), parts(), metrics.clone()),
+            query: Query::new(of.clone(), parts(), metrics.clone()),
             compactor: Compactor::new(of.clone(), Arc::clone(to), metrics),
+            limits,
             bucket,
             clock: options.clock,
         })
@@ -54,6 +59,11 @@ impl Archive {
     /// Answers queries.
     pub fn query(&self) -> Query {
         self.query.clone()
+    }
+
+    /// The limits of tenants, which can be replaced at any time.
+    pub fn limits(&self) -> &LiveLimits {
+        &self.limits
     }
 
     /// The time.

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the caller can do: correct the request, retry, or report a fault of the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +19,10 @@ pub enum ErrorKind {
     Unsupported,
     /// The body is not in the format that the request states.
     Unprocessable,
-    /// Buffers are full; the same request can succeed after a second.
+    /// Buffers are full, or the rate of the tenant is spent; the same request can succeed later.
     Busy,
+    /// The query exceeds a limit of its tenant.
+    Exceeded,
     /// The bucket or this archiver is not available; the same request can succeed later.
     Unavailable,
     /// The archive is at fault: damaged data or a bug.
@@ -66,6 +69,12 @@ impl ErrorKind {
                 "unprocessable",
             ),
             Self::Busy => code(429, "Too Many Requests", "resource_exhausted", "busy"),
+            Self::Exceeded => code(
+                422,
+                "Unprocessable Content",
+                "resource_exhausted",
+                "exceeded",
+            ),
             Self::Unavailable => code(503, "Service Unavailable", "unavailable", "unavailable"),
             Self::Internal => code(500, "Internal Server Error", "internal", "internal"),
         }
@@ -86,6 +95,10 @@ pub struct Error {
     pub message: String,
     /// Whether an object of the bucket is damaged: reading it again fails again.
     pub is_damage: bool,
+    /// The setting whose limit the request exceeds, such as `limits.series`.
+    pub limit: Option<&'static str>,
+    /// How long to wait before the same request is sent again, if it is known.
+    pub retry_after: Option<Duration>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -109,6 +122,8 @@ impl Error {
             kind,
             message: message.into(),
             is_damage: false,
+            limit: None,
+            retry_after: None,
             source: None,
         }
     }
@@ -123,6 +138,8 @@ impl Error {
             kind,
             message: format!("{context}: {source}"),
             is_damage: false,
+            limit: None,
+            retry_after: None,
             source: Some(Arc::new(source)),
         }
     }
@@ -133,6 +150,8 @@ impl Error {
             kind,
             message: source.to_string(),
             is_damage: false,
+            limit: None,
+            retry_after: None,
             source: Some(Arc::new(source)),
         }
     }
@@ -156,6 +175,23 @@ impl Error {
             is_damage: true,
             ..Self::caused(ErrorKind::Internal, "damaged object", source)
         }
+    }
+
+    /// The request exceeds a limit.
+    pub(crate) fn over(kind: ErrorKind, limit: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            limit: Some(limit),
+            ..Self::new(kind, message)
+        }
+    }
+
+    /// Seconds after which the same request can be sent again; `None` if it would fail again.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        let known = self
+            .retry_after
+            .map(|wait| wait.as_secs_f64().ceil() as u64);
+        let known = known.map(|seconds| seconds.clamp(1, 3_600));
+        known.or_else(|| self.kind.is_temporary().then_some(1))
     }
 
     /// Prefixes the message with `what`, which the error concerns.

@@ -2,6 +2,7 @@
 
 mod add;
 mod body;
+mod cardinality;
 mod connect;
 mod decode;
 mod flush;

@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod inspect;
 pub mod key;
 pub mod labels;
+mod limits;
 pub mod metrics;
 mod options;
 mod pattern;
@@ -26,4 +27,5 @@ pub mod types;
 
 pub use archive::{Archive, OPERATIONS};
 pub use error::{Error, ErrorKind, Result};
+pub use limits::{LimitTable, LiveLimits, TenantLimits};
 pub use options::ArchiveOptions;

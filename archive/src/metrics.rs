@@ -53,6 +53,13 @@ pub(crate) struct Metrics {
     pub(crate) cache_faults: IntCounterVec,
     pub(crate) cache_disk_bytes: IntGauge,
     pub(crate) cache_misses: IntCounter,
+    pub(crate) limited: IntCounterVec,
+    pub(crate) folded_series: IntCounterVec,
+    pub(crate) tenant_bytes: IntCounterVec,
+    pub(crate) queries: IntGaugeVec,
+    pub(crate) queries_cancelled: IntCounter,
+    pub(crate) queries_refused: IntCounter,
+    pub(crate) query_wait: Histogram,
 }
 
 impl Metrics {
@@ -75,6 +82,8 @@ impl Metrics {
         let query_duration = queries.histogram_opts(&BOUNDS_SECONDS);
         let query_duration =
             register(registry, HistogramVec::new(query_duration, queries.labels)?)?;
+        let query_wait = entry("query_wait_seconds")?.histogram_opts(&BOUNDS_SECONDS);
+        let query_wait = register(registry, Histogram::with_opts(query_wait)?)?;
         Ok(Self {
             ingest_bytes: counter("ingest_bytes_total")?,
             windows: counter("windows_total")?,
@@ -112,6 +121,13 @@ impl Metrics {
             cache_faults: counters("cache_faults_total")?,
             cache_disk_bytes: gauge("cache_disk_bytes")?,
             cache_misses: counter("cache_misses_total")?,
+            limited: counters("limited_total")?,
+            folded_series: counters("folded_series_total")?,
+            tenant_bytes: counters("tenant_bytes_total")?,
+            queries: gauges("queries")?,
+            queries_cancelled: counter("queries_cancelled_total")?,
+            queries_refused: counter("queries_refused_total")?,
+            query_wait,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Options of an archive.
 
+use crate::limits::LimitTable;
 use crate::plan::Policy;
 use crate::plan::retention::Retention;
 use davy_base::{Clock, Random};
@@ -59,8 +60,12 @@ pub struct ArchiveOptions {
     pub symbol_index_bytes: usize,
     /// Size of the cache of functions by build and address, in bytes.
     pub symbol_cache_bytes: usize,
+    /// The limits of tenants, until they are replaced.
+    pub limits: LimitTable,
     /// Maximum number of queries that run concurrently; more wait.
     pub queries: usize,
+    /// Maximum number of queries that wait.
+    pub queued_queries: usize,
     /// Maximum number of nodes of a merged tree; above it, the smallest are folded into their
     /// parents.
     pub query_nodes: usize,
@@ -113,7 +118,9 @@ impl ArchiveOptions {
             disk: None,
             symbol_index_bytes: 256 << 20,
             symbol_cache_bytes: 32 << 20,
+            limits: LimitTable::default(),
             queries: 4,
+            queued_queries: 64,
             query_nodes: 1_000_000,
             query_series: 1_000,
             query_points: 11_000,

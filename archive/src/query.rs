@@ -1,6 +1,9 @@
 //! Queries: from a range and a selector to a flame graph, a table or series.
 
+mod admission;
 mod aggregate;
+mod bounds;
+mod cost;
 mod diff;
 mod explain;
 mod export;

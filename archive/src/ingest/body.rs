@@ -5,6 +5,7 @@ use super::open;
 use super::service::Ingest;
 use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
+use crate::key::Tenant;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
@@ -41,12 +42,12 @@ async fn next(ingest: &Ingest, body: &mut Body, deadline: Duration) -> Result<Op
     }
 }
 
-/// Reads a body of at most `limit` bytes and decodes its content encoding. Its memory is accounted for until the
-/// reservation is dropped.
+/// Reads a body of at most `limit` bytes, within the rate of its tenant, and decodes its content encoding. Its memory
+/// is accounted for until the reservation is dropped.
 pub(super) async fn read(
     ingest: &Ingest,
-    headers: &HeaderMap,
-    mut body: Body,
+    (headers, mut body): (&HeaderMap, Body),
+    tenant: &Tenant,
     limit: usize,
 ) -> Result<(Bytes, Reservation)> {
     let too_large = || {
@@ -62,11 +63,20 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
+    let receive = |bytes: usize| {
+        let now = ingest.options().clock.monotonic();
+        ingest.limits().receive(tenant, bytes as u64, now)
+    };
+    // Before the body is read, so that a client that waits for `100 Continue` does not send it.
+    receive(announced.unwrap_or(0))?;
     let mut whole = BytesMut::new();
     let deadline = ingest.options().clock.monotonic() + ingest.options().body_total;
     while let Some(data) = next(ingest, &mut body, deadline).await? {
         if whole.len() + data.len() > limit {
             return Err(too_large());
+        }
+        if announced.is_none() {
+            receive(data.len())?;
         }
         reservation.grow_body(data.len())?;
         whole.extend_from_slice(&data);

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{Source, WindowId};
 use crate::format::header::Header;
 use crate::labels::{self, Labels, NAME, SERVICE};
+use crate::limits::too_large_profile;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use bytes::Bytes;
@@ -195,20 +196,23 @@ pub(super) struct DecodedPush {
 }
 
 /// Decodes and checks a push. `left` is the number of unpacked bytes that remain for the whole
-/// request.
+/// request, and `most` that of one profile of the tenant.
 pub(super) fn decode(
     push: Push,
     options: &ArchiveOptions,
     metrics: &Metrics,
     arrival: Arrival,
-    left: &mut usize,
+    (left, most): (&mut usize, usize),
     series: &mut SeriesLabels,
 ) -> Result<DecodedPush> {
     let limits = Limits {
-        bytes: options.profile.bytes.min(*left),
+        bytes: options.profile.bytes.min(*left).min(most),
         ..options.profile
     };
-    let bytes = gzip::unpack(&push.body, &limits)?;
+    let bytes = gzip::unpack(&push.body, &limits).map_err(|error| match error {
+        davy_profile::Error::TooLarge { limit } if limit == most => too_large_profile(limit),
+        error => error.into(),
+    })?;
     *left -= bytes.len().min(*left);
     let foreign = match &push.format {
         Format::Pprof(_) => None,

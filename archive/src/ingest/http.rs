@@ -49,10 +49,9 @@ fn refusal(ingest: &Ingest, error: &Error, connect: bool) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = axum::Json(json!({ "code": code.connect, "message": error.message }));
     let mut response = (status, body).into_response();
-    if error.kind.is_temporary() {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(seconds) = error.retry_after_seconds() {
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
@@ -67,8 +66,13 @@ async fn take_ingest(
         let Query(query) = query
             .map_err(|error| Error::caused(ErrorKind::Invalid, "invalid query string", error))?;
         let tenant = tenant(&parts.headers)?;
-        let (bytes, _reservation) =
-            body::read(&ingest, &parts.headers, body, ingest.options().body_bytes).await?;
+        let (bytes, _reservation) = body::read(
+            &ingest,
+            (&parts.headers, body),
+            &tenant,
+            ingest.options().body_bytes,
+        )
+        .await?;
         let now = ingest.options().clock.now();
         let push = form::read(&query, content_type(&parts.headers), bytes, now).await?;
         ingest
@@ -110,8 +114,13 @@ async fn take_push(State(ingest): State<Ingest>, request: Request) -> Response {
             }
         };
         let tenant = tenant(&parts.headers)?;
-        let (bytes, _reservation) =
-            body::read(&ingest, &parts.headers, body, ingest.options().body_bytes).await?;
+        let (bytes, _reservation) = body::read(
+            &ingest,
+            (&parts.headers, body),
+            &tenant,
+            ingest.options().body_bytes,
+        )
+        .await?;
         let parse = move || match wire {
             Wire::Protobuf => connect::from_protobuf(bytes),
             Wire::Json => connect::from_json(&bytes),

@@ -1,6 +1,7 @@
 //! The ingestion service: decodes pushes, adds them to open segments and waits for their write.
 
 use super::add::add;
+use super::cardinality;
 use super::decode::{self, Arrival, Decoded, Push, decode};
 use super::flush::Flusher;
 use super::memory::{MemoryBudget, Reservation};
@@ -9,6 +10,7 @@ use crate::blocking::blocking;
 use crate::bucket::Bucket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Hour, Tenant};
+use crate::limits::LiveLimits;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::symbols::{Stored, Symbols, Upload};
@@ -27,6 +29,7 @@ struct Shared {
     flusher: Flusher,
     decoders: Semaphore,
     symbols: Symbols,
+    limits: LiveLimits,
     /// One symbol index is converted at a time.
     converter: Semaphore,
 }
@@ -42,8 +45,7 @@ fn stopping() -> Error {
 impl Ingest {
     pub(crate) fn new(
         options: ArchiveOptions,
-        bucket: Arc<Bucket>,
-        symbols: Symbols,
+        (bucket, symbols, limits): (Arc<Bucket>, Symbols, LiveLimits),
         metrics: Metrics,
     ) -> Self {
         let mut random = options.random.clone();
@@ -69,6 +71,7 @@ impl Ingest {
             decoders: Semaphore::new(options.decoders.max(1)),
             symbols,
             converter: Semaphore::new(1),
+            limits,
             options,
             metrics,
             memory,
@@ -82,6 +85,10 @@ impl Ingest {
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(super) fn limits(&self) -> &LiveLimits {
+        &self.0.limits
     }
 
     pub(super) fn symbols(&self) -> &Symbols {
@@ -124,7 +131,8 @@ impl Ingest {
         let (this, owner) = (self.clone(), tenant.clone());
         let added = blocking("decode a push", move || this.add(&owner, pushes)).await;
         drop(permit);
-        let (outcomes, notes) = added??;
+        let added = added?.inspect_err(|error| shared.limits.count(tenant, error));
+        let (outcomes, notes) = added?;
         let windows = outcomes.len();
         if hurry {
             shared.flusher.hurried_push.notify_one();
@@ -150,6 +158,7 @@ impl Ingest {
     ) -> Result<(Vec<watch::Receiver<Outcome>>, Vec<String>)> {
         let shared = &self.0;
         let now = shared.options.clock.now();
+        let profile_bytes = shared.limits.of(tenant).profile_bytes;
         let mut left = shared.options.profile.bytes.saturating_mul(2);
         let several = pushes.len() > 1;
         let mut decoded: Vec<Decoded> = Vec::with_capacity(pushes.len());
@@ -167,12 +176,16 @@ impl Ingest {
                 &shared.options,
                 &shared.metrics,
                 arrival,
-                &mut left,
+                (&mut left, profile_bytes),
                 &mut series,
             );
             let one = one.map_err(|error| if several { error.within(which) } else { error })?;
             decoded.extend(one.profiles);
             notes.extend(one.note);
+        }
+        // Before the first is added, because a push is refused as a whole.
+        for one in &mut decoded {
+            cardinality::fold(&shared.limits, tenant, one)?;
         }
         let flusher = &shared.flusher;
         let mut outcomes = Vec::with_capacity(decoded.len());

@@ -157,7 +157,7 @@ async fn store(
     let options = ingest.options();
     // Three quarters, because the tables need memory as well, and so do pushes.
     let limit = options.symbol_index_bytes.min(options.buffer_bytes / 4 * 3);
-    let (index, reservation) = body::read(ingest, &parts.headers, body, limit)
+    let (index, reservation) = body::read(ingest, (&parts.headers, body), &tenant, limit)
         .await
         .map_err(|error| match error.kind {
             ErrorKind::TooLarge => Error::new(

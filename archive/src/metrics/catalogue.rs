@@ -236,14 +236,41 @@ pub const METRICS: &[MetricEntry] = &[
         "Bytes of written segments.",
     ),
     counter(
+        "davy_archive_folded_series_total",
+        &["tenant"],
+        "Series of pushed windows whose labels were replaced by (overflow) because of limits.series, by tenant; tenants \
+         without limits of their own are counted together.",
+    ),
+    counter(
         "davy_archive_ingest_bytes_total",
         &[],
         "Bytes of acknowledged profiles, as received.",
     ),
     counter(
+        "davy_archive_limited_total",
+        &["tenant", "limit"],
+        "Pushes and queries that were refused because of a limit of their tenant, by tenant and limit; tenants without \
+         limits of their own are counted together.",
+    ),
+    counter(
         "davy_archive_quarantined_total",
         &["reason"],
         "Damaged segments and row groups that were copied to the quarantine and left out of a merge, by reason.",
+    ),
+    gauge(
+        "davy_archive_queries",
+        &["state"],
+        "Queries that are running or waiting, by state.",
+    ),
+    counter(
+        "davy_archive_queries_cancelled_total",
+        &[],
+        "Queries whose client left before the response.",
+    ),
+    counter(
+        "davy_archive_queries_refused_total",
+        &[],
+        "Queries that were refused because too many were waiting.",
     ),
     histogram(
         "davy_archive_query_duration_seconds",
@@ -254,6 +281,11 @@ pub const METRICS: &[MetricEntry] = &[
         "davy_archive_query_partial_total",
         &[],
         "Query results with missing data.",
+    ),
+    histogram(
+        "davy_archive_query_wait_seconds",
+        &[],
+        "Time that queries waited until they ran.",
     ),
     counter(
         "davy_archive_rejected_total",
@@ -294,6 +326,12 @@ pub const METRICS: &[MetricEntry] = &[
         "davy_archive_symbols_uploads_total",
         &["result"],
         "Uploads of symbol indices, by result.",
+    ),
+    counter(
+        "davy_archive_tenant_bytes_total",
+        &["tenant"],
+        "Bytes of request bodies that the rate of their tenant admitted, by tenant; tenants without limits of their own \
+         are counted together.",
     ),
     counter("davy_archive_windows_total", &[], "Acknowledged windows."),
 ];

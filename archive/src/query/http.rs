@@ -1,5 +1,7 @@
 //! The routes of `/api/v1/profiles`.
 
+use super::bounds::Bounded;
+use super::cost;
 use super::explain::{explain, one_service};
 use super::export;
 use super::filters::Filters;
@@ -20,10 +22,13 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router, response::IntoResponse};
 use davy_base::Timestamp;
+use davy_bucket::Usage;
 use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, folded, gzip, pprof, units, view};
+use prometheus::IntCounter;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// The routes of `/api/v1/profiles`.
 pub fn router(query: Query) -> Router {
@@ -45,7 +50,11 @@ fn route(operation: &'static str) -> MethodRouter<Query> {
 }
 
 async fn answer(State(query): State<Query>, request: Request, operation: &'static str) -> Response {
-    let started = query.options.clock.monotonic();
+    let clock = query.options.clock.clone();
+    let (usage, waited) = (Usage::default(), OnceLock::new());
+    let started = clock.monotonic();
+    let since_start = || clock.monotonic().saturating_sub(started);
+    let mut leaving = Leaving(Some(query.metrics.queries_cancelled.clone()));
     let (request, _body) = request.into_parts();
     let answered = async {
         let pairs: Vec<(String, String)> = axum::extract::Query::try_from_uri(&request.uri)
@@ -59,31 +68,48 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
         let call = Call {
             parameters: Parameters::checked(pairs, operation)?,
             json: accept.contains("application/json"),
-            now: query.options.clock.now(),
+            now: clock.now(),
             tenant: tenant(&request.headers)?,
             query: query.clone(),
+            usage: usage.clone(),
         };
-        let _slot =
-            query.slots.acquire().await.map_err(|_| {
-                Error::new(ErrorKind::Unavailable, "the archiver is stopping; retry")
-            })?;
-        match operation {
-            "ListProfileTypes" => call.gather(Wanted::Types).await,
-            "ListProfileLabels" => call.labels().await,
-            "QuerySeries" => call.series().await,
-            "QueryDiff" => call.diff().await,
-            "QueryPprof" => call.pprof().await,
-            _ => call.tree(operation).await,
-        }
+        let options = &query.options;
+        let kept = call.now.minus(options.levels.days)..call.now.plus(options.future);
+        let bounded = Bounded {
+            query: &query,
+            tenant: &call.tenant,
+            range: call.parameters.length(operation, call.now, &kept)?,
+            usage: &usage,
+        };
+        let begin = || {
+            let waited = waited.get_or_init(since_start);
+            query.metrics.query_wait.observe(waited.as_secs_f64());
+        };
+        // Boxed, because it is a large future.
+        Box::pin(bounded.run(begin, call.answer(operation))).await
     };
-    let response = answered.await.unwrap_or_else(|error| problem(&error));
-    let taken = query.options.clock.monotonic().saturating_sub(started);
+    let answered = usage.count(answered).await;
+    leaving.0 = None;
+    let mut response = answered.unwrap_or_else(|error| problem(&error));
+    let taken = since_start();
+    cost::set_headers(&mut response, &usage, *waited.get_or_init(|| taken), taken);
     query
         .metrics
         .query_duration
         .with_label_values(&[operation])
         .observe(taken.as_secs_f64());
     response
+}
+
+/// Counts a query as cancelled if it is dropped before its response: its client has left.
+struct Leaving(Option<IntCounter>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if let Some(cancelled) = &self.0 {
+            cancelled.inc();
+        }
+    }
 }
 
 /// A request.
@@ -93,6 +119,8 @@ struct Call {
     parameters: Parameters,
     json: bool,
     now: Timestamp,
+    /// What it has read so far.
+    usage: Usage,
 }
 
 /// Maximum number of names in a response of `types` and `labels`.
@@ -157,6 +185,17 @@ fn one_type(ask: &Ask) -> Result<()> {
 }
 
 impl Call {
+    async fn answer(&self, operation: &'static str) -> Result<Response> {
+        match operation {
+            "ListProfileTypes" => self.gather(Wanted::Types).await,
+            "ListProfileLabels" => self.labels().await,
+            "QuerySeries" => self.series().await,
+            "QueryDiff" => self.diff().await,
+            "QueryPprof" => self.pprof().await,
+            _ => self.tree(operation).await,
+        }
+    }
+
     /// Parses the parameters on a blocking thread, because compiling a selector takes time.
     async fn ask(
         &self,
@@ -227,6 +266,7 @@ impl Call {
             "effective_until": report.effective.end,
             "partial": report.partial,
             "cut": totals.left_out,
+            "cost": cost::json(&self.usage),
             "series": totals.series,
         }))
         .into_response();
@@ -318,8 +358,10 @@ impl Call {
         one_type(&ask)?;
         let merged = self.merged(&ask).await?;
         let json = self.json;
+        let cost = cost::json(&self.usage);
         blocking("render a tree", move || {
-            let meta = Self::meta(&ask, &merged);
+            let mut meta = Self::meta(&ask, &merged);
+            meta["cost"] = cost.clone();
             let Merged { flame, report, hint } = merged;
             let tree = flame.tree;
             let unit = ask.kind_and_unit().1;
@@ -340,6 +382,7 @@ impl Call {
                         "effective_from": report.effective.start,
                         "effective_until": report.effective.end,
                         "partial": report.partial,
+                        "cost": cost,
                         "functions": functions,
                     });
                     Ok(Json(body).into_response())
@@ -359,7 +402,7 @@ impl Call {
                     // The object of the root is also the response, so the rest is added to it.
                     text.truncate(text.trim_end().len() - 1);
                     text.push_str(&format!(
-                        ",\"effective_from\":{},\"effective_until\":{},\"partial\":{}}}",
+                        ",\"effective_from\":{},\"effective_until\":{},\"partial\":{},\"cost\":{cost}}}",
                         report.effective.start,
                         report.effective.end,
                         json!(report.partial)
@@ -390,8 +433,10 @@ impl Call {
         one_type(&ask)?;
         let merged = self.merged(&ask).await?;
         let base = self.merged(&base_ask).await?;
+        let cost = cost::json(&self.usage);
         blocking("render a diff", move || {
             let mut meta = Self::meta(&ask, &merged);
+            meta["cost"] = cost;
             meta["base"] = Self::meta(&base_ask, &base);
             let mut response =
                 super::diff::answer(&merged.flame.tree, &base.flame.tree, nodes, &meta);

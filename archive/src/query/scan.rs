@@ -19,6 +19,7 @@ use part::{Block, Part};
 pub use report::Report;
 use report::SERVICES;
 
+use super::admission::Admission;
 use super::params::Ask;
 use super::visit::{Depth, View, Visitor};
 use crate::blocking::blocking;
@@ -28,6 +29,7 @@ use crate::format::batch::WindowId;
 use crate::format::tables::Names;
 use crate::key::{Day, Hour, Tenant};
 use crate::labels::SERVICE;
+use crate::limits::LiveLimits;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::rule::day::{DayListing, Detail, Hours, Tiling};
@@ -40,7 +42,6 @@ use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 use ulid::Ulid;
 
 /// Answers queries. Cheap to clone.
@@ -49,7 +50,8 @@ pub struct Query {
     pub(super) bucket: Arc<Bucket>,
     pub(super) options: ArchiveOptions,
     pub(super) metrics: Metrics,
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) admission: Admission,
+    pub(super) limits: LiveLimits,
     symbols: Symbols,
 }
 
@@ -101,16 +103,15 @@ struct Scan<'a> {
 impl Query {
     pub(crate) fn new(
         options: ArchiveOptions,
-        bucket: Arc<Bucket>,
-        symbols: Symbols,
+        (bucket, symbols, limits): (Arc<Bucket>, Symbols, LiveLimits),
         metrics: Metrics,
     ) -> Self {
-        let slots = Arc::new(Semaphore::new(options.queries.max(1)));
         Self {
+            admission: Admission::new(&options, &metrics),
             bucket,
             options,
             metrics,
-            slots,
+            limits,
             symbols,
         }
     }

@@ -1,6 +1,7 @@
 //! The archive as its users see it. One program, because linking each takes as long as running its tests.
 
 mod agents;
+mod bounds;
 mod bucket;
 mod filters;
 mod foreign;
@@ -13,6 +14,7 @@ mod refusals;
 mod support;
 mod symbols;
 mod symbols_api;
+mod tenants;
 mod versions;
 mod views;
 mod windows;

@@ -2,6 +2,7 @@
 
 mod error;
 mod general;
+mod limits;
 mod load;
 mod setting;
 mod settings;
@@ -10,6 +11,7 @@ mod tests;
 mod values;
 
 pub(crate) use error::Error;
+pub(crate) use limits::configured as configured_limits;
 pub(crate) use load::{Flags, Loaded, Source};
 pub(crate) use setting::Setting;
 pub(crate) use settings::{SETTINGS, find_setting};

@@ -66,6 +66,9 @@ pub(crate) struct ProblemDocument {
     status: u16,
     /// What failed, why, and what to do.
     detail: String,
+    /// The setting whose limit the request exceeds, such as `limits.query_bytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<String>,
 }
 
 impl IntoResponse for Problem {
@@ -75,6 +78,7 @@ impl IntoResponse for Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: self.detail,
+            limit: None,
         };
         let mut response = (self.status, Json(document)).into_response();
         let headers = response.headers_mut();

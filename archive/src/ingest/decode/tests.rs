@@ -34,7 +34,14 @@ fn decoded(push: Push, options: &ArchiveOptions, left: &mut usize) -> Result<Dec
     let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh registry");
     let mut series = SeriesLabels::default();
     let arrival = Arrival { now: NOW, id: 7 };
-    let push = decode(push, options, &metrics, arrival, left, &mut series)?;
+    let push = decode(
+        push,
+        options,
+        &metrics,
+        arrival,
+        (left, usize::MAX),
+        &mut series,
+    )?;
     Ok(push.profiles.into_iter().next().expect("one profile"))
 }
 

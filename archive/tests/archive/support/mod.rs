@@ -2,6 +2,7 @@
 #![allow(clippy::type_complexity, reason = "stacks are written as literals")]
 
 pub(crate) mod drawn;
+pub(crate) mod gate;
 pub(crate) mod requests;
 pub(crate) mod symbols;
 

@@ -252,6 +252,12 @@ pub(super) const GENERAL: &[Setting] = &[
         &[MemberId::ArchiveQuery],
     ),
     setting_of(
+        "archive.queued_queries",
+        "64",
+        "maximum number of queries that wait; further ones are refused with 503",
+        &[MemberId::ArchiveQuery],
+    ),
+    setting_of(
         "archive.query_nodes",
         "1000000",
         "maximum number of nodes of a flame graph during a query; the smallest are merged into their callers",
@@ -292,6 +298,48 @@ pub(super) const GENERAL: &[Setting] = &[
         "4GiB",
         "maximum size of archive.cache_dir",
         ARCHIVE,
+    ),
+    setting_of(
+        "limits.ingest_rate_bytes",
+        "256MiB",
+        "bytes that a tenant may push per second to an archiver, as received; further pushes are refused with 429",
+        &[MemberId::ArchiveIngest],
+    ),
+    setting_of(
+        "limits.ingest_burst_bytes",
+        "1GiB",
+        "bytes that a tenant may push at once after a pause",
+        &[MemberId::ArchiveIngest],
+    ),
+    setting_of(
+        "limits.series",
+        "500000",
+        "series of a tenant in an hour, counted by each archiver; labels of further ones are stored as (overflow)",
+        &[MemberId::ArchiveIngest],
+    ),
+    setting_of(
+        "limits.profile_bytes",
+        "64MiB",
+        "size of a profile after decompression; larger ones are refused with 413",
+        &[MemberId::ArchiveIngest],
+    ),
+    setting_of(
+        "limits.query_range",
+        "800d",
+        "length of the range of a query",
+        &[MemberId::ArchiveQuery],
+    ),
+    setting_of(
+        "limits.query_bytes",
+        "64GiB",
+        "bytes that a query may read, as stored and after decompression each",
+        &[MemberId::ArchiveQuery],
+    ),
+    setting_of(
+        "limits.query_timeout",
+        "5m",
+        "how long a query may take, waiting included",
+        &[MemberId::ArchiveQuery],
     ),
     setting(
         "debug.listen",

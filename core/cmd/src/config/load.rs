@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::setting::Setting;
-use super::settings::{SETTINGS, find_setting, of_process};
+use super::settings::{SETTINGS, find_setting, of_process, of_tenant};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use davy_control::nearest;
 use std::collections::BTreeMap;
@@ -265,7 +265,8 @@ fn flatten(
         };
         let is_section = SETTINGS
             .iter()
-            .any(|s| s.key.starts_with(&format!("{key}.")));
+            .any(|s| s.key.starts_with(&format!("{key}.")))
+            || key == "tenants";
         let known = find_setting(&key).map(|setting| setting.key);
         match (value, known) {
             (toml::Value::Table(inner), None) if is_section => flatten(&key, inner, path, values)?,
@@ -281,11 +282,26 @@ fn flatten(
                     values.push((of_process(key_end(&key)).key, single(&key, value, path)?));
                 }
             }
+            (toml::Value::Table(inner), None) if prefix == "tenants" => {
+                for (limit, value) in inner {
+                    let Some(known) = of_tenant(name, limit) else {
+                        let what = format!("key in {}:", path.display());
+                        let limits = SETTINGS
+                            .iter()
+                            .filter_map(|s| s.key.strip_prefix("limits."));
+                        let known: Vec<String> = limits.map(|of| format!("{key}.{of}")).collect();
+                        let known = known.iter().map(String::as_str);
+                        return Err(unknown(&what, &format!("{key}.{limit}"), known));
+                    };
+                    values.push((known, single(known, value, path)?));
+                }
+            }
             (_, Some(known)) => values.push((known, single(&key, value, path)?)),
             (toml::Value::Table(_), None) => {
                 let what = format!("key in {}:", path.display());
                 let sections = SETTINGS.iter().filter_map(|s| s.key.rsplit_once('.'));
-                return Err(unknown(&what, &key, sections.map(|(section, _)| section)));
+                let sections = sections.map(|(section, _)| section).chain(["tenants"]);
+                return Err(unknown(&what, &key, sections));
             }
             (_, None) => {
                 let what = format!("key in {}:", path.display());

@@ -49,16 +49,15 @@ impl Setting {
             | "hedge" => "true or false",
             "hosts" | "trusted_proxies" => "list",
             "hz" => "samples/s",
-            "attempts" | "connections" | "limit" | "queries" | "query_nodes" | "query_series" => {
-                "count"
-            }
+            "attempts" | "connections" | "limit" | "queries" | "queued_queries" | "query_nodes"
+            | "query_series" | "series" => "count",
             "listen" => "address:port",
             "members" => "list of names",
             "isolate" => "task or process",
             "url" | "database" | "endpoint" | "auth_url" => "URL",
             "archive" => "list of URLs",
             "data_dir" | "cache_dir" => "path",
-            "interval" | "slot" | "window" | "retention" | "timeout" => "duration",
+            "interval" | "slot" | "window" | "retention" | "timeout" | "query_range" => "duration",
             _ if ["_interval", "_lead", "_retention", "_timeout"]
                 .iter()
                 .any(|end| name.ends_with(end)) =>

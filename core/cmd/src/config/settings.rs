@@ -4,7 +4,7 @@ use super::general::GENERAL;
 use super::setting::Setting;
 use crate::catalogue::{MemberId, ProcessKind};
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// All settings: the general ones, then those of each process, member and endpoint.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
@@ -81,6 +81,21 @@ pub(crate) fn of_process(name: &str) -> Setting {
         members: &[],
         ..one_of_many("process", name, "members", "", help, None)
     }
+}
+
+/// The key `tenants.NAME.LIMIT` of a limit in the section `[limits]`; `None` if there is no such limit.
+pub(super) fn of_tenant(tenant: &str, limit: &str) -> Option<&'static str> {
+    static KEYS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    find_setting(&format!("limits.{limit}"))?;
+    let key = format!("tenants.{tenant}.{limit}");
+    let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = keys.get(key.as_str()) {
+        return Some(known);
+    }
+    // Leaked once per key, however often the file is read again.
+    let key: &'static str = String::leak(key);
+    keys.insert(key);
+    Some(key)
 }
 
 fn one_of_many(

@@ -1,6 +1,7 @@
 use super::error::Error;
 use super::load::{Flags, Loaded};
 use super::values::Config;
+use davy_archive::{LimitTable, TenantLimits};
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -151,4 +152,78 @@ fn invalid_value_is_refused_with_its_source() {
 #[test]
 fn every_default_is_valid() {
     Config::new(&load(None, &[], &[]).expect("load the defaults")).expect("valid defaults");
+}
+
+#[test]
+fn tenant_has_the_limits_of_its_section_and_otherwise_the_common_ones() {
+    let file = "[limits]\nseries = 7\nquery_range = \"31d\"\n[tenants.\"team a\"]\nseries = 9\ningest_rate_bytes = \"1MiB\"\n[tenants.\"b.c\"]\nquery_timeout = \"3s\"\n";
+    let loaded = load(Some(file), &[("DAVY_LIMITS_SERIES", "8")], &[]).expect("valid");
+    let mut expected = LimitTable::new(TenantLimits {
+        series: 8,
+        query_range: Duration::from_hours(31 * 24),
+        ..TenantLimits::default()
+    });
+    let common = TenantLimits {
+        series: 8,
+        query_range: Duration::from_hours(31 * 24),
+        ..TenantLimits::default()
+    };
+    let own = TenantLimits {
+        series: 9,
+        ingest_rate_bytes: 1 << 20,
+        ..common.clone()
+    };
+    assert!(expected.insert("team a", own));
+    let own = TenantLimits {
+        query_timeout: Duration::from_secs(3),
+        ..common
+    };
+    assert!(expected.insert("b.c", own));
+    assert_eq!(
+        Config::new(&loaded).map(|config| config.limits),
+        Ok(expected)
+    );
+    let shown = loaded
+        .sourced("tenants.team a.series")
+        .map(|(value, _)| value);
+    assert_eq!(shown, Some("9"));
+    let defaults = Config::new(&load(None, &[], &[]).expect("valid")).expect("valid");
+    assert_eq!(defaults.limits, LimitTable::default());
+}
+
+#[test]
+fn invalid_limit_of_a_tenant_is_refused_with_what_is_expected() {
+    let check = |file: &str, expected: &str| {
+        let loaded = load(Some(file), &[], &[]);
+        let error = match loaded {
+            Ok(loaded) => Config::new(&loaded).expect_err("invalid"),
+            Err(error) => error,
+        };
+        let Error(text) = error;
+        assert!(text.starts_with(expected), "{text}");
+    };
+    check(
+        "[tenants.a]\nserie = 5",
+        "unknown key in /davy.toml: tenants.a.serie; did you mean tenants.a.series?",
+    );
+    check(
+        "[tenants]\nseries = 5",
+        "unknown key in /davy.toml: tenants.series; ",
+    );
+    check(
+        "[tenant.a]\nseries = 5",
+        "unknown key in /davy.toml: tenant; did you mean tenants?",
+    );
+    check(
+        "[tenants.a]\nseries = 0",
+        "invalid tenants.a.series = \"0\" (",
+    );
+    check(
+        "[limits]\nprofile_bytes = \"65MiB\"",
+        "invalid limits.profile_bytes = \"65MiB\" (",
+    );
+    check(
+        &format!("[tenants.{}]\nseries = 5", "x".repeat(129)),
+        "invalid tenant \"xxx",
+    );
 }

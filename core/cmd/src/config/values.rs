@@ -1,7 +1,9 @@
 //! The configuration with every value checked.
 
 use super::error::Error;
+use super::limits;
 use super::load::Loaded;
+use davy_archive::LimitTable;
 use davy_bucket::{BucketSettings, ClientOptions, Secret};
 use davy_profiler::Compression;
 use ipnet::IpNet;
@@ -43,7 +45,9 @@ pub(crate) struct Config {
     pub(crate) days_retention: Duration,
     pub(crate) future_lead: Duration,
     pub(crate) bucket_requests: ClientOptions,
+    pub(crate) limits: LimitTable,
     pub(crate) queries: usize,
+    pub(crate) queued_queries: usize,
     pub(crate) query_nodes: usize,
     pub(crate) query_series: usize,
     pub(crate) compact_interval: Duration,
@@ -221,7 +225,9 @@ impl Config {
                     },
                 )?,
             },
+            limits: limits::configured(loaded)?,
             queries: count("archive.queries")?,
+            queued_queries: count("archive.queued_queries")?,
             query_nodes: count("archive.query_nodes")?,
             query_series: count("archive.query_series")?,
             compact_interval: duration("archive.compact_interval")?,

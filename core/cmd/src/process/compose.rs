@@ -10,6 +10,7 @@ use crate::catalogue::{BuiltinMember, PublicListener};
 use crate::failure::Failure;
 use crate::hostname::hostname;
 use crate::http::ChildClient;
+use davy_archive::Archive;
 use davy_base::{Clock, Random};
 use davy_control::{
     Access, AccessOptions, Control, ControlOptions, DebugPort, Endpoints, Fleet, Identity, Metrics,
@@ -26,6 +27,8 @@ pub(crate) struct Composed {
     pub(crate) process: Process,
     pub(crate) control: Control,
     pub(crate) store: Store,
+    /// Set if a local member works on the archive.
+    pub(crate) archive: Option<Archive>,
     /// Removed on drop.
     _sockets: Option<SocketFolder>,
 }
@@ -129,7 +132,7 @@ pub(crate) fn compose(
         control: control.clone(),
         metrics: Arc::new(metrics.map_err(unregistered)?),
         endpoints,
-        archive,
+        archive: archive.clone(),
         children,
         clients,
         access,
@@ -142,6 +145,7 @@ pub(crate) fn compose(
         process,
         control,
         store,
+        archive,
         _sockets: sockets,
     })
 }

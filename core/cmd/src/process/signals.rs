@@ -4,7 +4,7 @@
 use super::compose::Composed;
 use super::plan::Plan;
 use super::toggles;
-use crate::config::Loaded;
+use crate::config::{Loaded, configured_limits};
 use crate::failure::Failure;
 use davy_runtime::{State, Stop};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,8 +31,8 @@ pub(super) fn watch(stop: &Stop, plan: &Plan, composed: &Composed) -> Result<(),
     Ok(())
 }
 
-/// Reloads the configuration at each SIGHUP and forwards the signal to the children. Toggles change
-/// immediately; other settings take effect at the next start.
+/// Reloads the configuration at each SIGHUP and forwards the signal to the children. Toggles and the limits of tenants
+/// change immediately; other settings take effect at the next start.
 fn reload(
     mut hangup: Signal,
     plan: &Plan,
@@ -41,12 +41,18 @@ fn reload(
     let flags = plan.flags.clone();
     let states = composed.process.states();
     let control = composed.control.clone();
+    let archive = composed.archive.clone();
     async move {
         while hangup.recv().await.is_some() {
             let loaded = Loaded::from_environment(&flags);
-            match loaded.and_then(|loaded| toggles::configured(&loaded)) {
-                Ok(settings) => {
-                    tracing::info!("configuration reloaded; toggles are in effect");
+            let read =
+                loaded.and_then(|of| Ok((toggles::configured(&of)?, configured_limits(&of)?)));
+            match read {
+                Ok((settings, limits)) => {
+                    tracing::info!("configuration reloaded; toggles and limits are in effect");
+                    if let Some(archive) = &archive {
+                        archive.limits().replace(limits);
+                    }
                     control.configure(settings).await;
                 }
                 Err(error) => {

@@ -67,7 +67,9 @@ fn archive(
     };
     options.future = config.future_lead;
     options.requests = config.bucket_requests.clone();
+    options.limits = config.limits.clone();
     options.queries = config.queries;
+    options.queued_queries = config.queued_queries;
     options.query_nodes = config.query_nodes;
     options.query_series = config.query_series;
     options.compact_interval = config.compact_interval;

@@ -11,7 +11,9 @@ file of `--config`), in the environment or in a flag; each overrides the one bef
 every value with its source, `davy config check` checks them.
 
 A key is `section.name` in the file, `DAVY_SECTION_NAME` in the environment and `--section-name` as a flag.
-The last column lists the process kinds that read the setting.
+The last column lists the process kinds that read the setting. SIGHUP makes a process read the file again: toggles
+(`enabled`, `limit`, `slot`) and the limits of tenants change immediately, everything else at the next start. If the file
+is invalid, the process keeps what it has and logs the reason.
 
 | key | default | value | meaning | environment variable, flag | read by |
 |---|---|---|---|---|---|
@@ -57,6 +59,18 @@ pub(super) fn markdown() -> String {
         };
         let names = format!("`{variable}`, `{flag}`");
         text.push_str(&row(&key, setting, default, &names, read_by));
+    }
+    for setting in SETTINGS.iter() {
+        let Some(limit) = setting.key.strip_prefix("limits.") else {
+            continue;
+        };
+        let key = format!("tenants.NAME.{limit}");
+        let own = Setting {
+            help: "the limit of one tenant, named as in X-Scope-OrgID",
+            ..*setting
+        };
+        let default = format!("limits.{limit}");
+        text.push_str(&row(&key, &own, &default, "the file only", &kinds(setting)));
     }
     text
 }

@@ -86,6 +86,17 @@ pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> Response {
     )
 }
 
+/// Posts a body of a tenant.
+pub(crate) fn post_as(url: &str, tenant: &str, content_type: &str, body: &[u8]) -> Response {
+    response(
+        agent()
+            .post(encoded(url))
+            .header("content-type", content_type)
+            .header("x-scope-orgid", tenant)
+            .send(body),
+    )
+}
+
 /// Disconnects in the middle of the body of a request.
 pub(crate) fn abandon(address: &str, path: &str) {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).expect("connect");

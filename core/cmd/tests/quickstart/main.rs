@@ -13,4 +13,5 @@ mod profile;
 mod profiles;
 mod running;
 mod self_profile;
+mod tenants;
 mod toggles;

@@ -132,6 +132,8 @@ pub(super) struct SeriesResponse {
     partial: Vec<String>,
     /// How many of the smallest series are left out.
     cut: u64,
+    /// What the query has read.
+    cost: QueryCost,
     /// The series, largest first.
     series: Vec<Series>,
 }
@@ -169,6 +171,22 @@ pub(super) struct FlameNode {
     effective_until: Option<i64>,
     /// Only in the root: what could not be read; empty if the response is complete.
     partial: Option<Vec<String>>,
+    /// Only in the root: what the query has read.
+    cost: Option<QueryCost>,
+}
+
+/// What a query has read.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct QueryCost {
+    /// Requests to the bucket.
+    requests: u64,
+    /// Bytes read from the bucket.
+    bytes: u64,
+    /// Bytes read from caches instead.
+    cached_bytes: u64,
+    /// Bytes after decompression.
+    decoded_bytes: u64,
 }
 
 /// Two profiles in one tree.
@@ -220,6 +238,8 @@ struct DiffMeta {
     side: RangeMeta,
     /// The side of `base_self` and `base_total`.
     base: RangeMeta,
+    /// What the query has read, of both sides together.
+    cost: QueryCost,
 }
 
 /// A node with a value of each side.
@@ -263,6 +283,8 @@ pub(super) struct TopResponse {
     effective_until: i64,
     /// What could not be read; empty if the response is complete.
     partial: Vec<String>,
+    /// What the query has read.
+    cost: QueryCost,
     /// The functions, largest self value first.
     functions: Vec<TopFunction>,
 }
