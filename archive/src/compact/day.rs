@@ -10,7 +10,7 @@ use crate::blocking::blocking;
 use crate::bucket::levels::StoredLeaves;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
-use crate::format::block::{Damaged, HourMeta, id};
+use crate::format::block::{Damaged, HourMeta, Written};
 use crate::key::{BlockId, Day, Hour, Period, SEGMENTS, Tenant};
 use crate::plan::day::{DayPlan, plan_day};
 use crate::rule::day::{DayListing, Hours};
@@ -140,7 +140,7 @@ impl Compactor {
         );
         // Service by service, so that only one is in memory. The order of equal services stays that of reading.
         parts.sort_by(|a, b| a.service().cmp(b.service()));
-        let mut merge = Merge::new(Resolution::Hours, &self.options)?;
+        let mut merge = Merge::new(Resolution::Hours, inputs, &self.options)?;
         merge = self.leave_out_before(tenant, day, merge).await?;
         for part in parts {
             let at = Place::Group(part.period, part.block.clone(), part.group);
@@ -149,9 +149,12 @@ impl Compactor {
                 merge = added.map_err(at.fails())?;
             }
         }
-        let name = id(&inputs);
-        let finish = move || merge.finish(Vec::new(), inputs);
-        let (files, mut meta) = blocking("write a block", finish).await??;
+        let finish = move || merge.finish(Vec::new());
+        let Written {
+            name,
+            files,
+            mut meta,
+        } = blocking("write a block", finish).await??;
         meta.damaged = damaged.into_iter().collect();
         meta.hours = of_hours
             .into_iter()

@@ -7,7 +7,7 @@ use super::quarantine::{Failed, Place, Skipped};
 use crate::blocking::blocking;
 use crate::error::Result;
 use crate::format::Table;
-use crate::format::block::{Damaged, id};
+use crate::format::block::{Damaged, Written};
 use crate::format::segment::Segment;
 use crate::key::{BlockId, Hour, Tenant};
 use crate::plan::{Piece, plan};
@@ -84,10 +84,17 @@ impl Compactor {
     ) -> Result<BlockId> {
         let mut pieces: Vec<&Piece> = pieces.iter().collect();
         pieces.sort();
+        // Blocks come before segments.
+        let names = pieces.iter().map(|piece| match piece {
+            Piece::Block(block) => block.0.clone(),
+            Piece::Segment(name) => name.to_string(),
+        });
+        let names: Vec<String> = names.collect();
         let mut skipped = Skipped::default();
         loop {
+            let inputs = names.iter().cloned().chain(skipped.inputs()).collect();
             let merged = self
-                .merge_all(tenant, hour, listing, &pieces, &skipped)
+                .merge_all(tenant, hour, listing, &pieces, inputs, &skipped)
                 .await;
             if let Some(made) = self.made_or_skip(tenant, merged, &mut skipped).await? {
                 return Ok(made);
@@ -95,23 +102,24 @@ impl Compactor {
         }
     }
 
-    async fn merge_all(
+    /// Merges pieces into a block that is named by these inputs.
+    pub(super) async fn merge_all(
         &self,
         tenant: &Tenant,
         hour: Hour,
         listing: &Listing,
         pieces: &[&Piece],
+        inputs: Vec<String>,
         skipped: &Skipped,
     ) -> Result<BlockId, Failed> {
-        let (mut inputs, mut leaves) = (Vec::new(), BTreeSet::new());
+        let mut leaves = BTreeSet::new();
         let mut damaged = skipped.damaged.clone();
-        let mut merge = Merge::new(Resolution::Windows, &self.options)?;
+        let mut merge = Merge::new(Resolution::Windows, inputs, &self.options)?;
         let mut parts = Vec::new();
         for piece in pieces {
             let Piece::Block(block) = piece else {
                 continue;
             };
-            inputs.push(block.0.clone());
             let entry = listing.blocks.iter().find(|entry| entry.id == *block);
             leaves.extend(entry.into_iter().flat_map(|entry| &entry.leaves));
             let meta = self.bucket.meta(tenant, hour, block).await;
@@ -140,7 +148,6 @@ impl Compactor {
             let Piece::Segment(name) = piece else {
                 continue;
             };
-            inputs.push(name.to_string());
             leaves.insert(*name);
             let at = Place::Segment(hour, *name);
             if skipped.contains(&at) {
@@ -161,10 +168,7 @@ impl Compactor {
             let added = add(merge, tables, part.service()).await;
             merge = added.map_err(at.fails())?;
         }
-        inputs.extend(skipped.inputs());
-        Ok(self
-            .write(tenant, hour, merge, leaves, inputs, damaged)
-            .await?)
+        Ok(self.write(tenant, hour, merge, leaves, damaged).await?)
     }
 
     /// Lets the windows of a part come before those of the segments.
@@ -205,13 +209,15 @@ impl Compactor {
         hour: Hour,
         merge: Merge,
         leaves: BTreeSet<Ulid>,
-        inputs: Vec<String>,
         damaged: Vec<Damaged>,
     ) -> Result<BlockId> {
-        let name = id(&inputs);
         let leaves = leaves.iter().map(ToString::to_string).collect();
-        let (files, mut meta) =
-            blocking("write a block", move || merge.finish(leaves, inputs)).await??;
+        let written = blocking("write a block", move || merge.finish(leaves)).await??;
+        let Written {
+            name,
+            files,
+            mut meta,
+        } = written;
         meta.damaged = damaged;
         self.put_block(tenant, hour.into(), &name, files, &meta)
             .await?;

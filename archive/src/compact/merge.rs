@@ -6,9 +6,8 @@
 //! group and starts over, so a service may have several row groups.
 
 use crate::error::Result;
-use crate::format::Table;
 use crate::format::batch::{Batch, Frame, FunctionTexts, Row, Series, Source, Window, WindowId};
-use crate::format::block::{BlockWriter, Meta};
+use crate::format::block::{BlockWriter, Written};
 use crate::format::columns::Group;
 use crate::format::tables::{
     BatchFrames, Dictionary, SeriesTable, StackTables, Values, WindowTable,
@@ -16,7 +15,6 @@ use crate::format::tables::{
 use crate::key::Hour;
 use crate::options::ArchiveOptions;
 use crate::rule::day::Hours;
-use bytes::Bytes;
 use davy_base::Timestamp;
 use davy_profile::{Mapping, NodeId};
 use rustc_hash::FxHashSet;
@@ -76,14 +74,19 @@ struct Map<'a> {
 }
 
 impl Merge {
-    pub(super) fn new(resolution: Resolution, options: &ArchiveOptions) -> Result<Self> {
+    /// A merge of inputs with these names.
+    pub(super) fn new(
+        resolution: Resolution,
+        inputs: Vec<String>,
+        options: &ArchiveOptions,
+    ) -> Result<Self> {
         Ok(Self {
             resolution,
             batches: BTreeMap::new(),
             small: Batch::new(),
             seen: FxHashSet::default(),
             of_blocks: FxHashSet::default(),
-            writer: BlockWriter::new()?,
+            writer: BlockWriter::new(inputs)?,
             rows: 0,
             rows_max: options.merge_rows,
             bytes_max: options.merge_bytes,
@@ -258,19 +261,15 @@ impl Merge {
         Ok(())
     }
 
-    /// Finishes the block and returns its files and its meta object.
-    pub(super) fn finish(
-        mut self,
-        segments: Vec<String>,
-        inputs: Vec<String>,
-    ) -> Result<(Vec<(Table, Bytes)>, Meta)> {
+    /// Finishes the block, which holds the windows of these segments.
+    pub(super) fn finish(mut self, segments: Vec<String>) -> Result<Written> {
         for (_, batch) in std::mem::take(&mut self.batches) {
             self.finish_service(batch)?;
         }
         if !self.small.windows.is_empty() {
             self.writer.group(self.small)?;
         }
-        self.writer.finish(segments, inputs)
+        self.writer.finish(segments)
     }
 }
 

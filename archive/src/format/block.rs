@@ -98,21 +98,42 @@ pub fn id(inputs: &[String]) -> BlockId {
     ))
 }
 
+/// The last column of every table: the name of the block, because numbers are unique in a file only. Where other
+/// engines read several blocks, they join by it and a number.
+const BLOCK: &str = "block";
+
 /// Writes a block, one row group at a time.
 pub struct BlockWriter {
+    name: BlockId,
+    inputs: Vec<String>,
     writers: Vec<(Table, Writer)>,
     bases: Bases,
     groups: Vec<GroupMeta>,
 }
 
+/// A block that is to be stored.
+pub struct Written {
+    /// Its name.
+    pub name: BlockId,
+    /// The files of its tables.
+    pub files: Vec<(Table, Bytes)>,
+    /// The meta object, which must be stored last.
+    pub meta: Meta,
+}
+
 impl BlockWriter {
-    /// An empty block.
-    pub fn new() -> Result<Self> {
-        let writers = Table::ALL
-            .into_iter()
-            .map(|table| Ok((table, table.writer(LEVEL)?)));
+    /// An empty block of inputs with these names.
+    pub fn new(inputs: Vec<String>) -> Result<Self> {
+        let name = id(&inputs);
+        let writers = Table::ALL.into_iter().map(|table| {
+            let constant = (BLOCK, name.0.as_str());
+            let writer = Writer::with_constant(table.columns(), constant, LEVEL)?;
+            Ok((table, writer))
+        });
         Ok(Self {
             writers: writers.collect::<Result<_>>()?,
+            name,
+            inputs,
             bases: Bases::default(),
             groups: Vec::new(),
         })
@@ -137,12 +158,8 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Finishes the files and returns them with the meta object, which must be written last.
-    pub fn finish(
-        self,
-        segments: Vec<String>,
-        inputs: Vec<String>,
-    ) -> Result<(Vec<(Table, Bytes)>, Meta)> {
+    /// Finishes the files.
+    pub fn finish(self, segments: Vec<String>) -> Result<Written> {
         let mut files = Vec::new();
         let mut tables = BTreeMap::new();
         let services: Vec<&Vec<String>> = self.groups.iter().map(|group| &group.services).collect();
@@ -159,7 +176,7 @@ impl BlockWriter {
         let meta = Meta {
             version: VERSION,
             segments,
-            inputs,
+            inputs: self.inputs,
             hours: BTreeMap::new(),
             damaged: Vec::new(),
             windows: self.groups.iter().map(|group| group.windows).sum(),
@@ -167,7 +184,11 @@ impl BlockWriter {
             groups: self.groups,
             tables,
         };
-        Ok((files, meta))
+        Ok(Written {
+            name: self.name,
+            files,
+            meta,
+        })
     }
 }
 

@@ -50,12 +50,41 @@ pub enum Column<'a> {
     Binary(&'a [&'a [u8]]),
 }
 
+impl Column<'_> {
+    /// Number of rows.
+    fn len(&self) -> usize {
+        match self {
+            Self::I32(values) => values.len(),
+            Self::I64(values) => values.len(),
+            Self::Text(values) => values.len(),
+            Self::Binary(values) => values.len(),
+        }
+    }
+}
+
 /// Writes a file, one row group at a time.
 pub struct Writer {
     file: SerializedFileWriter<Vec<u8>>,
+    /// The text in every row of the last column, if the file has such a column.
+    constant: Option<ByteArray>,
 }
 
+/// Number of rows of a constant column that are written together.
+const CONSTANT_ROWS: usize = 1 << 12;
+
 impl Writer {
+    /// A file with these columns, and a last one, whose name is given, with the same text in every row.
+    pub fn with_constant(
+        columns: &[(&str, Layout)],
+        (name, text): (&str, &str),
+        level: i32,
+    ) -> Result<Self> {
+        let columns = [columns, &[(name, Layout::Text)]].concat();
+        let mut writer = Self::new(&columns, level)?;
+        writer.constant = Some(ByteArray::from(text));
+        Ok(writer)
+    }
+
     /// A file with these columns; `level` is the zstd level.
     pub fn new(columns: &[(&str, Layout)], level: i32) -> Result<Self> {
         let mut fields = Vec::with_capacity(columns.len());
@@ -103,10 +132,13 @@ impl Writer {
             .build()?;
         let file =
             SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties.build()))?;
-        Ok(Self { file })
+        Ok(Self {
+            file,
+            constant: None,
+        })
     }
 
-    /// Writes a row group; the columns must be in the order of the file.
+    /// Writes a row group; the columns must be in the order of the file, without the constant one.
     pub fn group(&mut self, columns: &[Column<'_>]) -> Result<()> {
         let mut group = self.file.next_row_group()?;
         for column in columns {
@@ -137,6 +169,16 @@ impl Writer {
                         .typed::<ByteArrayType>()
                         .write_batch(&views, None, None)?;
                 }
+            }
+            writer.close()?;
+        }
+        if let (Some(text), Some(mut writer)) = (&self.constant, group.next_column()?) {
+            let mut rows = columns.first().map_or(0, Column::len);
+            let values = vec![text.clone(); rows.min(CONSTANT_ROWS)];
+            while rows > 0 {
+                let count = rows.min(CONSTANT_ROWS);
+                let typed = writer.typed::<ByteArrayType>();
+                rows -= typed.write_batch(&values[..count], None, None)?;
             }
             writer.close()?;
         }
@@ -448,6 +490,36 @@ mod tests {
             assert_eq!(group.i32(0).expect("numbers"), numbers[index]);
             let texts = group.text(1).expect("texts");
             assert_eq!(texts.len(), numbers[index].len());
+        }
+    }
+
+    #[test]
+    fn constant_column_has_its_text_in_every_row_and_costs_next_to_nothing() {
+        let numbers: Vec<i32> = (0..100_000).collect();
+        let columns = [("number", Layout::Delta32)];
+        let size = |mut writer: Writer| {
+            writer.group(&[Column::I32(&numbers)]).expect("written");
+            writer.group(&[Column::I32(&[])]).expect("written");
+            writer.finish(&[]).expect("a file").0
+        };
+        let plain = size(Writer::new(&columns, 3).expect("a writer"));
+        let text = "0123456789abcdef0123456789abcdef";
+        let constant = Writer::with_constant(&columns, ("block", text), 3);
+        let bytes = size(constant.expect("a writer"));
+        assert!(
+            bytes.len() < plain.len() + 512,
+            "{} {}",
+            bytes.len(),
+            plain.len()
+        );
+        let span = Span::whole(Bytes::from(bytes));
+        let meta = footer(&span).expect("a footer");
+        for (index, rows) in [100_000, 0].into_iter().enumerate() {
+            let (meta, span) = (Arc::clone(&meta), span.clone());
+            let group = Group { meta, index, span };
+            let texts = group.text(1).expect("texts");
+            assert_eq!(texts.len(), rows);
+            assert!((0..rows).all(|row| texts.get(row).is_ok_and(|of| of == text)));
         }
     }
 
