@@ -3,10 +3,9 @@
 //! `cargo bench -p davy-archive --bench queries`. The blocks are written directly: those of pushed windows would take
 //! hours. `SERVICES`, `HOURS`, `DAYS` and `SETS` override the size; `-- --quick` has 60 days and 2,000 label sets.
 
-use davy_archive::format::Table;
 use davy_archive::format::batch::{Batch, Frame, FunctionTexts, Row, Series, Window};
-use davy_archive::format::block::{BlockWriter, HourMeta, Meta};
-use davy_archive::key::{BlockId, Day, Hour, Keys, META, Period, SEGMENTS, Tenant};
+use davy_archive::format::block::{BlockWriter, HourMeta, Written};
+use davy_archive::key::{Day, Hour, Keys, META, Period, SEGMENTS, Tenant};
 use davy_archive::labels::Labels;
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Clock, Random, Timestamp};
@@ -123,30 +122,27 @@ struct World {
 }
 
 impl World {
-    async fn put(
-        &self,
-        period: Period,
-        id: &BlockId,
-        files: Vec<(Table, bytes::Bytes)>,
-        meta: Meta,
-    ) {
-        let key = |file: &str| self.keys.block(&self.tenant, period, id, file);
-        for (table, bytes) in files {
-            let put = self.bucket.put(&key(&table.file()), bytes.into()).await;
-            put.expect("written");
-        }
+    async fn put(&self, period: Period, written: Written) {
+        let Written { name, files, meta } = written;
+        let key = |file: &str| self.keys.block(&self.tenant, period, &name, file);
+        let mut objects: Vec<(String, bytes::Bytes)> = files
+            .into_iter()
+            .map(|(table, bytes)| (table.file(), bytes))
+            .collect();
         if matches!(period, Period::Day(_)) {
-            let put = self.bucket.put(&key(SEGMENTS), "{}".into()).await;
-            put.expect("written");
+            objects.push((SEGMENTS.to_owned(), "{}".into()));
         }
         let text = serde_json::to_vec(&meta).expect("JSON");
-        let put = self.bucket.put(&key(META), text.into()).await;
-        put.expect("written");
+        objects.push((META.to_owned(), text.into()));
+        for (file, bytes) in objects {
+            let put = self.bucket.put(&key(&file), bytes.into()).await;
+            put.expect("written");
+        }
     }
 
     /// An hour block of services.
     async fn hour(&self, hour: Hour, programs: &[Program], random: &mut Random) {
-        let mut writer = BlockWriter::new().expect("a writer");
+        let mut writer = BlockWriter::new(vec![random.next_u128().to_string()]).expect("a writer");
         let start = hour.start().millis();
         let starts: Vec<i64> = (0..i64::from(WINDOWS))
             .map(|at| start + at * 10_000)
@@ -156,22 +152,20 @@ impl World {
             fill(&mut batch, program, service, &starts, random);
             writer.group(batch).expect("a row group");
         }
-        let id = BlockId(format!("{:032x}", random.next_u128()));
         let segments = vec![ulid::Ulid(random.next_u128()).to_string()];
-        let (files, meta) = writer.finish(segments, vec![]).expect("a block");
-        self.put(hour.into(), &id, files, meta).await;
+        let written = writer.finish(segments).expect("a block");
+        self.put(hour.into(), written).await;
     }
 
     /// A day block of one service.
     async fn day(&self, day: Day, program: &Program, random: &mut Random) {
-        let mut writer = BlockWriter::new().expect("a writer");
+        let mut writer = BlockWriter::new(vec![random.next_u128().to_string()]).expect("a writer");
         let starts: Vec<i64> = day.hours().map(|hour| hour.start().millis()).collect();
         let mut batch = Batch::new();
         fill(&mut batch, program, 0, &starts, random);
         writer.group(batch).expect("a row group");
-        let id = BlockId(format!("{:032x}", random.next_u128()));
-        let (files, mut meta) = writer.finish(vec![], vec![]).expect("a block");
-        meta.hours = day
+        let mut written = writer.finish(vec![]).expect("a block");
+        written.meta.hours = day
             .hours()
             .map(|hour| {
                 let blocks = vec![format!("{:032x}", random.next_u128())];
@@ -182,12 +176,12 @@ impl World {
                 (hour.to_string(), held)
             })
             .collect();
-        self.put(day.into(), &id, files, meta).await;
+        self.put(day.into(), written).await;
     }
 
     /// An hour of one service with many label sets, each of which has a few stacks in two windows.
     async fn label_sets(&self, hour: Hour, sets: usize, program: &Program, random: &mut Random) {
-        let mut writer = BlockWriter::new().expect("a writer");
+        let mut writer = BlockWriter::new(vec![random.next_u128().to_string()]).expect("a writer");
         let start = hour.start().millis();
         let starts: Vec<i64> = (0..i64::from(WINDOWS))
             .map(|at| start + at * 10_000)
@@ -213,10 +207,9 @@ impl World {
             }
         }
         writer.group(batch).expect("a row group");
-        let id = BlockId(format!("{:032x}", random.next_u128()));
         let segments = vec![ulid::Ulid(random.next_u128()).to_string()];
-        let (files, meta) = writer.finish(segments, vec![]).expect("a block");
-        self.put(hour.into(), &id, files, meta).await;
+        let written = writer.finish(segments).expect("a block");
+        self.put(hour.into(), written).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Ingestion: from a push to a written segment.
 
 mod add;
+mod batches;
 mod body;
 mod cardinality;
 mod connect;

@@ -127,7 +127,7 @@ impl ArchiveOptions {
             compact_interval: Duration::from_secs(30),
             policy: Policy::default(),
             merge_rows: 2_000_000,
-            merge_bytes: 96 << 20,
+            merge_bytes: 64 << 20,
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Policy {
     pub segments: usize,
     /// Maximum number of segments of one merge.
     pub segments_at_once: usize,
-    /// Maximum size of the segments of one merge, in bytes; they take about ten times as much memory.
+    /// Maximum size of the segments of one merge, in bytes, which are in memory during the merge.
     pub segment_bytes: u64,
     /// Time after its end at which an hour is closed.
     pub settle: Duration,
@@ -38,7 +38,7 @@ impl Default for Policy {
         Self {
             segments: 32,
             segments_at_once: 256,
-            segment_bytes: 8 << 20,
+            segment_bytes: 32 << 20,
             settle: Duration::from_mins(2),
             ratio: 4,
             grace: Duration::from_hours(1),
@@ -179,7 +179,7 @@ mod tests {
             plan(&listing, HOUR, at(70), &Policy::default()).merge.len()
         };
         assert_eq!(
-            [merged(1 << 10), merged(1 << 20), merged(9 << 20)],
+            [merged(1 << 10), merged(4 << 20), merged(33 << 20)],
             [40, 8, 1]
         );
     }

@@ -3,9 +3,9 @@
 use super::compactor::{Compactor, Done, read_error};
 use super::expire::Outcome;
 use super::merge::{Merge, Resolution, TableValues, Tables};
-use super::part::Part;
+use super::part::{Holder, Part};
 use super::presence::Share;
-use super::quarantine::{Failed, Place, Skipped};
+use super::quarantine::{Failed, Skipped};
 use crate::blocking::blocking;
 use crate::bucket::levels::StoredLeaves;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +17,6 @@ use crate::rule::day::{DayListing, Hours};
 use crate::rule::select;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use ulid::Ulid;
 
 impl Compactor {
@@ -133,17 +132,13 @@ impl Compactor {
         inputs.sort();
         inputs.extend(skipped.inputs());
         let mut damaged: BTreeSet<Damaged> = skipped.damaged.iter().cloned().collect();
-        damaged.extend(
-            parts
-                .iter()
-                .flat_map(|part| part.meta.damaged.iter().cloned()),
-        );
+        damaged.extend(parts.iter().flat_map(|part| part.damaged().iter().cloned()));
         // Service by service, so that only one is in memory. The order of equal services stays that of reading.
         parts.sort_by(|a, b| a.service().cmp(b.service()));
         let mut merge = Merge::new(Resolution::Hours, inputs, &self.options)?;
         merge = self.leave_out_before(tenant, day, merge).await?;
         for part in parts {
-            let at = Place::Group(part.period, part.block.clone(), part.group);
+            let at = part.place();
             if !skipped.contains(&at) {
                 let added = self.add_part(tenant, merge, part).await;
                 merge = added.map_err(at.fails())?;
@@ -204,10 +199,10 @@ impl Compactor {
             let segment = self.bucket.segment(tenant, hour, name).await;
             let segment = segment.map_err(read_error)?;
             let leave_out = move || {
-                merge.leave_out(
-                    &segment.table(Table::Series)?,
-                    &segment.table(Table::Windows)?,
-                )?;
+                for group in 0..segment.groups() {
+                    let table = |table| segment.table(table, group);
+                    merge.leave_out(&table(Table::Series)?, &table(Table::Windows)?)?;
+                }
                 Ok::<_, Error>(merge)
             };
             merge = blocking("compare windows", leave_out).await??;
@@ -229,19 +224,12 @@ impl Compactor {
             .meta(tenant, period, block)
             .await
             .map_err(read_error)?;
-        parts.extend((0..meta.groups.len()).map(|group| Part {
-            block: block.clone(),
-            period,
-            meta: Arc::clone(&meta),
-            group,
-            hours,
-        }));
+        parts.extend(Part::of_block(period, block, &meta, hours));
         Ok(())
     }
 
     async fn add_part(&self, tenant: &Tenant, mut merge: Merge, part: Part) -> Result<Merge> {
-        let block = (tenant, part.period, &part.block);
-        let table = |table| self.bucket.group(block, &part.meta, table, part.group);
+        let table = |table| part.table(&self.bucket, tenant, table);
         let (series, windows) =
             futures_util::try_join!(table(Table::Series), table(Table::Windows))
                 .map_err(read_error)?;
@@ -253,13 +241,13 @@ impl Compactor {
         };
         let (mut merge, series, windows, has_any) = blocking("compare windows", compare).await??;
         // The sums of an hour block are those of its cells, unless a window is in another block, too.
-        let is_hour = matches!(part.period, Period::Hour(_));
+        let is_hour = matches!(part.holder, Holder::Block(Period::Hour(_), ..));
         let of = if is_hour && !has_any {
             Table::Sums
         } else {
             Table::Samples
         };
-        let stacks = self.bucket.stacks(block, &part.meta, part.group);
+        let stacks = part.stacks(&self.bucket, tenant);
         let (values, stacks) = futures_util::try_join!(table(of), stacks).map_err(read_error)?;
         let values = match of {
             Table::Sums => TableValues::Sums(values),
@@ -271,7 +259,7 @@ impl Compactor {
             stacks,
             values,
         };
-        let add = move || merge.add(&tables, part.hours).map(|()| merge);
+        let add = move || merge.add(&tables, part.hours, true).map(|()| merge);
         blocking("merge a piece", add).await?
     }
 

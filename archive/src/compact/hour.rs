@@ -8,14 +8,12 @@ use crate::blocking::blocking;
 use crate::error::Result;
 use crate::format::Table;
 use crate::format::block::{Damaged, Written};
-use crate::format::segment::Segment;
 use crate::key::{BlockId, Hour, Tenant};
 use crate::plan::{Piece, plan};
 use crate::rule::Listing;
 use crate::rule::day::Hours;
 use davy_base::Timestamp;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use ulid::Ulid;
 
 impl Compactor {
@@ -117,55 +115,41 @@ impl Compactor {
         let mut merge = Merge::new(Resolution::Windows, inputs, &self.options)?;
         let mut parts = Vec::new();
         for piece in pieces {
-            let Piece::Block(block) = piece else {
-                continue;
+            let of_piece = match piece {
+                Piece::Block(block) => {
+                    let entry = listing.blocks.iter().find(|entry| entry.id == *block);
+                    leaves.extend(entry.into_iter().flat_map(|entry| &entry.leaves));
+                    let meta = self.bucket.meta(tenant, hour, block).await;
+                    let meta = meta.map_err(read_error)?;
+                    damaged.extend(meta.damaged.iter().cloned());
+                    Part::of_block(hour.into(), block, &meta, Hours::ALL)
+                }
+                Piece::Segment(name) => {
+                    leaves.insert(*name);
+                    let at = Place::Segment(hour, *name);
+                    if skipped.contains(&at) {
+                        continue;
+                    }
+                    let segment = self.bucket.segment(tenant, hour, *name).await;
+                    let segment = segment.map_err(read_error).map_err(at.fails())?;
+                    Part::of_segment(hour, *name, segment)
+                }
             };
-            let entry = listing.blocks.iter().find(|entry| entry.id == *block);
-            leaves.extend(entry.into_iter().flat_map(|entry| &entry.leaves));
-            let meta = self.bucket.meta(tenant, hour, block).await;
-            let meta = meta.map_err(read_error)?;
-            damaged.extend(meta.damaged.iter().cloned());
-            for group in 0..meta.groups.len() {
-                let part = Part {
-                    block: block.clone(),
-                    period: hour.into(),
-                    meta: Arc::clone(&meta),
-                    group,
-                    hours: Hours::ALL,
-                };
-                let at = Place::Group(hour.into(), block.clone(), group);
-                if skipped.contains(&at) {
-                    continue;
-                }
-                if pieces.iter().any(|of| matches!(of, Piece::Segment(_))) {
-                    let preferred = self.prefer(tenant, merge, &part).await;
-                    merge = preferred.map_err(at.fails())?;
-                }
-                parts.push(part);
+            parts.extend(of_piece);
+        }
+        parts.retain(|part| !skipped.contains(&part.place()));
+        if parts.iter().any(Part::is_of_segment) {
+            for part in parts.iter().filter(|part| !part.is_of_segment()) {
+                let preferred = self.prefer(tenant, merge, part).await;
+                merge = preferred.map_err(part.place().fails())?;
             }
         }
-        for piece in pieces {
-            let Piece::Segment(name) = piece else {
-                continue;
-            };
-            leaves.insert(*name);
-            let at = Place::Segment(hour, *name);
-            if skipped.contains(&at) {
-                continue;
-            }
-            let read = self.bucket.segment(tenant, hour, *name).await;
-            let tables = read.map_err(read_error).and_then(|of| of_segment(&of));
-            let tables = tables.map_err(at.fails())?;
-            merge = add(merge, tables, "").await.map_err(at.fails())?;
-        }
-        merge.begin_blocks();
-        // Service by service, so that only one is in memory, besides the segments.
+        // Service by service, so that only one is in memory, besides the encoded segments. The order of equal services
+        // stays that of reading.
         parts.sort_by(|a, b| a.service().cmp(b.service()));
         for part in parts {
-            let at = Place::Group(hour.into(), part.block.clone(), part.group);
-            let tables = self.tables(tenant, hour, &part).await;
-            let tables = tables.map_err(at.fails())?;
-            let added = add(merge, tables, part.service()).await;
+            let at = part.place();
+            let added = self.add_tables(tenant, merge, part).await;
             merge = added.map_err(at.fails())?;
         }
         Ok(self.write(tenant, hour, merge, leaves, damaged).await?)
@@ -173,8 +157,7 @@ impl Compactor {
 
     /// Lets the windows of a part come before those of the segments.
     async fn prefer(&self, tenant: &Tenant, mut merge: Merge, part: &Part) -> Result<Merge> {
-        let block = (tenant, part.period, &part.block);
-        let table = |table| self.bucket.group(block, &part.meta, table, part.group);
+        let table = |table| part.table(&self.bucket, tenant, table);
         let (series, windows) =
             futures_util::try_join!(table(Table::Series), table(Table::Windows))
                 .map_err(read_error)?;
@@ -182,24 +165,28 @@ impl Compactor {
         blocking("compare windows", prefer).await?
     }
 
-    /// A row group of an hour block.
-    async fn tables(&self, tenant: &Tenant, hour: Hour, part: &Part) -> Result<Tables> {
-        let block = (tenant, hour.into(), &part.block);
-        let table = |table| self.bucket.group(block, &part.meta, table, part.group);
-        let stacks = self.bucket.stacks(block, &part.meta, part.group);
+    /// Adds a row group to a merge to which only its service and later ones follow.
+    async fn add_tables(&self, tenant: &Tenant, mut merge: Merge, part: Part) -> Result<Merge> {
+        let table = |table| part.table(&self.bucket, tenant, table);
         let (series, windows, stacks, samples) = futures_util::try_join!(
             table(Table::Series),
             table(Table::Windows),
-            stacks,
+            part.stacks(&self.bucket, tenant),
             table(Table::Samples),
         )
         .map_err(read_error)?;
-        Ok(Tables {
+        let tables = Tables {
             series,
             windows,
             stacks,
             values: TableValues::Samples(samples),
-        })
+        };
+        let add = move || {
+            merge.finish_before(part.service())?;
+            let is_preferred = !part.is_of_segment();
+            merge.add(&tables, part.hours, is_preferred).map(|()| merge)
+        };
+        blocking("merge a piece", add).await?
     }
 
     /// Writes a block. The meta object, which makes the block exist, is written last.
@@ -223,23 +210,4 @@ impl Compactor {
             .await?;
         Ok(name)
     }
-}
-
-fn of_segment(segment: &Segment) -> Result<Tables> {
-    Ok(Tables {
-        series: segment.table(Table::Series)?,
-        windows: segment.table(Table::Windows)?,
-        stacks: segment.stacks()?,
-        values: TableValues::Samples(segment.table(Table::Samples)?),
-    })
-}
-
-/// Adds a row group to a merge to which only services from `service` on follow.
-async fn add(mut merge: Merge, tables: Tables, service: &str) -> Result<Merge> {
-    let service = service.to_owned();
-    let add = move || {
-        merge.finish_before(&service)?;
-        merge.add(&tables, Hours::ALL).map(|()| merge)
-    };
-    blocking("merge a piece", add).await?
 }

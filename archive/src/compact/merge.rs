@@ -1,8 +1,8 @@
 //! Merges pieces into one block: each window once, with one dictionary of stacks per service.
 //!
 //! Pieces are added in a fixed order and the first one that has a window provides its rows, so the
-//! same inputs give the same bytes. Blocks are merged service by service, so that one service is in memory, besides the
-//! segments, whose size a plan limits. When the services in memory are too large, the largest one is written as a row
+//! same inputs give the same bytes. They are merged service by service, so that one service is in memory, besides the
+//! encoded segments, whose size a plan limits. When the services in memory are too large, the largest one is written as a row
 //! group and starts over, so a service may have several row groups.
 
 use crate::error::Result;
@@ -57,7 +57,7 @@ pub(super) struct Merge {
     /// Services with few rows, which share a row group.
     small: Batch,
     seen: FxHashSet<WindowId>,
-    /// Windows of blocks that are added after the segments.
+    /// Windows of blocks, which come before those of the segments.
     of_blocks: FxHashSet<WindowId>,
     writer: BlockWriter,
     rows: usize,
@@ -109,11 +109,6 @@ impl Merge {
         Ok(())
     }
 
-    /// The segments are complete: what follows is of blocks.
-    pub(super) fn begin_blocks(&mut self) {
-        self.of_blocks = FxHashSet::default();
-    }
-
     /// Whether the merge already has a window of a row group.
     pub(super) fn has_any(&self, series: &Group, windows: &Group) -> Result<bool> {
         let windows = WindowTable::read(windows, &SeriesTable::read(series)?)?;
@@ -123,8 +118,9 @@ impl Merge {
             .any(|window| self.seen.contains(&window.id)))
     }
 
-    /// Adds a row group of a piece, without the cells of hours that are not in `hours`.
-    pub(super) fn add(&mut self, tables: &Tables, hours: Hours) -> Result<()> {
+    /// Adds a row group of a piece, without the cells of hours that are not in `hours`, and if it is not preferred
+    /// without the windows that a preferred one has.
+    pub(super) fn add(&mut self, tables: &Tables, hours: Hours, is_preferred: bool) -> Result<()> {
         let series = SeriesTable::read(&tables.series)?;
         let windows = WindowTable::read(&tables.windows, &series)?;
         let dictionary = Dictionary::read(&tables.stacks)?;
@@ -141,7 +137,8 @@ impl Merge {
         for window in &windows.rows {
             let source: &Source = &series.sources[window.source as usize];
             let hour = Hour::of(Timestamp::from_millis(window.start_ms));
-            let is_left_out = !hours.contains(hour) || self.of_blocks.contains(&window.id);
+            let is_in_block = !is_preferred && self.of_blocks.contains(&window.id);
+            let is_left_out = !hours.contains(hour) || is_in_block;
             if is_left_out || !self.seen.insert(window.id) {
                 new_windows.push(u32::MAX);
                 continue;

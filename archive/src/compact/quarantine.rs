@@ -14,7 +14,7 @@ use object_store::path::Path;
 use std::collections::BTreeSet;
 use ulid::Ulid;
 
-/// A row group of an input; a segment has one.
+/// A segment, or a row group of a block.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// A segment.

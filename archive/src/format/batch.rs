@@ -196,6 +196,20 @@ pub struct BatchSize {
     rows: usize,
 }
 
+impl BatchSize {
+    /// The size of a part that has this many of the rows.
+    #[must_use]
+    pub fn share(self, rows: usize) -> Self {
+        let share = |of: usize| (of as u128 * rows as u128 / self.rows.max(1) as u128) as usize;
+        Self {
+            functions: share(self.functions),
+            frames: share(self.frames),
+            nodes: share(self.nodes),
+            rows,
+        }
+    }
+}
+
 /// Windows of several sources and the dictionary of their stacks.
 #[derive(Debug, Default)]
 pub struct Batch {

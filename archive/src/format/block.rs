@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::columns::{Extent, Group, Span, Writer, footer};
-use super::order::{Dictionaries, ordered};
+use super::order::{Dictionaries, Ordered, ordered};
 use super::tables::{Bases, write};
 use super::{Table, VERSION};
 use crate::error::{Error, ErrorKind, Result};
@@ -85,6 +85,20 @@ pub struct FileMeta {
     pub groups: Vec<(u64, u64, u32)>,
 }
 
+impl GroupMeta {
+    /// The description of a row group with this content.
+    pub fn of(services: Vec<String>, content: &Ordered) -> Self {
+        let starts = || content.windows.iter().map(|window| window.start_ms);
+        Self {
+            services,
+            windows: content.windows.iter().map(|of| of.count as usize).sum(),
+            rows: content.rows.len(),
+            from_ms: starts().min().unwrap_or(0),
+            last_ms: starts().max().unwrap_or(0),
+        }
+    }
+}
+
 /// The name of the block that this version writes for these inputs.
 pub fn id(inputs: &[String]) -> BlockId {
     let text = format!(
@@ -143,14 +157,7 @@ impl BlockWriter {
     pub fn group(&mut self, batch: Batch) -> Result<()> {
         let services = batch.services();
         let content = ordered(batch, Dictionaries::Sorted);
-        let starts = || content.windows.iter().map(|window| window.start_ms);
-        self.groups.push(GroupMeta {
-            services,
-            windows: content.windows.iter().map(|of| of.count as usize).sum(),
-            rows: content.rows.len(),
-            from_ms: starts().min().unwrap_or(0),
-            last_ms: starts().max().unwrap_or(0),
-        });
+        self.groups.push(GroupMeta::of(services, &content));
         for (table, writer) in &mut self.writers {
             write(*table, &content, self.bases, writer)?;
         }

@@ -1,13 +1,16 @@
 //! Segments: one object with all tables of a flush.
 
 use super::batch::Batch;
-use super::columns::{Group, Span, footer};
+use super::block::GroupMeta;
+use super::columns::{Group, Span, Writer, footer};
 use super::order::{Dictionaries, ordered};
 use super::tables::{Bases, StackTables, write};
 use super::{Table, VERSION};
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
+use parquet::file::metadata::ParquetMetaData;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"DAVYSEG1";
 /// Version, length of the directory, checksum, magic.
@@ -28,26 +31,42 @@ pub struct Directory {
     pub from_ms: i64,
     /// Start of the last window, in milliseconds.
     pub last_ms: i64,
+    /// Row groups, the same in every table. A segment of an earlier writer states none and has one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<GroupMeta>,
     tables: Vec<(String, u64, u64)>,
 }
 
-/// Encodes a batch as a segment.
-pub fn encode(batch: Batch) -> Result<(Bytes, Directory)> {
-    let services = batch.services();
-    let content = ordered(batch, Dictionaries::AsTheyCame);
-    let mut out = MAGIC.to_vec();
-    let starts = || content.windows.iter().map(|window| window.start_ms);
+/// Encodes batches as a segment, with a row group for each. No service may be in two of them.
+pub fn encode(batches: Vec<Batch>) -> Result<(Bytes, Directory)> {
+    let mut groups = Vec::with_capacity(batches.len());
+    let mut writers: Vec<(Table, Writer)> = Vec::with_capacity(Table::OF_SEGMENT.len());
+    for table in Table::OF_SEGMENT {
+        writers.push((table, table.writer(LEVEL)?));
+    }
+    let mut bases = Bases::default();
+    for batch in batches {
+        let services = batch.services();
+        let content = ordered(batch, Dictionaries::AsTheyCame);
+        groups.push(GroupMeta::of(services, &content));
+        for (table, writer) in &mut writers {
+            write(*table, &content, bases, writer)?;
+        }
+        bases = bases.after(&content);
+    }
+    let mut services: Vec<String> = groups.iter().flat_map(|of| of.services.clone()).collect();
+    services.sort();
     let mut directory = Directory {
-        windows: content.windows.len(),
-        rows: content.rows.len(),
-        from_ms: starts().min().unwrap_or(0),
-        last_ms: starts().max().unwrap_or(0),
         services,
+        windows: groups.iter().map(|of| of.windows).sum(),
+        rows: groups.iter().map(|of| of.rows).sum(),
+        from_ms: groups.iter().map(|of| of.from_ms).min().unwrap_or(0),
+        last_ms: groups.iter().map(|of| of.last_ms).max().unwrap_or(0),
+        groups,
         tables: Vec::new(),
     };
-    for table in Table::OF_SEGMENT {
-        let mut writer = table.writer(LEVEL)?;
-        write(table, &content, Bases::default(), &mut writer)?;
+    let mut out = MAGIC.to_vec();
+    for (table, writer) in writers {
         let (bytes, _) = writer.finish(&[("davy.version", VERSION.to_string())])?;
         directory.tables.push((
             table.name().to_owned(),
@@ -71,7 +90,8 @@ pub struct Segment {
     /// Summary of the segment.
     pub directory: Directory,
     version: u32,
-    bytes: Bytes,
+    /// The bytes of each table, and its footer.
+    tables: Vec<(Table, Span, Arc<ParquetMetaData>)>,
 }
 
 impl Segment {
@@ -105,44 +125,65 @@ impl Segment {
         let start = start.ok_or_else(|| Error::corrupt("invalid directory of a segment"))?;
         let directory: Directory =
             serde_json::from_slice(&bytes[start..tail]).map_err(Error::corrupt_by)?;
+        let mut tables = Vec::with_capacity(directory.tables.len());
+        for (name, start, length) in &directory.tables {
+            let Some(table) = Table::of_name(name) else {
+                continue;
+            };
+            let end = start.checked_add(*length);
+            let end = end.filter(|end| *end <= bytes.len() as u64);
+            let end = end.ok_or_else(|| Error::corrupt("invalid directory of a segment"))?;
+            let span = Span::whole(bytes.slice(*start as usize..end as usize));
+            let footer = footer(&span)?;
+            tables.push((table, span, footer));
+        }
         Ok(Self {
             directory,
             version,
-            bytes,
+            tables,
         })
     }
 
-    /// The tables of its stacks.
-    pub fn stacks(&self) -> Result<StackTables> {
+    /// Number of row groups.
+    pub fn groups(&self) -> usize {
+        self.directory.groups.len().max(1)
+    }
+
+    /// The services, and the start of the first and last window, of a row group.
+    pub fn of_group(&self, group: usize) -> (&[String], i64, i64) {
+        match self.directory.groups.get(group) {
+            Some(of) => (&of.services, of.from_ms, of.last_ms),
+            None => {
+                let of = &self.directory;
+                (&of.services, of.from_ms, of.last_ms)
+            }
+        }
+    }
+
+    /// The tables of the stacks of a row group.
+    pub fn stacks(&self, group: usize) -> Result<StackTables> {
         Ok(StackTables {
-            nodes: self.table(Table::Nodes)?,
-            frames: self.table(Table::Frames)?,
+            nodes: self.table(Table::Nodes, group)?,
+            frames: self.table(Table::Frames, group)?,
             details: if self.version < 2 {
                 None
             } else {
-                Some((self.table(Table::Functions)?, self.table(Table::Mappings)?))
+                Some((
+                    self.table(Table::Functions, group)?,
+                    self.table(Table::Mappings, group)?,
+                ))
             },
         })
     }
 
-    /// The row group of a table; a segment has one.
-    pub fn table(&self, table: Table) -> Result<Group> {
-        let entry = self
-            .directory
-            .tables
-            .iter()
-            .find(|(name, ..)| name == table.name());
-        let (_, start, length) =
-            entry.ok_or_else(|| Error::corrupt("missing table in a segment"))?;
-        let end = start
-            .checked_add(*length)
-            .filter(|end| *end <= self.bytes.len() as u64);
-        let end = end.ok_or_else(|| Error::corrupt("invalid directory of a segment"))?;
-        let span = Span::whole(self.bytes.slice(*start as usize..end as usize));
+    /// A row group of a table.
+    pub fn table(&self, table: Table, group: usize) -> Result<Group> {
+        let found = self.tables.iter().find(|(of, ..)| *of == table);
+        let (_, span, meta) = found.ok_or_else(|| Error::corrupt("missing table in a segment"))?;
         Ok(Group {
-            meta: footer(&span)?,
-            index: 0,
-            span,
+            meta: Arc::clone(meta),
+            index: group,
+            span: span.clone(),
         })
     }
 }
@@ -172,7 +213,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_damage_has_its_own_message() {
-        let (good, _) = encode(Batch::new()).expect("encoded");
+        let (good, _) = encode(vec![Batch::new()]).expect("encoded");
         let good = good.to_vec();
         assert_eq!(fault(good.clone()), "none");
         let changed = |at: usize| {

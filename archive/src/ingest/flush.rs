@@ -4,12 +4,12 @@ mod credit;
 
 use credit::Credit;
 
+use super::batches::Sizes;
 use super::memory::MemoryBudget;
 use super::open::{OpenSegment, OpenSegments};
 use crate::blocking::blocking;
 use crate::bucket::Bucket;
 use crate::error::Result;
-use crate::format::batch::BatchSize;
 use crate::format::segment;
 use crate::key::{Hour, Tenant};
 use crate::metrics::Metrics;
@@ -99,10 +99,10 @@ impl Flusher {
                     self.metrics.flush_errors.inc();
                     tracing::error!(tenant = tenant.key(), %hour, %error, "cannot write segment");
                 }
-                let size = result.as_ref().copied().unwrap_or_default();
+                let sizes = result.as_ref().cloned().unwrap_or_default();
                 segment.finish(result.map(drop));
                 self.memory.release(segment.bytes());
-                ((tenant, hour), size)
+                ((tenant, hour), sizes)
             });
         let sizes = futures_util::stream::iter(writes)
             .buffer_unordered(WRITES)
@@ -113,24 +113,19 @@ impl Flusher {
         self.metrics.flush_duration.observe(taken.as_secs_f64());
     }
 
-    async fn write(
-        &self,
-        tenant: &Tenant,
-        hour: Hour,
-        open: &Arc<OpenSegment>,
-    ) -> Result<BatchSize> {
+    async fn write(&self, tenant: &Tenant, hour: Hour, open: &Arc<OpenSegment>) -> Result<Sizes> {
         let closing = Arc::clone(open);
         let encode = move || -> Result<_> {
-            let batch = closing.close()?;
+            let batches = closing.close()?;
             // A push that opened the segment may not have added to it yet; it will open another one.
-            if batch.windows.is_empty() {
+            if batches.windows() == 0 {
                 return Ok(None);
             }
-            let size = batch.size();
-            Ok(Some((segment::encode(batch)?, size)))
+            let sizes = batches.sizes();
+            Ok(Some((segment::encode(batches.into_batches())?, sizes)))
         };
-        let Some(((bytes, _), batch_size)) = blocking("encode a segment", encode).await?? else {
-            return Ok(BatchSize::default());
+        let Some(((bytes, _), sizes)) = blocking("encode a segment", encode).await?? else {
+            return Ok(Sizes::default());
         };
         let name = {
             let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,7 +135,7 @@ impl Flusher {
         let key = self.bucket.keys.segment(tenant, hour, name);
         self.bucket.put(&key, bytes).await?;
         self.metrics.flushed_bytes.inc_by(size);
-        Ok(batch_size)
+        Ok(sizes)
     }
 
     fn accept(&self, accepting: bool) {

@@ -3,9 +3,10 @@
 //! Each segment has its own lock, so pushes of different tenants do not wait for each other. The
 //! lock of the map is held only to look a segment up.
 
+use super::batches::{Batches, Sizes};
 use super::memory::MemoryBudget;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::batch::{Batch, BatchSize};
+use crate::format::batch::Batch;
 use crate::key::{Hour, Tenant};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,18 +23,18 @@ pub(super) struct OpenSegment {
 }
 
 struct Content {
-    batch: Batch,
-    /// Memory of the batch when it was last measured.
+    batches: Batches,
+    /// Memory of the batches.
     bytes: usize,
-    /// A flush has taken the batch; windows go to a new segment.
+    /// A flush has taken the batches; windows go to a new segment.
     closed: bool,
 }
 
 impl OpenSegment {
-    fn new() -> Self {
+    fn new(expected: Sizes) -> Self {
         Self {
             content: Mutex::new(Content {
-                batch: Batch::new(),
+                batches: Batches::new(expected),
                 bytes: 0,
                 closed: false,
             }),
@@ -42,11 +43,11 @@ impl OpenSegment {
     }
 
     /// Ends the collection and returns the windows. Waits for a push that is adding to them.
-    pub(super) fn close(&self) -> Result<Batch> {
+    pub(super) fn close(&self) -> Result<Batches> {
         match self.content.lock() {
             Ok(mut content) => {
                 content.closed = true;
-                Ok(std::mem::take(&mut content.batch))
+                Ok(std::mem::take(&mut content.batches))
             }
             // A push panicked while it added: its window may lack rows, and a retry would be taken
             // for a duplicate.
@@ -77,7 +78,7 @@ fn incomplete() -> Error {
 struct Map {
     segments: BTreeMap<(Tenant, Hour), Arc<OpenSegment>>,
     /// Sizes of the segments of the last flush. The next ones will be about as large.
-    sizes: BTreeMap<(Tenant, Hour), BatchSize>,
+    sizes: BTreeMap<(Tenant, Hour), Sizes>,
     /// Whether a flush loop is running that will write what is added.
     accepting: bool,
 }
@@ -107,16 +108,17 @@ impl OpenSegments {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets `fill` add to the open segment of a tenant's hour. Returns where the outcome of the
+    /// Lets `fill` add windows of a service to the open segment of a tenant's hour. Returns where the outcome of the
     /// segment's write will appear.
     pub(super) fn add(
         &self,
         tenant: &Tenant,
         hour: Hour,
-        mut fill: impl FnMut(&mut Batch),
+        service: &str,
+        fill: impl FnOnce(&mut Batch),
     ) -> Result<watch::Receiver<Outcome>> {
         loop {
-            let (segment, size) = {
+            let segment = {
                 let mut map = self.map();
                 if !map.accepting {
                     return Err(stopped());
@@ -124,23 +126,21 @@ impl OpenSegments {
                 if map.segments.is_empty() {
                     self.begun.notify_one();
                 }
+                let Map {
+                    segments, sizes, ..
+                } = &mut *map;
                 let key = (tenant.clone(), hour);
-                let size = map.sizes.get(&key).copied();
-                let entry = map.segments.entry(key);
-                let segment = entry.or_insert_with(|| Arc::new(OpenSegment::new()));
-                (Arc::clone(segment), size)
+                let expected = || sizes.get(&key).cloned().unwrap_or_default();
+                let entry = segments.entry(key.clone());
+                let segment = entry.or_insert_with(|| Arc::new(OpenSegment::new(expected())));
+                Arc::clone(segment)
             };
             let mut content = segment.content.lock().map_err(|_| incomplete())?;
             if content.closed {
                 // A flush took it in between; the map has another one by now.
                 continue;
             }
-            if let Some(size) = size.filter(|_| content.batch.windows.is_empty()) {
-                content.batch.reserve(size);
-            }
-            fill(&mut content.batch);
-            let bytes = content.batch.bytes();
-            let grown = bytes.saturating_sub(content.bytes);
+            let grown = content.batches.add(service, fill);
             content.bytes += grown;
             self.bytes.fetch_add(grown, Ordering::AcqRel);
             self.memory.add(grown);
@@ -161,7 +161,7 @@ impl OpenSegments {
     }
 
     /// Sets the sizes of the segments of the last flush.
-    pub(super) fn expect_sizes(&self, sizes: BTreeMap<(Tenant, Hour), BatchSize>) {
+    pub(super) fn expect_sizes(&self, sizes: BTreeMap<(Tenant, Hour), Sizes>) {
         self.map().sizes = sizes;
     }
 
@@ -192,9 +192,8 @@ impl OpenSegments {
             let content = segment.content.lock();
             content
                 .unwrap_or_else(PoisonError::into_inner)
-                .batch
-                .windows
-                .len()
+                .batches
+                .windows()
         };
         segments.iter().map(windows).sum()
     }
@@ -241,14 +240,14 @@ mod tests {
                 entered.send(()).expect("the test listens");
                 left.recv().expect("the test answers");
             };
-            slow.add(&tenant("slow"), HOUR, fill).map(|_| ())
+            slow.add(&tenant("slow"), HOUR, "a", fill).map(|_| ())
         });
         inside.recv_timeout(DEADLOCK).expect("the slow push adds");
         // The slow push is inside its segment until the other tenant's push has returned.
         let (done, finished) = mpsc::channel();
         let quick = Arc::clone(&open);
         let quick = std::thread::spawn(move || {
-            let added = quick.add(&tenant("quick"), HOUR, |_| ()).map(|_| ());
+            let added = quick.add(&tenant("quick"), HOUR, "a", |_| ()).map(|_| ());
             done.send(()).expect("the test listens");
             added
         });
@@ -263,12 +262,13 @@ mod tests {
     #[test]
     fn push_goes_to_a_new_segment_when_a_flush_closes_the_one_it_found() {
         let open = open();
-        open.add(&tenant("a"), HOUR, |_| ()).expect("added");
+        open.add(&tenant("a"), HOUR, "a", |_| ()).expect("added");
         // Closed but still in the map, as for a push that looked it up just before the flush.
         let found = Arc::clone(&open.map().segments[&(tenant("a"), HOUR)]);
         found.close().expect("closed");
         let late = Arc::clone(&open);
-        let late = std::thread::spawn(move || late.add(&tenant("a"), HOUR, |_| ()).map(|_| ()));
+        let late =
+            std::thread::spawn(move || late.add(&tenant("a"), HOUR, "a", |_| ()).map(|_| ()));
         open.take();
         late.join().expect("no panic").expect("added");
         let segments = open.take();
@@ -279,26 +279,27 @@ mod tests {
     #[test]
     fn segment_is_discarded_when_a_push_panics_halfway() {
         let open = open();
-        let outcome = open.add(&tenant("a"), HOUR, |_| ()).expect("added");
+        let outcome = open.add(&tenant("a"), HOUR, "a", |_| ()).expect("added");
         let halfway = Arc::clone(&open);
         let halfway = std::thread::spawn(move || {
-            let _ = halfway.add(&tenant("a"), HOUR, |_| panic!("halfway"));
+            let _ = halfway.add(&tenant("a"), HOUR, "a", |_| panic!("halfway"));
         });
         assert!(halfway.join().is_err());
-        let refused = open.add(&tenant("a"), HOUR, |_| ()).map(|_| ());
+        let refused = open.add(&tenant("a"), HOUR, "a", |_| ()).map(|_| ());
         assert_eq!(refused.map_err(|e| e.kind), Err(ErrorKind::Unavailable));
         let segments = open.take();
         let segment = &segments[&(tenant("a"), HOUR)];
         segment.finish(segment.close().map(|_| ()));
         assert!(matches!(&*outcome.borrow(), Some(Err(_))));
-        open.add(&tenant("a"), HOUR, |_| ()).expect("a new segment");
+        open.add(&tenant("a"), HOUR, "a", |_| ())
+            .expect("a new segment");
     }
 
     #[test]
     fn nothing_is_added_while_ingestion_is_stopped() {
         let open = open();
         open.accept(false);
-        let refused = open.add(&tenant("a"), HOUR, |_| ()).map(|_| ());
+        let refused = open.add(&tenant("a"), HOUR, "a", |_| ()).map(|_| ());
         assert_eq!(refused.map_err(|e| e.kind), Err(ErrorKind::Unavailable));
         assert!(open.is_empty());
     }

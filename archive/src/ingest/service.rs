@@ -195,7 +195,12 @@ impl Ingest {
                     shared.metrics.duplicate_windows.inc();
                 }
             };
-            outcomes.push(flusher.open.add(tenant, Hour::of(one.start), fill)?);
+            let service = one.source.service();
+            outcomes.push(
+                flusher
+                    .open
+                    .add(tenant, Hour::of(one.start), service, fill)?,
+            );
         }
         if flusher.open.bytes() >= shared.options.flush_bytes {
             flusher.due.notify_one();

@@ -39,16 +39,21 @@ pub(super) async fn segment(
 ) -> Result<(), ReadError> {
     let segment: Segment = bucket.segment(tenant, hour, name).await?;
     let stated = (segment.directory.windows, segment.directory.rows);
-    let tables = Tables {
-        series: segment.table(Table::Series)?,
-        windows: segment.table(Table::Windows)?,
-        stacks: segment.stacks()?,
-        samples: Some(segment.table(Table::Samples)?),
-        sums: None,
-        totals: None,
-    };
-    let found = group(tables, totals).await?;
-    Ok(compare(stated, &found)?)
+    let mut all = Found::default();
+    for at in 0..segment.groups() {
+        let tables = Tables {
+            series: segment.table(Table::Series, at)?,
+            windows: segment.table(Table::Windows, at)?,
+            stacks: segment.stacks(at)?,
+            samples: Some(segment.table(Table::Samples, at)?),
+            sums: None,
+            totals: None,
+        };
+        let found = group(tables, totals).await?;
+        all.windows += found.windows;
+        all.rows += found.rows;
+    }
+    Ok(compare(stated, &all)?)
 }
 
 /// Reads a block into `totals`. A day block may be without values by hour.

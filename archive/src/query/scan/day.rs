@@ -25,26 +25,27 @@ impl Scan<'_> {
             return Ok(());
         };
         let (bucket, tenant) = (&self.query.bucket, &self.ask.tenant);
+        let loader = Loader::new(self.query, self.ask);
         // What is gone was held by the day block for long, so nothing was pushed again around its end.
         for part in self.parts(hour, pieces, &select(pieces), &mut 0).await {
-            let part = match part {
-                Part::Listed(name, _) => match bucket.segment(tenant, hour, name).await {
-                    Ok(segment) => Part::Segment(segment),
-                    Err(_) => continue,
-                },
-                part => part,
-            };
-            let windows = async {
-                let series = part.series(bucket, tenant).await?;
-                part.windows(bucket, tenant, &series).await
-            };
-            match windows.await {
-                Ok(windows) => {
-                    let ids = windows.rows.iter().map(|of| of.id);
-                    Arc::make_mut(&mut self.before).extend(ids);
-                }
-                Err(Unread::Skipped(_)) => {}
+            let parts = match loader.opened(hour, part).await {
+                Ok(parts) => parts,
+                Err(Unread::Skipped(_)) => continue,
                 Err(Unread::Fatal(error)) => return Err(error),
+            };
+            for part in parts {
+                let windows = async {
+                    let series = part.series(bucket, tenant).await?;
+                    part.windows(bucket, tenant, &series).await
+                };
+                match windows.await {
+                    Ok(windows) => {
+                        let ids = windows.rows.iter().map(|of| of.id);
+                        Arc::make_mut(&mut self.before).extend(ids);
+                    }
+                    Err(Unread::Skipped(_)) => {}
+                    Err(Unread::Fatal(error)) => return Err(error),
+                }
             }
         }
         Ok(())

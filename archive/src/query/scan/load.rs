@@ -39,7 +39,7 @@ pub(super) struct Loaded {
     pub(super) values: Option<Arc<Values>>,
     wanted: Option<Wanted>,
     /// Its share of the memory.
-    _memory: Option<OwnedSemaphorePermit>,
+    _memory: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl<'a> Loader<'a> {
@@ -61,34 +61,42 @@ impl<'a> Loader<'a> {
             let memory = Arc::clone(&memory).acquire_many_owned(mebibytes.clamp(1, MEMORY));
             async move { (part, memory.await.ok()) }
         });
-        let load = move |(part, memory)| async move {
-            let loaded = self.load::<V>(hour, part).await?;
-            Ok(loaded.map(|loaded| Loaded {
-                _memory: memory,
-                ..loaded
-            }))
+        let load = move |(part, memory): (Part, Option<OwnedSemaphorePermit>)| async move {
+            let memory = memory.map(Arc::new);
+            let parts = match self.opened(hour, part).await {
+                Ok(parts) if parts.is_empty() => return vec![Ok(None)],
+                Ok(parts) => parts,
+                Err(error) => return vec![Err(error)],
+            };
+            let mut all = Vec::with_capacity(parts.len());
+            for part in parts {
+                let loaded = self.load::<V>(part).await;
+                all.push(loaded.map(|loaded| {
+                    loaded.map(|loaded| Loaded {
+                        _memory: memory.clone(),
+                        ..loaded
+                    })
+                }));
+            }
+            all
         };
-        admitted.map(load).buffered(AT_ONCE)
+        let loaded = admitted.map(load).buffered(AT_ONCE);
+        loaded.flat_map(futures_util::stream::iter)
+    }
+
+    /// Reads a segment that is not read yet, and returns its row groups; other parts are returned as they are.
+    pub(super) async fn opened(self, hour: Hour, part: Part) -> Result<Vec<Part>, Unread> {
+        let Part::Listed(name, _) = part else {
+            return Ok(vec![part]);
+        };
+        let tenant = &self.ask.tenant;
+        let segment = self.query.bucket.segment(tenant, hour, name).await?;
+        Ok(Part::of_segment(segment, self.ask))
     }
 
     /// Reads what the visitor needs of a part; `None` if the query selects nothing of it.
-    pub(super) async fn load<V: Visitor>(
-        self,
-        hour: Hour,
-        part: Part,
-    ) -> Result<Option<Loaded>, Unread> {
+    pub(super) async fn load<V: Visitor>(self, part: Part) -> Result<Option<Loaded>, Unread> {
         let (bucket, tenant) = (&self.query.bucket, &self.ask.tenant);
-        let part = match part {
-            Part::Listed(name, _) => {
-                let segment = bucket.segment(tenant, hour, name).await?;
-                let of = &segment.directory;
-                if !self.ask.may_be_in(&of.services, of.from_ms, of.last_ms) {
-                    return Ok(None);
-                }
-                Part::Segment(segment)
-            }
-            part => part,
-        };
         let series = part.series(bucket, tenant).await?;
         let selected = if series.rows.len() < MANY {
             Selected::of(self.ask, series)

@@ -11,6 +11,7 @@ use crate::format::columns::Group;
 use crate::format::segment::Segment;
 use crate::format::tables::{Dictionary, SeriesTable, StackTables, Values, WindowTable};
 use crate::key::{BlockId, Period, Tenant};
+use crate::query::params::Ask;
 use crate::rule::day::Hours;
 use davy_bucket::Usage;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use ulid::Ulid;
 pub(super) enum Part {
     /// A segment that is not read yet, and its size in bytes.
     Listed(Ulid, u64),
-    Segment(Segment),
+    /// A row group of a segment.
+    Segment(Arc<Segment>, usize),
     Block(Block),
 }
 
@@ -80,9 +82,22 @@ impl Part {
     pub(super) fn memory(&self) -> u64 {
         match self {
             Self::Listed(_, bytes) => bytes * 12,
-            Self::Segment(segment) => segment.directory.rows as u64 * 100,
+            Self::Segment(..) => 0,
             Self::Block(of) => of.meta.groups.get(of.group).map_or(0, |of| of.rows as u64) * 32,
         }
+    }
+
+    /// The row groups of a segment that can hold what the query selects.
+    pub(super) fn of_segment(segment: Segment, ask: &Ask) -> Vec<Self> {
+        let segment = Arc::new(segment);
+        let groups = 0..segment.groups();
+        let selected = groups.filter(|group| {
+            let (services, from_ms, last_ms) = segment.of_group(*group);
+            ask.may_be_in(services, from_ms, last_ms)
+        });
+        selected
+            .map(|group| Self::Segment(Arc::clone(&segment), group))
+            .collect()
     }
 
     /// The hours that are read from a day block.
@@ -223,7 +238,7 @@ impl Part {
     ) -> Result<Group, ReadError> {
         let group = match self {
             Self::Listed(..) => return Err(not_open().into()),
-            Self::Segment(segment) => segment.table(table)?,
+            Self::Segment(segment, group) => segment.table(table, *group)?,
             Self::Block(of) => {
                 let block = (tenant, of.period, &of.id);
                 bucket.group_once(block, &of.meta, table, of.group).await?
@@ -241,7 +256,7 @@ impl Part {
     ) -> Result<StackTables, ReadError> {
         let Self::Block(of) = self else {
             return match self {
-                Self::Segment(segment) => Ok(counted(segment.stacks()?)),
+                Self::Segment(segment, group) => Ok(counted(segment.stacks(*group)?)),
                 _ => Err(not_open().into()),
             };
         };

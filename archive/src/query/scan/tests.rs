@@ -94,7 +94,7 @@ async fn panic_in_a_blocking_task_fails_the_query_and_keeps_the_payload() {
 
 #[tokio::test]
 async fn counted_windows_survive_a_panic() {
-    let (archive, ask) = repeated(3).await;
+    let (archive, ask) = repeated(4).await;
     let query = archive.query();
     let hour = Hour::of(ask.from.plus(Duration::from_mins(1)));
     let folders = query.folders(&ask.tenant, hour, hour);
@@ -107,13 +107,14 @@ async fn counted_windows_survive_a_panic() {
     let selection = day.choose(hour, Detail::Windows).pieces;
     let listing = day.hours.remove(&hour).expect("segments");
     let mut scan = Scan::new(&query, &ask);
-    let mut parts = scan
-        .parts(hour, &listing, &selection, &mut 0)
-        .await
-        .into_iter();
-    let mut next = || parts.next().expect("three segments");
     let loader = Loader::new(&query, &ask);
-    let mut load = async || loader.load::<Windows>(hour, next()).await;
+    let mut opened = Vec::new();
+    for part in scan.parts(hour, &listing, &selection, &mut 0).await {
+        opened.extend(loader.opened(hour, part).await.expect("opened"));
+    }
+    let mut parts = opened.into_iter();
+    let mut next = || parts.next().expect("four segments");
+    let mut load = async || loader.load::<Windows>(next()).await;
     let first = load().await;
     let (visitor, shown) = scan.group(first, Windows(0)).await.expect("read");
     assert!(shown.is_ok());
@@ -126,9 +127,7 @@ async fn counted_windows_survive_a_panic() {
     let third = load().await;
     assert!(scan.group(third, Windows(0)).await.is_err());
     assert_eq!(scan.seen.len(), 1);
-    let parts = scan.parts(hour, &listing, &selection, &mut 0).await;
-    let again = parts.into_iter().next().expect("a segment");
-    let again = loader.load::<Windows>(hour, again).await;
+    let again = load().await;
     let (visitor, shown) = scan.group(again, visitor).await.expect("read");
     assert!(shown.is_ok());
     assert_eq!(visitor.0, 1, "the window was counted twice");

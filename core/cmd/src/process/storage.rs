@@ -73,9 +73,9 @@ fn archive(
     options.query_nodes = config.query_nodes;
     options.query_series = config.query_series;
     options.compact_interval = config.compact_interval;
-    options.merge_bytes = config.merge_bytes;
-    // In memory, segments take about twelve times their size.
-    options.policy.segment_bytes = (config.merge_bytes / 12) as u64;
+    // The encoded segments of a merge take a third, the service that is merged two thirds.
+    options.merge_bytes = config.merge_bytes / 3 * 2;
+    options.policy.segment_bytes = (config.merge_bytes / 3) as u64;
     options.cache_bytes = config.cache_bytes;
     options.disk = open_cache(config, clock)?;
     Archive::new(options, registry).map_err(Failure::because(
