@@ -12,5 +12,6 @@ mod placements;
 mod process;
 mod profiles;
 mod reload;
+mod replicas;
 mod routes;
 mod suite;
