@@ -25,13 +25,14 @@ use meter::BucketMeter;
 use object_store::path::Path;
 pub(crate) use piece::Piece;
 use piece::WHOLE;
+pub(crate) use requests::{failed, unread};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use ulid::Ulid;
 
 /// The object storage that holds an archive.
 pub struct Bucket {
-    client: Client,
+    client: Arc<Client>,
     /// Keys of its objects.
     pub keys: Keys,
     cache: Cache,
@@ -69,18 +70,23 @@ impl Bucket {
         });
         let meter = BucketMeter::new(metrics.clone(), &keys);
         Self {
-            client: Client::new(
+            client: Arc::new(Client::new(
                 opened,
                 options.requests.clone(),
                 options.clock.clone(),
                 options.random.clone(),
                 Arc::new(meter),
-            ),
+            )),
             keys,
             cache: Cache::new(options.cache_bytes),
             disk: options.disk.clone(),
             metrics,
         }
+    }
+
+    /// What sends the requests.
+    pub(crate) fn client(&self) -> &Arc<Client> {
+        &self.client
     }
 
     /// Tenants that have objects, sorted.

@@ -12,12 +12,10 @@ pub use level::{Level, ServiceBytes, TenantLevels};
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::key::{Day, Hour, Tenant};
+use crate::progress::Progress;
 use crate::rule::day::{DayListing, Detail};
 use std::collections::BTreeMap;
 use verify::Verification;
-
-/// Called with the bytes that are done and the bytes of all.
-pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 impl Archive {
     /// Lists every segment and block of every tenant.

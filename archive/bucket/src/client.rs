@@ -2,6 +2,7 @@
 
 mod large;
 mod read;
+pub(crate) mod upload;
 
 use crate::attempt::Attempt;
 use crate::fault::{Fault, FaultKind, Stated};

@@ -15,6 +15,7 @@ mod settings;
 mod swift;
 mod url;
 
+pub use client::upload::Upload;
 pub use client::{Client, ClientOptions};
 pub use disk::DiskCache;
 pub use fault::{Fault, FaultKind};

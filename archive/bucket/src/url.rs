@@ -83,6 +83,21 @@ impl BucketUrl {
     }
 }
 
+impl BucketUrl {
+    /// The URL without the prefix: `s3://BUCKET`, `file:///FOLDER`.
+    pub fn root(&self) -> String {
+        let scheme = match self.scheme {
+            Scheme::Memory => return "memory:".to_owned(),
+            Scheme::File => "file",
+            Scheme::S3 => "s3",
+            Scheme::Gcs => "gs",
+            Scheme::Azure => "az",
+            Scheme::Swift => "swift",
+        };
+        format!("{scheme}://{}", self.name.trim_end_matches('/'))
+    }
+}
+
 impl Scheme {
     fn find(name: &str) -> Option<Self> {
         match name {
@@ -122,6 +137,19 @@ mod tests {
         check("swift://c/davy/prod/", Scheme::Swift, "c", "davy/prod");
         check("gs://b/p", Scheme::Gcs, "b", "p");
         check("az://c/p", Scheme::Azure, "c", "p");
+    }
+
+    #[test]
+    fn root_is_the_url_without_the_prefix() {
+        for (url, root) in [
+            ("memory:", "memory:"),
+            ("file:///var/lib/davy", "file:///var/lib/davy"),
+            ("swift://c/davy/prod", "swift://c"),
+            ("s3://b", "s3://b"),
+        ] {
+            let parsed = BucketUrl::parse(url).expect("valid");
+            assert_eq!(parsed.root(), root);
+        }
     }
 
     #[test]

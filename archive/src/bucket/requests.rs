@@ -18,7 +18,7 @@ const PROBE: &str = ".probe";
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The error of a request.
-fn failed(what: &str, key: &Path, fault: Fault) -> Error {
+pub(crate) fn failed(what: &str, key: &Path, fault: Fault) -> Error {
     Error::caused(
         ErrorKind::Unavailable,
         format!("cannot {what} {key}"),
@@ -27,7 +27,7 @@ fn failed(what: &str, key: &Path, fault: Fault) -> Error {
 }
 
 /// The error of a read.
-fn unread(key: &Path, fault: Fault) -> ReadError {
+pub(crate) fn unread(key: &Path, fault: Fault) -> ReadError {
     match fault.kind {
         FaultKind::NotFound => ReadError::Gone,
         _ => ReadError::Failed(failed("get", key, fault)),

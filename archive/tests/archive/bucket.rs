@@ -6,10 +6,14 @@ mod proxy;
 
 use crate::support::{CPU, WEB, World, clock, cpu, options};
 use axum::http::{StatusCode, header};
+use davy_archive::copy::{CopyOptions, CopySource, CopyTarget};
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::Clock;
 use davy_bucket::{BucketSettings, ClientOptions, DiskCache, OpenBucket, Secret, Usage, open};
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
 use proxy::{Break, Proxy};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -136,6 +140,45 @@ async fn window_counts_once_from_push_to_deletion_on_every_store() {
         let other = other.expect("a registry of its own");
         let verified = other.verify().await.expect("listing");
         assert_eq!(verified.len(), 1, "{name}");
+    }
+}
+
+/// The path of an archive from memory to every store and back, with an object that is written in parts.
+#[tokio::test]
+async fn archive_passes_through_every_store_in_a_copy() {
+    let clock = clock();
+    let world = World::on(Arc::new(InMemory::new()), &clock);
+    let raw = cpu(&clock, &[(&["main", "work"], 30, &[])]);
+    for id in ["a", "b"] {
+        assert_eq!(world.push("", WEB, id, &raw).await.0, 200);
+    }
+    clock.advance(Duration::from_mins(40));
+    world.archive.compactor().once().await.expect("compaction");
+    let key = object_store::path::Path::from("davy/anonymous/quarantine/checksum/large");
+    let large = bytes::Bytes::from_iter((0..11 << 20).map(|at: u32| (at >> 10) as u8));
+    let put = world.bucket.put(&key, large.clone().into()).await;
+    put.expect("stored");
+    let options = CopyOptions::default();
+    for (name, settings) in stores() {
+        let settings = settings(None).expect("it runs");
+        // The smallest parts that S3 accepts.
+        let requests = ClientOptions {
+            multipart_bytes: 5 << 20,
+            ..ClientOptions::default()
+        };
+        let target = CopyTarget::bucket(opened(&settings, &clock), &requests);
+        let exported = world.archive.export(target, &options, &|_, _| {}).await;
+        let exported = exported.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let back = World::on(Arc::new(InMemory::new()), &clock);
+        let source = CopySource::bucket(opened(&settings, &clock), &requests);
+        let imported = back.archive.import(source, &options, &|_, _| {}).await;
+        let imported = imported.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(imported.copied, exported.copied, "{name}");
+        assert_eq!(imported.damaged, Vec::<String>::new(), "{name}");
+        let query = format!("type={CPU}");
+        assert_eq!(back.folded(&query).await, "main;work 60", "{name}");
+        let read = back.bucket.get(&key).await.expect("copied").bytes().await;
+        assert!(read.expect("read") == large, "{name}");
     }
 }
 

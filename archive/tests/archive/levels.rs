@@ -3,5 +3,5 @@
 
 mod answers;
 mod damage;
-mod days;
+pub(crate) mod days;
 mod work;

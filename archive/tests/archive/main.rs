@@ -4,6 +4,7 @@ mod agents;
 mod bounds;
 mod bucket;
 mod filters;
+mod copies;
 mod foreign;
 mod frames;
 mod hostile;

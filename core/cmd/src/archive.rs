@@ -1,6 +1,7 @@
 //! `davy archive`: inspects and maintains the archive in the configured bucket.
 
 mod compact;
+mod copy;
 mod ls;
 mod options;
 mod output;
@@ -8,6 +9,7 @@ mod retain;
 mod verify;
 
 use crate::failure::Failure;
+use copy::CopyArguments;
 use options::ArchiveOptions;
 
 /// The commands.
@@ -27,6 +29,22 @@ pub(crate) enum ArchiveCommand {
         #[command(flatten)]
         options: ArchiveOptions,
     },
+    /// Copy the archive to another bucket or a tar. Repeat it after an interruption: it goes on where it stopped
+    Export {
+        /// URL of a bucket, a tar, or - for a tar on standard output
+        #[arg(value_name = "DEST")]
+        destination: String,
+        #[command(flatten)]
+        arguments: CopyArguments,
+    },
+    /// Copy an archive from another bucket or a tar into this one, which keeps what it has
+    Import {
+        /// URL of a bucket, a tar, or - for a tar on standard input
+        #[arg(value_name = "SOURCE")]
+        source: String,
+        #[command(flatten)]
+        arguments: CopyArguments,
+    },
 }
 
 /// Runs the command.
@@ -36,5 +54,10 @@ pub(crate) fn run(command: &ArchiveCommand) -> Result<(), Failure> {
         ArchiveCommand::Verify(options) => verify::run(options),
         ArchiveCommand::Compact(options) => compact::run(options),
         ArchiveCommand::Retain { dry_run, options } => retain::run(*dry_run, options),
+        ArchiveCommand::Export {
+            destination,
+            arguments,
+        } => copy::export(destination, arguments),
+        ArchiveCommand::Import { source, arguments } => copy::import(source, arguments),
     }
 }

@@ -42,7 +42,6 @@ impl Client {
         id: &String,
         bytes: &Bytes,
     ) -> Result<(), Fault> {
-        let kind = RequestKind::Put;
         let size = self.options.multipart_bytes;
         let count = bytes.len().div_ceil(size);
         let parts = (0..count).map(|index| {
@@ -53,14 +52,27 @@ impl Client {
             .buffered(CONCURRENT)
             .try_collect()
             .await?;
+        self.complete(store, key, id, parts, bytes.len() as u64)
+            .await
+    }
+
+    /// Makes an object of `bytes` bytes of its parts.
+    pub(super) async fn complete(
+        &self,
+        store: &dyn MultipartStore,
+        key: &Path,
+        id: &String,
+        parts: Vec<PartId>,
+        bytes: u64,
+    ) -> Result<(), Fault> {
         let complete = || store.complete_multipart(key, id, parts.clone());
-        match self.request(kind, key, bytes.len() as u64, complete).await {
+        match self.request(RequestKind::Put, key, bytes, complete).await {
             Ok(_) => Ok(()),
             // The answer to an earlier attempt may have been lost: then the upload does not exist any more, but the
             // object does.
             Err(fault) if matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused) => {
                 match self.head(key).await {
-                    Ok(meta) if meta.size == bytes.len() as u64 => Ok(()),
+                    Ok(meta) if meta.size == bytes => Ok(()),
                     _ => Err(fault),
                 }
             }
@@ -68,7 +80,7 @@ impl Client {
         }
     }
 
-    async fn put_part(
+    pub(super) async fn put_part(
         &self,
         store: &dyn MultipartStore,
         key: &Path,

@@ -19,6 +19,9 @@ pub enum SymbolTable {
 }
 
 impl SymbolTable {
+    /// All tables.
+    pub const ALL: [Self; 2] = [Self::Functions, Self::Names];
+
     /// Name of the table.
     pub fn name(self) -> &'static str {
         match self {

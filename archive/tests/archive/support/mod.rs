@@ -3,6 +3,7 @@
 
 pub(crate) mod drawn;
 pub(crate) mod gate;
+pub(crate) mod hooked;
 pub(crate) mod requests;
 pub(crate) mod symbols;
 

@@ -5,8 +5,10 @@ use crate::running::{Sandbox, davy};
 use davy_base::Clock;
 use davy_profile::{gzip, pprof};
 use serde_json::Value;
+use std::io::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> Output {
@@ -29,28 +31,12 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// The files below a folder with this name.
-fn files(folder: &Path, name: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files(&path, name));
-        } else if path.ends_with(name) {
-            found.push(path);
-        }
-    }
-    found
-}
-
-#[test]
-fn operator_lists_compacts_verifies_and_expires_without_a_server() {
-    let sandbox = Sandbox::new();
+/// Pushes a profile of each of these hours of the day before yesterday.
+fn push(sandbox: &Sandbox, hours: Range<u64>) {
     let running = sandbox.start_quiet(&["--archive-compact-interval", "1h"]);
-    // Two profiles of two days ago.
     let day = Duration::from_hours(24);
     let start = Clock::system().now().floor(day).minus(day * 2);
-    for hour in 1..3 {
+    for hour in hours {
         let mut profile = profile(&["main", "work"], 1_000_000_000);
         profile.time_nanos = start.plus(Duration::from_hours(hour)).nanos();
         profile.duration_nanos = 10_000_000_000;
@@ -71,6 +57,33 @@ fn operator_lists_compacts_verifies_and_expires_without_a_server() {
         );
     }
     assert!(running.stop().success());
+}
+
+/// Number of files below a folder.
+fn count(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let count = |path: PathBuf| if path.is_dir() { count(&path) } else { 1 };
+    entries.map(|entry| count(entry.path())).sum()
+}
+
+/// The files below a folder with this name.
+fn files(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path, name));
+        } else if path.ends_with(name) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn operator_lists_compacts_verifies_and_expires_without_a_server() {
+    let sandbox = Sandbox::new();
+    push(&sandbox, 1..3);
 
     let levels = |output: &Output| -> Vec<i64> {
         let levels = json(output)[0]["levels"]
@@ -165,4 +178,93 @@ fn operator_lists_compacts_verifies_and_expires_without_a_server() {
     assert!(first.contains("checksum mismatch"), "{faults}");
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();
     assert!(said.contains("faulty"), "{said}");
+}
+
+#[test]
+fn export_that_is_killed_leaves_a_whole_archive_and_goes_on() {
+    let sandbox = Sandbox::new();
+    push(&sandbox, 0..12);
+    assert!(run(&sandbox, &["compact"]).status.success());
+    let folder = sandbox.path().join("copy");
+    let url = format!("file://{}", folder.display());
+    let mut kills = 0;
+    let mut objects = 0;
+    loop {
+        let mut export = davy();
+        export
+            .args(["archive", "export", &url, "--data-dir", "data"])
+            .current_dir(sandbox.path())
+            .stdout(Stdio::null());
+        let mut export = export.spawn().expect("run the binary");
+        let next = objects + 11;
+        let status = loop {
+            if count(&folder) >= next {
+                break None;
+            }
+            if let Some(status) = export.try_wait().expect("a child") {
+                break Some(status);
+            }
+            std::thread::yield_now();
+        };
+        if let Some(status) = status {
+            assert!(status.success());
+            break;
+        }
+        export.kill().expect("killed");
+        export.wait().expect("a child");
+        objects = count(&folder);
+        kills += 1;
+        let verified = run(&sandbox, &["verify", "--bucket-url", &url]);
+        assert!(verified.status.success(), "{}", text(&verified));
+    }
+    assert!(kills >= 3, "{kills}");
+    let list = |more: &[&str]| json(&run(&sandbox, &[&["ls", "--json"], more].concat()));
+    assert_eq!(list(&["--bucket-url", &url]), list(&[]));
+    let again = run(&sandbox, &["export", &url, "--json"]);
+    assert_eq!(json(&again)["copied"]["objects"], 0);
+}
+
+#[test]
+fn tar_on_standard_output_is_imported_from_standard_input() {
+    let sandbox = Sandbox::new();
+    push(&sandbox, 0..2);
+    assert!(run(&sandbox, &["compact"]).status.success());
+    let export = run(&sandbox, &["export", "-"]);
+    assert!(export.status.success());
+    let said = String::from_utf8_lossy(&export.stderr).into_owned();
+    assert!(said.starts_with("copied "), "{said}");
+    let url = format!("file://{}", sandbox.path().join("copy").display());
+    let import = |tar: &[u8]| {
+        let mut import = davy();
+        import
+            .args([
+                "archive",
+                "import",
+                "-",
+                "--data-dir",
+                "data",
+                "--bucket-url",
+                &url,
+            ])
+            .current_dir(sandbox.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut import = import.spawn().expect("run the binary");
+        let mut input = import.stdin.take().expect("piped");
+        // The command may end before it has read everything.
+        let _ = input.write_all(tar);
+        drop(input);
+        import.wait_with_output().expect("a child")
+    };
+    let broken = import(&export.stdout[..export.stdout.len() / 2]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(import(&export.stdout).status.success());
+    let list = |more: &[&str]| json(&run(&sandbox, &[&["ls", "--json"], more].concat()));
+    assert_eq!(list(&["--bucket-url", &url]), list(&[]));
+    let same = run(
+        &sandbox,
+        &["export", &format!("file://{}", sandbox.bucket().display())],
+    );
+    assert_eq!(same.status.code(), Some(2), "{}", text(&same));
 }
