@@ -8,7 +8,9 @@ mod merge;
 mod part;
 mod presence;
 mod quarantine;
+mod rewrite;
 mod run;
 
 pub use compactor::{Compactor, Done};
 pub use expire::{Outcome, Retained};
+pub use rewrite::Rewritten;

@@ -13,9 +13,11 @@ use crate::format::Table;
 use crate::format::block::{Damaged, HourMeta, Written};
 use crate::key::{BlockId, Day, Hour, Period, SEGMENTS, Tenant};
 use crate::plan::day::{DayPlan, plan_day};
+use crate::plan::plan;
 use crate::rule::day::{DayListing, Hours};
 use crate::rule::select;
 use bytes::Bytes;
+use davy_base::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use ulid::Ulid;
 
@@ -64,6 +66,7 @@ impl Compactor {
                     Err(error) => done.failed.push(format!("{day}: {error}")),
                 }
             }
+            self.delete_covered(tenant, &listing, listed, done).await;
             for expired in self.expire(tenant, day, &listing, false).await {
                 match expired.outcome {
                     Outcome::Deleted => done.deleted += 1,
@@ -73,6 +76,26 @@ impl Compactor {
             }
         }
         Ok(due)
+    }
+
+    /// Deletes hour blocks of a day that others cover, such as those that were rewritten. Rounds over hours visit only
+    /// days with segments.
+    async fn delete_covered(
+        &self,
+        tenant: &Tenant,
+        listing: &DayListing,
+        now: Timestamp,
+        done: &mut Done,
+    ) {
+        let several = listing.hours.iter().filter(|(_, of)| of.blocks.len() > 1);
+        for (hour, pieces) in several {
+            for piece in plan(pieces, *hour, now, &self.options.policy).delete {
+                match self.delete(tenant, *hour, &piece).await {
+                    Ok(()) => done.deleted += 1,
+                    Err(error) => done.failed.push(format!("{hour}: {error}")),
+                }
+            }
+        }
     }
 
     /// Merges the pieces of a plan into a day block. Row groups that are damaged are left out and noted in the block.

@@ -2,6 +2,7 @@
 //! this crate that wrote version 1: a block of two windows and a segment of a third one, in the same hour.
 
 use crate::support::{CPU, World, options};
+use davy_archive::format::Table;
 use davy_base::{Clock, Timestamp};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -91,4 +92,85 @@ async fn compaction_merges_version_1_into_the_current_version() {
     );
     // Queries read the new block instead of what was merged into it.
     assert_eq!(folded(&world, "").await, before);
+}
+
+#[tokio::test]
+async fn rewrite_replaces_blocks_of_version_1_by_successors_that_readers_prefer() {
+    let world = world().await;
+    // A day without segments, as all days are that are older than an hour.
+    let keys = world.keys().await;
+    let segment = keys.iter().find(|key| key.ends_with(".segment"));
+    let segment = Path::from(segment.expect("a segment").as_str());
+    world.bucket.delete(&segment).await.expect("deleted");
+    let before = folded(&world, "").await;
+    let compactor = world.archive.compactor();
+    let due = compactor.rewrite(true, &|_, _| {}).await.expect("listed");
+    assert_eq!((due.len(), due[0].version), (1, 1));
+    assert_eq!(due[0].successor, None);
+    let keys = world.keys().await;
+    let done = compactor
+        .rewrite(false, &|_, _| {})
+        .await
+        .expect("rewritten");
+    let successor = done[0].successor.clone().expect("a block");
+    assert!(successor < done[0].block, "{done:?}");
+    let added = world.keys().await.len() - keys.len();
+    assert_eq!(
+        added,
+        Table::ALL.len() + 1,
+        "its tables and the meta object"
+    );
+    assert_eq!(folded(&world, "").await, before);
+    let items = world.archive.verify().await.expect("listing");
+    let read: Vec<&str> = items
+        .iter()
+        .filter(|of| of.read)
+        .map(|of| &*of.name)
+        .collect();
+    assert!(read.contains(&successor.as_str()), "{items:?}");
+    assert!(!read.contains(&done[0].block.as_str()), "{items:?}");
+    // A second rewrite has nothing to do, and the old block is deleted by compaction.
+    let again = compactor.rewrite(false, &|_, _| {}).await.expect("listed");
+    assert_eq!(again, []);
+    // The bucket's times are those of the system's clock.
+    let clock = Clock::manual(Clock::system().now().plus(Duration::from_hours(2)));
+    let mut options = options(Arc::clone(&world.bucket), &clock);
+    options.levels.windows = Duration::from_hours(24 * 9_000);
+    let later = World::with(options);
+    later.archive.compactor().once().await.expect("compaction");
+    let keys = world.keys().await;
+    assert!(
+        !keys.iter().any(|key| key.contains(&done[0].block)),
+        "{keys:?}"
+    );
+    assert_eq!(folded(&world, "").await, before);
+}
+
+#[tokio::test]
+async fn rewrite_that_was_interrupted_before_the_meta_object_is_done_again() {
+    let world = world().await;
+    let before = folded(&world, "").await;
+    let compactor = world.archive.compactor();
+    let done = compactor
+        .rewrite(false, &|_, _| {})
+        .await
+        .expect("rewritten");
+    let keys = world.keys().await;
+    let successor = done[0].successor.clone().expect("a block");
+    let meta = keys
+        .iter()
+        .find(|key| key.contains(&successor) && key.ends_with("meta.json"));
+    let meta = Path::from(meta.expect("a meta object").as_str());
+    world.bucket.delete(&meta).await.expect("deleted");
+    let other = self::reopened(&world);
+    assert_eq!(folded(&other, "").await, before);
+    let again = other.archive.compactor().rewrite(false, &|_, _| {}).await;
+    assert_eq!(again.expect("rewritten"), done);
+    assert_eq!(world.keys().await, keys);
+    assert_eq!(folded(&self::reopened(&world), "").await, before);
+}
+
+/// Another archiver of the same bucket, whose cache is empty.
+fn reopened(world: &World) -> World {
+    World::with(options(Arc::clone(&world.bucket), &world.clock))
 }

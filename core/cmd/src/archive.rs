@@ -6,6 +6,7 @@ mod ls;
 mod options;
 mod output;
 mod retain;
+mod rewrite;
 mod verify;
 
 use crate::failure::Failure;
@@ -24,6 +25,15 @@ pub(crate) enum ArchiveCommand {
     /// Delete what is older than its retention
     Retain {
         /// List what would be deleted, why, and how many bytes, and delete nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        options: ArchiveOptions,
+    },
+    /// Write blocks of earlier versions of the format anew in the current one. The old ones are deleted after the grace
+    /// period
+    Rewrite {
+        /// Say what would be rewritten, and write nothing
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
@@ -54,6 +64,7 @@ pub(crate) fn run(command: &ArchiveCommand) -> Result<(), Failure> {
         ArchiveCommand::Verify(options) => verify::run(options),
         ArchiveCommand::Compact(options) => compact::run(options),
         ArchiveCommand::Retain { dry_run, options } => retain::run(*dry_run, options),
+        ArchiveCommand::Rewrite { dry_run, options } => rewrite::run(*dry_run, options),
         ArchiveCommand::Export {
             destination,
             arguments,

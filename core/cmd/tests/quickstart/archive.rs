@@ -267,4 +267,7 @@ fn tar_on_standard_output_is_imported_from_standard_input() {
         &["export", &format!("file://{}", sandbox.bucket().display())],
     );
     assert_eq!(same.status.code(), Some(2), "{}", text(&same));
+
+    let rewritten = run(&sandbox, &["rewrite", "--dry-run"]);
+    assert_eq!(text(&rewritten), "would rewrite 0 blocks, 0 B\n");
 }
