@@ -3,8 +3,8 @@
 mod agents;
 mod bounds;
 mod bucket;
-mod filters;
 mod copies;
+mod filters;
 mod foreign;
 mod frames;
 mod hostile;

@@ -111,10 +111,8 @@ fn kill_and_replace(bucket: &Bucket, folder: &TempDir) {
     let from = hour.minus(Duration::from_hours(1)).millis() / 1_000;
     let mut processes = [0, 1].map(|number| archiver(folder, bucket, number));
     let address = |process: &Process| process.archive.clone().expect("an archive listener");
-    let addresses: Addresses = Arc::new(Mutex::new([
-        address(&processes[0]),
-        address(&processes[1]),
-    ]));
+    let addresses: Addresses =
+        Arc::new(Mutex::new([address(&processes[0]), address(&processes[1])]));
     let (stop, acknowledged) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {

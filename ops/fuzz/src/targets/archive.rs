@@ -154,8 +154,11 @@ pub fn segment(input: &[u8]) -> bool {
         let hash = crc32fast::hash(&input[..at]).to_le_bytes();
         sealed[at..at + 4].copy_from_slice(&hash);
         if let Ok(segment) = Segment::open(sealed.into()) {
-            for table in Table::ALL {
-                let _ = segment.table(table);
+            for group in 0..segment.groups().min(4) {
+                let _ = segment.of_group(group);
+                for table in Table::ALL {
+                    let _ = segment.table(table, group);
+                }
             }
         }
     }
@@ -164,11 +167,15 @@ pub fn segment(input: &[u8]) -> bool {
 
 fn read_segment(bytes: &[u8]) -> Result<()> {
     let segment = Segment::open(bytes.to_vec().into())?;
-    let series = SeriesTable::read(&segment.table(Table::Series)?)?;
-    let windows = WindowTable::read(&segment.table(Table::Windows)?, &series)?;
-    let dictionary = Dictionary::read(&segment.stacks()?)?;
-    let samples = segment.table(Table::Samples)?;
-    Values::samples(&samples, &series, &windows, Some(&dictionary)).map(|_| ())
+    for group in 0..segment.groups() {
+        let table = |table| segment.table(table, group);
+        let series = SeriesTable::read(&table(Table::Series)?)?;
+        let windows = WindowTable::read(&table(Table::Windows)?, &series)?;
+        let dictionary = Dictionary::read(&segment.stacks(group)?)?;
+        let samples = table(Table::Samples)?;
+        Values::samples(&samples, &series, &windows, Some(&dictionary))?;
+    }
+    Ok(())
 }
 
 /// Splits the first line off an input.
