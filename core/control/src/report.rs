@@ -94,7 +94,7 @@ pub struct Connections {
 
 impl KernelStatistics {
     /// The resources of this process; 0 for values that can't be read.
-    pub(crate) fn read() -> Self {
+    pub fn read() -> Self {
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let status = text("/proc/self/status");
         let field = |name: &str| -> u64 {
