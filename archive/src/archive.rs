@@ -9,8 +9,8 @@ use crate::options::ArchiveOptions;
 use crate::query::{self, Query};
 use crate::symbols::Symbols;
 use axum::Router;
-use davy_base::{Clock, Timestamp};
-use std::sync::Arc;
+use davy_base::{Clock, Random, Timestamp};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// An archive. Cheap to clone; clones share buffers, cache and metrics.
 #[derive(Clone)]
@@ -21,6 +21,7 @@ pub struct Archive {
     limits: LiveLimits,
     bucket: Arc<Bucket>,
     clock: Clock,
+    random: Arc<Mutex<Random>>,
 }
 
 impl Archive {
@@ -43,6 +44,7 @@ impl Archive {
             limits,
             bucket,
             clock: options.clock,
+            random: Arc::new(Mutex::new(options.random)),
         })
     }
 
@@ -69,6 +71,13 @@ impl Archive {
     /// The time.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Random bits.
+    pub(crate) fn random_bits(&self) -> u128 {
+        // No holder panics.
+        let random = self.random.lock();
+        random.unwrap_or_else(PoisonError::into_inner).next_u128()
     }
 
     /// The bucket.

@@ -23,6 +23,7 @@ use davy_bucket::{BucketUrl, Client, DiskCache, OpenBucket, Scheme};
 pub(crate) use decoded::GroupOf;
 use meter::BucketMeter;
 use object_store::path::Path;
+use parquet::file::metadata::ParquetMetaData;
 pub(crate) use piece::Piece;
 use piece::WHOLE;
 pub(crate) use requests::{failed, unread};
@@ -162,25 +163,28 @@ impl Bucket {
         group: usize,
         piece: impl FnOnce(std::ops::Range<u64>) -> Piece,
     ) -> Result<Group, ReadError> {
-        let footer = if let Some(Entry::Footer(footer)) = self.cache.get(key.as_ref(), file.footer)
-        {
-            footer
-        } else {
-            let range = file.footer_range();
-            let size = (range.end - range.start) as usize;
-            let open = |bytes| file.open_footer(bytes);
-            let footer = self.opened(key, Piece::Uncached(range), open).await?;
-            self.keep(
-                key,
-                file.footer,
-                Entry::Footer(Arc::clone(&footer)),
-                size * 4,
-            );
-            footer
-        };
+        let footer = self.footer(key, file).await?;
         let open = |bytes| file.open_group(group, Arc::clone(&footer), bytes);
         let piece = piece(file.group_range(group)?);
         self.opened(key, piece, open).await
+    }
+
+    /// The footer of a file.
+    pub async fn footer(
+        &self,
+        key: &Path,
+        file: &FileMeta,
+    ) -> Result<Arc<ParquetMetaData>, ReadError> {
+        if let Some(Entry::Footer(footer)) = self.cache.get(key.as_ref(), file.footer) {
+            return Ok(footer);
+        }
+        let range = file.footer_range();
+        let size = (range.end - range.start) as usize;
+        let open = |bytes| file.open_footer(bytes);
+        let footer = self.opened(key, Piece::Uncached(range), open).await?;
+        let entry = Entry::Footer(Arc::clone(&footer));
+        self.keep(key, file.footer, entry, size * 4);
+        Ok(footer)
     }
 
     /// The tables of the stacks of a row group of a block.

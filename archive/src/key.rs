@@ -338,6 +338,16 @@ impl Keys {
         path
     }
 
+    /// A file of the metadata of a table that is published for other engines.
+    pub fn published(&self, tenant: &Tenant, table: &str, file: &str) -> Path {
+        self.path(&[tenant.key(), "table", table, "metadata", file])
+    }
+
+    /// The folder of a published table.
+    pub fn published_table(&self, tenant: &Tenant, table: &str) -> Path {
+        self.path(&[tenant.key(), "table", table])
+    }
+
     /// The folder of a tenant's symbols.
     pub fn all_symbols(&self, tenant: &Tenant) -> Path {
         self.path(&[tenant.key(), "symbols"])

@@ -9,6 +9,7 @@ pub mod compact;
 pub mod copy;
 pub mod error;
 pub mod format;
+pub mod iceberg;
 pub mod ingest;
 pub mod inspect;
 pub mod key;

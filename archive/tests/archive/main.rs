@@ -15,6 +15,7 @@ mod refusals;
 mod support;
 mod symbols;
 mod symbols_api;
+mod tables;
 mod tenants;
 mod versions;
 mod views;

@@ -7,11 +7,13 @@ mod options;
 mod output;
 mod retain;
 mod rewrite;
+mod table;
 mod verify;
 
 use crate::failure::Failure;
 use copy::CopyArguments;
 use options::ArchiveOptions;
+use table::TableArguments;
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
@@ -39,6 +41,8 @@ pub(crate) enum ArchiveCommand {
         #[command(flatten)]
         options: ArchiveOptions,
     },
+    /// Publish the blocks as Apache Iceberg tables in the same bucket, for Spark, Trino, DuckDB and others
+    Table(TableArguments),
     /// Copy the archive to another bucket or a tar. Repeat it after an interruption: it goes on where it stopped
     Export {
         /// URL of a bucket, a tar, or - for a tar on standard output
@@ -65,6 +69,7 @@ pub(crate) fn run(command: &ArchiveCommand) -> Result<(), Failure> {
         ArchiveCommand::Compact(options) => compact::run(options),
         ArchiveCommand::Retain { dry_run, options } => retain::run(*dry_run, options),
         ArchiveCommand::Rewrite { dry_run, options } => rewrite::run(*dry_run, options),
+        ArchiveCommand::Table(arguments) => table::run(arguments),
         ArchiveCommand::Export {
             destination,
             arguments,

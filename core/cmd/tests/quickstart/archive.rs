@@ -268,6 +268,14 @@ fn tar_on_standard_output_is_imported_from_standard_input() {
     );
     assert_eq!(same.status.code(), Some(2), "{}", text(&same));
 
+    let table = run(&sandbox, &["table", "--json"]);
+    assert!(
+        table.status.success(),
+        "{}",
+        String::from_utf8_lossy(&table.stderr)
+    );
+    let tables = json(&table)[0]["tables"].as_array().expect("tables").len();
+    assert!(tables >= 8, "{}", text(&table));
     let rewritten = run(&sandbox, &["rewrite", "--dry-run"]);
     assert_eq!(text(&rewritten), "would rewrite 0 blocks, 0 B\n");
 }
