@@ -155,7 +155,7 @@ async fn archive_passes_through_every_store_in_a_copy() {
     clock.advance(Duration::from_mins(40));
     world.archive.compactor().once().await.expect("compaction");
     let key = object_store::path::Path::from("davy/anonymous/quarantine/checksum/large");
-    let large = bytes::Bytes::from_iter((0..11 << 20).map(|at: u32| (at >> 10) as u8));
+    let large: bytes::Bytes = (0..11 << 20).map(|at: u32| (at >> 10) as u8).collect();
     let put = world.bucket.put(&key, large.clone().into()).await;
     put.expect("stored");
     let options = CopyOptions::default();

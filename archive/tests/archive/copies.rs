@@ -18,7 +18,7 @@ use std::time::Duration;
 /// A bucket with a prefix of its own.
 fn opened(store: &Arc<dyn ObjectStore>) -> OpenBucket {
     let mut url = BucketUrl::parse("memory:").expect("valid");
-    url.prefix = "copy/of".to_owned();
+    "copy/of".clone_into(&mut url.prefix);
     OpenBucket {
         store: Arc::clone(store),
         multipart: None,
@@ -61,7 +61,7 @@ async fn export(world: &World, store: &Arc<dyn ObjectStore>) -> davy_archive::Re
 /// The archive in a copy.
 fn of_copy(store: &Arc<dyn ObjectStore>, world: &World) -> World {
     let mut options = options(Arc::clone(store), &world.clock);
-    options.prefix = "copy/of".to_owned();
+    "copy/of".clone_into(&mut options.prefix);
     options.retention = DAY;
     options.levels = levels();
     options.policy.grace = Duration::ZERO;
