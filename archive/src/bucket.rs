@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::rule::{BlockEntry, Listing, SegmentEntry};
 use bytes::Bytes;
-use davy_base::Timestamp;
+use davy_base::{Clock, Timestamp};
 use davy_bucket::{BucketUrl, Client, DiskCache, OpenBucket, Scheme};
 pub(crate) use decoded::GroupOf;
 use meter::BucketMeter;
@@ -29,6 +29,7 @@ use piece::WHOLE;
 pub(crate) use requests::{failed, unread};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use ulid::Ulid;
 
 /// The object storage that holds an archive.
@@ -39,6 +40,9 @@ pub struct Bucket {
     cache: Cache,
     disk: Option<DiskCache>,
     metrics: Metrics,
+    clock: Clock,
+    /// Time by which listings may be late.
+    grace: Duration,
 }
 
 /// Why an object could not be read.
@@ -82,6 +86,8 @@ impl Bucket {
             cache: Cache::new(options.cache_bytes),
             disk: options.disk.clone(),
             metrics,
+            clock: options.clock.clone(),
+            grace: options.policy.grace,
         }
     }
 

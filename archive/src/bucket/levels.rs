@@ -5,13 +5,14 @@ use crate::error::{Error, Result};
 use crate::format::Table;
 use crate::format::block::Meta;
 use crate::key::{BlockId, Day, Hour, META, Named, Period, SEGMENTS, Tenant};
-use crate::rule::day::{DayBlock, DayListing};
+use crate::rule::day::{DayBlock, DayListing, Unfinished};
 use crate::rule::{BlockEntry, SegmentEntry};
 use davy_base::Timestamp;
 use futures_util::{StreamExt, stream};
 use object_store::path::Path;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use ulid::Ulid;
 
 /// Number of days and of meta objects of a day that are read concurrently.
@@ -23,13 +24,23 @@ struct Files {
     bytes: u64,
     /// When its meta object was written.
     since: Option<Timestamp>,
+    /// When the last file was written.
+    last: Timestamp,
     /// Size of the values by window or hour, if they exist.
     samples: Option<u64>,
 }
 
 impl Files {
+    /// Whether there are values by window or hour. A listing can show the meta object and not yet them, but only for less
+    /// than the grace period, in which they are not deleted.
+    fn has_samples(&self, now: Timestamp, grace: Duration) -> bool {
+        let is_young = self.since.is_some_and(|since| since.plus(grace) > now);
+        self.samples.is_some() || is_young
+    }
+
     fn add(&mut self, file: &str, bytes: u64, since: Timestamp) {
         self.bytes += bytes;
+        self.last = self.last.max(since);
         if file == META {
             self.since = Some(since);
         }
@@ -123,6 +134,7 @@ impl Bucket {
 
     /// Reads what the rule needs of a day.
     async fn day(&self, tenant: &Tenant, day: Day, listed: Listed) -> (Day, Read) {
+        let unfinished = unfinished(day, &listed);
         let Listed {
             segments,
             mut hours,
@@ -133,11 +145,16 @@ impl Bucket {
         if let (true, 1, Some((id, files))) =
             (segments.is_empty(), days.len(), days.first_key_value())
             && let Ok(meta) = self.meta(tenant, day, id).await
-            && let Some(listing) = by_blocks(&hours, id, files, &meta)
+            && let Some(mut listing) = self.by_blocks(&hours, id, files, &meta)
         {
+            listing.unfinished = unfinished;
             return (day, (listing, Vec::new()));
         }
-        let (mut listing, mut faults) = (DayListing::default(), Vec::new());
+        let mut faults = Vec::new();
+        let mut listing = DayListing {
+            unfinished,
+            ..DayListing::default()
+        };
         for (hour, of_hour) in segments {
             listing.hours.entry(hour).or_default().segments = of_hour;
         }
@@ -190,7 +207,7 @@ impl Bucket {
     ) -> Result<DayBlock, Option<String>> {
         let leaves = self.day_leaves(tenant, day, &id).await;
         let leaves = leaves.map_err(|error| fault(day.into(), &id, error))?;
-        Ok(day_block(id, &files, leaves))
+        Ok(self.day_block(id, &files, leaves))
     }
 
     /// The segments whose windows a day block holds.
@@ -211,54 +228,77 @@ impl Bucket {
         }
         Ok(all)
     }
-}
 
-/// The listing of a day whose only day block was merged from all hour blocks that still exist. The rule compares
-/// segments only with each other, so the names of these hour blocks can stand for the segments that they hold, and
-/// neither the meta objects of the hour blocks nor the names of the segments are read. Almost all days are of this
-/// kind.
-fn by_blocks(
-    hours: &BTreeMap<(Hour, BlockId), Files>,
-    id: &BlockId,
-    files: &Files,
-    meta: &Arc<Meta>,
-) -> Option<DayListing> {
-    let name = |id: &str| Some(Ulid(u128::from_str_radix(id, 16).ok()?));
-    let mut held: BTreeMap<Hour, BTreeSet<Ulid>> = BTreeMap::new();
-    for (hour, of) in &meta.hours {
-        let names: Option<BTreeSet<Ulid>> = of.blocks.iter().map(|id| name(id)).collect();
-        held.insert(parse_hour(hour)?, names?);
-    }
-    let mut listing = DayListing::default();
-    for ((hour, id), files) in hours {
-        let leaf = name(&id.0)?;
-        if !held.get(hour)?.contains(&leaf) {
-            return None;
+    /// The listing of a day whose only day block was merged from all hour blocks that still exist. The rule compares
+    /// segments only with each other, so the names of these hour blocks can stand for the segments that they hold, and
+    /// neither the meta objects of the hour blocks nor the names of the segments are read. Almost all days are of this
+    /// kind.
+    fn by_blocks(
+        &self,
+        hours: &BTreeMap<(Hour, BlockId), Files>,
+        id: &BlockId,
+        files: &Files,
+        meta: &Arc<Meta>,
+    ) -> Option<DayListing> {
+        let name = |id: &str| Some(Ulid(u128::from_str_radix(id, 16).ok()?));
+        let mut held: BTreeMap<Hour, BTreeSet<Ulid>> = BTreeMap::new();
+        for (hour, of) in &meta.hours {
+            let names: Option<BTreeSet<Ulid>> = of.blocks.iter().map(|id| name(id)).collect();
+            held.insert(parse_hour(hour)?, names?);
         }
-        let pieces = listing.hours.entry(*hour).or_default();
-        pieces.blocks.push(BlockEntry {
-            id: id.clone(),
-            leaves: [leaf].into(),
-            bytes: files.bytes,
-            since: files.since?,
-        });
+        let mut listing = DayListing::default();
+        for ((hour, id), files) in hours {
+            let leaf = name(&id.0)?;
+            if !held.get(hour)?.contains(&leaf) {
+                return None;
+            }
+            let pieces = listing.hours.entry(*hour).or_default();
+            pieces.blocks.push(BlockEntry {
+                id: id.clone(),
+                leaves: [leaf].into(),
+                bytes: files.bytes,
+                since: files.since?,
+            });
+        }
+        let mut block = self.day_block(id.clone(), files, held);
+        block.segments = meta.hours.values().map(|of| of.segments).sum();
+        listing.blocks.push(block);
+        Some(listing)
     }
-    let mut block = day_block(id.clone(), files, held);
-    block.segments = meta.hours.values().map(|of| of.segments).sum();
-    listing.blocks.push(block);
-    Some(listing)
+
+    fn day_block(
+        &self,
+        id: BlockId,
+        files: &Files,
+        leaves: BTreeMap<Hour, BTreeSet<Ulid>>,
+    ) -> DayBlock {
+        DayBlock {
+            id,
+            bytes: files.bytes,
+            since: files.since.unwrap_or_default(),
+            has_hours: files.has_samples(self.clock.now(), self.grace),
+            hours_bytes: files.samples.unwrap_or(0),
+            segments: leaves.values().map(BTreeSet::len).sum(),
+            leaves,
+        }
+    }
 }
 
-fn day_block(id: BlockId, files: &Files, leaves: BTreeMap<Hour, BTreeSet<Ulid>>) -> DayBlock {
-    DayBlock {
-        id,
-        bytes: files.bytes,
-        since: files.since.unwrap_or_default(),
-        has_hours: files.samples.is_some(),
-        hours_bytes: files.samples.unwrap_or(0),
-        segments: leaves.values().map(BTreeSet::len).sum(),
-        leaves,
-    }
+/// The blocks of a day that have files but no meta object.
+fn unfinished(day: Day, listed: &Listed) -> Vec<Unfinished> {
+    let hours = listed.hours.iter();
+    let of_hours = hours.map(|((hour, id), files)| (Period::from(*hour), id, files));
+    let of_day = listed.days.iter();
+    let of_day = of_day.map(|(id, files)| (Period::from(day), id, files));
+    let all = of_hours.chain(of_day);
+    all.filter(|(.., files)| files.since.is_none())
+        .map(|(period, id, files)| Unfinished {
+            period,
+            id: id.clone(),
+            bytes: files.bytes,
+            since: files.last,
+        })
+        .collect()
 }
 
 /// Why a block is left out; `None` if it was deleted.
@@ -277,4 +317,23 @@ fn parse_hour(text: &str) -> Option<Hour> {
 
 fn leaves(names: &[String]) -> BTreeSet<Ulid> {
     names.iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn young_block_has_samples_even_if_a_late_listing_does_not_show_them() {
+        let at = |minutes: i64| Timestamp::from_seconds(minutes * 60);
+        let mut files = Files::default();
+        files.add(META, 1, at(0));
+        let has = |files: &Files, minute| files.has_samples(at(minute), Duration::from_hours(1));
+        assert_eq!(
+            [0, 59, 60].map(|minute| has(&files, minute)),
+            [true, true, false]
+        );
+        files.add(&Table::Samples.file(), 1, at(0));
+        assert!(has(&files, 60));
+    }
 }

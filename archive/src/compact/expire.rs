@@ -16,7 +16,7 @@ pub struct Retained {
     pub tenant: String,
     /// `YYYY-MM-DD/HH`, or `YYYY-MM-DD` of a day block.
     pub period: String,
-    /// `segment`, `hour`, `day`, or `hourly sums` of a day block.
+    /// `segment`, `hour`, `day`, `hourly sums` of a day block, or `unfinished` files of a block.
     pub kind: &'static str,
     /// Name of the segment or block.
     pub name: String,
@@ -96,6 +96,10 @@ impl Compactor {
                 self.delete_block(tenant, day.into(), block).await?;
                 "day"
             }
+            Expired::Unfinished(period, block) => {
+                self.delete_block(tenant, *period, block).await?;
+                "unfinished"
+            }
         };
         self.metrics.deleted.with_label_values(&[kind]).inc();
         Ok(())
@@ -132,6 +136,11 @@ fn describe(
         Expired::Block(id) => {
             let bytes = block(id).map(|of| of.bytes);
             (day.to_string(), "day", id.0.clone(), bytes)
+        }
+        Expired::Unfinished(period, id) => {
+            let found = listing.unfinished.iter().find(|of| of.id == *id);
+            let bytes = found.map(|of| of.bytes);
+            (period.to_string(), "unfinished", id.0.clone(), bytes)
         }
     };
     let is_kept = reason == Reason::NotCovered;

@@ -1,6 +1,6 @@
 //! Decides what is deleted because of its age: a pure function of the listing of a day and the time.
 
-use crate::key::{BlockId, Day, Hour};
+use crate::key::{BlockId, Day, Hour, Period};
 use crate::plan::Piece;
 use crate::rule::day::DayListing;
 use davy_base::Timestamp;
@@ -53,6 +53,8 @@ pub enum Expired {
     Hours(BlockId),
     /// A day block.
     Block(BlockId),
+    /// The files of a block without a meta object.
+    Unfinished(Period, BlockId),
 }
 
 /// Why something is deleted, or is not although its retention is over.
@@ -64,6 +66,8 @@ pub enum Reason {
     Hours,
     /// The retention of days is over.
     Days,
+    /// A process was killed while it wrote or deleted the block, and nothing writes it again.
+    Unfinished,
     /// No day block has held the sums of the hour for the grace period, so its windows are kept.
     NotCovered,
 }
@@ -75,6 +79,7 @@ impl Reason {
             Self::Windows => "the retention of windows is over and a day block has the sums",
             Self::Hours => "the retention of hourly sums is over",
             Self::Days => "the retention of days is over",
+            Self::Unfinished => "a killed process left files of a block without its meta.json",
             Self::NotCovered => "kept: no day block has had the sums for the grace period",
         }
     }
@@ -84,6 +89,11 @@ impl Reason {
 ///
 /// Pieces with windows are deleted only if a day block that holds every known leaf of the hour has been readable for
 /// the grace period, so that readers with an older listing find it, or if the retention of days is over.
+///
+/// Sums by hour are kept for the grace period at least, because a listing may not show those of a younger block.
+///
+/// Files of a block without a meta object are deleted when nothing is left of which the block could be merged. Until
+/// then an archiver may be writing them, or write them again.
 pub fn plan_retention(
     listing: &DayListing,
     day: Day,
@@ -114,8 +124,27 @@ pub fn plan_retention(
     for block in &listing.blocks {
         if is_gone {
             plan.push((Expired::Block(block.id.clone()), Reason::Days));
-        } else if block.has_hours && is_past(day.end(), retention.hours) {
+        } else if block.has_hours
+            && is_past(day.end(), retention.hours)
+            && is_past(block.since, grace)
+        {
             plan.push((Expired::Hours(block.id.clone()), Reason::Hours));
+        }
+    }
+    for of in &listing.unfinished {
+        let has_windows = |hour: &Hour| {
+            let pieces = listing.hours.get(hour);
+            pieces.is_some_and(|of| !of.segments.is_empty() || !of.blocks.is_empty())
+        };
+        let is_over = match of.period {
+            Period::Hour(hour) => is_past(hour.end(), retention.windows) && !has_windows(&hour),
+            Period::Day(day) => {
+                is_past(day.end(), retention.hours) && !day.hours().any(|hour| has_windows(&hour))
+            }
+        };
+        if is_over && is_past(of.since, grace) {
+            let expired = Expired::Unfinished(of.period, of.id.clone());
+            plan.push((expired, Reason::Unfinished));
         }
     }
     plan

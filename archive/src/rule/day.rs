@@ -35,7 +35,7 @@
 //! block that is complete.
 
 use super::{Listing, Selection, select};
-use crate::key::{BlockId, Day, Hour};
+use crate::key::{BlockId, Day, Hour, Period};
 use davy_base::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +61,19 @@ pub struct DayBlock {
     pub segments: usize,
 }
 
+/// Files of a block without a meta object: one that is being written, or that a killed process left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The hour or day of the block.
+    pub period: Period,
+    /// Name of the block.
+    pub id: BlockId,
+    /// Size of the files.
+    pub bytes: u64,
+    /// Time at which the last of them was written.
+    pub since: Timestamp,
+}
+
 /// The segments and blocks of a day.
 #[derive(Clone, Debug, Default)]
 pub struct DayListing {
@@ -68,6 +81,8 @@ pub struct DayListing {
     pub hours: BTreeMap<Hour, Listing>,
     /// Day blocks.
     pub blocks: Vec<DayBlock>,
+    /// Blocks that do not exist, because they have no meta object. No reader selects them.
+    pub unfinished: Vec<Unfinished>,
 }
 
 /// The detail that a reader needs.

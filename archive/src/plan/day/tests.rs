@@ -19,7 +19,7 @@ fn day(blocks: Vec<BlockEntry>, names: &[u64]) -> DayListing {
     };
     DayListing {
         hours: [(Hour(DAY.first().0 + 1), listing)].into(),
-        blocks: Vec::new(),
+        ..DayListing::default()
     }
 }
 

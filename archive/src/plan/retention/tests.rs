@@ -1,5 +1,6 @@
 use super::*;
 use crate::rule::Listing;
+use crate::rule::day::Unfinished;
 use crate::rule::day::tests::day_block;
 use crate::rule::tests::{block, segments};
 
@@ -13,6 +14,7 @@ fn listing() -> DayListing {
     DayListing {
         hours: [(Hour(OF.first().0 + 23), pieces)].into(),
         blocks: vec![day_block(9, &[(23, &[1, 2])])],
+        ..DayListing::default()
     }
 }
 
@@ -60,4 +62,40 @@ fn windows_are_kept_a_day_longer_than_they_are_accepted() {
         (of.windows, of.hours, of.days),
         (DAY * 1_001, DAY * 1_001, DAY * 1_001)
     );
+}
+
+#[test]
+fn files_without_a_meta_object_are_deleted_when_nothing_is_left_to_merge() {
+    let unfinished = |period| Unfinished {
+        period,
+        id: BlockId("0".repeat(32)),
+        bytes: 1,
+        since: OF.end(),
+    };
+    let of_hour = unfinished(Hour(OF.first().0 + 23).into());
+    let of_day = unfinished(OF.into());
+    let check = |of: &Unfinished, with_windows: bool, days: u32, expected: usize| {
+        let mut all = listing();
+        if !with_windows {
+            all.hours.clear();
+        }
+        all.unfinished.push(of.clone());
+        let found = reasons(&all, days, 59).into_iter();
+        let found = found.filter(|reason| *reason == Reason::Unfinished);
+        assert_eq!(
+            found.count(),
+            expected,
+            "{of:?}, {with_windows}, day {days}"
+        );
+    };
+    check(&of_hour, false, 13, 0);
+    check(&of_hour, false, 14, 1);
+    check(&of_hour, true, 14, 0);
+    check(&of_day, false, 89, 0);
+    check(&of_day, false, 90, 1);
+    check(&of_day, true, 90, 0);
+    // Whoever writes it finishes within the grace period.
+    let mut fresh = of_day;
+    fresh.since = OF.end().plus(DAY * 90);
+    check(&fresh, false, 90, 0);
 }

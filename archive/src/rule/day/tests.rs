@@ -327,7 +327,11 @@ fn listing(segments: &[(usize, &[u64])], blocks: Vec<DayBlock>) -> DayListing {
         let listing = hours.entry(Hour(DAY.first().0 + *at as i64)).or_default();
         listing.segments = crate::rule::tests::segments(names.iter().copied());
     }
-    DayListing { hours, blocks }
+    DayListing {
+        hours,
+        blocks,
+        ..DayListing::default()
+    }
 }
 
 fn range(from: i64, until: i64) -> Range<i64> {
