@@ -1,7 +1,10 @@
-//! Runs blocking work outside of the async threads, and reports its panics as errors.
+//! Runs blocking work outside of the async threads, and reports its panics as errors. Outside of a tokio runtime, which
+//! is where the simulator runs the archive, the work runs where it is awaited.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::runtime::Handle;
 
 /// A blocking task panicked.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,17 @@ fn message(payload: &(dyn Any + Send)) -> String {
         .to_owned()
 }
 
+/// The error of a task that panicked.
+fn panicked(task: &'static str, payload: Box<dyn Any + Send>) -> Error {
+    let panic = Panicked(message(&*payload));
+    tracing::error!(task, panic = panic.0, "blocking task panicked");
+    Error::caused(
+        ErrorKind::Internal,
+        format!("cannot {task} because of a bug in the archive; report it"),
+        panic,
+    )
+}
+
 /// Runs `work`, which `task` names, on a blocking thread. A panic is logged and becomes an error
 /// whose source is [`Panicked`].
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -24,18 +38,16 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     #[cfg(test)]
     let work = failpoint::wrap(task, work);
+    if Handle::try_current().is_err() {
+        // Others run first, as they may while a thread does the work.
+        tokio::task::yield_now().await;
+        let done = catch_unwind(AssertUnwindSafe(work));
+        return done.map_err(|payload| panicked(task, payload));
+    }
     match davy_tag::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(error) => match error.try_into_panic() {
-            Ok(payload) => {
-                let panic = Panicked(message(&*payload));
-                tracing::error!(task, panic = panic.0, "blocking task panicked");
-                Err(Error::caused(
-                    ErrorKind::Internal,
-                    format!("cannot {task} because of a bug in the archive; report it"),
-                    panic,
-                ))
-            }
+            Ok(payload) => Err(panicked(task, payload)),
             Err(error) => Err(Error::caused(
                 ErrorKind::Unavailable,
                 format!("cannot {task} because the process is stopping; retry"),
@@ -97,5 +109,23 @@ mod tests {
                 .source()
                 .is_some_and(<dyn std::error::Error>::is::<Panicked>)
         );
+    }
+
+    #[test]
+    fn work_outside_of_a_runtime_runs_where_it_is_awaited() {
+        let caller = std::thread::current().id();
+        let mut work = std::pin::pin!(blocking("count", || std::thread::current().id()));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(work.as_mut().poll(&mut context).is_pending());
+        let std::task::Poll::Ready(Ok(thread)) = work.as_mut().poll(&mut context) else {
+            panic!("not done after others could run");
+        };
+        assert_eq!(thread, caller);
+        let mut panics = std::pin::pin!(blocking("count", || -> u8 { panic!("gone") }));
+        assert!(panics.as_mut().poll(&mut context).is_pending());
+        let std::task::Poll::Ready(Err(error)) = panics.as_mut().poll(&mut context) else {
+            panic!("no error");
+        };
+        assert!(error.to_string().ends_with("panic: gone"), "{error}");
     }
 }

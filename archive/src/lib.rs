@@ -23,6 +23,7 @@ mod progress;
 pub mod query;
 pub mod rule;
 pub mod selector;
+pub mod simulation;
 mod suggest;
 mod symbols;
 pub mod time;

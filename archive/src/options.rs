@@ -75,6 +75,9 @@ pub struct ArchiveOptions {
     pub query_points: usize,
     /// Time between two rounds of the compactor.
     pub compact_interval: Duration,
+    /// Version of the writer, which is part of the names of blocks: another version writes other blocks from the same
+    /// inputs.
+    pub writer: String,
     /// When the compactor merges and deletes.
     pub policy: Policy,
     /// Maximum number of rows that a merge holds in memory.
@@ -125,6 +128,7 @@ impl ArchiveOptions {
             query_series: 1_000,
             query_points: 11_000,
             compact_interval: Duration::from_secs(30),
+            writer: env!("CARGO_PKG_VERSION").to_owned(),
             policy: Policy::default(),
             merge_rows: 2_000_000,
             merge_bytes: 64 << 20,

@@ -7,6 +7,7 @@ pub mod share;
 
 use crate::key::{BlockId, Hour};
 use crate::rule::{Listing, select};
+use crate::simulation::{Mutant, is_active};
 use davy_base::Timestamp;
 use std::time::Duration;
 use ulid::Ulid;
@@ -108,7 +109,10 @@ pub fn plan(listing: &Listing, hour: Hour, now: Timestamp, policy: &Policy) -> P
         .blocks
         .iter()
         .copied()
-        .filter(|at| listing.blocks[*at].since.plus(policy.grace) <= now)
+        .filter(|at| {
+            let is_old = listing.blocks[*at].since.plus(policy.grace) <= now;
+            is_old || is_active(Mutant::NoGrace)
+        })
         .collect();
     let mut delete = Vec::new();
     for segment in &listing.segments {

@@ -30,6 +30,7 @@
 pub mod day;
 
 use crate::key::BlockId;
+use crate::simulation::{Mutant, is_active};
 use davy_base::Timestamp;
 use std::collections::BTreeSet;
 use ulid::Ulid;
@@ -95,7 +96,7 @@ pub fn select(listing: &Listing) -> Selection {
     }
     for at in &order {
         let lost = |leaf: &Ulid| !covered.contains(leaf) && !listed.contains(leaf);
-        if blocks[*at].leaves.iter().any(lost) {
+        if blocks[*at].leaves.iter().any(lost) && !is_active(Mutant::NoStepTwo) {
             covered.extend(&blocks[*at].leaves);
             selected.push(*at);
         }

@@ -2,11 +2,11 @@
 
 use crate::fault::Fault;
 use davy_base::Timestamp;
-use std::sync::Mutex;
+use tokio::sync::watch;
 
 /// Whether writes succeed, by the last one.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<Option<Failing>>);
+pub struct Health(watch::Sender<Option<Failing>>);
 
 /// Writes fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,19 +20,27 @@ pub struct Failing {
 impl Health {
     /// Why writes fail, if the last one did.
     pub fn failing(&self) -> Option<Failing> {
-        self.0.lock().expect("no panic while it is held").clone()
+        self.0.borrow().clone()
+    }
+
+    /// Returns when writes fail.
+    pub async fn fails(&self) {
+        let mut failing = self.0.subscribe();
+        // The sender exists as long as `self`, so this cannot fail.
+        let _ = failing.wait_for(Option::is_some).await;
     }
 
     pub(crate) fn succeeded(&self) {
-        *self.0.lock().expect("no panic while it is held") = None;
+        self.0.send_if_modified(|failing| failing.take().is_some());
     }
 
     pub(crate) fn failed(&self, now: Timestamp, fault: &Fault) {
-        let mut failing = self.0.lock().expect("no panic while it is held");
-        let since = failing.as_ref().map_or(now, |failing| failing.since);
-        *failing = Some(Failing {
-            since,
-            message: fault.to_string(),
+        self.0.send_modify(|failing| {
+            let since = failing.as_ref().map_or(now, |failing| failing.since);
+            *failing = Some(Failing {
+                since,
+                message: fault.to_string(),
+            });
         });
     }
 }

@@ -228,6 +228,7 @@ impl Bucket {
     /// failure even if nobody pushes. Never returns.
     pub(crate) async fn probe_failing_writes(&self, clock: &Clock) {
         loop {
+            self.client.writes().fails().await;
             clock.sleep(PROBE_INTERVAL).await;
             if self.failing().is_some() {
                 // The outcome is recorded.

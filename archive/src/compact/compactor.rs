@@ -8,6 +8,7 @@ use crate::key::{BlockId, Hour, META, Period, SEGMENTS, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::plan::Piece;
+use crate::simulation::{Mutant, is_active};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -55,10 +56,15 @@ impl Compactor {
         meta: &Meta,
     ) -> Result<()> {
         let key = |file: &str| self.bucket.keys.block(tenant, period, name, file);
+        let text = serde_json::to_vec(meta).map_err(Error::corrupt_by)?;
+        if is_active(Mutant::MetaFirst) {
+            self.bucket
+                .put(&key(META), Bytes::from(text.clone()))
+                .await?;
+        }
         for (table, bytes) in files {
             self.bucket.put(&key(&table.file()), bytes).await?;
         }
-        let text = serde_json::to_vec(meta).map_err(Error::corrupt_by)?;
         self.bucket.put(&key(META), Bytes::from(text)).await
     }
 

@@ -86,7 +86,7 @@ impl Merge {
             small: Batch::new(),
             seen: FxHashSet::default(),
             of_blocks: FxHashSet::default(),
-            writer: BlockWriter::new(inputs)?,
+            writer: BlockWriter::new(&options.writer, inputs)?,
             rows: 0,
             rows_max: options.merge_rows,
             bytes_max: options.merge_bytes,

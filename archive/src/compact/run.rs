@@ -45,6 +45,7 @@ impl Compactor {
             }
         };
         tokio::select! {
+            biased;
             () = drain.cancelled() => {}
             () = work => {}
         }

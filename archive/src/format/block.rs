@@ -99,13 +99,9 @@ impl GroupMeta {
     }
 }
 
-/// The name of the block that this version writes for these inputs.
-pub fn id(inputs: &[String]) -> BlockId {
-    let text = format!(
-        "{VERSION}\n{}\n{}",
-        env!("CARGO_PKG_VERSION"),
-        inputs.join("\n")
-    );
+/// The name of the block that this version of the writer writes for these inputs.
+pub fn id(writer: &str, inputs: &[String]) -> BlockId {
+    let text = format!("{VERSION}\n{writer}\n{}", inputs.join("\n"));
     BlockId(format!(
         "{:032x}",
         xxhash_rust::xxh3::xxh3_128(text.as_bytes())
@@ -136,9 +132,9 @@ pub struct Written {
 }
 
 impl BlockWriter {
-    /// An empty block of inputs with these names.
-    pub fn new(inputs: Vec<String>) -> Result<Self> {
-        let name = id(&inputs);
+    /// An empty block of inputs with these names, by a version of the writer.
+    pub fn new(writer: &str, inputs: Vec<String>) -> Result<Self> {
+        let name = id(writer, &inputs);
         let writers = Table::ALL.into_iter().map(|table| {
             let constant = (BLOCK, name.0.as_str());
             let writer = Writer::with_constant(table.columns(), constant, LEVEL)?;

@@ -1,6 +1,7 @@
 //! Parquet files with plain columns: no nulls, no nesting.
 
 use crate::error::{Error, Result};
+use crate::simulation::is_simulated;
 use bytes::{Buf, Bytes};
 use parquet::basic::{
     Compression, ConvertedType, Encoding, Repetition, Type as Physical, ZstdLevel,
@@ -88,8 +89,13 @@ impl Writer {
     /// A file with these columns; `level` is the zstd level.
     pub fn new(columns: &[(&str, Layout)], level: i32) -> Result<Self> {
         let mut fields = Vec::with_capacity(columns.len());
+        let compression = if is_simulated() {
+            Compression::UNCOMPRESSED
+        } else {
+            Compression::ZSTD(ZstdLevel::try_new(level)?)
+        };
         let mut properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(level)?))
+            .set_compression(compression)
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_created_by("davy-archive".to_owned())
             .set_statistics_enabled(EnabledStatistics::None)

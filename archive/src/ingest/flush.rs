@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::format::segment;
 use crate::key::{Hour, Tenant};
 use crate::metrics::Metrics;
+use crate::simulation::{Mutant, is_active};
 use davy_base::{Clock, Random};
 use futures_util::StreamExt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,18 +60,22 @@ impl Flusher {
         self.accept(true);
         let _refuse = Refuse(self);
         let mut credit = Credit::new(self.interval, self.clock.monotonic());
+        // In order, here and below, so that a simulated history can be repeated.
         while !drain.is_cancelled() {
             tokio::select! {
+                biased;
                 () = drain.cancelled() => break,
                 () = self.open.begun() => {}
                 () = self.due.notified() => {}
             }
             tokio::select! {
+                biased;
                 () = drain.cancelled() => break,
                 () = self.due.notified() => {}
                 () = self.clock.sleep(self.wait(&mut credit)) => {}
                 () = self.hurried_push.notified() => {
                     tokio::select! {
+                        biased;
                         () = drain.cancelled() => break,
                         () = self.due.notified() => {}
                         () = self.clock.sleep(HURRIED_INTERVAL) => {}
@@ -94,6 +99,9 @@ impl Flusher {
         let writes = segments
             .into_iter()
             .map(|((tenant, hour), segment)| async move {
+                if is_active(Mutant::EarlyAcknowledgement) {
+                    segment.finish(Ok(()));
+                }
                 let result = self.write(&tenant, hour, &segment).await;
                 if let Err(error) = &result {
                     self.metrics.flush_errors.inc();

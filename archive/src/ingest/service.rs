@@ -234,6 +234,7 @@ impl Ingest {
     /// answers the waiting pushes and returns. Later pushes get 503.
     pub async fn run(self, drain: CancellationToken) {
         tokio::select! {
+            biased;
             () = self.0.flusher.run(drain) => {}
             () = self.0.flusher.bucket.probe_failing_writes(&self.0.options.clock) => {}
         }

@@ -3,6 +3,7 @@
 use crate::key::{BlockId, Day, Hour, Period};
 use crate::plan::Piece;
 use crate::rule::day::DayListing;
+use crate::simulation::{Mutant, is_active};
 use davy_base::Timestamp;
 use std::time::Duration;
 
@@ -111,7 +112,8 @@ pub fn plan_retention(
         let cover = listing.complete(*hour).map(|at| listing.blocks[at].since);
         let reason = if is_gone {
             Reason::Days
-        } else if cover.is_some_and(|since| is_past(since, grace)) {
+        } else if cover.is_some_and(|since| is_past(since, grace)) || is_active(Mutant::NoDayBlock)
+        {
             Reason::Windows
         } else {
             Reason::NotCovered

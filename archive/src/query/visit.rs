@@ -6,6 +6,7 @@ use crate::format::batch::WindowId;
 use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
 use crate::key::Hour;
 use crate::rule::day::{Detail, Hours};
+use crate::simulation::{Mutant, is_active};
 use davy_base::Timestamp;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
@@ -139,7 +140,8 @@ impl Included {
             if !*included {
                 continue;
             }
-            let is_known = counted.iter().any(|known| known.contains(&window.id));
+            let is_known = counted.iter().any(|known| known.contains(&window.id))
+                && !is_active(Mutant::NoWindowIds);
             if is_known || !within.insert(window.id) {
                 *included = false;
                 self.all = false;

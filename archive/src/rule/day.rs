@@ -36,6 +36,7 @@
 
 use super::{Listing, Selection, select};
 use crate::key::{BlockId, Day, Hour, Period};
+use crate::simulation::{Mutant, is_active};
 use davy_base::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,7 +194,10 @@ impl DayListing {
     /// The first day block that is complete in an hour.
     pub fn complete(&self, hour: Hour) -> Option<usize> {
         let known = self.known(hour);
-        let is_complete = |at: &usize| known.is_subset(self.blocks[*at].of_hour(hour));
+        let is_complete = |at: &usize| {
+            let is_whole = known.is_subset(self.blocks[*at].of_hour(hour));
+            is_whole || is_active(Mutant::IncompleteDayBlock)
+        };
         (!known.is_empty()).then(|| self.preferred().into_iter().find(is_complete))?
     }
 

@@ -98,6 +98,16 @@ impl Clock {
         }
     }
 
+    /// The reading of [`Clock::monotonic`] at which the next timer of a manual clock fires; `None` if no timer waits, and
+    /// for other clocks. A simulation advances the clock to it.
+    #[cfg(feature = "tokio")]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        match &self.0 {
+            Source::Manual(manual) => manual.timers.first(),
+            _ => None,
+        }
+    }
+
     /// Moves a manual clock forward and fires the timers that are due. Other clocks are not moved.
     pub fn advance(&self, span: Duration) {
         if let Source::Manual(manual) = &self.0 {

@@ -210,6 +210,19 @@ mod tests {
     }
 
     #[test]
+    fn next_deadline_is_that_of_the_earliest_timer_that_waits() {
+        let clock = manual();
+        assert_eq!(clock.next_deadline(), None);
+        let mut context = Context::from_waker(Waker::noop());
+        let [mut late, mut early] = [7, 3].map(|seconds| clock.sleep(Duration::from_secs(seconds)));
+        assert!(Pin::new(&mut late).poll(&mut context).is_pending());
+        assert!(Pin::new(&mut early).poll(&mut context).is_pending());
+        assert_eq!(clock.next_deadline(), Some(Duration::from_secs(3)));
+        drop(early);
+        assert_eq!(clock.next_deadline(), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
     fn dropped_sleep_leaves_no_waker_behind() {
         let clock = manual();
         let mut sleep = clock.sleep(Duration::from_secs(1));

@@ -47,6 +47,12 @@ impl Timers {
         self.lock().wakers.remove(&(deadline, id));
     }
 
+    /// The earliest deadline.
+    pub(crate) fn first(&self) -> Option<Duration> {
+        let waiting = self.lock();
+        waiting.wakers.keys().next().map(|(deadline, _)| *deadline)
+    }
+
     /// The number of registered wakers.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
