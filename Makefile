@@ -9,7 +9,7 @@ export DEV_FOLDER := $(CURDIR)/.dev
 # The release artefacts: davy (stripped) and davy.debug.
 DIST := target/dist
 
-.PHONY: help run build ui test lint msrv targets bench sanitize fuzz aarch64 outside clean
+.PHONY: help run build ui test lint msrv targets bench sanitize fuzz sim aarch64 outside clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -58,6 +58,10 @@ sanitize: ## Run the profiler's stress test under AddressSanitizer and valgrind,
 fuzz: ## Fuzz the decoders of untrusted input, TIME seconds for each of TARGETS (default: 60 s, all)
 	@ops/dev/need cc fuzz
 	@ops/dev/fuzz
+
+sim: ## Simulate HISTORIES histories of the archive on a faulty store, from SEED on (default: 10,000 from 1)
+	@ops/dev/need cc
+	@ops/dev/sim
 
 aarch64: ## Run the profiler's tests, compiled for aarch64, in an emulator
 	@ops/dev/need aarch64

@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-store", 2),
     ("davy-archive", 2),
     ("davy-fuzz", 3),
+    ("davy-sim", 3),
     ("davy-control", 3),
     ("davy", 4),
 ];

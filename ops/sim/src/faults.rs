@@ -1,0 +1,126 @@
+//! What goes wrong with a request to the object store.
+
+use davy_base::Random;
+use std::time::Duration;
+
+/// How often the store fails, in requests per thousand, and how late it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Faults {
+    /// Requests that are refused.
+    pub(crate) refused: u64,
+    /// Requests that are done, but whose answer is lost.
+    pub(crate) lost: u64,
+    /// Requests that take longer than an attempt may, and can be done after it.
+    pub(crate) slow: u64,
+    /// Requests that are never answered.
+    pub(crate) hung: u64,
+    /// Listings that are late.
+    pub(crate) late: u64,
+    /// Maximum age of a change that a listing does not show.
+    pub(crate) lag: Duration,
+}
+
+/// The fate of a request: when it is done, when it is answered, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fate {
+    /// Time until it arrives. If the client is killed before, it does not.
+    pub(crate) arrives: Duration,
+    /// Whether and when after its arrival it is done, even if the client is killed.
+    pub(crate) done: Option<Duration>,
+    /// Time from its arrival to the answer.
+    pub(crate) answered: Duration,
+    /// Whether the answer is an error.
+    pub(crate) fails: bool,
+}
+
+/// The longest time after which a request whose client has given up can still be done.
+pub(crate) const IN_FLIGHT: Duration = Duration::from_mins(1);
+/// When a request that is never answered is answered.
+const NEVER: Duration = Duration::from_hours(1);
+
+fn millis(random: &mut Random, bound: u64) -> Duration {
+    Duration::from_millis(random.below(bound))
+}
+
+impl Faults {
+    /// Draws the fate of a request.
+    pub(crate) fn fate(&self, random: &mut Random) -> Fate {
+        // Most requests are done when they arrive or when they are answered, so that a process can be killed between.
+        let quick = millis(random, 20);
+        let before = random.below(2) == 0;
+        let (arrives, answered) = if before {
+            (quick, Duration::ZERO)
+        } else {
+            (Duration::ZERO, quick)
+        };
+        let usual = Fate {
+            arrives,
+            done: Some(Duration::ZERO),
+            answered,
+            fails: false,
+        };
+        let mut kind = random.below(1_000);
+        let mut is = |share: u64| {
+            let found = kind < share;
+            kind = kind.wrapping_sub(share);
+            found
+        };
+        if is(self.refused) {
+            return Fate {
+                done: None,
+                fails: true,
+                ..usual
+            };
+        }
+        if is(self.lost) {
+            return Fate {
+                fails: true,
+                ..usual
+            };
+        }
+        if is(self.slow) {
+            let done = millis(random, IN_FLIGHT.as_millis() as u64);
+            let answered = done + millis(random, 20_000);
+            return Fate {
+                done: Some(done),
+                answered,
+                ..usual
+            };
+        }
+        if is(self.hung) {
+            let done = (random.below(2) == 0).then(|| millis(random, 10_000));
+            return Fate {
+                done,
+                answered: NEVER,
+                fails: true,
+                ..usual
+            };
+        }
+        usual
+    }
+
+    /// Draws how old a change must be so that a listing certainly shows it.
+    pub(crate) fn lag(&self, random: &mut Random) -> Duration {
+        if random.below(1_000) < self.late {
+            self.lag
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_without_faults_does_and_answers_every_request() {
+        let mut random = Random::seeded(1);
+        for _ in 0..1_000 {
+            let fate = Faults::default().fate(&mut random);
+            assert!(fate.done.is_some() && !fate.fails, "{fate:?}");
+            assert!(fate.answered < Duration::from_millis(20), "{fate:?}");
+            assert_eq!(Faults::default().lag(&mut random), Duration::ZERO);
+        }
+    }
+}
