@@ -142,7 +142,8 @@ impl World {
 
     /// An hour block of services.
     async fn hour(&self, hour: Hour, programs: &[Program], random: &mut Random) {
-        let mut writer = BlockWriter::new("bench", vec![random.next_u128().to_string()]).expect("a writer");
+        let mut writer =
+            BlockWriter::new("bench", vec![random.next_u128().to_string()]).expect("a writer");
         let start = hour.start().millis();
         let starts: Vec<i64> = (0..i64::from(WINDOWS))
             .map(|at| start + at * 10_000)
@@ -159,7 +160,8 @@ impl World {
 
     /// A day block of one service.
     async fn day(&self, day: Day, program: &Program, random: &mut Random) {
-        let mut writer = BlockWriter::new("bench", vec![random.next_u128().to_string()]).expect("a writer");
+        let mut writer =
+            BlockWriter::new("bench", vec![random.next_u128().to_string()]).expect("a writer");
         let starts: Vec<i64> = day.hours().map(|hour| hour.start().millis()).collect();
         let mut batch = Batch::new();
         fill(&mut batch, program, 0, &starts, random);
@@ -181,7 +183,8 @@ impl World {
 
     /// An hour of one service with many label sets, each of which has a few stacks in two windows.
     async fn label_sets(&self, hour: Hour, sets: usize, program: &Program, random: &mut Random) {
-        let mut writer = BlockWriter::new("bench", vec![random.next_u128().to_string()]).expect("a writer");
+        let mut writer =
+            BlockWriter::new("bench", vec![random.next_u128().to_string()]).expect("a writer");
         let start = hour.start().millis();
         let starts: Vec<i64> = (0..i64::from(WINDOWS))
             .map(|at| start + at * 10_000)
