@@ -4,7 +4,7 @@ mod decoded;
 pub mod levels;
 mod meter;
 mod piece;
-mod requests;
+pub(crate) mod requests;
 
 use crate::cache::{Cache, Entry};
 use crate::error::{Error, Result};
@@ -26,7 +26,6 @@ use object_store::path::Path;
 use parquet::file::metadata::ParquetMetaData;
 pub(crate) use piece::Piece;
 use piece::WHOLE;
-pub(crate) use requests::{failed, unread};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

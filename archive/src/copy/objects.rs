@@ -1,7 +1,8 @@
 //! A bucket that is copied from or to.
 
 use super::piece::Entry;
-use crate::bucket::{ReadError, failed, unread};
+use crate::bucket::ReadError;
+use crate::bucket::requests::{failed, unread};
 use crate::error::{Error, Result};
 use crate::key::{Keys, Tenant};
 use bytes::Bytes;
