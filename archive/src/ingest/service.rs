@@ -158,7 +158,10 @@ impl Ingest {
     ) -> Result<(Vec<watch::Receiver<Outcome>>, Vec<String>)> {
         let shared = &self.0;
         let now = shared.options.clock.now();
-        let profile_bytes = shared.limits.of(tenant).profile_bytes;
+        // The limit of the archive is not one that an operator can raise for a tenant.
+        let own = Some(shared.limits.of(tenant).profile_bytes);
+        let own = own.filter(|bytes| *bytes < shared.options.profile.bytes);
+        let profile_bytes = own.unwrap_or(usize::MAX);
         let mut left = shared.options.profile.bytes.saturating_mul(2);
         let several = pushes.len() > 1;
         let mut decoded: Vec<Decoded> = Vec::with_capacity(pushes.len());

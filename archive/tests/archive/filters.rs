@@ -239,5 +239,13 @@ async fn path_selects_a_subtree_with_exact_totals_at_any_depth() {
         }
         assert!(asked >= 10, "{asked}");
     }
-    assert!(pushed.all_views("&path=nothing").await.is_empty());
+    // A path begins at the root and leaves out no frame.
+    let elsewhere = [
+        "&path=nothing",
+        "&path=main.hash",
+        "&path=main.write.func1&path=main.hash",
+    ];
+    for path in elsewhere {
+        assert!(pushed.all_views(path).await.is_empty(), "{path}");
+    }
 }
