@@ -213,7 +213,7 @@ impl Target {
     pub(super) async fn size(&self, key: &str) -> Result<Option<u64>> {
         match self {
             Self::Objects(of) => of.size(key).await,
-            Self::Tar(_) => Ok(None),
+            Self::Tar(of) => Ok(of.size(key)),
         }
     }
 

@@ -157,7 +157,7 @@ impl Copy<'_> {
                 self.damaged(&entry.key, &format!("the block has no {name}"));
             }
         }
-        let mut new = Vec::new();
+        let (mut new, mut kept) = (Vec::new(), Vec::new());
         for of in piece.entries.iter().filter(|of| file(&of.key) != META) {
             let name = file(&of.key).strip_suffix(".parquet");
             let table = name.and_then(Table::of_name);
@@ -165,7 +165,8 @@ impl Copy<'_> {
             let described = described.and_then(|(meta, table)| meta.file(table).ok());
             let copied = self.table(of, described, is_there).await;
             match copied {
-                Ok(is_new) => new.extend(is_new.then(|| of.key.clone())),
+                Ok(true) => new.push(of.key.clone()),
+                Ok(false) => kept.push((of, described)),
                 Err(error) => {
                     // A block that was deleted does not come back.
                     if matches!(error, ReadError::Gone) && !is_there {
@@ -177,8 +178,16 @@ impl Copy<'_> {
         }
         if is_there {
             self.skip(entry);
-        } else {
-            self.put(entry, text).await?;
+            return Ok(());
+        }
+        self.put(entry, text).await?;
+        // An archiver of the target may have deleted what an interrupted copy left. Now that the block exists, it does
+        // not.
+        for (of, file) in kept {
+            if self.to.size(&of.key).await? != Some(of.size) {
+                self.verified(of, &file.map(of_file).unwrap_or_default())
+                    .await?;
+            }
         }
         Ok(())
     }

@@ -150,6 +150,11 @@ impl TarTarget {
         list(&locked(&self.entries), tenant)
     }
 
+    /// Size of an object; None if it is not in the tar.
+    pub(in crate::copy) fn size(&self, key: &str) -> Option<u64> {
+        locked(&self.entries).get(key).map(|at| at.size)
+    }
+
     pub(in crate::copy) async fn read(
         &self,
         key: &str,
