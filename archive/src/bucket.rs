@@ -1,6 +1,6 @@
 //! Requests to the object storage. Each is counted and has a time limit.
 
-mod decoded;
+pub(crate) mod decoded;
 pub mod levels;
 mod meter;
 mod piece;
@@ -20,7 +20,6 @@ use crate::rule::{BlockEntry, Listing, SegmentEntry};
 use bytes::Bytes;
 use davy_base::{Clock, Timestamp};
 use davy_bucket::{BucketUrl, Client, DiskCache, OpenBucket, Scheme};
-pub(crate) use decoded::GroupOf;
 use meter::BucketMeter;
 use object_store::path::Path;
 use parquet::file::metadata::ParquetMetaData;

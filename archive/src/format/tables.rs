@@ -6,8 +6,8 @@ mod local;
 mod naming;
 mod read;
 
-pub use dictionary::{BatchFrames, Dictionary, StackTables, TreeFrames};
-pub use naming::{Names, Unnamed};
+pub use dictionary::{BatchFrames, Dictionary, StackTables, TreeFrames, Unnamed};
+pub use naming::Names;
 pub use read::{SeriesTable, Values, WindowTable};
 
 use super::Table;

@@ -13,11 +13,13 @@ mod day;
 mod load;
 mod part;
 mod report;
+mod unread;
 
 use load::{Loaded, Loader};
 use part::{Block, Part};
 pub use report::Report;
 use report::SERVICES;
+use unread::Unread;
 
 use super::admission::Admission;
 use super::params::Ask;
@@ -60,27 +62,6 @@ const DAYS_LISTED: i64 = 3;
 
 /// How often an hour is listed again when its objects disappear during the scan.
 const RETRIES: usize = 2;
-
-/// Why a group was not shown.
-#[derive(Debug)]
-enum Unread {
-    /// The group could not be read; the scan goes on.
-    Skipped(ReadError),
-    /// The query fails.
-    Fatal(Error),
-}
-
-impl From<ReadError> for Unread {
-    fn from(error: ReadError) -> Self {
-        Self::Skipped(error)
-    }
-}
-
-impl From<Error> for Unread {
-    fn from(error: Error) -> Self {
-        Self::Skipped(error.into())
-    }
-}
 
 /// A scan in progress.
 struct Scan<'a> {
@@ -236,7 +217,7 @@ impl<'a> Scan<'a> {
         for attempt in 0.. {
             let mut gone = 0;
             let parts = self.parts(hour, &listing, &selection, &mut gone).await;
-            let loader = Loader::new(self.query, self.ask);
+            let loader = Loader::new(&self.query.bucket, self.ask);
             let mut loaded = pin!(loader.load_all::<V>(hour, parts));
             while let Some(loaded) = loaded.next().await {
                 let shown;
@@ -395,7 +376,7 @@ impl<'a> Scan<'a> {
         if !loaded.included.is_any() {
             return Ok(None);
         }
-        let loader = Loader::new(self.query, self.ask);
+        let loader = Loader::new(&self.query.bucket, self.ask);
         loader.with_values::<V>(loaded).await.map(Some)
     }
 

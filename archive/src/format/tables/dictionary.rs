@@ -2,12 +2,15 @@
 
 use super::flags;
 use super::local::local;
-use super::naming::Unnamed;
 use crate::error::{Error, Result};
 use crate::format::batch::{Batch, Frame, Function, FunctionTexts};
 use crate::format::columns::{Group, Texts};
 use davy_profile::flame::MappingTable;
 use davy_profile::{FlameTree, FrameKind, Mapping, StringTable};
+use std::collections::BTreeMap;
+
+/// Addresses of frames without a name, sorted, by build id.
+pub type Unnamed = BTreeMap<String, Vec<u64>>;
 
 /// The tables of the stacks of a row group.
 pub struct StackTables {

@@ -1,15 +1,12 @@
 //! Names for frames that have none.
 
-use super::Dictionary;
+use super::dictionary::{Dictionary, Unnamed};
 use crate::error::Result;
 use crate::format::batch::Frame;
 use crate::format::symbols::{Chain, NamedFrame};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Addresses of frames without a name, sorted, by build id.
-pub type Unnamed = BTreeMap<String, Vec<u64>>;
 
 /// Functions by build id and address.
 pub type Names = BTreeMap<String, FxHashMap<u64, Chain>>;

@@ -2,7 +2,8 @@
 
 use super::load::Loader;
 use super::part::{Block, Part};
-use super::{Scan, Unread, Visitor};
+use super::unread::Unread;
+use super::{Scan, Visitor};
 use crate::bucket::ReadError;
 use crate::error::Result;
 use crate::format::block::Meta;
@@ -25,7 +26,7 @@ impl Scan<'_> {
             return Ok(());
         };
         let (bucket, tenant) = (&self.query.bucket, &self.ask.tenant);
-        let loader = Loader::new(self.query, self.ask);
+        let loader = Loader::new(bucket, self.ask);
         // What is gone was held by the day block for long, so nothing was pushed again around its end.
         for part in self.parts(hour, pieces, &select(pieces), &mut 0).await {
             let parts = match loader.opened(hour, part).await {
@@ -95,7 +96,7 @@ impl Scan<'_> {
                     has_samples: block.has_hours,
                 })
             });
-        let loader = Loader::new(self.query, ask);
+        let loader = Loader::new(&self.query.bucket, ask);
         let mut loaded = pin!(loader.load_all::<V>(day.first(), parts.collect()));
         while let Some(loaded) = loaded.next().await {
             let shown;

@@ -1,8 +1,9 @@
 //! Reads the parts of a scan, several at once.
 
 use super::part::{Part, References, Wanted};
-use super::{Query, Unread};
+use super::unread::Unread;
 use crate::blocking::blocking;
+use crate::bucket::Bucket;
 use crate::format::tables::{Dictionary, Values, WindowTable};
 use crate::key::Hour;
 use crate::query::params::Ask;
@@ -23,7 +24,7 @@ const MANY: usize = 1_000;
 /// Reads parts for one scan.
 #[derive(Clone, Copy)]
 pub(super) struct Loader<'a> {
-    query: &'a Query,
+    bucket: &'a Bucket,
     ask: &'a Ask,
 }
 
@@ -43,8 +44,8 @@ pub(super) struct Loaded {
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(query: &'a Query, ask: &'a Ask) -> Self {
-        Self { query, ask }
+    pub(super) fn new(bucket: &'a Bucket, ask: &'a Ask) -> Self {
+        Self { bucket, ask }
     }
 
     /// Reads parts and returns them in their order; `None` for those of which the query selects nothing.
@@ -90,13 +91,13 @@ impl<'a> Loader<'a> {
             return Ok(vec![part]);
         };
         let tenant = &self.ask.tenant;
-        let segment = self.query.bucket.segment(tenant, hour, name).await?;
+        let segment = self.bucket.segment(tenant, hour, name).await?;
         Ok(Part::of_segment(segment, self.ask))
     }
 
     /// Reads what the visitor needs of a part; `None` if the query selects nothing of it.
     pub(super) async fn load<V: Visitor>(self, part: Part) -> Result<Option<Loaded>, Unread> {
-        let (bucket, tenant) = (&self.query.bucket, &self.ask.tenant);
+        let (bucket, tenant) = (self.bucket, &self.ask.tenant);
         let series = part.series(bucket, tenant).await?;
         let selected = if series.rows.len() < MANY {
             Selected::of(self.ask, series)
@@ -157,7 +158,7 @@ impl<'a> Loader<'a> {
         if loaded.wanted == Some(wanted) {
             return Ok(loaded);
         }
-        let (bucket, tenant) = (&self.query.bucket, &self.ask.tenant);
+        let (bucket, tenant) = (self.bucket, &self.ask.tenant);
         if V::DEPTH == Depth::Stacks && loaded.stacks.is_none() {
             loaded.stacks = Some(part.stacks(bucket, tenant).await?);
         }

@@ -1,8 +1,9 @@
 //! What a scan reads: segments, and row groups of blocks.
 
-use super::Unread;
+use super::unread::Unread;
 use crate::blocking::blocking;
-use crate::bucket::{Bucket, GroupOf, ReadError};
+use crate::bucket::decoded::GroupOf;
+use crate::bucket::{Bucket, ReadError};
 use crate::cache::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;

@@ -107,7 +107,7 @@ async fn counted_windows_survive_a_panic() {
     let selection = day.choose(hour, Detail::Windows).pieces;
     let listing = day.hours.remove(&hour).expect("segments");
     let mut scan = Scan::new(&query, &ask);
-    let loader = Loader::new(&query, &ask);
+    let loader = Loader::new(&query.bucket, &ask);
     let mut opened = Vec::new();
     for part in scan.parts(hour, &listing, &selection, &mut 0).await {
         opened.extend(loader.opened(hour, part).await.expect("opened"));
