@@ -1,6 +1,8 @@
 //! Keys of objects. External text is encoded here and nowhere else.
 
 use davy_base::Timestamp;
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
 use object_store::path::Path;
 use std::fmt;
 use std::time::Duration;
@@ -39,11 +41,24 @@ impl Hour {
 
     /// Parses `YYYY-MM-DD` and `HH`.
     pub(crate) fn parse(date: &str, hh: &str) -> Option<Self> {
-        let text = format!("{date}T{hh}:00:00Z");
-        let hour = Self::of(text.parse::<jiff::Timestamp>().ok()?.into());
-        // The parser also accepts spellings that keys do not use.
-        (format!("{date}/{hh}") == hour.to_string()).then_some(hour)
+        let (year, rest) = date.split_once('-')?;
+        let (month, day) = rest.split_once('-')?;
+        let date = Date::new(
+            digits::<4>(year)?,
+            digits::<2>(month)? as i8,
+            digits::<2>(day)? as i8,
+        );
+        let start = TimeZone::UTC.to_timestamp(date.ok()?.to_datetime(Time::midnight()));
+        let first = Self::of(start.ok()?.into());
+        let hour = i64::from(digits::<2>(hh)?);
+        (hour < 24).then_some(Self(first.0 + hour))
     }
+}
+
+/// The number of exactly `N` decimal digits. Listings have many keys, and no other spelling than that of keys counts.
+fn digits<const N: usize>(text: &str) -> Option<i16> {
+    let is_number = text.len() == N && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?
 }
 
 /// A day of data in UTC, as days since the epoch.
@@ -420,6 +435,36 @@ mod tests {
         assert_eq!(key(&a).len(), 200);
         assert_ne!(key(&a), key(&b));
         assert!(!key(&a).contains('/'));
+    }
+
+    #[test]
+    fn hour_is_parsed_only_as_keys_spell_it() {
+        let check = |date: &str, hh: &str, expected: Option<i64>| {
+            assert_eq!(
+                Hour::parse(date, hh).map(|hour| hour.0),
+                expected,
+                "{date} {hh}"
+            );
+        };
+        check("1970-01-01", "00", Some(0));
+        check("2026-11-22", "10", Some(498_706));
+        check("2024-02-29", "23", Some(474_791));
+        for (date, hh) in [
+            ("2026-11-22", "24"),
+            ("2026-11-22", "7"),
+            ("2026-11-22", "+7"),
+            ("2026-02-29", "00"),
+            ("2026-1-22", "00"),
+            ("+026-11-22", "00"),
+            ("20261122", "00"),
+            ("2026-11-22T", "00"),
+        ] {
+            check(date, hh, None);
+        }
+        let hour = Hour(498_706);
+        let text = hour.to_string();
+        let (date, hh) = text.split_once('/').expect("a date and an hour");
+        assert_eq!(Hour::parse(date, hh), Some(hour));
     }
 
     #[test]
