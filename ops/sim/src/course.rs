@@ -41,7 +41,7 @@ pub(crate) async fn run(world: Rc<World>) {
     world.until(pushed).await;
     check_answers(&world).await;
 
-    let rounds = scenario.slow_interval * 4 + scenario.grace;
+    let rounds = scenario.slow_interval * 3 + scenario.grace;
     let last_day = scenario.last_day_end();
     let merged = pushed.max(last_day).plus(scenario.merged_after() + rounds);
     world.until(merged).await;

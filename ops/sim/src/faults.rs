@@ -1,6 +1,7 @@
 //! What goes wrong with a request to the object store.
 
-use davy_base::Random;
+use davy_base::{Random, Timestamp};
+use std::ops::Range;
 use std::time::Duration;
 
 /// How often the store fails, in requests per thousand, and how late it is.
@@ -18,6 +19,8 @@ pub(crate) struct Faults {
     pub(crate) late: u64,
     /// Maximum age of a change that a listing does not show.
     pub(crate) lag: Duration,
+    /// When every request is refused.
+    pub(crate) outage: Range<Timestamp>,
 }
 
 /// The fate of a request: when it is done, when it is answered, and how.
@@ -43,8 +46,8 @@ fn millis(random: &mut Random, bound: u64) -> Duration {
 }
 
 impl Faults {
-    /// Draws the fate of a request.
-    pub(crate) fn fate(&self, random: &mut Random) -> Fate {
+    /// Draws the fate of a request that is made now.
+    pub(crate) fn fate(&self, now: Timestamp, random: &mut Random) -> Fate {
         // Most requests are done when they arrive or when they are answered, so that a process can be killed between.
         let quick = millis(random, 20);
         let before = random.below(2) == 0;
@@ -65,7 +68,7 @@ impl Faults {
             kind = kind.wrapping_sub(share);
             found
         };
-        if is(self.refused) {
+        if self.outage.contains(&now) || is(self.refused) {
             return Fate {
                 done: None,
                 fails: true,
@@ -117,7 +120,7 @@ mod tests {
     fn store_without_faults_does_and_answers_every_request() {
         let mut random = Random::seeded(1);
         for _ in 0..1_000 {
-            let fate = Faults::default().fate(&mut random);
+            let fate = Faults::default().fate(Timestamp::EPOCH, &mut random);
             assert!(fate.done.is_some() && !fate.fails, "{fate:?}");
             assert!(fate.answered < Duration::from_millis(20), "{fate:?}");
             assert_eq!(Faults::default().lag(&mut random), Duration::ZERO);

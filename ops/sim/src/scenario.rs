@@ -140,14 +140,13 @@ impl Scenario {
             7..9 => active + minutes(random, 0, 48 * 60),
             _ => active + minutes(random, 0, 96 * 60),
         };
-        let is_long = faulty > active + 12 * HOUR;
         let mut scenario = Self {
             start,
             active,
             faulty,
-            faults: draw_faults(random, grace),
+            faults: draw_faults(random, grace, start.plus(active / 2)),
             kills: pick(random, &[0, 20, 200, 1_000]),
-            pauses: pick(random, &[0, 0, 500, 2_000]),
+            pauses: pick(random, &[0, 500, 2_000, 5_000]),
             skews: Vec::new(),
             versions: [
                 Version::draw(random, "1", grace),
@@ -156,13 +155,10 @@ impl Scenario {
             accepted,
             levels,
             grace,
-            interval: if is_long {
-                minutes(random, 30, 120)
-            } else {
-                minutes(random, 5, 40)
-            },
-            slow_interval: minutes(random, 120, 240),
-            readers: between(random, 1, 3) as usize,
+            // Rounds take most of the time of a history.
+            interval: minutes(random, 5, 40).max(faulty / 30),
+            slow_interval: minutes(random, 150, 240),
+            readers: between(random, 1, 2) as usize,
             windows: Vec::new(),
         };
         let skew = if is(random, 50) {
@@ -171,7 +167,7 @@ impl Scenario {
             Duration::ZERO
         };
         let skew = skew.as_secs() as i64;
-        for _ in 0..between(random, 1, 3) {
+        for _ in 0..pick(random, &[1, 2, 2, 3]) {
             let seconds = random.below(2 * skew.unsigned_abs() + 1) as i64;
             scenario.skews.push(seconds - skew);
         }
@@ -187,7 +183,7 @@ impl Scenario {
         }
         let mut below = |seconds: u64| Duration::from_secs(random.below(seconds));
         if kind >= self.kills {
-            let longest = if below(2).is_zero() {
+            let longest = if below(4).is_zero() {
                 HOUR / 12
             } else {
                 self.grace * 2
@@ -209,7 +205,7 @@ impl Scenario {
 
     fn draw_windows(&mut self, random: &mut Random) {
         // Few hours, so that each has several segments.
-        let hot: Vec<Duration> = (0..between(random, 1, 2))
+        let hot: Vec<Duration> = (0..pick(random, &[1, 1, 2]))
             .map(|_| Duration::from_secs(random.below(self.active.as_secs())))
             .collect();
         let count = (between(random, 2, 12) as usize).min(WINDOWS_MAX);
@@ -254,12 +250,12 @@ impl Scenario {
             let policy = &version.policy;
             policy.day_settle + policy.late_settle * 4
         };
-        let rounds = self.slow_interval * 6;
+        let rounds = self.slow_interval * 4;
         self.versions.iter().map(of).max().unwrap_or_default() + rounds + self.grace
     }
 }
 
-fn draw_faults(random: &mut Random, grace: Duration) -> Faults {
+fn draw_faults(random: &mut Random, grace: Duration, middle: Timestamp) -> Faults {
     let mut share = |most: u64| {
         if is(random, 60) {
             random.below(most)
@@ -268,7 +264,14 @@ fn draw_faults(random: &mut Random, grace: Duration) -> Faults {
         }
     };
     let (refused, lost, slow, hung) = (share(100), share(100), share(60), share(10));
+    let outage = if is(random, 20) {
+        let from = middle.plus(minutes(random, 0, 12 * 60));
+        from..from.plus(minutes(random, 1, 180))
+    } else {
+        middle..middle
+    };
     Faults {
+        outage,
         refused,
         lost,
         slow,

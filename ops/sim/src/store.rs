@@ -145,7 +145,7 @@ impl SimStore {
     fn fate(&self) -> Fate {
         let mut state = self.state();
         let State { faults, random, .. } = &mut *state;
-        faults.fate(random)
+        faults.fate(self.shared.clock.now(), random)
     }
 
     /// Sends a change to the store, and waits for the answer.

@@ -21,23 +21,49 @@ fn nothing_is_wrong_in_the_first_histories() {
     assert_eq!(found.failed, None);
     let totals = found.totals;
     assert!(totals.acknowledged > 500, "{totals:?}");
-    assert!(totals.answers > 1_000, "{totals:?}");
+    assert!(totals.answers > 500, "{totals:?}");
 }
 
-/// The number of histories until the mutant is found.
-fn histories_until_found(mutant: Mutant) -> u64 {
+/// Breaks a rule, and requires that it is found within 1,000 histories.
+fn check_is_found(mutant: Mutant) {
     let found = run_all(&Histories {
         seeds: 1..1_001,
         mutant: Some(mutant),
     });
     assert!(found.failed.is_some(), "{} is not found", mutant.name());
-    found.histories
 }
 
 #[test]
-fn every_broken_rule_is_found_within_1_000_histories() {
-    for mutant in Mutant::ALL {
-        let histories = histories_until_found(mutant);
-        println!("{} found after {histories} histories", mutant.name());
-    }
+fn deletion_of_inputs_without_the_grace_period_is_found() {
+    check_is_found(Mutant::NoGrace);
+}
+
+#[test]
+fn readers_rule_without_its_second_step_is_found() {
+    check_is_found(Mutant::NoStepTwo);
+}
+
+#[test]
+fn window_that_counts_in_each_piece_is_found() {
+    check_is_found(Mutant::NoWindowIds);
+}
+
+#[test]
+fn acknowledgement_before_the_segment_is_written_is_found() {
+    check_is_found(Mutant::EarlyAcknowledgement);
+}
+
+#[test]
+fn expiry_of_windows_without_a_day_block_is_found() {
+    check_is_found(Mutant::NoDayBlock);
+}
+
+#[test]
+fn day_block_that_lacks_late_windows_but_counts_as_complete_is_found() {
+    check_is_found(Mutant::IncompleteDayBlock);
+}
+
+#[test]
+fn meta_object_that_is_written_before_the_tables_is_found() {
+    check_is_found(Mutant::MetaFirst);
 }
