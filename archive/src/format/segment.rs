@@ -151,13 +151,10 @@ impl Segment {
 
     /// The services, and the start of the first and last window, of a row group.
     pub fn of_group(&self, group: usize) -> (&[String], i64, i64) {
-        match self.directory.groups.get(group) {
-            Some(of) => (&of.services, of.from_ms, of.last_ms),
-            None => {
-                let of = &self.directory;
-                (&of.services, of.from_ms, of.last_ms)
-            }
-        }
+        let whole = &self.directory;
+        let whole = (&*whole.services, whole.from_ms, whole.last_ms);
+        let found = self.directory.groups.get(group);
+        found.map_or(whole, |of| (&of.services, of.from_ms, of.last_ms))
     }
 
     /// The tables of the stacks of a row group.
