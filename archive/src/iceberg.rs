@@ -3,7 +3,7 @@
 //!
 //! **Nothing counts twice.** A snapshot has the pieces from which a reader would read whole hours and days (`rule::day`),
 //! and no piece of which only a part would be read: the other engines know neither the rule nor the ids of windows. An
-//! hour for which there are no such pieces is left out, and the result names it (see [`choice`]).
+//! hour for which there are no such pieces is left out, and the result names it (see `choice`).
 //!
 //! A file is in a partition of its own, whose values are the name of its block, its day, and its hour if it is of an
 //! hour. Engines take the values of such columns from the metadata, so they need not be in the files.
