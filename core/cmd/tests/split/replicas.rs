@@ -13,6 +13,8 @@ use tempfile::TempDir;
 const KILLS: u64 = 50;
 /// Clients that push all the time.
 const CLIENTS: u64 = 4;
+/// The value of one sample at the default rate of 100 Hz, in nanoseconds.
+const SAMPLE: u64 = 10_000_000;
 /// How long a client tries to push one window.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -87,19 +89,17 @@ fn within_patience(ask: impl FnMut() -> Option<()>) -> bool {
     within(PATIENCE, ask).is_some()
 }
 
-/// How often each window counts, as an archiver answers.
-fn counted(address: &str, from: i64, until: i64) -> Option<BTreeMap<String, u64>> {
+/// The value of each window, as an archiver answers.
+fn counted(address: &str, from: i64, until: i64) -> BTreeMap<String, u64> {
     let url = format!(
-        "{address}/api/v1/profiles/folded?selector=%7Bservice_name%3D%22replicated%22%7D&from={from}&until={until}"
+        "{address}/api/v1/profiles/folded?type=cpu&selector=%7Bservice_name%3D%22replicated%22%7D&from={from}&until={until}"
     );
-    let response = http::try_get(&url)?;
-    if response.status != 200 {
-        return None;
-    }
+    let response = http::get(&url);
     let text = response.text();
+    assert_eq!(response.status, 200, "{text}");
     let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
-    let counted = lines.filter_map(|(stack, count)| Some((stack.to_owned(), count.parse().ok()?)));
-    Some(counted.collect())
+    let counted = lines.map(|(stack, value)| (stack.to_owned(), value.parse().expect("a number")));
+    counted.collect()
 }
 
 fn kill_and_replace(bucket: &Bucket, folder: &TempDir) {
@@ -148,8 +148,8 @@ fn kill_and_replace(bucket: &Bucket, folder: &TempDir) {
     assert!(pushed >= kills, "{pushed} windows");
     let until = from + 7_200;
     for process in &processes {
-        let all = counted(&address(process), from - 3_600, until).expect("an answer");
-        let wrong: Vec<_> = all.iter().filter(|(_, count)| **count != 1).collect();
+        let all = counted(&address(process), from - 3_600, until);
+        let wrong: Vec<_> = all.iter().filter(|(_, value)| **value != SAMPLE).collect();
         assert!(wrong.is_empty(), "{}: {wrong:?}", bucket.name);
         assert_eq!(all.len() as u64, pushed, "{}: windows", bucket.name);
     }
