@@ -26,7 +26,7 @@ impl DayPlan {
 /// Plans one day.
 ///
 /// A day block is merged from the pieces with windows of all hours, so that each window is in it once, and it holds
-/// every known leaf. A late window therefore makes another day block, which replaces the first one; until then its
+/// every known leaf. An hour whose windows have expired is taken from one other day block, and from nothing besides. A late window therefore makes another day block, which replaces the first one; until then its
 /// hour is read from windows. Late windows are collected: they are merged when no other has arrived for
 /// `late_settle`, or when one has waited for four times as long.
 ///
@@ -72,6 +72,16 @@ pub fn plan_day(listing: &DayListing, day: Day, now: Timestamp, policy: &Policy)
     // The hour is compacted first, and what could count twice is never summed up.
     let is_open = |(_, pieces): &(Hour, crate::rule::Selection)| !pieces.segments.is_empty();
     if tiling.hours.iter().any(is_open) || !tiling.inexact.is_empty() {
+        return plan;
+    }
+    // A window that was pushed twice is in two leaves, and a day block has no windows to compare. A listing in which
+    // blocks are missing, because their meta objects could not be read, can ask for such a merge.
+    let is_mixed = |hour: &Hour| {
+        let blocks = tiling.blocks.iter().filter(|(_, of)| of.contains(*hour));
+        let with_windows = tiling.hours.iter().filter(|(of, _)| of == hour);
+        blocks.count() + with_windows.count() > 1
+    };
+    if known.iter().any(is_mixed) {
         return plan;
     }
     for (hour, pieces) in tiling.hours {

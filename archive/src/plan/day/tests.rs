@@ -66,6 +66,22 @@ fn late_windows_are_collected_until_they_have_settled() {
 }
 
 #[test]
+fn hour_is_never_merged_from_a_day_block_and_other_pieces() {
+    // The block of leaf 1 is missing in the listing. Leaf 2 may hold a window of leaf 1 again.
+    let mut listing = day(vec![block(2, 2..3)], &[]);
+    listing.blocks.push(day_block(9, &[(1, &[1])]));
+    assert!(plan_day(&listing, DAY, at(100), &Policy::default()).is_settled());
+    // Neither is it from two day blocks.
+    listing.hours.clear();
+    listing.blocks.push(day_block(8, &[(1, &[2])]));
+    assert!(plan_day(&listing, DAY, at(100), &Policy::default()).is_settled());
+    // With the block of leaf 1 it is merged from windows.
+    let mut listing = day(vec![block(1, 1..2), block(2, 2..3)], &[]);
+    listing.blocks.push(day_block(9, &[(1, &[1])]));
+    assert_eq!(merged(&listing, 100), 2);
+}
+
+#[test]
 fn replaced_day_block_is_deleted_after_the_grace_period() {
     let mut listing = day(vec![block(1, 1..4)], &[]);
     listing.blocks.push(day_block(8, &[(1, &[1, 2])]));
