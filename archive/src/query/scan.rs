@@ -239,8 +239,11 @@ impl<'a> Scan<'a> {
             let (again, _) = query.bucket.days(tenant, &folders, (hour, hour)).await?;
             let mut again = again.into_values().next().unwrap_or_default();
             let choice = again.choose(hour, Detail::Windows);
-            if let ([block], true) = (choice.blocks.as_slice(), self.visited == visited) {
-                // Its windows have expired, and none was counted.
+            if let ([block], true) = (choice.blocks.as_slice(), self.visited == visited)
+                && again.blocks[*block].has_hours
+            {
+                // Its windows have expired, and none was counted. Without sums by hour, the block would count for hours
+                // that were read already.
                 let mut mask = Hours::default();
                 mask.insert(hour);
                 let tiling = Tiling {
