@@ -2,7 +2,7 @@
 //!
 //! A *piece* is what exists as a whole or not at all: a segment, a block, the symbols of a build, or any other object
 //! of a tenant. The meta object of a piece is copied last, so a copy that is interrupted at any point leaves an archive
-//! that is whole, and whoever repeats the copy goes on from there: what is in the target already is compared and
+//! that is whole, and a repeated copy resumes there: what is in the target already is compared and
 //! skipped.
 //!
 //! **The source may be written and compacted meanwhile.** A window is acknowledged after its segment was stored, so the

@@ -88,7 +88,7 @@ impl Publication<'_> {
         }
     }
 
-    /// The current metadata. If it cannot be read, the table begins anew after the highest number.
+    /// The current metadata. If it cannot be read, the table starts over with the number after the highest one.
     async fn current(&self, table: Table) -> Result<Current> {
         let bits = self.archive.random_bits();
         let keys = &self.bucket().keys;

@@ -111,7 +111,7 @@ impl Counts {
     }
 }
 
-/// The hash of texts, which are told apart.
+/// A hash of several texts that depends on where each of them ends.
 pub(crate) fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
     let mut hash = Xxh3::new();
     for text in texts {

@@ -94,7 +94,7 @@ fn files_without_a_meta_object_are_deleted_when_nothing_is_left_to_merge() {
     check(&of_day, false, 89, 0);
     check(&of_day, false, 90, 1);
     check(&of_day, true, 90, 0);
-    // Whoever writes it finishes within the grace period.
+    // Its writer finishes within the grace period.
     let mut fresh = of_day;
     fresh.since = OF.end().plus(DAY * 90);
     check(&fresh, false, 90, 0);
