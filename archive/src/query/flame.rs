@@ -166,10 +166,7 @@ impl Visitor for Flame {
                 }
             };
             let tree = &mut self.tree;
-            let frame = |node: u32| {
-                let frame = dictionary.node_frames[node as usize];
-                merge.frame(tree, frame as usize)
-            };
+            let frame = |node: u32| merge.frame_of(tree, node);
             let part = sums.take(&cell.above, convert, frame)?;
             self.pending_nodes += part.len();
             self.pending.push(part);
@@ -242,9 +239,10 @@ pub(super) struct Merge<'a> {
     dictionary: &'a Dictionary,
     texts: TreeFrames<'a>,
     grain: Grain,
+    /// The frame of each node, or one that is the same at this grain.
+    node_frames: &'a [u32],
+    /// The frame of the tree for each frame.
     frames: Vec<u32>,
-    /// Of each function with a name, the last mapping and the frame of the tree, which all of its frames are.
-    functions: Vec<(u32, u32)>,
     /// Nodes of the tree; empty until the first one is copied.
     nodes: Vec<u32>,
     path: Vec<u32>,
@@ -256,11 +254,11 @@ impl<'a> Merge<'a> {
             dictionary,
             texts: TreeFrames::of(dictionary),
             grain,
-            frames: vec![u32::MAX; dictionary.frame_count()],
-            functions: match grain {
-                Grain::Function => vec![(0, u32::MAX); dictionary.function_count()],
-                Grain::Location => Vec::new(),
+            node_frames: match grain {
+                Grain::Function => dictionary.function_frames(),
+                Grain::Location => &dictionary.node_frames,
             },
+            frames: vec![u32::MAX; dictionary.frame_count()],
             nodes: Vec::new(),
             path: Vec::new(),
         }
@@ -304,7 +302,7 @@ impl<'a> Merge<'a> {
         }
         let mut result = NodeId(self.nodes[at]);
         while let Some(below) = self.path.pop() {
-            let frame = self.frame(tree, self.dictionary.node_frames[below as usize] as usize)?;
+            let frame = self.frame_of(tree, below)?;
             result = tree.child(result, frame);
             self.nodes[below as usize] = result.0;
         }
@@ -320,24 +318,13 @@ impl<'a> Merge<'a> {
         NodeId(self.nodes[at])
     }
 
-    fn frame(&mut self, tree: &mut FlameTree, frame: usize) -> Result<u32> {
-        if self.frames[frame] != u32::MAX {
-            return Ok(self.frames[frame]);
+    /// The frame of the tree for a node of the dictionary.
+    fn frame_of(&mut self, tree: &mut FlameTree, node: u32) -> Result<u32> {
+        let frame = self.node_frames[node as usize] as usize;
+        if self.frames[frame] == u32::MAX {
+            let taken = self.texts.frame(frame, tree)?;
+            self.frames[frame] = tree.frame_at(taken, self.grain);
         }
-        let (function, mapping) = self.dictionary.function_of(frame);
-        let known = self.functions.get_mut(function as usize);
-        let taken = match &known {
-            Some((of, known)) if *of == mapping && *known != u32::MAX => *known,
-            _ => {
-                let taken = self.texts.frame(frame, tree)?;
-                let index = tree.frame_at(taken, self.grain);
-                if let (Some(known), true) = (known, taken.name.0 | taken.system_name.0 != 0) {
-                    *known = (mapping, index);
-                }
-                index
-            }
-        };
-        self.frames[frame] = taken;
-        Ok(taken)
+        Ok(self.frames[frame])
     }
 }

@@ -8,6 +8,7 @@ use crate::format::columns::{Group, Texts};
 use davy_profile::flame::MappingTable;
 use davy_profile::{FlameTree, FrameKind, Mapping, StringTable};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// Addresses of frames without a name, sorted, by build id.
 pub type Unnamed = BTreeMap<String, Vec<u64>>;
@@ -43,6 +44,7 @@ pub struct Dictionary {
     /// The node of each node of the table, if they are not the same.
     pub(super) places: Option<Vec<u32>>,
     pub(super) unnamed: Unnamed,
+    pub(super) by_function: OnceLock<Vec<u32>>,
 }
 
 impl Dictionary {
@@ -136,6 +138,7 @@ impl Dictionary {
             base: 0,
             places: None,
             unnamed: Unnamed::new(),
+            by_function: OnceLock::new(),
             parents: Vec::new(),
             node_frames: Vec::new(),
             frames: (0..of_function.len()).map(frame).collect(),
@@ -168,6 +171,7 @@ impl Dictionary {
             base: 0,
             places: None,
             unnamed: Unnamed::new(),
+            by_function: OnceLock::new(),
             parents: Vec::new(),
             node_frames: Vec::new(),
             mappings: vec![Mapping::default(); of_frame.len()],
@@ -195,7 +199,7 @@ impl Dictionary {
         let texts = [&self.names, &self.files, &self.modules, &self.build_ids];
         let texts = texts.into_iter().chain(&self.system_names);
         texts.map(Texts::memory).sum::<usize>()
-            + self.parents.len() * 8
+            + self.parents.len() * 12
             + self.places.as_ref().map_or(0, |places| places.len() * 4)
             + self.frames.len() * size_of::<Frame>()
             + self.start_lines.len() * 4
@@ -208,16 +212,33 @@ impl Dictionary {
         self.frames.len()
     }
 
-    /// Number of functions.
-    pub fn function_count(&self) -> usize {
-        self.start_lines.len()
-    }
-
-    /// The function of a frame and the number of its mapping, counted from 1; 0 if it has none.
-    #[inline]
-    pub fn function_of(&self, frame: usize) -> (u32, u32) {
-        let frame = &self.frames[frame];
-        (frame.function, frame.mapping)
+    /// For each node the first frame that has the same function and mapping as its own, or its own if that has no
+    /// function. A frame is several times as large, and most nodes of a function have frames of their own, so a merge
+    /// by function that looked at those would wait for memory at almost every node.
+    pub fn function_frames(&self) -> &[u32] {
+        self.by_function.get_or_init(|| {
+            let is_named = |at: usize| {
+                let texts = [Some(&self.names), self.system_names.as_ref()];
+                let mut texts = texts.into_iter().flatten();
+                texts.any(|text| text.bytes(at).is_ok_and(|bytes| !bytes.is_empty()))
+            };
+            // The last mapping and the first frame of each function that has a name.
+            let functions =
+                (0..self.start_lines.len()).map(|at| is_named(at).then_some((0, u32::MAX)));
+            let mut functions: Vec<Option<(u32, u32)>> = functions.collect();
+            let firsts = (0..).zip(&self.frames).map(|(at, frame)| {
+                let Some(known) = &mut functions[frame.function as usize] else {
+                    return at;
+                };
+                if known.1 == u32::MAX || known.0 != frame.mapping {
+                    *known = (frame.mapping, at);
+                }
+                known.1
+            });
+            let firsts: Vec<u32> = firsts.collect();
+            let of_node = |frame: &u32| firsts.get(*frame as usize).copied().unwrap_or(u32::MAX);
+            self.node_frames.iter().map(of_node).collect()
+        })
     }
 
     /// Number of nodes of the table, including the root.

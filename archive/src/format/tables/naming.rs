@@ -6,7 +6,7 @@ use crate::format::batch::Frame;
 use crate::format::symbols::{Chain, NamedFrame};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Functions by build id and address.
 pub type Names = BTreeMap<String, FxHashMap<u64, Chain>>;
@@ -96,6 +96,7 @@ impl Dictionary {
             return Ok(true);
         }
         self.flag_mappings();
+        self.by_function = OnceLock::new();
         Ok(naming.expand(self))
     }
 

@@ -22,6 +22,8 @@ pub struct FlameTree {
     /// Own value of each node, by id.
     pub values: Vec<i64>,
     pub(super) frame_index: FxHashMap<Frame, u32>,
+    /// The last mapping whose module was looked up, and that of its module.
+    pub(super) last_module: (u32, u32),
 }
 
 impl Default for FlameTree {
@@ -33,6 +35,7 @@ impl Default for FlameTree {
             stacks: StackTree::new(),
             values: vec![0],
             frame_index: FxHashMap::default(),
+            last_module: (0, 0),
         }
     }
 }
@@ -102,18 +105,23 @@ impl FlameTree {
 
     /// The mapping that has nothing but the name of another one's file, without its folder.
     fn module(&mut self, mapping: u32) -> u32 {
-        let Some(mapping) = self.mappings.get(mapping) else {
-            return 0;
-        };
-        let name = frame::module_name(self.strings.get(mapping.file)).to_owned();
-        if name.is_empty() {
-            return 0;
+        if self.last_module.0 == mapping {
+            return self.last_module.1;
         }
-        let file = self.strings.intern(&name);
-        self.mappings.number(Mapping {
-            file,
-            ..Mapping::default()
-        })
+        let of = self.mappings.get(mapping);
+        let name = of.map_or("", |of| frame::module_name(self.strings.get(of.file)));
+        let module = if name.is_empty() {
+            0
+        } else {
+            let name = name.to_owned();
+            let file = self.strings.intern(&name);
+            self.mappings.number(Mapping {
+                file,
+                ..Mapping::default()
+            })
+        };
+        self.last_module = (mapping, module);
+        module
     }
 
     /// Returns the index of a frame that has a name only, and adds it if it is new.
