@@ -288,6 +288,30 @@ impl Bench {
     }
 }
 
+/// Merges all months, and prints what it takes.
+async fn merge_months(bench: &Bench) {
+    let day = Duration::from_hours(24);
+    let mut options = bench.options.clone();
+    options.policy.month_settle = Duration::ZERO;
+    // Some days more than two years are stored.
+    options.levels.days = day * 1_000;
+    let archive = Archive::new(options, &prometheus::Registry::new()).expect("fresh");
+    let (before, mut merged) = (cpu(), 0);
+    loop {
+        let done = archive.compactor().once().await.expect("compaction");
+        if done.merged == 0 {
+            break;
+        }
+        merged += done.merged;
+    }
+    let used = cpu().saturating_sub(before);
+    println!(
+        "merge of {merged} blocks, most of them of months: {:.1} s CPU, memory {} MiB",
+        used.as_secs_f64(),
+        resident()
+    );
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
@@ -377,6 +401,21 @@ async fn main() {
                     after(span),
                     &format!("{rest}&step={}", 15 + run),
                 )
+            })
+            .await;
+    }
+    merge_months(&bench).await;
+    for span in [30, days].into_iter().filter(|span| *span <= days) {
+        let from = Day(today.0 - 2 - span).first().start();
+        let name = format!("merge of 1 service x {span} days, with month blocks");
+        bench
+            .run(&name, |_| path("flamegraph", from, after(0), one))
+            .await;
+        let name = format!("series of 1 service x {span} days, with month blocks");
+        let step = "&step=86400";
+        bench
+            .run(&name, |_| {
+                path("series", from, after(0), &format!("{one}{step}"))
             })
             .await;
     }

@@ -3,6 +3,7 @@
 pub(crate) mod decoded;
 pub mod levels;
 mod meter;
+pub mod months;
 mod piece;
 pub(crate) mod requests;
 
@@ -242,7 +243,7 @@ impl Bucket {
                             block.1 = Some(since);
                         }
                     }
-                    Some(Named::DayBlock(..)) | None => {}
+                    Some(Named::DayBlock(..) | Named::MonthBlock(..)) | None => {}
                 }
             }
         }

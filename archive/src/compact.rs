@@ -5,6 +5,7 @@ mod day;
 mod expire;
 mod hour;
 mod merge;
+mod month;
 mod part;
 mod presence;
 mod quarantine;

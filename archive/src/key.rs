@@ -1,140 +1,12 @@
 //! Keys of objects. External text is encoded here and nowhere else.
 
-use davy_base::Timestamp;
-use jiff::civil::{Date, Time};
-use jiff::tz::TimeZone;
+mod period;
+
+pub use period::{Day, Hour, Month, Period};
+
 use object_store::path::Path;
-use std::fmt;
-use std::time::Duration;
+use period::hh;
 use ulid::Ulid;
-
-/// An hour of data in UTC, as hours since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Hour(pub i64);
-
-const HOUR: Duration = Duration::from_hours(1);
-
-impl Hour {
-    /// The first and the last hour.
-    pub(crate) const EVER: (Self, Self) = (Self(i64::MIN), Self(i64::MAX));
-
-    /// The hour that contains `time`.
-    pub fn of(time: Timestamp) -> Self {
-        Self(time.seconds().div_euclid(3_600))
-    }
-
-    /// Start of the hour.
-    pub fn start(self) -> Timestamp {
-        Timestamp::from_seconds(self.0 * 3_600)
-    }
-
-    /// End of the hour, exclusive.
-    pub fn end(self) -> Timestamp {
-        self.start().plus(HOUR)
-    }
-
-    /// `YYYY-MM-DD`.
-    pub fn date(self) -> String {
-        let start = jiff::Timestamp::from(self.start());
-        start.strftime("%Y-%m-%d").to_string()
-    }
-
-    /// Parses `YYYY-MM-DD` and `HH`.
-    pub(crate) fn parse(date: &str, hh: &str) -> Option<Self> {
-        let (year, rest) = date.split_once('-')?;
-        let (month, day) = rest.split_once('-')?;
-        let date = Date::new(
-            digits::<4>(year)?,
-            digits::<2>(month)? as i8,
-            digits::<2>(day)? as i8,
-        );
-        let start = TimeZone::UTC.to_timestamp(date.ok()?.to_datetime(Time::midnight()));
-        let first = Self::of(start.ok()?.into());
-        let hour = i64::from(digits::<2>(hh)?);
-        (hour < 24).then_some(Self(first.0 + hour))
-    }
-}
-
-/// The number of exactly `N` decimal digits. Listings have many keys, and no other spelling than that of keys counts.
-fn digits<const N: usize>(text: &str) -> Option<i16> {
-    let is_number = text.len() == N && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().ok())?
-}
-
-/// A day of data in UTC, as days since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Day(pub i64);
-
-impl Day {
-    /// The day that contains an hour.
-    pub fn of(hour: Hour) -> Self {
-        Self(hour.0.div_euclid(24))
-    }
-
-    /// Its first hour.
-    pub fn first(self) -> Hour {
-        Hour(self.0 * 24)
-    }
-
-    /// Its hours.
-    pub fn hours(self) -> impl Iterator<Item = Hour> {
-        (self.0 * 24..self.0 * 24 + 24).map(Hour)
-    }
-
-    /// End of the day, exclusive.
-    pub fn end(self) -> Timestamp {
-        Hour(self.0 * 24 + 24).start()
-    }
-
-    /// Parses `YYYY-MM-DD`.
-    pub(crate) fn parse(date: &str) -> Option<Self> {
-        Hour::parse(date, "00").map(Self::of)
-    }
-}
-
-impl fmt::Display for Day {
-    /// `YYYY-MM-DD`, as in keys.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.first().date())
-    }
-}
-
-/// The time that a block covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Period {
-    /// An hour.
-    Hour(Hour),
-    /// A day.
-    Day(Day),
-}
-
-impl From<Hour> for Period {
-    fn from(hour: Hour) -> Self {
-        Self::Hour(hour)
-    }
-}
-
-impl From<Day> for Period {
-    fn from(day: Day) -> Self {
-        Self::Day(day)
-    }
-}
-
-impl fmt::Display for Period {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hour(hour) => hour.fmt(f),
-            Self::Day(day) => day.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Hour {
-    /// `YYYY-MM-DD/HH`, as in keys.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.date(), hh(*self))
-    }
-}
 
 /// A tenant, encoded as a part of a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -213,7 +85,7 @@ pub struct BlockId(pub String);
 
 impl BlockId {
     /// From a part of a key.
-    fn parse(part: &str) -> Option<Self> {
+    pub(crate) fn parse(part: &str) -> Option<Self> {
         let known = part.len() == 32 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
         known.then(|| Self(part.to_owned()))
     }
@@ -234,6 +106,8 @@ pub enum Named {
     Block(Hour, BlockId, String),
     /// A file of a day block, by file name.
     DayBlock(Day, BlockId, String),
+    /// A file of a month block, by file name.
+    MonthBlock(Month, BlockId, String),
 }
 
 /// The object whose presence makes a block exist.
@@ -318,6 +192,11 @@ impl Keys {
         }
     }
 
+    /// The folder of a tenant's month blocks.
+    pub fn month_blocks(&self, tenant: &Tenant) -> Path {
+        self.path(&[tenant.key(), "blocks", "month"])
+    }
+
     /// A file of a block.
     pub fn block(
         &self,
@@ -335,6 +214,10 @@ impl Keys {
             Period::Day(day) => {
                 let date = day.to_string();
                 self.path(&[tenant, "blocks", "day", &date, id, file])
+            }
+            Period::Month(month) => {
+                let month = month.to_string();
+                self.path(&[tenant, "blocks", "month", &month, id, file])
             }
         }
     }
@@ -402,99 +285,14 @@ impl Keys {
                 let (day, id) = (Day::parse(date)?, BlockId::parse(id)?);
                 Some(Named::DayBlock(day, id, (*file).to_owned()))
             }
+            [of, "blocks", "month", month, id, file] if *of == tenant.key() => {
+                let (month, id) = (Month::parse(month)?, BlockId::parse(id)?);
+                Some(Named::MonthBlock(month, id, (*file).to_owned()))
+            }
             _ => None,
         }
     }
 }
 
-fn hh(hour: Hour) -> String {
-    format!("{:02}", hour.0.rem_euclid(24))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn encoded_text_cannot_leave_its_folder() {
-        let check = |text: &str, part: &str| assert_eq!(encode(text), part, "{text}");
-        check("web-1.eu_west", "web-1.eu_west");
-        check("..", "=2e.");
-        check("../../etc", "=2e.=2f..=2fetc");
-        check("a\0b", "a=00b");
-        check("ä%", "=c3=a4=25");
-        assert_eq!(Tenant::new(""), None);
-    }
-
-    #[test]
-    fn build_id_of_any_length_is_one_short_part_of_a_key() {
-        let key = |id: &str| BuildKey::of(id).key().to_owned();
-        assert_eq!(key("0aff"), "0aff");
-        assert_eq!(key("../a/b-c_d"), "=2e.=2fa=2fb-c_d");
-        let (a, b) = ("/".repeat(255) + "a", "/".repeat(255) + "b");
-        assert_eq!(key(&a).len(), 200);
-        assert_ne!(key(&a), key(&b));
-        assert!(!key(&a).contains('/'));
-    }
-
-    #[test]
-    fn hour_is_parsed_only_as_keys_spell_it() {
-        let check = |date: &str, hh: &str, expected: Option<i64>| {
-            assert_eq!(
-                Hour::parse(date, hh).map(|hour| hour.0),
-                expected,
-                "{date} {hh}"
-            );
-        };
-        check("1970-01-01", "00", Some(0));
-        check("2026-11-22", "10", Some(498_706));
-        check("2024-02-29", "23", Some(474_791));
-        for (date, hh) in [
-            ("2026-11-22", "24"),
-            ("2026-11-22", "7"),
-            ("2026-11-22", "+7"),
-            ("2026-02-29", "00"),
-            ("2026-1-22", "00"),
-            ("+026-11-22", "00"),
-            ("20261122", "00"),
-            ("2026-11-22T", "00"),
-        ] {
-            check(date, hh, None);
-        }
-        let hour = Hour(498_706);
-        let text = hour.to_string();
-        let (date, hh) = text.split_once('/').expect("a date and an hour");
-        assert_eq!(Hour::parse(date, hh), Some(hour));
-    }
-
-    #[test]
-    fn keys_survive_a_round_trip() {
-        let keys = Keys::new("davy/x y");
-        let tenant = Tenant::new("../t").expect("a name");
-        let hour =
-            Hour::of(crate::time::parse("2026-11-22T10:59:59Z", Timestamp::EPOCH).expect("valid"));
-        let path = keys.segment(&tenant, hour, Ulid(7));
-        assert_eq!(
-            path.as_ref(),
-            "davy/x=20y/=2e.=2ft/segments/2026-11-22/10/00000000000000000000000007.segment"
-        );
-        assert_eq!(
-            keys.parse(&tenant, &path),
-            Some(Named::Segment(hour, Ulid(7)))
-        );
-        assert_eq!(keys.parse(&Tenant::anonymous(), &path), None);
-        let id = BlockId("0".repeat(32));
-        let path = keys.block(&tenant, hour, &id, META);
-        assert_eq!(
-            keys.parse(&tenant, &path),
-            Some(Named::Block(hour, id.clone(), META.to_owned()))
-        );
-        let day = Day::of(hour);
-        let path = keys.block(&tenant, day, &id, META);
-        assert!(path.as_ref().contains("/blocks/day/2026-11-22/"), "{path}");
-        assert_eq!(
-            keys.parse(&tenant, &path),
-            Some(Named::DayBlock(day, id, META.to_owned()))
-        );
-    }
-}
+mod tests;

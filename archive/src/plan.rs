@@ -2,6 +2,7 @@
 //! time.
 
 pub mod day;
+pub mod month;
 pub mod retention;
 pub mod share;
 
@@ -32,6 +33,12 @@ pub struct Policy {
     pub day_settle: Duration,
     /// Time without late windows after which those of a day are merged into its next day block.
     pub late_settle: Duration,
+    /// Time after the end of a month, and after its newest day block was written, at which it is merged.
+    pub month_settle: Duration,
+    /// Number of days with windows from which on a month is merged.
+    pub month_days: usize,
+    /// A month is merged only if its first day is kept for at least this time.
+    pub month_kept: Duration,
 }
 
 impl Default for Policy {
@@ -45,6 +52,9 @@ impl Default for Policy {
             grace: Duration::from_hours(1),
             day_settle: Duration::from_hours(6),
             late_settle: Duration::from_hours(6),
+            month_settle: Duration::from_hours(24),
+            month_days: 2,
+            month_kept: Duration::from_hours(31 * 24),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The reader's rule: which segments and blocks of an hour a query or a compaction reads. [`day`] extends it to day
-//! blocks.
+//! blocks, and [`month`] to month blocks.
 //!
 //! A *leaf* is the name of a segment. A block holds the windows of the leaves that it lists, a segment
 //! those of its own leaf. A *piece* is a segment or a block. The rule is a pure function of a listing:
@@ -28,6 +28,7 @@
 //! of this rule and drops every window that an earlier piece had.
 
 pub mod day;
+pub mod month;
 
 use crate::key::BlockId;
 use crate::simulation::{Mutant, is_active};

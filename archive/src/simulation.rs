@@ -21,11 +21,13 @@ pub enum Mutant {
     IncompleteDayBlock,
     /// The meta object of a block is written first.
     MetaFirst,
+    /// Readers use a month block whatever the sources of its days are.
+    OutdatedMonthBlock,
 }
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NoGrace,
         Self::NoStepTwo,
         Self::NoWindowIds,
@@ -33,6 +35,7 @@ impl Mutant {
         Self::NoDayBlock,
         Self::IncompleteDayBlock,
         Self::MetaFirst,
+        Self::OutdatedMonthBlock,
     ];
 
     /// Its name on the command line.
@@ -45,6 +48,7 @@ impl Mutant {
             Self::NoDayBlock => "no-day-block",
             Self::IncompleteDayBlock => "incomplete-day-block",
             Self::MetaFirst => "meta-first",
+            Self::OutdatedMonthBlock => "outdated-month-block",
         }
     }
 }

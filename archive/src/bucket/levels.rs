@@ -4,7 +4,7 @@ use super::{Bucket, ReadError};
 use crate::error::{Error, Result};
 use crate::format::Table;
 use crate::format::block::Meta;
-use crate::key::{BlockId, Day, Hour, META, Named, Period, SEGMENTS, Tenant};
+use crate::key::{BlockId, Day, Hour, META, Month, Named, Period, SEGMENTS, Tenant};
 use crate::rule::day::{DayBlock, DayListing, Unfinished};
 use crate::rule::{BlockEntry, SegmentEntry};
 use davy_base::Timestamp;
@@ -15,17 +15,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use ulid::Ulid;
 
-/// Number of days and of meta objects of a day that are read concurrently.
-const TOGETHER: usize = 8;
+/// Number of days, of months, and of meta objects of a day that are read concurrently.
+pub(super) const TOGETHER: usize = 8;
 
 /// The files of a block.
 #[derive(Default)]
-struct Files {
-    bytes: u64,
+pub(super) struct Files {
+    pub(super) bytes: u64,
     /// When its meta object was written.
-    since: Option<Timestamp>,
+    pub(super) since: Option<Timestamp>,
     /// When the last file was written.
-    last: Timestamp,
+    pub(super) last: Timestamp,
     /// Size of the values by window or hour, if they exist.
     samples: Option<u64>,
 }
@@ -52,10 +52,17 @@ impl Files {
 
 /// What is listed of a day.
 #[derive(Default)]
-struct Listed {
-    segments: BTreeMap<Hour, Vec<SegmentEntry>>,
-    hours: BTreeMap<(Hour, BlockId), Files>,
-    days: BTreeMap<BlockId, Files>,
+pub(super) struct Listed {
+    pub(super) segments: BTreeMap<Hour, Vec<SegmentEntry>>,
+    pub(super) hours: BTreeMap<(Hour, BlockId), Files>,
+    pub(super) days: BTreeMap<BlockId, Files>,
+}
+
+/// What is listed of days and months.
+#[derive(Default)]
+pub(super) struct AllListed {
+    pub(super) days: BTreeMap<Day, Listed>,
+    pub(super) months: BTreeMap<Month, BTreeMap<BlockId, Files>>,
 }
 
 /// A day, and a sentence for each block that is left out because it cannot be read.
@@ -65,7 +72,7 @@ type Read = (DayListing, Vec<String>);
 pub type StoredLeaves = BTreeMap<String, Vec<String>>;
 
 impl Bucket {
-    /// The folders of all levels of a tenant.
+    /// The folders of all levels of a tenant but months.
     pub fn levels(&self, tenant: &Tenant) -> Vec<Path> {
         vec![
             self.keys.segments(tenant, None),
@@ -82,7 +89,18 @@ impl Bucket {
         folders: &[Path],
         (first, last): (Hour, Hour),
     ) -> Result<(BTreeMap<Day, DayListing>, Vec<String>)> {
-        let mut days: BTreeMap<Day, Listed> = BTreeMap::new();
+        let listed = self.listed(tenant, folders, (first, last)).await?;
+        Ok(self.read_days(tenant, listed.days).await)
+    }
+
+    /// The objects in some folders that are of hours from `first` to `last`, and of months.
+    pub(super) async fn listed(
+        &self,
+        tenant: &Tenant,
+        folders: &[Path],
+        (first, last): (Hour, Hour),
+    ) -> Result<AllListed> {
+        let mut all = AllListed::default();
         for folder in folders {
             for object in self.list(folder).await? {
                 let Some(named) = self.keys.parse(tenant, &object.location) else {
@@ -97,11 +115,17 @@ impl Bucket {
                         Day::of(*hour)
                     }
                     Named::DayBlock(day, ..) => *day,
+                    Named::MonthBlock(month, id, file) => {
+                        let of_month = all.months.entry(*month).or_default();
+                        let files = of_month.entry(id.clone()).or_default();
+                        files.add(file, object.size, since);
+                        continue;
+                    }
                 };
                 if day < Day::of(first) || day > Day::of(last) {
                     continue;
                 }
-                let listed = days.entry(day).or_default();
+                let listed = all.days.entry(day).or_default();
                 match named {
                     Named::Segment(hour, name) => {
                         let bytes = object.size;
@@ -116,9 +140,20 @@ impl Bucket {
                         let files = listed.days.entry(id).or_default();
                         files.add(&file, object.size, since);
                     }
+                    // It is of no day.
+                    Named::MonthBlock(..) => {}
                 }
             }
         }
+        Ok(all)
+    }
+
+    /// Reads what the rule needs of days.
+    pub(super) async fn read_days(
+        &self,
+        tenant: &Tenant,
+        days: BTreeMap<Day, Listed>,
+    ) -> (BTreeMap<Day, DayListing>, Vec<String>) {
         let reads: Vec<_> = days
             .into_iter()
             .map(|(day, listed)| self.day(tenant, day, listed))
@@ -129,7 +164,7 @@ impl Bucket {
             days.insert(day, listing);
             faults.extend(of_day);
         }
-        Ok((days, faults))
+        (days, faults)
     }
 
     /// Reads what the rule needs of a day.
@@ -302,7 +337,7 @@ fn unfinished(day: Day, listed: &Listed) -> Vec<Unfinished> {
 }
 
 /// Why a block is left out; `None` if it was deleted.
-fn fault(period: Period, id: &BlockId, error: ReadError) -> Option<String> {
+pub(super) fn fault(period: Period, id: &BlockId, error: ReadError) -> Option<String> {
     match error {
         ReadError::Gone => None,
         ReadError::Failed(error) => Some(format!("block {} of {period}: {error}", id.0)),

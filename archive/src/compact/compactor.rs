@@ -81,7 +81,7 @@ impl Compactor {
             self.bucket.delete(&key(&table.file())).await?;
         }
         match period {
-            Period::Hour(_) => Ok(()),
+            Period::Hour(_) | Period::Month(_) => Ok(()),
             Period::Day(_) => self.bucket.delete(&key(SEGMENTS)).await,
         }
     }

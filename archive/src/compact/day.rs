@@ -22,13 +22,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use ulid::Ulid;
 
 impl Compactor {
-    /// Merges and expires a share of the days of a tenant. Returns the number of days that were due to be merged.
+    /// Merges and expires a share of the days and months of a tenant. Returns the numbers of days and months that were
+    /// due to be merged.
     pub(super) async fn days(
         &self,
         tenant: &Tenant,
         share: &Share,
         done: &mut Done,
-    ) -> Result<i64> {
+    ) -> Result<(i64, i64)> {
         let mut due = 0;
         let folders = self.bucket.levels(tenant);
         let listed = self.options.clock.now();
@@ -36,16 +37,17 @@ impl Compactor {
         for fault in faults {
             tracing::warn!(fault, "unreadable block left out of compaction");
         }
-        for (day, listing) in days {
+        for (day, listing) in &days {
+            let day = *day;
             let policy = &self.options.policy;
-            let plan = plan_day(&listing, day, listed, policy);
+            let plan = plan_day(listing, day, listed, policy);
             due += i64::from(!plan.is_settled());
             let key = format!("{}/{day}", tenant.key());
             if !share.contains(&key, day.end().plus(policy.day_settle), listed) {
                 continue;
             }
             if !plan.is_settled() {
-                let merged = self.merge_day(tenant, day, &listing, &plan).await;
+                let merged = self.merge_day(tenant, day, listing, &plan).await;
                 let outcome = if merged.is_ok() { "done" } else { "failed" };
                 let of = self.metrics.compactions.with_label_values(&[outcome]);
                 of.inc();
@@ -66,8 +68,8 @@ impl Compactor {
                     Err(error) => done.failed.push(format!("{day}: {error}")),
                 }
             }
-            self.delete_covered(tenant, &listing, listed, done).await;
-            for expired in self.expire(tenant, day, &listing, false).await {
+            self.delete_covered(tenant, listing, listed, done).await;
+            for expired in self.expire(tenant, day, listing, false).await {
                 match expired.outcome {
                     Outcome::Deleted => done.deleted += 1,
                     Outcome::Failed(error) => done.failed.push(format!("{day}: {error}")),
@@ -75,7 +77,8 @@ impl Compactor {
                 }
             }
         }
-        Ok(due)
+        let months = self.months(tenant, share, (&days, listed), done).await?;
+        Ok((due, months))
     }
 
     /// Deletes hour blocks of a day that others cover, such as those that were rewritten. Rounds over hours visit only

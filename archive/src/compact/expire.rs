@@ -3,10 +3,11 @@
 use super::compactor::Compactor;
 use crate::error::Result;
 use crate::format::Table;
-use crate::key::{BlockId, Day, Hour, Tenant};
+use crate::key::{BlockId, Day, Hour, Month, Period, Tenant};
 use crate::plan::Piece;
-use crate::plan::retention::{Expired, Reason, plan_retention};
+use crate::plan::retention::{Expired, Reason, plan_month_retention, plan_retention};
 use crate::rule::day::DayListing;
+use crate::rule::month::MonthListing;
 use serde::Serialize;
 
 /// Something whose retention is over.
@@ -14,9 +15,9 @@ use serde::Serialize;
 pub struct Retained {
     /// The tenant, encoded as in keys.
     pub tenant: String,
-    /// `YYYY-MM-DD/HH`, or `YYYY-MM-DD` of a day block.
+    /// `YYYY-MM-DD/HH`, `YYYY-MM-DD` of a day block, or `YYYY-MM` of a month block.
     pub period: String,
-    /// `segment`, `hour`, `day`, `hourly sums` of a day block, or `unfinished` files of a block.
+    /// `segment`, `hour`, `day`, `hourly sums` of a day block, `month`, or `unfinished` files of a block.
     pub kind: &'static str,
     /// Name of the segment or block.
     pub name: String,
@@ -49,8 +50,12 @@ impl Compactor {
         for tenant in self.bucket.tenants().await? {
             let folders = self.bucket.levels(&tenant);
             let (days, _) = self.bucket.days(&tenant, &folders, Hour::EVER).await?;
-            for (day, listing) in days {
-                all.extend(self.expire(&tenant, day, &listing, dry_run).await);
+            for (day, listing) in &days {
+                all.extend(self.expire(&tenant, *day, listing, dry_run).await);
+            }
+            let (months, _) = self.bucket.months(&tenant, &days).await?;
+            for (month, listing) in months {
+                all.extend(self.expire_month(&tenant, month, &listing, dry_run).await);
             }
         }
         Ok(all)
@@ -83,18 +88,54 @@ impl Compactor {
         all
     }
 
-    async fn delete_expired(&self, tenant: &Tenant, day: Day, expired: &Expired) -> Result<()> {
+    /// Deletes what has expired of a month, or only says what would be deleted.
+    pub(super) async fn expire_month(
+        &self,
+        tenant: &Tenant,
+        month: Month,
+        listing: &MonthListing,
+        dry_run: bool,
+    ) -> Vec<Retained> {
+        let levels = self.options.levels.with_accepted(self.options.retention);
+        let (now, grace) = (self.options.clock.now(), self.options.policy.grace);
+        let mut all = Vec::new();
+        for (expired, reason) in plan_month_retention(listing, month, now, &levels, grace) {
+            let mut of = describe_month(tenant, month, listing, &expired, reason);
+            if !dry_run {
+                let deleted = self.delete_expired(tenant, month, &expired).await;
+                of.outcome = match deleted {
+                    Ok(()) => Outcome::Deleted,
+                    Err(error) => Outcome::Failed(error.to_string()),
+                };
+            }
+            all.push(of);
+        }
+        all
+    }
+
+    /// Deletes something of a day or month.
+    async fn delete_expired(
+        &self,
+        tenant: &Tenant,
+        period: impl Into<Period>,
+        expired: &Expired,
+    ) -> Result<()> {
+        let period = period.into();
         let kind = match expired {
             Expired::Piece(hour, piece) => return self.delete(tenant, *hour, piece).await,
             Expired::Hours(block) => {
                 let file = Table::Samples.file();
-                let key = self.bucket.keys.block(tenant, day, block, &file);
+                let key = self.bucket.keys.block(tenant, period, block, &file);
                 self.bucket.delete(&key).await?;
                 "hourly sums"
             }
             Expired::Block(block) => {
-                self.delete_block(tenant, day.into(), block).await?;
+                self.delete_block(tenant, period, block).await?;
                 "day"
+            }
+            Expired::Month(block) => {
+                self.delete_block(tenant, period, block).await?;
+                "month"
             }
             Expired::Unfinished(period, block) => {
                 self.delete_block(tenant, *period, block).await?;
@@ -137,6 +178,8 @@ fn describe(
             let bytes = block(id).map(|of| of.bytes);
             (day.to_string(), "day", id.0.clone(), bytes)
         }
+        // Those of months are described by `describe_month`.
+        Expired::Month(id) => (day.to_string(), "month", id.0.clone(), None),
         Expired::Unfinished(period, id) => {
             let found = listing.unfinished.iter().find(|of| of.id == *id);
             let bytes = found.map(|of| of.bytes);
@@ -152,5 +195,35 @@ fn describe(
         bytes: bytes.unwrap_or(0),
         reason: reason.text(),
         outcome: if is_kept { Outcome::Kept } else { Outcome::Due },
+    }
+}
+
+fn describe_month(
+    tenant: &Tenant,
+    month: Month,
+    listing: &MonthListing,
+    expired: &Expired,
+    reason: Reason,
+) -> Retained {
+    let (kind, name, bytes) = match expired {
+        Expired::Month(id) => {
+            let found = listing.blocks.iter().find(|of| of.id == *id);
+            ("month", id.0.clone(), found.map(|of| of.bytes))
+        }
+        Expired::Unfinished(_, id) => {
+            let found = listing.unfinished.iter().find(|of| of.id == *id);
+            ("unfinished", id.0.clone(), found.map(|of| of.bytes))
+        }
+        // Nothing else expires by month.
+        Expired::Piece(..) | Expired::Hours(_) | Expired::Block(_) => ("", String::new(), None),
+    };
+    Retained {
+        tenant: tenant.key().to_owned(),
+        period: month.to_string(),
+        kind,
+        name,
+        bytes: bytes.unwrap_or(0),
+        reason: reason.text(),
+        outcome: Outcome::Due,
     }
 }

@@ -12,7 +12,7 @@ use crate::format::columns::Group;
 use crate::format::tables::{
     BatchFrames, Dictionary, SeriesTable, StackTables, Values, WindowTable,
 };
-use crate::key::Hour;
+use crate::key::{Day, Hour};
 use crate::options::ArchiveOptions;
 use crate::rule::day::Hours;
 use davy_base::Timestamp;
@@ -28,10 +28,15 @@ pub(super) enum Resolution {
     Windows,
     /// Cells: sums of a source over an hour, for day blocks.
     Hours,
+    /// Cells: sums of a source over a day, for month blocks. Values of stacks are summed up over all days.
+    Days,
 }
 
 /// Services with fewer rows share a row group.
 const SMALL_ROWS: usize = 8_192;
+
+/// Number of rows of a service from which on equal stacks of several days are added up.
+const FOLD_ROWS: usize = 65_536;
 
 /// One row group of each table of a piece.
 pub(super) struct Tables {
@@ -46,7 +51,7 @@ pub(super) struct Tables {
 pub(super) enum TableValues {
     /// By window.
     Samples(Group),
-    /// Sums over all windows, which must be of one hour and new to the merge.
+    /// Sums over all windows, which must be of one hour and new to the merge, or of one day in a merge of days.
     Sums(Group),
 }
 
@@ -61,6 +66,8 @@ pub(super) struct Merge {
     of_blocks: FxHashSet<WindowId>,
     writer: BlockWriter,
     rows: usize,
+    /// Rows of services after equal stacks were added up.
+    folded: BTreeMap<String, usize>,
     rows_max: usize,
     bytes_max: usize,
 }
@@ -80,14 +87,19 @@ impl Merge {
         inputs: Vec<String>,
         options: &ArchiveOptions,
     ) -> Result<Self> {
+        let writer = BlockWriter::new(&options.writer, inputs)?;
         Ok(Self {
             resolution,
             batches: BTreeMap::new(),
             small: Batch::new(),
             seen: FxHashSet::default(),
             of_blocks: FxHashSet::default(),
-            writer: BlockWriter::new(&options.writer, inputs)?,
+            writer: match resolution {
+                Resolution::Days => writer.without_samples(),
+                _ => writer,
+            },
             rows: 0,
+            folded: BTreeMap::new(),
             rows_max: options.merge_rows,
             bytes_max: options.merge_bytes,
         })
@@ -139,7 +151,10 @@ impl Merge {
             let hour = Hour::of(Timestamp::from_millis(window.start_ms));
             let is_in_block = !is_preferred && self.of_blocks.contains(&window.id);
             let is_left_out = !hours.contains(hour) || is_in_block;
-            if is_left_out || !self.seen.insert(window.id) {
+            // Cells of different days are different, even if their ids are equal.
+            let is_new =
+                is_left_out || self.resolution == Resolution::Days || self.seen.insert(window.id);
+            if is_left_out || !is_new {
                 new_windows.push(u32::MAX);
                 continue;
             }
@@ -156,6 +171,12 @@ impl Merge {
                     // Distinct for each hour of a source.
                     let key = key.wrapping_add(u128::from(hour.0.unsigned_abs()));
                     batch.cell(key, hour.start().millis(), window)
+                }
+                Resolution::Days => {
+                    let day = Day::of(hour);
+                    batch.totals.get_or_insert_default();
+                    let key = key.wrapping_add(u128::from(day.0.unsigned_abs()));
+                    batch.cell(key, day.first().start().millis(), window)
                 }
             };
             new_windows.push(index);
@@ -197,22 +218,32 @@ impl Merge {
                 .program(build_id, &mut batch.strings, &mut batch.mappings)?;
             let before = batch.rows.len();
             for row in range {
-                let window = match values.windows.get(row) {
+                let mut window = match values.windows.get(row) {
                     Some(window) => new_windows[*window as usize],
                     None => cells[source as usize],
                 };
                 if window == u32::MAX {
                     continue;
                 }
+                let (series, value) = (new_series[at], values.values[row]);
+                if self.resolution == Resolution::Days {
+                    let totals = batch.totals.get_or_insert_default();
+                    let total = totals.entry((series, window)).or_default();
+                    *total = total.saturating_add(value);
+                    window = 0;
+                }
                 let node = map.node(batch, &dictionary, values.nodes[row])?;
                 batch.rows.push(Row {
-                    series: new_series[at],
+                    series,
                     node,
                     window,
-                    value: values.values[row],
+                    value,
                 });
             }
             self.rows += batch.rows.len() - before;
+        }
+        for service in by_service.keys() {
+            self.fold(service);
         }
         while self.rows > self.rows_max || self.bytes() > self.bytes_max {
             let bytes = |(_, batch): &(&String, &Batch)| batch.bytes();
@@ -222,10 +253,25 @@ impl Merge {
             };
             if let Some(batch) = self.batches.remove(&service) {
                 self.rows -= batch.rows.len();
+                self.folded.remove(&service);
                 self.writer.group(batch)?;
             }
         }
         Ok(())
+    }
+
+    /// Adds up equal stacks of several days, if a service has many rows more than after the last time.
+    fn fold(&mut self, service: &str) {
+        let Some(batch) = self.batches.get_mut(service) else {
+            return;
+        };
+        let rows = batch.rows.len();
+        let folded = self.folded.get(service).copied().unwrap_or(0);
+        if self.resolution == Resolution::Days && rows > 2 * folded.max(FOLD_ROWS) {
+            batch.fold();
+            self.folded.insert(service.to_owned(), batch.rows.len());
+            self.rows -= rows - batch.rows.len();
+        }
     }
 
     /// Estimated memory of what is not written yet.
@@ -239,7 +285,8 @@ impl Merge {
             if first.key().as_str() >= service {
                 break;
             }
-            let batch = first.remove();
+            let (service, batch) = first.remove_entry();
+            self.folded.remove(&service);
             self.rows -= batch.rows.len();
             self.finish_service(batch)?;
         }
@@ -313,16 +360,28 @@ fn absorb(to: &mut Batch, from: Batch) {
             })
         })
         .collect();
+    let are_days = from.totals.is_some();
     let windows: Vec<Option<u32>> = from
         .windows
         .into_iter()
         .map(|window| {
-            to.window(Window {
+            let window = Window {
                 source: sources[window.source as usize],
                 ..window
-            })
+            };
+            if are_days {
+                Some(to.another_cell(window))
+            } else {
+                to.window(window)
+            }
         })
         .collect();
+    for ((of, window), value) in from.totals.into_iter().flatten() {
+        if let Some(window) = windows[window as usize] {
+            let totals = to.totals.get_or_insert_default();
+            totals.insert((series[of as usize], window), value);
+        }
+    }
     let text = |id| from.strings.get(id);
     let functions = from.functions.iter().map(|function| {
         to.function(FunctionTexts {

@@ -2,7 +2,7 @@
 
 use super::compactor::Compactor;
 use crate::error::Result;
-use crate::plan::share::{PRESENT, is_own, present};
+use crate::plan::share::{PRESENT, is_own, order, present};
 use bytes::Bytes;
 use davy_base::Timestamp;
 use object_store::path::Path;
@@ -26,6 +26,23 @@ pub(super) enum Share {
 }
 
 impl Share {
+    /// The order in which this archiver does pieces of work with these keys that are due for a long time. That of others is
+    /// another one, so that they do other pieces first.
+    pub(super) fn order(&self, key: &str) -> u64 {
+        match self {
+            Self::All => 0,
+            Self::Own { own, .. } => order(own, key),
+        }
+    }
+
+    /// How many pieces of work that are due for a long time a round does.
+    pub(super) fn long_due(&self) -> usize {
+        match self {
+            Self::All => usize::MAX,
+            Self::Own { .. } => 1,
+        }
+    }
+
     /// Whether the round does the work with this key, which is due since `since`.
     pub(super) fn contains(&self, key: &str, since: Timestamp, now: Timestamp) -> bool {
         match self {

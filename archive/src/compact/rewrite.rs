@@ -55,8 +55,8 @@ fn inputs(writer: &str, block: &BlockId, skipped: &Skipped) -> Result<Vec<String
 }
 
 impl Compactor {
-    /// Rewrites the blocks of earlier versions that readers use, or only lists them. Day blocks have had the current
-    /// version from the beginning; segments are merged by compaction.
+    /// Rewrites the blocks of earlier versions that readers use, or only lists them. Day and month blocks have
+    /// had the current version from the beginning; segments are merged by compaction.
     pub async fn rewrite(
         &self,
         is_dry_run: bool,

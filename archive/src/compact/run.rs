@@ -1,4 +1,4 @@
-//! Rounds: the plan of each hour and day, applied to the bucket.
+//! Rounds: the plan of each hour, day and month, applied to the bucket.
 
 use super::compactor::{Compactor, Done};
 use super::presence::Share;
@@ -72,7 +72,7 @@ impl Compactor {
     async fn work(&self, share: &Share) -> Result<Done> {
         let mut done = Done::default();
         let (mut segments, mut blocks, mut lag) = (0, 0, 0);
-        let (mut due_hours, mut due_days) = (0, 0);
+        let (mut due_hours, mut due_days, mut due_months) = (0, 0, 0);
         for tenant in self.bucket.tenants().await? {
             let now = self.options.clock.now();
             for (hour, listing) in self.hours(&tenant).await? {
@@ -91,9 +91,16 @@ impl Compactor {
                 }
                 self.hour(&tenant, hour, listing, now, &mut done).await?;
             }
-            due_days += self.days(&tenant, share, &mut done).await?;
+            let (days, months) = self.days(&tenant, share, &mut done).await?;
+            due_days += days;
+            due_months += months;
         }
-        for (level, due) in [("hour", due_hours), ("day", due_days)] {
+        let due = [
+            ("hour", due_hours),
+            ("day", due_days),
+            ("month", due_months),
+        ];
+        for (level, due) in due {
             let gauge = self.metrics.compaction_backlog.with_label_values(&[level]);
             gauge.set(due);
         }

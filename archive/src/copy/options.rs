@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct CopyOptions {
     /// The only tenant to copy.
     pub tenant: Option<Tenant>,
-    /// The first day to copy; symbols have no day and are always copied.
+    /// The first day to copy; symbols have no day and are always copied. Of months, whole ones are copied.
     pub from: Option<Day>,
     /// The last day to copy.
     pub until: Option<Day>,
@@ -49,9 +49,12 @@ impl CopyOptions {
         self.until = last.map(|last| Day::of(Hour::of(last)));
     }
 
-    pub(super) fn contains(&self, day: Option<Day>) -> bool {
-        let Some(day) = day else { return true };
-        self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
+    /// Whether all days from the first to the last are to be copied.
+    pub(super) fn contains(&self, days: Option<(Day, Day)>) -> bool {
+        let Some((first, last)) = days else {
+            return true;
+        };
+        self.from.is_none_or(|from| from <= first) && self.until.is_none_or(|until| last <= until)
     }
 
     pub(super) fn contains_tenant(&self, tenant: &str) -> bool {

@@ -1,7 +1,7 @@
 //! What exists as a whole or not at all.
 
 use super::options::CopyOptions;
-use crate::key::{Day, Keys, META, Named, Tenant};
+use crate::key::{Day, Keys, META, Month, Named, Tenant};
 use object_store::path::Path;
 use std::collections::BTreeMap;
 
@@ -26,6 +26,8 @@ pub(super) enum PieceId {
     Hour(String),
     /// The folder of a day block.
     Day(String),
+    /// The folder of a month block.
+    Month(String),
     /// The folder of the symbols of a build.
     Symbols(String),
     /// Any other object.
@@ -55,9 +57,17 @@ pub(super) fn file(key: &str) -> &str {
     key.rsplit_once('/').map_or(key, |(_, file)| file)
 }
 
-/// The day that a key names.
-pub(super) fn day(key: &str) -> Option<Day> {
-    key.split('/').find_map(Day::parse)
+/// The first and the last day of what a key names.
+pub(super) fn days(key: &str) -> Option<(Day, Day)> {
+    let parts: Vec<&str> = key.split('/').collect();
+    let month = match parts.as_slice() {
+        [_, "blocks", "month", month, ..] => Month::parse(month),
+        _ => None,
+    };
+    match month {
+        Some(month) => Some((month.first(), Day(Month(month.0 + 1).first().0 - 1))),
+        None => parts.into_iter().find_map(Day::parse).map(|day| (day, day)),
+    }
 }
 
 /// The piece that an object belongs to. None if it is not copied: other engines' tables contain the address of the
@@ -77,6 +87,7 @@ pub(super) fn identify(key: &str) -> Option<PieceId> {
         Some(Named::Segment(..)) => PieceId::Segment(key.to_owned()),
         Some(Named::Block(..)) => PieceId::Hour(parent().to_owned()),
         Some(Named::DayBlock(..)) => PieceId::Day(parent().to_owned()),
+        Some(Named::MonthBlock(..)) => PieceId::Month(parent().to_owned()),
         None if folder == "symbols" => {
             let build: Vec<&str> = key.splitn(4, '/').take(3).collect();
             PieceId::Symbols(build.join("/"))
@@ -89,7 +100,7 @@ pub(super) fn identify(key: &str) -> Option<PieceId> {
 pub(super) fn pieces(entries: Vec<Entry>, options: &CopyOptions) -> BTreeMap<PieceId, Piece> {
     let mut pieces: BTreeMap<PieceId, Piece> = BTreeMap::new();
     for entry in entries {
-        if options.contains(day(&entry.key))
+        if options.contains(days(&entry.key))
             && let Some(id) = identify(&entry.key)
         {
             pieces.entry(id).or_default().entries.push(entry);
@@ -98,7 +109,9 @@ pub(super) fn pieces(entries: Vec<Entry>, options: &CopyOptions) -> BTreeMap<Pie
     pieces.retain(|id, piece| match id {
         PieceId::Segment(_) | PieceId::Other(_) => true,
         // A folder without a meta object is not a piece yet.
-        PieceId::Hour(_) | PieceId::Day(_) | PieceId::Symbols(_) => piece.meta().is_some(),
+        PieceId::Hour(_) | PieceId::Day(_) | PieceId::Month(_) | PieceId::Symbols(_) => {
+            piece.meta().is_some()
+        }
     });
     pieces
 }
@@ -121,6 +134,12 @@ mod tests {
             &format!("{folder}/sums.parquet"),
             Some(PieceId::Day(folder.clone())),
         );
+        let folder = format!("t/blocks/month/2026-11/{block}");
+        let month = PieceId::Month(folder.clone());
+        check(&format!("{folder}/sums.parquet"), Some(month));
+        let whole = days(&format!("{folder}/meta.json")).expect("days");
+        assert_eq!(Some(whole.0), Day::parse("2026-11-01"));
+        assert_eq!(Some(whole.1), Day::parse("2026-11-30"));
         let symbols = PieceId::Symbols("t/symbols/c0ffee".to_owned());
         check("t/symbols/c0ffee/meta.json", Some(symbols.clone()));
         check("t/symbols/c0ffee/1/names.parquet", Some(symbols));
@@ -129,7 +148,7 @@ mod tests {
         check("t/table/sums/metadata/v1.metadata.json", None);
         check(".archivers/x", None);
         check("../x/y", None);
-        assert_eq!(day(damaged), Day::parse("2026-11-29"));
-        assert_eq!(day("t/symbols/c0ffee/meta.json"), None);
+        assert_eq!(days(damaged).map(|of| of.0), Day::parse("2026-11-29"));
+        assert_eq!(days("t/symbols/c0ffee/meta.json"), None);
     }
 }

@@ -4,7 +4,7 @@
 use super::extents::{Check, Extent, SEGMENT_TAIL, of_file, of_segment};
 use super::objects::Objects;
 use super::options::{CopyOptions, CopyReport};
-use super::piece::{Entry, PieceId, day, file, identify};
+use super::piece::{Entry, PieceId, days, file, identify};
 use super::tar::{END, LABEL, Label, incomplete, io_failed};
 use crate::blocking::blocking;
 use crate::bucket::ReadError;
@@ -183,7 +183,7 @@ impl Import<'_> {
     async fn entry(&mut self, entry: &Entry) -> Result<()> {
         let tenant = entry.key.split('/').next().unwrap_or_default().to_owned();
         let id = identify(&entry.key).filter(|_| {
-            self.options.contains_tenant(&tenant) && self.options.contains(day(&entry.key))
+            self.options.contains_tenant(&tenant) && self.options.contains(days(&entry.key))
         });
         let Some(id) = id else {
             self.drain(entry).await;
@@ -205,13 +205,13 @@ impl Import<'_> {
         }
         match id {
             PieceId::Segment(_) => self.segment(entry, is_there).await,
-            PieceId::Hour(_) | PieceId::Day(_) if file(&entry.key) == META => {
+            PieceId::Hour(_) | PieceId::Day(_) | PieceId::Month(_) if file(&entry.key) == META => {
                 self.block(entry, is_there.is_some()).await
             }
             PieceId::Symbols(folder) if entry.key == format!("{folder}/{META}") => {
                 self.symbols(&folder, entry, is_there.is_some()).await
             }
-            PieceId::Hour(folder) | PieceId::Day(folder) => {
+            PieceId::Hour(folder) | PieceId::Day(folder) | PieceId::Month(folder) => {
                 let is_whole = self.there.contains_key(&format!("{folder}/{META}"));
                 self.store(entry, is_there.filter(|_| is_whole), false)
                     .await

@@ -19,7 +19,7 @@ impl Copy<'_> {
     pub(super) async fn piece(&self, id: &PieceId, piece: &Piece) -> Result<(), ReadError> {
         match (id, piece.entries.as_slice()) {
             (PieceId::Segment(_), [entry]) => self.segment(entry).await,
-            (PieceId::Hour(_) | PieceId::Day(_), _) => self.block(piece).await,
+            (PieceId::Hour(_) | PieceId::Day(_) | PieceId::Month(_), _) => self.block(piece).await,
             (PieceId::Symbols(folder), _) => self.symbols(folder, piece).await,
             (_, entries) => {
                 for entry in entries {

@@ -187,6 +187,9 @@ impl Frame {
 /// Number of frames or stacks that are looked up together.
 pub const TOGETHER: usize = 64;
 
+/// Sums by series and window.
+pub type Totals = FxHashMap<(u32, u32), i64>;
+
 /// Number of entries of the large tables of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchSize {
@@ -231,6 +234,8 @@ pub struct Batch {
     pub stacks: StackTree,
     /// Values in any order; rows with the same key add up.
     pub rows: Vec<Row>,
+    /// Sums by series and window, if the rows are sums over all windows, with window 0.
+    pub totals: Option<Totals>,
     source_index: FxHashMap<Source, u32>,
     series_index: FxHashMap<Series, u32>,
     window_index: FxHashMap<WindowId, u32>,
@@ -418,6 +423,25 @@ impl Batch {
             (known, time) => known.min(time),
         };
         index
+    }
+
+    /// Adds a cell of another batch and returns its index. Cells of different hours or days can have the same id.
+    pub fn another_cell(&mut self, cell: Window) -> u32 {
+        self.windows.push(cell);
+        self.windows.len() as u32 - 1
+    }
+
+    /// Adds up the rows of a series and stack, in batches whose rows are sums over all windows.
+    pub fn fold(&mut self) {
+        let key = |row: &Row| u64::from(row.series) << 32 | u64::from(row.node);
+        self.rows.sort_unstable_by_key(key);
+        self.rows.dedup_by(|row, kept| {
+            let is_same = key(row) == key(kept);
+            if is_same {
+                kept.value = kept.value.saturating_add(row.value);
+            }
+            is_same
+        });
     }
 
     /// Whether the batch has a window.

@@ -26,6 +26,9 @@ pub struct Meta {
     /// What a day block holds of each hour (`YYYY-MM-DD/HH`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hours: BTreeMap<String, HourMeta>,
+    /// The day block that a month block holds of each day (`YYYY-MM-DD`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub days: BTreeMap<String, String>,
     /// Inputs that could not be read, whose segments count as held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Damaged>,
@@ -149,6 +152,13 @@ impl BlockWriter {
         })
     }
 
+    /// Leaves out the values by window, for month blocks.
+    #[must_use]
+    pub fn without_samples(mut self) -> Self {
+        self.writers.retain(|(table, _)| *table != Table::Samples);
+        self
+    }
+
     /// Adds a row group to every table.
     pub fn group(&mut self, batch: Batch) -> Result<()> {
         let services = batch.services();
@@ -181,6 +191,7 @@ impl BlockWriter {
             segments,
             inputs: self.inputs,
             hours: BTreeMap::new(),
+            days: BTreeMap::new(),
             damaged: Vec::new(),
             windows: self.groups.iter().map(|group| group.windows).sum(),
             rows: self.groups.iter().map(|group| group.rows).sum(),
@@ -214,7 +225,7 @@ impl Meta {
         serde_json::from_slice(bytes).map_err(Error::corrupt_by)
     }
 
-    /// Whether it has a table; blocks of earlier versions have fewer.
+    /// Whether it has a table; month blocks and blocks of earlier versions have fewer.
     pub fn has(&self, table: Table) -> bool {
         self.tables.contains_key(table.name())
     }

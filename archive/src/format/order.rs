@@ -35,6 +35,8 @@ pub struct Ordered {
     pub node_frames: Vec<i32>,
     /// Rows with distinct keys and values other than 0.
     pub rows: Vec<Row>,
+    /// Sums by series and window, sorted, if they do not follow from the rows.
+    pub totals: Option<Vec<(u32, u32, i64)>>,
 }
 
 /// The sorting permutation: `(order, rank)` with `order[new] = old` and `rank[old] = new`.
@@ -224,6 +226,16 @@ pub fn ordered(batch: Batch, dictionaries: Dictionaries) -> Ordered {
     });
     rows.retain(|row| row.value != 0);
 
+    let totals = batch.totals.map(|totals| {
+        let ranked = totals.into_iter().map(|((series, window), value)| {
+            let (series, window) = (series as usize, window as usize);
+            (series_rank[series], window_rank[window], value)
+        });
+        let mut totals: Vec<_> = ranked.filter(|(.., value)| *value != 0).collect();
+        totals.sort_unstable();
+        totals
+    });
+
     Ordered {
         services: source_order
             .iter()
@@ -248,6 +260,7 @@ pub fn ordered(batch: Batch, dictionaries: Dictionaries) -> Ordered {
         parents,
         node_frames,
         rows,
+        totals,
     }
 }
 

@@ -301,8 +301,17 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
         }
         Table::Totals => {
             let (mut series, mut windows, mut values) = (Vec::new(), Vec::new(), Vec::new());
+            for (of, window, value) in content.totals.iter().flatten() {
+                series.push(bases.series + *of as i32);
+                windows.push(bases.windows + *window as i32);
+                values.push(*value);
+            }
             let mut sums = vec![0i64; content.windows.len()];
-            for same in content.rows.chunk_by(|a, b| a.series == b.series) {
+            let rows = match &content.totals {
+                Some(_) => &[],
+                None => content.rows.as_slice(),
+            };
+            for same in rows.chunk_by(|a, b| a.series == b.series) {
                 for row in same {
                     let sum = &mut sums[row.window as usize];
                     *sum = sum.saturating_add(row.value);

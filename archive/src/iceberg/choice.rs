@@ -5,6 +5,9 @@
 //!    no block holds is left out, because segments are not Parquet. Several blocks of an hour, and those of adjacent
 //!    hours, can hold the same window; who reads their ids decides.
 //! 3. Otherwise the preferred day block is the only piece, and the hours that it does not hold completely are named.
+//!
+//! Month blocks are not published. They hold what day blocks hold, without values by hour, and would be replaced whenever
+//! a late window arrives; a table has each window once, in a partition of its day.
 
 use crate::key::{BlockId, Hour};
 use crate::rule::day::{DayListing, Detail};

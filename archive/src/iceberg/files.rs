@@ -54,6 +54,8 @@ impl BlockFiles {
         match self.period {
             Period::Hour(hour) => (Day::of(hour).0 as i32, Some(hour.0.rem_euclid(24) as i32)),
             Period::Day(day) => (day.0 as i32, None),
+            // Not published, see `choice`.
+            Period::Month(month) => (month.first().0 as i32, None),
         }
     }
 }

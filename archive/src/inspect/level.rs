@@ -13,17 +13,18 @@ use std::collections::BTreeMap;
 /// A level of a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Level {
-    /// `segment`, `hour` or `day`.
+    /// `segment`, `hour`, `day` or `month`.
     pub level: &'static str,
     /// Number of segments or blocks.
     pub pieces: usize,
     /// Their size in bytes.
     pub bytes: u64,
-    /// Start of the first hour or day, as in keys; empty without pieces.
+    /// Start of the first hour, day or month, as in keys; empty without pieces.
     pub first: String,
     /// Start of the last one.
     pub last: String,
-    /// Seconds since the end of the oldest hour or day that the next level does not hold; 0 without one.
+    /// Seconds since the end of the oldest hour or day that the next level does not hold; 0 without one. Days do not wait
+    /// for months, which hold nothing else.
     pub lag_seconds: u64,
 }
 
@@ -36,6 +37,8 @@ pub struct ServiceBytes {
     pub hour_bytes: u64,
     /// Bytes in day blocks.
     pub day_bytes: u64,
+    /// Bytes in month blocks.
+    pub month_bytes: u64,
 }
 
 /// What a tenant has stored.
@@ -89,14 +92,24 @@ impl Archive {
     }
 
     async fn levels_of(&self, tenant: &Tenant) -> Result<TenantLevels> {
-        let (days, faults) = self.all_days(tenant).await?;
+        let (days, mut faults) = self.all_days(tenant).await?;
+        let (months, of_months) = self.bucket().months(tenant, &days).await?;
+        faults.extend(of_months);
         let now = self.now();
         let mut levels = [
             Level::named("segment"),
             Level::named("hour"),
             Level::named("day"),
         ];
-        let mut services: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+        let mut of_months = Level::named("month");
+        let mut services: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+        for (month, listing) in &months {
+            for block in &listing.blocks {
+                of_months.add(&(*month).into(), block.bytes);
+                self.add_services(tenant, (*month).into(), &block.id, 2, &mut services)
+                    .await;
+            }
+        }
         for (day, listing) in &days {
             add_day(&mut levels, *day, listing, now);
             for (hour, pieces) in &listing.hours {
@@ -112,17 +125,21 @@ impl Archive {
         }
         let mut services: Vec<ServiceBytes> = services
             .into_iter()
-            .map(|(service, [hour_bytes, day_bytes])| ServiceBytes {
-                service,
-                hour_bytes,
-                day_bytes,
-            })
+            .map(
+                |(service, [hour_bytes, day_bytes, month_bytes])| ServiceBytes {
+                    service,
+                    hour_bytes,
+                    day_bytes,
+                    month_bytes,
+                },
+            )
             .collect();
-        services.sort_by_key(|of| std::cmp::Reverse(of.hour_bytes + of.day_bytes));
+        let bytes = |of: &ServiceBytes| of.hour_bytes + of.day_bytes + of.month_bytes;
+        services.sort_by_key(|of| std::cmp::Reverse(bytes(of)));
         let quarantine = self.bucket().keys.quarantine(tenant);
         Ok(TenantLevels {
             tenant: tenant.key().to_owned(),
-            levels: levels.into(),
+            levels: levels.into_iter().chain([of_months]).collect(),
             services,
             quarantined: self.bucket().list(&quarantine).await?.len(),
             faults,
@@ -135,7 +152,7 @@ impl Archive {
         period: Period,
         id: &BlockId,
         column: usize,
-        services: &mut BTreeMap<String, [u64; 2]>,
+        services: &mut BTreeMap<String, [u64; 3]>,
     ) {
         let Ok(meta) = self.bucket().meta(tenant, period, id).await else {
             return;

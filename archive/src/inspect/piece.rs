@@ -56,7 +56,7 @@ pub(super) async fn segment(
     Ok(compare(stated, &all)?)
 }
 
-/// Reads a block into `totals`. A day block may be without values by hour.
+/// Reads a block into `totals`. A day block may be without values by hour, and a month block has none.
 pub(super) async fn block(
     bucket: &Bucket,
     tenant: &Tenant,
@@ -143,12 +143,19 @@ async fn group(tables: Tables, totals: &mut Totals) -> Result<Found> {
         let total = |values: &Values| -> i128 {
             values.values.iter().map(|value| i128::from(*value)).sum()
         };
-        for (what, other) in [("sums", &sums), ("totals", &totals_by_window)] {
-            if let (Some(samples), Some(other)) = (&samples, other)
-                && total(samples) != total(other)
+        for (what, one, other) in [
+            ("sums differ from the samples", &samples, &sums),
+            (
+                "totals differ from the samples",
+                &samples,
+                &totals_by_window,
+            ),
+            ("totals differ from the sums", &sums, &totals_by_window),
+        ] {
+            if let (Some(one), Some(other)) = (one, other)
+                && total(one) != total(other)
             {
-                let text = format!("the {what} differ from the samples");
-                return Err(Error::corrupt(text));
+                return Err(Error::corrupt(format!("the {what}")));
             }
         }
         let found = Found {
@@ -161,6 +168,12 @@ async fn group(tables: Tables, totals: &mut Totals) -> Result<Found> {
         };
         if let Some(samples) = &samples {
             of.add(&series, &windows, samples);
+        }
+        if let Some(sums) = &sums {
+            of.add_sums(&series, &windows, sums);
+        }
+        if let (None, Some(totals)) = (&samples, &totals_by_window) {
+            of.add_days(&series, &windows, totals);
         }
         Ok((of, found))
     };

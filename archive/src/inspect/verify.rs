@@ -1,12 +1,13 @@
-//! Verifies the pieces of a day, and its day blocks against the pieces with windows.
+//! Verifies the pieces of a day, its day blocks against the pieces with windows, and month blocks against their days.
 
 use super::item::Item;
 use super::piece;
-use super::totals::Totals;
+use super::totals::{BlockSums, Totals, sums_differ};
 use crate::bucket::{Bucket, ReadError};
 use crate::error::Result;
-use crate::key::{BlockId, Day, Hour, Tenant};
+use crate::key::{BlockId, Day, Hour, Month, Tenant};
 use crate::rule::day::{DayListing, Detail};
+use crate::rule::month::MonthBlock;
 use crate::rule::select;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,9 @@ pub(super) struct Verification<'a> {
     pub(super) listing: &'a DayListing,
 }
 
+/// The sums of the day blocks that were read.
+pub(super) type DaySums = BTreeMap<(Day, BlockId), BlockSums>;
+
 fn sentence(error: ReadError) -> String {
     match error {
         ReadError::Gone => "deleted while it was read, or a file of it is missing".to_owned(),
@@ -26,8 +30,8 @@ fn sentence(error: ReadError) -> String {
 }
 
 impl Verification<'_> {
-    /// Adds the faults to the items of the day.
-    pub(super) async fn run(&self, mut items: Vec<Item>) -> Result<Vec<Item>> {
+    /// Adds the faults to the items of the day, and the sums of its day blocks to those of others.
+    pub(super) async fn run(&self, mut items: Vec<Item>, days: &mut DaySums) -> Result<Vec<Item>> {
         let mut faults: BTreeMap<String, String> = BTreeMap::new();
         let mut windows = Totals::default();
         // Hours that cannot be compared because a piece of them cannot be read.
@@ -64,7 +68,7 @@ impl Verification<'_> {
         }
         for at in 0..self.listing.blocks.len() {
             let id = &self.listing.blocks[at].id;
-            if let Some(fault) = self.day_block(at, &windows, &faulty).await {
+            if let Some(fault) = self.day_block(at, &windows, &faulty, days).await {
                 faults.insert(id.0.clone(), fault);
             }
         }
@@ -80,6 +84,7 @@ impl Verification<'_> {
         at: usize,
         windows: &Totals,
         faulty: &BTreeSet<Hour>,
+        days: &mut DaySums,
     ) -> Option<String> {
         let block = &self.listing.blocks[at];
         let mut totals = Totals::default();
@@ -95,6 +100,8 @@ impl Verification<'_> {
         if let Err(error) = read.await {
             return Some(sentence(error));
         }
+        let sums = std::mem::take(&mut totals.sums);
+        days.insert((self.day, block.id.clone()), sums);
         let range = self.day.first().start().millis()..self.day.end().millis();
         let tiling = self.listing.tile(self.day, &range, Detail::Sums);
         if let Some(hour) = tiling.inexact.first() {
@@ -121,4 +128,25 @@ impl Verification<'_> {
         let leaves: BTreeSet<_> = blocks.chain(segments).copied().collect();
         leaves == *block.of_hour(hour)
     }
+}
+
+/// The fault of a month block: it cannot be read, or has other sums than its day blocks that were read.
+pub(super) async fn month_block(
+    bucket: &Bucket,
+    tenant: &Tenant,
+    month: Month,
+    block: &MonthBlock,
+    days: &DaySums,
+) -> Option<String> {
+    let mut totals = Totals::default();
+    let read = piece::block(bucket, tenant, month.into(), &block.id, false, &mut totals);
+    if let Err(error) = read.await {
+        return Some(sentence(error));
+    }
+    let none = BlockSums::new();
+    block.days.iter().find_map(|(day, id)| {
+        let of_day = days.get(&(*day, id.clone()))?;
+        let here = totals.days.get(day).unwrap_or(&none);
+        Some(format!("{day}: {}", sums_differ(here, of_day)?))
+    })
 }

@@ -193,7 +193,7 @@ pub const METRICS: &[MetricEntry] = &[
     gauge(
         "davy_archive_compaction_backlog",
         &["level"],
-        "Hours and days that are due to be merged, by level.",
+        "Hours, days and months that are due to be merged, by level.",
     ),
     gauge(
         "davy_archive_compaction_lag_seconds",

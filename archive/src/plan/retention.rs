@@ -1,8 +1,9 @@
 //! Decides what is deleted because of its age: a pure function of the listing of a day and the time.
 
-use crate::key::{BlockId, Day, Hour, Period};
+use crate::key::{BlockId, Day, Hour, Month, Period};
 use crate::plan::Piece;
 use crate::rule::day::DayListing;
+use crate::rule::month::MonthListing;
 use crate::simulation::{Mutant, is_active};
 use davy_base::Timestamp;
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub struct Retention {
     pub windows: Duration,
     /// Sums by hour of day blocks.
     pub hours: Duration,
-    /// Day blocks.
+    /// Day blocks, and month blocks from the end of their first day.
     pub days: Duration,
 }
 
@@ -54,6 +55,8 @@ pub enum Expired {
     Hours(BlockId),
     /// A day block.
     Block(BlockId),
+    /// A month block.
+    Month(BlockId),
     /// The files of a block without a meta object.
     Unfinished(Period, BlockId),
 }
@@ -143,9 +146,36 @@ pub fn plan_retention(
             Period::Day(day) => {
                 is_past(day.end(), retention.hours) && !day.hours().any(|hour| has_windows(&hour))
             }
+            // See `plan_month_retention`.
+            Period::Month(_) => false,
         };
         if is_over && is_past(of.since, grace) {
             let expired = Expired::Unfinished(of.period, of.id.clone());
+            plan.push((expired, Reason::Unfinished));
+        }
+    }
+    plan
+}
+
+/// What expires of a month: month blocks when the retention of their first day is over, and files of a block without a
+/// meta object when nothing is left of which the block could be merged.
+pub fn plan_month_retention(
+    listing: &MonthListing,
+    month: Month,
+    now: Timestamp,
+    retention: &Retention,
+    grace: Duration,
+) -> Vec<(Expired, Reason)> {
+    let mut plan = Vec::new();
+    for block in &listing.blocks {
+        let first = block.days.keys().next();
+        if first.is_none_or(|day| day.end().plus(retention.days) <= now) {
+            plan.push((Expired::Month(block.id.clone()), Reason::Days));
+        }
+    }
+    for of in &listing.unfinished {
+        if listing.days.is_empty() && of.since.plus(grace) <= now {
+            let expired = Expired::Unfinished(month.into(), of.id.clone());
             plan.push((expired, Reason::Unfinished));
         }
     }

@@ -27,14 +27,18 @@ pub fn present(seen: &[(String, Timestamp)]) -> Vec<String> {
 /// Whether the archiver `own` does work with this key, which has been due for a time. By rendezvous hashing, each key
 /// has its own ranking of the archivers: when one joins or leaves, only its share of the keys moves.
 pub fn is_own(archivers: &[String], own: &str, key: &str, due_for: Duration) -> bool {
-    let weight =
-        |archiver: &str| xxhash_rust::xxh3::xxh3_64(format!("{archiver}\n{key}").as_bytes());
+    let weight = |archiver: &str| order(archiver, key);
     let mine = weight(own);
     let before = archivers
         .iter()
         .filter(|other| other.as_str() != own && (weight(other), other.as_str()) > (mine, own));
     let rank = u32::try_from(before.count()).unwrap_or(u32::MAX);
     due_for >= TAKEOVER.saturating_mul(rank)
+}
+
+/// The weight of an archiver for the work with this key, by which it can also order its own work.
+pub fn order(archiver: &str, key: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(format!("{archiver}\n{key}").as_bytes())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Reads the segments and blocks of a range and counts each window once. Whole hours are read from day blocks, which
-//! have no windows but sums by hour; the rule that decides is [`crate::rule::day`].
+//! have no windows but sums by hour, and whole months from month blocks; the rules that decide are [`crate::rule::day`]
+//! and [`crate::rule::month`].
 //!
 //! Each segment or row group of a block is read in two steps: its series and windows, which decide
 //! whether the rest is needed, then the rest. Several are read at once, as far as the memory of a scan allows, and
@@ -11,6 +12,7 @@
 
 mod day;
 mod load;
+mod month;
 mod part;
 mod report;
 mod unread;
@@ -25,11 +27,12 @@ use super::admission::Admission;
 use super::params::Ask;
 use super::visit::{Depth, View, Visitor};
 use crate::blocking::blocking;
+use crate::bucket::months::Covered;
 use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::WindowId;
 use crate::format::tables::Names;
-use crate::key::{Day, Hour, Tenant};
+use crate::key::{Day, Hour, Month, Tenant};
 use crate::labels::SERVICE;
 use crate::limits::LiveLimits;
 use crate::metrics::Metrics;
@@ -42,6 +45,7 @@ use futures_util::StreamExt;
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use ulid::Ulid;
@@ -132,17 +136,43 @@ impl Query {
         if last < first {
             return Ok((visitor, scan.report));
         }
-        let folders = self.folders(&ask.tenant, first, last);
-        let (days, faults) = self
+        let months = match visitor.detail() {
+            Detail::Days => whole_months(ask),
+            Detail::Sums | Detail::Windows => Month(0)..Month(0),
+        };
+        let mut folders = self.folders(&ask.tenant, first, last);
+        if !months.is_empty() {
+            folders.push(self.bucket.keys.month_blocks(&ask.tenant));
+        }
+        let Covered {
+            mut days,
+            mut months,
+            faults,
+        } = self
             .bucket
-            .days(&ask.tenant, &folders, (first, last))
+            .covered(&ask.tenant, &folders, (first, last), &months)
             .await?;
         scan.report.partial.extend(faults);
+        let unread;
+        (visitor, unread) = scan.months(&months, visitor).await?;
+        for month in unread {
+            let end = Hour(Month(month.0 + 1).first().first().0 - 1);
+            let folders = self.bucket.levels(&ask.tenant);
+            let of_month = (month.first().first(), end);
+            let (of_month, faults) = self.bucket.days(&ask.tenant, &folders, of_month).await?;
+            scan.report.partial.extend(faults);
+            days.extend(of_month);
+            months.remove(&month);
+        }
         let range = ask.from.millis()..ask.until.millis();
         let mut previous = None;
         let mut yesterday: Option<(Day, Tiling, DayListing)> = None;
         for (day, mut listing) in days {
             let tiling = listing.tile(day, &range, visitor.detail());
+            if months.contains_key(&Month::of(day)) {
+                yesterday = Some((day, tiling, listing));
+                continue;
+            }
             scan.widen(&tiling);
             for (at, hours) in &tiling.blocks {
                 let block = &listing.blocks[*at];
@@ -412,6 +442,14 @@ impl<'a> Scan<'a> {
             }
         }
     }
+}
+
+/// The months that are in the range of a query as a whole.
+fn whole_months(ask: &Ask) -> Range<Month> {
+    let of = |time: Timestamp| Month::of(Day::of(Hour::of(time)));
+    let (first, end) = (of(ask.from), of(ask.until));
+    let is_cut = first.start() < ask.from;
+    Month(first.0 + i64::from(is_cut))..end
 }
 
 /// The leaves of a listing.

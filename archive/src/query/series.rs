@@ -34,7 +34,11 @@ impl Visitor for Steps {
 
     fn detail(&self) -> Detail {
         const HOUR_MS: i64 = 3_600_000;
-        if self.step_ms % HOUR_MS == 0 && self.from_ms % HOUR_MS == 0 {
+        const DAY_MS: i64 = 24 * HOUR_MS;
+        let is_in_steps_of = |ms: i64| self.step_ms % ms == 0 && self.from_ms % ms == 0;
+        if is_in_steps_of(DAY_MS) {
+            Detail::Days
+        } else if is_in_steps_of(HOUR_MS) {
             Detail::Sums
         } else {
             Detail::Windows

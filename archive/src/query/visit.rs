@@ -41,9 +41,9 @@ pub(super) struct View<'a> {
 pub(super) trait Visitor: Send + 'static {
     const DEPTH: Depth;
 
-    /// Whether it needs the values of each window.
+    /// Whether it needs the values of each window, hour or day.
     fn detail(&self) -> Detail {
-        Detail::Sums
+        Detail::Days
     }
 
     fn visit(&mut self, view: &View<'_>) -> Result<()>;
@@ -93,7 +93,7 @@ impl Selected {
         })
     }
 
-    /// Which windows the query selects, if none of them was counted before. Of a day block, the cells of `hours`.
+    /// Which windows the query selects, if none of them was counted before. Of a day or month block, the cells of `hours`.
     pub(super) fn windows(
         &self,
         ask: &Ask,

@@ -93,6 +93,8 @@ pub enum Detail {
     Windows,
     /// Sums over the hour.
     Sums,
+    /// Sums over the day; of a day, the same as sums over the hour.
+    Days,
 }
 
 /// The pieces from which an hour is read, as indices into the listings.
@@ -208,7 +210,7 @@ impl DayListing {
             blocks: vec![block],
             ..Choice::default()
         };
-        if let (Some(block), Detail::Sums) = (complete, detail) {
+        if let (Some(block), Detail::Sums | Detail::Days) = (complete, detail) {
             return of(block);
         }
         let (known, with_windows) = (self.known(hour), self.with_windows(hour));

@@ -54,7 +54,10 @@ async fn export_with(
     world.archive.export(target, options, &|_, _| {}).await
 }
 
-async fn export(world: &World, store: &Arc<dyn ObjectStore>) -> davy_archive::Result<CopyReport> {
+pub(crate) async fn export(
+    world: &World,
+    store: &Arc<dyn ObjectStore>,
+) -> davy_archive::Result<CopyReport> {
     export_with(world, store, &CopyOptions::default()).await
 }
 

@@ -4,4 +4,5 @@
 mod answers;
 mod damage;
 pub(crate) mod days;
+mod months;
 mod work;

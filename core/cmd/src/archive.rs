@@ -22,7 +22,7 @@ pub(crate) enum ArchiveCommand {
     Ls(ArchiveOptions),
     /// Read everything and compare it: checksums, counts, and the sums of levels. Exits with 1 if something is wrong
     Verify(ArchiveOptions),
-    /// Merge segments into hour blocks and hours into day blocks until nothing is left to merge
+    /// Merge segments into hour blocks, hours into day blocks and days into month blocks until nothing is left to merge
     Compact(ArchiveOptions),
     /// Delete what is older than its retention
     Retain {

@@ -2,7 +2,7 @@
 
 use crate::executor::OUTSIDE;
 use crate::faults::Faults;
-use crate::reader::{Span, ask, random_span, read_until};
+use crate::reader::{Span, ask, month_of, random_span, read_until};
 use crate::world::World;
 use crate::{client, windows::Window};
 use davy_archive::key::{Day, Hour, META};
@@ -47,6 +47,7 @@ pub(crate) async fn run(world: Rc<World>) {
     world.until(merged).await;
     check_merged(&world);
     check_answers(&world).await;
+    count_months(&world);
 
     let windows_end = last_day.plus(scenario.levels.windows);
     let windows_end = merged.max(windows_end).plus(rounds);
@@ -57,7 +58,8 @@ pub(crate) async fn run(world: Rc<World>) {
     let hours_end = windows_end.max(last_day.plus(scenario.levels.hours).plus(rounds));
     world.until(hours_end).await;
     check_without(&world, &["/samples.parquet"], "hours");
-    check_one_block_a_day(&world);
+    check_one_block(&world, "day");
+    check_one_block(&world, "month");
     check_answers(&world).await;
 
     let days_end = hours_end.max(last_day.plus(scenario.levels.days).plus(rounds));
@@ -68,8 +70,9 @@ pub(crate) async fn run(world: Rc<World>) {
 
 /// Without faults every query is answered, and nothing is missing.
 async fn check_answers(world: &Rc<World>) {
-    let whole = world.scenario.start.minus(Duration::from_hours(1))..world.clock.now();
-    for span in [whole, random_span(world)] {
+    let start = world.scenario.start.minus(Duration::from_hours(1));
+    let (whole, month) = (start..world.clock.now(), month_of(start));
+    for span in [whole, month.start()..month.end(), random_span(world)] {
         check_answer(world, span).await;
     }
 }
@@ -155,12 +158,19 @@ fn check_without(world: &World, parts: &[&str], level: &str) {
     }
 }
 
-/// Each day has one folder, without those that killed processes left.
-fn check_one_block_a_day(world: &World) {
-    let keys = keys(world);
+/// Counts the history if it has a month block.
+fn count_months(world: &World) {
+    let is_of_month = |key: &String| key.contains("/blocks/month/") && key.ends_with(META);
+    let has_month = keys(world).iter().any(is_of_month);
+    world.count(|totals| totals.months += u64::from(has_month));
+}
+
+/// Each day or month has one folder, without those that killed processes left.
+fn check_one_block(world: &World, level: &str) {
+    let (keys, part) = (keys(world), format!("/blocks/{level}/"));
     let folders: BTreeSet<&str> = keys
         .iter()
-        .filter(|key| key.contains("/blocks/day/"))
+        .filter(|key| key.contains(&part))
         .filter_map(|key| Some(key.rsplit_once('/')?.0))
         .collect();
     let dates: BTreeSet<&str> = folders
@@ -169,7 +179,7 @@ fn check_one_block_a_day(world: &World) {
         .collect();
     if folders.len() != dates.len() {
         world.fail(format!(
-            "{} days have {} day blocks: {folders:?}",
+            "{} {level}s have {} blocks: {folders:?}",
             dates.len(),
             folders.len()
         ));

@@ -1,7 +1,7 @@
 //! Which objects hold the windows of each segment that was ever written: nothing that is needed may be deleted.
 //!
 //! A segment is held by itself, by a whole hour block that lists it, or by a whole day block that lists it. A block is
-//! whole if its meta object and its tables exist. This knows the true content of the store, which no archiver sees.
+//! whole if its meta object and its tables exist. A month block holds nothing: it may be deleted at any time. This knows the true content of the store, which no archiver sees.
 
 use bytes::Bytes;
 use davy_archive::format::Table;
@@ -100,7 +100,7 @@ impl Holders {
                 }
                 block.files.insert(file);
             }
-            None => {}
+            Some(Named::MonthBlock(..)) | None => {}
         }
     }
 
@@ -119,7 +119,7 @@ impl Holders {
             Some(Named::DayBlock(day, id, file)) => {
                 self.block(day.to_string(), id.0, true).files.remove(&file);
             }
-            None => {}
+            Some(Named::MonthBlock(..)) | None => {}
         }
         if self.violation.is_none() {
             self.violation = self.lost(at).map(|(name, hour)| {

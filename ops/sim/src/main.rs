@@ -70,7 +70,7 @@ fn report(arguments: &Arguments, out: &mut impl Write) -> std::io::Result<bool> 
     let totals = found.totals;
     writeln!(
         out,
-        "davy-sim: {} histories in {:.1} s: {} windows acknowledged, {} queries answered ({} partially), {} failed, {} steps",
+        "davy-sim: {} histories in {:.1} s: {} windows acknowledged, {} queries answered ({} partially), {} failed, {} steps, {} histories with a month block",
         found.histories,
         clock.monotonic().as_secs_f64(),
         totals.acknowledged,
@@ -78,6 +78,7 @@ fn report(arguments: &Arguments, out: &mut impl Write) -> std::io::Result<bool> 
         totals.partial,
         totals.failed,
         totals.steps,
+        totals.months,
     )?;
     if let Some(failed) = &found.failed {
         // The same history again, with its trace.

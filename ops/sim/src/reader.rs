@@ -4,7 +4,7 @@ use crate::fleet::Running;
 use crate::windows::{Answer, Counts, value};
 use crate::world::World;
 use davy_archive::Archive;
-use davy_archive::key::Tenant;
+use davy_archive::key::{Day, Hour, Month, Tenant};
 use davy_archive::query::{Ask, Report, flame};
 use davy_archive::selector::Selector;
 use davy_archive::types::TypeFilter;
@@ -39,7 +39,12 @@ pub(crate) async fn read_until(world: Rc<World>, end: Timestamp) {
     }
 }
 
-/// A range: everything, whole days, whole hours or any part.
+/// The month that contains a time.
+pub(crate) fn month_of(time: Timestamp) -> Month {
+    Month::of(Day::of(Hour::of(time)))
+}
+
+/// A range: everything, whole months, whole days, whole hours or any part.
 pub(crate) fn random_span(world: &World) -> Span {
     let now = world.clock.now();
     let whole = world.scenario.start.minus(HOUR)..now.plus(HOUR);
@@ -47,8 +52,9 @@ pub(crate) fn random_span(world: &World) -> Span {
     let (a, b) = (within(), within());
     let (a, b) = (a.min(b), a.max(b));
     let ms = Duration::from_millis(1);
-    match world.below(4) {
+    match world.below(6) {
         0 => whole,
+        4 | 5 => month_of(a).start()..month_of(b).end(),
         1 => a.floor(DAY)..b.floor(DAY).plus(DAY),
         2 => a.floor(HOUR)..b.floor(HOUR).plus(HOUR),
         _ => a.floor(ms)..b.floor(ms).plus(ms),

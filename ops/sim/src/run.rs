@@ -36,6 +36,7 @@ impl Totals {
         self.answers += other.answers;
         self.partial += other.partial;
         self.failed += other.failed;
+        self.months += other.months;
         self.steps += other.steps;
     }
 }

@@ -14,6 +14,9 @@ const HOUR: Duration = Duration::from_hours(1);
 /// 2026-01-05T00:00:00Z.
 const FIRST_DAY: Timestamp = Timestamp::from_seconds(1_767_571_200);
 
+/// 2026-01-30T00:00:00Z, two days before the end of a month.
+const LAST_DAYS: Timestamp = Timestamp::from_seconds(1_769_731_200);
+
 /// A history.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
@@ -100,6 +103,9 @@ impl Version {
                 grace,
                 day_settle: minutes(random, 0, 120),
                 late_settle: minutes(random, 0, 90),
+                month_settle: minutes(random, 0, 120),
+                month_days: pick(random, &[1, 1, 2]),
+                month_kept: pick(random, &[Duration::ZERO, HOUR]),
             },
             flush_interval: Duration::from_millis(between(random, 0, 10_000)),
             flush_bytes: pick(random, &[1, 32 << 20]),
@@ -122,7 +128,11 @@ impl Version {
 impl Scenario {
     /// The history of a seed.
     pub(crate) fn draw(random: &mut Random) -> Self {
-        let start = FIRST_DAY.plus(minutes(random, 0, 24 * 60));
+        let start = match random.below(2) {
+            0 => FIRST_DAY.plus(minutes(random, 0, 24 * 60)),
+            // Month blocks expire with the first day, so most begin on the last one.
+            _ => LAST_DAYS.plus(minutes(random, 16 * 60, 47 * 60)),
+        };
         let active = minutes(random, 60, 8 * 60);
         let grace = pick(random, &[20 * MINUTE, HOUR]);
         let accepted = pick(random, &[6 * HOUR, 10 * HOUR]);

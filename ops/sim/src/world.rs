@@ -43,6 +43,8 @@ pub struct Totals {
     pub partial: u64,
     /// Queries that failed.
     pub failed: u64,
+    /// Histories that had a month block after the faults.
+    pub months: u64,
     /// Steps of tasks.
     pub steps: u64,
 }

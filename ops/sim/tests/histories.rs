@@ -22,6 +22,7 @@ fn nothing_is_wrong_in_the_first_histories() {
     let totals = found.totals;
     assert!(totals.acknowledged > 500, "{totals:?}");
     assert!(totals.answers > 500, "{totals:?}");
+    assert!(totals.months > 20, "{totals:?}");
 }
 
 /// Breaks a rule, and requires that it is found within 1,000 histories.
@@ -66,4 +67,9 @@ fn day_block_that_lacks_late_windows_but_counts_as_complete_is_found() {
 #[test]
 fn meta_object_that_is_written_before_the_tables_is_found() {
     check_is_found(Mutant::MetaFirst);
+}
+
+#[test]
+fn month_block_that_is_read_although_a_day_has_another_block_is_found() {
+    check_is_found(Mutant::OutdatedMonthBlock);
 }

@@ -113,3 +113,51 @@ fn inlined_function_is_one_frame_wherever_it_was_inlined() {
     assert_eq!(batch.frame(inlined(9, true)), 0);
     assert_eq!(batch.frames, [inlined(0, false)]);
 }
+
+#[test]
+fn folded_batch_has_the_same_sums_and_totals() {
+    let mut batch = Batch::new();
+    let function = batch.function(NAMED);
+    let frame = batch.frame(Frame {
+        function,
+        ..Frame::default()
+    });
+    let node = batch.stacks.child(davy_profile::NodeId::ROOT, frame).0;
+    let source = batch.source(&Source::default());
+    let series = batch.one_series(Series {
+        source,
+        kind: "cpu".into(),
+        labels: Arc::default(),
+        header: Arc::default(),
+    });
+    let window = Window {
+        source,
+        id: 7,
+        start_ms: 0,
+        duration_ms: 0,
+        time_nanos: 0,
+        duration_nanos: 0,
+        count: 1,
+    };
+    let totals = [((series, 0), 3), ((series, 1), 5)];
+    batch.totals = Some(totals.into_iter().collect());
+    for (day, value) in [(0, 1), (0, 2), (1, 5)] {
+        // Cells of different days can have the same id.
+        batch.cell(day, day as i64, window);
+        let row = |node| Row {
+            series,
+            node,
+            window: 0,
+            value,
+        };
+        batch.rows.extend([row(node), row(0)]);
+    }
+    batch.fold();
+    let mut sums: Vec<(u32, i64)> = batch.rows.iter().map(|of| (of.node, of.value)).collect();
+    sums.sort_unstable();
+    assert_eq!(sums, [(0, 8), (node, 8)]);
+    let ordered = crate::format::order::ordered(batch, crate::format::order::Dictionaries::Sorted);
+    assert_eq!(ordered.totals, Some(vec![(0, 0, 3), (0, 1, 5)]));
+    let counts: Vec<u32> = ordered.windows.iter().map(|of| of.count).collect();
+    assert_eq!(counts, [2, 1]);
+}

@@ -34,7 +34,7 @@ pub(super) struct Loaded {
     pub(super) selected: Selected,
     pub(super) windows: Option<Arc<WindowTable>>,
     pub(super) included: Included,
-    /// Whether it is of a day block, whose windows are sums over an hour.
+    /// Whether it is of a day or month block, whose windows are sums over an hour or day.
     pub(super) is_cells: bool,
     pub(super) stacks: Option<Arc<Dictionary>>,
     pub(super) values: Option<Arc<Values>>,
@@ -146,6 +146,7 @@ impl<'a> Loader<'a> {
         let part = &loaded.part;
         let wanted = match (V::DEPTH, part.has_samples()) {
             (Depth::Series | Depth::Windows, _) => None,
+            (Depth::Totals, _) if part.is_of_month() => Some(Wanted::Totals),
             (Depth::Totals, true) => Some(Wanted::Totals),
             (Depth::Totals, false) => Some(Wanted::WholeTotals),
             (Depth::Stacks, false) => Some(Wanted::Sums),

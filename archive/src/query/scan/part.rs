@@ -33,7 +33,7 @@ pub(super) struct Block {
     pub(super) id: BlockId,
     pub(super) meta: Arc<Meta>,
     pub(super) group: usize,
-    /// The hours that are read from a day block.
+    /// The hours that are read from a day block, all of a month block.
     pub(super) hours: Option<Hours>,
     /// Whether it has values by window or hour, besides their sums.
     pub(super) has_samples: bool,
@@ -101,7 +101,12 @@ impl Part {
             .collect()
     }
 
-    /// The hours that are read from a day block.
+    /// Whether it is of a month block, which has totals by day, but no values of stacks by day.
+    pub(super) fn is_of_month(&self) -> bool {
+        matches!(self, Self::Block(of) if matches!(of.period, Period::Month(_)))
+    }
+
+    /// The hours that are read from a day or month block.
     pub(super) fn hours(&self) -> Option<Hours> {
         match self {
             Self::Block(of) => of.hours,

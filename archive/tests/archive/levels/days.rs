@@ -39,6 +39,11 @@ pub(crate) const SERVICES: [&str; 3] = ["api", "db", "web"];
 
 /// Pushes CPU and heap profiles of three services, every 20 minutes from 00:10 to 23:50.
 pub(crate) async fn push_day(world: &World) {
+    push_day_as(world, "").await;
+}
+
+/// The same, with this text before the ids of the windows.
+pub(crate) async fn push_day_as(world: &World, of: &str) {
     world.clock.advance(Duration::from_mins(10));
     for step in 0..72i64 {
         for (rank, service) in (0..).zip(SERVICES) {
@@ -54,7 +59,7 @@ pub(crate) async fn push_day(world: &World) {
                 (&["main", service], 1_000 * (1 + step % 3) + rank, &[]),
             ];
             let raw = cpu(&world.clock, &stacks);
-            let id = format!("{service} cpu {step}");
+            let id = format!("{of}{service} cpu {step}");
             assert_eq!(
                 world.push("", &labels("process_cpu"), &id, &raw).await.0,
                 200
@@ -66,7 +71,7 @@ pub(crate) async fn push_day(world: &World) {
                 ("space", "bytes"),
                 &[(&["main"], 72 * step, &[])],
             );
-            let id = format!("{service} heap {step}");
+            let id = format!("{of}{service} heap {step}");
             assert_eq!(world.push("", &labels("memory"), &id, &raw).await.0, 200);
         }
         world.clock.advance(Duration::from_mins(20));

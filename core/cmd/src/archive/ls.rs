@@ -42,11 +42,12 @@ fn table(tenant: &TenantLevels) -> String {
         ));
     }
     if !tenant.services.is_empty() {
-        text.push_str("  SERVICE                             HOURS       DAYS\n");
+        text.push_str("  SERVICE                             HOURS       DAYS     MONTHS\n");
     }
     for of in &tenant.services {
-        let (hours, days) = (size(of.hour_bytes), size(of.day_bytes));
-        text.push_str(&format!("  {:30}  {hours:>9}  {days:>9}\n", of.service));
+        let sizes = [of.hour_bytes, of.day_bytes, of.month_bytes].map(size);
+        let [hours, days, months] = sizes.map(|of| format!("{of:>9}"));
+        text.push_str(&format!("  {:30}  {hours}  {days}  {months}\n", of.service));
     }
     if tenant.quarantined > 0 {
         let objects = units::count(tenant.quarantined, "damaged object", "damaged objects");
