@@ -4,7 +4,6 @@ use crate::client::{Client, from_json};
 use crate::failure::Failure;
 use crate::server::Server;
 use crate::stdout::print;
-use davy_base::{Clock, Timestamp};
 use davy_control::{EndpointRow, MemberRow, ToggleRow};
 use davy_profile::units::{bytes, count, seconds};
 use std::collections::BTreeMap;
@@ -26,7 +25,7 @@ pub(crate) fn members(options: &MembersOptions) -> Result<(), Failure> {
         return print(&format!("{}\n", String::from_utf8_lossy(&body)));
     }
     let rows: Vec<MemberRow> = from_json(&body)?;
-    print(&table(&rows, Clock::system().now()))
+    print(&table(&rows))
 }
 
 /// Prints the endpoints.
@@ -64,7 +63,7 @@ const COLUMNS: usize = 80;
 const NAME_WIDTH: usize = 26;
 
 /// The members below a line for each process.
-fn table(rows: &[MemberRow], now: Timestamp) -> String {
+fn table(rows: &[MemberRow]) -> String {
     let mut processes: BTreeMap<(&str, &str, u32), Vec<&MemberRow>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.member.state != "-") {
         let process = (row.process.as_str(), row.host.as_str(), row.pid);
@@ -82,16 +81,14 @@ fn table(rows: &[MemberRow], now: Timestamp) -> String {
             "MEMBER", "STATE", "SINCE", "RESTARTS", "CPU", "HEAP"
         ));
         for row in members {
-            table.push_str(&lines(row, now));
+            table.push_str(&lines(row));
         }
     }
     table
 }
 
 /// The line of a member, and a second one if it has notes that don't fit.
-fn lines(row: &MemberRow, now: Timestamp) -> String {
-    let since = Timestamp::from_millis(row.member.since);
-    let since = now.since(since).as_secs();
+fn lines(row: &MemberRow) -> String {
     let state = match row.member.state.as_str() {
         "off" => "disabled",
         state => state,
@@ -104,7 +101,7 @@ fn lines(row: &MemberRow, now: Timestamp) -> String {
     };
     let line = format!(
         "{name_line}{name:<NAME_WIDTH$} {state:<11} {:>8} {:>8} {:>6.1}% {:>10}",
-        two_units(since),
+        two_units(row.since_seconds as u64),
         row.member.restarts,
         row.member.usage.cpu * 100.0,
         bytes(row.member.usage.heap_bytes as f64),
@@ -187,7 +184,7 @@ mod tests {
             "name": name, "process": process, "host": "h", "pid": 4_194_303, "debug": "127.0.0.1:8079",
             "state": "restarting", "since": 0, "restarts": 12, "leaked": 1, "child_pid": null,
             "error": null, "note": null, "toggle": {"enabled": true}, "last_run": last_run,
-            "connections": null, "age_seconds": 0.0, "kernel": {}, "operations": [],
+            "connections": null, "since_seconds": 987_654.0, "age_seconds": 0.0, "kernel": {}, "operations": [],
         });
         serde_json::from_value(value).expect("deserialize a row")
     }
@@ -203,7 +200,7 @@ mod tests {
             row("quickstart", "gc.processes", &tick),
             row("quickstart", "process.quickstart/archive.query", &tick),
         ];
-        let table = table(&rows, Timestamp::from_seconds(987_654));
+        let table = table(&rows);
         for line in table.lines() {
             assert!(line.chars().count() <= COLUMNS, "{line}\n{table}");
         }

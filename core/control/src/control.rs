@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::endpoints::Endpoints;
+use crate::fleet::FleetCache;
 use crate::meter::Meter;
 use crate::names::Names;
 use crate::report::{Connections, KernelStatistics, MemberReport, OperationReport, Report};
@@ -9,10 +10,9 @@ use crate::usage::Usage;
 use davy_base::{Clock, Timestamp};
 use davy_profiler::Handle as Profiler;
 use davy_runtime::{Handle as Runtime, Toggles};
-use davy_store::{Store, Tick};
+use davy_store::Store;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 use tokio::sync::watch;
 use ulid::Ulid;
 
@@ -83,25 +83,12 @@ pub(crate) struct Inner {
     notes: Mutex<BTreeMap<String, String>>,
     /// Changes that are applied in this process and not in the database yet.
     pub(crate) pending: Mutex<VecDeque<davy_store::ToggleChange>>,
-    fleet: Mutex<Fleet>,
+    pub(crate) fleet: Mutex<FleetCache>,
     checks: Mutex<Vec<(&'static str, Check)>>,
 }
 
 /// Returns why something that members share does not work, if it does not.
 pub type Check = Box<dyn Fn() -> Option<String> + Send + Sync>;
-
-/// The last read reports of the other processes and runs of periodic members.
-#[derive(Default)]
-struct Fleet {
-    read_at: Option<Duration>,
-    reports: Vec<Report>,
-    ticks: Vec<Tick>,
-}
-
-/// A process that has not reported for this long counts as ended.
-pub(crate) const SILENCE: Duration = Duration::from_secs(10);
-/// The age at which the reports of other processes are read again.
-const FLEET_AGE: Duration = Duration::from_millis(500);
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -285,48 +272,6 @@ impl Control {
             at: inner.clock.now().millis(),
             kernel: KernelStatistics::read(),
             members,
-        }
-    }
-
-    /// The reports of every live process, this one's first, and the last runs of periodic members.
-    /// While the database is unreachable, the ones read last.
-    pub async fn fleet(&self) -> (Vec<Report>, Vec<Tick>) {
-        self.refresh().await;
-        let mut reports = vec![self.report()];
-        let fleet = locked(&self.0.fleet);
-        let others = fleet
-            .reports
-            .iter()
-            .filter(|report| report.id != reports[0].id);
-        reports.extend(others.cloned().collect::<Vec<_>>());
-        (reports, fleet.ticks.clone())
-    }
-
-    async fn refresh(&self) {
-        let now = self.0.clock.monotonic();
-        let is_fresh = locked(&self.0.fleet)
-            .read_at
-            .is_some_and(|at| now.saturating_sub(at) < FLEET_AGE);
-        if is_fresh || self.database() != Database::Up {
-            return;
-        }
-        let rows = self.0.store.live_processes(SILENCE).await;
-        self.observe_database(&rows);
-        let ticks = self.0.store.ticks().await;
-        let mut fleet = locked(&self.0.fleet);
-        fleet.read_at = Some(now);
-        match rows {
-            Ok(rows) => {
-                let texts = rows.iter().filter_map(|row| row.report.as_deref());
-                // A report of another version of Davy may have another shape and is skipped.
-                fleet.reports = texts
-                    .filter_map(|text| serde_json::from_str(text).ok())
-                    .collect();
-            }
-            Err(error) => tracing::warn!(%error, "cannot read the reports of other processes"),
-        }
-        if let Ok(ticks) = ticks {
-            fleet.ticks = ticks;
         }
     }
 }

@@ -5,6 +5,7 @@ mod api;
 mod control;
 mod debug_port;
 mod endpoints;
+mod fleet;
 pub mod gc;
 mod meter;
 mod metrics;
@@ -17,6 +18,8 @@ mod problem;
 mod references;
 mod report;
 mod sync;
+#[cfg(test)]
+mod test_control;
 mod toggling;
 mod usage;
 

@@ -252,7 +252,7 @@ impl Control {
     pub(crate) async fn check_periodic(&self, name: &str) -> Result<(), Problem> {
         let unknown = |error: NameError| Problem::new(StatusCode::NOT_FOUND, error.to_string());
         self.0.names.member(name).map_err(unknown)?;
-        let (_, ticks) = self.fleet().await;
+        let ticks = self.fleet().await.ticks;
         if ticks.iter().any(|tick| tick.name == name) {
             return Ok(());
         }

@@ -106,7 +106,7 @@ mod tests {
         let value = serde_json::json!({
             "name": name, "process": process, "host": "h", "pid": 1, "debug": "", "state": "ready",
             "since": 0, "restarts": 0, "leaked": 0, "child_pid": null, "error": null, "note": null,
-            "toggle": {}, "last_run": null, "connections": null, "age_seconds": 0.0, "kernel": {},
+            "toggle": {}, "last_run": null, "connections": null, "since_seconds": 0.0, "age_seconds": 0.0, "kernel": {},
             "operations": [],
         });
         let mut row: MemberRow = serde_json::from_value(value).expect("deserialize a row");

@@ -280,7 +280,7 @@ mod tests {
             "name": "archive.compactor", "process": "web", "host": "h", "pid": 1, "debug": "",
             "state": "ready", "since": 0, "restarts": 0, "leaked": 0, "child_pid": null,
             "error": null, "note": null, "toggle": {}, "last_run": null, "connections": null,
-            "age_seconds": 0.0, "kernel": {}, "operations": [],
+            "since_seconds": 0.0, "age_seconds": 0.0, "kernel": {}, "operations": [],
             "heap_bytes": 25_804, "alloc_bytes_per_second": 25_804.0, "request_p99_seconds": 10.01,
         });
         let mut screen = Screen {

@@ -35,11 +35,11 @@ pub fn health_router(control: &Control, metrics: Arc<Metrics>) -> Router {
 
 /// A member that is not ready, late or unreachable.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct HealthIssue {
+pub(crate) struct HealthIssue {
     /// The member.
-    member: String,
+    pub(crate) member: String,
     /// Its state, `unreachable`, `failing` or `stale`.
-    state: String,
+    pub(crate) state: String,
     /// The reason, if known.
     error: Option<String>,
 }
@@ -94,7 +94,7 @@ impl Control {
 
     /// Problems that don't prevent work: an unreachable database, a bucket that refuses writes, and periodic members
     /// that are late.
-    async fn degraded(&self) -> Vec<HealthIssue> {
+    pub(crate) async fn degraded(&self) -> Vec<HealthIssue> {
         let mut issues = Vec::new();
         match self.database() {
             Database::Up => {}
@@ -113,10 +113,9 @@ impl Control {
                 error: Some(error),
             });
         }
-        let (_, ticks) = self.fleet().await;
-        let now = self.0.clock.now().millis();
-        for tick in ticks {
-            let last = last_run(&tick, now);
+        let fleet = self.fleet().await;
+        for tick in fleet.ticks {
+            let last = last_run(&tick, fleet.now);
             let effective = self.0.toggles.effective(&Target::Member(tick.name.clone()));
             if last.stale && effective.enabled {
                 issues.push(HealthIssue {

@@ -1,12 +1,14 @@
 //! The lists of members and endpoints that `davy members`, `davy top` and the page show.
 
 use crate::control::Control;
+use crate::fleet::AgedReport;
 use crate::parameters::Parameters;
-use crate::report::{KernelStatistics, MemberReport, Report};
+use crate::report::{KernelStatistics, MemberReport};
 use crate::toggling::ToggleRow;
 use crate::usage::Usage;
 use axum::Json;
 use axum::extract::State;
+use davy_base::Timestamp;
 use davy_runtime::Target;
 use davy_store::Tick;
 use schemars::JsonSchema;
@@ -31,6 +33,8 @@ pub struct MemberRow {
     pub toggle: ToggleRow,
     /// The last run in the fleet, for periodic members.
     pub last_run: Option<LastRun>,
+    /// How long the member has been in its state, in seconds.
+    pub since_seconds: f64,
     /// The age of the report of its process, in seconds.
     pub age_seconds: f64,
     /// The resources of its process as the kernel counts them.
@@ -92,43 +96,45 @@ pub(super) struct Grouped {
 impl Control {
     /// A row for each member of each process.
     pub(crate) async fn member_rows(&self) -> Vec<MemberRow> {
-        let (reports, ticks) = self.fleet().await;
-        let now = self.0.clock.now().millis();
-        let rows = |report: Report| {
-            let age_seconds = (now - report.at).max(0) as f64 / 1e3;
+        let fleet = self.fleet().await;
+        let rows = |AgedReport { report, age }: AgedReport| {
             let kernel = report.kernel;
+            let age_seconds = age.as_secs_f64();
             report
                 .members
                 .into_iter()
                 .map(|member| MemberRow {
                     toggle: self.toggle_row(&Target::Member(member.name.clone())),
-                    last_run: ticks
+                    last_run: fleet
+                        .ticks
                         .iter()
                         .find(|tick| tick.name == member.name)
-                        .map(|tick| last_run(tick, now)),
+                        .map(|tick| last_run(tick, fleet.now)),
                     process: report.process.clone(),
                     host: report.host.clone(),
                     pid: report.pid,
                     debug: report.debug.clone(),
+                    // Both times are by the clock of the member's host.
+                    since_seconds: (report.at - member.since).max(0) as f64 / 1e3 + age_seconds,
                     age_seconds,
                     kernel,
                     member,
                 })
                 .collect::<Vec<_>>()
         };
-        reports.into_iter().flat_map(rows).collect()
+        fleet.reports.into_iter().flat_map(rows).collect()
     }
 }
 
-/// The last run of a tick; `now` is in milliseconds since 1970.
-pub(crate) fn last_run(tick: &Tick, now: i64) -> LastRun {
+/// The last run of a tick; `now` is the database's time.
+pub(crate) fn last_run(tick: &Tick, now: Timestamp) -> LastRun {
     LastRun {
         at: tick.last_run,
         outcome: tick.outcome.clone(),
         error: tick.error.clone(),
         duration_seconds: tick.duration_ms.map(|ms| ms as f64 / 1e3),
         interval_seconds: tick.interval_ms as f64 / 1e3,
-        stale: tick.is_stale(now),
+        stale: tick.is_stale(now.millis()),
     }
 }
 
@@ -153,6 +159,9 @@ fn by_member(rows: Vec<MemberRow>) -> Vec<MemberRow> {
             continue;
         };
         sum.process = format!("{}, {}", sum.process, row.process);
+        if sum.member.state == "ready" && row.member.state != "ready" {
+            sum.since_seconds = row.since_seconds;
+        }
         let (sum, member) = (&mut sum.member, row.member);
         sum.usage.add(&member.usage);
         sum.restarts += member.restarts;
@@ -178,9 +187,10 @@ fn by_member(rows: Vec<MemberRow>) -> Vec<MemberRow> {
 }
 
 pub(super) async fn endpoints(State(control): State<Control>) -> Json<Vec<EndpointRow>> {
-    let (reports, _) = control.fleet().await;
+    let fleet = control.fleet().await;
     let mut usage: BTreeMap<(String, String), Usage> = BTreeMap::new();
-    for member in reports.iter().flat_map(|report| &report.members) {
+    let reports = fleet.reports.iter().map(|aged| &aged.report);
+    for member in reports.flat_map(|report| &report.members) {
         for operation in &member.operations {
             let key = (member.name.clone(), operation.op.clone());
             usage.entry(key).or_default().add(&operation.usage);

@@ -240,7 +240,7 @@ async fn last_runs(
     families: &mut Families<'_>,
     control: &Control,
 ) -> Result<(), prometheus::Error> {
-    let (_, ticks) = control.fleet().await;
+    let ticks = control.fleet().await.ticks;
     let mut at = Vec::new();
     let mut took = Vec::new();
     for tick in &ticks {
