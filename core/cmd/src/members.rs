@@ -5,8 +5,9 @@ use crate::failure::Failure;
 use crate::server::Server;
 use crate::stdout::print;
 use davy_control::{EndpointRow, MemberRow, ToggleRow};
-use davy_profile::units::{bytes, count, seconds};
+use davy_profile::units::{bytes, count, duration, seconds};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Options of `davy members` and `davy endpoints`.
 #[derive(Debug, clap::Args)]
@@ -129,7 +130,7 @@ fn two_units(seconds: u64) -> String {
     }
 }
 
-/// What the columns don't show.
+/// Notes about everything that the columns do not show.
 fn notes(row: &MemberRow) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(child) = row.member.child_pid {
@@ -143,9 +144,9 @@ fn notes(row: &MemberRow) -> Vec<String> {
     notes.extend(note.filter(|_| row.toggle.enabled));
     if let Some(run) = &row.last_run {
         let outcome = run.outcome.as_deref().unwrap_or("no tick yet");
-        let took = run
-            .duration_seconds
-            .map_or_else(String::new, |s| format!(" in {}", seconds(s)));
+        // In whole milliseconds, so it has no digits after the point.
+        let took = run.duration_seconds.map(Duration::from_secs_f64);
+        let took = took.map_or_else(String::new, |took| format!(" in {}", duration(took)));
         let late = if run.stale { ", late" } else { "" };
         notes.push(format!("last tick: {outcome}{took}{late}"));
     }
@@ -166,13 +167,13 @@ fn toggle(toggle: &ToggleRow) -> String {
         (true, Some(limit)) => format!("limited to {limit}"),
         (true, None) => return String::new(),
     };
-    let who = toggle.who.as_ref().or(toggle.source.as_ref());
-    let who = who.map_or_else(String::new, |who| format!(" by {who}"));
+    let operator = toggle.operator.as_ref().or(toggle.source.as_ref());
+    let operator = operator.map_or_else(String::new, |operator| format!(" by {operator}"));
     let why = toggle
         .why
         .as_ref()
         .map_or_else(String::new, |why| format!(": {why}"));
-    format!("{state}{who}{why}")
+    format!("{state}{operator}{why}")
 }
 
 #[cfg(test)]
@@ -204,10 +205,7 @@ mod tests {
         for line in table.lines() {
             assert!(line.chars().count() <= COLUMNS, "{line}\n{table}");
         }
-        assert!(
-            table.contains("last tick: done in 12.0 ms, late"),
-            "{table}"
-        );
+        assert!(table.contains("last tick: done in 12 ms, late"), "{table}");
         assert!(table.contains("1 task leaked"), "{table}");
     }
 }

@@ -152,11 +152,25 @@ fn send(
 #[derive(Deserialize)]
 struct AuditRow {
     at: i64,
-    who: String,
+    operator: String,
     what: String,
     name: String,
+    /// The resulting toggle, as JSON.
+    detail: Option<String>,
     why: Option<String>,
     source: String,
+}
+
+impl AuditRow {
+    /// The change: `endpoint.disable`, `endpoint.limit to 5`.
+    fn change(&self) -> String {
+        let detail = self.detail.as_deref().unwrap_or_default();
+        let detail: serde_json::Value = serde_json::from_str(detail).unwrap_or_default();
+        match detail["limit_to"].as_u64() {
+            Some(limit) if self.what.ends_with(".limit") => format!("{} to {limit}", self.what),
+            _ => self.what.clone(),
+        }
+    }
 }
 
 /// Prints the audit log.
@@ -168,16 +182,16 @@ pub(crate) fn audit(options: &AuditOptions) -> Result<(), Failure> {
     }
     let rows: Vec<AuditRow> = from_json(&body)?;
     let mut table = format!(
-        "{:<25} {:<20} {:<7} {:<18} {:<20} {}\n",
-        "WHEN", "WHO", "BY", "WHAT", "NAME", "WHY"
+        "{:<25} {:<20} {:<7} {:<20} {:<20} {}\n",
+        "TIME", "OPERATOR", "SOURCE", "CHANGE", "NAME", "REASON"
     );
     for row in rows {
         let line = format!(
-            "{:<25} {:<20} {:<7} {:<18} {:<20} {}",
+            "{:<25} {:<20} {:<7} {:<20} {:<20} {}",
             Timestamp::from_millis(row.at).to_string(),
-            row.who,
+            row.operator,
             row.source,
-            row.what,
+            row.change(),
             row.name,
             row.why.unwrap_or_default()
         );

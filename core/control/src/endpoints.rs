@@ -160,10 +160,10 @@ fn disabled(name: &str, effective: &Effective, recovery: Option<String>) -> Refu
     let Some(by) = &effective.by else {
         return Refusal::Disabled(format!("{name} is disabled"));
     };
-    let operator = if by.who.is_empty() {
+    let operator = if by.operator.is_empty() {
         &by.source
     } else {
-        &by.who
+        &by.operator
     };
     let why = if by.why.is_empty() {
         "no reason given"
@@ -323,7 +323,7 @@ impl Endpoints {
         let Ok(response) = served else {
             return Err(Refusal::SlotExpired(format!(
                 "{op} timed out: it exceeded its slot time of {}",
-                humantime::format_duration(effective.slot)
+                units::duration(effective.slot)
             )));
         };
         let hold = Hold {
@@ -334,14 +334,14 @@ impl Endpoints {
     }
 }
 
-async fn not_found(uri: Uri) -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        format!(
-            "{} not found; /api/v1/openapi.json describes the API",
-            uri.path()
-        ),
-    )
+fn not_found(listener: ListenerKind, path: &str) -> Problem {
+    let hint = match listener {
+        ListenerKind::Debug if path.starts_with("/api/v1/profiles") => {
+            "this is the debug port of one process, which has no archive; send queries to the address of the page or of the archive"
+        }
+        _ => "/api/v1/openapi.json describes the API",
+    };
+    Problem::new(StatusCode::NOT_FOUND, format!("{path} not found; {hint}"))
 }
 
 /// Responses below this size are not compressed.
@@ -357,7 +357,7 @@ pub fn finish(router: Router, endpoints: &Arc<Endpoints>, listener: ListenerKind
         listener,
     };
     router
-        .fallback(not_found)
+        .fallback(async move |uri: Uri| not_found(listener, uri.path()))
         .layer(
             CompressionLayer::new()
                 .gzip(true)

@@ -1,4 +1,4 @@
-//! The OpenAPI description of `/api/v1`, made from the table of operations.
+//! The OpenAPI description, made from the table of operations.
 
 mod content;
 mod rows;
@@ -15,6 +15,7 @@ use davy_store::Store;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The routes of the member `api`. `store` is on the budget of that member.
 pub fn router(control: &Control, store: Store) -> Router {
@@ -28,24 +29,37 @@ async fn description(State(control): State<Control>) -> Json<Value> {
     Json(describe(control.0.endpoints.operations()))
 }
 
-/// Whether the description includes an operation.
+/// Whether the description includes an operation: all but those of the page.
 pub(crate) fn is_described(operation: &Operation) -> bool {
+    operation.member != "ui"
+}
+
+/// Whether errors of an operation are problem documents.
+fn is_api(operation: &Operation) -> bool {
     operation.path.starts_with("/api/v1/")
 }
 
-/// The description of every operation under `/api/v1` (OpenAPI 3.1).
+/// The description of every operation except those of the page (OpenAPI 3.1).
 pub(crate) fn describe(operations: &[Operation]) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
     settings.meta_schema = None;
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
+    let mut ids: BTreeMap<&str, u32> = BTreeMap::new();
     for operation in operations
         .iter()
         .filter(|operation| is_described(operation))
     {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method.to_lowercase()] = describe_operation(operation, &mut generator);
+        let mut described = describe_operation(operation, &mut generator);
+        // Ids must be unique, also those of further routes of an operation.
+        let routes = ids.entry(operation.id).or_insert(0);
+        *routes += 1;
+        if *routes > 1 {
+            described["operationId"] = json!(format!("{}{routes}", operation.id));
+        }
+        path[operation.method.to_lowercase()] = described;
     }
     json!({
         "openapi": "3.1.0",
@@ -118,7 +132,7 @@ fn describe_operation(operation: &Operation, generator: &mut SchemaGenerator) ->
     });
     if let Some((media, required)) = content::request(operation.id) {
         described["requestBody"] =
-            json!({"required": required, "content": content(&[media], generator)});
+            json!({"required": required, "content": content(&media, generator)});
     }
     if is_change {
         // Either the token, or none for local callers while no token is configured.
@@ -168,7 +182,42 @@ fn parameter_schema(kind: ParameterKind) -> Value {
     }
 }
 
+/// The responses of an operation outside of the API.
+fn plain_responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+    let summary = operation.summary;
+    let success = content::response(operation.id);
+    let mut responses = if success.is_empty() {
+        json!({"204": {"description": summary}})
+    } else {
+        json!({"200": {"description": summary, "content": content(&success, generator)}})
+    };
+    let mut errors = vec![("default", "An error")];
+    match operation.id {
+        "GetReady" => {
+            responses["503"] = json!({
+                "description": "A member is not ready",
+                "content": content(&success, generator),
+            });
+        }
+        "Ingest" | "Push" => errors.extend([
+            ("400", "Invalid parameter, labels or profile"),
+            ("413", "The body or the profile exceeds a limit"),
+            ("429", "Limit of the endpoint or of the tenant reached, or too much data is buffered; retry after Retry-After"),
+            ("503", "The bucket is unavailable; the profile is not stored"),
+        ]),
+        _ => {}
+    }
+    for (status, description) in errors {
+        let error = content(&[content::error(operation.id)], generator);
+        responses[status] = json!({"description": description, "content": error});
+    }
+    responses
+}
+
 fn responses(operation: &Operation, is_change: bool, generator: &mut SchemaGenerator) -> Value {
+    if !is_api(operation) {
+        return plain_responses(operation, generator);
+    }
     let mut responses = Map::new();
     let success = content(&content::response(operation.id), generator);
     responses.insert(
@@ -213,13 +262,13 @@ fn responses(operation: &Operation, is_change: bool, generator: &mut SchemaGener
             ("413", "The symbol index exceeds the limit"),
             ("415", "Unsupported content encoding"),
             ("422", "Invalid symbol index, or that of another build"),
-            ("503", "The bucket is not available"),
+            ("503", "The bucket is unavailable"),
         ]),
         _ if operation.path.starts_with(QUERY_PREFIX) => problems.extend([
             ("422", "The query exceeds a limit of its tenant"),
             (
                 "503",
-                "Too many queries wait, or the bucket is not available",
+                "Too many queries are waiting, or the bucket is unavailable",
             ),
         ]),
         _ => {}

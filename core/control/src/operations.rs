@@ -2,6 +2,7 @@
 //! description of the API use.
 
 mod archive;
+mod debug;
 mod parameter;
 
 pub use parameter::{Parameter, ParameterKind};
@@ -61,12 +62,7 @@ const fn api(
     Operation::new(method, path, id, "api", summary)
 }
 
-/// An operation of the member `debug`.
-const fn debug(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new("GET", path, id, "debug", summary)
-}
-
-/// All operations except those of the archive.
+/// All operations except those of the debug port and of the archive.
 const OWN: &[Operation] = &[
     api(
         "GET",
@@ -144,74 +140,7 @@ const OWN: &[Operation] = &[
         "ui",
         "Returns an asset of the page",
     ),
-    debug(
-        "/metrics",
-        "GetMetrics",
-        "Returns metrics in Prometheus's text format",
-    ),
-    debug(
-        "/livez",
-        "GetLive",
-        "Returns 200 as long as the process runs",
-    ),
-    debug(
-        "/readyz",
-        "GetReady",
-        "Returns 200 when every member is ready; names those that are not",
-    ),
-    debug(
-        "/debug/pprof",
-        "GetDebugIndex",
-        "Lists the profiles of the debug port",
-    ),
-    debug(
-        "/debug/pprof/",
-        "GetDebugIndex",
-        "Lists the profiles of the debug port",
-    ),
-    debug(
-        "/debug/pprof/profile",
-        "GetCpuProfile",
-        "Returns a CPU profile of the next seconds as pprof",
-    ),
-    debug(
-        "/debug/pprof/heap",
-        "GetHeapProfile",
-        "Returns the live heap as pprof",
-    ),
-    debug(
-        "/debug/pprof/allocs",
-        "GetAllocsProfile",
-        "Returns the allocations since the start as pprof",
-    ),
-    debug(
-        "/debug/pprof/wall",
-        "GetWallProfile",
-        "Returns a wall-clock profile of the next seconds as pprof",
-    ),
-    debug(
-        "/debug/pprof/tasks",
-        "GetTasksProfile",
-        "Returns all tasks and where they wait as pprof",
-    ),
-    debug(
-        "/debug/pprof/threads",
-        "GetThreadsProfile",
-        "Returns all threads as pprof",
-    ),
-    debug("/debug/pprof/watch", "WatchProfiles", WATCH),
-    Operation {
-        method: "POST",
-        ..debug("/debug/pprof/watch", "WatchProfiles", WATCH)
-    },
-    debug(
-        "/debug/pprof/cmdline",
-        "GetCommandLine",
-        "Returns the command line of the process",
-    ),
 ];
-
-const WATCH: &str = "Pushes shorter windows for the next seconds, for a live view";
 
 const BY: Parameter = Parameter::new(
     "by",
@@ -234,7 +163,8 @@ const BEFORE: Parameter = Parameter::new(
 
 /// Every operation of every member, once for each route.
 pub fn operations() -> impl Iterator<Item = Operation> {
-    OWN.iter().copied().chain(of_archive())
+    let own = OWN.iter().chain(debug::DEBUG);
+    own.copied().chain(of_archive())
 }
 
 /// The paths of queries of the archive.

@@ -279,19 +279,16 @@ impl Control {
                 continue;
             }
             let why = effective.by.map_or_else(String::new, |by| {
-                let operator = if by.who.is_empty() {
+                let operator = if by.operator.is_empty() {
                     &by.source
                 } else {
-                    &by.who
+                    &by.operator
                 };
-                format!("{operator}: {}", by.why)
+                match by.why.as_str() {
+                    "" => operator.clone(),
+                    why => format!("{operator}: {why}"),
+                }
             });
-            tracing::info!(
-                member = member.name,
-                enabled = effective.enabled,
-                why,
-                "member toggled"
-            );
             if let Err(error) = runtime.set_enabled(&member.name, effective.enabled, &why) {
                 tracing::warn!(member = member.name, %error, "cannot apply a toggle");
             }
@@ -305,9 +302,8 @@ impl Control {
             .get()
             .filter(|runtime| runtime.contains(name));
         let Some(runtime) = here else { return };
-        match runtime.restart(name, "restarted by an operator") {
-            Ok(()) => tracing::info!(member = name, "restarting the member as requested"),
-            Err(error) => tracing::warn!(member = name, %error, "cannot restart a member"),
+        if let Err(error) = runtime.restart(name, "restarted by an operator") {
+            tracing::warn!(member = name, %error, "cannot restart a member");
         }
     }
 

@@ -38,7 +38,7 @@ pub struct ToggleRow {
     /// How long a request may hold a slot under the limit, in seconds.
     pub slot_seconds: Option<f64>,
     /// The operator who set it; null for the configuration and built-in defaults.
-    pub who: Option<String>,
+    pub operator: Option<String>,
     /// The operator's reason.
     pub why: Option<String>,
     /// When it was set, in milliseconds since 1970.
@@ -116,7 +116,9 @@ impl Control {
             enabled: effective.enabled,
             limit: effective.limit,
             slot_seconds: effective.limit.map(|_| effective.slot.as_secs_f64()),
-            who: by.map(|by| by.who.clone()).filter(|who| !who.is_empty()),
+            operator: by
+                .map(|by| by.operator.clone())
+                .filter(|operator| !operator.is_empty()),
             why: by.map(|by| by.why.clone()).filter(|why| !why.is_empty()),
             at: by.map(|by| by.at.millis()).filter(|at| *at > 0),
             source: by.map(|by| by.source.clone()),
@@ -172,7 +174,7 @@ impl Control {
             kind: command.kind,
             name: command.name,
             action: command.action,
-            who: command.operator,
+            operator: command.operator,
             why: Some(command.why).filter(|why| !why.is_empty()),
             at: now.millis(),
             process: Some(inner.identity.id.to_string()),
@@ -232,7 +234,7 @@ impl Control {
             };
             let row = NewAudit {
                 at: self.0.clock.now().millis(),
-                who: self.0.identity.host.clone(),
+                operator: self.0.identity.host.clone(),
                 what: format!("{kind}.configure"),
                 name: target.name().to_owned(),
                 detail: Some(serde_json::json!({"before": old, "after": new}).to_string()),
@@ -370,7 +372,7 @@ fn live_setting(command: &ToggleCommand, now: Timestamp) -> Option<Setting> {
         enabled: Some(enabled),
         limit,
         slot: slot_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
-        who: command.operator.clone(),
+        operator: command.operator.clone(),
         why: command.why.clone(),
         at: now,
         source: "live".to_owned(),
@@ -387,7 +389,7 @@ pub(crate) fn setting_of(toggle: &Toggle) -> Option<Setting> {
         enabled: Some(enabled),
         limit: toggle.limit_to.and_then(|limit| limit.try_into().ok()),
         slot,
-        who: toggle.who.clone(),
+        operator: toggle.operator.clone(),
         why: toggle.why.clone().unwrap_or_default(),
         at: Timestamp::from_millis(toggle.at),
         source: "live".to_owned(),

@@ -77,7 +77,7 @@ fn read_toggles() {
         enabled: Some(!i.is_multiple_of(2)),
         limit: Some(i),
         slot: None,
-        who: "bench".to_owned(),
+        operator: "bench".to_owned(),
         why: String::new(),
         at: Timestamp::EPOCH,
         source: "davy.toml".to_owned(),

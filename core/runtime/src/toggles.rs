@@ -1,7 +1,7 @@
 //! Toggles: the configured and live settings of members and endpoints, and the effective result.
 
 use davy_base::Timestamp;
-use humantime::format_duration;
+use davy_profile::units::duration;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -40,8 +40,8 @@ pub struct Setting {
     pub limit: Option<u32>,
     /// How long a request may hold its slot.
     pub slot: Option<Duration>,
-    /// Who set it.
-    pub who: String,
+    /// The operator who set it, or empty.
+    pub operator: String,
     /// The stated reason.
     pub why: String,
     /// When it was set.
@@ -119,7 +119,7 @@ pub enum ToggleError {
     /// The configured slot time is shorter.
     #[error(
         "{source_name} sets the slot time of {name} to {}, so a live slot time of {} has no effect; set a shorter one, or change {source_name} and reload",
-        format_duration(*.configured), format_duration(*.requested)
+        duration(*.configured), duration(*.requested)
     )]
     Slot {
         /// The target's name.

@@ -40,7 +40,7 @@ pub struct NewAudit {
     /// When the change was made, in milliseconds since 1970 UTC.
     pub at: i64,
     /// The operator.
-    pub who: String,
+    pub operator: String,
     /// The kind of target and the action: `endpoint.disable`.
     pub what: String,
     /// The name of the member or endpoint.
@@ -63,7 +63,8 @@ pub struct AuditRow {
     /// When the change was made, in milliseconds since 1970 UTC.
     pub at: i64,
     /// The operator.
-    pub who: String,
+    #[sqlx(rename = "who")]
+    pub operator: String,
     /// The kind of target and the action: `endpoint.disable`.
     pub what: String,
     /// The name of the member or endpoint.
@@ -113,7 +114,7 @@ pub(crate) async fn add(session: &mut Session, row: &NewAudit) -> Result<i64, Er
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
             args![
                 row.at,
-                &row.who,
+                &row.operator,
                 &row.what,
                 &row.name,
                 &row.detail,

@@ -59,7 +59,7 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// The connection was refused or lost, or the server is starting, stopping or out of resources.
-    #[error("database {database} is unreachable: {source}; the next query tries again")]
+    #[error("database {database} is unreachable: {}", reason(.source))]
     Unreachable {
         /// The URL without its password.
         database: String,
@@ -67,7 +67,7 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// The database did not respond in time.
-    #[error("database {database} did not respond within {seconds} s; the next query tries again")]
+    #[error("database {database} did not respond within {seconds} s")]
     Timeout {
         /// The URL without its password.
         database: String,
@@ -95,6 +95,18 @@ pub enum Error {
     /// The database rejected a query.
     #[error("database query failed: {0}")]
     Query(#[source] sqlx::Error),
+}
+
+/// Why a connection failed. Errors of the operating system are in lower case and without their number.
+fn reason(error: &sqlx::Error) -> String {
+    let text = match error {
+        sqlx::Error::Io(error) => error.to_string(),
+        other => return other.to_string(),
+    };
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut rest = text.chars();
+    let first = rest.next().into_iter().flat_map(char::to_lowercase);
+    first.chain(rest).collect()
 }
 
 fn owner(member: &str) -> String {

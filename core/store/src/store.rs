@@ -67,7 +67,7 @@ impl Store {
         let budget = Arc::new(Budget::new("", connections_max, clock.clone()));
         Ok(Self {
             inner: Arc::new(Inner {
-                name: target.name(),
+                name: target.name(&options.url),
                 pool: Pool::lazy(&target, connections_max, &clock),
                 target,
                 clock,

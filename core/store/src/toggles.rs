@@ -77,11 +77,10 @@ impl Action {
     /// Its name in the audit log, after the kind and a dot.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Enable => "enable",
+            Self::Enable | Self::Clear => "enable",
             Self::Disable => "disable",
             Self::Limit { .. } => "limit",
             Self::Restart => "restart",
-            Self::Clear => "clear",
         }
     }
 }
@@ -96,7 +95,7 @@ pub struct ToggleChange {
     /// The change.
     pub action: Action,
     /// The operator.
-    pub who: String,
+    pub operator: String,
     /// The stated reason.
     pub why: Option<String>,
     /// When the change was made, in milliseconds since 1970 UTC.
@@ -124,7 +123,8 @@ pub struct Toggle {
     /// The revision of the latest requested restart; 0 before the first.
     pub restart_revision: i64,
     /// The operator who set it.
-    pub who: String,
+    #[sqlx(rename = "who")]
+    pub operator: String,
     /// The stated reason.
     pub why: Option<String>,
     /// When the change was made, in milliseconds since 1970 UTC.
@@ -174,7 +174,7 @@ impl Store {
             let args = args![
                 kind,
                 &change.name,
-                &change.who,
+                &change.operator,
                 &change.why,
                 change.at,
                 revision
@@ -187,7 +187,7 @@ impl Store {
                 enabled,
                 limit_to,
                 slot_ms,
-                &change.who,
+                &change.operator,
                 &change.why,
                 change.at,
                 revision
@@ -202,7 +202,7 @@ impl Store {
         });
         let row = NewAudit {
             at: change.at,
-            who: change.who.clone(),
+            operator: change.operator.clone(),
             what: format!("{kind}.{}", change.action.as_str()),
             name: change.name.clone(),
             detail: Some(detail.to_string()),

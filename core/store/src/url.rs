@@ -61,8 +61,8 @@ impl Target {
         })
     }
 
-    /// The URL without its password, for messages.
-    pub(crate) fn name(&self) -> String {
+    /// The URL without its password, for messages. It has a user only if `url` has one.
+    pub(crate) fn name(&self, url: &str) -> String {
         match self {
             Self::Sqlite(options) => format!("sqlite:{}", options.get_filename().display()),
             Self::Postgres(options) => {
@@ -70,9 +70,12 @@ impl Target {
                     || options.get_host().to_owned(),
                     |socket| socket.display().to_string(),
                 );
+                let user = match url.contains('@') {
+                    true => format!("{}@", options.get_username()),
+                    false => String::new(),
+                };
                 format!(
-                    "postgres://{}@{host}:{}/{}",
-                    options.get_username(),
+                    "postgres://{user}{host}:{}/{}",
                     options.get_port(),
                     options.get_database().unwrap_or(options.get_username()),
                 )
@@ -113,8 +116,12 @@ mod tests {
         check("mysql://a:b@c", "mysql://a:***@c");
         check("postgres://davy@db/x", "postgres://davy@db/x");
         check("sqlite:davy.db", "sqlite:davy.db");
-        let target = Target::parse("postgres://davy:secret@db:5433/x").expect("a valid URL");
-        assert_eq!(target.name(), "postgres://davy@db:5433/x");
+        let name = |url: &str| Target::parse(url).expect("a valid URL").name(url);
+        assert_eq!(
+            name("postgres://davy:secret@db:5433/x"),
+            "postgres://davy@db:5433/x"
+        );
+        assert_eq!(name("postgres://db/x"), "postgres://db:5432/x");
     }
 
     #[test]

@@ -56,12 +56,12 @@ export interface Usage {
   db_seconds: number;
 }
 
-/** The state of a toggle; `who` to `source` are null unless an operator or the configuration set it. */
+/** The state of a toggle; `operator` to `source` are null unless an operator or the configuration set it. */
 export interface Toggle {
   enabled: boolean;
   limit: number | null;
   slot_seconds: number | null;
-  who: string | null;
+  operator: string | null;
   why: string | null;
   at: number | null;
   source: string | null;
@@ -120,7 +120,7 @@ export interface EndpointRow extends Usage {
 export interface AuditRow {
   id: number;
   at: number;
-  who: string;
+  operator: string;
   what: string;
   name: string;
   detail: string | null;

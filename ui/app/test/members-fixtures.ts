@@ -6,8 +6,8 @@ import { type TableLine, lines } from '../logic/members/lines';
 import type { By } from '../logic/members/urlstate';
 
 export const NOW = Date.UTC(2026, 2, 1, 3, 12, 0);
-export const ON: Toggle = { enabled: true, limit: null, slot_seconds: null, who: null, why: null, at: null, source: null };
-export const OFF: Toggle = { ...ON, enabled: false, who: 'ada', why: 'memory', at: NOW - 240_000, source: 'live' };
+export const ON: Toggle = { enabled: true, limit: null, slot_seconds: null, operator: null, why: null, at: null, source: null };
+export const OFF: Toggle = { ...ON, enabled: false, operator: 'ada', why: 'memory', at: NOW - 240_000, source: 'live' };
 
 export function member(name: string, more: Partial<MemberRow> = {}): MemberRow {
   return {

@@ -73,7 +73,7 @@ fn setting(enabled: Option<bool>, source: &str) -> Setting {
         enabled,
         limit: None,
         slot: None,
-        who: String::new(),
+        operator: String::new(),
         why: String::new(),
         at: Timestamp::EPOCH,
         source: source.to_owned(),

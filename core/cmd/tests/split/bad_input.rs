@@ -182,7 +182,7 @@ fn put(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Respo
     response.unwrap_or_else(|| panic!("no response from {url}"))
 }
 
-const WHO: (&str, &str) = ("davy-user", "tester");
+const OPERATOR: (&str, &str) = ("davy-user", "tester");
 
 #[test]
 fn invalid_change_is_refused_with_a_hint() {
@@ -203,44 +203,62 @@ fn invalid_change_is_refused_with_a_hint() {
         };
         let job = "endpoints/ListAllJobs";
         check(job, &[], off, 400, "Davy-User");
-        check(job, &[WHO], "nonsense", 400, "expected JSON such as");
-        check(job, &[WHO], "{}", 400, "true or false");
-        check(job, &[WHO], "{\"enable\": false}", 400, "unknown field");
-        check(job, &[WHO], "{\"limit\": 0}", 400, "expected at least 1");
+        check(job, &[OPERATOR], "nonsense", 400, "expected JSON such as");
+        check(job, &[OPERATOR], "{}", 400, "true or false");
         check(
             job,
-            &[WHO],
+            &[OPERATOR],
+            "{\"enable\": false}",
+            400,
+            "unknown field",
+        );
+        check(
+            job,
+            &[OPERATOR],
+            "{\"limit\": 0}",
+            400,
+            "expected at least 1",
+        );
+        check(
+            job,
+            &[OPERATOR],
             "{\"enabled\": false, \"limit\": 2}",
             400,
             "mutually exclusive",
         );
         check(
             job,
-            &[WHO],
+            &[OPERATOR],
             "{\"limit\": 2, \"slot\": \"soon\"}",
             400,
             "duration",
         );
-        check("endpoints/ListAlJobs", &[WHO], off, 404, "ListAllJobs?");
-        check("members/gc.adit", &[WHO], off, 404, "gc.audit?");
+        check(
+            "endpoints/ListAlJobs",
+            &[OPERATOR],
+            off,
+            404,
+            "ListAllJobs?",
+        );
+        check("members/gc.adit", &[OPERATOR], off, 404, "gc.audit?");
         check(
             "members/gc.audit",
-            &[WHO],
+            &[OPERATOR],
             "{\"limit\": 2}",
             400,
             "unknown field `limit`",
         );
         for needed in ["control", "debug", "database", "listener.http"] {
             let path = format!("members/{needed}");
-            check(&path, &[WHO], off, 409, "cannot be disabled");
+            check(&path, &[OPERATOR], off, 409, "cannot be disabled");
         }
     }
     let why = format!("{{\"enabled\": false, \"why\": \"{}\"}}", "x".repeat(3_000));
     assert_eq!(
-        put(frontend, "endpoints/ListAllJobs", &[WHO], &why).status,
+        put(frontend, "endpoints/ListAllJobs", &[OPERATOR], &why).status,
         400
     );
-    let foreign = [WHO, ("host", "davy.example.org")];
+    let foreign = [OPERATOR, ("host", "davy.example.org")];
     assert_eq!(
         put(frontend, "endpoints/ListAllJobs", &foreign, off).status,
         421
@@ -263,7 +281,7 @@ fn change_requires_the_token_if_one_is_set() {
             (Some("s3cret"), 401),
             (Some("Bearer s3cret"), 200),
         ] {
-            let mut headers = vec![WHO];
+            let mut headers = vec![OPERATOR];
             headers.extend(token.map(|token| ("authorization", token)));
             let body = "{\"enabled\": true}";
             let response = put(address, "endpoints/QueryTop", &headers, body);
@@ -331,7 +349,7 @@ fn head_request_is_subject_to_the_toggle() {
     assert_eq!(head(), Some(200));
     let off = "{\"enabled\": false}";
     assert_eq!(
-        put(frontend, "endpoints/ListAllJobs", &[WHO], off).status,
+        put(frontend, "endpoints/ListAllJobs", &[OPERATOR], off).status,
         200
     );
     assert_eq!(head(), Some(503));

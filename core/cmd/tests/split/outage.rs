@@ -111,7 +111,7 @@ fn fleet_pauses_without_its_database_and_resumes() {
     let row = changes.find(|row| row["what"] == "endpoint.disable");
     let row = row.unwrap_or_else(|| panic!("it is not in the audit: {rows}"));
     assert_eq!(
-        (&row["who"], &row["why"]),
+        (&row["operator"], &row["why"]),
         (&json!("night watch"), &json!("dark"))
     );
     text(&fleet.davy(&["endpoint", "enable", "ListAllJobs"]));

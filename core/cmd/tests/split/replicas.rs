@@ -157,13 +157,13 @@ fn kill_and_replace(bucket: &Bucket, folder: &TempDir) {
 }
 
 #[test]
-fn archivers_that_are_killed_on_a_folder_lose_and_repeat_nothing() {
+fn killed_archivers_on_a_file_bucket_lose_and_double_count_nothing() {
     let folder = TempDir::new().expect("create a temporary folder");
     kill_and_replace(&file(&folder), &folder);
 }
 
 #[test]
-fn archivers_that_are_killed_on_swift_lose_and_repeat_nothing() {
+fn killed_archivers_on_swift_lose_and_double_count_nothing() {
     let folder = TempDir::new().expect("create a temporary folder");
     match swift() {
         Some(bucket) => kill_and_replace(&bucket, &folder),

@@ -95,7 +95,7 @@ fn every_route_in_the_sources_is_an_operation() {
 }
 
 #[test]
-fn route_without_an_operation_is_found() {
+fn route_without_an_operation_is_reported() {
     let source = r#"
         Router::new()
             .route("/livez", get(async || "ok"))

@@ -32,8 +32,9 @@ pub(crate) fn pushed_profile_is_found_on_every_frontend_and_archiver(fleet: &mut
     ];
     for address in fleet.frontends().into_iter().chain([fleet.archive()]) {
         fleet.until("the pushed profile", || {
+            // It fails until this process lists the service.
             let found = fleet.davy_at(address, &query);
-            (text(&found) == "main;serve;pay 1000000000\n").then_some(())
+            (found.stdout == b"main;serve;pay 1000000000\n").then_some(())
         });
     }
 }
@@ -293,7 +294,7 @@ pub(crate) fn changes_are_in_the_audit_log(fleet: &mut Fleet) {
         (
             "endpoint enable",
             "ListAllJobs",
-            "endpoint.clear",
+            "endpoint.enable",
             "all is well",
         ),
         (
@@ -314,7 +315,7 @@ pub(crate) fn changes_are_in_the_audit_log(fleet: &mut Fleet) {
             "member.disable",
             "it deletes too much",
         ),
-        ("member enable", "gc.audit", "member.clear", "it is fixed"),
+        ("member enable", "gc.audit", "member.enable", "it is fixed"),
     ];
     for (command, arguments, _, why) in changes {
         let words = command.split(' ').chain(arguments.split(' '));
@@ -331,11 +332,12 @@ pub(crate) fn changes_are_in_the_audit_log(fleet: &mut Fleet) {
         let name = arguments.split(' ').next().unwrap_or_default();
         assert_eq!(row["name"], name);
         assert_eq!(row["source"], "cli");
-        let who = row["who"].as_str().unwrap_or("");
-        assert!(who.starts_with("operator@"), "{row}");
+        let operator = row["operator"].as_str().unwrap_or("");
+        assert!(operator.starts_with("operator@"), "{row}");
     }
     let table = text(&fleet.davy(&["audit"]));
     assert!(table.contains("it is fixed"), "{table}");
+    assert!(table.contains("endpoint.limit to 1"), "{table}");
 }
 
 /// Toggles, restarts and a stop are normal operation.

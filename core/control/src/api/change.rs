@@ -185,7 +185,7 @@ pub(super) async fn wake(
     control.check_periodic(&name).await?;
     let row = NewAudit {
         at: control.0.clock.now().millis(),
-        who: operator.name,
+        operator: operator.name,
         what: "member.wake".to_owned(),
         name: name.clone(),
         detail: None,

@@ -1,11 +1,11 @@
 //! Request and response bodies by operation.
 
 use super::rows::{
-    AuditEntry, DiffResponse, FlameNode, JobRow, ProcessSummary, SeriesResponse, SymbolsList,
-    SymbolsRow, TopResponse,
+    AuditEntry, DiffResponse, FlameNode, IngestForm, JobRow, ProcessSummary, PushError,
+    PushRequest, SeriesResponse, SymbolsList, SymbolsRow, TopResponse,
 };
 use crate::api::change::{EndpointChange, MemberChange, Restart};
-use crate::api::health::Health;
+use crate::api::health::{Health, Readiness};
 use crate::api::{EndpointRow, MemberRow};
 use crate::toggling::ToggleOutcome;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -18,10 +18,18 @@ pub(super) struct Media {
 }
 
 const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
+const FORM: &str = "multipart/form-data";
+const PROTOBUF: &str = "application/proto";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 fn json<T: JsonSchema>() -> Media {
+    typed::<T>(JSON)
+}
+
+fn typed<T: JsonSchema>(media_type: &'static str) -> Media {
     Media {
-        media_type: JSON,
+        media_type,
         schema: Some(SchemaGenerator::subschema_for::<T>),
     }
 }
@@ -33,13 +41,15 @@ fn other(media_type: &'static str) -> Media {
     }
 }
 
-/// The request body of an operation, and whether it is required.
-pub(super) fn request(id: &str) -> Option<(Media, bool)> {
+/// The forms of the request body of an operation, and whether it is required; none without a body.
+pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
     match id {
-        "ToggleMember" => Some((json::<MemberChange>(), true)),
-        "ToggleEndpoint" => Some((json::<EndpointChange>(), true)),
-        "RestartMember" => Some((json::<Restart>(), false)),
-        "PutSymbols" => Some((other("application/octet-stream"), true)),
+        "ToggleMember" => Some((vec![json::<MemberChange>()], true)),
+        "ToggleEndpoint" => Some((vec![json::<EndpointChange>()], true)),
+        "RestartMember" => Some((vec![json::<Restart>()], false)),
+        "PutSymbols" => Some((vec![other(BYTES)], true)),
+        "Ingest" => Some((vec![other(BYTES), typed::<IngestForm>(FORM)], true)),
+        "Push" => Some((vec![other(PROTOBUF), json::<PushRequest>()], true)),
         _ => None,
     }
 }
@@ -64,9 +74,29 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "QueryFlamegraph" => vec![other(davy_profile::view::MEDIA_TYPE), json::<FlameNode>()],
         "QueryDiff" => vec![json::<DiffResponse>()],
         "QueryTop" => vec![json::<TopResponse>()],
-        "QueryPprof" => vec![other("application/octet-stream")],
-        "QueryFolded" => vec![other("text/plain; charset=utf-8")],
+        "QueryPprof" => vec![other(BYTES)],
+        "QueryFolded" => vec![other(TEXT)],
         "QuerySvg" => vec![other("image/svg+xml")],
+        "Ingest" => vec![other(TEXT)],
+        "Push" => vec![
+            other(PROTOBUF),
+            json::<serde_json::Map<String, serde_json::Value>>(),
+        ],
+        "GetMetrics" => vec![other(prometheus::TEXT_FORMAT)],
+        "GetLive" | "GetCommandLine" => vec![other(TEXT)],
+        "GetReady" => vec![json::<Readiness>()],
+        "GetDebugIndex" => vec![other("text/html; charset=utf-8")],
+        "GetCpuProfile" | "GetHeapProfile" | "GetAllocsProfile" | "GetWallProfile"
+        | "GetThreadsProfile" => vec![other(BYTES)],
+        "GetTasksProfile" => vec![other(BYTES), other(TEXT)],
         _ => Vec::new(),
+    }
+}
+
+/// The body of an error outside of the API.
+pub(super) fn error(id: &str) -> Media {
+    match id {
+        "Ingest" | "Push" => json::<PushError>(),
+        _ => other(TEXT),
     }
 }

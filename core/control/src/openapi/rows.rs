@@ -43,7 +43,7 @@ pub(super) struct AuditEntry {
     /// When, in milliseconds since 1970.
     at: i64,
     /// The operator.
-    who: String,
+    operator: String,
     /// The change, such as `endpoint.disable`.
     what: String,
     /// The member or operation.
@@ -175,7 +175,7 @@ pub(super) struct FlameNode {
     cost: Option<QueryCost>,
 }
 
-/// What a query has read.
+/// The requests and bytes that a query needed.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only the schema is used")]
 struct QueryCost {
@@ -233,12 +233,12 @@ struct RangeMeta {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only the schema is used")]
 struct DiffMeta {
-    /// The side of `self` and `total`.
+    /// Metadata of the query, whose values are `self` and `total`.
     #[schemars(flatten)]
     side: RangeMeta,
-    /// The side of `base_self` and `base_total`.
+    /// Metadata of the base query, whose values are `base_self` and `base_total`.
     base: RangeMeta,
-    /// What the query has read, of both sides together.
+    /// The cost of both queries together.
     cost: QueryCost,
 }
 
@@ -302,4 +302,68 @@ struct TopFunction {
     own: i64,
     /// The value of samples through it.
     total: i64,
+}
+
+/// A request to `/ingest` with several parts. Pyroscope agents send `profile` or `jfr`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct IngestForm {
+    /// The profile.
+    profile: Option<String>,
+    /// A JFR recording, instead of `profile`.
+    jfr: Option<String>,
+    /// Labels of the contexts of a JFR recording, as the Java agent sends them.
+    labels: Option<String>,
+    /// Names, units and aggregation of the sample types of a pprof profile, as JSON.
+    sample_type_config: Option<String>,
+}
+
+/// A request to `/push.v1.PusherService/Push`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct PushRequest {
+    /// At most 2,000 series.
+    series: Vec<PushSeries>,
+}
+
+/// Profiles with the same labels.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct PushSeries {
+    /// Labels, among them `service_name`.
+    labels: Vec<PushLabel>,
+    /// At most 2,000 profiles in a request.
+    samples: Vec<PushSample>,
+}
+
+/// A label.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct PushLabel {
+    /// The name.
+    name: String,
+    /// The value.
+    value: String,
+}
+
+/// A profile.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct PushSample {
+    /// A pprof profile, compressed with gzip or not; in JSON as Base64.
+    #[schemars(rename = "rawProfile")]
+    raw_profile: String,
+    /// Identifies the window: pushes with the same id and labels count once.
+    #[schemars(rename = "ID")]
+    id: Option<String>,
+}
+
+/// The error of a push, in the form that agents expect.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct PushError {
+    /// The code of the Connect protocol, such as `invalid_argument`.
+    code: String,
+    /// What failed, why, and what to do.
+    message: String,
 }

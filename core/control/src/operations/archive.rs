@@ -6,11 +6,19 @@ use super::parameter::{Parameter, ParameterKind};
 pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
     match id {
         "Ingest" => (
-            "Stores a profile (pprof or folded stacks), as Pyroscope agents push it",
-            &[NAME_OF_APP, INGEST_FROM, INGEST_UNTIL, FORMAT],
+            "Stores a profile in any supported format, as Pyroscope agents push it. The response arrives after the profile has been stored",
+            &[
+                NAME_OF_APP,
+                INGEST_FROM,
+                INGEST_UNTIL,
+                FORMAT,
+                SAMPLE_RATE,
+                UNITS,
+                AGGREGATION_TYPE,
+            ],
         ),
         "Push" => (
-            "Stores series of pprof profiles, as Pyroscope agents and Davy's own profiler push them",
+            "Stores series of pprof profiles, as Pyroscope agents and Davy's own profiler push them. The response arrives after all of them have been stored",
             &[],
         ),
         "ListSymbols" => (
@@ -260,6 +268,24 @@ const FORMAT: Parameter = Parameter::new(
     ]),
     "pprof",
     "Format of the body; detected by default",
+);
+const SAMPLE_RATE: Parameter = Parameter::new(
+    "sampleRate",
+    ParameterKind::Integer,
+    "100",
+    "Samples per second, to convert counts of formats without a period to CPU time; 100 by default, 0 for profiles that are not sampled",
+);
+const UNITS: Parameter = Parameter::new(
+    "units",
+    ParameterKind::Text,
+    "samples",
+    "Unit of the values of text formats; taken from the suffix of the name by default",
+);
+const AGGREGATION_TYPE: Parameter = Parameter::new(
+    "aggregationType",
+    ParameterKind::Choice(&["sum", "average"]),
+    "sum",
+    "How values of an unknown type are combined over time; `sum` by default",
 );
 
 #[cfg(test)]

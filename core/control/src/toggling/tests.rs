@@ -77,7 +77,7 @@ async fn change_is_written_if_another_process_has_changed_the_toggle_meanwhile()
         kind: ToggleKind::Endpoint,
         name: "ListAllJobs".to_owned(),
         action: Action::Disable,
-        who: "bob".to_owned(),
+        operator: "bob".to_owned(),
         why: None,
         at: 1,
         process: None,

@@ -28,7 +28,14 @@ impl Engine {
             return;
         }
         let name = self.slots[slot].member.name.clone();
-        tracing::info!(member = %name, enabled, why, "member toggled");
+        // A change that was requested twice before it was executed is logged once.
+        if self
+            .states
+            .get(&name)
+            .is_none_or(|member| member.enabled != enabled)
+        {
+            tracing::info!(member = %name, enabled, why, "member toggled");
+        }
         let phase = self.slots[slot].phase;
         self.states.update(&name, |member| {
             member.enabled = enabled;
@@ -81,7 +88,7 @@ impl Engine {
             return;
         }
         let name = self.slots[slot].member.name.clone();
-        tracing::info!(member = %name, why, "restart of member requested");
+        tracing::info!(member = %name, why, "restarting member");
         self.slots[slot].failures.clear();
         if self.slots[slot].phase != Phase::Waiting {
             self.set_why(slot, Some(why));

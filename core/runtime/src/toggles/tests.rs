@@ -11,7 +11,7 @@ fn setting(source: &str, enabled: Option<bool>, limit: Option<u32>) -> Setting {
         enabled,
         limit,
         slot: None,
-        who: "operator".to_owned(),
+        operator: "operator".to_owned(),
         why: "3 a.m.".to_owned(),
         at: Timestamp::EPOCH,
         source: source.to_owned(),
@@ -139,7 +139,7 @@ fn live_setting_without_effect_is_rejected_with_the_decisive_source() {
     check(
         slot("davy.toml", 10),
         slot("live", 20),
-        "davy.toml sets the slot time of ListAllJobs to 10s, so a live slot time of 20s has no effect; set a shorter one, or change davy.toml and reload",
+        "davy.toml sets the slot time of ListAllJobs to 10 s, so a live slot time of 20 s has no effect; set a shorter one, or change davy.toml and reload",
     );
 }
 

@@ -8,7 +8,7 @@ async fn fill(store: &Store, rows: i64) -> Vec<i64> {
     for at in 0..rows {
         let row = NewAudit {
             at,
-            who: "file".to_owned(),
+            operator: "file".to_owned(),
             what: "member.disable".to_owned(),
             name: "gc".to_owned(),
             detail: None,

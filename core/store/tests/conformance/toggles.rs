@@ -9,7 +9,7 @@ pub(crate) fn change(name: &str, action: Action) -> ToggleChange {
         kind: ToggleKind::Endpoint,
         name: name.to_owned(),
         action,
-        who: "ada".to_owned(),
+        operator: "ada".to_owned(),
         why: Some("uses too much memory".to_owned()),
         at: 1_000,
         process: Some("p1".to_owned()),
@@ -27,7 +27,10 @@ pub(crate) async fn toggle_and_audit_row_are_written_together(database: Database
         );
         assert_eq!(toggle.why.as_deref(), Some("uses too much memory"));
         let row = store.audit(1, None).await.unwrap().remove(0);
-        assert_eq!((&*row.what, &*row.name, &*row.who), (what, "List", "ada"));
+        assert_eq!(
+            (&*row.what, &*row.name, &*row.operator),
+            (what, "List", "ada")
+        );
         assert_eq!((row.at, &*row.source), (1_000, "cli"));
         assert_eq!(row.process.as_deref(), Some("p1"));
         let detail: serde_json::Value =
@@ -67,9 +70,9 @@ pub(crate) async fn restart_does_not_change_the_toggle(database: Database) {
         .await
         .unwrap();
     let mut restart = change("gc", Action::Restart);
-    restart.who = String::from("bob");
+    restart.operator = String::from("bob");
     let toggle = store.set_toggle(&restart).await.unwrap();
-    assert_eq!((toggle.enabled, &*toggle.who), (Some(false), "ada"));
+    assert_eq!((toggle.enabled, &*toggle.operator), (Some(false), "ada"));
     assert_eq!(toggle.restart_revision, toggle.revision);
     assert!(toggle.revision > disabled.revision);
     let toggle = store

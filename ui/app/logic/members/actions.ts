@@ -88,7 +88,7 @@ export function toggleText({ enabled, limit }: Toggle): string {
 
 /** Whether an operator or the configuration set the toggle. */
 export const isToggled = (toggle: Toggle | null): toggle is Toggle =>
-  toggle !== null && (!toggle.enabled || toggle.limit !== null || toggle.who !== null);
+  toggle !== null && (!toggle.enabled || toggle.limit !== null || toggle.operator !== null);
 
 /** Whether the toggle is disabled or limited. */
 export const isRestricted = (toggle: Toggle | null): toggle is Toggle => toggle !== null && (!toggle.enabled || toggle.limit !== null);

@@ -28,7 +28,7 @@ export function agoShort(at: number, now: number): string {
 
 function toggleNote(what: string, toggle: Toggle, now: number): string {
   const slot = toggle.limit !== null && toggle.slot_seconds !== null ? `, ${toggle.slot_seconds} s per slot` : '';
-  const by = toggle.who === null ? '' : ` by ${toggle.who}`;
+  const by = toggle.operator === null ? '' : ` by ${toggle.operator}`;
   const when = toggle.at === null ? '' : `, ${ago(toggle.at, now)}`;
   const where = toggle.source !== null && toggle.source !== 'live' ? ` (${toggle.source})` : '';
   return `${what}${slot}${by}${where}${when}${toggle.why === null ? '' : `: ${toggle.why}`}`;
@@ -47,7 +47,8 @@ export function notesOf(line: TableLine, now: number): Note[] {
       out.push({ tone: row.state === 'ready' ? 'warn' : 'bad', text: `${where}${row.error}` });
     }
     // The note of a disabled member repeats the operator and reason of its toggle.
-    const repeats = row.note !== null && row.toggle.who !== null && row.note.startsWith(`${row.toggle.who}: `);
+    const { operator } = row.toggle;
+    const repeats = row.note !== null && operator !== null && (row.note === operator || row.note.startsWith(`${operator}: `));
     if (row.note && !repeats) out.push({ tone: 'quiet', text: `${where}${row.note}` });
     if (row.state !== NO_STATE && row.state !== 'ready' && !isDisabled(row.state)) {
       out.push({ tone: 'quiet', text: `${where}${stateText(row.state)} for ${formatDuration(Math.max(0, now - row.since))}` });

@@ -72,7 +72,7 @@ export function positionsOf(tree: readonly TableLine[], positions = new Map<stri
 function words(line: TableLine): string {
   const parts = [line.name, line.member, line.process ?? '', stateText(line.state)];
   if (line.endpoint) parts.push(line.endpoint.path, line.endpoint.summary);
-  if (line.toggle?.who) parts.push(line.toggle.who, line.toggle.why ?? '');
+  if (line.toggle?.operator) parts.push(line.toggle.operator, line.toggle.why ?? '');
   if (line.toggle?.enabled === false) parts.push('disabled');
   for (const row of line.rows) parts.push(row.process, row.host, row.debug, row.error ?? '', row.note ?? '');
   return parts.join('\n').toLowerCase();

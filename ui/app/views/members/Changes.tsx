@@ -16,7 +16,7 @@ export function Changes() {
             {rows.map((row) => (
               <tr key={row.id}>
                 <td class="when" title={formatTime(row.at, clock.value)}>{ago(row.at, serverNow.value)}</td>
-                <td>{row.who}</td>
+                <td>{row.operator}</td>
                 <td class="mono">{row.name}</td>
                 <td>{changeText(row)}</td>
                 <td class="why">{row.why ?? ''}</td>
