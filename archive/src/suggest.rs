@@ -17,6 +17,18 @@ pub(crate) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
+/// What to write instead of an unknown name: `did you mean web?`, or the known names: `services: api, web`.
+pub(crate) fn hint<'a>(
+    wrong: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+    plural: &str,
+) -> String {
+    match nearest(wrong, known.clone()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("{plural}: {}", list(wrong, known)),
+    }
+}
+
 /// The known names with commas between them, those nearest to `wrong` first: `a, b and 3 more`.
 pub(crate) fn list<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = known.into_iter().collect();

@@ -246,6 +246,12 @@ impl TypeFilter {
         }
     }
 
+    /// The name that a person writes for the type `id`: a short name, if there is one.
+    pub fn short_name(id: &str) -> &str {
+        let short = SHORT.iter().find(|short| Self::Short(short).matches(id));
+        short.map_or(id, |short| short.names[0])
+    }
+
     /// Sample type and unit of the values.
     pub fn sample_and_unit(&self) -> (String, String) {
         let id = TypeId::parse(&self.id());

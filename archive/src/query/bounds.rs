@@ -22,7 +22,7 @@ pub(super) struct Bounded<'a> {
     pub(super) tenant: &'a Tenant,
     /// Length of the longest range.
     pub(super) range: Duration,
-    /// What it has read.
+    /// The bytes that it has read.
     pub(super) usage: &'a Usage,
 }
 
@@ -65,14 +65,13 @@ impl Bounded<'_> {
     }
 
     fn over_range(&self, limit: Duration) -> Error {
-        let span = |of: Duration| humantime::format_duration(Duration::from_secs(of.as_secs()));
         Error::over(
             ErrorKind::Exceeded,
             name::QUERY_RANGE,
             format!(
                 "the range is {} long, the limit of the tenant is {} ({}); choose a shorter range",
-                span(self.range),
-                span(limit),
+                units::duration(self.range),
+                units::duration(limit),
                 name::QUERY_RANGE,
             ),
         )
@@ -97,7 +96,7 @@ fn over_time(limit: Duration) -> Error {
         name::QUERY_TIMEOUT,
         format!(
             "the query was stopped because it took longer than {}, the limit of the tenant ({}); {NARROW}",
-            humantime::format_duration(limit),
+            units::duration(limit),
             name::QUERY_TIMEOUT,
         ),
     )

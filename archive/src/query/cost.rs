@@ -1,4 +1,4 @@
-//! What a query costs, in responses.
+//! The cost of a query in its response.
 
 use crate::answer::set_header;
 use axum::response::Response;
@@ -11,7 +11,7 @@ const COST: &str = "davy-cost";
 /// The standard header for durations, which browsers show.
 const TIMING: &str = "server-timing";
 
-/// The cost as JSON, for responses with an object of facts.
+/// The cost as a JSON object, for responses that have metadata.
 pub(super) fn json(usage: &Usage) -> Value {
     json!({
         "requests": usage.requests(),

@@ -4,11 +4,54 @@
 use super::params::Ask;
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
+use crate::answer::set_header;
 use crate::error::{Error, Result};
 use crate::labels::SERVICE;
 use crate::selector::Selector;
-use crate::suggest::list;
+use crate::suggest::{hint, list};
+use crate::types::TypeFilter;
+use axum::response::Response;
 use std::collections::BTreeSet;
+
+/// The header that explains why there are no samples.
+const HINT: &str = "davy-hint";
+/// The header that says which name of the query does not exist in the range: `service`, `type` or `label`.
+const UNKNOWN: &str = "davy-unknown";
+
+/// Why there are no samples; empty if there are some.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hint {
+    pub(super) text: String,
+    /// What the query names and the range does not have; empty if it has all.
+    unknown: &'static str,
+}
+
+impl Hint {
+    fn of(text: impl Into<String>, unknown: &'static str) -> Self {
+        let text = text.into();
+        Self { text, unknown }
+    }
+
+    pub(super) fn set_headers(&self, response: &mut Response) {
+        set_header(response, HINT, &self.text);
+        set_header(response, UNKNOWN, self.unknown);
+    }
+
+    /// The hint of a query and of the base query with which it is compared.
+    pub(super) fn with_base(self, base: Self) -> Self {
+        let base_text = match base.text.as_str() {
+            "" => String::new(),
+            text => format!("base: {text}"),
+        };
+        let texts = [self.text, base_text].into_iter();
+        let texts: Vec<String> = texts.filter(|text| !text.is_empty()).collect();
+        let unknown = match self.unknown {
+            "" => base.unknown,
+            unknown => unknown,
+        };
+        Self::of(texts.join("; "), unknown)
+    }
+}
 
 /// Maximum number of names of each kind that are collected.
 const NAMES: usize = 10_000;
@@ -50,7 +93,7 @@ impl Visitor for Survey {
     }
 }
 
-fn names(names: &BTreeSet<String>) -> impl Iterator<Item = &str> {
+fn names(names: &BTreeSet<String>) -> impl Iterator<Item = &str> + Clone {
     names.iter().map(String::as_str)
 }
 
@@ -89,7 +132,7 @@ pub(super) fn one_service(ask: &Ask, report: &Report, all_services: bool) -> Res
 }
 
 /// Checks the labels of `by`, and explains why there are no samples.
-pub(super) async fn explain(query: &Query, ask: &Ask, report: &Report) -> Result<Option<String>> {
+pub(super) async fn explain(query: &Query, ask: &Ask, report: &Report) -> Result<Hint> {
     if report.windows > 0 {
         let missing: Vec<&String> = ask
             .by
@@ -97,39 +140,43 @@ pub(super) async fn explain(query: &Query, ask: &Ask, report: &Report) -> Result
             .filter(|by| !report.grouped.contains(*by))
             .collect();
         if missing.is_empty() {
-            return Ok(None);
+            return Ok(Hint::default());
         }
         let survey = survey(query, ask).await?;
         return match missing.iter().find(|by| !survey.all_labels.contains(**by)) {
-            None => Ok(None),
+            None => Ok(Hint::default()),
             Some(by) => Err(Error::invalid(format!(
-                "by: no series of the range has the label {by}; labels: {}",
-                list(by, names(&survey.all_labels))
+                "unknown label {by:?} in by; {}",
+                hint(by, names(&survey.all_labels), "labels")
             ))),
         };
     }
     // A query that reports unreadable parts needs no further explanation.
     match survey(query, ask).await {
-        Ok(survey) => Ok(Some(nothing(ask, &survey))),
-        Err(_) => Ok(None),
+        Ok(survey) => Ok(nothing(ask, &survey)),
+        Err(_) => Ok(Hint::default()),
     }
 }
 
 /// Why a query has no samples.
-fn nothing(ask: &Ask, survey: &Survey) -> String {
+fn nothing(ask: &Ask, survey: &Survey) -> Hint {
     if survey.services.is_empty() {
-        return "no profiles were stored in this range".to_owned();
+        return Hint::of("no profiles were stored in this range", "");
     }
-    if !survey
-        .services
-        .iter()
-        .any(|service| ask.selector.selects_service(service))
-    {
-        let asked = ask.selector.equal_to(SERVICE).unwrap_or("");
-        return format!(
-            "no service of this range matches the selector; services: {}",
-            list(asked, names(&survey.services))
-        );
+    let is_selected = |service: &String| ask.selector.selects_service(service);
+    if !survey.services.iter().any(is_selected) {
+        let services = || names(&survey.services);
+        let text = match ask.selector.equal_to(SERVICE) {
+            Some(asked) => format!(
+                "unknown service {asked:?} in this range; {}",
+                hint(asked, services(), "services")
+            ),
+            None => format!(
+                "no service of this range matches the selector; services: {}",
+                list("", services())
+            ),
+        };
+        return Hint::of(text, "service");
     }
     let missing = ask.kind.as_ref().filter(|filter| {
         let has = |kind: &String| filter.matches(kind);
@@ -137,20 +184,25 @@ fn nothing(ask: &Ask, survey: &Survey) -> String {
     });
     if let Some(filter) = missing {
         let id = filter.id();
-        return format!(
-            "no profiles of type {id} in this range; types: {}",
-            list(&id, names(&survey.types))
+        let asked = TypeFilter::short_name(&id);
+        let types = survey.types.iter();
+        let types: BTreeSet<&str> = types.map(|kind| TypeFilter::short_name(kind)).collect();
+        let text = format!(
+            "no profiles of type {asked} in this range; types: {}",
+            list(asked, types)
         );
+        return Hint::of(text, "type");
     }
-    if let Some(label) = ask
-        .selector
-        .labels()
-        .find(|label| !survey.labels.contains(*label))
-    {
-        return format!(
-            "no series of this range has the label {label}; labels: {}",
-            list(label, names(&survey.labels))
+    let mut labels = ask.selector.labels();
+    if let Some(label) = labels.find(|label| !survey.labels.contains(*label)) {
+        let text = format!(
+            "unknown label {label:?} in this range; {}",
+            hint(label, names(&survey.labels), "labels")
         );
+        return Hint::of(text, "label");
     }
-    "no series of this range matches both the selector and the type".to_owned()
+    Hint::of(
+        "no series of this range matches both the selector and the type",
+        "",
+    )
 }

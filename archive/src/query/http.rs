@@ -2,7 +2,7 @@
 
 use super::bounds::Bounded;
 use super::cost;
-use super::explain::{explain, one_service};
+use super::explain::{Hint, explain, one_service};
 use super::export;
 use super::filters::Filters;
 use super::flame::{Flame, flame};
@@ -119,7 +119,7 @@ struct Call {
     parameters: Parameters,
     json: bool,
     now: Timestamp,
-    /// What it has read so far.
+    /// The requests and bytes that it has needed so far.
     usage: Usage,
 }
 
@@ -132,9 +132,6 @@ const NODES_MAX: usize = 1_000_000;
 /// Maximum number of nodes of an SVG image.
 const NODES_SVG: usize = 8_192;
 
-/// The header that explains why there are no samples.
-const HINT: &str = "davy-hint";
-
 /// The header that states how values were added up over time: `sum` or `average`.
 const AGGREGATION: &str = "davy-aggregation";
 
@@ -145,8 +142,7 @@ const EFFECTIVE: &str = "davy-effective-range";
 struct Merged {
     flame: Flame,
     report: Report,
-    /// Why there are no samples.
-    hint: String,
+    hint: Hint,
 }
 
 /// Maximum size of the frames of a response, in bytes. Folded stacks and pprof repeat the callers of each stack,
@@ -251,9 +247,7 @@ impl Call {
         let (totals, report) = series::series(&self.query, &ask, step_ms).await?;
         self.note(&report);
         one_service(&ask, &report, self.parameters.all_services()?)?;
-        let hint = explain(&self.query, &ask, &report)
-            .await?
-            .unwrap_or_default();
+        let hint = explain(&self.query, &ask, &report).await?;
         let mut response = Json(json!({
             "type": ask.type_id(),
             "unit": ask.kind_and_unit().1,
@@ -270,7 +264,7 @@ impl Call {
             "series": totals.series,
         }))
         .into_response();
-        set_header(&mut response, HINT, &hint);
+        hint.set_headers(&mut response);
         set_header(&mut response, PARTIAL, &report.partial.join("; "));
         set_header(
             &mut response,
@@ -302,10 +296,10 @@ impl Call {
     }
 
     /// Checks what was found, and explains why there are no samples.
-    async fn finish(&self, ask: &Ask, report: &Report, all_services: bool) -> Result<String> {
+    async fn finish(&self, ask: &Ask, report: &Report, all_services: bool) -> Result<Hint> {
         self.note(report);
         one_service(ask, report, all_services)?;
-        Ok(explain(&self.query, ask, report).await?.unwrap_or_default())
+        explain(&self.query, ask, report).await
     }
 
     /// Answers with a pprof profile.
@@ -325,7 +319,7 @@ impl Call {
                 EFFECTIVE,
                 &report.widened(&ask).unwrap_or_default(),
             );
-            set_header(&mut response, HINT, &hint);
+            hint.set_headers(&mut response);
             set_header(&mut response, PARTIAL, &report.partial.join("; "));
             Ok(response)
         })
@@ -389,7 +383,7 @@ impl Call {
                 }
                 "QueryFolded" => check_size(folded::encoded_bytes(&tree))
                     .map(|()| bytes("text/plain; charset=utf-8", folded::encode(&tree))),
-                "QuerySvg" if report.windows == 0 => Ok(bytes("image/svg+xml", svg::empty(&hint))),
+                "QuerySvg" if report.windows == 0 => Ok(bytes("image/svg+xml", svg::empty(&hint.text))),
                 "QuerySvg" => {
                     let title = format!("{} {} {} to {}", ask.type_id(), ask.selector.text(), ask.from, ask.until);
                     let note = report.widened(&ask);
@@ -412,7 +406,7 @@ impl Call {
                 _ => Ok(bytes(view::MEDIA_TYPE, view::encode(&tree, nodes, &meta))),
             };
             answer.map(|mut response: Response| {
-                set_header(&mut response, HINT, &hint);
+                hint.set_headers(&mut response);
                 set_header(&mut response, PARTIAL, &report.partial.join("; "));
                 set_header(&mut response, EFFECTIVE, &report.widened(&ask).unwrap_or_default());
                 set_header(&mut response, AGGREGATION, flame.aggregation.name());
@@ -445,13 +439,7 @@ impl Call {
             set_header(&mut response, EFFECTIVE, &widened.join("; "));
             let partial = [merged.report.partial, base.report.partial].concat();
             set_header(&mut response, PARTIAL, &partial.join("; "));
-            let base_hint = Some(base.hint).filter(|hint| !hint.is_empty());
-            let hints = [
-                Some(merged.hint).filter(|hint| !hint.is_empty()),
-                base_hint.map(|hint| format!("base: {hint}")),
-            ];
-            let hints: Vec<String> = hints.into_iter().flatten().collect();
-            set_header(&mut response, HINT, &hints.join("; "));
+            merged.hint.with_base(base.hint).set_headers(&mut response);
             response
         })
         .await

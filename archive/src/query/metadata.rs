@@ -5,7 +5,7 @@ use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
 use std::collections::BTreeSet;
 
-/// What to list.
+/// The names to list.
 pub(super) enum Wanted {
     /// Profile types.
     Types,

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Tenant;
 use crate::selector::Selector;
-use crate::suggest::nearest;
+use crate::suggest::{hint, nearest};
 use crate::types::{SHORT, TypeFilter};
 use davy_base::Timestamp;
 use std::collections::BTreeMap;
@@ -133,10 +133,7 @@ impl Parameters {
                     .collect(),
             });
         };
-        let hint = match nearest(unknown, known.iter().copied()) {
-            Some(near) => format!("did you mean {near}?"),
-            None => format!("parameters: {}", known.join(", ")),
-        };
+        let hint = hint(unknown, known.iter().copied(), "parameters");
         Err(Error::invalid(format!(
             "unknown parameter {unknown:?}; {hint}"
         )))
@@ -303,6 +300,10 @@ impl Parameters {
 
 fn type_filter(text: &str) -> Result<TypeFilter> {
     TypeFilter::parse(text).ok_or_else(|| {
+        let names = SHORT.iter().flat_map(|short| short.names.iter().copied());
+        if let Some(near) = nearest(text, names) {
+            return Error::invalid(format!("invalid type {text:?}; did you mean {near}?"));
+        }
         let names = SHORT.iter().map(|short| short.names[0]);
         Error::invalid(format!(
             "invalid type {text:?}; expected name:type:unit:periodtype:periodunit or one of {}",

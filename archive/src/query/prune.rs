@@ -1,6 +1,6 @@
 //! Leaves out the frames that a profile declares uninteresting (`drop_frames`), as `go tool pprof` does: a
-//! matching frame is removed with its callees, and their values count for its caller. Frames that no caller
-//! is interesting for stay, so that a profile is never left empty.
+//! matching frame is removed with its callees, and their values count for its caller. A matching frame
+//! without a caller that does not match is kept, so that a profile is never left empty.
 
 use crate::pattern;
 use regex::Regex;

@@ -1,4 +1,4 @@
-//! What a scan shows of one group of rows (a segment, or a row group of a block).
+//! The view of one group of rows (a segment, or a row group of a block) that a scan passes to its visitor.
 
 use super::params::Ask;
 use crate::error::Result;

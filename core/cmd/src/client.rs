@@ -25,6 +25,10 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// Whether values are averages over time.
     pub(crate) is_average: bool,
+    /// Why a query has no samples.
+    pub(crate) hint: Option<String>,
+    /// Whether the query names a service, type or label that the range does not have.
+    pub(crate) is_unknown: bool,
 }
 
 impl Client {
@@ -170,6 +174,7 @@ impl Client {
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let (partial, hint) = (header("davy-partial"), header("davy-hint"));
+        let is_unknown = header("davy-unknown").is_some();
         let effective = header("davy-effective-range");
         let is_average = header("davy-aggregation").is_some_and(|name| name == "average");
         let body = response
@@ -189,15 +194,16 @@ impl Client {
                 "davy: effective range: {range}; finer levels of this range have expired"
             ));
         }
-        // Why a range has no samples: which services, types or labels exist.
-        if let Some(hint) = hint {
-            stderr::print_line(format_args!("davy: {}", visible(&hint)));
-        }
         let body = body.map_err(Failure::because(format!(
             "the response of {server} is incomplete"
         )))?;
         if status.is_success() {
-            return Ok(Answer { body, is_average });
+            return Ok(Answer {
+                body,
+                is_average,
+                hint: hint.map(|hint| visible(&hint).into_owned()),
+                is_unknown,
+            });
         }
         Err(Failure::Refused {
             server: server.clone(),

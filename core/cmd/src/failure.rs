@@ -112,9 +112,11 @@ impl Failure {
         let mut report = self.to_string();
         let mut cause = self.source();
         while let Some(error) = cause {
-            let text = plain(error);
+            let (text, original) = (plain(error), error.to_string());
             // Some errors repeat their source in their own text.
-            if !report.ends_with(&text) {
+            if let Some(start) = report.strip_suffix(&original) {
+                report = format!("{start}{text}");
+            } else if !report.ends_with(&text) {
                 report.push_str(": ");
                 report.push_str(&text);
             }
@@ -176,6 +178,18 @@ mod tests {
         assert_eq!(
             failed.with_hint("pass another file").report(),
             "cannot read a.pb: no such file or directory; pass another file"
+        );
+    }
+
+    #[test]
+    fn cause_that_its_error_repeats_is_reported_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read a.tar: {0}")]
+        struct Read(#[source] io::Error);
+        let error = Read(io::Error::from_raw_os_error(libc::ENOENT));
+        assert_eq!(
+            Failure::because("cannot import")(error).report(),
+            "cannot import: cannot read a.tar: no such file or directory"
         );
     }
 

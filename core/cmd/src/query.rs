@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{Format, OutputOptions, ROWS, text};
 use crate::server::Server;
+use crate::stderr;
 use davy_archive::types::TypeFilter;
 use davy_base::Clock;
 use davy_control::nearest;
@@ -118,6 +119,9 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
         }
     };
     let answer = client.get_answer(&format!("/api/v1/profiles/{path}"), &query)?;
+    if answer.is_unknown {
+        return Err(Failure::failed(answer.hint.unwrap_or_default()));
+    }
     let filter = TypeFilter::parse(&options.profile_type);
     let unit = filter.map_or_else(String::new, |filter| filter.sample_and_unit().1);
     let total_note = match (answer.is_average, options.from == FROM) {
@@ -133,6 +137,18 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
         Format::Top => text::table(&answer.body, total_note)?.into_bytes(),
         _ => answer.body,
     };
+    let is_empty = matches!(format, Format::Text | Format::Top) && body.is_empty();
+    let reason = answer.hint.or_else(|| {
+        // Samples that a filter leaves out need no explanation by the server.
+        is_empty.then(|| "no samples match the query".to_owned())
+    });
+    if let Some(reason) = reason {
+        let default = match options.from.as_str() {
+            FROM => "; the default range is the last hour, pass --from for another one",
+            _ => "",
+        };
+        stderr::print_line(format_args!("davy: {reason}{default}"));
+    }
     options.output.write(&body)
 }
 

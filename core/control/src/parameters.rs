@@ -29,11 +29,11 @@ pub(crate) fn check(operation: &Operation, uri: &Uri) -> Result<(), Problem> {
         None if operation.parameters.is_empty() => format!("{} has no parameters", operation.id),
         None => {
             let names: Vec<&str> = known().collect();
-            format!("{} has: {}", operation.id, names.join(", "))
+            format!("parameters: {}", names.join(", "))
         }
     };
     Err(Problem::bad_request(format!(
-        "unknown query parameter {unknown}; {hint}"
+        "unknown parameter {unknown:?}; {hint}"
     )))
 }
 
@@ -71,15 +71,15 @@ mod tests {
         check_uri("/api/v1/audit?limit=5&before=7", "");
         check_uri(
             "/api/v1/audit?limti=5",
-            "unknown query parameter limti; did you mean limit?",
+            "unknown parameter \"limti\"; did you mean limit?",
         );
         check_uri(
             "/api/v1/audit?colour=red",
-            "unknown query parameter colour; ListAudit has: limit, before",
+            "unknown parameter \"colour\"; parameters: limit, before",
         );
         check_uri(
             "/api/v1/jobs?limit=5",
-            "unknown query parameter limit; ListAllJobs has no parameters",
+            "unknown parameter \"limit\"; ListAllJobs has no parameters",
         );
     }
 

@@ -193,12 +193,16 @@ impl Icicle {
         }
         let all = self.totals.first().copied().unwrap_or(0);
         let own = self.totals.get(selected.index()).copied().unwrap_or(0);
-        let details = format!(
-            "{:.1} %, {}: {}",
-            own as f64 * 100.0 / all.max(1) as f64,
-            davy_profile::units::format(own, &self.unit),
-            visible(&name(&self.tree, selected))
-        );
+        let details = if self.totals.is_empty() {
+            "waiting for the first profile".to_owned()
+        } else {
+            format!(
+                "{:.1} %, {}: {}",
+                own as f64 * 100.0 / all.max(1) as f64,
+                davy_profile::units::format(own, &self.unit),
+                visible(&name(&self.tree, selected))
+            )
+        };
         let keys = "q quit  arrows select  enter zoom  esc back  space pause";
         let dim = Style::new().add_modifier(Modifier::DIM);
         frame.render_widget(Paragraph::new(headline), head);

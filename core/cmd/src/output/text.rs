@@ -6,10 +6,6 @@ use davy_profile::flame::{FrameKind, Grain};
 use davy_profile::names::visible;
 use davy_profile::{FlameTree, Limits, NodeId, folded, units};
 
-/// Printed instead of an empty graph or table.
-const EMPTY: &str =
-    "no samples in this range; the default range is the last hour, pass --from for another one\n";
-
 /// How a flame graph is drawn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TextGraph<'a> {
@@ -29,10 +25,10 @@ impl<'a> TextGraph<'a> {
         Self { total_note, ..self }
     }
 
-    /// Draws folded stacks that are grouped by the labels `by`.
+    /// Draws folded stacks that are grouped by the labels `by`. Empty without stacks.
     pub(crate) fn folded_stacks(&self, stacks: &[u8], by: &[&str]) -> Result<String, Failure> {
         if stacks.trim_ascii().is_empty() {
-            return Ok(EMPTY.to_owned());
+            return Ok(String::new());
         }
         let limits = Limits {
             bytes: usize::MAX,
@@ -55,8 +51,9 @@ impl<'a> TextGraph<'a> {
         Ok(self.tree(&whole))
     }
 
-    /// Draws the largest nodes of a tree.
+    /// Draws the largest nodes of a tree, except those without a value.
     pub(super) fn tree(&self, whole: &FlameTree) -> String {
+        let whole = &whole.trimmed();
         let runs = (!self.all_frames).then(|| fold(whole));
         let whole = runs.as_ref().map_or(whole, |runs| &runs.tree);
         let tree = whole.prune(self.max_nodes);
@@ -101,13 +98,9 @@ impl<'a> TextGraph<'a> {
         }
         let left_out = whole.stacks.len() - tree.stacks.len();
         if left_out > 0 {
-            let nodes = if left_out == 1 {
-                "node is"
-            } else {
-                "nodes are"
-            };
+            let nodes = units::count(left_out, "smaller node is", "smaller nodes are");
             out.push_str(&format!(
-                "{left_out} smaller {nodes} not shown; pass --max-nodes to show more\n"
+                "{nodes} not shown; pass --max-nodes to show more\n"
             ));
         }
         out
@@ -170,12 +163,12 @@ struct Row {
     total: i64,
 }
 
-/// A table of functions from a response of the API.
+/// A table of functions from a response of the API. Empty without functions.
 pub(crate) fn table(json: &[u8], total_note: &str) -> Result<String, Failure> {
     let top: Top = serde_json::from_slice(json)
         .map_err(Failure::because("the response is not a table of functions"))?;
     if top.functions.is_empty() {
-        return Ok(EMPTY.to_owned());
+        return Ok(String::new());
     }
     let mut out = String::new();
     for reason in &top.partial {
@@ -192,7 +185,7 @@ pub(crate) fn table(json: &[u8], total_note: &str) -> Result<String, Failure> {
 
 /// A table of functions from a tree.
 pub(super) fn table_of(tree: &FlameTree, unit: &str, limit: usize) -> String {
-    let functions = tree.top(limit).into_iter().map(|function| Row {
+    let functions = tree.trimmed().top(limit).into_iter().map(|function| Row {
         name: function.name,
         own: function.own,
         total: function.total,
@@ -305,6 +298,15 @@ mod tests {
     }
 
     #[test]
+    fn nodes_without_a_value_are_left_out() {
+        insta::assert_snapshot!(tree("main;freed 0\nmain;kept 4096\n", TextGraph { unit: "bytes", ..TEXT }), @r"
+        total 4.00 KiB
+        100.0 %   4.00 KiB  main
+        100.0 %   4.00 KiB  kept
+        ");
+    }
+
+    #[test]
     fn groups_are_never_folded() {
         insta::assert_snapshot!(tree("member=api;op=List;a;b;c;d;e 7000000000\n", TEXT), @r"
         total 7.00 s
@@ -327,7 +329,7 @@ mod tests {
             text.ends_with("2 smaller nodes are not shown; pass --max-nodes to show more\n"),
             "{text}"
         );
-        assert_eq!(tree("\n", two), EMPTY);
+        assert_eq!(tree("\n", two), "");
     }
 
     #[test]

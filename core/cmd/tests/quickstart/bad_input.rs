@@ -87,7 +87,7 @@ fn invalid_profiles_are_refused_and_not_stored() {
     check(
         "the far past",
         &at(now() - 400 * DAY),
-        "before the retention of",
+        "older than the retention of",
     );
     check(
         "the far future",

@@ -202,10 +202,63 @@ fn failed_command_reports_the_cause_and_a_hint() {
     );
     check_usage(&["query", "cpu", "--from", "yesterday"], "invalid time");
     let empty = run(&running, &sandbox, &["query", "cpu"]);
+    assert_eq!(text(&empty), "");
+    assert_eq!(
+        String::from_utf8_lossy(&empty.stderr),
+        "davy: no profiles were stored in this range; the default range is the last hour, pass --from for another one\n"
+    );
+    check(
+        &["query", "cpv"],
+        1,
+        "invalid type \"cpv\"; did you mean cpu?",
+    );
+}
+
+#[test]
+fn query_with_an_unknown_name_fails_and_suggests_the_nearest_one() {
+    let sandbox = Sandbox::new();
+    let running = sandbox.start_quiet(&[]);
+    std::fs::write(sandbox.path().join("shop.folded"), "main;pay 100\n").expect("write the file");
+    let push = ["push", "shop.folded", "--label", "version=1"];
+    text(&run(&running, &sandbox, &push));
+    let cases = [
+        (
+            "cpu",
+            "{service_name=\"shp\"}",
+            "unknown service \"shp\" in this range; did you mean shop?",
+        ),
+        (
+            "cpu",
+            "{service_name=\"shop\",versoin=\"1\"}",
+            "unknown label \"versoin\" in this range; did you mean version?",
+        ),
+        (
+            "wall",
+            "{service_name=\"shop\"}",
+            "no profiles of type wall in this range; types: cpu",
+        ),
+    ];
+    for (kind, selector, expected) in cases {
+        for format in ["text", "top", "folded", "svg"] {
+            let query = ["query", kind, "--selector", selector, "--format", format];
+            let output = run(&running, &sandbox, &query);
+            assert_eq!(output.status.code(), Some(1), "{query:?}");
+            assert!(output.stdout.is_empty(), "{query:?}");
+            assert_eq!(
+                String::from_utf8_lossy(&output.stderr),
+                format!("davy: {expected}\n"),
+                "{query:?}"
+            );
+        }
+    }
+    // The names exist, but nothing matches.
+    let other = ["query", "cpu", "--selector", "{version=\"2\"}"];
+    let output = run(&running, &sandbox, &other);
+    assert_eq!(text(&output), "");
+    let reason = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        text(&empty).starts_with("no samples in this range"),
-        "{}",
-        text(&empty)
+        reason.contains("no series of this range matches"),
+        "{reason}"
     );
 }
 
