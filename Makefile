@@ -6,7 +6,7 @@ SHELL := bash
 CARGO ?= cargo
 export DEV_FOLDER := $(CURDIR)/.dev
 
-# The release artefacts: davy (stripped) and davy.debug.
+# The release artefacts: davy (stripped), davy.symbols and davy.debug.
 DIST := target/dist
 
 .PHONY: help run build ui test lint msrv targets bench sanitize fuzz sim aarch64 outside clean
@@ -17,7 +17,7 @@ help: ## List the targets
 run: build ## Install what is missing, build, start `davy quickstart` and print its address
 	@exec $(DIST)/davy quickstart $(ARGS)
 
-build: ui ## Build target/dist/davy (stripped, with the page in it) and davy.debug, and print their sizes
+build: ui ## Build davy (stripped, with the page in it), davy.symbols and davy.debug in target/dist, and print their sizes
 	@ops/dev/need cc
 	@[ -e target/release/davy ] || echo "davy: first build: ten to twenty minutes on two cores"
 	@$(CARGO) build --release --package davy $$([ -t 2 ] || echo --quiet)
@@ -59,7 +59,7 @@ fuzz: ## Fuzz the decoders of untrusted input, TIME seconds for each of TARGETS 
 	@ops/dev/need cc fuzz
 	@ops/dev/fuzz
 
-sim: ## Simulate HISTORIES histories of the archive on a faulty store, from SEED on (default: 10,000 from 1)
+sim: ## Simulate HISTORIES histories of the archive on a faulty object store, from SEED on (default: 10,000 from 1)
 	@ops/dev/need cc
 	@ops/dev/sim
 

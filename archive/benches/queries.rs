@@ -48,7 +48,7 @@ fn resident() -> u64 {
     kibibytes.unwrap_or(0u64) >> 10
 }
 
-/// What a block holds of a service: each stack in a few of the windows.
+/// Fills a block with a service: each stack is in a few of the windows.
 fn fill(batch: &mut Batch, program: &Program, service: usize, starts: &[i64], random: &mut Random) {
     let labels = |pairs: &[(&str, &str)]| {
         let pairs = pairs

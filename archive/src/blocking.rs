@@ -15,7 +15,7 @@ pub(crate) struct Panicked(String);
 fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("the payload is not text")
+        .unwrap_or("no message (the panic payload is not a string)")
         .to_owned()
 }
 

@@ -90,7 +90,7 @@ impl Bucket {
         }
     }
 
-    /// What sends the requests.
+    /// The client that sends the requests.
     pub(crate) fn client(&self) -> &Arc<Client> {
         &self.client
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub enum ErrorKind {
     /// The request is wrong.
     Invalid,
-    /// What the request names does not exist.
+    /// Something that the request names does not exist.
     NotFound,
     /// The body did not arrive in time.
     Late,

@@ -16,7 +16,7 @@ pub struct ArchiveOptions {
     /// The bucket.
     pub bucket: Arc<dyn ObjectStore>,
     /// What `bucket` was opened from: its interface for large objects, and its URL for error messages.
-    /// Without it, requests are not repeated.
+    /// Without it, requests are not retried.
     pub opened: Option<OpenBucket>,
     /// Prefix of all keys in the bucket, such as `davy/prod`.
     pub prefix: String,
@@ -50,7 +50,7 @@ pub struct ArchiveOptions {
     pub levels: Retention,
     /// How far in the future a pushed window may begin.
     pub future: Duration,
-    /// Time limits, repetitions and parts of requests to the bucket.
+    /// Time limits, retries and parts of requests to the bucket.
     pub requests: ClientOptions,
     /// Size of the cache of object pieces, in bytes.
     pub cache_bytes: usize,

@@ -1,4 +1,4 @@
-//! How far a command is.
+//! Progress of a command.
 
-/// Called with what is done, in bytes or objects, and with the whole.
+/// Called with the amount that is done, in bytes or objects, and the total.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);

@@ -6,15 +6,15 @@ use davy_profile::flame::UNTAGGED;
 use regex::Regex;
 
 #[derive(Clone, Debug)]
-enum Test {
+enum Matcher {
     Equal(String),
     NotEqual(String),
     Matches(Regex),
     MatchesNot(Regex),
 }
 
-impl Test {
-    fn holds(&self, value: &str) -> bool {
+impl Matcher {
+    fn matches(&self, value: &str) -> bool {
         match self {
             Self::Equal(expected) => value == expected,
             Self::NotEqual(expected) => value != expected,
@@ -24,18 +24,18 @@ impl Test {
     }
 }
 
-/// Selects series by tests of their labels, all of which must hold. The value of an absent label is
+/// Selects series by matchers of their labels, all of which must match. The value of an absent label is
 /// empty; `="(untagged)"` and `!="(untagged)"` test for that, too, because flame graphs show it so.
 #[derive(Clone, Debug, Default)]
 pub struct Selector {
-    tests: Vec<(String, Test)>,
+    matchers: Vec<(String, Matcher)>,
     text: String,
 }
 
 /// Maximum length of a selector, in bytes.
 const BYTES: usize = 8 << 10;
-/// Maximum number of tests of a selector.
-const TESTS: usize = 32;
+/// Maximum number of matchers of a selector.
+const MATCHERS: usize = 32;
 /// Maximum size of a compiled regular expression, in bytes.
 const REGEX_BYTES: usize = 256 << 10;
 
@@ -55,17 +55,15 @@ impl Selector {
                 "invalid selector {text:?}: {what} at column {column}; example: {{service_name=\"api\",op=~\"List.*\"}}"
             ))
         };
-        let mut tests = Vec::new();
+        let mut matchers = Vec::new();
         if !rest.is_empty() {
             let Some(inner) = rest.strip_prefix('{') else {
                 return wrong(rest, "expected `{`");
             };
             rest = inner.trim_start();
             while !rest.starts_with('}') {
-                if tests.len() == TESTS {
-                    return Err(format!(
-                        "invalid selector: more than {TESTS} tests, the limit"
-                    ));
+                if matchers.len() == MATCHERS {
+                    return Err(format!("invalid selector: more than {MATCHERS} matchers"));
                 }
                 let end = rest.find(['=', '!']).unwrap_or(rest.len());
                 let name = rest[..end].trim();
@@ -92,13 +90,13 @@ impl Selector {
                     pattern::compile_anchored(value, REGEX_BYTES)
                         .map_err(|error| format!("invalid selector: {error}"))
                 };
-                let test = match operator {
-                    "=~" => Test::Matches(regex(&value)?),
-                    "!~" => Test::MatchesNot(regex(&value)?),
-                    "!=" => Test::NotEqual(absent_if_shown_so(value)),
-                    _ => Test::Equal(absent_if_shown_so(value)),
+                let matcher = match operator {
+                    "=~" => Matcher::Matches(regex(&value)?),
+                    "!~" => Matcher::MatchesNot(regex(&value)?),
+                    "!=" => Matcher::NotEqual(absent_if_shown_so(value)),
+                    _ => Matcher::Equal(absent_if_shown_so(value)),
                 };
-                tests.push((name.to_owned(), test));
+                matchers.push((name.to_owned(), matcher));
                 rest = after.trim_start();
                 match rest.strip_prefix(',') {
                     Some(after) => rest = after.trim_start(),
@@ -112,41 +110,43 @@ impl Selector {
             }
         }
         Ok(Self {
-            tests,
+            matchers,
             text: text.trim().to_owned(),
         })
     }
 
     /// Whether a series is selected; `value` returns the value of a label, "" if there is none.
     pub fn selects<'a>(&self, value: impl Fn(&str) -> &'a str) -> bool {
-        let mut tests = self.tests.iter();
-        tests.all(|(name, test)| test.holds(value(name)))
+        let mut matchers = self.matchers.iter();
+        matchers.all(|(name, matcher)| matcher.matches(value(name)))
     }
 
     /// Whether series of this service can be selected.
     pub fn selects_service(&self, service: &str) -> bool {
-        self.tests
+        self.matchers
             .iter()
             .filter(|(name, _)| name == SERVICE)
-            .all(|(_, test)| test.holds(service))
+            .all(|(_, matcher)| matcher.matches(service))
     }
 
-    /// Whether it has no tests, so that it selects everything.
+    /// Whether it has no matchers, so that it selects everything.
     pub fn is_empty(&self) -> bool {
-        self.tests.is_empty()
+        self.matchers.is_empty()
     }
 
-    /// Names of the labels that it tests.
+    /// Names of the labels that its matchers test.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
-        self.tests.iter().map(|(name, _)| name.as_str())
+        self.matchers.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The value that a label must be equal to, if it is tested for that.
+    /// The value that a label must be equal to, if a matcher requires that.
     pub fn equal_to(&self, label: &str) -> Option<&str> {
-        self.tests.iter().find_map(|(name, test)| match test {
-            Test::Equal(value) if name == label => Some(value.as_str()),
-            _ => None,
-        })
+        self.matchers
+            .iter()
+            .find_map(|(name, matcher)| match matcher {
+                Matcher::Equal(value) if name == label => Some(value.as_str()),
+                _ => None,
+            })
     }
 
     /// The text that was parsed.
@@ -262,7 +262,7 @@ mod tests {
         check("{a=\"b\"", "expected `,` or `}`");
         check(
             &format!("{{{}}}", "a=~\"b.*\",".repeat(33)),
-            "more than 32 tests",
+            "more than 32 matchers",
         );
         check(&"x".repeat(9_000), "9000 bytes long");
         check("{a=~\"(\\\\w{100}){100}\"}", "compiles to more than");

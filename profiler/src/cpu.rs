@@ -183,8 +183,8 @@ impl TimerSampler {
                     None => "code outside of any file",
                 };
                 self.refusal.set(format!(
-                    "SIGPROF is handled by {file} since after the profiler was started; \
-                     CPU sampling resumes when that handler is removed"
+                    "{file} replaced the profiler's SIGPROF handler; CPU sampling resumes when \
+                     that handler is removed"
                 ));
             }
             None if self.is_displaced => {

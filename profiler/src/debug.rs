@@ -95,7 +95,7 @@ pub(crate) fn respond(handle: &Handle, target: &str, waiter: Waiter) -> DebugRes
         "/tasks" => (Tasks, "tasks"),
         "/threads" => (Threads, "threads"),
         _ => {
-            let reason = format!("there is no {path}; the profiles are listed at /debug/pprof/\n");
+            let reason = format!("{path} not found; /debug/pprof/ lists the profiles\n");
             return DebugResponse::text(404, reason);
         }
     };

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// Percentages of the limit at which the heap is sent, once each while memory grows.
 const SEND_PERCENT: [u64; 3] = [80, 90, 95];
-/// Below this percentage, each of them applies once more.
+/// Below this percentage, all of `SEND_PERCENT` are armed again.
 const REARM_PERCENT: u64 = 75;
 /// From this percentage on names are looked up in advance, if there is enough memory for that.
 const PREFETCH_PERCENT: u64 = 60;

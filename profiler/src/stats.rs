@@ -62,7 +62,7 @@ pub struct Dropped {
     pub window_full_nanos: u64,
     /// Windows dropped because the bound of unacknowledged bytes was reached.
     pub windows_overflow: u64,
-    /// Windows dropped because an archiver refused them for good.
+    /// Windows dropped because an archiver refused them permanently.
     pub windows_refused: u64,
     /// Tags counted as `(overflow)` because the table of tags was full.
     pub tags: u64,

@@ -43,21 +43,21 @@ pub(crate) struct SystemCalls {
     sites: Mutex<Sites>,
 }
 
-/// The call that returns to an address, the function that is reached by it, and the argument that is wanted.
+/// The return address of a call, the function that the call reaches, and the index of an argument.
 type Passing = (u64, u64, u8);
 
 #[derive(Default)]
 struct Sites {
-    /// The number of the system call at an address, and the start of its function; none if there is another
-    /// instruction.
+    /// The number of the system call at an address, and the start of its function; `None` if another instruction
+    /// is there.
     system_calls: FxHashMap<u64, Option<(Value, u64)>>,
-    /// What a caller passes as the number.
+    /// The value that a caller passes, and the start of the function of the caller.
     passed: FxHashMap<Passing, Option<(Value, u64)>>,
 }
 
 impl SystemCalls {
     /// The name of the system call that a stack ends in, given the stack's addresses from the leaf to the root. Empty if
-    /// the number is not known; none if the stack does not end in the kernel.
+    /// the number is unknown; `None` if the stack does not end in the kernel.
     pub(crate) fn of_stack(
         &self,
         modules: &[Module],
@@ -89,7 +89,7 @@ impl Sites {
         })
     }
 
-    /// The number that a value of the function at `callee` has, which may come from its callers.
+    /// The number for which a value in the function at `callee` stands. An argument is resolved in the callers.
     fn number(
         &mut self,
         modules: &[Module],
@@ -104,13 +104,13 @@ impl Sites {
                 Value::Unknown => return None,
                 Value::Argument(index) => index,
             };
-            // Callers are looked up by the last byte of their call.
+            // The return address is one past the address of a caller, which is the last byte of its call.
             let returns_to = callers.next()?.checked_add(1)?;
             (value, callee) = self.passed(modules, (returns_to, callee, argument))?;
         }
     }
 
-    /// What a caller passes, and the start of its function.
+    /// The value that a caller passes, and the start of the function of the caller.
     fn passed(&mut self, modules: &[Module], passing: Passing) -> Option<(Value, u64)> {
         if cfg!(not(target_arch = "x86_64")) {
             return None;
@@ -127,8 +127,8 @@ impl Sites {
     }
 }
 
-/// What the function at `callee` gets as an argument, if a call reaches it directly or by functions that end in a jump to
-/// it: in terms of the arguments of the function that calls. None if the call may lead elsewhere.
+/// An argument of the function at `callee`, expressed by the arguments of the caller. The call may reach `callee`
+/// directly or through functions that end in a jump to it. `None` if the call may lead elsewhere.
 fn value_at(
     modules: &[Module],
     call: &Call,
@@ -156,7 +156,7 @@ fn value_at(
     found
 }
 
-/// Forgets everything if nothing more may be kept.
+/// Clears a cache that is full.
 fn make_room<K, T>(known: &mut FxHashMap<K, T>) {
     if known.len() >= SITES_MAX {
         known.clear();
@@ -188,7 +188,7 @@ impl Code {
     }
 }
 
-/// The address of the bytes of a system call that a leaf is right after, or at.
+/// The address of the system call instruction that ends at the leaf or starts there.
 fn instruction_of(modules: &[Module], leaf: u64) -> Option<u64> {
     let module = &modules[modules::containing(modules, leaf)?];
     let length = INSTRUCTION.len() as u64;
@@ -203,7 +203,7 @@ fn is_inside(range: &Range<u64>, outer: &Range<u64>) -> bool {
     outer.start <= range.start && range.end <= outer.end
 }
 
-/// The function that a call goes to, directly or by a stub of the procedure linkage table.
+/// The function that a call goes to, directly or through a stub of the procedure linkage table.
 fn destination(modules: &[Module], target: CallTarget) -> Option<u64> {
     let word = |slot: u64| {
         let module = &modules[modules::containing(modules, slot)?];

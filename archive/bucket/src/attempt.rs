@@ -38,7 +38,7 @@ impl Attempt {
         StatusCode::from_u16(self.status.load(Ordering::Relaxed) as u16).ok()
     }
 
-    /// When the store asked to be tried again.
+    /// How long the object store asked to wait before a retry.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let seconds = self.retry_after.load(Ordering::Relaxed).checked_sub(1)?;
         Some(Duration::from_secs(seconds))

@@ -1,4 +1,4 @@
-//! Requests to a bucket: attempts with time limits, repetitions, hedges, large objects, counts.
+//! Requests to a bucket: attempts with time limits, retries, hedges, large objects, counts.
 
 mod large;
 mod read;
@@ -15,6 +15,7 @@ use crate::swift::DELETE_AFTER;
 use crate::url::Scheme;
 use bytes::Bytes;
 use davy_base::{Clock, Random};
+use davy_profile::units;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
@@ -25,13 +26,13 @@ use std::time::Duration;
 /// Options of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Time limit of a request, repetitions and pauses included; longer for large objects.
+    /// Time limit of a request, including retries and pauses; longer for large objects.
     pub timeout: Duration,
     /// Time limit of one attempt; longer for large objects.
     pub attempt_timeout: Duration,
-    /// Maximum number of attempts of one request to a remote store; 1 never repeats.
+    /// Maximum number of attempts of one request to a remote store; 1 disables retries.
     pub attempts: u32,
-    /// Whether a read is sent a second time when its answer is late.
+    /// Whether slow reads are hedged.
     pub hedge: bool,
     /// Objects of more bytes are written in parts of this size.
     pub multipart_bytes: usize,
@@ -49,11 +50,11 @@ impl Default for ClientOptions {
     }
 }
 
-/// Bytes a second below which a store counts as not responding.
+/// Bytes a second below which an object store counts as not responding.
 const SLOWEST: u64 = 1 << 20;
-/// Repetitions that can follow each other while nothing succeeds.
+/// Retries that are allowed while nothing succeeds.
 const RETRY_BURST: f64 = 20.0;
-/// Repetitions as a share of successes.
+/// Retries as a share of successes.
 const RETRY_SHARE: f64 = 0.1;
 
 /// Sends requests to a bucket.
@@ -86,12 +87,12 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Locks what no holder panics with.
+/// Locks a mutex whose holders never panic.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no panic while it is held")
 }
 
-/// Time to move this many bytes at the slowest acceptable rate.
+/// Time to transfer this many bytes at the slowest acceptable rate.
 fn transfer_time(bytes: u64) -> Duration {
     Duration::from_millis(bytes * 1_000 / SLOWEST)
 }
@@ -105,7 +106,7 @@ impl Client {
         random: Random,
         meter: Arc<dyn Meter>,
     ) -> Self {
-        // A folder that fails once fails again.
+        // A failed request to a folder is not retried, because it would fail again.
         let attempts = if bucket.url.scheme.is_remote() {
             options.attempts.max(1)
         } else {
@@ -133,7 +134,7 @@ impl Client {
         &self.writes
     }
 
-    /// What the URL of the bucket says.
+    /// The parsed URL of the bucket.
     pub fn bucket(&self) -> &OpenBucket {
         &self.bucket
     }
@@ -163,7 +164,7 @@ impl Client {
         }
     }
 
-    /// Attempts a request of about `bytes` bytes until it succeeds, fails for good, or its time is over.
+    /// Attempts a request of about `bytes` bytes until it succeeds, fails permanently, or its time limit is reached.
     async fn request<T, F>(
         &self,
         kind: RequestKind,
@@ -243,7 +244,7 @@ impl Client {
         self.record_put(key, size, put)
     }
 
-    /// Writes an object that the store deletes by itself after some time, if it can: Swift does, by `X-Delete-After`.
+    /// Writes an object that expires after some time if the object store supports it: Swift does, by `X-Delete-After`.
     /// Elsewhere the object stays. It is never written in parts, because these would expire separately.
     pub async fn put_expiring(
         &self,
@@ -306,7 +307,7 @@ impl Client {
         }
     }
 
-    /// Deletes objects, by as few requests as the store permits. Those that do not exist are deleted already.
+    /// Deletes objects with as few requests as the object store permits. Objects that do not exist count as deleted.
     pub async fn delete_many(&self, keys: &[Path]) -> Result<(), Fault> {
         let Some(first) = keys.first() else {
             return Ok(());
@@ -344,7 +345,7 @@ impl Client {
         }
     }
 
-    /// Everything in a stream, unless it stops.
+    /// Collects a stream; an error if it stalls.
     async fn collect<T>(
         &self,
         mut stream: BoxStream<'static, object_store::Result<T>>,
@@ -380,11 +381,8 @@ impl Client {
     }
 }
 
-/// The store stopped in the middle of an answer.
+/// The error of a response that stopped before its end.
 fn stopped(limit: Duration) -> object_store::Error {
-    let limit = humantime::format_duration(limit);
-    Stated::error(
-        FaultKind::TimedOut,
-        format!("the store sent nothing more for {limit} in the middle of an answer"),
-    )
+    let limit = units::duration(limit);
+    Stated::error(FaultKind::TimedOut, format!("response stalled for {limit}"))
 }

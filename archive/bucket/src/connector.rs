@@ -1,4 +1,4 @@
-//! The HTTP client of all stores: one TLS configuration, no redirects, and a record of what each attempt sent.
+//! The HTTP client of all object stores: one TLS configuration, no redirects, and a record of what each attempt sent.
 
 use crate::attempt;
 use crate::settings::SettingsError;
@@ -67,7 +67,7 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, SettingsError> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Gives every store of object_store the same client.
+/// Gives every object store of object_store the same client.
 #[derive(Debug)]
 pub(crate) struct Connector(pub(crate) HttpClient);
 
@@ -88,7 +88,7 @@ impl<S: HttpService> HttpService for Recorded<S> {
         let response = self.0.call(request).await;
         match &response {
             Ok(response) => attempt::record_response(response.status(), response.headers()),
-            // An expired certificate is no reason to try again, but object_store can't tell it from others.
+            // Retrying does not help with an expired certificate, but object_store can't tell it from other errors.
             Err(error) if error.kind() == HttpErrorKind::Connect => attempt::record_unreachable(),
             Err(_) => {}
         }

@@ -10,9 +10,9 @@
 //! bytes               to the end of the file
 //! ```
 //!
-//! A file appears by a rename, so that none is seen half written. What does not verify is deleted and counts as
-//! missing. Nothing is lost with a piece, so there are no locks: two processes that write the same piece write the same
-//! bytes, and a piece that one of them deletes is read from the bucket again.
+//! A file appears by a rename, so that none is seen half written. A piece that fails verification is deleted and
+//! counts as missing. Nothing is lost with a piece, so there are no locks: two processes that write the same piece
+//! write the same bytes, and a piece that one of them deletes is read from the bucket again.
 
 use bytes::Bytes;
 use davy_base::Clock;
@@ -29,7 +29,7 @@ use xxhash_rust::xxh3::xxh3_128;
 const MAGIC: &[u8] = b"davy-piece-1\n";
 /// After an eviction, this share of the limit is in use.
 const KEPT: f64 = 0.9;
-/// The age at which a temporary file was left behind by a process that was killed.
+/// A temporary file of this age was left behind by a process that was killed.
 const ABANDONED: Duration = Duration::from_hours(1);
 
 /// A cache in a folder. Cheap to clone.
@@ -41,7 +41,7 @@ struct Inner {
     folder: PathBuf,
     limit: u64,
     clock: Clock,
-    /// Bytes at the last look at the folder, and those that this process has written since.
+    /// Bytes in the folder at its last scan, plus those that this process has written since.
     bytes: AtomicU64,
     /// Names of temporary files.
     count: AtomicU64,
@@ -49,7 +49,7 @@ struct Inner {
     failures: AtomicU64,
 }
 
-/// What is in a folder of pieces.
+/// A file in the folder.
 struct Entry {
     path: PathBuf,
     bytes: u64,
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn full_disk_is_counted_and_harms_nothing() {
+    async fn full_disk_is_counted_and_reads_still_succeed() {
         let folder = tempfile::tempdir().expect("a folder");
         let inside = folder.path().join("cache");
         let (cache, _) = open(&inside, 1 << 20);

@@ -1,4 +1,4 @@
-//! Why a request to a store failed, and what to do about it.
+//! Why a request to an object store failed, and what to do about it.
 
 use crate::attempt::Attempt;
 use crate::url::{BucketUrl, Scheme};
@@ -13,13 +13,13 @@ pub enum FaultKind {
     NotFound,
     /// The bucket or container does not exist.
     NoBucket,
-    /// The store does not accept the credentials.
+    /// The object store does not accept the credentials.
     Credentials,
     /// The credentials are valid, but do not permit the request.
     Forbidden,
-    /// The store asks to be tried later: 429, 503 and the like.
+    /// The object store asks to retry later: 429, 503 and the like.
     Busy,
-    /// The store answers with another error of its own.
+    /// The object store returns another error.
     Failed,
     /// The bytes that arrived are not those that were sent.
     Damaged,
@@ -27,9 +27,9 @@ pub enum FaultKind {
     Unreachable,
     /// No response in time.
     TimedOut,
-    /// The store has no space left.
+    /// The object store has no space left.
     Full,
-    /// The store refuses the request as such; the same request fails again.
+    /// The object store refuses the request; the same request would fail again.
     Refused,
 }
 
@@ -51,7 +51,7 @@ impl FaultKind {
         }
     }
 
-    /// Whether the same request can succeed a moment later.
+    /// Whether a retry can succeed.
     pub fn is_temporary(self) -> bool {
         match self {
             Self::Busy | Self::Failed | Self::Damaged | Self::Unreachable | Self::TimedOut => true,
@@ -86,7 +86,7 @@ impl StdError for Fault {
     }
 }
 
-/// What a store of this crate states about its own failure. object_store's error carries it as its source.
+/// A failure of Swift in the words of this crate. object_store's error carries it as its source.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Stated {
@@ -125,7 +125,7 @@ impl Fault {
 
     /// No response within a time limit.
     pub(crate) fn timed_out(limit: std::time::Duration, url: &BucketUrl) -> Self {
-        let limit = humantime::format_duration(limit);
+        let limit = davy_profile::units::duration(limit);
         let hint = hint(FaultKind::TimedOut, url).unwrap_or_default();
         Self {
             kind: FaultKind::TimedOut,
@@ -140,13 +140,13 @@ impl Fault {
         self
     }
 
-    /// Another fault of the same kind and text, for those who wait for the same request.
+    /// The text.
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// The text of the innermost errors, without the repetition of outer ones.
+/// The texts of an error and its sources, without duplicates.
 fn text_of(error: &object_store::Error) -> String {
     if let Some(stated) = stated(error) {
         return stated.message.clone();
@@ -168,14 +168,15 @@ fn text_of(error: &object_store::Error) -> String {
     answer(&text)
 }
 
-/// What object_store says of an answer, without the path, which is stated elsewhere, and the duration.
+/// Method and status of a failed response in object_store's text. The path is stated elsewhere; the
+/// duration is left out.
 fn answer(text: &str) -> String {
     let Some((_, request)) = text.split_once("Error performing ") else {
         return text.to_owned();
     };
     let answered = request.split_once(" - Server returned non-2xx status code: ");
     match (answered, request.split(' ').next()) {
-        (Some((_, status)), Some(method)) => format!("{method} answered {status}"),
+        (Some((_, status)), Some(method)) => format!("{method} returned {status}"),
         _ => request.to_owned(),
     }
 }
@@ -254,7 +255,7 @@ fn kind_of(error: &object_store::Error, text: &str, attempt: &Attempt) -> FaultK
             Some(StatusCode::INSUFFICIENT_STORAGE) => FaultKind::Full,
             Some(StatusCode::REQUEST_TIMEOUT) => FaultKind::Failed,
             Some(status) if status.is_client_error() => {
-                // What a client sent was damaged on the way, says the store.
+                // The object store reports that the bytes of the request were damaged in transit.
                 let damaged = [
                     "BadDigest",
                     "XAmzContentSHA256Mismatch",
@@ -268,7 +269,7 @@ fn kind_of(error: &object_store::Error, text: &str, attempt: &Attempt) -> FaultK
                 }
             }
             None if attempt.is_unreachable() => FaultKind::Unreachable,
-            // Half a body, a closed connection, an error of the store or of the disk.
+            // Half a body, a closed connection, an error of the object store or of the disk.
             _ => FaultKind::Failed,
         },
     }
@@ -354,7 +355,7 @@ mod tests {
     fn answer_is_stated_without_path_and_duration() {
         let text = "The operation lacked the necessary privileges to complete for path a/b: Error performing PUT \
                     http://s3/b/a/b in 997.901µs - Server returned non-2xx status code: 403 Forbidden: X: y";
-        assert_eq!(answer(text), "PUT answered 403 Forbidden: X: y");
+        assert_eq!(answer(text), "PUT returned 403 Forbidden: X: y");
         let text =
             "Generic S3 error: Error performing PUT http://s3/b in 1ms - HTTP error: refused";
         assert_eq!(answer(text), "PUT http://s3/b in 1ms - HTTP error: refused");

@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use davy_base::Timestamp;
 use tokio::sync::watch;
 
-/// Whether writes succeed, by the last one.
+/// Whether the last write succeeded.
 #[derive(Debug, Default)]
 pub struct Health(watch::Sender<Option<Failing>>);
 

@@ -34,15 +34,15 @@ impl RequestKind {
     }
 }
 
-/// Receives counts. The key tells the level.
+/// Receives counts. The level of an object follows from its key.
 pub trait Meter: fmt::Debug + Send + Sync {
     /// HTTP requests of an attempt, those for tokens and further pages included; 1 for folders and memory.
     fn requests(&self, kind: RequestKind, key: &Path, requests: u64);
-    /// A request that failed for good.
+    /// A request that failed permanently.
     fn failed(&self, kind: RequestKind, key: &Path, reason: FaultKind);
-    /// An attempt that is repeated.
+    /// An attempt that is retried.
     fn retried(&self, kind: RequestKind, reason: FaultKind);
-    /// An attempt that is not repeated because the budget is spent.
+    /// An attempt that is not retried because the budget is spent.
     fn retry_denied(&self, kind: RequestKind);
     /// A read that was sent twice; `won` if the second answer came first.
     fn hedged(&self, won: bool);
@@ -75,7 +75,7 @@ struct Counts {
     hit_bytes: AtomicU64,
     decoded_bytes: AtomicU64,
     written_bytes: AtomicU64,
-    /// What counts this usage as well.
+    /// The enclosing usage, which also counts everything that this one counts.
     outer: OnceLock<Usage>,
 }
 
@@ -84,8 +84,8 @@ tokio::task_local! {
 }
 
 impl Usage {
-    /// Runs a future and counts its requests here, and where those of the caller are counted. What the future spawns is
-    /// counted only if it is wrapped as well.
+    /// Runs a future and counts its requests here and in the usage of the caller. Tasks that the future spawns are
+    /// counted only if they are wrapped as well.
     pub async fn count<F: Future>(&self, future: F) -> F::Output {
         if let Some(outer) = Self::current().filter(|outer| !outer.is_within(self)) {
             let _ = self.0.outer.set(outer);
@@ -93,12 +93,12 @@ impl Usage {
         CURRENT.scope(self.clone(), future).await
     }
 
-    /// This usage, and all that count it as well.
+    /// This usage and its enclosing usages, innermost first.
     fn all(&self) -> impl Iterator<Item = &Arc<Counts>> {
         std::iter::successors(Some(self), |of| of.0.outer.get()).map(|of| &of.0)
     }
 
-    /// Whether it is counted by `other`.
+    /// Whether it is `other` or `other` encloses it.
     fn is_within(&self, other: &Self) -> bool {
         self.all().any(|of| Arc::ptr_eq(of, &other.0))
     }
@@ -117,33 +117,33 @@ impl Usage {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// Requests to the store, repeated ones and hedges included.
+    /// Requests to the object store, including retries and hedges.
     pub fn requests(&self) -> u64 {
         self.0.requests.load(Ordering::Relaxed)
     }
 
-    /// Bytes read from the store.
+    /// Bytes read from the object store.
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    /// Reads that a cache answered.
+    /// Reads that were served from a cache.
     pub fn hits(&self) -> u64 {
         self.0.hits.load(Ordering::Relaxed)
     }
 
-    /// Bytes that a cache answered.
+    /// Bytes that were served from a cache.
     pub fn hit_bytes(&self) -> u64 {
         self.0.hit_bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts a read that a cache answered.
+    /// Counts a read that was served from a cache.
     pub fn record_hit(bytes: usize) {
         Self::add(|counts| &counts.hits, 1);
         Self::add(|counts| &counts.hit_bytes, bytes as u64);
     }
 
-    /// Bytes that were read, from the store or a cache, and decompressed.
+    /// Bytes that were read, from the object store or a cache, and decompressed.
     pub fn decoded_bytes(&self) -> u64 {
         self.0.decoded_bytes.load(Ordering::Relaxed)
     }
@@ -153,7 +153,7 @@ impl Usage {
         Self::add(|counts| &counts.decoded_bytes, bytes);
     }
 
-    /// Bytes written to the store.
+    /// Bytes written to the object store.
     pub fn written_bytes(&self) -> u64 {
         self.0.written_bytes.load(Ordering::Relaxed)
     }

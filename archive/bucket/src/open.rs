@@ -1,4 +1,4 @@
-//! Opens the store that the settings describe.
+//! Opens the object store that the settings describe.
 
 use crate::connector::{Connector, client};
 use crate::settings::{BucketSettings, Environment, Secret, SettingsError};
@@ -15,14 +15,14 @@ use object_store::{ObjectStore, RetryConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An open store.
+/// An open object store.
 #[derive(Clone)]
 pub struct OpenBucket {
-    /// The store.
+    /// The object store.
     pub store: Arc<dyn ObjectStore>,
     /// Its interface for large objects, if it has one.
     pub multipart: Option<Arc<dyn MultipartStore>>,
-    /// What the URL says.
+    /// The parsed URL.
     pub url: BucketUrl,
 }
 

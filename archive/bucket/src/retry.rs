@@ -1,16 +1,16 @@
-//! When a failed attempt is repeated: pure decisions, and the budgets that keep an outage from being amplified.
+//! When a failed attempt is retried: pure decisions, and the budget that keeps retries from amplifying an outage.
 
 use crate::fault::FaultKind;
 use std::time::Duration;
 
-/// How attempts are repeated.
+/// How attempts are retried.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     /// Maximum number of attempts of one request.
     pub(crate) attempts: u32,
     /// Upper bound of the first pause; doubled for each further one.
     pub(crate) pause: Duration,
-    /// Upper bound of every pause that the store did not ask for.
+    /// Upper bound of every pause that the object store did not ask for.
     pub(crate) pause_max: Duration,
 }
 
@@ -21,14 +21,14 @@ pub(crate) struct Failed {
     pub(crate) kind: FaultKind,
     /// 1 for the first.
     pub(crate) number: u32,
-    /// When the store asked to be tried again.
+    /// How long the object store asked to wait before a retry.
     pub(crate) retry_after: Option<Duration>,
     /// Time left for the request.
     pub(crate) left: Duration,
 }
 
 /// The pause before the next attempt, or `None` if there is none. `unit` is random, from 0 to 1: with full jitter,
-/// clients that failed together do not come back together.
+/// clients that failed at the same time do not retry at the same time.
 pub(crate) fn pause(policy: &Policy, failed: &Failed, unit: f64) -> Option<Duration> {
     if !failed.kind.is_temporary() || failed.number >= policy.attempts {
         return None;
@@ -42,8 +42,8 @@ pub(crate) fn pause(policy: &Policy, failed: &Failed, unit: f64) -> Option<Durat
     (pause < failed.left).then_some(pause)
 }
 
-/// Tokens that successes earn and that repetitions spend. While everything fails, repetitions stop; the first
-/// attempts go on and show when the store is back.
+/// Tokens that successes earn and that retries spend. During an outage retries stop; first attempts continue
+/// and succeed once the object store is available again.
 #[derive(Debug)]
 pub(crate) struct Budget {
     tokens: f64,
@@ -61,7 +61,7 @@ impl Budget {
         }
     }
 
-    /// Adds what a success earns.
+    /// Adds the tokens for one successful request.
     pub(crate) fn earn(&mut self) {
         self.tokens = (self.tokens + self.share).min(self.capacity);
     }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn lasting_failures_are_not_repeated() {
+    fn permanent_failures_are_not_retried() {
         for kind in [
             FaultKind::NotFound,
             FaultKind::NoBucket,
@@ -131,10 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn outage_is_amplified_by_the_share_of_the_budget_only() {
+    fn retries_during_an_outage_stay_within_the_budget() {
         let mut budget = Budget::new(10.0, 0.1);
-        let repeated = (0..1_000).filter(|_| budget.spend()).count();
-        assert_eq!(repeated, 10);
+        let retried = (0..1_000).filter(|_| budget.spend()).count();
+        assert_eq!(retried, 10);
         for _ in 0..25 {
             budget.earn();
         }

@@ -22,12 +22,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where a bucket is and how to authenticate. Empty text means: from the environment, or the default.
+/// The address and credentials of a bucket. An empty value means the environment variable or, without it, the default.
 #[derive(Clone, Debug, Default)]
 pub struct BucketSettings {
     /// `bucket.url`.
     pub url: String,
-    /// Address of the store, for S3, GCS and Azure; empty for the provider's own.
+    /// Address of the object store, for S3, GCS and Azure; empty for the provider's own.
     pub endpoint: String,
     /// Region of the bucket.
     pub region: String,

@@ -2,14 +2,14 @@
 
 use crate::settings::SettingsError;
 
-/// The kind of a store.
+/// The kind of an object store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// A folder of this machine.
+    /// A folder on this machine.
     File,
     /// The memory of this process.
     Memory,
-    /// S3, or a store with its API.
+    /// S3, or an object store with its API.
     S3,
     /// Google Cloud Storage.
     Gcs,
@@ -22,7 +22,7 @@ pub enum Scheme {
 /// A parsed `bucket.url`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketUrl {
-    /// The kind of the store.
+    /// The kind of the object store.
     pub scheme: Scheme,
     /// The folder, the bucket or the container; empty for [`Scheme::Memory`].
     pub name: String,
@@ -30,7 +30,7 @@ pub struct BucketUrl {
     pub prefix: String,
 }
 
-/// What `bucket.url` may be, for messages.
+/// The forms of `bucket.url`, for messages.
 const FORMS: &str = "file:///FOLDER, memory:, s3://BUCKET/PREFIX, swift://CONTAINER/PREFIX, \
                          gs://BUCKET/PREFIX or az://CONTAINER/PREFIX";
 

@@ -1,4 +1,4 @@
-//! Requests to every kind of store: folders, memory, S3 (versitygw) and OpenStack Swift by both of its APIs.
+//! Requests to every kind of object store: folders, memory, S3 (versitygw) and OpenStack Swift by both of its APIs.
 
 #[path = "stores/conformance.rs"]
 mod conformance;

@@ -1,4 +1,4 @@
-//! What is decoded of the tables of blocks, in the cache.
+//! The cache of decoded tables of blocks.
 
 use super::Bucket;
 use crate::cache::Entry;

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// The range of a whole object in the cache on disk.
 pub(super) const WHOLE: Range<u64> = 0..u64::MAX;
 
-/// What is read of an object that never changes.
+/// The part of an immutable object that is read.
 pub(crate) enum Piece {
     /// The object, by the caches.
     Object,

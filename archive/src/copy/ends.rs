@@ -1,4 +1,4 @@
-//! What is copied from and to.
+//! Sources and targets of copies.
 
 use super::objects::Objects;
 use super::piece::Entry;
@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What an archive is copied from.
+/// The source of a copy.
 pub struct CopySource(pub(super) From);
 
 pub(super) enum From {
@@ -24,10 +24,10 @@ pub(super) enum From {
     Stream(Box<dyn Read + Send>),
 }
 
-/// What an archive is copied to.
+/// The target of a copy.
 pub struct CopyTarget(pub(super) Target);
 
-/// What can be read at any place.
+/// A source with random access.
 #[derive(Clone)]
 pub(super) enum Source {
     Objects(Objects),
@@ -64,12 +64,12 @@ impl CopySource {
         Self(From::Readable(Source::Objects(objects(bucket, requests))))
     }
 
-    /// A tar that an export wrote.
+    /// A tar file that an export wrote.
     pub fn tar(path: &Path) -> Result<Self> {
         Ok(Self(From::Readable(Source::Tar(TarFile::open(path)?))))
     }
 
-    /// A tar that arrives, for example on standard input.
+    /// A tar file that arrives, for example on standard input.
     pub fn stream(input: Box<dyn Read + Send>) -> Self {
         Self(From::Stream(input))
     }
@@ -85,12 +85,12 @@ impl CopyTarget {
         Self(Target::Objects(objects(bucket, requests)))
     }
 
-    /// A tar, which is continued if it exists.
+    /// A tar file, which is continued if it exists.
     pub fn tar(path: &Path) -> Result<Self> {
         Ok(Self(Target::Tar(TarTarget::open(path)?)))
     }
 
-    /// A tar that is sent, for example to standard output.
+    /// A tar file that is sent, for example to standard output.
     pub fn stream(out: Box<dyn Write + Send>) -> Result<Self> {
         Ok(Self(Target::Tar(TarTarget::stream(out)?)))
     }

@@ -29,9 +29,9 @@ pub struct Amount {
 /// The result of a copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CopyReport {
-    /// What was copied, or would be.
+    /// Objects that were copied, or would be.
     pub copied: Amount,
-    /// What was in the target with the same content.
+    /// Objects that the target had with the same content.
     pub skipped: Amount,
     /// A sentence for each object that is damaged in the source.
     pub damaged: Vec<String>,

@@ -16,13 +16,13 @@ const TOGETHER: usize = 4;
 /// Passes over the source before the copy gives up.
 const PASSES: usize = 10;
 
-/// What a copy has done.
+/// The state of a copy.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) report: CopyReport,
     /// Sizes of the objects of the target.
     pub(super) there: BTreeMap<String, u64>,
-    /// What was written, and its size.
+    /// Written objects and their sizes.
     pub(super) written: BTreeMap<String, u64>,
     done: u64,
     total: u64,

@@ -1,4 +1,4 @@
-//! What exists as a whole or not at all.
+//! The units of a copy, each of which is copied completely or not at all.
 
 use super::options::CopyOptions;
 use crate::key::{Day, Keys, META, Month, Named, Tenant};

@@ -1,5 +1,5 @@
-//! Receives a tar that cannot be read twice. The tables of a block precede its meta object, so they are stored first and
-//! verified where they are stored; a block whose meta object does not arrive does not exist.
+//! Receives a tar file that cannot be read twice. The tables of a block precede its meta object, so they are stored
+//! first and verified where they are stored; a block whose meta object does not arrive does not exist.
 
 use super::extents::{Check, Extent, SEGMENT_TAIL, of_file, of_segment};
 use super::objects::Objects;
@@ -26,7 +26,7 @@ const NAME: &str = "standard input";
 /// Maximum size of an object that is held in memory: a segment, or a meta object.
 const IN_MEMORY: u64 = 1 << 30;
 
-/// What arrives.
+/// An event of the stream.
 enum Event {
     Begin(Entry),
     Part(Bytes),
@@ -71,7 +71,7 @@ struct Import<'a> {
     there: BTreeMap<String, u64>,
 }
 
-/// Imports a tar.
+/// Imports a tar file.
 pub(super) async fn receive(
     input: Box<dyn Read + Send>,
     to: &Objects,

@@ -192,7 +192,7 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// Copies a file of a block or of symbols, which may be there. Returns whether it was written.
+    /// Copies a file of a block or of symbols unless the target has it. Returns whether it was written.
     async fn table(
         &self,
         entry: &Entry,

@@ -324,7 +324,7 @@ impl Group {
             .get(column)
             .ok_or_else(|| Error::corrupt("missing column"))?;
         if chunk.column_type() != T::get_physical_type() {
-            return Err(Error::corrupt("unexpected type of a column"));
+            return Err(Error::corrupt("unexpected column type"));
         }
         let rows = usize::try_from(group.num_rows()).map_err(Error::corrupt_by)?;
         let pages = SerializedPageReader::new(Arc::new(self.span.clone()), chunk, rows, None)?;

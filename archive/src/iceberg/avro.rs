@@ -77,6 +77,6 @@ pub(super) fn number(record: &Value, name: &str) -> Result<Option<i64>> {
 pub(super) fn text(record: &Value, name: &str) -> Result<String> {
     match field(record, name)? {
         Value::String(text) => Ok(text.clone()),
-        _ => Err(Error::corrupt(format!("{name} is not a text"))),
+        _ => Err(Error::corrupt(format!("{name} is not a string"))),
     }
 }

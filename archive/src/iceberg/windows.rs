@@ -12,7 +12,7 @@ use crate::rule::select;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 
-/// What is published of a tenant.
+/// The published pieces of a tenant, and the hours that are left out.
 pub(super) struct Chosen {
     pub(super) pieces: Vec<(Period, BlockId)>,
     pub(super) left_out: BTreeMap<Hour, Reason>,

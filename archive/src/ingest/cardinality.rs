@@ -1,4 +1,4 @@
-//! Folds labels of profiles whose tenant has too many series.
+//! Replaces labels of profiles whose tenant has too many series by `(overflow)`.
 
 use super::decode::Decoded;
 use super::label_sets::SampleLabels;
@@ -9,21 +9,25 @@ use crate::limits::{CountSeries, LiveLimits, SeriesLabels, hash, name};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The value of labels that were folded.
+/// The value of replaced labels.
 const OVERFLOW: &str = "(overflow)";
 
 /// Replaces labels by `(overflow)` where the series would be more than the tenant may have in the hour. Samples stay as
 /// they are, so all totals do. Fails if not even series without labels are left.
-pub(super) fn fold(limits: &LiveLimits, tenant: &Tenant, decoded: &mut Decoded) -> Result<()> {
+pub(super) fn limit_series(
+    limits: &LiveLimits,
+    tenant: &Tenant,
+    decoded: &mut Decoded,
+) -> Result<()> {
     let hour = Hour::of(decoded.start);
     let used = used(decoded);
-    let folded = limits.series(tenant, hour, |count| {
+    let overflowed = limits.series(tenant, hour, |count| {
         let kinds: Vec<u64> = decoded.kinds.iter().map(|kind| hash([&**kind])).collect();
         let (source, of_source) = source(decoded, &kinds, count)?;
-        let mut folded = 0;
+        let mut overflowed = 0;
         if let Some(source) = source {
             decoded.source = Arc::new(source);
-            folded += kinds.len();
+            overflowed += kinds.len();
         }
         for (labels, used) in decoded.labels.iter_mut().zip(used.chunks(kinds.len())) {
             let used = kinds.iter().zip(used).filter(|(_, used)| **used);
@@ -37,18 +41,18 @@ pub(super) fn fold(limits: &LiveLimits, tenant: &Tenant, decoded: &mut Decoded) 
                 continue;
             }
             let mut kept = overflow(&labels.labels, &[]);
-            if !count(SeriesLabels::Folded, &keys(&kept)) {
+            if !count(SeriesLabels::Overflow, &keys(&kept)) {
                 kept = Labels::default();
             }
             *labels = SampleLabels {
                 labels: Arc::new(kept),
                 numbers: Vec::new(),
             };
-            folded += kinds.len();
+            overflowed += kinds.len();
         }
-        Some(folded)
+        Some(overflowed)
     });
-    let Some(folded) = folded else {
+    let Some(overflowed) = overflowed else {
         let mut error = Error::over(
             ErrorKind::Busy,
             name::SERIES,
@@ -61,13 +65,13 @@ pub(super) fn fold(limits: &LiveLimits, tenant: &Tenant, decoded: &mut Decoded) 
         error.retry_after = Some(Duration::from_mins(1));
         return Err(error);
     };
-    if folded > 0 {
-        limits.folded(tenant, folded as u64);
+    if overflowed > 0 {
+        limits.overflowed(tenant, overflowed as u64);
     }
     Ok(())
 }
 
-/// Counts the series without sample labels. Returns the labels of the source if they were folded, and their hash.
+/// Counts the series without sample labels. Returns the labels of the source if they were replaced, and their hash.
 /// `None` if nothing fits.
 fn source(
     decoded: &Decoded,
@@ -83,14 +87,14 @@ fn source(
     let named = overflow(&decoded.source, &[SERVICE, NAME]);
     let nameless = [(SERVICE, OVERFLOW), (NAME, decoded.source.get(NAME))];
     let nameless = nameless.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let mut folded = [named, Labels::from_pairs(nameless)].into_iter();
-    folded.find_map(|labels| {
+    let mut overflowed = [named, Labels::from_pairs(nameless)].into_iter();
+    overflowed.find_map(|labels| {
         let source = hash_of(&labels);
-        fits(SeriesLabels::Folded, source).then_some((Some(labels), source))
+        fits(SeriesLabels::Overflow, source).then_some((Some(labels), source))
     })
 }
 
-/// These labels with folded values, except some.
+/// These labels with the value `(overflow)`, except some.
 fn overflow(labels: &Labels, kept: &[&str]) -> Labels {
     let pairs = labels.iter().map(|(name, value)| {
         let value = if kept.contains(&name) {

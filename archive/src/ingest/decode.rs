@@ -14,7 +14,7 @@ use crate::options::ArchiveOptions;
 use bytes::Bytes;
 use davy_base::Timestamp;
 use davy_import::Skipped;
-use davy_profile::{Limits, Profile, gzip, pprof};
+use davy_profile::{Limits, Profile, gzip, pprof, units};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
@@ -30,12 +30,12 @@ pub enum Format {
     Unnamed(ForeignOptions),
 }
 
-/// What a request says besides a profile that is not pprof.
+/// Options that a request states for a profile that is not pprof.
 #[derive(Clone, Debug, Default)]
 pub struct ForeignOptions {
     /// Samples per second; `None` if the client says that it does not apply.
     pub rate: Option<u32>,
-    /// What counts are.
+    /// The unit of counts.
     pub units: TextUnits,
     /// The part `labels` of a JFR recording.
     pub labels: Bytes,
@@ -191,7 +191,7 @@ impl From<labels::Fault> for Error {
 /// The profiles of a push, and what else its response should say.
 pub(super) struct DecodedPush {
     pub(super) profiles: Vec<Decoded>,
-    /// What was ignored.
+    /// A note about parts of the profile that were ignored.
     pub(super) note: Option<String>,
 }
 
@@ -452,14 +452,14 @@ fn when(
     };
     if start < now.minus(options.retention) {
         return Err(Error::invalid(format!(
-            "the window begins at {start}, before the retention of {}; check the client's clock",
-            humantime::format_duration(options.retention),
+            "the window starts at {start}, which is older than the retention of {}; check the client's clock",
+            units::duration(options.retention),
         )));
     }
     if start > now.plus(options.future) {
         return Err(Error::invalid(format!(
-            "the window begins at {start}, more than {} ahead of {now}; check the client's clock",
-            humantime::format_duration(options.future),
+            "the window starts at {start}, more than {} ahead of {now}; check the client's clock",
+            units::duration(options.future),
         )));
     }
     Ok((start, duration_ms))

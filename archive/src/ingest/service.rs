@@ -188,7 +188,7 @@ impl Ingest {
         }
         // Before the first is added, because a push is refused as a whole.
         for one in &mut decoded {
-            cardinality::fold(&shared.limits, tenant, one)?;
+            cardinality::limit_series(&shared.limits, tenant, one)?;
         }
         let flusher = &shared.flusher;
         let mut outcomes = Vec::with_capacity(decoded.len());

@@ -40,7 +40,7 @@ struct Row {
 #[derive(Serialize)]
 struct List {
     symbols: Vec<Row>,
-    /// What could not be read.
+    /// Builds that could not be read.
     partial: Vec<String>,
 }
 

@@ -37,7 +37,7 @@ impl LiveLimits {
     /// Replaces the limits; what was counted stays counted. The next push and the next query obey the new ones.
     pub fn replace(&self, table: LimitTable) {
         for label in table.labels() {
-            self.0.metrics.folded_series.with_label_values(&[label]);
+            self.0.metrics.overflow_series.with_label_values(&[label]);
             self.0.metrics.tenant_bytes.with_label_values(&[label]);
         }
         let mut current = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
@@ -89,10 +89,10 @@ impl LiveLimits {
         self.0.series.count(tenant, hour, limit, each)
     }
 
-    /// Counts series whose labels were folded.
-    pub(crate) fn folded(&self, tenant: &Tenant, series: u64) {
+    /// Counts overflow series.
+    pub(crate) fn overflowed(&self, tenant: &Tenant, series: u64) {
         let table = self.table();
-        let counter = &self.0.metrics.folded_series;
+        let counter = &self.0.metrics.overflow_series;
         counter
             .with_label_values(&[table.label(tenant)])
             .inc_by(series);

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn tenants_that_are_counted_are_bounded() {
+    fn number_of_tracked_tenants_is_bounded() {
         let (rates, limits) = (Rates::default(), limits(100, 1_000));
         for at in 0..3 * TENANTS as u64 {
             let now = Duration::from_secs(at / 1_000);

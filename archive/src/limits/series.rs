@@ -8,27 +8,27 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Maximum number of series that are counted of all tenants and hours together; 18 bytes each.
 const COUNTED: usize = 2_500_000;
-/// Series with folded labels that an hour may have in addition to its limit, so that a small limit never refuses the
-/// samples of a service.
-const FOLDED: usize = 1_000;
+/// Overflow series that an hour may have in addition to its limit, so that a small limit never refuses the samples of a
+/// service.
+const OVERFLOW: usize = 1_000;
 
 /// The series of an hour.
 #[derive(Debug, Default)]
 struct HourSeries {
     whole: FxHashSet<u64>,
-    folded: FxHashSet<u64>,
+    overflow: FxHashSet<u64>,
 }
 
 impl HourSeries {
     fn len(&self) -> usize {
-        self.whole.len() + self.folded.len()
+        self.whole.len() + self.overflow.len()
     }
 }
 
 /// Adds keys to a set unless it would have more than `limit`.
 fn fits(set: &mut FxHashSet<u64>, keys: &[u64], limit: usize) -> bool {
     let new = keys.iter().filter(|key| !set.contains(key)).count();
-    // Series that are known are no new ones, even if the limit was lowered meanwhile.
+    // Known series do not count as new, even if the limit has been lowered since.
     if new > 0 && set.len() + new > limit {
         return false;
     }
@@ -46,8 +46,8 @@ struct Counts {
     counted: usize,
 }
 
-/// Counts series of one tenant and hour by their keys, those with whole labels or with folded ones. Returns false, and
-/// counts none of them, if the new ones exceed the limit.
+/// Counts series of one tenant and hour by their keys. Returns false, and counts none of them, if the new ones exceed
+/// the limit.
 pub(crate) type CountSeries<'a> = dyn FnMut(SeriesLabels, &[u64]) -> bool + 'a;
 
 /// Whether labels of series are stored as they are.
@@ -56,7 +56,7 @@ pub(crate) enum SeriesLabels {
     /// As they are.
     Whole,
     /// Some are replaced by `(overflow)` or left out.
-    Folded,
+    Overflow,
 }
 
 impl SeriesCounts {
@@ -73,10 +73,10 @@ impl SeriesCounts {
         let key = (tenant.clone(), hour);
         let series = counts.hours.entry(key).or_default();
         let before = series.len();
-        let folded = limit.saturating_add(FOLDED);
+        let overflow = limit.saturating_add(OVERFLOW);
         let result = each(&mut |labels, keys| match labels {
             SeriesLabels::Whole => fits(&mut series.whole, keys, limit),
-            SeriesLabels::Folded => fits(&mut series.folded, keys, folded),
+            SeriesLabels::Overflow => fits(&mut series.overflow, keys, overflow),
         });
         counts.counted += series.len() - before;
         if counts.counted > COUNTED || counts.hours.len() > HOURS {
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn new_series_do_not_fit_above_the_limit_and_known_ones_do() {
-        use SeriesLabels::{Folded, Whole};
+        use SeriesLabels::{Overflow, Whole};
         let counts = SeriesCounts::default();
         let check = |name: &str, limit, labels, keys: &[u64], expected| {
             let fits = counts.count(&tenant(name), HOUR, limit, |count| count(labels, keys));
@@ -145,10 +145,10 @@ mod tests {
         check("a", 3, Whole, &[4], false);
         check("a", 1, Whole, &[1, 3], true);
         check("b", 3, Whole, &[9], true);
-        for key in 0..FOLDED as u64 {
-            check("a", 0, Folded, &[key], true);
+        for key in 0..OVERFLOW as u64 {
+            check("a", 0, Overflow, &[key], true);
         }
-        check("a", 0, Folded, &[5_000], false);
+        check("a", 0, Overflow, &[5_000], false);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use davy_profile::units;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a tenant may push and query.
+/// The limits of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantLimits {
     /// Bytes that may be pushed per second, as received.

@@ -136,7 +136,7 @@ pub const METRICS: &[MetricEntry] = &[
     counter(
         "davy_archive_bucket_errors_total",
         &["request", "level", "reason"],
-        "Requests to the bucket that failed for good, by operation, level of the object and reason.",
+        "Requests to the bucket that failed permanently, by operation, level of the object and reason.",
     ),
     counter(
         "davy_archive_bucket_hedges_total",
@@ -146,18 +146,18 @@ pub const METRICS: &[MetricEntry] = &[
     counter(
         "davy_archive_bucket_requests_total",
         &["request", "level", "member"],
-        "Requests to the bucket, repeated ones and those for tokens included, by operation, level of the object and \
+        "Requests to the bucket, including retries and those for tokens, by operation, level of the object and \
          member.",
     ),
     counter(
         "davy_archive_bucket_retries_denied_total",
         &["request"],
-        "Failed requests to the bucket that were not repeated because the retry budget was spent, by operation.",
+        "Failed requests to the bucket that were not retried because the retry budget was spent, by operation.",
     ),
     counter(
         "davy_archive_bucket_retries_total",
         &["request", "reason"],
-        "Repeated requests to the bucket, by operation and reason.",
+        "Retries of requests to the bucket, by operation and reason.",
     ),
     gauge(
         "davy_archive_buffered_bytes",
@@ -236,12 +236,6 @@ pub const METRICS: &[MetricEntry] = &[
         "Bytes of written segments.",
     ),
     counter(
-        "davy_archive_folded_series_total",
-        &["tenant"],
-        "Series of pushed windows whose labels were replaced by (overflow) because of limits.series, by tenant; tenants \
-         without limits of their own are counted together.",
-    ),
-    counter(
         "davy_archive_ingest_bytes_total",
         &[],
         "Bytes of acknowledged profiles, as received.",
@@ -251,6 +245,12 @@ pub const METRICS: &[MetricEntry] = &[
         &["tenant", "limit"],
         "Pushes and queries that were refused because of a limit of their tenant, by tenant and limit; tenants without \
          limits of their own are counted together.",
+    ),
+    counter(
+        "davy_archive_overflow_series_total",
+        &["tenant"],
+        "Series of pushed windows whose labels were replaced by (overflow) because of limits.series, by tenant; tenants \
+         without limits of their own are counted together.",
     ),
     counter(
         "davy_archive_quarantined_total",

@@ -33,7 +33,7 @@ pub(super) struct Source {
     pub(super) meta: SymbolsMeta,
 }
 
-/// What is known of a build.
+/// Whether a build has symbols.
 #[derive(Clone)]
 pub(super) enum Known {
     /// It has symbols.
@@ -55,7 +55,7 @@ impl Known {
 }
 
 type Key = (Tenant, BuildKey);
-/// What is known, and when it was found out.
+/// Whether a build has symbols, and the monotonic time of that answer.
 type Entry = (Known, Duration);
 
 #[derive(Clone)]

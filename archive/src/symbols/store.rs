@@ -15,7 +15,7 @@ const CONCURRENT: usize = 16;
 /// Maximum number of builds of a list.
 const LISTED: usize = 10_000;
 
-/// What to store.
+/// Symbols to store.
 pub(crate) struct Upload {
     /// Build id.
     pub(crate) build_id: String,
@@ -61,7 +61,7 @@ impl Symbols {
                 return Err(Error::new(
                     ErrorKind::Unprocessable,
                     format!(
-                        "the symbol index is of build {:?}, and the path names build {build_id:?}; send it to the path of its own build",
+                        "the symbol index belongs to build {:?}, but the path names build {build_id:?}; send it to the path of its own build",
                         index.build_id()
                     ),
                 ));

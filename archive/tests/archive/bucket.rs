@@ -236,7 +236,7 @@ async fn outage_of_the_store_refuses_pushes_and_loses_nothing() {
     }
 }
 
-/// A PUT whose answer is lost is repeated with the same name, so that the window still counts once.
+/// A PUT whose response is lost is retried with the same name, so that the window still counts once.
 #[tokio::test]
 async fn lost_answer_to_a_segment_counts_the_window_once() {
     for (name, settings) in stores() {

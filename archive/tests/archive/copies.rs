@@ -327,7 +327,7 @@ async fn tar_is_continued_after_an_interruption_and_imported() {
         if cut < length - 1_024 {
             let error = imported.expect_err("an incomplete tar").to_string();
             assert!(
-                error.contains("incomplete") || error.contains("is not a tar"),
+                error.contains("incomplete") || error.contains("is not a tar file"),
                 "{cut}: {error}"
             );
         }
@@ -349,7 +349,7 @@ async fn tar_is_continued_after_an_interruption_and_imported() {
     std::fs::write(&other, [b'x'; 4_096]).expect("written");
     let refused = CopyTarget::tar(&other).map(drop).expect_err("not a tar");
     assert!(
-        refused.to_string().contains("is not a tar that davy"),
+        refused.to_string().contains("is not a tar file that davy"),
         "{refused}"
     );
 }

@@ -36,7 +36,7 @@ fn stacks_of(profile: &Profile, sample_type: usize) -> BTreeMap<String, i64> {
     stacks(&folded::encode(&tree))
 }
 
-/// What `go tool pprof` leaves of a profile.
+/// A profile after the filters of `go tool pprof`.
 fn filtered(file: &Path, filters: &[(&str, &str)]) -> Profile {
     let folder = file.parent().expect("a folder");
     let out = folder.join("filtered.pb.gz");

@@ -110,7 +110,7 @@ async fn body_that_stalls_gets_408() {
     });
     let (status, body) = post(&world, "/ingest?name=a", "", stalled(b"a;b")).await;
     assert_eq!(status, 408, "{body}");
-    assert!(body.contains("took longer than 5s"), "{body}");
+    assert!(body.contains("took longer than 5 s"), "{body}");
 }
 
 #[tokio::test]
@@ -154,13 +154,13 @@ async fn large_bodies_leave_memory_for_small_ones() {
 }
 
 #[tokio::test]
-async fn selector_with_too_many_tests_is_refused() {
+async fn selector_with_too_many_matchers_is_refused() {
     let world = World::new();
     let farm = "a%3D~%22b.*%22,".repeat(100);
     let path = format!("/api/v1/profiles/top?type={CPU}&selector=%7B{farm}%7D");
     let (status, body) = world.get_as("anonymous", &path).await;
     assert_eq!(status, 400);
-    assert!(String::from_utf8_lossy(&body).contains("more than 32 tests"));
+    assert!(String::from_utf8_lossy(&body).contains("more than 32 matchers"));
 }
 
 #[tokio::test]

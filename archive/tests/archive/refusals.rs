@@ -76,7 +76,7 @@ async fn refused_push_names_the_fault_and_stores_nothing() {
         WEB,
         &cpu(&old, &[(&["main"], 5, &[])]),
         400,
-        "before the retention of 14days",
+        "older than the retention of 14 d",
     )
     .await;
     let ahead = davy_base::Clock::manual(start.plus(Duration::from_mins(11)));

@@ -167,7 +167,7 @@ async fn labels_fold_into_overflow_past_the_series_limit_and_no_sample_is_lost()
         folded(&world, "small", "type=cpu&by=member").await,
         expected
     );
-    // A new source has no series left: its labels fold, and the services stay apart.
+    // The limit leaves no series for a new source: its labels become (overflow), its service_name is kept.
     for service in ["web", "api"] {
         let labels = [
             ("service_name", service),
@@ -185,7 +185,7 @@ async fn labels_fold_into_overflow_past_the_series_limit_and_no_sample_is_lost()
     assert_eq!(total, ["main 30", "work 14"]);
     let tenant = [("tenant", "small")];
     assert_eq!(
-        world.counted("davy_archive_folded_series_total", &tenant),
+        world.counted("davy_archive_overflow_series_total", &tenant),
         2 + 4
     );
     // A window that is sent again counts once, although its labels are folded now.

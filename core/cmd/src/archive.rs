@@ -18,7 +18,8 @@ use table::TableArguments;
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ArchiveCommand {
-    /// List what each tenant has stored: levels, services, bytes, and how far compaction lags
+    /// List what each tenant has stored: levels, services, bytes, and how far compaction lags. Services that share a
+    /// row group are shown with equal shares of its size
     Ls(ArchiveOptions),
     /// Read everything and compare it: checksums, counts, and the sums of levels. Exits with 1 if something is wrong
     Verify(ArchiveOptions),
@@ -32,7 +33,7 @@ pub(crate) enum ArchiveCommand {
         #[command(flatten)]
         options: ArchiveOptions,
     },
-    /// Write blocks of earlier versions of the format anew in the current one. The old ones are deleted after the grace
+    /// Rewrite blocks of earlier format versions in the current version. The old ones are deleted after the grace
     /// period
     Rewrite {
         /// Say what would be rewritten, and write nothing
@@ -43,17 +44,17 @@ pub(crate) enum ArchiveCommand {
     },
     /// Publish the blocks as Apache Iceberg tables in the same bucket, for Spark, Trino, DuckDB and others
     Table(TableArguments),
-    /// Copy the archive to another bucket or a tar. Repeat it after an interruption: it goes on where it stopped
+    /// Copy the archive to another bucket or a tar file. Repeat it after an interruption: it goes on where it stopped
     Export {
-        /// URL of a bucket, a tar, or - for a tar on standard output
+        /// URL of a bucket, a tar file, or - for a tar file on standard output
         #[arg(value_name = "DEST")]
         destination: String,
         #[command(flatten)]
         arguments: CopyArguments,
     },
-    /// Copy an archive from another bucket or a tar into this one, which keeps what it has
+    /// Copy an archive from another bucket or a tar file into this one, which keeps what it has
     Import {
-        /// URL of a bucket, a tar, or - for a tar on standard input
+        /// URL of a bucket, a tar file, or - for a tar file on standard input
         #[arg(value_name = "SOURCE")]
         source: String,
         #[command(flatten)]

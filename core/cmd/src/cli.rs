@@ -77,7 +77,7 @@ pub(crate) enum Command {
     Profile(profile::ProfileOptions),
     /// Sample any program on this machine: `davy record -- COMMAND`, `davy record --pid N`
     Record(record::RecordCommandOptions),
-    /// Push profiles (pprof or folded stacks) to the archive
+    /// Push profiles (pprof, folded stacks, JFR, speedscope, perf script and others) to the archive
     Push(push::PushOptions),
     /// Query the archive: a flame graph as text, a table, pprof, folded stacks, SVG or JSON
     Query(query::QueryOptions),

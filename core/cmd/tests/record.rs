@@ -177,7 +177,7 @@ fn invalid_output_fails_before_the_command_starts() {
         &["-o", "a.pb", "--pid", "4194305"],
         &[],
         1,
-        "no process with pid 4194305",
+        "process 4194305 not found",
     );
     let left: Vec<_> = std::fs::read_dir(folder.path())
         .expect("the folder")

@@ -132,7 +132,7 @@ impl Control {
         locked(&self.0.checks).push((name, check));
     }
 
-    /// What does not work, with the reason, of all that members share.
+    /// The checks that fail, with the reasons.
     pub(crate) fn failing_checks(&self) -> Vec<(&'static str, String)> {
         let checks = locked(&self.0.checks);
         checks

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn toggling_operations_exist() {
+    fn every_name_in_toggling_is_an_operation() {
         let ids: Vec<_> = crate::operations::operations().map(|op| op.id).collect();
         assert!(TOGGLING.iter().all(|name| ids.contains(name)));
     }

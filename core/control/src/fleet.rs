@@ -1,4 +1,4 @@
-//! What this process knows of the fleet: the reports of all live processes and the last runs of
+//! The fleet as this process knows it: the reports of all live processes and the last runs of
 //! periodic members, with their ages.
 //!
 //! The database stamps reports and runs with its own clock, so their ages are computed with that clock
@@ -32,7 +32,7 @@ pub(crate) struct AgedReport {
     pub(crate) age: Duration,
 }
 
-/// What was last read from the database.
+/// The data of the last read of the database.
 #[derive(Default)]
 pub(crate) struct FleetCache {
     /// The monotonic time of this host at the last attempt.

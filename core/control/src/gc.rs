@@ -13,10 +13,10 @@ const AUDIT_RETENTION: Duration = Duration::from_hours(731 * 24);
 /// How long a run may take.
 const RUN_LIMIT: Duration = Duration::from_secs(30);
 
-/// The member `gc.processes`: deletes processes that stopped, or were last seen, 30 days ago.
-pub fn processes(control: &Control, store: Store, interval: Duration) -> Member {
+/// A member (`gc.processes`) that deletes processes that stopped, or were last seen, 30 days ago.
+pub fn processes(control: &Control, store: Store, name: &str, interval: Duration) -> Member {
     let plan = Plan {
-        name: "gc.processes".to_owned(),
+        name: name.to_owned(),
         interval,
         run_limit: RUN_LIMIT,
     };
@@ -29,10 +29,10 @@ pub fn processes(control: &Control, store: Store, interval: Duration) -> Member 
     })
 }
 
-/// The member `gc.audit`: deletes audit entries that are two years old.
-pub fn audit(control: &Control, store: Store, interval: Duration) -> Member {
+/// A member (`gc.audit`) that deletes audit entries that are two years old.
+pub fn audit(control: &Control, store: Store, name: &str, interval: Duration) -> Member {
     let plan = Plan {
-        name: "gc.audit".to_owned(),
+        name: name.to_owned(),
         interval,
         run_limit: RUN_LIMIT,
     };

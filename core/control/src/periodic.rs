@@ -22,7 +22,7 @@ pub struct Plan {
     pub run_limit: Duration,
 }
 
-/// What a run works with.
+/// The arguments of a run.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The database, on the budget of the member.
@@ -152,7 +152,7 @@ async fn run<F, R>(
             Ok(Ok(Err(error))) => (Outcome::Failed, Some(error.to_string())),
             Ok(Err(error)) => (Outcome::Failed, Some(error.to_string())),
             Err(_) => {
-                let limit = humantime::format_duration(plan.run_limit);
+                let limit = davy_profile::units::duration(plan.run_limit);
                 (Outcome::TimedOut, Some(format!("timed out after {limit}")))
             }
         },

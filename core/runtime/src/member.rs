@@ -21,7 +21,7 @@ pub struct Member {
     /// `None` for a served member, which has no task of its own.
     pub(crate) run: Option<Run>,
     pub(crate) limits: Limits,
-    /// Whether it is cut off by killing a child process rather than by aborting a task.
+    /// Whether it is aborted by killing a child process rather than by aborting a task.
     pub(crate) is_process: bool,
     /// Whether it runs on the supervisor's runtime.
     pub(crate) is_on_supervisor_runtime: bool,
@@ -88,7 +88,7 @@ impl Member {
         self
     }
 
-    /// Sets the time from the drain until the member is cut off.
+    /// Sets the time from the drain until the member is aborted.
     pub fn stop_deadline(mut self, deadline: Duration) -> Self {
         self.limits.stop_deadline = deadline;
         self.limits = self.limits.with_sufficient_window();

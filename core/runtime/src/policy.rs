@@ -103,7 +103,7 @@ pub const fn action(kind: MemberKind, failure: Failure) -> Action {
 pub struct Limits {
     /// Time from the start within which it must be ready.
     pub ready_deadline: Duration,
-    /// Time from the drain until it is cut off.
+    /// Time from the drain until it is aborted.
     pub stop_deadline: Duration,
     /// The back-off before the first restart. Each further restart doubles it.
     pub backoff_base: Duration,
@@ -115,7 +115,7 @@ pub struct Limits {
     pub restart_window: Duration,
 }
 
-/// How long a member may take to end after it was cut off. After that it is considered hung.
+/// How long a member may take to end after it was aborted. After that it is considered hung.
 pub const CUT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The limits of a kind.

@@ -1,7 +1,7 @@
 //! The record of how a process ended: the ends of its members' runs, in order.
 
 use davy_base::Timestamp;
-use humantime::format_duration;
+use davy_profile::units::duration;
 use std::fmt;
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ pub enum Ending {
     Killed(i32),
     /// It was not ready within this time and was stopped.
     NotReady(Duration),
-    /// It did not stop within this time and was cut off.
+    /// It did not stop within this time and was aborted.
     Overran(Duration),
-    /// It was cut off by a forced stop.
+    /// It was aborted by a forced stop.
     Forced,
-    /// It did not end after it was cut off: it does not yield, or its child cannot be killed.
+    /// It did not end after it was aborted: it does not yield, or its child cannot be killed.
     Hung,
 }
 
@@ -53,14 +53,14 @@ impl fmt::Display for Ending {
             Self::Exited(status) => write!(f, "exited with status {status}"),
             Self::Killed(signal) => write!(f, "was killed by signal {signal}"),
             Self::NotReady(deadline) => {
-                write!(f, "was not ready within {}", format_duration(*deadline))
+                write!(f, "was not ready within {}", duration(*deadline))
             }
             Self::Overran(deadline) => {
-                let deadline = format_duration(*deadline);
-                write!(f, "did not stop within {deadline} and was cut off")
+                let deadline = duration(*deadline);
+                write!(f, "did not stop within {deadline} and was aborted")
             }
-            Self::Forced => f.write_str("was cut off by a forced stop"),
-            Self::Hung => f.write_str("is hung: it did not end after it was cut off"),
+            Self::Forced => f.write_str("was aborted by a forced stop"),
+            Self::Hung => f.write_str("is hung: it did not stop after it was aborted"),
         }
     }
 }
@@ -113,7 +113,7 @@ impl Trace {
         self.ends.push(end);
     }
 
-    /// Marks the start of the stop. Later ends, at most one per member, are always recorded.
+    /// Marks the start of shutdown. Ends after it are always recorded, since there is at most one per member.
     pub(crate) fn begin_stop(&mut self) {
         self.before_stop.get_or_insert(self.ends.len());
     }

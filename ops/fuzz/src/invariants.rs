@@ -1,4 +1,4 @@
-//! What holds for every profile that a decoder returns.
+//! Invariants of every profile that a decoder returns.
 
 use davy_import::{Format, Options, decode};
 use davy_profile::flame::Grain;

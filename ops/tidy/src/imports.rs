@@ -174,7 +174,7 @@ fn bind(name: &syn::Ident, ident: &syn::Ident, prefix: &[String], module: &mut M
     module.uses.insert(name, path);
 }
 
-/// More steps than any path of re-exports has.
+/// Bound on the length of a chain of re-exports.
 const DEPTH_MAX: usize = 32;
 
 /// The module that defines what `path` names in `scope`; `None` if it is not of this package.
@@ -204,7 +204,7 @@ fn resolve(
         if modules.contains_key(&child) {
             (at, rest) = (child, after);
         } else if module.items.contains(name) {
-            // A name without a path that the module itself defines is no import.
+            // A bare name of an item of this module is not an import.
             return Some(at);
         } else if let Some(used) = module.uses.get(name) {
             // `use davy_x::y` in a module that has no `davy_x` ends here, and so does a name of itself.

@@ -36,7 +36,7 @@ const OTHER: [(&[u8], &str, &str); 11] = [
     ),
     (
         b"MOJ",
-        "the binary format of Austin",
+        "Austin's binary format",
         "convert it with mojo2austin",
     ),
     (b"JAVA PROFILE ", "a Java heap dump", "send a JFR recording"),
@@ -68,10 +68,10 @@ pub fn detect(bytes: &[u8]) -> Result<Format, Error> {
     if let Some((_, what, hint)) = other.filter(|_| !begins_with_stack(bytes)) {
         return Err(Error::NotAProfile { what, hint });
     }
-    // A goroutine trace of Go: "go 1.22 trace\0\0\0".
+    // A Go execution trace: "go 1.22 trace\0\0\0".
     if bytes.starts_with(b"go 1.") && bytes.iter().take(16).any(|b| *b == 0) {
         let (what, hint) = (
-            "an execution trace of Go",
+            "a Go execution trace",
             "send a profile, such as /debug/pprof/profile",
         );
         return Err(Error::NotAProfile { what, hint });
@@ -163,7 +163,7 @@ fn is_json(start: &str) -> bool {
 /// The format of a JSON text, by the keys of its object.
 fn json(bytes: &[u8]) -> Result<Format, Error> {
     const TRACE: Error = Error::NotAProfile {
-        what: "a trace of Chrome",
+        what: "a Chrome trace",
         hint: "save a .cpuprofile instead",
     };
     let mut reader = Reader::new(bytes, Format::Speedscope);

@@ -1,4 +1,4 @@
-//! What a decoder takes and returns.
+//! Input and output of a decoder.
 
 use davy_profile::{Limits, Profile, units};
 

@@ -167,7 +167,7 @@ impl Unit {
     }
 }
 
-/// What a profile of the file states about itself; the lists are read later.
+/// Header fields of a profile of the file; the lists are read later.
 struct Header<'a> {
     kind: String,
     name: String,

@@ -114,7 +114,7 @@ fn escapes_are_read_in_every_mode_of_austin() {
 }
 
 #[test]
-fn names_of_lines_are_taken_as_they_are() {
+fn lines_format_does_not_unescape_names() {
     let import = decode(b"a%3Bb;(no stack)\n", Format::Lines, &Options::default()).expect("valid");
     let strings = &import.profiles[0].profile.strings;
     assert!(strings.iter().any(|text| text == "a%3Bb"));

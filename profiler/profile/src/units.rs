@@ -9,6 +9,8 @@
 //!
 //! `ui/app/logic/format.ts` follows the same rules; `tests/units.tsv` tests both.
 
+use std::time::Duration;
+
 /// What a unit measures.
 enum Measure<'a> {
     /// Time; nanoseconds per unit.
@@ -105,6 +107,29 @@ pub fn bytes(value: f64) -> String {
 /// Formats a duration given in seconds: `340 ms`, `1.00 s`, `12.5 min`, `3.20 h`.
 pub fn seconds(value: f64) -> String {
     time(value * SECOND)
+}
+
+/// Formats a configured time, in at most two units: `14 d`, `1 h 30 min`, `10 s`, `250 ms`. Smaller parts are left out.
+pub fn duration(span: Duration) -> String {
+    const UNITS: [(u64, &str); 5] = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "min"),
+        (1_000, "s"),
+        (1, "ms"),
+    ];
+    let mut left = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    if left == 0 {
+        return seconds(span.as_secs_f64());
+    }
+    let mut parts = Vec::new();
+    for (size, unit) in UNITS {
+        if left >= size && parts.len() < 2 {
+            parts.push(format!("{} {unit}", separated(&(left / size).to_string())));
+        }
+        left %= size;
+    }
+    parts.join(" ")
 }
 
 /// A count with its noun in the right number: `1 process`, `2,000 processes`.
@@ -233,6 +258,23 @@ mod tests {
             rows += 1;
         }
         assert!(rows > 100, "{rows} rows");
+    }
+
+    #[test]
+    fn durations_have_at_most_two_units() {
+        let check = |milliseconds: u64, expected: &str| {
+            assert_eq!(duration(Duration::from_millis(milliseconds)), expected);
+        };
+        check(14 * 86_400_000, "14 d");
+        check(1_000 * 86_400_000, "1,000 d");
+        check(90 * 60_000, "1 h 30 min");
+        check(86_400_000 + 3_600_000 + 60_000, "1 d 1 h");
+        check(86_400_000 + 60_000, "1 d 1 min");
+        check(10_000, "10 s");
+        check(250, "250 ms");
+        check(1_500, "1 s 500 ms");
+        check(0, "0 s");
+        assert_eq!(duration(Duration::from_micros(5)), "5.00 us");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The process does not exist.
-    #[error("no process with pid {pid}")]
+    #[error("process {pid} not found")]
     NoProcess {
         /// The pid.
         pid: u32,

@@ -44,7 +44,8 @@ pub(crate) enum MappingKind {
 pub(crate) struct File {
     pub(crate) id: FileId,
     pub(crate) kind: MappingKind,
-    /// A process that maps it, with start and end: leads to the file when its path no longer does.
+    /// Pid, start and end of one of its mappings: `/proc/PID/map_files/START-END` opens the file after its
+    /// path was deleted or replaced.
     pub(crate) mapped_at: (u32, u64, u64),
 }
 

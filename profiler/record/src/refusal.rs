@@ -57,7 +57,7 @@ pub(crate) fn explain(follow: Follow, hz: u32, source: io::Error) -> Error {
 
 /// Why the kernel refused, and how to permit sampling.
 fn reason(paranoid: Option<i32>, user: u32, owner: Option<u32>, no_such_call: bool) -> String {
-    let filter = "a seccomp filter blocks perf_event_open, as in most containers: run the container with --cap-add PERFMON, or davy outside of it";
+    let filter = "a seccomp filter blocks perf_event_open, as in most containers: run the container with --cap-add PERFMON, or run davy outside the container";
     match (paranoid, owner) {
         _ if no_such_call => filter.to_owned(),
         (Some(paranoid), _) if paranoid > PARANOID_OWN && user != 0 => format!(

@@ -175,7 +175,7 @@ mod tests {
 
     /// One test, because buffers are shared by the process.
     #[test]
-    fn handler_passes_over_buffers_that_are_held_or_full() {
+    fn handler_skips_buffers_that_are_held_or_full() {
         assert!(make(3) >= 3);
         let buffers: Vec<_> = all().collect();
         let taken = || {

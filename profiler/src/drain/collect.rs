@@ -26,7 +26,7 @@ pub(crate) type Waiter = Weak<()>;
 
 pub(crate) type Reply = Box<dyn FnOnce(Result<Collected, Error>) + Send>;
 
-/// What a requested profile is made from.
+/// The source of a requested profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProfileSource {
     Cpu,

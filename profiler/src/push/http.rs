@@ -200,7 +200,7 @@ fn explain(archiver: &Archiver, error: &ureq::Error) -> String {
     format!("{address}: {error}")
 }
 
-/// A status of 4xx refuses the window for good, except those that may change with time, or when an operator
+/// A status of 4xx refuses the window permanently, except those that may change with time, or when an operator
 /// corrects the token or the address.
 fn outcome(status: u16, after: Option<Duration>, body: &str) -> Outcome {
     let reason = format!("HTTP status {status}: {}", body.trim());

@@ -71,8 +71,8 @@ fn separate_file(elf: &Elf<'_>, real: &Path) -> Option<PathBuf> {
     candidates.find(|path| path != real && is_same_build(path, build_id, checksum))
 }
 
-/// Whether a debug file belongs to the file with this build id and checksum of its debug file: debug
-/// information of another build would give wrong names.
+/// Whether a debug file has this build id or this checksum of a `.gnu_debuglink`. Debug information of
+/// another build gives wrong names.
 fn is_same_build(path: &Path, build_id: Option<&[u8]>, checksum: Option<u32>) -> bool {
     let compared = with_elf(path, |debug| {
         let other = debug.build_id().ok().flatten();

@@ -57,7 +57,7 @@ pub(super) fn build(
     let build_id = own.build_id().ok().flatten().unwrap_or_default();
     let build_id = crate::loader::hex(build_id);
     let debug_path = debug_file::find(path);
-    // Once the file is open, a debug file that is not readable is as good as none.
+    // An unreadable debug file is treated as missing.
     let debug_map = elf::map(&debug_path).ok();
     let debug = debug_map.as_deref().and_then(|map| elf::parse(map).ok());
     let debug = debug.as_ref().unwrap_or(&own);

@@ -1,8 +1,8 @@
 //! Finds the number of a system call in aarch64 code.
 //!
 //! Source: Arm Architecture Reference Manual for A-profile, section C4.1 (encodings). Instructions have four bytes, so
-//! code can be read backwards. The number is the constant in `x8`, if no jump leads to between the instruction that sets it
-//! and the system call.
+//! code can be read backwards. The number is the constant in `x8`, unless a jump leads to a place between the
+//! instruction that sets it and the system call.
 
 use super::value::Value;
 
@@ -13,10 +13,10 @@ const NOP: u32 = 0xd503_201f;
 const NUMBER: u32 = 8;
 /// Maximum number of instructions before the system call that are read.
 const BEFORE_MAX: usize = 16;
-/// Jumps within this many instructions are looked at. The conditional jumps of functions are short.
+/// Only jumps within this many instructions are considered. The conditional jumps of functions are short.
 const JUMPS_WITHIN: usize = 4_096;
 
-/// The number of the system call at an offset of `code`. None if there is another instruction.
+/// The number of the system call at an offset of `code`. `None` if another instruction is there.
 pub(super) fn system_call(code: &[u8], at: usize) -> Option<Value> {
     let is_call = at.is_multiple_of(4) && word(code, at) == Some(SYSTEM_CALL);
     is_call.then(|| number(code, at))
@@ -68,7 +68,7 @@ fn keeps_number(word: u32) -> bool {
     }
 }
 
-/// Whether a jump leads to after `begin` and not after `call`.
+/// Whether a jump leads to an offset after `begin` and up to `call`.
 fn is_jumped_into(code: &[u8], begin: usize, call: usize) -> bool {
     let from = begin.saturating_sub(4 * JUMPS_WITHIN);
     let to = (call + 4 * JUMPS_WITHIN).min(code.len());
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn number_is_unknown_unless_it_is_certain() {
+    fn number_is_unknown_if_another_instruction_may_write_it() {
         let unknown = Some(Value::Unknown);
         check(&[SYSTEM_CALL], unknown);
         // movz x8, #64, lsl #16
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn number_is_unknown_if_a_jump_leads_to_after_the_constant() {
+    fn number_is_unknown_if_a_jump_skips_the_constant() {
         let unknown = Some(Value::Unknown);
         // b +8; cbz x0, +8; b.eq +8; tbz w0, #3, +8
         for jump in [0x1400_0002, 0xb400_0040, 0x5400_0040, 0x3618_0040] {

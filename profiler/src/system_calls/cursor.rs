@@ -25,7 +25,7 @@ pub(super) struct Operands {
 pub(super) enum Rm {
     Register(u8),
     Memory,
-    /// The memory at an offset from the end of the instruction, as long as no immediate follows.
+    /// Memory relative to `rip`: the offset from the end of the instruction, if no immediate follows.
     Relative(i64),
 }
 

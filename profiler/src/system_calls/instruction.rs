@@ -6,7 +6,7 @@
 use super::cursor::{Cursor, Rm};
 use super::registers::{ALL, NONE, RAX, RDX, Registers, bit};
 
-/// What an instruction does to registers and to the flow of control. Offsets are relative to the end of the
+/// The effect of an instruction on registers and control flow. Offsets are relative to the end of the
 /// instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -57,7 +57,7 @@ pub(super) struct Instruction {
     pub(super) effect: Effect,
 }
 
-/// The instruction at the start of `bytes`; none if it is unknown or does not end within `bytes`.
+/// The instruction at the start of `bytes`; `None` if it is unknown or does not end within `bytes`.
 pub(super) fn decode(bytes: &[u8]) -> Option<Instruction> {
     let mut cursor = Cursor::new(bytes);
     let opcode = cursor.prefixes()?;
@@ -150,7 +150,7 @@ impl Cursor<'_> {
             0xd0..=0xd3 | 0xfe => Effect::Writes(self.group_operands(opcode)?.rm.writes()),
             0xd8..=0xdf => {
                 self.operands()?;
-                // Some store the status in AX.
+                // Of the x87 instructions, `fnstsw` writes AX.
                 Effect::Writes(bit(RAX))
             }
             0xe4 | 0xe5 => {
@@ -380,7 +380,7 @@ impl Cursor<'_> {
             // `cmpxchg16b` and `rdrand`.
             0xc7 => Effect::Writes(bit(RAX) | bit(RDX) | self.operands()?.rm.writes()),
             0xc8..=0xcf => Effect::Writes(bit(register)),
-            // Of vectors, hints, `bt` and `movnti`.
+            // Vector instructions, hints, `bt` and `movnti` write no general register.
             0x0d
             | 0x10..=0x1f
             | 0xa3

@@ -19,7 +19,7 @@ fn objdump(path: &std::path::Path) -> Option<Vec<(u64, String)>> {
 }
 
 #[test]
-fn instructions_of_libc_are_those_of_objdump_and_nearly_all_system_calls_have_names() {
+fn instructions_of_libc_match_objdump_and_nearly_all_system_calls_have_names() {
     let list = loader::list();
     let Some(libc) = list.iter().find(|module| module.name.contains("/libc.so")) else {
         return davy_test_support::skip("the libc is linked statically");

@@ -1,6 +1,6 @@
-//! What is known of the number of a system call.
+//! The number of a system call as far as code determines it.
 
-/// What the code tells about a number.
+/// A number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Constant(u32),

@@ -2,8 +2,8 @@
 //!
 //! The code is decoded from the start of its function, so that an instruction is never taken for a part of another one.
 //! The values of registers are followed along every direct jump until nothing changes, so a number is only known if it
-//! is the same on every path. Nothing is known where no such path leads, and in a function with indirect jumps only what
-//! the preceding instruction tells.
+//! is the same on every path. Nothing is known where no such path leads. In a function with indirect jumps, only
+//! the preceding instruction counts.
 
 use super::instruction::{self, Effect, Target};
 use super::registers::{R8, R9, R11, RAX, RCX, RDI, RDX, RSI, Registers};
@@ -14,14 +14,15 @@ use rustc_hash::{FxHashMap, FxHashSet};
 const BYTES_MAX: usize = 1 << 16;
 /// Maximum number of passes over the code of a function.
 const PASSES_MAX: usize = 16;
-/// Maximum number of jumps by which a function ends that are followed.
+/// Maximum number of tail calls of a function that are followed.
 const JUMPS_MAX: usize = 8;
 /// Registers that hold the arguments of a function, in their order.
 const ARGUMENTS: [u8; 6] = [RDI, RSI, RDX, RCX, R8, R9];
-/// What `syscall` changes: the result, and two registers that the kernel uses.
+/// Registers that `syscall` writes: the result, and two that the kernel uses.
 const SYSTEM_CALL_WRITES: Registers = 1 << RAX | 1 << RCX | 1 << R11;
 
-/// What a function may change: all but `rbx`, `rbp`, `rsp` and `r12` to `r15` (System V ABI for AMD64, section 3.2.1).
+/// Registers that a called function may write: all but `rbx`, `rbp`, `rsp` and `r12` to `r15` (System V ABI for AMD64,
+/// section 3.2.1).
 const CALL_WRITES: Registers = !(1 << 3 | 1 << 4 | 1 << 5 | 0xf << 12);
 
 /// A call of another function.
@@ -40,7 +41,7 @@ pub(super) enum CallTarget {
     Unknown,
 }
 
-/// The number of the system call at an offset of a function. None if no instruction starts there, or another one.
+/// The number of the system call at an offset of a function. `None` if none starts there.
 pub(super) fn system_call(code: &[u8], at: usize) -> Option<Value> {
     let (effect, registers) = Function::new(code)?.at(at)?;
     (effect == Effect::SystemCall).then(|| registers.0[usize::from(RAX)].number())
@@ -56,8 +57,8 @@ pub(super) fn call(code: &[u8], start: u64, at: usize) -> Option<Call> {
     }
 }
 
-/// The jumps by which a function that starts at address `start` ends: calls whose frame replaces its own. None if any is
-/// unknown, or if there are too many.
+/// The tail calls of a function that starts at address `start`: jumps to other functions. `None` if the target of one
+/// is unknown or there are too many.
 pub(super) fn jumps_out(code: &[u8], start: u64) -> Option<Vec<Call>> {
     let function = Function::new(code)?;
     let mut jumps = Vec::new();
@@ -108,7 +109,8 @@ pub(super) fn starts(code: &[u8]) -> Option<Vec<usize>> {
     Some(function.instructions.iter().map(|(at, ..)| *at).collect())
 }
 
-/// The word that a stub of the procedure linkage table at this address jumps by: `endbr64`, and `jmp` by a word.
+/// The address of the word through which a stub of the procedure linkage table at this address jumps. A stub is
+/// `endbr64` and a `jmp` through a word.
 pub(super) fn stub_slot(code: &[u8], address: u64) -> Option<u64> {
     let mut at = 0;
     for _ in 0..2 {
@@ -125,7 +127,7 @@ pub(super) fn stub_slot(code: &[u8], address: u64) -> Option<u64> {
     None
 }
 
-/// What is known of a register.
+/// The value of a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     Constant(u32),
@@ -146,7 +148,7 @@ impl Known {
     }
 }
 
-/// What is known of the general registers.
+/// The values of the general registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State([Known; 16]);
 
@@ -173,7 +175,7 @@ impl State {
         }
     }
 
-    /// Keeps what is known on both paths.
+    /// Keeps the values that are the same on both paths.
     fn join(&mut self, other: &Self) {
         for (known, other) in self.0.iter_mut().zip(other.0) {
             if *known != other {
@@ -203,12 +205,12 @@ impl State {
 struct Function {
     /// Offset of the start and of the end of each, and its effect.
     instructions: Vec<(usize, usize, Effect)>,
-    /// Whether jumps may go anywhere.
+    /// Whether a jump has an unknown target.
     has_indirect_jump: bool,
 }
 
 impl Function {
-    /// None if any instruction is unknown.
+    /// `None` if any instruction is unknown.
     fn new(code: &[u8]) -> Option<Self> {
         if code.len() > BYTES_MAX {
             return None;
@@ -239,7 +241,7 @@ impl Function {
         found.ok().map(|index| self.instructions[index].0)
     }
 
-    /// The instruction at an offset, and what is known before it. None if no instruction starts there.
+    /// The instruction at an offset, and the values before it. `None` if no instruction starts there.
     fn at(&self, offset: usize) -> Option<(Effect, State)> {
         let index = self
             .instructions
@@ -259,8 +261,8 @@ impl Function {
         Some((effect, State::NOTHING))
     }
 
-    /// What the preceding instruction alone tells. In a function with indirect jumps any other instruction may be a
-    /// target.
+    /// The values that the preceding instruction alone determines. In a function with indirect jumps any other
+    /// instruction may be their target.
     fn right_before(&self, index: usize) -> State {
         let mut state = State::NOTHING;
         let before = index.checked_sub(1).map(|at| self.instructions[at]);
@@ -273,7 +275,7 @@ impl Function {
         state
     }
 
-    /// The offsets that direct jumps go to, without states.
+    /// The targets of direct jumps, without values.
     fn targets(&self) -> FxHashMap<usize, Option<State>> {
         let targets: FxHashSet<usize> = self
             .instructions
@@ -283,8 +285,8 @@ impl Function {
         targets.into_iter().map(|target| (target, None)).collect()
     }
 
-    /// Follows the values through the code once. `entries` has what is known at the target of each jump. Returns what
-    /// is known before an instruction, and whether `entries` did not change.
+    /// Follows the values through the code once. `entries` has the values at the target of each jump. Returns the
+    /// values before an instruction, and whether `entries` is unchanged.
     fn pass(
         &self,
         wanted: usize,
@@ -301,7 +303,7 @@ impl Function {
                 (Some(Some(entry)), _) => Flow::Reached(*entry),
                 (Some(None), Flow::Ended) => Flow::Unreached,
                 (None, Flow::Ended) if *effect == Effect::Nop => Flow::Ended,
-                // An exception or a jump from another part of the function may lead to here.
+                // An exception or a jump from another part of the function may lead here.
                 (None, Flow::Ended) => Flow::Reached(State::NOTHING),
                 (_, flow) => flow,
             };
@@ -328,10 +330,10 @@ impl Function {
     }
 }
 
-/// What is known between two instructions.
+/// Whether and with which values a place between two instructions is reached.
 enum Flow {
     Reached(State),
-    /// No jump to here was reached yet.
+    /// No jump that leads here has been reached yet.
     Unreached,
     /// The instruction before does not continue.
     Ended,

@@ -17,7 +17,7 @@ thread_local! {
     /// Const-initialised and without `Drop`, so it has no lazy initialisation and no destructor: a
     /// signal handler may read it at any point of a thread's life.
     static CURRENT: Cell<u32> = const { Cell::new(0) };
-    /// What the thread has while it has no tag: 0, or a marked default tag; see [`crate::thread`].
+    /// The value while the thread has no tag: 0, or a marked default tag; see [`crate::thread`].
     static BASE: Cell<u32> = const { Cell::new(0) };
 }
 

@@ -1,4 +1,4 @@
-//! What a sample of a thread is attributed to: a tag, or untagged work whose tag is found out later.
+//! The attribution of a sample of a thread: a tag, or untagged work whose tag is determined later.
 //!
 //! A thread of a pool learns only at the end of a piece of work whom it was for ([`Tag::claim`]). A sample
 //! that was taken before refers to the work by a number, its ticket, under which the tag is filed then.

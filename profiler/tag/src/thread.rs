@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn pool_thread_loses_the_inherited_tag_when_it_works_for_others() {
+    fn pool_thread_drops_its_inherited_tag_when_it_runs_a_task_of_another_tag() {
         let (first, second) = (Tag::new("thread", "first"), Tag::new("thread", "second"));
         let thread = std::thread::spawn(move || {
             inherit(first);

@@ -74,7 +74,7 @@ async fn pause() {
 }
 
 #[test]
-fn connection_counts_for_the_request_that_it_reads_or_answers() {
+fn connection_work_is_attributed_to_the_request_it_reads_or_answers() {
     davy_tag::start_accounting();
     let tag_of = |request: &Request<String>| Tag::new("served", &request.uri().path()[1..]);
     let service = service(

@@ -25,7 +25,7 @@ impl Client {
             .await?;
         let written = self.put_parts(store, key, &id, &bytes).await;
         if written.is_err() {
-            // What stays behind costs space only; the store's own rule for incomplete uploads removes it.
+            // Parts that remain only cost space; the lifecycle rule for incomplete uploads removes them.
             let _ = self
                 .request(RequestKind::Delete, key, 0, || {
                     store.abort_multipart(key, &id)
@@ -56,7 +56,7 @@ impl Client {
             .await
     }
 
-    /// Makes an object of `bytes` bytes of its parts.
+    /// Completes an object of `bytes` bytes from its parts.
     pub(super) async fn complete(
         &self,
         store: &dyn MultipartStore,
@@ -68,7 +68,7 @@ impl Client {
         let complete = || store.complete_multipart(key, id, parts.clone());
         match self.request(RequestKind::Put, key, bytes, complete).await {
             Ok(_) => Ok(()),
-            // The answer to an earlier attempt may have been lost: then the upload does not exist any more, but the
+            // The response to an earlier attempt may have been lost: then the upload does not exist any more, but the
             // object does.
             Err(fault) if matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused) => {
                 match self.head(key).await {

@@ -32,7 +32,7 @@ impl Client {
 
     async fn read(&self, key: &Path, range: Option<Range<u64>>) -> Result<Bytes, Fault> {
         let size = range.as_ref().map(|range| range.end - range.start);
-        // Without a range the size is unknown, and the answer may pause only as long as an attempt.
+        // Without a range the size is unknown; the response may stall for the time of one attempt at most.
         let slack = transfer_time(size.unwrap_or_default());
         let limit = match size {
             Some(_) => self.options.attempt_timeout.min(self.options.timeout) + slack,
@@ -80,7 +80,7 @@ impl Client {
                 Some(piece) if first.is_empty() && all.is_empty() => first = piece?,
                 Some(piece) => {
                     if all.is_empty() {
-                        // What a store claims is no reason to reserve more.
+                        // Do not trust the stated size: reserve at most this much.
                         all.reserve(expected.min(64 << 20) as usize);
                         all.extend_from_slice(&std::mem::take(&mut first));
                     }
@@ -92,7 +92,7 @@ impl Client {
         }
     }
 
-    /// Sends a read again if its answer is late, and returns the first answer that is not an error.
+    /// Hedges a read: sends it again if it is slow, and returns the first response that is not an error.
     async fn hedged<T, E, F>(&self, attempt: impl Fn() -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,

@@ -18,7 +18,7 @@ pub struct Upload<'a> {
 
 /// How parts are written.
 enum To<'a> {
-    /// By requests that can be repeated.
+    /// By requests that can be retried.
     Parts(&'a dyn MultipartStore, MultipartId, Vec<PartId>),
     /// To a folder or to memory.
     Local(Box<dyn MultipartUpload>),
@@ -91,7 +91,7 @@ impl Upload<'_> {
         client.record_put(&key, bytes, finished)
     }
 
-    /// Gives up. What stays behind if this fails costs space only.
+    /// Aborts the upload. If this fails, the remaining parts only cost space.
     pub async fn abort(self) {
         let (client, key) = (self.client, &self.key);
         match self.to {

@@ -1,4 +1,4 @@
-//! Deletion: many objects by one request where the store can, and the parts of large objects with them.
+//! Deletion: many objects by one request where the object store can, and the parts of large objects with them.
 
 use super::container::{Swift, quoted};
 use super::session::{Request, header, transport};
@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 
 /// Objects of one request; Swift's default maximum is 10,000.
 const BATCH: usize = 1_000;
-/// Requests at once where there is no bulk deletion.
+/// Concurrent requests where there is no bulk deletion.
 const CONCURRENT: usize = 8;
 
-/// The answer to a bulk deletion.
+/// The response to a bulk deletion.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(rename = "Response Status")]
@@ -24,7 +24,7 @@ struct Answer {
     errors: Vec<(String, String)>,
 }
 
-/// The start that all paths share, up to a `/`.
+/// The common prefix of all paths up to a `/`, or the only path.
 fn shared_start(paths: &[Path]) -> &str {
     let Some(first) = paths.first() else {
         return "";
@@ -113,7 +113,7 @@ impl Swift {
         let response = self.session.send(request).await?;
         let status = response.status();
         match status {
-            // The answer to the deletion of a large object is that of a bulk deletion.
+            // Deleting a large object returns the response of a bulk deletion.
             StatusCode::OK if is_large => {
                 let body = response.into_body().bytes().await.map_err(transport)?;
                 let answer = read(&body)?;
@@ -124,7 +124,7 @@ impl Swift {
         }
     }
 
-    /// Deletes objects by one request; `false` if the store has no bulk deletion.
+    /// Deletes objects by one request; `false` if the object store has no bulk deletion.
     async fn delete_in_bulk(&self, paths: &[Path]) -> object_store::Result<bool> {
         let names: Vec<String> = paths
             .iter()
@@ -173,7 +173,7 @@ fn read(body: &[u8]) -> object_store::Result<Answer> {
     serde_json::from_slice(body).map_err(|error| {
         Stated::error(
             FaultKind::Failed,
-            format!("Swift answered a deletion with something else than JSON: {error}"),
+            format!("Swift response to a bulk delete is not JSON: {error}"),
         )
     })
 }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_start_is_a_folder_or_the_only_path() {
+    fn common_prefix_is_a_folder_or_the_only_path() {
         let check =
             |names: &[&str], expected: &str| assert_eq!(shared_start(&paths(names)), expected);
         check(&["a/b/c", "a/b/d"], "a/b/");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn only_missing_objects_are_no_failure() {
+    fn only_missing_objects_are_ignored() {
         let check = |json: &str| {
             failure(&read(json.as_bytes()).expect("valid")).map(|error| error.to_string())
         };

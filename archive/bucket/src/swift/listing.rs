@@ -64,7 +64,7 @@ struct Query {
     prefix: String,
     delimiter: bool,
     marker: String,
-    /// `None`: the store's maximum, which is then unknown.
+    /// `None`: the object store's maximum, which is then unknown.
     limit: Option<usize>,
     done: bool,
 }
@@ -92,7 +92,7 @@ impl Swift {
                 query.done = true;
                 return Ok(Vec::new());
             }
-            // The operator of the store allows shorter pages only.
+            // The operator of the object store allows only shorter pages.
             StatusCode::PRECONDITION_FAILED if query.limit.is_some() => {
                 query.limit = None;
                 return Ok(Vec::new());
@@ -103,7 +103,7 @@ impl Swift {
         let entries: Vec<Entry> = serde_json::from_slice(&body).map_err(|error| {
             Stated::error(
                 FaultKind::Failed,
-                format!("Swift answered a listing that is not JSON: {error}"),
+                format!("Swift listing is not JSON: {error}"),
             )
         })?;
         query.done = match query.limit {

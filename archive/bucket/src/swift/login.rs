@@ -28,11 +28,11 @@ pub(super) struct TempAuth {
 pub(super) struct Keystone {
     /// Such as `https://keystone:5000/v3`.
     pub(super) address: String,
-    pub(super) who: Who,
+    pub(super) identity: Identity,
 }
 
 #[derive(Debug)]
-pub(super) enum Who {
+pub(super) enum Identity {
     User {
         user: String,
         password: Secret,
@@ -198,8 +198,8 @@ struct Endpoint {
 
 impl Keystone {
     fn body(&self) -> Value {
-        match &self.who {
-            Who::User {
+        match &self.identity {
+            Identity::User {
                 user,
                 password,
                 user_domain,
@@ -216,7 +216,7 @@ impl Keystone {
                 },
                 "scope": {"project": {"name": project, "domain": {"name": project_domain}}},
             }}),
-            Who::Application { id, secret } => json!({"auth": {"identity": {
+            Identity::Application { id, secret } => json!({"auth": {"identity": {
                 "methods": ["application_credential"],
                 "application_credential": {"id": id, "secret": secret.0},
             }}}),
@@ -224,9 +224,9 @@ impl Keystone {
     }
 
     fn user(&self) -> &str {
-        match &self.who {
-            Who::User { user, .. } => user,
-            Who::Application { id, .. } => id,
+        match &self.identity {
+            Identity::User { user, .. } => user,
+            Identity::Application { id, .. } => id,
         }
     }
 
@@ -249,7 +249,7 @@ impl Keystone {
         let unexpected = |reason: String| {
             Stated::error(
                 FaultKind::Refused,
-                format!("{address} did not answer with a token: {reason}; check bucket.auth_url"),
+                format!("{address} returned no token: {reason}; check bucket.auth_url"),
             )
         };
         let value = value.ok_or_else(|| unexpected("no X-Subject-Token".to_owned()))?;
@@ -272,7 +272,7 @@ fn lifetime(token: &AnswerToken) -> Option<Duration> {
         .ok()
 }
 
-/// The public address of the object store in a catalogue.
+/// The public address of the Swift service in a catalogue.
 fn storage<'a>(catalog: &'a [Service], region: Option<&str>) -> Result<&'a str, String> {
     let public: Vec<&Endpoint> = catalog
         .iter()
@@ -288,10 +288,10 @@ fn storage<'a>(catalog: &'a [Service], region: Option<&str>) -> Result<&'a str, 
         names.join(", ")
     };
     match (public.as_slice(), region) {
-        ([], _) => Err("the catalogue has no public endpoint of an object store for this project".to_owned()),
+        ([], _) => Err("the catalogue has no public endpoint of the Swift service for this project".to_owned()),
         ([only], None) => Ok(&only.url),
         (several, None) => Err(format!(
-            "the object store has endpoints in several regions; set bucket.region to one of {}",
+            "the Swift service has endpoints in several regions; set bucket.region to one of {}",
             regions(several)
         )),
         (all, Some(region)) => all
@@ -300,7 +300,7 @@ fn storage<'a>(catalog: &'a [Service], region: Option<&str>) -> Result<&'a str, 
             .map(|endpoint| endpoint.url.as_str())
             .ok_or_else(|| {
                 format!(
-                    "the object store has no endpoint in the region {region:?} of bucket.region; the regions are {}",
+                    "the Swift service has no endpoint in the region {region:?} of bucket.region; the regions are {}",
                     regions(all)
                 )
             }),

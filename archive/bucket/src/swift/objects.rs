@@ -235,14 +235,14 @@ impl ObjectStore for Swift {
                 .ok_or_else(|| {
                     Stated::error(
                         FaultKind::Failed,
-                        format!("Swift answered a range of {path} without Content-Range"),
+                        format!("Swift response to a range request for {path} has no Content-Range header"),
                     )
                 })?
         } else {
             let size = length.ok_or_else(|| {
                 Stated::error(
                     FaultKind::Failed,
-                    format!("Swift answered {path} without Content-Length"),
+                    format!("Swift response for {path} has no Content-Length header"),
                 )
             })?;
             (0..size, size)
@@ -320,7 +320,7 @@ impl ObjectStore for Swift {
             }
             StatusCode::PRECONDITION_FAILED => Err(object_store::Error::AlreadyExists {
                 path: to.to_string(),
-                source: "Swift answered 412".into(),
+                source: "Swift returned 412".into(),
             }),
             status => Err(self.refusal(status, &Method::PUT, to.as_ref())),
         }

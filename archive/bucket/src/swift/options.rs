@@ -1,6 +1,6 @@
 //! Options of a container, from the settings and the variables of OpenStack's own tools.
 
-use super::login::{Keystone, Login, TempAuth, Who};
+use super::login::{Identity, Keystone, Login, TempAuth};
 use crate::settings::{BucketSettings, Environment, Secret, SettingsError};
 use std::path::PathBuf;
 
@@ -63,8 +63,8 @@ impl SwiftOptions {
             let domain = |names: &[&str]| {
                 or(&settings.domain, names).unwrap_or_else(|| "Default".to_owned())
             };
-            let who = match environment("OS_APPLICATION_CREDENTIAL_ID") {
-                Some(id) if settings.user.is_empty() => Who::Application {
+            let identity = match environment("OS_APPLICATION_CREDENTIAL_ID") {
+                Some(id) if settings.user.is_empty() => Identity::Application {
                     id,
                     secret: needed(
                         environment("OS_APPLICATION_CREDENTIAL_SECRET"),
@@ -73,7 +73,7 @@ impl SwiftOptions {
                     )
                     .map(Secret)?,
                 },
-                _ => Who::User {
+                _ => Identity::User {
                     user: user()?,
                     password: password()?,
                     user_domain: domain(&["OS_USER_DOMAIN_NAME", "OS_DEFAULT_DOMAIN"]),
@@ -88,7 +88,7 @@ impl SwiftOptions {
             let base = address.strip_suffix("/v3").unwrap_or(&address);
             Login::Keystone(Keystone {
                 address: format!("{base}/v3"),
-                who,
+                identity,
             })
         };
         Ok(Self {

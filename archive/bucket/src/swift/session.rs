@@ -1,4 +1,4 @@
-//! The token of an account. It is renewed before it expires, and when the store refuses it.
+//! The token of an account. It is renewed before it expires, and when the object store refuses it.
 
 use super::login::{Login, Token};
 use crate::fault::{FaultKind, Stated};
@@ -91,7 +91,7 @@ impl Session {
         }
     }
 
-    /// The current token, or a new one if there is none, it is about to expire, or the store refused it.
+    /// The current token, or a new one if there is none, it is about to expire, or the object store refused it.
     async fn token(&self, refused: Option<&Arc<Token>>) -> object_store::Result<Arc<Token>> {
         // A caller that had to wait for the lock gets the token that another one has renewed.
         let mut current = self.current.lock().await;
@@ -162,7 +162,7 @@ pub(super) fn refusal(
         (StatusCode::NOT_FOUND, Some(path)) if *method != Method::PUT => {
             object_store::Error::NotFound {
                 path: path.to_owned(),
-                source: format!("Swift answered {status}").into(),
+                source: format!("Swift returned {status}").into(),
             }
         }
         (StatusCode::NOT_FOUND, _) => stated(
@@ -185,11 +185,11 @@ pub(super) fn refusal(
         ),
         (StatusCode::PRECONDITION_FAILED, Some(path)) => object_store::Error::Precondition {
             path: path.to_owned(),
-            source: format!("Swift answered {status}").into(),
+            source: format!("Swift returned {status}").into(),
         },
         (StatusCode::NOT_MODIFIED, Some(path)) => object_store::Error::NotModified {
             path: path.to_owned(),
-            source: format!("Swift answered {status}").into(),
+            source: format!("Swift returned {status}").into(),
         },
         (StatusCode::INSUFFICIENT_STORAGE | StatusCode::PAYLOAD_TOO_LARGE, _) => stated(
             FaultKind::Full,
@@ -198,11 +198,11 @@ pub(super) fn refusal(
         // 498 is Swift's own "too many requests".
         (status, _) if matches!(status.as_u16(), 429 | 498 | 503) => stated(
             FaultKind::Busy,
-            format!("Swift is overloaded: {method} {what} answered {status}"),
+            format!("Swift is overloaded: {method} {what} returned {status}"),
         ),
         (status, _) if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => stated(
             FaultKind::Failed,
-            format!("Swift failed: {method} {what} answered {status}"),
+            format!("Swift failed: {method} {what} returned {status}"),
         ),
         (status, _) => stated(
             FaultKind::Refused,

@@ -1,4 +1,4 @@
-//! What every store must do.
+//! What every object store must do.
 
 use crate::world::{Kind, World};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::{Attribute, GetOptions};
 use std::collections::BTreeSet;
 
-/// One test for each store.
+/// One test for each object store.
 macro_rules! on_every_store {
     ($($test:ident),* $(,)?) => {
         mod file { $( #[tokio::test] async fn $test() { super::run(super::Kind::File, super::$test).await } )* }
@@ -180,7 +180,7 @@ async fn every_key_of_many_pages_is_listed_once(world: World) {
             .len(),
         92
     );
-    // A folder is not the prefix of a name.
+    // Listing the folder "0" does not match names that begin with "0".
     assert!(
         world
             .client

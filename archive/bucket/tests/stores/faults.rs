@@ -1,4 +1,4 @@
-//! Faults of real stores: what is repeated, and what is reported.
+//! Faults of real object stores: what is retried, and what is reported.
 
 use crate::proxy::{Break, Proxy};
 use crate::world::{Kind, World, options, settings};
@@ -56,27 +56,27 @@ async fn survives(what: Break, reason: &str) {
 }
 
 #[tokio::test]
-async fn internal_errors_are_repeated() {
+async fn request_with_an_internal_error_is_retried() {
     survives(Break::Answer(500, ""), "failed").await;
 }
 
 #[tokio::test]
-async fn busy_store_is_asked_again() {
+async fn request_to_a_busy_store_is_retried() {
     survives(Break::Answer(503, "retry-after: 0\r\n"), "busy").await;
 }
 
 #[tokio::test]
-async fn closed_connections_are_repeated() {
+async fn request_on_a_closed_connection_is_retried() {
     survives(Break::Close, "failed").await;
 }
 
 #[tokio::test]
-async fn lost_answers_are_repeated() {
+async fn request_with_a_lost_response_is_retried() {
     survives(Break::LoseAnswer, "failed").await;
 }
 
 #[tokio::test]
-async fn bytes_damaged_on_the_way_to_the_store_are_sent_again() {
+async fn bytes_damaged_in_transit_are_sent_again() {
     for kind in [Kind::S3, Kind::Swift] {
         let Some((world, proxy)) = behind_proxy(kind, options()).await else {
             continue;
@@ -104,7 +104,7 @@ async fn bytes_damaged_on_the_way_to_the_store_are_sent_again() {
 }
 
 #[tokio::test]
-async fn half_an_answer_is_never_taken_for_the_whole() {
+async fn truncated_response_is_never_taken_for_the_whole_object() {
     for kind in REMOTE {
         let Some((world, proxy)) = behind_proxy(kind, options()).await else {
             continue;
@@ -135,7 +135,7 @@ async fn half_an_answer_is_never_taken_for_the_whole() {
 }
 
 #[tokio::test]
-async fn damaged_answer_of_swift_is_read_again() {
+async fn damaged_response_of_swift_is_read_again() {
     let Some((world, proxy)) = behind_proxy(Kind::Swift, options()).await else {
         return;
     };
@@ -161,7 +161,7 @@ async fn damaged_answer_of_swift_is_read_again() {
 }
 
 #[tokio::test]
-async fn hanging_store_is_given_up_after_the_time_limit() {
+async fn request_to_a_hanging_store_times_out() {
     for kind in REMOTE {
         let options = ClientOptions {
             attempt_timeout: Duration::from_secs(1),
@@ -180,7 +180,7 @@ async fn hanging_store_is_given_up_after_the_time_limit() {
             .await
             .expect_err("hangs");
         assert_eq!(fault.kind, FaultKind::TimedOut, "{fault}");
-        let expected = "no response within 1s; check that the store responds, or raise bucket.attempt_timeout \
+        let expected = "no response within 1 s; check that the store responds, or raise bucket.attempt_timeout \
                         (after 2 attempts)";
         assert_eq!(fault.to_string(), expected);
         let failing = world.client.writes().failing().expect("writes fail");
@@ -195,9 +195,9 @@ async fn hanging_store_is_given_up_after_the_time_limit() {
     }
 }
 
-/// 200 requests while the store is down: each is tried once, and the budget pays for 20 repetitions in total.
+/// 200 requests while the object store is down: each is tried once, and the budget allows 20 retries in total.
 #[tokio::test]
-async fn outage_is_not_amplified() {
+async fn retries_do_not_amplify_an_outage() {
     for kind in [Kind::S3, Kind::Swift] {
         let Some((world, proxy)) = behind_proxy(kind, options()).await else {
             continue;
@@ -221,7 +221,7 @@ async fn outage_is_not_amplified() {
 }
 
 #[tokio::test]
-async fn late_read_is_sent_again_and_the_first_answer_wins() {
+async fn slow_read_is_hedged_and_the_first_response_wins() {
     for kind in [Kind::S3, Kind::Swift] {
         let options = ClientOptions {
             hedge: true,
@@ -250,7 +250,7 @@ async fn late_read_is_sent_again_and_the_first_answer_wins() {
 }
 
 #[tokio::test]
-async fn lost_answer_to_the_last_request_of_a_large_object_is_no_failure() {
+async fn lost_response_to_the_completion_of_a_large_object_is_not_a_failure() {
     for kind in [Kind::S3, Kind::Swift] {
         let Some((world, proxy)) = behind_proxy(kind, options()).await else {
             continue;
@@ -274,7 +274,7 @@ async fn lost_answer_to_the_last_request_of_a_large_object_is_no_failure() {
 }
 
 #[tokio::test]
-async fn usage_counts_requests_and_bytes_of_one_piece_of_work() {
+async fn usage_counts_requests_and_bytes_of_one_query() {
     for kind in [Kind::Memory, Kind::File, Kind::S3, Kind::Swift] {
         let Some(world) = World::new(kind) else {
             continue;

@@ -1,4 +1,4 @@
-//! A proxy between a client and a real store that breaks requests or answers.
+//! A proxy between a client and a real object store that breaks requests or responses.
 
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,21 +7,21 @@ use tokio::net::{TcpListener, TcpStream};
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Break {
-    /// The store is not asked; the answer has this status, and these header lines.
+    /// The request does not reach the object store; the response has this status and these header lines.
     Answer(u16, &'static str),
-    /// The connection closes without an answer.
+    /// The connection closes without a response.
     Close,
-    /// There is no answer, and the connection stays open.
+    /// No response; the connection stays open.
     Hang,
-    /// The store does what it is asked to, but the answer is lost.
+    /// The object store handles the request, but the response is lost.
     LoseAnswer,
-    /// The connection closes in the middle of the answer's body.
+    /// The connection closes in the middle of the response's body.
     HalfAnswer,
-    /// Nothing is broken; the rules that follow begin later.
+    /// The request passes unchanged, so that later rules apply to later requests.
     Nothing,
-    /// A byte of the answer's body is wrong.
+    /// A byte of the response's body is changed.
     DamageAnswer,
-    /// A byte of the request's body is wrong.
+    /// A byte of the request's body is changed.
     DamageRequest,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy of the store at `http://HOST:PORT`.
+    /// A proxy of the object store at `http://HOST:PORT`.
     pub(crate) async fn of(store: &str) -> Self {
         let store = store.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -1,4 +1,4 @@
-//! Refusals of real stores say what is wrong and what to do.
+//! Refusals of real object stores say what is wrong and what to do.
 
 use crate::world::{Kind, World, options, settings};
 use bytes::Bytes;
@@ -76,7 +76,7 @@ async fn missing_bucket_is_named() {
 }
 
 #[tokio::test]
-async fn wrong_secret_is_named_with_its_settings() {
+async fn error_for_a_wrong_secret_names_its_settings() {
     for (kind, parts) in [
         (Kind::S3, ["bucket.access_key", "AWS_SECRET_ACCESS_KEY"]),
         (
@@ -120,7 +120,7 @@ async fn user_without_permission_is_told_which_permissions_are_needed() {
 }
 
 #[tokio::test]
-async fn server_that_does_not_run_is_unreachable() {
+async fn stopped_server_is_reported_as_unreachable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     drop(listener);
@@ -170,7 +170,7 @@ async fn expired_token_is_renewed_without_an_error() {
     assert_eq!(&answer, b"OK\r\n");
     let before = world.counts.of("get");
     assert_eq!(world.client.get(&key).await.expect("get"), "x");
-    // The refused request, the token, the repeated request.
+    // The refused request, the token, the retried request.
     assert_eq!(world.counts.of("get") - before, 3);
     assert_eq!(world.client.get(&key).await.expect("get"), "x");
     assert_eq!(world.counts.of("get") - before, 4);

@@ -1,4 +1,4 @@
-//! The stores under test. `ops/dev/versitygw run` and `ops/dev/swift run` start the servers.
+//! The object stores under test. `ops/dev/versitygw run` and `ops/dev/swift run` start the servers.
 
 use davy_base::{Clock, Random};
 use davy_bucket::{
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A kind of store.
+/// A kind of object store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
@@ -119,7 +119,7 @@ pub(crate) struct World {
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 impl World {
-    /// A client of a store of this kind, if its server runs.
+    /// A client of an object store of this kind, if its server runs.
     pub(crate) fn new(kind: Kind) -> Option<Self> {
         Some(Self::with(&settings(kind)?, options()))
     }

@@ -22,7 +22,7 @@ pub(in crate::copy) const END: &str = "davy-archive.end";
 /// Version of the tar.
 const TAR_VERSION: u32 = 1;
 
-/// Length of the blocks of a tar.
+/// Length of the blocks of a tar file.
 pub(in crate::copy) const TAR_BLOCK: u64 = 512;
 
 /// The content of the first entry.
@@ -33,7 +33,7 @@ pub(in crate::copy) struct Label {
 }
 
 impl Label {
-    /// The first entry of a tar that this release writes.
+    /// The first entry of a tar file that this release writes.
     pub(in crate::copy) fn own() -> Result<Vec<u8>> {
         let label = Self {
             version: TAR_VERSION,
@@ -43,7 +43,7 @@ impl Label {
             .map_err(|error| Error::caused(ErrorKind::Internal, "cannot write JSON", error))
     }
 
-    /// Checks the first entry of a tar.
+    /// Checks the first entry of a tar file.
     pub(in crate::copy) fn check(name: &str, key: &str, content: &[u8]) -> Result<()> {
         let label: Option<Self> = (key == LABEL)
             .then(|| serde_json::from_slice(content).ok())
@@ -55,13 +55,13 @@ impl Label {
                 label.version, label.davy
             ))),
             None => Err(Error::invalid(format!(
-                "{name} is not a tar that davy archive export wrote; its first entry must be {LABEL}"
+                "{name} is not a tar file that davy archive export wrote; its first entry must be {LABEL}"
             ))),
         }
     }
 }
 
-/// The error of a tar without the last entry.
+/// The error for a tar file that has no final entry.
 pub(in crate::copy) fn incomplete(name: &str) -> Error {
     Error::invalid(format!(
         "{name} is incomplete, because its export was interrupted; repeat the export, which continues the tar"
@@ -77,7 +77,7 @@ pub(in crate::copy) fn io_failed(what: &str, name: &str, error: std::io::Error) 
     )
 }
 
-/// Where an object is in a tar.
+/// Where an object is in a tar file.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::copy) struct At {
     pub(in crate::copy) offset: u64,
@@ -93,7 +93,7 @@ pub(in crate::copy) struct Scan {
     pub(in crate::copy) is_complete: bool,
 }
 
-/// Reads the headers of a tar. What follows the last complete entry was being written when its writer was killed.
+/// Reads the headers of a tar file. Bytes after the last complete entry are from a writer that was killed.
 pub(in crate::copy) fn scan(file: &File, name: &str) -> Result<Scan> {
     let read = |error| io_failed("read", name, error);
     let length = file.metadata().map_err(read)?.len();
@@ -140,7 +140,7 @@ pub(in crate::copy) fn scan(file: &File, name: &str) -> Result<Scan> {
     Ok(scan)
 }
 
-/// A tar that is copied from.
+/// A tar file that is copied from.
 #[derive(Clone)]
 pub(in crate::copy) struct TarFile {
     name: String,

@@ -30,7 +30,7 @@ impl Sink {
     }
 }
 
-/// A tar that is copied to.
+/// A tar file that is copied to.
 #[derive(Clone)]
 pub(in crate::copy) struct TarTarget {
     name: String,

@@ -22,7 +22,7 @@ const GROUP_BYTES: usize = 1 << 20;
 const FRAMES_PER_BYTE: u64 = 16;
 /// Maximum size of the uncompressed tables for each byte of the index; those of programs have fewer than 2.
 const BYTES_PER_BYTE: u64 = 8;
-/// What both limits allow besides.
+/// Added to both limits.
 const FLOOR: u64 = 1 << 20;
 
 /// The tables of a build.

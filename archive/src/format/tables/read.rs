@@ -10,7 +10,7 @@ use crate::labels::Labels;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// What a text means. Each distinct text is parsed once.
+/// The parsed form of a text. Each distinct text is parsed once.
 fn parsed_once<T>(
     known: &mut FxHashMap<String, Arc<T>>,
     text: &str,

@@ -17,7 +17,7 @@ pub(crate) struct Hooked {
     inner: Arc<dyn ObjectStore>,
     /// Writes that succeed before all others fail.
     pub(crate) writes: AtomicUsize,
-    /// What happens before a read, and the number of reads before it.
+    /// An event before a read, and the number of reads before it.
     event: Mutex<Option<(usize, Event)>>,
 }
 

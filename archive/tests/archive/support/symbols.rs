@@ -7,7 +7,7 @@ use axum::http::Request;
 use davy_profile::symbol_index::{Builder, SymbolFrame};
 use davy_profile::{LabelSetId, Mapping, Profile};
 
-/// Hexadecimal, as of most linkers.
+/// Hexadecimal, as most linkers write it.
 pub(crate) const BUILD: &str = "c0ffee";
 
 /// An index in which `main` is at 0x1000 and `work` at 0x2000; `Vec::push` is inlined there from 0x2010 on.

@@ -1,4 +1,4 @@
-//! `davy archive export` and `davy archive import`: copies an archive to and from another bucket or a tar.
+//! `davy archive export` and `davy archive import`: copies an archive to and from another bucket or a tar file.
 
 use super::options::ArchiveOptions;
 use super::output::{bar, failed};
@@ -43,7 +43,7 @@ pub(crate) struct CopyArguments {
 enum Other {
     /// Standard input or output.
     Stream,
-    /// A tar.
+    /// A tar file.
     File(PathBuf),
     /// A bucket.
     Bucket(OpenBucket),
@@ -123,7 +123,7 @@ impl CopyArguments {
     }
 }
 
-/// Copies the archive to a bucket or a tar.
+/// Copies the archive to a bucket or a tar file.
 pub(super) fn export(destination: &str, arguments: &CopyArguments) -> Result<(), Failure> {
     let config = arguments.config()?;
     let options = arguments.copy_options()?;
@@ -136,7 +136,7 @@ pub(super) fn export(destination: &str, arguments: &CopyArguments) -> Result<(),
     let is_stream = matches!(other, Other::Stream);
     let report = with_archive(&arguments.options.flags, async |archive| {
         let target = match other {
-            // A dry run writes nothing, and a tar begins with an entry.
+            // A dry run writes nothing, and a tar file begins with an entry.
             Other::Stream | Other::File(_) if options.is_dry_run => {
                 CopyTarget::stream(Box::new(std::io::sink()))
             }
@@ -158,7 +158,7 @@ pub(super) fn export(destination: &str, arguments: &CopyArguments) -> Result<(),
     conclude(&report, arguments, is_stream)
 }
 
-/// Copies an archive from a bucket or a tar.
+/// Copies an archive from a bucket or a tar file.
 pub(super) fn import(source: &str, arguments: &CopyArguments) -> Result<(), Failure> {
     let config = arguments.config()?;
     let options = arguments.copy_options()?;

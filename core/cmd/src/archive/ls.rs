@@ -26,14 +26,14 @@ pub(super) fn run(options: &ArchiveOptions) -> Result<(), Failure> {
 fn table(tenant: &TenantLevels) -> String {
     let size = |bytes: u64| units::bytes(bytes as f64);
     let mut text = format!("tenant {}\n", tenant.tenant);
-    text.push_str("  LEVEL     PIECES       SIZE  FIRST          LAST           LAG\n");
+    text.push_str("  LEVEL     OBJECTS       SIZE  FIRST          LAST           LAG\n");
     for of in &tenant.levels {
         let lag = match of.lag_seconds {
             0 => "-".to_owned(),
             seconds => units::seconds(seconds as f64),
         };
         text.push_str(&format!(
-            "  {:8}  {:>6}  {:>9}  {:13}  {:13}  {lag}\n",
+            "  {:8}  {:>7}  {:>9}  {:13}  {:13}  {lag}\n",
             of.level,
             of.pieces,
             size(of.bytes),
@@ -42,12 +42,14 @@ fn table(tenant: &TenantLevels) -> String {
         ));
     }
     if !tenant.services.is_empty() {
-        text.push_str("  SERVICE                             HOURS       DAYS     MONTHS\n");
+        text.push_str("  SERVICE                         HOUR BLOCKS  DAY BLOCKS  MONTH BLOCKS  (estimates)\n");
     }
     for of in &tenant.services {
-        let sizes = [of.hour_bytes, of.day_bytes, of.month_bytes].map(size);
-        let [hours, days, months] = sizes.map(|of| format!("{of:>9}"));
-        text.push_str(&format!("  {:30}  {hours}  {days}  {months}\n", of.service));
+        let [hours, days, months] = [of.hour_bytes, of.day_bytes, of.month_bytes].map(size);
+        text.push_str(&format!(
+            "  {:30}  {hours:>11}  {days:>10}  {months:>12}\n",
+            of.service
+        ));
     }
     if tenant.quarantined > 0 {
         let objects = units::count(tenant.quarantined, "damaged object", "damaged objects");

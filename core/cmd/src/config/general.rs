@@ -30,13 +30,13 @@ pub(super) const GENERAL: &[Setting] = &[
     setting_of(
         "bucket.url",
         "",
-        "bucket of the archive: file:///FOLDER, s3://BUCKET/PREFIX, swift://CONTAINER/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or memory: [default: folder store in data_dir]",
+        "bucket of the archive: file:///FOLDER, s3://BUCKET/PREFIX, swift://CONTAINER/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or memory: [default: the folder `store` in data_dir]",
         ARCHIVE,
     ),
     setting_of(
         "bucket.endpoint",
         "",
-        "address of the store of s3://, gs:// or az:// [default: the provider's, or AWS_ENDPOINT_URL]",
+        "address of the object store of s3://, gs:// or az:// [default: the provider's, or AWS_ENDPOINT_URL]",
         ARCHIVE,
     ),
     setting_of(
@@ -60,7 +60,7 @@ pub(super) const GENERAL: &[Setting] = &[
     setting_of(
         "bucket.ca_file",
         "",
-        "PEM file with the CAs to trust for the store [default: the CAs of the system]",
+        "PEM file with the CAs to trust for the object store [default: the CAs of the system]",
         ARCHIVE,
     ),
     setting_of(
@@ -218,13 +218,13 @@ pub(super) const GENERAL: &[Setting] = &[
     setting_of(
         "bucket.timeout",
         "30s",
-        "timeout of a request to the bucket, repetitions included; a second longer for each MiB",
+        "timeout of a request to the bucket, including retries; one second is added per MiB",
         ARCHIVE,
     ),
     setting_of(
         "bucket.attempt_timeout",
         "10s",
-        "timeout of one attempt of a request to the bucket; a second longer for each MiB",
+        "timeout of one attempt of a request to the bucket; one second is added per MiB",
         ARCHIVE,
     ),
     setting_of(
@@ -236,7 +236,7 @@ pub(super) const GENERAL: &[Setting] = &[
     setting_of(
         "bucket.hedge",
         "true",
-        "whether a read that is later than 95 % of recent ones is sent again; at most 5 % of reads are",
+        "whether reads slower than the 95th percentile are hedged (sent a second time); at most 5 % of reads are",
         ARCHIVE,
     ),
     setting_of(

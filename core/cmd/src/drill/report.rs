@@ -27,15 +27,18 @@ pub(super) fn print_checks(checks: &[Check], json: bool) -> Result<(), Failure> 
             .map_err(Failure::because("cannot serialize the checks"))?;
         return print(&format!("{text}\n"));
     }
-    let mut table = format!(
-        "{:<46} {:<44} {:<22} {}\n",
-        "CHECK", "MEASURED", "REQUIRED", "RESULT"
-    );
-    for check in checks {
+    let rows = checks.iter().map(|check| {
         let result = if check.passed { "pass" } else { "FAIL" };
+        [check.name, &check.measured, &check.required, result]
+    });
+    let head = ["CHECK", "MEASURED", "REQUIRED", "RESULT"];
+    let rows: Vec<[&str; 4]> = std::iter::once(head).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let [first, second, third] = [0, 1, 2].map(|column| width(column).unwrap_or(0));
+    let mut table = String::new();
+    for [check, measured, required, result] in rows {
         table.push_str(&format!(
-            "{:<46} {:<44} {:<22} {result}\n",
-            check.name, check.measured, check.required
+            "{check:<first$}  {measured:<second$}  {required:<third$}  {result}\n"
         ));
     }
     print(&table)

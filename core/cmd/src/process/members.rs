@@ -31,10 +31,11 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
         MemberId::ArchiveIngest => ingest(name, archive()?),
         MemberId::ArchiveCompactor => compactor(name, archive()?),
         MemberId::GcProcesses => {
-            davy_control::gc::processes(&parts.control, store(), interval()?).after(["control"])
+            davy_control::gc::processes(&parts.control, store(), name, interval()?)
+                .after(["control"])
         }
         MemberId::GcAudit => {
-            davy_control::gc::audit(&parts.control, store(), interval()?).after(["control"])
+            davy_control::gc::audit(&parts.control, store(), name, interval()?).after(["control"])
         }
     })
 }

@@ -1,4 +1,4 @@
-//! What the members and the routes of a process are made from.
+//! The parts of which the members and routes of a process are composed.
 
 use super::children::PlacedChild;
 use super::plan::Plan;

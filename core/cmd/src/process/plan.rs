@@ -1,4 +1,4 @@
-//! What a process is composed from.
+//! The plan of a process: its configuration and placement.
 
 use crate::catalogue::MemberId;
 use crate::config::{Config, Flags, Loaded};

@@ -12,7 +12,7 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 use ulid::Ulid;
 
-/// The file in a folder that the process of the folder locks.
+/// Name of the lock file in a folder of sockets.
 const LOCK: &str = "lock";
 /// The name of that file before it is locked; other processes ignore it.
 const UNLOCKED: &str = "lock.new";

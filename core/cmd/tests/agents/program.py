@@ -21,5 +21,6 @@ def busy(seconds):
     return total
 
 
+print("busy for 12 s; profiles are pushed as python-program", flush=True)
 busy(12)
 pyroscope.shutdown()

@@ -33,7 +33,7 @@ impl Disconnect {
 /// Completes when an endpoint is disabled.
 pub(super) type Disabled = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a response holds while it is sent, and what ends it.
+/// The slot that a response holds while it is sent, and the event that aborts it.
 #[derive(Default)]
 pub(super) struct Hold {
     pub(super) slot: Option<HeldSlot>,

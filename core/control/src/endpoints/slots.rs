@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use ulid::Ulid;
 
-/// What makes a limit hold over all processes.
+/// The database and process that make a limit hold over all processes.
 #[derive(Clone)]
 pub struct Fleet {
     /// The database that counts the slots.

@@ -46,7 +46,7 @@ impl Engine {
         self.set_timer(index, CUT_DEADLINE);
     }
 
-    /// Gives up waiting for a run that did not end after it was cut off: a poll does not return, or the
+    /// Gives up waiting for a run that did not end after it was aborted: a poll does not return, or the
     /// kernel cannot kill the child.
     pub(super) fn hung(&mut self, slot: usize, reason: Reason) {
         if let Some(run) = &self.slots[slot].run {

@@ -93,7 +93,7 @@ pub(super) struct Slot {
     /// The times of its failures within the restart window, by the clock's monotonic time. At most one
     /// more than the allowed restarts.
     pub(super) failures: VecDeque<Duration>,
-    /// The ending to record for a run that was cut off.
+    /// The ending to record for a run that was aborted.
     pub(super) cut: Option<Ending>,
 }
 

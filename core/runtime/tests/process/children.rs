@@ -211,7 +211,7 @@ async fn child_that_ignores_sigterm_is_killed_at_its_deadline() {
     let trace = ended(running).await;
     assert_eq!(
         trace.to_string(),
-        "child did not stop within 50ms and was cut off"
+        "child did not stop within 50 ms and was aborted"
     );
 }
 
@@ -235,7 +235,7 @@ async fn child_that_does_not_notify_is_not_ready() {
     let trace = ended(running).await;
     assert_eq!(
         trace.ends()[0].to_string(),
-        "child was not ready within 200ms (restarted)"
+        "child was not ready within 200 ms (restarted)"
     );
 }
 
@@ -286,7 +286,7 @@ fn first_signal_drains_and_second_forces_the_stop() {
     kill(slow.id(), libc::SIGTERM);
     assert_eq!(next_line(&mut output), "draining");
     kill(slow.id(), libc::SIGINT);
-    assert_eq!(next_line(&mut output), "slow was cut off by a forced stop");
+    assert_eq!(next_line(&mut output), "slow was aborted by a forced stop");
     assert!(slow.wait().expect("it ended").success());
 }
 

@@ -219,7 +219,7 @@ async fn member_that_never_becomes_ready_is_restarted_and_given_up() {
     until(&handle.states(), "never", State::BackingOff).await;
     assert_eq!(clock.monotonic().as_secs(), 7);
     let state = handle.states().get("never").expect("a known member");
-    assert_eq!(state.error.as_deref(), Some("was not ready within 7s"));
+    assert_eq!(state.error.as_deref(), Some("was not ready within 7 s"));
     until(&handle.states(), "never", State::Failed).await;
     assert_eq!(
         handle.states().get("other").map(|m| m.state),
@@ -230,7 +230,7 @@ async fn member_that_never_becomes_ready_is_restarted_and_given_up() {
     let cause = trace.cause().expect("it was given up").to_string();
     assert_eq!(
         cause,
-        "never was not ready within 7s (given up after run 11)"
+        "never was not ready within 7 s (given up after run 11)"
     );
 }
 

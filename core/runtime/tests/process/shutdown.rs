@@ -30,7 +30,7 @@ async fn member_that_does_not_stop_is_cut_off_at_its_deadline_and_others_stop_in
     assert_eq!(clock.monotonic().as_secs(), 3);
     assert_eq!(
         trace.to_string(),
-        "api drained; then hanging did not stop within 3s and was cut off; then database drained"
+        "api drained; then hanging did not stop within 3 s and was aborted; then database drained"
     );
     assert_eq!(
         trace.cause().map(|end| end.member.as_str()),
@@ -94,7 +94,7 @@ fn member_that_blocks_its_thread_is_hung_and_others_still_stop() {
     });
     assert_eq!(
         trace.to_string(),
-        "blocking is hung: it did not end after it was cut off; then database drained"
+        "blocking is hung: it did not stop after it was aborted; then database drained"
     );
     assert_eq!(states.get("blocking").map(|m| m.state), Some(State::Failed));
     assert_eq!(log.take(), ["database starts", "database stops"]);

@@ -81,7 +81,7 @@ fn other_content_is_named() {
     );
     check(
         b"[{\"ph\":\"X\"}]",
-        Err("expected a profile, got a trace of Chrome; save a .cpuprofile instead"),
+        Err("expected a profile, got a Chrome trace; save a .cpuprofile instead"),
     );
     check(
         b"PK\x03\x04zip",
@@ -94,7 +94,7 @@ fn other_content_is_named() {
     check(
         b"go 1.22 trace\0\0\0",
         Err(
-            "expected a profile, got an execution trace of Go; send a profile, such as /debug/pprof/profile",
+            "expected a profile, got a Go execution trace; send a profile, such as /debug/pprof/profile",
         ),
     );
     check(

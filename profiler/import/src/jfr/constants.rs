@@ -1,4 +1,4 @@
-//! The constants of a chunk that names and stacks are made of.
+//! The constant pools of a JFR chunk from which names and stacks are built: strings, classes, methods, stack traces.
 
 use super::cursor::{Cursor, Text};
 use super::metadata::Classes;

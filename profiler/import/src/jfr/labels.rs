@@ -29,7 +29,7 @@ impl Contexts {
         let bytes = gzip::unpack(bytes, limits)?;
         Self::read(&bytes).map_err(|error| Error::Corrupt {
             format: Format::Jfr,
-            problem: "the part labels is not a message with the labels of contexts",
+            problem: "the labels part is not a valid labels message",
             offset: error.offset,
         })
     }

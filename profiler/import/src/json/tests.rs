@@ -90,7 +90,7 @@ fn faults_are_reported_with_their_offset() {
 }
 
 #[test]
-fn deep_nesting_needs_no_stack() {
+fn deeply_nested_json_does_not_overflow_the_stack() {
     let text = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
     assert!(reader(&text).skip().is_ok());
     assert!(reader(&text[..text.len() - 1]).skip().is_err());

@@ -262,7 +262,7 @@ impl<B: AsRef<[u8]>> SymbolIndex<B> {
         let invalid = |problem, offset| Error::Invalid { problem, offset };
         let header = HEADER_BYTES + 8 * block;
         if block >= self.blocks {
-            return Err(invalid("there is no such block", header));
+            return Err(invalid("block number out of range", header));
         }
         let start = self.start(block).unwrap_or(0);
         let offset = read_u32(all, self.block_offsets + 4 * block).unwrap_or(0) as usize;

@@ -64,7 +64,7 @@ fn bytes_of_other_instructions_are_not_taken_for_constants() {
 }
 
 #[test]
-fn system_call_inside_of_another_instruction_is_none() {
+fn system_call_bytes_inside_another_instruction_are_ignored() {
     // mov $0x050f0000,%eax; call by an offset with these bytes
     check("b8 00 00 0f 05 c3", None);
     check("e8 00 0f 05 00 c3", None);
@@ -139,7 +139,7 @@ fn number_is_known_only_if_every_path_has_the_same() {
 }
 
 #[test]
-fn code_that_no_known_jump_reaches_has_no_values() {
+fn system_call_in_unreachable_code_has_no_number() {
     // After `ret`, and after an indirect jump.
     check("b8 2c 00 00 00 c3  0f 05", UNKNOWN);
     check("b8 2c 00 00 00 ff e0  0f 05", UNKNOWN);
@@ -206,7 +206,7 @@ fn call_has_its_target_and_its_arguments() {
 }
 
 #[test]
-fn stub_jumps_by_its_slot() {
+fn got_slot_of_a_plt_stub_is_decoded() {
     let slot = |text| stub_slot(&code(text), 0x1000);
     assert_eq!(slot("ff 25 10 00 00 00 90"), Some(0x1016));
     assert_eq!(slot("f3 0f 1e fa f2 ff 25 10 00 00 00"), Some(0x101b));
@@ -217,7 +217,7 @@ fn stub_jumps_by_its_slot() {
 }
 
 #[test]
-fn jumps_out_of_a_function_are_those_to_other_functions() {
+fn tail_calls_are_the_jumps_to_other_functions() {
     let jumps = |text: &str| jumps_out(&code(text), 0x1000);
     // mov $0x2c,%edi; jmp by a word; and a loop before it.
     let found = jumps("39 c8 75 fc bf 2c 00 00 00 ff 25 10 00 00 00").expect("known");

@@ -72,7 +72,7 @@ struct Ledger {
     allocated_before: AtomicU64,
     /// Whether the owner has polled a tagged future.
     has_polled: AtomicBool,
-    /// What the owner used while it was parked, until it is known for which tag.
+    /// CPU time and memory that the owner used while it was parked, until the tag is known.
     parks: Account,
 }
 

@@ -12,7 +12,8 @@ use std::sync::atomic::AtomicU64;
 static ALWAYS: AtomicU64 = AtomicU64::new(NO_MARK);
 const NO_MARK: u64 = 1;
 
-/// The mark of a thread: its field, and the value that is stored there.
+/// Detects whether the kernel has descheduled a thread: the rseq field that the kernel clears, and the
+/// value written to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     pub(super) field: &'static AtomicU64,

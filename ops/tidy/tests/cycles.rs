@@ -1,24 +1,24 @@
-//! No modules of a package import each other in a circle.
+//! The modules of a package form no import cycle.
 
 use davy_tidy::imports::{Imports, of_package, package_roots};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Circles that are allowed: the files, as their paths end, and the reason.
+/// Cycles that are allowed: the files, as their paths end, and the reason.
 const ALLOWED: &[(&[&str], &str)] = &[];
 
 #[test]
-fn no_package_has_an_import_circle() {
+fn no_package_has_an_import_cycle() {
     let mut found = Vec::new();
     for root in package_roots() {
         let imports = of_package(&root);
-        for circle in circles(&imports) {
+        for cycle in cycles(&imports) {
             let is_allowed = ALLOWED.iter().any(|(files, _)| {
-                circle
+                cycle
                     .iter()
                     .all(|file| files.iter().any(|allowed| file.ends_with(allowed)))
             });
             if !is_allowed {
-                found.push(describe(&circle, &imports));
+                found.push(describe(&cycle, &imports));
             }
         }
     }
@@ -30,7 +30,7 @@ fn no_package_has_an_import_circle() {
 }
 
 /// The sets of files that import each other, directly or through others.
-fn circles(imports: &Imports) -> Vec<BTreeSet<String>> {
+fn cycles(imports: &Imports) -> Vec<BTreeSet<String>> {
     let mut reached: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (from, to) in imports.keys() {
         reached.entry(from).or_default().insert(to);
@@ -58,7 +58,7 @@ fn circles(imports: &Imports) -> Vec<BTreeSet<String>> {
         let reaches = |a: &str, b: &str| reached.get(a).is_some_and(|set| set.contains(b));
         reaches(a, b) && reaches(b, a)
     };
-    let circles: BTreeSet<BTreeSet<String>> = reached
+    let cycles: BTreeSet<BTreeSet<String>> = reached
         .keys()
         .filter(|file| mutual(file, file))
         .map(|file| {
@@ -66,19 +66,19 @@ fn circles(imports: &Imports) -> Vec<BTreeSet<String>> {
             others.map(|other| (*other).to_owned()).collect()
         })
         .collect();
-    circles.into_iter().collect()
+    cycles.into_iter().collect()
 }
 
-fn describe(circle: &BTreeSet<String>, imports: &Imports) -> String {
+fn describe(cycle: &BTreeSet<String>, imports: &Imports) -> String {
     let short = |file: &str| {
         let root = davy_tidy::root().display().to_string();
         file.trim_start_matches(&root)
             .trim_start_matches('/')
             .to_owned()
     };
-    let mut text = format!("import circle of {} files:\n", circle.len());
+    let mut text = format!("import cycle of {} files:\n", cycle.len());
     for ((from, to), named) in imports {
-        if circle.contains(from) && circle.contains(to) {
+        if cycle.contains(from) && cycle.contains(to) {
             let named: Vec<&str> = named.iter().map(String::as_str).collect();
             let (from, to) = (short(from), short(to));
             text += &format!("  {from} imports {to}: {}\n", named.join(", "));
@@ -88,7 +88,7 @@ fn describe(circle: &BTreeSet<String>, imports: &Imports) -> String {
 }
 
 #[test]
-fn circles_are_found_through_several_files() {
+fn cycles_through_several_files_are_reported() {
     let arrow = |from: &str, to: &str| ((from.to_owned(), to.to_owned()), BTreeSet::new());
     let imports = Imports::from([
         arrow("a", "b"),
@@ -98,7 +98,7 @@ fn circles_are_found_through_several_files() {
         arrow("d", "e"),
     ]);
     let expected: BTreeSet<String> = ["a", "b", "c"].map(str::to_owned).into();
-    assert_eq!(circles(&imports), [expected]);
+    assert_eq!(cycles(&imports), [expected]);
 }
 
 #[test]
