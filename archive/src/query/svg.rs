@@ -1,48 +1,94 @@
 //! Renders flame graphs as SVG.
 
 mod lines;
+mod page;
 #[cfg(test)]
 mod tests;
 
 use crate::error::{Error, ErrorKind, Result};
 use davy_profile::{FlameTree, NodeId, names};
-use inferno::flamegraph::{Options, from_lines};
+use inferno::flamegraph::color::{BasicPalette, Palette};
+use inferno::flamegraph::{Direction, Options, from_lines};
 use lines::Lines;
+pub use page::{SCRIPT, STYLE};
+
+/// What a drawing shows besides its tree.
+#[derive(Clone, Debug, Default)]
+pub struct Drawing<'a> {
+    /// The title.
+    pub title: &'a str,
+    /// The unit of the values.
+    pub unit: &'a str,
+    /// Lines below the title.
+    pub notes: Vec<String>,
+    /// The text and the address of a link below the notes.
+    pub link: Option<(&'a str, String)>,
+    /// Whether the tree begins with leaves: it grows downwards, in blue.
+    pub is_reversed: bool,
+    /// Whether values are shown in the largest unit in which the narrowest frame that is drawn is a whole number, and
+    /// not in that of the profile.
+    pub is_scaled: bool,
+}
 
 /// Renders a tree, which should be pruned: frames narrower than a tenth of a pixel are not visible.
 ///
 /// Every node with a positive value is drawn, with its own positive values and those of the nodes below
-/// it. The subtitle states the rest of the tree's total: the value of the root, which has no frame, and
+/// it. A note states the rest of the tree's total: the value of the root, which has no frame, and
 /// negative values.
 pub fn svg(tree: &FlameTree, title: &str, unit: &str) -> Result<Vec<u8>> {
     svg_with(tree, title, unit, None)
 }
 
-/// Renders a tree like [`svg`]; the subtitle also states the range that was counted if it is wider than the title's.
+/// Renders a tree like [`svg`]; a note also states the range that was counted if it is wider than the title's.
 pub(crate) fn svg_with(
     tree: &FlameTree,
     title: &str,
     unit: &str,
     effective: Option<String>,
 ) -> Result<Vec<u8>> {
-    let unit = if unit.is_empty() { "count" } else { unit };
+    let effective = effective.map(|range| format!("effective range: {range}"));
+    let drawing = Drawing {
+        title,
+        unit,
+        notes: effective.into_iter().collect(),
+        ..Drawing::default()
+    };
+    draw(tree, &drawing)
+}
+
+/// Renders a tree. The same tree and drawing give the same bytes. Siblings are in order of their names.
+pub fn draw(tree: &FlameTree, drawing: &Drawing<'_>) -> Result<Vec<u8>> {
+    let unit = if drawing.unit.is_empty() {
+        "count"
+    } else {
+        drawing.unit
+    };
+    let mut drawing = drawing.clone();
     let not_drawn = not_drawn(tree, unit);
     let lines = Lines::of(tree, legal);
-    let mut options = Options::default();
-    options.title = legal(title);
-    let effective = effective.map(|range| format!("effective range: {range}"));
-    let subtitle: Vec<String> = effective.into_iter().chain(not_drawn.clone()).collect();
-    options.subtitle = (!subtitle.is_empty()).then(|| subtitle.join("; "));
-    options.count_name = legal(unit);
-    options.factor = lines.factor;
-    // Keeps the order of the lines. In the default order, `a-b 1` is between `a 1` and `a;c 1`, which
-    // draws two boxes for `a`. This mode reverses the lines and changes nothing else.
-    options.flame_chart = true;
-    options.no_javascript = false;
     if lines.text.is_empty() {
         let reason = not_drawn.unwrap_or_else(|| "no samples in this range".to_owned());
         return Ok(empty(&reason));
     }
+    drawing.notes.extend(not_drawn);
+    let (scale, unit) = if drawing.is_scaled {
+        scaled(lines.total as f64 * lines.factor, unit)
+    } else {
+        (1.0, unit)
+    };
+    let mut options = Options::default();
+    options.count_name = legal(unit);
+    options.factor = lines.factor * scale;
+    options.deterministic = true;
+    if drawing.is_reversed {
+        options.colors = Palette::Basic(BasicPalette::Blue);
+        options.direction = Direction::Inverted;
+    }
+    // Keeps the order of the lines. In the default order, `a-b 1` is between `a 1` and `a;c 1`, which
+    // draws two boxes for `a`. This mode reverses the lines and changes nothing else.
+    options.flame_chart = true;
+    // The page has a script of its own.
+    options.no_javascript = true;
     let mut out = Vec::new();
     from_lines(
         &mut options,
@@ -50,7 +96,29 @@ pub(crate) fn svg_with(
         &mut out,
     )
     .map_err(|error| Error::caused(ErrorKind::Internal, "cannot render the flame graph", error))?;
-    Ok(lines::restore(&out))
+    page::page(&lines::restore(&out), &drawing)
+}
+
+/// Narrowest part of a drawing that has a box, as inferno draws it.
+const NARROWEST: f64 = 1e-4;
+
+/// The factor of the largest unit in which the narrowest box of a total is a whole number, and its name.
+fn scaled(total: f64, unit: &str) -> (f64, &str) {
+    let units: &[(f64, &'static str)] = match unit {
+        "nanoseconds" => &[(1e-9, "s"), (1e-6, "ms"), (1e-3, "µs"), (1.0, "ns")],
+        "microseconds" => &[(1e-6, "s"), (1e-3, "ms"), (1.0, "µs")],
+        "milliseconds" => &[(1e-3, "s"), (1.0, "ms")],
+        "bytes" => &[
+            (1.0 / (1u64 << 30) as f64, "GiB"),
+            (1.0 / (1u64 << 20) as f64, "MiB"),
+            (1.0 / 1_024.0, "KiB"),
+            (1.0, "B"),
+        ],
+        _ => return (1.0, unit),
+    };
+    let is_whole = |(factor, _): &&(f64, &'static str)| total * NARROWEST * factor >= 1.0;
+    let found = units.iter().find(is_whole).or(units.last());
+    found.copied().unwrap_or((1.0, unit))
 }
 
 /// States the values of a tree that have no box.
@@ -103,11 +171,8 @@ const MESSAGE: usize = 150;
 
 /// An image with a message instead of a flame graph.
 pub(crate) fn empty(message: &str) -> Vec<u8> {
-    let message: String = legal(message).chars().take(MESSAGE).collect();
-    let message = message
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
+    let message: String = message.chars().take(MESSAGE).collect();
+    let message = page::escaped(&message);
     format!(
         "<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1200\" height=\"60\"><text x=\"600\" y=\"34\" text-anchor=\"middle\" font-family=\"monospace\" font-size=\"12\">{message}</text></svg>\n"
     )

@@ -14,10 +14,12 @@ const GUARD: u8 = 5;
 /// Stands for nothing: at the end of a name, keeps it distinct from its neighbour.
 const DISTINCT: u8 = 6;
 
-/// The lines of a tree, and the factor by which inferno multiplies their values.
+/// The lines of a tree, the factor by which inferno multiplies their values, and their sum.
 pub(super) struct Lines {
     pub(super) text: Vec<String>,
     pub(super) factor: f64,
+    /// The sum of the values.
+    pub(super) total: u64,
 }
 
 impl Lines {
@@ -85,6 +87,7 @@ impl Lines {
         Self {
             text,
             factor: 2_f64.powi(shift),
+            total: u64::try_from(totals[0] >> shift).unwrap_or(u64::MAX),
         }
     }
 }
