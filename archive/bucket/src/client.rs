@@ -262,6 +262,26 @@ impl Client {
         self.record_put(key, size, put)
     }
 
+    /// Writes an object that a web server can pass on to browsers: with its media type and its encoding, where the store
+    /// keeps such attributes. A folder does not. It is never written in parts.
+    pub async fn put_served(
+        &self,
+        key: &Path,
+        bytes: Bytes,
+        (media_type, encoding): (&'static str, Option<&'static str>),
+    ) -> Result<(), Fault> {
+        let mut attributes = Attributes::new();
+        if self.bucket.url.scheme != Scheme::File {
+            attributes.insert(Attribute::ContentType, media_type.into());
+            if let Some(encoding) = encoding {
+                attributes.insert(Attribute::ContentEncoding, encoding.into());
+            }
+        }
+        let size = bytes.len() as u64;
+        let put = self.put_whole(key, bytes, &attributes).await;
+        self.record_put(key, size, put)
+    }
+
     async fn put_whole(
         &self,
         key: &Path,

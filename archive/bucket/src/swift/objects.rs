@@ -262,6 +262,10 @@ impl ObjectStore for Swift {
         if let Some(kind) = header(&headers, "content-type") {
             attributes.insert(Attribute::ContentType, kind.to_owned().into());
         }
+        if let Some(encoding) = header(&headers, "content-encoding") {
+            let encoding = encoding.to_owned().into();
+            attributes.insert(Attribute::ContentEncoding, encoding);
+        }
         if let Some(time) = header(&headers, "x-delete-at") {
             attributes.insert(
                 Attribute::Metadata(DELETE_AT.into()),

@@ -33,6 +33,7 @@ on_every_store! {
     odd_keys_name_different_objects,
     large_object_is_read_as_written,
     expiring_object_is_read_as_written,
+    served_object_keeps_its_type_and_encoding,
 }
 
 async fn object_is_read_as_written(world: World) {
@@ -304,4 +305,24 @@ async fn expiring_object_is_read_as_written(world: World) {
         let left = at - head.meta.last_modified.timestamp();
         assert!((86_390..=86_410).contains(&left), "{left}");
     }
+}
+
+async fn served_object_keeps_its_type_and_encoding(world: World) {
+    // Not gzip: no layer may decompress it, or know better what it is.
+    let (key, text) = (world.key("graph.svgz"), Bytes::from_static(b"not really gzip"));
+    let served = ("image/svg+xml", Some("gzip"));
+    let put = world.client.put_served(&key, text.clone(), served).await;
+    put.expect("put");
+    assert_eq!(world.client.get(&key).await.expect("get"), text);
+    let bucket = world.client.bucket();
+    let got = bucket.store.get_opts(&key, GetOptions::default()).await;
+    let attributes = got.expect("get").attributes;
+    let value = |of: &Attribute| attributes.get(of).map(|value| value.to_string());
+    let found = [Attribute::ContentType, Attribute::ContentEncoding].map(|of| value(&of));
+    let expected = match bucket.url.scheme {
+        // The web server sets them.
+        Scheme::File => [None, None],
+        _ => [Some("image/svg+xml".to_owned()), Some("gzip".to_owned())],
+    };
+    assert_eq!(found, expected);
 }
