@@ -16,6 +16,7 @@ mod params;
 mod prune;
 mod scan;
 mod series;
+mod survey;
 pub mod svg;
 mod visit;
 
@@ -23,3 +24,4 @@ pub use flame::{Flame, flame};
 pub use http::router;
 pub use params::{Ask, parameters};
 pub use scan::{Query, Report};
+pub use survey::{ServiceSurvey, survey};

@@ -115,6 +115,14 @@ impl Selector {
         })
     }
 
+    /// Selects the series of one service, whatever its name contains.
+    pub fn of_service(service: &str) -> Self {
+        Self {
+            tests: vec![(SERVICE.to_owned(), Test::Equal(service.to_owned()))],
+            text: format!("{{{SERVICE}={service:?}}}"),
+        }
+    }
+
     /// Whether a series is selected; `value` returns the value of a label, "" if there is none.
     pub fn selects<'a>(&self, value: impl Fn(&str) -> &'a str) -> bool {
         let mut matchers = self.matchers.iter();

@@ -246,7 +246,7 @@ impl Bucket {
     }
 
     /// The segments whose windows a day block holds.
-    async fn day_leaves(
+    pub async fn day_leaves(
         &self,
         tenant: &Tenant,
         day: Day,

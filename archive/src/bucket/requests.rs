@@ -47,6 +47,17 @@ impl Bucket {
         put.map_err(|fault| failed("put", key, fault))
     }
 
+    /// Writes an object with a media type and an encoding, for browsers that read it from the store.
+    pub async fn put_served(
+        &self,
+        key: &Path,
+        bytes: Bytes,
+        served: (&'static str, Option<&'static str>),
+    ) -> Result<()> {
+        let put = self.client.put_served(key, bytes, served).await;
+        put.map_err(|fault| failed("put", key, fault))
+    }
+
     /// Deletes an object; succeeds if it does not exist.
     pub async fn delete(&self, key: &Path) -> Result<()> {
         let deleted = self.client.delete(key).await;

@@ -293,6 +293,46 @@ pub const METRICS: &[MetricEntry] = &[
         "Refused pushes, by reason.",
     ),
     counter(
+        "davy_archive_render_bytes_total",
+        &["kind"],
+        "Bytes of flame graphs, folded logs and pages that were written, after compression, by kind.",
+    ),
+    counter(
+        "davy_archive_render_deleted_total",
+        &[],
+        "Flame graphs, folded logs and pages that were deleted because of their age.",
+    ),
+    histogram(
+        "davy_archive_render_duration_seconds",
+        &["level"],
+        "Time to render an hour or a day of a tenant, by level.",
+    ),
+    counter(
+        "davy_archive_render_focus_lost_total",
+        &["focus"],
+        "Graphs of a focus that matched in the hour or day before and match nothing any more, by focus.",
+    ),
+    gauge(
+        "davy_archive_render_lag_seconds",
+        &[],
+        "Time since the oldest hour or day closed that is due and not rendered.",
+    ),
+    gauge(
+        "davy_archive_render_newest_seconds",
+        &["level"],
+        "End of the newest hour or day that has flame graphs, in seconds since 1970, by level.",
+    ),
+    counter(
+        "davy_archive_render_objects_total",
+        &["kind"],
+        "Flame graphs, folded logs and pages that were written, by kind.",
+    ),
+    counter(
+        "davy_archive_render_periods_total",
+        &["level", "outcome"],
+        "Hours and days that were rendered, by level and outcome.",
+    ),
+    counter(
         "davy_archive_repaired_total",
         &["what"],
         "Parts of accepted profiles that were truncated, escaped or skipped, by what they are.",

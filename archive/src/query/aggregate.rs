@@ -103,16 +103,38 @@ impl Plan {
     }
 }
 
-/// Averages are kept in units of this fraction until the end.
-pub(super) const FRACTIONS: i128 = 1_024;
+/// Averages are kept in units of this fraction until the end. Each part of a sum is cut to it.
+pub(super) const FRACTIONS: i128 = 1 << 40;
 
-/// The closest number to a number of [`FRACTIONS`].
+/// More than what the parts of a sum can lose together.
+const LOST: i128 = 1 << 20;
+
+/// The closest number to a number of [`FRACTIONS`]. Halves become the next number, also if parts of the sum were cut: the
+/// same windows have the same average, whichever pieces hold them.
 pub(super) fn nearest(fractions: i128) -> i128 {
-    let half = FRACTIONS / 2;
+    let half = FRACTIONS / 2 + LOST;
     fractions.saturating_add(half).div_euclid(FRACTIONS)
 }
 
 /// The closest number to a number of [`FRACTIONS`] that 64 bits hold.
 pub(super) fn rounded(fractions: i128) -> i64 {
     nearest(fractions).clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn average_does_not_depend_on_how_windows_are_divided_into_parts() {
+        for windows in 1..60 {
+            for total in 0..200 {
+                let whole = total * FRACTIONS / windows;
+                let parts = (0..total).map(|_| FRACTIONS / windows);
+                assert_eq!(nearest(whole), nearest(parts.sum()), "{total} / {windows}");
+                let expected = (2 * total + windows).div_euclid(2 * windows);
+                assert_eq!(nearest(whole), expected, "{total} / {windows}");
+            }
+        }
+    }
 }

@@ -101,6 +101,13 @@ impl Query {
         }
     }
 
+    /// The same with another maximum number of nodes of a merged tree.
+    #[must_use]
+    pub fn with_nodes(mut self, nodes: usize) -> Self {
+        self.options.query_nodes = nodes;
+        self
+    }
+
     /// The folders to list for the hours from `first` to `last`: those of hours for a short range, of days for a
     /// longer one, and whole levels for a long one. Only the last days have segments and hour blocks, so the number of
     /// requests does not grow with the length of the range.
