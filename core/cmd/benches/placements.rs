@@ -18,12 +18,13 @@ const REQUESTS: usize = 200;
 /// Turns that are not measured.
 const WARM_UP: usize = 2;
 /// Every member that can be isolated.
-const MEMBERS: [&str; 7] = [
+const MEMBERS: [&str; 8] = [
     "api",
     "ui",
     "archive.query",
     "archive.ingest",
     "archive.compactor",
+    "archive.renderer",
     "gc.processes",
     "gc.audit",
 ];

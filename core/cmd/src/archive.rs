@@ -5,6 +5,7 @@ mod copy;
 mod ls;
 mod options;
 mod output;
+mod render;
 mod retain;
 mod rewrite;
 mod table;
@@ -13,6 +14,7 @@ mod verify;
 use crate::failure::Failure;
 use copy::CopyArguments;
 use options::ArchiveOptions;
+use render::RenderArguments;
 use table::TableArguments;
 
 /// The commands.
@@ -25,6 +27,8 @@ pub(crate) enum ArchiveCommand {
     Verify(ArchiveOptions),
     /// Merge segments into hour blocks, hours into day blocks and days into month blocks until nothing is left to merge
     Compact(ArchiveOptions),
+    /// Write the flame graphs and folded logs of closed hours and days that have none, or not of everything
+    Render(RenderArguments),
     /// Delete what is older than its retention
     Retain {
         /// List what would be deleted, why, and how many bytes, and delete nothing
@@ -68,6 +72,7 @@ pub(crate) fn run(command: &ArchiveCommand) -> Result<(), Failure> {
         ArchiveCommand::Ls(options) => ls::run(options),
         ArchiveCommand::Verify(options) => verify::run(options),
         ArchiveCommand::Compact(options) => compact::run(options),
+        ArchiveCommand::Render(arguments) => render::run(arguments),
         ArchiveCommand::Retain { dry_run, options } => retain::run(*dry_run, options),
         ArchiveCommand::Rewrite { dry_run, options } => rewrite::run(*dry_run, options),
         ArchiveCommand::Table(arguments) => table::run(arguments),

@@ -86,6 +86,7 @@ pub(crate) enum MemberId {
     ArchiveQuery,
     ArchiveIngest,
     ArchiveCompactor,
+    ArchiveRenderer,
     GcProcesses,
     GcAudit,
 }
@@ -162,6 +163,11 @@ impl MemberId {
                 hosted_by: &[ProcessKind::Archiver],
                 ..PLAIN
             },
+            Self::ArchiveRenderer => MemberSpec {
+                name: "archive.renderer",
+                hosted_by: &[ProcessKind::Archiver],
+                ..PLAIN
+            },
             Self::GcProcesses => MemberSpec {
                 name: "gc.processes",
                 hosted_by: &[ProcessKind::Backend],
@@ -194,7 +200,10 @@ impl MemberId {
     /// Whether it works on the archive.
     pub(crate) const fn uses_archive(self) -> bool {
         match self {
-            Self::ArchiveQuery | Self::ArchiveIngest | Self::ArchiveCompactor => true,
+            Self::ArchiveQuery
+            | Self::ArchiveIngest
+            | Self::ArchiveCompactor
+            | Self::ArchiveRenderer => true,
             Self::Api | Self::Ui | Self::GcProcesses | Self::GcAudit => false,
         }
     }

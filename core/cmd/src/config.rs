@@ -4,6 +4,7 @@ mod error;
 mod general;
 mod limits;
 mod load;
+mod render;
 mod setting;
 mod settings;
 #[cfg(test)]

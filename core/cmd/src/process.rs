@@ -16,7 +16,7 @@ mod storage;
 mod toggles;
 
 pub(crate) use plan::Parent;
-pub(crate) use storage::{check_database, migrate, with_archive};
+pub(crate) use storage::{check_database, migrate, with_archive, with_renderer};
 
 use crate::config::{Config, Flags, Loaded};
 use crate::failure::Failure;

@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-runtime", 2),
     ("davy-store", 2),
     ("davy-archive", 2),
+    ("davy-render", 3),
     ("davy-fuzz", 3),
     ("davy-sim", 3),
     ("davy-control", 3),

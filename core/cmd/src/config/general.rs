@@ -7,6 +7,7 @@ const ARCHIVE: &[MemberId] = &[
     MemberId::ArchiveIngest,
     MemberId::ArchiveQuery,
     MemberId::ArchiveCompactor,
+    MemberId::ArchiveRenderer,
 ];
 
 /// The settings that don't belong to one member, endpoint or process.
@@ -189,7 +190,7 @@ pub(super) const GENERAL: &[Setting] = &[
         "archive.retention",
         "14d",
         "age above which pushed windows are refused",
-        &[MemberId::ArchiveIngest],
+        &[MemberId::ArchiveIngest, MemberId::ArchiveRenderer],
     ),
     setting_of(
         "archive.windows_retention",
@@ -280,6 +281,36 @@ pub(super) const GENERAL: &[Setting] = &[
         "1m",
         "interval at which segments are compacted into blocks",
         &[MemberId::ArchiveCompactor],
+    ),
+    setting_of(
+        "archive.render_interval",
+        "1m",
+        "interval at which the flame graphs of closed hours and days are rendered",
+        &[MemberId::ArchiveRenderer],
+    ),
+    setting_of(
+        "archive.render_members",
+        "30",
+        "maximum number of members of a service and type that have flame graphs of their own; the largest",
+        &[MemberId::ArchiveRenderer],
+    ),
+    setting_of(
+        "archive.render_nodes",
+        "2000000",
+        "maximum number of nodes of the stacks of a rendered flame graph; the smallest are merged into their callers",
+        &[MemberId::ArchiveRenderer],
+    ),
+    setting_of(
+        "archive.render_operations",
+        "false",
+        "whether each operation (label `op`) has flame graphs of its own",
+        &[MemberId::ArchiveRenderer],
+    ),
+    setting_of(
+        "archive.page_url",
+        "",
+        "public address of the page, to which rendered flame graphs link [default: no link]",
+        &[MemberId::ArchiveRenderer],
     ),
     setting_of(
         "archive.cache_bytes",

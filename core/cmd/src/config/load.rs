@@ -1,8 +1,9 @@
 //! Reads the sources, each overriding the one before: defaults, `davy.toml`, environment, flags.
 
 use super::error::Error;
+use super::render::FOCUS;
 use super::setting::Setting;
-use super::settings::{SETTINGS, find_setting, of_process, of_tenant};
+use super::settings::{SETTINGS, find_setting, of_focus, of_process, of_tenant};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use davy_control::nearest;
 use std::collections::BTreeMap;
@@ -270,6 +271,13 @@ fn flatten(
         let known = find_setting(&key).map(|setting| setting.key);
         match (value, known) {
             (toml::Value::Table(inner), None) if is_section => flatten(&key, inner, path, values)?,
+            // The operator names each focus.
+            (toml::Value::Table(inner), None) if key == FOCUS => {
+                for (name, value) in inner {
+                    let known = of_focus(name);
+                    values.push((known, single(known, value, path)?));
+                }
+            }
             // The operator may define any process.
             (toml::Value::Table(inner), None) if prefix == "process" => {
                 for (name, value) in inner {

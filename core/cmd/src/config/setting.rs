@@ -46,15 +46,15 @@ impl Setting {
         let name = self.key.rsplit('.').next().unwrap_or_default();
         match name {
             "enabled" | "kernel_stacks" | "require_token" | "path_style" | "allow_http"
-            | "hedge" => "true or false",
+            | "hedge" | "render_operations" => "true or false",
             "hosts" | "trusted_proxies" => "list",
             "hz" => "samples/s",
             "attempts" | "connections" | "limit" | "queries" | "queued_queries" | "query_nodes"
-            | "query_series" | "series" => "count",
+            | "query_series" | "series" | "render_members" | "render_nodes" => "count",
             "listen" => "address:port",
             "members" => "list of names",
             "isolate" => "task or process",
-            "url" | "database" | "endpoint" | "auth_url" => "URL",
+            "url" | "database" | "endpoint" | "auth_url" | "page_url" => "URL",
             "archive" => "list of URLs",
             "data_dir" | "cache_dir" => "path",
             "interval" | "slot" | "window" | "retention" | "timeout" | "query_range" => "duration",

@@ -1,6 +1,7 @@
 //! Every setting.
 
 use super::general::GENERAL;
+use super::render::FOCUS;
 use super::setting::Setting;
 use crate::catalogue::{MemberId, ProcessKind};
 use std::collections::BTreeSet;
@@ -85,17 +86,25 @@ pub(crate) fn of_process(name: &str) -> Setting {
 
 /// The key `tenants.NAME.LIMIT` of a limit in the section `[limits]`; `None` if there is no such limit.
 pub(super) fn of_tenant(tenant: &str, limit: &str) -> Option<&'static str> {
-    static KEYS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     find_setting(&format!("limits.{limit}"))?;
-    let key = format!("tenants.{tenant}.{limit}");
+    Some(leaked(format!("tenants.{tenant}.{limit}")))
+}
+
+/// The key `archive.focus.NAME`.
+pub(super) fn of_focus(name: &str) -> &'static str {
+    leaked(format!("{FOCUS}.{name}"))
+}
+
+/// A key that is leaked once, however often the file is read again.
+fn leaked(key: String) -> &'static str {
+    static KEYS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = keys.get(key.as_str()) {
-        return Some(known);
+        return known;
     }
-    // Leaked once per key, however often the file is read again.
     let key: &'static str = String::leak(key);
     keys.insert(key);
-    Some(key)
+    key
 }
 
 fn one_of_many(

@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::limits;
 use super::load::Loaded;
+use super::render::RenderConfig;
 use davy_archive::LimitTable;
 use davy_bucket::{BucketSettings, ClientOptions, Secret};
 use davy_profiler::Compression;
@@ -52,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) query_series: usize,
     pub(crate) compact_interval: Duration,
     pub(crate) merge_bytes: usize,
+    pub(crate) render: RenderConfig,
     pub(crate) cache_bytes: usize,
     /// Empty for none.
     pub(crate) cache_dir: PathBuf,
@@ -232,6 +234,7 @@ impl Config {
             query_series: count("archive.query_series")?,
             compact_interval: duration("archive.compact_interval")?,
             merge_bytes: bytes("archive.merge_bytes")? as usize,
+            render: RenderConfig::new(loaded)?,
             cache_bytes: if text("archive.cache_bytes").is_empty() {
                 cache_bytes(memory())
             } else {

@@ -6,7 +6,7 @@ use super::parts::Parts;
 use super::plan::Plan;
 use super::sockets::SocketFolder;
 use super::{member_settings, members, profiling, routes, storage, toggles};
-use crate::catalogue::{BuiltinMember, PublicListener};
+use crate::catalogue::{BuiltinMember, MemberId, PublicListener};
 use crate::failure::Failure;
 use crate::hostname::hostname;
 use crate::http::ChildClient;
@@ -61,7 +61,13 @@ pub(crate) fn compose(
     let unregistered =
         |error: prometheus::Error| Failure::because("cannot register the metrics")(error);
     let registry = davy_control::registry(&plan.placement.process).map_err(unregistered)?;
-    let archive = storage::open_archive(config, local, &clock, random, &registry)?;
+    let archive = storage::open_archive(config, local, &clock, random.clone(), &registry)?;
+    let renderer = match &archive {
+        Some(archive) if local.contains(&MemberId::ArchiveRenderer) => Some(storage::renderer(
+            config, archive, &clock, random, &registry,
+        )?),
+        _ => None,
+    };
     let settings = Toggles::new();
     settings.set_configured(toggles::configured(&plan.loaded)?);
     let fleet = Fleet {
@@ -133,6 +139,7 @@ pub(crate) fn compose(
         metrics: Arc::new(metrics.map_err(unregistered)?),
         endpoints,
         archive: archive.clone(),
+        renderer,
         children,
         clients,
         access,

@@ -73,6 +73,7 @@ const fn is_exclusive(member: MemberId) -> bool {
         | MemberId::Ui
         | MemberId::ArchiveIngest
         | MemberId::ArchiveCompactor
+        | MemberId::ArchiveRenderer
         | MemberId::GcProcesses
         | MemberId::GcAudit => true,
     }

@@ -8,6 +8,7 @@ use crate::http::{self, Listener};
 use axum::Router;
 use davy_archive::Archive;
 use davy_profiler::Profiler;
+use davy_render::Renderer;
 use davy_runtime::{Context, Member, MemberKind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,14 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
         MemberId::Api | MemberId::Ui | MemberId::ArchiveQuery => Member::served(name),
         MemberId::ArchiveIngest => ingest(name, archive()?),
         MemberId::ArchiveCompactor => compactor(name, archive()?),
+        MemberId::ArchiveRenderer => {
+            let renderer = parts.renderer.clone();
+            renderer.map(|renderer| self::renderer(name, renderer)).ok_or_else(|| {
+                Failure::failed(format!(
+                    "cannot start member {member}: the process has no renderer; report this as a bug"
+                ))
+            })?
+        }
         MemberId::GcProcesses => {
             davy_control::gc::processes(&parts.control, store(), name, interval()?)
                 .after(["control"])
@@ -61,6 +70,17 @@ fn compactor(name: &str, archive: Archive) -> Member {
         async move {
             context.ready();
             compactor.run(context.drain()).await;
+            Ok(())
+        }
+    })
+}
+
+fn renderer(name: &str, renderer: Renderer) -> Member {
+    Member::new(name, MemberKind::Loop, move |context: Context| {
+        let renderer = renderer.clone();
+        async move {
+            context.ready();
+            renderer.run(context.drain()).await;
             Ok(())
         }
     })

@@ -7,6 +7,7 @@ use crate::http::ChildClient;
 use davy_archive::Archive;
 use davy_base::Clock;
 use davy_control::{Access, Control, Endpoints, Metrics};
+use davy_render::Renderer;
 use davy_runtime::Stop;
 use davy_store::Store;
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub(super) struct Parts<'a> {
     pub(super) endpoints: Arc<Endpoints>,
     /// Set if a local member works on the archive.
     pub(super) archive: Option<Archive>,
+    /// Set if a local member renders flame graphs.
+    pub(super) renderer: Option<Renderer>,
     pub(super) children: Vec<PlacedChild>,
     /// Clients of the children, by process name.
     pub(super) clients: BTreeMap<String, ChildClient>,

@@ -42,7 +42,13 @@ pub(super) fn listener(
             (MemberId::ArchiveQuery, Some(archive)) => local.merge(archive.query_router()),
             // `open_archive` creates the archive for a process with one of these members.
             (MemberId::ArchiveIngest | MemberId::ArchiveQuery, None)
-            | (MemberId::ArchiveCompactor | MemberId::GcProcesses | MemberId::GcAudit, _) => local,
+            | (
+                MemberId::ArchiveCompactor
+                | MemberId::ArchiveRenderer
+                | MemberId::GcProcesses
+                | MemberId::GcAudit,
+                _,
+            ) => local,
         };
     }
     let local = davy_control::finish(local, &parts.endpoints, davy_control::ListenerKind::Public);

@@ -8,6 +8,7 @@ use crate::stdout::print;
 use davy_archive::Archive;
 use davy_base::{Clock, Random};
 use davy_bucket::DiskCache;
+use davy_render::{RenderOptions, Renderer};
 use davy_store::Store;
 use prometheus::Registry;
 
@@ -60,11 +61,7 @@ fn archive(
     options.flush_bytes = config.flush_bytes;
     options.buffer_bytes = config.buffer_bytes;
     options.retention = config.retention;
-    options.levels = davy_archive::plan::retention::Retention {
-        windows: config.windows_retention,
-        hours: config.hours_retention,
-        days: config.days_retention,
-    };
+    options.levels = retention(config);
     options.future = config.future_lead;
     options.requests = config.bucket_requests.clone();
     options.limits = config.limits.clone();
@@ -83,10 +80,64 @@ fn archive(
     ))
 }
 
+/// The renderer of the configuration.
+pub(super) fn renderer(
+    config: &Config,
+    archive: &Archive,
+    clock: &Clock,
+    random: Random,
+    registry: &Registry,
+) -> Result<Renderer, Failure> {
+    let options = RenderOptions {
+        clock: clock.clone(),
+        random,
+        interval: config.render.interval,
+        levels: retention(config),
+        accepted: config.retention,
+        members: config.render.members,
+        nodes: config.render.nodes,
+        has_operations: config.render.has_operations,
+        focus: config.render.focus.clone(),
+        page_url: config.render.page_url.clone(),
+        ..RenderOptions::default()
+    };
+    Renderer::new(archive, options, registry).map_err(Failure::because(
+        "cannot register the metrics of the renderer",
+    ))
+}
+
+/// How long each level is kept.
+fn retention(config: &Config) -> davy_archive::plan::retention::Retention {
+    davy_archive::plan::retention::Retention {
+        windows: config.windows_retention,
+        hours: config.hours_retention,
+        days: config.days_retention,
+    }
+}
+
 /// Runs a command on the archive of the configuration, without a server.
 pub(crate) fn with_archive<T>(
     flags: &Flags,
     command: impl AsyncFnOnce(&Archive) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    with_config(flags, async |archive, _| command(archive).await)
+}
+
+/// Runs a command with the renderer of the configuration, without a server.
+pub(crate) fn with_renderer<T>(
+    flags: &Flags,
+    command: impl AsyncFnOnce(&Renderer) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    with_config(flags, async |archive, config| {
+        let (clock, random) = (Clock::system(), Random::system());
+        let renderer = renderer(config, archive, &clock, random, &Registry::new())?;
+        command(&renderer).await
+    })
+}
+
+fn with_config<T>(
+    flags: &Flags,
+    command: impl AsyncFnOnce(&Archive, &Config) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let config = Config::new(&Loaded::from_environment(flags)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -97,7 +148,7 @@ pub(crate) fn with_archive<T>(
     runtime.block_on(async {
         let (clock, random) = (Clock::system(), Random::system());
         let archive = archive(&config, &clock, random, &Registry::new())?;
-        command(&archive).await
+        command(&archive, &config).await
     })
 }
 

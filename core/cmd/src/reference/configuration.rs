@@ -1,6 +1,6 @@
 //! The reference of the configuration.
 
-use crate::catalogue::ProcessKind;
+use crate::catalogue::{MemberId, ProcessKind};
 use crate::config::{SETTINGS, Setting};
 use std::collections::BTreeSet;
 
@@ -72,6 +72,15 @@ pub(super) fn markdown() -> String {
         let default = format!("limits.{limit}");
         text.push_str(&row(&key, &own, &default, "the file only", &kinds(setting)));
     }
+    let focus = Setting {
+        key: "archive.focus.NAME",
+        default: "",
+        help: "regular expression for the names of functions; the stacks that contain a match have a flame graph NAME of their own",
+        members: &[MemberId::ArchiveRenderer],
+        one_of_many: true,
+    };
+    let kinds = kinds(&focus);
+    text.push_str(&row(focus.key, &focus, "", "the file only", &kinds));
     text
 }
 

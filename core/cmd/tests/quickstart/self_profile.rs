@@ -156,6 +156,7 @@ fn every_listener_serves_health_and_metrics() {
         "ui",
         "archive.ingest",
         "archive.compactor",
+        "archive.renderer",
         "archive.query",
     ] {
         assert!(

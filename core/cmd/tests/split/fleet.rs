@@ -11,12 +11,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Every placed member and the process kind that hosts it.
-pub(crate) const MEMBERS: [(&str, &str); 7] = [
+pub(crate) const MEMBERS: [(&str, &str); 8] = [
     ("api", "frontend"),
     ("ui", "frontend"),
     ("archive.query", "archiver"),
     ("archive.ingest", "archiver"),
     ("archive.compactor", "archiver"),
+    ("archive.renderer", "archiver"),
     ("gc.processes", "backend"),
     ("gc.audit", "backend"),
 ];
