@@ -118,7 +118,7 @@ impl Selector {
     /// Selects the series of one service, whatever its name contains.
     pub fn of_service(service: &str) -> Self {
         Self {
-            tests: vec![(SERVICE.to_owned(), Test::Equal(service.to_owned()))],
+            matchers: vec![(SERVICE.to_owned(), Matcher::Equal(service.to_owned()))],
             text: format!("{{{SERVICE}={service:?}}}"),
         }
     }
