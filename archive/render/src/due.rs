@@ -1,7 +1,8 @@
 //! Decides what is rendered: a pure function of what the archive has, what the page of a period says that it shows, and
 //! the time.
 
-use davy_archive::key::{Day, Hour, Period};
+use crate::span::Span;
+use davy_archive::key::{Day, Hour};
 use davy_archive::rule::day::DayListing;
 use davy_base::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,17 +90,9 @@ const RETRY: Duration = Duration::from_hours(1);
 /// Age above which such a period is left as it is: what is damaged stays damaged.
 const GIVEN_UP: Duration = Duration::from_hours(48);
 
-/// End of a period.
-pub(crate) fn end_of(period: Period) -> Timestamp {
-    match period {
-        Period::Hour(hour) => hour.end(),
-        Period::Day(day) => day.end(),
-    }
-}
-
 /// When a period became due that has not been rendered as it is now.
-pub(crate) fn due_since(period: Period, shown: &Shown, settle: Duration) -> Timestamp {
-    end_of(period).max(shown.received).plus(settle)
+pub(crate) fn due_since(period: Span, shown: &Shown, settle: Duration) -> Timestamp {
+    period.end().max(shown.received).plus(settle)
 }
 
 /// Decides whether a period is rendered.
@@ -107,18 +100,18 @@ pub(crate) fn due_since(period: Period, shown: &Shown, settle: Duration) -> Time
 /// A period is closed when it has been over for `settle`, as in compaction. Late windows of it are collected until none
 /// has arrived for `settle` (an hour for a day), or until what is rendered is too old.
 pub(crate) fn due(
-    period: Period,
+    period: Span,
     shown: &Shown,
     stated: Option<&Stated>,
     now: Timestamp,
     settle: Duration,
 ) -> Due {
-    if now < end_of(period).plus(settle) {
+    if now < period.end().plus(settle) {
         return Due::Waits;
     }
     let Some(stated) = stated else {
         return if now < due_since(period, shown, settle)
-            && shown.received > end_of(period).plus(settle)
+            && shown.received > period.end().plus(settle)
         {
             Due::Waits
         } else {
@@ -128,7 +121,7 @@ pub(crate) fn due(
     if stated.hash == shown.hash {
         let is_retried = !stated.is_complete
             && stated.written.plus(RETRY) <= now
-            && end_of(period).plus(GIVEN_UP) > now;
+            && period.end().plus(GIVEN_UP) > now;
         return if is_retried {
             Due::Incomplete
         } else {
@@ -136,8 +129,8 @@ pub(crate) fn due(
         };
     }
     let (quiet, patience) = match period {
-        Period::Hour(_) => (settle, PATIENCE[0]),
-        Period::Day(_) => (settle.max(Duration::from_hours(1)), PATIENCE[1]),
+        Span::Hour(_) => (settle, PATIENCE[0]),
+        Span::Day(_) => (settle.max(Duration::from_hours(1)), PATIENCE[1]),
     };
     let is_quiet = shown.received.plus(quiet) <= now;
     if is_quiet || stated.written.plus(patience) <= now {
@@ -153,7 +146,7 @@ pub(crate) fn shown(
     day: Day,
     listing: &DayListing,
     leaves: Option<&BTreeMap<Hour, BTreeSet<Ulid>>>,
-) -> BTreeMap<Period, Shown> {
+) -> BTreeMap<Span, Shown> {
     let mut all = BTreeMap::new();
     let mut of_day: BTreeSet<Ulid> = BTreeSet::new();
     let hours: BTreeSet<Hour> = match leaves {
@@ -196,7 +189,7 @@ mod tests {
 
     #[test]
     fn hour_is_rendered_when_it_closes_and_again_when_late_windows_arrived() {
-        let period = Period::Hour(Hour(480_000));
+        let period = Span::Hour(Hour(480_000));
         let first = shown_of(&[10, 59]);
         let check = |shown: &Shown, stated: Option<&Stated>, minute, expected| {
             assert_eq!(

@@ -1,7 +1,8 @@
 //! Keys of artefacts and pages in the bucket.
 
+use crate::span::Span;
 use davy_archive::bucket::Bucket;
-use davy_archive::key::{Day, Hour, Period, Tenant};
+use davy_archive::key::{Day, Hour, Tenant};
 use object_store::path::Path;
 
 /// The folder of graphs and pages.
@@ -21,26 +22,18 @@ pub(crate) struct SiteKeys {
 }
 
 /// The folder of a level.
-pub(crate) fn level(period: Period) -> &'static str {
+pub(crate) fn level(period: Span) -> &'static str {
     match period {
-        Period::Hour(_) => "hourly",
-        Period::Day(_) => "daily",
+        Span::Hour(_) => "hourly",
+        Span::Day(_) => "daily",
     }
 }
 
 /// The name of the page of a period, in the folder of its day.
-pub(crate) fn page_name(period: Period) -> String {
+pub(crate) fn page_name(period: Span) -> String {
     match period {
-        Period::Hour(hour) => format!("{:02}.html", hour.0.rem_euclid(24)),
-        Period::Day(_) => DAY_PAGE.to_owned(),
-    }
-}
-
-/// The day of a period.
-pub(crate) fn day_of(period: Period) -> Day {
-    match period {
-        Period::Hour(hour) => Day::of(hour),
-        Period::Day(day) => day,
+        Span::Hour(hour) => format!("{:02}.html", hour.0.rem_euclid(24)),
+        Span::Day(_) => DAY_PAGE.to_owned(),
     }
 }
 
@@ -82,12 +75,12 @@ impl SiteKeys {
     }
 
     /// The page of the artefacts of a period.
-    pub(crate) fn page(&self, period: Period) -> Path {
-        self.day(day_of(period)).join(page_name(period))
+    pub(crate) fn page(&self, period: Span) -> Path {
+        self.day(period.day()).join(page_name(period))
     }
 
     /// A file of a period in one of the two folders.
-    pub(crate) fn artefact(&self, folder: &str, period: Period, file: &str) -> Path {
+    pub(crate) fn artefact(&self, folder: &str, period: Span, file: &str) -> Path {
         let folder = self.tenant.clone().join(folder);
         folder.join(level(period)).join(file)
     }

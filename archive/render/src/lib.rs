@@ -19,6 +19,7 @@ mod renderer;
 mod reverse;
 mod round;
 mod site;
+mod span;
 mod stacks;
 
 pub use draw::{Drawer, Drawn};
@@ -30,4 +31,5 @@ pub use names::{Target, artefact_name, type_name};
 pub use options::RenderOptions;
 pub use renderer::{Rendered, Renderer};
 pub use round::RenderRange;
+pub use span::Span;
 pub use stacks::Stacks;

@@ -3,7 +3,8 @@
 //! A name is `<YYYY-MM-DD>[_HH].<type>.<service>.<target>`, whose parts are encoded as in all keys of the archive. Dots
 //! separate the parts, so a dot is kept only in the last one, and not where it would begin a suffix.
 
-use davy_archive::key::{Period, encode};
+use crate::span::Span;
+use davy_archive::key::encode;
 use davy_archive::types::{SHORT, TypeFilter, TypeId};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -99,12 +100,12 @@ pub(crate) fn type_filter(id: &str) -> TypeFilter {
 }
 
 /// `YYYY-MM-DD` or `YYYY-MM-DD_HH`.
-pub(crate) fn period_name(period: Period) -> String {
+pub(crate) fn period_name(period: Span) -> String {
     period.to_string().replace('/', "_")
 }
 
 /// The name of an artefact without its extension.
-pub fn artefact_name(period: Period, kind: &str, service: &str, target: &Target) -> String {
+pub fn artefact_name(period: Span, kind: &str, service: &str, target: &Target) -> String {
     format!(
         "{}.{}.{}.{}",
         period_name(period),

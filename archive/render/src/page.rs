@@ -5,7 +5,7 @@ use crate::due::{Shown, Stated};
 use crate::html::{escaped, page};
 use crate::keys::{FLAMEGRAPHS, LOGS, level};
 use crate::names::{Target, artefact_name, type_name};
-use davy_archive::key::Period;
+use crate::span::Span;
 use davy_base::Timestamp;
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(crate) struct Files {
 }
 
 impl Row {
-    pub(crate) fn files(&self, period: Period) -> Files {
+    pub(crate) fn files(&self, period: Span) -> Files {
         let name = artefact_name(period, &self.kind, &self.service, &self.target);
         Files {
             graph: (FLAMEGRAPHS, format!("{name}.svgz")),
@@ -47,7 +47,7 @@ impl Row {
 }
 
 /// The link from the folder of a day to a file.
-pub(crate) fn link(period: Period, (folder, file): &(&'static str, String)) -> String {
+pub(crate) fn link(period: Span, (folder, file): &(&'static str, String)) -> String {
     match *folder {
         LOGS => format!("../../{LOGS}/{}/{file}", level(period)),
         _ => format!("../{}/{file}", level(period)),
@@ -56,7 +56,7 @@ pub(crate) fn link(period: Period, (folder, file): &(&'static str, String)) -> S
 
 /// What the page of a period says.
 pub(crate) struct PeriodPage<'a> {
-    pub(crate) period: Period,
+    pub(crate) period: Span,
     pub(crate) shown: &'a Shown,
     /// What could not be read, one sentence each.
     pub(crate) partial: &'a [String],
@@ -72,10 +72,10 @@ pub(crate) fn time(at: Timestamp) -> String {
 }
 
 /// `2026-11-29` or `2026-11-29 14:00 to 15:00 UTC`.
-pub(crate) fn period_title(period: Period) -> String {
+pub(crate) fn period_title(period: Span) -> String {
     match period {
-        Period::Day(day) => format!("{day} UTC"),
-        Period::Hour(hour) => {
+        Span::Day(day) => format!("{day} UTC"),
+        Span::Hour(hour) => {
             let hh = hour.0.rem_euclid(24);
             format!("{} {hh:02}:00 to {:02}:00 UTC", hour.date(), hh + 1)
         }

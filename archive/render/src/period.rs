@@ -1,7 +1,7 @@
 //! Renders an hour or a day: every service, type and member, and at last the page that lists them.
 
 use crate::draw::{Drawer, packed_log};
-use crate::due::{Due, Shown, end_of};
+use crate::due::{Due, Shown};
 use crate::error::{Result, blocking};
 use crate::html::percent_encoded;
 use crate::keys::{FLAMEGRAPHS, level};
@@ -9,9 +9,10 @@ use crate::names::{Target, artefact_name, type_filter, type_name};
 use crate::page::{self, Files, PeriodPage, Row, link, period_title, time};
 use crate::renderer::{Rendered, Renderer};
 use crate::site::Site;
+use crate::span::Span;
 use crate::stacks::{Ranked, Stacks};
 use bytes::Bytes;
-use davy_archive::key::{Day, Hour, Period, Tenant};
+use davy_archive::key::Tenant;
 use davy_archive::query::{Ask, ServiceSurvey, flame, survey};
 use davy_archive::selector::Selector;
 use davy_archive::types::TypeId;
@@ -38,7 +39,7 @@ struct Work<'a> {
     renderer: &'a Renderer,
     site: &'a Site<'a>,
     tenant: &'a Tenant,
-    period: Period,
+    period: Span,
     shown: &'a Shown,
     /// Links of the page of the period before, which say what a focus matched.
     before: BTreeSet<String>,
@@ -50,7 +51,7 @@ struct Work<'a> {
 }
 
 impl Rendered {
-    pub(crate) fn nothing(tenant: &Tenant, period: Period, due: Due, shown: &Shown) -> Self {
+    pub(crate) fn nothing(tenant: &Tenant, period: Span, due: Due, shown: &Shown) -> Self {
         Self {
             tenant: tenant.key().to_owned(),
             period: period.to_string(),
@@ -69,7 +70,7 @@ impl Renderer {
         &self,
         site: &Site<'_>,
         tenant: &Tenant,
-        period: Period,
+        period: Span,
         shown: &Shown,
         due: Due,
     ) -> Rendered {
@@ -98,7 +99,7 @@ impl Renderer {
         duration.observe(taken.as_secs_f64());
         if result.is_ok() {
             let newest = metrics.newest.with_label_values(&[level]);
-            newest.set(newest.get().max(end_of(period).seconds()));
+            newest.set(newest.get().max(period.end().seconds()));
         }
         Rendered {
             objects: work.objects,
@@ -119,11 +120,7 @@ fn brief(text: &str) -> String {
 
 impl Work<'_> {
     fn range(&self) -> (Timestamp, Timestamp) {
-        let start = match self.period {
-            Period::Hour(hour) => hour.start(),
-            Period::Day(day) => day.first().start(),
-        };
-        (start, end_of(self.period))
+        (self.period.start(), self.period.end())
     }
 
     fn ask(&self) -> Ask {
@@ -141,10 +138,7 @@ impl Work<'_> {
     async fn run(&mut self) -> Result<()> {
         let page = self.site.keys.page(self.period);
         let old = self.site.read(&page).await?.unwrap_or_default();
-        let before = match self.period {
-            Period::Hour(hour) => Hour(hour.0 - 1).into(),
-            Period::Day(day) => Period::from(Day(day.0 - 1)),
-        };
+        let before = self.period.before();
         if !self.renderer.options.focus.is_empty() {
             let html = self.site.read(&self.site.keys.page(before)).await?;
             let html = html.unwrap_or_default();
@@ -187,7 +181,7 @@ impl Work<'_> {
             .inc_by(bytes as u64);
     }
 
-    async fn service(&mut self, service: &str, of: &ServiceSurvey, before: Period) -> Result<()> {
+    async fn service(&mut self, service: &str, of: &ServiceSurvey, before: Span) -> Result<()> {
         let (from, until) = self.range();
         let span = until.since(from).as_millis().max(1) as f64;
         let share = 100.0 * of.covered_ms as f64 / span;
@@ -195,8 +189,8 @@ impl Work<'_> {
         let coverage = format!(
             "{windows}, which cover {share:.1} % of the {}",
             match self.period {
-                Period::Hour(_) => "hour",
-                Period::Day(_) => "day",
+                Span::Hour(_) => "hour",
+                Span::Day(_) => "day",
             }
         );
         self.services
@@ -235,7 +229,7 @@ impl Work<'_> {
         service: &str,
         kind: &str,
         coverage: &str,
-        before: Period,
+        before: Span,
     ) -> Result<()> {
         let (ranked, aggregation) = self.merged(service, kind, MEMBER).await?;
         let of = Described {
@@ -299,7 +293,7 @@ impl Work<'_> {
     }
 
     /// Renders the focus graphs, and reports those that used to match.
-    async fn focus(&mut self, of: &Described<'_>, all: &Arc<Stacks>, before: Period) -> Result<()> {
+    async fn focus(&mut self, of: &Described<'_>, all: &Arc<Stacks>, before: Span) -> Result<()> {
         for focus in self.renderer.options.focus.clone() {
             let (stacks, name) = (Arc::clone(all), focus.name().to_owned());
             let focused = blocking("select stacks", move || focus.of(&stacks)).await?;

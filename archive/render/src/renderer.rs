@@ -21,6 +21,8 @@ pub struct Renderer {
     pub(crate) query: Query,
     pub(crate) options: RenderOptions,
     pub(crate) metrics: Metrics,
+    /// When this renderer was created.
+    pub(crate) started: Timestamp,
     known: Arc<Mutex<Known>>,
 }
 
@@ -70,8 +72,9 @@ impl Renderer {
         Ok(Self {
             query: archive.query().with_nodes(options.nodes),
             archive: archive.clone(),
-            options,
             metrics,
+            started: options.clock.now(),
+            options,
             known: Arc::default(),
         })
     }

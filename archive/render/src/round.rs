@@ -1,14 +1,15 @@
 //! Rounds: what is due of each day is rendered, and what has expired is deleted.
 
-use crate::due::{Due, Shown, Stated, due, due_since, end_of, shown};
+use crate::due::{Due, Shown, Stated, due, due_since, shown};
 use crate::error::Result;
-use crate::keys::{SiteKeys, day_of, hour_of_page, page_name};
+use crate::keys::{SiteKeys, hour_of_page, page_name};
 use crate::page;
 use crate::presence::Share;
 use crate::renderer::{Rendered, Renderer};
 use crate::site::Site;
+use crate::span::Span;
 use davy_archive::bucket::ReadError;
-use davy_archive::key::{Day, Hour, Period, Tenant};
+use davy_archive::key::{Day, Hour, Tenant};
 use davy_archive::rule::day::DayListing;
 use davy_base::Timestamp;
 use object_store::path::Path;
@@ -158,16 +159,17 @@ impl Renderer {
         let pages = site.pages(day).await?;
         let mut is_settled = true;
         for (period, shown) in shown {
-            if !closed(end_of(period)) {
+            if !closed(period.end()) {
                 continue;
             }
             let stated = self.stated(&site, period, &pages).await?;
             let why = match visit.range {
                 None => due(period, &shown, stated.as_ref(), now, settle),
-                Some(range) if !range.range.contains(&start_of(period)) => continue,
+                Some(range) if !range.range.contains(&period.start()) => continue,
                 Some(range) => asked(&shown, stated.as_ref(), range.again),
             };
-            let since = due_since(period, &shown, settle);
+            // What was due before this process began is left to its owner at first.
+            let since = due_since(period, &shown, settle).max(self.started);
             let is_dry = visit.range.is_some_and(|range| range.dry_run);
             let key = format!("{}/{period} render", tenant.key());
             if why.is_due() && !is_dry && !visit.share.contains(&key, since, now) {
@@ -209,7 +211,7 @@ impl Renderer {
         tenant: &Tenant,
         day: Day,
         listing: &DayListing,
-    ) -> Result<Option<std::collections::BTreeMap<Period, Shown>>> {
+    ) -> Result<Option<std::collections::BTreeMap<Span, Shown>>> {
         let has_segments = listing.hours.values().any(|of| !of.segments.is_empty());
         let ([block], false) = (listing.blocks.as_slice(), has_segments) else {
             return Ok(Some(shown(day, listing, None)));
@@ -232,7 +234,7 @@ impl Renderer {
     async fn stated(
         &self,
         site: &Site<'_>,
-        period: Period,
+        period: Span,
         pages: &std::collections::BTreeMap<String, Timestamp>,
     ) -> Result<Option<Stated>> {
         let Some(written) = pages.get(&page_name(period)) else {
@@ -314,7 +316,7 @@ impl Renderer {
     }
 
     /// Deletes the artefacts that the page of a period lists, and then the page.
-    async fn delete(&self, site: &Site<'_>, period: Period) -> Result<()> {
+    async fn delete(&self, site: &Site<'_>, period: Span) -> Result<()> {
         let key = site.keys.page(period);
         let Some(html) = site.read(&key).await? else {
             return Ok(());
@@ -325,7 +327,7 @@ impl Renderer {
         site.bucket.delete_many(&keys).await?;
         site.bucket.delete(&key).await?;
         self.metrics.deleted.inc_by(keys.len() as u64 + 1);
-        tracing::debug!(day = %day_of(period), objects = keys.len(), "expired flame graphs deleted");
+        tracing::debug!(day = %period.day(), objects = keys.len(), "expired flame graphs deleted");
         Ok(())
     }
 }
@@ -337,14 +339,6 @@ struct DayDone {
     is_changed: bool,
     /// How long something has been due that was not rendered.
     lag: Duration,
-}
-
-/// Start of a period.
-fn start_of(period: Period) -> Timestamp {
-    match period {
-        Period::Hour(hour) => hour.start(),
-        Period::Day(day) => day.first().start(),
-    }
 }
 
 /// Whether a command renders a closed period.

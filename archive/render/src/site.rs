@@ -5,9 +5,10 @@ use crate::error::Result;
 use crate::html::page;
 use crate::keys::{SiteKeys, hour_of_page, page_name};
 use crate::page;
+use crate::span::Span;
 use bytes::Bytes;
 use davy_archive::bucket::{Bucket, ReadError};
-use davy_archive::key::{Day, Hour, Period};
+use davy_archive::key::{Day, Hour};
 use davy_base::Timestamp;
 use object_store::path::Path;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,13 +67,13 @@ impl Site<'_> {
 
     /// Writes the page of a day that links to these hours.
     pub(crate) async fn index(&self, day: Day, hours: &BTreeSet<Hour>) -> Result<bool> {
-        let of_day = self.read(&self.keys.page(Period::Day(day))).await?;
+        let of_day = self.read(&self.keys.page(Span::Day(day))).await?;
         let mut body = String::from(
             "<nav aria-label=\"Pages\"><a href=\"../index.html\">All days</a></nav>\n",
         );
         match of_day.as_deref().and_then(page::graphs) {
             Some(graphs) => {
-                let page = page_name(Period::Day(day));
+                let page = page_name(Span::Day(day));
                 body.push_str(&format!(
                     "<p><a href=\"{page}\">Only the graphs of the day</a> | <a href=\"#hours\">Hours</a></p>\n{graphs}"
                 ));
@@ -100,7 +101,7 @@ impl Site<'_> {
         let pages = self.pages(day).await?;
         let hours = pages.keys().filter_map(|name| hour_of_page(day, name));
         let hours: BTreeSet<Hour> = hours.collect();
-        if hours.is_empty() && !pages.contains_key(&page_name(Period::Day(day))) {
+        if hours.is_empty() && !pages.contains_key(&page_name(Span::Day(day))) {
             return Ok(false);
         }
         self.index(day, &hours).await

@@ -309,7 +309,10 @@ async fn expiring_object_is_read_as_written(world: World) {
 
 async fn served_object_keeps_its_type_and_encoding(world: World) {
     // Not gzip: no layer may decompress it, or know better what it is.
-    let (key, text) = (world.key("graph.svgz"), Bytes::from_static(b"not really gzip"));
+    let (key, text) = (
+        world.key("graph.svgz"),
+        Bytes::from_static(b"not really gzip"),
+    );
     let served = ("image/svg+xml", Some("gzip"));
     let put = world.client.put_served(&key, text.clone(), served).await;
     put.expect("put");
