@@ -121,6 +121,29 @@ export const onlyFixture = [
     }
   }],
 
+  ['where windows have expired, the range that is counted is shown, and links contain it', async (browser) => {
+    const { server, url } = await serve({ expired: true });
+    try {
+      const { page } = await open(browser, url + query({ type: CPU, selector: service('davy'), from: 'now-90m' }));
+      await drawn(page);
+      const HOUR = 3_600_000;
+      const counted = await page.locator('#effective').innerText();
+      assert.match(counted, /^counts .*\d\d:00 – .*\d\d:00 \([23] h\)$/);
+      assert.match(await page.locator('.status').innerText(), /\d\d:00:00 – .*\d\d:00:00 \([23] h\)/);
+      for (const link of await page.locator('.menu .popover a').all()) {
+        const params = new URL(await link.getAttribute('href'), url).searchParams;
+        for (const end of ['from', 'until']) assert.equal(Number(params.get(end)) % HOUR, 0, `${end} of ${params}`);
+      }
+      await shot(page, 'effective');
+      await page.goto(url + query({ type: CPU, selector: service('davy'), from: String(Math.floor(Date.now() / HOUR) * HOUR - 2 * HOUR), until: String(Math.floor(Date.now() / HOUR) * HOUR) }));
+      await drawn(page);
+      assert.equal(await page.locator('#effective').count(), 0, 'whole hours are counted as asked');
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }],
+
   ['a refresh keeps zoom, focus and search', async (browser, url) => {
     const { page, faults } = await open(browser, url);
     await drawn(page);

@@ -24,6 +24,8 @@ export interface Meta {
   unit: string;
   from: number;
   until: number;
+  /** The range that was counted: wider than the one that was asked for where windows have expired. */
+  effective: { from: number; until: number };
   selector: string;
   by: string[];
   partial: string[];
@@ -207,7 +209,7 @@ function readStrings(ends: Uint32Array, data: Uint8Array): string[] {
 }
 
 function readMeta(bytes: Uint8Array): Meta {
-  let raw: Partial<Record<keyof Meta | 'aggregation_source', unknown>> = {};
+  let raw: Partial<Record<keyof Meta | 'aggregation_source' | 'effective_from' | 'effective_until', unknown>> = {};
   try {
     raw = JSON.parse(new TextDecoder().decode(bytes)) as typeof raw;
   } catch {
@@ -217,11 +219,13 @@ function readMeta(bytes: Uint8Array): Meta {
   const text = (x: unknown): string => (typeof x === 'string' ? x : '');
   const number = (x: unknown): number => (typeof x === 'number' ? x : 0);
   const texts = (x: unknown): string[] => (Array.isArray(x) ? x.filter((item) => typeof item === 'string') : []);
+  const or = (x: unknown, range: unknown): number => number(typeof x === 'number' ? x : range);
   return {
     type: text(raw.type),
     unit: text(raw.unit),
     from: number(raw.from),
     until: number(raw.until),
+    effective: { from: or(raw.effective_from, raw.from), until: or(raw.effective_until, raw.until) },
     selector: text(raw.selector),
     by: texts(raw.by),
     partial: texts(raw.partial),

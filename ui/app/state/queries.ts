@@ -5,7 +5,8 @@ import * as api from '../api/query';
 import { type Problem, problemOf } from '../api/problem';
 import type { ColourBy } from '../logic/colours';
 import { type Aggregation, aggregationOf } from '../logic/decode';
-import { DEFAULT_RANGE, FRESH_RANGE, isFresh, stepFor } from '../logic/range';
+import { effectiveRange } from '../logic/effective';
+import { DEFAULT_RANGE, FRESH_RANGE, type Span, isFresh, stepFor } from '../logic/range';
 import { SERVICE, formatSelector, withService } from '../logic/selector';
 import { shape } from '../logic/timeline';
 import { withVisibleNames } from '../logic/top';
@@ -207,6 +208,17 @@ export const aggregation = computed<Aggregation | null>(() => {
   const meta = shown.value?.meta;
   return aggregationOf(answer?.aggregation) ?? (meta?.type === state.value.type ? meta.aggregation : null);
 });
+
+/** The range that the shown flame graph counts, if it is wider than the one that was asked for. */
+export const effective = computed<Span | null>(() => {
+  const meta = shown.value?.meta;
+  return meta === undefined || picked.value === null ? null : effectiveRange(meta, picked.value);
+});
+
+/** The query of links to other forms of the flame graph: its range is the one that is counted. */
+export const linkQuery = computed<api.Query | null>(() =>
+  graphQuery.value === null ? null : { ...graphQuery.value, ...effective.value },
+);
 
 /** The page's resources, with their names in notices. */
 export const resources: [string, Resource<unknown>][] = [

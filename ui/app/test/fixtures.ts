@@ -10,7 +10,7 @@ export const META = {
 };
 
 /** The metadata as decoded from a server that does not say how windows are combined. */
-export const DECODED_META = { ...META, aggregation: null, aggregationSource: '' };
+export const DECODED_META = { ...META, effective: { from: 1, until: 2 }, aggregation: null, aggregationSource: '' };
 
 /** Each line is `name self [+hidden/children]`, indented by two spaces per level. */
 export function binary(drawing: string): ArrayBuffer {

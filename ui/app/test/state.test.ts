@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SeriesAnswer } from '../api/types';
+import { effectiveRange, rangeText } from '../logic/effective';
 import { type EmptyReason, type Situation, emptyReason } from '../logic/emptystate';
 import { DEFAULT_RANGE, FRESH_RANGE, isChosen, isFresh, resolve, stepFor, widened } from '../logic/range';
 import { shape, stackedTops } from '../logic/timeline';
@@ -112,6 +113,27 @@ describe('range', () => {
     const wide = widened(span(3600), NOW);
     expect(wide.until).toBe(NOW);
     expect(wide.until - wide.from).toBe(7200_000);
+  });
+});
+
+describe('effective range', () => {
+  const asked = { from: millis(1_000.4), until: millis(2_000) };
+  const of = (from: number, until: number, range = { from: 1_000, until: 2_000 }) => effectiveRange({ ...range, effective: { from, until } }, asked);
+
+  test('it is stated only where it is wider than the range that was asked for', () => {
+    expect(of(1_000, 2_000)).toBeNull();
+    expect(of(0, 2_000)).toEqual({ from: 0, until: 2_000 });
+    expect(of(1_000, 3_000)).toEqual({ from: 1_000, until: 3_000 });
+    expect(of(0, 3_000)).toEqual({ from: 0, until: 3_000 });
+  });
+
+  test('a response to another query says nothing about this one', () => {
+    expect(of(0, 3_000, { from: 5_000, until: 6_000 })).toBeNull();
+  });
+
+  test('it is written with its length', () => {
+    const day = new Date(2026, 2, 1).getTime();
+    expect(rangeText({ from: millis(day), until: millis(day + 86_400_000) }, 0)).toBe('2026-03-01 00:00 – 2026-03-02 00:00 (1 d)');
   });
 });
 

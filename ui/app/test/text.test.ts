@@ -61,7 +61,7 @@ describe('format', () => {
 
   test('a total says how it was computed if the server does', () => {
     const note = (aggregation: 'sum' | 'average' | null, windows: number): string =>
-      totalNote({ type: '', unit: '', from: 0, until: 0, selector: '', by: [], partial: [], windows, aggregation, aggregationSource: '' });
+      totalNote({ type: '', unit: '', from: 0, until: 0, selector: '', by: [], partial: [], effective: { from: 0, until: 0 }, windows, aggregation, aggregationSource: '' });
     expect(note(null, 7)).toBe('');
     expect(note('sum', 7)).toBe(' sum');
     expect(note('average', 7)).toBe(' average of 7 windows');

@@ -1,12 +1,13 @@
 import { useRef, useState } from 'preact/hooks';
 import { typeLabel } from '../logic/profiletypes';
+import { rangeText } from '../logic/effective';
 import { parseInstant } from '../logic/instant';
 import { DEFAULT_RANGE, PRESETS, isChosen, rangeFromFields } from '../logic/range';
 import { SERVICE, withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
 import { Nav } from './Nav';
-import { busy, grouping, labelNames, services, types } from '../state/queries';
+import { busy, effective, grouping, labelNames, services, types } from '../state/queries';
 import { NODES_INITIAL, maxNodes, now, refresh, service, setRange, state, update } from '../state/explore';
 
 export function Header() {
@@ -17,6 +18,7 @@ export function Header() {
       <TypePicker />
       <GroupPicker />
       <span class="grow" />
+      <EffectiveRange />
       <RangePicker />
       <LivePicker />
       <button type="button" class={busy.value ? 'icon busy' : 'icon'} title="Refresh now" aria-label="Refresh now" onClick={refresh}>
@@ -102,6 +104,17 @@ function RangePicker() {
       </fieldset>
       {open && <RangeForm done={() => setOpen(false)} />}
     </div>
+  );
+}
+
+/** The range that is counted, where it is wider than the chosen one. */
+function EffectiveRange() {
+  const range = effective.value;
+  if (range === null) return null;
+  return (
+    <span class="effective" id="effective" role="status" title="Windows of this time have expired: only sums of whole hours or days are left. Links and exports contain this range">
+      counts {rangeText(range, now.value)}
+    </span>
   );
 }
 

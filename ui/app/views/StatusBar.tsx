@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import { counted, formatDuration, formatTime, formatValue } from '../logic/format';
 import { notDrawn, totalNote } from '../logic/totals';
-import { shown } from '../state/queries';
+import { effective, shown } from '../state/queries';
 import { now, picked } from '../state/explore';
 import type { DrawStats } from '../render/flame';
 
@@ -9,7 +9,7 @@ export const drawStats = signal<DrawStats | null>(null);
 
 export function StatusBar() {
   const loaded = shown.value;
-  const range = picked.value;
+  const range = effective.value ?? picked.value;
   const draw = drawStats.value;
   return (
     <footer class="status">

@@ -4,7 +4,7 @@ import { formatCount, formatShare } from '../logic/format';
 import { ROOT } from '../logic/units';
 import type { ColourBy } from '../logic/colours';
 import type { View } from '../logic/urlstate';
-import { colouring, grouping, graphQuery } from '../state/queries';
+import { colouring, grouping, linkQuery } from '../state/queries';
 import { state, update } from '../state/explore';
 import { storeFold, unfolded } from '../state/folding';
 import { found, matchIndex, step } from '../state/search';
@@ -139,7 +139,7 @@ function Steps() {
 
 function Exports() {
   const menu = useRef<HTMLDetailsElement>(null);
-  const query = graphQuery.value;
+  const query = linkQuery.value;
   const by = grouping.value?.join(',') ?? '';
   if (query === null) return null;
   const close = (): void => {
