@@ -1,7 +1,7 @@
 //! An archive: ingestion, queries and compaction on one bucket.
 
 use crate::bucket::Bucket;
-use crate::compact::Compactor;
+use crate::compact::{Compactor, LiveRules};
 use crate::ingest::{self, Ingest};
 use crate::limits::LiveLimits;
 use crate::metrics::Metrics;
@@ -66,6 +66,11 @@ impl Archive {
     /// The limits of tenants, which can be replaced at any time.
     pub fn limits(&self) -> &LiveLimits {
         &self.limits
+    }
+
+    /// The rules of retention, which can be replaced at any time.
+    pub fn retention_rules(&self) -> &LiveRules {
+        self.compactor.rules()
     }
 
     /// The time.

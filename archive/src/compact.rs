@@ -4,6 +4,7 @@ mod compactor;
 mod day;
 mod expire;
 mod hour;
+mod live_rules;
 mod merge;
 mod month;
 mod part;
@@ -11,7 +12,9 @@ mod presence;
 mod quarantine;
 mod rewrite;
 mod run;
+mod succeed;
 
 pub use compactor::{Compactor, Done};
 pub use expire::{Outcome, Retained};
+pub use live_rules::LiveRules;
 pub use rewrite::Rewritten;

@@ -3,6 +3,7 @@
 use crate::limits::LimitTable;
 use crate::plan::Policy;
 use crate::plan::retention::Retention;
+use crate::plan::rules::RetentionRule;
 use davy_base::{Clock, Random};
 use davy_bucket::{ClientOptions, DiskCache, OpenBucket};
 use davy_profile::Limits;
@@ -48,6 +49,8 @@ pub struct ArchiveOptions {
     pub retention: Duration,
     /// How long each level is kept; windows for at least a day longer than they are accepted.
     pub levels: Retention,
+    /// Which series are kept shorter or longer, until the rules are replaced.
+    pub retention_rules: Vec<RetentionRule>,
     /// How far in the future a pushed window may begin.
     pub future: Duration,
     /// Time limits, retries and parts of requests to the bucket.
@@ -115,6 +118,7 @@ impl ArchiveOptions {
             label_sets: 1_000,
             retention: Duration::from_hours(14 * 24),
             levels: Retention::default(),
+            retention_rules: Vec::new(),
             future: Duration::from_mins(10),
             requests: ClientOptions::default(),
             cache_bytes: 32 << 20,

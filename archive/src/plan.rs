@@ -4,6 +4,7 @@
 pub mod day;
 pub mod month;
 pub mod retention;
+pub mod rules;
 pub mod share;
 
 use crate::key::{BlockId, Hour};

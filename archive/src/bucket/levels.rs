@@ -240,9 +240,12 @@ impl Bucket {
         id: BlockId,
         files: Files,
     ) -> Result<DayBlock, Option<String>> {
-        let leaves = self.day_leaves(tenant, day, &id).await;
-        let leaves = leaves.map_err(|error| fault(day.into(), &id, error))?;
-        Ok(self.day_block(id, &files, leaves))
+        let read = async {
+            let leaves = self.day_leaves(tenant, day, &id).await?;
+            Ok((leaves, self.meta(tenant, day, &id).await?))
+        };
+        let (leaves, meta) = read.await.map_err(|error| fault(day.into(), &id, error))?;
+        Ok(self.day_block(id, &files, &meta, leaves))
     }
 
     /// The segments whose windows a day block holds.
@@ -295,7 +298,7 @@ impl Bucket {
                 since: files.since?,
             });
         }
-        let mut block = self.day_block(id.clone(), files, held);
+        let mut block = self.day_block(id.clone(), files, meta, held);
         block.segments = meta.hours.values().map(|of| of.segments).sum();
         listing.blocks.push(block);
         Some(listing)
@@ -305,13 +308,16 @@ impl Bucket {
         &self,
         id: BlockId,
         files: &Files,
+        meta: &Meta,
         leaves: BTreeMap<Hour, BTreeSet<Ulid>>,
     ) -> DayBlock {
+        // A successor of a block without sums by hour never had any.
+        let has_hours = files.has_samples(self.clock.now(), self.grace);
         DayBlock {
             id,
             bytes: files.bytes,
             since: files.since.unwrap_or_default(),
-            has_hours: files.has_samples(self.clock.now(), self.grace),
+            has_hours: has_hours && meta.has(Table::Samples),
             hours_bytes: files.samples.unwrap_or(0),
             segments: leaves.values().map(BTreeSet::len).sum(),
             leaves,

@@ -1,5 +1,6 @@
 //! The compactor, and how it writes and deletes.
 
+use super::live_rules::LiveRules;
 use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
@@ -18,6 +19,7 @@ pub struct Compactor {
     pub(super) options: ArchiveOptions,
     pub(super) bucket: Arc<Bucket>,
     pub(super) metrics: Metrics,
+    pub(super) rules: LiveRules,
 }
 
 /// The result of a round.
@@ -40,10 +42,16 @@ pub struct Done {
 impl Compactor {
     pub(crate) fn new(options: ArchiveOptions, bucket: Arc<Bucket>, metrics: Metrics) -> Self {
         Self {
+            rules: LiveRules::new(options.retention_rules.clone()),
             options,
             bucket,
             metrics,
         }
+    }
+
+    /// The rules of retention, which can be replaced at any time.
+    pub fn rules(&self) -> &LiveRules {
+        &self.rules
     }
 
     /// Writes the files of a block, the meta object last.

@@ -254,7 +254,12 @@ impl Compactor {
         Ok(())
     }
 
-    async fn add_part(&self, tenant: &Tenant, mut merge: Merge, part: Part) -> Result<Merge> {
+    pub(super) async fn add_part(
+        &self,
+        tenant: &Tenant,
+        mut merge: Merge,
+        part: Part,
+    ) -> Result<Merge> {
         let table = |table| part.table(&self.bucket, tenant, table);
         let (series, windows) =
             futures_util::try_join!(table(Table::Series), table(Table::Windows))

@@ -1,13 +1,17 @@
 //! Deletes what has expired.
 
 use super::compactor::Compactor;
+use super::succeed::Predecessor;
+use crate::bucket::ReadError;
 use crate::error::Result;
 use crate::format::Table;
 use crate::key::{BlockId, Day, Hour, Month, Period, Tenant};
 use crate::plan::Piece;
-use crate::plan::retention::{Expired, Reason, plan_month_retention, plan_retention};
-use crate::rule::day::DayListing;
+use crate::plan::retention::{Expired, Reason, Retention, plan_month_retention, plan_retention};
+use crate::plan::rules::{Fates, TenantRules};
+use crate::rule::day::{DayBlock, DayListing};
 use crate::rule::month::MonthListing;
+use davy_base::Timestamp;
 use serde::Serialize;
 
 /// Something whose retention is over.
@@ -17,14 +21,21 @@ pub struct Retained {
     pub tenant: String,
     /// `YYYY-MM-DD/HH`, `YYYY-MM-DD` of a day block, or `YYYY-MM` of a month block.
     pub period: String,
-    /// `segment`, `hour`, `day`, `hourly sums` of a day block, `month`, or `unfinished` files of a block.
+    /// `segment`, `hour`, `day`, `hourly sums` of a day block, `month`, `series` of a block, or `unfinished` files of a
+    /// block.
     pub kind: &'static str,
     /// Name of the segment or block.
     pub name: String,
-    /// Size in bytes.
+    /// Size in bytes; of series, about.
     pub bytes: u64,
+    /// The selector of the rule that expires series; empty for everything else.
+    pub rule: String,
+    /// Number of series that a rule expires.
+    pub series: usize,
     /// Why it is deleted or kept.
     pub reason: &'static str,
+    #[serde(skip)]
+    pub(crate) because: Reason,
     /// What was done.
     pub outcome: Outcome,
 }
@@ -41,6 +52,15 @@ pub enum Outcome {
     Kept,
     /// It could not be deleted.
     Failed(String),
+}
+
+/// What is left of a block without the series that have expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Series {
+    /// Some series, or they are not known.
+    Left,
+    /// None.
+    AllExpired,
 }
 
 impl Compactor {
@@ -61,6 +81,76 @@ impl Compactor {
         Ok(all)
     }
 
+    /// How long each level is kept.
+    pub(crate) fn retention(&self) -> Retention {
+        self.options.levels.with_accepted(self.options.retention)
+    }
+
+    /// The rules that apply to a tenant.
+    pub(crate) fn rules_of(&self, tenant: &Tenant) -> TenantRules {
+        TenantRules::of(&self.rules.all(), tenant, self.retention().days)
+    }
+
+    /// What of a day has expired at a time, or is kept although its retention is over.
+    pub(crate) async fn due(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        listing: &DayListing,
+        at: Timestamp,
+    ) -> Vec<(Expired, Retained)> {
+        let (rules, grace) = (self.rules_of(tenant), self.options.policy.grace);
+        let fates = self.fates(tenant, day, listing, &rules, at).await;
+        let plan = plan_retention(listing, day, at, &self.retention(), grace, &fates);
+        let described = plan.into_iter().map(|(expired, reason)| {
+            let mut of = describe(tenant, day, listing, &expired, reason);
+            if let Expired::Series(_, _, classes) = &expired {
+                let texts = classes.iter().map(|class| rules.text(*class));
+                of.rule = texts.collect::<Vec<_>>().join(" and ");
+            }
+            (expired, of)
+        });
+        described.collect()
+    }
+
+    /// What rules do with the blocks of a day. Blocks that cannot be read are left out.
+    async fn fates(
+        &self,
+        tenant: &Tenant,
+        day: Day,
+        listing: &DayListing,
+        rules: &TenantRules,
+        now: Timestamp,
+    ) -> Fates {
+        let mut fates = Fates::default();
+        if rules.is_empty() {
+            return fates;
+        }
+        fates.longest = Some(rules.longest());
+        let mut blocks: Vec<(Period, Timestamp, &BlockId)> = Vec::new();
+        for block in &listing.blocks {
+            blocks.push((day.into(), day.end(), &block.id));
+        }
+        for (hour, pieces) in &listing.hours {
+            let of_hour = pieces.blocks.iter();
+            blocks.extend(of_hour.map(|of| ((*hour).into(), hour.end(), &of.id)));
+        }
+        for (period, end, id) in blocks {
+            // No class has expired, so the meta object is not read.
+            if end.plus(rules.shortest()) > now {
+                continue;
+            }
+            let Ok(meta) = self.bucket.meta(tenant, period, id).await else {
+                continue;
+            };
+            let services = meta.groups.iter().flat_map(|group| &group.services);
+            let services = services.map(String::as_str);
+            let fate = rules.fate(end, now, services, &meta.inputs);
+            fates.blocks.insert(id.clone(), fate);
+        }
+        fates
+    }
+
     /// Deletes what has expired in a day, one object after another.
     pub(super) async fn expire(
         &self,
@@ -69,23 +159,111 @@ impl Compactor {
         listing: &DayListing,
         dry_run: bool,
     ) -> Vec<Retained> {
-        let levels = self.options.levels.with_accepted(self.options.retention);
-        let (now, grace) = (self.options.clock.now(), self.options.policy.grace);
+        let now = self.options.clock.now();
         let mut all = Vec::new();
-        for (expired, reason) in plan_retention(listing, day, now, &levels, grace) {
-            let mut of = describe(tenant, day, listing, &expired, reason);
-            if reason != Reason::NotCovered && !dry_run {
-                of.outcome = match self.delete_expired(tenant, day, &expired).await {
-                    Ok(()) => Outcome::Deleted,
-                    Err(error) => {
-                        tracing::warn!(tenant = tenant.key(), %day, %error, "delete failed");
-                        Outcome::Failed(error.to_string())
-                    }
+        for (expired, mut of) in self.due(tenant, day, listing, now).await {
+            if let Expired::Series(period, block, classes) = &expired {
+                let is_listed = |of: &&DayBlock| of.id == *block;
+                let listed = listing.blocks.iter().find(is_listed);
+                let predecessor = Predecessor {
+                    tenant,
+                    period: *period,
+                    id: block,
+                    has_samples: listed.is_none_or(|of| of.has_hours),
+                    classes,
+                    rules: &self.rules_of(tenant),
                 };
+                // Otherwise it would be merged again.
+                let last = match period {
+                    Period::Hour(hour) => listing.hours[hour]
+                        .segments
+                        .is_empty()
+                        .then(|| Expired::Piece(*hour, Piece::Block(block.clone()))),
+                    Period::Day(_) | Period::Month(_) => listing
+                        .hours
+                        .values()
+                        .all(|of| of.segments.is_empty() && of.blocks.is_empty())
+                        .then(|| Expired::Block(block.clone())),
+                };
+                let done = self.expire_series(&predecessor, &mut of, dry_run).await;
+                if done == Series::AllExpired
+                    && let Some(last) = last
+                {
+                    of.outcome = self.delete_and_say(tenant, day.into(), &last).await;
+                }
+            } else if of.because != Reason::NotCovered && !dry_run {
+                of.outcome = self.delete_and_say(tenant, day.into(), &expired).await;
             }
             all.push(of);
         }
         all
+    }
+
+    async fn delete_and_say(&self, tenant: &Tenant, period: Period, expired: &Expired) -> Outcome {
+        match self.delete_expired(tenant, period, expired).await {
+            Ok(()) => Outcome::Deleted,
+            Err(error) => {
+                tracing::warn!(tenant = tenant.key(), %period, %error, "delete failed");
+                Outcome::Failed(error.to_string())
+            }
+        }
+    }
+
+    /// Replaces a block by a successor without the series that have expired.
+    async fn expire_series(
+        &self,
+        of: &Predecessor<'_>,
+        item: &mut Retained,
+        dry_run: bool,
+    ) -> Series {
+        match self.weigh(of).await {
+            Ok(weight) => {
+                item.series = weight.series;
+                item.bytes = weight.bytes;
+            }
+            Err(ReadError::Gone) => return Series::Left,
+            Err(ReadError::Failed(error)) => {
+                item.outcome = Outcome::Failed(error.to_string());
+                return Series::Left;
+            }
+        }
+        if dry_run {
+            return Series::Left;
+        }
+        let succeeded = self.succeed(of).await;
+        let outcome = if succeeded.is_ok() { "done" } else { "failed" };
+        let counter = self.metrics.compactions.with_label_values(&[outcome]);
+        counter.inc();
+        item.outcome = match succeeded {
+            Ok(Some(_)) => Outcome::Deleted,
+            Ok(None) => Outcome::Kept,
+            Err(error) => {
+                tracing::warn!(tenant = of.tenant.key(), period = %of.period, %error, "successor failed");
+                Outcome::Failed(error.to_string())
+            }
+        };
+        if item.outcome == Outcome::Kept {
+            Series::AllExpired
+        } else {
+            Series::Left
+        }
+    }
+
+    /// What of a month has expired at a time.
+    pub(crate) fn due_month(
+        &self,
+        tenant: &Tenant,
+        month: Month,
+        listing: &MonthListing,
+        at: Timestamp,
+    ) -> Vec<(Expired, Retained)> {
+        let grace = self.options.policy.grace;
+        let plan = plan_month_retention(listing, month, at, &self.retention(), grace);
+        let described = plan.into_iter().map(|(expired, reason)| {
+            let of = describe_month(tenant, month, listing, &expired, reason);
+            (expired, of)
+        });
+        described.collect()
     }
 
     /// Deletes what has expired of a month, or only says what would be deleted.
@@ -96,17 +274,11 @@ impl Compactor {
         listing: &MonthListing,
         dry_run: bool,
     ) -> Vec<Retained> {
-        let levels = self.options.levels.with_accepted(self.options.retention);
-        let (now, grace) = (self.options.clock.now(), self.options.policy.grace);
+        let now = self.options.clock.now();
         let mut all = Vec::new();
-        for (expired, reason) in plan_month_retention(listing, month, now, &levels, grace) {
-            let mut of = describe_month(tenant, month, listing, &expired, reason);
+        for (expired, mut of) in self.due_month(tenant, month, listing, now) {
             if !dry_run {
-                let deleted = self.delete_expired(tenant, month, &expired).await;
-                of.outcome = match deleted {
-                    Ok(()) => Outcome::Deleted,
-                    Err(error) => Outcome::Failed(error.to_string()),
-                };
+                of.outcome = self.delete_and_say(tenant, month.into(), &expired).await;
             }
             all.push(of);
         }
@@ -117,10 +289,9 @@ impl Compactor {
     async fn delete_expired(
         &self,
         tenant: &Tenant,
-        period: impl Into<Period>,
+        period: Period,
         expired: &Expired,
     ) -> Result<()> {
-        let period = period.into();
         let kind = match expired {
             Expired::Piece(hour, piece) => return self.delete(tenant, *hour, piece).await,
             Expired::Hours(block) => {
@@ -137,6 +308,7 @@ impl Compactor {
                 self.delete_block(tenant, period, block).await?;
                 "month"
             }
+            Expired::Series(..) => return Ok(()),
             Expired::Unfinished(period, block) => {
                 self.delete_block(tenant, *period, block).await?;
                 "unfinished"
@@ -180,6 +352,7 @@ fn describe(
         }
         // Those of months are described by `describe_month`.
         Expired::Month(id) => (day.to_string(), "month", id.0.clone(), None),
+        Expired::Series(period, id, _) => (period.to_string(), "series", id.0.clone(), None),
         Expired::Unfinished(period, id) => {
             let found = listing.unfinished.iter().find(|of| of.id == *id);
             let bytes = found.map(|of| of.bytes);
@@ -193,7 +366,10 @@ fn describe(
         kind,
         name,
         bytes: bytes.unwrap_or(0),
+        rule: String::new(),
+        series: 0,
         reason: reason.text(),
+        because: reason,
         outcome: if is_kept { Outcome::Kept } else { Outcome::Due },
     }
 }
@@ -215,7 +391,9 @@ fn describe_month(
             ("unfinished", id.0.clone(), found.map(|of| of.bytes))
         }
         // Nothing else expires by month.
-        Expired::Piece(..) | Expired::Hours(_) | Expired::Block(_) => ("", String::new(), None),
+        Expired::Piece(..) | Expired::Hours(_) | Expired::Block(_) | Expired::Series(..) => {
+            ("", String::new(), None)
+        }
     };
     Retained {
         tenant: tenant.key().to_owned(),
@@ -223,7 +401,10 @@ fn describe_month(
         kind,
         name,
         bytes: bytes.unwrap_or(0),
+        rule: String::new(),
+        series: 0,
         reason: reason.text(),
+        because: reason,
         outcome: Outcome::Due,
     }
 }

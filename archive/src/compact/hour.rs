@@ -166,7 +166,12 @@ impl Compactor {
     }
 
     /// Adds a row group to a merge to which only its service and later ones follow.
-    async fn add_tables(&self, tenant: &Tenant, mut merge: Merge, part: Part) -> Result<Merge> {
+    pub(super) async fn add_tables(
+        &self,
+        tenant: &Tenant,
+        mut merge: Merge,
+        part: Part,
+    ) -> Result<Merge> {
         let table = |table| part.table(&self.bucket, tenant, table);
         let (series, windows, stacks, samples) = futures_util::try_join!(
             table(Table::Series),
@@ -190,7 +195,7 @@ impl Compactor {
     }
 
     /// Writes a block. The meta object, which makes the block exist, is written last.
-    async fn write(
+    pub(super) async fn write(
         &self,
         tenant: &Tenant,
         hour: Hour,

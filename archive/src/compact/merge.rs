@@ -19,6 +19,7 @@ use davy_base::Timestamp;
 use davy_profile::{Mapping, NodeId};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// What a merged block keeps of time.
@@ -31,6 +32,9 @@ pub(super) enum Resolution {
     /// Cells: sums of a source over a day, for month blocks. Values of stacks are summed up over all days.
     Days,
 }
+
+/// Whether a series of a source has expired.
+pub(super) type HasExpired = Arc<dyn Fn(&Series, &Source) -> bool + Send + Sync>;
 
 /// Services with fewer rows share a row group.
 const SMALL_ROWS: usize = 8_192;
@@ -64,6 +68,8 @@ pub(super) struct Merge {
     seen: FxHashSet<WindowId>,
     /// Windows of blocks, which come before those of the segments.
     of_blocks: FxHashSet<WindowId>,
+    /// The series that are left out.
+    has_expired: Option<HasExpired>,
     writer: BlockWriter,
     rows: usize,
     /// Rows of services after equal stacks were added up.
@@ -94,6 +100,7 @@ impl Merge {
             small: Batch::new(),
             seen: FxHashSet::default(),
             of_blocks: FxHashSet::default(),
+            has_expired: None,
             writer: match resolution {
                 Resolution::Days => writer.without_samples(),
                 _ => writer,
@@ -103,6 +110,29 @@ impl Merge {
             rows_max: options.merge_rows,
             bytes_max: options.merge_bytes,
         })
+    }
+
+    /// Leaves out series, and the windows of sources of which no series is left.
+    pub(super) fn leave_out_series(&mut self, has_expired: HasExpired) {
+        self.has_expired = Some(has_expired);
+    }
+
+    /// The series and the sources of a table that are left out.
+    fn expired(&self, series: &SeriesTable) -> (Vec<bool>, Vec<bool>) {
+        let mut sources = vec![false; series.sources.len()];
+        let Some(has_expired) = &self.has_expired else {
+            return (vec![false; series.rows.len()], sources);
+        };
+        let source = |of: &Series| of.source as usize;
+        let of_series = |of: &Series| has_expired(of, &series.sources[source(of)]);
+        let of_series: Vec<bool> = series.rows.iter().map(of_series).collect();
+        for (row, expired) in series.rows.iter().zip(&of_series) {
+            sources[source(row)] |= expired;
+        }
+        for (row, _) in series.rows.iter().zip(&of_series).filter(|(_, of)| !**of) {
+            sources[source(row)] = false;
+        }
+        (of_series, sources)
     }
 
     /// Leaves out the windows of a row group, which another block holds.
@@ -143,6 +173,8 @@ impl Merge {
             TableValues::Sums(sums) => Values::sums(sums, &series, Some(&dictionary))?,
         };
 
+        let (expired, expired_sources) = self.expired(&series);
+
         let mut by_service: BTreeMap<&str, Map<'_>> = BTreeMap::new();
         let mut new_windows = Vec::with_capacity(windows.rows.len());
         let mut keys: Vec<Option<u128>> = vec![None; series.sources.len()];
@@ -150,7 +182,8 @@ impl Merge {
             let source: &Source = &series.sources[window.source as usize];
             let hour = Hour::of(Timestamp::from_millis(window.start_ms));
             let is_in_block = !is_preferred && self.of_blocks.contains(&window.id);
-            let is_left_out = !hours.contains(hour) || is_in_block;
+            let is_left_out =
+                !hours.contains(hour) || is_in_block || expired_sources[window.source as usize];
             // Cells of different days are different, even if their ids are equal.
             let is_new =
                 is_left_out || self.resolution == Resolution::Days || self.seen.insert(window.id);
@@ -188,6 +221,9 @@ impl Merge {
         }
         let mut new_series: Vec<u32> = vec![u32::MAX; series.rows.len()];
         for (at, of) in series.rows.iter().enumerate() {
+            if expired[at] {
+                continue;
+            }
             let source = &series.sources[of.source as usize];
             // A service whose windows are all duplicates has no batch.
             if let Some(batch) = self.batches.get_mut(source.service()) {
@@ -198,7 +234,7 @@ impl Merge {
                 });
             }
         }
-        for (at, range) in values.runs() {
+        for (at, range) in values.runs().filter(|(at, _)| !expired[*at]) {
             let source = series.rows[at].source;
             let service = series.sources[source as usize].service();
             let Some(batch) = self.batches.get_mut(service) else {

@@ -156,7 +156,12 @@ impl Compactor {
     }
 
     /// Adds the sums of a row group of a day block.
-    async fn add_sums(&self, tenant: &Tenant, mut merge: Merge, part: Part) -> Result<Merge> {
+    pub(super) async fn add_sums(
+        &self,
+        tenant: &Tenant,
+        mut merge: Merge,
+        part: Part,
+    ) -> Result<Merge> {
         let table = |table| part.table(&self.bucket, tenant, table);
         let (series, windows, stacks, sums) = futures_util::try_join!(
             table(Table::Series),

@@ -38,11 +38,18 @@ pub struct Rewritten {
 /// Names that are tried for a successor. Half of all names sort before an average one.
 const NAMES: u32 = 1 << 24;
 
-/// The inputs of the successor of a block, whose name sorts before that of the block.
-fn inputs(writer: &str, block: &BlockId, skipped: &Skipped) -> Result<Vec<String>> {
+/// The inputs of a successor of a block, whose name sorts before that of the block. `numbered` returns what follows
+/// the name of the block, with a number.
+pub(super) fn inputs(
+    writer: &str,
+    block: &BlockId,
+    skipped: &Skipped,
+    numbered: impl Fn(u32) -> Vec<String>,
+) -> Result<Vec<String>> {
     let rest: Vec<String> = skipped.inputs().collect();
     for number in 1..=NAMES {
-        let mut inputs = vec![block.0.clone(), format!("rewrite {number}")];
+        let mut inputs = vec![block.0.clone()];
+        inputs.extend(numbered(number));
         inputs.extend(rest.iter().cloned());
         if id(writer, &inputs) < *block {
             return Ok(inputs);
@@ -52,6 +59,11 @@ fn inputs(writer: &str, block: &BlockId, skipped: &Skipped) -> Result<Vec<String
         ErrorKind::Internal,
         format!("no name sorts before that of block {}", block.0),
     ))
+}
+
+/// What an upgrade adds to the name of the block.
+fn upgrade(number: u32) -> Vec<String> {
+    vec![format!("rewrite {number}")]
 }
 
 impl Compactor {
@@ -122,7 +134,7 @@ impl Compactor {
         let mut skipped = Skipped::default();
         let piece = Piece::Block(block.clone());
         loop {
-            let inputs = inputs(&self.options.writer, &block, &skipped)?;
+            let inputs = inputs(&self.options.writer, &block, &skipped, upgrade)?;
             let merged = self
                 .merge_all(tenant, hour, listing, &[&piece], inputs, &skipped)
                 .await;
@@ -141,10 +153,10 @@ mod tests {
     fn name_of_a_successor_sorts_before_that_of_the_block_and_is_always_the_same() {
         for block in ["f", "8", "0a", "00f"] {
             let block = BlockId(format!("{block:0<32}"));
-            let named = inputs("1", &block, &Skipped::default()).expect("a name");
-            assert!(id("1", &named) < block);
-            let again = inputs("1", &block, &Skipped::default()).expect("a name");
-            assert_eq!(named, again);
+            let named = || inputs("1", &block, &Skipped::default(), upgrade).expect("a name");
+            let first = named();
+            assert!(id("1", &first) < block);
+            assert_eq!(named(), first);
         }
         let first = BlockId("0".repeat(32));
         assert!(id("1", &["x".to_owned()]) > first);

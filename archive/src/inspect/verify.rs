@@ -5,7 +5,8 @@ use super::piece;
 use super::totals::{BlockSums, Totals, sums_differ};
 use crate::bucket::{Bucket, ReadError};
 use crate::error::Result;
-use crate::key::{BlockId, Day, Hour, Month, Tenant};
+use crate::key::{BlockId, Day, Hour, Month, Period, Tenant};
+use crate::plan::rules::is_successor;
 use crate::rule::day::{DayListing, Detail};
 use crate::rule::month::MonthBlock;
 use crate::rule::select;
@@ -34,7 +35,7 @@ impl Verification<'_> {
     pub(super) async fn run(&self, mut items: Vec<Item>, days: &mut DaySums) -> Result<Vec<Item>> {
         let mut faults: BTreeMap<String, String> = BTreeMap::new();
         let mut windows = Totals::default();
-        // Hours that cannot be compared because a piece of them cannot be read.
+        // Hours that cannot be compared because a piece of them cannot be read, or lacks series that rules expired.
         let mut faulty = BTreeSet::new();
         for (hour, pieces) in &self.listing.hours {
             let selection = select(pieces);
@@ -49,6 +50,8 @@ impl Verification<'_> {
                 let read = piece::block(self.bucket, self.tenant, (*hour).into(), id, true, totals);
                 if let Err(error) = read.await {
                     faults.insert(id.0.clone(), sentence(error));
+                    faulty.insert(*hour);
+                } else if is_read && self.lacks_series((*hour).into(), id).await {
                     faulty.insert(*hour);
                 }
             }
@@ -88,7 +91,7 @@ impl Verification<'_> {
     ) -> Option<String> {
         let block = &self.listing.blocks[at];
         let mut totals = Totals::default();
-        let period = self.day.into();
+        let period = Period::from(self.day);
         let read = piece::block(
             self.bucket,
             self.tenant,
@@ -109,12 +112,18 @@ impl Verification<'_> {
                 "{hour}: overlaps with another day block, and no windows exist"
             ));
         }
-        if !block.has_hours {
+        if !block.has_hours || self.lacks_series(period, &block.id).await {
             return None;
         }
         let hours = block.leaves.keys().filter(|hour| !faulty.contains(hour));
         let mut comparable = hours.filter(|hour| self.is_comparable(&block.id, **hour));
         comparable.find_map(|hour| Some(format!("{hour}: {}", totals.difference(windows, *hour)?)))
+    }
+
+    /// Whether a block is without series that rules expired, so that it cannot be compared with others.
+    async fn lacks_series(&self, period: Period, id: &BlockId) -> bool {
+        let meta = self.bucket.meta(self.tenant, period, id).await;
+        meta.is_ok_and(|meta| is_successor(&meta.inputs))
     }
 
     /// Whether a day block holds exactly the windows of the other pieces of the hour.

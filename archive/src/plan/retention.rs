@@ -2,10 +2,13 @@
 
 use crate::key::{BlockId, Day, Hour, Month, Period};
 use crate::plan::Piece;
+use crate::plan::rules::{Class, Fate, Fates};
 use crate::rule::day::DayListing;
 use crate::rule::month::MonthListing;
+use crate::rule::{Listing, select};
 use crate::simulation::{Mutant, is_active};
 use davy_base::Timestamp;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long each level is kept, from the end of the hour or day.
@@ -57,6 +60,8 @@ pub enum Expired {
     Block(BlockId),
     /// A month block.
     Month(BlockId),
+    /// The series of some classes of a block, which gets a successor without them.
+    Series(Period, BlockId, BTreeSet<Class>),
     /// The files of a block without a meta object.
     Unfinished(Period, BlockId),
 }
@@ -72,6 +77,8 @@ pub enum Reason {
     Days,
     /// A process was killed while it wrote or deleted the block, and nothing writes it again.
     Unfinished,
+    /// A rule expires series.
+    Rule,
     /// No day block has held the sums of the hour for the grace period, so its windows are kept.
     NotCovered,
 }
@@ -84,6 +91,7 @@ impl Reason {
             Self::Hours => "the retention of hourly sums is over",
             Self::Days => "the retention of days is over",
             Self::Unfinished => "a killed process left files of a block without its meta.json",
+            Self::Rule => "a rule of retention expires its series",
             Self::NotCovered => "kept: no day block has had the sums for the grace period",
         }
     }
@@ -96,6 +104,10 @@ impl Reason {
 ///
 /// Sums by hour are kept for the grace period at least, because a listing may not show those of a younger block.
 ///
+/// Rules replace a block by a successor without the series that have expired, or delete a block in which all have
+/// (see [`rules`](super::rules)). A block is deleted by a rule only when nothing is left of which it could be merged
+/// again, because that would be done.
+///
 /// Files of a block without a meta object are deleted when nothing is left of which the block could be merged. Until
 /// then an archiver may be writing them, or write them again.
 pub fn plan_retention(
@@ -104,12 +116,14 @@ pub fn plan_retention(
     now: Timestamp,
     retention: &Retention,
     grace: Duration,
+    fates: &Fates,
 ) -> Vec<(Expired, Reason)> {
     let mut plan = Vec::new();
     let is_past = |end: Timestamp, span: Duration| end.plus(span) <= now;
-    let is_gone = is_past(day.end(), retention.days);
+    let is_gone = is_past(day.end(), fates.longest.unwrap_or(retention.days));
     for (hour, pieces) in &listing.hours {
         if !is_past(hour.end(), retention.windows) {
+            plan.extend(by_rule(*hour, pieces, fates));
             continue;
         }
         let cover = listing.complete(*hour).map(|at| listing.blocks[at].since);
@@ -119,16 +133,29 @@ pub fn plan_retention(
         {
             Reason::Windows
         } else {
+            plan.extend(by_rule(*hour, pieces, fates));
             Reason::NotCovered
         };
         let segments = pieces.segments.iter().map(|of| Piece::Segment(of.name));
         let blocks = pieces.blocks.iter().map(|of| Piece::Block(of.id.clone()));
         let all = segments.chain(blocks);
-        plan.extend(all.map(|piece| (Expired::Piece(*hour, piece), reason)));
+        let all = all.map(|piece| Expired::Piece(*hour, piece));
+        let is_planned = |of: &Expired| plan.iter().any(|(planned, _)| planned == of);
+        let all: Vec<Expired> = all.filter(|of| !is_planned(of)).collect();
+        plan.extend(all.into_iter().map(|of| (of, reason)));
     }
-    for block in &listing.blocks {
+    let has_pieces = |of: &Listing| !of.segments.is_empty() || !of.blocks.is_empty();
+    let has_windows = listing.hours.values().any(has_pieces);
+    for (at, block) in listing.blocks.iter().enumerate() {
+        let fate = fates.blocks.get(&block.id);
+        if let (Some(Fate::Successor(classes)), false) = (fate, is_superseded(listing, at)) {
+            let series = Expired::Series(day.into(), block.id.clone(), classes.clone());
+            plan.push((series, Reason::Rule));
+        }
         if is_gone {
             plan.push((Expired::Block(block.id.clone()), Reason::Days));
+        } else if fate == Some(&Fate::Deleted) && !has_windows {
+            plan.push((Expired::Block(block.id.clone()), Reason::Rule));
         } else if block.has_hours
             && is_past(day.end(), retention.hours)
             && is_past(block.since, grace)
@@ -180,6 +207,41 @@ pub fn plan_month_retention(
         }
     }
     plan
+}
+
+/// What rules do with the hour blocks that are read.
+fn by_rule(hour: Hour, pieces: &Listing, fates: &Fates) -> Vec<(Expired, Reason)> {
+    if fates.blocks.is_empty() {
+        return Vec::new();
+    }
+    let blocks = select(pieces)
+        .blocks
+        .into_iter()
+        .map(|at| &pieces.blocks[at]);
+    let expired = blocks.filter_map(|block| match fates.blocks.get(&block.id)? {
+        Fate::Kept => None,
+        Fate::Successor(classes) => Some(Expired::Series(
+            hour.into(),
+            block.id.clone(),
+            classes.clone(),
+        )),
+        // A listed segment would be read and merged again.
+        Fate::Deleted => pieces
+            .segments
+            .is_empty()
+            .then(|| Expired::Piece(hour, Piece::Block(block.id.clone()))),
+    });
+    expired.map(|of| (of, Reason::Rule)).collect()
+}
+
+/// Whether another day block, which readers prefer, holds all that a day block holds.
+fn is_superseded(listing: &DayListing, at: usize) -> bool {
+    let block = &listing.blocks[at];
+    listing.blocks.iter().enumerate().any(|(other, by)| {
+        let is_first = by.leaf_count() > block.leaf_count() || by.id < block.id;
+        let holds = |(hour, of): (&Hour, &BTreeSet<ulid::Ulid>)| of.is_subset(by.of_hour(*hour));
+        other != at && is_first && block.leaves.iter().all(holds)
+    })
 }
 
 #[cfg(test)]

@@ -5,4 +5,5 @@ mod answers;
 mod damage;
 pub(crate) mod days;
 mod months;
+mod rules;
 mod work;

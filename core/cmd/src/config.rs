@@ -5,6 +5,7 @@ mod general;
 mod limits;
 mod load;
 mod render;
+mod rules;
 mod setting;
 mod settings;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod values;
 pub(crate) use error::Error;
 pub(crate) use limits::configured as configured_limits;
 pub(crate) use load::{Flags, Loaded, Source};
+pub(crate) use rules::configured as configured_rules;
 pub(crate) use setting::Setting;
 pub(crate) use settings::{SETTINGS, find_setting};
 pub(crate) use values::{Config, LogFormat};

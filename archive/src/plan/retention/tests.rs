@@ -20,9 +20,13 @@ fn listing() -> DayListing {
 
 fn reasons(listing: &DayListing, days: u32, minutes: u64) -> Vec<Reason> {
     let now = OF.end().plus(DAY * days).plus(Duration::from_mins(minutes));
-    let retention = Retention::default();
-    let plan = plan_retention(listing, OF, now, &retention, Duration::from_hours(1));
+    let plan = planned(listing, now, &Fates::default());
     plan.into_iter().map(|(_, reason)| reason).collect()
+}
+
+fn planned(listing: &DayListing, now: Timestamp, fates: &Fates) -> Vec<(Expired, Reason)> {
+    let retention = Retention::default();
+    plan_retention(listing, OF, now, &retention, Duration::from_hours(1), fates)
 }
 
 #[test]
@@ -98,4 +102,82 @@ fn files_without_a_meta_object_are_deleted_when_nothing_is_left_to_merge() {
     let mut fresh = of_day;
     fresh.since = OF.end().plus(DAY * 90);
     check(&fresh, false, 90, 0);
+}
+
+/// The fates of blocks, in an archive with a rule that keeps series for a thousand days.
+fn fates(of: &[(u64, Fate)]) -> Fates {
+    let block = |(name, fate): &(u64, Fate)| (BlockId(format!("{name:032x}")), fate.clone());
+    Fates {
+        longest: Some(DAY * 1_000),
+        blocks: of.iter().map(block).collect(),
+    }
+}
+
+fn after(days: u32) -> Timestamp {
+    OF.end().plus(DAY * days)
+}
+
+#[test]
+fn rule_replaces_the_blocks_that_are_read_and_nothing_else() {
+    let successor = Fate::Successor([0].into());
+    let of_all = fates(&[
+        (5, successor.clone()),
+        (6, successor.clone()),
+        (9, successor),
+    ]);
+    let hour = Hour(OF.first().0 + 23);
+    let id = |name: u64| BlockId(format!("{name:032x}"));
+    let series =
+        |period: Period, name| (Expired::Series(period, id(name), [0].into()), Reason::Rule);
+    let mut all = listing();
+    all.hours
+        .get_mut(&hour)
+        .expect("listed")
+        .blocks
+        .push(block(6, [1]));
+    assert_eq!(
+        planned(&all, after(7), &of_all),
+        [series(hour.into(), 5), series(OF.into(), 9)]
+    );
+    // The successor of the day block is listed.
+    all.blocks.push(day_block(3, &[(23, &[1, 2])]));
+    assert_eq!(planned(&all, after(7), &of_all), [series(hour.into(), 5)]);
+    // Windows expire as without rules.
+    let plan = planned(&all, after(14), &of_all);
+    assert!(
+        plan.iter().all(|(_, reason)| *reason == Reason::Windows),
+        "{plan:?}"
+    );
+    assert_eq!(plan.len(), 3);
+}
+
+#[test]
+fn block_is_deleted_by_a_rule_when_nothing_is_left_to_merge_it_again() {
+    let of_all = fates(&[(5, Fate::Deleted), (9, Fate::Deleted)]);
+    let hour = Hour(OF.first().0 + 23);
+    let id = |name: u64| BlockId(format!("{name:032x}"));
+    let mut all = listing();
+    assert_eq!(planned(&all, after(7), &of_all), [], "a segment is listed");
+    all.hours.get_mut(&hour).expect("listed").segments.clear();
+    let of_hour = (Expired::Piece(hour, Piece::Block(id(5))), Reason::Rule);
+    assert_eq!(planned(&all, after(7), &of_all), [of_hour]);
+    all.hours.clear();
+    let of_day = (Expired::Block(id(9)), Reason::Rule);
+    assert_eq!(planned(&all, after(7), &of_all), [of_day]);
+}
+
+#[test]
+fn day_with_series_that_are_kept_longer_stays() {
+    let mut all = listing();
+    all.hours.clear();
+    all.blocks[0].has_hours = false;
+    let kept = fates(&[(9, Fate::Kept)]);
+    assert_eq!(planned(&all, after(731), &kept), []);
+    assert_eq!(planned(&all, after(731), &Fates::default()).len(), 1);
+    let reasons = |days| -> Vec<Reason> {
+        let plan = planned(&all, after(days), &kept);
+        plan.into_iter().map(|(_, reason)| reason).collect()
+    };
+    assert_eq!(reasons(999), []);
+    assert_eq!(reasons(1_000), [Reason::Days]);
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::plan::day::plan_day;
 use crate::plan::retention::{Expired, Reason, Retention, plan_retention};
+use crate::plan::rules::Fates;
 use crate::plan::{Piece, Policy, plan};
 use crate::rule::{BlockEntry, SegmentEntry};
 use davy_base::Random;
@@ -164,7 +165,9 @@ impl Bucket {
         policy: &Policy,
         random: &mut Random,
     ) {
-        for (expired, reason) in plan_retention(view, DAY, now, retention, policy.grace) {
+        for (expired, reason) in
+            plan_retention(view, DAY, now, retention, policy.grace, &Fates::default())
+        {
             match expired {
                 Expired::Piece(hour, piece)
                     if reason != Reason::NotCovered && random.below(3) > 0 =>

@@ -7,6 +7,7 @@ use crate::plan::Policy;
 use crate::plan::day::plan_day;
 use crate::plan::month::plan_month;
 use crate::plan::retention::{Expired, Reason, Retention, plan_retention};
+use crate::plan::rules::Fates;
 use crate::rule::BlockEntry;
 use crate::rule::day::{DayBlock, Hours};
 use davy_base::Random;
@@ -150,7 +151,9 @@ impl Bucket {
             });
         }
         listing.blocks.retain(|of| !plan.delete.contains(&of.id));
-        for (expired, reason) in plan_retention(seen, day, now, retention, policy.grace) {
+        let grace = policy.grace;
+        for (expired, reason) in plan_retention(seen, day, now, retention, grace, &Fates::default())
+        {
             if let (Expired::Piece(hour, Piece::Block(id)), Reason::Windows) = (expired, reason)
                 && let Some(pieces) = listing.hours.get_mut(&hour)
             {

@@ -41,32 +41,43 @@ pub(super) fn run(dry_run: bool, options: &ArchiveOptions) -> Result<(), Failure
 struct Line<'a> {
     count: usize,
     bytes: u64,
+    series: usize,
     first: &'a str,
     last: &'a str,
 }
 
 /// One line for each tenant, kind and reason.
 fn table(all: &[Retained], dry_run: bool) -> String {
-    let mut lines: BTreeMap<(&str, &str, &str), Line<'_>> = BTreeMap::new();
+    let mut lines: BTreeMap<(&str, &str, &str, &str), Line<'_>> = BTreeMap::new();
     for of in all {
-        let key = (of.tenant.as_str(), of.kind, of.reason);
+        let key = (of.tenant.as_str(), of.kind, of.reason, of.rule.as_str());
         let line = lines.entry(key).or_insert(Line {
             count: 0,
             bytes: 0,
+            series: 0,
             first: &of.period,
             last: &of.period,
         });
         line.count += 1;
         line.bytes += of.bytes;
+        line.series += of.series;
         line.first = line.first.min(&of.period);
         line.last = line.last.max(&of.period);
     }
     let mut text = String::new();
-    for ((tenant, kind, reason), line) in lines {
+    for ((tenant, kind, reason, rule), line) in lines {
         let Line {
             count, first, last, ..
         } = line;
         let size = units::bytes(line.bytes as f64);
+        if !rule.is_empty() {
+            let series = units::count(line.series, "series", "series");
+            let blocks = units::count(count, "block", "blocks");
+            text.push_str(&format!(
+                "{tenant}  {series} of {blocks}, about {size}, {first} to {last}: {reason}: {rule}\n"
+            ));
+            continue;
+        }
         text.push_str(&format!(
             "{tenant}  {count} x {kind}, {size}, {first} to {last}: {reason}\n"
         ));

@@ -3,7 +3,9 @@
 use super::error::Error;
 use super::render::FOCUS;
 use super::setting::Setting;
-use super::settings::{SETTINGS, find_setting, of_focus, of_process, of_tenant};
+use super::settings::{
+    RULE_KEYS, RULES, SETTINGS, find_setting, of_focus, of_process, of_rule, of_tenant,
+};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use davy_control::nearest;
 use std::collections::BTreeMap;
@@ -304,6 +306,15 @@ fn flatten(
                     values.push((known, single(known, value, path)?));
                 }
             }
+            (toml::Value::Array(rules), None) if key == RULES => {
+                flatten_rules(rules, path, values)?;
+            }
+            (_, None) if key == RULES => {
+                return Err(Error(format!(
+                    "{RULES} in {} must be a list of tables: [[{RULES}]]",
+                    path.display()
+                )));
+            }
             (_, Some(known)) => values.push((known, single(&key, value, path)?)),
             (toml::Value::Table(_), None) => {
                 let what = format!("key in {}:", path.display());
@@ -315,6 +326,35 @@ fn flatten(
                 let what = format!("key in {}:", path.display());
                 return Err(unknown(&what, &key, SETTINGS.iter().map(|s| s.key)));
             }
+        }
+    }
+    Ok(())
+}
+
+/// The rules of retention, numbered from 1.
+fn flatten_rules(
+    rules: &[toml::Value],
+    path: &Path,
+    values: &mut Vec<(&'static str, String)>,
+) -> Result<(), Error> {
+    for (number, rule) in (1..).zip(rules) {
+        let Some(table) = rule.as_table() else {
+            return Err(Error(format!(
+                "rule {number} of {RULES} in {} must be a table: [[{RULES}]]",
+                path.display()
+            )));
+        };
+        // The selector is what makes it a rule, so that one without it is found.
+        let selector = of_rule(number, "selector").map(|key| (key, String::new()));
+        values.extend(selector.filter(|_| !table.contains_key("selector")));
+        for (name, value) in table {
+            let Some(known) = of_rule(number, name) else {
+                let what = format!("key in {}:", path.display());
+                let keys = RULE_KEYS.map(|of| format!("{RULES}.{of}"));
+                let keys = keys.iter().map(String::as_str);
+                return Err(unknown(&what, &format!("{RULES}.{name}"), keys));
+            };
+            values.push((known, single(known, value, path)?));
         }
     }
     Ok(())

@@ -107,6 +107,19 @@ fn leaked(key: String) -> &'static str {
     key
 }
 
+/// The keys of a rule in `[[archive.retention_rules]]`.
+pub(super) const RULE_KEYS: [&str; 3] = ["selector", "tenant", "days_retention"];
+
+/// The section of the rules of retention.
+pub(super) const RULES: &str = "archive.retention_rules";
+
+/// The key `archive.retention_rules.NUMBER.NAME` of a part of a rule, counted from 1; `None` if rules have no such part.
+pub(super) fn of_rule(number: usize, name: &str) -> Option<&'static str> {
+    RULE_KEYS
+        .contains(&name)
+        .then(|| leaked(format!("{RULES}.{number}.{name}")))
+}
+
 fn one_of_many(
     section: &str,
     owner: &str,

@@ -150,6 +150,65 @@ fn invalid_value_is_refused_with_its_source() {
 }
 
 #[test]
+fn rules_of_retention_are_read_in_their_order_and_bad_ones_are_refused() {
+    let config = |file: &str| {
+        let loaded = load(Some(file), &[], &[])?;
+        Config::new(&loaded)
+    };
+    let rule = |rest: &str| format!("[[archive.retention_rules]]\n{rest}\n");
+    let ten = (1..=10).map(|days| {
+        rule(&format!(
+            "selector = '{{service_name=\"s{days}\"}}'\ndays_retention = \"{days}d\""
+        ))
+    });
+    let of_team =
+        rule("tenant = \"team\"\nselector = '{member=~\"gc.*\"}'\ndays_retention = \"1095d\"");
+    let rules = config(&(ten.collect::<String>() + &of_team)).expect("valid");
+    let rules = rules.retention_rules;
+    let days: Vec<u64> = rules.iter().map(|of| of.days.as_secs() / 86_400).collect();
+    assert_eq!(days, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1_095]);
+    assert_eq!(rules[9].selector.text(), "{service_name=\"s10\"}");
+    assert!(rules[9].tenant.is_none() && rules[10].tenant.is_some());
+
+    let check = |rest: &str, expected: &str| {
+        let error = config(&rule(rest)).map(|_| ()).expect_err(rest).0;
+        assert!(error.contains(expected), "{error}");
+    };
+    let days = "days_retention = \"7d\"";
+    check(
+        days,
+        "its selector selects everything; set archive.days_retention",
+    );
+    check(
+        &format!("selector = '{{a=}}'\n{days}"),
+        "invalid rule 1 of archive.retention_rules: invalid selector \"{a=}\": expected a quoted value at column 4",
+    );
+    check(
+        "selector = '{a=\"b\"}'",
+        "expected a duration above 0 such as 7d or 1095d",
+    );
+    check(
+        "selector = '{a=\"b\"}'\ndays_retention = \"0s\"",
+        "invalid archive.retention_rules.1.days_retention = \"0s\" (/davy.toml): expected a duration above 0",
+    );
+    check(
+        &format!("selector = '{{a=\"b\"}}'\ntenant = \"\"\n{days}"),
+        "invalid tenant \"\" of rule 1",
+    );
+    check(
+        &format!("selectr = '{{a=\"b\"}}'\n{days}"),
+        "unknown key in /davy.toml: archive.retention_rules.selectr; did you mean archive.retention_rules.selector?",
+    );
+    let error = config("[archive.retention_rules]\na = 1").map(|_| ());
+    assert_eq!(
+        error,
+        Err(Error(
+            "archive.retention_rules in /davy.toml must be a list of tables: [[archive.retention_rules]]".to_owned()
+        ))
+    );
+}
+
+#[test]
 fn every_default_is_valid() {
     Config::new(&load(None, &[], &[]).expect("load the defaults")).expect("valid defaults");
 }

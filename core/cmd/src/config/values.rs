@@ -4,6 +4,8 @@ use super::error::Error;
 use super::limits;
 use super::load::Loaded;
 use super::render::RenderConfig;
+use super::rules;
+use davy_archive::plan::rules::RetentionRule;
 use davy_archive::LimitTable;
 use davy_bucket::{BucketSettings, ClientOptions, Secret};
 use davy_profiler::Compression;
@@ -44,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) windows_retention: Duration,
     pub(crate) hours_retention: Duration,
     pub(crate) days_retention: Duration,
+    pub(crate) retention_rules: Vec<RetentionRule>,
     pub(crate) future_lead: Duration,
     pub(crate) bucket_requests: ClientOptions,
     pub(crate) limits: LimitTable,
@@ -212,6 +215,7 @@ impl Config {
             windows_retention: duration("archive.windows_retention")?,
             hours_retention: duration("archive.hours_retention")?,
             days_retention: duration("archive.days_retention")?,
+            retention_rules: rules::configured(loaded)?,
             future_lead: duration("archive.future_lead")?,
             bucket_requests: ClientOptions {
                 timeout: duration("bucket.timeout")?,

@@ -4,7 +4,7 @@
 use super::compose::Composed;
 use super::plan::Plan;
 use super::toggles;
-use crate::config::{Loaded, configured_limits};
+use crate::config::{Loaded, configured_limits, configured_rules};
 use crate::failure::Failure;
 use davy_runtime::{State, Stop};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,8 +31,8 @@ pub(super) fn watch(stop: &Stop, plan: &Plan, composed: &Composed) -> Result<(),
     Ok(())
 }
 
-/// Reloads the configuration at each SIGHUP and forwards the signal to the children. Toggles and the limits of tenants
-/// change immediately; other settings take effect at the next start.
+/// Reloads the configuration at each SIGHUP and forwards the signal to the children. Toggles, the limits of tenants and
+/// the rules of retention change immediately; other settings take effect at the next start.
 fn reload(
     mut hangup: Signal,
     plan: &Plan,
@@ -45,13 +45,18 @@ fn reload(
     async move {
         while hangup.recv().await.is_some() {
             let loaded = Loaded::from_environment(&flags);
-            let read =
-                loaded.and_then(|of| Ok((toggles::configured(&of)?, configured_limits(&of)?)));
+            let read = loaded.and_then(|of| {
+                let (limits, rules) = (configured_limits(&of)?, configured_rules(&of)?);
+                Ok((toggles::configured(&of)?, limits, rules))
+            });
             match read {
-                Ok((settings, limits)) => {
-                    tracing::info!("configuration reloaded; toggles and limits are in effect");
+                Ok((settings, limits, rules)) => {
+                    tracing::info!(
+                        "configuration reloaded; toggles, limits and rules of retention are in effect"
+                    );
                     if let Some(archive) = &archive {
                         archive.limits().replace(limits);
+                        archive.retention_rules().replace(rules);
                     }
                     control.configure(settings).await;
                 }

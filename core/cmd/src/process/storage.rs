@@ -62,6 +62,7 @@ fn archive(
     options.buffer_bytes = config.buffer_bytes;
     options.retention = config.retention;
     options.levels = retention(config);
+    options.retention_rules = config.retention_rules.clone();
     options.future = config.future_lead;
     options.requests = config.bucket_requests.clone();
     options.limits = config.limits.clone();
