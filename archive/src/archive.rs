@@ -6,11 +6,13 @@ use crate::ingest::{self, Ingest};
 use crate::limits::LiveLimits;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
+use crate::prices::Prices;
 use crate::query::{self, Query};
 use crate::symbols::Symbols;
 use axum::Router;
 use davy_base::{Clock, Random, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// An archive. Cheap to clone; clones share buffers, cache and metrics.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ pub struct Archive {
     compactor: Compactor,
     limits: LiveLimits,
     bucket: Arc<Bucket>,
+    prices: Arc<Prices>,
     clock: Clock,
     random: Arc<Mutex<Random>>,
 }
@@ -43,6 +46,7 @@ impl Archive {
             compactor: Compactor::new(of.clone(), Arc::clone(to), metrics),
             limits,
             bucket,
+            prices: Arc::new(options.prices),
             clock: options.clock,
             random: Arc::new(Mutex::new(options.random)),
         })
@@ -78,6 +82,16 @@ impl Archive {
         self.clock.now()
     }
 
+    /// The time of the monotonic clock.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// What the provider of the bucket charges.
+    pub(crate) fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
     /// Random bits.
     pub(crate) fn random_bits(&self) -> u128 {
         // No holder panics.
@@ -110,6 +124,7 @@ pub const OPERATIONS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/symbols", "ListSymbols"),
     ("GET", "/api/v1/symbols/{build_id}", "GetSymbols"),
     ("PUT", "/api/v1/symbols/{build_id}", "PutSymbols"),
+    ("GET", "/api/v1/archive", "GetArchive"),
     ("GET", "/api/v1/profiles/types", "ListProfileTypes"),
     ("GET", "/api/v1/profiles/labels", "ListProfileLabels"),
     ("GET", "/api/v1/profiles/series", "QuerySeries"),

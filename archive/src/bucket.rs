@@ -6,6 +6,7 @@ mod meter;
 pub mod months;
 mod piece;
 pub(crate) mod requests;
+pub(crate) mod tally;
 
 use crate::cache::{Cache, Entry};
 use crate::error::{Error, Result};
@@ -29,6 +30,7 @@ use piece::WHOLE;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tally::Tally;
 use ulid::Ulid;
 
 /// The object storage that holds an archive.
@@ -39,6 +41,7 @@ pub struct Bucket {
     cache: Cache,
     disk: Option<DiskCache>,
     metrics: Metrics,
+    tally: Arc<Tally>,
     clock: Clock,
     /// Time by which listings may be late.
     grace: Duration,
@@ -72,7 +75,8 @@ impl Bucket {
                 prefix: String::new(),
             },
         });
-        let meter = BucketMeter::new(metrics.clone(), &keys);
+        let tally = Arc::new(Tally::new(options.clock.now()));
+        let meter = BucketMeter::new(metrics.clone(), Arc::clone(&tally), &keys);
         Self {
             client: Arc::new(Client::new(
                 opened,
@@ -85,6 +89,7 @@ impl Bucket {
             cache: Cache::new(options.cache_bytes),
             disk: options.disk.clone(),
             metrics,
+            tally,
             clock: options.clock.clone(),
             grace: options.policy.grace,
         }
@@ -93,6 +98,11 @@ impl Bucket {
     /// The client that sends the requests.
     pub(crate) fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// The requests of this process.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Tenants that have objects, sorted.

@@ -8,6 +8,7 @@ mod verify;
 
 pub use item::Item;
 pub use level::{Level, ServiceBytes, TenantLevels};
+pub(crate) use level::{Listed, levels, services};
 
 use crate::archive::Archive;
 use crate::error::Result;

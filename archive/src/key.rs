@@ -115,7 +115,7 @@ pub const META: &str = "meta.json";
 /// The object with the names of the segments whose windows a day block holds.
 pub const SEGMENTS: &str = "segments.json";
 const SEGMENT: &str = ".segment";
-const ARCHIVERS: &str = ".archivers";
+pub(crate) const ARCHIVERS: &str = ".archivers";
 
 impl Keys {
     /// Keys below `prefix`, such as `davy/prod`, or of the whole bucket if it is empty.

@@ -4,6 +4,7 @@ use crate::limits::LimitTable;
 use crate::plan::Policy;
 use crate::plan::retention::Retention;
 use crate::plan::rules::RetentionRule;
+use crate::prices::Prices;
 use davy_base::{Clock, Random};
 use davy_bucket::{ClientOptions, DiskCache, OpenBucket};
 use davy_profile::Limits;
@@ -55,6 +56,8 @@ pub struct ArchiveOptions {
     pub future: Duration,
     /// Time limits, retries and parts of requests to the bucket.
     pub requests: ClientOptions,
+    /// What the provider of the bucket charges.
+    pub prices: Prices,
     /// Size of the cache of object pieces, in bytes.
     pub cache_bytes: usize,
     /// Cache of object pieces on disk, for what is no longer in memory.
@@ -121,6 +124,7 @@ impl ArchiveOptions {
             retention_rules: Vec::new(),
             future: Duration::from_mins(10),
             requests: ClientOptions::default(),
+            prices: Prices::default(),
             cache_bytes: 32 << 20,
             disk: None,
             symbol_index_bytes: 256 << 20,

@@ -3,11 +3,13 @@ import './style/page.css';
 import { render } from 'preact';
 import { pageOf } from './logic/route';
 
-// Each page is a separate chunk: Explore starts its requests when it is loaded, and Members must not.
+// Each page is a separate chunk: a page starts its requests when it is loaded, and the others must not.
 const root = document.getElementById('app')!;
 const page = pageOf(location.pathname);
 if (page === 'members') {
   void import('./views/members/MembersPage').then(({ MembersPage }) => render(<MembersPage />, root));
+} else if (page === 'archive') {
+  void import('./views/archive/ArchivePage').then(({ ArchivePage }) => render(<ArchivePage />, root));
 } else if (page === null) {
   void import('./views/NotFound').then(({ NotFound }) => render(<NotFound />, root));
 } else {

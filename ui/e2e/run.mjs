@@ -1,6 +1,7 @@
 // The browser test: against a running Davy that profiles itself (DAVY_URL), or, with --fixture, more
 // checks against synthetic profiles.
 import { launch } from './browser.mjs';
+import { commonArchive, fixtureArchive } from './archive.mjs';
 import { common } from './common.mjs';
 import { fixtureEmpty } from './empty.mjs';
 import { onlyFixture } from './fixture.mjs';
@@ -15,8 +16,8 @@ const only = process.argv.find((a) => a.startsWith('--only='))?.slice(7);
 const browser = await launch();
 let passed = 0;
 let failed = 0;
-const both = [...common, ...commonMembers];
-const checks = own ? [...both, ...onlyFixture, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers] : both;
+const both = [...common, ...commonMembers, ...commonArchive];
+const checks = own ? [...both, ...onlyFixture, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : both;
 for (const [name, check] of checks) {
   if (only && !name.includes(only)) continue;
   try {

@@ -1,29 +1,39 @@
 //! Counts requests by kind, level and member.
 
-use crate::key::Keys;
+use super::tally::Tally;
+use crate::key::{ARCHIVERS, Keys};
 use crate::metrics::Metrics;
 use davy_bucket::{FaultKind, Meter, RequestKind};
 use object_store::path::Path;
+use std::sync::Arc;
 
-/// Counts requests in the archive's metrics.
+/// Counts requests in the archive's metrics, and for each tenant.
 pub(super) struct BucketMeter {
     metrics: Metrics,
+    tally: Arc<Tally>,
     /// Parts of the prefix of all keys.
     prefix: usize,
 }
 
 impl BucketMeter {
-    pub(super) fn new(metrics: Metrics, keys: &Keys) -> Self {
+    pub(super) fn new(metrics: Metrics, tally: Arc<Tally>, keys: &Keys) -> Self {
         Self {
             metrics,
+            tally,
             prefix: keys.root().parts().count(),
         }
     }
 
     fn level(&self, key: &Path) -> &'static str {
+        self.owner_and_level(key).1
+    }
+
+    /// The first part of a key after the prefix, "" if there is none, and its level.
+    fn owner_and_level(&self, key: &Path) -> (String, &'static str) {
         let parts: Vec<_> = key.parts().skip(self.prefix).take(3).collect();
         let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
-        level(&parts)
+        let owner = parts.first().copied().unwrap_or_default();
+        (owner.to_owned(), level(&parts))
     }
 }
 
@@ -31,6 +41,7 @@ impl BucketMeter {
 fn level(parts: &[&str]) -> &'static str {
     match parts {
         [] => "tenants",
+        [ARCHIVERS, ..] => "archivers",
         [_, "segments", ..] => "segments",
         [_, "blocks", "hour", ..] => "hour",
         [_, "blocks", "day", ..] => "day",
@@ -58,9 +69,11 @@ impl std::fmt::Debug for BucketMeter {
 
 impl Meter for BucketMeter {
     fn requests(&self, kind: RequestKind, key: &Path, requests: u64) {
-        let labels = [kind.name(), self.level(key), member()];
+        let (owner, level) = self.owner_and_level(key);
+        let labels = [kind.name(), level, member()];
         let counter = self.metrics.bucket_requests.with_label_values(&labels);
         counter.inc_by(requests);
+        self.tally.add(&owner, kind, level, (requests, 0));
     }
 
     fn failed(&self, kind: RequestKind, key: &Path, reason: FaultKind) {
@@ -87,11 +100,11 @@ impl Meter for BucketMeter {
     }
 
     fn bytes(&self, kind: RequestKind, key: &Path, bytes: u64) {
-        let labels = [kind.name(), self.level(key), member()];
-        self.metrics
-            .bucket_bytes
-            .with_label_values(&labels)
-            .inc_by(bytes);
+        let (owner, level) = self.owner_and_level(key);
+        let labels = [kind.name(), level, member()];
+        let counter = self.metrics.bucket_bytes.with_label_values(&labels);
+        counter.inc_by(bytes);
+        self.tally.add(&owner, kind, level, (0, bytes));
     }
 }
 
@@ -106,6 +119,7 @@ mod tests {
             assert_eq!(level(&parts), expected, "{key}");
         };
         check("", "tenants");
+        check(".archivers/01J", "archivers");
         check("anonymous/segments/2026-11-29/10/x.segment", "segments");
         check("anonymous/blocks/hour/2026-11-29/10/x/meta.json", "hour");
         check("t/blocks/day/2026-11-29/x/meta.json", "day");

@@ -8,7 +8,7 @@ use crate::format::block::Meta;
 use crate::key::{BlockId, Hour, META, Period, SEGMENTS, Tenant};
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
-use crate::plan::Piece;
+use crate::plan::{Piece, Policy};
 use crate::simulation::{Mutant, is_active};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -52,6 +52,11 @@ impl Compactor {
     /// The rules of retention, which can be replaced at any time.
     pub fn rules(&self) -> &LiveRules {
         &self.rules
+    }
+
+    /// When it merges and deletes.
+    pub(crate) fn policy(&self) -> Policy {
+        self.options.policy
     }
 
     /// Writes the files of a block, the meta object last.

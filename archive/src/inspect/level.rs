@@ -1,14 +1,24 @@
 //! What each level of a tenant holds.
 
 use crate::archive::Archive;
+use crate::bucket::Bucket;
+use crate::compact::Compactor;
 use crate::error::Result;
 use crate::format::block::Meta;
-use crate::key::{BlockId, Day, Period, Tenant};
+use crate::key::{BlockId, Day, Month, Period, Tenant};
+use crate::plan::day::plan_day;
+use crate::plan::month::plan_month;
+use crate::plan::plan;
 use crate::rule::day::DayListing;
+use crate::rule::month::MonthListing;
 use crate::rule::select;
 use davy_base::Timestamp;
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// Number of meta objects that are read concurrently.
+const TOGETHER: usize = 8;
 
 /// A level of a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,6 +36,8 @@ pub struct Level {
     /// Seconds since the end of the oldest hour or day that the next level does not hold; 0 without one. Days do not wait
     /// for months, which hold nothing else.
     pub lag_seconds: u64,
+    /// Number of hours, days or months that are due to be merged into the next level.
+    pub backlog: usize,
 }
 
 /// The size of a service in blocks. Services that share a row group share its size.
@@ -95,74 +107,120 @@ impl Archive {
         let (days, mut faults) = self.all_days(tenant).await?;
         let (months, of_months) = self.bucket().months(tenant, &days).await?;
         faults.extend(of_months);
-        let now = self.now();
-        let mut levels = [
-            Level::named("segment"),
-            Level::named("hour"),
-            Level::named("day"),
-        ];
-        let mut of_months = Level::named("month");
-        let mut services: BTreeMap<String, [u64; 3]> = BTreeMap::new();
-        for (month, listing) in &months {
-            for block in &listing.blocks {
-                of_months.add(&(*month).into(), block.bytes);
-                self.add_services(tenant, (*month).into(), &block.id, 2, &mut services)
-                    .await;
-            }
-        }
-        for (day, listing) in &days {
-            add_day(&mut levels, *day, listing, now);
-            for (hour, pieces) in &listing.hours {
-                for block in &pieces.blocks {
-                    self.add_services(tenant, (*hour).into(), &block.id, 0, &mut services)
-                        .await;
-                }
-            }
-            for block in &listing.blocks {
-                self.add_services(tenant, (*day).into(), &block.id, 1, &mut services)
-                    .await;
-            }
-        }
-        let mut services: Vec<ServiceBytes> = services
-            .into_iter()
-            .map(
-                |(service, [hour_bytes, day_bytes, month_bytes])| ServiceBytes {
-                    service,
-                    hour_bytes,
-                    day_bytes,
-                    month_bytes,
-                },
-            )
-            .collect();
-        let bytes = |of: &ServiceBytes| of.hour_bytes + of.day_bytes + of.month_bytes;
-        services.sort_by_key(|of| std::cmp::Reverse(bytes(of)));
+        let compactor = self.compactor();
+        let services = services(self.bucket(), tenant, (&days, &months), usize::MAX).await;
         let quarantine = self.bucket().keys.quarantine(tenant);
         Ok(TenantLevels {
             tenant: tenant.key().to_owned(),
-            levels: levels.into_iter().chain([of_months]).collect(),
-            services,
+            levels: levels((&days, &months), self.now(), &compactor),
+            services: services.services,
             quarantined: self.bucket().list(&quarantine).await?.len(),
             faults,
         })
     }
+}
 
-    async fn add_services(
-        &self,
-        tenant: &Tenant,
-        period: Period,
-        id: &BlockId,
-        column: usize,
-        services: &mut BTreeMap<String, [u64; 3]>,
-    ) {
-        let Ok(meta) = self.bucket().meta(tenant, period, id).await else {
-            return;
-        };
+/// The days and months of a tenant.
+pub(crate) type Listed<'a> = (
+    &'a BTreeMap<Day, DayListing>,
+    &'a BTreeMap<Month, MonthListing>,
+);
+
+/// The levels of a tenant, the finest first.
+pub(crate) fn levels(
+    (days, months): Listed<'_>,
+    now: Timestamp,
+    compactor: &Compactor,
+) -> Vec<Level> {
+    let (policy, retention) = (&compactor.policy(), compactor.retention());
+    let mut levels = [
+        Level::named("segment"),
+        Level::named("hour"),
+        Level::named("day"),
+    ];
+    for (day, listing) in days {
+        add_day(&mut levels, *day, listing, now);
+        let hours = listing.hours.iter();
+        let due = hours.filter(|(hour, of)| !plan(of, **hour, now, policy).merge.is_empty());
+        levels[0].backlog += due.count();
+        let is_due = !plan_day(listing, *day, now, policy).is_settled();
+        levels[1].backlog += usize::from(is_due);
+    }
+    let mut of_months = Level::named("month");
+    for (month, listing) in months {
+        for block in &listing.blocks {
+            of_months.add(&(*month).into(), block.bytes);
+        }
+        let plan = plan_month(listing, *month, now, policy, &retention);
+        levels[2].backlog += usize::from(!plan.merge.is_empty());
+    }
+    levels.into_iter().chain([of_months]).collect()
+}
+
+/// The services of a tenant.
+pub(crate) struct Services {
+    /// The largest first.
+    pub(crate) services: Vec<ServiceBytes>,
+    /// Number of blocks that there are.
+    pub(crate) blocks: usize,
+    /// Number of blocks, the newest ones, whose services are counted.
+    pub(crate) counted: usize,
+}
+
+/// The services of the newest blocks of a tenant, from their meta objects. Blocks that cannot be read are left out.
+pub(crate) async fn services(
+    bucket: &Bucket,
+    tenant: &Tenant,
+    (days, months): Listed<'_>,
+    blocks_max: usize,
+) -> Services {
+    let mut blocks: Vec<(Period, &BlockId, usize)> = Vec::new();
+    for (month, listing) in months {
+        let of_month = listing.blocks.iter();
+        blocks.extend(of_month.map(|of| ((*month).into(), &of.id, 2)));
+    }
+    for (day, listing) in days.iter().rev() {
+        blocks.extend(listing.blocks.iter().map(|of| ((*day).into(), &of.id, 1)));
+        for (hour, pieces) in listing.hours.iter().rev() {
+            let of_hour = pieces.blocks.iter();
+            blocks.extend(of_hour.map(|of| ((*hour).into(), &of.id, 0)));
+        }
+    }
+    let count = blocks.len();
+    blocks.truncate(blocks_max);
+    let reads = blocks.into_iter().map(|(period, id, column)| async move {
+        let meta = bucket.meta(tenant, period, id).await;
+        meta.ok().map(|meta| (meta, column))
+    });
+    let reads: Vec<_> = reads.collect();
+    let mut reads = stream::iter(reads).buffer_unordered(TOGETHER);
+    let (mut services, mut counted) = (BTreeMap::<String, [u64; 3]>::new(), 0);
+    while let Some(read) = reads.next().await {
+        let Some((meta, column)) = read else { continue };
+        counted += 1;
         for (index, group) in meta.groups.iter().enumerate() {
             let bytes = group_bytes(&meta, index) / group.services.len().max(1) as u64;
             for service in &group.services {
                 services.entry(service.clone()).or_default()[column] += bytes;
             }
         }
+    }
+    let services = services.into_iter();
+    let services = services.map(
+        |(service, [hour_bytes, day_bytes, month_bytes])| ServiceBytes {
+            service,
+            hour_bytes,
+            day_bytes,
+            month_bytes,
+        },
+    );
+    let mut services: Vec<ServiceBytes> = services.collect();
+    let bytes = |of: &ServiceBytes| of.hour_bytes + of.day_bytes + of.month_bytes;
+    services.sort_by_key(|of| std::cmp::Reverse(bytes(of)));
+    Services {
+        services,
+        blocks: count,
+        counted,
     }
 }
 

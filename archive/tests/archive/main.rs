@@ -9,6 +9,7 @@ mod foreign;
 mod frames;
 mod hostile;
 mod levels;
+mod overview;
 mod pprof_tool;
 mod queries;
 mod refusals;

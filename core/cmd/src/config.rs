@@ -4,6 +4,7 @@ mod error;
 mod general;
 mod limits;
 mod load;
+mod prices;
 mod render;
 mod rules;
 mod setting;

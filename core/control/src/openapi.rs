@@ -1,6 +1,7 @@
 //! The OpenAPI description, made from the table of operations.
 
 mod content;
+mod overview;
 mod rows;
 
 use crate::api;
@@ -264,6 +265,7 @@ fn responses(operation: &Operation, is_change: bool, generator: &mut SchemaGener
             ("422", "Invalid symbol index, or that of another build"),
             ("503", "The bucket is unavailable"),
         ]),
+        "GetArchive" => problems.push(("503", "The bucket is not available")),
         _ if operation.path.starts_with(QUERY_PREFIX) => problems.extend([
             ("422", "The query exceeds a limit of its tenant"),
             (

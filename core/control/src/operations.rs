@@ -170,10 +170,14 @@ pub fn operations() -> impl Iterator<Item = Operation> {
 /// The paths of queries of the archive.
 pub(crate) const QUERY_PREFIX: &str = "/api/v1/profiles/";
 
+/// The path of the overview of the archive.
+pub(crate) const OVERVIEW: &str = "/api/v1/archive";
+
 /// Ingestion belongs to one member, queries to another.
 fn of_archive() -> impl Iterator<Item = Operation> {
     davy_archive::OPERATIONS.iter().map(|&(method, path, id)| {
-        let member = if path.starts_with(QUERY_PREFIX) {
+        let is_query = path.starts_with(QUERY_PREFIX) || path == OVERVIEW;
+        let member = if is_query {
             "archive.query"
         } else {
             "archive.ingest"

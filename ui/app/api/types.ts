@@ -153,3 +153,75 @@ export interface ChangeReply {
   name: string;
   detail: string;
 }
+
+/** A level of the archive; `first` and `last` are hours (`2026-03-01/05`), days (`2026-03-01`) or months (`2026-03`) in UTC, or empty. */
+export interface ArchiveLevel {
+  level: string;
+  pieces: number;
+  bytes: number;
+  first: string;
+  last: string;
+  lag_seconds: number;
+  backlog: number;
+}
+
+export interface ArchiveService {
+  service: string;
+  hour_bytes: number;
+  day_bytes: number;
+  month_bytes: number;
+}
+
+/** How long a level is kept, what is deleted next, and what is older but has no day block yet. */
+export interface ArchiveKept {
+  level: string;
+  seconds: number;
+  due_pieces: number;
+  due_bytes: number;
+  waiting_pieces: number;
+  waiting_bytes: number;
+}
+
+/** How long the series of a rule are kept, and what expires next. */
+export interface ArchiveRule {
+  selector: string;
+  seconds: number;
+  due_blocks: number;
+  due_bytes: number;
+}
+
+export interface ArchiveRequestRow {
+  request: string;
+  level: string;
+  requests: number;
+  bytes: number;
+  /** Null without a price. */
+  charge: number | null;
+}
+
+export interface ArchiveCharges {
+  currency: string;
+  requests: number;
+  transfer: number | null;
+  storage_per_month: number | null;
+  missing: string[];
+}
+
+export interface ArchiveOverview {
+  tenant: string;
+  listed_at: number;
+  levels: ArchiveLevel[];
+  archivers: { present: number; last_seen: number | null };
+  services: ArchiveService[];
+  services_cut: number;
+  blocks_counted: number;
+  blocks: number;
+  retention: { due_within_seconds: number; levels: ArchiveKept[]; rules: ArchiveRule[] };
+  quarantine: { objects: number; bytes: number; last: { reason: string; key: string; bytes: number; at: number }[] };
+  symbols: { objects: number; bytes: number };
+  requests: { since: number; rows: ArchiveRequestRow[] };
+  /** Null without `[bucket.prices]`. */
+  charges: ArchiveCharges | null;
+  cost: { requests: number; bytes: number; cached_bytes: number; decoded_bytes: number };
+  partial: string[];
+}

@@ -1,16 +1,17 @@
 // The app's pages and their paths.
 
-export type Page = 'explore' | 'members';
+export type Page = 'explore' | 'members' | 'archive';
 
 /** Links are relative, so that the app works under any path. */
 export const PAGES: readonly { id: Page; label: string; href: string }[] = [
   { id: 'explore', label: 'Explore', href: './' },
   { id: 'members', label: 'Members', href: './members' },
+  { id: 'archive', label: 'Archive', href: './archive' },
 ];
 
 /** The page of a path, by its last segment; null if there is none. */
 export function pageOf(pathname: string): Page | null {
   const last = pathname.split('/').at(-1);
   if (last === '' || last === 'index.html') return 'explore';
-  return last === 'members' ? 'members' : null;
+  return last === 'members' || last === 'archive' ? last : null;
 }

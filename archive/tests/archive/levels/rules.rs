@@ -7,6 +7,7 @@ use davy_archive::plan::rules::RetentionRule;
 use davy_archive::selector::Selector;
 use davy_base::{Clock, Timestamp};
 use object_store::memory::InMemory;
+use serde_json::Value;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -218,4 +219,26 @@ async fn replaced_rules_apply_from_the_next_round_and_those_of_a_tenant_to_it_on
     world.archive.retention_rules().replace(vec![of_all]);
     settle(&world).await;
     assert_eq!(services(&world).await, ["api", "web"]);
+}
+
+#[tokio::test]
+async fn overview_shows_the_rules_and_what_they_expire_next() {
+    let world = world(vec![
+        rule(r#"{service_name="db"}"#, DAY * 2),
+        rule(r#"{service_name="absent"}"#, DAY),
+    ])
+    .await;
+    at(&world, DAY + HOUR * 2);
+    let app = davy_archive::overview_router(&world.archive);
+    let request = axum::http::Request::get("/api/v1/archive").body(axum::body::Body::empty());
+    let response = tower::ServiceExt::oneshot(app, request.expect("a request")).await;
+    let body = response.expect("no failure").into_body();
+    let body = http_body_util::BodyExt::collect(body).await.expect("whole");
+    let json: Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+    let rules = json["retention"]["rules"].as_array().expect("rules");
+    assert_eq!(rules[0]["selector"], r#"{service_name="db"}"#);
+    assert_eq!(rules[0]["seconds"], DAY.as_secs() * 2);
+    assert_eq!(rules[0]["due_blocks"], 1, "{rules:?}");
+    assert!(rules[0]["due_bytes"].as_u64() > Some(0));
+    assert_eq!(rules[1]["due_blocks"], 0);
 }

@@ -247,6 +247,48 @@ pub(super) const GENERAL: &[Setting] = &[
         ARCHIVE,
     ),
     setting_of(
+        "bucket.prices.currency",
+        "",
+        "currency of the prices of the provider, such as USD",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.prices.put_per_1000",
+        "",
+        "price of 1,000 writes [default: none, so their cost is not shown]",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.prices.list_per_1000",
+        "",
+        "price of 1,000 listings, each page of 1,000 names is one",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.prices.get_per_1000",
+        "",
+        "price of 1,000 reads",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.prices.delete_per_1000",
+        "",
+        "price of 1,000 deletions",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.prices.storage_per_gb_month",
+        "",
+        "price of storing a GB (2^30 bytes) for a month",
+        ARCHIVE,
+    ),
+    setting_of(
+        "bucket.prices.transfer_per_gb",
+        "",
+        "price of reading a GB (2^30 bytes); 0 where archivers are in the region of the bucket",
+        ARCHIVE,
+    ),
+    setting_of(
         "archive.queries",
         "4",
         "maximum number of concurrent queries; further ones wait",

@@ -370,6 +370,7 @@ fn single(key: &str, value: &toml::Value, path: &Path) -> Result<String, Error> 
     match value {
         toml::Value::String(text) => Ok(text.clone()),
         toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Float(number) => Ok(number.to_string()),
         toml::Value::Boolean(truth) => Ok(truth.to_string()),
         toml::Value::Array(items) if is_list(key) => {
             let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();

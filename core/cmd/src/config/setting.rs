@@ -65,6 +65,7 @@ impl Setting {
                 "duration"
             }
             _ if name.ends_with("_bytes") => "size",
+            _ if name.contains("_per_") => "price",
             _ if name.ends_with("_file") => "path",
             _ => "text",
         }

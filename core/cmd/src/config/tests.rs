@@ -150,6 +150,38 @@ fn invalid_value_is_refused_with_its_source() {
 }
 
 #[test]
+fn prices_are_numbers_with_a_currency() {
+    let config = |file: &str| {
+        let loaded = load(Some(file), &[], &[])?;
+        Config::new(&loaded)
+    };
+    let of = config("[bucket.prices]\ncurrency = \"EUR\"\nput_per_1000 = 0.005\nget_per_1000 = 0");
+    let prices = of.expect("valid").prices;
+    assert_eq!(
+        (
+            prices.currency.as_str(),
+            prices.put_per_1000,
+            prices.get_per_1000,
+            prices.list_per_1000
+        ),
+        ("EUR", Some(0.005), Some(0.0), None)
+    );
+    let error = |file: &str| config(file).map(|_| ()).expect_err(file).0;
+    assert_eq!(
+        error("[bucket.prices]\nput_per_1000 = 0.005"),
+        "[bucket.prices] has prices but no currency; set bucket.prices.currency, such as \"USD\""
+    );
+    assert_eq!(
+        error("[bucket.prices]\ncurrency = \"EUR\"\nput_per_1000 = -1"),
+        "invalid bucket.prices.put_per_1000 = \"-1\" (/davy.toml): expected a price of at least 0, such as 0.005"
+    );
+    assert_eq!(
+        error("[bucket.prices]\nput = 1"),
+        "unknown key in /davy.toml: bucket.prices.put; did you mean bucket.prices.put_per_1000?"
+    );
+}
+
+#[test]
 fn rules_of_retention_are_read_in_their_order_and_bad_ones_are_refused() {
     let config = |file: &str| {
         let loaded = load(Some(file), &[], &[])?;

@@ -4,9 +4,9 @@ use super::error::Error;
 use super::limits;
 use super::load::Loaded;
 use super::render::RenderConfig;
-use super::rules;
+use super::{prices, rules};
 use davy_archive::plan::rules::RetentionRule;
-use davy_archive::LimitTable;
+use davy_archive::{LimitTable, Prices};
 use davy_bucket::{BucketSettings, ClientOptions, Secret};
 use davy_profiler::Compression;
 use ipnet::IpNet;
@@ -49,6 +49,7 @@ pub(crate) struct Config {
     pub(crate) retention_rules: Vec<RetentionRule>,
     pub(crate) future_lead: Duration,
     pub(crate) bucket_requests: ClientOptions,
+    pub(crate) prices: Prices,
     pub(crate) limits: LimitTable,
     pub(crate) queries: usize,
     pub(crate) queued_queries: usize,
@@ -231,6 +232,7 @@ impl Config {
                     },
                 )?,
             },
+            prices: prices::configured(loaded)?,
             limits: limits::configured(loaded)?,
             queries: count("archive.queries")?,
             queued_queries: count("archive.queued_queries")?,

@@ -65,6 +65,7 @@ fn archive(
     options.retention_rules = config.retention_rules.clone();
     options.future = config.future_lead;
     options.requests = config.bucket_requests.clone();
+    options.prices = config.prices.clone();
     options.limits = config.limits.clone();
     options.queries = config.queries;
     options.queued_queries = config.queued_queries;

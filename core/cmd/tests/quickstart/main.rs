@@ -8,6 +8,7 @@ mod commands;
 mod durability;
 mod faults;
 mod http;
+mod overview;
 mod page;
 mod profile;
 mod profiles;

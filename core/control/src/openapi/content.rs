@@ -1,5 +1,6 @@
 //! Request and response bodies by operation.
 
+use super::overview::ArchiveOverview;
 use super::rows::{
     AuditEntry, DiffResponse, FlameNode, IngestForm, JobRow, ProcessSummary, PushError,
     PushRequest, SeriesResponse, SymbolsList, SymbolsRow, TopResponse,
@@ -69,6 +70,7 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "ListAllJobs" => vec![json::<Vec<JobRow>>()],
         "ListSymbols" => vec![json::<SymbolsList>()],
         "GetSymbols" | "PutSymbols" => vec![json::<SymbolsRow>()],
+        "GetArchive" => vec![json::<ArchiveOverview>()],
         "ListProfileTypes" | "ListProfileLabels" => vec![json::<Vec<String>>()],
         "QuerySeries" => vec![json::<SeriesResponse>()],
         "QueryFlamegraph" => vec![other(davy_profile::view::MEDIA_TYPE), json::<FlameNode>()],

@@ -178,7 +178,7 @@ pub(super) struct FlameNode {
 /// The requests and bytes that a query needed.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only the schema is used")]
-struct QueryCost {
+pub(super) struct QueryCost {
     /// Requests to the bucket.
     requests: u64,
     /// Bytes read from the bucket.

@@ -30,6 +30,10 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
             "Stores the symbol index of a build (Content-Encoding gzip, zstd or none); frames of the build that have an address only are shown with its names from then on. An index that names fewer functions than the stored one does not replace it",
             &[],
         ),
+        "GetArchive" => (
+            "Describes what the archive of a tenant holds by level and service, what is deleted next, and what it costs; at most a minute old",
+            &[],
+        ),
         "ListProfileTypes" => (
             "Lists the profile types of a range",
             &[ANY_TYPE, SELECTOR, FROM, UNTIL],
