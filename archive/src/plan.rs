@@ -69,7 +69,7 @@ pub enum Piece {
     Segment(Ulid),
 }
 
-/// What to merge and what to delete.
+/// The merge and the deletions of an hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Pieces to merge into one block; empty if there is nothing to merge.

@@ -50,7 +50,7 @@ impl Files {
     }
 }
 
-/// What is listed of a day.
+/// The listing of a day.
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) segments: BTreeMap<Hour, Vec<SegmentEntry>>,
@@ -365,7 +365,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn young_block_has_samples_even_if_a_late_listing_does_not_show_them() {
+    fn young_block_counts_as_having_samples_even_if_the_listing_lacks_them() {
         let at = |minutes: i64| Timestamp::from_seconds(minutes * 60);
         let mut files = Files::default();
         files.add(META, 1, at(0));

@@ -40,7 +40,7 @@ pub struct Retained {
     pub outcome: Outcome,
 }
 
-/// What was done with something whose retention is over.
+/// The action for an object whose retention is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {

@@ -12,7 +12,7 @@ use crate::rule::day::Hours;
 use std::sync::Arc;
 use ulid::Ulid;
 
-/// What a row group is in.
+/// The object that contains a row group.
 pub(super) enum Holder {
     /// A segment, which is in memory.
     Segment(Hour, Ulid, Arc<Segment>),
@@ -74,7 +74,7 @@ impl Part {
         }
     }
 
-    /// What was damaged when its block was written.
+    /// Inputs that were damaged when its block was written.
     pub(super) fn damaged(&self) -> &[Damaged] {
         match &self.holder {
             Holder::Segment(..) => &[],

@@ -58,7 +58,7 @@ impl From<Error> for Failed {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Skipped {
     places: BTreeSet<Place>,
-    /// What the block says about them.
+    /// The entry about them in the meta object of the block.
     pub(super) damaged: Vec<Damaged>,
 }
 
@@ -67,7 +67,7 @@ impl Skipped {
         self.places.contains(place)
     }
 
-    /// What makes the name of the block differ from that of a block with them.
+    /// Part of the hashed name of the block, so that it differs from that of a block with them.
     pub(super) fn inputs(&self) -> impl Iterator<Item = String> {
         self.places
             .iter()

@@ -1,4 +1,4 @@
-//! What each level of a tenant holds.
+//! The objects and bytes of each level of a tenant.
 
 use crate::archive::Archive;
 use crate::bucket::Bucket;
@@ -53,7 +53,7 @@ pub struct ServiceBytes {
     pub month_bytes: u64,
 }
 
-/// What a tenant has stored.
+/// The stored data of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TenantLevels {
     /// The tenant, encoded as in keys.
@@ -94,7 +94,7 @@ impl Level {
 }
 
 impl Archive {
-    /// What each tenant has stored, by level and by service.
+    /// The stored data of each tenant, by level and by service.
     pub async fn levels(&self) -> Result<Vec<TenantLevels>> {
         let mut all = Vec::new();
         for tenant in self.bucket().tenants().await? {

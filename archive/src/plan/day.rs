@@ -5,7 +5,7 @@ use crate::plan::Policy;
 use crate::rule::day::{DayListing, Detail, Hours};
 use davy_base::Timestamp;
 
-/// What to merge into a day block, and which day blocks to delete.
+/// The merge into a day block, and the day blocks to delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DayPlan {
     /// Hour blocks to merge, in the order of reading.

@@ -49,7 +49,7 @@ impl Retention {
     }
 }
 
-/// What is deleted.
+/// The kind of object that is deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expired {
     /// A segment or an hour block.

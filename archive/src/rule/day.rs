@@ -203,7 +203,7 @@ impl DayListing {
         (!known.is_empty()).then(|| self.preferred().into_iter().find(is_complete))?
     }
 
-    /// From which pieces an hour is read.
+    /// Chooses the segments and blocks from which an hour is read.
     pub fn choose(&self, hour: Hour, detail: Detail) -> Choice {
         let complete = self.complete(hour);
         let of = |block| Choice {

@@ -28,7 +28,7 @@ pub(super) struct Loader<'a> {
     ask: &'a Ask,
 }
 
-/// What was read of a part.
+/// The tables of a part that were read.
 pub(super) struct Loaded {
     part: Part,
     pub(super) selected: Selected,

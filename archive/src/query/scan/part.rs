@@ -1,4 +1,4 @@
-//! What a scan reads: segments, and row groups of blocks.
+//! The parts that a scan reads: segments, and row groups of blocks.
 
 use super::unread::Unread;
 use crate::blocking::blocking;
@@ -52,7 +52,7 @@ pub(super) enum Wanted {
     WholeTotals,
 }
 
-/// What the windows and values of a part refer to.
+/// The tables to which windows and values of a part refer.
 #[derive(Clone)]
 pub(super) struct References {
     pub(super) series: Arc<SeriesTable>,

@@ -1,11 +1,11 @@
-//! What a scan found besides its result.
+//! Facts about a scan besides its result.
 
 use crate::query::params::Ask;
 use davy_base::Timestamp;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// What a scan found besides its result.
+/// Facts about a scan besides its result.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// A sentence for each part of the range that could not be read.
