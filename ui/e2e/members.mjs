@@ -28,7 +28,7 @@ async function disable(page, key, why) {
   await page.keyboard.press('Enter');
 }
 
-/** A figure with its unit as a number, for comparison. */
+/** A value with its unit as a number, for comparison. */
 const size = (text) => {
   const [, number, unit] = /([\d.,]+) ?([KMG]?i?B|%)/.exec(text);
   return Number(number.replaceAll(',', '')) * { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, '%': 1 }[unit];
@@ -127,7 +127,7 @@ export const fixtureMembers = [
     assert.equal(param(page, 'from'), 'now-15m');
   }],
 
-  ['each process has its own lines, with figures of the kernel', async (browser, url) => {
+  ['each process has its own lines, with usage from the kernel', async (browser, url) => {
     const { page } = await members(browser, url);
     await page.locator('#by-process').click();
     await page.locator('tr.process').first().waitFor();
@@ -211,7 +211,7 @@ export const fixtureMembers = [
     }
   }],
 
-  ['lines keep their order under the pointer while figures change', async (browser, url) => {
+  ['lines keep their order under the pointer while values change', async (browser, url) => {
     const [row] = await (await fetch(`${url}/api/v1/members`)).json();
     const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
     // Each refresh changes the order by heap.
@@ -223,9 +223,9 @@ export const fixtureMembers = [
     });
     await page.goto(`${url}/members`);
     await page.locator('tr.line').first().waitFor();
-    const figures = () => page.locator('td.heap').allInnerTexts();
+    const values = () => page.locator('td.heap').allInnerTexts();
     const change = async () => {
-      const then = (await figures()).join();
+      const then = (await values()).join();
       await page.waitForFunction((was) => [...document.querySelectorAll('td.heap')].map((td) => td.innerText).join() !== was, then);
     };
     await line(page, 'm2').locator('.flames').hover();
@@ -237,7 +237,7 @@ export const fixtureMembers = [
     }
     await page.mouse.move(640, 40);
     await page.locator('.freshness', { hasText: 'live' }).waitFor();
-    assert.ok(descending((await figures()).map(size)), (await figures()).join());
+    assert.ok(descending((await values()).map(size)), (await values()).join());
   }],
 
   ['a page that loses its server shows the age of its data and recovers', async (browser) => {

@@ -6,7 +6,7 @@ import { type Problem, problemOf } from '../api/problem';
 import type { AuditRow, EndpointRow, Health, MemberRow } from '../api/types';
 import { History, type Sample, TRENDS } from '../logic/members/history';
 import { everyLine, lines } from '../logic/members/lines';
-import { NO_USAGE, figure } from '../logic/members/usage';
+import { NO_USAGE, usageColumn } from '../logic/members/usage';
 
 export const REFRESH_MS = 2_000;
 const CHANGES_SHOWN = 20;
@@ -59,7 +59,7 @@ function addHistory(rows: MemberRow[], at: number): void {
   const samples: [string, Sample][] = [];
   for (const by of ['member', 'process'] as const) {
     for (const { key, usage } of everyLine(lines(rows, [], by))) {
-      samples.push([key, Object.fromEntries(TRENDS.map((t) => [t, figure(t).of(usage)])) as Sample]);
+      samples.push([key, Object.fromEntries(TRENDS.map((t) => [t, usageColumn(t).of(usage)])) as Sample]);
     }
   }
   history.add(at, samples);

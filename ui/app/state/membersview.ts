@@ -32,7 +32,7 @@ export const inside = signal(false);
 /** Whether lines keep their positions: while the user is in the table or in a form. */
 export const holding = computed(() => inside.value || form.value !== null);
 
-/** The figure that sparklines show: the sort column if it has a history, otherwise the heap. */
+/** The column that sparklines show: the sort column if it has a history, otherwise the heap. */
 export const trend = computed<Trend>(() => {
   const { sort } = view.value;
   return (TRENDS as readonly string[]).includes(sort) ? (sort as Trend) : 'heap';

@@ -14,14 +14,14 @@ const order = (more: Partial<Order> = {}): Order =>
 const names = (tree: readonly TableLine[]): string[] => tree.map((l) => l.name);
 
 describe('usage', () => {
-  test('a sum adds figures, adds errors in quadrature and keeps the largest quantile', () => {
+  test('a sum adds usage, adds errors in quadrature and keeps the largest quantile', () => {
     const a = { ...NO_USAGE, heap_bytes: 10, heap_error_bytes: 3, poll_p99_seconds: 0.1, cpu: 0.5 };
     const b = { ...NO_USAGE, heap_bytes: 20, heap_error_bytes: 4, poll_p99_seconds: 0.01, cpu: 0.25 };
     expect(sum([a, b])).toMatchObject({ heap_bytes: 30, heap_error_bytes: 5, poll_p99_seconds: 0.1, cpu: 0.75 });
     expect(sum([])).toEqual(NO_USAGE);
   });
 
-  test('figures have units, and a small value is never shown as 0', () => {
+  test('values have units, and a small value is never shown as 0', () => {
     expect([0, 0.00001, 0.0123, 0.25, 2].map(formatCores)).toEqual(['0%', '<0.01%', '1.23%', '25.0%', '200%']);
     expect([0, 0.0001, 0.025, 10].map(formatSeconds)).toEqual(['0 s', '100 us', '25.0 ms', '10.0 s']);
     expect([0, 0.01, 2.5, 1234.4].map(formatRate)).toEqual(['0', '<0.1', '2.5', '1,234']);
@@ -75,7 +75,7 @@ describe('lines', () => {
 describe('order', () => {
   const some = lines([member('b', { heap_bytes: 1, restarts: 2 }), member('c', { heap_bytes: 3 }), member('a', { heap_bytes: 1, polls: 1 })], [], 'member');
 
-  test('lines are sorted by figure or name, and equal ones by name', () => {
+  test('lines are sorted by column; equal ones by name', () => {
     expect(names(sorted(some, order()))).toEqual(['c', 'a', 'b']);
     expect(names(sorted(some, order({ descending: false })))).toEqual(['a', 'b', 'c']);
     expect(names(sorted(some, order({ sort: 'name', descending: false })))).toEqual(['a', 'b', 'c']);

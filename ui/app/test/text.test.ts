@@ -164,7 +164,7 @@ describe('names', () => {
 });
 
 describe('visible names', () => {
-  test('the table has the names of the flame graph, which its rows search for', () => {
+  test('table and flame graph show the same visible names, and a search for one matches', () => {
     const row = (name: string) => ({ name, file: 'x\r.c', self: 1, total: 1 });
     const answer = withVisibleNames({ type: '', unit: '', total: 2, partial: [], functions: [row(''), row('a\u001b[2J;b')] });
     expect(answer.functions.map((f) => [f.name, f.file])).toEqual([['(no name)', 'x\\x0d.c'], ['a\\x1b[2J;b', 'x\\x0d.c']]);

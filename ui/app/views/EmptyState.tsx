@@ -37,7 +37,7 @@ export function EmptyState() {
       <Explanation reason={reason} />
       {retries && (
         <p class="quiet">
-          {reason === 'nothing' && 'Davy profiles itself: the first profiles appear within a minute of its start. '}
+          {reason === 'nothing' && 'Davy profiles itself; its first profile appears after about ten seconds. '}
           This page refreshes every {RETRY_MS / 1000} seconds.
         </p>
       )}
@@ -132,11 +132,11 @@ function Push() {
   return (
     <>
       <h3>Push a profile</h3>
-      <p>Push a pprof or folded file from any language:</p>
+      <p>Push a profile file (pprof, folded stacks, JFR and others):</p>
       <pre>{davyPush(name)}</pre>
       <p>Without the <code>davy</code> binary, send it to the archiver:</p>
       <pre>{curlPush(name, location.hostname)}</pre>
-      <p>The archiver responds when the profile has been stored, which takes up to 5 seconds by default. Pyroscope agents can push to the same port.</p>
+      <p>The archiver responds after it has stored the profile: 0.2 s, or up to <code>archive.flush_interval</code> (5 s) under load. Pyroscope agents can push to the same port.</p>
     </>
   );
 }

@@ -1,11 +1,11 @@
 // The last two minutes of every line, kept while the page is open. A failed or missed refresh leaves
 // a gap that no sparkline is drawn across.
 
-import type { Figure } from './usage';
+import type { UsageField } from './usage';
 
 export const SPAN_MS = 120_000;
-/** The figures that a sparkline can show. */
-export const TRENDS = ['heap', 'cpu', 'alloc', 'tasks', 'rate', 'flight'] as const satisfies readonly Figure[];
+/** The columns that a sparkline can show. */
+export const TRENDS = ['heap', 'cpu', 'alloc', 'tasks', 'rate', 'flight'] as const satisfies readonly UsageField[];
 export type Trend = (typeof TRENDS)[number];
 export type Sample = Record<Trend, number>;
 

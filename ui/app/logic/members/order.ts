@@ -1,6 +1,6 @@
 // The visible lines of the table and their order.
 
-import { type Figure, FIGURES, figure } from './usage';
+import { type UsageField, USAGE_COLUMNS, usageColumn } from './usage';
 import type { Sort } from './urlstate';
 import { type TableLine, isIdle, severity, stateText } from './lines';
 import type { History, Trend } from './history';
@@ -22,7 +22,7 @@ function weight(line: TableLine, { sort, now, history, trend }: Order): number {
     case 'trend': return history.change(line.key, trend);
     case 'restarts': return line.rows.reduce((n, row) => n + row.restarts, 0);
     case 'run': return Math.max(-1, ...line.rows.map((row) => staleness(row.last_run, now)));
-    default: return figure(sort).of(line.usage);
+    default: return usageColumn(sort).of(line.usage);
   }
 }
 
@@ -116,20 +116,20 @@ export function visibleLines(tree: readonly TableLine[], open: ReadonlySet<strin
   });
 }
 
-/** The largest value of each figure, which bars are relative to: for processes and for other lines. */
+/** The largest value of each column, which bars are relative to: for processes and for other lines. */
 export interface Scales {
-  processes: Record<Figure, number>;
-  rest: Record<Figure, number>;
+  processes: Record<UsageField, number>;
+  rest: Record<UsageField, number>;
 }
 
 export function scalesOf(all: Iterable<TableLine>): Scales {
-  const zero = (): Record<Figure, number> => Object.fromEntries(FIGURES.map((f) => [f.id, 0])) as Record<Figure, number>;
+  const zero = (): Record<UsageField, number> => Object.fromEntries(USAGE_COLUMNS.map((f) => [f.id, 0])) as Record<UsageField, number>;
   const out: Scales = { processes: zero(), rest: zero() };
   for (const line of all) {
     const most = scaleFor(line, out);
-    for (const f of FIGURES) most[f.id] = Math.max(most[f.id], f.of(line.usage));
+    for (const f of USAGE_COLUMNS) most[f.id] = Math.max(most[f.id], f.of(line.usage));
   }
   return out;
 }
 
-export const scaleFor = (line: TableLine, of: Scales): Record<Figure, number> => (line.kind === 'process' ? of.processes : of.rest);
+export const scaleFor = (line: TableLine, of: Scales): Record<UsageField, number> => (line.kind === 'process' ? of.processes : of.rest);

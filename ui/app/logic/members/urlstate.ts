@@ -1,12 +1,12 @@
 // The state of Members in its URL: everything that a person would want to share. Defaults are left out.
 
-import { FIGURES, type Figure } from './usage';
+import { USAGE_COLUMNS, type UsageField } from './usage';
 
 export const VIEWS = ['member', 'process', 'operation'] as const;
 export type By = (typeof VIEWS)[number];
 
-export const SORTS = ['name', 'state', 'trend', 'restarts', 'run', ...FIGURES.map((f) => f.id)] as const;
-export type Sort = 'name' | 'state' | 'trend' | 'restarts' | 'run' | Figure;
+export const SORTS = ['name', 'state', 'trend', 'restarts', 'run', ...USAGE_COLUMNS.map((f) => f.id)] as const;
+export type Sort = 'name' | 'state' | 'trend' | 'restarts' | 'run' | UsageField;
 
 export interface MembersView {
   by: By;

@@ -22,12 +22,12 @@ export function sum(parts: readonly Usage[]): Usage {
   return out;
 }
 
-export type Figure = 'heap' | 'cpu' | 'alloc' | 'tasks' | 'poll' | 'rate' | 'request' | 'flight';
+export type UsageField = 'heap' | 'cpu' | 'alloc' | 'tasks' | 'poll' | 'rate' | 'request' | 'flight';
 
-export interface FigureColumn {
-  id: Figure;
+export interface UsageColumn {
+  id: UsageField;
   label: string;
-  /** A sentence that explains the figure. */
+  /** A sentence that explains the column. */
   title: string;
   of: (usage: Usage) => number;
   format: (value: number) => string;
@@ -47,7 +47,7 @@ export function formatRate(perSecond: number): string {
   return perSecond >= 100 ? formatCount(Math.round(perSecond)) : perSecond.toFixed(1);
 }
 
-export const FIGURES: readonly FigureColumn[] = [
+export const USAGE_COLUMNS: readonly UsageColumn[] = [
   { id: 'heap', label: 'Heap', title: 'Live heap, estimated from samples', of: (u) => u.heap_bytes, format: bytes, bar: true },
   { id: 'cpu', label: 'CPU', title: 'CPU usage in the last seconds; 100% is one core', of: (u) => u.cpu, format: formatCores, bar: true },
   { id: 'alloc', label: 'Alloc/s', title: 'Bytes allocated per second, in the last seconds', of: (u) => u.alloc_bytes_per_second, format: bytes },
@@ -58,4 +58,4 @@ export const FIGURES: readonly FigureColumn[] = [
   { id: 'flight', label: 'In flight', title: 'Requests in progress', of: (u) => u.in_flight, format: formatCount },
 ];
 
-export const figure = (id: Figure): FigureColumn => FIGURES.find((column) => column.id === id)!;
+export const usageColumn = (id: UsageField): UsageColumn => USAGE_COLUMNS.find((column) => column.id === id)!;

@@ -1,5 +1,5 @@
 import { formatDuration } from '../../logic/format';
-import { FIGURES, type FigureColumn, figure } from '../../logic/members/usage';
+import { USAGE_COLUMNS, type UsageColumn, usageColumn } from '../../logic/members/usage';
 import { ACTIONS, actionsOf, isRestricted, isToggleable, toggleText } from '../../logic/members/actions';
 import { type About, flameUrl } from '../../logic/members/flamelink';
 import { NO_STATE, type TableLine, isIdle, stateText } from '../../logic/members/lines';
@@ -13,7 +13,7 @@ import { StateWord } from './StateWord';
 import { ToggleForm } from './ToggleForm';
 
 /** The number of columns. */
-export const COLUMNS = 7 + FIGURES.length;
+export const COLUMNS = 7 + USAGE_COLUMNS.length;
 
 /** A line with its notes and, if open, its form. */
 export function LineRows({ line, depth, open, formOpen }: VisibleLine & { formOpen: boolean }) {
@@ -27,7 +27,7 @@ export function LineRows({ line, depth, open, formOpen }: VisibleLine & { formOp
       <tr class={classes.filter(Boolean).join(' ')} data-key={line.key}>
         <NameCell line={line} depth={depth} open={open} />
         <td class="state" title={since(line, now)}>{line.state !== '' && <StateWord state={line.state} count={line.inState} of={line.rows.length} />}</td>
-        {FIGURES.map((f) => <FigureCell key={f.id} line={line} figure={f} />)}
+        {USAGE_COLUMNS.map((f) => <UsageCell key={f.id} line={line} column={f} />)}
         <td class="trend"><Sparkline line={line} /></td>
         <td class="num restarts" data-label="Restarts">{restarts(line)}</td>
         <RunCell line={line} now={now} />
@@ -91,11 +91,11 @@ function restarts(line: TableLine): string {
   return String(line.rows.reduce((n, row) => n + row.restarts, 0));
 }
 
-function FigureCell({ line, figure: f }: { line: TableLine; figure: FigureColumn }) {
+function UsageCell({ line, column: f }: { line: TableLine; column: UsageColumn }) {
   const value = f.of(line.usage);
   const largest = scaleFor(line, scales.value)[f.id];
   const share = f.bar && largest > 0 ? Math.min(100, (value / largest) * 100) : 0;
-  const error = f.id === 'heap' && line.usage.heap_error_bytes > 0 ? `, standard error ${figure('heap').format(line.usage.heap_error_bytes)}` : '';
+  const error = f.id === 'heap' && line.usage.heap_error_bytes > 0 ? `, standard error ${usageColumn('heap').format(line.usage.heap_error_bytes)}` : '';
   const text = value === 0 && f.id !== 'heap' && f.id !== 'cpu' ? '–' : f.format(value);
   return (
     <td class={`num ${f.id}${value === 0 ? ' zero' : ''}`} data-label={f.label} title={`${f.title}: ${f.format(value)}${error}`}>

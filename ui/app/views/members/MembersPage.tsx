@@ -1,7 +1,7 @@
 import '../../style/members.css';
 import '../../style/members-narrow.css';
 import { useEffect, useRef } from 'preact/hooks';
-import { FIGURES } from '../../logic/members/usage';
+import { USAGE_COLUMNS } from '../../logic/members/usage';
 import { type By, type Sort, VIEWS, descendsFirst } from '../../logic/members/urlstate';
 import { formatCount, formatTime } from '../../logic/format';
 import { summary } from '../../logic/members/notes';
@@ -82,7 +82,7 @@ function Freshness() {
   if (seenAt.value === 0) return null;
   const state = !visible.value ? 'paused' : holding.value ? 'order paused' : 'live';
   const title = state === 'order paused'
-    ? 'Lines keep their order while you use the table; figures are still updated'
+    ? 'Lines keep their order while you use the table; values are still updated'
     : `Refreshed every ${REFRESH_MS / 1000} seconds while this tab is visible`;
   return (
     <span class="freshness" title={title}>
@@ -95,7 +95,7 @@ function Freshness() {
 function SortPicker() {
   const { sort, descending } = view.value;
   const choices: [Sort, string][] = [
-    ['name', 'Name'], ['state', 'State'], ...FIGURES.map((f): [Sort, string] => [f.id, f.label]),
+    ['name', 'Name'], ['state', 'State'], ...USAGE_COLUMNS.map((f): [Sort, string] => [f.id, f.label]),
     ['trend', 'Change'], ['restarts', 'Restarts'], ['run', 'Last run'],
   ];
   const choose = (next: Sort): void => show({ sort: next, descending: descendsFirst(next) });

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { counted } from '../../logic/format';
-import { FIGURES, figure } from '../../logic/members/usage';
+import { USAGE_COLUMNS, usageColumn } from '../../logic/members/usage';
 import { type By, type Sort, sortedBy } from '../../logic/members/urlstate';
 import { drawnLines, inside, notDrawn, show, showMore, trend, view } from '../../state/membersview';
 import { form } from '../../state/toggleform';
@@ -12,14 +12,14 @@ export function MembersTable() {
   const body = useRef<HTMLTableSectionElement>(null);
   useInside(body);
   const listed = drawnLines.value;
-  const following = figure(trend.value).label;
+  const following = usageColumn(trend.value).label;
   return (
     <table class={`members by-${view.value.by}`} aria-label="Members">
       <thead>
         <tr>
           <Head sort="name" label={NAME_LABELS[view.value.by]} title="" />
           <Head sort="state" label="State" title="" />
-          {FIGURES.map((f) => <Head key={f.id} sort={f.id} label={f.label} title={f.title} />)}
+          {USAGE_COLUMNS.map((f) => <Head key={f.id} sort={f.id} label={f.label} title={f.title} />)}
           <Head sort="trend" label={`${following}, 2 min`} title="Sorts by the change over the last two minutes" />
           <Head sort="restarts" label="Restarts" title="Restarts since the start of the process" />
           <Head sort="run" label="Last run" title="Last successful run of a periodic member in the fleet" />

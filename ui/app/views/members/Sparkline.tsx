@@ -1,4 +1,4 @@
-import { figure } from '../../logic/members/usage';
+import { usageColumn } from '../../logic/members/usage';
 import { path } from '../../logic/members/history';
 import type { TableLine } from '../../logic/members/lines';
 import { scaleFor } from '../../logic/members/order';
@@ -12,7 +12,7 @@ const LEAST = 0.02;
 
 export function Sparkline({ line }: { line: TableLine }) {
   const now = seenAt.value;
-  const shows = figure(trend.value);
+  const shows = usageColumn(trend.value);
   const points = history.of(line.key, trend.value);
   const drawn = path(points, now, scaleFor(line, scales.value)[shows.id] * LEAST, WIDTH, HEIGHT);
   if (drawn === '') return null;
