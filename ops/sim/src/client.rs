@@ -6,7 +6,7 @@ use davy_archive::key::Tenant;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long a window without a start of its own is repeated, so that it arrives in at most two hours.
+/// How long a window without a start time is sent again, so that it arrives in at most two different hours.
 const UNTIMED: Duration = Duration::from_mins(40);
 
 /// Pushes a window.
@@ -29,7 +29,7 @@ pub(crate) async fn push(world: Rc<World>, number: usize) {
         world.clock.sleep(pause + world.span(pause)).await;
         pause = (pause * 2).min(Duration::from_mins(10));
     }
-    world.event(|| format!("client: window {number} given up"));
+    world.event(|| format!("client: stops sending window {number}"));
 }
 
 /// Pushes a window once, or twice at the same time. Returns whether it is acknowledged.
@@ -38,7 +38,7 @@ async fn attempt(world: &Rc<World>, number: usize) -> bool {
         return false;
     };
     if world.below(10) == 0 {
-        // The network delivers the request twice; nobody waits for the second answer.
+        // The network delivers the request twice; nothing waits for the second response.
         send(world, number);
     }
     let (task, answer) = answer;
@@ -47,7 +47,7 @@ async fn attempt(world: &Rc<World>, number: usize) -> bool {
     world.windows.borrow_mut()[number].last = world.clock.now();
     match answer {
         Ok(Ok(true)) if world.below(1_000) < world.scenario.faults.lost => {
-            world.event(|| format!("client: answer to window {number} lost"));
+            world.event(|| format!("client: response to window {number} lost"));
             false
         }
         Ok(Ok(true)) => {

@@ -1,4 +1,4 @@
-//! The course of a history: windows and faults, then none, and what must be true at the end of each retention.
+//! Runs a history: first windows and faults, then a phase without faults, and checks after each retention.
 
 use crate::executor::OUTSIDE;
 use crate::faults::Faults;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How often a query is repeated when objects are deleted while it reads them.
+/// How often a query is retried if objects are deleted while it reads them.
 const ATTEMPTS: usize = 3;
 
 /// Runs a history to its end.
@@ -28,11 +28,11 @@ pub(crate) async fn run(world: Rc<World>) {
         world.executor.spawn(OUTSIDE, reader);
     }
     world.until(scenario.start.plus(scenario.faulty)).await;
-    world.event(|| "no more faults".to_owned());
+    world.event(|| "fault injection ends".to_owned());
     world.store.set_faults(Faults::default());
     world.fleet.settle();
 
-    // Every window has been acknowledged or given up, and listings show it.
+    // Each window is acknowledged or no longer sent, and listings show it.
     let pushed = scenario.windows.iter().map(|window| window.push_at).max();
     let pushed = pushed
         .unwrap_or(scenario.start)
@@ -68,7 +68,7 @@ pub(crate) async fn run(world: Rc<World>) {
     check_answers(&world).await;
 }
 
-/// Without faults every query is answered, and nothing is missing.
+/// Without faults every query returns a complete result.
 async fn check_answers(world: &Rc<World>) {
     let start = world.scenario.start.minus(Duration::from_hours(1));
     let (whole, month) = (start..world.clock.now(), month_of(start));
@@ -95,7 +95,7 @@ async fn check_answer(world: &Rc<World>, span: Span) {
         world.clock.sleep(Duration::from_mins(1)).await;
     }
     world.fail(format!(
-        "a query of {} to {} has no whole answer although there are no faults: {why}",
+        "query from {} to {} returned a partial result without injected faults: {why}",
         span.start, span.end
     ));
 }
@@ -142,18 +142,20 @@ fn check_merged(world: &World) {
         }
     }
     if let Some(key) = keys.iter().find(|key| key.contains("/segments/")) {
-        world.fail(format!("{key} is left although its hour has settled"));
+        world.fail(format!(
+            "{key} was not deleted although its hour is settled"
+        ));
     }
 }
 
-/// Nothing of a level is left after its retention.
+/// After its retention, a level has no objects.
 fn check_without(world: &World, parts: &[&str], level: &str) {
     let left = |key: &String| parts.iter().any(|part| key.contains(part));
     let left: Vec<String> = keys(world).into_iter().filter(left).collect();
     if let Some(first) = left.first() {
         let count = left.len();
         world.fail(format!(
-            "{count} objects are left after the retention of {level}, the first of them {first}"
+            "{count} objects remain after the retention of {level}; the first is {first}"
         ));
     }
 }
@@ -165,7 +167,7 @@ fn count_months(world: &World) {
     world.count(|totals| totals.months += u64::from(has_month));
 }
 
-/// Each day or month has one folder, without those that killed processes left.
+/// Each day or month has exactly one folder: those that killed processes left have been deleted.
 fn check_one_block(world: &World, level: &str) {
     let (keys, part) = (keys(world), format!("/blocks/{level}/"));
     let folders: BTreeSet<&str> = keys

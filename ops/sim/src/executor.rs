@@ -15,7 +15,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Process(pub u32);
 
-/// Clients and the course of the history, which are never killed.
+/// The process of clients and of the history itself, which is never killed.
 pub(crate) const OUTSIDE: Process = Process(0);
 
 /// What the executor did.
@@ -25,7 +25,7 @@ pub(crate) enum Step {
     Ran(Process),
     /// It moved time forward.
     Waited(Duration),
-    /// Nothing is left to do.
+    /// No task can run and no timer is set.
     Idle,
 }
 
@@ -148,7 +148,7 @@ impl Executor {
         drop(killed);
     }
 
-    /// Runs no task of a process until it is resumed. Its time goes on.
+    /// Pauses a process: its tasks do not run until it is resumed. Its clock continues.
     pub(crate) fn pause(&self, process: Process) {
         self.state.borrow_mut().paused.entry(process).or_default();
     }
@@ -218,7 +218,7 @@ mod tests {
     use std::rc::Rc;
 
     #[test]
-    fn time_moves_to_the_next_timer_of_any_process_and_all_clocks_move_together() {
+    fn time_advances_to_the_next_timer_of_any_process_and_all_clocks_advance_together() {
         let outside = Clock::manual(Timestamp::from_seconds(100));
         let executor = Executor::new(outside.clone(), Random::seeded(1));
         let fast = Clock::manual(Timestamp::from_seconds(400));

@@ -1,19 +1,19 @@
-//! What goes wrong with a request to the object store.
+//! Faults of requests to the object store.
 
 use davy_base::{Random, Timestamp};
 use std::ops::Range;
 use std::time::Duration;
 
-/// How often the store fails, in requests per thousand, and how late it is.
+/// Probabilities of faults, in requests per thousand, and the lag of listings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Faults {
     /// Requests that are refused.
     pub(crate) refused: u64,
-    /// Requests that are done, but whose answer is lost.
+    /// Requests that the store applies, but whose response is lost.
     pub(crate) lost: u64,
-    /// Requests that take longer than an attempt may, and can be done after it.
+    /// Requests slower than the attempt timeout; the store may still apply them afterwards.
     pub(crate) slow: u64,
-    /// Requests that are never answered.
+    /// Requests without a response.
     pub(crate) hung: u64,
     /// Listings that are late.
     pub(crate) late: u64,
@@ -23,22 +23,22 @@ pub(crate) struct Faults {
     pub(crate) outage: Range<Timestamp>,
 }
 
-/// The fate of a request: when it is done, when it is answered, and how.
+/// The fate of a request: when it is applied, when it is answered, and with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fate {
-    /// Time until it arrives. If the client is killed before, it does not.
+    /// Time until it arrives at the store. If the client is killed earlier, it never arrives.
     pub(crate) arrives: Duration,
-    /// Whether and when after its arrival it is done, even if the client is killed.
+    /// Whether it is applied, and how long after its arrival, even if the client is killed.
     pub(crate) done: Option<Duration>,
-    /// Time from its arrival to the answer.
+    /// Time from its arrival to the response.
     pub(crate) answered: Duration,
-    /// Whether the answer is an error.
+    /// Whether the response is an error.
     pub(crate) fails: bool,
 }
 
-/// The longest time after which a request whose client has given up can still be done.
+/// The longest time after which a request that timed out can still be applied.
 pub(crate) const IN_FLIGHT: Duration = Duration::from_mins(1);
-/// When a request that is never answered is answered.
+/// The time of the response of a request that hangs: long after its client has timed out.
 const NEVER: Duration = Duration::from_hours(1);
 
 fn millis(random: &mut Random, bound: u64) -> Duration {
@@ -48,7 +48,7 @@ fn millis(random: &mut Random, bound: u64) -> Duration {
 impl Faults {
     /// Draws the fate of a request that is made now.
     pub(crate) fn fate(&self, now: Timestamp, random: &mut Random) -> Fate {
-        // Most requests are done when they arrive or when they are answered, so that a process can be killed between.
+        // Most requests are applied on arrival or right before the response: a process can be killed in between.
         let quick = millis(random, 20);
         let before = random.below(2) == 0;
         let (arrives, answered) = if before {
@@ -102,7 +102,7 @@ impl Faults {
         usual
     }
 
-    /// Draws how old a change must be so that a listing certainly shows it.
+    /// Draws the age from which a listing shows every change.
     pub(crate) fn lag(&self, random: &mut Random) -> Duration {
         if random.below(1_000) < self.late {
             self.lag
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn store_without_faults_does_and_answers_every_request() {
+    fn store_without_faults_applies_and_answers_every_request() {
         let mut random = Random::seeded(1);
         for _ in 0..1_000 {
             let fate = Faults::default().fate(Timestamp::EPOCH, &mut random);

@@ -1,4 +1,4 @@
-//! The archivers: hosts on which a process is started, killed, and started again in another version.
+//! The archivers: processes on hosts, which are started, killed, and started again in another version.
 
 use crate::executor::{Executor, OUTSIDE, Process, TaskId};
 use crate::scenario::{Disturbance, Scenario};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// A process that runs.
+/// A running process.
 #[derive(Clone)]
 pub(crate) struct Running {
     process: Process,
@@ -29,7 +29,7 @@ impl fmt::Debug for Running {
 }
 
 struct Host {
-    /// How far its clock is from the true time, in seconds.
+    /// By how much its clock differs from the true time, in seconds.
     skew: i64,
     running: Option<Running>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Fleet {
     state: RefCell<State>,
 }
 
-/// The time that `seconds` after or before `time` shows.
+/// `time` shifted by `seconds`, which may be negative.
 fn shifted(time: Timestamp, seconds: i64) -> Timestamp {
     let span = Duration::from_secs(seconds.unsigned_abs());
     if seconds < 0 {
@@ -102,14 +102,14 @@ impl Fleet {
         }
     }
 
-    /// Kills all processes and starts others, which compact rarely and are not disturbed any more.
+    /// Kills all processes and starts others, which compact rarely and are neither killed nor paused.
     pub(crate) fn settle(&self) {
         let (hosts, started) = {
             let state = &mut *self.state.borrow_mut();
             state.interval = self.scenario.slow_interval;
             state.are_kept = true;
             let hosts = state.hosts.len();
-            // Mostly one, whose rounds take less time.
+            // In most histories one, because that makes compaction rounds shorter.
             let started = if state.random.below(4) == 0 { hosts } else { 1 };
             (hosts, started)
         };
@@ -127,7 +127,7 @@ impl Fleet {
         let opened = OpenBucket {
             store: Arc::new(store),
             multipart: None,
-            // A remote store, so that requests are repeated and hedged.
+            // A remote object store, so that requests are retried and hedged.
             url: BucketUrl {
                 scheme: Scheme::S3,
                 name: "simulated".to_owned(),
@@ -228,7 +228,7 @@ impl Fleet {
         }
     }
 
-    /// One of the processes that run.
+    /// One of the running processes.
     pub(crate) fn any(&self) -> Option<Running> {
         let mut state = self.state.borrow_mut();
         let running: Vec<Running> = state
@@ -240,7 +240,7 @@ impl Fleet {
         running.into_iter().nth(which as usize)
     }
 
-    /// Runs a request in a process. The answer never comes if the process is killed.
+    /// Runs a request in a process. There is no response if the process is killed.
     pub(crate) fn call<T: 'static, F>(
         &self,
         running: &Running,
@@ -252,13 +252,13 @@ impl Fleet {
         let (send, answer) = oneshot::channel();
         let work = request(running.archive.clone());
         let task = self.executor.spawn(running.process, async move {
-            // The client may have gone.
+            // The client may have disconnected.
             let _ = send.send(work.await);
         });
         (task, answer)
     }
 
-    /// Drops a request whose client has gone.
+    /// Drops a request whose client has disconnected.
     pub(crate) fn cancel(&self, task: TaskId) {
         self.executor.cancel(task);
     }

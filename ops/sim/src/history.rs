@@ -16,7 +16,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-/// Steps after which a history counts as endless.
+/// Maximum number of steps of a history.
 const STEPS_MAX: u64 = 5_000_000;
 
 /// How a history ended.
@@ -55,7 +55,7 @@ pub fn run(seed: u64, broken: Option<Mutant>, detail: Detail) -> Outcome {
 fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("the payload is not text")
+        .unwrap_or("no message (the panic payload is not a string)")
 }
 
 fn run_to_end(seed: u64, trace: &Trace) -> (Option<String>, Totals) {
@@ -124,8 +124,8 @@ fn steps(world: &Rc<World>, is_over: &Cell<bool>) -> Option<String> {
                 }
             }
             Step::Waited(_) => {}
-            Step::Idle => return Some("every task waits for ever".to_owned()),
+            Step::Idle => return Some("deadlock: every task waits without a timer".to_owned()),
         }
     }
-    Some(format!("it does not end after {STEPS_MAX} steps"))
+    Some(format!("not finished after {STEPS_MAX} steps"))
 }

@@ -1,7 +1,9 @@
-//! Which objects hold the windows of each segment that was ever written: nothing that is needed may be deleted.
+//! Tracks which objects hold the windows of each segment that was ever written, and detects the deletion of the last
+//! one.
 //!
 //! A segment is held by itself, by a whole hour block that lists it, or by a whole day block that lists it. A block is
-//! whole if its meta object and its tables exist. A month block holds nothing: it may be deleted at any time. This knows the true content of the store, which no archiver sees.
+//! whole if its meta object and its tables exist. A month block holds nothing: it may be deleted at any time. The check
+//! reads the true content of the store, which no archiver sees.
 
 use bytes::Bytes;
 use davy_archive::format::Table;
@@ -65,7 +67,7 @@ impl Holders {
         }
     }
 
-    /// The first thing that was deleted although it was needed.
+    /// The first deletion of the last holder of a needed segment.
     pub(crate) fn violation(&self) -> Option<String> {
         self.violation.clone()
     }
@@ -123,7 +125,7 @@ impl Holders {
         }
         if self.violation.is_none() {
             self.violation = self.lost(at).map(|(name, hour)| {
-                format!("{key} was deleted, and nothing holds the windows of segment {name} of {hour} any more")
+                format!("{key} was deleted, but it was the last object with the windows of segment {name} of {hour}")
             });
         }
     }
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn deletion_of_the_last_whole_holder_is_a_violation_until_its_retention_is_over() {
+    fn deletion_of_the_last_complete_holder_is_a_violation_during_its_retention() {
         let soon = Timestamp::from_seconds(3_600);
         assert!(violation(META, false, soon).is_some());
         assert!(violation("nodes.parquet", false, soon).is_some());

@@ -1,4 +1,4 @@
-//! `davy-sim` runs simulated histories of the archive, and prints the first one in which something is wrong.
+//! `davy-sim` runs simulated histories of the archive, and prints the first one that violates an invariant.
 
 use clap::Parser;
 use davy_base::Clock;
@@ -6,7 +6,7 @@ use davy_sim::{Detail, Histories, Mutant, Outcome, run, run_all};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Simulates histories of the archive on a faulty object store
+/// Simulate histories of the archive on a faulty object store
 #[derive(Debug, Parser)]
 #[command(name = "davy-sim", version)]
 struct Arguments {
@@ -16,13 +16,13 @@ struct Arguments {
     /// Number of histories; the seed of each is one more than that of the last
     #[arg(long, default_value_t = 10_000)]
     histories: u64,
-    /// Breaks a rule on purpose: no-grace, no-step-two, no-window-ids and others
+    /// Break a rule on purpose: no-grace, no-step-two, no-window-ids and others
     #[arg(long, value_parser = mutant)]
     mutant: Option<Mutant>,
-    /// Prints everything that happens in the first history, and runs no other
+    /// Print all events of the first history, and run no other
     #[arg(long)]
     trace: bool,
-    /// Number of lines that are printed of a history in which something is wrong
+    /// Number of lines that are printed of a failed history
     #[arg(long, default_value_t = 40)]
     lines: usize,
 }
@@ -37,7 +37,7 @@ fn mutant(name: &str) -> Result<Mutant, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // What is wrong is reported with its seed; a panic needs no message of its own.
+    // A panic becomes the failure of its history, so the default message would be a duplicate.
     std::panic::set_hook(Box::new(|_| {}));
     match report(&arguments, &mut std::io::stdout().lock()) {
         Ok(true) => ExitCode::SUCCESS,
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what was found. Returns whether nothing is wrong.
+/// Prints the result. Returns whether all histories passed.
 fn report(arguments: &Arguments, out: &mut impl Write) -> std::io::Result<bool> {
     let Arguments {
         seed,
@@ -88,7 +88,7 @@ fn report(arguments: &Arguments, out: &mut impl Write) -> std::io::Result<bool> 
     Ok(found.failed.is_none())
 }
 
-/// Prints a history: the last lines of its trace, what is wrong, and how to repeat it.
+/// Prints a failed history: the last lines of its trace, the failure, and the command that reproduces it.
 fn print(
     outcome: &Outcome,
     lines: usize,
@@ -109,7 +109,7 @@ fn print(
         writeln!(out, "davy-sim: {why}")?;
         writeln!(
             out,
-            "davy-sim: repeat it with: make sim SEED={} TRACE=1{mutant}",
+            "davy-sim: reproduce it with: make sim SEED={} TRACE=1{mutant}",
             outcome.seed
         )?;
     }

@@ -1,4 +1,4 @@
-//! The objects of the simulated store, and what listings show of them.
+//! The objects of the simulated store, and late listings of them.
 
 use bytes::Bytes;
 use davy_base::{Random, Timestamp};
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) struct Object {
     pub(crate) bytes: Bytes,
     pub(crate) modified: Timestamp,
-    /// When the key came into being: overwriting does not hide it from listings.
+    /// When the key was created. Overwriting does not hide it from listings.
     created: Timestamp,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Change {
 pub(crate) struct Objects {
     live: BTreeMap<Path, Object>,
     ghosts: BTreeMap<Path, Ghost>,
-    /// Changes on their way, by the time at which they are done, in the order of their requests.
+    /// Pending changes, by completion time and request number.
     in_flight: BTreeMap<(Timestamp, u64), Change>,
     requests: u64,
 }
@@ -51,7 +51,7 @@ impl Objects {
         &self.live
     }
 
-    /// Lets a change be done later.
+    /// Schedules a change.
     pub(crate) fn send(&mut self, change: Change, done: Timestamp) {
         self.requests += 1;
         self.in_flight.insert((done, self.requests), change);
@@ -92,7 +92,7 @@ impl Objects {
         }
     }
 
-    /// A listing of the objects below a folder, which misses some changes of the last `lag`.
+    /// A listing of the objects below a folder. It may lack changes that are younger than `lag`.
     pub(crate) fn list(
         &mut self,
         folder: &Path,
@@ -130,7 +130,7 @@ impl Objects {
         listed
     }
 
-    /// Forgets deleted objects that no listing shows.
+    /// Removes deleted objects that no listing shows any more.
     pub(crate) fn forget(&mut self, before: Timestamp) {
         self.ghosts.retain(|_, ghost| ghost.deleted > before);
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn late_listing_shows_a_change_only_after_some_time_and_always_after_the_lag() {
+    fn late_listing_may_lack_a_change_until_the_lag_is_over() {
         let mut objects = Objects::default();
         let put = Change::Put(Path::from("a/b"), Bytes::from_static(b"x"));
         objects.apply(&put, Timestamp::EPOCH);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_whose_name_begins_with_that_of_another_is_not_in_its_listing() {
+    fn listing_of_a_folder_does_not_match_longer_folder_names() {
         let mut objects = Objects::default();
         for key in ["a/b", "ab/c", "a"] {
             objects.apply(

@@ -100,7 +100,7 @@ pub(crate) async fn ask(world: &Rc<World>, of: &Running, span: Span) -> Option<A
     })
 }
 
-/// The inner error is wrong, the outer one is a failure that the archive states.
+/// The outer error is a failed query, which may happen; the inner one is a wrong result, which may not.
 type Counted = Result<Result<(Counts, Report), String>, String>;
 
 async fn query(archive: Archive, span: Span) -> Counted {
@@ -117,8 +117,8 @@ async fn query(archive: Archive, span: Span) -> Counted {
     Ok(counts(&flame.tree).map(|counts| (counts, report)))
 }
 
-/// How often each window is in a tree. The function of a window has its number, and its value only multiples of that
-/// of the window.
+/// How often each window is counted in a tree. The name of the function of a window has the number of the window, and
+/// the function's value must be a multiple of the window's value.
 fn counts(tree: &FlameTree) -> Result<Counts, String> {
     let mut counts = Counts::new();
     let nodes = tree.values.iter().zip(tree.stacks.items()).skip(1);
@@ -126,11 +126,11 @@ fn counts(tree: &FlameTree) -> Result<Counts, String> {
         let name = tree.frame_name(*frame);
         let number = name.strip_prefix('w').and_then(|text| text.parse().ok());
         let Some(number) = number else {
-            return Err(format!("{name} has a value of its own: {found}"));
+            return Err(format!("unexpected value in frame {name}: {found}"));
         };
         if found % value(number) != 0 {
             return Err(format!(
-                "the value {found} of {name} is not a multiple of its own"
+                "value {found} of {name} is not a multiple of the window's value"
             ));
         }
         *counts.entry(number).or_default() += found / value(number);

@@ -19,14 +19,14 @@ pub struct Histories {
     pub mutant: Option<Mutant>,
 }
 
-/// What was found.
+/// The result.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// The history with the lowest seed in which something is wrong, of those that were run.
+    /// The failed history with the lowest seed of those that were run.
     pub failed: Option<Outcome>,
     /// Number of histories that were run.
     pub histories: u64,
-    /// What they did.
+    /// Statistics over them.
     pub totals: Totals,
 }
 
@@ -41,7 +41,7 @@ impl Totals {
     }
 }
 
-/// Runs histories until all are done or something is wrong in one of them.
+/// Runs histories until all are done or one of them fails.
 pub fn run_all(of: &Histories) -> Found {
     let next = AtomicU64::new(of.seeds.start);
     let has_failed = AtomicBool::new(false);

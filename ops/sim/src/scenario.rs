@@ -1,4 +1,4 @@
-//! What a history is about, drawn from its seed: processes, windows, options and faults.
+//! The scenario of a history, drawn from its seed: processes, windows, options and faults.
 
 use crate::faults::Faults;
 use crate::windows::{WINDOWS_MAX, Window};
@@ -22,17 +22,17 @@ const LAST_DAYS: Timestamp = Timestamp::from_seconds(1_769_731_200);
 pub(crate) struct Scenario {
     /// When it begins.
     pub(crate) start: Timestamp,
-    /// How long windows begin.
+    /// The time within which windows begin.
     pub(crate) active: Duration,
-    /// How long there are faults.
+    /// Duration of fault injection.
     pub(crate) faulty: Duration,
-    /// What goes wrong with requests until then.
+    /// Faults of requests until then.
     pub(crate) faults: Faults,
     /// Probability, in 1/100,000, that a process is killed after each step.
     pub(crate) kills: u64,
     /// Probability, in 1/100,000, that a process is paused after each step.
     pub(crate) pauses: u64,
-    /// How far the clock of each host is from the true time, in seconds.
+    /// By how much the clock of each host differs from the true time, in seconds.
     pub(crate) skews: Vec<i64>,
     /// The versions of the software, between which a restart switches.
     pub(crate) versions: [Version; 2],
@@ -68,7 +68,7 @@ pub(crate) struct Version {
 pub(crate) enum Disturbance {
     /// It is killed, and the next one starts after this time.
     Kill(Duration),
-    /// It stands still for this time.
+    /// It is paused for this time.
     Pause(Duration),
 }
 
@@ -81,7 +81,7 @@ fn minutes(random: &mut Random, from: u64, to: u64) -> Duration {
     Duration::from_secs(between(random, from * 60, to * 60))
 }
 
-/// Whether something happens that does so in `percent` of all cases.
+/// True with a probability of `percent`.
 fn is(random: &mut Random, percent: u64) -> bool {
     random.below(100) < percent
 }
@@ -114,7 +114,7 @@ impl Version {
         }
     }
 
-    /// Sets what differs.
+    /// Sets the options of this version.
     pub(crate) fn apply(&self, options: &mut ArchiveOptions) {
         options.writer.clone_from(&self.writer);
         options.policy = self.policy;
@@ -143,7 +143,7 @@ impl Scenario {
             days: hours + 12 * HOUR,
         };
         let levels = levels.with_accepted(accepted);
-        // Most faults are in the time of the windows and the hours after it.
+        // In most histories, faults end within twelve hours of the last window.
         let faulty = match random.below(10) {
             0 => Duration::ZERO,
             1..7 => active + minutes(random, 0, 12 * 60),
@@ -165,7 +165,7 @@ impl Scenario {
             accepted,
             levels,
             grace,
-            // Rounds take most of the time of a history.
+            // Compaction rounds dominate the run time of a history.
             interval: minutes(random, 5, 40).max(faulty / 30),
             slow_interval: minutes(random, 150, 240),
             readers: between(random, 1, 2) as usize,
@@ -185,7 +185,7 @@ impl Scenario {
         scenario
     }
 
-    /// Draws what happens to a process after a step; mostly nothing.
+    /// Draws whether a process is killed or paused after a step; in most cases neither.
     pub(crate) fn disturbance(&self, random: &mut Random) -> Option<Disturbance> {
         let kind = random.below(100_000);
         if kind >= self.kills + self.pauses {
@@ -208,7 +208,7 @@ impl Scenario {
         Some(Disturbance::Kill(below(longest.as_secs())))
     }
 
-    /// How far clocks may be from the true time. Together with the lag of listings it is less than the grace period.
+    /// The maximum error of clocks. Together with the lag of listings it is less than the grace period.
     pub(crate) fn skew(&self) -> Duration {
         self.grace / 12
     }
@@ -237,7 +237,7 @@ impl Scenario {
             self.windows.push(Window {
                 service: pick(random, &["api", "web"]),
                 push_at,
-                // A process that stands still lets such a window begin hours later.
+                // If the process is paused, such a window begins hours later.
                 start: (self.pauses > 0 || !is(random, 15)).then_some(start),
                 tried: None,
                 last: push_at,

@@ -41,7 +41,7 @@ struct State {
     random: Random,
 }
 
-/// A request that the simulated store did not do, or whose answer was lost.
+/// A request that the simulated store did not apply, or whose response was lost.
 #[derive(Debug, thiserror::Error)]
 #[error("simulated failure of a {0}")]
 struct Failure(&'static str);
@@ -92,12 +92,12 @@ impl SimStore {
         }
     }
 
-    /// Changes what goes wrong from now on.
+    /// Changes the faults of later requests.
     pub(crate) fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
     }
 
-    /// What was deleted although it was needed.
+    /// The first deletion of an object that was still needed.
     pub(crate) fn violation(&self) -> Option<String> {
         self.state().holders.violation()
     }
@@ -110,7 +110,7 @@ impl SimStore {
             .collect()
     }
 
-    /// The state, after everything that is due was done.
+    /// Applies all changes that are due, then returns the state.
     fn state(&self) -> MutexGuard<'_, State> {
         let state = self.shared.state.lock();
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
@@ -148,7 +148,7 @@ impl SimStore {
         faults.fate(self.shared.clock.now(), random)
     }
 
-    /// Sends a change to the store, and waits for the answer.
+    /// Sends a change to the store, and waits for the response.
     async fn change(&self, change: Change, request: &'static str) -> Result<()> {
         let fate = self.fate();
         self.shared.clock.sleep(fate.arrives).await;

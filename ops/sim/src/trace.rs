@@ -1,4 +1,4 @@
-//! What happened in a history: a hash of everything, and the lines themselves if they are wanted.
+//! The trace of a history: a hash of all events, and their lines if they are kept.
 
 use davy_base::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

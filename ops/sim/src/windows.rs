@@ -1,4 +1,4 @@
-//! The windows that clients push, and what a query must count of them.
+//! The windows that clients push, and which of them a query must count.
 
 use bytes::Bytes;
 use davy_archive::ingest::{Format, Push, SampleTypes, WindowIdentity};
@@ -14,21 +14,21 @@ pub(crate) const WINDOWS_MAX: usize = 31;
 /// A window of a client.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
-    /// The service that it is of.
+    /// Its service.
     pub(crate) service: &'static str,
     /// When it is pushed for the first time.
     pub(crate) push_at: Timestamp,
-    /// Its own start; `None` if the profile states none, so that it begins when it arrives.
+    /// The start that the profile states; without one, the window begins when it arrives.
     pub(crate) start: Option<Timestamp>,
     /// When the client first tried to push it.
     pub(crate) tried: Option<Timestamp>,
-    /// When the client last tried, or got the last answer.
+    /// When the client last tried, or received the last response.
     pub(crate) last: Timestamp,
-    /// When the client got a positive answer.
+    /// When the client received the acknowledgement.
     pub(crate) acknowledged: Option<Timestamp>,
 }
 
-/// What a query counted: how often each window, by its number.
+/// How often a query counted each window, by the number of the window.
 pub(crate) type Counts = BTreeMap<usize, i64>;
 
 /// A query that was answered.
@@ -46,16 +46,16 @@ pub(crate) struct Answer {
     pub(crate) counts: Counts,
     /// The number of windows that it states.
     pub(crate) windows: u64,
-    /// What it says is missing.
+    /// What it reports as missing.
     pub(crate) partial: Vec<String>,
 }
 
-/// What is certain about the time at which something is visible.
+/// Bounds of visibility and clock errors within which a query must be right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tolerance {
-    /// How long a listing may not show a write.
+    /// How long a listing may lack a write.
     pub(crate) lag: std::time::Duration,
-    /// How far clocks are from the true time.
+    /// The maximum error of clocks.
     pub(crate) skew: std::time::Duration,
     /// How long windows are kept after the end of their day.
     pub(crate) days: std::time::Duration,
@@ -132,16 +132,16 @@ pub(crate) fn check(windows: &[Window], answer: &Answer, of: Tolerance) -> Resul
     let counted: i64 = answer.counts.values().sum();
     if counted != answer.windows as i64 {
         let stated = answer.windows;
-        return Err(format!("{stated} windows stated, {counted} counted"));
+        return Err(format!(
+            "the response states {stated} windows, but counts {counted}"
+        ));
     }
     for (number, window) in windows.iter().enumerate() {
         let count = answer.counts.get(&number).copied().unwrap_or(0);
         let (first, last) = window.starts(of.skew);
         let can_be_in = window.tried.is_some() && first < effective.end && last >= effective.start;
         if count > i64::from(can_be_in) {
-            return Err(format!(
-                "window {number} counted {count} times, of {window:?}"
-            ));
+            return Err(format!("window {number} counted {count} times: {window:?}"));
         }
         let is_in = first >= effective.start && last < effective.end;
         let acknowledged = window.acknowledged;
@@ -150,7 +150,7 @@ pub(crate) fn check(windows: &[Window], answer: &Answer, of: Tolerance) -> Resul
         let kept = day.plus(of.days + std::time::Duration::from_hours(24));
         let is_kept = kept > answer.ended.plus(of.skew);
         if count == 0 && is_in && is_visible && is_kept && answer.partial.is_empty() {
-            return Err(format!("window {number} is missing, of {window:?}"));
+            return Err(format!("window {number} is missing: {window:?}"));
         }
     }
     Ok(())
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn counted_window_must_be_in_the_effective_range_which_contains_the_one_asked_for() {
+    fn counted_window_must_be_in_the_effective_range_which_contains_the_requested_range() {
         assert!(!is_right(|_, answer| {
             (answer.asked, answer.effective) = (60_000..100_000, 60_000..100_000);
         }));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn window_without_a_start_may_begin_whenever_it_was_tried() {
+    fn window_without_a_start_may_begin_at_any_of_its_pushes() {
         assert!(is_right(|window, answer| {
             window.start = None;
             (answer.asked, answer.effective) = (61_000..100_000, 61_000..100_000);

@@ -1,4 +1,4 @@
-//! What the parts of a history share.
+//! The shared state of a history.
 
 use crate::executor::Executor;
 use crate::fleet::Fleet;
@@ -21,9 +21,9 @@ pub(crate) struct World {
     pub(crate) store: SimStore,
     /// The archivers.
     pub(crate) fleet: Rc<Fleet>,
-    /// What was drawn.
+    /// The scenario.
     pub(crate) scenario: Rc<Scenario>,
-    /// What happened.
+    /// The trace.
     pub(crate) trace: Trace,
     /// The windows, as their clients know them.
     pub(crate) windows: RefCell<Vec<Window>>,
@@ -32,14 +32,14 @@ pub(crate) struct World {
     counts: RefCell<Totals>,
 }
 
-/// What histories did, to see that they do something.
+/// Statistics over histories, which show that they are not empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Windows that were acknowledged.
     pub acknowledged: u64,
     /// Queries that were answered.
     pub answers: u64,
-    /// Answers that said that something is missing.
+    /// Partial results.
     pub partial: u64,
     /// Queries that failed.
     pub failed: u64,
@@ -94,23 +94,23 @@ impl World {
         self.trace.event(self.clock.now(), line);
     }
 
-    /// Counts what the history did.
+    /// Updates the statistics.
     pub(crate) fn count(&self, add: impl FnOnce(&mut Totals)) {
         add(&mut self.counts.borrow_mut());
     }
 
-    /// What the history did so far.
+    /// The statistics so far.
     pub(crate) fn totals(&self) -> Totals {
         *self.counts.borrow()
     }
 
-    /// Ends the history because something is wrong.
+    /// Fails the history.
     pub(crate) fn fail(&self, why: String) {
         self.event(|| format!("FAILED: {why}"));
         self.failure.borrow_mut().get_or_insert(why);
     }
 
-    /// What is wrong.
+    /// The failure, if there is one.
     pub(crate) fn failure(&self) -> Option<String> {
         let failure = self.failure.borrow().clone();
         failure.or_else(|| self.store.violation())

@@ -1,4 +1,4 @@
-//! Histories in which nothing may be wrong, histories in which something must be, and one that is repeated.
+//! Histories that must pass, histories with a broken rule that must fail, and histories that run twice.
 
 use davy_sim::{Detail, Histories, Mutant, run, run_all};
 
@@ -13,7 +13,7 @@ fn same_seed_gives_the_same_trace_and_the_same_bytes() {
 }
 
 #[test]
-fn nothing_is_wrong_in_the_first_histories() {
+fn first_histories_violate_no_invariant() {
     let found = run_all(&Histories {
         seeds: 1..201,
         mutant: None,
@@ -25,51 +25,51 @@ fn nothing_is_wrong_in_the_first_histories() {
     assert!(totals.months > 20, "{totals:?}");
 }
 
-/// Breaks a rule, and requires that it is found within 1,000 histories.
-fn check_is_found(mutant: Mutant) {
+/// Breaks a rule, and requires that one of 1,000 histories fails.
+fn check_is_detected(mutant: Mutant) {
     let found = run_all(&Histories {
         seeds: 1..1_001,
         mutant: Some(mutant),
     });
-    assert!(found.failed.is_some(), "{} is not found", mutant.name());
+    assert!(found.failed.is_some(), "{} is not detected", mutant.name());
 }
 
 #[test]
-fn deletion_of_inputs_without_the_grace_period_is_found() {
-    check_is_found(Mutant::NoGrace);
+fn deletion_of_inputs_without_the_grace_period_is_detected() {
+    check_is_detected(Mutant::NoGrace);
 }
 
 #[test]
-fn readers_rule_without_its_second_step_is_found() {
-    check_is_found(Mutant::NoStepTwo);
+fn reader_that_skips_the_only_block_of_a_deleted_segment_is_detected() {
+    check_is_detected(Mutant::NoStepTwo);
 }
 
 #[test]
-fn window_that_counts_in_each_piece_is_found() {
-    check_is_found(Mutant::NoWindowIds);
+fn window_counted_once_per_block_is_detected() {
+    check_is_detected(Mutant::NoWindowIds);
 }
 
 #[test]
-fn acknowledgement_before_the_segment_is_written_is_found() {
-    check_is_found(Mutant::EarlyAcknowledgement);
+fn acknowledgement_before_the_segment_is_written_is_detected() {
+    check_is_detected(Mutant::EarlyAcknowledgement);
 }
 
 #[test]
-fn expiry_of_windows_without_a_day_block_is_found() {
-    check_is_found(Mutant::NoDayBlock);
+fn expiry_of_windows_without_a_day_block_is_detected() {
+    check_is_detected(Mutant::NoDayBlock);
 }
 
 #[test]
-fn day_block_that_lacks_late_windows_but_counts_as_complete_is_found() {
-    check_is_found(Mutant::IncompleteDayBlock);
+fn incomplete_day_block_that_counts_as_complete_is_detected() {
+    check_is_detected(Mutant::IncompleteDayBlock);
 }
 
 #[test]
-fn meta_object_that_is_written_before_the_tables_is_found() {
-    check_is_found(Mutant::MetaFirst);
+fn meta_object_that_is_written_before_the_tables_is_detected() {
+    check_is_detected(Mutant::MetaFirst);
 }
 
 #[test]
-fn month_block_that_is_read_although_a_day_has_another_block_is_found() {
-    check_is_found(Mutant::OutdatedMonthBlock);
+fn month_block_that_is_read_although_a_day_has_another_block_is_detected() {
+    check_is_detected(Mutant::OutdatedMonthBlock);
 }
