@@ -153,9 +153,14 @@ pub struct Short {
 
 /// Short names, matched by sample type and unit: other profilers leave out the period or name the profile
 /// differently.
-pub const SHORT: [Short; 13] = [
+pub const SHORT: [Short; 15] = [
     short(&["cpu"], "process_cpu:cpu:nanoseconds:cpu:nanoseconds"),
     short(&["wall"], "wall:wall:nanoseconds:wall:nanoseconds"),
+    of_profile(
+        &["cpu_samples"],
+        "process_cpu:samples:count:cpu:nanoseconds",
+    ),
+    of_profile(&["wall_samples"], "wall:samples:count:wall:nanoseconds"),
     short(
         &["heap", "inuse", "inuse_space"],
         "memory:inuse_space:bytes:space:bytes",
@@ -286,6 +291,12 @@ mod tests {
         check("cpu", "cpu:cpu:nanoseconds::", true);
         check("cpu", "process_cpu:samples:count:cpu:nanoseconds", false);
         check("cpu", "process_cpu:cpu:microseconds::", false);
+        check(
+            "cpu_samples",
+            "process_cpu:samples:count:cpu:nanoseconds",
+            true,
+        );
+        check("wall_samples", "process_cpu:samples:count::", false);
         check("wall", "wall:wall:nanoseconds::", true);
         check("heap", "memory:inuse_space:bytes::", true);
         check("mutex", "mutex:delay:nanoseconds:mutex:count", true);

@@ -122,6 +122,46 @@ pub const METRICS: &[MetricEntry] = &[
         &[],
         "Archivers that share the compaction of the bucket.",
     ),
+    counter(
+        "davy_archive_arclamp_connects_total",
+        &[],
+        "Subscriptions to Redis that succeeded; each after the first was preceded by a lost connection",
+    ),
+    counter(
+        "davy_archive_arclamp_dropped_lines_total",
+        &["channel", "reason"],
+        "Lines that were not stored, by reason: malformed, too_long, backlog (the archiver did not accept windows for too long), refused (by the archiver)",
+    ),
+    counter(
+        "davy_archive_arclamp_gap_seconds_total",
+        &[],
+        "Time, at most, in which no process listened to the channels, because of a lost connection or a change of the process",
+    ),
+    gauge(
+        "davy_archive_arclamp_last_line_timestamp_seconds",
+        &["channel"],
+        "Unix time of the last line of a channel, 0 if there was none",
+    ),
+    counter(
+        "davy_archive_arclamp_lines_total",
+        &["channel"],
+        "Lines that were received",
+    ),
+    gauge(
+        "davy_archive_arclamp_listening",
+        &[],
+        "1 in the process that is subscribed to the channels, 0 in others",
+    ),
+    counter(
+        "davy_archive_arclamp_samples_total",
+        &["channel"],
+        "Samples of the lines that were received: the sum of their counts",
+    ),
+    counter(
+        "davy_archive_arclamp_windows_total",
+        &[],
+        "Windows that the archiver acknowledged",
+    ),
     gauge(
         "davy_archive_blocks",
         &[],

@@ -18,13 +18,14 @@ const REQUESTS: usize = 200;
 /// Turns that are not measured.
 const WARM_UP: usize = 2;
 /// Every member that can be isolated.
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 9] = [
     "api",
     "ui",
     "archive.query",
     "archive.ingest",
     "archive.compactor",
     "archive.renderer",
+    "archive.arclamp",
     "gc.processes",
     "gc.audit",
 ];

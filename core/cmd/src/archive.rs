@@ -1,5 +1,6 @@
 //! `davy archive`: inspects and maintains the archive in the configured bucket.
 
+mod arclamp;
 mod compact;
 mod copy;
 mod ls;
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 use copy::CopyArguments;
 use options::ArchiveOptions;
 use render::RenderArguments;
+use std::path::PathBuf;
 use table::TableArguments;
 
 /// The commands.
@@ -56,11 +58,18 @@ pub(crate) enum ArchiveCommand {
         #[command(flatten)]
         arguments: CopyArguments,
     },
-    /// Copy an archive from another bucket or a tar file into this one, which keeps what it has
+    /// Copy an archive from another bucket or a tar file into this one, which keeps what it has; or import the logs of
+    /// Arc Lamp
     Import {
-        /// URL of a bucket, a tar file, or - for a tar file on standard input
+        /// URL of a bucket, a tar file, - for a tar file on standard input, or `arclamp` followed by FOLDER
         #[arg(value_name = "SOURCE")]
         source: String,
+        /// Folder with the logs of Arc Lamp
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+        /// Service of the logs of Arc Lamp [default: arclamp.service]
+        #[arg(long, value_name = "NAME", requires = "folder")]
+        service: Option<String>,
         #[command(flatten)]
         arguments: CopyArguments,
     },
@@ -80,6 +89,14 @@ pub(crate) fn run(command: &ArchiveCommand) -> Result<(), Failure> {
             destination,
             arguments,
         } => copy::export(destination, arguments),
-        ArchiveCommand::Import { source, arguments } => copy::import(source, arguments),
+        ArchiveCommand::Import {
+            source,
+            folder: Some(folder),
+            service,
+            arguments,
+        } => arclamp::import(source, folder, service.as_deref(), arguments),
+        ArchiveCommand::Import {
+            source, arguments, ..
+        } => copy::import(source, arguments),
     }
 }

@@ -87,6 +87,7 @@ pub(crate) enum MemberId {
     ArchiveIngest,
     ArchiveCompactor,
     ArchiveRenderer,
+    ArchiveArclamp,
     GcProcesses,
     GcAudit,
 }
@@ -168,6 +169,12 @@ impl MemberId {
                 hosted_by: &[ProcessKind::Archiver],
                 ..PLAIN
             },
+            Self::ArchiveArclamp => MemberSpec {
+                name: "archive.arclamp",
+                hosted_by: &[ProcessKind::Archiver],
+                connections: 1,
+                ..PLAIN
+            },
             Self::GcProcesses => MemberSpec {
                 name: "gc.processes",
                 hosted_by: &[ProcessKind::Backend],
@@ -204,7 +211,9 @@ impl MemberId {
             | Self::ArchiveIngest
             | Self::ArchiveCompactor
             | Self::ArchiveRenderer => true,
-            Self::Api | Self::Ui | Self::GcProcesses | Self::GcAudit => false,
+            Self::Api | Self::Ui | Self::ArchiveArclamp | Self::GcProcesses | Self::GcAudit => {
+                false
+            }
         }
     }
 

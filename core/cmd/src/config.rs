@@ -1,5 +1,6 @@
 //! Configuration: one table of settings, four sources, and the source of every value.
 
+mod arclamp;
 mod error;
 mod general;
 mod limits;

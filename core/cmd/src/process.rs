@@ -1,5 +1,6 @@
 //! Runs a process of Davy, of any kind: composes it, starts it and stops it.
 
+mod arclamp;
 mod children;
 mod compose;
 mod data_folder;
@@ -16,7 +17,7 @@ mod storage;
 mod toggles;
 
 pub(crate) use plan::Parent;
-pub(crate) use storage::{check_database, migrate, with_archive, with_renderer};
+pub(crate) use storage::{check_database, migrate, with_archive, with_old_archive, with_renderer};
 
 use crate::config::{Config, Flags, Loaded};
 use crate::failure::Failure;

@@ -19,7 +19,7 @@ const SERVICES_LISTED_MAX: usize = 20;
 /// Options of `davy query`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct QueryOptions {
-    /// Profile type: cpu, wall, heap, inuse_objects, allocs, alloc_objects, tasks, goroutines, exceptions, mutex,
+    /// Profile type: cpu, cpu_samples, wall, wall_samples, heap, inuse_objects, allocs, alloc_objects, tasks, goroutines, exceptions, mutex,
     /// block, an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or (pprof only) memory:*
     #[arg(value_name = "TYPE")]
     profile_type: String,

@@ -43,7 +43,7 @@ fn show(flags: &Flags) -> Result<(), Failure> {
         let is_secret = find_setting(key).is_some_and(Setting::is_secret) && !value.is_empty();
         let value = match key {
             _ if is_secret => "(secret)".to_owned(),
-            "database" => davy_store::without_password(value),
+            "database" | "arclamp.redis" => davy_store::without_password(value),
             _ => value.to_owned(),
         };
         lines.push_str(&format!("{key} = {value:?}  # {source}\n"));

@@ -155,7 +155,7 @@ impl Control {
     }
 
     /// Sets or removes the note of a member about itself, such as what it waits for.
-    pub(crate) fn note(&self, member: &str, note: Option<String>) {
+    pub fn note(&self, member: &str, note: Option<String>) {
         let mut notes = locked(&self.0.notes);
         match note {
             Some(note) => notes.insert(member.to_owned(), note),

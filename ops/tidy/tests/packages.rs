@@ -23,6 +23,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-render", 3),
     ("davy-fuzz", 3),
     ("davy-sim", 3),
+    ("davy-arclamp", 3),
     ("davy-control", 3),
     ("davy", 4),
 ];

@@ -6,6 +6,7 @@ const LABELS: Record<string, string> = {
   'process_cpu:cpu': 'CPU',
   'process_cpu:samples': 'CPU samples',
   'wall:wall': 'Wall time',
+  'wall:samples': 'Wall samples',
   'memory:inuse_space': 'Heap in use',
   'memory:inuse_objects': 'Heap in use (objects)',
   'memory:alloc_space': 'Allocations',

@@ -27,16 +27,16 @@ pub(crate) struct CopyArguments {
     until: Option<String>,
     /// Copy this tenant only
     #[arg(long, value_name = "TENANT")]
-    tenant: Option<String>,
+    pub(super) tenant: Option<String>,
     /// Say what would be copied, and copy nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Configuration file whose bucket.* settings apply to the other bucket, except bucket.url. Without it, they are
     /// those of the archive if both are of the same kind, or come from the environment
     #[arg(long, value_name = "FILE")]
     other_config: Option<PathBuf>,
     #[command(flatten)]
-    options: ArchiveOptions,
+    pub(super) options: ArchiveOptions,
 }
 
 /// The other end of a copy.
@@ -160,6 +160,11 @@ pub(super) fn export(destination: &str, arguments: &CopyArguments) -> Result<(),
 
 /// Copies an archive from a bucket or a tar file.
 pub(super) fn import(source: &str, arguments: &CopyArguments) -> Result<(), Failure> {
+    if source == "arclamp" {
+        return Err(Failure::usage(
+            "name the folder of the logs: davy archive import arclamp FOLDER",
+        ));
+    }
     let config = arguments.config()?;
     let options = arguments.copy_options()?;
     if let Ok(url) = BucketUrl::parse(source)

@@ -47,16 +47,17 @@ impl Setting {
         match name {
             "enabled" | "kernel_stacks" | "require_token" | "path_style" | "allow_http"
             | "hedge" | "render_operations" => "true or false",
-            "hosts" | "trusted_proxies" => "list",
+            "hosts" | "trusted_proxies" | "channels" | "sentinels" => "list",
             "hz" => "samples/s",
             "attempts" | "connections" | "limit" | "queries" | "queued_queries" | "query_nodes"
             | "query_series" | "series" | "render_members" | "render_nodes" => "count",
             "listen" => "address:port",
             "members" => "list of names",
             "isolate" => "task or process",
-            "url" | "database" | "endpoint" | "auth_url" | "page_url" => "URL",
+            "url" | "database" | "endpoint" | "auth_url" | "page_url" | "redis" => "URL",
             "archive" => "list of URLs",
             "data_dir" | "cache_dir" => "path",
+            "yaml" => "list of paths",
             "interval" | "slot" | "window" | "retention" | "timeout" | "query_range" => "duration",
             _ if ["_interval", "_lead", "_retention", "_timeout"]
                 .iter()

@@ -1,5 +1,6 @@
 //! Every setting.
 
+use super::arclamp;
 use super::general::GENERAL;
 use super::render::FOCUS;
 use super::setting::Setting;
@@ -10,7 +11,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 /// All settings: the general ones, then those of each process, member and endpoint.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     let mut all: Vec<Setting> = Vec::new();
-    for general in GENERAL {
+    for general in GENERAL.iter().chain(arclamp::SETTINGS) {
         all.push(Setting { ..*general });
     }
     for kind in ProcessKind::all() {

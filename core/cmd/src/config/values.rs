@@ -1,5 +1,6 @@
 //! The configuration with every value checked.
 
+use super::arclamp::{self, ArcLampConfig};
 use super::error::Error;
 use super::limits;
 use super::load::Loaded;
@@ -62,6 +63,8 @@ pub(crate) struct Config {
     /// Empty for none.
     pub(crate) cache_dir: PathBuf,
     pub(crate) cache_dir_bytes: u64,
+    /// Set if a Redis is configured.
+    pub(crate) arclamp: Option<ArcLampConfig>,
     pub(crate) profiler_enabled: bool,
     pub(crate) profiler_service: String,
     pub(crate) profiler_hz: u32,
@@ -248,6 +251,12 @@ impl Config {
             },
             cache_dir: text("archive.cache_dir").into(),
             cache_dir_bytes: bytes("archive.cache_dir_bytes")?,
+            arclamp: arclamp::configured(
+                loaded,
+                secret("arclamp.redis")?,
+                duration("arclamp.window")?,
+                bytes("arclamp.buffer_bytes")?,
+            )?,
             profiler_enabled: loaded
                 .parse("profiler.enabled", "true or false", |t| t.parse().ok())?,
             profiler_service: text("profiler.service"),

@@ -5,7 +5,7 @@ use super::listeners::Listeners;
 use super::parts::Parts;
 use super::plan::Plan;
 use super::sockets::SocketFolder;
-use super::{member_settings, members, profiling, routes, storage, toggles};
+use super::{arclamp, member_settings, members, profiling, routes, storage, toggles};
 use crate::catalogue::{BuiltinMember, MemberId, PublicListener};
 use crate::failure::Failure;
 use crate::hostname::hostname;
@@ -68,6 +68,7 @@ pub(crate) fn compose(
         )?),
         _ => None,
     };
+    let arclamp = arclamp::stream(plan, &listeners, id, &clock, &registry)?;
     let settings = Toggles::new();
     settings.set_configured(toggles::configured(&plan.loaded)?);
     let fleet = Fleet {
@@ -140,6 +141,8 @@ pub(crate) fn compose(
         endpoints,
         archive: archive.clone(),
         renderer,
+        arclamp,
+        id,
         children,
         clients,
         access,

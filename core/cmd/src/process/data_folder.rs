@@ -74,6 +74,7 @@ const fn is_exclusive(member: MemberId) -> bool {
         | MemberId::ArchiveIngest
         | MemberId::ArchiveCompactor
         | MemberId::ArchiveRenderer
+        | MemberId::ArchiveArclamp
         | MemberId::GcProcesses
         | MemberId::GcAudit => true,
     }

@@ -1,5 +1,6 @@
 //! Constructs the members of a process, one per [`MemberId`].
 
+use super::arclamp;
 use super::member_settings::interval;
 use super::parts::Parts;
 use crate::catalogue::MemberId;
@@ -39,6 +40,7 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
                 ))
             })?
         }
+        MemberId::ArchiveArclamp => arclamp::member(name, parts, store()),
         MemberId::GcProcesses => {
             davy_control::gc::processes(&parts.control, store(), name, interval()?)
                 .after(["control"])

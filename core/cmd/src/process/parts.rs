@@ -5,6 +5,7 @@ use super::plan::Plan;
 use crate::catalogue::MemberId;
 use crate::http::ChildClient;
 use davy_archive::Archive;
+use davy_arclamp::Stream;
 use davy_base::Clock;
 use davy_control::{Access, Control, Endpoints, Metrics};
 use davy_render::Renderer;
@@ -12,6 +13,7 @@ use davy_runtime::Stop;
 use davy_store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use ulid::Ulid;
 
 /// The parts that members share.
 pub(super) struct Parts<'a> {
@@ -26,6 +28,10 @@ pub(super) struct Parts<'a> {
     pub(super) archive: Option<Archive>,
     /// Set if a local member renders flame graphs.
     pub(super) renderer: Option<Renderer>,
+    /// Set if a local member listens to Redis.
+    pub(super) arclamp: Option<Arc<Stream>>,
+    /// Identifies this process in the fleet.
+    pub(super) id: Ulid,
     pub(super) children: Vec<PlacedChild>,
     /// Clients of the children, by process name.
     pub(super) clients: BTreeMap<String, ChildClient>,

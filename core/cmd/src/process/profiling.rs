@@ -45,8 +45,18 @@ pub(super) fn start(config: &Config, process: &str, id: Ulid) -> Result<Option<P
     Ok(Some(profiler))
 }
 
-/// Starts pushing the process's own windows: to the configured archivers, to the parent's archiver, or
-/// to this process.
+/// The addresses of archivers for the windows of this process: those that are configured, the parent's, or its own.
+pub(super) fn archives(plan: &Plan, listeners: &Listeners) -> Vec<String> {
+    let configured = &plan.config.profiler_archives;
+    let own = listeners.archive_at.unwrap_or(plan.config.archive_listen);
+    match &plan.parent {
+        _ if !configured.is_empty() => configured.clone(),
+        Some(parent) if !parent.archive.is_empty() => vec![parent.archive.clone()],
+        _ => vec![format!("http://{own}")],
+    }
+}
+
+/// Starts pushing the process's own windows.
 pub(super) fn push(
     plan: &Plan,
     listeners: &Listeners,
@@ -55,14 +65,7 @@ pub(super) fn push(
     let Some(profiler) = profiler else {
         return Ok(());
     };
-    let configured = &plan.config.profiler_archives;
-    let own = listeners.archive_at.unwrap_or(plan.config.archive_listen);
-    let urls = match &plan.parent {
-        _ if !configured.is_empty() => configured.clone(),
-        Some(parent) if !parent.archive.is_empty() => vec![parent.archive.clone()],
-        _ => vec![format!("http://{own}")],
-    };
-    for url in urls {
+    for url in archives(plan, listeners) {
         let pushed = profiler.handle().push_to(&url);
         pushed.map_err(Failure::because(format!(
             "the profiler cannot push to {url}"

@@ -47,6 +47,7 @@ pub(super) fn listener(
             | (
                 MemberId::ArchiveCompactor
                 | MemberId::ArchiveRenderer
+                | MemberId::ArchiveArclamp
                 | MemberId::GcProcesses
                 | MemberId::GcAudit,
                 _,

@@ -11,6 +11,7 @@ use davy_bucket::DiskCache;
 use davy_render::{RenderOptions, Renderer};
 use davy_store::Store;
 use prometheus::Registry;
+use std::time::Duration;
 
 /// Opens the database of the configuration; connections are established when they are needed.
 pub(super) fn open_store(
@@ -122,7 +123,18 @@ pub(crate) fn with_archive<T>(
     flags: &Flags,
     command: impl AsyncFnOnce(&Archive) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    with_config(flags, async |archive, _| command(archive).await)
+    with_config(flags, Duration::ZERO, async |archive, _| {
+        command(archive).await
+    })
+}
+
+/// Like [`with_archive`], on an archive that accepts windows of this age, whatever `archive.retention` says.
+pub(crate) fn with_old_archive<T>(
+    flags: &Flags,
+    age: Duration,
+    command: impl AsyncFnOnce(&Archive) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    with_config(flags, age, async |archive, _| command(archive).await)
 }
 
 /// Runs a command with the renderer of the configuration, without a server.
@@ -130,7 +142,7 @@ pub(crate) fn with_renderer<T>(
     flags: &Flags,
     command: impl AsyncFnOnce(&Renderer) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    with_config(flags, async |archive, config| {
+    with_config(flags, Duration::ZERO, async |archive, config| {
         let (clock, random) = (Clock::system(), Random::system());
         let renderer = renderer(config, archive, &clock, random, &Registry::new())?;
         command(&renderer).await
@@ -139,9 +151,11 @@ pub(crate) fn with_renderer<T>(
 
 fn with_config<T>(
     flags: &Flags,
+    age: Duration,
     command: impl AsyncFnOnce(&Archive, &Config) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let config = Config::new(&Loaded::from_environment(flags)?)?;
+    let mut config = Config::new(&Loaded::from_environment(flags)?)?;
+    config.retention = config.retention.max(age);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -157,6 +157,7 @@ fn every_listener_serves_health_and_metrics() {
         "archive.ingest",
         "archive.compactor",
         "archive.renderer",
+        "archive.arclamp",
         "archive.query",
     ] {
         assert!(

@@ -11,13 +11,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Every placed member and the process kind that hosts it.
-pub(crate) const MEMBERS: [(&str, &str); 8] = [
+pub(crate) const MEMBERS: [(&str, &str); 9] = [
     ("api", "frontend"),
     ("ui", "frontend"),
     ("archive.query", "archiver"),
     ("archive.ingest", "archiver"),
     ("archive.compactor", "archiver"),
     ("archive.renderer", "archiver"),
+    ("archive.arclamp", "archiver"),
     ("gc.processes", "backend"),
     ("gc.audit", "backend"),
 ];

@@ -125,7 +125,7 @@ const TYPE: Parameter = Parameter::new(
     "type",
     ParameterKind::Text,
     "cpu",
-    "Profile type: a short name (cpu, wall, heap, inuse_objects, allocs, alloc_objects, tasks, goroutines, exceptions, mutex, mutex_count, block, block_count), an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or, for pprof, a family such as memory:*",
+    "Profile type: a short name (cpu, cpu_samples, wall, wall_samples, heap, inuse_objects, allocs, alloc_objects, tasks, goroutines, exceptions, mutex, mutex_count, block, block_count), an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or, for pprof, a family such as memory:*",
 )
 .required();
 const ANY_TYPE: Parameter = Parameter::new(

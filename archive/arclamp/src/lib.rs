@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod channel;
+mod collector;
+mod entry_point;
+pub mod import;
+mod line;
+mod metrics;
+mod push;
+mod settings;
+mod stream;
+
+pub use channel::Channel;
+pub use settings::{Note, RedisSettings, SettingsError, Yaml};
+pub use stream::{HOLD, Lease, Notify, Stream, StreamOptions};

@@ -1,0 +1,130 @@
+//! What the member `archive.arclamp` listens to.
+
+use super::error::Error;
+use super::load::Loaded;
+use super::setting::{Setting, setting_of};
+use crate::catalogue::MemberId;
+use davy_arclamp::{Channel, Note, RedisSettings, Yaml};
+use std::time::Duration;
+
+const ARCLAMP: &[MemberId] = &[MemberId::ArchiveArclamp];
+
+/// The settings in `[arclamp]`.
+pub(super) const SETTINGS: &[Setting] = &[
+    setting_of(
+        "arclamp.redis",
+        "",
+        "Redis to which clients of Arc Lamp publish stacks: redis://HOST:PORT; with arclamp.sentinels, redis://NAME of the master [default: that of arclamp.yaml; without both, archive.arclamp does nothing]",
+        ARCLAMP,
+    ),
+    setting_of(
+        "arclamp.redis_file",
+        "",
+        "file with arclamp.redis, for a URL with a password",
+        ARCLAMP,
+    ),
+    setting_of(
+        "arclamp.sentinels",
+        "",
+        "addresses HOST:PORT of Redis Sentinels, separated by commas",
+        ARCLAMP,
+    ),
+    setting_of(
+        "arclamp.channels",
+        "",
+        "channels, separated by commas; those with the word wall in their name are of wall-clock time [default: those of arclamp.yaml, or excimer,excimer-wall]",
+        ARCLAMP,
+    ),
+    setting_of(
+        "arclamp.yaml",
+        "",
+        "files arclamp-log.yaml of Arc Lamp, separated by commas, from which Redis and the channels are taken",
+        ARCLAMP,
+    ),
+    setting_of(
+        "arclamp.service",
+        "php",
+        "label `service_name` of the profiles",
+        ARCLAMP,
+    ),
+    setting_of(
+        "arclamp.window",
+        "10s",
+        "duration of a window of stacks",
+        ARCLAMP,
+    ),
+    setting_of(
+        "arclamp.buffer_bytes",
+        "64MiB",
+        "memory of stacks that wait to be stored; if it is not enough, the oldest are dropped",
+        ARCLAMP,
+    ),
+];
+
+/// The checked settings of a process that listens to Redis.
+#[derive(Clone, Debug)]
+pub(crate) struct ArcLampConfig {
+    pub(crate) redis: RedisSettings,
+    pub(crate) channels: Vec<Channel>,
+    pub(crate) service: String,
+    pub(crate) window: Duration,
+    pub(crate) buffer_bytes: usize,
+    /// Settings of the YAML files that have no effect, each with the name of its file.
+    pub(crate) notes: Vec<(String, Note)>,
+}
+
+/// Reads `[arclamp]`; `None` if no Redis is configured. `url` is the value of `arclamp.redis` or of its file.
+pub(super) fn configured(
+    loaded: &Loaded,
+    mut url: String,
+    window: Duration,
+    buffer_bytes: u64,
+) -> Result<Option<ArcLampConfig>, Error> {
+    let items = |key: &str| -> Vec<String> {
+        let items = loaded.value(key).split(',').map(str::trim);
+        items
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let (mut channels, mut notes) = (items("arclamp.channels"), Vec::new());
+    let has_channels = !channels.is_empty();
+    let mut of_file: Option<(String, String)> = None;
+    for file in items("arclamp.yaml") {
+        let text = std::fs::read_to_string(&file);
+        let text =
+            text.map_err(|error| Error(format!("cannot read arclamp.yaml {file:?}: {error}")))?;
+        let yaml = Yaml::read(&text).map_err(|error| Error(format!("{file}: {error}")))?;
+        notes.extend(yaml.notes.into_iter().map(|note| (file.clone(), note)));
+        if !has_channels && !channels.contains(&yaml.channel) {
+            channels.push(yaml.channel);
+        }
+        match &of_file {
+            Some((other, redis)) if *redis != yaml.redis && url.is_empty() => {
+                return Err(Error(format!(
+                    "arclamp.yaml: {other} and {file} name different servers; set arclamp.redis"
+                )));
+            }
+            Some(_) => {}
+            None => of_file = Some((file, yaml.redis)),
+        }
+    }
+    if url.is_empty() {
+        url = of_file.map(|(_, redis)| redis).unwrap_or_default();
+    }
+    if url.is_empty() {
+        return Ok(None);
+    }
+    if channels.is_empty() {
+        channels = ["excimer", "excimer-wall"].map(str::to_owned).into();
+    }
+    let redis = RedisSettings::new(&url, &items("arclamp.sentinels"));
+    Ok(Some(ArcLampConfig {
+        redis: redis.map_err(|error| Error(format!("arclamp.redis: {error}")))?,
+        channels: channels.iter().map(|name| Channel::named(name)).collect(),
+        service: loaded.value("arclamp.service").to_owned(),
+        window,
+        buffer_bytes: usize::try_from(buffer_bytes).unwrap_or(usize::MAX),
+        notes,
+    }))
+}
