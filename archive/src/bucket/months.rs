@@ -47,6 +47,17 @@ impl Bucket {
         let folder = [self.keys.month_blocks(tenant)];
         let AllListed { months: files, .. } = self.listed(tenant, &folder, Hour::EVER).await?;
         let (mut months, faults) = self.month_blocks(tenant, files).await;
+        for listing in months.values_mut() {
+            let is_gone = |(day, id): (&Day, &BlockId)| {
+                let of_day = days.get(day).map(|of| &of.blocks);
+                !of_day.is_some_and(|blocks| blocks.iter().any(|of| of.id == *id))
+            };
+            let outdated = listing
+                .blocks
+                .iter()
+                .filter(|of| of.days.iter().any(is_gone));
+            listing.outdated = outdated.map(|of| of.id.clone()).collect();
+        }
         for (day, listing) in days {
             if let Some(source) = listing.source(*day) {
                 let month = months.entry(Month::of(*day)).or_default();

@@ -34,6 +34,7 @@ impl Compactor {
         let folders = self.bucket.levels(tenant);
         let listed = self.options.clock.now();
         let (days, faults) = self.bucket.days(tenant, &folders, Hour::EVER).await?;
+        let is_complete = faults.is_empty();
         for fault in faults {
             tracing::warn!(fault, "unreadable block left out of compaction");
         }
@@ -77,7 +78,8 @@ impl Compactor {
                 }
             }
         }
-        let months = self.months(tenant, share, (&days, listed), done).await?;
+        let days = (&days, listed, is_complete);
+        let months = self.months(tenant, share, days, done).await?;
         Ok((due, months))
     }
 

@@ -17,8 +17,8 @@ use davy_base::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Compactor {
-    /// Merges and expires a share of the months of a tenant, of which `days` were listed at a time. Returns the number
-    /// of months that were due to be merged.
+    /// Merges and expires a share of the months of a tenant, of which `days` were listed at a time. `is_complete` is
+    /// whether all of their blocks could be read. Returns the number of months that were due to be merged.
     ///
     /// All months of an archive that has no month blocks yet are due for so long that each archiver may merge each of them.
     /// So each begins with others, and merges one in a round: the next round does not repeat what others have merged.
@@ -26,7 +26,7 @@ impl Compactor {
         &self,
         tenant: &Tenant,
         share: &Share,
-        (days, listed): (&BTreeMap<Day, DayListing>, Timestamp),
+        (days, listed, is_complete): (&BTreeMap<Day, DayListing>, Timestamp, bool),
         done: &mut Done,
     ) -> Result<i64> {
         let mut due = 0;
@@ -37,7 +37,11 @@ impl Compactor {
         let policy = &self.options.policy;
         let levels = self.options.levels.with_accepted(self.options.retention);
         let mut own = BTreeMap::new();
-        for (month, listing) in months {
+        for (month, mut listing) in months {
+            if !is_complete {
+                // The month block may be all that can be read of a day.
+                listing.outdated.clear();
+            }
             let plan = plan_month(&listing, month, listed, policy, &levels);
             let key = format!("{}/{month}", tenant.key());
             if !plan.merge.is_empty() {

@@ -3,7 +3,7 @@
 use crate::key::{BlockId, Day, Month};
 use crate::plan::Policy;
 use crate::plan::retention::Retention;
-use crate::rule::month::{DaySource, MonthListing};
+use crate::rule::month::{DaySource, MonthBlock, MonthListing};
 use davy_base::Timestamp;
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ pub struct MonthPlan {
     pub merge: BTreeMap<Day, BlockId>,
     /// Time since which they are due to be merged.
     pub since: Timestamp,
-    /// Month blocks that no reader uses, because another one has been readable for at least the grace period.
+    /// Month blocks that no reader uses, because another one has been readable for at least the grace period, or because
+    /// a day block that they were merged from was deleted.
     pub delete: Vec<BlockId>,
     /// Month blocks without a meta object, for the same reason.
     pub unfinished: Vec<BlockId>,
@@ -35,17 +36,20 @@ pub fn plan_month(
     retention: &Retention,
 ) -> MonthPlan {
     let mut plan = MonthPlan::default();
+    let old = |since: Timestamp| since.plus(policy.grace) <= now;
     if let Some(at) = listing.choose() {
         let chosen = &listing.blocks[at];
-        if chosen.since.plus(policy.grace) <= now {
+        if old(chosen.since) {
             let others = listing.blocks.iter().filter(|of| of.id != chosen.id);
             plan.delete = others.map(|of| of.id.clone()).collect();
-            let old = |since: Timestamp| since.plus(policy.grace) <= now;
             let unfinished = listing.unfinished.iter().filter(|of| old(of.since));
             plan.unfinished = unfinished.map(|of| of.id.clone()).collect();
         }
         return plan;
     }
+    let is_outdated = |of: &&MonthBlock| listing.outdated.contains(&of.id) && old(of.since);
+    let outdated = listing.blocks.iter().filter(is_outdated);
+    plan.delete = outdated.map(|of| of.id.clone()).collect();
     let first = listing.days.keys().next();
     let is_kept = first.is_some_and(|day| {
         let until = day.end().plus(retention.days);

@@ -25,14 +25,15 @@
 //! **Days that a reader need not open.** If a day has one day block and nothing else, that is its source, whatever
 //! segments it holds. So a listing is enough to compare most days, and only the meta objects of month blocks are read.
 //!
-//! **Retention.** A month block is deleted when the retention of its first day is over, so no sums are kept for longer
-//! than those of days. The other days are then read one by one.
+//! **Retention.** A month block is deleted when the retention of its first day is over, or when one of the day blocks that
+//! it was merged from was deleted, because another one has more windows, or fewer series by a rule of retention. So no
+//! sums are kept for longer than those of days. The days are then read one by one.
 
 use super::day::{DayListing, Detail, Unfinished};
 use crate::key::{BlockId, Day};
 use crate::simulation::{Mutant, is_active};
 use davy_base::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A listed month block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct MonthListing {
     pub blocks: Vec<MonthBlock>,
     /// Month blocks that do not exist, because they have no meta object.
     pub unfinished: Vec<Unfinished>,
+    /// Month blocks that were merged from a day block that is not listed any more.
+    pub outdated: BTreeSet<BlockId>,
 }
 
 impl DayListing {

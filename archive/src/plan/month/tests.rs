@@ -1,7 +1,6 @@
 use super::*;
 use crate::plan::retention::{Expired, plan_month_retention};
 use crate::rule::day::Unfinished;
-use crate::rule::month::MonthBlock;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -89,6 +88,17 @@ fn replaced_month_block_is_deleted_after_the_grace_period() {
     // Of two that were merged from the same days, one stays.
     listing.blocks.push(block(7, &[1, 2], at(50)));
     assert_eq!(plan_at(&listing, 51).delete, [id(8), id(9)]);
+}
+
+#[test]
+fn month_block_is_deleted_when_a_day_block_that_it_was_merged_from_was_deleted() {
+    let mut listing = days(&[1, 2]);
+    listing.blocks.push(block(8, &[1, 7], at(25)));
+    assert_eq!(plan_at(&listing, 30).delete, []);
+    listing.outdated.insert(id(8));
+    assert_eq!(plan_at(&listing, 30).delete, [id(8)]);
+    // Listings may not show the day blocks yet.
+    assert_eq!(plan_at(&listing, 25).delete, []);
 }
 
 #[test]

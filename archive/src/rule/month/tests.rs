@@ -40,7 +40,17 @@ impl Listed {
                 .collect(),
             blocks: self.months.clone(),
             unfinished: vec![],
+            outdated: self.outdated(),
         }
+    }
+
+    fn outdated(&self) -> BTreeSet<BlockId> {
+        let is_gone = |(day, id): (&Day, &BlockId)| {
+            let blocks = self.days.get(day).map(|of| &of.blocks);
+            !blocks.is_some_and(|of| of.iter().any(|of| of.id == *id))
+        };
+        let outdated = self.months.iter().filter(|of| of.days.iter().any(is_gone));
+        outdated.map(|of| of.id.clone()).collect()
     }
 }
 
@@ -285,7 +295,7 @@ fn chosen(days: &[u64], blocks: Vec<MonthBlock>) -> Option<BlockId> {
     let listing = MonthListing {
         days: month().days().zip(days.iter().map(source)).collect(),
         blocks,
-        unfinished: vec![],
+        ..MonthListing::default()
     };
     Some(listing.blocks[listing.choose()?].id.clone())
 }
