@@ -14,8 +14,8 @@ const HOUR: Duration = Duration::from_hours(1);
 /// 2026-01-05T00:00:00Z.
 const FIRST_DAY: Timestamp = Timestamp::from_seconds(1_767_571_200);
 
-/// 2026-01-30T00:00:00Z, two days before the end of a month.
-const LAST_DAYS: Timestamp = Timestamp::from_seconds(1_769_731_200);
+/// From the first day to the day before the last one of its month.
+const TO_LAST_DAYS: Duration = Duration::from_hours(25 * 24);
 
 /// A history.
 #[derive(Clone, Debug)]
@@ -128,11 +128,11 @@ impl Version {
 impl Scenario {
     /// The history of a seed.
     pub(crate) fn draw(random: &mut Random) -> Self {
-        let start = match random.below(2) {
-            0 => FIRST_DAY.plus(minutes(random, 0, 24 * 60)),
+        let mut start = FIRST_DAY.plus(minutes(random, 0, 24 * 60));
+        if is(random, 60) {
             // Month blocks expire with the first day, so most begin on the last one.
-            _ => LAST_DAYS.plus(minutes(random, 16 * 60, 47 * 60)),
-        };
+            start = start.plus(TO_LAST_DAYS + HOUR * pick(random, &[0, 24, 24]));
+        }
         let active = minutes(random, 60, 8 * 60);
         let grace = pick(random, &[20 * MINUTE, HOUR]);
         let accepted = pick(random, &[6 * HOUR, 10 * HOUR]);
@@ -177,7 +177,7 @@ impl Scenario {
             Duration::ZERO
         };
         let skew = skew.as_secs() as i64;
-        for _ in 0..pick(random, &[1, 2, 2, 3]) {
+        for _ in 0..pick(random, &[1, 2, 3, 3]) {
             let seconds = random.below(2 * skew.unsigned_abs() + 1) as i64;
             scenario.skews.push(seconds - skew);
         }
