@@ -14,7 +14,7 @@ use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Random, Timestamp};
 use davy_profile::NodeId;
 use davy_profile::flame::Grain;
-use davy_render::{Drawer, Stacks};
+use davy_render::{Drawer, Span, Stacks};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use object_store::local::LocalFileSystem;
@@ -134,13 +134,13 @@ fn fill(batch: &mut Batch, service: usize, stacks: usize, starts: &[i64], random
     }
 }
 
-async fn write(bucket: &dyn ObjectStore, period: Period, services: usize, stacks: usize) {
+async fn write(bucket: &dyn ObjectStore, span: Span, services: usize, stacks: usize) {
     let mut random = Random::seeded(7);
-    let starts: Vec<i64> = match period {
-        Period::Hour(hour) => (0..360)
+    let starts: Vec<i64> = match span {
+        Span::Hour(hour) => (0..360)
             .map(|at| hour.start().millis() + at * 10_000)
             .collect(),
-        Period::Day(day) => day.hours().map(|hour| hour.start().millis()).collect(),
+        Span::Day(day) => day.hours().map(|hour| hour.start().millis()).collect(),
     };
     let mut writer =
         BlockWriter::new("bench", vec![random.next_u128().to_string()]).expect("a writer");
@@ -151,13 +151,13 @@ async fn write(bucket: &dyn ObjectStore, period: Period, services: usize, stacks
     }
     let leaf = ulid::Ulid(random.next_u128()).to_string();
     let mut written = writer
-        .finish(match period {
-            Period::Hour(_) => vec![leaf],
-            Period::Day(_) => vec![],
+        .finish(match span {
+            Span::Hour(_) => vec![leaf],
+            Span::Day(_) => vec![],
         })
         .expect("a block");
     let mut objects: Vec<(String, bytes::Bytes)> = Vec::new();
-    if let Period::Day(day) = period {
+    if let Span::Day(day) = span {
         let hour = |hour: Hour| {
             let blocks = vec![format!("{:032x}", random.next_u128())];
             (
@@ -176,6 +176,10 @@ async fn write(bucket: &dyn ObjectStore, period: Period, services: usize, stacks
     }
     let meta = serde_json::to_vec(&written.meta).expect("JSON");
     objects.push((META.to_owned(), meta.into()));
+    let period = match span {
+        Span::Hour(hour) => Period::Hour(hour),
+        Span::Day(day) => Period::Day(day),
+    };
     let keys = Keys::new("davy");
     for (file, bytes) in objects {
         let key = keys.block(&Tenant::anonymous(), period, &written.name, &file);
@@ -184,10 +188,10 @@ async fn write(bucket: &dyn ObjectStore, period: Period, services: usize, stacks
 }
 
 /// Merges a service.
-async fn merged(archive: &Archive, period: Period, service: usize) -> Stacks {
-    let (from, until) = match period {
-        Period::Hour(hour) => (hour.start(), hour.end()),
-        Period::Day(day) => (day.first().start(), day.end()),
+async fn merged(archive: &Archive, span: Span, service: usize) -> Stacks {
+    let (from, until) = match span {
+        Span::Hour(hour) => (hour.start(), hour.end()),
+        Span::Day(day) => (day.first().start(), day.end()),
     };
     let ask = Ask {
         tenant: Tenant::anonymous(),

@@ -56,8 +56,8 @@ impl Drawer {
         };
         let mut notes = self.notes.clone();
         let total = stacks.total();
-        if graph.narrow > 0 {
-            let share = 100.0 * graph.narrow as f64 / total.max(1) as f64;
+        let share = 100.0 * graph.narrow as f64 / total.max(1) as f64;
+        if share >= 0.005 {
             let closer = if is_reversed { "callees" } else { "callers" };
             notes.push(format!(
                 "frames too narrow to be seen are drawn as part of their {closer}: {share:.2} % of the total"

@@ -6,7 +6,7 @@ mod page;
 mod tests;
 
 use crate::error::{Error, ErrorKind, Result};
-use davy_profile::{FlameTree, NodeId, names};
+use davy_profile::{FlameTree, NodeId, names, units};
 use inferno::flamegraph::color::{BasicPalette, Palette};
 use inferno::flamegraph::{Direction, Options, from_lines};
 use lines::Lines;
@@ -64,7 +64,7 @@ pub fn draw(tree: &FlameTree, drawing: &Drawing<'_>) -> Result<Vec<u8>> {
         drawing.unit
     };
     let mut drawing = drawing.clone();
-    let not_drawn = not_drawn(tree, unit);
+    let not_drawn = not_drawn(tree, unit, drawing.is_scaled);
     let lines = Lines::of(tree, legal);
     if lines.text.is_empty() {
         let reason = not_drawn.unwrap_or_else(|| "no samples in this range".to_owned());
@@ -105,8 +105,8 @@ const NARROWEST: f64 = 1e-4;
 /// The factor of the largest unit in which the narrowest box of a total is a whole number, and its name.
 fn scaled(total: f64, unit: &str) -> (f64, &str) {
     let units: &[(f64, &'static str)] = match unit {
-        "nanoseconds" => &[(1e-9, "s"), (1e-6, "ms"), (1e-3, "µs"), (1.0, "ns")],
-        "microseconds" => &[(1e-6, "s"), (1e-3, "ms"), (1.0, "µs")],
+        "nanoseconds" => &[(1e-9, "s"), (1e-6, "ms"), (1e-3, "us"), (1.0, "ns")],
+        "microseconds" => &[(1e-6, "s"), (1e-3, "ms"), (1.0, "us")],
         "milliseconds" => &[(1e-3, "s"), (1.0, "ms")],
         "bytes" => &[
             (1.0 / (1u64 << 30) as f64, "GiB"),
@@ -122,18 +122,24 @@ fn scaled(total: f64, unit: &str) -> (f64, &str) {
 }
 
 /// States the values of a tree that have no box.
-fn not_drawn(tree: &FlameTree, unit: &str) -> Option<String> {
+fn not_drawn(tree: &FlameTree, unit: &str, is_scaled: bool) -> Option<String> {
+    let text = |value: i128| {
+        if is_scaled {
+            let value = value.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+            legal(&units::format(value, unit))
+        } else {
+            format!("{} {}", separated(value), legal(unit))
+        }
+    };
     let root = tree.values[NodeId::ROOT.index()];
     let below = tree.values[1..].iter().filter(|value| **value < 0);
     let negative: i128 = below.map(|value| i128::from(*value)).sum();
     let mut parts = Vec::new();
     if root != 0 {
-        let value = separated(root.into());
-        parts.push(format!("{value} {} without a frame", legal(unit)));
+        parts.push(format!("{} without a frame", text(root.into())));
     }
     if negative != 0 {
-        let value = separated(negative);
-        parts.push(format!("{value} {} in negative values", legal(unit)));
+        parts.push(format!("{} in negative values", text(negative)));
     }
     (!parts.is_empty()).then(|| format!("not drawn: {}", parts.join(", ")))
 }

@@ -50,7 +50,7 @@ async fn closed_hour_has_graphs_and_logs_of_each_member_and_of_all() {
         .text(&format!("{graphs}/{name}.cpu.web.all.svgz"))
         .await;
     assert!(
-        graph.contains("<title>parse (300,000 µs, 60.00%)</title>"),
+        graph.contains("<title>parse (300,000 us, 60.00%)</title>"),
         "{graph}"
     );
     assert!(
@@ -61,7 +61,7 @@ async fn closed_hour_has_graphs_and_logs_of_each_member_and_of_all() {
         .text(&format!("{graphs}/{name}.cpu.web.all.reversed.svgz"))
         .await;
     assert!(
-        reversed.contains("<title>parse (350,000 µs, 70.00%)</title>"),
+        reversed.contains("<title>parse (350,000 us, 70.00%)</title>"),
         "{reversed}"
     );
     let types = [Some("image/svg+xml".to_owned()), Some("gzip".to_owned())];
@@ -272,7 +272,7 @@ async fn focus_that_stops_matching_is_reported() {
     let (_, name) = World::hour(start);
     let graph = format!("davy/anonymous/flamegraphs/hourly/{name}.cpu.web.all.fn-parser.svgz");
     let graph = world.text(&graph).await;
-    assert!(graph.contains("all (350,000 µs, 100%)"), "{graph}");
+    assert!(graph.contains("all (350,000 us, 100%)"), "{graph}");
     let lost = metrics
         .gather()
         .into_iter()
@@ -312,10 +312,8 @@ async fn odd_names_stay_in_their_folder_and_are_shown_escaped() {
     for (key, bytes) in &objects {
         assert!(key.starts_with("davy/=2e.=2f../"), "{key}");
         let text = String::from_utf8(unpacked(bytes)).expect("UTF-8");
-        assert!(
-            !text.contains("<script>alert") && !text.contains('\u{1}'),
-            "{key}"
-        );
+        let is_safe = !text.contains("<script>alert") && !text.contains('\u{1}');
+        assert!(is_safe || key.ends_with(".log.gz"), "{key}");
         if key.ends_with(".svgz") {
             assert!(text.ends_with("</svg>\n"), "{key}");
             assert_eq!(text.matches("<script>").count(), 1, "{key}");

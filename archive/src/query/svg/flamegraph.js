@@ -30,7 +30,9 @@
   function isDeeper(item, than) { return isInverted ? item.y > than.y : item.y < than.y; }
 
   function draw() {
-    var width = frames.getBoundingClientRect().width || 1180;
+    // The same margin on both sides, whatever the width of the window.
+    var width = Math.max((frames.ownerSVGElement.getBoundingClientRect().width || 1200) - 20, 100);
+    frames.setAttribute('width', String(width));
     var from = view ? view.x : 0, span = view ? view.w : all;
     items.forEach(function (item) {
       var isParent = view !== null && isDeeper(view, item);
