@@ -9,7 +9,7 @@ export const levelName = (level: string): string => LEVELS[level] ?? level;
 
 const FOLDERS: Record<string, string> = {
   segments: 'Segments', hour: 'Hour blocks', day: 'Day blocks', month: 'Month blocks', blocks: 'Blocks', symbols: 'Symbols',
-  quarantine: 'Quarantine', table: 'Iceberg tables', archivers: 'Presence of archivers', tenants: 'List of tenants',
+  quarantine: 'Quarantine', table: 'Iceberg tables', artefacts: 'Rendered flame graphs', archivers: 'Presence of archivers', tenants: 'List of tenants', other: 'Other',
 };
 /** The name of a level as requests are counted by it. */
 export const folderName = (level: string): string => FOLDERS[level] ?? level;

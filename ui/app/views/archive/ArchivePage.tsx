@@ -73,7 +73,7 @@ function Sections({ of }: { of: ArchiveOverview }) {
   return (
     <>
       <p class="summary" role="status">
-        {bytesText(bytes)} in {counted(pieces, 'segment or block', 'segments and blocks')} · {counted(of.services.length + of.services_cut, 'service')} · {present === 0 ? 'no archiver compacts' : present === 1 ? '1 archiver compacts' : `${formatCount(present)} archivers compact`}
+        {bytesText(bytes)} in {counted(pieces, 'segment or block', 'segments and blocks')}{of.services.length > 0 && ` · ${counted(of.services.length + of.services_cut, 'service')}`} · {present === 0 ? 'no archiver compacts' : present === 1 ? '1 archiver compacts' : `${formatCount(present)} archivers compact`}
       </p>
       <div class="sections">
         <Levels of={of} />

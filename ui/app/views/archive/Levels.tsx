@@ -27,8 +27,8 @@ export function Levels({ of }: { of: ArchiveOverview }) {
           {of.levels.map((level) => (
             <tr key={level.level}>
               <td>{levelName(level.level)}</td>
-              <td class="number">{formatCount(level.pieces)}</td>
-              <td class="number">{bytesText(level.bytes)}</td>
+              <td class="number">{level.pieces === 0 ? '–' : formatCount(level.pieces)}</td>
+              <td class="number">{level.pieces === 0 ? '–' : bytesText(level.bytes)}</td>
               <td class="when">{periodText(level.first)}</td>
               <td class="when">{periodText(level.last)}</td>
               <td class={isLate(level) ? 'number late' : 'number'}>{lagText(level)}</td>
