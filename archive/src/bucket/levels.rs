@@ -195,34 +195,42 @@ impl Bucket {
         }
         let reads: Vec<_> = hours
             .into_iter()
-            .map(|((hour, id), files)| self.hour_entry(tenant, hour, id, files))
+            .map(|((hour, id), files)| async move {
+                let entry = self.hour_entry(tenant, hour, id.clone(), files).await;
+                entry.map_err(|error| (Period::from(hour), id, error))
+            })
             .collect();
         let reads: Vec<_> = stream::iter(reads).buffered(TOGETHER).collect().await;
         for read in reads {
             match read {
                 Ok((hour, entry)) => listing.hours.entry(hour).or_default().blocks.push(entry),
-                Err(fault) => faults.extend(fault),
+                Err((period, id, error)) => {
+                    listing.is_incomplete |= !is_damage(&error);
+                    faults.extend(fault(period, &id, error));
+                }
             }
         }
         for (id, files) in days {
-            match self.day_entry(tenant, day, id, files).await {
+            match self.day_entry(tenant, day, id.clone(), files).await {
                 Ok(entry) => listing.blocks.push(entry),
-                Err(fault) => faults.extend(fault),
+                Err(error) => {
+                    listing.is_incomplete |= !is_damage(&error);
+                    faults.extend(fault(day.into(), &id, error));
+                }
             }
         }
         (day, (listing, faults))
     }
 
-    /// An hour block of a listing. The error is without a sentence if it was deleted.
+    /// An hour block of a listing.
     async fn hour_entry(
         &self,
         tenant: &Tenant,
         hour: Hour,
         id: BlockId,
         files: Files,
-    ) -> Result<(Hour, BlockEntry), Option<String>> {
-        let meta = self.meta(tenant, hour, &id).await;
-        let meta = meta.map_err(|error| fault(hour.into(), &id, error))?;
+    ) -> Result<(Hour, BlockEntry), ReadError> {
+        let meta = self.meta(tenant, hour, &id).await?;
         let entry = BlockEntry {
             id,
             leaves: leaves(&meta.segments),
@@ -232,19 +240,16 @@ impl Bucket {
         Ok((hour, entry))
     }
 
-    /// A day block of a listing. The error is without a sentence if it was deleted.
+    /// A day block of a listing.
     async fn day_entry(
         &self,
         tenant: &Tenant,
         day: Day,
         id: BlockId,
         files: Files,
-    ) -> Result<DayBlock, Option<String>> {
-        let read = async {
-            let leaves = self.day_leaves(tenant, day, &id).await?;
-            Ok((leaves, self.meta(tenant, day, &id).await?))
-        };
-        let (leaves, meta) = read.await.map_err(|error| fault(day.into(), &id, error))?;
+    ) -> Result<DayBlock, ReadError> {
+        let leaves = self.day_leaves(tenant, day, &id).await?;
+        let meta = self.meta(tenant, day, &id).await?;
         Ok(self.day_block(id, &files, &meta, leaves))
     }
 
@@ -340,6 +345,11 @@ fn unfinished(day: Day, listed: &Listed) -> Vec<Unfinished> {
             since: files.last,
         })
         .collect()
+}
+
+/// Whether a block cannot be read because it is damaged.
+fn is_damage(error: &ReadError) -> bool {
+    matches!(error, ReadError::Failed(error) if error.is_damage)
 }
 
 /// Why a block is left out; `None` if it was deleted.

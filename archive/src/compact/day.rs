@@ -38,7 +38,7 @@ impl Compactor {
         for fault in faults {
             tracing::warn!(fault, "unreadable block left out of compaction");
         }
-        for (day, listing) in &days {
+        for (day, listing) in days.iter().filter(|(_, of)| !of.is_incomplete) {
             let day = *day;
             let policy = &self.options.policy;
             let plan = plan_day(listing, day, listed, policy);

@@ -71,7 +71,9 @@ impl Compactor {
             let folders = self.bucket.levels(&tenant);
             let (days, _) = self.bucket.days(&tenant, &folders, Hour::EVER).await?;
             for (day, listing) in &days {
-                all.extend(self.expire(&tenant, *day, listing, dry_run).await);
+                if !listing.is_incomplete {
+                    all.extend(self.expire(&tenant, *day, listing, dry_run).await);
+                }
             }
             let (months, _) = self.bucket.months(&tenant, &days).await?;
             for (month, listing) in months {
