@@ -113,7 +113,7 @@ impl Archive {
         Ok(TenantLevels {
             tenant: tenant.key().to_owned(),
             levels: levels((&days, &months), self.now(), &compactor),
-            services: services.services,
+            services: services.sizes,
             quarantined: self.bucket().list(&quarantine).await?.len(),
             faults,
         })
@@ -160,7 +160,7 @@ pub(crate) fn levels(
 /// The services of a tenant.
 pub(crate) struct Services {
     /// The largest first.
-    pub(crate) services: Vec<ServiceBytes>,
+    pub(crate) sizes: Vec<ServiceBytes>,
     /// Number of blocks that there are.
     pub(crate) blocks: usize,
     /// Number of blocks, the newest ones, whose services are counted.
@@ -218,7 +218,7 @@ pub(crate) async fn services(
     let bytes = |of: &ServiceBytes| of.hour_bytes + of.day_bytes + of.month_bytes;
     services.sort_by_key(|of| std::cmp::Reverse(bytes(of)));
     Services {
-        services,
+        sizes: services,
         blocks: count,
         counted,
     }

@@ -48,8 +48,8 @@ async fn listed(archive: &Archive, tenant: &Tenant) -> Result<Overview> {
     partial.extend(of_months);
     let listed = (&days, &months);
     let mut of = services(bucket, tenant, listed, BLOCKS).await;
-    let services_cut = of.services.len().saturating_sub(SERVICES);
-    of.services.truncate(SERVICES);
+    let services_cut = of.sizes.len().saturating_sub(SERVICES);
+    of.sizes.truncate(SERVICES);
     let keys = &bucket.keys;
     let folders = (
         keys.quarantine(tenant),
@@ -66,7 +66,7 @@ async fn listed(archive: &Archive, tenant: &Tenant) -> Result<Overview> {
         listed_at: now.millis(),
         levels: levels(listed, now, &compactor),
         archivers: seen(&archivers),
-        services: of.services,
+        services: of.sizes,
         services_cut,
         blocks_counted: of.counted,
         blocks: of.blocks,
