@@ -274,6 +274,7 @@ fn archive(folder: &str) -> Archive {
 fn run(part: &str, folder: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_all()
         .build()
         .expect("a runtime");
     let log = Path::new(folder).join("day.log");
