@@ -329,14 +329,18 @@ fn run(part: &str, folder: &str) {
                 let mut encoder = GzEncoder::new(Counted::default(), Compression::fast());
                 encoder.write_all(&text).expect("compressed");
                 bytes += encoder.finish().expect("compressed").0;
-                taken += cpu() - before;
+                taken += cpu().saturating_sub(before);
             }
             println!("{:.3} {} {bytes}", taken.as_secs_f64(), peak());
             return;
         }
         other => panic!("unknown part {other}"),
     };
-    println!("{:.3} {} {bytes}", (cpu() - start).as_secs_f64(), peak());
+    println!(
+        "{:.3} {} {bytes}",
+        cpu().saturating_sub(start).as_secs_f64(),
+        peak()
+    );
 }
 
 fn main() {

@@ -30,7 +30,7 @@ pub(crate) fn months(days: &BTreeSet<Day>) -> String {
     for (month, days) in months.iter().rev() {
         let of = month.get(..4).unwrap_or_default();
         if of != year {
-            year = of.to_owned();
+            of.clone_into(&mut year);
             out.push_str(&format!("<h2>{year}</h2>\n"));
         }
         out.push_str(&table(month, days));

@@ -231,3 +231,9 @@ fn cpu(at: Timestamp, samples: &[Sample<'_>]) -> Vec<u8> {
     }
     gzip::compress(&pprof::encode(&profile))
 }
+
+/// Whether a key has an extension.
+pub(crate) fn has_extension(key: &str, extension: &str) -> bool {
+    key.rsplit_once('.')
+        .is_some_and(|(_, end)| end == extension)
+}
