@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::endpoints::Endpoints;
-use crate::fleet::FleetCache;
+use crate::fleet_cache::FleetCache;
 use crate::meter::Meter;
 use crate::names::Names;
 use crate::report::{Connections, KernelStatistics, MemberReport, OperationReport, Report};

@@ -32,29 +32,6 @@ pub(crate) struct AgedReport {
     pub(crate) age: Duration,
 }
 
-/// The data of the last read of the database.
-#[derive(Default)]
-pub(crate) struct FleetCache {
-    /// The monotonic time of this host at the last attempt.
-    tried_at: Option<Duration>,
-    /// The database's time at the last successful read, and the monotonic time of this host then.
-    read_at: Option<(Timestamp, Duration)>,
-    /// Reports with the database's time of their arrival.
-    reports: Vec<(Timestamp, Report)>,
-    ticks: Vec<Tick>,
-}
-
-impl FleetCache {
-    /// The database's time at `monotonic` of this host. Before the first read there is nothing to
-    /// compare with it.
-    fn now(&self, monotonic: Duration) -> Timestamp {
-        self.read_at
-            .map_or(Timestamp::default(), |(database, host)| {
-                database.plus(monotonic.saturating_sub(host))
-            })
-    }
-}
-
 impl Control {
     /// The reports of every live process and the last runs of periodic members. While the database is
     /// unreachable, the ones read last.

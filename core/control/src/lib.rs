@@ -6,6 +6,7 @@ mod control;
 mod debug_port;
 mod endpoints;
 mod fleet;
+mod fleet_cache;
 pub mod gc;
 mod meter;
 mod metrics;

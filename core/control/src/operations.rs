@@ -3,54 +3,11 @@
 
 mod archive;
 mod debug;
+mod operation;
 mod parameter;
 
+pub use operation::Operation;
 pub use parameter::{Parameter, ParameterKind};
-
-/// A route of an endpoint.
-#[derive(Clone, Copy, Debug)]
-pub struct Operation {
-    /// The HTTP method.
-    pub method: &'static str,
-    /// The path, with `{name}` for variable parts.
-    pub path: &'static str,
-    /// The name of the endpoint. Several routes can have the same one.
-    pub id: &'static str,
-    /// The member that serves it.
-    pub member: &'static str,
-    /// What it does; a sentence without full stop.
-    pub summary: &'static str,
-    /// Its query parameters.
-    pub parameters: &'static [Parameter],
-}
-
-impl Operation {
-    const fn new(
-        method: &'static str,
-        path: &'static str,
-        id: &'static str,
-        member: &'static str,
-        summary: &'static str,
-    ) -> Self {
-        Self {
-            method,
-            path,
-            id,
-            member,
-            summary,
-            parameters: &[],
-        }
-    }
-
-    /// Whether it changes the fleet, which needs an operator. Pushes to the archive do not.
-    pub(crate) fn is_change(&self) -> bool {
-        self.method != "GET" && self.member == "api"
-    }
-
-    const fn with(self, parameters: &'static [Parameter]) -> Self {
-        Self { parameters, ..self }
-    }
-}
 
 /// An operation of the member `api`.
 const fn api(

@@ -96,7 +96,7 @@ fn operator_lists_compacts_verifies_and_expires_without_a_server() {
             .collect()
     };
     let listed = run(&sandbox, &["ls", "--json"]);
-    assert_eq!(levels(&listed), [2, 0, 0]);
+    assert_eq!(levels(&listed), [2, 0, 0, 0]);
     assert!(json(&listed)[0]["levels"][0]["lag_seconds"].as_i64() > Some(24 * 3_600));
     let compacted = run(&sandbox, &["compact"]);
     let wrote = "wrote 3 blocks, deleted 0 segments and blocks; ";
@@ -107,7 +107,7 @@ fn operator_lists_compacts_verifies_and_expires_without_a_server() {
         "{compacted}"
     );
     let listed = run(&sandbox, &["ls", "--json"]);
-    assert_eq!(levels(&listed), [2, 2, 1]);
+    assert_eq!(levels(&listed)[..3], [2, 2, 1]);
     assert_eq!(json(&listed)[0]["levels"][1]["lag_seconds"], 0);
     let table = text(&run(&sandbox, &["ls"]));
     assert!(
@@ -161,7 +161,8 @@ fn operator_lists_compacts_verifies_and_expires_without_a_server() {
             .all(|of| of["outcome"] == "due"),
         "{gone}"
     );
-    assert_eq!(levels(&run(&sandbox, &["ls", "--json"])), [2, 2, 1]);
+    let listed = run(&sandbox, &["ls", "--json"]);
+    assert_eq!(levels(&listed)[..3], [2, 2, 1]);
 
     let samples = files(&sandbox.bucket(), "samples.parquet");
     let damaged = samples

@@ -1,6 +1,6 @@
 //! The operations of the member `debug`, and their parameters.
 
-use super::Operation;
+use super::operation::Operation;
 use super::parameter::{Parameter, ParameterKind};
 
 const fn debug(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
