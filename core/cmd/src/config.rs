@@ -1,6 +1,7 @@
 //! Configuration: one table of settings, four sources, and the source of every value.
 
 mod arclamp;
+mod arclamp_settings;
 mod error;
 mod general;
 mod limits;

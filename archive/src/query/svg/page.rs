@@ -3,7 +3,7 @@
 //! Its style and its script are the same in every drawing, and there are no event handlers in attributes. So a
 //! Content-Security-Policy can admit them by two hashes.
 
-use super::{Drawing, legal};
+use super::drawing::{Drawing, legal};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The content of the element `style` of every drawing.

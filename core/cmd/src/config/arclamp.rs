@@ -2,64 +2,8 @@
 
 use super::error::Error;
 use super::load::Loaded;
-use super::setting::{Setting, setting_of};
-use crate::catalogue::MemberId;
 use davy_arclamp::{Channel, Note, RedisSettings, Yaml};
 use std::time::Duration;
-
-const ARCLAMP: &[MemberId] = &[MemberId::ArchiveArclamp];
-
-/// The settings in `[arclamp]`.
-pub(super) const SETTINGS: &[Setting] = &[
-    setting_of(
-        "arclamp.redis",
-        "",
-        "Redis to which clients of Arc Lamp publish stacks: redis://HOST:PORT; with arclamp.sentinels, redis://NAME of the master [default: that of arclamp.yaml; without both, archive.arclamp does nothing]",
-        ARCLAMP,
-    ),
-    setting_of(
-        "arclamp.redis_file",
-        "",
-        "file with arclamp.redis, for a URL with a password",
-        ARCLAMP,
-    ),
-    setting_of(
-        "arclamp.sentinels",
-        "",
-        "addresses HOST:PORT of Redis Sentinels, separated by commas",
-        ARCLAMP,
-    ),
-    setting_of(
-        "arclamp.channels",
-        "",
-        "channels, separated by commas; those with the word wall in their name are of wall-clock time [default: those of arclamp.yaml, or excimer,excimer-wall]",
-        ARCLAMP,
-    ),
-    setting_of(
-        "arclamp.yaml",
-        "",
-        "files arclamp-log.yaml of Arc Lamp, separated by commas, from which Redis and the channels are taken",
-        ARCLAMP,
-    ),
-    setting_of(
-        "arclamp.service",
-        "php",
-        "label `service_name` of the profiles",
-        ARCLAMP,
-    ),
-    setting_of(
-        "arclamp.window",
-        "10s",
-        "duration of a window of stacks",
-        ARCLAMP,
-    ),
-    setting_of(
-        "arclamp.buffer_bytes",
-        "64MiB",
-        "memory of stacks that wait to be stored; if it is not enough, the oldest are dropped",
-        ARCLAMP,
-    ),
-];
 
 /// The checked settings of a process that listens to Redis.
 #[derive(Clone, Debug)]

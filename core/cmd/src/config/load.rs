@@ -1,10 +1,9 @@
 //! Reads the sources, each overriding the one before: defaults, `davy.toml`, environment, flags.
 
 use super::error::Error;
-use super::render::FOCUS;
 use super::setting::Setting;
 use super::settings::{
-    RULE_KEYS, RULES, SETTINGS, find_setting, of_focus, of_process, of_rule, of_tenant,
+    FOCUS, RULE_KEYS, RULES, SETTINGS, find_setting, of_focus, of_process, of_rule, of_tenant,
 };
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use davy_control::nearest;

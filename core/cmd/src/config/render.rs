@@ -2,11 +2,9 @@
 
 use super::error::Error;
 use super::load::Loaded;
+use super::settings::FOCUS;
 use davy_render::Focus;
 use std::time::Duration;
-
-/// The section of focus graphs, whose keys are their names.
-pub(super) const FOCUS: &str = "archive.focus";
 
 /// The values of the settings of `archive.renderer`.
 #[derive(Clone, Debug)]

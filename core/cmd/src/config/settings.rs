@@ -1,17 +1,19 @@
 //! Every setting.
 
-use super::arclamp;
+use super::arclamp_settings::ARCLAMP;
 use super::general::GENERAL;
-use super::render::FOCUS;
 use super::setting::Setting;
 use crate::catalogue::{MemberId, ProcessKind};
 use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+/// The section of focus graphs, whose keys are their names.
+pub(super) const FOCUS: &str = "archive.focus";
+
 /// All settings: the general ones, then those of each process, member and endpoint.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     let mut all: Vec<Setting> = Vec::new();
-    for general in GENERAL.iter().chain(arclamp::SETTINGS) {
+    for general in GENERAL.iter().chain(ARCLAMP) {
         all.push(Setting { ..*general });
     }
     for kind in ProcessKind::all() {
