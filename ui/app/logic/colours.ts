@@ -67,7 +67,7 @@ export function hash(text: string, seed = 0x811c9dc5): number {
 }
 
 /** The seed, among those tried, that gives Davy's own members the most distinct hues. */
-const SEED = 0x811e24dc;
+const SEED = 0x811e0361;
 
 /** The index of a name's hue. Two names may share one: that is the cost of a colour that never changes. */
 export function hueIndex(name: string): number {

@@ -125,8 +125,8 @@ describe('colours', () => {
 
   test('the members of Davy have distinct hues', () => {
     const members = [
-      'api', 'archive.compactor', 'archive.ingest', 'archive.query', 'control', 'database', 'debug', 'gc.audit', 'gc.processes',
-      'listener.archive', 'listener.http', 'profiler', 'ui',
+      'api', 'archive.arclamp', 'archive.compactor', 'archive.ingest', 'archive.query', 'archive.renderer', 'control',
+      'database', 'debug', 'gc.audit', 'gc.processes', 'listener.archive', 'listener.http', 'profiler', 'ui',
     ];
     expect(new Set(members.map(hueIndex)).size).toBe(members.length);
   });
