@@ -19,8 +19,9 @@ async fn invalid_query_names_the_fault() {
         );
     };
     check("flamegraph", "missing parameter `type`").await;
+    check("flamegraph?type=cpus", "did you mean cpu?").await;
     check(
-        "flamegraph?type=cpus",
+        "flamegraph?type=nothing-like-it",
         "expected name:type:unit:periodtype:periodunit or one of cpu, wall",
     )
     .await;

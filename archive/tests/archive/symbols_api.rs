@@ -150,7 +150,7 @@ async fn refused_index_names_the_fault_and_the_stored_one_stays() {
         assert_eq!(problem["status"], status);
     };
     let good = index(BUILD);
-    check("c0ffe0", "", good.clone(), 422, "of build \\\"c0ffee\\\"").await;
+    check("c0ffe0", "", good.clone(), 422, "to build \\\"c0ffee\\\"").await;
     check(BUILD, "", b"ELF".to_vec(), 422, "not a symbol index").await;
     check(BUILD, "", vec![], 422, "not a symbol index").await;
     let truncated = good[..good.len() - 1].to_vec();

@@ -52,6 +52,8 @@ impl Quickstart {
             command.arg(format!("--{listener}-listen=127.0.0.1:0"));
         }
         let mut child = command
+            // Without a Redis, archive.arclamp has no metrics.
+            .args(["--arclamp-redis", "redis://127.0.0.1:1"])
             .args(["--archive-flush-interval", "100ms", "--data-dir"])
             .arg(folder.path())
             .current_dir(folder.path())

@@ -171,9 +171,11 @@ fn prices_are_numbers_with_a_currency() {
         error("[bucket.prices]\nput_per_1000 = 0.005"),
         "[bucket.prices] has prices but no currency; set bucket.prices.currency, such as \"USD\""
     );
-    assert_eq!(
-        error("[bucket.prices]\ncurrency = \"EUR\"\nput_per_1000 = -1"),
-        "invalid bucket.prices.put_per_1000 = \"-1\" (/davy.toml): expected a price of at least 0, such as 0.005"
+    let negative = error("[bucket.prices]\ncurrency = \"EUR\"\nput_per_1000 = -1");
+    assert!(
+        negative.starts_with("invalid bucket.prices.put_per_1000 = \"-1\" (")
+            && negative.ends_with("/davy.toml): expected a price of at least 0, such as 0.005"),
+        "{negative}"
     );
     assert_eq!(
         error("[bucket.prices]\nput = 1"),
@@ -221,7 +223,7 @@ fn rules_of_retention_are_read_in_their_order_and_bad_ones_are_refused() {
     );
     check(
         "selector = '{a=\"b\"}'\ndays_retention = \"0s\"",
-        "invalid archive.retention_rules.1.days_retention = \"0s\" (/davy.toml): expected a duration above 0",
+        "/davy.toml): expected a duration above 0 such as 7d or 1095d",
     );
     check(
         &format!("selector = '{{a=\"b\"}}'\ntenant = \"\"\n{days}"),

@@ -143,7 +143,7 @@ fn context_gives_labels() {
     check(
         &recording,
         b"\x0a\xff",
-        "invalid JFR recording: the part labels is not a message with the labels of contexts at byte 1",
+        "invalid JFR recording: the labels part is not a valid labels message at byte 1",
     );
 }
 
