@@ -168,19 +168,21 @@ async fn one(
         }
     };
     pushes.try_for_each_concurrent(AT_ONCE, store).await?;
-    let parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
-    let done = Done {
-        bytes: log.bytes,
-        lines: parts.lines_read,
-        samples: parts.samples,
-        bad_lines: parts.bad_lines + parts.lines.too_long,
+    let (done, is_truncated) = {
+        let parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = Done {
+            bytes: log.bytes,
+            lines: parts.lines_read,
+            samples: parts.samples,
+            bad_lines: parts.bad_lines + parts.lines.too_long,
+        };
+        (done, parts.lines.is_truncated)
     };
     report.logs += 1;
     report.lines += done.lines;
     report.samples += done.samples;
     report.bad_lines += done.bad_lines;
-    report.truncated += usize::from(parts.lines.is_truncated);
-    drop(parts);
+    report.truncated += usize::from(is_truncated);
     let text = serde_json::to_vec(&done).map_err(|_| ImportError::Bug(name.clone()))?;
     let noted = bucket.put(&note, Bytes::from(text)).await;
     noted.map_err(|error| ImportError::Store(name, error))

@@ -167,7 +167,9 @@ impl AuditRow {
         let detail = self.detail.as_deref().unwrap_or_default();
         let detail: serde_json::Value = serde_json::from_str(detail).unwrap_or_default();
         match detail["limit_to"].as_u64() {
-            Some(limit) if self.what.ends_with(".limit") => format!("{} to {limit}", self.what),
+            Some(limit) if self.what.rsplit('.').next() == Some("limit") => {
+                format!("{} to {limit}", self.what)
+            }
             _ => self.what.clone(),
         }
     }

@@ -70,9 +70,10 @@ impl Target {
                     || options.get_host().to_owned(),
                     |socket| socket.display().to_string(),
                 );
-                let user = match url.contains('@') {
-                    true => format!("{}@", options.get_username()),
-                    false => String::new(),
+                let user = if url.contains('@') {
+                    format!("{}@", options.get_username())
+                } else {
+                    String::new()
                 };
                 format!(
                     "postgres://{user}{host}:{}/{}",

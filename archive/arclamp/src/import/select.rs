@@ -73,14 +73,16 @@ fn search(
     Ok(())
 }
 
+/// The logs of a day and a channel: by whether they are hourly, and by their start.
+type Periods = BTreeMap<(bool, Timestamp), Vec<LogFile>>;
+
 fn choose(mut found: Vec<LogFile>) -> Vec<LogFile> {
     // Of a log and its compressed form, which both exist while it is compressed, the larger one is whole.
     found.sort_by(|a, b| {
         (a.name.to_string(), b.bytes, &a.path).cmp(&(b.name.to_string(), a.bytes, &b.path))
     });
     found.dedup_by(|a, b| a.name == b.name);
-    let mut periods: BTreeMap<(String, Timestamp), BTreeMap<(bool, Timestamp), Vec<LogFile>>> =
-        BTreeMap::new();
+    let mut periods: BTreeMap<(String, Timestamp), Periods> = BTreeMap::new();
     for log in found {
         let day = log.name.start.floor(Duration::from_hours(24));
         let of_day = periods.entry((log.name.channel.clone(), day)).or_default();

@@ -97,7 +97,7 @@ pub(super) fn import(
         return print_json(&report);
     }
     if report.truncated > 0 {
-        print_line(&format!(
+        print_line(format!(
             "{} early; what is before the end was imported",
             units::count(
                 report.truncated,

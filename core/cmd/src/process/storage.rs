@@ -63,7 +63,7 @@ fn archive(
     options.buffer_bytes = config.buffer_bytes;
     options.retention = config.retention;
     options.levels = retention(config);
-    options.retention_rules = config.retention_rules.clone();
+    options.retention_rules.clone_from(&config.retention_rules);
     options.future = config.future_lead;
     options.requests = config.bucket_requests.clone();
     options.prices = config.prices.clone();

@@ -76,20 +76,17 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "QueryFlamegraph" => vec![other(davy_profile::view::MEDIA_TYPE), json::<FlameNode>()],
         "QueryDiff" => vec![json::<DiffResponse>()],
         "QueryTop" => vec![json::<TopResponse>()],
-        "QueryPprof" => vec![other(BYTES)],
-        "QueryFolded" => vec![other(TEXT)],
         "QuerySvg" => vec![other("image/svg+xml")],
-        "Ingest" => vec![other(TEXT)],
         "Push" => vec![
             other(PROTOBUF),
             json::<serde_json::Map<String, serde_json::Value>>(),
         ],
         "GetMetrics" => vec![other(prometheus::TEXT_FORMAT)],
-        "GetLive" | "GetCommandLine" => vec![other(TEXT)],
+        "QueryFolded" | "Ingest" | "GetLive" | "GetCommandLine" => vec![other(TEXT)],
         "GetReady" => vec![json::<Readiness>()],
         "GetDebugIndex" => vec![other("text/html; charset=utf-8")],
-        "GetCpuProfile" | "GetHeapProfile" | "GetAllocsProfile" | "GetWallProfile"
-        | "GetThreadsProfile" => vec![other(BYTES)],
+        "QueryPprof" | "GetCpuProfile" | "GetHeapProfile" | "GetAllocsProfile"
+        | "GetWallProfile" | "GetThreadsProfile" => vec![other(BYTES)],
         "GetTasksProfile" => vec![other(BYTES), other(TEXT)],
         _ => Vec::new(),
     }
