@@ -150,4 +150,23 @@ mod tests {
     fn command_line_definition_is_valid() {
         <Cli as clap::CommandFactory>::command().debug_assert();
     }
+    /// Options of all commands that take a time and no `-1h`.
+    fn without_hyphen(command: &clap::Command, found: &mut Vec<String>) {
+        for argument in command.get_arguments() {
+            let names = argument.get_value_names().unwrap_or_default();
+            if names == ["TIME"] && !argument.is_allow_hyphen_values_set() {
+                found.push(format!("{} --{}", command.get_name(), argument.get_id()));
+            }
+        }
+        for below in command.get_subcommands() {
+            without_hyphen(below, found);
+        }
+    }
+
+    #[test]
+    fn every_time_can_be_a_negative_duration() {
+        let mut found = Vec::new();
+        without_hyphen(&<Cli as clap::CommandFactory>::command(), &mut found);
+        assert_eq!(found, Vec::<String>::new());
+    }
 }

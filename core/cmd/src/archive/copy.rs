@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub(crate) struct CopyArguments {
     /// Copy the days from this time on only, for example now-30d or 2026-11-01T00:00:00Z. Symbols are always copied
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
     /// Copy the days before this time only
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Copy this tenant only
     #[arg(long, value_name = "TENANT")]

@@ -15,10 +15,15 @@ use std::collections::BTreeMap;
 #[derive(Debug, clap::Args)]
 pub(crate) struct RenderArguments {
     /// Start of the first hour or day, for example now-30d or 2026-11-01
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: String,
     /// Hours and days that begin at this time or later are left out
-    #[arg(long, value_name = "TIME", default_value = "now")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "now",
+        allow_hyphen_values = true
+    )]
     until: String,
     /// Render this tenant only
     #[arg(long, value_name = "TENANT")]
