@@ -58,7 +58,7 @@ async fn invalid_query_names_the_fault() {
     .await;
     check(
         "types?zzzzzzzzzz=1",
-        "parameters: type, selector, from, until",
+        "parameters: from, selector, type, until",
     )
     .await;
     check(

@@ -178,8 +178,8 @@ fn prices_are_numbers_with_a_currency() {
         "{negative}"
     );
     assert_eq!(
-        error("[bucket.prices]\nput = 1"),
-        "unknown key in /davy.toml: bucket.prices.put; did you mean bucket.prices.put_per_1000?"
+        error("[bucket.prices]\nput_per_100 = 1"),
+        "unknown key in /davy.toml: bucket.prices.put_per_100; did you mean bucket.prices.put_per_1000?"
     );
 }
 
