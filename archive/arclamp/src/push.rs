@@ -117,14 +117,12 @@ impl Pusher {
                     return;
                 }
             }
+            if end.is_cancelled() {
+                return;
+            }
             tokio::select! {
                 () = self.added.notified() => {}
-                () = end.cancelled() => break,
-            }
-        }
-        while let Some(window) = self.next() {
-            if !self.deliver(window, &end).await {
-                return;
+                () = end.cancelled() => {}
             }
         }
     }

@@ -18,8 +18,8 @@
 //! day after its retention.
 //!
 //! **Nothing that is kept is lost.** A successor is merged from its predecessor alone, and names it as its input, so the
-//! same rules write the same successor again, whoever does it and however often. Archivers that disagree about the
-//! rules, because one of them was not restarted, write different successors of one block. The one that sorts first is
+//! same rules always produce the same successor, on any archiver. Archivers that disagree about the rules,
+//! because one of them was not restarted, write different successors of one block. The one that sorts first is
 //! preferred, and gets a successor of its own. None of them is without a series that no archiver's rules expire, but a
 //! series that is kept longer must be so in the configuration of each archiver.
 //!
