@@ -199,15 +199,16 @@ export const onlyFixture = [
     assert.deepEqual([...new Set((await row(page, 1, 60)).map((f) => f.name))], ['member=(untagged)']);
   }],
 
-  ['Explore fits into a narrow window', async (browser, url) => {
-    const { page } = await open(browser, url, { width: 420, height: 850 });
+  // A range within a day, and one over days, whose times are longer.
+  ...['now-1h', 'now-3d'].map((from) => [`Explore fits into a narrow window from ${from}`, async (browser, url) => {
+    const { page } = await open(browser, `${url}/?from=${from}&until=now`, { width: 420, height: 850 });
     await drawn(page);
     const outside = await page.evaluate(() => [...document.querySelectorAll('.page *')]
       .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.trail, .tbody, .u-wrap'))
-      .map((e) => `${e.tagName} ${e.className}`));
+      .map((e) => `${e.tagName} ${e.className} ${e.textContent}`));
     assert.deepEqual(outside, []);
-    await shot(page, 'narrow');
-  }],
+    await shot(page, `narrow-${from}`);
+  }]),
 
   ['a service without members is ungrouped and coloured by package', async (browser, url) => {
     const { page } = await open(browser, url);

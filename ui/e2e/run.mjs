@@ -15,7 +15,7 @@ const url = fixture?.url ?? (process.env.DAVY_URL ?? 'http://127.0.0.1:8080').re
 const only = process.argv.find((a) => a.startsWith('--only='))?.slice(7);
 const browser = await launch();
 let passed = 0;
-let failed = 0;
+const failures = [];
 const both = [...common, ...commonMembers, ...commonArchive];
 const checks = own ? [...both, ...onlyFixture, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : both;
 for (const [name, check] of checks) {
@@ -26,12 +26,13 @@ for (const [name, check] of checks) {
     passed++;
   } catch (error) {
     console.log(`failed  ${name}\n        ${String(error.stack ?? error).replaceAll('\n', '\n        ')}`);
-    failed++;
+    failures.push(name);
   } finally {
     for (const context of browser.contexts()) await context.close();
   }
 }
 await browser.close();
 fixture?.server.close();
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 || passed === 0 ? 1 : 0);
+console.log(`${passed} passed, ${failures.length} failed`);
+for (const name of failures) console.log(`failed  ${name}`);
+process.exit(failures.length > 0 || passed === 0 ? 1 : 0);
