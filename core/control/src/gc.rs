@@ -37,8 +37,7 @@ pub fn audit(control: &Control, store: Store, name: &str, interval: Duration) ->
         run_limit: RUN_LIMIT,
     };
     periodic(control, store, plan, |run| async move {
-        let before = run.store.now().await?.minus(AUDIT_RETENTION).millis();
-        let deleted = run.store.delete_audit_before(before).await?;
+        let deleted = run.store.delete_old_audit(AUDIT_RETENTION).await?;
         if deleted > 0 {
             tracing::info!(deleted, "old audit entries deleted");
         }

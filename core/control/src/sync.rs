@@ -310,9 +310,10 @@ impl Control {
     /// Writes the changes that were made while the database was unreachable.
     async fn flush_pending(&self) {
         loop {
-            let Some(change) = locked(&self.0.pending).front().cloned() else {
+            let Some(pending) = locked(&self.0.pending).front().cloned() else {
                 return;
             };
+            let change = pending.change(self.0.clock.monotonic());
             let written = self.0.store.set_toggle(&change).await;
             self.observe_database(&written);
             match written {

@@ -176,7 +176,7 @@ impl Control {
             action: command.action,
             operator: command.operator,
             why: Some(command.why).filter(|why| !why.is_empty()),
-            at: now.millis(),
+            age: Duration::ZERO,
             process: Some(inner.identity.id.to_string()),
             source: command.source,
         };
@@ -233,7 +233,7 @@ impl Control {
                 Target::Endpoint(_) => "endpoint",
             };
             let row = NewAudit {
-                at: self.0.clock.now().millis(),
+                age: Duration::ZERO,
                 operator: self.0.identity.host.clone(),
                 what: format!("{kind}.configure"),
                 name: target.name().to_owned(),
@@ -350,7 +350,10 @@ impl Control {
                 ),
             ));
         }
-        pending.push_back(change);
+        pending.push_back(Pending {
+            change,
+            made: self.0.clock.monotonic(),
+        });
         let detail = format!(
             "{state} in this process only: the database is unreachable ({unreachable}). The change is written once the database is reachable again; until then, send it to the debug port of every other process"
         );
@@ -358,6 +361,24 @@ impl Control {
             obeyed_by: Scope::Process,
             ..self.outcome(kind, name, detail)
         })
+    }
+}
+
+/// A change that waits for the database.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    change: ToggleChange,
+    /// When it was made, by the monotonic clock.
+    made: Duration,
+}
+
+impl Pending {
+    /// The change, as it is to be written at `now` of the monotonic clock.
+    pub(crate) fn change(self, now: Duration) -> ToggleChange {
+        ToggleChange {
+            age: now.saturating_sub(self.made),
+            ..self.change
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! The audit log: who changed what, when and why.
 
 use crate::args::args;
-use crate::session::Session;
+use crate::session::{Session, millis};
 use crate::{Error, Store};
 use serde::{Deserialize, Serialize};
+use sqlx::AssertSqlSafe;
+use std::time::Duration;
 
 /// Where a change came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,8 +39,9 @@ impl Source {
 /// A change to be recorded by [`Store::add_audit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAudit {
-    /// When the change was made, in milliseconds since 1970 UTC.
-    pub at: i64,
+    /// How long before it is recorded the change was made; zero unless it waited for the database. The
+    /// time of the row is that of the database's clock, minus this.
+    pub age: Duration,
     /// The operator.
     pub operator: String,
     /// The kind of target and the action: `endpoint.disable`.
@@ -98,22 +101,29 @@ impl Store {
             .await
     }
 
-    /// Deletes the changes made before `before` (milliseconds since 1970 UTC); returns their number.
-    pub async fn delete_audit_before(&self, before: i64) -> Result<u64, Error> {
-        self.session()
-            .await?
-            .execute("DELETE FROM audit WHERE at < $1", args![before])
+    /// Deletes the changes made longer ago than `retention`; returns their number.
+    pub async fn delete_old_audit(&self, retention: Duration) -> Result<u64, Error> {
+        let mut session = self.session().await?;
+        let now = session.now_sql();
+        session
+            .execute(
+                AssertSqlSafe(format!("DELETE FROM audit WHERE at < {now} - $1")),
+                args![millis(retention)],
+            )
             .await
     }
 }
 
 pub(crate) async fn add(session: &mut Session, row: &NewAudit) -> Result<i64, Error> {
+    let now = session.now_sql();
     let (id,): (i64,) = session
         .one(
-            "INSERT INTO audit (at, who, what, name, detail, why, process, source)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+            AssertSqlSafe(format!(
+                "INSERT INTO audit (at, who, what, name, detail, why, process, source)
+                 VALUES ({now} - $1, $2, $3, $4, $5, $6, $7, $8) RETURNING id"
+            )),
             args![
-                row.at,
+                millis(row.age),
                 &row.operator,
                 &row.what,
                 &row.name,

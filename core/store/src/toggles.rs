@@ -13,8 +13,11 @@
 use crate::args::args;
 use crate::audit::{self, NewAudit, Source};
 use crate::listen::TOGGLES;
+use crate::session::millis;
 use crate::{Error, Store};
 use serde::{Deserialize, Serialize};
+use sqlx::AssertSqlSafe;
+use std::time::Duration;
 
 /// What a toggle applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -98,8 +101,9 @@ pub struct ToggleChange {
     pub operator: String,
     /// The stated reason.
     pub why: Option<String>,
-    /// When the change was made, in milliseconds since 1970 UTC.
-    pub at: i64,
+    /// How long before it is written the change was made; zero unless it waited for the database. Its
+    /// time is that of the database's clock, minus this.
+    pub age: Duration,
     /// The id of the process that accepted the change.
     pub process: Option<String>,
     /// Where it came from.
@@ -157,10 +161,14 @@ impl Store {
     /// listeners of [`TOGGLES`] receive the new revision after the commit.
     pub async fn set_toggle(&self, change: &ToggleChange) -> Result<Toggle, Error> {
         let mut transaction = self.begin().await?;
-        let (revision,): (i64,) = transaction
+        let now = transaction.now_sql();
+        let (revision, at): (i64, i64) = transaction
             .one(
-                "UPDATE counters SET value = value + 1 WHERE name = 'toggles' RETURNING value",
-                args![],
+                AssertSqlSafe(format!(
+                    "UPDATE counters SET value = value + 1 WHERE name = 'toggles'
+                     RETURNING value, {now} - $1"
+                )),
+                args![millis(change.age)],
             )
             .await?;
         let kind = change.kind.as_str();
@@ -176,7 +184,7 @@ impl Store {
                 &change.name,
                 &change.operator,
                 &change.why,
-                change.at,
+                at,
                 revision
             ];
             transaction.one(RESTART, args).await?
@@ -189,7 +197,7 @@ impl Store {
                 slot_ms,
                 &change.operator,
                 &change.why,
-                change.at,
+                at,
                 revision
             ];
             transaction.one(SET, args).await?
@@ -201,7 +209,7 @@ impl Store {
             "revision": toggle.revision,
         });
         let row = NewAudit {
-            at: change.at,
+            age: change.age,
             operator: change.operator.clone(),
             what: format!("{kind}.{}", change.action.as_str()),
             name: change.name.clone(),

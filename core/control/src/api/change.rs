@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use davy_store::{Action, NewAudit, Source, ToggleKind};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::time::Duration;
 
 /// The header that names the operator.
 const OPERATOR: &str = "davy-user";
@@ -184,7 +185,7 @@ pub(super) async fn wake(
 ) -> Answer {
     control.check_periodic(&name).await?;
     let row = NewAudit {
-        at: control.0.clock.now().millis(),
+        age: Duration::ZERO,
         operator: operator.name,
         what: "member.wake".to_owned(),
         name: name.clone(),

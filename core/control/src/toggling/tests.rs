@@ -79,7 +79,7 @@ async fn change_is_written_if_another_process_has_changed_the_toggle_meanwhile()
         action: Action::Disable,
         operator: "bob".to_owned(),
         why: None,
-        at: 1,
+        age: Duration::ZERO,
         process: None,
         source: Source::Cli,
     };
@@ -97,4 +97,25 @@ async fn change_is_written_if_another_process_has_changed_the_toggle_meanwhile()
     assert!(outcome.changed, "{}", outcome.detail);
     let (_, toggles) = control.0.store.toggles_since(0).await.expect("a database");
     assert_eq!(toggles.last().map(|toggle| toggle.enabled), Some(None));
+}
+
+#[test]
+fn change_that_waits_for_the_database_is_written_with_its_age() {
+    let change = ToggleChange {
+        kind: ToggleKind::Endpoint,
+        name: "ListAllJobs".to_owned(),
+        action: Action::Disable,
+        operator: "bob".to_owned(),
+        why: None,
+        age: Duration::ZERO,
+        process: None,
+        source: Source::Debug,
+    };
+    let pending = Pending {
+        change,
+        made: Duration::from_secs(5),
+    };
+    let written = pending.clone().change(Duration::from_secs(65));
+    assert_eq!(written.age, Duration::from_mins(1));
+    assert_eq!(pending.change(Duration::ZERO).age, Duration::ZERO);
 }

@@ -2,12 +2,14 @@
 
 use crate::backend::Database;
 use davy_store::{NewAudit, Source, Store};
+use std::time::Duration;
 
-async fn fill(store: &Store, rows: i64) -> Vec<i64> {
+/// Adds rows, each an hour younger than the one before; the last is an hour old.
+async fn fill(store: &Store, rows: u64) -> Vec<i64> {
     let mut ids = Vec::new();
-    for at in 0..rows {
+    for hours in (1..=rows).rev() {
         let row = NewAudit {
-            at,
+            age: Duration::from_hours(hours),
             operator: "file".to_owned(),
             what: "member.disable".to_owned(),
             name: "gc".to_owned(),
@@ -38,10 +40,14 @@ pub(crate) async fn audit_rows_are_paged_newest_first(database: Database) {
 pub(crate) async fn old_audit_rows_are_deleted(database: Database) {
     let store = database.store().await;
     let ids = fill(&store, 5).await;
-    assert_eq!(store.delete_audit_before(3).await.unwrap(), 3);
+    let retention = Duration::from_mins(150);
+    assert_eq!(store.delete_old_audit(retention).await.unwrap(), 3);
     let kept = store.audit(10, None).await.unwrap();
-    assert_eq!(kept.iter().map(|row| row.at).collect::<Vec<_>>(), [4, 3]);
+    assert_eq!(
+        kept.iter().map(|row| row.id).collect::<Vec<_>>(),
+        [ids[4], ids[3]]
+    );
     // Ids are never reused, so the cursor of a reader stays valid.
-    assert_eq!(store.delete_audit_before(10).await.unwrap(), 2);
+    assert_eq!(store.delete_old_audit(Duration::ZERO).await.unwrap(), 2);
     assert!(fill(&store, 1).await[0] > ids[4]);
 }

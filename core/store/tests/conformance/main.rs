@@ -50,6 +50,7 @@ conformance! {
     }
     toggles {
         toggle_and_audit_row_are_written_together
+        change_has_the_time_of_the_database_minus_its_age
         toggle_is_rolled_back_if_its_audit_row_is_rejected
         restart_does_not_change_the_toggle
         poll_returns_cleared_toggles

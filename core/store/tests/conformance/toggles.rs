@@ -1,8 +1,9 @@
 //! Toggles, their revisions and their audit rows.
 
-use crate::backend::Database;
+use crate::backend::{Database, fast_clock};
 use davy_store::{Action, Error, Source, ToggleChange, ToggleKind};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 pub(crate) fn change(name: &str, action: Action) -> ToggleChange {
     ToggleChange {
@@ -11,7 +12,7 @@ pub(crate) fn change(name: &str, action: Action) -> ToggleChange {
         action,
         operator: "ada".to_owned(),
         why: Some("uses too much memory".to_owned()),
-        at: 1_000,
+        age: Duration::ZERO,
         process: Some("p1".to_owned()),
         source: Source::Cli,
     }
@@ -31,7 +32,7 @@ pub(crate) async fn toggle_and_audit_row_are_written_together(database: Database
             (&*row.what, &*row.name, &*row.operator),
             (what, "List", "ada")
         );
-        assert_eq!((row.at, &*row.source), (1_000, "cli"));
+        assert_eq!(&*row.source, "cli");
         assert_eq!(row.process.as_deref(), Some("p1"));
         let detail: serde_json::Value =
             serde_json::from_str(&row.detail.expect("a detail")).expect("JSON");
@@ -48,6 +49,25 @@ pub(crate) async fn toggle_and_audit_row_are_written_together(database: Database
     let last = check(Action::Enable, Some(true), None, None, "endpoint.enable").await;
     assert_eq!(store.toggles().await.unwrap(), (3, vec![last]));
     assert_eq!(store.audit(10, None).await.unwrap().len(), 3);
+}
+
+pub(crate) async fn change_has_the_time_of_the_database_minus_its_age(database: Database) {
+    let store = database.store_on(fast_clock()).await;
+    for age in [Duration::ZERO, Duration::from_secs(90)] {
+        let mut change = change("List", Action::Disable);
+        change.age = age;
+        let made = async || store.now().await.unwrap().minus(age).millis();
+        let earliest = made().await;
+        let toggle = store.set_toggle(&change).await.unwrap();
+        let row = store.audit(1, None).await.unwrap().remove(0);
+        let latest = made().await;
+        for at in [toggle.at, row.at] {
+            assert!(
+                (earliest..=latest).contains(&at),
+                "{earliest} {at} {latest}"
+            );
+        }
+    }
 }
 
 pub(crate) async fn toggle_is_rolled_back_if_its_audit_row_is_rejected(database: Database) {
