@@ -94,7 +94,7 @@ async fn panic_in_a_blocking_task_fails_the_query_and_keeps_the_payload() {
 
 #[tokio::test]
 async fn counted_windows_survive_a_panic() {
-    let (archive, ask) = repeated(4).await;
+    let (archive, ask) = repeated(5).await;
     let query = archive.query();
     let hour = Hour::of(ask.from.plus(Duration::from_mins(1)));
     let folders = query.folders(&ask.tenant, hour, hour);
@@ -113,7 +113,7 @@ async fn counted_windows_survive_a_panic() {
         opened.extend(loader.opened(hour, part).await.expect("opened"));
     }
     let mut parts = opened.into_iter();
-    let mut next = || parts.next().expect("four segments");
+    let mut next = || parts.next().expect("five segments");
     let mut load = async || loader.load::<Windows>(next()).await;
     let first = load().await;
     let (visitor, shown) = scan.group(first, Windows(0)).await.expect("read");
@@ -123,10 +123,12 @@ async fn counted_windows_survive_a_panic() {
     failpoint::plant("merge a part of the range", 0);
     let alone = Scan::new(&query, &ask).group(second, Windows(0)).await;
     assert!(alone.is_err());
-    failpoint::plant("read a part of the range", 0);
-    let third = load().await;
-    assert!(scan.group(third, Windows(0)).await.is_err());
-    assert_eq!(scan.seen.len(), 1);
+    for task in ["compare windows", "read a part of the range"] {
+        failpoint::plant(task, 0);
+        let repeated = load().await;
+        assert!(scan.group(repeated, Windows(0)).await.is_err(), "{task}");
+        assert_eq!(scan.seen.len(), 1, "{task}");
+    }
     let again = load().await;
     let (visitor, shown) = scan.group(again, visitor).await.expect("read");
     assert!(shown.is_ok());
