@@ -3,6 +3,7 @@
 mod artefacts;
 mod csp;
 mod kills;
+mod nginx;
 mod pages;
 mod stores;
 mod support;
