@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 /// The narrowest frame that is drawn is this part of the total: a tenth of a pixel of 1,200.
 const NARROWEST: u64 = 10_000;
 /// Maximum number of nodes of a graph; then only wider ones are drawn.
-pub(crate) const NODES: usize = 16_384;
+pub(crate) const NODES: usize = 8_192;
 /// Stands for the first frames that are too narrow, so that their values are drawn.
 const NARROW: &str = "(narrower frames)";
 
