@@ -1,6 +1,7 @@
-// Colours. A hue depends on the name alone, so a member has the same colour on every page and for
-// every user. There are twelve hues in two tones of equal OKLCH lightness, readable under dark text;
-// the ramp is cividis. Grey means "untagged" or "no package", never a member.
+// Colours. Every name prefers one hue, so a member has the same colour on every page and for every user; where two
+// values on the screen prefer the same, one of them gets another (`assignHues`). The hues differ in lightness and
+// chroma too, so that they differ for colour-blind people, and are readable under dark text; the ramp is cividis.
+// Grey means "untagged" or "no package", never a member.
 
 import { FrameKind, type Frames } from './decode';
 import type { Tree } from './layout';
@@ -9,9 +10,10 @@ import { packagesOf } from './packages';
 
 export type ColourBy = 'group' | 'package' | 'value';
 
+/** Any two differ by a CIEDE2000 distance of at least 13, and by 7 without red or green cones. */
 export const HUES = [
-  '#febebd', '#ffc2a0', '#f4ca84', '#d5d789', '#aee2a3', '#8ae7c7', '#79e5eb', '#95dcff', '#b7d2fe', '#d0c9ff', '#efbcfa', '#febad9',
-  '#f77d80', '#f18848', '#d89b07', '#aeaf23', '#71be60', '#04c49a', '#01bfc6', '#0bb7f0', '#72a7ff', '#a795ff', '#d186e2', '#ec7db5',
+  '#ce6489', '#e398ae', '#dbb3a7', '#cd702e', '#a58470', '#ebcca2', '#d79628', '#ab965d', '#e4cb53', '#a8bc69',
+  '#caf68e', '#57bc85', '#a7f9d5', '#699691', '#4ed7f9', '#80aafa', '#8a84e4', '#b1a2ce', '#ac75b3', '#fcd8f1',
 ] as const;
 export const GREY = '#bcc1c9';
 export const GREY_INDEX = HUES.length;
@@ -37,7 +39,7 @@ export function palette(theme: Theme): Palette {
   const dim = theme === 'dark' ? 0.86 : 1;
   const fill = [...HUES, GREY].flatMap((hue) => [1, 0.93, 1.06].map((f) => lit(hue, f * dim)));
   fill.push(...RAMP);
-  return { fill, ink: fill.map((f) => (luminance(f) > 0.18 ? '#15181d' : '#ffffff')) };
+  return { fill, ink: fill.map((f) => (luminance(f) > 0.2 ? '#15181d' : '#ffffff')) };
 }
 
 function channels(hex: string): number[] {
@@ -67,20 +69,53 @@ export function hash(text: string, seed = 0x811c9dc5): number {
 }
 
 /** The seed, among those tried, that gives Davy's own members the most distinct hues. */
-const SEED = 0x811e0361;
+const SEED = 0x814c6dde;
 
-/** The index of a name's hue. Two names may share one: that is the cost of a colour that never changes. */
+/** The index of the hue that a name prefers. */
 export function hueIndex(name: string): number {
   return name === UNTAGGED || name === '' ? GREY_INDEX : hash(name, SEED) % HUES.length;
 }
 
+/** The hue of every value of a label that is on the screen. */
+export type Hues = ReadonlyMap<string, number>;
+
+/**
+ * Different hues for up to as many values as there are hues; further values share the hues evenly. A value that no
+ * other value competes with gets the hue that it prefers, whatever else is on the screen.
+ */
+export function assignHues(values: Iterable<string>): Hues {
+  const names = [...new Set(values)].sort();
+  const hues = new Map<string, number>();
+  const used = new Uint16Array(HUES.length);
+  const evicted: string[] = [];
+  for (const name of names) {
+    const hue = hueIndex(name);
+    if (hue === GREY_INDEX) hues.set(name, hue);
+    else if (used[hue] > 0) evicted.push(name);
+    else {
+      used[hue]++;
+      hues.set(name, hue);
+    }
+  }
+  for (const name of evicted) {
+    let hue = hash(name) % HUES.length;
+    const least = used.reduce((a, b) => Math.min(a, b));
+    while (used[hue] > least) hue = (hue + STRIDE) % HUES.length;
+    used[hue]++;
+    hues.set(name, hue);
+  }
+  return hues;
+}
+/** Neighbouring hues are alike; this stride visits all of them, distant ones first. */
+const STRIDE = 7;
+
 /** The fill of a timeline series; series of one group differ in shade. */
-export function fillOf(fill: string[], group: string, name: string): string {
-  return fill[hueIndex(group) * SHADES + (name === group ? 0 : hash(name) % SHADES)];
+export function fillOf(fill: string[], group: string, name: string, hues: Hues): string {
+  return fill[(hues.get(group) ?? hueIndex(group)) * SHADES + (name === group ? 0 : hash(name) % SHADES)];
 }
 
 /** The palette index of each node. */
-export function colourNodes(tree: Tree, frames: Frames, by: ColourBy): Uint8Array {
+export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, hues: Hues = new Map()): Uint8Array {
   const { n, frame, depth, span } = tree;
   const out = new Uint8Array(n);
   const k = frames.names.length;
@@ -100,7 +135,8 @@ export function colourNodes(tree: Tree, frames: Frames, by: ColourBy): Uint8Arra
     for (let i = 1; i < n; i++) {
       const f = frame[i];
       if (depth[i] === 1) {
-        hue = frames.kinds[f] === FrameKind.Group ? hueIndex(groupValue(frames.names[f])) : GREY_INDEX;
+        const value = frames.kinds[f] === FrameKind.Group ? groupValue(frames.names[f]) : '';
+        hue = hues.get(value) ?? hueIndex(value);
       }
       out[i] = hue * SHADES + (frames.kinds[f] === FrameKind.Group ? 0 : shade[f]);
     }
@@ -122,4 +158,13 @@ function heat(tree: Tree, out: Uint8Array): Uint8Array {
     out[i] = RAMP_AT + Math.min(RAMP.length - 1, Math.round(share * (RAMP.length - 1)));
   }
   return out;
+}
+
+/** The values of the first grouping label in a tree. */
+export function groupsOf(tree: Tree, frames: Frames): string[] {
+  const values: string[] = [];
+  for (let i = 1; i < tree.n; i = tree.end[i]) {
+    if (frames.kinds[tree.frame[i]] === FrameKind.Group) values.push(groupValue(frames.names[tree.frame[i]]));
+  }
+  return values;
 }

@@ -2,7 +2,6 @@
 // expired, so that only whole hours or days are left.
 
 import type { Meta } from './decode';
-import { formatDuration, formatTime } from './format';
 import type { Span } from './range';
 import { millis } from './units';
 
@@ -14,9 +13,4 @@ export function effectiveRange({ from, until, effective }: Pick<Meta, 'from' | '
   if (!same(from, asked.from) || !same(until, asked.until)) return null;
   if (effective.from >= from && effective.until <= until) return null;
   return { from: millis(Math.min(effective.from, from)), until: millis(Math.max(effective.until, until)) };
-}
-
-/** `2026-03-01 00:00 – 2026-03-02 00:00 (1 d)` */
-export function rangeText({ from, until }: Span, now: number): string {
-  return `${formatTime(from, now, false)} – ${formatTime(until, now, false)} (${formatDuration(until - from)})`;
 }

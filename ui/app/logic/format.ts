@@ -183,10 +183,24 @@ const two = (n: number): string => String(n).padStart(2, '0');
 
 /** Local time; preceded by the date unless that is the date of `now`. */
 export function formatTime(ms: number, now: number, seconds = true): string {
+  const clock = formatClock(ms, seconds);
+  return formatDate(ms) === formatDate(now) ? clock : `${formatDate(ms)} ${clock}`;
+}
+
+/**
+ * Both ends of a range and its length: `09:00 – 10:00 (1 h)`. Both ends carry their dates unless both are of the day of
+ * `now`.
+ */
+export function formatRange({ from, until }: { from: number; until: number }, now: number, seconds = true): string {
+  const isToday = (ms: number): boolean => formatDate(ms) === formatDate(now);
+  const dated = !isToday(from) || !isToday(until);
+  const end = (ms: number): string => (dated ? `${formatDate(ms)} ` : '') + formatClock(ms, seconds);
+  return `${end(from)} – ${end(until)} (${formatDuration(until - from)})`;
+}
+
+function formatClock(ms: number, seconds: boolean): string {
   const t = new Date(ms);
-  const day = new Date(now);
-  const clock = `${two(t.getHours())}:${two(t.getMinutes())}${seconds ? `:${two(t.getSeconds())}` : ''}`;
-  return t.toDateString() === day.toDateString() ? clock : `${formatDate(ms)} ${clock}`;
+  return `${two(t.getHours())}:${two(t.getMinutes())}${seconds ? `:${two(t.getSeconds())}` : ''}`;
 }
 
 export function formatDate(ms: number): string {

@@ -75,16 +75,13 @@ export function absolute(span: Span): Range {
   return { from: String(Math.round(span.from)), until: String(Math.round(span.until)) };
 }
 
-const STEPS = [
-  10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 604_800,
-];
-
 /**
- * Seconds per time bucket, for about 300 buckets in the span. Each step is a multiple of the
- * profiler's window of 10 s: buckets of 15 s would hold one window and two in turn, and the timeline
- * would look like a comb.
+ * The range that shows a selected part: the range itself if the part is within it, otherwise one of at least the same
+ * length around the part. A selection stays visible when a range that moves with the clock has left it behind.
  */
-export function stepFor(span: Span, points = 300): number {
-  const wanted = (span.until - span.from) / 1000 / points;
-  return STEPS.find((s) => s >= wanted) ?? STEPS[STEPS.length - 1];
+export function showing(span: Span, part: Span | null): Span {
+  if (part === null || (part.from >= span.from && part.until <= span.until)) return span;
+  const width = Math.max(span.until - span.from, (part.until - part.from) * 1.25);
+  const from = part.from < span.from ? part.from - width * 0.1 : part.until + width * 0.1 - width;
+  return { from: millis(Math.round(from)), until: millis(Math.round(from + width)) };
 }

@@ -1,6 +1,8 @@
-// The timeline: the server's series as columns of equal time buckets.
+// The timeline: the server's series as rates in time buckets of equal width.
 
 import type { SeriesAnswer } from '../api/types';
+import { spread } from './buckets';
+import type { Aggregation } from './decode';
 import { UNTAGGED, visible } from './names';
 
 export interface PlotLine {
@@ -10,8 +12,10 @@ export interface PlotLine {
   /** Whether it sums up the smaller series. */
   rest: boolean;
   sum: number;
-  /** One value per time bucket; null where no data was received. */
+  /** One value per time bucket, per second or averaged; null where no data was received. */
   values: (number | null)[];
+  /** The values that are added up per time bucket; 0 where no data was received. */
+  totals: Float64Array;
 }
 
 export interface Shaped {
@@ -26,67 +30,30 @@ export const TOP = 8;
 /**
  * The `top` largest series and, if there are more, one line for the rest. A time bucket without any
  * data is a gap in every line. In a bucket with data of only some series, the others are 0 when
- * stacked and a gap otherwise.
+ * stacked and a gap otherwise. Buckets are at least `width` ms wide.
  */
-export function shape(answer: SeriesAnswer, by: string[], stacked: boolean, top = TOP): Shaped {
-  const step = answer.step_ms;
-  if (!(step > 0)) return { times: [], step: 0, lines: [] };
-  let first = Math.floor(answer.from / step) * step;
-  let last = Math.floor((answer.until - 1) / step) * step;
-  for (const s of answer.series) {
-    for (const [t] of s.points) {
-      if (t < first) first = t;
-      if (t > last) last = t;
-    }
-  }
-  // The server may not align its buckets to the step: align to the first point.
-  const anchor = answer.series.find((s) => s.points.length > 0)?.points[0][0] ?? first;
-  first = anchor - Math.ceil((anchor - first) / step) * step;
-  const buckets = Math.min(5_000, Math.floor((last - first) / step) + 1);
-  const times = Array.from({ length: buckets }, (_, i) => first + i * step);
-  const seen = new Uint8Array(buckets);
-  const bucketOf = (t: number): number => Math.round((t - first) / step);
-  for (const s of answer.series) {
-    for (const [t] of s.points) {
-      const b = bucketOf(t);
-      if (b >= 0 && b < buckets) seen[b] = 1;
-    }
-  }
-  const lines = answer.series.map((s): PlotLine => {
-    const values = new Array<number | null>(buckets);
-    for (let b = 0; b < buckets; b++) values[b] = stacked && seen[b] ? 0 : null;
-    let sum = 0;
-    for (const [t, v] of s.points) {
-      const b = bucketOf(t);
-      if (b < 0 || b >= buckets) continue;
-      values[b] = (values[b] ?? 0) + v;
-      sum += v;
-    }
-    return { name: lineName(s.labels, by), group: groupOf(s.labels, by), rest: false, sum, values };
+export function shape(answer: SeriesAnswer, by: string[], stacked: boolean, aggregation: Aggregation | null, width = answer.step_ms, top = TOP): Shaped {
+  const averaged = aggregation === 'average';
+  const { times, step, covered, series } = spread(answer, width, averaged);
+  const rate = (sum: number, b: number): number => (averaged ? sum / covered[b] : sum / (covered[b] / 1000));
+  const lines = series.map(({ labels, present, sums }): PlotLine => {
+    const values = times.map((_, b) => {
+      if (covered[b] === 0) return null;
+      return present[b] === 1 || stacked ? rate(sums[b], b) : null;
+    });
+    return { name: lineName(labels, by), group: groupOf(labels, by), rest: false, sum: total(sums), values, totals: sums };
   });
   lines.sort((a, b) => b.sum - a.sum || (a.name < b.name ? -1 : 1));
   if (lines.length <= top + 1) return { times, step, lines };
   const tail = lines.slice(top);
-  const values = times.map((_, b) => {
-    let any = false;
-    let sum = 0;
-    for (const line of tail) {
-      const v = line.values[b];
-      if (v === null) continue;
-      any = true;
-      sum += v;
-    }
-    return any ? sum : null;
-  });
-  const rest: PlotLine = {
-    name: `${tail.length} more`,
-    group: '',
-    rest: true,
-    sum: tail.reduce((a, l) => a + l.sum, 0),
-    values,
-  };
+  const totals = new Float64Array(times.length);
+  for (const line of tail) line.totals.forEach((v, b) => { totals[b] += v; });
+  const values = times.map((_, b) => (tail.every((line) => line.values[b] === null) ? null : rate(totals[b], b)));
+  const rest: PlotLine = { name: `${tail.length} more`, group: '', rest: true, sum: total(totals), values, totals };
   return { times, step, lines: [...lines.slice(0, top), rest] };
 }
+
+const total = (values: Float64Array): number => values.reduce((a, v) => a + v, 0);
 
 function groupOf(labels: Record<string, string>, by: string[]): string {
   return by.length === 0 ? '' : labels[by[0]] || UNTAGGED;
@@ -95,6 +62,19 @@ function groupOf(labels: Record<string, string>, by: string[]): string {
 function lineName(labels: Record<string, string>, by: string[]): string {
   if (by.length === 0) return 'total';
   return by.map((name) => visible(labels[name] || UNTAGGED)).join(' · ');
+}
+
+/** The value of a line in the buckets that `inside` selects: the sum, or the average of those with data. Null without data. */
+export function valueWithin(line: PlotLine, averaged: boolean, inside: (bucket: number) => boolean): number | null {
+  let sum = 0;
+  let count = 0;
+  line.values.forEach((v, b) => {
+    if (v === null || !inside(b)) return;
+    sum += averaged ? v : line.totals[b];
+    count++;
+  });
+  if (count === 0) return null;
+  return averaged ? sum / count : sum;
 }
 
 /** The upper edge of each line when the lines are stacked in order; gaps remain gaps. */

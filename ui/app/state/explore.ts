@@ -1,7 +1,7 @@
 // The state of Explore that is in its URL, and values derived from it alone.
 
 import { computed, effect, signal } from '@preact/signals';
-import { type Span, isRelative, resolve } from '../logic/range';
+import { type Span, isRelative, resolve, showing } from '../logic/range';
 import { formatSelector, serviceOf } from '../logic/selector';
 import { type State, toUrl } from '../logic/urlstate';
 import { stateOf } from './folding';
@@ -56,7 +56,10 @@ effect(() => {
 });
 
 /** The range of the timeline; null if it is invalid. */
-export const span = computed<Span | null>(() => resolve(state.value.range, now.value));
+export const span = computed<Span | null>(() => {
+  const range = resolve(state.value.range, now.value);
+  return range && showing(range, state.value.pick);
+});
 /** The range of the flame graph: the selected part of the timeline, or all of it. */
 export const picked = computed<Span | null>(() => state.value.pick ?? span.value);
 export const service = computed(() => serviceOf(state.value.matchers));

@@ -4,17 +4,15 @@ import { computed, effect, signal } from '@preact/signals';
 import * as api from '../api/query';
 import { type Problem, problemOf } from '../api/problem';
 import type { ColourBy } from '../logic/colours';
-import { type Aggregation, aggregationOf } from '../logic/decode';
 import { effectiveRange } from '../logic/effective';
-import { DEFAULT_RANGE, FRESH_RANGE, type Span, isFresh, stepFor } from '../logic/range';
+import type { Span } from '../logic/range';
 import { SERVICE, formatSelector, withService } from '../logic/selector';
-import { shape } from '../logic/timeline';
 import { withVisibleNames } from '../logic/top';
 import { TreeWorker } from '../worker/client';
 import type { Arrangement, Loaded } from '../worker/protocol';
 import { maxNodes, picked, selector, service, span, state, update } from './explore';
 import { unfolded } from './folding';
-import { type Resource, resource } from './resource';
+import { resource } from './resource';
 
 const MINUTE = 60_000;
 // Names of services, types and labels change slowly: ranges in whole minutes avoid most requests of a
@@ -28,8 +26,8 @@ const wholeMinutes = computed(() =>
       },
 );
 
-const keyOf = (query: object | null): string | null => (query === null ? null : JSON.stringify(query));
-const queryOf = (key: string): api.Query => JSON.parse(key) as api.Query;
+export const keyOf = (query: object | null): string | null => (query === null ? null : JSON.stringify(query));
+export const queryOf = (key: string): api.Query => JSON.parse(key) as api.Query;
 
 export const services = resource(
   () => keyOf(wholeMinutes.value && { name: SERVICE, ...wholeMinutes.value }),
@@ -45,7 +43,7 @@ export const types = resource(
   (key, signal) => api.types(queryOf(key), signal),
 );
 
-const labelResource = resource(
+export const labelResource = resource(
   () =>
     keyOf(
       wholeMinutes.value && service.value !== null && state.value.type !== ''
@@ -92,7 +90,7 @@ export const colouring = computed<ColourBy>(
 );
 
 /** The services that a selector without a single service matches. */
-const matchingResource = resource(
+export const matchingResource = resource(
   () =>
     keyOf(
       wholeMinutes.value && service.value === null && state.value.matchers.length > 0
@@ -108,35 +106,8 @@ export const matchingServices = computed<string[] | null>(() => {
 
 // Profiles of several services are not merged: the user chooses one of them first.
 const oneService = computed(() => service.value !== null || (matchingServices.value !== null && matchingServices.value.length <= 1));
-const ready = computed(() => state.value.type !== '' && state.value.matchers.length > 0 && oneService.value);
-const by = computed(() => grouping.value?.join(',') ?? null);
-
-const aligned = (t: number, step: number): number => Math.floor(t / step) * step;
-
-export const series = resource(
-  () =>
-    keyOf(
-      ready.value && span.value && by.value !== null
-        ? {
-            type: state.value.type,
-            selector: selector.value,
-            // Starts with a whole time bucket: a partial one would look like a drop.
-            from: aligned(span.value.from, stepFor(span.value) * 1000),
-            until: span.value.until,
-            step: stepFor(span.value),
-            by: by.value,
-          }
-        : null,
-    ),
-  (key, signal) => api.series(queryOf(key), signal),
-);
-
-// An hour with data in its last minutes only would be a narrow strip at the right edge.
-effect(() => {
-  const { data, loading } = series.state.value;
-  if (data === null || loading || state.value.range !== DEFAULT_RANGE || state.value.pick !== null) return;
-  if (isFresh(data.series, data.until)) update({ range: FRESH_RANGE }, 'replace');
-});
+export const ready = computed(() => state.value.type !== '' && state.value.matchers.length > 0 && oneService.value);
+export const by = computed(() => grouping.value?.join(',') ?? null);
 
 /** The query of the flame graph, the table and the exports. */
 export const graphQuery = computed<api.Query | null>(() =>
@@ -192,23 +163,6 @@ effect(() => {
   );
 });
 
-export const shaped = computed(() => {
-  const answer = series.state.value.data;
-  if (answer === null) return null;
-  // The grouping of the response, which may differ from the current one.
-  const key = series.state.value.key;
-  const grouped = (key ? (queryOf(key).by ?? '') : '').split(',').filter(Boolean);
-  const result = shape(answer, grouped, state.value.plot === 'stack');
-  return { ...result, grouped, unit: answer.unit };
-});
-
-/** How the windows of the shown type are combined; null if the server does not say. */
-export const aggregation = computed<Aggregation | null>(() => {
-  const answer = series.state.value.data;
-  const meta = shown.value?.meta;
-  return aggregationOf(answer?.aggregation) ?? (meta?.type === state.value.type ? meta.aggregation : null);
-});
-
 /** The range that the shown flame graph counts, if it is wider than the one that was asked for. */
 export const effective = computed<Span | null>(() => {
   const meta = shown.value?.meta;
@@ -218,29 +172,4 @@ export const effective = computed<Span | null>(() => {
 /** The query of links to other forms of the flame graph: its range is the one that is counted. */
 export const linkQuery = computed<api.Query | null>(() =>
   graphQuery.value === null ? null : { ...graphQuery.value, ...effective.value },
-);
-
-/** The page's resources, with their names in notices. */
-export const resources: [string, Resource<unknown>][] = [
-  ['Services', services],
-  ['Profile types', types],
-  ['Labels', labelResource],
-  ['Matching services', matchingResource],
-  ['Timeline', series],
-  ['Flame graph', flame],
-  ['Table', top],
-].map(([what, of]) => [what as string, of as Resource<unknown>]);
-
-/** Sentences that name what is missing from the shown responses, without duplicates. */
-export const partial = computed(() => {
-  const all = [
-    ...(shown.value?.meta.partial ?? []),
-    ...(series.state.value.data?.partial ?? []),
-    ...(top.state.value.data?.partial ?? []),
-  ];
-  return [...new Set(all)];
-});
-
-export const busy = computed(
-  () => flame.state.value.loading || series.state.value.loading || (state.value.view !== 'flame' && top.state.value.loading),
 );

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { GREY_INDEX, PALETTE_SIZE, colourNodes, fillOf, luminance, palette, hueIndex } from '../logic/colours';
 import { compile, matchNames, matchesBefore } from '../logic/search';
 import { fraction, px } from '../logic/units';
 import { WHOLE, rebased, clamp, edges, zoomAbout } from '../render/camera';
@@ -97,58 +96,5 @@ describe('camera', () => {
   test('the edges of a frame are fractions of the profile', () => {
     const gc = Array.from(shop.tree.frame).findIndex((f) => names[f] === 'member=gc');
     expect(edges(shop.tree, gc as Parameters<typeof edges>[1])).toEqual({ left: 50 / 60, right: 1 });
-  });
-});
-
-describe('colours', () => {
-  test('text has enough contrast on every fill of both themes', () => {
-    for (const theme of ['light', 'dark'] as const) {
-      const { fill, ink } = palette(theme);
-      expect(fill).toHaveLength(PALETTE_SIZE);
-      fill.forEach((f, i) => {
-        const [a, b] = [luminance(f), luminance(ink[i])].sort((x, y) => y - x);
-        expect((a + 0.05) / (b + 0.05), `${ink[i]} on ${f}`).toBeGreaterThan(4);
-      });
-    }
-  });
-
-  test('a hue depends on the name alone', () => {
-    const t = (text: string) => {
-      const x = tree(text);
-      return [...colourNodes(x.tree, x.frames, 'group')].map((c) => Math.floor(c / 3));
-    };
-    const alone = t('total 0\n  member=worker 1')[1];
-    expect(t('total 0\n  member=api 9\n  member=db 8\n  member=worker 1')[3]).toBe(alone);
-    expect(alone).toBe(hueIndex('worker'));
-    expect(fillOf(palette('light').fill, 'worker', 'worker')).toBe(palette('light').fill[alone * 3]);
-  });
-
-  test('the members of Davy have distinct hues', () => {
-    const members = [
-      'api', 'archive.arclamp', 'archive.compactor', 'archive.ingest', 'archive.query', 'archive.renderer', 'control',
-      'database', 'debug', 'gc.audit', 'gc.processes', 'listener.archive', 'listener.http', 'profiler', 'ui',
-    ];
-    expect(new Set(members.map(hueIndex)).size).toBe(members.length);
-  });
-
-  test('untagged is grey', () => {
-    expect(hueIndex('(untagged)')).toBe(GREY_INDEX);
-  });
-
-  test('colouring by group gives a subtree the hue of its group', () => {
-    const hues = [...colourNodes(shop.tree, shop.frames, 'group')].map((c) => Math.floor(c / 3));
-    expect(hues).toEqual([GREY_INDEX, ...Array(6).fill(hueIndex('api')), ...Array(3).fill(hueIndex('gc'))]);
-  });
-
-  test('colouring by package gives frames of a package one hue', () => {
-    const t = tree('total 0\n  a::x 1\n    b::y 1\n      a::z 1');
-    const [, x, , z] = [...colourNodes(t.tree, t.frames, 'package')].map((c) => Math.floor(c / 3));
-    expect(x).toBe(z);
-  });
-
-  test('colouring by value gives the largest self value the brightest colour', () => {
-    const c = colourNodes(shop.tree, shop.frames, 'value');
-    expect(Math.max(...c)).toBe(PALETTE_SIZE - 1);
-    expect(names[shop.tree.frame[c.indexOf(PALETTE_SIZE - 1)]]).toBe('query');
   });
 });

@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { SeriesAnswer } from '../api/types';
-import { effectiveRange, rangeText } from '../logic/effective';
+import { effectiveRange } from '../logic/effective';
 import { type EmptyReason, type Situation, emptyReason } from '../logic/emptystate';
-import { DEFAULT_RANGE, FRESH_RANGE, isChosen, isFresh, resolve, stepFor, widened } from '../logic/range';
-import { shape, stackedTops } from '../logic/timeline';
+import { DEFAULT_RANGE, FRESH_RANGE, isChosen, isFresh, resolve, showing, widened } from '../logic/range';
 import { millis } from '../logic/units';
 import { DEFAULTS, type State, fromUrl, toUrl } from '../logic/urlstate';
 
@@ -100,13 +98,18 @@ describe('range', () => {
     expect(resolve({ from: 'now-1h', until: 'now' }, NOW)).toEqual(span(3600));
   });
 
-  test('steps are multiples of a window and give at most 300 points', () => {
-    for (const seconds of [60, 900, 3600, 6 * 3600, 86_400, 7 * 86_400, 731 * 86_400]) {
-      const step = stepFor(span(seconds));
-      expect(step % 10).toBe(0);
-      expect(seconds / step).toBeLessThanOrEqual(300);
-    }
-    expect(stepFor(span(60))).toBe(10);
+  test('a selected part that the range has left behind moves the range', () => {
+    const range = span(3600);
+    const part = (from: number, until: number) => ({ from: millis(NOW + from * 1000), until: millis(NOW + until * 1000) });
+    expect(showing(range, null)).toBe(range);
+    expect(showing(range, part(-600, -300))).toBe(range);
+    const left = showing(range, part(-5400, -4800));
+    expect(left.from).toBeLessThan(part(-5400, 0).from);
+    expect(left.until - left.from).toBe(3600_000);
+    const long = showing(range, part(-9000, -1000));
+    expect([long.from < part(-9000, 0).from, long.until > part(0, -1000).until]).toEqual([true, true]);
+    const right = showing(range, part(60, 120));
+    expect(right.until).toBeGreaterThan(part(0, 120).until);
   });
 
   test('zooming out doubles the range but does not extend past now', () => {
@@ -129,64 +132,5 @@ describe('effective range', () => {
 
   test('a response to another query says nothing about this one', () => {
     expect(of(0, 3_000, { from: 5_000, until: 6_000 })).toBeNull();
-  });
-
-  test('it is written with its length', () => {
-    const day = new Date(2026, 2, 1).getTime();
-    expect(rangeText({ from: millis(day), until: millis(day + 86_400_000) }, 0)).toBe('2026-03-01 00:00 – 2026-03-02 00:00 (1 d)');
-  });
-});
-
-describe('timeline', () => {
-  const answer = (series: SeriesAnswer['series'], from = 0, until = 40_000): SeriesAnswer => ({
-    type: 't', unit: 'count', step_ms: 10_000, from, until, partial: [], series,
-  });
-
-  test('a time bucket without data is a gap in every series', () => {
-    const { times, lines } = shape(answer([
-      { labels: { member: 'a' }, points: [[0, 5], [30_000, 7]] },
-      { labels: { member: 'b' }, points: [[0, 1], [10_000, 2], [30_000, 3]] },
-    ]), ['member'], true);
-    expect(times).toEqual([0, 10_000, 20_000, 30_000]);
-    expect(lines.map((l) => l.values)).toEqual([[5, 0, null, 7], [1, 2, null, 3]]);
-    expect(stackedTops(lines)).toEqual([[5, 0, null, 7], [6, 2, null, 10]]);
-  });
-
-  test('missing data of one series is a gap in the lines style', () => {
-    const { lines } = shape(answer([
-      { labels: { member: 'a' }, points: [[0, 5]] },
-      { labels: { member: 'b' }, points: [[10_000, 2]] },
-    ]), ['member'], false);
-    expect(lines[0].values).toEqual([5, null, null, null]);
-  });
-
-  test('series beyond the largest eight are summed into one with their number', () => {
-    const { lines } = shape(answer(
-      Array.from({ length: 12 }, (_, i) => ({ labels: { member: `m${i}` }, points: [[0, 12 - i]] as [number, number][] })),
-    ), ['member'], true);
-    expect(lines.map((l) => l.name)).toEqual(['m0', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6', 'm7', '4 more']);
-    expect(lines[8]).toMatchObject({ rest: true, sum: 4 + 3 + 2 + 1 });
-  });
-
-  test('nine series are shown individually', () => {
-    const { lines } = shape(answer(
-      Array.from({ length: 9 }, (_, i) => ({ labels: { member: `m${i}` }, points: [[0, 1]] as [number, number][] })),
-    ), ['member'], true);
-    expect(lines.every((l) => !l.rest)).toBe(true);
-  });
-
-  test('series without the label are named untagged', () => {
-    const { lines } = shape(answer([{ labels: { member: '' }, points: [[0, 1]] }, { labels: {}, points: [[0, 1]] }]), ['member', 'op'], true);
-    expect(lines[0]).toMatchObject({ name: '(untagged) · (untagged)', group: '(untagged)' });
-  });
-
-  test('time buckets that are not aligned to the step are kept', () => {
-    const { times, lines } = shape(answer([{ labels: {}, points: [[3_000, 1], [13_000, 2]] }], 3_000, 23_000), [], true);
-    expect(times).toContain(3_000);
-    expect(lines[0].values.filter((v) => v !== null)).toEqual([1, 2]);
-  });
-
-  test('no data makes an empty timeline', () => {
-    expect(shape(answer([]), [], true).lines).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { problemFrom, problemText } from '../api/problem';
-import { counted, formatDuration, formatShare, formatTicks, formatValue, tickSteps } from '../logic/format';
+import { counted, formatDuration, formatRange, formatShare, formatTicks, formatValue, tickSteps } from '../logic/format';
 import { shorten, visible } from '../logic/names';
 import { isRuntime, packageOf } from '../logic/packages';
 import { typeLabel } from '../logic/profiletypes';
@@ -89,6 +89,15 @@ describe('format', () => {
     expect(formatDuration(3600_000)).toBe('1 h');
     expect(formatDuration(90_061_000)).toBe('1 d 1 h');
     expect(formatDuration(250)).toBe('250 ms');
+  });
+
+  test('both ends of a range carry their dates unless both are of today', () => {
+    const at = (day: number, hour: number, minute = 0): number => new Date(2026, 10, day, hour, minute, 49).getTime();
+    const check = (from: number, until: number, text: string): void => expect(formatRange({ from, until }, at(30, 12))).toBe(text);
+    check(at(30, 9), at(30, 10), '09:00:49 – 10:00:49 (1 h)');
+    check(at(27, 0, 25), at(30, 0, 25), '2026-11-27 00:25:49 – 2026-11-30 00:25:49 (3 d)');
+    check(at(29, 23), at(30, 1), '2026-11-29 23:00:49 – 2026-11-30 01:00:49 (2 h)');
+    check(at(28, 9), at(28, 10), '2026-11-28 09:00:49 – 2026-11-28 10:00:49 (1 h)');
   });
 
   test('counts have thousands separators and the right plural', () => {

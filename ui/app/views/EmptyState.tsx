@@ -1,5 +1,5 @@
 import { useEffect } from 'preact/hooks';
-import { formatTime } from '../logic/format';
+import { formatRange } from '../logic/format';
 import { type EmptyReason, emptyReason } from '../logic/emptystate';
 import { typeLabel } from '../logic/profiletypes';
 import { curlPush, davyPush } from '../logic/pushexample';
@@ -71,7 +71,7 @@ export function EmptyState() {
 
 function Explanation({ reason }: { reason: EmptyReason }) {
   const { type, invalidSelector } = state.value;
-  const range = picked.value && <> from {formatTime(picked.value.from, now.value)} until {formatTime(picked.value.until, now.value)}</>;
+  const range = picked.value && <> {formatRange(picked.value, now.value)}</>;
   const query = <p><code>{selector.value}</code>{range}</p>;
   const parsed = parseSelector(invalidSelector);
   switch (reason) {

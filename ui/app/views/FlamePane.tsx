@@ -11,6 +11,7 @@ import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, shown } from '../state/queries';
 import { NODES_MAX, maxNodes, pick, state } from '../state/explore';
+import { hues } from '../state/timeline';
 import { found, revealed } from '../state/search';
 import { focus, focusNode, focusPath, foldOrUnfoldRun, zoomNode, zoomOut, zoomTo } from '../state/zoom';
 import type { Loaded } from '../worker/protocol';
@@ -49,8 +50,8 @@ function mount(host: HTMLElement): () => void {
   canvas.setAttribute('role', 'application');
   canvas.setAttribute('aria-describedby', 'focused-frame');
 
-  const last: Record<'loaded' | 'zoomed' | 'focused' | 'by', unknown> = {
-    loaded: null, zoomed: ROOT, focused: null, by: null,
+  const last: Record<'loaded' | 'zoomed' | 'focused' | 'by' | 'hueKey', unknown> = {
+    loaded: null, zoomed: ROOT, focused: null, by: null, hueKey: '',
   };
   const stops = [
     effect(() => flame.setSkin(skinOf(theme.value))),
@@ -62,18 +63,19 @@ function mount(host: HTMLElement): () => void {
       const zoomed = zoomNode.value;
       const focused = focusNode.value;
       const by = colouring.value;
+      const hueKey = JSON.stringify([...hues.value]);
       if (loaded === null) return;
       if (loaded !== last.loaded) {
-        const colours = colourNodes(loaded.tree, loaded.frames, by);
+        const colours = colourNodes(loaded.tree, loaded.frames, by, hues.value);
         flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours }, zoomed, focused);
         describe(flame, host, loaded);
         pointed.value = null;
       } else {
-        if (by !== last.by) flame.setColours(colourNodes(loaded.tree, loaded.frames, by));
+        if (by !== last.by || hueKey !== last.hueKey) flame.setColours(colourNodes(loaded.tree, loaded.frames, by, hues.value));
         if (zoomed !== last.zoomed) flame.zoomTo(zoomed);
         if (focused !== last.focused) flame.setFocus(focused);
       }
-      Object.assign(last, { loaded, zoomed, focused, by });
+      Object.assign(last, { loaded, zoomed, focused, by, hueKey });
     }),
     effect(() => {
       const f = found.value;

@@ -1,13 +1,14 @@
 import { useRef, useState } from 'preact/hooks';
 import { typeLabel } from '../logic/profiletypes';
-import { rangeText } from '../logic/effective';
+import { formatRange } from '../logic/format';
 import { parseInstant } from '../logic/instant';
 import { DEFAULT_RANGE, PRESETS, isChosen, rangeFromFields } from '../logic/range';
 import { SERVICE, withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
 import { Nav } from './Nav';
-import { busy, effective, grouping, labelNames, services, types } from '../state/queries';
+import { effective, grouping, labelNames, services, types } from '../state/queries';
+import { busy } from '../state/status';
 import { NODES_INITIAL, maxNodes, now, refresh, service, setRange, state, update } from '../state/explore';
 
 export function Header() {
@@ -113,7 +114,7 @@ function EffectiveRange() {
   if (range === null) return null;
   return (
     <span class="effective" id="effective" role="status" title="Windows of this time have expired: only sums of whole hours or days are left. Links and exports contain this range">
-      counts {rangeText(range, now.value)}
+      counts {formatRange(range, now.value, false)}
     </span>
   );
 }

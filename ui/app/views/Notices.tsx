@@ -1,6 +1,8 @@
 import type { Resource } from '../state/resource';
 import { problemText } from '../api/problem';
-import { resources, flame, partial, series, top, viewerProblem } from '../state/queries';
+import { flame, top, viewerProblem } from '../state/queries';
+import { partial, resources } from '../state/status';
+import { series } from '../state/timeline';
 import { counted } from '../logic/format';
 import { zoom } from '../state/zoom';
 import { update, state } from '../state/explore';

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { counted, formatDuration, formatTime, formatValue } from '../logic/format';
+import { counted, formatRange, formatValue } from '../logic/format';
 import { notDrawn, totalNote } from '../logic/totals';
 import { effective, shown } from '../state/queries';
 import { now, picked } from '../state/explore';
@@ -17,7 +17,7 @@ export function StatusBar() {
         <>
           <span>
             <b>{formatValue(loaded.tree.sum[0], loaded.meta.unit)}</b>
-            <span id="aggregation" title={loaded.meta.aggregationSource === '' ? undefined : `According to ${loaded.meta.aggregationSource}`}>{totalNote(loaded.meta)}</span> · {formatTime(range.from, now.value)} – {formatTime(range.until, now.value)} ({formatDuration(range.until - range.from)})
+            <span id="aggregation" title={loaded.meta.aggregationSource === '' ? undefined : `According to ${loaded.meta.aggregationSource}`}>{totalNote(loaded.meta)}</span> · {formatRange(range, now.value)}
             {loaded.meta.windows > 0 && loaded.meta.aggregation !== 'average' && <> · {counted(loaded.meta.windows, 'window')}</>}
             {notDrawn(loaded.tree, loaded.meta.unit).map((text) => <> · {text}</>)}
           </span>

@@ -1,14 +1,15 @@
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { fillOf } from '../logic/colours';
-import { formatDuration, formatTime, formatValue } from '../logic/format';
-import { UNTAGGED } from '../logic/names';
+import { formatDuration, formatRange, formatTime, formatValue } from '../logic/format';
+import { formatRate } from '../logic/rates';
+import { UNTAGGED, visible } from '../logic/names';
 import { typeLabel } from '../logic/profiletypes';
 import { absolute, widened } from '../logic/range';
-import type { PlotLine } from '../logic/timeline';
+import { type PlotLine, valueWithin } from '../logic/timeline';
 import { millis } from '../logic/units';
 import { skinOf, theme } from '../render/skin';
-import { aggregation, series, shaped } from '../state/queries';
+import { hues, series, shaped } from '../state/timeline';
 import { now, pick, setRange, span, state, update } from '../state/explore';
 import { type ColouredLine, Plot } from './plot';
 
@@ -32,18 +33,18 @@ export function Timeline() {
     if (!data || !range) return;
     const stacked = state.value.plot === 'stack';
     const lines: ColouredLine[] = data.lines.map((line) => ({ ...line, colour: colourOf(line) }));
-    plot.current?.show({ times: data.times, step: data.step, lines, stacked, unit: data.unit, range, pick: picked });
-  }, [data, range?.from, range?.until, picked, theme.value]);
+    plot.current?.show({ times: data.times, step: data.step, lines, stacked, scale: data.scale, range, pick: picked });
+  }, [data, range?.from, range?.until, picked, theme.value, hues.value]);
   const { loading } = series.state.value;
   return (
     <section class="timeline" aria-label="Timeline" aria-busy={loading}>
       <div class="timeline-head">
         <b>{typeLabel(state.value.type)}</b>
-        {data && data.step > 0 && <span class="quiet">{aggregation.value} per {formatDuration(data.step)}</span>}
+        {data && data.step > 0 && <span class="quiet" title="Values are spread over the duration of their windows, so that bars of equal load are equal">{data.scale.title} · bars of {formatDuration(data.step)}</span>}
         <span class="grow" />
         {picked ? (
           <>
-            <span id="picked">{formatTime(picked.from, now.value)} – {formatTime(picked.until, now.value)} ({formatDuration(picked.until - picked.from)})</span>
+            <span id="picked">{formatRange(picked, now.value)}</span>
             <button type="button" id="zoom-timeline" class="ghost" title="Use the selection as the range" onClick={() => { const r = absolute(picked); setRange(r.from, r.until); }}>Zoom in</button>
             <button type="button" id="clear-pick" class="ghost" title="Clear the selection (Escape)" onClick={() => pick(null)}>Whole timeline</button>
           </>
@@ -68,7 +69,7 @@ export function Timeline() {
 function colourOf({ group, name, rest }: PlotLine): string {
   const fill = skinOf(theme.value).palette.fill;
   if (rest) return theme.value === 'dark' ? '#5b636f' : '#9aa2ad';
-  return group === '' ? fill[0] : fillOf(fill, group, name);
+  return group === '' ? fill[0] : fillOf(fill, visible(group), name, hues.value);
 }
 
 /** The series with their values: in the time bucket under the pointer, or in the whole range. */
@@ -85,16 +86,16 @@ function Legend() {
       ],
       zoom: [],
     });
-  const average = aggregation.value === 'average';
   const { pick: part } = state.value;
-  const inside = (b: number): boolean =>
-    bucket === null ? part === null || (data.times[b] + data.step > part.from && data.times[b] < part.until) : b === bucket;
+  const inside = (b: number): boolean => part === null || (data.times[b] + data.step > part.from && data.times[b] < part.until);
+  const text = (line: PlotLine): string => {
+    const value = bucket === null ? valueWithin(line, data.averaged, inside) : line.values[bucket];
+    if (value === null || value === undefined) return '–';
+    return bucket === null ? formatValue(value, data.unit) : formatRate(value, data.scale);
+  };
   return (
     <ul class="legend">
       {data.lines.map((line) => {
-        const present = line.values.filter((v, b): v is number => v !== null && inside(b));
-        const sum = present.reduce((a, v) => a + v, 0);
-        const value = present.length === 0 ? null : average ? sum / present.length : sum;
         const swatch = <i style={{ background: colourOf(line) }} />;
         return (
           <li key={line.name}>
@@ -103,11 +104,11 @@ function Legend() {
             ) : (
               <button type="button" class="entry" title={`Filter by ${label}=${line.group}`} onClick={() => only(line.group)}>{swatch}<span>{line.name}</span></button>
             )}
-            <b>{value === null ? '–' : formatValue(value, data.unit)}</b>
+            <b>{text(line)}</b>
           </li>
         );
       })}
-      <li class="when">{bucket === null ? (part ? 'selected range' : 'whole range') : formatTime(data.times[bucket], now.value)}</li>
+      <li class="when">{bucket === null ? `${data.averaged ? 'average' : 'sum'} of the ${part ? 'selected' : 'whole'} range` : formatTime(data.times[bucket], now.value)}</li>
     </ul>
   );
 }

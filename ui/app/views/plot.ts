@@ -2,7 +2,8 @@
 // bucket covers exactly its time and a bucket without data is a gap.
 
 import uPlot from 'uplot';
-import { formatDuration, formatTicks, tickSteps } from '../logic/format';
+import { formatDuration } from '../logic/format';
+import { type RateScale, formatRateTicks, rateTickSteps } from '../logic/rates';
 import type { Span } from '../logic/range';
 import { type PlotLine, stackedTops } from '../logic/timeline';
 
@@ -15,7 +16,7 @@ export interface Picture {
   step: number;
   lines: ColouredLine[];
   stacked: boolean;
-  unit: string;
+  scale: RateScale;
   range: Span;
   pick: Span | null;
 }
@@ -26,6 +27,8 @@ export interface Events {
 }
 
 const HEIGHT = 130;
+/** Lines differ by more than their colour. */
+const DASHES = [[], [7, 3], [2, 3], [10, 3, 2, 3]];
 /** A narrower drag counts as a click. */
 const SLACK = 4;
 
@@ -59,7 +62,7 @@ export class Plot {
     this.tops = picture.stacked ? stackedTops(picture.lines) : picture.lines.map((l) => l.values);
     const data = [picture.times, ...this.tops] as uPlot.AlignedData;
     const style = getComputedStyle(this.host);
-    const look = JSON.stringify([picture.lines.map((l) => [l.name, l.colour]), picture.stacked, picture.unit, style.color]);
+    const look = JSON.stringify([picture.lines.map((l) => [l.name, l.colour]), picture.stacked, picture.scale, style.color]);
     if (this.plot && look === this.look) {
       this.plot.setData(data, false);
       this.plot.setScale('x', { min: picture.range.from, max: picture.range.until });
@@ -97,8 +100,8 @@ export class Plot {
           values: (_u, ticks) => clock(ticks, this.picture!.range),
         },
         {
-          ...axis, size: (_u, labels) => axisWidth(labels), gap: 4, space: 26, incrs: tickSteps(picture.unit),
-          values: (_u, ticks) => (picture.lines.length > 0 ? formatTicks(ticks, picture.unit) : ticks.map(() => '')),
+          ...axis, size: (_u, labels) => axisWidth(labels), gap: 4, space: 26, incrs: rateTickSteps(picture.scale),
+          values: (_u, ticks) => (picture.lines.length > 0 ? formatRateTicks(ticks, picture.scale) : ticks.map(() => '')),
         },
       ],
       series: [
@@ -106,7 +109,7 @@ export class Plot {
         ...picture.lines.map((line, i): uPlot.Series =>
           picture.stacked
             ? { fill: line.colour, width: 0, points: { show: false }, paths: (u, _s, a, b) => this.area(u, i, a, b) }
-            : { stroke: line.colour, width: 1.75, points: { show: false }, paths: (u, _s, a, b) => this.steps(u, i, a, b) },
+            : { stroke: line.colour, width: 1.75, dash: DASHES[i % DASHES.length], points: { show: false }, paths: (u, _s, a, b) => this.steps(u, i, a, b) },
         ),
       ],
       hooks: {
