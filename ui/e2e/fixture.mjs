@@ -204,7 +204,7 @@ export const onlyFixture = [
     const { page } = await open(browser, `${url}/?from=${from}&until=now`, { width: 420, height: 850 });
     await drawn(page);
     const outside = await page.evaluate(() => [...document.querySelectorAll('.page *')]
-      .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.trail, .tbody, .u-wrap'))
+      .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.trail, .tbody, .u-wrap, .legend'))
       .map((e) => `${e.tagName} ${e.className} ${e.textContent}`));
     assert.deepEqual(outside, []);
     await shot(page, `narrow-${from}`);

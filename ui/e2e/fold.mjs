@@ -72,7 +72,7 @@ export const fixtureFold = [
     await drawn(page);
     const [deep] = await row(page, 4);
     await page.mouse.click(deep.x, deep.y);
-    await page.waitForFunction(() => location.hash.includes('z='));
+    await page.waitForFunction(() => location.hash.includes('zoom='));
     const crumbs = await page.locator('.trail button').allInnerTexts();
     assert.ok(crumbs.some((c) => /^▸ 3 frames$/.test(c)), crumbs.join(' › '));
     for (let i = 0; i < crumbs.length - 1; i++) await page.keyboard.press('Escape');

@@ -3,6 +3,7 @@
 import { launch } from './browser.mjs';
 import { commonArchive, fixtureArchive } from './archive.mjs';
 import { common } from './common.mjs';
+import { fixtureExplore } from './explore.mjs';
 import { fixtureEmpty } from './empty.mjs';
 import { onlyFixture } from './fixture.mjs';
 import { fixtureFold } from './fold.mjs';
@@ -17,7 +18,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonMembers, ...commonArchive];
-const checks = own ? [...both, ...onlyFixture, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : both;
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : both;
 for (const [name, check] of checks) {
   if (only && !name.includes(only)) continue;
   try {

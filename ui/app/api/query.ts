@@ -13,6 +13,9 @@ export interface Query {
   max_nodes?: number;
   limit?: number;
   name?: string;
+  focus?: string;
+  ignore?: string;
+  hide?: string;
 }
 
 export type Operation = 'types' | 'labels' | 'series' | 'flamegraph' | 'top' | 'pprof' | 'folded' | 'svg';

@@ -4,6 +4,7 @@
 // Grey means "untagged" or "no package", never a member.
 
 import { FrameKind, type Frames } from './decode';
+import { hash } from './hash';
 import type { Tree } from './layout';
 import { UNTAGGED, groupValue } from './names';
 import { packagesOf } from './packages';
@@ -58,14 +59,6 @@ export function luminance(hex: string): number {
     return s <= 0.03928 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
   });
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}
-
-export function hash(text: string, seed = 0x811c9dc5): number {
-  let h = seed;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  h ^= h >>> 15;
-  h = Math.imul(h, 0x2c1b3c6d);
-  return (h ^ (h >>> 13)) >>> 0;
 }
 
 /** The seed, among those tried, that gives Davy's own members the most distinct hues. */

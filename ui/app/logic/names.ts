@@ -53,3 +53,10 @@ function tails(name: string): string[] {
   }
   return cuts.filter((at) => at > 0 && at < name.length).map((at) => name.slice(at));
 }
+
+/** The name in at most `most` characters, with the number of those that are left out. */
+export function cutName(name: string, most: number): string {
+  if (name.length <= most) return name;
+  const start = name.slice(0, most);
+  return `${start}… (${(name.length - most).toLocaleString('en-US')} more characters)`;
+}

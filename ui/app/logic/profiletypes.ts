@@ -25,3 +25,9 @@ export function typeLabel(id: string): string {
 export function typeUnit(id: string): Unit {
   return id.split(':')[2] ?? '';
 }
+
+/** The type that is shown where one is missing: one of the same kind, CPU, or the first. */
+export function insteadOf(type: string, known: string[]): string {
+  const [family] = type.split(':');
+  return known.find((t) => type !== '' && t.split(':')[0] === family) ?? known.find((t) => t.startsWith('process_cpu:cpu:')) ?? known.find((t) => t.startsWith('process_cpu:')) ?? known[0];
+}

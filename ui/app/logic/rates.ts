@@ -33,7 +33,8 @@ export function formatRate(perSecond: number, scale: RateScale): string {
 }
 
 export function formatRateTicks(perSecond: number[], scale: RateScale): string[] {
-  return formatTicks(perSecond.map((v) => v * scale.factor), scale.unit).map((text) => text + scale.suffix);
+  // The axis has one noun, in its title.
+  return formatTicks(perSecond.map((v) => v * scale.factor), scale.factor === 1 ? scale.unit : 'count').map((text) => text + scale.suffix);
 }
 
 /** Distances between ticks, in the profile's unit per second. */

@@ -11,6 +11,14 @@ export interface Query {
 
 export const escapeRegex = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
+/** The longest name that a search contains whole; of longer ones, their beginning is searched for. */
+const EXACT_MAX = 200;
+
+/** The search for exactly this name. */
+export function exactly(name: string): string {
+  return name.length <= EXACT_MAX ? `^${escapeRegex(name)}$` : `^${escapeRegex(name.slice(0, EXACT_MAX))}`;
+}
+
 /** Null for an empty search. Case-sensitive only if the text has a capital letter. */
 export function compile(text: string): Query | null {
   if (text === '') return null;

@@ -118,3 +118,12 @@ export function matcherFor(name: string, op: Op, values: string[]): Matcher {
   const either = values.map((v) => v.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');
   return { name, op: op.startsWith('!') ? '!~' : '=~', value: either };
 }
+
+/** Labels that people filter by most, in the order in which they are offered. */
+const USUAL = ['member', 'op', 'process', 'version', 'instance', 'region'];
+
+/** The labels to filter and group by: not the service, which has a menu of its own, and not internal ones such as `__name__`. */
+export function filterable(names: string[]): string[] {
+  const offered = names.filter((name) => name !== SERVICE && !name.startsWith('__'));
+  return [...USUAL.filter((name) => offered.includes(name)), ...offered.filter((name) => !USUAL.includes(name))];
+}

@@ -7,22 +7,29 @@ import { FrameKind } from './decode';
 import type { Tree } from './layout';
 import { visible } from './names';
 
-/** A recursive function is counted once in its total. Group frames are not functions. */
-export function topOf(tree: Tree, frames: Frames, root = 0): FunctionRow[] {
+/**
+ * The functions below `root`. A recursive function is counted once in its total. Group frames are not functions. The
+ * self values of the frames of `attributed`, one entry per frame, count for the nearest caller that is not one of them.
+ */
+export function topOf(tree: Tree, frames: Frames, root = 0, attributed: Uint8Array | null = null): FunctionRow[] {
   const { frame, depth, self, sum, end, maxDepth } = tree;
   const k = frames.names.length;
   const selfs = new Float64Array(k);
   const totals = new Float64Array(k);
   const open = new Uint32Array(k);
   const stack = new Uint32Array(maxDepth + 1);
+  // The frame that the self value of each level counts for.
+  const owner = new Uint32Array(maxDepth + 1);
   let height = 0;
   const base = depth[root];
   for (let i = root; i < end[root]; i++) {
     const d = depth[i] - base;
     while (height > d) open[stack[--height]]--;
     const f = frame[i];
-    selfs[f] += self[i];
-    if (open[f]++ === 0) totals[f] += sum[i];
+    const isAttributed = attributed !== null && attributed[f] === 1 && d > 0;
+    owner[d] = isAttributed ? owner[d - 1] : f;
+    selfs[owner[d]] += self[i];
+    if (open[f]++ === 0 && !isAttributed) totals[f] += sum[i];
     stack[height++] = f;
   }
   const rows: FunctionRow[] = [];

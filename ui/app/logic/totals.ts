@@ -1,6 +1,6 @@
 // What belongs beside a total: how it was computed, and the parts of it that no frame shows.
 
-import type { Columns, Meta } from './decode';
+import { type Columns, FrameKind, type Meta } from './decode';
 import { counted, formatValue } from './format';
 
 /** ` average of 7 windows`, ` sum`, or nothing if the server does not say. */
@@ -10,13 +10,27 @@ export function totalNote({ aggregation, windows }: Meta): string {
   return windows > 0 ? ` average of ${counted(windows, 'window')}` : ' average';
 }
 
-/** The value of samples without a stack: the root's own value. Empty if there are none. */
-export function withoutStack({ self }: Pick<Columns, 'self'>, unit: string): string {
-  return self[0] === 0 ? '' : `without a stack: ${formatValue(self[0], unit)}`;
+/** The value of samples without a stack: the own values of the root and of the groups. */
+export function stacklessValue({ self, frame, depth, n }: Pick<Columns, 'self' | 'frame' | 'depth' | 'n'>, kinds: Uint8Array): number {
+  let sum = self[0];
+  for (let i = 1; i < n; i++) if (kinds[frame[i]] === FrameKind.Group && depth[i] > 0) sum += self[i];
+  return sum;
+}
+
+/** Empty if all samples have a stack. */
+export function withoutStack(value: number, unit: string): string {
+  return value === 0 ? '' : `without a stack: ${formatValue(value, unit)}`;
+}
+
+/** Why there are samples without a stack. */
+export function stacklessReason(type: string): string {
+  return type.startsWith('process_cpu:')
+    ? 'CPU time that was counted exactly for a member but not sampled, for example of threads that ran too briefly; no function is known for it, so it is not in the table'
+    : 'Values that the profiler reported without a stack; no function is known for them, so they are not in the table';
 }
 
 /** Sentences about the values that no frame shows. */
-export function notDrawn(columns: Pick<Columns, 'self' | 'negative'>, unit: string): string[] {
+export function notDrawn(columns: Columns, kinds: Uint8Array, unit: string): string[] {
   const negative = columns.negative < 0 ? `not drawn: ${formatValue(columns.negative, unit)} in negative values` : '';
-  return [withoutStack(columns, unit), negative].filter((text) => text !== '');
+  return [withoutStack(stacklessValue(columns, kinds), unit), negative].filter((text) => text !== '');
 }

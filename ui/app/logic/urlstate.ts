@@ -1,11 +1,12 @@
 // The state of Explore in its URL: everything that a person would want to share. Defaults are left
 // out. The zoom is in the fragment: it can be long, and the server does not need it.
 
-import { DEFAULT_RANGE, type Range, type Span, isChosen } from './range';
+import { DEFAULT_RANGE, type Range, type Span, absolute, isChosen } from './range';
 import type { ColourBy } from './colours';
 import type { Order } from './layout';
 import { type Matcher, formatSelector, parseSelector } from './selector';
 import { millis } from './units';
+import { isShort, stepOf } from './zoompath';
 
 export type View = 'both' | 'flame' | 'table';
 export type Growth = 'down' | 'up';
@@ -22,6 +23,7 @@ export interface State {
   /** Null: by member if the service has members. */
   by: string[] | null;
   view: View;
+  /** The path to the zoomed frame, in the short form of `zoompath.ts`. */
   zoom: string[];
   search: string;
   /** Null: by group if there are groups, otherwise by package. */
@@ -30,6 +32,8 @@ export interface State {
   growth: Growth;
   /** Whether runs of runtime frames take one row each. */
   fold: boolean;
+  /** Whether the table shows frames of allocators instead of attributing them to their callers. */
+  allocators: boolean;
   plot: Plot;
   /** Seconds between refreshes; 0: no refreshes. */
   live: number;
@@ -49,9 +53,13 @@ export const DEFAULTS: State = {
   order: 'heavy',
   growth: 'down',
   fold: true,
+  allocators: false,
   plot: 'stack',
   live: 0,
 };
+
+/** A longer search is cut in the URL, which servers and chat programs limit. */
+const SEARCH_MAX = 500;
 
 export const LIVE = [0, 5, 15, 60] as const;
 
@@ -65,17 +73,25 @@ export function toUrl(state: State): string {
   if (state.pick) q.set('pick', `${state.pick.from}-${state.pick.until}`);
   if (state.by) q.set('by', state.by.join(','));
   if (state.view !== 'both') q.set('view', state.view);
-  if (state.search) q.set('search', state.search);
+  if (state.search) q.set('search', state.search.slice(0, SEARCH_MAX));
+  if (state.allocators) q.set('allocators', 'shown');
   if (state.colour) q.set('colour', state.colour);
   if (state.order !== 'heavy') q.set('order', state.order);
   if (state.growth !== 'down') q.set('growth', state.growth);
   if (!state.fold) q.set('fold', 'off');
   if (state.plot !== 'stack') q.set('plot', state.plot);
   if (state.live) q.set('live', String(state.live));
-  const fragment = new URLSearchParams(state.zoom.map((name) => ['z', name]));
+  const fragment = new URLSearchParams(state.zoom.length > 0 ? [['zoom', state.zoom.join('.')]] : []);
   const query = readable(q.toString());
   const hash = readable(fragment.toString());
   return `${query ? `?${query}` : ''}${hash ? `#${hash}` : ''}`;
+}
+
+function zoomOf(fragment: URLSearchParams): string[] {
+  const steps = (fragment.get('zoom') ?? '').split('.').filter((step) => step !== '');
+  if (steps.length > 0) return steps.every(isShort) ? steps : [];
+  // Links of earlier versions contain the names.
+  return fragment.getAll('z').map(stepOf);
 }
 
 // URLSearchParams escapes more than a URL needs; these characters are safe, and readable unescaped.
@@ -115,7 +131,8 @@ export function fromUrl(search: string, hash: string): State {
         : null,
     by: by === null ? null : by.split(',').filter(Boolean),
     view: one<View>('view', ['both', 'flame', 'table'], 'both'),
-    zoom: new URLSearchParams(hash.replace(/^#/, '')).getAll('z'),
+    zoom: zoomOf(new URLSearchParams(hash.replace(/^#/, ''))),
+    allocators: q.get('allocators') === 'shown',
     search: q.get('search') ?? '',
     colour: colour === '' ? null : colour,
     order: one<Order>('order', ['heavy', 'name'], 'heavy'),
@@ -124,4 +141,11 @@ export function fromUrl(search: string, hash: string): State {
     plot: one<Plot>('plot', ['stack', 'lines'], 'stack'),
     live: (LIVE as readonly number[]).includes(live) ? live : 0,
   };
+}
+
+/**
+ * The state as a link that shows the same later: its range is absolute, and what depends on the data is written out.
+ */
+export function pinned(state: State, range: Span, by: string[]): State {
+  return { ...state, range: absolute(range), by, live: 0 };
 }

@@ -1,5 +1,6 @@
 // Paths of frame names: they identify a node across refreshes and orders, which change node ids.
 
+import { hash } from './hash';
 import type { Tree } from './layout';
 import { type NodeId, ROOT, nodeId } from './units';
 
@@ -15,6 +16,75 @@ export function pathOf(tree: Tree, names: string[], node: NodeId): string[] {
     path.push(rank > 0 ? `${names[tree.frame[i]]}${RANK}${rank}` : names[tree.frame[i]]);
   }
   return path.reverse();
+}
+
+/** The base of 64 in which hashes are written; none of its characters is escaped in a URL. */
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+/** Begins the rank of a step, and the form of a long path. */
+const MARK = '*';
+/** Longer paths are written as their length and one hash. */
+const STEPS_MAX = 200;
+
+const encode = (value: number, digits: number): string =>
+  Array.from({ length: digits }, (_, i) => DIGITS[Math.floor(value / 64 ** (digits - 1 - i)) % 64]).join('');
+
+/** A name of a path in the URL: four characters, whatever its length. */
+export function stepOf(name: string): string {
+  const [text, rank] = name.split(RANK);
+  return encode(hash(text) & 0xffffff, 4) + (rank === undefined ? '' : MARK + rank);
+}
+
+/** The path of names in the URL. The hashes are resolved by the tree, level by level. */
+export function shortPath(path: string[]): string[] {
+  if (path.length <= STEPS_MAX) return path.map(stepOf);
+  const whole = path.reduce((h, name) => continued(h, hash(name.split(RANK)[0])), 0);
+  return [`${MARK}${path.length}${MARK}${encode(whole, 6)}`];
+}
+
+const continued = (before: number, next: number): number => (Math.imul(before ^ (before >>> 15), 0x2c1b3c6d) + next) >>> 0;
+
+/** Whether the text is a step or a long path in short form. */
+export const isShort = (text: string): boolean => /^([\w-]{4}(\*\d+)?|\*\d+\*[\w-]{6})$/.test(text);
+
+// The hashes of the names of a tree; every zoom and refresh needs them.
+const hashes = new WeakMap<string[], Uint32Array>();
+function hashesOf(names: string[]): Uint32Array {
+  let known = hashes.get(names);
+  if (known === undefined) {
+    known = Uint32Array.from(names, (name) => hash(name));
+    hashes.set(names, known);
+  }
+  return known;
+}
+
+/** The deepest node of a path in short form that exists in this tree. */
+export function findShort(tree: Tree, names: string[], path: string[]): Found {
+  const long = path.length === 1 ? /^\*(\d+)\*([\w-]{6})$/.exec(path[0]) : null;
+  if (long !== null) return findLong(tree, names, Number(long[1]), long[2]);
+  const known = hashesOf(names);
+  let at = 0;
+  for (let d = 0; d < path.length; d++) {
+    const [step, rank] = path[d].split(MARK);
+    const found: number[] = [];
+    for (let c = at + 1; c < tree.end[at]; c = tree.end[c]) {
+      if (encode(known[tree.frame[c]] & 0xffffff, 4) === step) found.push(c);
+    }
+    if (found.length === 0) return { node: nodeId(at), depth: d };
+    if (found.length > 1) found.sort((a, b) => tree.sum[b] - tree.sum[a] || tree.frame[a] - tree.frame[b]);
+    at = found[Math.min(found.length - 1, Number(rank ?? 0) || 0)];
+  }
+  return { node: at === 0 ? ROOT : nodeId(at), depth: path.length };
+}
+
+function findLong(tree: Tree, names: string[], depth: number, text: string): Found {
+  const known = hashesOf(names);
+  const above = new Float64Array(tree.maxDepth + 1);
+  for (let i = 1; i < tree.n; i++) {
+    const d = tree.depth[i];
+    above[d] = continued(above[d - 1], known[tree.frame[i]]);
+    if (d === depth && encode(above[d], 6) === text) return { node: nodeId(i), depth: 1 };
+  }
+  return { node: ROOT, depth: 0 };
 }
 
 /** The children of that name, largest first. */

@@ -3,10 +3,12 @@
 import { computed, effect, signal } from '@preact/signals';
 import * as api from '../api/query';
 import { type Problem, problemOf } from '../api/problem';
+import { ALLOCATORS, hasAllocators } from '../logic/allocator';
 import type { ColourBy } from '../logic/colours';
 import { effectiveRange } from '../logic/effective';
 import type { Span } from '../logic/range';
 import { SERVICE, formatSelector, withService } from '../logic/selector';
+import { insteadOf } from '../logic/profiletypes';
 import { withVisibleNames } from '../logic/top';
 import { TreeWorker } from '../worker/client';
 import type { Arrangement, Loaded } from '../worker/protocol';
@@ -29,6 +31,8 @@ const wholeMinutes = computed(() =>
 export const keyOf = (query: object | null): string | null => (query === null ? null : JSON.stringify(query));
 export const queryOf = (key: string): api.Query => JSON.parse(key) as api.Query;
 
+const ofService = (name: string | null): string => (name === null ? '' : formatSelector(withService(name)));
+
 export const services = resource(
   () => keyOf(wholeMinutes.value && { name: SERVICE, ...wholeMinutes.value }),
   (key, signal) => api.labels(queryOf(key), signal),
@@ -38,7 +42,7 @@ export const types = resource(
   () =>
     keyOf(wholeMinutes.value && {
       ...wholeMinutes.value,
-      selector: service.value === null ? '' : formatSelector(withService(service.value)),
+      selector: ofService(service.value),
     }),
   (key, signal) => api.types(queryOf(key), signal),
 );
@@ -72,10 +76,26 @@ effect(() => {
   if (!known || known.length === 0 || state.value.matchers.length > 0 || state.value.invalidSelector !== '') return;
   update({ matchers: withService(known.includes('davy') ? 'davy' : known[0]) }, 'replace');
 });
+/** Set when the user chooses another service, which may lack the shown type. */
+export const adaptType = signal(false);
+/** The type that the chosen service lacks, if another is shown in its place. */
+export const replacedType = signal<{ service: string; type: string } | null>(null);
 effect(() => {
-  const known = types.state.value.data;
-  if (!known || known.length === 0 || state.value.type !== '') return;
-  update({ type: known.find((t) => t.startsWith('process_cpu:')) ?? known[0] }, 'replace');
+  const { data: known, key, loading } = types.state.value;
+  if (!known || known.length === 0 || loading || key === null) return;
+  const { type } = state.value;
+  if (type !== '' && !(adaptType.value && !known.includes(type))) {
+    if (queryOf(key).selector === ofService(service.value)) adaptType.value = false;
+    return;
+  }
+  if (type !== '' && queryOf(key).selector !== ofService(service.value)) return;
+  adaptType.value = false;
+  if (type !== '') replacedType.value = { service: service.value ?? '', type };
+  update({ type: insteadOf(type, known) }, 'replace');
+});
+effect(() => {
+  const at = replacedType.value;
+  if (at !== null && (service.value !== at.service || state.value.type === at.type)) replacedType.value = null;
 });
 
 /** The grouping labels; null until it is known whether the service has members. */
@@ -135,10 +155,13 @@ export const flame = resource<Loaded>(
   },
 );
 
+/** Whether the table attributes frames of allocators to their callers. */
+export const attributes = computed(() => hasAllocators(state.value.type) && !state.value.allocators);
+
 /** The number of functions requested for the table: those with the largest self values. */
 export const TABLE_ROWS = 5_000;
 export const top = resource(
-  () => keyOf(graphQuery.value && state.value.view !== 'flame' ? { ...graphQuery.value, limit: TABLE_ROWS } : null),
+  () => keyOf(graphQuery.value && state.value.view !== 'flame' ? { ...graphQuery.value, limit: TABLE_ROWS, ...(attributes.value ? { hide: ALLOCATORS } : {}) } : null),
   async (key, signal) => withVisibleNames(await api.top(queryOf(key), signal)),
 );
 

@@ -5,20 +5,20 @@ import type { FunctionRow } from '../api/types';
 import { visibleNode } from '../logic/fold';
 import { neighbour } from '../logic/neighbours';
 import { type NodeId, ROOT } from '../logic/units';
-import { findPath, pathOf } from '../logic/zoompath';
+import { findPath, findShort, pathOf, shortPath } from '../logic/zoompath';
 import { state, update } from './explore';
 import { foldOrUnfold } from './folding';
-import { askWorker, shown } from './queries';
+import { askWorker, attributes, shown } from './queries';
 
 const zoomKey = computed(() => JSON.stringify(state.value.zoom));
 
-/** The zoomed frame, looked up by its path of names in every new tree. */
+/** The zoomed frame, looked up by its path in every new tree. */
 export const zoom = computed(() => {
   zoomKey.value;
   const loaded = shown.value;
   if (loaded === null) return { node: ROOT, depth: 0, missing: 0 };
   const path = state.peek().zoom;
-  const found = findPath(loaded.tree, loaded.frames.names, path);
+  const found = findShort(loaded.tree, loaded.frames.names, path);
   // A frame within a folded run is as wide as the run, which is zoomed instead.
   return { ...found, node: visibleNode(loaded.tree, found.node), missing: path.length - found.depth };
 });
@@ -26,7 +26,7 @@ export const zoomNode = computed(() => zoom.value.node);
 
 export function zoomTo(node: NodeId): void {
   const loaded = shown.peek();
-  if (loaded) update({ zoom: pathOf(loaded.tree, loaded.frames.names, node) });
+  if (loaded) update({ zoom: shortPath(pathOf(loaded.tree, loaded.frames.names, node)) });
 }
 
 /** Zooms out by one row; false if nothing is zoomed. */
@@ -69,7 +69,7 @@ effect(() => {
     zoomedTop.value = null;
     return;
   }
-  askWorker({ kind: 'top', root }).then(
+  askWorker({ kind: 'top', root, attribute: attributes.value }).then(
     (rows) => {
       if (request === requests) zoomedTop.value = rows;
     },

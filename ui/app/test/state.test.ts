@@ -3,7 +3,9 @@ import { effectiveRange } from '../logic/effective';
 import { type EmptyReason, type Situation, emptyReason } from '../logic/emptystate';
 import { DEFAULT_RANGE, FRESH_RANGE, isChosen, isFresh, resolve, showing, widened } from '../logic/range';
 import { millis } from '../logic/units';
-import { DEFAULTS, type State, fromUrl, toUrl } from '../logic/urlstate';
+import { exactly } from '../logic/search';
+import { DEFAULTS, type State, fromUrl, pinned, toUrl } from '../logic/urlstate';
+import { shortPath } from '../logic/zoompath';
 
 const NOW = Date.UTC(2026, 2, 1, 12, 0, 0);
 const span = (seconds: number) => ({ from: millis(NOW - seconds * 1000), until: millis(NOW) });
@@ -20,7 +22,7 @@ describe('URL', () => {
       matchers: [{ name: 'service_name', op: '=', value: 'a b&c=d#e' }, { name: 'm', op: '!~', value: 'x"+%' }],
       range: { from: 'now-6h', until: '1700000000000' },
       pick: { from: millis(1_700_000_000_000), until: millis(1_700_000_060_000) },
-      invalidSelector: '', by: ['member', 'op'], view: 'flame', zoom: ['member=api', 'a::b<c & d>', '#?=;'],
+      invalidSelector: '', by: ['member', 'op'], view: 'flame', zoom: shortPath(['member=api', 'a::b<c & d>', 'x\t2']), allocators: true,
       search: '^a+b(c|d) #', colour: 'value', order: 'name', growth: 'up', fold: false, plot: 'lines', live: 15,
     };
     expect(roundTrip(s)).toEqual(s);
@@ -49,7 +51,24 @@ describe('URL', () => {
   });
 
   test('the zoom is in the fragment, which is not sent to the server', () => {
-    expect(toUrl({ ...DEFAULTS, zoom: ['a'] })).toBe('#z=a');
+    expect(toUrl({ ...DEFAULTS, zoom: shortPath(['a', 'b']) })).toMatch(/^#zoom=[\w-]{4}\.[\w-]{4}$/);
+  });
+
+  test('links of earlier versions, with names in the fragment, still zoom', () => {
+    expect(fromUrl('', '#z=member%3Dapi&z=poll%091').zoom).toEqual(shortPath(['member=api', 'poll\t1']));
+    expect(fromUrl('', '#zoom=<script>').zoom).toEqual([]);
+  });
+
+  test('a URL is short whatever the depth of the zoom and the length of names and searches', () => {
+    const deep = Array.from({ length: 5_000 }, (_, i) => `${'x'.repeat(1000)}${i}`);
+    for (const zoom of [shortPath(deep), shortPath(deep.slice(0, 200))]) {
+      expect(toUrl({ ...DEFAULTS, matchers: [{ name: 'service_name', op: '=', value: 'davy' }], zoom, search: exactly('(' .repeat(65_536)) }).length).toBeLessThan(2_000);
+    }
+  });
+
+  test('a pinned link has an absolute range and the grouping that is shown', () => {
+    const url = toUrl(pinned({ ...DEFAULTS, live: 15, range: { from: 'now-1h', until: 'now' } }, span(3600), ['member']));
+    expect(url).toBe(`?from=${NOW - 3600_000}&until=${NOW}&by=member`);
   });
 });
 

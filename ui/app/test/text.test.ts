@@ -70,8 +70,10 @@ describe('format', () => {
   });
 
   test('values that no frame shows are stated', () => {
-    const of = (root: number, negative: number): string[] => notDrawn({ self: Float64Array.of(root, 9), negative }, 'bytes');
+    const of = (root: number, negative: number, kind = 0): string[] =>
+      notDrawn({ n: 2, total: 0, self: Float64Array.of(root, 9), negative, hidden: new Float64Array(2), frame: Uint32Array.of(0, 1), hiddenChildren: new Uint32Array(2), depth: Uint16Array.of(0, 1) }, Uint8Array.of(1, kind), 'bytes');
     expect(of(0, 0)).toEqual([]);
+    expect(of(1, 0, 1)).toEqual(['without a stack: 10 B']);
     expect(of(2048, 0)).toEqual(['without a stack: 2.00 KiB']);
     expect(of(1, -1024)).toEqual(['without a stack: 1 B', 'not drawn: -1.00 KiB in negative values']);
   });

@@ -7,9 +7,10 @@ import { byName, hiddenStart, layout } from '../logic/layout';
 import { matchList } from '../logic/matchlist';
 import { neighbour } from '../logic/neighbours';
 import { compile, matchNames, matchesBefore, share } from '../logic/search';
+import { allocatorFrames } from '../logic/allocator';
 import { sortRows, topOf } from '../logic/top';
 import { nodeId } from '../logic/units';
-import { ancestors, findPath, pathOf } from '../logic/zoompath';
+import { ancestors, findPath, findShort, isShort, pathOf, shortPath } from '../logic/zoompath';
 import { SHOP, drawn, tree } from './fixtures';
 
 const shop = tree(SHOP);
@@ -126,6 +127,20 @@ describe('top table', () => {
     ]);
   });
 
+  test('the self values of allocator frames count for the nearest caller that is none', () => {
+    const t = tree('total 0\n  main 1\n    alloc::vec::Vec<T>::push 2\n      alloc::raw_vec::RawVecInner<A>::grow_amortized 4\n        __rust_realloc 8\n    parse 16\n      malloc 32');
+    const rows = (attributed: Uint8Array | null) => topOf(t.tree, t.frames, 0, attributed).map(({ name, self, total }) => [name, self, total]);
+    expect(rows(allocatorFrames(t.frames))).toEqual([['main', 15, 63], ['parse', 48, 48]]);
+    expect(rows(null).find(([name]) => name === 'malloc')).toEqual(['malloc', 32, 32]);
+  });
+
+  test('allocator frames are recognised by name and by file, in Rust, Go, C and C++', () => {
+    const check = (name: string, file = ''): boolean => allocatorFrames({ names: [name], files: [file] })[0] === 1;
+    for (const name of ['__rust_alloc', 'malloc', '__libc_malloc', '_rjem_malloc', 'operator new(unsigned long)', 'runtime.mallocgcSmallNoscan', 'runtime.growslice', '<alloc::raw_vec::RawVecInner>::try_allocate_in', 'hashbrown::raw::RawTableInner::new_uninitialized']) expect(check(name), name).toBe(true);
+    expect(check('alloc', '/rustc/5980/library/alloc/src/alloc.rs')).toBe(true);
+    for (const name of ['main', 'allocate_job', 'mallocator::Pool', 'app::alloc::plan', 'davy_archive::Vector::push', 'runtime.gcBgMarkWorker']) expect(check(name), name).toBe(false);
+  });
+
   test('equal values are sorted by name, so that their order is stable', () => {
     const rows = ['b', 'a', 'c'].map((name) => ({ name, file: '', self: 1, total: 1 }));
     expect(sortRows(rows, 'self', true).map((r) => r.name)).toEqual(['a', 'b', 'c']);
@@ -167,6 +182,24 @@ describe('zoom path', () => {
     expect(findPath(shop.tree, names, path)).toEqual({ node: at('query'), depth: 3 });
     const other = layout(byName(shop.tree, names));
     expect(other.sum[findPath(other, names, path).node]).toBe(28);
+  });
+
+  test('a path in short form finds the same frame, deep ones by a hash of the whole path', () => {
+    expect(findShort(shop.tree, names, shortPath(['member=api', 'serve', 'query']))).toEqual({ node: at('query'), depth: 3 });
+    expect(findShort(shop.tree, names, shortPath(['member=api', 'serve', 'gone', 'query']))).toEqual({ node: at('serve'), depth: 2 });
+    const deep = tree(`total 0\n${Array.from({ length: 900 }, (_, i) => `${'  '.repeat(i + 1)}f${i % 40} 1`).join('\n')}`);
+    const path = pathOf(deep.tree, deep.frames.names, nodeId(777));
+    expect(shortPath(path)).toHaveLength(1);
+    expect(shortPath(path).every(isShort)).toBe(true);
+    expect(findShort(deep.tree, deep.frames.names, shortPath(path)).node).toBe(777);
+    expect(findShort(shop.tree, names, shortPath(path))).toEqual({ node: 0, depth: 0 });
+  });
+
+  test('siblings of one name keep their rank', () => {
+    const t = tree('total 0\n  main 1\n    a 5\n    b 1\n    a 9');
+    const path = pathOf(t.tree, t.frames.names, nodeId(2));
+    expect(path).toEqual(['main', 'a\t1']);
+    expect(findShort(t.tree, t.frames.names, shortPath(path)).node).toBe(2);
   });
 
   test('a path that no longer exists leads to its deepest existing frame', () => {

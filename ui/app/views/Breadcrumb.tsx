@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { isFolded } from '../logic/fold';
 import { counted, formatShare, formatValue } from '../logic/format';
 import { ROOT } from '../logic/units';
-import { shorten } from '../logic/names';
+import { cutName, shorten } from '../logic/names';
 import { ancestors } from '../logic/zoompath';
 import { shown } from '../state/queries';
 import { zoomNode, zoomTo } from '../state/zoom';
@@ -25,7 +25,7 @@ export function Breadcrumb() {
             {i > 0 && <i aria-hidden="true">›</i>}
             <button
               type="button"
-              title={frames.names[tree.frame[n]]}
+              title={cutName(frames.names[tree.frame[n]], 1_000)}
               aria-current={i === all.length - 1 ? 'true' : undefined}
               onClick={() => zoomTo(n)}
             >

@@ -134,7 +134,7 @@ function Push() {
       <h3>Push a profile</h3>
       <p>Push a profile file (pprof, folded stacks, JFR and others):</p>
       <pre>{davyPush(name)}</pre>
-      <p>Without the <code>davy</code> binary, send it to the archiver:</p>
+      <p>Without the <code>davy</code> binary, send it to the archiver at <code>archive.listen</code>, whose port is 4040 by default:</p>
       <pre>{curlPush(name, location.hostname)}</pre>
       <p>The archiver responds after it has stored the profile: 0.2 s, or up to <code>archive.flush_interval</code> (5 s) under load. Pyroscope agents can push to the same port.</p>
     </>

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import {
-  type Matcher, OPS, type Op, SERVICE, filtersOf, formatMatcher, matcherFor, parseSelector,
+  type Matcher, OPS, type Op, filtersOf, filterable, formatMatcher, matcherFor, parseSelector,
 } from '../logic/selector';
 import { formatCount } from '../logic/format';
 import { useDismiss } from './dismiss';
@@ -53,8 +53,8 @@ interface FormProps {
 }
 
 function FilterForm({ initial, save, cancel }: FormProps) {
-  const names = (labelNames.value ?? []).filter((n) => n !== SERVICE);
-  const [name, setName] = useState(initial?.name ?? (names.includes('member') ? 'member' : (names[0] ?? '')));
+  const names = filterable(labelNames.value ?? []);
+  const [name, setName] = useState(initial?.name ?? names[0] ?? '');
   const [op, setOp] = useState<Op>(initial?.op ?? '=');
   const [text, setText] = useState(initial?.value ?? '');
   const [values, setValues] = useState<string[] | null>(null);

@@ -1,13 +1,14 @@
+import { batch } from '@preact/signals';
 import { useRef, useState } from 'preact/hooks';
 import { typeLabel } from '../logic/profiletypes';
 import { formatRange } from '../logic/format';
 import { parseInstant } from '../logic/instant';
 import { DEFAULT_RANGE, PRESETS, isChosen, rangeFromFields } from '../logic/range';
-import { SERVICE, withService } from '../logic/selector';
+import { filterable, withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
 import { Nav } from './Nav';
-import { effective, grouping, labelNames, services, types } from '../state/queries';
+import { adaptType, effective, grouping, labelNames, services, types } from '../state/queries';
 import { busy } from '../state/status';
 import { NODES_INITIAL, maxNodes, now, refresh, service, setRange, state, update } from '../state/explore';
 
@@ -39,7 +40,10 @@ function ServicePicker() {
     maxNodes.value = NODES_INITIAL;
     // The range that suits a new service may hide data of another one.
     const range = isChosen(state.value.range) ? state.value.range : DEFAULT_RANGE;
-    update({ matchers: withService(value), zoom: [], by: null, range });
+    batch(() => {
+      adaptType.value = true;
+      update({ matchers: withService(value), zoom: [], by: null, range });
+    });
   };
   return (
     <label class="field">
@@ -68,7 +72,7 @@ function TypePicker() {
 }
 
 function GroupPicker() {
-  const known = (labelNames.value ?? []).filter((n) => n !== SERVICE);
+  const known = filterable(labelNames.value ?? []);
   const current = grouping.value?.join(',') ?? '';
   const choices = ['', 'member', 'member,op', ...known].filter(
     (c, i, all) => all.indexOf(c) === i && c.split(',').every((n) => n === '' || known.includes(n)),

@@ -1,9 +1,10 @@
 import type { Resource } from '../state/resource';
 import { problemText } from '../api/problem';
-import { flame, top, viewerProblem } from '../state/queries';
+import { flame, replacedType, top, viewerProblem } from '../state/queries';
 import { partial, resources } from '../state/status';
 import { series } from '../state/timeline';
 import { counted } from '../logic/format';
+import { typeLabel } from '../logic/profiletypes';
 import { zoom } from '../state/zoom';
 import { update, state } from '../state/explore';
 
@@ -34,9 +35,14 @@ export function Notices() {
           <button type="button" onClick={() => { for (const r of [flame, series, top]) r.retry(); }}>Retry</button>
         </p>
       )}
+      {replacedType.value && (
+        <p class="notice info" role="status" id="replaced-type">
+          <span>{replacedType.value.service} has no profiles of type “{typeLabel(replacedType.value.type)}” in this range. Showing “{typeLabel(state.value.type)}”.</span>
+        </p>
+      )}
       {missing > 0 && flame.state.value.data && (
         <p class="notice partial" role="status">
-          <span>The zoomed frame is not in this profile ({missing} of {counted(missing + depth, 'frame')} of its path {missing === 1 ? 'is' : 'are'} missing). Showing its nearest caller.</span>
+          <span>The zoomed frame is not in this profile{missing + depth > 1 && <> ({missing} of {counted(missing + depth, 'frame')} of its path {missing === 1 ? 'is' : 'are'} missing)</>}. Showing its nearest caller.</span>
           <button type="button" onClick={() => update({ zoom: state.value.zoom.slice(0, depth) })}>Keep this zoom</button>
         </p>
       )}

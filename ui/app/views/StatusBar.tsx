@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import { counted, formatRange, formatValue } from '../logic/format';
-import { notDrawn, totalNote } from '../logic/totals';
+import { notDrawn, stacklessReason, totalNote } from '../logic/totals';
 import { effective, shown } from '../state/queries';
 import { now, picked } from '../state/explore';
 import type { DrawStats } from '../render/flame';
@@ -19,7 +19,7 @@ export function StatusBar() {
             <b>{formatValue(loaded.tree.sum[0], loaded.meta.unit)}</b>
             <span id="aggregation" title={loaded.meta.aggregationSource === '' ? undefined : `According to ${loaded.meta.aggregationSource}`}>{totalNote(loaded.meta)}</span> · {formatRange(range, now.value)}
             {loaded.meta.windows > 0 && loaded.meta.aggregation !== 'average' && <> · {counted(loaded.meta.windows, 'window')}</>}
-            {notDrawn(loaded.tree, loaded.meta.unit).map((text) => <> · {text}</>)}
+            {notDrawn(loaded.tree, loaded.frames.kinds, loaded.meta.unit).map((text) => <span key={text} title={text.startsWith('without') ? stacklessReason(loaded.meta.type) : undefined}> · {text}</span>)}
           </span>
           <span class="quiet">
             {counted(loaded.tree.n, 'frame')}, laid out in {loaded.ms.toFixed(0)} ms

@@ -4,6 +4,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { FrameKind } from '../logic/decode';
 import { isFolded, runText } from '../logic/fold';
 import { counted, formatCount, formatShare, formatValue } from '../logic/format';
+import { cutName } from '../logic/names';
 import { packageOf } from '../logic/packages';
 import { ROOT } from '../logic/units';
 import { hiddenText } from '../render/paint';
@@ -12,6 +13,9 @@ import { shown } from '../state/queries';
 import { NODES_MAX, maxNodes } from '../state/explore';
 import { found } from '../state/search';
 import { zoomNode } from '../state/zoom';
+
+/** A name can have 64 KiB. */
+const NAME_MAX = 400;
 
 export interface Pointed {
   spot: Spot;
@@ -44,7 +48,7 @@ function Hidden({ spot }: { spot: Spot }) {
   return (
     <>
       <strong>{hiddenText(tree, spot.node)}</strong>
-      <p class="where">called by {frames.names[tree.frame[spot.node]]}</p>
+      <p class="where">called by <bdi>{cutName(frames.names[tree.frame[spot.node]], NAME_MAX)}</bdi></p>
       <dl><dt>total</dt><dd>{formatValue(tree.hidden[spot.node], meta.unit)}</dd></dl>
       <p class="where">
         {maxNodes.value < NODES_MAX
@@ -72,7 +76,7 @@ function Run({ spot: { node } }: { spot: Spot }) {
         {listed.map((part, i) => (
           <Fragment key={i}>
             {i > 0 && <li class="gap">… {formatCount(length - 2 * ENDS)} more</li>}
-            {part.map(({ at, name }) => <li key={at}>{name}</li>)}
+            {part.map(({ at, name }) => <li key={at}><bdi>{cutName(name, NAME_MAX)}</bdi></li>)}
           </Fragment>
         ))}
       </ol>
@@ -98,15 +102,15 @@ function Frame({ spot }: { spot: Spot }) {
   const sum = tree.sum[node];
   return (
     <>
-      <strong>{frames.names[f]}</strong>
-      {file !== '' && <p class="where">{file}{line > 0 && `:${line}`}</p>}
+      <strong><bdi>{cutName(frames.names[f], NAME_MAX)}</bdi></strong>
+      {file !== '' && <p class="where"><bdi>{cutName(file, NAME_MAX)}{line > 0 && `:${line}`}</bdi></p>}
       {frames.kinds[f] === FrameKind.Cut && <p class="where">The stack was truncated here: it is deeper than the limit.</p>}
       <dl>
         <dt>total</dt><dd>{formatValue(sum, meta.unit)} <b>{formatShare(sum, tree.sum[0])}</b> of total</dd>
         {zoom !== ROOT && inZoom && <><dt /><dd><b>{formatShare(sum, tree.sum[zoom])}</b> of the zoomed frame</dd></>}
         <dt>{node === ROOT ? 'without a stack' : 'self'}</dt><dd>{formatValue(tree.self[node], meta.unit)} <b>{formatShare(tree.self[node], tree.sum[0])}</b> of total</dd>
         {tree.hidden[node] > 0 && <><dt>not drawn</dt><dd>{formatValue(tree.hidden[node], meta.unit)}</dd></>}
-        {pkg !== '' && <><dt>package</dt><dd>{pkg}</dd></>}
+        {pkg !== '' && <><dt>package</dt><dd><bdi>{cutName(pkg, 100)}</bdi></dd></>}
         {tree.run[node] > 0 && <><dt>run</dt><dd>first of {counted(tree.run[node], 'frame')}; click to fold them</dd></>}
         {hit !== null && <><dt>search</dt><dd>{hit ? 'matches' : 'does not match'}</dd></>}
       </dl>

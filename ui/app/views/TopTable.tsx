@@ -1,11 +1,13 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { counted, formatCount, formatShare, formatValue } from '../logic/format';
-import { compile, escapeRegex } from '../logic/search';
+import { compile, exactly } from '../logic/search';
 import type { FunctionRow } from '../api/types';
+import { hasAllocators } from '../logic/allocator';
+import { cutName } from '../logic/names';
 import { type SortKey, sortRows } from '../logic/top';
-import { withoutStack } from '../logic/totals';
+import { stacklessReason, stacklessValue, withoutStack } from '../logic/totals';
 import { ROOT } from '../logic/units';
-import { TABLE_ROWS, shown, top } from '../state/queries';
+import { TABLE_ROWS, attributes, shown, top } from '../state/queries';
 import { state, update } from '../state/explore';
 import { zoomNode, zoomedTop } from '../state/zoom';
 
@@ -24,7 +26,8 @@ export function TopTable() {
   const total = within ? loaded.tree.sum[zoom] : (data?.total ?? 0);
   const unit = data?.unit ?? loaded?.meta.unit ?? '';
   const text = state.value.search;
-  const stackless = within || loaded === null ? '' : withoutStack(loaded.tree, unit);
+  const remainder = useMemo(() => (within || loaded === null ? 0 : stacklessValue(loaded.tree, loaded.frames.kinds)), [loaded, within]);
+  const stackless = withoutStack(remainder, unit);
   const listed = useMemo(() => {
     const query = compile(text);
     const kept = query ? (rows ?? []).filter((r) => query.regex.test(r.name)) : (rows ?? []);
@@ -48,7 +51,12 @@ export function TopTable() {
           <>
             {text !== '' && `${formatCount(listed.length)} of `}{cut && 'the '}{counted(rows.length, 'function')}{cut && ' with the largest self values'}
             {within && <span title="Computed from the drawn frames"> in the zoomed frame{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
-            {stackless !== '' && ` · ${stackless}`}
+            {stackless !== '' && <span id="stackless" title={loaded === null ? '' : stacklessReason(loaded.meta.type)}> · {stackless} ({formatShare(remainder, total)})</span>}
+            {hasAllocators(state.value.type) && (
+              <label class="attribute" title="Values of frames such as malloc, alloc and Vec::push count for the function that called them">
+                <input id="attribute" type="checkbox" checked={attributes.value} onChange={() => update({ allocators: !state.value.allocators }, 'replace')} /> allocator frames count for their callers
+              </label>
+            )}
           </>
         )}
       </p>
@@ -77,7 +85,7 @@ function Rows({ rows, total, unit }: { rows: FunctionRow[]; total: number; unit:
   const count = Math.ceil(height / ROW_HEIGHT) + 2 * SPARE;
   const from = Math.max(0, Math.min(first - SPARE, rows.length - count));
   const choose = (row: FunctionRow): void => {
-    const exact = `^${escapeRegex(row.name)}$`;
+    const exact = exactly(row.name);
     update({ search: state.value.search === exact ? '' : exact });
   };
   const key = (e: KeyboardEvent): void => {
@@ -114,20 +122,26 @@ function Rows({ rows, total, unit }: { rows: FunctionRow[]; total: number; unit:
             key={`${from + i}`}
             id={`row-${from + i}`}
             role="option"
-            aria-selected={selected === `^${escapeRegex(row.name)}$`}
+            aria-selected={selected === exactly(row.name)}
             class={from + i === at ? 'tr at' : 'tr'}
             style={{ transform: `translateY(${(from + i) * ROW_HEIGHT}px)` }}
-            title={row.file ? `${row.name}\n${row.file}` : row.name}
+            title={shortTitle(row)}
             onClick={() => { setAt(from + i); choose(row); }}
           >
             <Cell value={row.self} total={total} most={most} unit={unit} />
             <Cell value={row.total} total={total} most={total} unit={unit} />
-            <span class="name">{row.name}</span>
+            <bdi class="name">{cutName(row.name, 300)}</bdi>
           </div>
         ))}
       </div>
     </div>
   );
+}
+
+const TITLE_MAX = 1_000;
+function shortTitle({ name, file }: FunctionRow): string {
+  const text = file === '' ? name : `${cutName(name, TITLE_MAX)}\n${cutName(file, TITLE_MAX)}`;
+  return cutName(text, 2 * TITLE_MAX);
 }
 
 /** The bar is relative to the column's largest value, the percentage to the profile. */

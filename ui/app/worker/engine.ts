@@ -1,5 +1,6 @@
 // Decoding, layout and search, independent of the worker, so that it runs in Node too.
 
+import { allocatorFrames } from '../logic/allocator';
 import { type Decoded, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { type Tree, byName, layout } from '../logic/layout';
@@ -14,6 +15,7 @@ export class Engine {
   private heavy: Tree | null = null;
   private named: Tree | null = null;
   private runtime: Uint8Array | null = null;
+  private allocators: Uint8Array | null = null;
   private tree: Tree | null = null;
 
   answer(request: Request): Answers[Request['kind']] {
@@ -25,8 +27,14 @@ export class Engine {
       case 'search':
         return this.search(request.text, request.root);
       case 'top':
-        return this.tree && this.decoded ? topOf(this.tree, this.decoded.frames, request.root) : [];
+        return this.top(request.root, request.attribute);
     }
+  }
+
+  private top(root: number, attribute: boolean): Answers['top'] {
+    if (!this.tree || !this.decoded) return [];
+    const { frames } = this.decoded;
+    return topOf(this.tree, frames, root, attribute ? (this.allocators ??= allocatorFrames(frames)) : null);
   }
 
   private load(buffer: ArrayBuffer, as: Arrangement): Loaded {
@@ -35,6 +43,7 @@ export class Engine {
     this.heavy = layout(this.decoded.columns);
     this.named = null;
     this.runtime = null;
+    this.allocators = null;
     return this.arrange(as, began);
   }
 

@@ -17,7 +17,7 @@ export type Request =
   | { kind: 'load'; buffer: ArrayBuffer; as: Arrangement }
   | { kind: 'arrange'; as: Arrangement }
   | { kind: 'search'; text: string; root: number }
-  | { kind: 'top'; root: number };
+  | { kind: 'top'; root: number; attribute: boolean };
 
 export interface Loaded {
   tree: Tree;
