@@ -10,6 +10,8 @@ if (page === 'members') {
   void import('./views/members/MembersPage').then(({ MembersPage }) => render(<MembersPage />, root));
 } else if (page === 'archive') {
   void import('./views/archive/ArchivePage').then(({ ArchivePage }) => render(<ArchivePage />, root));
+} else if (page === 'compare') {
+  void import('./views/compare/ComparePage').then(({ ComparePage }) => render(<ComparePage />, root));
 } else if (page === null) {
   void import('./views/NotFound').then(({ NotFound }) => render(<NotFound />, root));
 } else {

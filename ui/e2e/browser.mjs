@@ -61,7 +61,7 @@ export const pixels = (page) =>
 /** The frames of a row from left to right: their names in tooltips, and a point within each. */
 export async function row(page, depth, step = 12) {
   const box = await page.locator('.flame-host canvas').boundingBox();
-  const up = await page.locator('button[aria-label="Root at the bottom"]').getAttribute('aria-pressed');
+  const up = await page.evaluate(() => document.querySelector('button[aria-label="Root at the bottom"]')?.getAttribute('aria-pressed'));
   const y = up === 'true' ? box.y + box.height - depth * ROW - ROW / 2 : box.y + depth * ROW + ROW / 2;
   const found = [];
   for (let x = box.x + 3; x < box.x + box.width - 2; x += step) {

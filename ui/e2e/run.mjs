@@ -3,6 +3,7 @@
 import { launch } from './browser.mjs';
 import { commonArchive, fixtureArchive } from './archive.mjs';
 import { common } from './common.mjs';
+import { fixtureCompare } from './compare.mjs';
 import { fixtureExplore } from './explore.mjs';
 import { fixtureEmpty } from './empty.mjs';
 import { onlyFixture } from './fixture.mjs';
@@ -18,9 +19,9 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonMembers, ...commonArchive];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : both;
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : both;
 for (const [name, check] of checks) {
-  if (only && !name.includes(only)) continue;
+  if (only && !new RegExp(only).test(name)) continue;
   try {
     await check(browser, url);
     console.log(`ok      ${name}`);

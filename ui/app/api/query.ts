@@ -13,12 +13,15 @@ export interface Query {
   max_nodes?: number;
   limit?: number;
   name?: string;
+  base_selector?: string;
+  base_from?: number;
+  base_until?: number;
   focus?: string;
   ignore?: string;
   hide?: string;
 }
 
-export type Operation = 'types' | 'labels' | 'series' | 'flamegraph' | 'top' | 'pprof' | 'folded' | 'svg';
+export type Operation = 'types' | 'labels' | 'series' | 'flamegraph' | 'diff' | 'top' | 'pprof' | 'folded' | 'svg';
 
 export function urlOf(operation: Operation, query: Query, base = document.baseURI): string {
   const url = new URL(`api/v1/profiles/${operation}`, new URL('.', base));
@@ -48,4 +51,9 @@ export const top = (q: Query, signal: AbortSignal): Promise<TopAnswer> => json('
 export async function flamegraph(q: Query, signal: AbortSignal): Promise<ArrayBuffer> {
   const response = await get('flamegraph', q, 'application/vnd.davy.flamegraph', signal);
   return response.arrayBuffer();
+}
+
+/** The response as it is: the worker parses it. */
+export async function diff(q: Query, signal: AbortSignal): Promise<string> {
+  return (await get('diff', q, 'application/json', signal)).text();
 }

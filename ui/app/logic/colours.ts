@@ -25,8 +25,13 @@ const RAMP = [
   '#31446b', '#4b546c', '#666970', '#7c7b78', '#958f78', '#b0a572', '#cdbb68', '#ead35a', '#fee838',
 ];
 export const RAMP_AT = (HUES.length + 1) * SHADES;
-/** Entries of a palette: three shades of every hue, three of grey, then the ramp. */
-export const PALETTE_SIZE = RAMP_AT + RAMP.length;
+/** Entries of a palette: three shades of every hue, three of grey, the ramp, and the diverging colours. */
+export const DIVERGING_AT = RAMP_AT + RAMP.length;
+/** From less to more: blue to orange, which differ for colour-blind people too. */
+export const DIVERGING = [
+  '#2b6cb0', '#5b93cf', '#86b1de', '#aecbea', '#cfdfee', '#d9dbde', '#f3dfc6', '#f4c99a', '#eda963', '#e08a35', '#c96512',
+] as const;
+export const PALETTE_SIZE = DIVERGING_AT + DIVERGING.length;
 
 export type Theme = 'light' | 'dark';
 
@@ -39,7 +44,7 @@ export interface Palette {
 export function palette(theme: Theme): Palette {
   const dim = theme === 'dark' ? 0.86 : 1;
   const fill = [...HUES, GREY].flatMap((hue) => [1, 0.93, 1.06].map((f) => lit(hue, f * dim)));
-  fill.push(...RAMP);
+  fill.push(...RAMP, ...DIVERGING);
   return { fill, ink: fill.map((f) => (luminance(f) > 0.2 ? '#15181d' : '#ffffff')) };
 }
 

@@ -8,13 +8,14 @@ import { type Tree, hiddenStart } from '../logic/layout';
 import { type NodeId, ROOT, fraction, nodeId, px } from '../logic/units';
 import type { Growth } from '../logic/urlstate';
 import { type Camera, WHOLE, interpolate, rebased, clamp, edges, panBy, zoomAbout } from './camera';
-import { ROW, type Skin, paint } from './paint';
+import { type Note, ROW, type Skin, paint } from './paint';
 import { type Match, Plan } from './plan';
 
 export interface Scene {
   tree: Tree;
   frames: Frames;
   colours: Uint8Array;
+  note?: Note;
 }
 
 /** A frame, or the undrawn children of one. */
@@ -297,7 +298,7 @@ export class Flame {
       height: this.canvas.height,
       dpr: this.dpr,
       rowTop: (row) => Math.round(this.rowTop(row) * this.dpr),
-    });
+    }, this.scene.note ?? null);
     this.updateBoxes();
     this.onDraw?.({
       ms: performance.now() - began,

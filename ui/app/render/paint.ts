@@ -33,7 +33,10 @@ export interface Surface {
 const counts = new Uint32Array(257);
 let order = new Uint32Array(4096);
 
-export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface): void {
+/** A text behind the name of a frame, if there is room. */
+export type Note = (node: number) => string;
+
+export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, note: Note | null = null): void {
   const { ctx, dpr, rowTop } = surface;
   const rects = plan.rects;
   const high = Math.round(ROW * dpr) - Math.max(1, Math.round(dpr));
@@ -59,7 +62,7 @@ export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surfac
     ctx.fillRect(rects.x[i], rowTop(rects.row[i]), w > 3 * gap ? w - gap : w, high);
   }
   hatch(plan, skin, surface, high);
-  labels(plan, tree, frames, skin, surface);
+  labels(plan, tree, frames, skin, surface, note);
   marks(plan, skin, surface, high, gap);
 }
 
@@ -103,7 +106,7 @@ function marks(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Surface, high: numb
 let charWidth = 0;
 let charWidthFor = '';
 
-function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface): void {
+function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, note: Note | null): void {
   const { ctx, dpr, rowTop } = surface;
   const normal = `${11 * dpr}px ${FONT}`;
   const bold = `600 ${11 * dpr}px ${FONT}`;
@@ -131,13 +134,15 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Sur
     const strong = kind === FrameKind.Group || node === 0;
     if (strong) {
       const name = frames.names[f];
-      const more = `${name}  ${formatShare(tree.sum[node], tree.sum[0])}`;
-      if (node !== 0 && more.length <= chars) text = more;
+      const more = `${name}  ${note === null ? formatShare(tree.sum[node], tree.sum[0]) : note(node)}`;
+      if ((node !== 0 || note !== null) && more.length <= chars) text = more;
       else text = name.length <= chars ? name : shortenEnd(groupValue(name), chars);
     } else if (tree.run[node] > 0) {
       text = runLabel(tree, frames, node, chars, plan.match);
     } else if (kind === FrameKind.Cut) {
       text = shorten(`✂ ${frames.names[f]}`, chars);
+    } else if (note !== null) {
+      text = noted(frames.names[f], note(node), chars);
     }
     if (text === '') continue;
     const wanted = strong ? bold : normal;
@@ -203,6 +208,13 @@ function textOf(tree: Tree, frames: Frames, node: number): string {
     known.set(node, text);
   }
   return text;
+}
+
+/** The note is part of the meaning: the name is shortened for it. */
+function noted(name: string, note: string, chars: number): string {
+  const short = shorten(name, Math.max(0, chars - note.length - 2));
+  if (short.length > 3 || short === name) return `${short}  ${note}`;
+  return note.length > 0 && note.length <= chars && chars < 12 ? note : shorten(name, chars);
 }
 
 const shortenEnd = (text: string, chars: number): string =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { GREY_INDEX, PALETTE_SIZE, assignHues, colourNodes, fillOf, hueIndex, luminance, palette } from '../logic/colours';
+import { DIVERGING_AT, GREY_INDEX, PALETTE_SIZE, assignHues, colourNodes, fillOf, hueIndex, luminance, palette } from '../logic/colours';
 import { ciede2000, distance } from './ciede2000';
 import { SHOP, tree } from './fixtures';
 
@@ -54,8 +54,8 @@ describe('colours', () => {
 
   test('colouring by value gives the largest self value the brightest colour', () => {
     const c = colourNodes(shop.tree, shop.frames, 'value');
-    expect(Math.max(...c)).toBe(PALETTE_SIZE - 1);
-    expect(names[shop.tree.frame[c.indexOf(PALETTE_SIZE - 1)]]).toBe('query');
+    expect(Math.max(...c)).toBe(DIVERGING_AT - 1);
+    expect(names[shop.tree.frame[c.indexOf(DIVERGING_AT - 1)]]).toBe('query');
   });
 
   test('2 to 20 values on the screen have colours that differ, for people without red or green cones too', () => {

@@ -9,6 +9,7 @@ import { state, update } from '../state/explore';
 import { storeFold, unfolded } from '../state/folding';
 import { found, matchIndex, step } from '../state/search';
 import { zoomNode } from '../state/zoom';
+import { CompareMenu } from './CompareMenu';
 import { CopyLink } from './CopyLink';
 import { savePng } from './FlamePane';
 
@@ -55,6 +56,7 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
         <button type="button" title="Root at the top (icicle)" aria-label="Root at the top" aria-pressed={growth === 'down'} onClick={() => update({ growth: 'down' }, 'replace')}>↓</button>
         <button type="button" title="Root at the bottom (flame)" aria-label="Root at the bottom" aria-pressed={growth === 'up'} onClick={() => update({ growth: 'up' }, 'replace')}>↑</button>
       </fieldset>
+      <CompareMenu />
       <CopyLink />
       <Exports />
     </div>

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { counted, formatCount, formatShare, formatValue } from '../logic/format';
 import { compile, exactly } from '../logic/search';
 import type { FunctionRow } from '../api/types';
@@ -10,9 +10,7 @@ import { ROOT } from '../logic/units';
 import { TABLE_ROWS, attributes, shown, top } from '../state/queries';
 import { state, update } from '../state/explore';
 import { zoomNode, zoomedTop } from '../state/zoom';
-
-const ROW_HEIGHT = 22;
-const SPARE = 8;
+import { VirtualRows } from './VirtualRows';
 
 export function TopTable() {
   const [sort, setSort] = useState<SortKey>('self');
@@ -70,71 +68,28 @@ function hiddenBelow(root: number): boolean {
   return false;
 }
 
-/** Only the rows in view are in the document, for large tables. */
 function Rows({ rows, total, unit }: { rows: FunctionRow[]; total: number; unit: string }) {
-  const scroller = useRef<HTMLDivElement>(null);
-  const [first, setFirst] = useState(0);
-  const [height, setHeight] = useState(400);
-  const [at, setAt] = useState(0);
-  useEffect(() => {
-    const div = scroller.current!;
-    const observer = new ResizeObserver(() => setHeight(div.clientHeight));
-    observer.observe(div);
-    return () => observer.disconnect();
-  }, []);
-  const count = Math.ceil(height / ROW_HEIGHT) + 2 * SPARE;
-  const from = Math.max(0, Math.min(first - SPARE, rows.length - count));
-  const choose = (row: FunctionRow): void => {
-    const exact = exactly(row.name);
-    update({ search: state.value.search === exact ? '' : exact });
-  };
-  const key = (e: KeyboardEvent): void => {
-    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20 }[e.key];
-    if (by !== undefined) {
-      e.preventDefault();
-      const next = Math.max(0, Math.min(rows.length - 1, at + by));
-      setAt(next);
-      const div = scroller.current!;
-      const y = next * ROW_HEIGHT;
-      if (y < div.scrollTop) div.scrollTop = y;
-      else if (y + ROW_HEIGHT > div.scrollTop + div.clientHeight) div.scrollTop = y + ROW_HEIGHT - div.clientHeight;
-    } else if (e.key === 'Enter' && rows[at]) {
-      e.preventDefault();
-      choose(rows[at]);
-    }
-  };
-  const selected = state.value.search;
   const most = useMemo(() => rows.reduce((m, r) => Math.max(m, r.self), 0), [rows]);
+  const { search } = state.value;
   return (
-    <div
-      class="tbody"
-      ref={scroller}
-      role="listbox"
-      tabIndex={0}
-      aria-label="Functions"
-      aria-activedescendant={rows[at] ? `row-${at}` : undefined}
-      onKeyDown={key}
-      onScroll={(e) => setFirst(Math.floor(e.currentTarget.scrollTop / ROW_HEIGHT))}
+    <VirtualRows
+      count={rows.length}
+      label="Functions"
+      title={(i) => shortTitle(rows[i])}
+      selected={(i) => search === exactly(rows[i].name)}
+      choose={(i) => {
+        const exact = exactly(rows[i].name);
+        update({ search: search === exact ? '' : exact });
+      }}
     >
-      <div class="tall" style={{ height: `${rows.length * ROW_HEIGHT}px` }}>
-        {rows.slice(from, from + count).map((row, i) => (
-          <div
-            key={`${from + i}`}
-            id={`row-${from + i}`}
-            role="option"
-            aria-selected={selected === exactly(row.name)}
-            class={from + i === at ? 'tr at' : 'tr'}
-            style={{ transform: `translateY(${(from + i) * ROW_HEIGHT}px)` }}
-            title={shortTitle(row)}
-            onClick={() => { setAt(from + i); choose(row); }}
-          >
-            <Cell value={row.self} total={total} most={most} unit={unit} />
-            <Cell value={row.total} total={total} most={total} unit={unit} />
-            <bdi class="name">{cutName(row.name, 300)}</bdi>
-          </div>
-        ))}
-      </div>
-    </div>
+      {(i) => (
+        <>
+          <Cell value={rows[i].self} total={total} most={most} unit={unit} />
+          <Cell value={rows[i].total} total={total} most={total} unit={unit} />
+          <bdi class="name">{cutName(rows[i].name, 300)}</bdi>
+        </>
+      )}
+    </VirtualRows>
   );
 }
 

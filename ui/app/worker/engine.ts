@@ -1,6 +1,9 @@
 // Decoding, layout and search, independent of the worker, so that it runs in Node too.
 
 import { allocatorFrames } from '../logic/allocator';
+import { type RawDiff, type Scale, type Sides, readDiff, scaled } from '../logic/compare/diff';
+import { rankOf } from '../logic/compare/rank';
+import { caution } from '../logic/compare/words';
 import { type Decoded, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { type Tree, byName, layout } from '../logic/layout';
@@ -8,7 +11,7 @@ import { compile, matchNames, matchesBefore, share } from '../logic/search';
 import { matchList } from '../logic/matchlist';
 import { topOf } from '../logic/top';
 import { findPath } from '../logic/zoompath';
-import type { Answers, Arrangement, Loaded, Request } from './protocol';
+import type { Answers, Arrangement, Compared, Loaded, Request } from './protocol';
 
 export class Engine {
   private decoded: Decoded | null = null;
@@ -17,11 +20,20 @@ export class Engine {
   private runtime: Uint8Array | null = null;
   private allocators: Uint8Array | null = null;
   private tree: Tree | null = null;
+  private raw: RawDiff | null = null;
+  private sides: Sides | null = null;
 
   answer(request: Request): Answers[Request['kind']] {
     switch (request.kind) {
       case 'load':
         return this.load(request.buffer, request.as);
+      case 'diff':
+        this.raw = readDiff(request.text);
+        return this.compare(request.scale, request.as);
+      case 'scale':
+        return this.compare(request.scale, request.as);
+      case 'rank':
+        return this.tree && this.decoded && this.sides ? rankOf(this.tree, this.decoded.frames, this.sides, request.root) : [];
       case 'arrange':
         return this.arrange(request.as, performance.now());
       case 'search':
@@ -45,6 +57,21 @@ export class Engine {
     this.runtime = null;
     this.allocators = null;
     return this.arrange(as, began);
+  }
+
+  private compare(wanted: Scale | null, as: Arrangement): Compared {
+    const began = performance.now();
+    if (this.raw === null) throw new Error('no comparison is loaded');
+    const { raw } = this;
+    const scale = wanted ?? (caution(raw, 'value') === '' ? 'value' : 'rate');
+    const { decoded, sides } = scaled(raw, scale);
+    this.decoded = decoded;
+    this.sides = sides;
+    this.heavy = layout(decoded.columns);
+    this.named = null;
+    this.runtime = null;
+    this.allocators = null;
+    return { ...this.arrange({ ...as, order: 'heavy' }, began), sides, scale, raw };
   }
 
   private arrange({ order, fold: folds, open }: Arrangement, began: number): Loaded {

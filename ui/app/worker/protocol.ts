@@ -1,6 +1,8 @@
 // Messages between the page and the worker that decodes, lays out and searches.
 
 import type { FunctionRow } from '../api/types';
+import type { RawDiff, Scale, Sides } from '../logic/compare/diff';
+import type { RankRow } from '../logic/compare/rank';
 import type { Frames, Meta } from '../logic/decode';
 import type { Order, Tree } from '../logic/layout';
 import type { Share } from '../logic/search';
@@ -15,6 +17,9 @@ export interface Arrangement {
 
 export type Request =
   | { kind: 'load'; buffer: ArrayBuffer; as: Arrangement }
+  | { kind: 'diff'; text: string; scale: Scale | null; as: Arrangement }
+  | { kind: 'scale'; scale: Scale | null; as: Arrangement }
+  | { kind: 'rank'; root: number }
   | { kind: 'arrange'; as: Arrangement }
   | { kind: 'search'; text: string; root: number }
   | { kind: 'top'; root: number; attribute: boolean };
@@ -25,6 +30,14 @@ export interface Loaded {
   meta: Meta;
   /** The duration of decoding and layout, in milliseconds. */
   ms: number;
+}
+
+/** A loaded comparison. */
+export interface Compared extends Loaded {
+  sides: Sides;
+  scale: Scale;
+  /** The whole response, for its totals and ranges. */
+  raw: RawDiff;
 }
 
 export interface Found {
@@ -41,6 +54,9 @@ export interface Found {
 
 export interface Answers {
   load: Loaded;
+  diff: Compared;
+  scale: Compared;
+  rank: RankRow[];
   arrange: Loaded;
   search: Found | null;
   top: FunctionRow[];

@@ -1,0 +1,155 @@
+import '../../style/panes.css';
+import '../../style/tooltip.css';
+import '../../style/narrow.css';
+import '../../style/compare.css';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { problemText } from '../../api/problem';
+import { DIVERGING } from '../../logic/colours';
+import { SCALES, caution, summary } from '../../logic/compare/words';
+import { formatShare } from '../../logic/format';
+import { typeLabel } from '../../logic/profiletypes';
+import { filterable } from '../../logic/selector';
+import { ROOT } from '../../logic/units';
+import { comparison, found, labels, problem, refresh, service, services, shown, spans, state, types, update, zoomNode, zoomTo } from '../../state/compare';
+import { Nav } from '../Nav';
+import { DiffPane } from './DiffPane';
+import { LinkButton } from './LinkButton';
+import { RankTable } from './RankTable';
+import { Selections } from './Selections';
+
+export function ComparePage() {
+  const search = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const key = (e: KeyboardEvent): void => {
+      const inField = e.target instanceof HTMLElement && e.target.closest('input, textarea, select') !== null;
+      if (e.key !== '/' || inField || e.ctrlKey || e.metaKey || e.altKey) return;
+      e.preventDefault();
+      search.current?.focus();
+    };
+    addEventListener('keydown', key);
+    return () => removeEventListener('keydown', key);
+  }, []);
+  const name = service.value;
+  useEffect(() => {
+    document.title = `Compare${name === null ? '' : ` · ${name} · ${typeLabel(state.value.type)}`} · Davy`;
+  }, [name, state.value.type]);
+  const { view } = state.value;
+  const empty = shown.value !== null && shown.value.tree.sum[0] === 0;
+  const valid = spans.value.now !== null && spans.value.base !== null;
+  return (
+    <div class="page compare-page">
+      <header class="bar">
+        <Nav page="compare" />
+        <Pickers />
+        <span class="grow" />
+        <LinkButton />
+        <button type="button" onClick={refresh} title="Load again">Refresh</button>
+      </header>
+      <main class="compare-main">
+        <h1 class="visually-hidden">Compare two selections</h1>
+        <Selections />
+        <Notices />
+        <Verdict />
+        <Tools search={search} />
+        {empty || !valid ? <p class="hint pad">{valid ? 'Neither side has samples. Choose other ranges or selectors above.' : ''}</p> : (
+          <div class={`panes panes-${view}`}>
+            {view !== 'flame' && <RankTable />}
+            {view !== 'table' && <DiffPane />}
+          </div>
+        )}
+      </main>
+    </div>
+  );
+}
+
+function Pickers() {
+  const { type, by } = state.value;
+  const known = types.state.value.data ?? [];
+  const list = type !== '' && !known.includes(type) ? [type, ...known] : known;
+  const names = filterable(labels.state.value.data ?? []);
+  const current = by.join(',');
+  const choices = ['', 'member', 'member,op', ...names].filter((c, i, all) => all.indexOf(c) === i && c.split(',').every((n) => n === '' || names.includes(n)));
+  if (!choices.includes(current)) choices.push(current);
+  return (
+    <>
+      <label class="field"><span>profile</span>
+        <select id="type" value={type} title={type} onChange={(e) => update({ type: e.currentTarget.value })}>
+          {list.map((id) => <option key={id} value={id}>{typeLabel(id)}</option>)}
+        </select>
+      </label>
+      <label class="field"><span>group by</span>
+        <select id="by" value={current} onChange={(e) => update({ by: e.currentTarget.value.split(',').filter(Boolean), zoom: [] })}>
+          {choices.map((c) => <option key={c} value={c}>{c === '' ? 'none' : c.replace(',', ', ')}</option>)}
+        </select>
+      </label>
+    </>
+  );
+}
+
+function Notices() {
+  const failed = [comparison, types, services].find((r) => r.state.value.problem !== null);
+  const partial = shown.value?.meta.partial ?? [];
+  return (
+    <div class="notices">
+      {failed !== undefined && (
+        <p class="notice error" role="alert">
+          <span><b>The comparison could not be loaded.</b> {problemText(failed.state.value.problem!)}{shown.value !== null && ' Showing the last data received.'}</span>
+          <button type="button" onClick={() => failed.retry()}>Retry</button>
+        </p>
+      )}
+      {problem.value !== null && <p class="notice error" role="alert"><span>{problemText(problem.value)}</span></p>}
+      {partial.length > 0 && <p class="notice partial" role="status"><span><b>Incomplete data.</b> {partial.join(' ')}</span></p>}
+    </div>
+  );
+}
+
+function Verdict() {
+  const loaded = shown.value;
+  if (loaded === null) return null;
+  const warning = caution(loaded.raw, loaded.scale);
+  return (
+    <div class="verdict" role="status">
+      <p id="verdict">{summary(loaded.raw, loaded.scale)}</p>
+      {warning !== '' && <p class="notice partial" id="caution"><span>{warning}</span></p>}
+    </div>
+  );
+}
+
+const LEGEND: [string, number][] = [['gone', 0], ['less', 2], ['same', 5], ['more', 8], ['new', 10]];
+
+function Tools({ search }: { search: preact.RefObject<HTMLInputElement | null> }) {
+  const { view, scale } = state.value;
+  const [draft, setDraft] = useState(state.value.search);
+  const timer = useRef(0);
+  useEffect(() => setDraft(state.value.search), [state.value.search]);
+  const type = (text: string): void => {
+    setDraft(text);
+    clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => update({ search: text }, 'replace'), 100);
+  };
+  const loaded = shown.value;
+  const result = found.value?.result;
+  return (
+    <div class="bar tools">
+      <fieldset class="segments" aria-label="View">
+        {(['both', 'flame', 'table'] as const).map((id) => (
+          <button type="button" key={id} id={`view-${id}`} aria-pressed={view === id} onClick={() => update({ view: id })}>{{ both: 'Both', flame: 'Flame graph', table: 'Table' }[id]}</button>
+        ))}
+      </fieldset>
+      <fieldset class="segments" aria-label="Values">
+        {SCALES.filter(({ id }) => id !== 'rate' || loaded?.raw.aggregation !== 'average').map(({ id, label, title }) => (
+          <button type="button" key={id} id={`scale-${id}`} title={title} aria-pressed={(loaded?.scale ?? scale) === id} onClick={() => update({ scale: id }, 'replace')}>{label}</button>
+        ))}
+      </fieldset>
+      <div class="search">
+        <input ref={search} id="search" type="search" placeholder="Search by regex (/)" aria-label="Search functions by regular expression" spellcheck={false} autocomplete="off" value={draft} onInput={(e) => type(e.currentTarget.value)} />
+        <output id="matched" class="matched">{result && (result.whole.nodes === 0 ? <b>no matches</b> : <><b>{formatShare(result.whole.matched, result.whole.of)}</b> matched</>)}</output>
+      </div>
+      {zoomNode.value !== ROOT && <button type="button" class="ghost" id="reset-zoom" onClick={() => zoomTo(ROOT)}>Reset zoom</button>}
+      <span class="grow" />
+      <ul class="diff-legend" aria-label="Colours; the width of a frame is the mean of both sides">
+        {LEGEND.map(([word, i]) => <li key={word}><i style={{ background: DIVERGING[i] }} aria-hidden="true" />{word}</li>)}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,153 @@
+import { effect, signal } from '@preact/signals';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { diffColours } from '../../logic/compare/colour';
+import { changeText, deltaText, valueText } from '../../logic/compare/words';
+import { isFolded, lastOfRun, runText } from '../../logic/fold';
+import { counted } from '../../logic/format';
+import { cutName } from '../../logic/names';
+import { type Direction, neighbour } from '../../logic/neighbours';
+import { ROOT } from '../../logic/units';
+import { Flame, type Spot } from '../../render/flame';
+import { attach } from '../../render/input';
+import { skinOf, theme } from '../../render/skin';
+import { comparison, focusNode, foldOrUnfold, found, shown, zoomNode, zoomTo } from '../../state/compare';
+import type { Compared } from '../../worker/protocol';
+
+const pointed = signal<{ spot: Spot; x: number; y: number } | null>(null);
+const announcement = signal('');
+const NAME_MAX = 400;
+
+/** The flame graph of the difference: widths are means of both sides, colours changes. */
+export function DiffPane() {
+  const host = useRef<HTMLDivElement>(null);
+  useEffect(() => mount(host.current!), []);
+  const { loading, data } = comparison.state.value;
+  return (
+    <section class="flame-pane" aria-label="Flame graph of the difference" aria-busy={loading}>
+      <div class="flame-host" ref={host} />
+      <p class="visually-hidden" aria-live="polite" id="focused-frame">{announcement.value}</p>
+      {data === null && loading && <p class="curtain">Loading the comparison…</p>}
+      <div class={loading ? 'progress on' : 'progress'} />
+      <DiffTooltip />
+    </section>
+  );
+}
+
+const noteOf = ({ sides }: Compared) => (node: number): string => changeText(sides.now[node], sides.base[node]);
+
+function mount(host: HTMLElement): () => void {
+  const flame = new Flame(host);
+  flame.onDraw = ({ drawn }) => { host.dataset.drawn = String(drawn); };
+  const { canvas } = flame;
+  canvas.tabIndex = 0;
+  canvas.setAttribute('role', 'application');
+  canvas.setAttribute('aria-describedby', 'focused-frame');
+  let last: Compared | null = null;
+  let zoomed = ROOT;
+  const stops = [
+    effect(() => flame.setSkin(skinOf(theme.value))),
+    effect(() => {
+      const loaded = shown.value;
+      const zoom = zoomNode.value;
+      if (loaded === null) return;
+      if (loaded !== last) {
+        focusNode.value = null;
+        pointed.value = null;
+        flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours: diffColours(loaded.sides), note: noteOf(loaded) }, zoom, null);
+        host.dataset.nodes = String(loaded.tree.n);
+        canvas.setAttribute('aria-label', `Difference in ${counted(loaded.tree.n, 'frame')}. Arrow keys select a frame, Enter zooms in, Escape zooms out.`);
+      } else if (zoom !== zoomed) flame.zoomTo(zoom);
+      last = loaded;
+      zoomed = zoom;
+    }),
+    effect(() => {
+      const f = found.value;
+      flame.setMatch(f !== null && f.of === shown.value?.tree ? f.result : null);
+    }),
+    effect(() => {
+      const node = focusNode.value;
+      flame.setFocus(node);
+      const loaded = shown.peek();
+      if (loaded === null || node === null) return;
+      announcement.value = `${describe(loaded, node)}, ${sentence(loaded, node)}, depth ${loaded.tree.depth[node]}`;
+    }),
+    attach(flame, {
+      hover: (spot, x, y) => { pointed.value = spot && { spot, x, y }; },
+      click: (spot) => {
+        if (spot.hidden || foldOrUnfold(spot.node)) return;
+        focusNode.value = spot.node;
+        if (spot.node === zoomNode.peek()) flame.zoomTo(spot.node);
+        else zoomTo(spot.node);
+      },
+      walk: (direction: Direction) => {
+        const loaded = shown.peek();
+        if (loaded) focusNode.value = neighbour(loaded.tree, focusNode.peek() ?? zoomNode.peek(), direction);
+      },
+      enter: () => {
+        const node = focusNode.peek() ?? ROOT;
+        if (!foldOrUnfold(node)) zoomTo(node);
+      },
+      out: () => {
+        const loaded = shown.peek();
+        if (!flame.settled) flame.zoomTo(zoomNode.peek());
+        else if (loaded && zoomNode.peek() !== ROOT) zoomTo(neighbour(loaded.tree, zoomNode.peek(), 'caller'));
+      },
+      reset: () => {
+        zoomTo(ROOT);
+        flame.zoomTo(ROOT);
+      },
+      growth: () => 'down',
+    }),
+  ];
+  const focused = (): void => { focusNode.value ??= zoomNode.peek(); };
+  canvas.addEventListener('focus', focused);
+  return () => {
+    for (const stop of stops) stop();
+    flame.dispose();
+    pointed.value = null;
+  };
+}
+
+function describe({ tree, frames }: Compared, node: number): string {
+  const name = frames.names[tree.frame[node]];
+  return isFolded(tree, node) ? `${runText(tree, frames, node)}, folded, from ${name} to ${frames.names[tree.frame[lastOfRun(tree, node)]]}` : cutName(name, NAME_MAX);
+}
+
+function sentence({ sides, scale, raw }: Compared, node: number): string {
+  const [a, b] = [sides.now[node], sides.base[node]];
+  return `${valueText(a, scale, raw)}, base ${valueText(b, scale, raw)}, ${deltaText(a, b, scale, raw)} ${changeText(a, b)}`;
+}
+
+function DiffTooltip() {
+  const box = useRef<HTMLDivElement>(null);
+  const at = pointed.value;
+  useLayoutEffect(() => {
+    const div = box.current;
+    if (!div || !at) return;
+    const { offsetWidth: w, offsetHeight: h } = div;
+    const x = at.x + 14 + w > innerWidth ? Math.max(4, at.x - w - 10) : at.x + 14;
+    const y = at.y + 18 + h > innerHeight ? Math.max(4, at.y - h - 10) : at.y + 18;
+    div.style.transform = `translate(${x}px, ${y}px)`;
+  });
+  const loaded = shown.value;
+  if (at === null || loaded === null || at.spot.node >= loaded.tree.n) return null;
+  const { tree, sides, scale, raw } = loaded;
+  const { node, hidden } = at.spot;
+  if (hidden) {
+    return <div class="tooltip" role="tooltip" ref={box}><strong>Frames that are not drawn</strong><p class="where">They are too small on both sides. Filter or focus to see them.</p></div>;
+  }
+  const row = (title: string, a: number, b: number) => (
+    <><dt>{title}</dt><dd>{valueText(a, scale, raw)}</dd><dd>{valueText(b, scale, raw)}</dd><dd><b>{deltaText(a, b, scale, raw)}</b></dd><dd>{changeText(a, b)}</dd></>
+  );
+  return (
+    <div class="tooltip diff-tooltip" role="tooltip" ref={box}>
+      <strong><bdi>{describe(loaded, node)}</bdi></strong>
+      <dl>
+        <dt /><dd class="quiet">compared</dd><dd class="quiet">base</dd><dd class="quiet">difference</dd><dd />
+        {row('total', sides.now[node], sides.base[node])}
+        {!isFolded(tree, node) && row('self', sides.nowSelf[node], sides.baseSelf[node])}
+      </dl>
+      {isFolded(tree, node) && <p class="where">Click to unfold.</p>}
+    </div>
+  );
+}
