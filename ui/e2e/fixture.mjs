@@ -62,8 +62,8 @@ export const onlyFixture = [
 
   ['a service without profiles shows how to push', async (browser, url) => {
     const { page } = await open(browser, url + query({ type: CPU, selector: service('checkout') }));
-    await page.locator('main.empty').waitFor();
-    assert.match(await page.locator('main.empty').innerText(), /davy push .*--service checkout/);
+    await page.locator('.empty').waitFor();
+    assert.match(await page.locator('.empty').innerText(), /davy push .*--service checkout/);
     await shot(page, 'empty');
   }],
 
@@ -72,8 +72,8 @@ export const onlyFixture = [
     const { server, url } = await serve({ quiet: () => quiet });
     try {
       const { page, faults } = await open(browser, url);
-      await page.locator('main.empty').waitFor();
-      assert.match(await page.locator('main.empty').innerText(), /refreshes every 5 seconds/);
+      await page.locator('.empty').waitFor();
+      assert.match(await page.locator('.empty').innerText(), /refreshes every 5 seconds/);
       await shot(page, 'fresh');
       quiet = false;
       await drawn(page);

@@ -5,10 +5,11 @@ import { DEFAULT_RANGE, type Range, type Span, absolute, isChosen } from './rang
 import type { ColourBy } from './colours';
 import type { Order } from './layout';
 import { type Matcher, formatSelector, parseSelector } from './selector';
+import { type Transform, fromText, pushed, toText } from './transforms';
 import { millis } from './units';
 import { isShort, stepOf } from './zoompath';
 
-export type View = 'both' | 'flame' | 'table';
+export type View = 'both' | 'flame' | 'table' | 'sandwich';
 export type Growth = 'down' | 'up';
 export type Plot = 'stack' | 'lines';
 
@@ -35,6 +36,9 @@ export interface State {
   /** Whether the table shows frames of allocators instead of attributing them to their callers. */
   allocators: boolean;
   plot: Plot;
+  /** The function whose callers and callees are shown, as `nameKey`. */
+  fn: string;
+  transforms: Transform[];
   /** Seconds between refreshes; 0: no refreshes. */
   live: number;
 }
@@ -55,6 +59,8 @@ export const DEFAULTS: State = {
   fold: true,
   allocators: false,
   plot: 'stack',
+  fn: '',
+  transforms: [],
   live: 0,
 };
 
@@ -80,6 +86,8 @@ export function toUrl(state: State): string {
   if (state.growth !== 'down') q.set('growth', state.growth);
   if (!state.fold) q.set('fold', 'off');
   if (state.plot !== 'stack') q.set('plot', state.plot);
+  if (state.fn) q.set('fn', state.fn);
+  for (const t of state.transforms) q.append('t', toText(t));
   if (state.live) q.set('live', String(state.live));
   const fragment = new URLSearchParams(state.zoom.length > 0 ? [['zoom', state.zoom.join('.')]] : []);
   const query = readable(q.toString());
@@ -130,7 +138,7 @@ export function fromUrl(search: string, hash: string): State {
         ? { from: millis(Number(pick[1])), until: millis(Number(pick[2])) }
         : null,
     by: by === null ? null : by.split(',').filter(Boolean),
-    view: one<View>('view', ['both', 'flame', 'table'], 'both'),
+    view: one<View>('view', ['both', 'flame', 'table', 'sandwich'], 'both'),
     zoom: zoomOf(new URLSearchParams(hash.replace(/^#/, ''))),
     allocators: q.get('allocators') === 'shown',
     search: q.get('search') ?? '',
@@ -139,6 +147,8 @@ export function fromUrl(search: string, hash: string): State {
     growth: one<Growth>('growth', ['down', 'up'], 'down'),
     fold: q.get('fold') !== 'off',
     plot: one<Plot>('plot', ['stack', 'lines'], 'stack'),
+    fn: q.get('fn') ?? '',
+    transforms: q.getAll('t').map(fromText).filter((t) => t !== null).reduce(pushed, []),
     live: (LIVE as readonly number[]).includes(live) ? live : 0,
   };
 }

@@ -43,6 +43,10 @@ export function shortPath(path: string[]): string[] {
 
 const continued = (before: number, next: number): number => (Math.imul(before ^ (before >>> 15), 0x2c1b3c6d) + next) >>> 0;
 
+const KEY_MAX = 200;
+/** A function's name in the URL: itself, or a hash if it is long. */
+export const nameKey = (name: string): string => (name.length <= KEY_MAX ? name : `${MARK}${encode(hash(name), 6)}`);
+
 /** Whether the text is a step or a long path in short form. */
 export const isShort = (text: string): boolean => /^([\w-]{4}(\*\d+)?|\*\d+\*[\w-]{6})$/.test(text);
 

@@ -12,6 +12,12 @@ export interface Handlers {
   out(): void;
   reset(): void;
   growth(): Growth;
+  /** Opens the menu of a frame, or of the graph. */
+  menu?(spot: Spot | null, clientX: number, clientY: number): void;
+  /** The frame with the keyboard focus. */
+  focused?(): Spot | null;
+  /** Another key; true if it was handled. */
+  command?(key: string): boolean;
 }
 
 /** A press that moves further is a drag, not a click. */
@@ -76,6 +82,11 @@ export function attach(flame: Flame, handlers: Handlers): () => void {
     flame.setHover(spot);
     handlers.hover(spot, e.clientX, e.clientY);
   };
+  const menu = (e: MouseEvent): void => {
+    if (handlers.menu === undefined) return;
+    e.preventDefault();
+    handlers.menu(flame.spotAt(...at(e)), e.clientX, e.clientY);
+  };
   const key = (e: KeyboardEvent): void => {
     if (e.ctrlKey || e.metaKey || e.altKey) return;
     const grows = handlers.growth() === 'down';
@@ -93,7 +104,13 @@ export function attach(flame: Flame, handlers: Handlers): () => void {
       case 'd': flame.pan(canvas.clientWidth / 8, 0); break;
       case 'PageDown': flame.pan(0, canvas.clientHeight * 0.8); break;
       case 'PageUp': flame.pan(0, -canvas.clientHeight * 0.8); break;
-      default: return;
+      default:
+        if (e.key === 'ContextMenu' || (e.key === 'F10' && e.shiftKey)) {
+          const spot = handlers.focused?.() ?? null;
+          const box = spot && flame.boxOf(spot);
+          const r = canvas.getBoundingClientRect();
+          handlers.menu?.(spot, r.left + (box ? box.x + Math.min(40, box.w / 2) : 40), r.top + (box ? box.y + box.h : 40));
+        } else if (!handlers.command?.(e.key)) return;
     }
     e.preventDefault();
     e.stopPropagation();
@@ -105,6 +122,7 @@ export function attach(flame: Flame, handlers: Handlers): () => void {
   canvas.addEventListener('pointerleave', leave);
   canvas.addEventListener('wheel', wheel, { passive: false });
   canvas.addEventListener('keydown', key);
+  canvas.addEventListener('contextmenu', menu);
   return () => {
     canvas.removeEventListener('pointerdown', down);
     canvas.removeEventListener('pointermove', move);
@@ -112,5 +130,6 @@ export function attach(flame: Flame, handlers: Handlers): () => void {
     canvas.removeEventListener('pointerleave', leave);
     canvas.removeEventListener('wheel', wheel);
     canvas.removeEventListener('keydown', key);
+    canvas.removeEventListener('contextmenu', menu);
   };
 }

@@ -12,6 +12,7 @@ import { type Span, absolute, resolve } from '../logic/range';
 import { SERVICE, formatSelector, serviceOf, withService } from '../logic/selector';
 import { type NodeId, ROOT } from '../logic/units';
 import { findShort, pathOf, shortPath } from '../logic/zoompath';
+import { Matcher } from '../worker/matcher';
 import { TreeWorker } from '../worker/client';
 import type { Arrangement, Compared, Found } from '../worker/protocol';
 import { resource } from './resource';
@@ -151,6 +152,10 @@ export function foldOrUnfold(node: NodeId): boolean {
 
 export const ranked = signal<RankRow[] | null>(null);
 export const found = signal<{ result: Found; of: object } | null>(null);
+/** The names that match the search; null without a search. */
+export const matching = signal<ReadonlySet<string> | null>(null);
+export const searchProblem = signal('');
+const matcher = new Matcher();
 effect(() => {
   const loaded = shown.value;
   const root = zoomNode.value;
@@ -166,10 +171,23 @@ effect(() => {
   const root = zoomNode.value;
   if (loaded === null || text === '') {
     found.value = null;
+    matching.value = null;
+    searchProblem.value = '';
     return;
   }
-  worker.ask({ kind: 'search', text, root }).then(
-    (result) => { if (shown.peek() === loaded && state.peek().search === text) found.value = result && { result, of: loaded.tree }; },
-    () => { found.value = null; },
+  const isCurrent = (): boolean => shown.peek() === loaded && state.peek().search === text;
+  matcher.match(loaded.frames.names, text).then((matches) => worker.ask({ kind: 'search', matches, root }).then((result) => [result, matches] as const)).then(
+    ([result, { hit }]) => {
+      if (!isCurrent()) return;
+      searchProblem.value = '';
+      found.value = result && { result, of: loaded.tree };
+      matching.value = new Set(loaded.frames.names.filter((_, f) => hit[f] === 1));
+    },
+    (error) => {
+      if (!isCurrent()) return;
+      found.value = null;
+      matching.value = new Set();
+      searchProblem.value = error instanceof Error ? error.message : String(error);
+    },
   );
 });

@@ -9,6 +9,7 @@ import { effectiveRange } from '../logic/effective';
 import type { Span } from '../logic/range';
 import { SERVICE, formatSelector, withService } from '../logic/selector';
 import { insteadOf } from '../logic/profiletypes';
+import { filtersOf, shapesOf } from '../logic/transforms';
 import { withVisibleNames } from '../logic/top';
 import { TreeWorker } from '../worker/client';
 import type { Arrangement, Loaded } from '../worker/protocol';
@@ -143,12 +144,17 @@ const arrangement = computed<Arrangement>(() => ({
   order: state.value.order,
   fold: state.value.fold,
   open: unfolded.value,
+  shapes: shapesOf(state.value.transforms),
 }));
 const arrangementKey = computed(() => JSON.stringify(arrangement.value));
 
+/** The filters of the flame graph, the table and the exports. */
+const filters = computed(() => JSON.stringify(filtersOf(state.value.transforms)));
+const filtered = (query: api.Query): api.Query => ({ ...query, ...(JSON.parse(filters.value) as object) });
+
 export const flame = resource<Loaded>(
   () =>
-    keyOf(graphQuery.value && by.value !== null ? { ...graphQuery.value, by: by.value, max_nodes: maxNodes.value } : null),
+    keyOf(graphQuery.value && by.value !== null ? { ...filtered(graphQuery.value), by: by.value, max_nodes: maxNodes.value } : null),
   async (key, signal) => {
     const buffer = await api.flamegraph(queryOf(key), signal);
     return worker.ask({ kind: 'load', buffer, as: arrangement.peek() });
@@ -161,7 +167,7 @@ export const attributes = computed(() => hasAllocators(state.value.type) && !sta
 /** The number of functions requested for the table: those with the largest self values. */
 export const TABLE_ROWS = 5_000;
 export const top = resource(
-  () => keyOf(graphQuery.value && state.value.view !== 'flame' ? { ...graphQuery.value, limit: TABLE_ROWS, ...(attributes.value ? { hide: ALLOCATORS } : {}) } : null),
+  () => keyOf(graphQuery.value && state.value.view !== 'flame' ? { ...graphQuery.value, limit: TABLE_ROWS, ...filtersOf(state.value.transforms, attributes.value ? ALLOCATORS : '') } : null),
   async (key, signal) => withVisibleNames(await api.top(queryOf(key), signal)),
 );
 
@@ -194,5 +200,5 @@ export const effective = computed<Span | null>(() => {
 
 /** The query of links to other forms of the flame graph: its range is the one that is counted. */
 export const linkQuery = computed<api.Query | null>(() =>
-  graphQuery.value === null ? null : { ...graphQuery.value, ...effective.value },
+  graphQuery.value === null ? null : { ...filtered(graphQuery.value), ...effective.value },
 );

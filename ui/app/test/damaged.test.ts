@@ -50,7 +50,7 @@ function load(buffer: ArrayBuffer): boolean {
     };
     expect(tree.n).toBeLessThanOrEqual(buffer.byteLength);
     expect(frames.names.length).toBeLessThanOrEqual(buffer.byteLength);
-    engine.answer({ kind: 'search', text: 'pay', root: 0 });
+    engine.answer({ kind: 'search', matches: { hit: Uint8Array.from(frames.names, () => 1), note: null }, root: 0 });
     engine.answer({ kind: 'top', root: 0, attribute: false });
     return true;
   } catch (error) {

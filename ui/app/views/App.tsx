@@ -11,12 +11,18 @@ import { Breadcrumb } from './Breadcrumb';
 import { EmptyState } from './EmptyState';
 import { Filters } from './Filters';
 import { FlamePane } from './FlamePane';
+import { FrameMenu } from './FrameMenu';
 import { Header } from './Header';
+import { HelpSheet, helpOpen } from './HelpSheet';
+import { Lazy } from './Lazy';
 import { Notices } from './Notices';
 import { StatusBar } from './StatusBar';
 import { Timeline } from './Timeline';
 import { Toolbar } from './Toolbar';
 import { TopTable } from './TopTable';
+import { TransformBar } from './TransformBar';
+
+const loadSandwich = () => import('./SandwichPane').then(({ SandwichPane }) => SandwichPane);
 
 /** Whether a key press is input to a field. */
 function typing(target: EventTarget | null): boolean {
@@ -32,7 +38,10 @@ export function App() {
         e.preventDefault();
         search.current?.focus();
         search.current?.select();
-      } else if (e.key === 'Escape' && !zoomOut() && state.value.pick) {
+      } else if (e.key === '?') {
+        e.preventDefault();
+        helpOpen.value = true;
+      } else if (e.key === 'Escape' && !helpOpen.peek() && !zoomOut() && state.value.pick) {
         pick(null);
       }
     };
@@ -48,10 +57,15 @@ export function App() {
   return (
     <div class="page">
       <Header />
-      <Filters />
-      <Notices />
-      <Body view={view} search={search} />
+      <main class="explore">
+        <h1 class="visually-hidden">{name === null ? 'Explore profiles' : `${typeLabel(type)} of ${name}`}</h1>
+        <Filters />
+        <Notices />
+        <Body view={view} search={search} />
+      </main>
       <StatusBar />
+      <FrameMenu />
+      <HelpSheet />
     </div>
   );
 }
@@ -60,7 +74,7 @@ function Body({ view, search }: { view: string; search: preact.RefObject<HTMLInp
   const known = services.state.value;
   const graph = flame.state.value;
   const nothing = graph.data !== null && graph.data.tree.sum[0] === 0;
-  if (span.value === null) return <main class="empty"><p>Invalid range: the start must be before the end. Correct it in the range menu above.</p></main>;
+  if (span.value === null) return <div class="empty"><p>Invalid range: the start must be before the end. Correct it in the range menu above.</p></div>;
   const noService = known.data?.length === 0 && state.value.matchers.length === 0;
   const noType = types.state.value.data?.length === 0 && state.value.type === '';
   const severalServices = (matchingServices.value?.length ?? 0) > 1;
@@ -70,13 +84,14 @@ function Body({ view, search }: { view: string; search: preact.RefObject<HTMLInp
       <Timeline />
       <Toolbar search={search} />
       <Breadcrumb />
+      <TransformBar />
       {nothing ? (
         <EmptyState />
       ) : (
-        <main class={`panes panes-${view}`}>
+        <div class={`panes panes-${view}`}>
           {view !== 'flame' && <TopTable />}
-          {view !== 'table' && <FlamePane />}
-        </main>
+          {view === 'sandwich' ? <Lazy load={loadSandwich} /> : view !== 'table' && <FlamePane />}
+        </div>
       )}
     </>
   );

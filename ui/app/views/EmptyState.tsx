@@ -1,6 +1,7 @@
 import { useEffect } from 'preact/hooks';
 import { formatRange } from '../logic/format';
 import { type EmptyReason, emptyReason } from '../logic/emptystate';
+import { describe } from '../logic/transforms';
 import { typeLabel } from '../logic/profiletypes';
 import { curlPush, davyPush } from '../logic/pushexample';
 import { filtersOf, forService, parseSelector, withService } from '../logic/selector';
@@ -33,7 +34,7 @@ export function EmptyState() {
   const otherTypes = (types.state.value.data ?? []).filter((id) => id !== type);
   const offered = reason === 'services' ? matching : reason === 'service' || reason === 'selector' ? known : null;
   return (
-    <main class="empty" data-reason={reason}>
+    <div class="empty" data-reason={reason}>
       <Explanation reason={reason} />
       {retries && (
         <p class="quiet">
@@ -44,6 +45,7 @@ export function EmptyState() {
       {!needsChoice && (
         <p class="row">
           {state.value.pick && <button type="button" class="primary" onClick={() => pick(null)}>Whole timeline</button>}
+          {state.value.transforms.length > 0 && <button type="button" class="primary" id="no-transforms" onClick={() => update({ transforms: [] })}>Remove “{state.value.transforms.map(describe).join('”, “')}”</button>}
           {filters.length > 0 && reason !== 'service' && <button type="button" id="no-filter" onClick={() => update({ matchers: matchers.filter((m) => !filters.includes(m)) })}>Remove filters</button>}
           <button type="button" onClick={() => setRange('now-24h', 'now')}>Last 24 hours</button>
           <button type="button" onClick={() => setRange('now-7d', 'now')}>Last 7 days</button>
@@ -65,7 +67,7 @@ export function EmptyState() {
         </p>
       )}
       {(reason === 'nothing' || reason === 'service') && <Push />}
-    </main>
+    </div>
   );
 }
 

@@ -13,7 +13,9 @@ import { colouring, flame as fetched, shown } from '../state/queries';
 import { NODES_MAX, maxNodes, pick, state } from '../state/explore';
 import { hues } from '../state/timeline';
 import { found, revealed } from '../state/search';
+import { ACTIONS, functionOf, run, undo } from '../state/transforms';
 import { focus, focusNode, focusPath, foldOrUnfoldRun, zoomNode, zoomOut, zoomTo } from '../state/zoom';
+import { openMenu } from './FrameMenu';
 import type { Loaded } from '../worker/protocol';
 import { drawStats } from './StatusBar';
 import { type Pointed, Tooltip } from './Tooltip';
@@ -98,7 +100,9 @@ function mount(host: HTMLElement): () => void {
       walk,
       enter: () => {
         const node = focusNode.peek() ?? ROOT;
-        if (!foldOrUnfoldRun(node)) zoomTo(node);
+        if (atHidden === node && fetched.state.peek().data !== null) loadMore();
+        else if (!foldOrUnfoldRun(node)) zoomTo(node);
+        atHidden = null;
       },
       out: () => {
         if (!flame.settled) flame.zoomTo(zoomNode.peek());
@@ -112,6 +116,23 @@ function mount(host: HTMLElement): () => void {
         flame.zoomTo(ROOT);
       },
       growth: () => state.peek().growth,
+      menu: (spot, x, y) => {
+        if (spot !== null && !spot.hidden) focus(spot.node);
+        pointed.value = null;
+        openMenu(spot === null || spot.hidden ? '' : functionOf(spot.node), x, y);
+      },
+      focused: () => {
+        const node = focusNode.peek();
+        return node === null ? null : { node, hidden: false };
+      },
+      command: (key) => {
+        if (key === 'u') return undo();
+        const name = functionOf(focusNode.peek());
+        const action = ACTIONS.find((a) => a.key === key);
+        if (action === undefined || (action.ofFunction && name === '')) return false;
+        run(action.id, name);
+        return true;
+      },
     }),
   ];
   const focused = (): void => {
@@ -157,7 +178,11 @@ function loadMore(): void {
   maxNodes.value = Math.min(NODES_MAX, maxNodes.value * 8);
 }
 
+/** The frame below which the arrow keys met undrawn frames; Enter then loads them. */
+let atHidden: number | null = null;
+
 function walk(direction: Direction): void {
+  atHidden = null;
   const loaded = shown.peek();
   if (loaded === null) return;
   const from = focusNode.peek() ?? zoomNode.peek();
@@ -165,7 +190,8 @@ function walk(direction: Direction): void {
   focus(to);
   const last = lastOfRun(loaded.tree, from);
   if (direction === 'callee' && to === from && loaded.tree.hidden[last] > 0) {
-    announcement.value = `${hiddenText(loaded.tree, last)}. Press Enter to zoom here.`;
+    announcement.value = `${hiddenText(loaded.tree, last)}. Press Enter to load them.`;
+    atHidden = to;
   }
 }
 

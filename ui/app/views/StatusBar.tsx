@@ -3,6 +3,7 @@ import { counted, formatRange, formatValue } from '../logic/format';
 import { notDrawn, stacklessReason, totalNote } from '../logic/totals';
 import { effective, shown } from '../state/queries';
 import { now, picked } from '../state/explore';
+import { helpOpen } from './HelpSheet';
 import type { DrawStats } from '../render/flame';
 
 export const drawStats = signal<DrawStats | null>(null);
@@ -29,8 +30,9 @@ export function StatusBar() {
       )}
       <span class="grow" />
       <span class="quiet keys">
-        <kbd>/</kbd> search <kbd>←↑↓→</kbd> select <kbd>Enter</kbd> zoom in <kbd>Esc</kbd> zoom out <kbd>Ctrl</kbd>+wheel zoom <kbd>w a s d</kbd> move
+        <kbd>/</kbd> search <kbd>←↑↓→</kbd> select <kbd>Enter</kbd> zoom in <kbd>Esc</kbd> zoom out <kbd>right click</kbd> menu
       </span>
+      <button type="button" class="ghost help-button" id="help" title="Keys (?)" onClick={() => { helpOpen.value = true; }}>Keys <kbd>?</kbd></button>
     </footer>
   );
 }

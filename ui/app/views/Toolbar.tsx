@@ -7,13 +7,14 @@ import type { View } from '../logic/urlstate';
 import { colouring, grouping, linkQuery } from '../state/queries';
 import { state, update } from '../state/explore';
 import { storeFold, unfolded } from '../state/folding';
-import { found, matchIndex, step } from '../state/search';
-import { zoomNode } from '../state/zoom';
+import { found, matchIndex, searchProblem, step } from '../state/search';
+import { functionOf, sandwichOf } from '../state/transforms';
+import { focusNode, zoomNode } from '../state/zoom';
 import { CompareMenu } from './CompareMenu';
 import { CopyLink } from './CopyLink';
 import { savePng } from './FlamePane';
 
-const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame graph'], ['table', 'Table']];
+const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame graph'], ['table', 'Table'], ['sandwich', 'Callers']];
 
 export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement | null> }) {
   const { view, order, growth, fold } = state.value;
@@ -21,7 +22,7 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
     <div class="bar tools">
       <fieldset class="segments" aria-label="View">
         {VIEWS.map(([id, name]) => (
-          <button type="button" key={id} id={`view-${id}`} aria-pressed={view === id} onClick={() => update({ view: id })}>{name}</button>
+          <button type="button" key={id} id={`view-${id}`} aria-pressed={view === id} title={id === 'sandwich' ? 'Callers and callees of a function' : undefined} onClick={() => (id === 'sandwich' && functionOf(focusNode.value) !== '' ? sandwichOf(functionOf(focusNode.value)) : update({ view: id }))}>{name}</button>
         ))}
       </fieldset>
       <SearchBox input={search} />
@@ -109,6 +110,7 @@ function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null>
 
 function Matched() {
   const result = found.value?.result;
+  if (searchProblem.value !== '') return <em role="alert" title={searchProblem.value}>{searchProblem.value}</em>;
   if (!result || state.value.search === '') return null;
   const { whole, zoomed, note } = result;
   const { matched, unknown, of, nodes } = zoomNode.value === ROOT ? whole : zoomed;

@@ -1,6 +1,6 @@
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { counted, formatCount, formatShare, formatValue } from '../logic/format';
-import { compile, exactly } from '../logic/search';
+import { exactly } from '../logic/search';
 import type { FunctionRow } from '../api/types';
 import { hasAllocators } from '../logic/allocator';
 import { cutName } from '../logic/names';
@@ -9,8 +9,14 @@ import { stacklessReason, stacklessValue, withoutStack } from '../logic/totals';
 import { ROOT } from '../logic/units';
 import { TABLE_ROWS, attributes, shown, top } from '../state/queries';
 import { state, update } from '../state/explore';
+import { matchRows, tableHits } from '../state/search';
 import { zoomNode, zoomedTop } from '../state/zoom';
+import { nameKey } from '../logic/zoompath';
+import { sandwichOf } from '../state/transforms';
+import { openMenu } from './FrameMenu';
 import { VirtualRows } from './VirtualRows';
+
+const NONE: FunctionRow[] = [];
 
 export function TopTable() {
   const [sort, setSort] = useState<SortKey>('self');
@@ -26,11 +32,12 @@ export function TopTable() {
   const text = state.value.search;
   const remainder = useMemo(() => (within || loaded === null ? 0 : stacklessValue(loaded.tree, loaded.frames.kinds)), [loaded, within]);
   const stackless = withoutStack(remainder, unit);
+  useEffect(() => matchRows(rows ?? NONE, text), [rows, text]);
+  const hits = tableHits.value;
   const listed = useMemo(() => {
-    const query = compile(text);
-    const kept = query ? (rows ?? []).filter((r) => query.regex.test(r.name)) : (rows ?? []);
+    const kept = text !== '' && hits !== null && hits.rows === rows ? hits.rows.filter((_, i) => hits.hit[i] === 1) : (rows ?? NONE);
     return sortRows(kept, sort, descending);
-  }, [rows, text, sort, descending]);
+  }, [rows, hits, text, sort, descending]);
   const by = (key: SortKey): void => {
     setDescending(key === sort ? !descending : key !== 'name');
     setSort(key);
@@ -70,14 +77,19 @@ function hiddenBelow(root: number): boolean {
 
 function Rows({ rows, total, unit }: { rows: FunctionRow[]; total: number; unit: string }) {
   const most = useMemo(() => rows.reduce((m, r) => Math.max(m, r.self), 0), [rows]);
-  const { search } = state.value;
+  const { search, view, fn } = state.value;
   return (
     <VirtualRows
       count={rows.length}
       label="Functions"
       title={(i) => shortTitle(rows[i])}
-      selected={(i) => search === exactly(rows[i].name)}
+      selected={(i) => (view === 'sandwich' ? fn === nameKey(rows[i].name) : search === exactly(rows[i].name))}
+      menu={(i, x, y) => openMenu(rows[i].name, x, y)}
       choose={(i) => {
+        if (view === 'sandwich') {
+          sandwichOf(rows[i].name);
+          return;
+        }
         const exact = exactly(rows[i].name);
         update({ search: search === exact ? '' : exact });
       }}

@@ -7,15 +7,20 @@ import { caution } from '../logic/compare/words';
 import { type Decoded, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { type Tree, byName, layout } from '../logic/layout';
-import { compile, matchNames, matchesBefore, share } from '../logic/search';
+import { matchesBefore, share } from '../logic/search';
+import { reshape, sandwich } from '../logic/merge';
 import { matchList } from '../logic/matchlist';
 import { topOf } from '../logic/top';
-import { findPath } from '../logic/zoompath';
+import { findPath, nameKey } from '../logic/zoompath';
+import type { Matches } from './matcher';
 import type { Answers, Arrangement, Compared, Loaded, Request } from './protocol';
 
 export class Engine {
   private decoded: Decoded | null = null;
+  private whole: Tree | null = null;
+  /** The tree after the transforms, widest first. */
   private heavy: Tree | null = null;
+  private shapes = '';
   private named: Tree | null = null;
   private runtime: Uint8Array | null = null;
   private allocators: Uint8Array | null = null;
@@ -37,7 +42,9 @@ export class Engine {
       case 'arrange':
         return this.arrange(request.as, performance.now());
       case 'search':
-        return this.search(request.text, request.root);
+        return this.search(request.matches, request.root);
+      case 'sandwich':
+        return this.sandwich(request.key);
       case 'top':
         return this.top(request.root, request.attribute);
     }
@@ -52,7 +59,8 @@ export class Engine {
   private load(buffer: ArrayBuffer, as: Arrangement): Loaded {
     const began = performance.now();
     this.decoded = decode(buffer);
-    this.heavy = layout(this.decoded.columns);
+    this.whole = layout(this.decoded.columns);
+    this.heavy = null;
     this.named = null;
     this.runtime = null;
     this.allocators = null;
@@ -67,16 +75,29 @@ export class Engine {
     const { decoded, sides } = scaled(raw, scale);
     this.decoded = decoded;
     this.sides = sides;
-    this.heavy = layout(decoded.columns);
+    this.whole = layout(decoded.columns);
+    this.heavy = null;
     this.named = null;
     this.runtime = null;
     this.allocators = null;
     return { ...this.arrange({ ...as, order: 'heavy' }, began), sides, scale, raw };
   }
 
-  private arrange({ order, fold: folds, open }: Arrangement, began: number): Loaded {
-    if (!this.decoded || !this.heavy) throw new Error('no flame graph is loaded');
+  private sandwich(key: string): Answers['sandwich'] {
+    if (!this.decoded || !this.whole) return null;
+    const { names, kinds } = this.decoded.frames;
+    const found = sandwich(this.whole, names, kinds, (name) => nameKey(name) === key);
+    return found && { ...found, callers: layout(found.callers), callees: layout(found.callees) };
+  }
+
+  private arrange({ order, fold: folds, open, shapes = [] }: Arrangement, began: number): Loaded {
+    if (!this.decoded || !this.whole) throw new Error('no flame graph is loaded');
     const { frames, meta } = this.decoded;
+    if (this.heavy === null || this.shapes !== shapes.join()) {
+      this.shapes = shapes.join();
+      this.heavy = shapes.reduce((tree, shape) => layout(reshape(tree, shape, frames.kinds)), this.whole);
+      this.named = null;
+    }
     const plain = order === 'name' ? (this.named ??= layout(byName(this.heavy, frames.names))) : this.heavy;
     this.tree = plain;
     if (folds) {
@@ -88,11 +109,9 @@ export class Engine {
     return { tree: this.tree, frames, meta, ms: performance.now() - began };
   }
 
-  private search(text: string, root: number): Answers['search'] {
-    const query = compile(text);
-    if (query === null || !this.tree || !this.decoded) return null;
+  private search({ hit, note }: Matches, root: number): Answers['search'] {
+    if (!this.tree || !this.decoded || hit.length !== this.decoded.frames.names.length) return null;
     const { tree } = this;
-    const hit = matchNames(this.decoded.frames.names, query);
     // The root is not a frame of the program.
     hit[tree.frame[0]] = 0;
     const within = root < tree.n ? root : 0;
@@ -102,7 +121,7 @@ export class Engine {
       whole: share(tree, hit),
       zoomed: share(tree, hit, within),
       matches: matchList(tree, hit, within),
-      note: query.note,
+      note,
     };
   }
 }

@@ -2,9 +2,11 @@
 
 import type { FunctionRow } from '../api/types';
 import type { RawDiff, Scale, Sides } from '../logic/compare/diff';
+import type { Matches } from './matcher';
 import type { RankRow } from '../logic/compare/rank';
 import type { Frames, Meta } from '../logic/decode';
 import type { Order, Tree } from '../logic/layout';
+import type { Sandwich, Shape } from '../logic/merge';
 import type { Share } from '../logic/search';
 
 /** How the frames are arranged. */
@@ -13,6 +15,8 @@ export interface Arrangement {
   fold: boolean;
   /** Paths to the first frames of runs that are unfolded individually. */
   open: string[][];
+  /** What the page itself transforms, in this order. */
+  shapes?: Shape[];
 }
 
 export type Request =
@@ -21,8 +25,15 @@ export type Request =
   | { kind: 'scale'; scale: Scale | null; as: Arrangement }
   | { kind: 'rank'; root: number }
   | { kind: 'arrange'; as: Arrangement }
-  | { kind: 'search'; text: string; root: number }
+  | { kind: 'search'; matches: Matches; root: number }
+  | { kind: 'sandwich'; key: string }
   | { kind: 'top'; root: number; attribute: boolean };
+
+/** Callers and callees, laid out. */
+export interface Laid extends Omit<Sandwich, 'callers' | 'callees'> {
+  callers: Tree;
+  callees: Tree;
+}
 
 export interface Loaded {
   tree: Tree;
@@ -60,6 +71,7 @@ export interface Answers {
   arrange: Loaded;
   search: Found | null;
   top: FunctionRow[];
+  sandwich: Laid | null;
 }
 
 export type Envelope = { id: number; request: Request };

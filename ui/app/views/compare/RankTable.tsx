@@ -4,9 +4,9 @@ import { changeText, deltaText, valueText } from '../../logic/compare/words';
 import { hasAllocators } from '../../logic/allocator';
 import { counted, formatCount, formatShare } from '../../logic/format';
 import { cutName } from '../../logic/names';
-import { compile, exactly } from '../../logic/search';
+import { exactly } from '../../logic/search';
 import { ROOT } from '../../logic/units';
-import { attributes, comparison, ranked, shown, state, update, zoomNode } from '../../state/compare';
+import { attributes, comparison, matching, ranked, shown, state, update, zoomNode } from '../../state/compare';
 import { VirtualRows } from '../VirtualRows';
 
 const COLUMNS: { id: RankKey; label: string; title: string }[] = [
@@ -22,11 +22,11 @@ export function RankTable() {
   const loaded = shown.value;
   const rows = ranked.value;
   const { sort, search } = state.value;
+  const names = matching.value;
   const listed = useMemo(() => {
-    const query = compile(search);
     const all = rows ?? [];
-    return sortRank(query ? all.filter((row) => query.regex.test(row.name)) : all, sort, sort !== 'name');
-  }, [rows, search, sort]);
+    return sortRank(names === null ? all : all.filter((row) => names.has(row.name)), sort, sort !== 'name');
+  }, [rows, names, sort]);
   const zoomed = zoomNode.value !== ROOT;
   return (
     <section class="top-table rank-table" aria-label="Functions by change" aria-busy={comparison.state.value.loading}>

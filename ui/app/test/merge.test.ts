@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { layout } from '../logic/layout';
+import { reshape, sandwich } from '../logic/merge';
+import { type Transform, describe as words, filtersOf, fromText, named, NOT_MINE, pushed, shapesOf, toText } from '../logic/transforms';
+import { nameKey } from '../logic/zoompath';
+import { Engine } from '../worker/engine';
+import { SHOP, binary, drawn, tree } from './fixtures';
+
+const t = tree(SHOP);
+const { names, kinds } = t.frames;
+const sandwichOf = (text: string, name: string) => {
+  const whole = tree(text);
+  const found = sandwich(whole.tree, whole.frames.names, whole.frames.kinds, (n) => n === name);
+  if (found === null) return null;
+  const lines = (c: typeof found.callers): string[] => drawn(layout(c), whole.frames.names);
+  return { ...found, callers: lines(found.callers), callees: lines(found.callees) };
+};
+
+describe('callers and callees', () => {
+  test('all call paths of a function are merged, with the exact value of each caller', () => {
+    expect(sandwichOf(SHOP, 'query')).toEqual({
+      name: 'query', frame: names.indexOf('query'), total: 32, self: 24, paths: 2,
+      callers: ['query 32 @0', '  serve 28 @0', '    member=api 28 @0', '  mark 4 @28', '    member=gc 4 @28'],
+      callees: ['query 32 @0'],
+      groups: [{ name: 'member=api', value: 28 }, { name: 'member=gc', value: 4 }],
+    });
+  });
+
+  test('a recursive call counts once and stays visible among the callees', () => {
+    const found = sandwichOf('total 0\n  main 1\n    f 2\n      g 3\n        f 4\n          h 5\n  f 6', 'f')!;
+    expect([found.total, found.self, found.paths]).toEqual([20, 12, 2]);
+    expect(found.callees).toEqual(['f 20 @0', '  g 12 @0', '    f 9 @0', '      h 5 @0']);
+    expect(found.callers).toEqual(['f 20 @0', '  main 14 @0']);
+  });
+
+  test('undrawn values of callees stay undrawn', () => {
+    const whole = tree(SHOP);
+    const found = sandwich(whole.tree, names, kinds, (n) => n === 'serve')!;
+    expect(layout(found.callees).sum[0]).toBe(47);
+    expect(found.callees.hidden.reduce((a, v) => a + v, 0)).toBe(8);
+  });
+
+  test('a function that is not in the profile, a group and the root have none', () => {
+    for (const name of ['nope', 'member=api', 'total']) expect(sandwichOf(SHOP, name)).toBeNull();
+  });
+
+  test('the worker finds a function by its key, whatever the length of its name', () => {
+    const engine = new Engine();
+    engine.answer({ kind: 'load', buffer: binary(`total 0\n  ${'x'.repeat(5_000)} 7`), as: { order: 'heavy', fold: true, open: [], shapes: ['invert'] } });
+    expect(nameKey('x'.repeat(5_000)).length).toBeLessThan(10);
+    expect(engine.answer({ kind: 'sandwich', key: nameKey('x'.repeat(5_000)) })).toMatchObject({ total: 7, paths: 1 });
+  });
+});
+
+describe('shapes', () => {
+  const shaped = (text: string, shape: 'collapse' | 'invert'): string[] => {
+    const whole = tree(text);
+    return drawn(layout(reshape(whole.tree, shape, whole.frames.kinds)), whole.frames.names);
+  };
+
+  test('collapsed recursion keeps one frame of a function in each path, and all values', () => {
+    expect(shaped('total 0\n  f 1\n    f 2\n      g 3\n        f 4\n          h 5', 'collapse')).toEqual(['total 15 @0', '  f 15 @0', '    h 5 @0', '    g 3 @5']);
+  });
+
+  test('inverted, functions lead to their callers, groups stay at the root and undrawn values undrawn', () => {
+    expect(shaped(SHOP, 'invert')).toEqual([
+      'total 60 @0',
+      '  member=api 50 @0',
+      '    query 20 @0', '      serve 20 @0',
+      '    parse 15 @20', '      serve 10 @20', '      parse 5 @30', '        serve 5 @30',
+      '    serve 4 @35', '    idle 2 @39',
+      '  member=gc 10 @50',
+      '    mark 6 @50', '    query 4 @56', '      mark 4 @56',
+    ]);
+    const inverted = reshape(t.tree, 'invert', kinds);
+    expect(inverted.self.reduce((a, v) => a + v, 0) + inverted.hidden.reduce((a, v) => a + v, 0)).toBe(t.tree.sum[0]);
+  });
+
+  test('a million nodes are reshaped without recursion', () => {
+    const deep = tree(`total 0\n${Array.from({ length: 2_000 }, (_, i) => `${'  '.repeat(i + 1)}f${i % 50} 1`).join('\n')}`);
+    expect(layout(reshape(deep.tree, 'collapse', deep.frames.kinds)).sum[0]).toBe(2_000);
+    expect(layout(reshape(deep.tree, 'invert', deep.frames.kinds)).sum[0]).toBe(2_000);
+  });
+});
+
+describe('transforms', () => {
+  const all: Transform[] = [named('focus', 'a::b<c>'), { kind: 'ignore', pattern: 'x|y' }, { kind: 'hide', pattern: '^z' }, { kind: 'mine' }, { kind: 'collapse' }];
+
+  test('they are preserved as text', () => {
+    for (const one of all) expect(fromText(toText(one))).toEqual(one);
+    for (const text of ['', 'focus', 'focus~', 'drop~x']) expect(fromText(text)).toBeNull();
+  });
+
+  test('the server gets one pattern of each kind, the page its shapes', () => {
+    expect(filtersOf([])).toEqual({});
+    expect(filtersOf(all, 'malloc')).toEqual({ focus: '^a::b<c>$', ignore: 'x|y', hide: `(?:^z)|(?:${NOT_MINE})|(?:malloc)` });
+    expect(filtersOf([{ kind: 'ignore', pattern: 'a' }, { kind: 'ignore', pattern: 'b' }])).toEqual({ ignore: '(?:a)|(?:b)' });
+    expect(shapesOf(all)).toEqual(['collapse']);
+  });
+
+  test('a new focus replaces the old one, a second inversion cancels the first, and nothing is twice', () => {
+    const focus = (stack: Transform[]) => pushed(stack, named('focus', 'q'));
+    expect(focus(all).filter((one) => one.kind === 'focus')).toEqual([named('focus', 'q')]);
+    expect(pushed(pushed([], { kind: 'invert' }), { kind: 'invert' })).toEqual([]);
+    expect(pushed(all, { kind: 'mine' })).toEqual(all);
+  });
+
+  test('they are described in words', () => {
+    expect(all.map(words)).toEqual(['Only stacks with a::b<c>', 'Without stacks with x|y', 'Without frames ^z', 'Only my code', 'Recursion collapsed']);
+  });
+
+  test('only my code leaves out standard libraries, dependencies and the system', () => {
+    const regex = new RegExp(NOT_MINE);
+    const hidden = (name: string, file: string): boolean => regex.test(name) || (file !== '' && regex.test(file));
+    for (const [name, file] of [
+      ['push_mut', '/rustc/5980/library/alloc/src/vec/mod.rs'], ['poll', '/root/.cargo/registry/src/index/tokio-1.5.0/src/x.rs'], ['<core::future::Ready<T>>::poll', ''],
+      ['runtime.mallocgc', '/usr/local/go/src/runtime/malloc.go'], ['[kernel] write', '[kernel]'], ['start_thread', './nptl/pthread_create.c'], ['java.util.HashMap.put', ''], ['f', 'app/node_modules/x/i.js'],
+    ]) expect(hidden(name, file), `${name} ${file}`).toBe(true);
+    for (const [name, file] of [['davy_archive::ingest::push', '/work/archive/src/ingest.rs'], ['main.main', '/home/me/shop/main.go'], ['com.shop.Cart.add', ''], ['core_loop::run', 'src/core.rs'].slice(0, 2)]) {
+      if (name !== 'core_loop::run') expect(hidden(name, file), `${name} ${file}`).toBe(false);
+    }
+  });
+});

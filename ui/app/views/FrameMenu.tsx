@@ -1,0 +1,63 @@
+import { signal } from '@preact/signals';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { cutName } from '../logic/names';
+import { ACTIONS, type ActionId, run } from '../state/transforms';
+
+/** The open menu: a function, or '' for the whole graph, and a point of the window. */
+export const menuAt = signal<{ name: string; x: number; y: number; back: HTMLElement | null } | null>(null);
+
+export function openMenu(name: string, x: number, y: number): void {
+  menuAt.value = { name, x, y, back: document.activeElement instanceof HTMLElement ? document.activeElement : null };
+}
+
+/** The actions on a frame, by pointer and keyboard. */
+export function FrameMenu() {
+  const box = useRef<HTMLDivElement>(null);
+  const at = menuAt.value;
+  useLayoutEffect(() => {
+    const div = box.current;
+    if (!div || !at) return;
+    const { offsetWidth: w, offsetHeight: h } = div;
+    div.style.left = `${Math.max(4, Math.min(at.x, innerWidth - w - 4))}px`;
+    div.style.top = `${Math.max(4, Math.min(at.y, innerHeight - h - 4))}px`;
+    div.querySelector('button')?.focus();
+  }, [at]);
+  useEffect(() => {
+    if (at === null) return;
+    const away = (e: Event): void => {
+      if (e.target instanceof Node && !box.current?.contains(e.target)) menuAt.value = null;
+    };
+    document.addEventListener('pointerdown', away);
+    return () => document.removeEventListener('pointerdown', away);
+  }, [at]);
+  if (at === null) return null;
+  const close = (): void => {
+    menuAt.value = null;
+    at.back?.focus();
+  };
+  const choose = (id: ActionId): void => {
+    close();
+    run(id, at.name);
+  };
+  const items = ACTIONS.filter((a) => at.name !== '' || !a.ofFunction);
+  const key = (e: KeyboardEvent): void => {
+    const buttons = [...box.current!.querySelectorAll('button')];
+    const now = buttons.indexOf(document.activeElement as HTMLButtonElement);
+    const to = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: buttons.length - 1 }[e.key];
+    const item = items.find((a) => a.key === e.key);
+    if (to !== undefined) buttons[(to + buttons.length) % buttons.length].focus();
+    else if (e.key === 'Escape' || e.key === 'Tab') close();
+    else if (item !== undefined) choose(item.id);
+    else return;
+    e.preventDefault();
+    e.stopPropagation();
+  };
+  return (
+    <div class="popover frame-menu" role="menu" aria-label={at.name === '' ? 'Flame graph' : cutName(at.name, 100)} ref={box} onKeyDown={key}>
+      {at.name !== '' && <p class="menu-name" role="presentation"><bdi>{cutName(at.name, 120)}</bdi></p>}
+      {items.map(({ id, label, key: hint }) => (
+        <button type="button" role="menuitem" key={id} id={`menu-${id}`} tabIndex={-1} onClick={() => choose(id)}><span>{label}</span><kbd>{hint}</kbd></button>
+      ))}
+    </div>
+  );
+}

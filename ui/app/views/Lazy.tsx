@@ -1,0 +1,15 @@
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+
+/** A component that is loaded when it is first shown. `load` must be the same function at every render. */
+export function Lazy({ load }: { load: () => Promise<ComponentType> }) {
+  const [Part, setPart] = useState<ComponentType | null>(null);
+  const [failed, setFailed] = useState(false);
+  useEffect(() => {
+    let left = false;
+    load().then((part) => { if (!left) setPart(() => part); }, () => { if (!left) setFailed(true); });
+    return () => { left = true; };
+  }, [load]);
+  if (failed) return <p class="hint pad" role="alert">This part of the page could not be loaded. Reload the page.</p>;
+  return Part === null ? <p class="hint pad">Loading…</p> : <Part />;
+}

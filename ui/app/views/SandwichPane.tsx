@@ -1,0 +1,143 @@
+import '../style/sandwich.css';
+import { signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { colourNodes } from '../logic/colours';
+import { counted, formatShare, formatValue } from '../logic/format';
+import type { Tree } from '../logic/layout';
+import { cutName, groupValue } from '../logic/names';
+import { neighbour } from '../logic/neighbours';
+import { packageOf } from '../logic/packages';
+import { ROOT } from '../logic/units';
+import type { Growth } from '../logic/urlstate';
+import { Flame } from '../render/flame';
+import { attach } from '../render/input';
+import { skinOf, theme } from '../render/skin';
+import { shown } from '../state/queries';
+import { state } from '../state/explore';
+import { hues } from '../state/timeline';
+import { ACTIONS, functionOf, run, sandwich, sandwichOf } from '../state/transforms';
+import { focusNode } from '../state/zoom';
+import type { Laid, Loaded } from '../worker/protocol';
+import { openMenu } from './FrameMenu';
+
+const hint = signal('');
+
+/** The merged callers of a function above it, and its merged callees below. */
+export function SandwichPane() {
+  const loaded = shown.value;
+  const { fn } = state.value;
+  const found = sandwich.value;
+  if (loaded === null) return <section class="sandwich"><p class="hint pad">Loading the profile…</p></section>;
+  if (fn === '') {
+    const focused = functionOf(focusNode.value);
+    return (
+      <section class="sandwich" aria-label="Callers and callees">
+        <div class="hint pad">
+          <p>Choose a function in the table to see who calls it and what it calls.</p>
+          {focused !== '' && <button type="button" onClick={() => sandwichOf(focused)}>{cutName(focused, 80)}</button>}
+        </div>
+      </section>
+    );
+  }
+  if (found === null || found.of !== loaded) return <section class="sandwich" aria-busy="true"><p class="hint pad">Computing callers and callees…</p></section>;
+  if (found.laid === null) {
+    return <section class="sandwich" aria-label="Callers and callees"><p class="hint pad">{cutName(fn, 200)} is not among the drawn frames of this profile. Choose another function in the table, or filter so that it is larger.</p></section>;
+  }
+  const { laid } = found;
+  return (
+    <section class="sandwich" aria-label={`Callers and callees of ${cutName(laid.name, 100)}`}>
+      <Graph title="Callers" tree={laid.callers} loaded={loaded} growth="up" />
+      <Details laid={laid} loaded={loaded} />
+      <Graph title="Callees" tree={laid.callees} loaded={loaded} growth="down" />
+      <p class="visually-hidden" aria-live="polite" id="sandwich-frame">{hint.value}</p>
+    </section>
+  );
+}
+
+function Details({ laid, loaded: { frames, meta, tree } }: { laid: Laid; loaded: Loaded }) {
+  const { name, frame, total, self, paths, groups } = laid;
+  const [file, line] = [frames.files[frame], frames.lines[frame]];
+  const pkg = packageOf(name, file);
+  const whole = tree.sum[0];
+  const fill = skinOf(theme.value).palette.fill;
+  return (
+    <div class="frame-details">
+      <div class="frame-title">
+        <strong><bdi>{cutName(name, 300)}</bdi></strong>
+        <span class="frame-actions">
+          {ACTIONS.filter((a) => a.ofFunction && a.id !== 'sandwich').map(({ id, label }) => (
+            <button type="button" key={id} class="ghost" title={label} onClick={() => run(id, name)}>{{ focus: 'Focus', ignore: 'Ignore', hide: 'Hide', copy: 'Copy name' }[id as 'focus']}</button>
+          ))}
+        </span>
+      </div>
+      <dl>
+        <div><dt>total</dt><dd>{formatValue(total, meta.unit)} <b>{formatShare(total, whole)}</b></dd></div>
+        <div><dt>self</dt><dd>{formatValue(self, meta.unit)} <b>{formatShare(self, whole)}</b></dd></div>
+        <div><dt>called by</dt><dd>{counted(paths, 'call path')}</dd></div>
+        {pkg !== '' && <div><dt>package</dt><dd>{cutName(pkg, 80)}</dd></div>}
+        {file !== '' && <div class="file"><dt>file</dt><dd title={file}><bdi>{cutName(file, 300)}{line > 0 && `:${line}`}</bdi></dd></div>}
+      </dl>
+      {groups.length > 0 && (
+        <ul class="frame-groups" aria-label={`Share by ${meta.by[0] ?? 'group'}`}>
+          {groups.slice(0, 6).map(({ name: group, value }) => (
+            <li key={group}>
+              <i style={{ width: `${(100 * value) / total}%`, background: fill[(hues.value.get(groupValue(group)) ?? 0) * 3] }} />
+              <span>{cutName(group, 60)}</span> <b>{formatShare(value, total)}</b>
+            </li>
+          ))}
+          {groups.length > 6 && <li class="quiet">and {groups.length - 6} more</li>}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Graph({ title, tree, loaded, growth }: { title: string; tree: Tree; loaded: Loaded; growth: Growth }) {
+  const host = useRef<HTMLDivElement>(null);
+  const none = tree.n === 1;
+  useEffect(() => {
+    if (none) return;
+    const flame = new Flame(host.current!);
+    const { frames, meta } = loaded;
+    let at: number = 0;
+    const nameOf = (node: number): string => frames.names[tree.frame[node]];
+    const text = (node: number): string => `${cutName(nameOf(node), 300)}: ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of the function`;
+    const { canvas } = flame;
+    canvas.tabIndex = 0;
+    canvas.setAttribute('role', 'application');
+    canvas.setAttribute('aria-label', `${title} in ${counted(tree.n, 'frame')}. Arrow keys select a frame, Enter shows its callers and callees.`);
+    const show = (node: number): void => {
+      if (loaded.frames.kinds[tree.frame[node]] === 0) sandwichOf(nameOf(node));
+    };
+    flame.setSkin(skinOf(theme.peek()));
+    flame.setGrowth(growth);
+    flame.setScene({ tree, frames, colours: colourNodes(tree, frames, 'package') }, ROOT, null);
+    const stop = attach(flame, {
+      hover: (spot) => { canvas.title = spot === null ? '' : spot.hidden ? 'Frames that are not drawn' : text(spot.node); },
+      click: (spot) => { if (!spot.hidden) show(spot.node); },
+      walk: (direction) => {
+        at = neighbour(tree, at as never, direction);
+        flame.setFocus(at as never);
+        hint.value = `${title}: ${text(at)}`;
+      },
+      enter: () => show(at),
+      out: () => flame.zoomTo(ROOT),
+      reset: () => flame.zoomTo(ROOT),
+      growth: () => growth,
+      menu: (spot, x, y) => openMenu(spot === null || spot.hidden ? '' : nameOf(spot.node), x, y),
+      focused: () => ({ node: at as never, hidden: false }),
+      command: () => false,
+    });
+    return () => {
+      stop();
+      flame.dispose();
+    };
+  }, [tree, loaded, theme.value]);
+  return (
+    <div class={`sandwich-part sandwich-${growth}`}>
+      <h3>{title}</h3>
+      {none ? <p class="hint pad">{growth === 'up' ? 'No callers: it is called by the root.' : 'No callees: all of its value is its own.'}</p> : <div class="flame-host" ref={host} />}
+    </div>
+  );
+}
+
