@@ -6,14 +6,30 @@ import { pageOf } from './logic/route';
 // Each page is a separate chunk: a page starts its requests when it is loaded, and the others must not.
 const root = document.getElementById('app')!;
 const page = pageOf(location.pathname);
-if (page === 'members') {
-  void import('./views/members/MembersPage').then(({ MembersPage }) => render(<MembersPage />, root));
-} else if (page === 'archive') {
-  void import('./views/archive/ArchivePage').then(({ ArchivePage }) => render(<ArchivePage />, root));
-} else if (page === 'compare') {
-  void import('./views/compare/ComparePage').then(({ ComparePage }) => render(<ComparePage />, root));
-} else if (page === null) {
-  void import('./views/NotFound').then(({ NotFound }) => render(<NotFound />, root));
-} else {
-  void import('./views/App').then(({ App }) => render(<App />, root));
+
+async function load(): Promise<() => preact.JSX.Element> {
+  switch (page) {
+    case 'members':
+      return (await import('./views/members/MembersPage')).MembersPage;
+    case 'archive':
+      return (await import('./views/archive/ArchivePage')).ArchivePage;
+    case 'compare':
+      return (await import('./views/compare/ComparePage')).ComparePage;
+    case null:
+      return (await import('./views/NotFound')).NotFound;
+    default:
+      return (await import('./views/App')).App;
+  }
 }
+
+load().then(
+  (Page) => render(<Page />, root),
+  () => render(
+    <main class="empty">
+      <h1>The page could not be loaded</h1>
+      <p role="alert">A part of its script did not arrive: the connection was cut, or Davy was updated or restarted meanwhile.</p>
+      <p><button type="button" class="primary" onClick={() => location.reload()}>Reload</button></p>
+    </main>,
+    root,
+  ),
+);

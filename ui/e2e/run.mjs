@@ -7,6 +7,8 @@ import { fixtureCompare } from './compare.mjs';
 import { fixtureExplore } from './explore.mjs';
 import { fixtureEmpty } from './empty.mjs';
 import { onlyFixture } from './fixture.mjs';
+import { fixtureFunctions } from './functions.mjs';
+import { fixtureRobust } from './robust.mjs';
 import { fixtureFold } from './fold.mjs';
 import { commonMembers, fixtureMembers } from './members.mjs';
 import { serve } from '../fixture/server.mjs';
@@ -19,7 +21,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonMembers, ...commonArchive];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : both;
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : both;
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

@@ -38,9 +38,19 @@ async function get(operation: Operation, query: Query, accept: string, signal: A
   throw new ProblemError(problemFrom(response.status, type, await response.text()));
 }
 
+/** The body of a response whose headers have arrived: if it fails, the server was reached and the connection was cut. */
+async function whole<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new ProblemError({ title: 'The response was cut off', detail: 'The connection to Davy closed before the response was complete', status: 0 });
+  }
+}
+
 async function json<T>(operation: Operation, query: Query, signal: AbortSignal): Promise<T> {
   const response = await get(operation, query, 'application/json', signal);
-  return (await response.json()) as T;
+  return whole(() => response.json() as Promise<T>, signal);
 }
 
 export const types = (q: Query, signal: AbortSignal): Promise<string[]> => json('types', q, signal);
@@ -50,10 +60,11 @@ export const top = (q: Query, signal: AbortSignal): Promise<TopAnswer> => json('
 
 export async function flamegraph(q: Query, signal: AbortSignal): Promise<ArrayBuffer> {
   const response = await get('flamegraph', q, 'application/vnd.davy.flamegraph', signal);
-  return response.arrayBuffer();
+  return whole(() => response.arrayBuffer(), signal);
 }
 
 /** The response as it is: the worker parses it. */
 export async function diff(q: Query, signal: AbortSignal): Promise<string> {
-  return (await get('diff', q, 'application/json', signal)).text();
+  const response = await get('diff', q, 'application/json', signal);
+  return whole(() => response.text(), signal);
 }

@@ -85,3 +85,14 @@ export function showing(span: Span, part: Span | null): Span {
   const from = part.from < span.from ? part.from - width * 0.1 : part.until + width * 0.1 - width;
   return { from: millis(Math.round(from)), until: millis(Math.round(from + width)) };
 }
+
+/**
+ * The selection after a key press: moved by a bar, or with another end. Without a selection, the last bar is selected. It
+ * stays within `first` and `last`, and is at least a bar long.
+ */
+export function moved(part: Span | null, by: number, isEnd: boolean, first: number, last: number, bar: number): Span {
+  if (part === null) return { from: millis(last - bar), until: millis(last) };
+  if (isEnd) return { from: part.from, until: millis(Math.min(last, Math.max(part.from + bar, part.until + by))) };
+  const shift = Math.min(last - part.until, Math.max(first - part.from, by));
+  return { from: millis(part.from + shift), until: millis(part.until + shift) };
+}

@@ -9,37 +9,56 @@ export interface Fetched<T> {
   /** The key for which `data` was fetched. */
   key: string | null;
   loading: boolean;
+  /** Whether the request takes longer than usual. */
+  slow: boolean;
   problem: Problem | null;
 }
 
 export interface Resource<T> {
   state: Signal<Fetched<T>>;
   retry(): void;
+  /** Gives up on the request in progress; the last value remains. */
+  cancel(): void;
 }
+
+/** A request that takes longer shows a hint and can be cancelled. */
+const SLOW_MS = 4_000;
 
 /** Fetches the value whenever the key changes; a null key fetches nothing. */
 export function resource<T>(
   key: () => string | null,
   fetcher: (key: string, signal: AbortSignal) => Promise<T>,
 ): Resource<T> {
-  const state = signal<Fetched<T>>({ data: null, key: null, loading: false, problem: null });
+  const state = signal<Fetched<T>>({ data: null, key: null, loading: false, slow: false, problem: null });
   const tries = signal(0);
+  let cancel = (): void => {};
   effect(() => {
     tries.value;
     const wanted = key();
     if (wanted === null) return;
     const control = new AbortController();
-    state.value = { ...state.peek(), loading: true };
+    state.value = { ...state.peek(), loading: true, slow: false };
+    const hint = setTimeout(() => { state.value = { ...state.peek(), slow: true }; }, SLOW_MS);
+    const end = (): void => {
+      clearTimeout(hint);
+      control.abort();
+    };
+    cancel = () => {
+      end();
+      state.value = { ...state.peek(), loading: false, slow: false, problem: { title: 'Cancelled', detail: 'The request took too long and was cancelled', status: 0 } };
+    };
     fetcher(wanted, control.signal).then(
       (data) => {
-        if (!control.signal.aborted) state.value = { data, key: wanted, loading: false, problem: null };
+        clearTimeout(hint);
+        if (!control.signal.aborted) state.value = { data, key: wanted, loading: false, slow: false, problem: null };
       },
       (error) => {
+        clearTimeout(hint);
         if (control.signal.aborted) return;
-        state.value = { ...state.peek(), loading: false, problem: problemOf(error) };
+        state.value = { ...state.peek(), loading: false, slow: false, problem: problemOf(error) };
       },
     );
-    return () => control.abort();
+    return end;
   });
-  return { state, retry: () => { tries.value++; } };
+  return { state, retry: () => { tries.value++; }, cancel: () => cancel() };
 }

@@ -11,7 +11,7 @@ export function NotFound() {
     <div class="page">
       <header class="bar"><Nav page={null} /></header>
       <main class="empty">
-        <h2>Page not found</h2>
+        <h1>Page not found</h1>
         <p>Davy has no page at <code>{location.pathname}</code>. Its pages are:</p>
         <ul>{PAGES.map(({ id, label, href }) => <li key={id}><a href={href}>{label}</a></li>)}</ul>
       </main>

@@ -16,6 +16,7 @@ export function Notices() {
     const text = problemText(entry[1].state.value.problem!);
     groups.set(text, [...(groups.get(text) ?? []), entry]);
   }
+  const waiting = resources.filter(([, r]) => r.state.value.loading && r.state.value.slow);
   const { missing, depth } = zoom.value;
   return (
     <div class="notices">
@@ -28,6 +29,12 @@ export function Notices() {
           <button type="button" onClick={() => { for (const [, r] of entries) r.retry(); }}>Retry</button>
         </p>
       ))}
+      {waiting.length > 0 && (
+        <p class="notice info" role="status" id="slow">
+          <span><b>{waiting.map(([name], i) => (i > 0 ? name.toLowerCase() : name)).join(' and ')}: no response yet.</b> The server may be busy, or the range is large. Shorten the range or filter to get a response sooner.</span>
+          <button type="button" onClick={() => { for (const [, r] of waiting) r.cancel(); }}>Cancel</button>
+        </p>
+      )}
       {viewerProblem.value && <p class="notice error" role="alert"><span>{problemText(viewerProblem.value)}</span></p>}
       {partial.value.length > 0 && (
         <p class="notice partial" role="status" id="partial">

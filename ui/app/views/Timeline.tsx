@@ -5,7 +5,7 @@ import { formatDuration, formatRange, formatTime, formatValue } from '../logic/f
 import { formatRate } from '../logic/rates';
 import { UNTAGGED, visible } from '../logic/names';
 import { typeLabel } from '../logic/profiletypes';
-import { absolute, widened } from '../logic/range';
+import { absolute, moved, widened } from '../logic/range';
 import { type PlotLine, valueWithin } from '../logic/timeline';
 import { millis } from '../logic/units';
 import { skinOf, theme } from '../render/skin';
@@ -45,6 +45,20 @@ export function Timeline() {
     const lines: ColouredLine[] = data.lines.map((line) => ({ ...line, colour: colourOf(line) }));
     plot.current?.show({ times: data.times, step: data.step, lines, stacked, scale: data.scale, range, pick: picked });
   }, [ready, data, range?.from, range?.until, picked, theme.value, hues.value]);
+  const key = (e: KeyboardEvent): void => {
+    if (e.ctrlKey || e.metaKey || e.altKey || data === null || data.times.length === 0) return;
+    const { step, times } = data;
+    const last = times[times.length - 1] + step;
+    const by = e.key === 'ArrowRight' ? step : e.key === 'ArrowLeft' ? -step : 0;
+    if (by !== 0) pick(moved(picked, by, e.shiftKey, times[0], last, step));
+    else if (e.key === 'Enter' && picked) {
+      const r = absolute(picked);
+      setRange(r.from, r.until);
+    } else if (e.key === 'Escape' && picked) pick(null);
+    else return;
+    e.preventDefault();
+    e.stopPropagation();
+  };
   const { loading } = series.state.value;
   return (
     <section class="timeline" aria-label="Timeline" aria-busy={loading}>
@@ -68,7 +82,8 @@ export function Timeline() {
         </fieldset>
       </div>
       <div class="timeline-body">
-        <div class="plot" ref={host} />
+        <div class="plot" ref={host} tabIndex={0} role="application" aria-label="Timeline. Arrow keys select a range, with Shift they change its end, Enter uses it as the range, Escape clears it." onKeyDown={key} />
+        <p class="visually-hidden" aria-live="polite" id="picked-text">{picked ? `Selected ${formatRange(picked, now.value)}` : ''}</p>
         {data?.lines.length === 0 && !loading && <p class="nothing">no data in this range</p>}
         <Legend />
       </div>

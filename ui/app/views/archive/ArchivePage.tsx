@@ -30,6 +30,7 @@ export function ArchivePage() {
       </header>
       <Notices of={of} />
       <main class={problem.value === null ? 'archive-body' : 'archive-body stale'}>
+        <h1 class="visually-hidden">Archive</h1>
         {of === null ? <p class="hint pad">{problem.value === null ? 'Listing the bucket…' : ''}</p> : <Sections of={of} />}
       </main>
     </div>

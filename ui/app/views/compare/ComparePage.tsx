@@ -10,7 +10,7 @@ import { formatShare } from '../../logic/format';
 import { typeLabel } from '../../logic/profiletypes';
 import { filterable } from '../../logic/selector';
 import { ROOT } from '../../logic/units';
-import { comparison, found, labels, problem, refresh, service, services, shown, spans, state, types, update, zoomNode, zoomTo } from '../../state/compare';
+import { comparison, found, labels, problem, refresh, searchProblem, service, services, shown, spans, state, types, update, zoomNode, zoomTo } from '../../state/compare';
 import { Nav } from '../Nav';
 import { DiffPane } from './DiffPane';
 import { LinkButton } from './LinkButton';
@@ -97,6 +97,9 @@ function Notices() {
           <button type="button" onClick={() => failed.retry()}>Retry</button>
         </p>
       )}
+      {comparison.state.value.loading && comparison.state.value.slow && (
+        <p class="notice info" role="status"><span><b>No response yet.</b> The server may be busy, or the ranges are large.</span><button type="button" onClick={() => comparison.cancel()}>Cancel</button></p>
+      )}
       {problem.value !== null && <p class="notice error" role="alert"><span>{problemText(problem.value)}</span></p>}
       {partial.length > 0 && <p class="notice partial" role="status"><span><b>Incomplete data.</b> {partial.join(' ')}</span></p>}
     </div>
@@ -143,7 +146,7 @@ function Tools({ search }: { search: preact.RefObject<HTMLInputElement | null> }
       </fieldset>
       <div class="search">
         <input ref={search} id="search" type="search" placeholder="Search by regex (/)" aria-label="Search functions by regular expression" spellcheck={false} autocomplete="off" value={draft} onInput={(e) => type(e.currentTarget.value)} />
-        <output id="matched" class="matched">{result && (result.whole.nodes === 0 ? <b>no matches</b> : <><b>{formatShare(result.whole.matched, result.whole.of)}</b> matched</>)}</output>
+        <output id="matched" class="matched">{searchProblem.value !== '' ? <em role="alert" title={searchProblem.value}>{searchProblem.value}</em> : result && (result.whole.nodes === 0 ? <b>no matches</b> : <><b>{formatShare(result.whole.matched, result.whole.of)}</b> matched</>)}</output>
       </div>
       {zoomNode.value !== ROOT && <button type="button" class="ghost" id="reset-zoom" onClick={() => zoomTo(ROOT)}>Reset zoom</button>}
       <span class="grow" />

@@ -65,6 +65,7 @@ export function MembersPage() {
       </header>
       <Banners />
       <main class={isLost ? 'members-body stale' : 'members-body'}>
+        <h1 class="visually-hidden">Members</h1>
         {rows !== null && (
           <p class="summary" role="status">
             {summary(rows, total.value)}
