@@ -225,11 +225,11 @@ export const onlyFixture = [
   ['exports link to the query API', async (browser, url) => {
     const { page } = await open(browser, url);
     await drawn(page);
-    const links = await page.locator('.menu a').evaluateAll((all) => all.map((a) => a.href));
+    const links = await page.locator('#export-menu a').evaluateAll((all) => all.map((a) => a.href));
     assert.deepEqual(links.map((l) => new URL(l).pathname), ['svg', 'pprof', 'folded'].map((x) => `/api/v1/profiles/${x}`));
-    await page.locator('.menu summary').click();
+    await page.locator('#export-menu summary').click();
     const download = page.waitForEvent('download');
-    await page.locator('.menu button').click();
+    await page.locator('#export-menu button').click();
     assert.equal((await download).suggestedFilename(), 'flamegraph.png');
   }],
 

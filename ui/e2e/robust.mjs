@@ -86,6 +86,33 @@ export const fixtureRobust = [
     await page.waitForFunction((x) => new URLSearchParams(location.search).get('from') === x, String(a));
   }],
 
+  ['the call tree is an outline that works by keyboard and names level, position and state', async (browser, url) => {
+    const { page, faults } = await open(browser, url + explore({ view: 'tree', fold: 'off' }), { theme: 'light', width: 1024 });
+    await page.locator('[role=treeitem]').first().waitFor();
+    const tree = page.locator('[role=tree]');
+    const active = () => page.evaluate(() => {
+      const e = document.getElementById(document.querySelector('[role=tree]').getAttribute('aria-activedescendant'));
+      return { name: e.querySelector('bdi').textContent, level: e.getAttribute('aria-level'), open: e.getAttribute('aria-expanded'), of: e.getAttribute('aria-setsize') };
+    });
+    await tree.focus();
+    await page.keyboard.press('ArrowDown');
+    const first = await active();
+    assert.match(first.name, /^member=/);
+    assert.deepEqual([first.level, first.open], ['2', 'false']);
+    assert.ok(Number(first.of) > 5);
+    await page.keyboard.press('ArrowRight');
+    await page.waitForFunction(() => document.querySelectorAll('[aria-level="3"]').length > 0);
+    await page.keyboard.press('ArrowRight');
+    assert.equal((await active()).level, '3');
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('ArrowLeft');
+    assert.equal((await active()).name, first.name);
+    await shot(page, 'tree');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => location.hash.startsWith('#zoom='));
+    assert.deepEqual(faults, []);
+  }],
+
   ['the help sheet lists the keys and closes by Escape', async (browser, url) => {
     const { page } = await open(browser, url + explore(), { width: 1024 });
     await drawn(page);

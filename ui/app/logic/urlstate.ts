@@ -9,7 +9,7 @@ import { type Transform, fromText, pushed, toText } from './transforms';
 import { millis } from './units';
 import { isShort, stepOf } from './zoompath';
 
-export type View = 'both' | 'flame' | 'table' | 'sandwich';
+export type View = 'both' | 'flame' | 'table' | 'sandwich' | 'tree';
 export type Growth = 'down' | 'up';
 export type Plot = 'stack' | 'lines';
 
@@ -138,7 +138,7 @@ export function fromUrl(search: string, hash: string): State {
         ? { from: millis(Number(pick[1])), until: millis(Number(pick[2])) }
         : null,
     by: by === null ? null : by.split(',').filter(Boolean),
-    view: one<View>('view', ['both', 'flame', 'table', 'sandwich'], 'both'),
+    view: one<View>('view', ['both', 'flame', 'table', 'sandwich', 'tree'], 'both'),
     zoom: zoomOf(new URLSearchParams(hash.replace(/^#/, ''))),
     allocators: q.get('allocators') === 'shown',
     search: q.get('search') ?? '',

@@ -167,7 +167,7 @@ export const attributes = computed(() => hasAllocators(state.value.type) && !sta
 /** The number of functions requested for the table: those with the largest self values. */
 export const TABLE_ROWS = 5_000;
 export const top = resource(
-  () => keyOf(graphQuery.value && state.value.view !== 'flame' ? { ...graphQuery.value, limit: TABLE_ROWS, ...filtersOf(state.value.transforms, attributes.value ? ALLOCATORS : '') } : null),
+  () => keyOf(graphQuery.value && state.value.view !== 'flame' && state.value.view !== 'tree' ? { ...graphQuery.value, limit: TABLE_ROWS, ...filtersOf(state.value.transforms, attributes.value ? ALLOCATORS : '') } : null),
   async (key, signal) => withVisibleNames(await api.top(queryOf(key), signal)),
 );
 

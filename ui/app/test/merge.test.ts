@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { layout } from '../logic/layout';
 import { reshape, sandwich } from '../logic/merge';
 import { type Transform, describe as words, filtersOf, fromText, named, NOT_MINE, pushed, shapesOf, toText } from '../logic/transforms';
+import { callersOf, hotPath, treeRows } from '../logic/treerows';
 import { nameKey } from '../logic/zoompath';
 import { Engine } from '../worker/engine';
 import { SHOP, binary, drawn, tree } from './fixtures';
@@ -119,5 +120,21 @@ describe('transforms', () => {
     for (const [name, file] of [['davy_archive::ingest::push', '/work/archive/src/ingest.rs'], ['main.main', '/home/me/shop/main.go'], ['com.shop.Cart.add', ''], ['core_loop::run', 'src/core.rs'].slice(0, 2)]) {
       if (name !== 'core_loop::run') expect(hidden(name, file), `${name} ${file}`).toBe(false);
     }
+  });
+});
+
+describe('outline', () => {
+  const rows = (expanded: number[]): string[] =>
+    treeRows(t.tree, new Set(expanded)).map((r) => `${'  '.repeat(r.level - 1)}${names[t.tree.frame[r.node]]} ${r.position}/${r.siblings}${r.expanded === null ? '' : r.expanded ? ' -' : ' +'}`);
+  const at = (name: string): number => Array.from(t.tree.frame).findIndex((f) => names[f] === name);
+
+  test('only the callees of expanded frames are rows, the largest first', () => {
+    expect(rows([])).toEqual(['total 1/1 +']);
+    expect(rows([0, at('member=api')])).toEqual(['total 1/1 -', '  member=api 1/2 -', '    serve 1/2 +', '    idle 2/2', '  member=gc 2/2 +']);
+  });
+
+  test('expanding a frame expands the callees that hold nearly all of its value', () => {
+    expect(hotPath(t.tree, at('member=api')).map((n) => names[t.tree.frame[n]])).toEqual(['member=api', 'serve']);
+    expect(callersOf(t.tree, at('serve')).map((n) => names[t.tree.frame[n]])).toEqual(['member=api', 'total']);
   });
 });

@@ -24,6 +24,8 @@ import { TransformBar } from './TransformBar';
 
 const loadSandwich = () => import('./SandwichPane').then(({ SandwichPane }) => SandwichPane);
 
+const loadTree = () => import('./TreePane').then(({ TreePane }) => TreePane);
+
 /** Whether a key press is input to a field. */
 function typing(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null;
@@ -89,8 +91,10 @@ function Body({ view, search }: { view: string; search: preact.RefObject<HTMLInp
         <EmptyState />
       ) : (
         <div class={`panes panes-${view}`}>
-          {view !== 'flame' && <TopTable />}
-          {view === 'sandwich' ? <Lazy load={loadSandwich} /> : view !== 'table' && <FlamePane />}
+          {view !== 'flame' && view !== 'tree' && <TopTable />}
+          {view === 'sandwich' && <Lazy key="sandwich" load={loadSandwich} />}
+          {view === 'tree' && <Lazy key="tree" load={loadTree} />}
+          {(view === 'both' || view === 'flame') && <FlamePane />}
         </div>
       )}
     </>

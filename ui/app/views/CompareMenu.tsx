@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type From, inOrder, timeLinks, valuesLink } from '../logic/compare/urlstate';
 import { UNTAGGED, cutName } from '../logic/names';
-import { grouping, labelNames, labelValues } from '../state/queries';
+import { effective, grouping, labelNames, labelValues } from '../state/queries';
 import { picked, state } from '../state/explore';
 import { shaped } from '../state/timeline';
 
@@ -12,7 +12,7 @@ const PAIRS = 4;
 export function CompareMenu() {
   const menu = useRef<HTMLDetailsElement>(null);
   const [open, setOpen] = useState(false);
-  const span = picked.value;
+  const span = effective.value ?? picked.value;
   if (span === null || state.value.type === '' || state.value.matchers.length === 0) return null;
   const from: From = { type: state.value.type, matchers: state.value.matchers, span, by: grouping.value ?? [], allocators: state.value.allocators };
   const close = (): void => {

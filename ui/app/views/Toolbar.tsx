@@ -14,7 +14,11 @@ import { CompareMenu } from './CompareMenu';
 import { CopyLink } from './CopyLink';
 import { savePng } from './FlamePane';
 
-const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame graph'], ['table', 'Table'], ['sandwich', 'Callers']];
+const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame graph'], ['table', 'Table'], ['sandwich', 'Callers'], ['tree', 'Tree']];
+
+const TITLES: Partial<Record<View, string>> = {
+  sandwich: 'Callers and callees of a function', tree: 'The call tree as an outline, for screen readers and without colours',
+};
 
 export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement | null> }) {
   const { view, order, growth, fold } = state.value;
@@ -22,7 +26,7 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
     <div class="bar tools">
       <fieldset class="segments" aria-label="View">
         {VIEWS.map(([id, name]) => (
-          <button type="button" key={id} id={`view-${id}`} aria-pressed={view === id} title={id === 'sandwich' ? 'Callers and callees of a function' : undefined} onClick={() => (id === 'sandwich' && functionOf(focusNode.value) !== '' ? sandwichOf(functionOf(focusNode.value)) : update({ view: id }))}>{name}</button>
+          <button type="button" key={id} id={`view-${id}`} aria-pressed={view === id} title={TITLES[id]} onClick={() => (id === 'sandwich' && functionOf(focusNode.value) !== '' ? sandwichOf(functionOf(focusNode.value)) : update({ view: id }))}>{name}</button>
         ))}
       </fieldset>
       <SearchBox input={search} />
@@ -39,7 +43,7 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
           update({ fold: !fold }, 'replace');
         }}
       >
-        Fold runtime frames
+        Fold runtime
       </button>
       <label class="field">
         <span>colour</span>
@@ -133,7 +137,7 @@ function Matched() {
 /** Buttons for the previous and next match, and the position among all matches. */
 function Steps() {
   const count = found.value?.result.matches.length ?? 0;
-  if (count === 0 || state.value.view === 'table') return null;
+  if (count === 0 || (state.value.view !== 'both' && state.value.view !== 'flame')) return null;
   return (
     <span class="steps">
       <button type="button" class="ghost" title="Previous match (Shift+Enter)" aria-label="Previous match" onClick={() => step(-1)}>↑</button>
@@ -152,7 +156,7 @@ function Exports() {
     if (menu.current) menu.current.open = false;
   };
   return (
-    <details class="menu" ref={menu} onKeyDown={(e) => e.key === 'Escape' && close()} onFocusOut={(e) => { if (!menu.current?.contains(e.relatedTarget as Node)) close(); }}>
+    <details class="menu" id="export-menu" ref={menu} onKeyDown={(e) => e.key === 'Escape' && close()} onFocusOut={(e) => { if (!menu.current?.contains(e.relatedTarget as Node)) close(); }}>
       <summary>Export</summary>
       <div class="popover">
         <a href={urlOf('svg', { ...query, by })} download="flamegraph.svg">Standalone SVG</a>

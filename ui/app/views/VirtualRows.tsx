@@ -13,11 +13,20 @@ interface Props {
   choose: (row: number) => void;
   /** Opens the menu of a row, at a point of the window. */
   menu?: (row: number, x: number, y: number) => void;
+  roles?: { list: 'listbox' | 'tree'; row: 'option' | 'treeitem' };
+  /** Further attributes of a row. */
+  aria?: (row: number) => Record<string, string | number | boolean>;
+  /** Handles another key at a row: the row to go to, or null if the key is not handled. */
+  keyed?: (row: number, key: string) => number | null;
+  /** Called when the keyboard moves to a row. */
+  moved?: (row: number) => void;
   children: (row: number) => ComponentChildren;
 }
 
+const LIST = { list: 'listbox', row: 'option' } as const;
+
 /** A list of which only the rows in view are in the document. Arrow keys move, Enter chooses. */
-export function VirtualRows({ count, label, title, selected, choose, menu, children }: Props) {
+export function VirtualRows({ count, label, title, selected, choose, menu, roles = LIST, aria, keyed, moved, children }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const [first, setFirst] = useState(0);
   const [height, setHeight] = useState(400);
@@ -33,6 +42,7 @@ export function VirtualRows({ count, label, title, selected, choose, menu, child
   const rows = Array.from({ length: Math.max(0, Math.min(shown, count - from)) }, (_, i) => from + i);
   const go = (next: number): void => {
     setAt(next);
+    moved?.(next);
     const div = scroller.current!;
     const y = next * ROW_HEIGHT;
     if (y < div.scrollTop) div.scrollTop = y;
@@ -41,7 +51,9 @@ export function VirtualRows({ count, label, title, selected, choose, menu, child
   const key = (e: KeyboardEvent): void => {
     if (e.ctrlKey || e.metaKey || e.altKey || count === 0) return;
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -count, End: count }[e.key];
-    if (by !== undefined) go(Math.max(0, Math.min(count - 1, at + by)));
+    const other = by === undefined && at < count ? (keyed?.(at, e.key) ?? null) : null;
+    if (other !== null) go(Math.min(other, count - 1));
+    else if (by !== undefined) go(Math.max(0, Math.min(count - 1, at + by)));
     else if ((e.key === 'Enter' || e.key === ' ') && at < count) choose(at);
     else if (menu !== undefined && at < count && (e.key === 'ContextMenu' || (e.key === 'F10' && e.shiftKey))) {
       const box = scroller.current!.getBoundingClientRect();
@@ -53,10 +65,10 @@ export function VirtualRows({ count, label, title, selected, choose, menu, child
     <div
       class="tbody"
       ref={scroller}
-      role="listbox"
+      role={roles.list}
       tabIndex={0}
       aria-label={label}
-      aria-activedescendant={at < count ? `row-${at}` : undefined}
+      aria-activedescendant={at >= from && at < from + rows.length ? `row-${at}` : undefined}
       onKeyDown={key}
       onScroll={(e) => setFirst(Math.floor(e.currentTarget.scrollTop / ROW_HEIGHT))}
     >
@@ -65,10 +77,11 @@ export function VirtualRows({ count, label, title, selected, choose, menu, child
           <div
             key={row}
             id={`row-${row}`}
-            role="option"
+            role={roles.row}
             aria-selected={selected(row)}
             aria-posinset={row + 1}
             aria-setsize={count}
+            {...aria?.(row)}
             class={row === at ? 'tr at' : 'tr'}
             style={{ transform: `translateY(${row * ROW_HEIGHT}px)` }}
             title={title(row)}
