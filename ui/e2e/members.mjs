@@ -94,6 +94,13 @@ export const commonMembers = [
 ];
 
 export const fixtureMembers = [
+  ['sparklines begin with the history of the archive, not with a dot', async (browser, url) => {
+    const { page } = await members(browser, url);
+    await page.waitForFunction(() => [...document.querySelectorAll('.spark path')].some((p) => p.getAttribute('d').split('L').length > 6), null, { timeout: 5_000 });
+    const text = await page.locator('.spark').first().getAttribute('aria-label');
+    assert.match(text, /last 2 minutes: from .* to /);
+  }],
+
   ['columns sort by pointer and keyboard, the filter finds operations, and the URL keeps both', async (browser, url) => {
     const { page } = await members(browser, url);
     await page.locator('th.cpu button').click();

@@ -21,6 +21,8 @@ const BUCKETS_MAX = 5_000;
 const GAP = 1.75;
 /** Windows longer than this are not estimated: their distances are pauses. */
 const WINDOW_MAX_MS = 120_000;
+/** The longest windows of common agents last 15 s. */
+const OWN_MAX_MS = 20_000;
 /** The share of distances that must be equal, to one point, for a series to be periodic. */
 const REGULAR = 0.8;
 
@@ -46,7 +48,13 @@ export function spread(answer: SeriesAnswer, width: number, averaged: boolean): 
   if (!(fine > 0)) return { times: [], step: 0, covered: new Float64Array(), series: [] };
   const union = [...new Set(answer.series.flatMap((s) => s.points.map(([t]) => t)))].sort((a, b) => a - b);
   const common = period(union, fine);
-  const own = answer.series.map((s) => (isRegular(s.points, fine) ? period(s.points.map(([t]) => t), fine) : common));
+  // The windows of several sources alternate, so that those of one are longer than the distances of all. A longer period
+  // is that of work, such as a member that ticks every minute, whose value belongs to its windows.
+  const most = Math.max(OWN_MAX_MS, 2 * common);
+  const own = answer.series.map((s) => {
+    const usual = isRegular(s.points, fine) ? period(s.points.map(([t]) => t), fine) : common;
+    return usual <= most ? usual : common;
+  });
   const longest = own.reduce((most, p) => Math.max(most, p), common) / 1000;
   const shown = Math.max(width, fine) / 1000;
   const step = (shown >= longest ? shown : (WIDTHS.find((w) => w >= longest) ?? shown)) * 1000;

@@ -127,7 +127,8 @@ effect(() => {
 
 /** The service name of the fleet's own profiles, for links to flame graphs. */
 export const service = signal('davy');
-fetch(new URL('api/v1/profiles/labels?name=service_name&from=now-1h&selector=%7Bmember%3D~%22.%2B%22%7D', new URL('.', document.baseURI)))
+/** Resolves when the service name is known, or cannot be. */
+export const serviceKnown = fetch(new URL('api/v1/profiles/labels?name=service_name&from=now-1h&selector=%7Bmember%3D~%22.%2B%22%7D', new URL('.', document.baseURI)))
   .then((response) => (response.ok ? (response.json() as Promise<string[]>) : []))
   .then(
     (known) => { if (known.length > 0 && !known.includes('davy')) service.value = known[0]; },

@@ -155,6 +155,20 @@ describe('history', () => {
     expect(path(points, NOW, 0, 120, 18)).toBe('M0.0 17.0L2.0 9.0M120.0 1.0');
   });
 
+  test('points of the archive come before those that the page has seen, and a line joins them', () => {
+    const history = new History();
+    history.add(NOW - 2_000, [['api', heap(5)]]);
+    history.add(NOW, [['api', heap(6)]]);
+    history.seed('api', 'heap', [{ at: NOW - 30_000, value: 2 }, { at: NOW - 20_000, value: 3 }, { at: NOW - 10_000, value: 4 }, { at: NOW - 1_000, value: 9 }], 10_000);
+    history.seed('api', 'cpu', [{ at: NOW - 20_000, value: 1 }], 10_000);
+    history.seed('gone', 'heap', [{ at: NOW - 20_000, value: 1 }], 10_000);
+    expect(history.of('api', 'heap').map((p) => p.value)).toEqual([2, 3, 4, 5, 6]);
+    expect(history.change('api', 'heap')).toBe(4);
+    expect(history.of('api', 'cpu').map((p) => p.value)).toEqual([1, 0, 0]);
+    expect(path(history.of('api', 'heap'), NOW, 0, 120, 18).match(/M/g)).toHaveLength(1);
+    expect(history.of('gone', 'heap')).toEqual([]);
+  });
+
   test('small values are drawn low, and zero is not drawn', () => {
     expect(path([{ at: NOW, value: 1 }], NOW, 16, 120, 18)).toBe('M120.0 16.0');
     expect(path([{ at: NOW, value: 0 }], NOW, 0, 120, 18)).toBe('');

@@ -91,6 +91,21 @@ describe('rates', () => {
     expect(shape(answer(load(10_000, 900_000, 5_000), 900_000, 5_000), [], true, 'sum', 10_000).step).toBe(10_000);
   });
 
+  test('a member that works every minute has a bar every minute, and does not widen the bars', () => {
+    const busy = load(10_000, 900_000, 5_000);
+    const ticking = busy.filter((_, i) => i % 6 === 0);
+    const { step, lines } = shape({ ...answer(busy, 900_000, 5_000), series: [{ labels: { m: 'a' }, points: busy }, { labels: { m: 'b' }, points: ticking }] }, ['m'], true, 'sum', 10_000);
+    expect(step).toBe(10_000);
+    const idle = lines[1].values.filter((v) => v === 0).length;
+    expect(idle / lines[1].values.length).toBeGreaterThan(0.6);
+  });
+
+  test('the windows of two sources that alternate are as long as those of each', () => {
+    const points = (offset: number): [number, number][] => Array.from({ length: 50 }, (_, i): [number, number] => [offset + i * 15_000, 15e9]);
+    const { lines } = shape({ ...answer([], 750_000, 5_000), series: [{ labels: { i: '1' }, points: points(0) }, { labels: { i: '2' }, points: points(5_000) }] }, ['i'], true, 'sum', 20_000);
+    for (const line of lines) for (const v of line.values.slice(1, -2)) expect(v! / 1e9).toBeCloseTo(1, 1);
+  });
+
   test('the rate does not change with the width of the buckets, and the sum is that of the points', () => {
     for (const width of [20_000, 60_000, 300_000]) {
       const { lines: [line] } = shape(answer(load(10_000, 1_800_000, 5_000), 1_800_000, 5_000), [], true, 'sum', width);

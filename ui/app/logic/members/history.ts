@@ -14,12 +14,17 @@ const GAP_MS = 7_000;
 
 interface Track {
   at: number[];
-  samples: Sample[];
+  /** Older ones, from the archive, have only some of the trends. */
+  samples: Partial<Sample>[];
+  /** The distance of the points from the archive, in ms. */
+  step: number;
 }
 
 export interface Point {
   at: number;
   value: number;
+  /** A longer pause before it is a gap, in ms. */
+  gap?: number;
 }
 
 export class History {
@@ -30,7 +35,7 @@ export class History {
     for (const [key, sample] of samples) {
       let track = this.tracks.get(key);
       if (track === undefined) {
-        track = { at: [], samples: [] };
+        track = { at: [], samples: [], step: 0 };
         this.tracks.set(key, track);
       }
       track.at.push(at);
@@ -45,16 +50,36 @@ export class History {
     }
   }
 
+  /** Puts points of the archive before those that the page has seen, so that a sparkline does not begin with a dot. */
+  seed(key: string, trend: Trend, points: readonly { at: number; value: number }[], step: number): void {
+    const track = this.tracks.get(key);
+    if (track === undefined || track.at.length === 0) return;
+    track.step = step;
+    for (const { at, value } of points.toReversed()) {
+      const known = track.at.indexOf(at);
+      if (known >= 0) track.samples[known] = { ...track.samples[known], [trend]: value };
+      else if (at < track.at[0]) {
+        track.at.unshift(at);
+        track.samples.unshift({ [trend]: value });
+      }
+    }
+  }
+
   of(key: string, trend: Trend): Point[] {
     const track = this.tracks.get(key);
-    return track === undefined ? [] : track.at.map((at, i) => ({ at, value: track.samples[i][trend] }));
+    if (track === undefined) return [];
+    const gap = (value: Partial<Sample>): number => (Object.keys(value).length === TRENDS.length ? GAP_MS : track.step * 1.75);
+    return track.at.flatMap((at, i) => {
+      const value = track.samples[i][trend];
+      // The first point that the page saw follows one of the archive.
+      return value === undefined ? [] : [{ at, value, gap: i > 0 ? Math.max(gap(track.samples[i]), gap(track.samples[i - 1])) : GAP_MS }];
+    });
   }
 
   /** The difference between the latest and the oldest sample. */
   change(key: string, trend: Trend): number {
-    const track = this.tracks.get(key);
-    if (track === undefined || track.samples.length < 2) return 0;
-    return track.samples[track.samples.length - 1][trend] - track.samples[0][trend];
+    const points = this.of(key, trend);
+    return points.length < 2 ? 0 : points[points.length - 1].value - points[0].value;
   }
 
   get size(): number {
@@ -73,8 +98,8 @@ export function path(points: readonly Point[], now: number, least: number, width
   const y = (value: number): number => height - 1 - (Math.max(0, value) / most) * (height - 2);
   let out = '';
   let last = -Infinity;
-  for (const { at, value } of points) {
-    out += `${at - last > GAP_MS ? 'M' : 'L'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+  for (const { at, value, gap = GAP_MS } of points) {
+    out += `${at - last > gap ? 'M' : 'L'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
     last = at;
   }
   return out;

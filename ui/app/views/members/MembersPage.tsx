@@ -5,7 +5,8 @@ import { USAGE_COLUMNS } from '../../logic/members/usage';
 import { type By, type Sort, VIEWS, descendsFirst } from '../../logic/members/urlstate';
 import { formatCount, formatTime } from '../../logic/format';
 import { summary } from '../../logic/members/notes';
-import { REFRESH_MS, clock, lost, members, seenAt, visible } from '../../state/fleet';
+import { REFRESH_MS, clock, lost, members, seenAt, service, serviceKnown, visible } from '../../state/fleet';
+import { seedHistory } from '../../state/fleethistory';
 import { hidden, holding, show, total, view } from '../../state/membersview';
 import { asksName, form, who } from '../../state/toggleform';
 import { Nav } from '../Nav';
@@ -33,6 +34,10 @@ export function MembersPage() {
     document.title = `${isLost ? '(disconnected) ' : ''}Members · Davy`;
   }, [isLost]);
   const rows = members.value;
+  const received = rows !== null;
+  useEffect(() => {
+    if (received) void serviceKnown.then(() => seedHistory(service.peek()));
+  }, [received]);
   return (
     <div class="page members-page">
       <header class="bar">
