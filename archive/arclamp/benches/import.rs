@@ -116,6 +116,8 @@ async fn main() {
         let bucket = tempfile::tempdir().expect("a folder");
         let options = ArchiveOptions {
             retention: Duration::from_hours(24 * 30),
+            // As `davy archive import` has it.
+            flush_interval: Duration::ZERO,
             ..ArchiveOptions::new(Arc::new(
                 LocalFileSystem::new_with_prefix(bucket.path()).expect("a bucket"),
             ))

@@ -112,6 +112,8 @@ impl Window {
 pub(crate) struct Builder {
     profile: Profile,
     entry_points: FxHashMap<Box<str>, LabelSetId>,
+    /// The location of each frame by its text; none for a text that stands for no frame.
+    locations: FxHashMap<Box<[u8]>, Option<u32>>,
     /// The stack that was added last, and after each of its frames the length of the text and the node.
     last: Vec<u8>,
     path: Vec<(usize, NodeId)>,
@@ -122,6 +124,7 @@ impl Builder {
         Self {
             profile,
             entry_points: FxHashMap::default(),
+            locations: FxHashMap::default(),
             last: Vec::new(),
             path: Vec::new(),
         }
@@ -139,12 +142,7 @@ impl Builder {
     /// Adds a stack, root first. Frames that the last stack had are not looked up again, which are most of them if the
     /// stacks are sorted.
     pub(crate) fn add(&mut self, stack: &[u8], count: i64) {
-        let same = self
-            .last
-            .iter()
-            .zip(stack)
-            .take_while(|(a, b)| a == b)
-            .count();
+        let same = common(&self.last, stack);
         // A frame is the same if it ends at the same place in both.
         let ends_here = |end: usize| end <= same && (end == stack.len() || stack[end] == b';');
         let kept = self.path.partition_point(|(end, _)| ends_here(*end));
@@ -155,13 +153,8 @@ impl Builder {
         };
         while at <= stack.len() {
             let rest = &stack[at..];
-            let length = rest
-                .iter()
-                .position(|byte| *byte == b';')
-                .unwrap_or(rest.len());
-            let text = String::from_utf8_lossy(&rest[..length]);
-            for name in folded::frames(&text) {
-                let location = self.profile.named_location(&name);
+            let length = memchr::memchr(b';', rest).unwrap_or(rest.len());
+            if let Some(location) = self.location(&rest[..length]) {
                 node = self.profile.stacks.child(node, location);
             }
             at += length;
@@ -174,6 +167,18 @@ impl Builder {
         let first = String::from_utf8_lossy(first);
         let labels = self.labels(entry_point(&first));
         self.profile.add_sample(node, labels, &[count]);
+    }
+
+    fn location(&mut self, frame: &[u8]) -> Option<u32> {
+        if let Some(known) = self.locations.get(frame) {
+            return *known;
+        }
+        let text = String::from_utf8_lossy(frame);
+        // A frame has no separator, so it has one name.
+        let name = folded::frames(&text).next();
+        let location = name.map(|name| self.profile.named_location(&name));
+        self.locations.insert(frame.into(), location);
+        location
     }
 
     fn labels(&mut self, entry_point: Option<&str>) -> LabelSetId {
@@ -190,6 +195,15 @@ impl Builder {
         self.entry_points.insert(name.into(), labels);
         labels
     }
+}
+
+/// The length of what both begin with.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    const STEP: usize = 32;
+    let chunks = a.chunks_exact(STEP).zip(b.chunks_exact(STEP));
+    let equal = chunks.take_while(|(a, b)| a == b).count() * STEP;
+    let rest = a[equal..].iter().zip(&b[equal..]);
+    equal + rest.take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]

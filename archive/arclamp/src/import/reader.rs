@@ -53,7 +53,7 @@ impl Lines {
                 if buffer.is_empty() {
                     break true;
                 }
-                let end = buffer.iter().position(|byte| *byte == b'\n');
+                let end = memchr::memchr(b'\n', buffer);
                 let taken = end.unwrap_or(buffer.len());
                 if self.line.len() + taken > LENGTH {
                     is_too_long = true;
