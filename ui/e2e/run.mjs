@@ -11,6 +11,7 @@ import { fixtureFunctions } from './functions.mjs';
 import { fixtureRobust } from './robust.mjs';
 import { fixtureFold } from './fold.mjs';
 import { commonMembers, fixtureMembers } from './members.mjs';
+import { onlyServer } from './svg.mjs';
 import { serve } from '../fixture/server.mjs';
 
 const own = process.argv.includes('--fixture');
@@ -21,7 +22,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonMembers, ...commonArchive];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : both;
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

@@ -17,7 +17,7 @@ use crate::ingest::tenant;
 use crate::key::Tenant;
 use crate::types::TypeFilter;
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router, response::IntoResponse};
@@ -388,7 +388,12 @@ impl Call {
                     let title = format!("{} {} {} to {}", ask.type_id(), ask.selector.text(), ask.from, ask.until);
                     let note = report.widened(&ask);
                     let drawing = svg::svg_with(&tree.prune(nodes.min(NODES_SVG)), &title, &unit, note)?;
-                    Ok(bytes("image/svg+xml", drawing))
+                    let mut response = bytes("image/svg+xml", drawing);
+                    // Opened directly, the drawing is a page of this origin.
+                    response
+                        .headers_mut()
+                        .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(svg::POLICY));
+                    Ok(response)
                 }
                 _ if json => {
                     check_size(name_bytes(&tree))?;

@@ -13,7 +13,7 @@ use drawing::legal;
 use inferno::flamegraph::color::{BasicPalette, Palette};
 use inferno::flamegraph::{Direction, Options, from_lines};
 use lines::Lines;
-pub use page::{SCRIPT, STYLE};
+pub use page::{POLICY, SCRIPT, STYLE};
 
 /// Renders a tree, which should be pruned: frames narrower than a tenth of a pixel are not visible.
 ///

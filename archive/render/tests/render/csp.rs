@@ -27,6 +27,16 @@ fn documented_policy_admits_the_script_and_the_styles_that_are_written() {
 }
 
 #[test]
+fn policy_of_a_query_admits_the_script_and_the_style_of_a_drawing() {
+    let expected = format!(
+        "default-src 'none'; script-src {}; style-src {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        source(svg::SCRIPT),
+        source(svg::STYLE)
+    );
+    assert_eq!(svg::POLICY, expected);
+}
+
+#[test]
 fn nothing_but_these_needs_a_policy() {
     let mut tree = davy_profile::FlameTree::new();
     let frame = tree.named_frame("main", davy_profile::FrameKind::Function);

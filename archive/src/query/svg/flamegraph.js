@@ -83,7 +83,8 @@
     searchButton.textContent = term ? 'Reset search' : 'Search';
   }
 
-  // The state is in the address: x and y of the frame that is zoomed in, s the pattern, i whether case is ignored.
+  // The state is in the fragment of the address, which is not sent to the server: x and y of the frame that is zoomed
+  // in, s the pattern, i whether case is ignored. Links of flamegraph.pl have it in the query.
   function save() {
     var query = new URLSearchParams();
     if (view) { query.set('x', String(view.x)); query.set('y', String(view.y)); }
@@ -91,14 +92,14 @@
     if (ignoreCase) query.set('i', '1');
     var text = query.toString();
     try {
-      history.replaceState(null, '', text ? '?' + text : location.href.split('?')[0]);
+      history.replaceState(null, '', text ? '#' + text : location.href.split('#')[0]);
     } catch (error) {
       // A file on disk has no address that can change.
     }
   }
 
   function restore() {
-    var query = new URLSearchParams(location.search);
+    var query = new URLSearchParams(location.hash.slice(1) || location.search);
     var x = Number(query.get('x')), y = Number(query.get('y'));
     if (query.get('x') && query.get('y')) {
       view = items.find(function (item) { return item.x === x && item.y === y; }) || null;

@@ -11,6 +11,9 @@ pub const STYLE: &str = include_str!("flamegraph.css");
 /// The content of the element `script` of every drawing, between the marks of CDATA, which are not part of it.
 pub const SCRIPT: &str = include_str!("flamegraph.js");
 
+/// A Content-Security-Policy that admits the style and the script of a drawing, by their hashes, and nothing else.
+pub const POLICY: &str = "default-src 'none'; script-src 'sha256-G7FCuCivfnbJkuRLzXW7sSI6dXW4PsX0eNF1dDM9gPQ='; style-src 'sha256-gCOr7TOhDlnHDjezPWMiSZrddQ7e2FLAgb4tuqaUuGk='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// Where the boxes begin in what inferno writes.
 const FRAMES: &str = "<svg id=\"frames\" ";
 /// The end of the element around all.

@@ -3,7 +3,7 @@
 use super::forward::{CALLER, LOCAL};
 use super::listener::{Listener, Stream};
 use axum::Router;
-use axum::http::Request;
+use axum::http::{HeaderName, HeaderValue, Request, header};
 use axum::response::{IntoResponse as _, Response};
 use davy_base::Clock;
 use davy_control::{Access, Caller, Connection, Disconnect};
@@ -32,6 +32,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Concurrent connections of a listener; further ones wait in the backlog.
 const CONNECTIONS_MAX: usize = 1_024;
+/// Headers of every response that does not have them itself. The page and drawings have policies of their own.
+const SAFE_HEADERS: [(HeaderName, &str); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-store"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+];
 /// How long a drain waits for requests in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -50,7 +59,9 @@ pub(crate) async fn serve(
     let server = Server {
         builder: builder(),
         connections: GracefulShutdown::new(),
-        router,
+        router: router.layer(axum::middleware::map_response(async |response| {
+            with_safe_headers(response)
+        })),
         access,
         clock: clock.clone(),
     };
@@ -87,6 +98,17 @@ pub(crate) async fn serve(
             "connections still open after the drain; closing them"
         );
     }
+}
+
+/// Adds headers that keep a browser from running, guessing or keeping a response, unless the response has its own.
+fn with_safe_headers(mut response: Response) -> Response {
+    for (name, value) in SAFE_HEADERS {
+        let headers = response.headers_mut();
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    response
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -184,7 +206,7 @@ impl Service<Request<Incoming>> for Admission {
                 request.extensions_mut().insert(self.disconnect.clone());
                 Either::Right(self.router.call(request))
             }
-            Err(problem) => Either::Left(ready(Ok(problem.into_response()))),
+            Err(problem) => Either::Left(ready(Ok(with_safe_headers(problem.into_response())))),
         }
     }
 }

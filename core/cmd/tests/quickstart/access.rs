@@ -117,3 +117,24 @@ fn forwarded_change_without_a_token_is_refused_unless_the_proxy_is_trusted() {
     check(&davy, &[local], 200);
     check(&davy, &[remote], 403);
 }
+
+#[test]
+fn no_response_can_run_or_be_kept_in_a_browser() {
+    let sandbox = Sandbox::new();
+    let davy = sandbox.start_quiet(&[]);
+    for (url, method, path) in requests(&davy) {
+        let host = ("host", url.trim_start_matches("http://"));
+        for headers in [&[host][..], &[("host", "attacker.example")]] {
+            let (status, text) = send(url, method, path, headers);
+            let head = text.split("\r\n\r\n").next().expect("a head");
+            let header = |name: &str| {
+                let line = head.lines().find_map(|line| line.strip_prefix(name));
+                line.unwrap_or_else(|| panic!("{method} {path}, {status}: no {name} in {head}"))
+            };
+            assert_eq!(header("x-content-type-options: "), "nosniff");
+            assert!(header("cache-control: ").starts_with("no-"), "{head}");
+            let policy = header("content-security-policy: ");
+            assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        }
+    }
+}
