@@ -160,11 +160,13 @@ describe('history', () => {
     history.add(NOW - 2_000, [['api', heap(5)]]);
     history.add(NOW, [['api', heap(6)]]);
     history.seed('api', 'heap', [{ at: NOW - 30_000, value: 2 }, { at: NOW - 20_000, value: 3 }, { at: NOW - 10_000, value: 4 }, { at: NOW - 1_000, value: 9 }], 10_000);
-    history.seed('api', 'cpu', [{ at: NOW - 20_000, value: 1 }], 10_000);
+    history.seed('api', 'cpu', [{ at: NOW - 40_000, value: 7 }, { at: NOW - 15_000, value: 1 }], 10_000);
     history.seed('gone', 'heap', [{ at: NOW - 20_000, value: 1 }], 10_000);
     expect(history.of('api', 'heap').map((p) => p.value)).toEqual([2, 3, 4, 5, 6]);
     expect(history.change('api', 'heap')).toBe(4);
-    expect(history.of('api', 'cpu').map((p) => p.value)).toEqual([1, 0, 0]);
+    expect(history.of('api', 'cpu').map((p) => p.value)).toEqual([7, 1, 0, 0]);
+    history.seed('api', 'alloc', [{ at: NOW - 30_000, value: 3 }, { at: NOW - 20_000, value: 4 }], 10_000);
+    expect(history.of('api', 'alloc').map((p) => p.value)).toEqual([3, 4, 0, 0]);
     expect(path(history.of('api', 'heap'), NOW, 0, 120, 18).match(/M/g)).toHaveLength(1);
     expect(history.of('gone', 'heap')).toEqual([]);
   });

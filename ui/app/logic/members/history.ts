@@ -55,12 +55,15 @@ export class History {
     const track = this.tracks.get(key);
     if (track === undefined || track.at.length === 0) return;
     track.step = step;
-    for (const { at, value } of points.toReversed()) {
-      const known = track.at.indexOf(at);
-      if (known >= 0) track.samples[known] = { ...track.samples[known], [trend]: value };
-      else if (at < track.at[0]) {
-        track.at.unshift(at);
-        track.samples.unshift({ [trend]: value });
+    const isSeen = (sample: Partial<Sample>): boolean => Object.keys(sample).length === TRENDS.length;
+    const seen = track.at[track.samples.findIndex(isSeen)];
+    for (const { at, value } of points) {
+      if (at >= seen) continue;
+      const next = track.at.findIndex((other) => other >= at);
+      if (track.at[next] === at) track.samples[next] = { ...track.samples[next], [trend]: value };
+      else {
+        track.at.splice(next, 0, at);
+        track.samples.splice(next, 0, { [trend]: value });
       }
     }
   }
