@@ -9,6 +9,7 @@ use std::process::Command;
 const FLOORS: &[(&str, u32)] = &[
     ("davy-base", 0),
     ("davy-tag", 0),
+    ("davy-model", 0),
     ("davy-test-support", 0),
     ("davy-tidy", 0),
     ("davy-profile", 0),
