@@ -152,27 +152,19 @@ impl Handle {
 
     /// The event with which its collector moves it on at this time, if there is one.
     pub fn due(self, facts: HandleFacts, at: Millis) -> Option<HandleEvent> {
-        let event = match self.state {
+        let unused = Self::unused(facts);
+        let expired = (!facts.is_worker_stalled).then_some(HandleEvent::Expired {
+            synced_at: facts.worker_synced_at,
+        });
+        let events = match self.state {
             // Its worker removes the row with a report.
-            HandleState::Destroying => return None,
-            HandleState::Failed => HandleEvent::Discarded,
-            HandleState::Created if self.missing_since.is_some() && !facts.is_worker_stalled => {
-                let expired = HandleEvent::Expired {
-                    synced_at: facts.worker_synced_at,
-                };
-                if self.apply(expired, at).is_ok() {
-                    expired
-                } else {
-                    Self::unused(facts)?
-                }
-            }
-            HandleState::Created => Self::unused(facts)?,
-            HandleState::Creating => match Self::unused(facts) {
-                Some(unused) => unused,
-                None => HandleEvent::CreationTimedOut,
-            },
+            HandleState::Destroying => [None, None],
+            HandleState::Failed => [Some(HandleEvent::Discarded), None],
+            HandleState::Created => [expired, unused],
+            HandleState::Creating => [unused, Some(HandleEvent::CreationTimedOut)],
         };
-        self.apply(event, at).is_ok().then_some(event)
+        let mut events = events.into_iter().flatten();
+        events.find(|event| self.apply(*event, at).is_ok())
     }
 
     fn unused(facts: HandleFacts) -> Option<HandleEvent> {

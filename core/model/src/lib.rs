@@ -5,10 +5,12 @@ pub mod handle;
 pub mod illegal;
 pub mod name;
 pub mod owner;
+pub mod signature;
 pub mod sync;
 pub mod task;
 #[cfg(test)]
 mod test_random;
+pub mod wire;
 pub mod worker;
 
 pub use build::{Build, BuildEvent, BuildState};

@@ -6,6 +6,7 @@ pub(crate) enum Value<'a> {
     Int(Option<i64>),
     Text(Option<&'a str>),
     Bool(Option<bool>),
+    Bytes(&'a [u8]),
 }
 
 impl From<i64> for Value<'_> {
@@ -23,6 +24,12 @@ impl From<u32> for Value<'_> {
 impl From<Option<i64>> for Value<'_> {
     fn from(value: Option<i64>) -> Self {
         Self::Int(value)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Self::Bytes(value)
     }
 }
 

@@ -116,6 +116,7 @@ macro_rules! bound {
                 Value::Int(value) => query.bind(value),
                 Value::Text(value) => query.bind(value),
                 Value::Bool(value) => query.bind(value),
+                Value::Bytes(value) => query.bind(value),
             };
         }
         query

@@ -9,7 +9,9 @@ mod aborts;
 mod audit;
 mod backend;
 mod budgets;
+mod builds;
 mod jobs;
+mod marks;
 mod postgres_faults;
 mod postgres_tls;
 mod processes;
@@ -19,6 +21,8 @@ mod slots;
 mod sqlite_faults;
 mod ticks;
 mod toggles;
+mod worker_sync;
+mod workers;
 
 /// A test for each check and database.
 macro_rules! conformance {
@@ -84,6 +88,36 @@ conformance! {
         jobs_are_replaced_by_name_and_keep_their_ids
         jobs_are_sorted_alike_on_every_database
         deleting_the_jobs_of_a_team_leaves_others
+    }
+    workers {
+        challenge_is_answered_once_and_only_with_the_current_key
+        later_registration_replaces_the_earlier_one
+        revoked_key_ends_the_session
+        workers_land_and_retire
+    }
+    worker_sync {
+        sync_agrees_with_the_model_in_random_histories
+        sync_takes_four_statements_whatever_the_number_of_handles
+        stale_report_changes_nothing
+        foreign_handles_are_named_and_untouched
+        concurrent_reports_of_one_worker_follow_each_other
+        stalled_worker_returns_with_everything_that_it_has
+    }
+    marks {
+        marks_of_containers_and_volumes_agree_with_the_model
+        marks_of_workers_agree_with_the_model
+        marks_of_builds_agree_with_the_model
+        batches_are_bounded
+        concurrent_markers_and_reports_do_not_fail
+    }
+    builds {
+        build_is_claimed_once_by_many_concurrent_workers
+        claim_respects_capacity_platform_and_tags
+        outdated_holder_cannot_change_a_build
+        log_chunks_are_stored_once_and_bounded
+        abort_reaches_pending_and_started_builds
+        build_leaves_no_row_behind
+        files_are_read_back_and_bounded
     }
     schema {
         concurrent_migrations_create_one_schema

@@ -1,0 +1,148 @@
+//! The bodies of requests between workers and the API.
+
+use crate::{HandleKind, Report, Task};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The response to a request for a challenge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenge {
+    /// What the registration has to sign.
+    pub challenge: String,
+}
+
+/// A registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// The challenge that it signs.
+    pub challenge: String,
+    /// The platform, such as `linux`.
+    pub platform: String,
+    /// Tags of the worker.
+    pub tags: BTreeSet<String>,
+    /// Containers at the same time, at most.
+    pub capacity: u32,
+    /// Whether the worker is removed instead of stalled when it stops reporting.
+    pub is_ephemeral: bool,
+    /// The version of Davy.
+    pub version: String,
+}
+
+/// The response to a registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// The number of the registration.
+    pub registration: i64,
+}
+
+/// A report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    /// What the worker has.
+    pub report: Report,
+    /// What it says about itself.
+    pub status: Status,
+}
+
+/// What a worker says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// Destroys in progress.
+    pub destroying: u64,
+    /// Destroys that exceeded their deadline and still run.
+    pub hung: u64,
+    /// Destroys that failed since the process started.
+    pub failed_destroys: u64,
+    /// Builds that run.
+    pub builds: u64,
+}
+
+/// The response to a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// Whether the report counts. If not, nothing has changed.
+    pub accepted: bool,
+    /// The generation of the last accepted report.
+    pub generation: i64,
+    /// What the worker has to destroy.
+    pub doomed: BTreeMap<String, HandleKind>,
+    /// Handles of other workers in the report.
+    pub foreign: Vec<String>,
+}
+
+/// The response to a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The build, if there is a fitting one.
+    pub build: Option<Assignment>,
+}
+
+/// A build that a worker has to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The build.
+    pub id: i64,
+    /// Its task.
+    pub task: Task,
+    /// The container to create.
+    pub container: String,
+    /// The volume to create for it: the working directory.
+    pub volume: String,
+}
+
+/// Part of the output of a task. Without text it only renews the lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogPart {
+    /// Its number, from 1. A part that was stored before is not stored again.
+    pub number: i64,
+    /// Whole characters without zero bytes.
+    pub text: String,
+}
+
+/// The response to part of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStored {
+    /// Whether the worker still holds the build; if not, it stops the task.
+    pub is_held: bool,
+    /// Whether the log has reached its limit; the part is not stored.
+    pub is_full: bool,
+    /// Whether a person has requested to abort the build.
+    pub is_abort_requested: bool,
+}
+
+/// Whether a container or volume could be created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Creation {
+    /// Whether it exists.
+    pub succeeded: bool,
+}
+
+/// The end of a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum End {
+    /// The task has exited.
+    Exited {
+        /// Its exit code; 128 and the number of the signal that killed it.
+        code: i32,
+    },
+    /// The task could not be run to its end.
+    Errored {
+        /// Why.
+        error: String,
+    },
+    /// It was stopped because a person aborted the build.
+    Aborted,
+}
+
+/// The response to the end of a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Whether the worker held the build.
+    pub is_held: bool,
+}

@@ -1,0 +1,269 @@
+//! One-off builds and their logs.
+
+use crate::backend::Database;
+use crate::workers::{register, report};
+use davy_model::HandleKind;
+use davy_model::sync::generation;
+use davy_store::{
+    Appended, BuildEnd, ClaimHandles, ClaimedBuild, FILE_BYTES_MAX, FileKind, LOG_BYTES_MAX, Store,
+};
+
+const TASK: &str = r#"{"run": {"path": "true"}}"#;
+
+async fn create(store: &Store) -> i64 {
+    let id = store.create_build("alice", TASK, "linux", true).await;
+    id.unwrap()
+}
+
+async fn claim(store: &Store, worker: &str, fence: i64, suffix: &str) -> Option<ClaimedBuild> {
+    let (container, volume) = (format!("c-{suffix}"), format!("v-{suffix}"));
+    let handles = ClaimHandles {
+        container: &container,
+        volume: &volume,
+    };
+    store.claim_build(worker, fence, handles).await.unwrap()
+}
+
+async fn state(store: &Store, id: i64) -> String {
+    store.build(id).await.unwrap().expect("it exists").state
+}
+
+pub(crate) async fn build_is_claimed_once_by_many_concurrent_workers(database: Database) {
+    let stores = [database.store().await, database.store().await];
+    let mut workers = Vec::new();
+    for number in 0..6 {
+        let name = format!("w{number}");
+        workers.push((register(&stores[0], &name).await, name));
+    }
+    for round in 0..5 {
+        let id = create(&stores[0]).await;
+        let claims: Vec<_> = workers
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(at, (fence, name))| {
+                let store = stores[at % 2].clone();
+                let suffix = format!("{round}-{at}");
+                tokio::spawn(async move { claim(&store, &name, fence, &suffix).await })
+            })
+            .collect();
+        let mut claimed = Vec::new();
+        for claim in claims {
+            claimed.extend(claim.await.expect("no panic").map(|build| build.id));
+        }
+        assert_eq!(claimed, [id]);
+    }
+}
+
+pub(crate) async fn claim_respects_capacity_platform_and_tags(database: Database) {
+    let store = database.store().await;
+    let fence = register(&store, "w").await;
+    database.execute("UPDATE workers SET capacity = 2").await;
+    let tagged = r#"{"run": {"path": "true"}, "tags": ["gpu"]}"#;
+    store
+        .create_build("alice", tagged, "linux", true)
+        .await
+        .unwrap();
+    store
+        .create_build("alice", TASK, "darwin", true)
+        .await
+        .unwrap();
+    let unready = store
+        .create_build("alice", TASK, "linux", false)
+        .await
+        .unwrap();
+    assert_eq!(claim(&store, "w", fence, "0").await, None);
+    assert!(store.ready_build(unready).await.unwrap());
+    let first = claim(&store, "w", fence, "1")
+        .await
+        .expect("it is ready now");
+    assert_eq!((first.id, &*first.task), (unready, TASK));
+    create(&store).await;
+    create(&store).await;
+    assert_eq!(
+        claim(&store, "w", fence + 1, "2").await,
+        None,
+        "no such registration"
+    );
+    assert!(claim(&store, "w", fence, "2").await.is_some());
+    assert_eq!(claim(&store, "w", fence, "3").await, None, "it is full");
+    let containers = store
+        .handles(HandleKind::Container, "w", "", 9)
+        .await
+        .unwrap();
+    assert_eq!(containers.len(), 2);
+    store.land_worker("w").await.unwrap();
+    database.execute("UPDATE workers SET capacity = 20").await;
+    assert_eq!(claim(&store, "w", fence, "4").await, None, "it lands");
+}
+
+pub(crate) async fn outdated_holder_cannot_change_a_build(database: Database) {
+    let (store, other) = (database.store().await, database.store().await);
+    let first = register(&store, "w").await;
+    let id = create(&store).await;
+    claim(&store, "w", first, "1").await.expect("pending");
+    let done = BuildEnd::Exited { code: 0 };
+    let wrong = store.finish_build(id, "x", first, &done).await.unwrap();
+    assert!(!wrong, "another worker");
+    assert_eq!(
+        store.renew_build(id, "w", first).await.unwrap(),
+        Some(false)
+    );
+    // The worker restarts. Its first process may still be alive, and says that the task is done.
+    register(&other, "w").await;
+    assert_eq!(state(&store, id).await, "errored");
+    assert!(!store.finish_build(id, "w", first, &done).await.unwrap());
+    assert_eq!(store.renew_build(id, "w", first).await.unwrap(), None);
+    let late = store.append_log(id, "w", first, 1, "late").await.unwrap();
+    assert_eq!(late, Appended::Fenced);
+    assert_eq!(state(&store, id).await, "errored");
+    assert_eq!(
+        other.latest_claimable_build().await.unwrap(),
+        None,
+        "never rerun"
+    );
+}
+
+pub(crate) async fn log_chunks_are_stored_once_and_bounded(database: Database) {
+    let store = database.store().await;
+    let fence = register(&store, "w").await;
+    let id = create(&store).await;
+    claim(&store, "w", fence, "1").await.expect("pending");
+    let stored = Appended::Stored {
+        is_abort_requested: false,
+    };
+    for _ in 0..2 {
+        for (number, text) in [(1, "one\n"), (2, "zwei ä\n")] {
+            let appended = store.append_log(id, "w", fence, number, text).await;
+            assert_eq!(appended.unwrap(), stored);
+        }
+    }
+    let text = async |after: i64| -> Vec<String> {
+        let chunks = store.log_after(id, after, 10).await.unwrap();
+        chunks.into_iter().map(|chunk| chunk.text).collect()
+    };
+    assert_eq!(text(0).await, ["one\n", "zwei ä\n"]);
+    assert_eq!(text(1).await, ["zwei ä\n"]);
+    assert_eq!(store.build(id).await.unwrap().unwrap().log_bytes, 12);
+    database
+        .execute(&format!(
+            "UPDATE builds SET log_bytes = {}",
+            LOG_BYTES_MAX - 2
+        ))
+        .await;
+    let long = store.append_log(id, "w", fence, 3, "abc").await.unwrap();
+    assert_eq!(long, Appended::TooLong);
+    assert_eq!(text(2).await, Vec::<String>::new());
+    assert_eq!(
+        store.append_log(id, "w", fence, 3, "ab").await.unwrap(),
+        stored
+    );
+}
+
+pub(crate) async fn abort_reaches_pending_and_started_builds(database: Database) {
+    let store = database.store().await;
+    let fence = register(&store, "w").await;
+    let pending = create(&store).await;
+    assert!(store.abort_build(pending).await.unwrap());
+    assert_eq!(state(&store, pending).await, "aborted");
+    assert!(!store.abort_build(pending).await.unwrap(), "it is over");
+    let started = create(&store).await;
+    claim(&store, "w", fence, "1").await.expect("pending");
+    let unasked = store.finish_build(started, "w", fence, &BuildEnd::Aborted);
+    assert!(!unasked.await.unwrap(), "nobody has requested it");
+    assert!(store.abort_build(started).await.unwrap());
+    assert_eq!(state(&store, started).await, "started");
+    let asked = store.renew_build(started, "w", fence).await.unwrap();
+    assert_eq!(asked, Some(true));
+    let ended = store.finish_build(started, "w", fence, &BuildEnd::Aborted);
+    assert!(ended.await.unwrap());
+    assert_eq!(state(&store, started).await, "aborted");
+}
+
+pub(crate) async fn build_leaves_no_row_behind(database: Database) {
+    let store = database.store().await;
+    let fence = register(&store, "w").await;
+    let id = create(&store).await;
+    let build = claim(&store, "w", fence, "1").await.expect("pending");
+    for handle in [&build.container, &build.volume] {
+        assert!(store.created_handle("w", handle, true).await.unwrap());
+        assert!(!store.created_handle("w", handle, true).await.unwrap());
+    }
+    store.append_log(id, "w", fence, 1, "hello").await.unwrap();
+    let failed = BuildEnd::Exited { code: 3 };
+    assert!(store.finish_build(id, "w", fence, &failed).await.unwrap());
+    let over = store.build(id).await.unwrap().unwrap();
+    assert_eq!((&*over.state, over.exit_code), ("failed", Some(3)));
+    let mark = async || {
+        store.mark_containers(10).await.unwrap();
+        store.mark_volumes(10).await.unwrap();
+        store.mark_builds(10).await.unwrap();
+    };
+    // Containers first, their volumes with the report after they were destroyed.
+    let mut has = vec![&*build.container, &*build.volume];
+    for (sequence, expected) in [(1, &*build.container), (3, &*build.volume)] {
+        mark().await;
+        let with = report(generation(fence, sequence), &has);
+        let outcome = store.sync_worker("w", &with, None).await.unwrap();
+        let davy_store::SyncOutcome::Accepted { doomed, .. } = outcome else {
+            panic!("expected an accepted report, got {outcome:?}");
+        };
+        let doomed: Vec<&str> = doomed.iter().map(|(handle, _)| &**handle).collect();
+        assert_eq!(doomed, [expected]);
+        has.retain(|handle| *handle != expected);
+        let without = report(generation(fence, sequence + 1), &has);
+        store.sync_worker("w", &without, None).await.unwrap();
+    }
+    for kind in HandleKind::ALL {
+        assert_eq!(store.handles(*kind, "", "", 9).await.unwrap(), []);
+    }
+    mark().await;
+    database
+        .execute("UPDATE builds SET since = since - 8 * 24 * 3600000")
+        .await;
+    store.mark_builds(10).await.unwrap();
+    assert_eq!(store.build(id).await.unwrap(), None);
+    assert_eq!(store.log_after(id, 0, 9).await.unwrap(), []);
+}
+
+pub(crate) async fn files_are_read_back_and_bounded(database: Database) {
+    let store = database.store().await;
+    let id = create(&store).await;
+    let part = vec![0, 1, 255, 0];
+    for (kind, name, number) in [
+        (FileKind::Input, "a", 1),
+        (FileKind::Input, "a", 2),
+        (FileKind::Output, "a", 1),
+    ] {
+        assert!(
+            store
+                .put_file_part(id, kind, name, number, &part)
+                .await
+                .unwrap()
+        );
+    }
+    let read = store.file_part(id, FileKind::Input, "a", 2).await.unwrap();
+    assert_eq!(read, Some(part));
+    let read = store.file_part(id, FileKind::Output, "a", 2).await.unwrap();
+    assert_eq!(read, None);
+    // A repeated part is replaced and counted once.
+    let large = vec![7; FILE_BYTES_MAX as usize - 8];
+    for _ in 0..2 {
+        assert!(
+            store
+                .put_file_part(id, FileKind::Input, "a", 1, &large)
+                .await
+                .unwrap()
+        );
+    }
+    let more = store.put_file_part(id, FileKind::Input, "b", 1, b"x").await;
+    assert!(!more.unwrap(), "over the limit");
+    let absent = store.file_part(id, FileKind::Input, "b", 1).await.unwrap();
+    assert_eq!(absent, None);
+    assert!(
+        !store
+            .put_file_part(id + 1, FileKind::Input, "b", 1, b"x")
+            .await
+            .unwrap()
+    );
+}

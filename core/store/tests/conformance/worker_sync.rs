@@ -1,0 +1,267 @@
+//! Reports of workers.
+
+use crate::backend::Database;
+use crate::workers::{register, report};
+use davy_base::Random;
+use davy_model::handle::MISSING_MAX;
+use davy_model::sync::{Decision, Row, Rows, generation, reconcile};
+use davy_model::{Handle, HandleKind, HandleState, Report};
+use davy_store::{Store, SyncOutcome};
+
+/// Inserts a handle.
+pub(crate) async fn insert(database: &Database, handle: &str, worker: &str, rest: &str) {
+    let sql = format!(
+        "INSERT INTO handles (handle, worker, kind, state, since, missing_since)
+         VALUES ('{handle}', '{worker}', {rest})"
+    );
+    database.execute(&sql).await;
+}
+
+/// All handles; times are replaced by whether they are set.
+async fn rows(store: &Store) -> Rows {
+    let mut rows = Rows::new();
+    for kind in HandleKind::ALL {
+        for row in store.handles(*kind, "", "", 10_000).await.unwrap() {
+            let mut handle = Handle::new(HandleState::parse(&row.state).expect("a state"), 0);
+            handle.kind = *kind;
+            handle.missing_since = row.missing_since.map(|_| 1);
+            let worker = row.worker;
+            rows.insert(row.handle, Row { worker, handle });
+        }
+    }
+    rows
+}
+
+/// The rows of the model, with times as [`rows`] has them.
+fn without_times(rows: &Rows) -> Rows {
+    let mut rows = rows.clone();
+    for row in rows.values_mut() {
+        row.handle.since = 0;
+        row.handle.missing_since = row.handle.missing_since.map(|_| 1);
+    }
+    rows
+}
+
+async fn accepted(store: &Store, worker: &str, report: &Report) -> (Vec<String>, Vec<String>) {
+    match store.sync_worker(worker, report, None).await.unwrap() {
+        SyncOutcome::Accepted { doomed, foreign } => {
+            let doomed = doomed.into_iter().map(|(handle, _)| handle).collect();
+            (doomed, foreign)
+        }
+        other => panic!("expected an accepted report, got {other:?}"),
+    }
+}
+
+pub(crate) async fn sync_agrees_with_the_model_in_random_histories(database: Database) {
+    let store = database.store().await;
+    let mut random = Random::seeded(17);
+    let mut generations = [
+        generation(register(&store, "a").await, 0),
+        generation(register(&store, "b").await, 0),
+    ];
+    for number in 0..30 {
+        let worker = if random.below(3) == 0 { "b" } else { "a" };
+        let kind = HandleKind::ALL[number % 2];
+        let state = HandleState::ALL[random.below(4) as usize];
+        let is_missing = state == HandleState::Created && random.below(3) == 0;
+        let missing = if is_missing { "5" } else { "NULL" };
+        let rest = format!("'{kind}', '{state}', 5, {missing}");
+        insert(&database, &format!("h{number}"), worker, &rest).await;
+    }
+    let mut model = rows(&store).await;
+    for _ in 0..60 {
+        let which = random.below(2) as usize;
+        let worker = ["a", "b"][which];
+        let is_stale = random.below(5) == 0;
+        let handles = (0..35)
+            .filter(|_| random.below(2) == 0)
+            .map(|number| (format!("h{number}"), HandleKind::ALL[number % 2]))
+            .collect();
+        let report = Report {
+            generation: generations[which] + i64::from(!is_stale),
+            handles,
+        };
+        let outcome = store.sync_worker(worker, &report, None).await.unwrap();
+        match reconcile(worker, generations[which], &model, &report) {
+            Decision::Stale { current } => {
+                let generation = current;
+                assert_eq!(outcome, SyncOutcome::Stale { generation });
+            }
+            Decision::Accepted(mut changes) => {
+                changes.apply(worker, &mut model, 9);
+                changes.doomed.sort();
+                changes.foreign.truncate(10);
+                let expected = SyncOutcome::Accepted {
+                    doomed: changes.doomed,
+                    foreign: changes.foreign,
+                };
+                assert_eq!(outcome, expected);
+                generations[which] += 1;
+            }
+        }
+        assert_eq!(rows(&store).await, without_times(&model));
+        // Whatever has become settled is created again or doomed, so that the history does not end.
+        let number = random.below(35);
+        let state = HandleState::ALL[random.below(4) as usize];
+        let change = format!(
+            "UPDATE handles SET state = '{state}', missing_since = NULL WHERE handle = 'h{number}'"
+        );
+        database.execute(&change).await;
+        if let Some(row) = model.get_mut(&format!("h{number}")) {
+            row.handle.state = state;
+            row.handle.missing_since = None;
+        }
+    }
+}
+
+pub(crate) async fn sync_takes_four_statements_whatever_the_number_of_handles(database: Database) {
+    let store = database.store().await;
+    let registration = register(&store, "w").await;
+    let statements = || -> u64 { store.stats().queries.iter().map(|row| row.queries).sum() };
+    for (sequence, count) in [(1, 0), (2, 10), (3, 20_000), (4, 20_000)] {
+        let handles: Vec<String> = (0..count).map(|number| format!("h{number}")).collect();
+        let handles: Vec<&str> = handles.iter().map(String::as_str).collect();
+        let report = report(generation(registration, sequence), &handles);
+        let before = statements();
+        let (doomed, _) = accepted(&store, "w", &report).await;
+        assert_eq!(doomed.len(), count, "all are unknown at first");
+        // BEGIN, four statements, COMMIT.
+        assert_eq!(statements() - before, 6, "{count} handles");
+    }
+}
+
+pub(crate) async fn stale_report_changes_nothing(database: Database) {
+    let store = database.store().await;
+    let registration = register(&store, "w").await;
+    insert(&database, "live", "w", "'container', 'created', 5, NULL").await;
+    insert(
+        &database,
+        "doomed",
+        "w",
+        "'container', 'destroying', 5, NULL",
+    )
+    .await;
+    let newer = report(generation(registration, 2), &["live", "doomed"]);
+    assert_eq!(accepted(&store, "w", &newer).await.0, ["doomed"]);
+    let before = (rows(&store).await, store.workers("", 9).await.unwrap());
+    for sequence in [0, 1, 2] {
+        let late = report(generation(registration, sequence), &["unknown"]);
+        let outcome = store.sync_worker("w", &late, Some("{}")).await.unwrap();
+        let generation = newer.generation;
+        assert_eq!(outcome, SyncOutcome::Stale { generation });
+    }
+    assert_eq!(
+        (rows(&store).await, store.workers("", 9).await.unwrap()),
+        before
+    );
+    let unknown = store.sync_worker("nobody", &newer, None).await.unwrap();
+    assert_eq!(unknown, SyncOutcome::UnknownWorker);
+}
+
+pub(crate) async fn foreign_handles_are_named_and_untouched(database: Database) {
+    let store = database.store().await;
+    let liar = register(&store, "liar").await;
+    register(&store, "honest").await;
+    for number in 0..20 {
+        let name = format!("honest-{number:02}");
+        insert(
+            &database,
+            &name,
+            "honest",
+            "'container', 'created', 5, NULL",
+        )
+        .await;
+    }
+    insert(
+        &database,
+        "honest-doomed",
+        "honest",
+        "'volume', 'destroying', 5, NULL",
+    )
+    .await;
+    let before = rows(&store).await;
+    let names: Vec<String> = before.keys().cloned().collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let lie = report(generation(liar, 1), &names);
+    let (doomed, foreign) = accepted(&store, "liar", &lie).await;
+    assert_eq!((doomed.len(), foreign.len()), (0, 10));
+    assert_eq!(foreign[0], "honest-00");
+    assert_eq!(rows(&store).await, before);
+    let workers = store.workers("", 10).await.unwrap();
+    assert_eq!(workers[0].foreign_handles, "[]");
+    assert!(workers[1].foreign_handles.contains("honest-00"));
+    let truth = report(generation(liar, 2), &[]);
+    accepted(&store, "liar", &truth).await;
+    assert_eq!(
+        store.workers("", 10).await.unwrap()[1].foreign_handles,
+        "[]"
+    );
+}
+
+pub(crate) async fn concurrent_reports_of_one_worker_follow_each_other(database: Database) {
+    let stores = [database.store().await, database.store().await];
+    let registration = register(&stores[0], "w").await;
+    let reports: Vec<_> = (1..=16u32)
+        .map(|sequence| {
+            let store = stores[sequence as usize % 2].clone();
+            tokio::spawn(async move {
+                let handles = ["a", "b", &format!("c{sequence}")];
+                let report = report(generation(registration, sequence), &handles);
+                store.sync_worker("w", &report, None).await.unwrap()
+            })
+        })
+        .collect();
+    let mut accepted_count = 0;
+    for report in reports {
+        let outcome = report.await.expect("no panic");
+        accepted_count += u32::from(matches!(outcome, SyncOutcome::Accepted { .. }));
+    }
+    assert!(accepted_count >= 1);
+    // The latest generation is always accepted, and its handles are what is left.
+    let names: Vec<String> = rows(&stores[0]).await.into_keys().collect();
+    assert_eq!(names, ["a", "b", "c16"]);
+}
+
+pub(crate) async fn stalled_worker_returns_with_everything_that_it_has(database: Database) {
+    let store = database.store().await;
+    let registration = register(&store, "w").await;
+    let state = async || store.workers("", 1).await.unwrap().remove(0).state;
+    database
+        .execute(
+            "INSERT INTO builds (state, since, created_at, created_by, task, platform, is_ready)
+             VALUES ('started', 5, 5, 'a', '{}', 'linux', TRUE)",
+        )
+        .await;
+    database
+        .execute(
+            "INSERT INTO handles (handle, worker, kind, state, since, build)
+             SELECT 'live', 'w', 'container', 'created', 5, id FROM builds",
+        )
+        .await;
+    insert(&database, "gone", "w", "'container', 'created', 5, NULL").await;
+    database
+        .execute("UPDATE handles SET build = (SELECT id FROM builds)")
+        .await;
+    let live = |sequence: u32| report(generation(registration, sequence), &["live"]);
+    accepted(&store, "w", &live(1)).await;
+    // It is silent for an hour: the cable is cut.
+    database
+        .execute(
+            "UPDATE workers SET heartbeat_at = heartbeat_at - 3600000, synced_at = synced_at - 3600000",
+        )
+        .await;
+    database
+        .execute("UPDATE handles SET missing_since = missing_since - 3600000 WHERE handle = 'gone'")
+        .await;
+    store.mark_workers(10).await.unwrap();
+    assert_eq!(state().await, "stalled");
+    store.mark_containers(10).await.unwrap();
+    assert_eq!(rows(&store).await.len(), 2, "nothing expires on it");
+    // It returns. What two reports an hour apart lack is gone; what lives is not touched.
+    let (doomed, _) = accepted(&store, "w", &live(2)).await;
+    assert_eq!((doomed, &*state().await), (vec![], "running"));
+    const { assert!(MISSING_MAX < 3_600_000) };
+    store.mark_containers(10).await.unwrap();
+    let left: Vec<String> = rows(&store).await.into_keys().collect();
+    assert_eq!(left, ["live"]);
+}
