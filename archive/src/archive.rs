@@ -115,8 +115,8 @@ impl Archive {
     }
 }
 
-/// Method and path of every route, and the name of its operation in toggles, metrics, profiles and
-/// OpenAPI.
+/// Method and path of every route, those of davy-connect included, and the name of its operation in toggles, metrics,
+/// profiles and OpenAPI.
 pub const OPERATIONS: &[(&str, &str, &str)] = &[
     ("POST", "/ingest", "Ingest"),
     ("POST", "/pyroscope/ingest", "Ingest"),
@@ -134,4 +134,33 @@ pub const OPERATIONS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/profiles/pprof", "QueryPprof"),
     ("GET", "/api/v1/profiles/folded", "QueryFolded"),
     ("GET", "/api/v1/profiles/svg", "QuerySvg"),
+    (
+        "GET",
+        "/querier.v1.QuerierService/{method}",
+        "QuerierService",
+    ),
+    (
+        "POST",
+        "/querier.v1.QuerierService/{method}",
+        "QuerierService",
+    ),
+    (
+        "POST",
+        "/settings.v1.SettingsService/{method}",
+        "SettingsService",
+    ),
+    (
+        "POST",
+        "/settings.v1.RecordingRulesService/{method}",
+        "RecordingRulesService",
+    ),
+    ("POST", "/version.v1.Version/{method}", "VersionService"),
+    (
+        "POST",
+        "/capabilities.v1.FeatureFlagsService/{method}",
+        "FeatureFlagsService",
+    ),
+    ("GET", "/pyroscope/render", "Render"),
+    ("GET", "/pyroscope/render-diff", "RenderDiff"),
+    ("GET", "/pyroscope/label-values", "ListLabelValues"),
 ];

@@ -19,8 +19,10 @@ mod suffix;
 mod symbols;
 mod tenant;
 
+pub use body::read as read_body;
 pub use decode::{Format, Push, WindowIdentity};
 pub use http::router;
+pub use memory::Reservation;
 pub use sample_types::SampleTypes;
 pub use service::Ingest;
-pub(crate) use tenant::tenant;
+pub use tenant::tenant;

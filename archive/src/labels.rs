@@ -11,6 +11,11 @@ pub const NAME: &str = "__name__";
 /// The label by which samples can be grouped although nobody pushed it: the build id of their program.
 pub const BUILD_ID: &str = "build_id";
 
+/// The labels with the id of the span that a sample belongs to: that of OpenTelemetry, and that of agents of Pyroscope.
+pub const SPANS: [&str; 2] = ["span_id", "profile_id"];
+/// The label with the id of the trace that a sample belongs to.
+pub const TRACES: [&str; 1] = ["trace_id"];
+
 /// Maximum length of a label name, in bytes.
 pub const NAME_BYTES: usize = 1_024;
 /// Maximum length of a label value, in bytes.

@@ -4,6 +4,7 @@ use crate::labels::SERVICE;
 use crate::pattern;
 use davy_profile::flame::UNTAGGED;
 use regex::Regex;
+use std::collections::BTreeSet;
 
 #[derive(Clone, Debug)]
 enum Matcher {
@@ -29,6 +30,8 @@ impl Matcher {
 #[derive(Clone, Debug, Default)]
 pub struct Selector {
     matchers: Vec<(String, Matcher)>,
+    /// Alternatives: one of these labels must have one of these values.
+    any: Vec<(&'static [&'static str], BTreeSet<String>)>,
     text: String,
 }
 
@@ -111,6 +114,7 @@ impl Selector {
         }
         Ok(Self {
             matchers,
+            any: Vec::new(),
             text: text.trim().to_owned(),
         })
     }
@@ -119,14 +123,26 @@ impl Selector {
     pub fn of_service(service: &str) -> Self {
         Self {
             matchers: vec![(SERVICE.to_owned(), Matcher::Equal(service.to_owned()))],
+            any: Vec::new(),
             text: format!("{{{SERVICE}={service:?}}}"),
         }
+    }
+
+    /// Selects only series of which one of `labels` has one of `values`; the text does not say so.
+    #[must_use]
+    pub fn with_any(mut self, labels: &'static [&'static str], values: BTreeSet<String>) -> Self {
+        self.any.push((labels, values));
+        self
     }
 
     /// Whether a series is selected; `value` returns the value of a label, "" if there is none.
     pub fn selects<'a>(&self, value: impl Fn(&str) -> &'a str) -> bool {
         let mut matchers = self.matchers.iter();
         matchers.all(|(name, matcher)| matcher.matches(value(name)))
+            && self.any.iter().all(|(labels, values)| {
+                let mut labels = labels.iter();
+                labels.any(|name| values.contains(value(name)))
+            })
     }
 
     /// Whether series of this service can be selected.
@@ -139,7 +155,7 @@ impl Selector {
 
     /// Whether it has no matchers, so that it selects everything.
     pub fn is_empty(&self) -> bool {
-        self.matchers.is_empty()
+        self.matchers.is_empty() && self.any.is_empty()
     }
 
     /// Names of the labels that its matchers test.
@@ -249,6 +265,23 @@ mod tests {
         check("{member!=\"(untagged)\"}", true);
         check("{region=`eu`,service_name='web'}", true);
         check("{region=\"e\\\"u\"}", false);
+    }
+
+    #[test]
+    fn alternatives_select_by_any_of_several_labels() {
+        let selector = Selector::parse("{service_name=\"web\"}").expect("valid");
+        let values = ["a1".to_owned(), "b2".to_owned()].into();
+        let selector = selector.with_any(&["span_id", "profile_id"], values);
+        let check = |pairs: &[(&str, &str)], expected: bool| {
+            let labels = labels(pairs);
+            let selects = selector.selects(|name| labels.get(name));
+            assert_eq!(selects, expected, "{pairs:?}");
+        };
+        check(&[("service_name", "web"), ("span_id", "a1")], true);
+        check(&[("service_name", "web"), ("profile_id", "b2")], true);
+        check(&[("service_name", "web"), ("profile_id", "c3")], false);
+        check(&[("service_name", "api"), ("span_id", "a1")], false);
+        check(&[("service_name", "web")], false);
     }
 
     #[test]

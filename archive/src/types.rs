@@ -54,6 +54,31 @@ fn unescape(part: &str) -> String {
         .replace("%25", "%")
 }
 
+/// Labels that every series has because of its type: the id and its parts. Selectors, groups and lists of values know
+/// them; lists of names leave them out.
+pub const LABELS: [&str; 6] = [
+    "__name__",
+    "__period_type__",
+    "__period_unit__",
+    "__profile_type__",
+    "__type__",
+    "__unit__",
+];
+
+/// The value of one of [`LABELS`] for the type `id`, as the id writes it; "" for other names.
+pub fn label<'a>(name: &str, id: &'a str) -> &'a str {
+    let part = |at: usize| id.split(':').nth(at).unwrap_or("");
+    match name {
+        "__profile_type__" => id,
+        "__name__" => part(0),
+        "__type__" => part(1),
+        "__unit__" => part(2),
+        "__period_type__" => part(3),
+        "__period_unit__" => part(4),
+        _ => "",
+    }
+}
+
 /// How values of a type are added up over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregation {
@@ -306,6 +331,16 @@ mod tests {
         check("memory:*", "memory2:alloc_space:bytes:space:bytes", false);
         check("a:b%3Ac:d::", "a:b%3ac:d::", true);
         assert_eq!(TypeFilter::parse("cp"), None);
+    }
+
+    #[test]
+    fn parts_of_an_id_are_labels() {
+        let id = "process_cpu:cpu:nanoseconds:cycles:count";
+        let values = LABELS.map(|name| label(name, id));
+        let expected = ["process_cpu", "cycles", "count", id, "cpu", "nanoseconds"];
+        assert_eq!(values, expected);
+        assert_eq!(label("__other__", id), "");
+        assert_eq!(label("__unit__", "short"), "");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::header::Header;
 use crate::labels::{BUILD_ID, Labels};
+use crate::types;
 use davy_profile::flame::{CodePlace, MappingTable};
 use davy_profile::{StackTree, StringId, StringTable, WordMap};
 use rustc_hash::FxHashMap;
@@ -28,18 +29,19 @@ pub struct Series {
 }
 
 impl Series {
-    /// The value of a label: of the samples, of their `source`, or the build id of their program; "" if there is
-    /// none.
+    /// The value of a label: of the samples, of their `source`, the build id of their program, or of their type
+    /// ([`types::LABELS`]); "" if there is none.
     pub fn label<'a>(&'a self, name: &str, source: &'a Labels) -> &'a str {
         let pushed = [self.labels.get(name), source.get(name)];
         match pushed.into_iter().find(|value| !value.is_empty()) {
             Some(value) => value,
             None if name == BUILD_ID => &self.header.build_id,
-            None => "",
+            None => types::label(name, &self.kind),
         }
     }
 
-    /// Names of all labels for which [`label`](Self::label) has a value; a name can occur twice.
+    /// Names of all labels for which [`label`](Self::label) has a value, without those of the type; a name can occur
+    /// twice.
     pub fn label_names<'a>(&'a self, source: &'a Labels) -> impl Iterator<Item = &'a str> {
         let build_id = (!self.header.build_id.is_empty()).then_some(BUILD_ID);
         let pushed = source.iter().chain(self.labels.iter());

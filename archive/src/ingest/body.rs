@@ -44,7 +44,7 @@ async fn next(ingest: &Ingest, body: &mut Body, deadline: Duration) -> Result<Op
 
 /// Reads a body of at most `limit` bytes, within the rate of its tenant, and decodes its content encoding. Its memory
 /// is accounted for until the reservation is dropped.
-pub(super) async fn read(
+pub async fn read(
     ingest: &Ingest,
     (headers, mut body): (&HeaderMap, Body),
     tenant: &Tenant,

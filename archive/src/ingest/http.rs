@@ -41,11 +41,7 @@ fn refusal(ingest: &Ingest, error: &Error, connect: bool) -> Response {
     if connect && error.kind == ErrorKind::Unprocessable {
         status = 400;
     }
-    ingest
-        .metrics()
-        .rejected
-        .with_label_values(&[code.reason])
-        .inc();
+    ingest.count_refusal(error);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = axum::Json(json!({ "code": code.connect, "message": error.message }));
     let mut response = (status, body).into_response();

@@ -54,7 +54,7 @@ impl MemoryBudget {
 }
 
 /// Bytes that count as used until this is dropped.
-pub(super) struct Reservation {
+pub struct Reservation {
     budget: MemoryBudget,
     bytes: usize,
 }

@@ -91,6 +91,17 @@ impl Ingest {
         &self.0.limits
     }
 
+    /// Maximum size of a request body, in bytes.
+    pub fn body_bytes(&self) -> usize {
+        self.0.options.body_bytes
+    }
+
+    /// Counts a refused push by the reason of its error.
+    pub fn count_refusal(&self, error: &Error) {
+        let reason = error.kind.code().reason;
+        self.0.metrics.rejected.with_label_values(&[reason]).inc();
+    }
+
     pub(super) fn symbols(&self) -> &Symbols {
         &self.0.symbols
     }

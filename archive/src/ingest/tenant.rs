@@ -7,8 +7,8 @@ use axum::http::HeaderMap;
 /// The header that names the tenant.
 const TENANT: &str = "x-scope-orgid";
 
-/// The tenant of a request.
-pub(crate) fn tenant(headers: &HeaderMap) -> Result<Tenant> {
+/// The tenant of a request; fails if its header is invalid.
+pub fn tenant(headers: &HeaderMap) -> Result<Tenant> {
     let Some(value) = headers.get(TENANT) else {
         return Ok(Tenant::anonymous());
     };

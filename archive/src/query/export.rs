@@ -7,7 +7,9 @@ use super::flame::Merge;
 use super::group::group;
 use super::params::Ask;
 use super::scan::{Query, Report};
+use super::size::check_size;
 use super::visit::{Depth, View, Visitor};
+use crate::blocking::blocking;
 use crate::error::Result;
 use crate::format::batch::Series;
 use crate::format::header::Header;
@@ -15,7 +17,7 @@ use crate::labels::Labels;
 use crate::types::TypeId;
 use davy_profile::flame::{Exported, Grain};
 use davy_profile::{
-    FlameTree, Label, LabelSetId, LabelValue, NodeId, Profile, StringId, ValueType,
+    FlameTree, Label, LabelSetId, LabelValue, NodeId, Profile, StringId, ValueType, pprof,
 };
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +73,22 @@ pub(super) async fn export(query: &Query, ask: &Ask) -> Result<(Export, Report)>
         ));
     }
     Ok((export, report))
+}
+
+/// Merges a range into a profile, of the stacks below a call path.
+pub async fn merged_profile(
+    query: &Query,
+    ask: &Ask,
+    path: Vec<String>,
+) -> Result<(Profile, Report)> {
+    let (export, report) = export(query, ask).await?;
+    let ask = ask.clone();
+    blocking("encode a profile", move || {
+        let profile = export.profile(&ask, &Filters::of_path(path), &report);
+        check_size(pprof::stack_bytes(&profile))?;
+        Ok((profile, report))
+    })
+    .await?
 }
 
 impl Visitor for Export {

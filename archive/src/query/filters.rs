@@ -52,6 +52,16 @@ impl Filters {
         })
     }
 
+    /// Only the subtree of a call path.
+    pub(super) fn of_path(path: Vec<String>) -> Self {
+        Self {
+            focus: None,
+            ignore: None,
+            hide: None,
+            path,
+        }
+    }
+
     /// Whether everything is shown.
     pub(super) fn is_empty(&self) -> bool {
         !self.has_patterns() && self.path.is_empty()
@@ -121,6 +131,15 @@ impl Filters {
             None => tree.trimmed(),
         }
     }
+}
+
+/// The part of a tree below a call path, whose frames are named from the root; the whole tree if it is empty.
+pub fn on_path(tree: FlameTree, path: Vec<String>) -> FlameTree {
+    let filters = Filters::of_path(path);
+    if filters.is_empty() {
+        return tree;
+    }
+    filters.apply(tree)
 }
 
 /// Keeps the nodes that pass, or those that do not.

@@ -264,6 +264,31 @@ impl<'a> Merge<'a> {
         }
     }
 
+    /// Whether the stack of each node begins with these frames.
+    pub(super) fn on_path(dictionary: &Dictionary, path: &[String]) -> Result<Vec<bool>> {
+        /// The node is on another path.
+        const OFF: usize = usize::MAX;
+        let (mut tree, mut texts) = (FlameTree::new(), TreeFrames::of(dictionary));
+        // Whether each frame is that of each step of the path.
+        let mut steps = Vec::with_capacity(dictionary.frame_count());
+        for frame in 0..dictionary.frame_count() {
+            let frame = texts.frame(frame, &mut tree)?;
+            let frame = tree.function(frame);
+            let name = tree.frame_name(frame);
+            steps.push(path.iter().map(|step| *step == *name).collect::<Vec<_>>());
+        }
+        let mut matched = vec![0; dictionary.parents.len()];
+        for node in 1..matched.len() {
+            let frame = dictionary.node_frames[node] as usize;
+            matched[node] = match matched[dictionary.parents[node] as usize] {
+                at if at == OFF || at == path.len() => at,
+                at if steps[frame][at] => at + 1,
+                _ => OFF,
+            };
+        }
+        Ok(matched.into_iter().map(|at| at == path.len()).collect())
+    }
+
     /// Copies the mapping of a program, even if no frame is in it.
     pub(super) fn program(&mut self, tree: &mut FlameTree, build_id: &str) -> Result<()> {
         self.texts

@@ -1,15 +1,17 @@
 //! The routes of `/api/v1/profiles`.
 
-use super::bounds::Bounded;
 use super::cost;
 use super::explain::{Hint, explain, one_service};
 use super::export;
 use super::filters::Filters;
 use super::flame::{Flame, flame};
-use super::metadata::{Gather, Wanted};
+use super::metadata::{Wanted, list};
 use super::params::{Ask, Parameters};
+use super::run::Run;
 use super::scan::{Query, Report};
-use super::{series, svg};
+use super::series::{self, GroupTotals, Step};
+use super::size::check_size;
+use super::svg;
 use crate::answer::{PARTIAL, bytes, problem, set_header};
 use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,11 +26,8 @@ use axum::{Json, Router, response::IntoResponse};
 use davy_base::Timestamp;
 use davy_bucket::Usage;
 use davy_profile::flame::Grain;
-use davy_profile::{FlameTree, folded, gzip, pprof, units, view};
-use prometheus::IntCounter;
+use davy_profile::{FlameTree, folded, gzip, pprof, view};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
 /// The routes of `/api/v1/profiles`.
 pub fn router(query: Query) -> Router {
@@ -50,11 +49,7 @@ fn route(operation: &'static str) -> MethodRouter<Query> {
 }
 
 async fn answer(State(query): State<Query>, request: Request, operation: &'static str) -> Response {
-    let clock = query.options.clock.clone();
-    let (usage, waited) = (Usage::default(), OnceLock::new());
-    let started = clock.monotonic();
-    let since_start = || clock.monotonic().saturating_sub(started);
-    let mut leaving = Leaving(Some(query.metrics.queries_cancelled.clone()));
+    let run = Run::begin(&query, operation);
     let (request, _body) = request.into_parts();
     let answered = async {
         let pairs: Vec<(String, String)> = axum::extract::Query::try_from_uri(&request.uri)
@@ -68,48 +63,19 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
         let call = Call {
             parameters: Parameters::checked(pairs, operation)?,
             json: accept.contains("application/json"),
-            now: clock.now(),
+            now: query.options.clock.now(),
             tenant: tenant(&request.headers)?,
             query: query.clone(),
-            usage: usage.clone(),
+            usage: run.usage().clone(),
         };
-        let options = &query.options;
-        let kept = call.now.minus(options.levels.days)..call.now.plus(options.future);
-        let bounded = Bounded {
-            query: &query,
-            tenant: &call.tenant,
-            range: call.parameters.length(operation, call.now, &kept)?,
-            usage: &usage,
-        };
-        let begin = || {
-            let waited = waited.get_or_init(since_start);
-            query.metrics.query_wait.observe(waited.as_secs_f64());
-        };
-        // Boxed, because it is a large future.
-        Box::pin(bounded.run(begin, call.answer(operation))).await
+        let length = |from, until| query.counted_length(from, until);
+        let range = call.parameters.length(operation, call.now, length)?;
+        run.within(&call.tenant, range, call.answer(operation))
+            .await
     };
-    let answered = usage.count(answered).await;
-    leaving.0 = None;
-    let mut response = answered.unwrap_or_else(|error| problem(&error));
-    let taken = since_start();
-    cost::set_headers(&mut response, &usage, *waited.get_or_init(|| taken), taken);
-    query
-        .metrics
-        .query_duration
-        .with_label_values(&[operation])
-        .observe(taken.as_secs_f64());
+    let mut response = answered.await.unwrap_or_else(|error| problem(&error));
+    run.end(&mut response);
     response
-}
-
-/// Counts a query as cancelled if it is dropped before its response: its client has left.
-struct Leaving(Option<IntCounter>);
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        if let Some(cancelled) = &self.0 {
-            cancelled.inc();
-        }
-    }
 }
 
 /// A request.
@@ -123,8 +89,6 @@ struct Call {
     usage: Usage,
 }
 
-/// Maximum number of names in a response of `types` and `labels`.
-const TEXTS: usize = 100_000;
 /// Default of `max_nodes`.
 const NODES: usize = 16_384;
 /// Maximum of `max_nodes`.
@@ -143,23 +107,6 @@ struct Merged {
     flame: Flame,
     report: Report,
     hint: Hint,
-}
-
-/// Maximum size of the frames of a response, in bytes. Folded stacks and pprof repeat the callers of each stack,
-/// and JSON repeats the name of a frame for each of its nodes, so the number of nodes does not bound their size.
-const FRAME_BYTES: u64 = 256 << 20;
-
-/// Rejects a response whose frames are too large.
-fn check_size(frame_bytes: u64) -> Result<()> {
-    if frame_bytes <= FRAME_BYTES {
-        return Ok(());
-    }
-    Err(Error::invalid(format!(
-        "the frames of the response would take {}, the limit is {}; narrow the selector or the range, or request the \
-         binary form of /api/v1/profiles/flamegraph, which contains each name once",
-        units::bytes(frame_bytes as f64),
-        units::bytes(FRAME_BYTES as f64)
-    )))
 }
 
 /// Bytes of the names of all nodes.
@@ -209,20 +156,9 @@ impl Call {
 
     async fn gather(&self, wanted: Wanted) -> Result<Response> {
         let ask = self.ask(Parameters::any_type).await?;
-        let gather = Gather {
-            wanted,
-            found: BTreeSet::new(),
-            limit: TEXTS,
-            cut: false,
-        };
-        let (gather, mut report) = self.query.scan(&ask, gather).await?;
-        if gather.cut {
-            report.partial.push(format!(
-                "only the first {TEXTS} names are listed; narrow the selector"
-            ));
-        }
+        let (names, report) = list(&self.query, &ask, wanted).await?;
         self.note(&report);
-        let mut response = Json(gather.found.into_iter().collect::<Vec<_>>()).into_response();
+        let mut response = Json(names.into_iter().collect::<Vec<_>>()).into_response();
         set_header(&mut response, PARTIAL, &report.partial.join("; "));
         Ok(response)
     }
@@ -244,7 +180,12 @@ impl Call {
             usize::try_from(i32::MAX).unwrap_or(1),
         )?;
         let step_ms = step as i64 * 1_000;
-        let (totals, report) = series::series(&self.query, &ask, step_ms).await?;
+        let step = Step {
+            ms: step_ms,
+            is_mean: false,
+            path: Vec::new(),
+        };
+        let (totals, report) = series::series(&self.query, &ask, step).await?;
         self.note(&report);
         one_service(&ask, &report, self.parameters.all_services()?)?;
         let hint = explain(&self.query, &ask, &report).await?;
@@ -261,7 +202,7 @@ impl Call {
             "partial": report.partial,
             "cut": totals.left_out,
             "cost": cost::json(&self.usage),
-            "series": totals.series,
+            "series": totals.series.iter().map(GroupTotals::to_json).collect::<Vec<_>>(),
         }))
         .into_response();
         hint.set_headers(&mut response);

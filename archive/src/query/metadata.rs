@@ -1,12 +1,18 @@
 //! Lists profile types, label names and label values. Only series are read, so whole segments and
 //! blocks are covered, including their windows outside the range.
 
+use super::params::Ask;
+use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::Result;
 use std::collections::BTreeSet;
 
+/// Maximum number of names in a list.
+const TEXTS: usize = 100_000;
+
 /// The names to list.
-pub(super) enum Wanted {
+#[derive(Clone, Debug)]
+pub enum Wanted {
     /// Profile types.
     Types,
     /// Names of labels.
@@ -16,11 +22,28 @@ pub(super) enum Wanted {
 }
 
 /// Collects distinct names.
-pub(super) struct Gather {
-    pub(super) wanted: Wanted,
-    pub(super) found: BTreeSet<String>,
-    pub(super) limit: usize,
-    pub(super) cut: bool,
+struct Gather {
+    wanted: Wanted,
+    found: BTreeSet<String>,
+    limit: usize,
+    cut: bool,
+}
+
+/// The profile types, label names or values of a label that a query selects, sorted.
+pub async fn list(query: &Query, ask: &Ask, wanted: Wanted) -> Result<(BTreeSet<String>, Report)> {
+    let gather = Gather {
+        wanted,
+        found: BTreeSet::new(),
+        limit: TEXTS,
+        cut: false,
+    };
+    let (gather, mut report) = query.scan(ask, gather).await?;
+    if gather.cut {
+        report.partial.push(format!(
+            "only the first {TEXTS} names are listed; narrow the selector"
+        ));
+    }
+    Ok((gather.found, report))
 }
 
 impl Visitor for Gather {

@@ -7,7 +7,6 @@ use crate::suggest::{hint, nearest};
 use crate::types::{SHORT, TypeFilter};
 use davy_base::Timestamp;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
 /// A parsed query.
@@ -206,17 +205,16 @@ impl Parameters {
         Ok((from, until))
     }
 
-    /// Length of the range; of a diff, that of the longer one. Only the part counts that is in `kept`, because there is
-    /// nothing outside of it.
+    /// Length of the range as limits count it; of a diff, that of the longer one.
     pub(super) fn length(
         &self,
         operation: &str,
         now: Timestamp,
-        kept: &Range<Timestamp>,
+        counted: impl Fn(Timestamp, Timestamp) -> Duration,
     ) -> Result<Duration> {
         let length = |prefix: &str| -> Result<Duration> {
             let (from, until) = self.times(now, prefix)?;
-            Ok(until.min(kept.end).since(from.max(kept.start)))
+            Ok(counted(from, until))
         };
         let base = match operation {
             "QueryDiff" if self.has_base_range() => length("base_")?,

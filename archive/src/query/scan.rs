@@ -101,6 +101,11 @@ impl Query {
         }
     }
 
+    /// The time.
+    pub fn clock(&self) -> &davy_base::Clock {
+        &self.options.clock
+    }
+
     /// The same with another maximum number of nodes of a merged tree.
     #[must_use]
     pub fn with_nodes(mut self, nodes: usize) -> Self {

@@ -1,6 +1,7 @@
 //! Totals over time.
 
 use super::aggregate::{FRACTIONS, Plan, rounded};
+use super::flame::Merge;
 use super::params::Ask;
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
@@ -15,7 +16,9 @@ use std::collections::BTreeMap;
 /// Values of the labels to group by.
 type Key = Vec<String>;
 
-struct Steps {
+/// With `STACKS`, only the values of stacks below a call path are added up.
+struct Steps<const STACKS: bool> {
+    path: Vec<String>,
     by: Vec<String>,
     from_ms: i64,
     step_ms: i64,
@@ -29,8 +32,8 @@ struct Steps {
     refused: bool,
 }
 
-impl Visitor for Steps {
-    const DEPTH: Depth = Depth::Totals;
+impl<const STACKS: bool> Visitor for Steps<STACKS> {
+    const DEPTH: Depth = if STACKS { Depth::Stacks } else { Depth::Totals };
 
     fn detail(&self) -> Detail {
         const HOUR_MS: i64 = 3_600_000;
@@ -82,6 +85,10 @@ impl Visitor for Steps {
                     .or_default() += u64::from(window.count);
             }
         }
+        let on_path = match view.dictionary.filter(|_| STACKS) {
+            Some(dictionary) => Some((dictionary, Merge::on_path(dictionary, &self.path)?)),
+            None => None,
+        };
         let mut by_window = vec![0i128; windows.rows.len()];
         for (series, range) in values.runs() {
             if !view.wanted[series] {
@@ -90,6 +97,11 @@ impl Visitor for Steps {
             by_window.fill(0);
             let source = view.series.rows[series].source;
             for row in range {
+                if let Some((dictionary, on_path)) = &on_path
+                    && !on_path[dictionary.place(values.nodes[row]) as usize]
+                {
+                    continue;
+                }
                 let window = values.windows.get(row).map(|window| *window as usize);
                 let sum = &mut by_window[window.unwrap_or(first_window[source as usize])];
                 *sum += i128::from(values.values[row]);
@@ -119,19 +131,97 @@ impl Visitor for Steps {
     }
 }
 
+impl<const STACKS: bool> Steps<STACKS> {
+    /// The values of each group by step, in [`FRACTIONS`], so that averages of several sources add up.
+    fn groups(&self, is_mean: bool) -> BTreeMap<Key, BTreeMap<u32, i128>> {
+        let windows_of = |source: &Option<Source>, step: &u32| {
+            let windows = source
+                .as_ref()
+                .and_then(|source| self.windows.get(source)?.get(step));
+            windows.copied().unwrap_or(1).max(1)
+        };
+        let mut groups: BTreeMap<Key, BTreeMap<u32, i128>> = BTreeMap::new();
+        let mut counts: BTreeMap<(&Key, u32), u64> = BTreeMap::new();
+        for ((key, source), points) in &self.sums {
+            let group = groups.entry(key.clone()).or_default();
+            for (step, sum) in points {
+                let windows = windows_of(source, step);
+                let divisor = if is_mean {
+                    *counts.entry((key, *step)).or_default() += windows;
+                    1
+                } else {
+                    i128::from(windows)
+                };
+                let point = group.entry(*step).or_default();
+                *point = point.saturating_add(sum.saturating_mul(FRACTIONS) / divisor);
+            }
+        }
+        for ((key, step), count) in counts {
+            if let Some(point) = groups.get_mut(key).and_then(|of| of.get_mut(&step)) {
+                *point /= i128::from(count);
+            }
+        }
+        groups
+    }
+}
+
+/// The totals of a group over time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupTotals {
+    /// The labels to group by that it has, sorted as in the query.
+    pub labels: Vec<(String, String)>,
+    /// Start of each step with a value, in milliseconds since the epoch, and its value.
+    pub points: Vec<(i64, i64)>,
+}
+
+impl GroupTotals {
+    /// As `/api/v1/profiles/series` returns it.
+    pub(super) fn to_json(&self) -> Value {
+        let labels = self.labels.iter().cloned();
+        let labels: Map<String, Value> = labels.map(|(n, v)| (n, v.into())).collect();
+        json!({ "labels": labels, "points": self.points })
+    }
+}
+
+/// The steps of totals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Length in milliseconds.
+    pub ms: i64,
+    /// Whether values are divided by the number of windows of their group and step, whatever their type.
+    pub is_mean: bool,
+    /// The frames, from the root, of the stacks whose values are added up; empty for all stacks.
+    pub path: Vec<String>,
+}
+
 /// Totals over time.
-pub(super) struct Totals {
-    /// The series with the largest totals.
-    pub(super) series: Vec<Value>,
+#[derive(Clone, Debug)]
+pub struct Totals {
+    /// The groups with the largest totals, the largest first.
+    pub series: Vec<GroupTotals>,
     /// How many were left out.
-    pub(super) left_out: usize,
-    pub(super) aggregation: Aggregation,
-    pub(super) aggregation_source: &'static str,
+    pub left_out: usize,
+    /// How values were added up over time.
+    pub aggregation: Aggregation,
+    /// What decided how: `type`, `profile` or `default`.
+    pub aggregation_source: &'static str,
 }
 
 /// The totals of a range, and the report of the scan.
-pub(super) async fn series(query: &Query, ask: &Ask, step_ms: i64) -> Result<(Totals, Report)> {
-    let from_ms = ask.from.millis();
+pub async fn series(query: &Query, ask: &Ask, step: Step) -> Result<(Totals, Report)> {
+    if step.path.is_empty() {
+        series_of::<false>(query, ask, step).await
+    } else {
+        series_of::<true>(query, ask, step).await
+    }
+}
+
+async fn series_of<const STACKS: bool>(
+    query: &Query,
+    ask: &Ask,
+    step: Step,
+) -> Result<(Totals, Report)> {
+    let (from_ms, step_ms) = (ask.from.millis(), step.ms);
     let points = (ask.until.millis() - from_ms).div_euclid(step_ms);
     if points > query.options.query_points as i64 {
         return Err(Error::invalid(format!(
@@ -140,30 +230,19 @@ pub(super) async fn series(query: &Query, ask: &Ask, step_ms: i64) -> Result<(To
         )));
     }
     let plan = Plan::of(query, ask).await?;
-    let steps = Steps {
+    let steps = Steps::<STACKS> {
+        path: step.path,
         by: ask.by.clone(),
         from_ms,
         step_ms,
         sums: FxHashMap::default(),
         windows: FxHashMap::default(),
-        is_average: plan.aggregation == Aggregation::Average,
+        is_average: step.is_mean || plan.aggregation == Aggregation::Average,
         limit: query.options.query_series * 20,
         refused: false,
     };
     let (steps, mut report) = query.scan(ask, steps).await?;
-    // In units of 1/1024, so that averages of several sources add up.
-    let mut groups: BTreeMap<Key, BTreeMap<u32, i128>> = BTreeMap::new();
-    for ((key, source), points) in &steps.sums {
-        let group = groups.entry(key.clone()).or_default();
-        for (step, sum) in points {
-            let windows = source
-                .as_ref()
-                .and_then(|source| steps.windows.get(source)?.get(step));
-            let windows = i128::from(windows.copied().unwrap_or(1).max(1));
-            let point = group.entry(*step).or_default();
-            *point = point.saturating_add(sum.saturating_mul(FRACTIONS) / windows);
-        }
-    }
+    let mut groups = steps.groups(step.is_mean);
     groups.retain(|_, points| !points.is_empty());
     let mut ranked: Vec<(Key, BTreeMap<u32, i128>)> = groups.into_iter().collect();
     let weight = |points: &BTreeMap<u32, i128>| points.values().sum::<i128>();
@@ -182,19 +261,14 @@ pub(super) async fn series(query: &Query, ask: &Ask, step_ms: i64) -> Result<(To
         );
     }
     let series = ranked.into_iter().map(|(key, points)| {
-        let labels: Map<String, Value> = ask
-            .by
-            .iter()
-            .cloned()
-            .zip(key)
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(n, v)| (n, v.into()))
-            .collect();
-        let points: Vec<Value> = points
-            .into_iter()
-            .map(|(step, value)| json!([from_ms + i64::from(step) * step_ms, rounded(value)]))
-            .collect();
-        json!({ "labels": labels, "points": points })
+        let labels = ask.by.iter().cloned().zip(key);
+        let points = points.into_iter();
+        GroupTotals {
+            labels: labels.filter(|(_, value)| !value.is_empty()).collect(),
+            points: points
+                .map(|(step, value)| (from_ms + i64::from(step) * step_ms, rounded(value)))
+                .collect(),
+        }
     });
     let totals = Totals {
         series: series.collect(),

@@ -366,7 +366,7 @@ pub fn finish(router: Router, endpoints: &Arc<Endpoints>, listener: ListenerKind
         .layer(middleware::from_fn_with_state(layer, account))
 }
 
-/// pprof responses are gzip already, without a `Content-Encoding`.
+/// pprof responses are gzip already, without a `Content-Encoding`, and gRPC compresses its messages itself.
 fn is_not_compressed(
     _status: StatusCode,
     _version: axum::http::Version,
@@ -376,5 +376,10 @@ fn is_not_compressed(
     let media_type = headers
         .get(axum::http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    !media_type.is_some_and(|media_type| media_type.starts_with("application/octet-stream"))
+    let is_compressed = |media_type: &str| {
+        ["application/octet-stream", "application/grpc"]
+            .iter()
+            .any(|prefix| media_type.starts_with(prefix))
+    };
+    !media_type.is_some_and(is_compressed)
 }

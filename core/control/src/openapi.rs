@@ -131,7 +131,8 @@ fn describe_operation(operation: &Operation, generator: &mut SchemaGenerator) ->
         "parameters": parameters,
         "responses": responses(operation, is_change, generator),
     });
-    if let Some((media, required)) = content::request(operation.id) {
+    let has_body = operation.method != "GET";
+    if let Some((media, required)) = content::request(operation.id).filter(|_| has_body) {
         described["requestBody"] =
             json!({"required": required, "content": content(&media, generator)});
     }
@@ -155,6 +156,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
                     "The build id of an executable or library, percent-encoded; at most 256 bytes",
                     "b5381a457906d279073822a5ceb24c4bfef94ddb",
                 ),
+                "method" => ("The method of the service", "ProfileTypes"),
                 _ => ("The member, as ListMembers lists it", "gc.audit"),
             };
             json!({

@@ -2,6 +2,7 @@
 //! description of the API use.
 
 mod archive;
+mod connect;
 mod debug;
 mod operation;
 mod parameter;
@@ -127,17 +128,12 @@ pub fn operations() -> impl Iterator<Item = Operation> {
 /// The paths of queries of the archive.
 pub(crate) const QUERY_PREFIX: &str = "/api/v1/profiles/";
 
-/// The path of the overview of the archive.
-pub(crate) const OVERVIEW: &str = "/api/v1/archive";
-
 /// Ingestion belongs to one member, queries to another.
 fn of_archive() -> impl Iterator<Item = Operation> {
     davy_archive::OPERATIONS.iter().map(|&(method, path, id)| {
-        let is_query = path.starts_with(QUERY_PREFIX) || path == OVERVIEW;
-        let member = if is_query {
-            "archive.query"
-        } else {
-            "archive.ingest"
+        let member = match id {
+            "Ingest" | "Push" | "ListSymbols" | "GetSymbols" | "PutSymbols" => "archive.ingest",
+            _ => "archive.query",
         };
         let (summary, parameters) = archive::description(id);
         Operation::new(method, path, id, member, summary).with(parameters)

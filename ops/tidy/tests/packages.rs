@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-fuzz", 3),
     ("davy-sim", 3),
     ("davy-arclamp", 3),
+    ("davy-connect", 3),
     ("davy-control", 3),
     ("davy", 4),
 ];

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, any};
 use davy_base::Clock;
@@ -43,20 +43,25 @@ const SCRAPE_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct ChildClient {
     process: String,
     client: Client<UnixConnector, Body>,
+    /// For gRPC, whose status is in trailers.
+    http2: Client<UnixConnector, Body>,
     clock: Clock,
 }
 
 impl ChildClient {
     /// A client for the child `process` that listens on `socket`.
     pub(crate) fn new(process: &str, socket: PathBuf, clock: Clock) -> Self {
-        let client = Client::builder(SpawnTagged)
+        let mut builder = Client::builder(SpawnTagged);
+        builder
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .build(UnixConnector::new(socket));
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX);
+        let client = builder.build(UnixConnector::new(socket.clone()));
+        let http2 = builder.http2_only(true).build(UnixConnector::new(socket));
         Self {
             process: process.to_owned(),
             client,
+            http2,
             clock,
         }
     }
@@ -111,13 +116,25 @@ impl ChildClient {
             .authority("child")
             .path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
             .build()?;
-        *request.version_mut() = axum::http::Version::HTTP_11;
-        let mut response = self.client.request(request).await.map_err(cause)?;
+        let (client, version) = if is_grpc(&request) {
+            (&self.http2, Version::HTTP_2)
+        } else {
+            (&self.client, Version::HTTP_11)
+        };
+        *request.version_mut() = version;
+        let mut response = client.request(request).await.map_err(cause)?;
         for name in HOP_BY_HOP {
             response.headers_mut().remove(name);
         }
         Ok(response.map(Body::new))
     }
+}
+
+/// Whether a request came over HTTP/2 and needs its trailers.
+fn is_grpc(request: &Request<Body>) -> bool {
+    let media = request.headers().get(header::CONTENT_TYPE);
+    let is_grpc = media.is_some_and(|media| media.as_bytes().starts_with(b"application/grpc"));
+    is_grpc && request.version() == Version::HTTP_2
 }
 
 /// The innermost error, which names the reason: the outer ones only say that the request failed.

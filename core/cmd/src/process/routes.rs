@@ -41,7 +41,8 @@ pub(super) fn listener(
             (MemberId::ArchiveIngest, Some(archive)) => local.merge(archive.ingest_router()),
             (MemberId::ArchiveQuery, Some(archive)) => local
                 .merge(archive.query_router())
-                .merge(davy_archive::overview_router(archive)),
+                .merge(davy_archive::overview_router(archive))
+                .merge(davy_connect::router(archive)),
             // `open_archive` creates the archive for a process with one of these members.
             (MemberId::ArchiveIngest | MemberId::ArchiveQuery, None)
             | (

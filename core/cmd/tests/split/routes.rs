@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// The folders with routes that listeners serve.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
+    "archive/connect/src",
     "archive/src",
     "core/cmd/src",
     "core/control/src",

@@ -26,6 +26,7 @@ pub fn health_router(control: &Control, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/ready", get(ready))
         .route("/metrics", get(scrape))
         .with_state(Shared {
             control: control.clone(),

@@ -42,6 +42,19 @@ fn other(media_type: &'static str) -> Media {
     }
 }
 
+/// An object that is described elsewhere.
+type Object = serde_json::Map<String, serde_json::Value>;
+
+/// The forms of the messages of a service.
+fn rpc() -> Vec<Media> {
+    vec![
+        json::<Object>(),
+        other(PROTOBUF),
+        other("application/grpc"),
+        other("application/grpc-web"),
+    ]
+}
+
 /// The forms of the request body of an operation, and whether it is required; none without a body.
 pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
     match id {
@@ -51,6 +64,11 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         "PutSymbols" => Some((vec![other(BYTES)], true)),
         "Ingest" => Some((vec![other(BYTES), typed::<IngestForm>(FORM)], true)),
         "Push" => Some((vec![other(PROTOBUF), json::<PushRequest>()], true)),
+        "QuerierService"
+        | "SettingsService"
+        | "RecordingRulesService"
+        | "VersionService"
+        | "FeatureFlagsService" => Some((rpc(), true)),
         _ => None,
     }
 }
@@ -77,6 +95,14 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "QueryDiff" => vec![json::<DiffResponse>()],
         "QueryTop" => vec![json::<TopResponse>()],
         "QuerySvg" => vec![other("image/svg+xml")],
+        "QuerierService"
+        | "SettingsService"
+        | "RecordingRulesService"
+        | "VersionService"
+        | "FeatureFlagsService" => rpc(),
+        "Render" => vec![json::<Object>(), other("text/vnd.graphviz; charset=utf-8")],
+        "RenderDiff" => vec![json::<Object>()],
+        "ListLabelValues" => vec![json::<Vec<String>>()],
         "Push" => vec![
             other(PROTOBUF),
             json::<serde_json::Map<String, serde_json::Value>>(),
@@ -95,7 +121,16 @@ pub(super) fn response(id: &str) -> Vec<Media> {
 /// The body of an error outside of the API.
 pub(super) fn error(id: &str) -> Media {
     match id {
-        "Ingest" | "Push" => json::<PushError>(),
+        "Ingest"
+        | "Push"
+        | "QuerierService"
+        | "SettingsService"
+        | "RecordingRulesService"
+        | "VersionService"
+        | "FeatureFlagsService"
+        | "Render"
+        | "RenderDiff"
+        | "ListLabelValues" => json::<PushError>(),
         _ => other(TEXT),
     }
 }

@@ -88,7 +88,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
         "QueryPprof" => ("Returns a merged profile as gzipped pprof", MERGED),
         "QueryFolded" => ("Returns a merged profile as folded stacks", MERGED),
         "QuerySvg" => ("Returns a merged flame graph as an SVG image", PRUNED),
-        _ => ("", &[]),
+        _ => super::connect::description(id),
     }
 }
 

@@ -24,6 +24,11 @@ pub(super) const DEBUG: &[Operation] = &[
         "GetReady",
         "Returns 200 when every member is ready; names those that are not",
     ),
+    debug(
+        "/ready",
+        "GetReady",
+        "Returns 200 when every member is ready, as Pyroscope's clients ask for it",
+    ),
     debug("/debug/pprof", "GetDebugIndex", INDEX),
     debug("/debug/pprof/", "GetDebugIndex", INDEX),
     debug(

@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod asking;
+mod bars;
+mod codec;
+mod dot;
+mod exchange;
+mod frame;
+mod json;
+mod messages;
+mod named;
+mod notes;
+mod protocol;
+mod querier;
+mod render;
+mod scope;
+mod service;
+mod status;
+mod tree;
+
+pub use service::router;
+pub use status::{Code, Status};

@@ -1,0 +1,208 @@
+//! The routes of the services.
+
+use crate::exchange::{self, connect_error};
+use crate::messages::minor::{Empty, VersionResponse};
+use crate::protocol::{ACCEPTED, Form, Protocol, Wire};
+use crate::querier;
+use crate::render;
+use crate::scope::{Scope, unary};
+use crate::status::{Code, Status};
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Version, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use davy_archive::Archive;
+use davy_archive::ingest::tenant;
+use davy_archive::query::Query;
+
+/// A service beside the querier, whose methods answer without the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Minor {
+    Settings,
+    RecordingRules,
+    Version,
+    FeatureFlags,
+}
+
+/// The routes of `querier.v1`, of the services that its clients use besides, and of `/pyroscope/render*`.
+pub fn router(archive: &Archive) -> Router {
+    Router::new()
+        .route(
+            "/querier.v1.QuerierService/{method}",
+            get(querier).post(querier),
+        )
+        .route("/settings.v1.SettingsService/{method}", post(settings))
+        .route(
+            "/settings.v1.RecordingRulesService/{method}",
+            post(recording_rules),
+        )
+        .route("/version.v1.Version/{method}", post(version))
+        .route(
+            "/capabilities.v1.FeatureFlagsService/{method}",
+            post(feature_flags),
+        )
+        .merge(render::routes())
+        .with_state(archive.query())
+}
+
+async fn querier(
+    State(query): State<Query>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
+    let known = querier::METHODS.iter().find(|known| **known == method);
+    serve(&query, (known.copied(), &method), request).await
+}
+
+/// Serves a call of a method of the querier.
+async fn serve(
+    query: &Query,
+    (known, method): (Option<&'static str>, &str),
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(mut form) = Form::of(&parts) else {
+        return unsupported();
+    };
+    if form.protocol == Protocol::Grpc && parts.version != Version::HTTP_2 {
+        return no_trailers();
+    }
+    let tenant = match tenant(&parts.headers) {
+        Ok(tenant) => tenant,
+        Err(error) => return exchange::respond(form, &parts.headers, Err(error.into())),
+    };
+    let Some(known) = known else {
+        return exchange::respond(form, &parts.headers, Err(unknown(method)));
+    };
+    let scope = Scope::new(query, tenant, known);
+    let mut is_read = false;
+    let result = async {
+        let timeout = form.timeout(&parts.headers)?;
+        let message = exchange::read(&mut form, &parts, body, query.clock()).await?;
+        is_read = true;
+        let call = Box::pin(querier::call(&scope, known, (form.wire, &message)));
+        match timeout {
+            None => call.await,
+            Some(timeout) => {
+                let done = query.clock().timeout(timeout, call).await;
+                done.unwrap_or_else(|_| Err(over_time(timeout)))
+            }
+        }
+    };
+    let result = result.await;
+    let mut response = exchange::respond(form, &parts.headers, result);
+    if !is_read && parts.version < Version::HTTP_2 {
+        // The rest of the body is not read, so the connection cannot be used again.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    scope.end(&mut response);
+    response
+}
+
+fn over_time(timeout: std::time::Duration) -> Status {
+    Status::new(
+        Code::DeadlineExceeded,
+        format!("the query took longer than the client waits, {timeout:?}"),
+    )
+}
+
+pub(crate) fn unknown(method: &str) -> Status {
+    let method: String = method.chars().take(100).collect();
+    Status::unimplemented(format!("unknown method {method:?}"))
+}
+
+/// The response to a media type that no protocol uses.
+pub(crate) fn unsupported() -> Response {
+    let mut response = StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    let accepted = HeaderValue::from_static(ACCEPTED);
+    response.headers_mut().insert("accept-post", accepted);
+    response
+}
+
+/// The response to gRPC over HTTP/1, which has no trailers.
+pub(crate) fn no_trailers() -> Response {
+    let text = "gRPC needs HTTP/2; use HTTP/2 without upgrade, gRPC-Web or Connect\n";
+    (StatusCode::HTTP_VERSION_NOT_SUPPORTED, text).into_response()
+}
+
+async fn settings(
+    State(query): State<Query>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
+    minor(Minor::Settings, &query, &method, request).await
+}
+
+async fn recording_rules(
+    State(query): State<Query>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
+    minor(Minor::RecordingRules, &query, &method, request).await
+}
+
+async fn version(
+    State(query): State<Query>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
+    minor(Minor::Version, &query, &method, request).await
+}
+
+async fn feature_flags(
+    State(query): State<Query>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
+    minor(Minor::FeatureFlags, &query, &method, request).await
+}
+
+/// Serves a call of a service beside the querier.
+async fn minor(service: Minor, query: &Query, method: &str, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(mut form) = Form::of(&parts).filter(|_| parts.method == Method::POST) else {
+        return unsupported();
+    };
+    if form.protocol == Protocol::Grpc && parts.version != Version::HTTP_2 {
+        return no_trailers();
+    }
+    let result = async {
+        let message = exchange::read(&mut form, &parts, body, query.clock()).await?;
+        minor_call(service, method, (form.wire, &message)).await
+    };
+    let result = result.await;
+    exchange::respond(form, &parts.headers, result)
+}
+
+async fn minor_call(service: Minor, method: &str, from: (Wire, &Bytes)) -> Result<Bytes, Status> {
+    match (service, method) {
+        // Nothing is stored: no settings, no rules, no flags.
+        (Minor::Settings, "Get")
+        | (Minor::RecordingRules, "ListRecordingRules")
+        | (Minor::FeatureFlags, "GetFeatureFlags") => {
+            unary(from, async |_: Empty| Ok(Empty {})).await
+        }
+        (Minor::Settings, "Set" | "Delete") => Err(Status::unimplemented(
+            "settings are not stored; Grafana uses its defaults",
+        )),
+        (
+            Minor::RecordingRules,
+            "GetRecordingRule" | "UpsertRecordingRule" | "DeleteRecordingRule",
+        ) => Err(Status::unimplemented("recording rules are not supported")),
+        (Minor::Version, "Version") => {
+            unary(from, async |_: Empty| {
+                Ok(VersionResponse { querier_api: 1 })
+            })
+            .await
+        }
+        _ => Err(unknown(method)),
+    }
+}
+
+/// The response to an error outside of a protocol, in Connect's form.
+pub(crate) fn plain_error(status: &Status) -> Response {
+    connect_error(status)
+}

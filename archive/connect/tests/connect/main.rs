@@ -1,0 +1,8 @@
+//! The query API as its clients see it. One program, because linking each takes as long as running its tests.
+
+mod client;
+mod equal;
+mod methods;
+mod protocols;
+mod refusals;
+mod support;
