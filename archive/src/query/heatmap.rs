@@ -72,8 +72,8 @@ impl Visitor for Gather {
         for (at, range) in values.runs().filter(|(at, _)| view.wanted[*at]) {
             let series = &view.series.rows[at];
             let source = &view.series.sources[series.source as usize];
-            let span = SPANS.iter().map(|name| series.label(name, source));
-            let span = span.filter(|span| !span.is_empty()).next().unwrap_or("");
+            let mut span = SPANS.iter().map(|name| series.label(name, source));
+            let span = span.find(|span| !span.is_empty()).unwrap_or("");
             if self.is_by_span && span.is_empty() {
                 continue;
             }
