@@ -113,6 +113,22 @@ export const fixtureRobust = [
     assert.deepEqual(faults, []);
   }],
 
+  ['zooming, searching and display options send no requests', async (browser, url) => {
+    const { page } = await open(browser, url + explore());
+    await drawn(page);
+    const requests = [];
+    page.on('request', (r) => { if (/\/api\//.test(r.url())) requests.push(r.url()); });
+    const box = await page.locator('.flame-host canvas').boundingBox();
+    await page.mouse.click(box.x + 60, box.y + 27);
+    await page.waitForFunction(() => location.hash.startsWith('#zoom='));
+    await page.locator('#search').fill('poll');
+    await page.locator('#colour').selectOption('package');
+    await page.locator('#fold').click();
+    await page.locator('button', { hasText: 'A–Z' }).click();
+    await settle(page);
+    assert.deepEqual(requests, []);
+  }],
+
   ['the help sheet lists the keys and closes by Escape', async (browser, url) => {
     const { page } = await open(browser, url + explore(), { width: 1024 });
     await drawn(page);

@@ -1,7 +1,7 @@
 // A value fetched for a key. The last value remains visible while the next is fetched, so that a live
 // page does not flicker; a response for a key that is no longer current is discarded.
 
-import { type Signal, effect, signal } from '@preact/signals';
+import { type Signal, computed, effect, signal } from '@preact/signals';
 import { type Problem, problemOf } from '../api/problem';
 
 export interface Fetched<T> {
@@ -31,11 +31,17 @@ export function resource<T>(
 ): Resource<T> {
   const state = signal<Fetched<T>>({ data: null, key: null, loading: false, slow: false, problem: null });
   const tries = signal(0);
+  // The key of most changes of the page's state is the same: only another one is fetched.
+  const current = computed(key);
   let cancel = (): void => {};
   effect(() => {
     tries.value;
-    const wanted = key();
-    if (wanted === null) return;
+    const wanted = current.value;
+    if (wanted === null) {
+      // Nothing is requested any more, and a request in progress was aborted.
+      if (state.peek().loading) state.value = { ...state.peek(), loading: false, slow: false };
+      return;
+    }
     const control = new AbortController();
     state.value = { ...state.peek(), loading: true, slow: false };
     const hint = setTimeout(() => { state.value = { ...state.peek(), slow: true }; }, SLOW_MS);
