@@ -229,7 +229,7 @@ export const onlyFixture = [
     assert.deepEqual(links.map((l) => new URL(l).pathname), ['svg', 'pprof', 'folded'].map((x) => `/api/v1/profiles/${x}`));
     await page.locator('#export-menu summary').click();
     const download = page.waitForEvent('download');
-    await page.locator('#export-menu button').click();
+    await page.locator('#export-png').click();
     assert.equal((await download).suggestedFilename(), 'flamegraph.png');
   }],
 

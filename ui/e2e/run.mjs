@@ -7,6 +7,7 @@ import { fixtureCompare } from './compare.mjs';
 import { fixtureExplore } from './explore.mjs';
 import { fixtureEmpty } from './empty.mjs';
 import { onlyFixture } from './fixture.mjs';
+import { fixtureFiles } from './files.mjs';
 import { fixtureFunctions } from './functions.mjs';
 import { fixtureRobust } from './robust.mjs';
 import { fixtureFold } from './fold.mjs';
@@ -22,7 +23,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonMembers, ...commonArchive];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : [...both, ...onlyServer];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

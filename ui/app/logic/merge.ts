@@ -1,6 +1,6 @@
 // A tree that is built by merging call paths, and trees derived from another one that way.
 
-import { type Columns, FrameKind } from './decode';
+import { type Columns, FrameKind, type Frames } from './decode';
 import type { Tree } from './layout';
 
 export class MergedTree {
@@ -113,6 +113,37 @@ function invert(tree: Tree, frames: number, kinds: Uint8Array): Columns {
     merged.add(at, tree.self[i], 0, 0);
   }
   merged.add(0, tree.self[0], tree.hidden[0], tree.hiddenChildren[0]);
+  return merged.columns();
+}
+
+/** The stacks that focus and ignore select, without the frames that hide matches, as the server filters. */
+export function filtered(tree: Tree, { names, files, kinds }: Frames, patterns: { focus?: string; ignore?: string; hide?: string }): Columns {
+  const matching = (pattern: string | undefined): Uint8Array | null => {
+    if (pattern === undefined) return null;
+    const regex = new RegExp(pattern);
+    return Uint8Array.from(names, (name, f) => (kinds[f] !== FrameKind.Group && (regex.test(name) || (files[f] !== '' && regex.test(files[f]))) ? 1 : 0));
+  };
+  const [focus, ignore, hide] = [patterns.focus, patterns.ignore, patterns.hide].map(matching);
+  const kept = new Uint8Array(tree.n);
+  const dropped = new Uint8Array(tree.n);
+  // Whether a value remains in the subtree.
+  const alive = new Uint8Array(tree.n);
+  for (let i = 0; i < tree.n; i++) {
+    const p = tree.parent[i];
+    const f = tree.frame[i];
+    kept[i] = i === 0 ? (focus === null ? 1 : 0) : kept[p] | (focus?.[f] ?? 0);
+    dropped[i] = i === 0 ? 0 : dropped[p] | (ignore?.[f] ?? 0);
+    alive[i] = kept[i] === 1 && dropped[i] === 0 && tree.self[i] + tree.hidden[i] > 0 ? 1 : 0;
+  }
+  const own = alive.slice();
+  for (let i = tree.n - 1; i > 0; i--) alive[tree.parent[i]] |= alive[i];
+  const merged = new MergedTree(tree.frame[0], names.length);
+  const at = new Uint32Array(tree.n);
+  for (let i = 0; i < tree.n; i++) {
+    if (alive[i] === 0) continue;
+    if (i > 0) at[i] = hide?.[tree.frame[i]] === 1 ? at[tree.parent[i]] : merged.child(at[tree.parent[i]], tree.frame[i]);
+    if (own[i] === 1) merged.add(at[i], tree.self[i], tree.hidden[i], tree.hiddenChildren[i]);
+  }
   return merged.columns();
 }
 

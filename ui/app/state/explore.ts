@@ -17,6 +17,15 @@ export const maxNodes = signal(NODES_INITIAL);
 /** A hidden tab does not refresh; it catches up when it becomes visible again. */
 export const visible = signal(document.visibilityState === 'visible');
 
+/** A profile from a local file, which is shown in place of the server's. */
+export interface LocalFile {
+  name: string;
+  format: string;
+  kinds: { label: string; unit: string }[];
+  kind: number;
+}
+export const local = signal<LocalFile | null>(null);
+
 type HistoryMode = 'push' | 'replace';
 
 /** `push` adds an entry to the browser's history; `replace`, used for typing and display options, does not. */

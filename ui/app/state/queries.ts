@@ -13,15 +13,16 @@ import { filtersOf, shapesOf } from '../logic/transforms';
 import { withVisibleNames } from '../logic/top';
 import { TreeWorker } from '../worker/client';
 import type { Arrangement, Loaded } from '../worker/protocol';
-import { maxNodes, picked, selector, service, span, state, update } from './explore';
+import { local, maxNodes, picked, selector, service, span, state, update } from './explore';
 import { unfolded } from './folding';
 import { resource } from './resource';
 
 const MINUTE = 60_000;
 // Names of services, types and labels change slowly: ranges in whole minutes avoid most requests of a
 // live page.
+// A local file needs no requests.
 const wholeMinutes = computed(() =>
-  span.value === null
+  span.value === null || local.value !== null
     ? null
     : {
         from: Math.floor(span.value.from / MINUTE) * MINUTE,
@@ -106,9 +107,12 @@ export const grouping = computed<string[] | null>(() => {
   return labelResource.state.value.problem !== null || service.value === null ? [] : null;
 });
 
-export const colouring = computed<ColourBy>(
-  () => state.value.colour ?? ((grouping.value?.length ?? 0) > 0 ? 'group' : 'package'),
-);
+/** Whether the shown frames have groups: those of a local file have none. */
+const hasGroups = computed(() => local.value === null && (grouping.value?.length ?? 0) > 0);
+export const colouring = computed<ColourBy>(() => {
+  const { colour } = state.value;
+  return colour === null || (colour === 'group' && !hasGroups.value) ? (hasGroups.value ? 'group' : 'package') : colour;
+});
 
 /** The services that a selector without a single service matches. */
 export const matchingResource = resource(
@@ -127,7 +131,7 @@ export const matchingServices = computed<string[] | null>(() => {
 
 // Profiles of several services are not merged: the user chooses one of them first.
 const oneService = computed(() => service.value !== null || (matchingServices.value !== null && matchingServices.value.length <= 1));
-export const ready = computed(() => state.value.type !== '' && state.value.matchers.length > 0 && oneService.value);
+export const ready = computed(() => local.value === null && state.value.type !== '' && state.value.matchers.length > 0 && oneService.value);
 export const by = computed(() => grouping.value?.join(',') ?? null);
 
 /** The query of the flame graph, the table and the exports. */
@@ -145,6 +149,7 @@ const arrangement = computed<Arrangement>(() => ({
   fold: state.value.fold,
   open: unfolded.value,
   shapes: shapesOf(state.value.transforms),
+  ...(local.value === null ? {} : { filters: filtersOf(state.value.transforms) }),
 }));
 const arrangementKey = computed(() => JSON.stringify(arrangement.value));
 
@@ -177,7 +182,7 @@ export const viewerProblem = signal<Problem | null>(null);
 let arranged = arrangementKey.peek();
 effect(() => {
   const loaded = flame.state.value.data;
-  if (loaded !== null) shown.value = loaded;
+  if (loaded !== null && local.peek() === null) shown.value = loaded;
 });
 effect(() => {
   const wanted = arrangementKey.value;

@@ -6,7 +6,7 @@ import { visibleNode } from '../logic/fold';
 import { neighbour } from '../logic/neighbours';
 import { type NodeId, ROOT } from '../logic/units';
 import { findPath, findShort, pathOf, shortPath } from '../logic/zoompath';
-import { state, update } from './explore';
+import { local, state, update } from './explore';
 import { foldOrUnfold } from './folding';
 import { askWorker, attributes, shown } from './queries';
 
@@ -65,7 +65,7 @@ effect(() => {
   const loaded = shown.value;
   const root = zoomNode.value;
   const request = ++requests;
-  if (loaded === null || root === ROOT || state.value.view === 'flame') {
+  if (loaded === null || (root === ROOT && local.value === null) || state.value.view === 'flame') {
     zoomedTop.value = null;
     return;
   }

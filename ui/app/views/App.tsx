@@ -5,7 +5,7 @@ import '../style/narrow.css';
 import { useEffect, useRef } from 'preact/hooks';
 import { typeLabel } from '../logic/profiletypes';
 import { flame, matchingServices, services, types } from '../state/queries';
-import { pick, service, span, state } from '../state/explore';
+import { local, pick, service, span, state } from '../state/explore';
 import { zoomOut } from '../state/zoom';
 import { Breadcrumb } from './Breadcrumb';
 import { EmptyState } from './EmptyState';
@@ -15,6 +15,7 @@ import { FrameMenu } from './FrameMenu';
 import { Header } from './Header';
 import { HelpSheet, helpOpen } from './HelpSheet';
 import { Lazy } from './Lazy';
+import { DropTarget } from './LocalFile';
 import { Notices } from './Notices';
 import { StatusBar } from './StatusBar';
 import { Timeline } from './Timeline';
@@ -52,17 +53,18 @@ export function App() {
   }, []);
 
   const { view, type } = state.value;
-  const name = service.value;
+  const name = local.value?.name ?? service.value;
   useEffect(() => {
-    document.title = name === null ? 'Davy' : `${name} · ${typeLabel(type)} · Davy`;
+    document.title = name === null ? 'Davy' : `${name}${local.value === null ? ` · ${typeLabel(type)}` : ''} · Davy`;
   }, [name, type]);
   return (
     <div class="page">
       <Header />
       <main class="explore">
-        <h1 class="visually-hidden">{name === null ? 'Explore profiles' : `${typeLabel(type)} of ${name}`}</h1>
-        <Filters />
-        <Notices />
+        <h1 class="visually-hidden">{local.value !== null ? `Profile of the file ${local.value.name}` : name === null ? 'Explore profiles' : `${typeLabel(type)} of ${name}`}</h1>
+        {local.value === null && <Filters />}
+        <DropTarget />
+        {local.value === null && <Notices />}
         <Body view={view} search={search} />
       </main>
       <StatusBar />
@@ -72,7 +74,11 @@ export function App() {
   );
 }
 
-function Body({ view, search }: { view: string; search: preact.RefObject<HTMLInputElement | null> }) {
+function Body(props: { view: string; search: preact.RefObject<HTMLInputElement | null> }) {
+  return local.value === null ? <ServerBody {...props} /> : <Panes {...props} />;
+}
+
+function ServerBody({ view, search }: { view: string; search: preact.RefObject<HTMLInputElement | null> }) {
   const known = services.state.value;
   const graph = flame.state.value;
   const nothing = graph.data !== null && graph.data.tree.sum[0] === 0;
@@ -84,6 +90,20 @@ function Body({ view, search }: { view: string; search: preact.RefObject<HTMLInp
   return (
     <>
       <Timeline />
+      <Panes view={view} search={search} nothing={nothing} />
+    </>
+  );
+}
+
+interface PanesProps {
+  view: string;
+  search: preact.RefObject<HTMLInputElement | null>;
+  nothing?: boolean;
+}
+
+function Panes({ view, search, nothing = false }: PanesProps) {
+  return (
+    <>
       <Toolbar search={search} />
       <Breadcrumb />
       <TransformBar />

@@ -7,15 +7,24 @@ import { DEFAULT_RANGE, PRESETS, isChosen, rangeFromFields } from '../logic/rang
 import { filterable, withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
+import { FileBar, OpenButton } from './LocalFile';
 import { Nav } from './Nav';
 import { adaptType, effective, grouping, labelNames, services, types } from '../state/queries';
 import { busy } from '../state/status';
-import { NODES_INITIAL, maxNodes, now, refresh, service, setRange, state, update } from '../state/explore';
+import { NODES_INITIAL, local, maxNodes, now, refresh, service, setRange, state, update } from '../state/explore';
 
 export function Header() {
   return (
     <header class="bar">
       <Nav page="explore" />
+      {local.value !== null ? <FileBar /> : <ServerPickers />}
+    </header>
+  );
+}
+
+function ServerPickers() {
+  return (
+    <>
       <ServicePicker />
       <TypePicker />
       <GroupPicker />
@@ -28,7 +37,8 @@ export function Header() {
           <path d="M13.5 8a5.5 5.5 0 1 1-1.7-4M13.5 1.5v3h-3" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" />
         </svg>
       </button>
-    </header>
+      <OpenButton />
+    </>
   );
 }
 

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals';
 import { counted, formatRange, formatValue } from '../logic/format';
 import { notDrawn, stacklessReason, totalNote } from '../logic/totals';
 import { effective, shown } from '../state/queries';
-import { now, picked } from '../state/explore';
+import { local, now, picked } from '../state/explore';
 import { helpOpen } from './HelpSheet';
 import type { DrawStats } from '../render/flame';
 
@@ -10,15 +10,15 @@ export const drawStats = signal<DrawStats | null>(null);
 
 export function StatusBar() {
   const loaded = shown.value;
-  const range = effective.value ?? picked.value;
+  const range = local.value !== null ? null : (effective.value ?? picked.value);
   const draw = drawStats.value;
   return (
     <footer class="status">
-      {loaded && range && (
+      {loaded && (range !== null || local.value !== null) && (
         <>
           <span>
             <b>{formatValue(loaded.tree.sum[0], loaded.meta.unit)}</b>
-            <span id="aggregation" title={loaded.meta.aggregationSource === '' ? undefined : `According to ${loaded.meta.aggregationSource}`}>{totalNote(loaded.meta)}</span> · {formatRange(range, now.value)}
+            <span id="aggregation" title={loaded.meta.aggregationSource === '' ? undefined : `According to ${loaded.meta.aggregationSource}`}>{totalNote(loaded.meta)}</span>{range !== null ? ` · ${formatRange(range, now.value)}` : ` · ${local.value?.format ?? ''}`}
             {loaded.meta.windows > 0 && loaded.meta.aggregation !== 'average' && <> · {counted(loaded.meta.windows, 'window')}</>}
             {notDrawn(loaded.tree, loaded.frames.kinds, loaded.meta.unit).map((text) => <span key={text} title={text.startsWith('without') ? stacklessReason(loaded.meta.type) : undefined}> · {text}</span>)}
           </span>

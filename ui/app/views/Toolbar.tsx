@@ -1,18 +1,17 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { urlOf } from '../api/query';
 import { formatCount, formatShare } from '../logic/format';
 import { ROOT } from '../logic/units';
 import type { ColourBy } from '../logic/colours';
 import type { View } from '../logic/urlstate';
-import { colouring, grouping, linkQuery } from '../state/queries';
-import { state, update } from '../state/explore';
+import { colouring, grouping } from '../state/queries';
+import { local, state, update } from '../state/explore';
 import { storeFold, unfolded } from '../state/folding';
 import { found, matchIndex, searchProblem, step } from '../state/search';
 import { functionOf, sandwichOf } from '../state/transforms';
 import { focusNode, zoomNode } from '../state/zoom';
 import { CompareMenu } from './CompareMenu';
 import { CopyLink } from './CopyLink';
-import { savePng } from './FlamePane';
+import { Exports } from './Exports';
 
 const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame graph'], ['table', 'Table'], ['sandwich', 'Callers'], ['tree', 'Tree']];
 
@@ -48,7 +47,7 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
       <label class="field">
         <span>colour</span>
         <select id="colour" value={colouring.value} onChange={(e) => update({ colour: e.currentTarget.value as ColourBy }, 'replace')}>
-          {(grouping.value?.length ?? 0) > 0 && <option value="group">{grouping.value![0]}</option>}
+          {local.value === null && (grouping.value?.length ?? 0) > 0 && <option value="group">{grouping.value![0]}</option>}
           <option value="package">package</option>
           <option value="value">self value</option>
         </select>
@@ -61,8 +60,8 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
         <button type="button" title="Root at the top (icicle)" aria-label="Root at the top" aria-pressed={growth === 'down'} onClick={() => update({ growth: 'down' }, 'replace')}>↓</button>
         <button type="button" title="Root at the bottom (flame)" aria-label="Root at the bottom" aria-pressed={growth === 'up'} onClick={() => update({ growth: 'up' }, 'replace')}>↑</button>
       </fieldset>
-      <CompareMenu />
-      <CopyLink />
+      {local.value === null && <CompareMenu />}
+      {local.value === null && <CopyLink />}
       <Exports />
     </div>
   );
@@ -144,26 +143,5 @@ function Steps() {
       <span id="match-index" class="quiet" title="Matching rows, widest first">{matchIndex.value < 0 ? '–' : formatCount(matchIndex.value + 1)} of {formatCount(count)}</span>
       <button type="button" class="ghost" title="Next match (Enter)" aria-label="Next match" onClick={() => step(1)}>↓</button>
     </span>
-  );
-}
-
-function Exports() {
-  const menu = useRef<HTMLDetailsElement>(null);
-  const query = linkQuery.value;
-  const by = grouping.value?.join(',') ?? '';
-  if (query === null) return null;
-  const close = (): void => {
-    if (menu.current) menu.current.open = false;
-  };
-  return (
-    <details class="menu" id="export-menu" ref={menu} onKeyDown={(e) => e.key === 'Escape' && close()} onFocusOut={(e) => { if (!menu.current?.contains(e.relatedTarget as Node)) close(); }}>
-      <summary>Export</summary>
-      <div class="popover">
-        <a href={urlOf('svg', { ...query, by })} download="flamegraph.svg">Standalone SVG</a>
-        <a href={urlOf('pprof', { ...query, by })} download="profile.pb.gz">pprof</a>
-        <a href={urlOf('folded', { ...query, by })} download="profile.folded">Folded stacks</a>
-        <button type="button" onClick={() => { savePng(); close(); }}>PNG of this view</button>
-      </div>
-    </details>
   );
 }

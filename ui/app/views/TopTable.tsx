@@ -8,7 +8,7 @@ import { type SortKey, sortRows } from '../logic/top';
 import { stacklessReason, stacklessValue, withoutStack } from '../logic/totals';
 import { ROOT } from '../logic/units';
 import { TABLE_ROWS, attributes, shown, top } from '../state/queries';
-import { state, update } from '../state/explore';
+import { local, state, update } from '../state/explore';
 import { matchRows, tableHits } from '../state/search';
 import { zoomNode, zoomedTop } from '../state/zoom';
 import { nameKey } from '../logic/zoompath';
@@ -24,11 +24,12 @@ export function TopTable() {
   const { data, loading } = top.state.value;
   const loaded = shown.value;
   const zoom = zoomNode.value;
-  const within = zoom !== ROOT && zoomedTop.value !== null && loaded !== null;
-  const rows = within ? zoomedTop.value! : data?.functions;
+  const isLocal = local.value !== null;
+  const within = (zoom !== ROOT || isLocal) && zoomedTop.value !== null && loaded !== null;
+  const rows = within ? zoomedTop.value! : isLocal ? undefined : data?.functions;
   const cut = !within && (rows?.length ?? 0) >= TABLE_ROWS;
   const total = within ? loaded.tree.sum[zoom] : (data?.total ?? 0);
-  const unit = data?.unit ?? loaded?.meta.unit ?? '';
+  const unit = (within ? loaded.meta.unit : data?.unit) ?? loaded?.meta.unit ?? '';
   const text = state.value.search;
   const remainder = useMemo(() => (within || loaded === null ? 0 : stacklessValue(loaded.tree, loaded.frames.kinds)), [loaded, within]);
   const stackless = withoutStack(remainder, unit);
@@ -55,7 +56,7 @@ export function TopTable() {
         {rows !== undefined && (
           <>
             {text !== '' && `${formatCount(listed.length)} of `}{cut && 'the '}{counted(rows.length, 'function')}{cut && ' with the largest self values'}
-            {within && <span title="Computed from the drawn frames"> in the zoomed frame{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
+            {within && zoom !== ROOT && <span title="Computed from the drawn frames"> in the zoomed frame{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
             {stackless !== '' && <span id="stackless" title={loaded === null ? '' : stacklessReason(loaded.meta.type)}> · {stackless} ({formatShare(remainder, total)})</span>}
             {hasAllocators(state.value.type) && (
               <label class="attribute" title="Values of frames such as malloc, alloc and Vec::push count for the function that called them">

@@ -8,12 +8,13 @@ import { type Decoded, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { type Tree, byName, layout } from '../logic/layout';
 import { matchesBefore, share } from '../logic/search';
-import { reshape, sandwich } from '../logic/merge';
+import type { LocalProfile } from '../logic/files/profile';
+import { filtered, reshape, sandwich } from '../logic/merge';
 import { matchList } from '../logic/matchlist';
 import { topOf } from '../logic/top';
 import { findPath, nameKey } from '../logic/zoompath';
 import type { Matches } from './matcher';
-import type { Answers, Arrangement, Compared, Loaded, Request } from './protocol';
+import type { Answers, Arrangement, Compared, Loaded, Opened, Request } from './protocol';
 
 export class Engine {
   private decoded: Decoded | null = null;
@@ -27,11 +28,15 @@ export class Engine {
   private tree: Tree | null = null;
   private raw: RawDiff | null = null;
   private sides: Sides | null = null;
+  private file: LocalProfile | null = null;
 
   answer(request: Request): Answers[Request['kind']] {
     switch (request.kind) {
       case 'load':
         return this.load(request.buffer, request.as);
+      case 'open':
+      case 'choose':
+        throw new Error('files are opened asynchronously');
       case 'diff':
         this.raw = readDiff(request.text);
         return this.compare(request.scale, request.as);
@@ -58,13 +63,35 @@ export class Engine {
 
   private load(buffer: ArrayBuffer, as: Arrangement): Loaded {
     const began = performance.now();
-    this.decoded = decode(buffer);
-    this.whole = layout(this.decoded.columns);
+    this.take(decode(buffer));
+    return this.arrange(as, began);
+  }
+
+  /** Opens a local file, or another profile of the one that is open. */
+  async open(request: Extract<Request, { kind: 'open' | 'choose' }>): Promise<Opened> {
+    const began = performance.now();
+    if (request.kind === 'open') {
+      // A part of its own: few people open files.
+      const { openProfile } = await import('../logic/files/open');
+      this.file = await openProfile(request.buffer);
+    }
+    const file = this.file;
+    if (file === null) throw new Error('no file is open');
+    const kind = request.kind === 'open' ? defaultKind(file) : request.index;
+    const { Stacks } = await import('../logic/files/profile');
+    const stacks = new Stacks();
+    file.write(kind, stacks);
+    this.take(stacks.decoded(file.kinds[kind]));
+    return { loaded: this.arrange(request.as, began), format: file.format, kinds: file.kinds, kind };
+  }
+
+  private take(decoded: Decoded): void {
+    this.decoded = decoded;
+    this.whole = layout(decoded.columns);
     this.heavy = null;
     this.named = null;
     this.runtime = null;
     this.allocators = null;
-    return this.arrange(as, began);
   }
 
   private compare(wanted: Scale | null, as: Arrangement): Compared {
@@ -73,13 +100,8 @@ export class Engine {
     const { raw } = this;
     const scale = wanted ?? (caution(raw, 'value') === '' ? 'value' : 'rate');
     const { decoded, sides } = scaled(raw, scale);
-    this.decoded = decoded;
+    this.take(decoded);
     this.sides = sides;
-    this.whole = layout(decoded.columns);
-    this.heavy = null;
-    this.named = null;
-    this.runtime = null;
-    this.allocators = null;
     return { ...this.arrange({ ...as, order: 'heavy' }, began), sides, scale, raw };
   }
 
@@ -90,12 +112,14 @@ export class Engine {
     return found && { ...found, callers: layout(found.callers), callees: layout(found.callees) };
   }
 
-  private arrange({ order, fold: folds, open, shapes = [] }: Arrangement, began: number): Loaded {
+  private arrange({ order, fold: folds, open, shapes = [], filters = {} }: Arrangement, began: number): Loaded {
     if (!this.decoded || !this.whole) throw new Error('no flame graph is loaded');
     const { frames, meta } = this.decoded;
-    if (this.heavy === null || this.shapes !== shapes.join()) {
-      this.shapes = shapes.join();
-      this.heavy = shapes.reduce((tree, shape) => layout(reshape(tree, shape, frames.kinds)), this.whole);
+    const shaped = JSON.stringify([filters, shapes]);
+    if (this.heavy === null || this.shapes !== shaped) {
+      this.shapes = shaped;
+      const start = Object.keys(filters).length === 0 ? this.whole : layout(filtered(this.whole, frames, filters));
+      this.heavy = shapes.reduce((tree, shape) => layout(reshape(tree, shape, frames.kinds)), start);
       this.named = null;
     }
     const plain = order === 'name' ? (this.named ??= layout(byName(this.heavy, frames.names))) : this.heavy;
@@ -125,3 +149,6 @@ export class Engine {
     };
   }
 }
+
+/** CPU time rather than the number of samples, live heap rather than all allocations, as `go tool pprof` chooses: the last. */
+const defaultKind = ({ format, kinds }: LocalProfile): number => (format === 'pprof' ? kinds.length - 1 : 0);

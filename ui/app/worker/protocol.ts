@@ -4,6 +4,7 @@ import type { FunctionRow } from '../api/types';
 import type { RawDiff, Scale, Sides } from '../logic/compare/diff';
 import type { Matches } from './matcher';
 import type { RankRow } from '../logic/compare/rank';
+import type { LocalKind } from '../logic/files/profile';
 import type { Frames, Meta } from '../logic/decode';
 import type { Order, Tree } from '../logic/layout';
 import type { Sandwich, Shape } from '../logic/merge';
@@ -17,6 +18,8 @@ export interface Arrangement {
   open: string[][];
   /** What the page itself transforms, in this order. */
   shapes?: Shape[];
+  /** Patterns that the worker applies to a local file; those of other profiles are applied by the server. */
+  filters?: { focus?: string; ignore?: string; hide?: string };
 }
 
 export type Request =
@@ -24,6 +27,8 @@ export type Request =
   | { kind: 'diff'; text: string; scale: Scale | null; as: Arrangement }
   | { kind: 'scale'; scale: Scale | null; as: Arrangement }
   | { kind: 'rank'; root: number }
+  | { kind: 'open'; buffer: ArrayBuffer; as: Arrangement }
+  | { kind: 'choose'; index: number; as: Arrangement }
   | { kind: 'arrange'; as: Arrangement }
   | { kind: 'search'; matches: Matches; root: number }
   | { kind: 'sandwich'; key: string }
@@ -41,6 +46,14 @@ export interface Loaded {
   meta: Meta;
   /** The duration of decoding and layout, in milliseconds. */
   ms: number;
+}
+
+/** A profile of a local file. */
+export interface Opened {
+  loaded: Loaded;
+  format: string;
+  kinds: LocalKind[];
+  kind: number;
 }
 
 /** A loaded comparison. */
@@ -66,6 +79,8 @@ export interface Found {
 export interface Answers {
   load: Loaded;
   diff: Compared;
+  open: Opened;
+  choose: Opened;
   scale: Compared;
   rank: RankRow[];
   arrange: Loaded;

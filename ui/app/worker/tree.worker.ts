@@ -7,10 +7,17 @@ const scope = self as unknown as {
   postMessage(message: Reply, transfer?: Transferable[]): void;
 };
 
+// Requests are answered in their order: a file is opened asynchronously.
+let before: Promise<void> = Promise.resolve();
 scope.onmessage = ({ data }) => {
-  try {
-    scope.postMessage({ id: data.id, answer: engine.answer(data.request) });
-  } catch (error) {
-    scope.postMessage({ id: data.id, error: error instanceof Error ? error.message : String(error) });
-  }
+  before = before.then(() => reply(data));
 };
+
+async function reply({ id, request }: Envelope): Promise<void> {
+  try {
+    const answer = request.kind === 'open' || request.kind === 'choose' ? await engine.open(request) : engine.answer(request);
+    scope.postMessage({ id, answer });
+  } catch (error) {
+    scope.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+  }
+}

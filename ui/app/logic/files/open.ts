@@ -1,0 +1,55 @@
+// Recognises the format of a file by its content.
+
+import { FILE_BYTES_MAX } from './limits';
+import { readPprof } from './pprof';
+import { FileError, type LocalProfile } from './profile';
+import { readCpuProfile, readFolded, readSpeedscope } from './text';
+
+export async function openProfile(buffer: ArrayBuffer): Promise<LocalProfile> {
+  const bytes = await unpacked(new Uint8Array(buffer));
+  if (bytes.length === 0) throw new FileError('it is empty');
+  const start = new TextDecoder().decode(bytes.subarray(0, 64)).trimStart();
+  if (start.startsWith('{')) return fromJson(new TextDecoder().decode(bytes));
+  // Protocol buffers have control characters within the first bytes, folded stacks do not.
+  const isText = !bytes.subarray(0, 512).some((b) => b < 9 || (b > 13 && b < 32));
+  return isText ? readFolded(new TextDecoder().decode(bytes)) : readPprof(bytes);
+}
+
+async function unpacked(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip')).getReader();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => {
+      throw new FileError('its gzip data is damaged or cut off');
+    });
+    if (done) break;
+    size += value.length;
+    if (size > FILE_BYTES_MAX) {
+      void reader.cancel();
+      throw new FileError('it has more than 512 MiB uncompressed');
+    }
+    parts.push(value);
+  }
+  const out = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+function fromJson(text: string): LocalProfile {
+  let doc: unknown;
+  try {
+    doc = JSON.parse(text);
+  } catch {
+    throw new FileError('its JSON is damaged or cut off');
+  }
+  const has = (name: string): boolean => typeof doc === 'object' && doc !== null && name in doc;
+  if (has('shared') && has('profiles')) return readSpeedscope(doc as Parameters<typeof readSpeedscope>[0]);
+  if (has('nodes')) return readCpuProfile(doc as Parameters<typeof readCpuProfile>[0]);
+  throw new FileError('its JSON is neither a speedscope file nor a Chrome CPU profile');
+}

@@ -1,0 +1,73 @@
+import { useRef, useState } from 'preact/hooks';
+import { urlOf } from '../api/query';
+import { formatRange, formatValue } from '../logic/format';
+import { typeLabel } from '../logic/profiletypes';
+import { grouping, linkQuery, shown, top } from '../state/queries';
+import { local, service, state } from '../state/explore';
+import { savePng } from './FlamePane';
+
+/** Offers a text as a download. */
+function save(text: string, type: string, name: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+const HTML_FUNCTIONS = 200;
+
+async function saveHtml(address: string): Promise<void> {
+  const [response, { toHtml }] = await Promise.all([fetch(address), import('../logic/export')]);
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  const loaded = shown.peek();
+  const query = linkQuery.peek();
+  if (loaded === null || query === null) return;
+  const { meta, tree } = loaded;
+  const title = `${typeLabel(meta.type)} of ${service.peek() ?? meta.selector}`;
+  const facts = [`Range: ${formatRange({ from: query.from, until: query.until }, 0)}`, `Selector: ${meta.selector}`, `Total: ${formatValue(tree.sum[0], meta.unit)}`, ...meta.partial.map((p) => `Incomplete: ${p}`)];
+  const rows = top.state.peek().data?.functions.slice(0, HTML_FUNCTIONS) ?? [];
+  save(toHtml(await response.text(), title, facts, rows, tree.sum[0], meta.unit), 'text/html', 'flamegraph.html');
+}
+
+async function saveSpeedscope(): Promise<void> {
+  const { toSpeedscope } = await import('../logic/export');
+  const loaded = shown.peek();
+  if (loaded === null) return;
+  const name = local.peek()?.name ?? `${service.peek() ?? 'profile'} ${typeLabel(loaded.meta.type)}`;
+  save(toSpeedscope(loaded.tree, loaded.frames, loaded.meta, name), 'application/json', 'profile.speedscope.json');
+}
+
+export function Exports() {
+  const menu = useRef<HTMLDetailsElement>(null);
+  const [failed, setFailed] = useState('');
+  const query = linkQuery.value;
+  const by = grouping.value?.join(',') ?? '';
+  if (query === null && local.value === null) return null;
+  const close = (): void => {
+    if (menu.current) menu.current.open = false;
+  };
+  const run = (work: Promise<void>): void => {
+    setFailed('');
+    work.then(close, (error: unknown) => setFailed(`The export failed: ${error instanceof Error ? error.message : String(error)}.`));
+  };
+  const hasCanvas = state.value.view === 'both' || state.value.view === 'flame';
+  return (
+    <details class="menu" id="export-menu" ref={menu} onKeyDown={(e) => e.key === 'Escape' && close()} onFocusOut={(e) => { if (!menu.current?.contains(e.relatedTarget as Node)) close(); }}>
+      <summary>Export</summary>
+      <div class="popover">
+        {query !== null && local.value === null && (
+          <>
+            <a href={urlOf('svg', { ...query, by })} download="flamegraph.svg">Standalone SVG</a>
+            <a href={urlOf('pprof', { ...query, by })} download="profile.pb.gz">pprof</a>
+            <a href={urlOf('folded', { ...query, by })} download="profile.folded">Folded stacks</a>
+            <button type="button" id="export-html" onClick={() => run(saveHtml(urlOf('svg', { ...query, by })))}>HTML page for offline use</button>
+          </>
+        )}
+        <button type="button" id="export-speedscope" title="The drawn frames in speedscope's format" onClick={() => run(saveSpeedscope())}>speedscope</button>
+        {hasCanvas && <button type="button" id="export-png" onClick={() => { savePng(); close(); }}>PNG of this view</button>}
+        {failed !== '' && <p class="hint bad" role="alert">{failed}</p>}
+      </div>
+    </details>
+  );
+}
