@@ -54,7 +54,7 @@ export const common = [
   ['dragging over the timeline selects a range, and Escape clears the selection', async (browser, url) => {
     const { page } = await ready(browser, url, '/?from=now-1h');
     const before = await text(page, '.status b');
-    const over = await page.locator('.plot .u-over').boundingBox();
+    const over = await page.locator('.plot-over').boundingBox();
     const y = over.y + over.height / 2;
     await page.mouse.move(over.x + over.width * 0.7, y);
     await page.mouse.down();

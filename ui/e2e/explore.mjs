@@ -69,7 +69,7 @@ export const fixtureExplore = [
     await drawn(page);
     const head = page.locator('.timeline-head');
     assert.match(await head.innerText(), /cores · bars of 20 s/);
-    const over = await page.locator('.plot .u-over').boundingBox();
+    const over = await page.locator('.plot-over').boundingBox();
     const rate = async () => {
       await page.mouse.move(over.x + over.width - 12, over.y + 40);
       await page.waitForFunction(() => /core/.test(document.querySelector('.legend b')?.textContent ?? ''));

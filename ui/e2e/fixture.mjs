@@ -130,7 +130,11 @@ export const onlyFixture = [
       const counted = await page.locator('#effective').innerText();
       assert.match(counted, /^counts .*\d\d:00 – .*\d\d:00 \([23] h\)$/);
       assert.match(await page.locator('.status').innerText(), /\d\d:00:00 – .*\d\d:00:00 \([23] h\)/);
-      for (const link of await page.locator('.menu .popover a').all()) {
+      await page.locator('#export-menu summary').click();
+      await page.locator('#export-menu a').first().waitFor();
+      const links = await page.locator('.menu .popover a').all();
+      assert.equal(links.length, 3);
+      for (const link of links) {
         const params = new URL(await link.getAttribute('href'), url).searchParams;
         for (const end of ['from', 'until']) assert.equal(Number(params.get(end)) % HOUR, 0, `${end} of ${params}`);
       }
@@ -204,7 +208,7 @@ export const onlyFixture = [
     const { page } = await open(browser, `${url}/?from=${from}&until=now`, { width: 420, height: 850 });
     await drawn(page);
     const outside = await page.evaluate(() => [...document.querySelectorAll('.page *')]
-      .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.trail, .tbody, .u-wrap, .legend'))
+      .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.trail, .tbody, .legend'))
       .map((e) => `${e.tagName} ${e.className} ${e.textContent}`));
     assert.deepEqual(outside, []);
     await shot(page, `narrow-${from}`);
@@ -225,9 +229,10 @@ export const onlyFixture = [
   ['exports link to the query API', async (browser, url) => {
     const { page } = await open(browser, url);
     await drawn(page);
+    await page.locator('#export-menu summary').click();
+    await page.locator('#export-menu a').first().waitFor();
     const links = await page.locator('#export-menu a').evaluateAll((all) => all.map((a) => a.href));
     assert.deepEqual(links.map((l) => new URL(l).pathname), ['svg', 'pprof', 'folded'].map((x) => `/api/v1/profiles/${x}`));
-    await page.locator('#export-menu summary').click();
     const download = page.waitForEvent('download');
     await page.locator('#export-png').click();
     assert.equal((await download).suggestedFilename(), 'flamegraph.png');

@@ -8,6 +8,7 @@ import { caution, changeText, deltaText, summary } from '../logic/compare/words'
 import { FrameKind } from '../logic/decode';
 import { layout } from '../logic/layout';
 import { millis } from '../logic/units';
+import * as comparison from '../worker/comparison';
 import { Engine } from '../worker/engine';
 import { distance } from './ciede2000';
 
@@ -111,6 +112,12 @@ describe('difference', () => {
   });
 });
 
+function comparing(): Engine {
+  const engine = new Engine();
+  engine.comparison = comparison;
+  return engine;
+}
+
 describe('ranking', () => {
   const rows = (): ReturnType<typeof rankOf> => {
     const { decoded, sides } = scaled(readDiff(response(SHOP)), 'value');
@@ -130,13 +137,13 @@ describe('ranking', () => {
   });
 
   test('the worker gives the table of the zoomed frame', () => {
-    const engine = new Engine();
+    const engine = comparing();
     engine.answer({ kind: 'diff', text: response(SHOP), scale: null, as: { order: 'heavy', fold: false, open: [] } });
     expect(engine.answer({ kind: 'rank', root: 3 })).toEqual([{ name: 'parse', now: 40, base: 10, nowSelf: 10, baseSelf: 10 }, { name: 'regex', now: 30, base: 0, nowSelf: 30, baseSelf: 0 }]);
   });
 
   test('ranges of different lengths are compared per second unless another scale is chosen', () => {
-    const engine = new Engine();
+    const engine = comparing();
     const of = (scale: 'value' | null) => engine.answer({ kind: 'diff', text: response(SHOP, { base: 2 * HOUR }), scale, as: { order: 'heavy', fold: false, open: [] } });
     expect(of(null)).toMatchObject({ scale: 'rate' });
     expect(of('value')).toMatchObject({ scale: 'value' });

@@ -1,4 +1,3 @@
-import 'uplot/dist/uPlot.min.css';
 import '../style/panes.css';
 import '../style/tooltip.css';
 import '../style/narrow.css';
@@ -6,14 +5,13 @@ import { useEffect, useRef } from 'preact/hooks';
 import { typeLabel } from '../logic/profiletypes';
 import { flame, matchingServices, services, types } from '../state/queries';
 import { local, pick, service, span, state } from '../state/explore';
+import { helpOpen } from '../state/help';
 import { zoomOut } from '../state/zoom';
 import { Breadcrumb } from './Breadcrumb';
-import { EmptyState } from './EmptyState';
 import { Filters } from './Filters';
 import { FlamePane } from './FlamePane';
 import { FrameMenu } from './FrameMenu';
 import { Header } from './Header';
-import { HelpSheet, helpOpen } from './HelpSheet';
 import { Lazy } from './Lazy';
 import { DropTarget } from './LocalFile';
 import { Notices } from './Notices';
@@ -25,6 +23,8 @@ import { TransformBar } from './TransformBar';
 
 const loadSandwich = () => import('./SandwichPane').then(({ SandwichPane }) => SandwichPane);
 
+const loadEmpty = () => import('./EmptyState').then(({ EmptyState }) => EmptyState);
+const loadHelp = () => import('./HelpSheet').then(({ HelpSheet }) => HelpSheet);
 const loadTree = () => import('./TreePane').then(({ TreePane }) => TreePane);
 
 /** Whether a key press is input to a field. */
@@ -69,7 +69,7 @@ export function App() {
       </main>
       <StatusBar />
       <FrameMenu />
-      <HelpSheet />
+      {helpOpen.value && <Lazy load={loadHelp} />}
     </div>
   );
 }
@@ -86,7 +86,7 @@ function ServerBody({ view, search }: { view: string; search: preact.RefObject<H
   const noService = known.data?.length === 0 && state.value.matchers.length === 0;
   const noType = types.state.value.data?.length === 0 && state.value.type === '';
   const severalServices = (matchingServices.value?.length ?? 0) > 1;
-  if (noService || noType || severalServices || state.value.invalidSelector !== '') return <EmptyState />;
+  if (noService || noType || severalServices || state.value.invalidSelector !== '') return <Lazy key="empty" load={loadEmpty} />;
   return (
     <>
       <Timeline />
@@ -108,7 +108,7 @@ function Panes({ view, search, nothing = false }: PanesProps) {
       <Breadcrumb />
       <TransformBar />
       {nothing ? (
-        <EmptyState />
+        <Lazy key="empty" load={loadEmpty} />
       ) : (
         <div class={`panes panes-${view}`}>
           {view !== 'flame' && view !== 'tree' && <TopTable />}

@@ -4,6 +4,7 @@ import {
 } from '../logic/selector';
 import { formatCount } from '../logic/format';
 import { useDismiss } from './dismiss';
+import { OpenButton } from './LocalFile';
 import { UNTAGGED } from '../logic/names';
 import { labelNames, labelValues } from '../state/queries';
 import { selector, state, update } from '../state/explore';
@@ -42,6 +43,7 @@ export function Filters() {
         )}
       </span>
       <SelectorField />
+      <OpenButton />
     </div>
   );
 }

@@ -7,7 +7,7 @@ import { DEFAULT_RANGE, PRESETS, isChosen, rangeFromFields } from '../logic/rang
 import { filterable, withService } from '../logic/selector';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
-import { FileBar, OpenButton } from './LocalFile';
+import { FileBar } from './LocalFile';
 import { Nav } from './Nav';
 import { adaptType, effective, grouping, labelNames, services, types } from '../state/queries';
 import { busy } from '../state/status';
@@ -37,7 +37,6 @@ function ServerPickers() {
           <path d="M13.5 8a5.5 5.5 0 1 1-1.7-4M13.5 1.5v3h-3" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" />
         </svg>
       </button>
-      <OpenButton />
     </>
   );
 }

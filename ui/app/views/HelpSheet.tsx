@@ -1,8 +1,6 @@
-import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
+import { helpOpen } from '../state/help';
 import { ACTIONS } from '../state/transforms';
-
-export const helpOpen = signal(false);
 
 const KEYS: [string, [string, string][]][] = [
   ['Everywhere', [['?', 'this help'], ['/', 'search'], ['Esc', 'zoom out, then clear the selected range'], ['Tab', 'next part of the page']]],

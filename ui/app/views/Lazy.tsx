@@ -2,8 +2,8 @@ import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 
 /** A component that is loaded when it is first shown. `load` must be the same function at every render. */
-export function Lazy({ load }: { load: () => Promise<ComponentType> }) {
-  const [Part, setPart] = useState<ComponentType | null>(null);
+export function Lazy<P extends object = object>({ load, props }: { load: () => Promise<ComponentType<P>>; props?: P }) {
+  const [Part, setPart] = useState<ComponentType<P> | null>(null);
   const [failed, setFailed] = useState(false);
   useEffect(() => {
     let left = false;
@@ -11,5 +11,5 @@ export function Lazy({ load }: { load: () => Promise<ComponentType> }) {
     return () => { left = true; };
   }, [load]);
   if (failed) return <p class="hint pad" role="alert">This part of the page could not be loaded. Reload the page.</p>;
-  return Part === null ? <p class="hint pad">Loading…</p> : <Part />;
+  return Part === null ? <p class="hint pad">Loading…</p> : <Part {...(props ?? ({} as P))} />;
 }

@@ -3,7 +3,7 @@ import { counted, formatRange, formatValue } from '../logic/format';
 import { notDrawn, stacklessReason, totalNote } from '../logic/totals';
 import { effective, shown } from '../state/queries';
 import { local, now, picked } from '../state/explore';
-import { helpOpen } from './HelpSheet';
+import { helpOpen } from '../state/help';
 import type { DrawStats } from '../render/flame';
 
 export const drawStats = signal<DrawStats | null>(null);

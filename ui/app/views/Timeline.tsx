@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { fillOf } from '../logic/colours';
 import { formatDuration, formatRange, formatTime, formatValue } from '../logic/format';
 import { formatRate } from '../logic/rates';
@@ -11,7 +11,7 @@ import { millis } from '../logic/units';
 import { skinOf, theme } from '../render/skin';
 import { hues, series, shaped } from '../state/timeline';
 import { now, pick, setRange, span, state, update } from '../state/explore';
-import type { ColouredLine, Plot } from './plot';
+import { type ColouredLine, Plot } from './plot';
 
 const hovered = signal<number | null>(null);
 
@@ -19,32 +19,22 @@ const hovered = signal<number | null>(null);
 export function Timeline() {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
-  const [ready, setReady] = useState(false);
   const data = shaped.value;
   const range = span.value;
   const picked = state.value.pick;
   useEffect(() => {
-    let left = false;
-    // The largest part of the page's script; the flame graph does not wait for it.
-    void import('./plot').then(({ Plot }) => {
-      if (left) return;
-      plot.current = new Plot(host.current!, {
-        picked: (from, until) => pick({ from: millis(from), until: millis(until) }),
-        hovered: (bucket) => { hovered.value = bucket; },
-      });
-      setReady(true);
+    plot.current = new Plot(host.current!, {
+      picked: (from, until) => pick({ from: millis(from), until: millis(until) }),
+      hovered: (bucket) => { hovered.value = bucket; },
     });
-    return () => {
-      left = true;
-      plot.current?.dispose();
-    };
+    return () => plot.current?.dispose();
   }, []);
   useEffect(() => {
     if (!data || !range) return;
     const stacked = state.value.plot === 'stack';
     const lines: ColouredLine[] = data.lines.map((line) => ({ ...line, colour: colourOf(line) }));
     plot.current?.show({ times: data.times, step: data.step, lines, stacked, scale: data.scale, range, pick: picked });
-  }, [ready, data, range?.from, range?.until, picked, theme.value, hues.value]);
+  }, [data, range?.from, range?.until, picked, theme.value, hues.value]);
   const key = (e: KeyboardEvent): void => {
     if (e.ctrlKey || e.metaKey || e.altKey || data === null || data.times.length === 0) return;
     const { step, times } = data;

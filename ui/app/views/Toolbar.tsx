@@ -3,17 +3,19 @@ import { formatCount, formatShare } from '../logic/format';
 import { ROOT } from '../logic/units';
 import type { ColourBy } from '../logic/colours';
 import type { View } from '../logic/urlstate';
-import { colouring, grouping } from '../state/queries';
+import { colouring, grouping, linkQuery } from '../state/queries';
 import { local, state, update } from '../state/explore';
 import { storeFold, unfolded } from '../state/folding';
 import { found, matchIndex, searchProblem, step } from '../state/search';
 import { functionOf, sandwichOf } from '../state/transforms';
 import { focusNode, zoomNode } from '../state/zoom';
-import { CompareMenu } from './CompareMenu';
 import { CopyLink } from './CopyLink';
-import { Exports } from './Exports';
+import { Menu } from './Menu';
 
 const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame graph'], ['table', 'Table'], ['sandwich', 'Callers'], ['tree', 'Tree']];
+
+const loadCompare = () => import('./CompareLinks').then(({ CompareLinks }) => CompareLinks);
+const loadExport = () => import('./ExportLinks').then(({ ExportLinks }) => ExportLinks);
 
 const TITLES: Partial<Record<View, string>> = {
   sandwich: 'Callers and callees of a function', tree: 'The call tree as an outline, for screen readers and without colours',
@@ -21,6 +23,7 @@ const TITLES: Partial<Record<View, string>> = {
 
 export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement | null> }) {
   const { view, order, growth, fold } = state.value;
+  const hasQuery = linkQuery.value !== null;
   return (
     <div class="bar tools">
       <fieldset class="segments" aria-label="View">
@@ -60,9 +63,9 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
         <button type="button" title="Root at the top (icicle)" aria-label="Root at the top" aria-pressed={growth === 'down'} onClick={() => update({ growth: 'down' }, 'replace')}>↓</button>
         <button type="button" title="Root at the bottom (flame)" aria-label="Root at the bottom" aria-pressed={growth === 'up'} onClick={() => update({ growth: 'up' }, 'replace')}>↑</button>
       </fieldset>
-      {local.value === null && <CompareMenu />}
+      {hasQuery && <Menu id="compare-menu" title="Compare" load={loadCompare} />}
       {local.value === null && <CopyLink />}
-      <Exports />
+      {(hasQuery || local.value !== null) && <Menu id="export-menu" title="Export" load={loadExport} />}
     </div>
   );
 }

@@ -1,10 +1,10 @@
-// The timeline's drawing: uPlot for scales, axes and the cursor, and custom paths, so that a time
-// bucket covers exactly its time and a bucket without data is a gap.
+// The timeline's drawing: a canvas, on which a time bucket covers exactly its time and a bucket without data is a gap, and
+// an element over it for the cursor and the selection.
 
-import uPlot from 'uplot';
+import { timeLabels, timeTicks, valueTicks } from '../logic/axes';
 import { formatDuration } from '../logic/format';
-import { type RateScale, formatRateTicks, rateTickSteps } from '../logic/rates';
 import type { Span } from '../logic/range';
+import { type RateScale, formatRateTicks, rateTickSteps } from '../logic/rates';
 import { type PlotLine, stackedTops } from '../logic/timeline';
 
 export interface ColouredLine extends PlotLine {
@@ -27,219 +27,222 @@ export interface Events {
 }
 
 const HEIGHT = 130;
+const TOP = 6;
+const BOTTOM = 22;
+/** Room for the half of a label right of the last tick. */
+const RIGHT = 24;
+const FONT = '11px system-ui, sans-serif';
 /** Lines differ by more than their colour. */
 const DASHES = [[], [7, 3], [2, 3], [10, 3, 2, 3]];
 /** A narrower drag counts as a click. */
 const SLACK = 4;
+const TICK_WIDTH = 70;
+const TICK_HEIGHT = 26;
 
 export class Plot {
-  private plot: uPlot | null = null;
+  private readonly canvas = document.createElement('canvas');
+  private readonly over = document.createElement('div');
+  private readonly cursor = document.createElement('div');
+  private readonly selection = document.createElement('div');
+  private readonly note = document.createElement('div');
+  private readonly observer = new ResizeObserver(() => this.draw());
   private picture: Picture | null = null;
   private waiting: Picture | null = null;
-  private look = '';
   private tops: (number | null)[][] = [];
-  private readonly observer = new ResizeObserver(() => this.resize());
-  private readonly note = document.createElement('div');
+  private left = 64;
+  private pressed: number | null = null;
 
   constructor(private readonly host: HTMLElement, private readonly events: Events) {
+    this.over.className = 'plot-over';
+    this.cursor.className = 'plot-cursor';
+    this.selection.className = 'plot-selection';
     this.note.className = 'plot-note';
+    this.cursor.hidden = this.selection.hidden = this.note.hidden = true;
+    this.over.append(this.cursor, this.selection, this.note);
+    host.append(this.canvas, this.over);
+    this.over.addEventListener('pointerdown', this.down);
+    this.over.addEventListener('pointermove', this.move);
+    this.over.addEventListener('pointerup', this.up);
+    this.over.addEventListener('pointercancel', this.cancel);
+    this.over.addEventListener('pointerleave', this.leave);
     this.observer.observe(host);
   }
 
   dispose(): void {
     this.observer.disconnect();
-    this.plot?.destroy();
+    this.canvas.remove();
+    this.over.remove();
   }
 
   show(picture: Picture): void {
     // A refresh waits for the end of a drag, which it would interrupt.
-    if (this.plot && this.plot.select.width > 0) {
+    if (this.pressed !== null) {
       this.waiting = picture;
       return;
     }
     this.waiting = null;
     this.picture = picture;
     this.tops = picture.stacked ? stackedTops(picture.lines) : picture.lines.map((l) => l.values);
-    const data = [picture.times, ...this.tops] as uPlot.AlignedData;
-    const style = getComputedStyle(this.host);
-    const look = JSON.stringify([picture.lines.map((l) => [l.name, l.colour]), picture.stacked, picture.scale, style.color]);
-    if (this.plot && look === this.look) {
-      this.plot.setData(data, false);
-      this.plot.setScale('x', { min: picture.range.from, max: picture.range.until });
-      return;
-    }
-    this.look = look;
-    this.plot?.destroy();
-    this.plot = new uPlot(this.options(picture, style), data, this.host);
-    this.host.append(this.note);
+    this.draw();
   }
 
-  private options(picture: Picture, style: CSSStyleDeclaration): uPlot.Options {
-    const ink = style.getPropertyValue('--quiet').trim() || '#777';
-    const grid = { stroke: style.getPropertyValue('--rule').trim() || '#ddd', width: 1 };
-    const axis = { stroke: ink, grid, ticks: { ...grid, size: 4 }, font: '11px system-ui, sans-serif' };
-    return {
-      width: Math.max(50, this.host.clientWidth),
-      height: HEIGHT,
-      ms: 1,
-      legend: { show: false },
-      // Room for the half of a label right of the last tick.
-      padding: [6, 24, 0, 0],
-      cursor: {
-        y: false,
-        points: { show: false },
-        drag: { x: true, y: false, setScale: false, dist: SLACK },
-      },
-      scales: {
-        x: { time: true, range: () => [this.picture!.range.from, this.picture!.range.until] },
-        y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.05 : 1] },
-      },
-      axes: [
-        {
-          ...axis, size: 22, gap: 2, space: 70,
-          values: (_u, ticks) => clock(ticks, this.picture!.range),
-        },
-        {
-          ...axis, size: (_u, labels) => axisWidth(labels), gap: 4, space: 26, incrs: rateTickSteps(picture.scale),
-          values: (_u, ticks) => (picture.lines.length > 0 ? formatRateTicks(ticks, picture.scale) : ticks.map(() => '')),
-        },
-      ],
-      series: [
-        {},
-        ...picture.lines.map((line, i): uPlot.Series =>
-          picture.stacked
-            ? { fill: line.colour, width: 0, points: { show: false }, paths: (u, _s, a, b) => this.area(u, i, a, b) }
-            : { stroke: line.colour, width: 1.75, dash: DASHES[i % DASHES.length], points: { show: false }, paths: (u, _s, a, b) => this.steps(u, i, a, b) },
-        ),
-      ],
-      hooks: {
-        setSelect: [(u) => this.select(u)],
-        setCursor: [(u) => this.cursor(u)],
-        draw: [(u) => this.shadePick(u)],
-      },
-    };
+  private get width(): number {
+    return Math.max(20, this.host.clientWidth - this.left - RIGHT);
   }
 
-  // The boxes of one series of the stack, each on top of the series below.
-  private area(u: uPlot, index: number, from: number, until: number): uPlot.Series.Paths {
-    const fill = new Path2D();
-    const { times, step } = this.picture!;
-    const below = index > 0 ? this.tops[index - 1] : null;
-    const above = this.tops[index];
-    for (let b = Math.max(0, from - 1); b <= until; b++) {
-      const top = above[b];
-      if (top === null || top === undefined) continue;
-      const y0 = u.valToPos(top, 'y', true);
-      const y1 = u.valToPos(below?.[b] ?? 0, 'y', true);
-      if (y1 - y0 < 0.05) continue;
-      const [x0, x1] = this.sides(u, times[b], step);
-      fill.rect(x0, y0, x1 - x0, y1 - y0);
-    }
-    return { fill, stroke: null, clip: null, band: null, gaps: null, flags: 1 } as unknown as uPlot.Series.Paths;
-  }
+  private readonly down = (e: PointerEvent): void => {
+    if (e.button !== 0 || this.picture === null) return;
+    this.pressed = this.x(e);
+    this.over.setPointerCapture(e.pointerId);
+  };
 
-  private steps(u: uPlot, index: number, from: number, until: number): uPlot.Series.Paths {
-    const stroke = new Path2D();
-    const { times, step } = this.picture!;
-    const values = this.tops[index];
-    let drawing = false;
-    for (let b = Math.max(0, from - 1); b <= until; b++) {
-      const v = values[b];
-      if (v === null || v === undefined) {
-        drawing = false;
-        continue;
-      }
-      const y = u.valToPos(v, 'y', true);
-      const [x0, x1] = this.sides(u, times[b], step);
-      if (drawing) stroke.lineTo(x0, y);
-      else stroke.moveTo(x0, y);
-      stroke.lineTo(x1, y);
-      drawing = true;
-    }
-    return { stroke, fill: null, clip: null, band: null, gaps: null, flags: 0 } as unknown as uPlot.Series.Paths;
-  }
-
-  private sides(u: uPlot, t: number, step: number): [number, number] {
-    const { left, width } = u.bbox;
-    const clip = (x: number): number => Math.min(left + width, Math.max(left, Math.round(x)));
-    return [clip(u.valToPos(t, 'x', true)), clip(u.valToPos(t + step, 'x', true))];
-  }
-
-  private select(u: uPlot): void {
-    const { left, width } = u.select;
-    if (width < SLACK || !this.picture) return;
-    const from = Math.round(u.posToVal(left, 'x'));
-    const until = Math.round(u.posToVal(left + width, 'x'));
-    u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-    if (until > from) this.events.picked(from, until);
-    if (this.waiting) this.show(this.waiting);
-  }
-
-  private cursor(u: uPlot): void {
-    const { left } = u.cursor;
+  private readonly move = (e: PointerEvent): void => {
     const p = this.picture;
-    if (!p || left === undefined || left === null || left < 0) {
-      this.note.hidden = true;
-      this.events.hovered(null);
-      return;
-    }
-    const t = u.posToVal(left, 'x');
-    const bucket = Math.floor((t - (p.times[0] ?? 0)) / p.step);
-    const there = bucket >= 0 && bucket < p.times.length;
-    this.events.hovered(there ? bucket : null);
-    const { width } = u.select;
-    this.note.hidden = !(width > SLACK);
-    if (width > SLACK) {
-      const wide = u.posToVal(u.select.left + width, 'x') - u.posToVal(u.select.left, 'x');
-      this.note.textContent = formatDuration(wide);
-      this.note.style.transform = `translate(${u.over.offsetLeft + u.select.left + 4}px, 8px)`;
-    }
+    if (p === null) return;
+    const x = this.x(e);
+    this.cursor.hidden = false;
+    this.cursor.style.transform = `translateX(${x}px)`;
+    const bucket = Math.floor((this.timeAt(x) - (p.times[0] ?? 0)) / p.step);
+    this.events.hovered(bucket >= 0 && bucket < p.times.length ? bucket : null);
+    if (this.pressed === null) return;
+    const [a, b] = [Math.min(this.pressed, x), Math.max(this.pressed, x)];
+    const isDrag = b - a >= SLACK;
+    this.selection.hidden = this.note.hidden = !isDrag;
+    this.selection.style.transform = `translateX(${a}px)`;
+    this.selection.style.width = `${b - a}px`;
+    this.note.textContent = formatDuration(this.timeAt(b) - this.timeAt(a));
+    this.note.style.transform = `translate(${a + 4}px, 4px)`;
+  };
+
+  private readonly up = (e: PointerEvent): void => {
+    const from = this.pressed;
+    const x = this.x(e);
+    this.cancel();
+    if (from === null || Math.abs(x - from) < SLACK) return;
+    this.events.picked(Math.round(this.timeAt(Math.min(from, x))), Math.round(this.timeAt(Math.max(from, x))));
+  };
+
+  private readonly cancel = (): void => {
+    this.pressed = null;
+    this.selection.hidden = this.note.hidden = true;
+    if (this.waiting) this.show(this.waiting);
+  };
+
+  private readonly leave = (): void => {
+    if (this.pressed !== null) return;
+    this.cursor.hidden = true;
+    this.events.hovered(null);
+  };
+
+  private x(e: PointerEvent): number {
+    return Math.min(this.width, Math.max(0, e.clientX - this.over.getBoundingClientRect().left));
   }
 
-  // Dims everything outside of the selection.
-  private shadePick(u: uPlot): void {
-    const pick = this.picture?.pick;
-    if (!pick) return;
-    const { ctx } = u;
-    const { left, top, width, height } = u.bbox;
-    const edge = (t: number): number => Math.min(left + width, Math.max(left, u.valToPos(t, 'x', true)));
-    const [a, b] = [edge(pick.from), edge(pick.until)];
+  private timeAt(x: number): number {
+    const { from, until } = this.picture!.range;
+    return from + (x / this.width) * (until - from);
+  }
+
+  private draw(): void {
+    const p = this.picture;
+    const ratio = window.devicePixelRatio || 1;
+    const wide = this.host.clientWidth;
+    if (p === null || wide === 0) return;
     const style = getComputedStyle(this.host);
+    const colour = (name: string): string => style.getPropertyValue(name).trim();
+    const inner = HEIGHT - TOP - BOTTOM;
+    const max = this.tops.reduce((most, values) => values.reduce<number>((m, v) => Math.max(m, v ?? 0), most), 0) * 1.05 || 1;
+    const values = valueTicks(max, rateTickSteps(p.scale), inner / TICK_HEIGHT);
+    const labels = p.lines.length > 0 ? formatRateTicks(values, p.scale) : values.map(() => '');
+    this.canvas.width = Math.round(wide * ratio);
+    this.canvas.height = Math.round(HEIGHT * ratio);
+    const ctx = this.canvas.getContext('2d')!;
+    ctx.scale(ratio, ratio);
+    ctx.font = FONT;
+    this.left = Math.max(52, 14 + Math.ceil(labels.reduce((most, label) => Math.max(most, ctx.measureText(label).width), 0)));
+    const { left, width } = this;
+    Object.assign(this.over.style, { left: `${left}px`, top: `${TOP}px`, width: `${width}px`, height: `${inner}px` });
+    const x = (t: number): number => left + ((t - p.range.from) / (p.range.until - p.range.from)) * width;
+    const y = (v: number): number => TOP + inner * (1 - v / max);
+
+    ctx.textBaseline = 'middle';
+    const line = (x0: number, y0: number, x1: number, y1: number): void => {
+      ctx.beginPath();
+      ctx.moveTo(Math.round(x0) + 0.5, Math.round(y0) + 0.5);
+      ctx.lineTo(Math.round(x1) + 0.5, Math.round(y1) + 0.5);
+      ctx.stroke();
+    };
+    ctx.strokeStyle = colour('--rule');
+    ctx.fillStyle = colour('--quiet');
+    ctx.textAlign = 'right';
+    values.forEach((v, i) => {
+      line(left - 4, y(v), left + width, y(v));
+      ctx.fillText(labels[i], left - 8, y(v));
+    });
+    ctx.textAlign = 'center';
+    const times = timeTicks(p.range.from, p.range.until, width / TICK_WIDTH);
+    timeLabels(times, p.range).forEach((label, i) => {
+      line(x(times[i]), TOP, x(times[i]), TOP + inner + 4);
+      ctx.fillText(label, x(times[i]), TOP + inner + 13);
+    });
+
     ctx.save();
-    ctx.globalAlpha = 0.66;
-    ctx.fillStyle = style.getPropertyValue('--page').trim();
-    ctx.fillRect(left, top, a - left, height);
-    ctx.fillRect(b, top, left + width - b, height);
-    ctx.globalAlpha = 1;
-    ctx.fillStyle = style.getPropertyValue('--accent').trim();
-    ctx.fillRect(a, top, 2, height);
-    ctx.fillRect(b - 2, top, 2, height);
+    ctx.beginPath();
+    ctx.rect(left, TOP - 1, width, inner + 1);
+    ctx.clip();
+    p.lines.forEach((one, i) => (p.stacked ? this.area(ctx, one, i, x, y) : this.steps(ctx, one, i, x, y)));
+    if (p.pick !== null) this.shade(ctx, p.pick, x, colour);
     ctx.restore();
   }
 
-  private resize(): void {
-    this.plot?.setSize({ width: Math.max(50, this.host.clientWidth), height: HEIGHT });
+  // The boxes of one series of the stack, each on top of the series below.
+  private area(ctx: CanvasRenderingContext2D, { colour }: ColouredLine, index: number, x: (t: number) => number, y: (v: number) => number): void {
+    const { times, step } = this.picture!;
+    const below = index > 0 ? this.tops[index - 1] : null;
+    ctx.fillStyle = colour;
+    this.tops[index].forEach((top, b) => {
+      if (top === null) return;
+      const [y0, y1] = [y(top), y(below?.[b] ?? 0)];
+      if (y1 - y0 < 0.05) return;
+      const [x0, x1] = [Math.round(x(times[b])), Math.round(x(times[b] + step))];
+      ctx.fillRect(x0, y0, x1 - x0, y1 - y0);
+    });
   }
-}
 
-/** The width of the vertical axis, in pixels. */
-function axisWidth(labels: string[] | null): number {
-  const longest = (labels ?? []).reduce((most, label) => Math.max(most, label.length), 0);
-  return Math.max(64, 14 + Math.ceil(longest * 6.2));
-}
+  private steps(ctx: CanvasRenderingContext2D, { colour }: ColouredLine, index: number, x: (t: number) => number, y: (v: number) => number): void {
+    const { times, step } = this.picture!;
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = 1.75;
+    ctx.setLineDash(DASHES[index % DASHES.length]);
+    ctx.beginPath();
+    let isDrawing = false;
+    this.tops[index].forEach((v, b) => {
+      if (v === null) {
+        isDrawing = false;
+        return;
+      }
+      const [x0, x1, at] = [x(times[b]), x(times[b] + step), y(v)];
+      if (isDrawing) ctx.lineTo(x0, at);
+      else ctx.moveTo(x0, at);
+      ctx.lineTo(x1, at);
+      isDrawing = true;
+    });
+    ctx.stroke();
+    ctx.setLineDash([]);
+  }
 
-/** Times of day, with the date at the first tick of a day. */
-function clock(ticks: number[], range: Span): string[] {
-  const long = range.until - range.from > 26 * 3600_000;
-  const fine = range.until - range.from < 10 * 60_000;
-  let day = '';
-  return ticks.map((t) => {
-    const d = new Date(t);
-    const two = (n: number): string => String(n).padStart(2, '0');
-    const date = `${two(d.getMonth() + 1)}-${two(d.getDate())}`;
-    const time = `${two(d.getHours())}:${two(d.getMinutes())}${fine ? `:${two(d.getSeconds())}` : ''}`;
-    if (!long || date === day) return time;
-    day = date;
-    return time === '00:00' ? date : `${date} ${time}`;
-  });
+  // Dims everything outside of the selection.
+  private shade(ctx: CanvasRenderingContext2D, pick: Span, x: (t: number) => number, colour: (name: string) => string): void {
+    const { left, width } = this;
+    const edge = (t: number): number => Math.min(left + width, Math.max(left, x(t)));
+    const [a, b] = [edge(pick.from), edge(pick.until)];
+    ctx.globalAlpha = 0.66;
+    ctx.fillStyle = colour('--page');
+    ctx.fillRect(left, 0, a - left, HEIGHT);
+    ctx.fillRect(b, 0, left + width - b, HEIGHT);
+    ctx.globalAlpha = 1;
+    ctx.fillStyle = colour('--accent');
+    ctx.fillRect(a, 0, 2, HEIGHT);
+    ctx.fillRect(b - 2, 0, 2, HEIGHT);
+  }
 }

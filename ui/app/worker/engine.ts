@@ -1,9 +1,7 @@
 // Decoding, layout and search, independent of the worker, so that it runs in Node too.
 
 import { allocatorFrames } from '../logic/allocator';
-import { type RawDiff, type Scale, type Sides, readDiff, scaled } from '../logic/compare/diff';
-import { rankOf } from '../logic/compare/rank';
-import { caution } from '../logic/compare/words';
+import type { RawDiff, Scale, Sides } from '../logic/compare/diff';
 import { type Decoded, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { type Tree, byName, layout } from '../logic/layout';
@@ -13,10 +11,15 @@ import { filtered, reshape, sandwich } from '../logic/merge';
 import { matchList } from '../logic/matchlist';
 import { topOf } from '../logic/top';
 import { findPath, nameKey } from '../logic/zoompath';
+import type * as comparison from './comparison';
 import type { Matches } from './matcher';
 import type { Answers, Arrangement, Compared, Loaded, Opened, Request } from './protocol';
 
+type Comparison = typeof comparison;
+
 export class Engine {
+  /** Set before the first comparison: a part of its own, since most pages show none. */
+  comparison: Comparison | null = null;
   private decoded: Decoded | null = null;
   private whole: Tree | null = null;
   /** The tree after the transforms, widest first. */
@@ -38,12 +41,12 @@ export class Engine {
       case 'choose':
         throw new Error('files are opened asynchronously');
       case 'diff':
-        this.raw = readDiff(request.text);
+        this.raw = this.comparison!.readDiff(request.text);
         return this.compare(request.scale, request.as);
       case 'scale':
         return this.compare(request.scale, request.as);
       case 'rank':
-        return this.tree && this.decoded && this.sides ? rankOf(this.tree, this.decoded.frames, this.sides, request.root) : [];
+        return this.tree && this.decoded && this.sides ? this.comparison!.rankOf(this.tree, this.decoded.frames, this.sides, request.root) : [];
       case 'arrange':
         return this.arrange(request.as, performance.now());
       case 'search':
@@ -98,6 +101,7 @@ export class Engine {
     const began = performance.now();
     if (this.raw === null) throw new Error('no comparison is loaded');
     const { raw } = this;
+    const { caution, scaled } = this.comparison!;
     const scale = wanted ?? (caution(raw, 'value') === '' ? 'value' : 'rate');
     const { decoded, sides } = scaled(raw, scale);
     this.take(decoded);

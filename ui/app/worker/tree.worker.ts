@@ -15,6 +15,7 @@ scope.onmessage = ({ data }) => {
 
 async function reply({ id, request }: Envelope): Promise<void> {
   try {
+    if (request.kind === 'diff') engine.comparison ??= await import('./comparison');
     const answer = request.kind === 'open' || request.kind === 'choose' ? await engine.open(request) : engine.answer(request);
     scope.postMessage({ id, answer });
   } catch (error) {

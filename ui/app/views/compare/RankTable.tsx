@@ -54,7 +54,7 @@ export function RankTable() {
             const text = changeText(row.now, row.base);
             return (
               <>
-                <span class={`num delta ${row.now > row.base ? 'up' : 'down'}`}>
+                <span class={`num delta ${text === 'same' || text === '' ? '' : row.now > row.base ? 'up' : 'down'}`}>
                   <span>{deltaText(row.now, row.base, scale, raw)}</span><b>{text}</b>
                 </span>
                 <span class="num one">{deltaText(row.nowSelf, row.baseSelf, scale, raw)}</span>

@@ -1,4 +1,4 @@
-import { useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { urlOf } from '../api/query';
 import { formatRange, formatValue } from '../logic/format';
 import { typeLabel } from '../logic/profiletypes';
@@ -38,24 +38,18 @@ async function saveSpeedscope(): Promise<void> {
   save(toSpeedscope(loaded.tree, loaded.frames, loaded.meta, name), 'application/json', 'profile.speedscope.json');
 }
 
-export function Exports() {
-  const menu = useRef<HTMLDetailsElement>(null);
+/** The forms in which the shown profile can be saved. */
+export function ExportLinks({ close }: { close: () => void }) {
   const [failed, setFailed] = useState('');
   const query = linkQuery.value;
   const by = grouping.value?.join(',') ?? '';
-  if (query === null && local.value === null) return null;
-  const close = (): void => {
-    if (menu.current) menu.current.open = false;
-  };
   const run = (work: Promise<void>): void => {
     setFailed('');
     work.then(close, (error: unknown) => setFailed(`The export failed: ${error instanceof Error ? error.message : String(error)}.`));
   };
   const hasCanvas = state.value.view === 'both' || state.value.view === 'flame';
   return (
-    <details class="menu" id="export-menu" ref={menu} onKeyDown={(e) => e.key === 'Escape' && close()} onFocusOut={(e) => { if (!menu.current?.contains(e.relatedTarget as Node)) close(); }}>
-      <summary>Export</summary>
-      <div class="popover">
+    <>
         {query !== null && local.value === null && (
           <>
             <a href={urlOf('svg', { ...query, by })} download="flamegraph.svg">Standalone SVG</a>
@@ -67,7 +61,6 @@ export function Exports() {
         <button type="button" id="export-speedscope" title="The drawn frames in speedscope's format" onClick={() => run(saveSpeedscope())}>speedscope</button>
         {hasCanvas && <button type="button" id="export-png" onClick={() => { savePng(); close(); }}>PNG of this view</button>}
         {failed !== '' && <p class="hint bad" role="alert">{failed}</p>}
-      </div>
-    </details>
+    </>
   );
 }

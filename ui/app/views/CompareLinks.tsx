@@ -1,32 +1,24 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { type From, inOrder, timeLinks, valuesLink } from '../logic/compare/urlstate';
 import { UNTAGGED, cutName } from '../logic/names';
 import { effective, grouping, labelNames, labelValues } from '../state/queries';
 import { picked, state } from '../state/explore';
 import { shaped } from '../state/timeline';
 
-/** Values of the grouping label that are offered against each other. */
+/** Versions, and values of the grouping label, that are offered against each other. */
 const PAIRS = 4;
 
-/** One click to a comparison: with another time, of two versions, or of two members. */
-export function CompareMenu() {
-  const menu = useRef<HTMLDetailsElement>(null);
-  const [open, setOpen] = useState(false);
+/** Links to comparisons with another time, of two versions, and of two members. */
+export function CompareLinks() {
   const span = effective.value ?? picked.value;
-  if (span === null || state.value.type === '' || state.value.matchers.length === 0) return null;
+  if (span === null) return null;
   const from: From = { type: state.value.type, matchers: state.value.matchers, span, by: grouping.value ?? [], allocators: state.value.allocators };
-  const close = (): void => {
-    if (menu.current) menu.current.open = false;
-  };
   return (
-    <details class="menu" id="compare-menu" ref={menu} onToggle={(e) => setOpen(e.currentTarget.open)} onKeyDown={(e) => e.key === 'Escape' && close()} onFocusOut={(e) => { if (!menu.current?.contains(e.relatedTarget as Node)) close(); }}>
-      <summary>Compare</summary>
-      <div class="popover">
-        {timeLinks(from).map(({ label, href }) => <a key={label} href={href}>{label}</a>)}
-        {open && <Versions from={from} />}
-        <Values from={from} />
-      </div>
-    </details>
+    <>
+      {timeLinks(from).map(({ label, href }) => <a key={label} href={href}>{label}</a>)}
+      <Versions from={from} />
+      <Values from={from} />
+    </>
   );
 }
 
