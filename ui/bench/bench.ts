@@ -7,6 +7,7 @@ import { colourNodes } from '../app/logic/colours';
 import { decode } from '../app/logic/decode';
 import { fold, runtimeFrames } from '../app/logic/fold';
 import { byName, layout } from '../app/logic/layout';
+import { filtered, reshape, sandwich } from '../app/logic/merge';
 import { compile, matchNames, matchesBefore, share } from '../app/logic/search';
 import { topOf } from '../app/logic/top';
 import { Plan } from '../app/render/plan';
@@ -46,6 +47,7 @@ for (const n of [100_000, 1_000_000]) {
   const colours = colourNodes(tree, decoded.frames, 'package');
   const viewport = (from: number, until: number) => ({ from, until, firstRow: 0, lastRow: 60, width: 1600 });
   const total = tree.sum[0];
+  const busiest = topOf(tree, decoded.frames).reduce((a, b) => (b.total > a.total ? b : a)).name;
 
   let sink = 0;
   const walk = time(() => {
@@ -62,6 +64,10 @@ for (const n of [100_000, 1_000_000]) {
     ['matches by subtree', () => matchesBefore(tree, hit)],
     ['colour', () => colourNodes(tree, decoded.frames, 'package')],
     ['top table', () => topOf(tree, decoded.frames)],
+    ['callers and callees', () => sandwich(tree, names, decoded.frames.kinds, (name) => name === busiest)],
+    ['focus', () => layout(filtered(tree, decoded.frames, { focus: 'merge' }))],
+    ['collapse recursion', () => layout(reshape(tree, 'collapse', decoded.frames.kinds))],
+    ['invert', () => layout(reshape(tree, 'invert', decoded.frames.kinds))],
     ['plan, whole view', () => plan.build(tree, colours, null, viewport(0, total))],
     ['plan, whole view, search', () => plan.build(tree, colours, { hit, before }, viewport(0, total))],
     ['plan, whole view, folded', () => plan.build(folded, colours, null, viewport(0, total))],

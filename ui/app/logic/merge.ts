@@ -3,35 +3,77 @@
 import { type Columns, FrameKind, type Frames } from './decode';
 import type { Tree } from './layout';
 
-export class MergedTree {
-  readonly frame: number[] = [];
-  private readonly parent: number[] = [];
-  private readonly self: number[] = [];
-  private readonly hidden: number[] = [];
-  private readonly hiddenChildren: number[] = [];
-  private readonly index = new Map<number, number>();
+/** More nodes than a page draws; the value of further call paths is that of their last drawn node, undrawn. */
+const NODES_MAX = 1_500_000;
 
-  constructor(root: number, private readonly frames: number) {
+export class MergedTree {
+  private n = 0;
+  private frame = new Uint32Array(1024);
+  private parent = new Uint32Array(1024);
+  private self = new Float64Array(1024);
+  private hidden = new Float64Array(1024);
+  private hiddenChildren = new Uint32Array(1024);
+  /** Node + 1 by a hash of its parent and frame, with linear probing; at most half full. */
+  private table = new Int32Array(4096);
+
+  constructor(root: number) {
     this.push(root, 0);
+  }
+
+  get size(): number {
+    return this.n;
+  }
+
+  get isFull(): boolean {
+    return this.n >= NODES_MAX;
   }
 
   /** The child with that frame, which is added if there is none. */
   child(parent: number, frame: number): number {
-    const key = parent * this.frames + frame;
-    let at = this.index.get(key);
-    if (at === undefined) {
-      at = this.push(frame, parent);
-      this.index.set(key, at);
-    }
+    const slot = this.find(parent, frame);
+    if (this.table[slot] !== 0) return this.table[slot] - 1;
+    const at = this.push(frame, parent);
+    this.table[slot] = at + 1;
+    if (this.n * 2 > this.table.length) this.rehash();
     return at;
   }
 
+  /** The slot of a node, or the one that it would take. */
+  private find(parent: number, frame: number): number {
+    const mask = this.table.length - 1;
+    let h = Math.imul(parent, 0x9e3779b1) ^ Math.imul(frame, 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
+    let slot = (h ^ (h >>> 13)) & mask;
+    for (let at = this.table[slot]; at !== 0; at = this.table[slot]) {
+      if (this.parent[at - 1] === parent && this.frame[at - 1] === frame) return slot;
+      slot = (slot + 1) & mask;
+    }
+    return slot;
+  }
+
+  private rehash(): void {
+    this.table = new Int32Array(this.table.length * 2);
+    for (let i = 1; i < this.n; i++) this.table[this.find(this.parent[i], this.frame[i])] = i + 1;
+  }
+
   private push(frame: number, parent: number): number {
-    this.parent.push(parent);
-    this.self.push(0);
-    this.hidden.push(0);
-    this.hiddenChildren.push(0);
-    return this.frame.push(frame) - 1;
+    if (this.n === this.frame.length) this.grow();
+    this.frame[this.n] = frame;
+    this.parent[this.n] = parent;
+    return this.n++;
+  }
+
+  private grow(): void {
+    const size = this.frame.length * 2;
+    const copy = <T extends Uint32Array | Float64Array>(from: T, to: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.frame = copy(this.frame, new Uint32Array(size));
+    this.parent = copy(this.parent, new Uint32Array(size));
+    this.self = copy(this.self, new Float64Array(size));
+    this.hidden = copy(this.hidden, new Float64Array(size));
+    this.hiddenChildren = copy(this.hiddenChildren, new Uint32Array(size));
   }
 
   add(node: number, self: number, hidden: number, hiddenChildren: number): void {
@@ -42,50 +84,63 @@ export class MergedTree {
 
   /** The nodes in preorder, siblings by descending total. */
   columns(): Columns {
-    const n = this.frame.length;
-    const sum = Float64Array.from(this.self, (s, i) => s + this.hidden[i]);
+    const { n, parent, self, hidden, hiddenChildren, frame } = this;
+    const sum = new Float64Array(n);
+    const first = new Uint32Array(n + 1);
+    for (let i = 0; i < n; i++) sum[i] = self[i] + hidden[i];
     // Children are added after their parents.
-    for (let i = n - 1; i > 0; i--) sum[this.parent[i]] += sum[i];
-    const order = Array.from({ length: n - 1 }, (_, i) => i + 1).sort((a, b) => sum[a] - sum[b] || b - a);
-    const first = new Int32Array(n).fill(-1);
-    const next = new Int32Array(n).fill(-1);
-    // Each child is put before the smaller ones.
-    for (const i of order) {
-      next[i] = first[this.parent[i]];
-      first[this.parent[i]] = i;
+    for (let i = n - 1; i > 0; i--) {
+      sum[parent[i]] += sum[i];
+      first[parent[i] + 1]++;
     }
+    for (let i = 0; i < n; i++) first[i + 1] += first[i];
+    const kids = new Uint32Array(n);
+    const filled = first.slice();
+    for (let i = 1; i < n; i++) kids[filled[parent[i]]++] = i;
+    for (let i = 0; i < n; i++) if (first[i + 1] - first[i] > 1) bySum(kids, first[i], first[i + 1], sum);
+
     const out: Columns = {
       n, total: sum[0], negative: 0, self: new Float64Array(n), hidden: new Float64Array(n),
       frame: new Uint32Array(n), hiddenChildren: new Uint32Array(n), depth: new Uint16Array(n),
     };
-    let node = 0;
-    let depth = 0;
+    const depth = new Uint16Array(n);
+    const stack = new Uint32Array(n + 1);
+    let height = 1;
     for (let at = 0; at < n; at++) {
-      out.self[at] = this.self[node];
-      out.hidden[at] = this.hidden[node];
-      out.hiddenChildren[at] = this.hiddenChildren[node];
-      out.frame[at] = this.frame[node];
-      out.depth[at] = depth;
-      if (first[node] >= 0) {
-        node = first[node];
-        depth++;
-        continue;
+      const i = stack[--height];
+      out.self[at] = self[i];
+      out.hidden[at] = hidden[i];
+      out.hiddenChildren[at] = hiddenChildren[i];
+      out.frame[at] = frame[i];
+      out.depth[at] = depth[i];
+      for (let k = first[i + 1] - 1; k >= first[i]; k--) {
+        depth[kids[k]] = depth[i] + 1;
+        stack[height++] = kids[k];
       }
-      while (node !== 0 && next[node] < 0) {
-        node = this.parent[node];
-        depth--;
-      }
-      node = node === 0 ? 0 : next[node];
     }
     return out;
+  }
+}
+
+/** Sorts a part of the nodes by descending total; equal ones keep their order. */
+function bySum(nodes: Uint32Array, from: number, until: number, sum: Float64Array): void {
+  if (until - from > 24) {
+    nodes.subarray(from, until).sort((a, b) => sum[b] - sum[a] || a - b);
+    return;
+  }
+  for (let i = from + 1; i < until; i++) {
+    const node = nodes[i];
+    let k = i - 1;
+    for (; k >= from && sum[nodes[k]] < sum[node]; k--) nodes[k + 1] = nodes[k];
+    nodes[k + 1] = node;
   }
 }
 
 export type Shape = 'collapse' | 'invert';
 
 /** The tree with recursion collapsed: a function that calls itself, directly or not, is one frame of its path. */
-function collapse(tree: Tree, frames: number): Columns {
-  const merged = new MergedTree(tree.frame[0], frames);
+function collapse(tree: Tree): Columns {
+  const merged = new MergedTree(tree.frame[0]);
   const at = new Uint32Array(tree.n);
   for (let i = 1; i < tree.n; i++) {
     let above = tree.parent[i];
@@ -98,8 +153,8 @@ function collapse(tree: Tree, frames: number): Columns {
 }
 
 /** The tree from the functions with self values to their callers. Groups stay at the root. */
-function invert(tree: Tree, frames: number, kinds: Uint8Array): Columns {
-  const merged = new MergedTree(tree.frame[0], frames);
+function invert(tree: Tree, kinds: Uint8Array): Columns {
+  const merged = new MergedTree(tree.frame[0]);
   // The merged node of the group that each node belongs to.
   const group = new Uint32Array(tree.n);
   for (let i = 1; i < tree.n; i++) {
@@ -109,8 +164,10 @@ function invert(tree: Tree, frames: number, kinds: Uint8Array): Columns {
     if (tree.hidden[i] > 0) merged.add(group[i], 0, tree.hidden[i], tree.hiddenChildren[i]);
     if (tree.self[i] === 0) continue;
     let at = group[i];
-    for (let c = i; c !== 0 && kinds[tree.frame[c]] !== FrameKind.Group; c = tree.parent[c]) at = merged.child(at, tree.frame[c]);
-    merged.add(at, tree.self[i], 0, 0);
+    let c = i;
+    for (; c !== 0 && kinds[tree.frame[c]] !== FrameKind.Group && !merged.isFull; c = tree.parent[c]) at = merged.child(at, tree.frame[c]);
+    const isWhole = c === 0 || kinds[tree.frame[c]] === FrameKind.Group;
+    merged.add(at, isWhole ? tree.self[i] : 0, isWhole ? 0 : tree.self[i], isWhole ? 0 : 1);
   }
   merged.add(0, tree.self[0], tree.hidden[0], tree.hiddenChildren[0]);
   return merged.columns();
@@ -137,7 +194,7 @@ export function filtered(tree: Tree, { names, files, kinds }: Frames, patterns: 
   }
   const own = alive.slice();
   for (let i = tree.n - 1; i > 0; i--) alive[tree.parent[i]] |= alive[i];
-  const merged = new MergedTree(tree.frame[0], names.length);
+  const merged = new MergedTree(tree.frame[0]);
   const at = new Uint32Array(tree.n);
   for (let i = 0; i < tree.n; i++) {
     if (alive[i] === 0) continue;
@@ -148,7 +205,7 @@ export function filtered(tree: Tree, { names, files, kinds }: Frames, patterns: 
 }
 
 export function reshape(tree: Tree, shape: Shape, kinds: Uint8Array): Columns {
-  return shape === 'collapse' ? collapse(tree, kinds.length) : invert(tree, kinds.length, kinds);
+  return shape === 'collapse' ? collapse(tree) : invert(tree, kinds);
 }
 
 /** A function with its callers and callees. */
@@ -172,8 +229,8 @@ export function sandwich(tree: Tree, names: string[], kinds: Uint8Array, isWante
   wanted[tree.frame[0]] = 0;
   const frame = wanted.indexOf(1);
   if (frame < 0) return null;
-  const callers = new MergedTree(frame, names.length);
-  const callees = new MergedTree(frame, names.length);
+  const callers = new MergedTree(frame);
+  const callees = new MergedTree(frame);
   const groups = new Map<string, number>();
   const at = new Uint32Array(tree.n);
   let [total, self, paths, covered] = [0, 0, 0, 0];

@@ -29,7 +29,7 @@ export class Stacks {
   private readonly files: string[] = [''];
   private readonly lines: number[] = [0];
   private readonly index = new Map<string, number>();
-  private readonly tree = new MergedTree(0, FRAMES);
+  private readonly tree = new MergedTree(0);
 
   frame(name: string, file = '', line = 0): number {
     const key = `${name}\0${file}`;
