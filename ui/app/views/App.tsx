@@ -1,4 +1,5 @@
 import '../style/panes.css';
+import '../style/timeline.css';
 import '../style/tooltip.css';
 import '../style/narrow.css';
 import { useEffect, useRef } from 'preact/hooks';
