@@ -3,6 +3,7 @@
 use crate::args::args;
 use crate::{Error, Store};
 use davy_model::build::LEASE;
+use davy_model::worker::CONTAINERS_MAX;
 use davy_model::{Task, WorkerState};
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
@@ -158,7 +159,7 @@ impl Store {
     }
 
     /// Claims the oldest pending build that fits a worker, with rows for its container and volume. Returns `None` if
-    /// there is none, the worker is full, it is not running, or `fence` is not its current registration.
+    /// there is none, the worker runs as many as it may or has 250 containers, it is not running, or `fence` is not its current registration.
     ///
     /// A build is claimed at most once, because only the claim leads out of the state `pending` to `started`.
     pub async fn claim_build(
@@ -170,16 +171,21 @@ impl Store {
         let mut transaction = self.begin().await?;
         let now = transaction.now_sql();
         // Locks the row, so that two claims of a worker cannot exceed its capacity together.
-        let running: Option<(String, String, i64)> = transaction
+        let running: Option<(String, String, i64, i64)> = transaction
             .optional(
                 "UPDATE workers SET registration = registration
                  WHERE name = $1 AND registration = $2 AND state = $3 AND nonce IS NOT NULL
-                 RETURNING platform, tags, capacity - (SELECT COUNT(*) FROM handles h
-                    WHERE h.worker = $1 AND h.kind = 'container')",
-                args![worker, fence, WorkerState::Running.as_str()],
+                 RETURNING platform, tags,
+                    capacity - (SELECT COUNT(*) FROM builds b
+                        WHERE b.worker = $1 AND b.state = 'started'),
+                    $4 - (SELECT COUNT(*) FROM handles h
+                        WHERE h.worker = $1 AND h.kind = 'container')",
+                args![worker, fence, WorkerState::Running.as_str(), CONTAINERS_MAX],
             )
             .await?;
-        let Some((platform, tags, _)) = running.filter(|(_, _, free)| *free > 0) else {
+        let is_free =
+            |(_, _, builds, containers): &(_, _, i64, i64)| *builds > 0 && *containers > 0;
+        let Some((platform, tags, ..)) = running.filter(is_free) else {
             transaction.commit().await?;
             return Ok(None);
         };

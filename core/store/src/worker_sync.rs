@@ -24,12 +24,12 @@ pub enum SyncOutcome {
         /// The first reported handles of other workers, sorted; nothing has happened to them.
         foreign: Vec<String>,
     },
-    /// The report was delayed, its sender has been replaced or its key revoked: nothing has changed.
+    /// The report was delayed, or its sender has been replaced: nothing has changed.
     Stale {
         /// The generation of the last accepted report.
         generation: i64,
     },
-    /// There is no such worker.
+    /// There is no such worker, or its key was revoked.
     UnknownWorker,
 }
 
@@ -105,7 +105,7 @@ impl Store {
         let Some((foreign,)) = accepted else {
             let current: Option<(i64,)> = transaction
                 .optional(
-                    "SELECT generation FROM workers WHERE name = $1",
+                    "SELECT generation FROM workers WHERE name = $1 AND nonce IS NOT NULL",
                     args![worker],
                 )
                 .await?;

@@ -34,7 +34,7 @@ pub struct WorkerRow {
     pub platform: String,
     /// Its tags, as a JSON array.
     pub tags: String,
-    /// Containers at the same time, at most.
+    /// Builds at the same time, at most.
     pub capacity: i64,
     /// The version of Davy.
     pub version: String,

@@ -129,7 +129,7 @@ pub(crate) async fn revoked_key_ends_the_session(database: Database) {
     assert_eq!(store.worker_challenge("w", "c").await.unwrap(), None);
     let first_report = report(generation(registration, 1), &[]);
     let late = store.sync_worker("w", &first_report, None);
-    assert!(matches!(late.await.unwrap(), SyncOutcome::Stale { .. }));
+    assert_eq!(late.await.unwrap(), SyncOutcome::UnknownWorker);
     let keys = store.worker_keys().await.unwrap();
     let revoked: Vec<_> = keys
         .iter()
