@@ -83,6 +83,7 @@ impl PublicListener {
 pub(crate) enum MemberId {
     Api,
     Ui,
+    Gateway,
     ArchiveQuery,
     ArchiveIngest,
     ArchiveCompactor,
@@ -90,6 +91,10 @@ pub(crate) enum MemberId {
     ArchiveArclamp,
     GcProcesses,
     GcAudit,
+    GcBuilds,
+    GcContainers,
+    GcVolumes,
+    GcWorkers,
 }
 
 /// Properties of a member.
@@ -146,6 +151,15 @@ impl MemberId {
                 opens: Some(PublicListener::Http),
                 ..PLAIN
             },
+            Self::Gateway => MemberSpec {
+                name: "gateway",
+                hosted_by: &[ProcessKind::Frontend],
+                listeners: &[PublicListener::Http],
+                opens: Some(PublicListener::Http),
+                needs_database: true,
+                connections: 4,
+                ..PLAIN
+            },
             Self::ArchiveQuery => MemberSpec {
                 name: "archive.query",
                 hosted_by: &[ProcessKind::Frontend, ProcessKind::Archiver],
@@ -191,6 +205,38 @@ impl MemberId {
                 connections: 1,
                 ..PLAIN
             },
+            Self::GcBuilds => MemberSpec {
+                name: "gc.builds",
+                hosted_by: &[ProcessKind::Backend],
+                needs_database: true,
+                interval: Some("30s"),
+                connections: 1,
+                ..PLAIN
+            },
+            Self::GcContainers => MemberSpec {
+                name: "gc.containers",
+                hosted_by: &[ProcessKind::Backend],
+                needs_database: true,
+                interval: Some("30s"),
+                connections: 1,
+                ..PLAIN
+            },
+            Self::GcVolumes => MemberSpec {
+                name: "gc.volumes",
+                hosted_by: &[ProcessKind::Backend],
+                needs_database: true,
+                interval: Some("30s"),
+                connections: 1,
+                ..PLAIN
+            },
+            Self::GcWorkers => MemberSpec {
+                name: "gc.workers",
+                hosted_by: &[ProcessKind::Backend],
+                needs_database: true,
+                interval: Some("30s"),
+                connections: 1,
+                ..PLAIN
+            },
         }
     }
 
@@ -211,9 +257,16 @@ impl MemberId {
             | Self::ArchiveIngest
             | Self::ArchiveCompactor
             | Self::ArchiveRenderer => true,
-            Self::Api | Self::Ui | Self::ArchiveArclamp | Self::GcProcesses | Self::GcAudit => {
-                false
-            }
+            Self::Api
+            | Self::Ui
+            | Self::Gateway
+            | Self::ArchiveArclamp
+            | Self::GcProcesses
+            | Self::GcAudit
+            | Self::GcBuilds
+            | Self::GcContainers
+            | Self::GcVolumes
+            | Self::GcWorkers => false,
         }
     }
 

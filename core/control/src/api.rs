@@ -1,6 +1,8 @@
 //! The routes of `/api/v1` except the archive's: members, endpoints, processes, the audit log, health.
 
+pub(crate) mod builds;
 pub(crate) mod change;
+pub(crate) mod fleet;
 pub(crate) mod health;
 mod jobs;
 mod rows;
@@ -33,6 +35,8 @@ pub(crate) fn router(control: &Control, store: Store) -> Router {
         .with_state(control.clone());
     reads
         .merge(emergency_router(control))
+        .merge(fleet::router(control))
+        .merge(builds::router(control, store.clone()))
         .merge(jobs::router(store))
 }
 

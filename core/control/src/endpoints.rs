@@ -366,7 +366,8 @@ pub fn finish(router: Router, endpoints: &Arc<Endpoints>, listener: ListenerKind
         .layer(middleware::from_fn_with_state(layer, account))
 }
 
-/// pprof responses are gzip already, without a `Content-Encoding`, and gRPC compresses its messages itself.
+/// pprof responses are gzip already, without a `Content-Encoding`; gRPC compresses its messages itself; server-sent
+/// events would be delayed.
 fn is_not_compressed(
     _status: StatusCode,
     _version: axum::http::Version,
@@ -376,10 +377,14 @@ fn is_not_compressed(
     let media_type = headers
         .get(axum::http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    let is_compressed = |media_type: &str| {
-        ["application/octet-stream", "application/grpc"]
-            .iter()
-            .any(|prefix| media_type.starts_with(prefix))
+    let is_excluded = |media_type: &str| {
+        [
+            "application/octet-stream",
+            "application/grpc",
+            "text/event-stream",
+        ]
+        .iter()
+        .any(|prefix| media_type.starts_with(prefix))
     };
-    !media_type.is_some_and(is_compressed)
+    !media_type.is_some_and(is_excluded)
 }

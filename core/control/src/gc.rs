@@ -1,5 +1,9 @@
 //! Periodic members that delete old rows from the database.
 
+mod workload;
+
+pub use workload::{Collector, CollectorMetrics, collector};
+
 use crate::control::Control;
 use crate::periodic::{Plan, periodic};
 use davy_runtime::Member;

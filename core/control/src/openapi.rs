@@ -3,6 +3,7 @@
 mod content;
 mod overview;
 mod rows;
+mod workload;
 
 use crate::api;
 use crate::control::Control;
@@ -157,6 +158,11 @@ fn path_parameters(path: &str) -> Vec<Value> {
                     "b5381a457906d279073822a5ceb24c4bfef94ddb",
                 ),
                 "method" => ("The method of the service", "ProfileTypes"),
+                "worker" => ("The worker, as ListWorkers lists it", "worker-1"),
+                "build" => ("The build, as ListBuilds lists it", "17"),
+                "handle" => ("The container or volume", "01jd8q2m5v0000000000000000"),
+                "part" => ("The number of the part, from 1", "1"),
+                "name" if path.contains("/builds/") => ("The input or output", "src"),
                 _ => ("The member, as ListMembers lists it", "gc.audit"),
             };
             json!({

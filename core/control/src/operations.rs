@@ -6,6 +6,7 @@ mod connect;
 mod debug;
 mod operation;
 mod parameter;
+mod workload;
 
 pub use operation::Operation;
 pub use parameter::{Parameter, ParameterKind};
@@ -121,7 +122,7 @@ const BEFORE: Parameter = Parameter::new(
 
 /// Every operation of every member, once for each route.
 pub fn operations() -> impl Iterator<Item = Operation> {
-    let own = OWN.iter().chain(debug::DEBUG);
+    let own = OWN.iter().chain(workload::WORKLOAD).chain(debug::DEBUG);
     own.copied().chain(of_archive())
 }
 

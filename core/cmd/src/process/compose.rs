@@ -12,6 +12,7 @@ use crate::hostname::hostname;
 use crate::http::ChildClient;
 use davy_archive::Archive;
 use davy_base::{Clock, Random};
+use davy_control::gc::CollectorMetrics;
 use davy_control::{
     Access, AccessOptions, Control, ControlOptions, DebugPort, Endpoints, Fleet, Identity, Metrics,
 };
@@ -97,6 +98,7 @@ pub(crate) fn compose(
         &registry,
     )
     .map_err(unregistered)?;
+    let collectors = CollectorMetrics::new(&registry).map_err(unregistered)?;
     let clients = children::clients(&children, &clock);
     let metrics = Metrics::new(
         registry,
@@ -138,6 +140,7 @@ pub(crate) fn compose(
         budgets,
         control: control.clone(),
         metrics: Arc::new(metrics.map_err(unregistered)?),
+        collectors,
         endpoints,
         archive: archive.clone(),
         renderer,

@@ -71,12 +71,17 @@ const fn is_exclusive(member: MemberId) -> bool {
         MemberId::ArchiveQuery => false,
         MemberId::Api
         | MemberId::Ui
+        | MemberId::Gateway
         | MemberId::ArchiveIngest
         | MemberId::ArchiveCompactor
         | MemberId::ArchiveRenderer
         | MemberId::ArchiveArclamp
         | MemberId::GcProcesses
-        | MemberId::GcAudit => true,
+        | MemberId::GcAudit
+        | MemberId::GcBuilds
+        | MemberId::GcContainers
+        | MemberId::GcVolumes
+        | MemberId::GcWorkers => true,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::http::{self, Listener};
 use axum::Router;
 use davy_archive::Archive;
+use davy_control::gc::{self, Collector};
 use davy_profiler::Profiler;
 use davy_render::Renderer;
 use davy_runtime::{Context, Member, MemberKind};
@@ -27,9 +28,17 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
         archive.ok_or_else(|| Failure::failed(format!("cannot start member {member}: the archive of the process is not open; report this as a bug")))
     };
     let name = member.name();
+    let collector = |collector: Collector| -> Result<Member, Failure> {
+        let metrics = parts.collectors.clone();
+        let interval = interval()?;
+        let member = gc::collector(&parts.control, store(), name, interval, collector, metrics);
+        Ok(member.after(["control"]))
+    };
     Ok(match member {
         // Only their endpoints do work, so these members have no task.
-        MemberId::Api | MemberId::Ui | MemberId::ArchiveQuery => Member::served(name),
+        MemberId::Api | MemberId::Ui | MemberId::Gateway | MemberId::ArchiveQuery => {
+            Member::served(name)
+        }
         MemberId::ArchiveIngest => ingest(name, archive()?),
         MemberId::ArchiveCompactor => compactor(name, archive()?),
         MemberId::ArchiveRenderer => {
@@ -48,6 +57,10 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
         MemberId::GcAudit => {
             davy_control::gc::audit(&parts.control, store(), name, interval()?).after(["control"])
         }
+        MemberId::GcBuilds => collector(Collector::Builds)?,
+        MemberId::GcContainers => collector(Collector::Containers)?,
+        MemberId::GcVolumes => collector(Collector::Volumes)?,
+        MemberId::GcWorkers => collector(Collector::Workers)?,
     })
 }
 

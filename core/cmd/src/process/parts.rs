@@ -7,6 +7,7 @@ use crate::http::ChildClient;
 use davy_archive::Archive;
 use davy_arclamp::Stream;
 use davy_base::Clock;
+use davy_control::gc::CollectorMetrics;
 use davy_control::{Access, Control, Endpoints, Metrics};
 use davy_render::Renderer;
 use davy_runtime::Stop;
@@ -23,6 +24,7 @@ pub(super) struct Parts<'a> {
     pub(super) budgets: BTreeMap<MemberId, u32>,
     pub(super) control: Control,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) collectors: CollectorMetrics,
     pub(super) endpoints: Arc<Endpoints>,
     /// Set if a local member works on the archive.
     pub(super) archive: Option<Archive>,

@@ -37,6 +37,10 @@ pub(super) fn listener(
                 &parts.control,
                 parts.store_of(*member),
             )),
+            (MemberId::Gateway, _) => local.merge(davy_control::gateway_router(
+                &parts.control,
+                parts.store_of(*member),
+            )),
             (MemberId::Ui, _) => local.merge(http::assets()),
             (MemberId::ArchiveIngest, Some(archive)) => local.merge(archive.ingest_router()),
             (MemberId::ArchiveQuery, Some(archive)) => local
@@ -50,7 +54,11 @@ pub(super) fn listener(
                 | MemberId::ArchiveRenderer
                 | MemberId::ArchiveArclamp
                 | MemberId::GcProcesses
-                | MemberId::GcAudit,
+                | MemberId::GcAudit
+                | MemberId::GcBuilds
+                | MemberId::GcContainers
+                | MemberId::GcVolumes
+                | MemberId::GcWorkers,
                 _,
             ) => local,
         };

@@ -11,9 +11,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Every placed member and the process kind that hosts it.
-pub(crate) const MEMBERS: [(&str, &str); 9] = [
+pub(crate) const MEMBERS: [(&str, &str); 14] = [
     ("api", "frontend"),
     ("ui", "frontend"),
+    ("gateway", "frontend"),
     ("archive.query", "archiver"),
     ("archive.ingest", "archiver"),
     ("archive.compactor", "archiver"),
@@ -21,6 +22,10 @@ pub(crate) const MEMBERS: [(&str, &str); 9] = [
     ("archive.arclamp", "archiver"),
     ("gc.processes", "backend"),
     ("gc.audit", "backend"),
+    ("gc.builds", "backend"),
+    ("gc.containers", "backend"),
+    ("gc.volumes", "backend"),
+    ("gc.workers", "backend"),
 ];
 /// Time between two ticks of a periodic member.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(500);

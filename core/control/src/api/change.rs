@@ -211,6 +211,34 @@ pub(super) async fn wake(
 }
 
 impl Operator {
+    /// The name of the operator.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds an entry to the audit log.
+    pub(super) async fn audit(
+        &self,
+        control: &Control,
+        what: &str,
+        name: &str,
+    ) -> Result<(), Problem> {
+        let row = NewAudit {
+            age: Duration::ZERO,
+            operator: self.name.clone(),
+            what: what.to_owned(),
+            name: name.to_owned(),
+            detail: None,
+            why: None,
+            process: Some(control.identity().id.to_string()),
+            source: self.source,
+        };
+        let added = control.0.store.add_audit(&row).await;
+        added
+            .map(drop)
+            .map_err(|error| Problem::query_failed("audit entries", error))
+    }
+
     async fn change(
         self,
         control: &Control,

@@ -44,6 +44,11 @@ const OWN: &[MetricEntry] = &[
         "Requests answered",
     ),
     counter(
+        "davy_gc_marked_total",
+        &["member", "outcome"],
+        "Rows that a collector changed: doomed containers and volumes, timed out ones, removed rows, moved builds and workers",
+    ),
+    counter(
         "davy_http_refused_total",
         &["reason"],
         "Requests refused before routing, by reason",

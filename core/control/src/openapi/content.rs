@@ -5,7 +5,10 @@ use super::rows::{
     AuditEntry, DiffResponse, FlameNode, IngestForm, JobRow, ProcessSummary, PushError,
     PushRequest, SeriesResponse, SymbolsList, SymbolsRow, TopResponse,
 };
+use super::workload::{BuildSummary, HandleSummary, TaskSchema, WorkerSummary};
+use crate::api::builds::BuildCreated;
 use crate::api::change::{EndpointChange, MemberChange, Restart};
+use crate::api::fleet::{WorkerChanged, WorkerKey};
 use crate::api::health::{Health, Readiness};
 use crate::api::{EndpointRow, MemberRow};
 use crate::toggling::ToggleOutcome;
@@ -61,7 +64,16 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         "ToggleMember" => Some((vec![json::<MemberChange>()], true)),
         "ToggleEndpoint" => Some((vec![json::<EndpointChange>()], true)),
         "RestartMember" => Some((vec![json::<Restart>()], false)),
-        "PutSymbols" => Some((vec![other(BYTES)], true)),
+        "PutSymbols" | "PutBuildInput" | "PutBuildOutput" => Some((vec![other(BYTES)], true)),
+        "PutWorkerKey" => Some((vec![json::<WorkerKey>()], true)),
+        "CreateBuild" => Some((vec![json::<TaskSchema>()], true)),
+        // The types of `davy_model::wire`; workers and frontends are of one version.
+        "RegisterWorker" | "SyncWorker" | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" => {
+            Some((
+                vec![json::<serde_json::Map<String, serde_json::Value>>()],
+                true,
+            ))
+        }
         "Ingest" => Some((vec![other(BYTES), typed::<IngestForm>(FORM)], true)),
         "Push" => Some((vec![other(PROTOBUF), json::<PushRequest>()], true)),
         "QuerierService"
@@ -86,6 +98,20 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "ListProcesses" => vec![json::<Vec<ProcessSummary>>()],
         "ListAudit" => vec![json::<Vec<AuditEntry>>()],
         "ListAllJobs" => vec![json::<Vec<JobRow>>()],
+        "ListWorkers" => vec![json::<Vec<WorkerSummary>>()],
+        "PutWorkerKey" | "RevokeWorkerKey" | "LandWorker" | "RetireWorker" => {
+            vec![json::<WorkerChanged>()]
+        }
+        "ListContainers" | "ListVolumes" => vec![json::<Vec<HandleSummary>>()],
+        "ListBuilds" => vec![json::<Vec<BuildSummary>>()],
+        "GetBuild" | "StartBuild" | "AbortBuild" => vec![json::<BuildSummary>()],
+        "CreateBuild" | "PutBuildInput" => vec![json::<BuildCreated>()],
+        "GetBuildLog" => vec![other("text/event-stream")],
+        "GetBuildOutput" | "GetBuildInput" => vec![other(BYTES)],
+        "GetWorkerChallenge" | "RegisterWorker" | "SyncWorker" | "ClaimBuild"
+        | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" | "PutBuildOutput" => {
+            vec![json::<serde_json::Map<String, serde_json::Value>>()]
+        }
         "ListSymbols" => vec![json::<SymbolsList>()],
         "GetSymbols" | "PutSymbols" => vec![json::<SymbolsRow>()],
         "GetArchive" => vec![json::<ArchiveOverview>()],

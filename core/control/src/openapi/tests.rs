@@ -114,3 +114,57 @@ fn schemas_of_database_rows_have_the_fields_of_the_rows() {
     };
     check_fields::<rows::AuditEntry>(json!(row));
 }
+
+#[test]
+fn schemas_of_workers_and_builds_have_the_fields_of_the_rows() {
+    let text = String::new;
+    let worker = davy_store::WorkerRow {
+        name: text(),
+        state: text(),
+        since: 0,
+        heartbeat_at: 0,
+        synced_at: 0,
+        registration: 1,
+        generation: 1,
+        is_ephemeral: false,
+        platform: text(),
+        tags: text(),
+        capacity: 8,
+        version: text(),
+        status: None,
+        foreign_handles: text(),
+        containers: 0,
+        volumes: 0,
+        doomed: 0,
+        missing: 0,
+    };
+    check_fields::<workload::WorkerSummary>(json!(worker));
+    let handle = davy_store::HandleRow {
+        handle: text(),
+        worker: text(),
+        kind: text(),
+        state: text(),
+        since: 0,
+        missing_since: None,
+        build: None,
+        container: None,
+        parent: None,
+    };
+    check_fields::<workload::HandleSummary>(json!(handle));
+    let build = davy_store::BuildRow {
+        id: 1,
+        state: text(),
+        since: 0,
+        created_at: 0,
+        created_by: text(),
+        task: text(),
+        is_ready: true,
+        worker: None,
+        is_abort_requested: false,
+        started_at: None,
+        exit_code: None,
+        error: None,
+        log_bytes: 0,
+    };
+    check_fields::<workload::BuildSummary>(json!(build));
+}

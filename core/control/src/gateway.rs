@@ -1,0 +1,377 @@
+//! The member `gateway`: the protocol of workers. Workers open every connection, and sign every request.
+
+mod claims;
+mod session;
+
+use crate::control::Control;
+use crate::problem::Problem;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use claims::Claims;
+use davy_base::{Clock, Random};
+use davy_model::signature::to_hex;
+use davy_model::wire::{
+    Assignment, Challenge, Claimed, Creation, End, Ended, LogPart, LogStored, Registered,
+    Registration, Sync, Synced,
+};
+use davy_model::worker::CONTAINERS_MAX;
+use davy_model::{Task, name};
+use davy_store::{Appended, BuildEnd, ClaimHandles, FileKind, NewWorker, Store, SyncOutcome};
+use serde::de::DeserializeOwned;
+use session::{Sessions, Signed};
+use std::sync::{Arc, Mutex};
+use ulid::Ulid;
+
+/// The size of a report, at most: 100,000 handles of 64 bytes.
+const REPORT_BYTES_MAX: usize = 12 << 20;
+/// The size of part of a log, at most.
+const LOG_PART_BYTES_MAX: usize = 256 << 10;
+/// The size of part of a file, at most.
+const FILE_PART_BYTES_MAX: usize = 512 << 10;
+/// Tags of a worker, at most.
+const TAGS_MAX: usize = 16;
+
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    sessions: Arc<Sessions>,
+    claims: Arc<Claims>,
+    random: Arc<Mutex<Random>>,
+}
+
+/// The routes of the member `gateway`. `store` is on the budget of that member.
+pub fn router(control: &Control, store: Store) -> Router {
+    let gateway = Gateway {
+        clock: control.0.clock.clone(),
+        sessions: Arc::default(),
+        claims: Arc::default(),
+        random: Arc::new(Mutex::new(Random::system())),
+        store,
+    };
+    let files = "/api/v1/workers/{worker}/builds/{build}";
+    Router::new()
+        .route("/api/v1/workers/{worker}/challenge", post(challenge))
+        .route("/api/v1/workers/{worker}/register", post(register))
+        .route("/api/v1/workers/{worker}/sync", post(sync))
+        .route("/api/v1/workers/{worker}/claim", post(claim))
+        .route("/api/v1/workers/{worker}/handles/{handle}", put(created))
+        .route(&format!("{files}/log"), post(append_log))
+        .route(&format!("{files}/end"), post(end))
+        .route(&format!("{files}/inputs/{{name}}/{{part}}"), get(input))
+        .route(&format!("{files}/outputs/{{name}}/{{part}}"), put(output))
+        .layer(DefaultBodyLimit::max(REPORT_BYTES_MAX))
+        .with_state(gateway)
+}
+
+pub(crate) fn failed(what: &'static str) -> impl FnOnce(davy_store::Error) -> Problem {
+    move |error| Problem::query_failed(what, error)
+}
+
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::bad_request(format!("invalid body: {error}")))
+}
+
+fn invalid(error: impl std::fmt::Display) -> Problem {
+    Problem::bad_request(error.to_string())
+}
+
+async fn challenge(
+    State(gateway): State<Gateway>,
+    Path(worker): Path<String>,
+) -> Result<Json<Challenge>, Problem> {
+    name::check("worker name", &worker).map_err(invalid)?;
+    let fresh = to_hex(&session::secret()?);
+    let challenge = gateway.store.worker_challenge(&worker, &fresh).await;
+    let (challenge, _) = challenge
+        .map_err(failed("workers"))?
+        .ok_or_else(|| session::unknown(&worker))?;
+    Ok(Json(Challenge { challenge }))
+}
+
+async fn register(
+    State(gateway): State<Gateway>,
+    Path(worker): Path<String>,
+    signed: Signed,
+) -> Result<Json<Registered>, Problem> {
+    name::check("worker name", &worker).map_err(invalid)?;
+    let body: Registration = parse(&signed.body)?;
+    name::check("platform", &body.platform).map_err(invalid)?;
+    for tag in &body.tags {
+        name::check("tag", tag).map_err(invalid)?;
+    }
+    if body.tags.len() > TAGS_MAX {
+        return Err(Problem::bad_request(format!(
+            "the worker has {} tags; at most {TAGS_MAX} are allowed",
+            body.tags.len()
+        )));
+    }
+    let fresh = to_hex(&session::secret()?);
+    let challenge = gateway.store.worker_challenge(&worker, &fresh).await;
+    let (_, public_key) = challenge
+        .map_err(failed("workers"))?
+        .ok_or_else(|| session::unknown(&worker))?;
+    signed.check_registration(&worker, &body.challenge, &public_key)?;
+    let new = NewWorker {
+        name: worker,
+        challenge: body.challenge,
+        public_key,
+        is_ephemeral: body.is_ephemeral,
+        platform: body.platform,
+        tags: serde_json::to_string(&body.tags).unwrap_or_default(),
+        capacity: body.capacity.min(CONTAINERS_MAX).into(),
+        version: body.version.chars().take(64).collect(),
+    };
+    let registered = gateway.store.register_worker(&new).await;
+    let registration = registered.map_err(failed("workers"))?.ok_or_else(|| {
+        Problem::new(
+            StatusCode::CONFLICT,
+            "the challenge was answered before or has expired; ask for another one",
+        )
+    })?;
+    tracing::info!(worker = new.name, registration, "worker registered");
+    Ok(Json(Registered { registration }))
+}
+
+async fn sync(
+    State(gateway): State<Gateway>,
+    Path(worker): Path<String>,
+    signed: Signed,
+) -> Result<Json<Synced>, Problem> {
+    gateway
+        .sessions
+        .check(&gateway.store, &worker, &signed)
+        .await?;
+    let Sync { report, status } = parse(&signed.body)?;
+    report.check().map_err(invalid)?;
+    let status = serde_json::to_string(&status).unwrap_or_default();
+    let outcome = gateway.store.sync_worker(&worker, &report, Some(&status));
+    let synced = match outcome.await.map_err(failed("workers"))? {
+        SyncOutcome::Accepted { doomed, foreign } => {
+            if !foreign.is_empty() {
+                tracing::warn!(worker, ?foreign, "worker reported handles of other workers");
+            }
+            Synced {
+                accepted: true,
+                generation: report.generation,
+                doomed: doomed.into_iter().collect(),
+                foreign,
+            }
+        }
+        SyncOutcome::Stale { generation } => Synced {
+            accepted: false,
+            generation,
+            doomed: [].into(),
+            foreign: Vec::new(),
+        },
+        SyncOutcome::UnknownWorker => return Err(session::unknown(&worker)),
+    };
+    Ok(Json(synced))
+}
+
+/// Waits for a fitting build for some seconds.
+async fn claim(
+    State(gateway): State<Gateway>,
+    Path(worker): Path<String>,
+    signed: Signed,
+) -> Result<Json<Claimed>, Problem> {
+    let registration = gateway
+        .sessions
+        .check(&gateway.store, &worker, &signed)
+        .await?;
+    let mut attempts = gateway.claims.attempts(&gateway.clock);
+    while attempts.next(&gateway).await? {
+        let (container, volume) = (gateway.handle(), gateway.handle());
+        let handles = ClaimHandles {
+            container: &container,
+            volume: &volume,
+        };
+        let claimed = gateway.store.claim_build(&worker, registration, handles);
+        if let Some(build) = claimed.await.map_err(failed("builds"))? {
+            let task: Task = parse(build.task.as_bytes())?;
+            return Ok(Json(Claimed {
+                build: Some(Assignment {
+                    id: build.id,
+                    task,
+                    container: build.container,
+                    volume: build.volume,
+                }),
+            }));
+        }
+    }
+    Ok(Json(Claimed { build: None }))
+}
+
+impl Gateway {
+    /// A new handle.
+    fn handle(&self) -> String {
+        let now = self.clock.now().millis() as u64;
+        let random = crate::control::locked(&self.random).next_u128();
+        Ulid::from_parts(now, random).to_string().to_lowercase()
+    }
+}
+
+async fn created(
+    State(gateway): State<Gateway>,
+    Path((worker, handle)): Path<(String, String)>,
+    signed: Signed,
+) -> Result<Json<Creation>, Problem> {
+    gateway
+        .sessions
+        .check(&gateway.store, &worker, &signed)
+        .await?;
+    let Creation { succeeded } = parse(&signed.body)?;
+    let changed = gateway.store.created_handle(&worker, &handle, succeeded);
+    let succeeded = changed.await.map_err(failed("handles"))?;
+    Ok(Json(Creation { succeeded }))
+}
+
+async fn append_log(
+    State(gateway): State<Gateway>,
+    Path((worker, build)): Path<(String, i64)>,
+    signed: Signed,
+) -> Result<Json<LogStored>, Problem> {
+    let registration = gateway
+        .sessions
+        .check(&gateway.store, &worker, &signed)
+        .await?;
+    let part: LogPart = parse(&signed.body)?;
+    if part.text.len() > LOG_PART_BYTES_MAX {
+        return Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("part of a log exceeds {LOG_PART_BYTES_MAX} bytes"),
+        ));
+    }
+    let stored = |is_held: bool, is_full: bool, is_abort_requested: bool| {
+        Json(LogStored {
+            is_held,
+            is_full,
+            is_abort_requested,
+        })
+    };
+    if part.text.is_empty() {
+        let renewed = gateway.store.renew_build(build, &worker, registration);
+        let renewed = renewed.await.map_err(failed("builds"))?;
+        return Ok(stored(renewed.is_some(), false, renewed == Some(true)));
+    }
+    let appended = gateway
+        .store
+        .append_log(build, &worker, registration, part.number, &part.text);
+    Ok(match appended.await.map_err(failed("logs"))? {
+        Appended::Stored { is_abort_requested } => stored(true, false, is_abort_requested),
+        Appended::Fenced => stored(false, false, false),
+        Appended::TooLong => stored(true, true, false),
+    })
+}
+
+async fn end(
+    State(gateway): State<Gateway>,
+    Path((worker, build)): Path<(String, i64)>,
+    signed: Signed,
+) -> Result<Json<Ended>, Problem> {
+    let registration = gateway
+        .sessions
+        .check(&gateway.store, &worker, &signed)
+        .await?;
+    let end = match parse(&signed.body)? {
+        End::Exited { code } => BuildEnd::Exited { code },
+        End::Errored { error } => BuildEnd::Errored {
+            error: error.chars().filter(|c| *c != '\0').take(2_000).collect(),
+        },
+        End::Aborted => BuildEnd::Aborted,
+    };
+    let finished = gateway
+        .store
+        .finish_build(build, &worker, registration, &end);
+    let is_held = finished.await.map_err(failed("builds"))?;
+    Ok(Json(Ended { is_held }))
+}
+
+async fn input(
+    State(gateway): State<Gateway>,
+    Path((worker, build, name, part)): Path<(String, i64, String, i64)>,
+    signed: Signed,
+) -> Result<Bytes, Problem> {
+    let registration = gateway
+        .sessions
+        .check(&gateway.store, &worker, &signed)
+        .await?;
+    held(&gateway, build, &worker, registration).await?;
+    let read = gateway.store.file_part(build, FileKind::Input, &name, part);
+    let bytes = read.await.map_err(failed("files"))?;
+    Ok(bytes.unwrap_or_default().into())
+}
+
+async fn output(
+    State(gateway): State<Gateway>,
+    Path((worker, build, name, part)): Path<(String, i64, String, i64)>,
+    signed: Signed,
+) -> Result<Json<Creation>, Problem> {
+    let registration = gateway
+        .sessions
+        .check(&gateway.store, &worker, &signed)
+        .await?;
+    held(&gateway, build, &worker, registration).await?;
+    put_file(
+        &gateway.store,
+        build,
+        FileKind::Output,
+        &name,
+        part,
+        &signed.body,
+    )
+    .await?;
+    Ok(Json(Creation { succeeded: true }))
+}
+
+async fn held(
+    gateway: &Gateway,
+    build: i64,
+    worker: &str,
+    registration: i64,
+) -> Result<(), Problem> {
+    let renewed = gateway.store.renew_build(build, worker, registration);
+    if renewed.await.map_err(failed("builds"))?.is_some() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::CONFLICT,
+        format!("worker {worker} does not hold build {build}"),
+    ))
+}
+
+/// Stores part of a file of a build.
+pub(crate) async fn put_file(
+    store: &Store,
+    build: i64,
+    kind: FileKind,
+    name: &str,
+    part: i64,
+    bytes: &[u8],
+) -> Result<(), Problem> {
+    name::check("name", name).map_err(invalid)?;
+    let too_large = |what: &str, limit: i64| {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("{what} exceeds {limit} bytes"),
+        )
+    };
+    if bytes.len() > FILE_PART_BYTES_MAX {
+        return Err(too_large("part of a file", FILE_PART_BYTES_MAX as i64));
+    }
+    let stored = store.put_file_part(build, kind, name, part, bytes).await;
+    if stored.map_err(failed("files"))? {
+        return Ok(());
+    }
+    Err(too_large(
+        "the inputs and outputs of a build together",
+        davy_store::FILE_BYTES_MAX,
+    ))
+}
+
+#[cfg(test)]
+mod tests;

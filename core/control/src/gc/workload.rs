@@ -1,0 +1,122 @@
+//! Periodic members that mark containers and volumes, and move builds and workers on. They never connect to a
+//! worker: it fetches what is doomed with its next report.
+
+use crate::control::Control;
+use crate::metrics::catalogue::entry;
+use crate::periodic::{Plan, Run, periodic};
+use davy_archive::metrics::register;
+use davy_runtime::{Error, Member};
+use davy_store::{Marked, Store};
+use prometheus::{IntCounterVec, Registry};
+use std::time::Duration;
+
+/// Rows that one statement changes, at most. 5,000 rows take Postgres about 50 ms.
+const BATCH: u32 = 5_000;
+/// Batches of one run, at most; the next run goes on.
+const BATCHES_MAX: u32 = 200;
+/// How long a run may take.
+const RUN_LIMIT: Duration = Duration::from_secs(25);
+
+/// What a collector of the workload collects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collector {
+    /// Builds (`gc.builds`).
+    Builds,
+    /// Containers (`gc.containers`).
+    Containers,
+    /// Volumes (`gc.volumes`).
+    Volumes,
+    /// Workers (`gc.workers`).
+    Workers,
+}
+
+/// The metrics of all collectors. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CollectorMetrics {
+    marked: IntCounterVec,
+}
+
+impl CollectorMetrics {
+    /// Registers the metrics.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let entry = entry("davy_gc_marked_total")?;
+        let marked = IntCounterVec::new(entry.opts(), entry.labels)?;
+        Ok(Self {
+            marked: register(registry, marked)?,
+        })
+    }
+
+    fn count(&self, member: &str, marked: Marked) {
+        for (outcome, rows) in [
+            ("doomed", marked.doomed),
+            ("timed_out", marked.timed_out),
+            ("removed", marked.removed),
+            ("moved", marked.moved),
+        ] {
+            self.marked
+                .with_label_values(&[member, outcome])
+                .inc_by(rows);
+        }
+    }
+}
+
+/// The member `gc.*` of a collector.
+pub fn collector(
+    control: &Control,
+    store: Store,
+    name: &str,
+    interval: Duration,
+    collector: Collector,
+    metrics: CollectorMetrics,
+) -> Member {
+    let plan = Plan {
+        name: name.to_owned(),
+        interval,
+        run_limit: RUN_LIMIT,
+    };
+    let member = name.to_owned();
+    periodic(control, store, plan, move |run| {
+        collect(run, collector, member.clone(), metrics.clone())
+    })
+}
+
+async fn collect(
+    run: Run,
+    collector: Collector,
+    member: String,
+    metrics: CollectorMetrics,
+) -> Result<(), Error> {
+    let mut total = Marked::default();
+    for _ in 0..BATCHES_MAX {
+        let marked = match collector {
+            Collector::Builds => run.store.mark_builds(BATCH).await?,
+            Collector::Containers => run.store.mark_containers(BATCH).await?,
+            Collector::Volumes => run.store.mark_volumes(BATCH).await?,
+            Collector::Workers => run.store.mark_workers(BATCH).await?,
+        };
+        metrics.count(&member, marked);
+        total.add(marked);
+        let full = u64::from(BATCH);
+        let is_last = [
+            marked.doomed,
+            marked.timed_out,
+            marked.removed,
+            marked.moved,
+        ]
+        .iter()
+        .all(|rows| *rows < full);
+        if is_last {
+            break;
+        }
+    }
+    if !total.is_empty() {
+        let Marked {
+            doomed,
+            timed_out,
+            removed,
+            moved,
+        } = total;
+        tracing::info!(member, doomed, timed_out, removed, moved, "garbage marked");
+    }
+    Ok(())
+}

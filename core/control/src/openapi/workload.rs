@@ -1,0 +1,142 @@
+//! Schemas of the rows of workers, containers, volumes and builds.
+
+use schemars::JsonSchema;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A worker.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct WorkerSummary {
+    /// Its name.
+    name: String,
+    /// `running`, `stalled`, `landing`, `landed` or `retiring`.
+    state: String,
+    /// When it entered the state, in milliseconds since 1970.
+    since: i64,
+    /// Its last report or registration, in milliseconds since 1970.
+    heartbeat_at: i64,
+    /// Its last accepted report, in milliseconds since 1970.
+    synced_at: i64,
+    /// The number of its registration.
+    registration: i64,
+    /// The generation of its last accepted report.
+    generation: i64,
+    /// Whether it is removed instead of stalled.
+    is_ephemeral: bool,
+    /// Its platform.
+    platform: String,
+    /// Its tags as a JSON array.
+    tags: String,
+    /// Containers at the same time, at most.
+    capacity: i64,
+    /// The version of Davy.
+    version: String,
+    /// What it says about itself, as JSON text: destroys in progress, hung and failed ones, builds.
+    status: Option<String>,
+    /// The first handles of other workers in its last report, as a JSON array; such a worker lies or is a clone.
+    foreign_handles: String,
+    /// Its containers.
+    containers: i64,
+    /// Its volumes.
+    volumes: i64,
+    /// Containers and volumes that it has to destroy.
+    doomed: i64,
+    /// Created containers and volumes that its last report lacked.
+    missing: i64,
+}
+
+/// A container or volume.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct HandleSummary {
+    /// Its name, unique in the fleet.
+    handle: String,
+    /// Its worker.
+    worker: String,
+    /// `container` or `volume`.
+    kind: String,
+    /// `creating`, `created`, `destroying` or `failed`.
+    state: String,
+    /// When it entered the state, in milliseconds since 1970.
+    since: i64,
+    /// The first report without it since the last one with it, in milliseconds since 1970.
+    missing_since: Option<i64>,
+    /// The build of a container.
+    build: Option<i64>,
+    /// The container that uses a volume.
+    container: Option<String>,
+    /// The volume that a volume is a copy of.
+    parent: Option<String>,
+}
+
+/// A one-off build.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct BuildSummary {
+    /// Its id.
+    id: i64,
+    /// `pending`, `started`, `succeeded`, `failed`, `errored` or `aborted`.
+    state: String,
+    /// When it entered the state, in milliseconds since 1970.
+    since: i64,
+    /// When it was created, in milliseconds since 1970.
+    created_at: i64,
+    /// The person who created it.
+    created_by: String,
+    /// Its task as JSON text.
+    task: String,
+    /// Whether its inputs are uploaded.
+    is_ready: bool,
+    /// The worker that claimed it.
+    worker: Option<String>,
+    /// Whether a person has requested to abort it.
+    is_abort_requested: bool,
+    /// When a worker claimed it, in milliseconds since 1970.
+    started_at: Option<i64>,
+    /// The exit code of its task.
+    exit_code: Option<i64>,
+    /// Why its task could not be run to its end.
+    error: Option<String>,
+    /// The size of its log, in bytes.
+    log_bytes: i64,
+}
+
+/// The task of a build.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct TaskSchema {
+    /// The platform of the worker; `linux` by default.
+    platform: Option<String>,
+    /// Tags that the worker must have.
+    tags: Option<BTreeSet<String>>,
+    /// Folders that the client uploads.
+    inputs: Option<Vec<FolderSchema>>,
+    /// Folders that the client downloads.
+    outputs: Option<Vec<FolderSchema>>,
+    /// Environment variables.
+    params: Option<BTreeMap<String, String>>,
+    /// The command.
+    run: RunSchema,
+    /// The time limit, in seconds; an hour by default, at most a day.
+    timeout_seconds: Option<u64>,
+}
+
+/// A folder in the working directory of a task.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct FolderSchema {
+    /// Its name.
+    name: String,
+}
+
+/// The command of a task.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct RunSchema {
+    /// The program.
+    path: String,
+    /// Its arguments.
+    args: Option<Vec<String>>,
+    /// The input or output that it starts in.
+    dir: Option<String>,
+}

@@ -1,0 +1,197 @@
+//! The operations on workers and builds: those of persons (member `api`) and those of workers (member `gateway`).
+
+use super::api;
+use super::operation::Operation;
+use super::parameter::{Parameter, ParameterKind};
+
+const fn gateway(
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+) -> Operation {
+    Operation::new(method, path, id, "gateway", summary)
+}
+
+/// All of them.
+pub(super) const WORKLOAD: &[Operation] = &[
+    api(
+        "GET",
+        "/api/v1/workers",
+        "ListWorkers",
+        "Lists the workers with state, capacity, containers and volumes",
+    )
+    .with(&[LIMIT, AFTER_WORKER]),
+    api(
+        "PUT",
+        "/api/v1/workers/{worker}/key",
+        "PutWorkerKey",
+        "Adds or replaces the public key of a worker",
+    ),
+    api(
+        "POST",
+        "/api/v1/workers/{worker}/revoke",
+        "RevokeWorkerKey",
+        "Revokes the key of a worker; its requests are refused from now on",
+    ),
+    api(
+        "POST",
+        "/api/v1/workers/{worker}/land",
+        "LandWorker",
+        "Lets a worker finish its builds and leave for a while",
+    ),
+    api(
+        "POST",
+        "/api/v1/workers/{worker}/retire",
+        "RetireWorker",
+        "Lets a worker finish its builds, destroy what it has, and be removed",
+    ),
+    api(
+        "GET",
+        "/api/v1/containers",
+        "ListContainers",
+        "Lists the containers of workers",
+    )
+    .with(&[LIMIT, AFTER_HANDLE, WORKER]),
+    api(
+        "GET",
+        "/api/v1/volumes",
+        "ListVolumes",
+        "Lists the volumes of workers",
+    )
+    .with(&[LIMIT, AFTER_HANDLE, WORKER]),
+    api(
+        "GET",
+        "/api/v1/builds",
+        "ListBuilds",
+        "Lists one-off builds, newest first",
+    )
+    .with(&[LIMIT, BEFORE]),
+    api(
+        "POST",
+        "/api/v1/builds",
+        "CreateBuild",
+        "Creates a one-off build of a task",
+    ),
+    api(
+        "GET",
+        "/api/v1/builds/{build}",
+        "GetBuild",
+        "Returns a build",
+    ),
+    api(
+        "POST",
+        "/api/v1/builds/{build}/start",
+        "StartBuild",
+        "Lets workers claim a build whose inputs are uploaded",
+    ),
+    api(
+        "POST",
+        "/api/v1/builds/{build}/abort",
+        "AbortBuild",
+        "Aborts a build",
+    ),
+    api(
+        "GET",
+        "/api/v1/builds/{build}/log",
+        "GetBuildLog",
+        "Streams the log of a build as server-sent events, up to its end",
+    ),
+    api(
+        "PUT",
+        "/api/v1/builds/{build}/inputs/{name}/{part}",
+        "PutBuildInput",
+        "Uploads part of an input of a build",
+    ),
+    api(
+        "GET",
+        "/api/v1/builds/{build}/outputs/{name}/{part}",
+        "GetBuildOutput",
+        "Downloads part of an output of a build; empty after the last part",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/challenge",
+        "GetWorkerChallenge",
+        "Returns what the next registration of a worker has to sign",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/register",
+        "RegisterWorker",
+        "Registers the process of a worker",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/sync",
+        "SyncWorker",
+        "Takes the report of a worker; returns what it has to destroy",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/claim",
+        "ClaimBuild",
+        "Waits up to ten seconds for a build that fits the worker, and claims it",
+    ),
+    gateway(
+        "PUT",
+        "/api/v1/workers/{worker}/handles/{handle}",
+        "PutWorkerHandle",
+        "Records that a container or volume was created, or could not be",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/builds/{build}/log",
+        "AppendBuildLog",
+        "Appends to the log of a build, and renews the lease of the worker",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/builds/{build}/end",
+        "EndBuild",
+        "Records the end of a build",
+    ),
+    gateway(
+        "GET",
+        "/api/v1/workers/{worker}/builds/{build}/inputs/{name}/{part}",
+        "GetBuildInput",
+        "Returns part of an input to the worker that holds the build; empty after the last part",
+    ),
+    gateway(
+        "PUT",
+        "/api/v1/workers/{worker}/builds/{build}/outputs/{name}/{part}",
+        "PutBuildOutput",
+        "Takes part of an output from the worker that holds the build",
+    ),
+];
+
+const LIMIT: Parameter = Parameter::new(
+    "limit",
+    ParameterKind::Integer,
+    "50",
+    "Maximum number of rows",
+);
+const BEFORE: Parameter = Parameter::new(
+    "before",
+    ParameterKind::Integer,
+    "1200",
+    "Only builds with a smaller id; for paging",
+);
+const AFTER_WORKER: Parameter = Parameter::new(
+    "after",
+    ParameterKind::Text,
+    "worker-1",
+    "Only workers with a later name; for paging",
+);
+const AFTER_HANDLE: Parameter = Parameter::new(
+    "after",
+    ParameterKind::Text,
+    "01jd8q2m5v0000000000000000",
+    "Only later handles; for paging",
+);
+const WORKER: Parameter = Parameter::new(
+    "worker",
+    ParameterKind::Text,
+    "worker-1",
+    "Only those of this worker",
+);
