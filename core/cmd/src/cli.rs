@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::stdout::print_bytes;
 use crate::{
-    archive, config, drill, members, process, profile, push, query, record, reference, settings,
-    symbols, toggle, top,
+    archive, builds, config, drill, members, process, profile, push, query, record, reference,
+    settings, symbols, toggle, top, worker,
 };
 use clap::{Parser, Subcommand};
 
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Backend(config::Flags),
     /// Run ingestion, compaction and queries
     Archiver(config::Flags),
+    /// Run the tasks of builds on this machine. The only driver, `process`, does not isolate them
+    Worker(worker::WorkerOptions),
     /// Run a process that davy.toml defines: [process.NAME] members = [...]
     Run {
         /// Name of the process
@@ -71,6 +73,17 @@ pub(crate) enum Command {
     /// Reproduce an incident against a real Davy and check the response; exits with 1 on failure
     #[command(subcommand)]
     Drill(drill::DrillCommand),
+    /// Run a task on a worker: upload inputs, follow the log, download outputs; exits with the code of the task
+    Execute(builds::ExecuteOptions),
+    /// List builds, follow their logs, abort them
+    #[command(subcommand)]
+    Builds(builds::BuildsCommand),
+    /// List workers, and let them leave
+    #[command(subcommand)]
+    Workers(worker::WorkersCommand),
+    /// Make and revoke the keys of workers
+    #[command(subcommand)]
+    Token(worker::TokenCommand),
     /// Create or upgrade the tables of the database
     Migrate(config::Flags),
     /// Profile a running process of Davy now and show a flame graph
@@ -111,6 +124,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Frontend(flags) => process::run("frontend", &flags),
         Command::Backend(flags) => process::run("backend", &flags),
         Command::Archiver(flags) => process::run("archiver", &flags),
+        Command::Worker(options) => worker::run(options),
         Command::Run { process, flags } => process::run(&process, &flags),
         Command::Child { parent, flags } => process::run_child(parent, &flags),
         Command::Members(options) => members::members(&options),
@@ -120,6 +134,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Endpoint(command) => toggle::endpoint(&command),
         Command::Audit(options) => toggle::audit(&options),
         Command::Drill(command) => drill::run(&command),
+        Command::Execute(options) => builds::execute(&options),
+        Command::Builds(command) => builds::builds(&command),
+        Command::Workers(command) => worker::workers(&command),
+        Command::Token(command) => worker::token(&command),
         Command::Migrate(flags) => process::migrate(&flags),
         Command::Profile(options) => profile::run(&options),
         Command::Record(options) => record::run(&options),

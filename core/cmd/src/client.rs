@@ -5,6 +5,7 @@ use crate::server::Server;
 use crate::stderr;
 use davy_profile::names::visible;
 use serde::de::DeserializeOwned;
+use std::io::Read;
 use std::time::Duration;
 
 /// Maximum size of a response. A pprof profile of a whole day is well below it.
@@ -149,6 +150,41 @@ impl Client {
             } => Failure::usage(reason),
             other => other,
         })
+    }
+
+    /// Uploads bytes on behalf of an operator.
+    pub(crate) fn upload(&self, path: &str, body: &[u8], operator: &str) -> Result<(), Failure> {
+        let mut request = self
+            .agent
+            .put(format!("{}{path}", self.server))
+            .header("content-type", "application/octet-stream")
+            .header("davy-user", operator);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.response(request.send(body)).map(drop)
+    }
+
+    /// Opens a stream of server-sent events after the event with an id.
+    pub(crate) fn stream(&self, path: &str, last_id: &str) -> Result<impl Read + use<>, Failure> {
+        let mut request = self
+            .agent
+            .get(format!("{}{path}", self.server))
+            .header("accept", "text/event-stream")
+            .header("last-event-id", last_id);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        match request.call() {
+            Ok(response) if response.status().is_success() => {
+                Ok(response.into_body().into_reader())
+            }
+            // Reads the error.
+            result => Err(match self.response(result) {
+                Ok(_) => Failure::failed("unexpected response"),
+                Err(failure) => failure,
+            }),
+        }
     }
 
     fn response(

@@ -40,6 +40,9 @@ pub(crate) enum Failure {
         status: u16,
         reason: String,
     },
+    /// The task of a build has failed.
+    #[error("{message}")]
+    Task { message: String, code: u8 },
     /// The program to record could not be started.
     #[error("cannot start {program}")]
     Spawn {
@@ -96,11 +99,12 @@ impl Failure {
         self
     }
 
-    /// The exit code: 2 for invalid usage, 127 and 126 as `env` exits for a program that does not exist
+    /// The exit code: that of a failed task, 2 for invalid usage, 127 and 126 as `env` exits for a program that does not exist
     /// or cannot be executed, otherwise 1.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
+            Self::Task { code, .. } => *code,
             Self::Failed { .. } | Self::Unreachable { .. } | Self::Refused { .. } => 1,
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
             Self::Spawn { .. } => 126,
@@ -127,7 +131,7 @@ impl Failure {
             Self::Unreachable { .. } => {
                 "start Davy with `davy quickstart`, or pass another --server"
             }
-            Self::Refused { .. } | Self::Spawn { .. } => "",
+            Self::Refused { .. } | Self::Spawn { .. } | Self::Task { .. } => "",
         };
         if !hint.is_empty() {
             report.push_str("; ");

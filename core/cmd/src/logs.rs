@@ -1,6 +1,7 @@
 //! Logs on standard error: readable text on a terminal, JSON otherwise.
 
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
+pub(crate) use crate::config::LogFormat;
 use crate::failure::Failure;
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
@@ -14,13 +15,18 @@ pub(crate) fn check(level: &str) -> Result<EnvFilter, Failure> {
 
 /// Starts logging.
 pub(crate) fn start(config: &Config) -> Result<(), Failure> {
-    let filter = check(&config.log_level)?;
+    start_at(&config.log_level, config.log_format)
+}
+
+/// Starts logging at a level.
+pub(crate) fn start_at(level: &str, format: LogFormat) -> Result<(), Failure> {
+    let filter = check(level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // It would print to standard error that it could not, and panic.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
-    let human = match config.log_format {
+    let human = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Human => true,
         LogFormat::Json => false,

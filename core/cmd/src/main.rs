@@ -5,6 +5,7 @@
 
 mod archive;
 mod bucket;
+mod builds;
 mod catalogue;
 mod cli;
 mod client;
@@ -33,6 +34,7 @@ mod stdout;
 mod symbols;
 mod toggle;
 mod top;
+mod worker;
 
 use clap::Parser as _;
 use std::process::ExitCode;

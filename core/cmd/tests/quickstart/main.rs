@@ -16,3 +16,4 @@ mod running;
 mod self_profile;
 mod tenants;
 mod toggles;
+mod workers;

@@ -1,0 +1,298 @@
+//! `davy worker` runs tasks on this machine; `davy workers` lists workers and lets them leave; `davy token` makes and
+//! revokes their keys.
+
+use crate::client::{Client, from_json};
+use crate::failure::Failure;
+use crate::operator::operator;
+use crate::server::Server;
+use crate::stdout::print;
+use crate::{hostname, logs};
+use clap::Subcommand;
+use davy_base::{Clock, Timestamp};
+use davy_worker::{Error, Stop, Worker, WorkerKey};
+use serde::Deserialize;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Options of `davy worker`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorkerOptions {
+    /// Address of a frontend
+    #[arg(
+        long,
+        env = "DAVY_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    server: String,
+    /// Name of the worker, unique in the fleet [default: the name of this machine]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Key of the worker, as `davy token worker NAME` writes it
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Folder for containers and volumes; no other worker may use it
+    #[arg(long, value_name = "FOLDER")]
+    work_dir: PathBuf,
+    /// How containers are run. `process` does not isolate: tasks run as processes of this user
+    #[arg(long, value_enum)]
+    driver: DriverName,
+    /// Tag that tasks can ask for; may be repeated. A worker with tags runs only tasks that ask for one
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// Builds at the same time, at most
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=250))]
+    capacity: u32,
+    /// From one report to the next, at most 30s
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    sync_interval: Duration,
+    /// Remove the worker instead of keeping it as stalled when it stops reporting
+    #[arg(long)]
+    ephemeral: bool,
+    /// Log level: error, warn, info, debug, trace
+    #[arg(long, env = "DAVY_LOG_LEVEL", default_value = "info")]
+    log_level: String,
+}
+
+/// How containers are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DriverName {
+    /// As processes of the worker's user, without isolation: only for tasks that you trust
+    Process,
+}
+
+/// Commands on workers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkersCommand {
+    /// List the workers: state, last report, containers, volumes, what they have to destroy
+    Ls(ListOptions),
+    /// Let a worker finish its builds and leave for a while
+    Land(NamedWorker),
+    /// Let a worker finish its builds, destroy what it has, and be removed
+    Retire(NamedWorker),
+}
+
+/// Commands on keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a key for a worker, and let Davy accept it
+    Worker {
+        #[command(flatten)]
+        worker: NamedWorker,
+        /// File for the private key [default: NAME.key]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Revoke the key of a worker; its requests are refused from now on
+    Revoke(NamedWorker),
+}
+
+/// Options of `davy workers ls`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListOptions {
+    #[command(flatten)]
+    server: Server,
+    /// Print the response of the API as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A worker.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NamedWorker {
+    /// Its name
+    name: String,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Runs a worker until a signal: the first lets running builds finish, the second kills them.
+pub(crate) fn run(options: WorkerOptions) -> Result<(), Failure> {
+    logs::start_at(&options.log_level, logs::LogFormat::Auto)?;
+    let name = options.name.unwrap_or_else(hostname::hostname);
+    davy_model::name::check("worker name", &name)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    for tag in &options.tag {
+        davy_model::name::check("tag", tag).map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    if !options.server.starts_with("http://") {
+        return Err(Failure::usage(format!(
+            "invalid --server {:?}: expected an http:// URL such as http://127.0.0.1:8080",
+            options.server
+        )));
+    }
+    let DriverName::Process = options.driver;
+    tracing::warn!("driver process: tasks are not isolated; run only tasks that you trust");
+    let worker = davy_worker::WorkerOptions {
+        key: WorkerKey::read(&options.key).map_err(failure)?,
+        server: options.server,
+        name,
+        folder: options.work_dir,
+        tags: options.tag.into_iter().collect(),
+        capacity: options.capacity,
+        is_ephemeral: options.ephemeral,
+        sync_interval: options.sync_interval,
+        clock: Clock::system(),
+    };
+    let stop = Stop::default();
+    watch_signals(&stop)?;
+    let worker = Worker::register(worker, &stop).map_err(failure)?;
+    worker.run().map_err(failure)
+}
+
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Key { .. } | Error::KeyFile { .. } => {
+            Failure::invalid("cannot start the worker")(error)
+        }
+        error => Failure::because("the worker stopped")(error),
+    }
+}
+
+fn watch_signals(stop: &Stop) -> Result<(), Failure> {
+    let failed = || Failure::because("cannot watch for signals");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed())?;
+    let entered = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
+    drop(entered);
+    let stop = stop.clone();
+    let watching = move || {
+        runtime.block_on(async {
+            for stage in 0.. {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if stage == 0 {
+                    tracing::info!("finishing the running builds; another signal kills them");
+                    stop.land();
+                } else {
+                    stop.kill();
+                }
+            }
+        });
+    };
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    thread.spawn(watching).map(drop).map_err(failed())
+}
+
+/// `davy token`.
+pub(crate) fn token(command: &TokenCommand) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Worker { worker, output } => {
+            davy_model::name::check("worker name", &worker.name)
+                .map_err(|error| Failure::usage(error.to_string()))?;
+            let default = || PathBuf::from(format!("{}.key", worker.name));
+            let path = output.clone().unwrap_or_else(default);
+            let key = WorkerKey::create(&path).map_err(failure)?;
+            let sent = Client::new(&worker.server)?.change(
+                "PUT",
+                &format!("/api/v1/workers/{}/key", worker.name),
+                &json!({"public_key": key.public()}),
+                &operator(),
+            );
+            if sent.is_err() {
+                // A key that Davy does not know is of no use, and would be in the way of the next attempt.
+                let _ = std::fs::remove_file(&path);
+            }
+            sent?;
+            let (path, name) = (path.display(), &worker.name);
+            print(&format!(
+                "{path}: key of worker {name}; start it with `davy worker --name {name} --key {path} --work-dir FOLDER --driver process`\n"
+            ))
+        }
+        TokenCommand::Revoke(worker) => change(worker, "revoke"),
+    }
+}
+
+/// `davy workers`.
+pub(crate) fn workers(command: &WorkersCommand) -> Result<(), Failure> {
+    match command {
+        WorkersCommand::Ls(options) => list(options),
+        WorkersCommand::Land(worker) => change(worker, "land"),
+        WorkersCommand::Retire(worker) => change(worker, "retire"),
+    }
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    worker: String,
+    effect: String,
+}
+
+fn change(worker: &NamedWorker, action: &str) -> Result<(), Failure> {
+    davy_model::name::check("worker name", &worker.name)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let path = format!("/api/v1/workers/{}/{action}", worker.name);
+    let body = Client::new(&worker.server)?.change("POST", &path, &json!({}), &operator())?;
+    let Changed { worker, effect } = from_json(&body)?;
+    print(&format!("worker {worker}: {effect}\n"))
+}
+
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    state: String,
+    heartbeat_at: i64,
+    capacity: i64,
+    containers: i64,
+    volumes: i64,
+    doomed: i64,
+    missing: i64,
+    status: Option<String>,
+    foreign_handles: String,
+}
+
+fn list(options: &ListOptions) -> Result<(), Failure> {
+    let limit = [("limit", "1000".to_owned())];
+    let body = Client::new(&options.server)?.get("/api/v1/workers", &limit)?;
+    if options.json {
+        return print(&format!("{}\n", String::from_utf8_lossy(&body)));
+    }
+    let rows: Vec<Row> = from_json(&body)?;
+    print(&table(&rows, Clock::system().now()))
+}
+
+fn table(rows: &[Row], now: Timestamp) -> String {
+    let mut table = format!(
+        "{:<24} {:<9} {:>9} {:>10} {:>7} {:>6} {:>7}  {}\n",
+        "WORKER", "STATE", "REPORTED", "CONTAINERS", "VOLUMES", "DOOMED", "MISSING", "NOTE"
+    );
+    for row in rows {
+        let silent = now.since(Timestamp::from_millis(row.heartbeat_at));
+        let status: Option<davy_model::wire::Status> = row
+            .status
+            .as_deref()
+            .and_then(|status| serde_json::from_str(status).ok());
+        let mut notes = Vec::new();
+        if let Some(hung) = status.map(|status| status.hung).filter(|hung| *hung > 0) {
+            notes.push(format!("{hung} hung destroys"));
+        }
+        if row.foreign_handles != "[]" {
+            notes.push(format!(
+                "reports handles of others: {}",
+                row.foreign_handles
+            ));
+        }
+        let line = format!(
+            "{:<24} {:<9} {:>9} {:>10} {:>7} {:>6} {:>7}  {}",
+            row.name,
+            row.state,
+            format!("{} s ago", silent.as_secs()),
+            format!("{}/{}", row.containers, row.capacity),
+            row.volumes,
+            row.doomed,
+            row.missing,
+            notes.join("; ")
+        );
+        table.push_str(line.trim_end());
+        table.push('\n');
+    }
+    table
+}

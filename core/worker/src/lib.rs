@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod driver;
+mod error;
+mod key;
+mod service;
+mod stop;
+mod sweeper;
+mod task;
+pub mod tree;
+
+pub use error::Error;
+pub use key::WorkerKey;
+pub use service::{Worker, WorkerOptions};
+pub use stop::Stop;
