@@ -121,6 +121,12 @@ pub const OPERATIONS: &[(&str, &str, &str)] = &[
     ("POST", "/ingest", "Ingest"),
     ("POST", "/pyroscope/ingest", "Ingest"),
     ("POST", "/push.v1.PusherService/Push", "Push"),
+    ("POST", "/v1development/profiles", "ExportProfiles"),
+    (
+        "POST",
+        "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/{method}",
+        "ExportProfiles",
+    ),
     ("GET", "/api/v1/symbols", "ListSymbols"),
     ("GET", "/api/v1/symbols/{build_id}", "GetSymbols"),
     ("PUT", "/api/v1/symbols/{build_id}", "PutSymbols"),

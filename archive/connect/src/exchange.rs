@@ -2,22 +2,24 @@
 
 use crate::frame;
 use crate::json;
-use crate::protocol::{Form, Protocol, Wire, header_text};
+use crate::protocol::{ACCEPTED, Form, Protocol, Wire, header_text};
 use crate::status::{Code, Status};
 use axum::body::Body;
 use axum::extract::Query;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use davy_base::Clock;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
 
 /// Maximum size of a message of a request, in bytes, also after decompression: gRPC's default.
 const MESSAGE_BYTES: usize = 4 << 20;
+/// Maximum number of bytes that are received of a body that is too large.
+const DRAINED_BYTES: usize = 64 << 20;
 /// How long a request body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -102,24 +104,41 @@ fn from_parameters(form: &mut Form, parts: &Parts) -> Result<Bytes, Status> {
     unpacked(bytes.into(), &get.compression)
 }
 
-async fn whole(body: Body, limit: usize, clock: &Clock) -> Result<Bytes, Status> {
-    let collected = clock
-        .timeout(BODY_TIMEOUT, Limited::new(body, limit).collect())
-        .await;
-    match collected {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Status::new(
+/// The whole body. Of one that is too large the rest is received, too, up to a limit: a client that is still sending
+/// would not read the response.
+async fn whole(mut body: Body, limit: usize, clock: &Clock) -> Result<Bytes, Status> {
+    let receive = async {
+        let (mut bytes, mut received) = (BytesMut::new(), 0usize);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                Status::invalid(format!("the request body ended early: {error}"))
+            })?;
+            let data = frame.into_data().unwrap_or_default();
+            received = received.saturating_add(data.len());
+            if received <= limit {
+                bytes.extend_from_slice(&data);
+            } else {
+                bytes = BytesMut::new();
+                if received > DRAINED_BYTES {
+                    break;
+                }
+            }
+        }
+        if received <= limit {
+            return Ok(bytes.freeze());
+        }
+        Err(Status::new(
             Code::ResourceExhausted,
             format!("the message has more than {MESSAGE_BYTES} bytes, the limit"),
-        )),
-        Ok(Err(error)) => Err(Status::invalid(format!(
-            "the request body ended early: {error}"
-        ))),
-        Err(_) => Err(Status::new(
+        ))
+    };
+    let received = clock.timeout(BODY_TIMEOUT, receive).await;
+    received.unwrap_or_else(|_| {
+        Err(Status::new(
             Code::DeadlineExceeded,
             format!("the request body took longer than {BODY_TIMEOUT:?}, the limit"),
-        )),
-    }
+        ))
+    })
 }
 
 /// The response of a call.
@@ -188,4 +207,24 @@ fn framed(form: Form, headers: &HeaderMap, message: &Bytes) -> Response {
         response.headers_mut().insert("grpc-encoding", gzip);
     }
     response
+}
+
+/// The error of a method that does not exist.
+pub(crate) fn unknown(method: &str) -> Status {
+    let method: String = method.chars().take(100).collect();
+    Status::unimplemented(format!("unknown method {method:?}"))
+}
+
+/// The response to a media type that no protocol uses.
+pub(crate) fn unsupported() -> Response {
+    let mut response = StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    let accepted = HeaderValue::from_static(ACCEPTED);
+    response.headers_mut().insert("accept-post", accepted);
+    response
+}
+
+/// The response to gRPC over HTTP/1, which has no trailers.
+pub(crate) fn no_trailers() -> Response {
+    let text = "gRPC needs HTTP/2; use HTTP/2 without upgrade, gRPC-Web or Connect\n";
+    (StatusCode::HTTP_VERSION_NOT_SUPPORTED, text).into_response()
 }

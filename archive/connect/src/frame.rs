@@ -30,7 +30,7 @@ pub(crate) fn gunzip(packed: &[u8], limit: usize) -> Result<Bytes, Status> {
         Err(davy_profile::Error::TooLarge { .. } | davy_profile::Error::Bomb { .. }) => {
             Err(Status::new(
                 Code::ResourceExhausted,
-                format!("the message has more than {limit} bytes after decompression, the limit"),
+                format!("the message has more than {limit} bytes, the limit"),
             ))
         }
         Err(error) => Err(Status::invalid(format!(

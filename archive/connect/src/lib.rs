@@ -10,6 +10,7 @@ mod json;
 mod messages;
 mod named;
 mod notes;
+mod otlp;
 mod protocol;
 mod querier;
 mod render;
@@ -18,5 +19,5 @@ mod service;
 mod status;
 mod tree;
 
-pub use service::router;
+pub use service::{otlp_router, router};
 pub use status::{Code, Status};

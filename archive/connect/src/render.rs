@@ -4,10 +4,10 @@
 use crate::asking::{Wanted, ask, ask_one, max_nodes};
 use crate::bars;
 use crate::dot;
+use crate::exchange::connect_error;
 use crate::named::Named;
 use crate::querier::{self, merge};
 use crate::scope::{Scope, blocking, invalid};
-use crate::service::plain_error;
 use crate::status::Status;
 use axum::Json;
 use axum::Router;
@@ -96,7 +96,7 @@ where
     let (parts, _body) = request.into_parts();
     let tenant = match tenant(&parts.headers) {
         Ok(tenant) => tenant,
-        Err(error) => return plain_error(&error.into()),
+        Err(error) => return connect_error(&error.into()),
     };
     let scope = std::sync::Arc::new(Scope::new(&query, tenant, operation));
     let parsed = Parameters::<BTreeMap<String, String>>::try_from_uri(&parts.uri);
@@ -110,7 +110,7 @@ where
         }
         Err(error) => Err(invalid(format!("invalid query string: {error}"))),
     };
-    let mut response = result.unwrap_or_else(|status| plain_error(&status));
+    let mut response = result.unwrap_or_else(|status| connect_error(&status));
     if let Some(scope) = std::sync::Arc::into_inner(scope) {
         scope.end(&mut response);
     }

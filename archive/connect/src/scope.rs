@@ -9,6 +9,7 @@ use davy_archive::key::Tenant;
 use davy_archive::query::{Ask, Query, Report, Run};
 use davy_archive::{Error, ErrorKind};
 use davy_base::Timestamp;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,17 +35,20 @@ impl Scope {
         self.query.clock().now()
     }
 
-    /// Runs `work`, which reads ranges of at most the length of those of `asks`, within the limits of the tenant.
-    pub(crate) async fn within<T>(
-        &self,
+    /// Runs `work`, which reads ranges of at most the length of those of `asks`, within the limits of the tenant. Boxed,
+    /// because it is a large future.
+    pub(crate) fn within<'a, T: Send + 'a>(
+        &'a self,
         asks: &[&Ask],
-        work: impl Future<Output = Result<T, Status>>,
-    ) -> Result<T, Status> {
+        work: impl Future<Output = Result<T, Status>> + Send + 'a,
+    ) -> Pin<Box<dyn Future<Output = Result<T, Status>> + Send + 'a>> {
         let lengths = asks.iter();
         let lengths = lengths.map(|ask| self.query.counted_length(ask.from, ask.until));
         let range = lengths.max().unwrap_or(Duration::ZERO);
-        let work = async { work.await.map_err(Error::from) };
-        Ok(self.run.within(&self.tenant, range, work).await?)
+        Box::pin(async move {
+            let work = async { work.await.map_err(Error::from) };
+            Ok(self.run.within(&self.tenant, range, work).await?)
+        })
     }
 
     fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {

@@ -1,16 +1,17 @@
 //! The routes of the services.
 
-use crate::exchange::{self, connect_error};
+use crate::exchange::{self, no_trailers, unknown, unsupported};
 use crate::messages::minor::{Empty, VersionResponse};
-use crate::protocol::{ACCEPTED, Form, Protocol, Wire};
+use crate::otlp;
+use crate::protocol::{Form, Protocol, Wire};
 use crate::querier;
 use crate::render;
 use crate::scope::{Scope, unary};
 use crate::status::{Code, Status};
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, Version, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderValue, Method, Version, header};
+use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use davy_archive::Archive;
@@ -45,6 +46,11 @@ pub fn router(archive: &Archive) -> Router {
         )
         .merge(render::routes())
         .with_state(archive.query())
+}
+
+/// The routes of OTLP profiles.
+pub fn otlp_router(archive: &Archive) -> Router {
+    otlp::routes(archive.ingest())
 }
 
 async fn querier(
@@ -107,25 +113,6 @@ fn over_time(timeout: std::time::Duration) -> Status {
         Code::DeadlineExceeded,
         format!("the query took longer than the client waits, {timeout:?}"),
     )
-}
-
-pub(crate) fn unknown(method: &str) -> Status {
-    let method: String = method.chars().take(100).collect();
-    Status::unimplemented(format!("unknown method {method:?}"))
-}
-
-/// The response to a media type that no protocol uses.
-pub(crate) fn unsupported() -> Response {
-    let mut response = StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
-    let accepted = HeaderValue::from_static(ACCEPTED);
-    response.headers_mut().insert("accept-post", accepted);
-    response
-}
-
-/// The response to gRPC over HTTP/1, which has no trailers.
-pub(crate) fn no_trailers() -> Response {
-    let text = "gRPC needs HTTP/2; use HTTP/2 without upgrade, gRPC-Web or Connect\n";
-    (StatusCode::HTTP_VERSION_NOT_SUPPORTED, text).into_response()
 }
 
 async fn settings(
@@ -200,9 +187,4 @@ async fn minor_call(service: Minor, method: &str, from: (Wire, &Bytes)) -> Resul
         }
         _ => Err(unknown(method)),
     }
-}
-
-/// The response to an error outside of a protocol, in Connect's form.
-pub(crate) fn plain_error(status: &Status) -> Response {
-    connect_error(status)
 }

@@ -133,7 +133,9 @@ pub(crate) const QUERY_PREFIX: &str = "/api/v1/profiles/";
 fn of_archive() -> impl Iterator<Item = Operation> {
     davy_archive::OPERATIONS.iter().map(|&(method, path, id)| {
         let member = match id {
-            "Ingest" | "Push" | "ListSymbols" | "GetSymbols" | "PutSymbols" => "archive.ingest",
+            "Ingest" | "Push" | "ExportProfiles" | "ListSymbols" | "GetSymbols" | "PutSymbols" => {
+                "archive.ingest"
+            }
             _ => "archive.query",
         };
         let (summary, parameters) = archive::description(id);

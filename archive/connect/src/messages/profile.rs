@@ -1,4 +1,9 @@
 //! A pprof profile as a message, for its JSON form. `davy_profile::pprof` reads and writes the protobuf form.
+#![expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "the fields are those of the format"
+)]
 
 use crate::json;
 use serde::{Deserialize, Serialize};

@@ -108,9 +108,9 @@ pub(super) async fn series(
 }
 
 pub(super) async fn profile_stats(scope: &Scope, _: Empty) -> Result<ProfileStatsResponse, Status> {
-    let work = async { Ok(extent(&scope.query, &scope.tenant).await?) };
+    let work = extent(&scope.query, &scope.tenant);
     let run = scope.run.within(&scope.tenant, Duration::ZERO, work);
-    Ok(match run.await? {
+    Ok(match Box::pin(run).await? {
         Some(extent) => ProfileStatsResponse {
             data_ingested: true,
             oldest_profile_time: extent.oldest_ms,

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 /// Serves the archive over HTTP/1 and HTTP/2 without TLS.
-async fn serve(world: &World) -> String {
+pub(crate) async fn serve(world: &World) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let app = world.app();
@@ -30,7 +30,7 @@ async fn serve(world: &World) -> String {
 }
 
 /// The output of one of the programs in `tests/client`; `None` if it cannot be built here.
-async fn run(program: &str, args: &[&str]) -> Option<String> {
+pub(crate) async fn run(program: &str, args: &[&str]) -> Option<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/client");
     let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(program);
     let build = Command::new("go")

@@ -65,7 +65,7 @@ async fn every_total_is_that_of_the_other_interface() {
                 .iter()
                 .map(|of| sum(&of["points"]))
                 .sum();
-            assert_eq!(of_series, total as f64, "{context}");
+            assert_eq!(of_series as i64, total, "{context}");
             let same = world
                 .api(&format!("series?{rest}&step=60&by=service_name"))
                 .await;

@@ -3,6 +3,7 @@
 mod client;
 mod equal;
 mod methods;
+mod otlp;
 mod protocols;
 mod refusals;
 mod support;

@@ -27,6 +27,7 @@ pub(crate) async fn post(
     headers: &[(&str, &str)],
     body: Vec<u8>,
 ) -> (u16, HeaderMap, Vec<u8>, Option<HeaderMap>) {
+    world.accepting().await;
     let mut request = Request::post(path).version(Version::HTTP_2);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -127,20 +127,26 @@ impl World {
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
     }
 
+    /// Waits until pushes are accepted.
+    pub(crate) async fn accepting(&self) {
+        while !self.archive.ingest().is_accepting() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The routes of the archive.
     pub(crate) fn app(&self) -> Router {
         let query = self.archive.query_router();
         let app = self.archive.ingest_router().merge(query);
         app.merge(davy_connect::router(&self.archive))
+            .merge(davy_connect::otlp_router(&self.archive))
     }
 
     pub(crate) async fn exchange(
         &self,
         request: Request<Body>,
     ) -> (StatusCode, HeaderMap, Vec<u8>) {
-        while !self.archive.ingest().is_accepting() {
-            tokio::task::yield_now().await;
-        }
+        self.accepting().await;
         let response = self.app().oneshot(request).await;
         let (parts, body) = response.expect("routers do not fail").into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();

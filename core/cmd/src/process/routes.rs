@@ -42,7 +42,9 @@ pub(super) fn listener(
                 parts.store_of(*member),
             )),
             (MemberId::Ui, _) => local.merge(http::assets()),
-            (MemberId::ArchiveIngest, Some(archive)) => local.merge(archive.ingest_router()),
+            (MemberId::ArchiveIngest, Some(archive)) => local
+                .merge(archive.ingest_router())
+                .merge(davy_connect::otlp_router(archive)),
             (MemberId::ArchiveQuery, Some(archive)) => local
                 .merge(archive.query_router())
                 .merge(davy_archive::overview_router(archive))

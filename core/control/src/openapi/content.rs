@@ -58,6 +58,16 @@ fn rpc() -> Vec<Media> {
     ]
 }
 
+/// The forms of the messages of OpenTelemetry.
+fn otlp() -> Vec<Media> {
+    let json = json::<Object>();
+    vec![
+        other("application/x-protobuf"),
+        json,
+        other("application/grpc"),
+    ]
+}
+
 /// The forms of the request body of an operation, and whether it is required; none without a body.
 pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
     match id {
@@ -76,6 +86,7 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         }
         "Ingest" => Some((vec![other(BYTES), typed::<IngestForm>(FORM)], true)),
         "Push" => Some((vec![other(PROTOBUF), json::<PushRequest>()], true)),
+        "ExportProfiles" => Some((otlp(), true)),
         "QuerierService"
         | "SettingsService"
         | "RecordingRulesService"
@@ -126,6 +137,7 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         | "RecordingRulesService"
         | "VersionService"
         | "FeatureFlagsService" => rpc(),
+        "ExportProfiles" => otlp(),
         "Render" => vec![json::<Object>(), other("text/vnd.graphviz; charset=utf-8")],
         "RenderDiff" => vec![json::<Object>()],
         "ListLabelValues" => vec![json::<Vec<String>>()],
@@ -149,6 +161,7 @@ pub(super) fn error(id: &str) -> Media {
     match id {
         "Ingest"
         | "Push"
+        | "ExportProfiles"
         | "QuerierService"
         | "SettingsService"
         | "RecordingRulesService"

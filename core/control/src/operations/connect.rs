@@ -9,6 +9,10 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
             "Calls a method of Pyroscope's query API over Connect, gRPC or gRPC-Web: ProfileTypes, LabelNames, LabelValues, Series, SelectMergeStacktraces, SelectMergeSpanProfile, SelectMergeProfile, SelectSeries, SelectHeatmap, Diff, GetProfileStats or AnalyzeQuery. The parameters are those of Connect's GET",
             &[ENCODING, MESSAGE, BASE64, COMPRESSION],
         ),
+        "ExportProfiles" => (
+            "Stores profiles of OpenTelemetry (OTLP, v1development), over HTTP or gRPC. The response arrives after all of them have been stored",
+            &[],
+        ),
         "SettingsService" => (
             "Calls a method of the settings of Grafana's page for profiles; none are stored",
             &[],

@@ -1,0 +1,191 @@
+//! Profiles of OpenTelemetry, from its own encoder and by hand.
+
+use crate::client::{run, serve};
+use crate::protocols::{frame, post};
+use crate::support::{CPU, World, int};
+use davy_profile::gzip;
+use prost::Message as _;
+use serde_json::{Value, json};
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+async fn total(world: &World, selector: &str) -> i64 {
+    let request = json!({ "profileTypeID": CPU, "labelSelector": selector });
+    let graph = world
+        .ask("SelectMergeStacktraces", world.over(request))
+        .await;
+    int(&graph["flamegraph"]["total"])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn profiles_of_the_collectors_encoder_are_stored_whatever_carries_them() {
+    let world = World::new();
+    let url = serve(&world).await;
+    let start = world.clock.now().nanos() - 60_000_000_000;
+    let Some(output) = run("otlp", &[&url, &start.to_string()]).await else {
+        return;
+    };
+    for service in ["over-protobuf", "over-json", "over-grpc", "over-grpc-gzip"] {
+        let of = |rest: &str| format!("{{service_name=\"{service}\"{rest}}}");
+        // Seven samples at 100 Hz; those of another service are not counted here.
+        assert_eq!(total(&world, &of("")).await, 70_000_000, "{service}");
+        assert_eq!(
+            total(
+                &world,
+                &of(",k8s_pod_name=\"web-1\",host_cpus=\"4\",scope_kind=\"ebpf\"")
+            )
+            .await,
+            70_000_000
+        );
+        assert_eq!(
+            total(&world, &of(",thread_name=\"worker\"")).await,
+            30_000_000,
+            "{service}"
+        );
+        let sidecar = format!("{{service_name=\"{service}-sidecar\"}}");
+        assert_eq!(total(&world, &sidecar).await, 50_000_000, "{service}");
+        let linked =
+            of(",trace_id=\"4bf92f35000000000000000000000036\",span_id=\"00f06700000000b7\"");
+        assert_eq!(total(&world, &linked).await, 20_000_000, "{service}");
+        // A native frame without a name keeps its build and address.
+        let request = json!({ "profileTypeID": CPU, "labelSelector": of("") });
+        let profile = world.ask("SelectMergeProfile", world.over(request)).await;
+        let strings = profile["stringTable"].as_array().expect("strings");
+        let mapping = &profile["mapping"][0];
+        assert_eq!(
+            strings[int(&mapping["buildId"]) as usize],
+            "b5381a45",
+            "{service}"
+        );
+        assert_eq!(
+            strings[int(&mapping["filename"]) as usize],
+            "libshop.so",
+            "{service}"
+        );
+        let locations = profile["location"].as_array().expect("locations").iter();
+        let unnamed: Vec<&Value> = locations.filter(|of| of["line"] == json!([])).collect();
+        assert_eq!(
+            (unnamed.len(), int(&unnamed[0]["address"])),
+            (1, 0x1234),
+            "{service}"
+        );
+    }
+    let refusal = "code = InvalidArgument desc = invalid profile: the sample type has no name";
+    assert!(output.contains(refusal), "{output}");
+}
+
+/// A request with a sample of a stack, in JSON.
+fn request(world: &World, more: Value) -> Value {
+    let mut profile = json!({
+        "sampleType": { "typeStrindex": 1, "unitStrindex": 2 },
+        "periodType": { "typeStrindex": 1, "unitStrindex": 2 },
+        "samples": [{ "stackIndex": 1, "values": ["7"] }],
+        "timeUnixNano": (world.clock.now().nanos() - 60_000_000_000).to_string(),
+        "durationNano": "10000000000",
+    });
+    let fields = profile.as_object_mut().expect("an object");
+    fields.extend(more.as_object().expect("an object").clone());
+    json!({
+        "resourceProfiles": [{ "scopeProfiles": [{ "profiles": [profile] }] }],
+        "dictionary": {
+            "stringTable": ["", "cpu", "nanoseconds", "main"],
+            "functionTable": [{}, { "nameStrindex": 3 }],
+            "locationTable": [{}, { "address": "18446744071578845184", "lines": [{ "functionIndex": 1 }] }],
+            "stackTable": [{}, { "locationIndices": [1] }],
+        },
+    })
+}
+
+#[tokio::test]
+async fn repeated_export_counts_once() {
+    let world = World::new();
+    let headers = [
+        ("content-type", "application/json"),
+        ("content-encoding", "gzip"),
+    ];
+    for (id, expected) in [("", 7), ("00112233445566778899aabbccddeeff", 14)] {
+        let request = request(&world, json!({ "profileId": id })).to_string();
+        for _ in 0..2 {
+            let body = gzip::compress(request.as_bytes());
+            let (status, _, body, _) =
+                post(&world, "/v1development/profiles", &headers, body).await;
+            assert_eq!((status, body), (200, b"{}".to_vec()));
+        }
+        assert_eq!(
+            total(&world, "{service_name=\"unknown_service\"}").await,
+            expected,
+            "{id}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn refusals_have_the_form_of_otlp() {
+    let world = World::new();
+    let path = "/v1development/profiles";
+    let json = [("content-type", "application/json")];
+    for (more, part) in [
+        (
+            json!({ "samples": [{ "stackIndex": 9, "values": ["7"] }] }),
+            "index 9 of stack_table, which has 2 entries",
+        ),
+        (
+            json!({ "samples": [{ "linkIndex": -1 }] }),
+            "index -1 of link_table",
+        ),
+        (
+            json!({ "sampleType": { "typeStrindex": 77 } }),
+            "index 77 of string_table",
+        ),
+        (json!({ "sampleType": {} }), "the sample type has no name"),
+        (json!({ "profileId": "xyz" }), "an id is not hexadecimal"),
+        (json!({ "timeUnixNano": "1000000000000000000" }), "old"),
+    ] {
+        let body = request(&world, more).to_string().into_bytes();
+        let (status, headers, body, _) = post(&world, path, &json, body).await;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        assert_eq!(
+            (status, headers["content-type"].as_bytes()),
+            (400, &b"application/json"[..]),
+            "{text}"
+        );
+        let body: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(body["code"], 3, "{text}");
+        assert!(
+            body["message"]
+                .as_str()
+                .is_some_and(|message| message.contains(part)),
+            "{part}: {text}"
+        );
+    }
+    let protobuf = [("content-type", "application/x-protobuf")];
+    let (status, _, body, _) = post(&world, path, &protobuf, b"\xff\xff".to_vec()).await;
+    let refused = RpcStatus::decode(&*body).expect("a status");
+    assert_eq!((status, refused.code), (400, 3), "{}", refused.message);
+    let large = vec![0; 65 << 20];
+    let (status, _, body, _) = post(&world, path, &protobuf, large).await;
+    let refused = RpcStatus::decode(&*body).expect("a status");
+    assert_eq!((status, refused.code), (413, 8), "{}", refused.message);
+    let (status, ..) = post(&world, path, &[("content-type", "text/plain")], Vec::new()).await;
+    assert_eq!(status, 415);
+
+    let service = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService";
+    let grpc = [("content-type", "application/grpc")];
+    let call = async |method: &str, body: Vec<u8>| {
+        let (status, headers, _, trailers) =
+            post(&world, &format!("{service}/{method}"), &grpc, body).await;
+        assert_eq!(status, 200);
+        let status = trailers.unwrap_or(headers)["grpc-status"].clone();
+        status.to_str().expect("a number").to_owned()
+    };
+    assert_eq!(call("Export", frame(0, &[])).await, "0");
+    assert_eq!(call("Export", frame(0, b"\xff\xff")).await, "3");
+    assert_eq!(call("Export", frame(0, &[])[..3].to_vec()).await, "3");
+    assert_eq!(call("Import", frame(0, &[])).await, "12");
+}
