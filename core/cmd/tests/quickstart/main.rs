@@ -7,6 +7,7 @@ mod bad_input;
 mod commands;
 mod durability;
 mod faults;
+mod grafana;
 mod http;
 mod overview;
 mod page;
