@@ -74,8 +74,6 @@ impl Visitor for Gather {
             let source = &view.series.sources[series.source as usize];
             let mut span = SPANS.iter().map(|name| series.label(name, source));
             let span = span.find(|span| !span.is_empty()).unwrap_or("");
-            let mut spans = SPANS.iter().map(|name| series.label(name, source));
-            let span = spans.find(|span| !span.is_empty()).unwrap_or("");
             if self.is_by_span && span.is_empty() {
                 continue;
             }
