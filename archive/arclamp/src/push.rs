@@ -54,6 +54,7 @@ pub(crate) struct Pusher {
 #[derive(Default)]
 struct Waiting {
     windows: VecDeque<Window>,
+    /// Memory of these and of the window that is being pushed, in bytes.
     bytes: usize,
 }
 
@@ -103,17 +104,26 @@ impl Pusher {
     }
 
     fn next(&self) -> Option<Window> {
-        let mut waiting = self.waiting();
-        let window = waiting.windows.pop_front()?;
-        waiting.bytes -= window.bytes;
-        Some(window)
+        self.waiting().windows.pop_front()
+    }
+
+    /// Counts the windows that still wait as dropped.
+    fn drop_waiting(&self) {
+        let waiting = std::mem::take(&mut *self.waiting());
+        for window in waiting.windows {
+            self.drop_lines(&window.channel.name, window.lines, "backlog");
+        }
     }
 
     /// Pushes windows until `end` is cancelled, and then those that wait, for at most [`LAST`].
     pub(crate) async fn run(&self, end: CancellationToken) {
         loop {
             while let Some(window) = self.next() {
-                if !self.deliver(window, &end).await {
+                let bytes = window.bytes;
+                let is_delivered = self.deliver(window, &end).await;
+                self.waiting().bytes -= bytes;
+                if !is_delivered {
+                    self.drop_waiting();
                     return;
                 }
             }
@@ -238,4 +248,73 @@ fn request(labels: &[(&str, String)], id: &str, profile: &[u8]) -> String {
     let profile = STANDARD.encode(gzip::compress(profile));
     let sample = serde_json::json!({ "rawProfile": profile, "ID": id });
     serde_json::json!({ "series": [{ "labels": labels, "samples": [sample] }] }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Channel;
+    use crate::collector::Collector;
+    use davy_base::Timestamp;
+    use prometheus::Registry;
+
+    fn pusher(limit: usize) -> Pusher {
+        let target = Target {
+            // Nothing listens there.
+            archives: vec!["http://127.0.0.1:1".to_owned()],
+            token: None,
+            service: "site".to_owned(),
+            instance: "test".to_owned(),
+        };
+        let metrics = Metrics::new(&Registry::new()).expect("new");
+        Pusher::new(target, limit, metrics, Clock::tokio(Timestamp::EPOCH))
+    }
+
+    fn window(lines: u64) -> Window {
+        let mut collector = Collector::new(Channel::named("excimer"), Timestamp::EPOCH);
+        for line in 0..lines {
+            let added = collector.add(format!("i.php;f{line} 1").as_bytes());
+            assert_eq!(added, Ok(1));
+        }
+        collector.take(Timestamp::EPOCH)
+    }
+
+    fn dropped(pusher: &Pusher) -> u64 {
+        let dropped = &pusher.metrics.dropped;
+        dropped.with_label_values(&["excimer", "backlog"]).get()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_window_that_is_left_at_the_end_is_counted_as_dropped() {
+        let pusher = pusher(1 << 20);
+        for lines in [1, 2, 4] {
+            pusher.add(window(lines));
+        }
+        let end = CancellationToken::new();
+        end.cancel();
+        pusher.run(end).await;
+        assert_eq!(dropped(&pusher), 7);
+        assert_eq!(pusher.waiting().bytes, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn window_that_is_being_pushed_counts_toward_the_limit() {
+        let size = window(1).bytes;
+        let pusher = pusher(2 * size);
+        pusher.add(window(1));
+        let end = CancellationToken::new();
+        let push = async {
+            // The first one is being pushed now, in vain.
+            while !pusher.waiting().windows.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            pusher.add(window(1));
+            assert_eq!(dropped(&pusher), 0);
+            pusher.add(window(1));
+            assert_eq!(dropped(&pusher), 1);
+            end.cancel();
+        };
+        tokio::join!(pusher.run(end.clone()), push);
+        assert_eq!(dropped(&pusher), 3);
+    }
 }
