@@ -2,6 +2,7 @@
 
 pub(crate) mod builds;
 pub(crate) mod change;
+pub(crate) mod discovery;
 pub(crate) mod fleet;
 pub(crate) mod health;
 mod jobs;
@@ -31,6 +32,7 @@ pub(crate) fn router(control: &Control, store: Store) -> Router {
     // can't block them.
     let reads = Router::new()
         .route("/api/v1/processes", get(processes))
+        .route("/api/v1/sd", get(discovery::targets))
         .route("/api/v1/audit", get(audit))
         .with_state(control.clone());
     reads

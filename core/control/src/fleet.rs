@@ -12,7 +12,7 @@ use davy_store::Tick;
 use std::time::Duration;
 
 /// A process that has not reported for this long counts as ended.
-const SILENCE: Duration = Duration::from_secs(10);
+pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 /// The age at which the reports of other processes are read again.
 const FLEET_AGE: Duration = Duration::from_millis(500);
 

@@ -80,6 +80,12 @@ const OWN: &[Operation] = &[
     ),
     api(
         "GET",
+        "/api/v1/sd",
+        "DiscoverProcesses",
+        "Lists the addresses of the running processes in the form of Prometheus's HTTP service discovery",
+    ),
+    api(
+        "GET",
         "/api/v1/audit",
         "ListAudit",
         "Lists the audit log: who changed what, when and why, newest first",

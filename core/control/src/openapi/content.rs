@@ -8,6 +8,7 @@ use super::rows::{
 use super::workload::{BuildSummary, HandleSummary, TaskSchema, WorkerSummary};
 use crate::api::builds::BuildCreated;
 use crate::api::change::{EndpointChange, MemberChange, Restart};
+use crate::api::discovery::TargetGroup;
 use crate::api::fleet::{WorkerChanged, WorkerKey};
 use crate::api::health::{Health, Readiness};
 use crate::api::{EndpointRow, MemberRow};
@@ -107,6 +108,7 @@ pub(super) fn response(id: &str) -> Vec<Media> {
             vec![json::<ToggleOutcome>()]
         }
         "ListProcesses" => vec![json::<Vec<ProcessSummary>>()],
+        "DiscoverProcesses" => vec![json::<Vec<TargetGroup>>()],
         "ListAudit" => vec![json::<Vec<AuditEntry>>()],
         "ListAllJobs" => vec![json::<Vec<JobRow>>()],
         "ListWorkers" => vec![json::<Vec<WorkerSummary>>()],
