@@ -46,7 +46,7 @@ fn panels_have_titles_descriptions_places_and_provisioned_data_sources() {
     assert_eq!(names, ["archive", "members", "profiler", "runtime"]);
     for (name, dashboard) in dashboards() {
         assert!(
-            uids.insert(dashboard["uid"].clone()),
+            uids.insert(dashboard["uid"].to_string()),
             "{name}: duplicate uid"
         );
         let (mut ids, mut cells) = (BTreeSet::new(), BTreeSet::new());
