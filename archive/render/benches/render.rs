@@ -394,9 +394,6 @@ fn main() {
         "  blocks to graphs, reversed graphs and folded text: {:.2} s of CPU, {} MiB",
         hour.cpu, hour.peak
     );
-    println!(
-        "  gzip -1 of the folded text:                        {:.2} s of CPU",
-        gzip
-    );
+    println!("  gzip -1 of the folded text:                        {gzip:.2} s of CPU");
     println!("  ratio to gzip: {:.2}", hour.cpu / gzip);
 }

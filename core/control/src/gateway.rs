@@ -183,7 +183,7 @@ async fn claim(
         .sessions
         .check(&gateway.store, &worker, &signed)
         .await?;
-    let mut attempts = gateway.claims.attempts(&gateway.clock);
+    let mut attempts = claims::Attempts::new(&gateway.clock);
     while attempts.next(&gateway).await? {
         let (container, volume) = (gateway.handle(), gateway.handle());
         let handles = ClaimHandles {

@@ -122,10 +122,10 @@ pub(super) fn import(
     notes.insert(
         0,
         format!(
-            "imported {} as {service}: {}, {} samples",
+            "imported {} as {service}: {}, {}",
             units::count(report.logs, "log", "logs"),
             lines(report.lines),
-            report.samples
+            units::count(report.samples as usize, "sample", "samples")
         ),
     );
     print(&format!("{}\n", notes.join("; ")))

@@ -72,9 +72,9 @@ fn read(mut body: impl BufRead, last: &mut String) -> Result<Option<BuildRow>, I
         let line = line.trim_end_matches(['\n', '\r']);
         if !line.is_empty() {
             match line.split_once(": ") {
-                Some(("id", value)) => id = value.to_owned(),
-                Some(("event", value)) => event = value.to_owned(),
-                Some(("data", value)) => data = value.to_owned(),
+                Some(("id", value)) => value.clone_into(&mut id),
+                Some(("event", value)) => value.clone_into(&mut event),
+                Some(("data", value)) => value.clone_into(&mut data),
                 // A comment keeps the connection open.
                 _ => {}
             }

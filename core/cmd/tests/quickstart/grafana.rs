@@ -123,10 +123,7 @@ impl Prometheus {
 
     /// Whether an expression has a value that is a number.
     fn has_data(&self, expression: &str) -> bool {
-        let encoded: String = expression
-            .bytes()
-            .map(|byte| format!("%{byte:02X}"))
-            .collect();
+        let encoded = percent_encoded(expression);
         let answer = http::get(&format!("{}/api/v1/query?query={encoded}", self.url)).json();
         let mut results = list(&answer["data"]["result"]);
         results.any(|of| of["value"][1].as_str().is_some_and(|value| value != "NaN"))
@@ -178,15 +175,16 @@ fn has_stacks(running: &Running, target: &Value) -> bool {
         "profileTypeID": target["profileTypeId"],
         "labelSelector": target["labelSelector"],
     });
-    let encoded: String = request
-        .to_string()
-        .bytes()
-        .map(|byte| format!("%{byte:02X}"))
-        .collect();
+    let encoded = percent_encoded(&request.to_string());
     let url = format!(
         "{}/querier.v1.QuerierService/SelectMergeStacktraces?connect=v1&encoding=json&message={encoded}",
         running.archive
     );
     let answer = http::get(&url).json();
     answer["flamegraph"]["total"] != "0"
+}
+
+fn percent_encoded(text: &str) -> String {
+    let bytes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    bytes.concat()
 }

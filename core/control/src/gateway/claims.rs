@@ -20,17 +20,11 @@ pub(super) struct Claims(Mutex<Option<(Duration, Option<i64>)>>);
 /// The attempts of one worker.
 pub(super) struct Attempts {
     until: Duration,
-    seen: Option<Option<i64>>,
+    /// The latest claimable build at the last attempt.
+    seen: Option<i64>,
 }
 
 impl Claims {
-    pub(super) fn attempts(&self, clock: &Clock) -> Attempts {
-        Attempts {
-            until: clock.monotonic().saturating_add(WAIT_MAX),
-            seen: None,
-        }
-    }
-
     async fn latest(&self, gateway: &Gateway) -> Result<Option<i64>, Problem> {
         let mut cached = self.0.lock().await;
         let now = gateway.clock.monotonic();
@@ -47,15 +41,22 @@ impl Claims {
 }
 
 impl Attempts {
+    pub(super) fn new(clock: &Clock) -> Self {
+        Self {
+            until: clock.monotonic().saturating_add(WAIT_MAX),
+            seen: None,
+        }
+    }
+
     /// Waits until the next attempt; false when the time is over.
     pub(super) async fn next(&mut self, gateway: &Gateway) -> Result<bool, Problem> {
         loop {
             let latest = gateway.claims.latest(gateway).await?;
-            if latest.is_some() && self.seen != Some(latest) {
-                self.seen = Some(latest);
+            let is_new = latest.is_some() && self.seen != latest;
+            self.seen = latest;
+            if is_new {
                 return Ok(true);
             }
-            self.seen = Some(latest);
             if gateway.clock.monotonic() >= self.until {
                 return Ok(false);
             }

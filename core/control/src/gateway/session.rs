@@ -128,25 +128,24 @@ impl Sessions {
         })?;
         let key = (worker.to_owned(), registration);
         let known = locked(&self.0).get(&key).cloned();
-        let session = match known {
-            Some(session) => session,
-            None => {
-                let session = store
-                    .worker_session(worker)
-                    .await
-                    .map_err(failed("workers"))?;
-                let session = session.ok_or_else(|| unknown(worker))?;
-                if session.registration != registration {
-                    return Err(Problem::new(
-                        StatusCode::CONFLICT,
-                        format!(
-                            "registration {registration} of worker {worker:?} was replaced by registration {}; stop this process, or give it a name of its own",
-                            session.registration
-                        ),
-                    ));
-                }
-                session
+        let session = if let Some(session) = known {
+            session
+        } else {
+            let session = store
+                .worker_session(worker)
+                .await
+                .map_err(failed("workers"))?;
+            let session = session.ok_or_else(|| unknown(worker))?;
+            if session.registration != registration {
+                return Err(Problem::new(
+                    StatusCode::CONFLICT,
+                    format!(
+                        "registration {registration} of worker {worker:?} was replaced by registration {}; stop this process, or give it a name of its own",
+                        session.registration
+                    ),
+                ));
             }
+            session
         };
         let message = request_message(
             worker,

@@ -120,7 +120,6 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "GetBuild" | "StartBuild" | "AbortBuild" => vec![json::<BuildSummary>()],
         "CreateBuild" | "PutBuildInput" => vec![json::<BuildCreated>()],
         "GetBuildLog" => vec![other("text/event-stream")],
-        "GetBuildOutput" | "GetBuildInput" => vec![other(BYTES)],
         "GetWorkerChallenge" | "RegisterWorker" | "SyncWorker" | "ClaimBuild"
         | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" | "PutBuildOutput" => {
             vec![json::<serde_json::Map<String, serde_json::Value>>()]
@@ -128,7 +127,7 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "ListSymbols" => vec![json::<SymbolsList>()],
         "GetSymbols" | "PutSymbols" => vec![json::<SymbolsRow>()],
         "GetArchive" => vec![json::<ArchiveOverview>()],
-        "ListProfileTypes" | "ListProfileLabels" => vec![json::<Vec<String>>()],
+        "ListProfileTypes" | "ListProfileLabels" | "ListLabelValues" => vec![json::<Vec<String>>()],
         "QuerySeries" => vec![json::<SeriesResponse>()],
         "QueryFlamegraph" => vec![other(davy_profile::view::MEDIA_TYPE), json::<FlameNode>()],
         "QueryDiff" => vec![json::<DiffResponse>()],
@@ -142,7 +141,6 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "ExportProfiles" => otlp(),
         "Render" => vec![json::<Object>(), other("text/vnd.graphviz; charset=utf-8")],
         "RenderDiff" => vec![json::<Object>()],
-        "ListLabelValues" => vec![json::<Vec<String>>()],
         "Push" => vec![
             other(PROTOBUF),
             json::<serde_json::Map<String, serde_json::Value>>(),
@@ -151,8 +149,8 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "QueryFolded" | "Ingest" | "GetLive" | "GetCommandLine" => vec![other(TEXT)],
         "GetReady" => vec![json::<Readiness>()],
         "GetDebugIndex" => vec![other("text/html; charset=utf-8")],
-        "QueryPprof" | "GetCpuProfile" | "GetHeapProfile" | "GetAllocsProfile"
-        | "GetWallProfile" | "GetThreadsProfile" => vec![other(BYTES)],
+        "GetBuildOutput" | "GetBuildInput" | "QueryPprof" | "GetCpuProfile" | "GetHeapProfile"
+        | "GetAllocsProfile" | "GetWallProfile" | "GetThreadsProfile" => vec![other(BYTES)],
         "GetTasksProfile" => vec![other(BYTES), other(TEXT)],
         _ => Vec::new(),
     }
