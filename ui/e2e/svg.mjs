@@ -1,7 +1,7 @@
 // A flame graph that is opened as a file of the server: its script runs under the policy of the response.
 import assert from 'node:assert/strict';
 
-/** Opens the CPU profiles of the last minutes. */
+/** Opens CPU profiles of a range that has passed, so that a reload shows the same. */
 async function drawing(browser, url) {
   const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
   const faults = [];
@@ -10,7 +10,8 @@ async function drawing(browser, url) {
     // The browser asks for an icon, which a drawing has not.
     if (message.type() === 'error' && !/favicon/.test(message.location().url + message.text())) faults.push(message.text());
   });
-  await page.goto(`${url}/api/v1/profiles/svg?type=cpu&from=now-10m`);
+  const until = Date.now() - 20_000;
+  await page.goto(`${url}/api/v1/profiles/svg?type=cpu&from=${until - 600_000}&until=${until}`);
   await page.locator('#frames g[tabindex="0"]').waitFor();
   return { page, faults };
 }

@@ -2,6 +2,7 @@
 
 mod events;
 mod execute;
+mod row;
 
 pub(crate) use execute::{ExecuteOptions, execute};
 
@@ -11,7 +12,7 @@ use crate::operator::operator;
 use crate::server::Server;
 use crate::stdout::print;
 use clap::Subcommand;
-use serde::Deserialize;
+use row::BuildRow;
 use serde_json::json;
 
 /// Commands on builds.
@@ -42,40 +43,6 @@ pub(crate) enum BuildsCommand {
         #[command(flatten)]
         server: Server,
     },
-}
-
-/// A build of the API.
-#[derive(Clone, Debug, Deserialize)]
-struct BuildRow {
-    id: i64,
-    state: String,
-    created_by: String,
-    worker: Option<String>,
-    exit_code: Option<i64>,
-    error: Option<String>,
-}
-
-impl BuildRow {
-    /// The failure of a build that did not succeed.
-    fn result(&self) -> Result<(), Failure> {
-        let id = self.id;
-        match (&*self.state, self.exit_code) {
-            ("succeeded", _) => Ok(()),
-            ("failed", Some(code)) => Err(Failure::Task {
-                message: format!("build {id} failed: the task exited with code {code}"),
-                code: u8::try_from(code).unwrap_or(1),
-            }),
-            (state, _) => {
-                let error = self.error.as_deref().unwrap_or("no reason given");
-                let reason = if state == "aborted" {
-                    String::new()
-                } else {
-                    format!(": {error}")
-                };
-                Err(Failure::failed(format!("build {id} {state}{reason}")))
-            }
-        }
-    }
 }
 
 /// `davy builds`.

@@ -82,7 +82,7 @@ pub(crate) struct Inner {
     /// Notes of members about themselves, by member.
     notes: Mutex<BTreeMap<String, String>>,
     /// Changes that are applied in this process and not in the database yet.
-    pub(crate) pending: Mutex<VecDeque<crate::toggling::Pending>>,
+    pub(crate) pending: Mutex<VecDeque<crate::pending::Pending>>,
     pub(crate) fleet: Mutex<FleetCache>,
     checks: Mutex<Vec<(&'static str, Check)>>,
 }

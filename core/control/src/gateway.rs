@@ -4,7 +4,7 @@ mod claims;
 mod session;
 
 use crate::control::Control;
-use crate::problem::Problem;
+use crate::problem::{Problem, failed};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
@@ -65,10 +65,6 @@ pub fn router(control: &Control, store: Store) -> Router {
         .route(&format!("{files}/outputs/{{name}}/{{part}}"), put(output))
         .layer(DefaultBodyLimit::max(REPORT_BYTES_MAX))
         .with_state(gateway)
-}
-
-pub(crate) fn failed(what: &'static str) -> impl FnOnce(davy_store::Error) -> Problem {
-    move |error| Problem::query_failed(what, error)
 }
 
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
@@ -184,7 +180,10 @@ async fn claim(
         .check(&gateway.store, &worker, &signed)
         .await?;
     let mut attempts = claims::Attempts::new(&gateway.clock);
-    while attempts.next(&gateway).await? {
+    while attempts
+        .next(&gateway.claims, &gateway.store, &gateway.clock)
+        .await?
+    {
         let (container, volume) = (gateway.handle(), gateway.handle());
         let handles = ClaimHandles {
             container: &container,

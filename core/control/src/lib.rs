@@ -15,6 +15,7 @@ mod names;
 mod openapi;
 mod operations;
 mod parameters;
+mod pending;
 mod periodic;
 mod problem;
 mod references;

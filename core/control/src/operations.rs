@@ -9,17 +9,8 @@ mod parameter;
 mod workload;
 
 pub use operation::Operation;
+use operation::api;
 pub use parameter::{Parameter, ParameterKind};
-
-/// An operation of the member `api`.
-const fn api(
-    method: &'static str,
-    path: &'static str,
-    id: &'static str,
-    summary: &'static str,
-) -> Operation {
-    Operation::new(method, path, id, "api", summary)
-}
 
 /// All operations except those of the debug port and of the archive.
 const OWN: &[Operation] = &[

@@ -53,6 +53,11 @@ impl Problem {
     }
 }
 
+/// The problem of a failed query of a table.
+pub(crate) fn failed(table: &'static str) -> impl FnOnce(davy_store::Error) -> Problem {
+    move |error| Problem::query_failed(table, error)
+}
+
 /// A problem document (RFC 9457).
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]

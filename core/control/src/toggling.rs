@@ -2,6 +2,7 @@
 
 use crate::control::{Control, Database, locked};
 use crate::names::NameError;
+use crate::pending::Pending;
 use crate::problem::Problem;
 use axum::http::StatusCode;
 use davy_base::Timestamp;
@@ -361,24 +362,6 @@ impl Control {
             obeyed_by: Scope::Process,
             ..self.outcome(kind, name, detail)
         })
-    }
-}
-
-/// A change that waits for the database.
-#[derive(Clone, Debug)]
-pub(crate) struct Pending {
-    change: ToggleChange,
-    /// When it was made, by the monotonic clock.
-    made: Duration,
-}
-
-impl Pending {
-    /// The change, as it is to be written at `now` of the monotonic clock.
-    pub(crate) fn change(self, now: Duration) -> ToggleChange {
-        ToggleChange {
-            age: now.saturating_sub(self.made),
-            ..self.change
-        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! One-off builds.
 
+use crate::illegal::Illegal;
 use crate::illegal::check_due;
-use crate::{Illegal, Millis, states};
+use crate::millis::Millis;
+use crate::states::states;
 
 /// How long a build waits for a fitting worker.
 pub const PENDING_MAX: Millis = 60 * 60_000;

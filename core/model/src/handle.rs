@@ -1,7 +1,9 @@
 //! Containers and volumes of workers.
 
+use crate::illegal::Illegal;
 use crate::illegal::check_due;
-use crate::{Illegal, Millis, states};
+use crate::millis::Millis;
+use crate::states::states;
 
 /// How long a container or volume may be in creation.
 pub const CREATING_MAX: Millis = 10 * 60_000;

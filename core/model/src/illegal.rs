@@ -1,6 +1,6 @@
 //! The error of a transition that is not allowed.
 
-use crate::Millis;
+use crate::millis::Millis;
 
 /// Why an event cannot be applied to a state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,9 +3,11 @@
 pub mod build;
 pub mod handle;
 pub mod illegal;
+mod millis;
 pub mod name;
 pub mod owner;
 pub mod signature;
+mod states;
 pub mod sync;
 pub mod task;
 #[cfg(test)]
@@ -16,42 +18,9 @@ pub mod worker;
 pub use build::{Build, BuildEvent, BuildState};
 pub use handle::{Handle, HandleEvent, HandleKind, HandleState};
 pub use illegal::Illegal;
+pub use millis::Millis;
 pub use name::InvalidName;
 pub use owner::{Collector, Mover};
 pub use sync::{Decision, Report, Row};
 pub use task::{InvalidTask, Task};
 pub use worker::{Worker, WorkerEvent, WorkerState};
-
-/// Milliseconds since 1970 UTC, by the database's clock.
-pub type Millis = i64;
-
-/// Defines an enumeration of states with their representation in the database and the API.
-macro_rules! states {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $text)] $variant),* }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// Its representation in the database and the API.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
-            }
-
-            /// The one with this representation.
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|state| state.as_str() == text)
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-pub(crate) use states;

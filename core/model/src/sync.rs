@@ -1,7 +1,8 @@
 //! The report of a worker against the rows of the database.
 
 use crate::handle::{Handle, HandleEvent, HandleKind, HandleState};
-use crate::{InvalidName, Millis, name};
+use crate::millis::Millis;
+use crate::name::{self, InvalidName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Handles in one report, at most.

@@ -1,7 +1,9 @@
 //! Workers.
 
+use crate::illegal::Illegal;
 use crate::illegal::check_due;
-use crate::{Illegal, Millis, states};
+use crate::millis::Millis;
+use crate::states::states;
 
 /// From one report of a worker to the next.
 pub const SYNC_INTERVAL: Millis = 30_000;

@@ -1,6 +1,5 @@
 import type { Signal } from '@preact/signals';
 import { Fragment } from 'preact';
-import { useLayoutEffect, useRef } from 'preact/hooks';
 import { FrameKind } from '../logic/decode';
 import { isFolded, runText } from '../logic/fold';
 import { counted, formatCount, formatShare, formatValue } from '../logic/format';
@@ -13,6 +12,7 @@ import { shown } from '../state/queries';
 import { NODES_MAX, maxNodes } from '../state/explore';
 import { found } from '../state/search';
 import { zoomNode } from '../state/zoom';
+import { usePlaced } from './placed';
 
 /** A name can have 64 KiB. */
 const NAME_MAX = 400;
@@ -24,16 +24,8 @@ export interface Pointed {
 }
 
 export function Tooltip({ pointed }: { pointed: Signal<Pointed | null> }) {
-  const box = useRef<HTMLDivElement>(null);
   const at = pointed.value;
-  useLayoutEffect(() => {
-    const div = box.current;
-    if (!div || !at) return;
-    const { offsetWidth: w, offsetHeight: h } = div;
-    const x = at.x + 14 + w > innerWidth ? Math.max(4, at.x - w - 10) : at.x + 14;
-    const y = at.y + 18 + h > innerHeight ? Math.max(4, at.y - h - 10) : at.y + 18;
-    div.style.transform = `translate(${x}px, ${y}px)`;
-  });
+  const box = usePlaced(at);
   const loaded = shown.value;
   if (at === null || loaded === null || at.spot.node >= loaded.tree.n) return null;
   return (

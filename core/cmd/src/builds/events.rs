@@ -1,6 +1,6 @@
 //! The log of a build as server-sent events.
 
-use super::BuildRow;
+use super::row::BuildRow;
 use crate::client::{Client, from_json};
 use crate::failure::Failure;
 use crate::stderr;

@@ -1,6 +1,7 @@
 //! `davy execute`.
 
-use super::{BuildRow, events};
+use super::events;
+use super::row::BuildRow;
 use crate::client::{Client, from_json};
 use crate::failure::Failure;
 use crate::operator::operator;

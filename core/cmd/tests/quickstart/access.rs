@@ -20,8 +20,9 @@ fn send(url: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, 
         request.push_str("a 1");
     }
     stream.write_all(request.as_bytes()).expect("it reads");
-    let mut response = String::new();
-    let _ = stream.read_to_string(&mut response);
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    let response = String::from_utf8_lossy(&response).into_owned();
     let status = response
         .split(' ')
         .nth(1)

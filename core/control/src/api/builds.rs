@@ -2,9 +2,9 @@
 
 use super::change::Operator;
 use crate::control::Control;
-use crate::gateway::{failed, parse, put_file};
+use crate::gateway::{parse, put_file};
 use crate::parameters::Parameters;
-use crate::problem::Problem;
+use crate::problem::{Problem, failed};
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};

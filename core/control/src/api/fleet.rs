@@ -2,9 +2,9 @@
 
 use super::change::Operator;
 use crate::control::Control;
-use crate::gateway::{failed, parse};
+use crate::gateway::parse;
 use crate::parameters::Parameters;
-use crate::problem::Problem;
+use crate::problem::{Problem, failed};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;

@@ -2,9 +2,9 @@
 //!
 //! All waiting workers of a process share one query, so the load of the database does not depend on their number.
 
-use super::{Gateway, failed};
-use crate::problem::Problem;
+use crate::problem::{Problem, failed};
 use davy_base::Clock;
+use davy_store::Store;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -25,15 +25,15 @@ pub(super) struct Attempts {
 }
 
 impl Claims {
-    async fn latest(&self, gateway: &Gateway) -> Result<Option<i64>, Problem> {
+    async fn latest(&self, store: &Store, clock: &Clock) -> Result<Option<i64>, Problem> {
         let mut cached = self.0.lock().await;
-        let now = gateway.clock.monotonic();
+        let now = clock.monotonic();
         if let Some((at, latest)) = *cached
             && now.saturating_sub(at) < AGE_MAX
         {
             return Ok(latest);
         }
-        let latest = gateway.store.latest_claimable_build().await;
+        let latest = store.latest_claimable_build().await;
         let latest = latest.map_err(failed("builds"))?;
         *cached = Some((now, latest));
         Ok(latest)
@@ -49,18 +49,23 @@ impl Attempts {
     }
 
     /// Waits until the next attempt; false when the time is over.
-    pub(super) async fn next(&mut self, gateway: &Gateway) -> Result<bool, Problem> {
+    pub(super) async fn next(
+        &mut self,
+        claims: &Claims,
+        store: &Store,
+        clock: &Clock,
+    ) -> Result<bool, Problem> {
         loop {
-            let latest = gateway.claims.latest(gateway).await?;
+            let latest = claims.latest(store, clock).await?;
             let is_new = latest.is_some() && self.seen != latest;
             self.seen = latest;
             if is_new {
                 return Ok(true);
             }
-            if gateway.clock.monotonic() >= self.until {
+            if clock.monotonic() >= self.until {
                 return Ok(false);
             }
-            gateway.clock.sleep(AGE_MAX).await;
+            clock.sleep(AGE_MAX).await;
         }
     }
 }

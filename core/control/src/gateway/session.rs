@@ -1,8 +1,8 @@
 //! Checks the signatures of workers.
 
 use crate::control::locked;
-use crate::gateway::failed;
 use crate::problem::Problem;
+use crate::problem::failed;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;

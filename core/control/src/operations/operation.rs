@@ -46,3 +46,13 @@ impl Operation {
         Self { parameters, ..self }
     }
 }
+
+/// An operation of the member `api`.
+pub(super) const fn api(
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+) -> Operation {
+    Operation::new(method, path, id, "api", summary)
+}

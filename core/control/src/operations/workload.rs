@@ -1,7 +1,6 @@
 //! The operations on workers and builds: those of persons (member `api`) and those of workers (member `gateway`).
 
-use super::api;
-use super::operation::Operation;
+use super::operation::{Operation, api};
 use super::parameter::{Parameter, ParameterKind};
 
 const fn gateway(

@@ -69,11 +69,9 @@ async fn change_without_effect_is_not_audited_and_names_the_state() {
     }
 }
 
-#[tokio::test]
-async fn change_is_written_if_another_process_has_changed_the_toggle_meanwhile() {
-    let folder = TempDir::new().expect("a scratch folder");
-    let control = control(&folder).await;
-    let change = ToggleChange {
+/// A change that another process made.
+fn change() -> ToggleChange {
+    ToggleChange {
         kind: ToggleKind::Endpoint,
         name: "ListAllJobs".to_owned(),
         action: Action::Disable,
@@ -82,7 +80,14 @@ async fn change_is_written_if_another_process_has_changed_the_toggle_meanwhile()
         age: Duration::ZERO,
         process: None,
         source: Source::Cli,
-    };
+    }
+}
+
+#[tokio::test]
+async fn change_is_written_if_another_process_has_changed_the_toggle_meanwhile() {
+    let folder = TempDir::new().expect("a scratch folder");
+    let control = control(&folder).await;
+    let change = change();
     // This process has not read it yet, so for itself the endpoint is enabled.
     control
         .0
@@ -101,18 +106,8 @@ async fn change_is_written_if_another_process_has_changed_the_toggle_meanwhile()
 
 #[test]
 fn change_that_waits_for_the_database_is_written_with_its_age() {
-    let change = ToggleChange {
-        kind: ToggleKind::Endpoint,
-        name: "ListAllJobs".to_owned(),
-        action: Action::Disable,
-        operator: "bob".to_owned(),
-        why: None,
-        age: Duration::ZERO,
-        process: None,
-        source: Source::Debug,
-    };
     let pending = Pending {
-        change,
+        change: change(),
         made: Duration::from_secs(5),
     };
     let written = pending.clone().change(Duration::from_secs(65));

@@ -1,5 +1,5 @@
 import { effect, signal } from '@preact/signals';
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { diffColours } from '../../logic/compare/colour';
 import { changeText, deltaText, valueText } from '../../logic/compare/words';
 import { isFolded, lastOfRun, runText } from '../../logic/fold';
@@ -12,6 +12,7 @@ import { attach } from '../../render/input';
 import { skinOf, theme } from '../../render/skin';
 import { comparison, focusNode, foldOrUnfold, found, shown, zoomNode, zoomTo } from '../../state/compare';
 import type { Compared } from '../../worker/protocol';
+import { usePlaced } from '../placed';
 
 const pointed = signal<{ spot: Spot; x: number; y: number } | null>(null);
 const announcement = signal('');
@@ -119,16 +120,8 @@ function sentence({ sides, scale, raw }: Compared, node: number): string {
 }
 
 function DiffTooltip() {
-  const box = useRef<HTMLDivElement>(null);
   const at = pointed.value;
-  useLayoutEffect(() => {
-    const div = box.current;
-    if (!div || !at) return;
-    const { offsetWidth: w, offsetHeight: h } = div;
-    const x = at.x + 14 + w > innerWidth ? Math.max(4, at.x - w - 10) : at.x + 14;
-    const y = at.y + 18 + h > innerHeight ? Math.max(4, at.y - h - 10) : at.y + 18;
-    div.style.transform = `translate(${x}px, ${y}px)`;
-  });
+  const box = usePlaced(at);
   const loaded = shown.value;
   if (at === null || loaded === null || at.spot.node >= loaded.tree.n) return null;
   const { tree, sides, scale, raw } = loaded;
