@@ -140,6 +140,16 @@ pub enum End {
     Aborted,
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited { code } => write!(f, "exited with code {code}"),
+            Self::Errored { error } => write!(f, "errored: {error}"),
+            Self::Aborted => f.write_str("aborted"),
+        }
+    }
+}
+
 /// The response to the end of a build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {

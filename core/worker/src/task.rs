@@ -84,7 +84,7 @@ impl Runner {
             client.call::<Ended>("POST", &path, &end)
         });
         match ended {
-            Ok(Ended { is_held }) => tracing::info!(build, ?end, is_held, "build ended"),
+            Ok(Ended { is_held }) => tracing::info!(build, %end, is_held, "build ended"),
             Err(error) => tracing::warn!(build, %error, "cannot report the end of a build"),
         }
     }
