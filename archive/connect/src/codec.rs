@@ -26,13 +26,17 @@ impl<T: prost::Message + Serialize + Send + 'static> Response for T {
 /// Decodes a message. An empty JSON text is a message without fields.
 pub(crate) fn decode<M: Request>(wire: Wire, bytes: &Bytes) -> Result<M, Status> {
     match wire {
-        Wire::Protobuf => M::decode(&**bytes).map_err(|error| {
-            Status::invalid(format!("cannot decode the protobuf message: {error}"))
-        }),
+        Wire::Protobuf => M::decode(&**bytes).map_err(undecodable),
         Wire::Json if bytes.iter().all(u8::is_ascii_whitespace) => Ok(M::default()),
         Wire::Json => serde_json::from_slice(bytes)
             .map_err(|error| Status::invalid(format!("cannot decode the JSON message: {error}"))),
     }
+}
+
+/// The error for a protobuf message that cannot be decoded.
+#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
+pub(crate) fn undecodable(error: prost::DecodeError) -> Status {
+    Status::invalid(format!("cannot decode the protobuf message: {error}"))
 }
 
 /// Encodes a message.

@@ -8,5 +8,6 @@ mod convert;
 mod http;
 mod labels;
 mod messages;
+mod transcode;
 
 pub(crate) use http::routes;

@@ -96,6 +96,11 @@ impl Ingest {
         self.0.options.body_bytes
     }
 
+    /// Maximum size of all profiles of a request, unpacked, in bytes.
+    pub fn unpacked_bytes(&self) -> usize {
+        self.0.options.profile.bytes.saturating_mul(2)
+    }
+
     /// Counts a refused push by the reason of its error.
     pub fn count_refusal(&self, error: &Error) {
         let reason = error.kind.code().reason;
@@ -173,7 +178,7 @@ impl Ingest {
         let own = Some(shared.limits.of(tenant).profile_bytes);
         let own = own.filter(|bytes| *bytes < shared.options.profile.bytes);
         let profile_bytes = own.unwrap_or(usize::MAX);
-        let mut left = shared.options.profile.bytes.saturating_mul(2);
+        let mut left = self.unpacked_bytes();
         let several = pushes.len() > 1;
         let mut decoded: Vec<Decoded> = Vec::with_capacity(pushes.len());
         let mut notes = Vec::new();

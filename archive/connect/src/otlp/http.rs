@@ -1,7 +1,7 @@
 //! The routes of OTLP: HTTP with protobuf or JSON, and gRPC.
 
 use super::convert::pushes;
-use super::messages::{ExportRequest, ExportResponse, RpcStatus};
+use super::messages::{Export, ExportRequest, ExportResponse, RpcStatus};
 use crate::codec;
 use crate::exchange::{self, no_trailers, unknown, unsupported};
 use crate::frame;
@@ -18,6 +18,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use davy_archive::ingest::{Ingest, Reservation, read_body, tenant};
 use davy_archive::key::Tenant;
+use prost::Message as _;
 
 /// The routes.
 pub(crate) fn routes(ingest: Ingest) -> Router {
@@ -48,9 +49,17 @@ async fn store(
     (wire, message): (Wire, Bytes),
 ) -> Result<(), Status> {
     let tenant = tenant(&parts.headers)?;
+    let limit = ingest.unpacked_bytes();
     let parse = move || {
-        let request: ExportRequest = codec::decode(wire, &message)?;
-        pushes(&request)
+        let message = match wire {
+            Wire::Protobuf => message,
+            // There is one conversion, that of protobuf.
+            Wire::Json => codec::decode::<ExportRequest>(wire, &message)?
+                .encode_to_vec()
+                .into(),
+        };
+        let request: Export = Export::decode(message).map_err(codec::undecodable)?;
+        pushes(&request, limit)
     };
     let pushes = blocking("parse profiles", parse).await??;
     if !pushes.is_empty() {

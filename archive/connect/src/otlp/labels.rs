@@ -1,9 +1,11 @@
 //! From attributes to labels.
 
-use super::messages::{AnyValue, Dictionary, KeyValue};
+use super::messages::{AnyValue, KeyValue, KeyValueAndUnit, Link, Tables};
 use crate::json::hex;
 use crate::status::Status;
 use davy_archive::labels::SERVICE;
+use prost::Message;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Attributes that name the service if `service.name` is missing, the most specific one first.
@@ -19,17 +21,20 @@ const UNKNOWN: &str = "unknown_service";
 /// Attributes with scalar values, by their names in OpenTelemetry.
 pub(super) type Attributes = BTreeMap<String, String>;
 
-/// An entry of a table; `None` for index 0, which means none.
-pub(super) fn entry<'a, T>(
-    table: &'a [T],
+/// Names and values of labels.
+pub(super) type LabelSet = Vec<(String, String)>;
+
+/// The bytes of an entry of a table; `None` for index 0, which means none.
+pub(super) fn entry<'a>(
+    table: &[&'a [u8]],
     index: i32,
     what: &str,
-) -> Result<Option<&'a T>, Status> {
+) -> Result<Option<&'a [u8]>, Status> {
     if index == 0 {
         return Ok(None);
     }
     let entry = usize::try_from(index).ok().and_then(|at| table.get(at));
-    entry.map(Some).ok_or_else(|| {
+    entry.copied().map(Some).ok_or_else(|| {
         Status::invalid(format!(
             "invalid profile: index {index} of {what}, which has {} entries",
             table.len()
@@ -37,19 +42,33 @@ pub(super) fn entry<'a, T>(
     })
 }
 
-/// A string of the dictionary.
-pub(super) fn text(dictionary: &Dictionary, index: i32) -> Result<&str, Status> {
+/// An entry of a table as a message; `None` for index 0, which means none.
+pub(super) fn message<M: Message + Default>(
+    table: &[&[u8]],
+    index: i32,
+    what: &str,
+) -> Result<Option<M>, Status> {
+    let decoded = entry(table, index, what)?.map(|bytes| {
+        M::decode(bytes).map_err(|error| {
+            Status::invalid(format!("invalid profile: entry {index} of {what}: {error}"))
+        })
+    });
+    decoded.transpose()
+}
+
+/// A string of the dictionary. Some profilers cut names within a character.
+pub(super) fn text<'a>(dictionary: &Tables<'a>, index: i32) -> Result<Cow<'a, str>, Status> {
     let text = entry(&dictionary.string_table, index, "string_table")?;
-    Ok(text.map_or("", String::as_str))
+    Ok(text.map_or(Cow::Borrowed(""), String::from_utf8_lossy))
 }
 
 /// A value as text; `None` if it is not a scalar.
-fn scalar(dictionary: &Dictionary, value: Option<&AnyValue>) -> Result<Option<String>, Status> {
+fn scalar(dictionary: &Tables<'_>, value: Option<&AnyValue>) -> Result<Option<String>, Status> {
     let Some(value) = value else {
         return Ok(None);
     };
     if let Some(index) = value.string_value_strindex {
-        return Ok(Some(text(dictionary, index)?.to_owned()));
+        return Ok(Some(text(dictionary, index)?.into_owned()));
     }
     let number = value.int_value.map(|number| number.to_string());
     let text = value.string_value.clone().or(number);
@@ -60,17 +79,17 @@ fn scalar(dictionary: &Dictionary, value: Option<&AnyValue>) -> Result<Option<St
 /// Adds attributes of a resource or a scope.
 pub(super) fn add_pairs(
     to: &mut Attributes,
-    dictionary: &Dictionary,
+    dictionary: &Tables<'_>,
     pairs: &[KeyValue],
 ) -> Result<(), Status> {
     for pair in pairs {
         let key = if pair.key.is_empty() {
             text(dictionary, pair.key_strindex)?
         } else {
-            &pair.key
+            Cow::Borrowed(pair.key.as_str())
         };
         if let Some(value) = scalar(dictionary, pair.value.as_ref())? {
-            to.insert(key.to_owned(), value);
+            to.insert(key.into_owned(), value);
         }
     }
     Ok(())
@@ -79,16 +98,17 @@ pub(super) fn add_pairs(
 /// Adds attributes of the dictionary.
 pub(super) fn add_indices(
     to: &mut Attributes,
-    dictionary: &Dictionary,
+    dictionary: &Tables<'_>,
     indices: &[i32],
 ) -> Result<(), Status> {
     for index in indices {
-        let Some(attribute) = entry(&dictionary.attribute_table, *index, "attribute_table")? else {
+        let table = &dictionary.attribute_table;
+        let Some(attribute) = message::<KeyValueAndUnit>(table, *index, "attribute_table")? else {
             continue;
         };
         let key = text(dictionary, attribute.key_strindex)?;
         if let Some(value) = scalar(dictionary, attribute.value.as_ref())? {
-            to.insert(key.to_owned(), value);
+            to.insert(key.into_owned(), value);
         }
     }
     Ok(())
@@ -97,10 +117,10 @@ pub(super) fn add_indices(
 /// Adds the ids of the trace and the span of a link.
 pub(super) fn add_link(
     to: &mut Attributes,
-    dictionary: &Dictionary,
+    dictionary: &Tables<'_>,
     index: i32,
 ) -> Result<(), Status> {
-    if let Some(link) = entry(&dictionary.link_table, index, "link_table")? {
+    if let Some(link) = message::<Link>(&dictionary.link_table, index, "link_table")? {
         for (name, id) in [("trace_id", &link.trace_id), ("span_id", &link.span_id)] {
             if id.iter().any(|byte| *byte != 0) {
                 to.insert(name.to_owned(), hex::encode(id));
@@ -121,7 +141,7 @@ fn label_name(attribute: &str) -> String {
 }
 
 /// Labels of attributes. Labels with an empty value count as absent.
-pub(super) fn labels(attributes: &Attributes) -> Vec<(String, String)> {
+pub(super) fn labels(attributes: &Attributes) -> LabelSet {
     let pairs = attributes.iter().filter(|(_, value)| !value.is_empty());
     let labels: BTreeMap<String, String> = pairs
         .map(|(name, value)| (label_name(name), value.clone()))
@@ -130,7 +150,7 @@ pub(super) fn labels(attributes: &Attributes) -> Vec<(String, String)> {
 }
 
 /// Labels of the series of a service: those of the attributes, and the name of the service, which a sample can state.
-pub(super) fn source(attributes: &Attributes, of_sample: Option<&str>) -> Vec<(String, String)> {
+pub(super) fn source(attributes: &Attributes, of_sample: Option<&str>) -> LabelSet {
     let stated = |name: &str| {
         let value = attributes.get(name).map(String::as_str);
         value.filter(|value| !value.is_empty())

@@ -6,6 +6,8 @@
 )]
 
 use crate::json;
+use bytes::Bytes;
+use davy_profile::wire::{self, Reader, Value};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
@@ -15,6 +17,51 @@ pub(crate) struct ExportRequest {
     pub(crate) resource_profiles: Vec<ResourceProfiles>,
     #[prost(message, optional, tag = "2")]
     pub(crate) dictionary: Option<Dictionary>,
+}
+
+/// A request whose dictionary is not decoded.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Export {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) resource_profiles: Vec<ResourceProfiles>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) dictionary: Bytes,
+}
+
+/// [`Dictionary`], whose entries are decoded when a sample refers to them. Most of a request is its dictionary.
+#[derive(Default)]
+pub(crate) struct Tables<'a> {
+    pub(crate) mapping_table: Vec<&'a [u8]>,
+    pub(crate) location_table: Vec<&'a [u8]>,
+    pub(crate) function_table: Vec<&'a [u8]>,
+    pub(crate) link_table: Vec<&'a [u8]>,
+    pub(crate) string_table: Vec<&'a [u8]>,
+    pub(crate) attribute_table: Vec<&'a [u8]>,
+    pub(crate) stack_table: Vec<&'a [u8]>,
+}
+
+impl<'a> Tables<'a> {
+    /// The tables of a dictionary.
+    pub(crate) fn of(dictionary: &'a [u8]) -> Result<Self, wire::Error> {
+        let mut tables = Self::default();
+        let mut reader = Reader::new(dictionary);
+        while let Some((field, value)) = reader.field()? {
+            let table = match field {
+                1 => &mut tables.mapping_table,
+                2 => &mut tables.location_table,
+                3 => &mut tables.function_table,
+                4 => &mut tables.link_table,
+                5 => &mut tables.string_table,
+                6 => &mut tables.attribute_table,
+                7 => &mut tables.stack_table,
+                _ => continue,
+            };
+            if let Value::Bytes(entry) = value {
+                table.push(entry);
+            }
+        }
+        Ok(tables)
+    }
 }
 
 /// The response to a request all of whose profiles are stored.

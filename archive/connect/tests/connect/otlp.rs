@@ -3,7 +3,8 @@
 use crate::client::{run, serve};
 use crate::protocols::{frame, post};
 use crate::support::{CPU, World, int};
-use davy_profile::gzip;
+use davy_profile::wire::Writer;
+use davy_profile::{Limits, gzip};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -123,6 +124,79 @@ async fn repeated_export_counts_once() {
             "{id}"
         );
     }
+}
+
+/// Each profile gets a copy of what it needs of the shared dictionary, so these would need hundreds of megabytes.
+#[tokio::test]
+async fn small_request_that_becomes_large_is_refused() {
+    let world = World::with_limits(Limits {
+        bytes: 1 << 20,
+        ..Limits::default()
+    });
+    let mut request = request(&world, json!({}));
+    let stack = vec![1; 100_000];
+    request["dictionary"]["stackTable"][1] = json!({ "locationIndices": stack });
+    let profiles = &mut request["resourceProfiles"][0]["scopeProfiles"][0]["profiles"];
+    let profile = profiles[0].clone();
+    *profiles = Value::Array(vec![profile; 2_000]);
+    let headers = [
+        ("content-type", "application/json"),
+        ("content-encoding", "gzip"),
+    ];
+    let body = gzip::compress(request.to_string().as_bytes());
+    let (status, _, body, _) = post(&world, "/v1development/profiles", &headers, body).await;
+    let body = String::from_utf8_lossy(&body);
+    assert_eq!(status, 413, "{body}");
+    assert!(
+        body.contains("2097152 bytes as pprof, the limit; split it"),
+        "{body}"
+    );
+}
+
+/// A message with these fields.
+fn message(fields: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut message = Writer::default();
+    for (field, bytes) in fields {
+        message.bytes(*field, bytes);
+    }
+    message.into_bytes()
+}
+
+/// Some profilers cut names within a character.
+#[tokio::test]
+async fn name_that_is_not_utf8_keeps_its_sample() {
+    let world = World::new();
+    // Fields of numbers are written as they are: a key, then a number below 128.
+    let dictionary = message(&[
+        (2, b""),
+        (2, &message(&[(3, b"\x08\x01")])),
+        (3, b""),
+        (3, b"\x08\x03"),
+        (5, b""),
+        (5, b"cpu"),
+        (5, b"nanoseconds"),
+        (5, b"caf\xc3"),
+        (7, b""),
+        (7, &message(&[(1, b"\x01")])),
+    ]);
+    let kind = b"\x08\x01\x10\x02";
+    let sample = [&b"\x08\x01"[..], &message(&[(4, b"\x07")])].concat();
+    let start = (world.clock.now().nanos() - 60_000_000_000).to_le_bytes();
+    // The start is a fixed64.
+    let profile = message(&[(1, kind), (2, &sample), (5, kind)]);
+    let profile = [&profile[..], b"\x19", &start].concat();
+    let resource = message(&[(2, &message(&[(2, &profile)]))]);
+    let request = message(&[(1, &resource), (2, &dictionary)]);
+    let protobuf = [("content-type", "application/x-protobuf")];
+    let (status, _, body, _) = post(&world, "/v1development/profiles", &protobuf, request).await;
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+    let request = json!({ "profileTypeID": CPU, "labelSelector": "" });
+    let graph = world
+        .ask("SelectMergeStacktraces", world.over(request))
+        .await;
+    assert_eq!(int(&graph["flamegraph"]["total"]), 7);
+    let names = graph["flamegraph"]["names"].as_array().expect("names");
+    assert!(names.contains(&json!("caf\u{fffd}")), "{names:?}");
 }
 
 #[tokio::test]

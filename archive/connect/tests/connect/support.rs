@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Clock, Random};
 use davy_profile::wire::Writer;
-use davy_profile::{Profile, gzip, pprof};
+use davy_profile::{Limits, Profile, gzip, pprof};
 use http_body_util::BodyExt as _;
 use object_store::memory::InMemory;
 use serde_json::{Value, json};
@@ -30,6 +30,11 @@ pub(crate) type Sample<'a> = (&'a [&'a str], i64, &'a [(&'a str, &'a str)]);
 impl World {
     /// An empty archive, whose clock is in the middle of an hour.
     pub(crate) fn new() -> Self {
+        Self::with_limits(Limits::default())
+    }
+
+    /// An empty archive with these limits of profiles.
+    pub(crate) fn with_limits(profile: Limits) -> Self {
         let now = Clock::system().now();
         let hour = now.floor(Duration::from_hours(1));
         let clock = Clock::manual(hour.plus(Duration::from_mins(30)));
@@ -37,6 +42,7 @@ impl World {
             clock: clock.clone(),
             random: Random::seeded(1),
             flush_interval: Duration::ZERO,
+            profile,
             ..ArchiveOptions::new(Arc::new(InMemory::new()))
         };
         let metrics = prometheus::Registry::new();
