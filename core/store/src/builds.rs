@@ -4,7 +4,7 @@ use crate::args::args;
 use crate::{Error, Store};
 use davy_model::build::LEASE;
 use davy_model::worker::CONTAINERS_MAX;
-use davy_model::{Task, WorkerState};
+use davy_model::{BuildState, Task, WorkerState};
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeSet;
@@ -134,13 +134,27 @@ impl Store {
 
     /// Builds below an id, newest first.
     pub async fn builds(&self, before: Option<i64>, limit: u32) -> Result<Vec<BuildRow>, Error> {
+        self.builds_in(None, "", before, limit).await
+    }
+
+    /// Builds in a state below an id, newest first; of one worker if `worker` is not empty.
+    pub async fn builds_in(
+        &self,
+        state: Option<BuildState>,
+        worker: &str,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<BuildRow>, Error> {
+        let state = state.map_or("", BuildState::as_str);
         self.session()
             .await?
             .all(
                 AssertSqlSafe(format!(
-                    "SELECT {COLUMNS} FROM builds WHERE id < $1 ORDER BY id DESC LIMIT $2"
+                    "SELECT {COLUMNS} FROM builds
+                     WHERE id < $1 AND ($3 = '' OR state = $3) AND ($4 = '' OR worker = $4)
+                     ORDER BY id DESC LIMIT $2"
                 )),
-                args![before.unwrap_or(i64::MAX), limit],
+                args![before.unwrap_or(i64::MAX), limit, state, worker],
             )
             .await
     }

@@ -2,7 +2,7 @@
 
 use crate::args::args;
 use crate::{Error, Store};
-use davy_model::HandleKind;
+use davy_model::{HandleKind, HandleState};
 use serde::Serialize;
 
 /// A container or volume.
@@ -37,13 +37,27 @@ impl Store {
         after: &str,
         limit: u32,
     ) -> Result<Vec<HandleRow>, Error> {
+        self.handles_in(kind, None, worker, after, limit).await
+    }
+
+    /// Like [`Store::handles`], of those in a state.
+    pub async fn handles_in(
+        &self,
+        kind: HandleKind,
+        state: Option<HandleState>,
+        worker: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<HandleRow>, Error> {
+        let state = state.map_or("", HandleState::as_str);
         self.session()
             .await?
             .all(
                 "SELECT handle, worker, kind, state, since, missing_since, build, container, parent
                  FROM handles WHERE kind = $1 AND handle > $2 AND ($3 = '' OR worker = $3)
+                   AND ($5 = '' OR state = $5)
                  ORDER BY handle LIMIT $4",
-                args![kind.as_str(), after, worker, limit],
+                args![kind.as_str(), after, worker, limit, state],
             )
             .await
     }

@@ -1,4 +1,4 @@
-//! The report of a worker and its response: one transaction of four statements, whatever the number of handles.
+//! The report of a worker and its response: one transaction of at most four statements, whatever the number of handles.
 //!
 //! The rules are those of `davy_model::sync::reconcile`; the tests compare both. The first statement locks the row
 //! of the worker, so reports of one worker follow each other, and each of the later statements sees what the
@@ -23,6 +23,8 @@ pub enum SyncOutcome {
         doomed: Vec<(String, HandleKind)>,
         /// The first reported handles of other workers, sorted; nothing has happened to them.
         foreign: Vec<String>,
+        /// Rows of what the worker has destroyed, by kind: containers, then volumes.
+        swept: [u64; 2],
     },
     /// The report was delayed, or its sender has been replaced: nothing has changed.
     Stale {
@@ -73,6 +75,7 @@ impl Store {
         report: &Report,
         status: Option<&str>,
     ) -> Result<SyncOutcome, Error> {
+        let of_kind = |kind| report.handles.values().filter(|of| **of == kind).count() as i64;
         let handles = serde_json::to_string(&report.handles).unwrap_or_default();
         let mut transaction = self.begin().await?;
         let Dialect {
@@ -80,29 +83,36 @@ impl Store {
             reported,
             array,
         } = Dialect::of(&transaction);
-        let accepted: Option<(String,)> = transaction
+        let accepted: Option<(String, i64)> = transaction
             .optional(
                 AssertSqlSafe(format!(
                     "UPDATE workers SET
                         generation = $3, heartbeat_at = {now}, synced_at = {now}, status = $5,
+                        reported_containers = $6, reported_volumes = $7,
+                        unknown_handles = u.handles,
+                        unknown_at = CASE WHEN u.handles > 0 THEN {now} ELSE unknown_at END,
                         since = CASE WHEN state = 'stalled' THEN {now} ELSE since END,
                         state = CASE WHEN state = 'stalled' THEN 'running' ELSE state END,
                         foreign_handles = (SELECT {array} FROM (
                             SELECT h.handle FROM {reported} r JOIN handles h ON h.handle = r.handle
                             WHERE h.worker <> $1 ORDER BY h.handle LIMIT {FOREIGN_MAX}) f)
+                     FROM (SELECT COUNT(*) AS handles FROM {reported} r
+                        WHERE NOT EXISTS (SELECT 1 FROM handles h WHERE h.handle = r.handle)) u
                      WHERE name = $1 AND generation < $3 AND registration = $4 AND nonce IS NOT NULL
-                     RETURNING foreign_handles"
+                     RETURNING foreign_handles, unknown_handles"
                 )),
                 args![
                     worker,
                     &handles,
                     report.generation,
                     registration(report.generation),
-                    status
+                    status,
+                    of_kind(HandleKind::Container),
+                    of_kind(HandleKind::Volume)
                 ],
             )
             .await?;
-        let Some((foreign,)) = accepted else {
+        let Some((foreign, unknown)) = accepted else {
             let current: Option<(i64,)> = transaction
                 .optional(
                     "SELECT generation FROM workers WHERE name = $1 AND nonce IS NOT NULL",
@@ -115,26 +125,30 @@ impl Store {
                 None => SyncOutcome::UnknownWorker,
             });
         };
-        transaction
-            .execute(
+        let removed: Vec<(String,)> = transaction
+            .all(
                 AssertSqlSafe(format!(
                     "DELETE FROM handles WHERE worker = $1 AND state = 'destroying'
-                       AND handle NOT IN (SELECT handle FROM {reported} r)"
+                       AND handle NOT IN (SELECT handle FROM {reported} r)
+                     RETURNING kind"
                 )),
                 args![worker, &handles],
             )
             .await?;
-        transaction
-            .execute(
-                AssertSqlSafe(format!(
-                    "INSERT INTO handles (handle, worker, kind, state, since)
-                     SELECT r.handle, $1, r.kind, 'destroying', {now} FROM {reported} r
-                     WHERE NOT EXISTS (SELECT 1 FROM handles h WHERE h.handle = r.handle)
-                     ON CONFLICT (handle) DO NOTHING"
-                )),
-                args![worker, &handles],
-            )
-            .await?;
+        // Only this worker's reports insert rows of what it has; those of its builds exist before it has them.
+        if unknown > 0 {
+            transaction
+                .execute(
+                    AssertSqlSafe(format!(
+                        "INSERT INTO handles (handle, worker, kind, state, since)
+                         SELECT r.handle, $1, r.kind, 'destroying', {now} FROM {reported} r
+                         WHERE NOT EXISTS (SELECT 1 FROM handles h WHERE h.handle = r.handle)
+                         ON CONFLICT (handle) DO NOTHING"
+                    )),
+                    args![worker, &handles],
+                )
+                .await?;
+        }
         // Rows to destroy are rewritten without a change, so that the statement returns them.
         let rows: Vec<(String, String, String)> = transaction
             .all(
@@ -158,7 +172,10 @@ impl Store {
             .filter_map(|(handle, kind, _)| Some((handle, HandleKind::parse(&kind)?)))
             .collect();
         doomed.sort();
+        let is_container = |(kind,): &&(String,)| kind == HandleKind::Container.as_str();
+        let containers = removed.iter().filter(is_container).count() as u64;
         Ok(SyncOutcome::Accepted {
+            swept: [containers, removed.len() as u64 - containers],
             doomed,
             foreign: serde_json::from_str(&foreign).unwrap_or_default(),
         })

@@ -50,6 +50,20 @@ pub struct WorkerRow {
     pub doomed: i64,
     /// Created containers and volumes that its last report lacked.
     pub missing: i64,
+    /// The containers in its last report.
+    pub reported_containers: i64,
+    /// The volumes in its last report.
+    pub reported_volumes: i64,
+    /// Handles in its last report that no row named; it is told to destroy them.
+    pub unknown_handles: i64,
+    /// When a report last had such handles.
+    pub unknown_at: Option<i64>,
+    /// The size of the file system of its folder, in bytes; `None` if it has not said.
+    pub disk_bytes: Option<i64>,
+    /// What is free there, in bytes.
+    pub disk_free_bytes: Option<i64>,
+    /// The id of its process in the table of processes.
+    pub process: Option<String>,
 }
 
 /// What a worker says when it registers.
@@ -266,27 +280,6 @@ impl Store {
                  FROM workers w JOIN worker_keys k ON k.worker = w.name
                  WHERE w.name = $1 AND w.nonce IS NOT NULL AND k.revoked_at IS NULL",
                 args![worker],
-            )
-            .await
-    }
-
-    /// Workers after a name, sorted by name.
-    pub async fn workers(&self, after: &str, limit: u32) -> Result<Vec<WorkerRow>, Error> {
-        self.session()
-            .await?
-            .all(
-                "SELECT name, w.state, w.since, heartbeat_at, synced_at, registration, generation,
-                        is_ephemeral, platform, tags, capacity, version, status, foreign_handles,
-                        COUNT(CASE WHEN h.kind = 'container' THEN 1 END) AS containers,
-                        COUNT(CASE WHEN h.kind = 'volume' THEN 1 END) AS volumes,
-                        COUNT(CASE WHEN h.state = 'destroying' THEN 1 END) AS doomed,
-                        COUNT(h.missing_since) AS missing
-                 FROM (SELECT * FROM workers WHERE name > $1 ORDER BY name LIMIT $2) w
-                 LEFT JOIN handles h ON h.worker = w.name
-                 GROUP BY name, w.state, w.since, heartbeat_at, synced_at, registration, generation,
-                        is_ephemeral, platform, tags, capacity, version, status, foreign_handles
-                 ORDER BY name",
-                args![after, limit],
             )
             .await
     }

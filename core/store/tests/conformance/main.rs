@@ -10,6 +10,7 @@ mod audit;
 mod backend;
 mod budgets;
 mod builds;
+mod fleet;
 mod jobs;
 mod marks;
 mod postgres_faults;
@@ -97,7 +98,7 @@ conformance! {
     }
     worker_sync {
         sync_agrees_with_the_model_in_random_histories
-        sync_takes_four_statements_whatever_the_number_of_handles
+        sync_takes_at_most_four_statements_whatever_the_number_of_handles
         stale_report_changes_nothing
         foreign_handles_are_named_and_untouched
         concurrent_reports_of_one_worker_follow_each_other
@@ -118,6 +119,12 @@ conformance! {
         abort_reaches_pending_and_started_builds
         build_leaves_no_row_behind
         files_are_read_back_and_bounded
+    }
+    fleet {
+        backlog_counts_what_collectors_and_workers_have_to_do
+        lists_are_filtered_by_state_and_worker
+        sums_are_of_the_last_reports
+        usage_of_a_worker_never_replaces_another_process
     }
     schema {
         concurrent_migrations_create_one_schema
