@@ -11,6 +11,8 @@ async function load(): Promise<() => preact.JSX.Element> {
   switch (page) {
     case 'members':
       return (await import('./views/members/MembersPage')).MembersPage;
+    case 'fleet':
+      return (await import('./views/fleet/FleetPage')).FleetPage;
     case 'archive':
       return (await import('./views/archive/ArchivePage')).ArchivePage;
     case 'compare':

@@ -8,6 +8,7 @@ import { fixtureExplore } from './explore.mjs';
 import { fixtureEmpty } from './empty.mjs';
 import { onlyFixture } from './fixture.mjs';
 import { fixtureFiles } from './files.mjs';
+import { commonFleet, fixtureFleet } from './workers.mjs';
 import { fixtureFunctions } from './functions.mjs';
 import { fixtureRobust } from './robust.mjs';
 import { fixtureFold } from './fold.mjs';
@@ -22,8 +23,8 @@ const only = process.argv.find((a) => a.startsWith('--only='))?.slice(7);
 const browser = await launch();
 let passed = 0;
 const failures = [];
-const both = [...common, ...commonMembers, ...commonArchive];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive] : [...both, ...onlyServer];
+const both = [...common, ...commonMembers, ...commonArchive, ...commonFleet];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {
