@@ -76,7 +76,12 @@ fn table(rows: &[MemberRow]) -> String {
             table.push('\n');
         }
         let debug = members.first().map_or("", |row| row.debug.as_str());
-        table.push_str(&format!("{process}: pid {pid} on {host}, debug {debug}\n"));
+        table.push_str(&format!("{process}: pid {pid} on {host}"));
+        // A worker has no listener.
+        if !debug.is_empty() {
+            table.push_str(&format!(", debug {debug}"));
+        }
+        table.push('\n');
         table.push_str(&format!(
             "{:<NAME_WIDTH$} {:<11} {:>8} {:>8} {:>7} {:>10}\n",
             "MEMBER", "STATE", "SINCE", "RESTARTS", "CPU", "HEAP"

@@ -1,6 +1,8 @@
 //! `davy worker` runs tasks on this machine; `davy workers` lists workers and lets them leave; `davy token` makes and
 //! revokes their keys.
 
+mod telemetry;
+
 use crate::client::{Client, from_json};
 use crate::failure::Failure;
 use crate::operator::operator;
@@ -14,6 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
+use telemetry::{ProfilerTarget, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Options of `davy worker`.
@@ -51,6 +54,12 @@ pub(crate) struct WorkerOptions {
     /// Remove the worker instead of keeping it as stalled when it stops reporting
     #[arg(long)]
     ephemeral: bool,
+    /// Whether the worker profiles itself
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    profiler: bool,
+    /// Address of an archiver for its own profiles [default: that of the frontend]
+    #[arg(long, value_name = "URL")]
+    profiler_archive: Option<String>,
     /// Log level: error, warn, info, debug, trace
     #[arg(long, env = "DAVY_LOG_LEVEL", default_value = "info")]
     log_level: String,
@@ -125,6 +134,16 @@ pub(crate) fn run(options: WorkerOptions) -> Result<(), Failure> {
     }
     let DriverName::Process = options.driver;
     tracing::warn!("driver process: tasks are not isolated; run only tasks that you trust");
+    // Everything that this thread and the ones that it starts do, as far as their names say nothing else.
+    let _tag = davy_tag::Tag::new("worker.protocol", "protocol").enter();
+    let archive = options.profiler_archive.as_deref();
+    let profiler_folder = options.work_dir.join("profiler");
+    let target = options.profiler.then_some(ProfilerTarget {
+        archive: archive.unwrap_or(&options.server),
+        folder: &profiler_folder,
+    });
+    let telemetry = Telemetry::start(&name, target)?;
+    let folder = options.work_dir.clone();
     let worker = davy_worker::WorkerOptions {
         key: WorkerKey::read(&options.key).map_err(failure)?,
         server: options.server,
@@ -139,7 +158,10 @@ pub(crate) fn run(options: WorkerOptions) -> Result<(), Failure> {
     let stop = Stop::default();
     watch_signals(&stop)?;
     let worker = Worker::register(worker, &stop).map_err(failure)?;
-    worker.run().map_err(failure)
+    telemetry.send(&worker, folder)?;
+    let result = worker.run().map_err(failure);
+    telemetry.stop();
+    result
 }
 
 fn failure(error: Error) -> Failure {

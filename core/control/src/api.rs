@@ -3,9 +3,11 @@
 pub(crate) mod builds;
 pub(crate) mod change;
 pub(crate) mod discovery;
+mod events;
 pub(crate) mod fleet;
 pub(crate) mod health;
 mod jobs;
+pub(crate) mod overview;
 mod rows;
 
 use crate::control::Control;
@@ -39,6 +41,7 @@ pub(crate) fn router(control: &Control, store: Store) -> Router {
         .merge(emergency_router(control))
         .merge(fleet::router(control))
         .merge(builds::router(control, store.clone()))
+        .merge(overview::router(control, store.clone()))
         .merge(jobs::router(store))
 }
 

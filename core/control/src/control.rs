@@ -109,7 +109,12 @@ impl Control {
         } = options;
         let connecting = Database::Connecting(clock.now(), "no connection attempt yet".to_owned());
         Self(Arc::new(Inner {
-            meter: Meter::new(clock.clone(), endpoints.clone(), store.clone(), profiler),
+            meter: Meter::new(
+                clock.clone(),
+                Some(endpoints.clone()),
+                Some(store.clone()),
+                profiler,
+            ),
             names: Names::new(members, endpoints.operations()),
             identity,
             clock,

@@ -2,8 +2,12 @@
 
 mod claims;
 mod session;
+mod usage;
+
+pub use usage::WorkerReport;
 
 use crate::control::Control;
+use crate::gc::CollectorMetrics;
 use crate::problem::{Problem, failed};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -41,22 +45,25 @@ pub(crate) struct Gateway {
     sessions: Arc<Sessions>,
     claims: Arc<Claims>,
     random: Arc<Mutex<Random>>,
+    metrics: CollectorMetrics,
 }
 
 /// The routes of the member `gateway`. `store` is on the budget of that member.
-pub fn router(control: &Control, store: Store) -> Router {
+pub fn router(control: &Control, store: Store, metrics: CollectorMetrics) -> Router {
     let gateway = Gateway {
         clock: control.0.clock.clone(),
         sessions: Arc::default(),
         claims: Arc::default(),
         random: Arc::new(Mutex::new(Random::system())),
         store,
+        metrics,
     };
     let files = "/api/v1/workers/{worker}/builds/{build}";
     Router::new()
         .route("/api/v1/workers/{worker}/challenge", post(challenge))
         .route("/api/v1/workers/{worker}/register", post(register))
         .route("/api/v1/workers/{worker}/sync", post(sync))
+        .route("/api/v1/workers/{worker}/usage", post(usage::usage))
         .route("/api/v1/workers/{worker}/claim", post(claim))
         .route("/api/v1/workers/{worker}/handles/{handle}", put(created))
         .route(&format!("{files}/log"), post(append_log))
@@ -145,9 +152,15 @@ async fn sync(
     let Sync { report, status } = parse(&signed.body)?;
     report.check().map_err(invalid)?;
     let status = serde_json::to_string(&status).unwrap_or_default();
+    let started = gateway.clock.monotonic();
     let outcome = gateway.store.sync_worker(&worker, &report, Some(&status));
-    let synced = match outcome.await.map_err(failed("workers"))? {
-        SyncOutcome::Accepted { doomed, foreign } => {
+    let outcome = outcome.await;
+    let took = gateway.clock.monotonic().saturating_sub(started);
+    gateway.metrics.synced(&outcome, took);
+    let synced = match outcome.map_err(failed("workers"))? {
+        SyncOutcome::Accepted {
+            doomed, foreign, ..
+        } => {
             if !foreign.is_empty() {
                 tracing::warn!(worker, ?foreign, "worker reported handles of other workers");
             }

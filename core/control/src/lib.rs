@@ -25,6 +25,7 @@ mod sync;
 mod test_control;
 mod toggling;
 mod usage;
+mod worker_meter;
 
 pub use access::{Access, AccessOptions, Caller, Connection};
 pub use api::health::health_router;
@@ -32,7 +33,7 @@ pub use api::{EndpointRow, LastRun, MemberRow, emergency_router};
 pub use control::{Check, Control, ControlOptions, Identity};
 pub use debug_port::DebugPort;
 pub use endpoints::{Disconnect, Endpoints, Fleet, ListenerKind, finish};
-pub use gateway::router as gateway_router;
+pub use gateway::{WorkerReport, router as gateway_router};
 pub use metrics::{Children, MetricEntry, Metrics, metrics, registry};
 pub use names::nearest;
 pub use openapi::router as api_router;
@@ -44,3 +45,4 @@ pub use report::{Connections, KernelStatistics, MemberReport, OperationReport, R
 pub use sync::{control as control_member, database as database_member};
 pub use toggling::ToggleRow;
 pub use usage::Usage;
+pub use worker_meter::WorkerMeter;

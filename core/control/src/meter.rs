@@ -40,8 +40,8 @@ const STEP: Duration = Duration::from_secs(1);
 /// Reads the usage of this process.
 pub(crate) struct Meter {
     clock: Clock,
-    endpoints: Arc<Endpoints>,
-    store: Store,
+    endpoints: Option<Arc<Endpoints>>,
+    store: Option<Store>,
     profiler: Option<Profiler>,
     readings: Mutex<VecDeque<(Duration, Reading)>>,
 }
@@ -52,8 +52,8 @@ pub(crate) type UsageByOperation = BTreeMap<(String, String), Usage>;
 impl Meter {
     pub(crate) fn new(
         clock: Clock,
-        endpoints: Arc<Endpoints>,
-        store: Store,
+        endpoints: Option<Arc<Endpoints>>,
+        store: Option<Store>,
         profiler: Option<Profiler>,
     ) -> Self {
         let meter = Self {
@@ -127,7 +127,8 @@ impl Meter {
                 counts.heap_bytes = live.bytes;
             });
         }
-        for (member, op, statistics) in self.endpoints.statistics() {
+        let endpoints = self.endpoints.iter();
+        for (member, op, statistics) in endpoints.flat_map(|endpoints| endpoints.statistics()) {
             update(&member, &op, &mut |counts| {
                 counts.requests = statistics.requests;
                 counts.refused = statistics.refused;
@@ -135,7 +136,8 @@ impl Meter {
                 counts.request_buckets.clone_from(&statistics.buckets);
             });
         }
-        for queries in self.store.stats().queries {
+        let stores = self.store.iter();
+        for queries in stores.flat_map(|store| store.stats().queries) {
             update(&queries.member, &queries.op, &mut |counts| {
                 counts.db_queries += queries.queries;
                 counts.db_seconds += queries.seconds;

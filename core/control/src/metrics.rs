@@ -4,6 +4,7 @@
 pub(crate) mod catalogue;
 mod families;
 mod merge;
+mod workload;
 
 use catalogue::entry;
 pub use catalogue::metrics;

@@ -9,8 +9,10 @@ mod stop;
 mod sweeper;
 mod task;
 pub mod tree;
+mod usage;
 
 pub use error::Error;
 pub use key::WorkerKey;
 pub use service::{Worker, WorkerOptions};
 pub use stop::Stop;
+pub use usage::{DiskUsage, UsageSender};

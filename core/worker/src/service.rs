@@ -52,7 +52,7 @@ pub struct WorkerOptions {
 
 /// A registered worker.
 pub struct Worker {
-    runner: Runner,
+    pub(crate) runner: Runner,
     registration: i64,
     sync_interval: Duration,
     builds: Arc<AtomicU64>,

@@ -40,6 +40,7 @@ pub(super) fn listener(
             (MemberId::Gateway, _) => local.merge(davy_control::gateway_router(
                 &parts.control,
                 parts.store_of(*member),
+                parts.collectors.clone(),
             )),
             (MemberId::Ui, _) => local.merge(http::assets()),
             (MemberId::ArchiveIngest, Some(archive)) => local

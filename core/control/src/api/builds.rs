@@ -1,6 +1,7 @@
 //! One-off builds.
 
 use super::change::Operator;
+use super::{events, fleet};
 use crate::control::Control;
 use crate::gateway::{parse, put_file};
 use crate::parameters::Parameters;
@@ -54,6 +55,8 @@ struct LogStore(Store);
 struct Page {
     limit: Option<u32>,
     before: Option<i64>,
+    state: Option<String>,
+    worker: Option<String>,
 }
 
 /// A build that was created.
@@ -66,10 +69,23 @@ pub(crate) struct BuildCreated {
 async fn list(
     State(control): State<Control>,
     Parameters(page): Parameters<Page>,
-) -> Result<Json<Vec<BuildRow>>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let limit = page.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
-    let rows = control.0.store.builds(page.before, limit).await;
-    rows.map(Json).map_err(failed("builds"))
+    let state = fleet::state(page.state.as_deref(), BuildState::ALL, BuildState::as_str)?;
+    let (store, before) = (control.0.store.clone(), page.before);
+    let worker = page.worker.unwrap_or_default();
+    events::respond(&control, &headers, move || {
+        let (store, worker) = (store.clone(), worker.clone());
+        async move {
+            let rows: Vec<BuildRow> = store
+                .builds_in(state, &worker, before, limit)
+                .await
+                .map_err(failed("builds"))?;
+            Ok(rows)
+        }
+    })
+    .await
 }
 
 async fn show(
@@ -195,7 +211,7 @@ async fn log(
     };
     let events = stream::try_unfold(reader, LogReader::next);
     let kind = [
-        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CONTENT_TYPE, events::EVENT_STREAM),
         (header::CACHE_CONTROL, "no-store"),
     ];
     Ok((kind, Body::from_stream(events)).into_response())

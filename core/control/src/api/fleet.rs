@@ -1,17 +1,19 @@
 //! Workers, containers and volumes.
 
 use super::change::Operator;
+use super::events;
 use crate::control::Control;
 use crate::gateway::parse;
 use crate::parameters::Parameters;
 use crate::problem::{Problem, failed};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use davy_model::signature::from_hex;
-use davy_model::{HandleKind, name};
+use davy_model::{HandleKind, HandleState, WorkerState, name};
 use davy_store::{HandleRow, WorkerRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,7 @@ struct Page {
     limit: Option<u32>,
     after: Option<String>,
     worker: Option<String>,
+    state: Option<String>,
 }
 
 impl Page {
@@ -63,38 +66,81 @@ pub(crate) struct WorkerChanged {
     effect: &'static str,
 }
 
+/// The state with this name.
+pub(super) fn state<T: Copy>(
+    name: Option<&str>,
+    all: &[T],
+    of: impl Fn(T) -> &'static str,
+) -> Result<Option<T>, Problem> {
+    let Some(name) = name else { return Ok(None) };
+    let found = all.iter().copied().find(|state| of(*state) == name);
+    found.map(Some).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|state| of(*state)).collect();
+        Problem::bad_request(format!(
+            "invalid state {name:?}: expected one of {}",
+            names.join(", ")
+        ))
+    })
+}
+
 async fn workers(
     State(control): State<Control>,
     Parameters(page): Parameters<Page>,
-) -> Result<Json<Vec<WorkerRow>>, Problem> {
-    let after = page.after.as_deref().unwrap_or_default();
-    let rows = control.0.store.workers(after, page.limit()).await;
-    rows.map(Json).map_err(failed("workers"))
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let state = state(page.state.as_deref(), WorkerState::ALL, WorkerState::as_str)?;
+    let (store, limit) = (control.0.store.clone(), page.limit());
+    let after = page.after.unwrap_or_default();
+    events::respond(&control, &headers, move || {
+        let (store, after) = (store.clone(), after.clone());
+        async move {
+            let rows: Vec<WorkerRow> = store
+                .workers_in(state, &after, limit)
+                .await
+                .map_err(failed("workers"))?;
+            Ok(rows)
+        }
+    })
+    .await
 }
 
 async fn containers(
     control: State<Control>,
     page: Parameters<Page>,
-) -> Result<Json<Vec<HandleRow>>, Problem> {
-    handles(control, page, HandleKind::Container).await
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    handles(control, page, headers, HandleKind::Container).await
 }
 
 async fn volumes(
     control: State<Control>,
     page: Parameters<Page>,
-) -> Result<Json<Vec<HandleRow>>, Problem> {
-    handles(control, page, HandleKind::Volume).await
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    handles(control, page, headers, HandleKind::Volume).await
 }
 
 async fn handles(
     State(control): State<Control>,
     Parameters(page): Parameters<Page>,
+    headers: HeaderMap,
     kind: HandleKind,
-) -> Result<Json<Vec<HandleRow>>, Problem> {
-    let worker = page.worker.as_deref().unwrap_or_default();
-    let after = page.after.as_deref().unwrap_or_default();
-    let rows = control.0.store.handles(kind, worker, after, page.limit());
-    rows.await.map(Json).map_err(failed("handles"))
+) -> Result<Response, Problem> {
+    let state = state(page.state.as_deref(), HandleState::ALL, HandleState::as_str)?;
+    let (store, limit) = (control.0.store.clone(), page.limit());
+    let worker = page.worker.unwrap_or_default();
+    let after = page.after.unwrap_or_default();
+    events::respond(&control, &headers, move || {
+        let (store, worker, after) = (store.clone(), worker.clone(), after.clone());
+        async move {
+            let rows: Vec<HandleRow> = store
+                .handles_in(kind, state, &worker, &after, limit)
+                .await
+                .map_err(failed("handles"))?;
+            Ok(rows)
+        }
+    })
+    .await
 }
 
 async fn put_key(

@@ -43,7 +43,11 @@ impl Fixture {
         let control = control_on(&folder, Clock::system()).await;
         let store = control.0.store.clone();
         Self {
-            router: router(&control, store.clone()),
+            router: router(
+                &control,
+                store.clone(),
+                crate::gc::CollectorMetrics::new(&prometheus::Registry::new()).expect("new"),
+            ),
             store,
             _folder: folder,
         }
@@ -95,7 +99,11 @@ impl Fixture {
 impl Session {
     /// A report for the worker `target`, signed for `body` and sent with `sent`.
     fn report(&self, target: &str, body: &Value, sent: &Value) -> Request<Body> {
-        let path = format!("/api/v1/workers/{target}/sync");
+        self.post(target, "sync", body, sent)
+    }
+
+    fn post(&self, target: &str, what: &str, body: &Value, sent: &Value) -> Request<Body> {
+        let path = format!("/api/v1/workers/{target}/{what}");
         let (body, sent) = (body.to_string(), sent.to_string());
         let message = request_message(
             self.name,
@@ -193,4 +201,41 @@ async fn revoked_and_replaced_sessions_are_refused() {
     let body = report(2, 2);
     let (status, answer) = fixture.send(second.report("w", &body, &body)).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer}");
+}
+
+#[tokio::test]
+async fn usage_of_a_worker_is_listed_under_its_own_name_and_members() {
+    let fixture = Fixture::new().await;
+    fixture.add_key("w", 1).await;
+    let session = fixture.register("w", 1).await.expect("its own key");
+    let member = |name: &str| {
+        json!({
+            "name": name, "state": "ready", "since": 0, "restarts": 0, "leaked": 0,
+            "child_pid": null, "error": null, "note": null, "connections": null,
+            "operations": [], "cpu_seconds": 1.0,
+        })
+    };
+    let body = json!({
+        "disk_bytes": 100, "disk_free_bytes": 60, "version": "0",
+        "report": {
+            "id": "01JD8Q2M5V0000000000000000", "process": "backend", "host": "h", "pid": 7,
+            "debug": "", "at": 0, "kernel": {}, "members": [member("worker.tasks"), member("api")],
+        },
+    });
+    let (status, answer) = fixture.send(session.post("w", "usage", &body, &body)).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(answer["succeeded"], true);
+    let silence = std::time::Duration::from_mins(1);
+    let rows = fixture.store.live_processes(silence).await.expect("rows");
+    let report: crate::report::Report =
+        serde_json::from_str(rows[0].report.as_deref().expect("a report")).expect("a report");
+    assert_eq!((&*rows[0].kind, &*report.process), ("worker/w", "worker/w"));
+    let members: Vec<&str> = report.members.iter().map(|member| &*member.name).collect();
+    assert_eq!(
+        members,
+        ["worker.tasks"],
+        "a worker cannot speak for the API"
+    );
+    let workers = fixture.store.workers("", 9).await.expect("rows");
+    assert_eq!(workers[0].disk_free_bytes, Some(60));
 }

@@ -6,8 +6,8 @@ use crate::metrics::catalogue::entry;
 use crate::periodic::{Plan, Run, periodic};
 use davy_archive::metrics::register;
 use davy_runtime::{Error, Member};
-use davy_store::{Marked, Store};
-use prometheus::{IntCounterVec, Registry};
+use davy_store::{Marked, Store, SyncOutcome};
+use prometheus::{HistogramVec, IntCounterVec, Registry};
 use std::time::Duration;
 
 /// Rows that one statement changes, at most. 5,000 rows take Postgres about 50 ms.
@@ -30,20 +30,49 @@ pub enum Collector {
     Workers,
 }
 
-/// The metrics of all collectors. Cheap to clone.
+/// Upper bounds of the histogram buckets of reports, in seconds.
+const SYNC_BOUNDS_SECONDS: [f64; 10] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// The metrics of all collectors, and of the reports of workers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CollectorMetrics {
     marked: IntCounterVec,
+    swept: IntCounterVec,
+    synced: HistogramVec,
 }
 
 impl CollectorMetrics {
     /// Registers the metrics.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let entry = entry("davy_gc_marked_total")?;
-        let marked = IntCounterVec::new(entry.opts(), entry.labels)?;
+        let counters = |name| {
+            let entry = entry(name)?;
+            register(registry, IntCounterVec::new(entry.opts(), entry.labels)?)
+        };
+        let synced = entry("davy_worker_sync_duration_seconds")?;
+        let bounds = synced.histogram_opts(&SYNC_BOUNDS_SECONDS);
         Ok(Self {
-            marked: register(registry, marked)?,
+            marked: counters("davy_gc_marked_total")?,
+            swept: counters("davy_gc_swept_total")?,
+            synced: register(registry, HistogramVec::new(bounds, synced.labels)?)?,
         })
+    }
+
+    /// Counts the report of a worker, and what the worker has destroyed since the last one.
+    pub(crate) fn synced(&self, outcome: &Result<SyncOutcome, davy_store::Error>, took: Duration) {
+        let name = match outcome {
+            Ok(SyncOutcome::Accepted { swept, .. }) => {
+                for (member, rows) in ["gc.containers", "gc.volumes"].into_iter().zip(swept) {
+                    self.swept.with_label_values(&[member]).inc_by(*rows);
+                }
+                "accepted"
+            }
+            Ok(SyncOutcome::Stale { .. }) => "stale",
+            Ok(SyncOutcome::UnknownWorker) => "unknown",
+            Err(_) => "failed",
+        };
+        let histogram = self.synced.with_label_values(&[name]);
+        histogram.observe(took.as_secs_f64());
     }
 
     fn count(&self, member: &str, marked: Marked) {

@@ -7,6 +7,16 @@ const OPERATION: &[&str] = &["member", "op"];
 /// Every metric of a process, by name, without those of the archive.
 const OWN: &[MetricEntry] = &[
     gauge(
+        "davy_build_wait_seconds",
+        &[],
+        "Age of the build that has waited for a worker for longest; 0 without one",
+    ),
+    gauge(
+        "davy_builds",
+        &["state"],
+        "Builds that wait for a worker (pending) or run (started)",
+    ),
+    gauge(
         "davy_db_connections",
         &["member", "state"],
         "Database connections in use, budget, and queries waiting for a connection, by state",
@@ -43,10 +53,25 @@ const OWN: &[MetricEntry] = &[
         &["member", "op", "status"],
         "Requests answered",
     ),
+    gauge(
+        "davy_gc_backlog",
+        &["member", "state"],
+        "Rows that the next run of a collector changes (due), and that workers have to destroy (doomed); counted up to 100,000",
+    ),
     counter(
         "davy_gc_marked_total",
         &["member", "outcome"],
         "Rows that a collector changed: doomed containers and volumes, timed out ones, removed rows, moved builds and workers",
+    ),
+    gauge(
+        "davy_gc_oldest_doomed_seconds",
+        &["member"],
+        "Time since the oldest container or volume that is not destroyed yet was marked; 0 without one",
+    ),
+    counter(
+        "davy_gc_swept_total",
+        &["member"],
+        "Containers and volumes that workers have destroyed, by the collector that marked them",
     ),
     counter(
         "davy_http_refused_total",
@@ -127,6 +152,47 @@ const OWN: &[MetricEntry] = &[
         &[],
         "Windows acknowledged by an archiver",
     ),
+    gauge(
+        "davy_worker_containers",
+        &["worker"],
+        "Containers in the last report of the worker; a worker can have 250",
+    ),
+    gauge(
+        "davy_worker_destroys",
+        &["worker", "state"],
+        "Destroys of the worker in flight, and those that exceeded their deadline (hung)",
+    ),
+    gauge(
+        "davy_worker_disk_bytes",
+        &["worker"],
+        "Size of the file system of the worker's folder",
+    ),
+    gauge(
+        "davy_worker_disk_free_bytes",
+        &["worker"],
+        "Free bytes of the file system of the worker's folder",
+    ),
+    gauge(
+        "davy_worker_foreign_handles",
+        &["worker"],
+        "1 if the last report of the worker named handles of other workers, otherwise 0",
+    ),
+    gauge(
+        "davy_worker_report_age_seconds",
+        &["worker"],
+        "Time since the last accepted report of the worker",
+    ),
+    histogram(
+        "davy_worker_sync_duration_seconds",
+        &["outcome"],
+        "Duration of the transaction of a worker's report, by outcome",
+    ),
+    gauge(
+        "davy_worker_volumes",
+        &["worker"],
+        "Volumes in the last report of the worker",
+    ),
+    gauge("davy_workers", &["state"], "Workers by state"),
     counter(
         "process_cpu_seconds_total",
         &[],

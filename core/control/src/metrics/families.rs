@@ -1,6 +1,7 @@
 //! Metric families that are made from the report of the process.
 
 use super::catalogue::entry;
+use super::workload;
 use crate::control::{Control, Database};
 use crate::usage::Usage;
 use davy_archive::metrics::MetricKind;
@@ -10,7 +11,7 @@ use prometheus::proto::{
 };
 
 /// Collects metric families, each with the label `process`.
-struct Families<'a> {
+pub(super) struct Families<'a> {
     process: &'a str,
     families: Vec<MetricFamily>,
 }
@@ -32,7 +33,11 @@ impl Families<'_> {
         Metric::from_label(pairs)
     }
 
-    fn add(&mut self, name: &str, metrics: Vec<Metric>) -> Result<(), prometheus::Error> {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        metrics: Vec<Metric>,
+    ) -> Result<(), prometheus::Error> {
         let entry = entry(name)?;
         if metrics.is_empty() {
             return Ok(());
@@ -58,7 +63,7 @@ impl Families<'_> {
         metric
     }
 
-    fn gauge(&self, labels: &[(&str, &str)], value: f64) -> Metric {
+    pub(super) fn gauge(&self, labels: &[(&str, &str)], value: f64) -> Metric {
         let mut gauge = Gauge::default();
         gauge.set_value(value);
         let mut metric = self.metric(labels);
@@ -181,6 +186,7 @@ pub(super) async fn of_members(
     families.counters("davy_member_leaked_tasks_total", &with(leaked))?;
     database(&mut families, control)?;
     last_runs(&mut families, control).await?;
+    workload::add(&mut families, control, &report).await?;
     Ok(families.families)
 }
 

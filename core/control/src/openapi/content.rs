@@ -11,6 +11,7 @@ use crate::api::change::{EndpointChange, MemberChange, Restart};
 use crate::api::discovery::TargetGroup;
 use crate::api::fleet::{WorkerChanged, WorkerKey};
 use crate::api::health::{Health, Readiness};
+use crate::api::overview::FleetOverview;
 use crate::api::{EndpointRow, MemberRow};
 use crate::toggling::ToggleOutcome;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -26,6 +27,7 @@ const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
 const FORM: &str = "multipart/form-data";
 const PROTOBUF: &str = "application/proto";
+const EVENT_STREAM: &str = "text/event-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 fn json<T: JsonSchema>() -> Media {
@@ -79,12 +81,11 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         "PutWorkerKey" => Some((vec![json::<WorkerKey>()], true)),
         "CreateBuild" => Some((vec![json::<TaskSchema>()], true)),
         // The types of `davy_model::wire`; workers and frontends are of one version.
-        "RegisterWorker" | "SyncWorker" | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" => {
-            Some((
-                vec![json::<serde_json::Map<String, serde_json::Value>>()],
-                true,
-            ))
-        }
+        "RegisterWorker" | "SyncWorker" | "PutWorkerUsage" | "PutWorkerHandle"
+        | "AppendBuildLog" | "EndBuild" => Some((
+            vec![json::<serde_json::Map<String, serde_json::Value>>()],
+            true,
+        )),
         "Ingest" => Some((vec![other(BYTES), typed::<IngestForm>(FORM)], true)),
         "Push" => Some((vec![other(PROTOBUF), json::<PushRequest>()], true)),
         "ExportProfiles" => Some((otlp(), true)),
@@ -111,17 +112,20 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "DiscoverProcesses" => vec![json::<Vec<TargetGroup>>()],
         "ListAudit" => vec![json::<Vec<AuditEntry>>()],
         "ListAllJobs" => vec![json::<Vec<JobRow>>()],
-        "ListWorkers" => vec![json::<Vec<WorkerSummary>>()],
+        "GetFleet" => vec![json::<FleetOverview>(), other(EVENT_STREAM)],
+        "ListWorkers" => vec![json::<Vec<WorkerSummary>>(), other(EVENT_STREAM)],
         "PutWorkerKey" | "RevokeWorkerKey" | "LandWorker" | "RetireWorker" => {
             vec![json::<WorkerChanged>()]
         }
-        "ListContainers" | "ListVolumes" => vec![json::<Vec<HandleSummary>>()],
-        "ListBuilds" => vec![json::<Vec<BuildSummary>>()],
+        "ListContainers" | "ListVolumes" => {
+            vec![json::<Vec<HandleSummary>>(), other(EVENT_STREAM)]
+        }
+        "ListBuilds" => vec![json::<Vec<BuildSummary>>(), other(EVENT_STREAM)],
         "GetBuild" | "StartBuild" | "AbortBuild" => vec![json::<BuildSummary>()],
         "CreateBuild" | "PutBuildInput" => vec![json::<BuildCreated>()],
-        "GetBuildLog" => vec![other("text/event-stream")],
-        "GetWorkerChallenge" | "RegisterWorker" | "SyncWorker" | "ClaimBuild"
-        | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" | "PutBuildOutput" => {
+        "GetBuildLog" => vec![other(EVENT_STREAM)],
+        "GetWorkerChallenge" | "RegisterWorker" | "SyncWorker" | "PutWorkerUsage"
+        | "ClaimBuild" | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" | "PutBuildOutput" => {
             vec![json::<serde_json::Map<String, serde_json::Value>>()]
         }
         "ListSymbols" => vec![json::<SymbolsList>()],

@@ -137,6 +137,13 @@ fn schemas_of_workers_and_builds_have_the_fields_of_the_rows() {
         volumes: 0,
         doomed: 0,
         missing: 0,
+        reported_containers: 0,
+        reported_volumes: 0,
+        unknown_handles: 0,
+        unknown_at: None,
+        disk_bytes: None,
+        disk_free_bytes: None,
+        process: None,
     };
     check_fields::<workload::WorkerSummary>(json!(worker));
     let handle = davy_store::HandleRow {

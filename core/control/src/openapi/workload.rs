@@ -43,6 +43,20 @@ pub(super) struct WorkerSummary {
     doomed: i64,
     /// Created containers and volumes that its last report lacked.
     missing: i64,
+    /// The containers in its last report.
+    reported_containers: i64,
+    /// The volumes in its last report.
+    reported_volumes: i64,
+    /// Handles in its last report that no row named; it is told to destroy them.
+    unknown_handles: i64,
+    /// When a report last had such handles, in milliseconds since 1970.
+    unknown_at: Option<i64>,
+    /// The size of the file system of its folder, in bytes; null if it has not said.
+    disk_bytes: Option<i64>,
+    /// What is free there, in bytes.
+    disk_free_bytes: Option<i64>,
+    /// The id of its process in the list of processes.
+    process: Option<String>,
 }
 
 /// A container or volume.

@@ -16,11 +16,17 @@ const fn gateway(
 pub(super) const WORKLOAD: &[Operation] = &[
     api(
         "GET",
+        "/api/v1/fleet",
+        "GetFleet",
+        "Returns the sums of workers and builds, and what each collector still has to do; as server-sent events if the request accepts them",
+    ),
+    api(
+        "GET",
         "/api/v1/workers",
         "ListWorkers",
-        "Lists the workers with state, capacity, containers and volumes",
+        "Lists the workers with state, capacity, containers and volumes; as server-sent events if the request accepts them",
     )
-    .with(&[LIMIT, AFTER_WORKER]),
+    .with(&[LIMIT, AFTER_WORKER, WORKER_STATE]),
     api(
         "PUT",
         "/api/v1/workers/{worker}/key",
@@ -49,23 +55,23 @@ pub(super) const WORKLOAD: &[Operation] = &[
         "GET",
         "/api/v1/containers",
         "ListContainers",
-        "Lists the containers of workers",
+        "Lists the containers of workers; as server-sent events if the request accepts them",
     )
-    .with(&[LIMIT, AFTER_HANDLE, WORKER]),
+    .with(&[LIMIT, AFTER_HANDLE, WORKER, HANDLE_STATE]),
     api(
         "GET",
         "/api/v1/volumes",
         "ListVolumes",
-        "Lists the volumes of workers",
+        "Lists the volumes of workers; as server-sent events if the request accepts them",
     )
-    .with(&[LIMIT, AFTER_HANDLE, WORKER]),
+    .with(&[LIMIT, AFTER_HANDLE, WORKER, HANDLE_STATE]),
     api(
         "GET",
         "/api/v1/builds",
         "ListBuilds",
-        "Lists one-off builds, newest first",
+        "Lists one-off builds, newest first; as server-sent events if the request accepts them",
     )
-    .with(&[LIMIT, BEFORE]),
+    .with(&[LIMIT, BEFORE, WORKER, BUILD_STATE]),
     api(
         "POST",
         "/api/v1/builds",
@@ -125,6 +131,12 @@ pub(super) const WORKLOAD: &[Operation] = &[
         "/api/v1/workers/{worker}/sync",
         "SyncWorker",
         "Takes the report of a worker; returns what it has to destroy",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/usage",
+        "PutWorkerUsage",
+        "Takes the usage of the members of a worker's process, and the size of its file system",
     ),
     gateway(
         "POST",
@@ -193,4 +205,29 @@ const WORKER: Parameter = Parameter::new(
     ParameterKind::Text,
     "worker-1",
     "Only those of this worker",
+);
+const WORKER_STATE: Parameter = Parameter::new(
+    "state",
+    ParameterKind::Choice(&["running", "stalled", "landing", "landed", "retiring"]),
+    "stalled",
+    "Only workers in this state",
+);
+const HANDLE_STATE: Parameter = Parameter::new(
+    "state",
+    ParameterKind::Choice(&["creating", "created", "destroying", "failed"]),
+    "destroying",
+    "Only those in this state",
+);
+const BUILD_STATE: Parameter = Parameter::new(
+    "state",
+    ParameterKind::Choice(&[
+        "pending",
+        "started",
+        "succeeded",
+        "failed",
+        "errored",
+        "aborted",
+    ]),
+    "started",
+    "Only builds in this state",
 );

@@ -33,12 +33,18 @@ pub(crate) async fn backlog_counts_what_collectors_and_workers_have_to_do(databa
     insert(&database, "v1", "volume", "created", "'c1'").await;
     insert(&database, "v2", "volume", "created", "NULL").await;
     insert(&database, "v3", "volume", "destroying", "NULL").await;
-    assert_eq!(counts(store.container_backlog().await).await, (2, 1, Some(5)));
+    assert_eq!(
+        counts(store.container_backlog().await).await,
+        (2, 1, Some(5))
+    );
     assert_eq!(counts(store.volume_backlog().await).await, (1, 1, Some(5)));
     // What the backlog counts as due is what the next run changes.
     assert_eq!(store.mark_containers(9).await.unwrap().doomed, 2);
     assert_eq!(store.mark_volumes(9).await.unwrap().doomed, 1);
-    assert_eq!(counts(store.container_backlog().await).await, (0, 3, Some(5)));
+    assert_eq!(
+        counts(store.container_backlog().await).await,
+        (0, 3, Some(5))
+    );
     assert_eq!(counts(store.build_backlog().await).await, (0, 0, None));
     store.land_worker("a").await.unwrap();
     assert_eq!(counts(store.worker_backlog().await).await, (1, 0, None));
@@ -64,8 +70,14 @@ pub(crate) async fn lists_are_filtered_by_state_and_worker(database: Database) {
     let failed = Some(HandleState::Failed);
     let rows = store.handles_in(HandleKind::Container, failed, "a", "", 9);
     assert_eq!(rows.await.unwrap()[0].handle, "c2");
-    let first = store.create_build("eve", "{}", "linux", true).await.unwrap();
-    let second = store.create_build("eve", "{}", "linux", true).await.unwrap();
+    let first = store
+        .create_build("eve", "{}", "linux", true)
+        .await
+        .unwrap();
+    let second = store
+        .create_build("eve", "{}", "linux", true)
+        .await
+        .unwrap();
     store.abort_build(first).await.unwrap();
     let ids = async |state, worker: &str| -> Vec<i64> {
         let rows = store.builds_in(state, worker, None, 9).await.unwrap();
@@ -109,7 +121,9 @@ fn usage<'a>(process: &'a str, report: &'a str) -> WorkerUsage<'a> {
 }
 
 async fn reports(store: &Store) -> Vec<(String, Option<String>)> {
-    let rows = store.live_processes(std::time::Duration::from_mins(1)).await;
+    let rows = store
+        .live_processes(std::time::Duration::from_mins(1))
+        .await;
     let rows = rows.unwrap().into_iter();
     rows.map(|row| (row.kind, row.report)).collect()
 }

@@ -90,9 +90,8 @@ pub(crate) async fn sync_agrees_with_the_model_in_random_histories(database: Dat
                 assert_eq!(outcome, SyncOutcome::Stale { generation });
             }
             Decision::Accepted(mut changes) => {
-                let is_container = |handle: &&String| {
-                    model[*handle].handle.kind == HandleKind::Container
-                };
+                let is_container =
+                    |handle: &&String| model[*handle].handle.kind == HandleKind::Container;
                 let containers = changes.removed.iter().filter(is_container).count();
                 let swept = [containers, changes.removed.len() - containers];
                 changes.apply(worker, &mut model, 9);
@@ -122,7 +121,9 @@ pub(crate) async fn sync_agrees_with_the_model_in_random_histories(database: Dat
     }
 }
 
-pub(crate) async fn sync_takes_at_most_four_statements_whatever_the_number_of_handles(database: Database) {
+pub(crate) async fn sync_takes_at_most_four_statements_whatever_the_number_of_handles(
+    database: Database,
+) {
     let store = database.store().await;
     let registration = register(&store, "w").await;
     let statements = || -> u64 { store.stats().queries.iter().map(|row| row.queries).sum() };
