@@ -14,7 +14,7 @@ const MAX = 12;
 export const NOT_MINE = [
   String.raw`/rustc/|/registry/src/|/library/(std|core|alloc)/src/|/vendor/|/pkg/mod/|/usr/(local/)?(go|lib|include)/|node_modules/|^node:|site-packages/|dist-packages/`,
   String.raw`/sysdeps/|^\./|^\[kernel\]`,
-  String.raw`^<?&?(std|core|alloc|tokio|hyper|axum|tower|futures|__rust)[\w]*(::|$)`,
+  String.raw`^<?&?((std|core|alloc)::|((tokio|hyper|axum|tower|futures)(_\w+)?|__rust\w*)(::|$))`,
   String.raw`^(runtime|syscall|net/http|internal/[\w/]+)\.|^(java|javax|jdk|sun|kotlin)\.`,
   String.raw`^(_start|start_thread|_*clone3?|_*libc_.*|__GI_.*)$`,
 ].join('|');

@@ -115,10 +115,11 @@ describe('transforms', () => {
     const hidden = (name: string, file: string): boolean => regex.test(name) || (file !== '' && regex.test(file));
     for (const [name, file] of [
       ['push_mut', '/rustc/5980/library/alloc/src/vec/mod.rs'], ['poll', '/root/.cargo/registry/src/index/tokio-1.5.0/src/x.rs'], ['<core::future::Ready<T>>::poll', ''],
-      ['runtime.mallocgc', '/usr/local/go/src/runtime/malloc.go'], ['[kernel] write', '[kernel]'], ['start_thread', './nptl/pthread_create.c'], ['java.util.HashMap.put', ''], ['f', 'app/node_modules/x/i.js'],
+      ['runtime.mallocgc', '/usr/local/go/src/runtime/malloc.go'], ['[kernel] write', '[kernel]'], ['start_thread', './nptl/pthread_create.c'], ['java.util.HashMap.put', ''], ['futures_util::future::join', ''], ['__rust_alloc', ''], ['f', 'app/node_modules/x/i.js'],
     ]) expect(hidden(name, file), `${name} ${file}`).toBe(true);
     for (const [name, file] of [
       ['davy_archive::ingest::push', 'archive/src/ingest.rs'], ['main.main', '/home/me/shop/main.go'], ['com.shop.Cart.add', ''],
+      ['core_loop::run', 'src/core.rs'], ['<core_loop::Step>::next', ''], ['stdio_proxy::main', ''], ['alloc', ''], ['towers::build', ''], ['axumlike::serve', ''],
     ]) expect(hidden(name, file), `${name} ${file}`).toBe(false);
   });
 });
