@@ -117,7 +117,7 @@ const STATES: [&str; 14] = [
 ];
 
 /// Sample types that are flows.
-const FLOWS: [&str; 26] = [
+const FLOWS: [&str; 29] = [
     "cpu",
     "wall",
     "samples",
@@ -144,6 +144,9 @@ const FLOWS: [&str; 26] = [
     "exceptions",
     "exception",
     "off_cpu",
+    "requests",
+    "errors",
+    "duration",
 ];
 
 /// Prefixes of the sample types of states that are not in the table.
@@ -178,7 +181,7 @@ pub struct Short {
 
 /// Short names, matched by sample type and unit: other profilers leave out the period or name the profile
 /// differently.
-pub const SHORT: [Short; 15] = [
+pub const SHORT: [Short; 18] = [
     short(&["cpu"], "process_cpu:cpu:nanoseconds:cpu:nanoseconds"),
     short(&["wall"], "wall:wall:nanoseconds:wall:nanoseconds"),
     of_profile(
@@ -212,6 +215,9 @@ pub const SHORT: [Short; 15] = [
         &["block_count"],
         "block:contentions:count:contentions:count",
     ),
+    of_profile(&["requests"], "requests:requests:count::"),
+    of_profile(&["errors"], "requests:errors:count::"),
+    of_profile(&["request_time"], "requests:duration:nanoseconds::"),
 ];
 
 const fn short(names: &'static [&'static str], id: &'static str) -> Short {

@@ -10,6 +10,7 @@ pub(crate) use mailbox::{Command, Mailbox};
 use crate::Error;
 use crate::aggregate::{Aggregate, Filter};
 use crate::push::{Outbox, RawWindow};
+use crate::requests::Requests;
 use crate::sample_kind::{ProfileMeta, SampleKind};
 use crate::sampler::Sampler;
 use crate::scaling::{self, Carry, CpuReading};
@@ -54,6 +55,7 @@ pub(crate) struct Drainer {
     carry: Carry,
     idle: IdleBoost,
     heap_history: heap::History,
+    requests: Requests,
     /// When the sampler last looked for threads and modules.
     scanned_at: Duration,
     /// When tasks are next asked to note where they wait.
@@ -112,6 +114,7 @@ impl Drainer {
             window,
             watched_until: Duration::ZERO,
             heap_history: heap::History::default(),
+            requests: Requests::default(),
             scanned_at: begun,
             ask_tasks_at: begun,
             collectors: Vec::new(),
@@ -236,6 +239,7 @@ impl Drainer {
                 self.update_rate();
             }
             Command::Watch(span) => self.watch(span),
+            Command::CountRequests(source) => self.requests.set_source(source),
             Command::CollectSpan { reply, .. } if self.live_collectors() >= COLLECTORS_MAX => {
                 reply(Err(Error::TooManyProfiles(COLLECTORS_MAX)));
             }
@@ -363,7 +367,8 @@ impl Drainer {
         };
         let cpu = meta(SampleKind::Cpu, self.open.period);
         let (wall, tasks) = (meta(SampleKind::Wall, 1), meta(SampleKind::Tasks, 1));
-        let mut windows = Vec::with_capacity(4);
+        let requests = meta(SampleKind::Requests, 1);
+        let mut windows = Vec::with_capacity(5);
         let aggregate = self.end_cpu();
         self.end(&mut windows, aggregate, cpu);
         if let Ok(rate_bytes) = heap::rate_bytes() {
@@ -381,6 +386,8 @@ impl Drainer {
         let mut aggregate = Aggregate::default();
         tasks::snapshot(&mut aggregate, &Filter::default());
         self.end(&mut windows, aggregate, tasks);
+        let aggregate = self.requests.take();
+        self.end(&mut windows, aggregate, requests);
         // Together, so that the first one is not sent alone and the others wait for its response.
         self.outbox.add(windows);
         self.open.start = end;

@@ -4,6 +4,7 @@ use crate::aggregate::Filter;
 use crate::assemble::assemble;
 use crate::drain::{Collected, Command, Mailbox, ProfileSource, Waiter};
 use crate::push::{Archiver, Outbox};
+use crate::requests::RequestCounts;
 use crate::sampler::HZ_MAX;
 use crate::stats::{Dropped, LiveHeap, Stats};
 use crate::symbols::Symbols;
@@ -48,6 +49,16 @@ impl Handle {
             });
         }
         heap::set_rate(bytes.trailing_zeros() as u8).map_err(Error::HeapOff)
+    }
+
+    /// Adds the requests of the program to each window, as a profile named `requests` with the values `requests`, `errors`
+    /// and `duration`, by the duration's bucket. `source` reads what was counted since the start of the process, by tag; it
+    /// is called at the end of each window, and must not block.
+    pub fn count_requests(
+        &self,
+        source: impl Fn() -> Vec<RequestCounts> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.mailbox.send(Command::CountRequests(Arc::new(source)))
     }
 
     /// Makes windows one second long for a span from now on, for a live view. An archiver requests the

@@ -16,6 +16,8 @@ pub(crate) enum SampleKind {
     Tasks,
     /// Live threads, and the time they have spent in each state.
     Threads,
+    /// Requests by duration, those that failed, and the sum of their durations.
+    Requests,
 }
 
 impl SampleKind {
@@ -27,6 +29,7 @@ impl SampleKind {
             Self::Wall => "wall",
             Self::Tasks => "tasks",
             Self::Threads => "threads",
+            Self::Requests => "requests",
         }
     }
 
@@ -51,6 +54,11 @@ impl SampleKind {
                 ("runnable", "nanoseconds"),
                 ("waiting", "nanoseconds"),
                 ("threads", "count"),
+            ],
+            Self::Requests => &[
+                ("duration", "nanoseconds"),
+                ("errors", "count"),
+                ("requests", "count"),
             ],
         }
     }
@@ -78,7 +86,7 @@ impl SampleKind {
                 "core::task::wake::",
                 "<core::task::wake::Waker",
             ],
-            Self::Cpu | Self::Wall | Self::Threads => &[],
+            Self::Cpu | Self::Wall | Self::Threads | Self::Requests => &[],
         }
     }
 
@@ -88,7 +96,7 @@ impl SampleKind {
             Self::Cpu => ("cpu", "nanoseconds"),
             Self::Heap => ("space", "bytes"),
             Self::Wall => ("wall", "nanoseconds"),
-            Self::Tasks | Self::Threads => ("", ""),
+            Self::Tasks | Self::Threads | Self::Requests => ("", ""),
         }
     }
 }

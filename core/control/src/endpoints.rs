@@ -1,6 +1,7 @@
 //! The layer that every request passes: parameters, toggle, limit, tag, metrics.
 
 mod body;
+mod durations;
 mod slots;
 mod statistics;
 
@@ -118,6 +119,11 @@ impl Endpoints {
     /// The command that enables a target again, if the API can't.
     pub(crate) fn recovery(&self, target: &Target) -> Option<String> {
         self.debug.recovery(target)
+    }
+
+    /// Requests by duration of every endpoint, since the start of the process.
+    pub fn request_counts(&self) -> Vec<davy_profiler::RequestCounts> {
+        self.metrics.request_counts()
     }
 
     /// The request statistics of every endpoint, with its member and operation.

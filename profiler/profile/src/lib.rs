@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod durations;
 mod error;
 pub mod flame;
 pub mod folded;

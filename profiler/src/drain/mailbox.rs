@@ -4,6 +4,7 @@ use super::collect::{ProfileSource, Reply, Waiter};
 use crate::Error;
 use crate::aggregate::Filter;
 use crate::nudge::{self, Nudged};
+use crate::requests::RequestSource;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) enum Command {
         filter: Filter,
         reply: Reply,
     },
+    /// Count the requests of the program from this source.
+    CountRequests(RequestSource),
     Stop,
 }
 

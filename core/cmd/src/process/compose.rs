@@ -88,6 +88,11 @@ pub(crate) fn compose(
         &registry,
     )
     .map_err(unregistered)?;
+    if let Some(handle) = &handle {
+        let endpoints = endpoints.clone();
+        let counting = handle.count_requests(move || endpoints.request_counts());
+        counting.map_err(Failure::because("cannot count requests by operation"))?;
+    }
     let access = Access::new(
         AccessOptions {
             token: config.http_token.clone(),

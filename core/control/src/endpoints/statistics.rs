@@ -1,12 +1,15 @@
 //! Request metrics of endpoints.
 
+use super::durations::{AllDurations, Durations};
 use crate::metrics::catalogue::entry;
 use axum::http::StatusCode;
 use davy_archive::metrics::register;
+use davy_profiler::RequestCounts;
 use prometheus::core::Collector as _;
 use prometheus::proto::MetricType;
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Upper bounds of the histogram buckets of request durations, in seconds.
@@ -35,6 +38,7 @@ pub(super) struct RequestMetrics {
     refused: IntCounterVec,
     duration: HistogramVec,
     in_flight: IntGaugeVec,
+    by_duration: AllDurations,
 }
 
 impl RequestMetrics {
@@ -54,6 +58,7 @@ impl RequestMetrics {
                 registry,
                 IntGaugeVec::new(in_flight.opts(), in_flight.labels)?,
             )?,
+            by_duration: AllDurations::default(),
         })
     }
 
@@ -66,9 +71,15 @@ impl RequestMetrics {
             requests: self.requests.clone(),
             refused: self.refused.clone(),
             duration: self.duration.with_label_values(&[member, op]),
+            by_duration: self.by_duration.of(member, op),
             member: member.to_owned(),
             op: op.to_owned(),
         }
+    }
+
+    /// Requests by duration of every endpoint.
+    pub(super) fn request_counts(&self) -> Vec<RequestCounts> {
+        self.by_duration.read()
     }
 
     /// The statistics of every endpoint that has received a request, with its member and operation.
@@ -123,6 +134,7 @@ pub(super) struct InFlight {
     requests: IntCounterVec,
     refused: IntCounterVec,
     duration: prometheus::Histogram,
+    by_duration: Arc<Durations>,
     member: String,
     op: String,
 }
@@ -137,6 +149,7 @@ impl InFlight {
     /// Records the head of the response.
     pub(super) fn answered(&self, status: StatusCode, duration: Duration) {
         self.duration.observe(duration.as_secs_f64());
+        self.by_duration.add(status, duration);
         self.requests
             .with_label_values(&[&self.member, &self.op, &status.as_str().to_owned()])
             .inc();
