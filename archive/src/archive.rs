@@ -137,6 +137,7 @@ pub const OPERATIONS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/profiles/flamegraph", "QueryFlamegraph"),
     ("GET", "/api/v1/profiles/diff", "QueryDiff"),
     ("GET", "/api/v1/profiles/top", "QueryTop"),
+    ("GET", "/api/v1/profiles/changes", "QueryChanges"),
     ("GET", "/api/v1/profiles/pprof", "QueryPprof"),
     ("GET", "/api/v1/profiles/folded", "QueryFolded"),
     ("GET", "/api/v1/profiles/svg", "QuerySvg"),

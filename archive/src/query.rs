@@ -3,6 +3,7 @@
 mod admission;
 mod aggregate;
 mod bounds;
+mod changes;
 mod cost;
 mod diff;
 mod explain;

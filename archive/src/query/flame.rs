@@ -344,7 +344,7 @@ impl<'a> Merge<'a> {
     }
 
     /// The frame of the tree for a node of the dictionary.
-    fn frame_of(&mut self, tree: &mut FlameTree, node: u32) -> Result<u32> {
+    pub(super) fn frame_of(&mut self, tree: &mut FlameTree, node: u32) -> Result<u32> {
         let frame = self.node_frames[node as usize] as usize;
         if self.frames[frame] == u32::MAX {
             let taken = self.texts.frame(frame, tree)?;

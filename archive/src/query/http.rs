@@ -1,5 +1,6 @@
 //! The routes of `/api/v1/profiles`.
 
+use super::changes::{self, Base};
 use super::cost;
 use super::explain::{Hint, explain, one_service};
 use super::export;
@@ -38,6 +39,7 @@ pub fn router(query: Query) -> Router {
         .route("/api/v1/profiles/flamegraph", route("QueryFlamegraph"))
         .route("/api/v1/profiles/diff", route("QueryDiff"))
         .route("/api/v1/profiles/top", route("QueryTop"))
+        .route("/api/v1/profiles/changes", route("QueryChanges"))
         .route("/api/v1/profiles/pprof", route("QueryPprof"))
         .route("/api/v1/profiles/folded", route("QueryFolded"))
         .route("/api/v1/profiles/svg", route("QuerySvg"))
@@ -134,6 +136,7 @@ impl Call {
             "ListProfileLabels" => self.labels().await,
             "QuerySeries" => self.series().await,
             "QueryDiff" => self.diff().await,
+            "QueryChanges" => self.changes().await,
             "QueryPprof" => self.pprof().await,
             _ => self.tree(operation).await,
         }
@@ -360,6 +363,22 @@ impl Call {
             })
         })
         .await?
+    }
+
+    /// Answers with what changed.
+    async fn changes(&self) -> Result<Response> {
+        let ask = self.ask(Parameters::changes).await?;
+        let wanted = Base::parse(self.parameters.get("against"))?;
+        let limit = self.parameters.number("limit", 200, 100_000)?;
+        let (now, bases) = Box::pin(changes::usages(&self.query, &ask)).await?;
+        let mut response = changes::answer(&ask, &now, &bases, wanted, limit, &self.usage);
+        let reports = bases.iter().map(|(_, usage)| usage).chain([&now]);
+        let partial: Vec<String> = reports.flat_map(|of| of.report.partial.clone()).collect();
+        if !partial.is_empty() {
+            self.query.metrics.query_partial.inc();
+        }
+        set_header(&mut response, PARTIAL, &partial.join("; "));
+        Ok(response)
     }
 
     /// Answers with the difference of two merged trees.

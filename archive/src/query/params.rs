@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Tenant;
+use crate::labels::SERVICE;
 use crate::selector::Selector;
 use crate::suggest::{hint, nearest};
 use crate::types::{SHORT, TypeFilter};
@@ -38,6 +39,12 @@ pub(super) struct Parameters {
 /// The parameter that names the frames of a call path, one after the other.
 const PATH: &str = "path";
 
+/// Length of the range whose usage is compared with earlier ranges.
+const CHANGES: Duration = Duration::from_mins(10);
+
+/// The labels by which changes are grouped.
+const CHANGES_BY: [&str; 2] = [SERVICE, "member"];
+
 /// Maximum number of labels to group by.
 const BY: usize = 8;
 
@@ -68,6 +75,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "hide",
             PATH,
         ],
+        "QueryChanges" => &["selector", "from", "until", "by", "against", "limit"],
         "QueryPprof" | "QueryFolded" => &[
             "type",
             "selector",
@@ -261,6 +269,18 @@ impl Parameters {
     pub(super) fn any_type(&self, tenant: &Tenant, now: Timestamp) -> Result<Ask> {
         let mut ask = self.range(tenant, now, "")?;
         ask.kind = self.get("type").map(type_filter).transpose()?;
+        Ok(ask)
+    }
+
+    /// A query of all types, by service and member and of the last ten minutes by default.
+    pub(super) fn changes(&self, tenant: &Tenant, now: Timestamp) -> Result<Ask> {
+        let mut ask = self.range(tenant, now, "")?;
+        if self.get("from").is_none() {
+            ask.from = ask.until.minus(CHANGES);
+        }
+        if ask.by.is_empty() {
+            ask.by = CHANGES_BY.map(str::to_owned).to_vec();
+        }
         Ok(ask)
     }
 

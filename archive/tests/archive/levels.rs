@@ -2,6 +2,7 @@
 #![allow(clippy::type_complexity, reason = "stacks are written as literals")]
 
 mod answers;
+mod changes;
 mod damage;
 pub(crate) mod days;
 mod months;

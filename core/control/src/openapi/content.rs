@@ -2,8 +2,8 @@
 
 use super::overview::ArchiveOverview;
 use super::rows::{
-    AuditEntry, DiffResponse, FlameNode, IngestForm, JobRow, ProcessSummary, PushError,
-    PushRequest, SeriesResponse, SymbolsList, SymbolsRow, TopResponse,
+    AuditEntry, ChangesResponse, DiffResponse, FlameNode, IngestForm, JobRow, ProcessSummary,
+    PushError, PushRequest, SeriesResponse, SymbolsList, SymbolsRow, TopResponse,
 };
 use super::workload::{BuildSummary, HandleSummary, TaskSchema, WorkerSummary};
 use crate::api::builds::BuildCreated;
@@ -134,6 +134,7 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "ListProfileTypes" | "ListProfileLabels" | "ListLabelValues" => vec![json::<Vec<String>>()],
         "QuerySeries" => vec![json::<SeriesResponse>()],
         "QueryFlamegraph" => vec![other(davy_profile::view::MEDIA_TYPE), json::<FlameNode>()],
+        "QueryChanges" => vec![json::<ChangesResponse>()],
         "QueryDiff" => vec![json::<DiffResponse>()],
         "QueryTop" => vec![json::<TopResponse>()],
         "QuerySvg" => vec![other("image/svg+xml")],

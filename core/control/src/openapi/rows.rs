@@ -106,6 +106,91 @@ pub(super) struct SymbolsRow {
     stored_at: i64,
 }
 
+/// The usage of each group now and in earlier ranges.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct ChangesResponse {
+    /// Start of the range, in milliseconds since 1970.
+    from: i64,
+    /// End of the range, exclusive, in milliseconds since 1970.
+    until: i64,
+    /// The labels that groups consist of.
+    by: Vec<String>,
+    /// The selector.
+    selector: String,
+    /// The earlier range by which changes are ranked: `hour`, `day` or `week`; null if none has data.
+    against: Option<String>,
+    /// The range, and those that it is compared with.
+    ranges: Vec<ChangesRange>,
+    /// What is compared.
+    measures: Vec<ChangesMeasure>,
+    /// How many changes were left out.
+    cut: u64,
+    /// What the query has read.
+    cost: QueryCost,
+    /// The changes, the largest first.
+    changes: Vec<Change>,
+}
+
+/// A range of a comparison. Times are in milliseconds since 1970.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct ChangesRange {
+    /// `now`, `hour`, `day` or `week`.
+    name: String,
+    /// Start of the range.
+    from: i64,
+    /// End of the range, exclusive.
+    until: i64,
+    /// Start of the range that is counted; earlier than `from` if its windows have expired.
+    effective_from: i64,
+    /// End of the range that is counted; later than `until` if its windows have expired.
+    effective_until: i64,
+    /// Start of the first window; 0 without windows.
+    covered_from: i64,
+    /// End of the last window. Rates are per second from `covered_from` to here.
+    covered_until: i64,
+    /// The number of windows.
+    windows: u64,
+    /// What could not be read; empty if the response is complete.
+    partial: Vec<String>,
+}
+
+/// A measure of usage.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct ChangesMeasure {
+    /// `cpu`, `heap`, `allocations`, `requests`, `errors` or `p99`.
+    name: String,
+    /// The unit of its values.
+    unit: String,
+    /// The profile type that it is read from.
+    r#type: String,
+    /// The sum over all groups now; absent for percentiles, which do not add up.
+    now: Option<f64>,
+    /// The sum over all groups in each earlier range that has the type.
+    before: Option<BTreeMap<String, f64>>,
+}
+
+/// The change of a group in a measure.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+pub(super) struct Change {
+    /// The labels of the group; empty values if it does not have them.
+    labels: BTreeMap<String, String>,
+    /// The measure.
+    measure: String,
+    /// `grew`, `shrank`, `new`, `gone`, `same` (less than a tenth, or less than 0.5 % of all groups), or `unknown` if the
+    /// earlier range does not have the type.
+    kind: String,
+    /// The change as a share of all groups, from 0 to 1; of an `unknown` one, the share of the value.
+    score: f64,
+    /// The value now.
+    now: f64,
+    /// The value in each earlier range that has the type.
+    before: BTreeMap<String, f64>,
+}
+
 /// Totals over time.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only the schema is used")]

@@ -85,6 +85,17 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 PATH,
             ],
         ),
+        "QueryChanges" => (
+            "Compares the usage of each group (CPU, heap, allocations, requests, errors, p99) with that of an hour, a day and a week ago, and ranks what grew, shrank, is new or gone",
+            &[
+                SELECTOR,
+                CHANGES_FROM,
+                UNTIL,
+                CHANGES_BY,
+                AGAINST,
+                CHANGES_LIMIT,
+            ],
+        ),
         "QueryPprof" => ("Returns a merged profile as gzipped pprof", MERGED),
         "QueryFolded" => ("Returns a merged profile as folded stacks", MERGED),
         "QuerySvg" => ("Returns a merged flame graph as an SVG image", PRUNED),
@@ -125,7 +136,7 @@ const TYPE: Parameter = Parameter::new(
     "type",
     ParameterKind::Text,
     "cpu",
-    "Profile type: a short name (cpu, cpu_samples, wall, wall_samples, heap, inuse_objects, allocs, alloc_objects, tasks, goroutines, exceptions, mutex, mutex_count, block, block_count), an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or, for pprof, a family such as memory:*",
+    "Profile type: a short name (cpu, cpu_samples, wall, wall_samples, heap, inuse_objects, allocs, alloc_objects, tasks, goroutines, exceptions, mutex, mutex_count, block, block_count, requests, errors, request_time), an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or, for pprof, a family such as memory:*",
 )
 .required();
 const ANY_TYPE: Parameter = Parameter::new(
@@ -187,6 +198,30 @@ const LIMIT: Parameter = Parameter::new(
     ParameterKind::Integer,
     "100",
     "Maximum number of functions; 100 by default",
+);
+const CHANGES_FROM: Parameter = Parameter::new(
+    "from",
+    ParameterKind::Time,
+    "now-10m",
+    "Start of the range whose usage is compared; ten minutes before its end by default",
+);
+const CHANGES_BY: Parameter = Parameter::new(
+    "by",
+    ParameterKind::Text,
+    "service_name,member,op",
+    "Labels to group by, comma-separated; service_name and member by default",
+);
+const AGAINST: Parameter = Parameter::new(
+    "against",
+    ParameterKind::Choice(&["hour", "day", "week"]),
+    "day",
+    "The earlier range by which changes are ranked; by default the nearest one with data",
+);
+const CHANGES_LIMIT: Parameter = Parameter::new(
+    "limit",
+    ParameterKind::Integer,
+    "200",
+    "Maximum number of changes; 200 by default",
 );
 const FOCUS: Parameter = Parameter::new(
     "focus",
