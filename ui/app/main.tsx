@@ -5,7 +5,9 @@ import { pageOf } from './logic/route';
 
 // Each page is a separate chunk: a page starts its requests when it is loaded, and the others must not.
 const root = document.getElementById('app')!;
-const page = pageOf(location.pathname);
+const page = pageOf(location);
+// Earlier links to Explore have no path.
+if (page === 'explore' && !location.pathname.endsWith('/explore')) history.replaceState(null, '', `./explore${location.search}${location.hash}`);
 
 async function load(): Promise<() => preact.JSX.Element> {
   switch (page) {
@@ -19,8 +21,10 @@ async function load(): Promise<() => preact.JSX.Element> {
       return (await import('./views/compare/ComparePage')).ComparePage;
     case null:
       return (await import('./views/NotFound')).NotFound;
-    default:
+    case 'explore':
       return (await import('./views/App')).App;
+    default:
+      return (await import('./views/incident/IncidentPage')).IncidentPage;
   }
 }
 

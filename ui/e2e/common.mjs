@@ -5,7 +5,7 @@ import { drawn, open, pixels, row, settle, shot } from './browser.mjs';
 /** A Davy that just started needs a few windows first. */
 const READY_TIMEOUT_MS = 90_000;
 
-async function ready(browser, url, path = '/', options = {}) {
+async function ready(browser, url, path = '/explore', options = {}) {
   const { page, faults } = await open(browser, url + path, options);
   await drawn(page, READY_TIMEOUT_MS);
   return { page, faults };
@@ -52,7 +52,7 @@ export const common = [
   }],
 
   ['dragging over the timeline selects a range, and Escape clears the selection', async (browser, url) => {
-    const { page } = await ready(browser, url, '/?from=now-1h');
+    const { page } = await ready(browser, url, '/explore?from=now-1h');
     const before = await text(page, '.status b');
     const over = await page.locator('.plot-over').boundingBox();
     const y = over.y + over.height / 2;
@@ -103,7 +103,7 @@ export const common = [
   }],
 
   ['the keyboard selects, zooms in and out, and the focused frame is announced', async (browser, url) => {
-    const { page } = await ready(browser, url, '/?fold=off');
+    const { page } = await ready(browser, url, '/explore?fold=off');
     await page.locator('.flame-host canvas').focus();
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('ArrowDown');

@@ -4,7 +4,7 @@ import { drawn, open, row, settle, shot } from './browser.mjs';
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
 const HEAP = 'memory:inuse_space:bytes:space:bytes';
-const explore = (type, more = {}) => `/?${new URLSearchParams({ type, selector: '{service_name="davy"}', from: 'now-1h', ...more })}`;
+const explore = (type, more = {}) => `/explore?${new URLSearchParams({ type, selector: '{service_name="davy"}', from: 'now-1h', ...more })}`;
 const param = (page, name) => new URL(page.url()).searchParams.get(name);
 const text = (page, selector) => page.locator(selector).innerText();
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { drawn, open, shot } from './browser.mjs';
 
 const HEAP = 'memory:inuse_space:bytes:space:bytes';
-const query = (parts) => `/?${new URLSearchParams(parts)}`;
+const query = (parts) => `/explore?${new URLSearchParams(parts)}`;
 const textOf = (page) => page.locator('.empty').innerText();
 
 export const fixtureEmpty = [

@@ -5,7 +5,7 @@ import { drawn, open, row, settle, shot } from './browser.mjs';
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
 const HEAP = 'memory:inuse_space:bytes:space:bytes';
 const TASKS = 'tasks:tasks:count::';
-const query = (parts) => `/?${new URLSearchParams(parts)}`;
+const query = (parts) => `/explore?${new URLSearchParams(parts)}`;
 const DAVY = '{service_name="davy"}';
 const address = (page) => new URL(page.url());
 
@@ -117,7 +117,7 @@ export const fixtureExplore = [
   }],
 
   ['an invalid selector covers nothing', async (browser, url) => {
-    const { page } = await open(browser, url);
+    const { page } = await open(browser, `${url}/explore`);
     await drawn(page);
     await page.locator('#selector').fill('{member=');
     const error = await page.locator('.field-error').boundingBox();

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { drawn, open, row, settle, shot } from './browser.mjs';
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
-const explore = (more = {}) => `/?${new URLSearchParams({ type: CPU, selector: '{service_name="davy"}', from: 'now-1h', ...more })}`;
+const explore = (more = {}) => `/explore?${new URLSearchParams({ type: CPU, selector: '{service_name="davy"}', from: 'now-1h', ...more })}`;
 const FOLDED = Array.from({ length: 30 }, (_, i) => `main;serve;shop::cart::item_${i};alloc::push ${100 - i}`).join('\n');
 
 export const fixtureFiles = [

@@ -5,7 +5,7 @@ import { drawn, open, pixels, row, settle, shot } from './browser.mjs';
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
 const HEAP = 'memory:inuse_space:bytes:space:bytes';
-const query = (parts) => `/?${new URLSearchParams(parts)}`;
+const query = (parts) => `/explore?${new URLSearchParams(parts)}`;
 const service = (name, more = '') => `{service_name="${name}"${more}}`;
 
 export const onlyFixture = [
@@ -71,7 +71,7 @@ export const onlyFixture = [
     let quiet = true;
     const { server, url } = await serve({ quiet: () => quiet });
     try {
-      const { page, faults } = await open(browser, url);
+      const { page, faults } = await open(browser, `${url}/explore`);
       await page.locator('.empty').waitFor();
       assert.match(await page.locator('.empty').innerText(), /refreshes every 5 seconds/);
       await shot(page, 'fresh');
@@ -88,7 +88,7 @@ export const onlyFixture = [
   ['the default range is 15 minutes after a fresh start, and a chosen range is kept', async (browser) => {
     const { server, url } = await serve({ young: 6 * 60_000 });
     try {
-      const { page, faults } = await open(browser, url);
+      const { page, faults } = await open(browser, `${url}/explore`);
       await drawn(page);
       const pressed = () => page.locator('.range [aria-pressed=true]').innerText();
       assert.equal(await pressed(), '15m');
@@ -111,7 +111,7 @@ export const onlyFixture = [
   ['a partial response is marked as incomplete', async (browser) => {
     const { server, url } = await serve({ partial: ['2 of 36 segments could not be read: bucket request timed out.'] });
     try {
-      const { page } = await open(browser, url);
+      const { page } = await open(browser, `${url}/explore`);
       await drawn(page);
       assert.match(await page.locator('#partial').innerText(), /Incomplete data\..*2 of 36 segments/);
       await shot(page, 'partial');
@@ -149,7 +149,7 @@ export const onlyFixture = [
   }],
 
   ['a refresh keeps zoom, focus and search', async (browser, url) => {
-    const { page, faults } = await open(browser, url);
+    const { page, faults } = await open(browser, `${url}/explore`);
     await drawn(page);
     const [, second] = await row(page, 1);
     await page.mouse.click(second.x, second.y);
@@ -171,7 +171,7 @@ export const onlyFixture = [
   }],
 
   ['filter chips and the selector field edit the same state', async (browser, url) => {
-    const { page } = await open(browser, url);
+    const { page } = await open(browser, `${url}/explore`);
     await drawn(page);
     await page.locator('#add-filter').click();
     await page.locator('.values label', { hasText: 'gc.containers' }).click();
@@ -193,7 +193,7 @@ export const onlyFixture = [
   }],
 
   ['untagged is a choice of the filter', async (browser, url) => {
-    const { page } = await open(browser, url);
+    const { page } = await open(browser, `${url}/explore`);
     await drawn(page);
     await page.locator('#add-filter').click();
     await page.locator('.values label', { hasText: '(untagged)' }).click();
@@ -205,7 +205,7 @@ export const onlyFixture = [
 
   // A range within a day, and one over days, whose times are longer.
   ...['now-1h', 'now-3d'].map((from) => [`Explore fits into a narrow window from ${from}`, async (browser, url) => {
-    const { page } = await open(browser, `${url}/?from=${from}&until=now`, { width: 420, height: 850 });
+    const { page } = await open(browser, `${url}/explore?from=${from}&until=now`, { width: 420, height: 850 });
     await drawn(page);
     const outside = await page.evaluate(() => [...document.querySelectorAll('.page *')]
       .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.trail, .tbody, .legend'))
@@ -215,7 +215,7 @@ export const onlyFixture = [
   }]),
 
   ['a service without members is ungrouped and coloured by package', async (browser, url) => {
-    const { page } = await open(browser, url);
+    const { page } = await open(browser, `${url}/explore`);
     await drawn(page);
     await page.locator('#service').selectOption('shop-frontend');
     await settle(page);
@@ -227,7 +227,7 @@ export const onlyFixture = [
   }],
 
   ['exports link to the query API', async (browser, url) => {
-    const { page } = await open(browser, url);
+    const { page } = await open(browser, `${url}/explore`);
     await drawn(page);
     await page.locator('#export-menu summary').click();
     await page.locator('#export-menu a').first().waitFor();

@@ -7,7 +7,7 @@ const nodesOf = (page) => page.locator('.status').innerText().then((t) => /([\d,
 
 export const fixtureFold = [
   ['a click unfolds a run of runtime frames, and another folds it', async (browser, url) => {
-    const { page, faults } = await open(browser, url);
+    const { page, faults } = await open(browser, `${url}/explore`);
     await drawn(page);
     const frames = await nodesOf(page);
     const [first] = await row(page, 2);
@@ -32,7 +32,7 @@ export const fixtureFold = [
   }],
 
   ['disabled folding is in the URL and in the browser storage, enabled folding in neither', async (browser, url) => {
-    const { page } = await open(browser, url);
+    const { page } = await open(browser, `${url}/explore`);
     await drawn(page);
     assert.equal(has(page, 'fold'), null);
     const whole = page.url();
@@ -47,13 +47,13 @@ export const fixtureFold = [
     await page.locator('#fold').click();
     await settle(page);
     assert.equal(has(page, 'fold'), null);
-    await page.goto(url);
+    await page.goto(`${url}/explore`);
     await drawn(page);
     assert.match((await row(page, 2))[0].name, /^3 frames/);
   }],
 
   ['a match within a folded run marks the run, whose tooltip counts its matches', async (browser, url) => {
-    const { page } = await open(browser, `${url}/?search=${encodeURIComponent('scheduler::multi_thread')}`);
+    const { page } = await open(browser, `${url}/explore?search=${encodeURIComponent('scheduler::multi_thread')}`);
     await drawn(page);
     const share = () => page.locator('#matched b').innerText();
     await page.locator('#matched b').waitFor();
@@ -68,7 +68,7 @@ export const fixtureFold = [
   }],
 
   ['Escape zooms out of a folded run in one step', async (browser, url) => {
-    const { page } = await open(browser, url);
+    const { page } = await open(browser, `${url}/explore`);
     await drawn(page);
     const [deep] = await row(page, 4);
     await page.mouse.click(deep.x, deep.y);
@@ -80,7 +80,7 @@ export const fixtureFold = [
   }],
 
   ['a search shows its widest match, and Enter and Shift+Enter go to the next and the previous one', async (browser, url) => {
-    const { page, faults } = await open(browser, `${url}/?fold=off&view=flame`, { height: 560 });
+    const { page, faults } = await open(browser, `${url}/explore?fold=off&view=flame`, { height: 560 });
     await drawn(page);
     const box = await page.locator('.flame-host').boundingBox();
     const focus = async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { drawn, open, row, settle, shot } from './browser.mjs';
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
-const explore = (more = {}) => `/?${new URLSearchParams({ type: CPU, selector: '{service_name="davy"}', from: 'now-1h', ...more })}`;
+const explore = (more = {}) => `/explore?${new URLSearchParams({ type: CPU, selector: '{service_name="davy"}', from: 'now-1h', ...more })}`;
 const params = (page) => new URL(page.url()).searchParams;
 
 export const fixtureFunctions = [

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { drawn, open, settle, shot } from './browser.mjs';
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
-const explore = (more = {}) => `/?${new URLSearchParams({ type: CPU, selector: '{service_name="davy"}', from: 'now-1h', ...more })}`;
+const explore = (more = {}) => `/explore?${new URLSearchParams({ type: CPU, selector: '{service_name="davy"}', from: 'now-1h', ...more })}`;
 
 export const fixtureRobust = [
   ['a script that does not arrive is explained', async (browser, url) => {
     const { page } = await open(browser, 'about:blank');
     await page.route('**/assets/App-*.js', (route) => route.abort());
-    await page.goto(url);
+    await page.goto(`${url}/explore`);
     await page.locator('.empty [role=alert]').waitFor();
     assert.match(await page.locator('.empty').innerText(), /could not be loaded/);
     await page.unroute('**/assets/App-*.js');
@@ -32,7 +32,7 @@ export const fixtureRobust = [
   }],
 
   ['names of 64 KiB and names that change the direction of text fill neither the screen nor the URL', async (browser, url) => {
-    const { page, faults } = await open(browser, `${url}/?${new URLSearchParams({ type: CPU, selector: '{service_name="odd"}', by: '' })}`);
+    const { page, faults } = await open(browser, `${url}/explore?${new URLSearchParams({ type: CPU, selector: '{service_name="odd"}', by: '' })}`);
     await drawn(page);
     const box = await page.locator('.flame-host canvas').boundingBox();
     await page.mouse.move(box.x + 40, box.y + 27);

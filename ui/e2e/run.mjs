@@ -12,6 +12,7 @@ import { commonFleet, fixtureFleet } from './workers.mjs';
 import { fixtureFunctions } from './functions.mjs';
 import { fixtureRobust } from './robust.mjs';
 import { fixtureFold } from './fold.mjs';
+import { commonIncident, fixtureIncident } from './incident.mjs';
 import { commonMembers, fixtureMembers } from './members.mjs';
 import { onlyServer } from './svg.mjs';
 import { serve } from '../fixture/server.mjs';
@@ -23,8 +24,8 @@ const only = process.argv.find((a) => a.startsWith('--only='))?.slice(7);
 const browser = await launch();
 let passed = 0;
 const failures = [];
-const both = [...common, ...commonMembers, ...commonArchive, ...commonFleet];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet] : [...both, ...onlyServer];
+const both = [...common, ...commonIncident, ...commonMembers, ...commonArchive, ...commonFleet];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

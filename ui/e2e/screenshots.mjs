@@ -46,7 +46,7 @@ await members.waitForTimeout(REPLY_MS);
 await members.screenshot({ path: file('members') });
 await toggle(members, 'dashboard fixed');
 await members.waitForTimeout(2_000);
-const { page: explore } = await open(browser, `${url}/?from=now-15m`, { width: 1500, height: 860 });
+const { page: explore } = await open(browser, `${url}/explore?from=now-15m`, { width: 1500, height: 860 });
 await drawn(explore, 60_000);
 await explore.waitForTimeout(2_000);
 await explore.screenshot({ path: file('explore') });

@@ -1,7 +1,7 @@
 // The query API on the origin that served the page.
 
 import { ProblemError, problemFrom } from './problem';
-import type { SeriesAnswer, TopAnswer } from './types';
+import type { ChangesAnswer, SeriesAnswer, TopAnswer } from './types';
 
 export interface Query {
   type?: string;
@@ -19,9 +19,10 @@ export interface Query {
   focus?: string;
   ignore?: string;
   hide?: string;
+  against?: string;
 }
 
-export type Operation = 'types' | 'labels' | 'series' | 'flamegraph' | 'diff' | 'top' | 'pprof' | 'folded' | 'svg';
+export type Operation = 'types' | 'labels' | 'series' | 'changes' | 'flamegraph' | 'diff' | 'top' | 'pprof' | 'folded' | 'svg';
 
 export function urlOf(operation: Operation, query: Query, base = document.baseURI): string {
   const url = new URL(`api/v1/profiles/${operation}`, new URL('.', base));
@@ -56,6 +57,7 @@ async function json<T>(operation: Operation, query: Query, signal: AbortSignal):
 export const types = (q: Query, signal: AbortSignal): Promise<string[]> => json('types', q, signal);
 export const labels = (q: Query, signal: AbortSignal): Promise<string[]> => json('labels', q, signal);
 export const series = (q: Query, signal: AbortSignal): Promise<SeriesAnswer> => json('series', q, signal);
+export const changes = (q: Query, signal: AbortSignal): Promise<ChangesAnswer> => json('changes', q, signal);
 export const top = (q: Query, signal: AbortSignal): Promise<TopAnswer> => json('top', q, signal);
 
 export async function flamegraph(q: Query, signal: AbortSignal): Promise<ArrayBuffer> {

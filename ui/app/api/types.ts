@@ -225,3 +225,53 @@ export interface ArchiveOverview {
   cost: { requests: number; bytes: number; cached_bytes: number; decoded_bytes: number };
   partial: string[];
 }
+
+export type Base = 'hour' | 'day' | 'week';
+export type MeasureName = 'cpu' | 'heap' | 'allocations' | 'requests' | 'errors' | 'p99';
+export type ChangeKind = 'grew' | 'shrank' | 'new' | 'gone' | 'same' | 'unknown';
+
+export interface ChangesRange {
+  name: 'now' | Base;
+  from: number;
+  until: number;
+  effective_from: number;
+  effective_until: number;
+  /** Where there are windows; 0 without any. */
+  covered_from: number;
+  covered_until: number;
+  windows: number;
+  partial: string[];
+}
+
+export interface ChangesMeasure {
+  name: MeasureName;
+  unit: string;
+  type: string;
+  /** Sums over all groups; percentiles do not add up. */
+  now?: number;
+  before?: Partial<Record<Base, number>>;
+}
+
+export interface UsageChange {
+  labels: Record<string, string>;
+  measure: MeasureName;
+  kind: ChangeKind;
+  /** The change as a share of all groups. */
+  score: number;
+  now: number;
+  /** Without the ranges that do not have the measure. */
+  before: Partial<Record<Base, number>>;
+}
+
+/** The usage of each group now, against an hour, a day and a week ago, ranked by change. */
+export interface ChangesAnswer {
+  from: number;
+  until: number;
+  by: string[];
+  selector: string;
+  against: Base | null;
+  ranges: ChangesRange[];
+  measures: ChangesMeasure[];
+  cut: number;
+  changes: UsageChange[];
+}

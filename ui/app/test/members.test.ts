@@ -199,6 +199,6 @@ describe('URL', () => {
   });
 
   test('the last segment of the path determines the page under any prefix', () => {
-    expect(['/', '/members', '/davy/members', '/davy/archive', '/davy/', '/members/x', '/nope'].map(pageOf)).toEqual(['explore', 'members', 'members', 'archive', 'explore', null, null]);
+    expect(['/', '/members', '/davy/members', '/davy/archive', '/davy/', '/members/x', '/nope'].map((path) => pageOf(new URL(path, 'http://davy')))).toEqual(['incident', 'members', 'members', 'archive', 'incident', null, null]);
   });
 });

@@ -142,7 +142,7 @@ describe('link to a flame graph', () => {
 
   test('Explore parses it to the selector, type and range of the line', () => {
     const s = parse(flameUrl('davy', { member: 'api', op: 'ListAllJobs' }, 'heap'));
-    expect(s.path).toBe('/');
+    expect(s.path).toBe('/explore');
     expect(formatSelector(s.matchers)).toBe('{service_name="davy",member="api",op="ListAllJobs"}');
     expect(s.type).toBe('memory:inuse_space:bytes:space:bytes');
     expect(s.range).toEqual({ from: 'now-15m', until: 'now' });

@@ -4,7 +4,7 @@ import { PAGES, type Page } from '../logic/route';
 export function Nav({ page }: { page: Page | null }) {
   return (
     <>
-      <a class="brand" href={page === null || page === 'explore' ? './' : `./${page}`} title="Reset this page">
+      <a class="brand" href={page === null || page === 'incident' ? './' : `./${page}`} title="Reset this page">
         <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
           <path d="M8 1c1 3-3 4-3 8a3 3 0 0 0 6 0c0-1-.4-1.8-.9-2.5C9.9 8 9 8.3 9 8.3 9.6 6 9.5 3 8 1z" fill="currentColor" />
           <path d="M3 14.5h10" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" />

@@ -28,5 +28,5 @@ export function flameUrl(service: string, about: About, profile: Profile): strin
     if (value !== undefined) matchers.push({ name, op: '=', value: value === UNTAGGED ? '' : value });
   }
   const by = about.op !== undefined ? [] : about.member !== undefined ? ['op'] : ['member'];
-  return `./${toUrl({ ...DEFAULTS, type: TYPES[profile], matchers, by, range: { from: FROM, until: 'now' } })}`;
+  return `./explore${toUrl({ ...DEFAULTS, type: TYPES[profile], matchers, by, range: { from: FROM, until: 'now' } })}`;
 }

@@ -21,7 +21,7 @@ export function Services({ of }: { of: ArchiveOverview }) {
           <tbody>
             {listed.map(({ service, hour_bytes, day_bytes, month_bytes }) => (
               <tr key={service}>
-                <td class="service"><a href={`./${toUrl({ ...DEFAULTS, matchers: withService(service) })}`} title={`Flame graph of ${service}`}>{service}</a></td>
+                <td class="service"><a href={`./explore${toUrl({ ...DEFAULTS, matchers: withService(service) })}`} title={`Flame graph of ${service}`}>{service}</a></td>
                 <td class="number">{hour_bytes === 0 ? '–' : bytesText(hour_bytes)}</td>
                 <td class="number">{day_bytes === 0 ? '–' : bytesText(day_bytes)}</td>
                 <td class="number">{month_bytes === 0 ? '–' : bytesText(month_bytes)}</td>
