@@ -1,6 +1,7 @@
 //! An archive: ingestion, queries and compaction on one bucket.
 
 use crate::bucket::Bucket;
+use crate::captures::Captures;
 use crate::compact::{Compactor, LiveRules};
 use crate::ingest::{self, Ingest};
 use crate::limits::LiveLimits;
@@ -60,6 +61,12 @@ impl Archive {
     /// Merges segments into blocks; [`Compactor::run`] is the member `archive.compactor`.
     pub fn compactor(&self) -> Compactor {
         self.compactor.clone()
+    }
+
+    /// Captures of heaps.
+    pub fn captures(&self) -> Captures {
+        let random = Arc::clone(&self.random);
+        Captures::new(Arc::clone(&self.bucket), self.clock.clone(), random)
     }
 
     /// Answers queries.

@@ -1,5 +1,6 @@
 //! Compaction: merges segments into blocks and deletes what blocks cover.
 
+mod captures;
 mod compactor;
 mod day;
 mod expire;

@@ -4,6 +4,7 @@ mod period;
 
 pub use period::{Day, Hour, Month, Period};
 
+use davy_base::Timestamp;
 use object_store::path::Path;
 use period::hh;
 use ulid::Ulid;
@@ -115,6 +116,7 @@ pub const META: &str = "meta.json";
 /// The object with the names of the segments whose windows a day block holds.
 pub const SEGMENTS: &str = "segments.json";
 const SEGMENT: &str = ".segment";
+const CAPTURES: &str = "captures";
 pub(crate) const ARCHIVERS: &str = ".archivers";
 
 impl Keys {
@@ -220,6 +222,24 @@ impl Keys {
                 self.path(&[tenant, "blocks", "month", &month, id, file])
             }
         }
+    }
+
+    /// The folder of a tenant's captures.
+    pub fn captures(&self, tenant: &Tenant) -> Path {
+        self.path(&[tenant.key(), CAPTURES])
+    }
+
+    /// The folder of the captures of a day.
+    pub fn captures_of_day(&self, tenant: &Tenant, day: Day) -> Path {
+        self.path(&[tenant.key(), CAPTURES, &day.to_string()])
+    }
+
+    /// An object of a capture, in the folder of the day of its id. `end` is the end of its name.
+    pub fn capture(&self, tenant: &Tenant, id: Ulid, end: &str) -> Path {
+        let at = i64::try_from(id.timestamp_ms()).unwrap_or(i64::MAX);
+        let day = Day::of(Hour::of(Timestamp::from_millis(at)));
+        let file = format!("{id}{end}");
+        self.path(&[tenant.key(), CAPTURES, &day.to_string(), &file])
     }
 
     /// The folder of copies of a tenant's damaged objects.

@@ -5,6 +5,7 @@ mod archive;
 mod blocking;
 pub mod bucket;
 mod cache;
+mod captures;
 pub mod compact;
 pub mod copy;
 pub mod error;
@@ -32,6 +33,7 @@ pub mod time;
 pub mod types;
 
 pub use archive::{Archive, OPERATIONS};
+pub use captures::{Capture, CapturedProcess, Captures, NewCapture};
 pub use error::{Error, ErrorKind, Result};
 pub use limits::{LimitTable, LiveLimits, TenantLimits};
 pub use options::ArchiveOptions;

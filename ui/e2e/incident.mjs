@@ -74,6 +74,42 @@ export const fixtureIncident = [
     await page.waitForFunction(() => document.querySelector('#pinned') === null);
   }],
 
+  ['a heap is captured with a reason, listed and opened, and a reload opens it again', async (browser) => {
+    const own = await serve({ token: 'secret' });
+    try {
+      const { page, faults } = await incident(browser, own.url, '/', { width: 1440, theme: 'light' });
+      const row = page.locator('.changes tbody tr.change', { hasText: 'api' }).filter({ has: page.locator('.measure', { hasText: 'Heap' }) });
+      await row.locator('.capture-now').click();
+      await page.locator('#capture-why').fill('it grows by the minute');
+      await page.locator('#capture-who').fill('');
+      await page.keyboard.press('Enter');
+      await page.locator('.capture-form .refused', { hasText: 'your name' }).waitFor();
+      await page.locator('#capture-who').fill('ada');
+      await page.keyboard.press('Enter');
+      await page.locator('#capture-token').fill('secret');
+      await page.keyboard.press('Enter');
+      await page.locator('#captured').waitFor();
+      assert.equal(await text(page, '#captured'), 'Captured the heap of 2 processes.');
+      const first = (await page.locator('.capture').first().innerText()).replace(/\s+/g, ' ');
+      assert.match(first, /frontend 4101 on node-1 api 412 MiB ada it grows by the minute Flame graph pprof/);
+      await settle(page);
+      await shot(page, 'captures');
+      assert.match(await page.locator('.pprof').first().getAttribute('href'), /\/api\/v1\/captures\/01M8/);
+      await page.locator('.capture .open').first().click();
+      await drawn(page);
+      assert.match(await text(page, '.local-name'), /Captured heap 01M8/);
+      await page.reload();
+      await drawn(page);
+      assert.match(await text(page, '.local-name'), /Captured heap 01M8/);
+      await page.locator('#close-file').click();
+      await drawn(page);
+      assert.equal(param(page, 'capture'), null);
+      assert.deepEqual(faults.filter((fault) => !/401/.test(fault)), []);
+    } finally {
+      own.server.close();
+    }
+  }],
+
   ['the keyboard alone finds the member that grew', async (browser, url) => {
     const { page } = await incident(browser, url);
     await page.keyboard.press('/');

@@ -21,8 +21,8 @@ pub struct Retained {
     pub tenant: String,
     /// `YYYY-MM-DD/HH`, `YYYY-MM-DD` of a day block, or `YYYY-MM` of a month block.
     pub period: String,
-    /// `segment`, `hour`, `day`, `hourly sums` of a day block, `month`, `series` of a block, or `unfinished` files of a
-    /// block.
+    /// `segment`, `hour`, `day`, `hourly sums` of a day block, `month`, `series` of a block, `unfinished` files of a block,
+    /// or `capture`.
     pub kind: &'static str,
     /// Name of the segment or block.
     pub name: String,
@@ -79,6 +79,7 @@ impl Compactor {
             for (month, listing) in months {
                 all.extend(self.expire_month(&tenant, month, &listing, dry_run).await);
             }
+            all.extend(self.expire_captures(&tenant, dry_run).await?);
         }
         Ok(all)
     }

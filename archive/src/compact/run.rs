@@ -1,6 +1,7 @@
 //! Rounds: the plan of each hour, day and month, applied to the bucket.
 
 use super::compactor::{Compactor, Done};
+use super::expire::Outcome;
 use super::presence::Share;
 use crate::error::Result;
 use crate::key::{Hour, Tenant};
@@ -92,6 +93,16 @@ impl Compactor {
                 self.hour(&tenant, hour, listing, now, &mut done).await?;
             }
             let (days, months) = self.days(&tenant, share, &mut done).await?;
+            let key = format!("{}/captures", tenant.key());
+            if share.contains(&key, now, now) {
+                for expired in self.expire_captures(&tenant, false).await? {
+                    match expired.outcome {
+                        Outcome::Deleted => done.deleted += 1,
+                        Outcome::Failed(error) => done.failed.push(error),
+                        Outcome::Due | Outcome::Kept => {}
+                    }
+                }
+            }
             due_days += days;
             due_months += months;
         }

@@ -3,6 +3,7 @@
 mod agents;
 mod bounds;
 mod bucket;
+mod captures;
 mod copies;
 mod filters;
 mod foreign;

@@ -2,11 +2,13 @@
 
 mod assets;
 mod forward;
+mod heap;
 mod listener;
 mod serve;
 mod unix;
 
 pub(crate) use assets::router as assets;
 pub(crate) use forward::{ChildClient, absent};
+pub(crate) use heap::heap_source;
 pub(crate) use listener::{Listener, bind, bind_near, bind_socket};
 pub(crate) use serve::serve;

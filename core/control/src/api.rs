@@ -1,6 +1,7 @@
 //! The routes of `/api/v1` except the archive's: members, endpoints, processes, the audit log, health.
 
 pub(crate) mod builds;
+pub(crate) mod captures;
 pub(crate) mod change;
 pub(crate) mod discovery;
 mod events;
@@ -19,6 +20,7 @@ use axum::{Json, Router};
 use davy_store::{AuditRow, ProcessRow, Store};
 use serde::Deserialize;
 
+pub use captures::{CaptureOptions, HeapSource};
 pub use rows::{EndpointRow, LastRun, MemberRow};
 
 /// Processes in a response, at most.
@@ -29,7 +31,7 @@ const AUDIT_DEFAULT: u32 = 100;
 const AUDIT_MAX: u32 = 1_000;
 
 /// The routes of the member `api`, except the description. `store` is on the budget of that member.
-pub(crate) fn router(control: &Control, store: Store) -> Router {
+pub(crate) fn router(control: &Control, store: Store, captures: CaptureOptions) -> Router {
     // Small responses use the budget of `control`, so that many requests for `ListAllJobs`, the large one,
     // can't block them.
     let reads = Router::new()
@@ -42,6 +44,7 @@ pub(crate) fn router(control: &Control, store: Store) -> Router {
         .merge(fleet::router(control))
         .merge(builds::router(control, store.clone()))
         .merge(overview::router(control, store.clone()))
+        .merge(captures::router(control, captures))
         .merge(jobs::router(store))
 }
 

@@ -29,7 +29,7 @@ mod worker_meter;
 
 pub use access::{Access, AccessOptions, Caller, Connection};
 pub use api::health::health_router;
-pub use api::{EndpointRow, LastRun, MemberRow, emergency_router};
+pub use api::{CaptureOptions, EndpointRow, HeapSource, LastRun, MemberRow, emergency_router};
 pub use control::{Check, Control, ControlOptions, Identity};
 pub use debug_port::DebugPort;
 pub use endpoints::{Disconnect, Endpoints, Fleet, ListenerKind, finish};

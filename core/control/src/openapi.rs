@@ -1,5 +1,6 @@
 //! The OpenAPI description, made from the table of operations.
 
+mod captures;
 mod content;
 mod overview;
 mod rows;
@@ -20,11 +21,11 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The routes of the member `api`. `store` is on the budget of that member.
-pub fn router(control: &Control, store: Store) -> Router {
+pub fn router(control: &Control, store: Store, captures: api::CaptureOptions) -> Router {
     let description = Router::new()
         .route("/api/v1/openapi.json", get(description))
         .with_state(control.clone());
-    api::router(control, store).merge(description)
+    api::router(control, store, captures).merge(description)
 }
 
 async fn description(State(control): State<Control>) -> Json<Value> {

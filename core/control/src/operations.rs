@@ -84,6 +84,25 @@ const OWN: &[Operation] = &[
     .with(&[LIMIT, BEFORE]),
     api(
         "GET",
+        "/api/v1/captures",
+        "ListCaptures",
+        "Lists the heap profiles that operators have captured, newest first",
+    )
+    .with(&[CAPTURES]),
+    api(
+        "POST",
+        "/api/v1/captures",
+        "CreateCapture",
+        "Captures the heap of a process, or of each process that hosts a member, and keeps it in the bucket",
+    ),
+    api(
+        "GET",
+        "/api/v1/captures/{id}",
+        "GetCapture",
+        "Returns a captured heap as gzipped pprof",
+    ),
+    api(
+        "GET",
         "/api/v1/jobs",
         "ListAllJobs",
         "Lists the jobs of all teams with their last builds",
@@ -109,6 +128,12 @@ const LIMIT: Parameter = Parameter::new(
     ParameterKind::Integer,
     "50",
     "Maximum number of entries; 100 by default, at most 1,000",
+);
+const CAPTURES: Parameter = Parameter::new(
+    "limit",
+    ParameterKind::Integer,
+    "50",
+    "Maximum number of captures; 50 by default, at most 1,000",
 );
 const BEFORE: Parameter = Parameter::new(
     "before",

@@ -17,18 +17,18 @@ export interface Caller {
 const TIMEOUT_MS = 8_000;
 const address = (path: string): string => new URL(`api/v1/${path}`, new URL('.', document.baseURI)).href;
 
-async function send(path: string, init: RequestInit): Promise<Response> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+export async function send(path: string, init: RequestInit, timeoutMs = TIMEOUT_MS): Promise<Response> {
+  const timeout = AbortSignal.timeout(timeoutMs);
   try {
     return await fetch(address(path), { ...init, signal: timeout });
   } catch (error) {
     if (!timeout.aborted) throw error;
-    const title = `Davy did not respond within ${TIMEOUT_MS / 1000} s`;
+    const title = `Davy did not respond within ${timeoutMs / 1000} s`;
     throw new ProblemError({ title, detail: '', status: 0 });
   }
 }
 
-async function refusal(response: Response): Promise<ProblemError> {
+export async function refusal(response: Response): Promise<ProblemError> {
   const type = response.headers.get('content-type') ?? '';
   return new ProblemError(problemFrom(response.status, type, await response.text()));
 }

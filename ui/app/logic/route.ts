@@ -13,7 +13,7 @@ export const PAGES: readonly { id: Page; label: string; href: string }[] = [
 ];
 
 /** Parameters that only Explore has: earlier links to it have no path. */
-const OF_EXPLORE = ['type', 'selector', 'view', 'search', 'pick', 'fn', 't', 'colour', 'order', 'growth', 'fold', 'plot', 'live', 'allocators'];
+const OF_EXPLORE = ['type', 'selector', 'view', 'search', 'pick', 'fn', 't', 'colour', 'order', 'growth', 'fold', 'plot', 'live', 'allocators', 'capture'];
 
 /** The page of an address, by the last segment of its path; null if there is none. */
 export function pageOf({ pathname, search, hash }: { pathname: string; search: string; hash: string }): Page | null {

@@ -39,6 +39,8 @@ export interface State {
   /** The function whose callers and callees are shown, as `nameKey`. */
   fn: string;
   transforms: Transform[];
+  /** The id of a captured heap that is shown in place of the archive's profiles; empty for none. */
+  capture: string;
   /** Seconds between refreshes; 0: no refreshes. */
   live: number;
 }
@@ -61,6 +63,7 @@ export const DEFAULTS: State = {
   plot: 'stack',
   fn: '',
   transforms: [],
+  capture: '',
   live: 0,
 };
 
@@ -88,6 +91,7 @@ export function toUrl(state: State): string {
   if (state.plot !== 'stack') q.set('plot', state.plot);
   if (state.fn) q.set('fn', state.fn);
   for (const t of state.transforms) q.append('t', toText(t));
+  if (state.capture) q.set('capture', state.capture);
   if (state.live) q.set('live', String(state.live));
   const fragment = new URLSearchParams(state.zoom.length > 0 ? [['zoom', state.zoom.join('.')]] : []);
   const query = readable(q.toString());
@@ -149,6 +153,7 @@ export function fromUrl(search: string, hash: string): State {
     plot: one<Plot>('plot', ['stack', 'lines'], 'stack'),
     fn: q.get('fn') ?? '',
     transforms: q.getAll('t').map(fromText).filter((t) => t !== null).reduce(pushed, []),
+    capture: /^[0-9A-Z]{26}$/.test(q.get('capture') ?? '') ? q.get('capture')! : '',
     live: (LIVE as readonly number[]).includes(live) ? live : 0,
   };
 }

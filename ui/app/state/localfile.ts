@@ -31,7 +31,7 @@ export async function openFile(file: File): Promise<void> {
   try {
     if (file.size > FILE_BYTES_MAX) throw new Error(`it has ${formatValue(file.size, 'bytes')}, the maximum is ${formatValue(FILE_BYTES_MAX, 'bytes')}`);
     const buffer = await file.arrayBuffer();
-    update({ zoom: [], transforms: [], fn: '', pick: null, search: '', ...(state.peek().view === 'sandwich' ? { view: 'both' as const } : {}) });
+    update({ capture: '', zoom: [], transforms: [], fn: '', pick: null, search: '', ...(state.peek().view === 'sandwich' ? { view: 'both' as const } : {}) });
     show(file.name, await askWorker({ kind: 'open', buffer, as: arrangement() }));
   } catch (error) {
     fileProblem.value = `${file.name} could not be opened: ${error instanceof Error ? error.message : String(error)}.`;
@@ -51,12 +51,28 @@ export async function chooseKind(kind: number): Promise<void> {
   }
 }
 
+/** Opens the capture that the address names. Its profile comes from the bucket, not from this computer. */
+export async function openCapture(id: string): Promise<void> {
+  const name = `heap ${id}`;
+  opening.value = name;
+  try {
+    const blob = await (await import('../api/captures')).profile(id);
+    const { zoom, transforms, search } = state.peek();
+    show(`Captured heap ${id}`, await askWorker({ kind: 'open', buffer: await blob.arrayBuffer(), as: arrangement() }));
+    update({ zoom, transforms, search }, 'replace');
+  } catch (error) {
+    update({ capture: '' }, 'replace');
+    fileProblem.value = `The capture ${id} could not be opened: ${error instanceof Error ? error.message : String(error)}.`;
+  }
+  opening.value = '';
+}
+
 /** Shows the server's profiles again. */
 export function closeFile(): void {
   batch(() => {
     local.value = null;
     shown.value = null;
-    update({ zoom: [], transforms: [], fn: '', search: '' });
+    update({ capture: '', zoom: [], transforms: [], fn: '', search: '' });
   });
   refresh();
 }

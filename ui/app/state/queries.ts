@@ -22,7 +22,7 @@ const MINUTE = 60_000;
 // live page.
 // A local file needs no requests.
 const wholeMinutes = computed(() =>
-  span.value === null || local.value !== null
+  span.value === null || local.value !== null || state.value.capture !== ''
     ? null
     : {
         from: Math.floor(span.value.from / MINUTE) * MINUTE,

@@ -6,32 +6,12 @@ import { problemOf, problemText } from '../api/problem';
 import { type Action, type ActionRequest, actionsOf, request, validationError } from '../logic/members/actions';
 import type { TableLine } from '../logic/members/lines';
 import { refreshSoon } from './fleet';
+import { asksToken, remember, token, who } from './operator';
 
-const WHO = 'davy.who';
-const TOKEN = 'davy.token';
 const REPLY_SHOWN_MS = 20_000;
 
-// A browser may forbid storage. The form then asks for the name every time the page is loaded.
-function stored(storage: () => Storage, key: string): string {
-  try {
-    return storage().getItem(key) ?? '';
-  } catch {
-    return '';
-  }
-}
-function store(storage: () => Storage, key: string, value: string): void {
-  try {
-    storage().setItem(key, value);
-  } catch {
-    // See above.
-  }
-}
-
-export const who = signal(stored(() => localStorage, WHO));
-export const token = signal(stored(() => sessionStorage, TOKEN));
+export { asksToken, token, who };
 export const asksName = signal(who.peek() === '');
-/** Whether the server has refused a change without its token. */
-export const asksToken = signal(false);
 
 export interface Form {
   line: TableLine;
@@ -86,12 +66,7 @@ export async function send(fields: Fields): Promise<void> {
   const wanted: ActionRequest = { action, why: fields.why, limit: fields.limit, slot: fields.slot };
   refusal.value = validationError(wanted, fields.who);
   if (refusal.peek() !== null) return;
-  who.value = fields.who.trim();
-  store(() => localStorage, WHO, who.peek());
-  if (fields.token.trim() !== '') {
-    token.value = fields.token.trim();
-    store(() => sessionStorage, TOKEN, token.peek());
-  }
+  remember(fields.who, fields.token);
   sending.value = true;
   try {
     const reply = await api.change(request(line, wanted), { who: who.peek(), token: token.peek() });

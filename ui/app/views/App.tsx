@@ -7,6 +7,7 @@ import { typeLabel } from '../logic/profiletypes';
 import { flame, matchingServices, services, types } from '../state/queries';
 import { local, pick, service, span, state } from '../state/explore';
 import { helpOpen } from '../state/help';
+import { openCapture } from '../state/localfile';
 import { zoomOut } from '../state/zoom';
 import { Breadcrumb } from './Breadcrumb';
 import { Filters } from './Filters';
@@ -51,6 +52,11 @@ export function App() {
     };
     addEventListener('keydown', key);
     return () => removeEventListener('keydown', key);
+  }, []);
+
+  useEffect(() => {
+    const { capture } = state.peek();
+    if (capture !== '') void openCapture(capture);
   }, []);
 
   const { view, type } = state.value;

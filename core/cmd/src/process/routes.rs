@@ -6,6 +6,7 @@ use super::parts::Parts;
 use crate::catalogue::{MemberId, PublicListener};
 use crate::http;
 use axum::Router;
+use davy_archive::Archive;
 use davy_profiler::Profiler;
 use std::collections::BTreeSet;
 
@@ -36,6 +37,10 @@ pub(super) fn listener(
             (MemberId::Api, _) => local.merge(davy_control::api_router(
                 &parts.control,
                 parts.store_of(*member),
+                davy_control::CaptureOptions {
+                    captures: parts.archive.as_ref().map(Archive::captures),
+                    heap: http::heap_source(),
+                },
             )),
             (MemberId::Gateway, _) => local.merge(davy_control::gateway_router(
                 &parts.control,

@@ -239,6 +239,29 @@ impl Operator {
             .map_err(|error| Problem::query_failed("audit entries", error))
     }
 
+    /// Records a capture in the audit log.
+    pub(super) async fn audit_captured(
+        &self,
+        control: &Control,
+        capture: &davy_archive::Capture,
+        why: &str,
+    ) -> Result<(), Problem> {
+        let row = NewAudit {
+            age: Duration::ZERO,
+            operator: self.name.clone(),
+            what: "heap.capture".to_owned(),
+            name: capture.process.kind.clone(),
+            detail: Some(capture.id.clone()),
+            why: (!why.is_empty()).then(|| why.to_owned()),
+            process: Some(control.identity().id.to_string()),
+            source: self.source,
+        };
+        let added = control.0.store.add_audit(&row).await;
+        added
+            .map(drop)
+            .map_err(|error| Problem::query_failed("audit entries", error))
+    }
+
     async fn change(
         self,
         control: &Control,

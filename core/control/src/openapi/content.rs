@@ -1,5 +1,6 @@
 //! Request and response bodies by operation.
 
+use super::captures::{CaptureList, CapturesTaken};
 use super::overview::ArchiveOverview;
 use super::rows::{
     AuditEntry, ChangesResponse, DiffResponse, FlameNode, IngestForm, JobRow, ProcessSummary,
@@ -7,6 +8,7 @@ use super::rows::{
 };
 use super::workload::{BuildSummary, HandleSummary, TaskSchema, WorkerSummary};
 use crate::api::builds::BuildCreated;
+use crate::api::captures::CaptureRequest;
 use crate::api::change::{EndpointChange, MemberChange, Restart};
 use crate::api::discovery::TargetGroup;
 use crate::api::fleet::{WorkerChanged, WorkerKey};
@@ -76,6 +78,7 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
     match id {
         "ToggleMember" => Some((vec![json::<MemberChange>()], true)),
         "ToggleEndpoint" => Some((vec![json::<EndpointChange>()], true)),
+        "CreateCapture" => Some((vec![json::<CaptureRequest>()], true)),
         "RestartMember" => Some((vec![json::<Restart>()], false)),
         "PutSymbols" | "PutBuildInput" | "PutBuildOutput" => Some((vec![other(BYTES)], true)),
         "PutWorkerKey" => Some((vec![json::<WorkerKey>()], true)),
@@ -110,6 +113,8 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         }
         "ListProcesses" => vec![json::<Vec<ProcessSummary>>()],
         "DiscoverProcesses" => vec![json::<Vec<TargetGroup>>()],
+        "ListCaptures" => vec![json::<CaptureList>()],
+        "CreateCapture" => vec![json::<CapturesTaken>()],
         "ListAudit" => vec![json::<Vec<AuditEntry>>()],
         "ListAllJobs" => vec![json::<Vec<JobRow>>()],
         "GetFleet" => vec![json::<FleetOverview>(), other(EVENT_STREAM)],
@@ -154,8 +159,10 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "QueryFolded" | "Ingest" | "GetLive" | "GetCommandLine" => vec![other(TEXT)],
         "GetReady" => vec![json::<Readiness>()],
         "GetDebugIndex" => vec![other("text/html; charset=utf-8")],
-        "GetBuildOutput" | "GetBuildInput" | "QueryPprof" | "GetCpuProfile" | "GetHeapProfile"
-        | "GetAllocsProfile" | "GetWallProfile" | "GetThreadsProfile" => vec![other(BYTES)],
+        "GetCapture" | "GetBuildOutput" | "GetBuildInput" | "QueryPprof" | "GetCpuProfile"
+        | "GetHeapProfile" | "GetAllocsProfile" | "GetWallProfile" | "GetThreadsProfile" => {
+            vec![other(BYTES)]
+        }
         "GetTasksProfile" => vec![other(BYTES), other(TEXT)],
         _ => Vec::new(),
     }

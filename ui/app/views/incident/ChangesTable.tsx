@@ -4,7 +4,11 @@ import {
   BASE_LABELS, KIND_SIGNS, MEASURE_LABELS, MEASURE_TITLES, type Row, diffLink, formatDelta, formatFactor, formatMeasure, graphLink, switchLink,
 } from '../../logic/incident/texts';
 import { BASES } from '../../logic/incident/urlstate';
+import { form, refused } from '../../state/captures';
 import { ownMembers } from '../../state/incident';
+import { Lazy } from '../Lazy';
+
+const loadForm = () => import('./CaptureForm').then(({ CaptureForm }) => CaptureForm);
 
 /** Drawing thousands of rows every half minute would keep the browser busy. */
 const ROWS_INITIAL = 100;
@@ -35,13 +39,15 @@ export function ChangesTable({ of, rows }: { of: ChangesAnswer; rows: Row[] }) {
   );
 }
 
-function ChangeRow({ of, row: { change, name, of: belongs }, others }: { of: ChangesAnswer; row: Row; others: (typeof BASES)[number][] }) {
+function ChangeRow({ of, row: { key, change, name, of: belongs }, others }: { of: ChangesAnswer; row: Row; others: (typeof BASES)[number][] }) {
   const { kind, measure, labels, now, before, score } = change;
   const then = of.against === null ? undefined : before[of.against];
   const diff = of.against === null ? null : diffLink(of, change, of.against);
   const factor = then === undefined ? '' : formatFactor(now, then);
   const title = measure === 'p99' ? 'Changes are ranked by the share of requests that they concern' : `${(score * 100).toFixed(score < 0.1 ? 1 : 0)}% of all ${MEASURE_LABELS[measure]}`;
+  const isOwn = labels['member'] !== undefined && ownMembers.value.has(labels['member']);
   return (
+    <>
     <tr class={`change ${kind}`}>
       <td class="kind"><span class={`badge ${kind}`} title={title}><span aria-hidden="true">{KIND_SIGNS[kind]}</span> {kind}</span></td>
       <th scope="row" class="name"><a href={graphLink(of, labels, measure)} title="Flame graph of this range"><bdi>{name}</bdi></a>{belongs !== '' && <span class="of"> <bdi>{belongs}</bdi></span>}</th>
@@ -54,8 +60,26 @@ function ChangeRow({ of, row: { change, name, of: belongs }, others }: { of: Cha
       <td class="links">
         {diff !== null && <a class="diff" href={diff} title={`Flame graph of the difference to ${BASE_LABELS[of.against!]}`}>Diff</a>}
         <a class="heap" href={graphLink(of, labels, 'heap')} title="Flame graph of the live heap">Heap</a>
-        {labels['member'] && ownMembers.value.has(labels['member']) && <a class="switch" href={switchLink(labels)} title="Disable, limit or restart on the page Members">Switch</a>}
+        {isOwn && (
+          <>
+            <a class="switch" href={switchLink(labels)} title="Disable, limit or restart on the page Members">Switch</a>
+            <button
+              type="button"
+              class="capture-now link"
+              aria-expanded={form.value?.key === key}
+              title={`Keep the heap of each process that hosts ${labels['member']} in the bucket`}
+              onClick={() => {
+                refused.value = '';
+                form.value = form.peek()?.key === key ? null : { key, member: labels['member'], op: labels['op'] ?? '' };
+              }}
+            >
+              Capture
+            </button>
+          </>
+        )}
       </td>
     </tr>
+    {form.value?.key === key && <tr class="capture-row"><td colSpan={6 + others.length}><Lazy load={loadForm} /></td></tr>}
+    </>
   );
 }

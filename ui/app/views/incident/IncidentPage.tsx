@@ -8,6 +8,7 @@ import { BASES, LENGTHS, MEASURES, toIncidentUrl } from '../../logic/incident/ur
 import { answer, refresh, show, state } from '../../state/incident';
 import { CopyButton } from '../CopyButton';
 import { Nav } from '../Nav';
+import { CaptureList } from './CaptureList';
 import { ChangesTable } from './ChangesTable';
 
 export function IncidentPage() {
@@ -149,6 +150,7 @@ function Body({ of }: { of: ChangesAnswer }) {
       {rows.length > 0 && <ChangesTable of={of} rows={rows} />}
       {same > 0 && !all && <p class="more"><button type="button" id="show-same" onClick={() => show({ all: true })}>Show {counted(same, 'more value')} without a change</button></p>}
       {all && <p class="more"><button type="button" id="hide-same" onClick={() => show({ all: false })}>Show changes only</button></p>}
+      <CaptureList />
       {of.cut > 0 && <p class="hint pad">{counted(of.cut, 'smaller change')} left out: choose a service, or group by member.</p>}
     </>
   );
