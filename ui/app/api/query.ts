@@ -20,6 +20,8 @@ export interface Query {
   ignore?: string;
   hide?: string;
   against?: string;
+  /** The names of frames from the root, whose subtree is wanted. */
+  path?: string[];
 }
 
 export type Operation = 'types' | 'labels' | 'series' | 'changes' | 'flamegraph' | 'diff' | 'top' | 'pprof' | 'folded' | 'svg';
@@ -27,7 +29,8 @@ export type Operation = 'types' | 'labels' | 'series' | 'changes' | 'flamegraph'
 export function urlOf(operation: Operation, query: Query, base = document.baseURI): string {
   const url = new URL(`api/v1/profiles/${operation}`, new URL('.', base));
   for (const [key, value] of Object.entries(query)) {
-    if (value !== undefined && value !== '') url.searchParams.set(key, String(value));
+    if (Array.isArray(value)) for (const one of value) url.searchParams.append(key, String(one));
+    else if (value !== undefined && value !== '') url.searchParams.set(key, String(value));
   }
   return url.href;
 }

@@ -6,7 +6,7 @@ import { type NodeId, ROOT, nodeId } from './units';
 
 // Siblings can share a name: closures and generic functions, for example. All but the largest carry
 // their rank: `name`, `name\t1`, `name\t2`.
-const RANK = '\t';
+export const RANK = '\t';
 
 /** The names from the root's child down to the node. */
 export function pathOf(tree: Tree, names: string[], node: NodeId): string[] {

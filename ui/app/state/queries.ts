@@ -151,6 +151,7 @@ const arrangement = computed<Arrangement>(() => ({
   shapes: shapesOf(state.value.transforms),
   ...(local.value === null ? {} : { filters: filtersOf(state.value.transforms) }),
 }));
+export const arrangementNow = (): Arrangement => arrangement.peek();
 const arrangementKey = computed(() => JSON.stringify(arrangement.value));
 
 /** The filters of the flame graph, the table and the exports. */

@@ -4,13 +4,15 @@ import { colourNodes } from '../logic/colours';
 import { isFolded, lastOfRun, runText } from '../logic/fold';
 import { counted, formatShare, formatValue } from '../logic/format';
 import { type Direction, neighbour } from '../logic/neighbours';
-import { ROOT } from '../logic/units';
+import { type NodeId, ROOT } from '../logic/units';
+import { pathOf } from '../logic/zoompath';
 import { Flame, type Spot } from '../render/flame';
 import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, shown } from '../state/queries';
 import { NODES_MAX, maxNodes, pick, state } from '../state/explore';
+import { detailing, loadBelow } from '../state/detail';
 import { hues } from '../state/timeline';
 import { found, revealed } from '../state/search';
 import { ACTIONS, functionOf, run, undo } from '../state/transforms';
@@ -33,7 +35,7 @@ export function FlamePane() {
       <div class="flame-host" ref={host} />
       <p class="visually-hidden" aria-live="polite" id="focused-frame">{announcement.value}</p>
       {data === null && loading && <p class="curtain">Loading the flame graph…</p>}
-      <div class={loading ? 'progress on' : 'progress'} />
+      <div class={loading || detailing.value ? 'progress on' : 'progress'} />
       <Tooltip pointed={pointed} />
     </section>
   );
@@ -100,7 +102,7 @@ function mount(host: HTMLElement): () => void {
       walk,
       enter: () => {
         const node = focusNode.peek() ?? ROOT;
-        if (atHidden === node && fetched.state.peek().data !== null) loadMore();
+        if (atHidden === node && fetched.state.peek().data !== null) void loadMore(lastOfRun(shown.peek()!.tree, node));
         else if (!foldOrUnfoldRun(node)) zoomTo(node);
         atHidden = null;
       },
@@ -158,7 +160,7 @@ function describe({ canvas }: Flame, host: HTMLElement, { tree, meta }: Loaded):
 
 function choose(flame: Flame, spot: Spot): void {
   if (spot.hidden) {
-    loadMore();
+    void loadMore(spot.node);
     return;
   }
   if (foldOrUnfoldRun(spot.node)) return;
@@ -174,7 +176,10 @@ function describeRow({ tree, frames }: Loaded, node: number): string {
   return tree.run[node] > 0 ? `${name(node)}, first of ${runText(tree, frames, node)}, press Enter to fold` : name(node);
 }
 
-function loadMore(): void {
+/** Requests the frames below a frame; if these do not fit, more frames of the whole. */
+async function loadMore(node: number): Promise<void> {
+  const { tree, frames } = shown.peek()!;
+  if (await loadBelow(pathOf(tree, frames.names, node as NodeId))) return;
   maxNodes.value = Math.min(NODES_MAX, maxNodes.value * 8);
 }
 

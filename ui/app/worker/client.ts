@@ -23,7 +23,7 @@ export class TreeWorker {
 
   ask<R extends Request>(request: R): Promise<Answers[R['kind']]> {
     const id = this.next++;
-    const transfer = request.kind === 'load' || request.kind === 'open' ? [request.buffer] : [];
+    const transfer = request.kind === 'load' || request.kind === 'open' || request.kind === 'graft' ? [request.buffer] : [];
     return new Promise((done, fail) => {
       this.waiting.set(id, { done: done as (answer: unknown) => void, fail });
       this.worker.postMessage({ id, request }, transfer);

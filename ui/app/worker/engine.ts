@@ -4,6 +4,7 @@ import { allocatorFrames } from '../logic/allocator';
 import type { RawDiff, Scale, Sides } from '../logic/compare/diff';
 import { type Decoded, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
+import { graft, nodeAt } from '../logic/graft';
 import { type Tree, byName, layout } from '../logic/layout';
 import { matchesBefore, share } from '../logic/search';
 import type { LocalProfile } from '../logic/files/profile';
@@ -47,6 +48,8 @@ export class Engine {
         return this.compare(request.scale, request.as);
       case 'rank':
         return this.tree && this.decoded && this.sides ? this.comparison!.rankOf(this.tree, this.decoded.frames, this.sides, request.root) : [];
+      case 'graft':
+        return this.graft(request.buffer, request.path, request.as);
       case 'arrange':
         return this.arrange(request.as, performance.now());
       case 'search':
@@ -67,6 +70,20 @@ export class Engine {
   private load(buffer: ArrayBuffer, as: Arrangement): Loaded {
     const began = performance.now();
     this.take(decode(buffer));
+    return this.arrange(as, began);
+  }
+
+  /** Puts the subtree of a path into the place of the one that is loaded. */
+  private graft(buffer: ArrayBuffer, path: string[], as: Arrangement): Loaded | null {
+    const began = performance.now();
+    if (!this.decoded || !this.whole) return null;
+    const sub = decode(buffer);
+    const subTree = layout(sub.columns);
+    const node = nodeAt(this.whole, this.decoded.frames.names, path);
+    const other = nodeAt(subTree, sub.frames.names, path);
+    const grafted = node === null || other === null ? null : graft(this.decoded, this.whole, node, sub, subTree, other);
+    if (grafted === null) return null;
+    this.take(grafted);
     return this.arrange(as, began);
   }
 

@@ -29,6 +29,7 @@ export type Request =
   | { kind: 'rank'; root: number }
   | { kind: 'open'; buffer: ArrayBuffer; as: Arrangement }
   | { kind: 'choose'; index: number; as: Arrangement }
+  | { kind: 'graft'; buffer: ArrayBuffer; path: string[]; as: Arrangement }
   | { kind: 'arrange'; as: Arrangement }
   | { kind: 'search'; matches: Matches; root: number }
   | { kind: 'sandwich'; key: string }
@@ -84,6 +85,8 @@ export interface Answers {
   scale: Compared;
   rank: RankRow[];
   arrange: Loaded;
+  /** Null if the frames do not fit. */
+  graft: Loaded | null;
   search: Found | null;
   top: FunctionRow[];
   sandwich: Laid | null;
