@@ -3,7 +3,7 @@
 use crate::bucket::Bucket;
 use crate::captures::Captures;
 use crate::compact::{Compactor, LiveRules};
-use crate::ingest::{self, Ingest};
+use crate::ingest::{self, Ingest, SymbolStore};
 use crate::limits::LiveLimits;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
@@ -56,6 +56,11 @@ impl Archive {
     /// Accepts pushes; [`Ingest::run`] is the member `archive.ingest`.
     pub fn ingest(&self) -> Ingest {
         self.ingest.clone()
+    }
+
+    /// Stores and describes the symbols of builds.
+    pub fn symbols(&self) -> SymbolStore {
+        SymbolStore::new(self.ingest.clone())
     }
 
     /// Merges segments into blocks; [`Compactor::run`] is the member `archive.compactor`.
@@ -137,6 +142,16 @@ pub const OPERATIONS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/symbols", "ListSymbols"),
     ("GET", "/api/v1/symbols/{build_id}", "GetSymbols"),
     ("PUT", "/api/v1/symbols/{build_id}", "PutSymbols"),
+    (
+        "POST",
+        "/debuginfo.v1alpha1.DebuginfoService/{method}",
+        "DebuginfoService",
+    ),
+    (
+        "POST",
+        "/debuginfo.v1alpha1.DebuginfoService/Upload/{build_id}",
+        "UploadDebugFile",
+    ),
     ("GET", "/api/v1/archive", "GetArchive"),
     ("GET", "/api/v1/profiles/types", "ListProfileTypes"),
     ("GET", "/api/v1/profiles/labels", "ListProfileLabels"),

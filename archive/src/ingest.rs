@@ -16,6 +16,7 @@ mod open;
 mod sample_types;
 mod service;
 mod suffix;
+mod symbol_store;
 mod symbols;
 mod tenant;
 
@@ -25,4 +26,5 @@ pub use http::router;
 pub use memory::Reservation;
 pub use sample_types::SampleTypes;
 pub use service::Ingest;
+pub use symbol_store::{StoredSymbols, SymbolStore};
 pub use tenant::tenant;

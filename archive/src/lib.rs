@@ -40,3 +40,4 @@ pub use options::ArchiveOptions;
 pub use overview::overview_router;
 pub use prices::Prices;
 pub use progress::Progress;
+pub use symbols::{Fetching, MissingBuild};

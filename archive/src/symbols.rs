@@ -2,10 +2,12 @@
 
 mod cache;
 mod lookup;
+mod missing;
 mod session;
 mod source;
 mod store;
 
+pub use missing::{Fetching, MissingBuild};
 pub(crate) use session::Session;
 pub(crate) use source::Symbols;
 pub(crate) use store::{Stored, Upload};

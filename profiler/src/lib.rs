@@ -72,5 +72,5 @@ pub use sampler::HZ_MAX;
 pub use stats::{Dropped, HeapStats, LiveBytes, LiveHeap, Stats};
 pub use symbolizer::serve_if_asked;
 #[cfg(native)]
-pub use symbolizer::{SymbolSources, build_symbol_index};
+pub use symbolizer::{SymbolSources, build_symbol_index, build_symbol_index_in_child};
 pub use thread::register_thread;

@@ -14,8 +14,8 @@ mod names;
 mod split;
 mod unwind_table;
 
-pub use child::serve_if_asked;
 pub(crate) use child::{build, children, cpu_nanos};
+pub use child::{build_symbol_index_in_child, serve_if_asked};
 pub(crate) use index::of_memory;
 pub use index::{SymbolSources, build_symbol_index};
 

@@ -34,6 +34,23 @@ pub(crate) fn client(ca_file: Option<&Path>) -> Result<HttpClient, SettingsError
     Ok(HttpClient::new(Recorded(client)))
 }
 
+/// A client of other servers than object stores, which trusts the certificate authorities of the system. It follows a few
+/// redirects, so it must not carry credentials.
+///
+/// # Errors
+///
+/// If TLS cannot be configured.
+pub fn web_client() -> Result<reqwest::Client, SettingsError> {
+    let failed = |error: reqwest::Error| SettingsError(format!("cannot configure TLS: {error}"));
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(None)?)
+        .user_agent(concat!("davy/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::limited(3))
+        .build()
+        .map_err(failed)
+}
+
 fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, SettingsError> {
     let failed = |reason: String| SettingsError(format!("cannot configure TLS: {reason}"));
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

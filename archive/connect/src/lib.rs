@@ -3,6 +3,7 @@
 mod asking;
 mod bars;
 mod codec;
+mod debuginfo;
 mod dot;
 mod exchange;
 mod frame;
@@ -19,5 +20,5 @@ mod service;
 mod status;
 mod tree;
 
-pub use service::{otlp_router, router};
+pub use service::{debuginfo_router, otlp_router, router};
 pub use status::{Code, Status};

@@ -1,5 +1,6 @@
 //! The routes of the services.
 
+use crate::debuginfo;
 use crate::exchange::{self, no_trailers, unknown, unsupported};
 use crate::messages::minor::{Empty, VersionResponse};
 use crate::otlp;
@@ -51,6 +52,11 @@ pub fn router(archive: &Archive) -> Router {
 /// The routes of OTLP profiles.
 pub fn otlp_router(archive: &Archive) -> Router {
     otlp::routes(archive.ingest())
+}
+
+/// The routes of the service of debug files, except that of the files.
+pub fn debuginfo_router(archive: &Archive) -> Router {
+    debuginfo::routes(archive.symbols())
 }
 
 async fn querier(

@@ -246,6 +246,11 @@ pub const METRICS: &[MetricEntry] = &[
         "Merges, by result.",
     ),
     counter(
+        "davy_archive_debug_files_total",
+        &["source", "result"],
+        "Debug files that were uploaded or fetched from debuginfod, by source (upload, debuginfod) and result.",
+    ),
+    counter(
         "davy_archive_deleted_total",
         &["kind"],
         "Deleted segments and blocks that another block covers or whose retention is over, by kind.",

@@ -95,6 +95,14 @@ impl Session {
                 format!("functions of build {build_id} are shown as addresses: {error}")
             })
             .collect();
+        let missing = self.sources.iter().filter(|(_, source)| source.is_none());
+        for (build_id, _) in missing {
+            if self.symbols.missing().is_fetching(&self.tenant, build_id) {
+                warnings.push(format!(
+                    "functions of build {build_id} are shown as addresses: its debug information is being fetched; retry in a few seconds"
+                ));
+            }
+        }
         if self.is_limited {
             warnings.push(format!(
                 "functions of some builds are shown as addresses because there are more than {BUILDS} builds; narrow the selector or the range"

@@ -1,6 +1,7 @@
 //! Which builds have symbols.
 
 use super::cache::ChainCache;
+use super::missing::Missing;
 use crate::bucket::{Bucket, ReadError};
 use crate::error::{Error, Result};
 use crate::format::symbols::SymbolsMeta;
@@ -84,6 +85,7 @@ pub(super) struct Shared {
     pub(super) string: usize,
     known: Cache<Key, Entry, Weights, FxBuildHasher, DefaultLifecycle<Key, Entry>>,
     next: AtomicU64,
+    pub(super) missing: Arc<Missing>,
 }
 
 /// The symbols of all builds. Cheap to clone; clones share caches.
@@ -107,6 +109,7 @@ impl Symbols {
             string: options.profile.string,
             known: Cache::with_options(known, Weights, FxBuildHasher, lifecycle),
             next: AtomicU64::new(0),
+            missing: Arc::default(),
         }))
     }
 
@@ -123,13 +126,27 @@ impl Symbols {
             Ok(Some(meta)) if meta.build_id == build_id => {
                 Known::Present(self.remember(tenant, key.1, meta))
             }
+            Ok(None) => {
+                self.0.missing.note(tenant, build_id);
+                self.note(key, Known::Missing)
+            }
             // A long build id whose key is that of another one.
-            Ok(_) => self.note(key, Known::Missing),
+            Ok(Some(_)) => self.note(key, Known::Missing),
             Err(error) => {
                 self.failed(&error);
                 self.note(key, Known::Failed(error))
             }
         }
+    }
+
+    /// The builds that queries miss.
+    pub(crate) fn missing(&self) -> &Arc<Missing> {
+        &self.0.missing
+    }
+
+    /// Forgets what is known of a build.
+    pub(super) fn forget(&self, tenant: &Tenant, build: &BuildKey) {
+        self.0.known.remove(&(tenant.clone(), build.clone()));
     }
 
     fn note(&self, key: Key, known: Known) -> Known {

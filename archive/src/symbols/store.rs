@@ -3,7 +3,7 @@
 use super::source::Symbols;
 use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::symbols::{Encoded, SYMBOLS_VERSION, SymbolsMeta, encode};
+use crate::format::symbols::{Encoded, SYMBOLS_VERSION, SymbolTable, SymbolsMeta, encode};
 use crate::key::{BuildKey, Tenant};
 use bytes::Bytes;
 use davy_profile::symbol_index::SymbolIndex;
@@ -110,6 +110,24 @@ impl Symbols {
             self.remember(tenant, build, meta.clone());
         }
         Ok(meta)
+    }
+
+    /// Deletes the symbols of a build, the object that makes them exist first. Returns whether there were any.
+    pub(crate) async fn delete(&self, tenant: &Tenant, build_id: &str) -> Result<bool> {
+        let build = BuildKey::of(build_id);
+        let meta = self.current(tenant, &build).await?;
+        let Some(meta) = meta.filter(|meta| meta.build_id == build_id) else {
+            return Ok(false);
+        };
+        let bucket = &self.0.bucket;
+        bucket.delete(&bucket.keys.symbols(tenant, &build)).await?;
+        for table in SymbolTable::ALL {
+            let keys = &bucket.keys;
+            let key = keys.symbol_table(tenant, &build, &meta.content, &table.file());
+            bucket.delete(&key).await?;
+        }
+        self.forget(tenant, &build);
+        Ok(true)
     }
 
     /// The symbols of all builds of a tenant, sorted by build id, and a sentence for what is left out.

@@ -2,6 +2,7 @@
 
 mod arclamp;
 mod arclamp_settings;
+mod debug_files;
 mod error;
 mod general;
 mod limits;

@@ -24,6 +24,7 @@ pub(crate) enum SymbolsCommand {
         output: Option<PathBuf>,
     },
     /// Give the symbols of executables and libraries to the archive, which then names their addresses in profiles
+    #[command(visible_alias = "upload")]
     Push {
         /// Executables, libraries, or symbol indices
         #[arg(required = true, value_name = "FILE")]

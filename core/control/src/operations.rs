@@ -155,9 +155,8 @@ pub(crate) const QUERY_PREFIX: &str = "/api/v1/profiles/";
 fn of_archive() -> impl Iterator<Item = Operation> {
     davy_archive::OPERATIONS.iter().map(|&(method, path, id)| {
         let member = match id {
-            "Ingest" | "Push" | "ExportProfiles" | "ListSymbols" | "GetSymbols" | "PutSymbols" => {
-                "archive.ingest"
-            }
+            "Ingest" | "Push" | "ExportProfiles" | "ListSymbols" | "GetSymbols" | "PutSymbols"
+            | "DebuginfoService" | "UploadDebugFile" => "archive.ingest",
             _ => "archive.query",
         };
         let (summary, parameters) = archive::description(id);

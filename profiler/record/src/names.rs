@@ -3,9 +3,10 @@
 use crate::files::Files;
 use crate::maps::{CodeLocation, MappingKind, Maps};
 use crate::perf_map::PerfMaps;
+use blazesym::helper::read_elf_build_id;
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolized, Symbolizer};
-use davy_profile::{Function, Line, Profile};
+use davy_profile::{Function, Line, Mapping, Profile};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
@@ -26,10 +27,10 @@ impl Default for Names {
 }
 
 /// Adds code locations to a profile. Returns the profile's location of each, and the files that could
-/// not be symbolized, with the reasons.
+/// not be symbolized, with the reasons. If `keeps_addresses` is set, code without a name keeps its address and its file.
 pub(crate) fn locate(
     profile: &mut Profile,
-    names: &Names,
+    (names, keeps_addresses): (&Names, bool),
     maps: &Maps,
     files: &mut Files,
     locations: impl Iterator<Item = CodeLocation>,
@@ -37,6 +38,12 @@ pub(crate) fn locate(
     let mut by_file: BTreeMap<u32, Vec<CodeLocation>> = BTreeMap::new();
     for location in locations {
         by_file.entry(location.file).or_default().push(location);
+    }
+    // The mapping of the program is the first one of a profile, even if no sample needs it.
+    let mut mappings = FxHashMap::default();
+    if keeps_addresses && let Some(program) = maps.files().first() {
+        let path = files.path(0, program).unwrap_or_default();
+        mappings.insert(0, mapping_of(profile, &path, &program.id.name));
     }
     let mut perf_maps = PerfMaps::default();
     let mut found = FxHashMap::default();
@@ -55,7 +62,21 @@ pub(crate) fn locate(
             continue;
         }
         match files.path(index, file) {
-            Ok(path) => symbolize(profile, &names.0, (&path, name), &locations, &mut found),
+            Ok(path) => {
+                let missing = symbolize(profile, &names.0, (&path, name), &locations, &mut found);
+                if !keeps_addresses || missing.is_empty() {
+                    continue;
+                }
+                let mapping = mappings.entry(index);
+                let mapping = mapping.or_insert_with(|| mapping_of(profile, &path, name));
+                let Some(mapping) = *mapping else {
+                    continue;
+                };
+                for location in missing {
+                    let index = profile.location(Some(mapping), location.offset, &[]);
+                    found.insert(location, index);
+                }
+            }
             Err(reason) => {
                 nameless.push((name.clone(), reason));
                 let unknown = profile.named_location(&file_frame(name));
@@ -72,15 +93,30 @@ fn file_frame(path: &str) -> String {
     format!("[{}]", short.trim_matches(['[', ']']))
 }
 
-/// Adds the locations of one file. `path` is where its symbols are read, `name` where it was mapped
-/// from.
+/// Adds the mapping of a file with a build id, whose addresses are offsets in the file.
+fn mapping_of(profile: &mut Profile, path: &str, name: &str) -> Option<u32> {
+    let build_id = read_elf_build_id(path).ok().flatten()?;
+    let build_id: String = build_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mapping = Mapping {
+        limit: i64::MAX as u64,
+        file: profile.strings.intern(name),
+        build_id: profile.strings.intern(&build_id),
+        ..Mapping::default()
+    };
+    profile.mappings.push(mapping);
+    Some(profile.mappings.len() as u32 - 1)
+}
+
+/// Adds the locations of one file, and returns those without a name. `path` is where its symbols are read, `name` where it
+/// was mapped from.
 fn symbolize(
     profile: &mut Profile,
     symbolizer: &Symbolizer,
     (path, name): (&str, &str),
     locations: &[CodeLocation],
     found: &mut FxHashMap<CodeLocation, u32>,
-) {
+) -> Vec<CodeLocation> {
+    let mut missing = Vec::new();
     let offsets: Vec<u64> = locations.iter().map(|location| location.offset).collect();
     let source = Source::Elf(Elf::new(path));
     // A file in an unsupported format has no symbols.
@@ -99,10 +135,14 @@ fn symbolize(
                 lines.push(line(profile, &symbol.name, symbol.code_info.as_deref()));
                 profile.location(None, location.offset, &lines)
             }
-            _ => profile.named_location(&file_frame(name)),
+            _ => {
+                missing.push(*location);
+                profile.named_location(&file_frame(name))
+            }
         };
         found.insert(*location, profile_location);
     }
+    missing
 }
 
 fn line(

@@ -25,6 +25,9 @@ pub struct RecordOptions {
     pub call_graph: CallGraph,
     /// Bytes of stack copied with each sample, 1,024 to 65,000.
     pub stack_bytes: u32,
+    /// Whether a frame without a name has its address and the build id of its file, so that an archive can name it later.
+    /// Otherwise, all of a file are one frame with the name of the file.
+    pub keeps_addresses: bool,
 }
 
 impl Default for RecordOptions {
@@ -33,6 +36,7 @@ impl Default for RecordOptions {
             hz: 99,
             call_graph: CallGraph::Auto,
             stack_bytes: 32 << 10,
+            keeps_addresses: false,
         }
     }
 }

@@ -349,7 +349,7 @@ impl Recorder {
         profile.duration_nanos = self.began.since(began).as_nanos() as i64;
         let (locations, nameless) = names::locate(
             &mut profile,
-            names,
+            (names, self.options.keeps_addresses),
             &self.maps,
             &mut self.files,
             stacks.locations(),

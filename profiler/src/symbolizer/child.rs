@@ -23,12 +23,16 @@ use std::time::Duration;
 
 /// The path of the file to index; it marks a child.
 const PATH: &str = "DAVY_PROFILER_SYMBOLIZE";
+/// The path of the file with its debug information, if it is known.
+const DEBUG: &str = "DAVY_PROFILER_SYMBOLIZE_DEBUG";
 /// The name of the file.
 const NAME: &str = "DAVY_PROFILER_SYMBOLIZE_NAME";
 
 /// The kernel kills the child after this time, and after this CPU time.
 const SECONDS_MAX: u32 = 120;
 const CPU_SECONDS_MAX: u64 = 30;
+/// Memory of the child in bytes, without mapped files.
+const MEMORY_MAX: u64 = 2 << 30;
 /// CPU time after which the child lowers its priority. Up to then it runs at normal priority, because an operator may
 /// be waiting for the first profile.
 const NORMAL_PRIORITY_NANOS: u64 = 150_000_000;
@@ -70,8 +74,11 @@ pub fn serve_if_asked() {
         return;
     };
     let name = std::env::var_os(NAME).unwrap_or_default();
+    let debug = std::env::var_os(DEBUG);
+    let debug = debug.as_ref().map(Path::new);
     limit();
-    let served = std::panic::catch_unwind(|| serve(Path::new(&path), &name.to_string_lossy()));
+    let served =
+        std::panic::catch_unwind(|| serve((Path::new(&path), debug), &name.to_string_lossy()));
     let message = match served {
         Ok(Ok(())) => format!("ok {}", crate::clock::process_cpu_nanos()),
         Ok(Err(error)) => error.to_string(),
@@ -85,21 +92,23 @@ pub fn serve_if_asked() {
 /// Makes sure that the child does not outlive its parent, runs for a bounded time, and is killed first if memory runs
 /// out.
 fn limit() {
-    let limit = libc::rlimit {
-        rlim_cur: CPU_SECONDS_MAX,
-        rlim_max: CPU_SECONDS_MAX,
+    let limit = |most| libc::rlimit {
+        rlim_cur: most,
+        rlim_max: most,
     };
+    let (cpu, memory) = (limit(CPU_SECONDS_MAX), limit(MEMORY_MAX));
     // SAFETY: changes this process alone. There is no handler; the default action of SIGALRM ends it.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        libc::setrlimit(libc::RLIMIT_CPU, &raw const limit);
+        libc::setrlimit(libc::RLIMIT_CPU, &raw const cpu);
+        libc::setrlimit(libc::RLIMIT_DATA, &raw const memory);
         libc::alarm(SECONDS_MAX);
     }
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
 
 /// The child's side.
-fn serve(path: &Path, name: &str) -> io::Result<()> {
+fn serve(files: (&Path, Option<&Path>), name: &str) -> io::Result<()> {
     let mut is_lowered = false;
     let after_unit = || {
         if !is_lowered && crate::clock::thread_cpu_nanos() > NORMAL_PRIORITY_NANOS {
@@ -109,13 +118,32 @@ fn serve(path: &Path, name: &str) -> io::Result<()> {
         }
     };
     let output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    index::build(path, name, output, after_unit)?;
+    index::build(files, name, output, after_unit)?;
     Ok(())
 }
 
 /// The parent's side: starts a child that writes the index of a file to `output`, and waits for it. `name` is the
 /// file's name, because the path of the executable is a link in `/proc`.
 pub(crate) fn build(path: &Path, name: &str, output: File) -> io::Result<()> {
+    build_with((path, None), name, output)
+}
+
+/// Writes the symbol index of a file like [`super::build_symbol_index`], in a child process whose time and memory are
+/// limited, so that no file can do harm. `debug` is the file with its debug information; without one it is looked for.
+///
+/// # Errors
+///
+/// Like [`super::build_symbol_index`], and if the child exceeds its limits or cannot be started.
+pub fn build_symbol_index_in_child(
+    path: &Path,
+    debug: Option<&Path>,
+    name: &str,
+    output: File,
+) -> io::Result<()> {
+    build_with((path, debug), name, output)
+}
+
+fn build_with((path, debug): (&Path, Option<&Path>), name: &str, output: File) -> io::Result<()> {
     let _guard = Tag::new("profiler", "symbolize").enter();
     if !CONSTRUCTED.load(Ordering::Relaxed) {
         return Err(io::Error::other(
@@ -133,6 +161,9 @@ pub(crate) fn build(path: &Path, name: &str, output: File) -> io::Result<()> {
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(Stdio::piped());
+    if let Some(debug) = debug {
+        command.env(DEBUG, debug);
+    }
     for (name, value) in std::env::vars_os() {
         if name.as_bytes().starts_with(b"LD_") {
             command.env(name, value);

@@ -36,12 +36,13 @@ pub struct SymbolSources {
 /// If the file cannot be read, is not a 64-bit ELF file or is a debug file without code, or if writing fails.
 pub fn build_symbol_index(path: &Path, output: impl Write) -> io::Result<SymbolSources> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    build(path, &name, output, || {})
+    build((path, None), &name, output, || {})
 }
 
-/// Like [`build_symbol_index`], for a path that does not have the file's name. Calls `after_unit` from time to time.
+/// Like [`build_symbol_index`], for a path that does not have the file's name, and a debug file that is not where the
+/// file leads to. Calls `after_unit` from time to time.
 pub(super) fn build(
-    path: &Path,
+    (path, debug): (&Path, Option<&Path>),
     name: &str,
     output: impl Write,
     after_unit: impl FnMut(),
@@ -56,7 +57,7 @@ pub(super) fn build(
     }
     let build_id = own.build_id().ok().flatten().unwrap_or_default();
     let build_id = crate::loader::hex(build_id);
-    let debug_path = debug_file::find(path);
+    let debug_path = debug.map_or_else(|| debug_file::find(path), Path::to_owned);
     // An unreadable debug file is treated as missing.
     let debug_map = elf::map(&debug_path).ok();
     let debug = debug_map.as_deref().and_then(|map| elf::parse(map).ok());

@@ -2,6 +2,9 @@
 
 /// Demangles a name: with generic arguments, without the hash.
 pub(super) fn demangle(name: &str) -> String {
+    if let Some(name) = demangle_cpp(name) {
+        return name;
+    }
     let name = format!("{:#}", rustc_demangle::demangle(name));
     // The same in both mangling schemes; the first closure of a function is usually the only one.
     if name.contains("{closure#0}") || name.contains("{{closure}}") {
@@ -10,6 +13,23 @@ pub(super) fn demangle(name: &str) -> String {
             .replace("{{closure}}", "{closure}");
     }
     name
+}
+
+/// The demangled name of a function of C++; none of other names. Names of Rust's older scheme look the same, but end with
+/// a hash.
+#[cfg(feature = "cpp")]
+fn demangle_cpp(name: &str) -> Option<String> {
+    if !name.starts_with("_Z") || rustc_demangle::try_demangle(name).is_ok() {
+        return None;
+    }
+    let options = cpp_demangle::DemangleOptions::new().no_return_type();
+    let symbol = cpp_demangle::Symbol::new(name).ok()?;
+    symbol.demangle_with_options(&options).ok()
+}
+
+#[cfg(not(feature = "cpp"))]
+fn demangle_cpp(_: &str) -> Option<String> {
+    None
 }
 
 /// A demangled name whose last part says what it is, as debug information does: an async function, an async block or a
@@ -88,6 +108,24 @@ mod tests {
             "handlers::list",
         );
         check("read", "read", "read");
+    }
+
+    #[cfg(feature = "cpp")]
+    #[test]
+    fn names_of_cpp_rust_and_c_are_demangled_by_their_own_rules() {
+        let check = |mangled: &str, expected: &str| assert_eq!(demangle(mangled), expected);
+        check("_ZN5shape6Circle4areaEv", "shape::Circle::area()");
+        check(
+            "_ZNSt6vectorIiSaIiEE9push_backEOi",
+            "std::vector<int, std::allocator<int> >::push_back(int&&)",
+        );
+        check(
+            "_ZN3std2io4Read4read17h0123456789abcdefE",
+            "std::io::Read::read",
+        );
+        check("_RNvCs1234_1a4list", "a::list");
+        check("main.(*server).handle", "main.(*server).handle");
+        check("_Zinvalid", "_Zinvalid");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The configuration with every value checked.
 
 use super::arclamp::{self, ArcLampConfig};
+use super::debug_files::DebugFilesConfig;
 use super::error::Error;
 use super::limits;
 use super::load::Loaded;
@@ -63,6 +64,7 @@ pub(crate) struct Config {
     /// Empty for none.
     pub(crate) cache_dir: PathBuf,
     pub(crate) cache_dir_bytes: u64,
+    pub(crate) debug_files: DebugFilesConfig,
     /// Set if a Redis is configured.
     pub(crate) arclamp: Option<ArcLampConfig>,
     pub(crate) profiler_enabled: bool,
@@ -251,6 +253,7 @@ impl Config {
             },
             cache_dir: text("archive.cache_dir").into(),
             cache_dir_bytes: bytes("archive.cache_dir_bytes")?,
+            debug_files: DebugFilesConfig::new(loaded, bytes("archive.debug_file_bytes")?)?,
             arclamp: arclamp::configured(
                 loaded,
                 secret("arclamp.redis")?,

@@ -69,6 +69,10 @@ pub(crate) fn compose(
         )?),
         _ => None,
     };
+    let debug_files = match &archive {
+        Some(archive) => Some(storage::debug_files(config, archive, &registry)?),
+        None => None,
+    };
     let arclamp = arclamp::stream(plan, &listeners, id, &clock, &registry)?;
     let settings = Toggles::new();
     settings.set_configured(toggles::configured(&plan.loaded)?);
@@ -149,6 +153,7 @@ pub(crate) fn compose(
         endpoints,
         archive: archive.clone(),
         renderer,
+        debug_files,
         arclamp,
         id,
         children,

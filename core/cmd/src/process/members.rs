@@ -12,6 +12,7 @@ use davy_control::gc::{self, Collector};
 use davy_profiler::Profiler;
 use davy_render::Renderer;
 use davy_runtime::{Context, Member, MemberKind};
+use davy_symbols::DebugFiles;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,9 +37,8 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
     };
     Ok(match member {
         // Only their endpoints do work, so these members have no task.
-        MemberId::Api | MemberId::Ui | MemberId::Gateway | MemberId::ArchiveQuery => {
-            Member::served(name)
-        }
+        MemberId::Api | MemberId::Ui | MemberId::Gateway => Member::served(name),
+        MemberId::ArchiveQuery => query(name, parts.debug_files.clone()),
         MemberId::ArchiveIngest => ingest(name, archive()?),
         MemberId::ArchiveCompactor => compactor(name, archive()?),
         MemberId::ArchiveRenderer => {
@@ -75,6 +75,21 @@ fn ingest(name: &str, archive: Archive) -> Member {
             }
             context.ready();
             Ok(flushing.await?)
+        }
+    })
+}
+
+/// Its endpoints do the work; the task fetches the debug files that queries miss.
+fn query(name: &str, files: Option<DebugFiles>) -> Member {
+    let Some(files) = files.filter(DebugFiles::fetches) else {
+        return Member::served(name);
+    };
+    Member::new(name, MemberKind::Loop, move |context: Context| {
+        let files = files.clone();
+        async move {
+            context.ready();
+            files.run(context.drain()).await;
+            Ok(())
         }
     })
 }

@@ -12,6 +12,7 @@ use davy_control::{Access, Control, Endpoints, Metrics};
 use davy_render::Renderer;
 use davy_runtime::Stop;
 use davy_store::Store;
+use davy_symbols::DebugFiles;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use ulid::Ulid;
@@ -30,6 +31,8 @@ pub(super) struct Parts<'a> {
     pub(super) archive: Option<Archive>,
     /// Set if a local member renders flame graphs.
     pub(super) renderer: Option<Renderer>,
+    /// Set if a local member takes debug files or answers queries.
+    pub(super) debug_files: Option<DebugFiles>,
     /// Set if a local member listens to Redis.
     pub(super) arclamp: Option<Arc<Stream>>,
     /// Identifies this process in the fleet.

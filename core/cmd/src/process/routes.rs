@@ -8,6 +8,7 @@ use crate::http;
 use axum::Router;
 use davy_archive::Archive;
 use davy_profiler::Profiler;
+use davy_symbols::DebugFiles;
 use std::collections::BTreeSet;
 
 /// The routes of the debug port.
@@ -17,6 +18,12 @@ pub(super) fn debug(parts: &Parts<'_>, profiler: Option<&Profiler>) -> Router {
         routes = routes.merge(davy_profiler::debug_router(profiler.handle()));
     }
     davy_control::finish(routes, &parts.endpoints, davy_control::ListenerKind::Debug)
+}
+
+/// The route of uploads of debug files.
+fn debug_files(parts: &Parts<'_>) -> Router {
+    let files = parts.debug_files.as_ref();
+    files.map_or_else(Router::new, DebugFiles::router)
 }
 
 fn health(parts: &Parts<'_>) -> Router {
@@ -50,7 +57,9 @@ pub(super) fn listener(
             (MemberId::Ui, _) => local.merge(http::assets()),
             (MemberId::ArchiveIngest, Some(archive)) => local
                 .merge(archive.ingest_router())
-                .merge(davy_connect::otlp_router(archive)),
+                .merge(davy_connect::otlp_router(archive))
+                .merge(davy_connect::debuginfo_router(archive))
+                .merge(debug_files(parts)),
             (MemberId::ArchiveQuery, Some(archive)) => local
                 .merge(archive.query_router())
                 .merge(davy_archive::overview_router(archive))

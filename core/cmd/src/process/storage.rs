@@ -10,6 +10,7 @@ use davy_base::{Clock, Random};
 use davy_bucket::DiskCache;
 use davy_render::{RenderOptions, Renderer};
 use davy_store::Store;
+use davy_symbols::{DebugFileOptions, DebugFiles};
 use prometheus::Registry;
 use std::time::Duration;
 
@@ -107,6 +108,21 @@ pub(super) fn renderer(
     Renderer::new(archive, options, registry).map_err(Failure::because(
         "cannot register the metrics of the renderer",
     ))
+}
+
+/// What takes debug files for an archive.
+pub(super) fn debug_files(
+    config: &Config,
+    archive: &Archive,
+    registry: &Registry,
+) -> Result<DebugFiles, Failure> {
+    let options = DebugFileOptions {
+        folder: config.data_dir.join("debug-files"),
+        file_bytes: config.debug_files.file_bytes,
+        debuginfod_urls: config.debug_files.debuginfod_urls.clone(),
+    };
+    DebugFiles::new(archive, options, registry)
+        .map_err(|error| Failure::failed(format!("cannot take debug files: {error}")))
 }
 
 /// How long each level is kept.

@@ -70,6 +70,7 @@ pub(super) fn recorder_options(options: &RecordCommandOptions) -> davy_record::R
         hz: options.hz,
         call_graph: options.call_graph.into(),
         stack_bytes: options.stack_bytes,
+        keeps_addresses: options.push,
     }
 }
 

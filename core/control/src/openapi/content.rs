@@ -80,7 +80,9 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         "ToggleEndpoint" => Some((vec![json::<EndpointChange>()], true)),
         "CreateCapture" => Some((vec![json::<CaptureRequest>()], true)),
         "RestartMember" => Some((vec![json::<Restart>()], false)),
-        "PutSymbols" | "PutBuildInput" | "PutBuildOutput" => Some((vec![other(BYTES)], true)),
+        "PutSymbols" | "PutBuildInput" | "PutBuildOutput" | "UploadDebugFile" => {
+            Some((vec![other(BYTES)], true))
+        }
         "PutWorkerKey" => Some((vec![json::<WorkerKey>()], true)),
         "CreateBuild" => Some((vec![json::<TaskSchema>()], true)),
         // The types of `davy_model::wire`; workers and frontends are of one version.
@@ -93,6 +95,7 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         "Push" => Some((vec![other(PROTOBUF), json::<PushRequest>()], true)),
         "ExportProfiles" => Some((otlp(), true)),
         "QuerierService"
+        | "DebuginfoService"
         | "SettingsService"
         | "RecordingRulesService"
         | "VersionService"
@@ -144,10 +147,12 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "QueryTop" => vec![json::<TopResponse>()],
         "QuerySvg" => vec![other("image/svg+xml")],
         "QuerierService"
+        | "DebuginfoService"
         | "SettingsService"
         | "RecordingRulesService"
         | "VersionService"
         | "FeatureFlagsService" => rpc(),
+        "UploadDebugFile" => vec![json::<Object>()],
         "ExportProfiles" => otlp(),
         "Render" => vec![json::<Object>(), other("text/vnd.graphviz; charset=utf-8")],
         "RenderDiff" => vec![json::<Object>()],
@@ -175,6 +180,8 @@ pub(super) fn error(id: &str) -> Media {
         | "Push"
         | "ExportProfiles"
         | "QuerierService"
+        | "DebuginfoService"
+        | "UploadDebugFile"
         | "SettingsService"
         | "RecordingRulesService"
         | "VersionService"

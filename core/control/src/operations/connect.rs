@@ -13,6 +13,14 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
             "Stores profiles of OpenTelemetry (OTLP, v1development), over HTTP or gRPC. The response arrives after all of them have been stored",
             &[],
         ),
+        "DebuginfoService" => (
+            "Calls a method of the service of debug files over Connect, gRPC or gRPC-Web: ShouldInitiateUpload, UploadFinished, ListDebuginfo or DeleteDebuginfo",
+            &[],
+        ),
+        "UploadDebugFile" => (
+            "Stores the symbols of an executable or a library, which is the body. The response arrives after they have been stored",
+            &[],
+        ),
         "SettingsService" => (
             "Calls a method of the settings of Grafana's page for profiles; none are stored",
             &[],
