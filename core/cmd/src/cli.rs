@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::stdout::print_bytes;
 use crate::{
-    archive, builds, config, drill, members, process, profile, push, query, record, reference,
-    settings, symbols, toggle, top, worker,
+    archive, builds, config, diff, doctor, drill, manual, members, process, profile, push, query,
+    record, reference, settings, symbols, toggle, top, worker,
 };
 use clap::{Parser, Subcommand};
 
@@ -70,6 +70,9 @@ pub(crate) enum Command {
     Endpoint(toggle::EndpointCommand),
     /// List changes: who changed what, when and why
     Audit(toggle::AuditOptions),
+    /// Check kernel settings, disk, ports, bucket, database, clocks and the running Davy, and say what to change; exits with 1
+    /// if something is wrong
+    Doctor(Box<doctor::DoctorOptions>),
     /// Reproduce an incident against a real Davy and check the response; exits with 1 on failure
     #[command(subcommand)]
     Drill(drill::DrillCommand),
@@ -94,6 +97,8 @@ pub(crate) enum Command {
     Push(push::PushOptions),
     /// Query the archive: a flame graph as text, a table, pprof, folded stacks, SVG or JSON
     Query(query::QueryOptions),
+    /// Rank the functions that changed between two ranges, versions or selectors
+    Diff(diff::DiffOptions),
     /// Inspect and maintain the archive in the configured bucket, without a server
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
@@ -108,6 +113,8 @@ pub(crate) enum Command {
         /// The document to print
         document: reference::ReferenceDocument,
     },
+    /// Write manual pages of all commands, or print that of one
+    Man(manual::ManOptions),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -133,6 +140,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Member(command) => toggle::member(&command),
         Command::Endpoint(command) => toggle::endpoint(&command),
         Command::Audit(options) => toggle::audit(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Drill(command) => drill::run(&command),
         Command::Execute(options) => builds::execute(&options),
         Command::Builds(command) => builds::builds(&command),
@@ -143,12 +151,14 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Record(options) => record::run(&options),
         Command::Push(options) => push::run(&options),
         Command::Query(options) => query::run(&options),
+        Command::Diff(options) => diff::run(&options),
         Command::Archive(command) => archive::run(&command),
         Command::Symbols(command) => symbols::run(&command),
         Command::Config(command) => settings::run(&command),
         Command::Reference { document } => {
             reference::run(document, <Cli as clap::CommandFactory>::command())
         }
+        Command::Man(options) => manual::run(&options, <Cli as clap::CommandFactory>::command()),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -1,4 +1,4 @@
-//! A flame graph in the terminal that is updated every second.
+//! Flame graphs in the terminal: one that is updated every second, and one of a query.
 
 mod icicle;
 
@@ -6,7 +6,10 @@ use crate::failure::Failure;
 use crate::output::fold;
 use davy_profile::FlameTree;
 use icicle::{Icicle, KeyAction};
-use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::event::{
+    self, DisableMouseCapture, EnableMouseCapture, Event, KeyEventKind,
+};
+use ratatui::crossterm::execute;
 use std::collections::VecDeque;
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -39,10 +42,70 @@ pub(crate) fn run(source: &mut impl Source, count: usize, all_frames: bool) -> R
             "--live needs a terminal; pass -o to write the flame graph to a file",
         ));
     }
-    let mut terminal = ratatui::init();
-    let result = show(&mut terminal, source, count, all_frames);
-    ratatui::restore();
+    let result = in_terminal(|terminal| show(terminal, source, count, all_frames));
     result.map_err(Failure::because("cannot use the terminal"))
+}
+
+/// Shows a flame graph that does not change until `q`. `fetch` returns it; if its argument is true, grouped by member.
+pub(crate) fn browse(
+    mut fetch: impl FnMut(bool) -> Result<FlameTree, Failure>,
+    (headline, unit): (&str, &str),
+    all_frames: bool,
+) -> Result<(), Failure> {
+    if !std::io::stdout().is_terminal() {
+        return Err(Failure::usage(
+            "--format flame needs a terminal; use --format text or svg",
+        ));
+    }
+    let folded = |tree: FlameTree| if all_frames { tree } else { fold(&tree).tree };
+    let mut icicle = Icicle::default();
+    icicle.can_group = true;
+    icicle.show(folded(fetch(false)?), unit.to_owned());
+    let mut is_grouped = false;
+    let mut note = String::new();
+    let shown = in_terminal(|terminal| {
+        loop {
+            terminal.draw(|frame| icicle.draw(frame, &format!("{headline}{note}")))?;
+            match handle(&mut icicle, &event::read()?) {
+                KeyAction::Quit => return Ok(()),
+                KeyAction::ToggleGroups => match fetch(!is_grouped) {
+                    Ok(tree) => {
+                        is_grouped = !is_grouped;
+                        let by = if is_grouped { ", by member" } else { "" };
+                        by.clone_into(&mut note);
+                        icicle.show(folded(tree), unit.to_owned());
+                    }
+                    Err(failure) => note = format!(": {}", failure.report()),
+                },
+                KeyAction::None | KeyAction::TogglePause => {}
+            }
+        }
+    });
+    shown.map_err(Failure::because("cannot use the terminal"))
+}
+
+/// Runs with a terminal that reports the mouse, and restores it.
+fn in_terminal(
+    run: impl FnOnce(&mut ratatui::DefaultTerminal) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let mut terminal = ratatui::init();
+    let captured = execute!(std::io::stdout(), EnableMouseCapture);
+    let result = captured.and_then(|()| run(&mut terminal));
+    let _ = execute!(std::io::stdout(), DisableMouseCapture);
+    ratatui::restore();
+    result
+}
+
+/// Passes a key or the mouse to the flame graph.
+fn handle(icicle: &mut Icicle, event: &Event) -> KeyAction {
+    match event {
+        Event::Key(key) if key.kind == KeyEventKind::Press => icicle.key(key.code, key.modifiers),
+        Event::Mouse(mouse) => {
+            icicle.mouse(*mouse);
+            KeyAction::None
+        }
+        _ => KeyAction::None,
+    }
 }
 
 fn show(
@@ -72,16 +135,10 @@ fn show(
             }
         }
         while event::poll(Duration::ZERO)? {
-            let Event::Key(key) = event::read()? else {
-                continue;
-            };
-            if key.kind != KeyEventKind::Press {
-                continue;
-            }
-            match icicle.key(key.code, key.modifiers) {
+            match handle(&mut icicle, &event::read()?) {
                 KeyAction::Quit => return Ok(()),
                 KeyAction::TogglePause => is_paused = !is_paused,
-                KeyAction::None => {}
+                KeyAction::None | KeyAction::ToggleGroups => {}
             }
         }
     }

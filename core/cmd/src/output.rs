@@ -17,6 +17,8 @@ use text::TextGraph;
 pub(crate) enum Format {
     /// A flame graph as text
     Text,
+    /// A flame graph in the terminal, with keys and the mouse
+    Flame,
     /// A table of functions
     Top,
     /// One line per stack
@@ -117,6 +119,11 @@ impl OutputOptions {
         let nodes = |default| self.max_nodes.unwrap_or(default);
         Ok(match format {
             Format::Text => self.text(unit).tree(tree).into_bytes(),
+            Format::Flame => {
+                let fetch = |_: bool| Ok(tree.clone());
+                crate::live::browse(fetch, (title, unit), self.all_frames)?;
+                Vec::new()
+            }
             Format::Top => text::table_of(tree, unit, nodes(ROWS)).into_bytes(),
             Format::Folded => folded::encode(tree).into_bytes(),
             Format::Pprof => pprof(),
@@ -156,6 +163,11 @@ fn choose(
             format => Ok(format),
         };
     };
+    if requested == Some(Format::Flame) {
+        return Err(
+            "--format flame is shown in the terminal; pass another format with -o".to_owned(),
+        );
+    }
     if let Some(format) = requested {
         return Ok(format);
     }

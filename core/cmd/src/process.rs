@@ -17,7 +17,10 @@ mod storage;
 mod toggles;
 
 pub(crate) use plan::Parent;
-pub(crate) use storage::{check_database, migrate, with_archive, with_old_archive, with_renderer};
+pub(crate) use storage::{
+    archive as open_archive_of, check_database, migrate, open_store, with_archive,
+    with_old_archive, with_renderer,
+};
 
 use crate::config::{Config, Flags, Loaded};
 use crate::failure::Failure;

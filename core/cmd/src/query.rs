@@ -103,7 +103,7 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
     };
     let path = match format {
         // The client prunes the tree, so the server sends all stacks and every value is exact.
-        Format::Text | Format::Folded => "folded",
+        Format::Text | Format::Folded | Format::Flame => "folded",
         Format::Pprof => "pprof",
         Format::Svg => {
             limit("max_nodes", None);
@@ -118,6 +118,9 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
             "flamegraph"
         }
     };
+    if format == Format::Flame {
+        return show(&client, options, &query);
+    }
     let answer = client.get_answer(&format!("/api/v1/profiles/{path}"), &query)?;
     if answer.is_unknown {
         return Err(Failure::failed(answer.hint.unwrap_or_default()));
@@ -150,6 +153,31 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
         stderr::print_line(format_args!("davy: {reason}{default}"));
     }
     options.output.write(&body)
+}
+
+/// Shows the flame graph in the terminal.
+fn show(client: &Client, options: &QueryOptions, query: &[(&str, String)]) -> Result<(), Failure> {
+    let fetch = |by_member: bool| {
+        let mut query = query.to_vec();
+        if by_member {
+            query.retain(|(name, _)| *name != "by");
+            query.push(("by", "member".to_owned()));
+        }
+        let answer = client.get_answer("/api/v1/profiles/folded", &query)?;
+        let tree = crate::diff::parsed(&answer.body)?;
+        match answer.hint {
+            Some(hint) if tree.stacks.len() < 2 => Err(Failure::failed(hint)),
+            _ => Ok(tree),
+        }
+    };
+    let filter = TypeFilter::parse(&options.profile_type);
+    let unit = filter.map_or_else(String::new, |filter| filter.sample_and_unit().1);
+    let selector = options.selector.as_deref().unwrap_or("all series");
+    let headline = format!(
+        "davy query {} {selector}, {} to {}",
+        options.profile_type, options.from, options.until
+    );
+    crate::live::browse(fetch, (&headline, &unit), options.output.all_frames())
 }
 
 /// Rejects a query that would merge the profiles of several services.

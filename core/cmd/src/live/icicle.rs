@@ -3,10 +3,11 @@
 use davy_profile::names::visible;
 use davy_profile::{FlameTree, NodeId};
 use ratatui::Frame;
-use ratatui::crossterm::event::{KeyCode, KeyModifiers};
+use ratatui::crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::widgets::Paragraph;
+use std::cell::RefCell;
 
 /// Colours of the 256-colour palette that are dark enough for white text.
 const COLOURS: [u8; 6] = [124, 130, 166, 160, 94, 131];
@@ -16,6 +17,8 @@ const COLOURS: [u8; 6] = [124, 130, 166, 160, 94, 131];
 pub(super) enum KeyAction {
     None,
     TogglePause,
+    /// Group by member, or stop grouping.
+    ToggleGroups,
     Quit,
 }
 
@@ -39,6 +42,38 @@ pub(super) struct Icicle {
     /// The node that fills the width.
     zoom: Vec<String>,
     selected: Vec<String>,
+    search: Search,
+    /// Whether the caller can group by member.
+    pub(super) can_group: bool,
+    /// The boxes on the screen, for the mouse.
+    shown: RefCell<Vec<(Rect, Vec<String>)>>,
+}
+
+/// A search in names.
+#[derive(Debug, Default)]
+struct Search {
+    /// In lower case.
+    text: String,
+    is_typing: bool,
+}
+
+impl Search {
+    fn matches(&self, name: &str) -> bool {
+        !self.text.is_empty() && name.to_lowercase().contains(&self.text)
+    }
+
+    /// Handles a key while a text is typed.
+    fn key(&mut self, key: KeyCode) {
+        match key {
+            KeyCode::Char(letter) => self.text.extend(letter.to_lowercase()),
+            KeyCode::Backspace => {
+                self.text.pop();
+            }
+            KeyCode::Enter => self.is_typing = false,
+            KeyCode::Esc => *self = Self::default(),
+            _ => {}
+        }
+    }
 }
 
 impl Icicle {
@@ -60,11 +95,24 @@ impl Icicle {
 
     /// Handles a key.
     pub(super) fn key(&mut self, key: KeyCode, modifiers: KeyModifiers) -> KeyAction {
+        if key == KeyCode::Char('c') && modifiers.contains(KeyModifiers::CONTROL) {
+            return KeyAction::Quit;
+        }
+        if self.search.is_typing {
+            self.search.key(key);
+            return KeyAction::None;
+        }
         match key {
             KeyCode::Char('q') => return KeyAction::Quit,
-            KeyCode::Char('c') if modifiers.contains(KeyModifiers::CONTROL) => {
-                return KeyAction::Quit;
+            KeyCode::Char('m') if self.can_group => return KeyAction::ToggleGroups,
+            KeyCode::Char('/') => {
+                self.search = Search {
+                    text: String::new(),
+                    is_typing: true,
+                };
             }
+            KeyCode::Char('n') => self.next_match(),
+            KeyCode::Esc if !self.search.text.is_empty() => self.search = Search::default(),
             KeyCode::Char(' ') => return KeyAction::TogglePause,
             KeyCode::Up if self.selected.len() > self.zoom.len() => {
                 self.selected.pop();
@@ -88,6 +136,84 @@ impl Icicle {
             _ => {}
         }
         KeyAction::None
+    }
+
+    /// Handles the mouse: a click selects a box, a click on the selected box zooms, the right button goes back, and the
+    /// wheel selects callers and callees.
+    pub(super) fn mouse(&mut self, event: MouseEvent) {
+        match event.kind {
+            MouseEventKind::Down(MouseButton::Left) => {
+                let hit = self.shown.borrow().iter().rev().find_map(|(area, path)| {
+                    let is_in = area.contains((event.column, event.row).into());
+                    is_in.then(|| path.clone())
+                });
+                match hit {
+                    Some(path) if path == self.selected => self.zoom = path,
+                    Some(path) => self.selected = path,
+                    None => {}
+                }
+            }
+            MouseEventKind::Down(MouseButton::Right) => {
+                self.zoom.pop();
+                self.selected.clone_from(&self.zoom);
+            }
+            MouseEventKind::ScrollDown => {
+                self.key(KeyCode::Down, KeyModifiers::NONE);
+            }
+            MouseEventKind::ScrollUp => {
+                self.key(KeyCode::Up, KeyModifiers::NONE);
+            }
+            _ => {}
+        }
+    }
+
+    /// The names on the way from the root to a node.
+    fn path(&self, mut node: NodeId) -> Vec<String> {
+        let mut path = Vec::new();
+        while node != NodeId::ROOT {
+            path.push(name(&self.tree, node));
+            node = self.tree.stacks.parent(node);
+        }
+        path.reverse();
+        path
+    }
+
+    /// Selects the next box whose name matches the search, in the order of the picture, below the zoomed one.
+    fn next_match(&mut self) {
+        let (zoomed, _) = self.find(&self.zoom);
+        let (selected, _) = self.find(&self.selected);
+        let mut found = Vec::new();
+        let mut pending = vec![zoomed];
+        let mut after = 0;
+        let mut seen = 0;
+        while let Some(node) = pending.pop() {
+            seen += 1;
+            if node != NodeId::ROOT && self.search.matches(&name(&self.tree, node)) {
+                found.push((seen, node));
+            }
+            if node == selected {
+                after = seen;
+            }
+            pending.extend(self.children_of(node).iter().rev());
+        }
+        let next = found.iter().find(|(at, _)| *at > after).or(found.first());
+        if let Some((_, node)) = next {
+            self.selected = self.path(*node);
+        }
+    }
+
+    /// The value of all stacks with a matching name.
+    fn matched(&self) -> i64 {
+        let mut sum = 0i64;
+        let mut pending = vec![NodeId::ROOT];
+        while let Some(node) = pending.pop() {
+            if node != NodeId::ROOT && self.search.matches(&name(&self.tree, node)) {
+                sum = sum.saturating_add(self.totals[node.index()]);
+            } else {
+                pending.extend(self.children_of(node));
+            }
+        }
+        sum
     }
 
     /// Selects another child of the same caller.
@@ -174,6 +300,8 @@ impl Icicle {
         let (selected, depth) = self.find(&self.selected);
         // Scrolls so that the selected node is visible.
         let first = (depth + 1).saturating_sub(usize::from(body.height));
+        let mut shown = self.shown.borrow_mut();
+        shown.clear();
         for block in self.blocks(body.width) {
             let Some(row) = block.row.checked_sub(first) else {
                 continue;
@@ -187,7 +315,9 @@ impl Icicle {
                     height: 1,
                 };
                 let name = name(&self.tree, block.node);
-                let style = style(&name, block.node == selected);
+                let is_match = block.node != NodeId::ROOT && self.search.matches(&name);
+                let style = style(&name, block.node == selected, is_match);
+                shown.push((area, self.path(block.node)));
                 frame.render_widget(Paragraph::new(visible(&name)).style(style), area);
             }
         }
@@ -203,7 +333,20 @@ impl Icicle {
                 visible(&name(&self.tree, selected))
             )
         };
-        let keys = "q quit  arrows select  enter zoom  esc back  space pause";
+        let details = if self.search.text.is_empty() && !self.search.is_typing {
+            details
+        } else {
+            let matched = self.matched();
+            let cursor = if self.search.is_typing { "_" } else { "" };
+            let share = matched as f64 * 100.0 / all.max(1) as f64;
+            let text = visible(&self.search.text).into_owned();
+            format!("/{text}{cursor}  {share:.1} % match  {details}")
+        };
+        let keys = if self.can_group {
+            "q quit  arrows select  enter zoom  esc back  / search  n next  m by member  mouse"
+        } else {
+            "q quit  arrows select  enter zoom  esc back  / search  n next  space pause"
+        };
         let dim = Style::new().add_modifier(Modifier::DIM);
         frame.render_widget(Paragraph::new(headline), head);
         frame.render_widget(Paragraph::new(details), about);
@@ -219,13 +362,16 @@ fn name(tree: &FlameTree, node: NodeId) -> String {
 }
 
 /// The style of a box. A function has the same colour in every snapshot.
-fn style(name: &str, is_selected: bool) -> Style {
+fn style(name: &str, is_selected: bool, is_match: bool) -> Style {
     let sum = name.bytes().fold(0_usize, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add(usize::from(byte))
     });
     let style = Style::new().fg(Color::Indexed(231));
     if is_selected {
         return style.bg(Color::Indexed(25)).add_modifier(Modifier::BOLD);
+    }
+    if is_match {
+        return style.bg(Color::Indexed(90)).add_modifier(Modifier::BOLD);
     }
     style.bg(Color::Indexed(COLOURS[sum % COLOURS.len()]))
 }
@@ -345,6 +491,49 @@ mod tests {
             drawn(&Icicle::default(), width, height);
             drawn(&icicle(SHOP), width, height);
         }
+    }
+
+    #[test]
+    fn search_shows_the_share_of_matching_stacks_and_selects_them() {
+        let mut icicle = icicle(SHOP);
+        press(
+            &mut icicle,
+            &[KeyCode::Char('/'), KeyCode::Char('A'), KeyCode::Char('N')],
+        );
+        // Letters are part of the text while one is typed.
+        press(&mut icicle, &[KeyCode::Char('q'), KeyCode::Backspace]);
+        let picture = drawn(&icicle, 60, 7);
+        assert!(picture.contains("/an_  60.0 % match"), "{picture}");
+        press(&mut icicle, &[KeyCode::Enter, KeyCode::Char('n')]);
+        assert_eq!(icicle.selected, ["main", "pay", "bank"]);
+        press(&mut icicle, &[KeyCode::Esc]);
+        assert!(!drawn(&icicle, 60, 7).contains("match"));
+    }
+
+    #[test]
+    fn mouse_selects_zooms_and_goes_back() {
+        let mut icicle = icicle(SHOP);
+        drawn(&icicle, 40, 7);
+        let event = |kind, column, row| MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        };
+        let left = MouseEventKind::Down(MouseButton::Left);
+        icicle.mouse(event(left, 20, 3));
+        assert_eq!(
+            (&*icicle.selected, icicle.zoom.len()),
+            (&["main".to_owned(), "pay".to_owned()][..], 0)
+        );
+        icicle.mouse(event(left, 20, 3));
+        assert_eq!(icicle.zoom, ["main", "pay"]);
+        icicle.mouse(event(MouseEventKind::Down(MouseButton::Right), 0, 0));
+        assert_eq!(icicle.zoom, ["main"]);
+        icicle.mouse(event(MouseEventKind::ScrollDown, 0, 0));
+        assert_eq!(icicle.selected, ["main", "pay"]);
+        icicle.mouse(event(left, 39, 6));
+        assert_eq!(icicle.selected, ["main", "pay"], "no box is there");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use prometheus::Registry;
 use std::time::Duration;
 
 /// Opens the database of the configuration; connections are established when they are needed.
-pub(super) fn open_store(
+pub(crate) fn open_store(
     config: &Config,
     connections_max: u32,
     clock: &Clock,
@@ -50,7 +50,7 @@ pub(super) fn open_archive(
 }
 
 /// The archive of the configuration.
-fn archive(
+pub(crate) fn archive(
     config: &Config,
     clock: &Clock,
     random: Random,
