@@ -7,6 +7,7 @@ use crate::ingest::{self, Ingest, SymbolStore};
 use crate::limits::LiveLimits;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
+use crate::presence::Presence;
 use crate::prices::Prices;
 use crate::query::{self, Query};
 use crate::symbols::Symbols;
@@ -61,6 +62,12 @@ impl Archive {
     /// Stores and describes the symbols of builds.
     pub fn symbols(&self) -> SymbolStore {
         SymbolStore::new(self.ingest.clone())
+    }
+
+    /// The presence of a member that shares work through the bucket. `folder` begins with a dot.
+    pub fn presence(&self, folder: &'static str) -> Presence {
+        let own = format!("{:032x}", self.random_bits());
+        Presence::new(Arc::clone(&self.bucket), self.clock.clone(), folder, own)
     }
 
     /// Merges segments into blocks; [`Compactor::run`] is the member `archive.compactor`.

@@ -21,6 +21,7 @@ mod options;
 mod overview;
 mod pattern;
 pub mod plan;
+pub mod presence;
 mod prices;
 mod progress;
 pub mod query;

@@ -382,6 +382,32 @@ pub const METRICS: &[MetricEntry] = &[
         &["what"],
         "Parts of accepted profiles that were truncated, escaped or skipped, by what they are.",
     ),
+    counter(
+        "davy_archive_scrape_bytes_total",
+        &[],
+        "Bytes of profiles that the scraper received, after decompression.",
+    ),
+    gauge(
+        "davy_archive_scrape_scrapers",
+        &[],
+        "Scrapers that share the targets.",
+    ),
+    gauge(
+        "davy_archive_scrape_targets",
+        &["state"],
+        "Targets that were discovered (all), and those that this process scrapes (own), by state.",
+    ),
+    gauge(
+        "davy_archive_scrape_up",
+        &["job", "instance"],
+        "1 if the last scrape of the target succeeded, 0 if it failed; only in the process that scrapes it.",
+    ),
+    counter(
+        "davy_archive_scrapes_total",
+        &["job", "result"],
+        "Scraped profiles, by job and result: stored, missing (the target does not have it), failed, refused (by the archiver), late \
+         (the scrapes before took too long).",
+    ),
     gauge(
         "davy_archive_segments",
         &[],

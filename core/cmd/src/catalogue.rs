@@ -89,6 +89,7 @@ pub(crate) enum MemberId {
     ArchiveCompactor,
     ArchiveRenderer,
     ArchiveArclamp,
+    ArchiveScraper,
     GcProcesses,
     GcAudit,
     GcBuilds,
@@ -189,6 +190,11 @@ impl MemberId {
                 connections: 1,
                 ..PLAIN
             },
+            Self::ArchiveScraper => MemberSpec {
+                name: "archive.scraper",
+                hosted_by: &[ProcessKind::Archiver],
+                ..PLAIN
+            },
             Self::GcProcesses => MemberSpec {
                 name: "gc.processes",
                 hosted_by: &[ProcessKind::Backend],
@@ -256,7 +262,8 @@ impl MemberId {
             Self::ArchiveQuery
             | Self::ArchiveIngest
             | Self::ArchiveCompactor
-            | Self::ArchiveRenderer => true,
+            | Self::ArchiveRenderer
+            | Self::ArchiveScraper => true,
             Self::Api
             | Self::Ui
             | Self::Gateway

@@ -10,6 +10,7 @@ mod load;
 mod prices;
 mod render;
 mod rules;
+mod scrape;
 mod setting;
 mod settings;
 #[cfg(test)]

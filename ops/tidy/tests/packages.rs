@@ -26,6 +26,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-sim", 3),
     ("davy-arclamp", 3),
     ("davy-connect", 3),
+    ("davy-scrape", 3),
     ("davy-symbols", 3),
     ("davy-control", 3),
     ("davy-worker", 3),

@@ -3,6 +3,7 @@
 use super::arclamp_settings::ARCLAMP;
 use super::debug_files::DEBUG_FILES;
 use super::general::GENERAL;
+use super::scrape::SCRAPE;
 use super::setting::Setting;
 use crate::catalogue::{MemberId, ProcessKind};
 use std::collections::BTreeSet;
@@ -14,7 +15,12 @@ pub(super) const FOCUS: &str = "archive.focus";
 /// All settings: the general ones, then those of each process, member and endpoint.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     let mut all: Vec<Setting> = Vec::new();
-    for general in GENERAL.iter().chain(DEBUG_FILES).chain(ARCLAMP) {
+    for general in GENERAL
+        .iter()
+        .chain(DEBUG_FILES)
+        .chain(SCRAPE)
+        .chain(ARCLAMP)
+    {
         all.push(Setting { ..*general });
     }
     for kind in ProcessKind::all() {

@@ -6,11 +6,12 @@ use super::error::Error;
 use super::limits;
 use super::load::Loaded;
 use super::render::RenderConfig;
-use super::{prices, rules};
+use super::{prices, rules, scrape};
 use davy_archive::plan::rules::RetentionRule;
 use davy_archive::{LimitTable, Prices};
 use davy_bucket::{BucketSettings, ClientOptions, Secret};
 use davy_profiler::Compression;
+use davy_scrape::ScrapeConfig;
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -64,6 +65,8 @@ pub(crate) struct Config {
     /// Empty for none.
     pub(crate) cache_dir: PathBuf,
     pub(crate) cache_dir_bytes: u64,
+    /// Set if a file names targets.
+    pub(crate) scrape: Option<ScrapeConfig>,
     pub(crate) debug_files: DebugFilesConfig,
     /// Set if a Redis is configured.
     pub(crate) arclamp: Option<ArcLampConfig>,
@@ -253,6 +256,7 @@ impl Config {
             },
             cache_dir: text("archive.cache_dir").into(),
             cache_dir_bytes: bytes("archive.cache_dir_bytes")?,
+            scrape: scrape::configured(loaded)?,
             debug_files: DebugFilesConfig::new(loaded, bytes("archive.debug_file_bytes")?)?,
             arclamp: arclamp::configured(
                 loaded,

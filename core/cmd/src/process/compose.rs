@@ -5,7 +5,7 @@ use super::listeners::Listeners;
 use super::parts::Parts;
 use super::plan::Plan;
 use super::sockets::SocketFolder;
-use super::{arclamp, member_settings, members, profiling, routes, storage, toggles};
+use super::{arclamp, member_settings, members, profiling, routes, scraper, storage, toggles};
 use crate::catalogue::{BuiltinMember, MemberId, PublicListener};
 use crate::failure::Failure;
 use crate::hostname::hostname;
@@ -73,6 +73,7 @@ pub(crate) fn compose(
         Some(archive) => Some(storage::debug_files(config, archive, &registry)?),
         None => None,
     };
+    let scraper = scraper::new(plan, &listeners, archive.as_ref(), &clock, &registry)?;
     let arclamp = arclamp::stream(plan, &listeners, id, &clock, &registry)?;
     let settings = Toggles::new();
     settings.set_configured(toggles::configured(&plan.loaded)?);
@@ -154,6 +155,7 @@ pub(crate) fn compose(
         archive: archive.clone(),
         renderer,
         debug_files,
+        scraper,
         arclamp,
         id,
         children,

@@ -76,6 +76,7 @@ const fn is_exclusive(member: MemberId) -> bool {
         | MemberId::ArchiveCompactor
         | MemberId::ArchiveRenderer
         | MemberId::ArchiveArclamp
+        | MemberId::ArchiveScraper
         | MemberId::GcProcesses
         | MemberId::GcAudit
         | MemberId::GcBuilds

@@ -3,6 +3,7 @@
 use super::arclamp;
 use super::member_settings::interval;
 use super::parts::Parts;
+use super::scraper;
 use crate::catalogue::MemberId;
 use crate::failure::Failure;
 use crate::http::{self, Listener};
@@ -49,6 +50,7 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
                 ))
             })?
         }
+        MemberId::ArchiveScraper => scraper::member(name, parts),
         MemberId::ArchiveArclamp => arclamp::member(name, parts, store()),
         MemberId::GcProcesses => {
             davy_control::gc::processes(&parts.control, store(), name, interval()?)

@@ -11,6 +11,7 @@ use davy_control::gc::CollectorMetrics;
 use davy_control::{Access, Control, Endpoints, Metrics};
 use davy_render::Renderer;
 use davy_runtime::Stop;
+use davy_scrape::Scraper;
 use davy_store::Store;
 use davy_symbols::DebugFiles;
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub(super) struct Parts<'a> {
     pub(super) renderer: Option<Renderer>,
     /// Set if a local member takes debug files or answers queries.
     pub(super) debug_files: Option<DebugFiles>,
+    /// Set if a local member scrapes targets.
+    pub(super) scraper: Option<Scraper>,
     /// Set if a local member listens to Redis.
     pub(super) arclamp: Option<Arc<Stream>>,
     /// Identifies this process in the fleet.

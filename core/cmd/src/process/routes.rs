@@ -70,6 +70,7 @@ pub(super) fn listener(
                 MemberId::ArchiveCompactor
                 | MemberId::ArchiveRenderer
                 | MemberId::ArchiveArclamp
+                | MemberId::ArchiveScraper
                 | MemberId::GcProcesses
                 | MemberId::GcAudit
                 | MemberId::GcBuilds

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod delta;
+mod discovery;
+mod metrics;
+mod push;
+mod scrape;
+mod scraper;
+mod slot;
+mod target;
+
+pub use config::{ConfigError, ScrapeConfig};
+pub use scraper::{ScrapeOptions, Scraper};

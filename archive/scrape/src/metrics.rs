@@ -1,0 +1,40 @@
+//! Metrics of a scraper. Their descriptions are in the catalogue of the archive.
+
+use davy_archive::metrics::{METRICS, MetricEntry, register};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    pub(crate) bytes: IntCounter,
+    pub(crate) scrapers: IntGauge,
+    pub(crate) targets: IntGaugeVec,
+    pub(crate) up: IntGaugeVec,
+    pub(crate) scrapes: IntCounterVec,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let entry = |name: &str| MetricEntry::named(METRICS, &format!("davy_archive_{name}"));
+        let gauges = |name| {
+            let entry = entry(name)?;
+            register(registry, IntGaugeVec::new(entry.opts(), entry.labels)?)
+        };
+        let scrapes = entry("scrapes_total")?;
+        Ok(Self {
+            bytes: register(
+                registry,
+                IntCounter::with_opts(entry("scrape_bytes_total")?.opts())?,
+            )?,
+            scrapers: register(
+                registry,
+                IntGauge::with_opts(entry("scrape_scrapers")?.opts())?,
+            )?,
+            targets: gauges("scrape_targets")?,
+            up: gauges("scrape_up")?,
+            scrapes: register(
+                registry,
+                IntCounterVec::new(scrapes.opts(), scrapes.labels)?,
+            )?,
+        })
+    }
+}

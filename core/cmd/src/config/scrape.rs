@@ -1,0 +1,28 @@
+//! The settings of `archive.scraper`.
+
+use super::error::Error;
+use super::load::Loaded;
+use super::setting::{Setting, setting_of};
+use crate::catalogue::MemberId;
+use davy_scrape::ScrapeConfig;
+
+/// The settings of `archive.scraper`.
+pub(super) const SCRAPE: &[Setting] = &[setting_of(
+    "archive.scrape_file",
+    "",
+    "YAML file that names the programs whose profiles are pulled [default: none; archive.scraper does nothing]",
+    &[MemberId::ArchiveScraper],
+)];
+
+/// What the file names; `None` without a file.
+pub(super) fn configured(loaded: &Loaded) -> Result<Option<ScrapeConfig>, Error> {
+    let file = loaded.value("archive.scrape_file");
+    if file.is_empty() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Error(format!("cannot read archive.scrape_file {file:?}: {error}")))?;
+    let read = ScrapeConfig::read(&text);
+    read.map(Some)
+        .map_err(|error| Error(format!("archive.scrape_file {file:?}: {error}")))
+}
