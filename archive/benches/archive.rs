@@ -11,7 +11,7 @@ use davy_archive::query::{Ask, flame};
 use davy_archive::selector::Selector;
 use davy_archive::types::TypeFilter;
 use davy_archive::{Archive, ArchiveOptions};
-use davy_base::{Clock, Random, Timestamp};
+use davy_base::{Clock, Random};
 use davy_profile::flame::Grain;
 use davy_profile::{Limits, gzip, pprof};
 use futures_util::TryStreamExt;
