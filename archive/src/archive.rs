@@ -5,16 +5,20 @@ use crate::captures::Captures;
 use crate::compact::{Compactor, LiveRules};
 use crate::ingest::{self, Ingest, SymbolStore};
 use crate::limits::LiveLimits;
-use crate::metrics::Metrics;
+use crate::metrics::{METRICS, MetricEntry, Metrics, register};
 use crate::options::ArchiveOptions;
 use crate::presence::Presence;
 use crate::prices::Prices;
 use crate::query::{self, Query};
+use crate::recording::{RuleCollector, RuleRunner, RuleStore};
 use crate::symbols::Symbols;
 use axum::Router;
 use davy_base::{Clock, Random, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// The folder of the presence objects of those who evaluate rules.
+const RULERS: &str = ".rulers";
 
 /// An archive. Cheap to clone; clones share buffers, cache and metrics.
 #[derive(Clone)]
@@ -23,6 +27,7 @@ pub struct Archive {
     query: Query,
     compactor: Compactor,
     limits: LiveLimits,
+    rules: RuleStore,
     bucket: Arc<Bucket>,
     prices: Arc<Prices>,
     clock: Clock,
@@ -46,6 +51,12 @@ impl Archive {
             ingest: Ingest::new(of.clone(), parts(), metrics.clone()),
             query: Query::new(of.clone(), parts(), metrics.clone()),
             compactor: Compactor::new(of.clone(), Arc::clone(to), metrics),
+            rules: RuleStore::new(
+                Arc::clone(&bucket),
+                options.clock.clone(),
+                options.recording_rules,
+                options.recording_api,
+            ),
             limits,
             bucket,
             prices: Arc::new(options.prices),
@@ -62,6 +73,35 @@ impl Archive {
     /// Stores and describes the symbols of builds.
     pub fn symbols(&self) -> SymbolStore {
         SymbolStore::new(self.ingest.clone())
+    }
+
+    /// The recording rules.
+    pub fn rules(&self) -> RuleStore {
+        self.rules.clone()
+    }
+
+    /// Evaluates recording rules; [`RuleRunner::run`] is the member `archive.rules`. Registers the counters of rules.
+    ///
+    /// # Errors
+    ///
+    /// If they are registered already.
+    pub fn rule_runner(
+        &self,
+        registry: &prometheus::Registry,
+    ) -> Result<RuleRunner, prometheus::Error> {
+        let counters = RuleCollector::default();
+        registry.register(Box::new(counters.clone()))?;
+        let entry = MetricEntry::named(METRICS, "davy_archive_rule_evaluations_total")?;
+        let evaluations = prometheus::IntCounterVec::new(entry.opts(), entry.labels)?;
+        let evaluations = register(registry, evaluations)?;
+        let presence = self.presence(RULERS);
+        Ok(RuleRunner::new(
+            self.rules(),
+            self.query(),
+            presence,
+            counters,
+            evaluations,
+        ))
     }
 
     /// The presence of a member that shares work through the bucket. `folder` begins with a dot.

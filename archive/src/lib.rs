@@ -25,6 +25,8 @@ pub mod presence;
 mod prices;
 mod progress;
 pub mod query;
+pub mod recording;
+mod recording_rule;
 pub mod rule;
 pub mod selector;
 pub mod simulation;

@@ -5,6 +5,7 @@ use crate::plan::Policy;
 use crate::plan::retention::Retention;
 use crate::plan::rules::RetentionRule;
 use crate::prices::Prices;
+use crate::recording_rule::RecordingRule;
 use davy_base::{Clock, Random};
 use davy_bucket::{ClientOptions, DiskCache, OpenBucket};
 use davy_profile::Limits;
@@ -81,6 +82,10 @@ pub struct ArchiveOptions {
     pub query_points: usize,
     /// Time between two rounds of the compactor.
     pub compact_interval: Duration,
+    /// Recording rules of the configuration.
+    pub recording_rules: Vec<RecordingRule>,
+    /// Whether recording rules can be stored in the bucket.
+    pub recording_api: bool,
     /// Version of the writer, which is part of the names of blocks: another version writes other blocks from the same
     /// inputs.
     pub writer: String,
@@ -136,6 +141,8 @@ impl ArchiveOptions {
             query_series: 1_000,
             query_points: 11_000,
             compact_interval: Duration::from_secs(30),
+            recording_rules: Vec::new(),
+            recording_api: false,
             writer: env!("CARGO_PKG_VERSION").to_owned(),
             policy: Policy::default(),
             merge_rows: 2_000_000,

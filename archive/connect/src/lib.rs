@@ -14,6 +14,7 @@ mod notes;
 mod otlp;
 mod protocol;
 mod querier;
+mod recording;
 mod render;
 mod scope;
 mod service;

@@ -6,4 +6,5 @@ pub(crate) mod labels;
 pub(crate) mod minor;
 pub(crate) mod profile;
 pub(crate) mod querier;
+pub(crate) mod recording;
 pub(crate) mod requests;

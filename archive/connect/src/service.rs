@@ -6,6 +6,7 @@ use crate::messages::minor::{Empty, VersionResponse};
 use crate::otlp;
 use crate::protocol::{Form, Protocol, Wire};
 use crate::querier;
+use crate::recording;
 use crate::render;
 use crate::scope::{Scope, unary};
 use crate::status::{Code, Status};
@@ -23,7 +24,6 @@ use davy_archive::query::Query;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Minor {
     Settings,
-    RecordingRules,
     Version,
     FeatureFlags,
 }
@@ -36,10 +36,6 @@ pub fn router(archive: &Archive) -> Router {
             get(querier).post(querier),
         )
         .route("/settings.v1.SettingsService/{method}", post(settings))
-        .route(
-            "/settings.v1.RecordingRulesService/{method}",
-            post(recording_rules),
-        )
         .route("/version.v1.Version/{method}", post(version))
         .route(
             "/capabilities.v1.FeatureFlagsService/{method}",
@@ -47,6 +43,7 @@ pub fn router(archive: &Archive) -> Router {
         )
         .merge(render::routes())
         .with_state(archive.query())
+        .merge(recording::routes(archive.rules()))
 }
 
 /// The routes of OTLP profiles.
@@ -129,14 +126,6 @@ async fn settings(
     minor(Minor::Settings, &query, &method, request).await
 }
 
-async fn recording_rules(
-    State(query): State<Query>,
-    Path(method): Path<String>,
-    request: Request,
-) -> Response {
-    minor(Minor::RecordingRules, &query, &method, request).await
-}
-
 async fn version(
     State(query): State<Query>,
     Path(method): Path<String>,
@@ -172,19 +161,13 @@ async fn minor(service: Minor, query: &Query, method: &str, request: Request) ->
 
 async fn minor_call(service: Minor, method: &str, from: (Wire, &Bytes)) -> Result<Bytes, Status> {
     match (service, method) {
-        // Nothing is stored: no settings, no rules, no flags.
-        (Minor::Settings, "Get")
-        | (Minor::RecordingRules, "ListRecordingRules")
-        | (Minor::FeatureFlags, "GetFeatureFlags") => {
+        // Nothing is stored: no settings, no flags.
+        (Minor::Settings, "Get") | (Minor::FeatureFlags, "GetFeatureFlags") => {
             unary(from, async |_: Empty| Ok(Empty {})).await
         }
         (Minor::Settings, "Set" | "Delete") => Err(Status::unimplemented(
             "settings are not stored; Grafana uses its defaults",
         )),
-        (
-            Minor::RecordingRules,
-            "GetRecordingRule" | "UpsertRecordingRule" | "DeleteRecordingRule",
-        ) => Err(Status::unimplemented("recording rules are not supported")),
         (Minor::Version, "Version") => {
             unary(from, async |_: Empty| {
                 Ok(VersionResponse { querier_api: 1 })

@@ -383,6 +383,12 @@ pub const METRICS: &[MetricEntry] = &[
         "Parts of accepted profiles that were truncated, escaped or skipped, by what they are.",
     ),
     counter(
+        "davy_archive_rule_evaluations_total",
+        &["result"],
+        "Evaluations of recording rules: ok or failed; minutes that were skipped because nobody evaluated them for an hour \
+         (skipped), and label sets beyond 200 of a rule (overflow).",
+    ),
+    counter(
         "davy_archive_scrape_bytes_total",
         &[],
         "Bytes of profiles that the scraper received, after decompression.",

@@ -1,6 +1,7 @@
 //! The archive as its users see it. One program, because linking each takes as long as running its tests.
 
 mod agents;
+mod alerts;
 mod bounds;
 mod bucket;
 mod captures;
@@ -13,6 +14,7 @@ mod levels;
 mod overview;
 mod pprof_tool;
 mod queries;
+mod recording;
 mod refusals;
 mod support;
 mod symbols;

@@ -90,6 +90,7 @@ pub(crate) enum MemberId {
     ArchiveRenderer,
     ArchiveArclamp,
     ArchiveScraper,
+    ArchiveRules,
     GcProcesses,
     GcAudit,
     GcBuilds,
@@ -195,6 +196,11 @@ impl MemberId {
                 hosted_by: &[ProcessKind::Archiver],
                 ..PLAIN
             },
+            Self::ArchiveRules => MemberSpec {
+                name: "archive.rules",
+                hosted_by: &[ProcessKind::Archiver],
+                ..PLAIN
+            },
             Self::GcProcesses => MemberSpec {
                 name: "gc.processes",
                 hosted_by: &[ProcessKind::Backend],
@@ -263,7 +269,8 @@ impl MemberId {
             | Self::ArchiveIngest
             | Self::ArchiveCompactor
             | Self::ArchiveRenderer
-            | Self::ArchiveScraper => true,
+            | Self::ArchiveScraper
+            | Self::ArchiveRules => true,
             Self::Api
             | Self::Ui
             | Self::Gateway

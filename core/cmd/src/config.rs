@@ -8,6 +8,7 @@ mod general;
 mod limits;
 mod load;
 mod prices;
+mod recording;
 mod render;
 mod rules;
 mod scrape;

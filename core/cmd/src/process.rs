@@ -11,6 +11,7 @@ mod parts;
 mod plan;
 mod profiling;
 mod routes;
+mod rules;
 mod scraper;
 mod signals;
 mod sockets;

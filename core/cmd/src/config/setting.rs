@@ -46,7 +46,7 @@ impl Setting {
         let name = self.key.rsplit('.').next().unwrap_or_default();
         match name {
             "enabled" | "kernel_stacks" | "require_token" | "path_style" | "allow_http"
-            | "hedge" | "render_operations" => "true or false",
+            | "hedge" | "render_operations" | "rules_api" => "true or false",
             "hosts" | "trusted_proxies" | "channels" | "sentinels" => "list",
             "hz" => "samples/s",
             "attempts" | "connections" | "limit" | "queries" | "queued_queries" | "query_nodes"

@@ -3,6 +3,7 @@
 use super::arclamp_settings::ARCLAMP;
 use super::debug_files::DEBUG_FILES;
 use super::general::GENERAL;
+use super::recording::RECORDING;
 use super::scrape::SCRAPE;
 use super::setting::Setting;
 use crate::catalogue::{MemberId, ProcessKind};
@@ -19,6 +20,7 @@ pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
         .iter()
         .chain(DEBUG_FILES)
         .chain(SCRAPE)
+        .chain(RECORDING)
         .chain(ARCLAMP)
     {
         all.push(Setting { ..*general });

@@ -5,6 +5,7 @@ use super::debug_files::DebugFilesConfig;
 use super::error::Error;
 use super::limits;
 use super::load::Loaded;
+use super::recording::RecordingConfig;
 use super::render::RenderConfig;
 use super::{prices, rules, scrape};
 use davy_archive::plan::rules::RetentionRule;
@@ -65,6 +66,7 @@ pub(crate) struct Config {
     /// Empty for none.
     pub(crate) cache_dir: PathBuf,
     pub(crate) cache_dir_bytes: u64,
+    pub(crate) recording: RecordingConfig,
     /// Set if a file names targets.
     pub(crate) scrape: Option<ScrapeConfig>,
     pub(crate) debug_files: DebugFilesConfig,
@@ -256,6 +258,7 @@ impl Config {
             },
             cache_dir: text("archive.cache_dir").into(),
             cache_dir_bytes: bytes("archive.cache_dir_bytes")?,
+            recording: RecordingConfig::new(loaded)?,
             scrape: scrape::configured(loaded)?,
             debug_files: DebugFilesConfig::new(loaded, bytes("archive.debug_file_bytes")?)?,
             arclamp: arclamp::configured(

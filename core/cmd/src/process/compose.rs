@@ -5,7 +5,9 @@ use super::listeners::Listeners;
 use super::parts::Parts;
 use super::plan::Plan;
 use super::sockets::SocketFolder;
-use super::{arclamp, member_settings, members, profiling, routes, scraper, storage, toggles};
+use super::{
+    arclamp, member_settings, members, profiling, routes, rules, scraper, storage, toggles,
+};
 use crate::catalogue::{BuiltinMember, MemberId, PublicListener};
 use crate::failure::Failure;
 use crate::hostname::hostname;
@@ -73,6 +75,7 @@ pub(crate) fn compose(
         Some(archive) => Some(storage::debug_files(config, archive, &registry)?),
         None => None,
     };
+    let rules = rules::new(plan, archive.as_ref(), &registry)?;
     let scraper = scraper::new(plan, &listeners, archive.as_ref(), &clock, &registry)?;
     let arclamp = arclamp::stream(plan, &listeners, id, &clock, &registry)?;
     let settings = Toggles::new();
@@ -156,6 +159,7 @@ pub(crate) fn compose(
         renderer,
         debug_files,
         scraper,
+        rules,
         arclamp,
         id,
         children,

@@ -77,6 +77,7 @@ const fn is_exclusive(member: MemberId) -> bool {
         | MemberId::ArchiveRenderer
         | MemberId::ArchiveArclamp
         | MemberId::ArchiveScraper
+        | MemberId::ArchiveRules
         | MemberId::GcProcesses
         | MemberId::GcAudit
         | MemberId::GcBuilds

@@ -3,6 +3,7 @@
 use super::arclamp;
 use super::member_settings::interval;
 use super::parts::Parts;
+use super::rules;
 use super::scraper;
 use crate::catalogue::MemberId;
 use crate::failure::Failure;
@@ -50,6 +51,7 @@ pub(super) fn placed(parts: &Parts<'_>, member: MemberId) -> Result<Member, Fail
                 ))
             })?
         }
+        MemberId::ArchiveRules => rules::member(name, parts),
         MemberId::ArchiveScraper => scraper::member(name, parts),
         MemberId::ArchiveArclamp => arclamp::member(name, parts, store()),
         MemberId::GcProcesses => {

@@ -2,6 +2,7 @@
 
 use super::children::PlacedChild;
 use super::plan::Plan;
+use super::rules::Rules;
 use crate::catalogue::MemberId;
 use crate::http::ChildClient;
 use davy_archive::Archive;
@@ -34,6 +35,8 @@ pub(super) struct Parts<'a> {
     pub(super) renderer: Option<Renderer>,
     /// Set if a local member takes debug files or answers queries.
     pub(super) debug_files: Option<DebugFiles>,
+    /// Set if a local member evaluates recording rules; taken by the first start of the member.
+    pub(super) rules: Option<Arc<Rules>>,
     /// Set if a local member scrapes targets.
     pub(super) scraper: Option<Scraper>,
     /// Set if a local member listens to Redis.

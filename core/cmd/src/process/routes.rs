@@ -71,6 +71,7 @@ pub(super) fn listener(
                 | MemberId::ArchiveRenderer
                 | MemberId::ArchiveArclamp
                 | MemberId::ArchiveScraper
+                | MemberId::ArchiveRules
                 | MemberId::GcProcesses
                 | MemberId::GcAudit
                 | MemberId::GcBuilds

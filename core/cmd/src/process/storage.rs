@@ -69,6 +69,8 @@ pub(crate) fn archive(
     options.requests = config.bucket_requests.clone();
     options.prices = config.prices.clone();
     options.limits = config.limits.clone();
+    options.recording_rules.clone_from(&config.recording.rules);
+    options.recording_api = config.recording.accepts_changes;
     options.queries = config.queries;
     options.queued_queries = config.queued_queries;
     options.query_nodes = config.query_nodes;

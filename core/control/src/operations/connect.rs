@@ -26,7 +26,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
             &[],
         ),
         "RecordingRulesService" => (
-            "Calls a method of Pyroscope's recording rules; there are none",
+            "Calls a method of Pyroscope's recording rules over Connect, gRPC or gRPC-Web: GetRecordingRule, ListRecordingRules, UpsertRecordingRule or DeleteRecordingRule",
             &[],
         ),
         "VersionService" => ("Returns the version of the query API", &[]),

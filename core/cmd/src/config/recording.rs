@@ -1,0 +1,54 @@
+//! The settings of recording rules.
+
+use super::error::Error;
+use super::load::Loaded;
+use super::setting::{Setting, setting_of};
+use crate::catalogue::MemberId;
+use davy_archive::recording::{RecordingRule, RulesFile};
+
+const MEMBERS: &[MemberId] = &[MemberId::ArchiveRules, MemberId::ArchiveQuery];
+
+/// The settings of recording rules.
+pub(super) const RECORDING: &[Setting] = &[
+    setting_of(
+        "archive.rules_file",
+        "",
+        "YAML file of recording rules: totals of profiles as counters on /metrics [default: none]",
+        MEMBERS,
+    ),
+    setting_of(
+        "archive.rules_api",
+        "false",
+        "whether recording rules can be changed by the API; they are in the bucket then",
+        MEMBERS,
+    ),
+];
+
+/// The recording rules of a configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordingConfig {
+    pub(crate) rules: Vec<RecordingRule>,
+    pub(crate) accepts_changes: bool,
+}
+
+impl RecordingConfig {
+    /// Reads the file, if there is one.
+    pub(super) fn new(loaded: &Loaded) -> Result<Self, Error> {
+        let file = loaded.value("archive.rules_file");
+        let wrong = |error: String| Error(format!("archive.rules_file {file:?}: {error}"));
+        let rules = if file.is_empty() {
+            Vec::new()
+        } else {
+            let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+            let read: RulesFile =
+                serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+            read.checked().map_err(|error| wrong(error.to_string()))?
+        };
+        Ok(Self {
+            rules,
+            accepts_changes: loaded.parse("archive.rules_api", "true or false", |text| {
+                text.parse().ok()
+            })?,
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! The member `archive.rules`.
+
+use super::parts::Parts;
+use super::plan::Plan;
+use crate::catalogue::MemberId;
+use crate::failure::Failure;
+use davy_archive::Archive;
+use davy_archive::recording::RuleRunner;
+use davy_runtime::{Context, Member, MemberKind};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// What evaluates rules, one start of the member after the other.
+pub(super) struct Rules(Mutex<RuleRunner>);
+
+/// The recording rules of this process, if the member is local and there can be any.
+pub(super) fn new(
+    plan: &Plan,
+    archive: Option<&Archive>,
+    registry: &prometheus::Registry,
+) -> Result<Option<Arc<Rules>>, Failure> {
+    let is_local = plan.placement.local.contains(&MemberId::ArchiveRules);
+    let Some(archive) = archive.filter(|archive| is_local && archive.rules().is_used()) else {
+        return Ok(None);
+    };
+    let failed = Failure::because("cannot register the metrics of recording rules");
+    let runner = archive.rule_runner(registry).map_err(failed)?;
+    Ok(Some(Arc::new(Rules(Mutex::new(runner)))))
+}
+
+/// The member. Without rules it does nothing.
+pub(super) fn member(name: &'static str, parts: &Parts<'_>) -> Member {
+    let (rules, control) = (parts.rules.clone(), parts.control.clone());
+    Member::new(name, MemberKind::Loop, move |context: Context| {
+        let (rules, control) = (rules.clone(), control.clone());
+        async move {
+            context.ready();
+            if let Some(rules) = rules {
+                rules.0.lock().await.run(context.drain()).await;
+            } else {
+                let idle = "idle: neither archive.rules_file nor archive.rules_api is set";
+                control.note(name, Some(idle.to_owned()));
+                context.draining().await;
+            }
+            control.note(name, None);
+            Ok(())
+        }
+    })
+}
