@@ -11,7 +11,11 @@ fn folder() -> std::path::PathBuf {
 #[test]
 fn alerts_on_recorded_counters_fire_and_stay_silent_as_their_tests_say() {
     let test = folder().join("recording.test.yml");
-    let Ok(output) = Command::new("promtool").args(["test", "rules"]).arg(test).output() else {
+    let Ok(output) = Command::new("promtool")
+        .args(["test", "rules"])
+        .arg(test)
+        .output()
+    else {
         return davy_test_support::skip("promtool is not installed: ops/dev/need prometheus");
     };
     let text = String::from_utf8_lossy(&output.stdout);

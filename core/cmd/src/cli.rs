@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::stdout::print_bytes;
 use crate::{
-    archive, builds, config, diff, doctor, drill, manual, members, process, profile, push, query,
-    record, reference, settings, symbols, toggle, top, worker,
+    archive, builds, config, diff, doctor, drill, manual, mcp, members, process, profile, push,
+    query, record, reference, settings, symbols, toggle, top, worker,
 };
 use clap::{Parser, Subcommand};
 
@@ -99,6 +99,8 @@ pub(crate) enum Command {
     Query(query::QueryOptions),
     /// Rank the functions that changed between two ranges, versions or selectors
     Diff(diff::DiffOptions),
+    /// Serve tools for assistants over the Model Context Protocol on standard input and output; read-only by default
+    Mcp(mcp::McpOptions),
     /// Inspect and maintain the archive in the configured bucket, without a server
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
@@ -152,6 +154,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Push(options) => push::run(&options),
         Command::Query(options) => query::run(&options),
         Command::Diff(options) => diff::run(&options),
+        Command::Mcp(options) => mcp::run(&options),
         Command::Archive(command) => archive::run(&command),
         Command::Symbols(command) => symbols::run(&command),
         Command::Config(command) => settings::run(&command),

@@ -2,7 +2,7 @@
 
 mod ranking;
 
-pub(crate) use ranking::{RankBy, changes};
+pub(crate) use ranking::{Change, RankBy, changes};
 
 use crate::client::Client;
 use crate::failure::Failure;

@@ -20,6 +20,7 @@ mod labels;
 mod live;
 mod logs;
 mod manual;
+mod mcp;
 mod members;
 mod operator;
 mod output;

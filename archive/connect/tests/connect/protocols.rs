@@ -186,8 +186,8 @@ async fn services_beside_the_querier_answer_honestly() {
         ),
         (
             "/settings.v1.RecordingRulesService/UpsertRecordingRule",
-            501,
-            "recording rules are not supported",
+            400,
+            "missing matcher __profile_type__",
         ),
         ("/version.v1.Version/Version", 200, "{\"QuerierAPI\":\"1\"}"),
         (
