@@ -165,10 +165,10 @@ impl RecordingRule {
                 return wrong(format!("label {label:?} is in `by` and in `labels`"));
             }
         }
-        match self.tenant.is_empty() || Tenant::new(&self.tenant).is_some() {
-            true => Ok(()),
-            false => wrong(format!("invalid tenant {:?}", self.tenant)),
+        if !self.tenant.is_empty() && Tenant::new(&self.tenant).is_none() {
+            return wrong(format!("invalid tenant {:?}", self.tenant));
         }
+        Ok(())
     }
 
     /// Whose profiles it reads.

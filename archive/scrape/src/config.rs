@@ -71,7 +71,9 @@ fn default_concurrency() -> usize {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Job {
-    pub(crate) job: String,
+    /// The label `job`.
+    #[serde(rename = "job")]
+    pub(crate) name: String,
     #[serde(default, with = "optional_duration")]
     interval: Option<Duration>,
     /// The label `service_name`; the name of the job without it.
@@ -137,7 +139,7 @@ impl ScrapeConfig {
         }
         let mut names = std::collections::BTreeSet::new();
         for job in &mut config.jobs {
-            let name = &job.job;
+            let name = &job.name;
             if !names.insert(name.clone()) || name.is_empty() {
                 return wrong(format!(
                     "duplicate or empty job {name:?}; every job has a name of its own"
@@ -185,7 +187,7 @@ impl ScrapeConfig {
                 }
             }
             if job.service.is_empty() {
-                job.service.clone_from(&job.job);
+                job.service.clone_from(&job.name);
             }
             if job.profiles.is_empty() {
                 job.profiles = vec![

@@ -180,20 +180,19 @@ impl Scraper {
             remains
         });
         for (key, target) in targets {
-            match owned.get_mut(&key) {
-                Some(of) => of.target = target,
-                None => {
-                    let slots = Slots::new(&key, target.every);
-                    let new = Owned {
-                        // The slot that has begun already is not scraped: less than a whole one is left of it.
-                        last: slots.at(now),
-                        slots,
-                        memory: Some(Memory::default()),
-                        target,
-                    };
-                    owned.insert(key, new);
-                }
+            if let Some(of) = owned.get_mut(&key) {
+                of.target = target;
+                continue;
             }
+            let slots = Slots::new(&key, target.every);
+            let new = Owned {
+                // The slot that has begun already is not scraped: less than a whole one is left of it.
+                last: slots.at(now),
+                slots,
+                memory: Some(Memory::default()),
+                target,
+            };
+            owned.insert(key, new);
         }
     }
 }

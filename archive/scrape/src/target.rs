@@ -40,7 +40,7 @@ impl Target {
         let path = meta("__profile_path__", &job.path);
         let mut all = BTreeMap::from([
             (labels::SERVICE.to_owned(), job.service.clone()),
-            ("job".to_owned(), job.job.clone()),
+            ("job".to_owned(), job.name.clone()),
             ("instance".to_owned(), address.to_owned()),
         ]);
         let shown = discovered
@@ -52,7 +52,7 @@ impl Target {
             all.insert(name.clone(), value.clone());
         }
         Some(Self {
-            job: job.job.clone(),
+            job: job.name.clone(),
             url: format!("{scheme}://{address}{}", path.trim_end_matches('/')),
             instance: address.to_owned(),
             tenant: job.tenant.clone(),

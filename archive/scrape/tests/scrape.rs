@@ -166,7 +166,7 @@ async fn two_scrapers_of_a_program_count_everything_once() {
         })
         .collect();
     let stored = |registry: &Registry| metric(registry, "davy_archive_scrapes_total", "stored");
-    let done = clock.timeout(Duration::from_secs(60), async {
+    let done = clock.timeout(Duration::from_mins(1), async {
         while registries.iter().any(|registry| stored(registry) < 20.0) {
             clock.sleep(Duration::from_millis(50)).await;
         }

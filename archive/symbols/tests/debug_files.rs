@@ -16,12 +16,12 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-const SOURCE: &str = r#"
+const SOURCE: &str = "
 namespace shape {
 struct Circle { double r; __attribute__((noinline)) double area(int n) const { return r * r * n; } };
 }
 int main(int argc, char**) { shape::Circle c{2}; return (int)c.area(argc); }
-"#;
+";
 const AREA: &str = "shape::Circle::area(int) const";
 
 /// A program with debug information, its stripped copy, and its debug file.
@@ -281,7 +281,7 @@ async fn query_that_misses_a_build_gets_its_names_from_debuginfod() {
     // The server indexes the folder first.
     let client = davy_bucket::web_client().expect("a client");
     let url = format!("{}/buildid/{}/debuginfo", server.1, program.build_id);
-    let indexed = clock.timeout(Duration::from_secs(60), async {
+    let indexed = clock.timeout(Duration::from_mins(1), async {
         loop {
             let response = client.get(&url).send().await;
             if response.is_ok_and(|of| of.status().is_success()) {
@@ -296,7 +296,7 @@ async fn query_that_misses_a_build_gets_its_names_from_debuginfod() {
     let world = World::new(100 << 20, urls).await;
     tokio::spawn(world.files.clone().run(CancellationToken::new()));
     world.push(&program).await;
-    let named = clock.timeout(Duration::from_secs(60), async {
+    let named = clock.timeout(Duration::from_mins(1), async {
         loop {
             let (stacks, partial) = world.stacks().await;
             if stacks == format!("{AREA} 7\n") {

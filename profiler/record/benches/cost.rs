@@ -38,6 +38,7 @@ fn main() {
             hz: HZ,
             call_graph,
             stack_bytes,
+            ..RecordOptions::default()
         };
         let Some(mut recorder) = recorder(Target::Pid(child.id()), options) else {
             end(&mut child);

@@ -96,11 +96,14 @@ fn file_frame(path: &str) -> String {
 /// Adds the mapping of a file with a build id, whose addresses are offsets in the file.
 fn mapping_of(profile: &mut Profile, path: &str, name: &str) -> Option<u32> {
     let build_id = read_elf_build_id(path).ok().flatten()?;
-    let build_id: String = build_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hexadecimal = String::with_capacity(build_id.len() * 2);
+    for byte in build_id.iter() {
+        hexadecimal.push_str(&format!("{byte:02x}"));
+    }
     let mapping = Mapping {
         limit: i64::MAX as u64,
         file: profile.strings.intern(name),
-        build_id: profile.strings.intern(&build_id),
+        build_id: profile.strings.intern(&hexadecimal),
         ..Mapping::default()
     };
     profile.mappings.push(mapping);
@@ -124,21 +127,18 @@ fn symbolize(
         .symbolize(&source, Input::FileOffset(&offsets))
         .unwrap_or_default();
     for (index, location) in locations.iter().enumerate() {
-        let profile_location = match symbols.get(index) {
-            Some(Symbolized::Sym(symbol)) => {
-                // The innermost inlined function comes first.
-                let mut lines: Vec<Line> = Vec::with_capacity(symbol.inlined.len() + 1);
-                for inlined in symbol.inlined.iter().rev() {
-                    let code = inlined.code_info.as_ref();
-                    lines.push(line(profile, &inlined.name, code));
-                }
-                lines.push(line(profile, &symbol.name, symbol.code_info.as_deref()));
-                profile.location(None, location.offset, &lines)
+        let profile_location = if let Some(Symbolized::Sym(symbol)) = symbols.get(index) {
+            // The innermost inlined function comes first.
+            let mut lines: Vec<Line> = Vec::with_capacity(symbol.inlined.len() + 1);
+            for inlined in symbol.inlined.iter().rev() {
+                let code = inlined.code_info.as_ref();
+                lines.push(line(profile, &inlined.name, code));
             }
-            _ => {
-                missing.push(*location);
-                profile.named_location(&file_frame(name))
-            }
+            lines.push(line(profile, &symbol.name, symbol.code_info.as_deref()));
+            profile.location(None, location.offset, &lines)
+        } else {
+            missing.push(*location);
+            profile.named_location(&file_frame(name))
         };
         found.insert(*location, profile_location);
     }

@@ -26,7 +26,8 @@ pub(crate) struct Change {
     pub(crate) base_own: i64,
     pub(crate) base_total: i64,
     /// The change by which it is ranked: a difference of values, or of shares of the total in percent.
-    pub(crate) change: f64,
+    #[serde(rename = "change")]
+    pub(crate) difference: f64,
 }
 
 /// The functions that changed, the largest change first.
@@ -54,7 +55,7 @@ pub(crate) fn changes(
                 RankBy::Own => (own, base_own),
                 RankBy::Total => (total, base_total),
             };
-            let change = if by_share {
+            let difference = if by_share {
                 of_now as f64 * 100.0 / totals[0] - of_base as f64 * 100.0 / totals[1]
             } else {
                 of_now.saturating_sub(of_base) as f64
@@ -65,14 +66,14 @@ pub(crate) fn changes(
                 total,
                 base_own,
                 base_total,
-                change,
+                difference,
             }
         });
-    let mut changed: Vec<Change> = changed.filter(|change| change.change != 0.0).collect();
+    let mut changed: Vec<Change> = changed.filter(|change| change.difference != 0.0).collect();
     changed.sort_by(|a, b| {
-        b.change
+        b.difference
             .abs()
-            .total_cmp(&a.change.abs())
+            .total_cmp(&a.difference.abs())
             .then_with(|| a.name.cmp(&b.name))
     });
     changed
@@ -106,9 +107,9 @@ pub(super) fn table(
             RankBy::Total => (change.total, change.base_total),
         };
         let changed = if by_share {
-            format!("{:+.1} %", change.change)
+            format!("{:+.1} %", change.difference)
         } else {
-            signed(change.change as i64, unit)
+            signed(change.difference as i64, unit)
         };
         text.push_str(&format!(
             "{:>12} {:>12} {changed:>12}  {}\n",
@@ -158,7 +159,7 @@ mod tests {
         assert_eq!(changes(&now, &base, RankBy::Own, true), []);
         let now = tree("main;parse 100\nmain;encode 300\n");
         let all = changes(&now, &base, RankBy::Total, true);
-        let found: Vec<(&str, f64)> = all.iter().map(|of| (&*of.name, of.change)).collect();
+        let found: Vec<(&str, f64)> = all.iter().map(|of| (&*of.name, of.difference)).collect();
         assert_eq!(found, [("encode", 25.0), ("parse", -25.0)]);
     }
 }

@@ -74,7 +74,7 @@ async fn bucket(config: &Config, clock: &Clock, findings: &mut Findings) {
     let mut config = config.clone();
     // The first failure is what the operator wants to see.
     config.bucket_requests.attempts = 1;
-    config.cache_dir = Path::new("").to_owned();
+    config.cache_dir.clear();
     let archive = open_archive_of(&config, clock, Random::system(), &Registry::new());
     match archive {
         Ok(archive) => probe(archive.bucket(), url, clock, findings).await,

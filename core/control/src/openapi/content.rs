@@ -152,10 +152,9 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         | "RecordingRulesService"
         | "VersionService"
         | "FeatureFlagsService" => rpc(),
-        "UploadDebugFile" => vec![json::<Object>()],
         "ExportProfiles" => otlp(),
         "Render" => vec![json::<Object>(), other("text/vnd.graphviz; charset=utf-8")],
-        "RenderDiff" => vec![json::<Object>()],
+        "RenderDiff" | "UploadDebugFile" => vec![json::<Object>()],
         "Push" => vec![
             other(PROTOBUF),
             json::<serde_json::Map<String, serde_json::Value>>(),
