@@ -1,12 +1,12 @@
 //! Fetches the files of builds that queries miss from servers of debuginfod.
 
+use crate::answers::Answers;
 use crate::index::BuildFiles;
 use crate::service::DebugFiles;
 use crate::spool::SpoolFile;
 use davy_archive::{Error, ErrorKind, MissingBuild, Result};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::StatusCode;
-use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -21,31 +21,10 @@ const TOTAL: Duration = Duration::from_mins(10);
 const NOT_FOUND: Duration = Duration::from_hours(1);
 /// When a build is asked for again whose files could not be fetched or read.
 const FAILED: Duration = Duration::from_mins(1);
-/// Maximum number of builds that are remembered.
-const REMEMBERED: usize = 10_000;
 /// Numbers of bytes of build ids.
 const BUILD_ID_BYTES: std::ops::RangeInclusive<usize> = 4..=64;
 /// The header with the path of the file.
 const FILE: &str = "x-debuginfod-file";
-
-/// Builds that are not fetched again before a time of the monotonic clock.
-#[derive(Default)]
-pub(crate) struct Answers(BTreeMap<MissingBuild, Duration>);
-
-impl Answers {
-    fn is_known(&self, build: &MissingBuild, now: Duration) -> bool {
-        self.0.get(build).is_some_and(|until| now < *until)
-    }
-
-    fn note(&mut self, build: MissingBuild, until: Duration, now: Duration) {
-        if self.0.len() >= REMEMBERED {
-            self.0.retain(|_, until| now < *until);
-        }
-        if self.0.len() < REMEMBERED {
-            self.0.insert(build, until);
-        }
-    }
-}
 
 /// The build id as servers expect it; none for other ids than those of linkers.
 fn gnu_build_id(build_id: &str) -> Option<String> {

@@ -1,11 +1,9 @@
 //! What uploads and fetches share.
 
-use crate::fetch::Answers;
+use crate::answers::Answers;
 use crate::metrics::Metrics;
 use crate::options::DebugFileOptions;
 use crate::spool::Spool;
-use crate::upload;
-use axum::Router;
 use davy_archive::Archive;
 use davy_archive::ingest::SymbolStore;
 use prometheus::Registry;
@@ -61,11 +59,6 @@ impl DebugFiles {
     /// Whether there is a server to fetch from.
     pub fn fetches(&self) -> bool {
         !self.0.urls.is_empty()
-    }
-
-    /// The route of uploads.
-    pub fn router(&self) -> Router {
-        upload::router(self.clone())
     }
 
     pub(crate) fn count(&self, source: &str, result: &str) {

@@ -19,13 +19,16 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Maximum length of a build id, in bytes.
 const BUILD_ID_BYTES: usize = 256;
 
-pub(crate) fn router(files: DebugFiles) -> Router {
-    Router::new()
-        .route(
-            "/debuginfo.v1alpha1.DebuginfoService/Upload/{build_id}",
-            post(take),
-        )
-        .with_state(files)
+impl DebugFiles {
+    /// The route of uploads.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route(
+                "/debuginfo.v1alpha1.DebuginfoService/Upload/{build_id}",
+                post(take),
+            )
+            .with_state(self.clone())
+    }
 }
 
 async fn take(

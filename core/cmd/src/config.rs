@@ -1,5 +1,6 @@
 //! Configuration: one table of settings, four sources, and the source of every value.
 
+mod archive_settings;
 mod arclamp;
 mod arclamp_settings;
 mod debug_files;

@@ -1,8 +1,10 @@
 //! `davy diff`: ranks what changed between two ranges, versions or selectors.
 
 mod ranking;
+mod stacks;
 
-pub(crate) use ranking::{Change, RankBy, changes};
+pub(crate) use ranking::{Change, RankBy, changes, signed};
+pub(crate) use stacks::parsed;
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -11,9 +13,7 @@ use crate::stderr;
 use crate::stdout::print;
 use davy_archive::types::TypeFilter;
 use davy_base::{Clock, Timestamp};
-use davy_profile::flame::Grain;
-use davy_profile::names::visible;
-use davy_profile::{FlameTree, Limits, folded, units};
+use davy_profile::FlameTree;
 use std::time::Duration;
 
 /// Options of `davy diff`.
@@ -198,35 +198,6 @@ pub(crate) fn tree(client: &Client, kind: &str, side: &Side) -> Result<FlameTree
         return Err(Failure::failed(answer.hint.unwrap_or_default()));
     }
     parsed(&answer.body)
-}
-
-/// The tree of folded stacks from the archive.
-pub(crate) fn parsed(stacks: &[u8]) -> Result<FlameTree, Failure> {
-    let mut tree = FlameTree::new();
-    if stacks.trim_ascii().is_empty() {
-        return Ok(tree);
-    }
-    let limits = Limits {
-        bytes: usize::MAX,
-        nodes: usize::MAX,
-        samples: usize::MAX,
-        ..Limits::default()
-    };
-    let profile = folded::decode(stacks, &limits)
-        .map_err(Failure::because("the response is not folded stacks"))?;
-    tree.add_profile(&profile, 0, Grain::Function);
-    Ok(tree)
-}
-
-/// A value with its sign.
-pub(crate) fn signed(value: i64, unit: &str) -> String {
-    let sign = if value > 0 { "+" } else { "" };
-    format!("{sign}{}", units::format(value, unit))
-}
-
-/// A name that is safe in a terminal.
-fn shown(name: &str) -> String {
-    visible(name).chars().take(100).collect()
 }
 
 #[cfg(test)]

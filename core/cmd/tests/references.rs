@@ -51,7 +51,14 @@ impl Quickstart {
         for listener in ["http", "archive", "debug"] {
             command.arg(format!("--{listener}-listen=127.0.0.1:0"));
         }
+        std::fs::write(
+            folder.path().join("scrape.yml"),
+            "jobs: [{job: none, targets: [\"127.0.0.1:1\"]}]",
+        )
+        .expect("a file");
         let mut child = command
+            // Without targets, archive.scraper has no metrics.
+            .args(["--archive-scrape-file", "scrape.yml"])
             // Without a Redis, archive.arclamp has no metrics.
             .args(["--arclamp-redis", "redis://127.0.0.1:1"])
             .args(["--archive-flush-interval", "100ms", "--data-dir"])

@@ -2,24 +2,6 @@
 
 use super::error::Error;
 use super::load::Loaded;
-use super::setting::{Setting, setting_of};
-use crate::catalogue::MemberId;
-
-/// The settings of debug files.
-pub(super) const DEBUG_FILES: &[Setting] = &[
-    setting_of(
-        "archive.debug_file_bytes",
-        "1GiB",
-        "maximum size of an uploaded or fetched debug file; it is in the folder debug-files of data_dir while it is indexed",
-        &[MemberId::ArchiveIngest, MemberId::ArchiveQuery],
-    ),
-    setting_of(
-        "archive.debuginfod_urls",
-        "",
-        "servers of debuginfod, separated by spaces, that are asked for builds without symbols which queries meet [default: DEBUGINFOD_URLS]",
-        &[MemberId::ArchiveQuery],
-    ),
-];
 
 /// The values of the settings of debug files.
 #[derive(Clone, Debug)]

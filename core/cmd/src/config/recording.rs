@@ -2,27 +2,7 @@
 
 use super::error::Error;
 use super::load::Loaded;
-use super::setting::{Setting, setting_of};
-use crate::catalogue::MemberId;
 use davy_archive::recording::{RecordingRule, RulesFile};
-
-const MEMBERS: &[MemberId] = &[MemberId::ArchiveRules, MemberId::ArchiveQuery];
-
-/// The settings of recording rules.
-pub(super) const RECORDING: &[Setting] = &[
-    setting_of(
-        "archive.rules_file",
-        "",
-        "YAML file of recording rules: totals of profiles as counters on /metrics [default: none]",
-        MEMBERS,
-    ),
-    setting_of(
-        "archive.rules_api",
-        "false",
-        "whether recording rules can be changed by the API; they are in the bucket then",
-        MEMBERS,
-    ),
-];
 
 /// The recording rules of a configuration.
 #[derive(Clone, Debug)]

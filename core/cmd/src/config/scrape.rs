@@ -2,17 +2,7 @@
 
 use super::error::Error;
 use super::load::Loaded;
-use super::setting::{Setting, setting_of};
-use crate::catalogue::MemberId;
 use davy_scrape::ScrapeConfig;
-
-/// The settings of `archive.scraper`.
-pub(super) const SCRAPE: &[Setting] = &[setting_of(
-    "archive.scrape_file",
-    "",
-    "YAML file that names the programs whose profiles are pulled [default: none; archive.scraper does nothing]",
-    &[MemberId::ArchiveScraper],
-)];
 
 /// What the file names; `None` without a file.
 pub(super) fn configured(loaded: &Loaded) -> Result<Option<ScrapeConfig>, Error> {

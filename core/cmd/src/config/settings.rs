@@ -1,10 +1,8 @@
 //! Every setting.
 
+use super::archive_settings::{DEBUG_FILES, RECORDING, SCRAPE};
 use super::arclamp_settings::ARCLAMP;
-use super::debug_files::DEBUG_FILES;
 use super::general::GENERAL;
-use super::recording::RECORDING;
-use super::scrape::SCRAPE;
 use super::setting::Setting;
 use crate::catalogue::{MemberId, ProcessKind};
 use std::collections::BTreeSet;

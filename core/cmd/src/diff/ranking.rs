@@ -1,6 +1,6 @@
 //! Functions by what changed.
 
-use super::{shown, signed};
+use davy_profile::names::visible;
 use davy_profile::{FlameTree, units};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -128,9 +128,20 @@ pub(super) fn table(
     text
 }
 
+/// A value with its sign.
+pub(crate) fn signed(value: i64, unit: &str) -> String {
+    let sign = if value > 0 { "+" } else { "" };
+    format!("{sign}{}", units::format(value, unit))
+}
+
+/// A name that is safe in a terminal.
+fn shown(name: &str) -> String {
+    visible(name).chars().take(100).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::parsed;
+    use super::super::stacks::parsed;
     use super::*;
 
     fn tree(stacks: &str) -> FlameTree {

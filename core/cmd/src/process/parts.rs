@@ -2,10 +2,10 @@
 
 use super::children::PlacedChild;
 use super::plan::Plan;
-use super::rules::Rules;
 use crate::catalogue::MemberId;
 use crate::http::ChildClient;
 use davy_archive::Archive;
+use davy_archive::recording::RuleRunner;
 use davy_arclamp::Stream;
 use davy_base::Clock;
 use davy_control::gc::CollectorMetrics;
@@ -17,6 +17,7 @@ use davy_store::Store;
 use davy_symbols::DebugFiles;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 use ulid::Ulid;
 
 /// The parts that members share.
@@ -35,8 +36,8 @@ pub(super) struct Parts<'a> {
     pub(super) renderer: Option<Renderer>,
     /// Set if a local member takes debug files or answers queries.
     pub(super) debug_files: Option<DebugFiles>,
-    /// Set if a local member evaluates recording rules; taken by the first start of the member.
-    pub(super) rules: Option<Arc<Rules>>,
+    /// Set if a local member evaluates recording rules.
+    pub(super) rules: Option<Arc<Mutex<RuleRunner>>>,
     /// Set if a local member scrapes targets.
     pub(super) scraper: Option<Scraper>,
     /// Set if a local member listens to Redis.

@@ -10,22 +10,19 @@ use davy_runtime::{Context, Member, MemberKind};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// What evaluates rules, one start of the member after the other.
-pub(super) struct Rules(Mutex<RuleRunner>);
-
-/// The recording rules of this process, if the member is local and there can be any.
+/// What evaluates the recording rules of this process, one start of the member after the other, if the member is local and there can be any.
 pub(super) fn new(
     plan: &Plan,
     archive: Option<&Archive>,
     registry: &prometheus::Registry,
-) -> Result<Option<Arc<Rules>>, Failure> {
+) -> Result<Option<Arc<Mutex<RuleRunner>>>, Failure> {
     let is_local = plan.placement.local.contains(&MemberId::ArchiveRules);
     let Some(archive) = archive.filter(|archive| is_local && archive.rules().is_used()) else {
         return Ok(None);
     };
     let failed = Failure::because("cannot register the metrics of recording rules");
     let runner = archive.rule_runner(registry).map_err(failed)?;
-    Ok(Some(Arc::new(Rules(Mutex::new(runner)))))
+    Ok(Some(Arc::new(Mutex::new(runner))))
 }
 
 /// The member. Without rules it does nothing.
@@ -36,7 +33,7 @@ pub(super) fn member(name: &'static str, parts: &Parts<'_>) -> Member {
         async move {
             context.ready();
             if let Some(rules) = rules {
-                rules.0.lock().await.run(context.drain()).await;
+                rules.lock().await.run(context.drain()).await;
             } else {
                 let idle = "idle: neither archive.rules_file nor archive.rules_api is set";
                 control.note(name, Some(idle.to_owned()));
