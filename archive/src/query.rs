@@ -14,6 +14,7 @@ mod group;
 mod heatmap;
 mod http;
 mod label_sets;
+mod merges;
 mod metadata;
 mod params;
 mod prune;

@@ -8,6 +8,6 @@ mod source;
 mod store;
 
 pub use missing::{Fetching, MissingBuild};
-pub(crate) use session::Session;
+pub(crate) use session::{FoundNames, Session};
 pub(crate) use source::Symbols;
 pub(crate) use store::{Stored, Upload};

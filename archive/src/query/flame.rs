@@ -9,19 +9,22 @@
 
 use super::aggregate::{FRACTIONS, Plan, nearest};
 use super::group::group_frames;
+use super::merges::{Selection, is_fresh};
 use super::params::Ask;
 use super::prune::{Uninteresting, targets};
-use super::scan::{Query, Report};
+use super::scan::{Opened, Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::blocking::blocking;
 use crate::error::Result;
 use crate::format::batch::Series;
 use crate::format::tables::{Dictionary, TreeFrames};
+use crate::rule::day::Detail;
 use crate::types::Aggregation;
 use davy_profile::flame::{Grain, Preorder, Sums};
 use davy_profile::{FlameTree, FrameKind, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Number of nodes that are kept, whatever the limit of the result, before they are merged.
 const PENDING: usize = 1 << 16;
@@ -46,8 +49,74 @@ pub struct Flame {
     invalid: BTreeSet<String>,
 }
 
+/// A merged tree that several queries use.
+pub(super) struct Shared {
+    pub(super) tree: Arc<FlameTree>,
+    pub(super) aggregation: Aggregation,
+    pub(super) aggregation_source: &'static str,
+    pub(super) report: Report,
+    /// The monotonic time at which it was merged.
+    made: Duration,
+    /// The symbols that were known then.
+    symbols: u64,
+}
+
+impl Shared {
+    /// Whether other queries may use it: a partial result must be tried again.
+    pub(super) fn is_kept(&self) -> bool {
+        self.report.partial.is_empty()
+    }
+}
+
+/// Merges a range by function, or returns the tree of a query of the same pieces.
+pub(super) async fn shared(query: &Query, ask: &Ask) -> Result<Arc<Shared>> {
+    let opened = query.open(ask, Detail::Days).await?;
+    let pieces = opened.fingerprint();
+    let clock = &query.options.clock;
+    let merge = async {
+        let merged = Box::pin(flame_of(query, ask, Grain::Function, opened));
+        let (flame, report) = merged.await?;
+        Ok(Shared {
+            tree: Arc::new(flame.tree),
+            aggregation: flame.aggregation,
+            aggregation_source: flame.aggregation_source,
+            report,
+            made: clock.monotonic(),
+            symbols: query.symbols.revision(),
+        })
+    };
+    let Some(pieces) = pieces else {
+        return merge.await.map(Arc::new);
+    };
+    let selection = Selection {
+        tenant: ask.tenant.clone(),
+        // A short name matches more types than the id that it stands for.
+        kind: format!("{:?}", ask.kind),
+        selector: ask.selector.text().to_owned(),
+        range: (ask.from.millis(), ask.until.millis()),
+        by: ask.by.clone(),
+        pieces,
+    };
+    let is_valid = |of: &Shared| {
+        let is_same = of.symbols == query.symbols.revision();
+        let names = of.report.names.last();
+        (is_same || names.is_none()) && is_fresh(of.made, clock.monotonic(), names)
+    };
+    Box::pin(query.merges.get(selection, is_valid, merge)).await
+}
+
 /// Merges a range.
 pub async fn flame(query: &Query, ask: &Ask, grain: Grain) -> Result<(Flame, Report)> {
+    let opened = query.open(ask, Detail::Days).await?;
+    flame_of(query, ask, grain, opened).await
+}
+
+async fn flame_of(
+    query: &Query,
+    ask: &Ask,
+    grain: Grain,
+    opened: Opened,
+) -> Result<(Flame, Report)> {
     let plan = Plan::of(query, ask).await?;
     let visitor = Flame {
         tree: FlameTree::new(),
@@ -62,7 +131,7 @@ pub async fn flame(query: &Query, ask: &Ask, grain: Grain) -> Result<(Flame, Rep
         is_pruned: false,
         invalid: BTreeSet::new(),
     };
-    let (mut flame, mut report) = query.scan(ask, visitor).await?;
+    let (mut flame, mut report) = query.scan_opened(ask, visitor, opened).await?;
     let finish = move || {
         flame.finish();
         flame

@@ -5,7 +5,7 @@ use super::cost;
 use super::explain::{Hint, explain, one_service};
 use super::export;
 use super::filters::Filters;
-use super::flame::{Flame, flame};
+use super::flame::shared;
 use super::metadata::{Wanted, list};
 use super::params::{Ask, Parameters};
 use super::run::Run;
@@ -18,7 +18,7 @@ use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::tenant;
 use crate::key::Tenant;
-use crate::types::TypeFilter;
+use crate::types::{Aggregation, TypeFilter};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
@@ -26,9 +26,9 @@ use axum::routing::{MethodRouter, get};
 use axum::{Json, Router, response::IntoResponse};
 use davy_base::Timestamp;
 use davy_bucket::Usage;
-use davy_profile::flame::Grain;
 use davy_profile::{FlameTree, folded, gzip, pprof, view};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The routes of `/api/v1/profiles`.
 pub fn router(query: Query) -> Router {
@@ -106,7 +106,9 @@ const EFFECTIVE: &str = "davy-effective-range";
 
 /// A merged range.
 struct Merged {
-    flame: Flame,
+    tree: Arc<FlameTree>,
+    aggregation: Aggregation,
+    aggregation_source: &'static str,
     report: Report,
     hint: Hint,
 }
@@ -223,17 +225,18 @@ impl Call {
     async fn merged(&self, ask: &Ask) -> Result<Merged> {
         let filters = Filters::of(&self.parameters)?;
         let all_services = self.parameters.all_services()?;
-        let (mut flame, report) = flame(&self.query, ask, Grain::Function).await?;
+        let shared = Box::pin(shared(&self.query, ask)).await?;
+        let report = shared.report.clone();
         let hint = self.finish(ask, &report, all_services).await?;
+        let mut tree = Arc::clone(&shared.tree);
         if !filters.is_empty() {
-            flame = blocking("filter a tree", move || {
-                flame.tree = filters.apply(flame.tree);
-                flame
-            })
-            .await?;
+            let filter = move || Arc::new(filters.apply(FlameTree::clone(&tree)));
+            tree = blocking("filter a tree", filter).await?;
         }
         Ok(Merged {
-            flame,
+            tree,
+            aggregation: shared.aggregation,
+            aggregation_source: shared.aggregation_source,
             report,
             hint,
         })
@@ -275,8 +278,8 @@ impl Call {
         json!({
             "type": ask.type_id(),
             "unit": ask.kind_and_unit().1,
-            "aggregation": of.flame.aggregation.name(),
-            "aggregation_source": of.flame.aggregation_source,
+            "aggregation": of.aggregation.name(),
+            "aggregation_source": of.aggregation_source,
             "from": ask.from.millis(),
             "until": ask.until.millis(),
             "effective_from": report.effective.start,
@@ -300,8 +303,7 @@ impl Call {
         blocking("render a tree", move || {
             let mut meta = Self::meta(&ask, &merged);
             meta["cost"] = cost.clone();
-            let Merged { flame, report, hint } = merged;
-            let tree = flame.tree;
+            let Merged { tree, aggregation, aggregation_source, report, hint } = merged;
             let unit = ask.kind_and_unit().1;
             let answer = match operation {
                 "QueryTop" => {
@@ -313,8 +315,8 @@ impl Call {
                     let body = json!({
                         "type": ask.type_id(),
                         "unit": unit,
-                        "aggregation": flame.aggregation.name(),
-                        "aggregation_source": flame.aggregation_source,
+                        "aggregation": aggregation.name(),
+                        "aggregation_source": aggregation_source,
                         "total": tree.totals()[0],
                         "windows": report.windows,
                         "effective_from": report.effective.start,
@@ -358,7 +360,7 @@ impl Call {
                 hint.set_headers(&mut response);
                 set_header(&mut response, PARTIAL, &report.partial.join("; "));
                 set_header(&mut response, EFFECTIVE, &report.widened(&ask).unwrap_or_default());
-                set_header(&mut response, AGGREGATION, flame.aggregation.name());
+                set_header(&mut response, AGGREGATION, aggregation.name());
                 response
             })
         })
@@ -397,8 +399,7 @@ impl Call {
             let mut meta = Self::meta(&ask, &merged);
             meta["cost"] = cost;
             meta["base"] = Self::meta(&base_ask, &base);
-            let mut response =
-                super::diff::answer(&merged.flame.tree, &base.flame.tree, nodes, &meta);
+            let mut response = super::diff::answer(&merged.tree, &base.tree, nodes, &meta);
             let widened = [merged.report.widened(&ask), base.report.widened(&base_ask)];
             let widened: Vec<String> = widened.into_iter().flatten().collect();
             set_header(&mut response, EFFECTIVE, &widened.join("; "));

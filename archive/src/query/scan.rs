@@ -13,17 +13,20 @@
 mod day;
 mod load;
 mod month;
+mod opened;
 mod part;
 mod report;
 mod unread;
 
 use load::{Loaded, Loader};
+pub(super) use opened::Opened;
 use part::{Block, Part};
 pub use report::Report;
 use report::SERVICES;
 use unread::Unread;
 
 use super::admission::Admission;
+use super::merges::Merges;
 use super::params::Ask;
 use super::visit::{Depth, View, Visitor};
 use crate::blocking::blocking;
@@ -58,7 +61,8 @@ pub struct Query {
     pub(super) metrics: Metrics,
     pub(super) admission: Admission,
     pub(super) limits: LiveLimits,
-    symbols: Symbols,
+    pub(super) symbols: Symbols,
+    pub(super) merges: Merges,
 }
 
 /// Length of a range, in days, from which on whole levels are listed, instead of every day of the range.
@@ -98,6 +102,7 @@ impl Query {
             metrics,
             limits,
             symbols,
+            merges: Merges::default(),
         }
     }
 
@@ -140,15 +145,14 @@ impl Query {
         folders
     }
 
-    /// Shows a visitor every group of the range that can hold what the query selects.
-    pub(super) async fn scan<V: Visitor>(&self, ask: &Ask, mut visitor: V) -> Result<(V, Report)> {
-        let mut scan = Scan::new(self, ask);
+    /// Lists what a query reads, for a visitor that needs this detail.
+    pub(super) async fn open(&self, ask: &Ask, detail: Detail) -> Result<Opened> {
         let last = Hour::of(Timestamp::from_millis(ask.until.millis() - 1));
         let first = Hour::of(ask.from);
         if last < first {
-            return Ok((visitor, scan.report));
+            return Ok(Opened::default());
         }
-        let months = match visitor.detail() {
+        let months = match detail {
             Detail::Days => whole_months(ask),
             Detail::Sums | Detail::Windows => Month(0)..Month(0),
         };
@@ -156,14 +160,31 @@ impl Query {
         if !months.is_empty() {
             folders.push(self.bucket.keys.month_blocks(&ask.tenant));
         }
+        let listed = self
+            .bucket
+            .covered(&ask.tenant, &folders, (first, last), &months);
+        listed.await.map(Opened)
+    }
+
+    /// Shows a visitor every group of the range that can hold what the query selects.
+    pub(super) async fn scan<V: Visitor>(&self, ask: &Ask, visitor: V) -> Result<(V, Report)> {
+        let opened = self.open(ask, visitor.detail()).await?;
+        self.scan_opened(ask, visitor, opened).await
+    }
+
+    /// The same of what was listed.
+    pub(super) async fn scan_opened<V: Visitor>(
+        &self,
+        ask: &Ask,
+        mut visitor: V,
+        opened: Opened,
+    ) -> Result<(V, Report)> {
+        let mut scan = Scan::new(self, ask);
         let Covered {
             mut days,
             mut months,
             faults,
-        } = self
-            .bucket
-            .covered(&ask.tenant, &folders, (first, last), &months)
-            .await?;
+        } = opened.0;
         scan.report.partial.extend(faults);
         let unread;
         (visitor, unread) = scan.months(&months, visitor).await?;
@@ -213,6 +234,7 @@ impl Query {
                 format!("cannot read any data of the range: {}", report.partial[0]),
             ));
         }
+        report.names = scan.session.found();
         report.partial.extend(scan.session.warnings());
         if scan.is_unnamed {
             report.partial.push(

@@ -1,17 +1,41 @@
 //! The names of one query.
 
-use super::source::{Known, Source, Symbols};
+use super::source::{Known, MISSING, PRESENT, Source, Symbols};
 use crate::error::Error;
 use crate::format::tables::{Names, Unnamed};
 use crate::key::Tenant;
 use futures_util::StreamExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Maximum number of builds that one query looks for.
 const BUILDS: usize = 1_000;
 /// Builds that are looked for concurrently.
 const CONCURRENT: usize = 16;
+
+/// What the names of a query depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum FoundNames {
+    /// Every frame had its name in the pieces.
+    #[default]
+    NotNeeded,
+    /// Every build has symbols.
+    All,
+    /// Some builds have none so far.
+    Some,
+}
+
+impl FoundNames {
+    /// How long another archiver's symbols may be missed; `None` for ever.
+    pub(crate) fn last(self) -> Option<Duration> {
+        match self {
+            Self::NotNeeded => None,
+            Self::All => Some(PRESENT),
+            Self::Some => Some(MISSING),
+        }
+    }
+}
 
 /// Names from the same symbols for all parts of a query, even if others are stored meanwhile.
 pub(crate) struct Session {
@@ -84,6 +108,17 @@ impl Session {
                 }
             };
             self.sources.insert(build_id, source);
+        }
+    }
+
+    /// What the names depend on.
+    pub(crate) fn found(&self) -> FoundNames {
+        if self.sources.is_empty() {
+            FoundNames::NotNeeded
+        } else if self.sources.values().all(Option::is_some) {
+            FoundNames::All
+        } else {
+            FoundNames::Some
         }
     }
 

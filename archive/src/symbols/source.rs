@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long it is believed that a build has no symbols. Another archiver may store them at any time.
-const MISSING: Duration = Duration::from_secs(2);
+pub(super) const MISSING: Duration = Duration::from_secs(2);
 /// How long it is believed that the symbols of a build are not replaced.
-const PRESENT: Duration = Duration::from_secs(30);
+pub(super) const PRESENT: Duration = Duration::from_secs(30);
 /// How long symbols that could not be read are not tried again.
 const FAILED: Duration = Duration::from_secs(5);
 /// Memory of what is known of builds, in bytes.
@@ -111,6 +111,11 @@ impl Symbols {
             next: AtomicU64::new(0),
             missing: Arc::default(),
         }))
+    }
+
+    /// A number that changes when this process learns of other symbols.
+    pub(crate) fn revision(&self) -> u64 {
+        self.0.next.load(Ordering::Relaxed)
     }
 
     /// What is known of a build, if necessary after a request to the bucket.

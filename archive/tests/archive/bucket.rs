@@ -384,8 +384,9 @@ async fn requests_are_counted_by_kind_level_and_member() {
     let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
     let pushed = davy_tag::tagged("archive.ingest", "Push", world.push("", WEB, "a", &raw));
     assert_eq!(pushed.await.0, 200);
-    let rest = format!("type={CPU}");
-    for _ in 0..2 {
+    // Two selections, which do not share a merge.
+    for kind in [CPU, "cpu"] {
+        let rest = format!("type={kind}");
         let query = davy_tag::tagged("archive.query", "QueryFolded", world.folded(&rest));
         assert_eq!(query.await, "main 5");
     }

@@ -11,6 +11,7 @@ mod foreign;
 mod frames;
 mod hostile;
 mod levels;
+mod merges;
 mod overview;
 mod pprof_tool;
 mod queries;

@@ -37,7 +37,10 @@ async fn names_that_arrive_after_the_window_are_in_the_next_query() {
     // Filters see names.
     let rest = format!("type=cpu&focus=push&{}", selector("s"));
     assert_eq!(world.folded(&rest).await, "main;work;Vec::push 5");
-    // The second query looked nothing up again.
+    // A query of locations, which shares no merge with the others, looked nothing up again.
+    let rest = format!("type=cpu&{}", selector("s"));
+    let path = format!("/api/v1/profiles/pprof?{}", world.range(&rest));
+    assert_eq!(world.get_as("anonymous", &path).await.0, 200);
     assert_eq!(metric(&world, "lookups_total", "found"), 3);
     assert!(metric(&world, "lookups_total", "cached") >= 3);
     assert!(metric(&world, "cache_bytes", "") > 0);

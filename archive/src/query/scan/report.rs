@@ -1,6 +1,7 @@
 //! Facts about a scan besides its result.
 
 use crate::query::params::Ask;
+use crate::symbols::FoundNames;
 use davy_base::Timestamp;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -19,6 +20,8 @@ pub struct Report {
     /// The range that was counted, in milliseconds since the epoch: that of the query, or more if windows of its
     /// first or last hour no longer exist.
     pub effective: Range<i64>,
+    /// What the names of frames with an address only depend on.
+    pub(crate) names: FoundNames,
 }
 
 impl Report {
