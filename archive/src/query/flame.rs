@@ -9,7 +9,7 @@
 
 use super::aggregate::{FRACTIONS, Plan, nearest};
 use super::group::group_frames;
-use super::merges::{Selection, is_fresh};
+use super::merges::{Selection, Shared, is_fresh};
 use super::params::Ask;
 use super::prune::{Uninteresting, targets};
 use super::scan::{Opened, Query, Report};
@@ -24,7 +24,6 @@ use davy_profile::flame::{Grain, Preorder, Sums};
 use davy_profile::{FlameTree, FrameKind, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Number of nodes that are kept, whatever the limit of the result, before they are merged.
 const PENDING: usize = 1 << 16;
@@ -47,25 +46,6 @@ pub struct Flame {
     is_pruned: bool,
     /// Patterns of frames to leave out that are invalid.
     invalid: BTreeSet<String>,
-}
-
-/// A merged tree that several queries use.
-pub(super) struct Shared {
-    pub(super) tree: Arc<FlameTree>,
-    pub(super) aggregation: Aggregation,
-    pub(super) aggregation_source: &'static str,
-    pub(super) report: Report,
-    /// The monotonic time at which it was merged.
-    made: Duration,
-    /// The symbols that were known then.
-    symbols: u64,
-}
-
-impl Shared {
-    /// Whether other queries may use it: a partial result must be tried again.
-    pub(super) fn is_kept(&self) -> bool {
-        self.report.partial.is_empty()
-    }
 }
 
 /// Merges a range by function, or returns the tree of a query of the same pieces.

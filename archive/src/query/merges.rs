@@ -4,9 +4,11 @@
 //! A tree is used again only for the same pieces of the bucket, which are listed for each query, so a window that was
 //! acknowledged meanwhile counts. Queries of the same selection at the same time wait for one merge.
 
-use super::flame::Shared;
+use super::scan::Report;
 use crate::error::Result;
 use crate::key::Tenant;
+use crate::types::Aggregation;
+use davy_profile::FlameTree;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -26,6 +28,25 @@ pub(super) struct Selection {
     pub(super) by: Vec<String>,
     /// The pieces of the bucket.
     pub(super) pieces: u128,
+}
+
+/// A merged tree that several queries use.
+pub(super) struct Shared {
+    pub(super) tree: Arc<FlameTree>,
+    pub(super) aggregation: Aggregation,
+    pub(super) aggregation_source: &'static str,
+    pub(super) report: Report,
+    /// The monotonic time at which it was merged.
+    pub(super) made: Duration,
+    /// The symbols that were known then.
+    pub(super) symbols: u64,
+}
+
+impl Shared {
+    /// Whether other queries may use it: a partial result must be tried again.
+    fn is_kept(&self) -> bool {
+        self.report.partial.is_empty()
+    }
 }
 
 type Cell = Arc<OnceCell<Arc<Shared>>>;
