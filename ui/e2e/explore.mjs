@@ -10,6 +10,21 @@ const DAVY = '{service_name="davy"}';
 const address = (page) => new URL(page.url());
 
 export const fixtureExplore = [
+  ['the timeline marks a new version, starts and changes, in words too', async (browser, url) => {
+    const changed = await fetch(`${url}/api/v1/endpoints/QuerySeries`, { method: 'PUT', headers: { 'davy-user': 'ada' }, body: JSON.stringify({ limit: 5, why: 'too many' }) });
+    assert.equal(changed.status, 200);
+    const { page, faults } = await open(browser, url + query({ type: CPU, selector: DAVY, from: 'now-1h' }), { theme: 'light', width: 1440 });
+    await drawn(page);
+    await page.locator('.plot-mark').first().waitFor();
+    assert.match(await page.locator('.plot-mark.version').getAttribute('title'), /^version 0\.2\.0 started: \w+ \(\d+\) on node-\d/);
+    assert.match(await page.locator('#marks').innerText(), /limit endpoint QuerySeries by ada: too many/);
+    await shot(page, 'marks');
+    assert.deepEqual(faults, []);
+    await page.locator('#service').selectOption('shop-frontend');
+    await page.waitForFunction(() => document.querySelector('.plot-mark') === null);
+    await fetch(`${url}/api/v1/endpoints/QuerySeries`, { method: 'PUT', headers: { 'davy-user': 'ada' }, body: JSON.stringify({ enabled: true }) });
+  }],
+
   ['versions that sort next to each other have different colours in the legend and the graph', async (browser, url) => {
     const { page, faults } = await open(browser, url + query({ type: CPU, selector: DAVY, by: 'version', from: 'now-1h' }), { theme: 'light' });
     await drawn(page);

@@ -1,7 +1,7 @@
 // Requests of the Members page: members, endpoints, the audit log, health and changes.
 
 import { ProblemError, problemFrom } from './problem';
-import type { AuditRow, Change, ChangeReply, EndpointRow, Health, MemberRow } from './types';
+import type { AuditRow, Change, ChangeReply, EndpointRow, Health, MemberRow, ProcessRow } from './types';
 
 export interface Answered<T> {
   data: T;
@@ -42,6 +42,7 @@ async function get<T>(path: string): Promise<Answered<T>> {
 
 export const members = (): Promise<Answered<MemberRow[]>> => get('members?by=process');
 export const endpoints = (): Promise<Answered<EndpointRow[]>> => get('endpoints');
+export const processes = (): Promise<Answered<ProcessRow[]>> => get('processes');
 export const audit = (limit: number): Promise<Answered<AuditRow[]>> => get(`audit?limit=${limit}`);
 
 /** The health of the process that serves this page. If it is failing, the status is 503 and the body the same. */

@@ -129,6 +129,17 @@ export interface AuditRow {
   source: string;
 }
 
+/** A start of a process, newest first. */
+export interface ProcessRow {
+  id: string;
+  kind: string;
+  host: string;
+  pid: number;
+  version: string;
+  started_at: number;
+  stopped_at: number | null;
+}
+
 export interface HealthIssue {
   member: string;
   state: string;

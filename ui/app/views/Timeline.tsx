@@ -10,6 +10,7 @@ import { type PlotLine, valueWithin } from '../logic/timeline';
 import { millis } from '../logic/units';
 import { skinOf, theme } from '../render/skin';
 import { hues, series, shaped } from '../state/timeline';
+import { marks } from '../state/markers';
 import { now, pick, setRange, span, state, update } from '../state/explore';
 import { type ColouredLine, Plot } from './plot';
 
@@ -33,8 +34,8 @@ export function Timeline() {
     if (!data || !range) return;
     const stacked = state.value.plot === 'stack';
     const lines: ColouredLine[] = data.lines.map((line) => ({ ...line, colour: colourOf(line) }));
-    plot.current?.show({ times: data.times, step: data.step, lines, stacked, scale: data.scale, range, pick: picked });
-  }, [data, range?.from, range?.until, picked, theme.value, hues.value]);
+    plot.current?.show({ times: data.times, step: data.step, lines, stacked, scale: data.scale, range, pick: picked, marks: marks.value });
+  }, [data, range?.from, range?.until, picked, theme.value, hues.value, marks.value]);
   const key = (e: KeyboardEvent): void => {
     if (e.ctrlKey || e.metaKey || e.altKey || data === null || data.times.length === 0) return;
     const { step, times } = data;
@@ -73,6 +74,7 @@ export function Timeline() {
       </div>
       <div class="timeline-body">
         <div class="plot" ref={host} tabIndex={0} role="application" aria-label="Timeline. Arrow keys select a range, with Shift they change its end, Enter uses it as the range, Escape clears it." onKeyDown={key} />
+        <Marks />
         <p class="visually-hidden" aria-live="polite" id="picked-text">{picked ? `Selected ${formatRange(picked, now.value)}` : ''}</p>
         {data?.lines.length === 0 && !loading && <p class="nothing">no data in this range</p>}
         <Legend />
@@ -85,6 +87,17 @@ function colourOf({ group, name, rest }: PlotLine): string {
   const fill = skinOf(theme.value).palette.fill;
   if (rest) return theme.value === 'dark' ? '#5b636f' : '#9aa2ad';
   return group === '' ? fill[0] : fillOf(fill, visible(group), name, hues.value);
+}
+
+/** The marks of the timeline in words. */
+function Marks() {
+  const all = marks.value;
+  if (all.length === 0) return null;
+  return (
+    <ul class="visually-hidden" id="marks" aria-label="What happened in this range">
+      {all.flatMap(({ marks: of }) => of).map((mark, i) => <li key={i}>{formatTime(mark.at, now.value)} {mark.text}</li>)}
+    </ul>
+  );
 }
 
 /** The series with their values: in the time bucket under the pointer, or in the whole range. */

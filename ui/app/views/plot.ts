@@ -5,6 +5,7 @@ import { timeLabels, timeTicks, valueTicks } from '../logic/axes';
 import { formatDuration } from '../logic/format';
 import type { Span } from '../logic/range';
 import { type RateScale, formatRateTicks, rateTickSteps } from '../logic/rates';
+import { type Group, MARK_SIGNS } from '../logic/markers';
 import { type PlotLine, stackedTops } from '../logic/timeline';
 
 export interface ColouredLine extends PlotLine {
@@ -19,6 +20,7 @@ export interface Picture {
   scale: RateScale;
   range: Span;
   pick: Span | null;
+  marks: readonly Group[];
 }
 
 export interface Events {
@@ -84,6 +86,20 @@ export class Plot {
     this.picture = picture;
     this.tops = picture.stacked ? stackedTops(picture.lines) : picture.lines.map((l) => l.values);
     this.draw();
+    this.mark(picture);
+  }
+
+  // Elements, so that the browser shows what happened under the pointer.
+  private mark({ marks, range }: Picture): void {
+    for (const old of this.over.querySelectorAll('.plot-mark')) old.remove();
+    for (const { at, kind, marks: of } of marks) {
+      const flag = document.createElement('span');
+      flag.className = `plot-mark ${kind}`;
+      flag.style.left = `${(100 * (at - range.from)) / (range.until - range.from)}%`;
+      flag.dataset.sign = of.length > 1 ? String(of.length) : MARK_SIGNS[kind];
+      flag.title = of.map((mark) => mark.text).slice(0, 12).join('\n');
+      this.over.append(flag);
+    }
   }
 
   private get width(): number {

@@ -123,7 +123,8 @@ export function switchLink(labels: Record<string, string>): string {
 export function totalOf({ name, now, before }: ChangesMeasure, against: Base | null): { now: string; change: string; up: boolean | null } | null {
   if (now === undefined) return null;
   const then = against === null ? undefined : before?.[against];
-  const change = then === undefined ? '' : now === 0 && then === 0 ? '' : formatFactor(now, then) || formatDelta(name, now - then);
+  // Empty without a comparison.
+  const change = then === undefined ? '' : now === then ? 'no change' : now === 0 && then === 0 ? '' : formatFactor(now, then) || formatDelta(name, now - then);
   return { now: formatMeasure(name, now), change, up: then === undefined || now === then ? null : now > then };
 }
 

@@ -18,7 +18,7 @@ export function ChangesTable({ of, rows }: { of: ChangesAnswer; rows: Row[] }) {
   const others = BASES.filter((base) => of.ranges.some(({ name, windows }) => name === base && windows > 0));
   return (
     <>
-      <table class="changes">
+      <table class={of.against === null ? 'changes no-base' : 'changes'}>
         <thead>
           <tr>
             <th scope="col" class="kind">Change</th>

@@ -179,7 +179,7 @@ function Totals({ of }: { of: ChangesAnswer }) {
           <button type="button" key={name} id={`measure-${name}`} class="total" aria-pressed={measure === name} title={MEASURE_TITLES[name]} onClick={() => show({ measure: only })}>
             <span class="label">{MEASURE_LABELS[name]}</span>
             <b>{total?.now ?? 'by operation'}</b>
-            <span class={total?.up === true ? 'up' : total?.up === false ? 'down' : 'quiet'}>{total === null ? '' : total.change || 'no change'}</span>
+            <span class={total?.up === true ? 'up' : total?.up === false ? 'down' : 'quiet'}>{total?.change ?? ''}</span>
           </button>
         );
       })}
