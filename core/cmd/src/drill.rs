@@ -1,12 +1,20 @@
 //! `davy drill`: reproduces an incident against a real Davy and checks how long the response takes.
 
+mod central;
 mod command;
+mod database;
 mod evidence;
 mod incident;
 mod load;
+mod observed;
+mod pace;
 mod placement;
+mod probe;
 mod report;
+mod simulated;
 mod spec;
+mod storm;
+mod wedged;
 
 use crate::failure::Failure;
 use clap::Subcommand;
@@ -18,6 +26,10 @@ use spec::DrillSpec;
 pub(crate) enum DrillCommand {
     /// An endpoint uses too much memory: find it, show its heap profile, disable it
     ListAllJobs(DrillOptions),
+    /// All containers of a fleet become garbage at once: a central collector against marking and sweeping
+    GcStorm(storm::StormOptions),
+    /// Four workers are wedged: hung destroys, foreign reports, lost containers, a snapshot
+    WedgedWorker(wedged::WedgedOptions),
 }
 
 /// Options of a drill.
@@ -42,7 +54,14 @@ pub(crate) struct DrillOptions {
 
 /// Runs a drill.
 pub(crate) fn run(command: &DrillCommand) -> Result<(), Failure> {
-    let DrillCommand::ListAllJobs(options) = command;
+    match command {
+        DrillCommand::ListAllJobs(options) => list_all_jobs(options),
+        DrillCommand::WedgedWorker(options) => conclude(&wedged::play(options)?, options.json),
+        DrillCommand::GcStorm(options) => conclude(&storm::play(options)?, options.json),
+    }
+}
+
+fn list_all_jobs(options: &DrillOptions) -> Result<(), Failure> {
     let mut spec = DrillSpec::list_all_jobs()?;
     spec.jobs = options.jobs.unwrap_or(spec.jobs).max(1);
     spec.clients = options.clients.unwrap_or(spec.clients).max(1);
@@ -50,7 +69,12 @@ pub(crate) fn run(command: &DrillCommand) -> Result<(), Failure> {
     let fleet = DrillFleet::start(options.placement, &options.database)?;
     let checks = incident::play(&spec, &fleet)?;
     drop(fleet);
-    report::print_checks(&checks, options.json)?;
+    conclude(&checks, options.json)
+}
+
+/// Prints the checks; fails if one has failed.
+fn conclude(checks: &[report::Check], json: bool) -> Result<(), Failure> {
+    report::print_checks(checks, json)?;
     let failed: Vec<&str> = checks
         .iter()
         .filter(|check| !check.passed)

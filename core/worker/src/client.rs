@@ -42,6 +42,21 @@ fn digest_of(body: &[u8]) -> String {
 
 impl Client {
     pub(crate) fn new(server: &str, name: &str, key: WorkerKey) -> Self {
+        Self::with_key(server, name, Arc::new(key))
+    }
+
+    /// A client of another worker that shares the connections of this one.
+    pub(crate) fn named(&self, name: &str, key: Arc<WorkerKey>) -> Self {
+        Self {
+            agent: self.agent.clone(),
+            server: self.server.clone(),
+            name: name.to_owned(),
+            key,
+            session: None,
+        }
+    }
+
+    pub(crate) fn with_key(server: &str, name: &str, key: Arc<WorkerKey>) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
@@ -52,7 +67,7 @@ impl Client {
             agent,
             server: server.trim_end_matches('/').to_owned(),
             name: name.to_owned(),
-            key: Arc::new(key),
+            key,
             session: None,
         }
     }

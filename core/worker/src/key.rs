@@ -19,6 +19,13 @@ pub struct WorkerKey {
 }
 
 impl WorkerKey {
+    /// Creates a key that is in no file, for simulated workers; `None` if the system has no random numbers.
+    pub fn generate() -> Option<Self> {
+        let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).ok()?;
+        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).ok()?;
+        Some(Self { pair })
+    }
+
     /// Creates a key and writes it to a new file that only its owner can read. An existing file is never
     /// overwritten.
     pub fn create(path: &Path) -> Result<Self, Error> {

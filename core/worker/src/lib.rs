@@ -4,6 +4,7 @@ mod client;
 mod driver;
 mod error;
 mod key;
+mod protocol;
 mod service;
 mod stop;
 mod sweeper;
@@ -13,6 +14,7 @@ mod usage;
 
 pub use error::Error;
 pub use key::WorkerKey;
+pub use protocol::{ProtocolConnections, ProtocolWorker};
 pub use service::{Worker, WorkerOptions};
 pub use stop::Stop;
 pub use usage::{DiskUsage, UsageSender};

@@ -1,6 +1,7 @@
 //! The incident `list-all-jobs`, step by step.
 
 use super::command::run;
+use super::database::with_store;
 use super::evidence::{CULPRIT, Resource};
 use super::load::{Load, OTHER_PATHS, agent, get};
 use super::placement::DrillFleet;
@@ -12,7 +13,7 @@ use crate::server::Server;
 use davy_base::Clock;
 use davy_control::MemberRow;
 use davy_profile::units::{bytes, count, seconds};
-use davy_store::{NewJob, Store};
+use davy_store::NewJob;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -332,23 +333,6 @@ fn resident_bytes(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1_024
-}
-
-fn with_store<T>(
-    url: &str,
-    work: impl AsyncFnOnce(&Store) -> Result<T, davy_store::Error>,
-) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::because("cannot start the runtime"))?;
-    let result = runtime.block_on(async {
-        let store = Store::open(url).await?;
-        let result = work(&store).await;
-        store.close().await;
-        result
-    });
-    result.map_err(Failure::because("database access failed"))
 }
 
 /// A realistic job: a configuration of `config_bytes` and up to two builds.

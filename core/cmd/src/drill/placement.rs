@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use ulid::Ulid;
 
+/// How long processes may take to start.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
+
 /// How the members are placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum DrillPlacement {
@@ -34,6 +37,15 @@ pub(super) struct DrillFleet {
 
 impl DrillFleet {
     pub(super) fn start(placement: DrillPlacement, database: &str) -> Result<Self, Failure> {
+        Self::start_with(placement, database, "")
+    }
+
+    /// Starts processes with more settings, as TOML.
+    pub(super) fn start_with(
+        placement: DrillPlacement,
+        database: &str,
+        settings: &str,
+    ) -> Result<Self, Failure> {
         let id = Ulid::from_parts(
             Clock::system().now().millis() as u64,
             Random::system().next_u128(),
@@ -59,9 +71,7 @@ impl DrillFleet {
             DrillPlacement::Split => &["archiver", "frontend", "backend"],
             DrillPlacement::Fleet => &["archiver", "frontend", "frontend", "backend", "backend"],
         };
-        if placement == DrillPlacement::Isolated {
-            fleet.isolate_all()?;
-        }
+        fleet.configure(placement, settings)?;
         for kind in kinds {
             let address = fleet.spawn(kind, &archive)?;
             if matches!(*kind, "quickstart" | "frontend") {
@@ -71,14 +81,45 @@ impl DrillFleet {
         Ok(fleet)
     }
 
-    /// Writes a configuration that isolates every member.
-    fn isolate_all(&self) -> Result<(), Failure> {
-        let sections =
-            MemberId::all().map(|member| format!("[member.\"{member}\"]\nisolate = \"process\"\n"));
-        let text: String = sections.collect();
+    /// Writes the configuration: more settings, and with `isolated` a process for every member.
+    fn configure(&self, placement: DrillPlacement, settings: &str) -> Result<(), Failure> {
+        let mut text = settings.to_owned();
+        if placement == DrillPlacement::Isolated {
+            for member in MemberId::all() {
+                let section = format!("[member.\"{member}\"]\n");
+                let isolated = format!("{section}isolate = \"process\"\n");
+                if text.contains(&section) {
+                    text = text.replace(&section, &isolated);
+                } else {
+                    text.push_str(&isolated);
+                }
+            }
+        }
+        if text.is_empty() {
+            return Ok(());
+        }
         let file = self.folder.join("davy.toml");
         std::fs::write(&file, text)
             .map_err(Failure::because(format!("cannot write {}", file.display())))
+    }
+
+    /// Waits until every frontend responds.
+    pub(super) fn until_ready(&self, clock: &Clock) -> Result<(), Failure> {
+        let deadline = clock.monotonic() + PATIENCE;
+        let agent = super::load::agent();
+        for frontend in &self.frontends {
+            let url = format!("{frontend}/api/v1/fleet");
+            while super::load::get(&agent, &url) != Some(200) {
+                if clock.monotonic() >= deadline {
+                    return Err(Failure::failed(format!(
+                        "{frontend} did not become ready within {} s",
+                        PATIENCE.as_secs()
+                    )));
+                }
+                std::thread::park_timeout(std::time::Duration::from_millis(100));
+            }
+        }
+        Ok(())
     }
 
     /// Starts a process and returns the first address that it prints.

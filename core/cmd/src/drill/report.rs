@@ -20,6 +20,16 @@ pub(super) struct Check {
     pub(super) passed: bool,
 }
 
+/// A check with what it must meet; without one it only informs.
+pub(super) fn check(name: &'static str, measured: String, required: &str, passed: bool) -> Check {
+    Check {
+        name,
+        measured,
+        required: required.to_owned(),
+        passed,
+    }
+}
+
 /// Prints the checks as a table or as JSON.
 pub(super) fn print_checks(checks: &[Check], json: bool) -> Result<(), Failure> {
     if json {
