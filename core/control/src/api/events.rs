@@ -79,17 +79,16 @@ impl<F> Watched<F> {
         R: Future<Output = Result<T, Problem>>,
     {
         for _ in 0..QUIET_MAX {
-            let data = match self.next.take() {
-                Some(data) => data,
-                None => {
-                    self.clock.sleep(LOOK).await;
-                    match (self.read)().await {
-                        Ok(rows) => serde_json::to_string(&rows).unwrap_or_default(),
-                        // The client sees it, and the next query may succeed.
-                        Err(problem) => {
-                            let detail = serde_json::to_string(&problem.detail).unwrap_or_default();
-                            return Ok(Some((format!("event: problem\ndata: {detail}\n\n"), self)));
-                        }
+            let data = if let Some(data) = self.next.take() {
+                data
+            } else {
+                self.clock.sleep(LOOK).await;
+                match (self.read)().await {
+                    Ok(rows) => serde_json::to_string(&rows).unwrap_or_default(),
+                    // The client sees it, and the next query may succeed.
+                    Err(problem) => {
+                        let detail = serde_json::to_string(&problem.detail).unwrap_or_default();
+                        return Ok(Some((format!("event: problem\ndata: {detail}\n\n"), self)));
                     }
                 }
             };
