@@ -8,6 +8,7 @@ use std::process::Command;
 /// Every package and its floor. A package imports only from lower floors.
 const FLOORS: &[(&str, u32)] = &[
     ("davy-base", 0),
+    ("davy-cgroup", 0),
     ("davy-tag", 0),
     ("davy-model", 0),
     ("davy-test-support", 0),

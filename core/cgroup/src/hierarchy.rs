@@ -1,0 +1,222 @@
+//! The folder in which cgroups are created.
+
+use crate::cgroup::{self, Cgroup};
+use crate::error::{Error, at};
+use crate::limits::Limits;
+use crate::mounts::{self, Own, Version};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The cgroup of version 2 that this process moves to, so that its own cgroup can pass on controllers.
+const MAIN: &str = "davy-main";
+/// Controllers of version 2 that are enabled.
+const V2_CONTROLLERS: [&str; 4] = ["memory", "cpu", "pids", "io"];
+
+/// A place for cgroups: a cgroup below that of this process.
+#[derive(Clone, Debug)]
+pub struct Hierarchy {
+    version: Version,
+    folders: Vec<PathBuf>,
+    missing: Vec<&'static str>,
+}
+
+impl Hierarchy {
+    /// Creates the cgroup `name` below the own one, or uses it if it exists, and enables the controllers. On version 2 the
+    /// processes of the own cgroup move to `davy-main` in it, unless it is the root.
+    pub fn open(name: &str) -> Result<Self, Error> {
+        cgroup::check(name)?;
+        let read = |path: &str| fs::read_to_string(path).map_err(at(Path::new(path)));
+        let own = mounts::own(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
+        let own = own.ok_or_else(|| Error::Unavailable {
+            reason: "neither version 1 nor version 2 is mounted".to_owned(),
+        })?;
+        match own.version {
+            Version::V1 => Self::v1(own, name),
+            Version::V2 => Self::v2(&own, name),
+        }
+    }
+
+    fn v1(own: Own, name: &str) -> Result<Self, Error> {
+        let (mut folders, mut reason) = (Vec::new(), String::new());
+        for folder in own.folders {
+            let folder = folder.join(name);
+            match create(&folder) {
+                Ok(()) => folders.push(folder),
+                Err(error) => reason = error.to_string(),
+            }
+        }
+        if folders.is_empty() {
+            let reason = format!(
+                "no controller of version 1 is writable ({reason}); run as root, or have the cgroup delegated"
+            );
+            return Err(Error::Unavailable { reason });
+        }
+        let probes = [
+            ("memory", "memory.limit_in_bytes"),
+            ("cpu", "cpu.shares"),
+            ("pids", "pids.max"),
+            ("blkio", "blkio.throttle.io_service_bytes"),
+        ];
+        Ok(Self::with_missing(Version::V1, folders, &probes))
+    }
+
+    fn v2(own: &Own, name: &str) -> Result<Self, Error> {
+        let mut base = own.folders[0].clone();
+        if base.file_name().is_some_and(|last| last == MAIN) {
+            base.pop();
+        }
+        let folder = base.join(name);
+        create(&folder).map_err(|error| Error::Unavailable {
+            reason: format!(
+                "the own cgroup is not writable ({error}); set Delegate=yes in the unit, or run as root"
+            ),
+        })?;
+        // Only the root has no such file. Another cgroup with processes cannot enable controllers.
+        if base.join("cgroup.type").exists() {
+            let main = base.join(MAIN);
+            create(&main).map_err(at(&main))?;
+            let to = main.join("cgroup.procs");
+            for pid in cgroup::pids(&base)? {
+                // It may have ended.
+                let moved = fs::write(&to, pid.to_string());
+                if let Err(error) = moved
+                    && error.raw_os_error() != Some(libc::ESRCH)
+                {
+                    return Err(at(&to)(error));
+                }
+            }
+        }
+        for folder in [&base, &folder] {
+            for controller in V2_CONTROLLERS {
+                // One that is missing is found below; one at a time, so that the others work.
+                let _ = fs::write(
+                    folder.join("cgroup.subtree_control"),
+                    format!("+{controller}"),
+                );
+            }
+        }
+        let enabled = fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap_or_default();
+        let missing = V2_CONTROLLERS
+            .into_iter()
+            .filter(|controller| !enabled.split_whitespace().any(|name| name == *controller));
+        Ok(Self {
+            version: Version::V2,
+            missing: missing.collect(),
+            folders: vec![folder],
+        })
+    }
+
+    fn with_missing(
+        version: Version,
+        folders: Vec<PathBuf>,
+        probes: &[(&'static str, &str)],
+    ) -> Self {
+        let has = |file: &str| folders.iter().any(|folder| folder.join(file).exists());
+        let missing = probes.iter().filter(|(_, file)| !has(file));
+        Self {
+            version,
+            missing: missing.map(|(controller, _)| *controller).collect(),
+            folders,
+        }
+    }
+
+    /// The version of the interface.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Controllers that are not available: what they limit and count is not.
+    pub fn missing(&self) -> &[&'static str] {
+        &self.missing
+    }
+
+    /// Creates a cgroup with limits. One of the same name without processes is replaced.
+    pub fn create(&self, name: &str, limits: &Limits) -> Result<Cgroup, Error> {
+        let cgroup = self.get(name)?;
+        // An earlier one has old limits and figures.
+        cgroup.remove()?;
+        let created = cgroup
+            .folders()
+            .iter()
+            .try_for_each(|folder| create(folder).map_err(at(folder)))
+            .and_then(|()| limits.apply(&cgroup));
+        if let Err(error) = created {
+            // The first error says why.
+            let _ = cgroup.remove();
+            return Err(error);
+        }
+        Ok(cgroup)
+    }
+
+    /// The cgroup of a name, whether it exists or not.
+    pub fn get(&self, name: &str) -> Result<Cgroup, Error> {
+        cgroup::check(name)?;
+        let folders = self.folders.iter().map(|folder| folder.join(name));
+        Ok(Cgroup::of(self.version, folders.collect()))
+    }
+
+    /// The names of the cgroups that exist.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        for folder in &self.folders {
+            for entry in fs::read_dir(folder).map_err(at(folder))? {
+                let entry = entry.map_err(at(folder))?;
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if let Ok(name) = entry.file_name().into_string()
+                    && is_folder
+                {
+                    names.push(name);
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Removes the cgroup that holds all others, if none is left in it.
+    pub fn close(&self) -> Result<(), Error> {
+        Cgroup::of(self.version, self.folders.clone()).remove()
+    }
+}
+
+fn create(folder: &Path) -> std::io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        created => created,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn version_2_kills_all_processes_in_one_step_and_counts_their_cpu_time() {
+        let mountinfo = fs::read_to_string("/proc/self/mountinfo").expect("readable");
+        let cgroups = fs::read_to_string("/proc/self/cgroup").expect("readable");
+        // Where version 1 limits, version 2 may be mounted too, without controllers.
+        let lines = mountinfo.lines();
+        let without_v1: Vec<&str> = lines.filter(|line| !line.contains(" - cgroup ")).collect();
+        let name = format!("davy-test-{}-v2", std::process::id());
+        let opened =
+            mounts::own(&without_v1.join("\n"), &cgroups).map(|own| Hierarchy::v2(&own, &name));
+        let hierarchy = match opened {
+            Some(Ok(hierarchy)) => hierarchy,
+            Some(Err(error)) => return davy_test_support::skip(&error.to_string()),
+            None => return davy_test_support::skip("version 2 is not mounted"),
+        };
+        let cgroup = hierarchy.create("c", &Limits::default()).expect("new");
+        let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep");
+        cgroup.add(child.id()).expect("added");
+        assert!(cgroup.processes().expect("listed").contains(&child.id()));
+        cgroup.kill().expect("killed");
+        assert!(!child.wait().expect("a child").success());
+        assert!(cgroup.figures().cpu_microseconds.is_some());
+        while cgroup.remove().is_err() {
+            std::thread::yield_now();
+        }
+        hierarchy.close().expect("nothing is left");
+    }
+}
