@@ -40,8 +40,10 @@ pub(crate) enum Command {
     Backend(config::Flags),
     /// Run ingestion, compaction and queries
     Archiver(config::Flags),
-    /// Run the tasks of builds on this machine. The only driver, `process`, does not isolate them
+    /// Run the tasks of builds on this machine, in containers (`--driver runc`) or as processes
     Worker(worker::WorkerOptions),
+    #[command(hide = true)]
+    Shim(worker::ShimOptions),
     /// Run a process that davy.toml defines: [process.NAME] members = [...]
     Run {
         /// Name of the process
@@ -125,6 +127,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backend(flags) => process::run("backend", &flags),
         Command::Archiver(flags) => process::run("archiver", &flags),
         Command::Worker(options) => worker::run(options),
+        Command::Shim(options) => worker::shim(&options),
         Command::Run { process, flags } => process::run(&process, &flags),
         Command::Child { parent, flags } => process::run_child(parent, &flags),
         Command::Members(options) => members::members(&options),

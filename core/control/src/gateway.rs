@@ -14,12 +14,14 @@ use claims::Claims;
 use davy_base::{Clock, Random};
 use davy_model::signature::to_hex;
 use davy_model::wire::{
-    Assignment, Challenge, Claimed, Creation, End, Ended, LogPart, LogStored, Registered,
-    Registration, Sync, Synced,
+    Assignment, Challenge, Claimed, Creation, End, EndReport, Ended, Leave, Left, LogPart,
+    LogStored, Registered, Registration, Sync, Synced,
 };
 use davy_model::worker::CONTAINERS_MAX;
 use davy_model::{Task, name};
-use davy_store::{Appended, BuildEnd, ClaimHandles, FileKind, NewWorker, Store, SyncOutcome};
+use davy_store::{
+    Appended, BuildEnd, ClaimHandles, FileKind, LogText, NewWorker, Store, SyncOutcome,
+};
 use serde::de::DeserializeOwned;
 use session::{Sessions, Signed};
 use std::sync::{Arc, Mutex};
@@ -31,6 +33,8 @@ const REPORT_BYTES_MAX: usize = 12 << 20;
 const LOG_PART_BYTES_MAX: usize = 256 << 10;
 /// The size of part of a file, at most.
 const FILE_PART_BYTES_MAX: usize = 512 << 10;
+/// The size of what a worker says about the usage of a task, at most.
+const USAGE_BYTES_MAX: usize = 4 << 10;
 /// Tags of a worker, at most.
 const TAGS_MAX: usize = 16;
 
@@ -58,6 +62,7 @@ pub fn router(control: &Control, store: Store) -> Router {
         .route("/api/v1/workers/{worker}/register", post(register))
         .route("/api/v1/workers/{worker}/sync", post(sync))
         .route("/api/v1/workers/{worker}/claim", post(claim))
+        .route("/api/v1/workers/{worker}/leave", post(leave))
         .route("/api/v1/workers/{worker}/handles/{handle}", put(created))
         .route(&format!("{files}/log"), post(append_log))
         .route(&format!("{files}/end"), post(end))
@@ -121,6 +126,11 @@ async fn register(
         tags: serde_json::to_string(&body.tags).unwrap_or_default(),
         capacity: body.capacity.min(CONTAINERS_MAX).into(),
         version: body.version.chars().take(64).collect(),
+        builds: body
+            .builds
+            .into_iter()
+            .take(CONTAINERS_MAX as usize)
+            .collect(),
     };
     let registered = gateway.store.register_worker(&new).await;
     let registration = registered.map_err(failed("workers"))?.ok_or_else(|| {
@@ -205,6 +215,22 @@ async fn claim(
     Ok(Json(Claimed { build: None }))
 }
 
+/// Lets the process of a worker stop. Builds that it has not received become pending again.
+async fn leave(
+    State(gateway): State<Gateway>,
+    Path(worker): Path<String>,
+    signed: Signed,
+) -> Result<Json<Left>, Problem> {
+    let registration = gateway
+        .sessions
+        .check(&gateway.store, &worker, &signed)
+        .await?;
+    let Leave { builds } = parse(&signed.body)?;
+    let left = gateway.store.leave_worker(&worker, registration, &builds);
+    let returned = left.await.map_err(failed("workers"))?;
+    Ok(Json(Left { returned }))
+}
+
 impl Gateway {
     /// A new handle.
     fn handle(&self) -> String {
@@ -245,25 +271,34 @@ async fn append_log(
             format!("part of a log exceeds {LOG_PART_BYTES_MAX} bytes"),
         ));
     }
-    let stored = |is_held: bool, is_full: bool, is_abort_requested: bool| {
+    let stored = |is_held: bool, is_full: bool, is_abort_requested: bool, position: i64| {
         Json(LogStored {
             is_held,
             is_full,
             is_abort_requested,
+            position: position as u64,
         })
     };
     if part.text.is_empty() {
         let renewed = gateway.store.renew_build(build, &worker, registration);
         let renewed = renewed.await.map_err(failed("builds"))?;
-        return Ok(stored(renewed.is_some(), false, renewed == Some(true)));
+        return Ok(match renewed {
+            Some(held) => stored(true, false, held.is_abort_requested, held.log_bytes),
+            None => stored(false, false, false, 0),
+        });
     }
+    let position = i64::try_from(part.position).map_err(invalid)?;
+    let text = LogText::Row(&part.text);
     let appended = gateway
         .store
-        .append_log(build, &worker, registration, part.number, &part.text);
+        .append_log(build, &worker, registration, position, text);
     Ok(match appended.await.map_err(failed("logs"))? {
-        Appended::Stored { is_abort_requested } => stored(true, false, is_abort_requested),
-        Appended::Fenced => stored(false, false, false),
-        Appended::TooLong => stored(true, true, false),
+        Appended::Stored {
+            is_abort_requested,
+            position,
+        } => stored(true, false, is_abort_requested, position),
+        Appended::Fenced => stored(false, false, false, 0),
+        Appended::TooLong => stored(true, true, false, position),
     })
 }
 
@@ -276,16 +311,19 @@ async fn end(
         .sessions
         .check(&gateway.store, &worker, &signed)
         .await?;
-    let end = match parse(&signed.body)? {
+    let EndReport { end, usage } = parse(&signed.body)?;
+    let end = match end {
         End::Exited { code } => BuildEnd::Exited { code },
         End::Errored { error } => BuildEnd::Errored {
             error: error.chars().filter(|c| *c != '\0').take(2_000).collect(),
         },
         End::Aborted => BuildEnd::Aborted,
     };
+    let usage = usage.map(|usage| usage.to_string());
+    let usage = usage.filter(|usage| usage.len() <= USAGE_BYTES_MAX);
     let finished = gateway
         .store
-        .finish_build(build, &worker, registration, &end);
+        .finish_build(build, &worker, registration, &end, usage.as_deref());
     let is_held = finished.await.map_err(failed("builds"))?;
     Ok(Json(Ended { is_held }))
 }

@@ -26,8 +26,8 @@ mod workers;
 
 pub use audit::{AuditRow, NewAudit, Source};
 pub use build_files::{FILE_BYTES_MAX, FileKind};
-pub use build_logs::{Appended, LOG_BYTES_MAX, LogChunk};
-pub use builds::{BuildEnd, BuildRow, ClaimHandles, ClaimedBuild};
+pub use build_logs::{Appended, LogChunk, LogText};
+pub use builds::{BuildEnd, BuildRow, ClaimHandles, ClaimedBuild, Renewed};
 pub use error::{Error, ErrorKind};
 pub use handles::HandleRow;
 pub use jobs::{Job, NewJob};

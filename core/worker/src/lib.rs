@@ -1,16 +1,29 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+mod containers;
+mod copy;
 mod driver;
 mod error;
+mod folder;
+mod images;
 mod key;
+mod limits;
+mod options;
+mod overlay;
+mod runtime;
 mod service;
+mod shim;
 mod stop;
 mod sweeper;
 mod task;
 pub mod tree;
+mod volumes;
 
+pub use davy_cgroup::Limits;
 pub use error::Error;
 pub use key::WorkerKey;
-pub use service::{Worker, WorkerOptions};
+pub use options::{DriverOptions, WorkerOptions};
+pub use service::Worker;
+pub use shim::shim;
 pub use stop::Stop;

@@ -13,6 +13,7 @@ mod overview;
 mod page;
 mod profile;
 mod profiles;
+mod rootfs;
 mod running;
 mod self_profile;
 mod tenants;

@@ -120,7 +120,7 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "GetBuild" | "StartBuild" | "AbortBuild" => vec![json::<BuildSummary>()],
         "CreateBuild" | "PutBuildInput" => vec![json::<BuildCreated>()],
         "GetBuildLog" => vec![other("text/event-stream")],
-        "GetWorkerChallenge" | "RegisterWorker" | "SyncWorker" | "ClaimBuild"
+        "GetWorkerChallenge" | "RegisterWorker" | "SyncWorker" | "ClaimBuild" | "LeaveWorker"
         | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" | "PutBuildOutput" => {
             vec![json::<serde_json::Map<String, serde_json::Value>>()]
         }

@@ -133,6 +133,12 @@ pub(super) const WORKLOAD: &[Operation] = &[
         "Waits up to ten seconds for a build that fits the worker, and claims it",
     ),
     gateway(
+        "POST",
+        "/api/v1/workers/{worker}/leave",
+        "LeaveWorker",
+        "Lets the process of a worker stop: it gets no more builds, and those that it has not received are pending again",
+    ),
+    gateway(
         "PUT",
         "/api/v1/workers/{worker}/handles/{handle}",
         "PutWorkerHandle",

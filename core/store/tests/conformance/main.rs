@@ -115,6 +115,8 @@ conformance! {
         claim_respects_capacity_platform_and_tags
         outdated_holder_cannot_change_a_build
         log_chunks_are_stored_once_and_bounded
+        restarted_worker_adopts_the_builds_whose_tasks_it_still_has
+        leaving_worker_gives_back_what_it_has_not_received
         abort_reaches_pending_and_started_builds
         build_leaves_no_row_behind
         files_are_read_back_and_bounded
