@@ -1,9 +1,12 @@
 //! The member `gateway`: the protocol of workers. Workers open every connection, and sign every request.
 
 mod claims;
+mod log;
 mod session;
 
+use crate::build_files::BuildFiles;
 use crate::control::Control;
+use crate::objects::BuildObjects;
 use crate::problem::{Problem, failed};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -14,14 +17,12 @@ use claims::Claims;
 use davy_base::{Clock, Random};
 use davy_model::signature::to_hex;
 use davy_model::wire::{
-    Assignment, Challenge, Claimed, Creation, End, EndReport, Ended, Leave, Left, LogPart,
-    LogStored, Registered, Registration, Sync, Synced,
+    Assignment, Challenge, Claimed, Creation, End, EndReport, Ended, Leave, Left, Registered,
+    Registration, Sync, Synced,
 };
 use davy_model::worker::CONTAINERS_MAX;
 use davy_model::{Task, name};
-use davy_store::{
-    Appended, BuildEnd, ClaimHandles, FileKind, LogText, NewWorker, Store, SyncOutcome,
-};
+use davy_store::{BuildEnd, ClaimHandles, FileKind, NewWorker, Store, SyncOutcome};
 use serde::de::DeserializeOwned;
 use session::{Sessions, Signed};
 use std::sync::{Arc, Mutex};
@@ -29,10 +30,6 @@ use ulid::Ulid;
 
 /// The size of a report, at most: 100,000 handles of 64 bytes.
 const REPORT_BYTES_MAX: usize = 12 << 20;
-/// The size of part of a log, at most.
-const LOG_PART_BYTES_MAX: usize = 256 << 10;
-/// The size of part of a file, at most.
-const FILE_PART_BYTES_MAX: usize = 512 << 10;
 /// The size of what a worker says about the usage of a task, at most.
 const USAGE_BYTES_MAX: usize = 4 << 10;
 /// Tags of a worker, at most.
@@ -45,6 +42,7 @@ pub(crate) struct Gateway {
     sessions: Arc<Sessions>,
     claims: Arc<Claims>,
     random: Arc<Mutex<Random>>,
+    objects: Option<BuildObjects>,
 }
 
 /// The routes of the member `gateway`. `store` is on the budget of that member.
@@ -54,6 +52,7 @@ pub fn router(control: &Control, store: Store) -> Router {
         sessions: Arc::default(),
         claims: Arc::default(),
         random: Arc::new(Mutex::new(Random::system())),
+        objects: control.0.objects.get().cloned(),
         store,
     };
     let files = "/api/v1/workers/{worker}/builds/{build}";
@@ -64,7 +63,7 @@ pub fn router(control: &Control, store: Store) -> Router {
         .route("/api/v1/workers/{worker}/claim", post(claim))
         .route("/api/v1/workers/{worker}/leave", post(leave))
         .route("/api/v1/workers/{worker}/handles/{handle}", put(created))
-        .route(&format!("{files}/log"), post(append_log))
+        .route(&format!("{files}/log"), post(log::append))
         .route(&format!("{files}/end"), post(end))
         .route(&format!("{files}/inputs/{{name}}/{{part}}"), get(input))
         .route(&format!("{files}/outputs/{{name}}/{{part}}"), put(output))
@@ -255,53 +254,6 @@ async fn created(
     Ok(Json(Creation { succeeded }))
 }
 
-async fn append_log(
-    State(gateway): State<Gateway>,
-    Path((worker, build)): Path<(String, i64)>,
-    signed: Signed,
-) -> Result<Json<LogStored>, Problem> {
-    let registration = gateway
-        .sessions
-        .check(&gateway.store, &worker, &signed)
-        .await?;
-    let part: LogPart = parse(&signed.body)?;
-    if part.text.len() > LOG_PART_BYTES_MAX {
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("part of a log exceeds {LOG_PART_BYTES_MAX} bytes"),
-        ));
-    }
-    let stored = |is_held: bool, is_full: bool, is_abort_requested: bool, position: i64| {
-        Json(LogStored {
-            is_held,
-            is_full,
-            is_abort_requested,
-            position: position as u64,
-        })
-    };
-    if part.text.is_empty() {
-        let renewed = gateway.store.renew_build(build, &worker, registration);
-        let renewed = renewed.await.map_err(failed("builds"))?;
-        return Ok(match renewed {
-            Some(held) => stored(true, false, held.is_abort_requested, held.log_bytes),
-            None => stored(false, false, false, 0),
-        });
-    }
-    let position = i64::try_from(part.position).map_err(invalid)?;
-    let text = LogText::Row(&part.text);
-    let appended = gateway
-        .store
-        .append_log(build, &worker, registration, position, text);
-    Ok(match appended.await.map_err(failed("logs"))? {
-        Appended::Stored {
-            is_abort_requested,
-            position,
-        } => stored(true, false, is_abort_requested, position),
-        Appended::Fenced => stored(false, false, false, 0),
-        Appended::TooLong => stored(true, true, false, position),
-    })
-}
-
 async fn end(
     State(gateway): State<Gateway>,
     Path((worker, build)): Path<(String, i64)>,
@@ -325,6 +277,9 @@ async fn end(
         .store
         .finish_build(build, &worker, registration, &end, usage.as_deref());
     let is_held = finished.await.map_err(failed("builds"))?;
+    if is_held {
+        log::fold(&gateway, build).await;
+    }
     Ok(Json(Ended { is_held }))
 }
 
@@ -338,9 +293,8 @@ async fn input(
         .check(&gateway.store, &worker, &signed)
         .await?;
     held(&gateway, build, &worker, registration).await?;
-    let read = gateway.store.file_part(build, FileKind::Input, &name, part);
-    let bytes = read.await.map_err(failed("files"))?;
-    Ok(bytes.unwrap_or_default().into())
+    let files = BuildFiles::new(&gateway.store, gateway.objects.as_ref());
+    files.get(build, FileKind::Input, &name, part).await
 }
 
 async fn output(
@@ -353,15 +307,10 @@ async fn output(
         .check(&gateway.store, &worker, &signed)
         .await?;
     held(&gateway, build, &worker, registration).await?;
-    put_file(
-        &gateway.store,
-        build,
-        FileKind::Output,
-        &name,
-        part,
-        &signed.body,
-    )
-    .await?;
+    let files = BuildFiles::new(&gateway.store, gateway.objects.as_ref());
+    files
+        .put(build, FileKind::Output, &name, part, signed.body)
+        .await?;
     Ok(Json(Creation { succeeded: true }))
 }
 
@@ -378,35 +327,6 @@ async fn held(
     Err(Problem::new(
         StatusCode::CONFLICT,
         format!("worker {worker} does not hold build {build}"),
-    ))
-}
-
-/// Stores part of a file of a build.
-pub(crate) async fn put_file(
-    store: &Store,
-    build: i64,
-    kind: FileKind,
-    name: &str,
-    part: i64,
-    bytes: &[u8],
-) -> Result<(), Problem> {
-    name::check("name", name).map_err(invalid)?;
-    let too_large = |what: &str, limit: i64| {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("{what} exceeds {limit} bytes"),
-        )
-    };
-    if bytes.len() > FILE_PART_BYTES_MAX {
-        return Err(too_large("part of a file", FILE_PART_BYTES_MAX as i64));
-    }
-    let stored = store.put_file_part(build, kind, name, part, bytes).await;
-    if stored.map_err(failed("files"))? {
-        return Ok(());
-    }
-    Err(too_large(
-        "the inputs and outputs of a build together",
-        davy_store::FILE_BYTES_MAX,
     ))
 }
 

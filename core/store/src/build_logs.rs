@@ -2,7 +2,7 @@
 
 use crate::args::args;
 use crate::{Error, Store};
-use davy_model::build::{LEASE, LOG_BYTES_MAX};
+use davy_model::build::{LEASE, LOG_BYTES_MAX, OVER_KEPT};
 use sqlx::AssertSqlSafe;
 
 /// A chunk of a log.
@@ -113,6 +113,85 @@ impl Store {
             is_abort_requested,
             position: end,
         })
+    }
+
+    /// Records that a build may have objects, before the first one is written.
+    pub async fn has_objects(&self, build: i64) -> Result<(), Error> {
+        self.session()
+            .await?
+            .execute(
+                "UPDATE builds SET has_objects = TRUE WHERE id = $1 AND NOT has_objects",
+                args![build],
+            )
+            .await
+            .map(drop)
+    }
+
+    /// Builds that have objects and are about to be removed, at most `limit`. Their objects are deleted first.
+    pub async fn expired_objects(&self, limit: u32) -> Result<Vec<i64>, Error> {
+        let mut session = self.session().await?;
+        let now = session.now_sql();
+        let builds: Vec<(i64,)> = session
+            .all(
+                AssertSqlSafe(format!(
+                    "SELECT id FROM builds WHERE is_released AND has_objects AND since <= {now} - $1
+                     ORDER BY since LIMIT $2"
+                )),
+                args![OVER_KEPT, limit],
+            )
+            .await?;
+        Ok(builds.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Records that the objects of a build are deleted.
+    pub async fn deleted_objects(&self, build: i64) -> Result<(), Error> {
+        self.session()
+            .await?
+            .execute(
+                "UPDATE builds SET has_objects = FALSE WHERE id = $1",
+                args![build],
+            )
+            .await
+            .map(drop)
+    }
+
+    /// The chunks of a build whose text is in rows, in order.
+    pub async fn log_in_rows(&self, build: i64, limit: u32) -> Result<Vec<LogChunk>, Error> {
+        self.session()
+            .await?
+            .all(
+                "SELECT number, at, text, object, size FROM build_logs
+                 WHERE build = $1 AND object IS NULL ORDER BY number LIMIT $2",
+                args![build, limit],
+            )
+            .await
+    }
+
+    /// Replaces chunks by one whose text is in an object: those that end after `start`, up to the one that ends at `end`.
+    pub async fn fold_log(
+        &self,
+        build: i64,
+        start: i64,
+        end: i64,
+        object: &str,
+    ) -> Result<(), Error> {
+        let mut transaction = self.begin().await?;
+        let rows = transaction
+            .execute(
+                "UPDATE build_logs SET text = '', object = $3, size = $2 - $4
+                 WHERE build = $1 AND number = $2 AND object IS NULL",
+                args![build, end, object, start],
+            )
+            .await?;
+        if rows > 0 {
+            transaction
+                .execute(
+                    "DELETE FROM build_logs WHERE build = $1 AND number > $2 AND number < $3",
+                    args![build, start, end],
+                )
+                .await?;
+        }
+        transaction.commit().await
     }
 
     /// The chunks of a build that end after a position, in order.

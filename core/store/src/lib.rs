@@ -25,7 +25,7 @@ mod worker_sync;
 mod workers;
 
 pub use audit::{AuditRow, NewAudit, Source};
-pub use build_files::{FILE_BYTES_MAX, FileKind};
+pub use build_files::{FILE_BYTES_MAX, FileBytes, FileKind, FilePart};
 pub use build_logs::{Appended, LogChunk, LogText};
 pub use builds::{BuildEnd, BuildRow, ClaimHandles, ClaimedBuild, Renewed};
 pub use error::{Error, ErrorKind};

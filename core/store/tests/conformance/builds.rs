@@ -6,8 +6,8 @@ use davy_model::HandleKind;
 use davy_model::build::LOG_BYTES_MAX;
 use davy_model::sync::generation;
 use davy_store::{
-    Appended, BuildEnd, ClaimHandles, ClaimedBuild, FILE_BYTES_MAX, FileKind, LogText, Renewed,
-    Store,
+    Appended, BuildEnd, ClaimHandles, ClaimedBuild, FILE_BYTES_MAX, FileBytes, FileKind, FilePart,
+    LogText, Renewed, Store,
 };
 
 const TASK: &str = r#"{"run": {"path": "true"}}"#;
@@ -176,6 +176,59 @@ pub(crate) async fn log_chunks_are_stored_once_and_bounded(database: Database) {
     assert_eq!(append(end, "ab").await, stored(LOG_BYTES_MAX));
 }
 
+pub(crate) async fn rows_of_a_log_are_folded_into_an_object_and_deleted_after_it(
+    database: Database,
+) {
+    let store = database.store().await;
+    let fence = register(&store, "w").await;
+    let id = create(&store).await;
+    claim(&store, "w", fence, "1").await.expect("pending");
+    let append = async |position: i64, text: LogText<'_>| {
+        let appended = store.append_log(id, "w", fence, position, text);
+        appended.await.unwrap();
+    };
+    let object = LogText::Object {
+        name: "large",
+        bytes: 100,
+    };
+    append(0, LogText::Row("one\n")).await;
+    append(4, LogText::Row("two\n")).await;
+    append(8, object).await;
+    append(108, LogText::Row("last")).await;
+    let rows = store.log_in_rows(id, 9).await.unwrap();
+    let ends: Vec<i64> = rows.iter().map(|row| row.number).collect();
+    assert_eq!(ends, [4, 8, 112]);
+    // Twice, as after a lost response.
+    for _ in 0..2 {
+        store.fold_log(id, 0, 8, "folded").await.unwrap();
+    }
+    let chunks = store.log_after(id, 4, 9).await.unwrap();
+    let chunks: Vec<_> = chunks
+        .iter()
+        .map(|chunk| (chunk.number, chunk.size, chunk.object.as_deref()))
+        .collect();
+    let expected = [
+        (8, 8, Some("folded")),
+        (108, 100, Some("large")),
+        (112, 4, None),
+    ];
+    assert_eq!(chunks, expected);
+    // The build is removed only after its objects.
+    let done = BuildEnd::Exited { code: 0 };
+    store
+        .finish_build(id, "w", fence, &done, None)
+        .await
+        .unwrap();
+    let old = "UPDATE builds SET is_released = TRUE, since = since - 8 * 24 * 3600000";
+    database.execute(old).await;
+    store.mark_builds(10).await.unwrap();
+    assert_eq!(store.expired_objects(9).await.unwrap(), [id]);
+    store.deleted_objects(id).await.unwrap();
+    assert!(store.expired_objects(9).await.unwrap().is_empty());
+    store.mark_builds(10).await.unwrap();
+    assert_eq!(store.build(id).await.unwrap(), None);
+}
+
 pub(crate) async fn restarted_worker_adopts_the_builds_whose_tasks_it_still_has(
     database: Database,
 ) {
@@ -329,13 +382,22 @@ pub(crate) async fn files_are_read_back_and_bounded(database: Database) {
     ] {
         assert!(
             store
-                .put_file_part(id, kind, name, number, &part)
+                .put_file_part(id, kind, name, number, FileBytes::Row(&part))
                 .await
                 .unwrap()
         );
     }
     let read = store.file_part(id, FileKind::Input, "a", 2).await.unwrap();
-    assert_eq!(read, Some(part));
+    let row = FilePart {
+        bytes: part,
+        object: None,
+    };
+    assert_eq!(read, Some(row));
+    let object = FileBytes::Object { name: "o", size: 4 };
+    let stored = store.put_file_part(id, FileKind::Input, "a", 2, object);
+    assert!(stored.await.unwrap(), "it replaces the row");
+    let read = store.file_part(id, FileKind::Input, "a", 2).await.unwrap();
+    assert_eq!(read.unwrap().object.as_deref(), Some("o"));
     let read = store.file_part(id, FileKind::Output, "a", 2).await.unwrap();
     assert_eq!(read, None);
     // A repeated part is replaced and counted once.
@@ -343,18 +405,20 @@ pub(crate) async fn files_are_read_back_and_bounded(database: Database) {
     for _ in 0..2 {
         assert!(
             store
-                .put_file_part(id, FileKind::Input, "a", 1, &large)
+                .put_file_part(id, FileKind::Input, "a", 1, FileBytes::Row(&large))
                 .await
                 .unwrap()
         );
     }
-    let more = store.put_file_part(id, FileKind::Input, "b", 1, b"x").await;
+    let more = store
+        .put_file_part(id, FileKind::Input, "b", 1, FileBytes::Row(b"x"))
+        .await;
     assert!(!more.unwrap(), "over the limit");
     let absent = store.file_part(id, FileKind::Input, "b", 1).await.unwrap();
     assert_eq!(absent, None);
     assert!(
         !store
-            .put_file_part(id + 1, FileKind::Input, "b", 1, b"x")
+            .put_file_part(id + 1, FileKind::Input, "b", 1, FileBytes::Row(b"x"))
             .await
             .unwrap()
     );

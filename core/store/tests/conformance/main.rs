@@ -115,6 +115,7 @@ conformance! {
         claim_respects_capacity_platform_and_tags
         outdated_holder_cannot_change_a_build
         log_chunks_are_stored_once_and_bounded
+        rows_of_a_log_are_folded_into_an_object_and_deleted_after_it
         restarted_worker_adopts_the_builds_whose_tasks_it_still_has
         leaving_worker_gives_back_what_it_has_not_received
         abort_reaches_pending_and_started_builds
