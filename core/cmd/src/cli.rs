@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::stdout::print_bytes;
 use crate::{
-    archive, builds, config, drill, members, process, profile, push, query, record, reference,
-    settings, symbols, toggle, top, worker,
+    archive, builds, config, drill, hijack, members, process, profile, push, query, record,
+    reference, settings, symbols, toggle, top, worker,
 };
 use clap::{Parser, Subcommand};
 
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     /// List builds, follow their logs, abort them
     #[command(subcommand)]
     Builds(builds::BuildsCommand),
+    /// Open a terminal in the container of a running build: `davy hijack BUILD`, `davy hijack BUILD -- COMMAND`
+    Hijack(hijack::HijackOptions),
     /// List workers, and let them leave
     #[command(subcommand)]
     Workers(worker::WorkersCommand),
@@ -139,6 +141,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Drill(command) => drill::run(&command),
         Command::Execute(options) => builds::execute(&options),
         Command::Builds(command) => builds::builds(&command),
+        Command::Hijack(options) => hijack::run(&options),
         Command::Workers(command) => worker::workers(&command),
         Command::Token(command) => worker::token(&command),
         Command::Migrate(flags) => process::migrate(&flags),

@@ -12,6 +12,7 @@ mod client;
 mod config;
 mod drill;
 mod failure;
+mod hijack;
 mod hostname;
 mod http;
 mod labels;

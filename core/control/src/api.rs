@@ -7,6 +7,7 @@ pub(crate) mod fleet;
 pub(crate) mod health;
 mod jobs;
 mod rows;
+pub(crate) mod terminals;
 
 use crate::control::Control;
 use crate::parameters::Parameters;
@@ -39,6 +40,7 @@ pub(crate) fn router(control: &Control, store: Store) -> Router {
         .merge(emergency_router(control))
         .merge(fleet::router(control))
         .merge(builds::router(control, store.clone()))
+        .merge(terminals::router(control))
         .merge(jobs::router(store))
 }
 

@@ -3,6 +3,7 @@
 mod claims;
 mod log;
 mod session;
+mod terminals;
 
 use crate::build_files::BuildFiles;
 use crate::control::Control;
@@ -63,6 +64,14 @@ pub fn router(control: &Control, store: Store) -> Router {
         .route("/api/v1/workers/{worker}/claim", post(claim))
         .route("/api/v1/workers/{worker}/leave", post(leave))
         .route("/api/v1/workers/{worker}/handles/{handle}", put(created))
+        .route(
+            "/api/v1/workers/{worker}/terminals/{terminal}/output",
+            post(terminals::output),
+        )
+        .route(
+            "/api/v1/workers/{worker}/terminals/{terminal}/input",
+            post(terminals::input),
+        )
         .route(&format!("{files}/log"), post(log::append))
         .route(&format!("{files}/end"), post(end))
         .route(&format!("{files}/inputs/{{name}}/{{part}}"), get(input))
@@ -193,6 +202,13 @@ async fn claim(
         .next(&gateway.claims, &gateway.store, &gateway.clock)
         .await?
     {
+        let terminals = terminals::open(&gateway, &worker, registration).await?;
+        if !terminals.is_empty() {
+            return Ok(Json(Claimed {
+                build: None,
+                terminals,
+            }));
+        }
         let (container, volume) = (gateway.handle(), gateway.handle());
         let handles = ClaimHandles {
             container: &container,
@@ -208,10 +224,14 @@ async fn claim(
                     container: build.container,
                     volume: build.volume,
                 }),
+                terminals: Vec::new(),
             }));
         }
     }
-    Ok(Json(Claimed { build: None }))
+    Ok(Json(Claimed {
+        build: None,
+        terminals: Vec::new(),
+    }))
 }
 
 /// Lets the process of a worker stop. Builds that it has not received become pending again.

@@ -87,6 +87,80 @@ pub struct Synced {
 pub struct Claimed {
     /// The build, if there is a fitting one.
     pub build: Option<Assignment>,
+    /// Terminals to open.
+    #[serde(default)]
+    pub terminals: Vec<TerminalRequest>,
+}
+
+/// A terminal that a person opens in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalRequest {
+    /// Its id.
+    pub id: String,
+    /// The build.
+    pub build: i64,
+    /// The container.
+    pub container: String,
+    /// The command; a shell if it is empty.
+    pub command: Vec<String>,
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+/// Output of a terminal, or its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminalOutput {
+    /// The number of bytes before it.
+    pub position: u64,
+    /// Bytes in hexadecimal.
+    pub bytes: String,
+    /// Whether the command has ended.
+    pub is_over: bool,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// Why it could not be run.
+    pub error: Option<String>,
+}
+
+/// The response to output of a terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalStored {
+    /// Where the next output begins.
+    pub position: u64,
+    /// Whether the person has to read first; the output is not stored.
+    pub is_full: bool,
+    /// Whether the terminal is closed.
+    pub is_closed: bool,
+}
+
+/// Asks for what the person has typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminalWait {
+    /// The last input that has arrived.
+    pub after: i64,
+    /// The size of the window that the worker knows.
+    pub width: u16,
+    /// The size of the window that the worker knows.
+    pub height: u16,
+}
+
+/// What the person has typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalInput {
+    /// The number of the last input.
+    pub number: i64,
+    /// Bytes in hexadecimal.
+    pub bytes: String,
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+    /// Whether the terminal is closed.
+    pub is_closed: bool,
 }
 
 /// A build that a worker has to run.

@@ -192,6 +192,46 @@ impl Containers {
         Ok(root)
     }
 
+    /// A command in a container that runs, for a terminal; a shell if it is empty.
+    pub(crate) fn exec(&self, container: &str, command: &[String]) -> io::Result<Command> {
+        check(container)?;
+        if !self.is_shim_running(container)? {
+            return Err(io::Error::other("the task has ended"));
+        }
+        let shell = ["sh".to_owned()];
+        let [program, arguments @ ..] = (if command.is_empty() { &shell } else { command }) else {
+            return Err(io::Error::other("no command"));
+        };
+        let own = self.path(container);
+        let spec: Spec = read_json(&own.join(SPEC))?;
+        Ok(match &self.runtime {
+            Runtime::Runc(runc) => {
+                let mut exec = Command::new(&runc.program);
+                exec.arg("--root")
+                    .arg(&runc.state)
+                    .args(["exec", "--tty", "--env", "TERM=xterm", container, program])
+                    .args(arguments);
+                exec
+            }
+            Runtime::Process => {
+                let Program::Process {
+                    dir, environment, ..
+                } = spec.program
+                else {
+                    return Err(io::Error::other("the task was started by another driver"));
+                };
+                let mut shell = Command::new(program);
+                shell
+                    .args(arguments)
+                    .current_dir(dir)
+                    .env_clear()
+                    .envs(environment)
+                    .env("TERM", "xterm");
+                shell
+            }
+        })
+    }
+
     /// Kills all processes of a container. Its shim notices and ends.
     pub(crate) fn kill(&self, container: &str) -> io::Result<()> {
         check(container)?;

@@ -17,6 +17,7 @@ mod shim;
 mod stop;
 mod sweeper;
 mod task;
+mod terminal;
 pub mod tree;
 mod volumes;
 

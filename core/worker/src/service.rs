@@ -6,9 +6,11 @@ use crate::driver::Driver as _;
 use crate::options::{self, WorkerOptions};
 use crate::sweeper::Sweeper;
 use crate::task::Runner;
-use crate::{Error, Stop};
+use crate::{Error, Stop, terminal};
 use davy_model::sync::generation;
-use davy_model::wire::{Assignment, Claimed, Leave, Left, Registration, Status, Sync, Synced};
+use davy_model::wire::{
+    Assignment, Claimed, Leave, Left, Registration, Status, Sync, Synced, TerminalRequest,
+};
 use davy_model::worker::SYNC_INTERVAL;
 use davy_model::{Report, sync};
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,13 +179,32 @@ impl Shared {
         }
     }
 
+    /// Starts the thread of a terminal.
+    fn open(self: &Arc<Self>, request: TerminalRequest) {
+        let runner = self.runner.clone();
+        let thread = std::thread::Builder::new().name("terminal".to_owned());
+        let started = thread.spawn(move || {
+            terminal::run(&request, &runner.client, &runner.containers, &runner.stop);
+        });
+        if let Err(error) = started {
+            // The person gives up.
+            tracing::warn!(%error, "cannot start a thread for a terminal");
+        }
+    }
+
     /// Claims builds until the worker lands.
     fn claims(self: &Arc<Self>) {
         let stop = &self.runner.stop;
         while !stop.is_landing() {
             match self.runner.client.call("POST", "claim", &()) {
-                Ok(Claimed { build: Some(build) }) => self.start(build, Runner::run),
-                Ok(Claimed { build: None }) => {}
+                Ok(Claimed { build, terminals }) => {
+                    for terminal in terminals {
+                        self.open(terminal);
+                    }
+                    if let Some(build) = build {
+                        self.start(build, Runner::run);
+                    }
+                }
                 Err(error) if error.is_fatal() => self.fail(error),
                 Err(error) => {
                     tracing::warn!(%error, "cannot claim builds, retrying");

@@ -17,5 +17,6 @@ mod rootfs;
 mod running;
 mod self_profile;
 mod tenants;
+mod terminals;
 mod toggles;
 mod workers;

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
 /// A worker that is killed when the test ends.
-struct Worker(Child);
+pub(crate) struct Worker(pub(crate) Child);
 
 impl Drop for Worker {
     fn drop(&mut self) {
@@ -15,7 +15,7 @@ impl Drop for Worker {
     }
 }
 
-fn command(arguments: &[&str], running: &Running, sandbox: &Sandbox) -> Command {
+pub(crate) fn command(arguments: &[&str], running: &Running, sandbox: &Sandbox) -> Command {
     let mut command = davy();
     command
         .args(arguments)
@@ -24,12 +24,12 @@ fn command(arguments: &[&str], running: &Running, sandbox: &Sandbox) -> Command 
     command
 }
 
-fn run(arguments: &[&str], running: &Running, sandbox: &Sandbox) -> Output {
+pub(crate) fn run(arguments: &[&str], running: &Running, sandbox: &Sandbox) -> Output {
     let output = command(arguments, running, sandbox).output();
     output.expect("run the binary")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -38,7 +38,12 @@ fn start(name: &str, running: &Running, sandbox: &Sandbox) -> Worker {
     start_with(name, PROCESS, running, sandbox)
 }
 
-fn start_with(name: &str, driver: &[&str], running: &Running, sandbox: &Sandbox) -> Worker {
+pub(crate) fn start_with(
+    name: &str,
+    driver: &[&str],
+    running: &Running,
+    sandbox: &Sandbox,
+) -> Worker {
     let made = run(&["token", "worker", name], running, sandbox);
     assert!(made.status.success(), "{}", text(&made.stderr));
     restart_with(name, driver, running, sandbox)
@@ -84,7 +89,7 @@ fn is_running(argument: &str) -> bool {
     commands.any(|command| command.starts_with("sleep") && command.contains(argument))
 }
 
-fn write_task(sandbox: &Sandbox, task: &str) {
+pub(crate) fn write_task(sandbox: &Sandbox, task: &str) {
     std::fs::write(sandbox.path().join("task.yml"), task).expect("writable");
 }
 
@@ -267,8 +272,8 @@ impl Counting {
     }
 }
 
-const PROCESS: &[&str] = &["--driver", "process"];
-const RUNC: &[&str] = &["--driver", "runc", "--images", "images", "--image", "base"];
+pub(crate) const PROCESS: &[&str] = &["--driver", "process"];
+pub(crate) const RUNC: &[&str] = &["--driver", "runc", "--images", "images", "--image", "base"];
 
 #[test]
 fn task_goes_on_while_its_worker_is_killed_and_no_line_is_lost_or_repeated() {

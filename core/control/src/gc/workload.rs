@@ -95,6 +95,9 @@ async fn collect(
     if let (Collector::Builds, Some(objects)) = (collector, &objects) {
         delete_objects(&run, objects).await?;
     }
+    if collector == Collector::Builds {
+        run.store.mark_terminals(BATCH).await?;
+    }
     let mut total = Marked::default();
     for _ in 0..BATCHES_MAX {
         let marked = match collector {

@@ -11,6 +11,7 @@ use crate::api::change::{EndpointChange, MemberChange, Restart};
 use crate::api::discovery::TargetGroup;
 use crate::api::fleet::{WorkerChanged, WorkerKey};
 use crate::api::health::{Health, Readiness};
+use crate::api::terminals::{TerminalCreated, TerminalOpening, TerminalTyped};
 use crate::api::{EndpointRow, MemberRow};
 use crate::toggling::ToggleOutcome;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -78,13 +79,20 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         "PutSymbols" | "PutBuildInput" | "PutBuildOutput" => Some((vec![other(BYTES)], true)),
         "PutWorkerKey" => Some((vec![json::<WorkerKey>()], true)),
         "CreateBuild" => Some((vec![json::<TaskSchema>()], true)),
+        "CreateTerminal" => Some((vec![json::<TerminalOpening>()], true)),
+        "PutTerminalInput" => Some((vec![json::<TerminalTyped>()], true)),
         // The types of `davy_model::wire`; workers and frontends are of one version.
-        "RegisterWorker" | "SyncWorker" | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" => {
-            Some((
-                vec![json::<serde_json::Map<String, serde_json::Value>>()],
-                true,
-            ))
-        }
+        "RegisterWorker"
+        | "SyncWorker"
+        | "LeaveWorker"
+        | "PutWorkerHandle"
+        | "AppendBuildLog"
+        | "EndBuild"
+        | "AppendTerminalOutput"
+        | "WaitTerminalInput" => Some((
+            vec![json::<serde_json::Map<String, serde_json::Value>>()],
+            true,
+        )),
         "Ingest" => Some((vec![other(BYTES), typed::<IngestForm>(FORM)], true)),
         "Push" => Some((vec![other(PROTOBUF), json::<PushRequest>()], true)),
         "ExportProfiles" => Some((otlp(), true)),
@@ -119,9 +127,19 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "ListBuilds" => vec![json::<Vec<BuildSummary>>()],
         "GetBuild" | "StartBuild" | "AbortBuild" => vec![json::<BuildSummary>()],
         "CreateBuild" | "PutBuildInput" => vec![json::<BuildCreated>()],
-        "GetBuildLog" => vec![other("text/event-stream")],
-        "GetWorkerChallenge" | "RegisterWorker" | "SyncWorker" | "ClaimBuild" | "LeaveWorker"
-        | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" | "PutBuildOutput" => {
+        "CreateTerminal" | "PutTerminalInput" => vec![json::<TerminalCreated>()],
+        "GetBuildLog" | "GetTerminalOutput" => vec![other("text/event-stream")],
+        "GetWorkerChallenge"
+        | "RegisterWorker"
+        | "SyncWorker"
+        | "ClaimBuild"
+        | "LeaveWorker"
+        | "AppendTerminalOutput"
+        | "WaitTerminalInput"
+        | "PutWorkerHandle"
+        | "AppendBuildLog"
+        | "EndBuild"
+        | "PutBuildOutput" => {
             vec![json::<serde_json::Map<String, serde_json::Value>>()]
         }
         "ListSymbols" => vec![json::<SymbolsList>()],
