@@ -19,6 +19,7 @@ mod proxy;
 mod schema;
 mod slots;
 mod sqlite_faults;
+mod terminals;
 mod ticks;
 mod toggles;
 mod worker_sync;
@@ -121,6 +122,10 @@ conformance! {
         abort_reaches_pending_and_started_builds
         build_leaves_no_row_behind
         files_are_read_back_and_bounded
+    }
+    terminals {
+        terminal_passes_bytes_on_in_both_directions_once
+        unused_terminal_is_removed_with_what_was_sent
     }
     schema {
         concurrent_migrations_create_one_schema
