@@ -3,19 +3,18 @@
 mod claims;
 mod log;
 mod session;
+mod state;
 mod terminals;
 
 use crate::build_files::BuildFiles;
 use crate::control::Control;
-use crate::objects::BuildObjects;
 use crate::problem::{Problem, failed};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use claims::Claims;
-use davy_base::{Clock, Random};
+use davy_base::Random;
 use davy_model::signature::to_hex;
 use davy_model::wire::{
     Assignment, Challenge, Claimed, Creation, End, EndReport, Ended, Leave, Left, Registered,
@@ -24,10 +23,10 @@ use davy_model::wire::{
 use davy_model::worker::CONTAINERS_MAX;
 use davy_model::{Task, name};
 use davy_store::{BuildEnd, ClaimHandles, FileKind, NewWorker, Store, SyncOutcome};
-use serde::de::DeserializeOwned;
-use session::{Sessions, Signed};
+use session::Signed;
+pub(crate) use state::parse;
+use state::{Gateway, invalid};
 use std::sync::{Arc, Mutex};
-use ulid::Ulid;
 
 /// The size of a report, at most: 100,000 handles of 64 bytes.
 const REPORT_BYTES_MAX: usize = 12 << 20;
@@ -35,16 +34,6 @@ const REPORT_BYTES_MAX: usize = 12 << 20;
 const USAGE_BYTES_MAX: usize = 4 << 10;
 /// Tags of a worker, at most.
 const TAGS_MAX: usize = 16;
-
-#[derive(Clone)]
-pub(crate) struct Gateway {
-    pub(crate) store: Store,
-    pub(crate) clock: Clock,
-    sessions: Arc<Sessions>,
-    claims: Arc<Claims>,
-    random: Arc<Mutex<Random>>,
-    objects: Option<BuildObjects>,
-}
 
 /// The routes of the member `gateway`. `store` is on the budget of that member.
 pub fn router(control: &Control, store: Store) -> Router {
@@ -78,15 +67,6 @@ pub fn router(control: &Control, store: Store) -> Router {
         .route(&format!("{files}/outputs/{{name}}/{{part}}"), put(output))
         .layer(DefaultBodyLimit::max(REPORT_BYTES_MAX))
         .with_state(gateway)
-}
-
-pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::bad_request(format!("invalid body: {error}")))
-}
-
-fn invalid(error: impl std::fmt::Display) -> Problem {
-    Problem::bad_request(error.to_string())
 }
 
 async fn challenge(
@@ -248,15 +228,6 @@ async fn leave(
     let left = gateway.store.leave_worker(&worker, registration, &builds);
     let returned = left.await.map_err(failed("workers"))?;
     Ok(Json(Left { returned }))
-}
-
-impl Gateway {
-    /// A new handle.
-    fn handle(&self) -> String {
-        let now = self.clock.now().millis() as u64;
-        let random = crate::control::locked(&self.random).next_u128();
-        Ulid::from_parts(now, random).to_string().to_lowercase()
-    }
 }
 
 async fn created(

@@ -2,7 +2,7 @@
 //! there are many, or the build ends.
 
 use super::session::Signed;
-use super::{Gateway, invalid, parse};
+use super::state::{Gateway, invalid, parse};
 use crate::problem::{Problem, failed};
 use axum::Json;
 use axum::extract::{Path, State};

@@ -1,7 +1,7 @@
 //! Terminals, from the side of the worker.
 
 use super::session::Signed;
-use super::{Gateway, parse};
+use super::state::{Gateway, parse};
 use crate::problem::{Problem, failed};
 use axum::Json;
 use axum::extract::{Path, State};
