@@ -22,6 +22,7 @@ pub use disk::DiskCache;
 pub use fault::{Fault, FaultKind};
 pub use health::{Failing, Health};
 pub use meter::{Meter, NoMeter, RequestKind, Usage};
+pub use object_store::path::Path as ObjectPath;
 pub use open::{OpenBucket, check, open};
 pub use settings::{BucketSettings, Environment, Secret, SettingsError, process_environment};
 pub use swift::{Swift, SwiftOptions};

@@ -155,6 +155,22 @@ impl Hierarchy {
         Ok(Cgroup::of(self.version, folders.collect()))
     }
 
+    /// The cgroup of a name as an OCI runtime expects it: on version 1 relative to the own cgroup of the runtime, which
+    /// has to be that of this process; on version 2 from the root.
+    pub fn runtime_path(&self, name: &str) -> String {
+        let folder = self.folders[0].join(name);
+        match self.version {
+            Version::V1 => {
+                let parent = self.folders[0].file_name().unwrap_or_default();
+                Path::new(parent).join(name).display().to_string()
+            }
+            Version::V2 => {
+                let inner = folder.strip_prefix("/sys/fs/cgroup").unwrap_or(&folder);
+                Path::new("/").join(inner).display().to_string()
+            }
+        }
+    }
+
     /// The names of the cgroups that exist.
     pub fn names(&self) -> Result<Vec<String>, Error> {
         let mut names = Vec::new();

@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::stdout::print_bytes;
 use crate::{
-    archive, builds, config, diff, doctor, drill, manual, mcp, members, process, profile, push,
-    query, record, reference, settings, symbols, toggle, top, worker,
+    archive, builds, config, diff, doctor, drill, hijack, manual, mcp, members, process, profile,
+    push, query, record, reference, settings, symbols, toggle, top, worker,
 };
 use clap::{Parser, Subcommand};
 
@@ -40,8 +40,10 @@ pub(crate) enum Command {
     Backend(config::Flags),
     /// Run ingestion, compaction and queries
     Archiver(config::Flags),
-    /// Run the tasks of builds on this machine. The only driver, `process`, does not isolate them
+    /// Run the tasks of builds on this machine, in containers (`--driver runc`) or as processes
     Worker(worker::WorkerOptions),
+    #[command(hide = true)]
+    Shim(worker::ShimOptions),
     /// Run a process that davy.toml defines: [process.NAME] members = [...]
     Run {
         /// Name of the process
@@ -81,6 +83,8 @@ pub(crate) enum Command {
     /// List builds, follow their logs, abort them
     #[command(subcommand)]
     Builds(builds::BuildsCommand),
+    /// Open a terminal in the container of a running build: `davy hijack BUILD`, `davy hijack BUILD -- COMMAND`
+    Hijack(hijack::HijackOptions),
     /// List workers, and let them leave
     #[command(subcommand)]
     Workers(worker::WorkersCommand),
@@ -134,6 +138,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backend(flags) => process::run("backend", &flags),
         Command::Archiver(flags) => process::run("archiver", &flags),
         Command::Worker(options) => worker::run(options),
+        Command::Shim(options) => worker::shim(&options),
         Command::Run { process, flags } => process::run(&process, &flags),
         Command::Child { parent, flags } => process::run_child(parent, &flags),
         Command::Members(options) => members::members(&options),
@@ -146,6 +151,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Drill(command) => drill::run(&command),
         Command::Execute(options) => builds::execute(&options),
         Command::Builds(command) => builds::builds(&command),
+        Command::Hijack(options) => hijack::run(&options),
         Command::Workers(command) => worker::workers(&command),
         Command::Token(command) => worker::token(&command),
         Command::Migrate(flags) => process::migrate(&flags),

@@ -175,6 +175,32 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
+        self.streamed(request)
+    }
+
+    /// Opens a stream of server-sent events on behalf of an operator.
+    pub(crate) fn operator_stream(
+        &self,
+        path: &str,
+        last_id: &str,
+        operator: &str,
+    ) -> Result<impl Read + use<>, Failure> {
+        let mut request = self
+            .agent
+            .get(format!("{}{path}", self.server))
+            .header("accept", "text/event-stream")
+            .header("davy-user", operator)
+            .header("last-event-id", last_id);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.streamed(request)
+    }
+
+    fn streamed(
+        &self,
+        request: ureq::RequestBuilder<ureq::typestate::WithoutBody>,
+    ) -> Result<impl Read + use<>, Failure> {
         match request.call() {
             Ok(response) if response.status().is_success() => {
                 Ok(response.into_body().into_reader())

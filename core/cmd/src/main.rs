@@ -14,6 +14,7 @@ mod diff;
 mod doctor;
 mod drill;
 mod failure;
+mod hijack;
 mod hostname;
 mod http;
 mod labels;

@@ -11,7 +11,7 @@ use crate::stdout::print;
 use crate::{hostname, logs};
 use clap::Subcommand;
 use davy_base::{Clock, Timestamp};
-use davy_worker::{Error, Stop, Worker, WorkerKey};
+use davy_worker::{DriverOptions, Error, Stop, Worker, WorkerKey};
 use serde::Deserialize;
 use serde_json::json;
 use std::path::PathBuf;
@@ -39,9 +39,30 @@ pub(crate) struct WorkerOptions {
     /// Folder for containers and volumes; no other worker may use it
     #[arg(long, value_name = "FOLDER")]
     work_dir: PathBuf,
-    /// How containers are run. `process` does not isolate: tasks run as processes of this user
+    /// How tasks are run. `process` does not isolate: tasks run as processes of this user
     #[arg(long, value_enum)]
     driver: DriverName,
+    /// Folder with the images that tasks can name: folders, NAME.tar, NAME.tar.gz and OCI layouts (driver runc)
+    #[arg(long, value_name = "FOLDER")]
+    images: Option<PathBuf>,
+    /// Image of tasks that name none (driver runc)
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+    /// Network of containers (driver runc)
+    #[arg(long, value_enum, default_value = "none")]
+    network: NetworkName,
+    /// The OCI runtime (driver runc)
+    #[arg(long, default_value = "runc", value_name = "PROGRAM")]
+    runc: PathBuf,
+    /// Memory of a container, at most, such as 2GiB. Needs cgroups
+    #[arg(long, value_name = "SIZE")]
+    memory_max: Option<bytesize::ByteSize>,
+    /// Share of the CPU of a container while others want it too, 1 to 10000; 100 is usual. Needs cgroups
+    #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    cpu_weight: Option<u64>,
+    /// Processes and threads of a container, at most. Needs cgroups
+    #[arg(long, default_value_t = 1_024, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(16..=4_194_304))]
+    pids_max: u64,
     /// Tag that tasks can ask for; may be repeated. A worker with tags runs only tasks that ask for one
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
@@ -65,11 +86,36 @@ pub(crate) struct WorkerOptions {
     log_level: String,
 }
 
-/// How containers are run.
+/// How tasks are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum DriverName {
+    /// In containers, by runc
+    Runc,
     /// As processes of the worker's user, without isolation: only for tasks that you trust
     Process,
+}
+
+/// The network of containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum NetworkName {
+    /// None but a loopback interface that is down
+    None,
+    /// That of the machine, with all of its addresses and ports
+    Host,
+}
+
+/// Options of the hidden command `shim`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShimOptions {
+    /// The folder of a container
+    folder: PathBuf,
+}
+
+/// Holds the streams and the exit status of a task. Only a worker starts it.
+pub(crate) fn shim(options: &ShimOptions) -> Result<(), Failure> {
+    logs::start_at("warn", logs::LogFormat::Auto)?;
+    davy_worker::shim(&options.folder, &Clock::system())
+        .map_err(Failure::because("the shim failed"))
 }
 
 /// Commands on workers.
@@ -117,7 +163,8 @@ pub(crate) struct NamedWorker {
     server: Server,
 }
 
-/// Runs a worker until a signal: the first lets running builds finish, the second kills them.
+/// Runs a worker until a signal: the first lets running builds finish, the second kills them; SIGQUIT leaves them
+/// running for the next process.
 pub(crate) fn run(options: WorkerOptions) -> Result<(), Failure> {
     logs::start_at(&options.log_level, logs::LogFormat::Auto)?;
     let name = options.name.unwrap_or_else(hostname::hostname);
@@ -132,8 +179,25 @@ pub(crate) fn run(options: WorkerOptions) -> Result<(), Failure> {
             options.server
         )));
     }
-    let DriverName::Process = options.driver;
-    tracing::warn!("driver process: tasks are not isolated; run only tasks that you trust");
+    let driver = match options.driver {
+        DriverName::Process => {
+            if options.images.is_some() || options.image.is_some() {
+                return Err(Failure::usage(
+                    "the driver process has no images; remove --images and --image, or use --driver runc",
+                ));
+            }
+            tracing::warn!("driver process: tasks are not isolated; run only tasks that you trust");
+            DriverOptions::Process
+        }
+        DriverName::Runc => DriverOptions::Runc {
+            program: options.runc,
+            images: options.images.ok_or_else(|| {
+                Failure::usage("missing --images: the folder with the images that tasks can name")
+            })?,
+            default_image: options.image,
+            has_network: options.network == NetworkName::Host,
+        },
+    };
     // Everything that this thread and the ones that it starts do, as far as their names say nothing else.
     let _tag = davy_tag::Tag::new("worker.protocol", "protocol").enter();
     let archive = options.profiler_archive.as_deref();
@@ -149,6 +213,14 @@ pub(crate) fn run(options: WorkerOptions) -> Result<(), Failure> {
         server: options.server,
         name,
         folder: options.work_dir,
+        driver,
+        limits: davy_worker::Limits {
+            memory_max: options.memory_max.map(|size| size.as_u64()),
+            cpu_weight: options.cpu_weight,
+            pids_max: Some(options.pids_max),
+        },
+        // The program that runs, even if its file was replaced.
+        shim: vec!["/proc/self/exe".into(), "shim".into()],
         tags: options.tag.into_iter().collect(),
         capacity: options.capacity,
         is_ephemeral: options.ephemeral,
@@ -166,7 +238,7 @@ pub(crate) fn run(options: WorkerOptions) -> Result<(), Failure> {
 
 fn failure(error: Error) -> Failure {
     match error {
-        Error::Key { .. } | Error::KeyFile { .. } => {
+        Error::Key { .. } | Error::KeyFile { .. } | Error::Runtime { .. } => {
             Failure::invalid("cannot start the worker")(error)
         }
         error => Failure::because("the worker stopped")(error),
@@ -182,6 +254,7 @@ fn watch_signals(stop: &Stop) -> Result<(), Failure> {
     let entered = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
+    let mut quit = signal(SignalKind::quit()).map_err(failed())?;
     drop(entered);
     let stop = stop.clone();
     let watching = move || {
@@ -190,6 +263,11 @@ fn watch_signals(stop: &Stop) -> Result<(), Failure> {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    _ = quit.recv() => {
+                        tracing::info!("stopping; the running builds go on, and the next process finds them");
+                        stop.leave();
+                        continue;
+                    }
                 }
                 if stage == 0 {
                     tracing::info!("finishing the running builds; another signal kills them");

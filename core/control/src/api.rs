@@ -10,6 +10,7 @@ pub(crate) mod health;
 mod jobs;
 pub(crate) mod overview;
 mod rows;
+pub(crate) mod terminals;
 
 use crate::control::Control;
 use crate::parameters::Parameters;
@@ -45,6 +46,7 @@ pub(crate) fn router(control: &Control, store: Store, captures: CaptureOptions) 
         .merge(builds::router(control, store.clone()))
         .merge(overview::router(control, store.clone()))
         .merge(captures::router(control, captures))
+        .merge(terminals::router(control))
         .merge(jobs::router(store))
 }
 

@@ -5,6 +5,7 @@ use crate::endpoints::Endpoints;
 use crate::fleet_cache::FleetCache;
 use crate::meter::Meter;
 use crate::names::Names;
+use crate::objects::BuildObjects;
 use crate::report::{Connections, KernelStatistics, MemberReport, OperationReport, Report};
 use crate::usage::Usage;
 use davy_base::{Clock, Timestamp};
@@ -78,6 +79,8 @@ pub(crate) struct Inner {
     pub(crate) access: Access,
     pub(crate) database: watch::Sender<Database>,
     pub(crate) runtime: OnceLock<Runtime>,
+    /// Where logs and files of builds are; the database without it.
+    pub(crate) objects: OnceLock<BuildObjects>,
     pub(crate) meter: Meter,
     /// Notes of members about themselves, by member.
     notes: Mutex<BTreeMap<String, String>>,
@@ -124,6 +127,7 @@ impl Control {
             access,
             database: watch::Sender::new(connecting),
             runtime: OnceLock::new(),
+            objects: OnceLock::new(),
             notes: Mutex::default(),
             pending: Mutex::default(),
             fleet: Mutex::default(),
@@ -144,6 +148,12 @@ impl Control {
             .iter()
             .filter_map(|(name, check)| Some((*name, check()?)))
             .collect()
+    }
+
+    /// Stores logs and files of builds in a bucket that all processes share, instead of the database.
+    pub fn set_build_objects(&self, objects: BuildObjects) {
+        // Called once for each process; a second call would be ignored.
+        let _ = self.0.objects.set(objects);
     }
 
     /// Hands over the members of this process.

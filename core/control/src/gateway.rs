@@ -1,11 +1,15 @@
 //! The member `gateway`: the protocol of workers. Workers open every connection, and sign every request.
 
 mod claims;
+mod log;
 mod session;
+mod state;
+mod terminals;
 mod usage;
 
 pub use usage::WorkerReport;
 
+use crate::build_files::BuildFiles;
 use crate::control::Control;
 use crate::gc::CollectorMetrics;
 use crate::problem::{Problem, failed};
@@ -14,39 +18,26 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use claims::Claims;
-use davy_base::{Clock, Random};
+use davy_base::Random;
 use davy_model::signature::to_hex;
 use davy_model::wire::{
-    Assignment, Challenge, Claimed, Creation, End, Ended, LogPart, LogStored, Registered,
+    Assignment, Challenge, Claimed, Creation, End, EndReport, Ended, Leave, Left, Registered,
     Registration, Sync, Synced,
 };
 use davy_model::worker::CONTAINERS_MAX;
 use davy_model::{Task, name};
-use davy_store::{Appended, BuildEnd, ClaimHandles, FileKind, NewWorker, Store, SyncOutcome};
-use serde::de::DeserializeOwned;
-use session::{Sessions, Signed};
+use davy_store::{BuildEnd, ClaimHandles, FileKind, NewWorker, Store, SyncOutcome};
+use session::Signed;
+pub(crate) use state::parse;
+use state::{Gateway, invalid};
 use std::sync::{Arc, Mutex};
-use ulid::Ulid;
 
 /// The size of a report, at most: 100,000 handles of 64 bytes.
 const REPORT_BYTES_MAX: usize = 12 << 20;
-/// The size of part of a log, at most.
-const LOG_PART_BYTES_MAX: usize = 256 << 10;
-/// The size of part of a file, at most.
-const FILE_PART_BYTES_MAX: usize = 512 << 10;
+/// The size of what a worker says about the usage of a task, at most.
+const USAGE_BYTES_MAX: usize = 4 << 10;
 /// Tags of a worker, at most.
 const TAGS_MAX: usize = 16;
-
-#[derive(Clone)]
-pub(crate) struct Gateway {
-    pub(crate) store: Store,
-    pub(crate) clock: Clock,
-    sessions: Arc<Sessions>,
-    claims: Arc<Claims>,
-    random: Arc<Mutex<Random>>,
-    metrics: CollectorMetrics,
-}
 
 /// The routes of the member `gateway`. `store` is on the budget of that member.
 pub fn router(control: &Control, store: Store, metrics: CollectorMetrics) -> Router {
@@ -55,6 +46,7 @@ pub fn router(control: &Control, store: Store, metrics: CollectorMetrics) -> Rou
         sessions: Arc::default(),
         claims: Arc::default(),
         random: Arc::new(Mutex::new(Random::system())),
+        objects: control.0.objects.get().cloned(),
         store,
         metrics,
     };
@@ -65,22 +57,22 @@ pub fn router(control: &Control, store: Store, metrics: CollectorMetrics) -> Rou
         .route("/api/v1/workers/{worker}/sync", post(sync))
         .route("/api/v1/workers/{worker}/usage", post(usage::usage))
         .route("/api/v1/workers/{worker}/claim", post(claim))
+        .route("/api/v1/workers/{worker}/leave", post(leave))
         .route("/api/v1/workers/{worker}/handles/{handle}", put(created))
-        .route(&format!("{files}/log"), post(append_log))
+        .route(
+            "/api/v1/workers/{worker}/terminals/{terminal}/output",
+            post(terminals::output),
+        )
+        .route(
+            "/api/v1/workers/{worker}/terminals/{terminal}/input",
+            post(terminals::input),
+        )
+        .route(&format!("{files}/log"), post(log::append))
         .route(&format!("{files}/end"), post(end))
         .route(&format!("{files}/inputs/{{name}}/{{part}}"), get(input))
         .route(&format!("{files}/outputs/{{name}}/{{part}}"), put(output))
         .layer(DefaultBodyLimit::max(REPORT_BYTES_MAX))
         .with_state(gateway)
-}
-
-pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::bad_request(format!("invalid body: {error}")))
-}
-
-fn invalid(error: impl std::fmt::Display) -> Problem {
-    Problem::bad_request(error.to_string())
 }
 
 async fn challenge(
@@ -128,6 +120,11 @@ async fn register(
         tags: serde_json::to_string(&body.tags).unwrap_or_default(),
         capacity: body.capacity.min(CONTAINERS_MAX).into(),
         version: body.version.chars().take(64).collect(),
+        builds: body
+            .builds
+            .into_iter()
+            .take(CONTAINERS_MAX as usize)
+            .collect(),
     };
     let registered = gateway.store.register_worker(&new).await;
     let registration = registered.map_err(failed("workers"))?.ok_or_else(|| {
@@ -197,6 +194,13 @@ async fn claim(
         .next(&gateway.claims, &gateway.store, &gateway.clock)
         .await?
     {
+        let terminals = terminals::open(&gateway, &worker, registration).await?;
+        if !terminals.is_empty() {
+            return Ok(Json(Claimed {
+                build: None,
+                terminals,
+            }));
+        }
         let (container, volume) = (gateway.handle(), gateway.handle());
         let handles = ClaimHandles {
             container: &container,
@@ -212,19 +216,30 @@ async fn claim(
                     container: build.container,
                     volume: build.volume,
                 }),
+                terminals: Vec::new(),
             }));
         }
     }
-    Ok(Json(Claimed { build: None }))
+    Ok(Json(Claimed {
+        build: None,
+        terminals: Vec::new(),
+    }))
 }
 
-impl Gateway {
-    /// A new handle.
-    fn handle(&self) -> String {
-        let now = self.clock.now().millis() as u64;
-        let random = crate::control::locked(&self.random).next_u128();
-        Ulid::from_parts(now, random).to_string().to_lowercase()
-    }
+/// Lets the process of a worker stop. Builds that it has not received become pending again.
+async fn leave(
+    State(gateway): State<Gateway>,
+    Path(worker): Path<String>,
+    signed: Signed,
+) -> Result<Json<Left>, Problem> {
+    let registration = gateway
+        .sessions
+        .check(&gateway.store, &worker, &signed)
+        .await?;
+    let Leave { builds } = parse(&signed.body)?;
+    let left = gateway.store.leave_worker(&worker, registration, &builds);
+    let returned = left.await.map_err(failed("workers"))?;
+    Ok(Json(Left { returned }))
 }
 
 async fn created(
@@ -242,44 +257,6 @@ async fn created(
     Ok(Json(Creation { succeeded }))
 }
 
-async fn append_log(
-    State(gateway): State<Gateway>,
-    Path((worker, build)): Path<(String, i64)>,
-    signed: Signed,
-) -> Result<Json<LogStored>, Problem> {
-    let registration = gateway
-        .sessions
-        .check(&gateway.store, &worker, &signed)
-        .await?;
-    let part: LogPart = parse(&signed.body)?;
-    if part.text.len() > LOG_PART_BYTES_MAX {
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("part of a log exceeds {LOG_PART_BYTES_MAX} bytes"),
-        ));
-    }
-    let stored = |is_held: bool, is_full: bool, is_abort_requested: bool| {
-        Json(LogStored {
-            is_held,
-            is_full,
-            is_abort_requested,
-        })
-    };
-    if part.text.is_empty() {
-        let renewed = gateway.store.renew_build(build, &worker, registration);
-        let renewed = renewed.await.map_err(failed("builds"))?;
-        return Ok(stored(renewed.is_some(), false, renewed == Some(true)));
-    }
-    let appended = gateway
-        .store
-        .append_log(build, &worker, registration, part.number, &part.text);
-    Ok(match appended.await.map_err(failed("logs"))? {
-        Appended::Stored { is_abort_requested } => stored(true, false, is_abort_requested),
-        Appended::Fenced => stored(false, false, false),
-        Appended::TooLong => stored(true, true, false),
-    })
-}
-
 async fn end(
     State(gateway): State<Gateway>,
     Path((worker, build)): Path<(String, i64)>,
@@ -289,17 +266,23 @@ async fn end(
         .sessions
         .check(&gateway.store, &worker, &signed)
         .await?;
-    let end = match parse(&signed.body)? {
+    let EndReport { end, usage } = parse(&signed.body)?;
+    let end = match end {
         End::Exited { code } => BuildEnd::Exited { code },
         End::Errored { error } => BuildEnd::Errored {
             error: error.chars().filter(|c| *c != '\0').take(2_000).collect(),
         },
         End::Aborted => BuildEnd::Aborted,
     };
+    let usage = usage.map(|usage| usage.to_string());
+    let usage = usage.filter(|usage| usage.len() <= USAGE_BYTES_MAX);
     let finished = gateway
         .store
-        .finish_build(build, &worker, registration, &end);
+        .finish_build(build, &worker, registration, &end, usage.as_deref());
     let is_held = finished.await.map_err(failed("builds"))?;
+    if is_held {
+        log::fold(&gateway, build).await;
+    }
     Ok(Json(Ended { is_held }))
 }
 
@@ -313,9 +296,8 @@ async fn input(
         .check(&gateway.store, &worker, &signed)
         .await?;
     held(&gateway, build, &worker, registration).await?;
-    let read = gateway.store.file_part(build, FileKind::Input, &name, part);
-    let bytes = read.await.map_err(failed("files"))?;
-    Ok(bytes.unwrap_or_default().into())
+    let files = BuildFiles::new(&gateway.store, gateway.objects.as_ref());
+    files.get(build, FileKind::Input, &name, part).await
 }
 
 async fn output(
@@ -328,15 +310,10 @@ async fn output(
         .check(&gateway.store, &worker, &signed)
         .await?;
     held(&gateway, build, &worker, registration).await?;
-    put_file(
-        &gateway.store,
-        build,
-        FileKind::Output,
-        &name,
-        part,
-        &signed.body,
-    )
-    .await?;
+    let files = BuildFiles::new(&gateway.store, gateway.objects.as_ref());
+    files
+        .put(build, FileKind::Output, &name, part, signed.body)
+        .await?;
     Ok(Json(Creation { succeeded: true }))
 }
 
@@ -353,35 +330,6 @@ async fn held(
     Err(Problem::new(
         StatusCode::CONFLICT,
         format!("worker {worker} does not hold build {build}"),
-    ))
-}
-
-/// Stores part of a file of a build.
-pub(crate) async fn put_file(
-    store: &Store,
-    build: i64,
-    kind: FileKind,
-    name: &str,
-    part: i64,
-    bytes: &[u8],
-) -> Result<(), Problem> {
-    name::check("name", name).map_err(invalid)?;
-    let too_large = |what: &str, limit: i64| {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("{what} exceeds {limit} bytes"),
-        )
-    };
-    if bytes.len() > FILE_PART_BYTES_MAX {
-        return Err(too_large("part of a file", FILE_PART_BYTES_MAX as i64));
-    }
-    let stored = store.put_file_part(build, kind, name, part, bytes).await;
-    if stored.map_err(failed("files"))? {
-        return Ok(());
-    }
-    Err(too_large(
-        "the inputs and outputs of a build together",
-        davy_store::FILE_BYTES_MAX,
     ))
 }
 

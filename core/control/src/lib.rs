@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod build_files;
 mod control;
 mod debug_port;
 mod endpoints;
@@ -12,6 +13,7 @@ pub mod gc;
 mod meter;
 mod metrics;
 mod names;
+mod objects;
 mod openapi;
 mod operations;
 mod parameters;
@@ -36,6 +38,7 @@ pub use endpoints::{Disconnect, Endpoints, Fleet, ListenerKind, finish};
 pub use gateway::{WorkerReport, router as gateway_router};
 pub use metrics::{Children, MetricEntry, Metrics, metrics, registry};
 pub use names::nearest;
+pub use objects::BuildObjects;
 pub use openapi::router as api_router;
 pub use operations::{Operation, Parameter, ParameterKind, operations};
 pub use periodic::{Plan, Run, periodic};

@@ -11,6 +11,8 @@ pub const PENDING_MAX: Millis = 60 * 60_000;
 pub const LEASE: Millis = 5 * 60_000;
 /// How long a build that is over is kept, with its log and outputs.
 pub const OVER_KEPT: Millis = 7 * 24 * 3_600_000;
+/// The size of the log of a build, in bytes, at most.
+pub const LOG_BYTES_MAX: i64 = 64 << 20;
 
 states! {
     /// The state of a build.
@@ -63,6 +65,16 @@ pub enum BuildEvent {
         /// The fencing token of the worker.
         fence: i64,
     },
+    /// The worker has never received it, and stops.
+    Returned {
+        /// The fencing token of the worker.
+        fence: i64,
+    },
+    /// The process of the worker was replaced; the task still runs under a shim, or has ended there.
+    Adopted {
+        /// The fencing token of the new process.
+        fence: i64,
+    },
     /// The worker still runs it.
     Renewed {
         /// The fencing token of the worker.
@@ -100,6 +112,8 @@ impl BuildEvent {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Claimed { .. } => "claim",
+            Self::Returned { .. } => "return",
+            Self::Adopted { .. } => "adoption",
             Self::Renewed { .. } => "renewal of the lease",
             Self::Finished { .. } => "exit of the task",
             Self::Errored { .. } => "error",
@@ -113,7 +127,8 @@ impl BuildEvent {
 
     const fn fence(self) -> Option<i64> {
         match self {
-            Self::Renewed { fence }
+            Self::Returned { fence }
+            | Self::Renewed { fence }
             | Self::Finished { fence, .. }
             | Self::Errored { fence }
             | Self::AbortConfirmed { fence } => Some(fence),
@@ -166,6 +181,24 @@ impl Build {
                 let due = self.since.saturating_add(PENDING_MAX);
                 check_due("build", event.as_str(), due, at)?;
                 to(S::Errored)
+            }
+            (S::Started, E::Returned { .. }) if !self.is_abort_requested => Ok(Some(Self {
+                fence: 0,
+                lease_until: 0,
+                ..Self::pending(at)
+            })),
+            (S::Started, E::Adopted { fence }) => {
+                if fence <= self.fence {
+                    return Err(Illegal::Fenced {
+                        got: fence,
+                        current: self.fence,
+                    });
+                }
+                Ok(Some(Self {
+                    fence,
+                    lease_until: at.saturating_add(LEASE),
+                    ..self
+                }))
             }
             (S::Started, E::Renewed { .. }) => Ok(Some(Self {
                 lease_until: at.saturating_add(LEASE),

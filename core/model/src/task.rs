@@ -14,6 +14,10 @@ pub const FOLDERS_MAX: usize = 32;
 pub const PARAMS_MAX: usize = 500;
 /// Tags, at most.
 pub const TAGS_MAX: usize = 16;
+/// The lowest limit of memory, in bytes: less does not start a shell in a container.
+pub const MEMORY_MIN: u64 = 8 << 20;
+/// The lowest limit of processes: an OCI runtime needs a few threads to start one.
+pub const PIDS_MIN: u64 = 16;
 /// The longest time limit of a task, in seconds.
 pub const TIMEOUT_SECONDS_MAX: u64 = 24 * 3_600;
 /// The time limit of a task that sets none, in seconds.
@@ -38,6 +42,12 @@ pub struct Task {
     /// Environment variables.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
+    /// The root file system: the name of an image of the worker. The worker's default one without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What the task may use, at most.
+    #[serde(default, skip_serializing_if = "TaskLimits::is_empty")]
+    pub limits: TaskLimits,
     /// The command.
     pub run: Run,
     /// The time limit, in seconds.
@@ -51,6 +61,42 @@ pub struct Task {
 pub struct Folder {
     /// Its name.
     pub name: String,
+}
+
+/// What a task may use, at most. A worker may allow less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskLimits {
+    /// Memory, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_max: Option<u64>,
+    /// The share of the CPU while others want it too: 1 to 10,000; 100 is usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_weight: Option<u64>,
+    /// Processes and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pids_max: Option<u64>,
+}
+
+impl TaskLimits {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn check(self) -> Result<(), InvalidTask> {
+        let within = |what, got: Option<u64>, min: u64, max: u64| match got {
+            Some(got) if !(min..=max).contains(&got) => Err(InvalidTask::Limit {
+                what,
+                got,
+                min,
+                max,
+            }),
+            _ => Ok(()),
+        };
+        within("memory_max", self.memory_max, MEMORY_MIN, u64::MAX >> 2)?;
+        within("cpu_weight", self.cpu_weight, 1, 10_000)?;
+        within("pids_max", self.pids_max, PIDS_MIN, 1 << 22)
+    }
 }
 
 /// The command of a task.
@@ -119,6 +165,18 @@ pub enum InvalidTask {
         /// The start of the name.
         name: String,
     },
+    /// A limit is not allowed.
+    #[error("invalid limits.{what} {got}: expected {min} to {max}")]
+    Limit {
+        /// Which limit.
+        what: &'static str,
+        /// The limit.
+        got: u64,
+        /// The lowest limit.
+        min: u64,
+        /// The highest limit.
+        max: u64,
+    },
     /// The time limit is not allowed.
     #[error("invalid timeout_seconds {got}: expected 1 to {TIMEOUT_SECONDS_MAX}")]
     Timeout {
@@ -135,6 +193,10 @@ impl Task {
         for tag in &self.tags {
             name::check("tag", tag)?;
         }
+        if let Some(image) = &self.image {
+            name::check("image", image)?;
+        }
+        self.limits.check()?;
         folders("input", &self.inputs)?;
         folders("output", &self.outputs)?;
         at_most("parameters", self.params.len(), PARAMS_MAX)?;
@@ -224,6 +286,8 @@ mod tests {
                 name: "out".to_owned(),
             }],
             params: BTreeMap::new(),
+            image: None,
+            limits: TaskLimits::default(),
             run: Run {
                 path: "sh".to_owned(),
                 args: Vec::new(),
@@ -257,6 +321,11 @@ mod tests {
         refused("invalid parameter", |t| {
             t.params.insert("A=B".to_owned(), String::new());
         });
+        refused("invalid image", |t| t.image = Some("../etc".to_owned()));
+        refused("invalid limits.memory_max 1", |t| {
+            t.limits.memory_max = Some(1);
+        });
+        refused("invalid limits.pids_max 0", |t| t.limits.pids_max = Some(0));
         refused("invalid timeout_seconds 0", |t| t.timeout_seconds = 0);
     }
 

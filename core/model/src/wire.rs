@@ -27,6 +27,9 @@ pub struct Registration {
     pub is_ephemeral: bool,
     /// The version of Davy.
     pub version: String,
+    /// Builds of an earlier registration whose tasks still run or have ended without a report.
+    #[serde(default)]
+    pub builds: BTreeSet<i64>,
 }
 
 /// The response to a registration.
@@ -58,6 +61,12 @@ pub struct Status {
     pub failed_destroys: u64,
     /// Builds that run.
     pub builds: u64,
+    /// How tasks are run: `process` or `runc`; with the reason in words if they are not limited.
+    #[serde(default)]
+    pub driver: String,
+    /// What each container uses: CPU, memory, I/O, processes. The readers know the fields.
+    #[serde(default)]
+    pub containers: BTreeMap<String, serde_json::Value>,
 }
 
 /// The response to a report.
@@ -78,6 +87,80 @@ pub struct Synced {
 pub struct Claimed {
     /// The build, if there is a fitting one.
     pub build: Option<Assignment>,
+    /// Terminals to open.
+    #[serde(default)]
+    pub terminals: Vec<TerminalRequest>,
+}
+
+/// A terminal that a person opens in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalRequest {
+    /// Its id.
+    pub id: String,
+    /// The build.
+    pub build: i64,
+    /// The container.
+    pub container: String,
+    /// The command; a shell if it is empty.
+    pub command: Vec<String>,
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+/// Output of a terminal, or its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminalOutput {
+    /// The number of bytes before it.
+    pub position: u64,
+    /// Bytes in hexadecimal.
+    pub bytes: String,
+    /// Whether the command has ended.
+    pub is_over: bool,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// Why it could not be run.
+    pub error: Option<String>,
+}
+
+/// The response to output of a terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalStored {
+    /// Where the next output begins.
+    pub position: u64,
+    /// Whether the person has to read first; the output is not stored.
+    pub is_full: bool,
+    /// Whether the terminal is closed.
+    pub is_closed: bool,
+}
+
+/// Asks for what the person has typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminalWait {
+    /// The last input that has arrived.
+    pub after: i64,
+    /// The size of the window that the worker knows.
+    pub width: u16,
+    /// The size of the window that the worker knows.
+    pub height: u16,
+}
+
+/// What the person has typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalInput {
+    /// The number of the last input.
+    pub number: i64,
+    /// Bytes in hexadecimal.
+    pub bytes: String,
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+    /// Whether the terminal is closed.
+    pub is_closed: bool,
 }
 
 /// A build that a worker has to run.
@@ -97,8 +180,8 @@ pub struct Assignment {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogPart {
-    /// Its number, from 1. A part that was stored before is not stored again.
-    pub number: i64,
+    /// The number of bytes before it. A part that was stored before is not stored again.
+    pub position: u64,
     /// Whole characters without zero bytes.
     pub text: String,
 }
@@ -112,6 +195,8 @@ pub struct LogStored {
     pub is_full: bool,
     /// Whether a person has requested to abort the build.
     pub is_abort_requested: bool,
+    /// The number of bytes that are stored: where the next part begins.
+    pub position: u64,
 }
 
 /// Whether a container or volume could be created.
@@ -138,6 +223,31 @@ pub enum End {
     },
     /// It was stopped because a person aborted the build.
     Aborted,
+}
+
+/// The end of a build, with what its task has used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndReport {
+    /// The end.
+    pub end: End,
+    /// What the task has used, as its worker counts it. The readers know the fields.
+    pub usage: Option<serde_json::Value>,
+}
+
+/// A worker that stops for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leave {
+    /// The builds that it runs. Others that were assigned to it never arrived, and may run elsewhere.
+    pub builds: BTreeSet<i64>,
+}
+
+/// The response to a worker that stops.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Builds that are pending again.
+    pub returned: u64,
 }
 
 impl std::fmt::Display for End {

@@ -16,7 +16,8 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    const fn as_str(self) -> &'static str {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Input => "input",
             Self::Output => "output",
@@ -24,35 +25,63 @@ impl FileKind {
     }
 }
 
+/// The bytes of part of a file.
+#[derive(Clone, Copy, Debug)]
+pub enum FileBytes<'a> {
+    /// They are stored in the row.
+    Row(&'a [u8]),
+    /// They are in an object.
+    Object {
+        /// The name of the object.
+        name: &'a str,
+        /// Its size.
+        size: i64,
+    },
+}
+
+/// Part of a file as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct FilePart {
+    /// Empty if they are in an object.
+    pub bytes: Vec<u8>,
+    /// The object that has the bytes.
+    pub object: Option<String>,
+}
+
 impl Store {
-    /// Stores part of a file, or replaces it. Returns false and stores nothing if the build does not exist or its files
-    /// would exceed [`FILE_BYTES_MAX`].
+    /// Stores part of a file, or replaces it; its bytes are in the row, or in an object that is written already. Returns
+    /// false and stores nothing if the build does not exist or its files would exceed [`FILE_BYTES_MAX`].
     pub async fn put_file_part(
         &self,
         build: i64,
         kind: FileKind,
         name: &str,
         part: i64,
-        bytes: &[u8],
+        bytes: FileBytes<'_>,
     ) -> Result<bool, Error> {
+        let (size, bytes, object): (i64, &[u8], Option<&str>) = match bytes {
+            FileBytes::Row(bytes) => (bytes.len() as i64, bytes, None),
+            FileBytes::Object { name, size } => (size, &[], Some(name)),
+        };
         let rows = self
             .session()
             .await?
             .execute(
-                "INSERT INTO build_files (build, kind, name, part, size, bytes)
-                 SELECT id, $2, $3, $4, $5, $6 FROM builds
+                "INSERT INTO build_files (build, kind, name, part, size, bytes, object)
+                 SELECT id, $2, $3, $4, $5, $6, $8 FROM builds
                  WHERE id = $1 AND $5 + (SELECT COALESCE(SUM(size), 0) FROM build_files
                     WHERE build = $1 AND NOT (kind = $2 AND name = $3 AND part = $4)) <= $7
                  ON CONFLICT (build, kind, name, part) DO UPDATE SET
-                    size = excluded.size, bytes = excluded.bytes",
+                    size = excluded.size, bytes = excluded.bytes, object = excluded.object",
                 args![
                     build,
                     kind.as_str(),
                     name,
                     part,
-                    bytes.len() as i64,
+                    size,
                     bytes,
-                    FILE_BYTES_MAX
+                    FILE_BYTES_MAX,
+                    object
                 ],
             )
             .await?;
@@ -66,16 +95,14 @@ impl Store {
         kind: FileKind,
         name: &str,
         part: i64,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let bytes: Option<(Vec<u8>,)> = self
-            .session()
+    ) -> Result<Option<FilePart>, Error> {
+        self.session()
             .await?
             .optional(
-                "SELECT bytes FROM build_files
+                "SELECT bytes, object FROM build_files
                  WHERE build = $1 AND kind = $2 AND name = $3 AND part = $4",
                 args![build, kind.as_str(), name, part],
             )
-            .await?;
-        Ok(bytes.map(|(bytes,)| bytes))
+            .await
     }
 }

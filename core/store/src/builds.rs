@@ -41,6 +41,17 @@ pub struct BuildRow {
     pub error: Option<String>,
     /// The size of its log, in bytes.
     pub log_bytes: i64,
+    /// What its task has used, as JSON.
+    pub usage: Option<String>,
+}
+
+/// A lease that was renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Renewed {
+    /// Whether a person has requested to abort the build.
+    pub is_abort_requested: bool,
+    /// The size of its log, in bytes.
+    pub log_bytes: i64,
 }
 
 /// A build that a worker has claimed.
@@ -83,7 +94,7 @@ pub enum BuildEnd {
 }
 
 const COLUMNS: &str = "id, state, since, created_at, created_by, task, is_ready, worker,
-    is_abort_requested, started_at, exit_code, error, log_bytes";
+    is_abort_requested, started_at, exit_code, error, log_bytes, usage";
 
 impl Store {
     /// Creates a build, and returns its id. Workers claim it when it is ready.
@@ -275,36 +286,36 @@ impl Store {
         Ok(rows > 0)
     }
 
-    /// Renews the lease of a worker on a build. Returns whether a person has requested to abort it, or `None` if the
-    /// worker does not hold it.
+    /// Renews the lease of a worker on a build; `None` if the worker does not hold it.
     pub async fn renew_build(
         &self,
         id: i64,
         worker: &str,
         fence: i64,
-    ) -> Result<Option<bool>, Error> {
+    ) -> Result<Option<Renewed>, Error> {
         let mut session = self.session().await?;
         let now = session.now_sql();
-        let abort: Option<(bool,)> = session
+        session
             .optional(
                 AssertSqlSafe(format!(
                     "UPDATE builds SET lease_until = {now} + $4
                      WHERE id = $1 AND worker = $2 AND fence = $3 AND state = 'started'
-                     RETURNING is_abort_requested"
+                     RETURNING is_abort_requested, log_bytes"
                 )),
                 args![id, worker, fence, LEASE],
             )
-            .await?;
-        Ok(abort.map(|(abort,)| abort))
+            .await
     }
 
-    /// Ends a build. Returns false and changes nothing if the worker does not hold it.
+    /// Ends a build, with what its task has used as JSON. Returns false and changes nothing if the worker does not hold
+    /// it.
     pub async fn finish_build(
         &self,
         id: i64,
         worker: &str,
         fence: i64,
         end: &BuildEnd,
+        usage: Option<&str>,
     ) -> Result<bool, Error> {
         let (state, code, error) = match end {
             BuildEnd::Exited { code: 0 } => ("succeeded", Some(0), None),
@@ -317,11 +328,12 @@ impl Store {
         let rows = session
             .execute(
                 AssertSqlSafe(format!(
-                    "UPDATE builds SET state = $4, since = {now}, exit_code = $5, error = $6
+                    "UPDATE builds SET state = $4, since = {now}, exit_code = $5, error = $6,
+                        usage = $7
                      WHERE id = $1 AND worker = $2 AND fence = $3 AND state = 'started'
                        AND ($4 <> 'aborted' OR is_abort_requested)"
                 )),
-                args![id, worker, fence, state, code, error],
+                args![id, worker, fence, state, code, error, usage],
             )
             .await?;
         Ok(rows > 0)

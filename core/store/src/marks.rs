@@ -166,7 +166,7 @@ impl Store {
             .execute(
                 AssertSqlSafe(format!(
                     "WITH picked AS MATERIALIZED (SELECT b.id FROM builds b
-                         WHERE b.is_released AND b.since <= {now} - $2
+                         WHERE b.is_released AND NOT b.has_objects AND b.since <= {now} - $2
                          ORDER BY b.since
                          LIMIT $1 {locked})
                      DELETE FROM builds

@@ -3,10 +3,12 @@
 use crate::args::args;
 use crate::{Error, Store};
 use davy_model::WorkerState;
+use davy_model::build::LEASE;
 use davy_model::sync::generation;
 use davy_model::worker::HEARTBEAT_MAX;
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
+use std::collections::BTreeSet;
 
 /// How long a challenge can be answered.
 const CHALLENGE_MAX_MS: i64 = HEARTBEAT_MAX;
@@ -85,6 +87,8 @@ pub struct NewWorker {
     pub capacity: i64,
     /// The version of Davy.
     pub version: String,
+    /// Builds of an earlier registration whose tasks it still has.
+    pub builds: Vec<i64>,
 }
 
 /// What the requests of a registered worker are checked with.
@@ -207,8 +211,8 @@ impl Store {
     /// Registers the process of a worker that has signed its challenge. Returns the number of the registration,
     /// or `None` if the challenge was answered before, has expired, or the key was replaced.
     ///
-    /// Requests of an earlier registration are refused from now on. Builds that it held become `errored`: the process
-    /// that ran them is gone, and a task never runs twice.
+    /// Requests of an earlier registration are refused from now on. Builds that it held are
+    /// adopted if the new process has their tasks; the others become `errored`: a task never runs twice.
     pub async fn register_worker(&self, new: &NewWorker) -> Result<Option<i64>, Error> {
         let mut transaction = self.begin().await?;
         let now = transaction.now_sql();
@@ -257,14 +261,25 @@ impl Store {
                 ],
             )
             .await?;
+        for build in &new.builds {
+            transaction
+                .execute(
+                    AssertSqlSafe(format!(
+                        "UPDATE builds SET fence = $3, lease_until = {now} + $4
+                         WHERE id = $1 AND worker = $2 AND state = 'started' AND fence < $3"
+                    )),
+                    args![*build, &new.name, registration, LEASE],
+                )
+                .await?;
+        }
         transaction
             .execute(
                 AssertSqlSafe(format!(
                     "UPDATE builds SET state = 'errored', since = {now},
-                        error = 'worker ' || worker || ' was restarted while the task ran'
-                     WHERE worker = $1 AND state = 'started'"
+                        error = 'worker ' || worker || ' was restarted before the task was started, or lost it'
+                     WHERE worker = $1 AND state = 'started' AND fence <> $2"
                 )),
-                args![&new.name],
+                args![&new.name, registration],
             )
             .await?;
         transaction.commit().await?;
@@ -282,6 +297,74 @@ impl Store {
                 args![worker],
             )
             .await
+    }
+
+    /// Lets the process of a worker stop: it gets no builds until it registers again, and is landed if it runs none.
+    /// Builds that were assigned to it and that it has not received become pending again. Returns how many.
+    pub async fn leave_worker(
+        &self,
+        worker: &str,
+        registration: i64,
+        running: &BTreeSet<i64>,
+    ) -> Result<u64, Error> {
+        let mut transaction = self.begin().await?;
+        let now = transaction.now_sql();
+        // A claim locks the same row and needs capacity, so none follows.
+        let left = transaction
+            .execute(
+                AssertSqlSafe(format!(
+                    "UPDATE workers SET capacity = 0,
+                        since = CASE WHEN $3 AND state = 'running' AND NOT is_ephemeral
+                            THEN {now} ELSE since END,
+                        state = CASE WHEN $3 AND state = 'running' AND NOT is_ephemeral
+                            THEN 'landed' ELSE state END
+                     WHERE name = $1 AND registration = $2 AND nonce IS NOT NULL"
+                )),
+                args![worker, registration, running.is_empty()],
+            )
+            .await?;
+        if left == 0 {
+            transaction.commit().await?;
+            return Ok(0);
+        }
+        let assigned: Vec<(i64,)> = transaction
+            .all(
+                "SELECT id FROM builds WHERE worker = $1 AND fence = $2 AND state = 'started'",
+                args![worker, registration],
+            )
+            .await?;
+        let mut returned = 0;
+        for (build,) in assigned {
+            if running.contains(&build) {
+                continue;
+            }
+            returned += transaction
+                .execute(
+                    AssertSqlSafe(format!(
+                        "UPDATE builds SET since = {now}, started_at = NULL, worker = NULL, fence = 0,
+                            lease_until = 0,
+                            state = CASE WHEN is_abort_requested THEN 'aborted' ELSE 'pending' END
+                         WHERE id = $1"
+                    )),
+                    args![build],
+                )
+                .await?;
+            for rows in [
+                "container IN (SELECT handle FROM handles WHERE build = $1)",
+                "build = $1",
+            ] {
+                transaction
+                    .execute(
+                        AssertSqlSafe(format!(
+                            "DELETE FROM handles WHERE worker = $2 AND state = 'creating' AND {rows}"
+                        )),
+                        args![build, worker],
+                    )
+                    .await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(returned)
     }
 
     /// Lets a worker finish its builds and leave. Returns false if it is not running.

@@ -134,10 +134,20 @@ impl Client {
         stop: &Stop,
         request: impl Fn(&Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.persist_unless(stop, Stop::is_killing, request)
+    }
+
+    /// Repeats a request until the server responds or the worker is stopped as far as `is_over` says.
+    pub(crate) fn persist_unless<T>(
+        &self,
+        stop: &Stop,
+        is_over: fn(&Stop) -> bool,
+        request: impl Fn(&Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut backoff = BACKOFF_MIN;
         loop {
             match request(self) {
-                Err(error) if error.is_transient() && !stop.is_killing() => {
+                Err(error) if error.is_transient() && !is_over(stop) => {
                     tracing::debug!(%error, "request failed, retrying");
                     stop.wait(backoff);
                     backoff = (backoff * 2).min(BACKOFF_MAX);

@@ -37,6 +37,21 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The OCI runtime cannot be run.
+    #[error("cannot run {}: {reason}; install runc, or set --runc to its path", program.display())]
+    Runtime {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread")]
+    Thread {
+        /// The error of the system.
+        #[source]
+        source: io::Error,
+    },
     /// The server cannot be reached, or cannot answer at the moment.
     #[error("{server} does not respond: {reason}")]
     Unavailable {

@@ -33,6 +33,7 @@ impl ProtocolConnections {
             capacity: 250,
             is_ephemeral: false,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            builds: BTreeSet::new(),
         })?;
         Ok(ProtocolWorker {
             client,

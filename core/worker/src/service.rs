@@ -1,20 +1,21 @@
 //! The process of a worker: registration, the loop that claims builds, and the loop that reports and sweeps.
 
 use crate::client::Client;
-use crate::driver::{Driver as _, ProcessDriver};
+use crate::containers::Containers;
+use crate::driver::Driver as _;
+use crate::options::{self, WorkerOptions};
 use crate::sweeper::Sweeper;
 use crate::task::Runner;
-use crate::{Error, Stop, WorkerKey};
-use davy_base::Clock;
+use crate::{Error, Stop, terminal};
 use davy_model::sync::generation;
-use davy_model::wire::{Claimed, Registration, Status, Sync, Synced};
+use davy_model::wire::{
+    Assignment, Claimed, Leave, Left, Registration, Status, Sync, Synced, TerminalRequest,
+};
 use davy_model::worker::SYNC_INTERVAL;
 use davy_model::{Report, sync};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,43 +27,42 @@ const CLAIM_PAUSE: Duration = Duration::from_secs(1);
 const SYNC_SOON: Duration = Duration::from_secs(5);
 /// How often the report loop looks for the end of the worker.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// How to run a worker.
-#[derive(Debug)]
-pub struct WorkerOptions {
-    /// The address of a frontend.
-    pub server: String,
-    /// The name of the worker.
-    pub name: String,
-    /// Its key.
-    pub key: WorkerKey,
-    /// The folder for its containers and volumes.
-    pub folder: PathBuf,
-    /// Tags that tasks can ask for. A worker with tags runs only tasks that ask for one.
-    pub tags: BTreeSet<String>,
-    /// Containers at the same time, at most.
-    pub capacity: u32,
-    /// Whether it is removed instead of stalled when it stops reporting.
-    pub is_ephemeral: bool,
-    /// From one report to the next, at most 30 s.
-    pub sync_interval: Duration,
-    /// The clock.
-    pub clock: Clock,
-}
+/// How often unused images are looked for.
+const COLLECT_IMAGES: Duration = Duration::from_hours(1);
 
 /// A registered worker.
 pub struct Worker {
-    pub(crate) runner: Runner,
-    registration: i64,
-    sync_interval: Duration,
-    builds: Arc<AtomicU64>,
-    fatal: Arc<Mutex<Option<Error>>>,
+    pub(crate) shared: Arc<Shared>,
+    resumed: Vec<Assignment>,
     /// Held while the worker runs.
     _lock: File,
 }
 
+/// What the threads of a worker share.
+pub(crate) struct Shared {
+    pub(crate) runner: Runner,
+    registration: i64,
+    sync_interval: Duration,
+    driver: String,
+    builds: Mutex<Builds>,
+    fatal: Mutex<Option<Error>>,
+}
+
+/// The builds that run, by number.
+#[derive(Default)]
+struct Builds {
+    running: BTreeMap<i64, JoinHandle<()>>,
+    /// Whether builds that arrive now are ignored, because the server was told that they have not arrived.
+    is_closed: bool,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Worker {
-    /// Locks the folder and registers. Waits until the server responds, or the worker is stopped.
+    /// Locks the folder, finds the tasks that an earlier process left running, and registers. Waits until the server
+    /// responds, or the worker is stopped.
     pub fn register(options: WorkerOptions, stop: &Stop) -> Result<Self, Error> {
         let folder = &options.folder;
         let failed = |source| Error::Folder {
@@ -77,7 +77,18 @@ impl Worker {
             },
             std::fs::TryLockError::Error(source) => failed(source),
         })?;
-        let driver = ProcessDriver::new(folder).map_err(failed)?;
+        let (containers, driver) = options::containers(&options)?;
+        let found = containers.found().map_err(failed)?;
+        let (resumed, lost): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| found.is_followed);
+        for found in lost {
+            let container = &found.assignment.container;
+            if let Err(error) = containers.kill(container) {
+                tracing::warn!(container, %error, "cannot kill what is left of a container");
+            }
+        }
+        let resumed: Vec<Assignment> = resumed.into_iter().map(|found| found.assignment).collect();
+        let builds: BTreeSet<i64> = resumed.iter().map(|assignment| assignment.id).collect();
         let client = Client::new(&options.server, &options.name, options.key);
         let registration = |challenge| Registration {
             challenge,
@@ -86,68 +97,114 @@ impl Worker {
             capacity: options.capacity,
             is_ephemeral: options.is_ephemeral,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            builds: builds.clone(),
         };
-        let (client, registration) =
-            client.persist(stop, |client| client.register(registration))?;
-        tracing::info!(worker = options.name, registration, "registered");
-        Ok(Self {
+        let (client, registration) = client.persist_unless(stop, Stop::is_landing, |client| {
+            client.register(registration)
+        })?;
+        tracing::info!(
+            worker = options.name,
+            registration,
+            driver,
+            resumed = resumed.len(),
+            "registered"
+        );
+        let shared = Shared {
             runner: Runner {
                 client,
-                driver: Arc::new(driver),
+                containers: Arc::new(containers),
                 clock: options.clock,
                 stop: stop.clone(),
             },
             registration,
             sync_interval: options.sync_interval.min(SYNC_MAX),
-            builds: Arc::default(),
-            fatal: Arc::default(),
+            driver,
+            builds: Mutex::default(),
+            fatal: Mutex::default(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            resumed,
             _lock: lock,
         })
     }
 
     /// Runs builds until the worker is stopped, or may not act for its name any more.
     pub fn run(self) -> Result<(), Error> {
+        let shared = &self.shared;
+        for assignment in self.resumed {
+            shared.start(assignment, Runner::resume);
+        }
+        let claiming = shared.clone();
+        // Not waited for: the server answers its request when there is a build, or after some seconds.
+        let claims = std::thread::Builder::new().name("claims".to_owned());
+        if let Err(source) = claims.spawn(move || claiming.claims()) {
+            return Err(Error::Thread { source });
+        }
         std::thread::scope(|scope| {
-            scope.spawn(|| self.reports());
-            self.claims();
+            scope.spawn(|| shared.reports());
+            shared.runner.stop.wait_for_landing();
+            shared.end();
         });
-        let fatal = self.fatal.lock().unwrap_or_else(PoisonError::into_inner);
-        let fatal = { fatal }.take();
+        let fatal = locked(&shared.fatal).take();
         fatal.map_or(Ok(()), Err)
     }
+}
 
+impl Shared {
     fn fail(&self, error: Error) {
-        let mut fatal = self.fatal.lock().unwrap_or_else(PoisonError::into_inner);
-        fatal.get_or_insert(error);
+        locked(&self.fatal).get_or_insert(error);
         self.runner.stop.kill();
     }
 
-    /// Claims builds, and waits for the running ones at the end.
-    fn claims(&self) {
+    /// Starts the thread of a build.
+    fn start(self: &Arc<Self>, build: Assignment, run: fn(&Runner, &Assignment)) {
+        let mut builds = locked(&self.builds);
+        if builds.is_closed {
+            tracing::info!(build = build.id, "build not started, the worker stops");
+            return;
+        }
+        let (shared, id) = (self.clone(), build.id);
+        let thread = std::thread::Builder::new().name("build".to_owned());
+        let started = thread.spawn(move || {
+            run(&shared.runner, &build);
+            locked(&shared.builds).running.remove(&build.id);
+        });
+        match started {
+            Ok(thread) => {
+                builds.running.insert(id, thread);
+            }
+            // Its lease expires.
+            Err(error) => tracing::warn!(%error, "cannot start a thread for a build"),
+        }
+    }
+
+    /// Starts the thread of a terminal.
+    fn open(self: &Arc<Self>, request: TerminalRequest) {
+        let runner = self.runner.clone();
+        let thread = std::thread::Builder::new().name("terminal".to_owned());
+        let started = thread.spawn(move || {
+            terminal::run(&request, &runner.client, &runner.containers, &runner.stop);
+        });
+        if let Err(error) = started {
+            // The person gives up.
+            tracing::warn!(%error, "cannot start a thread for a terminal");
+        }
+    }
+
+    /// Claims builds until the worker lands.
+    fn claims(self: &Arc<Self>) {
         let stop = &self.runner.stop;
-        let mut running: Vec<JoinHandle<()>> = Vec::new();
         while !stop.is_landing() {
-            running.retain(|thread| !thread.is_finished());
-            let claimed = self.runner.client.call("POST", "claim", &());
-            match claimed {
-                Ok(Claimed { build: Some(build) }) => {
-                    let (runner, builds) = (self.runner.clone(), self.builds.clone());
-                    builds.fetch_add(1, Ordering::Relaxed);
-                    let thread = std::thread::Builder::new().name("build".to_owned());
-                    let started = thread.spawn(move || {
-                        runner.run(&build);
-                        builds.fetch_sub(1, Ordering::Relaxed);
-                    });
-                    match started {
-                        Ok(thread) => running.push(thread),
-                        Err(error) => {
-                            // Its lease expires.
-                            self.builds.fetch_sub(1, Ordering::Relaxed);
-                            tracing::warn!(%error, "cannot start a thread for a build");
-                        }
+            match self.runner.client.call("POST", "claim", &()) {
+                Ok(Claimed { build, terminals }) => {
+                    for terminal in terminals {
+                        self.open(terminal);
+                    }
+                    if let Some(build) = build {
+                        self.start(build, Runner::run);
                     }
                 }
-                Ok(Claimed { build: None }) => {}
                 Err(error) if error.is_fatal() => self.fail(error),
                 Err(error) => {
                     tracing::warn!(%error, "cannot claim builds, retrying");
@@ -155,29 +212,65 @@ impl Worker {
                 }
             }
         }
-        for thread in running {
+    }
+
+    /// Gives back what has not arrived, and waits for the running builds.
+    fn end(&self) {
+        let running = {
+            let mut builds = locked(&self.builds);
+            builds.is_closed = true;
+            builds.running.keys().copied().collect()
+        };
+        self.leave(running);
+        loop {
+            let next = locked(&self.builds).running.pop_first();
+            let Some((_, thread)) = next else {
+                break;
+            };
             // A panic of a task is in the log; its lease expires.
             let _ = thread.join();
         }
+        let stop = &self.runner.stop;
+        if !stop.is_leaving() {
+            self.leave(BTreeSet::new());
+        }
         stop.kill();
+    }
+
+    /// Tells the server that this process gets no more builds.
+    fn leave(&self, builds: BTreeSet<i64>) {
+        if locked(&self.fatal).is_some() {
+            return;
+        }
+        let left = self
+            .runner
+            .client
+            .call::<Left>("POST", "leave", &Leave { builds });
+        match left {
+            Ok(Left { returned: 0 }) => {}
+            Ok(Left { returned }) => tracing::info!(returned, "builds are pending again"),
+            // What was assigned and has not arrived becomes errored when its lease expires.
+            Err(error) => tracing::warn!(%error, "cannot tell the server that the worker stops"),
+        }
     }
 
     /// Reports and sweeps until the worker is killed.
     fn reports(&self) {
         let Runner {
-            driver,
+            containers,
             clock,
             stop,
             ..
         } = &self.runner;
-        let mut sweeper = Sweeper::new(driver.clone(), clock.clone());
+        let mut sweeper = Sweeper::new(containers.clone(), clock.clone());
         let mut sequence = 0;
         let mut due = clock.monotonic();
+        let mut images_due = due;
         let mut before = (0, 0);
         while !stop.is_killing() {
             let now = clock.monotonic();
             let status = sweeper.status();
-            let builds = self.builds.load(Ordering::Relaxed);
+            let builds = locked(&self.builds).running.len() as u64;
             // Something has ended: the rows of it can go.
             let busy = (builds, status.destroying);
             if busy.0 < before.0 || busy.1 < before.1 {
@@ -192,19 +285,25 @@ impl Worker {
                     Err(error) => tracing::warn!(%error, "cannot report, retrying"),
                 }
             }
+            if now >= images_due {
+                images_due = now.saturating_add(COLLECT_IMAGES);
+                if let Err(error) = containers.collect_images() {
+                    tracing::warn!(%error, "cannot remove unused images");
+                }
+            }
             sweeper.wait(LOOK);
         }
     }
 
     fn report(
         &self,
-        sweeper: &mut Sweeper<ProcessDriver>,
+        sweeper: &mut Sweeper<Containers>,
         sequence: &mut u32,
         builds: u64,
     ) -> Result<(), Error> {
         // The number is chosen before the handles are listed, so that a later report never has an older list.
         *sequence += 1;
-        let handles = match self.runner.driver.handles() {
+        let handles = match self.runner.containers.handles() {
             Ok(handles) => handles,
             Err(error) => {
                 // A report without them would say that they are gone.
@@ -213,6 +312,10 @@ impl Worker {
             }
         };
         let swept = sweeper.status();
+        let figures = self.runner.containers.figures().into_iter();
+        let figures = figures.filter_map(|(container, figures)| {
+            Some((container, serde_json::to_value(figures).ok()?))
+        });
         let body = Sync {
             report: Report {
                 generation: generation(self.registration, *sequence),
@@ -223,6 +326,8 @@ impl Worker {
                 hung: swept.hung,
                 failed_destroys: swept.failed,
                 builds,
+                driver: self.driver.clone(),
+                containers: figures.collect(),
             },
         };
         let synced: Synced = self.runner.client.call("POST", "sync", &body)?;

@@ -10,6 +10,8 @@ enum Stage {
     Running,
     /// No new builds; the running ones finish.
     Landing,
+    /// The worker ends; running tasks go on and are found by the next process.
+    Leaving,
     /// Running tasks are killed.
     Killing,
 }
@@ -24,6 +26,11 @@ impl Stop {
         self.raise(Stage::Landing);
     }
 
+    /// Stops at once. Running tasks go on under their shims, and the next process of the worker finds them.
+    pub fn leave(&self) {
+        self.raise(Stage::Leaving);
+    }
+
     /// Kills the running tasks and stops.
     pub fn kill(&self) {
         self.raise(Stage::Killing);
@@ -31,6 +38,10 @@ impl Stop {
 
     pub(crate) fn is_landing(&self) -> bool {
         *self.stage() >= Stage::Landing
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        *self.stage() >= Stage::Leaving
     }
 
     pub(crate) fn is_killing(&self) -> bool {
@@ -46,6 +57,13 @@ impl Stop {
             .0
             .1
             .wait_timeout_while(stage, span, |stage| *stage == before);
+    }
+
+    /// Waits until the worker is stopped.
+    pub(crate) fn wait_for_landing(&self) {
+        let stage = self.stage();
+        let landing = self.0.1.wait_while(stage, |stage| *stage < Stage::Landing);
+        drop(landing);
     }
 
     fn raise(&self, to: Stage) {

@@ -1,25 +1,26 @@
 //! The life of a task on a worker.
 
-mod output;
-
 use crate::client::Client;
-use crate::driver::{Driver as _, ProcessDriver};
+use crate::containers::Containers;
+use crate::driver::Driver as _;
+use crate::folder::read_json;
+use crate::shim::spec::{EXIT, Exit, OUTPUT};
 use crate::{Error, Stop, tree};
 use davy_base::Clock;
 use davy_model::HandleKind;
-use davy_model::wire::{Assignment, Creation, End, Ended, LogPart, LogStored};
-use output::Output;
-use std::io;
-use std::os::unix::process::ExitStatusExt as _;
+use davy_model::wire::{Assignment, Creation, End, EndReport, Ended, LogPart, LogStored};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// From one message about a task to the next, at most.
 const RENEW: Duration = Duration::from_secs(2);
-/// How long output is collected before it is sent.
-const COLLECT: Duration = Duration::from_millis(100);
+/// How often more output is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+/// The size of part of a log, in bytes, at most.
+const LOG_PART_BYTES: u64 = 192 << 10;
 /// The size of part of an output, in bytes.
 const PART_BYTES: usize = 512 << 10;
 
@@ -27,7 +28,7 @@ const PART_BYTES: usize = 512 << 10;
 #[derive(Clone)]
 pub(crate) struct Runner {
     pub(crate) client: Client,
-    pub(crate) driver: Arc<ProcessDriver>,
+    pub(crate) containers: Arc<Containers>,
     pub(crate) clock: Clock,
     pub(crate) stop: Stop,
 }
@@ -36,6 +37,8 @@ pub(crate) struct Runner {
 enum Interruption {
     /// The worker no longer holds the build; it has nothing to report.
     Lost,
+    /// The worker ends without the task.
+    Left,
     /// The build ends like this.
     End(End),
 }
@@ -64,32 +67,53 @@ fn errored(error: impl Into<String>) -> Interruption {
 impl Runner {
     /// Runs a build to its end, and reports it.
     pub(crate) fn run(&self, assignment: &Assignment) {
+        tracing::info!(build = assignment.id, "build started");
+        let exit = self
+            .start(assignment)
+            .and_then(|()| self.follow(assignment));
+        self.finish(assignment, exit);
+    }
+
+    /// Goes on with a build that an earlier process of this worker has started.
+    pub(crate) fn resume(&self, assignment: &Assignment) {
+        tracing::info!(build = assignment.id, "build resumed");
+        let exit = self.follow(assignment);
+        self.finish(assignment, exit);
+    }
+
+    fn finish(&self, assignment: &Assignment, exit: Result<Exit, Interruption>) {
         let build = assignment.id;
-        tracing::info!(build, "build started");
-        let end = match self.attempt(assignment) {
-            Ok(status) => End::Exited {
-                code: exit_code(status),
+        let report = match exit {
+            Ok(Exit { end, usage }) => EndReport {
+                end,
+                usage: serde_json::to_value(usage).ok(),
             },
-            Err(Interruption::End(end)) => end,
+            Err(Interruption::End(end)) => EndReport { end, usage: None },
+            Err(Interruption::Left) => {
+                tracing::info!(build, "the task goes on without the worker");
+                return;
+            }
             Err(Interruption::Lost) => {
                 tracing::warn!(build, "the build is no longer held by this worker");
-                kill(&assignment.container);
+                self.kill(&assignment.container);
                 return;
             }
         };
         // Whatever the task has left running.
-        kill(&assignment.container);
+        self.kill(&assignment.container);
         let path = format!("builds/{build}/end");
         let ended = self.client.persist(&self.stop, |client| {
-            client.call::<Ended>("POST", &path, &end)
+            client.call::<Ended>("POST", &path, &report)
         });
+        let end = &report.end;
         match ended {
             Ok(Ended { is_held }) => tracing::info!(build, %end, is_held, "build ended"),
             Err(error) => tracing::warn!(build, %error, "cannot report the end of a build"),
         }
     }
 
-    fn attempt(&self, assignment: &Assignment) -> Result<ExitStatus, Interruption> {
+    /// Creates the container and starts the task in it.
+    fn start(&self, assignment: &Assignment) -> Result<(), Interruption> {
         let task = &assignment.task;
         // It comes from outside, and becomes parts of paths.
         task.check().map_err(|error| errored(error.to_string()))?;
@@ -103,19 +127,13 @@ impl Runner {
                 errored(format!("cannot create output {}: {error}", output.name))
             })?;
         }
-        let child = ProcessDriver::start(&assignment.container, &folder, task);
-        let child =
-            child.map_err(|error| errored(format!("cannot start {:?}: {error}", task.run.path)))?;
-        let status = self.follow(assignment, child)?;
-        for output in &task.outputs {
-            self.deliver(assignment.id, &output.name, &folder)?;
-        }
-        Ok(status)
+        let started = self.containers.start(assignment, &folder);
+        started.map_err(|error| errored(format!("cannot start the task: {error}")))
     }
 
     fn create(&self, assignment: &Assignment) -> Result<std::path::PathBuf, Interruption> {
         let (container, volume) = (&assignment.container, &assignment.volume);
-        let created = self.driver.create(container, volume);
+        let created = self.containers.create(container, volume);
         for handle in [volume, container] {
             let path = format!("handles/{handle}");
             let body = Creation {
@@ -131,7 +149,7 @@ impl Runner {
                 (container, HandleKind::Container),
                 (volume, HandleKind::Volume),
             ] {
-                if let Err(error) = self.driver.destroy(handle, kind) {
+                if let Err(error) = self.containers.destroy(handle, kind) {
                     tracing::warn!(handle, %error, "destroy failed");
                 }
             }
@@ -184,87 +202,96 @@ impl Runner {
         Ok(())
     }
 
-    /// Sends the output of the process until it exits.
-    fn follow(
-        &self,
-        assignment: &Assignment,
-        mut child: Child,
-    ) -> Result<ExitStatus, Interruption> {
-        let followed = self.pump(assignment, &mut child);
-        if followed.is_err() {
-            kill(&assignment.container);
-            // Reaps it; it is dead or about to be.
-            let _ = child.kill().and_then(|()| child.wait());
-        }
-        followed
-    }
-
-    fn pump(&self, assignment: &Assignment, child: &mut Child) -> Result<ExitStatus, Interruption> {
+    /// Sends the output of a task until it ends, then its outputs. Begins after what the server has, so it can be
+    /// started again at any time.
+    fn follow(&self, assignment: &Assignment) -> Result<Exit, Interruption> {
         let failed = |error: io::Error| errored(format!("cannot follow the task: {error}"));
-        let mut output = Output::of(child).map_err(failed)?;
-        let seconds = assignment.task.timeout_seconds;
-        let started = self.clock.monotonic();
-        let limit = started.saturating_add(Duration::from_secs(seconds));
-        let (mut number, mut sent_at) = (0, started);
-        let mut exited = None;
-        loop {
-            let text = output.collect(COLLECT);
+        let container = &assignment.container;
+        let own = self.containers.path(container);
+        let mut position = self.send(assignment.id, 0, String::new())?;
+        let mut sent_at = self.clock.monotonic();
+        let exit = loop {
+            // Looked at before the output: what is there when the task has ended is complete. The shim writes the end
+            // before it releases its lock.
+            let is_running = self.containers.is_shim_running(container).map_err(failed)?;
+            let exit = read_json::<Exit>(&own.join(EXIT)).ok();
+            let text = output_after(&own.join(OUTPUT), position).map_err(failed)?;
             let now = self.clock.monotonic();
             if !text.is_empty() || now.saturating_sub(sent_at) >= RENEW {
-                number += i64::from(!text.is_empty());
-                self.send(assignment.id, &LogPart { number, text })?;
+                position = self.send(assignment.id, position, text)?;
                 sent_at = now;
+                continue;
             }
-            if let Some(status) = exited
-                && output.is_over()
-            {
-                return Ok(status);
+            if let Some(exit) = exit {
+                break exit;
             }
-            if exited.is_none() {
-                exited = child.try_wait().map_err(failed)?;
-                if exited.is_some() {
-                    // Processes that it left behind would keep its output open.
-                    kill(&assignment.container);
-                }
-            }
-            if now >= limit {
-                return Err(errored(format!(
-                    "the task exceeded its time limit of {seconds} s"
-                )));
+            if !is_running {
+                return Err(errored(
+                    "the process that held the task was killed, so its exit status is unknown",
+                ));
             }
             if self.stop.is_killing() {
                 return Err(errored("the worker was stopped"));
             }
+            if self.stop.is_leaving() {
+                return Err(Interruption::Left);
+            }
+            self.stop.wait(LOOK);
+        };
+        if matches!(exit.end, End::Exited { .. }) {
+            let volume = self.containers.volumes.data(&assignment.volume);
+            for output in &assignment.task.outputs {
+                self.deliver(assignment.id, &output.name, &volume)?;
+            }
         }
+        Ok(exit)
     }
 
-    fn send(&self, build: i64, part: &LogPart) -> Result<(), Interruption> {
+    /// Sends part of the log; returns where the next one begins. Without text it only renews the lease.
+    fn send(&self, build: i64, position: u64, text: String) -> Result<u64, Interruption> {
         let path = format!("builds/{build}/log");
-        let stored = self
-            .client
-            .persist(&self.stop, |client| client.call("POST", &path, part))?;
+        let part = LogPart { position, text };
+        let stored = self.client.persist(&self.stop, |client| {
+            if self.stop.is_leaving() && !self.stop.is_killing() {
+                // Not waited for: it is sent again by the next process.
+                return Ok(None);
+            }
+            client.call("POST", &path, &part).map(Some)
+        })?;
         match stored {
-            LogStored { is_held: false, .. } => Err(Interruption::Lost),
-            LogStored { is_full: true, .. } => Err(errored(
-                "the task printed more than 16 MiB; write large output to a file",
+            None => Err(Interruption::Left),
+            Some(LogStored { is_held: false, .. }) => Err(Interruption::Lost),
+            Some(LogStored { is_full: true, .. }) => Err(errored(
+                "the output of the task exceeds the limit; write large output to a file",
             )),
-            LogStored {
+            Some(LogStored {
                 is_abort_requested: true,
                 ..
-            } => Err(Interruption::End(End::Aborted)),
-            LogStored { .. } => Ok(()),
+            }) => Err(Interruption::End(End::Aborted)),
+            Some(LogStored { position, .. }) => Ok(position),
+        }
+    }
+
+    fn kill(&self, container: &str) {
+        if let Err(error) = self.containers.kill(container) {
+            tracing::warn!(container, %error, "cannot kill the processes of a container");
         }
     }
 }
 
-fn kill(container: &str) {
-    if let Err(error) = ProcessDriver::kill(container) {
-        tracing::warn!(container, %error, "cannot kill the processes of a container");
-    }
-}
-
-/// The exit code as shells count it: 128 and the number of the signal that killed the process.
-fn exit_code(status: ExitStatus) -> i32 {
-    let signal = status.signal().map(|signal| 128 + signal);
-    status.code().or(signal).unwrap_or(1)
+/// What a task has printed after a position: whole characters.
+fn output_after(path: &Path, position: u64) -> io::Result<String> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        file => file?,
+    };
+    file.seek(SeekFrom::Start(position))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_PART_BYTES).read_to_end(&mut bytes)?;
+    let whole = match std::str::from_utf8(&bytes) {
+        Ok(_) => bytes.len(),
+        Err(error) => error.valid_up_to(),
+    };
+    bytes.truncate(whole);
+    String::from_utf8(bytes).map_err(io::Error::other)
 }

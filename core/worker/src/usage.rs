@@ -45,8 +45,8 @@ impl Worker {
     /// A sender of the usage of this worker, whose folder is `folder`.
     pub fn usage_sender(&self, folder: PathBuf) -> UsageSender {
         UsageSender {
-            client: self.runner.client.clone(),
-            stop: self.runner.stop.clone(),
+            client: self.shared.runner.client.clone(),
+            stop: self.shared.runner.stop.clone(),
             folder,
         }
     }

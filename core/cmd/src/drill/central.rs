@@ -74,7 +74,7 @@ fn serve(mut stream: TcpStream, destroy: Duration, clock: &Clock) {
             if now >= until {
                 break;
             }
-            std::thread::park_timeout(until - now);
+            std::thread::park_timeout(until.saturating_sub(now));
         }
         if stream.write_all(&byte).is_err() {
             return;

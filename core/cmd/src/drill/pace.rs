@@ -54,7 +54,9 @@ pub(super) fn run(
                             if now >= due {
                                 break;
                             }
-                            std::thread::park_timeout((due - now).min(Duration::from_millis(200)));
+                            std::thread::park_timeout(
+                                due.saturating_sub(now).min(Duration::from_millis(200)),
+                            );
                         }
                         match worker.sync(clock.monotonic()) {
                             Ok((gone, _)) => {

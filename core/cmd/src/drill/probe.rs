@@ -71,7 +71,7 @@ async fn probe(
         }
         starts.push(took);
         let end = BuildEnd::Exited { code: 0 };
-        store.finish_build(id, NAME, fence, &end).await?;
+        store.finish_build(id, NAME, fence, &end, None).await?;
         // It reports nothing, so its rows go as soon as they are marked.
         let report = davy_model::Report {
             generation: davy_model::sync::generation(fence, number as u32 + 1),
@@ -98,6 +98,7 @@ async fn register(store: &Store) -> Result<Option<i64>, davy_store::Error> {
         tags: "[]".to_owned(),
         capacity: 250,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        builds: Vec::new(),
     };
     store.register_worker(&new).await
 }

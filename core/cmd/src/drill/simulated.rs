@@ -7,6 +7,17 @@ use davy_worker::{ProtocolConnections, ProtocolWorker};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// The members that mark garbage. They must leave that of the baseline alone.
+pub(super) const COLLECTORS: [&str; 4] = ["gc.builds", "gc.containers", "gc.volumes", "gc.workers"];
+
+/// Settings of processes whose collectors run at this interval.
+pub(super) fn collector_settings(interval: Duration) -> String {
+    let interval = humantime::format_duration(interval);
+    let members =
+        COLLECTORS.map(|member| format!("[member.\"{member}\"]\ninterval = \"{interval}\"\n"));
+    members.concat()
+}
+
 /// Containers that a worker destroys at the same time.
 const IN_FLIGHT: u32 = 5;
 

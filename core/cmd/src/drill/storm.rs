@@ -9,7 +9,7 @@ use super::pace::{self, Measured};
 use super::placement::{DrillFleet, DrillPlacement};
 use super::probe::{self, Probe};
 use super::report::{Check, check, progress};
-use super::simulated::SimulatedWorker;
+use super::simulated::{COLLECTORS, SimulatedWorker, collector_settings};
 use crate::failure::Failure;
 use davy_base::Clock;
 use davy_profile::units::seconds;
@@ -56,8 +56,6 @@ pub(crate) struct StormOptions {
 
 const CENTRAL: &str = "central";
 const STORM: &str = "storm";
-/// The collectors, which must leave the garbage of the baseline alone.
-const COLLECTORS: [&str; 4] = ["gc.builds", "gc.containers", "gc.volumes", "gc.workers"];
 
 struct Storm<'a> {
     options: &'a StormOptions,
@@ -68,11 +66,7 @@ struct Storm<'a> {
 /// Plays the drill and returns the checks.
 pub(super) fn play(options: &StormOptions) -> Result<Vec<Check>, Failure> {
     progress("starting the processes");
-    let interval = humantime::format_duration(options.interval);
-    let settings: String = COLLECTORS
-        .iter()
-        .map(|member| format!("[member.\"{member}\"]\ninterval = \"{interval}\"\n"))
-        .collect();
+    let settings = collector_settings(options.interval);
     let storm = Storm {
         options,
         fleet: DrillFleet::start_with(options.placement, &options.database, &settings)?,

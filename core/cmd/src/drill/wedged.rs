@@ -5,7 +5,7 @@ use super::database::with_store;
 use super::observed::{get_json, quantile};
 use super::placement::{DrillFleet, DrillPlacement};
 use super::report::{Check, check, progress};
-use super::simulated::SimulatedWorker;
+use super::simulated::{SimulatedWorker, collector_settings};
 use crate::failure::Failure;
 use davy_base::Clock;
 use davy_profile::units::seconds;
@@ -102,11 +102,7 @@ struct Drill<'a> {
 /// Plays the drill and returns the checks.
 pub(super) fn play(options: &WedgedOptions) -> Result<Vec<Check>, Failure> {
     progress("starting the processes");
-    let interval = humantime::format_duration(options.interval);
-    let settings: String = ["gc.builds", "gc.containers", "gc.volumes", "gc.workers"]
-        .iter()
-        .map(|member| format!("[member.\"{member}\"]\ninterval = \"{interval}\"\n"))
-        .collect();
+    let settings = collector_settings(options.interval);
     let clock = Clock::system();
     let fleet = DrillFleet::start_with(options.placement, &options.database, &settings)?;
     fleet.until_ready(&clock)?;

@@ -67,7 +67,11 @@ pub(crate) fn compose(
     let archive = storage::open_archive(config, local, &clock, random.clone(), &registry)?;
     let renderer = match &archive {
         Some(archive) if local.contains(&MemberId::ArchiveRenderer) => Some(storage::renderer(
-            config, archive, &clock, random, &registry,
+            config,
+            archive,
+            &clock,
+            random.clone(),
+            &registry,
         )?),
         _ => None,
     };
@@ -136,6 +140,9 @@ pub(crate) fn compose(
         members: toggles::member_names(),
         access: access.clone(),
     });
+    if let Some(objects) = storage::build_objects(config, local, &clock, random.clone())? {
+        control.set_build_objects(objects);
+    }
     if let Some(archive) = archive.clone() {
         let writes = move || {
             let failing = archive.bucket().failing()?;

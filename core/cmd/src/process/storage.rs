@@ -8,6 +8,7 @@ use crate::stdout::print;
 use davy_archive::Archive;
 use davy_base::{Clock, Random};
 use davy_bucket::DiskCache;
+use davy_control::BuildObjects;
 use davy_render::{RenderOptions, Renderer};
 use davy_store::Store;
 use davy_symbols::{DebugFileOptions, DebugFiles};
@@ -47,6 +48,37 @@ pub(super) fn open_archive(
         return Ok(None);
     }
     archive(config, clock, random, registry).map(Some)
+}
+
+/// Where logs and files of builds are: the bucket, if all processes share it. A folder is shared only if the database
+/// is a file on the same machine.
+pub(super) fn build_objects(
+    config: &Config,
+    members: &[MemberId],
+    clock: &Clock,
+    random: Random,
+) -> Result<Option<BuildObjects>, Failure> {
+    let uses = |member: &MemberId| {
+        matches!(
+            member,
+            MemberId::Api | MemberId::Gateway | MemberId::GcBuilds
+        )
+    };
+    if !members.iter().any(uses) {
+        return Ok(None);
+    }
+    let is_local = config.database.starts_with("sqlite:");
+    let opened = bucket::open(&config.bucket, clock)?;
+    let is_shared = opened.url.scheme.is_remote()
+        || (is_local && opened.url.scheme == davy_bucket::Scheme::File);
+    let client = davy_bucket::Client::new(
+        opened,
+        config.bucket_requests.clone(),
+        clock.clone(),
+        random,
+        std::sync::Arc::new(davy_bucket::NoMeter),
+    );
+    Ok(is_shared.then(|| BuildObjects::new(client)))
 }
 
 /// The archive of the configuration.

@@ -2,8 +2,10 @@
 
 use super::change::Operator;
 use super::{events, fleet};
+use crate::build_files::{BuildFiles, no_bucket};
 use crate::control::Control;
-use crate::gateway::{parse, put_file};
+use crate::gateway::parse;
+use crate::objects::BuildObjects;
 use crate::parameters::Parameters;
 use crate::problem::{Problem, failed};
 use axum::body::{Body, Bytes};
@@ -14,7 +16,7 @@ use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
 use davy_base::Clock;
 use davy_model::{BuildState, Task};
-use davy_store::{BuildRow, FileKind, Store};
+use davy_store::{BuildRow, FileKind, LogChunk, Store};
 use futures_util::stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,7 +27,7 @@ const LIMIT_DEFAULT: u32 = 50;
 /// Builds in a response, at most.
 const LIMIT_MAX: u32 = 500;
 /// Chunks of a log that are read at once, at most.
-const CHUNKS_MAX: u32 = 32;
+const CHUNKS_MAX: u32 = 16;
 /// The pause between two looks for more of a log.
 const LOOK: Duration = Duration::from_millis(200);
 /// A comment is sent after this time without output, so that proxies keep the connection.
@@ -170,7 +172,8 @@ async fn input(
             "build {build} does not wait for an input of this name"
         )));
     }
-    put_file(&control.0.store, build, FileKind::Input, &name, part, &body).await?;
+    let files = BuildFiles::new(&control.0.store, control.0.objects.get());
+    files.put(build, FileKind::Input, &name, part, body).await?;
     Ok(Json(BuildCreated { id: build }))
 }
 
@@ -178,19 +181,12 @@ async fn output(
     State(control): State<Control>,
     Path((build, name, part)): Path<(i64, String, i64)>,
 ) -> Result<Bytes, Problem> {
-    let part = control
-        .0
-        .store
-        .file_part(build, FileKind::Output, &name, part);
-    Ok(part
-        .await
-        .map_err(failed("files"))?
-        .unwrap_or_default()
-        .into())
+    let files = BuildFiles::new(&control.0.store, control.0.objects.get());
+    files.get(build, FileKind::Output, &name, part).await
 }
 
-/// The log of a build as server-sent events. The id of an event is the number of its chunk; a client that lost its
-/// connection continues with `Last-Event-ID`. The last event has the end of the build.
+/// The log of a build as server-sent events. The id of an event is the position in the log up to which the
+/// client has read; a client that lost its connection continues with `Last-Event-ID`. The last event has the end of the build.
 async fn log(
     State(control): State<Control>,
     Extension(LogStore(store)): Extension<LogStore>,
@@ -205,6 +201,7 @@ async fn log(
     let reader = LogReader {
         clock: control.0.clock.clone(),
         store,
+        objects: control.0.objects.get().cloned(),
         build,
         after,
         is_over: false,
@@ -221,30 +218,52 @@ async fn log(
 struct LogReader {
     clock: Clock,
     store: Store,
+    objects: Option<BuildObjects>,
     build: i64,
     after: i64,
     is_over: bool,
 }
 
-type Events = Result<Option<(String, LogReader)>, davy_store::Error>;
+type Events = Result<Option<(String, LogReader)>, std::io::Error>;
 
 impl LogReader {
+    /// What a chunk has after the position.
+    async fn text(&self, chunk: LogChunk) -> Result<String, std::io::Error> {
+        let failed = |problem: Problem| std::io::Error::other(problem.detail);
+        let mut text = match (chunk.object, &self.objects) {
+            (None, _) => chunk.text,
+            (Some(object), Some(objects)) => {
+                let bytes = objects.get(&object).await.map_err(failed)?;
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            (Some(object), None) => return Err(failed(no_bucket(&object))),
+        };
+        // Rows that were read before may have been folded into one object. Logs of earlier versions have no sizes.
+        let start = chunk.number - chunk.size;
+        let read = usize::try_from(self.after - start).unwrap_or(0);
+        if chunk.size > 0 && read > 0 && text.is_char_boundary(read) {
+            text.drain(..read);
+        }
+        Ok(text)
+    }
+
     async fn next(mut self) -> Events {
         if self.is_over {
             return Ok(None);
         }
         for _ in 0..QUIET_MAX {
             // The state is read before the log: what is in the log when the build is over is complete.
-            let row = self.store.build(self.build).await?;
-            let chunks = self
-                .store
-                .log_after(self.build, self.after, CHUNKS_MAX)
-                .await?;
+            let row = self.store.build(self.build).await;
+            let row = row.map_err(std::io::Error::other)?;
+            let chunks = self.store.log_after(self.build, self.after, CHUNKS_MAX);
+            let chunks = chunks.await.map_err(std::io::Error::other)?;
             let mut events = String::new();
-            for chunk in &chunks {
-                self.after = chunk.number;
-                let text = serde_json::to_string(&chunk.text).unwrap_or_default();
-                events += &format!("id: {}\nevent: log\ndata: {text}\n\n", chunk.number);
+            for chunk in chunks {
+                let number = chunk.number;
+                let text = self.text(chunk).await?;
+                self.after = number;
+                let text = serde_json::to_string(&text).unwrap_or_default();
+                events += &format!("id: {number}\nevent: log\ndata: {text}\n\n");
             }
             if !events.is_empty() {
                 return Ok(Some((events, self)));

@@ -13,29 +13,32 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// How old the shared answer may be.
 const AGE_MAX: Duration = Duration::from_millis(200);
 
-/// The latest claimable build, and when it was read.
+/// The latest claimable build and the latest waiting terminal.
+type Work = (Option<i64>, Option<String>);
+
+/// The latest work, and when it was read.
 #[derive(Default)]
-pub(super) struct Claims(Mutex<Option<(Duration, Option<i64>)>>);
+pub(super) struct Claims(Mutex<Option<(Duration, Work)>>);
 
 /// The attempts of one worker.
 pub(super) struct Attempts {
     until: Duration,
-    /// The latest claimable build at the last attempt.
-    seen: Option<i64>,
+    /// The latest work at the last attempt.
+    seen: Work,
 }
 
 impl Claims {
-    async fn latest(&self, store: &Store, clock: &Clock) -> Result<Option<i64>, Problem> {
+    async fn latest(&self, store: &Store, clock: &Clock) -> Result<Work, Problem> {
         let mut cached = self.0.lock().await;
         let now = clock.monotonic();
-        if let Some((at, latest)) = *cached
-            && now.saturating_sub(at) < AGE_MAX
+        if let Some((at, latest)) = &*cached
+            && now.saturating_sub(*at) < AGE_MAX
         {
-            return Ok(latest);
+            return Ok(latest.clone());
         }
-        let latest = store.latest_claimable_build().await;
+        let latest = store.latest_work().await;
         let latest = latest.map_err(failed("builds"))?;
-        *cached = Some((now, latest));
+        *cached = Some((now, latest.clone()));
         Ok(latest)
     }
 }
@@ -44,7 +47,7 @@ impl Attempts {
     pub(super) fn new(clock: &Clock) -> Self {
         Self {
             until: clock.monotonic().saturating_add(WAIT_MAX),
-            seen: None,
+            seen: (None, None),
         }
     }
 
@@ -57,7 +60,7 @@ impl Attempts {
     ) -> Result<bool, Problem> {
         loop {
             let latest = claims.latest(store, clock).await?;
-            let is_new = latest.is_some() && self.seen != latest;
+            let is_new = latest != (None, None) && self.seen != latest;
             self.seen = latest;
             if is_new {
                 return Ok(true);

@@ -3,6 +3,7 @@
 
 use crate::control::Control;
 use crate::metrics::catalogue::entry;
+use crate::objects::BuildObjects;
 use crate::periodic::{Plan, Run, periodic};
 use davy_archive::metrics::register;
 use davy_runtime::{Error, Member};
@@ -14,6 +15,8 @@ use std::time::Duration;
 const BATCH: u32 = 5_000;
 /// Batches of one run, at most; the next run goes on.
 const BATCHES_MAX: u32 = 200;
+/// Builds whose objects one run deletes, at most; the next run goes on.
+const OBJECT_BUILDS_MAX: u32 = 500;
 /// How long a run may take.
 const RUN_LIMIT: Duration = Duration::from_secs(25);
 
@@ -104,8 +107,10 @@ pub fn collector(
         run_limit: RUN_LIMIT,
     };
     let member = name.to_owned();
+    let objects = control.0.objects.get().cloned();
     periodic(control, store, plan, move |run| {
-        collect(run, collector, member.clone(), metrics.clone())
+        let objects = objects.clone();
+        collect(run, collector, member.clone(), metrics.clone(), objects)
     })
 }
 
@@ -114,7 +119,14 @@ async fn collect(
     collector: Collector,
     member: String,
     metrics: CollectorMetrics,
+    objects: Option<BuildObjects>,
 ) -> Result<(), Error> {
+    if let (Collector::Builds, Some(objects)) = (collector, &objects) {
+        delete_objects(&run, objects).await?;
+    }
+    if collector == Collector::Builds {
+        run.store.mark_terminals(BATCH).await?;
+    }
     let mut total = Marked::default();
     for _ in 0..BATCHES_MAX {
         let marked = match collector {
@@ -146,6 +158,20 @@ async fn collect(
             moved,
         } = total;
         tracing::info!(member, doomed, timed_out, removed, moved, "garbage marked");
+    }
+    Ok(())
+}
+
+/// Deletes the objects of builds that are about to be removed. A build whose objects cannot be deleted is kept.
+async fn delete_objects(run: &Run, objects: &BuildObjects) -> Result<(), Error> {
+    for build in run.store.expired_objects(OBJECT_BUILDS_MAX).await? {
+        match objects.delete(build).await {
+            Ok(()) => run.store.deleted_objects(build).await?,
+            Err(error) => {
+                tracing::warn!(build, %error, "cannot delete the objects of a build");
+                break;
+            }
+        }
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::api::discovery::TargetGroup;
 use crate::api::fleet::{WorkerChanged, WorkerKey};
 use crate::api::health::{Health, Readiness};
 use crate::api::overview::FleetOverview;
+use crate::api::terminals::{TerminalCreated, TerminalOpening, TerminalTyped};
 use crate::api::{EndpointRow, MemberRow};
 use crate::toggling::ToggleOutcome;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -85,9 +86,18 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         }
         "PutWorkerKey" => Some((vec![json::<WorkerKey>()], true)),
         "CreateBuild" => Some((vec![json::<TaskSchema>()], true)),
+        "CreateTerminal" => Some((vec![json::<TerminalOpening>()], true)),
+        "PutTerminalInput" => Some((vec![json::<TerminalTyped>()], true)),
         // The types of `davy_model::wire`; workers and frontends are of one version.
-        "RegisterWorker" | "SyncWorker" | "PutWorkerUsage" | "PutWorkerHandle"
-        | "AppendBuildLog" | "EndBuild" => Some((
+        "RegisterWorker"
+        | "SyncWorker"
+        | "PutWorkerUsage"
+        | "LeaveWorker"
+        | "PutWorkerHandle"
+        | "AppendBuildLog"
+        | "EndBuild"
+        | "AppendTerminalOutput"
+        | "WaitTerminalInput" => Some((
             vec![json::<serde_json::Map<String, serde_json::Value>>()],
             true,
         )),
@@ -131,9 +141,20 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "ListBuilds" => vec![json::<Vec<BuildSummary>>(), other(EVENT_STREAM)],
         "GetBuild" | "StartBuild" | "AbortBuild" => vec![json::<BuildSummary>()],
         "CreateBuild" | "PutBuildInput" => vec![json::<BuildCreated>()],
-        "GetBuildLog" => vec![other(EVENT_STREAM)],
-        "GetWorkerChallenge" | "RegisterWorker" | "SyncWorker" | "PutWorkerUsage"
-        | "ClaimBuild" | "PutWorkerHandle" | "AppendBuildLog" | "EndBuild" | "PutBuildOutput" => {
+        "CreateTerminal" | "PutTerminalInput" => vec![json::<TerminalCreated>()],
+        "GetBuildLog" | "GetTerminalOutput" => vec![other(EVENT_STREAM)],
+        "GetWorkerChallenge"
+        | "RegisterWorker"
+        | "SyncWorker"
+        | "PutWorkerUsage"
+        | "ClaimBuild"
+        | "LeaveWorker"
+        | "AppendTerminalOutput"
+        | "WaitTerminalInput"
+        | "PutWorkerHandle"
+        | "AppendBuildLog"
+        | "EndBuild"
+        | "PutBuildOutput" => {
             vec![json::<serde_json::Map<String, serde_json::Value>>()]
         }
         "ListSymbols" => vec![json::<SymbolsList>()],

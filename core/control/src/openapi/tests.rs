@@ -172,6 +172,7 @@ fn schemas_of_workers_and_builds_have_the_fields_of_the_rows() {
         exit_code: None,
         error: None,
         log_bytes: 0,
+        usage: None,
     };
     check_fields::<workload::BuildSummary>(json!(build));
 }

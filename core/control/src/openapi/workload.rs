@@ -113,6 +113,8 @@ pub(super) struct BuildSummary {
     error: Option<String>,
     /// The size of its log, in bytes.
     log_bytes: i64,
+    /// What its task has used, as JSON text: CPU, memory, I/O, processes.
+    usage: Option<String>,
 }
 
 /// The task of a build.
@@ -129,10 +131,26 @@ pub(super) struct TaskSchema {
     outputs: Option<Vec<FolderSchema>>,
     /// Environment variables.
     params: Option<BTreeMap<String, String>>,
+    /// The root file system: the name of an image of the worker; its default one without it.
+    image: Option<String>,
+    /// What the task may use, at most.
+    limits: Option<LimitsSchema>,
     /// The command.
     run: RunSchema,
     /// The time limit, in seconds; an hour by default, at most a day.
     timeout_seconds: Option<u64>,
+}
+
+/// What a task may use, at most.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct LimitsSchema {
+    /// Memory, in bytes; at least 8 MiB.
+    memory_max: Option<u64>,
+    /// The share of the CPU while others want it too: 1 to 10,000; 100 is usual.
+    cpu_weight: Option<u64>,
+    /// Processes and threads; at least 16.
+    pids_max: Option<u64>,
 }
 
 /// A folder in the working directory of a task.

@@ -114,6 +114,36 @@ pub(super) const WORKLOAD: &[Operation] = &[
         "GetBuildOutput",
         "Downloads part of an output of a build; empty after the last part",
     ),
+    api(
+        "POST",
+        "/api/v1/builds/{build}/terminals",
+        "CreateTerminal",
+        "Opens a terminal in the container of a running build",
+    ),
+    api(
+        "POST",
+        "/api/v1/terminals/{terminal}/input",
+        "PutTerminalInput",
+        "Types at a terminal, changes its size, or closes it",
+    ),
+    api(
+        "GET",
+        "/api/v1/terminals/{terminal}/output",
+        "GetTerminalOutput",
+        "Streams the output of a terminal as server-sent events; continues after Last-Event-ID",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/terminals/{terminal}/output",
+        "AppendTerminalOutput",
+        "Takes output of a terminal from its worker",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/terminals/{terminal}/input",
+        "WaitTerminalInput",
+        "Waits up to ten seconds for input of a terminal",
+    ),
     gateway(
         "POST",
         "/api/v1/workers/{worker}/challenge",
@@ -143,6 +173,12 @@ pub(super) const WORKLOAD: &[Operation] = &[
         "/api/v1/workers/{worker}/claim",
         "ClaimBuild",
         "Waits up to ten seconds for a build that fits the worker, and claims it",
+    ),
+    gateway(
+        "POST",
+        "/api/v1/workers/{worker}/leave",
+        "LeaveWorker",
+        "Lets the process of a worker stop: it gets no more builds, and those that it has not received are pending again",
     ),
     gateway(
         "PUT",

@@ -1,9 +1,11 @@
 use super::*;
 use crate::test_random::seeds;
 
-fn events(fence: i64) -> [BuildEvent; 9] {
+fn events(fence: i64) -> [BuildEvent; 11] {
     [
         BuildEvent::Claimed { fence },
+        BuildEvent::Returned { fence },
+        BuildEvent::Adopted { fence },
         BuildEvent::Renewed { fence },
         BuildEvent::Finished {
             fence,
@@ -44,6 +46,7 @@ fn only_the_drawn_transitions_are_legal() {
             "pending -> started: claim",
             "pending -> aborted: abort",
             "pending -> errored: timeout",
+            "started -> pending: return",
             "started -> succeeded: exit of the task",
             "started -> errored: error",
             "started -> errored: expiry of the lease",
@@ -71,17 +74,34 @@ fn outdated_fencing_token_is_refused() {
 }
 
 #[test]
-fn build_is_claimed_at_most_once_in_any_history() {
+fn only_a_later_process_of_the_worker_adopts_a_build() {
+    let claimed = Build::pending(0).apply(BuildEvent::Claimed { fence: 7 }, 10);
+    let claimed = claimed.unwrap().unwrap();
+    for fence in [6, 7] {
+        assert!(claimed.apply(BuildEvent::Adopted { fence }, 20).is_err());
+    }
+    let adopted = claimed.apply(BuildEvent::Adopted { fence: 8 }, 20);
+    let adopted = adopted.unwrap().unwrap();
+    assert_eq!((adopted.fence, adopted.lease_until), (8, 20 + LEASE));
+    assert!(adopted.apply(BuildEvent::Errored { fence: 7 }, 30).is_err());
+}
+
+#[test]
+fn build_is_claimed_once_unless_its_worker_never_received_it() {
     for mut random in seeds(500) {
         let mut build = Build::pending(0);
         let (mut at, mut claims, mut over) = (0, 0, None);
         for _ in 0..60 {
             at += random.below(2 * PENDING_MAX as u64) as Millis;
             let fence = random.below(3) as i64 + 1;
-            let event = events(fence)[random.below(9) as usize];
+            let event = events(fence)[random.below(11) as usize];
             match build.apply(event, at) {
                 Ok(Some(next)) => {
-                    claims += u32::from(matches!(event, BuildEvent::Claimed { .. }));
+                    match event {
+                        BuildEvent::Claimed { .. } => claims += 1,
+                        BuildEvent::Returned { .. } => claims -= 1,
+                        _ => {}
+                    }
                     assert!(next.since >= build.since);
                     build = next;
                 }
@@ -93,7 +113,7 @@ fn build_is_claimed_at_most_once_in_any_history() {
             }
             over = build.state.is_over().then_some(build.state);
         }
-        assert!(claims <= 1);
+        assert!((0..=1).contains(&claims));
     }
 }
 

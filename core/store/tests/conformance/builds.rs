@@ -1,11 +1,13 @@
 //! One-off builds and their logs.
 
 use crate::backend::Database;
-use crate::workers::{register, report};
+use crate::workers::{register, register_with, report};
 use davy_model::HandleKind;
+use davy_model::build::LOG_BYTES_MAX;
 use davy_model::sync::generation;
 use davy_store::{
-    Appended, BuildEnd, ClaimHandles, ClaimedBuild, FILE_BYTES_MAX, FileKind, LOG_BYTES_MAX, Store,
+    Appended, BuildEnd, ClaimHandles, ClaimedBuild, FILE_BYTES_MAX, FileBytes, FileKind, FilePart,
+    LogText, Renewed, Store,
 };
 
 const TASK: &str = r#"{"run": {"path": "true"}}"#;
@@ -103,18 +105,33 @@ pub(crate) async fn outdated_holder_cannot_change_a_build(database: Database) {
     let id = create(&store).await;
     claim(&store, "w", first, "1").await.expect("pending");
     let done = BuildEnd::Exited { code: 0 };
-    let wrong = store.finish_build(id, "x", first, &done).await.unwrap();
+    let wrong = store
+        .finish_build(id, "x", first, &done, None)
+        .await
+        .unwrap();
     assert!(!wrong, "another worker");
+    let renewed = Renewed {
+        is_abort_requested: false,
+        log_bytes: 0,
+    };
     assert_eq!(
         store.renew_build(id, "w", first).await.unwrap(),
-        Some(false)
+        Some(renewed)
     );
     // The worker restarts. Its first process may still be alive, and says that the task is done.
     register(&other, "w").await;
     assert_eq!(state(&store, id).await, "errored");
-    assert!(!store.finish_build(id, "w", first, &done).await.unwrap());
+    assert!(
+        !store
+            .finish_build(id, "w", first, &done, None)
+            .await
+            .unwrap()
+    );
     assert_eq!(store.renew_build(id, "w", first).await.unwrap(), None);
-    let late = store.append_log(id, "w", first, 1, "late").await.unwrap();
+    let late = store
+        .append_log(id, "w", first, 0, LogText::Row("late"))
+        .await
+        .unwrap();
     assert_eq!(late, Appended::Fenced);
     assert_eq!(state(&store, id).await, "errored");
     assert_eq!(
@@ -129,35 +146,157 @@ pub(crate) async fn log_chunks_are_stored_once_and_bounded(database: Database) {
     let fence = register(&store, "w").await;
     let id = create(&store).await;
     claim(&store, "w", fence, "1").await.expect("pending");
-    let stored = Appended::Stored {
+    let stored = |position| Appended::Stored {
         is_abort_requested: false,
+        position,
     };
-    for _ in 0..2 {
-        for (number, text) in [(1, "one\n"), (2, "zwei ä\n")] {
-            let appended = store.append_log(id, "w", fence, number, text).await;
-            assert_eq!(appended.unwrap(), stored);
-        }
-    }
+    let append = async |position: i64, text: &str| {
+        let appended = store.append_log(id, "w", fence, position, LogText::Row(text));
+        appended.await.unwrap()
+    };
+    assert_eq!(append(0, "one\n").await, stored(4));
+    assert_eq!(append(4, "zwei ä\n").await, stored(12));
+    // Repeated, divided differently, and too far ahead: the worker learns where to go on.
+    assert_eq!(append(0, "one\n").await, stored(12));
+    assert_eq!(append(0, "one\nzwei ä\n").await, stored(12));
+    assert_eq!(append(20, "later").await, stored(12));
     let text = async |after: i64| -> Vec<String> {
         let chunks = store.log_after(id, after, 10).await.unwrap();
         chunks.into_iter().map(|chunk| chunk.text).collect()
     };
     assert_eq!(text(0).await, ["one\n", "zwei ä\n"]);
-    assert_eq!(text(1).await, ["zwei ä\n"]);
+    assert_eq!(text(4).await, ["zwei ä\n"]);
     assert_eq!(store.build(id).await.unwrap().unwrap().log_bytes, 12);
+    let end = LOG_BYTES_MAX - 2;
     database
-        .execute(&format!(
-            "UPDATE builds SET log_bytes = {}",
-            LOG_BYTES_MAX - 2
-        ))
+        .execute(&format!("UPDATE builds SET log_bytes = {end}"))
         .await;
-    let long = store.append_log(id, "w", fence, 3, "abc").await.unwrap();
-    assert_eq!(long, Appended::TooLong);
-    assert_eq!(text(2).await, Vec::<String>::new());
-    assert_eq!(
-        store.append_log(id, "w", fence, 3, "ab").await.unwrap(),
-        stored
+    assert_eq!(append(end, "abc").await, Appended::TooLong);
+    assert_eq!(text(12).await, Vec::<String>::new());
+    assert_eq!(append(end, "ab").await, stored(LOG_BYTES_MAX));
+}
+
+pub(crate) async fn rows_of_a_log_are_folded_into_an_object_and_deleted_after_it(
+    database: Database,
+) {
+    let store = database.store().await;
+    let fence = register(&store, "w").await;
+    let id = create(&store).await;
+    claim(&store, "w", fence, "1").await.expect("pending");
+    let append = async |position: i64, text: LogText<'_>| {
+        let appended = store.append_log(id, "w", fence, position, text);
+        appended.await.unwrap();
+    };
+    let object = LogText::Object {
+        name: "large",
+        bytes: 100,
+    };
+    append(0, LogText::Row("one\n")).await;
+    append(4, LogText::Row("two\n")).await;
+    append(8, object).await;
+    append(108, LogText::Row("last")).await;
+    let rows = store.log_in_rows(id, 9).await.unwrap();
+    let ends: Vec<i64> = rows.iter().map(|row| row.number).collect();
+    assert_eq!(ends, [4, 8, 112]);
+    // Twice, as after a lost response.
+    for _ in 0..2 {
+        store.fold_log(id, 0, 8, "folded").await.unwrap();
+    }
+    let chunks = store.log_after(id, 4, 9).await.unwrap();
+    let chunks: Vec<_> = chunks
+        .iter()
+        .map(|chunk| (chunk.number, chunk.size, chunk.object.as_deref()))
+        .collect();
+    let expected = [
+        (8, 8, Some("folded")),
+        (108, 100, Some("large")),
+        (112, 4, None),
+    ];
+    assert_eq!(chunks, expected);
+    // The build is removed only after its objects.
+    let done = BuildEnd::Exited { code: 0 };
+    store
+        .finish_build(id, "w", fence, &done, None)
+        .await
+        .unwrap();
+    let old = "UPDATE builds SET is_released = TRUE, since = since - 8 * 24 * 3600000";
+    database.execute(old).await;
+    store.mark_builds(10).await.unwrap();
+    assert_eq!(store.expired_objects(9).await.unwrap(), [id]);
+    store.deleted_objects(id).await.unwrap();
+    assert!(store.expired_objects(9).await.unwrap().is_empty());
+    store.mark_builds(10).await.unwrap();
+    assert_eq!(store.build(id).await.unwrap(), None);
+}
+
+pub(crate) async fn restarted_worker_adopts_the_builds_whose_tasks_it_still_has(
+    database: Database,
+) {
+    let store = database.store().await;
+    let first = register(&store, "w").await;
+    let (kept, lost) = (create(&store).await, create(&store).await);
+    for handles in ["1", "2"] {
+        claim(&store, "w", first, handles).await.expect("pending");
+    }
+    let foreign = register(&store, "v").await;
+    let other = create(&store).await;
+    claim(&store, "v", foreign, "3").await.expect("pending");
+    let second = register_with(&store, "w", &[kept, other]).await;
+    let states = async |id: i64| state(&store, id).await;
+    assert_eq!(states(kept).await, "started");
+    assert_eq!(states(lost).await, "errored");
+    assert_eq!(states(other).await, "started");
+    assert!(
+        store
+            .renew_build(other, "v", foreign)
+            .await
+            .unwrap()
+            .is_some(),
+        "a build of another worker is not adopted"
     );
+    // The first process no longer holds it, the second one does.
+    assert_eq!(store.renew_build(kept, "w", first).await.unwrap(), None);
+    let done = BuildEnd::Exited { code: 0 };
+    let usage = Some("{\"pids\":1}");
+    let ended = store.finish_build(kept, "w", second, &done, usage).await;
+    assert!(ended.unwrap());
+    let row = store.build(kept).await.unwrap().unwrap();
+    assert_eq!((&*row.state, row.usage.as_deref()), ("succeeded", usage));
+}
+
+pub(crate) async fn leaving_worker_gives_back_what_it_has_not_received(database: Database) {
+    let store = database.store().await;
+    let fence = register(&store, "w").await;
+    let (running, assigned) = (create(&store).await, create(&store).await);
+    for handles in ["1", "2"] {
+        claim(&store, "w", fence, handles).await.expect("pending");
+    }
+    let third = create(&store).await;
+    let stale = store.leave_worker("w", fence - 1, &[].into()).await;
+    assert_eq!(stale.unwrap(), 0, "an earlier registration");
+    let left = store.leave_worker("w", fence, &[running].into()).await;
+    assert_eq!(left.unwrap(), 1);
+    assert_eq!(state(&store, running).await, "started");
+    assert_eq!(state(&store, assigned).await, "pending");
+    let handles = store.handles(HandleKind::Volume, "w", "", 9).await.unwrap();
+    assert_eq!(handles.len(), 1, "{handles:?}");
+    assert_eq!(
+        claim(&store, "w", fence, "3").await,
+        None,
+        "it gets no more"
+    );
+    let worker = async || store.workers("", 9).await.unwrap().remove(0).state;
+    assert_eq!(worker().await, "running");
+    let done = BuildEnd::Exited { code: 0 };
+    let ended = store.finish_build(running, "w", fence, &done, None).await;
+    assert!(ended.unwrap());
+    store.leave_worker("w", fence, &[].into()).await.unwrap();
+    assert_eq!(worker().await, "landed");
+    // It comes back and gets what it has given back.
+    let again = register(&store, "w").await;
+    assert_eq!(worker().await, "running");
+    let next = claim(&store, "w", again, "4").await.expect("pending");
+    assert_eq!(next.id, assigned, "older than {third}");
 }
 
 pub(crate) async fn abort_reaches_pending_and_started_builds(database: Database) {
@@ -169,13 +308,13 @@ pub(crate) async fn abort_reaches_pending_and_started_builds(database: Database)
     assert!(!store.abort_build(pending).await.unwrap(), "it is over");
     let started = create(&store).await;
     claim(&store, "w", fence, "1").await.expect("pending");
-    let unasked = store.finish_build(started, "w", fence, &BuildEnd::Aborted);
+    let unasked = store.finish_build(started, "w", fence, &BuildEnd::Aborted, None);
     assert!(!unasked.await.unwrap(), "nobody has requested it");
     assert!(store.abort_build(started).await.unwrap());
     assert_eq!(state(&store, started).await, "started");
     let asked = store.renew_build(started, "w", fence).await.unwrap();
-    assert_eq!(asked, Some(true));
-    let ended = store.finish_build(started, "w", fence, &BuildEnd::Aborted);
+    assert!(asked.is_some_and(|held| held.is_abort_requested));
+    let ended = store.finish_build(started, "w", fence, &BuildEnd::Aborted, None);
     assert!(ended.await.unwrap());
     assert_eq!(state(&store, started).await, "aborted");
 }
@@ -189,9 +328,15 @@ pub(crate) async fn build_leaves_no_row_behind(database: Database) {
         assert!(store.created_handle("w", handle, true).await.unwrap());
         assert!(!store.created_handle("w", handle, true).await.unwrap());
     }
-    store.append_log(id, "w", fence, 1, "hello").await.unwrap();
+    let text = LogText::Row("hello");
+    store.append_log(id, "w", fence, 0, text).await.unwrap();
     let failed = BuildEnd::Exited { code: 3 };
-    assert!(store.finish_build(id, "w", fence, &failed).await.unwrap());
+    assert!(
+        store
+            .finish_build(id, "w", fence, &failed, None)
+            .await
+            .unwrap()
+    );
     let over = store.build(id).await.unwrap().unwrap();
     assert_eq!((&*over.state, over.exit_code), ("failed", Some(3)));
     let mark = async || {
@@ -237,13 +382,22 @@ pub(crate) async fn files_are_read_back_and_bounded(database: Database) {
     ] {
         assert!(
             store
-                .put_file_part(id, kind, name, number, &part)
+                .put_file_part(id, kind, name, number, FileBytes::Row(&part))
                 .await
                 .unwrap()
         );
     }
     let read = store.file_part(id, FileKind::Input, "a", 2).await.unwrap();
-    assert_eq!(read, Some(part));
+    let row = FilePart {
+        bytes: part,
+        object: None,
+    };
+    assert_eq!(read, Some(row));
+    let object = FileBytes::Object { name: "o", size: 4 };
+    let stored = store.put_file_part(id, FileKind::Input, "a", 2, object);
+    assert!(stored.await.unwrap(), "it replaces the row");
+    let read = store.file_part(id, FileKind::Input, "a", 2).await.unwrap();
+    assert_eq!(read.unwrap().object.as_deref(), Some("o"));
     let read = store.file_part(id, FileKind::Output, "a", 2).await.unwrap();
     assert_eq!(read, None);
     // A repeated part is replaced and counted once.
@@ -251,18 +405,20 @@ pub(crate) async fn files_are_read_back_and_bounded(database: Database) {
     for _ in 0..2 {
         assert!(
             store
-                .put_file_part(id, FileKind::Input, "a", 1, &large)
+                .put_file_part(id, FileKind::Input, "a", 1, FileBytes::Row(&large))
                 .await
                 .unwrap()
         );
     }
-    let more = store.put_file_part(id, FileKind::Input, "b", 1, b"x").await;
+    let more = store
+        .put_file_part(id, FileKind::Input, "b", 1, FileBytes::Row(b"x"))
+        .await;
     assert!(!more.unwrap(), "over the limit");
     let absent = store.file_part(id, FileKind::Input, "b", 1).await.unwrap();
     assert_eq!(absent, None);
     assert!(
         !store
-            .put_file_part(id + 1, FileKind::Input, "b", 1, b"x")
+            .put_file_part(id + 1, FileKind::Input, "b", 1, FileBytes::Row(b"x"))
             .await
             .unwrap()
     );

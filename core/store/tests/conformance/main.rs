@@ -20,6 +20,7 @@ mod proxy;
 mod schema;
 mod slots;
 mod sqlite_faults;
+mod terminals;
 mod ticks;
 mod toggles;
 mod worker_sync;
@@ -116,6 +117,9 @@ conformance! {
         claim_respects_capacity_platform_and_tags
         outdated_holder_cannot_change_a_build
         log_chunks_are_stored_once_and_bounded
+        rows_of_a_log_are_folded_into_an_object_and_deleted_after_it
+        restarted_worker_adopts_the_builds_whose_tasks_it_still_has
+        leaving_worker_gives_back_what_it_has_not_received
         abort_reaches_pending_and_started_builds
         build_leaves_no_row_behind
         files_are_read_back_and_bounded
@@ -125,6 +129,10 @@ conformance! {
         lists_are_filtered_by_state_and_worker
         sums_are_of_the_last_reports
         usage_of_a_worker_never_replaces_another_process
+    }
+    terminals {
+        terminal_passes_bytes_on_in_both_directions_once
+        unused_terminal_is_removed_with_what_was_sent
     }
     schema {
         concurrent_migrations_create_one_schema

@@ -16,6 +16,7 @@ pub(crate) fn new_worker(name: &str, challenge: &str) -> NewWorker {
         tags: "[]".to_owned(),
         capacity: 250,
         version: "0".to_owned(),
+        builds: Vec::new(),
     }
 }
 
@@ -23,6 +24,17 @@ pub(crate) fn new_worker(name: &str, challenge: &str) -> NewWorker {
 pub(crate) async fn register(store: &Store, name: &str) -> i64 {
     let challenge = challenge(store, name).await;
     let registered = store.register_worker(&new_worker(name, &challenge)).await;
+    registered.unwrap().expect("the challenge is new")
+}
+
+/// Registers a worker that still has the tasks of builds.
+pub(crate) async fn register_with(store: &Store, name: &str, builds: &[i64]) -> i64 {
+    let challenge = challenge(store, name).await;
+    let new = NewWorker {
+        builds: builds.to_vec(),
+        ..new_worker(name, &challenge)
+    };
+    let registered = store.register_worker(&new).await;
     registered.unwrap().expect("the challenge is new")
 }
 

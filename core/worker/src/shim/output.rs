@@ -1,7 +1,6 @@
 //! The output of a process as text.
 
-use std::io::{self, Read};
-use std::process::Child;
+use std::io::{self, PipeReader, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -21,14 +20,11 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Reads what a process prints; its streams must be pipes.
-    pub(super) fn of(child: &mut Child) -> io::Result<Self> {
+    /// Reads what a process prints to its two streams.
+    pub(super) fn of(streams: [PipeReader; 2]) -> io::Result<Self> {
         let (sender, chunks) = sync_channel(CHUNKS_MAX);
-        if let Some(stream) = child.stdout.take() {
-            read(0, stream, sender.clone())?;
-        }
-        if let Some(stream) = child.stderr.take() {
-            read(1, stream, sender)?;
+        for (index, stream) in streams.into_iter().enumerate() {
+            read(index, stream, sender.clone())?;
         }
         Ok(Self {
             chunks,
