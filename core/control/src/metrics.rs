@@ -62,7 +62,10 @@ impl Metrics {
             metrics.set(&handle.stats());
         }
         let mut families: Vec<MetricFamily> = self.registry.gather();
-        families.extend(families::of_members(control, &self.process).await?);
+        let report = control.report();
+        let mut own = families::of_members(control, &report, &self.process).await?;
+        workload::add(&mut own, control, &report).await?;
+        families.extend(own.into_vec());
         let own = TextEncoder::new().encode_to_string(&families)?;
         let Some(children) = &self.children else {
             return Ok(own);

@@ -1,8 +1,8 @@
 //! Metric families that are made from the report of the process.
 
 use super::catalogue::entry;
-use super::workload;
 use crate::control::{Control, Database};
+use crate::report::Report;
 use crate::usage::Usage;
 use davy_archive::metrics::MetricKind;
 use davy_tag::POLL_BOUNDS_SECONDS;
@@ -17,6 +17,10 @@ pub(super) struct Families<'a> {
 }
 
 impl Families<'_> {
+    pub(super) fn into_vec(self) -> Vec<MetricFamily> {
+        self.families
+    }
+
     fn label(name: &str, value: &str) -> LabelPair {
         let mut label = LabelPair::default();
         label.set_name(name.to_owned());
@@ -122,11 +126,11 @@ impl Families<'_> {
 }
 
 /// The families of the members of this process.
-pub(super) async fn of_members(
+pub(super) async fn of_members<'a>(
     control: &Control,
-    process: &str,
-) -> Result<Vec<MetricFamily>, prometheus::Error> {
-    let report = control.report();
+    report: &Report,
+    process: &'a str,
+) -> Result<Families<'a>, prometheus::Error> {
     let mut families = Families {
         process,
         families: Vec::new(),
@@ -186,8 +190,7 @@ pub(super) async fn of_members(
     families.counters("davy_member_leaked_tasks_total", &with(leaked))?;
     database(&mut families, control)?;
     last_runs(&mut families, control).await?;
-    workload::add(&mut families, control, &report).await?;
-    Ok(families.families)
+    Ok(families)
 }
 
 fn poll_durations(families: &mut Families<'_>) -> Result<(), prometheus::Error> {
