@@ -162,11 +162,16 @@ fn take_at(index: usize) -> Option<(HeldBuffer, Writer<'static>)> {
 #[inline(never)]
 fn take_any(preferred: usize) -> Option<(HeldBuffer, Writer<'static>)> {
     let count = COUNT.load(Ordering::Acquire);
-    let found = (1..count).find_map(|step| take_at((preferred + step) % count));
-    if found.is_none() {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
+    // A loop without iterators: their functions may be shared with other crates, and then calls go through a pointer.
+    let mut step = 1;
+    while step < count {
+        if let Some(taken) = take_at((preferred + step) % count) {
+            return Some(taken);
+        }
+        step += 1;
     }
-    found
+    DROPPED.fetch_add(1, Ordering::Relaxed);
+    None
 }
 
 #[cfg(test)]

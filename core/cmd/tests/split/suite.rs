@@ -214,14 +214,12 @@ pub(crate) fn periodic_member_ticks_once_per_interval_in_the_fleet(fleet: &mut F
     let tick = || {
         with_store(&url, async |store| {
             let rows = store.ticks().await.expect("read the ticks");
-            let tick = rows.into_iter().find(|tick| tick.name == "gc.processes");
-            tick.expect("a first tick")
+            rows.into_iter().find(|tick| tick.name == "gc.processes")
         })
     };
-    let before = tick();
+    let before = fleet.until("a first tick", tick);
     let after = fleet.until("five ticks", || {
-        let now = tick();
-        (now.fence >= before.fence + 5).then_some(now)
+        tick().filter(|now| now.fence >= before.fence + 5)
     });
     let span = after.started_at.zip(before.started_at);
     let span = span.map_or(0, |(after, before)| after - before);
