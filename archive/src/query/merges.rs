@@ -4,7 +4,7 @@
 //! A tree is used again only for the same pieces of the bucket, which are listed for each query, so a window that was
 //! acknowledged meanwhile counts. Queries of the same selection at the same time wait for one merge.
 
-use super::scan::Report;
+use super::scan::report::Report;
 use crate::error::Result;
 use crate::key::Tenant;
 use crate::types::Aggregation;

@@ -15,7 +15,7 @@ mod load;
 mod month;
 mod opened;
 mod part;
-mod report;
+pub(super) mod report;
 mod unread;
 
 use load::{Loaded, Loader};

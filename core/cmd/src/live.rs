@@ -3,7 +3,7 @@
 mod icicle;
 
 use crate::failure::Failure;
-use crate::output::fold;
+use crate::output::runs::fold;
 use davy_profile::FlameTree;
 use icicle::{Icicle, KeyAction};
 use ratatui::crossterm::event::{

@@ -1,9 +1,7 @@
 //! Formats and destinations of profiles, for `davy profile`, `davy record` and `davy query`.
 
-mod runs;
+pub(crate) mod runs;
 pub(crate) mod text;
-
-pub(crate) use runs::fold;
 
 use crate::failure::Failure;
 use crate::stdout::print_bytes;
