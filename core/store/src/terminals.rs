@@ -1,6 +1,7 @@
 //! Terminals in the containers of builds. What each side sends is kept until the other one has fetched it.
 
 use crate::args::args;
+use crate::session::Session;
 use crate::{Error, Store};
 use davy_model::handle::TERMINAL_KEPT;
 use serde::Serialize;
@@ -227,23 +228,7 @@ impl Store {
         let Some(row) = row else {
             return Ok(None);
         };
-        let chunks: Vec<TerminalChunk> = session
-            .all(
-                "SELECT number, bytes FROM terminal_chunks
-                 WHERE terminal = $1 AND direction = 'input' AND number > $2
-                 ORDER BY number LIMIT 64",
-                args![id, after],
-            )
-            .await?;
-        if !chunks.is_empty() {
-            session
-                .execute(
-                    "DELETE FROM terminal_chunks
-                     WHERE terminal = $1 AND direction = 'input' AND number <= $2",
-                    args![id, after],
-                )
-                .await?;
-        }
+        let chunks = fetch(&mut session, id, "input", after, after).await?;
         Ok(Some((row, chunks)))
     }
 
@@ -297,26 +282,12 @@ impl Store {
     /// Output after a position, for the person, who has read everything before it.
     pub async fn terminal_output(&self, id: &str, after: i64) -> Result<Vec<TerminalChunk>, Error> {
         let mut session = self.session().await?;
-        let chunks: Vec<TerminalChunk> = session
-            .all(
-                "SELECT number, bytes FROM terminal_chunks
-                 WHERE terminal = $1 AND direction = 'output' AND number > $2
-                 ORDER BY number LIMIT 64",
-                args![id, after],
-            )
-            .await?;
+        let chunks = fetch(&mut session, id, "output", after, after - READ_KEPT).await?;
         if !chunks.is_empty() {
             session
                 .execute(
                     "UPDATE terminals SET read_bytes = $2 WHERE id = $1 AND read_bytes < $2",
                     args![id, after],
-                )
-                .await?;
-            session
-                .execute(
-                    "DELETE FROM terminal_chunks
-                     WHERE terminal = $1 AND direction = 'output' AND number <= $2",
-                    args![id, after - READ_KEPT],
                 )
                 .await?;
         }
@@ -357,4 +328,32 @@ impl Store {
             )
             .await
     }
+}
+
+/// What was sent in a direction after a number. If there is something, what is not after `kept_after` is deleted.
+async fn fetch(
+    session: &mut Session,
+    id: &str,
+    direction: &str,
+    after: i64,
+    kept_after: i64,
+) -> Result<Vec<TerminalChunk>, Error> {
+    let chunks: Vec<TerminalChunk> = session
+        .all(
+            "SELECT number, bytes FROM terminal_chunks
+             WHERE terminal = $1 AND direction = $2 AND number > $3
+             ORDER BY number LIMIT 64",
+            args![id, direction, after],
+        )
+        .await?;
+    if !chunks.is_empty() {
+        session
+            .execute(
+                "DELETE FROM terminal_chunks
+                 WHERE terminal = $1 AND direction = $2 AND number <= $3",
+                args![id, direction, kept_after],
+            )
+            .await?;
+    }
+    Ok(chunks)
 }

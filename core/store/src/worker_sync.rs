@@ -35,29 +35,74 @@ pub enum SyncOutcome {
     UnknownWorker,
 }
 
-/// The SQL in which the two databases differ.
+/// The SQL in which the two databases differ. `$1` is the worker.
 struct Dialect {
     now: &'static str,
     /// The reported handles in `$2`, with the columns `handle` and `kind`.
     reported: &'static str,
-    /// The aggregate that makes a JSON array of the column `handle`.
-    array: &'static str,
+    /// Compares the report with the rows: the number `unknown` of handles without a row, and the JSON array `foreigners` of
+    /// the first handles of other workers.
+    compared: String,
+    /// Notes what is missing, and returns what is doomed.
+    noted: String,
 }
+
+/// On Postgres the state of doomed rows is compared so that no index is used for it: while a storm of garbage is collected,
+/// the planner takes `destroying` for rare, and would read the doomed rows of all workers for the report of each one.
+const DOOMED: &str = "(state || '') = 'destroying'";
 
 impl Dialect {
     fn of(session: &Session) -> Self {
         let now = session.now_sql();
         if session.is_postgres() {
+            // The report is parsed once in each statement. Most handles are the worker's own, so only the others are
+            // looked up one by one.
+            let reported = "(SELECT key AS handle, value AS kind FROM json_each_text($2::json))";
+            let last = FOREIGN_MAX;
             Self {
                 now,
-                reported: "(SELECT key AS handle, value AS kind FROM json_each_text($2::json))",
-                array: "COALESCE(json_agg(handle), '[]')::text",
+                reported,
+                compared: format!(
+                    "(SELECT COUNT(*) FILTER (WHERE h.handle IS NULL) AS unknown,
+                        to_json(COALESCE((array_agg(h.handle ORDER BY h.handle)
+                            FILTER (WHERE h.handle IS NOT NULL))[1:{last}], '{{}}'))::text AS foreigners
+                     FROM (SELECT handle FROM {reported} r
+                        WHERE handle NOT IN (SELECT handle FROM handles WHERE worker = $1)) o
+                     LEFT JOIN handles h ON h.handle = o.handle)"
+                ),
+                noted: format!(
+                    "WITH reported AS MATERIALIZED {reported},
+                     noted AS (UPDATE handles SET missing_since = CASE WHEN missing_since IS NULL THEN {now} END
+                        WHERE worker = $1 AND state <> 'destroying'
+                        AND ((missing_since IS NOT NULL AND handle IN (SELECT handle FROM reported))
+                          OR (missing_since IS NULL AND state = 'created'
+                            AND handle NOT IN (SELECT handle FROM reported))))
+                     SELECT handle, kind, state FROM handles WHERE worker = $1 AND {DOOMED}"
+                ),
             }
         } else {
+            let reported = "(SELECT key AS handle, value AS kind FROM json_each($2))";
             Self {
                 now,
-                reported: "(SELECT key AS handle, value AS kind FROM json_each($2))",
-                array: "json_group_array(handle)",
+                reported,
+                compared: format!(
+                    "(SELECT (SELECT COUNT(*) FROM {reported} r
+                            WHERE NOT EXISTS (SELECT 1 FROM handles h WHERE h.handle = r.handle)) AS unknown,
+                        (SELECT json_group_array(handle) FROM (
+                            SELECT h.handle FROM {reported} r JOIN handles h ON h.handle = r.handle
+                            WHERE h.worker <> $1 ORDER BY h.handle LIMIT {FOREIGN_MAX})) AS foreigners)"
+                ),
+                // Rows to destroy are rewritten without a change, so that the statement returns them.
+                noted: format!(
+                    "UPDATE handles SET missing_since = CASE
+                        WHEN handle IN (SELECT handle FROM {reported} r) THEN NULL
+                        ELSE COALESCE(missing_since, {now}) END
+                     WHERE worker = $1 AND (state = 'destroying'
+                        OR (missing_since IS NOT NULL AND handle IN (SELECT handle FROM {reported} r))
+                        OR (missing_since IS NULL AND state = 'created'
+                            AND handle NOT IN (SELECT handle FROM {reported} r)))
+                     RETURNING handle, kind, state"
+                ),
             }
         }
     }
@@ -81,7 +126,8 @@ impl Store {
         let Dialect {
             now,
             reported,
-            array,
+            compared,
+            noted,
         } = Dialect::of(&transaction);
         let accepted: Option<(String, i64)> = transaction
             .optional(
@@ -89,15 +135,12 @@ impl Store {
                     "UPDATE workers SET
                         generation = $3, heartbeat_at = {now}, synced_at = {now}, status = $5,
                         reported_containers = $6, reported_volumes = $7,
-                        unknown_handles = u.handles,
-                        unknown_at = CASE WHEN u.handles > 0 THEN {now} ELSE unknown_at END,
+                        unknown_handles = c.unknown,
+                        unknown_at = CASE WHEN c.unknown > 0 THEN {now} ELSE unknown_at END,
                         since = CASE WHEN state = 'stalled' THEN {now} ELSE since END,
                         state = CASE WHEN state = 'stalled' THEN 'running' ELSE state END,
-                        foreign_handles = (SELECT {array} FROM (
-                            SELECT h.handle FROM {reported} r JOIN handles h ON h.handle = r.handle
-                            WHERE h.worker <> $1 ORDER BY h.handle LIMIT {FOREIGN_MAX}) f)
-                     FROM (SELECT COUNT(*) AS handles FROM {reported} r
-                        WHERE NOT EXISTS (SELECT 1 FROM handles h WHERE h.handle = r.handle)) u
+                        foreign_handles = c.foreigners
+                     FROM {compared} c
                      WHERE name = $1 AND generation < $3 AND registration = $4 AND nonce IS NOT NULL
                      RETURNING foreign_handles, unknown_handles"
                 )),
@@ -128,7 +171,7 @@ impl Store {
         let removed: Vec<(String,)> = transaction
             .all(
                 AssertSqlSafe(format!(
-                    "DELETE FROM handles WHERE worker = $1 AND state = 'destroying'
+                    "DELETE FROM handles WHERE worker = $1 AND {DOOMED}
                        AND handle NOT IN (SELECT handle FROM {reported} r)
                      RETURNING kind"
                 )),
@@ -149,21 +192,8 @@ impl Store {
                 )
                 .await?;
         }
-        // Rows to destroy are rewritten without a change, so that the statement returns them.
         let rows: Vec<(String, String, String)> = transaction
-            .all(
-                AssertSqlSafe(format!(
-                    "UPDATE handles SET missing_since = CASE
-                        WHEN handle IN (SELECT handle FROM {reported} r) THEN NULL
-                        ELSE COALESCE(missing_since, {now}) END
-                     WHERE worker = $1 AND (state = 'destroying'
-                        OR (missing_since IS NOT NULL AND handle IN (SELECT handle FROM {reported} r))
-                        OR (missing_since IS NULL AND state = 'created'
-                            AND handle NOT IN (SELECT handle FROM {reported} r)))
-                     RETURNING handle, kind, state"
-                )),
-                args![worker, &handles],
-            )
+            .all(AssertSqlSafe(noted), args![worker, &handles])
             .await?;
         transaction.commit().await?;
         let mut doomed: Vec<(String, HandleKind)> = rows

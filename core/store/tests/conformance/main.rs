@@ -100,6 +100,7 @@ conformance! {
     worker_sync {
         sync_agrees_with_the_model_in_random_histories
         sync_takes_at_most_four_statements_whatever_the_number_of_handles
+        report_does_not_read_the_doomed_rows_of_other_workers
         stale_report_changes_nothing
         foreign_handles_are_named_and_untouched
         concurrent_reports_of_one_worker_follow_each_other
