@@ -284,6 +284,7 @@ impl Builder {
             drain: Some(drain),
             push: None,
             process: std::process::id(),
+            settings: settings.clone(),
             _running: running,
         };
         if heap::rate_bytes().is_ok() {

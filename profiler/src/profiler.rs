@@ -2,6 +2,7 @@
 
 use crate::drain::Command;
 use crate::handle::Handle;
+use crate::push::Settings;
 use crate::recorder::StopFlag;
 use crate::{Error, heap};
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub struct Profiler {
     pub(crate) drain: Option<JoinHandle<()>>,
     pub(crate) push: Option<JoinHandle<()>>,
     pub(crate) process: u32,
+    pub(crate) settings: Settings,
     pub(crate) _running: Running,
 }
 
@@ -74,7 +76,7 @@ impl Profiler {
         self.recorder.stop();
         let _ = self.handle.mailbox.send(Command::Stop);
         let _ = drain.join();
-        let undelivered = self.handle.outbox.stop(deadline);
+        let undelivered = self.handle.outbox.stop(deadline, &self.settings);
         if undelivered.is_none()
             && let Some(push) = self.push.take()
         {

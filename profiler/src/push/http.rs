@@ -12,6 +12,8 @@ use ureq::unversioned::transport::DefaultConnector;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(2);
+/// For an empty push, which an archiver answers at once.
+const HURRY_TIMEOUT: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for which an archiver may ask for short windows at once.
 const WATCH_MAX: Duration = Duration::from_mins(5);
@@ -76,6 +78,23 @@ impl Client {
             self.without_zstd.borrow_mut().push(archiver.clone());
         }
         outcome
+    }
+
+    /// Asks an archiver to store what it has now: an empty push that is urgent. It does not matter whether it succeeds.
+    pub(super) fn hurry(&self, archiver: &Archiver, within: Duration) {
+        let mut request = self
+            .agent
+            .post(archiver.push_url())
+            .header("Content-Type", "application/proto")
+            .header("Davy-Hurry", "1");
+        if let Some(authorization) = &self.authorization {
+            request = request.header("Authorization", authorization);
+        }
+        let timeout = Some(within.min(HURRY_TIMEOUT));
+        let request = request.config().timeout_global(timeout).build();
+        if let Err(error) = request.send(&[][..]) {
+            tracing::debug!(%error, "cannot ask an archiver to hurry");
+        }
     }
 
     /// Sends a body as it is. Returns the status, too, or 0 if there was no response.

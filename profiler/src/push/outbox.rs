@@ -1,7 +1,9 @@
 //! Windows that wait to be encoded and pushed.
 
 use super::archiver::Archiver;
+use super::http::Client;
 use super::queue::Queue;
+use super::settings::Settings;
 use crate::aggregate::Aggregate;
 use crate::modules::Module;
 use crate::sample_kind::ProfileMeta;
@@ -70,6 +72,8 @@ pub(super) struct State {
     pub(super) backoff: Duration,
     /// When the names of the program are looked for; none once they were.
     pub(super) prefetch_at: Option<Duration>,
+    /// The archiver that has a push which it may store only with its next segment.
+    pub(super) awaited: Option<Archiver>,
     pub(super) uploads: Uploads,
     /// The deadline for delivering what is left, once the outbox is stopped.
     pub(super) stop_at: Option<Duration>,
@@ -106,6 +110,7 @@ impl Outbox {
             push_not_before: Duration::ZERO,
             backoff: BACKOFF_MIN,
             prefetch_at: Some(clock.monotonic() + PREFETCH_AFTER),
+            awaited: None,
             uploads: Uploads::default(),
             stop_at: None,
             has_ended: false,
@@ -178,12 +183,19 @@ impl Outbox {
     }
 
     /// Waits until everything is delivered or the deadline has passed. Returns what is left.
-    pub(crate) fn stop(&self, deadline: Duration) -> Option<Undelivered> {
+    pub(crate) fn stop(&self, deadline: Duration, settings: &Settings) -> Option<Undelivered> {
         let stop_at = self.clock.monotonic() + deadline;
         let mut state = self.lock();
         state.stop_at = Some(stop_at);
         state.push_not_before = Duration::ZERO;
         self.changed.notify_all();
+        let awaited = state.awaited.take();
+        drop(state);
+        if let Some(archiver) = awaited {
+            // The push before the last one need not wait for the archiver's flush interval either.
+            Client::new(settings, true).hurry(&archiver, deadline);
+        }
+        let mut state = self.lock();
         // The pusher ends when the deadline passes. By then it has released its spool for the next process.
         while !state.has_ended {
             let left = (stop_at + GRACE).saturating_sub(self.clock.monotonic());

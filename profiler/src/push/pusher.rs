@@ -171,7 +171,9 @@ impl Outbox {
                 if !windows.is_empty() {
                     if now >= state.push_not_before {
                         let at = state.archiver % state.archivers.len();
-                        return Step::Send(windows, state.archivers[at].clone(), is_stopping);
+                        let archiver = state.archivers[at].clone();
+                        state.awaited = (!is_stopping).then(|| archiver.clone());
+                        return Step::Send(windows, archiver, is_stopping);
                     }
                     wait = wait.min(state.push_not_before.saturating_sub(now));
                 }
@@ -203,6 +205,7 @@ impl Outbox {
     fn settle(&self, windows: &[Arc<Window>], outcome: Outcome, random: &mut Random) {
         let now = self.clock.now();
         let mut state = self.lock();
+        state.awaited = None;
         match outcome {
             Outcome::Stored { watch } => {
                 state.watch = watch.or(state.watch);
@@ -252,3 +255,5 @@ impl Outbox {
 
 #[cfg(test)]
 mod outage;
+#[cfg(all(test, feature = "push"))]
+mod stop;

@@ -5,7 +5,7 @@ use super::pack::Compression;
 use super::tls::Trust;
 use std::path::PathBuf;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Settings {
     /// Sent as a bearer token.
     pub(crate) token: Option<String>,
@@ -16,4 +16,14 @@ pub(crate) struct Settings {
     #[cfg(feature = "tls")]
     pub(crate) trust: Trust,
     pub(crate) compression: Compression,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the token.
+        f.debug_struct("Settings")
+            .field("labels", &self.labels)
+            .field("spool", &self.spool)
+            .finish_non_exhaustive()
+    }
 }

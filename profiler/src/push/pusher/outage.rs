@@ -127,7 +127,9 @@ fn check_hour_of_outage(spool: Option<&Path>) {
     // Past the longest back-off.
     harness.clock.advance(BACKOFF_MAX);
     harness.outbox.changed.notify_all();
-    let left = harness.outbox.stop(Duration::from_mins(1));
+    let left = harness
+        .outbox
+        .stop(Duration::from_mins(1), &Settings::default());
     assert_eq!(left, None);
     harness.pusher.join().expect("no panic");
     let pushes = receiver.all();
@@ -188,7 +190,7 @@ fn hanging_archiver_blocks_neither_new_windows_nor_counters() {
     let dropped = harness.outbox.counts().overflowed as usize;
     assert!(dropped >= 100 * KINDS.len() - RAW_MAX, "{dropped}");
     drop((listener, connection));
-    let left = harness.outbox.stop(Duration::ZERO);
+    let left = harness.outbox.stop(Duration::ZERO, &Settings::default());
     assert!(left.is_some());
     harness.pusher.join().expect("no panic");
 }
