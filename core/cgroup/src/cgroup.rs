@@ -3,9 +3,13 @@
 use crate::error::{Error, at};
 use crate::mounts::Version;
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Searches for processes of a cgroup of version 1, at most; each kills what the last one left.
 const KILLS_MAX: u32 = 50;
@@ -47,6 +51,32 @@ impl Cgroup {
         self.folders
             .iter()
             .map(|folder| folder.join("cgroup.procs"))
+    }
+
+    /// Lets a command join it before its program starts, so that nothing of it runs outside.
+    pub fn enter(&self, command: &mut Command) -> Result<(), Error> {
+        let mut paths = Vec::new();
+        for path in self.join_files() {
+            let text = CString::new(path.as_os_str().as_bytes());
+            paths.push(text.map_err(|error| at(&path)(error.into()))?);
+        }
+        let join = move || {
+            for path in &paths {
+                // SAFETY: open, write and close may be called between fork and exec; the strings were made before and
+                // end with a zero byte.
+                unsafe {
+                    let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+                    if file < 0 || libc::write(file, c"0".as_ptr().cast(), 1) < 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                    libc::close(file);
+                }
+            }
+            Ok(())
+        };
+        // SAFETY: the closure only makes system calls and reads memory that was allocated before.
+        unsafe { command.pre_exec(join) };
+        Ok(())
     }
 
     /// Moves a process to it. Processes that it starts later belong to it too.
@@ -142,7 +172,7 @@ fn below(folder: &Path, call: &mut dyn FnMut(&Path) -> Result<(), Error>) -> Res
     call(folder)
 }
 
-fn remove(folder: &Path) -> Result<(), Error> {
+pub(crate) fn remove(folder: &Path) -> Result<(), Error> {
     below(folder, &mut |folder| match fs::remove_dir(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(folder)(error)),
         _ => Ok(()),

@@ -4,13 +4,25 @@ use crate::cgroup::{self, Cgroup};
 use crate::error::{Error, at};
 use crate::limits::Limits;
 use crate::mounts::{self, Own, Version};
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The cgroup of version 2 that this process moves to, so that its own cgroup can pass on controllers.
 const MAIN: &str = "davy-main";
 /// Controllers of version 2 that are enabled.
 const V2_CONTROLLERS: [&str; 4] = ["memory", "cpu", "pids", "io"];
+/// What makes a cgroup writable.
+const ADVICE: &str = "set Delegate=yes in the unit of systemd, or run as root";
+/// Controllers of version 1, and the file that shows that one is available.
+const V1_PROBES: [(&str, &str); 4] = [
+    ("memory", "memory.limit_in_bytes"),
+    ("cpu", "cpu.shares"),
+    ("pids", "pids.max"),
+    ("blkio", "blkio.throttle.io_service_bytes"),
+];
 
 /// A place for cgroups: a cgroup below that of this process.
 #[derive(Clone, Debug)]
@@ -18,18 +30,80 @@ pub struct Hierarchy {
     version: Version,
     folders: Vec<PathBuf>,
     missing: Vec<&'static str>,
+    /// Held while it is for this process alone.
+    lock: Option<Arc<fs::File>>,
 }
 
 impl Hierarchy {
+    /// As [`Hierarchy::open`], for this process alone: if another process has the cgroup `name`, this one gets `name` with
+    /// its process id. What processes that are dead have left is removed.
+    pub fn open_exclusive(name: &str) -> Result<Self, Error> {
+        let mut hierarchy = Self::open(name)?;
+        hierarchy.remove_abandoned(name);
+        if !hierarchy.lock()? {
+            hierarchy = Self::open(&format!("{name}.{}", std::process::id()))?;
+            hierarchy.lock()?;
+        }
+        for left in hierarchy.names()? {
+            // One with processes is not removed, and a new one of its name reports why.
+            let _ = hierarchy.get(&left)?.remove();
+        }
+        Ok(hierarchy)
+    }
+
+    /// Whether no other process has it. The kernel drops the lock when this process ends.
+    fn lock(&mut self) -> Result<bool, Error> {
+        let folder = &self.folders[0];
+        let file = fs::File::open(folder).map_err(at(folder))?;
+        match file.try_lock() {
+            Ok(()) => self.lock = Some(Arc::new(file)),
+            Err(fs::TryLockError::WouldBlock) => return Ok(false),
+            Err(fs::TryLockError::Error(error)) => return Err(at(folder)(error)),
+        }
+        Ok(true)
+    }
+
+    /// Removes `name` with the ids of processes that have ended.
+    fn remove_abandoned(&self, name: &str) {
+        for folder in &self.folders {
+            let entries = folder.parent().and_then(|parent| fs::read_dir(parent).ok());
+            for entry in entries.into_iter().flatten().flatten() {
+                let file_name = entry.file_name();
+                let rest = file_name.to_str().and_then(|text| text.strip_prefix(name));
+                let pid = rest.and_then(|rest| rest.strip_prefix('.')?.parse::<u32>().ok());
+                if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                    // One with processes stays.
+                    let _ = cgroup::remove(&entry.path());
+                }
+            }
+        }
+    }
+
+    /// The version that would limit a process. Changes nothing.
+    pub fn probe() -> Result<Version, Error> {
+        let own = mounts::own_of_process()?;
+        let is_writable = |folder: &PathBuf| {
+            let path = CString::new(folder.as_os_str().as_bytes()).unwrap_or_default();
+            // SAFETY: reads a string that ends with a zero byte.
+            unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
+        };
+        if own.folders.iter().any(is_writable) {
+            return Ok(own.version);
+        }
+        let reason = match own.version {
+            Version::V1 => "no controller of version 1 is writable",
+            Version::V2 => "the own cgroup is not writable",
+        };
+        Err(Error::Unavailable {
+            reason: format!("{reason}; {ADVICE}"),
+        })
+    }
+
     /// Creates the cgroup `name` below the own one, or uses it if it exists, and enables the controllers. On version 2 the
     /// processes of the own cgroup move to `davy-main` in it, unless it is the root.
     pub fn open(name: &str) -> Result<Self, Error> {
         cgroup::check(name)?;
-        let read = |path: &str| fs::read_to_string(path).map_err(at(Path::new(path)));
-        let own = mounts::own(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
-        let own = own.ok_or_else(|| Error::Unavailable {
-            reason: "neither version 1 nor version 2 is mounted".to_owned(),
-        })?;
+        let own = mounts::own_of_process()?;
         match own.version {
             Version::V1 => Self::v1(own, name),
             Version::V2 => Self::v2(&own, name),
@@ -46,18 +120,10 @@ impl Hierarchy {
             }
         }
         if folders.is_empty() {
-            let reason = format!(
-                "no controller of version 1 is writable ({reason}); run as root, or have the cgroup delegated"
-            );
+            let reason = format!("no controller of version 1 is writable ({reason}); {ADVICE}");
             return Err(Error::Unavailable { reason });
         }
-        let probes = [
-            ("memory", "memory.limit_in_bytes"),
-            ("cpu", "cpu.shares"),
-            ("pids", "pids.max"),
-            ("blkio", "blkio.throttle.io_service_bytes"),
-        ];
-        Ok(Self::with_missing(Version::V1, folders, &probes))
+        Ok(Self::with_missing(Version::V1, folders, &V1_PROBES))
     }
 
     fn v2(own: &Own, name: &str) -> Result<Self, Error> {
@@ -67,9 +133,7 @@ impl Hierarchy {
         }
         let folder = base.join(name);
         create(&folder).map_err(|error| Error::Unavailable {
-            reason: format!(
-                "the own cgroup is not writable ({error}); set Delegate=yes in the unit, or run as root"
-            ),
+            reason: format!("the own cgroup is not writable ({error}); {ADVICE}"),
         })?;
         // Only the root has no such file. Another cgroup with processes cannot enable controllers.
         if base.join("cgroup.type").exists() {
@@ -96,13 +160,11 @@ impl Hierarchy {
             }
         }
         let enabled = fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap_or_default();
-        let missing = V2_CONTROLLERS
-            .into_iter()
-            .filter(|controller| !enabled.split_whitespace().any(|name| name == *controller));
         Ok(Self {
             version: Version::V2,
-            missing: missing.collect(),
+            missing: lacking(&enabled),
             folders: vec![folder],
+            lock: None,
         })
     }
 
@@ -117,6 +179,7 @@ impl Hierarchy {
             version,
             missing: missing.map(|(controller, _)| *controller).collect(),
             folders,
+            lock: None,
         }
     }
 
@@ -194,6 +257,15 @@ impl Hierarchy {
     pub fn close(&self) -> Result<(), Error> {
         Cgroup::of(self.version, self.folders.clone()).remove()
     }
+}
+
+/// The controllers of version 2 that a list of the kernel lacks.
+fn lacking(list: &str) -> Vec<&'static str> {
+    let has = |controller: &&str| list.split_whitespace().any(|name| name == *controller);
+    V2_CONTROLLERS
+        .into_iter()
+        .filter(|controller| !has(controller))
+        .collect()
 }
 
 fn create(folder: &Path) -> std::io::Result<()> {

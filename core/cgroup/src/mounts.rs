@@ -1,5 +1,6 @@
 //! Where the kernel has mounted which controllers, and which cgroup this process is in.
 
+use crate::error::{Error, at};
 use std::path::{Path, PathBuf};
 
 /// The version of the interface that limits.
@@ -59,6 +60,15 @@ impl Mount<'_> {
         }
         point.join(inner)
     }
+}
+
+/// The cgroup of this process.
+pub(crate) fn own_of_process() -> Result<Own, Error> {
+    let read = |path: &str| std::fs::read_to_string(path).map_err(at(Path::new(path)));
+    let found = own(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
+    found.ok_or_else(|| Error::Unavailable {
+        reason: "neither version 1 nor version 2 is mounted".to_owned(),
+    })
 }
 
 /// Finds the own cgroup in `/proc/self/mountinfo` and `/proc/self/cgroup`. Version 1 is preferred where it has the

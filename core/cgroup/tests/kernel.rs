@@ -29,12 +29,10 @@ impl Fixture {
 
     /// A shell in the cgroup.
     fn run(&self, script: &str) -> Child {
-        let join = self.cgroup.join_files();
-        let join: Vec<String> = join
-            .map(|path| format!("echo 0 > {}", path.display()))
-            .collect();
-        Command::new("sh")
-            .args(["-c", &format!("{} && {script}", join.join(" && "))])
+        let mut command = Command::new("sh");
+        self.cgroup.enter(&mut command).expect("entered");
+        command
+            .args(["-c", script])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -127,6 +125,35 @@ fn figures_are_those_of_the_processes_in_the_cgroup() {
         "{after:?}"
     );
     assert_eq!(fixture.hierarchy.names().expect("readable"), ["c"]);
+}
+
+#[test]
+fn second_hierarchy_of_a_name_gets_another_one_and_what_dead_processes_left_is_removed() {
+    let name = format!("davy-test-{}-exclusive", std::process::id());
+    let first = match Hierarchy::open_exclusive(&name) {
+        Ok(first) => first,
+        Err(error) => return davy_test_support::skip(&error.to_string()),
+    };
+    let folder = |hierarchy: &Hierarchy| {
+        let cgroup = hierarchy.get("c").expect("a name").folders()[0].clone();
+        cgroup.parent().expect("a hierarchy").to_owned()
+    };
+    let mut dead = Command::new("true").spawn().expect("true");
+    dead.wait().expect("it ends");
+    let abandoned = Hierarchy::open(&format!("{name}.{}", dead.id())).expect("writable");
+    abandoned.create("c", &Limits::default()).expect("created");
+
+    let second = Hierarchy::open_exclusive(&name).expect("writable");
+    assert_ne!(folder(&first), folder(&second));
+    assert!(!folder(&abandoned).exists());
+    first.create("left", &Limits::default()).expect("created");
+    let kept = folder(&first);
+    drop(first);
+    let third = Hierarchy::open_exclusive(&name).expect("writable");
+    assert_eq!(folder(&third), kept);
+    assert_eq!(third.names().expect("readable"), [""; 0]);
+    third.close().expect("nothing is left");
+    second.close().expect("nothing is left");
 }
 
 #[test]

@@ -31,10 +31,10 @@ pub(crate) struct DoctorOptions {
 pub(crate) fn run(options: &DoctorOptions) -> Result<(), Failure> {
     let mut findings = Findings::default();
     match configuration(&options.flags) {
-        Ok(config) => {
+        Ok((config, has_limits)) => {
             findings.add(Finding::ok("configuration", "the configuration is valid"));
             let clock = Clock::system();
-            kernel::check(&config, &mut findings);
+            kernel::check(&config, has_limits, &mut findings);
             disk::check(&config, &mut findings);
             network::check(&config, &options.server, &clock, &mut findings);
             storage::check(&config, &clock, &mut findings)?;
@@ -59,11 +59,12 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<(), Failure> {
     }
 }
 
-fn configuration(flags: &Flags) -> Result<Config, Failure> {
+/// The configuration, and whether it limits an isolated member.
+fn configuration(flags: &Flags) -> Result<(Config, bool), Failure> {
     let loaded = Loaded::from_environment(flags)?;
     let config = Config::new(&loaded)?;
     crate::bucket::check(&config.bucket)?;
     process::check_database(&config)?;
     process::check(&loaded)?;
-    Ok(config)
+    Ok((config, process::has_limits(&loaded)))
 }

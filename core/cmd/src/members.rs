@@ -4,7 +4,7 @@ use crate::client::{Client, from_json};
 use crate::failure::Failure;
 use crate::server::Server;
 use crate::stdout::print;
-use davy_control::{EndpointRow, MemberRow, ToggleRow};
+use davy_control::{CgroupReport, EndpointRow, MemberRow, ToggleRow};
 use davy_profile::units::{bytes, count, duration, seconds};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -141,6 +141,10 @@ fn notes(row: &MemberRow) -> Vec<String> {
     if let Some(child) = row.member.child_pid {
         notes.push(format!("child pid {child}"));
     }
+    // Only that of the supervisor, not of each member in the child.
+    if row.member.name.starts_with("process.") {
+        notes.extend(row.member.cgroup.as_ref().map(cgroup));
+    }
     if !row.toggle.enabled {
         notes.push(toggle(&row.toggle));
     }
@@ -163,6 +167,22 @@ fn notes(row: &MemberRow) -> Vec<String> {
         notes.push(format!("reported {} ago", seconds(row.age_seconds)));
     }
     notes
+}
+
+/// What a child process uses as a whole.
+fn cgroup(cgroup: &CgroupReport) -> String {
+    let mut words = Vec::new();
+    if let Some(memory) = cgroup.memory_bytes {
+        let limit = cgroup.memory_max_bytes;
+        let limit = limit.map_or_else(String::new, |limit| format!(" of {}", bytes(limit as f64)));
+        words.push(format!("memory {}{limit}", bytes(memory as f64)));
+    }
+    if cgroup.oom_kills > 0 {
+        let kills = count(cgroup.oom_kills as usize, "process", "processes");
+        words.push(format!("{kills} killed because memory ran out"));
+    }
+    words.extend(cgroup.problem.clone());
+    words.join("; ")
 }
 
 /// A toggle in words; empty if it is enabled without a limit.

@@ -18,6 +18,7 @@ mod sockets;
 mod storage;
 mod toggles;
 
+pub(crate) use member_settings::has_limits;
 pub(crate) use plan::Parent;
 pub(crate) use storage::{
     archive as open_archive_of, check_database, migrate, open_store, with_archive,
@@ -129,6 +130,10 @@ async fn serve(
     }));
     let trace = composed.process.run(stop).await;
     composed.store.close().await;
+    if let Some(Err(error)) = composed.cgroups.map(|cgroups| cgroups.close()) {
+        // The next process of this name removes it.
+        tracing::debug!(%error, "cannot remove the cgroups of child processes");
+    }
     if trace.is_clean() {
         tracing::info!(process = plan.placement.process, "stopped");
         return Ok(());

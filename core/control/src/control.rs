@@ -1,6 +1,7 @@
 //! The control of a process: its identity, its toggles, and its view of the fleet.
 
 use crate::access::Access;
+use crate::cgroup_report::CgroupReport;
 use crate::endpoints::Endpoints;
 use crate::fleet_cache::FleetCache;
 use crate::meter::Meter;
@@ -224,6 +225,7 @@ impl Control {
                 restarts: state.restarts,
                 leaked: state.leaked,
                 child_pid: state.pid,
+                cgroup: state.cgroup.as_ref().map(CgroupReport::read),
                 error: state.error,
                 note: notes.get(&state.name).cloned().or(state.why),
                 usage: Usage::default(),
@@ -276,6 +278,7 @@ impl Control {
                 usage,
                 operations,
                 connections: None,
+                cgroup: None,
             });
         }
         Report {

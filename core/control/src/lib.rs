@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod build_files;
+mod cgroup_report;
 mod control;
 mod debug_port;
 mod endpoints;
@@ -32,6 +33,7 @@ mod worker_meter;
 pub use access::{Access, AccessOptions, Caller, Connection};
 pub use api::health::health_router;
 pub use api::{CaptureOptions, EndpointRow, HeapSource, LastRun, MemberRow, emergency_router};
+pub use cgroup_report::CgroupReport;
 pub use control::{Check, Control, ControlOptions, Identity};
 pub use debug_port::DebugPort;
 pub use endpoints::{Disconnect, Endpoints, Fleet, ListenerKind, finish};

@@ -2,6 +2,7 @@
 //! their usage at each scrape.
 
 pub(crate) mod catalogue;
+mod cgroups;
 mod families;
 mod merge;
 mod workload;
@@ -64,6 +65,7 @@ impl Metrics {
         let mut families: Vec<MetricFamily> = self.registry.gather();
         let report = control.report();
         let mut own = families::of_members(control, &report, &self.process).await?;
+        cgroups::add(&mut own, &report)?;
         workload::add(&mut own, control, &report).await?;
         families.extend(own.into_vec());
         let own = TextEncoder::new().encode_to_string(&families)?;

@@ -1,6 +1,7 @@
 //! The report of a process: its members, their usage, and its resources as the kernel counts them.
 //! Every process writes its report into the database, where the others read it.
 
+use crate::cgroup_report::CgroupReport;
 use crate::usage::Usage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,9 @@ pub struct MemberReport {
     pub note: Option<String>,
     /// Its database connections.
     pub connections: Option<Connections>,
+    /// The cgroup of the process that the member supervises or runs in, if Davy made one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<CgroupReport>,
     /// Its usage.
     #[serde(flatten)]
     pub usage: Usage,

@@ -55,6 +55,7 @@ impl WorkerMeter {
                 restarts: 0,
                 leaked: 0,
                 child_pid: None,
+                cgroup: None,
                 error: None,
                 note: None,
                 connections: None,

@@ -1,11 +1,15 @@
 //! A child process as a member.
 
+mod cgroup;
 mod spawner;
+
+pub use cgroup::ChildCgroup;
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::notify::Listener;
 use crate::trace::Ending;
+use davy_cgroup::Cgroup;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -17,11 +21,17 @@ use tokio::process::Command;
 pub(crate) enum Exit {
     Status(i32),
     Signal(i32),
+    /// The kernel killed it because memory ran out; the limit of its cgroup in bytes.
+    OutOfMemory(Option<u64>),
 }
 
 impl Exit {
-    fn of(status: ExitStatus) -> Self {
+    fn of(status: ExitStatus, cgroup: Option<&Cgroup>) -> Self {
+        // The cgroup is that of this run. The kernel counts the kill before it sends the signal.
+        let figures = cgroup.map(Cgroup::figures).unwrap_or_default();
+        let is_out_of_memory = figures.oom_kills.is_some_and(|kills| kills > 0);
         match status.signal() {
+            Some(libc::SIGKILL) if is_out_of_memory => Self::OutOfMemory(figures.memory_max_bytes),
             Some(signal) => Self::Signal(signal),
             None => Self::Status(status.code().unwrap_or_default()),
         }
@@ -35,6 +45,7 @@ impl Exit {
             Self::Status(status) if asked && status == 128 + libc::SIGTERM => Ending::Drained,
             Self::Status(status) => Ending::Exited(status),
             Self::Signal(signal) => Ending::Killed(signal),
+            Self::OutOfMemory(limit) => Ending::OutOfMemory(limit),
         }
     }
 }
@@ -72,7 +83,11 @@ impl Drop for Group {
 }
 
 /// Runs a child until it ends. The error is an [`Exit`] if the child was started.
-pub(crate) async fn run(context: Context, mut command: Command) -> Result<(), Error> {
+pub(crate) async fn run(
+    context: Context,
+    mut command: Command,
+    cgroup: Option<ChildCgroup>,
+) -> Result<(), Error> {
     let program = command.as_std().get_program().to_owned();
     let listener = Listener::bind()?;
     command
@@ -81,6 +96,10 @@ pub(crate) async fn run(context: Context, mut command: Command) -> Result<(), Er
         .stdin(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
+    let cgroup = match cgroup {
+        Some(cgroup) => cgroup.enter(&context, &mut command).await,
+        None => None,
+    };
     let mut child = spawner::spawn(command).await.map_err(|source| SpawnError {
         program: program.into(),
         source,
@@ -101,7 +120,10 @@ pub(crate) async fn run(context: Context, mut command: Command) -> Result<(), Er
                 // Processes that the child left in its group are killed, as leaked tasks are cancelled.
                 group.kill();
                 group.0 = None;
-                return Err(Exit::of(status?).into());
+                if let Some(Err(error)) = cgroup.as_ref().map(Cgroup::kill) {
+                    tracing::warn!(member = context.name(), %error, "cannot kill what a child left");
+                }
+                return Err(Exit::of(status?, cgroup.as_ref()).into());
             }
             () = context.killed(), if !is_killed => {
                 is_killed = true;

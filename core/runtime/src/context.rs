@@ -1,5 +1,6 @@
 //! The handle that a running member gets.
 
+use crate::cgroup_state::CgroupState;
 use crate::state::States;
 use crate::tasks::Tasks;
 use davy_tag::Tag;
@@ -113,6 +114,12 @@ impl Context {
 
     pub(crate) async fn killed(&self) {
         self.0.kill.cancelled().await;
+    }
+
+    pub(crate) fn update_cgroup(&self, change: impl FnOnce(&mut CgroupState)) {
+        self.0.states.update(&self.0.name, |member| {
+            change(member.cgroup.get_or_insert_default());
+        });
     }
 
     pub(crate) fn set_pid(&self, pid: Option<u32>) {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cgroup_state;
 mod child;
 mod context;
 mod engine;
@@ -18,6 +19,8 @@ mod tasks;
 mod toggles;
 mod trace;
 
+pub use cgroup_state::CgroupState;
+pub use child::ChildCgroup;
 pub use context::Context;
 pub use error::Error;
 pub use gate::{Gate, Slot};

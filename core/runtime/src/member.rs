@@ -1,6 +1,6 @@
 //! A named unit of long-running work.
 
-use crate::child;
+use crate::child::{self, ChildCgroup};
 use crate::context::Context;
 use crate::error::Error;
 use crate::policy::{self, Limits, MemberKind};
@@ -57,8 +57,16 @@ impl Member {
     where
         C: Fn() -> tokio::process::Command + Send + Sync + 'static,
     {
-        let command = Arc::new(command);
-        let run = move |context| child::run(context, command());
+        Self::child_in(name, None, command)
+    }
+
+    /// As [`Member::child`], in a cgroup: what the child uses is limited and counted together with everything that it
+    /// starts, and nothing of that outlives it.
+    pub fn child_in<C>(name: &str, cgroup: Option<ChildCgroup>, command: C) -> Self
+    where
+        C: Fn() -> tokio::process::Command + Send + Sync + 'static,
+    {
+        let run = move |context| child::run(context, command(), cgroup.clone());
         let child = Self {
             is_process: true,
             ..Self::new(name, MemberKind::Child, run)

@@ -1,5 +1,6 @@
 //! The published state of every member.
 
+use crate::cgroup_state::CgroupState;
 use crate::policy::MemberKind;
 use davy_base::{Clock, Timestamp};
 use std::collections::BTreeMap;
@@ -66,6 +67,8 @@ pub struct MemberState {
     pub enabled: bool,
     /// The number of tasks that outlived its runs.
     pub leaked: u64,
+    /// The cgroup of a child, if it has one.
+    pub cgroup: Option<CgroupState>,
 }
 
 impl MemberState {
@@ -130,6 +133,7 @@ impl States {
             pid: None,
             enabled: true,
             leaked: 0,
+            cgroup: None,
         };
         self.lock().insert(state.name.clone(), state);
         self.0.changes.send_modify(|changes| *changes += 1);

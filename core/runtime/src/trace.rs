@@ -1,7 +1,7 @@
 //! The record of how a process ended: the ends of its members' runs, in order.
 
 use davy_base::Timestamp;
-use davy_profile::units::duration;
+use davy_profile::units::{bytes, duration};
 use std::fmt;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub enum Ending {
     Exited(i32),
     /// The child was killed by this signal.
     Killed(i32),
+    /// The kernel killed the child because memory ran out; with the limit of its cgroup in bytes, if it has one.
+    OutOfMemory(Option<u64>),
     /// It was not ready within this time and was stopped.
     NotReady(Duration),
     /// It did not stop within this time and was aborted.
@@ -52,6 +54,16 @@ impl fmt::Display for Ending {
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Exited(status) => write!(f, "exited with status {status}"),
             Self::Killed(signal) => write!(f, "was killed by signal {signal}"),
+            Self::OutOfMemory(Some(limit)) => {
+                let limit = bytes(*limit as f64);
+                write!(
+                    f,
+                    "was killed by the kernel: out of memory, its limit is {limit}"
+                )
+            }
+            Self::OutOfMemory(None) => {
+                f.write_str("was killed by the kernel: the machine is out of memory")
+            }
             Self::NotReady(deadline) => {
                 write!(f, "was not ready within {}", duration(*deadline))
             }

@@ -48,7 +48,8 @@ impl Args for Flags {
             .value_parser(clap::value_parser!(PathBuf))
             .help("Configuration file [default: davy.toml if it exists]");
         let command = command.arg(file).after_help(
-            "Each member also has --member-NAME-enabled and --member-NAME-isolate; periodic members have \
+            "Each member also has --member-NAME-enabled and --member-NAME-isolate, and isolated ones --member-NAME-memory-max, \
+             --member-NAME-cpu-weight and --member-NAME-pids-max; periodic members have \
              --member-NAME-interval, members that use the database have --member-NAME-connections. Each endpoint \
              has --endpoint-NAME-enabled, --endpoint-NAME-limit and --endpoint-NAME-slot. Each process has \
              --process-NAME-members.",

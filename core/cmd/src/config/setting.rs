@@ -50,7 +50,8 @@ impl Setting {
             "hosts" | "trusted_proxies" | "channels" | "sentinels" => "list",
             "hz" => "samples/s",
             "attempts" | "connections" | "limit" | "queries" | "queued_queries" | "query_nodes"
-            | "query_series" | "series" | "render_members" | "render_nodes" => "count",
+            | "query_series" | "cpu_weight" | "pids_max" | "series" | "render_members"
+            | "render_nodes" => "count",
             "listen" => "address:port",
             "members" => "list of names",
             "isolate" => "task or process",
@@ -65,6 +66,7 @@ impl Setting {
             {
                 "duration"
             }
+            "memory_max" => "size",
             _ if name.ends_with("_bytes") => "size",
             _ if name.contains("_per_") => "price",
             _ if name.ends_with("_file") => "path",

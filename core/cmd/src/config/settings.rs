@@ -44,6 +44,21 @@ pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             "task",
             "task, or process: a unix process of its own",
         );
+        add(
+            "memory_max",
+            "",
+            "maximum memory of the isolated member's process [default: no limit]",
+        );
+        add(
+            "cpu_weight",
+            "",
+            "share of the CPU of the isolated member's process while others want it too, from 1 to 10000 [default: 100]",
+        );
+        add(
+            "pids_max",
+            "",
+            "maximum number of processes and threads of the isolated member [default: no limit]",
+        );
         if let Some(interval) = spec.interval {
             add("interval", interval, "time between two ticks");
         }

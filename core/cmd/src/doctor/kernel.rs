@@ -2,6 +2,7 @@
 
 use super::finding::{Finding, Findings};
 use crate::config::Config;
+use davy_cgroup::{Hierarchy, Version};
 use davy_profile::units;
 
 /// Sampling one's own processes with `davy record` works up to this `kernel.perf_event_paranoid`.
@@ -13,7 +14,7 @@ const OPEN_FILES: u64 = 4_096;
 /// Less memory leaves no room for buffers and the cache.
 const MEMORY_BYTES: u64 = 512 << 20;
 
-pub(super) fn check(config: &Config, findings: &mut Findings) {
+pub(super) fn check(config: &Config, has_limits: bool, findings: &mut Findings) {
     findings.add(perf_events(
         setting("perf_event_paranoid"),
         config.profiler_kernel_stacks,
@@ -24,6 +25,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     findings.add(open_files(open_files_limit()));
     let limit = davy_control::KernelStatistics::read().memory_limit_bytes;
     findings.add(memory(limit));
+    findings.add(cgroups(Hierarchy::probe(), has_limits));
 }
 
 /// A number in `/proc/sys/kernel`; none if the kernel does not have the setting.
@@ -120,6 +122,23 @@ fn memory(limit: u64) -> Finding {
     }
 }
 
+/// `has_limits`: the configuration limits an isolated member.
+fn cgroups(found: Result<Version, davy_cgroup::Error>, has_limits: bool) -> Finding {
+    const CHECK: &str = "cgroups";
+    match found {
+        Ok(Version::V1) => Finding::ok(CHECK, "version 1 is writable"),
+        Ok(Version::V2) => Finding::ok(CHECK, "version 2 is writable"),
+        Err(error) if has_limits => Finding::warning(
+            CHECK,
+            format!("{error}; memory_max, cpu_weight and pids_max of members have no effect"),
+        ),
+        Err(error) => Finding::skipped(
+            CHECK,
+            format!("{error}; only limits of isolated members and of tasks need them"),
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +153,15 @@ mod tests {
         check(open_files(65_536), r#""outcome":"ok""#);
         check(memory(256 << 20), "only 256 MiB");
         check(memory(0), r#""outcome":"ok""#);
+        let unwritable = || {
+            Err(davy_cgroup::Error::Unavailable {
+                reason: "not writable; set Delegate=yes".to_owned(),
+            })
+        };
+        check(cgroups(unwritable(), true), "Delegate=yes");
+        check(cgroups(unwritable(), true), r#""outcome":"warning""#);
+        check(cgroups(unwritable(), false), r#""outcome":"skipped""#);
+        check(cgroups(Ok(Version::V1), true), "version 1 is writable");
         check(kernel_symbols(Some(2)), "CAP_SYSLOG");
         check(perf_events(None, false), "CONFIG_PERF_EVENTS");
         if !is_root() {

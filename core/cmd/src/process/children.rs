@@ -1,5 +1,6 @@
 //! The child processes of this process: their commands and sockets.
 
+use super::member_settings;
 use super::plan::Plan;
 use super::sockets::SocketFolder;
 use crate::catalogue::{MemberId, PublicListener};
@@ -7,7 +8,8 @@ use crate::failure::Failure;
 use crate::http::ChildClient;
 use crate::placement::ChildPlacement;
 use davy_base::Clock;
-use davy_runtime::Member;
+use davy_cgroup::{Hierarchy, Limits};
+use davy_runtime::{ChildCgroup, Member};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -57,6 +59,7 @@ pub(super) fn members(
     plan: &Plan,
     id: Ulid,
     children: &[PlacedChild],
+    cgroups: Option<&Result<Hierarchy, String>>,
     archive_at: Option<SocketAddr>,
     listeners: &[String],
 ) -> Result<Vec<Member>, Failure> {
@@ -74,18 +77,78 @@ pub(super) fn members(
         (None, Some(at)) => format!("http://{at}"),
         (None, None) => String::new(),
     };
-    let members = children.iter().map(|child| {
+    let mut members = Vec::new();
+    for child in children {
         let arguments = arguments(plan, id, child, &archive);
         let program = program.clone();
-        let member = Member::child(&child.member, move || command(&program, &arguments));
-        let member = member.after(listeners.to_vec());
-        if ingests(child) {
-            member
-        } else {
-            member.after(ingesting.clone())
+        let cgroup = match cgroups {
+            Some(cgroups) => {
+                let limits = limits(plan, child)?;
+                let name = cgroup_name(child, children);
+                Some(ChildCgroup::new(cgroups.clone(), &name, limits))
+            }
+            None => None,
+        };
+        let command = move || command(&program, &arguments);
+        let mut member = Member::child_in(&child.member, cgroup, command);
+        member = member.after(listeners.to_vec());
+        if !ingests(child) {
+            member = member.after(ingesting.clone());
         }
-    });
-    Ok(members.collect())
+        members.push(member);
+    }
+    Ok(members)
+}
+
+/// The cgroups of the children, below that of this process, or why there are none. `None` without children.
+pub(super) fn cgroups(children: &[PlacedChild]) -> Option<Result<Hierarchy, String>> {
+    if children.is_empty() {
+        return None;
+    }
+    match Hierarchy::open_exclusive("davy") {
+        Ok(cgroups) => {
+            let missing = cgroups.missing();
+            if !missing.is_empty() {
+                tracing::warn!(
+                    ?missing,
+                    "controllers of cgroups are missing; what they limit is not limited"
+                );
+            }
+            Some(Ok(cgroups))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "child processes are neither limited nor counted by cgroups");
+            Some(Err(error.to_string()))
+        }
+    }
+}
+
+/// The limits of a child that isolates one member; none for others.
+fn limits(plan: &Plan, child: &PlacedChild) -> Result<Limits, Failure> {
+    match child.placement.members.as_slice() {
+        [member] => Ok(member_settings::limits(&plan.loaded, *member)?),
+        _ => Ok(Limits::default()),
+    }
+}
+
+/// The longest name that the kernel and its tools show well.
+const CGROUP_NAME_BYTES_MAX: usize = 128;
+
+/// The members of a child, or the name of its process if that would be too long or is that of another child.
+fn cgroup_name(child: &PlacedChild, children: &[PlacedChild]) -> String {
+    let members = |child: &PlacedChild| {
+        let names = child.placement.members.iter().map(|member| member.name());
+        names.collect::<Vec<_>>().join("+")
+    };
+    let name = members(child);
+    let same = children
+        .iter()
+        .filter(|other| members(other) == name)
+        .count();
+    if same == 1 && (1..=CGROUP_NAME_BYTES_MAX).contains(&name.len()) {
+        return name;
+    }
+    child.placement.process.replace('/', "-")
 }
 
 fn arguments(plan: &Plan, id: Ulid, child: &PlacedChild, archive: &str) -> Vec<String> {

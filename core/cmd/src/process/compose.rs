@@ -14,6 +14,7 @@ use crate::hostname::hostname;
 use crate::http::ChildClient;
 use davy_archive::Archive;
 use davy_base::{Clock, Random};
+use davy_cgroup::Hierarchy;
 use davy_control::gc::CollectorMetrics;
 use davy_control::{
     Access, AccessOptions, Control, ControlOptions, DebugPort, Endpoints, Fleet, Identity, Metrics,
@@ -32,6 +33,8 @@ pub(crate) struct Composed {
     pub(crate) store: Store,
     /// Set if a local member works on the archive.
     pub(crate) archive: Option<Archive>,
+    /// The cgroups of its child processes.
+    pub(crate) cgroups: Option<Hierarchy>,
     /// Removed on drop.
     _sockets: Option<SocketFolder>,
 }
@@ -59,6 +62,7 @@ pub(crate) fn compose(
     let connections_max = CONTROL_CONNECTIONS + budgets.values().sum::<u32>();
     let store = storage::open_store(config, connections_max, &clock)?;
     let (children, sockets) = children::place(plan, id)?;
+    let cgroups = children::cgroups(&children);
     let handle = profiler.as_ref().map(Profiler::handle);
 
     let unregistered =
@@ -171,6 +175,7 @@ pub(crate) fn compose(
         id,
         children,
         clients,
+        cgroups: cgroups.clone(),
         access,
         clock: clock.clone(),
         stop: stop.clone(),
@@ -182,6 +187,7 @@ pub(crate) fn compose(
         control,
         store,
         archive,
+        cgroups: cgroups.and_then(Result::ok),
         _sockets: sockets,
     })
 }
@@ -250,6 +256,7 @@ fn process(
         parts.plan,
         id,
         &parts.children,
+        parts.cgroups.as_ref(),
         listeners.archive_at,
         &listener_names,
     )?;

@@ -8,6 +8,7 @@ use davy_archive::Archive;
 use davy_archive::recording::RuleRunner;
 use davy_arclamp::Stream;
 use davy_base::Clock;
+use davy_cgroup::Hierarchy;
 use davy_control::gc::CollectorMetrics;
 use davy_control::{Access, Control, Endpoints, Metrics};
 use davy_render::Renderer;
@@ -47,6 +48,8 @@ pub(super) struct Parts<'a> {
     pub(super) children: Vec<PlacedChild>,
     /// Clients of the children, by process name.
     pub(super) clients: BTreeMap<String, ChildClient>,
+    /// The cgroups of the children, or why there are none; `None` without children.
+    pub(super) cgroups: Option<Result<Hierarchy, String>>,
     pub(super) access: Access,
     pub(super) clock: Clock,
     pub(super) stop: Stop,

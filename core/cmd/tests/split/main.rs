@@ -1,6 +1,7 @@
 //! End-to-end tests of fleets: one suite for every placement, and the faults of a fleet.
 
 mod bad_input;
+mod cgroups;
 mod database;
 mod drill;
 mod faults;

@@ -1,5 +1,6 @@
 //! The lists of members and endpoints that `davy members`, `davy top` and the page show.
 
+use crate::cgroup_report::CgroupReport;
 use crate::control::Control;
 use crate::fleet::AgedReport;
 use crate::parameters::Parameters;
@@ -122,7 +123,23 @@ impl Control {
                 })
                 .collect::<Vec<_>>()
         };
-        fleet.reports.into_iter().flat_map(rows).collect()
+        let mut rows: Vec<MemberRow> = fleet.reports.into_iter().flat_map(rows).collect();
+        share_cgroups(&mut rows);
+        rows
+    }
+}
+
+/// Gives the members of a child process its cgroup, which the process reports that started it.
+fn share_cgroups(rows: &mut [MemberRow]) {
+    let supervised = rows.iter().filter_map(|row| {
+        let child = (row.host.clone(), row.member.child_pid?);
+        Some((child, row.member.cgroup.clone()?))
+    });
+    let cgroups: BTreeMap<(String, u32), CgroupReport> = supervised.collect();
+    for row in rows {
+        if row.member.cgroup.is_none() {
+            row.member.cgroup = cgroups.get(&(row.host.clone(), row.pid)).cloned();
+        }
     }
 }
 
@@ -166,6 +183,8 @@ fn by_member(rows: Vec<MemberRow>) -> Vec<MemberRow> {
         sum.usage.add(&member.usage);
         sum.restarts += member.restarts;
         sum.leaked += member.leaked;
+        // Each process has one of its own, and processes may share a machine's memory.
+        sum.cgroup = None;
         if sum.state == "ready" && member.state != "ready" {
             sum.state = member.state;
             sum.since = member.since;

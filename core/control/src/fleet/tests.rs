@@ -31,6 +31,7 @@ async fn report_and_run(store: &Store, at: Timestamp) {
         restarts: 0,
         leaked: 0,
         child_pid: None,
+        cgroup: None,
         error: None,
         note: None,
         connections: None,

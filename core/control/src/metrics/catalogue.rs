@@ -84,6 +84,36 @@ const OWN: &[MetricEntry] = &[
         "Bytes allocated",
     ),
     counter(
+        "davy_member_cgroup_cpu_seconds_total",
+        &["member"],
+        "CPU time of the cgroup of the child process that the member supervises, since its last start",
+    ),
+    counter(
+        "davy_member_cgroup_io_bytes_total",
+        &["member", "direction"],
+        "Bytes that the cgroup of the child process read from or wrote to block devices",
+    ),
+    gauge(
+        "davy_member_cgroup_memory_bytes",
+        &["member"],
+        "Memory of the cgroup of the child process, caches of files included",
+    ),
+    gauge(
+        "davy_member_cgroup_memory_max_bytes",
+        &["member"],
+        "Limit of the memory of the child process; absent without one",
+    ),
+    gauge(
+        "davy_member_cgroup_pids",
+        &["member"],
+        "Processes and threads of the cgroup of the child process",
+    ),
+    counter(
+        "davy_member_cgroup_pressure_seconds_total",
+        &["member", "resource"],
+        "Time in which at least one process of the cgroup waited for cpu, memory or io; only with cgroup v2",
+    ),
+    counter(
         "davy_member_cpu_seconds_total",
         OPERATION,
         "CPU time, measured at each poll",
@@ -102,6 +132,11 @@ const OWN: &[MetricEntry] = &[
         "davy_member_leaked_tasks_total",
         &["member"],
         "Tasks that outlived their member and were cancelled",
+    ),
+    counter(
+        "davy_member_oom_kills_total",
+        &["member"],
+        "Processes of the child process's cgroup that the kernel killed because memory ran out",
     ),
     histogram(
         "davy_member_poll_duration_seconds",

@@ -59,7 +59,7 @@ impl Families<'_> {
         Ok(())
     }
 
-    fn counter(&self, labels: &[(&str, &str)], value: f64) -> Metric {
+    pub(super) fn counter(&self, labels: &[(&str, &str)], value: f64) -> Metric {
         let mut counter = Counter::default();
         counter.set_value(value);
         let mut metric = self.metric(labels);

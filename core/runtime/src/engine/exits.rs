@@ -106,6 +106,7 @@ impl Engine {
             Ending::Failed(_)
             | Ending::Exited(_)
             | Ending::Killed(_)
+            | Ending::OutOfMemory(_)
             | Ending::Overran(_)
             | Ending::Forced
             | Ending::Hung => Failure::Failed,

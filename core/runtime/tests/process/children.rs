@@ -32,6 +32,12 @@ fn as_a_child() {
             park();
         }
         "mute" => park(),
+        "hungry" => {
+            notify_ready().expect("the supervisor listens");
+            // Written, so that the kernel has to provide it.
+            std::hint::black_box(vec![1_u8; 1 << 30]);
+            park();
+        }
         "supervisor" => supervise(),
         "orphaning" => {
             let mut orphan = role("mute").into_std();
@@ -103,7 +109,7 @@ fn next_line(output: &mut impl BufRead) -> String {
     }
 }
 
-fn role(name: &str) -> Command {
+pub(super) fn role(name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this test"));
     command
         .args([
@@ -133,7 +139,7 @@ fn pid(states: &States) -> Option<u32> {
 /// Children run in real time.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-async fn until(states: &States, name: &str, state: State) {
+pub(super) async fn until(states: &States, name: &str, state: State) {
     let waited = clock()
         .timeout(TIMEOUT, crate::until(states, name, state))
         .await;
@@ -144,7 +150,7 @@ async fn until(states: &States, name: &str, state: State) {
     );
 }
 
-async fn ended(running: Running) -> Trace {
+pub(super) async fn ended(running: Running) -> Trace {
     let ended = clock().timeout(TIMEOUT, crate::ended(running)).await;
     ended.expect("the process ends")
 }

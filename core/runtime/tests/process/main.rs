@@ -1,5 +1,6 @@
 //! What the supervisor guarantees: order, restarts, deadlines, commands, children.
 
+mod cgroups;
 mod children;
 mod commands;
 mod failures;

@@ -4,9 +4,7 @@ use super::spec::{Program, Spec};
 use crate::runtime::{process, runc};
 use davy_base::Clock;
 use davy_cgroup::Cgroup;
-use std::ffi::CString;
 use std::io::{self, PipeReader, pipe};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -46,7 +44,7 @@ impl Running {
                     .stderr(to_stderr)
                     .process_group(0);
                 if let Some(cgroup) = &spec.cgroup {
-                    join(&mut command, cgroup)?;
+                    cgroup.enter(&mut command).map_err(io::Error::other)?;
                 }
                 let child = command.spawn();
                 let failed = |error| io::Error::other(format!("cannot start {path:?}: {error}"));
@@ -131,29 +129,4 @@ fn kill_all(spec: &Spec) {
 fn exit_code(status: ExitStatus) -> i32 {
     let signal = status.signal().map(|signal| 128 + signal);
     status.code().or(signal).unwrap_or(1)
-}
-
-/// Lets a command join a cgroup before its program starts, so that nothing of it runs outside.
-fn join(command: &mut Command, cgroup: &Cgroup) -> io::Result<()> {
-    let paths: Vec<CString> = cgroup
-        .join_files()
-        .map(|path| CString::new(path.as_os_str().as_bytes()))
-        .collect::<Result<_, _>>()?;
-    let join = move || {
-        for path in &paths {
-            // SAFETY: open, write and close may be called between fork and exec; the strings were made before and
-            // end with a zero byte.
-            unsafe {
-                let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-                if file < 0 || libc::write(file, c"0".as_ptr().cast(), 1) < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                libc::close(file);
-            }
-        }
-        Ok(())
-    };
-    // SAFETY: the closure only makes system calls and reads memory that was allocated before.
-    unsafe { command.pre_exec(join) };
-    Ok(())
 }
