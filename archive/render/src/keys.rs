@@ -85,6 +85,11 @@ impl SiteKeys {
         folder.join(level(period)).join(file)
     }
 
+    /// Whether a key is that of a log.
+    pub(crate) fn is_log(&self, key: &Path) -> bool {
+        key.prefix_matches(&self.tenant.clone().join(LOGS))
+    }
+
     /// The key of a link of a page of a day: relative to its folder, and never out of the two folders.
     pub(crate) fn linked(&self, link: &str) -> Option<Path> {
         let (folder, rest) = match link.strip_prefix("../../logs/") {

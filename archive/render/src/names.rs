@@ -6,7 +6,7 @@
 use crate::span::Span;
 use davy_archive::key::encode;
 use davy_archive::types::{SHORT, TypeFilter, TypeId};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Maximum length of a part, in bytes: file systems allow names of 255.
 const PART_BYTES: usize = 64;
@@ -76,18 +76,29 @@ fn short(part: String) -> String {
     format!("{}={hash:032x}", &part[..PART_BYTES - HASH_BYTES])
 }
 
-/// The name of a profile type in names of artefacts: the short name that queries use, or the sample type and a hash of the
-/// id. It depends on nothing else, so it is the same in all hours.
+/// The name of a profile type in names of artefacts: the short name that queries use, or the parts of the id, joined by `-`:
+/// `php-requests-count`, or `age-count` if the name of the profile and of its samples are the same. What the period
+/// measures and its unit follow if the id has them. It depends on nothing else, so it is the same in all hours. How many
+/// parts there are tells which, so different types have different names.
 pub fn type_name(id: &str) -> String {
     for known in &SHORT {
         if TypeFilter::Short(known).matches(id) {
             return known.names[0].to_owned();
         }
     }
-    let sample = short(encode_dots(&TypeId::parse(id).sample));
     // The same type can be written in two ways.
-    let hash = xxh3_64(TypeId::parse(id).to_string().as_bytes());
-    format!("{sample}-{:08x}", hash >> 32)
+    let of = TypeId::parse(id);
+    let mut parts = vec![&of.sample, &of.unit];
+    if of.name != of.sample {
+        parts.insert(0, &of.name);
+    }
+    if !of.period.is_empty() || !of.period_unit.is_empty() {
+        parts.extend([&of.period, &of.period_unit]);
+    }
+    let parts = parts
+        .into_iter()
+        .map(|part| encode_dots(part).replace('-', "=2d"));
+    short(parts.collect::<Vec<_>>().join("-"))
 }
 
 /// The types of a service that have one name.
@@ -195,8 +206,34 @@ mod tests {
     fn type_has_the_same_short_name_in_every_form() {
         assert_eq!(type_name(CPU), "cpu");
         assert_eq!(type_name("cpu:cpu:nanoseconds::"), "cpu");
-        let other = type_name("php:requests:count::");
-        assert!(other.starts_with("requests-"), "{other}");
-        assert_ne!(other, type_name("php:requests:count:wall:nanoseconds"));
+        let pairs = [
+            ("age:age:count::", "age-count"),
+            ("php:requests:count::", "php-requests-count"),
+            ("php:php:requests:count:", "php-requests-count-"),
+            (
+                "php:requests:count:wall:nanoseconds:delta",
+                "php-requests-count-wall-nanoseconds",
+            ),
+            (
+                "requests:requests:count:wall:nanoseconds",
+                "requests-count-wall-nanoseconds",
+            ),
+            ("a-b:c:d::", "a=2db-c-d"),
+            ("a:b-c:d::", "a-b=2dc-d"),
+            ("a.b:../c:d/s::", "a=2eb-=2e=2e=2fc-d=2fs"),
+            ("odd", "odd--"),
+        ];
+        for (id, expected) in pairs {
+            assert_eq!(type_name(id), expected);
+        }
+        let long = |end: &str| type_name(&format!("{}{end}:s:u::", "x".repeat(80)));
+        assert!(long("a").len() <= PART_BYTES && long("a") != long("b"));
+    }
+
+    #[test]
+    fn no_other_type_has_a_short_name() {
+        // A name that is made of parts has a hyphen.
+        let all = SHORT.iter().flat_map(|known| known.names);
+        assert_eq!(all.filter(|name| name.contains('-')).count(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::due::{Due, Shown, Stated, due, due_since, shown};
 use crate::error::Result;
-use crate::keys::{SiteKeys, hour_of_page, page_name};
+use crate::keys::{SiteKeys, page_name};
 use crate::page;
 use crate::presence::Share;
 use crate::renderer::{Rendered, Renderer};
@@ -12,8 +12,6 @@ use davy_archive::bucket::ReadError;
 use davy_archive::key::{Day, Hour, Tenant};
 use davy_archive::rule::day::DayListing;
 use davy_base::Timestamp;
-use object_store::path::Path;
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -54,7 +52,7 @@ fn identity(day: Day, listing: &DayListing, closed: usize) -> u128 {
 }
 
 impl Renderer {
-    fn site(&self, tenant: &Tenant) -> Site<'_> {
+    pub(crate) fn site(&self, tenant: &Tenant) -> Site<'_> {
         let bucket = self.archive.bucket();
         Site {
             bucket,
@@ -261,73 +259,6 @@ impl Renderer {
             site.calendar(&days).await?;
         }
         self.known().calendars.insert(tenant.clone(), now);
-        Ok(())
-    }
-
-    /// Deletes artefacts that are older than the level that they show. A page that leads to something is written before
-    /// that is deleted, so that links never lead nowhere.
-    async fn expire(
-        &self,
-        site: &Site<'_>,
-        tenant: &Tenant,
-        days: &mut BTreeSet<Day>,
-    ) -> Result<()> {
-        let now = self.options.clock.now();
-        let levels = self.options.levels.with_accepted(self.options.accepted);
-        let is_gone = |day: &Day| day.end().plus(levels.days) <= now;
-        let gone: Vec<Day> = days.iter().copied().filter(is_gone).collect();
-        if !gone.is_empty() {
-            days.retain(|day| !is_gone(day));
-            site.calendar(days).await?;
-        }
-        for day in gone {
-            let hours = site.pages(day).await?;
-            for hour in hours.keys().filter_map(|name| hour_of_page(day, name)) {
-                self.delete(site, hour.into()).await?;
-            }
-            self.delete(site, day.into()).await?;
-            site.bucket.delete(&site.keys.index(day)).await?;
-        }
-        let expired: Vec<Day> = {
-            let mut known = self.known();
-            let clean = known.expired.entry(tenant.clone()).or_default();
-            clean.retain(|day| days.contains(day));
-            let is_over = |day: &&Day| day.end().plus(levels.hours) <= now;
-            let over = days.iter().filter(is_over);
-            over.filter(|day| !clean.contains(day)).copied().collect()
-        };
-        for day in expired {
-            let pages = site.pages(day).await?;
-            let hours: Vec<Hour> = pages
-                .keys()
-                .filter_map(|name| hour_of_page(day, name))
-                .collect();
-            if !hours.is_empty() {
-                site.index(day, &BTreeSet::new()).await?;
-            }
-            for hour in hours {
-                self.delete(site, hour.into()).await?;
-            }
-            if let Some(clean) = self.known().expired.get_mut(tenant) {
-                clean.insert(day);
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes the artefacts that the page of a period lists, and then the page.
-    async fn delete(&self, site: &Site<'_>, period: Span) -> Result<()> {
-        let key = site.keys.page(period);
-        let Some(html) = site.read(&key).await? else {
-            return Ok(());
-        };
-        let keys: Vec<Path> = page::links(&html)
-            .filter_map(|link| site.keys.linked(link))
-            .collect();
-        site.bucket.delete_many(&keys).await?;
-        site.bucket.delete(&key).await?;
-        self.metrics.deleted.inc_by(keys.len() as u64 + 1);
-        tracing::debug!(day = %period.day(), objects = keys.len(), "expired flame graphs deleted");
         Ok(())
     }
 }

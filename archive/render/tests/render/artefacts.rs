@@ -1,7 +1,7 @@
 //! What artefacts show, and when they are written.
 
 use crate::support::{HOUR, MINUTE, Objects, Sample, World, has_extension, unpacked};
-use davy_render::{Focus, RenderOptions, RenderRange};
+use davy_render::{Focus, RenderOptions, RenderRange, Renderer};
 use object_store::memory::InMemory;
 use std::sync::Arc;
 use std::time::Duration;
@@ -326,6 +326,30 @@ async fn odd_names_stay_in_their_folder_and_are_shown_escaped() {
     assert!(log.starts_with("a%3Bb;"), "{log}");
 }
 
+/// What is listed before it is deleted is what is missing afterwards, with its size.
+async fn retain(world: &World, renderer: &Renderer, reason: &str) -> Objects {
+    let before = world.written().await;
+    let listed = renderer.retain(true).await.expect("a listing");
+    assert_eq!(world.written().await, before, "a dry run");
+    assert_eq!(renderer.retain(false).await.expect("deleted"), listed);
+    let after = world.written().await;
+    let missing = before.iter().filter(|(key, _)| !after.contains_key(*key));
+    let name = |key: &String| key.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut missing: Vec<(String, u64)> = missing
+        .map(|(key, bytes)| (name(key), bytes.len() as u64))
+        .collect();
+    missing.sort();
+    let mut named: Vec<(String, u64)> = listed
+        .iter()
+        .map(|of| (of.name.clone(), of.bytes))
+        .collect();
+    named.sort();
+    assert_eq!(named, missing);
+    let reasons = listed.iter().map(|of| of.reason);
+    assert!(reasons.clone().all(|of| of == reason), "{listed:?}");
+    after
+}
+
 #[tokio::test]
 async fn artefacts_are_deleted_with_the_level_that_they_show() {
     let world = World::new();
@@ -341,9 +365,9 @@ async fn artefacts_are_deleted_with_the_level_that_they_show() {
         (count(&before, "/hourly/"), count(&before, "/daily/")),
         (9, 9)
     );
+    assert_eq!(renderer.retain(true).await.expect("a listing"), []);
     world.clock.advance(Duration::from_hours(24 * 91));
-    world.render_with(&renderer).await;
-    let hours_gone = world.written().await;
+    let hours_gone = retain(&world, &renderer, "older than archive.hours_retention").await;
     assert_eq!(
         (
             count(&hours_gone, "/hourly/"),
@@ -353,8 +377,7 @@ async fn artefacts_are_deleted_with_the_level_that_they_show() {
     );
     crate::pages::check_links(&hours_gone);
     world.clock.advance(Duration::from_hours(24 * 650));
-    world.render_with(&renderer).await;
-    let gone = world.written().await;
+    let gone = retain(&world, &renderer, "older than archive.days_retention").await;
     let keys: Vec<&String> = gone.keys().collect();
     assert_eq!(keys, ["davy/anonymous/flamegraphs/index.html"]);
 }

@@ -66,7 +66,7 @@ impl RenderArguments {
 
 pub(super) fn run(arguments: &RenderArguments) -> Result<(), Failure> {
     let range = arguments.range()?;
-    let all = with_renderer(&arguments.options.flags, async |renderer| {
+    let all = with_renderer(&arguments.options.flags, async |_, renderer| {
         let bar = bar("rendering {wide_bar} {pos}/{len} days");
         let progress = |done, total| {
             bar.set_length(total);

@@ -3,21 +3,25 @@
 use super::options::ArchiveOptions;
 use super::output::{failed, print_json};
 use crate::failure::Failure;
-use crate::process::with_archive;
+use crate::process::with_renderer;
 use crate::stdout::print;
 use davy_archive::compact::{Outcome, Retained};
 use davy_profile::units;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 pub(super) fn run(dry_run: bool, options: &ArchiveOptions) -> Result<(), Failure> {
-    let all = with_archive(&options.flags, async |archive| {
+    let (all, rendered) = with_renderer(&options.flags, async |archive, renderer| {
         let done = archive.compactor().retain(dry_run).await;
-        done.map_err(failed("cannot list the archive"))
+        let all = done.map_err(failed("cannot list the archive"))?;
+        let rendered = renderer.retain(dry_run).await;
+        let failed = Failure::because("cannot delete rendered flame graphs");
+        Ok((all, rendered.map_err(failed)?))
     })?;
     if options.json {
-        print_json(&all)?;
+        print_json(&rows(&all, &rendered, dry_run))?;
     } else {
-        print(&table(&all, dry_run))?;
+        print(&table(&all, &rendered, dry_run))?;
     }
     let failures: Vec<&String> = all
         .iter()
@@ -37,7 +41,40 @@ pub(super) fn run(dry_run: bool, options: &ArchiveOptions) -> Result<(), Failure
     }
 }
 
+/// A row of the JSON: a block or segment, or a rendered object, which has the same fields.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Row<'a> {
+    Stored(&'a Retained),
+    Rendered {
+        #[serde(flatten)]
+        of: &'a davy_render::Retained,
+        rule: &'a str,
+        series: usize,
+        outcome: Outcome,
+    },
+}
+
+fn rows<'a>(
+    all: &'a [Retained],
+    rendered: &'a [davy_render::Retained],
+    dry_run: bool,
+) -> Vec<Row<'a>> {
+    let rendered = rendered.iter().map(|of| Row::Rendered {
+        of,
+        rule: "",
+        series: 0,
+        outcome: if dry_run {
+            Outcome::Due
+        } else {
+            Outcome::Deleted
+        },
+    });
+    all.iter().map(Row::Stored).chain(rendered).collect()
+}
+
 /// What is deleted or kept for the same reason.
+#[derive(Default)]
 struct Line<'a> {
     count: usize,
     bytes: u64,
@@ -46,23 +83,36 @@ struct Line<'a> {
     last: &'a str,
 }
 
+impl<'a> Line<'a> {
+    fn add(&mut self, (bytes, series, period): (u64, usize, &'a str)) {
+        self.count += 1;
+        self.bytes += bytes;
+        self.series += series;
+        self.last = self.last.max(period);
+        self.first = if self.count == 1 {
+            period
+        } else {
+            self.first.min(period)
+        };
+    }
+}
+
 /// One line for each tenant, kind and reason.
-fn table(all: &[Retained], dry_run: bool) -> String {
+fn table(all: &[Retained], rendered: &[davy_render::Retained], dry_run: bool) -> String {
     let mut lines: BTreeMap<(&str, &str, &str, &str), Line<'_>> = BTreeMap::new();
     for of in all {
         let key = (of.tenant.as_str(), of.kind, of.reason, of.rule.as_str());
-        let line = lines.entry(key).or_insert(Line {
-            count: 0,
-            bytes: 0,
-            series: 0,
-            first: &of.period,
-            last: &of.period,
-        });
-        line.count += 1;
-        line.bytes += of.bytes;
-        line.series += of.series;
-        line.first = line.first.min(&of.period);
-        line.last = line.last.max(&of.period);
+        let line = lines.entry(key).or_default();
+        line.add((of.bytes, of.series, &of.period));
+    }
+    for of in rendered {
+        let kind = match of.kind {
+            "log" => "folded log",
+            "page" => "page of flame graphs",
+            _ => "flame graph",
+        };
+        let line = lines.entry((&of.tenant, kind, of.reason, "")).or_default();
+        line.add((of.bytes, 0, &of.period));
     }
     let mut text = String::new();
     for ((tenant, kind, reason, rule), line) in lines {
@@ -84,9 +134,13 @@ fn table(all: &[Retained], dry_run: bool) -> String {
     }
     let is_gone = |of: &&Retained| matches!(of.outcome, Outcome::Deleted | Outcome::Due);
     let gone: Vec<&Retained> = all.iter().filter(is_gone).collect();
-    let bytes = gone.iter().map(|of| of.bytes).sum::<u64>();
+    let bytes = gone
+        .iter()
+        .map(|of| of.bytes)
+        .chain(rendered.iter().map(|of| of.bytes));
+    let size = units::bytes(bytes.sum::<u64>() as f64);
     let verb = if dry_run { "would delete" } else { "deleted" };
-    let (count, size) = (gone.len(), units::bytes(bytes as f64));
+    let count = gone.len() + rendered.len();
     text.push_str(&format!(
         "{verb} {} with {size}\n",
         units::count(count, "item", "items")

@@ -190,12 +190,12 @@ pub(crate) fn with_old_archive<T>(
 /// Runs a command with the renderer of the configuration, without a server.
 pub(crate) fn with_renderer<T>(
     flags: &Flags,
-    command: impl AsyncFnOnce(&Renderer) -> Result<T, Failure>,
+    command: impl AsyncFnOnce(&Archive, &Renderer) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     with_config(flags, Duration::ZERO, async |archive, config| {
         let (clock, random) = (Clock::system(), Random::system());
         let renderer = renderer(config, archive, &clock, random, &Registry::new())?;
-        command(&renderer).await
+        command(archive, &renderer).await
     })
 }
 
