@@ -13,6 +13,7 @@ mod label_sets;
 mod memory;
 mod names;
 mod open;
+mod push;
 mod sample_types;
 mod service;
 mod suffix;
@@ -21,9 +22,9 @@ mod symbols;
 mod tenant;
 
 pub use body::read as read_body;
-pub use decode::{Format, Push, WindowIdentity};
 pub use http::router;
 pub use memory::Reservation;
+pub use push::{Format, Push, WindowIdentity};
 pub use sample_types::SampleTypes;
 pub use service::Ingest;
 pub use symbol_store::{StoredSymbols, SymbolStore};

@@ -1,15 +1,11 @@
 //! Collects the lines of a channel into windows, in bounded memory.
 
+use crate::builder::Builder;
 use crate::channel::Channel;
-use crate::entry_point::entry_point;
 use crate::line::{self, Fault};
 use davy_base::Timestamp;
-use davy_profile::{LabelSetId, NodeId, Profile, folded};
+use davy_profile::Profile;
 use rustc_hash::FxHashMap;
-
-/// Maximum number of entry points of a window. Those that come later have none, so that names made up by visitors
-/// cannot fill the archive with series.
-const ENTRY_POINTS: usize = 200;
 
 /// Memory of a stack besides its text, in bytes, about.
 const OVERHEAD: usize = 64;
@@ -108,110 +104,12 @@ impl Window {
     }
 }
 
-/// Adds stacks to a profile, each with its entry point as the label `member`.
-pub(crate) struct Builder {
-    profile: Profile,
-    entry_points: FxHashMap<Box<str>, LabelSetId>,
-    /// The location of each frame by its text; none for a text that stands for no frame.
-    locations: FxHashMap<Box<[u8]>, Option<u32>>,
-    /// The stack that was added last, and after each of its frames the length of the text and the node.
-    last: Vec<u8>,
-    path: Vec<(usize, NodeId)>,
-}
-
-impl Builder {
-    pub(crate) fn new(profile: Profile) -> Self {
-        Self {
-            profile,
-            entry_points: FxHashMap::default(),
-            locations: FxHashMap::default(),
-            last: Vec::new(),
-            path: Vec::new(),
-        }
-    }
-
-    /// Number of nodes.
-    pub(crate) fn nodes(&self) -> usize {
-        self.profile.stacks.len()
-    }
-
-    pub(crate) fn finish(self) -> Profile {
-        self.profile
-    }
-
-    /// Adds a stack, root first. Frames that the last stack had are not looked up again, which are most of them if the
-    /// stacks are sorted.
-    pub(crate) fn add(&mut self, stack: &[u8], count: i64) {
-        let same = common(&self.last, stack);
-        // A frame is the same if it ends at the same place in both.
-        let ends_here = |end: usize| end <= same && (end == stack.len() || stack[end] == b';');
-        let kept = self.path.partition_point(|(end, _)| ends_here(*end));
-        self.path.truncate(kept);
-        let (mut at, mut node) = match self.path.last() {
-            Some((end, node)) => ((end + 1).min(stack.len() + 1), *node),
-            None => (0, NodeId::ROOT),
-        };
-        while at <= stack.len() {
-            let rest = &stack[at..];
-            let length = memchr::memchr(b';', rest).unwrap_or(rest.len());
-            if let Some(location) = self.location(&rest[..length]) {
-                node = self.profile.stacks.child(node, location);
-            }
-            at += length;
-            self.path.push((at, node));
-            at += 1;
-        }
-        self.last.clear();
-        self.last.extend_from_slice(stack);
-        let first = stack.split(|byte| *byte == b';').next().unwrap_or_default();
-        let first = String::from_utf8_lossy(first);
-        let labels = self.labels(entry_point(&first));
-        self.profile.add_sample(node, labels, &[count]);
-    }
-
-    fn location(&mut self, frame: &[u8]) -> Option<u32> {
-        if let Some(known) = self.locations.get(frame) {
-            return *known;
-        }
-        let text = String::from_utf8_lossy(frame);
-        // A frame has no separator, so it has one name.
-        let name = folded::frames(&text).next();
-        let location = name.map(|name| self.profile.named_location(&name));
-        self.locations.insert(frame.into(), location);
-        location
-    }
-
-    fn labels(&mut self, entry_point: Option<&str>) -> LabelSetId {
-        let Some(name) = entry_point else {
-            return self.profile.text_labels(&[]);
-        };
-        if let Some(known) = self.entry_points.get(name) {
-            return *known;
-        }
-        if self.entry_points.len() == ENTRY_POINTS {
-            return self.profile.text_labels(&[]);
-        }
-        let labels = self.profile.text_labels(&[("member", name)]);
-        self.entry_points.insert(name.into(), labels);
-        labels
-    }
-}
-
-/// The length of what both begin with.
-fn common(a: &[u8], b: &[u8]) -> usize {
-    const STEP: usize = 32;
-    let chunks = a.chunks_exact(STEP).zip(b.chunks_exact(STEP));
-    let equal = chunks.take_while(|(a, b)| a == b).count() * STEP;
-    let rest = a[equal..].iter().zip(&b[equal..]);
-    equal + rest.take_while(|(a, b)| a == b).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builder::ENTRY_POINTS;
     use davy_profile::FlameTree;
     use davy_profile::flame::Grain;
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     fn collector() -> Collector {
@@ -245,39 +143,6 @@ mod tests {
         assert_eq!(profile.duration_nanos, 10_000_000_000);
         assert_eq!(of.bytes(), 0);
         assert_eq!(of.take(Timestamp::EPOCH).profile().sample_count(), 0);
-    }
-
-    #[test]
-    fn builder_makes_of_any_lines_what_a_plain_one_does() {
-        let mut random = davy_base::Random::seeded(3);
-        let frames = ["i.php", "a", "ab", "b", "a b", "", "ü"];
-        let mut lines = Vec::new();
-        for _ in 0..500 {
-            let depth = 1 + random.below(6);
-            let stack = (0..depth).map(|_| frames[random.below(frames.len() as u64) as usize]);
-            lines.push(stack.collect::<Vec<_>>().join(";"));
-        }
-        let mut builder = Builder::new(Channel::named("x").profile());
-        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
-        for line in lines.iter().filter(|line| !line.is_empty()) {
-            builder.add(line.as_bytes(), 1);
-            *expected.entry(line.clone()).or_default() += 1;
-        }
-        let profile = builder.finish();
-        let mut got: BTreeMap<String, i64> = BTreeMap::new();
-        for sample in 0..profile.sample_count() {
-            let stack = profile.stacks.leaf_to_root(profile.samples.stacks[sample]);
-            let names: Vec<&str> = stack
-                .map(|location| {
-                    let location = &profile.locations[location as usize];
-                    let line = &profile.lines_of(location)[0];
-                    profile.text(profile.functions[line.function as usize].name)
-                })
-                .collect();
-            let stack = names.into_iter().rev().collect::<Vec<_>>().join(";");
-            *got.entry(stack).or_default() += profile.values(sample)[0];
-        }
-        assert_eq!(got, expected);
     }
 
     #[test]

@@ -11,8 +11,8 @@ mod select;
 pub use log_name::LogName;
 pub use select::{LogFile, Skipped, find};
 
+use crate::builder::Builder;
 use crate::channel::Channel;
-use crate::collector::Builder;
 use crate::line;
 use bytes::Bytes;
 use davy_archive::bucket::ReadError;
@@ -20,20 +20,19 @@ use davy_archive::ingest::{Format, Push, SampleTypes, WindowIdentity};
 use davy_archive::key::{Tenant, encode};
 use davy_archive::{Archive, Progress};
 use davy_base::Timestamp;
-use davy_profile::pprof;
+use davy_profile::{Limits, pprof};
 use futures_util::TryStreamExt;
 use futures_util::stream;
 use reader::Lines;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
-/// Number of nodes at which a part of a log is pushed. A node takes about 60 bytes here and again in the archive.
-const NODES: usize = 200_000;
-/// Number of stacks at which a part of a log is pushed.
-const STACKS: usize = 50_000;
-/// Number of parts that wait for the archive at a time.
+/// Number of nodes at which a part of a log is stored. A node takes about 100 bytes until then.
+const NODES: usize = 400_000;
+/// Number of stacks at which a part of a log is stored.
+const STACKS: usize = 200_000;
+/// Number of parts that are stored at a time, while the next one is read.
 const AT_ONCE: usize = 2;
 
 /// Why an import stopped.
@@ -84,30 +83,15 @@ pub async fn import(
     logs: &[LogFile],
     progress: Progress<'_>,
 ) -> Result<ImportReport, ImportError> {
-    let drain = CancellationToken::new();
-    let ingest = archive.ingest();
-    let work = async {
-        // Before the flush loop runs, a push is refused.
-        while !ingest.is_accepting() {
-            tokio::task::yield_now().await;
-        }
-        let mut report = ImportReport::default();
-        let whole = logs.iter().map(|log| log.bytes).sum();
-        let mut read = 0;
-        for log in logs {
-            one(archive, tenant, service, log, &mut report).await?;
-            read += log.bytes;
-            progress(read, whole);
-        }
-        Ok(report)
-    };
-    let work = async {
-        let done = work.await;
-        drain.cancel();
-        done
-    };
-    let ((), done) = tokio::join!(archive.ingest().run(drain.clone()), work);
-    done
+    let mut report = ImportReport::default();
+    let whole = logs.iter().map(|log| log.bytes).sum();
+    let mut read = 0;
+    for log in logs {
+        one(archive, tenant, service, log, &mut report).await?;
+        read += log.bytes;
+        progress(read, whole);
+    }
+    Ok(report)
 }
 
 async fn one(
@@ -156,15 +140,13 @@ async fn one(
             .into(),
             identity: WindowIdentity::Client(format!("arclamp:{name}:{}", part.number)),
             span: Some((start, start.plus(duration))),
-            format: Format::Pprof(SampleTypes::default()),
+            format: part.format,
             body: part.body,
         };
         let (ingest, name) = (archive.ingest(), name.clone());
         async move {
-            let stored = ingest.push(tenant, vec![(String::new(), push)]).await;
-            stored
-                .map(drop)
-                .map_err(|error| ImportError::Store(name, error))
+            let stored = ingest.store(tenant, push).await;
+            stored.map_err(|error| ImportError::Store(name, error))
         }
     };
     pushes.try_for_each_concurrent(AT_ONCE, store).await?;
@@ -188,9 +170,10 @@ async fn one(
     noted.map_err(|error| ImportError::Store(name, error))
 }
 
-/// A part of a log, as an uncompressed pprof.
+/// A part of a log.
 struct Part {
     number: usize,
+    format: Format,
     body: Bytes,
 }
 
@@ -240,9 +223,20 @@ impl Parts {
             return Ok(None);
         }
         self.number += 1;
+        let (depth, length) = builder.extremes();
+        let profile = builder.finish();
+        let limits = Limits::default();
+        // What exceeds the limits of a profile is truncated when it is decoded.
+        let (format, body) = if depth > limits.depth || length > limits.string {
+            let described = SampleTypes::default();
+            (Format::Pprof(described), pprof::encode(&profile).into())
+        } else {
+            (Format::Profile(Box::new(profile)), Bytes::new())
+        };
         Ok(Some(Part {
             number: self.number - 1,
-            body: pprof::encode(&builder.finish()).into(),
+            format,
+            body,
         }))
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod builder;
 mod channel;
 mod collector;
 mod entry_point;
@@ -9,7 +10,9 @@ mod metrics;
 mod push;
 mod settings;
 mod stream;
+mod tls;
 
 pub use channel::Channel;
 pub use settings::{Note, RedisSettings, SettingsError, Yaml};
 pub use stream::{HOLD, Lease, Notify, Stream, StreamOptions};
+pub use tls::TlsFiles;

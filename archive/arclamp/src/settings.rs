@@ -1,14 +1,25 @@
 //! What to listen to: an address of Redis, and the settings of Arc Lamp's own `arclamp-log.yaml`.
 
-use redis::sentinel::SentinelNodeConnectionInfo;
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
+use crate::tls::TlsFiles;
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use redis::{
+    Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates,
+    TlsMode,
+};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::net::SocketAddr;
 
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingsError(String);
+
+impl SettingsError {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
 
 /// A setting of `arclamp-log.yaml` that has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +41,8 @@ impl fmt::Display for Note {
 pub struct RedisSettings {
     pub(crate) place: Place,
     pub(crate) login: RedisConnectionInfo,
+    /// With TLS, the certificates to trust and to present.
+    pub(crate) tls: Option<TlsCertificates>,
 }
 
 /// How the server is found.
@@ -42,9 +55,9 @@ pub(crate) enum Place {
 }
 
 impl RedisSettings {
-    /// Parses `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`. With the addresses of Sentinels (`HOST:PORT`), the host of the
-    /// URL is the name of the master.
-    pub fn new(url: &str, sentinels: &[String]) -> Result<Self, SettingsError> {
+    /// Parses `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or `rediss://` for TLS. With the addresses of Sentinels
+    /// (`HOST:PORT`), the host of the URL is the name of the master.
+    pub fn new(url: &str, sentinels: &[String], files: &TlsFiles) -> Result<Self, SettingsError> {
         let invalid = |reason: &str| {
             // Without the password.
             let shown = url.rsplit_once('@').map_or(url, |(_, host)| host);
@@ -52,21 +65,28 @@ impl RedisSettings {
                 "invalid Redis URL {shown:?}: {reason}; expected redis://HOST:PORT, for example redis://127.0.0.1:6379"
             ))
         };
-        if url.starts_with("rediss://") {
-            return Err(invalid(
-                "TLS is not supported; use a tunnel such as stunnel",
-            ));
-        }
-        if !url.starts_with("redis://") {
-            return Err(invalid("it does not begin with redis://"));
+        if !url.starts_with("redis://") && !url.starts_with("rediss://") {
+            return Err(invalid("it does not begin with redis:// or rediss://"));
         }
         let info = url
             .into_connection_info()
             .map_err(|error| invalid(&error.to_string()))?;
         let login = info.redis_settings().clone();
-        let ConnectionAddr::Tcp(host, port) = info.addr().clone() else {
-            return Err(invalid("it names no host"));
+        let (host, port, tls) = match info.addr().clone() {
+            ConnectionAddr::Tcp(host, port) => (host, port, None),
+            ConnectionAddr::TcpTls { insecure: true, .. } => {
+                return Err(invalid(
+                    "certificates are always verified; remove #insecure",
+                ));
+            }
+            ConnectionAddr::TcpTls { host, port, .. } => (host, port, Some(files.read()?)),
+            _ => return Err(invalid("it names no host")),
         };
+        if tls.is_none() && !files.is_empty() {
+            return Err(invalid(
+                "files for TLS are set, but it does not begin with rediss://",
+            ));
+        }
         let sentinels = sentinels.iter().map(|text| {
             let (host, port) = text.rsplit_once(':').unwrap_or((text, "26379"));
             let invalid = || {
@@ -87,18 +107,58 @@ impl RedisSettings {
         } else {
             Place::Sentinels(sentinels, host)
         };
-        Ok(Self { place, login })
+        Ok(Self { place, login, tls })
     }
 
-    /// The information for a connection to an address.
-    pub(crate) fn connection(&self, host: &str, port: u16) -> redis::RedisResult<ConnectionInfo> {
-        let info = ConnectionAddr::Tcp(host.to_owned(), port).into_connection_info()?;
-        Ok(info.set_redis_settings(self.login.clone()))
+    /// A client for an address. With TLS, `name` is what the certificate has to be for, and is resolved again.
+    pub(crate) fn client(&self, name: &str, address: SocketAddr) -> RedisResult<Client> {
+        let addr = match self.tls {
+            None => ConnectionAddr::Tcp(address.ip().to_string(), address.port()),
+            Some(_) => tls_address(name, address.port()),
+        };
+        let info = addr.into_connection_info()?;
+        let info = info.set_redis_settings(self.login.clone());
+        match &self.tls {
+            None => Client::open(info),
+            Some(certificates) => Client::build_with_tls(info, certificates.clone()),
+        }
     }
 
-    /// The information for connections to what the Sentinels name.
-    pub(crate) fn node(&self) -> SentinelNodeConnectionInfo {
-        SentinelNodeConnectionInfo::default().set_redis_connection_info(self.login.clone())
+    /// A client that asks Sentinels. With TLS, they and the master have it.
+    pub(crate) fn sentinels(
+        &self,
+        nodes: &[(String, u16)],
+        master: &str,
+    ) -> RedisResult<SentinelClient> {
+        let nodes = nodes.iter().map(|(host, port)| match self.tls {
+            None => ConnectionAddr::Tcp(host.clone(), *port),
+            Some(_) => tls_address(host, *port),
+        });
+        let mut builder = SentinelClientBuilder::new(nodes, master, SentinelServerType::Master)?
+            .set_client_to_redis_db(self.login.db());
+        if let Some(name) = self.login.username() {
+            builder = builder.set_client_to_redis_username(name);
+        }
+        if let Some(password) = self.login.password() {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        if let Some(certificates) = &self.tls {
+            builder = builder
+                .set_client_to_sentinel_tls_mode(TlsMode::Secure)
+                .set_client_to_sentinel_certificates(certificates.clone())
+                .set_client_to_redis_tls_mode(TlsMode::Secure)
+                .set_client_to_redis_certificates(certificates.clone());
+        }
+        builder.build()
+    }
+}
+
+fn tls_address(host: &str, port: u16) -> ConnectionAddr {
+    ConnectionAddr::TcpTls {
+        host: host.to_owned(),
+        port,
+        insecure: false,
+        tls_params: None,
     }
 }
 
@@ -116,6 +176,8 @@ impl fmt::Display for RedisSettings {
 pub struct Yaml {
     /// URL of Redis.
     pub redis: String,
+    /// Files for TLS.
+    pub tls: TlsFiles,
     /// The channel.
     pub channel: String,
     /// Settings that have no effect.
@@ -186,9 +248,10 @@ impl Yaml {
                 _ => return Err(failed(unknown(&key))),
             }
         }
-        let redis = url(redis, &mut note).map_err(failed)?;
+        let (redis, tls) = url(redis, &mut note).map_err(failed)?;
         Ok(Self {
             redis,
+            tls,
             channel,
             notes,
         })
@@ -215,11 +278,12 @@ fn text_of(value: &Value, path: &str) -> Result<String, String> {
     }
 }
 
-/// The URL of a server, from the arguments of Arc Lamp's Redis client.
+/// The URL of a server and its files for TLS, from the arguments of Arc Lamp's Redis client.
 fn url(
     arguments: Map<String, Value>,
     note: &mut impl FnMut(String, &'static str),
-) -> Result<String, String> {
+) -> Result<(String, TlsFiles), String> {
+    let (mut scheme, mut tls) = ("redis", TlsFiles::default());
     let (mut host, mut port, mut db) = ("localhost".to_owned(), "6379".to_owned(), String::new());
     let (mut user, mut password) = (String::new(), String::new());
     for (key, value) in arguments {
@@ -231,9 +295,15 @@ fn url(
             "username" => user = text_of(&value, &path)?,
             "password" => password = text_of(&value, &path)?,
             "ssl" if value == Value::Bool(false) => {}
-            "ssl" => {
+            "ssl" if value == Value::Bool(true) => scheme = "rediss",
+            "ssl_ca_certs" => tls.ca = Some(text_of(&value, &path)?.into()),
+            "ssl_certfile" => tls.certificate = Some(text_of(&value, &path)?.into()),
+            "ssl_keyfile" => tls.key = Some(text_of(&value, &path)?.into()),
+            "ssl_cert_reqs" if value == "required" => {}
+            "ssl_check_hostname" if value == Value::Bool(true) => {}
+            "ssl_cert_reqs" | "ssl_check_hostname" => {
                 return Err(format!(
-                    "{path}: TLS is not supported; use a tunnel such as stunnel"
+                    "{path}: certificates and their names are always verified; remove it, and set ssl_ca_certs"
                 ));
             }
             _ if CLIENT.contains(&key.as_str()) => {
@@ -244,7 +314,7 @@ fn url(
             }
             _ => {
                 return Err(format!(
-                    "{path}: unsupported argument of the Redis client; host, port, db, username and password are supported"
+                    "{path}: unsupported argument of the Redis client; host, port, db, username, password, ssl, ssl_ca_certs, ssl_certfile and ssl_keyfile are supported"
                 ));
             }
         }
@@ -264,7 +334,11 @@ fn url(
         (user, password) => format!("{}:{}@", escaped(user), escaped(password)),
     };
     let db = if db.is_empty() { db } else { format!("/{db}") };
-    Ok(format!("redis://{login}{host}:{port}{db}"))
+    if scheme == "redis" {
+        // As with Arc Lamp's client, which ignores them then.
+        tls = TlsFiles::default();
+    }
+    Ok((format!("{scheme}://{login}{host}:{port}{db}"), tls))
 }
 
 #[cfg(test)]
@@ -322,7 +396,7 @@ logs:
         );
         let yaml = Yaml::read("redis: {host: r, password: 'a@b/c', db: 2}").expect("good");
         assert_eq!(yaml.redis, "redis://:a%40b%2Fc@r:6379/2");
-        let redis = RedisSettings::new(&yaml.redis, &[]).expect("good");
+        let redis = RedisSettings::new(&yaml.redis, &[], &yaml.tls).expect("good");
         assert_eq!(
             (redis.login.password(), redis.login.db()),
             (Some("a@b/c"), 2)
@@ -330,9 +404,27 @@ logs:
     }
 
     #[test]
+    fn tls_of_arc_lamp_works() {
+        let text = "redis: {host: r, ssl: true, ssl_ca_certs: /ca.pem, ssl_cert_reqs: required}";
+        let yaml = Yaml::read(text).expect("good");
+        assert_eq!(yaml.redis, "rediss://r:6379");
+        assert_eq!(yaml.tls.ca, Some("/ca.pem".into()));
+        let plain = RedisSettings::new("redis://r", &[], &yaml.tls).expect_err("no TLS");
+        assert!(plain.to_string().contains("rediss://"), "{plain}");
+        let of = RedisSettings::new("rediss://r", &[], &TlsFiles::default()).expect("good");
+        assert!(of.tls.is_some());
+        let text = "redis: {host: r, ssl: false, ssl_ca_certs: /ca.pem}";
+        assert!(Yaml::read(text).expect("good").tls.is_empty());
+    }
+
+    #[test]
     fn settings_that_cannot_work_are_errors_that_name_them() {
         let cases = [
-            ("redis: {ssl: true}", "redis.ssl: TLS is not supported"),
+            ("redis: {ssl: 3}", "redis.ssl: unsupported"),
+            (
+                "redis: {ssl: true, ssl_cert_reqs: none}",
+                "redis.ssl_cert_reqs: certificates and their names are always verified",
+            ),
             (
                 "redis: {unix_socket_path: /r}",
                 "redis.unix_socket_path: unsupported",
@@ -352,14 +444,20 @@ logs:
     fn password_is_in_no_error() {
         for url in [
             "redis://u:secret@",
-            "rediss://:secret@r:6379",
+            "rediss://:secret@r:6379#insecure",
             "redis+unix://x:secret@/r",
         ] {
-            let error = RedisSettings::new(url, &[]).expect_err("bad").to_string();
+            let error = RedisSettings::new(url, &[], &TlsFiles::default())
+                .expect_err("bad")
+                .to_string();
             assert!(!error.contains("secret"), "{error}");
         }
-        assert!(RedisSettings::new("redis://mymaster", &["s1:x".to_owned()]).is_err());
-        let of = RedisSettings::new("redis://mymaster", &["s1".to_owned()]).expect("good");
+        let sentinel = |of: &str| {
+            let files = TlsFiles::default();
+            RedisSettings::new("redis://mymaster", &[of.to_owned()], &files)
+        };
+        assert!(sentinel("s1:x").is_err());
+        let of = sentinel("s1").expect("good");
         assert_eq!(of.to_string(), "the master mymaster");
     }
 }

@@ -4,9 +4,11 @@
 //! twice. One process listens, under a lease that it keeps each second. If that process dies, another takes the lease
 //! after [`HOLD`] at most. What was published in between is lost, as it would be with Arc Lamp; the gap is counted.
 //!
-//! While the database cannot be reached, nobody can take the lease, so the process that has it keeps listening.
+//! A process that cannot keep the lease, because it cannot reach the database, drops and counts what it hears from shortly
+//! before the end of the lease on: another one may count it by then.
 
 mod connection;
+mod coverage;
 
 use crate::channel::Channel;
 use crate::collector::Collector;
@@ -15,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::push::{Pusher, Target};
 use crate::settings::RedisSettings;
 use connection::{Connection, Lost};
+use coverage::Coverage;
 use davy_base::{Clock, Random};
 use futures_util::future::BoxFuture;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -61,6 +64,11 @@ pub struct StreamOptions {
     pub instance: String,
 }
 
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No holder panics.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Called with what the operator should know about the state of the stream.
 pub type Notify<'a> = &'a (dyn Fn(String) + Send + Sync);
 
@@ -70,6 +78,7 @@ pub struct Stream {
     metrics: Metrics,
     pusher: Pusher,
     collectors: Mutex<Vec<Collector>>,
+    coverage: Coverage,
     random: Mutex<Random>,
 }
 
@@ -102,6 +111,7 @@ impl Stream {
         let pusher = Pusher::new(target, bytes, metrics.clone(), clock);
         Ok(Self {
             random: Mutex::new(options.random.clone()),
+            coverage: Coverage::new(options.clock.clone(), metrics.clone()),
             options,
             metrics,
             pusher,
@@ -118,10 +128,13 @@ impl Stream {
                 () = self.hold(lease, notify) => {}
                 () = drain.cancelled() => {}
             }
-            self.metrics.listening.set(0);
             self.take_windows();
+            self.coverage.leave(Duration::ZERO);
             end.cancel();
-            lease.release().await;
+            let released = self.options.clock.timeout(HOLD, lease.release()).await;
+            if released.is_err() {
+                tracing::debug!("cannot give the lease back in time; it expires");
+            }
         };
         tokio::join!(listen, self.pusher.run(end.clone()));
     }
@@ -129,23 +142,22 @@ impl Stream {
     /// Takes the lease and listens, again and again.
     async fn hold(&self, lease: &dyn Lease, notify: Notify<'_>) {
         let clock = &self.options.clock;
-        // Since when nobody has listened, as far as this process knows.
-        let mut silent_since = clock.monotonic();
         loop {
-            match lease.take().await {
+            match self.take(lease).await {
                 Ok(true) => {
+                    // What is said while this process listens.
+                    let place = Mutex::new(String::new());
                     tokio::select! {
-                        () = self.listen(silent_since, notify) => {}
-                        () = self.keep(lease) => {}
+                        () = self.listen(&place, notify) => {}
+                        () = self.keep(lease, &place, notify) => {}
                     }
-                    self.metrics.listening.set(0);
                     self.take_windows();
+                    self.stand_by();
                     tracing::warn!("another process listens to the channels of Arc Lamp now");
                 }
                 Ok(false) => {
                     notify("standby: another process listens".to_owned());
-                    // The other one may have stopped to listen right after it took the lease.
-                    silent_since = clock.monotonic().saturating_sub(HOLD);
+                    self.stand_by();
                 }
                 Err(error) => notify(format!("not listening: cannot take the lease: {error}")),
             }
@@ -153,18 +165,68 @@ impl Stream {
         }
     }
 
+    /// Another process has the lease. It may have stopped to listen right after it took it.
+    fn stand_by(&self) {
+        let now = self.options.clock.monotonic();
+        self.coverage.leave(now.saturating_sub(HOLD));
+    }
+
+    /// Takes the lease, or keeps it.
+    async fn take(&self, lease: &dyn Lease) -> Result<bool, String> {
+        let clock = &self.options.clock;
+        let asked = clock.monotonic();
+        let late = |_| Err(format!("no answer within {} s", HOLD.as_secs()));
+        let taken = clock.timeout(HOLD, lease.take()).await.unwrap_or_else(late);
+        if taken == Ok(true) {
+            self.coverage.extend(asked);
+        }
+        taken
+    }
+
     /// Keeps the lease, and returns when another process has it.
-    async fn keep(&self, lease: &dyn Lease) {
-        loop {
-            self.options.clock.sleep(KEEP).await;
-            if let Ok(false) = lease.take().await {
-                return;
+    async fn keep(&self, lease: &dyn Lease, place: &Mutex<String>, notify: Notify<'_>) {
+        let fault = Mutex::new("it was not kept in time".to_owned());
+        let keep = async {
+            loop {
+                self.options.clock.sleep(KEEP).await;
+                match self.take(lease).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => *lock(&fault) = error,
+                }
             }
+        };
+        let watch = async {
+            loop {
+                self.coverage.end().await;
+                if self.coverage.has_lease() {
+                    continue;
+                }
+                self.take_windows();
+                let reason = lock(&fault).clone();
+                tracing::warn!(
+                    reason,
+                    "the lease of Arc Lamp's stream ended; lines are dropped until it is kept again"
+                );
+                notify(format!(
+                    "not listening: the lease ended: {reason}; retrying"
+                ));
+                let is_connected = self.coverage.begin().await;
+                self.restart();
+                tracing::info!("the lease of Arc Lamp's stream is kept again");
+                if is_connected {
+                    notify(lock(place).clone());
+                }
+            }
+        };
+        tokio::select! {
+            () = keep => {}
+            () = watch => {}
         }
     }
 
     /// Listens, and connects again whenever the connection is lost.
-    async fn listen(&self, mut silent_since: Duration, notify: Notify<'_>) {
+    async fn listen(&self, place: &Mutex<String>, notify: Notify<'_>) {
         let clock = &self.options.clock;
         let mut backoff = BACKOFF.0;
         let mut last_reason = String::new();
@@ -177,21 +239,21 @@ impl Stream {
                 .collect();
             let failed = match Connection::open(&self.options.redis, &names, clock).await {
                 Ok(connection) => {
-                    let gap = clock.monotonic().saturating_sub(silent_since);
-                    self.metrics.gap.inc_by(gap.as_secs_f64());
                     self.metrics.connects.inc();
-                    self.metrics.listening.set(1);
+                    let gap = self.coverage.connect().unwrap_or_default();
                     let text = format!(
                         "listening to {} on {}",
                         names.join(", "),
                         connection.address()
                     );
                     tracing::info!(gap_seconds = gap.as_secs_f64(), "{text}");
-                    notify(text);
+                    lock(place).clone_from(&text);
+                    if self.coverage.has_lease() {
+                        notify(text);
+                    }
                     (backoff, last_reason) = (BACKOFF.0, String::new());
                     let lost = self.receive(connection).await;
-                    self.metrics.listening.set(0);
-                    silent_since = lost.alive_at;
+                    self.coverage.disconnect(lost.alive_at);
                     lost.reason
                 }
                 Err(reason) => reason,
@@ -201,11 +263,7 @@ impl Stream {
                 notify(format!("not listening: {failed}; retrying"));
                 last_reason = failed;
             }
-            let jitter = self
-                .random
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .unit();
+            let jitter = lock(&self.random).unit();
             clock.sleep(backoff.mul_f64(0.5 + jitter / 2.0)).await;
             backoff = (backoff * 2).min(BACKOFF.1);
         }
@@ -213,10 +271,7 @@ impl Stream {
 
     /// Collects lines until the connection is lost.
     async fn receive(&self, mut connection: Connection) -> Lost {
-        let now = self.options.clock.now();
-        for collector in self.collectors().iter_mut() {
-            collector.restart(now);
-        }
+        self.restart();
         let windows = async {
             loop {
                 self.options.clock.sleep(self.options.window).await;
@@ -233,15 +288,16 @@ impl Stream {
         }
     }
 
-    fn collectors(&self) -> MutexGuard<'_, Vec<Collector>> {
-        // No holder panics.
-        self.collectors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Windows begin now.
+    fn restart(&self) {
+        let now = self.options.clock.now();
+        for collector in lock(&self.collectors).iter_mut() {
+            collector.restart(now);
+        }
     }
 
     fn add(&self, channel: &str, line: &[u8]) {
-        let mut collectors = self.collectors();
+        let mut collectors = lock(&self.collectors);
         let Some(collector) = collectors
             .iter_mut()
             .find(|of| of.channel().name == channel)
@@ -252,6 +308,13 @@ impl Stream {
         self.metrics.lines.with_label_values(&[channel]).inc();
         let last = self.metrics.last_line.with_label_values(&[channel]);
         last.set(now.millis() as f64 / 1e3);
+        if !self.coverage.has_lease() {
+            self.metrics
+                .dropped
+                .with_label_values(&[channel, "no_lease"])
+                .inc();
+            return;
+        }
         match collector.add(line) {
             Ok(count) => self
                 .metrics
@@ -275,11 +338,15 @@ impl Stream {
         }
     }
 
-    /// Ends the window of each channel. While nothing is received, it shows that somebody listened.
+    /// Ends the window of each channel. While nothing is received, it shows that a process with the lease listened.
     fn take_windows(&self) {
         let now = self.options.clock.now();
-        for collector in self.collectors().iter_mut() {
-            self.pusher.add(collector.take(now));
+        let has_lease = self.coverage.has_lease();
+        for collector in lock(&self.collectors).iter_mut() {
+            let window = collector.take(now);
+            if has_lease || window.lines > 0 {
+                self.pusher.add(window);
+            }
         }
     }
 }

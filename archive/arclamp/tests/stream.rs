@@ -3,9 +3,10 @@
 mod support;
 
 use davy_archive::query::Ask;
-use davy_arclamp::Channel;
+use davy_arclamp::{Channel, TlsFiles};
+use std::sync::Arc;
 use std::time::Duration;
-use support::{Always, Exclusive, Redis, World, publish};
+use support::{Always, Certificates, Exclusive, Redis, World, publish};
 
 #[test]
 fn published_stacks_are_in_the_archive_by_entry_point() {
@@ -170,6 +171,70 @@ fn failover_by_sentinel_is_followed() {
             .total("process_cpu:samples:count:cpu:nanoseconds")
             .await;
         assert_eq!(total, 2);
+    });
+}
+
+#[test]
+fn stacks_are_received_over_tls_with_a_certificate_of_the_client() {
+    let Some(certificates) = Certificates::new().map(Arc::new) else {
+        return;
+    };
+    let Some(redis) = Redis::with_tls(&certificates) else {
+        return;
+    };
+    let Some(sentinel) = Redis::sentinel_with_tls(&redis, &certificates) else {
+        return;
+    };
+    World::run(async |world| {
+        let direct = world.listen_with(&redis.url(), &[], &certificates.files());
+        direct.is_listening().await;
+        let sentinels = [sentinel.address()];
+        let named = world.listen_with("rediss://site", &sentinels, &certificates.files());
+        named.is_listening().await;
+        publish(&mut redis.connect(), "excimer", b"i.php;f 1");
+        for listener in [direct, named] {
+            listener.heard("excimer", 1).await;
+            listener.stop().await;
+        }
+    });
+}
+
+#[test]
+fn tls_that_fails_is_reported_with_what_to_do() {
+    let Some(certificates) = Certificates::new().map(Arc::new) else {
+        return;
+    };
+    let Some(redis) = Redis::with_tls(&certificates) else {
+        return;
+    };
+    let Some(plain) = Redis::start() else { return };
+    World::run(async |world| {
+        let files = certificates.files();
+        let no_ca = TlsFiles {
+            ca: None,
+            ..files.clone()
+        };
+        let no_certificate = TlsFiles {
+            ca: files.ca.clone(),
+            ..TlsFiles::default()
+        };
+        let url_of = |host: &str, of: &Redis| format!("rediss://{host}:{}", of.port());
+        let own = url_of("127.0.0.1", &redis);
+        for (url, files, expected) in [
+            (&own, &no_ca, "set arclamp.ca_file to the CA of Redis"),
+            (&own, &no_certificate, "set arclamp.certificate_file"),
+            (&url_of("localhost", &redis), &files, "for another name"),
+            (&url_of("127.0.0.1", &plain), &files, "TLS on this port"),
+        ] {
+            let listener = world.listen_with(url, &[], files);
+            listener.says(expected).await;
+            listener.stop().await;
+        }
+        // Without TLS, to a port that has it.
+        let url = own.replace("rediss", "redis");
+        let listener = world.listen_with(&url, &[], &TlsFiles::default());
+        listener.says("rediss://").await;
+        listener.stop().await;
     });
 }
 

@@ -82,6 +82,10 @@ fn series_of(decoded: &Decoded, source: u32, of: usize, labels: &SampleLabels) -
 fn nodes(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
     let (frames, ends) = frames(batch, profile);
     let (parents, items) = (profile.stacks.parents(), profile.stacks.items());
+    if batch.stacks.len() == 1 && is_one_to_one(&frames, &ends) {
+        batch.stacks.fill(&profile.stacks, |at| frames[at as usize]);
+        return (0..parents.len() as u32).collect();
+    }
     let mut nodes = vec![0u32; parents.len()];
     let frames_of = |location: u32| {
         let location = location as usize;
@@ -105,6 +109,15 @@ fn nodes(batch: &mut Batch, profile: &Profile) -> Vec<u32> {
         }
     }
     nodes
+}
+
+/// Whether each location has one frame that no other has.
+fn is_one_to_one(frames: &[u32], ends: &[u32]) -> bool {
+    let mut seen = vec![false; frames.iter().max().map_or(0, |last| *last as usize + 1)];
+    let mut is_new = |frame: &u32| !std::mem::replace(&mut seen[*frame as usize], true);
+    frames.len() == ends.len()
+        && (1..).zip(ends).all(|(at, end)| at == *end)
+        && frames.iter().all(&mut is_new)
 }
 
 /// All nodes except the root, those of each depth together. A parent's index is lower than its children's.

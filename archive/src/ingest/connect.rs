@@ -8,7 +8,7 @@
 //! RawSample         { bytes rawProfile = 1; string ID = 2; }
 //! ```
 
-use super::decode::{Format, Push, WindowIdentity};
+use super::push::{Format, Push, WindowIdentity};
 use super::sample_types::SampleTypes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels;

@@ -2,6 +2,7 @@
 
 use super::label_sets::{SampleLabels, sample_labels};
 use super::names;
+use super::push::{ForeignOptions, Format, Push, WindowIdentity};
 use super::sample_types::SampleTypes;
 use super::suffix::{self, TextType, TextUnits};
 use crate::error::{Error, ErrorKind, Result};
@@ -11,35 +12,12 @@ use crate::labels::{self, Labels, NAME, SERVICE};
 use crate::limits::too_large_profile;
 use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
-use bytes::Bytes;
 use davy_base::Timestamp;
 use davy_import::Skipped;
 use davy_profile::{Limits, Profile, gzip, pprof, units};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
-
-/// Format of a pushed profile.
-#[derive(Clone, Debug)]
-pub enum Format {
-    /// pprof, optionally gzipped, with the agent's description of its sample types.
-    Pprof(SampleTypes),
-    /// A format of another profiler.
-    Foreign(davy_import::Format, ForeignOptions),
-    /// Unspecified: recognized by the content.
-    Unnamed(ForeignOptions),
-}
-
-/// Options that a request states for a profile that is not pprof.
-#[derive(Clone, Debug, Default)]
-pub struct ForeignOptions {
-    /// Samples per second; `None` if the client says that it does not apply.
-    pub rate: Option<u32>,
-    /// The unit of counts.
-    pub units: TextUnits,
-    /// The part `labels` of a JFR recording.
-    pub labels: Bytes,
-}
 
 /// Labels of the series that was decoded last. A request may have thousands of profiles of one
 /// series, whose labels are checked once.
@@ -113,30 +91,6 @@ const TYPES: usize = 64;
 /// Maximum number of comments that are stored of a profile.
 const COMMENTS: usize = 64;
 
-/// How the identity of a pushed window is determined, so that a repeated push is recognized.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WindowIdentity {
-    /// An id from the client.
-    Client(String),
-    /// The hash of the content.
-    Content,
-}
-
-/// One pushed profile, as received.
-#[derive(Clone, Debug)]
-pub struct Push {
-    /// Unchecked labels. For text formats the service still has the suffix of the type.
-    pub labels: Arc<[(String, String)]>,
-    /// How the window's identity is determined.
-    pub identity: WindowIdentity,
-    /// Start and end, if the request states them.
-    pub span: Option<(Timestamp, Timestamp)>,
-    /// Format of the body.
-    pub format: Format,
-    /// The profile itself.
-    pub body: Bytes,
-}
-
 /// The arrival of a push.
 #[derive(Clone, Copy)]
 pub(super) struct Arrival {
@@ -198,7 +152,7 @@ pub(super) struct DecodedPush {
 /// Decodes and checks a push. `left` is the number of unpacked bytes that remain for the whole
 /// request, and `most` that of one profile of the tenant.
 pub(super) fn decode(
-    push: Push,
+    mut push: Push,
     options: &ArchiveOptions,
     metrics: &Metrics,
     arrival: Arrival,
@@ -214,20 +168,28 @@ pub(super) fn decode(
         error => error.into(),
     })?;
     *left -= bytes.len().min(*left);
+    let ready = match &mut push.format {
+        Format::Profile(profile) => Some(std::mem::take(&mut **profile)),
+        _ => None,
+    };
     let foreign = match &push.format {
-        Format::Pprof(_) => None,
+        Format::Pprof(_) | Format::Profile(_) => None,
         Format::Foreign(format, foreign) => Some((*format, foreign)),
         Format::Unnamed(foreign) => match davy_import::detect(&bytes)? {
             davy_import::Format::Pprof => None,
             format => Some((format, foreign)),
         },
     };
-    let (named, skipped) = match foreign {
-        None => (
+    let (named, skipped) = match (ready, foreign) {
+        (Some(profile), _) => (
+            vec![of_profile(&push, profile, series)?],
+            Skipped::default(),
+        ),
+        (None, None) => (
             vec![of_pprof(&push, &bytes, &limits, series)?],
             Skipped::default(),
         ),
-        Some((format, foreign)) => import(&push, &bytes, &limits, (format, foreign), series)?,
+        (None, Some(of)) => import(&push, &bytes, &limits, of, series)?,
     };
     drop(bytes);
     let mut profiles = Vec::with_capacity(named.len());
@@ -276,8 +238,13 @@ fn of_pprof(
     limits: &Limits,
     series: &mut SeriesLabels,
 ) -> Result<Typed> {
+    // Labels are checked first, which takes less time.
     series.labels(&push.labels)?;
-    let profile = pprof::decode(bytes, limits)?;
+    of_profile(push, pprof::decode(bytes, limits)?, series)
+}
+
+fn of_profile(push: &Push, profile: Profile, series: &mut SeriesLabels) -> Result<Typed> {
+    series.labels(&push.labels)?;
     if profile.sample_types.len() > TYPES {
         return Err(Error::invalid(format!(
             "the profile has {} sample types, the limit is {TYPES}",

@@ -4,9 +4,9 @@ mod credit;
 
 use credit::Credit;
 
-use super::batches::Sizes;
+use super::batches::{Batches, Sizes};
 use super::memory::MemoryBudget;
-use super::open::{OpenSegment, OpenSegments};
+use super::open::OpenSegments;
 use crate::blocking::blocking;
 use crate::bucket::Bucket;
 use crate::error::Result;
@@ -102,7 +102,8 @@ impl Flusher {
                 if is_active(Mutant::EarlyAcknowledgement) {
                     segment.finish(Ok(()));
                 }
-                let result = self.write(&tenant, hour, &segment).await;
+                let closing = Arc::clone(&segment);
+                let result = self.write(&tenant, hour, move || closing.close()).await;
                 if let Err(error) = &result {
                     self.metrics.flush_errors.inc();
                     tracing::error!(tenant = tenant.key(), %hour, %error, "cannot write segment");
@@ -121,10 +122,15 @@ impl Flusher {
         self.metrics.flush_duration.observe(taken.as_secs_f64());
     }
 
-    async fn write(&self, tenant: &Tenant, hour: Hour, open: &Arc<OpenSegment>) -> Result<Sizes> {
-        let closing = Arc::clone(open);
+    /// Writes what `batches` returns as a segment, and returns the sizes of its batches.
+    pub(super) async fn write(
+        &self,
+        tenant: &Tenant,
+        hour: Hour,
+        batches: impl FnOnce() -> Result<Batches> + Send + 'static,
+    ) -> Result<Sizes> {
         let encode = move || -> Result<_> {
-            let batches = closing.close()?;
+            let batches = batches()?;
             // A push that opened the segment may not have added to it yet; it will open another one.
             if batches.windows() == 0 {
                 return Ok(None);

@@ -1,6 +1,6 @@
 //! Parses requests to `/ingest`: query parameters and the parts of the body.
 
-use super::decode::{ForeignOptions, Format, Push, WindowIdentity};
+use super::push::{ForeignOptions, Format, Push, WindowIdentity};
 use super::sample_types::SampleTypes;
 use super::suffix::{self, TextUnits};
 use crate::error::{Error, ErrorKind, Result};

@@ -1,11 +1,13 @@
 //! The ingestion service: decodes pushes, adds them to open segments and waits for their write.
 
 use super::add::add;
+use super::batches::Batches;
 use super::cardinality;
-use super::decode::{self, Arrival, Decoded, Push, decode};
+use super::decode::{self, Arrival, Decoded, decode};
 use super::flush::Flusher;
 use super::memory::{MemoryBudget, Reservation};
 use super::open::{OpenSegments, Outcome};
+use super::push::Push;
 use crate::blocking::blocking;
 use crate::bucket::Bucket;
 use crate::error::{Error, ErrorKind, Result};
@@ -165,6 +167,30 @@ impl Ingest {
         Ok(notes)
     }
 
+    /// Stores a profile in a segment of its own, and returns when it is in the bucket. For large profiles that this
+    /// process imports: they do not share a dictionary of stacks with others, and need no flush loop. The caller bounds
+    /// the memory of what it stores at a time.
+    pub async fn store(&self, tenant: &Tenant, push: Push) -> Result<()> {
+        let shared = &self.0;
+        let (this, owner) = (self.clone(), tenant.clone());
+        let decode = move || this.decoded(&owner, vec![(String::new(), push)]);
+        let (all, _) = blocking("decode a profile", decode).await??;
+        for one in all {
+            let hour = Hour::of(one.start);
+            let batches = move || {
+                let mut batches = Batches::default();
+                let service = one.source.service();
+                batches.add(service, |batch| {
+                    add(batch, &one);
+                });
+                Ok(batches)
+            };
+            shared.flusher.write(tenant, hour, batches).await?;
+            shared.metrics.windows.inc();
+        }
+        Ok(())
+    }
+
     /// Decodes all profiles, then adds all. Returns where the outcome of each window's segment will
     /// appear, and what the response should say.
     fn add(
@@ -172,6 +198,35 @@ impl Ingest {
         tenant: &Tenant,
         pushes: Vec<(String, Push)>,
     ) -> Result<(Vec<watch::Receiver<Outcome>>, Vec<String>)> {
+        let shared = &self.0;
+        let (decoded, notes) = self.decoded(tenant, pushes)?;
+        let flusher = &shared.flusher;
+        let mut outcomes = Vec::with_capacity(decoded.len());
+        for one in &decoded {
+            let fill = |batch: &mut _| {
+                if !add(batch, one) {
+                    shared.metrics.duplicate_windows.inc();
+                }
+            };
+            let service = one.source.service();
+            outcomes.push(
+                flusher
+                    .open
+                    .add(tenant, Hour::of(one.start), service, fill)?,
+            );
+        }
+        if flusher.open.bytes() >= shared.options.flush_bytes {
+            flusher.due.notify_one();
+        }
+        Ok((outcomes, notes))
+    }
+
+    /// Decodes all profiles, and applies the limits of the tenant. Returns what the response should say, too.
+    fn decoded(
+        &self,
+        tenant: &Tenant,
+        pushes: Vec<(String, Push)>,
+    ) -> Result<(Vec<Decoded>, Vec<String>)> {
         let shared = &self.0;
         let now = shared.options.clock.now();
         // The limit of the archive is not one that an operator can raise for a tenant.
@@ -206,25 +261,7 @@ impl Ingest {
         for one in &mut decoded {
             cardinality::limit_series(&shared.limits, tenant, one)?;
         }
-        let flusher = &shared.flusher;
-        let mut outcomes = Vec::with_capacity(decoded.len());
-        for one in &decoded {
-            let fill = |batch: &mut _| {
-                if !add(batch, one) {
-                    shared.metrics.duplicate_windows.inc();
-                }
-            };
-            let service = one.source.service();
-            outcomes.push(
-                flusher
-                    .open
-                    .add(tenant, Hour::of(one.start), service, fill)?,
-            );
-        }
-        if flusher.open.bytes() >= shared.options.flush_bytes {
-            flusher.due.notify_one();
-        }
-        Ok((outcomes, notes))
+        Ok((decoded, notes))
     }
 
     /// Writes all open segments and answers the pushes that wait for them.

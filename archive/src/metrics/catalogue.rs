@@ -130,12 +130,12 @@ pub const METRICS: &[MetricEntry] = &[
     counter(
         "davy_archive_arclamp_dropped_lines_total",
         &["channel", "reason"],
-        "Lines that were not stored, by reason: malformed, too_long, backlog (the archiver did not accept windows for too long), refused (by the archiver)",
+        "Lines that were not stored, by reason: malformed, too_long, backlog (the archiver did not accept windows for too long), refused (by the archiver), no_lease (the database could not be reached, so that another process may have counted them)",
     ),
     counter(
         "davy_archive_arclamp_gap_seconds_total",
         &[],
-        "Time, at most, in which no process listened to the channels, because of a lost connection or a change of the process",
+        "Time, at most, in which no process counted what was published, because of a lost connection, an unreachable database or a change of the process",
     ),
     gauge(
         "davy_archive_arclamp_last_line_timestamp_seconds",
@@ -150,7 +150,7 @@ pub const METRICS: &[MetricEntry] = &[
     gauge(
         "davy_archive_arclamp_listening",
         &[],
-        "1 in the process that is subscribed to the channels, 0 in others",
+        "1 in the process that is subscribed to the channels and has the lease, 0 in others",
     ),
     counter(
         "davy_archive_arclamp_samples_total",

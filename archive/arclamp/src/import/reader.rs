@@ -13,6 +13,8 @@ const BUFFER: usize = 256 << 10;
 pub(super) struct Lines {
     reader: BufReader<Box<dyn Read + Send>>,
     line: Vec<u8>,
+    /// Number of bytes in the buffer that the last line took.
+    used: usize,
     /// Number of lines that were left out because they are longer than [`LENGTH`].
     pub(super) too_long: u64,
     /// Whether the compressed data ended early.
@@ -31,6 +33,7 @@ impl Lines {
         Ok(Self {
             reader: BufReader::with_capacity(BUFFER, reader),
             line: Vec::new(),
+            used: 0,
             too_long: 0,
             is_truncated: false,
         })
@@ -38,6 +41,13 @@ impl Lines {
 
     /// The next line, without the line feed.
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        self.reader.consume(std::mem::take(&mut self.used));
+        // Nearly every line is in the buffer as a whole.
+        if let Some(end) = memchr::memchr(b'\n', self.reader.buffer()) {
+            // The buffer is smaller than the longest line.
+            self.used = end + 1;
+            return Ok(Some(&self.reader.buffer()[..end]));
+        }
         loop {
             self.line.clear();
             let mut is_too_long = false;

@@ -1,11 +1,11 @@
 //! One subscription to Redis, which is checked each second.
 
 use crate::settings::{Place, RedisSettings};
+use crate::tls::explain;
 use davy_base::Clock;
 use futures_util::StreamExt;
 use redis::Client;
 use redis::aio::{PubSubSink, PubSubStream};
-use redis::sentinel::Sentinel;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -43,7 +43,10 @@ impl Connection {
         let connect = async {
             let (address, client) = look_up(redis, None).await?;
             let connected = client.get_async_pubsub().await;
-            let failed = |error| format!("{address}: {error}");
+            let is_tls = redis.tls.is_some();
+            let failed = |error: redis::RedisError| {
+                format!("{address}: {}", explain(&error.to_string(), is_tls))
+            };
             let (mut sink, lines) = connected.map_err(failed)?.split();
             let failed = |error| format!("{address}: cannot subscribe: {error}");
             sink.subscribe(channels).await.map_err(failed)?;
@@ -57,8 +60,13 @@ impl Connection {
         };
         let connected = clock.timeout(TIMEOUT, connect).await;
         connected.unwrap_or_else(|_| {
+            let advice = if redis.tls.is_some() {
+                "; check that it uses TLS on this port (tls-port)"
+            } else {
+                ""
+            };
             Err(format!(
-                "no answer from {redis} within {} s",
+                "no answer from {redis} within {} s{advice}",
                 TIMEOUT.as_secs()
             ))
         })
@@ -131,20 +139,18 @@ async fn look_up(redis: &RedisSettings, current: Option<&str>) -> Result<(String
             let is_current = |of: &&SocketAddr| current == Some(of.to_string().as_str());
             let address = found.iter().find(is_current).or(found.first());
             let address = address.ok_or_else(|| format!("{host} has no address"))?;
-            let info = redis.connection(&address.ip().to_string(), address.port());
-            let client = info
-                .and_then(Client::open)
-                .map_err(|error| error.to_string())?;
+            let client = redis.client(host, *address);
+            let client = client.map_err(|error| format!("{host}: {error}"))?;
             Ok((address.to_string(), client))
         }
         Place::Sentinels(nodes, master) => {
-            let nodes = nodes
-                .iter()
-                .map(|(host, port)| format!("redis://{host}:{port}"));
-            let failed = |error| format!("the Sentinels name no master {master}: {error}");
-            let mut sentinel = Sentinel::build(nodes.collect::<Vec<_>>()).map_err(failed)?;
-            let client = sentinel.async_master_for(master, Some(&redis.node())).await;
-            let client = client.map_err(failed)?;
+            let is_tls = redis.tls.is_some();
+            let failed = |error: redis::RedisError| {
+                let error = explain(&error.to_string(), is_tls);
+                format!("the Sentinels name no master {master}: {error}")
+            };
+            let mut sentinels = redis.sentinels(nodes, master).map_err(failed)?;
+            let client = sentinels.async_get_client().await.map_err(failed)?;
             Ok((client.get_connection_info().addr().to_string(), client))
         }
     }

@@ -1,8 +1,10 @@
 //! A real Redis, an archive behind HTTP, and processes that listen.
 
+mod certificates;
 mod redis_server;
 mod world;
 
+pub(crate) use certificates::Certificates;
 pub(crate) use redis_server::Redis;
 pub(crate) use world::{Always, Exclusive, World};
 

@@ -1,10 +1,12 @@
 //! Redis servers on free ports.
 
+use super::Certificates;
 use davy_test_support::skip;
 use redis::Client;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A server, which ends with this value.
@@ -13,6 +15,7 @@ pub(crate) struct Redis {
     port: u16,
     config: PathBuf,
     is_sentinel: bool,
+    certificates: Option<Arc<Certificates>>,
     _folder: tempfile::TempDir,
 }
 
@@ -24,7 +27,28 @@ fn free_port() -> u16 {
 impl Redis {
     /// A server; `None` if Redis is not installed, and the test is skipped.
     pub(crate) fn start() -> Option<Self> {
-        Self::with(|port| format!("port {port}\n"), false)
+        Self::with(|port| format!("port {port}\n"), false, None)
+    }
+
+    /// A server with TLS, which asks for a certificate of the client.
+    pub(crate) fn with_tls(certificates: &Arc<Certificates>) -> Option<Self> {
+        let config = certificates.config();
+        let config = |port| format!("port 0\ntls-port {port}\n{config}");
+        Self::with(config, false, Some(certificates))
+    }
+
+    /// A Sentinel with TLS that watches a server with TLS as `site`.
+    pub(crate) fn sentinel_with_tls(
+        master: &Self,
+        certificates: &Arc<Certificates>,
+    ) -> Option<Self> {
+        let (of, config) = (master.port, certificates.config());
+        let config = |port| {
+            format!(
+                "port 0\ntls-port {port}\ntls-replication yes\n{config}sentinel monitor site 127.0.0.1 {of} 1\n"
+            )
+        };
+        Self::with(config, true, Some(certificates))
     }
 
     /// A replica of a server.
@@ -33,6 +57,7 @@ impl Redis {
         let replica = Self::with(
             |port| format!("port {port}\nreplicaof 127.0.0.1 {of}\n"),
             false,
+            None,
         )?;
         let mut to = replica.connect();
         wait("a replica that is in sync", || {
@@ -55,6 +80,7 @@ impl Redis {
                 )
             },
             true,
+            None,
         )?;
         let mut to = sentinel.connect();
         wait("a Sentinel that knows the replica", || {
@@ -69,7 +95,11 @@ impl Redis {
         Some(sentinel)
     }
 
-    fn with(config: impl Fn(u16) -> String, is_sentinel: bool) -> Option<Self> {
+    fn with(
+        config: impl Fn(u16) -> String,
+        is_sentinel: bool,
+        certificates: Option<&Arc<Certificates>>,
+    ) -> Option<Self> {
         if Command::new("redis-server")
             .arg("--version")
             .output()
@@ -94,6 +124,7 @@ impl Redis {
             port,
             config: path,
             is_sentinel,
+            certificates: certificates.cloned(),
             _folder: folder,
         };
         server.restart();
@@ -108,7 +139,7 @@ impl Redis {
             command.arg("--sentinel");
         }
         self.process = Some(command.spawn().expect("redis-server starts"));
-        let client = Client::open(self.url()).expect("a URL");
+        let client = self.client();
         wait("a server that answers", || client.get_connection().is_ok());
     }
 
@@ -129,12 +160,23 @@ impl Redis {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://{}", self.address())
+        let scheme = match self.certificates {
+            None => "redis",
+            Some(_) => "rediss",
+        };
+        format!("{scheme}://{}", self.address())
+    }
+
+    fn client(&self) -> Client {
+        let client = match &self.certificates {
+            None => Client::open(self.url()),
+            Some(of) => Client::build_with_tls(self.url(), of.of_client()),
+        };
+        client.expect("a URL")
     }
 
     pub(crate) fn connect(&self) -> redis::Connection {
-        let client = Client::open(self.url()).expect("a URL");
-        client.get_connection().expect("connected")
+        self.client().get_connection().expect("connected")
     }
 
     /// Waits until this Sentinel names a master.

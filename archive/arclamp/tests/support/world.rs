@@ -10,7 +10,7 @@ use davy_archive::query::{Ask, flame};
 use davy_archive::selector::Selector;
 use davy_archive::types::TypeFilter;
 use davy_archive::{Archive, ArchiveOptions};
-use davy_arclamp::{Channel, Lease, RedisSettings, Stream, StreamOptions};
+use davy_arclamp::{Channel, Lease, RedisSettings, Stream, StreamOptions, TlsFiles};
 use davy_base::{Clock, Random};
 use davy_profile::flame::Grain;
 use davy_profile::folded;
@@ -100,18 +100,33 @@ impl World {
         sentinels: &[String],
         lease: impl Lease + 'static,
     ) -> Listener {
-        Listener::start(self.options(url, sentinels, "one"), &self.registry, lease)
+        let options = self.options(url, sentinels, &TlsFiles::default(), "one");
+        Listener::start(options, &self.registry, lease)
+    }
+
+    /// A process with metrics of its own that uses TLS.
+    pub(crate) fn listen_with(&self, url: &str, sentinels: &[String], tls: &TlsFiles) -> Listener {
+        let registry = prometheus::Registry::new();
+        let options = self.options(url, sentinels, tls, "tls");
+        Listener::start(options, &registry, Always)
     }
 
     /// A second process.
     pub(crate) fn second(&self, url: &str, lease: impl Lease + 'static) -> Listener {
         let registry = prometheus::Registry::new();
-        Listener::start(self.options(url, &[], "two"), &registry, lease)
+        let options = self.options(url, &[], &TlsFiles::default(), "two");
+        Listener::start(options, &registry, lease)
     }
 
-    fn options(&self, url: &str, sentinels: &[String], instance: &str) -> StreamOptions {
+    fn options(
+        &self,
+        url: &str,
+        sentinels: &[String],
+        tls: &TlsFiles,
+        instance: &str,
+    ) -> StreamOptions {
         StreamOptions {
-            redis: RedisSettings::new(url, sentinels).expect("good"),
+            redis: RedisSettings::new(url, sentinels, tls).expect("good"),
             channels: ["excimer", "excimer-wall"].map(Channel::named).into(),
             service: "site".to_owned(),
             archives: vec![self.address.clone()],

@@ -2,7 +2,8 @@
 
 use super::error::Error;
 use super::load::Loaded;
-use davy_arclamp::{Channel, Note, RedisSettings, Yaml};
+use davy_arclamp::{Channel, Note, RedisSettings, TlsFiles, Yaml};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The checked settings of a process that listens to Redis.
@@ -33,7 +34,7 @@ pub(super) fn configured(
     };
     let (mut channels, mut notes) = (items("arclamp.channels"), Vec::new());
     let has_channels = !channels.is_empty();
-    let mut of_file: Option<(String, String)> = None;
+    let mut of_file: Option<(String, String, TlsFiles)> = None;
     for file in items("arclamp.yaml") {
         let text = std::fs::read_to_string(&file);
         let text =
@@ -44,17 +45,29 @@ pub(super) fn configured(
             channels.push(yaml.channel);
         }
         match &of_file {
-            Some((other, redis)) if *redis != yaml.redis && url.is_empty() => {
+            Some((other, redis, _)) if *redis != yaml.redis && url.is_empty() => {
                 return Err(Error(format!(
                     "arclamp.yaml: {other} and {file} name different servers; set arclamp.redis"
                 )));
             }
             Some(_) => {}
-            None => of_file = Some((file, yaml.redis)),
+            None => of_file = Some((file, yaml.redis, yaml.tls)),
         }
     }
-    if url.is_empty() {
-        url = of_file.map(|(_, redis)| redis).unwrap_or_default();
+    let path =
+        |key: &str| Some(PathBuf::from(loaded.value(key))).filter(|of| !of.as_os_str().is_empty());
+    let mut tls = TlsFiles {
+        ca: path("arclamp.ca_file"),
+        certificate: path("arclamp.certificate_file"),
+        key: path("arclamp.key_file"),
+    };
+    if url.is_empty()
+        && let Some((_, redis, of_file)) = of_file
+    {
+        url = redis;
+        if tls.is_empty() {
+            tls = of_file;
+        }
     }
     if url.is_empty() {
         return Ok(None);
@@ -62,7 +75,7 @@ pub(super) fn configured(
     if channels.is_empty() {
         channels = ["excimer", "excimer-wall"].map(str::to_owned).into();
     }
-    let redis = RedisSettings::new(&url, &items("arclamp.sentinels"));
+    let redis = RedisSettings::new(&url, &items("arclamp.sentinels"), &tls);
     Ok(Some(ArcLampConfig {
         redis: redis.map_err(|error| Error(format!("arclamp.redis: {error}")))?,
         channels: channels.iter().map(|name| Channel::named(name)).collect(),

@@ -10,13 +10,31 @@ pub(super) const ARCLAMP: &[Setting] = &[
     setting_of(
         "arclamp.redis",
         "",
-        "Redis to which clients of Arc Lamp publish stacks: redis://HOST:PORT; with arclamp.sentinels, redis://NAME of the master [default: that of arclamp.yaml; without both, archive.arclamp does nothing]",
+        "Redis to which clients of Arc Lamp publish stacks: redis://HOST:PORT, or rediss://HOST:PORT for TLS; with arclamp.sentinels, redis://NAME of the master [default: that of arclamp.yaml; without both, archive.arclamp does nothing]",
         MEMBERS,
     ),
     setting_of(
         "arclamp.redis_file",
         "",
         "file with arclamp.redis, for a URL with a password",
+        MEMBERS,
+    ),
+    setting_of(
+        "arclamp.ca_file",
+        "",
+        "PEM file with the CAs to trust for Redis with TLS [default: the CAs of the system]",
+        MEMBERS,
+    ),
+    setting_of(
+        "arclamp.certificate_file",
+        "",
+        "PEM file with the certificate to present to Redis with TLS",
+        MEMBERS,
+    ),
+    setting_of(
+        "arclamp.key_file",
+        "",
+        "PEM file with the key of arclamp.certificate_file",
         MEMBERS,
     ),
     setting_of(

@@ -1,5 +1,6 @@
 //! End-to-end tests of fleets: one suite for every placement, and the faults of a fleet.
 
+mod arclamp;
 mod bad_input;
 mod cgroups;
 mod database;
