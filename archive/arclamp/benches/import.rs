@@ -1,13 +1,14 @@
 //! Measures the import of a daily log, compared to a bare split of its lines into frames.
 //!
 //! `cargo bench -p davy-arclamp`. The log has 300,000 unique stacks and 439 MB or a little more, as a large one of
-//! production; `STACKS` overrides the number. Stacks of a program grow from each other, so that most of them share most of
-//! their frames: a sorted log of these is 70 times smaller with `gzip -9`, and one of production was 82 times smaller.
-//! Random stacks, which share nearly nothing, are the worst case.
+//! production. Stacks of a program grow from each other, so that most of them share most of their frames: a sorted log of
+//! these is 70 times smaller with `gzip -9`, and one of production was 82 times smaller. Random stacks, which share nearly
+//! nothing, are the worst case. `STACKS` overrides the number, `ROUNDS` how often each is measured, of which the best
+//! counts, and `LOG` selects by name.
 
 use davy_archive::key::Tenant;
 use davy_archive::{Archive, ArchiveOptions};
-use davy_arclamp::import::{find, import};
+use davy_arclamp::import::{ImportReport, find, import};
 use davy_base::{Clock, Random};
 use object_store::local::LocalFileSystem;
 use std::collections::HashSet;
@@ -155,10 +156,55 @@ fn split(path: &Path) -> u64 {
     frames
 }
 
+/// CPU time and elapsed time.
+#[derive(Clone, Copy)]
+struct Cost(Duration, Duration);
+
+impl Cost {
+    const MAX: Self = Self(Duration::MAX, Duration::MAX);
+
+    /// Starts a measurement, whose end the returned function returns.
+    fn start() -> impl FnOnce() -> Self {
+        let clock = Clock::system();
+        let (wall, used) = (clock.monotonic(), cpu());
+        move || {
+            Self(
+                cpu().saturating_sub(used),
+                clock.monotonic().saturating_sub(wall),
+            )
+        }
+    }
+
+    fn min(self, other: Self) -> Self {
+        Self(self.0.min(other.0), self.1.min(other.1))
+    }
+}
+
+/// Imports the logs of a folder into a fresh bucket.
+async fn imported(folder: &Path) -> (ImportReport, Cost) {
+    let bucket = tempfile::tempdir().expect("a folder");
+    let store = LocalFileSystem::new_with_prefix(bucket.path()).expect("a bucket");
+    let options = ArchiveOptions {
+        retention: Duration::from_hours(24 * 30),
+        ..ArchiveOptions::new(Arc::new(store))
+    };
+    let archive = Archive::new(options, &prometheus::Registry::new()).expect("fresh");
+    let (logs, _) = find(folder).expect("readable");
+    let cost = Cost::start();
+    let report = import(&archive, &Tenant::anonymous(), "site", &logs, &|_, _| {}).await;
+    (report.expect("imported"), cost())
+}
+
+/// The value of a variable of the environment, or a default.
+fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
+    let text = std::env::var(name).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() {
-    let stacks = std::env::var("STACKS").ok();
-    let stacks = stacks.and_then(|text| text.parse().ok()).unwrap_or(300_000);
+    let (stacks, rounds): (usize, usize) = (variable("STACKS", 300_000), variable("ROUNDS", 3));
+    let only: String = variable("LOG", String::new());
     let logs: [(&str, fn(usize) -> Stacks, bool); 4] = [
         ("grown, sorted", grown, true),
         ("grown, unsorted", grown, false),
@@ -166,53 +212,38 @@ async fn main() {
         ("random, unsorted", random, false),
     ];
     for (name, generate, sorted) in logs {
+        if !name.contains(&only) {
+            continue;
+        }
         let folder = tempfile::tempdir().expect("a folder");
-        let date = Clock::system()
-            .now()
-            .minus(Duration::from_hours(72))
-            .to_string();
-        let path = folder
-            .path()
-            .join(format!("{}.excimer.all.log", &date[..10]));
+        let day = Clock::system().now().minus(Duration::from_hours(72));
+        let name_of_day = format!("{}.excimer.all.log", &day.to_string()[..10]);
+        let path = folder.path().join(name_of_day);
         write(&path, generate(stacks), sorted);
         // SAFETY: gives free memory of the generator back to the system, and has no other effect.
         unsafe { libc::malloc_trim(0) };
-        let bytes = std::fs::metadata(&path).expect("a log").len();
-        let clock = Clock::system();
-        let (wall, before) = (clock.monotonic(), cpu());
-        let frames = split(&path);
-        let bare_wall = clock.monotonic().saturating_sub(wall);
-        let bare = cpu().saturating_sub(before);
-        let bucket = tempfile::tempdir().expect("a folder");
-        let options = ArchiveOptions {
-            retention: Duration::from_hours(24 * 30),
-            // As `davy archive import` has it.
-            flush_interval: Duration::ZERO,
-            ..ArchiveOptions::new(Arc::new(
-                LocalFileSystem::new_with_prefix(bucket.path()).expect("a bucket"),
-            ))
-        };
-        let archive = Archive::new(options, &prometheus::Registry::new()).expect("fresh");
-        let (logs, _) = find(folder.path()).expect("readable");
         // The pages of the generator are not the import's.
         let _ = std::fs::write("/proc/self/clear_refs", "5");
-        let (wall, before) = (clock.monotonic(), cpu());
-        let report = import(&archive, &Tenant::anonymous(), "site", &logs, &|_, _| {}).await;
-        let (wall, used) = (
-            clock.monotonic().saturating_sub(wall),
-            cpu().saturating_sub(before),
-        );
-        let report = report.expect("imported");
+        let bytes = std::fs::metadata(&path).expect("a log").len();
+        let (mut bare, mut whole, mut frames, mut lines) = (Cost::MAX, Cost::MAX, 0, 0);
+        for _ in 0..rounds {
+            let cost = Cost::start();
+            frames = split(&path);
+            bare = bare.min(cost());
+            let (report, cost) = imported(folder.path()).await;
+            whole = whole.min(cost);
+            lines = report.lines;
+        }
+        let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
         println!(
-            "{name}: {} MiB, {} stacks, {frames} frames: bare split {:.3} s CPU, {:.3} s; import {:.3} s CPU = {:.1} x, {:.3} s = {:.1} x, peak RSS {} MiB",
+            "{name}: {} MiB, {lines} stacks, {frames} frames: bare split {:.3} s CPU, {:.3} s; import {:.3} s CPU = {:.1} x, {:.3} s = {:.1} x, peak RSS {} MiB",
             bytes >> 20,
-            report.lines,
-            bare.as_secs_f64(),
-            bare_wall.as_secs_f64(),
-            used.as_secs_f64(),
-            used.as_secs_f64() / bare.as_secs_f64(),
-            wall.as_secs_f64(),
-            wall.as_secs_f64() / bare_wall.as_secs_f64(),
+            bare.0.as_secs_f64(),
+            bare.1.as_secs_f64(),
+            whole.0.as_secs_f64(),
+            ratio(whole.0, bare.0),
+            whole.1.as_secs_f64(),
+            ratio(whole.1, bare.1),
             status("VmHWM"),
         );
     }
