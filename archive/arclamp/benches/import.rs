@@ -48,6 +48,9 @@ fn status(key: &str) -> u64 {
 /// if they are random.
 type Stacks = Vec<(usize, Vec<u64>)>;
 
+/// Makes a number of stacks.
+type Generate = fn(usize) -> Stacks;
+
 /// The number of functions of the program.
 const FUNCTIONS: u64 = 4_000;
 
@@ -205,7 +208,7 @@ fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
 async fn main() {
     let (stacks, rounds): (usize, usize) = (variable("STACKS", 300_000), variable("ROUNDS", 3));
     let only: String = variable("LOG", String::new());
-    let logs: [(&str, fn(usize) -> Stacks, bool); 4] = [
+    let logs: [(&str, Generate, bool); 4] = [
         ("grown, sorted", grown, true),
         ("grown, unsorted", grown, false),
         ("random, sorted", random, true),

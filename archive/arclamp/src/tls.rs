@@ -73,13 +73,11 @@ fn certificates(setting: &str, file: &Path) -> Result<Vec<u8>, SettingsError> {
 fn private_key(file: &Path) -> Result<Vec<u8>, SettingsError> {
     let setting = "arclamp.key_file";
     let pem = read(setting, file)?;
-    match PrivateKeyDer::from_pem_slice(&pem) {
-        Ok(_) => Ok(pem),
-        Err(_) => {
-            let reason = "the file holds no private key in PEM format without a passphrase";
-            Err(refused(setting, file, reason))
-        }
+    if PrivateKeyDer::from_pem_slice(&pem).is_err() {
+        let reason = "the file holds no private key in PEM format without a passphrase";
+        return Err(refused(setting, file, reason));
     }
+    Ok(pem)
 }
 
 /// Says what to do about an error of a connection.

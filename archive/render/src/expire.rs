@@ -150,18 +150,20 @@ async fn list(site: &Site<'_>, tenant: &Tenant, over: &Over) -> Result<Vec<Retai
                 kind,
                 name: key.filename().unwrap_or_default().to_owned(),
                 bytes: 0,
-                reason: match is_whole {
-                    true => "older than archive.days_retention",
-                    false => "older than archive.hours_retention",
+                reason: if is_whole {
+                    "older than archive.days_retention"
+                } else {
+                    "older than archive.hours_retention"
                 },
             };
             let page = site.keys.page(period);
             let html = site.read(&page).await?.unwrap_or_default();
             let links = page::links(&html).filter_map(|link| site.keys.linked(link));
             for key in links {
-                let kind = match site.keys.is_log(&key) {
-                    true => "log",
-                    false => "graph",
+                let kind = if site.keys.is_log(&key) {
+                    "log"
+                } else {
+                    "graph"
                 };
                 found.insert(key.clone(), row(kind, &key));
             }

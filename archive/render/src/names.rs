@@ -215,8 +215,8 @@ mod tests {
                 "php-requests-count-wall-nanoseconds",
             ),
             (
-                "requests:requests:count:wall:nanoseconds",
-                "requests-count-wall-nanoseconds",
+                "visits:visits:count:wall:nanoseconds",
+                "visits-count-wall-nanoseconds",
             ),
             ("a-b:c:d::", "a=2db-c-d"),
             ("a:b-c:d::", "a-b=2dc-d"),

@@ -206,8 +206,6 @@ fn with_config<T>(
 ) -> Result<T, Failure> {
     let mut config = Config::new(&Loaded::from_environment(flags)?)?;
     config.retention = config.retention.max(age);
-    // An import pushes large parts, one after another, and nothing else does. None of them waits for others.
-    config.flush_interval = Duration::ZERO;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
