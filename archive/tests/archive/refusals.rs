@@ -244,6 +244,45 @@ async fn pushes_of_clients_that_are_about_to_stop_are_acknowledged_at_once_from_
 }
 
 #[tokio::test]
+async fn empty_push_of_a_client_in_a_hurry_gets_an_earlier_push_acknowledged() {
+    let mut options = options(Arc::new(InMemory::new()), &clock());
+    options.flush_interval = Duration::from_hours(1);
+    let world = World::with(options);
+    let raw = cpu(&world.clock, &[(&["main"], 5, &[])]);
+    let push = async |body: Vec<u8>, hurry: &'static str| {
+        let request = Request::post("/push.v1.PusherService/Push")
+            .header("content-type", "application/proto")
+            .header(hurry, "1")
+            .body(Body::from(body))
+            .expect("a request");
+        world.call(request).await.0
+    };
+    let started = world.clock.monotonic();
+    let hurried = async {
+        while world.archive.ingest().open_windows() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.keys().await, Vec::<String>::new());
+        let hurry = push(Vec::new(), "davy-hurry").await;
+        assert_eq!(hurry, StatusCode::OK);
+        loop {
+            world.clock.advance(Duration::from_millis(10));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        status = push(push_request(WEB, "1", &raw), "x-no-hurry") => assert_eq!(status, StatusCode::OK),
+        () = hurried => {}
+    }
+    let taken = world.clock.monotonic().saturating_sub(started);
+    assert!(taken < Duration::from_mins(1), "{taken:?}");
+    assert_eq!(
+        push(Vec::new(), "x-no-hurry").await,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
 async fn damaged_object_makes_the_response_partial_and_unreadable_bucket_gets_503() {
     let folder = tempfile::tempdir().expect("a folder");
     let bucket = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a bucket"));

@@ -248,7 +248,8 @@ fn serve(
         }
         assert_eq!(head[0], "POST /push.v1.PusherService/Push HTTP/1.1");
         assert_eq!(header("content-type").as_deref(), Some("application/proto"));
-        if !has_pushed {
+        // An empty push only asks to hurry, over a connection of its own.
+        if !has_pushed && !body.is_empty() {
             has_pushed = true;
             connections.fetch_add(1, Ordering::SeqCst);
         }
