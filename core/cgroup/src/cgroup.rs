@@ -60,22 +60,7 @@ impl Cgroup {
             let text = CString::new(path.as_os_str().as_bytes());
             paths.push(text.map_err(|error| at(&path)(error.into()))?);
         }
-        let join = move || {
-            for path in &paths {
-                // SAFETY: open, write and close may be called between fork and exec; the strings were made before and
-                // end with a zero byte.
-                unsafe {
-                    let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-                    if file < 0 || libc::write(file, c"0".as_ptr().cast(), 1) < 0 {
-                        return Err(io::Error::last_os_error());
-                    }
-                    libc::close(file);
-                }
-            }
-            Ok(())
-        };
-        // SAFETY: the closure only makes system calls and reads memory that was allocated before.
-        unsafe { command.pre_exec(join) };
+        join_before_exec(command, paths);
         Ok(())
     }
 
@@ -137,6 +122,26 @@ impl Cgroup {
     pub fn exists(&self) -> bool {
         self.folders.iter().any(|folder| folder.exists())
     }
+}
+
+/// Writes `0`, the process itself, to files between fork and exec.
+fn join_before_exec(command: &mut Command, paths: Vec<CString>) {
+    let join = move || {
+        for path in &paths {
+            // SAFETY: open, write and close may be called between fork and exec; the strings were made before and
+            // end with a zero byte.
+            unsafe {
+                let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+                if file < 0 || libc::write(file, c"0".as_ptr().cast(), 1) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                libc::close(file);
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure only makes system calls and reads memory that was allocated before.
+    unsafe { command.pre_exec(join) };
 }
 
 /// The name of a cgroup becomes part of a path.
