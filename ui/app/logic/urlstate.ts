@@ -6,6 +6,7 @@ import type { ColourBy } from './colours';
 import type { Order } from './layout';
 import { type Matcher, formatSelector, parseSelector } from './selector';
 import { type Transform, fromText, pushed, toText } from './transforms';
+import { traceMatchers } from './tracelink';
 import { millis } from './units';
 import { isShort, stepOf } from './zoompath';
 
@@ -131,7 +132,7 @@ export function fromUrl(search: string, hash: string): State {
   const colour = one<ColourBy | ''>('colour', ['group', 'package', 'value'], '');
   return {
     type: q.get('type') ?? '',
-    matchers: parsed.ok ? parsed.matchers : [],
+    matchers: parsed.ok ? [...parsed.matchers, ...traceMatchers(q, parsed.matchers)] : [],
     invalidSelector: parsed.ok ? '' : written,
     range:
       q.get('from') || q.get('until')
