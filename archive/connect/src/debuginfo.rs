@@ -1,17 +1,16 @@
 //! The service with which agents ask what debug files to upload. davy-symbols takes the files.
 
-use crate::exchange::{self, no_trailers, unknown, unsupported};
+use crate::exchange::{self, unknown};
 use crate::messages::debuginfo::{
     BuildRequest, FileMetadata, ListDebuginfoResponse, ObjectMetadata, ShouldInitiateUploadRequest,
     ShouldInitiateUploadResponse, Time, UPLOADED,
 };
 use crate::messages::minor::Empty;
-use crate::protocol::{Form, Protocol, Wire};
+use crate::protocol::Wire;
 use crate::scope::{invalid, unary};
 use crate::status::{Code, Status};
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::Version;
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
@@ -30,20 +29,13 @@ async fn serve(
     Path(method): Path<String>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let Some(mut form) = Form::of(&parts) else {
-        return unsupported();
+    let tenant = tenant(request.headers());
+    let clock = symbols.clock();
+    let answer = async |wire, message: Bytes| {
+        let tenant = tenant?;
+        call(&symbols, &tenant, &method, (wire, &message)).await
     };
-    if form.protocol == Protocol::Grpc && parts.version != Version::HTTP_2 {
-        return no_trailers();
-    }
-    let result = async {
-        let tenant = tenant(&parts.headers)?;
-        let message = exchange::read(&mut form, &parts, body, symbols.clock()).await?;
-        call(&symbols, &tenant, &method, (form.wire, &message)).await
-    };
-    let result = result.await;
-    exchange::respond(form, &parts.headers, result)
+    exchange::serve(request, clock, answer).await
 }
 
 async fn call(

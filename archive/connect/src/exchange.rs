@@ -5,9 +5,9 @@ use crate::json;
 use crate::protocol::{ACCEPTED, Form, Protocol, Wire, header_text};
 use crate::status::{Code, Status};
 use axum::body::Body;
-use axum::extract::Query;
+use axum::extract::{Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
 use davy_base::Clock;
@@ -36,6 +36,26 @@ struct GetParameters {
     base64: String,
     #[serde(default)]
     compression: String,
+}
+
+/// Serves a call over POST: checks its form, reads its message, and responds with what `answer` returns.
+pub(crate) async fn serve(
+    request: Request,
+    clock: &Clock,
+    answer: impl AsyncFnOnce(Wire, Bytes) -> Result<Bytes, Status>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(mut form) = Form::of(&parts) else {
+        return unsupported();
+    };
+    if form.protocol == Protocol::Grpc && parts.version != Version::HTTP_2 {
+        return no_trailers();
+    }
+    let result = match read(&mut form, &parts, body, clock).await {
+        Ok(message) => answer(form.wire, message).await,
+        Err(error) => Err(error),
+    };
+    respond(form, &parts.headers, result)
 }
 
 /// The message of a call; the encoding of a GET is set in `form`.

@@ -1,18 +1,17 @@
 //! The service of recording rules.
 
-use crate::exchange::{self, no_trailers, unknown, unsupported};
+use crate::exchange::{self, unknown};
 use crate::messages::labels::pairs;
 use crate::messages::minor::Empty;
 use crate::messages::recording::{
     FunctionFilter, ListRulesResponse, Rule, RuleRequest, RuleResponse, StacktraceFilter,
     UpsertRuleRequest,
 };
-use crate::protocol::{Form, Protocol, Wire, header_text};
+use crate::protocol::{Wire, header_text};
 use crate::scope::{invalid, unary};
 use crate::status::{Code, Status};
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::Version;
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
@@ -35,21 +34,14 @@ async fn serve(
     Path(method): Path<String>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let Some(mut form) = Form::of(&parts) else {
-        return unsupported();
+    let tenant = tenant(request.headers());
+    let name = header_text(request.headers(), "x-scope-orgid").to_owned();
+    let clock = rules.clock();
+    let answer = async |wire, message: Bytes| {
+        let tenant = tenant?;
+        call(&rules, (&tenant, &name), &method, (wire, &message)).await
     };
-    if form.protocol == Protocol::Grpc && parts.version != Version::HTTP_2 {
-        return no_trailers();
-    }
-    let result = async {
-        let tenant = tenant(&parts.headers)?;
-        let message = exchange::read(&mut form, &parts, body, rules.clock()).await?;
-        let name = header_text(&parts.headers, "x-scope-orgid");
-        call(&rules, (&tenant, name), &method, (form.wire, &message)).await
-    };
-    let result = result.await;
-    exchange::respond(form, &parts.headers, result)
+    exchange::serve(request, clock, answer).await
 }
 
 async fn call(

@@ -12,7 +12,7 @@ use crate::scope::{Scope, unary};
 use crate::status::{Code, Status};
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, Method, Version, header};
+use axum::http::{HeaderValue, Version, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -144,19 +144,8 @@ async fn feature_flags(
 
 /// Serves a call of a service beside the querier.
 async fn minor(service: Minor, query: &Query, method: &str, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let Some(mut form) = Form::of(&parts).filter(|_| parts.method == Method::POST) else {
-        return unsupported();
-    };
-    if form.protocol == Protocol::Grpc && parts.version != Version::HTTP_2 {
-        return no_trailers();
-    }
-    let result = async {
-        let message = exchange::read(&mut form, &parts, body, query.clock()).await?;
-        minor_call(service, method, (form.wire, &message)).await
-    };
-    let result = result.await;
-    exchange::respond(form, &parts.headers, result)
+    let answer = async |wire, message: Bytes| minor_call(service, method, (wire, &message)).await;
+    exchange::serve(request, query.clock(), answer).await
 }
 
 async fn minor_call(service: Minor, method: &str, from: (Wire, &Bytes)) -> Result<Bytes, Status> {

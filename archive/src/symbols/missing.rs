@@ -1,4 +1,4 @@
-//! Builds whose symbols a query missed, for whoever can fetch them.
+//! Builds whose symbols a query missed, for the member that fetches them.
 
 use crate::key::Tenant;
 use std::collections::BTreeSet;
