@@ -1,5 +1,6 @@
 //! The file that names what is scraped.
 
+use crate::relabel::{RULES, Relabel};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -105,6 +106,9 @@ pub(crate) struct Job {
     /// URLs of Prometheus's HTTP service discovery.
     #[serde(default)]
     pub(crate) http: Vec<String>,
+    /// Change the labels of targets, or drop them.
+    #[serde(default)]
+    pub(crate) relabel_configs: Vec<Relabel>,
     /// Set by [`ScrapeConfig::read`].
     #[serde(skip)]
     pub(crate) every: Duration,
@@ -180,6 +184,17 @@ impl ScrapeConfig {
                 return wrong(format!(
                     "job {name}: invalid dns {wrong_name:?}; expected NAME:PORT"
                 ));
+            }
+            if job.relabel_configs.len() > RULES {
+                let count = job.relabel_configs.len();
+                return wrong(format!(
+                    "job {name}: {count} relabel_configs, the limit is {RULES}"
+                ));
+            }
+            for rule in &job.relabel_configs {
+                if let Err(fault) = rule.check() {
+                    return wrong(format!("job {name}: {fault}"));
+                }
             }
             for (label, value) in &job.labels {
                 if let Err(fault) = davy_archive::labels::check(label, value) {

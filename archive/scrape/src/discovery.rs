@@ -1,7 +1,7 @@
 //! Finds targets: static ones, those of files, of DNS names, and of Prometheus's HTTP service discovery.
 
 use crate::config::{Job, ScrapeConfig};
-use crate::target::Target;
+use crate::target::{Target, Unfit};
 use davy_base::Clock;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -45,10 +45,11 @@ impl Discovery {
             for group in self.groups(job, client, clock).await {
                 for address in &group.targets {
                     match Target::new(job, address.trim(), &group.labels) {
-                        Some(target) if targets.len() < TARGETS => {
+                        Ok(target) if targets.len() < TARGETS => {
                             targets.insert(target.key(), target);
                         }
-                        _ => ignored += 1,
+                        Err(Unfit::Dropped) => {}
+                        Ok(_) | Err(Unfit::Invalid) => ignored += 1,
                     }
                 }
             }

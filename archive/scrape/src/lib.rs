@@ -5,6 +5,7 @@ mod delta;
 mod discovery;
 mod metrics;
 mod push;
+mod relabel;
 mod scrape;
 mod scraper;
 mod slot;

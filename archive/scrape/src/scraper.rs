@@ -15,6 +15,7 @@ use prometheus::Registry;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// The folder of presence objects.
@@ -40,7 +41,8 @@ pub struct ScrapeOptions {
 /// Pulls profiles. Cheap to clone.
 #[derive(Clone)]
 pub struct Scraper {
-    config: Arc<ScrapeConfig>,
+    /// What is scraped, and what tells the loop that it was replaced.
+    config: Arc<watch::Sender<Arc<ScrapeConfig>>>,
     tools: Arc<Tools>,
     presence: Presence,
 }
@@ -76,10 +78,15 @@ impl Scraper {
             metrics: Metrics::new(registry)?,
         };
         Ok(Self {
-            config: Arc::new(options.config),
+            config: Arc::new(watch::Sender::new(Arc::new(options.config))),
             tools: Arc::new(tools),
             presence: archive.presence(FOLDER),
         })
+    }
+
+    /// Replaces what is scraped. Targets that remain keep what is known of them, so nothing counts twice.
+    pub fn set_config(&self, config: ScrapeConfig) {
+        self.config.send_replace(Arc::new(config));
     }
 
     /// Scrapes until `drain` is cancelled. Scrapes that are running are dropped then; their slots are lost, unless another
@@ -110,9 +117,11 @@ impl Scraper {
         let mut owned: BTreeMap<String, Owned> = BTreeMap::new();
         let mut running = FuturesUnordered::new();
         let mut due = Duration::ZERO;
+        let mut changes = self.config.subscribe();
+        let mut config = Arc::clone(&changes.borrow_and_update());
         loop {
             if clock.monotonic() >= due {
-                let targets = discovery.targets(&self.config, &tools.client, clock).await;
+                let targets = discovery.targets(&config, &tools.client, clock).await;
                 self.replace(&mut owned, targets, clock.now());
                 due = clock.monotonic() + DISCOVERY;
             }
@@ -128,7 +137,7 @@ impl Scraper {
                 is_owned += 1;
                 let slot = of.slots.at(now);
                 if slot > of.last {
-                    if of.memory.is_none() || running.len() >= self.config.concurrency {
+                    if of.memory.is_none() || running.len() >= config.concurrency {
                         // It is tried again until the slot is over.
                         if of.slots.at(now.plus(SLEEP)) > slot {
                             of.last = slot;
@@ -160,6 +169,10 @@ impl Scraper {
                     }
                 }
                 () = clock.sleep(pause) => {}
+                Ok(()) = changes.changed() => {
+                    config = Arc::clone(&changes.borrow_and_update());
+                    due = Duration::ZERO;
+                }
             }
         }
     }
@@ -181,6 +194,10 @@ impl Scraper {
         });
         for (key, target) in targets {
             if let Some(of) = owned.get_mut(&key) {
+                if of.target.every != target.every {
+                    of.slots = Slots::new(&key, target.every);
+                    of.last = of.slots.at(now);
+                }
                 of.target = target;
                 continue;
             }

@@ -225,3 +225,59 @@ async fn replicas_share_the_targets_and_take_over_what_one_leaves() {
     a.refresh().await;
     assert!(keys.iter().all(|key| a.owns(key)));
 }
+
+/// Counts the requests of each path, and answers 404.
+async fn target() -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let paths = Arc::clone(&seen);
+    let app = Router::new().fallback(async move |uri: axum::http::Uri| {
+        paths.lock().expect("no panic").push(uri.path().to_owned());
+        axum::http::StatusCode::NOT_FOUND
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (address, seen)
+}
+
+#[tokio::test]
+async fn replaced_file_decides_what_is_scraped_from_then_on() {
+    let (url, _archive) = archiver().await;
+    let (first, of_first) = target().await;
+    let (second, of_second) = target().await;
+    let registry = Registry::new();
+    let of = |target: &str, rules: &str| {
+        let text = format!(
+            "interval: 2s\njobs: [{{job: shop, profiles: [heap], targets: ['{target}'], relabel_configs: [{rules}]}}]"
+        );
+        ScrapeConfig::read(&text).expect("valid")
+    };
+    let scraper = scraper(&url, of(&first, ""), &registry);
+    tokio::spawn(scraper.clone().run(CancellationToken::new()));
+    let clock = Clock::system();
+    let asked = async |seen: &std::sync::Mutex<Vec<String>>, path: &str| {
+        let is_there = || seen.lock().expect("no panic").iter().any(|of| of == path);
+        let asked = clock.timeout(Duration::from_secs(30), async {
+            while !is_there() {
+                clock.sleep(Duration::from_millis(20)).await;
+            }
+        });
+        asked
+            .await
+            .unwrap_or_else(|_| panic!("{path} was not asked for"));
+    };
+    asked(&of_first, "/debug/pprof/heap").await;
+    assert!(of_second.lock().expect("no panic").is_empty());
+    let path = "{target_label: __profile_path__, replacement: /internal}";
+    scraper.set_config(of(&second, path));
+    asked(&of_second, "/internal/heap").await;
+    let before = of_first.lock().expect("no panic").len();
+    // The next slots are of the new target alone.
+    of_second.lock().expect("no panic").clear();
+    scraper.set_config(of(&second, ""));
+    asked(&of_second, "/debug/pprof/heap").await;
+    assert_eq!(of_first.lock().expect("no panic").len(), before);
+    let up = metric(&registry, "davy_archive_scrape_targets", "all");
+    assert_eq!(up as i64, 1);
+}
