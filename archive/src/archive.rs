@@ -28,7 +28,10 @@ pub struct Archive {
     compactor: Compactor,
     limits: LiveLimits,
     rules: RuleStore,
+    /// Where the counters of rules are sent.
+    remote_write: Option<String>,
     bucket: Arc<Bucket>,
+    metrics: Metrics,
     prices: Arc<Prices>,
     clock: Clock,
     random: Arc<Mutex<Random>>,
@@ -47,22 +50,35 @@ impl Archive {
         let limits = LiveLimits::new(options.limits.clone(), metrics.clone());
         let (of, all, to) = (&options, &symbols, &bucket);
         let parts = || (Arc::clone(to), all.clone(), limits.clone());
-        Ok(Self {
+        let archive = Self {
             ingest: Ingest::new(of.clone(), parts(), metrics.clone()),
             query: Query::new(of.clone(), parts(), metrics.clone()),
-            compactor: Compactor::new(of.clone(), Arc::clone(to), metrics),
+            compactor: Compactor::new(of.clone(), Arc::clone(to), metrics.clone()),
             rules: RuleStore::new(
                 Arc::clone(&bucket),
                 options.clock.clone(),
                 options.recording_rules,
                 options.recording_api,
             ),
+            remote_write: options.recording_remote_write,
             limits,
             bucket,
+            metrics,
             prices: Arc::new(options.prices),
             clock: options.clock,
             random: Arc::new(Mutex::new(options.random)),
-        })
+        };
+        archive.reloaded(true);
+        Ok(archive)
+    }
+
+    /// States whether the configuration that was just read is valid.
+    pub fn reloaded(&self, is_valid: bool) {
+        self.metrics.reload_successful.set(i64::from(is_valid));
+        if is_valid {
+            let now = self.clock.now().millis() / 1_000;
+            self.metrics.reload_success.set(now);
+        }
     }
 
     /// Accepts pushes; [`Ingest::run`] is the member `archive.ingest`.
@@ -84,24 +100,22 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// If they are registered already.
+    /// If they are registered already, or TLS of remote write cannot be configured.
     pub fn rule_runner(
         &self,
         registry: &prometheus::Registry,
-    ) -> Result<RuleRunner, prometheus::Error> {
+    ) -> Result<RuleRunner, Box<dyn std::error::Error + Send + Sync>> {
         let counters = RuleCollector::default();
         registry.register(Box::new(counters.clone()))?;
         let entry = MetricEntry::named(METRICS, "davy_archive_rule_evaluations_total")?;
         let evaluations = prometheus::IntCounterVec::new(entry.opts(), entry.labels)?;
         let evaluations = register(registry, evaluations)?;
         let presence = self.presence(RULERS);
-        Ok(RuleRunner::new(
-            self.rules(),
-            self.query(),
-            presence,
-            counters,
-            evaluations,
-        ))
+        let runner = RuleRunner::new(self.rules(), self.query(), presence, counters, evaluations);
+        match &self.remote_write {
+            None => Ok(runner),
+            Some(url) => Ok(runner.with_remote_write(url.clone())?),
+        }
     }
 
     /// The presence of a member that shares work through the bucket. `folder` begins with a dot.

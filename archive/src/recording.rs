@@ -7,6 +7,7 @@
 
 mod collector;
 mod evaluate;
+mod remote_write;
 mod runner;
 mod state;
 mod store;

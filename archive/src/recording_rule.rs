@@ -171,6 +171,19 @@ impl RecordingRule {
         Ok(())
     }
 
+    /// The help text of its counter.
+    pub(crate) fn help(&self) -> String {
+        let of = if self.function.is_empty() {
+            String::new()
+        } else {
+            format!(" of stacks with {}", self.function)
+        };
+        let Self {
+            profile_type, id, ..
+        } = self;
+        format!("Total of {profile_type}{of}, by the recording rule {id}.")
+    }
+
     /// Whose profiles it reads.
     pub(crate) fn tenant(&self) -> Tenant {
         Tenant::new(&self.tenant).unwrap_or_else(Tenant::anonymous)

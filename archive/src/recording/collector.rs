@@ -30,17 +30,9 @@ impl RuleCollector {
     }
 
     pub(super) fn set(&self, rule: &RecordingRule, totals: Vec<(LabelSet, i64)>) {
-        let of = if rule.function.is_empty() {
-            String::new()
-        } else {
-            format!(" of stacks with {}", rule.function)
-        };
         let exported = Exported {
             name: rule.metric_name.clone(),
-            help: format!(
-                "Total of {}{of}, by the recording rule {}.",
-                rule.profile_type, rule.id
-            ),
+            help: rule.help(),
             tenant: rule.tenant.clone(),
             totals,
         };

@@ -2,7 +2,8 @@
 
 use super::collector::RuleCollector;
 use super::evaluate::evaluate;
-use super::state::{Due, RuleState, last_slot, start};
+use super::remote_write::{RemoteError, RemoteSeries, RemoteWrite};
+use super::state::{Due, LabelSet, RuleState, last_slot, start};
 use super::store::RuleStore;
 use crate::error::Result;
 use crate::presence::{Presence, REFRESH};
@@ -26,6 +27,9 @@ pub struct RuleRunner {
     evaluations: IntCounterVec,
     /// Failures that were logged, by rule.
     failing: BTreeMap<String, String>,
+    remote_write: Option<RemoteWrite>,
+    /// The last slot of each rule that was sent.
+    sent: BTreeMap<String, i64>,
 }
 
 impl RuleRunner {
@@ -43,7 +47,19 @@ impl RuleRunner {
             counters,
             evaluations,
             failing: BTreeMap::new(),
+            remote_write: None,
+            sent: BTreeMap::new(),
         }
+    }
+
+    /// Sends the counters to a receiver of remote write, too.
+    pub(crate) fn with_remote_write(
+        mut self,
+        url: String,
+    ) -> Result<Self, davy_bucket::SettingsError> {
+        let clock = self.store.clock.clone();
+        self.remote_write = Some(RemoteWrite::new(url, clock)?);
+        Ok(self)
     }
 
     /// Evaluates rules until `drain` is cancelled.
@@ -85,7 +101,6 @@ impl RuleRunner {
             }
         };
         self.note("rules", Ok(()));
-        let key = |rule: &RecordingRule| format!("{}\n{}", rule.tenant, rule.id);
         let owned: Vec<RecordingRule> = rules
             .into_iter()
             .filter(|rule| self.presence.owns(&key(rule)))
@@ -96,6 +111,8 @@ impl RuleRunner {
             .collect();
         self.counters
             .retain(|tenant, id| kept.contains(&(tenant, id)));
+        let keys: BTreeSet<String> = owned.iter().map(key).collect();
+        self.sent.retain(|key, _| keys.contains(key));
         for rule in &owned {
             let evaluated = self.evaluate(rule).await;
             let result = match &evaluated {
@@ -125,9 +142,9 @@ impl RuleRunner {
     }
 
     /// Adds the slots that are due; `None` if none are.
-    async fn evaluate(&self, rule: &RecordingRule) -> Result<Option<()>, String> {
+    async fn evaluate(&mut self, rule: &RecordingRule) -> Result<Option<()>, String> {
         let tenant = rule.tenant();
-        // The state of a rule that was changed begins anew.
+        // The counters of a rule that was changed begin at 0.
         let of = fingerprint(rule);
         let now = self.store.clock.now();
         let last = last_slot(now);
@@ -140,6 +157,8 @@ impl RuleRunner {
             totals: Vec::new(),
         });
         let is_due = due != Due::Nothing;
+        let known: BTreeSet<LabelSet> = state.totals.iter().map(|(set, _)| set.clone()).collect();
+        let mut begun = None;
         if let Due::Slots {
             first,
             last,
@@ -151,6 +170,7 @@ impl RuleRunner {
             if !partial.is_empty() && is_recent(range.1, now) {
                 return Err(format!("not evaluated yet: {}", partial.join("; ")));
             }
+            begun = Some(range.0);
             let refused = state.add(last, values);
             let skips = self.evaluations.with_label_values(&["skipped"]);
             skips.inc_by(skipped.max(0) as u64);
@@ -164,8 +184,44 @@ impl RuleRunner {
                 .map_err(failed)?;
         }
         // Only what is in the bucket is exported, so that another replica continues from it.
+        let sent = self.send(rule, &state, (&known, begun)).await;
         self.counters.set(rule, state.totals);
+        sent?;
         Ok(is_due.then_some(()))
+    }
+
+    /// Sends the totals by remote write, unless this process has sent them already. A counter with a new label set begins
+    /// at 0 when its first slot does, so that its increase is that of the slot.
+    async fn send(
+        &mut self,
+        rule: &RecordingRule,
+        state: &RuleState,
+        (known, begun): (&BTreeSet<LabelSet>, Option<Timestamp>),
+    ) -> Result<(), String> {
+        let key = key(rule);
+        let is_sent = self.sent.get(&key) == Some(&state.slot);
+        let Some(remote) = self.remote_write.clone().filter(|_| !is_sent) else {
+            return Ok(());
+        };
+        let end = start(state.slot + 1).millis();
+        let of = |(labels, total): &(LabelSet, i64)| {
+            let zero = begun.filter(|_| !known.contains(labels));
+            let zero = zero.map(|begun| (begun.millis(), 0));
+            let samples = zero.into_iter().chain([(end, *total)]).collect();
+            RemoteSeries::new(rule, labels, samples)
+        };
+        let series: Vec<RemoteSeries> = state.totals.iter().map(of).collect();
+        let result = if series.is_empty() {
+            Ok(())
+        } else {
+            remote.send(rule, &series).await
+        };
+        if !matches!(result, Err(RemoteError::Retry(_))) {
+            self.sent.insert(key, state.slot);
+        }
+        result.map_err(|error| match error {
+            RemoteError::Retry(error) | RemoteError::Refused(error) => error,
+        })
     }
 
     /// Logs a failure when it begins.
@@ -182,6 +238,11 @@ impl RuleRunner {
             }
         }
     }
+}
+
+/// A rule by tenant and id.
+fn key(rule: &RecordingRule) -> String {
+    format!("{}\n{}", rule.tenant, rule.id)
 }
 
 fn is_recent(end: Timestamp, now: Timestamp) -> bool {

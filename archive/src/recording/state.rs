@@ -20,7 +20,7 @@ pub(super) type LabelSet = Vec<(String, String)>;
 /// The totals of a rule, and the last slot that is in them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RuleState {
-    /// What the totals are of; others begin anew.
+    /// What the totals are of; if it changes, they begin at 0.
     pub(super) of: String,
     /// Number of the last slot.
     pub(super) slot: i64,

@@ -11,7 +11,7 @@ use object_store::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The folder of a tenant's rules.
 const FOLDER: &str = "rules";
@@ -23,7 +23,7 @@ const STATE: &str = "state.json";
 pub struct RuleStore {
     pub(super) bucket: Arc<Bucket>,
     pub(super) clock: Clock,
-    provisioned: Arc<Vec<RecordingRule>>,
+    provisioned: Arc<RwLock<Arc<Vec<RecordingRule>>>>,
     accepts_changes: bool,
 }
 
@@ -37,14 +37,14 @@ impl RuleStore {
         Self {
             bucket,
             clock,
-            provisioned: Arc::new(provisioned),
+            provisioned: Arc::new(RwLock::new(Arc::new(provisioned))),
             accepts_changes,
         }
     }
 
     /// Whether there can be rules at all.
     pub fn is_used(&self) -> bool {
-        self.accepts_changes || !self.provisioned.is_empty()
+        self.accepts_changes || !self.all_provisioned().is_empty()
     }
 
     /// The clock of the archive.
@@ -52,10 +52,25 @@ impl RuleStore {
         &self.clock
     }
 
+    /// Replaces the rules of the configuration, from the next evaluation on. The totals of rules that stay the same go on.
+    pub fn replace(&self, rules: Vec<RecordingRule>) {
+        let mut provisioned = self
+            .provisioned
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *provisioned = Arc::new(rules);
+    }
+
+    fn all_provisioned(&self) -> Arc<Vec<RecordingRule>> {
+        let provisioned = self.provisioned.read();
+        Arc::clone(&provisioned.unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The rules of the configuration.
-    pub(super) fn provisioned(&self, tenant: &Tenant) -> impl Iterator<Item = &RecordingRule> {
-        let rules = self.provisioned.iter();
-        rules.filter(move |rule| rule.tenant() == *tenant)
+    pub(super) fn provisioned(&self, tenant: &Tenant) -> Vec<RecordingRule> {
+        let rules = self.all_provisioned();
+        let of_tenant = rules.iter().filter(|rule| rule.tenant() == *tenant);
+        of_tenant.cloned().collect()
     }
 
     fn folder(&self, tenant: &Tenant) -> Path {
@@ -80,7 +95,7 @@ impl RuleStore {
             }
         }
         for rule in self.provisioned(tenant) {
-            all.insert(rule.id.clone(), (rule.clone(), true));
+            all.insert(rule.id.clone(), (rule, true));
         }
         Ok(all.into_values().collect())
     }
@@ -123,7 +138,7 @@ impl RuleStore {
     }
 
     fn check_changes(&self, tenant: &Tenant, id: &str) -> Result<()> {
-        if self.provisioned(tenant).any(|rule| rule.id == id) {
+        if self.provisioned(tenant).iter().any(|rule| rule.id == id) {
             return Err(Error::invalid(format!(
                 "rule {id:?} is in archive.rules_file; change it there"
             )));
@@ -138,7 +153,8 @@ impl RuleStore {
 
     /// The tenants that have rules or could have them.
     pub(super) async fn tenants(&self) -> Result<Vec<Tenant>> {
-        let mut tenants: Vec<Tenant> = self.provisioned.iter().map(RecordingRule::tenant).collect();
+        let provisioned = self.all_provisioned();
+        let mut tenants: Vec<Tenant> = provisioned.iter().map(RecordingRule::tenant).collect();
         if self.accepts_changes {
             let folders = self.bucket.folders(&self.bucket.keys.root()).await?;
             tenants.extend(folders.iter().filter_map(|folder| Tenant::from_key(folder)));

@@ -10,7 +10,7 @@ use prometheus::Registry;
 use std::sync::Arc;
 use std::time::Duration;
 
-const METRIC: &str = "checkout_json_cpu_nanoseconds_total";
+pub(crate) const METRIC: &str = "checkout_json_cpu_nanoseconds_total";
 
 fn rules() -> Vec<RecordingRule> {
     let total = RecordingRule {
@@ -31,16 +31,26 @@ fn rules() -> Vec<RecordingRule> {
 }
 
 /// An archive on a bucket, and what evaluates its rules.
-struct Replica {
+pub(crate) struct Replica {
     world: World,
-    runner: RuleRunner,
+    pub(crate) runner: RuleRunner,
     registry: Registry,
 }
 
 impl Replica {
     fn new(bucket: &Arc<dyn ObjectStore>, clock: &Clock) -> Self {
+        Self::with_remote_write(bucket, clock, None)
+    }
+
+    /// The same, which sends its counters to a URL.
+    pub(crate) fn with_remote_write(
+        bucket: &Arc<dyn ObjectStore>,
+        clock: &Clock,
+        url: Option<String>,
+    ) -> Self {
         let options = davy_archive::ArchiveOptions {
             recording_rules: rules(),
+            recording_remote_write: url,
             ..options(Arc::clone(bucket), clock)
         };
         let world = World::with(options);
@@ -57,7 +67,7 @@ impl Replica {
     }
 
     /// The value of a counter for a region; none if this replica does not export it.
-    fn counter(&self, name: &str, region: &str) -> Option<i64> {
+    pub(crate) fn counter(&self, name: &str, region: &str) -> Option<i64> {
         let families = self.registry.gather();
         let family = families.iter().find(|family| family.name() == name)?;
         let has = |of: &&prometheus::proto::Metric| {
@@ -70,7 +80,7 @@ impl Replica {
     }
 
     /// Pushes a window that begins now.
-    async fn push(&self, region: &str, json: i64, other: i64) {
+    pub(crate) async fn push(&self, region: &str, json: i64, other: i64) {
         let mut profile = one_type("cpu", "nanoseconds");
         profile.time_nanos = self.world.clock.now().nanos();
         profile.duration_nanos = 10_000_000_000;
@@ -87,7 +97,7 @@ impl Replica {
 }
 
 /// Rounds know each other after the second one.
-async fn rounds(replicas: &mut [&mut Replica]) {
+pub(crate) async fn rounds(replicas: &mut [&mut Replica]) {
     for _ in 0..2 {
         for replica in replicas.iter_mut() {
             replica.runner.refresh().await;
@@ -171,6 +181,30 @@ async fn replicas_that_both_believe_to_own_a_rule_write_the_same_totals() {
         [a.counter(METRIC, "eu"), b.counter(METRIC, "eu")],
         [Some(5), Some(5)]
     );
+}
+
+#[tokio::test]
+async fn replaced_rules_count_from_then_on_and_those_that_stay_go_on() {
+    let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let clock = clock();
+    let mut replica = Replica::new(&bucket, &clock);
+    rounds(&mut [&mut replica]).await;
+    replica.push("eu", 5, 10).await;
+    clock.advance(Duration::from_mins(2));
+    rounds(&mut [&mut replica]).await;
+    let other = "checkout_cpu_nanoseconds_total";
+    assert_eq!(replica.counter(other, "eu"), Some(15));
+    let mut new = rules().remove(1);
+    new.id = "new".to_owned();
+    new.metric_name = "checkout_new_total".to_owned();
+    let kept = rules().remove(1);
+    replica.world.archive.rules().replace(vec![kept, new]);
+    rounds(&mut [&mut replica]).await;
+    replica.push("eu", 2, 0).await;
+    clock.advance(Duration::from_mins(2));
+    rounds(&mut [&mut replica]).await;
+    let values = [METRIC, "checkout_new_total", other].map(|name| replica.counter(name, "eu"));
+    assert_eq!(values, [Some(7), Some(2), None]);
 }
 
 #[tokio::test]

@@ -247,6 +247,12 @@ impl Writer {
         }
     }
 
+    /// Adds a field of a floating-point number of 64 bits, also if it is 0.
+    pub fn double(&mut self, field: u64, value: f64) {
+        self.varint(field << 3 | 1);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
     /// Adds a length-delimited field: a string, bytes or a nested message.
     #[inline]
     pub fn bytes(&mut self, field: u64, bytes: &[u8]) {

@@ -38,6 +38,12 @@ pub(super) const RECORDING: &[Setting] = &[
         RULES,
     ),
     setting_of(
+        "archive.rules_remote_write",
+        "",
+        "URL to which the counters of recording rules are sent by remote write of Prometheus [default: none; they are on /metrics only]",
+        &[MemberId::ArchiveRules],
+    ),
+    setting_of(
         "archive.rules_api",
         "false",
         "whether recording rules can be changed by the API; they are in the bucket then",

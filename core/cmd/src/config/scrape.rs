@@ -5,7 +5,7 @@ use super::load::Loaded;
 use davy_scrape::ScrapeConfig;
 
 /// What the file names; `None` without a file.
-pub(super) fn configured(loaded: &Loaded) -> Result<Option<ScrapeConfig>, Error> {
+pub(crate) fn configured(loaded: &Loaded) -> Result<Option<ScrapeConfig>, Error> {
     let file = loaded.value("archive.scrape_file");
     if file.is_empty() {
         return Ok(None);

@@ -55,7 +55,8 @@ impl Setting {
             "listen" => "address:port",
             "members" => "list of names",
             "isolate" => "task or process",
-            "url" | "database" | "endpoint" | "auth_url" | "page_url" | "redis" => "URL",
+            "url" | "database" | "endpoint" | "auth_url" | "page_url" | "redis"
+            | "rules_remote_write" => "URL",
             "archive" => "list of URLs",
             "data_dir" | "cache_dir" => "path",
             "yaml" => "list of paths",

@@ -21,6 +21,7 @@ use davy_control::{
 };
 use davy_profiler::Profiler;
 use davy_runtime::{Process, Stop, Toggles};
+use davy_scrape::Scraper;
 use davy_store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub(crate) struct Composed {
     pub(crate) archive: Option<Archive>,
     /// The cgroups of its child processes.
     pub(crate) cgroups: Option<Hierarchy>,
+    /// Set if a local member scrapes.
+    pub(super) scraper: Option<Scraper>,
     /// Removed on drop.
     _sockets: Option<SocketFolder>,
 }
@@ -169,7 +172,7 @@ pub(crate) fn compose(
         archive: archive.clone(),
         renderer,
         debug_files,
-        scraper,
+        scraper: scraper.clone(),
         rules,
         arclamp,
         id,
@@ -188,6 +191,7 @@ pub(crate) fn compose(
         store,
         archive,
         cgroups: cgroups.and_then(Result::ok),
+        scraper,
         _sockets: sockets,
     })
 }

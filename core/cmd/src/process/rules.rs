@@ -10,18 +10,22 @@ use davy_runtime::{Context, Member, MemberKind};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// What evaluates the recording rules of this process, one start of the member after the other, if the member is local and there can be any.
+/// What evaluates the recording rules of this process, one start of the member after the other, if the member is local and
+/// there can be any: the file can have rules later.
 pub(super) fn new(
     plan: &Plan,
     archive: Option<&Archive>,
     registry: &prometheus::Registry,
 ) -> Result<Option<Arc<Mutex<RuleRunner>>>, Failure> {
     let is_local = plan.placement.local.contains(&MemberId::ArchiveRules);
-    let Some(archive) = archive.filter(|archive| is_local && archive.rules().is_used()) else {
+    let has_file = !plan.loaded.value("archive.rules_file").is_empty();
+    let is_used = |archive: &&Archive| is_local && (has_file || archive.rules().is_used());
+    let Some(archive) = archive.filter(is_used) else {
         return Ok(None);
     };
-    let failed = Failure::because("cannot register the metrics of recording rules");
-    let runner = archive.rule_runner(registry).map_err(failed)?;
+    let runner = archive.rule_runner(registry);
+    let runner = runner
+        .map_err(|error| Failure::failed(format!("cannot evaluate recording rules: {error}")))?;
     Ok(Some(Arc::new(Mutex::new(runner))))
 }
 

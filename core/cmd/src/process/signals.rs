@@ -4,7 +4,9 @@
 use super::compose::Composed;
 use super::plan::Plan;
 use super::toggles;
-use crate::config::{Loaded, configured_limits, configured_rules};
+use crate::config::{
+    Loaded, RecordingConfig, configured_limits, configured_rules, configured_scrape,
+};
 use crate::failure::Failure;
 use davy_runtime::{State, Stop};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,8 +33,9 @@ pub(super) fn watch(stop: &Stop, plan: &Plan, composed: &Composed) -> Result<(),
     Ok(())
 }
 
-/// Reloads the configuration at each SIGHUP and forwards the signal to the children. Toggles, the limits of tenants and
-/// the rules of retention change immediately; other settings take effect at the next start.
+/// Reloads the configuration at each SIGHUP and forwards the signal to the children. Toggles, the limits of tenants, the
+/// rules of retention, and the files of recording rules and of what is scraped change immediately; other settings take
+/// effect at the next start.
 fn reload(
     mut hangup: Signal,
     plan: &Plan,
@@ -42,26 +45,36 @@ fn reload(
     let states = composed.process.states();
     let control = composed.control.clone();
     let archive = composed.archive.clone();
+    let scraper = composed.scraper.clone();
     async move {
         while hangup.recv().await.is_some() {
             let loaded = Loaded::from_environment(&flags);
             let read = loaded.and_then(|of| {
                 let (limits, rules) = (configured_limits(&of)?, configured_rules(&of)?);
-                Ok((toggles::configured(&of)?, limits, rules))
+                let files = (RecordingConfig::new(&of)?.rules, configured_scrape(&of)?);
+                Ok((toggles::configured(&of)?, limits, rules, files))
             });
             match read {
-                Ok((settings, limits, rules)) => {
+                Ok((settings, limits, rules, (recording, scrape))) => {
                     tracing::info!(
-                        "configuration reloaded; toggles, limits and rules of retention are in effect"
+                        "configuration reloaded; toggles, limits, rules and scraped targets are in effect"
                     );
                     if let Some(archive) = &archive {
                         archive.limits().replace(limits);
                         archive.retention_rules().replace(rules);
+                        archive.rules().replace(recording);
+                        archive.reloaded(true);
+                    }
+                    if let (Some(scraper), Some(scrape)) = (&scraper, scrape) {
+                        scraper.set_config(scrape);
                     }
                     control.configure(settings).await;
                 }
                 Err(error) => {
                     tracing::error!(%error, "invalid configuration; keeping the previous one");
+                    if let Some(archive) = &archive {
+                        archive.reloaded(false);
+                    }
                     continue;
                 }
             }

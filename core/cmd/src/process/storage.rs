@@ -103,6 +103,9 @@ pub(crate) fn archive(
     options.limits = config.limits.clone();
     options.recording_rules.clone_from(&config.recording.rules);
     options.recording_api = config.recording.accepts_changes;
+    options
+        .recording_remote_write
+        .clone_from(&config.recording.remote_write);
     options.queries = config.queries;
     options.queued_queries = config.queued_queries;
     options.query_nodes = config.query_nodes;
