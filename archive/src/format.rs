@@ -6,6 +6,7 @@ pub mod columns;
 pub mod header;
 pub mod order;
 pub mod segment;
+pub mod spans;
 pub mod symbols;
 pub mod tables;
 
@@ -33,11 +34,13 @@ pub enum Table {
     Sums,
     /// Sums of (series, window) over all stacks; blocks only.
     Totals,
+    /// Parts of values that belong to spans; only of segments and hour blocks that have spans.
+    Spans,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Series,
         Self::Windows,
         Self::Mappings,
@@ -47,9 +50,10 @@ impl Table {
         Self::Samples,
         Self::Sums,
         Self::Totals,
+        Self::Spans,
     ];
 
-    /// The tables of a segment.
+    /// The tables of a segment, besides that of spans.
     pub const OF_SEGMENT: [Self; 7] = [
         Self::Series,
         Self::Windows,
@@ -72,7 +76,13 @@ impl Table {
             Self::Samples => "samples",
             Self::Sums => "sums",
             Self::Totals => "totals",
+            Self::Spans => "spans",
         }
+    }
+
+    /// Whether segments and blocks can be without it.
+    pub fn is_optional(self) -> bool {
+        self == Self::Spans
     }
 
     /// The table with this name.

@@ -30,6 +30,7 @@ mod recording_rule;
 pub mod rule;
 pub mod selector;
 pub mod simulation;
+pub mod spans;
 mod suggest;
 mod symbols;
 pub mod time;

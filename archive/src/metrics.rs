@@ -35,6 +35,7 @@ pub(crate) struct Metrics {
     pub(crate) compactions: IntCounterVec,
     pub(crate) deleted: IntCounterVec,
     pub(crate) quarantined: IntCounterVec,
+    pub(crate) spans_left_out: IntCounter,
     pub(crate) query_duration: HistogramVec,
     pub(crate) query_partial: IntCounter,
     pub(crate) cache_bytes: IntGauge,
@@ -60,6 +61,8 @@ pub(crate) struct Metrics {
     pub(crate) queries_cancelled: IntCounter,
     pub(crate) queries_refused: IntCounter,
     pub(crate) query_wait: Histogram,
+    pub(crate) reload_successful: IntGauge,
+    pub(crate) reload_success: IntGauge,
 }
 
 impl Metrics {
@@ -103,6 +106,7 @@ impl Metrics {
             compactions: counters("compactions_total")?,
             deleted: counters("deleted_total")?,
             quarantined: counters("quarantined_total")?,
+            spans_left_out: counter("spans_left_out_total")?,
             query_duration,
             query_partial: counter("query_partial_total")?,
             cache_bytes: gauge("cache_bytes")?,
@@ -128,6 +132,8 @@ impl Metrics {
             queries_cancelled: counter("queries_cancelled_total")?,
             queries_refused: counter("queries_refused_total")?,
             query_wait,
+            reload_successful: gauge("reload_successful")?,
+            reload_success: gauge("reload_success_timestamp_seconds")?,
         })
     }
 }

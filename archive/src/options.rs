@@ -86,6 +86,8 @@ pub struct ArchiveOptions {
     pub recording_rules: Vec<RecordingRule>,
     /// Whether recording rules can be stored in the bucket.
     pub recording_api: bool,
+    /// The URL to which the counters of recording rules are sent by remote write of Prometheus, if any.
+    pub recording_remote_write: Option<String>,
     /// Version of the writer, which is part of the names of blocks: another version writes other blocks from the same
     /// inputs.
     pub writer: String,
@@ -95,6 +97,8 @@ pub struct ArchiveOptions {
     pub merge_rows: usize,
     /// Memory of the services that a merge holds in memory, in bytes.
     pub merge_bytes: usize,
+    /// Maximum number of values of spans that a block has of a service; above it, whole traces are left out.
+    pub span_rows: usize,
 }
 
 impl ArchiveOptions {
@@ -143,10 +147,12 @@ impl ArchiveOptions {
             compact_interval: Duration::from_secs(30),
             recording_rules: Vec::new(),
             recording_api: false,
+            recording_remote_write: None,
             writer: env!("CARGO_PKG_VERSION").to_owned(),
             policy: Policy::default(),
             merge_rows: 2_000_000,
             merge_bytes: 64 << 20,
+            span_rows: 1 << 20,
         }
     }
 }

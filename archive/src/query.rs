@@ -30,7 +30,7 @@ mod visit;
 pub use export::merged_profile;
 pub use filters::on_path;
 pub use flame::{Flame, flame};
-pub use heatmap::{HeatmapCell, HeatmapSeries, heatmap};
+pub use heatmap::{Exemplar, HeatmapCell, HeatmapSeries, heatmap};
 pub use http::router;
 pub use label_sets::{LabelSets, label_sets};
 pub use metadata::{Wanted, list};

@@ -1,10 +1,10 @@
 //! Label selectors in the syntax of Prometheus: `{service_name="x",member=~"gc.*",op!=""}`.
 
-use crate::labels::SERVICE;
+use crate::labels::{SERVICE, SPANS, TRACES};
 use crate::pattern;
+use crate::spans::{Only, span_id, trace_id};
 use davy_profile::flame::UNTAGGED;
 use regex::Regex;
-use std::collections::BTreeSet;
 
 #[derive(Clone, Debug)]
 enum Matcher {
@@ -30,8 +30,7 @@ impl Matcher {
 #[derive(Clone, Debug, Default)]
 pub struct Selector {
     matchers: Vec<(String, Matcher)>,
-    /// Alternatives: one of these labels must have one of these values.
-    any: Vec<(&'static [&'static str], BTreeSet<String>)>,
+    only: Only,
     text: String,
 }
 
@@ -114,7 +113,7 @@ impl Selector {
         }
         Ok(Self {
             matchers,
-            any: Vec::new(),
+            only: Only::default(),
             text: text.trim().to_owned(),
         })
     }
@@ -123,26 +122,49 @@ impl Selector {
     pub fn of_service(service: &str) -> Self {
         Self {
             matchers: vec![(SERVICE.to_owned(), Matcher::Equal(service.to_owned()))],
-            any: Vec::new(),
+            only: Only::default(),
             text: format!("{{{SERVICE}={service:?}}}"),
         }
     }
 
-    /// Selects only series of which one of `labels` has one of `values`; the text does not say so.
+    /// Parses the selector of a query, in which `span_id`, `profile_id` and `trace_id` select the values of a span or
+    /// trace, which are not labels of series.
+    pub fn of_query(text: &str) -> Result<Self, String> {
+        let mut selector = Self::parse(text)?;
+        let mut only = Only::default();
+        selector.matchers.retain(|(name, matcher)| {
+            let Matcher::Equal(value) = matcher else {
+                return true;
+            };
+            let name = name.as_str();
+            let of_span = SPANS.contains(&name).then(|| span_id(value)).flatten();
+            let of_trace = TRACES.contains(&name).then(|| trace_id(value)).flatten();
+            only.spans.extend(of_span);
+            only.traces.extend(of_trace);
+            of_span.is_none() && of_trace.is_none()
+        });
+        selector.only = only;
+        Ok(selector)
+    }
+
+    /// Selects only the values of these spans, traces and profiles, too; the text does not say so.
     #[must_use]
-    pub fn with_any(mut self, labels: &'static [&'static str], values: BTreeSet<String>) -> Self {
-        self.any.push((labels, values));
+    pub fn with_only(mut self, only: Only) -> Self {
+        self.only.spans.extend(only.spans);
+        self.only.traces.extend(only.traces);
+        self.only.profiles.extend(only.profiles);
         self
+    }
+
+    /// The spans, traces and profiles whose values are selected.
+    pub fn only(&self) -> &Only {
+        &self.only
     }
 
     /// Whether a series is selected; `value` returns the value of a label, "" if there is none.
     pub fn selects<'a>(&self, value: impl Fn(&str) -> &'a str) -> bool {
         let mut matchers = self.matchers.iter();
         matchers.all(|(name, matcher)| matcher.matches(value(name)))
-            && self.any.iter().all(|(labels, values)| {
-                let mut labels = labels.iter();
-                labels.any(|name| values.contains(value(name)))
-            })
     }
 
     /// Whether series of this service can be selected.
@@ -155,7 +177,7 @@ impl Selector {
 
     /// Whether it has no matchers, so that it selects everything.
     pub fn is_empty(&self) -> bool {
-        self.matchers.is_empty() && self.any.is_empty()
+        self.matchers.is_empty() && self.only.is_all()
     }
 
     /// Names of the labels that its matchers test.
@@ -268,20 +290,23 @@ mod tests {
     }
 
     #[test]
-    fn alternatives_select_by_any_of_several_labels() {
-        let selector = Selector::parse("{service_name=\"web\"}").expect("valid");
-        let values = ["a1".to_owned(), "b2".to_owned()].into();
-        let selector = selector.with_any(&["span_id", "profile_id"], values);
-        let check = |pairs: &[(&str, &str)], expected: bool| {
-            let labels = labels(pairs);
-            let selects = selector.selects(|name| labels.get(name));
-            assert_eq!(selects, expected, "{pairs:?}");
+    fn selector_of_a_query_takes_ids_of_spans_from_the_labels() {
+        let text = "{service_name=\"web\",trace_id=\"A1\",span_id=\"b2\",profile_id=\"c3\"}";
+        let selector = Selector::of_query(text).expect("valid");
+        let only = Only {
+            spans: [0xb2, 0xc3].into(),
+            traces: [0xa1].into(),
+            profiles: [].into(),
         };
-        check(&[("service_name", "web"), ("span_id", "a1")], true);
-        check(&[("service_name", "web"), ("profile_id", "b2")], true);
-        check(&[("service_name", "web"), ("profile_id", "c3")], false);
-        check(&[("service_name", "api"), ("span_id", "a1")], false);
-        check(&[("service_name", "web")], false);
+        assert_eq!((selector.only(), selector.text()), (&only, text));
+        let web = labels(&[("service_name", "web")]);
+        assert!(selector.selects(|name| web.get(name)));
+        // What is not an id is a label.
+        let selector = Selector::of_query("{span_id=\"none\",trace_id!=\"a1\"}").expect("valid");
+        assert!(selector.only().is_all() && !selector.selects(|name| web.get(name)));
+        // Rules select series.
+        let selector = Selector::parse("{trace_id=\"a1\"}").expect("valid");
+        assert!(selector.only().is_all() && !selector.selects(|name| web.get(name)));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use crate::messages::labels::StackTraceSelector;
 use crate::scope::{Scope, blocking, invalid};
 use crate::status::Status;
-use davy_archive::labels::{SPANS, TRACES};
 use davy_archive::query::Ask;
 use davy_archive::selector::Selector;
+use davy_archive::spans::{Only, span_id, trace_id};
 use davy_archive::types::TypeFilter;
 use davy_base::Timestamp;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ const NODES_MAX: i64 = 1_000_000;
 const SELECTORS: usize = 16;
 /// Maximum number of labels to group by.
 const BY: usize = 8;
-/// Maximum number of spans or traces of a request.
+/// Maximum number of spans, traces or profiles of a request.
 const SPANS_MAX: usize = 1_000;
 /// The last time that is accepted: the end of the year 9999.
 const LAST_MS: i64 = 253_402_300_799_999;
@@ -37,6 +37,7 @@ pub(crate) struct Wanted {
     pub(crate) by: Vec<String>,
     pub(crate) spans: Vec<String>,
     pub(crate) traces: Vec<String>,
+    pub(crate) profiles: Vec<String>,
 }
 
 /// The range of a request. Without an end it ends now, and without a start it has an hour.
@@ -90,13 +91,20 @@ pub(crate) async fn ask(scope: &Scope, wanted: Wanted) -> Result<Ask, Status> {
                 wanted.by.len()
             )));
         }
-        let mut selector = Selector::parse(&wanted.selector).map_err(invalid)?;
-        selector = with_ids(selector, "span_selector", &SPANS, wanted.spans)?;
-        selector = with_ids(selector, "trace_id_selector", &TRACES, wanted.traces)?;
+        let hex = "hexadecimal digits";
+        let only = Only {
+            spans: ids("span_selector", wanted.spans, hex, span_id)?,
+            traces: ids("trace_id_selector", wanted.traces, hex, trace_id)?,
+            profiles: ids("profile_id_selector", wanted.profiles, "a UUID", |id| {
+                let is_uuid = id.len() == 36 || id.len() == 32;
+                trace_id(&id.replace('-', "")).filter(|_| is_uuid)
+            })?,
+        };
+        let selector = Selector::of_query(&wanted.selector).map_err(invalid)?;
         Ok(Ask {
             tenant,
             kind: type_filter(&wanted.kind)?,
-            selector,
+            selector: selector.with_only(only),
             from,
             until,
             by: wanted.by,
@@ -143,41 +151,27 @@ pub(crate) async fn ask_each(
     Ok(asks)
 }
 
-fn with_ids(
-    selector: Selector,
+/// The ids that a field of a request states.
+fn ids<T: Ord>(
     field: &str,
-    labels: &'static [&'static str],
-    ids: Vec<String>,
-) -> Result<Selector, Status> {
-    if ids.is_empty() {
-        return Ok(selector);
-    }
-    if ids.len() > SPANS_MAX {
+    texts: Vec<String>,
+    expected: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<BTreeSet<T>, Status> {
+    if texts.len() > SPANS_MAX {
         return Err(invalid(format!(
             "{field} has {} ids, the limit is {SPANS_MAX}",
-            ids.len()
+            texts.len()
         )));
     }
-    let ids: BTreeSet<String> = ids.into_iter().collect();
-    if let Some(wrong) = ids
-        .iter()
-        .find(|id| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    {
-        return Err(invalid(format!(
-            "invalid id {wrong:?} in {field}; expected hexadecimal digits"
-        )));
-    }
-    Ok(selector.with_any(labels, ids))
-}
-
-/// Refuses to select single profiles, which the archive does not number.
-pub(crate) fn no_profile_ids(ids: &[String]) -> Result<(), Status> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    Err(Status::unimplemented(
-        "profile_id_selector is not supported; select a range and labels instead",
-    ))
+    let id = |text: String| {
+        parse(&text).ok_or_else(|| {
+            invalid(format!(
+                "invalid id {text:?} in {field}; expected {expected}"
+            ))
+        })
+    };
+    texts.into_iter().map(id).collect()
 }
 
 /// The names of the functions, from the root, that lead to the stacks of a selector.

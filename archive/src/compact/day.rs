@@ -291,6 +291,7 @@ impl Compactor {
             windows,
             stacks,
             values,
+            spans: None,
         };
         let add = move || merge.add(&tables, part.hours, true).map(|()| merge);
         blocking("merge a piece", add).await?

@@ -173,11 +173,12 @@ impl Compactor {
         part: Part,
     ) -> Result<Merge> {
         let table = |table| part.table(&self.bucket, tenant, table);
-        let (series, windows, stacks, samples) = futures_util::try_join!(
+        let (series, windows, stacks, samples, spans) = futures_util::try_join!(
             table(Table::Series),
             table(Table::Windows),
             part.stacks(&self.bucket, tenant),
             table(Table::Samples),
+            part.spans(&self.bucket, tenant),
         )
         .map_err(read_error)?;
         let tables = Tables {
@@ -185,6 +186,7 @@ impl Compactor {
             windows,
             stacks,
             values: TableValues::Samples(samples),
+            spans,
         };
         let add = move || {
             merge.finish_before(part.service())?;
@@ -204,6 +206,7 @@ impl Compactor {
         damaged: Vec<Damaged>,
     ) -> Result<BlockId> {
         let leaves = leaves.iter().map(ToString::to_string).collect();
+        let lost = merge.spans_lost();
         let written = blocking("write a block", move || merge.finish(leaves)).await??;
         let Written {
             name,
@@ -211,6 +214,9 @@ impl Compactor {
             mut meta,
         } = written;
         meta.damaged = damaged;
+        let left_out: usize = meta.groups.iter().map(|of| of.spans_left_out).sum();
+        let new = left_out.saturating_sub(lost);
+        self.metrics.spans_left_out.inc_by(new as u64);
         self.put_block(tenant, hour.into(), &name, files, &meta)
             .await?;
         Ok(name)

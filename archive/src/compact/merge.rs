@@ -5,18 +5,24 @@
 //! encoded segments, whose size a plan limits. When the services in memory are too large, the largest one is written as a row
 //! group and starts over, so a service may have several row groups.
 
+mod absorb;
+
+use absorb::absorb;
+
 use crate::error::Result;
-use crate::format::batch::{Batch, Frame, FunctionTexts, Row, Series, Source, Window, WindowId};
+use crate::format::batch::{Batch, Row, Series, Source, Window, WindowId};
 use crate::format::block::{BlockWriter, Written};
 use crate::format::columns::Group;
+use crate::format::spans::{SpanBound, SpanRow};
 use crate::format::tables::{
-    BatchFrames, Dictionary, SeriesTable, StackTables, Values, WindowTable,
+    BatchFrames, Dictionary, SeriesTable, SpanTable, StackTables, Values, WindowTable,
 };
 use crate::key::{Day, Hour};
 use crate::options::ArchiveOptions;
 use crate::rule::day::Hours;
+use crate::spans::Only;
 use davy_base::Timestamp;
-use davy_profile::{Mapping, NodeId};
+use davy_profile::NodeId;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +55,8 @@ pub(super) struct Tables {
     pub(super) stacks: StackTables,
     /// Values by window, or the sums of these over the hour.
     pub(super) values: TableValues,
+    /// Values that belong to spans, of a merge of windows, and the number of those that were left out before.
+    pub(super) spans: Option<(Group, usize)>,
 }
 
 /// The values of a row group.
@@ -76,6 +84,11 @@ pub(super) struct Merge {
     folded: BTreeMap<String, usize>,
     rows_max: usize,
     bytes_max: usize,
+    /// Which spans of each service in memory are kept.
+    bounds: BTreeMap<String, SpanBound>,
+    spans_max: usize,
+    /// Number of values of spans that the inputs left out.
+    spans_lost: usize,
 }
 
 /// Maps indices of a piece to indices of a batch, filled on demand.
@@ -109,6 +122,9 @@ impl Merge {
             folded: BTreeMap::new(),
             rows_max: options.merge_rows,
             bytes_max: options.merge_bytes,
+            bounds: BTreeMap::new(),
+            spans_max: options.span_rows,
+            spans_lost: 0,
         })
     }
 
@@ -278,6 +294,50 @@ impl Merge {
             }
             self.rows += batch.rows.len() - before;
         }
+        if let Some((spans, left_out)) = &tables.spans {
+            let mut left_out = *left_out;
+            self.spans_lost += left_out;
+            let table = SpanTable::read(
+                spans,
+                &series,
+                &windows,
+                Some(&dictionary),
+                &Only::default(),
+            )?;
+            for row in table
+                .rows
+                .iter()
+                .filter(|row| !expired[row.series as usize])
+            {
+                let source = series.rows[row.series as usize].source;
+                let service = series.sources[source as usize].service();
+                let window = new_windows[row.window as usize];
+                let batch = self.batches.get_mut(service);
+                let (Some(batch), Some(map)) = (batch, by_service.get_mut(service)) else {
+                    continue;
+                };
+                let bound = self.bounds.entry(service.to_owned());
+                let bound = bound.or_insert(SpanBound::new(self.spans_max));
+                if window != u32::MAX && bound.admits(row.link) {
+                    let node = map.node(batch, &dictionary, row.node)?;
+                    batch.spans.push(SpanRow {
+                        series: new_series[row.series as usize],
+                        node,
+                        window,
+                        ..*row
+                    });
+                }
+            }
+            for service in by_service.keys() {
+                if let (Some(batch), Some(bound)) = (
+                    self.batches.get_mut(*service),
+                    self.bounds.get_mut(*service),
+                ) {
+                    bound.was_left_out(std::mem::take(&mut left_out));
+                    bound.trim(&mut batch.spans);
+                }
+            }
+        }
         for service in by_service.keys() {
             self.fold(service);
         }
@@ -290,6 +350,7 @@ impl Merge {
             if let Some(batch) = self.batches.remove(&service) {
                 self.rows -= batch.rows.len();
                 self.folded.remove(&service);
+                let batch = self.bounded(&service, batch);
                 self.writer.group(batch)?;
             }
         }
@@ -324,9 +385,19 @@ impl Merge {
             let (service, batch) = first.remove_entry();
             self.folded.remove(&service);
             self.rows -= batch.rows.len();
+            let batch = self.bounded(&service, batch);
+            self.bounds.remove(&service);
             self.finish_service(batch)?;
         }
         Ok(())
+    }
+
+    /// A batch that is written, with the number of its spans that were left out.
+    fn bounded(&mut self, service: &str, mut batch: Batch) -> Batch {
+        if let Some(bound) = self.bounds.get_mut(service) {
+            batch.spans_left_out += bound.written(batch.spans.len());
+        }
+        batch
     }
 
     fn finish_service(&mut self, batch: Batch) -> Result<()> {
@@ -341,9 +412,15 @@ impl Merge {
         Ok(())
     }
 
+    /// Number of values of spans that the inputs left out.
+    pub(super) fn spans_lost(&self) -> usize {
+        self.spans_lost
+    }
+
     /// Finishes the block, which holds the windows of these segments.
     pub(super) fn finish(mut self, segments: Vec<String>) -> Result<Written> {
-        for (_, batch) in std::mem::take(&mut self.batches) {
+        for (service, batch) in std::mem::take(&mut self.batches) {
+            let batch = self.bounded(&service, batch);
             self.finish_service(batch)?;
         }
         if !self.small.windows.is_empty() {
@@ -377,89 +454,4 @@ impl Map<'_> {
         }
         Ok(result)
     }
-}
-
-/// Adds a batch to another one that has none of its windows.
-fn absorb(to: &mut Batch, from: Batch) {
-    let sources: Vec<u32> = from
-        .sources
-        .iter()
-        .map(|source| to.source(source))
-        .collect();
-    let series: Vec<u32> = from
-        .series
-        .into_iter()
-        .map(|series| {
-            to.one_series(Series {
-                source: sources[series.source as usize],
-                ..series
-            })
-        })
-        .collect();
-    let are_days = from.totals.is_some();
-    let windows: Vec<Option<u32>> = from
-        .windows
-        .into_iter()
-        .map(|window| {
-            let window = Window {
-                source: sources[window.source as usize],
-                ..window
-            };
-            if are_days {
-                Some(to.another_cell(window))
-            } else {
-                to.window(window)
-            }
-        })
-        .collect();
-    for ((of, window), value) in from.totals.into_iter().flatten() {
-        if let Some(window) = windows[window as usize] {
-            let totals = to.totals.get_or_insert_default();
-            totals.insert((series[of as usize], window), value);
-        }
-    }
-    let text = |id| from.strings.get(id);
-    let functions = from.functions.iter().map(|function| {
-        to.function(FunctionTexts {
-            name: text(function.name),
-            system_name: text(function.system_name),
-            file: text(function.file),
-            start_line: function.start_line,
-        })
-    });
-    let functions: Vec<u32> = functions.collect();
-    let mappings = from.mappings.iter().map(|mapping| {
-        to.mappings.number(Mapping {
-            file: to.strings.intern(text(mapping.file)),
-            build_id: to.strings.intern(text(mapping.build_id)),
-            ..*mapping
-        })
-    });
-    let mappings: Vec<u32> = mappings.collect();
-    let frames: Vec<u32> = from
-        .frames
-        .iter()
-        .map(|frame| {
-            let mapping = frame.mapping.checked_sub(1);
-            to.frame(Frame {
-                function: functions[frame.function as usize],
-                mapping: mapping.map_or(0, |at| mappings[at as usize]),
-                ..*frame
-            })
-        })
-        .collect();
-    let mut nodes = vec![NodeId::ROOT; from.stacks.len()];
-    for node in 1..from.stacks.len() {
-        let parent = nodes[from.stacks.parents()[node] as usize];
-        let frame = frames[from.stacks.items()[node] as usize];
-        nodes[node] = to.stacks.child(parent, frame);
-    }
-    to.rows.extend(from.rows.into_iter().filter_map(|row| {
-        Some(Row {
-            series: series[row.series as usize],
-            node: nodes[row.node as usize].0,
-            window: windows[row.window as usize]?,
-            value: row.value,
-        })
-    }));
 }

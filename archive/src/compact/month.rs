@@ -179,6 +179,7 @@ impl Compactor {
             windows,
             stacks,
             values: TableValues::Sums(sums),
+            spans: None,
         };
         let add = move || {
             merge.finish_before(part.service())?;

@@ -103,6 +103,29 @@ impl Part {
         }
     }
 
+    /// Its values that belong to spans, and the number of those that were left out.
+    pub(super) async fn spans(
+        &self,
+        bucket: &Bucket,
+        tenant: &Tenant,
+    ) -> Result<Option<(Group, usize)>, ReadError> {
+        let (has_spans, left_out) = match &self.holder {
+            Holder::Segment(_, _, segment) => (segment.has(Table::Spans), 0),
+            Holder::Block(_, _, meta) => {
+                let group = meta.groups.get(self.group);
+                (
+                    meta.has(Table::Spans),
+                    group.map_or(0, |of| of.spans_left_out),
+                )
+            }
+        };
+        if !has_spans {
+            return Ok(None);
+        }
+        let table = self.table(bucket, tenant, Table::Spans).await?;
+        Ok(Some((table, left_out)))
+    }
+
     /// The tables of its stacks.
     pub(super) async fn stacks(
         &self,

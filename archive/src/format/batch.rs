@@ -1,6 +1,7 @@
 //! The in-memory form of one row group of all tables.
 
 use super::header::Header;
+use super::spans::SpanRow;
 use crate::labels::{BUILD_ID, Labels};
 use crate::types;
 use davy_profile::flame::{CodePlace, MappingTable};
@@ -236,6 +237,10 @@ pub struct Batch {
     pub stacks: StackTree,
     /// Values in any order; rows with the same key add up.
     pub rows: Vec<Row>,
+    /// Parts of values that belong to spans, in any order.
+    pub spans: Vec<SpanRow>,
+    /// Number of rows of spans that were left out.
+    pub spans_left_out: usize,
     /// Sums by series and window, if the rows are sums over all windows, with window 0.
     pub totals: Option<Totals>,
     source_index: FxHashMap<Source, u32>,
@@ -454,6 +459,7 @@ impl Batch {
     /// Estimated memory, in bytes.
     pub fn bytes(&self) -> usize {
         self.rows.len() * size_of::<Row>()
+            + self.spans.len() * size_of::<SpanRow>()
             + self.stacks.len() * 32
             + self.frames.len() * 80
             + self.functions.len() * 88

@@ -73,6 +73,17 @@ pub struct GroupMeta {
     pub from_ms: i64,
     /// Start of the last window, in milliseconds.
     pub last_ms: i64,
+    /// Number of rows of spans.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spans: usize,
+    /// Number of rows of spans that were left out because there were too many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spans_left_out: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "called by serde")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A file.
@@ -98,6 +109,8 @@ impl GroupMeta {
             rows: content.rows.len(),
             from_ms: starts().min().unwrap_or(0),
             last_ms: starts().max().unwrap_or(0),
+            spans: content.spans.len(),
+            spans_left_out: content.spans_left_out,
         }
     }
 }
@@ -177,7 +190,9 @@ impl BlockWriter {
         let mut tables = BTreeMap::new();
         let services: Vec<&Vec<String>> = self.groups.iter().map(|group| &group.services).collect();
         let services = serde_json::to_string(&services).map_err(Error::corrupt_by)?;
-        for (table, writer) in self.writers {
+        let has_spans = self.groups.iter().any(|group| group.spans > 0);
+        let writers = self.writers.into_iter();
+        for (table, writer) in writers.filter(|(table, _)| has_spans || *table != Table::Spans) {
             let facts = [
                 ("davy.version", VERSION.to_string()),
                 ("davy.services", services.clone()),

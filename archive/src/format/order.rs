@@ -7,6 +7,7 @@
 //! sorted, and rows by (series, node, window): columns grow slowly, so their differences are small.
 
 use super::batch::{Batch, Frame, Function, Row, Series, Window};
+use super::spans::{self, SpanRow};
 use davy_profile::flame::MappingTable;
 use davy_profile::{Mapping, StringTable};
 
@@ -37,6 +38,10 @@ pub struct Ordered {
     pub rows: Vec<Row>,
     /// Sums by series and window, sorted, if they do not follow from the rows.
     pub totals: Option<Vec<(u32, u32, i64)>>,
+    /// Rows of spans, sorted by trace and span.
+    pub spans: Vec<SpanRow>,
+    /// Number of rows of spans that were left out.
+    pub spans_left_out: usize,
 }
 
 /// The sorting permutation: `(order, rank)` with `order[new] = old` and `rank[old] = new`.
@@ -263,6 +268,14 @@ pub fn ordered(batch: Batch, dictionaries: Dictionaries) -> Ordered {
     });
     rows.retain(|row| row.value != 0);
 
+    let mut of_spans = batch.spans;
+    for row in &mut of_spans {
+        row.series = series_rank[row.series as usize];
+        row.node = node_rank[row.node as usize];
+        row.window = window_rank[row.window as usize];
+    }
+    spans::sort(&mut of_spans);
+
     let totals = batch.totals.map(|totals| {
         let ranked = totals.into_iter().map(|((series, window), value)| {
             let (series, window) = (series as usize, window as usize);
@@ -298,6 +311,8 @@ pub fn ordered(batch: Batch, dictionaries: Dictionaries) -> Ordered {
         node_frames,
         rows,
         totals,
+        spans: of_spans,
+        spans_left_out: batch.spans_left_out,
     }
 }
 

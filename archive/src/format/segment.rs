@@ -40,8 +40,10 @@ pub struct Directory {
 /// Encodes batches as a segment, with a row group for each. No service may be in two of them.
 pub fn encode(batches: Vec<Batch>) -> Result<(Bytes, Directory)> {
     let mut groups = Vec::with_capacity(batches.len());
-    let mut writers: Vec<(Table, Writer)> = Vec::with_capacity(Table::OF_SEGMENT.len());
-    for table in Table::OF_SEGMENT {
+    let mut writers: Vec<(Table, Writer)> = Vec::with_capacity(Table::ALL.len());
+    let has_spans = batches.iter().any(|batch| !batch.spans.is_empty());
+    let spans = has_spans.then_some(Table::Spans);
+    for table in Table::OF_SEGMENT.into_iter().chain(spans) {
         writers.push((table, table.writer(LEVEL)?));
     }
     let mut bases = Bases::default();
@@ -171,6 +173,11 @@ impl Segment {
                 ))
             },
         })
+    }
+
+    /// Whether it has a table.
+    pub fn has(&self, table: Table) -> bool {
+        self.tables.iter().any(|(of, ..)| *of == table)
     }
 
     /// A row group of a table.

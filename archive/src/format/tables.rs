@@ -5,10 +5,12 @@ mod flags;
 mod local;
 mod naming;
 mod read;
+mod spans;
 
 pub use dictionary::{BatchFrames, Dictionary, StackTables, TreeFrames, Unnamed};
 pub use naming::Names;
 pub use read::{SeriesTable, Values, WindowTable};
+pub use spans::SpanTable;
 
 use super::Table;
 use super::batch::{Frame, Function};
@@ -79,6 +81,15 @@ impl Table {
                 ("value", Dictionary64),
             ],
             Self::Totals => &[("series", Delta32), ("window", Delta32), ("value", Delta64)],
+            Self::Spans => &[
+                ("series", Dictionary32),
+                ("node", Delta32),
+                ("window", Delta32),
+                ("value", Dictionary64),
+                ("time_nanos", Delta64),
+                ("trace_id", Text),
+                ("span_id", Text),
+            ],
         }
     }
 
@@ -335,5 +346,6 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
                 Column::I64(&values),
             ])
         }
+        Table::Spans => spans::write(content, bases, node, writer),
     }
 }

@@ -4,6 +4,7 @@ use super::decode::Decoded;
 use super::label_sets::SampleLabels;
 use crate::format::batch::{Batch, Frame, FunctionTexts, Row, Series, TOGETHER, Window};
 use crate::format::header::Header;
+use crate::format::spans::SpanRow;
 use davy_profile::{Mapping, NodeId, Profile};
 use std::sync::Arc;
 
@@ -33,13 +34,16 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
     for of in 0..width {
         batch.one_series(series_of(decoded, source, of, &none));
     }
-    let mut series = vec![u32::MAX; decoded.labels.len() * width];
+    let labels = &decoded.labels;
+    let mut series = vec![u32::MAX; labels.sets.len() * width];
 
     let nodes = nodes(batch, profile);
     let samples = &profile.samples;
     batch.rows.reserve(samples.stacks.len() * width);
     for (sample, stack) in samples.stacks.iter().enumerate() {
-        let set = samples.labels[sample].0 as usize;
+        let of_profile = samples.labels[sample].0 as usize;
+        let set = labels.of_set[of_profile] as usize;
+        let link = labels.spans.get(of_profile).filter(|of| !of.is_none());
         for (of, value) in samples.values[sample * width..(sample + 1) * width]
             .iter()
             .enumerate()
@@ -49,14 +53,25 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
             }
             let known = &mut series[set * width + of];
             if *known == u32::MAX {
-                *known = batch.one_series(series_of(decoded, source, of, &decoded.labels[set]));
+                *known = batch.one_series(series_of(decoded, source, of, &labels.sets[set]));
             }
+            let node = nodes[stack.index()];
             batch.rows.push(Row {
                 series: *known,
-                node: nodes[stack.index()],
+                node,
                 window,
                 value: *value,
             });
+            if let Some(link) = link {
+                batch.spans.push(SpanRow {
+                    series: *known,
+                    node,
+                    window,
+                    value: *value,
+                    time_nanos: 0,
+                    link: *link,
+                });
+            }
         }
     }
     true

@@ -29,7 +29,8 @@ pub(super) fn limit_series(
             decoded.source = Arc::new(source);
             overflowed += kinds.len();
         }
-        for (labels, used) in decoded.labels.iter_mut().zip(used.chunks(kinds.len())) {
+        let sets = &mut decoded.labels.sets;
+        for (labels, used) in sets.iter_mut().zip(used.chunks(kinds.len())) {
             let used = kinds.iter().zip(used).filter(|(_, used)| **used);
             let kinds: Vec<u64> = used.map(|(kind, _)| *kind).collect();
             // Series without labels were counted with the source.
@@ -120,12 +121,13 @@ fn keys(source: u64, kinds: &[u64], labels: &Labels) -> Vec<u64> {
         .collect()
 }
 
-/// Whether each label set of a profile has samples of each type.
+/// Whether each stored set of labels has samples of each type.
 fn used(decoded: &Decoded) -> Vec<bool> {
     let (width, samples) = (decoded.kinds.len(), &decoded.profile.samples);
-    let mut used = vec![false; decoded.labels.len() * width];
+    let labels = &decoded.labels;
+    let mut used = vec![false; labels.sets.len() * width];
     for (values, set) in samples.values.chunks_exact(width).zip(&samples.labels) {
-        let set = set.0 as usize * width;
+        let set = labels.of_set[set.0 as usize] as usize * width;
         for (of, value) in values.iter().enumerate() {
             used[set + of] |= *value != 0;
         }

@@ -1,6 +1,6 @@
 //! Unpacks, decodes and checks one pushed profile.
 
-use super::label_sets::{SampleLabels, sample_labels};
+use super::label_sets::{SampleSets, sample_labels};
 use super::names;
 use super::push::{ForeignOptions, Format, Push, WindowIdentity};
 use super::sample_types::SampleTypes;
@@ -107,8 +107,8 @@ pub(super) struct Decoded {
     pub(super) kinds: Vec<Arc<str>>,
     /// Whether each sample type is a state, as far as the agent says so.
     pub(super) are_states: Vec<Option<bool>>,
-    /// Labels to store, one set for each label set of the profile.
-    pub(super) labels: Vec<SampleLabels>,
+    /// What is stored of the label sets of the profile.
+    pub(super) labels: SampleSets,
     /// What the profile says about its samples.
     pub(super) header: Header,
     pub(super) id: WindowId,

@@ -1,7 +1,8 @@
-//! Chooses which sample labels of a profile become labels of series.
+//! Chooses which sample labels of a profile become labels of series. Ids of spans and traces do not.
 
 use crate::labels::{self, Labels, NAME, SERVICE};
 use crate::metrics::Metrics;
+use crate::spans::SpanLink;
 use davy_profile::{LabelSetId, LabelValue, Profile};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
@@ -18,6 +19,38 @@ pub(super) struct SampleLabels {
     pub(super) labels: Arc<Labels>,
     /// Names of the labels whose values are numbers.
     pub(super) numbers: Vec<String>,
+}
+
+/// What is stored of the label sets of a profile.
+#[derive(Default)]
+pub(super) struct SampleSets {
+    /// The distinct sets of labels.
+    pub(super) sets: Vec<SampleLabels>,
+    /// The index of the labels of each label set of the profile.
+    pub(super) of_set: Vec<u32>,
+    /// The span of each label set of the profile; empty if there are none.
+    pub(super) spans: Vec<SpanLink>,
+}
+
+/// The span of each label set; empty if there are none.
+fn spans(profile: &Profile) -> Vec<SpanLink> {
+    let mut spans = Vec::new();
+    let sets = profile.label_sets.len();
+    for set in 0..sets {
+        for label in profile.label_sets.get(LabelSetId(set as u32)) {
+            let LabelValue::Text(value) = label.value else {
+                continue;
+            };
+            let mut link = SpanLink::default();
+            if link.set(profile.text(label.key), profile.text(value)) {
+                if spans.is_empty() {
+                    spans.resize(sets, SpanLink::default());
+                }
+                spans[set].set(profile.text(label.key), profile.text(value));
+            }
+        }
+    }
+    spans
 }
 
 /// A label as it is stored. Whatever an agent sends is stored in some form: a visitor of the service must not
@@ -43,14 +76,17 @@ fn stored<'a>(
     Some((name, value, is_number))
 }
 
-/// The labels to store for each label set of the profile: at most `limit` distinct sets. If there are more,
+/// What to store of the label sets of the profile: at most `limit` distinct sets. If there are more,
 /// the keys with the most values are dropped: keys are kept in ascending order of their number of values until
 /// the next one would exceed the limit.
-pub(super) fn sample_labels(
-    profile: &Profile,
-    limit: usize,
-    metrics: &Metrics,
-) -> Vec<SampleLabels> {
+pub(super) fn sample_labels(profile: &Profile, limit: usize, metrics: &Metrics) -> SampleSets {
+    let spans = spans(profile);
+    let is_id = |label: &davy_profile::Label| match label.value {
+        LabelValue::Text(value) if !spans.is_empty() => {
+            SpanLink::default().set(profile.text(label.key), profile.text(value))
+        }
+        _ => false,
+    };
     let sets = profile.label_sets.len();
     let mut by_key: BTreeMap<Cow<'_, str>, Vec<(u32, Cow<'_, str>)>> = BTreeMap::new();
     let mut numeric: BTreeSet<(String, u32)> = BTreeSet::new();
@@ -58,7 +94,8 @@ pub(super) fn sample_labels(
         (0u64, 0u64, 0u64, 0u64, 0usize);
     for set in 0..sets as u32 {
         let mut count = 0;
-        for label in profile.label_sets.get(LabelSetId(set)) {
+        let labels = profile.label_sets.get(LabelSetId(set)).iter();
+        for label in labels.filter(|label| !is_id(label)) {
             let Some((name, value, is_number)) = stored(profile, label) else {
                 invalid += 1;
                 continue;
@@ -143,15 +180,25 @@ pub(super) fn sample_labels(
             }
         }
     }
-    let mut stored: FxHashMap<u32, SampleLabels> = FxHashMap::default();
-    for (group, pairs) in pairs {
-        let mut numbers = numbers.remove(&group).unwrap_or_default();
-        numbers.sort();
-        let labels = Arc::new(Labels::from_pairs(pairs));
-        stored.insert(group, SampleLabels { labels, numbers });
+    let mut stored = SampleSets {
+        spans,
+        ..SampleSets::default()
+    };
+    let mut numbered: FxHashMap<u32, u32> = FxHashMap::default();
+    for group in groups {
+        let index = *numbered.entry(group).or_insert_with(|| {
+            let mut numbers = numbers.remove(&group).unwrap_or_default();
+            numbers.sort();
+            let labels = pairs.remove(&group).unwrap_or_default();
+            stored.sets.push(SampleLabels {
+                labels: Arc::new(Labels::from_pairs(labels)),
+                numbers,
+            });
+            stored.sets.len() as u32 - 1
+        });
+        stored.of_set.push(index);
     }
-    let of_set = |group: &u32| stored.entry(*group).or_default().clone();
-    groups.iter().map(of_set).collect()
+    stored
 }
 
 /// Groups label sets by the values of as many keys as possible without exceeding `limit` groups.

@@ -7,8 +7,9 @@ use crate::error::{Error, Result};
 use crate::format::Table;
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
-use crate::format::tables::{Dictionary, SeriesTable, StackTables, Values, WindowTable};
+use crate::format::tables::{Dictionary, SeriesTable, SpanTable, StackTables, Values, WindowTable};
 use crate::key::{BlockId, Hour, Period, Tenant};
+use crate::spans::Only;
 use std::sync::Arc;
 use ulid::Ulid;
 
@@ -20,6 +21,7 @@ struct Tables {
     samples: Option<Group>,
     sums: Option<Group>,
     totals: Option<Group>,
+    spans: Option<Group>,
 }
 
 /// Number of windows and rows, as found.
@@ -48,6 +50,11 @@ pub(super) async fn segment(
             samples: Some(segment.table(Table::Samples, at)?),
             sums: None,
             totals: None,
+            spans: if segment.has(Table::Spans) {
+                Some(segment.table(Table::Spans, at)?)
+            } else {
+                None
+            },
         };
         let found = group(tables, totals).await?;
         all.windows += found.windows;
@@ -76,13 +83,14 @@ pub(super) async fn block(
                 Ok(None)
             }
         };
-        let (series, windows, stacks, samples, sums, of_windows) = futures_util::try_join!(
+        let (series, windows, stacks, samples, sums, of_windows, spans) = futures_util::try_join!(
             table(Table::Series),
             table(Table::Windows),
             stacks,
             optional(Table::Samples, has_samples),
             table(Table::Sums),
-            optional(Table::Totals, meta.has(Table::Totals))
+            optional(Table::Totals, meta.has(Table::Totals)),
+            optional(Table::Spans, meta.has(Table::Spans))
         )?;
         let tables = Tables {
             series,
@@ -91,6 +99,7 @@ pub(super) async fn block(
             samples,
             sums: Some(sums),
             totals: of_windows,
+            spans,
         };
         let found = group(tables, totals).await?;
         let rows = if has_samples { stated.rows } else { found.rows };
@@ -156,6 +165,13 @@ async fn group(tables: Tables, totals: &mut Totals) -> Result<Found> {
                 && total(one) != total(other)
             {
                 return Err(Error::corrupt(format!("the {what}")));
+            }
+        }
+        if let (Some(spans), Some(samples)) = (&tables.spans, &samples) {
+            let all = Only::default();
+            let spans = SpanTable::read(spans, &series, &windows, Some(&dictionary), &all)?;
+            if total(&spans.values()) > total(samples) {
+                return Err(Error::corrupt("spans have more than the samples"));
             }
         }
         let found = Found {

@@ -337,6 +337,16 @@ pub const METRICS: &[MetricEntry] = &[
         &["reason"],
         "Refused pushes, by reason.",
     ),
+    gauge(
+        "davy_archive_reload_success_timestamp_seconds",
+        &[],
+        "Time of the last start or reload with a valid configuration, in seconds since the epoch.",
+    ),
+    gauge(
+        "davy_archive_reload_successful",
+        &[],
+        "1 if the configuration was valid at the last start or reload, 0 if the previous one was kept.",
+    ),
     counter(
         "davy_archive_render_bytes_total",
         &["kind"],
@@ -418,6 +428,11 @@ pub const METRICS: &[MetricEntry] = &[
         "davy_archive_segments",
         &[],
         "Segments that no block covers, at the last run of the compactor.",
+    ),
+    counter(
+        "davy_archive_spans_left_out_total",
+        &[],
+        "Samples of spans that merges left out because a block had too many of a service.",
     ),
     counter(
         "davy_archive_symbols_bytes_total",

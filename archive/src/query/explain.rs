@@ -201,6 +201,10 @@ fn nothing(ask: &Ask, survey: &Survey) -> Hint {
         );
         return Hint::of(text, "label");
     }
+    if !ask.selector.only().is_all() {
+        let text = "no samples of this trace, span or profile in this range; they are kept as long as windows";
+        return Hint::of(text, "");
+    }
     Hint::of(
         "no series of this range matches both the selector and the type",
         "",

@@ -72,7 +72,7 @@ pub(super) async fn shared(query: &Query, ask: &Ask) -> Result<Arc<Shared>> {
         tenant: ask.tenant.clone(),
         // A short name matches more types than the id that it stands for.
         kind: format!("{:?}", ask.kind),
-        selector: ask.selector.text().to_owned(),
+        selector: format!("{} {:?}", ask.selector.text(), ask.selector.only()),
         range: (ask.from.millis(), ask.until.millis()),
         by: ask.by.clone(),
         pieces,

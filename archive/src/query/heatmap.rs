@@ -1,12 +1,12 @@
-//! How the values of single windows, or of single spans, are distributed over time.
+//! How the values of single windows, or of single spans, are distributed over time, and which are the largest ones.
 
 use super::params::Ask;
 use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::{Error, Result};
-use crate::format::batch::WindowId;
-use crate::labels::SPANS;
+use crate::format::batch::{Source, WindowId};
 use crate::rule::day::Detail;
+use crate::spans::SpanLink;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +15,21 @@ use std::sync::Arc;
 const BUCKETS: i128 = 20;
 /// Maximum number of values; further ones are left out.
 const VALUES: usize = 1_000_000;
+
+/// A window, or a span in it, that stands for the values of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exemplar {
+    /// Start of the window, in milliseconds since the epoch.
+    pub start_ms: i64,
+    /// The window.
+    pub profile: WindowId,
+    /// The span; 0 for a whole window.
+    pub span: SpanLink,
+    /// Its value.
+    pub value: i64,
+    /// The labels of its source, without those to group by.
+    pub labels: Vec<(String, String)>,
+}
 
 /// The values of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +40,8 @@ pub struct HeatmapCell {
     pub y_min: Vec<i64>,
     /// Number of values in each bucket.
     pub counts: Vec<i32>,
+    /// The largest value.
+    pub exemplar: Option<Exemplar>,
 }
 
 /// The distribution of a group.
@@ -36,21 +53,20 @@ pub struct HeatmapSeries {
     pub cells: Vec<HeatmapCell>,
 }
 
-/// The window of a value, the index of its group, and its span, or "".
-type Key = (WindowId, u32, Arc<str>);
+/// The window of a value, the index of its group, and its span.
+type Key = (WindowId, u32, SpanLink);
 
 /// A sum over a window.
-#[derive(Default)]
 struct Value {
     sum: i128,
-    step: u32,
+    start_ms: i64,
     /// Number of windows of a cell.
     count: u32,
+    source: Source,
 }
 
-struct Gather {
+struct Gather<const SPANS: bool> {
     by: Vec<String>,
-    is_by_span: bool,
     from_ms: i64,
     step_ms: i64,
     groups: BTreeMap<Vec<String>, u32>,
@@ -58,8 +74,9 @@ struct Gather {
     is_cut: bool,
 }
 
-impl Visitor for Gather {
+impl<const OF_SPANS: bool> Visitor for Gather<OF_SPANS> {
     const DEPTH: Depth = Depth::Totals;
+    const SPANS: bool = OF_SPANS;
 
     fn detail(&self) -> Detail {
         Detail::Windows
@@ -69,15 +86,11 @@ impl Visitor for Gather {
         let (Some(values), Some(windows)) = (view.values, view.windows) else {
             return Ok(());
         };
+        // Values of spans are those of the rows of the table of spans.
+        let spans = view.spans.filter(|_| OF_SPANS);
         for (at, range) in values.runs().filter(|(at, _)| view.wanted[*at]) {
             let series = &view.series.rows[at];
             let source = &view.series.sources[series.source as usize];
-            let mut span = SPANS.iter().map(|name| series.label(name, source));
-            let span = span.find(|span| !span.is_empty()).unwrap_or("");
-            if self.is_by_span && span.is_empty() {
-                continue;
-            }
-            let span: Arc<str> = if self.is_by_span { span } else { "" }.into();
             let value_of = |by: &String| series.label(by, source).to_owned();
             let group = self.by.iter().map(value_of).collect();
             let next = self.groups.len() as u32;
@@ -91,24 +104,38 @@ impl Visitor for Gather {
                     continue;
                 }
                 let window = &windows.rows[*window as usize];
-                let key = (window.id, group, Arc::clone(&span));
+                let link = spans.map_or(SpanLink::default(), |spans| spans.rows[row].link);
+                let key = (window.id, group, link);
                 if self.values.len() >= VALUES && !self.values.contains_key(&key) {
                     self.is_cut = true;
                     continue;
                 }
-                let value = self.values.entry(key).or_default();
+                let value = self.values.entry(key).or_insert_with(|| Value {
+                    sum: 0,
+                    start_ms: window.start_ms,
+                    count: window.count.max(1),
+                    source: Arc::clone(source),
+                });
                 value.sum += i128::from(values.values[row]);
-                value.step = ((window.start_ms - self.from_ms).max(0) / self.step_ms) as u32;
-                value.count = window.count.max(1);
             }
         }
         Ok(())
     }
 }
 
-impl Gather {
-    fn series(self) -> Vec<HeatmapSeries> {
-        let mean = |value: &Value| value.sum / i128::from(value.count);
+/// The value of a window, or the mean of those of a cell.
+fn mean(value: &Value) -> i128 {
+    value.sum / i128::from(value.count)
+}
+
+/// The values of a group in a step.
+struct Cell<'a> {
+    counts: Vec<i32>,
+    largest: (&'a Key, &'a Value),
+}
+
+impl<const OF_SPANS: bool> Gather<OF_SPANS> {
+    fn series(&self) -> Vec<HeatmapSeries> {
         let all = || self.values.values().map(mean);
         let (Some(low), Some(high)) = (all().min(), all().max()) else {
             return Vec::new();
@@ -118,29 +145,53 @@ impl Gather {
         let buckets = ((high - low) / width + 1) as usize;
         let lower = |at| i64::try_from(low + at * width).unwrap_or(i64::MAX);
         let y_min: Vec<i64> = (0..buckets as i128).map(lower).collect();
-        let mut counts: BTreeMap<(u32, u32), Vec<i32>> = BTreeMap::new();
-        for ((_, group, _), value) in &self.values {
-            let of_step = counts.entry((*group, value.step));
-            let at = ((mean(value) - low) / width) as usize;
-            let count = &mut of_step.or_insert_with(|| vec![0; buckets])[at];
+        let mut cells: BTreeMap<(u32, u32), Cell<'_>> = BTreeMap::new();
+        for (key, value) in &self.values {
+            let step = ((value.start_ms - self.from_ms).max(0) / self.step_ms) as u32;
+            let cell = cells.entry((key.1, step)).or_insert_with(|| Cell {
+                counts: vec![0; buckets],
+                largest: (key, value),
+            });
+            let count = &mut cell.counts[((mean(value) - low) / width) as usize];
             *count = count.saturating_add(i32::try_from(value.count).unwrap_or(i32::MAX));
+            // Of equal values, the same one whatever their order is.
+            let order = |key: &Key, value: &Value| (mean(value), key.2, key.0);
+            if order(key, value) > order(cell.largest.0, cell.largest.1) {
+                cell.largest = (key, value);
+            }
         }
-        let cell = |((_, step), counts): (&(u32, u32), &Vec<i32>)| HeatmapCell {
+        let cell = |((_, step), cell): (&(u32, u32), &Cell<'_>)| HeatmapCell {
             start_ms: self.from_ms + i64::from(*step) * self.step_ms,
             y_min: y_min.clone(),
-            counts: counts.clone(),
+            counts: cell.counts.clone(),
+            exemplar: Some(self.exemplar(cell.largest)),
         };
         let series = self.groups.iter().map(|(values, group)| {
             let labels = self.by.iter().cloned().zip(values.iter().cloned());
             HeatmapSeries {
                 labels: labels.filter(|(_, value)| !value.is_empty()).collect(),
-                cells: counts
+                cells: cells
                     .range((*group, 0)..=(*group, u32::MAX))
                     .map(cell)
                     .collect(),
             }
         });
         series.filter(|of| !of.cells.is_empty()).collect()
+    }
+
+    fn exemplar(&self, (key, value): (&Key, &Value)) -> Exemplar {
+        let is_grouped = |name: &str| self.by.iter().any(|by| by == name);
+        let labels = value.source.iter();
+        let labels = labels.filter(|(name, _)| !is_grouped(name));
+        Exemplar {
+            start_ms: value.start_ms,
+            profile: key.0,
+            span: key.2,
+            value: i64::try_from(mean(value)).unwrap_or(i64::MAX),
+            labels: labels
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
     }
 }
 
@@ -152,6 +203,18 @@ pub async fn heatmap(
     step_ms: i64,
     is_by_span: bool,
 ) -> Result<(Vec<HeatmapSeries>, Report)> {
+    if is_by_span {
+        heatmap_of::<true>(query, ask, step_ms).await
+    } else {
+        heatmap_of::<false>(query, ask, step_ms).await
+    }
+}
+
+async fn heatmap_of<const OF_SPANS: bool>(
+    query: &Query,
+    ask: &Ask,
+    step_ms: i64,
+) -> Result<(Vec<HeatmapSeries>, Report)> {
     let from_ms = ask.from.millis();
     let steps = (ask.until.millis() - from_ms).div_euclid(step_ms);
     if steps > query.options.query_points as i64 {
@@ -160,9 +223,8 @@ pub async fn heatmap(
             query.options.query_points
         )));
     }
-    let gather = Gather {
+    let gather = Gather::<OF_SPANS> {
         by: ask.by.clone(),
-        is_by_span,
         from_ms,
         step_ms,
         groups: BTreeMap::new(),

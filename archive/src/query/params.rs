@@ -3,7 +3,9 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Tenant;
 use crate::labels::SERVICE;
+use crate::rule::day::Detail;
 use crate::selector::Selector;
+use crate::spans::{Only, span_id, trace_id};
 use crate::suggest::{hint, nearest};
 use crate::types::{SHORT, TypeFilter};
 use davy_base::Timestamp;
@@ -60,6 +62,8 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "until",
             "all_services",
             "by",
+            "trace",
+            "span",
             "step",
         ],
         "QueryTop" => &[
@@ -69,6 +73,8 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "until",
             "all_services",
             "by",
+            "trace",
+            "span",
             "limit",
             "focus",
             "ignore",
@@ -83,6 +89,8 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "until",
             "all_services",
             "by",
+            "trace",
+            "span",
             "focus",
             "ignore",
             "hide",
@@ -95,6 +103,8 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "until",
             "all_services",
             "by",
+            "trace",
+            "span",
             "max_nodes",
             "focus",
             "ignore",
@@ -111,6 +121,8 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "base_until",
             "all_services",
             "by",
+            "trace",
+            "span",
             "max_nodes",
             "focus",
             "ignore",
@@ -235,12 +247,30 @@ impl Parameters {
         self.get("base_from").is_some() || self.get("base_until").is_some()
     }
 
+    /// The trace and the span whose values are selected.
+    fn only(&self) -> Result<Only> {
+        let invalid = |name: &str, text: &str, digits: u32| {
+            Error::invalid(format!(
+                "invalid {name} {text:?}; expected an id of at most {digits} hexadecimal digits"
+            ))
+        };
+        let trace = self.get("trace");
+        let trace = trace.map(|text| trace_id(text).ok_or_else(|| invalid("trace", text, 32)));
+        let span = self.get("span");
+        let span = span.map(|text| span_id(text).ok_or_else(|| invalid("span", text, 16)));
+        Ok(Only {
+            traces: trace.transpose()?.into_iter().collect(),
+            spans: span.transpose()?.into_iter().collect(),
+            ..Only::default()
+        })
+    }
+
     /// Range, selector and grouping. The parameters of the base of a diff have a prefix.
     fn range(&self, tenant: &Tenant, now: Timestamp, prefix: &str) -> Result<Ask> {
         let name = |name: &str| format!("{prefix}{name}");
         let (from, until) = self.times(now, prefix)?;
-        let selector =
-            Selector::parse(self.get(&name("selector")).unwrap_or("")).map_err(Error::invalid)?;
+        let selector = Selector::of_query(self.get(&name("selector")).unwrap_or(""))
+            .map_err(Error::invalid)?;
         let by: Vec<String> = self
             .get("by")
             .unwrap_or("")
@@ -258,7 +288,7 @@ impl Parameters {
         Ok(Ask {
             tenant: tenant.clone(),
             kind: None,
-            selector,
+            selector: selector.with_only(self.only()?),
             from,
             until,
             by,
@@ -331,6 +361,15 @@ fn type_filter(text: &str) -> Result<TypeFilter> {
 }
 
 impl Ask {
+    /// The detail of what is read for a visitor that needs this one: only windows have spans and ids.
+    pub(super) fn detail(&self, detail: Detail) -> Detail {
+        if self.selector.only().is_all() {
+            detail
+        } else {
+            Detail::Windows
+        }
+    }
+
     /// Whether a group with these services, whose windows begin in `from_ms..=last_ms`, can hold what
     /// the query selects.
     pub(super) fn may_be_in(&self, services: &[String], from_ms: i64, last_ms: i64) -> bool {

@@ -152,7 +152,7 @@ impl Query {
         if last < first {
             return Ok(Opened::default());
         }
-        let months = match detail {
+        let months = match ask.detail(detail) {
             Detail::Days => whole_months(ask),
             Detail::Sums | Detail::Windows => Month(0)..Month(0),
         };
@@ -201,7 +201,7 @@ impl Query {
         let mut previous = None;
         let mut yesterday: Option<(Day, Tiling, DayListing)> = None;
         for (day, mut listing) in days {
-            let tiling = listing.tile(day, &range, visitor.detail());
+            let tiling = listing.tile(day, &range, ask.detail(visitor.detail()));
             if months.contains_key(&Month::of(day)) {
                 yesterday = Some((day, tiling, listing));
                 continue;
@@ -235,6 +235,7 @@ impl Query {
             ));
         }
         report.names = scan.session.found();
+        report.add_spans();
         report.partial.extend(scan.session.warnings());
         if scan.is_unnamed {
             report.partial.push(
@@ -410,6 +411,7 @@ impl<'a> Scan<'a> {
                     included: &loaded.included.windows,
                     dictionary: loaded.stacks.as_deref(),
                     values: loaded.values.as_deref(),
+                    spans: loaded.spans.as_deref(),
                 })?;
                 Ok::<_, Error>(is_whole)
             };
@@ -444,13 +446,14 @@ impl<'a> Scan<'a> {
             return Ok(None);
         }
         let loader = Loader::new(&self.query.bucket, self.ask);
-        loader.with_values::<V>(loaded).await.map(Some)
+        loader.with_values::<V>(loaded).await
     }
 
     /// Marks the included windows of a group as counted.
     fn count(&mut self, loaded: &Loaded) {
         let grouped = loaded.selected.grouped.iter().cloned();
         self.report.grouped.extend(grouped);
+        self.report.spans_left_out += loaded.spans_left_out();
         let Some(windows) = &loaded.windows else {
             return;
         };

@@ -3,7 +3,7 @@
 use super::params::Ask;
 use crate::error::Result;
 use crate::format::batch::WindowId;
-use crate::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
+use crate::format::tables::{Dictionary, SeriesTable, SpanTable, Values, WindowTable};
 use crate::key::Hour;
 use crate::rule::day::{Detail, Hours};
 use crate::simulation::{Mutant, is_active};
@@ -35,11 +35,16 @@ pub(super) struct View<'a> {
     pub(super) included: &'a [bool],
     pub(super) dictionary: Option<&'a Dictionary>,
     pub(super) values: Option<&'a Values>,
+    /// Values by span, for a visitor that asks for them.
+    pub(super) spans: Option<&'a SpanTable>,
 }
 
 /// Receives the groups of a scan.
 pub(super) trait Visitor: Send + 'static {
     const DEPTH: Depth;
+
+    /// Whether it needs the values by span; it must not ask for stacks.
+    const SPANS: bool = false;
 
     /// Whether it needs the values of each window, hour or day.
     fn detail(&self) -> Detail {
@@ -111,6 +116,7 @@ impl Selected {
                 Some(hours) => hours.contains(Hour::of(Timestamp::from_millis(window.start_ms))),
                 None => range.contains(&window.start_ms),
             };
+            let within = within && ask.selector.only().selects_profile(window.id);
             included.all &= within || !selected;
             included.windows.push(selected && within);
         }
@@ -130,6 +136,14 @@ impl Included {
     /// Whether there is any.
     pub(super) fn is_any(&self) -> bool {
         self.windows.contains(&true)
+    }
+
+    /// Leaves out windows in which nothing is selected.
+    pub(super) fn retain(&mut self, of_window: &[bool]) {
+        for (included, has_any) in self.windows.iter_mut().zip(of_window) {
+            *included &= has_any;
+        }
+        self.all = false;
     }
 
     /// Leaves out windows that were counted before, or twice in this group.

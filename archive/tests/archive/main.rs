@@ -17,6 +17,8 @@ mod pprof_tool;
 mod queries;
 mod recording;
 mod refusals;
+mod remote_write;
+mod spans;
 mod support;
 mod symbols;
 mod symbols_api;

@@ -33,7 +33,8 @@ impl Block {
     /// Whether everything that a reader needs exists. The samples of a day block have a retention of their own.
     fn is_whole(&self) -> bool {
         let has = |file: &str| self.files.contains(file);
-        let needed = |table: &Table| !self.is_of_day || *table != Table::Samples;
+        let needed =
+            |table: &Table| !table.is_optional() && (!self.is_of_day || *table != Table::Samples);
         has(META)
             && Table::ALL
                 .iter()

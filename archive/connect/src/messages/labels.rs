@@ -62,6 +62,47 @@ pub(crate) struct Point {
     #[prost(int64, tag = "2")]
     #[serde(with = "json::integer")]
     pub(crate) timestamp: i64,
+    #[prost(message, repeated, tag = "4")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) exemplars: Vec<Exemplar>,
+}
+
+/// A profile, or a span in it, that stands for the values of a step.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Exemplar {
+    #[prost(int64, tag = "1")]
+    #[serde(with = "json::integer")]
+    pub(crate) timestamp: i64,
+    #[prost(string, tag = "2")]
+    pub(crate) profile_id: String,
+    #[prost(string, tag = "3")]
+    pub(crate) span_id: String,
+    #[prost(int64, tag = "4")]
+    #[serde(with = "json::integer")]
+    pub(crate) value: i64,
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) labels: Vec<LabelPair>,
+    #[prost(string, tag = "6")]
+    pub(crate) trace_id: String,
+}
+
+impl From<davy_archive::query::Exemplar> for Exemplar {
+    fn from(of: davy_archive::query::Exemplar) -> Self {
+        // The form of a UUID.
+        let id = format!("{:032x}", of.profile);
+        let ends = [0, 8, 12, 16, 20, 32];
+        let parts: Vec<&str> = ends.windows(2).map(|of| &id[of[0]..of[1]]).collect();
+        let or_none = |id: String, is_known: bool| if is_known { id } else { String::new() };
+        Self {
+            timestamp: of.start_ms,
+            profile_id: parts.join("-"),
+            span_id: or_none(format!("{:016x}", of.span.span), of.span.span != 0),
+            value: of.value,
+            labels: pairs(of.labels),
+            trace_id: or_none(format!("{:032x}", of.span.trace), of.span.trace != 0),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
@@ -83,6 +124,9 @@ pub(crate) struct HeatmapSlot {
     pub(crate) y_min: Vec<f64>,
     #[prost(int32, repeated, tag = "3")]
     pub(crate) counts: Vec<i32>,
+    #[prost(message, repeated, tag = "4")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) exemplars: Vec<Exemplar>,
 }
 
 /// Selects stacks by the functions at their root.

@@ -1,6 +1,6 @@
 //! Merged stacks: flame graphs, trees, call graphs and pprof profiles of a range, and their differences.
 
-use crate::asking::{Wanted, ask_one, max_nodes, no_profile_ids, path};
+use crate::asking::{Wanted, ask_one, max_nodes, path};
 use crate::bars;
 use crate::dot;
 use crate::messages::profile::Profile;
@@ -34,7 +34,6 @@ struct Stacks {
 
 impl Stacks {
     async fn of(scope: &Scope, request: SelectMergeStacktracesRequest) -> Result<Self, Status> {
-        no_profile_ids(&request.profile_id_selector)?;
         let max_nodes = max_nodes(request.max_nodes)?;
         let path = path(request.stack_trace_selector)?;
         let wanted = Wanted {
@@ -45,6 +44,7 @@ impl Stacks {
             by: Vec::new(),
             spans: request.span_selector,
             traces: request.trace_id_selector,
+            profiles: request.profile_id_selector,
         };
         Ok(Self {
             ask: ask_one(scope, wanted).await?,
@@ -169,7 +169,6 @@ pub(super) async fn select_merge_profile(
     scope: &Scope,
     request: SelectMergeProfileRequest,
 ) -> Result<Profile, Status> {
-    no_profile_ids(&request.profile_id_selector)?;
     max_nodes(request.max_nodes)?;
     let path = path(request.stack_trace_selector)?;
     let wanted = Wanted {
@@ -178,6 +177,7 @@ pub(super) async fn select_merge_profile(
         start: request.start,
         end: request.end,
         traces: request.trace_id_selector,
+        profiles: request.profile_id_selector,
         ..Wanted::default()
     };
     let ask = ask_one(scope, wanted).await?;

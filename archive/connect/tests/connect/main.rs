@@ -6,4 +6,5 @@ mod methods;
 mod otlp;
 mod protocols;
 mod refusals;
+mod spans;
 mod support;

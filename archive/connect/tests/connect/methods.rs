@@ -33,7 +33,6 @@ async fn types_and_labels_are_those_that_grafana_asks_for() {
         "instance",
         "op",
         "service_name",
-        "span_id",
     ];
     assert_eq!(texts(&names["names"]), expected);
     let none = json!({ "matchers": ["{service_name=\"none\"}"] });

@@ -133,9 +133,9 @@ async fn wrong_requests_get_connects_errors() {
     check(
         stacks,
         json!({ "profileIdSelector": ["7c9e6679"] }),
-        501,
-        "unimplemented",
-        "profile_id_selector",
+        400,
+        invalid,
+        "in profile_id_selector; expected a UUID",
     )
     .await;
     let go_pgo = json!({ "stackTraceSelector": { "goPgo": { "keepLocations": 5 } } });

@@ -26,7 +26,7 @@ fn parsed_once<T>(
 
 /// Sources and series of a row group.
 pub struct SeriesTable {
-    base: i32,
+    pub(super) base: i32,
     source_base: i32,
     /// Sources.
     pub sources: Vec<Source>,
@@ -99,7 +99,7 @@ impl SeriesTable {
 
 /// Windows of a row group.
 pub struct WindowTable {
-    base: i32,
+    pub(super) base: i32,
     /// The windows; their sources are indices into those of the row group.
     pub rows: Vec<Window>,
 }
@@ -151,7 +151,7 @@ impl WindowTable {
 /// Values of a row group. All indices are in range.
 pub struct Values {
     /// Consecutive rows of the same series, by their ends.
-    runs: Vec<(u32, u32)>,
+    pub(super) runs: Vec<(u32, u32)>,
     /// Nodes of the table, see [`Dictionary::place`]; empty if they were not read.
     pub nodes: Vec<u32>,
     /// Windows; empty if the values are sums over all windows.
@@ -161,7 +161,7 @@ pub struct Values {
 }
 
 /// The second column as numbers of nodes of the table; not read without a dictionary.
-fn local_nodes(group: &Group, dictionary: Option<&Dictionary>) -> Result<Vec<u32>> {
+pub(super) fn local_nodes(group: &Group, dictionary: Option<&Dictionary>) -> Result<Vec<u32>> {
     let Some(dictionary) = dictionary else {
         return Ok(Vec::new());
     };

@@ -75,6 +75,11 @@ impl Scan<'_> {
         mut visitor: V,
     ) -> Result<V> {
         let ask = self.ask;
+        if !ask.selector.only().is_all() || V::SPANS {
+            let expired = self.report.expired.get_or_insert((day, day));
+            expired.1 = expired.1.max(day);
+            return Ok(visitor);
+        }
         let meta = match self.query.bucket.meta(&ask.tenant, day, &block.id).await {
             Ok(meta) => meta,
             Err(error) => {

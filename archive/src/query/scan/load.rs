@@ -4,7 +4,7 @@ use super::part::{Part, References, Wanted};
 use super::unread::Unread;
 use crate::blocking::blocking;
 use crate::bucket::Bucket;
-use crate::format::tables::{Dictionary, Values, WindowTable};
+use crate::format::tables::{Dictionary, SpanTable, Values, WindowTable};
 use crate::key::Hour;
 use crate::query::params::Ask;
 use crate::query::visit::{Depth, Included, Selected, Visitor};
@@ -38,9 +38,29 @@ pub(super) struct Loaded {
     pub(super) is_cells: bool,
     pub(super) stacks: Option<Arc<Dictionary>>,
     pub(super) values: Option<Arc<Values>>,
+    pub(super) spans: Option<Arc<SpanTable>>,
     wanted: Option<Wanted>,
     /// Its share of the memory.
     _memory: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Loaded {
+    /// Leaves out the windows that have no values of these spans.
+    fn keep_spans(&mut self, spans: &SpanTable) {
+        let mut has_any = vec![false; self.included.windows.len()];
+        for row in &spans.rows {
+            has_any[row.window as usize] |= self.selected.wanted[row.series as usize];
+        }
+        self.included.retain(&has_any);
+    }
+
+    /// The number of values of spans that its part left out, if the query needs them.
+    pub(super) fn spans_left_out(&self) -> usize {
+        match self.wanted {
+            Some(Wanted::Spans) => self.part.spans_left_out(),
+            _ => 0,
+        }
+    }
 }
 
 impl<'a> Loader<'a> {
@@ -120,6 +140,7 @@ impl<'a> Loader<'a> {
             is_cells: hours.is_some(),
             stacks: None,
             values: None,
+            spans: None,
             wanted: None,
             _memory: None,
             selected,
@@ -132,20 +153,22 @@ impl<'a> Loader<'a> {
         let windows = loaded.part.windows(bucket, tenant, series).await?;
         loaded.included = loaded.selected.windows(self.ask, &windows, hours);
         loaded.windows = Some(windows);
-        if !loaded.included.is_any() {
-            return Ok(None);
-        }
-        self.with_values::<V>(loaded).await.map(Some)
+        self.with_values::<V>(loaded).await
     }
 
-    /// Reads the values that the visitor needs of the included windows, unless they are read already.
+    /// Reads the values that the visitor needs of the included windows, unless they are read already; `None` if there are
+    /// no such windows.
     pub(super) async fn with_values<V: Visitor>(
         self,
         mut loaded: Loaded,
-    ) -> Result<Loaded, Unread> {
+    ) -> Result<Option<Loaded>, Unread> {
+        if !loaded.included.is_any() {
+            return Ok(None);
+        }
         let part = &loaded.part;
         let wanted = match (V::DEPTH, part.has_samples()) {
             (Depth::Series | Depth::Windows, _) => None,
+            _ if V::SPANS || self.ask.selector.only().is_of_spans() => Some(Wanted::Spans),
             (Depth::Totals, _) if part.is_of_month() => Some(Wanted::Totals),
             (Depth::Totals, true) => Some(Wanted::Totals),
             (Depth::Totals, false) => Some(Wanted::WholeTotals),
@@ -154,10 +177,10 @@ impl<'a> Loader<'a> {
             (Depth::Stacks, true) => Some(Wanted::Samples),
         };
         let (Some(wanted), Some(windows)) = (wanted, &loaded.windows) else {
-            return Ok(loaded);
+            return Ok(Some(loaded));
         };
         if loaded.wanted == Some(wanted) {
-            return Ok(loaded);
+            return Ok(Some(loaded));
         }
         let (bucket, tenant) = (self.bucket, &self.ask.tenant);
         if V::DEPTH == Depth::Stacks && loaded.stacks.is_none() {
@@ -168,8 +191,17 @@ impl<'a> Loader<'a> {
             windows: Arc::clone(windows),
             stacks: loaded.stacks.clone(),
         };
-        loaded.values = Some(part.values(bucket, tenant, wanted, to).await?);
+        if wanted == Wanted::Spans {
+            let Some(spans) = part.spans(bucket, self.ask, to).await? else {
+                return Ok(None);
+            };
+            loaded.keep_spans(&spans);
+            loaded.values = Some(Arc::new(spans.values()));
+            loaded.spans = Some(spans);
+        } else {
+            loaded.values = Some(part.values(bucket, tenant, wanted, to).await?);
+        }
         loaded.wanted = Some(wanted);
-        Ok(loaded)
+        Ok(loaded.included.is_any().then_some(loaded))
     }
 }

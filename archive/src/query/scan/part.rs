@@ -10,7 +10,7 @@ use crate::format::Table;
 use crate::format::block::Meta;
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
-use crate::format::tables::{Dictionary, SeriesTable, StackTables, Values, WindowTable};
+use crate::format::tables::{Dictionary, SeriesTable, SpanTable, StackTables, Values, WindowTable};
 use crate::key::{BlockId, Period, Tenant};
 use crate::query::params::Ask;
 use crate::rule::day::Hours;
@@ -50,6 +50,8 @@ pub(super) enum Wanted {
     Totals,
     /// Those of all windows and stacks.
     WholeTotals,
+    /// Those of each span, stack and window.
+    Spans,
 }
 
 /// The tables to which windows and values of a part refer.
@@ -193,6 +195,7 @@ impl Part {
             (Wanted::Totals, Self::Block(of)) if of.meta.has(Table::Totals) => Table::Totals,
             (Wanted::Samples | Wanted::Totals, _) => Table::Samples,
             (Wanted::Sums | Wanted::WholeTotals, _) => Table::Sums,
+            (Wanted::Spans, _) => Table::Spans,
         };
         // Values with the numbers of their nodes are another entry than those without.
         let slot = self.slot(tenant, table, to.stacks.is_some().into());
@@ -216,6 +219,41 @@ impl Part {
         let entry = Entry::Values(Arc::clone(&read));
         keep(bucket, slot.as_ref(), entry, read.memory());
         Ok(read)
+    }
+
+    /// The number of its values of spans that were left out because there were too many.
+    pub(super) fn spans_left_out(&self) -> usize {
+        match self {
+            Self::Block(of) => {
+                let group = of.meta.groups.get(of.group);
+                group.map_or(0, |of| of.spans_left_out)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Its values of the spans and traces that are asked for, which are not cached; `None` if it has no spans.
+    pub(super) async fn spans(
+        &self,
+        bucket: &Bucket,
+        ask: &Ask,
+        to: References,
+    ) -> Result<Option<Arc<SpanTable>>, Unread> {
+        let has_spans = match self {
+            Self::Listed(..) => false,
+            Self::Segment(segment, _) => segment.has(Table::Spans),
+            Self::Block(of) => of.meta.has(Table::Spans),
+        };
+        if !has_spans {
+            return Ok(None);
+        }
+        let group = self.table(bucket, &ask.tenant, Table::Spans).await?;
+        let only = ask.selector.only().clone();
+        let read = decode(move || {
+            let stacks = to.stacks.as_deref();
+            SpanTable::read(&group, &to.series, &to.windows, stacks, &only)
+        });
+        read.await.map(Some)
     }
 
     /// The row group of a table and the variant of what is decoded of it; `None` of segments, which are not decoded

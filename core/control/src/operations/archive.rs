@@ -44,7 +44,17 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
         ),
         "QuerySeries" => (
             "Returns totals over time",
-            &[TYPE, SELECTOR, FROM, UNTIL, ALL_SERVICES, BY, STEP],
+            &[
+                TYPE,
+                SELECTOR,
+                FROM,
+                UNTIL,
+                ALL_SERVICES,
+                BY,
+                TRACE,
+                SPAN,
+                STEP,
+            ],
         ),
         "QueryFlamegraph" => (
             "Returns a merged flame graph, as JSON if the client accepts JSON",
@@ -62,6 +72,8 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 BASE_UNTIL,
                 ALL_SERVICES,
                 BY,
+                TRACE,
+                SPAN,
                 MAX_NODES,
                 FOCUS,
                 IGNORE,
@@ -78,6 +90,8 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 UNTIL,
                 ALL_SERVICES,
                 BY,
+                TRACE,
+                SPAN,
                 LIMIT,
                 FOCUS,
                 IGNORE,
@@ -111,6 +125,8 @@ const MERGED: &[Parameter] = &[
     UNTIL,
     ALL_SERVICES,
     BY,
+    TRACE,
+    SPAN,
     FOCUS,
     IGNORE,
     HIDE,
@@ -125,6 +141,8 @@ const PRUNED: &[Parameter] = &[
     UNTIL,
     ALL_SERVICES,
     BY,
+    TRACE,
+    SPAN,
     MAX_NODES,
     FOCUS,
     IGNORE,
@@ -174,6 +192,18 @@ const BY: Parameter = Parameter::new(
     ParameterKind::Text,
     "member,op",
     "Labels to group by, comma-separated; at most 8",
+);
+const TRACE: Parameter = Parameter::new(
+    "trace",
+    ParameterKind::Text,
+    "4bf92f3577b34da6a3ce929d0e0e4736",
+    "Keeps the samples of a trace, by its id in hexadecimal digits; they are kept as long as windows",
+);
+const SPAN: Parameter = Parameter::new(
+    "span",
+    ParameterKind::Text,
+    "00f067aa0ba902b7",
+    "Keeps the samples of a span, by its id in hexadecimal digits; they are kept as long as windows",
 );
 const STEP: Parameter = Parameter::new(
     "step",

@@ -6,9 +6,10 @@ use axum::body::Body;
 use axum::http::{Request, Uri, header};
 use davy_archive::format::Table;
 use davy_archive::format::segment::Segment;
-use davy_archive::format::tables::{Dictionary, SeriesTable, Values, WindowTable};
+use davy_archive::format::tables::{Dictionary, SeriesTable, SpanTable, Values, WindowTable};
 use davy_archive::labels::{self, Labels};
 use davy_archive::selector::Selector;
+use davy_archive::spans::Only;
 use davy_archive::{Archive, ArchiveOptions, Result};
 use davy_base::{Clock, Random, Timestamp};
 use futures_util::TryStreamExt;
@@ -174,6 +175,11 @@ fn read_segment(bytes: &[u8]) -> Result<()> {
         let dictionary = Dictionary::read(&segment.stacks(group)?)?;
         let samples = table(Table::Samples)?;
         Values::samples(&samples, &series, &windows, Some(&dictionary))?;
+        if segment.has(Table::Spans) {
+            let spans = table(Table::Spans)?;
+            let all = Only::default();
+            SpanTable::read(&spans, &series, &windows, Some(&dictionary), &all)?.values();
+        }
     }
     Ok(())
 }
