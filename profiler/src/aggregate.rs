@@ -2,7 +2,7 @@
 
 use crate::sampler::Sample;
 use davy_profile::{NodeId, StackTree};
-use davy_tag::{Origin, Tag};
+use davy_tag::{Origin, SpanIds, Tag};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::hash::BuildHasher;
 
@@ -17,6 +17,9 @@ const NODES_MAX: usize = 500_000;
 /// Maximum number of stacks whose tag is not known so far. davy-tag keeps as many claims; above, all of them get the
 /// tag that is known now.
 const PENDING_MAX: usize = 1 << 16;
+
+/// Maximum number of stacks of spans of one aggregate. Samples of further ones stay without their span.
+const SPANS_MAX: usize = 1 << 16;
 
 /// Pseudo-address at the root of a truncated stack.
 pub(crate) const TRUNCATED: u64 = u64::MAX;
@@ -63,8 +66,10 @@ pub(crate) struct Aggregate {
     /// cheaper than descending the tree.
     leaves: FxHashMap<u64, NodeId>,
     pub(crate) samples: FxHashMap<(NodeId, Tag), Values>,
+    /// The parts of the first values of samples that belong to spans.
+    pub(crate) spans: FxHashMap<(NodeId, Tag, SpanIds), i64>,
     /// Nanoseconds of samples of work whose tag is not known so far.
-    pending: FxHashMap<(NodeId, Origin), i64>,
+    pending: FxHashMap<(NodeId, Origin, SpanIds), i64>,
     /// Sum of the first values of samples that did not fit.
     pub(crate) lost: i64,
 }
@@ -93,14 +98,19 @@ impl Aggregate {
         let nanos = i64::try_from(sample.nanos).unwrap_or(i64::MAX);
         let origin = Origin::from_number(sample.tag);
         if let Some(tag) = origin.tag() {
-            if filter.keeps(tag) {
-                self.add(sample.frames, sample.is_truncated, tag, [nanos, 0, 0, 0]);
+            if !filter.keeps(tag) {
+                return;
+            }
+            match self.node(sample.frames, sample.is_truncated) {
+                Some(node) => self.add_nanos(node, tag, sample.span, nanos),
+                None => self.lost += nanos,
             }
         } else if let Some(node) = self.node(sample.frames, sample.is_truncated) {
             if self.pending.len() >= PENDING_MAX {
                 self.settle(filter);
             }
-            *self.pending.entry((node, origin)).or_default() += nanos;
+            let key = (node, origin, sample.span);
+            *self.pending.entry(key).or_default() += nanos;
         } else {
             self.lost += nanos;
         }
@@ -108,11 +118,22 @@ impl Aggregate {
 
     /// Gives CPU samples whose tag was not known the tag that is known now, or the default of their thread.
     pub(crate) fn settle(&mut self, filter: &Filter) {
-        for ((node, origin), nanos) in self.pending.drain() {
+        for ((node, origin, span), nanos) in std::mem::take(&mut self.pending) {
             let tag = origin.tag_or_default();
             if filter.keeps(tag) {
-                self.samples.entry((node, tag)).or_default()[0] += nanos;
+                self.add_nanos(node, tag, span, nanos);
             }
+        }
+    }
+
+    fn add_nanos(&mut self, node: NodeId, tag: Tag, span: SpanIds, nanos: i64) {
+        self.samples.entry((node, tag)).or_default()[0] += nanos;
+        if span == SpanIds::default() {
+            return;
+        }
+        let key = (node, tag, span);
+        if self.spans.len() < SPANS_MAX || self.spans.contains_key(&key) {
+            *self.spans.entry(key).or_default() += nanos;
         }
     }
 
@@ -185,6 +206,7 @@ mod tests {
                 nanos: 1,
                 // A ticket that was not issued.
                 tag: number | 1 << 31,
+                span: SpanIds::default(),
                 is_truncated: false,
                 frames: &[2, 1],
             };
@@ -194,6 +216,27 @@ mod tests {
         aggregate.settle(&Filter::default());
         let sum: i64 = aggregate.samples.values().map(|values| values[0]).sum();
         assert_eq!(sum, i64::from(count));
+    }
+
+    #[test]
+    fn samples_of_spans_are_parts_of_those_of_their_tag_and_bounded() {
+        let tag = Tag::new("aggregate", "spans");
+        let mut aggregate = Aggregate::default();
+        let count = SPANS_MAX as u64 + 100;
+        for span in 0..count {
+            let sample = Sample {
+                nanos: 3,
+                tag: tag.index(),
+                span: SpanIds { trace: 0, span },
+                is_truncated: false,
+                frames: &[2, 1],
+            };
+            aggregate.add_sample(&sample, &Filter::default());
+        }
+        let values: Vec<_> = aggregate.samples.values().collect();
+        assert_eq!(values, [&[3 * count as i64, 0, 0, 0]]);
+        assert_eq!(aggregate.spans.len(), SPANS_MAX);
+        assert!(aggregate.spans.values().all(|nanos| *nanos == 3));
     }
 
     #[test]

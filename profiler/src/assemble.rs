@@ -1,7 +1,7 @@
 //! Converts aggregated addresses to a profile with names.
 
 use crate::aggregate::{
-    self, Aggregate, CPU_FRAMES_MAX, HEAP_FRAMES_MAX, NAMED, TABLE_FULL, TRUNCATED,
+    self, Aggregate, CPU_FRAMES_MAX, HEAP_FRAMES_MAX, NAMED, TABLE_FULL, TRUNCATED, Values,
 };
 use crate::fold::fold_generics;
 use crate::modules::{self, Module};
@@ -10,7 +10,7 @@ use crate::symbols::Names;
 use davy_profile::{
     Function, Label, LabelSetId, LabelValue, Line, Mapping, NodeId, Profile, StringId, ValueType,
 };
-use davy_tag::Tag;
+use davy_tag::{SpanIds, Tag};
 use rustc_hash::FxHashMap;
 
 /// Number of frames at the leaf of a stack that are searched for frames to remove.
@@ -82,6 +82,13 @@ pub(crate) fn assemble(
         profile.drop_frames = profile.strings.intern(&drop_frames(meta.kind));
     }
     let mut labels = FxHashMap::default();
+    let mut spans: FxHashMap<(NodeId, Tag), Vec<(SpanIds, i64)>> = FxHashMap::default();
+    for ((node, tag, span), nanos) in &aggregate.spans {
+        spans
+            .entry((*node, *tag))
+            .or_default()
+            .push((*span, *nanos));
+    }
     for ((node, tag), values) in &aggregate.samples {
         let mut stack = nodes[trim(aggregate, *node, &is_trimmed).index()];
         if !is_in_kernel(aggregate, *node)
@@ -89,11 +96,28 @@ pub(crate) fn assemble(
         {
             stack = profile.stacks.child(stack, location);
         }
-        let labels = *labels
-            .entry(*tag)
-            .or_insert_with(|| label_set(&mut profile, *tag));
+        let mut labels = |span| {
+            *labels
+                .entry((*tag, span))
+                .or_insert_with(|| label_set(&mut profile, *tag, span))
+        };
+        let mut values = *values;
+        let mut parts = Vec::new();
+        for (span, nanos) in spans.get(&(*node, *tag)).into_iter().flatten() {
+            // Rounded, the parts could add up to more than the whole.
+            let nanos = (*nanos).min(values[0]);
+            if nanos > 0 {
+                values[0] -= nanos;
+                parts.push((labels(*span), [nanos, 0, 0, 0]));
+            }
+        }
+        if parts.is_empty() || values != Values::default() {
+            parts.push((labels(SpanIds::default()), values));
+        }
         let width = profile.sample_types.len();
-        profile.add_sample(stack, labels, &values[..width]);
+        for (labels, values) in parts {
+            profile.add_sample(stack, labels, &values[..width]);
+        }
     }
     profile
 }
@@ -110,10 +134,18 @@ fn drop_frames(kind: SampleKind) -> String {
     quoted.collect::<Vec<_>>().join("|")
 }
 
-/// The labels of a tag; empty for untagged samples.
-fn label_set(profile: &mut Profile, tag: Tag) -> LabelSetId {
-    let mut set = Vec::with_capacity(2);
-    for (key, value) in [("member", tag.member()), ("op", tag.op())] {
+/// The labels of a tag and a span; empty for untagged samples without a span.
+fn label_set(profile: &mut Profile, tag: Tag, span: SpanIds) -> LabelSetId {
+    let mut set = Vec::with_capacity(4);
+    let id = |is_known: bool, text: String| if is_known { text } else { String::new() };
+    let trace_id = id(span.trace != 0, format!("{:032x}", span.trace));
+    let span_id = id(span.span != 0, format!("{:016x}", span.span));
+    for (key, value) in [
+        ("member", tag.member()),
+        ("op", tag.op()),
+        ("trace_id", &trace_id),
+        ("span_id", &span_id),
+    ] {
         if !value.is_empty() {
             set.push(Label {
                 key: profile.strings.intern(key),

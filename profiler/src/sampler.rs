@@ -1,6 +1,7 @@
 //! The interface of the samplers of CPU time.
 
 use crate::modules::Module;
+use davy_tag::SpanIds;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub(crate) struct Sample<'a> {
     pub(crate) nanos: u64,
     /// Number of the sample's [`davy_tag::Origin`]: the index of the thread's tag, or untagged work.
     pub(crate) tag: u32,
+    /// The span that the thread worked for.
+    pub(crate) span: SpanIds,
     pub(crate) is_truncated: bool,
     /// Addresses from the leaf to the root.
     pub(crate) frames: &'a [u64],

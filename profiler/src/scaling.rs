@@ -152,12 +152,19 @@ fn scale(aggregate: &mut Aggregate, totals: &FxHashMap<Tag, i64>, filter: &Filte
     let sampled = sums(aggregate);
     let mut left = totals.clone();
     let mut largest = FxHashMap::<Tag, (i64, _)>::default();
+    let scaled = |tag: Tag, nanos: i64| {
+        let (total, sum) = (totals.get(&tag)?, sampled.get(&tag)?);
+        Some((nanos as f64 * *total as f64 / (*sum).max(1) as f64) as i64)
+    };
+    for ((_, tag, _), nanos) in &mut aggregate.spans {
+        *nanos = scaled(*tag, *nanos).unwrap_or(*nanos);
+    }
     for (key, values) in &mut aggregate.samples {
         let tag = key.1;
-        let (Some(total), Some(sum)) = (totals.get(&tag), sampled.get(&tag)) else {
+        let Some(nanos) = scaled(tag, values[0]) else {
             continue;
         };
-        values[0] = (values[0] as f64 * *total as f64 / (*sum).max(1) as f64) as i64;
+        values[0] = nanos;
         *left.entry(tag).or_default() -= values[0];
         let largest = largest.entry(tag).or_insert((values[0], *key));
         if values[0] > largest.0 {

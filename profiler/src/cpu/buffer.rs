@@ -177,6 +177,7 @@ fn take_any(preferred: usize) -> Option<(HeldBuffer, Writer<'static>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use davy_tag::SpanIds;
 
     /// One test, because buffers are shared by the process.
     #[test]
@@ -194,7 +195,7 @@ mod tests {
         assert_eq!(taken(), Some(2));
         while let Some(mut writer) = buffers[2].ring.writer() {
             while writer.push(1) {}
-            writer.publish(1, 0);
+            writer.publish(1, 0, SpanIds::default());
         }
         let others: Vec<_> = buffers[3..].iter().map(|buffer| buffer.take()).collect();
         assert_eq!(taken(), Some(0));

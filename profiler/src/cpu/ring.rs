@@ -1,18 +1,22 @@
 //! A ring of words between one signal handler and one drainer.
 //!
-//! A sample is three words followed by its frames:
+//! A sample is three words followed by its frames, and by the ids of its span if it has one:
 //!
 //! ```text
-//! | frames: u16, truncated: u1 | nanoseconds | tag | pc of the leaf | pc of its caller | ... |
+//! | frames: u16, truncated: u1, span: u1 | nanoseconds | tag | pc of the leaf | pc of its caller | ...
+//! | trace (high) | trace (low) | span |
 //! ```
 
 use crate::aggregate::CPU_FRAMES_MAX;
 use crate::sampler::Sample;
+use davy_tag::SpanIds;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const WORDS: usize = 1 << 13;
 const HEADER_WORDS: usize = 3;
+const SPAN_WORDS: usize = 3;
 const TRUNCATED: u64 = 1 << 16;
+const SPAN: u64 = 1 << 17;
 
 /// Written by the handler of one thread, read by one drainer. Neither ever waits.
 pub(super) struct Ring {
@@ -54,7 +58,7 @@ impl Ring {
             self.head.load(Ordering::Relaxed),
             self.tail.load(Ordering::Acquire),
         );
-        let needed = HEADER_WORDS + CPU_FRAMES_MAX;
+        let needed = HEADER_WORDS + CPU_FRAMES_MAX + SPAN_WORDS;
         (head - tail + needed <= WORDS).then_some(Writer {
             ring: self,
             head,
@@ -74,13 +78,22 @@ impl Ring {
             for (i, frame) in frames[..count].iter_mut().enumerate() {
                 *frame = self.word(tail + HEADER_WORDS + i).load(Ordering::Relaxed);
             }
+            let mut next = tail + HEADER_WORDS + count;
+            let mut span = SpanIds::default();
+            if first & SPAN != 0 {
+                let word = |at: usize| self.word(next + at).load(Ordering::Relaxed);
+                span.trace = u128::from(word(0)) << 64 | u128::from(word(1));
+                span.span = word(2);
+                next += SPAN_WORDS;
+            }
             read(&Sample {
                 nanos: self.word(tail + 1).load(Ordering::Relaxed),
                 tag: self.word(tail + 2).load(Ordering::Relaxed) as u32,
+                span,
                 is_truncated: first & TRUNCATED != 0,
                 frames: &frames[..count],
             });
-            tail += HEADER_WORDS + count;
+            tail = next;
             self.tail.store(tail, Ordering::Release);
         }
     }
@@ -101,13 +114,21 @@ impl Writer<'_> {
     }
 
     /// Hands the sample to the drainer, and returns whether its stack was truncated.
-    pub(super) fn publish(self, nanos: u64, tag: u32) -> bool {
-        let first = self.frames as u64 | if self.is_truncated { TRUNCATED } else { 0 };
+    pub(super) fn publish(self, nanos: u64, tag: u32, span: SpanIds) -> bool {
+        let mut next = self.head + HEADER_WORDS + self.frames;
+        let mut first = self.frames as u64 | if self.is_truncated { TRUNCATED } else { 0 };
+        if span != SpanIds::default() {
+            first |= SPAN;
+            let words = [(span.trace >> 64) as u64, span.trace as u64, span.span];
+            for (i, word) in words.into_iter().enumerate() {
+                self.ring.word(next + i).store(word, Ordering::Relaxed);
+            }
+            next += SPAN_WORDS;
+        }
         let words = [first, nanos, u64::from(tag)];
         for (i, word) in words.into_iter().enumerate() {
             self.ring.word(self.head + i).store(word, Ordering::Relaxed);
         }
-        let next = self.head + HEADER_WORDS + self.frames;
         self.ring.head.store(next, Ordering::Release);
         self.is_truncated
     }
@@ -124,12 +145,16 @@ mod tests {
             let mut writer = ring.writer().expect("the ring was drained");
             let frames: Vec<u64> = (0..round % 40).map(|i| round * 100 + i).collect();
             assert!(frames.iter().all(|pc| writer.push(*pc)));
-            assert!(!writer.publish(round, 7));
+            let span = SpanIds {
+                trace: u128::from(round % 3) << 90,
+                span: round % 2,
+            };
+            assert!(!writer.publish(round, 7, span));
             let mut seen = 0;
             ring.drain(|sample| {
                 assert_eq!(
-                    (sample.nanos, sample.tag, sample.is_truncated),
-                    (round, 7, false)
+                    (sample.nanos, sample.tag, sample.is_truncated, sample.span),
+                    (round, 7, false, span)
                 );
                 assert_eq!(sample.frames, frames);
                 seen += 1;
@@ -144,10 +169,12 @@ mod tests {
         let mut written = 0;
         while let Some(mut writer) = ring.writer() {
             while writer.push(1) {}
-            assert!(writer.publish(1, 0));
+            let span = SpanIds { trace: 1, span: 2 };
+            assert!(writer.publish(1, 0, span));
             written += 1;
         }
-        assert_eq!(written, WORDS / (HEADER_WORDS + CPU_FRAMES_MAX));
+        let words = HEADER_WORDS + CPU_FRAMES_MAX + SPAN_WORDS;
+        assert_eq!(written, WORDS / words);
         let mut read = 0;
         ring.drain(|sample| {
             assert!(sample.is_truncated && sample.frames.len() == CPU_FRAMES_MAX);

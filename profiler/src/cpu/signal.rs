@@ -246,7 +246,8 @@ fn sample(
     unwind::walk(registers, Some(buffer.cache()), |pc| writer.push(pc));
     let counts = buffer.counts();
     let tag = davy_tag::Origin::of_this_thread().number();
-    if writer.publish(periods.saturating_mul(period_nanos), tag) {
+    let span = davy_tag::SpanIds::current();
+    if writer.publish(periods.saturating_mul(period_nanos), tag, span) {
         add(&counts.truncated, 1);
     }
     add(&counts.samples, 1);

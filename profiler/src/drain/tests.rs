@@ -2,6 +2,7 @@ use super::*;
 use crate::modules::Module;
 use crate::sampler::Sample;
 use crate::symbols::Symbols;
+use davy_tag::SpanIds;
 
 /// Returns one sample per drain.
 struct FakeSampler(u32);
@@ -27,6 +28,7 @@ impl Sampler for FakeSampler {
         read(&Sample {
             nanos: 1,
             tag: Tag::UNTAGGED.index(),
+            span: SpanIds::default(),
             is_truncated: false,
             frames: &[1],
         });

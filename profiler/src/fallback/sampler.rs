@@ -3,7 +3,7 @@
 use crate::modules::Module;
 use crate::sampler::{Counts, OWN_HANDLER, Sample, Sampler};
 use crate::{Error, clock, loader};
-use davy_tag::Tag;
+use davy_tag::{SpanIds, Tag};
 use pprof::{ProfilerGuard, ProfilerGuardBuilder, UnresolvedReport};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -145,6 +145,7 @@ fn sample(nanos: u64, frames: &[u64]) -> Sample<'_> {
     Sample {
         nanos,
         tag: Tag::UNTAGGED.index(),
+        span: SpanIds::default(),
         is_truncated: false,
         frames,
     }

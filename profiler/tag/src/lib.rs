@@ -17,11 +17,14 @@ mod origin;
 ))]
 pub mod otel;
 mod parking;
+mod span;
 #[cfg(feature = "tokio")]
 mod spawn;
 mod table;
 mod task;
 mod thread;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 mod usage;
 mod waiter;
 
@@ -34,6 +37,7 @@ pub use future::{Tagged, tagged};
 pub use guard::Guard;
 pub use origin::Origin;
 pub use parking::{thread_parks, thread_unparks};
+pub use span::{SpanGuard, SpanIds};
 #[cfg(feature = "tokio")]
 pub use spawn::{attribute_parking, spawn, spawn_blocking};
 pub use table::{MAX_NAME_BYTES, MAX_TAGS, Tag, count, for_each_tag, overflowed};
