@@ -1,5 +1,6 @@
 import './style/theme.css';
 import './style/page.css';
+import './style/header.css';
 import { render } from 'preact';
 import { pageOf } from './logic/route';
 

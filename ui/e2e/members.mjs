@@ -55,7 +55,7 @@ export const commonMembers = [
     const { page, faults } = await members(browser, url, '/members?open=api');
     const key = 'api/ListAllJobs';
     const toggle = line(page, key).locator('.toggle-button');
-    assert.equal(await toggle.getAttribute('aria-label'), 'Toggle endpoint ListAllJobs (enabled)');
+    assert.equal(await toggle.getAttribute('aria-label'), 'enabled: toggle endpoint ListAllJobs');
     await toggle.click();
     await enterName(page);
     await page.locator('#toggle-why').fill('high memory usage, see <b>#4</b>');
@@ -67,7 +67,7 @@ export const commonMembers = [
     const note = await notes(page, key).innerText();
     assert.match(note, /ListAllJobs: \S/);
     assert.match(note, /disabled by ada, just now: high memory usage, see <b>#4<\/b>/);
-    const change = page.locator('.changes tbody tr').first();
+    const change = page.locator('.audit tbody tr').first();
     await change.filter({ hasText: 'disabled' }).waitFor({ timeout: 3_000 });
     assert.match((await change.innerText()).replaceAll(/\s+/g, ' '), /ada ListAllJobs disabled high memory usage/);
     assert.equal(await page.locator('.toggle-form').count(), 0);
@@ -77,7 +77,7 @@ export const commonMembers = [
     assert.equal(await page.locator('#toggle-who').count(), 0);
     await page.keyboard.press('Enter');
     await line(page, key).locator('.toggle-button', { hasText: 'enabled' }).waitFor({ timeout: 2_000 });
-    await page.locator('.changes tbody tr', { hasText: /toggle removed|enabled/ }).first().waitFor();
+    await page.locator('.audit tbody tr', { hasText: /toggle removed|enabled/ }).first().waitFor();
     assert.deepEqual(unexpected(faults), []);
   }],
 

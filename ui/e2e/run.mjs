@@ -14,6 +14,7 @@ import { fixtureRobust } from './robust.mjs';
 import { fixtureFold } from './fold.mjs';
 import { commonIncident, fixtureIncident } from './incident.mjs';
 import { commonMembers, fixtureMembers } from './members.mjs';
+import { fixtureLayout } from './layout.mjs';
 import { onlyServer } from './svg.mjs';
 import { serve } from '../fixture/server.mjs';
 
@@ -25,7 +26,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonIncident, ...commonMembers, ...commonArchive, ...commonFleet];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet] : [...both, ...onlyServer];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

@@ -12,7 +12,7 @@ export function Costs({ of }: { of: ArchiveOverview }) {
   const { lines, sum } = requestLines(rows);
   const { charges } = of;
   return (
-    <section aria-labelledby="requests-title">
+    <section aria-labelledby="requests-title" tabIndex={0}>
       <h2 id="requests-title">Requests to the bucket</h2>
       <table id="requests">
         <thead>

@@ -13,7 +13,7 @@ export function Levels({ of }: { of: ArchiveOverview }) {
     { name: 'Quarantine', objects: of.quarantine.objects, bytes: of.quarantine.bytes },
   ].filter(({ objects }) => objects > 0);
   return (
-    <section aria-labelledby="levels-title">
+    <section aria-labelledby="levels-title" tabIndex={0}>
       <h2 id="levels-title">Levels</h2>
       <table id="levels">
         <thead>
@@ -48,7 +48,7 @@ export function Levels({ of }: { of: ArchiveOverview }) {
 export function Retention({ of }: { of: ArchiveOverview }) {
   const { levels, rules, due_within_seconds } = of.retention;
   return (
-    <section aria-labelledby="retention-title">
+    <section aria-labelledby="retention-title" tabIndex={0}>
       <h2 id="retention-title">Retention</h2>
       <table id="retention">
         <thead>
@@ -88,7 +88,7 @@ export function Retention({ of }: { of: ArchiveOverview }) {
 export function Quarantine({ of }: { of: ArchiveOverview }) {
   const { last, objects, bytes } = of.quarantine;
   return (
-    <section aria-labelledby="quarantine-title" class="wide">
+    <section aria-labelledby="quarantine-title" class="wide" tabIndex={0}>
       <h2 id="quarantine-title">Quarantine</h2>
       <table id="quarantine">
         <thead><tr><th>Copied</th><th>Reason</th><th class="number">Size</th><th>Object</th></tr></thead>

@@ -13,7 +13,7 @@ export function Services({ of }: { of: ArchiveOverview }) {
   const listed = allServices.value ? services : services.slice(0, SHOWN);
   const sum = services.reduce((all, one) => all + one.hour_bytes + one.day_bytes + one.month_bytes, 0);
   return (
-    <section aria-labelledby="services-title">
+    <section aria-labelledby="services-title" tabIndex={0}>
       <h2 id="services-title">Services</h2>
       {services.length === 0 ? <p class="hint">No blocks yet: segments are merged when their hour is over.</p> : (
         <table id="services">

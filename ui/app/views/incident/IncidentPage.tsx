@@ -88,7 +88,7 @@ function Controls({ data }: { data: ChangesAnswer | null }) {
   const chosen = against ?? data?.against ?? null;
   const hasData = (base: Base): boolean => data === null || data.ranges.some(({ name, windows }) => name === base && windows > 0);
   return (
-    <div class="incident-controls">
+    <section class="incident-controls" aria-label="Range">
       <label class="field">
         <span>The last</span>
         <select id="minutes" value={minutes} onChange={(e) => show({ minutes: Number(e.currentTarget.value), until: null })}>
@@ -117,7 +117,7 @@ function Controls({ data }: { data: ChangesAnswer | null }) {
           </select>
         </label>
       )}
-    </div>
+    </section>
   );
 }
 

@@ -7,7 +7,7 @@ import { changes, clock, serverNow } from '../../state/fleet';
 export function Changes() {
   const rows = changes.value;
   return (
-    <section class="changes" aria-labelledby="changes-title">
+    <section class="audit" aria-labelledby="changes-title">
       <h2 id="changes-title">Recent changes</h2>
       {rows === null ? <p class="hint">Loading…</p> : rows.length === 0 ? <p class="hint">No changes yet.</p> : (
         <table>

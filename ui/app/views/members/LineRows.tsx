@@ -145,7 +145,7 @@ function ToggleButton({ line, formOpen }: { line: TableLine; formOpen: boolean }
       id={toggleId(line.key)}
       class={isRestricted(now) ? 'toggle-button restricted' : 'toggle-button'}
       aria-expanded={formOpen}
-      aria-label={`Toggle ${kind} ${line.name} (${text})`}
+      aria-label={`${text}: toggle ${kind} ${line.name}`}
       title={`${text}; click to ${actions}`}
       onClick={() => openForm(line)}
     >
