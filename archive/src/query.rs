@@ -5,6 +5,7 @@ mod aggregate;
 mod bounds;
 mod changes;
 mod cost;
+mod defaults;
 mod diff;
 mod explain;
 mod export;

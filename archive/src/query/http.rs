@@ -2,6 +2,7 @@
 
 use super::changes::{self, Base};
 use super::cost;
+use super::defaults::complete;
 use super::explain::{Hint, explain, one_service};
 use super::export;
 use super::filters::Filters;
@@ -26,7 +27,7 @@ use axum::routing::{MethodRouter, get};
 use axum::{Json, Router, response::IntoResponse};
 use davy_base::Timestamp;
 use davy_bucket::Usage;
-use davy_profile::{FlameTree, folded, gzip, pprof, view};
+use davy_profile::{FlameTree, FrameKind, folded, gzip, pprof, view};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -95,6 +96,8 @@ struct Call {
 const NODES: usize = 16_384;
 /// Maximum of `max_nodes`.
 const NODES_MAX: usize = 1_000_000;
+/// Maximum of `width`, in pixels.
+const WIDTH_MAX: usize = 1_000_000;
 /// Maximum number of nodes of an SVG image.
 const NODES_SVG: usize = 8_192;
 
@@ -119,6 +122,19 @@ fn name_bytes(tree: &FlameTree) -> u64 {
     let of_frames: Vec<u64> = (0..tree.frames.len()).map(bytes).collect();
     let frames = tree.stacks.items().iter().skip(1);
     frames.map(|frame| of_frames[*frame as usize]).sum()
+}
+
+/// The number of nodes that are groups, or at least half a pixel wide where the whole tree takes this many pixels.
+fn visible(tree: &FlameTree, width: usize) -> usize {
+    let totals = tree.totals();
+    let whole = i128::from(totals[0]).abs();
+    let is_wide = |total: i64| i128::from(total).abs() * 2 * width as i128 >= whole;
+    let nodes = totals.iter().zip(tree.stacks.items()).skip(1);
+    nodes
+        .filter(|(total, frame)| {
+            is_wide(**total) || tree.frames[**frame as usize].kind == FrameKind::Group
+        })
+        .count()
 }
 
 /// Rejects a query of several types at once, which only pprof can express.
@@ -293,8 +309,14 @@ impl Call {
 
     /// Answers the operations that render one merged tree.
     async fn tree(&self, operation: &'static str) -> Result<Response> {
-        let ask = self.ask(Parameters::one_type).await?;
+        let ask = if self.parameters.has_defaults()? {
+            let ask = self.ask(Parameters::any_type).await?;
+            Box::pin(complete(&self.query, ask)).await?
+        } else {
+            self.ask(Parameters::one_type).await?
+        };
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
+        let width = self.parameters.number("width", 0, WIDTH_MAX)?;
         let limit = self.parameters.number("limit", 100, 100_000)?;
         one_type(&ask)?;
         let merged = self.merged(&ask).await?;
@@ -305,6 +327,10 @@ impl Call {
             meta["cost"] = cost.clone();
             let Merged { tree, aggregation, aggregation_source, report, hint } = merged;
             let unit = ask.kind_and_unit().1;
+            let nodes = match width {
+                0 => nodes,
+                width => nodes.min(visible(&tree, width)),
+            };
             let answer = match operation {
                 "QueryTop" => {
                     let functions: Vec<Value> = tree

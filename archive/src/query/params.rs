@@ -96,7 +96,22 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "hide",
             PATH,
         ],
-        "QueryFlamegraph" | "QuerySvg" => &[
+        "QueryFlamegraph" => &[
+            "type",
+            "selector",
+            "from",
+            "until",
+            "all_services",
+            "by",
+            "defaults",
+            "max_nodes",
+            "width",
+            "focus",
+            "ignore",
+            "hide",
+            PATH,
+        ],
+        "QuerySvg" => &[
             "type",
             "selector",
             "from",
@@ -160,11 +175,20 @@ impl Parameters {
 
     /// The value of `all_services`.
     pub(super) fn all_services(&self) -> Result<bool> {
-        match self.get("all_services") {
+        self.flag("all_services")
+    }
+
+    /// Whether the server chooses what the query leaves out.
+    pub(super) fn has_defaults(&self) -> Result<bool> {
+        self.flag("defaults")
+    }
+
+    fn flag(&self, name: &str) -> Result<bool> {
+        match self.get(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(other) => Err(Error::invalid(format!(
-                "invalid all_services {other:?}; expected true or false"
+                "invalid {name} {other:?}; expected true or false"
             ))),
         }
     }

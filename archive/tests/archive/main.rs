@@ -7,6 +7,7 @@ mod bucket;
 mod captures;
 mod copies;
 mod filters;
+mod first_paint;
 mod foreign;
 mod frames;
 mod hostile;

@@ -58,7 +58,21 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
         ),
         "QueryFlamegraph" => (
             "Returns a merged flame graph, as JSON if the client accepts JSON",
-            PRUNED,
+            &[
+                TYPE_OR_DEFAULT,
+                SELECTOR,
+                FROM,
+                UNTIL,
+                ALL_SERVICES,
+                BY,
+                DEFAULTS,
+                MAX_NODES,
+                WIDTH,
+                FOCUS,
+                IGNORE,
+                HIDE,
+                PATH,
+            ],
         ),
         "QueryDiff" => (
             "Returns two merged profiles as one tree with a value of each side for every node",
@@ -157,6 +171,12 @@ const TYPE: Parameter = Parameter::new(
     "Profile type: a short name (cpu, cpu_samples, wall, wall_samples, heap, inuse_objects, allocs, alloc_objects, tasks, goroutines, exceptions, mutex, mutex_count, block, block_count, requests, errors, request_time), an id such as process_cpu:cpu:nanoseconds:cpu:nanoseconds, or, for pprof, a family such as memory:*",
 )
 .required();
+const TYPE_OR_DEFAULT: Parameter = Parameter::new(
+    "type",
+    ParameterKind::Text,
+    "cpu",
+    "Profile type, as for the other queries; required unless `defaults` is true",
+);
 const ANY_TYPE: Parameter = Parameter::new(
     "type",
     ParameterKind::Text,
@@ -205,6 +225,12 @@ const SPAN: Parameter = Parameter::new(
     "00f067aa0ba902b7",
     "Keeps the samples of a span, by its id in hexadecimal digits; they are kept as long as windows",
 );
+const DEFAULTS: Parameter = Parameter::new(
+    "defaults",
+    ParameterKind::Choice(&["true", "false"]),
+    "true",
+    "Chooses what is left out of `type`, `selector` and `by`: CPU time or the first type, the service davy or the first one, and the label member if there is one. The response names what was chosen",
+);
 const STEP: Parameter = Parameter::new(
     "step",
     ParameterKind::Seconds,
@@ -216,6 +242,12 @@ const MAX_NODES: Parameter = Parameter::new(
     ParameterKind::Integer,
     "16384",
     "Maximum number of nodes; the largest are kept, and the exact sum of the others is reported",
+);
+const WIDTH: Parameter = Parameter::new(
+    "width",
+    ParameterKind::Integer,
+    "3840",
+    "Width of the drawing in pixels: nodes of less than half a pixel are left out, and the exact sum of their values is reported",
 );
 const MIN_FUNCTIONS: Parameter = Parameter::new(
     "min_functions",
