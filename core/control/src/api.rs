@@ -11,6 +11,7 @@ mod jobs;
 pub(crate) mod overview;
 mod rows;
 pub(crate) mod terminals;
+pub(crate) mod views;
 
 use crate::control::Control;
 use crate::parameters::Parameters;
@@ -47,6 +48,7 @@ pub(crate) fn router(control: &Control, store: Store, captures: CaptureOptions) 
         .merge(overview::router(control, store.clone()))
         .merge(captures::router(control, captures))
         .merge(terminals::router(control))
+        .merge(views::router(control))
         .merge(jobs::router(store))
 }
 

@@ -4,6 +4,7 @@ mod captures;
 mod content;
 mod overview;
 mod rows;
+mod views;
 mod workload;
 
 use crate::api;
@@ -163,6 +164,14 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 "build" => ("The build, as ListBuilds lists it", "17"),
                 "handle" => ("The container or volume", "01jd8q2m5v0000000000000000"),
                 "part" => ("The number of the part, from 1", "1"),
+                "id" if path.contains("/views/") => (
+                    "The view, as ListViews lists it",
+                    "01JD8Q2M5V0000000000000000",
+                ),
+                "id" => (
+                    "The capture, as ListCaptures lists it",
+                    "01JD8Q2M5V0000000000000000",
+                ),
                 "name" if path.contains("/builds/") => ("The input or output", "src"),
                 _ => ("The member, as ListMembers lists it", "gc.audit"),
             };

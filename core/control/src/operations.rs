@@ -103,6 +103,20 @@ const OWN: &[Operation] = &[
     ),
     api(
         "GET",
+        "/api/v1/views",
+        "ListViews",
+        "Lists the saved views: links with a title and a note, newest first",
+    )
+    .with(&[VIEWS]),
+    api("POST", "/api/v1/views", "CreateView", "Saves a view"),
+    api(
+        "DELETE",
+        "/api/v1/views/{id}",
+        "DeleteView",
+        "Deletes a saved view",
+    ),
+    api(
+        "GET",
         "/api/v1/jobs",
         "ListAllJobs",
         "Lists the jobs of all teams with their last builds",
@@ -134,6 +148,12 @@ const CAPTURES: Parameter = Parameter::new(
     ParameterKind::Integer,
     "50",
     "Maximum number of captures; 50 by default, at most 1,000",
+);
+const VIEWS: Parameter = Parameter::new(
+    "limit",
+    ParameterKind::Integer,
+    "200",
+    "Maximum number of views; 200 by default, at most 2,000",
 );
 const BEFORE: Parameter = Parameter::new(
     "before",

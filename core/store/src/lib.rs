@@ -24,6 +24,7 @@ mod terminals;
 mod ticks;
 mod toggles;
 mod url;
+mod views;
 mod worker_sync;
 mod workers;
 
@@ -45,5 +46,6 @@ pub use terminals::{NewTerminal, TerminalAppended, TerminalChunk, TerminalRow};
 pub use ticks::{Claim, Outcome, Tick};
 pub use toggles::{Action, Toggle, ToggleChange, ToggleKind, UnknownKind};
 pub use url::without_password;
+pub use views::{NewView, ViewRow};
 pub use worker_sync::SyncOutcome;
 pub use workers::{NewWorker, WorkerKeyRow, WorkerRow, WorkerSession};

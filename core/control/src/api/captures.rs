@@ -100,7 +100,7 @@ fn kept(options: &CaptureOptions) -> Result<&Captures, Problem> {
     })
 }
 
-fn refused(error: davy_archive::Error) -> Problem {
+pub(super) fn refused(error: davy_archive::Error) -> Problem {
     let status = StatusCode::from_u16(error.kind.code().status);
     Problem::new(
         status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),

@@ -6,6 +6,7 @@ use super::rows::{
     AuditEntry, ChangesResponse, DiffResponse, FlameNode, IngestForm, JobRow, ProcessSummary,
     PushError, PushRequest, SeriesResponse, SymbolsList, SymbolsRow, TopResponse,
 };
+use super::views::ViewList;
 use super::workload::{BuildSummary, HandleSummary, TaskSchema, WorkerSummary};
 use crate::api::builds::BuildCreated;
 use crate::api::captures::CaptureRequest;
@@ -15,6 +16,7 @@ use crate::api::fleet::{WorkerChanged, WorkerKey};
 use crate::api::health::{Health, Readiness};
 use crate::api::overview::FleetOverview;
 use crate::api::terminals::{TerminalCreated, TerminalOpening, TerminalTyped};
+use crate::api::views::{ViewDeleted, ViewRequest, ViewSaved};
 use crate::api::{EndpointRow, MemberRow};
 use crate::toggling::ToggleOutcome;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -80,6 +82,7 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         "ToggleMember" => Some((vec![json::<MemberChange>()], true)),
         "ToggleEndpoint" => Some((vec![json::<EndpointChange>()], true)),
         "CreateCapture" => Some((vec![json::<CaptureRequest>()], true)),
+        "CreateView" => Some((vec![json::<ViewRequest>()], true)),
         "RestartMember" => Some((vec![json::<Restart>()], false)),
         "PutSymbols" | "PutBuildInput" | "PutBuildOutput" | "UploadDebugFile" => {
             Some((vec![other(BYTES)], true))
@@ -128,6 +131,9 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "DiscoverProcesses" => vec![json::<Vec<TargetGroup>>()],
         "ListCaptures" => vec![json::<CaptureList>()],
         "CreateCapture" => vec![json::<CapturesTaken>()],
+        "ListViews" => vec![json::<ViewList>()],
+        "CreateView" => vec![json::<ViewSaved>()],
+        "DeleteView" => vec![json::<ViewDeleted>()],
         "ListAudit" => vec![json::<Vec<AuditEntry>>()],
         "ListAllJobs" => vec![json::<Vec<JobRow>>()],
         "GetFleet" => vec![json::<FleetOverview>(), other(EVENT_STREAM)],

@@ -113,6 +113,16 @@ fn schemas_of_database_rows_have_the_fields_of_the_rows() {
         source: "api".to_owned(),
     };
     check_fields::<rows::AuditEntry>(json!(row));
+
+    let view = davy_store::ViewRow {
+        id: String::new(),
+        title: String::new(),
+        note: String::new(),
+        link: String::new(),
+        operator: String::new(),
+        at: 0,
+    };
+    check_fields::<views::SavedView>(json!(view));
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod sqlite_faults;
 mod terminals;
 mod ticks;
 mod toggles;
+mod views;
 mod worker_sync;
 mod workers;
 
@@ -130,6 +131,11 @@ conformance! {
         lists_are_filtered_by_state_and_worker
         sums_are_of_the_last_reports
         usage_of_a_worker_never_replaces_another_process
+    }
+    views {
+        views_of_a_tenant_are_listed_newest_first
+        number_of_views_of_a_tenant_is_limited
+        view_is_deleted_by_its_tenant_only
     }
     terminals {
         terminal_passes_bytes_on_in_both_directions_once
