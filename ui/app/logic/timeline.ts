@@ -9,6 +9,8 @@ export interface PlotLine {
   name: string;
   /** The value of the first grouping label, which determines the colour. */
   group: string;
+  /** Its labels; null if it sums up the smaller series. */
+  labels: Record<string, string> | null;
   /** Whether it sums up the smaller series. */
   rest: boolean;
   sum: number;
@@ -41,7 +43,7 @@ export function shape(answer: SeriesAnswer, by: string[], stacked: boolean, aggr
       if (covered[b] === 0) return null;
       return present[b] === 1 || stacked ? rate(sums[b], b) : null;
     });
-    return { name: lineName(labels, by), group: groupOf(labels, by), rest: false, sum: total(sums), values, totals: sums };
+    return { name: lineName(labels, by), group: groupOf(labels, by), labels, rest: false, sum: total(sums), values, totals: sums };
   });
   lines.sort((a, b) => b.sum - a.sum || (a.name < b.name ? -1 : 1));
   if (lines.length <= top + 1) return { times, step, lines };
@@ -49,7 +51,7 @@ export function shape(answer: SeriesAnswer, by: string[], stacked: boolean, aggr
   const totals = new Float64Array(times.length);
   for (const line of tail) line.totals.forEach((v, b) => { totals[b] += v; });
   const values = times.map((_, b) => (tail.every((line) => line.values[b] === null) ? null : rate(totals[b], b)));
-  const rest: PlotLine = { name: `${tail.length} more`, group: '', rest: true, sum: total(totals), values, totals };
+  const rest: PlotLine = { name: `${tail.length} more`, group: '', labels: null, rest: true, sum: total(totals), values, totals };
   return { times, step, lines: [...lines.slice(0, top), rest] };
 }
 

@@ -12,7 +12,7 @@ import { isShort, stepOf } from './zoompath';
 
 export type View = 'both' | 'flame' | 'table' | 'sandwich' | 'tree';
 export type Growth = 'down' | 'up';
-export type Plot = 'stack' | 'lines';
+export type Plot = 'stack' | 'lines' | 'heat';
 
 export interface State {
   type: string;
@@ -151,7 +151,7 @@ export function fromUrl(search: string, hash: string): State {
     order: one<Order>('order', ['heavy', 'name'], 'heavy'),
     growth: one<Growth>('growth', ['down', 'up'], 'down'),
     fold: q.get('fold') !== 'off',
-    plot: one<Plot>('plot', ['stack', 'lines'], 'stack'),
+    plot: one<Plot>('plot', ['stack', 'lines', 'heat'], 'stack'),
     fn: q.get('fn') ?? '',
     transforms: q.getAll('t').map(fromText).filter((t) => t !== null).reduce(pushed, []),
     capture: /^[0-9A-Z]{26}$/.test(q.get('capture') ?? '') ? q.get('capture')! : '',

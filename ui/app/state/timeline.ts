@@ -53,7 +53,7 @@ export const shaped = computed(() => {
   const { query, width } = JSON.parse(key) as SeriesKey;
   const grouped = (query.by ?? '').split(',').filter(Boolean);
   const combined = aggregationOf(answer.aggregation);
-  const result = shape(answer, grouped, state.value.plot === 'stack', combined, width);
+  const result = shape(answer, grouped, state.value.plot !== 'lines', combined, width);
   return { ...result, grouped, unit: answer.unit, averaged: combined === 'average', scale: rateScale(answer.type, answer.unit, combined) };
 });
 

@@ -12,7 +12,10 @@ import { skinOf, theme } from '../render/skin';
 import { hues, series, shaped } from '../state/timeline';
 import { marks } from '../state/markers';
 import { now, pick, setRange, span, state, update } from '../state/explore';
+import { Lazy } from './Lazy';
 import { type ColouredLine, Plot } from './plot';
+
+const loadHeat = () => import('./HeatMap').then(({ HeatMap }) => HeatMap);
 
 const hovered = signal<number | null>(null);
 
@@ -51,6 +54,7 @@ export function Timeline() {
     e.stopPropagation();
   };
   const { loading } = series.state.value;
+  const isHeat = state.value.plot === 'heat';
   return (
     <section class="timeline" aria-label="Timeline" aria-busy={loading}>
       <div class="timeline-head">
@@ -70,9 +74,11 @@ export function Timeline() {
         <fieldset class="segments" aria-label="Timeline style">
           <button type="button" aria-pressed={state.value.plot === 'stack'} onClick={() => update({ plot: 'stack' }, 'replace')}>Stack</button>
           <button type="button" aria-pressed={state.value.plot === 'lines'} onClick={() => update({ plot: 'lines' }, 'replace')}>Lines</button>
+          <button type="button" id="plot-heat" aria-pressed={isHeat} title="Time by series: a cell opens its flame graph" onClick={() => update({ plot: 'heat' }, 'replace')}>Heat map</button>
         </fieldset>
       </div>
-      <div class="timeline-body">
+      {isHeat && <Lazy load={loadHeat} />}
+      <div class="timeline-body" hidden={isHeat}>
         <div class="plot" ref={host} tabIndex={0} role="application" aria-label="Timeline. Arrow keys select a range, with Shift they change its end, Enter uses it as the range, Escape clears it." onKeyDown={key} />
         <Marks />
         <p class="visually-hidden" aria-live="polite" id="picked-text">{picked ? `Selected ${formatRange(picked, now.value)}` : ''}</p>
