@@ -93,6 +93,11 @@ export class Plan {
       const s = start[i];
       const w = sum[i];
       const d = row[i];
+      // A frame of the other side of a comparison.
+      if (w === 0 && i !== 0) {
+        i = end[i];
+        continue;
+      }
       if (s + w <= win.from || s >= win.until || d > win.lastRow) {
         i = end[i];
         continue;

@@ -23,7 +23,7 @@ export interface CompareState {
   search: string;
   zoom: string[];
   sort: RankKey;
-  view: 'both' | 'flame' | 'table';
+  view: 'both' | 'flame' | 'sides' | 'table';
   allocators: boolean;
 }
 
@@ -76,7 +76,7 @@ export function fromCompareUrl(search: string, hash: string): CompareState {
     search: q.get('search') ?? '',
     zoom: zoom.every(isShort) ? zoom : [],
     sort: one<RankKey>('sort', ['delta', 'self', 'now', 'base', 'name'], 'self'),
-    view: one('view', ['both', 'flame', 'table'] as const, 'both'),
+    view: one('view', ['both', 'flame', 'sides', 'table'] as const, 'both'),
     allocators: q.get('allocators') === 'shown',
   };
 }

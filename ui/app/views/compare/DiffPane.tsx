@@ -14,7 +14,7 @@ import { comparison, focusNode, foldOrUnfold, found, shown, zoomNode, zoomTo } f
 import type { Compared } from '../../worker/protocol';
 import { usePlaced } from '../placed';
 
-const pointed = signal<{ spot: Spot; x: number; y: number } | null>(null);
+export const pointed = signal<{ spot: Spot; x: number; y: number } | null>(null);
 const announcement = signal('');
 const NAME_MAX = 400;
 
@@ -114,12 +114,12 @@ function describe({ tree, frames }: Compared, node: number): string {
   return isFolded(tree, node) ? `${runText(tree, frames, node)}, folded, from ${name} to ${frames.names[tree.frame[lastOfRun(tree, node)]]}` : cutName(name, NAME_MAX);
 }
 
-function sentence({ sides, scale, raw }: Compared, node: number): string {
+export function sentence({ sides, scale, raw }: Compared, node: number): string {
   const [a, b] = [sides.now[node], sides.base[node]];
   return `${valueText(a, scale, raw)}, base ${valueText(b, scale, raw)}, ${deltaText(a, b, scale, raw)} ${changeText(a, b)}`;
 }
 
-function DiffTooltip() {
+export function DiffTooltip() {
   const at = pointed.value;
   const box = usePlaced(at);
   const loaded = shown.value;
