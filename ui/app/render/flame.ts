@@ -57,14 +57,19 @@ export class Flame {
   private scheduled = 0;
   private flight: { from: Camera; to: Camera; began: number } | null = null;
 
+  /** What is printed is what is drawn when the event ends. */
+  private readonly printed = (): void => this.draw();
+
   constructor(private readonly host: HTMLElement) {
     host.append(this.canvas, this.hoverBox, this.focusBox);
     this.observer.observe(host);
+    addEventListener('beforeprint', this.printed);
     this.resize();
   }
 
   dispose(): void {
     this.observer.disconnect();
+    removeEventListener('beforeprint', this.printed);
     cancelAnimationFrame(this.scheduled);
     this.canvas.remove();
     this.hoverBox.remove();
@@ -283,6 +288,18 @@ export class Flame {
       return;
     }
     const began = performance.now();
+    this.paintOn(this.ctx, this.canvas.width, this.canvas.height, this.dpr);
+    this.updateBoxes();
+    this.onDraw?.({
+      ms: performance.now() - began,
+      visited: this.plan.visited,
+      drawn: this.plan.rects.length,
+    });
+  }
+
+  /** Paints what is in view on a context. */
+  paintOn(ctx: CanvasRenderingContext2D, width: number, height: number, dpr: number): void {
+    if (!this.scene || !this.skin) return;
     const { tree, frames, colours } = this.scene;
     const total = tree.sum[0];
     this.plan.build(tree, colours, this.match, {
@@ -290,21 +307,20 @@ export class Flame {
       until: this.camera.right * total,
       firstRow: Math.floor(this.camera.top / ROW),
       lastRow: Math.ceil((this.camera.top + this.height) / ROW),
-      width: this.canvas.width,
+      width,
     });
     paint(this.plan, tree, frames, this.skin, {
-      ctx: this.ctx,
-      width: this.canvas.width,
-      height: this.canvas.height,
-      dpr: this.dpr,
-      rowTop: (row) => Math.round(this.rowTop(row) * this.dpr),
+      ctx,
+      width,
+      height,
+      dpr,
+      rowTop: (row) => Math.round(this.rowTop(row) * dpr),
     }, this.scene.note ?? null);
-    this.updateBoxes();
-    this.onDraw?.({
-      ms: performance.now() - began,
-      visited: this.plan.visited,
-      drawn: this.plan.rects.length,
-    });
+  }
+
+  /** The size of the view in CSS pixels. */
+  get size(): { width: number; height: number } {
+    return { width: this.width, height: this.height };
   }
 
   private updateBoxes(): void {

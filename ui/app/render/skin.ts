@@ -10,6 +10,10 @@ dark.addEventListener('change', () => {
   theme.value = dark.matches ? 'dark' : 'light';
 });
 
+// Paper is light.
+addEventListener('beforeprint', () => { theme.value = 'light'; });
+addEventListener('afterprint', () => { theme.value = dark.matches ? 'dark' : 'light'; });
+
 const SKINS: Record<Theme, Skin> = {
   light: {
     palette: palette('light'),

@@ -4,7 +4,8 @@ import { formatRange, formatValue } from '../logic/format';
 import { typeLabel } from '../logic/profiletypes';
 import { grouping, linkQuery, shown, top } from '../state/queries';
 import { local, service, state } from '../state/explore';
-import { savePng } from './FlamePane';
+import { SvgContext } from '../render/svg';
+import { currentFlame, savePng } from './FlamePane';
 
 /** Offers a text as a download. */
 function save(text: string, type: string, name: string): void {
@@ -38,6 +39,20 @@ async function saveSpeedscope(): Promise<void> {
   save(toSpeedscope(loaded.tree, loaded.frames, loaded.meta, name), 'application/json', 'profile.speedscope.json');
 }
 
+/** The flame graph as it is on the screen. */
+async function saveSvg(): Promise<void> {
+  const flame = currentFlame();
+  if (flame === null) return;
+  const { width, height } = flame.size;
+  const measure = document.createElement('canvas').getContext('2d')!;
+  const svg = new SvgContext(width, height, (text) => {
+    measure.font = svg.font;
+    return measure.measureText(text);
+  });
+  flame.paintOn(svg as unknown as CanvasRenderingContext2D, width, height, 1);
+  save(svg.text(document.title), 'image/svg+xml', 'flamegraph-view.svg');
+}
+
 /** The forms in which the shown profile can be saved. */
 export function ExportLinks({ close }: { close: () => void }) {
   const [failed, setFailed] = useState('');
@@ -60,6 +75,8 @@ export function ExportLinks({ close }: { close: () => void }) {
         )}
         <button type="button" id="export-speedscope" title="The drawn frames in speedscope's format" onClick={() => run(saveSpeedscope())}>speedscope</button>
         {hasCanvas && <button type="button" id="export-png" onClick={() => { savePng(); close(); }}>PNG of this view</button>}
+        {hasCanvas && <button type="button" id="export-svg-view" title="The flame graph as it is on the screen" onClick={() => run(saveSvg())}>SVG of this view</button>}
+        <button type="button" id="print" onClick={() => { close(); setTimeout(print, 0); }}>Print…</button>
         {failed !== '' && <p class="hint bad" role="alert">{failed}</p>}
     </>
   );

@@ -200,6 +200,9 @@ function walk(direction: Direction): void {
   }
 }
 
+/** The flame graph on the screen; null without one. */
+export const currentFlame = (): Flame | null => current;
+
 export function savePng(): void {
   current?.canvas.toBlob((blob) => {
     if (blob === null) return;
