@@ -4,17 +4,19 @@ import { ROOT } from '../logic/units';
 import type { ColourBy } from '../logic/colours';
 import type { View } from '../logic/urlstate';
 import { colouring, grouping, linkQuery } from '../state/queries';
-import { local, state, update } from '../state/explore';
+import { local, service, state, update } from '../state/explore';
 import { storeFold, unfolded } from '../state/folding';
 import { found, matchIndex, searchProblem, step } from '../state/search';
 import { functionOf, sandwichOf } from '../state/transforms';
 import { focusNode, zoomNode } from '../state/zoom';
-import { CopyLink } from './CopyLink';
+import { typeLabel } from '../logic/profiletypes';
+import { CopyLink, pinnedLink } from './CopyLink';
 import { Menu } from './Menu';
 
 const VIEWS: [View, string][] = [['both', 'Both'], ['flame', 'Flame graph'], ['table', 'Table'], ['sandwich', 'Callers'], ['tree', 'Tree']];
 
 const loadCompare = () => import('./CompareLinks').then(({ CompareLinks }) => CompareLinks);
+const loadViews = () => import('./SavedViews').then(({ savedViews }) => savedViews({ link: pinnedLink, title: () => `${typeLabel(state.peek().type)} of ${service.peek() ?? 'several services'}` }));
 const loadExport = () => import('./ExportLinks').then(({ ExportLinks }) => ExportLinks);
 
 const TITLES: Partial<Record<View, string>> = {
@@ -65,6 +67,7 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
       </fieldset>
       {hasQuery && <Menu id="compare-menu" title="Compare" load={loadCompare} />}
       {local.value === null && <CopyLink />}
+      {local.value === null && <Menu id="views-menu" title="Views" load={loadViews} />}
       {(hasQuery || local.value !== null) && <Menu id="export-menu" title="Export" load={loadExport} />}
     </div>
   );

@@ -1,6 +1,3 @@
-import '../../style/panes.css';
-import '../../style/tooltip.css';
-import '../../style/narrow.css';
 import '../../style/compare.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { problemText } from '../../api/problem';
@@ -10,12 +7,17 @@ import { formatShare } from '../../logic/format';
 import { typeLabel } from '../../logic/profiletypes';
 import { filterable } from '../../logic/selector';
 import { ROOT } from '../../logic/units';
-import { comparison, found, labels, problem, refresh, searchProblem, service, services, shown, spans, state, types, update, zoomNode, zoomTo } from '../../state/compare';
+import { comparison, found, labels, pinnedUrl, problem, refresh, searchProblem, service, services, shown, spans, state, types, update, zoomNode, zoomTo } from '../../state/compare';
 import { Nav } from '../Nav';
 import { DiffPane } from './DiffPane';
+import { Lazy } from '../Lazy';
+import { Menu } from '../Menu';
 import { LinkButton } from './LinkButton';
 import { RankTable } from './RankTable';
 import { Selections } from './Selections';
+
+const loadSides = () => import('./SidesPane').then(({ SidesPane }) => SidesPane);
+const loadViews = () => import('../SavedViews').then(({ savedViews }) => savedViews({ link: () => `compare${pinnedUrl()}`, title: () => `Comparison: ${typeLabel(state.peek().type)} of ${service.peek() ?? 'several services'}` }));
 
 export function ComparePage() {
   const search = useRef<HTMLInputElement>(null);
@@ -43,6 +45,7 @@ export function ComparePage() {
         <Pickers />
         <span class="grow" />
         <LinkButton />
+        <Menu id="views-menu" title="Views" load={loadViews} />
         <button type="button" onClick={refresh} title="Load again">Refresh</button>
       </header>
       <main class="compare-main">
@@ -53,8 +56,9 @@ export function ComparePage() {
         <Tools search={search} />
         {empty || !valid ? <p class="hint pad">{valid ? 'Neither side has samples. Choose other ranges or selectors above.' : ''}</p> : (
           <div class={`panes panes-${view}`}>
-            {view !== 'flame' && <RankTable />}
-            {view !== 'table' && <DiffPane />}
+            {(view === 'both' || view === 'table') && <RankTable />}
+            {(view === 'both' || view === 'flame') && <DiffPane />}
+            {view === 'sides' && <Lazy load={loadSides} />}
           </div>
         )}
       </main>
@@ -135,8 +139,8 @@ function Tools({ search }: { search: preact.RefObject<HTMLInputElement | null> }
   return (
     <div class="bar tools">
       <fieldset class="segments" aria-label="View">
-        {(['both', 'flame', 'table'] as const).map((id) => (
-          <button type="button" key={id} id={`view-${id}`} aria-pressed={view === id} onClick={() => update({ view: id })}>{{ both: 'Both', flame: 'Flame graph', table: 'Table' }[id]}</button>
+        {(['both', 'flame', 'sides', 'table'] as const).map((id) => (
+          <button type="button" key={id} id={`view-${id}`} aria-pressed={view === id} onClick={() => update({ view: id })}>{{ both: 'Both', flame: 'Flame graph', sides: 'Side by side', table: 'Table' }[id]}</button>
         ))}
       </fieldset>
       <fieldset class="segments" aria-label="Values">
