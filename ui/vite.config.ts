@@ -27,11 +27,74 @@ function gzipped(): Plugin {
   };
 }
 
+/** The pages, and the modules that they begin with. */
+const PAGES = {
+  incident: 'views/incident/IncidentPage',
+  explore: 'views/App',
+  compare: 'views/compare/ComparePage',
+  members: 'views/members/MembersPage',
+  fleet: 'views/fleet/FleetPage',
+  archive: 'views/archive/ArchivePage',
+  embed: 'views/embed/EmbedPage',
+};
+
+/** Pages with flame graphs, which the worker decodes. */
+const WITH_WORKER = ['explore', 'compare', 'embed'];
+
+/**
+ * Writes PAGE.html for each page: index.html with links to everything that the page needs, so that the browser requests all
+ * of it at once. A frame has another base, and links to the page's first request are added by the server.
+ */
+function documents(): Plugin {
+  return {
+    name: 'documents',
+    apply: 'build',
+    writeBundle(options, bundle) {
+      const dir = options.dir!;
+      const index = readFileSync(join(dir, 'index.html'), 'utf8');
+      const chunks = Object.values(bundle).filter((one) => one.type === 'chunk');
+      const worker = Object.keys(bundle).find((name) => /tree\.worker-.*\.js$/.test(name));
+      for (const [page, module] of Object.entries(PAGES)) {
+        const first = chunks.find((one) => one.moduleIds.some((id) => id.endsWith(`/app/${module}.tsx`)));
+        if (first === undefined) throw new Error(`no chunk begins with ${module}`);
+        const [files, styles] = [new Set<string>(), new Set<string>()];
+        const visit = (name: string): void => {
+          const chunk = chunks.find((one) => one.fileName === name);
+          if (chunk === undefined || files.has(name)) return;
+          files.add(name);
+          for (const style of chunk.viteMetadata?.importedCss ?? []) styles.add(style);
+          chunk.imports.forEach(visit);
+        };
+        visit(first.fileName);
+        const scripts = [...files].filter((name) => !index.includes(name));
+        if (WITH_WORKER.includes(page) && worker !== undefined) scripts.push(worker);
+        // The answer takes longest, so it is requested first.
+        const links = [
+          '<!--data-->',
+          ...scripts.map((name) => `<link rel="modulepreload" crossorigin href="./${name}">`),
+        ];
+        // The styles of a page are after the common one, which they change.
+        const own = [...styles].filter((name) => !index.includes(name)).map((name) => `  <link rel="stylesheet" crossorigin href="./${name}">\n  `);
+        const html = index.replace('</head>', `${own.join('')}</head>`).replace('    <script', `    ${links.join('\n    ')}\n    <script`);
+        writeFileSync(join(dir, `${page}.html`), page === 'embed' ? html.replace('<head>', '<head>\n    <base href="../">') : html);
+      }
+    },
+  };
+}
+
+/**
+ * The beginning of every page, and modules without effects, which pages share. Browsers request only six files of a server at
+ * once: this, the page's own part, the style, the worker, the data, and what the bundler adds.
+ */
+const SHARED = /\/app\/main\.tsx|\/app\/api\/|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|emptystate|pushexample|treerows|workers|heat)[a-z]+\.ts|\/app\/logic\/(members\/usage|compare\/urlstate|members\/flamelink)\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|operator)\.ts|\/app\/views\/(Lazy|Nav|CopyButton|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
+/** What Explore begins with. */
+const EXPLORE = /\/app\/state\/(explore|queries|folding|zoom|detail|search|status|timeline|transforms|help|localfile|markers)\.ts$|\/app\/views\/(App|Header|Breadcrumb|Filters|FlamePane|FrameMenu|LocalFile|Notices|StatusBar|Timeline|Toolbar|TopTable|TransformBar|Tooltip|CopyLink|plot)\.tsx?$/;
+
 export default defineConfig({
   base: './',
   // Oxc compiles JSX for Preact, so no framework plugin is needed.
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-  plugins: [gzipped()],
+  plugins: [documents(), gzipped()],
   worker: { format: 'es' },
   build: {
     outDir: 'dist',
@@ -40,6 +103,16 @@ export default defineConfig({
     // No inlined assets: the content security policy does not allow data: URLs for scripts and fonts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'shared', test: SHARED, priority: 2 },
+            { name: 'explore', test: EXPLORE, priority: 1 },
+          ],
+        },
+      },
+    },
   },
   server: {
     port: 5173,

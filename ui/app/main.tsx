@@ -1,6 +1,11 @@
 import './style/theme.css';
 import './style/page.css';
 import './style/header.css';
+import './style/panes.css';
+import './style/timeline.css';
+import './style/tooltip.css';
+import './style/narrow.css';
+import './style/print.css';
 import { render } from 'preact';
 import { pageOf } from './logic/route';
 
@@ -20,6 +25,8 @@ async function load(): Promise<() => preact.JSX.Element> {
       return (await import('./views/archive/ArchivePage')).ArchivePage;
     case 'compare':
       return (await import('./views/compare/ComparePage')).ComparePage;
+    case 'embed':
+      return (await import('./views/embed/EmbedPage')).EmbedPage;
     case null:
       return (await import('./views/NotFound')).NotFound;
     case 'explore':

@@ -20,7 +20,7 @@ export async function open(browser, url, { theme = 'dark', width = 1600, height 
     if (m.type() === 'error' || m.type() === 'warning') faults.push(`console: ${m.text()}`);
   });
   page.on('pageerror', (e) => faults.push(`error: ${e.message}`));
-  await page.goto(url);
+  await page.goto(url, { waitUntil: 'commit' });
   return { page, faults };
 }
 

@@ -14,15 +14,20 @@ const PAGES = {
   Explore: ['/explore', '.flame-host[data-nodes]'],
   'Explore, callers': [`/explore?${of({ view: 'sandwich' })}`, '.tr'],
   'Explore, tree': [`/explore?${of({ view: 'tree' })}`, '[role=treeitem]'],
+  'Explore, heat map': ['/explore?plot=heat', '#heat td'],
+  'Explore, saved views': ['/explore', '.flame-host[data-nodes]', (page) => page.locator('#views-menu summary').click()],
+  Frame: ['/embed/flamegraph', '.flame-host[data-nodes]'],
   Compare: [`/compare?${of()}`, '.flame-host[data-nodes]'],
+  'Compare, side by side': [`/compare?${of({ view: 'sides' })}`, '#flame-base[data-nodes]'],
   Members: ['/members', 'tr.line'],
   Fleet: ['/fleet', 'main table'],
   Archive: ['/archive', 'main table'],
 };
 
-async function loaded(browser, url, [path, sign], options) {
+async function loaded(browser, url, [path, sign, then = () => {}], options) {
   const { page } = await open(browser, url + path, options);
   await page.locator(sign).first().waitFor();
+  await then(page);
   return page;
 }
 

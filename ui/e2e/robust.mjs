@@ -8,11 +8,11 @@ const explore = (more = {}) => `/explore?${new URLSearchParams({ type: CPU, sele
 export const fixtureRobust = [
   ['a script that does not arrive is explained', async (browser, url) => {
     const { page } = await open(browser, 'about:blank');
-    await page.route('**/assets/App-*.js', (route) => route.abort());
+    await page.route('**/assets/explore-*.js', (route) => route.abort());
     await page.goto(`${url}/explore`);
     await page.locator('.empty [role=alert]').waitFor();
     assert.match(await page.locator('.empty').innerText(), /could not be loaded/);
-    await page.unroute('**/assets/App-*.js');
+    await page.unroute('**/assets/explore-*.js');
     await page.locator('.empty button').click();
     await drawn(page);
   }],

@@ -15,7 +15,12 @@ import { fixtureFold } from './fold.mjs';
 import { commonIncident, fixtureIncident } from './incident.mjs';
 import { commonMembers, fixtureMembers } from './members.mjs';
 import { fixtureLayout } from './layout.mjs';
+import { commonTrips } from './roundtrips.mjs';
 import { onlyServer } from './svg.mjs';
+import { fixtureViews } from './views.mjs';
+import { fixtureHeat } from './heat.mjs';
+import { fixtureSides } from './sides.mjs';
+import { fixturePrint } from './print.mjs';
 import { serve } from '../fixture/server.mjs';
 
 const own = process.argv.includes('--fixture');
@@ -25,8 +30,8 @@ const only = process.argv.find((a) => a.startsWith('--only='))?.slice(7);
 const browser = await launch();
 let passed = 0;
 const failures = [];
-const both = [...common, ...commonIncident, ...commonMembers, ...commonArchive, ...commonFleet];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout] : [...both, ...onlyServer];
+const both = [...common, ...commonIncident, ...commonMembers, ...commonArchive, ...commonFleet, ...commonTrips];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixturePrint] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

@@ -22,8 +22,9 @@ pub struct Asset {
     pub gzip: Option<Cow<'static, [u8]>>,
     /// The value of `Content-Type`.
     pub content_type: &'static str,
-    /// The value of `ETag`, including quotes. It is weak, since it applies to both encodings.
-    pub etag: String,
+    /// The value of `ETag`, including quotes; none if the content was changed. It is weak, since it applies to both
+    /// encodings.
+    pub etag: Option<String>,
     /// Whether the name changes with the content, so that browsers may cache the file forever.
     pub immutable: bool,
 }
@@ -40,7 +41,7 @@ pub fn asset(path: &str) -> Option<Asset> {
     Some(Asset {
         gzip: Dist::get(&format!("{path}.gz")).map(|copy| copy.data),
         content_type: media::content_type(path),
-        etag: etag(&file.metadata.sha256_hash()),
+        etag: Some(etag(&file.metadata.sha256_hash())),
         immutable: path.starts_with("assets/"),
         bytes: file.data,
     })
@@ -54,9 +55,15 @@ pub fn index() -> Asset {
         bytes: Cow::Borrowed(MISSING),
         gzip: None,
         content_type: media::content_type("index.html"),
-        etag: "W/\"not-built\"".to_owned(),
+        etag: Some("W/\"not-built\"".to_owned()),
         immutable: false,
     })
+}
+
+/// Returns the document of one page, which loads the page's parts at once: `incident`, `explore`, `compare`, `members`,
+/// `fleet`, `archive` or `embed`. Documents have the comment `<!--data-->` where a link to the page's first request can stand.
+pub fn document(name: &str) -> Asset {
+    asset(&format!("{name}.html")).unwrap_or_else(index)
 }
 
 /// Whether the app is embedded in this executable.

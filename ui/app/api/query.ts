@@ -10,7 +10,11 @@ export interface Query {
   until: number;
   by?: string;
   step?: number;
+  /** Whether the server chooses the type, service and grouping that the query leaves out. */
+  defaults?: 'true';
   max_nodes?: number;
+  /** Frames of less than half a pixel of this width are left out. */
+  width?: number;
   limit?: number;
   name?: string;
   base_selector?: string;
@@ -35,8 +39,22 @@ export function urlOf(operation: Operation, query: Query, base = document.baseUR
   return url.href;
 }
 
+const sorted = (url: string): string => [...new URL(url).searchParams].map((pair) => pair.join('=')).sort().join('&');
+
+/** The link to the request that the document has begun with; null without one. */
+export const begunLink = (): HTMLLinkElement | null => document.querySelector('link[rel="preload"][as="fetch"]');
+
+/** Starts a request, or takes the response of the one that the document has begun, if it is the same. */
+async function begun(url: string, signal: AbortSignal, accept: string): Promise<Response> {
+  const link = begunLink();
+  if (link === null || new URL(link.href).pathname !== new URL(url).pathname || sorted(link.href) !== sorted(url)) return fetch(url, { signal, headers: { accept } });
+  link.remove();
+  // The browser compares headers.
+  return fetch(link.href, { signal });
+}
+
 async function get(operation: Operation, query: Query, accept: string, signal: AbortSignal): Promise<Response> {
-  const response = await fetch(urlOf(operation, query), { signal, headers: { accept } });
+  const response = await begun(urlOf(operation, query), signal, accept);
   if (response.ok) return response;
   const type = response.headers.get('content-type') ?? '';
   throw new ProblemError(problemFrom(response.status, type, await response.text()));

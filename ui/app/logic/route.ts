@@ -1,6 +1,6 @@
 // The app's pages and their paths.
 
-export type Page = 'incident' | 'explore' | 'compare' | 'members' | 'fleet' | 'archive';
+export type Page = 'incident' | 'explore' | 'compare' | 'members' | 'fleet' | 'archive' | 'embed';
 
 /** Links are relative, so that the app works under any path. */
 export const PAGES: readonly { id: Page; label: string; href: string }[] = [
@@ -18,6 +18,7 @@ const OF_EXPLORE = ['type', 'selector', 'view', 'search', 'pick', 'fn', 't', 'co
 /** The page of an address, by the last segment of its path; null if there is none. */
 export function pageOf({ pathname, search, hash }: { pathname: string; search: string; hash: string }): Page | null {
   const last = pathname.split('/').at(-1)!;
+  if (pathname.endsWith('/embed/flamegraph')) return 'embed';
   if (last === '' || last === 'index.html') {
     const query = new URLSearchParams(search);
     return OF_EXPLORE.some((name) => query.has(name)) || /^#z/.test(hash) ? 'explore' : 'incident';

@@ -1,6 +1,7 @@
 // The state of Explore that is in its URL, and values derived from it alone.
 
 import { computed, effect, signal } from '@preact/signals';
+import { begunLink } from '../api/query';
 import { type Span, isRelative, resolve, showing } from '../logic/range';
 import { formatSelector, serviceOf } from '../logic/selector';
 import { type State, toUrl } from '../logic/urlstate';
@@ -9,11 +10,19 @@ import { stateOf } from './folding';
 export const state = signal<State>(stateOf(location));
 
 /** The time that "now" refers to in every request of one refresh. */
-export const now = signal(Date.now());
+export const now = signal(begunAt() ?? Date.now());
 export const NODES_INITIAL = 20_000;
+/** The width in device pixels for which frames are requested first: that of the window is not known to the document. */
+export const WIDTH_INITIAL = 3_840;
 /** The largest number of frames that the server returns. */
 export const NODES_MAX = 1_000_000;
 export const maxNodes = signal(NODES_INITIAL);
+/** The time of the request that the document has begun, whose range ends now. */
+function begunAt(): number | null {
+  const link = begunLink();
+  const { range, pick: part } = state.peek();
+  return link === null || part !== null || range.until !== 'now' ? null : Number(new URL(link.href).searchParams.get('until'));
+}
 /** A hidden tab does not refresh; it catches up when it becomes visible again. */
 export const visible = signal(document.visibilityState === 'visible');
 
@@ -33,12 +42,13 @@ export function update(patch: Partial<State>, mode: HistoryMode = 'push'): void 
   const next = { ...state.peek(), ...patch };
   if (patch.matchers) next.invalidSelector = '';
   const url = toUrl(next);
-  const same = url === `${location.search}${location.hash}` || (url === '' && location.search + location.hash === '');
+  const same = url === location.search + location.hash;
   state.value = next;
   if (same) return;
-  const target = url === '' ? location.pathname : url;
+  // A frame has another base than its own address.
+  const target = location.pathname + url;
   if (mode === 'push') history.pushState(null, '', target);
-  else history.replaceState(null, '', url.startsWith('#') ? location.pathname + url : target);
+  else history.replaceState(null, '', target);
 }
 
 // A stored setting that is not in the URL is added to it, so that a shared link shows the same.

@@ -2,7 +2,7 @@
 
 import { effect, signal } from '@preact/signals';
 import { members as requestMembers } from '../api/control';
-import { changes } from '../api/query';
+import { begunLink, changes } from '../api/query';
 import { formatSelector, SERVICE } from '../logic/selector';
 import { type IncidentState, fromIncidentUrl, groupedBy, toIncidentUrl } from '../logic/incident/urlstate';
 import { resource } from './resource';
@@ -12,7 +12,8 @@ export const REFRESH_MS = 30_000;
 const LIMIT = 2_000;
 
 export const state = signal<IncidentState>(fromIncidentUrl(location.search));
-const now = signal(Date.now());
+/** The time of the request that the document has begun, or that of the browser. */
+const now = signal(Number(begunLink()?.href.match(/until=(\d+)/)?.[1] ?? Date.now()));
 const visible = signal(document.visibilityState === 'visible');
 
 export function show(patch: Partial<IncidentState>, mode: 'push' | 'replace' = 'push'): void {

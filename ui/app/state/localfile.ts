@@ -1,5 +1,6 @@
 // Opening and closing of local files. Nothing of them leaves the browser.
 
+import { profile } from '../api/captures';
 import { batch, signal } from '@preact/signals';
 import { FILE_BYTES_MAX } from '../logic/files/limits';
 import { formatValue } from '../logic/format';
@@ -56,7 +57,7 @@ export async function openCapture(id: string): Promise<void> {
   const name = `heap ${id}`;
   opening.value = name;
   try {
-    const blob = await (await import('../api/captures')).profile(id);
+    const blob = await profile(id);
     const { zoom, transforms, search } = state.peek();
     show(`Captured heap ${id}`, await askWorker({ kind: 'open', buffer: await blob.arrayBuffer(), as: arrangement() }));
     update({ zoom, transforms, search }, 'replace');

@@ -1,19 +1,19 @@
 // The page's requests: what is fetched, when, and with which defaults.
 
-import { computed, effect, signal } from '@preact/signals';
+import { batch, computed, effect, signal } from '@preact/signals';
 import * as api from '../api/query';
 import { type Problem, problemOf } from '../api/problem';
 import { ALLOCATORS, hasAllocators } from '../logic/allocator';
 import type { ColourBy } from '../logic/colours';
 import { effectiveRange } from '../logic/effective';
 import type { Span } from '../logic/range';
-import { SERVICE, formatSelector, withService } from '../logic/selector';
+import { SERVICE, formatSelector, parseSelector, serviceOf, withService } from '../logic/selector';
 import { insteadOf } from '../logic/profiletypes';
 import { filtersOf, shapesOf } from '../logic/transforms';
 import { withVisibleNames } from '../logic/top';
 import { TreeWorker } from '../worker/client';
 import type { Arrangement, Loaded } from '../worker/protocol';
-import { local, maxNodes, picked, selector, service, span, state, update } from './explore';
+import { NODES_INITIAL, WIDTH_INITIAL, local, maxNodes, picked, selector, service, span, state, update } from './explore';
 import { unfolded } from './folding';
 import { resource } from './resource';
 
@@ -72,8 +72,12 @@ export function labelValues(name: string, signal: AbortSignal): Promise<string[]
   return api.labels({ name, type: state.peek().type, selector: within, ...wholeMinutes.peek()! }, signal);
 }
 
-// A page without a service or type in its URL chooses them, so that it opens with a flame graph.
+// A page without a service or type in its URL shows those that the server has chosen for the first flame graph. If that has
+// failed, the page chooses them.
+const hasBegun = signal(false);
+const hasFailed = signal(false);
 effect(() => {
+  if (!hasBegun.value) return;
   const known = services.state.value.data;
   if (!known || known.length === 0 || state.value.matchers.length > 0 || state.value.invalidSelector !== '') return;
   update({ matchers: withService(known.includes('davy') ? 'davy' : known[0]) }, 'replace');
@@ -83,6 +87,7 @@ export const adaptType = signal(false);
 /** The type that the chosen service lacks, if another is shown in its place. */
 export const replacedType = signal<{ service: string; type: string } | null>(null);
 effect(() => {
+  if (!hasBegun.value) return;
   const { data: known, key, loading } = types.state.value;
   if (!known || known.length === 0 || loading || key === null) return;
   const { type } = state.value;
@@ -100,11 +105,18 @@ effect(() => {
   if (at !== null && (service.value !== at.service || state.value.type === at.type)) replacedType.value = null;
 });
 
+/** The grouping that the server has chosen for a service. */
+const chosen = signal<{ of: string | null; by: string[] } | null>(null);
+
 /** The grouping labels; null until it is known whether the service has members. */
 export const grouping = computed<string[] | null>(() => {
   if (state.value.by !== null) return state.value.by;
+  if (chosen.value !== null && chosen.value.of === service.value) return chosen.value.by;
+  if (service.value === null && state.value.matchers.length > 0) return [];
+  // The server chooses, with the flame graph.
+  if (!hasFailed.value) return null;
   if (labelNames.value !== null) return labelNames.value.includes('member') ? ['member'] : [];
-  return labelResource.state.value.problem !== null || service.value === null ? [] : null;
+  return labelResource.state.value.problem !== null ? [] : null;
 });
 
 /** Whether the shown frames have groups: those of a local file have none. */
@@ -158,14 +170,58 @@ const arrangementKey = computed(() => JSON.stringify(arrangement.value));
 const filters = computed(() => JSON.stringify(filtersOf(state.value.transforms)));
 const filtered = (query: api.Query): api.Query => ({ ...query, ...(JSON.parse(filters.value) as object) });
 
+/** More frames are asked for explicitly, however narrow they are. */
+const size = computed(() => ({ max_nodes: maxNodes.value, ...(maxNodes.value === NODES_INITIAL ? { width: WIDTH_INITIAL } : {}) }));
+
+/** The flame graph of what the URL says, and of what the server chooses where it says nothing. */
+const openQuery = computed<api.Query | null>(() => {
+  const { type, matchers, invalidSelector, capture } = state.value;
+  const isOpen = local.value === null && capture === '' && invalidSelector === '' && picked.value !== null;
+  if (!isOpen || (matchers.length > 0 && !oneService.value)) return null;
+  if (hasBegun.value && (type === '' || matchers.length === 0)) return null;
+  const { from, until } = picked.value!;
+  return { ...filtered({ type, selector: matchers.length === 0 ? '' : selector.value, from, until }), defaults: 'true' };
+});
+
+/** The last response to a query with defaults, by the key of the query that names them. */
+let answered: { key: string; loaded: Loaded } | null = null;
+
 export const flame = resource<Loaded>(
-  () =>
-    keyOf(graphQuery.value && by.value !== null ? { ...filtered(graphQuery.value), by: by.value, max_nodes: maxNodes.value } : null),
+  () => {
+    const query = graphQuery.value && by.value !== null ? { ...filtered(graphQuery.value), by: by.value } : openQuery.value;
+    return keyOf(query && { ...query, ...size.value });
+  },
   async (key, signal) => {
-    const buffer = await api.flamegraph(queryOf(key), signal);
-    return worker.ask({ kind: 'load', buffer, as: arrangement.peek() });
+    if (answered?.key === key) return answered.loaded;
+    answered = null;
+    const query = queryOf(key);
+    try {
+      const buffer = await api.flamegraph(query, signal);
+      const loaded = await worker.ask({ kind: 'load', buffer, as: arrangement.peek() });
+      if (query.defaults && !signal.aborted) take(loaded, query);
+      return loaded;
+    } catch (error) {
+      if (query.defaults && !signal.aborted) hasFailed.value = true;
+      throw error;
+    } finally {
+      if (!signal.aborted) hasBegun.value = true;
+    }
   },
 );
+
+/** Shows what the server has chosen. */
+function take(loaded: Loaded, { defaults: _, max_nodes, width, ...query }: api.Query): void {
+  const { type, by: names, selector: text } = loaded.meta;
+  const parsed = parseSelector(text);
+  if (!parsed.ok || parsed.matchers.length === 0) return;
+  answered = { key: keyOf({ ...query, type, selector: formatSelector(parsed.matchers), by: names.join(','), max_nodes, width })!, loaded };
+  batch(() => {
+    hasBegun.value = true;
+    hasFailed.value = false;
+    chosen.value = { of: serviceOf(parsed.matchers), by: names };
+    update({ type, matchers: parsed.matchers }, 'replace');
+  });
+}
 
 /** Whether the table attributes frames of allocators to their callers. */
 export const attributes = computed(() => hasAllocators(state.value.type) && !state.value.allocators);

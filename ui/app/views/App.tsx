@@ -1,7 +1,3 @@
-import '../style/panes.css';
-import '../style/timeline.css';
-import '../style/tooltip.css';
-import '../style/narrow.css';
 import { useEffect, useRef } from 'preact/hooks';
 import { typeLabel } from '../logic/profiletypes';
 import { flame, matchingServices, services, types } from '../state/queries';

@@ -159,6 +159,11 @@ pub(super) const GENERAL: &[Setting] = &[
         "host names, separated by commas, that the Host header of requests to a loopback address may contain besides IP addresses and localhost; pages of these hosts may also send changes and profiles",
     ),
     setting(
+        "http.embed_origins",
+        "",
+        "origins, separated by commas, whose pages may show /embed/flamegraph in a frame, such as https://wiki.example.com",
+    ),
+    setting(
         "http.trusted_proxies",
         "",
         "IP addresses or networks, separated by commas, of reverse proxies whose forwarding headers are trusted",

@@ -382,5 +382,9 @@ fn single(key: &str, value: &toml::Value, path: &Path) -> Result<String, Error> 
 
 /// Whether the value of a setting may be a list.
 fn is_list(key: &str) -> bool {
-    key.starts_with("process.") || matches!(key, "http.hosts" | "http.trusted_proxies")
+    key.starts_with("process.")
+        || matches!(
+            key,
+            "http.hosts" | "http.embed_origins" | "http.trusted_proxies"
+        )
 }

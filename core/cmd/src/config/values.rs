@@ -40,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) http_token: String,
     pub(crate) http_require_token: bool,
     pub(crate) http_hosts: Vec<String>,
+    pub(crate) http_embed_origins: Vec<String>,
     pub(crate) http_trusted_proxies: Vec<IpNet>,
     pub(crate) archive_listen: SocketAddr,
     pub(crate) debug_listen: SocketAddr,
@@ -158,6 +159,11 @@ impl Config {
                 items(text).map(name).collect()
             },
         )?;
+        let embed_origins = loaded.parse(
+            "http.embed_origins",
+            "a comma-separated list of origins, such as https://wiki.example.com or http://localhost:3000",
+            |text| items(text).map(origin).collect(),
+        )?;
         let trusted_proxies = loaded.parse(
             "http.trusted_proxies",
             "a comma-separated list of IP addresses or networks such as 127.0.0.1, 10.0.0.0/8",
@@ -216,6 +222,7 @@ impl Config {
             http_token,
             http_require_token: require_token,
             http_hosts: hosts,
+            http_embed_origins: embed_origins,
             http_trusted_proxies: trusted_proxies,
             archive_listen: address("archive.listen")?,
             debug_listen: address("debug.listen")?,
@@ -303,6 +310,19 @@ fn items(list: &str) -> impl Iterator<Item = &str> {
 fn network(text: &str) -> Option<IpNet> {
     let address = || Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?));
     text.parse().ok().or_else(address)
+}
+
+/// An origin as a policy of browsers names it: scheme, host and port, without a path or a wildcard.
+fn origin(text: &str) -> Option<String> {
+    let text = text.trim_end_matches('/').to_ascii_lowercase();
+    let (scheme, authority) = text.split_once("://")?;
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "0"));
+    let is_host = !host.is_empty()
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    let is_valid = matches!(scheme, "http" | "https") && is_host && port.parse::<u16>().is_ok();
+    is_valid.then_some(text)
 }
 
 /// The default of `archive.cache_bytes` for this much memory: a sixteenth of it.

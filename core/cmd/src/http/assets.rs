@@ -1,37 +1,68 @@
 //! The routes of the page and its assets.
 
+use super::document::{EMBED, first_request, name_of};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use davy_base::Clock;
 use davy_control::Problem;
 use davy_ui::Asset;
+use std::sync::Arc;
 
-/// Allows resources of this server only, and no inline scripts or styles.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-                      connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
+/// What the documents depend on.
+pub(crate) struct PageOptions {
+    /// The time that "now" refers to in the first request of a page.
+    pub(crate) clock: Clock,
+    /// Origins whose pages may show `/embed/flamegraph` in a frame.
+    pub(crate) embed_origins: Vec<String>,
+}
+
+/// Where a document has the link to its first request.
+const DATA: &str = "<!--data-->";
+
+/// The policy of documents: resources of this server only, and no inline scripts or styles.
+fn policy(base: &str, ancestors: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
+         worker-src 'self'; base-uri {base}; form-action 'none'; frame-ancestors {ancestors}"
+    )
+}
 
 /// The page, and every path that may be an asset or a view of the page.
-pub(crate) fn router() -> Router {
+pub(crate) fn router(options: PageOptions) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/{*path}", get(asset))
+        .with_state(Arc::new(options))
 }
 
-async fn page(headers: HeaderMap) -> Response {
-    send(davy_ui::index(), &headers)
+async fn page(
+    State(options): State<Arc<PageOptions>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    document(&options, "", &query.unwrap_or_default(), &headers)
 }
 
-async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
-    if let Some(asset) = davy_ui::asset(&path) {
-        return send(asset, &headers);
+async fn asset(
+    State(options): State<Arc<PageOptions>>,
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if path == "index.html" {
+        return document(&options, "", &query.unwrap_or_default(), &headers);
+    }
+    // Documents are served with their first request, by the paths of their pages.
+    if let Some(asset) = davy_ui::asset(&path).filter(|_| !path.ends_with(".html")) {
+        return send(asset, &headers, policy("'none'", "'none'"));
     }
     let is_view = !path.contains('.') && !path.starts_with("api/") && !path.starts_with("debug/");
     if is_view {
-        return send(davy_ui::index(), &headers);
+        return document(&options, &path, &query.unwrap_or_default(), &headers);
     }
     Problem::new(
         StatusCode::NOT_FOUND,
@@ -40,13 +71,41 @@ async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
     .into_response()
 }
 
-fn send(asset: Asset, request: &HeaderMap) -> Response {
-    let etag = asset.etag;
-    if request
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|known| known.as_bytes() == etag.as_bytes())
+fn document(options: &PageOptions, path: &str, query: &str, headers: &HeaderMap) -> Response {
+    let name = name_of(path, query);
+    let mut asset = davy_ui::document(name);
+    let policy = if name == EMBED.0 && !options.embed_origins.is_empty() {
+        policy("'self'", &options.embed_origins.join(" "))
+    } else if name == EMBED.0 {
+        policy("'self'", "'none'")
+    } else {
+        policy("'none'", "'none'")
+    };
+    let first = first_request(name, query, options.clock.now());
+    if let Some(url) = first {
+        let link = format!(
+            "<link rel=\"preload\" as=\"fetch\" crossorigin=\"anonymous\" href=\"./{}\">",
+            url.replace('&', "&amp;")
+        );
+        let html = String::from_utf8_lossy(&asset.bytes).replacen(DATA, &link, 1);
+        asset = Asset {
+            bytes: html.into_bytes().into(),
+            gzip: None,
+            // It differs with the time.
+            etag: None,
+            ..asset
+        };
+    }
+    send(asset, headers, policy)
+}
+
+fn send(asset: Asset, request: &HeaderMap, policy: String) -> Response {
+    if let Some(etag) = &asset.etag
+        && request
+            .get(header::IF_NONE_MATCH)
+            .is_some_and(|known| known.as_bytes() == etag.as_bytes())
     {
-        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag.clone())]).into_response();
     }
     // The name of an immutable asset contains a hash of its content.
     let cache = if asset.immutable {
@@ -57,8 +116,7 @@ fn send(asset: Asset, request: &HeaderMap) -> Response {
     let headers = [
         (header::CONTENT_TYPE, asset.content_type.to_owned()),
         (header::CACHE_CONTROL, cache.to_owned()),
-        (header::ETAG, etag),
-        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (header::REFERRER_POLICY, "no-referrer".to_owned()),
         (header::VARY, "accept-encoding".to_owned()),
@@ -67,7 +125,7 @@ fn send(asset: Asset, request: &HeaderMap) -> Response {
         .get(header::ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|encodings| encodings.contains("gzip"));
-    match asset.gzip {
+    let mut response = match asset.gzip {
         Some(compressed) if accepts_gzip => (
             headers,
             [(header::CONTENT_ENCODING, "gzip")],
@@ -75,5 +133,9 @@ fn send(asset: Asset, request: &HeaderMap) -> Response {
         )
             .into_response(),
         _ => (headers, Body::from(asset.bytes.into_owned())).into_response(),
+    };
+    if let Some(etag) = asset.etag.and_then(|etag| etag.parse().ok()) {
+        response.headers_mut().insert(header::ETAG, etag);
     }
+    response
 }

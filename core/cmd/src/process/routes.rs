@@ -54,7 +54,10 @@ pub(super) fn listener(
                 parts.store_of(*member),
                 parts.collectors.clone(),
             )),
-            (MemberId::Ui, _) => local.merge(http::assets()),
+            (MemberId::Ui, _) => local.merge(http::assets(http::PageOptions {
+                clock: parts.clock.clone(),
+                embed_origins: parts.plan.config.http_embed_origins.clone(),
+            })),
             (MemberId::ArchiveIngest, Some(archive)) => local
                 .merge(archive.ingest_router())
                 .merge(davy_connect::otlp_router(archive))
