@@ -73,8 +73,9 @@ async fn answer(State(query): State<Query>, request: Request, operation: &'stati
         };
         let length = |from, until| query.counted_length(from, until);
         let range = call.parameters.length(operation, call.now, length)?;
-        run.within(&call.tenant, range, call.answer(operation))
-            .await
+        // Boxed, because it is a large future.
+        let answer = Box::pin(call.answer(operation));
+        run.within(&call.tenant, range, answer).await
     };
     let mut response = answered.await.unwrap_or_else(|error| problem(&error));
     run.end(&mut response);
