@@ -43,10 +43,10 @@ pub(super) async fn usages(query: &Query, ask: &Ask) -> Result<(Usage, Vec<(Base
             until: ask.until.minus(*distance),
             ..ask.clone()
         };
-        Ok((*base, usage(query, &before).await?))
+        Ok((*base, Box::pin(usage(query, &before)).await?))
     });
     let bases = futures_util::future::try_join_all(bases);
-    tokio::try_join!(usage(query, ask), bases)
+    tokio::try_join!(Box::pin(usage(query, ask)), bases)
 }
 
 /// The response: the ranges, the sums over all groups, and the changes, ranked.

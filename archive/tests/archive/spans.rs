@@ -14,6 +14,9 @@ const API: &[(&str, &str)] = &[("service_name", "api"), ("__name__", "process_cp
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const OTHER: &str = "0af7651916cd43dd8448eb211c80319c";
 
+/// The frames, the value and the labels of a sample.
+type Stack<'a> = (&'a [&'a str], i64, &'a [(&'a str, &'a str)]);
+
 /// Pushes a window of two services, of which one trace has three spans.
 async fn push(world: &World, id: &str) {
     let root = [
@@ -128,7 +131,7 @@ async fn spans_are_neither_labels_nor_series() {
         .iter()
         .map(|span| [("span_id", span.as_str()), ("op", "Get")])
         .collect();
-    let stacks: Vec<(&[&str], i64, &[(&str, &str)])> = labels
+    let stacks: Vec<Stack<'_>> = labels
         .iter()
         .map(|of| (&["main", "serve"] as &[&str], 1, of as &[(&str, &str)]))
         .collect();
@@ -236,7 +239,7 @@ async fn block_with_too_many_spans_keeps_whole_traces_and_says_so() {
             .iter()
             .map(|trace| [("trace_id", trace.as_str())])
             .collect();
-        let stacks: Vec<(&[&str], i64, &[(&str, &str)])> = labels
+        let stacks: Vec<Stack<'_>> = labels
             .iter()
             .map(|of| (&["main", "serve"] as &[&str], 1, of as &[(&str, &str)]))
             .collect();
@@ -346,7 +349,7 @@ async fn sample_of_a_span_costs_about_the_bytes_of_its_random_ids() {
             .iter()
             .map(|(trace, span)| [("trace_id", trace.as_str()), ("span_id", span.as_str())])
             .collect();
-        let stacks: Vec<(&[&str], i64, &[(&str, &str)])> = labels
+        let stacks: Vec<Stack<'_>> = labels
             .iter()
             .flat_map(|of| paths.map(|path| (path, 10_000_000, of as &[(&str, &str)])))
             .collect();

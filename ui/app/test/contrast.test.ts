@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { luminance } from '../logic/colours';
 
 const css = readFileSync(new URL('../style/theme.css', import.meta.url), 'utf8');
-const [light, dark] = css.split('@media (prefers-color-scheme: dark)').map((part) =>
+const [light, dark] = css.split('@media screen and (prefers-color-scheme: dark)').map((part) =>
   new Map([...part.matchAll(/--([\w-]+):\s*(#[0-9a-f]{6});/g)].map(([, name, hex]) => [name, hex])));
 
 /** Text and what it is on, as the style sheets combine them. */

@@ -57,7 +57,10 @@ async fn asset(
         return document(&options, "", &query.unwrap_or_default(), &headers);
     }
     // Documents are served with their first request, by the paths of their pages.
-    if let Some(asset) = davy_ui::asset(&path).filter(|_| !path.ends_with(".html")) {
+    let is_document = path
+        .rsplit_once('.')
+        .is_some_and(|(_, kind)| kind == "html");
+    if let Some(asset) = davy_ui::asset(&path).filter(|_| !is_document) {
         return send(asset, &headers, policy("'none'", "'none'"));
     }
     let is_view = !path.contains('.') && !path.starts_with("api/") && !path.starts_with("debug/");

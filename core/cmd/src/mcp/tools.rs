@@ -280,7 +280,7 @@ impl Tools {
             "query_tree" => {
                 let (tree, unit) = self.tree(of, true)?;
                 // Runs of frames that only call the next one would spend the budget.
-                let tree = crate::output::fold(&tree).tree;
+                let tree = crate::output::runs::fold(&tree).tree;
                 Ok(answer::tree(&tree, &unit, of.limit()))
             }
             "query_diff" => self.diff(of),
