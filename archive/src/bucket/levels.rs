@@ -28,14 +28,25 @@ pub(super) struct Files {
     pub(super) last: Timestamp,
     /// Size of the values by window or hour, if they exist.
     samples: Option<u64>,
+    /// Whether the names of the segments of a day block exist.
+    has_segments: bool,
 }
 
 impl Files {
     /// Whether there are values by window or hour. A listing can show the meta object and not yet them, but only for less
     /// than the grace period, in which they are not deleted.
     fn has_samples(&self, now: Timestamp, grace: Duration) -> bool {
-        let is_young = self.since.is_some_and(|since| since.plus(grace) > now);
-        self.samples.is_some() || is_young
+        self.samples.is_some() || self.is_young(now, grace)
+    }
+
+    /// Whether these are of a day block that was deleted in part after it was written again. The names of its segments are
+    /// written first and deleted last, so a block that is whole has them.
+    fn is_torn(&self, now: Timestamp, grace: Duration) -> bool {
+        !self.has_segments && self.since.is_some() && !self.is_young(now, grace)
+    }
+
+    fn is_young(&self, now: Timestamp, grace: Duration) -> bool {
+        self.since.is_some_and(|since| since.plus(grace) > now)
     }
 
     fn add(&mut self, file: &str, bytes: u64, since: Timestamp) {
@@ -47,6 +58,7 @@ impl Files {
         if file == Table::Samples.file() {
             self.samples = Some(bytes);
         }
+        self.has_segments |= file == SEGMENTS;
     }
 }
 
@@ -176,18 +188,23 @@ impl Bucket {
             mut days,
         } = listed;
         hours.retain(|_, files| files.since.is_some());
-        days.retain(|_, files| files.since.is_some());
+        let now = self.clock.now();
+        let is_torn = |files: &Files| files.is_torn(now, self.grace);
+        let torn = days.iter().filter(|(_, files)| is_torn(files));
+        let torn: Vec<BlockId> = torn.map(|(id, _)| id.clone()).collect();
+        days.retain(|_, files| files.since.is_some() && !is_torn(files));
         if let (true, 1, Some((id, files))) =
             (segments.is_empty(), days.len(), days.first_key_value())
             && let Ok(meta) = self.meta(tenant, day, id).await
             && let Some(mut listing) = self.by_blocks(&hours, id, files, &meta)
         {
-            listing.unfinished = unfinished;
+            (listing.unfinished, listing.torn) = (unfinished, torn);
             return (day, (listing, Vec::new()));
         }
         let mut faults = Vec::new();
         let mut listing = DayListing {
             unfinished,
+            torn,
             ..DayListing::default()
         };
         for (hour, of_hour) in segments {
@@ -386,5 +403,23 @@ mod tests {
         );
         files.add(&Table::Samples.file(), 1, at(0));
         assert!(has(&files, 60));
+    }
+
+    #[test]
+    fn old_day_block_without_the_names_of_its_segments_is_torn() {
+        let at = |minutes: i64| Timestamp::from_seconds(minutes * 60);
+        let mut files = Files::default();
+        let is_torn = |files: &Files, minute| files.is_torn(at(minute), Duration::from_hours(1));
+        assert!(
+            !is_torn(&files, 60),
+            "without a meta object it does not exist"
+        );
+        files.add(META, 1, at(0));
+        assert_eq!(
+            [59, 60].map(|minute| is_torn(&files, minute)),
+            [false, true]
+        );
+        files.add(SEGMENTS, 1, at(0));
+        assert!(!is_torn(&files, 60));
     }
 }

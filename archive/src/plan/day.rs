@@ -33,7 +33,10 @@ impl DayPlan {
 /// A day block is deleted only because of one that holds all of its leaves and, if they are equal, whose name sorts
 /// first. This is a strict order, so the largest day blocks are never deleted.
 pub fn plan_day(listing: &DayListing, day: Day, now: Timestamp, policy: &Policy) -> DayPlan {
-    let mut plan = DayPlan::default();
+    let mut plan = DayPlan {
+        delete: listing.torn.clone(),
+        ..DayPlan::default()
+    };
     for (at, block) in listing.blocks.iter().enumerate() {
         let covers = |other: usize| {
             let by = &listing.blocks[other];

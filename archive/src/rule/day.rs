@@ -84,6 +84,9 @@ pub struct DayListing {
     pub blocks: Vec<DayBlock>,
     /// Blocks that do not exist, because they have no meta object. No reader selects them.
     pub unfinished: Vec<Unfinished>,
+    /// Day blocks without the names of their segments: a merge wrote the block again while it was deleted. No reader
+    /// selects them.
+    pub torn: Vec<BlockId>,
     /// Whether a block is left out that exists, or existed when it was listed, and is not damaged. Nothing of the day is
     /// merged or deleted because of such a listing.
     pub is_incomplete: bool,

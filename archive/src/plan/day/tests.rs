@@ -1,4 +1,5 @@
 use super::*;
+use crate::key::BlockId;
 use crate::rule::BlockEntry;
 use crate::rule::Listing;
 use crate::rule::day::tests::day_block;
@@ -79,6 +80,15 @@ fn hour_is_never_merged_from_a_day_block_and_other_pieces() {
     let mut listing = day(vec![block(1, 1..2), block(2, 2..3)], &[]);
     listing.blocks.push(day_block(9, &[(1, &[1])]));
     assert_eq!(merged(&listing, 100), 2);
+}
+
+#[test]
+fn torn_day_block_is_deleted_and_the_day_is_merged() {
+    let mut listing = day(vec![block(1, 0..3)], &[]);
+    listing.torn.push(BlockId("7".to_owned()));
+    let plan = plan_day(&listing, DAY, at(6), &Policy::default());
+    assert_eq!(plan.delete, listing.torn);
+    assert_eq!(merged(&listing, 6), 1);
 }
 
 #[test]
