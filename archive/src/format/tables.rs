@@ -346,6 +346,6 @@ pub fn write(table: Table, content: &Ordered, bases: Bases, writer: &mut Writer)
                 Column::I64(&values),
             ])
         }
-        Table::Spans => spans::write(content, bases, node, writer),
+        Table::Spans => spans::write(content, (bases.series, bases.windows), node, writer),
     }
 }

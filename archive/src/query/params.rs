@@ -103,6 +103,8 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "until",
             "all_services",
             "by",
+            "trace",
+            "span",
             "defaults",
             "max_nodes",
             "width",

@@ -1,6 +1,9 @@
 //! The first flame graph of a page: chosen by the server, and no larger than the page can draw.
 
 use crate::support::{CPU, WEB, World, cpu};
+use axum::body::Body;
+use axum::http::Request;
+use davy_profile::view;
 use serde_json::Value;
 
 async fn push(world: &World, service: &str, id: &str, raw: &[u8]) {
@@ -12,7 +15,11 @@ async fn push(world: &World, service: &str, id: &str, raw: &[u8]) {
 /// The meta data of a flame graph in the binary form.
 async fn meta(world: &World, rest: &str) -> Value {
     let path = format!("/api/v1/profiles/flamegraph?{}", world.range(rest));
-    let (status, bytes) = world.get_as("", &path).await;
+    let request = Request::get(path)
+        .header("accept", view::MEDIA_TYPE)
+        .body(Body::empty())
+        .expect("a request");
+    let (status, bytes) = world.call(request).await;
     assert_eq!(status, 200, "{}", String::from_utf8_lossy(&bytes));
     let length = u32::from_le_bytes(bytes[28..32].try_into().expect("4 bytes")) as usize;
     let start = bytes.len() - length.next_multiple_of(8);

@@ -249,15 +249,13 @@ fn serve(
         assert_eq!(head[0], "POST /push.v1.PusherService/Push HTTP/1.1");
         assert_eq!(header("content-type").as_deref(), Some("application/proto"));
         // An empty push only asks to hurry, over a connection of its own.
-        if !has_pushed && !body.is_empty() {
+        let is_push = !body.is_empty();
+        if !has_pushed && is_push {
             has_pushed = true;
             connections.fetch_add(1, Ordering::SeqCst);
         }
-        let (status, headers) = answers
-            .lock()
-            .expect("no panic")
-            .pop_front()
-            .unwrap_or((200, ""));
+        let answer = is_push.then(|| answers.lock().expect("no panic").pop_front());
+        let (status, headers) = answer.flatten().unwrap_or((200, ""));
         let encoding = header("content-encoding");
         let body = match encoding.as_deref() {
             Some("zstd") => zstd::stream::decode_all(&body[..]).expect("zstd"),

@@ -2,25 +2,25 @@
 
 use super::local::local;
 use super::read::local_nodes;
-use super::{Bases, Dictionary, SeriesTable, Values, WindowTable};
+use super::{Dictionary, SeriesTable, Values, WindowTable};
 use crate::error::{Error, Result};
 use crate::format::columns::{Column, Group, Writer};
 use crate::format::order::Ordered;
 use crate::format::spans::SpanRow;
 use crate::spans::{Only, SpanLink};
 
-/// Writes a row group.
+/// Writes a row group; `series` and `windows` are added to the numbers of those.
 pub(super) fn write(
     content: &Ordered,
-    bases: Bases,
+    (series, windows): (i32, i32),
     node: impl Fn(u32) -> i32,
     writer: &mut Writer,
 ) -> Result<()> {
     let rows = &content.spans;
     let number = |of: &dyn Fn(&SpanRow) -> i32| -> Vec<i32> { rows.iter().map(of).collect() };
-    let series = number(&|row| bases.series + row.series as i32);
+    let series = number(&|row| series + row.series as i32);
     let nodes = number(&|row| node(row.node));
-    let windows = number(&|row| bases.windows + row.window as i32);
+    let windows = number(&|row| windows + row.window as i32);
     let values: Vec<i64> = rows.iter().map(|row| row.value).collect();
     let times: Vec<i64> = rows.iter().map(|row| row.time_nanos).collect();
     let traces = texts(rows, |link| link.trace, |id| format!("{id:032x}"));

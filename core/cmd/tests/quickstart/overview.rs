@@ -85,7 +85,7 @@ fn overview_has_the_fields_of_its_schema_on_both_listeners_and_rules_are_reloade
     running.until("the new rules", || {
         running
             .log()
-            .contains("rules of retention are in effect")
+            .contains("limits, rules and scraped targets are in effect")
             .then_some(())
     });
 }

@@ -65,6 +65,8 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 UNTIL,
                 ALL_SERVICES,
                 BY,
+                TRACE,
+                SPAN,
                 DEFAULTS,
                 MAX_NODES,
                 WIDTH,
