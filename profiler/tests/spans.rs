@@ -100,11 +100,17 @@ fn samples_of_a_request_carry_its_trace() {
     let address = listener.local_addr().expect("bound");
     runtime.spawn(async move { axum::serve(listener, router).await });
     // Names are known, and the threads are sampled, after the first requests.
-    call(address, "parse", TRACES[1].1);
+    for _ in 0..2 {
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| call(address, "parse", TRACES[1].1));
+            }
+        });
+    }
     let handle = profiler.handle();
     std::thread::scope(|scope| {
         let collected = scope.spawn(move || {
-            let span = Duration::from_secs(2);
+            let span = Duration::from_secs(5);
             handle.cpu_profile(span, &davy_profiler::Filter::default())
         });
         let spans = TRACES.map(|(path, trace)| {

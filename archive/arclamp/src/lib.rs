@@ -9,10 +9,12 @@ mod line;
 mod metrics;
 mod push;
 mod settings;
+mod settings_error;
 mod stream;
 mod tls;
 
 pub use channel::Channel;
-pub use settings::{Note, RedisSettings, SettingsError, Yaml};
+pub use settings::{Note, RedisSettings, Yaml};
+pub use settings_error::SettingsError;
 pub use stream::{HOLD, Lease, Notify, Stream, StreamOptions};
 pub use tls::TlsFiles;

@@ -1,5 +1,6 @@
 //! What to listen to: an address of Redis, and the settings of Arc Lamp's own `arclamp-log.yaml`.
 
+use crate::settings_error::SettingsError;
 use crate::tls::TlsFiles;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -9,17 +10,6 @@ use redis::{
 use serde_json::{Map, Value};
 use std::fmt;
 use std::net::SocketAddr;
-
-/// A setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SettingsError(String);
-
-impl SettingsError {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
 
 /// A setting of `arclamp-log.yaml` that has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +51,7 @@ impl RedisSettings {
         let invalid = |reason: &str| {
             // Without the password.
             let shown = url.rsplit_once('@').map_or(url, |(_, host)| host);
-            SettingsError(format!(
+            SettingsError::new(format!(
                 "invalid Redis URL {shown:?}: {reason}; expected redis://HOST:PORT, for example redis://127.0.0.1:6379"
             ))
         };
@@ -90,7 +80,7 @@ impl RedisSettings {
         let sentinels = sentinels.iter().map(|text| {
             let (host, port) = text.rsplit_once(':').unwrap_or((text, "26379"));
             let invalid = || {
-                SettingsError(format!(
+                SettingsError::new(format!(
                     "invalid Sentinel {text:?}: expected HOST:PORT, for example sentinel-1:26379"
                 ))
             };
@@ -220,7 +210,8 @@ const LOG: [(&str, &str); 4] = [
 impl Yaml {
     /// Reads the file. Every setting either works or is in the notes; an unknown one is an error.
     pub fn read(text: &str) -> Result<Self, SettingsError> {
-        let failed = |error: String| SettingsError(format!("invalid arclamp-log.yaml: {error}"));
+        let failed =
+            |error: String| SettingsError::new(format!("invalid arclamp-log.yaml: {error}"));
         let value: Value =
             serde_saphyr::from_str(text).map_err(|error| failed(error.to_string()))?;
         let mut notes = Vec::new();

@@ -18,14 +18,13 @@ use crate::push::{Pusher, Target};
 use crate::settings::RedisSettings;
 use connection::{Connection, Lost};
 use coverage::Coverage;
+pub use coverage::HOLD;
 use davy_base::{Clock, Random};
 use futures_util::future::BoxFuture;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long the lease lasts after it was taken or kept.
-pub const HOLD: Duration = Duration::from_secs(3);
 /// Time between two attempts to take or keep it.
 const KEEP: Duration = Duration::from_millis(500);
 /// The shortest and the longest pause before Redis is tried again.

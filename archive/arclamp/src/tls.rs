@@ -1,6 +1,6 @@
 //! TLS to Redis.
 
-use crate::settings::SettingsError;
+use crate::settings_error::SettingsError;
 use redis::{ClientTlsConfig, TlsCertificates};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

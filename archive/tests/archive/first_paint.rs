@@ -48,9 +48,9 @@ async fn defaults_are_the_own_service_cpu_time_and_members() {
     );
     // What is named is kept.
     let selector = "selector=%7Bservice_name%3D%22aardvark%22%7D";
-    let named = meta(&world, &format!("defaults=true&{selector}&by=region")).await;
+    let named = meta(&world, &format!("defaults=true&{selector}&by=service_name")).await;
     assert_eq!(named["selector"], "{service_name=\"aardvark\"}");
-    assert_eq!(named["by"][0], "region");
+    assert_eq!(named["by"][0], "service_name");
     assert_eq!(named["windows"], 1);
     let (status, body) = world.get_as("", "/api/v1/profiles/flamegraph").await;
     assert_eq!(status, 400, "{}", String::from_utf8_lossy(&body));

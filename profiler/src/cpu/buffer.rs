@@ -158,7 +158,8 @@ fn take_at(index: usize) -> Option<(HeldBuffer, Writer<'static>)> {
     Some((held, writer))
 }
 
-#[cold]
+/// Not marked as cold, because the functions that it calls would not be inlined then, and may be shared with other crates:
+/// calls of those go through a pointer.
 #[inline(never)]
 fn take_any(preferred: usize) -> Option<(HeldBuffer, Writer<'static>)> {
     let count = COUNT.load(Ordering::Acquire);

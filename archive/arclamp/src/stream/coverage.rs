@@ -3,13 +3,14 @@
 //! The lease ends by the clock of the database, and another process can take it then, whether this one can reach the
 //! database or not. So this process stops counting before that, by its own monotonic clock.
 
-use super::HOLD;
 use crate::metrics::Metrics;
 use davy_base::Clock;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// How long the lease lasts after it was taken or kept.
+pub const HOLD: Duration = Duration::from_secs(3);
 /// How long before the end of the lease counting stops. Clocks that run at slightly different rates differ by less.
 const MARGIN: Duration = Duration::from_millis(200);
 
