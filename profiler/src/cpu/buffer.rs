@@ -158,15 +158,21 @@ fn take_at(index: usize) -> Option<(HeldBuffer, Writer<'static>)> {
     Some((held, writer))
 }
 
-/// Not marked as cold, because the functions that it calls would not be inlined then, and may be shared with other crates:
-/// calls of those go through a pointer.
+/// Apart from the loop of [`take_any`], which would keep the addresses of functions of other crates in registers: the audit
+/// of the signal handler does not know what is called then.
+#[inline(never)]
+fn take_apart(index: usize) -> Option<(HeldBuffer, Writer<'static>)> {
+    take_at(index)
+}
+
+#[cold]
 #[inline(never)]
 fn take_any(preferred: usize) -> Option<(HeldBuffer, Writer<'static>)> {
     let count = COUNT.load(Ordering::Acquire);
     // A loop without iterators: their functions may be shared with other crates, and then calls go through a pointer.
     let mut step = 1;
     while step < count {
-        if let Some(taken) = take_at((preferred + step) % count) {
+        if let Some(taken) = take_apart((preferred + step) % count) {
             return Some(taken);
         }
         step += 1;
