@@ -177,7 +177,7 @@ mod tests {
     use crate::channel::Channel;
     use std::collections::{BTreeMap, BTreeSet};
 
-    /// The stacks of a profile with their sums. No node of it is there twice.
+    /// The stacks of a profile with their sums. Each node occurs once.
     fn stacks(profile: &Profile) -> BTreeMap<String, i64> {
         let nodes = 1..profile.stacks.len() as u32;
         let nodes = nodes.map(|node| {
