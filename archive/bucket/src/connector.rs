@@ -21,17 +21,30 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client that trusts the certificate authorities of the system, or only those of `ca_file`.
 pub(crate) fn client(ca_file: Option<&Path>) -> Result<HttpClient, SettingsError> {
-    let failed = |reason: String| SettingsError(format!("cannot configure TLS: {reason}"));
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(ca_file)?)
+    let client = private_client("bucket.ca_file", ca_file)?;
+    Ok(HttpClient::new(Recorded(client)))
+}
+
+/// A client whose requests may carry credentials: it follows no redirects. It trusts the certificate authorities of the
+/// system, or only those of `ca_file`, which the setting `setting` names.
+///
+/// # Errors
+///
+/// If the file cannot be read or has no certificate, or TLS cannot be configured.
+pub fn private_client(
+    setting: &str,
+    ca_file: Option<&Path>,
+) -> Result<reqwest::Client, SettingsError> {
+    let failed = |error: reqwest::Error| SettingsError(format!("cannot configure TLS: {error}"));
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(ca_file.map(|file| (setting, file)))?)
         .user_agent(concat!("davy/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         // A redirected request would carry its token to another host.
         .redirect(reqwest::redirect::Policy::none())
         .pool_idle_timeout(Duration::from_mins(1))
         .build()
-        .map_err(|error| failed(error.to_string()))?;
-    Ok(HttpClient::new(Recorded(client)))
+        .map_err(failed)
 }
 
 /// A client of other servers than object stores, which trusts the certificate authorities of the system. It follows a few
@@ -51,22 +64,20 @@ pub fn web_client() -> Result<reqwest::Client, SettingsError> {
         .map_err(failed)
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, SettingsError> {
+/// `ca_file` is the name of its setting and the file.
+fn tls(ca_file: Option<(&str, &Path)>) -> Result<ClientConfig, SettingsError> {
     let failed = |reason: String| SettingsError(format!("cannot configure TLS: {reason}"));
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.to_string()))?;
-    let Some(file) = ca_file else {
+    let Some((setting, file)) = ca_file else {
         let verified = builder
             .with_platform_verifier()
             .map_err(|error| failed(error.to_string()))?;
         return Ok(verified.with_no_client_auth());
     };
     let refused = |reason: String| {
-        SettingsError(format!(
-            "cannot use bucket.ca_file {}: {reason}",
-            file.display()
-        ))
+        SettingsError(format!("cannot use {setting} {}: {reason}", file.display()))
     };
     let pem = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
     let mut roots = RootCertStore::empty();

@@ -17,7 +17,7 @@ mod url;
 
 pub use client::upload::Upload;
 pub use client::{Client, ClientOptions};
-pub use connector::web_client;
+pub use connector::{private_client, web_client};
 pub use disk::DiskCache;
 pub use fault::{Fault, FaultKind};
 pub use health::{Failing, Health};

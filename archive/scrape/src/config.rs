@@ -1,5 +1,6 @@
 //! The file that names what is scraped.
 
+use crate::kubernetes::Kubernetes;
 use crate::relabel::{RULES, Relabel};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -106,6 +107,9 @@ pub(crate) struct Job {
     /// URLs of Prometheus's HTTP service discovery.
     #[serde(default)]
     pub(crate) http: Vec<String>,
+    /// The pods of a cluster.
+    #[serde(default)]
+    pub(crate) kubernetes: Option<Kubernetes>,
     /// Change the labels of targets, or drop them.
     #[serde(default)]
     pub(crate) relabel_configs: Vec<Relabel>,
@@ -172,10 +176,21 @@ impl ScrapeConfig {
                 && job.files.is_empty()
                 && job.dns.is_empty()
                 && job.http.is_empty()
+                && job.kubernetes.is_none()
             {
                 return wrong(format!(
-                    "job {name} has no targets; set targets, files, dns or http"
+                    "job {name} has no targets; set targets, files, dns, http or kubernetes"
                 ));
+            }
+            if let Some(kubernetes) = &job.kubernetes {
+                if let Err(fault) = kubernetes.check() {
+                    return wrong(format!("job {name}: {fault}"));
+                }
+                if job.relabel_configs.is_empty() {
+                    return wrong(format!(
+                        "job {name}: kubernetes finds every port of every pod; add relabel_configs that keep those to scrape"
+                    ));
+                }
             }
             if let Some(wrong_name) = job.dns.iter().find(|of| {
                 of.rsplit_once(':')
@@ -267,8 +282,20 @@ mod tests {
         };
         check("jobs: [{job: a}]", "has no targets");
         check(
-            "jobs: [{job: a, kubernetes: x, targets: ['b:1']}]",
-            "kubernetes",
+            "jobs: [{job: a, consul: x, targets: ['b:1']}]",
+            "unknown field `consul`",
+        );
+        check(
+            "jobs: [{job: a, kubernetes: {namespace: x}}]",
+            "unknown field `namespace`",
+        );
+        check(
+            "jobs: [{job: a, kubernetes: {}}]",
+            "add relabel_configs that keep those to scrape",
+        );
+        check(
+            "jobs: [{job: a, kubernetes: {api: 'cluster:6443'}}]",
+            "invalid kubernetes.api \"cluster:6443\"; expected https://HOST:PORT",
         );
         check(
             "jobs: [{job: a, interval: 1s, targets: ['b:1']}]",

@@ -1,27 +1,20 @@
-//! Finds targets: static ones, those of files, of DNS names, and of Prometheus's HTTP service discovery.
+//! Finds targets: static ones, those of files, of DNS names, of Prometheus's HTTP service discovery, and pods.
 
 use crate::config::{Job, ScrapeConfig};
+use crate::kubernetes;
+use crate::source::{Group, TIMEOUT, body};
 use crate::target::{Target, Unfit};
 use davy_base::Clock;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 /// Maximum number of targets.
 pub(crate) const TARGETS: usize = 2_000;
+/// What is noted of ignored targets, beside the notes of sources.
+const TARGETS_NOTE: &str = "targets";
 /// Maximum size of a file or a response, in bytes.
 const BYTES: usize = 4 << 20;
-/// Time limit of a look-up.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Targets with common labels, as Prometheus writes them.
-#[derive(Clone, Debug, Deserialize)]
-struct Group {
-    targets: Vec<String>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-}
 
 /// What was found last by each source, which counts while the source cannot be read.
 #[derive(Default)]
@@ -32,6 +25,16 @@ pub(crate) struct Discovery {
 }
 
 impl Discovery {
+    /// Number of sources that could not be read the last time.
+    pub(crate) fn failing(&self) -> usize {
+        self.failing.keys().filter(|of| *of != TARGETS_NOTE).count()
+    }
+
+    /// Forgets which sources failed: those of another configuration may not be read again.
+    pub(crate) fn forget_failures(&mut self) {
+        self.failing.clear();
+    }
+
     /// The targets of all jobs, by key.
     pub(crate) async fn targets(
         &mut self,
@@ -60,7 +63,7 @@ impl Discovery {
                 "{ignored} targets ignored: invalid address or label, or more than {TARGETS}"
             )),
         };
-        self.note("targets".to_owned(), note);
+        self.note(TARGETS_NOTE.to_owned(), note);
         targets
     }
 
@@ -82,6 +85,10 @@ impl Discovery {
             let found = clock.timeout(TIMEOUT, get(client, url)).await;
             let found = found.unwrap_or_else(|_| Err(format!("no response for {TIMEOUT:?}")));
             all.extend(self.note(url.clone(), found));
+        }
+        if let Some(cluster) = &job.kubernetes {
+            let found = kubernetes::pods(cluster, clock).await;
+            all.extend(self.note(format!("kubernetes of job {}", job.name), found));
         }
         all
     }
@@ -144,13 +151,7 @@ async fn get(client: &reqwest::Client, url: &str) -> Result<Vec<Group>, String> 
     if !response.status().is_success() {
         return Err(format!("the server responded with {}", response.status()));
     }
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|error| error.to_string())? {
-        body.extend_from_slice(&part);
-        if body.len() > BYTES {
-            return Err(format!("more than {BYTES} bytes, the limit"));
-        }
-    }
+    let body = body(&mut response, BYTES).await?;
     let text = String::from_utf8(body).map_err(|_| "the response is not UTF-8".to_owned())?;
     parse(&text)
 }

@@ -3,12 +3,14 @@
 mod config;
 mod delta;
 mod discovery;
+mod kubernetes;
 mod metrics;
 mod push;
 mod relabel;
 mod scrape;
 mod scraper;
 mod slot;
+mod source;
 mod target;
 
 pub use config::{ConfigError, ScrapeConfig};

@@ -7,6 +7,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 pub(crate) struct Metrics {
     pub(crate) bytes: IntCounter,
     pub(crate) scrapers: IntGauge,
+    pub(crate) sources_failing: IntGauge,
     pub(crate) targets: IntGaugeVec,
     pub(crate) up: IntGaugeVec,
     pub(crate) scrapes: IntCounterVec,
@@ -19,16 +20,15 @@ impl Metrics {
             let entry = entry(name)?;
             register(registry, IntGaugeVec::new(entry.opts(), entry.labels)?)
         };
+        let gauge = |name| register(registry, IntGauge::with_opts(entry(name)?.opts())?);
         let scrapes = entry("scrapes_total")?;
         Ok(Self {
             bytes: register(
                 registry,
                 IntCounter::with_opts(entry("scrape_bytes_total")?.opts())?,
             )?,
-            scrapers: register(
-                registry,
-                IntGauge::with_opts(entry("scrape_scrapers")?.opts())?,
-            )?,
+            scrapers: gauge("scrape_scrapers")?,
+            sources_failing: gauge("scrape_sources_failing")?,
             targets: gauges("scrape_targets")?,
             up: gauges("scrape_up")?,
             scrapes: register(

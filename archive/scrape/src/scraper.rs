@@ -122,6 +122,10 @@ impl Scraper {
         loop {
             if clock.monotonic() >= due {
                 let targets = discovery.targets(&config, &tools.client, clock).await;
+                tools
+                    .metrics
+                    .sources_failing
+                    .set(discovery.failing() as i64);
                 self.replace(&mut owned, targets, clock.now());
                 due = clock.monotonic() + DISCOVERY;
             }
@@ -171,6 +175,7 @@ impl Scraper {
                 () = clock.sleep(pause) => {}
                 Ok(()) = changes.changed() => {
                     config = Arc::clone(&changes.borrow_and_update());
+                    discovery.forget_failures();
                     due = Duration::ZERO;
                 }
             }

@@ -409,6 +409,11 @@ pub const METRICS: &[MetricEntry] = &[
         "Scrapers that share the targets.",
     ),
     gauge(
+        "davy_archive_scrape_sources_failing",
+        &[],
+        "Sources of targets (files, DNS names, URLs, clusters) that this process cannot read; the log says why.",
+    ),
+    gauge(
         "davy_archive_scrape_targets",
         &["state"],
         "Targets that were discovered (all), and those that this process scrapes (own), by state.",

@@ -3,7 +3,7 @@
 use crate::http;
 use crate::running::{Running, Sandbox};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -78,6 +78,77 @@ fn panels_have_titles_descriptions_places_and_provisioned_data_sources() {
                     .lines()
                     .any(|line| line.trim() == format!("uid: {uid}"));
                 assert!(is_provisioned, "{context}: {uid}");
+            }
+        }
+    }
+}
+
+/// Labels by metric, of the generated reference.
+fn reference() -> BTreeMap<String, BTreeSet<String>> {
+    let text = include_str!("../../../../ops/docs/metrics.md");
+    let rows = text.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `davy_")?.split(" | ");
+        let name = format!("davy_{}", cells.next()?.trim_end_matches('`'));
+        let labels = cells.nth(1)?.split(',');
+        let labels = labels.map(|label| label.trim().trim_matches('`').to_owned());
+        Some((name, labels.chain(["process".to_owned()]).collect()))
+    });
+    rows.collect()
+}
+
+/// The metrics of an expression, each with the labels that it selects by, and the labels that it groups by.
+fn names(expression: &str) -> (Vec<(&str, Vec<&str>)>, Vec<&str>) {
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let metrics = expression.match_indices("davy_").map(|(at, _)| {
+        let text = &expression[at..];
+        let (name, rest) = text.split_at(text.find(|of| !is_name(of)).unwrap_or(text.len()));
+        let selector = rest
+            .strip_prefix('{')
+            .and_then(|rest| rest.split('}').next());
+        let labels = selector.unwrap_or("").split(',');
+        let labels = labels.filter_map(|of| of.split(['=', '!']).next());
+        (name, labels.filter(|of| !of.is_empty()).collect())
+    });
+    let groups = expression.split("by (").skip(1).flat_map(|rest| {
+        let labels = rest.split(')').next().unwrap_or("");
+        labels.split(',').map(str::trim)
+    });
+    (metrics.collect(), groups.collect())
+}
+
+/// An expression that ends in `or vector(0)` has data even if its metric does not exist.
+#[test]
+fn expressions_use_metrics_and_labels_of_the_reference() {
+    let reference = reference();
+    for (name, dashboard) in dashboards() {
+        for panel in list(&dashboard["panels"]) {
+            for target in list(&panel["targets"]) {
+                let Some(expression) = target["expr"].as_str() else {
+                    continue;
+                };
+                let (metrics, groups) = names(expression);
+                let mut of_all = BTreeSet::from(["le", "process"].map(str::to_owned));
+                for (metric, labels) in metrics {
+                    let parts = ["_bucket", "_sum", "_count"].into_iter();
+                    let mut whole = parts.filter_map(|part| metric.strip_suffix(part));
+                    let known = reference
+                        .get(metric)
+                        .or_else(|| whole.find_map(|name| reference.get(name)));
+                    let known = known.unwrap_or_else(|| panic!("{name}: no metric {metric}"));
+                    for label in labels {
+                        assert!(
+                            known.contains(label),
+                            "{name}: {metric} has no label {label}"
+                        );
+                    }
+                    of_all.extend(known.iter().cloned());
+                }
+                for label in groups {
+                    assert!(
+                        of_all.contains(label),
+                        "{name}: no label {label}: {expression}"
+                    );
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Scrapes a real Go program.
 
+mod kubernetes;
+
 use axum::Router;
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Clock, Random};
@@ -243,6 +245,20 @@ async fn target() -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
     (address, seen)
 }
 
+/// Waits until a path was asked for.
+async fn asked(seen: &std::sync::Mutex<Vec<String>>, path: &str) {
+    let clock = Clock::system();
+    let is_there = || seen.lock().expect("no panic").iter().any(|of| of == path);
+    let asked = clock.timeout(Duration::from_secs(30), async {
+        while !is_there() {
+            clock.sleep(Duration::from_millis(20)).await;
+        }
+    });
+    asked
+        .await
+        .unwrap_or_else(|_| panic!("{path} was not asked for"));
+}
+
 #[tokio::test]
 async fn replaced_file_decides_what_is_scraped_from_then_on() {
     let (url, _archive) = archiver().await;
@@ -257,18 +273,6 @@ async fn replaced_file_decides_what_is_scraped_from_then_on() {
     };
     let scraper = scraper(&url, of(&first, ""), &registry);
     tokio::spawn(scraper.clone().run(CancellationToken::new()));
-    let clock = Clock::system();
-    let asked = async |seen: &std::sync::Mutex<Vec<String>>, path: &str| {
-        let is_there = || seen.lock().expect("no panic").iter().any(|of| of == path);
-        let asked = clock.timeout(Duration::from_secs(30), async {
-            while !is_there() {
-                clock.sleep(Duration::from_millis(20)).await;
-            }
-        });
-        asked
-            .await
-            .unwrap_or_else(|_| panic!("{path} was not asked for"));
-    };
     asked(&of_first, "/debug/pprof/heap").await;
     assert!(of_second.lock().expect("no panic").is_empty());
     let path = "{target_label: __profile_path__, replacement: /internal}";
