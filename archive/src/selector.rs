@@ -180,6 +180,12 @@ impl Selector {
         self.matchers.is_empty() && self.only.is_all()
     }
 
+    /// Whether it selects one service by its name.
+    pub fn names_service(&self) -> bool {
+        let is_name = |of: &(String, Matcher)| of.0 == SERVICE && matches!(of.1, Matcher::Equal(_));
+        self.matchers.iter().any(is_name)
+    }
+
     /// Names of the labels that its matchers test.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.matchers.iter().map(|(name, _)| name.as_str())

@@ -17,6 +17,7 @@ import { commonMembers, fixtureMembers } from './members.mjs';
 import { fixtureLayout } from './layout.mjs';
 import { commonTrips } from './roundtrips.mjs';
 import { onlyServer } from './svg.mjs';
+import { fixtureTraces } from './traces.mjs';
 import { fixtureViews } from './views.mjs';
 import { fixtureHeat } from './heat.mjs';
 import { fixtureSides } from './sides.mjs';
@@ -31,7 +32,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonIncident, ...commonMembers, ...commonArchive, ...commonFleet, ...commonTrips];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixturePrint] : [...both, ...onlyServer];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureTraces, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixturePrint] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

@@ -7,7 +7,6 @@ use crate::target::{Target, Unfit};
 use davy_base::Clock;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 /// Maximum number of targets.
 pub(crate) const TARGETS: usize = 2_000;

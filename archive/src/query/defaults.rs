@@ -33,6 +33,11 @@ pub(super) async fn complete(query: &Query, mut ask: Ask) -> Result<Ask> {
         let chosen = TYPES.iter().find_map(preferred).or(types.first());
         ask.kind = TypeFilter::parse(chosen.map_or(TYPE_OF_NONE, String::as_str));
     }
+    // A trace crosses services.
+    let is_of_a_trace = ask.selector.only().is_of_spans();
+    if ask.by.is_empty() && is_of_a_trace && !ask.selector.names_service() {
+        ask.by.push(SERVICE.to_owned());
+    }
     if ask.by.is_empty() {
         let (names, _) = list(query, &ask, Wanted::Names).await?;
         ask.by.extend(names.get(MEMBER).cloned());

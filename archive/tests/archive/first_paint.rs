@@ -57,6 +57,30 @@ async fn defaults_are_the_own_service_cpu_time_and_members() {
 }
 
 #[tokio::test]
+async fn default_label_of_a_trace_without_a_service_is_the_service() {
+    let world = World::new();
+    let labels: &[(&str, &str)] = &[
+        ("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("member", "api"),
+    ];
+    let raw = cpu(&world.clock, &[(&["main", "poll"], 10, labels)]);
+    push(&world, "shop", "1", &raw).await;
+    push(&world, "davy", "2", &raw).await;
+    let trace = "trace_id%3D%224bf92f3577b34da6a3ce929d0e0e4736%22";
+    let both = meta(&world, &format!("defaults=true&selector=%7B{trace}%7D")).await;
+    assert_eq!(
+        (&both["by"][0], &both["windows"]),
+        (&"service_name".into(), &2.into())
+    );
+    let selector = format!("selector=%7Bservice_name%3D%22shop%22,{trace}%7D");
+    let one = meta(&world, &format!("defaults=true&{selector}")).await;
+    assert_eq!(
+        (&one["by"][0], &one["windows"]),
+        (&"member".into(), &1.into())
+    );
+}
+
+#[tokio::test]
 async fn range_without_profiles_has_no_default_service() {
     let world = World::new();
     let none = meta(&world, "defaults=true").await;

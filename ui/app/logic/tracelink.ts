@@ -15,3 +15,6 @@ export function traceMatchers(query: URLSearchParams, matchers: Matcher[]): Matc
     return valid.test(value) && !known ? [{ name, op: '=' as const, value: value.toLowerCase() }] : [];
   });
 }
+
+/** The matchers that name a trace or a span; they belong to no service. */
+export const ofSpans = (matchers: Matcher[]): Matcher[] => matchers.filter((m) => m.op === '=' && IDS.some(({ name }) => name === m.name));

@@ -9,6 +9,7 @@ import { effectiveRange } from '../logic/effective';
 import type { Span } from '../logic/range';
 import { SERVICE, formatSelector, parseSelector, serviceOf, withService } from '../logic/selector';
 import { insteadOf } from '../logic/profiletypes';
+import { ofSpans } from '../logic/tracelink';
 import { filtersOf, shapesOf } from '../logic/transforms';
 import { withVisibleNames } from '../logic/top';
 import { TreeWorker } from '../worker/client';
@@ -105,6 +106,9 @@ effect(() => {
   if (at !== null && (service.value !== at.service || state.value.type === at.type)) replacedType.value = null;
 });
 
+/** Whether the selector names a trace or a span and no service: a trace crosses services, which are then told apart. */
+const isOfTrace = computed(() => service.value === null && ofSpans(state.value.matchers).length > 0);
+
 /** The grouping that the server has chosen for a service. */
 const chosen = signal<{ of: string | null; by: string[] } | null>(null);
 
@@ -112,6 +116,7 @@ const chosen = signal<{ of: string | null; by: string[] } | null>(null);
 export const grouping = computed<string[] | null>(() => {
   if (state.value.by !== null) return state.value.by;
   if (chosen.value !== null && chosen.value.of === service.value) return chosen.value.by;
+  if (isOfTrace.value) return [SERVICE];
   if (service.value === null && state.value.matchers.length > 0) return [];
   // The server chooses, with the flame graph.
   if (!hasFailed.value) return null;
@@ -130,7 +135,7 @@ export const colouring = computed<ColourBy>(() => {
 export const matchingResource = resource(
   () =>
     keyOf(
-      wholeMinutes.value && service.value === null && state.value.matchers.length > 0
+      wholeMinutes.value && service.value === null && state.value.matchers.length > 0 && !isOfTrace.value
         ? { name: SERVICE, ...wholeMinutes.value, selector: selector.value }
         : null,
     ),
@@ -142,7 +147,7 @@ export const matchingServices = computed<string[] | null>(() => {
 });
 
 // Profiles of several services are not merged: the user chooses one of them first.
-const oneService = computed(() => service.value !== null || (matchingServices.value !== null && matchingServices.value.length <= 1));
+const oneService = computed(() => service.value !== null || isOfTrace.value || (matchingServices.value !== null && matchingServices.value.length <= 1));
 export const ready = computed(() => local.value === null && state.value.type !== '' && state.value.matchers.length > 0 && oneService.value);
 export const by = computed(() => grouping.value?.join(',') ?? null);
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { formatSelector } from '../logic/selector';
+import { ofSpans } from '../logic/tracelink';
 import { fromUrl, toUrl } from '../logic/urlstate';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -16,4 +17,11 @@ test('a link from a trace selects its samples', () => {
   // The selector decides, and what is not an id is ignored.
   expect(shown(`?selector={trace_id="a1"}&trace=${TRACE}`)).toBe('{trace_id="a1"}');
   expect(shown('?trace=x&span=00f067aa0ba902b700')).toBe('{}');
+});
+
+test('matchers that name a trace or a span are told from others', () => {
+  const check = (selector: string, expected: string): void => expect(formatSelector(ofSpans(fromUrl(`?selector=${encodeURIComponent(selector)}`, '').matchers))).toBe(expected);
+  check(`{trace_id="${TRACE}"}`, `{trace_id="${TRACE}"}`);
+  check('{service_name="web",span_id="b7",op="x"}', '{span_id="b7"}');
+  check(`{trace_id!="${TRACE}",service_name=~"web.*"}`, '{}');
 });

@@ -5,6 +5,7 @@ import { formatRange } from '../logic/format';
 import { parseInstant } from '../logic/instant';
 import { DEFAULT_RANGE, PRESETS, isChosen, rangeFromFields } from '../logic/range';
 import { filterable, withService } from '../logic/selector';
+import { ofSpans } from '../logic/tracelink';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
 import { FileBar } from './LocalFile';
@@ -51,7 +52,7 @@ function ServicePicker() {
     const range = isChosen(state.value.range) ? state.value.range : DEFAULT_RANGE;
     batch(() => {
       adaptType.value = true;
-      update({ matchers: withService(value), zoom: [], by: null, range });
+      update({ matchers: [...withService(value), ...ofSpans(state.peek().matchers)], zoom: [], by: null, range });
     });
   };
   return (

@@ -70,8 +70,11 @@ fn flame_graph(query: &str, now: i64) -> Option<String> {
             .find(|(of, _)| *of == name)
             .map(|(_, value)| *value)
     };
-    // The page translates its transforms, and opens captures, itself.
-    if value("t").is_some() || value("capture").is_some() {
+    // The page translates its transforms and links from traces, and opens captures, itself.
+    if ["t", "capture", "trace", "span"]
+        .iter()
+        .any(|name| value(name).is_some())
+    {
         return None;
     }
     let (kind, selector, by) = (value("type"), value("selector"), value("by"));
@@ -200,6 +203,8 @@ mod tests {
         for query in [
             "capture=01JD8Q2M5V0000000000000000",
             "t=f:poll",
+            "trace=4bf92f3577b34da6a3ce929d0e0e4736",
+            "span=00f067aa0ba902b7&type=cpu",
             "selector={member%3D%22api%22}",
             "from=yesterday",
             "from=1764331200",
