@@ -10,6 +10,7 @@ mod debug;
 mod debug_router;
 mod drain;
 mod engine;
+mod environment;
 mod error;
 mod fold;
 mod handle;
@@ -20,6 +21,8 @@ mod profiler;
 mod push;
 mod recorder;
 mod requests;
+#[cfg(feature = "main")]
+mod run;
 mod sample_kind;
 mod sampler;
 mod scaling;
@@ -59,6 +62,8 @@ pub use builder::Builder;
 #[cfg(native)]
 #[doc(hidden)]
 pub use cpu::Probe;
+#[cfg(feature = "main")]
+pub use davy_profiler_macros::main;
 pub use debug::DebugResponse;
 #[cfg(feature = "axum")]
 pub use debug_router::debug_router;
@@ -68,6 +73,9 @@ pub use handle::{Handle, PROFILE_SPAN_MAX};
 pub use profiler::Profiler;
 pub use push::{Compression, check_archiver};
 pub use requests::{RequestBucket, RequestCounts};
+#[cfg(feature = "main")]
+#[doc(hidden)]
+pub use run::run;
 pub use sampler::HZ_MAX;
 pub use stats::{Dropped, HeapStats, LiveBytes, LiveHeap, Stats};
 pub use symbolizer::serve_if_asked;

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-test-support", 0),
     ("davy-tidy", 0),
     ("davy-profile", 0),
+    ("davy-profiler-macros", 0),
     ("davy-ui", 0),
     ("davy-bucket", 1),
     ("davy-profiler", 1),

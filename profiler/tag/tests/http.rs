@@ -3,7 +3,7 @@
 mod work;
 
 use ::http::{Request, Response};
-use davy_tag::http::{Connection, TaggedBody, begin_request, service};
+use davy_tag::http::{Connection, TaggedBody, begin_request, serve, service};
 use davy_tag::{Origin, Tag, current, usage};
 use http_body::{Body, Frame};
 use hyper::service::{Service as _, service_fn};
@@ -122,6 +122,37 @@ fn connection_work_is_attributed_to_the_request_it_reads_or_answers() {
     check("served", "first", 36.0);
     // The poll that read nothing more counts for the last request.
     check("served", "second", 36.0 + 5.0);
+}
+
+#[test]
+fn served_connection_tags_its_requests_and_has_the_tag_of_its_caller_before_them() {
+    let requests = Tag::new("shop", "list");
+    let serve_one = || {
+        let echo = service_fn(async |_: Request<String>| {
+            Ok::<_, Infallible>(Response::new(Echo(Some(0))))
+        });
+        serve(
+            move |_: &Request<String>| requests,
+            echo,
+            async |service| {
+                let before = current();
+                let response = service.call(Request::new(String::new()));
+                let within = current();
+                let body = response.await.expect("infallible").into_body();
+                assert_eq!(frame(body).await, b"list");
+                (before, within)
+            },
+        )
+    };
+    let mut alone = pin!(serve_one());
+    let connection = Tag::new("http", "connection");
+    assert_eq!(poll(alone.as_mut()), Poll::Ready((connection, requests)));
+    let caller = Tag::new("shop", "accept");
+    let mut called = pin!({
+        let _guard = caller.enter();
+        serve_one()
+    });
+    assert_eq!(poll(called.as_mut()), Poll::Ready((caller, requests)));
 }
 
 #[test]

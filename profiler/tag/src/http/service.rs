@@ -1,6 +1,7 @@
 //! Services whose requests have tags.
 
-use super::{InFlight, TaggedBody, begin_request};
+use super::{Connection, InFlight, TaggedBody, begin_request};
+use crate::current::current;
 use crate::future::Tagged;
 use crate::table::Tag;
 use http::Response;
@@ -18,6 +19,28 @@ pub struct TaggedService<S, C> {
 /// Tags the requests of a service. `tag_of` returns the tag of a request.
 pub fn service<S, C>(tag_of: C, inner: S) -> TaggedService<S, C> {
     TaggedService { tag_of, inner }
+}
+
+/// Serves a connection: tags its requests, their responses and bodies, and the connection itself.
+///
+/// `connect` returns the future that serves the connection by the service that it gets. `tag_of` returns the tag of a
+/// request. Until the first request, the connection has the tag of the caller, or `connection` of the member `http`.
+///
+/// ```ignore
+/// davy_tag::http::serve(tag_of, service, |service| http1::Builder::new().serve_connection(io, service)).await
+/// ```
+pub fn serve<S, C, F: Future>(
+    tag_of: C,
+    inner: S,
+    connect: impl FnOnce(TaggedService<S, C>) -> F,
+) -> Connection<F> {
+    let caller = current();
+    let tag = if caller.is_untagged() {
+        Tag::new("http", "connection")
+    } else {
+        caller
+    };
+    Connection::new(tag, connect(service(tag_of, inner)))
 }
 
 /// The response of a [`TaggedService`].
