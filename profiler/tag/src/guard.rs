@@ -68,6 +68,7 @@ impl PollGuard {
     #[inline]
     pub(crate) fn enter_counted(tag: Tag) -> Self {
         if current::may_have_parked() {
+            parking::ends();
             parking::assign(tag);
         }
         let before = current::index_or_base();

@@ -172,6 +172,32 @@ fn parks_count_for_the_next_tagged_poll_and_untagged_tasks_do_not() {
 }
 
 #[test]
+fn short_work_of_the_executor_around_a_park_counts_for_the_next_tagged_poll() {
+    davy_tag::start_accounting();
+    let tag = Tag::new("parking", "around");
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime").block_on(async {
+        let (span, rounds, mut attributed) = (Duration::from_micros(10), 1_000, 0);
+        tag.wrap(tokio::task::yield_now()).await;
+        let before = cpu_of(tag);
+        for _ in 0..rounds {
+            burn(span);
+            davy_tag::thread_parks();
+            davy_tag::thread_unparks();
+            burn(span);
+            let origin = Origin::of_this_thread();
+            assert_eq!(origin.tag(), None);
+            tag.wrap(std::future::ready(())).await;
+            attributed += u32::from(origin.tag() == Some(tag));
+        }
+        // Work during which the thread was preempted is not short.
+        assert!(attributed > rounds / 2, "{attributed} samples");
+        let used = cpu_of(tag).saturating_sub(before);
+        assert!(used > span * rounds, "{used:?}");
+    });
+}
+
+#[test]
 fn finished_and_cancelled_futures_release_their_wakers() {
     struct Wakes;
     impl std::task::Wake for Wakes {

@@ -149,6 +149,22 @@ pub(crate) fn parks() {
     }
 }
 
+/// Makes the segment in progress of the calling thread a part of its parks and starts another one, if it is untagged and
+/// takes less than half of a long segment, which is too little for the polls of most tasks.
+pub(crate) fn include_in_parks() -> bool {
+    let Some(ledger) = LEDGER.with(Cell::get) else {
+        return false;
+    };
+    let long = ledger.long.load(Ordering::Relaxed);
+    let is_short = ledger.passed(ticks::now()) < long / 2;
+    if !is_short || ledger.tag.load(Ordering::Relaxed) != 0 {
+        return false;
+    }
+    ledger.set_current(PARKS, &ledger.parks);
+    ledger.charge(current::base());
+    true
+}
+
 /// Ends the segment of a park, if there is one.
 pub(crate) fn unparks() -> bool {
     let ledger = LEDGER.with(Cell::get);

@@ -87,6 +87,7 @@ struct Entered<'a> {
 
 impl<'a> Entered<'a> {
     fn enter(requests: &'a Arc<Requests>) -> Self {
+        parking::ends();
         let before = current::index_or_base();
         let last = requests.tag.load(Ordering::Relaxed);
         // Without a request in flight, the poll reads the next one. Until its tag is known, the last one is the
