@@ -95,6 +95,7 @@ fn jump_offset(word: u32) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use object::{Object as _, ObjectSection as _};
 
     /// Checks the last word.
     #[track_caller]
@@ -152,6 +153,38 @@ mod tests {
             &[0x1400_0003, mov_x8(64), SYSTEM_CALL],
             Some(Value::Constant(64)),
         );
+    }
+
+    /// The C library of this program; on other machines, that of the cross compiler.
+    fn libc() -> Option<std::path::PathBuf> {
+        if cfg!(not(target_arch = "aarch64")) {
+            let cross = std::path::Path::new("/usr/aarch64-linux-gnu/lib/libc.so.6");
+            return cross.exists().then(|| cross.to_owned());
+        }
+        let list = crate::loader::list();
+        let libc = list.iter().find(|module| module.name.contains("/libc.so"));
+        libc.map(|module| module.path.clone())
+    }
+
+    #[test]
+    fn nearly_all_system_calls_of_the_c_library_have_a_number() {
+        let Some(path) = libc() else {
+            return davy_test_support::skip(
+                "ops/dev/need aarch64 installs the C library for aarch64",
+            );
+        };
+        let bytes = std::fs::read(path).expect("readable");
+        let file = object::File::parse(&*bytes).expect("an ELF file");
+        let code = file.section_by_name(".text").expect("code");
+        let code = code.data().expect("code");
+        let calls = (0..code.len()).step_by(4);
+        let calls: Vec<Value> = calls.filter_map(|at| system_call(code, at)).collect();
+        let known = calls
+            .iter()
+            .filter(|call| matches!(call, Value::Constant(_)));
+        let (known, all) = (known.count(), calls.len());
+        println!("{known} of {all} system calls");
+        assert!(all > 300 && known * 100 >= all * 95, "{known} of {all}");
     }
 
     #[test]
