@@ -90,7 +90,7 @@ describe('local files', () => {
       [bytes(''), /it is empty/],
       [bytes('hello world'), /line 1 does not end in a number/],
       [bytes('{"a":'), /JSON is damaged or cut off/],
-      [bytes('{"a":1}'), /neither a speedscope file nor a Chrome CPU profile/],
+      [bytes('{"a":1}'), /neither a speedscope file, nor a Chrome CPU profile, nor a Firefox/],
       [cut.buffer.slice(cut.byteOffset, cut.byteOffset + cut.length - 12) as ArrayBuffer, /gzip data is damaged or cut off/],
       [pprof().slice(0, 40).buffer as ArrayBuffer, /cut off|not a pprof profile/],
       [Uint8Array.from([1, 2, 3, 0, 255, 255]).buffer as ArrayBuffer, /pprof/],

@@ -4,13 +4,14 @@ import { cutName } from '../logic/names';
 import { local } from '../state/explore';
 import { chooseKind, closeFile, fileProblem, openFile, opening } from '../state/localfile';
 
-const ACCEPT = '.pb,.gz,.pprof,.prof,.folded,.txt,.collapsed,.json,.cpuprofile,.speedscope';
+export const ACCEPT = '.pb,.gz,.pprof,.prof,.folded,.txt,.collapsed,.json,.cpuprofile,.speedscope,.jfr,.perf,.svg,.html';
+export const FORMATS = 'pprof, folded stacks, JFR, perf script, speedscope, Chrome .cpuprofile, Firefox profile or a flame graph as SVG';
 
 export function OpenButton() {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" id="open-file" title="Open a profile from this computer: pprof, folded stacks, speedscope, Chrome .cpuprofile. It is not uploaded." onClick={() => input.current?.click()}>Open file</button>
+      <button type="button" id="open-file" title={`Open a profile from this computer: ${FORMATS}. It is not uploaded.`} onClick={() => input.current?.click()}>Open file</button>
       <input
         ref={input}
         id="file"
@@ -78,7 +79,7 @@ export function DropTarget() {
   }, []);
   return (
     <>
-      {dragged.value && <p class="drop-here" role="status">Drop a profile to open it: pprof, folded stacks, speedscope or .cpuprofile. It is not uploaded.</p>}
+      {dragged.value && <p class="drop-here" role="status">Drop a profile to open it: {FORMATS}. It is not uploaded.</p>}
       {opening.value !== '' && <p class="notice info" role="status"><span>Opening {cutName(opening.value, 100)}…</span></p>}
       {fileProblem.value !== '' && (
         <p class="notice error" role="alert" id="file-problem"><span>{fileProblem.value}</span><button type="button" onClick={() => { fileProblem.value = ''; }}>Dismiss</button></p>
