@@ -4,6 +4,7 @@ import { launch } from './browser.mjs';
 import { commonArchive, fixtureArchive } from './archive.mjs';
 import { common } from './common.mjs';
 import { fixtureCompare } from './compare.mjs';
+import { fixtureCompareFiles } from './comparefiles.mjs';
 import { fixtureExplore } from './explore.mjs';
 import { fixtureEmpty } from './empty.mjs';
 import { onlyFixture } from './fixture.mjs';
@@ -32,7 +33,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonIncident, ...commonMembers, ...commonArchive, ...commonFleet, ...commonTrips];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureTraces, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixturePrint] : [...both, ...onlyServer];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureCompareFiles, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureTraces, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixturePrint] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

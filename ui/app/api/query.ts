@@ -24,6 +24,9 @@ export interface Query {
   ignore?: string;
   hide?: string;
   against?: string;
+  /** The function whose merged callers or callees are wanted. */
+  function?: string;
+  side?: 'callers' | 'callees';
   /** The names of frames from the root, whose subtree is wanted. */
   path?: string[];
 }

@@ -34,6 +34,21 @@ export interface Meta {
   aggregation: Aggregation | null;
   /** What the aggregation was inferred from, in the server's words; empty if unknown. */
   aggregationSource: string;
+  /** The function whose callers or callees the tree has; the root stands for it. */
+  function?: About;
+}
+
+/** What is known about a function of the whole profile. */
+export interface About {
+  name: string;
+  file: string;
+  line: number;
+  total: number;
+  self: number;
+  /** The number of call paths that end in it. */
+  paths: number;
+  /** The total by group, largest first; empty without groups. */
+  groups: { name: string; value: number }[];
 }
 
 /** How the windows of a range are combined: averaged for levels such as live heap, added up otherwise. */
@@ -232,5 +247,17 @@ function readMeta(bytes: Uint8Array): Meta {
     windows: number(raw.windows),
     aggregation: aggregationOf(raw.aggregation),
     aggregationSource: text(raw.aggregation_source),
+    ...(typeof raw.function === 'object' && raw.function !== null ? { function: readAbout(raw.function as Record<string, unknown>) } : {}),
+  };
+}
+
+function readAbout(raw: Record<string, unknown>): About {
+  const text = (x: unknown): string => (typeof x === 'string' ? x : '');
+  const number = (x: unknown): number => (typeof x === 'number' ? x : 0);
+  const groups = Array.isArray(raw['groups']) ? (raw['groups'] as Record<string, unknown>[]) : [];
+  return {
+    name: visible(text(raw['name'])), file: text(raw['file']), line: number(raw['line']),
+    total: number(raw['total']), self: number(raw['self']), paths: number(raw['paths']),
+    groups: groups.map(({ name, value }) => ({ name: visible(text(name)), value: number(value) })),
   };
 }

@@ -4,6 +4,7 @@
 import { FrameKind, type Frames } from './decode';
 import { counted } from './format';
 import type { Tree } from './layout';
+import { shorts } from './shared';
 import { familyOf, isRuntime, packageOf, packagesOf } from './packages';
 import { type NodeId, nodeId } from './units';
 
@@ -25,9 +26,9 @@ export function runtimeFrames({ names, files, kinds }: Frames): Uint8Array {
  */
 export function fold(tree: Tree, { kinds }: Frames, runtime: Uint8Array, open: Set<number>): Tree {
   const { n, frame, self, hidden, end, parent } = tree;
-  const row = new Uint16Array(n);
-  const span = new Uint16Array(n).fill(1);
-  const run = new Uint16Array(n);
+  const row = shorts(n);
+  const span = shorts(n).fill(1);
+  const run = shorts(n);
   // Whether a node's whole value belongs to a single drawn child, which is then the next node.
   const continues = (i: number): boolean => self[i] === 0 && hidden[i] === 0 && i + 1 < end[i] && end[i + 1] === end[i];
   const root = rootChain(tree, kinds, runtime, continues);

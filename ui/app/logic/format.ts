@@ -32,6 +32,13 @@ function measureOf(unit: Unit): Measure {
   return MEASURES.get(name) ?? { of: 'noun' };
 }
 
+/** What a value of one unit is multiplied by to be one of the other; null if they measure different things. */
+export function convert(from: Unit, to: Unit): number | null {
+  const [a, b] = [measureOf(from), measureOf(to)];
+  if ('size' in a && 'size' in b) return a.of === b.of ? a.size / b.size : null;
+  return a.of === b.of && (a.of === 'number' || from === to) ? 1 : null;
+}
+
 /** [first value shown in the unit, size of the unit, its symbol]. */
 type Step = readonly [number, number, string];
 

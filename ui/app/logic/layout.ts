@@ -2,6 +2,7 @@
 // node's total, left edge, parent and end of subtree.
 
 import type { Columns } from './decode';
+import { floats, shared, shorts, words } from './shared';
 
 export interface Tree extends Columns {
   /** The total: self, hidden and the children's totals, in the profile's unit. */
@@ -22,14 +23,16 @@ export interface Tree extends Columns {
   maxRow: number;
 }
 
-export function layout(c: Columns): Tree {
-  const { n, self, hidden, depth } = c;
+export function layout({ n, total, negative, ...columns }: Columns): Tree {
+  const self = shared(columns.self);
+  const hidden = shared(columns.hidden);
+  const depth = shared(columns.depth);
   let maxDepth = 0;
   for (let i = 0; i < n; i++) if (depth[i] > maxDepth) maxDepth = depth[i];
-  const sum = new Float64Array(n);
-  const start = new Float64Array(n);
-  const end = new Uint32Array(n);
-  const parent = new Uint32Array(n);
+  const sum = floats(n);
+  const start = floats(n);
+  const end = words(n);
+  const parent = words(n);
   const last = new Uint32Array(maxDepth + 1);
   for (let i = 0; i < n; i++) {
     const d = depth[i];
@@ -51,8 +54,10 @@ export function layout(c: Columns): Tree {
     cursor[d] = x + sum[i];
     cursor[d + 1] = x;
   }
-  const span = new Uint16Array(n).fill(1);
-  return { ...c, sum, start, end, parent, maxDepth, row: depth, span, run: new Uint16Array(n), maxRow: maxDepth };
+  return {
+    n, total, negative, self, hidden, depth, frame: shared(columns.frame), hiddenChildren: shared(columns.hiddenChildren),
+    sum, start, end, parent, maxDepth, row: depth, span: shorts(n).fill(1), run: shorts(n), maxRow: maxDepth,
+  };
 }
 
 /** The left edge of a node's undrawn children, which are placed right of the drawn ones. */

@@ -76,6 +76,11 @@ export class MergedTree {
     this.hiddenChildren = copy(this.hiddenChildren, new Uint32Array(size));
   }
 
+  /** The parent and the frame of each node; parents come before their children. */
+  paths(): { parent: Uint32Array; frame: Uint32Array } {
+    return { parent: this.parent.slice(0, this.n), frame: this.frame.slice(0, this.n) };
+  }
+
   add(node: number, self: number, hidden: number, hiddenChildren: number): void {
     this.self[node] += self;
     this.hidden[node] += hidden;

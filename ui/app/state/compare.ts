@@ -13,8 +13,8 @@ import { SERVICE, formatSelector, serviceOf, withService } from '../logic/select
 import { type NodeId, ROOT } from '../logic/units';
 import { findShort, pathOf, shortPath } from '../logic/zoompath';
 import { Matcher } from '../worker/matcher';
-import { TreeWorker } from '../worker/client';
 import type { Arrangement, Compared, Found } from '../worker/protocol';
+import { files, worker } from './comparefiles';
 import { resource } from './resource';
 
 export const state = signal<CompareState>(fromCompareUrl(location.search, location.hash));
@@ -83,11 +83,25 @@ effect(() => {
 
 /** The frames of a response: JSON of more takes longer than a second. */
 export const NODES = 30_000;
+/** The frames of the server's side of a comparison with a file. Those that are left out would count as gone. */
+const HALF_NODES = 300_000;
 export const attributes = computed(() => hasAllocators(state.value.type) && !state.value.allocators);
+
+/** The queries of the sides that are not files, which are merged in the worker; null if neither is one. */
+const halves = computed(() => {
+  const { now, base } = files.value;
+  const s = state.value;
+  if (now === null && base === null) return null;
+  const of = (file: object | null, selector: string, span: Span | null): api.Query | null =>
+    file !== null || span === null || selector === '' || s.type === '' ? null : { type: s.type, selector, from: Math.round(span.from), until: Math.round(span.until), max_nodes: HALF_NODES };
+  const queries = { now: of(now, s.now.selector, spans.value.now), base: of(base, s.base.selector, spans.value.base) };
+  return (now !== null || queries.now !== null) && (base !== null || queries.base !== null) ? { queries, now, base } : null;
+});
 
 const query = computed<api.Query | null>(() => {
   const { now: a, base: b } = spans.value;
   const s = state.value;
+  if (files.value.now !== null || files.value.base !== null) return null;
   if (a === null || b === null || s.type === '' || s.now.selector === '') return null;
   return {
     type: s.type, selector: s.now.selector, from: Math.round(a.from), until: Math.round(a.until),
@@ -96,14 +110,20 @@ const query = computed<api.Query | null>(() => {
   };
 });
 
-const worker = new TreeWorker();
 /** Paths to the first frames of the unfolded runs. */
 const open = signal<string[][]>([]);
 const arrangement = (): Arrangement => ({ order: 'heavy', fold: true, open: open.peek() });
 
 export const comparison = resource<Compared>(
-  () => keyOf(query.value),
-  async (key, signal) => worker.ask({ kind: 'diff', text: await api.diff(queryOf(key), signal), scale: state.peek().scale, as: arrangement() }),
+  () => keyOf(halves.value ?? query.value),
+  async (key, signal) => {
+    const { queries } = JSON.parse(key) as { queries?: Record<'now' | 'base', api.Query | null> };
+    if (queries !== undefined) {
+      const [now, base] = await Promise.all([queries.now, queries.base].map((of) => of && api.flamegraph(of, signal)));
+      return worker.ask({ kind: 'join', now, base, scale: state.peek().scale, as: arrangement() });
+    }
+    return worker.ask({ kind: 'diff', text: await api.diff(queryOf(key), signal), scale: state.peek().scale, as: arrangement() });
+  },
 );
 
 /** The shown comparison, in the current scale. */

@@ -4,12 +4,15 @@ import { diffColours } from '../logic/compare/colour';
 import { type RawDiff, readDiff, scaled } from '../logic/compare/diff';
 import { rankOf, sortRank } from '../logic/compare/rank';
 import { COMPARE_DEFAULTS, type CompareState, fromCompareUrl, inOrder, timeLinks, toCompareUrl, valuesLink } from '../logic/compare/urlstate';
-import { caution, changeText, deltaText, summary } from '../logic/compare/words';
+import { join } from '../logic/compare/join';
+import { caution, changeText, deltaText, fitting, summary } from '../logic/compare/words';
 import { FrameKind } from '../logic/decode';
+import { convert } from '../logic/format';
 import { layout } from '../logic/layout';
 import { millis } from '../logic/units';
 import * as comparison from '../worker/comparison';
 import { Engine } from '../worker/engine';
+import { tree } from './fixtures';
 import { distance } from './ciede2000';
 
 const HOUR = 3_600_000;
@@ -201,5 +204,25 @@ describe('the URL of Compare', () => {
 
   test('versions are in their natural order', () => {
     expect(inOrder(['1.10', '1.9', '1.2'])).toEqual(['1.2', '1.9', '1.10']);
+  });
+});
+
+describe('sides that the page has', () => {
+  const half = (drawing: string, unit: string, file: string) => {
+    const decoded = tree(drawing);
+    return { decoded: { ...decoded, meta: { ...decoded.meta, unit, by: [] } }, file };
+  };
+
+  test('trees are merged by name, and the base is converted to the unit of the other side', () => {
+    const raw = join(half('total 0\n  main 1000\n    f 2000\n    f 1000\n  a 500', 'microseconds', 'now.pb'), half('total 0\n  main 3\n    g 1', 'milliseconds', ''));
+    const rows = Array.from(raw.frame, (f, i) => `${raw.frames.names[f]} ${raw.values.now[i]} ${raw.values.base[i]} self ${raw.values.nowSelf[i]} ${raw.values.baseSelf[i]}`);
+    expect(rows.sort()).toEqual(['a 500 0 self 500 0', 'f 3000 0 self 3000 0', 'g 0 1000 self 0 1000', 'main 4000 4000 self 1000 3000', 'total 4500 4000 self 0 0']);
+    expect([raw.unit, raw.now.file, raw.base.file, fitting(raw)]).toEqual(['microseconds', 'now.pb', '', 'share']);
+    expect(caution(raw, 'value')).toMatch(/Compare by share/);
+  });
+
+  test('units of different kinds cannot be compared', () => {
+    expect(() => join(half('total 1', 'bytes', 'a'), half('total 1', 'count', 'b'))).toThrow(/one is in bytes, the other in count/);
+    expect([convert('objects', 'objects'), convert('objects', 'bytes'), convert('kb', 'bytes'), convert('count', '')]).toEqual([1, null, 1024, 1]);
   });
 });

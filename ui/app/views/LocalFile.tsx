@@ -1,11 +1,9 @@
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
+import { ACCEPT, FORMATS } from '../logic/files/limits';
 import { cutName } from '../logic/names';
 import { local } from '../state/explore';
 import { chooseKind, closeFile, fileProblem, openFile, opening } from '../state/localfile';
-
-export const ACCEPT = '.pb,.gz,.pprof,.prof,.folded,.txt,.collapsed,.json,.cpuprofile,.speedscope,.jfr,.perf,.svg,.html';
-export const FORMATS = 'pprof, folded stacks, JFR, perf script, speedscope, Chrome .cpuprofile, Firefox profile or a flame graph as SVG';
 
 export function OpenButton() {
   const input = useRef<HTMLInputElement>(null);

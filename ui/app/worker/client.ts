@@ -23,7 +23,7 @@ export class TreeWorker {
 
   ask<R extends Request>(request: R): Promise<Answers[R['kind']]> {
     const id = this.next++;
-    const transfer = request.kind === 'load' || request.kind === 'open' || request.kind === 'graft' ? [request.buffer] : [];
+    const transfer = Object.values(request).filter((value): value is ArrayBuffer => value instanceof ArrayBuffer);
     return new Promise((done, fail) => {
       this.waiting.set(id, { done: done as (answer: unknown) => void, fail });
       this.worker.postMessage({ id, request }, transfer);

@@ -2,4 +2,5 @@
 
 export { readDiff, scaled } from '../logic/compare/diff';
 export { rankOf } from '../logic/compare/rank';
-export { caution } from '../logic/compare/words';
+export { join } from '../logic/compare/join';
+export { fitting } from '../logic/compare/words';

@@ -2,7 +2,9 @@
 
 import { allocatorFrames } from '../logic/allocator';
 import type { RawDiff, Scale, Sides } from '../logic/compare/diff';
-import { type Decoded, decode } from '../logic/decode';
+import type { Half } from '../logic/compare/join';
+import type { SideName } from '../logic/compare/sides';
+import { type Decoded, FrameKind, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { graft, nodeAt } from '../logic/graft';
 import { type Tree, byName, layout } from '../logic/layout';
@@ -14,7 +16,7 @@ import { topOf } from '../logic/top';
 import { findPath, nameKey } from '../logic/zoompath';
 import type * as comparison from './comparison';
 import type { Matches } from './matcher';
-import type { Answers, Arrangement, Compared, Loaded, Opened, Request } from './protocol';
+import type { Answers, Around, Arrangement, Compared, Laid, Loaded, Opened, Request, SideFile } from './protocol';
 
 type Comparison = typeof comparison;
 
@@ -33,6 +35,7 @@ export class Engine {
   private raw: RawDiff | null = null;
   private sides: Sides | null = null;
   private file: LocalProfile | null = null;
+  private readonly files: Record<SideName, { profile: LocalProfile; half: Half } | null> = { now: null, base: null };
 
   answer(request: Request): Answers[Request['kind']] {
     switch (request.kind) {
@@ -40,10 +43,16 @@ export class Engine {
         return this.load(request.buffer, request.as);
       case 'open':
       case 'choose':
+      case 'side':
         throw new Error('files are opened asynchronously');
       case 'diff':
         this.raw = this.comparison!.readDiff(request.text);
         return this.compare(request.scale, request.as);
+      case 'swap':
+        [this.files.now, this.files.base] = [this.files.base, this.files.now];
+        return null;
+      case 'join':
+        return this.join(request);
       case 'scale':
         return this.compare(request.scale, request.as);
       case 'rank':
@@ -56,6 +65,8 @@ export class Engine {
         return this.search(request.matches, request.root);
       case 'sandwich':
         return this.sandwich(request.key);
+      case 'around':
+        return around(request.callers, request.callees);
       case 'top':
         return this.top(request.root, request.attribute);
     }
@@ -105,9 +116,33 @@ export class Engine {
     return { loaded: this.arrange(request.as, began), format: file.format, kinds: file.kinds, kind };
   }
 
+  /** Opens a local file as a side of a comparison, or another profile of it; without a file the side is the server's again. */
+  async side({ side, buffer, index, name }: Extract<Request, { kind: 'side' }>): Promise<SideFile | null> {
+    if (buffer === null && index < 0) {
+      this.files[side] = null;
+      return null;
+    }
+    const profile = buffer === null ? this.files[side]!.profile : await (await import('../logic/files/open')).openProfile(buffer);
+    const kind = index < 0 ? defaultKind(profile) : index;
+    const { Stacks } = await import('../logic/files/profile');
+    const stacks = new Stacks();
+    profile.write(kind, stacks);
+    this.files[side] = { profile, half: { decoded: stacks.decoded(profile.kinds[kind]), file: name } };
+    return { name, format: profile.format, kinds: profile.kinds, kind };
+  }
+
+  /** Compares sides of which at least one is a local file; the buffers are those of the server's sides. */
+  private join({ now, base, scale, as }: Extract<Request, { kind: 'join' }>): Compared {
+    const half = (side: SideName, buffer: ArrayBuffer | null): Half => (buffer === null ? this.files[side]!.half : { decoded: decode(buffer), file: '' });
+    this.raw = this.comparison!.join(half('now', now), half('base', base));
+    return this.compare(scale, as);
+  }
+
   private take(decoded: Decoded): void {
-    this.decoded = decoded;
     this.whole = layout(decoded.columns);
+    // The response is not kept beside the tree.
+    const { frames } = decoded;
+    this.decoded = { ...decoded, columns: this.whole, frames: { ...frames, lines: frames.lines.slice(), kinds: frames.kinds.slice() } };
     this.heavy = null;
     this.named = null;
     this.runtime = null;
@@ -118,8 +153,10 @@ export class Engine {
     const began = performance.now();
     if (this.raw === null) throw new Error('no comparison is loaded');
     const { raw } = this;
-    const { caution, scaled } = this.comparison!;
-    const scale = wanted ?? (caution(raw, 'value') === '' ? 'value' : 'rate');
+    const { fitting, scaled } = this.comparison!;
+    const isFile = raw.now.file !== '' || raw.base.file !== '';
+    // Files have no length.
+    const scale = wanted === null || (isFile && wanted === 'rate') ? fitting(raw) : wanted;
     const { decoded, sides } = scaled(raw, scale);
     this.take(decoded);
     this.sides = sides;
@@ -128,9 +165,12 @@ export class Engine {
 
   private sandwich(key: string): Answers['sandwich'] {
     if (!this.decoded || !this.whole) return null;
-    const { names, kinds } = this.decoded.frames;
+    const { frames } = this.decoded;
+    const { names, kinds, files, lines } = frames;
     const found = sandwich(this.whole, names, kinds, (name) => nameKey(name) === key);
-    return found && { ...found, callers: layout(found.callers), callees: layout(found.callees) };
+    if (found === null) return null;
+    const { callers, callees, frame, ...about } = found;
+    return { ...about, file: files[frame], line: lines[frame], callers: { tree: layout(callers), frames }, callees: { tree: layout(callees), frames } };
   }
 
   private arrange({ order, fold: folds, open, shapes = [], filters = {} }: Arrangement, began: number): Loaded {
@@ -169,6 +209,21 @@ export class Engine {
       note,
     };
   }
+}
+
+/** The callers and callees of a function that the server has merged, of the whole profile; null if it has no such function. */
+function around(...buffers: [callers: ArrayBuffer, callees: ArrayBuffer]): Laid | null {
+  const [callers, callees] = buffers.map((buffer) => decode(buffer));
+  const about = callers.meta.function;
+  if (about === undefined || about.paths === 0) return null;
+  const named = ({ columns, frames: { names, files, lines, kinds } }: Decoded): Around => {
+    columns.frame[0] = names.length;
+    return {
+      tree: layout(columns),
+      frames: { names: [...names, about.name], files: [...files, about.file], lines: Uint32Array.from([...lines, about.line]), kinds: Uint8Array.from([...kinds, FrameKind.Function]) },
+    };
+  };
+  return { ...about, callers: named(callers), callees: named(callees) };
 }
 
 /** CPU time rather than the number of samples, live heap rather than all allocations, as `go tool pprof` chooses: the last. */

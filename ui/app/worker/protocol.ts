@@ -2,12 +2,13 @@
 
 import type { FunctionRow } from '../api/types';
 import type { RawDiff, Scale, Sides } from '../logic/compare/diff';
+import type { SideName } from '../logic/compare/sides';
 import type { Matches } from './matcher';
 import type { RankRow } from '../logic/compare/rank';
 import type { LocalKind } from '../logic/files/profile';
-import type { Frames, Meta } from '../logic/decode';
+import type { About, Frames, Meta } from '../logic/decode';
 import type { Order, Tree } from '../logic/layout';
-import type { Sandwich, Shape } from '../logic/merge';
+import type { Shape } from '../logic/merge';
 import type { Share } from '../logic/search';
 
 /** How the frames are arranged. */
@@ -25,6 +26,9 @@ export interface Arrangement {
 export type Request =
   | { kind: 'load'; buffer: ArrayBuffer; as: Arrangement }
   | { kind: 'diff'; text: string; scale: Scale | null; as: Arrangement }
+  | { kind: 'side'; side: SideName; buffer: ArrayBuffer | null; index: number; name: string }
+  | { kind: 'swap' }
+  | { kind: 'join'; now: ArrayBuffer | null; base: ArrayBuffer | null; scale: Scale | null; as: Arrangement }
   | { kind: 'scale'; scale: Scale | null; as: Arrangement }
   | { kind: 'rank'; root: number }
   | { kind: 'open'; buffer: ArrayBuffer; as: Arrangement }
@@ -33,12 +37,19 @@ export type Request =
   | { kind: 'arrange'; as: Arrangement }
   | { kind: 'search'; matches: Matches; root: number }
   | { kind: 'sandwich'; key: string }
+  | { kind: 'around'; callers: ArrayBuffer; callees: ArrayBuffer }
   | { kind: 'top'; root: number; attribute: boolean };
 
-/** Callers and callees, laid out. */
-export interface Laid extends Omit<Sandwich, 'callers' | 'callees'> {
-  callers: Tree;
-  callees: Tree;
+/** A laid out tree with its frames. */
+export interface Around {
+  tree: Tree;
+  frames: Frames;
+}
+
+/** Callers and callees, laid out; the root of both is the function. */
+export interface Laid extends About {
+  callers: Around;
+  callees: Around;
 }
 
 export interface Loaded {
@@ -52,6 +63,14 @@ export interface Loaded {
 /** A profile of a local file. */
 export interface Opened {
   loaded: Loaded;
+  format: string;
+  kinds: LocalKind[];
+  kind: number;
+}
+
+/** A local file that is a side of a comparison. */
+export interface SideFile {
+  name: string;
   format: string;
   kinds: LocalKind[];
   kind: number;
@@ -82,6 +101,9 @@ export interface Answers {
   diff: Compared;
   open: Opened;
   choose: Opened;
+  side: SideFile | null;
+  swap: null;
+  join: Compared;
   scale: Compared;
   rank: RankRow[];
   arrange: Loaded;
@@ -90,6 +112,7 @@ export interface Answers {
   search: Found | null;
   top: FunctionRow[];
   sandwich: Laid | null;
+  around: Laid | null;
 }
 
 export type Envelope = { id: number; request: Request };

@@ -1,5 +1,5 @@
 import { Engine } from './engine';
-import type { Envelope, Reply } from './protocol';
+import type { Envelope, Found, Reply } from './protocol';
 
 const engine = new Engine();
 const scope = self as unknown as {
@@ -15,9 +15,11 @@ scope.onmessage = ({ data }) => {
 
 async function reply({ id, request }: Envelope): Promise<void> {
   try {
-    if (request.kind === 'diff') engine.comparison ??= await import('./comparison');
-    const answer = request.kind === 'open' || request.kind === 'choose' ? await engine.open(request) : engine.answer(request);
-    scope.postMessage({ id, answer });
+    if (request.kind === 'diff' || request.kind === 'join') engine.comparison ??= await import('./comparison');
+    const answer = request.kind === 'open' || request.kind === 'choose' ? await engine.open(request) : request.kind === 'side' ? await engine.side(request) : engine.answer(request);
+    // Nothing else in this worker refers to them.
+    const transfer = request.kind === 'search' && answer !== null ? [(answer as Found).before.buffer as ArrayBuffer] : [];
+    scope.postMessage({ id, answer }, transfer);
   } catch (error) {
     scope.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }

@@ -15,6 +15,8 @@ export interface Side {
   selector: string;
   windows: number;
   partial: string[];
+  /** The name of the local file that it is; '' if the server sent it. */
+  file: string;
 }
 
 export interface RawDiff {
@@ -108,6 +110,7 @@ function sideOf(meta: Record<string, unknown>): Side {
     selector: typeof meta['selector'] === 'string' ? meta['selector'] : '',
     windows: number(meta['windows']),
     partial: Array.isArray(meta['partial']) ? meta['partial'].filter((p) => typeof p === 'string') : [],
+    file: '',
   };
 }
 

@@ -59,8 +59,14 @@ export function summary(raw: RawDiff, scale: Scale): string {
   return `${what}: ${valueText(a, as, raw)}, ${change} ${valueText(b, as, raw)} in the base.${scale === 'share' ? ' Frames are compared by their share of each total.' : ''}`;
 }
 
+/** The scale that does not mislead. */
+export const fitting = (raw: RawDiff): Scale => (caution(raw, 'value') === '' ? 'value' : raw.now.file !== '' || raw.base.file !== '' ? 'share' : 'rate');
+
 /** A warning if the scale misleads; empty if it does not. */
 export function caution(raw: RawDiff, scale: Scale): string {
+  if (raw.now.file !== '' || raw.base.file !== '') {
+    return scale === 'share' ? '' : 'It is not known which time a file covers: values can differ because one side covers more. Compare by share.';
+  }
   const length = (side: { from: number; until: number }): number => side.until - side.from;
   const [a, b] = [length(raw.now), length(raw.base)];
   if (scale === 'value' && raw.aggregation === 'sum' && Math.abs(a - b) > 0.01 * Math.max(a, b)) {

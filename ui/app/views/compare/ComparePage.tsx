@@ -8,6 +8,7 @@ import { typeLabel } from '../../logic/profiletypes';
 import { filterable } from '../../logic/selector';
 import { ROOT } from '../../logic/units';
 import { comparison, found, labels, pinnedUrl, problem, refresh, searchProblem, service, services, shown, spans, state, types, update, zoomNode, zoomTo } from '../../state/compare';
+import { fileProblem, files } from '../../state/comparefiles';
 import { Nav } from '../Nav';
 import { DiffPane } from './DiffPane';
 import { Lazy } from '../Lazy';
@@ -37,7 +38,7 @@ export function ComparePage() {
   }, [name, state.value.type]);
   const { view } = state.value;
   const empty = shown.value !== null && shown.value.tree.sum[0] === 0;
-  const valid = spans.value.now !== null && spans.value.base !== null;
+  const valid = (spans.value.now !== null || files.value.now !== null) && (spans.value.base !== null || files.value.base !== null);
   return (
     <div class="page compare-page">
       <header class="bar">
@@ -74,6 +75,8 @@ function Pickers() {
   const current = by.join(',');
   const choices = ['', 'member', 'member,op', ...names].filter((c, i, all) => all.indexOf(c) === i && c.split(',').every((n) => n === '' || names.includes(n)));
   if (!choices.includes(current)) choices.push(current);
+  const { now, base } = files.value;
+  if (now !== null && base !== null) return null;
   return (
     <>
       <label class="field"><span>profile</span>
@@ -81,11 +84,11 @@ function Pickers() {
           {list.map((id) => <option key={id} value={id}>{typeLabel(id)}</option>)}
         </select>
       </label>
-      <label class="field"><span>group by</span>
+      {now === null && base === null && <label class="field"><span>group by</span>
         <select id="by" value={current} onChange={(e) => update({ by: e.currentTarget.value.split(',').filter(Boolean), zoom: [] })}>
           {choices.map((c) => <option key={c} value={c}>{c === '' ? 'none' : c.replace(',', ', ')}</option>)}
         </select>
-      </label>
+      </label>}
     </>
   );
 }
@@ -104,6 +107,7 @@ function Notices() {
       {comparison.state.value.loading && comparison.state.value.slow && (
         <p class="notice info" role="status"><span><b>No response yet.</b> The server may be busy, or the ranges are large.</span><button type="button" onClick={() => comparison.cancel()}>Cancel</button></p>
       )}
+      {fileProblem.value !== '' && <p class="notice error" role="alert" id="file-problem"><span>{fileProblem.value}</span><button type="button" onClick={() => { fileProblem.value = ''; }}>Dismiss</button></p>}
       {problem.value !== null && <p class="notice error" role="alert"><span>{problemText(problem.value)}</span></p>}
       {partial.length > 0 && <p class="notice partial" role="status"><span><b>Incomplete data.</b> {partial.join(' ')}</span></p>}
     </div>
@@ -135,6 +139,7 @@ function Tools({ search }: { search: preact.RefObject<HTMLInputElement | null> }
     timer.current = window.setTimeout(() => update({ search: text }, 'replace'), 100);
   };
   const loaded = shown.value;
+  const isFile = files.value.now !== null || files.value.base !== null;
   const result = found.value?.result;
   return (
     <div class="bar tools">
@@ -144,7 +149,7 @@ function Tools({ search }: { search: preact.RefObject<HTMLInputElement | null> }
         ))}
       </fieldset>
       <fieldset class="segments" aria-label="Values">
-        {SCALES.filter(({ id }) => id !== 'rate' || loaded?.raw.aggregation !== 'average').map(({ id, label, title }) => (
+        {SCALES.filter(({ id }) => id !== 'rate' || (loaded?.raw.aggregation !== 'average' && !isFile)).map(({ id, label, title }) => (
           <button type="button" key={id} id={`scale-${id}`} title={title} aria-pressed={(loaded?.scale ?? scale) === id} onClick={() => update({ scale: id }, 'replace')}>{label}</button>
         ))}
       </fieldset>

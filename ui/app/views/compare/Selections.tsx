@@ -4,21 +4,27 @@ import { parseInstant } from '../../logic/instant';
 import { type Selection, earlier, presets } from '../../logic/compare/urlstate';
 import { type Range, rangeFromFields } from '../../logic/range';
 import { parseSelector } from '../../logic/selector';
+import type { SideName } from '../../logic/compare/sides';
+import { files, swapFiles } from '../../state/comparefiles';
+import { FileButton, FileSide, SideDrop } from './FileSide';
 import { now, spans, state, update } from '../../state/compare';
 
 /** The two sides: their selectors and ranges. */
 export function Selections() {
   const s = state.value;
   const span = spans.value.now;
+  const local = files.value;
+  const swap = <button type="button" id="swap" title="Exchange the two sides" onClick={() => { void swapFiles(); update({ now: s.base, base: s.now, zoom: [] }); }}>Swap</button>;
   return (
     <section class="sides" aria-label="Selections">
-      <Side name="Compared" of={s.now} change={(side) => update({ now: side, zoom: [] })} span={spans.value.now} />
-      <Side name="Base" of={s.base} change={(side) => update({ base: side, zoom: [] })} span={spans.value.base}>
-        {span !== null && presets(span).map(({ label, by }) => (
+      {local.now !== null ? <FileSide side="now" /> : <Side name="Compared" side="now" of={s.now} change={(side) => update({ now: side, zoom: [] })} span={spans.value.now} />}
+      {local.base !== null ? <FileSide side="base">{swap}</FileSide> : <Side name="Base" side="base" of={s.base} change={(side) => update({ base: side, zoom: [] })} span={spans.value.base}>
+        {local.now === null && span !== null && presets(span).map(({ label, by }) => (
           <button type="button" key={label} onClick={() => update({ base: { selector: s.now.selector, range: earlier(span, by) }, zoom: [] })}>{label}</button>
         ))}
-        <button type="button" id="swap" title="Exchange the two sides" onClick={() => update({ now: s.base, base: s.now })}>Swap</button>
-      </Side>
+        {swap}
+      </Side>}
+      <SideDrop />
     </section>
   );
 }
@@ -32,13 +38,14 @@ function fieldText(text: string): string {
 
 interface SideProps {
   name: string;
+  side: SideName;
   of: Selection;
   change: (side: Selection) => void;
   span: { from: number; until: number } | null;
   children?: preact.ComponentChildren;
 }
 
-function Side({ name, of, change, span, children }: SideProps) {
+function Side({ name, side, of, change, span, children }: SideProps) {
   const [selector, setSelector] = useState(of.selector);
   const [from, setFrom] = useState(fieldText(of.range.from));
   const [until, setUntil] = useState(fieldText(of.range.until));
@@ -58,14 +65,14 @@ function Side({ name, of, change, span, children }: SideProps) {
   };
   const id = name.toLowerCase();
   return (
-    <form class={`side side-${id}`} onSubmit={commit} aria-label={name}>
+    <form class={`side side-${id}`} data-side={side} onSubmit={commit} aria-label={name}>
       <b class="side-name">{name}</b>
       <input id={`${id}-selector`} class={parsed.ok ? 'mono selector-field' : 'mono selector-field bad'} aria-label={`${name}: selector`} aria-invalid={!parsed.ok} spellcheck={false} autocomplete="off" value={selector} onInput={(e) => setSelector(e.currentTarget.value)} onBlur={() => commit()} />
       <input id={`${id}-from`} class="time" aria-label={`${name}: start`} aria-invalid={range === null} value={from} onInput={(e) => setFrom(e.currentTarget.value)} onBlur={() => commit()} />
       <span aria-hidden="true">–</span>
       <input id={`${id}-until`} class="time" aria-label={`${name}: end`} aria-invalid={range === null} value={until} onInput={(e) => setUntil(e.currentTarget.value)} onBlur={() => commit()} />
       <button type="submit" class="visually-hidden">Apply</button>
-      <span class="side-buttons">{children}</span>
+      <span class="side-buttons"><FileButton side={side} />{children}</span>
       {span !== null && <span class="quiet side-range">{formatRange(span, now.value)}</span>}
       {!parsed.ok && <p class="field-error" role="alert">{parsed.error}</p>}
       {(range === null || span === null) && <p class="field-error" role="alert">Invalid range: the start must be before the end. Examples: now-1h, 2026-03-01 03:10 (local time).</p>}

@@ -39,7 +39,7 @@ function Side({ side, title }: { side: SideName; title: string }) {
     <div class="side-graph">
       <h2>
         {title}
-        {loaded !== null && <span class="quiet"> {valueText(loaded.sides[side][0], loaded.scale, loaded.raw)} · {formatRange(loaded.raw[side], Date.now())} · <bdi>{loaded.raw[side].selector}</bdi></span>}
+        {loaded !== null && <span class="quiet"> {valueText(loaded.sides[side][0], loaded.scale, loaded.raw)} · {loaded.raw[side].file !== '' ? <bdi>{loaded.raw[side].file}</bdi> : <>{formatRange(loaded.raw[side], Date.now())} · <bdi>{loaded.raw[side].selector}</bdi></>}</span>}
       </h2>
       <div class="flame-host" id={`flame-${side}`} ref={host} />
       {loaded !== null && loaded.sides[side][zoomNode.value] === 0 && <p class="hint pad" role="status">This side does not have the zoomed frame; its caller is shown.</p>}
