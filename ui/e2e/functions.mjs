@@ -1,5 +1,6 @@
 // Actions on functions: callers and callees, transforms, the menu, and searches that take too long.
 import assert from 'node:assert/strict';
+import { serve } from '../fixture/server.mjs';
 import { drawn, open, row, settle, shot } from './browser.mjs';
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
@@ -36,6 +37,35 @@ export const fixtureFunctions = [
       }
       assert.deepEqual(faults, []);
     }
+  }],
+
+  ['callers and callees are those of the whole profile where frames are not drawn', async (browser) => {
+    const began = Date.now();
+    const { server, url } = await serve({ now: () => began });
+    const { page, faults } = await open(browser, url + explore({ view: 'sandwich' }), { width: 1440 });
+    // Few frames, so that most functions are not drawn.
+    const few = (route) => route.continue({ url: route.request().url().replace('max_nodes=20000', /[?&]function=/.test(route.request().url()) ? 'max_nodes=20000' : 'max_nodes=40') });
+    await page.route('**/flamegraph?*max_nodes=20000*', few);
+    await page.reload();
+    const asked = [];
+    page.on('request', (r) => { if (r.url().includes('function=')) asked.push(new URL(r.url()).searchParams.get('side')); });
+    const rows = page.locator('.tr');
+    await rows.first().waitFor();
+    const names = await rows.locator('.name').allInnerTexts();
+    let undrawn = 0;
+    for (const [i, name] of names.slice(0, 6).entries()) {
+      asked.length = 0;
+      await rows.nth(i).click();
+      await page.waitForFunction((of) => document.querySelector('.frame-title strong')?.textContent === of && document.querySelector('.sandwich')?.getAttribute('aria-busy') !== 'true', name);
+      assert.deepEqual(asked.toSorted(), ['callees', 'callers']);
+      // Totals of the table are those of the whole profile.
+      const total = (await page.locator('.frame-details dd').first().innerText()).replace(/\s*[\d.]+%$/, '').trim();
+      assert.ok((await rows.nth(i).innerText()).includes(total), `${name}: ${total} is not in the table`);
+      if (await page.evaluate(() => document.querySelectorAll('.sandwich-up canvas').length > 0)) undrawn++;
+    }
+    assert.ok(undrawn > 0);
+    server.close();
+    assert.deepEqual(faults, []);
   }],
 
   ['a right click opens the menu of a frame, and transforms are undone one by one', async (browser, url) => {
@@ -94,6 +124,31 @@ export const fixtureFunctions = [
     await page.locator('.flame-host canvas').focus();
     await page.keyboard.press('u');
     await page.waitForFunction(() => !new URLSearchParams(location.search).getAll('t').includes('mine'));
+  }],
+
+  ['packages collapse by a key, and runtimes of the profile are hidden from the menu', async (browser, url) => {
+    const { page, faults } = await open(browser, url + explore({ fold: 'off', view: 'flame' }));
+    await drawn(page);
+    const nodes = () => page.locator('.flame-host').getAttribute('data-nodes').then(Number);
+    const total = () => page.locator('.status b').first().innerText();
+    const [before, whole] = [await nodes(), await total()];
+    await page.locator('.flame-host canvas').focus();
+    await page.keyboard.press('p');
+    await page.waitForFunction((n) => Number(document.querySelector('.flame-host').dataset.nodes) < n, before);
+    assert.equal(await total(), whole);
+    assert.match(await page.locator('.transforms').innerText(), /Packages collapsed/);
+    await page.keyboard.press('u');
+    await page.keyboard.press('Shift+F10');
+    await page.locator('.frame-menu').waitFor();
+    assert.equal(await page.locator('#menu-hide-jvm').count(), 0);
+    await shot(page, 'frame-menu-presets');
+    await page.locator('#menu-hide-tokio').click();
+    await page.waitForFunction(() => new URLSearchParams(location.search).get('t') === 'preset~tokio');
+    await page.waitForFunction((n) => Number(document.querySelector('.flame-host').dataset.nodes) !== n, before);
+    await drawn(page);
+    for (let depth = 2; depth < 8; depth++) for (const { name } of await row(page, depth, 40)) assert.doesNotMatch(name, /^tokio::/);
+    assert.match(await page.locator('.transforms').innerText(), /Without Tokio and its web stack/);
+    assert.deepEqual(faults, []);
   }],
 
   ['the menu works by keyboard and returns the focus', async (browser, url) => {

@@ -2,6 +2,7 @@
 
 import { type Columns, FrameKind, type Frames } from './decode';
 import type { Tree } from './layout';
+import { familyOf, packagesOf } from './packages';
 
 /** More nodes than a page draws; the value of further call paths is that of their last drawn node, undrawn. */
 const NODES_MAX = 1_500_000;
@@ -141,7 +142,7 @@ function bySum(nodes: Uint32Array, from: number, until: number, sum: Float64Arra
   }
 }
 
-export type Shape = 'collapse' | 'invert';
+export type Shape = 'collapse' | 'packages' | 'invert';
 
 /** The tree with recursion collapsed: a function that calls itself, directly or not, is one frame of its path. */
 function collapse(tree: Tree): Columns {
@@ -154,6 +155,20 @@ function collapse(tree: Tree): Columns {
     merged.add(at[i], tree.self[i], tree.hidden[i], tree.hiddenChildren[i]);
   }
   merged.add(0, tree.self[0], tree.hidden[0], tree.hiddenChildren[0]);
+  return merged.columns();
+}
+
+/** The tree with neighbouring frames of one package collapsed into the first of them. Groups, and frames without a package, stay. */
+function packages(tree: Tree, { names, files, kinds }: Frames): Columns {
+  const of = packagesOf(names, files).map((name, f) => (kinds[f] === FrameKind.Function ? familyOf(name) : ''));
+  const merged = new MergedTree(tree.frame[0]);
+  const at = new Uint32Array(tree.n);
+  for (let i = 0; i < tree.n; i++) {
+    const above = tree.parent[i];
+    const own = of[tree.frame[i]];
+    if (i > 0) at[i] = above !== 0 && own !== '' && own === of[tree.frame[above]] ? at[above] : merged.child(at[above], tree.frame[i]);
+    merged.add(at[i], tree.self[i], tree.hidden[i], tree.hiddenChildren[i]);
+  }
   return merged.columns();
 }
 
@@ -209,8 +224,15 @@ export function filtered(tree: Tree, { names, files, kinds }: Frames, patterns: 
   return merged.columns();
 }
 
-export function reshape(tree: Tree, shape: Shape, kinds: Uint8Array): Columns {
-  return shape === 'collapse' ? collapse(tree) : invert(tree, kinds);
+export function reshape(tree: Tree, shape: Shape, frames: Frames): Columns {
+  switch (shape) {
+    case 'collapse':
+      return collapse(tree);
+    case 'packages':
+      return packages(tree, frames);
+    case 'invert':
+      return invert(tree, frames.kinds);
+  }
 }
 
 /** A function with its callers and callees. */

@@ -21,7 +21,7 @@ let askedOf: string | null = null;
 /** Requests the frames below a path. False if they cannot take the place of those that are shown. */
 export async function loadBelow(path: string[]): Promise<boolean> {
   const { key, data } = flame.state.peek();
-  const isPlain = state.peek().transforms.every((t) => 'pattern' in t || t.kind === 'mine');
+  const isPlain = state.peek().transforms.every((t) => 'pattern' in t || t.kind === 'mine' || t.kind === 'preset');
   if (key === null || data === null || local.peek() !== null || path.length === 0 || !isPlain) return false;
   if (path.some((step) => step.includes(RANK)) || data.tree.n + NODES_INITIAL > NODES_MAX) return false;
   if (askedOf !== key) [asked, askedOf] = [new Set(), key];

@@ -228,6 +228,11 @@ function take(loaded: Loaded, { defaults: _, max_nodes, width, ...query }: api.Q
   });
 }
 
+/** The query of the callers and callees of a function. */
+export const aroundQuery = computed<api.Query | null>(() =>
+  graphQuery.value && by.value !== null ? { ...filtered(graphQuery.value), by: by.value, max_nodes: NODES_INITIAL, width: WIDTH_INITIAL } : null,
+);
+
 /** Whether the table attributes frames of allocators to their callers. */
 export const attributes = computed(() => hasAllocators(state.value.type) && !state.value.allocators);
 

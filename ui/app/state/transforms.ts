@@ -1,12 +1,14 @@
 // Actions on a function: transforms of what is shown, and the view of its callers and callees.
 
 import { effect, signal } from '@preact/signals';
+import * as api from '../api/query';
+import { problemOf } from '../api/problem';
 import { type Transform, named, pushed } from '../logic/transforms';
 import { FrameKind } from '../logic/decode';
 import { nameKey } from '../logic/zoompath';
 import type { Laid } from '../worker/protocol';
 import { state, update } from './explore';
-import { askWorker, shown } from './queries';
+import { aroundQuery, askWorker, shown, top } from './queries';
 
 export function apply(t: Transform): void {
   const transforms = pushed(state.peek().transforms, t);
@@ -28,7 +30,7 @@ export function undo(): boolean {
 
 export const sandwichOf = (name: string): void => update({ view: 'sandwich', fn: nameKey(name) });
 
-export type ActionId = 'sandwich' | 'focus' | 'ignore' | 'hide' | 'collapse' | 'invert' | 'mine' | 'copy';
+export type ActionId = 'sandwich' | 'focus' | 'ignore' | 'hide' | 'collapse' | 'packages' | 'invert' | 'mine' | 'copy';
 
 export interface ActionItem {
   id: ActionId;
@@ -45,6 +47,7 @@ export const ACTIONS: readonly ActionItem[] = [
   { id: 'hide', label: 'Hide this function, keep its callees', key: 'h', ofFunction: true },
   { id: 'copy', label: 'Copy name', key: 'y', ofFunction: true },
   { id: 'collapse', label: 'Collapse recursion', key: 'r', ofFunction: false },
+  { id: 'packages', label: 'Collapse packages: one frame for neighbours of one', key: 'p', ofFunction: false },
   { id: 'invert', label: 'Invert: from functions to callers', key: 'v', ofFunction: false },
   { id: 'mine', label: 'Only my code', key: 'm', ofFunction: false },
 ];
@@ -78,16 +81,41 @@ export function functionOf(node: number | null): string {
   return loaded.frames.kinds[f] === FrameKind.Function ? loaded.frames.names[f] : '';
 }
 
-/** The function that the view of callers and callees shows; null while it is computed or if it is not in the profile. */
-export const sandwich = signal<{ laid: Laid | null; of: object } | null>(null);
+/**
+ * What the view of callers and callees shows; null while it is computed. `laid` is null if the function is not in the profile,
+ * and `partly` says that it is of the drawn frames only, until the server has merged all of them.
+ */
+export const sandwich = signal<{ laid: Laid | null; of: object; partly: boolean; problem: string } | null>(null);
 let requests = 0;
+let control = new AbortController();
 effect(() => {
   const loaded = shown.value;
   const { view, fn } = state.value;
+  const query = aroundQuery.value;
+  const rows = top.state.value.data;
   const request = ++requests;
+  control.abort();
   if (loaded === null || view !== 'sandwich' || fn === '') return;
-  askWorker({ kind: 'sandwich', key: fn }).then(
-    (laid) => { if (request === requests) sandwich.value = { laid, of: loaded }; },
-    () => { if (request === requests) sandwich.value = { laid: null, of: loaded }; },
-  );
+  control = new AbortController();
+  const { signal } = control;
+  const show = (laid: Laid | null, partly = false, problem = ''): void => {
+    if (request === requests) sandwich.value = { laid, of: loaded, partly, problem };
+  };
+  const all = async (name: string, drawn: Laid | null): Promise<void> => {
+    try {
+      const [callers, callees] = await Promise.all((['callers', 'callees'] as const).map((side) => api.flamegraph({ ...query!, function: name, side }, signal)));
+      show(await askWorker({ kind: 'around', callers, callees }));
+    } catch (error) {
+      show(drawn, false, problemOf(error).detail);
+    }
+  };
+  askWorker({ kind: 'sandwich', key: fn }).then((laid) => {
+    if (request !== requests) return;
+    const name = laid?.name ?? rows?.functions.find((row) => nameKey(row.name) === fn)?.name;
+    // Without undrawn frames the page has everything.
+    const isWhole = query === null || loaded.tree.hidden.every((value) => value === 0);
+    if (isWhole || name === undefined) return show(laid);
+    if (laid !== null) show(laid, true);
+    return all(name, laid);
+  }, () => show(null));
 });

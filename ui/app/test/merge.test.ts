@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { layout } from '../logic/layout';
 import { reshape, sandwich } from '../logic/merge';
-import { type Transform, describe as words, filtersOf, fromText, named, NOT_MINE, pushed, shapesOf, toText } from '../logic/transforms';
+import { type Transform, describe as words, filtersOf, fromText, named, NOT_MINE, PRESETS, presetsIn, pushed, shapesOf, toText } from '../logic/transforms';
 import { callersOf, hotPath, treeRows } from '../logic/treerows';
 import { nameKey } from '../logic/zoompath';
 import { Engine } from '../worker/engine';
@@ -54,10 +54,25 @@ describe('callers and callees', () => {
 });
 
 describe('shapes', () => {
-  const shaped = (text: string, shape: 'collapse' | 'invert'): string[] => {
+  const shaped = (text: string, shape: 'collapse' | 'packages' | 'invert'): string[] => {
     const whole = tree(text);
-    return drawn(layout(reshape(whole.tree, shape, whole.frames.kinds)), whole.frames.names);
+    return drawn(layout(reshape(whole.tree, shape, whole.frames)), whole.frames.names);
   };
+
+  test('neighbours of one package become the first of them, and all values stay', () => {
+    expect(shaped('total 0\n  member=a 0\n    tokio::run 1\n      tokio::poll 2\n        app::f 3\n          tokio::x 4\n      std::g 5\n  odd 6', 'packages')).toEqual([
+      'total 21 @0', '  member=a 15 @0', '    tokio::run 15 @0', '      app::f 7 @0', '        tokio::x 4 @0', '      std::g 5 @7', '  odd 6 @15',
+    ]);
+  });
+
+  test('presets hide the code of runtimes, and are offered where a profile has it', () => {
+    const names = ['total', 'tokio::runtime::task::poll', '<core::pin::Pin<P> as Future>::poll', 'runtime.mallocgc', 'java/lang/Thread.run', '(garbage collector)', 'shop::cart'];
+    const none = names.map(() => '');
+    expect(presetsIn(names, none)).toEqual(['tokio', 'std', 'allocator', 'go', 'node', 'jvm']);
+    expect(presetsIn(['shop::tokio_cart', 'futures_market'], ['', ''])).toEqual([]);
+    expect(filtersOf([{ kind: 'preset', preset: 'jvm' }, named('hide', 'x')])).toEqual({ hide: `(?:^x$)|(?:${PRESETS.jvm[1]})` });
+    expect([fromText('preset~go'), fromText('preset~toString'), toText({ kind: 'preset', preset: 'go' }), words({ kind: 'preset', preset: 'go' })]).toEqual([{ kind: 'preset', preset: 'go' }, null, 'preset~go', 'Without the Go runtime']);
+  });
 
   test('collapsed recursion keeps one frame of a function in each path, and all values', () => {
     expect(shaped('total 0\n  f 1\n    f 2\n      g 3\n        f 4\n          h 5', 'collapse')).toEqual(['total 15 @0', '  f 15 @0', '    h 5 @0', '    g 3 @5']);
@@ -73,14 +88,14 @@ describe('shapes', () => {
       '  member=gc 10 @50',
       '    mark 6 @50', '    query 4 @56', '      mark 4 @56',
     ]);
-    const inverted = reshape(t.tree, 'invert', kinds);
+    const inverted = reshape(t.tree, 'invert', t.frames);
     expect(inverted.self.reduce((a, v) => a + v, 0) + inverted.hidden.reduce((a, v) => a + v, 0)).toBe(t.tree.sum[0]);
   });
 
   test('a million nodes are reshaped without recursion', () => {
     const deep = tree(`total 0\n${Array.from({ length: 2_000 }, (_, i) => `${'  '.repeat(i + 1)}f${i % 50} 1`).join('\n')}`);
-    expect(layout(reshape(deep.tree, 'collapse', deep.frames.kinds)).sum[0]).toBe(2_000);
-    expect(layout(reshape(deep.tree, 'invert', deep.frames.kinds)).sum[0]).toBe(2_000);
+    expect(layout(reshape(deep.tree, 'collapse', deep.frames)).sum[0]).toBe(2_000);
+    expect(layout(reshape(deep.tree, 'invert', deep.frames)).sum[0]).toBe(2_000);
   });
 });
 

@@ -2,23 +2,25 @@ import { useEffect, useRef } from 'preact/hooks';
 import { typeLabel } from '../logic/profiletypes';
 import { flame, matchingServices, services, types } from '../state/queries';
 import { local, pick, service, span, state } from '../state/explore';
+import { menuAt } from '../state/framemenu';
 import { helpOpen } from '../state/help';
 import { openCapture } from '../state/localfile';
 import { zoomOut } from '../state/zoom';
 import { Breadcrumb } from './Breadcrumb';
 import { Filters } from './Filters';
 import { FlamePane } from './FlamePane';
-import { FrameMenu } from './FrameMenu';
 import { Header } from './Header';
 import { Lazy } from './Lazy';
 import { DropTarget } from './LocalFile';
 import { Notices } from './Notices';
 import { StatusBar } from './StatusBar';
-import { Timeline } from './Timeline';
 import { Toolbar } from './Toolbar';
 import { TopTable } from './TopTable';
 import { TransformBar } from './TransformBar';
 
+// The flame graph is drawn first.
+const loadTimeline = () => import('./Timeline').then(({ Timeline }) => Timeline);
+const loadMenu = () => import('./FrameMenu').then(({ FrameMenu }) => FrameMenu);
 const loadSandwich = () => import('./SandwichPane').then(({ SandwichPane }) => SandwichPane);
 
 const loadEmpty = () => import('./EmptyState').then(({ EmptyState }) => EmptyState);
@@ -71,7 +73,7 @@ export function App() {
         <Body view={view} search={search} />
       </main>
       <StatusBar />
-      <FrameMenu />
+      {menuAt.value !== null && <Lazy load={loadMenu} isQuiet />}
       {helpOpen.value && <Lazy load={loadHelp} />}
     </div>
   );
@@ -92,7 +94,7 @@ function ServerBody({ view, search }: { view: string; search: preact.RefObject<H
   if (noService || noType || severalServices || state.value.invalidSelector !== '') return <Lazy key="empty" load={loadEmpty} />;
   return (
     <>
-      <Timeline />
+      <div class="timeline-place"><Lazy key="timeline" load={loadTimeline} isQuiet /></div>
       <Panes view={view} search={search} nothing={nothing} />
     </>
   );

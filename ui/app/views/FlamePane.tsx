@@ -17,14 +17,19 @@ import { hues } from '../state/timeline';
 import { found, revealed } from '../state/search';
 import { ACTIONS, functionOf, run, undo } from '../state/transforms';
 import { focus, focusNode, focusPath, foldOrUnfoldRun, zoomNode, zoomOut, zoomTo } from '../state/zoom';
-import { openMenu } from './FrameMenu';
+import { openMenu } from '../state/framemenu';
 import type { Loaded } from '../worker/protocol';
 import { drawStats } from './StatusBar';
-import { type Pointed, Tooltip } from './Tooltip';
+import { Lazy } from './Lazy';
+import type { Pointed } from './Tooltip';
 
 const pointed = signal<Pointed | null>(null);
 const announcement = signal('');
 let current: Flame | null = null;
+
+// The flame graph is drawn first.
+const loadTooltip = () => import('./Tooltip').then(({ Tooltip }) => Tooltip);
+const TOOLTIP = { pointed };
 
 export function FlamePane() {
   const host = useRef<HTMLDivElement>(null);
@@ -36,7 +41,7 @@ export function FlamePane() {
       <p class="visually-hidden" aria-live="polite" id="focused-frame">{announcement.value}</p>
       {data === null && loading && <p class="curtain">Loading the flame graph…</p>}
       <div class={loading || detailing.value ? 'progress on' : 'progress'} />
-      <Tooltip pointed={pointed} />
+      <Lazy load={loadTooltip} props={TOOLTIP} isQuiet />
     </section>
   );
 }

@@ -1,14 +1,9 @@
-import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { cutName } from '../logic/names';
-import { ACTIONS, type ActionId, run } from '../state/transforms';
-
-/** The open menu: a function, or '' for the whole graph, and a point of the window. */
-export const menuAt = signal<{ name: string; x: number; y: number; back: HTMLElement | null } | null>(null);
-
-export function openMenu(name: string, x: number, y: number): void {
-  menuAt.value = { name, x, y, back: document.activeElement instanceof HTMLElement ? document.activeElement : null };
-}
+import { PRESETS, presetsIn } from '../logic/transforms';
+import { menuAt } from '../state/framemenu';
+import { shown } from '../state/queries';
+import { ACTIONS, type ActionId, apply, run } from '../state/transforms';
 
 /** The actions on a frame, by pointer and keyboard. */
 export function FrameMenu() {
@@ -39,6 +34,8 @@ export function FrameMenu() {
     close();
     run(id, at.name);
   };
+  const loaded = shown.peek();
+  const presets = loaded === null ? [] : presetsIn(loaded.frames.names, loaded.frames.files);
   const items = ACTIONS.filter((a) => at.name !== '' || !a.ofFunction);
   const key = (e: KeyboardEvent): void => {
     const buttons = [...box.current!.querySelectorAll('button')];
@@ -57,6 +54,10 @@ export function FrameMenu() {
       {at.name !== '' && <p class="menu-name" role="presentation"><bdi>{cutName(at.name, 120)}</bdi></p>}
       {items.map(({ id, label, key: hint }) => (
         <button type="button" role="menuitem" key={id} id={`menu-${id}`} tabIndex={-1} onClick={() => choose(id)}><span>{label}</span><kbd>{hint}</kbd></button>
+      ))}
+      {presets.length > 0 && <p class="menu-name quiet" role="presentation">Hide, keep the callees</p>}
+      {presets.map((preset) => (
+        <button type="button" role="menuitem" key={preset} id={`menu-hide-${preset}`} tabIndex={-1} onClick={() => { close(); apply({ kind: 'preset', preset }); }}><span>{PRESETS[preset][0].replace(/^the /, '')}</span></button>
       ))}
     </div>
   );

@@ -1,8 +1,8 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 
-/** A component that is loaded when it is first shown. `load` must be the same function at every render. */
-export function Lazy<P extends object = object>({ load, props }: { load: () => Promise<ComponentType<P>>; props?: P }) {
+/** A component that is loaded when it is first shown, which a quiet one does not say. `load` must be the same function at every render. */
+export function Lazy<P extends object = object>({ load, props, isQuiet = false }: { load: () => Promise<ComponentType<P>>; props?: P; isQuiet?: boolean }) {
   const [Part, setPart] = useState<ComponentType<P> | null>(null);
   const [failed, setFailed] = useState(false);
   useEffect(() => {
@@ -11,5 +11,6 @@ export function Lazy<P extends object = object>({ load, props }: { load: () => P
     return () => { left = true; };
   }, [load]);
   if (failed) return <p class="hint pad" role="alert">This part of the page could not be loaded. Reload the page.</p>;
+  if (Part === null && isQuiet) return null;
   return Part === null ? <p class="hint pad">Loading…</p> : <Part {...(props ?? ({} as P))} />;
 }

@@ -3,7 +3,6 @@ import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { colourNodes } from '../logic/colours';
 import { counted, formatShare, formatValue } from '../logic/format';
-import type { Tree } from '../logic/layout';
 import { cutName, groupValue } from '../logic/names';
 import { neighbour } from '../logic/neighbours';
 import { packageOf } from '../logic/packages';
@@ -17,8 +16,8 @@ import { state } from '../state/explore';
 import { hues } from '../state/timeline';
 import { ACTIONS, functionOf, run, sandwich, sandwichOf } from '../state/transforms';
 import { focusNode } from '../state/zoom';
-import type { Laid, Loaded } from '../worker/protocol';
-import { openMenu } from './FrameMenu';
+import type { Around, Laid, Loaded } from '../worker/protocol';
+import { openMenu } from '../state/framemenu';
 
 const hint = signal('');
 
@@ -45,18 +44,18 @@ export function SandwichPane() {
   }
   const { laid } = found;
   return (
-    <section class="sandwich" aria-label={`Callers and callees of ${cutName(laid.name, 100)}`}>
-      <Graph title="Callers" tree={laid.callers} loaded={loaded} growth="up" />
+    <section class="sandwich" aria-busy={found.partly} aria-label={`Callers and callees of ${cutName(laid.name, 100)}`}>
+      <Graph title="Callers" of={laid.callers} loaded={loaded} growth="up" />
       <Details laid={laid} loaded={loaded} />
-      <Graph title="Callees" tree={laid.callees} loaded={loaded} growth="down" />
+      <Graph title="Callees" of={laid.callees} loaded={loaded} growth="down" />
+      {found.problem !== '' && <p class="notice partial" role="status"><span>These are the callers and callees among the drawn frames: {found.problem}</span></p>}
       <p class="visually-hidden" aria-live="polite" id="sandwich-frame">{hint.value}</p>
     </section>
   );
 }
 
-function Details({ laid, loaded: { frames, meta, tree } }: { laid: Laid; loaded: Loaded }) {
-  const { name, frame, total, self, paths, groups } = laid;
-  const [file, line] = [frames.files[frame], frames.lines[frame]];
+function Details({ laid, loaded: { meta, tree } }: { laid: Laid; loaded: Loaded }) {
+  const { name, file, line, total, self, paths, groups } = laid;
   const pkg = packageOf(name, file);
   const whole = tree.sum[0];
   const fill = skinOf(theme.value).palette.fill;
@@ -92,13 +91,13 @@ function Details({ laid, loaded: { frames, meta, tree } }: { laid: Laid; loaded:
   );
 }
 
-function Graph({ title, tree, loaded, growth }: { title: string; tree: Tree; loaded: Loaded; growth: Growth }) {
+function Graph({ title, of: { tree, frames }, loaded, growth }: { title: string; of: Around; loaded: Loaded; growth: Growth }) {
   const host = useRef<HTMLDivElement>(null);
   const none = tree.n === 1;
   useEffect(() => {
     if (none) return;
     const flame = new Flame(host.current!);
-    const { frames, meta } = loaded;
+    const { meta } = loaded;
     let at: number = 0;
     const nameOf = (node: number): string => frames.names[tree.frame[node]];
     const text = (node: number): string => `${cutName(nameOf(node), 300)}: ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of the function`;
@@ -107,7 +106,7 @@ function Graph({ title, tree, loaded, growth }: { title: string; tree: Tree; loa
     canvas.setAttribute('role', 'application');
     canvas.setAttribute('aria-label', `${title} in ${counted(tree.n, 'frame')}. Arrow keys select a frame, Enter shows its callers and callees.`);
     const show = (node: number): void => {
-      if (loaded.frames.kinds[tree.frame[node]] === 0) sandwichOf(nameOf(node));
+      if (frames.kinds[tree.frame[node]] === 0) sandwichOf(nameOf(node));
     };
     flame.setSkin(skinOf(theme.peek()));
     flame.setGrowth(growth);

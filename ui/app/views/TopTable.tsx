@@ -13,7 +13,7 @@ import { matchRows, tableHits } from '../state/search';
 import { zoomNode, zoomedTop } from '../state/zoom';
 import { nameKey } from '../logic/zoompath';
 import { sandwichOf } from '../state/transforms';
-import { openMenu } from './FrameMenu';
+import { openMenu } from '../state/framemenu';
 import { VirtualRows } from './VirtualRows';
 
 const NONE: FunctionRow[] = [];

@@ -7,7 +7,7 @@ import { hiddenText } from '../render/paint';
 import { shown } from '../state/queries';
 import { functionOf } from '../state/transforms';
 import { focus, focusNode, zoomNode, zoomTo } from '../state/zoom';
-import { openMenu } from './FrameMenu';
+import { openMenu } from '../state/framemenu';
 import { VirtualRows } from './VirtualRows';
 
 /** The call tree as an outline: the same frames and values as the flame graph, for screen readers and without colours. */

@@ -180,7 +180,7 @@ export class Engine {
     if (this.heavy === null || this.shapes !== shaped) {
       this.shapes = shaped;
       const start = Object.keys(filters).length === 0 ? this.whole : layout(filtered(this.whole, frames, filters));
-      this.heavy = shapes.reduce((tree, shape) => layout(reshape(tree, shape, frames.kinds)), start);
+      this.heavy = shapes.reduce((tree, shape) => layout(reshape(tree, shape, frames)), start);
       this.named = null;
     }
     const plain = order === 'name' ? (this.named ??= layout(byName(this.heavy, frames.names))) : this.heavy;
