@@ -3,6 +3,8 @@
 
 import { encode } from '../fixture/encode.mjs';
 import { synthetic } from '../fixture/synthetic.mjs';
+import { scaled } from '../app/logic/compare/diff';
+import { join } from '../app/logic/compare/join';
 import { colourNodes } from '../app/logic/colours';
 import { decode } from '../app/logic/decode';
 import { fold, runtimeFrames } from '../app/logic/fold';
@@ -67,6 +69,8 @@ for (const n of [100_000, 1_000_000]) {
     ['callers and callees', () => sandwich(tree, names, decoded.frames.kinds, (name) => name === busiest)],
     ['focus', () => layout(filtered(tree, decoded.frames, { focus: 'merge' }))],
     ['collapse recursion', () => layout(reshape(tree, 'collapse', decoded.frames))],
+    ['difference of two trees', () => scaled(join({ decoded, file: 'a' }, { decoded, file: 'b' }), 'share')],
+    ['collapse packages', () => layout(reshape(tree, 'packages', decoded.frames))],
     ['invert', () => layout(reshape(tree, 'invert', decoded.frames))],
     ['plan, whole view', () => plan.build(tree, colours, null, viewport(0, total))],
     ['plan, whole view, search', () => plan.build(tree, colours, { hit, before }, viewport(0, total))],
