@@ -77,11 +77,14 @@ function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null>
   const current = state.value.search;
   const [draft, setDraft] = useState(current);
   const timer = useRef(0);
-  useEffect(() => setDraft(current), [current]);
+  const sent = useRef(current);
+  // What was typed since the search was sent must not be lost.
+  useEffect(() => { if (current !== sent.current) setDraft((sent.current = current)); }, [current]);
+  const send = (text: string): void => update({ search: (sent.current = text) }, 'replace');
   const type = (text: string): void => {
     setDraft(text);
     clearTimeout(timer.current);
-    timer.current = window.setTimeout(() => update({ search: text }, 'replace'), 100);
+    timer.current = window.setTimeout(() => send(text), 100);
   };
   const key = (e: KeyboardEvent): void => {
     if (e.key === 'Escape') {
@@ -92,7 +95,7 @@ function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null>
       e.preventDefault();
       clearTimeout(timer.current);
       // Text that has not been searched for yet is searched for first, which goes to its first match.
-      if (draft !== current) update({ search: draft }, 'replace');
+      if (draft !== current) send(draft);
       else step(e.key === 'ArrowUp' || e.shiftKey ? -1 : 1);
     }
   };

@@ -132,11 +132,13 @@ function Tools({ search }: { search: preact.RefObject<HTMLInputElement | null> }
   const { view, scale } = state.value;
   const [draft, setDraft] = useState(state.value.search);
   const timer = useRef(0);
-  useEffect(() => setDraft(state.value.search), [state.value.search]);
+  const sent = useRef(state.value.search);
+  // What was typed since the search was sent must not be lost.
+  useEffect(() => { if (state.value.search !== sent.current) setDraft((sent.current = state.value.search)); }, [state.value.search]);
   const type = (text: string): void => {
     setDraft(text);
     clearTimeout(timer.current);
-    timer.current = window.setTimeout(() => update({ search: text }, 'replace'), 100);
+    timer.current = window.setTimeout(() => update({ search: (sent.current = text) }, 'replace'), 100);
   };
   const loaded = shown.value;
   const isFile = files.value.now !== null || files.value.base !== null;
