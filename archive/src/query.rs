@@ -20,6 +20,7 @@ mod metadata;
 mod params;
 mod prune;
 mod run;
+mod sandwich;
 mod scan;
 mod series;
 mod size;

@@ -119,8 +119,12 @@ impl Filters {
     }
 
     /// The tree that is shown.
-    pub(super) fn apply(&self, mut tree: FlameTree) -> FlameTree {
-        let shown = self.shown(&tree);
+    pub(super) fn apply(&self, tree: &FlameTree) -> FlameTree {
+        if !self.has_patterns() {
+            return self.below(tree);
+        }
+        let shown = self.shown(tree);
+        let mut tree = tree.clone();
         for (value, shown) in tree.values.iter_mut().zip(shown) {
             if !shown {
                 *value = 0;
@@ -133,13 +137,41 @@ impl Filters {
     }
 }
 
+impl Filters {
+    /// The subtree of the call path, copied without the rest of the tree, which can be much larger.
+    fn below(&self, tree: &FlameTree) -> FlameTree {
+        let (parents, items) = (tree.stacks.parents(), tree.stacks.items());
+        let shown = self.on_path(tree, |_| false);
+        // Nodes with a value in or below them.
+        let values = tree.values.iter().zip(&shown);
+        let mut kept: Vec<bool> = values.map(|(value, shown)| *shown && *value != 0).collect();
+        for node in (1..kept.len()).rev() {
+            kept[parents[node] as usize] |= kept[node];
+        }
+        let mut result = tree.without_stacks();
+        let mut frames: Vec<Option<u32>> = vec![None; tree.frames.len()];
+        let mut nodes = vec![NodeId::ROOT; kept.len()];
+        for node in (0..kept.len()).filter(|node| kept[*node]) {
+            if node > 0 {
+                let item = items[node] as usize;
+                let frame = *frames[item].get_or_insert_with(|| result.frame(tree.frames[item]));
+                nodes[node] = result.child(nodes[parents[node] as usize], frame);
+            }
+            if shown[node] {
+                result.add(nodes[node], tree.values[node]);
+            }
+        }
+        result
+    }
+}
+
 /// The part of a tree below a call path, whose frames are named from the root; the whole tree if it is empty.
 pub fn on_path(tree: FlameTree, path: Vec<String>) -> FlameTree {
     let filters = Filters::of_path(path);
     if filters.is_empty() {
         return tree;
     }
-    filters.apply(tree)
+    filters.apply(&tree)
 }
 
 /// Keeps the nodes that pass, or those that do not.

@@ -10,6 +10,7 @@ use super::flame::shared;
 use super::metadata::{Wanted, list};
 use super::params::{Ask, Parameters};
 use super::run::Run;
+use super::sandwich::Sandwich;
 use super::scan::{Query, Report};
 use super::series::{self, GroupTotals, Step};
 use super::size::check_size;
@@ -247,7 +248,7 @@ impl Call {
         let hint = self.finish(ask, &report, all_services).await?;
         let mut tree = Arc::clone(&shared.tree);
         if !filters.is_empty() {
-            let filter = move || Arc::new(filters.apply(FlameTree::clone(&tree)));
+            let filter = move || Arc::new(filters.apply(&tree));
             tree = blocking("filter a tree", filter).await?;
         }
         Ok(Merged {
@@ -319,6 +320,7 @@ impl Call {
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
         let width = self.parameters.number("width", 0, WIDTH_MAX)?;
         let limit = self.parameters.number("limit", 100, 100_000)?;
+        let sandwich = Sandwich::of(&self.parameters)?;
         one_type(&ask)?;
         let merged = self.merged(&ask).await?;
         let json = self.json;
@@ -326,7 +328,11 @@ impl Call {
         blocking("render a tree", move || {
             let mut meta = Self::meta(&ask, &merged);
             meta["cost"] = cost.clone();
-            let Merged { tree, aggregation, aggregation_source, report, hint } = merged;
+            let Merged { mut tree, aggregation, aggregation_source, report, hint } = merged;
+            if let Some(sandwich) = sandwich {
+                let (around, about) = sandwich.apply(&tree);
+                (tree, meta["function"]) = (Arc::new(around), about);
+            }
             let unit = ask.kind_and_unit().1;
             let nodes = match width {
                 0 => nodes,
@@ -373,6 +379,9 @@ impl Call {
                     let mut text = view::to_json(&tree, nodes);
                     // The object of the root is also the response, so the rest is added to it.
                     text.truncate(text.trim_end().len() - 1);
+                    if !meta["function"].is_null() {
+                        text.push_str(&format!(",\"function\":{}", meta["function"]));
+                    }
                     text.push_str(&format!(
                         ",\"effective_from\":{},\"effective_until\":{},\"partial\":{},\"cost\":{cost}}}",
                         report.effective.start,

@@ -108,6 +108,8 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "defaults",
             "max_nodes",
             "width",
+            "function",
+            "side",
             "focus",
             "ignore",
             "hide",

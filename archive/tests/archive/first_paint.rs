@@ -130,3 +130,55 @@ async fn nodes_of_less_than_half_a_pixel_are_left_out_with_their_exact_sum() {
     );
     assert_eq!(main("&width=100000").await, main("").await);
 }
+
+#[tokio::test]
+async fn callers_and_callees_are_those_of_the_whole_profile() {
+    let world = World::new();
+    let raw = cpu(
+        &world.clock,
+        &[
+            (&["main", "wide"], 990, &[]),
+            (&["main", "thin", "parse", "lex"], 3, &[]),
+            (&["other", "parse"], 2, &[]),
+        ],
+    );
+    let (status, body) = world.push("", WEB, "1", &raw).await;
+    assert_eq!(status, 200, "{body}");
+    let get = async |rest: &str| {
+        let path = format!(
+            "/api/v1/profiles/flamegraph?{}",
+            world.range(&format!("type=cpu&width=100{rest}"))
+        );
+        world.json(&path).await
+    };
+    // The drawn part has no trace of the function.
+    assert!(!get("").await.to_string().contains("parse"));
+    let callers = get("&function=parse&side=callers").await;
+    assert_eq!(callers["total"], 5);
+    assert_eq!(callers["children"][0]["name"], "thin");
+    assert_eq!(callers["children"][0]["children"][0]["name"], "main");
+    assert_eq!(callers["children"][1]["name"], "other");
+    let callees = get("&function=parse").await;
+    assert_eq!(
+        (&callees["self"], &callees["children"][0]["name"]),
+        (&2.into(), &"lex".into())
+    );
+    let about = &callees["function"];
+    assert_eq!(
+        (
+            &about["whole"],
+            &about["total"],
+            &about["self"],
+            &about["paths"]
+        ),
+        (&995.into(), &5.into(), &2.into(), &2.into())
+    );
+    for wrong in ["&side=callers", "&function=parse&side=above"] {
+        let path = format!(
+            "/api/v1/profiles/flamegraph?{}",
+            world.range(&format!("type=cpu{wrong}"))
+        );
+        let (status, _) = world.get_as("", &path).await;
+        assert_eq!(status, 400, "{wrong}");
+    }
+}

@@ -70,6 +70,8 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 DEFAULTS,
                 MAX_NODES,
                 WIDTH,
+                FUNCTION,
+                SIDE,
                 FOCUS,
                 IGNORE,
                 HIDE,
@@ -250,6 +252,18 @@ const WIDTH: Parameter = Parameter::new(
     ParameterKind::Integer,
     "3840",
     "Width of the drawing in pixels: nodes of less than half a pixel are left out, and the exact sum of their values is reported",
+);
+const FUNCTION: Parameter = Parameter::new(
+    "function",
+    ParameterKind::Text,
+    "parse",
+    "Shows the merged callers or callees of this function instead, as `side` says: the root stands for it. `meta.function` has its total, its own value, its call paths and its share by group",
+);
+const SIDE: Parameter = Parameter::new(
+    "side",
+    ParameterKind::Choice(&["callers", "callees"]),
+    "callers",
+    "Which side of `function` is shown; callees by default",
 );
 const MIN_FUNCTIONS: Parameter = Parameter::new(
     "min_functions",
