@@ -4,7 +4,7 @@ use super::document::{EMBED, first_request, name_of};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use davy_base::Clock;
@@ -22,6 +22,12 @@ pub(crate) struct PageOptions {
 
 /// Where a document has the link to its first request.
 const DATA: &str = "<!--data-->";
+
+/// Isolated pages share the memory of a flame graph with their worker instead of copying it.
+const ISOLATED: [(&str, &str); 2] = [
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-embedder-policy", "require-corp"),
+];
 
 /// The policy of documents: resources of this server only, and no inline scripts or styles.
 fn policy(base: &str, ancestors: &str) -> String {
@@ -137,6 +143,11 @@ fn send(asset: Asset, request: &HeaderMap, policy: String) -> Response {
             .into_response(),
         _ => (headers, Body::from(asset.bytes.into_owned())).into_response(),
     };
+    for (name, value) in ISOLATED {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
     if let Some(etag) = asset.etag.and_then(|etag| etag.parse().ok()) {
         response.headers_mut().insert(header::ETAG, etag);
     }

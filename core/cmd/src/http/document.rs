@@ -151,71 +151,26 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_764_334_800);
-    const SELECTOR: &str = "selector={service_name%3D%22davy%22}";
 
-    #[track_caller]
-    fn check(query: &str, expected: Option<&str>) {
-        let found = first_request("explore", query, NOW);
-        let found = found.as_deref().map(|url| {
-            let query = url.strip_prefix("api/v1/profiles/flamegraph?");
-            let query = query.and_then(|query| query.strip_suffix("&max_nodes=20000&width=3840"));
-            query.expect("a flame graph")
-        });
-        assert_eq!(found, expected, "{query}");
-    }
-
+    /// The page's own test server follows the same rules and passes the same table.
     #[test]
-    fn request_has_the_times_and_labels_of_the_address() {
-        let hour = "from=1764331200000&until=1764334800000";
-        check("", Some(&format!("{hour}&defaults=true")));
-        check(
-            "view=flame&search=x",
-            Some(&format!("{hour}&defaults=true")),
-        );
-        check(
-            "from=now-2h&until=now",
-            Some("from=1764327600000&until=1764334800000&defaults=true"),
-        );
-        check(
-            "from=1764331200000&until=1764334800000",
-            Some(&format!("{hour}&defaults=true")),
-        );
-        check(
-            "pick=1764331200000-1764331260000",
-            Some("from=1764331200000&until=1764331260000&defaults=true"),
-        );
-        check(
-            &format!("type=cpu&{SELECTOR}"),
-            Some(&format!("{hour}&type=cpu&{SELECTOR}&defaults=true")),
-        );
-        check(
-            &format!("type=cpu&{SELECTOR}&by=member,op"),
-            Some(&format!("{hour}&type=cpu&{SELECTOR}&by=member,op")),
-        );
-        check(
-            &format!("type=cpu&{SELECTOR}&by="),
-            Some(&format!("{hour}&type=cpu&{SELECTOR}")),
-        );
-    }
-
-    #[test]
-    fn addresses_that_only_the_page_understands_have_no_request() {
-        for query in [
-            "capture=01JD8Q2M5V0000000000000000",
-            "t=f:poll",
-            "trace=4bf92f3577b34da6a3ce929d0e0e4736",
-            "span=00f067aa0ba902b7&type=cpu",
-            "selector={member%3D%22api%22}",
-            "from=yesterday",
-            "from=1764331200",
-            "from=now",
-            "until=now-1y",
-            "pick=1-2",
-            "by=",
-            "type=%22\"><script>",
-        ] {
-            check(query, None);
+    fn first_requests_are_those_of_the_table() {
+        let table = include_str!("../../tests/first-requests.tsv");
+        let rows = table.lines().filter(|line| !line.starts_with('#'));
+        let mut count = 0;
+        for row in rows {
+            let mut cells = row.split('\t');
+            let mut cell = || cells.next().expect("three cells");
+            let (document, query, expected) = (cell(), cell(), cell());
+            let found = first_request(document, query, NOW);
+            assert_eq!(
+                found.as_deref().unwrap_or("-"),
+                expected,
+                "{document} {query}"
+            );
+            count += 1;
         }
+        assert!(count > 20);
     }
 
     #[test]
