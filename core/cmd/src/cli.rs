@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::stdout::print_bytes;
 use crate::{
-    archive, builds, config, diff, doctor, drill, hijack, manual, mcp, members, process, profile,
-    push, query, record, reference, settings, symbols, toggle, top, worker,
+    archive, builds, changes, config, diff, doctor, drill, hijack, manual, mcp, members, process,
+    profile, push, query, record, reference, settings, symbols, toggle, top, worker,
 };
 use clap::{Parser, Subcommand};
 
@@ -103,6 +103,8 @@ pub(crate) enum Command {
     Query(query::QueryOptions),
     /// Rank the functions that changed between two ranges, versions or selectors
     Diff(diff::DiffOptions),
+    /// Rank what grew, shrank, is new or gone against an hour, a day or a week ago
+    Changes(changes::ChangesOptions),
     /// Serve tools for assistants over the Model Context Protocol on standard input and output; read-only by default
     Mcp(mcp::McpOptions),
     /// Inspect and maintain the archive in the configured bucket, without a server
@@ -160,6 +162,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Push(options) => push::run(&options),
         Command::Query(options) => query::run(&options),
         Command::Diff(options) => diff::run(&options),
+        Command::Changes(options) => changes::run(&options),
         Command::Mcp(options) => mcp::run(&options),
         Command::Archive(command) => archive::run(&command),
         Command::Symbols(command) => symbols::run(&command),

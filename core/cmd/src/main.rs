@@ -7,6 +7,7 @@ mod archive;
 mod bucket;
 mod builds;
 mod catalogue;
+mod changes;
 mod cli;
 mod client;
 mod config;
