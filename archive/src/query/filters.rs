@@ -180,3 +180,26 @@ fn retain(shown: &mut [bool], passes: &[bool], wanted: bool) {
         *shown &= *passes == wanted;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use davy_profile::flame::Grain;
+    use davy_profile::{Limits, folded};
+
+    #[test]
+    fn subtree_of_a_path_has_its_stacks_and_values_only() {
+        let stacks = b"main;a;b 3\nmain;a 2\nmain;c;a 5\nother;a 7\nmain 1\n";
+        let profile = folded::decode(stacks, &Limits::default()).expect("valid");
+        let mut tree = FlameTree::new();
+        tree.add_profile(&profile, 0, Grain::Function);
+        let check = |path: &[&str], expected: &str| {
+            let path = path.iter().map(|step| (*step).to_owned()).collect();
+            assert_eq!(folded::encode(&on_path(tree.clone(), path)), expected);
+        };
+        check(&["main", "a"], "main;a 2\nmain;a;b 3\n");
+        check(&["main"], "main 1\nmain;a 2\nmain;a;b 3\nmain;c;a 5\n");
+        check(&["nope"], "");
+        assert_eq!(on_path(tree.clone(), vec!["other".into()]).frames.len(), 2);
+    }
+}

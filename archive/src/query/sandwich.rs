@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn callers_are_merged_from_the_innermost() {
-        let about = check(Side::Callers, STACKS, "a;main 3\nb;main 4\ngc 7\n");
+        let about = check(Side::Callers, STACKS, "gc 7\na;main 3\nb;main 4\n");
         assert_eq!(
             (
                 &about["total"],
@@ -162,8 +162,9 @@ mod tests {
 
     #[test]
     fn callees_are_merged_and_recursion_counts_once() {
-        // The root's own value is the function's own value in outermost calls, which folded stacks cannot express.
-        let about = check(Side::Callees, STACKS, "lex 2\nlex;parse;read 4\n");
+        // The root's own value is that of the function in its outermost calls.
+        let expected = "(no stack) 8\nlex 2\nlex;parse;read 4\n";
+        let about = check(Side::Callees, STACKS, expected);
         assert_eq!(about["total"], 14);
     }
 
