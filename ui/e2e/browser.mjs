@@ -8,6 +8,8 @@ const FLAGS = [
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
 export const ROW = 18;
+/** A factor for the time that pages may take, for loaded machines. */
+const PATIENCE = Number(process.env.PATIENCE ?? 1);
 
 export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
@@ -15,6 +17,7 @@ export const launch = () =>
 /** Opens a page and collects its console errors and uncaught exceptions. */
 export async function open(browser, url, { theme = 'dark', width = 1600, height = 900 } = {}) {
   const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme });
+  page.setDefaultTimeout(30_000 * PATIENCE);
   const faults = [];
   page.on('console', (m) => {
     if (m.type() === 'error' || m.type() === 'warning') faults.push(`console: ${m.text()}`);
@@ -25,7 +28,7 @@ export async function open(browser, url, { theme = 'dark', width = 1600, height 
 }
 
 /** Waits until a flame graph is loaded and drawn. */
-export async function drawn(page, timeout = 15_000) {
+export async function drawn(page, timeout = 15_000 * PATIENCE) {
   await page.waitForFunction(
     () => {
       const host = document.querySelector('.flame-host');

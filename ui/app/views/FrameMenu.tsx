@@ -55,7 +55,7 @@ export function FrameMenu() {
       {items.map(({ id, label, key: hint }) => (
         <button type="button" role="menuitem" key={id} id={`menu-${id}`} tabIndex={-1} onClick={() => choose(id)}><span>{label}</span><kbd>{hint}</kbd></button>
       ))}
-      {presets.length > 0 && <p class="menu-name quiet" role="presentation">Hide, keep the callees</p>}
+      {presets.length > 0 && <p class="menu-group quiet" role="presentation">Hide, keep the callees</p>}
       {presets.map((preset) => (
         <button type="button" role="menuitem" key={preset} id={`menu-hide-${preset}`} tabIndex={-1} onClick={() => { close(); apply({ kind: 'preset', preset }); }}><span>{PRESETS[preset][0].replace(/^the /, '')}</span></button>
       ))}
