@@ -1,5 +1,5 @@
 import { Worker as Thread } from 'node:worker_threads';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { compile, matchNames } from '../logic/search';
 import { Matcher, type RegexReply, type RegexRequest, TooSlow } from '../worker/matcher';
 
@@ -11,6 +11,7 @@ function start(started: { count: number }) {
       `const { parentPort } = require('node:worker_threads');
        const lists = new Map();
        parentPort.on('message', ({ id, list, names, text }) => {
+         parentPort.postMessage({ id, begun: true });
          if (names) lists.set(list, names);
          const regex = new RegExp(text);
          parentPort.postMessage({ id, hit: Uint8Array.from(lists.get(list), (n) => regex.test(n) ? 1 : 0), note: null });
@@ -38,6 +39,25 @@ describe('search in a worker', () => {
     const { hit } = await matcher.match(names, '^ab$');
     expect([...hit]).toEqual([0, 1]);
     expect(started.count).toBe(2);
+  });
+
+  test('the time until the worker begins does not count', async () => {
+    vi.useFakeTimers();
+    try {
+      const port = { onmessage: null as ((event: { data: RegexReply }) => void) | null, onerror: null, postMessage: () => {}, terminate: () => {} };
+      const matcher = new Matcher((() => port) as never, 300);
+      let outcome = '';
+      matcher.match(['a'], 'a').then(() => { outcome = 'found'; }, (e: Error) => { outcome = e.constructor.name; });
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(outcome).toBe('');
+      port.onmessage!({ data: { id: 2, begun: true } });
+      await vi.advanceTimersByTimeAsync(299);
+      expect(outcome).toBe('');
+      await vi.advanceTimersByTimeAsync(1);
+      expect(outcome).toBe('TooSlow');
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('names are sent once for each list', async () => {

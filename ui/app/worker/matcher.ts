@@ -11,11 +11,8 @@ export interface RegexRequest {
   text: string;
 }
 
-export interface RegexReply {
-  id: number;
-  hit: Uint8Array;
-  note: string | null;
-}
+/** The worker says first that it has begun: until then its script is loaded, or other requests are in progress. */
+export type RegexReply = { id: number; begun: true } | { id: number; hit: Uint8Array; note: string | null };
 
 export interface Matches {
   /** One entry per name: 1 if it matches. */
@@ -35,7 +32,7 @@ const DEADLINE_MS = 1_500;
 /** Lists that the worker keeps: of the flame graph and of the table. */
 const LISTS_MAX = 3;
 
-type Waiting = { done: (matches: Matches) => void; fail: (e: Error) => void; timer: ReturnType<typeof setTimeout> };
+type Waiting = { done: (matches: Matches) => void; fail: (e: Error) => void; timer: ReturnType<typeof setTimeout> | undefined };
 type Port = Pick<Worker, 'postMessage' | 'terminate'> & { onmessage: ((event: MessageEvent<RegexReply>) => void) | null; onerror: unknown };
 
 export class Matcher {
@@ -49,7 +46,7 @@ export class Matcher {
     private readonly deadline = DEADLINE_MS,
   ) {}
 
-  /** Rejects with `TooSlow` after the deadline, and then all requests in progress. */
+  /** Rejects with `TooSlow` when matching takes longer than the deadline, and then all requests in progress. */
   match(names: string[], text: string): Promise<Matches> {
     const worker = (this.worker ??= this.open());
     let known = this.sent.find((one) => one.names === names);
@@ -63,8 +60,7 @@ export class Matcher {
     const { list } = known;
     const id = this.next++;
     return new Promise((done, fail) => {
-      const timer = setTimeout(() => this.restart(new TooSlow()), this.deadline);
-      this.waiting.set(id, { done, fail, timer });
+      this.waiting.set(id, { done, fail, timer: undefined });
       worker.postMessage({ id, list, names: isNew ? names : null, forget, text } satisfies RegexRequest);
     });
   }
@@ -74,6 +70,10 @@ export class Matcher {
     worker.onmessage = ({ data }) => {
       const waiter = this.waiting.get(data.id);
       if (waiter === undefined) return;
+      if ('begun' in data) {
+        waiter.timer = setTimeout(() => this.restart(new TooSlow()), this.deadline);
+        return;
+      }
       clearTimeout(waiter.timer);
       this.waiting.delete(data.id);
       waiter.done({ hit: data.hit, note: data.note });

@@ -10,6 +10,7 @@ const scope = self as unknown as {
 };
 
 scope.onmessage = ({ data: { id, list, names, forget, text } }) => {
+  scope.postMessage({ id, begun: true });
   if (names !== null) lists.set(list, names);
   for (const old of forget) lists.delete(old);
   const query = compile(text);
