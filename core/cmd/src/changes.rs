@@ -102,7 +102,7 @@ pub(crate) fn run(options: &ChangesOptions) -> Result<(), Failure> {
         stderr::print_line("davy: no samples match the query, now or earlier");
     }
     for partial in answer.partial() {
-        stderr::print_line(&format!("davy: incomplete: {partial}"));
+        stderr::print_line(format!("davy: incomplete: {partial}"));
     }
     print(&table::table(
         &answer,
