@@ -81,7 +81,7 @@ test('damaged flame graphs are rejected with a reason or loaded', () => {
   damage(binary('total 1\n  a 2'), 4_000);
   const { columns, frames } = synthetic(300, 3);
   damage(encode({ nodes: null, columns, frames: frames.slice(0, 6_000), meta: META }), 100);
-});
+}, 30_000);
 
 test('metadata of any JSON type is rejected or ignored', () => {
   const nodes = [{ self: 1, frame: 0, depth: 0 }];
