@@ -12,7 +12,7 @@ export function FileButton({ side }: { side: SideName }) {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" id={`${side}-open`} title={`Compare a profile from this computer: ${FORMATS}. It is not uploaded.`} aria-label={`${SIDE_TITLES[side]}: open a file`} onClick={() => input.current?.click()}>Open file</button>
+      <button type="button" id={`${side}-open`} title={`Compare a profile from this computer: ${FORMATS}. It is not uploaded.`} aria-label={`Open file: ${SIDE_TITLES[side]}`} onClick={() => input.current?.click()}>Open file</button>
       <input
         ref={input} id={`${side}-file`} type="file" hidden accept={ACCEPT}
         onChange={(e) => {
@@ -41,7 +41,7 @@ export function FileSide({ side, children }: { side: SideName; children?: preact
       </label>
       <span class="side-buttons">
         <FileButton side={side} />
-        <button type="button" id={`${side}-close`} aria-label={`${title}: close the file`} onClick={() => void closeSide(side)}>Close file</button>
+        <button type="button" id={`${side}-close`} aria-label={`Close file: ${title}`} onClick={() => void closeSide(side)}>Close file</button>
         {children}
       </span>
     </section>
