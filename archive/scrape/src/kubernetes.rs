@@ -50,7 +50,8 @@ impl Kubernetes {
     pub(crate) fn check(&self) -> Result<(), String> {
         let is_url = |text: &str| reqwest::Url::parse(text).is_ok_and(|url| url.has_host());
         // The token is not sent in the clear.
-        if !self.api.is_empty() && !(self.api.starts_with("https://") && is_url(&self.api)) {
+        let is_safe = self.api.starts_with("https://") && is_url(&self.api);
+        if !(self.api.is_empty() || is_safe) {
             return Err(format!(
                 "invalid kubernetes.api {:?}; expected https://HOST:PORT",
                 self.api
@@ -235,11 +236,11 @@ struct Container {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct ContainerPort {
     #[serde(default)]
     name: String,
-    container_port: u16,
+    #[serde(rename = "containerPort")]
+    number: u16,
     #[serde(default)]
     protocol: String,
 }
@@ -297,7 +298,7 @@ fn ports(pod: &Pod) -> Vec<Group> {
         }
         for port in &container.ports {
             let mut labels = labels.clone();
-            let number = port.container_port.to_string();
+            let number = port.number.to_string();
             set(
                 &mut labels,
                 [
