@@ -1,5 +1,7 @@
 //! Client of the HTTP API of a running Davy.
 
+mod socket;
+
 use crate::failure::Failure;
 use crate::server::Server;
 use crate::stderr;
@@ -171,25 +173,6 @@ impl Client {
             .agent
             .get(format!("{}{path}", self.server))
             .header("accept", "text/event-stream")
-            .header("last-event-id", last_id);
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        self.streamed(request)
-    }
-
-    /// Opens a stream of server-sent events on behalf of an operator.
-    pub(crate) fn operator_stream(
-        &self,
-        path: &str,
-        last_id: &str,
-        operator: &str,
-    ) -> Result<impl Read + use<>, Failure> {
-        let mut request = self
-            .agent
-            .get(format!("{}{path}", self.server))
-            .header("accept", "text/event-stream")
-            .header("davy-user", operator)
             .header("last-event-id", last_id);
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));

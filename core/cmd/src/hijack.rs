@@ -6,20 +6,38 @@ use crate::operator::operator;
 use crate::server::Server;
 use crate::stderr;
 use crate::stdout::print_bytes;
-use davy_model::signature::{from_hex, to_hex};
+use davy_base::Clock;
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde_json::json;
-use std::io::{BufRead as _, BufReader, IsTerminal as _, Read as _};
+use std::io::{IsTerminal as _, Read as _};
+use std::ops::ControlFlow;
 use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 
-/// How often the size of the window is looked at.
-const LOOK: Duration = Duration::from_millis(300);
 /// What a terminal sends for the end of its input.
 const END_OF_INPUT: &[u8] = b"\x04";
 /// The size of what is typed at once, at most.
 const INPUT_BYTES: usize = 4 << 10;
 /// Attempts to reconnect, at most, without output in between.
 const RECONNECTS_MAX: u32 = 30;
+/// The pause before an attempt.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Messages that wait to be sent, at most.
+const WAITING_MAX: usize = 16;
+/// The signals that are passed on to the command, and their names.
+const SIGNALS: [(SignalKind, &str); 6] = [
+    (SignalKind::hangup(), "HUP"),
+    (SignalKind::interrupt(), "INT"),
+    (SignalKind::quit(), "QUIT"),
+    (SignalKind::terminate(), "TERM"),
+    (SignalKind::user_defined1(), "USR1"),
+    (SignalKind::user_defined2(), "USR2"),
+];
 
 /// Options of `davy hijack`.
 #[derive(Debug, clap::Args)]
@@ -92,25 +110,12 @@ pub(crate) fn run(options: &HijackOptions) -> Result<(), Failure> {
     let path = format!("/api/v1/builds/{}/terminals", options.build);
     let opening = json!({"command": options.command, "width": width, "height": height});
     let Created { id } = from_json(&client.change("POST", &path, &opening, &operator)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::because("cannot start the runtime"))?;
     let raw = std::io::stdin().is_terminal().then(Raw::enable).flatten();
-    let path = format!("/api/v1/terminals/{id}/input");
-    let typing = {
-        let (client, path, operator) = (client.clone(), path.clone(), operator.clone());
-        let thread = std::thread::Builder::new().name("keys".to_owned());
-        thread.spawn(move || type_in(&client, &path, &operator))
-    };
-    typing
-        .map(drop)
-        .map_err(Failure::because("cannot start a thread"))?;
-    if raw.is_some() {
-        let (client, path, operator) = (client.clone(), path.clone(), operator.clone());
-        let thread = std::thread::Builder::new().name("window".to_owned());
-        let watching = thread.spawn(move || watch_size(&client, &path, &operator, (width, height)));
-        watching
-            .map(drop)
-            .map_err(Failure::because("cannot start a thread"))?;
-    }
-    let closed = show(&client, &id, &operator);
+    let closed = runtime.block_on(attach(&client, &id, &operator));
     drop(raw);
     let Closed { exit_code, error } = closed?;
     match (exit_code, error) {
@@ -126,7 +131,8 @@ pub(crate) fn run(options: &HijackOptions) -> Result<(), Failure> {
     }
 }
 
-fn type_in(client: &Client, path: &str, operator: &str) {
+/// Reads what is typed. It is not waited for: it ends with the process.
+fn type_in(sender: &Sender<Message>) {
     let mut buffer = [0; INPUT_BYTES];
     let mut input = std::io::stdin();
     loop {
@@ -134,65 +140,119 @@ fn type_in(client: &Client, path: &str, operator: &str) {
             Ok(0) | Err(_) => (END_OF_INPUT, true),
             Ok(count) => (&buffer[..count], false),
         };
-        let body = json!({"bytes": to_hex(bytes)});
-        let sent = client.change("POST", path, &body, operator);
-        // The end of the terminal is reported by its output.
+        let sent = sender.blocking_send(Message::Binary(bytes.to_vec().into()));
         if sent.is_err() || is_over {
             return;
         }
     }
 }
 
-fn watch_size(client: &Client, path: &str, operator: &str, mut known: (u16, u16)) {
-    loop {
-        std::thread::park_timeout(LOOK);
-        let now = size();
-        if now != known {
-            let body = json!({"width": now.0, "height": now.1});
-            if client.change("POST", path, &body, operator).is_ok() {
-                known = now;
-            }
+/// Passes a signal on. The second request to terminate closes the terminal, which kills the command.
+async fn pass_on(mut signals: Signal, name: &'static str, sender: Sender<Message>) {
+    let mut count = 0;
+    while signals.recv().await.is_some() {
+        count += 1;
+        let message = if name == "TERM" && count > 1 {
+            json!({"close": true})
+        } else {
+            json!({"signal": name})
+        };
+        if sender.send(text(&message)).await.is_err() {
+            return;
         }
     }
 }
 
-/// Prints the output until the terminal is closed; continues after the last event when the connection is lost.
-fn show(client: &Client, id: &str, operator: &str) -> Result<Closed, Failure> {
-    let path = format!("/api/v1/terminals/{id}/output");
-    let (mut last, mut reconnects) = ("0".to_owned(), 0);
+/// Tells the size of the window whenever it changes.
+async fn resize(mut changes: Signal, sender: Sender<Message>) {
+    while changes.recv().await.is_some() {
+        let (width, height) = size();
+        let message = json!({"width": width, "height": height});
+        if sender.send(text(&message)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn text(message: &serde_json::Value) -> Message {
+    Message::Text(message.to_string().into())
+}
+
+/// Prints the output until the terminal is closed; continues after the last byte when the connection is lost.
+async fn attach(client: &Client, id: &str, operator: &str) -> Result<Closed, Failure> {
+    let (sender, mut messages) = channel(WAITING_MAX);
+    let failed = || Failure::because("cannot watch for signals");
+    for (kind, name) in SIGNALS {
+        let signals = signal(kind).map_err(failed())?;
+        tokio::spawn(pass_on(signals, name, sender.clone()));
+    }
+    let changes = signal(SignalKind::window_change()).map_err(failed())?;
+    tokio::spawn(resize(changes, sender.clone()));
+    let thread = std::thread::Builder::new().name("keys".to_owned());
+    let typing = thread.spawn(move || type_in(&sender));
+    typing
+        .map(drop)
+        .map_err(Failure::because("cannot start a thread"))?;
+    let (mut position, mut reconnects) = (0_u64, 0);
     loop {
-        let before = last.clone();
-        let body = client.operator_stream(&path, &last, operator);
-        match body {
-            Ok(body) => {
-                let (mut event, mut event_id) = (String::new(), String::new());
-                for line in BufReader::new(body).lines() {
-                    let Ok(line) = line else {
-                        break;
-                    };
-                    match line.split_once(": ") {
-                        Some(("event", value)) => value.clone_into(&mut event),
-                        Some(("id", value)) => value.clone_into(&mut event_id),
-                        Some(("data", data)) if event == "output" => {
-                            print_bytes(&from_hex(data).unwrap_or_default())?;
-                            last.clone_from(&event_id);
-                        }
-                        Some(("data", data)) if event == "end" => {
-                            let closed: Option<Closed> = from_json(data.as_bytes())?;
-                            return closed.ok_or_else(|| Failure::failed("the build was removed"));
-                        }
-                        _ => {}
-                    }
+        let before = position;
+        let path = format!("/api/v1/terminals/{id}?after={position}");
+        match client.socket(&path, operator).await {
+            Ok(socket) => {
+                let ended = pass(socket, &mut messages, &mut position).await?;
+                if let ControlFlow::Break(closed) = ended {
+                    return Ok(closed);
                 }
             }
             Err(Failure::Unreachable { .. }) => {}
             Err(failure) => return Err(failure),
         }
-        reconnects = if last == before { reconnects + 1 } else { 1 };
+        reconnects = if position == before {
+            reconnects + 1
+        } else {
+            1
+        };
         if reconnects > RECONNECTS_MAX {
             return Err(Failure::failed("the connection to the terminal was lost"));
         }
         stderr::print_line(format_args!("davy: the connection was lost; retrying\r"));
-        std::thread::park_timeout(Duration::from_secs(1));
+        Clock::system().sleep(PAUSE).await;
+    }
+}
+
+/// Passes messages on in both directions until the terminal is closed or the connection is lost.
+async fn pass(
+    socket: WebSocketStream<TcpStream>,
+    messages: &mut Receiver<Message>,
+    position: &mut u64,
+) -> Result<ControlFlow<Closed>, Failure> {
+    let (mut sink, mut stream) = socket.split();
+    let sending = async {
+        // The signals keep the channel open.
+        while let Some(message) = messages.recv().await {
+            if sink.send(message).await.is_err() {
+                return;
+            }
+        }
+    };
+    let receiving = async {
+        while let Some(Ok(message)) = stream.next().await {
+            match message {
+                Message::Binary(bytes) => {
+                    print_bytes(&bytes)?;
+                    *position += bytes.len() as u64;
+                }
+                Message::Text(text) => {
+                    return from_json(text.as_bytes()).map(ControlFlow::Break);
+                }
+                _ => {}
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    };
+    // The other direction is cut as well when one is.
+    tokio::select! {
+        () = sending => Ok(ControlFlow::Continue(())),
+        received = receiving => received,
     }
 }

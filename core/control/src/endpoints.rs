@@ -271,6 +271,15 @@ impl Endpoints {
         })
     }
 
+    /// Why an endpoint or its member is disabled, if it is; for work that goes on after the response.
+    pub(crate) fn disabled_because(&self, id: &str) -> Option<String> {
+        let index = self
+            .entries
+            .iter()
+            .position(|endpoint| endpoint.operation.id == id)?;
+        self.refusal(index).map(|refusal| refusal.problem().detail)
+    }
+
     /// Completes when an endpoint is disabled, so that requests in flight can be ended.
     fn until_disabled(self: &Arc<Self>, index: usize) -> Disabled {
         if is_toggling(self.entries[index].operation.id) {

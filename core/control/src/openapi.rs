@@ -162,6 +162,10 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 "method" => ("The method of the service", "ProfileTypes"),
                 "worker" => ("The worker, as ListWorkers lists it", "worker-1"),
                 "build" => ("The build, as ListBuilds lists it", "17"),
+                "terminal" => (
+                    "The terminal, as CreateTerminal returns it",
+                    "01jd8q2m5v0000000000000000",
+                ),
                 "handle" => ("The container or volume", "01jd8q2m5v0000000000000000"),
                 "part" => ("The number of the part, from 1", "1"),
                 "id" if path.contains("/views/") => (

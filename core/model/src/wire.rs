@@ -159,9 +159,16 @@ pub struct TerminalInput {
     pub width: u16,
     /// Rows.
     pub height: u16,
+    /// Signals for the command, by their names without `SIG`.
+    #[serde(default)]
+    pub signals: Vec<String>,
     /// Whether the terminal is closed.
     pub is_closed: bool,
 }
+
+/// The signals that a person can send to the command of a terminal. None of them kills a process that handles it; a
+/// terminal that is closed does.
+pub const TERMINAL_SIGNALS: [&str; 6] = ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2"];
 
 /// A build that a worker has to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -42,7 +42,7 @@ pub use processes::{NewProcess, ProcessRow};
 pub use simulation::SimulatedWorkers;
 pub use stats::{BUCKETS_SECONDS, BudgetStats, QueryStats, Stats};
 pub use store::{Store, StoreOptions};
-pub use terminals::{NewTerminal, TerminalAppended, TerminalChunk, TerminalRow};
+pub use terminals::{NewTerminal, TerminalAction, TerminalAppended, TerminalChunk, TerminalRow};
 pub use ticks::{Claim, Outcome, Tick};
 pub use toggles::{Action, Toggle, ToggleChange, ToggleKind, UnknownKind};
 pub use url::without_password;

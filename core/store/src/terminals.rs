@@ -50,13 +50,43 @@ pub struct NewTerminal<'a> {
     pub size: (u32, u32),
 }
 
-/// Bytes that were sent.
+/// What a person does at a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TerminalAction<'a> {
+    /// Types bytes.
+    Type(&'a [u8]),
+    /// Sends a signal to the command; its name without `SIG`.
+    Signal(&'a str),
+}
+
+/// Bytes or a signal that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct TerminalChunk {
-    /// Of inputs: counted from 1. Of outputs: the number of bytes up to the end.
+    /// Of inputs and signals: counted from 1. Of outputs: the number of bytes up to the end.
     pub number: i64,
-    /// The bytes.
+    /// The bytes, or the name of the signal.
     pub bytes: Vec<u8>,
+    /// Whether it is a signal.
+    pub is_signal: bool,
+}
+
+/// The directions in which something is sent.
+#[derive(Clone, Copy)]
+enum Direction {
+    /// To the command.
+    In,
+    /// From the command.
+    Out,
+}
+
+impl Direction {
+    /// The kinds of what is sent.
+    const fn kinds(self) -> [&'static str; 2] {
+        match self {
+            Self::In => ["input", "signal"],
+            Self::Out => ["output", "output"],
+        }
+    }
 }
 
 /// What happened to output of a terminal.
@@ -153,8 +183,16 @@ impl Store {
             .await
     }
 
-    /// Adds what a person has typed. Returns false if the terminal is closed.
-    pub async fn add_terminal_input(&self, id: &str, bytes: &[u8]) -> Result<bool, Error> {
+    /// Adds what a person does. Returns false if the terminal is closed.
+    pub async fn add_terminal_input(
+        &self,
+        id: &str,
+        action: TerminalAction<'_>,
+    ) -> Result<bool, Error> {
+        let (kind, bytes) = match action {
+            TerminalAction::Type(bytes) => ("input", bytes),
+            TerminalAction::Signal(name) => ("signal", name.as_bytes()),
+        };
         let mut transaction = self.begin().await?;
         let now = transaction.now_sql();
         let number: Option<(i64,)> = transaction
@@ -170,8 +208,8 @@ impl Store {
             transaction
                 .execute(
                     "INSERT INTO terminal_chunks (terminal, direction, number, bytes)
-                     VALUES ($1, 'input', $2, $3)",
-                    args![id, number, bytes],
+                     VALUES ($1, $2, $3, $4)",
+                    args![id, kind, number, bytes],
                 )
                 .await?;
         }
@@ -228,7 +266,7 @@ impl Store {
         let Some(row) = row else {
             return Ok(None);
         };
-        let chunks = fetch(&mut session, id, "input", after, after).await?;
+        let chunks = fetch(&mut session, id, Direction::In, after, after).await?;
         Ok(Some((row, chunks)))
     }
 
@@ -282,7 +320,7 @@ impl Store {
     /// Output after a position, for the person, who has read everything before it.
     pub async fn terminal_output(&self, id: &str, after: i64) -> Result<Vec<TerminalChunk>, Error> {
         let mut session = self.session().await?;
-        let chunks = fetch(&mut session, id, "output", after, after - READ_KEPT).await?;
+        let chunks = fetch(&mut session, id, Direction::Out, after, after - READ_KEPT).await?;
         if !chunks.is_empty() {
             session
                 .execute(
@@ -334,24 +372,25 @@ impl Store {
 async fn fetch(
     session: &mut Session,
     id: &str,
-    direction: &str,
+    direction: Direction,
     after: i64,
     kept_after: i64,
 ) -> Result<Vec<TerminalChunk>, Error> {
+    let [first, second] = direction.kinds();
     let chunks: Vec<TerminalChunk> = session
         .all(
-            "SELECT number, bytes FROM terminal_chunks
-             WHERE terminal = $1 AND direction = $2 AND number > $3
+            "SELECT number, bytes, direction = 'signal' AS is_signal FROM terminal_chunks
+             WHERE terminal = $1 AND direction IN ($2, $3) AND number > $4
              ORDER BY number LIMIT 64",
-            args![id, direction, after],
+            args![id, first, second, after],
         )
         .await?;
     if !chunks.is_empty() {
         session
             .execute(
                 "DELETE FROM terminal_chunks
-                 WHERE terminal = $1 AND direction = $2 AND number <= $3",
-                args![id, direction, kept_after],
+                 WHERE terminal = $1 AND direction IN ($2, $3) AND number <= $4",
+                args![id, first, second, kept_after],
             )
             .await?;
     }

@@ -124,7 +124,7 @@ fn session(
         let (request, pid) = (request.clone(), child.id());
         let thread = std::thread::Builder::new().name("terminal".to_owned());
         thread.spawn(move || {
-            let typed = type_in(&request, &client, outer, &is_over, &stop);
+            let typed = type_in(&request, &client, outer, pid, &is_over, &stop);
             if !is_over.load(Ordering::Relaxed) {
                 tracing::debug!(?typed, "terminal closed by the person");
                 // SAFETY: kill has no memory effects; the child is not reaped before `is_over` is set.
@@ -185,11 +185,36 @@ fn show(
     }
 }
 
-/// Passes on what the person types, and the size of the window.
+/// Sends a signal to the processes in the foreground of a terminal. `runc` is the only one of the terminal of a container,
+/// and passes signals on to the command.
+fn signal(outer: &File, command: u32, name: &str) {
+    let number = match name {
+        "HUP" => libc::SIGHUP,
+        "INT" => libc::SIGINT,
+        "QUIT" => libc::SIGQUIT,
+        "TERM" => libc::SIGTERM,
+        "USR1" => libc::SIGUSR1,
+        "USR2" => libc::SIGUSR2,
+        _ => return,
+    };
+    // SAFETY: the call has no memory effects.
+    let group = unsafe { libc::tcgetpgrp(outer.as_raw_fd()) };
+    // A command leads a group of its own, which is not reaped before its thread ends this terminal.
+    let group = if group > 0 {
+        group
+    } else {
+        command as libc::pid_t
+    };
+    // SAFETY: kill has no memory effects.
+    unsafe { libc::kill(-group, number) };
+}
+
+/// Passes on what the person types, signals, and the size of the window.
 fn type_in(
     request: &TerminalRequest,
     client: &Client,
     mut outer: File,
+    command: u32,
     is_over: &AtomicBool,
     stop: &Stop,
 ) -> io::Result<()> {
@@ -214,6 +239,9 @@ fn type_in(
             unsafe { libc::ioctl(outer.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
         }
         outer.write_all(&from_hex(&input.bytes).unwrap_or_default())?;
+        for name in &input.signals {
+            signal(&outer, command, name);
+        }
         wait = TerminalWait {
             after: input.number,
             width: input.width,

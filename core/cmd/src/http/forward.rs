@@ -2,14 +2,15 @@
 
 use axum::body::Body;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, any};
 use davy_base::Clock;
 use davy_control::{Caller, Problem};
 use http_body_util::{BodyExt as _, Limited};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -102,8 +103,13 @@ impl ChildClient {
         &self,
         mut request: Request<Body>,
     ) -> Result<Response, Box<dyn std::error::Error + Send + Sync>> {
+        // Taken before the headers: both connections become one after the response.
+        let upgrade = is_websocket(&request).then(|| hyper::upgrade::on(&mut request));
         for name in HOP_BY_HOP {
             request.headers_mut().remove(name);
+        }
+        if upgrade.is_some() {
+            set_upgrade(request.headers_mut());
         }
         if request.extensions().get() == Some(&Caller::Local) {
             let local = HeaderValue::from_static(LOCAL);
@@ -126,7 +132,40 @@ impl ChildClient {
         for name in HOP_BY_HOP {
             response.headers_mut().remove(name);
         }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(person) = upgrade
+        {
+            set_upgrade(response.headers_mut());
+            let child = hyper::upgrade::on(&mut response);
+            davy_tag::spawn(connect(person, child));
+        }
         Ok(response.map(Body::new))
+    }
+}
+
+/// Whether a request asks for a WebSocket.
+fn is_websocket(request: &Request<Body>) -> bool {
+    let upgrade = request.headers().get(header::UPGRADE);
+    upgrade.is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+fn set_upgrade(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Passes bytes on in both directions until one side closes its connection.
+async fn connect(person: OnUpgrade, child: OnUpgrade) {
+    let (person, child) = match (person.await, child.await) {
+        (Ok(person), Ok(child)) => (person, child),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::debug!(%error, "cannot connect a WebSocket to a child process");
+            return;
+        }
+    };
+    let (mut person, mut child) = (TokioIo::new(person), TokioIo::new(child));
+    if let Err(error) = tokio::io::copy_bidirectional(&mut person, &mut child).await {
+        tracing::debug!(%error, "WebSocket lost");
     }
 }
 

@@ -154,7 +154,7 @@ impl Server {
         };
         let connection = self
             .builder
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection_with_upgrades(TokioIo::new(stream), service)
             .into_owned();
         let tag = Tag::new(context.name(), CONNECTION);
         let connection = TaggedConnection::new(tag, self.connections.watch(connection));

@@ -86,6 +86,17 @@ pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> Response {
     )
 }
 
+/// Posts a change of an operator.
+pub(crate) fn change(url: &str, operator: &str, body: &[u8]) -> Response {
+    response(
+        agent()
+            .post(url)
+            .header("content-type", "application/json")
+            .header("davy-user", operator)
+            .send(body),
+    )
+}
+
 /// Posts a body of a tenant.
 pub(crate) fn post_as(url: &str, tenant: &str, content_type: &str, body: &[u8]) -> Response {
     response(

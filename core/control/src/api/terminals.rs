@@ -1,30 +1,42 @@
-//! Terminals in the containers of running builds, from the side of the person.
+//! Terminals in the containers of running builds, from the side of the person: a WebSocket.
+//!
+//! The worker may be connected to another process, so both sides meet in the database: what is typed and printed is
+//! there until the other side has it.
 
 use super::change::Operator;
 use crate::control::Control;
 use crate::gateway::parse;
+use crate::parameters::Parameters;
 use crate::problem::{Problem, failed};
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use davy_base::Random;
-use davy_model::signature::{from_hex, to_hex};
-use davy_store::{NewTerminal, TerminalRow};
-use futures_util::stream;
+use davy_model::wire::TERMINAL_SIGNALS;
+use davy_store::{NewTerminal, TerminalAction, TerminalRow};
+use davy_tag::Tag;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
 use std::time::Duration;
 use ulid::Ulid;
 
+/// The name of the endpoint of the WebSocket.
+pub(crate) const ATTACH: &str = "AttachTerminal";
 /// How often output is looked for.
 const LOOK: Duration = Duration::from_millis(40);
-/// Looks after which the person counts as seen again, and a comment is sent.
+/// Looks after which the person counts as seen again, and a ping is sent.
 const LOOKS_MAX: u32 = 250;
-/// Input in one request, in bytes, at most.
-const INPUT_BYTES_MAX: usize = 16 << 10;
+/// How long a person may take to read a message; the client connects again.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a person may say nothing, answers to pings included.
+const SILENCE_MAX: Duration = Duration::from_mins(1);
+/// A message, in bytes, at most.
+const MESSAGE_BYTES_MAX: usize = 16 << 10;
 /// Arguments of a command, at most.
 const ARGS_MAX: usize = 100;
 /// Columns or rows, at most.
@@ -33,8 +45,7 @@ const SIDE_MAX: u32 = 10_000;
 pub(super) fn router(control: &Control) -> Router {
     Router::new()
         .route("/api/v1/builds/{build}/terminals", post(create))
-        .route("/api/v1/terminals/{terminal}/input", post(input))
-        .route("/api/v1/terminals/{terminal}/output", get(output))
+        .route("/api/v1/terminals/{terminal}", get(attach))
         .with_state(control.clone())
 }
 
@@ -58,20 +69,33 @@ pub(crate) struct TerminalCreated {
     id: String,
 }
 
-/// What a person does at a terminal.
-#[derive(Deserialize, JsonSchema)]
+/// A text message of the person. Binary messages are what the person types.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TerminalTyped {
-    /// Typed bytes in hexadecimal.
-    #[serde(default)]
-    bytes: String,
+struct Said {
     /// The new number of columns.
     width: Option<u32>,
     /// The new number of rows.
     height: Option<u32>,
-    /// Whether to close it; its command is killed.
+    /// A signal for the command, by its name without `SIG`.
+    signal: Option<String>,
+    /// Whether to close the terminal; its command is killed.
     #[serde(default)]
     close: bool,
+}
+
+/// The last message to the person, as text. Binary messages before it are what the command printed.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct TerminalEnd {
+    /// The exit code of the command.
+    exit_code: Option<i64>,
+    /// Why it could not be opened or was closed.
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Position {
+    after: Option<i64>,
 }
 
 async fn create(
@@ -119,106 +143,209 @@ fn not_found(terminal: &str) -> Problem {
     )
 }
 
-async fn input(
+/// The WebSocket of a terminal. The client counts the bytes of the output, and continues after a lost connection
+/// with `after`.
+async fn attach(
     State(control): State<Control>,
     Path(terminal): Path<String>,
+    Parameters(position): Parameters<Position>,
     _operator: Operator,
-    body: Bytes,
-) -> Result<Json<TerminalCreated>, Problem> {
-    let typed: TerminalTyped = parse(&body)?;
-    let bytes = from_hex(&typed.bytes).filter(|bytes| bytes.len() <= INPUT_BYTES_MAX);
-    let bytes = bytes.ok_or_else(|| {
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|error| {
         Problem::bad_request(format!(
-            "invalid input: expected at most {INPUT_BYTES_MAX} bytes in hexadecimal"
+            "expected the upgrade of an HTTP/1.1 request to a WebSocket: {}; use `davy hijack BUILD`",
+            error.body_text()
         ))
     })?;
-    let store = &control.0.store;
-    if let (Some(width), Some(height)) = (typed.width, typed.height) {
-        let size = (width.min(SIDE_MAX), height.min(SIDE_MAX));
-        let seen = store.see_terminal(&terminal, Some(size)).await;
-        seen.map_err(failed("terminals"))?;
-    }
-    if !bytes.is_empty() {
-        let added = store.add_terminal_input(&terminal, &bytes).await;
-        if !added.map_err(failed("terminals"))? {
-            return Err(not_found(&terminal));
-        }
-    }
-    if typed.close {
-        let closed = store.close_terminal(&terminal, None, None, Some("closed by the person"));
-        closed.await.map_err(failed("terminals"))?;
-    }
-    Ok(Json(TerminalCreated { id: terminal }))
-}
-
-/// The output of a terminal as server-sent events: bytes in hexadecimal, with the position as the id.
-async fn output(
-    State(control): State<Control>,
-    Path(terminal): Path<String>,
-    _operator: Operator,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
     let found = control.0.store.terminal(&terminal).await;
     if found.map_err(failed("terminals"))?.is_none() {
         return Err(not_found(&terminal));
     }
-    let after = headers
-        .get("last-event-id")
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .unwrap_or(0);
-    let reader = Reader {
+    let session = Session {
         control,
         terminal,
-        after,
-        is_over: false,
+        after: position.after.unwrap_or(0).max(0),
     };
-    let kind = [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    let events = stream::try_unfold(reader, Reader::next);
-    Ok((kind, Body::from_stream(events)).into_response())
+    let upgrade = upgrade
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX);
+    Ok(upgrade.on_upgrade(|socket| Tag::new("api", ATTACH).wrap(session.run(socket))))
 }
 
-struct Reader {
+/// A person at a terminal.
+struct Session {
     control: Control,
     terminal: String,
+    /// The bytes of the output that the person has.
     after: i64,
-    is_over: bool,
 }
 
-type Events = Result<Option<(String, Reader)>, davy_store::Error>;
+/// Why the connection is closed: the code and the reason of the last frame.
+type Ended = (u16, String);
 
-impl Reader {
-    async fn next(mut self) -> Events {
-        if self.is_over {
-            return Ok(None);
+fn unavailable(error: davy_store::Error) -> Ended {
+    (close_code::AGAIN, failed("terminals")(error).detail)
+}
+
+impl Session {
+    async fn run(mut self, mut socket: WebSocket) {
+        let (code, mut reason) = self.serve(&mut socket).await;
+        // A control frame has at most 125 bytes, two of them for the code.
+        while reason.len() > 123 {
+            reason.pop();
         }
-        let store = self.control.0.store.clone();
-        store.see_terminal(&self.terminal, None).await?;
-        for _ in 0..LOOKS_MAX {
-            // The state is read before the output: what is there when it is closed is complete.
-            let row: Option<TerminalRow> = store.terminal(&self.terminal).await?;
-            let chunks = store.terminal_output(&self.terminal, self.after).await?;
-            if let Some(last) = chunks.last() {
-                self.after = last.number;
-                let bytes: Vec<u8> = chunks
-                    .iter()
-                    .flat_map(|chunk| chunk.bytes.clone())
-                    .collect();
-                let (id, data) = (self.after, to_hex(&bytes));
-                return Ok(Some((
-                    format!("id: {id}\nevent: output\ndata: {data}\n\n"),
-                    self,
-                )));
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        let closing = socket.send(Message::Close(Some(frame)));
+        let _ = self.control.0.clock.timeout(SEND_TIMEOUT, closing).await;
+    }
+
+    /// Passes messages on until the terminal or the connection is closed.
+    async fn serve(&mut self, socket: &mut WebSocket) -> Ended {
+        let clock = self.control.0.clock.clone();
+        // Not after each message, so that output is shown while the person types.
+        let mut due = clock.monotonic();
+        let mut heard = due;
+        loop {
+            if let Err(error) = self
+                .control
+                .0
+                .store
+                .see_terminal(&self.terminal, None)
+                .await
+            {
+                return unavailable(error);
             }
-            if row.as_ref().is_none_or(|row| row.state == "closed") {
-                self.is_over = true;
-                let row = serde_json::to_string(&row).unwrap_or_default();
-                return Ok(Some((format!("event: end\ndata: {row}\n\n"), self)));
+            for _ in 0..LOOKS_MAX {
+                // Requests in flight end when their endpoint is disabled; this is one.
+                if let Some(why) = self.control.0.endpoints.disabled_because(ATTACH) {
+                    return (close_code::AGAIN, why);
+                }
+                let pause = due.saturating_sub(clock.monotonic());
+                let done = tokio::select! {
+                    received = socket.recv() => match received {
+                        Some(Ok(message)) => {
+                            heard = clock.monotonic();
+                            self.said(message).await
+                        }
+                        _ => ControlFlow::Break((close_code::AWAY, String::new())),
+                    },
+                    () = clock.sleep(pause) => {
+                        let shown = self.show(socket).await;
+                        due = clock.monotonic().saturating_add(LOOK);
+                        shown
+                    }
+                };
+                if let ControlFlow::Break(ended) = done {
+                    return ended;
+                }
             }
-            self.control.0.clock.sleep(LOOK).await;
+            let is_silent = clock.monotonic().saturating_sub(heard) > SILENCE_MAX;
+            let ping = Message::Ping(Bytes::new());
+            if is_silent || self.send(socket, ping).await.is_err() {
+                return (close_code::AWAY, String::new());
+            }
         }
-        Ok(Some((": still open\n\n".to_owned(), self)))
+    }
+
+    async fn send(&self, socket: &mut WebSocket, message: Message) -> Result<(), ()> {
+        let sent = self
+            .control
+            .0
+            .clock
+            .timeout(SEND_TIMEOUT, socket.send(message));
+        sent.await.map_err(drop)?.map_err(drop)
+    }
+
+    /// Sends what the command has printed, or how it ended.
+    async fn show(&mut self, socket: &mut WebSocket) -> ControlFlow<Ended> {
+        let store = &self.control.0.store;
+        // The state is read before the output: what is there when it is closed is complete.
+        let row: Option<TerminalRow> = match store.terminal(&self.terminal).await {
+            Ok(row) => row,
+            Err(error) => return ControlFlow::Break(unavailable(error)),
+        };
+        let chunks = match store.terminal_output(&self.terminal, self.after).await {
+            Ok(chunks) => chunks,
+            Err(error) => return ControlFlow::Break(unavailable(error)),
+        };
+        let away = ControlFlow::Break((close_code::AWAY, String::new()));
+        if let Some(last) = chunks.last() {
+            self.after = last.number;
+            let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
+            return match self.send(socket, Message::Binary(bytes.into())).await {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(()) => away,
+            };
+        }
+        let end = match row {
+            Some(row) if row.state != "closed" => return ControlFlow::Continue(()),
+            Some(row) => TerminalEnd {
+                exit_code: row.exit_code,
+                error: row.error,
+            },
+            None => TerminalEnd {
+                exit_code: None,
+                error: Some("the build was removed".to_owned()),
+            },
+        };
+        let end = serde_json::to_string(&end).unwrap_or_default();
+        match self.send(socket, Message::Text(end.into())).await {
+            Ok(()) => ControlFlow::Break((close_code::NORMAL, String::new())),
+            Err(()) => away,
+        }
+    }
+
+    /// Does what a message of the person says.
+    async fn said(&self, message: Message) -> ControlFlow<Ended> {
+        let done = match message {
+            Message::Binary(bytes) => self.act(TerminalAction::Type(&bytes)).await,
+            Message::Text(text) => match serde_json::from_str::<Said>(&text) {
+                Ok(said) => self.told(said).await,
+                Err(error) => {
+                    let why = format!("invalid message: {error}");
+                    return ControlFlow::Break((close_code::POLICY, why));
+                }
+            },
+            Message::Close(_) => {
+                return ControlFlow::Break((close_code::NORMAL, String::new()));
+            }
+            Message::Ping(_) | Message::Pong(_) => Ok(()),
+        };
+        match done {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(unavailable(error)),
+        }
+    }
+
+    async fn told(&self, said: Said) -> Result<(), davy_store::Error> {
+        let store = &self.control.0.store;
+        if let (Some(width), Some(height)) = (said.width, said.height) {
+            let size = (width.min(SIDE_MAX), height.min(SIDE_MAX));
+            store.see_terminal(&self.terminal, Some(size)).await?;
+        }
+        let name = said.signal.as_deref();
+        if let Some(name) = name.filter(|name| TERMINAL_SIGNALS.contains(name)) {
+            self.act(TerminalAction::Signal(name)).await?;
+        }
+        if said.close {
+            let closed = Some("closed by the person");
+            store
+                .close_terminal(&self.terminal, None, None, closed)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What is done at a closed terminal is dropped: the next look tells the person that it is closed.
+    async fn act(&self, action: TerminalAction<'_>) -> Result<(), davy_store::Error> {
+        let store = &self.control.0.store;
+        store
+            .add_terminal_input(&self.terminal, action)
+            .await
+            .map(drop)
     }
 }

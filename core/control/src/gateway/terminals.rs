@@ -106,6 +106,7 @@ pub(super) async fn input(
                 bytes: String::new(),
                 width: wait.width,
                 height: wait.height,
+                signals: Vec::new(),
                 is_closed: true,
             }));
         };
@@ -113,12 +114,17 @@ pub(super) async fn input(
         let is_new = !chunks.is_empty() || (width, height) != (wait.width, wait.height);
         if is_new || gateway.clock.monotonic() >= until {
             let number = chunks.last().map_or(wait.after, |chunk| chunk.number);
-            let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
+            let (signals, typed): (Vec<_>, Vec<_>) =
+                chunks.into_iter().partition(|chunk| chunk.is_signal);
+            let bytes: Vec<u8> = typed.into_iter().flat_map(|chunk| chunk.bytes).collect();
+            let names = signals.iter();
+            let names = names.map(|signal| String::from_utf8_lossy(&signal.bytes).into_owned());
             return Ok(Json(TerminalInput {
                 number,
                 bytes: to_hex(&bytes),
                 width,
                 height,
+                signals: names.collect(),
                 is_closed: false,
             }));
         }

@@ -15,7 +15,7 @@ use crate::api::discovery::TargetGroup;
 use crate::api::fleet::{WorkerChanged, WorkerKey};
 use crate::api::health::{Health, Readiness};
 use crate::api::overview::FleetOverview;
-use crate::api::terminals::{TerminalCreated, TerminalOpening, TerminalTyped};
+use crate::api::terminals::{TerminalCreated, TerminalEnd, TerminalOpening};
 use crate::api::views::{ViewDeleted, ViewRequest, ViewSaved};
 use crate::api::{EndpointRow, MemberRow};
 use crate::toggling::ToggleOutcome;
@@ -90,7 +90,6 @@ pub(super) fn request(id: &str) -> Option<(Vec<Media>, bool)> {
         "PutWorkerKey" => Some((vec![json::<WorkerKey>()], true)),
         "CreateBuild" => Some((vec![json::<TaskSchema>()], true)),
         "CreateTerminal" => Some((vec![json::<TerminalOpening>()], true)),
-        "PutTerminalInput" => Some((vec![json::<TerminalTyped>()], true)),
         // The types of `davy_model::wire`; workers and frontends are of one version.
         "RegisterWorker"
         | "SyncWorker"
@@ -147,8 +146,10 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "ListBuilds" => vec![json::<Vec<BuildSummary>>(), other(EVENT_STREAM)],
         "GetBuild" | "StartBuild" | "AbortBuild" => vec![json::<BuildSummary>()],
         "CreateBuild" | "PutBuildInput" => vec![json::<BuildCreated>()],
-        "CreateTerminal" | "PutTerminalInput" => vec![json::<TerminalCreated>()],
-        "GetBuildLog" | "GetTerminalOutput" => vec![other(EVENT_STREAM)],
+        "CreateTerminal" => vec![json::<TerminalCreated>()],
+        // The last message.
+        "AttachTerminal" => vec![json::<TerminalEnd>()],
+        "GetBuildLog" => vec![other(EVENT_STREAM)],
         "GetWorkerChallenge"
         | "RegisterWorker"
         | "SyncWorker"

@@ -2,6 +2,9 @@
 
 use super::parameter::Parameter;
 
+/// The WebSocket of a terminal: a GET request, but commands are typed there.
+const ATTACH: &str = "AttachTerminal";
+
 /// A route of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
@@ -39,7 +42,7 @@ impl Operation {
 
     /// Whether it changes the fleet, which needs an operator. Pushes to the archive do not.
     pub(crate) fn is_change(&self) -> bool {
-        self.method != "GET" && self.member == "api"
+        (self.method != "GET" || self.id == ATTACH) && self.member == "api"
     }
 
     pub(super) const fn with(self, parameters: &'static [Parameter]) -> Self {

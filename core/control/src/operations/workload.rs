@@ -121,17 +121,12 @@ pub(super) const WORKLOAD: &[Operation] = &[
         "Opens a terminal in the container of a running build",
     ),
     api(
-        "POST",
-        "/api/v1/terminals/{terminal}/input",
-        "PutTerminalInput",
-        "Types at a terminal, changes its size, or closes it",
-    ),
-    api(
         "GET",
-        "/api/v1/terminals/{terminal}/output",
-        "GetTerminalOutput",
-        "Streams the output of a terminal as server-sent events; continues after Last-Event-ID",
-    ),
+        "/api/v1/terminals/{terminal}",
+        "AttachTerminal",
+        "Connects to a terminal by a WebSocket: binary messages are its bytes in both directions, text messages are JSON",
+    )
+    .with(&[AFTER_OUTPUT]),
     gateway(
         "POST",
         "/api/v1/workers/{worker}/terminals/{terminal}/output",
@@ -235,6 +230,12 @@ const AFTER_HANDLE: Parameter = Parameter::new(
     ParameterKind::Text,
     "01jd8q2m5v0000000000000000",
     "Only later handles; for paging",
+);
+const AFTER_OUTPUT: Parameter = Parameter::new(
+    "after",
+    ParameterKind::Integer,
+    "4096",
+    "Only output after this number of bytes; to continue after a lost connection",
 );
 const WORKER: Parameter = Parameter::new(
     "worker",

@@ -2,7 +2,7 @@
 
 use crate::backend::Database;
 use crate::workers::register;
-use davy_store::{ClaimHandles, NewTerminal, Store, TerminalAppended};
+use davy_store::{ClaimHandles, NewTerminal, Store, TerminalAction, TerminalAppended};
 
 async fn started(store: &Store) -> (i64, i64) {
     let fence = register(store, "w").await;
@@ -44,18 +44,26 @@ pub(crate) async fn terminal_passes_bytes_on_in_both_directions_once(database: D
     let again = store.open_terminals("w", fence).await.unwrap();
     assert!(again.is_empty(), "it is opened once");
     for typed in ["a", "b"] {
-        let added = store.add_terminal_input("t", typed.as_bytes()).await;
-        assert!(added.unwrap());
+        let typed = TerminalAction::Type(typed.as_bytes());
+        assert!(store.add_terminal_input("t", typed).await.unwrap());
     }
+    let signal = TerminalAction::Signal("INT");
+    assert!(store.add_terminal_input("t", signal).await.unwrap());
     store.see_terminal("t", Some((100, 30))).await.unwrap();
     let read = async |after: i64| {
         let input = store.terminal_input("t", "w", after).await.unwrap();
         let (row, chunks) = input.expect("it is open");
-        let numbers: Vec<i64> = chunks.iter().map(|chunk| chunk.number).collect();
-        (row.width, numbers)
+        let sent = chunks.iter().map(|chunk| {
+            let text = String::from_utf8_lossy(&chunk.bytes).into_owned();
+            (chunk.number, text, chunk.is_signal)
+        });
+        (row.width, sent.collect::<Vec<_>>())
     };
-    assert_eq!(read(0).await, (100, vec![1, 2]));
-    assert_eq!(read(1).await, (100, vec![2]));
+    let sent = [(1, "a", false), (2, "b", false), (3, "INT", true)]
+        .map(|(number, text, is_signal)| (number, text.to_owned(), is_signal));
+    assert_eq!(read(0).await, (100, sent.to_vec()));
+    assert_eq!(read(1).await, (100, sent[1..].to_vec()));
+    assert_eq!(read(3).await, (100, vec![]), "a signal is fetched once");
     let foreign = store.terminal_input("t", "x", 0).await.unwrap();
     assert_eq!(foreign, None, "another worker");
     let append = async |position: i64, bytes: &[u8]| {
@@ -74,7 +82,8 @@ pub(crate) async fn terminal_passes_bytes_on_in_both_directions_once(database: D
     let closed = store.close_terminal("t", Some("w"), Some(3), None).await;
     assert!(closed.unwrap());
     assert_eq!(append(3, b"late").await, TerminalAppended::Closed);
-    assert!(!store.add_terminal_input("t", b"late").await.unwrap());
+    let late = TerminalAction::Type(b"late");
+    assert!(!store.add_terminal_input("t", late).await.unwrap());
     let row = store.terminal("t").await.unwrap().expect("it is kept");
     assert_eq!((&*row.state, row.exit_code), ("closed", Some(3)));
 }
@@ -84,7 +93,8 @@ pub(crate) async fn unused_terminal_is_removed_with_what_was_sent(database: Data
     let (build, _) = started(&store).await;
     store.created_handle("w", "c", true).await.unwrap();
     assert!(store.create_terminal(new(build)).await.unwrap());
-    assert!(store.add_terminal_input("t", b"a").await.unwrap());
+    let typed = TerminalAction::Type(b"a");
+    assert!(store.add_terminal_input("t", typed).await.unwrap());
     assert_eq!(
         store.mark_terminals(9).await.unwrap(),
         0,
