@@ -141,10 +141,14 @@ impl Worker {
         if let Err(source) = claims.spawn(move || claiming.claims()) {
             return Err(Error::Thread { source });
         }
+        let (containers, clock) = (&shared.runner.containers, &shared.runner.clock);
+        let sweeper = Sweeper::new(containers.clone(), clock.clone());
+        let wake = sweeper.waker();
         std::thread::scope(|scope| {
-            scope.spawn(|| shared.reports());
+            scope.spawn(|| shared.reports(sweeper));
             shared.runner.stop.wait_for_landing();
             shared.end();
+            wake();
         });
         let fatal = locked(&shared.fatal).take();
         fatal.map_or(Ok(()), Err)
@@ -255,14 +259,13 @@ impl Shared {
     }
 
     /// Reports and sweeps until the worker is killed.
-    fn reports(&self) {
+    fn reports(&self, mut sweeper: Sweeper<Containers>) {
         let Runner {
             containers,
             clock,
             stop,
             ..
         } = &self.runner;
-        let mut sweeper = Sweeper::new(containers.clone(), clock.clone());
         let mut sequence = 0;
         let mut due = clock.monotonic();
         let mut images_due = due;

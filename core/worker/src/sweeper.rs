@@ -83,7 +83,14 @@ impl<D: Driver> Sweeper<D> {
         }
     }
 
-    /// Waits until a destroy ends, at most for `limit`, and starts the next ones.
+    /// Ends a wait of another thread.
+    pub(crate) fn waker(&self) -> impl FnOnce() + Send + use<D> {
+        let end = self.end.clone();
+        // No destroy has this handle.
+        move || drop(end.send((String::new(), true)))
+    }
+
+    /// Waits until a destroy ends or the waker is called, at most for `limit`, and starts the next ones.
     pub(crate) fn wait(&mut self, limit: Duration) {
         if let Ok((handle, is_destroyed)) = self.ended.recv_timeout(limit) {
             self.end(handle, is_destroyed);

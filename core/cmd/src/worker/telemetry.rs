@@ -14,8 +14,9 @@ use ulid::Ulid;
 const MEMBERS: [&str; 3] = ["worker.protocol", "worker.sweeper", "worker.tasks"];
 /// From one usage to the next; processes that are silent for ten seconds count as ended.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// How long the profiler may take to deliver its last windows.
-const SHUTDOWN: Duration = Duration::from_secs(5);
+/// How long the profiler may take to deliver its last windows, and the names of a build that the archiver does not have.
+/// The next process of the worker delivers what is left, so a stop does not wait for the index of a new build.
+const SHUTDOWN: Duration = Duration::from_millis(700);
 
 /// The profiler and the identity of a worker's process.
 pub(super) struct Telemetry {
