@@ -1,7 +1,8 @@
 //! What a cgroup has used.
 
 use crate::cgroup::Cgroup;
-use crate::mounts::Version;
+use crate::mounts::{Own, Version, own_of_process};
+use std::path::Path;
 
 /// What a cgroup has used. `None`: the kernel does not offer it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -43,6 +44,29 @@ pub struct Pressure {
 
 /// What limits of version 1 read as when there is none: the largest number of pages.
 const V1_UNLIMITED: u64 = 1 << 62;
+
+/// The smallest memory limit of the cgroup of this process and those above it, in bytes. `None` without a limit, or if it
+/// cannot be read.
+pub fn own_memory_max() -> Option<u64> {
+    memory_max(&own_of_process().ok()?)
+}
+
+fn memory_max(own: &Own) -> Option<u64> {
+    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    match own.version {
+        Version::V1 => {
+            // The kernel has looked at those above, which a container may not see.
+            let mut files = own.folders.iter().map(|folder| folder.join("memory.stat"));
+            let limit = files.find_map(|path| keyed(&read(&path)?, "hierarchical_memory_limit"))?;
+            (limit < V1_UNLIMITED).then_some(limit)
+        }
+        Version::V2 => {
+            let folders = own.folders.first()?.ancestors();
+            let limits = folders.map(|folder| read(&folder.join("memory.max")));
+            limits.filter_map(|text| text?.trim().parse().ok()).min()
+        }
+    }
+}
 
 impl Cgroup {
     fn text(&self, file: &str) -> Option<String> {
@@ -157,6 +181,41 @@ fn total(text: &str, line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn smallest_memory_limit_of_those_above_applies() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+            std::fs::write(path, text).expect("written");
+        };
+        write("v2/memory.max", "max\n");
+        write("v2/a/memory.max", "1000\n");
+        write("v2/a/b/memory.max", "2000\n");
+        write(
+            "v1/memory/a/memory.stat",
+            "cache 5\nhierarchical_memory_limit 3000\n",
+        );
+        write(
+            "v1/none/memory.stat",
+            "hierarchical_memory_limit 9223372036854771712\n",
+        );
+        let limit = |version, folders: &[&str]| {
+            let folders = folders.iter().map(|folder| root.path().join(folder));
+            memory_max(&Own {
+                version,
+                folders: folders.collect(),
+            })
+        };
+        assert_eq!(limit(Version::V2, &["v2/a/b"]), Some(1_000));
+        assert_eq!(limit(Version::V2, &["v2"]), None);
+        assert_eq!(
+            limit(Version::V1, &["v1/cpu/a", "v1/memory/a"]),
+            Some(3_000)
+        );
+        assert_eq!(limit(Version::V1, &["v1/none"]), None);
+    }
 
     #[test]
     fn figures_of_the_kernel_are_summed_over_devices() {

@@ -9,7 +9,7 @@ mod mounts;
 
 pub use cgroup::Cgroup;
 pub use error::Error;
-pub use figures::{Figures, Pressure};
+pub use figures::{Figures, Pressure, own_memory_max};
 pub use hierarchy::Hierarchy;
 pub use limits::Limits;
 pub use mounts::Version;

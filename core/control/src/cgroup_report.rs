@@ -1,11 +1,11 @@
-//! What the cgroup of a child process has used.
+//! What the cgroup of a child process or of a container has used.
 
-use davy_cgroup::Cgroup;
+use davy_cgroup::{Cgroup, Figures, Pressure};
 use davy_runtime::CgroupState;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the cgroup of a child process has used since the process started. `null`: the kernel does not offer it.
+/// What the cgroup of a child process or container has used since it started. `null`: the kernel does not offer it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CgroupReport {
@@ -43,6 +43,26 @@ impl CgroupReport {
         let cgroup = state.cgroup.as_ref();
         let figures = cgroup.map(Cgroup::figures).unwrap_or_default();
         let pressure = cgroup.map(Cgroup::pressure).unwrap_or_default();
+        let mut report = Self::of(&figures, &pressure);
+        report.oom_kills += state.oom_kills_before;
+        report.problem.clone_from(&state.problem);
+        report
+    }
+
+    /// What a worker says about a container; `None` if it says nothing that is understood.
+    pub(crate) fn of_container(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Measured {
+            #[serde(flatten)]
+            figures: Figures,
+            #[serde(default)]
+            pressure: Pressure,
+        }
+        let Measured { figures, pressure } = serde_json::from_str(text).ok()?;
+        Some(Self::of(&figures, &pressure))
+    }
+
+    fn of(figures: &Figures, pressure: &Pressure) -> Self {
         let seconds = |micros: Option<u64>| micros.map(|micros| micros as f64 / MICROSECONDS);
         Self {
             cpu_seconds: seconds(figures.cpu_microseconds),
@@ -55,8 +75,8 @@ impl CgroupReport {
             cpu_pressure_seconds: seconds(pressure.cpu_some),
             memory_pressure_seconds: seconds(pressure.memory_some),
             io_pressure_seconds: seconds(pressure.io_some),
-            oom_kills: state.oom_kills_before + figures.oom_kills.unwrap_or(0),
-            problem: state.problem.clone(),
+            oom_kills: figures.oom_kills.unwrap_or(0),
+            problem: None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod claims;
 mod log;
 mod session;
 mod state;
+mod status;
 mod terminals;
 mod usage;
 
@@ -148,7 +149,7 @@ async fn sync(
         .await?;
     let Sync { report, status } = parse(&signed.body)?;
     report.check().map_err(invalid)?;
-    let status = serde_json::to_string(&status).unwrap_or_default();
+    let status = serde_json::to_string(&status::checked(status)).unwrap_or_default();
     let started = gateway.clock.monotonic();
     let outcome = gateway.store.sync_worker(&worker, &report, Some(&status));
     let outcome = outcome.await;

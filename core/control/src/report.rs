@@ -111,7 +111,7 @@ impl KernelStatistics {
             cpu_seconds: cpu_seconds(&text("/proc/self/stat")),
             threads: field("Threads:"),
             open_files: std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
-            memory_limit_bytes: memory_limit(&text("/proc/self/cgroup")),
+            memory_limit_bytes: davy_cgroup::own_memory_max().unwrap_or(0),
         }
     }
 }
@@ -131,23 +131,6 @@ fn cpu_seconds(stat: &str) -> f64 {
             .unwrap_or(0.0)
     };
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
-}
-
-/// The smallest memory limit from this process's cgroup (v2) up to the root; 0 without a limit.
-fn memory_limit(cgroup: &str) -> u64 {
-    let Some(path) = cgroup.lines().find_map(|line| line.strip_prefix("0::/")) else {
-        return 0;
-    };
-    let mut folder = std::path::Path::new("/sys/fs/cgroup").join(path);
-    let mut limit = u64::MAX;
-    while folder.starts_with("/sys/fs/cgroup") {
-        let text = std::fs::read_to_string(folder.join("memory.max")).unwrap_or_default();
-        limit = limit.min(text.trim().parse().unwrap_or(u64::MAX));
-        if !folder.pop() {
-            break;
-        }
-    }
-    if limit == u64::MAX { 0 } else { limit }
 }
 
 #[cfg(test)]

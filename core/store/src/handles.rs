@@ -4,6 +4,7 @@ use crate::args::args;
 use crate::{Error, Store};
 use davy_model::{HandleKind, HandleState};
 use serde::Serialize;
+use sqlx::AssertSqlSafe;
 
 /// A container or volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -26,6 +27,8 @@ pub struct HandleRow {
     pub container: Option<String>,
     /// The volume that a volume is a copy of.
     pub parent: Option<String>,
+    /// What a container uses by the last report of its worker, as JSON.
+    pub figures: Option<String>,
 }
 
 impl Store {
@@ -50,13 +53,33 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<HandleRow>, Error> {
         let state = state.map_or("", HandleState::as_str);
-        self.session()
-            .await?
+        let mut session = self.session().await?;
+        // The status of a worker is decoded once, not for each of its containers.
+        let (decoded, figures) = if session.is_postgres() {
+            (
+                "CAST(status AS JSONB) -> 'containers'",
+                "s.containers ->> p.handle",
+            )
+        } else {
+            (
+                "json_extract(status, '$.containers')",
+                "json_extract(s.containers, '$.\"' || p.handle || '\"')",
+            )
+        };
+        session
             .all(
-                "SELECT handle, worker, kind, state, since, missing_since, build, container, parent
-                 FROM handles WHERE kind = $1 AND handle > $2 AND ($3 = '' OR worker = $3)
-                   AND ($5 = '' OR state = $5)
-                 ORDER BY handle LIMIT $4",
+                AssertSqlSafe(format!(
+                    "WITH page AS MATERIALIZED (
+                        SELECT handle, worker, kind, state, since, missing_since, build, container, parent
+                        FROM handles WHERE kind = $1 AND handle > $2 AND ($3 = '' OR worker = $3)
+                          AND ($5 = '' OR state = $5)
+                        ORDER BY handle LIMIT $4),
+                     said AS MATERIALIZED (
+                        SELECT name, {decoded} AS containers FROM workers
+                        WHERE $1 = 'container' AND name IN (SELECT worker FROM page))
+                     SELECT p.*, {figures} AS figures
+                     FROM page p LEFT JOIN said s ON s.name = p.worker ORDER BY p.handle"
+                )),
                 args![kind.as_str(), after, worker, limit, state],
             )
             .await

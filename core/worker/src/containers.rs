@@ -18,7 +18,7 @@ use crate::shim::spec::{EXIT, LOCK, LOG, Program, SPEC, Spec};
 use crate::volumes::{self, Volumes};
 use crate::{copy, limits};
 use davy_base::Clock;
-use davy_cgroup::{Cgroup, Figures, Hierarchy, Limits};
+use davy_cgroup::{Cgroup, Figures, Hierarchy, Limits, Pressure};
 use davy_model::wire::Assignment;
 use davy_model::{HandleKind, Task};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +63,14 @@ pub(crate) struct Found {
     pub(crate) assignment: Assignment,
     /// Whether its shim runs or has written how the task ended.
     pub(crate) is_followed: bool,
+}
+
+/// What a container has used, and what it waited for.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Measured {
+    #[serde(flatten)]
+    figures: Figures,
+    pressure: Pressure,
 }
 
 impl Containers {
@@ -291,13 +299,17 @@ impl Containers {
     }
 
     /// What the containers use, by handle.
-    pub(crate) fn figures(&self) -> BTreeMap<String, Figures> {
+    pub(crate) fn figures(&self) -> BTreeMap<String, Measured> {
         let Ok(containers) = names(&self.folder) else {
             return BTreeMap::new();
         };
         let figures = containers.into_iter().filter_map(|container| {
             let cgroup = self.cgroup(&container)?;
-            cgroup.exists().then(|| (container, cgroup.figures()))
+            let measured = Measured {
+                figures: cgroup.figures(),
+                pressure: cgroup.pressure(),
+            };
+            cgroup.exists().then_some((container, measured))
         });
         figures.collect()
     }

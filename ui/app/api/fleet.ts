@@ -78,6 +78,30 @@ export interface BuildRow {
   exit_code: number | null;
   error: string | null;
   log_bytes: number;
+  /** What the task has used, when it is over: JSON. */
+  usage: string | null;
+}
+
+/** What a cgroup has used; null for what the kernel does not offer. */
+export interface Cgroup {
+  cpu_seconds: number | null;
+  memory_bytes: number | null;
+  memory_peak_bytes: number | null;
+  memory_max_bytes: number | null;
+  read_bytes: number | null;
+  written_bytes: number | null;
+  pids: number | null;
+  cpu_pressure_seconds: number | null;
+  memory_pressure_seconds: number | null;
+  io_pressure_seconds: number | null;
+  oom_kills: number;
+}
+
+export interface ContainerRow {
+  handle: string;
+  worker: string;
+  build: number | null;
+  cgroup: Cgroup | null;
 }
 
 const TIMEOUT_MS = 8_000;
@@ -111,6 +135,8 @@ export function builds(state: string, limit: number): Promise<BuildRow[]> {
   if (state !== '') q.set('state', state);
   return get(`builds?${q}`);
 }
+
+export const containers = (limit: number): Promise<ContainerRow[]> => get(`containers?state=created&limit=${limit}`);
 
 /** What a log stream calls. */
 export interface LogReader {

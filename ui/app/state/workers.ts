@@ -1,7 +1,7 @@
 // The state of the Fleet page, refreshed periodically while the page is visible.
 
 import { batch, effect, signal } from '@preact/signals';
-import { type BuildRow, type FleetOverview, type WorkerRow, builds as requestBuilds, overview as requestOverview, streamLog, workers as requestWorkers } from '../api/fleet';
+import { type BuildRow, type Cgroup, type FleetOverview, type WorkerRow, builds as requestBuilds, containers as requestContainers, overview as requestOverview, streamLog, workers as requestWorkers } from '../api/fleet';
 import { type Problem, problemOf } from '../api/problem';
 import { type LogLines, NO_LINES, appended } from '../logic/fleet/loglines';
 import { type FleetView, fleetFromUrl, fleetToUrl } from '../logic/fleet/urlstate';
@@ -9,11 +9,15 @@ import { type FleetView, fleetFromUrl, fleetToUrl } from '../logic/fleet/urlstat
 export const REFRESH_MS = 2_000;
 export const WORKERS_SHOWN = 100;
 const BUILDS_SHOWN = 20;
+/** Containers whose figures are looked up; those of the builds that are shown are among them in all but very large fleets. */
+const CONTAINERS_READ = 1_000;
 
 export const overview = signal<FleetOverview | null>(null);
 export const workers = signal<WorkerRow[]>([]);
 /** Running and waiting builds, then the latest others. */
 export const builds = signal<BuildRow[]>([]);
+/** What the containers of running builds have used, by build. */
+export const usage = signal<Map<number, Cgroup>>(new Map());
 export const problem = signal<Problem | null>(null);
 /** When the page was last refreshed, by its own clock. */
 export const seenAt = signal(0);
@@ -61,10 +65,12 @@ export async function refresh(): Promise<void> {
       requestBuilds('pending', BUILDS_SHOWN),
       requestBuilds('', BUILDS_SHOWN),
     ]);
+    const running = started.length === 0 ? [] : await requestContainers(CONTAINERS_READ);
     batch(() => {
       overview.value = of;
       workers.value = rows;
       builds.value = merged([...started, ...pending], latest);
+      usage.value = new Map(running.flatMap(({ build, cgroup }) => (build === null || cgroup === null ? [] : [[build, cgroup] as const])));
       problem.value = null;
       seenAt.value = clock.value = Date.now();
     });

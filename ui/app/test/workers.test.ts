@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { BuildRow, FleetOverview, WorkerRow } from '../api/fleet';
-import { buildsOf, fleetOf, workersOf } from '../../fixture/workers.mjs';
+import type { BuildRow, ContainerRow, FleetOverview, WorkerRow } from '../api/fleet';
+import { buildsOf, containersOf, fleetOf, workersOf } from '../../fixture/workers.mjs';
 import { attention, summary } from '../logic/fleet/attention';
 import { LINES_MAX, NO_LINES, appended } from '../logic/fleet/loglines';
-import { ago, commandOf, durationOf, endingOf, notesOf } from '../logic/fleet/rows';
+import { ago, commandOf, durationOf, endingOf, notesOf, usageLines, usageOf, usageText } from '../logic/fleet/rows';
 import { fleetFromUrl, fleetToUrl } from '../logic/fleet/urlstate';
 
 const NOW = Date.UTC(2026, 2, 1, 3, 12, 0);
@@ -49,6 +49,22 @@ describe('rows', () => {
     expect(commandOf(builds[1])).toBe('make test PKG=davy-106');
     expect(commandOf({ ...builds[1], task: 'not JSON' })).toBe('');
     expect(ago(NOW - 12_000, NOW)).toBe('12 s ago');
+  });
+
+  test('a running build says what its container uses, and one that is over what it has used', () => {
+    const builds = buildsOf('fine', NOW) as BuildRow[];
+    const running = new Map((containersOf('fine', NOW) as ContainerRow[]).map((row) => [row.build, row.cgroup!]));
+    const texts = builds.map((row) => {
+      const used = usageOf(row, running.get(row.id));
+      return [row.id, used === null ? '' : usageText(used)];
+    });
+    expect(texts).toEqual([
+      [107, ''], [106, '12.5 s CPU, 200 MiB'], [105, '12.5 s CPU, 200 MiB'], [104, '41.3 s CPU, 350 MiB'], [103, ''], [102, ''], [101, ''],
+    ]);
+    expect(usageLines(running.get(106)!)).toEqual([
+      'most memory: 220 MiB', 'memory limit: 512 MiB', 'read: 0 B', 'written: 4.00 KiB', '7 processes and threads',
+      'waited for the CPU: 1.50 s', 'waited for memory: 0 s', 'waited for I/O: 250 ms',
+    ]);
   });
 
   test('the fleet is summed up in one line', () => {

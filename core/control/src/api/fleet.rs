@@ -2,6 +2,7 @@
 
 use super::change::Operator;
 use super::events;
+use crate::cgroup_report::CgroupReport;
 use crate::control::Control;
 use crate::gateway::parse;
 use crate::parameters::Parameters;
@@ -133,14 +134,54 @@ async fn handles(
     events::respond(&control, &headers, move || {
         let (store, worker, after) = (store.clone(), worker.clone(), after.clone());
         async move {
-            let rows: Vec<HandleRow> = store
-                .handles_in(kind, state, &worker, &after, limit)
-                .await
-                .map_err(failed("handles"))?;
-            Ok(rows)
+            let rows = store.handles_in(kind, state, &worker, &after, limit).await;
+            let rows = rows.map_err(failed("handles"))?.into_iter();
+            Ok(rows.map(HandleSummary::from).collect::<Vec<_>>())
         }
     })
     .await
+}
+
+/// A container or volume.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct HandleSummary {
+    /// Its name, unique in the fleet.
+    handle: String,
+    /// Its worker.
+    worker: String,
+    /// `container` or `volume`.
+    kind: String,
+    /// `creating`, `created`, `destroying` or `failed`.
+    state: String,
+    /// When it entered the state, in milliseconds since 1970.
+    since: i64,
+    /// The first report without it since the last one with it, in milliseconds since 1970.
+    missing_since: Option<i64>,
+    /// The build of a container.
+    build: Option<i64>,
+    /// The container that uses a volume.
+    container: Option<String>,
+    /// The volume that a volume is a copy of.
+    parent: Option<String>,
+    /// What a container uses by the last report of its worker, which is at most 30 seconds old. `null`: it has no cgroup.
+    cgroup: Option<CgroupReport>,
+}
+
+impl From<HandleRow> for HandleSummary {
+    fn from(row: HandleRow) -> Self {
+        Self {
+            cgroup: row.figures.as_deref().and_then(CgroupReport::of_container),
+            handle: row.handle,
+            worker: row.worker,
+            kind: row.kind,
+            state: row.state,
+            since: row.since,
+            missing_since: row.missing_since,
+            build: row.build,
+            container: row.container,
+            parent: row.parent,
+        }
+    }
 }
 
 async fn put_key(

@@ -7,12 +7,12 @@ use super::rows::{
     PushError, PushRequest, SeriesResponse, SymbolsList, SymbolsRow, TopResponse,
 };
 use super::views::ViewList;
-use super::workload::{BuildSummary, HandleSummary, TaskSchema, WorkerSummary};
+use super::workload::{BuildSummary, TaskSchema, WorkerSummary};
 use crate::api::builds::BuildCreated;
 use crate::api::captures::CaptureRequest;
 use crate::api::change::{EndpointChange, MemberChange, Restart};
 use crate::api::discovery::TargetGroup;
-use crate::api::fleet::{WorkerChanged, WorkerKey};
+use crate::api::fleet::{HandleSummary, WorkerChanged, WorkerKey};
 use crate::api::health::{Health, Readiness};
 use crate::api::overview::FleetOverview;
 use crate::api::terminals::{TerminalCreated, TerminalEnd, TerminalOpening};

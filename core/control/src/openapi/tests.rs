@@ -156,18 +156,6 @@ fn schemas_of_workers_and_builds_have_the_fields_of_the_rows() {
         process: None,
     };
     check_fields::<workload::WorkerSummary>(json!(worker));
-    let handle = davy_store::HandleRow {
-        handle: text(),
-        worker: text(),
-        kind: text(),
-        state: text(),
-        since: 0,
-        missing_since: None,
-        build: None,
-        container: None,
-        parent: None,
-    };
-    check_fields::<workload::HandleSummary>(json!(handle));
     let build = davy_store::BuildRow {
         id: 1,
         state: text(),

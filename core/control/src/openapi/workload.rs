@@ -59,30 +59,6 @@ pub(super) struct WorkerSummary {
     process: Option<String>,
 }
 
-/// A container or volume.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only the schema is used")]
-pub(super) struct HandleSummary {
-    /// Its name, unique in the fleet.
-    handle: String,
-    /// Its worker.
-    worker: String,
-    /// `container` or `volume`.
-    kind: String,
-    /// `creating`, `created`, `destroying` or `failed`.
-    state: String,
-    /// When it entered the state, in milliseconds since 1970.
-    since: i64,
-    /// The first report without it since the last one with it, in milliseconds since 1970.
-    missing_since: Option<i64>,
-    /// The build of a container.
-    build: Option<i64>,
-    /// The container that uses a volume.
-    container: Option<String>,
-    /// The volume that a volume is a copy of.
-    parent: Option<String>,
-}
-
 /// A one-off build.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only the schema is used")]

@@ -108,6 +108,33 @@ pub(crate) async fn sums_are_of_the_last_reports(database: Database) {
     assert_eq!((fullest.len(), fullest[0].containers), (1, 2));
 }
 
+pub(crate) async fn container_has_the_figures_of_the_last_report(database: Database) {
+    let store = database.store().await;
+    let registration = register(&store, "a").await;
+    insert(&database, "c1", "container", "created", "NULL").await;
+    insert(&database, "c2", "container", "created", "NULL").await;
+    insert(&database, "v1", "volume", "created", "'c1'").await;
+    let figures = async |kind| {
+        let rows = store.handles_in(kind, None, "", "", 9).await.unwrap();
+        let rows = rows.into_iter().map(|row| {
+            let value = row.figures.map(|text| serde_json::from_str(&text).unwrap());
+            (row.handle, value)
+        });
+        rows.collect::<Vec<(String, Option<serde_json::Value>)>>()
+    };
+    let none = |handle: &str| (handle.to_owned(), None);
+    let containers = figures(HandleKind::Container).await;
+    assert_eq!(containers, [none("c1"), none("c2")], "no report yet");
+    let report = report(generation(registration, 1), &["c1", "c2"]);
+    let status = r#"{"containers": {"c1": {"pids": 3, "pressure": {"cpu_some": 7}}}}"#;
+    let synced = store.sync_worker("a", &report, Some(status)).await;
+    synced.unwrap();
+    let c1 = serde_json::json!({"pids": 3, "pressure": {"cpu_some": 7}});
+    let containers = figures(HandleKind::Container).await;
+    assert_eq!(containers, [("c1".to_owned(), Some(c1)), none("c2")]);
+    assert_eq!(figures(HandleKind::Volume).await, [none("v1")]);
+}
+
 fn usage<'a>(process: &'a str, report: &'a str) -> WorkerUsage<'a> {
     WorkerUsage {
         process,

@@ -113,6 +113,7 @@ conformance! {
         marks_of_builds_agree_with_the_model
         batches_are_bounded
         concurrent_markers_and_reports_do_not_fail
+        marking_advances_past_builds_that_it_has_marked
     }
     builds {
         build_is_claimed_once_by_many_concurrent_workers
@@ -130,6 +131,7 @@ conformance! {
         backlog_counts_what_collectors_and_workers_have_to_do
         lists_are_filtered_by_state_and_worker
         sums_are_of_the_last_reports
+        container_has_the_figures_of_the_last_report
         usage_of_a_worker_never_replaces_another_process
     }
     views {

@@ -1,7 +1,7 @@
 // What the rows of workers and builds say, as text.
 
-import type { BuildRow, WorkerRow } from '../../api/fleet';
-import { counted, formatCount, formatDuration, formatValue } from '../format';
+import type { BuildRow, Cgroup, WorkerRow } from '../../api/fleet';
+import { counted, formatCount, formatDuration, formatSeconds, formatValue } from '../format';
 
 export interface WorkerStatus {
   destroying: number;
@@ -99,4 +99,55 @@ export function endingOf(row: BuildRow): string {
   if (row.state === 'pending') return row.is_ready ? 'waits for a worker' : 'waits for its inputs';
   if (row.is_abort_requested && row.state === 'started') return 'abort requested';
   return '';
+}
+
+/** What the cgroup of a task had used when the task ended, as the worker writes it. */
+interface Figures {
+  cpu_microseconds: number | null;
+  memory_peak_bytes: number | null;
+  memory_max_bytes: number | null;
+  read_bytes: number | null;
+  written_bytes: number | null;
+  oom_kills: number | null;
+}
+
+const NO_CGROUP: Cgroup = {
+  cpu_seconds: null, memory_bytes: null, memory_peak_bytes: null, memory_max_bytes: null, read_bytes: null, written_bytes: null, pids: null,
+  cpu_pressure_seconds: null, memory_pressure_seconds: null, io_pressure_seconds: null, oom_kills: 0,
+};
+
+/** What a build uses, or has used when it is over; null if it is not known. */
+export function usageOf(row: BuildRow, running: Cgroup | undefined): Cgroup | null {
+  if (!isOver(row)) return running ?? null;
+  const { cpu_microseconds: cpu, oom_kills: kills, ...rest } = parsed<Partial<Figures>>(row.usage, {});
+  const cgroup = { ...NO_CGROUP, ...rest, cpu_seconds: cpu === undefined || cpu === null ? null : cpu / 1e6, oom_kills: kills ?? 0 };
+  return cgroup.cpu_seconds === null && cgroup.memory_peak_bytes === null ? null : cgroup;
+}
+
+/** The usage in short: `1.20 s CPU, 34.0 MiB`. While a build runs, its current memory, then the most that it had. */
+export function usageText(cgroup: Cgroup): string {
+  const memory = cgroup.memory_bytes ?? cgroup.memory_peak_bytes;
+  const parts = [
+    cgroup.cpu_seconds === null ? '' : `${formatSeconds(cgroup.cpu_seconds)} CPU`,
+    memory === null ? '' : bytes(memory),
+  ];
+  return parts.filter((part) => part !== '').join(', ');
+}
+
+/** Everything that is known of the usage, a line each. */
+export function usageLines(cgroup: Cgroup): string[] {
+  const of = (value: number | null, text: (value: number) => string): string => (value === null ? '' : text(value));
+  const waited = (what: string, value: number | null): string => of(value, (n) => `waited for ${what}: ${formatSeconds(n)}`);
+  const lines = [
+    of(cgroup.memory_peak_bytes, (n) => `most memory: ${bytes(n)}`),
+    of(cgroup.memory_max_bytes, (n) => `memory limit: ${bytes(n)}`),
+    of(cgroup.read_bytes, (n) => `read: ${bytes(n)}`),
+    of(cgroup.written_bytes, (n) => `written: ${bytes(n)}`),
+    of(cgroup.pids, (n) => counted(n, 'process or thread', 'processes and threads')),
+    waited('the CPU', cgroup.cpu_pressure_seconds),
+    waited('memory', cgroup.memory_pressure_seconds),
+    waited('I/O', cgroup.io_pressure_seconds),
+    cgroup.oom_kills > 0 ? `${counted(cgroup.oom_kills, 'process', 'processes')} killed for memory` : '',
+  ];
+  return lines.filter((line) => line !== '');
 }

@@ -1,8 +1,8 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { BuildRow } from '../../api/fleet';
-import { commandOf, durationOf, endingOf, isOver } from '../../logic/fleet/rows';
+import { commandOf, durationOf, endingOf, isOver, usageLines, usageOf, usageText } from '../../logic/fleet/rows';
 import { counted } from '../../logic/format';
-import { builds, ended, log, logState, now, show, view } from '../../state/workers';
+import { builds, ended, log, logState, now, show, usage, view } from '../../state/workers';
 import { Word } from './Word';
 
 export function Builds() {
@@ -15,13 +15,13 @@ export function Builds() {
       {rows.length === 0 ? <p class="hint">No build. <code>davy execute -c task.yml</code> starts one.</p> : (
         <table id="builds" class="cards">
           <thead>
-            <tr><th>Build</th><th>State</th><th>Command</th><th>Worker</th><th>By</th><th class="number">Duration</th><th>Note</th><th>Log</th></tr>
+            <tr><th>Build</th><th>State</th><th>Command</th><th>Worker</th><th>By</th><th class="number">Duration</th><th class="number" title="CPU time and memory of its container, by its cgroup; those of a running build are at most 30 seconds old">Usage</th><th>Note</th><th>Log</th></tr>
           </thead>
           <tbody>
             {rows.map((row) => (
               <>
                 <Row key={row.id} row={row} isOpen={row.id === open} />
-                {row.id === open && <tr key={`log-${row.id}`} class="log-row"><td colSpan={8}><Log /></td></tr>}
+                {row.id === open && <tr key={`log-${row.id}`} class="log-row"><td colSpan={9}><Log /></td></tr>}
               </>
             ))}
           </tbody>
@@ -34,6 +34,7 @@ export function Builds() {
 
 function Row({ row, isOpen }: { row: BuildRow; isOpen: boolean }) {
   const command = commandOf(row);
+  const used = usageOf(row, usage.value.get(row.id));
   return (
     <tr class={isOver(row) ? 'over' : ''}>
       <td data-label="Build" class="name"><b>{row.id}</b></td>
@@ -42,6 +43,7 @@ function Row({ row, isOpen }: { row: BuildRow; isOpen: boolean }) {
       <td data-label="Worker">{row.worker ?? '–'}</td>
       <td data-label="By">{row.created_by}</td>
       <td data-label="Duration" class="number">{durationOf(row, now())}</td>
+      <td data-label="Usage" class="number usage" title={used === null ? '' : usageLines(used).join('\n')}>{used === null ? '–' : usageText(used)}</td>
       <td data-label="Note" class="ending" title={endingOf(row)}>{endingOf(row)}</td>
       <td data-label="Log"><button type="button" class="ghost" aria-expanded={isOpen} onClick={() => show({ build: isOpen ? 0 : row.id })}>{isOpen ? 'Close' : 'Log'}</button></td>
     </tr>
