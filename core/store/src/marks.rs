@@ -66,23 +66,24 @@ impl Store {
              AND (h.terminal_at IS NULL OR h.terminal_at <= {now} - $2)"
         );
         // Postgres has to look up the live rows of each build by the index: it would rather read all rows for each batch.
-        let of_builds = if session.is_postgres() {
+        let of_front = if session.is_postgres() {
             format!(
-                "SELECT h.handle FROM builds b CROSS JOIN LATERAL
+                "SELECT h.handle FROM front b CROSS JOIN LATERAL
                     (SELECT h.handle FROM handles h WHERE h.build = b.id AND {live} LIMIT $1 {locked}) h
-                 WHERE NOT b.is_released AND b.state IN {OVER} LIMIT $1"
+                 LIMIT $1"
             )
         } else {
             format!(
-                "SELECT h.handle FROM builds b JOIN handles h ON h.build = b.id
-                 WHERE NOT b.is_released AND b.state IN {OVER} AND {live} LIMIT $1"
+                "SELECT h.handle FROM front b JOIN handles h ON h.build = b.id
+                 WHERE {live} LIMIT $1"
             )
         };
+        let front = front("");
         // Of builds that are over, and of none, for example because the row of the build was removed.
         let mut doomed = session
             .execute(
                 AssertSqlSafe(format!(
-                    "WITH picked AS MATERIALIZED ({of_builds})
+                    "WITH front AS MATERIALIZED ({front}), picked AS MATERIALIZED ({of_front})
                      UPDATE handles SET state = 'destroying', since = {now}, missing_since = NULL
                      WHERE handle IN (SELECT handle FROM picked)"
                 )),
@@ -101,7 +102,12 @@ impl Store {
                 args![batch, TERMINAL_KEPT],
             )
             .await?;
-        settle(&mut session, HandleKind::Container, batch, removed, doomed).await
+        // What is marked is not looked at again by the next batch.
+        let moved = release(&mut session, batch).await?;
+        let mut marked =
+            settle(&mut session, HandleKind::Container, batch, removed, doomed).await?;
+        marked.moved += moved;
+        Ok(marked)
     }
 
     /// Marks one batch of volumes (`gc.volumes`): those that no container uses and no volume is a copy of.
@@ -159,20 +165,7 @@ impl Store {
                 args![batch],
             )
             .await?;
-        session
-            .execute(
-                AssertSqlSafe(format!(
-                    "WITH picked AS MATERIALIZED (SELECT b.id FROM builds b
-                         WHERE NOT b.is_released AND b.state IN {OVER}
-                         AND NOT EXISTS (SELECT 1 FROM handles h WHERE h.build = b.id
-                         AND h.state IN ('creating', 'created'))
-                         LIMIT $1 {locked})
-                     UPDATE builds SET is_released = TRUE
-                     WHERE id IN (SELECT id FROM picked)"
-                )),
-                args![batch],
-            )
-            .await?;
+        release(&mut session, batch).await?;
         let removed = session
             .execute(
                 AssertSqlSafe(format!(
@@ -278,6 +271,33 @@ impl Store {
             ..Marked::default()
         })
     }
+}
+
+/// The first builds that are over and not released, `$1` at most, in the order of the index of exactly these. A batch looks
+/// at no others, so that its cost does not depend on how many there are. One stays in front only while its container is
+/// in use by a terminal or locked.
+fn front(locked: &str) -> String {
+    format!(
+        "SELECT b.id FROM builds b WHERE NOT b.is_released AND b.state IN {OVER}
+         ORDER BY b.id LIMIT $1 {locked}"
+    )
+}
+
+/// Releases those builds of the front that have no container which is not doomed.
+async fn release(session: &mut Session, batch: u32) -> Result<u64, Error> {
+    let front = front(&skip_locked(session, "b"));
+    session
+        .execute(
+            AssertSqlSafe(format!(
+                "WITH front AS MATERIALIZED ({front})
+                 UPDATE builds SET is_released = TRUE
+                 WHERE id IN (SELECT f.id FROM front f
+                    WHERE NOT EXISTS (SELECT 1 FROM handles h WHERE h.build = f.id
+                        AND h.state IN ('creating', 'created')))"
+            )),
+            args![batch],
+        )
+        .await
 }
 
 /// Removes created rows that reports lacked for too long. The worker's row is locked too, so that no report of

@@ -170,6 +170,22 @@ impl Store {
             .await
     }
 
+    /// Moves the last message of a worker and those about its builds into the past, so that a test need not wait until it
+    /// is stalled or its leases expire.
+    pub async fn age_worker(&self, worker: &str, milliseconds: i64) -> Result<(), Error> {
+        let mut transaction = self.begin().await?;
+        for statement in [
+            "UPDATE workers SET heartbeat_at = heartbeat_at - $2 WHERE name = $1",
+            "UPDATE builds SET lease_until = lease_until - $2
+             WHERE worker = $1 AND state = 'started'",
+        ] {
+            transaction
+                .execute(statement, args![worker, milliseconds])
+                .await?;
+        }
+        transaction.commit().await
+    }
+
     /// How many handles of workers with this prefix are left, and how many of them are doomed.
     pub async fn simulated_handles(&self, prefix: &str) -> Result<(i64, i64), Error> {
         self.session()

@@ -11,7 +11,7 @@ use davy_model::worker::{ABSENT_KEPT, HEARTBEAT_MAX, WorkerFacts};
 use davy_model::{
     Build, BuildState, Handle, HandleEvent, HandleKind, HandleState, Millis, Worker, WorkerState,
 };
-use davy_store::{HandleRow, Store};
+use davy_store::{ClaimHandles, HandleRow, Store};
 use std::collections::BTreeMap;
 
 const BATCH: u32 = 10_000;
@@ -321,6 +321,37 @@ pub(crate) async fn batches_are_bounded(database: Database) {
         assert_eq!(undoomed.count(), 2 * left);
     }
     assert!(store.mark_containers(4).await.unwrap().is_empty());
+}
+
+pub(crate) async fn marking_advances_past_builds_that_it_has_marked(database: Database) {
+    let store = database.store().await;
+    let fence = register(&store, "w").await;
+    let task = r#"{"run": {"path": "true"}}"#;
+    for number in 0..10 {
+        let id = store.create_build("alice", task, "linux", true).await;
+        let (container, volume) = (format!("c{number}"), format!("v{number}"));
+        let handles = ClaimHandles {
+            container: &container,
+            volume: &volume,
+        };
+        let claimed = store.claim_build("w", fence, handles).await.unwrap();
+        assert_eq!(claimed.map(|build| build.id), Some(id.unwrap()));
+        store.created_handle("w", &container, true).await.unwrap();
+    }
+    database
+        .execute("UPDATE builds SET state = 'succeeded' WHERE id > 1")
+        .await;
+    // The first build runs, and is not in the way.
+    for left in [7, 5, 3, 1, 0] {
+        let marked = store.mark_containers(2).await.unwrap();
+        let expected = if left == 0 { 1 } else { 2 };
+        assert_eq!((marked.doomed, marked.moved), (expected, expected));
+        let rows = store.handles(HandleKind::Container, "w", "", 99).await;
+        let rows = rows.unwrap().into_iter();
+        let live = rows.filter(|row| row.state == "created").count();
+        assert_eq!(live, left + 1);
+    }
+    assert!(store.mark_containers(2).await.unwrap().is_empty());
 }
 
 pub(crate) async fn concurrent_markers_and_reports_do_not_fail(database: Database) {
