@@ -7,7 +7,7 @@ mod output;
 mod program;
 pub(crate) mod spec;
 
-use crate::folder::{read_json, write_json};
+use crate::folder::{Reserved, read_json};
 use davy_base::Clock;
 use davy_cgroup::Figures;
 use davy_model::wire::End;
@@ -19,6 +19,8 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+/// Space for how the task ended.
+const EXIT_BYTES: usize = 4 << 10;
 /// How long output is collected before it is written.
 const COLLECT: Duration = Duration::from_millis(50);
 /// How long the streams may stay open after everything was killed.
@@ -28,6 +30,8 @@ const CLOSE: Duration = Duration::from_secs(10);
 pub fn shim(folder: &Path, clock: &Clock) -> io::Result<()> {
     let spec: Spec = read_json(&folder.join(SPEC))?;
     program::adopt_orphans();
+    // A task may fill the disk that this is on.
+    let reserved = Reserved::new(&folder.join(EXIT), EXIT_BYTES)?;
     let exit = match run(&spec, folder, clock) {
         Ok(exit) => exit,
         Err(error) => Exit {
@@ -37,7 +41,7 @@ pub fn shim(folder: &Path, clock: &Clock) -> io::Result<()> {
             usage: figures(&spec),
         },
     };
-    write_json(&folder.join(EXIT), &exit)
+    reserved.write_json(&exit)
 }
 
 fn figures(spec: &Spec) -> Figures {
@@ -125,7 +129,13 @@ fn follow(
         let text = output.collect(COLLECT);
         written += text.len() as u64;
         if written <= OUTPUT_BYTES_MAX {
-            spool.write_all(text.as_bytes())?;
+            spool.write_all(text.as_bytes()).map_err(|error| {
+                let kind = error.kind();
+                io::Error::new(
+                    kind,
+                    format!("cannot store the output of the task: {error}"),
+                )
+            })?;
         } else if stopped.is_none() {
             stopped = Some(Stopped::Output);
             running.kill(spec);

@@ -19,4 +19,5 @@ mod self_profile;
 mod tenants;
 mod terminals;
 mod toggles;
+mod worker_faults;
 mod workers;
