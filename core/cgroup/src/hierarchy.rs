@@ -82,12 +82,7 @@ impl Hierarchy {
     /// The version that would limit a process. Changes nothing.
     pub fn probe() -> Result<Version, Error> {
         let own = mounts::own_of_process()?;
-        let is_writable = |folder: &PathBuf| {
-            let path = CString::new(folder.as_os_str().as_bytes()).unwrap_or_default();
-            // SAFETY: reads a string that ends with a zero byte.
-            unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
-        };
-        if own.folders.iter().any(is_writable) {
+        if own.folders.iter().any(|folder| is_writable(folder)) {
             return Ok(own.version);
         }
         let reason = match own.version {
@@ -268,11 +263,24 @@ fn lacking(list: &str) -> Vec<&'static str> {
         .collect()
 }
 
+/// Creates a folder. One that exists must be writable: it may have been left by another user.
 fn create(folder: &Path) -> std::io::Result<()> {
     match fs::create_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            if is_writable(folder) {
+                Ok(())
+            } else {
+                Err(std::io::ErrorKind::PermissionDenied.into())
+            }
+        }
         created => created,
     }
+}
+
+fn is_writable(folder: &Path) -> bool {
+    let path = CString::new(folder.as_os_str().as_bytes()).unwrap_or_default();
+    // SAFETY: reads a string that ends with a zero byte.
+    unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
 }
 
 #[cfg(test)]

@@ -163,3 +163,32 @@ fn names_never_leave_the_hierarchy() {
         assert!(matches!(error, Error::Name { .. }), "{name}: {error}");
     }
 }
+
+/// The user `nobody`.
+const NOBODY: libc::uid_t = 65_534;
+
+#[test]
+fn cgroup_that_another_user_has_left_is_not_used() {
+    // SAFETY: the call has no memory effects.
+    if unsafe { libc::geteuid() } != 0 {
+        davy_test_support::skip("not root: cannot act for another user");
+        return;
+    }
+    let Some(fixture) = Fixture::new("left", Limits::default()) else {
+        return;
+    };
+    let folder = fixture.cgroup.folders()[0].parent().expect("a folder");
+    let name = folder.file_name().expect("a name").to_owned();
+    let name = name.to_str().expect("text").to_owned();
+    let opening = std::thread::spawn(move || {
+        // SAFETY: the call has no memory effects, and changes the user of this thread only.
+        let changed = unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) };
+        assert_eq!(changed, 0, "another user");
+        Hierarchy::open(&name).map(drop)
+    });
+    let opened = opening.join().expect("no panic");
+    assert!(
+        matches!(opened, Err(Error::Unavailable { .. })),
+        "{opened:?}"
+    );
+}
