@@ -47,6 +47,10 @@ struct Dialect {
     noted: String,
 }
 
+/// Unknown handles that a report adds, at most; the next reports add the others. Postgres takes about a second for them, and
+/// ends a statement after eight.
+const UNKNOWN_MAX: u32 = 20_000;
+
 /// On Postgres the state of doomed rows is compared so that no index is used for it: while a storm of garbage is collected,
 /// the planner takes `destroying` for rare, and would read the doomed rows of all workers for the report of each one.
 const DOOMED: &str = "(state || '') = 'destroying'";
@@ -186,7 +190,7 @@ impl Store {
                         "INSERT INTO handles (handle, worker, kind, state, since)
                          SELECT r.handle, $1, r.kind, 'destroying', {now} FROM {reported} r
                          WHERE NOT EXISTS (SELECT 1 FROM handles h WHERE h.handle = r.handle)
-                         ON CONFLICT (handle) DO NOTHING"
+                         LIMIT {UNKNOWN_MAX} ON CONFLICT (handle) DO NOTHING"
                     )),
                     args![worker, &handles],
                 )
