@@ -56,6 +56,15 @@ impl Sandbox {
 
     /// Starts a quickstart with short intervals and waits until it is ready.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.start_prepared(arguments, |_| {})
+    }
+
+    /// Like [`Sandbox::start`], with a change of the command.
+    pub(crate) fn start_prepared(
+        &self,
+        arguments: &[&str],
+        prepare: impl FnOnce(&mut Command),
+    ) -> Running {
         let mut command = davy();
         command
             .arg("quickstart")
@@ -75,6 +84,7 @@ impl Sandbox {
             .arg(self.path().join("data"))
             .args(arguments)
             .current_dir(self.path());
+        prepare(&mut command);
         let running = Running::spawn(command);
         running.until("readiness", || {
             (running.get("/readyz").status == 200).then_some(())

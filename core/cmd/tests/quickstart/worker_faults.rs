@@ -1,13 +1,18 @@
-//! Faults of workers: wrong clocks, a full disk, a network that is cut, and buckets that are far away.
+//! Workers under bad conditions: wrong clocks, a full disk, a network that is cut, buckets that are far away, and no
+//! privileges.
 
+use crate::rootfs;
 use crate::running::{Running, Sandbox};
 use crate::workers::{
-    PROCESS, Worker, command, run, start_with, text, until_running, worker_command, write_task,
+    PROCESS, RUNC, Worker, command, run, start_with, text, until_running, worker_command,
+    write_task,
 };
 use serde_json::Value;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -57,51 +62,62 @@ fn fake_time() -> Option<PathBuf> {
     })
 }
 
+/// Runs a build on a worker that is ten minutes ahead of its server, or behind it.
+fn check_skew(library: &Path, is_worker_ahead: bool) {
+    // Only forward: the library changes the CPU time of threads too, which would become negative.
+    let ahead = |command: &mut Command| {
+        command
+            .env("LD_PRELOAD", library)
+            .env("FAKETIME", "+600")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    };
+    let mut date = Command::new("date");
+    ahead(date.arg("+%s"));
+    let date = text(&date.output().expect("date").stdout);
+    let date: i64 = date.trim().parse().expect("seconds");
+    let now = davy_base::Clock::system().now().millis() / 1_000;
+    assert!((date - now - 600).abs() < 60, "{date} at {now}");
+    let sandbox = Sandbox::new();
+    let quiet = [&["--profiler-enabled", "false"], SOON].concat();
+    let running = sandbox.start_prepared(&quiet, |command| {
+        if !is_worker_ahead {
+            ahead(command);
+        }
+    });
+    let made = run(&["token", "worker", "w"], &running, &sandbox);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let mut worker = worker_command("w", PROCESS, &running, &sandbox);
+    if is_worker_ahead {
+        ahead(&mut worker);
+    }
+    let _worker = Worker(worker.spawn().expect("run the binary"));
+    until_running("w", &running);
+    write_task(
+        &sandbox,
+        "run: {path: sh, args: [-c, 'for i in 1 2 3; do echo line $i; sleep 0.1; done; exit 5']}\n",
+    );
+    let executed = run(&["execute", "-c", "task.yml"], &running, &sandbox);
+    assert_eq!(
+        executed.status.code(),
+        Some(5),
+        "{}",
+        text(&executed.stderr)
+    );
+    assert_eq!(text(&executed.stdout), "line 1\nline 2\nline 3\n");
+    until_clean(&running, &sandbox, "w");
+    let workers = text(&running.get("/api/v1/workers").body);
+    let row = "\"name\":\"w\",\"state\":\"running\"";
+    assert!(workers.contains(row), "{workers}");
+}
+
 #[test]
-fn workers_whose_clocks_are_ten_minutes_off_run_builds_and_lose_nothing() {
+fn worker_whose_clock_is_ten_minutes_off_runs_builds_and_loses_nothing() {
     let Some(library) = fake_time() else {
         davy_test_support::skip("libfaketime is not installed; run ops/dev/need faketime");
         return;
     };
-    let sandbox = Sandbox::new();
-    let running = sandbox.start_quiet(SOON);
-    for (name, offset) in [("fast", 600), ("slow", -600)] {
-        let skew = |command: &mut Command| {
-            command
-                .env("LD_PRELOAD", &library)
-                .env("FAKETIME", format!("{offset:+}"))
-                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        };
-        let mut date = Command::new("date");
-        skew(date.arg("+%s"));
-        let date = text(&date.output().expect("date").stdout);
-        let date: i64 = date.trim().parse().expect("seconds");
-        let now = davy_base::Clock::system().now().millis() / 1_000;
-        assert!((date - now - offset).abs() < 60, "{date} at {now}");
-        let made = run(&["token", "worker", name], &running, &sandbox);
-        assert!(made.status.success(), "{}", text(&made.stderr));
-        let mut command = worker_command(name, PROCESS, &running, &sandbox);
-        skew(&mut command);
-        let child = command.spawn();
-        let worker = Worker(child.expect("run the binary"));
-        until_running(name, &running);
-        write_task(
-            &sandbox,
-            "run: {path: sh, args: [-c, 'for i in 1 2 3; do echo line $i; sleep 0.1; done; exit 5']}\n",
-        );
-        let executed = run(&["execute", "-c", "task.yml"], &running, &sandbox);
-        assert_eq!(
-            executed.status.code(),
-            Some(5),
-            "{}",
-            text(&executed.stderr)
-        );
-        assert_eq!(text(&executed.stdout), "line 1\nline 2\nline 3\n");
-        until_clean(&running, &sandbox, name);
-        let workers = text(&running.get("/api/v1/workers").body);
-        let row = format!("\"name\":\"{name}\",\"state\":\"running\"");
-        assert!(workers.contains(&row), "{workers}");
-        drop(worker);
+    for is_worker_ahead in [true, false] {
+        check_skew(&library, is_worker_ahead);
     }
 }
 
@@ -409,4 +425,74 @@ fn builds_keep_their_logs_and_files_in_a_remote_bucket() {
         let bytes = database.expect("a file").len();
         assert!(bytes < expected.len() as u64 * 2, "{name}: {bytes} bytes");
     }
+}
+
+/// The user `nobody`.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn worker_of_an_ordinary_user_runs_tasks_in_containers_as_that_user() {
+    if !rootfs::is_runc_usable() {
+        return;
+    }
+    // SAFETY: the call has no memory effects.
+    if unsafe { libc::geteuid() } != 0 {
+        davy_test_support::skip("not root: the other tests with runc run as an ordinary user");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(sandbox.path(), open).expect("changed");
+    rootfs::write(&sandbox.path().join("images/base"));
+    let running = sandbox.start_quiet(SOON);
+    let made = run(&["token", "worker", "w"], &running, &sandbox);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    std::fs::create_dir(sandbox.path().join("work-w")).expect("writable");
+    for path in ["w.key", "work-w"] {
+        let path = sandbox.path().join(path);
+        chown(path, Some(NOBODY), Some(NOBODY)).expect("changed");
+    }
+    let unshared = Command::new("unshare")
+        .args(["--user", "--map-root-user", "true"])
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .stderr(Stdio::null())
+        .status();
+    if !unshared.is_ok_and(|status| status.success()) {
+        davy_test_support::skip("ordinary users may not make user namespaces");
+        return;
+    }
+    let options = [RUNC, &["--profiler", "false"]].concat();
+    let child = worker_command("w", &options, &running, &sandbox)
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .spawn();
+    let Ok(child) = child else {
+        davy_test_support::skip("user nobody cannot reach the binary");
+        return;
+    };
+    let _worker = Worker(child);
+    until_running("w", &running);
+    write_task(
+        &sandbox,
+        "outputs: [{name: out}]\nrun: {path: sh, args: [-c, 'cat /proc/self/uid_map; echo 1 > out/one; exit 3']}\n",
+    );
+    let arguments = ["execute", "-c", "task.yml", "-o", "out=result"];
+    let executed = run(&arguments, &running, &sandbox);
+    assert_eq!(
+        executed.status.code(),
+        Some(3),
+        "{}",
+        text(&executed.stderr)
+    );
+    let stdout = text(&executed.stdout);
+    let map: Vec<&str> = stdout.split_whitespace().collect();
+    assert_eq!(
+        map,
+        ["0", "65534", "1"],
+        "root is that user, and nobody else"
+    );
+    let output = std::fs::read_to_string(sandbox.path().join("result/one"));
+    assert_eq!(output.expect("downloaded"), "1\n");
+    until_clean(&running, &sandbox, "w");
 }
