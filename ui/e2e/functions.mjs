@@ -25,7 +25,7 @@ export const fixtureFunctions = [
       if (width === 1440) {
         const there = page.url();
         await page.reload();
-        await page.locator('.sandwich-up canvas').waitFor();
+        await page.locator('.sandwich:not([aria-busy="true"]) .sandwich-up canvas').waitFor();
         assert.equal(page.url(), there);
         await page.locator('.sandwich-up canvas').focus();
         await page.keyboard.press('ArrowUp');

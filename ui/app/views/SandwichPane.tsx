@@ -91,14 +91,38 @@ function Details({ laid, loaded: { meta, tree } }: { laid: Laid; loaded: Loaded 
   );
 }
 
-function Graph({ title, of: { tree, frames }, loaded, growth }: { title: string; of: Around; loaded: Loaded; growth: Growth }) {
+/** The names of the frames from the root to a node. */
+function pathOf({ tree, frames }: Around, node: number): string[] {
+  const path: string[] = [];
+  for (let at = node; at !== 0; at = tree.parent[at]) path.unshift(frames.names[tree.frame[at]]);
+  return [frames.names[tree.frame[0]], ...path];
+}
+
+/** The node with this path, or the last one on the way there; the root if that is another function. */
+function nodeOf({ tree, frames }: Around, path: string[]): number {
+  const nameOf = (node: number): string => frames.names[tree.frame[node]];
+  let at = 0;
+  if (nameOf(0) !== path[0]) return at;
+  for (const name of path.slice(1)) {
+    let child = at + 1;
+    while (child < tree.end[at] && nameOf(child) !== name) child = tree.end[child];
+    if (child >= tree.end[at]) break;
+    at = child;
+  }
+  return at;
+}
+
+function Graph({ title, of, loaded, growth }: { title: string; of: Around; loaded: Loaded; growth: Growth }) {
+  const { tree, frames } = of;
   const host = useRef<HTMLDivElement>(null);
+  // The graph of the drawn frames is replaced by that of the whole profile, in which the keyboard stays where it is.
+  const place = useRef<{ path: string[]; isFocused: boolean } | null>(null);
   const none = tree.n === 1;
   useEffect(() => {
     if (none) return;
     const flame = new Flame(host.current!);
     const { meta } = loaded;
-    let at: number = 0;
+    let at = place.current === null ? 0 : nodeOf(of, place.current.path);
     const nameOf = (node: number): string => frames.names[tree.frame[node]];
     const text = (node: number): string => `${cutName(nameOf(node), 300)}: ${formatValue(tree.sum[node], meta.unit)}, ${formatShare(tree.sum[node], tree.sum[0])} of the function`;
     const { canvas } = flame;
@@ -127,7 +151,10 @@ function Graph({ title, of: { tree, frames }, loaded, growth }: { title: string;
       focused: () => ({ node: at as never, hidden: false }),
       command: () => false,
     });
+    if (at !== 0) flame.setFocus(at as never);
+    if (place.current?.isFocused) canvas.focus();
     return () => {
+      place.current = { path: pathOf(of, at), isFocused: document.activeElement === canvas };
       stop();
       flame.dispose();
     };
