@@ -1,0 +1,77 @@
+import type { Signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { ACCEPT } from '../logic/files/limits';
+import { cutName } from '../logic/names';
+
+interface Picker {
+  id: string;
+  inputId: string;
+  title: string;
+  label?: string;
+  open: (file: File) => void;
+}
+
+/** A button that picks a local file. */
+export function FilePicker({ id, inputId, title, label, open }: Picker) {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <button type="button" id={id} title={title} aria-label={label} onClick={() => input.current?.click()}>Open file</button>
+      <input
+        ref={input} id={inputId} type="file" hidden accept={ACCEPT}
+        onChange={(e) => {
+          const file = e.currentTarget.files?.[0];
+          e.currentTarget.value = '';
+          if (file) open(file);
+        }}
+      />
+    </>
+  );
+}
+
+interface OpenFile {
+  kind: number;
+  kinds: { label: string; unit: string }[];
+}
+
+/** Chooses one of the profiles of a file. */
+export function KindPicker({ id, file, choose }: { id: string; file: OpenFile; choose: (kind: number) => void }) {
+  return (
+    <label class="field">
+      <span>profile</span>
+      <select id={id} value={String(file.kind)} disabled={file.kinds.length < 2} onChange={(e) => choose(Number(e.currentTarget.value))}>
+        {file.kinds.map(({ label, unit }, i) => <option key={i} value={String(i)}>{cutName(label, 60)}{unit !== 'count' && ` (${unit})`}</option>)}
+      </select>
+    </label>
+  );
+}
+
+/** Calls `open` with a file that is dropped on the page, and where. `dragged` says whether files are over the page. */
+export function useFileDrop(dragged: Signal<boolean>, open: (file: File, on: EventTarget | null) => void): void {
+  useEffect(() => {
+    const hasFiles = (e: DragEvent): boolean => e.dataTransfer?.types.includes('Files') ?? false;
+    const over = (e: DragEvent): void => {
+      if (!hasFiles(e)) return;
+      e.preventDefault();
+      dragged.value = true;
+    };
+    const leave = (e: DragEvent): void => {
+      if (e.relatedTarget === null) dragged.value = false;
+    };
+    const drop = (e: DragEvent): void => {
+      if (!hasFiles(e)) return;
+      e.preventDefault();
+      dragged.value = false;
+      const file = e.dataTransfer?.files[0];
+      if (file) open(file, e.target);
+    };
+    addEventListener('dragover', over);
+    addEventListener('dragleave', leave);
+    addEventListener('drop', drop);
+    return () => {
+      removeEventListener('dragover', over);
+      removeEventListener('dragleave', leave);
+      removeEventListener('drop', drop);
+    };
+  }, []);
+}
