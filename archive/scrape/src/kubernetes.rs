@@ -152,7 +152,7 @@ async fn page(request: reqwest::RequestBuilder) -> Result<PodList, String> {
         return Err(format!("the API server responded with {status} {reason}"));
     }
     serde_json::from_slice(&body)
-        .map_err(|error| format!("the response is no list of pods: {error}"))
+        .map_err(|error| format!("the response is not a list of pods: {error}"))
 }
 
 /// An error and its causes: that of reqwest alone does not say what failed.

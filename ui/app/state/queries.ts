@@ -106,7 +106,7 @@ effect(() => {
   if (at !== null && (service.value !== at.service || state.value.type === at.type)) replacedType.value = null;
 });
 
-/** Whether the selector names a trace or a span and no service: a trace crosses services, which are then told apart. */
+/** Whether the selector names a trace or a span but no service. A trace crosses services, so the graph is grouped by service. */
 const isOfTrace = computed(() => service.value === null && ofSpans(state.value.matchers).length > 0);
 
 /** The grouping that the server has chosen for a service. */
