@@ -66,6 +66,19 @@ function documents(): Plugin {
           chunk.imports.forEach(visit);
         };
         visit(first.fileName);
+        const needed = new Set<string>();
+        const imported = (id: string): void => {
+          if (needed.has(id)) return;
+          needed.add(id);
+          this.getModuleInfo(id)?.importedIds.forEach(imported);
+        };
+        imported(first.moduleIds.find((id) => id.endsWith(`/app/${module}.tsx`))!);
+        // The state of a page reads and writes its address, so it must not run on a page that does not use it.
+        for (const { fileName, moduleIds } of chunks) {
+          const states = moduleIds.filter((id) => id.includes('/app/state/') && !SHARED.test(id));
+          if (!files.has(fileName) || states.length === 0 || states.some((id) => needed.has(id))) continue;
+          throw new Error(`the page ${page} would load ${states[0].replace(/.*\/app\//, 'app/')}, which it does not import: add the module that both use to SHARED in vite.config.ts`);
+        }
         const scripts = [...files].filter((name) => !index.includes(name));
         if (WITH_WORKER.includes(page) && worker !== undefined) scripts.push(worker);
         // The answer takes longest, so it is requested first.
@@ -86,7 +99,7 @@ function documents(): Plugin {
  * The beginning of every page, and modules without effects, which pages share. Browsers request only six files of a server at
  * once: this, the page's own part, the style, the worker, the data, and what the bundler adds.
  */
-const SHARED = /\/app\/main\.tsx|\/app\/api\/|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|emptystate|pushexample|treerows|workers|heat)[a-z]+\.ts|\/app\/logic\/(files\/limits|members\/usage|compare\/urlstate|members\/flamelink)\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|operator)\.ts|\/app\/views\/(Lazy|Nav|CopyButton|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
+const SHARED = /\/app\/main\.tsx|\/app\/api\/|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|emptystate|pushexample|treerows|workers|heat)[a-z]+\.ts|\/app\/logic\/(files\/limits|members\/usage|compare\/urlstate|members\/flamelink)\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|operator)\.ts|\/app\/views\/(Lazy|Nav|CopyButton|FilePicker|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
 /** What Explore begins with. */
 const EXPLORE = /\/app\/state\/(explore|queries|folding|zoom|detail|search|status|timeline|transforms|help|localfile|framemenu)\.ts$|\/app\/views\/(App|Header|Breadcrumb|Filters|FlamePane|LocalFile|Notices|StatusBar|Toolbar|TopTable|TransformBar|CopyLink)\.tsx?$/;
 
