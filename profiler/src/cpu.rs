@@ -24,7 +24,7 @@ use signal::Holder;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use thread_watch::ThreadWatch;
+use thread_watch::{TIMERS_PER_CHECK, ThreadWatch};
 use timer::Timer;
 use timer_value::TimerValue;
 
@@ -81,6 +81,8 @@ struct TimerSampler {
     /// Spreads threads over the buffers.
     next_buffer: usize,
     watch: ThreadWatch,
+    /// How many of the threads were looked at since the last round.
+    checked: usize,
     modules: ModuleList,
     /// Threads that could not be given a timer, and so are missing from the profile.
     unsampled: FxHashSet<libc::pid_t>,
@@ -131,6 +133,7 @@ pub(crate) fn start(
         threads: FxHashMap::default(),
         next_buffer: 0,
         watch: ThreadWatch::new(),
+        checked: 0,
         modules: ModuleList::current(),
         unsampled: FxHashSet::default(),
         refusal: Refusal::new("threads are missing from the CPU profile"),
@@ -275,6 +278,20 @@ impl TimerSampler {
         opened.ok()
     }
 
+    /// Whether one of the threads that are due in this check has ended.
+    fn has_thread_ended(&mut self) -> bool {
+        if self.checked >= self.threads.len() {
+            self.checked = 0;
+        }
+        let mut due = self
+            .threads
+            .values()
+            .skip(self.checked)
+            .take(TIMERS_PER_CHECK);
+        self.checked += TIMERS_PER_CHECK;
+        due.any(Thread::has_ended)
+    }
+
     fn scan_modules(&mut self) {
         if loader::generation() != self.modules.generation {
             self.modules = ModuleList::current();
@@ -345,7 +362,7 @@ impl Sampler for TimerSampler {
     }
 
     fn scan_if_changed(&mut self, now: Duration) {
-        if self.watch.is_listing_due(now) || self.threads.values().any(Thread::has_ended) {
+        if self.watch.is_listing_due(now) || self.has_thread_ended() {
             self.scan(now);
         } else {
             self.scan_modules();

@@ -59,8 +59,8 @@ fn inspect(low: usize) -> (bool, Option<usize>) {
 /// Registers the calling thread with the profiler, which then samples it immediately and at a slightly
 /// lower cost.
 ///
-/// Optional: a thread is found when it gets its first tag, and every thread within 200 ms. Useful in tokio's
-/// `on_thread_start`.
+/// Optional: a thread is found when it gets its first tag, and every thread within 200 ms, or later where there are
+/// more than 30. Useful in tokio's `on_thread_start`.
 pub fn register_thread() {
     if learn_bounds() {
         // SAFETY: returns a number.

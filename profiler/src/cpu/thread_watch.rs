@@ -3,6 +3,9 @@
 //! Listing `/proc/self/task` several times a second was most of the drainer's cost. The link count of that
 //! folder gives the number of threads, and each of our timers shows whether its thread is alive: while the
 //! number is unchanged and no known thread has ended, none has started.
+//!
+//! With hundreds of threads even looking at every timer at each check costs more than all else that the drainer does.
+//! So the work of a check is bounded, and the time between listings grows with the number of threads.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -11,6 +14,10 @@ use std::time::Duration;
 /// A thread without a timer may end unnoticed while another starts, so threads are listed at least this
 /// often.
 const LIST_EVERY: Duration = Duration::from_secs(1);
+/// With more threads than 62 they are listed less often, so that listing costs the same.
+const LIST_EVERY_PER_THREAD: Duration = Duration::from_millis(16);
+/// Timers that are looked at in a check.
+pub(super) const TIMERS_PER_CHECK: usize = 32;
 /// Link count of a folder without subfolders.
 const LINKS_WITHOUT_SUBFOLDERS: u64 = 2;
 
@@ -47,7 +54,10 @@ impl ThreadWatch {
 
     /// Whether threads must be listed, given that no known thread has ended.
     pub(super) fn is_listing_due(&self, now: Duration) -> bool {
-        self.count.is_none() || self.count() != self.count || now >= self.listed + LIST_EVERY
+        let Some(count) = self.count else { return true };
+        let per_thread =
+            LIST_EVERY_PER_THREAD.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        self.count() != Some(count) || now >= self.listed + LIST_EVERY.max(per_thread)
     }
 }
 
@@ -76,6 +86,23 @@ mod tests {
         assert!(watch.is_listing_due(now + LIST_EVERY));
         drop(stop);
         let _ = thread.join();
+    }
+
+    #[test]
+    fn listing_is_due_less_often_with_many_threads() {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let stopped = std::sync::Mutex::new(stopped);
+        std::thread::scope(|scope| {
+            for _ in 0..250 {
+                scope.spawn(|| stopped.lock().expect("no panic").recv());
+            }
+            let mut watch = ThreadWatch::new();
+            let count = watch.count().expect("/proc is mounted");
+            watch.listed(Duration::ZERO, Some(count), count as usize);
+            assert!(!watch.is_listing_due(LIST_EVERY));
+            assert!(watch.is_listing_due(LIST_EVERY_PER_THREAD * count as u32));
+            drop(stop);
+        });
     }
 
     #[test]

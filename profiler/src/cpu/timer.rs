@@ -96,10 +96,7 @@ fn clock_of(tid: libc::pid_t) -> libc::clockid_t {
 
 /// CPU time that a thread has used; 0 if it has ended.
 pub(super) fn cpu_time(tid: libc::pid_t) -> Duration {
-    let mut time = timespec(Duration::ZERO);
-    // SAFETY: the time outlives the call, which leaves it unchanged if the thread has ended.
-    unsafe { libc::clock_gettime(clock_of(tid), &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    Duration::from_nanos(crate::clock::read(clock_of(tid)))
 }
 
 fn timespec(span: Duration) -> libc::timespec {

@@ -199,6 +199,18 @@ pub(crate) fn cpu_nanos_of(clock: i32) -> Option<u64> {
     read(clock as libc::clockid_t)
 }
 
+/// Nanoseconds since the system booted, including time suspended.
+#[cfg(target_os = "linux")]
+pub(crate) fn boot_nanos() -> u64 {
+    read(libc::CLOCK_BOOTTIME).unwrap_or(0)
+}
+
+/// A time before 0, which a library that fakes clocks may return, is 0.
+fn nanos(time: libc::timespec) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
 fn read(clock: libc::clockid_t) -> Option<u64> {
     let mut time = libc::timespec {
         tv_sec: 0,
@@ -206,5 +218,19 @@ fn read(clock: libc::clockid_t) -> Option<u64> {
     };
     // SAFETY: the structure outlives the call.
     let got = unsafe { libc::clock_gettime(clock, &raw mut time) };
-    (got == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+    (got == 0).then(|| nanos(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nanos;
+
+    #[test]
+    fn a_time_before_zero_is_zero() {
+        let time = |tv_sec, tv_nsec| nanos(libc::timespec { tv_sec, tv_nsec });
+        assert_eq!(time(2, 5), 2_000_000_005);
+        assert_eq!(time(-3, 0), 0);
+        assert_eq!(time(-1, 999_999_999), 999_999_999);
+        assert_eq!(time(0, -1), 0);
+    }
 }

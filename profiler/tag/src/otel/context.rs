@@ -9,6 +9,7 @@
 //! payload     ProcessContext { Resource resource = 1; repeated KeyValue attributes = 2 }
 //! ```
 
+use crate::account::ticks;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +43,7 @@ pub(super) fn publish(resource: &[(&str, &str)]) -> io::Result<()> {
             signature: AtomicU64::new(0),
             version: VERSION,
             payload_bytes: payload.len() as u32,
-            published_at: boot_nanos().max(1),
+            published_at: ticks::boot_nanos().max(1),
             payload: payload.as_ptr(),
         });
         (*header).signature.store(SIGNATURE, Ordering::Release);
@@ -95,16 +96,6 @@ fn map() -> io::Result<(*mut Header, bool)> {
         return Err(io::Error::last_os_error());
     }
     Ok((memory.cast(), is_file))
-}
-
-fn boot_nanos() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the structure outlives the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 fn payload(resource: &[(&str, &str)]) -> Vec<u8> {
