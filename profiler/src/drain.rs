@@ -433,8 +433,8 @@ impl Drainer {
     }
 
     fn end_wall(&mut self, now: Duration) -> Aggregate {
-        let (reading, mut aggregate) = (WallReading::now(now), Aggregate::default());
         let before = &self.open.wall;
+        let (reading, mut aggregate) = (before.next(now), Aggregate::default());
         wall::add(&mut aggregate, before, &reading, &Filter::default());
         self.open.wall = reading;
         aggregate

@@ -19,6 +19,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct WallReading {
     at: Duration,
+    /// How many readings preceded it in its sequence.
+    number: u32,
     threads: FxHashMap<i32, ThreadCounters>,
     tags: Vec<davy_tag::ThreadUsage>,
 }
@@ -28,8 +30,21 @@ impl WallReading {
     pub(crate) fn now(at: Duration) -> Self {
         Self {
             at,
+            number: 0,
             tags: davy_tag::threads(),
-            threads: proc::threads(),
+            threads: proc::threads(None),
+        }
+    }
+
+    /// The reading that follows this one in a sequence, which costs half as much. The names of threads are from this
+    /// reading or one of the seven before, and their states are not read.
+    pub(crate) fn next(&self, at: Duration) -> Self {
+        let number = self.number.wrapping_add(1);
+        Self {
+            at,
+            number,
+            tags: davy_tag::threads(),
+            threads: proc::threads(Some((&self.threads, number))),
         }
     }
 }
@@ -157,6 +172,45 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
+    fn set_name(name: &str) {
+        std::fs::write("/proc/thread-self/comm", name).expect("/proc is mounted");
+    }
+
+    #[test]
+    fn a_renamed_thread_has_its_new_name_in_one_of_eight_readings() {
+        let clock = davy_base::Clock::system();
+        let (renamed, is_renamed) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            set_name("first");
+            // SAFETY: returns a number.
+            begin
+                .send(unsafe { libc::gettid() })
+                .expect("the test waits for it");
+            let _ = ended.recv();
+            set_name("second");
+            renamed.send(()).expect("the test waits for it");
+            let _ = ended.recv();
+        });
+        let id = begun.recv().expect("the thread has begun");
+        let mut reading = WallReading::now(clock.monotonic());
+        let first = reading.threads[&id].clone();
+        assert_eq!(first.name, "first");
+        end.send(()).expect("the thread waits for it");
+        is_renamed.recv().expect("the thread renamed itself");
+        let mut names = Vec::new();
+        for _ in 0..8 {
+            reading = reading.next(clock.monotonic());
+            let thread = &reading.threads[&id];
+            assert_eq!(thread.started, first.started);
+            names.push(thread.name.clone());
+        }
+        assert_eq!(names.last().map(String::as_str), Some("second"));
+        end.send(()).expect("the thread waits for it");
+        thread.join().expect("no panic");
+    }
+
     #[test]
     fn waiting_time_is_attributed_to_the_tag_and_sums_to_the_elapsed_time() {
         let clock = davy_base::Clock::system();
@@ -174,7 +228,7 @@ mod tests {
         let before = WallReading::now(clock.monotonic());
         let (_sender, receiver) = mpsc::channel::<()>();
         let _ = receiver.recv_timeout(Duration::from_millis(60));
-        let now = WallReading::now(clock.monotonic());
+        let now = before.next(clock.monotonic());
         let mut aggregate = Aggregate::default();
         add(&mut aggregate, &before, &now, &Filter::default());
         let (root, leaf) = (aggregate.named("wall-test"), aggregate.named("(waiting)"));

@@ -200,7 +200,7 @@ pub(crate) fn cpu_nanos_of(clock: i32) -> Option<u64> {
 }
 
 /// Nanoseconds since the system booted, including time suspended.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "otel"))]
 pub(crate) fn boot_nanos() -> u64 {
     read(libc::CLOCK_BOOTTIME).unwrap_or(0)
 }
