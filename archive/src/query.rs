@@ -39,6 +39,6 @@ pub use metadata::{Wanted, list};
 pub use params::{Ask, parameters};
 pub use run::Run;
 pub use scan::{Query, Report};
-pub use series::{GroupTotals, Step, Totals, series};
+pub use series::{GroupTotals, Stacks, Step, Totals, series};
 pub use stats::{Extent, Stored, extent, stored};
 pub use survey::{ServiceSurvey, survey};

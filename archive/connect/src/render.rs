@@ -16,7 +16,7 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use davy_archive::ingest::tenant;
-use davy_archive::query::{self, Ask, Query, Step, series};
+use davy_archive::query::{self, Ask, Query, Stacks, Step, series};
 use davy_archive::time;
 use davy_base::Timestamp;
 use serde_json::{Value, json};
@@ -212,7 +212,7 @@ async fn timeline(
     let step = Step {
         ms,
         is_mean,
-        path: Vec::new(),
+        stacks: Stacks::default(),
     };
     let ask = Ask { by, ..ask.clone() };
     let (totals, report) = series(&scope.query, &ask, step).await?;

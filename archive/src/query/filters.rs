@@ -23,7 +23,7 @@ pub(super) struct Filters {
 }
 
 /// Whether a pattern matches each frame of a tree.
-fn matching(tree: &FlameTree, pattern: &Regex) -> Vec<bool> {
+pub(super) fn matching(tree: &FlameTree, pattern: &Regex) -> Vec<bool> {
     let matches = |(index, frame): (usize, &davy_profile::Frame)| {
         let index = index as u32;
         let is_match = |text: &str| !text.is_empty() && pattern.is_match(text);
@@ -35,19 +35,21 @@ fn matching(tree: &FlameTree, pattern: &Regex) -> Vec<bool> {
     tree.frames.iter().enumerate().map(matches).collect()
 }
 
+/// The parameter `name`, a regular expression.
+pub(super) fn regex(parameters: &Parameters, name: &str) -> Result<Option<Regex>> {
+    let compile = |text: &str| {
+        pattern::compile(text, REGEX_BYTES)
+            .map_err(|error| Error::invalid(format!("{name}: {error}")))
+    };
+    parameters.get(name).map(compile).transpose()
+}
+
 impl Filters {
     pub(super) fn of(parameters: &Parameters) -> Result<Self> {
-        let regex = |name: &str| {
-            let compile = |text: &str| {
-                pattern::compile(text, REGEX_BYTES)
-                    .map_err(|error| Error::invalid(format!("{name}: {error}")))
-            };
-            parameters.get(name).map(compile).transpose()
-        };
         Ok(Self {
-            focus: regex("focus")?,
-            ignore: regex("ignore")?,
-            hide: regex("hide")?,
+            focus: regex(parameters, "focus")?,
+            ignore: regex(parameters, "ignore")?,
+            hide: regex(parameters, "hide")?,
             path: parameters.path().to_vec(),
         })
     }

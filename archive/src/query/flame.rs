@@ -8,6 +8,7 @@
 //! Sums saturate at the limits of 64 bits.
 
 use super::aggregate::{FRACTIONS, Plan, nearest};
+use super::filters::matching;
 use super::group::group_frames;
 use super::merges::{Selection, Shared, is_fresh};
 use super::params::Ask;
@@ -22,6 +23,7 @@ use crate::rule::day::Detail;
 use crate::types::Aggregation;
 use davy_profile::flame::{Grain, Preorder, Sums};
 use davy_profile::{FlameTree, FrameKind, NodeId};
+use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -336,6 +338,23 @@ impl<'a> Merge<'a> {
             };
         }
         Ok(matched.into_iter().map(|at| at == path.len()).collect())
+    }
+
+    /// Whether a frame of the stack of each node matches, as `focus` matches frames.
+    pub(super) fn through(dictionary: &Dictionary, pattern: &Regex) -> Result<Vec<bool>> {
+        let (mut tree, mut texts) = (FlameTree::new(), TreeFrames::of(dictionary));
+        let frames = (0..dictionary.frame_count())
+            .map(|frame| texts.frame(frame, &mut tree))
+            .collect::<Result<Vec<_>>>()?;
+        let functions: Vec<u32> = frames.iter().map(|frame| tree.function(*frame)).collect();
+        let matching = matching(&tree, pattern);
+        let mut through = vec![false; dictionary.parents.len()];
+        for node in 1..through.len() {
+            let function = functions[dictionary.node_frames[node] as usize];
+            through[node] =
+                through[dictionary.parents[node] as usize] || matching[function as usize];
+        }
+        Ok(through)
     }
 
     /// Copies the mapping of a program, even if no frame is in it.

@@ -5,14 +5,14 @@ use super::cost;
 use super::defaults::complete;
 use super::explain::{Hint, explain, one_service};
 use super::export;
-use super::filters::Filters;
+use super::filters::{Filters, regex};
 use super::flame::shared;
 use super::metadata::{Wanted, list};
 use super::params::{Ask, Parameters};
 use super::run::Run;
 use super::sandwich::Sandwich;
 use super::scan::{Query, Report};
-use super::series::{self, GroupTotals, Step};
+use super::series::{self, GroupTotals, Stacks, Step};
 use super::size::check_size;
 use super::svg;
 use crate::answer::{PARTIAL, bytes, problem, set_header};
@@ -206,7 +206,10 @@ impl Call {
         let step = Step {
             ms: step_ms,
             is_mean: false,
-            path: Vec::new(),
+            stacks: Stacks {
+                focus: regex(&self.parameters, "focus")?,
+                ..Stacks::default()
+            },
         };
         let (totals, report) = series::series(&self.query, &ask, step).await?;
         self.note(&report);

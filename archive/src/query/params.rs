@@ -65,6 +65,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "trace",
             "span",
             "step",
+            "focus",
         ],
         "QueryTop" => &[
             "type",

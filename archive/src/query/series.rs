@@ -7,8 +7,10 @@ use super::scan::{Query, Report};
 use super::visit::{Depth, View, Visitor};
 use crate::error::{Error, Result};
 use crate::format::batch::Source;
+use crate::format::tables::Dictionary;
 use crate::rule::day::Detail;
 use crate::types::Aggregation;
+use regex::Regex;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -16,9 +18,9 @@ use std::collections::BTreeMap;
 /// Values of the labels to group by.
 type Key = Vec<String>;
 
-/// With `STACKS`, only the values of stacks below a call path are added up.
+/// With `STACKS`, only the values of some stacks are added up.
 struct Steps<const STACKS: bool> {
-    path: Vec<String>,
+    stacks: Stacks,
     by: Vec<String>,
     from_ms: i64,
     step_ms: i64,
@@ -33,7 +35,11 @@ struct Steps<const STACKS: bool> {
 }
 
 impl<const STACKS: bool> Visitor for Steps<STACKS> {
-    const DEPTH: Depth = if STACKS { Depth::Stacks } else { Depth::Totals };
+    const DEPTH: Depth = if STACKS {
+        Depth::StacksOfWindows
+    } else {
+        Depth::Totals
+    };
 
     fn detail(&self) -> Detail {
         const HOUR_MS: i64 = 3_600_000;
@@ -85,8 +91,8 @@ impl<const STACKS: bool> Visitor for Steps<STACKS> {
                     .or_default() += u64::from(window.count);
             }
         }
-        let on_path = match view.dictionary.filter(|_| STACKS) {
-            Some(dictionary) => Some((dictionary, Merge::on_path(dictionary, &self.path)?)),
+        let counted = match view.dictionary.filter(|_| STACKS) {
+            Some(dictionary) => Some((dictionary, self.stacks.of(dictionary)?)),
             None => None,
         };
         let mut by_window = vec![0i128; windows.rows.len()];
@@ -97,8 +103,8 @@ impl<const STACKS: bool> Visitor for Steps<STACKS> {
             by_window.fill(0);
             let source = view.series.rows[series].source;
             for row in range {
-                if let Some((dictionary, on_path)) = &on_path
-                    && !on_path[dictionary.place(values.nodes[row]) as usize]
+                if let Some((dictionary, counted)) = &counted
+                    && !counted[dictionary.place(values.nodes[row]) as usize]
                 {
                     continue;
                 }
@@ -183,15 +189,42 @@ impl GroupTotals {
     }
 }
 
+/// The stacks whose values are added up.
+#[derive(Clone, Debug, Default)]
+pub struct Stacks {
+    /// Their first frames, from the root.
+    pub path: Vec<String>,
+    /// Matches one of their frames at least.
+    pub focus: Option<Regex>,
+}
+
+impl Stacks {
+    fn are_all(&self) -> bool {
+        self.path.is_empty() && self.focus.is_none()
+    }
+
+    /// Whether the stack of each node is one of them.
+    fn of(&self, dictionary: &Dictionary) -> Result<Vec<bool>> {
+        let mut counted = Merge::on_path(dictionary, &self.path)?;
+        if let Some(focus) = &self.focus {
+            let through = Merge::through(dictionary, focus)?;
+            for (counted, through) in counted.iter_mut().zip(through) {
+                *counted &= through;
+            }
+        }
+        Ok(counted)
+    }
+}
+
 /// The steps of totals.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Step {
     /// Length in milliseconds.
     pub ms: i64,
     /// Whether values are divided by the number of windows of their group and step, whatever their type.
     pub is_mean: bool,
-    /// The frames, from the root, of the stacks whose values are added up; empty for all stacks.
-    pub path: Vec<String>,
+    /// The stacks whose values are added up.
+    pub stacks: Stacks,
 }
 
 /// Totals over time.
@@ -209,7 +242,7 @@ pub struct Totals {
 
 /// The totals of a range, and the report of the scan.
 pub async fn series(query: &Query, ask: &Ask, step: Step) -> Result<(Totals, Report)> {
-    if step.path.is_empty() {
+    if step.stacks.are_all() {
         series_of::<false>(query, ask, step).await
     } else {
         series_of::<true>(query, ask, step).await
@@ -231,7 +264,7 @@ async fn series_of<const STACKS: bool>(
     }
     let plan = Plan::of(query, ask).await?;
     let steps = Steps::<STACKS> {
-        path: step.path,
+        stacks: step.stacks,
         by: ask.by.clone(),
         from_ms,
         step_ms,

@@ -23,6 +23,8 @@ pub(super) enum Depth {
     Totals,
     /// Everything; values may be sums over windows.
     Stacks,
+    /// Everything, with the values of every window while they are kept.
+    StacksOfWindows,
 }
 
 /// A group of rows.

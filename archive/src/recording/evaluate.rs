@@ -3,7 +3,7 @@
 use super::state::LabelSet;
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
-use crate::query::{Ask, Query, Run, Step, flame, series};
+use crate::query::{Ask, Query, Run, Stacks, Step, flame, series};
 use crate::recording_rule::RecordingRule;
 use crate::selector::Selector;
 use crate::types::{Aggregation, TypeFilter};
@@ -50,7 +50,7 @@ async fn totals(
     let step = Step {
         ms: ask.until.millis() - ask.from.millis(),
         is_mean: false,
-        path: Vec::new(),
+        stacks: Stacks::default(),
     };
     let (totals, report) = series(query, ask, step).await?;
     check_flow(rule, totals.aggregation, totals.series.is_empty())?;

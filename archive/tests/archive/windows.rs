@@ -205,6 +205,44 @@ async fn part_of_an_hour_counts_only_its_windows() {
 }
 
 #[tokio::test]
+async fn a_series_with_a_focus_has_the_values_of_the_stacks_that_match() {
+    let world = World::new();
+    let mut starts = Vec::new();
+    for minute in 0..3i64 {
+        starts.push(world.clock.now().millis());
+        let stacks: [(&[&str], i64, &[_]); 3] = [
+            (&["main", "serve", "encode"], 10 + minute, &[]),
+            (&["main", "encode", "serve"], 100, &[]),
+            (&["main", "idle"], 1_000, &[]),
+        ];
+        let raw = cpu(&world.clock, &stacks);
+        assert_eq!(world.push("", WEB, &minute.to_string(), &raw).await.0, 200);
+        world.clock.advance(Duration::from_mins(1));
+    }
+    let range = format!("type={CPU}&from={}&until={}", starts[0], starts[2] + 60_000);
+    for round in 0..2 {
+        let points = async |focus: &str| {
+            let path = format!("/api/v1/profiles/series?{range}&step=60&focus={focus}");
+            let series = world.json(&path).await;
+            let points = series["series"][0]["points"].as_array().cloned();
+            let points = points.unwrap_or_default().into_iter();
+            points
+                .map(|point| point[1].as_i64().unwrap_or(-1))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(points("^encode$").await, [110, 111, 112], "round {round}");
+        assert_eq!(points("idle|serve").await, [1_110, 1_111, 1_112]);
+        assert_eq!(points("nothing").await, [0i64; 0]);
+        let top = format!("/api/v1/profiles/top?{range}&focus=%5Eencode%24");
+        assert_eq!(world.json(&top).await["total"], 333);
+        let wrong = format!("/api/v1/profiles/series?{range}&focus=%28");
+        assert_eq!(world.get_as("", &wrong).await.0, 400);
+        world.clock.advance(Duration::from_mins(45));
+        world.archive.compactor().once().await.expect("compaction");
+    }
+}
+
+#[tokio::test]
 async fn gauges_are_averaged_per_source_and_summed_over_sources() {
     let world = World::new();
     let heap = |value: i64| {

@@ -6,7 +6,7 @@ use crate::messages::querier::{SelectHeatmapResponse, SelectSeriesResponse};
 use crate::messages::requests::{SelectHeatmapRequest, SelectSeriesRequest};
 use crate::scope::{Scope, invalid};
 use crate::status::Status;
-use davy_archive::query::{Step, heatmap, series};
+use davy_archive::query::{Stacks, Step, heatmap, series};
 use std::collections::BTreeMap;
 
 /// `TIME_SERIES_AGGREGATION_TYPE_AVERAGE`.
@@ -57,7 +57,7 @@ pub(super) async fn select_series(
     let step = Step {
         ms,
         is_mean: aggregation == AVERAGE,
-        path,
+        stacks: Stacks { path, focus: None },
     };
     let work = async {
         let (totals, report) = series(&scope.query, &ask, step).await?;

@@ -172,9 +172,9 @@ impl<'a> Loader<'a> {
             (Depth::Totals, _) if part.is_of_month() => Some(Wanted::Totals),
             (Depth::Totals, true) => Some(Wanted::Totals),
             (Depth::Totals, false) => Some(Wanted::WholeTotals),
-            (Depth::Stacks, false) => Some(Wanted::Sums),
+            (Depth::Stacks | Depth::StacksOfWindows, false) => Some(Wanted::Sums),
             (Depth::Stacks, true) if loaded.included.all && part.has_sums() => Some(Wanted::Sums),
-            (Depth::Stacks, true) => Some(Wanted::Samples),
+            (Depth::Stacks | Depth::StacksOfWindows, true) => Some(Wanted::Samples),
         };
         let (Some(wanted), Some(windows)) = (wanted, &loaded.windows) else {
             return Ok(Some(loaded));
@@ -183,7 +183,7 @@ impl<'a> Loader<'a> {
             return Ok(Some(loaded));
         }
         let (bucket, tenant) = (self.bucket, &self.ask.tenant);
-        if V::DEPTH == Depth::Stacks && loaded.stacks.is_none() {
+        if V::DEPTH >= Depth::Stacks && loaded.stacks.is_none() {
             loaded.stacks = Some(part.stacks(bucket, tenant).await?);
         }
         let to = References {
