@@ -18,6 +18,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod values;
+mod viewer;
 
 pub(crate) use error::Error;
 pub(crate) use limits::configured as configured_limits;

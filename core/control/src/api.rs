@@ -11,6 +11,7 @@ mod jobs;
 pub(crate) mod overview;
 mod rows;
 pub(crate) mod terminals;
+pub(crate) mod viewer;
 pub(crate) mod views;
 
 use crate::control::Control;
@@ -21,9 +22,11 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use davy_store::{AuditRow, ProcessRow, Store};
 use serde::Deserialize;
+use std::sync::Arc;
 
 pub use captures::{CaptureOptions, HeapSource};
 pub use rows::{EndpointRow, LastRun, MemberRow};
+pub use viewer::ViewerService;
 
 /// Processes in a response, at most.
 const PROCESSES_MAX: u32 = 100;
@@ -32,8 +35,16 @@ const AUDIT_DEFAULT: u32 = 100;
 /// Audit entries in a response, at most.
 const AUDIT_MAX: u32 = 1_000;
 
+/// What the member `api` is given.
+pub struct ApiOptions {
+    /// What captures need.
+    pub captures: CaptureOptions,
+    /// What the page knows about the code of services.
+    pub viewer: Arc<[ViewerService]>,
+}
+
 /// The routes of the member `api`, except the description. `store` is on the budget of that member.
-pub(crate) fn router(control: &Control, store: Store, captures: CaptureOptions) -> Router {
+pub(crate) fn router(control: &Control, store: Store, options: ApiOptions) -> Router {
     // Small responses use the budget of `control`, so that many requests for `ListAllJobs`, the large one,
     // can't block them.
     let reads = Router::new()
@@ -46,8 +57,9 @@ pub(crate) fn router(control: &Control, store: Store, captures: CaptureOptions) 
         .merge(fleet::router(control))
         .merge(builds::router(control, store.clone()))
         .merge(overview::router(control, store.clone()))
-        .merge(captures::router(control, captures))
+        .merge(captures::router(control, options.captures))
         .merge(terminals::router(control))
+        .merge(viewer::router(options.viewer))
         .merge(views::router(control))
         .merge(jobs::router(store))
 }

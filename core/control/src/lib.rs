@@ -32,7 +32,10 @@ mod worker_meter;
 
 pub use access::{Access, AccessOptions, Caller, Connection};
 pub use api::health::health_router;
-pub use api::{CaptureOptions, EndpointRow, HeapSource, LastRun, MemberRow, emergency_router};
+pub use api::{
+    ApiOptions, CaptureOptions, EndpointRow, HeapSource, LastRun, MemberRow, ViewerService,
+    emergency_router,
+};
 pub use cgroup_report::CgroupReport;
 pub use control::{Check, Control, ControlOptions, Identity};
 pub use debug_port::DebugPort;

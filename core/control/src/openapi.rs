@@ -22,11 +22,11 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The routes of the member `api`. `store` is on the budget of that member.
-pub fn router(control: &Control, store: Store, captures: api::CaptureOptions) -> Router {
+pub fn router(control: &Control, store: Store, options: api::ApiOptions) -> Router {
     let description = Router::new()
         .route("/api/v1/openapi.json", get(description))
         .with_state(control.clone());
-    api::router(control, store, captures).merge(description)
+    api::router(control, store, options).merge(description)
 }
 
 async fn description(State(control): State<Control>) -> Json<Value> {

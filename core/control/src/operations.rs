@@ -103,6 +103,12 @@ const OWN: &[Operation] = &[
     ),
     api(
         "GET",
+        "/api/v1/viewer",
+        "GetViewer",
+        "Returns what the page knows about the code of services: links to source code, and which functions are their own",
+    ),
+    api(
+        "GET",
         "/api/v1/views",
         "ListViews",
         "Lists the saved views: links with a title and a note, newest first",

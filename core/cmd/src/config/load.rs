@@ -3,11 +3,11 @@
 use super::error::Error;
 use super::setting::Setting;
 use super::settings::{
-    FOCUS, RULE_KEYS, RULES, SETTINGS, find_setting, of_focus, of_process, of_rule, of_tenant,
+    FOCUS, SETTINGS, TABLE_LISTS, TableList, find_setting, of_focus, of_process, of_tenant,
 };
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use davy_control::nearest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -186,6 +186,15 @@ impl Loaded {
         Some((value, source))
     }
 
+    /// The numbers of the entries of a list of tables.
+    pub(super) fn numbers(&self, list: &TableList) -> BTreeSet<usize> {
+        let numbers = self.values.keys().filter_map(|key| {
+            let rest = key.strip_prefix(list.section)?.strip_prefix('.')?;
+            rest.split_once('.')?.0.parse().ok()
+        });
+        numbers.collect()
+    }
+
     /// Names of the processes whose members are configured.
     pub(crate) fn processes(&self) -> impl Iterator<Item = String> {
         let names = self.values.iter().filter_map(|(key, (value, _))| {
@@ -266,10 +275,10 @@ fn flatten(
         } else {
             format!("{prefix}.{name}")
         };
-        let is_section = SETTINGS
-            .iter()
-            .any(|s| s.key.starts_with(&format!("{key}.")))
-            || key == "tenants";
+        let mut keys = SETTINGS.iter().map(|s| s.key);
+        let mut lists = TABLE_LISTS.iter().map(|list| list.section);
+        let is_in = |of: &str| of.starts_with(&format!("{key}."));
+        let is_section = keys.any(is_in) || lists.any(is_in) || key == "tenants";
         let known = find_setting(&key).map(|setting| setting.key);
         match (value, known) {
             (toml::Value::Table(inner), None) if is_section => flatten(&key, inner, path, values)?,
@@ -306,20 +315,22 @@ fn flatten(
                     values.push((known, single(known, value, path)?));
                 }
             }
-            (toml::Value::Array(rules), None) if key == RULES => {
-                flatten_rules(rules, path, values)?;
-            }
-            (_, None) if key == RULES => {
-                return Err(Error(format!(
-                    "{RULES} in {} must be a list of tables: [[{RULES}]]",
-                    path.display()
-                )));
+            (of, None) if let Some(list) = TABLE_LISTS.iter().find(|of| of.section == key) => {
+                let toml::Value::Array(entries) = of else {
+                    return Err(Error(format!(
+                        "{key} in {} must be a list of tables: [[{key}]]",
+                        path.display()
+                    )));
+                };
+                flatten_list(list, entries, path, values)?;
             }
             (_, Some(known)) => values.push((known, single(&key, value, path)?)),
             (toml::Value::Table(_), None) => {
                 let what = format!("key in {}:", path.display());
                 let sections = SETTINGS.iter().filter_map(|s| s.key.rsplit_once('.'));
-                let sections = sections.map(|(section, _)| section).chain(["tenants"]);
+                let sections = sections
+                    .map(|(section, _)| section)
+                    .chain(["tenants", "viewer"]);
                 return Err(unknown(&what, &key, sections));
             }
             (_, None) => {
@@ -331,28 +342,35 @@ fn flatten(
     Ok(())
 }
 
-/// The rules of retention, numbered from 1.
-fn flatten_rules(
-    rules: &[toml::Value],
+/// The entries of a list of tables, numbered from 1.
+fn flatten_list(
+    list: &TableList,
+    entries: &[toml::Value],
     path: &Path,
     values: &mut Vec<(&'static str, String)>,
 ) -> Result<(), Error> {
-    for (number, rule) in (1..).zip(rules) {
-        let Some(table) = rule.as_table() else {
+    let section = list.section;
+    for (number, entry) in (1..).zip(entries) {
+        let Some(table) = entry.as_table() else {
             return Err(Error(format!(
-                "rule {number} of {RULES} in {} must be a table: [[{RULES}]]",
+                "entry {number} of {section} in {} must be a table: [[{section}]]",
                 path.display()
             )));
         };
-        // The selector is what makes it a rule, so that one without it is found.
-        let selector = of_rule(number, "selector").map(|key| (key, String::new()));
-        values.extend(selector.filter(|_| !table.contains_key("selector")));
+        // So that an entry without it is found.
+        let first = list.keys[0];
+        let key = list.key(number, first).map(|key| (key, String::new()));
+        values.extend(key.filter(|_| !table.contains_key(first)));
         for (name, value) in table {
-            let Some(known) = of_rule(number, name) else {
+            let Some(known) = list.key(number, name) else {
                 let what = format!("key in {}:", path.display());
-                let keys = RULE_KEYS.map(|of| format!("{RULES}.{of}"));
+                let keys: Vec<String> = list
+                    .keys
+                    .iter()
+                    .map(|of| format!("{section}.{of}"))
+                    .collect();
                 let keys = keys.iter().map(String::as_str);
-                return Err(unknown(&what, &format!("{RULES}.{name}"), keys));
+                return Err(unknown(&what, &format!("{section}.{name}"), keys));
             };
             values.push((known, single(known, value, path)?));
         }

@@ -132,17 +132,34 @@ fn leaked(key: String) -> &'static str {
     key
 }
 
-/// The keys of a rule in `[[archive.retention_rules]]`.
-pub(super) const RULE_KEYS: [&str; 3] = ["selector", "tenant", "days_retention"];
+/// A section of the file that is a list of tables, such as `[[archive.retention_rules]]`.
+pub(super) struct TableList {
+    pub(super) section: &'static str,
+    /// The keys of a table. The first one makes it an entry: it is empty where it is missing.
+    pub(super) keys: &'static [&'static str],
+}
 
-/// The section of the rules of retention.
-pub(super) const RULES: &str = "archive.retention_rules";
+/// The rules of retention.
+pub(super) const RULES: TableList = TableList {
+    section: "archive.retention_rules",
+    keys: &["selector", "tenant", "days_retention"],
+};
 
-/// The key `archive.retention_rules.NUMBER.NAME` of a part of a rule, counted from 1; `None` if rules have no such part.
-pub(super) fn of_rule(number: usize, name: &str) -> Option<&'static str> {
-    RULE_KEYS
-        .contains(&name)
-        .then(|| leaked(format!("{RULES}.{number}.{name}")))
+/// What the page knows about the code of services.
+pub(super) const VIEWER: TableList = TableList {
+    section: "viewer.services",
+    keys: &["service", "source", "strip", "own"],
+};
+
+/// All lists of tables.
+pub(super) const TABLE_LISTS: [TableList; 2] = [RULES, VIEWER];
+
+impl TableList {
+    /// The key `SECTION.NUMBER.NAME` of a part of an entry, counted from 1; `None` if entries have no such part.
+    pub(super) fn key(&self, number: usize, name: &str) -> Option<&'static str> {
+        let is_known = self.keys.contains(&name);
+        is_known.then(|| leaked(format!("{}.{number}.{name}", self.section)))
+    }
 }
 
 fn one_of_many(

@@ -184,6 +184,50 @@ fn prices_are_numbers_with_a_currency() {
 }
 
 #[test]
+fn what_the_page_knows_about_the_code_of_services_is_read_in_order_and_bad_entries_are_refused() {
+    let config = |file: &str| {
+        let loaded = load(Some(file), &[], &[])?;
+        Config::new(&loaded)
+    };
+    let entry = |rest: &str| format!("[[viewer.services]]\n{rest}\n");
+    let found = config(
+        &(entry(
+            "service = '^checkout$'\nsource = 'https://git.example.com/{path}#L{line}'\nown = '^checkout::'",
+        ) + &entry("service = '.'")),
+    );
+    let found = found.expect("valid").viewer;
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].own.as_deref(), Some("^checkout::"));
+    assert_eq!(found[0].strip, None);
+    assert_eq!(found[1].service, ".");
+    let check = |rest: &str, expected: &str| {
+        let error = config(&entry(rest)).map(|_| ()).expect_err(rest).0;
+        assert!(error.contains(expected), "{error}");
+    };
+    check(
+        "own = 'a'",
+        "invalid service of service 1 of viewer.services: expected a regular expression such as ^checkout$",
+    );
+    check(
+        "service = 'a('",
+        "invalid service of service 1 of viewer.services: regex parse error",
+    );
+    check(
+        "service = 'a'\nsource = 'ftp://x/{path}'",
+        "begins with https:// or http://",
+    );
+    check("servce = 'a'", "did you mean viewer.services.service?");
+    let error = config("[viewer.services]\na = 1")
+        .map(|_| ())
+        .expect_err("not a list")
+        .0;
+    assert_eq!(
+        error,
+        "viewer.services in /davy.toml must be a list of tables: [[viewer.services]]"
+    );
+}
+
+#[test]
 fn rules_of_retention_are_read_in_their_order_and_bad_ones_are_refused() {
     let config = |file: &str| {
         let loaded = load(Some(file), &[], &[])?;

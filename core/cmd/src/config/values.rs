@@ -7,10 +7,11 @@ use super::limits;
 use super::load::Loaded;
 use super::recording::RecordingConfig;
 use super::render::RenderConfig;
-use super::{prices, rules, scrape};
+use super::{prices, rules, scrape, viewer};
 use davy_archive::plan::rules::RetentionRule;
 use davy_archive::{LimitTable, Prices};
 use davy_bucket::{BucketSettings, ClientOptions, Secret};
+use davy_control::ViewerService;
 use davy_profiler::Compression;
 use davy_scrape::ScrapeConfig;
 use ipnet::IpNet;
@@ -52,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) hours_retention: Duration,
     pub(crate) days_retention: Duration,
     pub(crate) retention_rules: Vec<RetentionRule>,
+    pub(crate) viewer: Vec<ViewerService>,
     pub(crate) future_lead: Duration,
     pub(crate) bucket_requests: ClientOptions,
     pub(crate) prices: Prices,
@@ -234,6 +236,7 @@ impl Config {
             hours_retention: duration("archive.hours_retention")?,
             days_retention: duration("archive.days_retention")?,
             retention_rules: rules::configured(loaded)?,
+            viewer: viewer::configured(loaded)?,
             future_lead: duration("archive.future_lead")?,
             bucket_requests: ClientOptions {
                 timeout: duration("bucket.timeout")?,

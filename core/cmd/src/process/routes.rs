@@ -44,9 +44,12 @@ pub(super) fn listener(
             (MemberId::Api, _) => local.merge(davy_control::api_router(
                 &parts.control,
                 parts.store_of(*member),
-                davy_control::CaptureOptions {
-                    captures: parts.archive.as_ref().map(Archive::captures),
-                    heap: http::heap_source(),
+                davy_control::ApiOptions {
+                    captures: davy_control::CaptureOptions {
+                        captures: parts.archive.as_ref().map(Archive::captures),
+                        heap: http::heap_source(),
+                    },
+                    viewer: parts.plan.config.viewer.as_slice().into(),
                 },
             )),
             (MemberId::Gateway, _) => local.merge(davy_control::gateway_router(

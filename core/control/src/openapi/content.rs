@@ -16,6 +16,7 @@ use crate::api::fleet::{HandleSummary, WorkerChanged, WorkerKey};
 use crate::api::health::{Health, Readiness};
 use crate::api::overview::FleetOverview;
 use crate::api::terminals::{TerminalCreated, TerminalEnd, TerminalOpening};
+use crate::api::viewer::ViewerSettings;
 use crate::api::views::{ViewDeleted, ViewRequest, ViewSaved};
 use crate::api::{EndpointRow, MemberRow};
 use crate::toggling::ToggleOutcome;
@@ -130,6 +131,7 @@ pub(super) fn response(id: &str) -> Vec<Media> {
         "DiscoverProcesses" => vec![json::<Vec<TargetGroup>>()],
         "ListCaptures" => vec![json::<CaptureList>()],
         "CreateCapture" => vec![json::<CapturesTaken>()],
+        "GetViewer" => vec![json::<ViewerSettings>()],
         "ListViews" => vec![json::<ViewList>()],
         "CreateView" => vec![json::<ViewSaved>()],
         "DeleteView" => vec![json::<ViewDeleted>()],

@@ -54,6 +54,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 TRACE,
                 SPAN,
                 STEP,
+                FOCUS,
             ],
         ),
         "QueryFlamegraph" => (
