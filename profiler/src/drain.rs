@@ -24,8 +24,8 @@ use mailbox::Counts;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The first window is short, so that a new process is visible quickly.
-const FIRST_WINDOW: Duration = Duration::from_secs(2);
+/// The longest that the first windows last, so that a new process and its first requests are visible quickly.
+const FIRST_WINDOWS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(5)];
 /// Length of windows while short ones are requested, for a live view.
 const WATCHED_WINDOW: Duration = Duration::from_secs(1);
 /// Minimum frequency of reading the rings and of looking for new threads and modules.
@@ -46,6 +46,8 @@ pub(crate) struct Drainer {
     /// The configured rate. The sampler's may be higher while a profile is collected.
     hz: u32,
     window: Duration,
+    /// How many windows have ended.
+    ended: usize,
     /// Windows are short until then.
     watched_until: Duration,
     /// Whether samples are scaled to exact accounting.
@@ -94,7 +96,7 @@ impl Drainer {
             open: OpenWindow {
                 start,
                 begun,
-                ends_at: begun + to_boundary.min(FIRST_WINDOW),
+                ends_at: begun + to_boundary.min(FIRST_WINDOWS[0]),
                 aggregate: Aggregate::default(),
                 cpu: CpuReading::now(),
                 heap: heap::Totals::now(),
@@ -112,6 +114,7 @@ impl Drainer {
             outbox,
             clock,
             window,
+            ended: 0,
             watched_until: Duration::ZERO,
             heap_history: heap::History::default(),
             requests: Requests::default(),
@@ -402,7 +405,9 @@ impl Drainer {
         if to_boundary < window / 50 {
             to_boundary += window;
         }
-        self.open.ends_at = now + to_boundary;
+        self.ended = self.ended.saturating_add(1);
+        let longest = FIRST_WINDOWS.get(self.ended);
+        self.open.ends_at = now + longest.map_or(to_boundary, |longest| to_boundary.min(*longest));
     }
 
     fn end_cpu(&mut self) -> Aggregate {
