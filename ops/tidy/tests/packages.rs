@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("davy-tidy", 0),
     ("davy-profile", 0),
     ("davy-profiler-macros", 0),
+    ("davy-actix", 1),
     ("davy-ui", 0),
     ("davy-bucket", 1),
     ("davy-profiler", 1),
