@@ -99,7 +99,7 @@ function documents(): Plugin {
  * The beginning of every page, and modules without effects, which pages share. Browsers request only six files of a server at
  * once: this, the page's own part, the style, the worker, the data, and what the bundler adds.
  */
-const SHARED = /\/app\/main\.tsx|\/app\/api\/|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|emptystate|pushexample|treerows|workers|heat)[a-z]+\.ts|\/app\/logic\/(files\/limits|members\/usage|compare\/urlstate|members\/flamelink)\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|operator)\.ts|\/app\/views\/(Lazy|Nav|CopyButton|FilePicker|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
+const SHARED = /\/app\/main\.tsx|\/app\/api\/|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|emptystate|pushexample|treerows|workers|heat|sourcelines|subsecond)[a-z]+\.ts|\/app\/logic\/(files\/limits|members\/usage|compare\/urlstate|members\/flamelink)\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|operator)\.ts|\/app\/views\/(Lazy|Nav|CopyButton|FilePicker|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
 /** What Explore begins with. */
 const EXPLORE = /\/app\/state\/(explore|queries|folding|zoom|detail|search|status|timeline|transforms|help|localfile|framemenu)\.ts$|\/app\/views\/(App|Header|Breadcrumb|Filters|FlamePane|LocalFile|Notices|StatusBar|Toolbar|TopTable|TransformBar|CopyLink)\.tsx?$/;
 

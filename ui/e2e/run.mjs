@@ -23,6 +23,7 @@ import { fixtureViews } from './views.mjs';
 import { fixtureHeat } from './heat.mjs';
 import { fixtureSides } from './sides.mjs';
 import { fixtureSource } from './source.mjs';
+import { fixtureSubSecond } from './subsecond.mjs';
 import { fixtureQuestions } from './questions.mjs';
 import { fixturePrint } from './print.mjs';
 import { serve } from '../fixture/server.mjs';
@@ -35,7 +36,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonIncident, ...commonMembers, ...commonArchive, ...commonFleet, ...commonTrips];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureCompareFiles, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureTraces, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixtureSource, ...fixturePrint, ...fixtureQuestions] : [...both, ...onlyServer];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureCompareFiles, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureTraces, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixtureSource, ...fixtureSubSecond, ...fixturePrint, ...fixtureQuestions] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

@@ -4,6 +4,7 @@ import { profile } from '../api/captures';
 import { batch, signal } from '@preact/signals';
 import { FILE_BYTES_MAX } from '../logic/files/limits';
 import { formatValue } from '../logic/format';
+import type { TimeSpan } from '../logic/subsecond';
 import { filtersOf, shapesOf } from '../logic/transforms';
 import type { Arrangement, Opened } from '../worker/protocol';
 import { local, refresh, state, update } from './explore';
@@ -19,9 +20,9 @@ const arrangement = (): Arrangement => {
   return { order, fold, open: unfolded.peek(), shapes: shapesOf(transforms), filters: filtersOf(transforms) };
 };
 
-function show(name: string, { loaded, format, kinds, kind }: Opened): void {
+function show(name: string, { loaded, format, kinds, kind, offsets }: Opened, part: TimeSpan | null = null): void {
   batch(() => {
-    local.value = { name, format, kinds, kind };
+    local.value = { name, format, kinds, kind, offsets, part };
     fileProblem.value = '';
     shown.value = loaded;
   });
@@ -44,9 +45,20 @@ export async function chooseKind(kind: number): Promise<void> {
   const file = local.peek();
   if (file === null) return;
   try {
-    const opened = await askWorker({ kind: 'choose', index: kind, as: arrangement() });
+    const opened = await askWorker({ kind: 'choose', index: kind, part: null, as: arrangement() });
     update({ zoom: [] }, 'replace');
     show(file.name, opened);
+  } catch (error) {
+    fileProblem.value = error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Shows a part of the time of the open profile, or all of it. */
+export async function choosePart(part: TimeSpan | null): Promise<void> {
+  const file = local.peek();
+  if (file === null) return;
+  try {
+    show(file.name, await askWorker({ kind: 'choose', index: file.kind, part, as: arrangement() }), part);
   } catch (error) {
     fileProblem.value = error instanceof Error ? error.message : String(error);
   }

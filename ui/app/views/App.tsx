@@ -23,6 +23,8 @@ const loadTimeline = () => import('./Timeline').then(({ Timeline }) => Timeline)
 const loadMenu = () => import('./FrameMenu').then(({ FrameMenu }) => FrameMenu);
 const loadSandwich = () => import('./SandwichPane').then(({ SandwichPane }) => SandwichPane);
 
+const loadSubSecond = () => import('./SubSecond').then(({ SubSecond }) => SubSecond);
+
 const loadEmpty = () => import('./EmptyState').then(({ EmptyState }) => EmptyState);
 const loadHelp = () => import('./HelpSheet').then(({ HelpSheet }) => HelpSheet);
 const loadTree = () => import('./TreePane').then(({ TreePane }) => TreePane);
@@ -80,7 +82,8 @@ export function App() {
 }
 
 function Body(props: { view: string; search: preact.RefObject<HTMLInputElement | null> }) {
-  return local.value === null ? <ServerBody {...props} /> : <Panes {...props} />;
+  if (local.value === null) return <ServerBody {...props} />;
+  return <>{local.value.offsets !== null && <Lazy load={loadSubSecond} isQuiet />}<Panes {...props} /></>;
 }
 
 function ServerBody({ view, search }: { view: string; search: preact.RefObject<HTMLInputElement | null> }) {
