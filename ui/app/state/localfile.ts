@@ -1,6 +1,5 @@
 // Opening and closing of local files. Nothing of them leaves the browser.
 
-import { profile } from '../api/captures';
 import { batch, signal } from '@preact/signals';
 import { FILE_BYTES_MAX } from '../logic/files/limits';
 import { formatValue } from '../logic/format';
@@ -15,12 +14,12 @@ import { askWorker, shown } from './queries';
 export const fileProblem = signal('');
 export const opening = signal('');
 
-const arrangement = (): Arrangement => {
+export const arrangement = (): Arrangement => {
   const { order, fold, transforms } = state.peek();
   return { order, fold, open: unfolded.peek(), shapes: shapesOf(transforms), filters: filtersOf(transforms) };
 };
 
-function show(name: string, { loaded, format, kinds, kind, offsets }: Opened, part: TimeSpan | null = null): void {
+export function show(name: string, { loaded, format, kinds, kind, offsets }: Opened, part: TimeSpan | null = null): void {
   batch(() => {
     local.value = { name, format, kinds, kind, offsets, part };
     fileProblem.value = '';
@@ -62,22 +61,6 @@ export async function choosePart(part: TimeSpan | null): Promise<void> {
   } catch (error) {
     fileProblem.value = error instanceof Error ? error.message : String(error);
   }
-}
-
-/** Opens the capture that the address names. Its profile comes from the bucket, not from this computer. */
-export async function openCapture(id: string): Promise<void> {
-  const name = `heap ${id}`;
-  opening.value = name;
-  try {
-    const blob = await profile(id);
-    const { zoom, transforms, search } = state.peek();
-    show(`Captured heap ${id}`, await askWorker({ kind: 'open', buffer: await blob.arrayBuffer(), as: arrangement() }));
-    update({ zoom, transforms, search }, 'replace');
-  } catch (error) {
-    update({ capture: '' }, 'replace');
-    fileProblem.value = `The capture ${id} could not be opened: ${error instanceof Error ? error.message : String(error)}.`;
-  }
-  opening.value = '';
 }
 
 /** Shows the server's profiles again. */

@@ -4,7 +4,6 @@ import { flame, matchingServices, services, types } from '../state/queries';
 import { local, pick, service, span, state } from '../state/explore';
 import { menuAt } from '../state/framemenu';
 import { helpOpen } from '../state/help';
-import { openCapture } from '../state/localfile';
 import { zoomOut } from '../state/zoom';
 import { Breadcrumb } from './Breadcrumb';
 import { Filters } from './Filters';
@@ -56,7 +55,7 @@ export function App() {
 
   useEffect(() => {
     const { capture } = state.peek();
-    if (capture !== '') void openCapture(capture);
+    if (capture !== '') void import('../state/opencapture').then(({ openCapture }) => openCapture(capture));
   }, []);
 
   const { view, type } = state.value;
