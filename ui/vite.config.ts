@@ -41,6 +41,9 @@ const PAGES = {
 /** Pages with flame graphs, which the worker decodes. */
 const WITH_WORKER = ['explore', 'compare', 'embed'];
 
+/** What a page loads before it is drawn, compressed: 60 KiB. */
+const FIRST_BYTES_MAX = 61_440;
+
 /**
  * Writes PAGE.html for each page: index.html with links to everything that the page needs, so that the browser requests all
  * of it at once. A frame has another base, and links to the page's first request are added by the server.
@@ -75,12 +78,15 @@ function documents(): Plugin {
         imported(first.moduleIds.find((id) => id.endsWith(`/app/${module}.tsx`))!);
         // The state of a page reads and writes its address, so it must not run on a page that does not use it.
         for (const { fileName, moduleIds } of chunks) {
-          const states = moduleIds.filter((id) => id.includes('/app/state/') && !SHARED.test(id));
+          const states = moduleIds.filter((id) => id.includes('/app/state/') && !SHARED.test(id) && !OTHERS.test(id));
           if (!files.has(fileName) || states.length === 0 || states.some((id) => needed.has(id))) continue;
           throw new Error(`the page ${page} would load ${states[0].replace(/.*\/app\//, 'app/')}, which it does not import: add the module that both use to SHARED in vite.config.ts`);
         }
         const scripts = [...files].filter((name) => !index.includes(name));
         if (WITH_WORKER.includes(page) && worker !== undefined) scripts.push(worker);
+        const loaded = [...files, ...(WITH_WORKER.includes(page) && worker !== undefined ? [worker] : [])];
+        const bytes = loaded.reduce((sum, name) => sum + gzipSync(readFileSync(join(dir, name)), { level: constants.Z_BEST_COMPRESSION }).length, 0);
+        if (bytes > FIRST_BYTES_MAX) throw new Error(`the page ${page} would load ${bytes} bytes of compressed JavaScript before it is drawn, the maximum is ${FIRST_BYTES_MAX}: load what is not drawn at first by Lazy`);
         // The answer takes longest, so it is requested first.
         const links = [
           '<!--data-->',
@@ -99,7 +105,9 @@ function documents(): Plugin {
  * The beginning of every page, and modules without effects, which pages share. Browsers request only six files of a server at
  * once: this, the page's own part, the style, the worker, the data, and what the bundler adds.
  */
-const SHARED = /\/app\/main\.tsx|\/app\/api\/|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|emptystate|pushexample|treerows|workers|heat)[a-z]+\.ts|\/app\/logic\/(files\/limits|members\/usage|compare\/urlstate|members\/flamelink)\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|operator)\.ts|\/app\/views\/(Lazy|Nav|CopyButton|FilePicker|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
+const SHARED = /\/app\/main\.tsx|\/app\/api\/(query|problem|types|viewer)\.ts|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|emptystate|pushexample|treerows|workers|heat|sourcelines|subsecond|axes|markers)[a-z]+\.ts|\/app\/logic\/files\/limits\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/resource\.ts|\/app\/views\/(Lazy|Nav|CopyButton|FilePicker|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
+/** What Explore does not begin with, and most other pages do. */
+const OTHERS = /\/app\/api\/(control|captures)\.ts|\/app\/logic\/(members\/usage|compare\/urlstate|members\/flamelink)\.ts|\/app\/state\/operator\.ts/;
 /** What Explore begins with. */
 const EXPLORE = /\/app\/state\/(explore|queries|folding|zoom|detail|search|status|timeline|transforms|help|localfile|framemenu)\.ts$|\/app\/views\/(App|Header|Breadcrumb|Filters|FlamePane|LocalFile|Notices|StatusBar|Toolbar|TopTable|TransformBar|CopyLink)\.tsx?$/;
 
@@ -122,6 +130,7 @@ export default defineConfig({
           groups: [
             { name: 'shared', test: SHARED, priority: 2 },
             { name: 'explore', test: EXPLORE, priority: 1 },
+            { name: 'others', test: OTHERS, priority: 1 },
           ],
         },
       },

@@ -18,7 +18,7 @@ export const fixtureFunctions = [
       const name = await page.locator('.tr').first().locator('.name').innerText();
       assert.equal(await page.locator('.frame-title strong').innerText(), name);
       assert.match(await page.locator('.frame-details').innerText(), /total[\s\S]*self[\s\S]*called by\s*[\d,]+ call path[\s\S]*package/);
-      assert.match(await page.locator('.frame-groups').innerText(), /member=/);
+      assert.match(await page.locator('.frame-groups').innerText(), /api · \w+\s+[\d.]+%/);
       assert.equal(params(page).get('fn'), name);
       await settle(page);
       await shot(page, `sandwich-${width}-${theme}`);
@@ -33,7 +33,7 @@ export const fixtureFunctions = [
         await page.keyboard.press('Enter');
         await page.waitForFunction((old) => new URLSearchParams(location.search).get('fn') !== old, name);
         await page.waitForFunction((old) => document.querySelector('.frame-title strong')?.textContent !== old, name);
-        await page.waitForFunction(() => document.querySelectorAll('.sandwich canvas').length === 2);
+        await page.waitForFunction(() => document.querySelectorAll('.sandwich-part canvas').length === 2);
       }
       assert.deepEqual(faults, []);
     }

@@ -9,7 +9,7 @@ const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
 const of = (more = {}) => new URLSearchParams({ type: CPU, selector: '{service_name="davy"}', ...more });
 
 /** Every page, and the views of Explore, with what shows that it is loaded. */
-const PAGES = {
+export const PAGES = {
   Incident: ['/', '#verdict'],
   Explore: ['/explore', '.flame-host[data-nodes]'],
   'Explore, callers': [`/explore?${of({ view: 'sandwich' })}`, '.tr'],

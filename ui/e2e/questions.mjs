@@ -65,7 +65,7 @@ export const fixtureQuestions = [
     await page.locator('#by-operation').click();
     // The largest heap is first.
     await page.locator('tr.line', { hasText: 'ListAllJobs' }).first().waitFor();
-    assert.match(await text(page, 'tr.line'), /ListAllJobs[\s\S]*MiB/);
+    assert.match(await text(page, 'tr.line'), /ListAllJobs[\s\S]*[MG]iB/);
     await page.getByRole('link', { name: 'Heap flame graph of api ListAllJobs' }).click();
     await drawn(page);
     assert.match(param(page, 'selector'), /op="ListAllJobs"/);
@@ -78,7 +78,7 @@ export const fixtureQuestions = [
     await tab(page, '#by-operation');
     await press(page, 'Enter');
     await page.locator('tr.line', { hasText: 'ListAllJobs' }).first().waitFor();
-    assert.match(await text(page, 'tr.line'), /ListAllJobs[\s\S]*MiB/);
+    assert.match(await text(page, 'tr.line'), /ListAllJobs[\s\S]*[MG]iB/);
     await tab(page, 'a[aria-label="Heap flame graph of api ListAllJobs"], a[title="Heap flame graph of api ListAllJobs"]');
     await press(page, 'Enter');
     await drawn(page);

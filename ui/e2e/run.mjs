@@ -1,6 +1,7 @@
 // The browser test: against a running Davy that profiles itself (DAVY_URL), or, with --fixture, more
 // checks against synthetic profiles.
 import { launch } from './browser.mjs';
+import { fixtureAppearance } from './appearance.mjs';
 import { commonArchive, fixtureArchive } from './archive.mjs';
 import { common } from './common.mjs';
 import { fixtureCompare } from './compare.mjs';
@@ -22,6 +23,8 @@ import { fixtureTraces } from './traces.mjs';
 import { fixtureViews } from './views.mjs';
 import { fixtureHeat } from './heat.mjs';
 import { fixtureSides } from './sides.mjs';
+import { fixtureSource } from './source.mjs';
+import { fixtureSubSecond } from './subsecond.mjs';
 import { fixtureQuestions } from './questions.mjs';
 import { fixturePrint } from './print.mjs';
 import { serve } from '../fixture/server.mjs';
@@ -34,7 +37,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonIncident, ...commonMembers, ...commonArchive, ...commonFleet, ...commonTrips];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureCompareFiles, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureTraces, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixturePrint, ...fixtureQuestions] : [...both, ...onlyServer];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureCompareFiles, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureTraces, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixtureAppearance, ...fixtureSource, ...fixtureSubSecond, ...fixturePrint, ...fixtureQuestions] : [...both, ...onlyServer];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

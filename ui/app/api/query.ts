@@ -94,3 +94,27 @@ export async function diff(q: Query, signal: AbortSignal): Promise<string> {
   const response = await get('diff', q, 'application/json', signal);
   return whole(() => response.text(), signal);
 }
+
+/** A profile in pprof's format, compressed; one with more bytes is given up on. */
+export async function pprof(q: Query, signal: AbortSignal, bytesMax: number): Promise<ArrayBuffer> {
+  const response = await get('pprof', q, 'application/octet-stream', signal);
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  return whole(async () => {
+    const reader = response.body!.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return new Blob(parts).arrayBuffer();
+      size += value.length;
+      parts.push(value);
+      if (size <= bytesMax) continue;
+      void reader.cancel();
+      throw new TooLarge();
+    }
+  }, signal).catch((error: unknown) => {
+    if (size <= bytesMax) throw error;
+    throw new ProblemError({ title: `The profile of this function has more than ${Math.round(bytesMax / 2 ** 20)} MiB`, detail: 'Shorten the range or filter', status: 0 });
+  });
+}
+
+class TooLarge extends Error {}

@@ -142,7 +142,8 @@ function bySum(nodes: Uint32Array, from: number, until: number, sum: Float64Arra
   }
 }
 
-export type Shape = 'collapse' | 'packages' | 'invert';
+/** `own` is the pattern of the names or files that are kept. */
+export type Shape = 'collapse' | 'packages' | 'invert' | { own: string };
 
 /** The tree with recursion collapsed: a function that calls itself, directly or not, is one frame of its path. */
 function collapse(tree: Tree): Columns {
@@ -167,6 +168,19 @@ function packages(tree: Tree, { names, files, kinds }: Frames): Columns {
     const above = tree.parent[i];
     const own = of[tree.frame[i]];
     if (i > 0) at[i] = above !== 0 && own !== '' && own === of[tree.frame[above]] ? at[above] : merged.child(at[above], tree.frame[i]);
+    merged.add(at[i], tree.self[i], tree.hidden[i], tree.hiddenChildren[i]);
+  }
+  return merged.columns();
+}
+
+/** The tree of the functions that the pattern matches; the values of the others count for their nearest caller that is kept. */
+function ownCode(tree: Tree, { names, files, kinds }: Frames, own: string): Columns {
+  const pattern = new RegExp(own);
+  const kept = Uint8Array.from(names, (name, f) => (kinds[f] !== FrameKind.Function || pattern.test(name) || (files[f] !== '' && pattern.test(files[f])) ? 1 : 0));
+  const merged = new MergedTree(tree.frame[0]);
+  const at = new Uint32Array(tree.n);
+  for (let i = 0; i < tree.n; i++) {
+    if (i > 0) at[i] = kept[tree.frame[i]] === 1 ? merged.child(at[tree.parent[i]], tree.frame[i]) : at[tree.parent[i]];
     merged.add(at[i], tree.self[i], tree.hidden[i], tree.hiddenChildren[i]);
   }
   return merged.columns();
@@ -225,6 +239,7 @@ export function filtered(tree: Tree, { names, files, kinds }: Frames, patterns: 
 }
 
 export function reshape(tree: Tree, shape: Shape, frames: Frames): Columns {
+  if (typeof shape === 'object') return ownCode(tree, frames, shape.own);
   switch (shape) {
     case 'collapse':
       return collapse(tree);

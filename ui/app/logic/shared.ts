@@ -10,7 +10,8 @@ export function shared<T extends Column>(of: T): T {
   if (!isIsolated || of.buffer instanceof SharedArrayBuffer) return of;
   const make = of.constructor as unknown as new (buffer: SharedArrayBuffer) => T;
   const out = new make(new SharedArrayBuffer(of.byteLength));
-  out.set(of as never);
+  // Pages of zeros that nobody wrote to take no memory: a whole profile has no undrawn values.
+  if (of.some((value) => value !== 0)) out.set(of as never);
   return out;
 }
 

@@ -6,7 +6,7 @@ import type { Shape } from './merge';
 import { exactly } from './search';
 
 /** Patterns are regular expressions of function names. */
-export type Transform = { kind: 'focus' | 'ignore' | 'hide'; pattern: string } | { kind: 'preset'; preset: PresetId } | { kind: 'mine' } | { kind: Shape };
+export type Transform = { kind: 'focus' | 'ignore' | 'hide'; pattern: string } | { kind: 'preset'; preset: PresetId } | { kind: 'mine' } | { kind: 'collapse' | 'packages' | 'invert' };
 
 const PATTERNS = ['focus', 'ignore', 'hide'] as const;
 const MAX = 12;
@@ -63,17 +63,21 @@ export function pushed(stack: Transform[], t: Transform): Transform[] {
   return [...stack.filter((other) => t.kind !== 'focus' || other.kind !== 'focus'), t].slice(-MAX);
 }
 
-/** The parameters of the queries. The server applies them to every frame, drawn or not. */
-export function filtersOf(stack: Transform[], hideAlso = ''): { focus?: string; ignore?: string; hide?: string } {
+/**
+ * The parameters of the queries. The server applies them to every frame, drawn or not. With a pattern of the service's own code
+ * the page itself keeps that.
+ */
+export function filtersOf(stack: Transform[], hideAlso = '', own: string | null = null): { focus?: string; ignore?: string; hide?: string } {
   const patterns = (kind: string): string[] => stack.flatMap((t) => ('pattern' in t && t.kind === kind ? [t.pattern] : []));
   const joined = (all: string[]): string => (all.length > 1 ? all.map((p) => `(?:${p})`).join('|') : (all[0] ?? ''));
-  const hide = [...patterns('hide'), ...stack.flatMap((t) => (t.kind === 'mine' ? [NOT_MINE] : t.kind === 'preset' ? [PRESETS[t.preset][1]] : [])), ...(hideAlso === '' ? [] : [hideAlso])];
+  const hide = [...patterns('hide'), ...stack.flatMap((t) => (t.kind === 'mine' ? (own === null ? [NOT_MINE] : []) : t.kind === 'preset' ? [PRESETS[t.preset][1]] : [])), ...(hideAlso === '' ? [] : [hideAlso])];
   const out = { focus: joined(patterns('focus')), ignore: joined(patterns('ignore')), hide: joined(hide) };
   return Object.fromEntries(Object.entries(out).filter(([, value]) => value !== ''));
 }
 
 /** The transforms that the page applies to the frames it has. */
-export const shapesOf = (stack: Transform[]): Shape[] => stack.flatMap((t) => (t.kind === 'collapse' || t.kind === 'packages' || t.kind === 'invert' ? [t.kind] : []));
+export const shapesOf = (stack: Transform[], own: string | null = null): Shape[] =>
+  stack.flatMap((t): Shape[] => (t.kind === 'collapse' || t.kind === 'packages' || t.kind === 'invert' ? [t.kind] : t.kind === 'mine' && own !== null ? [{ own }] : []));
 
 const WORDS: Record<Exclude<Transform['kind'], 'preset'>, string> = {
   focus: 'Only stacks with', ignore: 'Without stacks with', hide: 'Without frames', mine: 'Only my code', collapse: 'Recursion collapsed', packages: 'Packages collapsed', invert: 'Inverted',

@@ -39,6 +39,8 @@ export interface State {
   plot: Plot;
   /** The function whose callers and callees are shown, as `nameKey`. */
   fn: string;
+  /** Whether the source lines of that function are shown. */
+  lines: boolean;
   transforms: Transform[];
   /** The id of a captured heap that is shown in place of the archive's profiles; empty for none. */
   capture: string;
@@ -63,6 +65,7 @@ export const DEFAULTS: State = {
   allocators: false,
   plot: 'stack',
   fn: '',
+  lines: false,
   transforms: [],
   capture: '',
   live: 0,
@@ -91,6 +94,7 @@ export function toUrl(state: State): string {
   if (!state.fold) q.set('fold', 'off');
   if (state.plot !== 'stack') q.set('plot', state.plot);
   if (state.fn) q.set('fn', state.fn);
+  if (state.lines) q.set('lines', 'shown');
   for (const t of state.transforms) q.append('t', toText(t));
   if (state.capture) q.set('capture', state.capture);
   if (state.live) q.set('live', String(state.live));
@@ -153,6 +157,7 @@ export function fromUrl(search: string, hash: string): State {
     fold: q.get('fold') !== 'off',
     plot: one<Plot>('plot', ['stack', 'lines', 'heat'], 'stack'),
     fn: q.get('fn') ?? '',
+    lines: q.get('lines') === 'shown',
     transforms: q.getAll('t').map(fromText).filter((t) => t !== null).reduce(pushed, []),
     capture: /^[0-9A-Z]{26}$/.test(q.get('capture') ?? '') ? q.get('capture')! : '',
     live: (LIVE as readonly number[]).includes(live) ? live : 0,

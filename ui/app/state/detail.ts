@@ -6,7 +6,7 @@ import * as api from '../api/query';
 import { hiddenShare } from '../logic/graft';
 import { RANK, pathOf } from '../logic/zoompath';
 import { NODES_INITIAL, NODES_MAX, local, state } from './explore';
-import { askWorker, arrangementNow, flame, queryOf, shown } from './queries';
+import { askWorker, arrangementNow, flame, ownNow, queryOf, shown } from './queries';
 import { zoomNode } from './zoom';
 
 /** Undrawn frames that are together narrower than this share of the zoomed frame are less than some pixels wide. */
@@ -21,7 +21,7 @@ let askedOf: string | null = null;
 /** Requests the frames below a path. False if they cannot take the place of those that are shown. */
 export async function loadBelow(path: string[]): Promise<boolean> {
   const { key, data } = flame.state.peek();
-  const isPlain = state.peek().transforms.every((t) => 'pattern' in t || t.kind === 'mine' || t.kind === 'preset');
+  const isPlain = state.peek().transforms.every((t) => 'pattern' in t || (t.kind === 'mine' && ownNow.peek() === null) || t.kind === 'preset');
   if (key === null || data === null || local.peek() !== null || path.length === 0 || !isPlain) return false;
   if (path.some((step) => step.includes(RANK)) || data.tree.n + NODES_INITIAL > NODES_MAX) return false;
   if (askedOf !== key) [asked, askedOf] = [new Set(), key];

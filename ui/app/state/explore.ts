@@ -4,6 +4,7 @@ import { computed, effect, signal } from '@preact/signals';
 import { begunLink } from '../api/query';
 import { type Span, isRelative, resolve, showing } from '../logic/range';
 import { formatSelector, serviceOf } from '../logic/selector';
+import type { Offsets, TimeSpan } from '../logic/subsecond';
 import { type State, toUrl } from '../logic/urlstate';
 import { stateOf } from './folding';
 
@@ -32,6 +33,10 @@ export interface LocalFile {
   format: string;
   kinds: { label: string; unit: string }[];
   kind: number;
+  /** When the values were sampled; null in files without times. */
+  offsets: Offsets | null;
+  /** The part of the time that is shown; null for all of it. */
+  part: TimeSpan | null;
 }
 export const local = signal<LocalFile | null>(null);
 

@@ -1,9 +1,9 @@
 // Opening and closing of local files. Nothing of them leaves the browser.
 
-import { profile } from '../api/captures';
 import { batch, signal } from '@preact/signals';
 import { FILE_BYTES_MAX } from '../logic/files/limits';
 import { formatValue } from '../logic/format';
+import type { TimeSpan } from '../logic/subsecond';
 import { filtersOf, shapesOf } from '../logic/transforms';
 import type { Arrangement, Opened } from '../worker/protocol';
 import { local, refresh, state, update } from './explore';
@@ -14,14 +14,14 @@ import { askWorker, shown } from './queries';
 export const fileProblem = signal('');
 export const opening = signal('');
 
-const arrangement = (): Arrangement => {
+export const arrangement = (): Arrangement => {
   const { order, fold, transforms } = state.peek();
   return { order, fold, open: unfolded.peek(), shapes: shapesOf(transforms), filters: filtersOf(transforms) };
 };
 
-function show(name: string, { loaded, format, kinds, kind }: Opened): void {
+export function show(name: string, { loaded, format, kinds, kind, offsets }: Opened, part: TimeSpan | null = null): void {
   batch(() => {
-    local.value = { name, format, kinds, kind };
+    local.value = { name, format, kinds, kind, offsets, part };
     fileProblem.value = '';
     shown.value = loaded;
   });
@@ -44,7 +44,7 @@ export async function chooseKind(kind: number): Promise<void> {
   const file = local.peek();
   if (file === null) return;
   try {
-    const opened = await askWorker({ kind: 'choose', index: kind, as: arrangement() });
+    const opened = await askWorker({ kind: 'choose', index: kind, part: null, as: arrangement() });
     update({ zoom: [] }, 'replace');
     show(file.name, opened);
   } catch (error) {
@@ -52,20 +52,15 @@ export async function chooseKind(kind: number): Promise<void> {
   }
 }
 
-/** Opens the capture that the address names. Its profile comes from the bucket, not from this computer. */
-export async function openCapture(id: string): Promise<void> {
-  const name = `heap ${id}`;
-  opening.value = name;
+/** Shows a part of the time of the open profile, or all of it. */
+export async function choosePart(part: TimeSpan | null): Promise<void> {
+  const file = local.peek();
+  if (file === null) return;
   try {
-    const blob = await profile(id);
-    const { zoom, transforms, search } = state.peek();
-    show(`Captured heap ${id}`, await askWorker({ kind: 'open', buffer: await blob.arrayBuffer(), as: arrangement() }));
-    update({ zoom, transforms, search }, 'replace');
+    show(file.name, await askWorker({ kind: 'choose', index: file.kind, part, as: arrangement() }), part);
   } catch (error) {
-    update({ capture: '' }, 'replace');
-    fileProblem.value = `The capture ${id} could not be opened: ${error instanceof Error ? error.message : String(error)}.`;
+    fileProblem.value = error instanceof Error ? error.message : String(error);
   }
-  opening.value = '';
 }
 
 /** Shows the server's profiles again. */

@@ -16,6 +16,7 @@ import { TreeWorker } from '../worker/client';
 import type { Arrangement, Loaded } from '../worker/protocol';
 import { NODES_INITIAL, WIDTH_INITIAL, local, maxNodes, picked, selector, service, span, state, update } from './explore';
 import { unfolded } from './folding';
+import { needRules, own, rules } from './viewer';
 import { resource } from './resource';
 
 const MINUTE = 60_000;
@@ -161,18 +162,23 @@ export const graphQuery = computed<api.Query | null>(() =>
 const worker = new TreeWorker();
 export const askWorker = worker.ask.bind(worker);
 
+const isMine = computed(() => local.value === null && state.value.transforms.some(({ kind }) => kind === 'mine'));
+effect(() => { if (isMine.value) needRules(); });
+/** The pattern of the code that is kept, if only the service's own code is shown and a rule says which that is. */
+export const ownNow = computed(() => (isMine.value ? own.value : null));
+
 const arrangement = computed<Arrangement>(() => ({
   order: state.value.order,
   fold: state.value.fold,
   open: unfolded.value,
-  shapes: shapesOf(state.value.transforms),
+  shapes: shapesOf(state.value.transforms, ownNow.value),
   ...(local.value === null ? {} : { filters: filtersOf(state.value.transforms) }),
 }));
 export const arrangementNow = (): Arrangement => arrangement.peek();
 const arrangementKey = computed(() => JSON.stringify(arrangement.value));
 
 /** The filters of the flame graph, the table and the exports. */
-const filters = computed(() => JSON.stringify(filtersOf(state.value.transforms)));
+const filters = computed(() => JSON.stringify(filtersOf(state.value.transforms, '', ownNow.value)));
 const filtered = (query: api.Query): api.Query => ({ ...query, ...(JSON.parse(filters.value) as object) });
 
 /** More frames are asked for explicitly, however narrow they are. */
@@ -193,6 +199,8 @@ let answered: { key: string; loaded: Loaded } | null = null;
 
 export const flame = resource<Loaded>(
   () => {
+    // What is requested depends on the rules.
+    if (isMine.value && rules.value === null) return null;
     const query = graphQuery.value && by.value !== null ? { ...filtered(graphQuery.value), by: by.value } : openQuery.value;
     return keyOf(query && { ...query, ...size.value });
   },
@@ -239,7 +247,7 @@ export const attributes = computed(() => hasAllocators(state.value.type) && !sta
 /** The number of functions requested for the table: those with the largest self values. */
 export const TABLE_ROWS = 5_000;
 export const top = resource(
-  () => keyOf(graphQuery.value && state.value.view !== 'flame' && state.value.view !== 'tree' ? { ...graphQuery.value, limit: TABLE_ROWS, ...filtersOf(state.value.transforms, attributes.value ? ALLOCATORS : '') } : null),
+  () => keyOf(graphQuery.value && state.value.view !== 'flame' && state.value.view !== 'tree' ? { ...graphQuery.value, limit: TABLE_ROWS, ...filtersOf(state.value.transforms, attributes.value ? ALLOCATORS : '', ownNow.value) } : null),
   async (key, signal) => withVisibleNames(await api.top(queryOf(key), signal)),
 );
 

@@ -112,7 +112,7 @@ describe('local files', () => {
     const as = { order: 'heavy', fold: false, open: [] } as const;
     const opened = await engine.open({ kind: 'open', buffer: pprof().buffer as ArrayBuffer, as: { ...as, open: [] } });
     expect([opened.kind, opened.loaded.tree.sum[0], opened.loaded.meta.unit]).toEqual([1, 7_000_000, 'nanoseconds']);
-    const samples = await engine.open({ kind: 'choose', index: 0, as: { ...as, open: [], filters: { focus: '^parse$' } } });
+    const samples = await engine.open({ kind: 'choose', index: 0, part: null, as: { ...as, open: [], filters: { focus: '^parse$' } } });
     expect(samples.loaded.tree.sum[0]).toBe(2);
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { openProfile } from '../logic/files/open';
 import { Stacks } from '../logic/files/profile';
 import { layout } from '../logic/layout';
+import { offsetsOf } from '../logic/subsecond';
 import { drawn } from './fixtures';
 
 const bytes = (text: string): ArrayBuffer => new TextEncoder().encode(text).buffer as ArrayBuffer;
@@ -51,6 +52,16 @@ describe('recordings', () => {
     const { totals, trees } = await open(recording('agent.jfr.gz'));
     expect(totals).toEqual(['CPU:nanoseconds 1470000000', 'allocations in TLABs:bytes 242638816']);
     expect(hasPath(trees[0], 'Labelled.fib', 'Labelled.fib')).toBe(true);
+  });
+
+  test('the samples of a recording have the times of its clock', async () => {
+    const file = await openProfile(recording('async-profiler.jfr.gz'));
+    const stacks = new Stacks();
+    file.write(1, stacks);
+    const { second, columns, cells } = offsetsOf(stacks.times, stacks.values)!;
+    expect(new Date(second * 1000).getUTCFullYear()).toBeGreaterThanOrEqual(2024);
+    expect(columns).toBeLessThan(120);
+    expect(cells.reduce((a, b) => a + b, 0)).toBe(46_940_000_000);
   });
 
   test('damage of a recording never does worse than an error', async () => {

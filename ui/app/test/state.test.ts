@@ -24,7 +24,7 @@ describe('URL', () => {
       pick: { from: millis(1_700_000_000_000), until: millis(1_700_000_060_000) },
       invalidSelector: '', by: ['member', 'op'], view: 'flame', zoom: shortPath(['member=api', 'a::b<c & d>', 'x\t2']), allocators: true,
       search: '^a+b(c|d) #', colour: 'value', order: 'name', growth: 'up', fold: false, plot: 'lines', live: 15, capture: '01M8NCD8GZJBMR3XS8XFH4EJB0',
-      fn: 'a::b<c>', transforms: [{ kind: 'focus', pattern: '^a(b|c)~$' }, { kind: 'ignore', pattern: 'x&y' }, { kind: 'hide', pattern: '^z' }, { kind: 'mine' }, { kind: 'collapse' }, { kind: 'invert' }],
+      lines: true, fn: 'a::b<c>', transforms: [{ kind: 'focus', pattern: '^a(b|c)~$' }, { kind: 'ignore', pattern: 'x&y' }, { kind: 'hide', pattern: '^z' }, { kind: 'mine' }, { kind: 'collapse' }, { kind: 'invert' }],
     };
     expect(roundTrip(s)).toEqual(s);
   });

@@ -4,7 +4,6 @@ import { flame, matchingServices, services, types } from '../state/queries';
 import { local, pick, service, span, state } from '../state/explore';
 import { menuAt } from '../state/framemenu';
 import { helpOpen } from '../state/help';
-import { openCapture } from '../state/localfile';
 import { zoomOut } from '../state/zoom';
 import { Breadcrumb } from './Breadcrumb';
 import { Filters } from './Filters';
@@ -22,6 +21,8 @@ import { TransformBar } from './TransformBar';
 const loadTimeline = () => import('./Timeline').then(({ Timeline }) => Timeline);
 const loadMenu = () => import('./FrameMenu').then(({ FrameMenu }) => FrameMenu);
 const loadSandwich = () => import('./SandwichPane').then(({ SandwichPane }) => SandwichPane);
+
+const loadSubSecond = () => import('./SubSecond').then(({ SubSecond }) => SubSecond);
 
 const loadEmpty = () => import('./EmptyState').then(({ EmptyState }) => EmptyState);
 const loadHelp = () => import('./HelpSheet').then(({ HelpSheet }) => HelpSheet);
@@ -54,7 +55,7 @@ export function App() {
 
   useEffect(() => {
     const { capture } = state.peek();
-    if (capture !== '') void openCapture(capture);
+    if (capture !== '') void import('../state/opencapture').then(({ openCapture }) => openCapture(capture));
   }, []);
 
   const { view, type } = state.value;
@@ -80,7 +81,8 @@ export function App() {
 }
 
 function Body(props: { view: string; search: preact.RefObject<HTMLInputElement | null> }) {
-  return local.value === null ? <ServerBody {...props} /> : <Panes {...props} />;
+  if (local.value === null) return <ServerBody {...props} />;
+  return <>{local.value.offsets !== null && <Lazy load={loadSubSecond} isQuiet />}<Panes {...props} /></>;
 }
 
 function ServerBody({ view, search }: { view: string; search: preact.RefObject<HTMLInputElement | null> }) {

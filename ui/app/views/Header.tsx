@@ -2,13 +2,13 @@ import { batch } from '@preact/signals';
 import { useRef, useState } from 'preact/hooks';
 import { typeLabel } from '../logic/profiletypes';
 import { formatRange } from '../logic/format';
-import { parseInstant } from '../logic/instant';
-import { DEFAULT_RANGE, PRESETS, isChosen, rangeFromFields } from '../logic/range';
+import { DEFAULT_RANGE, PRESETS, isChosen } from '../logic/range';
 import { filterable, withService } from '../logic/selector';
 import { ofSpans } from '../logic/tracelink';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
 import { FileBar } from './LocalFile';
+import { Lazy } from './Lazy';
 import { Nav } from './Nav';
 import { adaptType, effective, grouping, labelNames, services, types } from '../state/queries';
 import { busy } from '../state/status';
@@ -99,6 +99,8 @@ function GroupPicker() {
   );
 }
 
+const loadForm = () => import('./RangeForm').then(({ RangeForm }) => RangeForm);
+
 function RangePicker() {
   const { range } = state.value;
   const [open, setOpen] = useState(false);
@@ -117,7 +119,7 @@ function RangePicker() {
           Custom
         </button>
       </fieldset>
-      {open && <RangeForm done={() => setOpen(false)} />}
+      {open && <Lazy load={loadForm} props={{ done: () => setOpen(false) }} isQuiet />}
     </div>
   );
 }
@@ -130,35 +132,6 @@ function EffectiveRange() {
     <span class="effective" id="effective" role="status" title="Windows of this time have expired: only sums of whole hours or days are left. Links and exports contain this range">
       counts {formatRange(range, now.value, false)}
     </span>
-  );
-}
-
-/** An end of the range as its field shows it: absolute times in local time, to the second. */
-function fieldText(text: string): string {
-  if (!/^\d+$/.test(text)) return text;
-  const t = new Date(parseInstant(text, 0)!);
-  return new Date(t.getTime() - t.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace('T', ' ');
-}
-
-function RangeForm({ done }: { done: () => void }) {
-  const [from, setFrom] = useState(fieldText(state.value.range.from));
-  const [until, setUntil] = useState(fieldText(state.value.range.until));
-  const chosen = rangeFromFields(from, until, now.value);
-  const apply = (e: Event): void => {
-    e.preventDefault();
-    if (chosen === null) return;
-    setRange(chosen.from, chosen.until);
-    done();
-  };
-  return (
-    <form class="popover range-form" onSubmit={apply} onKeyDown={(e) => e.key === 'Escape' && done()}>
-      <label>from <input value={from} autofocus onInput={(e) => setFrom(e.currentTarget.value)} /></label>
-      <label>until <input value={until} onInput={(e) => setUntil(e.currentTarget.value)} /></label>
-      <p class={chosen === null ? 'hint bad' : 'hint'}>
-        {chosen === null && 'Invalid range. '}Examples: now, 90m (ago), now-1h30m, 2026-03-01, 2026-03-01 03:10 (local time), RFC 3339, or unix time in s, ms, us or ns
-      </p>
-      <button type="submit" class="primary" disabled={chosen === null}>Apply</button>
-    </form>
   );
 }
 

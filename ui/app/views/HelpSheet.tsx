@@ -11,6 +11,7 @@ const KEYS: [string, [string, string][]][] = [
     ...ACTIONS.map(({ key, label }): [string, string] => [key, label.charAt(0).toLowerCase() + label.slice(1)]),
   ]],
   ['Timeline', [['← →', 'select a bar and move the selection'], ['Shift+← →', 'change the end of the selection'], ['Enter', 'use the selection as the range'], ['Esc', 'clear the selection']]],
+  ['Heat maps', [['← ↑ ↓ →', 'select a cell'], ['Shift+← ↑ ↓ →', 'select a range'], ['Enter', 'open its flame graph'], ['Esc', 'clear the selection; the whole of a file']]],
   ['Tables', [['↑ ↓', 'select a row'], ['Enter', 'search for the function'], ['Shift+F10', 'menu of the function']]],
 ];
 

@@ -3,9 +3,8 @@ import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { colourNodes } from '../logic/colours';
 import { counted, formatShare, formatValue } from '../logic/format';
-import { cutName, groupValue } from '../logic/names';
+import { cutName } from '../logic/names';
 import { neighbour } from '../logic/neighbours';
-import { packageOf } from '../logic/packages';
 import { ROOT } from '../logic/units';
 import type { Growth } from '../logic/urlstate';
 import { Flame } from '../render/flame';
@@ -13,10 +12,10 @@ import { attach } from '../render/input';
 import { skinOf, theme } from '../render/skin';
 import { shown } from '../state/queries';
 import { state } from '../state/explore';
-import { hues } from '../state/timeline';
-import { ACTIONS, functionOf, run, sandwich, sandwichOf } from '../state/transforms';
+import { functionOf, sandwich, sandwichOf } from '../state/transforms';
 import { focusNode } from '../state/zoom';
-import type { Around, Laid, Loaded } from '../worker/protocol';
+import type { Around, Loaded } from '../worker/protocol';
+import { FunctionDetails } from './FunctionDetails';
 import { openMenu } from '../state/framemenu';
 
 const hint = signal('');
@@ -46,48 +45,11 @@ export function SandwichPane() {
   return (
     <section class="sandwich" aria-busy={found.partly} aria-label={`Callers and callees of ${cutName(laid.name, 100)}`}>
       <Graph title="Callers" of={laid.callers} loaded={loaded} growth="up" />
-      <Details laid={laid} loaded={loaded} />
+      <FunctionDetails laid={laid} loaded={loaded} />
       <Graph title="Callees" of={laid.callees} loaded={loaded} growth="down" />
       {found.problem !== '' && <p class="notice partial" role="status"><span>These are the callers and callees among the drawn frames: {found.problem}</span></p>}
       <p class="visually-hidden" aria-live="polite" id="sandwich-frame">{hint.value}</p>
     </section>
-  );
-}
-
-function Details({ laid, loaded: { meta, tree } }: { laid: Laid; loaded: Loaded }) {
-  const { name, file, line, total, self, paths, groups } = laid;
-  const pkg = packageOf(name, file);
-  const whole = tree.sum[0];
-  const fill = skinOf(theme.value).palette.fill;
-  return (
-    <div class="frame-details">
-      <div class="frame-title">
-        <strong><bdi>{cutName(name, 300)}</bdi></strong>
-        <span class="frame-actions">
-          {ACTIONS.filter((a) => a.ofFunction && a.id !== 'sandwich').map(({ id, label }) => (
-            <button type="button" key={id} class="ghost" title={label} onClick={() => run(id, name)}>{{ focus: 'Focus', ignore: 'Ignore', hide: 'Hide', copy: 'Copy name' }[id as 'focus']}</button>
-          ))}
-        </span>
-      </div>
-      <dl>
-        <div><dt>total</dt><dd>{formatValue(total, meta.unit)} <b>{formatShare(total, whole)}</b></dd></div>
-        <div><dt>self</dt><dd>{formatValue(self, meta.unit)} <b>{formatShare(self, whole)}</b></dd></div>
-        <div><dt>called by</dt><dd>{counted(paths, 'call path')}</dd></div>
-        {pkg !== '' && <div><dt>package</dt><dd>{cutName(pkg, 80)}</dd></div>}
-        {file !== '' && <div class="file"><dt>file</dt><dd title={file}><bdi>{cutName(file, 300)}{line > 0 && `:${line}`}</bdi></dd></div>}
-      </dl>
-      {groups.length > 0 && (
-        <ul class="frame-groups" aria-label={`Share by ${meta.by[0] ?? 'group'}`}>
-          {groups.slice(0, 6).map(({ name: group, value }) => (
-            <li key={group}>
-              <i style={{ width: `${(100 * value) / total}%`, background: fill[(hues.value.get(groupValue(group)) ?? 0) * 3] }} />
-              <span>{cutName(group, 60)}</span> <b>{formatShare(value, total)}</b>
-            </li>
-          ))}
-          {groups.length > 6 && <li class="quiet">and {groups.length - 6} more</li>}
-        </ul>
-      )}
-    </div>
   );
 }
 

@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import { counted, formatRange, formatValue } from '../logic/format';
 import { notDrawn, stacklessReason, totalNote } from '../logic/totals';
-import { effective, shown } from '../state/queries';
+import { effective, ownNow, shown } from '../state/queries';
 import { local, now, picked } from '../state/explore';
 import { helpOpen } from '../state/help';
 import type { DrawStats } from '../render/flame';
@@ -20,7 +20,7 @@ export function StatusBar() {
             <b>{formatValue(loaded.tree.sum[0], loaded.meta.unit)}</b>
             <span id="aggregation" title={loaded.meta.aggregationSource === '' ? undefined : `According to ${loaded.meta.aggregationSource}`}>{totalNote(loaded.meta)}</span>{range !== null ? ` · ${formatRange(range, now.value)}` : ` · ${local.value?.format ?? ''}`}
             {loaded.meta.windows > 0 && loaded.meta.aggregation !== 'average' && <> · {counted(loaded.meta.windows, 'window')}</>}
-            {notDrawn(loaded.tree, loaded.frames.kinds, loaded.meta.unit).map((text) => <span key={text} title={text.startsWith('without') ? stacklessReason(loaded.meta.type) : undefined}> · {text}</span>)}
+            {notDrawn(loaded.tree, loaded.frames.kinds, loaded.meta.unit).map((text) => (ownNow.value !== null ? text.replace('without a stack', 'without your own code') : text)).map((text) => <span key={text} title={text.startsWith('without a stack') ? stacklessReason(loaded.meta.type) : undefined}> · {text}</span>)}
           </span>
           <span class="quiet">
             {counted(loaded.tree.n, 'frame')}, laid out in {loaded.ms.toFixed(0)} ms

@@ -7,7 +7,7 @@ import { cutName } from '../logic/names';
 import { type SortKey, sortRows } from '../logic/top';
 import { stacklessReason, stacklessValue, withoutStack } from '../logic/totals';
 import { ROOT } from '../logic/units';
-import { TABLE_ROWS, attributes, shown, top } from '../state/queries';
+import { TABLE_ROWS, attributes, ownNow, shown, top } from '../state/queries';
 import { local, state, update } from '../state/explore';
 import { matchRows, tableHits } from '../state/search';
 import { zoomNode, zoomedTop } from '../state/zoom';
@@ -25,8 +25,9 @@ export function TopTable() {
   const loaded = shown.value;
   const zoom = zoomNode.value;
   const isLocal = local.value !== null;
-  const within = (zoom !== ROOT || isLocal) && zoomedTop.value !== null && loaded !== null;
-  const rows = within ? zoomedTop.value! : isLocal ? undefined : data?.functions;
+  const isOwn = ownNow.value !== null;
+  const within = (zoom !== ROOT || isLocal || isOwn) && zoomedTop.value !== null && loaded !== null;
+  const rows = within ? zoomedTop.value! : isLocal || isOwn ? undefined : data?.functions;
   const cut = !within && (rows?.length ?? 0) >= TABLE_ROWS;
   const total = within ? loaded.tree.sum[zoom] : (data?.total ?? 0);
   const unit = (within ? loaded.meta.unit : data?.unit) ?? loaded?.meta.unit ?? '';
@@ -56,7 +57,7 @@ export function TopTable() {
         {rows !== undefined && (
           <>
             {text !== '' && `${formatCount(listed.length)} of `}{cut && 'the '}{counted(rows.length, 'function')}{cut && ' with the largest self values'}
-            {within && zoom !== ROOT && <span title="Computed from the drawn frames"> in the zoomed frame{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
+            {within && (zoom !== ROOT || isOwn) && <span title="Computed from the drawn frames">{isOwn && ' of your own code'}{zoom !== ROOT && ' in the zoomed frame'}{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
             {stackless !== '' && <span id="stackless" title={loaded === null ? '' : stacklessReason(loaded.meta.type)}> · {stackless} ({formatShare(remainder, total)})</span>}
             {hasAllocators(state.value.type) && (
               <label class="attribute" title="Values of frames such as malloc, alloc and Vec::push count for the function that called them">

@@ -1,10 +1,16 @@
 import { describe } from '../logic/transforms';
-import { state, update } from '../state/explore';
+import { local, state, update } from '../state/explore';
 import { remove, said } from '../state/transforms';
+import { ownNow } from '../state/queries';
+import { rules } from '../state/viewer';
 
 /** The stack of transforms: each is removed on its own, and the browser's Back undoes the last. */
 export function TransformBar() {
   const { transforms } = state.value;
+  const isMine = transforms.some(({ kind }) => kind === 'mine');
+  const isOwn = ownNow.value !== null;
+  // Local files have no service.
+  const isGuessed = isMine && !isOwn && local.value === null && rules.value !== null;
   return (
     <>
       <span class="visually-hidden" role="status">{said.value}</span>
@@ -20,7 +26,8 @@ export function TransformBar() {
             );
           })}
           <button type="button" class="ghost" id="clear-transforms" onClick={() => update({ transforms: [] })}>Clear</button>
-          <span class="quiet">Percentages are of what is shown.</span>
+          <span class="quiet">{isOwn ? 'Percentages are of the whole. Other code counts for the caller that is yours, or for the root.' : 'Percentages are of what is shown.'}</span>
+          {isGuessed && <span class="quiet" id="no-own">Standard libraries, dependencies and runtimes are hidden. To say which code is yours, set <code>own</code> of a rule in <code>[[viewer.services]]</code>.</span>}
         </div>
       )}
     </>

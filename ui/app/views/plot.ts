@@ -54,7 +54,7 @@ export class Plot {
   private left = 64;
   private pressed: number | null = null;
 
-  constructor(private readonly host: HTMLElement, private readonly events: Events) {
+  constructor(private readonly host: HTMLElement, private readonly events: Events, private readonly height = HEIGHT) {
     this.over.className = 'plot-over';
     this.cursor.className = 'plot-cursor';
     this.selection.className = 'plot-selection';
@@ -166,12 +166,12 @@ export class Plot {
     if (p === null || wide === 0) return;
     const style = getComputedStyle(this.host);
     const colour = (name: string): string => style.getPropertyValue(name).trim();
-    const inner = HEIGHT - TOP - BOTTOM;
+    const inner = this.height - TOP - BOTTOM;
     const max = this.tops.reduce((most, values) => values.reduce<number>((m, v) => Math.max(m, v ?? 0), most), 0) * 1.05 || 1;
     const values = valueTicks(max, rateTickSteps(p.scale), inner / TICK_HEIGHT);
     const labels = p.lines.length > 0 ? formatRateTicks(values, p.scale) : values.map(() => '');
     this.canvas.width = Math.round(wide * ratio);
-    this.canvas.height = Math.round(HEIGHT * ratio);
+    this.canvas.height = Math.round(this.height * ratio);
     const ctx = this.canvas.getContext('2d')!;
     ctx.scale(ratio, ratio);
     ctx.font = FONT;
@@ -254,11 +254,11 @@ export class Plot {
     const [a, b] = [edge(pick.from), edge(pick.until)];
     ctx.globalAlpha = 0.66;
     ctx.fillStyle = colour('--page');
-    ctx.fillRect(left, 0, a - left, HEIGHT);
-    ctx.fillRect(b, 0, left + width - b, HEIGHT);
+    ctx.fillRect(left, 0, a - left, this.height);
+    ctx.fillRect(b, 0, left + width - b, this.height);
     ctx.globalAlpha = 1;
     ctx.fillStyle = colour('--accent');
-    ctx.fillRect(a, 0, 2, HEIGHT);
-    ctx.fillRect(b - 2, 0, 2, HEIGHT);
+    ctx.fillRect(a, 0, 2, this.height);
+    ctx.fillRect(b - 2, 0, 2, this.height);
   }
 }

@@ -109,11 +109,14 @@ export class Engine {
     const file = this.file;
     if (file === null) throw new Error('no file is open');
     const kind = request.kind === 'open' ? defaultKind(file) : request.index;
-    const { Stacks } = await import('../logic/files/profile');
-    const stacks = new Stacks();
+    const { Stacks, offsetsOf } = await import('../logic/files/profile');
+    const part = request.kind === 'choose' ? request.part : null;
+    const stacks = new Stacks(part);
     file.write(kind, stacks);
-    this.take(stacks.decoded(file.kinds[kind]));
-    return { loaded: this.arrange(request.as, began), format: file.format, kinds: file.kinds, kind };
+    const decoded = stacks.decoded(file.kinds[kind]);
+    // Without the call paths of other times.
+    this.take(part === null ? decoded : { ...decoded, columns: filtered(layout(decoded.columns), decoded.frames, {}) });
+    return { loaded: this.arrange(request.as, began), format: file.format, kinds: file.kinds, kind, offsets: offsetsOf(stacks.times, stacks.values) };
   }
 
   /** Opens a local file as a side of a comparison, or another profile of it; without a file the side is the server's again. */

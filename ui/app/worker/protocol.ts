@@ -9,6 +9,7 @@ import type { LocalKind } from '../logic/files/profile';
 import type { About, Frames, Meta } from '../logic/decode';
 import type { Order, Tree } from '../logic/layout';
 import type { Shape } from '../logic/merge';
+import type { Offsets, TimeSpan } from '../logic/subsecond';
 import type { Share } from '../logic/search';
 
 /** How the frames are arranged. */
@@ -32,7 +33,7 @@ export type Request =
   | { kind: 'scale'; scale: Scale | null; as: Arrangement }
   | { kind: 'rank'; root: number }
   | { kind: 'open'; buffer: ArrayBuffer; as: Arrangement }
-  | { kind: 'choose'; index: number; as: Arrangement }
+  | { kind: 'choose'; index: number; part: TimeSpan | null; as: Arrangement }
   | { kind: 'graft'; buffer: ArrayBuffer; path: string[]; as: Arrangement }
   | { kind: 'arrange'; as: Arrangement }
   | { kind: 'search'; matches: Matches; root: number }
@@ -66,6 +67,8 @@ export interface Opened {
   format: string;
   kinds: LocalKind[];
   kind: number;
+  /** When the values were sampled; null in files without times. */
+  offsets: Offsets | null;
 }
 
 /** A local file that is a side of a comparison. */

@@ -60,7 +60,14 @@ function writer(doc: FirefoxProfile, thread: Thread): (stacks: Stacks, value: nu
       if (parent === undefined) throw new FileError(`the stack ${i} of the Firefox profile comes before its prefix`);
       nodes.set(i, stacks.child(parent, frameOf(stacks, frame[i]!)));
     }
-    stack.forEach((at, i) => { if (at !== null) stacks.add(nodes.get(at) ?? 0, Math.abs(weight?.[i] ?? 1) * value); });
+    const [time, deltas] = [column(thread.samples, 'time'), column(thread.samples, 'timeDeltas')];
+    let now = 0;
+    stack.forEach((at, i) => {
+      now = time?.[i] ?? now + (deltas?.[i] ?? 0);
+      // Milliseconds.
+      if (time !== undefined || deltas !== undefined) stacks.time = now / 1000;
+      if (at !== null) stacks.add(nodes.get(at) ?? 0, Math.abs(weight?.[i] ?? 1) * value);
+    });
   };
 }
 

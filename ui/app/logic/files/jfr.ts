@@ -218,6 +218,8 @@ interface Settings {
 interface Sample {
   frames: { name: string; line: number }[];
   value: number;
+  /** In seconds since 1970. */
+  time: number;
 }
 
 const LABELS: Record<string, [label: string, unit: string]> = {
@@ -246,7 +248,7 @@ function readChunk(bytes: Uint8Array, from: number, samples: Map<string, Sample[
   const size = Number(head.getBigInt64(8));
   if (size === 0) throw new FileError('the recording is not finished: stop it or dump it first');
   if (size < HEADER_BYTES || size > head.byteLength) throw new FileError('the recording ends within a chunk; it was cut off');
-  const ticks = Number(head.getBigInt64(56));
+  const [began, startTicks, ticks] = [Number(head.getBigInt64(32)) / 1e9, Number(head.getBigInt64(48)), Number(head.getBigInt64(56))];
   const compressed = (head.getUint32(64) & 1) !== 0;
   const events: { type: number; at: number; end: number }[] = [];
   const cursor = new Cursor(bytes, from + HEADER_BYTES, from + size, compressed);
@@ -286,6 +288,7 @@ function readChunk(bytes: Uint8Array, from: number, samples: Map<string, Sample[
     if (name === 'jdk.ActiveSetting') continue;
     const { frames = [] } = constants.of('jdk.types.StackTrace', fields['stackTrace']);
     const stack = (frames as Fields[]).map(({ method, lineNumber }) => ({ name: constants.method(method), line: number(lineNumber) })).reverse();
+    const time = began + (number(fields['startTime']) - startTicks) / ticks;
     const state = constants.text(constants.of('jdk.types.ThreadState', fields['state'])['name']);
     for (const kind of kindOf(name, state, settings, hasCpuTime)) {
       const own = toNanos(fields['samplingPeriod']);
@@ -295,8 +298,8 @@ function readChunk(bytes: Uint8Array, from: number, samples: Map<string, Sample[
         malloc: () => number(fields['size']), live: () => 1, monitor: () => toNanos(fields['duration']), park: () => toNanos(fields['duration']),
       }[kind]!();
       const list = samples.get(kind);
-      if (list === undefined) samples.set(kind, [{ frames: stack, value }]);
-      else list.push({ frames: stack, value });
+      if (list === undefined) samples.set(kind, [{ frames: stack, value, time }]);
+      else list.push({ frames: stack, value, time });
     }
   }
   return from + size;
@@ -313,7 +316,10 @@ export function readJfr(bytes: Uint8Array): LocalProfile {
     format: 'JFR recording',
     kinds: kinds.map((kind): LocalKind => ({ label: LABELS[kind][0], unit: LABELS[kind][1] })),
     write(kind: number, stacks: Stacks): void {
-      for (const { frames, value } of samples.get(kinds[kind])!) stacks.stack(frames.map(({ name, line }) => stacks.frame(name, '', line)), value);
+      for (const { frames, value, time } of samples.get(kinds[kind])!) {
+        stacks.time = time;
+        stacks.stack(frames.map(({ name, line }) => stacks.frame(name, '', line)), value);
+      }
     },
   };
 }

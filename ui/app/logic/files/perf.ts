@@ -3,7 +3,7 @@
 import { FileError, type LocalKind, type LocalProfile, type Stacks } from './profile';
 
 /** `comm  pid/tid [cpu] seconds:  period event: rest` */
-const HEADER = /^(.*?)\s+-?\d+(?:\/-?\d+)?(?:\s+\[\d+\])?\s+\d+\.\d+:\s+(?:(\d+)\s+)?(\S+):(?:\s+(.*))?$/;
+const HEADER = /^(.*?)\s+-?\d+(?:\/-?\d+)?(?:\s+\[\d+\])?\s+(\d+\.\d+):\s+(?:(\d+)\s+)?(\S+):(?:\s+(.*))?$/;
 /** `address symbol+0x12 (module)` */
 const FRAME = /^\s*([0-9a-f]+) (.+)$/i;
 
@@ -21,11 +21,13 @@ function nameOf(line: string): string | null {
 export function isPerf(text: string): boolean {
   const lines = text.slice(0, 65_536).split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#'));
   const rest = HEADER.exec(lines[0] ?? '');
-  return rest !== null && (nameOf(rest[4] ?? '') !== null || lines.length === 1 || nameOf(lines[1]) !== null);
+  return rest !== null && (nameOf(rest[5] ?? '') !== null || lines.length === 1 || nameOf(lines[1]) !== null);
 }
 
 interface Sample {
   event: string;
+  /** In seconds. */
+  time: number;
   period: number;
   /** From the root. */
   frames: string[];
@@ -44,8 +46,8 @@ export function readPerf(text: string): LocalProfile {
     const header = HEADER.exec(line);
     if (line === '' || header !== null) end();
     if (header !== null) {
-      const [, comm, period, event, rest = ''] = header;
-      sample = { event, period: Number(period ?? 1), frames: [comm.trim() || '(unnamed)'] };
+      const [, comm, time, period, event, rest = ''] = header;
+      sample = { event, time: Number(time), period: Number(period ?? 1), frames: [comm.trim() || '(unnamed)'] };
       const only = nameOf(rest);
       if (only !== null) leafFirst.push(only);
     } else if (sample !== null && !line.startsWith('#')) {
@@ -62,7 +64,11 @@ export function readPerf(text: string): LocalProfile {
     format: 'perf script',
     kinds: events.map((event): LocalKind => ({ label: event, unit: isClock(event) ? 'nanoseconds' : 'count' })),
     write(kind: number, stacks: Stacks): void {
-      for (const { event, period, frames } of samples) if (event === events[kind]) stacks.stack(frames.map((name) => stacks.frame(name)), period);
+      for (const { event, time, period, frames } of samples) {
+        if (event !== events[kind]) continue;
+        stacks.time = time;
+        stacks.stack(frames.map((name) => stacks.frame(name)), period);
+      }
     },
   };
 }

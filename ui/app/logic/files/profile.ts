@@ -3,6 +3,9 @@
 import { type Decoded, FrameKind, LIMITS } from '../decode';
 import { MergedTree } from '../merge';
 import { visible } from '../names';
+import { type TimeSpan, isWithin } from '../subsecond';
+
+export { offsetsOf } from '../subsecond';
 
 export class FileError extends Error {
   override name = 'FileError';
@@ -17,7 +20,7 @@ export interface LocalKind {
 export interface LocalProfile {
   format: string;
   kinds: LocalKind[];
-  /** Writes the stacks of a profile. */
+  /** Writes the stacks of a profile, with their times if the format has them. */
   write(kind: number, stacks: Stacks): void;
 }
 
@@ -25,11 +28,19 @@ const FRAMES = 1 << 22;
 
 /** Merges stacks. Frames are numbered by name, file and line. */
 export class Stacks {
+  /** The time of what is added next, in seconds of the file's clock; NaN in files without times. */
+  time = NaN;
+  /** The times and values of everything that was added, in a span or not. */
+  readonly times: number[] = [];
+  readonly values: number[] = [];
   private readonly names: string[] = ['total'];
   private readonly files: string[] = [''];
   private readonly lines: number[] = [0];
   private readonly index = new Map<string, number>();
   private readonly tree = new MergedTree(0);
+
+  /** With a span only what is within it is merged. */
+  constructor(private readonly span: TimeSpan | null = null) {}
 
   frame(name: string, file = '', line = 0): number {
     const key = `${name}\0${file}`;
@@ -53,19 +64,27 @@ export class Stacks {
 
   /** Negative values, as in a difference of two profiles, cannot be drawn. */
   add(node: number, value: number): void {
-    if (value > 0) this.tree.add(node, value, 0, 0);
+    if (value > 0 && this.counts(value)) this.tree.add(node, value, 0, 0);
+  }
+
+  /** Notes the time of a value, and says whether it is wanted. */
+  private counts(value: number): boolean {
+    if (Number.isNaN(this.time)) return true;
+    this.times.push(this.time);
+    this.values.push(value);
+    return this.span === null || isWithin(this.time, this.span);
   }
 
   /** Adds a value to the stack of frames, from the root. */
   stack(frames: Iterable<number>, value: number): void {
-    if (!(value > 0)) return;
+    if (!(value > 0) || !this.counts(value)) return;
     let at = 0;
     let depth = 0;
     for (const f of frames) {
       if (++depth > LIMITS.depth) throw new FileError(`a stack has more than ${LIMITS.depth.toLocaleString('en-US')} frames`);
       at = this.child(at, f);
     }
-    this.add(at, value);
+    this.tree.add(at, value, 0, 0);
   }
 
   decoded(kind: LocalKind): Decoded {

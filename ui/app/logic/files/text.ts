@@ -23,12 +23,14 @@ export function readFolded(text: string): LocalProfile {
 interface Speedscope {
   shared: { frames: { name: string; file?: string; line?: number }[] };
   profiles: {
-    type: string; name?: string; unit?: string;
+    type: string; name?: string; unit?: string; startValue?: number;
     samples?: number[][]; weights?: number[];
     events?: { type: string; frame: number; at: number }[];
   }[];
 }
 
+/** Seconds of the units in which speedscope's values are times. */
+const TIMES: Record<string, number> = { nanoseconds: 1e-9, microseconds: 1e-6, milliseconds: 1e-3, seconds: 1 };
 const UNITS: Record<string, string> = { none: 'count', nanoseconds: 'nanoseconds', microseconds: 'microseconds', milliseconds: 'milliseconds', seconds: 'seconds', bytes: 'bytes' };
 
 export function readSpeedscope(doc: Speedscope): LocalProfile {
@@ -45,14 +47,21 @@ export function readSpeedscope(doc: Speedscope): LocalProfile {
         if (own[f] === undefined) throw new FileError(`the speedscope file refers to the frame ${f}, which does not exist`);
         return own[f];
       };
+      const seconds = TIMES[profile.unit ?? ''] ?? NaN;
       if (profile.type === 'sampled') {
-        profile.samples?.forEach((sample, i) => stacks.stack(sample.map(known), profile.weights?.[i] ?? 1));
+        let now = profile.startValue ?? 0;
+        profile.samples?.forEach((sample, i) => {
+          stacks.time = now * seconds;
+          now += profile.weights?.[i] ?? 1;
+          stacks.stack(sample.map(known), profile.weights?.[i] ?? 1);
+        });
         return;
       }
       // Events: the time between two events is that of the innermost open frame.
       const open: number[] = [0];
       let last = profile.events?.[0]?.at ?? 0;
       for (const { type, frame, at } of profile.events ?? []) {
+        stacks.time = last * seconds;
         stacks.add(open[open.length - 1], at - last);
         last = at;
         if (type === 'O') open.push(stacks.child(open[open.length - 1], known(frame)));
@@ -66,22 +75,21 @@ interface CpuProfile {
   nodes: { id: number; callFrame: { functionName: string; url: string; lineNumber: number }; hitCount?: number; children?: number[] }[];
   samples?: number[];
   timeDeltas?: number[];
+  /** In microseconds, as the deltas. */
+  startTime?: number;
 }
 
-export function readCpuProfile({ nodes, samples = [], timeDeltas = [] }: CpuProfile): LocalProfile {
+export function readCpuProfile({ nodes, samples = [], timeDeltas = [], startTime = 0 }: CpuProfile): LocalProfile {
   if (!Array.isArray(nodes) || nodes.length === 0) throw new FileError('the .cpuprofile has no nodes');
   const timed = samples.length > 0 && timeDeltas.length >= samples.length;
   return {
     format: 'Chrome CPU profile',
     kinds: [timed ? { label: 'CPU', unit: 'microseconds' } : { label: 'hits', unit: 'count' }],
     write(_kind: number, stacks: Stacks): void {
-      const value = new Map<number, number>();
-      // A delta is the time since the sample before.
-      if (timed) samples.forEach((id, i) => value.set(id, (value.get(id) ?? 0) + Math.max(0, timeDeltas[i + 1] ?? 0)));
-      else for (const { id, hitCount = 0 } of nodes) value.set(id, hitCount);
       const byId = new Map(nodes.map((node) => [node.id, node]));
       const stack: { id: number; at: number }[] = [{ id: nodes[0].id, at: 0 }];
       const seen = new Set<number>();
+      const places = new Map<number, number>();
       while (stack.length > 0) {
         const { id, at } = stack.pop()!;
         const node = byId.get(id);
@@ -90,9 +98,18 @@ export function readCpuProfile({ nodes, samples = [], timeDeltas = [] }: CpuProf
         const { functionName, url, lineNumber } = node.callFrame;
         const isRoot = functionName === '(root)';
         const here = isRoot ? at : stacks.child(at, stacks.frame(functionName || '(anonymous)', url, lineNumber + 1));
-        stacks.add(here, value.get(id) ?? 0);
+        places.set(id, here);
+        if (!timed) stacks.add(here, node.hitCount ?? 0);
         for (const child of node.children ?? []) stack.push({ id: child, at: here });
       }
+      if (!timed) return;
+      let now = startTime;
+      samples.forEach((id, i) => {
+        now += timeDeltas[i] ?? 0;
+        stacks.time = now / 1e6;
+        // A delta is the time since the sample before.
+        stacks.add(places.get(id) ?? 0, Math.max(0, timeDeltas[i + 1] ?? 0));
+      });
     },
   };
 }

@@ -5,14 +5,12 @@ import { changeText, deltaText, valueText } from '../../logic/compare/words';
 import { isFolded, lastOfRun, runText } from '../../logic/fold';
 import { counted } from '../../logic/format';
 import { cutName } from '../../logic/names';
-import { type Direction, neighbour } from '../../logic/neighbours';
 import { ROOT } from '../../logic/units';
 import { Flame, type Spot } from '../../render/flame';
-import { attach } from '../../render/input';
-import { skinOf, theme } from '../../render/skin';
-import { comparison, focusNode, foldOrUnfold, found, shown, zoomNode, zoomTo } from '../../state/compare';
+import { comparison, focusNode, shown, zoomNode } from '../../state/compare';
 import type { Compared } from '../../worker/protocol';
 import { usePlaced } from '../placed';
+import { connect } from './graphactions';
 
 export const pointed = signal<{ spot: Spot; x: number; y: number } | null>(null);
 const announcement = signal('');
@@ -38,15 +36,15 @@ const noteOf = ({ sides }: Compared) => (node: number): string => changeText(sid
 
 function mount(host: HTMLElement): () => void {
   const flame = new Flame(host);
-  flame.onDraw = ({ drawn }) => { host.dataset.drawn = String(drawn); };
   const { canvas } = flame;
-  canvas.tabIndex = 0;
-  canvas.setAttribute('role', 'application');
-  canvas.setAttribute('aria-describedby', 'focused-frame');
+  const disconnect = connect(host, flame, {
+    tree: () => shown.peek()?.tree ?? null,
+    home: () => zoomNode.peek(),
+    hover: (spot, x, y) => { pointed.value = spot && { spot, x, y }; },
+  });
   let last: Compared | null = null;
   let zoomed = ROOT;
   const stops = [
-    effect(() => flame.setSkin(skinOf(theme.value))),
     effect(() => {
       const loaded = shown.value;
       const zoom = zoomNode.value;
@@ -62,49 +60,16 @@ function mount(host: HTMLElement): () => void {
       zoomed = zoom;
     }),
     effect(() => {
-      const f = found.value;
-      flame.setMatch(f !== null && f.of === shown.value?.tree ? f.result : null);
-    }),
-    effect(() => {
       const node = focusNode.value;
       flame.setFocus(node);
       const loaded = shown.peek();
       if (loaded === null || node === null) return;
       announcement.value = `${describe(loaded, node)}, ${sentence(loaded, node)}, depth ${loaded.tree.depth[node]}`;
     }),
-    attach(flame, {
-      hover: (spot, x, y) => { pointed.value = spot && { spot, x, y }; },
-      click: (spot) => {
-        if (spot.hidden || foldOrUnfold(spot.node)) return;
-        focusNode.value = spot.node;
-        if (spot.node === zoomNode.peek()) flame.zoomTo(spot.node);
-        else zoomTo(spot.node);
-      },
-      walk: (direction: Direction) => {
-        const loaded = shown.peek();
-        if (loaded) focusNode.value = neighbour(loaded.tree, focusNode.peek() ?? zoomNode.peek(), direction);
-      },
-      enter: () => {
-        const node = focusNode.peek() ?? ROOT;
-        if (!foldOrUnfold(node)) zoomTo(node);
-      },
-      out: () => {
-        const loaded = shown.peek();
-        if (!flame.settled) flame.zoomTo(zoomNode.peek());
-        else if (loaded && zoomNode.peek() !== ROOT) zoomTo(neighbour(loaded.tree, zoomNode.peek(), 'caller'));
-      },
-      reset: () => {
-        zoomTo(ROOT);
-        flame.zoomTo(ROOT);
-      },
-      growth: () => 'down',
-    }),
   ];
-  const focused = (): void => { focusNode.value ??= zoomNode.peek(); };
-  canvas.addEventListener('focus', focused);
   return () => {
     for (const stop of stops) stop();
-    flame.dispose();
+    disconnect();
     pointed.value = null;
   };
 }

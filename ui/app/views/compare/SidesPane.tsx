@@ -5,14 +5,12 @@ import { diffColours } from '../../logic/compare/colour';
 import { type SideName, onSide, sideTree } from '../../logic/compare/sides';
 import { valueText } from '../../logic/compare/words';
 import { formatRange } from '../../logic/format';
-import { neighbour } from '../../logic/neighbours';
 import { ROOT, nodeId } from '../../logic/units';
 import { Flame } from '../../render/flame';
-import { attach } from '../../render/input';
-import { skinOf, theme } from '../../render/skin';
-import { comparison, focusNode, foldOrUnfold, found, shown, zoomNode, zoomTo } from '../../state/compare';
+import { comparison, focusNode, shown, zoomNode } from '../../state/compare';
 import type { Compared } from '../../worker/protocol';
 import { DiffTooltip, pointed, sentence } from './DiffPane';
+import { connect } from './graphactions';
 
 /** The node under the pointer in either pane. */
 const hovered = signal<number | null>(null);
@@ -49,18 +47,21 @@ function Side({ side, title }: { side: SideName; title: string }) {
 
 function mount(host: HTMLElement, side: SideName, title: string): () => void {
   const flame = new Flame(host);
-  flame.onDraw = ({ drawn }) => { host.dataset.drawn = String(drawn); };
   const { canvas } = flame;
-  canvas.tabIndex = 0;
-  canvas.setAttribute('role', 'application');
-  canvas.setAttribute('aria-describedby', 'focused-frame');
   canvas.setAttribute('aria-label', `${title}. Arrow keys select a frame in both flame graphs, Enter zooms in, Escape zooms out.`);
   let last: Compared | null = null;
   let tree: ReturnType<typeof sideTree> | null = null;
   let zoomed = ROOT;
   const home = () => nodeId(tree === null ? ROOT : onSide(tree, zoomNode.peek()));
+  const disconnect = connect(host, flame, {
+    tree: () => tree,
+    home,
+    hover: (spot, x, y) => {
+      pointed.value = spot && { spot, x, y };
+      hovered.value = spot === null || spot.hidden ? null : spot.node;
+    },
+  });
   const stops = [
-    effect(() => flame.setSkin(skinOf(theme.value))),
     effect(() => {
       const loaded = shown.value;
       const zoom = zoomNode.value;
@@ -77,10 +78,6 @@ function mount(host: HTMLElement, side: SideName, title: string): () => void {
       zoomed = zoom;
     }),
     effect(() => {
-      const f = found.value;
-      flame.setMatch(f !== null && f.of === shown.value?.tree ? f.result : null);
-    }),
-    effect(() => {
       const node = hovered.value;
       flame.setHover(node === null ? null : { node: nodeId(node), hidden: false });
       host.dataset.hovered = node === null ? '' : String(node);
@@ -92,40 +89,10 @@ function mount(host: HTMLElement, side: SideName, title: string): () => void {
       flame.setFocus(node);
       if (node !== null) announcement.value = `${loaded.frames.names[loaded.tree.frame[node]]}, ${sentence(loaded, node)}`;
     }),
-    attach(flame, {
-      hover: (spot, x, y) => {
-        pointed.value = spot && { spot, x, y };
-        hovered.value = spot === null || spot.hidden ? null : spot.node;
-      },
-      click: (spot) => {
-        if (spot.hidden || foldOrUnfold(spot.node)) return;
-        focusNode.value = spot.node;
-        if (spot.node === zoomNode.peek()) flame.zoomTo(spot.node);
-        else zoomTo(spot.node);
-      },
-      walk: (direction) => {
-        if (tree !== null) focusNode.value = neighbour(tree, focusNode.peek() ?? home(), direction);
-      },
-      enter: () => {
-        const node = focusNode.peek() ?? ROOT;
-        if (!foldOrUnfold(node)) zoomTo(node);
-      },
-      out: () => {
-        if (!flame.settled) flame.zoomTo(home());
-        else if (tree !== null && zoomNode.peek() !== ROOT) zoomTo(neighbour(tree, zoomNode.peek(), 'caller'));
-      },
-      reset: () => {
-        zoomTo(ROOT);
-        flame.zoomTo(ROOT);
-      },
-      growth: () => 'down',
-    }),
   ];
-  const focused = (): void => { focusNode.value ??= zoomNode.peek(); };
-  canvas.addEventListener('focus', focused);
   return () => {
     for (const stop of stops) stop();
-    flame.dispose();
+    disconnect();
     pointed.value = null;
     hovered.value = null;
   };

@@ -2,13 +2,16 @@ import { useEffect } from 'preact/hooks';
 import { formatRange } from '../../logic/format';
 import { typeLabel } from '../../logic/profiletypes';
 import { now, picked, service, state } from '../../state/explore';
+import { menuAt } from '../../state/framemenu';
 import { flame, shown } from '../../state/queries';
 import { zoomOut } from '../../state/zoom';
 import { Breadcrumb } from '../Breadcrumb';
 import { pinnedLink } from '../CopyLink';
 import { FlamePane } from '../FlamePane';
-import { FrameMenu } from '../FrameMenu';
+import { Lazy } from '../Lazy';
 import { Notices } from '../Notices';
+
+const loadMenu = () => import('../FrameMenu').then(({ FrameMenu }) => FrameMenu);
 
 /** A flame graph for a frame in another page: without navigation, pickers and table. */
 export function EmbedPage() {
@@ -34,7 +37,7 @@ export function EmbedPage() {
         <Breadcrumb />
         {isEmpty ? <p class="hint pad">There are no samples in this range.</p> : <div class="panes panes-flame"><FlamePane /></div>}
       </main>
-      <FrameMenu />
+      {menuAt.value !== null && <Lazy load={loadMenu} isQuiet />}
     </div>
   );
 }
