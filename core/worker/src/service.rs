@@ -267,6 +267,7 @@ impl Shared {
             ..
         } = &self.runner;
         let mut sequence = 0;
+        let mut after = String::new();
         let mut due = clock.monotonic();
         let mut images_due = due;
         let mut before = (0, 0);
@@ -282,7 +283,7 @@ impl Shared {
             before = busy;
             if now >= due {
                 due = now.saturating_add(self.sync_interval);
-                match self.report(&mut sweeper, &mut sequence, builds) {
+                match self.report(&mut sweeper, (&mut sequence, &mut after), builds) {
                     Ok(()) => {}
                     Err(error) if error.is_fatal() => self.fail(error),
                     Err(error) => tracing::warn!(%error, "cannot report, retrying"),
@@ -298,10 +299,12 @@ impl Shared {
         }
     }
 
+    /// Sends a report, after which `sequence` is its number, and `after` where the next one begins if one report cannot have
+    /// all handles.
     fn report(
         &self,
         sweeper: &mut Sweeper<Containers>,
-        sequence: &mut u32,
+        (sequence, after): (&mut u32, &mut String),
         builds: u64,
     ) -> Result<(), Error> {
         // The number is chosen before the handles are listed, so that a later report never has an older list.
@@ -319,11 +322,19 @@ impl Shared {
         let figures = figures.filter_map(|(container, figures)| {
             Some((container, serde_json::to_value(figures).ok()?))
         });
+        let report = Report::of(generation(self.registration, *sequence), handles, after);
+        if report.part.is_some() {
+            let [containers, volumes] = report.totals();
+            tracing::warn!(
+                containers,
+                volumes,
+                reported = report.handles.len(),
+                "too many containers and volumes for one report; the next ones have the others"
+            );
+        }
+        let next = report.next().to_owned();
         let body = Sync {
-            report: Report {
-                generation: generation(self.registration, *sequence),
-                handles,
-            },
+            report,
             status: Status {
                 destroying: swept.destroying,
                 hung: swept.hung,
@@ -342,6 +353,7 @@ impl Shared {
             );
         }
         if synced.accepted {
+            *after = next;
             sweeper.doom(synced.doomed);
         } else if sync::registration(synced.generation) == self.registration {
             // The response to a later report was lost.

@@ -106,6 +106,7 @@ conformance! {
         foreign_handles_are_named_and_untouched
         concurrent_reports_of_one_worker_follow_each_other
         stalled_worker_returns_with_everything_that_it_has
+        worker_with_more_handles_than_a_report_has_nothing_missing_and_is_swept
     }
     marks {
         marks_of_containers_and_volumes_agree_with_the_model
