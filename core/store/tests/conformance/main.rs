@@ -114,6 +114,7 @@ conformance! {
         marks_of_builds_agree_with_the_model
         batches_are_bounded
         concurrent_markers_and_reports_do_not_fail
+        marking_makes_no_claim_of_a_build_wait_for_a_lock
         marking_advances_past_builds_that_it_has_marked
     }
     builds {
