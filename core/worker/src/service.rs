@@ -288,6 +288,9 @@ impl Shared {
                     Err(error) if error.is_fatal() => self.fail(error),
                     Err(error) => tracing::warn!(%error, "cannot report, retrying"),
                 }
+                // With very many handles a report takes long, and nothing is destroyed meanwhile.
+                let pause = self.sync_interval / 2;
+                due = due.max(clock.monotonic().saturating_add(pause));
             }
             if now >= images_due {
                 images_due = now.saturating_add(COLLECT_IMAGES);

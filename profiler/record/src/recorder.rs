@@ -127,16 +127,15 @@ impl Recorder {
 
     /// Opens the events of a cgroup, or of the processes in it.
     fn open_cgroup(&mut self, folder: CgroupFolder) -> Result<(), Error> {
-        let mechanism = match self.open_first(&[Follow::Cgroup(folder.fd())]) {
-            Ok(()) => Mechanism::Kernel,
+        let mechanism = if self.open_first(&[Follow::Cgroup(folder.fd())]).is_ok() {
+            Mechanism::Kernel
+        } else {
             // The hierarchy has no `perf_event`, or all processes may not be sampled. Whether one may be is found out
             // with an own thread: there may be none in the cgroup yet.
-            Err(_) => {
-                self.open_first(&[Follow::Thread(std::process::id() as i32)])?;
-                self.rings.clear();
-                self.events.clear();
-                Mechanism::Processes
-            }
+            self.open_first(&[Follow::Thread(std::process::id() as i32)])?;
+            self.rings.clear();
+            self.events.clear();
+            Mechanism::Processes
         };
         if mechanism == Mechanism::Kernel {
             for pid in folder.processes() {
