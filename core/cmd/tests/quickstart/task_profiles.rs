@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Uses a second of CPU time in a function with a name that nothing else has.
-const PROGRAM: &str = r#"
+const PROGRAM: &str = r"
 #include <time.h>
 static volatile unsigned long kept;
 __attribute__((noinline, noclone)) static void burns_for_the_build(void) {
@@ -17,7 +17,7 @@ int main(void) {
     while (clock() < CLOCKS_PER_SEC) burns_for_the_build();
     return 0;
 }
-"#;
+";
 
 fn build_program(to: &Path) {
     let source = to.with_extension("c");

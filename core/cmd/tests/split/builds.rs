@@ -66,9 +66,10 @@ fn build_goes_on_without_a_backend_runs_once_and_loses_and_repeats_no_line() {
     fleet.processes.push(Process::start(command, "backend"));
     let ended = executing.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(3));
-    let expected: String = (0..LINES)
-        .map(|number| format!("line {number}\n"))
-        .collect();
+    let mut expected = String::new();
+    for number in 0..LINES {
+        expected += &format!("line {number}\n");
+    }
     assert_eq!(String::from_utf8_lossy(&ended.stdout), expected);
     let runs = std::fs::read_to_string(fleet.path().join("work/runs"));
     assert_eq!(runs.expect("it has run"), "run\n");
