@@ -14,7 +14,6 @@ use command::{CommandEnd, Interruption, RunningCommand};
 use davy_base::Clock;
 use davy_record::{Recorder, Target};
 use options::{recorder_options, start_failure};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Default duration of a recording of a running process.
@@ -64,7 +63,7 @@ pub(crate) fn run(options: &RecordCommandOptions) -> Result<(), Failure> {
         }
         running.end()
     } else {
-        let folder = folder_of(&recorder, options);
+        let folder = options.folder(&recorder);
         let is_running = || folder.as_ref().is_none_or(|folder| folder.exists());
         recorder.record_while(|now| continues(now) && is_running());
         CommandEnd::NotStarted
@@ -77,10 +76,4 @@ pub(crate) fn run(options: &RecordCommandOptions) -> Result<(), Failure> {
         // Exits like the command, as `time` and `env` do. The recording succeeded, so no error is printed.
         Some(code) => std::process::exit(code),
     }
-}
-
-/// A folder that exists as long as what is recorded.
-fn folder_of(recorder: &Recorder, options: &RecordCommandOptions) -> Option<PathBuf> {
-    let process = options.pid.map(|pid| PathBuf::from(format!("/proc/{pid}")));
-    process.or_else(|| recorder.cgroup_folder().map(Path::to_owned))
 }

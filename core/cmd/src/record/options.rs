@@ -4,8 +4,7 @@ use crate::failure::Failure;
 use crate::labels;
 use crate::output::OutputOptions;
 use crate::server::Server;
-use davy_record::CallGraph;
-use davy_record::Target;
+use davy_record::{CallGraph, Recorder, Target};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -112,6 +111,12 @@ impl RecordCommandOptions {
     pub(super) fn running(&self) -> Option<Target> {
         let cgroup = self.cgroup.clone().map(Target::Cgroup);
         cgroup.or(self.pid.map(Target::Pid))
+    }
+
+    /// A folder that exists as long as what is recorded; `None` for a command.
+    pub(super) fn folder(&self, recorder: &Recorder) -> Option<PathBuf> {
+        let process = self.pid.map(|pid| PathBuf::from(format!("/proc/{pid}")));
+        process.or_else(|| recorder.cgroup_folder().map(Path::to_owned))
     }
 
     /// The service and the labels in the form that the archive expects, such as `build{worker=w1}`.

@@ -2,7 +2,7 @@
 
 use super::command::{CommandEnd, Interruption};
 use super::options::RecordCommandOptions;
-use super::{folder_of, summary};
+use super::summary;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::stderr;
@@ -37,7 +37,7 @@ pub(super) fn run(
     let end = options
         .seconds
         .map(|seconds| began + Duration::from_secs(seconds));
-    let folder = folder_of(&recorder, options);
+    let folder = options.folder(&recorder);
     let continues = |now: Duration| {
         end.is_none_or(|end| now < end)
             && interruption.count() == 0
