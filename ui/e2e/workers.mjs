@@ -78,6 +78,19 @@ export const fixtureFleet = [
     });
   }],
 
+  ['a build whose task was sampled leads to its flame graph, and no other build does', async (browser) => {
+    await on({ is: 'fine' }, async (url) => {
+      const { page, faults } = await fleet(browser, url);
+      const links = page.locator('#builds a', { hasText: 'Flame graph' });
+      assert.equal(await links.count(), 1);
+      assert.match(await text(page, '#builds tr:has(a)'), /104 succeeded/);
+      assert.match(decodeURIComponent(await links.getAttribute('href')), /selector=\{service_name="build",build="104"\}/);
+      await links.click();
+      await page.waitForURL(/explore\?/);
+      assert.deepEqual(faults, []);
+    });
+  }],
+
   ['a worker leads to its usage and its flame graph, and the list is filtered and paged', async (browser) => {
     await on({ is: 'wedged' }, async (url) => {
       const { page } = await fleet(browser, url);

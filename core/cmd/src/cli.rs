@@ -95,7 +95,7 @@ pub(crate) enum Command {
     Migrate(config::Flags),
     /// Profile a running process of Davy now and show a flame graph
     Profile(profile::ProfileOptions),
-    /// Sample any program on this machine: `davy record -- COMMAND`, `davy record --pid N`
+    /// Sample any program on this machine: `davy record -- COMMAND`, `davy record --pid N`, `davy record --cgroup PATH`
     Record(record::RecordCommandOptions),
     /// Push profiles (pprof, folded stacks, JFR, speedscope, perf script and others) to the archive
     Push(push::PushOptions),

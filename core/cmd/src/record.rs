@@ -5,6 +5,7 @@ mod live;
 mod options;
 mod output;
 mod summary;
+mod windows;
 
 pub(crate) use options::RecordCommandOptions;
 
@@ -13,7 +14,6 @@ use command::{CommandEnd, Interruption, RunningCommand};
 use davy_base::Clock;
 use davy_record::{Recorder, Target};
 use options::{recorder_options, start_failure};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Default duration of a recording of a running process.
@@ -26,21 +26,25 @@ pub(crate) fn run(options: &RecordCommandOptions) -> Result<(), Failure> {
     if let (true, Some(pid)) = (options.live, options.pid) {
         return live::run(pid, options);
     }
-    let command = match options.pid {
+    let running = options.running();
+    let command = match running {
         Some(_) => None,
         None => Some(options.command.split_first().ok_or_else(|| {
             Failure::usage(
-                "nothing to record; use `davy record -- COMMAND` to start a command, or `davy record --pid N` for a running process",
+                "nothing to record; use `davy record -- COMMAND` to start a command, `davy record --pid N` for a running process, or `davy record --cgroup PATH` for a cgroup",
             )
         })?),
     };
-    let service = options.service_name();
+    let pushed_name = options.pushed_name()?;
     let format = output::check(options)?;
-    let target = options.pid.map_or(Target::NextChild, Target::Pid);
+    let default = running.is_some().then_some(SECONDS);
+    let target = running.unwrap_or(Target::NextChild);
     let mut recorder = Recorder::start(target, recorder_options(options)).map_err(start_failure)?;
     let interruption = Interruption::watch()?;
+    if let Some(every) = options.every {
+        return windows::run(recorder, every, options, &interruption);
+    }
     let clock = Clock::system();
-    let default = options.pid.map(|_| SECONDS);
     let end = options
         .seconds
         .or(default)
@@ -59,14 +63,14 @@ pub(crate) fn run(options: &RecordCommandOptions) -> Result<(), Failure> {
         }
         running.end()
     } else {
-        let folder = options.pid.map(|pid| PathBuf::from(format!("/proc/{pid}")));
+        let folder = options.folder(&recorder);
         let is_running = || folder.as_ref().is_none_or(|folder| folder.exists());
         recorder.record_while(|now| continues(now) && is_running());
         CommandEnd::NotStarted
     };
     let recording = recorder.finish();
     summary::print(&recording, ended);
-    output::deliver(&recording, &service, format, options)?;
+    output::deliver(&recording, &pushed_name, format, options)?;
     match ended.exit_code() {
         None | Some(0) => Ok(()),
         // Exits like the command, as `time` and `env` do. The recording succeeded, so no error is printed.

@@ -208,6 +208,7 @@ pub(crate) fn run(options: WorkerOptions) -> Result<(), Failure> {
     });
     let telemetry = Telemetry::start(&name, target)?;
     let folder = options.work_dir.clone();
+    let sampler = telemetry::sampler(archive.unwrap_or(&options.server));
     let worker = davy_worker::WorkerOptions {
         key: WorkerKey::read(&options.key).map_err(failure)?,
         server: options.server,
@@ -221,6 +222,7 @@ pub(crate) fn run(options: WorkerOptions) -> Result<(), Failure> {
         },
         // The program that runs, even if its file was replaced.
         shim: vec!["/proc/self/exe".into(), "shim".into()],
+        sampler,
         tags: options.tag.into_iter().collect(),
         capacity: options.capacity,
         is_ephemeral: options.ephemeral,

@@ -4,8 +4,9 @@ use crate::handle::{Handle, HandleEvent, HandleKind, HandleState};
 use crate::millis::Millis;
 use crate::name::{self, InvalidName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 
-/// Handles in one report, at most.
+/// Handles in one report, at most. A worker with more reports them in parts.
 pub const HANDLES_MAX: usize = 100_000;
 
 /// The bits of a generation that count the reports since a registration.
@@ -27,8 +28,33 @@ pub const fn registration(generation: i64) -> i64 {
 pub struct Report {
     /// Grows with every report. The worker lists its handles after it has chosen the number.
     pub generation: i64,
-    /// All containers and volumes that it has.
+    /// The containers and volumes that it has: all of them, or those of a part.
     pub handles: BTreeMap<String, HandleKind>,
+    /// The part that it covers; `None` if it covers everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// The part of a report of a worker that has more than [`HANDLES_MAX`]: the handles between two of them, in the order of
+/// their bytes. Nothing is concluded from the absence of any other handle.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// It begins after this handle; empty for the first part.
+    pub after: String,
+    /// Its last handle; `None` for the last part.
+    pub until: Option<String>,
+    /// All containers of the worker.
+    pub containers: u64,
+    /// All volumes of the worker.
+    pub volumes: u64,
+}
+
+impl Part {
+    /// Whether a handle belongs to it.
+    pub fn covers(&self, handle: &str) -> bool {
+        handle > &*self.after && self.until.as_deref().is_none_or(|until| handle <= until)
+    }
 }
 
 /// A report that is refused as a whole.
@@ -43,9 +69,68 @@ pub enum InvalidReport {
         /// The number of handles.
         count: usize,
     },
+    /// A handle does not belong to the part that the report covers.
+    #[error("handle {handle:?} is outside of the part that the report covers")]
+    Outside {
+        /// The handle.
+        handle: String,
+    },
+}
+
+/// The numbers of containers and of volumes.
+fn counts(handles: &BTreeMap<String, HandleKind>) -> [u64; 2] {
+    let of_kind = |kind| handles.values().filter(|of| **of == kind).count() as u64;
+    [HandleKind::Container, HandleKind::Volume].map(of_kind)
 }
 
 impl Report {
+    /// The report of a worker that has these handles. If they are too many for one report, it has the first ones after
+    /// `after`, and the next reports have the others.
+    pub fn of(generation: i64, mut handles: BTreeMap<String, HandleKind>, after: &str) -> Self {
+        if handles.len() <= HANDLES_MAX {
+            return Self {
+                generation,
+                handles,
+                part: None,
+            };
+        }
+        let [containers, volumes] = counts(&handles);
+        let mut later = handles.range::<str, _>((Excluded(after), Unbounded));
+        let until = later.nth(HANDLES_MAX - 1).map(|(last, _)| last.clone());
+        let has_more = later.next().is_some();
+        let part = Part {
+            after: after.to_owned(),
+            until: until.filter(|_| has_more),
+            containers,
+            volumes,
+        };
+        handles.retain(|handle, _| part.covers(handle));
+        Self {
+            generation,
+            handles,
+            part: Some(part),
+        }
+    }
+
+    /// Where the report after this one begins, if it is accepted.
+    pub fn next(&self) -> &str {
+        let until = self.part.as_ref().and_then(|part| part.until.as_deref());
+        until.unwrap_or_default()
+    }
+
+    /// All containers and all volumes of the worker.
+    pub fn totals(&self) -> [u64; 2] {
+        match &self.part {
+            Some(part) => [part.containers, part.volumes],
+            None => counts(&self.handles),
+        }
+    }
+
+    /// Whether the absence of a handle means that the worker does not have it.
+    fn covers(&self, handle: &str) -> bool {
+        self.part.as_ref().is_none_or(|part| part.covers(handle))
+    }
+
     /// Checks what comes from a worker.
     pub fn check(&self) -> Result<(), InvalidReport> {
         let count = self.handles.len();
@@ -54,6 +139,19 @@ impl Report {
         }
         for handle in self.handles.keys() {
             name::check("handle", handle)?;
+            if !self.covers(handle) {
+                let handle = handle.clone();
+                return Err(InvalidReport::Outside { handle });
+            }
+        }
+        if let Some(Part { after, until, .. }) = &self.part {
+            let ends = [
+                Some(after).filter(|after| !after.is_empty()),
+                until.as_ref(),
+            ];
+            for end in ends.into_iter().flatten() {
+                name::check("end of a part", end)?;
+            }
         }
         Ok(())
     }
@@ -127,6 +225,12 @@ pub fn reconcile(worker: &str, current: i64, rows: &Rows, report: &Report) -> De
         if row.worker != worker || report.handles.contains_key(handle) {
             continue;
         }
+        if !report.covers(handle) {
+            if row.handle.state == HandleState::Destroying {
+                changes.doomed.push((handle.clone(), row.handle.kind));
+            }
+            continue;
+        }
         match row.handle.state {
             HandleState::Destroying => changes.removed.push(handle.clone()),
             HandleState::Created if row.handle.missing_since.is_none() => {
@@ -136,6 +240,7 @@ pub fn reconcile(worker: &str, current: i64, rows: &Rows, report: &Report) -> De
             HandleState::Created | HandleState::Creating | HandleState::Failed => {}
         }
     }
+    changes.doomed.sort();
     Decision::Accepted(changes)
 }
 

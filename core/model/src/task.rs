@@ -48,6 +48,9 @@ pub struct Task {
     /// What the task may use, at most.
     #[serde(default, skip_serializing_if = "TaskLimits::is_empty")]
     pub limits: TaskLimits,
+    /// Whether the worker samples the container, and sends flame graphs of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub profile: bool,
     /// The command.
     pub run: Run,
     /// The time limit, in seconds.
@@ -288,6 +291,7 @@ mod tests {
             params: BTreeMap::new(),
             image: None,
             limits: TaskLimits::default(),
+            profile: false,
             run: Run {
                 path: "sh".to_owned(),
                 args: Vec::new(),

@@ -4,10 +4,10 @@
 //! of the worker, so reports of one worker follow each other, and each of the later statements sees what the
 //! previous report has committed.
 
-use crate::args::args;
+use crate::args::{Value, args};
 use crate::session::Session;
 use crate::{Error, Store};
-use davy_model::sync::registration;
+use davy_model::sync::{Part, registration};
 use davy_model::{HandleKind, Report};
 use sqlx::AssertSqlSafe;
 
@@ -45,6 +45,8 @@ struct Dialect {
     compared: String,
     /// Notes what is missing, and returns what is doomed.
     noted: String,
+    /// What is concluded from the absence of a handle holds for these rows only.
+    covered: &'static str,
 }
 
 /// Unknown handles that a report adds, at most; the next reports add the others. Postgres takes about a second for them, and
@@ -56,8 +58,14 @@ const UNKNOWN_MAX: u32 = 20_000;
 const DOOMED: &str = "(state || '') = 'destroying'";
 
 impl Dialect {
-    fn of(session: &Session) -> Self {
+    fn of(session: &Session, part: Option<&Part>) -> Self {
         let now = session.now_sql();
+        // Handles are compared by their bytes in both databases.
+        let covered = match part {
+            None => "",
+            Some(Part { until: None, .. }) => " AND handle > $3",
+            Some(Part { until: Some(_), .. }) => " AND handle > $3 AND handle <= $4",
+        };
         if session.is_postgres() {
             // The report is parsed once in each statement. Most handles are the worker's own, so only the others are
             // looked up one by one.
@@ -80,9 +88,10 @@ impl Dialect {
                         WHERE worker = $1 AND state <> 'destroying'
                         AND ((missing_since IS NOT NULL AND handle IN (SELECT handle FROM reported))
                           OR (missing_since IS NULL AND state = 'created'
-                            AND handle NOT IN (SELECT handle FROM reported))))
+                            AND handle NOT IN (SELECT handle FROM reported){covered})))
                      SELECT handle, kind, state FROM handles WHERE worker = $1 AND {DOOMED}"
                 ),
+                covered,
             }
         } else {
             let reported = "(SELECT key AS handle, value AS kind FROM json_each($2))";
@@ -96,17 +105,19 @@ impl Dialect {
                             SELECT h.handle FROM {reported} r JOIN handles h ON h.handle = r.handle
                             WHERE h.worker <> $1 ORDER BY h.handle LIMIT {FOREIGN_MAX})) AS foreigners)"
                 ),
-                // Rows to destroy are rewritten without a change, so that the statement returns them.
+                // Rows to destroy are rewritten, so that the statement returns them; time does not matter to them.
                 noted: format!(
                     "UPDATE handles SET missing_since = CASE
                         WHEN handle IN (SELECT handle FROM {reported} r) THEN NULL
+                        WHEN state = 'destroying' THEN missing_since
                         ELSE COALESCE(missing_since, {now}) END
                      WHERE worker = $1 AND (state = 'destroying'
                         OR (missing_since IS NOT NULL AND handle IN (SELECT handle FROM {reported} r))
                         OR (missing_since IS NULL AND state = 'created'
-                            AND handle NOT IN (SELECT handle FROM {reported} r)))
+                            AND handle NOT IN (SELECT handle FROM {reported} r){covered}))
                      RETURNING handle, kind, state"
                 ),
+                covered,
             }
         }
     }
@@ -124,7 +135,6 @@ impl Store {
         report: &Report,
         status: Option<&str>,
     ) -> Result<SyncOutcome, Error> {
-        let of_kind = |kind| report.handles.values().filter(|of| **of == kind).count() as i64;
         let handles = serde_json::to_string(&report.handles).unwrap_or_default();
         let mut transaction = self.begin().await?;
         let Dialect {
@@ -132,7 +142,15 @@ impl Store {
             reported,
             compared,
             noted,
-        } = Dialect::of(&transaction);
+            covered,
+        } = Dialect::of(&transaction, report.part.as_ref());
+        let [containers, volumes] = report.totals().map(|count| count as i64);
+        // The worker, its handles, and the ends of the part.
+        let mut values = args![worker, &handles].to_vec();
+        if let Some(part) = &report.part {
+            values.push((&part.after).into());
+            values.extend(part.until.as_ref().map(Value::from));
+        }
         let accepted: Option<(String, i64)> = transaction
             .optional(
                 AssertSqlSafe(format!(
@@ -154,8 +172,8 @@ impl Store {
                     report.generation,
                     registration(report.generation),
                     status,
-                    of_kind(HandleKind::Container),
-                    of_kind(HandleKind::Volume)
+                    containers,
+                    volumes
                 ],
             )
             .await?;
@@ -176,10 +194,10 @@ impl Store {
             .all(
                 AssertSqlSafe(format!(
                     "DELETE FROM handles WHERE worker = $1 AND {DOOMED}
-                       AND handle NOT IN (SELECT handle FROM {reported} r)
+                       AND handle NOT IN (SELECT handle FROM {reported} r){covered}
                      RETURNING kind"
                 )),
-                args![worker, &handles],
+                &values,
             )
             .await?;
         // Only this worker's reports insert rows of what it has; those of its builds exist before it has them.
@@ -196,9 +214,8 @@ impl Store {
                 )
                 .await?;
         }
-        let rows: Vec<(String, String, String)> = transaction
-            .all(AssertSqlSafe(noted), args![worker, &handles])
-            .await?;
+        let rows: Vec<(String, String, String)> =
+            transaction.all(AssertSqlSafe(noted), &values).await?;
         transaction.commit().await?;
         let mut doomed: Vec<(String, HandleKind)> = rows
             .into_iter()

@@ -14,7 +14,7 @@ use crate::folder::{check, names, read_json, remove, write_json};
 use crate::images::Image;
 use crate::overlay::unmount;
 use crate::runtime::{Bundle, Mapping, Runc, Runtime, process, runc};
-use crate::shim::spec::{EXIT, LOCK, LOG, Program, SPEC, Spec};
+use crate::shim::spec::{EXIT, LOCK, LOG, OUTPUT, Program, SPEC, Spec};
 use crate::volumes::{self, Volumes};
 use crate::{copy, limits};
 use davy_base::Clock;
@@ -37,6 +37,12 @@ const IMAGE: &str = "image";
 const ASSIGNMENT: &str = "assignment.json";
 /// The file with its cgroup.
 const CGROUP: &str = "cgroup.json";
+/// The service of the profiles of all tasks.
+const PROFILE_SERVICE: &str = "build";
+/// The member of the profiles of tasks.
+const PROFILE_MEMBER: &str = "worker.task";
+/// The log of a task that cannot be sampled begins with this.
+const NOT_PROFILED: &str = "davy: this task is not profiled: the worker has no cgroups\n";
 /// Its root file system.
 const ROOT: &str = "root";
 /// The configuration for the OCI runtime is in a folder of its own.
@@ -54,6 +60,10 @@ pub(crate) struct Containers {
     pub(crate) limits: Limits,
     /// The program that runs a shim, with its arguments; the folder of the container follows.
     pub(crate) shim: Vec<OsString>,
+    /// The program that samples a cgroup, with its arguments; those that name the cgroup and its labels follow.
+    pub(crate) sampler: Vec<OsString>,
+    /// The name of the worker, a label of profiles.
+    pub(crate) worker: String,
     pub(crate) clock: Clock,
 }
 
@@ -112,16 +122,41 @@ impl Containers {
             Runtime::Process => process(container, task, volume),
             Runtime::Runc(runc) => self.bundle(runc, container, task, volume)?,
         };
+        let sampler = match &cgroup {
+            Some(cgroup) if task.profile => self.sampler(assignment.id, cgroup),
+            None if task.profile => {
+                fs::write(own.join(OUTPUT), NOT_PROFILED)?;
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
         let spec = Spec {
             container: container.clone(),
             program,
             timeout_seconds: task.timeout_seconds,
             cgroup,
             limits,
+            sampler,
         };
         write_json(&own.join(SPEC), &spec)?;
         write_json(&own.join(ASSIGNMENT), assignment)?;
         self.spawn_shim(&own)
+    }
+
+    /// The command that samples the container of a build.
+    fn sampler(&self, build: i64, cgroup: &Cgroup) -> Vec<OsString> {
+        let folder = cgroup.folders().first().cloned().unwrap_or_default();
+        let mut command = self.sampler.clone();
+        command.extend(["--cgroup".into(), folder.into_os_string()]);
+        command.extend(["--service".into(), PROFILE_SERVICE.into()]);
+        for (name, value) in [
+            ("build", build.to_string()),
+            ("worker", self.worker.clone()),
+            ("member", PROFILE_MEMBER.to_owned()),
+        ] {
+            command.extend(["--label".into(), format!("{name}={value}").into()]);
+        }
+        command
     }
 
     /// The shim has the lock as its standard input; it ends with the shim, however that ends.

@@ -31,6 +31,9 @@ pub struct WorkerOptions {
     pub limits: Limits,
     /// The program that runs [`crate::shim`] for the folder that follows its arguments.
     pub shim: Vec<OsString>,
+    /// The program that samples a cgroup and pushes its profiles, with its arguments; `--cgroup`, `--service` and
+    /// `--label` follow.
+    pub sampler: Vec<OsString>,
     /// Tags that tasks can ask for. A worker with tags runs only tasks that ask for one.
     pub tags: BTreeSet<String>,
     /// Containers at the same time, at most.
@@ -137,6 +140,8 @@ pub(crate) fn containers(options: &WorkerOptions) -> Result<(Containers, String)
         cgroups,
         limits: options.limits,
         shim: options.shim.clone(),
+        sampler: options.sampler.clone(),
+        worker: options.name.clone(),
         clock: options.clock.clone(),
     };
     Ok((containers, driver))

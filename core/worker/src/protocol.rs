@@ -72,6 +72,7 @@ impl ProtocolWorker {
         let report = Report {
             generation: generation(self.registration, sequence),
             handles,
+            part: None,
         };
         self.client.call("POST", "sync", &Sync { report, status })
     }

@@ -267,6 +267,7 @@ impl Shared {
             ..
         } = &self.runner;
         let mut sequence = 0;
+        let mut after = String::new();
         let mut due = clock.monotonic();
         let mut images_due = due;
         let mut before = (0, 0);
@@ -282,11 +283,14 @@ impl Shared {
             before = busy;
             if now >= due {
                 due = now.saturating_add(self.sync_interval);
-                match self.report(&mut sweeper, &mut sequence, builds) {
+                match self.report(&mut sweeper, (&mut sequence, &mut after), builds) {
                     Ok(()) => {}
                     Err(error) if error.is_fatal() => self.fail(error),
                     Err(error) => tracing::warn!(%error, "cannot report, retrying"),
                 }
+                // With very many handles a report takes long, and nothing is destroyed meanwhile.
+                let pause = self.sync_interval / 2;
+                due = due.max(clock.monotonic().saturating_add(pause));
             }
             if now >= images_due {
                 images_due = now.saturating_add(COLLECT_IMAGES);
@@ -298,10 +302,12 @@ impl Shared {
         }
     }
 
+    /// Sends a report, after which `sequence` is its number, and `after` where the next one begins if one report cannot have
+    /// all handles.
     fn report(
         &self,
         sweeper: &mut Sweeper<Containers>,
-        sequence: &mut u32,
+        (sequence, after): (&mut u32, &mut String),
         builds: u64,
     ) -> Result<(), Error> {
         // The number is chosen before the handles are listed, so that a later report never has an older list.
@@ -319,11 +325,19 @@ impl Shared {
         let figures = figures.filter_map(|(container, figures)| {
             Some((container, serde_json::to_value(figures).ok()?))
         });
+        let report = Report::of(generation(self.registration, *sequence), handles, after);
+        if report.part.is_some() {
+            let [containers, volumes] = report.totals();
+            tracing::warn!(
+                containers,
+                volumes,
+                reported = report.handles.len(),
+                "too many containers and volumes for one report; the next ones have the others"
+            );
+        }
+        let next = report.next().to_owned();
         let body = Sync {
-            report: Report {
-                generation: generation(self.registration, *sequence),
-                handles,
-            },
+            report,
             status: Status {
                 destroying: swept.destroying,
                 hung: swept.hung,
@@ -342,6 +356,7 @@ impl Shared {
             );
         }
         if synced.accepted {
+            *after = next;
             sweeper.doom(synced.doomed);
         } else if sync::registration(synced.generation) == self.registration {
             // The response to a later report was lost.

@@ -5,6 +5,7 @@
 
 mod output;
 mod program;
+mod sampler;
 pub(crate) mod spec;
 
 use crate::folder::{Reserved, read_json};
@@ -56,10 +57,14 @@ enum Stopped {
 }
 
 fn run(spec: &Spec, folder: &Path, clock: &Clock) -> io::Result<Exit> {
-    let spool = OpenOptions::new()
+    let mut spool = OpenOptions::new()
         .append(true)
         .create(true)
         .open(folder.join(OUTPUT))?;
+    if let Err(reason) = sampler::start(&spec.sampler, folder) {
+        // The task is what matters.
+        let _ = writeln!(spool, "davy: this task is not profiled: {reason}");
+    }
     let started = clock.monotonic();
     let limit = started.saturating_add(Duration::from_secs(spec.timeout_seconds));
     let mut running = Running::start(spec, folder, clock)?;

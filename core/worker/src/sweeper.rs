@@ -1,12 +1,15 @@
 //! Destroys what is doomed, with bounded flight.
 
+mod uses;
+
 use crate::driver::Driver;
 use davy_base::Clock;
 use davy_model::HandleKind;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+use uses::Uses;
 
 /// Containers and volumes that are destroyed at the same time, at most.
 const CONTAINERS_MAX: usize = 5;
@@ -39,6 +42,8 @@ pub(crate) struct Sweeper<D> {
     driver: Arc<D>,
     clock: Clock,
     queue: BTreeMap<String, HandleKind>,
+    /// What the queue and the flights use.
+    uses: Uses,
     attempts: BTreeMap<String, u32>,
     flights: BTreeMap<String, Flight>,
     failed: u64,
@@ -53,6 +58,7 @@ impl<D: Driver> Sweeper<D> {
             driver,
             clock,
             queue: BTreeMap::new(),
+            uses: Uses::default(),
             attempts: BTreeMap::new(),
             flights: BTreeMap::new(),
             failed: 0,
@@ -67,6 +73,15 @@ impl<D: Driver> Sweeper<D> {
         self.queue
             .retain(|handle, _| !self.flights.contains_key(handle));
         self.attempts.clear();
+        let Self { queue, flights, .. } = self;
+        self.uses
+            .retain(|handle| queue.contains_key(handle) || flights.contains_key(handle));
+        for (handle, kind) in &self.queue {
+            self.uses.add(handle, || match kind {
+                HandleKind::Container => self.driver.volume_of(handle),
+                HandleKind::Volume => self.driver.parent_of(handle),
+            });
+        }
         self.step();
     }
 
@@ -106,6 +121,7 @@ impl<D: Driver> Sweeper<D> {
             return;
         };
         if is_destroyed {
+            self.uses.remove(&handle);
             return;
         }
         self.failed += 1;
@@ -113,6 +129,8 @@ impl<D: Driver> Sweeper<D> {
         *attempts += 1;
         if *attempts < ATTEMPTS_MAX {
             self.queue.insert(handle, flight.kind);
+        } else {
+            self.uses.remove(&handle);
         }
     }
 
@@ -128,16 +146,18 @@ impl<D: Driver> Sweeper<D> {
         if self.status().hung as usize >= HUNG_MAX {
             return;
         }
-        let waiting = self.dependencies();
         for (kind, limit) in [
             (HandleKind::Container, CONTAINERS_MAX),
             (HandleKind::Volume, VOLUMES_MAX),
         ] {
             let in_flight = |flight: &&Flight| flight.kind == kind && !flight.is_hung;
             let free = limit.saturating_sub(self.flights.values().filter(in_flight).count());
+            if free == 0 {
+                continue;
+            }
             let queue = self.queue.iter();
             let ready: Vec<String> = queue
-                .filter(|(handle, k)| **k == kind && !waiting.contains(*handle))
+                .filter(|(handle, k)| **k == kind && !self.uses.is_used(handle))
                 .map(|(handle, _)| handle.clone())
                 .take(free)
                 .collect();
@@ -146,22 +166,6 @@ impl<D: Driver> Sweeper<D> {
                 self.start(handle, kind, now);
             }
         }
-    }
-
-    /// Volumes that a container or child uses which is not destroyed yet.
-    fn dependencies(&self) -> BTreeSet<String> {
-        let queued = self.queue.iter().map(|(handle, kind)| (handle, *kind));
-        let flying = self
-            .flights
-            .iter()
-            .map(|(handle, flight)| (handle, flight.kind));
-        queued
-            .chain(flying)
-            .filter_map(|(handle, kind)| match kind {
-                HandleKind::Container => self.driver.volume_of(handle),
-                HandleKind::Volume => self.driver.parent_of(handle),
-            })
-            .collect()
     }
 
     fn start(&mut self, handle: String, kind: HandleKind, now: Duration) {

@@ -1,6 +1,7 @@
 //! Why a recording cannot start.
 
 use crate::limits::{HZ_MAX, STACK_BYTES_MAX, STACK_BYTES_MIN};
+use std::path::PathBuf;
 
 /// Why a recording cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,14 @@ pub enum Error {
     NoProcess {
         /// The pid.
         pid: u32,
+    },
+    /// The cgroup does not exist.
+    #[error("cgroup {} not found; expected a folder, or a path below {}", path.display(), places(mounts))]
+    NoCgroup {
+        /// What was searched.
+        path: PathBuf,
+        /// Where hierarchies are mounted.
+        mounts: Vec<PathBuf>,
     },
     /// Another system call failed.
     #[error("cannot {action}: {source}")]
@@ -41,4 +50,16 @@ pub enum Error {
         /// The size.
         bytes: u32,
     },
+}
+
+/// Folders as a list.
+fn places(folders: &[PathBuf]) -> String {
+    if folders.is_empty() {
+        return "the mount of a cgroup hierarchy; none is mounted".to_owned();
+    }
+    let folders: Vec<String> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    folders.join(" or ")
 }

@@ -6,13 +6,15 @@ use perf_event_open_sys as sys;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
-/// The thread that an event samples, with the threads and processes that it starts.
+/// What an event samples: a thread with the threads and processes that it starts, or a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Follow {
     /// A running thread.
     Thread(i32),
     /// The next child of this thread, from its `execve` on.
     NextChild,
+    /// The processes of a cgroup, by its open folder.
+    Cgroup(RawFd),
 }
 
 /// The optional parts of a sample; process, thread, time and period are always present.
@@ -103,15 +105,22 @@ impl Event {
         attributes.set_comm_exec(1);
         attributes.set_task(1);
         attributes.set_sample_id_all(1);
+        let mut flags = u64::from(sys::bindings::PERF_FLAG_FD_CLOEXEC);
         let thread = match follow {
             Follow::Thread(thread) => thread,
+            Follow::Cgroup(folder) => {
+                // It samples whatever runs on the CPU while that belongs to the cgroup.
+                attributes.set_inherit(0);
+                attributes.set_exclude_idle(1);
+                flags |= u64::from(sys::bindings::PERF_FLAG_PID_CGROUP);
+                folder
+            }
             Follow::NextChild => {
                 attributes.set_disabled(1);
                 attributes.set_enable_on_exec(1);
                 0
             }
         };
-        let flags = u64::from(sys::bindings::PERF_FLAG_FD_CLOEXEC);
         // SAFETY: the attributes outlive the call and contain their own size.
         let fd = unsafe { sys::perf_event_open(&raw mut attributes, thread, cpu, -1, flags) };
         if fd >= 0 {

@@ -11,18 +11,32 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 /// Files that are held open; further ones are opened when the recording ends.
 const HELD_MAX: usize = 512;
 
-/// Open files, or why they could not be opened, by index.
+/// Other processes in whose mount namespaces a file is searched.
+const OTHERS_MAX: usize = 8;
+
+/// The files of a recording.
 #[derive(Debug, Default)]
-pub(crate) struct Files(FxHashMap<u32, Result<fs::File, String>>);
+pub(crate) struct Files {
+    /// Open files, or why they could not be opened, by index.
+    held: FxHashMap<u32, Result<fs::File, String>>,
+    /// Running processes that may see the same files as one that has ended.
+    others: Vec<u32>,
+}
 
 impl Files {
+    /// Sets the running processes of the recorded cgroup.
+    pub(crate) fn set_others(&mut self, pids: &[u32]) {
+        self.others.clear();
+        self.others.extend(pids.iter().take(OTHERS_MAX));
+    }
+
     /// Returns a file, and opens it if necessary.
     pub(crate) fn open(&mut self, index: u32, file: &File) -> Result<&fs::File, &str> {
-        if self.0.len() >= HELD_MAX && !self.0.contains_key(&index) {
+        if self.held.len() >= HELD_MAX && !self.held.contains_key(&index) {
             return Err("too many open files");
         }
-        let entry = self.0.entry(index).or_insert_with(|| find(file));
-        match entry {
+        let Self { held, others } = self;
+        match held.entry(index).or_insert_with(|| find(file, others)) {
             Ok(file) => Ok(file),
             Err(why) => Err(why),
         }
@@ -31,8 +45,8 @@ impl Files {
     /// A path to read symbols from: the file's own if it is unchanged, so that debug files beside it
     /// are found, otherwise that of the open descriptor.
     pub(crate) fn path(&mut self, index: u32, file: &File) -> Result<String, String> {
-        if !self.0.contains_key(&index) && self.0.len() >= HELD_MAX {
-            return find(file).map(|_| file.id.name.clone());
+        if !self.held.contains_key(&index) && self.held.len() >= HELD_MAX {
+            return find(file, &self.others).map(|_| file.id.name.clone());
         }
         let name = &file.id.name;
         let held = self.open(index, file).map_err(str::to_owned)?;
@@ -45,7 +59,7 @@ impl Files {
 }
 
 /// Opens the file that was mapped, by the first path that leads to it.
-fn find(file: &File) -> Result<fs::File, String> {
+fn find(file: &File, others: &[u32]) -> Result<fs::File, String> {
     match file.kind {
         MappingKind::File => {}
         MappingKind::Vdso => return vdso().map_err(|error| format!("cannot copy it: {error}")),
@@ -53,7 +67,7 @@ fn find(file: &File) -> Result<fs::File, String> {
     }
     let (pid, start, end) = file.mapped_at;
     let name = &file.id.name;
-    let paths = [
+    let own = [
         // In the process's mount namespace, which may be a container's.
         format!("/proc/{pid}/root{name}"),
         // Deleted or replaced, but still mapped; needs privileges.
@@ -62,9 +76,11 @@ fn find(file: &File) -> Result<fs::File, String> {
         // In our own namespace, if the process has exited.
         name.clone(),
     ];
+    // In the mount namespace of another process of the container.
+    let others = others.iter().map(|pid| format!("/proc/{pid}/root{name}"));
     let mut replaced = false;
     let mut refused = None;
-    for path in paths {
+    for path in own.into_iter().chain(others) {
         // Opens regular files only: opening a pipe may block, and opening a device may have side effects.
         let found = fs::metadata(&path).and_then(|found| {
             if !found.is_file() {
@@ -158,7 +174,7 @@ mod tests {
 
     #[test]
     fn special_files_are_not_opened() {
-        let reason = find(&mapped("/dev/null", 0)).expect_err("a device");
+        let reason = find(&mapped("/dev/null", 0), &[]).expect_err("a device");
         assert!(reason.contains("deleted"), "{reason}");
     }
 
@@ -191,10 +207,17 @@ mod tests {
             ..mapped(name, inode)
         };
         let mut text = String::new();
-        let found = find(&file).map(|mut found| found.read_to_string(&mut text));
+        let found = find(&file, &[]).map(|mut found| found.read_to_string(&mut text));
+        // The process that mapped it has ended; another one of the container has not.
+        let ended = File {
+            mapped_at: (u32::MAX, 0x1000, 0x2000),
+            ..file
+        };
+        let by_another = find(&ended, &[process.id()]);
         drop(process.stdin.take());
         process.wait().expect("wait for unshare");
         assert!(found.is_ok(), "{found:?}");
+        assert!(by_another.is_ok(), "{by_another:?}");
         assert_eq!(text, "inside\n");
     }
 }

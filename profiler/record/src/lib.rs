@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod cgroup;
 mod error;
 mod event;
 mod files;
+mod followed;
 mod limits;
+mod listing;
 mod maps;
 mod names;
 mod options;
@@ -16,10 +19,12 @@ mod ring;
 mod roots;
 mod stacks;
 mod tables;
+mod target;
 mod walk;
 
 pub use error::Error;
 pub use names::Names;
 pub use options::{CallGraph, RecordOptions};
-pub use recorder::{Recorder, Target};
+pub use recorder::Recorder;
 pub use recording::Recording;
+pub use target::{Mechanism, Target};

@@ -68,6 +68,11 @@ impl Maps {
         &self.files
     }
 
+    /// Whether mappings of a process are known.
+    pub(crate) fn has(&self, pid: u32) -> bool {
+        self.processes.contains_key(&pid)
+    }
+
     /// Reads the current mappings of a process.
     pub(crate) fn read(&mut self, pid: u32) {
         let text = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();

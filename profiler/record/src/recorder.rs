@@ -1,8 +1,11 @@
 //! A recording: opens events, drains the rings, aggregates stacks.
 
+use crate::cgroup::CgroupFolder;
 use crate::error::Error;
 use crate::event::{Event, Follow, Parts};
 use crate::files::Files;
+use crate::followed::Followed;
+use crate::listing::{cpus, threads};
 use crate::maps::Maps;
 use crate::names::{self, Names};
 use crate::options::{CallGraph, RecordOptions};
@@ -12,6 +15,7 @@ use crate::refusal;
 use crate::ring::{self, Ring};
 use crate::roots::Roots;
 use crate::stacks::{Stack, Stacks};
+use crate::target::{Mechanism, Target};
 use crate::walk::{self, End, Walker};
 use davy_base::{Clock, Timestamp};
 use davy_profile::Profile;
@@ -19,19 +23,19 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-/// The processes to record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A running process, with the threads and processes that it starts from now on.
-    Pid(u32),
-    /// The next child process of the calling thread, with its own children.
-    NextChild,
-}
-
 /// How often the rings are drained.
 const DRAIN_EVERY: Duration = Duration::from_millis(50);
 /// How often the threads of a process are listed at the start, to find those that started meanwhile.
 const LISTINGS_MAX: usize = 8;
+/// Events, at most: further processes that join a cgroup from elsewhere are not sampled.
+const EVENTS_MAX: usize = 4_096;
+
+/// A cgroup that is recorded.
+struct Group {
+    folder: CgroupFolder,
+    mechanism: Mechanism,
+    followed: Followed,
+}
 
 /// A recording in progress. Dropping it discards the samples.
 pub struct Recorder {
@@ -47,6 +51,8 @@ pub struct Recorder {
     pending: Vec<Record>,
     /// Time of the newest record.
     newest: u64,
+    /// The cgroup, if the target is one.
+    group: Option<Group>,
     maps: Maps,
     files: Files,
     walker: Walker,
@@ -79,6 +85,7 @@ impl Recorder {
             events: Vec::new(),
             pending: Vec::new(),
             newest: 0,
+            group: None,
             maps: Maps::default(),
             files: Files::default(),
             walker: Walker::new(),
@@ -96,6 +103,7 @@ impl Recorder {
                 recorder.open_threads(pid)?;
                 recorder.maps.read(pid);
             }
+            Target::Cgroup(path) => recorder.open_cgroup(CgroupFolder::open(&path)?)?,
         }
         Ok(recorder)
     }
@@ -115,6 +123,79 @@ impl Recorder {
             }
         }
         result
+    }
+
+    /// Opens the events of a cgroup, or of the processes in it.
+    fn open_cgroup(&mut self, folder: CgroupFolder) -> Result<(), Error> {
+        let mechanism = if self.open_first(&[Follow::Cgroup(folder.fd())]).is_ok() {
+            Mechanism::Kernel
+        } else {
+            // The hierarchy has no `perf_event`, or all processes may not be sampled. Whether one may be is found out
+            // with an own thread: there may be none in the cgroup yet.
+            self.open_first(&[Follow::Thread(std::process::id() as i32)])?;
+            self.rings.clear();
+            self.events.clear();
+            Mechanism::Processes
+        };
+        if mechanism == Mechanism::Kernel {
+            for pid in folder.processes() {
+                self.maps.read(pid);
+            }
+        }
+        self.group = Some(Group {
+            folder,
+            mechanism,
+            followed: Followed::default(),
+        });
+        let refusals = self.look();
+        match refusals {
+            Some(error) if self.rings.is_empty() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lists the processes of the cgroup, and samples those that are not sampled yet. Returns why one could not be.
+    fn look(&mut self) -> Option<Error> {
+        let group = self.group.as_ref()?;
+        let listed = group.folder.processes();
+        self.files.set_others(&listed);
+        if group.mechanism == Mechanism::Kernel {
+            return None;
+        }
+        // Notes those that inherit their events, after the listing, so that no process gets two.
+        self.drain_rings();
+        let mut refusal = None;
+        for pid in self.group.as_mut()?.followed.listed(&listed) {
+            let opened = if self.events.len() < EVENTS_MAX {
+                self.open_threads(pid)
+            } else {
+                Err(Error::Failed {
+                    action: format!("sample process {pid} with more than {EVENTS_MAX} events"),
+                    source: std::io::ErrorKind::QuotaExceeded.into(),
+                })
+            };
+            if opened.is_ok() {
+                self.maps.read(pid);
+            }
+            let followed = &mut self.group.as_mut()?.followed;
+            match opened {
+                Ok(()) => followed.sampled(pid),
+                // It has ended.
+                Err(Error::NoProcess { .. }) => {}
+                Err(error) => refusal = followed.failed(pid, error).or(refusal),
+            }
+        }
+        refusal
+    }
+
+    /// How the processes of the cgroup are found; `None` if the target is not a cgroup.
+    pub fn mechanism(&self) -> Option<Mechanism> {
+        self.group.as_ref().map(|group| group.mechanism)
+    }
+
+    /// The folder of the cgroup; `None` if the target is not a cgroup.
+    pub fn cgroup_folder(&self) -> Option<&Path> {
+        self.group.as_ref().map(|group| group.folder.path())
     }
 
     /// Opens events for all threads of a process, including those that start meanwhile. Threads whose
@@ -207,6 +288,8 @@ impl Recorder {
         let settled = self.newest;
         self.drain_rings();
         self.settle(settled);
+        // Why a process is not sampled is reported at the end.
+        let _refusal = self.look();
     }
 
     fn drain_rings(&mut self) {
@@ -215,12 +298,16 @@ impl Recorder {
             pending,
             newest,
             parts,
+            group,
             ..
         } = self;
         for (_, ring) in rings {
             ring.drain(|kind, flags, bytes| {
                 if let Some(record) = Record::parse(kind, flags, bytes, *parts) {
                     *newest = record.time().max(*newest);
+                    if let (Record::Forked { pid, .. }, Some(group)) = (&record, group.as_mut()) {
+                        group.followed.inherits(*pid);
+                    }
                     pending.push(record);
                 }
             });
@@ -261,6 +348,10 @@ impl Recorder {
 
     fn add_sample(&mut self, sample: Sample) {
         let pid = sample.pid;
+        if self.group.is_some() && !self.maps.has(pid) {
+            // It has joined the cgroup after its code was mapped.
+            self.maps.read(pid);
+        }
         let (frames, end) = self.frames(sample.user.as_ref(), sample.chain, pid);
         let is_cut = !matches!(end, None | Some(End::Root));
         self.cut += u64::from(is_cut);
@@ -316,6 +407,7 @@ impl Recorder {
         self.rings.clear();
         self.events.clear();
         let (profile, nameless) = self.profile(&Names::new());
+        let followed = self.group.as_ref().map(|group| &group.followed);
         Recording {
             profile,
             samples: self.taken,
@@ -330,6 +422,11 @@ impl Recorder {
                 (_, false) => CallGraph::Dwarf,
             },
             nameless,
+            mechanism: self.mechanism(),
+            refused: followed.map_or(0, Followed::refused),
+            refusal: followed
+                .and_then(Followed::refusal)
+                .map(ToString::to_string),
         }
     }
 
@@ -376,23 +473,4 @@ fn parts_to_try(options: RecordOptions) -> Vec<Parts> {
         })
     };
     stacks.into_iter().flat_map(variants).collect()
-}
-
-/// The current threads of a process.
-fn threads(pid: u32) -> Result<Vec<i32>, Error> {
-    let folder = format!("/proc/{pid}/task");
-    let listed = std::fs::read_dir(Path::new(&folder)).map_err(|_| Error::NoProcess { pid })?;
-    let names = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    Ok(names.collect())
-}
-
-/// The online CPUs, from a list such as `0-3,6`.
-fn cpus() -> Vec<i32> {
-    let text = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let ranges = text.trim().split(',').filter_map(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        Some(first.parse().ok()?..=last.parse().ok()?)
-    });
-    let cpus: Vec<i32> = ranges.flatten().collect();
-    if cpus.is_empty() { vec![0] } else { cpus }
 }

@@ -1,6 +1,7 @@
 //! The result of a recording.
 
 use crate::options::CallGraph;
+use crate::target::Mechanism;
 
 /// The result of a recording.
 #[derive(Debug)]
@@ -20,6 +21,12 @@ pub struct Recording {
     pub short: u64,
     /// Whether the profile includes time in the kernel, as `[kernel]`.
     pub has_kernel: bool,
+    /// How the processes of a cgroup were found; `None` if the target was not a cgroup.
+    pub mechanism: Option<Mechanism>,
+    /// Processes of a cgroup that could not be sampled.
+    pub refused: u64,
+    /// Why the last one of them could not be sampled.
+    pub refusal: Option<String>,
     /// How callers were found: [`CallGraph::Fp`] if the kernel cannot copy stacks.
     pub call_graph: CallGraph,
     /// Files that could not be symbolized, and why.

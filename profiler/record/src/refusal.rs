@@ -13,12 +13,13 @@ pub(crate) fn explain(follow: Follow, hz: u32, source: io::Error) -> Error {
     let target = match follow {
         Follow::Thread(thread) => format!("thread {thread}"),
         Follow::NextChild => "a command".to_owned(),
+        Follow::Cgroup(_) => "a cgroup".to_owned(),
     };
     match source.raw_os_error() {
         Some(libc::EACCES | libc::EPERM | libc::ENOSYS) => {
             let owner = match follow {
                 Follow::Thread(thread) => owner_of(thread),
-                Follow::NextChild => None,
+                Follow::NextChild | Follow::Cgroup(_) => None,
             };
             Error::Forbidden {
                 target,

@@ -24,7 +24,7 @@ const PART_BYTES: usize = 512 << 10;
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExecuteOptions {
     /// File that describes the task: YAML with `run: {path, args, dir}`, and optionally `platform`, `tags`,
-    /// `inputs`, `outputs`, `params` and `timeout_seconds`
+    /// `inputs`, `outputs`, `params`, `image`, `limits`, `timeout_seconds` and `profile: true` to sample the task
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
     /// Folder to upload as an input of the task [default: the current folder, if the task has one input]

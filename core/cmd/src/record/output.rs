@@ -54,7 +54,7 @@ fn check_file(path: &Path) -> std::io::Result<()> {
 /// Writes or prints the profile, and pushes it.
 pub(super) fn deliver(
     recording: &Recording,
-    service: &str,
+    pushed_name: &str,
     format: Option<Format>,
     options: &RecordCommandOptions,
 ) -> Result<(), Failure> {
@@ -64,21 +64,21 @@ pub(super) fn deliver(
         // Column 0 is the number of samples, column 1 the CPU time.
         tree.add_profile(&recording.profile, 1, Grain::Function);
         let output = &options.output;
-        output.write(&output.render(format, &tree, (service, "nanoseconds"), packed)?)?;
+        output.write(&output.render(format, &tree, (pushed_name, "nanoseconds"), packed)?)?;
     }
     if options.push {
-        push(&packed(), service, options)?;
+        push(&packed(), pushed_name, options)?;
     }
     Ok(())
 }
 
 /// Pushes the profile to the archive. If that fails, writes it to a file.
-fn push(packed: &[u8], service: &str, options: &RecordCommandOptions) -> Result<(), Failure> {
-    let query = [("name", service.to_owned()), ("format", "pprof".to_owned())];
+fn push(packed: &[u8], name: &str, options: &RecordCommandOptions) -> Result<(), Failure> {
+    let query = [("name", name.to_owned()), ("format", "pprof".to_owned())];
     let client = Client::new(&options.server)?;
     let pushed = client.post("/ingest", &query, "application/octet-stream", packed);
     let Err(failure) = pushed else {
-        return print(&format!("pushed as {service}\n"));
+        return print(&format!("pushed as {name}\n"));
     };
     let file = PathBuf::from(format!("davy-{}.pb.gz", std::process::id()));
     let failure = failure.report();
@@ -87,7 +87,8 @@ fn push(packed: &[u8], service: &str, options: &RecordCommandOptions) -> Result<
         file.display()
     )))?;
     Err(Failure::failed(format!(
-        "{failure}; the profile is in {0}; push it with `davy push {0} --service {service}`",
-        file.display()
+        "{failure}; the profile is in {0}; push it with `davy push {0} {1}`",
+        file.display(),
+        options.push_arguments()
     )))
 }

@@ -4,7 +4,7 @@ use crate::stderr;
 
 use super::command::CommandEnd;
 use davy_profile::units::count;
-use davy_record::Recording;
+use davy_record::{Mechanism, Recording};
 
 /// Prints how the command ended, the number of samples and what is missing from the profile.
 pub(super) fn print(recording: &Recording, ended: CommandEnd) {
@@ -28,6 +28,16 @@ fn notes(recording: &Recording) -> Vec<String> {
         notes.push(
             "no samples: the program used less CPU time than one sampling interval".to_owned(),
         );
+    }
+    if recording.mechanism == Some(Mechanism::Processes) {
+        notes.push(
+            "the processes of the cgroup were listed 20 times per second: the kernel samples only cgroups of version 2 and of the controller perf_event, and only for root or with CAP_PERFMON"
+                .to_owned(),
+        );
+    }
+    if let Some(refusal) = &recording.refusal {
+        let processes = count(recording.refused as usize, "process", "processes");
+        notes.push(format!("{processes} not sampled; the last one: {refusal}"));
     }
     if recording.throttled > 0 {
         notes.push(format!(
@@ -80,12 +90,17 @@ mod tests {
             short: 2,
             has_kernel: false,
             call_graph: CallGraph::Auto,
+            mechanism: Some(Mechanism::Processes),
+            refused: 1,
+            refusal: Some("process 7 not found".to_owned()),
             nameless: vec![("/bin/x".to_owned(), "it was replaced by another".to_owned()); 7],
         };
         let text = notes(&recording).join("\n");
         for part in [
             "throttled sampling 2 times",
             "3 stacks are truncated; pass a larger --stack-bytes",
+            "the processes of the cgroup were listed",
+            "1 process not sampled; the last one: process 7 not found",
             "time in the kernel is not recorded",
             "no symbols for /bin/x: it was replaced by another",
             "no symbols for 2 more files",
@@ -97,6 +112,9 @@ mod tests {
             cut: 0,
             has_kernel: true,
             nameless: Vec::new(),
+            mechanism: Some(Mechanism::Kernel),
+            refused: 0,
+            refusal: None,
             ..recording
         };
         assert_eq!(notes(&whole), Vec::<String>::new());

@@ -6,12 +6,15 @@ use davy_base::{Clock, Random};
 use davy_control::{Identity, WorkerMeter, WorkerReport};
 use davy_profiler::Profiler;
 use davy_worker::{DiskUsage, UsageSender, Worker};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ulid::Ulid;
 
 /// The members of a worker.
 const MEMBERS: [&str; 3] = ["worker.protocol", "worker.sweeper", "worker.tasks"];
+/// The length of a window of a task.
+const TASK_WINDOW: &str = "15s";
 /// From one usage to the next; processes that are silent for ten seconds count as ended.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How long the profiler may take to deliver its last windows, and the names of a build that the archiver does not have.
@@ -95,6 +98,15 @@ impl Telemetry {
             tracing::warn!(%error, "the last windows of the profiler are delivered at the next start");
         }
     }
+}
+
+/// The command that samples the container of a task and pushes its windows to an archive.
+pub(super) fn sampler(archive: &str) -> Vec<OsString> {
+    ["/proc/self/exe", "record", "--push", "--every", TASK_WINDOW]
+        .into_iter()
+        .chain(["--server", archive])
+        .map(OsString::from)
+        .collect()
 }
 
 fn send(sender: UsageSender, meter: &WorkerMeter) {

@@ -16,6 +16,7 @@ mod profiles;
 mod rootfs;
 mod running;
 mod self_profile;
+mod task_profiles;
 mod tenants;
 mod terminals;
 mod toggles;

@@ -4,7 +4,7 @@
 use crate::rootfs;
 use crate::running::{Running, Sandbox};
 use crate::workers::{
-    PROCESS, RUNC, Worker, command, run, start_with, text, until_running, worker_command,
+    PROCESS, RUNC, SOON, Worker, command, run, start_with, text, until_running, worker_command,
     write_task,
 };
 use serde_json::Value;
@@ -16,18 +16,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-
-/// Collectors that do not wait.
-const SOON: &[&str] = &[
-    "--member-gc-builds-interval",
-    "200ms",
-    "--member-gc-containers-interval",
-    "200ms",
-    "--member-gc-volumes-interval",
-    "200ms",
-    "--member-gc-workers-interval",
-    "200ms",
-];
 
 /// Whether the worker has no container and no volume on its disk.
 fn is_clean(sandbox: &Sandbox, worker: &str) -> Option<()> {

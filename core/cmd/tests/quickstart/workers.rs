@@ -5,6 +5,18 @@ use crate::running::{Running, Sandbox, davy};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
+/// Collectors that do not wait.
+pub(crate) const SOON: &[&str] = &[
+    "--member-gc-builds-interval",
+    "200ms",
+    "--member-gc-containers-interval",
+    "200ms",
+    "--member-gc-volumes-interval",
+    "200ms",
+    "--member-gc-workers-interval",
+    "200ms",
+];
+
 /// A worker that is killed when the test ends.
 pub(crate) struct Worker(pub(crate) Child);
 
@@ -231,12 +243,7 @@ impl Counting {
     fn new(driver: &[&str], prepare: impl FnOnce(&Sandbox)) -> Self {
         let sandbox = Sandbox::new();
         prepare(&sandbox);
-        let running = sandbox.start_quiet(&[
-            "--member-gc-containers-interval",
-            "200ms",
-            "--member-gc-volumes-interval",
-            "200ms",
-        ]);
+        let running = sandbox.start_quiet(SOON);
         let worker = start_with("w", driver, &running, &sandbox);
         write_task(
             &sandbox,
@@ -401,16 +408,7 @@ fn idle_worker_ends_within_a_second_and_comes_back() {
 #[test]
 fn workers_land_and_retire_after_their_builds() {
     let sandbox = Sandbox::new();
-    let running = sandbox.start_quiet(&[
-        "--member-gc-builds-interval",
-        "200ms",
-        "--member-gc-containers-interval",
-        "200ms",
-        "--member-gc-volumes-interval",
-        "200ms",
-        "--member-gc-workers-interval",
-        "200ms",
-    ]);
+    let running = sandbox.start_quiet(SOON);
     let mut worker = start("w", &running, &sandbox);
     let task = "run: {path: sh, args: [-c, 'while [ ! -e ../../../stop ]; do sleep 0.02; done; exit 4']}\n";
     let rows = || text(&running.get("/api/v1/workers").body);

@@ -2,6 +2,7 @@
 
 mod arclamp;
 mod bad_input;
+mod builds;
 mod cgroups;
 mod database;
 mod drill;

@@ -49,6 +49,7 @@ fn random_report(random: &mut Random, generation: i64) -> Report {
     Report {
         generation,
         handles,
+        part: None,
     }
 }
 
@@ -87,6 +88,7 @@ fn each_difference_has_its_consequence() {
         handles: handles
             .map(|name| (name.to_owned(), HandleKind::Container))
             .into(),
+        part: None,
     };
     let container = |name: &str| (name.to_owned(), HandleKind::Container);
     assert_eq!(
@@ -202,6 +204,7 @@ fn report_is_bounded_and_its_handles_are_names() {
         let report = Report {
             generation: 1,
             handles,
+            part: None,
         };
         report.check()
     };
@@ -211,6 +214,67 @@ fn report_is_bounded_and_its_handles_are_names() {
     let many = (0..=HANDLES_MAX as u64).map(|n| (handle_name(n), HandleKind::Volume));
     let count = HANDLES_MAX + 1;
     assert_eq!(check(many.collect()), Err(InvalidReport::TooMany { count }));
+}
+
+#[test]
+fn worker_with_too_many_handles_reports_them_in_parts_that_cover_everything_once() {
+    let all: BTreeMap<String, HandleKind> = (0..2 * HANDLES_MAX as u64 + 5)
+        .map(|number| (handle_name(number), kind(number)))
+        .collect();
+    let mut after = String::new();
+    let mut seen = BTreeMap::new();
+    for expected in [HANDLES_MAX, HANDLES_MAX, 5] {
+        let report = Report::of(1, all.clone(), &after);
+        assert_eq!(report.check(), Ok(()));
+        assert_eq!(report.handles.len(), expected);
+        assert_eq!(report.totals().iter().sum::<u64>(), all.len() as u64);
+        // What nobody has belongs to exactly one part.
+        let part = report.part.as_ref().expect("a part");
+        assert_eq!(part.covers("zz"), expected == 5);
+        after = report.next().to_owned();
+        seen.extend(report.handles);
+    }
+    assert_eq!((after.as_str(), &seen), ("", &all));
+    let few = Report::of(1, [("a".to_owned(), HandleKind::Volume)].into(), "x");
+    assert_eq!((few.handles.len(), few.part), (1, None));
+}
+
+#[test]
+fn part_of_a_report_says_nothing_about_handles_outside_of_it() {
+    let mut rows = Rows::new();
+    for (name, state) in [
+        ("a-created", HandleState::Created),
+        ("a-destroying", HandleState::Destroying),
+        ("m-created", HandleState::Created),
+        ("m-destroying", HandleState::Destroying),
+    ] {
+        rows.insert(name.to_owned(), row(WORKER, HandleKind::Volume, state));
+    }
+    let part = Part {
+        after: "b".to_owned(),
+        ..Part::default()
+    };
+    let report = Report {
+        generation: 1,
+        handles: BTreeMap::new(),
+        part: Some(part),
+    };
+    let volume = |name: &str| (name.to_owned(), HandleKind::Volume);
+    assert_eq!(
+        accepted(WORKER, 0, &rows, &report),
+        Changes {
+            removed: vec!["m-destroying".to_owned()],
+            missing: vec!["m-created".to_owned()],
+            doomed: vec![volume("a-destroying")],
+            ..Changes::default()
+        }
+    );
+    let outside = Report {
+        handles: [volume("a-created")].into(),
+        ..report
+    };
+    let handle = "a-created".to_owned();
+    assert_eq!(outside.check(), Err(InvalidReport::Outside { handle }));
 }
 
 #[test]

@@ -106,6 +106,7 @@ conformance! {
         foreign_handles_are_named_and_untouched
         concurrent_reports_of_one_worker_follow_each_other
         stalled_worker_returns_with_everything_that_it_has
+        worker_with_more_handles_than_a_report_has_nothing_missing_and_is_swept
     }
     marks {
         marks_of_containers_and_volumes_agree_with_the_model
@@ -113,6 +114,7 @@ conformance! {
         marks_of_builds_agree_with_the_model
         batches_are_bounded
         concurrent_markers_and_reports_do_not_fail
+        marking_makes_no_claim_of_a_build_wait_for_a_lock
         marking_advances_past_builds_that_it_has_marked
     }
     builds {

@@ -414,3 +414,75 @@ pub(crate) async fn concurrent_markers_and_reports_do_not_fail(database: Databas
     stores[0].sync_worker("w", &last, None).await.unwrap();
     assert_eq!(stored(&stores[0]).await, BTreeMap::new());
 }
+
+pub(crate) async fn marking_makes_no_claim_of_a_build_wait_for_a_lock(database: Database) {
+    const GARBAGE: u32 = 15_000;
+    const CLAIMS_MAX: u32 = 100;
+    // SQLite has one writer at a time.
+    if !database.is_postgres() {
+        return;
+    }
+    let name = database.url.rsplit('/').next().expect("a name").to_owned();
+    // The server itself ends a statement that waits for longer.
+    let limit = format!("ALTER DATABASE {name} SET lock_timeout = '50ms'");
+    database.execute(&limit).await;
+    let (store, marker) = (database.store().await, database.store().await);
+    let fence = register(&store, "w").await;
+    register(&store, "old").await;
+    let task = r#"{"run": {"path": "true"}}"#;
+    store
+        .create_build("alice", task, "linux", true)
+        .await
+        .unwrap();
+    for sql in [
+        format!(
+            "INSERT INTO builds (state, since, created_at, created_by, task, platform, is_ready, worker)
+             SELECT 'succeeded', 5, 5, 'alice', '{task}', 'linux', TRUE, 'old' FROM generate_series(1, {GARBAGE})"
+        ),
+        "INSERT INTO handles (handle, worker, kind, state, since, build)
+         SELECT 'c' || id, 'old', 'container', 'created', 5, id FROM builds WHERE worker = 'old'"
+            .to_owned(),
+        "INSERT INTO handles (handle, worker, kind, state, since)
+         SELECT 'v' || id, 'old', 'volume', 'created', 5 FROM builds WHERE worker = 'old'"
+            .to_owned(),
+        "ANALYZE".to_owned(),
+    ] {
+        database.execute(&sql).await;
+    }
+    let marking = tokio::spawn(async move {
+        let mut doomed = 0;
+        loop {
+            let containers = marker.mark_containers(5_000).await.unwrap();
+            let volumes = marker.mark_volumes(5_000).await.unwrap();
+            marker.mark_workers(5_000).await.unwrap();
+            marker.mark_builds(5_000).await.unwrap();
+            if containers.is_empty() && volumes.is_empty() {
+                return doomed;
+            }
+            doomed += containers.doomed + volumes.doomed;
+        }
+    });
+    let mut claims = 0;
+    while !marking.is_finished() && claims < CLAIMS_MAX {
+        if claims > 0 {
+            store
+                .create_build("alice", task, "linux", true)
+                .await
+                .unwrap();
+        }
+        let (container, volume) = (format!("own-c{claims}"), format!("own-v{claims}"));
+        let handles = ClaimHandles {
+            container: &container,
+            volume: &volume,
+        };
+        let claimed = store.claim_build("w", fence, handles).await.unwrap();
+        let id = claimed.expect("a free place").id;
+        // Its containers are garbage of the worker that claims.
+        let over = format!("UPDATE builds SET state = 'succeeded' WHERE id = {id}");
+        database.execute(&over).await;
+        claims += 1;
+    }
+    assert!(claims > 0);
+    let doomed = marking.await.expect("no panic");
+    assert!(doomed >= 2 * u64::from(GARBAGE), "{doomed}");
+}

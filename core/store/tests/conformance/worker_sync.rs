@@ -4,9 +4,10 @@ use crate::backend::Database;
 use crate::workers::{register, report};
 use davy_base::Random;
 use davy_model::handle::MISSING_MAX;
-use davy_model::sync::{Decision, Row, Rows, generation, reconcile};
+use davy_model::sync::{Decision, HANDLES_MAX, Part, Row, Rows, generation, reconcile};
 use davy_model::{Handle, HandleKind, HandleState, Report};
 use davy_store::{Store, SyncOutcome};
+use std::collections::BTreeMap;
 
 /// Inserts a handle.
 pub(crate) async fn insert(database: &Database, handle: &str, worker: &str, rest: &str) {
@@ -71,7 +72,7 @@ pub(crate) async fn sync_agrees_with_the_model_in_random_histories(database: Dat
         insert(&database, &format!("h{number}"), worker, &rest).await;
     }
     let mut model = rows(&store).await;
-    for _ in 0..60 {
+    for _ in 0..90 {
         let which = random.below(2) as usize;
         let worker = ["a", "b"][which];
         let is_stale = random.below(5) == 0;
@@ -79,10 +80,22 @@ pub(crate) async fn sync_agrees_with_the_model_in_random_histories(database: Dat
             .filter(|_| random.below(2) == 0)
             .map(|number| (format!("h{number}"), HandleKind::ALL[number % 2]))
             .collect();
-        let report = Report {
+        let mut report = Report {
             generation: generations[which] + i64::from(!is_stale),
             handles,
+            part: None,
         };
+        if random.below(3) == 0 {
+            // Names of one and of two digits are between each other, as those of a part are.
+            let [after, until] = [(); 2].map(|()| format!("h{}", random.below(35)));
+            let part = Part {
+                after,
+                until: Some(until).filter(|_| random.below(2) == 0),
+                ..Part::default()
+            };
+            report.handles.retain(|handle, _| part.covers(handle));
+            report.part = Some(part);
+        }
         let outcome = store.sync_worker(worker, &report, None).await.unwrap();
         match reconcile(worker, generations[which], &model, &report) {
             Decision::Stale { current } => {
@@ -313,4 +326,38 @@ pub(crate) async fn stalled_worker_returns_with_everything_that_it_has(database:
     store.mark_containers(10).await.unwrap();
     let left: Vec<String> = rows(&store).await.into_keys().collect();
     assert_eq!(left, ["live"]);
+}
+
+pub(crate) async fn worker_with_more_handles_than_a_report_has_nothing_missing_and_is_swept(
+    database: Database,
+) {
+    const MORE: usize = HANDLES_MAX + 1_000;
+    let store = database.store().await;
+    let registration = register(&store, "w").await;
+    database
+        .execute(&format!(
+            "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {MORE} - 1)
+             INSERT INTO handles (handle, worker, kind, state, since)
+             SELECT 'v' || (1000000 + n), 'w', 'volume', CASE WHEN n % 5000 = 0 THEN 'destroying' ELSE 'created' END, 5 FROM numbers"
+        ))
+        .await;
+    let mut handles: BTreeMap<String, HandleKind> = (0..MORE)
+        .map(|number| (format!("v{}", 1_000_000 + number), HandleKind::Volume))
+        .collect();
+    let mut after = String::new();
+    // Two parts: in the first round the worker learns what to destroy, in the second one the rows of that are removed.
+    for sequence in 1..=4 {
+        let report = Report::of(generation(registration, sequence), handles.clone(), &after);
+        assert!(report.part.is_some());
+        after = report.next().to_owned();
+        let (doomed, _) = accepted(&store, "w", &report).await;
+        for handle in &doomed {
+            handles.remove(handle);
+        }
+        let worker = store.workers("", 10).await.unwrap().remove(0);
+        assert_eq!((worker.missing, worker.unknown_handles), (0, 0));
+        assert!(worker.reported_volumes >= HANDLES_MAX as i64);
+    }
+    let worker = store.workers("", 10).await.unwrap().remove(0);
+    assert_eq!((worker.doomed, worker.volumes), (0, handles.len() as i64));
 }

@@ -57,6 +57,7 @@ pub(crate) fn report(generation: i64, handles: &[&str]) -> Report {
         handles: handles
             .map(|name| ((*name).to_owned(), HandleKind::Container))
             .collect(),
+        part: None,
     }
 }
 

@@ -17,6 +17,8 @@ fn containers(folder: &Path) -> Containers {
         shim: std::iter::once(program.into_os_string())
             .chain(arguments.map(OsString::from))
             .collect(),
+        sampler: Vec::new(),
+        worker: "w".to_owned(),
         clock: Clock::system(),
     }
 }
@@ -32,6 +34,7 @@ fn assignment(container: &str, script: &str) -> Assignment {
             params: BTreeMap::new(),
             image: None,
             limits: TaskLimits::default(),
+            profile: false,
             run: Run {
                 path: "sh".to_owned(),
                 args: vec!["-c".to_owned(), script.to_owned()],

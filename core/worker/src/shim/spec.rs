@@ -4,6 +4,7 @@ use davy_cgroup::{Cgroup, Figures};
 use davy_model::wire::End;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The file with the [`Spec`].
@@ -16,6 +17,8 @@ pub(crate) const OUTPUT: &str = "output";
 pub(crate) const EXIT: &str = "exit.json";
 /// Messages of the shim itself, for people.
 pub(crate) const LOG: &str = "shim.log";
+/// Messages of the process that samples the container.
+pub(crate) const SAMPLER_LOG: &str = "sampler.log";
 
 /// The size of the output of a task, in bytes, at most.
 pub(crate) const OUTPUT_BYTES_MAX: u64 = davy_model::build::LOG_BYTES_MAX as u64;
@@ -31,6 +34,9 @@ pub(crate) struct Spec {
     pub(crate) cgroup: Option<Cgroup>,
     /// The limits of the cgroup, for messages.
     pub(crate) limits: davy_cgroup::Limits,
+    /// The command that samples the cgroup; empty if the task is not profiled.
+    #[serde(default)]
+    pub(crate) sampler: Vec<OsString>,
 }
 
 /// How the task is started.

@@ -1,6 +1,8 @@
 use super::*;
 use davy_base::Timestamp;
+use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
 /// A driver whose destroys wait until they are released.
@@ -10,6 +12,8 @@ struct Gate {
     changed: Condvar,
     volumes: BTreeMap<String, String>,
     parents: BTreeMap<String, String>,
+    /// How often the driver was asked what something uses.
+    reads: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -59,10 +63,12 @@ impl Driver for Gate {
     }
 
     fn volume_of(&self, container: &str) -> Option<String> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.volumes.get(container).cloned()
     }
 
     fn parent_of(&self, volume: &str) -> Option<String> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.parents.get(volume).cloned()
     }
 }
@@ -123,6 +129,21 @@ fn volume_waits_for_its_container_and_its_children() {
     }
     let order = gate.state.lock().unwrap().started.clone();
     assert_eq!(order, ["container", "child", "parent"]);
+}
+
+#[test]
+fn what_a_handle_uses_is_read_once_however_many_are_doomed() {
+    let gate = Arc::new(Gate::default());
+    let doomed = containers(90);
+    gate.release(&doomed.keys().map(String::as_str).collect::<Vec<_>>());
+    let mut sweeper = Sweeper::new(gate.clone(), Clock::system());
+    sweeper.doom(doomed.clone());
+    sweeper.doom(doomed);
+    while sweeper.status().destroying > 0 || !sweeper.queue.is_empty() {
+        sweeper.wait(LONG);
+    }
+    assert_eq!(gate.started(90).len(), 90);
+    assert_eq!(gate.reads.load(Ordering::Relaxed), 90);
 }
 
 #[test]

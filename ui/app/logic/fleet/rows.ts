@@ -1,6 +1,8 @@
 // What the rows of workers and builds say, as text.
 
 import type { BuildRow, Cgroup, WorkerRow } from '../../api/fleet';
+import { SERVICE } from '../selector';
+import { DEFAULTS, toUrl } from '../urlstate';
 import { counted, formatCount, formatDuration, formatSeconds, formatValue } from '../format';
 
 export interface WorkerStatus {
@@ -80,6 +82,22 @@ export function notesOf(row: WorkerRow, now: number, containersMax: number): Not
 export function commandOf(row: BuildRow): string {
   const task = parsed<{ run?: { path?: string; args?: string[] } }>(row.task, {});
   return [task.run?.path ?? '', ...(task.run?.args ?? [])].join(' ').trim();
+}
+
+/** Profiles of a build that is over may begin this long after it: the clocks of a worker and of the database differ. */
+const CLOCKS_MS = 60_000;
+
+/** The flame graph of a build whose task was sampled; null if it did not ask for that, or has not started. */
+export function profileUrl(row: BuildRow): string | null {
+  if (!parsed<{ profile?: boolean }>(row.task, {}).profile || row.started_at === null) return null;
+  const until = isOver(row) ? String(row.since + CLOCKS_MS) : 'now';
+  return `./explore${toUrl({
+    ...DEFAULTS,
+    type: 'process_cpu:cpu:nanoseconds:cpu:nanoseconds',
+    matchers: [{ name: SERVICE, op: '=', value: 'build' }, { name: 'build', op: '=', value: String(row.id) }],
+    by: [],
+    range: { from: String(row.started_at - CLOCKS_MS), until },
+  })}`;
 }
 
 /** How long a build ran, has run, or has waited. */

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { BuildRow } from '../../api/fleet';
-import { commandOf, durationOf, endingOf, isOver, usageLines, usageOf, usageText } from '../../logic/fleet/rows';
+import { commandOf, durationOf, endingOf, isOver, profileUrl, usageLines, usageOf, usageText } from '../../logic/fleet/rows';
 import { counted } from '../../logic/format';
 import { builds, ended, log, logState, now, show, usage, view } from '../../state/workers';
 import { Word } from './Word';
@@ -35,6 +35,7 @@ export function Builds() {
 function Row({ row, isOpen }: { row: BuildRow; isOpen: boolean }) {
   const command = commandOf(row);
   const used = usageOf(row, usage.value.get(row.id));
+  const profile = profileUrl(row);
   return (
     <tr class={isOver(row) ? 'over' : ''}>
       <td data-label="Build" class="name"><b>{row.id}</b></td>
@@ -45,7 +46,7 @@ function Row({ row, isOpen }: { row: BuildRow; isOpen: boolean }) {
       <td data-label="Duration" class="number">{durationOf(row, now())}</td>
       <td data-label="Usage" class="number usage" title={used === null ? '' : usageLines(used).join('\n')}>{used === null ? '–' : usageText(used)}</td>
       <td data-label="Note" class="ending" title={endingOf(row)}>{endingOf(row)}</td>
-      <td data-label="Log"><button type="button" class="ghost" aria-expanded={isOpen} onClick={() => show({ build: isOpen ? 0 : row.id })}>{isOpen ? 'Close' : 'Log'}</button></td>
+      <td data-label="Log"><button type="button" class="ghost" aria-expanded={isOpen} onClick={() => show({ build: isOpen ? 0 : row.id })}>{isOpen ? 'Close' : 'Log'}</button>{profile !== null && <span class="links"><a href={profile}>Flame graph</a></span>}</td>
     </tr>
   );
 }
