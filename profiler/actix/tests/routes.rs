@@ -5,7 +5,6 @@ use actix_web::dev::ServiceResponse;
 use actix_web::{App, HttpResponse, test, web};
 use davy_actix::{TaggedBody, tag_by_route};
 use futures_util::stream;
-use std::time::Duration;
 
 fn current() -> String {
     let tag = davy_tag::current();
@@ -17,7 +16,7 @@ async fn handled() -> String {
 }
 
 async fn resumed() -> String {
-    actix_web::rt::time::sleep(Duration::from_millis(1)).await;
+    actix_web::rt::task::yield_now().await;
     current()
 }
 
