@@ -88,6 +88,9 @@ impl Cgroup {
         {
             return fs::write(&path, "1").map_err(at(&path));
         }
+        // A process with a pending SIGKILL cannot fork, so one that was signalled needs no other look. It may take a while
+        // to end on a loaded machine.
+        let mut signalled = BTreeSet::new();
         let mut alive = 0;
         for _ in 0..KILLS_MAX {
             let mut found = BTreeSet::new();
@@ -97,11 +100,12 @@ impl Cgroup {
                     Ok(())
                 })?;
             }
-            let killed = found.iter().filter(|pid| kill(**pid)).count();
-            if killed == 0 {
+            found.retain(|pid| !signalled.contains(pid));
+            alive = found.iter().filter(|pid| kill(**pid)).count();
+            if alive == 0 {
                 return Ok(());
             }
-            alive = killed;
+            signalled.extend(found);
         }
         Err(Error::Alive {
             path: self.folders.first().cloned().unwrap_or_default(),
