@@ -15,6 +15,8 @@ const UPPER: &str = "upper";
 const WORK: &str = "work";
 /// The file that names the volume that this one is a copy of.
 const PARENT: &str = "parent";
+/// The folder with a file for each volume that is a copy of this one, by its handle.
+const COPIES: &str = "copies";
 /// Overlays on overlays, at most; a deeper copy is made by copying.
 const LAYERS_MAX: usize = 16;
 
@@ -24,6 +26,7 @@ const LAYERS_MAX: usize = 16;
 /// volumes/HANDLE/data              contents
 /// volumes/HANDLE/parent            the handle that it is a copy of
 /// volumes/HANDLE/upper, work       its changes, if it is an overlay mounted on data
+/// volumes/HANDLE/copies/HANDLE     a copy of it; one without a volume is left from a crash
 /// ```
 ///
 /// While a volume has copies its contents must not change; a parent is destroyed after its copies.
@@ -69,6 +72,9 @@ impl Volumes {
         check(parent)?;
         let data = self.create(volume)?;
         let folder = self.folder.join(volume);
+        let copies = self.folder.join(parent).join(COPIES);
+        fs::create_dir_all(&copies)?;
+        fs::write(copies.join(volume), "")?;
         fs::write(folder.join(PARENT), parent)?;
         let layers = self.layers(parent);
         if self.has_overlays && layers.len() < LAYERS_MAX && shared(&layers, &folder, &data).is_ok()
@@ -105,18 +111,33 @@ impl Volumes {
         names(&self.folder)
     }
 
+    /// The copies of a volume. Reading the parent of every volume instead takes a second with 100,000 of them.
+    fn copies(&self, volume: &str) -> io::Result<Vec<String>> {
+        let mut copies = match names(&self.folder.join(volume).join(COPIES)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read?,
+        };
+        copies.retain(|copy| self.folder.join(copy).exists());
+        Ok(copies)
+    }
+
     /// Destroys a volume. One that copies exist of is kept, with an error.
     pub(crate) fn destroy(&self, volume: &str) -> io::Result<()> {
         check(volume)?;
-        for other in self.handles()? {
-            if self.parent(&other).is_some_and(|parent| parent == volume) {
-                return Err(io::Error::other(format!(
-                    "volume {other} is a copy of it and has to be destroyed first"
-                )));
-            }
+        if let Some(copy) = self.copies(volume)?.first() {
+            return Err(io::Error::other(format!(
+                "volume {copy} is a copy of it and has to be destroyed first"
+            )));
         }
+        let parent = self.parent(volume);
         unmount(&self.data(volume))?;
-        remove(&self.folder.join(volume))
+        remove(&self.folder.join(volume))?;
+        match parent
+            .map(|parent| fs::remove_file(self.folder.join(parent).join(COPIES).join(volume)))
+        {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -179,6 +200,10 @@ mod tests {
         assert_eq!(volumes.parent("child").as_deref(), Some("parent"));
         let error = volumes.destroy("parent").expect_err("it has a copy");
         assert!(error.to_string().contains("child"), "{error}");
+        // What a crash leaves of a copy does not keep its parent.
+        let copies = folder.path().join("volumes/parent/copies");
+        assert!(copies.join("child").exists());
+        fs::write(copies.join("lost"), "").expect("writable");
         for volume in ["grandchild", "child", "parent"] {
             volumes.destroy(volume).expect("no copies left");
         }
