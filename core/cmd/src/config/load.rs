@@ -327,10 +327,10 @@ fn flatten(
             (_, Some(known)) => values.push((known, single(&key, value, path)?)),
             (toml::Value::Table(_), None) => {
                 let what = format!("key in {}:", path.display());
-                let sections = SETTINGS.iter().filter_map(|s| s.key.rsplit_once('.'));
-                let sections = sections
-                    .map(|(section, _)| section)
-                    .chain(["tenants", "viewer"]);
+                let settings = SETTINGS.iter().map(|s| s.key);
+                let keys = settings.chain(TABLE_LISTS.iter().map(|list| list.section));
+                let sections = keys.filter_map(|key| key.rsplit_once('.'));
+                let sections = sections.map(|(section, _)| section).chain(["tenants"]);
                 return Err(unknown(&what, &key, sections));
             }
             (_, None) => {

@@ -56,7 +56,7 @@ pub(super) fn run(
     let pushing = pushing
         .spawn(move || result.send(pusher.run(&receiver)))
         .map_err(Failure::because("cannot start a thread"))?;
-    // Whoever starts this command waits for the line.
+    // The parent process reads this line to learn that sampling has started.
     print(&format!("{}\n", started(&recorder, &name, every)))?;
     let names = Names::new();
     let mut dropped = 0;
