@@ -2,12 +2,12 @@
 // show the same frame when one is pointed at or zoomed.
 
 import type { Tree } from '../layout';
-import type { Compared } from '../../worker/protocol';
+import type { Sides } from './diff';
 
 export type SideName = 'now' | 'base';
 
 /** The common tree with the widths of one side. Frames that the side does not have are 0 wide. */
-export function sideTree({ tree, sides }: Pick<Compared, 'tree' | 'sides'>, side: SideName): Tree {
+export function sideTree({ tree, sides }: { tree: Tree; sides: Sides }, side: SideName): Tree {
   const sum = sides[side];
   const self = side === 'now' ? sides.nowSelf : sides.baseSelf;
   const { n, depth, parent } = tree;
