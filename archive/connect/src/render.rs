@@ -212,7 +212,7 @@ async fn timeline(
     let step = Step {
         ms,
         is_mean,
-        stacks: Stacks::default(),
+        stacks: Stacks::All,
     };
     let ask = Ask { by, ..ask.clone() };
     let (totals, report) = series(&scope.query, &ask, step).await?;

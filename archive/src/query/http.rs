@@ -206,10 +206,7 @@ impl Call {
         let step = Step {
             ms: step_ms,
             is_mean: false,
-            stacks: Stacks {
-                focus: regex(&self.parameters, "focus")?,
-                ..Stacks::default()
-            },
+            stacks: regex(&self.parameters, "focus")?.map_or(Stacks::All, Stacks::Through),
         };
         let (totals, report) = series::series(&self.query, &ask, step).await?;
         self.note(&report);

@@ -190,29 +190,24 @@ impl GroupTotals {
 }
 
 /// The stacks whose values are added up.
-#[derive(Clone, Debug, Default)]
-pub struct Stacks {
-    /// Their first frames, from the root.
-    pub path: Vec<String>,
-    /// Matches one of their frames at least.
-    pub focus: Option<Regex>,
+#[derive(Clone, Debug)]
+pub enum Stacks {
+    /// All of them.
+    All,
+    /// Those that begin with these frames, from the root.
+    Below(Vec<String>),
+    /// Those of which a frame matches.
+    Through(Regex),
 }
 
 impl Stacks {
-    fn are_all(&self) -> bool {
-        self.path.is_empty() && self.focus.is_none()
-    }
-
     /// Whether the stack of each node is one of them.
     fn of(&self, dictionary: &Dictionary) -> Result<Vec<bool>> {
-        let mut counted = Merge::on_path(dictionary, &self.path)?;
-        if let Some(focus) = &self.focus {
-            let through = Merge::through(dictionary, focus)?;
-            for (counted, through) in counted.iter_mut().zip(through) {
-                *counted &= through;
-            }
+        match self {
+            Self::All => Ok(vec![true; dictionary.parents.len()]),
+            Self::Below(path) => Merge::on_path(dictionary, path),
+            Self::Through(focus) => Merge::through(dictionary, focus),
         }
-        Ok(counted)
     }
 }
 
@@ -242,7 +237,7 @@ pub struct Totals {
 
 /// The totals of a range, and the report of the scan.
 pub async fn series(query: &Query, ask: &Ask, step: Step) -> Result<(Totals, Report)> {
-    if step.stacks.are_all() {
+    if matches!(step.stacks, Stacks::All) {
         series_of::<false>(query, ask, step).await
     } else {
         series_of::<true>(query, ask, step).await

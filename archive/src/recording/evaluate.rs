@@ -50,7 +50,7 @@ async fn totals(
     let step = Step {
         ms: ask.until.millis() - ask.from.millis(),
         is_mean: false,
-        stacks: Stacks::default(),
+        stacks: Stacks::All,
     };
     let (totals, report) = series(query, ask, step).await?;
     check_flow(rule, totals.aggregation, totals.series.is_empty())?;

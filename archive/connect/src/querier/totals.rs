@@ -57,7 +57,11 @@ pub(super) async fn select_series(
     let step = Step {
         ms,
         is_mean: aggregation == AVERAGE,
-        stacks: Stacks { path, focus: None },
+        stacks: if path.is_empty() {
+            Stacks::All
+        } else {
+            Stacks::Below(path)
+        },
     };
     let work = async {
         let (totals, report) = series(&scope.query, &ask, step).await?;
