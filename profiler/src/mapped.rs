@@ -55,6 +55,28 @@ impl Mapped {
             unsafe { libc::madvise(self.start, self.len, libc::MADV_RANDOM) };
         }
     }
+
+    /// Gives back the memory of the pages that were read; the next read of a page takes it from the file again.
+    pub(crate) fn release_pages(&self) {
+        if self.len > 0 {
+            // SAFETY: the range is that of the mapping, which is shared and only read: its content is that of the file
+            // before and after, also for another thread that is reading it.
+            unsafe { libc::madvise(self.start, self.len, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
+#[cfg(test)]
+impl Mapped {
+    /// Memory of the pages that this process holds, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let start = format!("{:x}-", self.start as usize);
+        let maps = std::fs::read_to_string("/proc/self/smaps").expect("readable");
+        let mut lines = maps.lines().skip_while(|line| !line.starts_with(&start));
+        let resident = lines.find_map(|line| line.strip_prefix("Rss:"));
+        let kib = resident.and_then(|resident| resident.split_whitespace().next());
+        kib.expect("a figure").parse().expect("a number")
+    }
 }
 
 impl std::ops::Deref for Mapped {
@@ -94,5 +116,19 @@ mod tests {
         let mapped = unsafe { Mapped::new(&file) }.expect("a map");
         mapped.expect_random_reads();
         assert_eq!(&*mapped, b"flame");
+    }
+
+    #[test]
+    fn pages_that_were_read_are_given_back_and_can_be_read_again() {
+        let mut file = tempfile::tempfile().expect("a file");
+        let content: Vec<u8> = (0..1_u32 << 18).flat_map(u32::to_le_bytes).collect();
+        file.write_all(&content).expect("written");
+        // SAFETY: the file is not written any more.
+        let mapped = unsafe { Mapped::new(&file) }.expect("a map");
+        assert!(*mapped == *content);
+        assert_eq!(mapped.resident_kib(), 1024);
+        mapped.release_pages();
+        assert_eq!(mapped.resident_kib(), 0);
+        assert!(*mapped == *content);
     }
 }

@@ -255,6 +255,15 @@ pub(crate) struct Names {
     indices: Vec<Option<(u64, Arc<Index>)>>,
 }
 
+/// An index is read once per window and may be larger than all other memory of the process.
+impl Drop for Names {
+    fn drop(&mut self) {
+        for (_, index) in self.indices.iter().flatten() {
+            index.source().release_pages();
+        }
+    }
+}
+
 impl Names {
     /// Without placeholders for functions that have no name, so that the archive can name them from a file that it gets
     /// later.

@@ -6,7 +6,7 @@ use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{ErrorKind, Read, Write as _};
+use std::io::{BufRead, ErrorKind, Read, Write as _};
 
 /// Decompressed bytes up to which the compression ratio is not limited.
 const BOMB_FLOOR: usize = 1 << 20;
@@ -17,7 +17,7 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
 }
 
 /// Reads the bytes compressed, at the fastest level, without a copy of the result in memory.
-pub fn compressing_reader(bytes: &[u8]) -> impl Read {
+pub fn compressing_reader(bytes: impl BufRead) -> impl Read {
     flate2::bufread::GzEncoder::new(bytes, Compression::fast())
 }
 

@@ -6,7 +6,7 @@ use super::resolver::CachingResolver;
 use super::settings::Settings;
 use davy_profile::gzip;
 use std::cell::RefCell;
-use std::io::Read as _;
+use std::io::{BufRead, Read as _};
 use std::time::Duration;
 use ureq::unversioned::transport::DefaultConnector;
 
@@ -176,7 +176,7 @@ impl Client {
         &self,
         archiver: &Archiver,
         build_id: &str,
-        index: &[u8],
+        index: impl BufRead,
     ) -> Result<(), String> {
         let mut request = self
             .agent

@@ -8,6 +8,7 @@
 
 use super::archiver::{Archiver, Outcome};
 use super::settings::Settings;
+use std::io::BufRead;
 use std::time::Duration;
 
 pub(super) struct Client;
@@ -38,7 +39,7 @@ impl Client {
         &self,
         _archiver: &Archiver,
         _build_id: &str,
-        _index: &[u8],
+        _index: impl BufRead,
     ) -> Result<(), String> {
         Ok(())
     }

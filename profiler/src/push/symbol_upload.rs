@@ -73,13 +73,15 @@ impl Outbox {
             };
             let is_done = match client.has_symbols(&archiver, build_id, index.named()) {
                 Some(true) => true,
-                Some(false) => match client.put_symbols(&archiver, build_id, index.as_bytes()) {
-                    Ok(()) => true,
-                    Err(reason) => {
-                        tracing::debug!(%reason, build_id, "cannot upload symbols");
-                        false
+                Some(false) => {
+                    match client.put_symbols(&archiver, build_id, index.source().reader()) {
+                        Ok(()) => true,
+                        Err(reason) => {
+                            tracing::debug!(%reason, build_id, "cannot upload symbols");
+                            false
+                        }
                     }
-                },
+                }
                 None => false,
             };
             let mut state = self.lock();

@@ -7,7 +7,7 @@ use crate::mapped::Mapped;
 use crate::modules::Module;
 use davy_profile::symbol_index::SymbolIndex;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,9 @@ pub(super) const EXTENSION: &str = ".symbols";
 const BUILDING: &str = ".building";
 /// Maximum size of all indices in bytes; past it, those that have not been used for the longest time are deleted.
 const BYTES_MAX: u64 = 512 << 20;
+
+/// Bytes of an index that a reader of all of it holds.
+const PASS_BYTES: usize = 256 << 10;
 
 /// The bytes of an index.
 #[derive(Debug)]
@@ -32,6 +35,37 @@ impl AsRef<[u8]> for Bytes {
             Self::Mapped(map) => map,
             Self::Memory(bytes) => bytes,
         }
+    }
+}
+
+impl Bytes {
+    /// Reads all bytes, and holds no more than a few of a file in memory meanwhile.
+    pub(crate) fn reader(&self) -> impl BufRead + '_ {
+        let source = PassingReader { bytes: self, at: 0 };
+        io::BufReader::with_capacity(PASS_BYTES, source)
+    }
+
+    /// Gives back the memory of what was read of a file.
+    pub(crate) fn release_pages(&self) {
+        if let Self::Mapped(map) = self {
+            map.release_pages();
+        }
+    }
+}
+
+/// Reads the bytes once, and gives back the memory of those that were read.
+struct PassingReader<'a> {
+    bytes: &'a Bytes,
+    at: usize,
+}
+
+impl Read for PassingReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut left = &self.bytes.as_ref()[self.at..];
+        let read = left.read(buffer)?;
+        self.at += read;
+        self.bytes.release_pages();
+        Ok(read)
     }
 }
 
@@ -293,6 +327,39 @@ mod tests {
             .map(|entry| entry.expect("an entry").file_name())
             .collect();
         assert_eq!(names, ["c0ffee.symbols"]);
+    }
+
+    #[test]
+    fn index_is_read_to_its_end_in_little_memory() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(scratch.path().to_owned());
+        let index = folder.open_or_build(&module(), |file| {
+            let mut builder = Builder::new(BUILD, "server");
+            for number in 0..1 << 16 {
+                builder.string(&format!(
+                    "a function of some length, the one with the number {number}"
+                ));
+            }
+            builder.write(file)
+        });
+        let index = index.expect("an index");
+        let Bytes::Mapped(mapped) = index.source() else {
+            panic!("the index is in memory");
+        };
+        let (mut copy, mut most) = (Vec::new(), 0);
+        let mut reader = index.source().reader();
+        loop {
+            let read = reader.fill_buf().expect("readable");
+            let bytes = read.len();
+            if bytes == 0 {
+                break;
+            }
+            copy.extend_from_slice(read);
+            reader.consume(bytes);
+            most = most.max(mapped.resident_kib());
+        }
+        assert!(copy == **mapped && copy.len() > 4 * PASS_BYTES);
+        assert!(most < 256, "{most} KiB");
     }
 
     #[test]

@@ -142,6 +142,11 @@ impl<B: AsRef<[u8]>> SymbolIndex<B> {
         self.bytes.as_ref()
     }
 
+    /// What the bytes are read from.
+    pub fn source(&self) -> &B {
+        &self.bytes
+    }
+
     /// Number of functions that have a name of debug information or of a symbol table.
     pub fn named(&self) -> u32 {
         self.named
