@@ -1,4 +1,6 @@
-//! Requests to every kind of object store: folders, memory, S3 (versitygw) and OpenStack Swift by both of its APIs.
+//! Requests to every kind of object store: folders, memory, S3 (versitygw), OpenStack Swift by both of its APIs and with
+//! tokens of Keystone, and an emulator of Azure's blob storage. No emulator of Google Cloud Storage takes the uploads of
+//! `object_store`.
 
 #[path = "stores/conformance.rs"]
 mod conformance;

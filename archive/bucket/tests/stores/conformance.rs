@@ -15,6 +15,8 @@ macro_rules! on_every_store {
         mod s3 { $( #[tokio::test] async fn $test() { super::run(super::Kind::S3, super::$test).await } )* }
         mod swift { $( #[tokio::test] async fn $test() { super::run(super::Kind::Swift, super::$test).await } )* }
         mod swift_s3 { $( #[tokio::test] async fn $test() { super::run(super::Kind::SwiftS3, super::$test).await } )* }
+        mod keystone { $( #[tokio::test] async fn $test() { super::run(super::Kind::Keystone, super::$test).await } )* }
+        mod azure { $( #[tokio::test] async fn $test() { super::run(super::Kind::Azure, super::$test).await } )* }
     };
 }
 

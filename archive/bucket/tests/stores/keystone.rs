@@ -1,166 +1,164 @@
-//! Keystone: its API as documented, answered by a small server, with tokens that a real Swift accepts.
+//! Logins at a real Keystone, whose tokens a real Swift accepts.
 
 use crate::world::{Kind, World, options, settings};
 use bytes::Bytes;
-use davy_bucket::{BucketSettings, FaultKind, Secret};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use davy_base::Clock;
+use davy_bucket::{BucketSettings, FaultKind, Secret, open};
+use reqwest::Method;
+use serde_json::{Value, json};
 
+/// Keystone by its API, as one of its users.
 struct Keystone {
-    /// `http://127.0.0.1:PORT/v3`.
-    url: String,
-    issued: Arc<AtomicUsize>,
-    bodies: Arc<Mutex<Vec<String>>>,
-}
-
-async fn read_request(client: &mut TcpStream) -> (String, String) {
-    let mut text = String::new();
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        let read = client.read(&mut buffer).await.expect("a request");
-        assert!(read > 0, "incomplete request: {text}");
-        text += std::str::from_utf8(&buffer[..read]).expect("text");
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| {
-                    line.to_ascii_lowercase()
-                        .strip_prefix("content-length:")?
-                        .trim()
-                        .parse()
-                        .ok()
-                })
-                .unwrap_or(0_usize);
-            if body.len() >= length {
-                return (head.to_owned(), body.to_owned());
-            }
-        }
-    }
-}
-
-/// A token and the storage URL, from TempAuth.
-async fn temp_auth(address: &str) -> (String, String) {
-    let host = address
-        .trim_start_matches("http://")
-        .split('/')
-        .next()
-        .expect("a host");
-    let mut stream = TcpStream::connect(host).await.expect("Swift responds");
-    let user = std::env::var("DEV_SWIFT_USER").expect("set");
-    let password = std::env::var("DEV_SWIFT_PASSWORD").expect("set");
-    let request = format!(
-        "GET /auth/v1.0 HTTP/1.1\r\nhost: {host}\r\nx-auth-user: {user}\r\nx-auth-key: {password}\r\n\
-         connection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("an answer");
-    let header = |name: &str| {
-        let mut lines = answer.lines().filter_map(|line| line.split_once(": "));
-        let line = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
-        line.expect("the header").1.trim().to_owned()
-    };
-    (header("x-auth-token"), header("x-storage-url"))
+    address: String,
+    token: String,
+    user: String,
+    project: String,
+    /// The address of the account.
+    swift: String,
 }
 
 impl Keystone {
-    /// Issues a token that Swift does not know first, as if it had expired, and valid ones afterwards.
-    async fn start(swift: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/v3", listener.local_addr().expect("bound"));
-        let issued = Arc::new(AtomicUsize::new(0));
-        let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (count, seen) = (Arc::clone(&issued), Arc::clone(&bodies));
-        tokio::spawn(async move {
-            loop {
-                let (mut client, _) = listener.accept().await.expect("a connection");
-                let (head, body) = read_request(&mut client).await;
-                let answer = if !head.starts_with("POST /v3/auth/tokens ")
-                    || body.contains("wrong-secret")
-                {
-                    "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-                        .to_owned()
-                } else {
-                    let (token, storage) = temp_auth(&swift).await;
-                    let number = count.fetch_add(1, Ordering::Relaxed);
-                    let token = if number == 0 {
-                        "expired".to_owned()
-                    } else {
-                        token
-                    };
-                    let body = format!(
-                        r#"{{"token": {{"issued_at": "2026-11-29T12:00:00.000000Z", "expires_at": "2026-11-29T13:00:00.000000Z", "catalog": [{{"type": "object-store", "endpoints": [{{"interface": "public", "region": "r1", "url": "{storage}"}}]}}]}}}}"#
-                    );
-                    format!(
-                        "HTTP/1.1 201 Created\r\nx-subject-token: {token}\r\ncontent-length: {}\r\n\
-                         connection: close\r\n\r\n{body}",
-                        body.len()
-                    )
-                };
-                seen.lock().expect("no panic").push(body);
-                client.write_all(answer.as_bytes()).await.expect("sent");
-                client.shutdown().await.expect("closed");
-            }
-        });
-        Self {
-            url,
-            issued,
-            bodies,
-        }
+    /// Logs in with the password of the tests.
+    async fn login(settings: &BucketSettings, user: &str, project: &str, domain: &str) -> Self {
+        let domain = json!({"name": domain});
+        let password =
+            json!({"user": {"name": user, "password": settings.password.0, "domain": domain}});
+        let mut keystone = Self {
+            address: settings.auth_url.clone(),
+            token: String::new(),
+            user: String::new(),
+            project: String::new(),
+            swift: String::new(),
+        };
+        let body = json!({"auth": {
+            "identity": {"methods": ["password"], "password": password},
+            "scope": {"project": {"name": project, "domain": domain}},
+        }});
+        let (token, answer) = keystone.call(Method::POST, "auth/tokens", &body).await;
+        let id = |what: &str| {
+            answer["token"][what]["id"]
+                .as_str()
+                .expect("an id")
+                .to_owned()
+        };
+        (keystone.user, keystone.project) = (id("user"), id("project"));
+        keystone.token = token.expect("a token");
+        let catalog = answer["token"]["catalog"].as_array().expect("a list");
+        let swift = catalog
+            .iter()
+            .find(|service| service["type"] == "object-store");
+        let url = &swift.expect("Swift")["endpoints"][0]["url"];
+        url.as_str()
+            .expect("an address")
+            .clone_into(&mut keystone.swift);
+        keystone
+    }
+
+    /// How Swift answers to the token.
+    async fn swift_status(&self) -> u16 {
+        let request = reqwest::Client::new().head(&self.swift);
+        let response = request.header("x-auth-token", &self.token).send().await;
+        response.expect("Swift responds").status().as_u16()
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Value) -> (Option<String>, Value) {
+        // A second call changes nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let request = reqwest::Client::new().request(method, format!("{}/{path}", self.address));
+        let request = request
+            .header("content-type", "application/json")
+            .header("x-auth-token", &self.token);
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let response = request.body(body).send().await;
+        let response = response.expect("Keystone responds");
+        let status = response.status();
+        let token = response.headers().get("x-subject-token");
+        let token = token.map(|token| token.to_str().expect("text").to_owned());
+        let body = response.text().await.expect("a body");
+        assert!(status.is_success(), "{path}: {status} {body}");
+        (token, serde_json::from_str(&body).unwrap_or_default())
     }
 }
 
+async fn is_usable(world: &World) {
+    let key = world.key("a");
+    let bytes = Bytes::from_static(b"x");
+    world.client.put(&key, bytes).await.expect("put");
+    assert_eq!(world.client.get(&key).await.expect("get"), "x");
+}
+
 #[tokio::test]
-async fn token_of_keystone_is_used_and_renewed() {
-    let Some(swift) = settings(Kind::Swift) else {
+async fn token_that_was_revoked_is_renewed() {
+    let Some(mut settings) = settings(Kind::Keystone) else {
         return;
     };
-    let keystone = Keystone::start(swift.auth_url).await;
-    let settings = BucketSettings {
-        auth_url: keystone.url.clone(),
-        user: "davy".to_owned(),
-        password: Secret("hush".to_owned()),
-        project: "profiles".to_owned(),
-        domain: "home".to_owned(),
-        ..BucketSettings::new("swift://davy")
-    };
+    let admin = Keystone::login(&settings, "admin", "admin", "Default").await;
+    let home = Keystone::login(&settings, "davy", "profiles", "home").await;
+    let (_, roles) = admin
+        .call(Method::GET, "roles?name=admin", &json!(null))
+        .await;
+    let role = roles["roles"][0]["id"].as_str().expect("an id").to_owned();
+    let (_, davy) = admin
+        .call(Method::GET, &format!("users/{}", home.user), &json!(null))
+        .await;
+    let password = &settings.password.0;
+    let name = format!("renewed-{}", std::process::id());
+    let user = json!({"user": {"name": name, "domain_id": davy["user"]["domain_id"], "password": password}});
+    let (_, user) = admin.call(Method::POST, "users", &user).await;
+    let user = user["user"]["id"].as_str().expect("an id").to_owned();
+    let grant = format!("projects/{}/users/{user}/roles/{role}", home.project);
+    admin.call(Method::PUT, &grant, &json!(null)).await;
+
+    let renewal = json!({"user": {"password": password}});
+    settings.user = name;
     let world = World::with(&settings, options());
-    let key = world.key("a");
-    world
-        .client
-        .put(&key, Bytes::from_static(b"x"))
-        .await
-        .expect("put");
-    assert_eq!(world.client.get(&key).await.expect("get"), "x");
-    assert_eq!(keystone.issued.load(Ordering::Relaxed), 2);
-    let body = keystone.bodies.lock().expect("no panic")[0].clone();
-    let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-    let expected = serde_json::json!({"auth": {
-        "identity": {"methods": ["password"], "password": {"user": {
-            "name": "davy", "password": "hush", "domain": {"name": "home"}}}},
-        "scope": {"project": {"name": "profiles", "domain": {"name": "home"}}},
-    }});
-    assert_eq!(body, expected);
+    is_usable(&world).await;
+    let other = Keystone::login(&settings, &settings.user, "profiles", "home").await;
+    // A new password ends all tokens of the user, even if it is the old one. Swift caches what it knows of a token.
+    let path = format!("users/{user}");
+    admin.call(Method::PATCH, &path, &renewal).await;
+    while other.swift_status().await != 401 {
+        tokio::task::yield_now().await;
+    }
+    is_usable(&world).await;
+}
+
+#[tokio::test]
+async fn application_credential_is_accepted_without_a_user() {
+    let Some(mut settings) = settings(Kind::Keystone) else {
+        return;
+    };
+    let davy = Keystone::login(&settings, "davy", "profiles", "home").await;
+    let wanted =
+        json!({"application_credential": {"name": format!("archive-{}", std::process::id())}});
+    let path = format!("users/{}/application_credentials", davy.user);
+    let (_, credential) = davy.call(Method::POST, &path, &wanted).await;
+    let credential = &credential["application_credential"];
+    settings.user = String::new();
+    settings.password = Secret(String::new());
+    let clock = Clock::system();
+    let environment = |name: &str| match name {
+        "OS_APPLICATION_CREDENTIAL_ID" => credential["id"].as_str().map(str::to_owned),
+        "OS_APPLICATION_CREDENTIAL_SECRET" => credential["secret"].as_str().map(str::to_owned),
+        _ => None,
+    };
+    let bucket = open(&settings, &environment, &clock).expect("valid settings");
+    is_usable(&World::of(bucket, options(), clock)).await;
 }
 
 #[tokio::test]
 async fn refusal_of_keystone_names_the_user_and_no_secret() {
-    let keystone = Keystone::start(String::new()).await;
-    let settings = BucketSettings {
-        auth_url: keystone.url.clone(),
-        user: "davy".to_owned(),
-        password: Secret("wrong-secret".to_owned()),
-        project: "profiles".to_owned(),
-        ..BucketSettings::new("swift://davy")
+    let Some(mut settings) = settings(Kind::Keystone) else {
+        return;
     };
+    settings.password = Secret("wrong-secret".to_owned());
     let world = World::with(&settings, options());
-    let fault = world
-        .client
-        .list(&world.folder())
-        .await
-        .expect_err("refused");
+    let listed = world.client.list(&world.folder()).await;
+    let fault = listed.expect_err("refused");
     assert_eq!(fault.kind, FaultKind::Credentials);
     let text = fault.to_string();
     assert!(
@@ -169,6 +167,21 @@ async fn refusal_of_keystone_names_the_user_and_no_secret() {
     );
     assert!(
         text.contains("bucket.password_file") && !text.contains("wrong-secret"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn project_without_the_region_that_is_asked_for_is_refused_with_the_regions_that_there_are() {
+    let Some(mut settings) = settings(Kind::Keystone) else {
+        return;
+    };
+    settings.region = "elsewhere".to_owned();
+    let world = World::with(&settings, options());
+    let listed = world.client.list(&world.folder()).await;
+    let text = listed.expect_err("refused").to_string();
+    assert!(
+        text.contains("elsewhere") && text.contains("here"),
         "{text}"
     );
 }

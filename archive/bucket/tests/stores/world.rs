@@ -1,4 +1,4 @@
-//! The object stores under test. `ops/dev/versitygw run` and `ops/dev/swift run` start the servers.
+//! The object stores under test. `ops/dev/versitygw run`, `ops/dev/swift run` and `ops/dev/azurite run` start the servers.
 
 use davy_base::{Clock, Random};
 use davy_bucket::{
@@ -20,6 +20,10 @@ pub(crate) enum Kind {
     Swift,
     /// OpenStack Swift by its S3 API.
     SwiftS3,
+    /// OpenStack Swift by its own API, with tokens of Keystone.
+    Keystone,
+    /// An emulator of Azure's blob storage.
+    Azure,
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -55,12 +59,27 @@ pub(crate) fn settings(kind: Kind) -> Option<BucketSettings> {
             secret_key: Secret(variable("DEV_SWIFT_PASSWORD").unwrap_or_default()),
             ..BucketSettings::new("s3://davy")
         }),
+        Kind::Keystone => variable("DEV_KEYSTONE").map(|auth_url| BucketSettings {
+            auth_url,
+            user: "davy".to_owned(),
+            password: Secret(variable("DEV_SWIFT_PASSWORD").unwrap_or_default()),
+            project: "profiles".to_owned(),
+            domain: "home".to_owned(),
+            page: Some(300),
+            ..BucketSettings::new("swift://davy")
+        }),
+        Kind::Azure => variable("DEV_AZURE").map(|endpoint| BucketSettings {
+            endpoint,
+            access_key: variable("DEV_AZURE_ACCOUNT").unwrap_or_default(),
+            secret_key: Secret(variable("DEV_AZURE_KEY").unwrap_or_default()),
+            ..BucketSettings::new("az://davy")
+        }),
     };
     if settings.is_none() {
-        let script = if kind == Kind::S3 {
-            "versitygw"
-        } else {
-            "swift"
+        let script = match kind {
+            Kind::S3 => "versitygw",
+            Kind::Azure => "azurite",
+            _ => "swift",
         };
         davy_test_support::skip(&format!(
             "the server of {kind:?} does not run; start the tests with `ops/dev/{script} run`"
