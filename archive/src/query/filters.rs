@@ -1,4 +1,4 @@
-//! Which stacks and frames of a tree are shown: `focus`, `ignore` and `hide`, which mean what they mean in
+//! Which stacks and frames of a tree are shown: `focus`, `ignore`, `hide` and `show`, which mean what they mean in
 //! `go tool pprof`, and `path`.
 //!
 //! A pattern matches a frame if it matches the name of its function, its file, or the file name of its module. Groups
@@ -18,6 +18,7 @@ pub(super) struct Filters {
     focus: Option<Regex>,
     ignore: Option<Regex>,
     hide: Option<Regex>,
+    show: Option<Regex>,
     /// Names of the frames, from the root, that lead to the subtree that is shown; empty for the whole tree.
     path: Vec<String>,
 }
@@ -50,6 +51,7 @@ impl Filters {
             focus: regex(parameters, "focus")?,
             ignore: regex(parameters, "ignore")?,
             hide: regex(parameters, "hide")?,
+            show: regex(parameters, "show")?,
             path: parameters.path().to_vec(),
         })
     }
@@ -60,6 +62,7 @@ impl Filters {
             focus: None,
             ignore: None,
             hide: None,
+            show: None,
             path,
         }
     }
@@ -70,12 +73,29 @@ impl Filters {
     }
 
     fn has_patterns(&self) -> bool {
-        self.focus.is_some() || self.ignore.is_some() || self.hide.is_some()
+        let patterns = [&self.focus, &self.ignore, &self.hide, &self.show];
+        patterns.into_iter().any(Option::is_some)
+    }
+
+    /// Whether each frame of a tree is left out of its stacks.
+    fn hidden(&self, tree: &FlameTree) -> Option<Vec<bool>> {
+        let hide = self.hide.as_ref().map(|hide| matching(tree, hide));
+        let Some(show) = &self.show else {
+            return hide;
+        };
+        let mut hidden = matching(tree, show);
+        for (frame, is_hidden) in tree.frames.iter().zip(&mut hidden) {
+            *is_hidden = !*is_hidden && frame.kind != FrameKind::Group;
+        }
+        for (is_hidden, hide) in hidden.iter_mut().zip(hide.into_iter().flatten()) {
+            *is_hidden |= hide;
+        }
+        Some(hidden)
     }
 
     /// The stacks of a tree that are shown, by node.
     pub(super) fn shown(&self, tree: &FlameTree) -> Vec<bool> {
-        let hidden = self.hide.as_ref().map(|hide| matching(tree, hide));
+        let hidden = self.hidden(tree);
         let is_hidden = |frame: u32| hidden.as_ref().is_some_and(|of| of[frame as usize]);
         let mut shown = self.on_path(tree, is_hidden);
         if self.has_patterns() {
@@ -116,7 +136,7 @@ impl Filters {
 
     /// A tree without the hidden frames, and the node in it of each node.
     pub(super) fn without_hidden(&self, tree: &FlameTree) -> Option<(FlameTree, Vec<NodeId>)> {
-        let hidden = matching(tree, self.hide.as_ref()?);
+        let hidden = self.hidden(tree)?;
         Some(tree.hide_mapped(|frame| hidden[frame as usize]))
     }
 

@@ -80,6 +80,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "focus",
             "ignore",
             "hide",
+            "show",
             PATH,
         ],
         "QueryChanges" => &["selector", "from", "until", "by", "against", "limit"],
@@ -95,6 +96,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "focus",
             "ignore",
             "hide",
+            "show",
             PATH,
         ],
         "QueryFlamegraph" => &[
@@ -114,6 +116,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "focus",
             "ignore",
             "hide",
+            "show",
             PATH,
         ],
         "QuerySvg" => &[
@@ -129,6 +132,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "focus",
             "ignore",
             "hide",
+            "show",
             PATH,
         ],
         "QueryDiff" => &[
@@ -147,6 +151,7 @@ pub fn parameters(operation: &str) -> &'static [&'static str] {
             "focus",
             "ignore",
             "hide",
+            "show",
             PATH,
         ],
         _ => &[],

@@ -1,4 +1,4 @@
-//! `focus`, `ignore` and `hide` mean what they mean in `go tool pprof`, `path` selects a subtree, and all views agree.
+//! `focus`, `ignore`, `hide` and `show` mean what they mean in `go tool pprof`, `path` selects a subtree, and all views agree.
 
 use crate::support::World;
 use davy_profile::flame::Grain;
@@ -148,7 +148,7 @@ fn nodes(node: &Value) -> Vec<&Value> {
 async fn filters_select_the_samples_that_go_tool_pprof_selects() {
     let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiler/profile/tests/agents");
     let scratch = tempfile::tempdir().expect("a folder");
-    let cases: [(&str, &[(&str, &str)]); 11] = [
+    let cases: [(&str, &[(&str, &str)]); 14] = [
         ("go-cpu.pb.gz", &[("focus", "sha256")]),
         ("go-cpu.pb.gz", &[("focus", r"^main\.order$")]),
         ("go-cpu.pb.gz", &[("focus", r"zsortordered\.go")]),
@@ -173,6 +173,16 @@ async fn filters_select_the_samples_that_go_tool_pprof_selects() {
             &[("focus", "main"), ("hide", "std::|core::")],
         ),
         ("java-cpu.pb.gz", &[("ignore", "java/util")]),
+        ("go-cpu.pb.gz", &[("show", r"^main\.")]),
+        (
+            "go-cpu.pb.gz",
+            &[
+                ("show", r"main|sha256"),
+                ("hide", "write"),
+                ("focus", "runtime"),
+            ],
+        ),
+        ("java-cpu.pb.gz", &[("show", "java/util")]),
     ];
     for (name, filters) in cases {
         let bytes = std::fs::read(agents.join(name)).expect("a file");

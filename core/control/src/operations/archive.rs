@@ -76,6 +76,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 FOCUS,
                 IGNORE,
                 HIDE,
+                SHOW,
                 PATH,
             ],
         ),
@@ -97,6 +98,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 FOCUS,
                 IGNORE,
                 HIDE,
+                SHOW,
                 PATH,
             ],
         ),
@@ -115,6 +117,7 @@ pub(super) fn description(id: &str) -> (&'static str, &'static [Parameter]) {
                 FOCUS,
                 IGNORE,
                 HIDE,
+                SHOW,
                 PATH,
             ],
         ),
@@ -149,6 +152,7 @@ const MERGED: &[Parameter] = &[
     FOCUS,
     IGNORE,
     HIDE,
+    SHOW,
     PATH,
 ];
 
@@ -166,6 +170,7 @@ const PRUNED: &[Parameter] = &[
     FOCUS,
     IGNORE,
     HIDE,
+    SHOW,
     PATH,
 ];
 
@@ -319,6 +324,12 @@ const HIDE: Parameter = Parameter::new(
     ParameterKind::Text,
     "^tokio::",
     "Removes frames whose function, file or module matches this regular expression, and samples without other frames, like -hide of go tool pprof",
+);
+const SHOW: Parameter = Parameter::new(
+    "show",
+    ParameterKind::Text,
+    "^shop::",
+    "Removes frames whose function, file and module all fail to match this regular expression, and samples without other frames, like -show of go tool pprof",
 );
 const PATH: Parameter = Parameter::new(
     "path",
