@@ -91,6 +91,11 @@ impl OutputOptions {
         self.max_nodes
     }
 
+    /// Maximum number of lines of a flame graph as text.
+    pub(crate) fn lines(&self) -> usize {
+        self.max_nodes.unwrap_or(TEXT_NODES)
+    }
+
     /// Whether `--all-frames` was passed.
     pub(crate) fn all_frames(&self) -> bool {
         self.all_frames
@@ -100,7 +105,7 @@ impl OutputOptions {
     pub(crate) fn text<'a>(&self, unit: &'a str) -> TextGraph<'a> {
         TextGraph {
             unit,
-            max_nodes: self.max_nodes.unwrap_or(TEXT_NODES),
+            max_nodes: self.lines(),
             all_frames: self.all_frames,
             total_note: "",
         }

@@ -1,12 +1,14 @@
 //! `davy query`: queries the archive.
 
+mod diff;
+
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{Format, OutputOptions, ROWS, text};
 use crate::server::Server;
 use crate::stderr;
 use davy_archive::types::TypeFilter;
-use davy_base::Clock;
+use davy_base::{Clock, Timestamp};
 use davy_control::nearest;
 use davy_profile::names::visible;
 use std::borrow::Cow;
@@ -47,9 +49,14 @@ pub(crate) struct QueryOptions {
     /// Remove frames whose function, file or module matches, and samples without other frames
     #[arg(long, value_name = "REGEX")]
     hide: Option<String>,
+    /// Keep only frames whose function, file or module matches, and drop samples without any
+    #[arg(long, value_name = "REGEX")]
+    show: Option<String>,
     /// Keep the subtree of a call path; repeat it for each frame from the root
     #[arg(long, value_name = "FRAME")]
     path: Vec<String>,
+    #[command(flatten)]
+    base: diff::BaseOptions,
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
@@ -64,9 +71,19 @@ fn time(text: &str) -> Result<String, String> {
     }
 }
 
+fn time_of(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    davy_archive::time::parse(text, now).map_err(|error| Failure::usage(error.to_string()))
+}
+
 /// Queries the archive and writes the result.
 pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
     let format = options.output.format()?;
+    if options.base.is_given() && !matches!(format, Format::Text | Format::Folded | Format::Json) {
+        return Err(Failure::usage(
+            "--diff-from: a comparison is written as text, folded or json; `davy diff` prints a table of functions, the page \
+             Compare shows a flame graph, and inferno-flamegraph draws one from the folded stacks",
+        ));
+    }
     let client = Client::new(&options.server)?;
     let mut query = vec![
         ("type", options.profile_type.clone()),
@@ -91,11 +108,15 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
         ("focus", &options.focus),
         ("ignore", &options.ignore),
         ("hide", &options.hide),
+        ("show", &options.show),
     ];
     for (name, pattern) in patterns {
         query.extend(pattern.iter().map(|pattern| (name, pattern.clone())));
     }
     query.extend(options.path.iter().map(|frame| ("path", frame.clone())));
+    if options.base.is_given() {
+        return diff::run(&client, options, format, query);
+    }
     let mut limit = |name, default: Option<usize>| {
         if let Some(number) = options.output.max_nodes().or(default) {
             query.push((name, number.to_string()));
