@@ -9,7 +9,7 @@ export DEV_FOLDER := $(CURDIR)/.dev
 # The release artefacts: davy (stripped), davy.symbols and davy.debug.
 DIST := target/dist
 
-.PHONY: help run build ui test lint msrv targets bench sanitize fuzz sim aarch64 outside clean
+.PHONY: help run build ui test lint msrv targets bench sanitize fuzz sim aarch64 cgroup2 outside clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -66,6 +66,10 @@ sim: ## Simulate HISTORIES histories of the archive on a faulty object store, fr
 aarch64: ## Run the profiler's tests, compiled for aarch64, in an emulator
 	@ops/dev/need aarch64
 	@ops/dev/aarch64
+
+cgroup2: ui ## Run the tests of cgroups and containers in a virtual machine that has all controllers in cgroup v2
+	@ops/dev/need node cc cgroup2 runc nextest
+	@ops/dev/cgroup2
 
 outside: build ## Check that a 20-line service with only the profiler's crates shows up by member in Davy
 	@ops/dev/outside $(DIST)/davy
