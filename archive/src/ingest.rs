@@ -5,6 +5,7 @@ mod batches;
 mod body;
 mod cardinality;
 mod connect;
+mod content;
 mod decode;
 mod flush;
 mod form;

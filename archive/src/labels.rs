@@ -15,6 +15,8 @@ pub const BUILD_ID: &str = "build_id";
 pub const SPANS: [&str; 2] = ["span_id", "profile_id"];
 /// The label with the id of the trace that a sample belongs to.
 pub const TRACES: [&str; 1] = ["trace_id"];
+/// The label with the time of a sample, in nanoseconds since the Unix epoch: a number. Datadog's profilers use it.
+pub const TIME: &str = "end_timestamp_ns";
 
 /// Maximum length of a label name, in bytes.
 pub const NAME_BYTES: usize = 1_024;

@@ -1,6 +1,6 @@
 //! A gRPC server whose methods are operations.
 //!
-//! `DAVY_ARCHIVER=http://127.0.0.1:4040 cargo run --features jemalloc,main --example tonic`
+//! `DAVY_ARCHIVER=http://127.0.0.1:4040 cargo run --features jemalloc,main --example tonic -- 127.0.0.1:3001`
 
 use davy_tag::Tag;
 use tonic::transport::Server;
@@ -24,7 +24,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let method = METHODS.into_iter().find(|method| *method == path);
         Tag::new("grpc", method.unwrap_or("(unknown)"))
     });
+    let address = std::env::args().nth(1);
+    let address = address.as_deref().unwrap_or("127.0.0.1:3001").parse()?;
+    // The last window is pushed when the server has stopped.
+    let interrupted = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
     let server = Server::builder().layer(by_method).add_service(health);
-    server.serve("127.0.0.1:3001".parse()?).await?;
+    server.serve_with_shutdown(address, interrupted).await?;
     Ok(())
 }

@@ -3,11 +3,14 @@
 //! Debug information has to be read as a whole, which takes up to seconds and tens of megabytes. So a short-lived child
 //! builds the index of a file, once per build.
 
+mod bytes;
 mod child;
 mod debug_file;
 mod dwarf;
 mod elf;
 mod function;
+mod go;
+mod go_module;
 mod index;
 mod lines;
 mod names;

@@ -231,7 +231,8 @@ impl Parts {
             let described = SampleTypes::default();
             (Format::Pprof(described), pprof::encode(&profile).into())
         } else {
-            (Format::Profile(Box::new(profile)), Bytes::new())
+            let profile = Box::new(profile);
+            (Format::Profile { profile, bytes: 0 }, Bytes::new())
         };
         Ok(Some(Part {
             number: self.number - 1,

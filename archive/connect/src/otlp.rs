@@ -8,6 +8,7 @@ mod convert;
 mod http;
 mod labels;
 mod messages;
-mod transcode;
+mod profile;
+mod samples;
 
 pub(crate) use http::routes;

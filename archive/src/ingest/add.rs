@@ -43,7 +43,7 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
     for (sample, stack) in samples.stacks.iter().enumerate() {
         let of_profile = samples.labels[sample].0 as usize;
         let set = labels.of_set[of_profile] as usize;
-        let link = labels.spans.get(of_profile).filter(|of| !of.is_none());
+        let link = labels.spans.get(of_profile).filter(|of| !of.0.is_none());
         for (of, value) in samples.values[sample * width..(sample + 1) * width]
             .iter()
             .enumerate()
@@ -62,13 +62,13 @@ pub(super) fn add(batch: &mut Batch, decoded: &Decoded) -> bool {
                 window,
                 value: *value,
             });
-            if let Some(link) = link {
+            if let Some((link, time_nanos)) = link {
                 batch.spans.push(SpanRow {
                     series: *known,
                     node,
                     window,
                     value: *value,
-                    time_nanos: 0,
+                    time_nanos: *time_nanos,
                     link: *link,
                 });
             }

@@ -44,7 +44,7 @@ fn fields(message: &Bytes, offset: usize, mut each: impl FnMut(Field) -> Result<
     {
         let bytes = match value {
             Value::Bytes(bytes) => message.slice_ref(bytes),
-            Value::Varint(_) | Value::Fixed => Bytes::new(),
+            Value::Varint(_) | Value::Fixed(_) => Bytes::new(),
         };
         let offset = reader.position() - bytes.len();
         each(Field {

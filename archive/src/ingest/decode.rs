@@ -1,5 +1,6 @@
 //! Unpacks, decodes and checks one pushed profile.
 
+use super::content;
 use super::label_sets::{SampleSets, sample_labels};
 use super::names;
 use super::push::{ForeignOptions, Format, Push, WindowIdentity};
@@ -163,17 +164,22 @@ pub(super) fn decode(
         bytes: options.profile.bytes.min(*left).min(most),
         ..options.profile
     };
-    let bytes = gzip::unpack(&push.body, &limits).map_err(|error| match error {
+    let too_large = |error| match error {
         davy_profile::Error::TooLarge { limit } if limit == most => too_large_profile(limit),
         error => error.into(),
-    })?;
-    *left -= bytes.len().min(*left);
-    let ready = match &mut push.format {
-        Format::Profile(profile) => Some(std::mem::take(&mut **profile)),
-        _ => None,
     };
+    let bytes = gzip::unpack(&push.body, &limits).map_err(too_large)?;
+    let (ready, size) = match &mut push.format {
+        Format::Profile { bytes, .. } if *bytes > limits.bytes => {
+            let limit = limits.bytes;
+            return Err(too_large(davy_profile::Error::TooLarge { limit }));
+        }
+        Format::Profile { profile, bytes } => (Some(std::mem::take(&mut **profile)), *bytes),
+        _ => (None, bytes.len()),
+    };
+    *left -= size.min(*left);
     let foreign = match &push.format {
-        Format::Pprof(_) | Format::Profile(_) => None,
+        Format::Pprof(_) | Format::Profile { .. } => None,
         Format::Foreign(format, foreign) => Some((*format, foreign)),
         Format::Unnamed(foreign) => match davy_import::detect(&bytes)? {
             davy_import::Format::Pprof => None,
@@ -452,7 +458,10 @@ fn identity(push: &Push, source: &str, profile: &Profile, nth: u64, arrival: u12
         WindowIdentity::Content => {
             hash.update(b"\0content\0");
             hash.update(&time.to_le_bytes());
-            hash.update(&push.body);
+            match push.format {
+                Format::Profile { .. } => content::add(profile, &mut hash),
+                _ => hash.update(&push.body),
+            }
         }
     }
     if nth > 0 {

@@ -1,4 +1,4 @@
-//! Chooses which sample labels of a profile become labels of series. Ids of spans and traces do not.
+//! Chooses which sample labels of a profile become labels of series. Ids of spans and traces and times of samples do not.
 
 use crate::labels::{self, Labels, NAME, SERVICE};
 use crate::metrics::Metrics;
@@ -28,13 +28,22 @@ pub(super) struct SampleSets {
     pub(super) sets: Vec<SampleLabels>,
     /// The index of the labels of each label set of the profile.
     pub(super) of_set: Vec<u32>,
-    /// The span of each label set of the profile; empty if there are none.
-    pub(super) spans: Vec<SpanLink>,
+    /// The span of each label set of the profile, and the time in nanoseconds since the epoch of its samples, 0 if it is not
+    /// known; empty if there are no spans.
+    pub(super) spans: Vec<(SpanLink, i64)>,
 }
 
-/// The span of each label set; empty if there are none.
-fn spans(profile: &Profile) -> Vec<SpanLink> {
-    let mut spans = Vec::new();
+/// Whether a label states the time of a sample.
+fn time(profile: &Profile, label: &davy_profile::Label) -> Option<i64> {
+    match label.value {
+        LabelValue::Number(time, _) if profile.text(label.key) == labels::TIME => Some(time),
+        _ => None,
+    }
+}
+
+/// The span and the time of each label set; empty if there are no spans.
+fn spans(profile: &Profile) -> Vec<(SpanLink, i64)> {
+    let mut spans: Vec<(SpanLink, i64)> = Vec::new();
     let sets = profile.label_sets.len();
     for set in 0..sets {
         for label in profile.label_sets.get(LabelSetId(set as u32)) {
@@ -44,10 +53,21 @@ fn spans(profile: &Profile) -> Vec<SpanLink> {
             let mut link = SpanLink::default();
             if link.set(profile.text(label.key), profile.text(value)) {
                 if spans.is_empty() {
-                    spans.resize(sets, SpanLink::default());
+                    spans.resize(sets, (SpanLink::default(), 0));
                 }
-                spans[set].set(profile.text(label.key), profile.text(value));
+                spans[set]
+                    .0
+                    .set(profile.text(label.key), profile.text(value));
             }
+        }
+    }
+    for (set, (link, at)) in spans.iter_mut().enumerate() {
+        if !link.is_none() {
+            let labels = profile.label_sets.get(LabelSetId(set as u32)).iter();
+            *at = labels
+                .rev()
+                .find_map(|label| time(profile, label))
+                .unwrap_or(0);
         }
     }
     spans
@@ -85,7 +105,7 @@ pub(super) fn sample_labels(profile: &Profile, limit: usize, metrics: &Metrics) 
         LabelValue::Text(value) if !spans.is_empty() => {
             SpanLink::default().set(profile.text(label.key), profile.text(value))
         }
-        _ => false,
+        _ => time(profile, label).is_some(),
     };
     let sets = profile.label_sets.len();
     let mut by_key: BTreeMap<Cow<'_, str>, Vec<(u32, Cow<'_, str>)>> = BTreeMap::new();

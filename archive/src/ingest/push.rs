@@ -14,8 +14,13 @@ pub enum Format {
     Pprof(SampleTypes),
     /// A format of another profiler.
     Foreign(davy_import::Format, ForeignOptions),
-    /// Decoded already, by this process. The body is empty, and no limit applies.
-    Profile(Box<Profile>),
+    /// Decoded already. The body is empty.
+    Profile {
+        /// The profile.
+        profile: Box<Profile>,
+        /// What counts against the limits of the request and of the tenant; 0 for a profile that this process made.
+        bytes: usize,
+    },
     /// Unspecified: recognized by the content.
     Unnamed(ForeignOptions),
 }

@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::options::ArchiveOptions;
 use crate::symbols::{Stored, Symbols, Upload};
 use davy_base::Random;
+use davy_profile::Limits;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -101,6 +102,11 @@ impl Ingest {
     /// Maximum size of all profiles of a request, unpacked, in bytes.
     pub fn unpacked_bytes(&self) -> usize {
         self.0.options.profile.bytes.saturating_mul(2)
+    }
+
+    /// Limits of one profile.
+    pub fn profile_limits(&self) -> Limits {
+        self.0.options.profile
     }
 
     /// Counts a refused push by the reason of its error.

@@ -1,4 +1,4 @@
-//! Names of a stripped program of C++: uploaded by an agent, and fetched from a real debuginfod.
+//! Names of stripped programs of C++ and Go: uploaded by an agent, and fetched from a real debuginfod.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -23,6 +23,14 @@ struct Circle { double r; __attribute__((noinline)) double area(int n) const { r
 int main(int argc, char**) { shape::Circle c{2}; return (int)c.area(argc); }
 ";
 const AREA: &str = "shape::Circle::area(int) const";
+
+const SOURCE_OF_GO: &str = "package main
+
+//go:noinline
+func work(n int) int { return n * n * n }
+
+func main() { println(work(3)) }
+";
 
 /// A program with debug information, its stripped copy, and its debug file.
 struct Program {
@@ -86,6 +94,38 @@ impl Program {
             folder,
             build_id,
             offset,
+        })
+    }
+
+    /// A stripped program of Go; `None` if there is no compiler.
+    fn of_go() -> Option<Self> {
+        let folder = TempDir::new().expect("a folder");
+        std::fs::write(folder.path().join("main.go"), SOURCE_OF_GO).expect("written");
+        let build = |name: &str, linker: &str| {
+            let mut go = Command::new("go");
+            go.args(["build", "-trimpath", "-o", name, linker, "main.go"]);
+            go.env("GO111MODULE", "off").env("CGO_ENABLED", "0");
+            output(go.current_dir(folder.path()))
+        };
+        let built = build("program", "-ldflags=-s -w -B 0xb5381a45");
+        if built
+            .and_then(|_| build("program.full", "-ldflags=-B 0xb5381a45"))
+            .is_none()
+        {
+            davy_test_support::skip("no Go compiler: ops/dev/need go");
+            return None;
+        }
+        // Both have the same code, which begins with a page of headers.
+        let full = folder.path().join("program.full");
+        let symbols = output(Command::new("go").args(["tool", "nm"]).arg(full))?;
+        let work = symbols
+            .lines()
+            .find(|line| line.ends_with(" T main.work"))?;
+        let address = u64::from_str_radix(work.split_whitespace().next()?, 16).ok()?;
+        Some(Self {
+            folder,
+            build_id: "b5381a45".to_owned(),
+            offset: address - 0x40_0000,
         })
     }
 
@@ -207,6 +247,22 @@ async fn stripped_program_shows_demangled_functions_after_the_upload_of_its_file
     assert_eq!(status, 200, "{body}");
     assert_eq!(world.stacks().await.0, format!("{AREA} 7\n"));
     assert_eq!(world.spooled(), 0, "files are left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stripped_go_program_names_its_own_functions() {
+    let Some(program) = Program::of_go() else {
+        return;
+    };
+    let world = World::new(100 << 20, Vec::new()).await;
+    world.push(&program).await;
+    let (before, _) = world.stacks().await;
+    assert!(before.starts_with("0x"), "{before}");
+    let (status, body) = world
+        .upload(&program.build_id, program.read("program"))
+        .await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(world.stacks().await.0, "main.work 7\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

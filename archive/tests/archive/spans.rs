@@ -1,12 +1,16 @@
 //! From a trace to its flame graph: samples with the ids of spans and traces.
 
 use crate::levels::days::{DAY, HOUR, world_at};
+use crate::support::requests::{one_type, packed};
 use crate::support::{CPU, WEB, World, cpu, options};
 use davy_archive::{Archive, ArchiveOptions};
 use davy_base::{Clock, Timestamp};
+use davy_profile::{Label, LabelValue};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::column::reader::ColumnReader;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,6 +203,73 @@ async fn hour_blocks_keep_spans_and_blocks_without_spans_have_no_trace_of_them()
         };
         assert_eq!(before, expected);
     }
+}
+
+/// The column `time_nanos` of the spans of the only block.
+async fn times(world: &World) -> Vec<i64> {
+    let keys = world.keys().await;
+    let key = keys.iter().find(|key| key.ends_with("spans.parquet"));
+    let path = Path::from(key.expect("a table of spans").as_str());
+    let bytes = world.bucket.get(&path).await.expect("there").bytes().await;
+    let file = SerializedFileReader::new(bytes.expect("whole")).expect("a table");
+    let group = file.get_row_group(0).expect("a group");
+    let Ok(ColumnReader::Int64ColumnReader(mut column)) = group.get_column_reader(4) else {
+        panic!("expected a column of i64");
+    };
+    let mut times = Vec::new();
+    column
+        .read_records(100, None, None, &mut times)
+        .expect("readable");
+    times.sort_unstable();
+    times
+}
+
+#[tokio::test]
+async fn times_of_samples_are_kept_with_their_spans_and_make_no_series() {
+    let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let clock = crate::support::clock();
+    let world = World::on(Arc::clone(&bucket), &clock);
+    let mut profile = one_type("cpu", "nanoseconds");
+    profile.period_type = profile.sample_types[0];
+    let start = clock.now().nanos();
+    profile.time_nanos = start;
+    let main = profile.named_location("main");
+    let stack = profile.stack([main]);
+    let mut text = |text: &str| profile.strings.intern(text);
+    let span = Label {
+        key: text("span_id"),
+        value: LabelValue::Text(text("00f067aa0ba902b7")),
+    };
+    let (key, unit) = (text("end_timestamp_ns"), text("nanoseconds"));
+    // Two samples of a span at different times, two at the same time, one without a time, and one without a span.
+    let at = |time| Label {
+        key,
+        value: LabelValue::Number(start + time, unit),
+    };
+    for labels in [
+        &[span, at(7)] as &[Label],
+        &[span, at(9)],
+        &[at(9), span],
+        &[span],
+        &[at(8)],
+    ] {
+        let labels = profile.label_sets.intern(labels);
+        profile.add_sample(stack, labels, &[100]);
+    }
+    assert_eq!(world.push("", WEB, "1", &packed(&profile)).await.0, 200);
+    let of_span = format!("type={CPU}&span=00f067aa0ba902b7");
+    assert_eq!(world.folded(&of_span).await, "main 400");
+    assert_eq!(world.folded(&format!("type={CPU}")).await, "main 500");
+    let names = world.range("");
+    let names = world
+        .json(&format!("/api/v1/profiles/labels?{names}"))
+        .await;
+    assert_eq!(names, serde_json::json!(["__name__", "service_name"]));
+    clock.advance(HOUR * 2);
+    let archive = compactor(options(bucket, &clock));
+    archive.compactor().once().await.expect("compacted");
+    assert_eq!(times(&world).await, [0, start + 7, start + 9]);
+    assert_eq!(world.folded(&of_span).await, "main 400");
 }
 
 #[tokio::test]

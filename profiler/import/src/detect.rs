@@ -122,7 +122,7 @@ fn is_pprof(bytes: &[u8]) -> bool {
                 has_types |= fields.is_at_end();
             }
             Ok(Some((6, wire::Value::Bytes(_)))) => has_strings = true,
-            Ok(Some((1 | 2 | 6, wire::Value::Varint(_) | wire::Value::Fixed))) | Err(_) => {
+            Ok(Some((1 | 2 | 6, wire::Value::Varint(_) | wire::Value::Fixed(_)))) | Err(_) => {
                 return false;
             }
             Ok(Some(_)) => {}

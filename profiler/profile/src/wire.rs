@@ -43,8 +43,8 @@ pub enum Value<'a> {
     Varint(u64),
     /// Wire type 2: a string, bytes, a nested message or a packed list.
     Bytes(&'a [u8]),
-    /// Wire types 1 and 5: a number of 8 or 4 bytes, which is skipped.
-    Fixed,
+    /// Wire types 1 and 5: a number of 8 or 4 bytes, as its bits.
+    Fixed(u64),
 }
 
 /// Reads the fields of one message.
@@ -155,8 +155,8 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 Value::Bytes(bytes)
             }
-            1 => self.skip(8)?,
-            5 => self.skip(4)?,
+            1 => self.fixed::<8>()?,
+            5 => self.fixed::<4>()?,
             _ => return self.fail("unsupported wire type"),
         };
         if key >> 3 == 0 {
@@ -165,12 +165,14 @@ impl<'a> Reader<'a> {
         Ok(Some((key >> 3, value)))
     }
 
-    fn skip(&mut self, bytes: usize) -> Result<Value<'a>, Error> {
-        let Some(rest) = self.rest.get(bytes..) else {
+    fn fixed<const BYTES: usize>(&mut self) -> Result<Value<'a>, Error> {
+        let Some((bytes, rest)) = self.rest.split_first_chunk::<BYTES>() else {
             return self.fail("truncated number");
         };
         self.rest = rest;
-        Ok(Value::Fixed)
+        let mut bits = [0; 8];
+        bits[..BYTES].copy_from_slice(bytes);
+        Ok(Value::Fixed(u64::from_le_bytes(bits)))
     }
 }
 
@@ -186,7 +188,7 @@ pub fn repeated(value: Value<'_>, base: usize, mut each: impl FnMut(u64)) -> Res
                 each(reader.varint()?);
             }
         }
-        Value::Fixed => {
+        Value::Fixed(_) => {
             return Err(Error {
                 problem: "unexpected wire type",
                 offset: base,
@@ -306,6 +308,17 @@ mod tests {
         writer.bytes(1, &[7; 300]);
         assert_eq!(writer.0[..3], [0x0a, 0xac, 0x02]);
         assert_eq!(writer.0.len(), 303);
+    }
+
+    #[test]
+    fn numbers_of_fixed_size_are_read_as_their_bits() {
+        let mut reader = Reader::new(&[0x09, 1, 2, 0, 0, 0, 0, 0, 0x80, 0x15, 3, 0, 0, 0xff]);
+        assert_eq!(
+            reader.field(),
+            Ok(Some((1, Value::Fixed(0x8000_0000_0000_0201))))
+        );
+        assert_eq!(reader.field(), Ok(Some((2, Value::Fixed(0xff00_0003)))));
+        assert_eq!(reader.field(), Ok(None));
     }
 
     #[test]

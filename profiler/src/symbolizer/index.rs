@@ -3,7 +3,7 @@
 use super::dwarf;
 use super::elf::{self, Elf, Symbols};
 use super::names::demangle;
-use super::{debug_file, unwind_table};
+use super::{debug_file, go, unwind_table};
 use davy_profile::symbol_index::{Builder, SymbolFrame};
 use gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
 use object::elf::PF_X;
@@ -22,7 +22,7 @@ pub struct SymbolSources {
     pub build_id: String,
     /// Functions that debug information describes, with inlined functions and lines.
     pub debug_info: usize,
-    /// Functions of symbol tables.
+    /// Functions of symbol tables, and of the table of Go's runtime, which has inlined functions and lines, too.
     pub symbols: usize,
     /// Functions that only the unwind table has. They are named by their address, such as `server+0x4f9c0`.
     pub unwind_table: usize,
@@ -45,7 +45,7 @@ pub(super) fn build(
     (path, debug): (&Path, Option<&Path>),
     name: &str,
     output: impl Write,
-    after_unit: impl FnMut(),
+    mut after_unit: impl FnMut(),
 ) -> io::Result<SymbolSources> {
     let map = elf::map(path)?;
     let own = elf::parse(&map)?;
@@ -69,10 +69,14 @@ pub(super) fn build(
         build_id,
         ..SymbolSources::default()
     };
-    let covered = add_debug_info(debug, &debug_path, &symbols, &mut index, after_unit);
+    let covered = add_debug_info(debug, &debug_path, &symbols, &mut index, &mut after_unit);
     sources.debug_info = covered.len();
     let mut gaps = Gaps::new(covered);
-    sources.symbols = add_symbols(&symbols, &mut gaps, &mut index);
+    let free = |low, high| gaps.free(low, high);
+    let of_go = go::add_functions(&own, free, &mut index, &mut after_unit);
+    sources.symbols = of_go.len();
+    gaps.cover(of_go);
+    sources.symbols += add_symbols(&symbols, &mut gaps, &mut index);
     for (low, high) in unwind_table::functions(&own) {
         if let Some((start, end)) = gaps.free(low, high) {
             index.add_unnamed(start, end - start);

@@ -49,7 +49,7 @@ async fn store(
     (wire, message): (Wire, Bytes),
 ) -> Result<(), Status> {
     let tenant = tenant(&parts.headers)?;
-    let limit = ingest.unpacked_bytes();
+    let (bytes, limits) = (ingest.unpacked_bytes(), ingest.profile_limits());
     let parse = move || {
         let message = match wire {
             Wire::Protobuf => message,
@@ -59,7 +59,7 @@ async fn store(
                 .into(),
         };
         let request: Export = Export::decode(message).map_err(codec::undecodable)?;
-        pushes(&request, limit)
+        pushes(request, bytes, limits)
     };
     let pushes = blocking("parse profiles", parse).await??;
     if !pushes.is_empty() {

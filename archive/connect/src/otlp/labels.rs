@@ -5,8 +5,8 @@ use crate::json::hex;
 use crate::status::Status;
 use davy_archive::labels::SERVICE;
 use prost::Message;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Attributes that name the service if `service.name` is missing, the most specific one first.
 const SERVICES: [&str; 4] = [
@@ -19,10 +19,13 @@ const SERVICES: [&str; 4] = [
 const UNKNOWN: &str = "unknown_service";
 
 /// Attributes with scalar values, by their names in OpenTelemetry.
-pub(super) type Attributes = BTreeMap<String, String>;
+pub(super) type Attributes = BTreeMap<Arc<str>, Arc<str>>;
 
-/// Names and values of labels.
-pub(super) type LabelSet = Vec<(String, String)>;
+/// A name and a value.
+type Pair = (Arc<str>, Arc<str>);
+
+/// Names and values of the labels of samples.
+pub(super) type LabelSet = Vec<Pair>;
 
 /// The bytes of an entry of a table; `None` for index 0, which means none.
 pub(super) fn entry<'a>(
@@ -56,78 +59,113 @@ pub(super) fn message<M: Message + Default>(
     decoded.transpose()
 }
 
-/// A string of the dictionary. Some profilers cut names within a character.
-pub(super) fn text<'a>(dictionary: &Tables<'a>, index: i32) -> Result<Cow<'a, str>, Status> {
-    let text = entry(&dictionary.string_table, index, "string_table")?;
-    Ok(text.map_or(Cow::Borrowed(""), String::from_utf8_lossy))
+/// An attribute of a dictionary.
+#[derive(Clone)]
+enum Attribute {
+    Undecoded,
+    Scalar(Pair),
+    /// A list or a map.
+    Other,
 }
 
-/// A value as text; `None` if it is not a scalar.
-fn scalar(dictionary: &Tables<'_>, value: Option<&AnyValue>) -> Result<Option<String>, Status> {
-    let Some(value) = value else {
-        return Ok(None);
-    };
-    if let Some(index) = value.string_value_strindex {
-        return Ok(Some(text(dictionary, index)?.into_owned()));
-    }
-    let number = value.int_value.map(|number| number.to_string());
-    let text = value.string_value.clone().or(number);
-    let text = text.or_else(|| value.bool_value.map(|value| value.to_string()));
-    Ok(text.or_else(|| value.double_value.map(|value| value.to_string())))
+/// The strings and the attributes of a dictionary. Each is decoded once, because any number of attributes can have the same
+/// strings, and any number of samples the same attributes.
+pub(super) struct Texts<'a> {
+    tables: &'a Tables<'a>,
+    strings: Vec<Option<Arc<str>>>,
+    attributes: Vec<Attribute>,
 }
 
-/// Adds attributes of a resource or a scope.
-pub(super) fn add_pairs(
-    to: &mut Attributes,
-    dictionary: &Tables<'_>,
-    pairs: &[KeyValue],
-) -> Result<(), Status> {
-    for pair in pairs {
-        let key = if pair.key.is_empty() {
-            text(dictionary, pair.key_strindex)?
-        } else {
-            Cow::Borrowed(pair.key.as_str())
-        };
-        if let Some(value) = scalar(dictionary, pair.value.as_ref())? {
-            to.insert(key.into_owned(), value);
+impl<'a> Texts<'a> {
+    pub(super) fn of(tables: &'a Tables<'a>) -> Self {
+        Self {
+            tables,
+            strings: vec![None; tables.string_table.len()],
+            attributes: vec![Attribute::Undecoded; tables.attribute_table.len()],
         }
     }
-    Ok(())
-}
 
-/// Adds attributes of the dictionary.
-pub(super) fn add_indices(
-    to: &mut Attributes,
-    dictionary: &Tables<'_>,
-    indices: &[i32],
-) -> Result<(), Status> {
-    for index in indices {
-        let table = &dictionary.attribute_table;
-        let Some(attribute) = message::<KeyValueAndUnit>(table, *index, "attribute_table")? else {
-            continue;
+    /// A string. Some profilers cut names within a character.
+    pub(super) fn text(&mut self, index: i32) -> Result<Arc<str>, Status> {
+        let Some(text) = entry(&self.tables.string_table, index, "string_table")? else {
+            return Ok("".into());
         };
-        let key = text(dictionary, attribute.key_strindex)?;
-        if let Some(value) = scalar(dictionary, attribute.value.as_ref())? {
-            to.insert(key.into_owned(), value);
-        }
+        let known = &mut self.strings[index as usize];
+        let text = known.get_or_insert_with(|| String::from_utf8_lossy(text).into());
+        Ok(Arc::clone(text))
     }
-    Ok(())
-}
 
-/// Adds the ids of the trace and the span of a link.
-pub(super) fn add_link(
-    to: &mut Attributes,
-    dictionary: &Tables<'_>,
-    index: i32,
-) -> Result<(), Status> {
-    if let Some(link) = message::<Link>(&dictionary.link_table, index, "link_table")? {
-        for (name, id) in [("trace_id", &link.trace_id), ("span_id", &link.span_id)] {
-            if id.iter().any(|byte| *byte != 0) {
-                to.insert(name.to_owned(), hex::encode(id));
+    /// A value as text; `None` if it is not a scalar.
+    fn scalar(&mut self, value: Option<AnyValue>) -> Result<Option<Arc<str>>, Status> {
+        let Some(value) = value else {
+            return Ok(None);
+        };
+        if let Some(index) = value.string_value_strindex {
+            return self.text(index).map(Some);
+        }
+        let number = value.int_value.map(|number| number.to_string());
+        let text = value.string_value.or(number);
+        let text = text.or_else(|| value.bool_value.map(|value| value.to_string()));
+        let text = text.or_else(|| value.double_value.map(|value| value.to_string()));
+        Ok(text.map(Arc::from))
+    }
+
+    /// Adds attributes of a resource or a scope.
+    pub(super) fn add_pairs(
+        &mut self,
+        to: &mut Attributes,
+        pairs: Vec<KeyValue>,
+    ) -> Result<(), Status> {
+        for pair in pairs {
+            let key = if pair.key.is_empty() {
+                self.text(pair.key_strindex)?
+            } else {
+                pair.key.into()
+            };
+            if let Some(value) = self.scalar(pair.value)? {
+                to.insert(key, value);
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Adds attributes of the dictionary.
+    pub(super) fn add_indices(
+        &mut self,
+        to: &mut Attributes,
+        indices: &[i32],
+    ) -> Result<(), Status> {
+        for index in indices {
+            let (table, what) = (&self.tables.attribute_table, "attribute_table");
+            if entry(table, *index, what)?.is_none() {
+                continue;
+            }
+            let at = *index as usize;
+            if matches!(self.attributes[at], Attribute::Undecoded) {
+                let of: KeyValueAndUnit = message(table, *index, what)?.unwrap_or_default();
+                let key = self.text(of.key_strindex)?;
+                let value = self.scalar(of.value)?;
+                let scalar = |value| Attribute::Scalar((key, value));
+                self.attributes[at] = value.map_or(Attribute::Other, scalar);
+            }
+            if let Attribute::Scalar((key, value)) = &self.attributes[at] {
+                to.insert(Arc::clone(key), Arc::clone(value));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the ids of the trace and the span of a link.
+    pub(super) fn add_link(&self, to: &mut Attributes, index: i32) -> Result<(), Status> {
+        if let Some(link) = message::<Link>(&self.tables.link_table, index, "link_table")? {
+            for (name, id) in [("trace_id", &link.trace_id), ("span_id", &link.span_id)] {
+                if id.iter().any(|byte| *byte != 0) {
+                    to.insert(name.into(), hex::encode(id).into());
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The name of a label: letters, digits and `_`, not beginning with a digit.
@@ -143,16 +181,19 @@ fn label_name(attribute: &str) -> String {
 /// Labels of attributes. Labels with an empty value count as absent.
 pub(super) fn labels(attributes: &Attributes) -> LabelSet {
     let pairs = attributes.iter().filter(|(_, value)| !value.is_empty());
-    let labels: BTreeMap<String, String> = pairs
-        .map(|(name, value)| (label_name(name), value.clone()))
+    let labels: BTreeMap<String, &Arc<str>> = pairs
+        .map(|(name, value)| (label_name(name), value))
         .collect();
-    labels.into_iter().collect()
+    let labels = labels.into_iter();
+    labels
+        .map(|(name, value)| (name.into(), Arc::clone(value)))
+        .collect()
 }
 
 /// Labels of the series of a service: those of the attributes, and the name of the service, which a sample can state.
 pub(super) fn source(attributes: &Attributes, of_sample: Option<&str>) -> LabelSet {
     let stated = |name: &str| {
-        let value = attributes.get(name).map(String::as_str);
+        let value = attributes.get(name).map(|value| &**value);
         value.filter(|value| !value.is_empty())
     };
     let service = of_sample
@@ -160,8 +201,8 @@ pub(super) fn source(attributes: &Attributes, of_sample: Option<&str>) -> LabelS
         .or_else(|| SERVICES.iter().find_map(|name| stated(name)))
         .unwrap_or(UNKNOWN);
     let mut labels = labels(attributes);
-    labels.retain(|(name, _)| name != SERVICE);
-    labels.push((SERVICE.to_owned(), service.to_owned()));
+    labels.retain(|(name, _)| &**name != SERVICE);
+    labels.push((SERVICE.into(), service.into()));
     labels
 }
 
@@ -173,10 +214,10 @@ mod tests {
     fn service_is_the_most_specific_name() {
         let check = |pairs: &[(&str, &str)], of_sample: Option<&str>, expected: &str| {
             let pairs = pairs.iter();
-            let attributes = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let attributes = pairs.map(|(name, value)| ((*name).into(), (*value).into()));
             let labels = source(&attributes.collect(), of_sample);
-            let service = labels.iter().find(|(name, _)| name == SERVICE);
-            assert_eq!(service.map(|(_, value)| value.as_str()), Some(expected));
+            let service = labels.iter().find(|(name, _)| &**name == SERVICE);
+            assert_eq!(service.map(|(_, value)| &**value), Some(expected));
         };
         let process = ("process.executable.name", "node");
         check(&[("service.name", "web"), process], None, "web");

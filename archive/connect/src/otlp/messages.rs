@@ -19,13 +19,29 @@ pub(crate) struct ExportRequest {
     pub(crate) dictionary: Option<Dictionary>,
 }
 
-/// A request whose dictionary is not decoded.
+/// A request whose profiles and dictionary are not decoded.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Export {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) resource_profiles: Vec<ResourceProfiles>,
+    pub(crate) resource_profiles: Vec<ExportOfResource>,
     #[prost(bytes = "bytes", tag = "2")]
     pub(crate) dictionary: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ExportOfResource {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) resource: Option<Resource>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) scope_profiles: Vec<ExportOfScope>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ExportOfScope {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) scope: Option<Scope>,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub(crate) profiles: Vec<Bytes>,
 }
 
 /// [`Dictionary`], whose entries are decoded when a sample refers to them. Most of a request is its dictionary.

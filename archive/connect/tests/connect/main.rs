@@ -4,7 +4,14 @@ mod client;
 mod equal;
 mod methods;
 mod otlp;
+#[path = "../../benches/otlp/mod.rs"]
+mod otlp_encoder;
+mod otlp_pprof;
+#[path = "../../../benches/program/mod.rs"]
+mod program;
 mod protocols;
 mod refusals;
 mod spans;
 mod support;
+#[path = "../../../benches/program/window.rs"]
+mod window;

@@ -148,7 +148,7 @@ async fn small_request_that_becomes_large_is_refused() {
     let body = String::from_utf8_lossy(&body);
     assert_eq!(status, 413, "{body}");
     assert!(
-        body.contains("2097152 bytes as pprof, the limit; split it"),
+        body.contains("2097152 bytes, each with its part of the dictionary, the limit; split it"),
         "{body}"
     );
 }

@@ -5,9 +5,9 @@ mod messages;
 mod strings;
 
 use super::field;
-use crate::truncate::{self, Cut};
+use crate::truncate;
 use crate::wire::{self, Reader, Value, repeated};
-use crate::{Error, Label, Limits, Line, Location, NodeId, Profile};
+use crate::{Error, Label, Limits, Line, Location, Profile, StackBuilder};
 use ids::Ids;
 use messages::{function, label, mapping, string, value_type};
 use std::borrow::Cow;
@@ -245,39 +245,19 @@ impl Deferred<'_> {
         let nodes = (self.samples.len() * 8).min(limits.nodes).min(1 << 16);
         profile.stacks.reserve(nodes);
         let mut labels: Vec<Label> = Vec::new();
-        // The paths of this sample and of the previous one, leaf first, and the nodes of the previous
-        // one, root first. Nodes that consecutive samples share are not looked up again.
-        let (mut path, mut last): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
-        let mut nodes: Vec<NodeId> = Vec::new();
-        // A location has several frames if functions were inlined there; the limits count frames.
-        let mut frames_of: Vec<usize> = profile
-            .locations
-            .iter()
-            .map(|location| location.line_count.max(1) as usize)
-            .collect();
-        let mut frames = 0usize;
-        let (cut, mut marker) = (Cut::at(limits.depth), None);
+        let mut stacks = StackBuilder::new(limits);
         for (index, (message, base)) in self.samples.iter().enumerate() {
-            path.clear();
             labels.clear();
             let values_before = profile.samples.values.len();
             let mut missing = None;
             // Values beyond the limit are counted, not stored.
             let mut too_wide = 0usize;
-            let mut is_cut = false;
             let mut reader = Reader::nested(message, *base);
             while let Some((number, value)) = reader.field()? {
                 match (number, value) {
                     (1, value) => repeated(value, reader.position(), |id| {
                         match self.location_ids.index(id) {
-                            Some(found) => {
-                                path.push(found);
-                                // Bounds the memory; the exact limit is applied below.
-                                if path.len() >= 2 * (limits.depth + 1) {
-                                    path.drain(cut.leaf..path.len() - limits.depth);
-                                    is_cut = true;
-                                }
-                            }
+                            Some(found) => stacks.push(found),
                             None => missing = Some(id),
                         }
                     })?,
@@ -322,39 +302,7 @@ impl Deferred<'_> {
                     expected: width,
                 });
             }
-            let frames_on_path = path.iter().map(|location| frames_of[*location as usize]);
-            if is_cut || frames_on_path.sum::<usize>() > limits.depth {
-                profile.truncated.stacks += 1;
-                let marker = *marker.get_or_insert_with(|| {
-                    frames_of.push(1);
-                    profile.named_location(truncate::FRAME)
-                });
-                shorten(&mut path, cut, &frames_of, marker);
-            }
-            let shared = path
-                .iter()
-                .rev()
-                .zip(last.iter().rev())
-                .take_while(|(a, b)| a == b)
-                .count();
-            nodes.truncate(shared);
-            let mut node = nodes.last().copied().unwrap_or(NodeId::ROOT);
-            for &location in path.iter().rev().skip(shared) {
-                let known = profile.stacks.len();
-                node = profile.stacks.child(node, location);
-                nodes.push(node);
-                if profile.stacks.len() > known {
-                    frames += frames_of[location as usize];
-                }
-            }
-            if frames > limits.nodes {
-                return Err(Error::TooMany {
-                    what: "distinct stack frames",
-                    got: frames,
-                    limit: limits.nodes,
-                });
-            }
-            std::mem::swap(&mut path, &mut last);
+            let (node, _) = stacks.finish(profile)?;
             profile.samples.stacks.push(node);
             profile
                 .samples
@@ -363,23 +311,4 @@ impl Deferred<'_> {
         }
         Ok(())
     }
-}
-
-/// Shortens a path, leaf first, to the frames that the cut keeps and the marker between them. Locations are kept
-/// as a whole, with the frames that were inlined there.
-fn shorten(path: &mut Vec<u32>, cut: Cut, frames_of: &[usize], marker: u32) {
-    let count = |locations: &mut dyn Iterator<Item = &u32>, frames_max: usize| {
-        let mut left = frames_max;
-        let fits = |location: &&u32| {
-            let frames = frames_of[**location as usize];
-            let fits = frames <= left;
-            left -= if fits { frames } else { 0 };
-            fits
-        };
-        locations.take_while(fits).count()
-    };
-    let leaf = count(&mut path.iter(), cut.leaf);
-    let root = count(&mut path[leaf..].iter().rev(), cut.root);
-    let end = path.len() - root;
-    path.splice(leaf..end, [marker]);
 }
