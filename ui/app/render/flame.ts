@@ -99,16 +99,19 @@ export class Flame {
   }
 
   setMatch(match: Match | null): void {
+    if (match === this.match) return;
     this.match = match;
     this.schedule();
   }
 
   setSkin(skin: Skin): void {
+    if (skin === this.skin) return;
     this.skin = skin;
     this.schedule();
   }
 
   setGrowth(growth: Growth): void {
+    if (growth === this.growth) return;
     this.growth = growth;
     this.schedule();
   }

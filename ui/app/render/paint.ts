@@ -6,7 +6,7 @@ import { isFolded, runText } from '../logic/fold';
 import { counted, formatCount, formatShare } from '../logic/format';
 import type { Tree } from '../logic/layout';
 import { groupValue, shorten } from '../logic/names';
-import { DIMMED, type Match, type Plan } from './plan';
+import { DIMMED, type Match, NARROW, type Plan } from './plan';
 
 export interface Skin {
   palette: Palette;
@@ -45,21 +45,22 @@ export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surfac
   ctx.fillRect(0, 0, surface.width, surface.height);
 
   // Counting sort of the rectangles by colour.
-  if (order.length < rects.length) order = new Uint32Array(rects.x.length);
+  const { length, x, w: wide, row, colour: colours } = rects;
+  if (order.length < length) order = new Uint32Array(x.length);
   counts.fill(0);
-  for (let i = 0; i < rects.length; i++) counts[rects.colour[i] + 1]++;
+  for (let i = 0; i < length; i++) counts[colours[i] + 1]++;
   for (let c = 0; c < 256; c++) counts[c + 1] += counts[c];
-  for (let i = 0; i < rects.length; i++) order[counts[rects.colour[i]]++] = i;
+  for (let i = 0; i < length; i++) order[counts[colours[i]]++] = i;
   let current = -1;
-  for (let k = 0; k < rects.length; k++) {
+  for (let k = 0; k < length; k++) {
     const i = order[k];
-    const colour = rects.colour[i];
+    const colour = colours[i];
     if (colour !== current) {
       current = colour;
       ctx.fillStyle = colour === DIMMED ? skin.dimFill : skin.palette.fill[colour];
     }
-    const w = rects.w[i];
-    ctx.fillRect(rects.x[i], rowTop(rects.row[i]), w > 3 * gap ? w - gap : w, high);
+    const w = wide[i];
+    ctx.fillRect(x[i], rowTop(row[i]), w > 3 * gap ? w - gap : w, high);
   }
   hatch(plan, skin, surface, high);
   labels(plan, tree, frames, skin, surface, note);
@@ -98,10 +99,13 @@ function marks(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Surface, high: numb
   for (let i = 0; i < m.length; i++) {
     const top = rowTop(m.row[i]);
     const w = m.w[i];
-    if (w <= 3 * gap) ctx.fillRect(m.x[i], top, Math.max(gap, w), high);
+    if (w <= 3 * gap || m.colour[i] === NARROW) ctx.fillRect(m.x[i], top, Math.max(gap, w), high);
     else ctx.fillRect(m.x[i], top + high - strip, w - gap, strip);
   }
 }
+
+/** The length of the shortest text about undrawn children. */
+const HIDDEN_MIN = '1 child, 0%, not drawn'.length;
 
 let charWidth = 0;
 let charWidthFor = '';
@@ -160,9 +164,11 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Sur
   const { hatched } = plan;
   for (let i = 0; i < hatched.length; i++) {
     const chars = charsIn(hatched.w[i]);
-    const text = hiddenText(tree, hatched.node[i]);
-    const forms = [`${text} – click to load`, text, `+ ${formatCount(tree.hiddenChildren[hatched.node[i]])}`];
-    const fits = forms.find((form) => form.length <= chars);
+    // Most areas are too narrow for any text, and formatting is slow.
+    if (chars < 3) continue;
+    const few = `+ ${formatCount(tree.hiddenChildren[hatched.node[i]])}`;
+    const text = chars < HIDDEN_MIN ? few : hiddenText(tree, hatched.node[i]);
+    const fits = (text === few ? [few] : [`${text} – click to load`, text, few]).find((form) => form.length <= chars);
     if (fits === undefined) continue;
     ctx.fillText(fits, hatched.x[i] + pad, rowTop(hatched.row[i]) + middle);
   }

@@ -5,6 +5,7 @@ import { openProfile } from '../logic/files/open';
 import { Stacks } from '../logic/files/profile';
 import { layout } from '../logic/layout';
 import { filtered } from '../logic/merge';
+import * as merges from '../worker/merges';
 import { Engine } from '../worker/engine';
 import { SHOP, drawn, tree } from './fixtures';
 
@@ -109,6 +110,7 @@ describe('local files', () => {
 
   test('the worker opens a file, changes its profile and filters it as the server does', async () => {
     const engine = new Engine();
+    engine.merges = merges;
     const as = { order: 'heavy', fold: false, open: [] } as const;
     const opened = await engine.open({ kind: 'open', buffer: pprof().buffer as ArrayBuffer, as: { ...as, open: [] } });
     expect([opened.kind, opened.loaded.tree.sum[0], opened.loaded.meta.unit]).toEqual([1, 7_000_000, 'nanoseconds']);

@@ -53,6 +53,11 @@ describe('plan', () => {
     expect(p.rects.colour[p.rects.length - 1]).toBe(DIMMED);
   });
 
+  test('neighbouring matches too narrow to draw are one mark', () => {
+    const many = tree(`total 0\n${Array.from({ length: 5000 }, (_, i) => `  ${(i >= 1000 && i < 1500) || i > 4990 ? 'needle' : 'hay'}${i} 1`).join('\n')}`);
+    expect(list(plan(many, 100, {}, 'needle').marks, many)).toEqual(['needle1000 20+10 row 1', 'needle4991 99+1 row 1']);
+  });
+
   test('matching frames are marked over their width and others dimmed', () => {
     const p = plan(shop, 600, {}, 'query');
     expect(list(p.marks)).toEqual(['query 150+280 row 3', 'query 500+40 row 3']);

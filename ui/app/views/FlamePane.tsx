@@ -29,6 +29,7 @@ let current: Flame | null = null;
 
 // The flame graph is drawn first.
 const loadTooltip = () => import('./Tooltip').then(({ Tooltip }) => Tooltip);
+const loadSandwich = () => import('./SandwichPane');
 const TOOLTIP = { pointed };
 
 export function FlamePane() {
@@ -143,6 +144,8 @@ function mount(host: HTMLElement): () => void {
     }),
   ];
   const focused = (): void => {
+    // What is a key away is loaded before the key.
+    void loadSandwich().catch(() => {});
     if (focusPath.peek() === null) focus(zoomNode.peek());
   };
   canvas.addEventListener('focus', focused);

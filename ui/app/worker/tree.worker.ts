@@ -1,7 +1,9 @@
-import { Engine } from './engine';
+import { Engine, isMerge } from './engine';
+import { FramesOnce } from './framesonce';
 import type { Envelope, Found, Reply } from './protocol';
 
 const engine = new Engine();
+const frames = new FramesOnce();
 const scope = self as unknown as {
   onmessage: ((event: MessageEvent<Envelope>) => void) | null;
   postMessage(message: Reply, transfer?: Transferable[]): void;
@@ -16,7 +18,9 @@ scope.onmessage = ({ data }) => {
 async function reply({ id, request }: Envelope): Promise<void> {
   try {
     if (request.kind === 'diff' || request.kind === 'join') engine.comparison ??= await import('./comparison');
+    if (isMerge(request)) engine.merges ??= await import('./merges');
     const answer = request.kind === 'open' || request.kind === 'choose' ? await engine.open(request) : request.kind === 'side' ? await engine.side(request) : engine.answer(request);
+    frames.leaveOut(answer);
     // Nothing else in this worker refers to them.
     const transfer = request.kind === 'search' && answer !== null ? [(answer as Found).before.buffer as ArrayBuffer] : [];
     scope.postMessage({ id, answer }, transfer);
