@@ -9,7 +9,9 @@ import { filterable } from '../../logic/selector';
 import { ROOT } from '../../logic/units';
 import { comparison, found, labels, pinnedUrl, problem, refresh, searchProblem, service, services, shown, spans, state, types, update, zoomNode, zoomTo } from '../../state/compare';
 import { fileProblem, files } from '../../state/comparefiles';
+import { usePageKeys } from '../keys';
 import { Nav } from '../Nav';
+import { RefreshButton } from '../RefreshButton';
 import { DiffPane } from './DiffPane';
 import { Lazy } from '../Lazy';
 import { Menu } from '../Menu';
@@ -22,16 +24,7 @@ const loadViews = () => import('../SavedViews').then(({ savedViews }) => savedVi
 
 export function ComparePage() {
   const search = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const key = (e: KeyboardEvent): void => {
-      const inField = e.target instanceof HTMLElement && e.target.closest('input, textarea, select') !== null;
-      if (e.key !== '/' || inField || e.ctrlKey || e.metaKey || e.altKey) return;
-      e.preventDefault();
-      search.current?.focus();
-    };
-    addEventListener('keydown', key);
-    return () => removeEventListener('keydown', key);
-  }, []);
+  usePageKeys(search);
   const name = service.value;
   useEffect(() => {
     document.title = `Compare${name === null ? '' : ` · ${name} · ${typeLabel(state.value.type)}`} · Davy`;
@@ -47,7 +40,7 @@ export function ComparePage() {
         <span class="grow" />
         <LinkButton />
         <Menu id="views-menu" title="Views" load={loadViews} />
-        <button type="button" onClick={refresh} title="Load again">Refresh</button>
+        <RefreshButton isBusy={comparison.state.value.loading} onClick={refresh} />
       </header>
       <main class="compare-main">
         <h1 class="visually-hidden">Compare two selections</h1>
