@@ -7,6 +7,7 @@ import { counted, formatCount, formatTime } from '../../logic/format';
 import { clock, loading, overview, problem, refresh } from '../../state/archive';
 import { Nav } from '../Nav';
 import { RefreshButton } from '../RefreshButton';
+import { Waiting } from '../Waiting';
 import { Costs } from './Costs';
 import { Levels, Quarantine, Retention } from './Levels';
 import { Services } from './Services';
@@ -28,7 +29,7 @@ export function ArchivePage() {
       <Notices of={of} />
       <main class={problem.value === null ? 'archive-body' : 'archive-body stale'}>
         <h1 class="visually-hidden">Archive</h1>
-        {of === null ? <p class="hint pad">{problem.value === null ? 'Listing the bucket…' : ''}</p> : <Sections of={of} />}
+        {of === null ? problem.value === null && <Waiting text="Listing the bucket…" /> : <Sections of={of} />}
       </main>
     </div>
   );

@@ -88,17 +88,18 @@ function Pickers() {
 
 function Notices() {
   const failed = [comparison, types, services].find((r) => r.state.value.problem !== null);
+  const waiting = [comparison, types, services].find((r) => r.state.value.loading && r.state.value.slow);
   const partial = shown.value?.meta.partial ?? [];
   return (
     <div class="notices">
       {failed !== undefined && (
         <p class="notice error" role="alert">
-          <span><b>The comparison could not be loaded.</b> {problemText(failed.state.value.problem!)}{shown.value !== null && ' Showing the last data received.'}</span>
+          <span><b>The comparison could not be loaded.</b> {problemText(failed.state.value.problem!)}{shown.value !== null && ' Showing the last data received.'}{failed.state.value.retrying && ' Retrying.'}</span>
           <button type="button" onClick={() => failed.retry()}>Retry</button>
         </p>
       )}
-      {comparison.state.value.loading && comparison.state.value.slow && (
-        <p class="notice info" role="status"><span><b>No response yet.</b> The server may be busy, or the ranges are large.</span><button type="button" onClick={() => comparison.cancel()}>Cancel</button></p>
+      {waiting !== undefined && (
+        <p class="notice info" role="status" id="slow"><span><b>No response yet.</b> The server may be busy, or the ranges are large.</span><button type="button" onClick={() => waiting.cancel()}>Cancel</button></p>
       )}
       {fileProblem.value !== '' && <p class="notice error" role="alert" id="file-problem"><span>{fileProblem.value}</span><button type="button" onClick={() => { fileProblem.value = ''; }}>Dismiss</button></p>}
       {problem.value !== null && <p class="notice error" role="alert"><span>{problemText(problem.value)}</span></p>}

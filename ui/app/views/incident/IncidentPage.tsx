@@ -17,7 +17,7 @@ export function IncidentPage() {
   useEffect(() => {
     document.title = 'Incident · Davy';
   }, []);
-  const { data, loading, slow, problem } = answer.state.value;
+  const { data, loading, slow, problem, retrying } = answer.state.value;
   const { by } = state.value;
   const link = (): string | null => data && new URL(`./${toIncidentUrl({ ...state.value, until: data.until, against: data.against })}`, location.href).href;
   return (
@@ -38,7 +38,7 @@ export function IncidentPage() {
       <div class="notices">
         {problem !== null && (
           <p class="notice error" role="alert" id="lost">
-            <span><b>The changes could not be loaded.</b> {problemText(problem)}</span>
+            <span><b>The changes could not be loaded.</b> {problemText(problem)}{retrying && ' Retrying.'}</span>
             <button type="button" onClick={refresh}>Retry</button>
           </p>
         )}

@@ -11,6 +11,7 @@ import { hidden, holding, show, total, view } from '../../state/membersview';
 import { asksName, form, who } from '../../state/toggleform';
 import { FilterField } from '../FilterField';
 import { Nav } from '../Nav';
+import { Waiting } from '../Waiting';
 import { Banners } from './Banners';
 import { Changes } from './Changes';
 import { MembersTable } from './MembersTable';
@@ -55,7 +56,7 @@ export function MembersPage() {
             {hidden.value > 0 && ` · ${formatCount(hidden.value)} hidden by the filter`}
           </p>
         )}
-        {rows === null ? <p class="hint pad">{isLost ? '' : 'Loading…'}</p> : <MembersTable />}
+        {rows === null ? !isLost && <Waiting /> : <MembersTable />}
         <Changes />
       </main>
     </div>
