@@ -9,6 +9,10 @@ const scope = self as unknown as {
   postMessage(message: Reply, transfer?: Transferable[]): void;
 };
 
+/** What a click away is loaded when the flame graph is drawn. */
+const PREPARE_MS = 500;
+setTimeout(() => { import('./merges').then((merges) => { engine.merges ??= merges; }, () => {}); }, PREPARE_MS);
+
 // Requests are answered in their order: a file is opened asynchronously.
 let before: Promise<void> = Promise.resolve();
 scope.onmessage = ({ data }) => {
