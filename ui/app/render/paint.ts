@@ -36,7 +36,13 @@ let order = new Uint32Array(4096);
 /** A text behind the name of a frame, if there is room. */
 export type Note = (node: number) => string;
 
-export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, note: Note | null = null): void {
+export interface Texts {
+  note?: Note;
+  /** Whether a click loads undrawn frames. */
+  canLoad?: boolean;
+}
+
+export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, texts: Texts = {}): void {
   const { ctx, dpr, rowTop } = surface;
   const rects = plan.rects;
   const high = Math.round(ROW * dpr) - Math.max(1, Math.round(dpr));
@@ -63,7 +69,7 @@ export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surfac
     ctx.fillRect(x[i], rowTop(row[i]), w > 3 * gap ? w - gap : w, high);
   }
   hatch(plan, skin, surface, high);
-  labels(plan, tree, frames, skin, surface, note);
+  labels(plan, tree, frames, skin, surface, texts);
   marks(plan, skin, surface, high, gap);
 }
 
@@ -110,7 +116,7 @@ const HIDDEN_MIN = '1 child, 0%, not drawn'.length;
 let charWidth = 0;
 let charWidthFor = '';
 
-function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, note: Note | null): void {
+function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, { note, canLoad = false }: Texts): void {
   const { ctx, dpr, rowTop } = surface;
   const normal = `${11 * dpr}px ${FONT}`;
   const bold = `600 ${11 * dpr}px ${FONT}`;
@@ -138,14 +144,14 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Sur
     const strong = kind === FrameKind.Group || node === 0;
     if (strong) {
       const name = frames.names[f];
-      const more = `${name}  ${note === null ? formatShare(tree.sum[node], tree.sum[0]) : note(node)}`;
-      if ((node !== 0 || note !== null) && more.length <= chars) text = more;
+      const more = `${name}  ${note === undefined ? formatShare(tree.sum[node], tree.sum[0]) : note(node)}`;
+      if ((node !== 0 || note !== undefined) && more.length <= chars) text = more;
       else text = name.length <= chars ? name : shortenEnd(groupValue(name), chars);
     } else if (tree.run[node] > 0) {
       text = runLabel(tree, frames, node, chars, plan.match);
     } else if (kind === FrameKind.Cut) {
       text = shorten(`✂ ${frames.names[f]}`, chars);
-    } else if (note !== null) {
+    } else if (note !== undefined) {
       text = noted(frames.names[f], note(node), chars);
     }
     if (text === '') continue;
@@ -168,7 +174,8 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Sur
     if (chars < 3) continue;
     const few = `+ ${formatCount(tree.hiddenChildren[hatched.node[i]])}`;
     const text = chars < HIDDEN_MIN ? few : hiddenText(tree, hatched.node[i]);
-    const fits = (text === few ? [few] : [`${text} – click to load`, text, few]).find((form) => form.length <= chars);
+    const forms = text === few ? [few] : [...(canLoad ? [`${text} – click to load`] : []), text, few];
+    const fits = forms.find((form) => form.length <= chars);
     if (fits === undefined) continue;
     ctx.fillText(fits, hatched.x[i] + pad, rowTop(hatched.row[i]) + middle);
   }

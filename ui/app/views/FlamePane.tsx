@@ -11,7 +11,7 @@ import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, shown } from '../state/queries';
-import { NODES_MAX, maxNodes, pick, state } from '../state/explore';
+import { NODES_MAX, local, maxNodes, pick, state } from '../state/explore';
 import { detailing, loadBelow } from '../state/detail';
 import { hues } from '../state/timeline';
 import { found, revealed } from '../state/search';
@@ -77,7 +77,7 @@ function mount(host: HTMLElement): () => void {
       if (loaded === null) return;
       if (loaded !== last.loaded) {
         const colours = colourNodes(loaded.tree, loaded.frames, by, hues.value);
-        flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours }, zoomed, focused);
+        flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours, canLoad: local.peek() === null }, zoomed, focused);
         describe(flame, host, loaded);
         pointed.value = null;
       } else {
