@@ -9,8 +9,10 @@ import { colourNodes } from '../app/logic/colours';
 import { decode } from '../app/logic/decode';
 import { fold, runtimeFrames } from '../app/logic/fold';
 import { byName, layout } from '../app/logic/layout';
-import { filtered, reshape, sandwich } from '../app/logic/merge';
+import { filtered, reshape } from '../app/logic/merge';
+import { sandwich } from '../app/logic/sandwich';
 import { compile, matchNames, matchesBefore, share } from '../app/logic/search';
+import { matchList } from '../app/logic/matchlist';
 import { topOf } from '../app/logic/top';
 import { Plan } from '../app/render/plan';
 
@@ -62,11 +64,13 @@ for (const n of [100_000, 1_000_000]) {
     ['fold', () => fold(tree, decoded.frames, runtime, new Set())],
     ['decode + layout', () => layout(decode(buffer).columns)],
     ['sort by name', () => layout(byName(tree, names))],
-    ['search + share', () => share(tree, matchNames(names, query))],
+    ['names that match', () => matchNames(names, query)],
+    ['share', () => share(tree, hit, before)],
+    ['widest matches', () => matchList(tree, hit, before)],
     ['matches by subtree', () => matchesBefore(tree, hit)],
     ['colour', () => colourNodes(tree, decoded.frames, 'package')],
     ['top table', () => topOf(tree, decoded.frames)],
-    ['callers and callees', () => sandwich(tree, names, decoded.frames.kinds, (name) => name === busiest)],
+    ['callers and callees', () => sandwich(tree, names, decoded.frames.kinds, (name) => name === busiest, 0.5 / 3_840)],
     ['focus', () => layout(filtered(tree, decoded.frames, { focus: 'merge' }))],
     ['collapse recursion', () => layout(reshape(tree, 'collapse', decoded.frames))],
     ['difference of two trees', () => scaled(join({ decoded, file: 'a' }, { decoded, file: 'b' }), 'share')],

@@ -198,6 +198,8 @@ async function davy(url, lod, base) {
   out.order = await redraw(tab, "[...document.querySelectorAll('button')].find((b) => b.textContent === 'A–Z').click()");
   out.search = await tab.evaluate(async () => {
     const field = document.querySelector('#search');
+    field.focus();
+    await new Promise((done) => setTimeout(done, 300));
     const began = performance.now();
     field.value = 'merge|flush';
     field.dispatchEvent(new InputEvent('input', { bubbles: true }));

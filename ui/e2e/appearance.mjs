@@ -20,7 +20,7 @@ const CALLERS = [`${PAGES['Explore, callers'][0]}&lines=shown`, '.tr', async (pa
   await page.locator('.tr', { hasText: 'davy_control' }).first().click();
   await page.locator('#lines').waitFor();
 }];
-const MAIN = { Incident: PAGES.Incident, Explore: PAGES.Explore, 'Explore, callers': CALLERS, Compare: PAGES.Compare, Members: PAGES.Members, Archive: PAGES.Archive };
+const MAIN = { Incident: PAGES.Incident, Explore: PAGES.Explore, 'Explore, callers': CALLERS, Compare: PAGES.Compare, Members: PAGES.Members, Fleet: PAGES.Fleet, Archive: PAGES.Archive };
 /** The share of pixels that may differ, and by how much a pixel may. */
 const SHARE = 0.006;
 const THRESHOLD = 0.2;
@@ -59,7 +59,7 @@ async function picture(browser, url, [path, sign, then = () => {}], theme, [widt
 }
 
 export const fixtureAppearance = Object.entries(MAIN).map(([name, target]) => [`${name} looks as before at every width, in light and dark`, async (browser) => {
-  const own = await serve({ now: () => NOW, recorded: NOW });
+  const own = await serve({ now: () => NOW, recorded: NOW, workers: { is: 'wedged' } });
   const wrong = [];
   try {
     for (const theme of ['light', 'dark']) {

@@ -1,6 +1,6 @@
 // Local files: the picker, drop, several profiles, errors; exports that the page writes.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
 import { drawn, open, row, settle, shot } from './browser.mjs';
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
@@ -92,5 +92,48 @@ export const fixtureFiles = [
     await page.locator('.local-name').waitFor();
     await settle(page);
     assert.equal(await page.locator('.status b').first().innerText(), total);
+  }],
+
+  ['the exported HTML file works from disk without a network: details, zoom, search and the table', async (browser, url) => {
+    // Without a table on the screen, too.
+    for (const view of ['both', 'flame']) {
+      const { page } = await open(browser, url + explore({ view }));
+      await drawn(page);
+      await page.locator('#export-menu summary').click();
+      const [saved] = await Promise.all([page.waitForEvent('download'), page.locator('#export-html').click()]);
+      const context = await browser.newContext({ offline: true, viewport: { width: 1280, height: 800 } });
+      const file = await context.newPage();
+      const faults = [];
+      file.on('console', (message) => { if (message.type() === 'error') faults.push(message.text()); });
+      file.on('pageerror', (error) => faults.push(error.message));
+      file.on('request', (request) => { if (!request.url().startsWith('file:')) faults.push(request.url()); });
+      file.on('dialog', (dialog) => dialog.accept('poll'));
+      const path = `${await saved.path()}.html`;
+      await copyFile(await saved.path(), path);
+      await file.goto(`file://${path}`);
+      const drawnFrames = () => file.locator('#frames g:not(.hide)').count();
+      const all = await drawnFrames();
+      const frame = file.locator('#frames g', { has: file.locator('title', { hasText: 'poll' }) }).last();
+      await frame.hover();
+      assert.match(await file.locator('#details').textContent(), /poll.*nanoseconds, [\d.]+%/);
+      await frame.click();
+      assert.ok((await drawnFrames()) < all);
+      await file.keyboard.press('Escape');
+      assert.equal(await drawnFrames(), all);
+      await file.keyboard.press('Control+f');
+      assert.match(await file.locator('#matched').textContent(), /^Matched: [1-9][\d.]*%$/);
+      assert.ok((await file.locator('table tbody tr').count()) > 10);
+      // What is added to the file does not run.
+      await file.evaluate(() => {
+        const script = document.createElement('script');
+        script.textContent = 'window.ran = true';
+        document.body.append(script);
+      });
+      assert.equal(await file.evaluate(() => window.ran), undefined);
+      assert.equal(faults.length, 1, faults.join('\n'));
+      assert.match(faults[0], /Content Security Policy/);
+      await shot(file, `export-html-${view}`);
+      await context.close();
+    }
   }],
 ];

@@ -90,8 +90,7 @@ export const fixtureFold = [
     const announced = () => page.locator('#focused-frame').innerText();
     const inView = (at) => at !== null && at.y >= box.y && at.y + at.height <= box.y + box.height && at.width >= 50;
     await page.locator('#search').fill('^parquet');
-    await page.locator('#match-index').waitFor();
-    assert.match(await page.locator('#match-index').innerText(), /^1 of \d+/);
+    await page.locator('#match-index', { hasText: /^1 of \d+/ }).waitFor();
     assert.ok(inView(await focus()), 'the widest match is out of view or too narrow');
     const first = await announced();
     await shot(page, 'match');
@@ -105,6 +104,35 @@ export const fixtureFold = [
     await page.locator('#search').press('ArrowUp');
     await page.waitForFunction(() => /^(\S+) of \1$/.test(document.querySelector('#match-index').textContent.replaceAll(',', '')));
     assert.ok(inView(await focus()), 'the narrowest match is out of view or too narrow');
+    assert.deepEqual(faults, []);
+  }],
+
+  ['the share follows every letter that is typed, the view and the address follow when typing pauses', async (browser, url) => {
+    const { page, faults } = await open(browser, 'about:blank', {});
+    await page.clock.install();
+    await page.goto(`${url}/explore`);
+    await drawn(page);
+    await page.locator('#search').focus();
+    await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1_000));
+    const seen = () => page.evaluate(() => ({ index: document.querySelector('#match-index')?.textContent ?? '', search: new URLSearchParams(location.search).get('search'), frame: document.querySelector('#focused-frame').textContent }));
+    const before = (await seen()).frame;
+    const shares = [];
+    for (const text of ['^parquet', '::Row::', 'serialize', '^sqlx']) {
+      await page.locator('#search').fill(text);
+      let share = '';
+      // Functions that the page is polled with need its clock.
+      while (share === '' || shares.includes(share)) share = await page.locator('#matched').textContent();
+      shares.push(share);
+      await page.clock.runFor(90);
+      const { index, search, frame } = await seen();
+      assert.match(index, /^– of/, text);
+      assert.deepEqual([search, frame], [null, before], text);
+    }
+    await page.clock.runFor(300);
+    await page.locator('#match-index', { hasText: /^1 of/ }).waitFor();
+    const after = await seen();
+    assert.equal(after.search, '^sqlx');
+    assert.notEqual(after.frame, before);
     assert.deepEqual(faults, []);
   }],
 ];

@@ -171,4 +171,30 @@ export const fixtureQuestions = [
       server.close();
     }
   }]),
+
+  ['the content of each page is one Tab and one key away, and the parts of Explore one key', async (browser, url) => {
+    const inside = (page, selector) => page.evaluate((of) => document.activeElement?.closest(of) !== null, selector);
+    for (const [path, sign, part] of [['/', '.changes tbody tr', 'main'], ['/explore', '.flame-host[data-nodes]', 'canvas'], ['/compare', '.flame-host[data-nodes]', 'canvas'], ['/members', 'tr.line', 'main'], ['/fleet', 'main table', 'main'], ['/archive', 'main', 'body']]) {
+      const { page } = await begin(browser, url, path, 'keyboard');
+      await page.locator(sign).first().waitFor();
+      await press(page, 'Tab');
+      const skip = page.locator('.skip');
+      assert.equal(await skip.evaluate((e) => e === document.activeElement && e.getBoundingClientRect().width > 50), true, path);
+      if (path === '/explore') await shot(page, 'skip');
+      await press(page, 'Enter');
+      assert.equal(await inside(page, part), true, `${path} has the focus on ${await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 80))}`);
+      assert.ok((await skip.boundingBox()).width <= 1, path);
+      if (path === '/explore') {
+        await press(page, 't');
+        assert.equal(await inside(page, '.top-table .tbody'), true);
+        await press(page, 'g', 'ArrowDown', 'ArrowDown', 'ArrowDown', 'c');
+        await page.locator('.frame-title').waitFor();
+        await press(page, '/');
+        assert.equal(await inside(page, '#search'), true);
+        await press(page, 'g', 't');
+        assert.equal(await page.locator('#search').inputValue(), 'gt');
+      }
+      await page.context().close();
+    }
+  }],
 ];

@@ -151,4 +151,35 @@ export const fixtureRobust = [
     assert.notEqual(pressed, other, 'the pressed button looks like the others');
     await shot(page, 'forced-colours');
   }],
+
+  ['a lost connection is said and recovers without a click, on every page', async (browser, url) => {
+    for (const [path, sign] of [['/', '#verdict'], ['/explore', '.flame-host[data-nodes]'], ['/compare', '.flame-host[data-nodes]'], ['/members', 'tr.line'], ['/fleet', 'main table'], ['/archive', 'main table']]) {
+      const { page } = await open(browser, 'about:blank', { width: 1024 });
+      await page.clock.install();
+      await page.route('**/api/**', (route) => route.abort('connectionreset'));
+      await page.goto(url + path);
+      const notice = page.locator('.notice.error, .banner, #lost').first();
+      await notice.waitFor();
+      assert.match(await notice.innerText(), /Cannot connect to Davy\. Check that the process is running\..* Retrying\./, path);
+      await page.unroute('**/api/**');
+      // The longest pause before another try.
+      await page.clock.runFor(31_000);
+      await page.locator(sign).first().waitFor();
+      assert.equal(await page.getByText('Cannot connect to Davy').count(), 0, path);
+      await page.context().close();
+    }
+  }],
+
+  ['a connection that stalls is said on every page', async (browser, url) => {
+    for (const path of ['/', '/explore', '/compare', '/members', '/fleet', '/archive']) {
+      const { page } = await open(browser, 'about:blank', { width: 1024 });
+      await page.clock.install();
+      await page.route('**/api/**', () => {});
+      await page.goto(url + path);
+      await page.locator('main h1').first().waitFor({ state: 'attached' });
+      await page.clock.runFor(4_500);
+      await page.getByText(/no response yet|takes longer than usual/i).first().waitFor();
+      await page.context().close();
+    }
+  }],
 ];

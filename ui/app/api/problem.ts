@@ -7,6 +7,14 @@ export interface Problem {
   status: number;
 }
 
+/** `fetch` rejects with a TypeError when the connection fails. */
+const UNREACHABLE: Problem = { title: 'Cannot connect to Davy', detail: 'Check that the process is running', status: 0 };
+/** The headers of a response have arrived, so the server was reached. */
+export const CUT: Problem = { title: 'The response was cut off', detail: 'The connection to Davy closed before the response was complete', status: 0 };
+
+/** Whether the same request can succeed a little later: the connection failed, or a server or proxy is not ready. */
+export const isTemporary = (problem: Problem): boolean => problem === UNREACHABLE || problem === CUT || (problem.status >= 502 && problem.status <= 504);
+
 /** Reads an RFC 9457 problem document; any other body is described by its status. */
 export function problemFrom(status: number, contentType: string, body: string): Problem {
   if (/\bjson\b/.test(contentType)) {
@@ -24,10 +32,7 @@ export function problemFrom(status: number, contentType: string, body: string): 
 
 export function problemOf(error: unknown): Problem {
   if (error instanceof ProblemError) return error.problem;
-  // `fetch` rejects with a TypeError when the connection fails.
-  if (error instanceof TypeError) {
-    return { title: 'Cannot connect to Davy', detail: 'Check that the process is running', status: 0 };
-  }
+  if (error instanceof TypeError) return UNREACHABLE;
   return { title: error instanceof Error ? error.message : String(error), detail: '', status: 0 };
 }
 

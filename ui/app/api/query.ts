@@ -1,6 +1,6 @@
 // The query API on the origin that served the page.
 
-import { ProblemError, problemFrom } from './problem';
+import { CUT, ProblemError, problemFrom } from './problem';
 import type { ChangesAnswer, SeriesAnswer, TopAnswer } from './types';
 
 export interface Query {
@@ -69,7 +69,7 @@ async function whole<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T>
     return await read();
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new ProblemError({ title: 'The response was cut off', detail: 'The connection to Davy closed before the response was complete', status: 0 });
+    throw new ProblemError(CUT);
   }
 }
 

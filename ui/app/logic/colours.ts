@@ -4,7 +4,7 @@
 // Grey means "untagged" or "no package", never a member.
 
 import { FrameKind, type Frames } from './decode';
-import { hash } from './hash';
+import { hash, hashesOf } from './hash';
 import type { Tree } from './layout';
 import { UNTAGGED, groupValue } from './names';
 import { packagesOf } from './packages';
@@ -119,7 +119,8 @@ export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, hues: Hues
   const k = frames.names.length;
   const packages = packagesOf(frames.names, frames.files);
   const shade = new Uint8Array(k);
-  for (let f = 0; f < k; f++) shade[f] = hash(by === 'group' ? packages[f] : frames.names[f]) % SHADES;
+  const hashes = hashesOf(by === 'group' ? packages : frames.names);
+  for (let f = 0; f < k; f++) shade[f] = hashes[f] % SHADES;
   if (by === 'value') return heat(tree, out);
   const grey = GREY_INDEX * SHADES;
   if (by === 'package') {

@@ -151,15 +151,14 @@ export function decode(buffer: ArrayBuffer): Decoded {
   checkNodes(columns, k);
   columns.negative = clearNegative(columns.self) + clearNegative(columns.hidden);
 
-  const strings = readStrings(
+  // Search, tooltips and paths all use the names that are shown. Each string is converted once: any number of frames
+  // can refer to it.
+  const { strings, shown } = readStrings(
     new Uint32Array(buffer, offsets[11], m),
     new Uint8Array(buffer, offsets[12], s),
   );
   const name = new Uint32Array(buffer, offsets[7], k);
   const file = new Uint32Array(buffer, offsets[8], k);
-  // Search, tooltips and paths all use the names that are shown. Each string is converted once: any number of frames
-  // can refer to it.
-  const shown = strings.map(visible);
   const names = new Array<string>(k);
   const files = new Array<string>(k);
   for (let i = 0; i < k; i++) {
@@ -210,17 +209,37 @@ function clearNegative(values: Float64Array): number {
   return sum;
 }
 
-function readStrings(ends: Uint32Array, data: Uint8Array): string[] {
+/** Browsers limit the length of a string. */
+const TEXT_MAX = 256 * 1024 * 1024;
+
+/** The strings as they are, and as they are shown. */
+function readStrings(ends: Uint32Array, data: Uint8Array): { strings: string[]; shown: string[] } {
   const utf8 = new TextDecoder();
+  // A character for each byte: right for ASCII, and decoding each string by itself takes much longer.
+  const text = data.length > TEXT_MAX ? null : new TextDecoder('latin1').decode(data);
   const strings = new Array<string>(ends.length);
+  const shown = new Array<string>(ends.length);
   let start = 0;
   for (let i = 0; i < ends.length; i++) {
     const end = ends[i];
     if (end < start || end > data.length) fail(`string ${i} ends at ${end}, outside of the string data`);
-    strings[i] = utf8.decode(data.subarray(start, end));
+    // Names of printable ASCII with more than spaces are shown as they are.
+    let isPlain = text !== null;
+    let isBlank = true;
+    for (let at = start; at < end; at++) {
+      const byte = data[at];
+      if (byte < 0x20 || byte > 0x7e) isPlain = false;
+      else if (byte !== 0x20) isBlank = false;
+    }
+    if (isPlain && !isBlank) {
+      strings[i] = shown[i] = text!.slice(start, end);
+    } else {
+      strings[i] = utf8.decode(data.subarray(start, end));
+      shown[i] = visible(strings[i]);
+    }
     start = end;
   }
-  return strings;
+  return { strings, shown };
 }
 
 function readMeta(bytes: Uint8Array): Meta {

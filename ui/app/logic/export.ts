@@ -31,18 +31,41 @@ export function toSpeedscope(tree: Tree, { names, files, lines }: Frames, meta: 
 
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
-/** One HTML file that works from disk: the interactive SVG of the server, what it shows, and the functions with the largest self values. */
-export function toHtml(svg: string, title: string, facts: string[], rows: FunctionRow[], total: number, unit: string): string {
+/** The style of the file. A drawing that is taller than the window begins at its root. */
+export const STYLE = 'body{margin:16px;font:14px/1.4 system-ui,sans-serif;color-scheme:light dark}#graph{display:flex;flex-direction:column-reverse;max-height:80vh;overflow:auto}#graph>svg{flex:none}table{border-collapse:collapse}td,th{padding:2px 10px;text-align:right}td:last-child,th:last-child{text-align:left;font-family:monospace;overflow-wrap:anywhere}';
+export const STYLE_HASH = "'sha256-RD2B/EP0OFP1j38nH2YeDL+q7YdAzfrvt5pVJwUbFR4='";
+
+const HASHES = /'sha256-[\w+/=]+'/g;
+
+/** The policy of the file, from that of the drawing: nothing is loaded, and no script runs but that of the drawing. */
+function policyOf(served: string): string {
+  const of = (directive: string, own: string): string => {
+    const hashes = served.split(';').find((part) => part.trim().startsWith(`${directive} `))?.match(HASHES);
+    return hashes ? [...hashes, own].join(' ').trim() : "'unsafe-inline'";
+  };
+  return `default-src 'none'; script-src ${of('script-src', '')}; style-src ${of('style-src', STYLE_HASH)}; base-uri 'none'; form-action 'none'`;
+}
+
+/** A drawing of the server, and the policy that came with it. */
+export interface Drawing {
+  svg: string;
+  policy: string;
+}
+
+/** One HTML file that works from disk: the interactive drawing of the server, what it shows, and the functions with the largest self values. */
+export function toHtml({ svg, policy }: Drawing, title: string, facts: string[], rows: FunctionRow[], total: number, unit: string): string {
   const drawing = svg.slice(Math.max(0, svg.indexOf('<svg')));
   const lines = rows.map(({ name, self, total: all }) =>
     `<tr><td>${escaped(formatValue(self, unit))}</td><td>${escaped(formatShare(self, total))}</td><td>${escaped(formatValue(all, unit))}</td><td>${escaped(name)}</td></tr>`);
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title>
-<style>body{margin:16px;font:14px/1.4 system-ui,sans-serif;color-scheme:light dark}svg{width:100%;height:auto}table{border-collapse:collapse}td,th{padding:2px 10px;text-align:right}td:last-child,th:last-child{text-align:left;font-family:monospace;overflow-wrap:anywhere}</style></head>
-<body><h1>${escaped(title)}</h1><ul>${facts.map((fact) => `<li>${escaped(fact)}</li>`).join('')}</ul>
-${drawing}
-<h2>Functions with the largest self values</h2>
+  const table = lines.length === 0 ? '' : `<h2>Functions with the largest self values</h2>
 <table><thead><tr><th>self</th><th>share</th><th>total</th><th>function</th></tr></thead><tbody>${lines.join('\n')}</tbody></table>
-</body></html>
+`;
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${escaped(policyOf(policy))}"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title>
+<style>${STYLE}</style></head>
+<body><h1>${escaped(title)}</h1><ul>${facts.map((fact) => `<li>${escaped(fact)}</li>`).join('')}</ul>
+<p>A click or Enter zooms into a frame, Escape zooms out, Ctrl+F searches by regular expression, and arrow keys go from frame to frame.</p>
+<div id="graph">${drawing}</div>
+${table}</body></html>
 `;
 }

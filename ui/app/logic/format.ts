@@ -177,8 +177,9 @@ export function formatPercent(percent: number): string {
   return size < 0.01 ? '<0.01%' : `${size > 99.99 && size < 100.5 ? '100' : digits(percent)}%`;
 }
 
+/** `2,000`. The browser's formats take 10 ms to load. */
 export function formatCount(value: number): string {
-  return value.toLocaleString('en-US');
+  return Number.isInteger(value) ? String(value).replace(/\d(?=(\d{3})+$)/g, '$&,') : value.toLocaleString('en-US');
 }
 
 /** `1 frame`, `2,000 frames`. */

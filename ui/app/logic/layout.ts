@@ -13,6 +13,8 @@ export interface Tree extends Columns {
   end: Uint32Array;
   /** The parent; 0 for the root. */
   parent: Uint32Array;
+  /** The value of all frames that are not drawn. */
+  undrawn: number;
   maxDepth: number;
   /** The row that the node is drawn in; the depth unless runs are folded. */
   row: Uint16Array;
@@ -34,11 +36,13 @@ export function layout({ n, total, negative, ...columns }: Columns): Tree {
   const end = words(n);
   const parent = words(n);
   const last = new Uint32Array(maxDepth + 1);
+  let undrawn = 0;
   for (let i = 0; i < n; i++) {
     const d = depth[i];
     last[d] = i;
     if (d > 0) parent[i] = last[d - 1];
     sum[i] = self[i] + hidden[i];
+    undrawn += hidden[i];
     end[i] = i + 1;
   }
   for (let i = n - 1; i > 0; i--) {
@@ -56,7 +60,7 @@ export function layout({ n, total, negative, ...columns }: Columns): Tree {
   }
   return {
     n, total, negative, self, hidden, depth, frame: shared(columns.frame), hiddenChildren: shared(columns.hiddenChildren),
-    sum, start, end, parent, maxDepth, row: depth, span: shorts(n).fill(1), run: shorts(n), maxRow: maxDepth,
+    sum, start, end, parent, undrawn, maxDepth, row: depth, span: shorts(n).fill(1), run: shorts(n), maxRow: maxDepth,
   };
 }
 
@@ -83,28 +87,40 @@ export function byName(tree: Tree, names: string[]): Columns {
     n,
     total: tree.total,
     negative: tree.negative,
-    self: new Float64Array(n),
-    hidden: new Float64Array(n),
-    frame: new Uint32Array(n),
-    hiddenChildren: new Uint32Array(n),
-    depth: new Uint16Array(n),
+    self: floats(n),
+    hidden: floats(n),
+    frame: words(n),
+    hiddenChildren: words(n),
+    depth: shorts(n),
   };
-  // Nodes yet to be written; children are pushed in reverse order of names.
-  const stack: number[] = [0];
-  let at = 0;
-  const kids: number[] = [];
-  while (stack.length > 0) {
-    const i = stack.pop()!;
+  // Nodes yet to be written, the next one last.
+  const stack = new Uint32Array(n);
+  let height = 1;
+  for (let at = 0; height > 0; at++) {
+    const i = stack[--height];
     moved.self[at] = tree.self[i];
     moved.hidden[at] = tree.hidden[i];
     moved.frame[at] = frame[i];
     moved.hiddenChildren[at] = tree.hiddenChildren[i];
     moved.depth[at] = tree.depth[i];
-    at++;
-    kids.length = 0;
-    for (let c = i + 1; c < end[i]; c = end[c]) kids.push(c);
-    if (kids.length > 1) kids.sort((a, b) => rank[frame[b]] - rank[frame[a]]);
-    for (let k = 0; k < kids.length; k++) stack.push(kids[k]);
+    const from = height;
+    for (let c = i + 1; c < end[i]; c = end[c]) stack[height++] = c;
+    if (height - from > 1) lastByRank(stack, from, height, frame, rank);
   }
   return moved;
+}
+
+/** Sorts a part of the nodes by descending rank of their frames, and those of one rank from the last to the first. */
+function lastByRank(nodes: Uint32Array, from: number, until: number, frame: Uint32Array, rank: Uint32Array): void {
+  if (until - from > 24) {
+    nodes.subarray(from, until).sort((a, b) => rank[frame[b]] - rank[frame[a]] || b - a);
+    return;
+  }
+  for (let i = from + 1; i < until; i++) {
+    const node = nodes[i];
+    const of = rank[frame[node]];
+    let k = i - 1;
+    for (; k >= from && rank[frame[nodes[k]]] <= of; k--) nodes[k + 1] = nodes[k];
+    nodes[k + 1] = node;
+  }
 }

@@ -59,10 +59,14 @@ const RUNTIME = new Set([
   'hyper', 'hyper_util', 'http_body', 'http_body_util', 'axum', 'axum_core', 'tower', 'tower_http', 'tower_layer', 'tower_service', 'tracing',
 ]);
 
-/** The package of each frame. Lookups by path are cached: many frames share a file. */
+const known = new WeakMap<string[], string[]>();
+
+/** The package of each frame. The result is kept, and so are lookups by path: many frames share a file. */
 export function packagesOf(names: string[], files: string[]): string[] {
+  const before = known.get(names);
+  if (before !== undefined) return before;
   const byPath = new Map<string, string>();
-  return names.map((name, f) => {
+  const packages = names.map((name, f) => {
     const file = files[f];
     let fromPath = byPath.get(file);
     if (fromPath === undefined) {
@@ -71,6 +75,8 @@ export function packagesOf(names: string[], files: string[]): string[] {
     }
     return packageOf(name, file, fromPath);
   });
+  known.set(names, packages);
+  return packages;
 }
 
 /** Whether a frame belongs to the runtime. A `main` without a source file is the C entry point that calls Rust's `main`. */

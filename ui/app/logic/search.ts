@@ -51,31 +51,31 @@ export interface Share {
   nodes: number;
 }
 
-export function share(tree: Tree, hit: Uint8Array, root = 0): Share {
+/** The share of the matches below `root`; `before` is of the same tree and matches. */
+export function share(tree: Tree, hit: Uint8Array, before: Uint32Array, root = 0): Share {
   const { frame, sum, hidden, end } = tree;
   let matched = 0;
   let unknown = 0;
-  let nodes = 0;
   const stop = end[root];
-  let covered = root;
-  for (let i = root; i < stop; i++) {
-    const matches = hit[frame[i]] === 1;
-    if (matches) nodes++;
-    if (i < covered) continue;
-    if (matches) {
+  for (let i = root; i < stop; ) {
+    if (hit[frame[i]] === 1) {
       matched += sum[i];
-      covered = end[i];
+      i = end[i];
     } else {
-      unknown += hidden[i];
+      unknown += hidden[i++];
     }
   }
-  return { matched, unknown, of: sum[root], nodes };
+  return { matched, unknown, of: sum[root], nodes: before[stop] - before[root] };
 }
 
 /** `before[i]` is the number of matches among the nodes before `i`, which gives the matches of any subtree in O(1). */
 export function matchesBefore(tree: Tree, hit: Uint8Array): Uint32Array {
   const { n, frame } = tree;
   const before = new Uint32Array(n + 1);
-  for (let i = 0; i < n; i++) before[i + 1] = before[i] + hit[frame[i]];
+  let count = 0;
+  for (let i = 0; i < n; ) {
+    count += hit[frame[i]];
+    before[++i] = count;
+  }
   return before;
 }

@@ -1,7 +1,8 @@
 // What belongs beside a total: how it was computed, and the parts of it that no frame shows.
 
-import { type Columns, FrameKind, type Meta } from './decode';
+import { FrameKind, type Meta } from './decode';
 import { counted, formatValue } from './format';
+import type { Tree } from './layout';
 
 /** ` average of 7 windows`, ` sum`, or nothing if the server does not say. */
 export function totalNote({ aggregation, windows }: Meta): string {
@@ -10,10 +11,13 @@ export function totalNote({ aggregation, windows }: Meta): string {
   return windows > 0 ? ` average of ${counted(windows, 'window')}` : ' average';
 }
 
-/** The value of samples without a stack: the own values of the root and of the groups. */
-export function stacklessValue({ self, frame, depth, n }: Pick<Columns, 'self' | 'frame' | 'depth' | 'n'>, kinds: Uint8Array): number {
+/** The value of samples without a stack: the own values of the root and of the groups, which are above all functions. */
+export function stacklessValue({ self, frame, end, n }: Pick<Tree, 'self' | 'frame' | 'end' | 'n'>, kinds: Uint8Array): number {
   let sum = self[0];
-  for (let i = 1; i < n; i++) if (kinds[frame[i]] === FrameKind.Group && depth[i] > 0) sum += self[i];
+  for (let i = 1; i < n; ) {
+    if (kinds[frame[i]] === FrameKind.Group) sum += self[i++];
+    else i = end[i];
+  }
   return sum;
 }
 
@@ -30,7 +34,7 @@ export function stacklessReason(type: string): string {
 }
 
 /** Sentences about the values that no frame shows. */
-export function notDrawn(columns: Columns, kinds: Uint8Array, unit: string): string[] {
-  const negative = columns.negative < 0 ? `not drawn: ${formatValue(columns.negative, unit)} in negative values` : '';
-  return [withoutStack(stacklessValue(columns, kinds), unit), negative].filter((text) => text !== '');
+export function notDrawn(tree: Tree, kinds: Uint8Array, unit: string): string[] {
+  const negative = tree.negative < 0 ? `not drawn: ${formatValue(tree.negative, unit)} in negative values` : '';
+  return [withoutStack(stacklessValue(tree, kinds), unit), negative].filter((text) => text !== '');
 }

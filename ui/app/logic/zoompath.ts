@@ -1,6 +1,6 @@
 // Paths of frame names: they identify a node across refreshes and orders, which change node ids.
 
-import { hash } from './hash';
+import { hash, hashesOf } from './hash';
 import type { Tree } from './layout';
 import { type NodeId, ROOT, nodeId } from './units';
 
@@ -49,17 +49,6 @@ export const nameKey = (name: string): string => (name.length <= KEY_MAX ? name 
 
 /** Whether the text is a step or a long path in short form. */
 export const isShort = (text: string): boolean => /^([\w-]{4}(\*\d+)?|\*\d+\*[\w-]{6})$/.test(text);
-
-// The hashes of the names of a tree; every zoom and refresh needs them.
-const hashes = new WeakMap<string[], Uint32Array>();
-function hashesOf(names: string[]): Uint32Array {
-  let known = hashes.get(names);
-  if (known === undefined) {
-    known = Uint32Array.from(names, (name) => hash(name));
-    hashes.set(names, known);
-  }
-  return known;
-}
 
 /** The deepest node of a path in short form that exists in this tree. */
 export function findShort(tree: Tree, names: string[], path: string[]): Found {

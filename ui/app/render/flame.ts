@@ -8,14 +8,13 @@ import { type Tree, hiddenStart } from '../logic/layout';
 import { type NodeId, ROOT, fraction, nodeId, px } from '../logic/units';
 import type { Growth } from '../logic/urlstate';
 import { type Camera, WHOLE, interpolate, rebased, clamp, edges, panBy, zoomAbout } from './camera';
-import { type Note, ROW, type Skin, paint } from './paint';
+import { ROW, type Skin, type Texts, paint } from './paint';
 import { type Match, Plan } from './plan';
 
-export interface Scene {
+export interface Scene extends Texts {
   tree: Tree;
   frames: Frames;
   colours: Uint8Array;
-  note?: Note;
 }
 
 /** A frame, or the undrawn children of one. */
@@ -99,16 +98,19 @@ export class Flame {
   }
 
   setMatch(match: Match | null): void {
+    if (match === this.match) return;
     this.match = match;
     this.schedule();
   }
 
   setSkin(skin: Skin): void {
+    if (skin === this.skin) return;
     this.skin = skin;
     this.schedule();
   }
 
   setGrowth(growth: Growth): void {
+    if (growth === this.growth) return;
     this.growth = growth;
     this.schedule();
   }
@@ -300,7 +302,7 @@ export class Flame {
   /** Paints what is in view on a context. */
   paintOn(ctx: CanvasRenderingContext2D, width: number, height: number, dpr: number): void {
     if (!this.scene || !this.skin) return;
-    const { tree, frames, colours } = this.scene;
+    const { tree, frames, colours, ...texts } = this.scene;
     const total = tree.sum[0];
     this.plan.build(tree, colours, this.match, {
       from: this.camera.left * total,
@@ -315,7 +317,7 @@ export class Flame {
       height,
       dpr,
       rowTop: (row) => Math.round(this.rowTop(row) * dpr),
-    }, this.scene.note ?? null);
+    }, texts);
   }
 
   /** The size of the view in CSS pixels. */

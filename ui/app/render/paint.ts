@@ -6,7 +6,7 @@ import { isFolded, runText } from '../logic/fold';
 import { counted, formatCount, formatShare } from '../logic/format';
 import type { Tree } from '../logic/layout';
 import { groupValue, shorten } from '../logic/names';
-import { DIMMED, type Match, type Plan } from './plan';
+import { DIMMED, type Match, NARROW, type Plan } from './plan';
 
 export interface Skin {
   palette: Palette;
@@ -36,7 +36,13 @@ let order = new Uint32Array(4096);
 /** A text behind the name of a frame, if there is room. */
 export type Note = (node: number) => string;
 
-export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, note: Note | null = null): void {
+export interface Texts {
+  note?: Note;
+  /** Whether a click loads undrawn frames. */
+  canLoad?: boolean;
+}
+
+export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, texts: Texts = {}): void {
   const { ctx, dpr, rowTop } = surface;
   const rects = plan.rects;
   const high = Math.round(ROW * dpr) - Math.max(1, Math.round(dpr));
@@ -45,24 +51,25 @@ export function paint(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surfac
   ctx.fillRect(0, 0, surface.width, surface.height);
 
   // Counting sort of the rectangles by colour.
-  if (order.length < rects.length) order = new Uint32Array(rects.x.length);
+  const { length, x, w: wide, row, colour: colours } = rects;
+  if (order.length < length) order = new Uint32Array(x.length);
   counts.fill(0);
-  for (let i = 0; i < rects.length; i++) counts[rects.colour[i] + 1]++;
+  for (let i = 0; i < length; i++) counts[colours[i] + 1]++;
   for (let c = 0; c < 256; c++) counts[c + 1] += counts[c];
-  for (let i = 0; i < rects.length; i++) order[counts[rects.colour[i]]++] = i;
+  for (let i = 0; i < length; i++) order[counts[colours[i]]++] = i;
   let current = -1;
-  for (let k = 0; k < rects.length; k++) {
+  for (let k = 0; k < length; k++) {
     const i = order[k];
-    const colour = rects.colour[i];
+    const colour = colours[i];
     if (colour !== current) {
       current = colour;
       ctx.fillStyle = colour === DIMMED ? skin.dimFill : skin.palette.fill[colour];
     }
-    const w = rects.w[i];
-    ctx.fillRect(rects.x[i], rowTop(rects.row[i]), w > 3 * gap ? w - gap : w, high);
+    const w = wide[i];
+    ctx.fillRect(x[i], rowTop(row[i]), w > 3 * gap ? w - gap : w, high);
   }
   hatch(plan, skin, surface, high);
-  labels(plan, tree, frames, skin, surface, note);
+  labels(plan, tree, frames, skin, surface, texts);
   marks(plan, skin, surface, high, gap);
 }
 
@@ -98,15 +105,18 @@ function marks(plan: Plan, skin: Skin, { ctx, dpr, rowTop }: Surface, high: numb
   for (let i = 0; i < m.length; i++) {
     const top = rowTop(m.row[i]);
     const w = m.w[i];
-    if (w <= 3 * gap) ctx.fillRect(m.x[i], top, Math.max(gap, w), high);
+    if (w <= 3 * gap || m.colour[i] === NARROW) ctx.fillRect(m.x[i], top, Math.max(gap, w), high);
     else ctx.fillRect(m.x[i], top + high - strip, w - gap, strip);
   }
 }
 
+/** The length of the shortest text about undrawn children. */
+const HIDDEN_MIN = '1 child, 0%, not drawn'.length;
+
 let charWidth = 0;
 let charWidthFor = '';
 
-function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, note: Note | null): void {
+function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Surface, { note, canLoad = false }: Texts): void {
   const { ctx, dpr, rowTop } = surface;
   const normal = `${11 * dpr}px ${FONT}`;
   const bold = `600 ${11 * dpr}px ${FONT}`;
@@ -134,14 +144,14 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Sur
     const strong = kind === FrameKind.Group || node === 0;
     if (strong) {
       const name = frames.names[f];
-      const more = `${name}  ${note === null ? formatShare(tree.sum[node], tree.sum[0]) : note(node)}`;
-      if ((node !== 0 || note !== null) && more.length <= chars) text = more;
+      const more = `${name}  ${note === undefined ? formatShare(tree.sum[node], tree.sum[0]) : note(node)}`;
+      if ((node !== 0 || note !== undefined) && more.length <= chars) text = more;
       else text = name.length <= chars ? name : shortenEnd(groupValue(name), chars);
     } else if (tree.run[node] > 0) {
       text = runLabel(tree, frames, node, chars, plan.match);
     } else if (kind === FrameKind.Cut) {
       text = shorten(`✂ ${frames.names[f]}`, chars);
-    } else if (note !== null) {
+    } else if (note !== undefined) {
       text = noted(frames.names[f], note(node), chars);
     }
     if (text === '') continue;
@@ -160,8 +170,11 @@ function labels(plan: Plan, tree: Tree, frames: Frames, skin: Skin, surface: Sur
   const { hatched } = plan;
   for (let i = 0; i < hatched.length; i++) {
     const chars = charsIn(hatched.w[i]);
-    const text = hiddenText(tree, hatched.node[i]);
-    const forms = [`${text} – click to load`, text, `+ ${formatCount(tree.hiddenChildren[hatched.node[i]])}`];
+    // Most areas are too narrow for any text, and formatting is slow.
+    if (chars < 3) continue;
+    const few = `+ ${formatCount(tree.hiddenChildren[hatched.node[i]])}`;
+    const text = chars < HIDDEN_MIN ? few : hiddenText(tree, hatched.node[i]);
+    const forms = text === few ? [few] : [...(canLoad ? [`${text} – click to load`] : []), text, few];
     const fits = forms.find((form) => form.length <= chars);
     if (fits === undefined) continue;
     ctx.fillText(fits, hatched.x[i] + pad, rowTop(hatched.row[i]) + middle);

@@ -57,6 +57,8 @@ class Rects {
 
 /** The colour index of a frame that does not match the search. */
 export const DIMMED = 255;
+/** The colour of the mark of frames that are too narrow to draw. */
+export const NARROW = 1;
 /** Narrower frames, in device pixels, are merged with their neighbours. */
 const WIDTH_MIN = 1;
 
@@ -64,7 +66,7 @@ export class Plan {
   readonly rects = new Rects();
   /** The areas of undrawn children. */
   readonly hatched = new Rects();
-  /** Matches, each at least one pixel wide. */
+  /** Matches, each at least one pixel wide; narrow ones have the colour `NARROW`. */
   readonly marks = new Rects();
   visited = 0;
   match: Match | null = null;
@@ -72,6 +74,7 @@ export class Plan {
   private runFrom = new Int32Array(0);
   private runUntil = new Int32Array(0);
   private runColour = new Uint8Array(0);
+  /** The last narrow mark of each row; -1 without one. */
   private lastMark = new Int32Array(0);
 
   build(tree: Tree, colours: Uint8Array, match: Match | null, win: Viewport): void {
@@ -82,7 +85,7 @@ export class Plan {
     marks.length = 0;
     this.match = match;
     this.prepareRuns(tree.maxRow);
-    const { runFrom, runUntil, runColour, lastMark } = this;
+    const { runFrom, runUntil, runColour } = this;
     const wide = win.until - win.from;
     if (!(wide > 0)) return;
     const scale = win.width / wide;
@@ -107,10 +110,7 @@ export class Plan {
       if (right - left < WIDTH_MIN) {
         if (d >= win.firstRow) {
           const x = Math.max(0, Math.floor(left));
-          if (match !== null && match.before[end[i]] > match.before[i] && lastMark[d] !== x) {
-            lastMark[d] = x;
-            marks.push(x, 1, d, 0, i);
-          }
+          if (match !== null && match.before[end[i]] > match.before[i]) this.markNarrow(x, d, i);
           if (x <= runUntil[d]) {
             if (x + 1 > runUntil[d]) runUntil[d] = x + 1;
           } else {
@@ -142,6 +142,22 @@ export class Plan {
     }
     for (let d = 0; d <= tree.maxRow; d++) this.flush(d);
     this.visited = visited;
+  }
+
+  /** Marks a pixel; neighbouring ones are one mark. */
+  private markNarrow(x: number, d: number, node: number): void {
+    const { marks, lastMark } = this;
+    const last = lastMark[d];
+    if (last >= 0) {
+      const until = marks.x[last] + marks.w[last];
+      if (x < until) return;
+      if (x === until) {
+        marks.w[last]++;
+        return;
+      }
+    }
+    lastMark[d] = marks.length;
+    marks.push(x, 1, d, NARROW, node);
   }
 
   private prepareRuns(maxRow: number): void {

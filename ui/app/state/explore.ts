@@ -40,26 +40,51 @@ export interface LocalFile {
 }
 export const local = signal<LocalFile | null>(null);
 
-type HistoryMode = 'push' | 'replace';
+type HistoryMode = 'push' | 'replace' | 'typed';
 
-/** `push` adds an entry to the browser's history; `replace`, used for typing and display options, does not. */
+/** Browsers limit how often a page writes its address. */
+const TYPED_MS = 250;
+/** Set while text that is being typed is not in the URL yet. */
+let typing: ReturnType<typeof setTimeout> | undefined;
+
+/**
+ * `push` adds an entry to the browser's history; `replace`, used for display options, does not. The URL follows text that is
+ * being typed when the typing pauses.
+ */
 export function update(patch: Partial<State>, mode: HistoryMode = 'push'): void {
+  if (mode === 'push') writeTyped();
   const next = { ...state.peek(), ...patch };
   if (patch.matchers) next.invalidSelector = '';
-  const url = toUrl(next);
-  const same = url === location.search + location.hash;
   state.value = next;
-  if (same) return;
+  if (mode === 'push') return write(mode);
+  clearTimeout(typing);
+  typing = undefined;
+  if (mode === 'typed') typing = setTimeout(writeTyped, TYPED_MS);
+  else write(mode);
+}
+
+function write(mode: 'push' | 'replace'): void {
+  const url = toUrl(state.peek());
+  if (url === location.search + location.hash) return;
   // A frame has another base than its own address.
   const target = location.pathname + url;
   if (mode === 'push') history.pushState(null, '', target);
   else history.replaceState(null, '', target);
 }
 
+function writeTyped(): void {
+  if (typing === undefined) return;
+  clearTimeout(typing);
+  typing = undefined;
+  write('replace');
+}
+
 // A stored setting that is not in the URL is added to it, so that a shared link shows the same.
 if (!state.peek().fold) update({}, 'replace');
 
 addEventListener('popstate', () => {
+  clearTimeout(typing);
+  typing = undefined;
   state.value = stateOf(location);
 });
 document.addEventListener('visibilitychange', () => {

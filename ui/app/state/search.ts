@@ -4,7 +4,7 @@ import { computed, effect, signal } from '@preact/signals';
 import { type NodeId, nodeId } from '../logic/units';
 import type { FunctionRow } from '../api/types';
 import { Matcher } from '../worker/matcher';
-import type { Found } from '../worker/protocol';
+import type { Found, Loaded } from '../worker/protocol';
 import { state } from './explore';
 import { askWorker, shown } from './queries';
 import { focus, focusNode, zoomNode } from './zoom';
@@ -16,8 +16,6 @@ export const searchProblem = signal('');
 /** The matches, with the tree in which they were found. */
 export const found = signal<{ result: Found; of: object } | null>(null);
 const search = computed(() => state.value.search);
-let requests = 0;
-let searched = '';
 
 /** The index of the match that the view is at; -1 if it is at none. */
 export const matchIndex = signal(-1);
@@ -25,6 +23,8 @@ export const matchIndex = signal(-1);
 export const revealed = signal<{ node: NodeId; of: object } | null>(null);
 
 function goTo(index: number): void {
+  clearTimeout(going);
+  visited = search.peek();
   const { result, of } = found.peek()!;
   matchIndex.value = index;
   const node = nodeId(result.matches[index]);
@@ -40,38 +40,65 @@ export function step(by: 1 | -1): void {
   goTo((from + by + count) % count);
 }
 
+/** Loads the worker that matches names before there is something to search for. */
+export function prepareSearch(): void {
+  const loaded = shown.peek();
+  if (loaded !== null) matcher.match(loaded.frames.names, '').catch(() => {});
+}
+
+/** The view goes to the first match when typing pauses: it would jump with every letter. */
+const PAUSE_MS = 200;
+let going: ReturnType<typeof setTimeout> | undefined;
+/** The text that the view has gone to a match of. */
+let visited = '';
+
+interface Wanted {
+  loaded: Loaded;
+  text: string;
+  root: NodeId;
+}
+/** The latest search, and the one that is in progress: those between them are left out. */
+let wanted: Wanted | null = null;
+let running: Wanted | null = null;
+
 effect(() => {
   const loaded = shown.value;
   const text = search.value;
   const root = zoomNode.value;
-  const request = ++requests;
-  if (loaded === null || text === '') {
+  clearTimeout(going);
+  wanted = loaded === null || text === '' ? null : { loaded, text, root };
+  if (wanted === null) {
     found.value = null;
     searchProblem.value = '';
-    if (text === '') searched = '';
-    return;
-  }
-  find(loaded.frames.names, text, root).then(
-    (result) => {
-      if (request !== requests) return;
-      searchProblem.value = '';
-      found.value = result && { result, of: loaded.tree };
-      matchIndex.value = result ? result.matches.indexOf(focusNode.peek() ?? -1) : -1;
-      // Only a new search moves the view; a refresh, zoom or fold repeats the search and does not.
-      if (text !== searched && result && result.matches.length > 0) goTo(0);
-      searched = text;
-    },
-    (error) => {
-      if (request !== requests) return;
-      found.value = null;
-      searchProblem.value = error instanceof Error ? error.message : String(error);
-    },
-  );
+    if (text === '') visited = '';
+  } else if (running === null) void run(wanted);
 });
 
-async function find(names: string[], text: string, root: NodeId): Promise<Found | null> {
-  const matches = await matcher.match(names, text);
-  return askWorker({ kind: 'search', matches, root });
+async function run(one: Wanted): Promise<void> {
+  running = one;
+  const { loaded, text, root } = one;
+  let result: Found | null = null;
+  let problem = '';
+  try {
+    const matches = await matcher.match(loaded.frames.names, text);
+    result = await askWorker({ kind: 'search', matches, root });
+  } catch (error) {
+    problem = error instanceof Error ? error.message : String(error);
+  }
+  running = null;
+  if (wanted !== one) {
+    if (wanted !== null) void run(wanted);
+    return;
+  }
+  searchProblem.value = problem;
+  found.value = result && { result, of: loaded.tree };
+  matchIndex.value = result ? result.matches.indexOf(focusNode.peek() ?? -1) : -1;
+  // Only a new search moves the view; a refresh, zoom or fold repeats the search and does not.
+  if (text === visited || problem !== '') return;
+  going = setTimeout(() => {
+    if (found.peek() !== null && result!.matches.length > 0) goTo(0);
+    else visited = text;
+  }, PAUSE_MS);
 }
 
 /** The functions of the table whose names match the search; null without a search. */

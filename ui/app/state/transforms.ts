@@ -1,14 +1,14 @@
 // Actions on a function: transforms of what is shown, and the view of its callers and callees.
 
-import { effect, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import * as api from '../api/query';
 import { problemOf } from '../api/problem';
 import { type Transform, named, pushed } from '../logic/transforms';
 import { FrameKind } from '../logic/decode';
 import { nameKey } from '../logic/zoompath';
-import type { Laid } from '../worker/protocol';
-import { state, update } from './explore';
-import { aroundQuery, askWorker, shown, top } from './queries';
+import type { Laid, Loaded } from '../worker/protocol';
+import { WIDTH_INITIAL, state, update } from './explore';
+import { aroundQuery, askWorker, keyOf, queryOf, shown, top } from './queries';
 
 export function apply(t: Transform): void {
   const transforms = pushed(state.peek().transforms, t);
@@ -86,36 +86,39 @@ export function functionOf(node: number | null): string {
  * and `partly` says that it is of the drawn frames only, until the server has merged all of them.
  */
 export const sandwich = signal<{ laid: Laid | null; of: object; partly: boolean; problem: string } | null>(null);
-let requests = 0;
-let control = new AbortController();
+const wanted = computed(() => (state.value.view === 'sandwich' ? state.value.fn : ''));
+const around = computed(() => keyOf(aroundQuery.value));
+
+/** What the page finds among the drawn frames. */
+const drawn = signal<{ laid: Laid | null; of: Loaded; fn: string } | null>(null);
 effect(() => {
-  const loaded = shown.value;
-  const { view, fn } = state.value;
-  const query = aroundQuery.value;
-  const rows = top.state.value.data;
-  const request = ++requests;
-  control.abort();
-  if (loaded === null || view !== 'sandwich' || fn === '') return;
-  control = new AbortController();
-  const { signal } = control;
-  const show = (laid: Laid | null, partly = false, problem = ''): void => {
-    if (request === requests) sandwich.value = { laid, of: loaded, partly, problem };
-  };
-  const all = async (name: string, drawn: Laid | null): Promise<void> => {
-    try {
-      const [callers, callees] = await Promise.all((['callers', 'callees'] as const).map((side) => api.flamegraph({ ...query!, function: name, side }, signal)));
-      show(await askWorker({ kind: 'around', callers, callees }));
-    } catch (error) {
-      show(drawn, false, problemOf(error).detail);
-    }
-  };
-  askWorker({ kind: 'sandwich', key: fn }).then((laid) => {
-    if (request !== requests) return;
-    const name = laid?.name ?? rows?.functions.find((row) => nameKey(row.name) === fn)?.name;
-    // Without undrawn frames the page has everything.
-    const isWhole = query === null || loaded.tree.hidden.every((value) => value === 0);
-    if (isWhole || name === undefined) return show(laid);
-    if (laid !== null) show(laid, true);
-    return all(name, laid);
-  }, () => show(null));
+  const of = shown.value;
+  const fn = wanted.value;
+  drawn.value = null;
+  if (of === null || fn === '') return;
+  const isCurrent = (): boolean => shown.peek() === of && wanted.peek() === fn;
+  askWorker({ kind: 'sandwich', key: fn, width: WIDTH_INITIAL }).then(
+    (laid) => { if (isCurrent()) drawn.value = { laid, of, fn }; },
+    (error) => { if (isCurrent()) sandwich.value = { laid: null, of, partly: false, problem: problemOf(error).detail }; },
+  );
+});
+
+effect(() => {
+  if (drawn.value === null) return;
+  const { laid, of, fn } = drawn.value;
+  const query = around.value;
+  // The table may have a function of which no frame is drawn.
+  const name = laid?.name ?? top.state.value.data?.functions.find((row) => nameKey(row.name) === fn)?.name;
+  // Without undrawn frames the page has everything.
+  const isWhole = query === null || of.tree.undrawn === 0;
+  const show = (all: Laid | null, partly = false, problem = ''): void => { sandwich.value = { laid: all, of, partly, problem }; };
+  if (isWhole || name === undefined) return show(laid);
+  if (laid !== null) show(laid, true);
+  const control = new AbortController();
+  const sides = (['callers', 'callees'] as const).map((side) => api.flamegraph({ ...queryOf(query), function: name, side }, control.signal));
+  Promise.all(sides).then(([callers, callees]) => askWorker({ kind: 'around', callers, callees })).then(
+    (all) => { if (!control.signal.aborted) show(all); },
+    (error) => { if (!control.signal.aborted) show(laid, false, problemOf(error).detail); },
+  );
+  return () => control.abort();
 });

@@ -26,8 +26,9 @@ test('an encoded flame graph is decoded to the same data', () => {
 });
 
 test('names outside ASCII are preserved', () => {
-  const buffer = encode({ nodes: [{ self: 1, frame: 0, depth: 0 }], frames: [{ name: 'größe::计算::🔥' }], meta: META });
-  expect(decode(buffer).frames.names).toEqual(['größe::计算::🔥']);
+  const names = ['größe::计算::🔥', 'plain', 'é', '<T as U>::f', '\u00a0x'];
+  const buffer = encode({ nodes: names.map((_, i) => ({ self: 1, frame: i, depth: i })), frames: names.map((name) => ({ name })), meta: META });
+  expect(decode(buffer).frames.names).toEqual(names);
 });
 
 test('control characters in names and files are visible, and no name is blank', () => {

@@ -1,10 +1,12 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { toHtml, toSpeedscope } from '../logic/export';
+import { createHash } from 'node:crypto';
+import { STYLE, STYLE_HASH, toHtml, toSpeedscope } from '../logic/export';
 import { openProfile } from '../logic/files/open';
 import { Stacks } from '../logic/files/profile';
 import { layout } from '../logic/layout';
 import { filtered } from '../logic/merge';
+import * as merges from '../worker/merges';
 import { Engine } from '../worker/engine';
 import { SHOP, drawn, tree } from './fixtures';
 
@@ -109,6 +111,7 @@ describe('local files', () => {
 
   test('the worker opens a file, changes its profile and filters it as the server does', async () => {
     const engine = new Engine();
+    engine.merges = merges;
     const as = { order: 'heavy', fold: false, open: [] } as const;
     const opened = await engine.open({ kind: 'open', buffer: pprof().buffer as ArrayBuffer, as: { ...as, open: [] } });
     expect([opened.kind, opened.loaded.tree.sum[0], opened.loaded.meta.unit]).toEqual([1, 7_000_000, 'nanoseconds']);
@@ -140,10 +143,14 @@ describe('exports', () => {
   });
 
   test('the HTML page contains the drawing and the table, with names as text', () => {
-    const html = toHtml('<?xml version="1.0"?><svg id="s"/>', 'CPU of <x>', ['Total: 1 s'], [{ name: '<script>alert(1)</script>', file: '', self: 1, total: 2 }], 4, 'count');
+    const policy = "default-src 'none'; script-src 'sha256-abc='; style-src 'sha256-def='; frame-ancestors 'none'";
+    const html = toHtml({ svg: '<?xml version="1.0"?><svg id="s"/>', policy }, 'CPU of <x>', ['Total: 1 s'], [{ name: '<script>alert(1)</script>', file: '', self: 1, total: 2 }], 4, 'count');
     expect(html).toContain('<svg id="s"/>');
     expect(html).not.toContain('<script>alert');
     expect(html).toContain('<td>25.0%</td>');
     expect(html).toContain('CPU of &lt;x&gt;');
+    expect(html).toContain(`content="default-src 'none'; script-src 'sha256-abc='; style-src 'sha256-def=' ${STYLE_HASH}; base-uri 'none'; form-action 'none'"`);
+    expect(html).toContain(`<style>${STYLE}</style>`);
+    expect(STYLE_HASH).toBe(`'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`);
   });
 });

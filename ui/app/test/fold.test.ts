@@ -133,7 +133,7 @@ describe('folded tree', () => {
     const p = new Plan();
     p.build(t, new Uint8Array(t.n), { hit, before }, { from: 0, until: 15, firstRow: 0, lastRow: 9, width: 150 });
     expect(Array.from({ length: p.marks.length }, (_, i) => [p.marks.node[i], p.marks.row[i], p.marks.w[i]])).toEqual([[2, 2, 110]]);
-    expect(share(t, hit)).toEqual(share(whole.tree, hit));
+    expect(share(t, hit, before)).toEqual(share(whole.tree, hit, matchesBefore(whole.tree, hit)));
     expect(runLabel(t, frames, 2, 60, { hit, before })).toBe('▸ 4 frames (tokio, libc, std), 2 matches');
   });
 

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { layout } from '../logic/layout';
-import { reshape, sandwich } from '../logic/merge';
+import { reshape } from '../logic/merge';
+import { sandwich } from '../logic/sandwich';
 import { type Transform, describe as words, filtersOf, fromText, named, NOT_MINE, PRESETS, presetsIn, pushed, shapesOf, toText } from '../logic/transforms';
 import { callersOf, hotPath, treeRows } from '../logic/treerows';
 import { nameKey } from '../logic/zoompath';
+import * as merges from '../worker/merges';
 import { Engine } from '../worker/engine';
 import { SHOP, binary, drawn, tree } from './fixtures';
 
@@ -34,6 +36,24 @@ describe('callers and callees', () => {
     expect(found.callers).toEqual(['f 20 @0', '  main 14 @0']);
   });
 
+  test('narrow callers and callees are left out, and their sum is exact', () => {
+    const text = 'total 0\n  main 0\n    f 10\n      g 70\n      h 1\n      k 2\n        deep 1\n  rare 0\n    f 3';
+    const whole = tree(text);
+    const found = sandwich(whole.tree, whole.frames.names, whole.frames.kinds, (name) => name === 'f', 0.05)!;
+    const { callers, callees } = found;
+    expect([found.total, callers.total, callees.total]).toEqual([87, 87, 87]);
+    expect(drawn(layout(callees), whole.frames.names)).toEqual(['f 87 @0', '  g 70 @0']);
+    expect([callees.hidden[0], callees.hiddenChildren[0]]).toEqual([4, 2]);
+    expect(drawn(layout(callers), whole.frames.names)).toEqual(['f 87 @0', '  main 84 @0']);
+    expect([callers.hidden[0], callers.hiddenChildren[0]]).toEqual([3, 1]);
+  });
+
+  test('callees of several occurrences are merged at every level', () => {
+    const text = 'total 0\n  a 0\n    f 0\n      g 1\n        x 5\n        y 1\n      h 2\n  b 0\n    f 0\n      h 4\n        z 1\n      g 2\n        y 3\n        x 1';
+    expect(sandwichOf(text, 'f')!.callees).toEqual(['f 20 @0', '  g 13 @0', '    x 6 @0', '    y 4 @6', '  h 7 @13', '    z 1 @13']);
+    expect(sandwichOf(text, 'x')!.callers).toEqual(['x 6 @0', '  g 6 @0', '    f 6 @0', '      a 5 @0', '      b 1 @5']);
+  });
+
   test('undrawn values of callees stay undrawn', () => {
     const whole = tree(SHOP);
     const found = sandwich(whole.tree, names, kinds, (n) => n === 'serve')!;
@@ -47,9 +67,10 @@ describe('callers and callees', () => {
 
   test('the worker finds a function by its key, whatever the length of its name', () => {
     const engine = new Engine();
+    engine.merges = merges;
     engine.answer({ kind: 'load', buffer: binary(`total 0\n  ${'x'.repeat(5_000)} 7`), as: { order: 'heavy', fold: true, open: [], shapes: ['invert'] } });
     expect(nameKey('x'.repeat(5_000)).length).toBeLessThan(10);
-    expect(engine.answer({ kind: 'sandwich', key: nameKey('x'.repeat(5_000)) })).toMatchObject({ total: 7, paths: 1 });
+    expect(engine.answer({ kind: 'sandwich', key: nameKey('x'.repeat(5_000)), width: 3_840 })).toMatchObject({ total: 7, paths: 1 });
   });
 });
 

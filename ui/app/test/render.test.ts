@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { compile, matchNames, matchesBefore } from '../logic/search';
 import { fraction, px } from '../logic/units';
 import { WHOLE, rebased, clamp, edges, zoomAbout } from '../render/camera';
-import { hiddenText } from '../render/paint';
+import { hiddenText, paint } from '../render/paint';
+import { SvgContext } from '../render/svg';
 import { DIMMED, Plan } from '../render/plan';
 import { SHOP, tree } from './fixtures';
 
@@ -20,6 +21,22 @@ function plan(t: typeof shop, width: number, window: Partial<{ from: number; unt
 }
 const list = (r: Plan['rects'], t = shop): string[] =>
   Array.from({ length: r.length }, (_, i) => `${r.node[i] < 0 ? 'narrow' : t.frames.names[t.tree.frame[r.node[i]]]} ${r.x[i]}+${r.w[i]} row ${r.row[i]}`);
+
+/** The texts that are painted. */
+function texts(canLoad: boolean): string[] {
+  const ctx = new SvgContext(4800, 200, (text) => ({ width: 7 * text.length }));
+  const skin = { palette: { fill: Array<string>(300).fill('#ccc'), ink: Array<string>(300).fill('#000') }, background: '#fff', dimFill: '', dimInk: '', hatch: '', hatchInk: '', mark: '' };
+  paint(plan(shop, 4800), shop.tree, shop.frames, skin, { ctx: ctx as never, width: 4800, height: 200, dpr: 1, rowTop: (row) => 18 * row }, { canLoad });
+  return [...ctx.text('').matchAll(/<text[^>]*>([^<]*)/g)].map(([, text]) => text);
+}
+
+describe('texts', () => {
+  test('undrawn frames are offered only where a click loads them', () => {
+    const said = (canLoad: boolean): string[] => texts(canLoad).filter((text) => text.includes('not drawn'));
+    expect(said(false)).toEqual(['3 children, 13.3%, not drawn']);
+    expect(said(true)).toEqual(['3 children, 13.3%, not drawn – click to load']);
+  });
+});
 
 describe('plan', () => {
   test('frames are placed by their value', () => {
@@ -51,6 +68,11 @@ describe('plan', () => {
     const p = plan(many, 100, {}, 'needle');
     expect(list(p.marks, many)).toEqual(['f4321 86+1 row 1']);
     expect(p.rects.colour[p.rects.length - 1]).toBe(DIMMED);
+  });
+
+  test('neighbouring matches too narrow to draw are one mark', () => {
+    const many = tree(`total 0\n${Array.from({ length: 5000 }, (_, i) => `  ${(i >= 1000 && i < 1500) || i > 4990 ? 'needle' : 'hay'}${i} 1`).join('\n')}`);
+    expect(list(plan(many, 100, {}, 'needle').marks, many)).toEqual(['needle1000 20+10 row 1', 'needle4991 99+1 row 1']);
   });
 
   test('matching frames are marked over their width and others dimmed', () => {

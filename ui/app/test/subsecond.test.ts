@@ -5,6 +5,7 @@ import { perfScript } from '../../fixture/perf.mjs';
 import { openProfile } from '../logic/files/open';
 import { Stacks } from '../logic/files/profile';
 import { COLUMNS_MAX, type Offsets, ROWS, isWithin, movedCell, offsetsOf, spanOf } from '../logic/subsecond';
+import * as merges from '../worker/merges';
 import { Engine } from '../worker/engine';
 import type { Arrangement } from '../worker/protocol';
 
@@ -46,6 +47,7 @@ describe('offsets', () => {
 describe('parts of a file', () => {
   test('a part of the output of perf script has only the stacks of that time', async () => {
     const engine = new Engine();
+    engine.merges = merges;
     const whole = await engine.open({ kind: 'open', buffer: bytes(perfScript(6)), as });
     const map = whole.offsets!;
     expect([map.second, map.columns]).toEqual([1000, 6]);

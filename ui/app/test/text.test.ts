@@ -8,6 +8,7 @@ import { typeLabel } from '../logic/profiletypes';
 import { curlPush, davyPush } from '../logic/pushexample';
 import { compile } from '../logic/search';
 import { withVisibleNames } from '../logic/top';
+import { layout } from '../logic/layout';
 import { notDrawn, totalNote } from '../logic/totals';
 import {
   type Matcher, filtersOf, forService, formatSelector, matcherFor, parseSelector, serviceOf,
@@ -71,7 +72,7 @@ describe('format', () => {
 
   test('values that no frame shows are stated', () => {
     const of = (root: number, negative: number, kind = 0): string[] =>
-      notDrawn({ n: 2, total: 0, self: Float64Array.of(root, 9), negative, hidden: new Float64Array(2), frame: Uint32Array.of(0, 1), hiddenChildren: new Uint32Array(2), depth: Uint16Array.of(0, 1) }, Uint8Array.of(1, kind), 'bytes');
+      notDrawn(layout({ n: 2, total: 0, self: Float64Array.of(root, 9), negative, hidden: new Float64Array(2), frame: Uint32Array.of(0, 1), hiddenChildren: new Uint32Array(2), depth: Uint16Array.of(0, 1) }), Uint8Array.of(1, kind), 'bytes');
     expect(of(0, 0)).toEqual([]);
     expect(of(1, 0, 1)).toEqual(['without a stack: 10 B']);
     expect(of(2048, 0)).toEqual(['without a stack: 2.00 KiB']);

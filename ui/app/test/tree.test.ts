@@ -67,7 +67,10 @@ describe('layout', () => {
 });
 
 describe('search', () => {
-  const of = (text: string, root = 0) => share(shop.tree, matchNames(names, compile(text)!), root);
+  const of = (text: string, root = 0) => {
+    const hit = matchNames(names, compile(text)!);
+    return share(shop.tree, hit, matchesBefore(shop.tree, hit), root);
+  };
 
   test('a match inside another match is counted once', () => {
     expect(of('^parse$')).toMatchObject({ matched: 15, nodes: 2, of: 60 });
@@ -227,11 +230,28 @@ describe('zoom path', () => {
 });
 
 describe('match list', () => {
+  const listOf = (text: string, t: typeof shop, root: number, most: number): number[] => {
+    const hit = matchNames(t.frames.names, compile(text)!);
+    return [...matchList(t.tree, hit, matchesBefore(t.tree, hit), root, most)];
+  };
   const matches = (text: string, t = shop, root = 0, most = 1000) =>
-    [...matchList(t.tree, matchNames(t.frames.names, compile(text)!), root, most)].map((n) => `${t.frames.names[t.tree.frame[n]]} ${t.tree.sum[n]}`);
+    listOf(text, t, root, most).map((n) => `${t.frames.names[t.tree.frame[n]]} ${t.tree.sum[n]}`);
 
   test('matches are listed widest first', () => {
     expect(matches('query|parse|mark')).toEqual(['query 28', 'parse 15', 'mark 10', 'parse 5', 'query 4']);
+  });
+
+  test('the widest are those that sorting all of them finds, whatever their order and depth', () => {
+    const random = (i: number, below: number): number => (Math.imul(i + 1, 0x9e3779b1) >>> 12) % below;
+    let depth = 0;
+    const lines = Array.from({ length: 2000 }, (_, i) => {
+      depth = 1 + random(3 * i, depth + 1);
+      return `${'  '.repeat(depth)}${random(i + 7, 5) === 0 ? 'no' : 'f'}${i} ${random(i, 97)}`;
+    });
+    const many = tree(`total 0\n${lines.join('\n')}`);
+    const { sum, n, frame } = many.tree;
+    const sorted = Array.from({ length: n }, (_, i) => i).filter((i) => many.frames.names[frame[i]].startsWith('f')).sort((a, b) => sum[b] - sum[a] || a - b);
+    for (const most of [1, 2, 7, 64, 1500, 5000]) expect(listOf('^f', many, 0, most), `${most}`).toEqual(sorted.slice(0, most));
   });
 
   test('only the widest are kept if there are too many', () => {

@@ -9,6 +9,7 @@ import { Breadcrumb } from './Breadcrumb';
 import { Filters } from './Filters';
 import { FlamePane } from './FlamePane';
 import { Header } from './Header';
+import { usePageKeys } from './keys';
 import { Lazy } from './Lazy';
 import { DropTarget } from './LocalFile';
 import { Notices } from './Notices';
@@ -28,30 +29,16 @@ const loadEmpty = () => import('./EmptyState').then(({ EmptyState }) => EmptySta
 const loadHelp = () => import('./HelpSheet').then(({ HelpSheet }) => HelpSheet);
 const loadTree = () => import('./TreePane').then(({ TreePane }) => TreePane);
 
-/** Whether a key press is input to a field. */
-function typing(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null;
-}
-
 export function App() {
   const search = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const key = (e: KeyboardEvent): void => {
-      if (e.ctrlKey || e.metaKey || e.altKey || typing(e.target)) return;
-      if (e.key === '/') {
-        e.preventDefault();
-        search.current?.focus();
-        search.current?.select();
-      } else if (e.key === '?') {
-        e.preventDefault();
-        helpOpen.value = true;
-      } else if (e.key === 'Escape' && !helpOpen.peek() && !zoomOut() && state.value.pick) {
-        pick(null);
-      }
-    };
-    addEventListener('keydown', key);
-    return () => removeEventListener('keydown', key);
-  }, []);
+  usePageKeys(search, (e) => {
+    if (e.key === '?') {
+      e.preventDefault();
+      helpOpen.value = true;
+    } else if (e.key === 'Escape' && !helpOpen.peek() && !zoomOut() && state.value.pick) {
+      pick(null);
+    }
+  });
 
   useEffect(() => {
     const { capture } = state.peek();

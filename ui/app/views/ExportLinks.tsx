@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
-import { urlOf } from '../api/query';
+import { top as fetchTop, urlOf } from '../api/query';
 import { formatRange, formatValue } from '../logic/format';
 import { typeLabel } from '../logic/profiletypes';
-import { grouping, linkQuery, shown, top } from '../state/queries';
+import { grouping, linkQuery, shown, top, topQuery } from '../state/queries';
 import { local, service, state } from '../state/explore';
 import { SvgContext } from '../render/svg';
 import { currentFlame, savePng } from './FlamePane';
@@ -19,16 +19,17 @@ function save(text: string, type: string, name: string): void {
 const HTML_FUNCTIONS = 200;
 
 async function saveHtml(address: string): Promise<void> {
-  const [response, { toHtml }] = await Promise.all([fetch(address), import('../logic/export')]);
-  if (!response.ok) throw new Error(`HTTP ${response.status}`);
   const loaded = shown.peek();
   const query = linkQuery.peek();
-  if (loaded === null || query === null) return;
+  const functions = topQuery.peek();
+  if (loaded === null || query === null || functions === null) return;
+  const [response, table, { toHtml }] = await Promise.all([fetch(address), top.state.peek().data ?? fetchTop({ ...functions, limit: HTML_FUNCTIONS }, new AbortController().signal), import('../logic/export')]);
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
   const { meta, tree } = loaded;
   const title = `${typeLabel(meta.type)} of ${service.peek() ?? meta.selector}`;
   const facts = [`Range: ${formatRange({ from: query.from, until: query.until }, 0)}`, `Selector: ${meta.selector}`, `Total: ${formatValue(tree.sum[0], meta.unit)}`, ...meta.partial.map((p) => `Incomplete: ${p}`)];
-  const rows = top.state.peek().data?.functions.slice(0, HTML_FUNCTIONS) ?? [];
-  save(toHtml(await response.text(), title, facts, rows, tree.sum[0], meta.unit), 'text/html', 'flamegraph.html');
+  const drawing = { svg: await response.text(), policy: response.headers.get('content-security-policy') ?? '' };
+  save(toHtml(drawing, title, facts, table.functions.slice(0, HTML_FUNCTIONS), tree.sum[0], meta.unit), 'text/html', 'flamegraph.html');
 }
 
 async function saveSpeedscope(): Promise<void> {

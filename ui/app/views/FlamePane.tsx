@@ -11,7 +11,7 @@ import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, shown } from '../state/queries';
-import { NODES_MAX, maxNodes, pick, state } from '../state/explore';
+import { NODES_MAX, local, maxNodes, pick, state } from '../state/explore';
 import { detailing, loadBelow } from '../state/detail';
 import { hues } from '../state/timeline';
 import { found, revealed } from '../state/search';
@@ -29,6 +29,7 @@ let current: Flame | null = null;
 
 // The flame graph is drawn first.
 const loadTooltip = () => import('./Tooltip').then(({ Tooltip }) => Tooltip);
+const loadSandwich = () => import('./SandwichPane');
 const TOOLTIP = { pointed };
 
 export function FlamePane() {
@@ -76,7 +77,7 @@ function mount(host: HTMLElement): () => void {
       if (loaded === null) return;
       if (loaded !== last.loaded) {
         const colours = colourNodes(loaded.tree, loaded.frames, by, hues.value);
-        flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours }, zoomed, focused);
+        flame.setScene({ tree: loaded.tree, frames: loaded.frames, colours, canLoad: local.peek() === null }, zoomed, focused);
         describe(flame, host, loaded);
         pointed.value = null;
       } else {
@@ -143,6 +144,8 @@ function mount(host: HTMLElement): () => void {
     }),
   ];
   const focused = (): void => {
+    // What is a key away is loaded before the key.
+    void loadSandwich().catch(() => {});
     if (focusPath.peek() === null) focus(zoomNode.peek());
   };
   canvas.addEventListener('focus', focused);

@@ -10,6 +10,7 @@ import { useDismiss } from './dismiss';
 import { FileBar } from './LocalFile';
 import { Lazy } from './Lazy';
 import { Nav } from './Nav';
+import { RefreshButton } from './RefreshButton';
 import { adaptType, effective, grouping, labelNames, services, types } from '../state/queries';
 import { busy } from '../state/status';
 import { NODES_INITIAL, local, maxNodes, now, refresh, service, setRange, state, update } from '../state/explore';
@@ -33,11 +34,7 @@ function ServerPickers() {
       <EffectiveRange />
       <RangePicker />
       <LivePicker />
-      <button type="button" class={busy.value ? 'icon busy' : 'icon'} title="Refresh now" aria-label="Refresh now" onClick={refresh}>
-        <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
-          <path d="M13.5 8a5.5 5.5 0 1 1-1.7-4M13.5 1.5v3h-3" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" />
-        </svg>
-      </button>
+      <RefreshButton isBusy={busy.value} onClick={refresh} />
     </>
   );
 }

@@ -3,7 +3,7 @@ import { helpOpen } from '../state/help';
 import { ACTIONS } from '../state/transforms';
 
 const KEYS: [string, [string, string][]][] = [
-  ['Everywhere', [['?', 'this help'], ['/', 'search'], ['Esc', 'zoom out, then clear the selected range'], ['Tab', 'next part of the page']]],
+  ['Everywhere', [['?', 'this help'], ['/', 'search'], ['g', 'flame graph'], ['t', 'table'], ['Esc', 'zoom out, then clear the selected range'], ['Tab', 'next part of the page']]],
   ['Search', [['Enter', 'next match'], ['Shift+Enter', 'previous match'], ['Esc', 'clear the search']]],
   ['Flame graph', [
     ['← ↑ ↓ →', 'select a frame'], ['Enter', 'zoom in, fold or unfold a run, load undrawn frames'], ['Esc', 'zoom out'], ['Home', 'whole profile'],

@@ -25,6 +25,7 @@ export function Notices() {
           <span>
             <b>{entries.length > 2 ? 'Profiles' : entries.map(([name], i) => (i > 0 ? name.toLowerCase() : name)).join(' and ')} could not be loaded.</b> {text}
             {entries.some(([, r]) => r.state.value.data !== null) && ' Showing the last data received.'}
+            {entries.some(([, r]) => r.state.value.retrying) && ' Retrying.'}
           </span>
           <button type="button" onClick={() => { for (const [, r] of entries) r.retry(); }}>Retry</button>
         </p>

@@ -1,4 +1,3 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatCount, formatShare } from '../logic/format';
 import { ROOT } from '../logic/units';
 import type { ColourBy } from '../logic/colours';
@@ -6,7 +5,7 @@ import type { View } from '../logic/urlstate';
 import { colouring, grouping, linkQuery } from '../state/queries';
 import { local, service, state, update } from '../state/explore';
 import { storeFold, unfolded } from '../state/folding';
-import { found, matchIndex, searchProblem, step } from '../state/search';
+import { found, matchIndex, prepareSearch, searchProblem, step } from '../state/search';
 import { functionOf, sandwichOf } from '../state/transforms';
 import { focusNode, zoomNode } from '../state/zoom';
 import { typeLabel } from '../logic/profiletypes';
@@ -74,29 +73,16 @@ export function Toolbar({ search }: { search: preact.RefObject<HTMLInputElement 
 }
 
 function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null> }) {
-  const current = state.value.search;
-  const [draft, setDraft] = useState(current);
-  const timer = useRef(0);
-  const sent = useRef(current);
-  // What was typed since the search was sent must not be lost.
-  useEffect(() => { if (current !== sent.current) setDraft((sent.current = current)); }, [current]);
-  const send = (text: string): void => update({ search: (sent.current = text) }, 'replace');
-  const type = (text: string): void => {
-    setDraft(text);
-    clearTimeout(timer.current);
-    timer.current = window.setTimeout(() => send(text), 100);
-  };
+  const text = state.value.search;
+  const type = (search: string): void => update({ search }, 'typed');
   const key = (e: KeyboardEvent): void => {
     if (e.key === 'Escape') {
       e.stopPropagation();
-      if (draft === '') input.current?.blur();
+      if (text === '') input.current?.blur();
       type('');
     } else if (e.key === 'Enter' || e.key === 'ArrowDown' || e.key === 'ArrowUp') {
       e.preventDefault();
-      clearTimeout(timer.current);
-      // Text that has not been searched for yet is searched for first, which goes to its first match.
-      if (draft !== current) send(draft);
-      else step(e.key === 'ArrowUp' || e.shiftKey ? -1 : 1);
+      step(e.key === 'ArrowUp' || e.shiftKey ? -1 : 1);
     }
   };
   return (
@@ -110,7 +96,8 @@ function SearchBox({ input }: { input: preact.RefObject<HTMLInputElement | null>
         aria-describedby="matched"
         spellcheck={false}
         autocomplete="off"
-        value={draft}
+        value={text}
+        onFocus={prepareSearch}
         onInput={(e) => type(e.currentTarget.value)}
         onKeyDown={key}
       />

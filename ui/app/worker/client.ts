@@ -1,18 +1,24 @@
 // The page's end of the worker: one promise per request.
 
+import { FramesOnce } from './framesonce';
 import type { Answers, Reply, Request } from './protocol';
 
 export class TreeWorker {
   private readonly worker = new Worker(new URL('./tree.worker.ts', import.meta.url), { type: 'module' });
   private readonly waiting = new Map<number, { done: (answer: unknown) => void; fail: (e: Error) => void }>();
+  private readonly frames = new FramesOnce();
   private next = 1;
 
   constructor() {
     this.worker.onmessage = ({ data }: MessageEvent<Reply>) => {
       const waiter = this.waiting.get(data.id);
       this.waiting.delete(data.id);
-      if ('error' in data) waiter?.fail(new Error(data.error));
-      else waiter?.done(data.answer);
+      if ('error' in data) {
+        waiter?.fail(new Error(data.error));
+        return;
+      }
+      this.frames.putBack(data.answer);
+      waiter?.done(data.answer);
     };
     this.worker.onerror = (event) => {
       const reason = new Error(`The page's worker failed: ${event.message || 'its script could not be loaded'}; reload the page`);

@@ -10,19 +10,22 @@ import { graft, nodeAt } from '../logic/graft';
 import { type Tree, byName, layout } from '../logic/layout';
 import { matchesBefore, share } from '../logic/search';
 import type { LocalProfile } from '../logic/files/profile';
-import { filtered, reshape, sandwich } from '../logic/merge';
 import { matchList } from '../logic/matchlist';
 import { topOf } from '../logic/top';
 import { findPath, nameKey } from '../logic/zoompath';
 import type * as comparison from './comparison';
+import type * as merges from './merges';
 import type { Matches } from './matcher';
 import type { Answers, Around, Arrangement, Compared, Laid, Loaded, Opened, Request, SideFile } from './protocol';
 
 type Comparison = typeof comparison;
+type Merges = typeof merges;
 
 export class Engine {
   /** Set before the first comparison: a part of its own, since most pages show none. */
   comparison: Comparison | null = null;
+  /** Set before the first request that `isMerge`: a part of its own too. */
+  merges: Merges | null = null;
   private decoded: Decoded | null = null;
   private whole: Tree | null = null;
   /** The tree after the transforms, widest first. */
@@ -64,7 +67,7 @@ export class Engine {
       case 'search':
         return this.search(request.matches, request.root);
       case 'sandwich':
-        return this.sandwich(request.key);
+        return this.sandwich(request.key, request.width);
       case 'around':
         return around(request.callers, request.callees);
       case 'top':
@@ -115,7 +118,7 @@ export class Engine {
     file.write(kind, stacks);
     const decoded = stacks.decoded(file.kinds[kind]);
     // Without the call paths of other times.
-    this.take(part === null ? decoded : { ...decoded, columns: filtered(layout(decoded.columns), decoded.frames, {}) });
+    this.take(part === null ? decoded : { ...decoded, columns: this.merges!.filtered(layout(decoded.columns), decoded.frames, {}) });
     return { loaded: this.arrange(request.as, began), format: file.format, kinds: file.kinds, kind, offsets: offsetsOf(stacks.times, stacks.values) };
   }
 
@@ -166,11 +169,11 @@ export class Engine {
     return { ...this.arrange({ ...as, order: 'heavy' }, began), sides, scale, raw };
   }
 
-  private sandwich(key: string): Answers['sandwich'] {
+  private sandwich(key: string, width: number): Answers['sandwich'] {
     if (!this.decoded || !this.whole) return null;
     const { frames } = this.decoded;
     const { names, kinds, files, lines } = frames;
-    const found = sandwich(this.whole, names, kinds, (name) => nameKey(name) === key);
+    const found = this.merges!.sandwich(this.whole, names, kinds, (name) => nameKey(name) === key, 0.5 / width);
     if (found === null) return null;
     const { callers, callees, frame, ...about } = found;
     return { ...about, file: files[frame], line: lines[frame], callers: { tree: layout(callers), frames }, callees: { tree: layout(callees), frames } };
@@ -182,8 +185,8 @@ export class Engine {
     const shaped = JSON.stringify([filters, shapes]);
     if (this.heavy === null || this.shapes !== shaped) {
       this.shapes = shaped;
-      const start = Object.keys(filters).length === 0 ? this.whole : layout(filtered(this.whole, frames, filters));
-      this.heavy = shapes.reduce((tree, shape) => layout(reshape(tree, shape, frames)), start);
+      const start = Object.keys(filters).length === 0 ? this.whole : layout(this.merges!.filtered(this.whole, frames, filters));
+      this.heavy = shapes.reduce((tree, shape) => layout(this.merges!.reshape(tree, shape, frames)), start);
       this.named = null;
     }
     const plain = order === 'name' ? (this.named ??= layout(byName(this.heavy, frames.names))) : this.heavy;
@@ -203,15 +206,23 @@ export class Engine {
     // The root is not a frame of the program.
     hit[tree.frame[0]] = 0;
     const within = root < tree.n ? root : 0;
+    const before = matchesBefore(tree, hit);
+    const whole = share(tree, hit, before);
     return {
       hit,
-      before: matchesBefore(tree, hit),
-      whole: share(tree, hit),
-      zoomed: share(tree, hit, within),
-      matches: matchList(tree, hit, within),
+      before,
+      whole,
+      zoomed: within === 0 ? whole : share(tree, hit, before, within),
+      matches: matchList(tree, hit, before, within),
       note,
     };
   }
+}
+
+/** Whether a request merges call paths of the tree that is loaded. */
+export function isMerge(request: Request): boolean {
+  if (request.kind === 'sandwich' || (request.kind === 'choose' && request.part !== null)) return true;
+  return 'as' in request && ((request.as.shapes?.length ?? 0) > 0 || Object.keys(request.as.filters ?? {}).length > 0);
 }
 
 /** The callers and callees of a function that the server has merged, of the whole profile; null if it has no such function. */

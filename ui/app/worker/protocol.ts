@@ -37,7 +37,8 @@ export type Request =
   | { kind: 'graft'; buffer: ArrayBuffer; path: string[]; as: Arrangement }
   | { kind: 'arrange'; as: Arrangement }
   | { kind: 'search'; matches: Matches; root: number }
-  | { kind: 'sandwich'; key: string }
+  /** Frames of less than half a pixel of the width are left out. */
+  | { kind: 'sandwich'; key: string; width: number }
   | { kind: 'around'; callers: ArrayBuffer; callees: ArrayBuffer }
   | { kind: 'top'; root: number; attribute: boolean };
 

@@ -1,11 +1,17 @@
-import { Engine } from './engine';
+import { Engine, isMerge } from './engine';
+import { FramesOnce } from './framesonce';
 import type { Envelope, Found, Reply } from './protocol';
 
 const engine = new Engine();
+const frames = new FramesOnce();
 const scope = self as unknown as {
   onmessage: ((event: MessageEvent<Envelope>) => void) | null;
   postMessage(message: Reply, transfer?: Transferable[]): void;
 };
+
+/** What a click away is loaded when the flame graph is drawn. */
+const PREPARE_MS = 500;
+setTimeout(() => { import('./merges').then((merges) => { engine.merges ??= merges; }, () => {}); }, PREPARE_MS);
 
 // Requests are answered in their order: a file is opened asynchronously.
 let before: Promise<void> = Promise.resolve();
@@ -16,7 +22,9 @@ scope.onmessage = ({ data }) => {
 async function reply({ id, request }: Envelope): Promise<void> {
   try {
     if (request.kind === 'diff' || request.kind === 'join') engine.comparison ??= await import('./comparison');
+    if (isMerge(request)) engine.merges ??= await import('./merges');
     const answer = request.kind === 'open' || request.kind === 'choose' ? await engine.open(request) : request.kind === 'side' ? await engine.side(request) : engine.answer(request);
+    frames.leaveOut(answer);
     // Nothing else in this worker refers to them.
     const transfer = request.kind === 'search' && answer !== null ? [(answer as Found).before.buffer as ArrayBuffer] : [];
     scope.postMessage({ id, answer }, transfer);

@@ -6,6 +6,8 @@ import { attention, bytesText } from '../../logic/archive/texts';
 import { counted, formatCount, formatTime } from '../../logic/format';
 import { clock, loading, overview, problem, refresh } from '../../state/archive';
 import { Nav } from '../Nav';
+import { RefreshButton } from '../RefreshButton';
+import { Waiting } from '../Waiting';
 import { Costs } from './Costs';
 import { Levels, Quarantine, Retention } from './Levels';
 import { Services } from './Services';
@@ -22,16 +24,12 @@ export function ArchivePage() {
         {of !== null && of.tenant !== 'anonymous' && <span>tenant <b>{of.tenant}</b></span>}
         <span class="grow" />
         {of !== null && <Freshness of={of} />}
-        <button type="button" class={loading.value ? 'icon busy' : 'icon'} title="Refresh now; the bucket is listed at most once a minute" aria-label="Refresh now" onClick={() => void refresh()}>
-          <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
-            <path d="M13.5 8a5.5 5.5 0 1 1-1.7-4M13.5 1.5v3h-3" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" />
-          </svg>
-        </button>
+        <RefreshButton isBusy={loading.value} title="Refresh now; the bucket is listed at most once a minute" onClick={() => void refresh()} />
       </header>
       <Notices of={of} />
       <main class={problem.value === null ? 'archive-body' : 'archive-body stale'}>
         <h1 class="visually-hidden">Archive</h1>
-        {of === null ? <p class="hint pad">{problem.value === null ? 'Listing the bucket…' : ''}</p> : <Sections of={of} />}
+        {of === null ? problem.value === null && <Waiting text="Listing the bucket…" /> : <Sections of={of} />}
       </main>
     </div>
   );

@@ -9,7 +9,9 @@ import { filterable } from '../../logic/selector';
 import { ROOT } from '../../logic/units';
 import { comparison, found, labels, pinnedUrl, problem, refresh, searchProblem, service, services, shown, spans, state, types, update, zoomNode, zoomTo } from '../../state/compare';
 import { fileProblem, files } from '../../state/comparefiles';
+import { usePageKeys } from '../keys';
 import { Nav } from '../Nav';
+import { RefreshButton } from '../RefreshButton';
 import { DiffPane } from './DiffPane';
 import { Lazy } from '../Lazy';
 import { Menu } from '../Menu';
@@ -22,16 +24,7 @@ const loadViews = () => import('../SavedViews').then(({ savedViews }) => savedVi
 
 export function ComparePage() {
   const search = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const key = (e: KeyboardEvent): void => {
-      const inField = e.target instanceof HTMLElement && e.target.closest('input, textarea, select') !== null;
-      if (e.key !== '/' || inField || e.ctrlKey || e.metaKey || e.altKey) return;
-      e.preventDefault();
-      search.current?.focus();
-    };
-    addEventListener('keydown', key);
-    return () => removeEventListener('keydown', key);
-  }, []);
+  usePageKeys(search);
   const name = service.value;
   useEffect(() => {
     document.title = `Compare${name === null ? '' : ` · ${name} · ${typeLabel(state.value.type)}`} · Davy`;
@@ -47,7 +40,7 @@ export function ComparePage() {
         <span class="grow" />
         <LinkButton />
         <Menu id="views-menu" title="Views" load={loadViews} />
-        <button type="button" onClick={refresh} title="Load again">Refresh</button>
+        <RefreshButton isBusy={comparison.state.value.loading} onClick={refresh} />
       </header>
       <main class="compare-main">
         <h1 class="visually-hidden">Compare two selections</h1>
@@ -95,17 +88,18 @@ function Pickers() {
 
 function Notices() {
   const failed = [comparison, types, services].find((r) => r.state.value.problem !== null);
+  const waiting = [comparison, types, services].find((r) => r.state.value.loading && r.state.value.slow);
   const partial = shown.value?.meta.partial ?? [];
   return (
     <div class="notices">
       {failed !== undefined && (
         <p class="notice error" role="alert">
-          <span><b>The comparison could not be loaded.</b> {problemText(failed.state.value.problem!)}{shown.value !== null && ' Showing the last data received.'}</span>
+          <span><b>The comparison could not be loaded.</b> {problemText(failed.state.value.problem!)}{shown.value !== null && ' Showing the last data received.'}{failed.state.value.retrying && ' Retrying.'}</span>
           <button type="button" onClick={() => failed.retry()}>Retry</button>
         </p>
       )}
-      {comparison.state.value.loading && comparison.state.value.slow && (
-        <p class="notice info" role="status"><span><b>No response yet.</b> The server may be busy, or the ranges are large.</span><button type="button" onClick={() => comparison.cancel()}>Cancel</button></p>
+      {waiting !== undefined && (
+        <p class="notice info" role="status" id="slow"><span><b>No response yet.</b> The server may be busy, or the ranges are large.</span><button type="button" onClick={() => waiting.cancel()}>Cancel</button></p>
       )}
       {fileProblem.value !== '' && <p class="notice error" role="alert" id="file-problem"><span>{fileProblem.value}</span><button type="button" onClick={() => { fileProblem.value = ''; }}>Dismiss</button></p>}
       {problem.value !== null && <p class="notice error" role="alert"><span>{problemText(problem.value)}</span></p>}

@@ -7,6 +7,7 @@ import { WORKER_STATES } from '../../logic/fleet/urlstate';
 import { formatTime } from '../../logic/format';
 import { REFRESH_MS, clock, overview, problem, refresh, seenAt, show, view, workers } from '../../state/workers';
 import { Nav } from '../Nav';
+import { Waiting } from '../Waiting';
 import { Builds } from './Builds';
 import { Collectors } from './Collectors';
 import { Workers } from './Workers';
@@ -48,7 +49,7 @@ export function FleetPage() {
       </div>
       <main class={failed === null ? 'archive-body' : 'archive-body stale'}>
         <h1 class="visually-hidden">Fleet</h1>
-        {of === null ? <p class="hint pad">{failed === null ? 'Loading…' : ''}</p> : (
+        {of === null ? failed === null && <Waiting /> : (
           <>
             <p class="summary" role="status" id="fleet-summary">{summary(of)}</p>
             <div class="sections fleet">

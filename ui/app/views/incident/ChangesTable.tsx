@@ -59,6 +59,7 @@ function ChangeRow({ of, row: { key, change, name, of: belongs }, others }: { of
       </td>
       <td class="links">
         {diff !== null && <a class="diff" href={diff} title={`Flame graph of the difference to ${BASE_LABELS[of.against!]}`}>Diff</a>}
+        {diff === null && (measure === 'cpu' || measure === 'allocations') && <a class="graph" href={graphLink(of, labels, measure)} title={`Flame graph of ${MEASURE_LABELS[measure]} in this range`}>Flame graph</a>}
         <a class="heap" href={graphLink(of, labels, 'heap')} title="Flame graph of the live heap">Heap</a>
         {isOwn && (
           <>

@@ -1,5 +1,5 @@
 import '../../style/incident.css';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { problemText } from '../../api/problem';
 import type { Base, ChangesAnswer, MeasureName } from '../../api/types';
 import { counted, formatCount, formatTime } from '../../logic/format';
@@ -7,25 +7,17 @@ import { BASE_LABELS, MEASURE_LABELS, MEASURE_TITLES, ofService, rowsOf, totalOf
 import { BASES, LENGTHS, MEASURES, toIncidentUrl } from '../../logic/incident/urlstate';
 import { answer, refresh, show, state } from '../../state/incident';
 import { CopyButton } from '../CopyButton';
+import { FilterField } from '../FilterField';
 import { Nav } from '../Nav';
+import { RefreshButton } from '../RefreshButton';
 import { CaptureList } from './CaptureList';
 import { ChangesTable } from './ChangesTable';
 
 export function IncidentPage() {
-  const filter = useRef<HTMLInputElement>(null);
   useEffect(() => {
     document.title = 'Incident · Davy';
-    const key = (e: KeyboardEvent): void => {
-      if (e.ctrlKey || e.metaKey || e.altKey || e.key !== '/') return;
-      if (e.target instanceof HTMLElement && e.target.closest('input, textarea, select')) return;
-      e.preventDefault();
-      filter.current?.focus();
-      filter.current?.select();
-    };
-    addEventListener('keydown', key);
-    return () => removeEventListener('keydown', key);
   }, []);
-  const { data, loading, slow, problem } = answer.state.value;
+  const { data, loading, slow, problem, retrying } = answer.state.value;
   const { by } = state.value;
   const link = (): string | null => data && new URL(`./${toIncidentUrl({ ...state.value, until: data.until, against: data.against })}`, location.href).href;
   return (
@@ -37,31 +29,16 @@ export function IncidentPage() {
             <button type="button" key={one} id={`by-${one}`} aria-pressed={by === one} onClick={() => show({ by: one })}>{one === 'member' ? 'By member' : 'By operation'}</button>
           ))}
         </fieldset>
-        <input
-          ref={filter}
-          id="filter"
-          type="search"
-          placeholder="Filter (/)"
-          aria-label="Filter by member, operation, measure or kind of change"
-          spellcheck={false}
-          autocomplete="off"
-          value={state.value.filter}
-          onInput={(e) => show({ filter: e.currentTarget.value }, 'replace')}
-          onKeyDown={(e) => e.key === 'Escape' && show({ filter: '' }, 'replace')}
-        />
+        <FilterField label="Filter by member, operation, measure or kind of change" value={state.value.filter} onChange={(filter) => show({ filter }, 'replace')} />
         <span class="grow" />
         <CopyButton link={link} />
-        <button type="button" class={loading ? 'icon busy' : 'icon'} title="Refresh now" aria-label="Refresh now" onClick={refresh}>
-          <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
-            <path d="M13.5 8a5.5 5.5 0 1 1-1.7-4M13.5 1.5v3h-3" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" />
-          </svg>
-        </button>
+        <RefreshButton isBusy={loading} onClick={refresh} />
       </header>
       <Controls data={data} />
       <div class="notices">
         {problem !== null && (
           <p class="notice error" role="alert" id="lost">
-            <span><b>The changes could not be loaded.</b> {problemText(problem)}</span>
+            <span><b>The changes could not be loaded.</b> {problemText(problem)}{retrying && ' Retrying.'}</span>
             <button type="button" onClick={refresh}>Retry</button>
           </p>
         )}

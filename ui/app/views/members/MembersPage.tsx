@@ -1,6 +1,6 @@
 import '../../style/members.css';
 import '../../style/members-narrow.css';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { USAGE_COLUMNS } from '../../logic/members/usage';
 import { type By, type Sort, VIEWS, descendsFirst } from '../../logic/members/urlstate';
 import { formatCount, formatTime } from '../../logic/format';
@@ -9,7 +9,9 @@ import { REFRESH_MS, clock, lost, members, seenAt, service, serviceKnown, visibl
 import { seedHistory } from '../../state/fleethistory';
 import { hidden, holding, show, total, view } from '../../state/membersview';
 import { asksName, form, who } from '../../state/toggleform';
+import { FilterField } from '../FilterField';
 import { Nav } from '../Nav';
+import { Waiting } from '../Waiting';
 import { Banners } from './Banners';
 import { Changes } from './Changes';
 import { MembersTable } from './MembersTable';
@@ -17,18 +19,6 @@ import { MembersTable } from './MembersTable';
 const NAMES: Record<By, string> = { member: 'By member', process: 'By process', operation: 'By operation' };
 
 export function MembersPage() {
-  const filter = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const key = (e: KeyboardEvent): void => {
-      if (e.ctrlKey || e.metaKey || e.altKey || e.key !== '/') return;
-      if (e.target instanceof HTMLElement && e.target.closest('input, textarea, select')) return;
-      e.preventDefault();
-      filter.current?.focus();
-      filter.current?.select();
-    };
-    addEventListener('keydown', key);
-    return () => removeEventListener('keydown', key);
-  }, []);
   const isLost = lost.value !== null;
   useEffect(() => {
     document.title = `${isLost ? '(disconnected) ' : ''}Members · Davy`;
@@ -47,18 +37,7 @@ export function MembersPage() {
             <button type="button" key={by} id={`by-${by}`} aria-pressed={view.value.by === by} onClick={() => show({ by, open: [] })}>{NAMES[by]}</button>
           ))}
         </fieldset>
-        <input
-          ref={filter}
-          id="filter"
-          type="search"
-          placeholder="Filter (/)"
-          aria-label="Filter by name, state, process or reason"
-          spellcheck={false}
-          autocomplete="off"
-          value={view.value.filter}
-          onInput={(e) => show({ filter: e.currentTarget.value }, 'replace')}
-          onKeyDown={(e) => e.key === 'Escape' && show({ filter: '' }, 'replace')}
-        />
+        <FilterField label="Filter by name, state, process or reason" value={view.value.filter} onChange={(filter) => show({ filter }, 'replace')} />
         <SortPicker />
         <span class="grow" />
         {who.value !== '' && (
@@ -77,7 +56,7 @@ export function MembersPage() {
             {hidden.value > 0 && ` · ${formatCount(hidden.value)} hidden by the filter`}
           </p>
         )}
-        {rows === null ? <p class="hint pad">{isLost ? '' : 'Loading…'}</p> : <MembersTable />}
+        {rows === null ? !isLost && <Waiting /> : <MembersTable />}
         <Changes />
       </main>
     </div>
