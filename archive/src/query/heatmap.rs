@@ -19,8 +19,8 @@ const VALUES: usize = 1_000_000;
 /// A window, or a span in it, that stands for the values of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exemplar {
-    /// Start of the window, in milliseconds since the epoch.
-    pub start_ms: i64,
+    /// The first sample of the span if its time is known, or the start of the window; in milliseconds since the epoch.
+    pub at_ms: i64,
     /// The window.
     pub profile: WindowId,
     /// The span; 0 for a whole window.
@@ -59,7 +59,10 @@ type Key = (WindowId, u32, SpanLink);
 /// A sum over a window.
 struct Value {
     sum: i128,
+    /// Start of the window.
     start_ms: i64,
+    /// The first sample whose time is known.
+    sampled_ms: Option<i64>,
     /// Number of windows of a cell.
     count: u32,
     source: Source,
@@ -113,13 +116,25 @@ impl<const OF_SPANS: bool> Visitor for Gather<OF_SPANS> {
                 let value = self.values.entry(key).or_insert_with(|| Value {
                     sum: 0,
                     start_ms: window.start_ms,
+                    sampled_ms: None,
                     count: window.count.max(1),
                     source: Arc::clone(source),
                 });
                 value.sum += i128::from(values.values[row]);
+                let nanos = spans.map_or(0, |spans| spans.rows[row].time_nanos);
+                if nanos != 0 {
+                    let at_ms = nanos.div_euclid(1_000_000);
+                    value.sampled_ms = Some(value.sampled_ms.map_or(at_ms, |ms| ms.min(at_ms)));
+                }
             }
         }
         Ok(())
+    }
+}
+
+impl Value {
+    fn at_ms(&self) -> i64 {
+        self.sampled_ms.unwrap_or(self.start_ms)
     }
 }
 
@@ -147,7 +162,7 @@ impl<const OF_SPANS: bool> Gather<OF_SPANS> {
         let y_min: Vec<i64> = (0..buckets as i128).map(lower).collect();
         let mut cells: BTreeMap<(u32, u32), Cell<'_>> = BTreeMap::new();
         for (key, value) in &self.values {
-            let step = ((value.start_ms - self.from_ms).max(0) / self.step_ms) as u32;
+            let step = ((value.at_ms() - self.from_ms).max(0) / self.step_ms) as u32;
             let cell = cells.entry((key.1, step)).or_insert_with(|| Cell {
                 counts: vec![0; buckets],
                 largest: (key, value),
@@ -184,7 +199,7 @@ impl<const OF_SPANS: bool> Gather<OF_SPANS> {
         let labels = value.source.iter();
         let labels = labels.filter(|(name, _)| !is_grouped(name));
         Exemplar {
-            start_ms: value.start_ms,
+            at_ms: value.at_ms(),
             profile: key.0,
             span: key.2,
             value: i64::try_from(mean(value)).unwrap_or(i64::MAX),

@@ -95,7 +95,7 @@ impl From<davy_archive::query::Exemplar> for Exemplar {
         let parts: Vec<&str> = ends.windows(2).map(|of| &id[of[0]..of[1]]).collect();
         let or_none = |id: String, is_known: bool| if is_known { id } else { String::new() };
         Self {
-            timestamp: of.start_ms,
+            timestamp: of.at_ms,
             profile_id: parts.join("-"),
             span_id: or_none(format!("{:016x}", of.span.span), of.span.span != 0),
             value: of.value,

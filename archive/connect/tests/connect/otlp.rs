@@ -126,6 +126,32 @@ async fn repeated_export_counts_once() {
     }
 }
 
+#[tokio::test]
+async fn exemplar_of_a_span_has_the_time_of_its_first_sample() {
+    let world = World::new();
+    // The window began a minute ago; the span was sampled one and two seconds later.
+    let start = world.clock.now().nanos() - 60_000_000_000;
+    let times = [2, 1].map(|seconds| (start + seconds * 1_000_000_000).to_string());
+    let samples = times.map(|time| {
+        json!({ "stackIndex": 1, "linkIndex": 1, "values": ["7"], "timestampsUnixNano": [time] })
+    });
+    let mut request = request(&world, json!({ "samples": samples }));
+    request["dictionary"]["linkTable"] = json!([{}, {
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "spanId": "00f067aa0ba902b7",
+    }]);
+    let headers = [("content-type", "application/json")];
+    let body = request.to_string().into_bytes();
+    let (status, ..) = post(&world, "/v1development/profiles", &headers, body).await;
+    assert_eq!(status, 200);
+    let ask = json!({ "profileTypeID": CPU, "step": 3_600, "exemplarType": "EXEMPLAR_TYPE_SPAN" });
+    let answer = world.ask("SelectSeries", world.over(ask)).await;
+    let exemplar = &answer["series"][0]["points"][0]["exemplars"][0];
+    assert_eq!(int(&exemplar["value"]), 14, "{answer}");
+    let at = (start + 1_000_000_000) / 1_000_000;
+    assert_eq!(int(&exemplar["timestamp"]), at, "{exemplar}");
+}
+
 /// Each profile gets a copy of what it needs of the shared dictionary, so these would need hundreds of megabytes.
 #[tokio::test]
 async fn small_request_that_becomes_large_is_refused() {
