@@ -94,6 +94,36 @@ export const fixtureFiles = [
     assert.equal(await page.locator('.status b').first().innerText(), total);
   }],
 
+  ['the exported HTML file has the functions of the query on the screen, not those of an earlier table', async (browser, url) => {
+    const { page } = await open(browser, url + explore());
+    await drawn(page);
+    await page.locator('.top-table .tr').first().waitFor();
+    await page.locator('#view-flame').click();
+    await Promise.all([page.waitForResponse(/profiles\/flamegraph\?.*shop/), page.locator('#service').selectOption('shop-frontend')]);
+    await settle(page);
+    await page.locator('#export-menu summary').click();
+    const [table, saved] = await Promise.all([page.waitForResponse(/profiles\/top\?.*shop/), page.waitForEvent('download'), page.locator('#export-html').click()]);
+    const { functions } = await table.json();
+    const html = await readFile(await saved.path(), 'utf8');
+    assert.equal(html.match(/<tr><td>/g).length, Math.min(200, functions.length));
+    assert.match(html, /<h1>.* of shop-frontend<\/h1>/);
+  }],
+
+  ['an HTML file is not exported without the policy of its drawing', async (browser, url) => {
+    const { page } = await open(browser, url + explore());
+    await drawn(page);
+    await page.route('**/profiles/svg?*', async (route) => {
+      const response = await route.fetch();
+      const { 'content-security-policy': _, ...headers } = response.headers();
+      await route.fulfill({ response, headers });
+    });
+    await page.locator('#export-menu summary').click();
+    await page.locator('#export-html').click();
+    await page.locator('#export-menu [role=alert]').waitFor();
+    assert.match(await page.locator('#export-menu [role=alert]').innerText(), /^The export failed: the response has no hashes of its script in the header Content-Security-Policy\. A proxy may remove the header: .*, or export "Standalone SVG"\.$/);
+    await shot(page, 'export-without-policy');
+  }],
+
   ['the exported HTML file works from disk without a network: details, zoom, search and the table', async (browser, url) => {
     // Without a table on the screen, too.
     for (const view of ['both', 'flame']) {

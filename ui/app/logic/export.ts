@@ -37,11 +37,12 @@ export const STYLE_HASH = "'sha256-RD2B/EP0OFP1j38nH2YeDL+q7YdAzfrvt5pVJwUbFR4='
 
 const HASHES = /'sha256-[\w+/=]+'/g;
 
-/** The policy of the file, from that of the drawing: nothing is loaded, and no script runs but that of the drawing. */
+/** The policy of the file, from that of the drawing: nothing is loaded, and no script runs but that of the drawing. Without hashes there is no such policy. */
 function policyOf(served: string): string {
   const of = (directive: string, own: string): string => {
     const hashes = served.split(';').find((part) => part.trim().startsWith(`${directive} `))?.match(HASHES);
-    return hashes ? [...hashes, own].join(' ').trim() : "'unsafe-inline'";
+    if (!hashes) throw new Error(`the response has no hashes of its ${directive.replace('-src', '')} in the header Content-Security-Policy. A proxy may remove the header: configure it to pass the header on, or export "Standalone SVG"`);
+    return [...hashes, own].join(' ').trim();
   };
   return `default-src 'none'; script-src ${of('script-src', '')}; style-src ${of('style-src', STYLE_HASH)}; base-uri 'none'; form-action 'none'`;
 }

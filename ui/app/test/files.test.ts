@@ -153,4 +153,10 @@ describe('exports', () => {
     expect(html).toContain(`<style>${STYLE}</style>`);
     expect(STYLE_HASH).toBe(`'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`);
   });
+
+  test('an HTML page is refused without the hashes of the drawing', () => {
+    for (const policy of ['', "script-src 'sha256-abc='", "style-src 'sha256-def='; script-src 'unsafe-inline'"]) {
+      expect(() => toHtml({ svg: '<svg/>', policy }, 'CPU', [], [], 4, 'count')).toThrow(/no hashes of its (script|style) in the header Content-Security-Policy\. A proxy may remove/);
+    }
+  });
 });

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { top as fetchTop, urlOf } from '../api/query';
 import { formatRange, formatValue } from '../logic/format';
 import { typeLabel } from '../logic/profiletypes';
-import { grouping, linkQuery, shown, top, topQuery } from '../state/queries';
+import { grouping, keyOf, linkQuery, shown, top, topQuery } from '../state/queries';
 import { local, service, state } from '../state/explore';
 import { SvgContext } from '../render/svg';
 import { currentFlame, savePng } from './FlamePane';
@@ -23,7 +23,10 @@ async function saveHtml(address: string): Promise<void> {
   const query = linkQuery.peek();
   const functions = topQuery.peek();
   if (loaded === null || query === null || functions === null) return;
-  const [response, table, { toHtml }] = await Promise.all([fetch(address), top.state.peek().data ?? fetchTop({ ...functions, limit: HTML_FUNCTIONS }, new AbortController().signal), import('../logic/export')]);
+  // The table that is not on the screen keeps the rows of an earlier query.
+  const known = top.state.peek();
+  const rows = known.key === keyOf(functions) ? known.data : null;
+  const [response, table, { toHtml }] = await Promise.all([fetch(address), rows ?? fetchTop({ ...functions, limit: HTML_FUNCTIONS }, new AbortController().signal), import('../logic/export')]);
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   const { meta, tree } = loaded;
   const title = `${typeLabel(meta.type)} of ${service.peek() ?? meta.selector}`;
